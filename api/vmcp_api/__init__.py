@@ -1,0 +1,1 @@
+"""Resource models, the config contract, and the pure rendering from one to the other."""

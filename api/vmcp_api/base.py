@@ -1,0 +1,50 @@
+"""The base of every model that a person writes: camelCase outside, closed, frozen."""
+
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic.alias_generators import to_camel
+
+from vmcp_api.durations import format_duration, parse_duration
+
+Json: TypeAlias = dict[str, Any] | list[Any] | str | int | float | bool | None
+"""Any JSON value: the one place where ``Any`` stands for data."""
+
+
+class Model(BaseModel):
+    """A closed, immutable part of a resource or of the config file.
+
+    Python code uses snake_case names; documents are read with ``by_alias=True, by_name=False``, so that
+    a snake_case key in a document is an unknown key.
+    """
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+        use_enum_values=False,
+        validate_default=False,
+    )
+
+
+Seconds: TypeAlias = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, return_type=str),
+]
+"""A duration in seconds, written as in Go and Kubernetes (``500ms``, ``30s``, ``1h30m``)."""
+
+Name: TypeAlias = Annotated[
+    str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
+]
+"""A DNS-1123 subdomain: the name of an object in the same namespace."""
+
+BackendName: TypeAlias = Annotated[str, Field(min_length=1, max_length=63)]
+"""The name of a backend as the proxy sees it; in a cluster that of its resource."""
+
+HeaderName: TypeAlias = Annotated[str, Field(min_length=1, max_length=128)]
+"""An HTTP field name (RFC 9110 section 5.1); what may not be forwarded is refused in ``vmcp_api.headers``."""
+
+Bytes: TypeAlias = Annotated[int, Field(ge=1024, le=1 << 30)]
+"""A size limit in bytes, 1 KiB to 1 GiB."""

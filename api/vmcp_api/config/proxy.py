@@ -1,0 +1,69 @@
+"""The whole config of one proxy."""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from vmcp_api.base import HeaderName, Model, Name
+from vmcp_api.config.backend import Backend, Withheld
+from vmcp_api.spec.aggregation import Aggregation
+from vmcp_api.spec.audit import Audit
+from vmcp_api.spec.headers import PassthroughHeaderMode
+from vmcp_api.spec.incoming import IncomingAuth
+from vmcp_api.spec.operational import Operational
+from vmcp_api.spec.sessions import SessionManagement, SessionStorage
+
+CONTRACT: Final = 1
+"""Number of the contract; a proxy refuses a config that carries another (architecture D9)."""
+
+
+class VmcpConfig(Model):
+    """`spec.config`: how the endpoint behaves."""
+
+    aggregation: Annotated[Aggregation, Field(description="How the catalog is composed.")] = Aggregation()
+    operational: Annotated[Operational, Field(description="Timeouts, limits, health, shutdown.")] = (
+        Operational()
+    )
+    audit: Annotated[Audit, Field(description="The audit log.")] = Audit()
+
+
+class ProxyConfig(Model):
+    """What a proxy needs to serve one VirtualMCPServer; holds references to secrets, never their values."""
+
+    contract: Annotated[Literal[1], Field(description="Number of this contract.")] = CONTRACT
+    name: Annotated[Name, Field(description="Name of the VirtualMCPServer.")]
+    namespace: Annotated[Name, Field(description="Its namespace.")] = "default"
+    incoming_auth: Annotated[IncomingAuth, Field(description="How callers are identified.")]
+    passthrough_headers: Annotated[
+        tuple[HeaderName, ...],
+        Field(max_length=64, description="Client headers that are forwarded to every backend."),
+    ] = ()
+    passthrough_header_mode: Annotated[
+        PassthroughHeaderMode,
+        Field(description="Whose headers: the session's first request, or each request's own."),
+    ] = PassthroughHeaderMode.SESSION
+    allowed_hosts: Annotated[
+        tuple[Annotated[str, Field(max_length=253)], ...],
+        Field(
+            max_length=64, description="Host names that requests may be addressed to; empty checks nothing."
+        ),
+    ] = ()
+    allowed_origins: Annotated[
+        tuple[Annotated[str, Field(max_length=253)], ...],
+        Field(
+            max_length=64, description="Origins that browsers may send; an absent Origin is always allowed."
+        ),
+    ] = ()
+    config: Annotated[VmcpConfig, Field(description="How the endpoint behaves.")] = VmcpConfig()
+    session_storage: Annotated[SessionStorage, Field(description="Where session metadata lives.")] = (
+        SessionStorage()
+    )
+    session_management: Annotated[SessionManagement, Field(description="Lifetimes and caps.")] = (
+        SessionManagement()
+    )
+    backends: Annotated[
+        tuple[Backend, ...], Field(max_length=256, description="Members of the group that are served.")
+    ] = ()
+    withheld: Annotated[
+        tuple[Withheld, ...], Field(max_length=256, description="Members that are not served, and why.")
+    ] = ()

@@ -1,0 +1,26 @@
+"""Who may come in (proxy.md section 6)."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from vmcp_api.base import Model
+
+
+class IncomingAuthType(StrEnum):
+    """How callers are identified."""
+
+    ANONYMOUS = "anonymous"
+    LOCAL = "local"
+
+
+class IncomingAuth(Model):
+    """How callers are identified; `local` exists in local mode only."""
+
+    type: Annotated[
+        IncomingAuthType,
+        Field(
+            description="`anonymous`: nobody is asked; `local`: the user of this machine (local mode only)."
+        ),
+    ]

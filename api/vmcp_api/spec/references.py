@@ -1,0 +1,25 @@
+"""References by name within one namespace."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from vmcp_api.base import Model, Name
+
+
+class NameRef(Model):
+    """Another object of the same namespace."""
+
+    name: Annotated[Name, Field(description="Name of an object in the same namespace.")]
+
+
+class KeyRef(Model):
+    """One key of a Secret or ConfigMap of the same namespace."""
+
+    name: Annotated[Name, Field(description="Name of the object that holds the key.")]
+    key: Annotated[
+        str,
+        Field(
+            min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$", description="Key within the object."
+        ),
+    ]
