@@ -1,0 +1,1 @@
+"""The proxy: one MCP endpoint in front of many backends."""

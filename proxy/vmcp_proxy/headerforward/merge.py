@@ -1,0 +1,43 @@
+"""The one function that decides which headers a backend gets."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from vmcp_api.headers import canonical_name, is_restricted, is_token
+from vmcp_proxy.headerforward.snapshot import HeaderSnapshot, is_sendable
+
+OutgoingHeaders = tuple[tuple[bytes, bytes], ...]
+"""Pairs ready for the wire, in canonical case, sorted by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collision:
+    """The same name came from the client and from the backend's static headers; the call must fail."""
+
+    header: str
+
+
+def merge(
+    passthrough: HeaderSnapshot,
+    static: Iterable[tuple[str, bytes]] = (),
+    authentication: Iterable[tuple[str, bytes]] = (),
+) -> OutgoingHeaders | Collision:
+    """The headers that one backend gets: both sources, canonical, restricted dropped (ADR-0008).
+
+    `authentication` is what the outgoing strategy adds: it wins over both. Neither input is changed. A name in
+    both `passthrough` and `static` yields a `Collision` that names it.
+    """
+    merged: dict[str, bytes] = {}
+    for name, value in static:
+        canonical = canonical_name(name)
+        if is_token(canonical) and not is_restricted(canonical) and is_sendable(value):
+            merged[canonical] = bytes(value)
+    wins = {canonical_name(name): bytes(value) for name, value in authentication}
+    for name, value in passthrough.items():
+        if is_restricted(name, passthrough=True):
+            continue
+        if name in merged and name not in wins:
+            return Collision(name)
+        merged[name] = value
+    merged.update(wins)
+    return tuple(sorted((name.encode(), value) for name, value in merged.items()))

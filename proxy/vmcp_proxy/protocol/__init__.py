@@ -1,0 +1,1 @@
+"""MCP and JSON-RPC without I/O."""

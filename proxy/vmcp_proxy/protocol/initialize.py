@@ -1,0 +1,102 @@
+"""The handshake: what a client says, what we answer, and what we say to a backend."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from vmcp_proxy.protocol import params
+from vmcp_proxy.protocol.jsonrpc import Raw
+from vmcp_proxy.protocol.versions import LATEST, negotiate
+
+NO_CAPABILITIES: Final = b"{}"
+_MIRRORED: Final[tuple[str, ...]] = ()
+"""Client capabilities that are declared to backends: those whose requests the relay carries to the client."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientHello:
+    """What an `initialize` request says."""
+
+    requested_version: str
+    capabilities: bytes
+    client_info: bytes
+
+    @property
+    def version(self) -> str:
+        """The revision that the session will speak."""
+        return negotiate(self.requested_version)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerHello:
+    """What a backend's `initialize` result says; `offers` are the names of its capabilities."""
+
+    version: str
+    offers: frozenset[str]
+    instructions: str | None
+
+
+def parse_client_hello(raw: Raw | None) -> ClientHello:
+    """Reads the params of `initialize`.
+
+    Raises:
+        InvalidParamsError: a required member is missing or has another type.
+    """
+    members = params.parse_members(raw)
+    version = params.text_of(members, "protocolVersion")
+    capabilities = params.parse_members(members.get("capabilities", msgspec.Raw(b"{}")))
+    info = members.get("clientInfo", msgspec.Raw(b"{}"))
+    params.parse_members(info)
+    return ClientHello(version, params.encode_members(capabilities), bytes(info))
+
+
+def mirrored_capabilities(capabilities: bytes) -> bytes:
+    """The client's capabilities as a backend hears them: those of which the requests are relayed."""
+    members = params.parse_members(capabilities)
+    return params.encode_members({name: members[name] for name in _MIRRORED if name in members})
+
+
+def encode_client_hello(capabilities: bytes, client_version: str) -> bytes:
+    """The params of our `initialize` to a backend."""
+    return (
+        b'{"protocolVersion":"'
+        + LATEST.encode()
+        + b'","capabilities":'
+        + capabilities
+        + b',"clientInfo":{"name":"vmcp","version":"'
+        + client_version.encode()
+        + b'"}}'
+    )
+
+
+def parse_server_hello(raw: Raw) -> ServerHello:
+    """Reads a backend's `initialize` result.
+
+    Raises:
+        InvalidParamsError: it is not one.
+    """
+    members = params.parse_members(raw)
+    version = params.text_of(members, "protocolVersion")
+    offers = params.parse_members(members.get("capabilities", msgspec.Raw(b"{}")))
+    return ServerHello(version, frozenset(offers), params.optional_text_of(members, "instructions"))
+
+
+def encode_server_hello(*, version: str, name: str, server_version: str, offers: frozenset[str]) -> bytes:
+    """Our result of `initialize`.
+
+    Members of a group come and go while sessions live, so the three lists are always offered, with
+    `listChanged`; `completions` and `logging` only while a backend answers them.
+    """
+    capabilities: dict[str, dict[str, bool]] = {
+        "tools": {"listChanged": True},
+        "resources": {"listChanged": True},
+        "prompts": {"listChanged": True},
+    }
+    capabilities.update({extra: {} for extra in ("completions", "logging") if extra in offers})
+    result = {
+        "protocolVersion": version,
+        "capabilities": capabilities,
+        "serverInfo": {"name": name, "version": server_version},
+    }
+    return msgspec.json.encode(result)

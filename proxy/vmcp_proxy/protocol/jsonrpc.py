@@ -1,0 +1,157 @@
+"""JSON-RPC 2.0 messages: only the envelope is decoded, params and results stay raw bytes (ADR-0010)."""
+
+from typing import Final, TypeAlias
+
+import msgspec
+
+Raw: TypeAlias = msgspec.Raw | bytes
+"""A span of JSON text, relayed as it came."""
+
+PARSE_ERROR: Final = -32700
+INVALID_REQUEST: Final = -32600
+METHOD_NOT_FOUND: Final = -32601
+INVALID_PARAMS: Final = -32602
+INTERNAL_ERROR: Final = -32603
+RESOURCE_NOT_FOUND: Final = -32002
+REQUEST_CANCELLED: Final = -32800
+
+MAX_ID_BYTES: Final = 512
+
+
+class Request(msgspec.Struct, frozen=True, gc=False):
+    """A call that wants an answer; `id` is the exact JSON text of the id, so that `"1"` never becomes `1`."""
+
+    id: bytes
+    method: str
+    params: msgspec.Raw | None
+
+
+class Notification(msgspec.Struct, frozen=True, gc=False):
+    """A message that gets no answer."""
+
+    method: str
+    params: msgspec.Raw | None
+
+
+class Response(msgspec.Struct, frozen=True, gc=False):
+    """An answer: exactly one of `result` and `error` is there, as raw JSON."""
+
+    id: bytes
+    result: msgspec.Raw | None
+    error: msgspec.Raw | None
+
+
+class Malformed(msgspec.Struct, frozen=True, gc=False):
+    """What is no message: the JSON-RPC code and text to answer with, and the id where one could be read."""
+
+    code: int
+    message: str
+    id: bytes | None = None
+
+
+Message: TypeAlias = Request | Notification | Response | Malformed
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    jsonrpc: str
+    id: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    method: str | msgspec.UnsetType = msgspec.UNSET
+    params: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_decode_envelope: Final = msgspec.json.Decoder(_Envelope).decode
+_encode: Final = msgspec.json.encode
+
+
+def parse_message(body: bytes) -> Message:
+    """One message from a request body or an SSE event; never raises.
+
+    Batches are refused (they left MCP with revision 2025-06-18). The id must be a string or an integer of at
+    most 512 bytes of text. Of a repeated member the last one counts, here and for the backend alike.
+    """
+    try:
+        if not body.isascii():
+            body.decode()
+        envelope = _decode_envelope(body)
+    except msgspec.ValidationError:
+        return _refuse_shape(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Malformed(PARSE_ERROR, "The body is not valid JSON in UTF-8.")
+    if envelope.jsonrpc != "2.0":
+        return Malformed(INVALID_REQUEST, 'The member "jsonrpc" must be "2.0".')
+    return _classify(envelope)
+
+
+def _refuse_shape(body: bytes) -> Malformed:
+    if body.lstrip()[:1] == b"[":
+        return Malformed(INVALID_REQUEST, "Batches are not supported; send one message per request.")
+    return Malformed(INVALID_REQUEST, 'A message is an object with "jsonrpc": "2.0" and a text "method".')
+
+
+def _classify(envelope: _Envelope) -> Message:
+    raw_id = envelope.id
+    params = envelope.params
+    method = envelope.method
+    request_id = None
+    if raw_id is not msgspec.UNSET:
+        request_id = bytes(raw_id)
+        if not _is_id(request_id):
+            return Malformed(INVALID_REQUEST, "The id must be a string or an integer.")
+    if method is not msgspec.UNSET:
+        kept = None if params is msgspec.UNSET else params
+        if kept is not None and bytes(memoryview(kept)[:1]) not in (b"{", b"["):
+            return Malformed(INVALID_REQUEST, "The params must be an object.", request_id)
+        if request_id is None:
+            return Notification(method, kept)
+        return Request(request_id, method, kept)
+    result = None if envelope.result is msgspec.UNSET else envelope.result
+    error = None if envelope.error is msgspec.UNSET else envelope.error
+    if request_id is None or (result is None) == (error is None):
+        return Malformed(
+            INVALID_REQUEST, "A message needs a method, or an id with one of result and error.", request_id
+        )
+    return Response(request_id, result, error)
+
+
+def _is_id(raw: bytes) -> bool:
+    if len(raw) > MAX_ID_BYTES:
+        return False
+    return raw[:1] == b'"' or raw.removeprefix(b"-").isdigit()
+
+
+def encode_request(request_id: int, method: str, params: Raw | None) -> bytes:
+    """A request with an id of ours."""
+    head = b'{"jsonrpc":"2.0","id":%d,"method":%b' % (request_id, _encode(method))
+    return b"".join((head, b',"params":', params, b"}")) if params is not None else head + b"}"
+
+
+def encode_notification(method: str, params: Raw | None = None) -> bytes:
+    """A notification."""
+    head = b'{"jsonrpc":"2.0","method":' + _encode(method)
+    return b"".join((head, b',"params":', params, b"}")) if params is not None else head + b"}"
+
+
+def encode_result(request_id: bytes, result: Raw) -> bytes:
+    """An answer with the caller's own id and a raw result."""
+    return b"".join((b'{"jsonrpc":"2.0","id":', request_id, b',"result":', result, b"}"))
+
+
+def encode_raw_error(request_id: bytes, error: Raw) -> bytes:
+    """An answer with a backend's error object as it came."""
+    return b"".join((b'{"jsonrpc":"2.0","id":', request_id, b',"error":', error, b"}"))
+
+
+def encode_error(request_id: bytes | None, code: int, message: str, data: Raw | None = None) -> bytes:
+    """An error of ours; the id is null where none could be read."""
+    parts = [
+        b'{"jsonrpc":"2.0","id":',
+        request_id or b"null",
+        b',"error":{"code":%d,"message":' % code,
+        _encode(message),
+    ]
+    if data is not None:
+        parts += (b',"data":', data)
+    parts.append(b"}}")
+    return b"".join(parts)

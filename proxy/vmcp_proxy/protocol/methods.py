@@ -1,0 +1,50 @@
+"""Methods of MCP that clients may call here, and how each is handled."""
+
+from enum import Enum
+from typing import Final
+
+from vmcp_proxy.protocol import params
+from vmcp_proxy.protocol.params import InvalidParamsError, Members
+
+
+class Handling(Enum):
+    """What the endpoint does with a request."""
+
+    INITIALIZE = "initialize"
+    PING = "ping"
+    LIST = "list"
+    CALL = "call"
+    SET_LEVEL = "set_level"
+
+
+HANDLING: Final = {
+    "initialize": Handling.INITIALIZE,
+    "ping": Handling.PING,
+    "tools/list": Handling.LIST,
+    "resources/list": Handling.LIST,
+    "resources/templates/list": Handling.LIST,
+    "prompts/list": Handling.LIST,
+    "tools/call": Handling.CALL,
+    "resources/read": Handling.CALL,
+    "prompts/get": Handling.CALL,
+    "completion/complete": Handling.CALL,
+    "logging/setLevel": Handling.SET_LEVEL,
+}
+
+LOG_LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
+
+_NAMED_BY: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+
+
+def target_name(method: str, members: Members) -> str:
+    """The tool, prompt or URI that a call is about; for a completion that of its reference.
+
+    Raises:
+        InvalidParamsError: the params do not name one.
+    """
+    if method != "completion/complete":
+        return params.text_of(members, _NAMED_BY[method])
+    if "ref" not in members:
+        raise InvalidParamsError('The params need a member "ref".')
+    reference = params.parse_members(members["ref"])
+    return params.text_of(reference, "uri" if "uri" in reference else "name")

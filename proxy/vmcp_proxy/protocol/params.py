@@ -1,0 +1,109 @@
+"""Params and results as raw members: read one, replace one, leave the rest as it came."""
+
+from typing import Final
+
+import msgspec
+
+from vmcp_proxy.protocol.jsonrpc import Raw
+
+Members = dict[str, msgspec.Raw]
+
+_decode_members: Final = msgspec.json.Decoder(Members).decode
+_decode_text: Final = msgspec.json.Decoder(str).decode
+_encode: Final = msgspec.json.encode
+
+RESERVED_META: Final = ("vmcp.dev/", "io.modelcontextprotocol/")
+"""Keys of `_meta` that belong to this hop: what a peer sends under them is not relayed."""
+
+
+class InvalidParamsError(ValueError):
+    """The params do not have the shape of their method; the text is fit for the client."""
+
+
+def parse_members(raw: Raw | None) -> Members:
+    """The members of a JSON object in their order, values raw; of a repeated member the last value counts.
+
+    Raises:
+        InvalidParamsError: it is no object.
+    """
+    if raw is None:
+        return {}
+    try:
+        return _decode_members(raw)
+    except msgspec.DecodeError:
+        raise InvalidParamsError("The params must be an object.") from None
+
+
+def encode_members(members: Members) -> bytes:
+    """The object again."""
+    return _encode(members)
+
+
+def text_of(members: Members, name: str) -> str:
+    """A member that must be a text.
+
+    Raises:
+        InvalidParamsError: it is absent or something else.
+    """
+    raw = members.get(name)
+    if raw is not None:
+        try:
+            return _decode_text(raw)
+        except msgspec.DecodeError:
+            pass
+    raise InvalidParamsError(f'The params need a text member "{name}".')
+
+
+def optional_text_of(members: Members, name: str) -> str | None:
+    """A member that may be absent or null, and must be a text otherwise.
+
+    Raises:
+        InvalidParamsError: it is something else.
+    """
+    raw = members.get(name)
+    if raw is None or bytes(raw) == b"null":
+        return None
+    return text_of(members, name)
+
+
+def raw_text(text: str) -> msgspec.Raw:
+    """A text as raw JSON."""
+    return msgspec.Raw(_encode(text))
+
+
+def outbound_meta(members: Members, progress_token: int | None) -> msgspec.Raw | None:
+    """Takes the caller's progress token and reserved keys out of `_meta` and puts our token in, in place.
+
+    Returns the caller's token as raw JSON where there was one and the caller may get progress.
+    """
+    raw = members.get("_meta")
+    if raw is None:
+        return None
+    meta = parse_members(None if bytes(raw) == b"null" else raw)
+    token = meta.pop("progressToken", None)
+    kept = {key: value for key, value in meta.items() if not key.startswith(RESERVED_META)}
+    if token is not None and progress_token is not None:
+        kept["progressToken"] = msgspec.Raw(b"%d" % progress_token)
+    if kept:
+        members["_meta"] = msgspec.Raw(_encode(kept))
+    else:
+        del members["_meta"]
+    return token
+
+
+def inbound_result(raw: Raw) -> Raw:
+    """A backend's result without the keys of `_meta` that are ours to set; mostly the same bytes."""
+    data = bytes(raw)
+    if b"_meta" not in data and b"\\u" not in data:
+        return raw
+    try:
+        members = _decode_members(data)
+        meta = members.get("_meta")
+        keys = _decode_members(meta) if meta is not None else {}
+    except msgspec.DecodeError:
+        return raw
+    kept = {key: value for key, value in keys.items() if not key.startswith("vmcp.dev/")}
+    if len(kept) == len(keys):
+        return raw
+    members["_meta"] = msgspec.Raw(_encode(kept))
+    return encode_members(members)
