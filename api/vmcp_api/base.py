@@ -1,11 +1,12 @@
 """The base of every model that a person writes: camelCase outside, closed, frozen."""
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
 
-from vmcp_api.durations import format_duration, parse_duration
+from vmcp_api.durations import format_duration, validate_duration
+from vmcp_api.headers import TOKEN_PATTERN
 
 Json: TypeAlias = dict[str, Any] | list[Any] | str | int | float | bool | None
 """Any JSON value: the one place where ``Any`` stands for data."""
@@ -30,21 +31,30 @@ class Model(BaseModel):
 
 Seconds: TypeAlias = Annotated[
     float,
-    BeforeValidator(parse_duration),
+    BeforeValidator(validate_duration),
     PlainSerializer(format_duration, return_type=str),
+    Field(json_schema_extra={"x-duration": True}),
 ]
 """A duration in seconds, written as in Go and Kubernetes (``500ms``, ``30s``, ``1h30m``)."""
 
-Name: TypeAlias = Annotated[
-    str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
-]
+Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
 """A DNS-1123 subdomain: the name of an object in the same namespace."""
 
 BackendName: TypeAlias = Annotated[str, Field(min_length=1, max_length=63)]
 """The name of a backend as the proxy sees it; in a cluster that of its resource."""
 
-HeaderName: TypeAlias = Annotated[str, Field(min_length=1, max_length=128)]
+HeaderName: TypeAlias = Annotated[
+    str, Field(min_length=1, max_length=128, json_schema_extra={"pattern": TOKEN_PATTERN})
+]
 """An HTTP field name (RFC 9110 section 5.1); what may not be forwarded is refused in ``vmcp_api.headers``."""
 
 Bytes: TypeAlias = Annotated[int, Field(ge=1024, le=1 << 30)]
 """A size limit in bytes, 1 KiB to 1 GiB."""
+
+LIST_SET: Final[dict[str, Any]] = {"x-kubernetes-list-type": "set"}
+"""Schema words of a list without order or duplicates."""
+
+
+def list_map(*keys: str) -> dict[str, Any]:
+    """Schema words of a list whose entries are told apart by the given fields (camelCase)."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}

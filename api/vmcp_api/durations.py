@@ -1,10 +1,28 @@
-"""Durations as Go and Kubernetes write them."""
+"""Durations as Go and Kubernetes write them, exact to the nanosecond."""
 
 import re
+from decimal import Decimal
+from typing import Final
 
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
-PATTERN = r"^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$"
+from pydantic import ValidationInfo
+
+PATTERN: Final = r"^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$"
+"""What the schema of a duration says; Go's negative and bare forms are left out."""
+
+MAX_LENGTH: Final = 32
+"""Longest text of a duration, in characters."""
+
+_UNITS: Final = {
+    "ns": 1,
+    "us": 10**3,
+    "µs": 10**3,
+    "ms": 10**6,
+    "s": 10**9,
+    "m": 60 * 10**9,
+    "h": 3600 * 10**9,
+}
+_PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)")
+_WRITTEN: Final = ("h", "m", "s", "ms", "us", "ns")
 
 
 def parse_duration(value: object) -> float:
@@ -15,17 +33,25 @@ def parse_duration(value: object) -> float:
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    if not isinstance(value, str) or not re.fullmatch(PATTERN, value):
-        raise ValueError("write a duration with a unit, such as 500ms, 30s or 1h30m")
-    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(value))
+    if not isinstance(value, str) or len(value) > MAX_LENGTH or not re.fullmatch(PATTERN, value):
+        raise ValueError("is no duration; write a number with a unit, such as 500ms, 30s or 1h30m")
+    nanos = sum(Decimal(number) * _UNITS[unit] for number, unit in _PART.findall(value))
+    return float(Decimal(nanos) / 10**9)
+
+
+def validate_duration(value: object, info: ValidationInfo) -> float:
+    """As ``parse_duration``, but a document (JSON mode) has to write the unit, as the schema says."""
+    if info.mode == "json" and not isinstance(value, str):
+        raise ValueError("is no duration; write a number with a unit, such as 500ms, 30s or 1h30m")
+    return parse_duration(value)
 
 
 def format_duration(seconds: float) -> str:
-    """The shortest exact way to write a number of seconds with the units h, m, s and ms."""
-    millis = round(seconds * 1000)
+    """The shortest way to write a number of seconds, to the nanosecond, with Go's units."""
+    rest = round(seconds * 10**9)
     parts: list[str] = []
-    for unit, size in (("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
-        count, millis = divmod(millis, size)
+    for unit in _WRITTEN:
+        count, rest = divmod(rest, _UNITS[unit])
         if count:
             parts.append(f"{count}{unit}")
     return "".join(parts) or "0s"

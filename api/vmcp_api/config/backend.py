@@ -19,7 +19,7 @@ class Transport(StrEnum):
 
 
 class Network(StrEnum):
-    """Which addresses a backend's name may resolve to (proxy.md section 5, dial guard)."""
+    """Which addresses a backend's name may resolve to."""
 
     CLUSTER = "cluster"
     PRIVATE = "private"
@@ -30,9 +30,7 @@ class Network(StrEnum):
 class BackendTls(Model):
     """TLS to one backend beyond the system's roots."""
 
-    ca_bundle_ref: Annotated[
-        KeyRef | None, Field(description="ConfigMap key with CA certificates (PEM).")
-    ] = None
+    ca_bundle_ref: Annotated[KeyRef | None, Field(description="ConfigMap key with CA certificates (PEM).")] = None
     ca_bundle: Annotated[
         str | None, Field(max_length=1 << 20, description="CA certificates (PEM), copied from the reference.")
     ] = None
@@ -48,9 +46,7 @@ class Backend(Model):
     name: Annotated[BackendName, Field(description="Name within the group.")]
     kind: Annotated[
         str,
-        Field(
-            max_length=63, description="Kind of the resource that it comes from: MCPServer or MCPServerEntry."
-        ),
+        Field(max_length=63, description="Kind of the resource that it comes from: MCPServer or MCPServerEntry."),
     ]
     transport: Annotated[Transport, Field(description="How it is spoken to.")]
     url: Annotated[str | None, Field(max_length=2048, description="Endpoint of the HTTP transports.")] = None
@@ -65,9 +61,11 @@ class Backend(Model):
         dict[str, str],
         Field(max_length=256, description="Environment of a stdio backend, added to a minimal one."),
     ] = Field(default_factory=dict)
-    cwd: Annotated[
-        str | None, Field(max_length=4096, description="Working directory of a stdio backend.")
-    ] = None
+    env_from_secret: Annotated[
+        dict[str, KeyRef],
+        Field(max_length=256, description="Variables of a stdio backend with the value in a Secret."),
+    ] = Field(default_factory=dict)
+    cwd: Annotated[str | None, Field(max_length=4096, description="Working directory of a stdio backend.")] = None
 
 
 class Withheld(Model):

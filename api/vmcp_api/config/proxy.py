@@ -14,16 +14,14 @@ from vmcp_api.spec.operational import Operational
 from vmcp_api.spec.sessions import SessionManagement, SessionStorage
 
 CONTRACT: Final = 1
-"""Number of the contract; a proxy refuses a config that carries another (architecture D9)."""
+"""Number of the contract; a proxy refuses a config that carries another (ADR-0009)."""
 
 
 class VmcpConfig(Model):
     """`spec.config`: how the endpoint behaves."""
 
     aggregation: Annotated[Aggregation, Field(description="How the catalog is composed.")] = Aggregation()
-    operational: Annotated[Operational, Field(description="Timeouts, limits, health, shutdown.")] = (
-        Operational()
-    )
+    operational: Annotated[Operational, Field(description="Timeouts, limits, health, shutdown.")] = Operational()
     audit: Annotated[Audit, Field(description="The audit log.")] = Audit()
 
 
@@ -44,23 +42,15 @@ class ProxyConfig(Model):
     ] = PassthroughHeaderMode.SESSION
     allowed_hosts: Annotated[
         tuple[Annotated[str, Field(max_length=253)], ...],
-        Field(
-            max_length=64, description="Host names that requests may be addressed to; empty checks nothing."
-        ),
+        Field(max_length=64, description="Host names that requests may be addressed to; empty checks nothing."),
     ] = ()
     allowed_origins: Annotated[
         tuple[Annotated[str, Field(max_length=253)], ...],
-        Field(
-            max_length=64, description="Origins that browsers may send; an absent Origin is always allowed."
-        ),
+        Field(max_length=64, description="Origins that browsers may send; an absent Origin is always allowed."),
     ] = ()
     config: Annotated[VmcpConfig, Field(description="How the endpoint behaves.")] = VmcpConfig()
-    session_storage: Annotated[SessionStorage, Field(description="Where session metadata lives.")] = (
-        SessionStorage()
-    )
-    session_management: Annotated[SessionManagement, Field(description="Lifetimes and caps.")] = (
-        SessionManagement()
-    )
+    session_storage: Annotated[SessionStorage, Field(description="Where session metadata lives.")] = SessionStorage()
+    session_management: Annotated[SessionManagement, Field(description="Lifetimes and caps.")] = SessionManagement()
     backends: Annotated[
         tuple[Backend, ...], Field(max_length=256, description="Members of the group that are served.")
     ] = ()

@@ -1,1 +1,1 @@
-"""The parts of a specification that a resource and the rendered config share (proxy.md names)."""
+"""The parts of a specification that a resource and the rendered config share."""

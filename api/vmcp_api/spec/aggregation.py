@@ -1,11 +1,11 @@
-"""How the capabilities of many backends become one catalog (proxy.md section 4)."""
+"""How the capabilities of many backends become one catalog."""
 
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
 
-from vmcp_api.base import BackendName, Model
+from vmcp_api.base import LIST_SET, BackendName, Model, list_map
 
 OriginalName = Annotated[str, Field(min_length=1, max_length=256)]
 ExposedName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.-]+$")]
@@ -39,7 +39,11 @@ class ConflictResolutionConfig(Model):
     ] = "{workload}_"
     priority_order: Annotated[
         tuple[BackendName, ...],
-        Field(max_length=256, description="Backends under `priority`, the one that wins a conflict first."),
+        Field(
+            max_length=256,
+            description="Backends under `priority`, the one that wins a conflict first.",
+            json_schema_extra=LIST_SET,
+        ),
     ] = ()
 
 
@@ -49,9 +53,7 @@ class AnnotationsOverride(Model):
     title: Annotated[str | None, Field(max_length=256, description="Title shown to people.")] = None
     read_only_hint: Annotated[bool | None, Field(description="The tool changes nothing.")] = None
     destructive_hint: Annotated[bool | None, Field(description="The tool may destroy data.")] = None
-    idempotent_hint: Annotated[bool | None, Field(description="Repeating the call changes nothing more.")] = (
-        None
-    )
+    idempotent_hint: Annotated[bool | None, Field(description="Repeating the call changes nothing more.")] = None
     open_world_hint: Annotated[bool | None, Field(description="The tool reaches outside systems.")] = None
 
 
@@ -84,11 +86,16 @@ class Aggregation(Model):
     conflict_resolution: Annotated[
         ConflictResolution, Field(description="Strategy for tool names that two backends share.")
     ] = ConflictResolution.PREFIX
-    conflict_resolution_config: Annotated[
-        ConflictResolutionConfig, Field(description="Settings of the strategy.")
-    ] = ConflictResolutionConfig()
+    conflict_resolution_config: Annotated[ConflictResolutionConfig, Field(description="Settings of the strategy.")] = (
+        ConflictResolutionConfig()
+    )
     tools: Annotated[
-        tuple[WorkloadTools, ...], Field(max_length=256, description="Filters and overrides by backend.")
+        tuple[WorkloadTools, ...],
+        Field(
+            max_length=256,
+            description="Filters and overrides by backend.",
+            json_schema_extra=list_map("workload"),
+        ),
     ] = ()
     exclude_all_tools: Annotated[bool, Field(description="Serve no tool of any backend.")] = False
     default_tool_visibility: Annotated[

@@ -1,4 +1,4 @@
-"""The audit log (proxy.md section 11)."""
+"""The audit log."""
 
 from enum import StrEnum
 from typing import Annotated

@@ -1,11 +1,11 @@
-"""Headers that go to backends (proxy.md section 3)."""
+"""Headers that go to backends."""
 
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
 
-from vmcp_api.base import HeaderName, Model
+from vmcp_api.base import HeaderName, Model, list_map
 from vmcp_api.spec.references import KeyRef
 
 
@@ -31,5 +31,10 @@ class HeaderForward(Model):
         Field(max_length=64, description="Headers with the value in the clear; no credentials here."),
     ] = Field(default_factory=dict)
     add_headers_from_secret: Annotated[
-        tuple[HeaderFromSecret, ...], Field(max_length=64, description="Headers with the value in a Secret.")
+        tuple[HeaderFromSecret, ...],
+        Field(
+            max_length=64,
+            description="Headers with the value in a Secret.",
+            json_schema_extra=list_map("headerName"),
+        ),
     ] = ()

@@ -1,4 +1,4 @@
-"""Who may come in (proxy.md section 6)."""
+"""Who may come in."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -20,7 +20,5 @@ class IncomingAuth(Model):
 
     type: Annotated[
         IncomingAuthType,
-        Field(
-            description="`anonymous`: nobody is asked; `local`: the user of this machine (local mode only)."
-        ),
+        Field(description="`anonymous`: nobody is asked; `local`: the user of this machine (local mode only)."),
     ]

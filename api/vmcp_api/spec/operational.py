@@ -1,4 +1,4 @@
-"""Timeouts, limits, health and shutdown (proxy.md sections 1, 4 and 5)."""
+"""Timeouts, limits, health and shutdown."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -35,12 +35,8 @@ class Timeouts(Model):
     maximum: Annotated[
         Seconds, Field(gt=0, le=86400, description="Hard bound of any request, whatever progress it reports.")
     ] = 3600.0
-    list: Annotated[
-        Seconds, Field(gt=0, le=300, description="Deadline of one backend's answer to a listing.")
-    ] = 2.0
-    connect: Annotated[
-        Seconds, Field(gt=0, le=300, description="Bound of TCP and TLS set-up to a backend.")
-    ] = 5.0
+    list: Annotated[Seconds, Field(gt=0, le=300, description="Deadline of one backend's answer to a listing.")] = 2.0
+    connect: Annotated[Seconds, Field(gt=0, le=300, description="Bound of TCP and TLS set-up to a backend.")] = 5.0
     drain: Annotated[
         Seconds,
         Field(ge=0, le=3600, description="How long calls in flight may go on after a shutdown begins."),
@@ -52,18 +48,10 @@ class Limits(Model):
 
     request_body: Annotated[Bytes, Field(description="Largest request body, in bytes.")] = 8 << 20
     response_body: Annotated[Bytes, Field(description="Largest answer of a backend, in bytes.")] = 64 << 20
-    list_bytes: Annotated[
-        Bytes, Field(description="Largest listing of one backend, all pages, in bytes.")
-    ] = 32 << 20
-    list_pages: Annotated[
-        int, Field(ge=1, le=100_000, description="Most pages of one backend's listing.")
-    ] = 1000
-    list_items: Annotated[
-        int, Field(ge=1, le=1_000_000, description="Most entries of one backend's listing.")
-    ] = 50_000
-    page_size: Annotated[int, Field(ge=1, le=10_000, description="Entries on one page of our own lists.")] = (
-        1000
-    )
+    list_bytes: Annotated[Bytes, Field(description="Largest listing of one backend, all pages, in bytes.")] = 32 << 20
+    list_pages: Annotated[int, Field(ge=1, le=100_000, description="Most pages of one backend's listing.")] = 1000
+    list_items: Annotated[int, Field(ge=1, le=1_000_000, description="Most entries of one backend's listing.")] = 50_000
+    page_size: Annotated[int, Field(ge=1, le=10_000, description="Entries on one page of our own lists.")] = 1000
     connections_per_backend: Annotated[
         int, Field(ge=1, le=10_000, description="Most open connections to one backend, streams not counted.")
     ] = 256
@@ -74,9 +62,7 @@ class CircuitBreaker(Model):
 
     enabled: Annotated[bool, Field(description="Whether the breaker acts.")] = False
     failure_threshold: Annotated[int, Field(ge=1, le=1000, description="Failures in a row that open it.")] = 5
-    timeout: Annotated[
-        Seconds, Field(gt=0, le=3600, description="How long it stays open before a trial.")
-    ] = 60.0
+    timeout: Annotated[Seconds, Field(gt=0, le=3600, description="How long it stays open before a trial.")] = 60.0
 
 
 class FailureHandling(Model):
@@ -92,9 +78,7 @@ class FailureHandling(Model):
     partial_failure_mode: Annotated[
         PartialFailureMode, Field(description="Serve the rest, or refuse all, while a backend is unhealthy.")
     ] = PartialFailureMode.BEST_EFFORT
-    circuit_breaker: Annotated[CircuitBreaker, Field(description="The breaker of each backend.")] = (
-        CircuitBreaker()
-    )
+    circuit_breaker: Annotated[CircuitBreaker, Field(description="The breaker of each backend.")] = CircuitBreaker()
 
 
 class Operational(Model):
@@ -112,7 +96,5 @@ class Operational(Model):
     ] = 15.0
     trusted_proxies: Annotated[
         tuple[Annotated[str, Field(max_length=64)], ...],
-        Field(
-            max_length=64, description="Networks (CIDR) whose X-Forwarded-For names the source in the audit."
-        ),
+        Field(max_length=64, description="Networks (CIDR) whose X-Forwarded-For names the source in the audit."),
     ] = ()

@@ -19,7 +19,5 @@ class KeyRef(Model):
     name: Annotated[Name, Field(description="Name of the object that holds the key.")]
     key: Annotated[
         str,
-        Field(
-            min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$", description="Key within the object."
-        ),
+        Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$", description="Key within the object."),
     ]

@@ -1,4 +1,4 @@
-"""Where session metadata lives and how long (proxy.md section 2)."""
+"""Where session metadata lives and how long."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -31,6 +31,9 @@ class RedisTls(Model):
     ca_bundle_ref: Annotated[
         KeyRef | None, Field(description="ConfigMap key with the CA certificates; absent uses the system's.")
     ] = None
+    ca_bundle: Annotated[
+        str | None, Field(max_length=1 << 18, description="CA certificates (PEM); copied from `caBundleRef`.")
+    ] = None
 
 
 class SessionStorage(Model):
@@ -41,18 +44,14 @@ class SessionStorage(Model):
     )
     address: Annotated[
         str | None,
-        Field(
-            max_length=1024, description="`host:port`; several separated by commas for Sentinel and Cluster."
-        ),
+        Field(max_length=1024, description="`host:port`; several separated by commas for Sentinel and Cluster."),
     ] = None
     db: Annotated[int, Field(ge=0, le=1023, description="Database number (standalone and Sentinel).")] = 0
-    key_prefix: Annotated[
-        str, Field(min_length=1, max_length=128, description="What every key begins with.")
-    ] = "vmcp:session:"
-    mode: Annotated[RedisMode, Field(description="Layout of the Redis service.")] = RedisMode.STANDALONE
-    master_name: Annotated[str | None, Field(max_length=128, description="Name of the Sentinel master.")] = (
-        None
+    key_prefix: Annotated[str, Field(min_length=1, max_length=128, description="What every key begins with.")] = (
+        "vmcp:session:"
     )
+    mode: Annotated[RedisMode, Field(description="Layout of the Redis service.")] = RedisMode.STANDALONE
+    master_name: Annotated[str | None, Field(max_length=128, description="Name of the Sentinel master.")] = None
     username: Annotated[str | None, Field(max_length=128, description="ACL user.")] = None
     password_ref: Annotated[KeyRef | None, Field(description="Secret key with the password.")] = None
     tls: Annotated[RedisTls, Field(description="TLS to Redis.")] = RedisTls()
@@ -61,15 +60,11 @@ class SessionStorage(Model):
 class SessionManagement(Model):
     """Lifetimes and caps of sessions."""
 
-    ttl: Annotated[Seconds, Field(gt=0, le=604800, description="Idle time after which a session ends.")] = (
-        1800.0
-    )
+    ttl: Annotated[Seconds, Field(gt=0, le=604800, description="Idle time after which a session ends.")] = 1800.0
     max_lifetime: Annotated[
         Seconds, Field(gt=0, le=2592000, description="Age at which a session ends whatever it does.")
     ] = 86400.0
-    max_sessions_per_pod: Annotated[
-        int, Field(ge=1, le=1_000_000, description="Most live sessions on a pod.")
-    ] = 10_000
+    max_sessions_per_pod: Annotated[int, Field(ge=1, le=1_000_000, description="Most live sessions on a pod.")] = 10_000
     max_sessions_per_identity: Annotated[
         int | None, Field(ge=1, le=1_000_000, description="Most live sessions of one caller on a pod.")
     ] = None

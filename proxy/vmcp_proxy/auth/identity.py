@@ -6,6 +6,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 
+def _no_claims() -> Mapping[str, Any]:
+    return MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """The caller, named by issuer and subject; anonymous ones differ by having sent `Authorization`.
@@ -16,7 +20,7 @@ class Identity:
     issuer: str
     subject: str = field(repr=False)
     has_authorization: bool = False
-    claims: Mapping[str, Any] = field(default=MappingProxyType({}), repr=False, compare=False, hash=False)
+    claims: Mapping[str, Any] = field(default_factory=_no_claims, repr=False, compare=False, hash=False)
 
     @property
     def is_anonymous(self) -> bool:

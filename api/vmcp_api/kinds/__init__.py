@@ -1,0 +1,29 @@
+"""The resources of the API group, one module per kind."""
+
+from typing import Final, TypeAlias
+
+from vmcp_api.kinds.mcpgroup import MCPGroup
+from vmcp_api.kinds.mcpserver import MCPServer
+from vmcp_api.kinds.mcpserverentry import MCPServerEntry
+from vmcp_api.kinds.metadata import ObjectMeta
+from vmcp_api.kinds.virtualmcpserver import VirtualMCPServer
+
+Resource: TypeAlias = VirtualMCPServer | MCPGroup | MCPServer | MCPServerEntry
+
+KINDS: Final[dict[str, type[Resource]]] = {
+    "VirtualMCPServer": VirtualMCPServer,
+    "MCPGroup": MCPGroup,
+    "MCPServer": MCPServer,
+    "MCPServerEntry": MCPServerEntry,
+}
+"""Every kind by name."""
+
+__all__ = [
+    "KINDS",
+    "MCPGroup",
+    "MCPServer",
+    "MCPServerEntry",
+    "ObjectMeta",
+    "Resource",
+    "VirtualMCPServer",
+]

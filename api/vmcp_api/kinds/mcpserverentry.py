@@ -1,0 +1,90 @@
+"""MCPServerEntry: a remote MCP server by its URL."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from vmcp_api.base import Model, Name, list_map
+from vmcp_api.kinds.metadata import ObjectMeta
+from vmcp_api.kinds.status import Condition, StatusModel
+from vmcp_api.spec.headers import HeaderForward
+from vmcp_api.spec.references import NameRef
+
+
+class ConfigMapKeyRef(Model):
+    """One key of a ConfigMap of the same namespace."""
+
+    name: Annotated[Name, Field(description="Name of the ConfigMap.")]
+    key: Annotated[
+        str,
+        Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$", description="Key within it."),
+    ] = "ca.crt"
+
+
+class CaBundleRef(Model):
+    """Where the CA certificates are."""
+
+    config_map_ref: Annotated[ConfigMapKeyRef, Field(description="ConfigMap key with CA certificates (PEM).")]
+
+
+class EntryTls(Model):
+    """TLS to the remote server."""
+
+    client_certificate_ref: Annotated[
+        NameRef | None,
+        Field(description="Secret of type kubernetes.io/tls (`tls.crt`, `tls.key`) to present to the server."),
+    ] = None
+
+
+class MCPServerEntrySpec(Model):
+    """Where the remote server is and how it is reached."""
+
+    remote_url: Annotated[
+        str,
+        Field(
+            max_length=2048,
+            pattern=r"^https?://[^\s/?#@]+([/?][^\s#]*)?$",
+            description="Endpoint, http or https, without user name or fragment.",
+        ),
+    ]
+    transport: Annotated[Literal["streamable-http", "sse"], Field(description="How the server is spoken to.")]
+    group_ref: Annotated[NameRef, Field(description="MCPGroup that the entry joins.")]
+    header_forward: Annotated[HeaderForward, Field(description="Static headers of every request to it.")] = (
+        HeaderForward()
+    )
+    ca_bundle_ref: Annotated[CaBundleRef | None, Field(description="CA certificates beyond the system's.")] = None
+    tls: Annotated[EntryTls, Field(description="TLS beyond the CA certificates.")] = EntryTls()
+    allow_private_endpoint: Annotated[
+        bool, Field(description="Whether the URL may lead to private addresses and Services of the cluster.")
+    ] = False
+
+
+class MCPServerEntryPhase(StrEnum):
+    """Where an entry stands."""
+
+    PENDING = "Pending"
+    VALID = "Valid"
+    FAILED = "Failed"
+
+
+class MCPServerEntryStatus(StatusModel):
+    """What the operator observes of an entry."""
+
+    phase: Annotated[MCPServerEntryPhase | None, Field(description="Where it stands.")] = None
+    message: Annotated[str | None, Field(max_length=4096, description="The phase in words.")] = None
+    observed_generation: Annotated[int | None, Field(ge=0, description="Generation that this status describes.")] = None
+    conditions: Annotated[
+        tuple[Condition, ...],
+        Field(max_length=32, description="Observations.", json_schema_extra=list_map("type")),
+    ] = ()
+
+
+class MCPServerEntry(Model):
+    """A remote MCP server by its URL; the operator runs nothing for it."""
+
+    api_version: Literal["vmcp.dev/v1beta1"]
+    kind: Literal["MCPServerEntry"]
+    metadata: ObjectMeta
+    spec: Annotated[MCPServerEntrySpec, Field(description="What is wanted.")]
+    status: Annotated[MCPServerEntryStatus | None, Field(description="What is observed.")] = None

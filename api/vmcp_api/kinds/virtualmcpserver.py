@@ -1,0 +1,211 @@
+"""VirtualMCPServer: one endpoint for the members of a group."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from vmcp_api.base import LIST_SET, HeaderName, Model, Name, list_map
+from vmcp_api.config.proxy import VmcpConfig
+from vmcp_api.kinds.metadata import ObjectMeta
+from vmcp_api.kinds.pods import ImagePullSecrets, NetworkPeer, PodDisruptionBudget, PodTemplateSpec
+from vmcp_api.kinds.status import Condition, StatusModel
+from vmcp_api.spec.headers import PassthroughHeaderMode
+from vmcp_api.spec.references import NameRef
+from vmcp_api.spec.sessions import SessionManagement, SessionStorage
+
+
+class ServiceType(StrEnum):
+    """How the endpoint's Service is exposed."""
+
+    CLUSTER_IP = "ClusterIP"
+    NODE_PORT = "NodePort"
+    LOAD_BALANCER = "LoadBalancer"
+
+
+class SessionAffinity(StrEnum):
+    """Whether a client's connections stay on one pod."""
+
+    CLIENT_IP = "ClientIP"
+    NONE = "None"
+
+
+class IncomingAuthSpec(Model):
+    """How callers are identified."""
+
+    type: Annotated[Literal["anonymous"], Field(description="`anonymous`: nobody is asked who they are.")]
+
+
+class VirtualMCPServerNetworkPolicy(Model):
+    """Who may connect to the endpoint's pods."""
+
+    enabled: Annotated[bool, Field(description="Whether a NetworkPolicy is created.")] = False
+    ingress_from: Annotated[
+        tuple[NetworkPeer, ...],
+        Field(max_length=32, description="Who may reach the MCP port; empty allows this namespace."),
+    ] = ()
+
+
+class VirtualMCPServerSpec(Model):
+    """What the endpoint serves and how it runs."""
+
+    group_ref: Annotated[NameRef, Field(description="MCPGroup whose members are served.")]
+    incoming_auth: Annotated[IncomingAuthSpec, Field(description="How callers are identified.")]
+    passthrough_headers: Annotated[
+        tuple[HeaderName, ...],
+        Field(
+            max_length=64,
+            description="Client headers that are forwarded to every backend.",
+            json_schema_extra=LIST_SET,
+        ),
+    ] = ()
+    passthrough_header_mode: Annotated[
+        PassthroughHeaderMode,
+        Field(description="Whose headers: the session's first request, or each request's own."),
+    ] = PassthroughHeaderMode.SESSION
+    allowed_hosts: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=253)], ...],
+        Field(
+            max_length=64,
+            description="Host names that requests may be addressed to; empty checks nothing.",
+            json_schema_extra=LIST_SET,
+        ),
+    ] = ()
+    allowed_origins: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=253)], ...],
+        Field(
+            max_length=64,
+            description="Origins that browsers may send; an absent Origin is always allowed.",
+            json_schema_extra=LIST_SET,
+        ),
+    ] = ()
+    config: Annotated[VmcpConfig, Field(description="How the endpoint behaves.")] = VmcpConfig()
+    session_storage: Annotated[SessionStorage, Field(description="Where session metadata lives.")] = SessionStorage()
+    session_management: Annotated[SessionManagement, Field(description="Lifetimes and caps of sessions.")] = (
+        SessionManagement()
+    )
+    replicas: Annotated[
+        int | None,
+        Field(ge=0, le=1000, description="Pods to run; absent leaves the number to others, such as an HPA."),
+    ] = None
+    service_type: Annotated[ServiceType, Field(description="How the Service is exposed.")] = ServiceType.CLUSTER_IP
+    session_affinity: Annotated[
+        SessionAffinity, Field(description="Whether a client's connections stay on one pod.")
+    ] = SessionAffinity.CLIENT_IP
+    service_account: Annotated[
+        Name | None, Field(description="ServiceAccount of the pods; absent creates one without rights.")
+    ] = None
+    image_pull_secrets: Annotated[
+        ImagePullSecrets,
+        Field(description="Secrets to pull the image with.", json_schema_extra=list_map("name")),
+    ] = ()
+    pod_template_spec: Annotated[
+        PodTemplateSpec | None,
+        Field(description="Strategic merge over the pod template; the container is called `vmcp`."),
+    ] = None
+    pod_disruption_budget: Annotated[
+        PodDisruptionBudget | None, Field(description="Protection from voluntary disruptions.")
+    ] = None
+    network_policy: Annotated[VirtualMCPServerNetworkPolicy, Field(description="Who may connect to the pods.")] = (
+        VirtualMCPServerNetworkPolicy()
+    )
+
+
+class VirtualMCPServerPhase(StrEnum):
+    """Where an endpoint stands."""
+
+    PENDING = "Pending"
+    READY = "Ready"
+    DEGRADED = "Degraded"
+    FAILED = "Failed"
+
+
+class BackendHealth(StrEnum):
+    """How a backend fares; `unauthenticated` ones are routable."""
+
+    READY = "ready"
+    DEGRADED = "degraded"
+    UNAVAILABLE = "unavailable"
+    UNAUTHENTICATED = "unauthenticated"
+    UNKNOWN = "unknown"
+
+
+class BackendStatus(StatusModel):
+    """One member of the group as the pods see it."""
+
+    name: Annotated[str, Field(max_length=63, description="Name within the group.")]
+    kind: Annotated[str, Field(max_length=63, description="Kind of the resource.")]
+    url: Annotated[str | None, Field(max_length=2048, description="Endpoint.")] = None
+    status: Annotated[BackendHealth, Field(description="How it fares.")] = BackendHealth.UNKNOWN
+    transport: Annotated[str | None, Field(max_length=32, description="How it is spoken to.")] = None
+    protocol_revision: Annotated[str | None, Field(max_length=32, description="MCP revision in use.")] = None
+    auth_type: Annotated[str | None, Field(max_length=64, description="Outgoing authentication.")] = None
+    tools: Annotated[int | None, Field(ge=0, description="Tools that it offers.")] = None
+    circuit_state: Annotated[str | None, Field(max_length=16, description="State of its breaker.")] = None
+    last_transition_time: Annotated[
+        str | None,
+        Field(
+            max_length=40,
+            description="When `status` last changed.",
+            json_schema_extra={"format": "date-time"},
+        ),
+    ] = None
+    reason: Annotated[str | None, Field(max_length=63, description="Why it is not served.")] = None
+    message: Annotated[str | None, Field(max_length=1024, description="What is so, and what to do.")] = None
+
+
+class ConflictStatus(StatusModel):
+    """A name that several backends claim."""
+
+    kind: Annotated[str, Field(max_length=32, description="tool, resource, template or prompt.")]
+    name: Annotated[str, Field(max_length=512, description="The name.")]
+    backends: Annotated[
+        tuple[Annotated[str, Field(max_length=63)], ...],
+        Field(max_length=256, description="Who claims it."),
+    ] = ()
+    winner: Annotated[
+        str | None, Field(max_length=63, description="Who serves it; absent when it is withheld from all.")
+    ] = None
+
+
+class VirtualMCPServerStatus(StatusModel):
+    """What the operator observes of an endpoint."""
+
+    phase: Annotated[VirtualMCPServerPhase | None, Field(description="Where it stands.")] = None
+    message: Annotated[str | None, Field(max_length=4096, description="The phase in words.")] = None
+    url: Annotated[str | None, Field(max_length=2048, description="Endpoint, with `/mcp`.")] = None
+    observed_generation: Annotated[int | None, Field(ge=0, description="Generation that this status describes.")] = None
+    replicas: Annotated[int | None, Field(ge=0, description="Pods.")] = None
+    ready_replicas: Annotated[int | None, Field(ge=0, description="Ready pods.")] = None
+    selector: Annotated[str | None, Field(max_length=1024, description="Label selector of the pods.")] = None
+    tool_count: Annotated[int | None, Field(ge=0, description="Tools served.")] = None
+    resource_count: Annotated[int | None, Field(ge=0, description="Resources served.")] = None
+    prompt_count: Annotated[int | None, Field(ge=0, description="Prompts served.")] = None
+    context_bytes: Annotated[
+        int | None, Field(ge=0, description="Size of the tool list that a client reads, in bytes.")
+    ] = None
+    backends: Annotated[
+        tuple[BackendStatus, ...],
+        Field(max_length=256, description="Members of the group.", json_schema_extra=list_map("name")),
+    ] = ()
+    backend_count: Annotated[int | None, Field(ge=0, description="Members of the group.")] = None
+    backend_summary: Annotated[
+        str | None, Field(max_length=16, description="Routable members of all, such as `2/3`.")
+    ] = None
+    conflicts: Annotated[
+        tuple[ConflictStatus, ...], Field(max_length=256, description="Names that several backends claim.")
+    ] = ()
+    conditions: Annotated[
+        tuple[Condition, ...],
+        Field(max_length=32, description="Observations.", json_schema_extra=list_map("type")),
+    ] = ()
+
+
+class VirtualMCPServer(Model):
+    """One MCP endpoint for the members of a group."""
+
+    api_version: Literal["vmcp.dev/v1beta1"]
+    kind: Literal["VirtualMCPServer"]
+    metadata: ObjectMeta
+    spec: Annotated[VirtualMCPServerSpec, Field(description="What is wanted.")]
+    status: Annotated[VirtualMCPServerStatus | None, Field(description="What is observed.")] = None

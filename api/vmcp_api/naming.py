@@ -1,0 +1,47 @@
+"""Names, ports and annotations that the operator, the proxy and local mode share."""
+
+from typing import Final
+
+GROUP: Final = "vmcp.dev"
+VERSION: Final = "v1beta1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+
+REFERENCE_GROUP: Final = "toolhive.stacklok.dev"
+"""API group whose manifests become ours by changing the ``apiVersion``."""
+
+MCP_PORT: Final = 4483
+"""Port of the MCP listener."""
+
+ADMIN_PORT: Final = 9090
+"""Port of the admin listener."""
+
+LOCAL_COMMAND: Final = "vmcp.dev/local-command"
+"""Annotation of an MCPServer: the command that local mode starts, as shell words or a JSON list."""
+
+LOCAL_URL: Final = "vmcp.dev/local-url"
+"""Annotation of an MCPServer: the URL that local mode connects to."""
+
+MAX_VMCP_NAME: Final = 58
+"""Longest name of a VirtualMCPServer: ``vmcp-<name>`` is a Service, whose name has at most 63 characters."""
+
+MAX_SERVER_NAME: Final = 48
+"""Longest name of an MCPServer: ``mcp-<name>`` also names pods that carry it with an 11-character hash as a
+label value of at most 63 characters."""
+
+MAX_MEMBER_NAME: Final = 63
+"""Longest name of a member of a group."""
+
+
+def vmcp_object_name(name: str) -> str:
+    """Name of the Deployment, Service and other children of a VirtualMCPServer."""
+    return f"vmcp-{name}"
+
+
+def server_object_name(name: str) -> str:
+    """Name of the Service and other children of an MCPServer."""
+    return f"mcp-{name}"
+
+
+def server_url(name: str, namespace: str, port: int, path: str) -> str:
+    """Where an MCPServer is reached within the cluster."""
+    return f"http://{server_object_name(name)}.{namespace}.svc:{port}{path}"

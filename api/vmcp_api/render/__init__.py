@@ -1,0 +1,8 @@
+"""Pure rendering from resources to what the proxy reads; the same for the operator and local mode."""
+
+from vmcp_api.render.codec import config_hash, decode_config, encode_config
+from vmcp_api.render.rendered import Mode, Rendered
+from vmcp_api.render.secretrefs import secret_refs
+from vmcp_api.render.server import render
+
+__all__ = ["Mode", "Rendered", "config_hash", "decode_config", "encode_config", "render", "secret_refs"]

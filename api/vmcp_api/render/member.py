@@ -1,0 +1,106 @@
+"""What holds for one member in every mode: its backend, or why it is withheld."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from vmcp_api.config import Backend, BackendTls, Withheld
+from vmcp_api.headers import find_collisions
+from vmcp_api.kinds import MCPServer, MCPServerEntry
+from vmcp_api.problems import Loc, Problem, Problems
+from vmcp_api.render.reasons import Reason
+from vmcp_api.resolve import Member, check_config_map, check_secret
+from vmcp_api.resources import Resources
+from vmcp_api.spec.headers import HeaderForward
+from vmcp_api.spec.references import KeyRef
+
+CERTIFICATE_KEY = "tls.crt"
+PRIVATE_KEY = "tls.key"
+_MESSAGE_LIMIT = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a member is withheld."""
+
+    reason: Reason
+    problem: Problem
+
+
+Outcome: TypeAlias = Backend | Refusal
+
+
+def subject_of(member: Member) -> str:
+    """``Kind/name`` of a member."""
+    return f"{member.kind}/{member.metadata.name}"
+
+
+def withhold(member: Member, refusal: Refusal) -> tuple[Withheld, Problems]:
+    """The entry of a withheld member in the config, and the warning about it."""
+    problem = refusal.problem
+    message = f"{problem.path}: {problem.message}; {problem.remedy}" if problem.loc else str(problem)
+    withheld = Withheld(
+        name=member.metadata.name,
+        kind=member.kind,
+        reason=refusal.reason,
+        message=message[:_MESSAGE_LIMIT],
+    )
+    return withheld, Problems.of(problem).as_warnings().about(subject_of(member))
+
+
+def refuse_collision(member: Member, passthrough: tuple[str, ...]) -> Refusal | None:
+    """A member whose static headers name one that clients pass through: neither may silently win."""
+    names = find_collisions(passthrough, _static_names(member.spec.header_forward))
+    if not names:
+        return None
+    message = f"{', '.join(names)} is both static here and in passthroughHeaders of the VirtualMCPServer"
+    remedy = "remove it from one of the two"
+    return Refusal(Reason.HEADER_COLLISION, Problem(message, remedy, ("spec", "headerForward")))
+
+
+def refuse_missing(member: Member, resources: Resources) -> Refusal | None:
+    """A member that refers to a ConfigMap or Secret that is known to be missing."""
+    if isinstance(member, MCPServerEntry) and (bundle := ca_bundle_ref(member)):
+        place = ("spec", "caBundleRef", "configMapRef")
+        if problem := check_config_map(resources, bundle, place):
+            return Refusal(Reason.CA_BUNDLE_NOT_FOUND, problem)
+    for ref, loc in _secret_refs(member):
+        if problem := check_secret(resources, ref, loc):
+            return Refusal(Reason.SECRET_NOT_FOUND, problem)
+    return None
+
+
+def ca_bundle_ref(entry: MCPServerEntry) -> KeyRef | None:
+    """Where an entry's CA certificates are."""
+    if entry.spec.ca_bundle_ref is None:
+        return None
+    ref = entry.spec.ca_bundle_ref.config_map_ref
+    return KeyRef(name=ref.name, key=ref.key)
+
+
+def build_tls(entry: MCPServerEntry, resources: Resources) -> BackendTls:
+    """TLS of an entry, with the CA certificates copied in; call it once nothing is missing."""
+    bundle = ca_bundle_ref(entry)
+    certificate = entry.spec.tls.client_certificate_ref
+    return BackendTls(
+        ca_bundle=resources.config_maps[bundle.name].data[bundle.key] if bundle else None,
+        client_certificate_ref=KeyRef(name=certificate.name, key=CERTIFICATE_KEY) if certificate else None,
+    )
+
+
+def _static_names(forward: HeaderForward) -> tuple[str, ...]:
+    secret = tuple(header.header_name for header in forward.add_headers_from_secret)
+    return (*forward.add_plaintext_headers, *secret)
+
+
+def _secret_refs(member: Member) -> Iterator[tuple[KeyRef, Loc]]:
+    for index, header in enumerate(member.spec.header_forward.add_headers_from_secret):
+        loc: Loc = ("spec", "headerForward", "addHeadersFromSecret", index, "valueSecretRef")
+        yield header.value_secret_ref, loc
+    if isinstance(member, MCPServer):
+        for index, secret in enumerate(member.spec.secrets):
+            yield secret, ("spec", "secrets", index)
+    elif certificate := member.spec.tls.client_certificate_ref:
+        loc = ("spec", "tls", "clientCertificateRef")
+        yield KeyRef(name=certificate.name, key=CERTIFICATE_KEY), loc
+        yield KeyRef(name=certificate.name, key=PRIVATE_KEY), loc

@@ -1,0 +1,15 @@
+"""Why a member of a group is not served: stable words for conditions and tests."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """CamelCase reasons of withheld backends."""
+
+    NAME_CLASH = "NameClash"
+    HEADER_COLLISION = "HeaderCollision"
+    UNSUPPORTED_TRANSPORT = "UnsupportedTransport"
+    CA_BUNDLE_NOT_FOUND = "CaBundleNotFound"
+    SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, no secret
+    NO_LOCAL_COMMAND = "NoLocalCommand"
+    INVALID_LOCAL_COMMAND = "InvalidLocalCommand"

@@ -1,0 +1,1 @@
+"""The operator: turns VirtualMCPServer resources into running proxies."""

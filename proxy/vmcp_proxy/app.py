@@ -1,0 +1,115 @@
+"""One proxy over its whole life: started, reloaded, drained."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeAlias
+
+from vmcp_api.problems import Problems
+from vmcp_proxy.core.admission import Admitter, AllowAll
+from vmcp_proxy.loading import Loaded
+from vmcp_proxy.observability.logs import log_event
+from vmcp_proxy.observability.metrics import Metrics
+from vmcp_proxy.settings import Settings
+from vmcp_proxy.status import ProxyState
+from vmcp_proxy.wiring import LOGGER, Wiring
+
+logger: Final = logging.getLogger(LOGGER)
+
+Watch: TypeAlias = Callable[["Proxy"], Coroutine[Any, Any, None]]
+"""A supervisor that calls `apply` or `refuse` whenever the sources of the config change."""
+
+
+class Proxy:
+    """`run` serves until it is told to stop; `apply` takes a new config over while it runs.
+
+    `admitter` is the policy behind the admission seam.
+    """
+
+    def __init__(self, settings: Settings, loaded: Loaded, *, admitter: Admitter | None = None) -> None:
+        self.settings: Final = settings
+        self.state: Final = ProxyState(loaded)
+        self.metrics: Final = Metrics()
+        self.started: Final = asyncio.Event()
+        self._admitter: Final = admitter or AllowAll()
+        self._wiring: Wiring | None = None
+
+    async def run(self, watch: Watch | None = None) -> None:
+        """Serves until SIGTERM, SIGINT or `stop`, then drains; `started` is set once both ports listen.
+
+        Raises:
+            PortInUseError: a port is taken.
+            ExceptionGroup: a supervisor crashed; the process should end and be started again.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            wiring = self._wiring = Wiring(self.settings, self.state, self.metrics, self._admitter, tasks)
+            self.apply(self.state.loaded)
+            supervisors = [tasks.create_task(each) for each in wiring.supervisors()]
+            supervisors.append(tasks.create_task(self._announce()))
+            if watch is not None:
+                supervisors.append(tasks.create_task(watch(self)))
+            try:
+                await wiring.servers.run(on_shutdown=self._drain, handle_signals=self.settings.handles_signals)
+            finally:
+                for supervisor in supervisors:
+                    supervisor.cancel()
+                await asyncio.gather(*supervisors, return_exceptions=True)
+                await wiring.aclose()
+
+    @property
+    def wiring(self) -> Wiring:
+        """The parts, while it runs.
+
+        Raises:
+            RuntimeError: it does not run.
+        """
+        if self._wiring is None:
+            raise RuntimeError("the proxy does not run yet")
+        return self._wiring
+
+    @property
+    def mcp_port(self) -> int:
+        """The port of the endpoint, once it is started."""
+        return self.wiring.servers.mcp_port
+
+    @property
+    def admin_port(self) -> int:
+        """The port of the admin application, once it is started."""
+        return self.wiring.servers.admin_port
+
+    def stop(self) -> None:
+        """Begins the shutdown."""
+        self.wiring.servers.stop()
+
+    def apply(self, loaded: Loaded) -> None:
+        """Serves by a config from the next request on; sessions, links and catalogs that still hold stay."""
+        wiring = self.wiring
+        assembled = wiring.assembler.assemble(loaded, wiring.group.members)
+        wiring.configure(loaded.config)
+        self.state.loaded = loaded
+        self.state.withheld = assembled.withheld
+        self.state.load_problems = Problems()
+        wiring.group.apply(loaded.config, assembled.members)
+        log_event(
+            logger,
+            logging.INFO,
+            "config loaded",
+            config_hash=loaded.digest,
+            backends=sorted(assembled.members),
+            withheld=[each.name for each in assembled.withheld],
+        )
+
+    def refuse(self, problems: Problems) -> None:
+        """Notes a config that cannot be used; the last good one stays in force."""
+        self.state.load_problems = problems
+        for problem in problems.errors:
+            log_event(logger, logging.ERROR, "config refused, the last good one stays", problem=str(problem))
+
+    async def _announce(self) -> None:
+        await self.wiring.servers.started.wait()
+        self.state.is_started = True
+        self.started.set()
+
+    async def _drain(self) -> None:
+        self.state.is_draining = True
+        self.wiring.get_stream.close_all()

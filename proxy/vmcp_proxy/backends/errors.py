@@ -1,0 +1,55 @@
+"""What can go wrong with a backend.
+
+BackendError
+├── SessionLostError       the backend has forgotten our session; nothing was executed
+└── (category)             everything else, told apart by `Category`
+"""
+
+from enum import StrEnum
+from typing import Final
+
+
+class Category(StrEnum):
+    """Why a backend gave no answer; bounded, so that it may be a label and stand in an error."""
+
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    AUTH = "auth"
+    TOO_LARGE = "response_too_large"
+    PROTOCOL = "protocol"
+    REFUSED = "refused"
+    HEADERS = "header_collision"
+    NOT_RUNNING = "not_running"
+
+
+_TEXT: Final = {
+    Category.UNREACHABLE: "cannot be reached",
+    Category.TIMEOUT: "did not answer in time",
+    Category.AUTH: "refused the credentials of this request",
+    Category.TOO_LARGE: "sent an answer larger than the limit",
+    Category.PROTOCOL: "sent an answer that is not valid MCP",
+    Category.REFUSED: "refused the request",
+    Category.HEADERS: "would get one header from two sources",
+    Category.NOT_RUNNING: "is not running",
+}
+
+
+class BackendError(Exception):
+    """A backend gave no answer; the text names it and the category, never an address or a header value.
+
+    `hint` is a short fact for the operator of the proxy, for example an HTTP status; it is free of secrets.
+    """
+
+    def __init__(self, backend: str, category: Category, hint: str = "") -> None:
+        self.backend = backend
+        self.category = category
+        self.hint = hint
+        detail = f" ({hint})" if hint else ""
+        super().__init__(f"backend {backend!r} {_TEXT[category]}{detail}")
+
+
+class SessionLostError(BackendError):
+    """The backend no longer knows our session; the request was not executed."""
+
+    def __init__(self, backend: str) -> None:
+        super().__init__(backend, Category.REFUSED, "its session is gone")

@@ -1,0 +1,49 @@
+"""The HTTP/1.1 client for backend traffic (ADR-0013).
+
+Keep-alive pools, TLS, a dial guard on the address that is really dialled, streamed bodies, and a bound on
+every wait and every buffer. Built on httptools (llhttp) and asyncio transports.
+"""
+
+from vmcp_proxy.backends.http.client import HttpClient
+from vmcp_proxy.backends.http.errors import (
+    ConnectFailed,
+    DialRefused,
+    HttpError,
+    PeerClosed,
+    PoolClosed,
+    ProtocolError,
+    RedirectRefused,
+    ResponseTooLarge,
+    Timeout,
+    TlsFailed,
+)
+from vmcp_proxy.backends.http.head import HeaderBlock
+from vmcp_proxy.backends.http.limits import ClientLimits
+from vmcp_proxy.backends.http.peer import Peer, TrustSetting
+from vmcp_proxy.backends.http.reader import ResponseHeaders
+from vmcp_proxy.backends.http.resolve import Resolver
+from vmcp_proxy.backends.http.response import Response
+from vmcp_proxy.backends.http.url import InvalidUrl, Url
+
+__all__ = [
+    "ClientLimits",
+    "ConnectFailed",
+    "DialRefused",
+    "HeaderBlock",
+    "HttpClient",
+    "HttpError",
+    "InvalidUrl",
+    "Peer",
+    "PeerClosed",
+    "PoolClosed",
+    "ProtocolError",
+    "RedirectRefused",
+    "Resolver",
+    "Response",
+    "ResponseHeaders",
+    "ResponseTooLarge",
+    "Timeout",
+    "TlsFailed",
+    "TrustSetting",
+    "Url",
+]

@@ -1,0 +1,121 @@
+"""The HTTP/1.1 client: pools, redirects and one deadline per request."""
+
+import asyncio
+from functools import partial
+from typing import Final
+
+from vmcp_proxy.backends.http.connect import Connector
+from vmcp_proxy.backends.http.dial import Address
+from vmcp_proxy.backends.http.errors import PoolClosed, RedirectRefused
+from vmcp_proxy.backends.http.head import HeaderBlock, Headers, encode_head
+from vmcp_proxy.backends.http.limits import ClientLimits
+from vmcp_proxy.backends.http.peer import Peer
+from vmcp_proxy.backends.http.pool import Pool
+from vmcp_proxy.backends.http.redirect import MAX_REDIRECTS, next_url
+from vmcp_proxy.backends.http.resolve import Resolver, resolve_by_system
+from vmcp_proxy.backends.http.response import Response
+from vmcp_proxy.backends.http.tls import TlsContexts
+from vmcp_proxy.backends.http.url import Url
+
+_REDIRECT: Final = range(300, 400)
+_DEFAULT_LIMITS: Final = ClientLimits()
+
+
+class HttpClient:
+    """Sends requests to backends over kept connections; one per process and event loop.
+
+    ``denied_addresses`` are never dialled: the Kubernetes API server's. A request is written at most once,
+    except where the server itself answers with a redirect.
+    """
+
+    def __init__(
+        self,
+        limits: ClientLimits = _DEFAULT_LIMITS,
+        *,
+        resolver: Resolver = resolve_by_system,
+        denied_addresses: frozenset[Address] = frozenset(),
+    ) -> None:
+        self._limits = limits
+        self._contexts = TlsContexts()
+        self._connector = Connector(limits, resolver, denied_addresses, self._contexts)
+        self._pools: dict[str, Pool] = {}
+        self._is_closed = False
+
+    @property
+    def connections_opened(self) -> int:
+        """How many connections were ever established."""
+        return self._connector.opened
+
+    @property
+    def contexts_built(self) -> int:
+        """How many TLS contexts were ever built."""
+        return self._contexts.built
+
+    async def request(
+        self,
+        peer: Peer,
+        method: bytes,
+        headers: Headers | HeaderBlock,
+        body: bytes | None = None,
+        *,
+        timeout: float,  # noqa: ASYNC109 - one absolute deadline over all phases, kept by the connection's timer
+        stream: bool = False,
+    ) -> Response:
+        """Send a request and return its response once the head is there.
+
+        ``timeout`` seconds bound everything up to then: pool, connect, send, redirects, head. Without
+        ``stream`` a body that is declared to be at most 64 KiB is awaited too, in the same bound: one wake-up
+        instead of two. Host and Content-Length are added; the body is never decompressed. Headers
+        that many requests share are cheaper as a HeaderBlock.
+
+        Raises HttpError; ValueError for headers that may not be sent.
+        """
+        deadline = asyncio.get_running_loop().time() + timeout
+        url = peer.url
+        for _ in range(MAX_REDIRECTS + 1):
+            head = encode_head(method, url, headers, body)
+            pool = self._pools.get(peer.pool_key) or self._add_pool(peer)
+            connection = pool.take_idle() or await pool.acquire(deadline)
+            response = await connection.exchange(
+                head,
+                body,
+                is_head=method == b"HEAD",
+                awaited="head" if stream else "small",
+                deadline=deadline,
+            )
+            if response.status not in _REDIRECT:
+                return response
+            target = await _follow(url, method, response)
+            if target is None:
+                return response
+            url = target
+        raise RedirectRefused(f"more than {MAX_REDIRECTS} in a row")
+
+    def _add_pool(self, peer: Peer) -> Pool:
+        if self._is_closed:
+            raise PoolClosed(sent=False)
+        # Peers come and go with the config; nothing else would drop the pools of those that are gone.
+        self._pools = {key: pool for key, pool in self._pools.items() if not pool.is_empty}
+        pool = self._pools[peer.pool_key] = Pool(partial(self._connector.connect, peer), self._limits)
+        return pool
+
+    async def aclose(self) -> None:
+        """Close every connection and fail every request that still waits; the client cannot be used again."""
+        self._is_closed = True
+        for pool in list(self._pools.values()):
+            await pool.aclose()
+
+    def __repr__(self) -> str:
+        return f"<HttpClient {len(self._pools)} pools, {self.connections_opened} connections opened>"
+
+
+async def _follow(url: Url, method: bytes, response: Response) -> Url | None:
+    """Return where a redirect leads and let go of it; None if it is the answer."""
+    try:
+        target = next_url(url, method, response.status, response.headers.get(b"location"))
+    except RedirectRefused:
+        await response.aclose()
+        raise
+    if target is not None:
+        await response.aclose()
+    return target

@@ -1,0 +1,116 @@
+"""What can go wrong between a request and the end of its response.
+
+::
+
+    HttpError
+    ├── ConnectFailed      no connection: name unknown, refused, unreachable
+    ├── DialRefused        every address of the name is outside the backend's network
+    ├── TlsFailed          no trust: wrong host, expired, unknown CA, bad PEM, refused certificate
+    ├── Timeout            a bounded wait ended: pool, connect, send, head or body
+    ├── ProtocolError      the answer is not acceptable HTTP/1.1
+    ├── RedirectRefused    the redirect leaves the origin, or never ends
+    ├── ResponseTooLarge   the body is larger than the caller's cap
+    ├── PeerClosed         the connection ended before the response did
+    └── PoolClosed         the client was closed
+
+No error holds a URL, an address, a header value or a body: all of them may be logged as they are.
+"""
+# ruff: noqa: N818 - the names say what happened, the base class says that they are errors
+
+from typing import Final, Literal, TypeAlias
+
+Phase: TypeAlias = Literal["pool", "connect", "send", "head", "body"]
+"""The wait that a ``Timeout`` ended."""
+
+_WAITING_FOR: Final[dict[Phase, str]] = {
+    "pool": "a free connection",
+    "connect": "the connection",
+    "send": "the peer to take the request",
+    "head": "the response",
+    "body": "the rest of the response",
+}
+
+
+class HttpError(Exception):
+    """A request that brought no whole response; ``sent`` says whether the peer may have read any of it.
+
+    Only a request with ``sent`` false may be repeated without asking whether it ran.
+    """
+
+    def __init__(self, message: str, *, sent: bool) -> None:
+        super().__init__(message)
+        self.sent = sent
+
+
+class ConnectFailed(HttpError):
+    """No address could be connected to; ``reason`` is a category such as ``connection refused``."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"cannot connect: {reason}", sent=False)
+        self.reason = reason
+
+
+class DialRefused(HttpError):
+    """The dial guard allows none of the resolved addresses; ``category`` and ``network`` say why."""
+
+    def __init__(self, category: str, network: str, remedy: str) -> None:
+        message = f"the host resolves to {category}, which network `{network}` may not dial; {remedy}"
+        super().__init__(message, sent=False)
+        self.category = category
+        self.network = network
+
+
+class TlsFailed(HttpError):
+    """TLS could not be set up, or the peer ended it with an alert; ``reason`` is for people."""
+
+    def __init__(self, reason: str, *, sent: bool = False) -> None:
+        super().__init__(f"TLS failed: {reason}", sent=sent)
+        self.reason = reason
+
+
+class Timeout(HttpError):
+    """A bounded wait ended; ``phase`` names it."""
+
+    def __init__(self, phase: Phase, *, sent: bool) -> None:
+        super().__init__(f"timed out waiting for {_WAITING_FOR[phase]}", sent=sent)
+        self.phase = phase
+
+
+class ProtocolError(HttpError):
+    """The answer breaks HTTP/1.1 (RFC 9112) or a bound of this client; the connection is closed."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"unacceptable response: {reason}", sent=True)
+        self.reason = reason
+
+
+class RedirectRefused(HttpError):
+    """A redirect that is not followed; nothing was sent to where it points."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"redirect refused: {reason}", sent=True)
+        self.reason = reason
+
+
+class ResponseTooLarge(HttpError):
+    """The body is larger than ``limit`` bytes; nothing of it is handed out."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the response is larger than {limit} bytes", sent=True)
+        self.limit = limit
+
+
+class PeerClosed(HttpError):
+    """The connection ended early; ``started`` says whether any byte of a response had arrived."""
+
+    def __init__(self, *, sent: bool, started: bool = False) -> None:
+        when = "in the middle of its response" if started else "without a response"
+        super().__init__(f"the peer closed the connection {when}", sent=sent)
+        self.started = started
+
+
+class PoolClosed(HttpError):
+    """The client was closed before or while the request ran."""
+
+    def __init__(self, *, sent: bool) -> None:
+        super().__init__("the HTTP client is closed", sent=sent)

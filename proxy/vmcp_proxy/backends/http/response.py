@@ -1,0 +1,72 @@
+"""The response that a caller holds."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from vmcp_proxy.backends.http.errors import ResponseTooLarge
+from vmcp_proxy.backends.http.reader import Message
+
+
+class Source(Protocol):
+    """Where the rest of a body comes from: the connection, until the response is complete."""
+
+    async def wait_for_part(self, message: Message, idle_timeout: float | None) -> None:
+        """Wait until some of the body is buffered or it has ended."""
+
+    async def wait_for_end(self, message: Message, max_bytes: int, seconds: float) -> None:
+        """Wait until the whole body is buffered; ResponseTooLarge as soon as it cannot fit."""
+
+    def abandon(self, message: Message) -> None:
+        """Close the connection if it still carries this message."""
+
+
+class Response(Message):
+    """Status and headers, and a body that is read whole or in chunks, by one task.
+
+    A body that has arrived needs no more from its connection. One that has not holds it: read to the end or
+    ``aclose``.
+    """
+
+    __slots__ = ("_source",)
+
+    def __init__(self, source: Source) -> None:
+        super().__init__()
+        self._source = source
+
+    async def read(self, max_bytes: int, *, timeout: float) -> bytes:  # noqa: ASYNC109 - the connection's timer
+        """Return the whole body, or what ``chunks`` has left of it.
+
+        ResponseTooLarge above ``max_bytes``, from the declared length where there is one; never truncates.
+        Timeout after ``timeout`` seconds.
+        """
+        if not self.complete:
+            await self._source.wait_for_end(self, max_bytes, timeout)
+        if self.size > max_bytes:
+            raise ResponseTooLarge(max_bytes)
+        if len(self.parts) != 1:
+            self.parts = [b"".join(self.parts)]
+        return self.parts[0]
+
+    async def chunks(self, *, idle_timeout: float | None) -> AsyncIterator[bytes]:
+        """Yield body bytes as they arrive, never empty; each wait is bounded by ``idle_timeout`` seconds.
+
+        While nobody asks, the peer is held back after 64 KiB.
+        """
+        while self.size or not self.complete:
+            if self.size:
+                parts, self.parts, self.size = self.parts, [], 0
+                yield parts[0] if len(parts) == 1 else b"".join(parts)
+            else:
+                await self._source.wait_for_part(self, idle_timeout)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self.chunks(idle_timeout=None)
+
+    async def aclose(self) -> None:
+        """Let go of the response; its connection is closed if the body has not arrived."""
+        if not self.complete:
+            self._source.abandon(self)
+
+    def __repr__(self) -> str:
+        state = "complete" if self.complete else "open" if self.has_head else "expected"
+        return f"<Response {self.status}, {state}, {self.size} bytes buffered>"

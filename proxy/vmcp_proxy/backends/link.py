@@ -1,0 +1,107 @@
+"""The tie between one client session and one backend: opened once, reused, healed once when it is lost."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from vmcp_proxy.backends.client import Backend, BackendSession, Deadline, OnNotification
+from vmcp_proxy.backends.errors import SessionLostError
+from vmcp_proxy.headerforward import OutgoingHeaders
+from vmcp_proxy.protocol.jsonrpc import Raw, Response
+
+OnOpened: TypeAlias = Callable[["Link", BackendSession], Awaitable[None]]
+"""Hears of a session that was opened anew, to store its token and to restore what belongs to it."""
+
+
+class Link:
+    """Holds at most one `BackendSession`; concurrent first requests share one `initialize` (ADR-0012).
+
+    `token` resumes a session that another process opened. `generation` counts the sessions opened here.
+    """
+
+    __slots__ = ("_capabilities", "_on_opened", "_opening", "_session", "backend", "closed", "generation")
+
+    def __init__(self, backend: Backend, capabilities: bytes, on_opened: OnOpened, token: bytes | None = None) -> None:
+        self.backend = backend
+        self.generation = 0
+        self.closed = False
+        self._capabilities = capabilities
+        self._on_opened = on_opened
+        self._opening: asyncio.Lock | None = None
+        self._session = backend.resume(token) if token else None
+
+    @property
+    def session(self) -> BackendSession | None:
+        """The open session, where there is one."""
+        return self._session
+
+    async def opened(self, headers: OutgoingHeaders, deadline: Deadline) -> BackendSession:
+        """The session, opened now if need be.
+
+        Raises:
+            BackendError: it cannot be had.
+        """
+        session = self._session
+        return session if session is not None else await self._open(headers, deadline, lost=None)
+
+    async def request(
+        self,
+        method: str,
+        params_for: Callable[[int], Raw | None],
+        headers: OutgoingHeaders,
+        deadline: Deadline,
+        on_notification: OnNotification,
+    ) -> Response:
+        """Sends one request; `params_for` gets the request id, which is the progress token too.
+
+        A session that the backend has forgotten is opened anew once, and the request, of which nothing was
+        executed, goes out once more.
+
+        Raises:
+            BackendError: there is no answer.
+        """
+        session = self._session
+        if session is None:
+            session = await self._open(headers, deadline, lost=None)
+        request_id = session.next_id()
+        params = params_for(request_id)
+        try:
+            return await session.request(request_id, method, params, headers, deadline, on_notification)
+        except SessionLostError:
+            session = await self._open(headers, deadline, lost=session)
+        request_id = session.next_id()
+        params = params_for(request_id)
+        return await session.request(request_id, method, params, headers, deadline, on_notification)
+
+    async def listen(self, headers: OutgoingHeaders, on_notification: OnNotification, deadline: Deadline) -> bool:
+        """Receives what the backend says outside of calls; see `BackendSession.listen`.
+
+        Raises:
+            BackendError: the stream broke.
+        """
+        session = await self.opened(headers, deadline)
+        try:
+            return await session.listen(headers, on_notification)
+        except SessionLostError:
+            session = await self._open(headers, deadline, lost=session)
+            return await session.listen(headers, on_notification)
+
+    async def close(self, headers: OutgoingHeaders) -> None:
+        """Ends the session at the backend where one is open."""
+        self.closed = True
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close(headers)
+
+    async def _open(self, headers: OutgoingHeaders, deadline: Deadline, lost: BackendSession | None) -> BackendSession:
+        if self._opening is None:
+            self._opening = asyncio.Lock()
+        async with self._opening:
+            if self._session is not None and self._session is not lost:
+                return self._session
+            self._session = None
+            session = await self.backend.open(self._capabilities, headers, deadline)
+            self._session = session
+            self.generation += 1
+            await self._on_opened(self, session)
+            return session

@@ -1,0 +1,247 @@
+"""A backend that speaks Streamable HTTP, legacy revisions (MCP 2025-06-18 and 2025-11-25, "Transports")."""
+
+import asyncio
+import itertools
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+
+from vmcp_proxy.backends.client import BackendSession, Deadline, OnNotification, ignore_notification
+from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
+from vmcp_proxy.backends.http import HttpClient, HttpError, Peer, Response
+from vmcp_proxy.backends.reading import HttpReader, translate
+from vmcp_proxy.headerforward import OutgoingHeaders
+from vmcp_proxy.protocol import jsonrpc
+from vmcp_proxy.protocol.initialize import ServerHello, encode_client_hello, parse_server_hello
+from vmcp_proxy.protocol.jsonrpc import Raw
+from vmcp_proxy.protocol.params import InvalidParamsError
+from vmcp_proxy.protocol.versions import SUPPORTED
+
+_POST: Final = ((b"Content-Type", b"application/json"), (b"Accept", b"application/json, text/event-stream"))
+_GET: Final = ((b"Accept", b"text/event-stream"),)
+_FAREWELL_SECONDS: Final = 5.0
+
+
+class _Token(msgspec.Struct, frozen=True):
+    id: str
+    version: str
+    offers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HttpBackendSettings:
+    """What one HTTP backend needs to know besides its peer; sizes in bytes, waits in seconds."""
+
+    max_response: int
+    connect_timeout: float
+    software_version: str
+
+
+class HttpBackend:
+    """Opens sessions with one peer over the process-wide client."""
+
+    def __init__(self, name: str, peer: Peer, client: HttpClient, settings: HttpBackendSettings) -> None:
+        self.name = name
+        self.peer = peer
+        self.client = client
+        self.settings = settings
+        self.reader = HttpReader(name, settings.max_response)
+
+    takes_headers = True
+
+    async def open(self, capabilities: bytes, headers: OutgoingHeaders, deadline: Deadline) -> BackendSession:
+        """See `Backend.open`."""
+        hello = encode_client_hello(capabilities, self.settings.software_version)
+        body = jsonrpc.encode_request(0, "initialize", hello)
+        response = await self.post(_POST + headers, body, deadline.at)
+        session_id = response.headers.get(b"mcp-session-id")
+        answer = await self.reader.answer(response, b"0", deadline, ignore_notification)
+        if answer.result is None:
+            raise BackendError(self.name, Category.REFUSED, "it answered initialize with an error")
+        try:
+            server = parse_server_hello(answer.result)
+        except InvalidParamsError:
+            raise BackendError(self.name, Category.PROTOCOL, "its initialize result is malformed") from None
+        if server.version not in SUPPORTED:
+            raise BackendError(self.name, Category.PROTOCOL, "it speaks no revision that is spoken here")
+        session = HttpBackendSession(self, server, session_id)
+        await session.notify("notifications/initialized", None, headers)
+        return session
+
+    def resume(self, token: bytes) -> BackendSession | None:
+        """See `Backend.resume`."""
+        try:
+            saved = msgspec.json.decode(token, type=_Token)
+        except msgspec.DecodeError:
+            return None
+        hello = ServerHello(saved.version, frozenset(saved.offers), None)
+        return HttpBackendSession(self, hello, saved.id.encode("latin-1") or None)
+
+    async def aclose(self) -> None:
+        """Nothing: connections belong to the process-wide client."""
+
+    async def post(self, headers: OutgoingHeaders, body: bytes, until: float) -> Response:
+        """One POST; returns when the head of the answer is there.
+
+        Raises:
+            BackendError: there is none by `until` (loop time).
+        """
+        timeout = until - asyncio.get_running_loop().time()
+        try:
+            return await self.client.request(self.peer, b"POST", headers, body, timeout=max(timeout, 0.0))
+        except HttpError as error:
+            raise translate(self.name, error) from error
+
+
+class HttpBackendSession:
+    """One legacy session: a session id and the revision, on every request."""
+
+    __slots__ = ("_backend", "_ids", "_last", "_own", "hello", "session_id")
+
+    def __init__(self, backend: HttpBackend, hello: ServerHello, session_id: bytes | None) -> None:
+        self._backend = backend
+        self.hello = hello
+        self.session_id = session_id
+        self._ids = itertools.count(1)
+        own = [(b"MCP-Protocol-Version", hello.version.encode())]
+        if session_id is not None:
+            own.append((b"Mcp-Session-Id", session_id))
+        self._own: OutgoingHeaders = tuple(own)
+        self._last: tuple[OutgoingHeaders, OutgoingHeaders] = ((), _POST + self._own)
+
+    def __repr__(self) -> str:
+        return f"<HttpBackendSession {self._backend.name} {self.hello.version}>"
+
+    @property
+    def token(self) -> bytes:
+        """See `BackendSession.token`; sealed before it leaves the process."""
+        saved = _Token((self.session_id or b"").decode("latin-1"), self.hello.version, tuple(sorted(self.hello.offers)))
+        return msgspec.json.encode(saved)
+
+    def next_id(self) -> int:
+        """See `BackendSession.next_id`."""
+        return next(self._ids)
+
+    async def request(
+        self,
+        request_id: int,
+        method: str,
+        params: Raw | None,
+        headers: OutgoingHeaders,
+        deadline: Deadline,
+        on_notification: OnNotification,
+    ) -> jsonrpc.Response:
+        """See `BackendSession.request`."""
+        backend = self._backend
+        body = jsonrpc.encode_request(request_id, method, params)
+        try:
+            response = await backend.post(self._headers(headers), body, deadline.at)
+            if response.status != HTTPStatus.OK:
+                return await self._refused(response, request_id, deadline)
+            return await backend.reader.answer(
+                response, b"%d" % request_id, deadline, on_notification, lambda raw: self._reply(raw, headers)
+            )
+        except asyncio.CancelledError:
+            await self._cancel(request_id, headers, "The client cancelled the request.")
+            raise
+        except BackendError as error:
+            if error.category is Category.TIMEOUT:
+                await self._cancel(request_id, headers, "The request took too long.")
+            raise
+
+    async def notify(self, method: str, params: Raw | None, headers: OutgoingHeaders) -> None:
+        """See `BackendSession.notify`."""
+        await self._send(jsonrpc.encode_notification(method, params), headers)
+
+    async def listen(self, headers: OutgoingHeaders, on_notification: OnNotification) -> bool:
+        """See `BackendSession.listen`."""
+        backend = self._backend
+        try:
+            response = await backend.client.request(
+                backend.peer,
+                b"GET",
+                _GET + self._own + headers,
+                timeout=backend.settings.connect_timeout,
+                stream=True,
+            )
+        except HttpError as error:
+            raise translate(backend.name, error) from error
+        if response.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            await response.aclose()
+            return False
+        if response.status != HTTPStatus.OK:
+            await self._raise_for(response)
+        await backend.reader.stream(response, on_notification, lambda raw: self._reply(raw, headers))
+        return True
+
+    async def close(self, headers: OutgoingHeaders) -> None:
+        """See `BackendSession.close`."""
+        backend = self._backend
+        if self.session_id is None:
+            return
+        try:
+            response = await backend.client.request(
+                backend.peer, b"DELETE", self._own + headers, timeout=_FAREWELL_SECONDS
+            )
+            await response.aclose()
+        except HttpError:
+            return
+
+    def _headers(self, headers: OutgoingHeaders) -> OutgoingHeaders:
+        known, full = self._last
+        if known is headers:
+            return full
+        full = _POST + self._own + headers
+        self._last = (headers, full)
+        return full
+
+    async def _send(self, body: bytes, headers: OutgoingHeaders) -> None:
+        until = asyncio.get_running_loop().time() + _FAREWELL_SECONDS
+        response = await self._backend.post(self._headers(headers), body, until)
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            await self._raise_for(response)
+        await response.aclose()
+
+    async def _reply(self, raw: bytes, headers: OutgoingHeaders) -> None:
+        await self._send(raw, headers)
+
+    async def _cancel(self, request_id: int, headers: OutgoingHeaders, reason: str) -> None:
+        params = b'{"requestId":%d,"reason":%b}' % (request_id, msgspec.json.encode(reason))
+        try:
+            await self.notify("notifications/cancelled", params, headers)
+        except BackendError:
+            return
+
+    async def _refused(self, response: Response, request_id: int, deadline: Deadline) -> jsonrpc.Response:
+        """An answer that is not 200: a JSON-RPC error of the backend is an answer, the rest is none."""
+        status = response.status
+        if self.session_id is not None and status == HTTPStatus.NOT_FOUND:
+            await response.aclose()
+            raise SessionLostError(self._backend.name)
+        if status not in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            message = await self._backend.reader.error_body(response, deadline)
+            if message is not None:
+                if message.id == b"%d" % request_id:
+                    return message
+                if self.session_id is not None and status == HTTPStatus.BAD_REQUEST and _is_about_session(message):
+                    raise SessionLostError(self._backend.name)
+        await self._raise_for(response)
+        raise AssertionError("unreachable")
+
+    async def _raise_for(self, response: Response) -> None:
+        status = response.status
+        await response.aclose()
+        name = self._backend.name
+        if status == HTTPStatus.NOT_FOUND and self.session_id is not None:
+            raise SessionLostError(name)
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            raise BackendError(name, Category.AUTH, f"HTTP status {status}")
+        category = Category.UNREACHABLE if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Category.REFUSED
+        raise BackendError(name, category, f"HTTP status {status}")
+
+
+def _is_about_session(message: jsonrpc.Response) -> bool:
+    """Whether a 400 means an unknown session: servers on the TypeScript SDK say so after a restart."""
+    return message.error is not None and b"session" in bytes(message.error).lower()

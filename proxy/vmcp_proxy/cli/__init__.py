@@ -1,0 +1,1 @@
+"""The vmcp command."""

@@ -1,0 +1,1 @@
+"""The aggregate behind the endpoint: catalog, conflict resolution, admission, routing."""

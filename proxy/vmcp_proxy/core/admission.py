@@ -1,0 +1,126 @@
+"""The admission seam: one decision for lists and calls, which can only take away (ADR-0011)."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.core.capabilities import Capability, Kind
+from vmcp_proxy.core.catalog import Catalog
+from vmcp_proxy.core.targets import find_target, target_kind
+from vmcp_proxy.core.virtual import Caller, Denied, Exchange, Operation, Reply, VirtualMCP
+
+
+class Action(StrEnum):
+    """What a caller may be admitted to."""
+
+    CALL_TOOL = "call_tool"
+    READ_RESOURCE = "read_resource"
+    GET_PROMPT = "get_prompt"
+
+
+_ACTION_ON: Final[Mapping[Kind, Action]] = MappingProxyType(
+    {
+        Kind.TOOL: Action.CALL_TOOL,
+        Kind.RESOURCE: Action.READ_RESOURCE,
+        Kind.TEMPLATE: Action.READ_RESOURCE,
+        Kind.PROMPT: Action.GET_PROMPT,
+    }
+)
+
+
+class Admitter(Protocol):
+    """Decides who may do what.
+
+    `version` changes when a decision could. `enforcing` is False where everything is admitted and unknown
+    names may get an answer of their own.
+    """
+
+    @property
+    def version(self) -> str:
+        """Equal versions decide alike."""
+
+    @property
+    def enforcing(self) -> bool:
+        """Whether denied, unknown and hidden names must look alike."""
+
+    def admits(self, identity: Identity, action: Action, capability: Capability | None, name: str) -> bool:
+        """Whether the identity may do this to what bears the exposed name or URI.
+
+        `capability` is None where nothing bears it. Where it is a template and `name` is the template itself,
+        the question is whether any expansion of it could be admitted (lists and completions ask that).
+        """
+
+
+class AllowAll:
+    """Admits everyone to everything."""
+
+    version: Final = "allow-all"
+    enforcing: Final = False
+
+    def admits(
+        self,
+        identity: Identity,  # noqa: ARG002 - the protocol's signature
+        action: Action,  # noqa: ARG002
+        capability: Capability | None,  # noqa: ARG002
+        name: str,  # noqa: ARG002
+    ) -> bool:
+        return True
+
+
+class _View(msgspec.Struct, frozen=True):
+    claims: Mapping[str, Any]
+    catalog: Catalog
+
+
+class Admission:
+    """A `VirtualMCP` without what the caller is not admitted to; it keeps at most `max_views` views."""
+
+    def __init__(self, inner: VirtualMCP, admitter: Admitter, *, max_views: int = 1024) -> None:
+        self._inner = inner
+        self._admitter = admitter
+        self._max_views = max_views
+        self._views: OrderedDict[tuple[str, str, Identity], _View] = OrderedDict()
+
+    async def view(self, caller: Caller) -> Catalog:
+        catalog = await self._inner.view(caller)
+        if not self._admitter.enforcing:
+            return catalog
+        identity = caller.identity
+        key = (catalog.version, self._admitter.version, identity)
+        kept = self._views.get(key)
+        # Identities are equal by issuer and subject alone, but decisions read the claims of this very token.
+        if kept is not None and kept.claims == identity.claims:
+            self._views.move_to_end(key)
+            return kept.catalog
+        reduced = catalog.reduced(lambda capability: self._is_listed(identity, capability))
+        self._views[key] = _View(identity.claims, reduced)
+        self._views.move_to_end(key)
+        if len(self._views) > self._max_views:
+            self._views.popitem(last=False)
+        return reduced
+
+    async def call(self, caller: Caller, operation: Operation, exchange: Exchange) -> Reply:
+        """Decides first, whether or not the name exists; only then may the inner layer look at the call."""
+        if self._admitter.enforcing:
+            catalog = await self._inner.view(caller)
+            if not self._is_admitted(caller.identity, catalog, operation):
+                return Denied()
+        return await self._inner.call(caller, operation, exchange)
+
+    def _is_listed(self, identity: Identity, capability: Capability) -> bool:
+        action = _ACTION_ON[capability.kind]
+        return self._admitter.admits(identity, action, capability, capability.exposed)
+
+    def _is_admitted(self, identity: Identity, catalog: Catalog, operation: Operation) -> bool:
+        kind = target_kind(operation)
+        if kind is None:
+            # What names nothing is about the session; a name that nobody knows how to judge is refused.
+            return not operation.name
+        capability = find_target(catalog, operation)
+        admitted = self._admitter.admits(identity, _ACTION_ON[kind], capability, operation.name)
+        return admitted and capability is not None

@@ -1,0 +1,67 @@
+"""What is known of a backend's health: fed by probes and by real calls alike, without a clock or I/O."""
+
+from enum import StrEnum
+
+from vmcp_proxy.backends.errors import Category
+
+
+class Health(StrEnum):
+    """The state of a backend as the status shows it."""
+
+    UNKNOWN = "unknown"
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    UNHEALTHY = "unhealthy"
+    UNAUTHENTICATED = "unauthenticated"
+
+
+class HealthTracker:
+    """Counts failures in a row; `threshold` of them make a backend unhealthy, one success heals it.
+
+    Refused credentials show at once as `unauthenticated`: the backend is up and may serve other callers.
+    """
+
+    __slots__ = ("_failures", "_message", "_state", "threshold")
+
+    def __init__(self, threshold: int) -> None:
+        self.threshold = threshold
+        self._failures = 0
+        self._state = Health.UNKNOWN
+        self._message = ""
+
+    def __repr__(self) -> str:
+        return f"<HealthTracker {self._state} failures={self._failures}>"
+
+    @property
+    def state(self) -> Health:
+        """The present state."""
+        return self._state
+
+    @property
+    def message(self) -> str:
+        """What the last failure said; empty while healthy."""
+        return self._message
+
+    def succeeded(self) -> bool:
+        """Counts an answer; True where the state changed."""
+        before = self._state
+        if before is Health.HEALTHY:
+            return False
+        self._failures = 0
+        self._message = ""
+        self._state = Health.HEALTHY
+        return True
+
+    def failed(self, category: Category, message: str) -> bool:
+        """Counts a failure; True where the state or what is said of it changed."""
+        if category in (Category.HEADERS, Category.TOO_LARGE):
+            return False
+        before = (self._state, self._message)
+        self._message = message
+        if category is Category.AUTH:
+            self._state = Health.UNAUTHENTICATED
+        else:
+            self._failures += 1
+            down = self._failures >= self.threshold or self._state is Health.UNKNOWN
+            self._state = Health.UNHEALTHY if down else Health.DEGRADED
+        return before != (self._state, self._message)

@@ -1,0 +1,166 @@
+"""Links of client sessions to members, and the proxy's own link to each."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from vmcp_proxy.backends.client import BackendSession, Deadline, OnNotification
+from vmcp_proxy.backends.errors import BackendError
+from vmcp_proxy.backends.link import Link
+from vmcp_proxy.core.attachments import Attachment
+from vmcp_proxy.core.members import Member
+from vmcp_proxy.headerforward import OutgoingHeaders
+from vmcp_proxy.protocol import params
+from vmcp_proxy.protocol.initialize import NO_CAPABILITIES, mirrored_capabilities
+
+if TYPE_CHECKING:
+    from vmcp_proxy.sessions import Session
+
+Remember: TypeAlias = Callable[["Session", str, bytes], Awaitable[None]]
+"""Stores the token of a backend session, sealed, for other pods."""
+
+OnMessage: TypeAlias = Callable[[Attachment, Member], OnNotification]
+"""Makes the receiver of what a backend says to one client session outside of calls."""
+
+_LISTEN_OPEN_SECONDS: Final = 10.0
+_LISTEN_PAUSES: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
+
+
+async def _forget(_link: Link, _session: BackendSession) -> None:
+    """The proxy's own sessions are of no use to another process."""
+
+
+class Links:
+    """Makes, keeps and ends links; work that outlives a request runs in `tasks`."""
+
+    def __init__(self, tasks: asyncio.TaskGroup, remember: Remember, on_message: OnMessage) -> None:
+        self._tasks = tasks
+        self._remember = remember
+        self._on_message = on_message
+        self._own: dict[str, tuple[Member, Link]] = {}
+
+    def own(self, member: Member) -> Link:
+        """The proxy's own link to a member: for listings without client headers, probes and changes."""
+        known = self._own.get(member.name)
+        if known is None or known[0] is not member:
+            known = self._own[member.name] = (member, Link(member.backend, NO_CAPABILITIES, _forget))
+        return known[1]
+
+    def of(self, attachment: Attachment, member: Member) -> Link:
+        """The link of a client session to a member, resumed where another pod has opened it."""
+        link = attachment.links.get(member.name)
+        if link is not None and link.backend is member.backend:
+            return link
+        session = attachment.session
+        token = None if link is not None else session.backend_tokens.get(member.name)
+        capabilities = mirrored_capabilities(session.client_capabilities)
+
+        async def on_opened(opened: Link, backend_session: BackendSession) -> None:
+            await self._on_opened(attachment, member, opened, backend_session)
+
+        link = attachment.links[member.name] = Link(member.backend, capabilities, on_opened, token)
+        if attachment.outbox is not None and link.session is not None:
+            self.listen(attachment, member, link)
+        return link
+
+    def offers(self, backends: Iterable[str]) -> frozenset[str]:
+        """What these backends offer, together, as far as the proxy's own sessions have heard."""
+        sessions = (self._own[name][1].session for name in backends if name in self._own)
+        return frozenset(offer for session in sessions if session is not None for offer in session.hello.offers)
+
+    async def set_level_everywhere(self, attachment: Attachment, level: str) -> None:
+        """Tells the log level to every backend that this session has a session with, at the same time."""
+        async with asyncio.TaskGroup() as group:
+            for name, link in attachment.links.items():
+                session = link.session
+                if session is not None and "logging" in session.hello.offers and name in attachment.headers:
+                    group.create_task(self.set_level(attachment, attachment.headers[name][0], session, level))
+
+    def listen_all(self, attachment: Attachment, members: Mapping[str, Member]) -> None:
+        """Begins to receive from every backend that this session has a session with (the client listens now)."""
+        for name, token in attachment.session.backend_tokens.items():
+            if token and name in members:
+                self.of(attachment, members[name])
+        for name, link in attachment.links.items():
+            if link.session is not None and name in members:
+                self.listen(attachment, members[name], link)
+
+    def listen(self, attachment: Attachment, member: Member, link: Link) -> None:
+        """Receives from one backend until the client's stream or the session ends."""
+        running = attachment.listening.get(member.name)
+        if running is None or running.done():
+            task = self._tasks.create_task(self._listen(attachment, member, link), name=f"listen {member.name}")
+            attachment.listening[member.name] = task
+
+    def stop_listening(self, attachment: Attachment) -> None:
+        """Ends what `listen` began."""
+        for task in attachment.listening.values():
+            task.cancel()
+        attachment.listening.clear()
+
+    async def release(self, attachment: Attachment, *, end_sessions: bool) -> None:
+        """Gives up the links of a session that has ended or moved; ends its backend sessions where it has ended."""
+        self.stop_listening(attachment)
+        if not end_sessions:
+            return
+        async with asyncio.TaskGroup() as group:
+            for name, link in attachment.links.items():
+                _, _, headers = attachment.headers.get(name, (None, None, ()))
+                if isinstance(headers, tuple):
+                    group.create_task(self._close(link, headers), name=f"end session at {name}")
+
+    def drop_own(self, keep: set[Member]) -> None:
+        """Ends the proxy's own sessions with members that are gone."""
+        for name, (member, link) in list(self._own.items()):
+            if member not in keep:
+                del self._own[name]
+                self._tasks.create_task(self._close(link, member.own_headers), name=f"end own session at {name}")
+
+    async def close_own(self) -> None:
+        """Ends the proxy's own sessions, at shutdown."""
+        async with asyncio.TaskGroup() as group:
+            for member, link in self._own.values():
+                group.create_task(self._close(link, member.own_headers))
+        self._own.clear()
+
+    async def _close(self, link: Link, headers: OutgoingHeaders) -> None:
+        with contextlib.suppress(BackendError):
+            await link.close(headers)
+
+    async def _on_opened(self, attachment: Attachment, member: Member, link: Link, session: BackendSession) -> None:
+        if session.token:
+            await self._remember(attachment.session, member.name, session.token)
+        if attachment.log_level is not None and "logging" in session.hello.offers:
+            await self.set_level(attachment, member, session, attachment.log_level)
+        if attachment.outbox is not None:
+            self.listen(attachment, member, link)
+
+    async def set_level(self, attachment: Attachment, member: Member, session: BackendSession, level: str) -> None:
+        """Tells one backend the log level of the client; a refusal costs nothing but the records."""
+        _, _, headers = attachment.headers.get(member.name, (None, None, ()))
+        if not isinstance(headers, tuple):
+            return
+        body = params.encode_members({"level": params.raw_text(level)})
+        deadline = Deadline.after(asyncio.get_running_loop().time(), _LISTEN_OPEN_SECONDS)
+        with contextlib.suppress(BackendError):
+            receiver = self._on_message(attachment, member)
+            await session.request(session.next_id(), "logging/setLevel", body, headers, deadline, receiver)
+
+    async def _listen(self, attachment: Attachment, member: Member, link: Link) -> None:
+        loop = asyncio.get_running_loop()
+        receiver = self._on_message(attachment, member)
+        failures = 0
+        while attachment.outbox is not None:
+            _, _, headers = attachment.headers.get(member.name, (None, None, ()))
+            if not isinstance(headers, tuple):
+                return
+            began = loop.time()
+            try:
+                if not await link.listen(headers, receiver, Deadline.after(began, _LISTEN_OPEN_SECONDS)):
+                    return
+            except BackendError:
+                failures += 1
+            if loop.time() - began > _LISTEN_PAUSES[-1]:
+                failures = 0
+            await asyncio.sleep(_LISTEN_PAUSES[min(failures, len(_LISTEN_PAUSES) - 1)])

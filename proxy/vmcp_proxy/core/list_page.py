@@ -1,0 +1,143 @@
+"""One page of a backend's list: its entries stay the bytes that they were, and a bad one goes alone."""
+
+import re
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import msgspec
+
+from vmcp_proxy.core.capabilities import WIRE, Descriptor, Kind
+
+_Raws: TypeAlias = list[msgspec.Raw]
+_Members: TypeAlias = dict[str, msgspec.Raw]
+
+_decode_members: Final = msgspec.json.Decoder(_Members).decode
+_decode_items: Final = msgspec.json.Decoder(_Raws).decode
+_decode_text: Final = msgspec.json.Decoder(str).decode
+
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+LABEL_LENGTH: Final = 64
+"""Longest name that a report shows, in characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListingLimits:
+    """How much one backend may list.
+
+    Pages and entries count per kind, bytes of results over all kinds; names are measured in characters, cursors
+    in bytes of JSON. `reports` bounds the dropped entries that are named, per kind.
+    """
+
+    pages: int = 1_000
+    items: int = 10_000
+    bytes: int = 32 * 1024 * 1024
+    name: int = 256
+    uri: int = 4_096
+    cursor: int = 16_384
+    reports: int = 50
+
+
+class BadEntry(msgspec.Struct, frozen=True, gc=False):
+    """An entry that is not relayed: a name to show for it and the reason."""
+
+    label: str
+    reason: str
+
+
+class Page(msgspec.Struct, frozen=True, gc=False):
+    """One page: its good entries, its bad ones, and where the next page starts.
+
+    `next_cursor` is the backend's JSON text with its quotes, to be sent back as it is; None ends the list.
+    `cut_off` says why the rest was not taken, where it was not.
+    """
+
+    descriptors: tuple[Descriptor, ...]
+    dropped: tuple[BadEntry, ...] = ()
+    next_cursor: bytes | None = None
+    cut_off: str = ""
+
+
+class BadListing(msgspec.Struct, frozen=True, gc=False):
+    """A result that is no page of this kind."""
+
+    reason: str
+
+
+def parse_page(kind: Kind, result_raw: bytes | msgspec.Raw, limits: ListingLimits, first: int = 1) -> Page | BadListing:
+    """Takes a list result apart without looking into its entries further than needed.
+
+    An entry that has no usable name (or, for a tool, no object as `inputSchema`) is dropped alone. `first` is
+    the position of the page's first entry in the whole list, counted from 1.
+    """
+    key = WIRE[kind].result_key
+    try:
+        members = _decode_members(result_raw)
+        items = _decode_items(members[key])
+    except KeyError:
+        return BadListing(f"the result has no {key}")
+    except _UNREADABLE:
+        return BadListing(f"the result holds no list of {key}")
+    descriptors: list[Descriptor] = []
+    dropped: list[BadEntry] = []
+    room = limits.items - first + 1
+    for position, item in enumerate(items[:room], first):
+        entry = parse_entry(kind, item, limits, position)
+        if isinstance(entry, Descriptor):
+            descriptors.append(entry)
+        else:
+            dropped.append(entry)
+    cursor, flaw = _parse_cursor(members.get("nextCursor"), limits)
+    if len(items) > room:
+        cursor, flaw = None, f"more than {limits.items} {key}"
+    return Page(tuple(descriptors), tuple(dropped), cursor, flaw)
+
+
+def parse_entry(kind: Kind, item: msgspec.Raw, limits: ListingLimits, position: int) -> Descriptor | BadEntry:
+    """One entry, copied out of its page so that the page can be freed."""
+    raw = bytes(item)
+    anonymous = f"#{position}"
+    try:
+        raw.decode()
+        members = _decode_members(raw)
+    except _UNREADABLE:
+        return BadEntry(anonymous, "it is not a JSON object in UTF-8")
+    member = WIRE[kind].member
+    try:
+        name = _decode_text(members[member])
+    except KeyError:
+        return BadEntry(anonymous, f"it has no {member}")
+    except _UNREADABLE:
+        return BadEntry(anonymous, f"its {member} is no text")
+    reason = _name_flaw(kind, name, limits)
+    if reason is None and kind is Kind.TOOL and not _is_object(members.get("inputSchema")):
+        reason = "its inputSchema is no object"
+    if reason is not None:
+        return BadEntry(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", name[:LABEL_LENGTH]) or anonymous, reason)
+    return Descriptor(kind, name, raw)
+
+
+def _name_flaw(kind: Kind, name: str, limits: ListingLimits) -> str | None:
+    member = WIRE[kind].member
+    longest = limits.name if member == "name" else limits.uri
+    if not name:
+        return f"its {member} is empty"
+    if len(name) > longest:
+        return f"its {member} is longer than {longest} characters"
+    if _CONTROL.search(name):
+        return f"its {member} holds control characters"
+    return None
+
+
+def _is_object(raw: msgspec.Raw | None) -> bool:
+    return raw is not None and bytes(memoryview(raw)[:1]) == b"{"
+
+
+def _parse_cursor(raw: msgspec.Raw | None, limits: ListingLimits) -> tuple[bytes | None, str]:
+    cursor = bytes(raw) if raw is not None else b"null"
+    if cursor == b"null":
+        return None, ""
+    if not cursor.startswith(b'"') or len(cursor) > limits.cursor:
+        return None, f"its nextCursor is no text of at most {limits.cursor} bytes"
+    return cursor, ""

@@ -1,0 +1,132 @@
+"""The listings of backends, read once per scope and kept until they are out of date (architecture ADR-0011)."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from vmcp_proxy.backends.errors import BackendError, Category
+from vmcp_proxy.core.capabilities import Listing
+from vmcp_proxy.core.members import Member
+
+SHARED: Final = "shared"
+"""The scope of what the backend says to the proxy itself, without any client's headers."""
+
+_MAX_ENTRIES: Final = 8192
+_FIRST_RETRY: Final = 1.0
+_LAST_RETRY: Final = 30.0
+
+Fetch: TypeAlias = Callable[[], Awaitable[Listing]]
+"""Reads a listing from a backend; raises `BackendError`."""
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """One listing and how it was come by; `error` is what the last attempt met, `version` counts its changes."""
+
+    member: Member
+    listing: Listing | None = None
+    error: BackendError | None = None
+    fetched_at: float = 0.0
+    retry_at: float = 0.0
+    failures: int = 0
+    is_stale: bool = True
+    task: "asyncio.Task[None] | None" = None
+
+    def is_fresh(self, now: float, ttl: float) -> bool:
+        """Whether the listing may be served without asking the backend."""
+        return self.listing is not None and not self.is_stale and now - self.fetched_at < ttl
+
+
+class Listings:
+    """Entries by (backend, scope); one fetch at a time for each.
+
+    `on_change` is called whenever an entry's content or failure changes. A listing outlives failed refreshes
+    until the backend counts as unhealthy: a hiccup takes no tools away.
+    """
+
+    def __init__(self, tasks: asyncio.TaskGroup, on_change: Callable[[], None]) -> None:
+        self.ttl = 300.0
+        self._tasks = tasks
+        self._on_change = on_change
+        self._entries: OrderedDict[tuple[str, str], Entry] = OrderedDict()
+
+    def entry(self, member: Member, scope: str) -> Entry:
+        """The entry of a member, a new one where the member was replaced."""
+        key = (member.name, scope)
+        entry = self._entries.get(key)
+        if entry is None or entry.member is not member:
+            entry = self._entries[key] = Entry(member)
+            while len(self._entries) > _MAX_ENTRIES:
+                self._entries.popitem(last=False)
+        elif scope != SHARED:
+            self._entries.move_to_end(key)
+        return entry
+
+    def needs_fetch(self, entry: Entry) -> bool:
+        """Whether a client's list should wait for the backend: nothing fresh is there, and no pause is due."""
+        now = asyncio.get_running_loop().time()
+        if entry.is_fresh(now, self.ttl):
+            return False
+        return entry.task is not None or now >= entry.retry_at
+
+    def asks_again_at(self, entry: Entry) -> float:
+        """When a client's list should look at this entry again, in loop time."""
+        if entry.listing is not None and not entry.is_stale:
+            return entry.fetched_at + self.ttl
+        return entry.retry_at
+
+    async def refresh(self, entry: Entry, fetch: Fetch) -> None:
+        """Waits for one fetch, begun here or already on its way; a wait that is cut short does not end it."""
+        if entry.task is None:
+            entry.task = self._tasks.create_task(self._fetch(entry, fetch), name=f"listing {entry.member.name}")
+        await asyncio.wait((entry.task,))
+
+    def invalidate(self, member: Member, scope: str) -> None:
+        """Marks a listing as out of date, as a backend's `list_changed` says."""
+        entry = self._entries.get((member.name, scope))
+        if entry is not None and entry.member is member:
+            entry.is_stale = True
+            entry.retry_at = 0.0
+
+    def forget(self, keep: set[Member]) -> None:
+        """Drops the entries of members that are gone."""
+        for key in [key for key, entry in self._entries.items() if entry.member not in keep]:
+            del self._entries[key]
+
+    async def _fetch(self, entry: Entry, fetch: Fetch) -> None:
+        loop = asyncio.get_running_loop()
+        entry.is_stale = False
+        try:
+            listing = await fetch()
+        except BackendError as error:
+            self._failed(entry, error, loop.time())
+        else:
+            self._succeeded(entry, listing, loop.time())
+        finally:
+            entry.task = None
+
+    def _succeeded(self, entry: Entry, listing: Listing, now: float) -> None:
+        changed = entry.listing is None or entry.error is not None or entry.listing.digest != listing.digest
+        if entry.listing is None or entry.listing.digest != listing.digest:
+            entry.listing = listing
+        entry.error = None
+        entry.failures = 0
+        entry.retry_at = 0.0
+        entry.fetched_at = now
+        if entry.member.health.succeeded() or changed:
+            self._on_change()
+
+    def _failed(self, entry: Entry, error: BackendError, now: float) -> None:
+        entry.is_stale = True
+        entry.failures += 1
+        entry.retry_at = now + min(_FIRST_RETRY * 2 ** min(entry.failures - 1, 10), _LAST_RETRY)
+        before = (entry.listing is None, entry.error.category if entry.error else None)
+        entry.error = error
+        lost = error.category is Category.AUTH or entry.failures >= entry.member.health.threshold
+        if lost:
+            entry.listing = None
+        health_changed = entry.member.health.failed(error.category, str(error))
+        if health_changed or before != (entry.listing is None, error.category):
+            self._on_change()

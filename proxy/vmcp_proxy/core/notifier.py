@@ -1,0 +1,69 @@
+"""Tells clients that their lists have changed: only what really changed for them, and once per burst."""
+
+import asyncio
+from typing import Final
+
+from vmcp_proxy.core.attachments import Attachment, Attachments
+from vmcp_proxy.core.capabilities import Kind
+from vmcp_proxy.core.catalog import Catalog
+from vmcp_proxy.core.virtual import Caller, VirtualMCP
+from vmcp_proxy.protocol.jsonrpc import encode_notification
+
+_COALESCE_SECONDS: Final = 0.05
+_MESSAGES: Final = (
+    ((Kind.TOOL,), encode_notification("notifications/tools/list_changed")),
+    ((Kind.RESOURCE, Kind.TEMPLATE), encode_notification("notifications/resources/list_changed")),
+    ((Kind.PROMPT,), encode_notification("notifications/prompts/list_changed")),
+)
+
+
+def saw(attachment: Attachment, kind: Kind, catalog: Catalog) -> None:
+    """Notes that the client has been given a list."""
+    attachment.told[kind] = catalog.digest_of(kind)
+
+
+class Notifier:
+    """Compares what clients have seen with what they would see now, whenever something changed.
+
+    `virtual` is the whole core, admission included: nobody hears of a change that they may not see.
+    """
+
+    def __init__(self, attachments: Attachments) -> None:
+        self._attachments = attachments
+        self._changed = asyncio.Event()
+        self._virtual: VirtualMCP | None = None
+
+    def attach(self, virtual: VirtualMCP) -> None:
+        """Says whose view counts; the core is built after its parts."""
+        self._virtual = virtual
+
+    def changed(self) -> None:
+        """Asks for a comparison soon."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Compares after each burst of changes, forever."""
+        while True:
+            await self._changed.wait()
+            await asyncio.sleep(_COALESCE_SECONDS)
+            self._changed.clear()
+            for attachment in self._attachments.all():
+                if attachment.outbox is not None and attachment.caller is not None:
+                    await self._compare(attachment, attachment.caller)
+
+    async def opened(self, attachment: Attachment) -> None:
+        """Tells a stream that has just opened what changed since the client's lists."""
+        if attachment.caller is not None:
+            await self._compare(attachment, attachment.caller)
+
+    async def _compare(self, attachment: Attachment, caller: Caller) -> None:
+        if self._virtual is None:
+            return
+        catalog = await self._virtual.view(caller)
+        for kinds, message in _MESSAGES:
+            seen = [kind for kind in kinds if kind in attachment.told]
+            if any(attachment.told[kind] != catalog.digest_of(kind) for kind in seen):
+                for kind in seen:
+                    saw(attachment, kind, catalog)
+                if attachment.outbox is not None:
+                    attachment.outbox.put(message)

@@ -1,0 +1,132 @@
+"""The catalog that one caller sees: one listing per member, merged and kept."""
+
+import asyncio
+import math
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from vmcp_api.spec.aggregation import Aggregation
+from vmcp_proxy.core.attachments import Attachment
+from vmcp_proxy.core.capabilities import Outcome
+from vmcp_proxy.core.catalog import Catalog
+from vmcp_proxy.core.fetch import fetch_listing
+from vmcp_proxy.core.links import Links
+from vmcp_proxy.core.listings import SHARED, Entry, Listings
+from vmcp_proxy.core.members import Bounds, Members
+from vmcp_proxy.core.merge import merge
+from vmcp_proxy.headerforward import Collision, HeaderSnapshot
+
+_MAX_CATALOGS: Final = 1024
+
+ScopeOf = Callable[[HeaderSnapshot], str]
+"""The keyed digest of a snapshot, so that no cache key holds a header value."""
+
+
+class Views:
+    """Builds catalogs; `epoch` counts what may have changed one, so that a call can trust the view it has.
+
+    A caller whose snapshot is empty sees what the proxy itself sees (scope `shared`); others have listings of
+    their own, never mixed with anybody else's headers (ADR-0011).
+    """
+
+    def __init__(self, listings: Listings, links: Links, scope_of: ScopeOf) -> None:
+        self.epoch = 0
+        self.deadlines_missed: Counter[str] = Counter()
+        self._listings = listings
+        self._links = links
+        self.scope_of = scope_of
+        self._members: Members = {}
+        self._aggregation = Aggregation()
+        self.bounds: Bounds | None = None
+        self._catalogs: OrderedDict[tuple[object, ...], Catalog] = OrderedDict()
+
+    def configure(self, members: Members, aggregation: Aggregation, bounds: Bounds) -> None:
+        """Takes over a new config."""
+        self._members = members
+        self._aggregation = aggregation
+        self.bounds = bounds
+        self._catalogs.clear()
+        self.epoch += 1
+
+    def changed(self) -> None:
+        """Says that some listing or some backend's state is another one now."""
+        self.epoch += 1
+
+    def current(self, attachment: Attachment, snapshot: HeaderSnapshot) -> Catalog | None:
+        """The caller's catalog where nothing has changed since it was built."""
+        if attachment.epoch == self.epoch and attachment.view_snapshot == snapshot:
+            return attachment.view
+        return None
+
+    async def view(self, attachment: Attachment, snapshot: HeaderSnapshot) -> Catalog:
+        """The caller's catalog; waits for members whose listing is not there, each up to the list deadline."""
+        catalog = self.current(attachment, snapshot)
+        if catalog is not None and asyncio.get_running_loop().time() < attachment.view_expires:
+            return catalog
+        scope = self.scope_of(snapshot) if len(snapshot) else SHARED
+        members = self._members
+        entries = {
+            name: self._listings.entry(member, scope if member.backend.takes_headers else SHARED)
+            for name, member in members.items()
+        }
+        missing = [entry for entry in entries.values() if self._listings.needs_fetch(entry)]
+        if missing:
+            await self._fetch_all(missing, attachment, snapshot)
+        epoch = self.epoch
+        catalog = self._merged(entries)
+        attachment.view, attachment.view_snapshot, attachment.epoch = catalog, snapshot, epoch
+        attachment.view_expires = min(
+            (self._listings.asks_again_at(entry) for entry in entries.values()), default=math.inf
+        )
+        return catalog
+
+    def shared(self) -> Catalog:
+        """What the proxy itself sees, as far as it is known now."""
+        return self._merged({name: self._listings.entry(member, SHARED) for name, member in self._members.items()})
+
+    async def _fetch_all(self, missing: list[Entry], attachment: Attachment, snapshot: HeaderSnapshot) -> None:
+        bounds = self.bounds
+        if bounds is None:
+            return
+        async with asyncio.TaskGroup() as group:
+            for entry in missing:
+                group.create_task(self._fetch_one(entry, attachment, snapshot, bounds))
+
+    async def _fetch_one(self, entry: Entry, attachment: Attachment, snapshot: HeaderSnapshot, bounds: Bounds) -> None:
+        member = entry.member
+        headers = attachment.headers_for(member, snapshot)
+        if isinstance(headers, Collision):
+            return
+        own = not len(snapshot) or not member.backend.takes_headers
+        link = self._links.own(member) if own else self._links.of(attachment, member)
+        sent = member.own_headers if own else headers
+        try:
+            async with asyncio.timeout(bounds.listing):
+                await self._listings.refresh(entry, lambda: fetch_listing(member.name, link, sent, bounds))
+        except TimeoutError:
+            self.deadlines_missed[member.name] += 1
+
+    def _merged(self, entries: dict[str, Entry]) -> Catalog:
+        outcomes = {name: _outcome(entry) for name, entry in entries.items()}
+        key = (
+            *((name, entry.listing.digest if entry.listing else None) for name, entry in entries.items()),
+            *((name, outcome) for name, outcome in outcomes.items()),
+        )
+        catalog = self._catalogs.get(key)
+        if catalog is None:
+            listings = [entry.listing for entry in entries.values() if entry.listing is not None]
+            catalog = self._catalogs[key] = merge(listings, self._aggregation, outcomes)
+            while len(self._catalogs) > _MAX_CATALOGS:
+                self._catalogs.popitem(last=False)
+        else:
+            self._catalogs.move_to_end(key)
+        return catalog
+
+
+def _outcome(entry: Entry) -> Outcome:
+    if entry.error is not None:
+        return Outcome(entry.error.category.value, str(entry.error))
+    if entry.listing is None:
+        return Outcome("timeout", f"backend {entry.member.name!r} has not answered yet")
+    return Outcome("ok", "")

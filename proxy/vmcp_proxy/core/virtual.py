@@ -1,0 +1,87 @@
+"""The one protocol that every layer of the core speaks: a caller's view, and a caller's call."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+
+import msgspec
+
+from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.core.catalog import Catalog
+from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
+
+if TYPE_CHECKING:
+    from vmcp_proxy.sessions import Session
+
+DENIED_CODE: Final = 403
+"""HTTP status and JSON-RPC code of `Denied`."""
+
+DENIED_MESSAGE: Final = "Forbidden."
+"""The one text of `Denied`: it must not tell whether the name exists."""
+
+
+class Operation(msgspec.Struct, frozen=True, gc=False):
+    """A request that a backend has to answer.
+
+    `name` is the exposed tool or prompt name, or the URI; for a completion that of its reference; else empty.
+    """
+
+    method: str
+    name: str
+    params: msgspec.Raw | None = None
+
+
+class Result(msgspec.Struct, frozen=True, gc=False):
+    """A JSON-RPC result as raw JSON, and the backend that gave it."""
+
+    raw: bytes | msgspec.Raw
+    backend: str = ""
+
+
+class Failure(msgspec.Struct, frozen=True, gc=False):
+    """A JSON-RPC error of our own; `status` is the HTTP status where the transport allows one."""
+
+    code: int
+    message: str
+    data: bytes | msgspec.Raw | None = None
+    backend: str = ""
+    status: int = 200
+
+
+class RawFailure(msgspec.Struct, frozen=True, gc=False):
+    """A backend's JSON-RPC error object as it came."""
+
+    error: bytes | msgspec.Raw
+    backend: str
+
+
+class Denied(msgspec.Struct, frozen=True, gc=False):
+    """The caller may not, or there is no such thing: both look alike."""
+
+
+Reply: TypeAlias = Result | Failure | RawFailure | Denied
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, in which session, and with which passthrough headers: the session's, or this request's own."""
+
+    identity: Identity
+    session: "Session"
+    snapshot: HeaderSnapshot = EMPTY_SNAPSHOT
+
+
+class Exchange(Protocol):
+    """The client's side of one request."""
+
+    async def send(self, message: bytes) -> None:
+        """Sends a server-to-client message on this request's own stream."""
+
+
+class VirtualMCP(Protocol):
+    """One MCP server made of many."""
+
+    async def view(self, caller: Caller) -> Catalog:
+        """What this caller may see."""
+
+    async def call(self, caller: Caller, operation: Operation, exchange: Exchange) -> Reply:
+        """The answer to one request of this caller."""

@@ -1,0 +1,137 @@
+"""What one audit line says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, Literal
+
+import msgspec
+
+from vmcp_api.spec.audit import Audit
+
+
+class Outcome(StrEnum):
+    """How a request ended.
+
+    `DENIED`: the caller may not; `FAILURE`: the caller asked wrongly; `ERROR`: proxy or backend could not;
+    `APPLICATION_ERROR`: the tool itself says so (`isError`), the transport being fine.
+    """
+
+    SUCCESS = "success"
+    DENIED = "denied"
+    FAILURE = "failure"
+    ERROR = "error"
+    APPLICATION_ERROR = "application_error"
+
+
+def outcome_of_status(status: int) -> Outcome:
+    """The outcome that an HTTP status tells by itself; 0 (nothing was answered) is an error."""
+    if status in (401, 403):
+        return Outcome.DENIED
+    if 400 <= status < 500:  # noqa: PLR2004 - the 4xx class of RFC 9110
+        return Outcome.FAILURE
+    return Outcome.SUCCESS if 200 <= status < 400 else Outcome.ERROR  # noqa: PLR2004 - as above
+
+
+REJECTED: Final = "http_rejected"
+"""Type of what never became an MCP message."""
+
+OTHER: Final = "mcp_other"
+"""Type of methods that are not in `EVENT_TYPES`."""
+
+EVENT_TYPES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "initialize": "mcp_initialize",
+        "server/discover": "mcp_discover",
+        "ping": "mcp_ping",
+        "tools/list": "mcp_list",
+        "resources/list": "mcp_list",
+        "resources/templates/list": "mcp_list",
+        "prompts/list": "mcp_list",
+        "tools/call": "mcp_tool_call",
+        "resources/read": "mcp_resource_read",
+        "resources/subscribe": "mcp_subscription",
+        "resources/unsubscribe": "mcp_subscription",
+        "subscriptions/listen": "mcp_subscription",
+        "prompts/get": "mcp_prompt_get",
+        "completion/complete": "mcp_completion",
+        "logging/setLevel": "mcp_logging",
+        "GET": "mcp_stream",
+        "DELETE": "mcp_session_end",
+        "response": "mcp_response",
+    }
+)
+"""Audit type by JSON-RPC method; bodiless requests stand under their HTTP method, replies as `response`."""
+
+
+def event_type(method: str) -> str:
+    """The audit type of a JSON-RPC method (or `GET`, `DELETE`, `response`); no method means a refusal."""
+    if not method:
+        return REJECTED
+    if method.startswith("notifications/"):
+        return "mcp_notification"
+    return EVENT_TYPES.get(method, OTHER)
+
+
+class Subject(msgspec.Struct, frozen=True, gc=False):
+    """Who asked: personal data by purpose, here and nowhere else in the logs."""
+
+    issuer: str
+    subject: str
+
+
+class Target(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What was asked for: a method, and the exposed name or URI where there is one."""
+
+    method: str
+    name: str = ""
+
+
+class AuditEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One line of the audit log; times in UTC, durations in milliseconds, sizes in bytes.
+
+    It never holds a header value, a session id (only the first 8 hex digits of its digest) or any content of
+    requests and answers.
+    """
+
+    log: Literal["audit"] = "audit"
+    id: str
+    time: datetime
+    type: str
+    outcome: Outcome
+    component: str
+    source: str | None
+    subject: Subject | None
+    target: Target
+    backend: str
+    session: str
+    status: int
+    rejected_by: str
+    duration_ms: float
+    request_bytes: int
+    response_bytes: int
+    request_id: str
+
+
+def encode_event(event: AuditEvent) -> bytes:
+    """The event as one line of JSON with its line end; no value can begin a line (RFC 8259 section 7)."""
+    return msgspec.json.encode(event) + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which event types are written; an empty `included` means all, `excluded` wins."""
+
+    included: frozenset[str] = frozenset()
+    excluded: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, audit: Audit) -> "EventFilter":
+        """The filter that the configuration asks for."""
+        return cls(frozenset(audit.event_types), frozenset(audit.exclude_event_types))
+
+    def wants(self, kind: str) -> bool:
+        """Whether events of a type are written."""
+        return kind not in self.excluded and (not self.included or kind in self.included)

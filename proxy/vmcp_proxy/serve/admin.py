@@ -1,0 +1,67 @@
+"""The admin port: health, readiness, status, metrics."""
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+import msgspec
+from fastapi import FastAPI, Header, Response
+
+from vmcp_api.base import Json
+from vmcp_proxy.observability.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether the proxy may get traffic, and if not, why."""
+
+    ready: bool
+    reasons: tuple[str, ...] = ()
+
+
+class StatusSource(Protocol):
+    """Who knows the state of the proxy; both answers are immediate and hold no URL and no secret."""
+
+    def readiness(self) -> Readiness: ...
+
+    def status(self) -> Mapping[str, Json]: ...
+
+
+def build_admin_app(source: StatusSource, metrics: Metrics) -> FastAPI:
+    """The admin application: `/healthz`, `/readyz`, `/status` (with an ETag) and `/metrics`, nothing else."""
+    app = FastAPI(title="vmcp admin", docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.get("/healthz")
+    async def healthz() -> Response:
+        return _json({"status": "ok"})
+
+    @app.get("/readyz")
+    async def readyz() -> Response:
+        readiness = source.readiness()
+        answer = {"ready": readiness.ready, "reasons": readiness.reasons}
+        return _json(answer, 200 if readiness.ready else 503)
+
+    @app.get("/status")
+    async def status(if_none_match: Annotated[str | None, Header()] = None) -> Response:
+        return _tagged(msgspec.json.encode(source.status(), order="deterministic"), if_none_match)
+
+    @app.get("/metrics")
+    async def scrape(accept: Annotated[str, Header()] = "") -> Response:
+        text, media_type = await asyncio.to_thread(metrics.snapshot().render, accept)
+        return Response(text, headers={"content-type": media_type})
+
+    return app
+
+
+def _json(value: object, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def _tagged(body: bytes, if_none_match: str | None) -> Response:
+    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    known = {entry.strip().removeprefix("W/") for entry in (if_none_match or "").split(",")}
+    if tag in known or "*" in known:
+        return Response(status_code=304, headers={"etag": tag})
+    return Response(body, headers={"etag": tag, "cache-control": "no-cache"}, media_type="application/json")

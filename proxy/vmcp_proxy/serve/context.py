@@ -1,0 +1,245 @@
+"""One HTTP request on its way through the chain."""
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from enum import Enum
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, AllowList, HeaderSnapshot
+from vmcp_proxy.observability.audit import Outcome, outcome_of_status
+from vmcp_proxy.observability.metrics import Metrics
+from vmcp_proxy.protocol.jsonrpc import Notification, Raw, Request, Response, encode_error
+from vmcp_proxy.serve.target import target_of
+
+Message: TypeAlias = MutableMapping[str, Any]
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
+
+JSON: Final = b"application/json"
+EVENT_STREAM: Final = b"text/event-stream"
+_STREAM_HEADERS: Final = (
+    (b"content-type", EVENT_STREAM),
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+)
+_NO_CONTENT: Final = 204
+
+
+class Cut(Enum):
+    """Why a request was ended from outside: status, JSON-RPC code and text of the answer."""
+
+    TIMEOUT = (504, -32603, "The request took longer than the endpoint allows.")
+    SHUTDOWN = (503, -32603, "The server is shutting down; try again.")
+
+
+class Enrichment(msgspec.Struct, frozen=True, gc=False):
+    """What the dispatch found out about a request: who served which target for which session."""
+
+    method: str
+    name: str
+    backend: str
+    session: str
+
+
+class RequestContext:
+    """What the layers and the dispatch know of one request; it lives as long as the request.
+
+    Layers fill it from the outside in: `identity` (authentication), `body`, `message`, `rpc_method`
+    (parsing). The dispatch fills `session_ref` (first 8 hex digits of the digest, never the id), `backend`
+    and `outcome`, which audit and telemetry read on the way out. `is_stream` takes a request out of the hard
+    time limit and out of the drain: set it for answers that are meant to stay open.
+
+    `repr` shows the request id and no header.
+    """
+
+    __slots__ = (
+        "_allow_list",
+        "_headers",
+        "_metrics",
+        "_receive",
+        "_request_id",
+        "_send",
+        "_snapshot",
+        "_target",
+        "backend",
+        "backend_enrichment",
+        "body",
+        "bytes_out",
+        "cors_headers",
+        "cut",
+        "http_method",
+        "identity",
+        "is_measured",
+        "is_stream",
+        "malformed_id",
+        "message",
+        "outcome",
+        "rejected_by",
+        "response_complete",
+        "response_started",
+        "rpc_method",
+        "scope",
+        "session_ref",
+        "started",
+        "status",
+    )
+
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        request_id: tuple[str, int],
+        started: float,
+        metrics: Metrics,
+    ) -> None:
+        self.scope = scope
+        self._receive = receive
+        self._send = send
+        self._request_id = request_id
+        self._metrics = metrics
+        self._headers: dict[bytes, bytes] | None = None
+        self._allow_list: AllowList | None = None
+        self._snapshot: HeaderSnapshot | None = None
+        self.started = started
+        self.http_method: str = scope["method"]
+        self.identity: Identity | None = None
+        self.body = b""
+        self.message: Request | Notification | Response | None = None
+        self.malformed_id: bytes | None = None
+        self.rpc_method = ""
+        self._target: str | None = None
+        self.backend = ""
+        self.session_ref = ""
+        self.outcome: Outcome | None = None
+        self.rejected_by = ""
+        self.backend_enrichment: Enrichment | None = None
+        self.cors_headers: tuple[tuple[bytes, bytes], ...] = ()
+        self.cut: Cut | None = None
+        self.is_stream = False
+        self.is_measured = False
+        self.status = 0
+        self.bytes_out = 0
+        self.response_started = False
+        self.response_complete = False
+
+    def __repr__(self) -> str:
+        return f"RequestContext({self.request_id}, {self.http_method}, {self.rpc_method or '-'})"
+
+    @property
+    def request_id(self) -> str:
+        """Unique in this process' life and, by its random prefix, between pods; no secret."""
+        prefix, number = self._request_id
+        return f"{prefix}-{number:x}"
+
+    @property
+    def final_status(self) -> int:
+        """The HTTP status of a request that is over: a crash before any answer will be 500."""
+        if self.status:
+            return self.status
+        return 500 if self.cut is None else self.cut.value[0]
+
+    @property
+    def final_outcome(self) -> Outcome:
+        """The outcome of a request that is over: what the dispatch said, else what the status tells.
+
+        An answer that never became complete is an error.
+        """
+        if not self.response_complete and not self.is_stream:
+            return Outcome.ERROR
+        return self.outcome or outcome_of_status(self.final_status)
+
+    @property
+    def target(self) -> str:
+        """The name or URI that the message is about, as the client sent it unless the dispatch said better."""
+        if self._target is None:
+            message = self.message
+            self._target = target_of(message) if isinstance(message, Request | Notification) else ""
+        return self._target
+
+    @target.setter
+    def target(self, target: str) -> None:
+        self._target = target
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first value of a header by its lower-case name; `None` when it is absent."""
+        headers = self._headers
+        if headers is None:
+            # Later pairs win in a dict; the first value of a repeated header is the one that counts.
+            headers = self._headers = dict(reversed(self.scope["headers"]))
+        return headers.get(name)
+
+    def allow_passthrough(self, allow_list: AllowList) -> None:
+        """Says which headers `captured` may take."""
+        self._allow_list = allow_list
+
+    def captured(self) -> HeaderSnapshot:
+        """The passthrough headers of this request; made on the first call and the same ever after."""
+        if self._snapshot is None:
+            allowed = self._allow_list
+            self._snapshot = EMPTY_SNAPSHOT if allowed is None else allowed.capture(self.scope["headers"])
+        return self._snapshot
+
+    async def receive(self) -> Message:
+        """The next ASGI message of the request; after the body only `http.disconnect` comes."""
+        return await self._receive()
+
+    async def send(self, message: Message) -> None:
+        """Sends a raw ASGI message and records what it says about the response."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.response_started = True
+        else:
+            self.bytes_out += len(message.get("body", b""))
+            self.response_complete = not message.get("more_body", False)
+        await self._send(message)
+
+    async def respond(self, status: int, body: bytes = b"", content_type: bytes = JSON, headers: Headers = ()) -> None:
+        """Answers with a whole body; without one there is no `Content-Type` either."""
+        fields = [(b"content-type", content_type)] if body else []
+        if status != _NO_CONTENT:
+            fields.append((b"content-length", b"%d" % len(body)))
+        fields += headers
+        fields += self.cors_headers
+        self.status = status
+        self.bytes_out += len(body)
+        self.response_started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": fields})
+        self.response_complete = True
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def start_stream(self, headers: Headers = ()) -> None:
+        """Begins an answer of server-sent events that no intermediary should hold back."""
+        fields = [*_STREAM_HEADERS, *headers, *self.cors_headers]
+        await self.send({"type": "http.response.start", "status": 200, "headers": fields})
+
+    async def write(self, chunk: bytes) -> None:
+        """Sends the next bytes of a stream; waits while the client is slow, does nothing once it has gone."""
+        self.bytes_out += len(chunk)
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    async def finish(self) -> None:
+        """Ends a stream."""
+        await self.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def reject(
+        self, layer: str, status: int, code: int, message: str, headers: Headers = (), data: Raw | None = None
+    ) -> None:
+        """Refuses the request in the name of a layer with a JSON-RPC error.
+
+        Outside telemetry it counts in `vmcp_http_rejected_total`; inside, telemetry counts it by its method.
+        """
+        self.rejected_by = layer
+        if not self.is_measured:
+            self._metrics.on_rejected(layer, status)
+        message_id = self.message.id if isinstance(self.message, Request) else self.malformed_id
+        await self.respond(status, encode_error(message_id, code, message, data), headers=headers)
+
+
+Handler: TypeAlias = Callable[[RequestContext], Awaitable[None]]
+"""A layer with everything inside it, or the dispatch itself."""

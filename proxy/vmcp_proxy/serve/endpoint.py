@@ -1,0 +1,176 @@
+"""The dispatch: what each HTTP method and each JSON-RPC message does to a session."""
+
+import asyncio
+from typing import Final
+
+from vmcp_proxy.core.attachments import Attachments
+from vmcp_proxy.core.virtual import Caller
+from vmcp_proxy.observability.audit import Outcome
+from vmcp_proxy.protocol.initialize import NO_CAPABILITIES
+from vmcp_proxy.protocol.jsonrpc import (
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    REQUEST_CANCELLED,
+    Notification,
+    Request,
+    encode_error,
+    encode_result,
+)
+from vmcp_proxy.protocol.methods import HANDLING, Handling
+from vmcp_proxy.protocol.params import InvalidParamsError, parse_members
+from vmcp_proxy.protocol.versions import SESSION_HEADER
+from vmcp_proxy.serve.context import RequestContext
+from vmcp_proxy.serve.get_stream import GetStream
+from vmcp_proxy.serve.handshake import Handshake
+from vmcp_proxy.serve.requests import Requests
+from vmcp_proxy.serve.streams import KeepAlive, PostExchange
+from vmcp_proxy.sessions import Missing, MissingReason, SessionManager, StoreUnavailable
+
+NAME: Final = "dispatch"
+SESSION_NOT_FOUND: Final = -32001
+_RETRY_SECONDS: Final = b"5"
+
+
+class Endpoint:
+    """Serves legacy MCP: sessions by header, one message for each POST, one stream for each GET."""
+
+    def __init__(
+        self,
+        sessions: SessionManager,
+        attachments: Attachments,
+        handshake: Handshake,
+        requests: Requests,
+        get_stream: GetStream,
+        keep_alive: KeepAlive,
+    ) -> None:
+        self._sessions = sessions
+        self._attachments = attachments
+        self._handshake = handshake
+        self._requests = requests
+        self._get_stream = get_stream
+        self._keep_alive = keep_alive
+        self.takes_request_headers = False
+        """Whether each request's own passthrough headers go to backends, not those of the session."""
+
+    async def __call__(self, context: RequestContext) -> None:
+        """Serves one request that the chain has let through."""
+        match context.http_method:
+            case "POST":
+                await self._post(context)
+            case "GET":
+                caller = await self._caller(context)
+                if caller is not None:
+                    await self._get_stream.serve(context, caller)
+            case _:
+                await self._delete(context)
+
+    async def _post(self, context: RequestContext) -> None:
+        message = context.message
+        if isinstance(message, Request):
+            if message.method == "initialize":
+                await self._handshake.serve(context, message)
+                return
+            caller = await self._caller(context)
+            if caller is not None:
+                await self._request(context, caller, message)
+            return
+        caller = await self._caller(context)
+        if caller is None:
+            return
+        if isinstance(message, Notification):
+            self._notification(caller, message)
+        await context.respond(202)
+
+    async def _request(self, context: RequestContext, caller: Caller, message: Request) -> None:
+        handling = HANDLING.get(message.method)
+        if handling is None:
+            context.outcome = Outcome.FAILURE
+            text = f"Method not found: {message.method[:128]}"
+            await context.respond(200, encode_error(message.id, METHOD_NOT_FOUND, text))
+            return
+        if handling is Handling.PING:
+            await context.respond(200, encode_result(message.id, NO_CAPABILITIES))
+            return
+        attachment = self._attachments.of(caller.session)
+        attachment.caller = caller
+        exchange = PostExchange(context, asyncio.get_running_loop().time())
+        task = asyncio.current_task()
+        if task is not None:
+            attachment.in_flight[message.id] = task
+        self._keep_alive.add(exchange)
+        try:
+            answer = await self._requests.answer(context, caller, message, handling, exchange)
+        except InvalidParamsError as error:
+            context.outcome = Outcome.FAILURE
+            answer = encode_error(message.id, INVALID_PARAMS, str(error))
+        except asyncio.CancelledError:
+            if message.id not in attachment.cancelled or task is None or task.uncancel() > 0:
+                raise
+            context.outcome = Outcome.FAILURE
+            answer = encode_error(message.id, REQUEST_CANCELLED, "The request was cancelled.")
+        finally:
+            attachment.in_flight.pop(message.id, None)
+            attachment.cancelled.discard(message.id)
+            self._keep_alive.discard(exchange)
+        if answer is not None:
+            await exchange.finish(answer)
+
+    def _notification(self, caller: Caller, message: Notification) -> None:
+        if message.method != "notifications/cancelled":
+            return
+        try:
+            request_id = parse_members(message.params).get("requestId")
+        except InvalidParamsError:
+            return
+        if request_id is not None:
+            self._attachments.of(caller.session).cancel(bytes(request_id))
+
+    async def _delete(self, context: RequestContext) -> None:
+        session_id = await self._session_id(context)
+        if session_id is None or context.identity is None:
+            return
+        try:
+            ended = await self._sessions.end(session_id, context.identity)
+        except StoreUnavailable:
+            await self._refuse(context, MissingReason.UNAVAILABLE)
+            return
+        if ended:
+            await context.respond(204)
+        else:
+            await self._refuse(context, MissingReason.UNKNOWN)
+
+    async def _caller(self, context: RequestContext) -> Caller | None:
+        """Who asks, in which session; None after a refusal."""
+        session_id = await self._session_id(context)
+        identity = context.identity
+        if session_id is None or identity is None:
+            return None
+        session = self._sessions.peek(session_id, identity)
+        if session is None:
+            found = await self._sessions.resolve(session_id, identity, context.captured)
+            if isinstance(found, Missing):
+                await self._refuse(context, found.reason)
+                return None
+            session = found
+        context.session_ref = session.ref
+        snapshot = context.captured() if self.takes_request_headers else session.snapshot
+        return Caller(identity, session, snapshot)
+
+    async def _session_id(self, context: RequestContext) -> str | None:
+        raw = context.header(SESSION_HEADER)
+        if raw is None:
+            text = "The header Mcp-Session-Id is missing; send initialize first."
+            await context.reject(NAME, 400, INVALID_REQUEST, text)
+            return None
+        return raw.decode("latin-1")
+
+    async def _refuse(self, context: RequestContext, reason: MissingReason) -> None:
+        if reason is MissingReason.UNAVAILABLE:
+            context.outcome = Outcome.ERROR
+            headers = ((b"retry-after", _RETRY_SECONDS),)
+            await context.reject(NAME, 503, SESSION_NOT_FOUND, "The session store is away; try again.", headers)
+            return
+        # One answer for all the rest: it must not tell a forged id from an ended or a foreign session.
+        context.outcome = Outcome.DENIED if reason is MissingReason.FOREIGN else Outcome.FAILURE
+        await context.reject(NAME, 404, SESSION_NOT_FOUND, "Session not found; send initialize again.")

@@ -1,0 +1,36 @@
+"""The application of the MCP port: the endpoint, and JSON 404 for everything else."""
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from vmcp_proxy.protocol.jsonrpc import encode_error
+from vmcp_proxy.serve.header_validation import TRANSPORT_ERROR
+
+MCP_PATH = "/mcp"
+
+
+def build_mcp_app(endpoint: ASGIApp) -> FastAPI:
+    """An application that serves `/mcp` with an ASGI endpoint; nothing operational answers here.
+
+    `/.well-known/*` gets a JSON 404 like every other path, so that clients that look for an authorization
+    server there learn that there is none.
+    """
+    # A mount would redirect /mcp to /mcp/, and a FastAPI handler costs more than the whole chain.
+    app = FastAPI(
+        title="vmcp",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        routes=[Route(MCP_PATH, endpoint=endpoint)],
+    )
+    app.add_exception_handler(HTTPException, _refuse)
+    return app
+
+
+async def _refuse(_: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    text = f"Not found; the endpoint is {MCP_PATH}." if status == 404 else "Refused."  # noqa: PLR2004 - RFC 9110
+    return Response(encode_error(None, TRANSPORT_ERROR, text), status_code=status, media_type="application/json")

@@ -1,0 +1,36 @@
+"""The outermost layer: a crash becomes an answer, and the process lives on."""
+
+import logging
+from typing import Final
+
+from vmcp_proxy.observability.logs import log_event
+from vmcp_proxy.protocol.jsonrpc import INTERNAL_ERROR
+from vmcp_proxy.serve.context import Handler, RequestContext
+
+NAME: Final = "recovery"
+
+
+def recovery(inner: Handler, logger: logging.Logger) -> Handler:
+    """Answers 500 with JSON-RPC -32603 and the request id when anything inside raises.
+
+    The log has the id and the traceback, the client no detail. A response that has begun cannot be taken
+    back: it is left incomplete, upon which the server closes the connection. Cancellation passes.
+    """
+
+    async def handle(context: RequestContext) -> None:
+        try:
+            await inner(context)
+        except Exception as error:  # noqa: BLE001 - the one place that turns any crash into an answer
+            log_event(
+                logger,
+                logging.ERROR,
+                "request crashed",
+                request_id=context.request_id,
+                method=context.rpc_method or context.http_method,
+                error=error,
+            )
+            if not context.response_started:
+                data = b'{"requestId":"%b"}' % context.request_id.encode()
+                await context.reject(NAME, 500, INTERNAL_ERROR, "Internal error", data=data)
+
+    return handle

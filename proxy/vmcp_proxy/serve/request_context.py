@@ -1,0 +1,18 @@
+"""The layer that says which headers may be captured from the request."""
+
+from typing import Final
+
+from vmcp_proxy.headerforward import AllowList
+from vmcp_proxy.serve.context import Handler, RequestContext
+
+NAME: Final = "request_context"
+
+
+def request_context(inner: Handler, allow_list: AllowList) -> Handler:
+    """Arms the capture of passthrough headers; it happens when somebody asks, from this request alone."""
+
+    async def handle(context: RequestContext) -> None:
+        context.allow_passthrough(allow_list)
+        await inner(context)
+
+    return handle

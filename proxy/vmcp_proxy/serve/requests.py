@@ -1,0 +1,119 @@
+"""The requests of a session: lists from the caller's view, calls to the backend that owns the name."""
+
+from vmcp_proxy.core.attachments import Attachments
+from vmcp_proxy.core.capabilities import KIND_LISTED_BY
+from vmcp_proxy.core.links import Links
+from vmcp_proxy.core.notifier import saw
+from vmcp_proxy.core.pages import BadCursor, ListEncoder
+from vmcp_proxy.core.virtual import (
+    DENIED_CODE,
+    DENIED_MESSAGE,
+    Caller,
+    Denied,
+    Failure,
+    Operation,
+    RawFailure,
+    Reply,
+    Result,
+    VirtualMCP,
+)
+from vmcp_proxy.observability.audit import Outcome
+from vmcp_proxy.observability.metrics import Metrics
+from vmcp_proxy.protocol import params
+from vmcp_proxy.protocol.initialize import NO_CAPABILITIES
+from vmcp_proxy.protocol.jsonrpc import INVALID_PARAMS, Raw, Request, encode_error, encode_raw_error, encode_result
+from vmcp_proxy.protocol.methods import LOG_LEVELS, Handling, target_name
+from vmcp_proxy.protocol.params import InvalidParamsError
+from vmcp_proxy.serve.context import RequestContext
+from vmcp_proxy.serve.streams import PostExchange
+
+
+class Requests:
+    """Answers what a client asks once its session is known."""
+
+    def __init__(self, virtual: VirtualMCP, attachments: Attachments, links: Links, metrics: Metrics) -> None:
+        self._virtual = virtual
+        self._attachments = attachments
+        self._links = links
+        self._metrics = metrics
+        self.encoder = ListEncoder()
+
+    async def answer(
+        self,
+        context: RequestContext,
+        caller: Caller,
+        message: Request,
+        handling: Handling,
+        exchange: PostExchange,
+    ) -> bytes | None:
+        """The JSON-RPC answer; None where the response has been given already.
+
+        Raises:
+            InvalidParamsError: the params do not have the shape of the method.
+        """
+        if handling is Handling.CALL:
+            return await self._call(context, caller, message, exchange)
+        if handling is Handling.LIST:
+            return await self._list(context, caller, message)
+        return await self._set_level(caller, message)
+
+    async def _list(self, context: RequestContext, caller: Caller, message: Request) -> bytes:
+        kind = KIND_LISTED_BY[message.method]
+        cursor = params.optional_text_of(params.parse_members(message.params), "cursor")
+        catalog = await self._virtual.view(caller)
+        page = self.encoder.encode(catalog, kind, cursor)
+        if isinstance(page, BadCursor):
+            context.outcome = Outcome.FAILURE
+            return encode_error(message.id, INVALID_PARAMS, "The cursor is not one of this list; begin without one.")
+        saw(self._attachments.of(caller.session), kind, catalog)
+        return encode_result(message.id, page)
+
+    async def _call(
+        self, context: RequestContext, caller: Caller, message: Request, exchange: PostExchange
+    ) -> bytes | None:
+        name = target_name(message.method, params.parse_members(message.params))
+        reply = await self._virtual.call(caller, Operation(message.method, name, message.params), exchange)
+        context.target = name
+        if type(reply) is Result:
+            context.backend = reply.backend
+            if message.method == "tools/call" and is_tool_error(reply.raw):
+                context.outcome = Outcome.APPLICATION_ERROR
+                self._metrics.on_tool_error(reply.backend)
+            return encode_result(message.id, reply.raw)
+        return await self._refuse(context, message, reply)
+
+    async def _refuse(self, context: RequestContext, message: Request, reply: Reply) -> bytes | None:
+        match reply:
+            case RawFailure():
+                context.backend = reply.backend
+                context.outcome = Outcome.APPLICATION_ERROR
+                return encode_raw_error(message.id, reply.error)
+            case Failure():
+                context.backend = reply.backend
+                context.outcome = Outcome.ERROR if reply.backend else Outcome.FAILURE
+                return encode_error(message.id, reply.code, reply.message, reply.data)
+            case Denied():
+                context.outcome = Outcome.DENIED
+                await context.respond(DENIED_CODE, encode_error(message.id, DENIED_CODE, DENIED_MESSAGE))
+        return None
+
+    async def _set_level(self, caller: Caller, message: Request) -> bytes:
+        level = params.text_of(params.parse_members(message.params), "level")
+        if level not in LOG_LEVELS:
+            raise InvalidParamsError(f"The level must be one of {', '.join(LOG_LEVELS)}.")
+        attachment = self._attachments.of(caller.session)
+        attachment.log_level = level
+        await self._links.set_level_everywhere(attachment, level)
+        return encode_result(message.id, NO_CAPABILITIES)
+
+
+def is_tool_error(raw: Raw) -> bool:
+    """Whether a tool result says `isError: true`; looks closer only where those letters stand in it."""
+    data = bytes(raw)
+    if b"isError" not in data and b"\\u" not in data:
+        return False
+    try:
+        flag = params.parse_members(data).get("isError")
+    except InvalidParamsError:
+        return False
+    return flag is not None and bytes(flag) == b"true"

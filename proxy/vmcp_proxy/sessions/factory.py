@@ -1,0 +1,63 @@
+"""The store that a config asks for."""
+
+import re
+from typing import Final
+
+from vmcp_api.spec.sessions import RedisMode, SessionStorage, StorageProvider
+from vmcp_proxy.sessions.memory import MemoryStore
+from vmcp_proxy.sessions.redis_client import RedisEndpoint, connect
+from vmcp_proxy.sessions.redis_store import RedisStore
+from vmcp_proxy.sessions.store import SessionStore
+
+_PORTS: Final = {RedisMode.STANDALONE: 6379, RedisMode.SENTINEL: 26379, RedisMode.CLUSTER: 6379}
+_PORT_END: Final = 1 << 16
+_ADDRESS: Final = re.compile(r"(\[(?P<bracketed>[0-9A-Fa-f:.%]+)\]|(?P<host>[^\s:\[\]]+))(:(?P<port>[0-9]{1,5}))?")
+
+
+class BadAddressError(ValueError):
+    """`sessionStorage.address` does not say where Redis is."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"sessionStorage.address {address!r}: write host:port, several separated by commas")
+        self.address = address
+
+
+def build_store(storage: SessionStorage, *, scope: str, password: bytes | None = None) -> SessionStore:
+    """The store for one VirtualMCPServer, `scope` being `<namespace>/<name>`; it does not connect yet.
+
+    `password` is the content of the Secret key that `passwordRef` names; a trailing line break is no part of it.
+
+    Raises:
+        BadAddressError: Redis is asked for and the address is absent or malformed.
+    """
+    if storage.provider is StorageProvider.MEMORY:
+        return MemoryStore()
+    endpoint = RedisEndpoint(
+        addresses=parse_addresses(storage.address or "", _PORTS[storage.mode]),
+        mode=storage.mode,
+        master_name=storage.master_name,
+        db=storage.db,
+        username=storage.username,
+        password=password.rstrip(b"\r\n") if password is not None else None,
+        tls=storage.tls.enabled,
+        ca=storage.tls.ca_bundle,
+    )
+    return RedisStore(connect(endpoint), prefix=f"{storage.key_prefix}{scope}:")
+
+
+def parse_addresses(text: str, default_port: int) -> tuple[tuple[str, int], ...]:
+    """Hosts and ports of a comma-separated list; IPv6 hosts stand in brackets.
+
+    Raises:
+        BadAddressError: a host is empty or a port is no number from 1 to 65535.
+    """
+    return tuple(_parse_address(part.strip(), default_port) for part in text.split(","))
+
+
+def _parse_address(text: str, default_port: int) -> tuple[str, int]:
+    if (match := _ADDRESS.fullmatch(text)) is None:
+        raise BadAddressError(text)
+    port = int(match["port"]) if match["port"] else default_port
+    if not 0 < port < _PORT_END:
+        raise BadAddressError(text)
+    return match["bracketed"] or match["host"], port

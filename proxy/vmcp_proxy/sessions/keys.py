@@ -1,0 +1,104 @@
+"""The keys that protect sessions: one secret per key id, one derived key per purpose."""
+
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import Final, Self
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+KEY_BYTES: Final = 32
+"""Size of a secret and of every key derived from it."""
+
+_KID: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
+
+
+class KeyLabel(StrEnum):
+    """What a derived key is for; no two purposes share one."""
+
+    SESSION = "session"
+    REDIS_KEY = "redis-key"
+    IDENTITY = "identity"
+    FINGERPRINT = "fingerprint"
+    CACHE = "cache"
+    RECORD = "record"
+    REQUEST_STATE = "request-state"
+    POD_MESSAGE = "pod-message"
+
+
+class BadKeyError(ValueError):
+    """An entry of the key Secret cannot be used; the text names the entry, never its content."""
+
+    def __init__(self, kid: str, problem: str) -> None:
+        super().__init__(f"session key {kid!r}: {problem}")
+        self.kid = kid
+
+
+class Keyring:
+    """Secrets by key id: the highest id signs, every id verifies.
+
+    Decimal ids rank by value and above all others, which rank as text. `repr` shows the ids only.
+    """
+
+    __slots__ = ("_derived", "_secrets", "signing_kid")
+
+    def __init__(self, keys: Mapping[str, bytes]) -> None:
+        if not keys:
+            raise BadKeyError("", f"there is none; add an entry with {KEY_BYTES} random bytes")
+        for kid, secret in keys.items():
+            if not _KID.fullmatch(kid):
+                raise BadKeyError(kid, "an id has 1 to 32 letters, digits, hyphens or underscores")
+            if len(secret) != KEY_BYTES:
+                raise BadKeyError(kid, f"it has {len(secret)} bytes instead of {KEY_BYTES}")
+        self._secrets: Final = {kid: bytes(secret) for kid, secret in keys.items()}
+        self._derived: Final[dict[tuple[str, KeyLabel], bytes]] = {}
+        self.signing_kid: Final = max(self._secrets, key=_rank)
+
+    @classmethod
+    def of(cls, keys: Mapping[str, bytes]) -> Self:
+        """The keyring of a Secret's entries.
+
+        Raises:
+            BadKeyError: an id or a size is wrong, or there is no entry.
+        """
+        return cls(keys)
+
+    @classmethod
+    def random(cls) -> Self:
+        """A keyring of this process alone, for local mode: what it signs dies with the process."""
+        return cls({"0": secrets.token_bytes(KEY_BYTES)})
+
+    def derive(self, kid: str, label: KeyLabel) -> bytes:
+        """The key for one purpose, by HKDF-SHA256 (RFC 5869); computed once.
+
+        Raises:
+            KeyError: there is no such key id.
+        """
+        key = self._derived.get((kid, label))
+        if key is None:
+            hkdf = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"vmcp/" + label.encode())
+            key = self._derived[kid, label] = hkdf.derive(self._secrets[kid])
+        return key
+
+    def has_same_key(self, kid: str, other: "Keyring") -> bool:
+        """Whether both keyrings hold the same secret under this id."""
+        if kid not in self or kid not in other:
+            return False
+        # Two secrets have the same derived key only if they are the same.
+        mine, theirs = (ring.derive(kid, KeyLabel.SESSION) for ring in (self, other))
+        return secrets.compare_digest(mine, theirs)
+
+    def __contains__(self, kid: object) -> bool:
+        return kid in self._secrets
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._secrets, key=_rank))
+
+    def __repr__(self) -> str:
+        return f"Keyring({', '.join(self)})"
+
+
+def _rank(kid: str) -> tuple[bool, int, str]:
+    return (kid.isdecimal(), int(kid) if kid.isdecimal() else 0, kid)

@@ -1,0 +1,101 @@
+"""The store of one replica: a dictionary in its process."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from vmcp_proxy.sessions.record import SessionRecord
+from vmcp_proxy.sessions.store import (
+    Absent,
+    End,
+    Found,
+    IdleEnd,
+    Presence,
+    StoreState,
+    Times,
+    Touch,
+)
+
+
+@dataclass(slots=True)
+class _Entry:
+    record: SessionRecord
+    created: float
+    seen: float
+    deadline: float
+
+
+class MemoryStore:
+    """Sessions that live and die with the process; an ended one leaves no tombstone, for nobody else asks."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock: Final = clock
+        self._entries: Final[dict[str, _Entry]] = {}
+
+    @property
+    def is_shared(self) -> bool:
+        return False
+
+    @property
+    def state(self) -> StoreState:
+        return StoreState(available=True)
+
+    async def create(self, digest: str, record: SessionRecord, times: Times, ttl: float) -> Presence:  # noqa: ARG002 - expiry is the manager's sweep here
+        now = self._clock()
+        self._entries.setdefault(digest, _Entry(record, now - times.age, now - times.idle, now + times.left))
+        return Presence.LIVE
+
+    async def load(self, digest: str) -> Found | Absent:
+        entry = self._entries.get(digest)
+        if entry is None:
+            return Absent()
+        now = self._clock()
+        return Found(entry.record, Times(now - entry.created, now - entry.seen, entry.deadline - now))
+
+    async def touch(self, touches: Sequence[Touch], ttl: float) -> tuple[Presence, ...]:  # noqa: ARG002 - as in create
+        return tuple(self._touch(touch) for touch in touches)
+
+    async def end(self, ends: Sequence[End]) -> None:
+        for end in ends:
+            self._entries.pop(end.digest, None)
+
+    async def end_idle(self, ends: Sequence[IdleEnd]) -> tuple[Presence, ...]:
+        return tuple(self._end_idle(end) for end in ends)
+
+    async def put_backend(self, digest: str, backend: str, sealed: bytes | None) -> None:
+        entry = self._entries.get(digest)
+        if entry is None:
+            return
+        backends = {name: token for name, token in entry.record.backends if name != backend}
+        if sealed is not None:
+            backends[backend] = sealed
+        entry.record = replace(entry.record, backends=tuple(sorted(backends.items())))
+
+    async def watch(self, on_ended: Callable[[str], None], on_subscribed: Callable[[], None]) -> None:
+        """Nothing to watch: no other process ends sessions."""
+
+    async def aclose(self) -> None:
+        self._entries.clear()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return f"MemoryStore({len(self)} sessions)"
+
+    def _touch(self, touch: Touch) -> Presence:
+        entry = self._entries.get(touch.digest)
+        if entry is None:
+            return Presence.MISSING
+        entry.seen = max(entry.seen, self._clock() - touch.idle)
+        return Presence.LIVE
+
+    def _end_idle(self, end: IdleEnd) -> Presence:
+        entry = self._entries.get(end.digest)
+        if entry is None:
+            return Presence.MISSING
+        if self._clock() - entry.seen <= end.max_idle:
+            return Presence.LIVE
+        del self._entries[end.digest]
+        return Presence.ENDED

@@ -1,0 +1,57 @@
+"""What the store keeps of a session, with nothing in it that opens anything."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+_BACKEND: Final = b"backend:"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """The shared part of a session.
+
+    `binding` and `fingerprint` are keyed digests, `client_capabilities` is the raw JSON of `initialize`,
+    `backends` holds pairs of a backend's name and its sealed session token. Header values, tokens of the
+    caller, lists and messages have no place here. The times lie beside it, in the store's own clock.
+    """
+
+    binding: bytes
+    fingerprint: bytes
+    protocol_version: str
+    client_capabilities: bytes
+    backends: tuple[tuple[str, bytes], ...] = ()
+
+    def encode(self) -> dict[bytes, bytes]:
+        """The fields of a Redis hash."""
+        fields = {
+            b"binding": self.binding,
+            b"fingerprint": self.fingerprint,
+            b"protocol": self.protocol_version.encode(),
+            b"capabilities": self.client_capabilities,
+        }
+        fields |= {backend_field(name): sealed for name, sealed in self.backends}
+        return fields
+
+
+def backend_field(backend: str) -> bytes:
+    """The field that holds one backend's sealed token."""
+    return _BACKEND + backend.encode()
+
+
+def parse_record(fields: Mapping[bytes, bytes]) -> SessionRecord | None:
+    """The record of a Redis hash; fields unknown here are left out, `None` when one is missing or no text."""
+    try:
+        return SessionRecord(
+            binding=fields[b"binding"],
+            fingerprint=fields[b"fingerprint"],
+            protocol_version=fields[b"protocol"].decode(),
+            client_capabilities=fields[b"capabilities"],
+            backends=tuple(
+                (name.removeprefix(_BACKEND).decode(), sealed)
+                for name, sealed in sorted(fields.items())
+                if name.startswith(_BACKEND)
+            ),
+        )
+    except (KeyError, UnicodeDecodeError):
+        return None

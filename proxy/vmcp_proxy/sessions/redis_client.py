@@ -1,0 +1,92 @@
+"""Connections to a Redis service, whatever its layout."""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from redis.asyncio import Redis, RedisCluster, Sentinel
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from vmcp_api.spec.sessions import RedisMode
+
+RedisClient = Redis | RedisCluster
+
+SOCKET_SECONDS: Final = 2.0
+"""Longest wait for a connection and for an answer."""
+
+MOST_CONNECTIONS: Final = 32
+"""More than the store uses at once, the subscription included."""
+
+_HEALTH_CHECK_SECONDS: Final = 15
+_RESP_VERSION: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RedisEndpoint:
+    """Where and how to connect; `ca` is PEM text, absent means the system's certificates."""
+
+    addresses: tuple[tuple[str, int], ...]
+    mode: RedisMode = RedisMode.STANDALONE
+    master_name: str | None = None
+    db: int = 0
+    username: str | None = None
+    password: bytes | None = field(default=None, repr=False)
+    tls: bool = False
+    ca: str | None = field(default=None, repr=False)
+
+
+class RedisLink:
+    """A client and what has to be closed with it."""
+
+    __slots__ = ("_sentinel", "client")
+
+    def __init__(self, client: RedisClient, sentinel: Sentinel | None = None) -> None:
+        self.client: Final = client
+        self._sentinel: Final = sentinel
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self.client.aclose()
+        if self._sentinel is not None:
+            await self._sentinel.aclose()
+
+
+def connect(endpoint: RedisEndpoint) -> RedisLink:
+    """A client that has not connected yet and never does so before the first command.
+
+    One retry heals pooled connections that a restart left dead: every command of the store may be repeated.
+    """
+    options: dict[str, Any] = {
+        "username": endpoint.username,
+        "password": endpoint.password.decode() if endpoint.password is not None else None,
+        "max_connections": MOST_CONNECTIONS,
+        "health_check_interval": _HEALTH_CHECK_SECONDS,
+        **_wire(endpoint),
+    }
+    match endpoint.mode:
+        case RedisMode.CLUSTER:
+            nodes = [ClusterNode(host, port) for host, port in endpoint.addresses]
+            return RedisLink(RedisCluster(startup_nodes=nodes, cluster_error_retry_attempts=1, **options))
+        case RedisMode.SENTINEL:
+            # The configured user is the data nodes'; Sentinels are asked without one.
+            sentinel = Sentinel(list(endpoint.addresses), sentinel_kwargs=_wire(endpoint))  # type: ignore[no-untyped-call]
+            client = sentinel.master_for(endpoint.master_name or "", db=endpoint.db, **options)
+            return RedisLink(client, sentinel)
+        case RedisMode.STANDALONE:
+            host, port = endpoint.addresses[0]
+            return RedisLink(Redis(host=host, port=port, db=endpoint.db, **options))
+
+
+def _wire(endpoint: RedisEndpoint) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "socket_timeout": SOCKET_SECONDS,
+        "socket_connect_timeout": SOCKET_SECONDS,
+        "protocol": _RESP_VERSION,
+        "retry": Retry(NoBackoff(), 1),
+    }
+    if endpoint.tls:
+        options |= {"ssl": True, "ssl_check_hostname": True}
+        if endpoint.ca is not None:
+            options["ssl_ca_data"] = endpoint.ca
+    return options

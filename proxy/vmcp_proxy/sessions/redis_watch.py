@@ -1,0 +1,63 @@
+"""The subscription by which a pod hears of sessions that other pods end."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any, Final
+
+from vmcp_proxy.sessions.redis_client import SOCKET_SECONDS, RedisClient
+
+_QUIET_SECONDS: Final = 10.0
+_FIRST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 2.0
+
+
+async def watch_channel(
+    client: RedisClient,
+    channel: str,
+    on_message: Callable[[str], None],
+    on_subscribed: Callable[[], None],
+    on_lost: Callable[[Exception], None],
+    errors: tuple[type[Exception], ...],
+) -> None:
+    """Deliver the messages of a channel until cancelled, subscribing again whenever the connection is lost.
+
+    `on_subscribed` is called at each (re)subscription, also when redis-py reconnected by itself: messages in
+    between are lost. A connection that has been quiet for 10 s must answer a ping.
+    """
+    pause = _FIRST_PAUSE
+
+    def subscribed() -> None:
+        nonlocal pause
+        pause = _FIRST_PAUSE
+        on_subscribed()
+
+    while True:
+        try:
+            await _listen(client, channel, on_message, subscribed)
+        except errors as error:
+            on_lost(error)
+        # Pods that lost the same Redis must not all come back in the same instant.
+        await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load, protects nothing
+        pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+async def _listen(
+    client: RedisClient, channel: str, on_message: Callable[[str], None], on_subscribed: Callable[[], None]
+) -> None:
+    pubsub: Any = client.pubsub()
+    try:
+        await pubsub.subscribe(channel)
+        while True:
+            message = await pubsub.get_message(timeout=_QUIET_SECONDS)
+            if message is None:
+                await pubsub.ping()
+                message = await pubsub.get_message(timeout=SOCKET_SECONDS)
+            if message is None:
+                raise TimeoutError
+            if message["type"] == "subscribe":
+                on_subscribed()
+            elif message["type"] == "message":
+                on_message(message["data"].decode(errors="replace"))
+    finally:
+        await pubsub.aclose()

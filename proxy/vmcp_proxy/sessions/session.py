@@ -1,0 +1,145 @@
+"""One live MCP session as this process knows it."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Final
+
+from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
+from vmcp_proxy.sessions.ids import SessionDigest
+
+
+class EndReason(StrEnum):
+    """Why a session left this process."""
+
+    DELETED = "deleted"
+    EXPIRED = "expired"
+    ENDED_ELSEWHERE = "ended_elsewhere"
+    MOVED = "moved"
+    EVICTED = "evicted"
+    SHUTDOWN = "shutdown"
+
+    @property
+    def deletes_backend_sessions(self) -> bool:
+        """Whether the session is over for good; otherwise other pods go on using its backend sessions."""
+        return self not in {EndReason.MOVED, EndReason.EVICTED}
+
+
+class Session:
+    """The mutable state of one session; times are monotonic seconds of this process.
+
+    `snapshot` never leaves the process and is dropped once the session is over; `fingerprint`, `binding` and
+    `digest` are its keyed stand-ins. `client_info` is empty on a session that came from another pod.
+    `checked` is the cache's epoch at which the store last confirmed the session, `written` the time of the
+    last write, `unsaved` the backends whose token the store lacks. `backend_tokens` maps a backend's name to
+    what reopens its session; change it through the manager only. `repr` shows the first digits of the digest
+    and nothing else.
+    """
+
+    __slots__ = (
+        "_callbacks",
+        "_holds_snapshot",
+        "backend_tokens",
+        "binding",
+        "checked",
+        "client_capabilities",
+        "client_info",
+        "created",
+        "deadline",
+        "digest",
+        "ended",
+        "fingerprint",
+        "last_seen",
+        "owner",
+        "protocol_version",
+        "snapshot",
+        "unsaved",
+        "written",
+    )
+
+    def __init__(
+        self,
+        *,
+        digest: SessionDigest,
+        identity: Identity,
+        binding: bytes,
+        fingerprint: bytes,
+        snapshot: HeaderSnapshot,
+        protocol_version: str,
+        client_capabilities: bytes,
+        client_info: bytes,
+        created: float,
+        deadline: float,
+        last_seen: float,
+    ) -> None:
+        self.digest: Final = digest
+        # Without the claims: a session outlives the token that opened it.
+        self.owner: Final = Identity(identity.issuer, identity.subject, identity.has_authorization)
+        self.binding: Final = binding
+        self.fingerprint: Final = fingerprint
+        self.snapshot = snapshot
+        self.protocol_version: Final = protocol_version
+        self.client_capabilities: Final = client_capabilities
+        self.client_info: Final = client_info
+        self.created: Final = created
+        self.deadline = deadline
+        self.last_seen = last_seen
+        self.written = last_seen
+        self.checked = 0
+        self.ended: EndReason | None = None
+        self.backend_tokens: Final[dict[str, bytes]] = {}
+        self.unsaved: Final[set[str]] = set()
+        self._callbacks: Final[list[Callable[[], None]]] = []
+        self._holds_snapshot = True
+
+    @property
+    def ref(self) -> str:
+        """The first 8 hex digits of the digest, for logs."""
+        return self.digest.ref
+
+    @property
+    def holds_snapshot(self) -> bool:
+        """Whether the captured headers are still in memory."""
+        return self._holds_snapshot
+
+    def touch(self, now: float) -> None:
+        """Note a use at this monotonic time."""
+        self.last_seen = now
+
+    def on_end(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Have `callback` run once when the session leaves this process, at once if it has already.
+
+        Returns a function that takes the callback back, for streams that close earlier.
+        """
+        if self.ended is not None:
+            callback()
+            return _nothing
+        self._callbacks.append(callback)
+
+        def forget() -> None:
+            if callback in self._callbacks:
+                self._callbacks.remove(callback)
+
+        return forget
+
+    def close(self, reason: EndReason) -> None:
+        """Mark the session as over here and run the callbacks; only the first call counts."""
+        if self.ended is not None:
+            return
+        self.ended = reason
+        callbacks = tuple(self._callbacks)
+        self._callbacks.clear()
+        for callback in callbacks:
+            callback()
+
+    def drop_snapshot(self) -> None:
+        """Forget the captured headers."""
+        self.snapshot = EMPTY_SNAPSHOT
+        self._holds_snapshot = False
+
+    def __repr__(self) -> str:
+        return f"Session({self.ref}{f', {self.ended}' if self.ended else ''})"
+
+
+def _nothing() -> None:
+    """There is no callback to take back."""

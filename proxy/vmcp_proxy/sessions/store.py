@@ -1,0 +1,126 @@
+"""What a store of session metadata must do, whatever it is made of."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from vmcp_proxy.sessions.record import SessionRecord
+
+
+class StoreUnavailable(Exception):  # noqa: N818 - names the state that callers answer with 503
+    """The store cannot be asked now; the text names the cause without commands, keys or credentials."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreState:
+    """Whether the store answers, for the status report; `message` is empty when it does."""
+
+    available: bool
+    message: str = ""
+
+    def __str__(self) -> str:
+        return "ok" if self.available else "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Where a session stands in its life, in seconds and so free of any clock's epoch."""
+
+    age: float
+    idle: float
+    left: float
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The session's record, live or idle past its TTL: `times` tells."""
+
+    record: SessionRecord
+    times: Times
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The store has never heard of the session, or has forgotten it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The session was ended; a tombstone says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """A use of a session `idle` seconds ago."""
+
+    digest: str
+    idle: float
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A session to end; its tombstone lasts for `left` seconds, none is left when that is not positive."""
+
+    digest: str
+    left: float
+
+
+@dataclass(frozen=True, slots=True)
+class IdleEnd:
+    """A session to end only if the store has seen no use of it for `max_idle` seconds."""
+
+    digest: str
+    max_idle: float
+    left: float
+
+
+class Presence(Enum):
+    """What the store holds of a session."""
+
+    LIVE = "live"
+    ENDED = "ended"
+    MISSING = "missing"
+
+
+class SessionStore(Protocol):
+    """Session metadata by digest.
+
+    Every method but `watch` is bounded in time and raises `StoreUnavailable` when the store cannot answer.
+    Batches answer in the order of their items.
+    """
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other pods see the same sessions."""
+
+    @property
+    def state(self) -> StoreState:
+        """How the last contact went."""
+
+    async def create(self, digest: str, record: SessionRecord, times: Times, ttl: float) -> Presence:
+        """Set a record unless there is one: `LIVE`, or `ENDED` when a tombstone stands in the way."""
+
+    async def load(self, digest: str) -> Found | Absent | Ended:
+        """Read a session; this is no use of it."""
+
+    async def touch(self, touches: Sequence[Touch], ttl: float) -> tuple[Presence, ...]:
+        """Note uses: live sessions last for the TTL or the lifetime left, whichever is shorter."""
+
+    async def end(self, ends: Sequence[End]) -> None:
+        """End sessions and tell the other pods."""
+
+    async def end_idle(self, ends: Sequence[IdleEnd]) -> tuple[Presence, ...]:
+        """End idle sessions and tell the other pods; `LIVE` ones are in use elsewhere and stay."""
+
+    async def put_backend(self, digest: str, backend: str, sealed: bytes | None) -> None:
+        """Set one backend's sealed token in a live session, or remove it with `None`."""
+
+    async def watch(self, on_ended: Callable[[str], None], on_subscribed: Callable[[], None]) -> None:
+        """Report digests that any pod ends, for as long as it runs.
+
+        `on_subscribed` is called whenever reports start to arrive: those before it may have been lost.
+        """
+
+    async def aclose(self) -> None:
+        """Let go of connections and memory."""

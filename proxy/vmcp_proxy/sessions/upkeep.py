@@ -1,0 +1,171 @@
+"""Housekeeping of a pod's sessions: expiry, uses and ends that the store should hear of."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Final
+
+from vmcp_proxy.sessions.cache import SessionCache
+from vmcp_proxy.sessions.conversion import record_of, times_of
+from vmcp_proxy.sessions.ids import SessionIds
+from vmcp_proxy.sessions.pace import Pace
+from vmcp_proxy.sessions.pending import PendingEnds
+from vmcp_proxy.sessions.retire import Retirements
+from vmcp_proxy.sessions.sealing import seal
+from vmcp_proxy.sessions.session import EndReason, Session
+from vmcp_proxy.sessions.store import Presence, SessionStore, StoreUnavailable, Touch
+
+_BATCH: Final = 256
+
+
+class Upkeep:
+    """One tick after another; every step but the expiry of local copies waits while the store is away."""
+
+    def __init__(
+        self,
+        *,
+        store: SessionStore,
+        ids: SessionIds,
+        cache: SessionCache,
+        pending: PendingEnds,
+        retirements: Retirements,
+        pace: Pace,
+        clock: Callable[[], float],
+    ) -> None:
+        self.pace = pace
+        self._store: Final = store
+        self._ids: Final = ids
+        self._cache: Final = cache
+        self._pending: Final = pending
+        self._retirements: Final = retirements
+        self._clock: Final = clock
+        self._wake: Final = asyncio.Event()
+        self._settles_at = 0.0
+
+    async def run(self) -> None:
+        """Tick until cancelled."""
+        while True:
+            await self.tick()
+            try:
+                async with asyncio.timeout(self.pace.tick):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+            self._wake.clear()
+
+    def wake(self) -> None:
+        """Tick now."""
+        self._wake.set()
+
+    def doubt_all(self) -> None:
+        """Have every session confirmed by the store before its next use: ends may have been missed.
+
+        After data loss the other pods set their sessions again now; until then an idle copy here must not
+        be taken for the last one.
+        """
+        self._cache.epoch += 1
+        self._settles_at = self._clock() + self.pace.grace
+        self.wake()
+
+    async def tick(self) -> None:
+        """Do everything that is due."""
+        self._sweep()
+        try:
+            await self._settle_ends()
+            await self.touch(self._doubted())
+            await self.touch(self._unwritten())
+            await self._save_backends()
+        except StoreUnavailable:
+            self._pending.drop_snapshots()
+
+    async def touch(self, sessions: Iterable[Session]) -> None:
+        """Write uses to the store, and take from it which sessions are over.
+
+        Raises:
+            StoreUnavailable: some were not written.
+        """
+        for batch in _batched(tuple(sessions)):
+            now, epoch = self._clock(), self._cache.epoch
+            touches = [Touch(session.digest.hex, now - session.last_seen) for session in batch]
+            for session, presence in zip(batch, await self._store.touch(touches, self.pace.ttl), strict=True):
+                await self._note(session, presence, now, epoch)
+
+    def drop(self, session: Session, reason: EndReason) -> None:
+        """Take a session out of use at once and hand it to its hook; one that is not held is only closed."""
+        if self._cache.remove(session, reason):
+            self._retirements.add(session, reason)
+        else:
+            session.close(reason)
+
+    async def write_all(self) -> None:
+        """Write every use and every end that the store has not heard of; the last act before shutdown.
+
+        Raises:
+            StoreUnavailable: some were not written.
+        """
+        await self._pending.flush_ends(self._store, self._clock())
+        await self.touch(session for session in self._cache if session.last_seen > session.written)
+
+    async def _note(self, session: Session, presence: Presence, now: float, epoch: int) -> None:
+        if presence is Presence.MISSING and session.ended is None:
+            record = record_of(session, self._ids.keyring)
+            presence = await self._store.create(session.digest.hex, record, times_of(session, now), self.pace.ttl)
+            session.unsaved.clear()
+        if presence is Presence.ENDED:
+            self.drop(session, EndReason.ENDED_ELSEWHERE)
+            return
+        session.written, session.checked = now, epoch
+
+    def _sweep(self) -> None:
+        now, pace = self._clock(), self.pace
+        for session in self._cache:
+            is_over = now >= session.deadline
+            if is_over or now - session.last_seen > pace.ttl + pace.grace:
+                self._cache.remove(session, EndReason.EXPIRED)
+                self._pending.bury_idle(session, -1.0 if is_over else pace.ttl + pace.grace)
+
+    async def _settle_ends(self) -> None:
+        now = self._clock()
+        await self._pending.flush_ends(self._store, now)
+        while now >= self._settles_at:
+            verdicts = await self._pending.flush_idle(self._store, now)
+            if not verdicts:
+                return
+            for session, reason in verdicts:
+                session.ended = reason
+                self._retirements.add(session, reason)
+
+    def _doubted(self) -> Iterator[Session]:
+        oldest = self._clock() - self.pace.ttl
+        return (
+            session for session in self._cache if session.checked != self._cache.epoch and session.last_seen > oldest
+        )
+
+    def _unwritten(self) -> Iterator[Session]:
+        latest = self._clock() - self.pace.touch_interval
+        return (session for session in self._cache if session.last_seen > session.written and session.written <= latest)
+
+    async def _save_backends(self) -> None:
+        for session in self._cache:
+            for name in tuple(session.unsaved):
+                if session.ended is None:
+                    await self.save_backend(session, name)
+
+    async def save_backend(self, session: Session, name: str) -> None:
+        """Write what the session knows of one backend: its sealed token, or that there is none.
+
+        Raises:
+            StoreUnavailable: it stays unsaved, and the next tick tries again.
+        """
+        session.unsaved.add(name)
+        token = session.backend_tokens.get(name)
+        sealed = None if token is None else seal(self._ids.keyring, session.digest, name, token)
+        await self._store.put_backend(session.digest.hex, name, sealed)
+        if session.backend_tokens.get(name) == token:
+            session.unsaved.discard(name)
+
+
+def _batched(sessions: Sequence[Session]) -> Iterator[tuple[Session, ...]]:
+    remaining = iter(sessions)
+    while batch := tuple(islice(remaining, _BATCH)):
+        yield batch

@@ -1,0 +1,29 @@
+"""How one process is set up: what neither a resource nor a reload decides."""
+
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Final
+
+from vmcp_proxy.sessions import Keyring
+
+SOFTWARE_VERSION: Final = version("vmcp")
+
+MCP_PORT: Final = 4483
+ADMIN_PORT: Final = 9090
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Addresses to listen on and the keys of sessions; `is_local` demands names of this machine in Host.
+
+    `keyring` None means that keys should be mounted but are not: the pod is not ready until they are.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = MCP_PORT
+    admin_host: str = "127.0.0.1"
+    admin_port: int = ADMIN_PORT
+    is_local: bool = True
+    keyring: Keyring = field(default_factory=Keyring.random, repr=False)
+    api_server: tuple[str, ...] = ()
+    handles_signals: bool = True

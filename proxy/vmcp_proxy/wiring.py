@@ -1,0 +1,197 @@
+"""Builds the parts of one proxy and connects them; decides nothing."""
+
+import asyncio
+import ipaddress
+import logging
+from collections import Counter
+from collections.abc import Coroutine
+from hashlib import blake2b
+from typing import Any, Final
+
+from vmcp_api.config import ProxyConfig
+from vmcp_api.spec.headers import PassthroughHeaderMode
+from vmcp_api.spec.incoming import IncomingAuthType
+from vmcp_proxy.assembly import Assembler
+from vmcp_proxy.audit_output import AuditOutput
+from vmcp_proxy.auth.incoming import AnonymousAuthenticator, LocalAuthenticator, operating_system_user
+from vmcp_proxy.backends.client import OnNotification
+from vmcp_proxy.backends.http import ClientLimits, HttpClient
+from vmcp_proxy.core.admission import Admission, Admitter
+from vmcp_proxy.core.aggregate import Aggregate
+from vmcp_proxy.core.attachments import Attachment, Attachments
+from vmcp_proxy.core.capabilities import Kind
+from vmcp_proxy.core.group import Group
+from vmcp_proxy.core.links import Links
+from vmcp_proxy.core.listings import Listings
+from vmcp_proxy.core.members import Member
+from vmcp_proxy.core.notifier import Notifier
+from vmcp_proxy.core.pages import ListEncoder
+from vmcp_proxy.core.views import Views
+from vmcp_proxy.headerforward import AllowList, HeaderSnapshot
+from vmcp_proxy.observability.metrics import Metrics
+from vmcp_proxy.protocol.versions import SUPPORTED
+from vmcp_proxy.serve.admin import build_admin_app
+from vmcp_proxy.serve.chain import ChainServices, ChainSettings, LiveChain, build_chain
+from vmcp_proxy.serve.endpoint import Endpoint
+from vmcp_proxy.serve.get_stream import GetStream
+from vmcp_proxy.serve.handshake import Handshake, ServerInfo
+from vmcp_proxy.serve.header_validation import HeaderPolicy
+from vmcp_proxy.serve.listener import Listener
+from vmcp_proxy.serve.mcp_app import build_mcp_app
+from vmcp_proxy.serve.requests import Requests
+from vmcp_proxy.serve.server import Servers
+from vmcp_proxy.serve.stream_timeout import InFlight
+from vmcp_proxy.serve.streams import KeepAlive
+from vmcp_proxy.sessions import EndReason, KeyLabel, Session, SessionIds, SessionManager, build_store
+from vmcp_proxy.settings import SOFTWARE_VERSION, Settings
+from vmcp_proxy.status import ProxyState, ProxyStatus
+
+LOGGER: Final = "vmcp"
+"""Name of the logger of the process."""
+
+
+class Wiring:
+    """Every part of one run; `tasks` holds the work that outlives a request."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        state: ProxyState,
+        metrics: Metrics,
+        admitter: Admitter,
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        config = state.loaded.config
+        self._settings = settings
+        self._keyring = settings.keyring
+        self.logger = logging.getLogger(LOGGER)
+        self.audit = AuditOutput(self.logger)
+        self.client = _build_client(settings, config)
+        self.assembler = Assembler(self.client, tasks, SOFTWARE_VERSION)
+        self._wire_sessions(state, config)
+        self._wire_core(metrics, admitter, tasks)
+        self._wire_surface(state, config, metrics)
+        self._wire_gauges(metrics)
+
+    def _wire_sessions(self, state: ProxyState, config: ProxyConfig) -> None:
+        reference = config.session_storage.password_ref
+        password = state.loaded.value(reference) if reference is not None else None
+        scope = f"{config.namespace}/{config.name}"
+        self.store = build_store(config.session_storage, scope=scope, password=password)
+        self.sessions = SessionManager(
+            store=self.store,
+            ids=SessionIds(self._keyring),
+            settings=config.session_management,
+            on_end=self._on_session_end,
+        )
+        self.attachments = Attachments()
+
+    def _wire_core(self, metrics: Metrics, admitter: Admitter, tasks: asyncio.TaskGroup) -> None:
+        self.notifier = Notifier(self.attachments)
+        self.listings = Listings(tasks, self._on_change)
+        self.links = Links(
+            tasks, self.sessions.remember_backend, self._receiver
+        )
+        self.views = Views(self.listings, self.links, self._scope_of)
+        self.aggregate = Aggregate(self.attachments, self.views, self.links, self.listings, metrics, self._on_change)
+        self.virtual = Admission(self.aggregate, admitter)
+        self.notifier.attach(self.virtual)
+        self.group = Group(tasks, self.listings, self.links, self.views, self.aggregate, self._on_change)
+
+    def _wire_surface(self, state: ProxyState, config: ProxyConfig, metrics: Metrics) -> None:
+        operational = config.config.operational
+        self.keep_alive = KeepAlive(operational.keep_alive_interval)
+        self.get_stream = GetStream(self.attachments, self.links, self.notifier, lambda: self.group.members)
+        self.requests = Requests(self.virtual, self.attachments, self.links, metrics)
+        self.handshake = Handshake(self.sessions, self.virtual, self.links)
+        self.endpoint = Endpoint(
+            self.sessions, self.attachments, self.handshake, self.requests, self.get_stream, self.keep_alive
+        )
+        self.in_flight = InFlight()
+        self.services = ChainServices(metrics, self.in_flight, self.logger)
+        self.chain = LiveChain(build_chain(self.chain_settings(config), self.endpoint, self.services))
+        self.status = ProxyStatus(state, self.store, lambda: self.group.members, self.links, self.views.shared)
+        self.servers = Servers(
+            Listener(build_mcp_app(self.chain), self._settings.host, self._settings.port),
+            Listener(build_admin_app(self.status, metrics), self._settings.admin_host, self._settings.admin_port),
+            drain=operational.timeouts.drain,
+            drained=self.in_flight.drained,
+            cut=self.in_flight.cut_all,
+        )
+
+    def _wire_gauges(self, metrics: Metrics) -> None:
+        metrics.read_from("vmcp_sessions", lambda: self.sessions.live)
+        metrics.read_from("vmcp_header_snapshots", lambda: self.sessions.snapshots)
+        metrics.read_from("vmcp_connections_opened_total", lambda: self.client.connections_opened)
+        metrics.read_from("vmcp_tls_contexts_total", lambda: self.client.contexts_built)
+        metrics.read_from("vmcp_list_deadline_missed_total", lambda: dict(self.views.deadlines_missed))
+        metrics.read_from("vmcp_audit_dropped_total", lambda: self.audit.dropped)
+        metrics.read_from(
+            "vmcp_backends", lambda: Counter(member.health.state.value for member in self.group.members.values())
+        )
+        metrics.read_from(
+            "vmcp_catalog_capabilities", lambda: {kind.value: len(self.views.shared().of(kind)) for kind in Kind}
+        )
+
+    def supervisors(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        """What runs for as long as the process; a crash of one ends it."""
+        return (self.sessions.run(), self.notifier.run(), self.keep_alive.run(), self.in_flight.run())
+
+    def configure(self, config: ProxyConfig) -> None:
+        """Hands the settings of a new config to the parts that live on.
+
+        Storage, connection bounds and addresses hold from the start of the process to its end.
+        """
+        operational = config.config.operational
+        self.sessions.configure(config.session_management)
+        self.endpoint.takes_request_headers = config.passthrough_header_mode is PassthroughHeaderMode.REQUEST
+        self.handshake.info = ServerInfo(config.name, SOFTWARE_VERSION)
+        self.requests.encoder = ListEncoder(operational.limits.page_size)
+        self.get_stream.keep_alive = self.keep_alive.interval = operational.keep_alive_interval
+        self.servers.drain = operational.timeouts.drain
+        self.chain.current = build_chain(self.chain_settings(config), self.endpoint, self.services)
+
+    def chain_settings(self, config: ProxyConfig) -> ChainSettings:
+        """What the layers of the chain follow under a config."""
+        local = config.incoming_auth.type is IncomingAuthType.LOCAL
+        return ChainSettings(
+            policy=HeaderPolicy.of(config, local=self._settings.is_local, legacy_revisions=SUPPORTED),
+            maximum=config.config.operational.timeouts.maximum,
+            authenticator=LocalAuthenticator(operating_system_user()) if local else AnonymousAuthenticator(),
+            allow_list=AllowList.of(config.passthrough_headers),
+            auditor=self.audit.auditor_for(config),
+        )
+
+    async def aclose(self) -> None:
+        """Releases everything, from the sessions inwards; backends hear that their sessions are over."""
+        await self.sessions.aclose()
+        await self.group.aclose()
+        await self.store.aclose()
+        await self.client.aclose()
+        await asyncio.to_thread(self.audit.close)
+
+    async def _on_session_end(self, session: Session, reason: EndReason) -> None:
+        attachment = self.attachments.remove(session)
+        if attachment is not None:
+            await self.links.release(attachment, end_sessions=reason.deletes_backend_sessions)
+
+    def _receiver(self, attachment: Attachment, member: Member) -> OnNotification:
+        return self.aggregate.receiver(attachment, member)
+
+    def _on_change(self) -> None:
+        self.views.changed()
+        self.notifier.changed()
+
+    def _scope_of(self, snapshot: HeaderSnapshot) -> str:
+        key = self._keyring.derive(next(iter(self._keyring)), KeyLabel.CACHE)
+        return blake2b(snapshot.canonical_bytes(), key=key, digest_size=16).hexdigest()
+
+
+def _build_client(settings: Settings, config: ProxyConfig) -> HttpClient:
+    operational = config.config.operational
+    limits = ClientLimits(
+        connect_timeout=operational.timeouts.connect,
+        max_connections=operational.limits.connections_per_backend,
+    )
+    denied = frozenset(ipaddress.ip_address(text) for text in settings.api_server)
+    return HttpClient(limits, denied_addresses=denied)

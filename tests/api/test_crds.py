@@ -1,0 +1,169 @@
+"""The CRDs: structural, closed, bounded, small, and the same as the committed files."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from vmcp_api.crds import build_crd, build_files
+from vmcp_api.kinds import KINDS
+from vmcp_api.rules import RULES
+
+CRDS = Path(__file__).parents[2] / "crds"
+ALLOWED = {
+    "type",
+    "description",
+    "properties",
+    "required",
+    "items",
+    "additionalProperties",
+    "enum",
+    "default",
+    "format",
+    "pattern",
+    "minimum",
+    "maximum",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "minProperties",
+    "maxProperties",
+    "x-kubernetes-validations",
+    "x-kubernetes-list-type",
+    "x-kubernetes-list-map-keys",
+    "x-kubernetes-preserve-unknown-fields",
+}
+
+
+def nodes(path: str, schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield path, schema
+    for name, part in schema.get("properties", {}).items():
+        yield from nodes(f"{path}.{name}", part)
+    if "items" in schema:
+        yield from nodes(f"{path}[]", schema["items"])
+    if isinstance(schema.get("additionalProperties"), dict):
+        yield from nodes(f"{path}.*", schema["additionalProperties"])
+
+
+def parts(kind: str) -> list[tuple[str, dict[str, Any]]]:
+    root = schema_of(kind)
+    return [node for part in ("spec", "status") for node in nodes(part, root["properties"][part])]
+
+
+def schema_of(kind: str) -> dict[str, Any]:
+    return build_crd(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_schema_uses_only_words_of_structural_schemas(kind):
+    for path, schema in [("", schema_of(kind)), *parts(kind)]:
+        assert set(schema) <= ALLOWED, path
+        assert isinstance(schema["type"], str), path
+        assert not ({"properties", "additionalProperties"} <= set(schema)), path
+
+
+@pytest.mark.scenario("K-4")
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_the_pod_template_is_open(kind):
+    opened = [path for path, schema in parts(kind) if "x-kubernetes-preserve-unknown-fields" in schema]
+    assert opened == (["spec.podTemplateSpec"] if kind in {"VirtualMCPServer", "MCPServer"} else [])
+    for path, schema in parts(kind):
+        is_open = path in opened
+        assert schema["type"] != "object" or is_open or {"properties", "additionalProperties"} & set(schema), path
+
+
+@pytest.mark.scenario("K-20")
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_list_map_and_text_is_bounded(kind):
+    for path, schema in parts(kind):
+        if schema["type"] == "array":
+            assert "maxItems" in schema, path
+        if "additionalProperties" in schema:
+            assert "maxProperties" in schema, path
+        if schema["type"] == "string":
+            assert {"maxLength", "enum"} & set(schema), path
+        if schema["type"] == "integer" and path.startswith("spec"):
+            assert {"minimum", "maximum"} <= set(schema), path
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_field_is_described(kind):
+    for path, schema in parts(kind):
+        if not path.endswith(("[]", ".*")):
+            assert schema.get("description", "").endswith((".", "`")), path
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_keyed_lists_name_keys_that_every_entry_has(kind):
+    for path, schema in parts(kind):
+        for key in schema.get("x-kubernetes-list-map-keys", ()):
+            assert key in schema["items"]["required"], path
+
+
+def test_every_rule_stands_in_a_crd_with_its_message():
+    found = {
+        validation["rule"]
+        for kind in KINDS
+        for _, schema in [("", schema_of(kind)), *parts(kind)]
+        for validation in schema.get("x-kubernetes-validations", ())
+    }
+    assert {rule.cel for rule in RULES} <= found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_rule_that_names_a_field_names_one_that_exists(kind):
+    for path, schema in [("", schema_of(kind)), *parts(kind)]:
+        for validation in schema.get("x-kubernetes-validations", ()):
+            assert validation["message"], path
+            part = schema
+            for step in filter(None, validation.get("fieldPath", "").split(".")):
+                part = part["properties"][step]
+
+
+def test_names_columns_and_subresources_are_as_documented():
+    found = {kind: build_crd(kind)["spec"] for kind in KINDS}
+    assert {kind: spec["names"]["plural"] for kind, spec in found.items()} == {
+        "VirtualMCPServer": "virtualmcpservers",
+        "MCPGroup": "mcpgroups",
+        "MCPServer": "mcpservers",
+        "MCPServerEntry": "mcpserverentries",
+    }
+    assert all(spec["names"]["categories"] == ["vmcp"] for spec in found.values())
+    columns = {
+        kind: [column["name"] for column in spec["versions"][0]["additionalPrinterColumns"]]
+        for kind, spec in found.items()
+    }
+    assert columns == {
+        "VirtualMCPServer": ["Phase", "URL", "Backends", "Tools", "Ready", "Age"],
+        "MCPGroup": ["Phase", "Servers", "Entries", "VMCPs", "Age"],
+        "MCPServer": ["Phase", "Transport", "URL", "Ready", "Age"],
+        "MCPServerEntry": ["Phase", "Transport", "Remote URL", "Group", "Age"],
+    }
+    assert "scale" in found["VirtualMCPServer"]["versions"][0]["subresources"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_columns_and_scale_read_fields_that_exist(kind):
+    version = build_crd(kind)["spec"]["versions"][0]
+    known = {f".{path}" for path, _ in parts(kind)}
+    paths = [column["jsonPath"] for column in version["additionalPrinterColumns"]]
+    paths += version["subresources"].get("scale", {}).values()
+    for path in paths:
+        assert path.startswith(".metadata.") or path.partition("[?")[0] in known, path
+
+
+def test_the_committed_crds_are_those_of_the_models():
+    files = build_files()
+    assert {path.name for path in CRDS.glob("*.yaml")} == set(files)
+    for name, text in files.items():
+        assert (CRDS / name).read_text(encoding="utf-8") == text, f"run: python -m vmcp_api crds crds ({name})"
+
+
+def test_each_crd_is_small_enough_for_client_side_apply_and_has_no_anchors():
+    for name, text in build_files().items():
+        assert len(text.encode()) < 128 * 1024, name
+        assert "&id" not in text
+        assert yaml.safe_load(text)["kind"] == "CustomResourceDefinition"

@@ -1,0 +1,52 @@
+"""Rules between fields: the validator finds each at its place, and says what to do."""
+
+import pytest
+
+from tests.api.manifests import problems_of
+from tests.api.rulecases import RULE_CASES, RuleCase
+from vmcp_api.rules import RULES
+
+
+def case_id(case: RuleCase) -> str:
+    return f"{case.kind}-{case.path}-{case.words.replace(' ', '_')}"
+
+
+@pytest.mark.scenario("K-4")
+@pytest.mark.parametrize("case", RULE_CASES, ids=case_id)
+def test_a_broken_rule_is_reported_at_its_place_with_a_remedy(case):
+    problems = problems_of(case.kind, case.rejected_name, **case.rejected)
+    assert [problem.path for problem in problems] == [case.path]
+    assert case.words in f"{problems.items[0].message}; {problems.items[0].remedy}"
+    assert problems.items[0].remedy
+
+
+@pytest.mark.scenario("K-4")
+@pytest.mark.parametrize("case", RULE_CASES, ids=case_id)
+def test_the_example_on_the_other_side_of_a_rule_is_accepted(case):
+    assert str(problems_of(case.kind, case.accepted_name, **case.accepted)) == ""
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.message)
+def test_every_rule_says_what_is_wrong_and_what_to_do(rule):
+    message, separator, remedy = rule.message.partition("; ")
+    assert message
+    assert separator
+    assert remedy
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "path"),
+    [
+        ("VirtualMCPServer", {"passthroughHeaders": ["X-A", "X-A"]}, "spec.passthroughHeaders[1]"),
+        ("VirtualMCPServer", {"allowedHosts": ["a", "b", "a"]}, "spec.allowedHosts[2]"),
+        (
+            "VirtualMCPServer",
+            {"config": {"aggregation": {"tools": [{"workload": "a"}, {"workload": "a"}]}}},
+            "spec.config.aggregation.tools[1]",
+        ),
+        ("MCPServer", {"env": [{"name": "A"}, {"name": "A", "value": "b"}]}, "spec.env[1]"),
+    ],
+)
+def test_a_repeated_entry_is_refused_as_the_api_server_would(kind, spec, path):
+    problems = problems_of(kind, **spec)
+    assert [problem.path for problem in problems] == [path]

@@ -1,0 +1,1 @@
+"""Behaviour of the pure parts of the core."""

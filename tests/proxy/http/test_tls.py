@@ -1,0 +1,161 @@
+"""TLS: whom it trusts, what it shows, and messages that help."""
+
+import asyncio
+import datetime
+import ssl
+
+import pytest
+import trustme
+
+from tests.proxy.http.servers import OK, answering, fetch, raw_server
+from vmcp_proxy.backends.http import HttpClient, Peer, TlsFailed, TrustSetting, Url
+from vmcp_api.config import Network
+
+pytestmark = pytest.mark.scenario("B-7")
+PAST = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+def ca():
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def trust(ca):
+    return TrustSetting(ca_bundle=ca.cert_pem.bytes().decode())
+
+
+def server_context(certificate, *, client_ca=None, version=None):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    certificate.configure_cert(context)
+    if client_ca is not None:
+        client_ca.configure_trust(context)
+        context.verify_mode = ssl.CERT_REQUIRED
+    if version is not None:
+        context.minimum_version = context.maximum_version = version
+    return context
+
+
+@pytest.fixture
+async def local():
+    async def resolve(host, port):
+        return ["127.0.0.1"]
+
+    client = HttpClient(resolver=resolve)
+    yield client
+    await client.aclose()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_private_ca_is_trusted_and_one_context_serves_all(local, ca, trust, version):
+    context = server_context(ca.issue_cert("good.example"), version=version)
+    async with raw_server(answering(OK), context) as server:
+        for _ in range(100):
+            again = TrustSetting(ca_bundle=trust.ca_bundle)
+            assert await fetch(local, server.peer(host="good.example", trust=again)) == (200, b"ok")
+        assert server.connections == local.connections_opened == 1
+        assert local.contexts_built == 1
+
+
+async def test_concurrent_first_requests_build_one_context(local, ca, trust):
+    async with raw_server(answering(OK), server_context(ca.issue_cert("good.example"))) as server:
+        peer = server.peer(host="good.example", trust=trust)
+        await asyncio.gather(*(fetch(local, peer) for _ in range(5)))
+        assert local.contexts_built == 1
+        assert server.connections == 5
+
+
+async def test_trust_settings_never_share_a_connection(local, ca, trust):
+    async with raw_server(answering(OK), server_context(ca.issue_cert("good.example"))) as server:
+        assert await fetch(local, server.peer(host="good.example", trust=trust)) == (200, b"ok")
+        with pytest.raises(TlsFailed, match="unknown"):
+            await fetch(local, server.peer(host="good.example"))
+        assert local.contexts_built == 2
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "message"),
+    [
+        (["other.example"], {}, "another host name"),
+        (["good.example"], {"not_after": PAST}, "expired"),
+    ],
+)
+async def test_a_bad_certificate_is_refused_with_its_reason(local, ca, trust, names, options, message):
+    async with raw_server(answering(OK), server_context(ca.issue_cert(*names, **options))) as server:
+        with pytest.raises(TlsFailed, match=message) as caught:
+            await fetch(local, server.peer(host="good.example", trust=trust))
+        assert not caught.value.sent
+        assert server.requests == []
+
+
+async def test_an_unknown_ca_is_refused_with_the_remedy(local, trust):
+    async with raw_server(answering(OK), server_context(trustme.CA().issue_cert("good.example"))) as server:
+        with pytest.raises(TlsFailed, match="CA bundle"):
+            await fetch(local, server.peer(host="good.example", trust=trust))
+        assert server.requests == []
+
+
+async def test_an_ip_address_needs_its_own_name_in_the_certificate(local, ca, trust):
+    async with raw_server(answering(OK), server_context(ca.issue_cert("127.0.0.1"))) as server:
+        assert await fetch(local, server.peer(trust=trust)) == (200, b"ok")
+    async with raw_server(answering(OK), server_context(ca.issue_cert("good.example"))) as server:
+        with pytest.raises(TlsFailed, match="IP address"):
+            await fetch(local, server.peer(trust=trust))
+
+
+async def test_the_name_is_checked_though_the_address_is_dialled(local, ca, trust):
+    async with raw_server(answering(OK), server_context(ca.issue_cert("127.0.0.1"))) as server:
+        with pytest.raises(TlsFailed, match="host name"):
+            await fetch(local, server.peer(host="good.example", trust=trust))
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_client_certificate_is_shown(local, ca, trust, version):
+    shown = ca.issue_cert("client.example")
+    mutual = TrustSetting(
+        trust.ca_bundle,
+        b"".join(blob.bytes() for blob in shown.cert_chain_pems).decode(),
+        shown.private_key_pem.bytes().decode(),
+    )
+    context = server_context(ca.issue_cert("good.example"), client_ca=ca, version=version)
+    async with raw_server(answering(OK), context) as server:
+        assert await fetch(local, server.peer(host="good.example", trust=mutual)) == (200, b"ok")
+        with pytest.raises(TlsFailed, match="client certificate|handshake failure|alert"):
+            await fetch(local, server.peer(host="good.example", trust=trust))
+        assert len(server.requests) == 1
+
+
+async def test_old_tls_is_refused(local, ca, trust):
+    context = server_context(ca.issue_cert("good.example"))
+    context.set_ciphers("DEFAULT@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning):
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    async with raw_server(answering(OK), context) as server:
+        with pytest.raises(TlsFailed):
+            await fetch(local, server.peer(host="good.example", trust=trust))
+
+
+async def test_a_plain_port_is_named_as_such(local, trust):
+    async def plain(exchange):
+        await exchange.reader.read(10)
+        await exchange.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    async with raw_server(plain) as server:
+        peer = Peer(Url.parse(f"https://good.example:{server.port}/"), Network.LOCAL, trust)
+        with pytest.raises(TlsFailed, match="does not speak TLS"):
+            await fetch(local, peer)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        (TrustSetting(ca_bundle="not pem"), "CA bundle"),
+        (TrustSetting(ca_bundle=""), "CA bundle"),
+        (TrustSetting(client_certificate="canary-6f1d", client_key="canary-6f1d"), "client certificate"),
+    ],
+)
+async def test_unusable_pem_is_an_error_that_does_not_repeat_it(local, setting, message):
+    with pytest.raises(TlsFailed, match=message) as caught:
+        await fetch(local, Peer(Url.parse("https://good.example/"), Network.LOCAL, setting))
+    assert "canary" not in str(caught.value)
+    assert not caught.value.sent

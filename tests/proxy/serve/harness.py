@@ -1,0 +1,158 @@
+"""A chain on a real socket with a dispatch that a test can steer."""
+
+import asyncio
+import contextlib
+import io
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import httpx2
+
+from vmcp_proxy.auth.incoming import AnonymousAuthenticator, Refusal
+from vmcp_proxy.headerforward import AllowList
+from vmcp_proxy.observability.audit import EventFilter
+from vmcp_proxy.observability.logs import JsonFormatter
+from vmcp_proxy.observability.metrics import Metrics
+from vmcp_proxy.protocol.jsonrpc import Request, encode_result
+from vmcp_proxy.serve.auditing import Auditor
+from vmcp_proxy.serve.chain import ChainServices, ChainSettings, LiveChain, build_chain
+from vmcp_proxy.serve.context import RequestContext
+from vmcp_proxy.serve.header_rules import HostRule, OriginRule
+from vmcp_proxy.serve.header_validation import HeaderPolicy
+from vmcp_proxy.serve.listener import Listener, ListenerServer
+from vmcp_proxy.serve.mcp_app import build_mcp_app
+from vmcp_proxy.serve.stream_timeout import InFlight
+
+ACCEPT = "application/json, text/event-stream"
+POST_HEADERS = {"accept": ACCEPT, "content-type": "application/json"}
+CLUSTER = HeaderPolicy(HostRule(), OriginRule(), 1 << 16, frozenset({b"2025-06-18", b"2025-11-25"}))
+LOCAL = replace(CLUSTER, hosts=HostRule(loopback=True), origins=OriginRule(loopback=True))
+
+
+def call(name: str = "echo", request_id: int = 1, **arguments: Any) -> bytes:
+    params = {"name": name, "arguments": arguments}
+    return json.dumps({"jsonrpc": "2.0", "id": request_id, "method": "tools/call", "params": params}).encode()
+
+
+def message(method: str, **params: Any) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
+
+
+async def answer_empty(context: RequestContext) -> None:
+    if isinstance(context.message, Request):
+        await context.respond(200, encode_result(context.message.id, b"{}"))
+    else:
+        await context.respond(202)
+
+
+class MemorySink:
+    """Takes the place of the audit sink's thread."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+
+    def write(self, line: bytes) -> None:
+        self.lines.append(line)
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.lines]
+
+
+class TokenAuthenticator(AnonymousAuthenticator):
+    """Refuses whoever presents nothing, as OIDC would."""
+
+    async def authenticate(self, authorization):
+        if authorization is None:
+            return Refusal(401, -32001, "Present a token.", ((b"www-authenticate", b'Bearer realm="vmcp"'),))
+        return await super().authenticate(authorization)
+
+
+@dataclass
+class World:
+    """What a test can change before requests arrive and look at afterwards."""
+
+    dispatch: Callable[[RequestContext], Awaitable[None]] = answer_empty
+    settings: ChainSettings = field(
+        default_factory=lambda: ChainSettings(CLUSTER, 3600.0, AnonymousAuthenticator(), AllowList.of(()))
+    )
+    metrics: Metrics = field(default_factory=Metrics)
+    in_flight: InFlight = field(default_factory=lambda: InFlight(tick=0.02))
+    sink: MemorySink = field(default_factory=MemorySink)
+    log: io.StringIO = field(default_factory=io.StringIO)
+    services: ChainServices = field(init=False)
+    live: LiveChain = field(init=False)
+    client: httpx2.AsyncClient = field(init=False)
+    port: int = 0
+
+    def __post_init__(self) -> None:
+        logger = logging.Logger("vmcp.serve", logging.DEBUG)  # noqa: LOG001 - one for each world, not global
+        handler = logging.StreamHandler(self.log)
+        handler.setFormatter(JsonFormatter())
+        logger.addHandler(handler)
+        self.services = ChainServices(self.metrics, self.in_flight, logger)
+
+    def audited(self, **changes: Any) -> None:
+        auditor = Auditor(self.sink, "default/demo", **{"filter": EventFilter(), **changes})
+        self.settings = replace(self.settings, auditor=auditor)
+
+    def rebuild(self, **changes: Any) -> None:
+        """Replaces the chain as a reload does."""
+        self.settings = replace(self.settings, **changes)
+        self.live.current = build_chain(self.settings, self._dispatch, self.services)
+
+    async def _dispatch(self, context: RequestContext) -> None:
+        await self.dispatch(context)
+
+    @contextlib.asynccontextmanager
+    async def serving(self, **changes: Any) -> AsyncIterator["World"]:
+        """Listens on a free port while the block runs."""
+        self.live = LiveChain(build_chain(replace(self.settings, **changes), self._dispatch, self.services))
+        self.rebuild(**changes)
+        listener = Listener(build_mcp_app(self.live))
+        server = ListenerServer(listener, listener.bind())
+        async with asyncio.TaskGroup() as group:
+            supervisor = group.create_task(self.in_flight.run())
+            group.create_task(server.run_until_closed())
+            await server.listening.wait()
+            self.port = server.port
+            url = f"http://127.0.0.1:{server.port}"
+            async with httpx2.AsyncClient(base_url=url, headers=POST_HEADERS, timeout=10) as self.client:
+                try:
+                    yield self
+                finally:
+                    supervisor.cancel()
+                    self.in_flight.cut_all()
+                    server.close_within(1)
+
+    async def post(self, content: Any = None, **headers: str) -> httpx2.Response:
+        """Posts a body (a small call where none is given) with more headers, `_` standing for `-`."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        body = call() if content is None else content
+        return await self.client.post("/mcp", content=body, headers=named)
+
+    def scrape(self) -> dict[str, float]:
+        """Every sample by its text, such as `vmcp_requests_total{method="ping",status="200"}`."""
+        text, _ = self.metrics.snapshot().render("")
+        pairs = (line.rsplit(" ", 1) for line in text.decode().splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, value in pairs}
+
+    @property
+    def log_lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log.getvalue().splitlines()]
+
+
+async def exchange(port: int, request: bytes) -> bytes:
+    """What a raw connection gets back until the server closes it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(request)
+        await writer.drain()
+        async with asyncio.timeout(10):
+            return await reader.read()
+    finally:
+        writer.close()
+        await writer.wait_closed()

@@ -1,0 +1,195 @@
+"""What both stores do, and what only the shared one does."""
+
+import asyncio
+import re
+
+import pytest
+
+from tests.proxy.sessions.pods import SCOPE, eventually, redis_store
+from vmcp_api.spec.sessions import SessionStorage
+from vmcp_proxy.sessions import BadAddressError, SessionDigest, StoreUnavailable, build_store
+from vmcp_proxy.sessions.factory import parse_addresses
+from vmcp_proxy.sessions.memory import MemoryStore
+from vmcp_proxy.sessions.record import SessionRecord
+from vmcp_proxy.sessions.redis_store import RedisStore
+from vmcp_proxy.sessions.store import Absent, End, Ended, Found, IdleEnd, Presence, Times, Touch
+
+DIGEST = "ab" * 32
+OTHER = "cd" * 32
+RECORD = SessionRecord(b"binding\x00\xff", b"print", "2025-11-25", b'{"roots":{}}', (("github", b"\x01"),))
+NEW = Times(age=0.0, idle=0.0, left=3600.0)
+KEY = f"vmcp:session:{SCOPE}:{DIGEST}"
+
+
+@pytest.fixture
+async def shared(redis_server):
+    store = redis_store(redis_server)
+    yield store
+    await store.aclose()
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def store(request, redis_server):
+    made = MemoryStore() if request.param == "memory" else redis_store(redis_server)
+    yield made
+    await made.aclose()
+
+
+async def test_a_record_is_found_as_it_was_created(store):
+    assert await store.load(DIGEST) == Absent()
+    assert await store.create(DIGEST, RECORD, Times(age=100.0, idle=20.0, left=500.0), 60.0) is Presence.LIVE
+    found = await store.load(DIGEST)
+    assert isinstance(found, Found)
+    assert found.record == RECORD
+    assert found.times.age == pytest.approx(100.0, abs=2.0)
+    assert found.times.idle == pytest.approx(20.0, abs=2.0)
+    assert found.times.left == pytest.approx(500.0, abs=2.0)
+
+
+async def test_creating_a_record_that_exists_changes_nothing(store):
+    await store.create(DIGEST, RECORD, NEW, 60.0)
+    other = SessionRecord(b"x", b"y", "z", b"{}")
+    assert await store.create(DIGEST, other, NEW, 60.0) is Presence.LIVE
+    assert (await store.load(DIGEST)).record == RECORD
+
+
+async def test_touches_move_the_last_use_forward_only(store):
+    await store.create(DIGEST, RECORD, Times(age=100.0, idle=90.0, left=500.0), 600.0)
+    assert await store.touch([Touch(DIGEST, 30.0), Touch(OTHER, 0.0)], 600.0) == (
+        Presence.LIVE,
+        Presence.MISSING,
+    )
+    assert (await store.load(DIGEST)).times.idle == pytest.approx(30.0, abs=2.0)
+    await store.touch([Touch(DIGEST, 80.0)], 600.0)
+    assert (await store.load(DIGEST)).times.idle == pytest.approx(30.0, abs=2.0)
+    assert (await store.load(DIGEST)).times.left == pytest.approx(500.0, abs=2.0)
+
+
+async def test_an_idle_end_spares_a_session_that_was_used_since(store):
+    await store.create(DIGEST, RECORD, Times(age=100.0, idle=50.0, left=500.0), 600.0)
+    ends = [IdleEnd(DIGEST, 60.0, 500.0), IdleEnd(OTHER, 60.0, 500.0)]
+    assert await store.end_idle(ends) == (Presence.LIVE, Presence.MISSING)
+    assert isinstance(await store.load(DIGEST), Found)
+    assert await store.end_idle([IdleEnd(DIGEST, 40.0, 500.0)]) == (Presence.ENDED,)
+    assert not isinstance(await store.load(DIGEST), Found)
+
+
+async def test_backend_tokens_are_set_replaced_and_removed(store):
+    await store.create(DIGEST, RECORD, NEW, 60.0)
+    await store.put_backend(DIGEST, "alpha", b"\x02")
+    await store.put_backend(DIGEST, "github", b"\x03")
+    assert (await store.load(DIGEST)).record.backends == (("alpha", b"\x02"), ("github", b"\x03"))
+    await store.put_backend(DIGEST, "alpha", None)
+    assert (await store.load(DIGEST)).record.backends == (("github", b"\x03"),)
+
+
+async def test_a_backend_token_does_not_bring_back_a_session_that_is_gone(store):
+    await store.create(DIGEST, RECORD, NEW, 60.0)
+    await store.end([End(DIGEST, 100.0)])
+    await store.put_backend(DIGEST, "github", b"\x03")
+    assert not isinstance(await store.load(DIGEST), Found)
+
+
+async def test_a_memory_store_keeps_nothing_of_an_ended_session():
+    store = MemoryStore()
+    await store.create(DIGEST, RECORD, NEW, 60.0)
+    await store.end([End(DIGEST, 3600.0)])
+    assert len(store) == 0
+    assert await store.load(DIGEST) == Absent()
+
+
+async def test_a_tombstone_stands_for_the_lifetime_left_and_bars_the_way_back(shared, redis_server):
+    await shared.create(DIGEST, RECORD, NEW, 60.0)
+    await shared.end([End(DIGEST, 1000.0)])
+    assert await shared.load(DIGEST) == Ended()
+    assert await shared.touch([Touch(DIGEST, 0.0)], 60.0) == (Presence.ENDED,)
+    assert await shared.create(DIGEST, RECORD, NEW, 60.0) is Presence.ENDED
+    assert await shared.end_idle([IdleEnd(DIGEST, 1.0, 5.0)]) == (Presence.ENDED,)
+    assert 990 <= int(redis_server.command("TTL", KEY)[1:]) <= 1000
+    assert redis_server.command("HLEN", KEY) == b":1\r\n"
+
+
+async def test_an_end_without_lifetime_left_leaves_no_tombstone(shared, redis_server):
+    await shared.create(DIGEST, RECORD, NEW, 60.0)
+    await shared.end([End(DIGEST, 0.0)])
+    assert redis_server.command("DBSIZE") == b":0\r\n"
+
+
+async def test_a_key_expires_by_itself_soon_after_the_ttl_and_never_after_the_lifetime(shared, redis_server):
+    await shared.create(DIGEST, RECORD, NEW, 100.0)
+    assert 150 <= int(redis_server.command("TTL", KEY)[1:]) <= 160
+    await shared.touch([Touch(DIGEST, 10.0)], 300.0)
+    assert 340 <= int(redis_server.command("TTL", KEY)[1:]) <= 360
+    await shared.touch([Touch(DIGEST, 0.0)], 100_000.0)
+    assert 3590 <= int(redis_server.command("TTL", KEY)[1:]) <= 3600
+
+
+async def test_a_foreign_hash_under_a_session_key_is_no_session(shared, redis_server):
+    redis_server.command("HSET", KEY, "seen", "yesterday", "binding", "x")
+    assert await shared.load(DIGEST) == Absent()
+
+
+async def test_a_key_of_another_type_makes_the_store_unavailable_for_that_call_only(shared, redis_server):
+    redis_server.command("SET", KEY, "text")
+    with pytest.raises(StoreUnavailable, match="^Redis answers ResponseError$"):
+        await shared.load(DIGEST)
+    assert await shared.load(OTHER) == Absent()
+    assert str(shared.state) == "ok"
+
+
+async def test_ends_reach_every_watcher_on_the_channel_of_this_server_only(shared, redis_server):
+    heard, subscriptions = [], []
+    stranger = build_store(
+        SessionStorage.model_validate({"provider": "redis", "address": redis_server.address}), scope="team-b/desk"
+    )
+    async with asyncio.TaskGroup() as group:
+        watching = group.create_task(shared.watch(heard.append, lambda: subscriptions.append(True)))
+        await eventually(lambda: bool(subscriptions))
+        await stranger.end([End(OTHER, 1.0)])
+        await shared.end([End(DIGEST, 1.0)])
+        await eventually(lambda: bool(heard))
+        watching.cancel()
+    await stranger.aclose()
+    assert heard == [DIGEST]
+
+
+async def test_a_batch_larger_than_one_network_packet_answers_in_order(shared):
+    digests = [f"{number:064x}" for number in range(1000)]
+    for digest in digests[::2]:
+        await shared.create(digest, RECORD, NEW, 60.0)
+    answers = await shared.touch([Touch(digest, 0.0) for digest in digests], 60.0)
+    assert answers == (Presence.LIVE, Presence.MISSING) * 500
+
+
+@pytest.mark.parametrize(
+    ("text", "addresses"),
+    [
+        ("redis", (("redis", 6379),)),
+        ("redis.db.svc:7000", (("redis.db.svc", 7000),)),
+        ("a:1, b , c:65535", (("a", 1), ("b", 6379), ("c", 65535))),
+        ("[::1]:7000,[fd00::2]", (("::1", 7000), ("fd00::2", 6379))),
+    ],
+)
+def test_addresses_are_read_with_their_ports(text, addresses):
+    assert parse_addresses(text, 6379) == addresses
+
+
+@pytest.mark.parametrize("text", ["", "a,,b", "a:", ":6379", "a:0", "a:65536", "a:b", "::1", "re dis:1", "[::1"])
+def test_an_address_that_says_nothing_is_refused_with_the_form(text):
+    with pytest.raises(BadAddressError, match=re.escape("write host:port")):
+        build_store(SessionStorage.model_validate({"provider": "redis", "address": text}), scope=SCOPE)
+
+
+def test_memory_is_the_default_store():
+    assert isinstance(build_store(SessionStorage(), scope=SCOPE), MemoryStore)
+
+
+async def test_a_store_never_shows_its_password():
+    storage = SessionStorage.model_validate({"provider": "redis", "address": "127.0.0.1:1"})
+    store = build_store(storage, scope=SCOPE, password=b"canary-password\n")
+    assert isinstance(store, RedisStore)
+    with pytest.raises(StoreUnavailable) as caught:
+        await store.load(SessionDigest("1", DIGEST).hex)
+    assert "canary" not in f"{store!r} {store.state} {store.state.message} {caught.value!r}"
+    assert caught.value.__suppress_context__
+    await store.aclose()
