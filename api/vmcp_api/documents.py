@@ -1,6 +1,6 @@
 """Manifests in YAML as documents that know their file and line."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -74,7 +74,7 @@ def parse_documents(sources: Iterable[Source]) -> Documents:
     for source in sources:
         parts, unreadable = parse_yaml(source.text)
         problems += unreadable.in_file(source.file)
-        for part in parts:
+        for part in _objects(parts):
             document = _identify(part, source.file)
             if isinstance(document, Problems):
                 problems += document.in_file(source.file)
@@ -83,6 +83,20 @@ def parse_documents(sources: Iterable[Source]) -> Documents:
             if first is not document:
                 problems += Problems.of(document.place(_declared_twice(first)))
     return Documents(tuple(items.values()), problems)
+
+
+def _objects(parts: Iterable[YamlDocument]) -> Iterator[YamlDocument]:
+    """The documents, with the entries of a ``List`` (as ``kubectl get -o yaml`` writes it) in its place."""
+    for part in parts:
+        data = part.data
+        entries = data.get("items") if isinstance(data, dict) and data.get("kind") == "List" else None
+        if not isinstance(entries, list):
+            yield part
+            continue
+        for index, entry in enumerate(entries):
+            place = ("items", index)
+            lines = {loc[2:]: line for loc, line in part.lines.items() if loc[:2] == place}
+            yield YamlDocument(entry, lines[()], lines)
 
 
 def _declared_twice(first: Document) -> Problem:

@@ -9,6 +9,8 @@ from vmcp_api.config import ProxyConfig
 from vmcp_api.durations import format_duration
 from vmcp_api.forms import describe_form
 from vmcp_api.kinds import KINDS
+from vmcp_api.problems import format_path
+from vmcp_api.rules import RULES
 from vmcp_api.schema import Schema, build_schema
 
 _SIGNS: Final = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
@@ -27,10 +29,13 @@ def _kind_page(kind: str, model: type[BaseModel]) -> str:
     parts = schema["properties"]
     spec = _HEAD + "".join(_rows("spec", parts["spec"]))
     status = _HEAD + "".join(_rows("status", parts["status"]))
+    rules = "".join(f"- {_escape(text)}\n" for text in dict.fromkeys(_rule_lines("", schema)))
     return (
         f"# {kind}\n\n{schema['description']}\n\n"
         f"`apiVersion: vmcp.dev/v1beta1`, `kind: {kind}`. Generated from the models; do not edit.\n\n"
-        f"## Spec\n\n{spec}\n## Status\n\n{status}"
+        f"## Spec\n\n{spec}\n"
+        f"## Rules\n\nBeyond the bounds above, a manifest is refused when one of these is broken:\n\n{rules}\n"
+        f"## Status\n\n{status}"
     )
 
 
@@ -58,6 +63,21 @@ def _rows(path: str, schema: Schema) -> Iterator[str]:
         )
         yield "| " + " | ".join(cells) + " |\n"
         yield from _inner(place, part)
+
+
+def _rule_lines(path: str, schema: Schema) -> Iterator[str]:
+    """What each rule on an object or its fields answers, with the place, outermost first."""
+    for rule in RULES:
+        if rule.model.__name__ == schema.get("x-model"):
+            place = format_path((rule.field, *rule.about) if rule.field else rule.about)
+            entry = "[]" if rule.each else ""
+            where = ".".join(part for part in (path, place) if part)
+            yield f"`{where}{entry}`: {rule.message}"
+    for name, part in schema.get("properties", {}).items():
+        place = f"{path}.{name}" if path else name
+        if isinstance(part.get("items"), dict):
+            yield from _rule_lines(f"{place}[]", part["items"])
+        yield from _rule_lines(place, part)
 
 
 def _inner(path: str, schema: Schema) -> Iterator[str]:

@@ -96,6 +96,17 @@ def test_an_object_declared_twice_is_refused_and_the_first_place_named():
     assert "a.yaml:1" in problem.message
 
 
+def test_the_entries_of_a_list_are_read_with_their_own_lines():
+    text = (
+        "apiVersion: v1\nkind: List\nitems:\n- apiVersion: vmcp.dev/v1beta1\n  kind: MCPGroup\n"
+        "  metadata:\n    name: a\n- apiVersion: vmcp.dev/v1beta1\n  kind: MCPGroup\n"
+        "  metadata:\n    name: b\n  spec:\n    x: 1\n"
+    )
+    loaded = load_text(text)
+    assert list(loaded.namespaces["default"].groups) == ["a"]
+    assert str(loaded.problems).startswith("m.yaml:13: MCPGroup/b: spec.x: is an unknown key")
+
+
 def test_manifests_of_the_reference_system_are_told_the_one_line_to_change():
     text = GROUP.format(name="a").replace("vmcp.dev", "toolhive.stacklok.dev")
     assert "change apiVersion to vmcp.dev/v1beta1" in str(load_text(text).problems.errors)

@@ -9,6 +9,7 @@ from vmcp_api.config import ProxyConfig
 from vmcp_api.forms import FORMS
 from vmcp_api.kinds import KINDS
 from vmcp_api.reference import build_pages
+from vmcp_api.rules import RULES
 from vmcp_api.schema import build_schema
 
 PAGES = Path(__file__).parents[2] / "docs" / "reference"
@@ -42,6 +43,12 @@ def test_every_row_of_a_page_has_a_type_and_a_description():
             assert len(cells) == 5, row
             assert cells[1], row
             assert cells[4], row
+
+
+def test_every_rule_stands_on_a_page():
+    pages = "".join(build_pages().values())
+    for rule in RULES:
+        assert rule.message in pages
 
 
 def test_the_generator_writes_its_files_and_says_how_to_call_it(tmp_path, capsys):

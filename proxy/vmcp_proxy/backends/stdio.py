@@ -1,6 +1,6 @@
 """A backend that is a program on this machine, spoken to over its standard streams (MCP, "stdio").
 
-The process is the session (ADR-0013): all client sessions share it, and requests are told apart by id.
+The process is the session (ADR-0017): all client sessions share it, and requests are told apart by id.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The listings of backends, read once per scope and kept until they are out of date (architecture ADR-0011)."""
+"""The listings of backends, read once per scope and kept until they are out of date (ADR-0018)."""
 
 import asyncio
 from collections import OrderedDict

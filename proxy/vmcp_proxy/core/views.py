@@ -27,7 +27,7 @@ class Views:
     """Builds catalogs; `epoch` counts what may have changed one, so that a call can trust the view it has.
 
     A caller whose snapshot is empty sees what the proxy itself sees (scope `shared`); others have listings of
-    their own, never mixed with anybody else's headers (ADR-0011).
+    their own, never mixed with anybody else's headers (ADR-0018).
     """
 
     def __init__(self, listings: Listings, links: Links, scope_of: ScopeOf) -> None:

@@ -1,4 +1,4 @@
-"""Which client headers reach backends, and how they merge with static ones (ADR-0008)."""
+"""Which client headers reach backends, and how they merge with static ones (ADR-0016)."""
 
 from vmcp_proxy.headerforward.merge import Collision, OutgoingHeaders, merge
 from vmcp_proxy.headerforward.snapshot import EMPTY_SNAPSHOT, AllowList, HeaderSnapshot

@@ -22,7 +22,7 @@ def merge(
     static: Iterable[tuple[str, bytes]] = (),
     authentication: Iterable[tuple[str, bytes]] = (),
 ) -> OutgoingHeaders | Collision:
-    """The headers that one backend gets: both sources, canonical, restricted dropped (ADR-0008).
+    """The headers that one backend gets: both sources, canonical, restricted dropped (ADR-0016).
 
     `authentication` is what the outgoing strategy adds: it wins over both. Neither input is changed. A name in
     both `passthrough` and `static` yields a `Collision` that names it.

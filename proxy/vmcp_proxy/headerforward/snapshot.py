@@ -63,7 +63,7 @@ class AllowList:
 
     @classmethod
     def of(cls, names: Iterable[str]) -> Self:
-        """The allow-list of configured names in any case; what may not be forwarded is dropped (ADR-0008)."""
+        """The allow-list of configured names in any case; what may not be forwarded is dropped (ADR-0016)."""
         allowed = {canonical_name(name): None for name in names if check_passthrough_name(name) is None}
         return cls(tuple((name.lower().encode(), name) for name in allowed))
 

@@ -1,5 +1,6 @@
 """Where audit lines go, without ever holding up a request."""
 
+import contextlib
 import logging
 import threading
 from collections import deque
@@ -79,14 +80,17 @@ class AuditSink:
         if self._thread.is_alive():
             self._overflowed += len(self._lines)
         elif self._owned:
-            self._stream.close()
+            with contextlib.suppress(OSError):  # what could not be written is counted already
+                self._stream.close()
 
     def _run(self) -> None:
         while True:
             self._wake.wait()
             closing = self._closing.wait(_GATHER_SECONDS)
             self._wake.clear()
-            self._flush([self._lines.popleft() for _ in range(len(self._lines))])
+            batch = [self._lines.popleft() for _ in range(len(self._lines))]
+            if batch:
+                self._flush(batch)
             if closing and not self._lines:
                 return
 
@@ -100,6 +104,6 @@ class AuditSink:
                 log_event(self._logger, logging.ERROR, "audit sink fails; events are lost", error=error)
             self._failing = True
             return
-        if self._failing and batch:
+        if self._failing:
             log_event(self._logger, logging.WARNING, "audit sink works again", lost=self._failed)
             self._failing = False

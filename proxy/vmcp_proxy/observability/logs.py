@@ -88,7 +88,7 @@ class ConsoleFormatter(logging.Formatter):
         fields = _fields(record)
         trace = fields.pop("error", None) if "\n" in str(fields.get("error", "")) else None
         parts = [f"{time} {level:<7} {_printable(record.getMessage())}"]
-        parts += [f"{key}={_printable(str(value))}" for key, value in fields.items()]
+        parts += [f"{key}={_quoted(str(value))}" for key, value in fields.items()]
         line = " ".join(parts)
         return line if trace is None else f"{line}\n{trace}"
 
@@ -103,9 +103,10 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
     return fields
 
 
+def _quoted(text: str) -> str:
+    """A value as it stands when it is one plain word, else as a Python literal."""
+    return text if text.isprintable() and text and not set(text) & set(" ='\"") else repr(text)
+
+
 def _printable(text: str) -> str:
-    if text.isprintable() and " " not in text:
-        return text
-    if text.isprintable():
-        return text if "=" not in text else repr(text)
-    return repr(text)
+    return text if text.isprintable() else repr(text)

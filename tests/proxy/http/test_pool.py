@@ -150,10 +150,12 @@ async def test_a_waiter_that_is_cancelled_in_the_tick_of_its_grant_passes_it_on(
 
 
 async def test_a_closed_connection_gives_its_slot_to_the_queue(narrow):
-    async with raw_server(answering(OK, close=True)) as server:
+    answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
+    async with raw_server(answering(answer, close=True)) as server:
         results = await asyncio.gather(*(ask(narrow, server, number) for number in range(12)))
         assert results == [(200, b"ok")] * 12
         await until(lambda: "0 busy, 0 idle, 0 waiting" in repr(narrow._pools))
+        assert server.connections == 12
 
 
 async def test_a_failed_dial_gives_its_slot_back(narrow):

@@ -145,6 +145,13 @@ class World:
         return [json.loads(line) for line in self.log.getvalue().splitlines()]
 
 
+async def eventually(holds: Callable[[], bool]) -> None:
+    """Waits until something holds that nobody announces."""
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.005)
+
+
 async def exchange(port: int, request: bytes) -> bytes:
     """What a raw connection gets back until the server closes it."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)

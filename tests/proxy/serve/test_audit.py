@@ -316,7 +316,7 @@ def test_a_failing_sink_is_counted_and_logged_once_and_recovers(caplog):
 def test_a_reader_that_stalls_never_blocks_the_writer_of_events(monkeypatch):
     monkeypatch.setattr("vmcp_proxy.observability.audit_sink._MAX_LINES", 50)
     receiving, sending = os.pipe()
-    with open(receiving, "rb"), open(sending, "wb", buffering=0) as stream:
+    with os.fdopen(receiving, "rb"), os.fdopen(sending, "wb", buffering=0) as stream:
         sink = AuditSink(stream, LOGGER)
         sink.write(b"x" * 1_000_000)
         for _ in range(200):

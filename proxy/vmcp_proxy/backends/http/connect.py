@@ -9,8 +9,7 @@ from vmcp_proxy.backends.http.errors import ConnectFailed, DialRefused, HttpErro
 from vmcp_proxy.backends.http.limits import ClientLimits
 from vmcp_proxy.backends.http.peer import Peer
 from vmcp_proxy.backends.http.resolve import Resolver
-from vmcp_proxy.backends.http.tls import TlsContexts, explain_tls_error
-
+from vmcp_proxy.backends.http.tls import HANDSHAKE_REFUSED, TlsContexts, explain_tls_error
 
 class Connector:
     """Turns a peer into a connection; counts them in ``opened``."""
@@ -88,6 +87,8 @@ class Connector:
         except TimeoutError:
             raise
         except OSError as error:
+            if context is not None and isinstance(error, (ConnectionResetError, ConnectionAbortedError)):
+                raise TlsFailed(HANDSHAKE_REFUSED) from None
             raise ConnectFailed(_explain(error)) from None
         self.opened += 1
         return connection

@@ -27,6 +27,10 @@ _X509_REASONS: Final = {
 }
 """X509_V_ERR_* numbers (OpenSSL x509_vfy.h) that users meet."""
 
+HANDSHAKE_REFUSED: Final = (
+    "the peer ended the handshake; it may ask for a client certificate, or for another version of TLS"
+)
+
 
 class TlsContexts:
     """Builds a context on first use, off the event loop, and keeps it (20 ms each: ADR-0012)."""
@@ -102,4 +106,6 @@ def explain_tls_error(error: ssl.SSLError) -> str:
         return "the peer does not speak TLS on this port"
     if "certificate required" in reason:
         return "the peer asks for a client certificate"
+    if "alert handshake failure" in reason:
+        return HANDSHAKE_REFUSED
     return reason

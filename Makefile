@@ -1,0 +1,65 @@
+# Every verb sets up what it needs: the first one on a fresh machine makes .venv from the lock file.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.8
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench scenarios crds lock clean
+
+help:  ## Show the verbs.
+	@awk -F':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "vmcp needs Python 3.11 or newer with the venv module; name one with: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python -r requirements.lock
+	@$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python -e .
+	@touch $@
+
+demo: $(STAMP)  ## Start four MCP servers, serve them as one endpoint, show a client using it; keep serving.
+	@$(BIN)/python examples/demo $(DEMO)
+
+test: $(STAMP) redis  ## Install what the tests need and run them.
+	@$(BIN)/pytest $(PYTEST)
+
+.PHONY: redis
+redis:
+	@command -v redis-server >/dev/null || { \
+		echo "installing redis-server for the tests"; \
+		SUDO=; test "$$(id -u)" = 0 || SUDO=sudo; \
+		$$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends redis-server >/dev/null; } \
+		|| { echo "install redis-server (7 or newer) and try again" >&2; exit 1; }
+
+lint: $(STAMP)  ## Check format, style, types and import rules.
+	@$(BIN)/ruff format --check --quiet . || { echo "run: make format" >&2; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --config pyproject.toml
+
+format: $(STAMP)  ## Rewrite the code in the project's format.
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --quiet --fix .
+
+bench: $(STAMP)  ## Measure the proxy beside bare passthroughs, by turns (docs/performance.md).
+	@$(BIN)/python -m benchmarks $(BENCH)
+
+scenarios: $(STAMP) redis  ## Run the tests and list the acceptance scenarios with and without a passing one.
+	@mkdir -p .cache
+	@$(BIN)/pytest -q --scenarios .cache/scenarios.json $(PYTEST) >.cache/scenarios.log 2>&1 || tail -n 30 .cache/scenarios.log
+	@$(BIN)/python -m tests.support.scenarios docs/acceptance.md .cache/scenarios.json
+
+crds: $(STAMP)  ## Generate crds/ and docs/reference/ from the models.
+	@$(BIN)/python -m vmcp_api crds crds
+	@$(BIN)/python -m vmcp_api reference docs/reference
+
+lock: $(STAMP)  ## Resolve the dependencies again.
+	@$(BIN)/uv pip compile --quiet --all-extras --generate-hashes --no-emit-index-url --no-header --universal \
+		--python-version 3.11 pyproject.toml -o requirements.lock
+
+clean:  ## Remove what the other verbs made.
+	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
