@@ -36,7 +36,7 @@ Call: TypeAlias = Callable[[], Awaitable[bytes]]
 
 
 class RawServer(asyncio.Protocol):
-    """Answers each segment that ends a request; head and body in one segment, or in two as uvicorn does."""
+    """Answers each segment that ends a request, head and body in one segment."""
 
     is_split = False
 
@@ -54,6 +54,8 @@ class RawServer(asyncio.Protocol):
 
 
 class SplitServer(RawServer):
+    """Sends head and body apart, as uvicorn does."""
+
     is_split = True
 
 
@@ -74,7 +76,7 @@ def start_server(protocol):
     return process, ours.recv()
 
 
-async def build_ours(stack: AsyncExitStack, url: str, tasks: int, headers=HEADERS, *, stream=False) -> Call:
+async def build_ours(stack: AsyncExitStack, url: str, _tasks: int, headers=HEADERS, *, stream=False) -> Call:
     client = HttpClient()
     stack.push_async_callback(client.aclose)
     peer = Peer(Url.parse(url), Network.LOCAL)

@@ -31,9 +31,15 @@ RESTRICTED: Final = frozenset(
         "x-forwarded-host",
         "x-forwarded-proto",
         "x-real-ip",
+        "accept",
+        "accept-encoding",
+        "content-encoding",
+        "content-type",
+        "expect",
+        "last-event-id",
     }
 )
-"""Lower-case names that only the proxy itself writes: framing, hop-by-hop and origin headers."""
+"""Lower-case names that only the proxy itself writes: framing, hop-by-hop, origin and transport headers."""
 
 RESTRICTED_PASSTHROUGH: Final = RESTRICTED | {"authorization", "cookie"}
 """Lower-case names that are never copied from a client's request."""

@@ -89,9 +89,7 @@ class Wiring:
     def _wire_core(self, metrics: Metrics, admitter: Admitter, tasks: asyncio.TaskGroup) -> None:
         self.notifier = Notifier(self.attachments)
         self.listings = Listings(tasks, self._on_change)
-        self.links = Links(
-            tasks, self.sessions.remember_backend, self._receiver
-        )
+        self.links = Links(tasks, self.sessions.remember_backend, self._receiver)
         self.views = Views(self.listings, self.links, self._scope_of)
         self.aggregate = Aggregate(self.attachments, self.views, self.links, self.listings, metrics, self._on_change)
         self.virtual = Admission(self.aggregate, admitter)
@@ -101,7 +99,7 @@ class Wiring:
     def _wire_surface(self, state: ProxyState, config: ProxyConfig, metrics: Metrics) -> None:
         operational = config.config.operational
         self.keep_alive = KeepAlive(operational.keep_alive_interval)
-        self.get_stream = GetStream(self.attachments, self.links, self.notifier, lambda: self.group.members)
+        self.get_stream = GetStream(self.attachments, self.links, self.notifier)
         self.requests = Requests(self.virtual, self.attachments, self.links, metrics)
         self.handshake = Handshake(self.sessions, self.virtual, self.links)
         self.endpoint = Endpoint(
@@ -171,9 +169,8 @@ class Wiring:
         await asyncio.to_thread(self.audit.close)
 
     async def _on_session_end(self, session: Session, reason: EndReason) -> None:
-        attachment = self.attachments.remove(session)
-        if attachment is not None:
-            await self.links.release(attachment, end_sessions=reason.deletes_backend_sessions)
+        attachment = self.attachments.remove(session) or Attachment(session)
+        await self.links.release(attachment, end_sessions=reason.deletes_backend_sessions)
 
     def _receiver(self, attachment: Attachment, member: Member) -> OnNotification:
         return self.aggregate.receiver(attachment, member)

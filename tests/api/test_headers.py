@@ -63,7 +63,15 @@ def test_client_credentials_may_be_static_but_never_passed_through(name):
 
 def test_the_passthrough_list_differs_from_the_static_one_by_the_two_credentials():
     assert {"authorization", "cookie"} == RESTRICTED_PASSTHROUGH - RESTRICTED
-    assert len(RESTRICTED) == 17
+
+
+@pytest.mark.scenario("H-9")
+@pytest.mark.parametrize(
+    "name", ["Accept", "Accept-Encoding", "Content-Encoding", "Content-Type", "Expect", "Last-Event-ID"]
+)
+def test_headers_that_the_transport_itself_sets_are_restricted(name):
+    assert is_restricted(name)
+    assert check_passthrough_name(name)
 
 
 @pytest.mark.scenario("H-9")

@@ -95,12 +95,12 @@ def test_no_problem_shows_a_value(entry):
 def test_variables_are_filled_in_from_the_environment():
     entry = {
         "command": "${BIN}/run",
-        "args": ["--key=${env:KEY}", "${NONE:-fallback}", "${none:-a:b}", "$KEY", "${KEY"],
+        "args": ["--key=${env:KEY}", "${NONE:-fallback}", "${none:-a:b}", "${none:-x}", "$KEY", "${KEY"],
         "env": {"A": "${KEY}"},
     }
     result = ok(parse({"a": entry}, env={"BIN": "/opt", "KEY": "${BIN}"}))
     (backend,) = result.config.backends
-    assert backend.command == ("/opt/run", "--key=${BIN}", "fallback", "a:b", "$KEY", "${KEY")
+    assert backend.command == ("/opt/run", "--key=${BIN}", "fallback", "a:b", "x", "$KEY", "${KEY")
     assert [value.reveal() for value in result.secrets.values()] == [b"${BIN}"]
 
 

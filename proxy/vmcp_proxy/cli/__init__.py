@@ -1,1 +1,1 @@
-"""The vmcp command."""
+"""The `vmcp` command: one module for each subcommand; only `main` is imported to show the help."""

@@ -42,6 +42,11 @@ class Attachment:
     def __repr__(self) -> str:
         return f"<Attachment {self.session!r} links={sorted(self.links)} in_flight={len(self.in_flight)}>"
 
+    @property
+    def snapshot(self) -> HeaderSnapshot:
+        """The client's headers for what no request of its own stands behind: those of its latest request."""
+        return self.session.snapshot if self.caller is None else self.caller.snapshot
+
     def headers_for(self, member: Member, snapshot: HeaderSnapshot) -> OutgoingHeaders | Collision:
         """What goes to one backend; the same object as long as its sources are the same."""
         known = self.headers.get(member.name)

@@ -55,7 +55,7 @@ class Group:
             self._supervisors.pop(name).cancel()
         for name in rebound:
             self._supervise(name, members[name], bounds)
-        self._links.drop_own(set(members.values()))
+        self._links.configure(members)
         for member in gone:
             self._tasks.create_task(member.backend.aclose(), name=f"close {member.name}")
         self._on_change()

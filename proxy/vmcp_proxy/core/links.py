@@ -2,15 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from vmcp_proxy.backends.client import BackendSession, Deadline, OnNotification
 from vmcp_proxy.backends.errors import BackendError
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.core.attachments import Attachment
-from vmcp_proxy.core.members import Member
-from vmcp_proxy.headerforward import OutgoingHeaders
+from vmcp_proxy.core.members import Member, Members
+from vmcp_proxy.headerforward import Collision, OutgoingHeaders
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.initialize import NO_CAPABILITIES, mirrored_capabilities
 
@@ -39,6 +39,15 @@ class Links:
         self._remember = remember
         self._on_message = on_message
         self._own: dict[str, tuple[Member, Link]] = {}
+        self._members: Members = {}
+
+    def configure(self, members: Members) -> None:
+        """Takes over a new config; the proxy's own sessions with members that are gone end."""
+        self._members = members
+        for name, (member, link) in list(self._own.items()):
+            if members.get(name) is not member:
+                del self._own[name]
+                self._tasks.create_task(self._close(link, member.own_headers), name=f"end own session at {name}")
 
     def own(self, member: Member) -> Link:
         """The proxy's own link to a member: for listings without client headers, probes and changes."""
@@ -74,17 +83,14 @@ class Links:
         async with asyncio.TaskGroup() as group:
             for name, link in attachment.links.items():
                 session = link.session
-                if session is not None and "logging" in session.hello.offers and name in attachment.headers:
-                    group.create_task(self.set_level(attachment, attachment.headers[name][0], session, level))
+                member = self._members.get(name)
+                if session is not None and member is not None and "logging" in session.hello.offers:
+                    group.create_task(self.set_level(attachment, member, session, level))
 
-    def listen_all(self, attachment: Attachment, members: Mapping[str, Member]) -> None:
+    def listen_all(self, attachment: Attachment) -> None:
         """Begins to receive from every backend that this session has a session with (the client listens now)."""
-        for name, token in attachment.session.backend_tokens.items():
-            if token and name in members:
-                self.of(attachment, members[name])
-        for name, link in attachment.links.items():
-            if link.session is not None and name in members:
-                self.listen(attachment, members[name], link)
+        for member, link in self._open_links(attachment):
+            self.listen(attachment, member, link)
 
     def listen(self, attachment: Attachment, member: Member, link: Link) -> None:
         """Receives from one backend until the client's stream or the session ends."""
@@ -105,17 +111,17 @@ class Links:
         if not end_sessions:
             return
         async with asyncio.TaskGroup() as group:
-            for name, link in attachment.links.items():
-                _, _, headers = attachment.headers.get(name, (None, None, ()))
-                if isinstance(headers, tuple):
-                    group.create_task(self._close(link, headers), name=f"end session at {name}")
+            for member, link in self._open_links(attachment):
+                headers = attachment.headers_for(member, attachment.snapshot)
+                if not isinstance(headers, Collision):
+                    group.create_task(self._close(link, headers), name=f"end session at {member.name}")
 
-    def drop_own(self, keep: set[Member]) -> None:
-        """Ends the proxy's own sessions with members that are gone."""
-        for name, (member, link) in list(self._own.items()):
-            if member not in keep:
-                del self._own[name]
-                self._tasks.create_task(self._close(link, member.own_headers), name=f"end own session at {name}")
+    def _open_links(self, attachment: Attachment) -> list[tuple[Member, Link]]:
+        """The links with a session at the backend, also those that only another pod has used so far."""
+        names = attachment.links.keys() | attachment.session.backend_tokens.keys()
+        members = (self._members[name] for name in sorted(names) if name in self._members)
+        links = [(member, self.of(attachment, member)) for member in members]
+        return [(member, link) for member, link in links if link.session is not None]
 
     async def close_own(self) -> None:
         """Ends the proxy's own sessions, at shutdown."""
@@ -138,8 +144,8 @@ class Links:
 
     async def set_level(self, attachment: Attachment, member: Member, session: BackendSession, level: str) -> None:
         """Tells one backend the log level of the client; a refusal costs nothing but the records."""
-        _, _, headers = attachment.headers.get(member.name, (None, None, ()))
-        if not isinstance(headers, tuple):
+        headers = attachment.headers_for(member, attachment.snapshot)
+        if isinstance(headers, Collision):
             return
         body = params.encode_members({"level": params.raw_text(level)})
         deadline = Deadline.after(asyncio.get_running_loop().time(), _LISTEN_OPEN_SECONDS)
@@ -152,8 +158,8 @@ class Links:
         receiver = self._on_message(attachment, member)
         failures = 0
         while attachment.outbox is not None:
-            _, _, headers = attachment.headers.get(member.name, (None, None, ()))
-            if not isinstance(headers, tuple):
+            headers = attachment.headers_for(member, attachment.snapshot)
+            if isinstance(headers, Collision):
                 return
             began = loop.time()
             try:

@@ -1,6 +1,7 @@
 """The listings of backends, read once per scope and kept until they are out of date (ADR-0018)."""
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -9,6 +10,9 @@ from typing import Final, TypeAlias
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.core.capabilities import Listing
 from vmcp_proxy.core.members import Member
+from vmcp_proxy.observability.logs import describe_exception, log_event
+
+logger: Final = logging.getLogger("vmcp.core")
 
 SHARED: Final = "shared"
 """The scope of what the backend says to the proxy itself, without any client's headers."""
@@ -102,6 +106,11 @@ class Listings:
             listing = await fetch()
         except BackendError as error:
             self._failed(entry, error, loop.time())
+        except Exception as error:  # noqa: BLE001 - whatever a backend sends, it must not end the process
+            log_event(
+                logger, logging.ERROR, "listing failed", backend=entry.member.name, error=describe_exception(error)
+            )
+            self._failed(entry, BackendError(entry.member.name, Category.PROTOCOL), loop.time())
         else:
             self._succeeded(entry, listing, loop.time())
         finally:

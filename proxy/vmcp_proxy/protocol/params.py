@@ -11,6 +11,7 @@ Members = dict[str, msgspec.Raw]
 _decode_members: Final = msgspec.json.Decoder(Members).decode
 _decode_text: Final = msgspec.json.Decoder(str).decode
 _encode: Final = msgspec.json.encode
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 RESERVED_META: Final = ("vmcp.dev/", "io.modelcontextprotocol/")
 """Keys of `_meta` that belong to this hop: what a peer sends under them is not relayed."""
@@ -30,7 +31,7 @@ def parse_members(raw: Raw | None) -> Members:
         return {}
     try:
         return _decode_members(raw)
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         raise InvalidParamsError("The params must be an object.") from None
 
 
@@ -49,7 +50,7 @@ def text_of(members: Members, name: str) -> str:
     if raw is not None:
         try:
             return _decode_text(raw)
-        except msgspec.DecodeError:
+        except _UNREADABLE:
             pass
     raise InvalidParamsError(f'The params need a text member "{name}".')
 
@@ -100,7 +101,7 @@ def inbound_result(raw: Raw) -> Raw:
         members = _decode_members(data)
         meta = members.get("_meta")
         keys = _decode_members(meta) if meta is not None else {}
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         return raw
     kept = {key: value for key, value in keys.items() if not key.startswith("vmcp.dev/")}
     if len(kept) == len(keys):

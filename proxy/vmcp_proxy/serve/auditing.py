@@ -40,7 +40,7 @@ def source_address(
     `X-Forwarded-For` counts only as far as trusted proxies wrote it: the list is walked from its end until an
     address stands there that is none of them. `peer` is the other end of the connection.
     """
-    if peer is None or not trusted or not _is_trusted(peer, trusted):
+    if peer is None or not _is_trusted(peer, trusted):
         return peer
     values = [value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"]
     hops = [hop.strip() for value in values for hop in value.split(",")]
@@ -88,6 +88,8 @@ class Auditor:
         found = context.backend_enrichment
         identity = context.identity
         client = context.scope.get("client")
+        peer = client[0] if client else None
+        trusted = self.trusted_proxies
         request_id = context.request_id
         return AuditEvent(
             id=f"a-{request_id}",
@@ -95,7 +97,7 @@ class Auditor:
             type=kind,
             outcome=context.final_outcome,
             component=self.component,
-            source=source_address(client[0] if client else None, context.scope["headers"], self.trusted_proxies),
+            source=source_address(peer, context.scope["headers"], trusted) if trusted else peer,
             subject=None if identity is None else Subject(identity.issuer, identity.subject),
             target=Target(found.method, found.name) if found else Target(context.rpc_method),
             backend=found.backend if found else "",

@@ -1,12 +1,10 @@
 """The GET stream of a session: what its backends and the catalog have to say outside of calls."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Final
 
 from vmcp_proxy.core.attachments import Attachment, Attachments
 from vmcp_proxy.core.links import Links
-from vmcp_proxy.core.members import Members
 from vmcp_proxy.core.notifier import Notifier
 from vmcp_proxy.core.outbox import Outbox
 from vmcp_proxy.core.virtual import Caller
@@ -20,13 +18,10 @@ _GO_ELSEWHERE: Final = b"retry: 1000\n\n"
 class GetStream:
     """Serves at most one stream for each session: a new one takes the place of the old (its client lost it)."""
 
-    def __init__(
-        self, attachments: Attachments, links: Links, notifier: Notifier, members: Callable[[], Members]
-    ) -> None:
+    def __init__(self, attachments: Attachments, links: Links, notifier: Notifier) -> None:
         self._attachments = attachments
         self._links = links
         self._notifier = notifier
-        self._members = members
         self.keep_alive = 15.0
 
     async def serve(self, context: RequestContext, caller: Caller) -> None:
@@ -41,7 +36,7 @@ class GetStream:
         try:
             await context.start_stream()
             await context.write(_OPENED)
-            self._links.listen_all(attachment, self._members())
+            self._links.listen_all(attachment)
             await self._stream(context, attachment, outbox)
         finally:
             forget()

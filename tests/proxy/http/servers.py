@@ -135,12 +135,19 @@ def silent_after(*pieces: bytes) -> Handler:
     return handler
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Let the event loop run until something is true."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - what it waits for has no event
+            await asyncio.sleep(0)
+
+
 async def ended(server: RawServer) -> None:
     """Wait until the client has closed its connection."""
     await asyncio.wait_for(server.closed_by_client.wait(), 5)
 
 
-async def fetch(client, peer, method=b"POST", headers=(), body=b"{}", *, timeout=5.0, cap=1 << 20):
+async def fetch(client, peer, method=b"POST", headers=(), body=b"{}", *, timeout=5.0, cap=1 << 20):  # noqa: ASYNC109 - handed on
     """Request and read all; return (status, body)."""
     response = await client.request(peer, method, headers, body, timeout=timeout)
     return response.status, await response.read(cap, timeout=timeout)

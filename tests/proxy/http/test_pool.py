@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from tests.proxy.http.servers import OK, Exchange, answering, fetch, raw_server
-from vmcp_proxy.backends.http import ClientLimits, ConnectFailed, HttpClient, Peer, PoolClosed, Timeout, Url
+from tests.proxy.http.servers import OK, Exchange, answering, fetch, raw_server, until
 from vmcp_api.config import Network
+from vmcp_proxy.backends.http import ClientLimits, ConnectFailed, HttpClient, Peer, PoolClosed, Timeout, Url
 
 
 class Gate:
@@ -22,12 +22,6 @@ class Gate:
             self.arrived.append(body)
             await self.passes.acquire()
             await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
-
-
-async def until(condition):
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0)
 
 
 def ask(client, server, number, timeout=5.0):

@@ -47,8 +47,9 @@ async def test_a_post_gets_other_redirects_as_its_answer(client, status):
 
 
 async def test_an_absolute_location_in_the_origin_is_followed(client):
-    async with raw_server(lambda exchange: routing(routes)(exchange)) as server:
-        routes = {b"/mcp": redirect(307, b"http://127.0.0.1:%d/x#f" % server.port)}
+    routes = {}
+    async with raw_server(routing(routes)) as server:
+        routes[b"/mcp"] = redirect(307, b"http://127.0.0.1:%d/x#f" % server.port)
         assert await fetch(client, server.peer()) == (200, b"ok")
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import datetime
+import datetime as dt
 import socket
 import ssl
 from contextlib import asynccontextmanager
@@ -11,11 +11,11 @@ import pytest
 import trustme
 
 from tests.proxy.http.servers import OK, answering, fetch, raw_server
-from vmcp_proxy.backends.http import HttpClient, Peer, TlsFailed, TrustSetting, Url
 from vmcp_api.config import Network
+from vmcp_proxy.backends.http import HttpClient, Peer, TlsFailed, TrustSetting, Url
 
 pytestmark = pytest.mark.scenario("B-7")
-PAST = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+PAST = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
 
 
 @pytest.fixture(scope="module")
@@ -134,10 +134,15 @@ async def handshaking_server(context):
 
     def serve():
         connection, _ = listener.accept()
-        with connection, contextlib.suppress(OSError):
-            connection.settimeout(10)
-            with context.wrap_socket(connection, server_side=True) as wrapped:
-                wrapped.recv(1)
+        connection.settimeout(10)
+        with context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False) as wrapped:
+            with contextlib.suppress(ssl.SSLError):
+                wrapped.do_handshake()
+            # Closing with bytes unread would reset the connection, and the reset may overtake the alert.
+            with contextlib.suppress(OSError):
+                wrapped.shutdown(socket.SHUT_WR)
+                while wrapped.recv(1 << 12):
+                    pass
 
     serving = asyncio.create_task(asyncio.to_thread(serve))
     try:
@@ -161,7 +166,7 @@ async def test_a_missing_client_certificate_is_named(local, ca, trust, version):
 async def test_old_tls_is_refused(local, ca, trust):
     context = server_context(ca.issue_cert("good.example"))
     context.set_ciphers("DEFAULT@SECLEVEL=0")
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
     async with handshaking_server(context) as port:
         peer = Peer(Url.parse(f"https://good.example:{port}/"), Network.LOCAL, trust)

@@ -65,8 +65,8 @@ class HttpClient:
 
         ``timeout`` seconds bound everything up to then: pool, connect, send, redirects, head. Without
         ``stream`` a body that is declared to be at most 64 KiB is awaited too, in the same bound: one wake-up
-        instead of two. Host and Content-Length are added; the body is never decompressed. Headers
-        that many requests share are cheaper as a HeaderBlock.
+        instead of two. Host and Content-Length are added; the body is never decompressed. Headers that many
+        requests share are cheaper as a HeaderBlock.
 
         Raises HttpError; ValueError for headers that may not be sent.
         """
@@ -102,8 +102,7 @@ class HttpClient:
     async def aclose(self) -> None:
         """Close every connection and fail every request that still waits; the client cannot be used again."""
         self._is_closed = True
-        for pool in list(self._pools.values()):
-            await pool.aclose()
+        await asyncio.gather(*(pool.aclose() for pool in self._pools.values()))
 
     def __repr__(self) -> str:
         return f"<HttpClient {len(self._pools)} pools, {self.connections_opened} connections opened>"

@@ -11,6 +11,7 @@ from vmcp_proxy.backends.http.peer import Peer
 from vmcp_proxy.backends.http.resolve import Resolver
 from vmcp_proxy.backends.http.tls import HANDSHAKE_REFUSED, TlsContexts, explain_tls_error
 
+
 class Connector:
     """Turns a peer into a connection; counts them in ``opened``."""
 

@@ -11,7 +11,7 @@
     ├── RedirectRefused    the redirect leaves the origin, or never ends
     ├── ResponseTooLarge   the body is larger than the caller's cap
     ├── PeerClosed         the connection ended before the response did
-    └── PoolClosed         the client was closed
+    └── PoolClosed         the client, or the response, was closed by its owner
 
 No error holds a URL, an address, a header value or a body: all of them may be logged as they are.
 """
@@ -110,7 +110,7 @@ class PeerClosed(HttpError):
 
 
 class PoolClosed(HttpError):
-    """The client was closed before or while the request ran."""
+    """The owner closed the client or the response before the end."""
 
     def __init__(self, *, sent: bool) -> None:
-        super().__init__("the HTTP client is closed", sent=sent)
+        super().__init__("the HTTP client or the response was closed", sent=sent)

@@ -18,7 +18,7 @@ class InvalidUrl(ValueError):  # noqa: N818 - as in errors.py
     """Text that is no usable backend URL; the message tells the rule, never the text."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Url:
     """An absolute http or https URL; ``host`` is lower-case ASCII, IPv6 without brackets.
 
@@ -61,7 +61,7 @@ class Url:
         if _UNSAFE.search(location):
             raise InvalidUrl("a Location may not hold spaces, control characters or backslashes")
         try:
-            joined = urljoin(str(self), location.partition("#")[0])
+            joined = urljoin(self.text, location.partition("#")[0])
         except ValueError:
             raise InvalidUrl("the Location's host or port is malformed") from None
         return Url.parse(joined)
@@ -79,8 +79,14 @@ class Url:
             host = f"{host}:{self.port}"
         return host.encode("ascii")
 
-    def __str__(self) -> str:
+    @property
+    def text(self) -> str:
+        """The whole URL, its query included: not for logs, queries often hold API keys."""
         return f"{self.scheme}://{self.authority.decode()}{self.target.decode()}"
+
+    def __repr__(self) -> str:
+        path, _, query = self.text.partition("?")
+        return f"Url({path}{'?...' if query else ''})"
 
 
 def _read_host(parts: SplitResult) -> str:

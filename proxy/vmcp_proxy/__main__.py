@@ -1,0 +1,6 @@
+"""`python -m vmcp_proxy` is the `vmcp` command."""
+
+from vmcp_proxy.cli.main import main
+
+if __name__ == "__main__":
+    main()

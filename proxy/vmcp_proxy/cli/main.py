@@ -1,0 +1,87 @@
+"""The `vmcp` command: finds the subcommand and loads no other."""
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from types import MappingProxyType
+from typing import Final, NoReturn
+
+import click
+
+from vmcp_proxy.cli.exits import MEANINGS, CommandError, Exit
+from vmcp_proxy.observability.logs import describe_exception
+
+
+@dataclass(frozen=True, slots=True)
+class Subcommand:
+    """Where a subcommand lies (`command` in `module`) and its line in the help."""
+
+    module: str
+    help: str
+
+
+SUBCOMMANDS: Final[Mapping[str, Subcommand]] = MappingProxyType(
+    {
+        "serve": Subcommand("vmcp_proxy.cli.serve", "Serve MCP servers as one endpoint."),
+        "validate": Subcommand("vmcp_proxy.cli.validate", "Check manifests or an mcpServers file."),
+        "init": Subcommand("vmcp_proxy.cli.scaffold", "Write a manifest to start from."),
+        "tools": Subcommand("vmcp_proxy.cli.tools", "List the tools of an endpoint."),
+        "call": Subcommand("vmcp_proxy.cli.call", "Call a tool of an endpoint."),
+    }
+)
+
+
+class LazyGroup(click.Group):
+    """Imports a subcommand's module when it is asked for, so that the help is immediate."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names in the order of the table."""
+        del ctx
+        return list(SUBCOMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The subcommand.
+
+        Raises:
+            CommandError: a package that it needs is not installed.
+        """
+        del ctx
+        entry = SUBCOMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        try:
+            command = importlib.import_module(entry.module).command
+        except ModuleNotFoundError as error:
+            message = f"vmcp {cmd_name} needs the package {error.name!r}"
+            raise CommandError(Exit.USAGE, message, "install it with: pip install 'vmcp[cli]'") from None
+        assert isinstance(command, click.Command)  # noqa: S101 - what every module of the table holds
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The subcommands by their lines in the table."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in SUBCOMMANDS.items()])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The exit codes."""
+        del ctx
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(int(code)), meaning) for code, meaning in MEANINGS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("vmcp"), message="%(prog)s %(version)s")
+def vmcp() -> None:
+    """One MCP endpoint for many MCP servers."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the command and exits; an unexpected exception is told by type and place, never by its text."""
+    try:
+        vmcp.main(arguments, prog_name="vmcp")
+    except Exception as error:  # noqa: BLE001 - the outermost frame of the process
+        sys.stderr.write(f"vmcp: internal error, please report it:\n{describe_exception(error)}\n")
+    sys.exit(Exit.INTERNAL)

@@ -1,0 +1,85 @@
+"""Manifest files on disk: which they are, and what they say."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from vmcp_api.documents import Source
+from vmcp_api.load import Loaded, load
+from vmcp_api.problems import Problem, Problems
+from vmcp_api.suggest import suggest
+
+SUFFIXES: Final = (".yaml", ".yml")
+
+
+def find_files(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """The files, with folders replaced by the `*.yaml` and `*.yml` files directly in them, each file once."""
+    return tuple(dict.fromkeys(file for path in paths for file in _expand(path)))
+
+
+def _expand(path: Path) -> Iterator[Path]:
+    if not path.is_dir():
+        yield path
+        return
+    for child in list_visible(path):
+        if child.suffix in SUFFIXES and child.is_file():
+            yield child
+
+
+def list_visible(folder: Path) -> tuple[Path, ...]:
+    """What lies in a folder, sorted, without hidden entries (mounted volumes keep links under `..`)."""
+    try:
+        return tuple(sorted(child for child in folder.iterdir() if not child.name.startswith(".")))
+    except OSError:
+        return ()
+
+
+def read_text(path: Path) -> str | Problems:
+    """The text of a file, or why there is none."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        problem = Problem(f"cannot be read: {error.strerror}", "correct the path or its permissions", file=str(path))
+    except UnicodeDecodeError:
+        problem = Problem("is not written in UTF-8", "save it as UTF-8", file=str(path))
+    return Problems.of(problem)
+
+
+def load_manifests(paths: Iterable[Path]) -> tuple[Loaded, Problems]:
+    """What files and folders declare, and every problem of theirs, those of reading them first."""
+    files = find_files(paths)
+    sources: list[Source] = []
+    problems = Problems()
+    if not files:
+        problems += Problems.of(Problem("there is no *.yaml or *.yml file", "name a file, or a folder that has one"))
+    for file in files:
+        text = read_text(file)
+        if isinstance(text, Problems):
+            problems += text
+        else:
+            sources.append(Source(str(file), text))
+    loaded = load(sources)
+    return loaded, problems + loaded.problems
+
+
+def choose_server(known: tuple[tuple[str, str], ...], wanted: str | None) -> tuple[str, str] | Problems:
+    """The (namespace, name) to serve: the only one, or the one called `[namespace/]name`."""
+    names = {f"{namespace}/{name}": (namespace, name) for namespace, name in known}
+    if not known:
+        return Problems.of(
+            Problem("the files declare no VirtualMCPServer", "add one; `vmcp init` writes a file to start from")
+        )
+    if wanted is None:
+        if len(known) == 1:
+            return known[0]
+        remedy = f"choose one with --name: {', '.join(names)}"
+        return Problems.of(Problem(f"the files declare {len(known)} VirtualMCPServers", remedy))
+    matching = [key for key in names if wanted in {key, names[key][1]}]
+    if len(matching) > 1:
+        remedy = f"name the namespace too: {', '.join(matching)}"
+        return Problems.of(Problem(f"several VirtualMCPServers are called {wanted!r}", remedy))
+    if not matching:
+        short = names if "/" in wanted else {name for _, name in known}
+        remedy = suggest(wanted, short, noun="VirtualMCPServers")
+        return Problems.of(Problem(f"the files declare no VirtualMCPServer {wanted!r}", remedy))
+    return names[matching[0]]

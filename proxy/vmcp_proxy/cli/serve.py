@@ -1,0 +1,145 @@
+"""`vmcp serve`: what the command line says becomes a plan."""
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vmcp_api.naming import ADMIN_PORT, MCP_PORT
+from vmcp_proxy.cli.addresses import check_host, is_loopback
+from vmcp_proxy.cli.keys import read_keys
+from vmcp_proxy.cli.serving import Plan, serve
+from vmcp_proxy.cli.sources import AuditedSource, ManifestSource, McpConfigSource, MountedSource
+from vmcp_proxy.reload import ConfigSource
+from vmcp_proxy.sessions import Keyring
+from vmcp_proxy.settings import Settings
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_PORT = click.IntRange(0, 65535)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command line of `vmcp serve`."""
+
+    files: tuple[Path, ...]
+    mcp_config: Path | None
+    config: Path | None
+    secrets: Path | None
+    keys: Path | None
+    name: str | None
+    host: str | None
+    port: int
+    admin_port: int
+    allow_remote: bool
+    log_format: str | None
+    log_level: str
+    audit: bool
+
+
+@click.command("serve")
+@click.option(
+    "-f",
+    "--file",
+    "files",
+    multiple=True,
+    metavar="FILE_OR_DIR",
+    type=click.Path(exists=True, path_type=Path),
+    help="Manifests, as kubectl takes them. Edits are taken over live.",
+)
+@click.option("--mcp-config", type=_FILE, help="A file with mcpServers, as Claude, Cursor and VS Code keep it.")
+@click.option("--config", type=_FILE, help="A config that the operator wrote (in the cluster).")
+@click.option("--secrets", type=_FOLDER, help="Secrets of --config, as DIR/<name>/<key>.")
+@click.option("--keys", type=_FOLDER, help="Session keys of 32 bytes, as DIR/<key id>; by default a new one.")
+@click.option("--name", metavar="[NS/]NAME", help="The VirtualMCPServer to serve, where there are several.")
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1; with --config 0.0.0.0]")
+@click.option("--port", type=_PORT, default=MCP_PORT, show_default=True, help="Port of the endpoint; 0 takes any.")
+@click.option("--admin-port", type=_PORT, default=ADMIN_PORT, show_default=True, help="Port of /status and /metrics.")
+@click.option("--allow-remote", is_flag=True, help="Let other machines in; --host alone does not.")
+@click.option("--log-format", type=click.Choice(["console", "json"]), help="[default: console; with --config json]")
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="What to log to stderr.",
+)
+@click.option("--audit", is_flag=True, help="Write an audit event for each request, to stdout unless the file says.")
+def command(**options: Any) -> None:
+    """Serve MCP servers as one endpoint until Ctrl-C.
+
+    The servers come from manifests (-f), from an editor's file (--mcp-config), or from what the operator
+    mounts (--config). Only this machine is let in unless --allow-remote says otherwise.
+    """
+    serve(build_plan(Options(**options), os.environ))
+
+
+def build_plan(options: Options, environ: Mapping[str, str]) -> Plan:
+    """The plan of a command line.
+
+    Raises:
+        click.UsageError: options are missing or exclude each other.
+        CommandError: the address is not allowed, or the keys cannot be used.
+    """
+    source = build_source(options, environ)
+    mounted = options.config is not None
+    host = options.host or ("0.0.0.0" if mounted else "127.0.0.1")
+    if not mounted:
+        check_host(host, allow_remote=options.allow_remote)
+    api_server = environ.get("KUBERNETES_SERVICE_HOST", "") if mounted else ""
+    settings = Settings(
+        host=host,
+        port=options.port,
+        # Kubelet and operator ask the pod from outside; on a person's machine nobody does.
+        admin_host=host if mounted else "127.0.0.1",
+        admin_port=options.admin_port,
+        is_local=not mounted and is_loopback(host),
+        keyring=read_keys(options.keys) if options.keys else Keyring.random(),
+        api_server=(api_server,) if _is_address(api_server) else (),
+    )
+    json = options.log_format == "json" or (options.log_format is None and mounted)
+    return Plan(source, settings, options.log_level, json)
+
+
+def build_source(options: Options, environ: Mapping[str, str]) -> ConfigSource:
+    """Where the config comes from.
+
+    Raises:
+        click.UsageError: options are missing or exclude each other.
+    """
+    given = [bool(options.files), options.mcp_config is not None, options.config is not None]
+    if sum(given) != 1:
+        raise click.UsageError("Give one of -f FILE_OR_DIR, --mcp-config FILE and --config FILE.")
+    if options.name is not None and not options.files:
+        raise click.UsageError("--name picks a VirtualMCPServer of manifests; give it with -f.")
+    if options.config is not None:
+        return _mounted(options, options.config)
+    if options.secrets is not None:
+        raise click.UsageError("--secrets belongs to --config; with -f, Secrets are manifests.")
+    source: ConfigSource = (
+        ManifestSource(options.files, options.name)
+        if options.mcp_config is None
+        else McpConfigSource(options.mcp_config, environ)
+    )
+    return AuditedSource(source) if options.audit else source
+
+
+def _mounted(options: Options, config: Path) -> ConfigSource:
+    if options.keys is None:
+        raise click.UsageError("--config needs --keys: replicas must share their session keys.")
+    if options.audit:
+        raise click.UsageError("--audit does not go with --config; set spec.config.audit of the VirtualMCPServer.")
+    return MountedSource(config, options.secrets)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

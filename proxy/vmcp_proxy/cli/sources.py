@@ -1,0 +1,112 @@
+"""Where `vmcp serve` gets its config from: manifests, an editor's server file, or mounted volumes."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from vmcp_api.mcpservers import parse_mcp_servers
+from vmcp_api.problems import Problem, Problems
+from vmcp_api.render import Mode, Rendered, render
+from vmcp_proxy.cli.manifests import choose_server, find_files, list_visible, load_manifests, read_text
+from vmcp_proxy.loading import Loaded, read_mounted
+from vmcp_proxy.reload import ConfigSource, Reading
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestSource:
+    """Resources in YAML files and folders; `name` picks a VirtualMCPServer, as `[namespace/]name`."""
+
+    files: tuple[Path, ...]
+    name: str | None = None
+
+    def paths(self) -> Iterable[Path]:
+        """See `ConfigSource`: the files of now, and the folders themselves for those that are to come."""
+        return (*self.files, *find_files(self.files))
+
+    def load(self) -> Reading | Problems:
+        """See `ConfigSource`."""
+        loaded, problems = load_manifests(self.files)
+        if problems.errors:
+            return problems
+        chosen = choose_server(loaded.virtual_servers(), self.name)
+        if isinstance(chosen, Problems):
+            return chosen
+        namespace, name = chosen
+        rendered = render(loaded.namespaces[namespace], name, mode=Mode.LOCAL)
+        if isinstance(rendered, Problems):
+            return loaded.place(rendered, namespace)
+        return _reading(rendered, problems.warnings + loaded.place(rendered.warnings, namespace))
+
+
+@dataclass(frozen=True, slots=True)
+class McpConfigSource:
+    """A file with `mcpServers` (or `servers`), as Claude, Cursor and VS Code keep it.
+
+    `environ` fills in its variables.
+    """
+
+    file: Path
+    environ: Mapping[str, str] = field(repr=False)
+
+    def paths(self) -> Iterable[Path]:
+        """See `ConfigSource`."""
+        return (self.file,)
+
+    def load(self) -> Reading | Problems:
+        """See `ConfigSource`."""
+        text = read_text(self.file)
+        if isinstance(text, Problems):
+            return text
+        rendered = parse_mcp_servers(text, file=str(self.file), environment=self.environ)
+        return rendered if isinstance(rendered, Problems) else _reading(rendered, rendered.warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class MountedSource:
+    """A rendered config and the Secrets beside it, `<folder>/<name>/<key>`, as pods get them."""
+
+    config: Path
+    secrets: Path | None = None
+
+    def paths(self) -> Iterable[Path]:
+        """See `ConfigSource`: the config, and every key of every Secret."""
+        holders = () if self.secrets is None else list_visible(self.secrets)
+        return (self.config, *(key for holder in holders for key in list_visible(holder)))
+
+    def load(self) -> Reading | Problems:
+        """See `ConfigSource`."""
+        try:
+            # Without a folder of Secrets nothing may be taken from the folder that the process stands in.
+            outcome = read_mounted(self.config, self.secrets or self.config / "none")
+        except OSError as error:
+            file = str(error.filename or self.config)
+            remedy = "mount it, or correct the path"
+            return Problems.of(Problem(f"cannot be read: {error.strerror}", remedy, file=file))
+        except UnicodeDecodeError:
+            return Problems.of(Problem("is not written in UTF-8", "let it be written again", file=str(self.config)))
+        return outcome if isinstance(outcome, Problems) else Reading(outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedSource:
+    """Another source with the audit log turned on."""
+
+    inner: ConfigSource
+
+    def paths(self) -> Iterable[Path]:
+        """See `ConfigSource`."""
+        return self.inner.paths()
+
+    def load(self) -> Reading | Problems:
+        """See `ConfigSource`."""
+        outcome = self.inner.load()
+        if isinstance(outcome, Problems):
+            return outcome
+        config = outcome.loaded.config
+        audit = config.config.audit.model_copy(update={"enabled": True})
+        audited = config.model_copy(update={"config": config.config.model_copy(update={"audit": audit})})
+        return replace(outcome, loaded=Loaded(audited, outcome.loaded.secrets))
+
+
+def _reading(rendered: Rendered, warnings: Problems) -> Reading:
+    return Reading(Loaded(rendered.config, rendered.secrets), warnings)
