@@ -123,9 +123,7 @@ class Reloader:
         if is_same(before, loaded) and not proxy.state.load_problems:
             return
         if needs_restart(before, loaded):
-            log_event(
-                self._logger, logging.WARNING, "restart to use the new session storage, the rest is in force now"
-            )
+            log_event(self._logger, logging.WARNING, "restart to use the new session storage, the rest is in force now")
         try:
             proxy.apply(loaded)
         except OSError as error:

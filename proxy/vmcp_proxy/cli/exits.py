@@ -37,7 +37,7 @@ class CommandError(click.ClickException):
 
     def __init__(self, code: Exit, message: str, remedy: str = "") -> None:
         super().__init__(f"{message}; {remedy}" if remedy else message)
-        self.exit_code = int(code)
+        self.exit_code = int(code)  # type: ignore[misc]  # click declares it on the class and reads the instance's
 
     def show(self, file: IO[Any] | None = None) -> None:
         click.echo(f"vmcp: {self.message}", file=file, err=file is None)

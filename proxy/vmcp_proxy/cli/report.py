@@ -4,9 +4,8 @@ import asyncio
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from vmcp_api.base import Json
 from vmcp_proxy.app import Proxy
 from vmcp_proxy.cli.addresses import endpoint_url
 from vmcp_proxy.core.health import Health
@@ -45,14 +44,14 @@ class Line:
     fields: tuple[tuple[str, object], ...] = ()
 
 
-def observe(status: Mapping[str, Json]) -> Observed:
+def observe(status: Mapping[str, Any]) -> Observed:
     """What a `/status` document says of the store and of the backends."""
     store = status["store"]
     ails = "" if store["state"] == "ok" else str(store["message"])
     return Observed(ails, {each["name"]: _state(each) for each in status["backends"]})
 
 
-def _state(backend: Mapping[str, Json]) -> BackendState:
+def _state(backend: Mapping[str, Any]) -> BackendState:
     counts = tuple((kind, backend[kind]) for kind in COUNTED if backend.get(kind))
     return BackendState(backend["status"], backend["message"], counts)
 

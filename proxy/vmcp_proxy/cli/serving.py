@@ -14,7 +14,7 @@ from vmcp_proxy.app import Proxy
 from vmcp_proxy.cli.exits import CommandError, Exit
 from vmcp_proxy.cli.report import Reporter
 from vmcp_proxy.observability.logs import configure_logging
-from vmcp_proxy.reload import ConfigSource, FileWatcher, Reading, Reloader, describe_os_error
+from vmcp_proxy.reload import ConfigSource, FileWatcher, Reloader, describe_os_error
 from vmcp_proxy.serve.listener import PortInUseError
 from vmcp_proxy.settings import Settings
 from vmcp_proxy.wiring import LOGGER
@@ -42,23 +42,25 @@ def serve(plan: Plan) -> None:
     outcome = plan.source.load()
     if isinstance(outcome, Problems):
         raise invalid(outcome)
+    proxy = Proxy(plan.settings, outcome.loaded)
     try:
-        uvloop.run(_run(plan, watcher, outcome))
+        uvloop.run(_run(proxy, plan, watcher, outcome.warnings))
     except BaseExceptionGroup as group:
-        raise explain(group, plan.settings) or group from None
+        known = None if proxy.started.is_set() else explain(group, plan.settings)
+        raise known or group from None
 
 
-async def _run(plan: Plan, watcher: FileWatcher, first: Reading) -> None:
+async def _run(proxy: Proxy, plan: Plan, watcher: FileWatcher, warnings: Problems) -> None:
     logger: Final = logging.getLogger(LOGGER)
     reloader, reporter = Reloader(plan.source, watcher, logger), Reporter(logger)
-    reloader.warn(first.warnings)
+    reloader.warn(warnings)
 
     async def watch(proxy: Proxy) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(reloader.run(proxy), name="reload")
             tasks.create_task(reporter.run(proxy), name="report")
 
-    await Proxy(plan.settings, first.loaded).run(watch)
+    await proxy.run(watch)
 
 
 def invalid(problems: Problems) -> CommandError:
@@ -70,7 +72,7 @@ def invalid(problems: Problems) -> CommandError:
 
 
 def explain(group: BaseExceptionGroup[BaseException], settings: Settings) -> CommandError | None:
-    """What a person can do about the end of a run; None where that is not known."""
+    """What a person can do about a run that did not come up; None where that is not known."""
     found = next((error for error in flatten(group) if isinstance(error, PortInUseError | OSError)), None)
     match found:
         case PortInUseError():

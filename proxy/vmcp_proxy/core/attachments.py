@@ -21,7 +21,7 @@ class Attachment:
     """The running side of one client session; dies with it.
 
     `view` is the catalog as of `epoch`, for the snapshot `view_snapshot`, until `view_expires` (loop time). `told`
-    are the versions by kind that the client has seen, so that only real changes are announced. `caller` is who asked last.
+    are the versions by kind that the client has seen, so that only real changes are announced. `caller` asked last.
     """
 
     session: "Session"

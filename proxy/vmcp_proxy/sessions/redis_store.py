@@ -15,6 +15,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from vmcp_proxy.sessions import scripts
+from vmcp_proxy.sessions.cancellation import keeping_cancellation
 from vmcp_proxy.sessions.record import SessionRecord, backend_field, parse_record
 from vmcp_proxy.sessions.redis_client import RedisLink
 from vmcp_proxy.sessions.redis_watch import watch_channel
@@ -131,8 +132,9 @@ class RedisStore:
         if self._clock() < self._rests_until:
             raise StoreUnavailable(self._commands.message)
         try:
-            async with asyncio.timeout(_CALL_SECONDS), self._slots:
-                answer = await send()
+            with keeping_cancellation():
+                async with asyncio.timeout(_CALL_SECONDS), self._slots:
+                    answer = await send()
         except REDIS_ERRORS as error:
             self._commands = StoreState(available=False, message=_cause(error))
             if isinstance(error, RedisConnectionError | RedisTimeoutError | OSError):

@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable
 from typing import Any, Final
 
+from vmcp_proxy.sessions.cancellation import keeping_cancellation
 from vmcp_proxy.sessions.redis_client import SOCKET_SECONDS, RedisClient
 
 _QUIET_SECONDS: Final = 10.0
@@ -47,11 +48,13 @@ async def _listen(
 ) -> None:
     pubsub: Any = client.pubsub()
     try:
-        await pubsub.subscribe(channel)
+        with keeping_cancellation():
+            await pubsub.subscribe(channel)
         while True:
             message = await pubsub.get_message(timeout=_QUIET_SECONDS)
             if message is None:
-                await pubsub.ping()
+                with keeping_cancellation():
+                    await pubsub.ping()
                 message = await pubsub.get_message(timeout=SOCKET_SECONDS)
             if message is None:
                 raise TimeoutError

@@ -1,6 +1,7 @@
 """Housekeeping of a pod's sessions: expiry, uses and ends that the store should hear of."""
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
@@ -40,7 +41,7 @@ class Upkeep:
         self._retirements: Final = retirements
         self._clock: Final = clock
         self._wake: Final = asyncio.Event()
-        self._settles_at = 0.0
+        self._doubted_at = -math.inf
 
     async def run(self) -> None:
         """Tick until cancelled."""
@@ -64,7 +65,7 @@ class Upkeep:
         be taken for the last one.
         """
         self._cache.epoch += 1
-        self._settles_at = self._clock() + self.pace.grace
+        self._doubted_at = self._clock()
         self.wake()
 
     async def tick(self) -> None:
@@ -127,7 +128,7 @@ class Upkeep:
     async def _settle_ends(self) -> None:
         now = self._clock()
         await self._pending.flush_ends(self._store, now)
-        while now >= self._settles_at:
+        while now >= self._doubted_at + self.pace.grace:
             verdicts = await self._pending.flush_idle(self._store, now)
             if not verdicts:
                 return

@@ -266,13 +266,21 @@ async def test_a_peer_that_reads_nothing_is_a_send_timeout(client):
         assert caught.value.sent
 
 
-async def test_deadlines_of_later_requests_are_their_own():
-    async with raw_server(silent_after(OK)) as server:
-        client = HttpClient()
-        assert await fetch(client, server.peer(), timeout=60) == (200, b"ok")
-        with pytest.raises(Timeout):
-            await fetch(client, server.peer(), timeout=0.1)
-        await client.aclose()
+@pytest.mark.parametrize(("earlier", "later"), [(60, 0.1), (0.05, 0.2)])
+async def test_the_deadline_of_a_request_is_its_own_and_not_that_of_an_earlier_one(client, earlier, later):
+    async def handler(exchange: Exchange) -> None:
+        await exchange.read_request()
+        await exchange.send(OK)
+        await exchange.wait_closed()
+
+    async with raw_server(handler) as server:
+        assert await fetch(client, server.peer(), timeout=earlier) == (200, b"ok")
+        started = asyncio.get_running_loop().time()
+        async with asyncio.timeout(5):
+            with pytest.raises(Timeout):
+                await fetch(client, server.peer(), timeout=later)
+        assert asyncio.get_running_loop().time() - started > later * 0.9
+        assert server.connections == 1
 
 
 async def test_an_idle_connection_is_closed_after_its_expiry():

@@ -52,8 +52,17 @@ class Pod:
         self._running: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._running = asyncio.create_task(self.sessions.run())
+        self.start()
+        if self.store.is_shared:
+            await self.subscribed(1)
         return self
+
+    def start(self) -> None:
+        self._running = asyncio.create_task(self.sessions.run())
+
+    async def subscribed(self, times: int) -> None:
+        """Wait until the pod has (again) begun to hear of ends on other pods."""
+        await eventually(lambda: self.sessions._cache.epoch >= times)
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()

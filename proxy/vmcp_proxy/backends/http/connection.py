@@ -156,8 +156,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         if self._response is None:
-            self._fail(PeerClosed(sent=False))
-            return
+            return  # the transport closes itself next
         try:
             self._reader.feed_eof()
         except PeerClosed as error:

@@ -1,0 +1,148 @@
+"""An MCP client of bare HTTP: sends exactly what a test says and shows exactly what came back."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Self
+
+import httpx2
+
+ACCEPT = "application/json, text/event-stream"
+WAIT_SECONDS = 15.0
+
+
+async def eventually(condition: Callable[[], object], seconds: float = WAIT_SECONDS) -> None:
+    """Waits until something is so; asks again and again for at most this long."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+def initialize(version: str = "2025-11-25", **capabilities: Any) -> dict[str, Any]:
+    params = {"protocolVersion": version, "capabilities": capabilities, "clientInfo": {"name": "t", "version": "1"}}
+    return {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}
+
+
+def events_of(body: bytes) -> list[dict[str, Any]]:
+    """The messages of a whole event stream."""
+    lines = body.decode().splitlines()
+    return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
+
+
+class RawClient:
+    """One session at most; `headers` go with every request, `said` are the notifications that came on POSTs."""
+
+    def __init__(self, url: str, headers: dict[str, str] | None = None) -> None:
+        self.url = url
+        self.headers = headers or {}
+        self.session = ""
+        self.said: list[dict[str, Any]] = []
+        self._ids = itertools.count(1)
+        self._http = httpx2.AsyncClient(timeout=WAIT_SECONDS, trust_env=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def send(self, verb: str, content: object = None, **headers: str) -> httpx2.Response:
+        """One request; keywords are more headers, `_` standing for `-`."""
+        fields = {"accept": ACCEPT, **self.headers}
+        if self.session:
+            fields["mcp-session-id"] = self.session
+        if content is not None:
+            fields["content-type"] = "application/json"
+        fields |= {name.replace("_", "-"): value for name, value in headers.items()}
+        body = content if isinstance(content, bytes | None) else json.dumps(content).encode()
+        return await self._http.request(verb, self.url, content=body, headers=fields)
+
+    async def post(self, content: object, **headers: str) -> httpx2.Response:
+        return await self.send("POST", content, **headers)
+
+    async def open(self, **headers: str) -> dict[str, Any]:
+        """The handshake; the result of `initialize`."""
+        answer = await self.post(initialize(), **headers)
+        assert answer.status_code == 200, answer.text
+        self.session = answer.headers["mcp-session-id"]
+        told = await self.post({"jsonrpc": "2.0", "method": "notifications/initialized"}, **headers)
+        assert told.status_code == 202
+        return answer.json()["result"]
+
+    async def request(
+        self, method: str, params: dict[str, Any] | None = None, request_id: object = None, **headers: str
+    ) -> dict[str, Any]:
+        """The answer to one request, whatever form it came in."""
+        number = next(self._ids) if request_id is None else request_id
+        message = {"jsonrpc": "2.0", "id": number, "method": method, "params": params or {}}
+        return self.read(await self.post(message, **headers))
+
+    def read(self, answer: httpx2.Response) -> dict[str, Any]:
+        """The answer in a response; what stood before it goes to `said`."""
+        assert answer.status_code == 200, answer.text
+        if answer.headers["content-type"] == "application/json":
+            return answer.json()
+        *before, last = events_of(answer.content)
+        self.said += before
+        return last
+
+    async def result(self, method: str, params: dict[str, Any] | None = None, **headers: str) -> dict[str, Any]:
+        answer = await self.request(method, params, **headers)
+        assert "result" in answer, answer
+        return answer["result"]
+
+    async def call(self, name: str, arguments: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+        return await self.result("tools/call", {"name": name, "arguments": arguments or {}, **more})
+
+    async def names(self, kind: str = "tools", **headers: str) -> list[str]:
+        """The names (or URIs) of a list."""
+        method = "resources/templates/list" if kind == "resourceTemplates" else f"{kind}/list"
+        member = {"resources": "uri", "resourceTemplates": "uriTemplate"}.get(kind, "name")
+        return [entry[member] for entry in (await self.result(method, **headers))[kind]]
+
+    async def delete(self, **headers: str) -> int:
+        return (await self.send("DELETE", **headers)).status_code
+
+    @contextlib.asynccontextmanager
+    async def listening(self, **headers: str) -> AsyncIterator["Stream"]:
+        """Holds the GET stream while the block runs."""
+        fields = {"accept": "text/event-stream", "mcp-session-id": self.session, **self.headers, **headers}
+        async with self._http.stream("GET", self.url, headers=fields, timeout=None) as response:
+            stream = Stream(response)
+            reading = asyncio.create_task(stream.run())
+            try:
+                yield stream
+            finally:
+                reading.cancel()
+                await asyncio.gather(reading, return_exceptions=True)
+
+
+class Stream:
+    """What came on a GET stream: messages, comments, and whether it is over."""
+
+    def __init__(self, response: httpx2.Response) -> None:
+        self.response = response
+        self.messages: list[dict[str, Any]] = []
+        self.comments: list[str] = []
+        self.ended = False
+
+    async def run(self) -> None:
+        try:
+            async for line in self.response.aiter_lines():
+                if line.startswith("data: "):
+                    self.messages.append(json.loads(line.removeprefix("data: ")))
+                elif line.startswith(":"):
+                    self.comments.append(line)
+        finally:
+            self.ended = True
+
+    @property
+    def methods(self) -> list[str]:
+        return [message["method"] for message in self.messages]
+
+    async def until(self, method: str, count: int = 1) -> list[dict[str, Any]]:
+        """Waits for this many notifications of a method."""
+        await eventually(lambda: self.methods.count(method) >= count)
+        return [message for message in self.messages if message["method"] == method]
