@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import cProfile
+import time
 from pathlib import Path
 
 import uvloop
@@ -75,7 +76,7 @@ def main() -> None:
     if options.profile is None:
         uvloop.run(serve(options.config))
         return
-    profile = cProfile.Profile()
+    profile = cProfile.Profile(time.thread_time)
     profile.runcall(uvloop.run, serve(options.config))
     profile.dump_stats(options.profile)
 

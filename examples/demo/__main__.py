@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 import tempfile
@@ -28,14 +29,15 @@ async def run(*, once: bool) -> int:
     port, admin, backends = map(free_port, (MCP_PORT, ADMIN_PORT, BACKENDS_PORT))
     with tempfile.TemporaryDirectory(prefix="vmcp-demo-") as folder:
         log = Path(folder) / "demo.log"
-        serve = serve_arguments(manifests_for(backends, Path(folder)), port, admin)
+        manifests = manifests_for(backends, Path(folder))
+        serve = serve_arguments(manifests, port, admin)
         try:
             async with child(str(HERE / "backends.py"), str(backends), log=log), child(*serve, log=log) as proxy:
                 await show(f"http://127.0.0.1:{port}/mcp", admin, proxy)
                 if not once:
-                    say("\nServing until Ctrl-C.")
+                    say(f"\nServing until Ctrl-C. Edits of {os.path.relpath(manifests)} are taken over live.")
                     await proxy.wait()
-        except (RuntimeError, TimeoutError) as error:
+        except (RuntimeError, TimeoutError, ExceptionGroup) as error:
             print(f"the demo failed: {error}\n{log.read_text(errors='replace')}", file=sys.stderr)
             return 1
     return 0

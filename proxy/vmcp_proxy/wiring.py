@@ -89,7 +89,7 @@ class Wiring:
     def _wire_core(self, metrics: Metrics, admitter: Admitter, tasks: asyncio.TaskGroup) -> None:
         self.notifier = Notifier(self.attachments)
         self.listings = Listings(tasks, self._on_change)
-        self.links = Links(tasks, self.sessions.remember_backend, self._receiver)
+        self.links = Links(tasks, self.attachments, self.sessions.remember_backend, self._receiver)
         self.views = Views(self.listings, self.links, self._scope_of)
         self.aggregate = Aggregate(self.attachments, self.views, self.links, self.listings, metrics, self._on_change)
         self.virtual = Admission(self.aggregate, admitter)

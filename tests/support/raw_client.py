@@ -10,7 +10,7 @@ from typing import Any, Self
 import httpx2
 
 ACCEPT = "application/json, text/event-stream"
-WAIT_SECONDS = 15.0
+WAIT_SECONDS = 10.0
 
 
 async def eventually(condition: Callable[[], object], seconds: float = WAIT_SECONDS) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from vmcp_proxy.backends.client import Backend, BackendSession, Deadline, OnNotification
-from vmcp_proxy.backends.errors import SessionLostError
+from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol.jsonrpc import Raw, Response
 
@@ -16,10 +16,21 @@ OnOpened: TypeAlias = Callable[["Link", BackendSession], Awaitable[None]]
 class Link:
     """Holds at most one `BackendSession`; concurrent first requests share one `initialize` (ADR-0012).
 
-    `token` resumes a session that another process opened. `generation` counts the sessions opened here.
+    `token` resumes a session that another process opened. `generation` counts the sessions opened here. A closed
+    link opens nothing any more; one that is being opened meanwhile ends what it gets.
     """
 
-    __slots__ = ("_capabilities", "_on_opened", "_opening", "_session", "backend", "closed", "generation")
+    __slots__ = (
+        "_capabilities",
+        "_idle",
+        "_in_flight",
+        "_on_opened",
+        "_opening",
+        "_session",
+        "backend",
+        "closed",
+        "generation",
+    )
 
     def __init__(self, backend: Backend, capabilities: bytes, on_opened: OnOpened, token: bytes | None = None) -> None:
         self.backend = backend
@@ -28,6 +39,8 @@ class Link:
         self._capabilities = capabilities
         self._on_opened = on_opened
         self._opening: asyncio.Lock | None = None
+        self._in_flight = 0
+        self._idle: asyncio.Event | None = None
         self._session = backend.resume(token) if token else None
 
     @property
@@ -60,18 +73,24 @@ class Link:
         Raises:
             BackendError: there is no answer.
         """
-        session = self._session
-        if session is None:
-            session = await self._open(headers, deadline, lost=None)
-        request_id = session.next_id()
-        params = params_for(request_id)
+        self._in_flight += 1
         try:
+            session = self._session
+            if session is None:
+                session = await self._open(headers, deadline, lost=None)
+            request_id = session.next_id()
+            params = params_for(request_id)
+            try:
+                return await session.request(request_id, method, params, headers, deadline, on_notification)
+            except SessionLostError:
+                session = await self._open(headers, deadline, lost=session)
+            request_id = session.next_id()
+            params = params_for(request_id)
             return await session.request(request_id, method, params, headers, deadline, on_notification)
-        except SessionLostError:
-            session = await self._open(headers, deadline, lost=session)
-        request_id = session.next_id()
-        params = params_for(request_id)
-        return await session.request(request_id, method, params, headers, deadline, on_notification)
+        finally:
+            self._in_flight -= 1
+            if self._idle is not None and not self._in_flight:
+                self._idle.set()
 
     async def listen(self, headers: OutgoingHeaders, on_notification: OnNotification, deadline: Deadline) -> bool:
         """Receives what the backend says outside of calls; see `BackendSession.listen`.
@@ -85,6 +104,12 @@ class Link:
         except SessionLostError:
             session = await self._open(headers, deadline, lost=session)
             return await session.listen(headers, on_notification)
+
+    async def idle(self) -> None:
+        """Waits for the requests in flight; each of them has a deadline."""
+        if self._in_flight:
+            self._idle = asyncio.Event()
+            await self._idle.wait()
 
     async def close(self, headers: OutgoingHeaders) -> None:
         """Ends the session at the backend where one is open."""
@@ -100,8 +125,18 @@ class Link:
             if self._session is not None and self._session is not lost:
                 return self._session
             self._session = None
+            self._check_open()
             session = await self.backend.open(self._capabilities, headers, deadline)
+            try:
+                self._check_open()
+            except BackendError:
+                await session.close(headers)
+                raise
             self._session = session
             self.generation += 1
             await self._on_opened(self, session)
             return session
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise BackendError(self.backend.name, Category.REFUSED, "the client's session has ended")

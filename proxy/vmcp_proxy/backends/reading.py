@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
 
+import msgspec
+
 from vmcp_proxy.backends import http
 from vmcp_proxy.backends.client import Deadline, OnNotification
 from vmcp_proxy.backends.errors import BackendError, Category
@@ -15,7 +17,17 @@ Reply = Callable[[bytes], Awaitable[None]]
 """Sends one message back to the backend that asked."""
 
 _ERROR_BODY_BYTES: Final = 64 << 10
+_OK: Final = int(HTTPStatus.OK)
 _NOT_RELAYED: Final = "This method is not served here."
+_NO_ID: Final = msgspec.Raw(b"null")
+
+
+class _ErrorBody(msgspec.Struct, frozen=True):
+    error: msgspec.Raw
+    id: msgspec.Raw = _NO_ID
+
+
+_decode_error: Final = msgspec.json.Decoder(_ErrorBody).decode
 
 
 def translate(backend: str, error: http.HttpError) -> BackendError:
@@ -67,7 +79,7 @@ class HttpReader:
         kind = response.headers.get(b"content-type") or b""
         if kind.startswith(b"text/event-stream"):
             return await self._from_events(response, request_id, deadline, on_notification, reply)
-        if response.status != HTTPStatus.OK or not kind.startswith(b"application/json"):
+        if response.status != _OK or not kind.startswith(b"application/json"):
             status = response.status
             await response.aclose()
             raise BackendError(self._backend, _category_of(status), f"HTTP status {status}")
@@ -78,7 +90,7 @@ class HttpReader:
         raise BackendError(self._backend, Category.PROTOCOL)
 
     async def error_body(self, response: http.Response, deadline: Deadline) -> jsonrpc.Response | None:
-        """The JSON-RPC error in the body of a refusal, where there is one; its id may be null."""
+        """The JSON-RPC error in the body of a refusal, where there is one; its id may be null or absent."""
         kind = response.headers.get(b"content-type") or b""
         if not kind.startswith(b"application/json"):
             return None
@@ -86,8 +98,13 @@ class HttpReader:
             body = await self._body(response, deadline, _ERROR_BODY_BYTES)
         except BackendError:
             return None
-        message = jsonrpc.parse_message(body.replace(b'"id":null', b'"id":""', 1))
-        return message if isinstance(message, jsonrpc.Response) else None
+        try:
+            found = _decode_error(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        # Bodies of other protocols have a text under "error", which no client could read as a JSON-RPC error.
+        is_object = bytes(memoryview(found.error)[:1]) == b"{"
+        return jsonrpc.Response(bytes(found.id), None, found.error) if is_object else None
 
     async def stream(self, response: http.Response, on_notification: OnNotification, reply: Reply) -> None:
         """Hands over every notification of an event stream until it ends.

@@ -2,7 +2,9 @@
 
 import asyncio
 import itertools
+import secrets
 from dataclasses import dataclass
+from hashlib import blake2b
 from http import HTTPStatus
 from typing import Final
 
@@ -10,7 +12,7 @@ import msgspec
 
 from vmcp_proxy.backends.client import BackendSession, Deadline, OnNotification, ignore_notification
 from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
-from vmcp_proxy.backends.http import HttpClient, HttpError, Peer, Response
+from vmcp_proxy.backends.http import HeaderBlock, HttpClient, HttpError, Peer, Response
 from vmcp_proxy.backends.reading import HttpReader, translate
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol import jsonrpc
@@ -22,9 +24,14 @@ from vmcp_proxy.protocol.versions import SUPPORTED
 _POST: Final = ((b"Content-Type", b"application/json"), (b"Accept", b"application/json, text/event-stream"))
 _GET: Final = ((b"Accept", b"text/event-stream"),)
 _FAREWELL_SECONDS: Final = 5.0
+_FIRST_IDS: Final = 1 << 32
+"""Where ids of resumed sessions may start, in steps of 2^20, so that all stay exact in a double."""
+
+_OK: Final = int(HTTPStatus.OK)
 
 
 class _Token(msgspec.Struct, frozen=True):
+    server: str
     id: str
     version: str
     offers: tuple[str, ...]
@@ -48,6 +55,8 @@ class HttpBackend:
         self.client = client
         self.settings = settings
         self.reader = HttpReader(name, settings.max_response)
+        self.server = blake2b(str(peer.url).encode(), digest_size=8).hexdigest()
+        """Stands for the URL: a session id is never shown to another server than its own."""
 
     takes_headers = True
 
@@ -67,7 +76,11 @@ class HttpBackend:
         if server.version not in SUPPORTED:
             raise BackendError(self.name, Category.PROTOCOL, "it speaks no revision that is spoken here")
         session = HttpBackendSession(self, server, session_id)
-        await session.notify("notifications/initialized", None, headers)
+        try:
+            await session.notify("notifications/initialized", None, headers)
+        except BaseException:
+            await session.close(headers)
+            raise
         return session
 
     def resume(self, token: bytes) -> BackendSession | None:
@@ -76,13 +89,17 @@ class HttpBackend:
             saved = msgspec.json.decode(token, type=_Token)
         except msgspec.DecodeError:
             return None
+        if saved.server != self.server:
+            return None
         hello = ServerHello(saved.version, frozenset(saved.offers), None)
-        return HttpBackendSession(self, hello, saved.id.encode("latin-1") or None)
+        # The process that opened the session may still use it: ids of both must not meet (MCP, "Requests").
+        first_id = secrets.randbelow(_FIRST_IDS) << 20
+        return HttpBackendSession(self, hello, saved.id.encode("latin-1") or None, first_id)
 
     async def aclose(self) -> None:
         """Nothing: connections belong to the process-wide client."""
 
-    async def post(self, headers: OutgoingHeaders, body: bytes, until: float) -> Response:
+    async def post(self, headers: OutgoingHeaders | HeaderBlock, body: bytes, until: float) -> Response:
         """One POST; returns when the head of the answer is there.
 
         Raises:
@@ -100,16 +117,18 @@ class HttpBackendSession:
 
     __slots__ = ("_backend", "_ids", "_last", "_own", "hello", "session_id")
 
-    def __init__(self, backend: HttpBackend, hello: ServerHello, session_id: bytes | None) -> None:
+    def __init__(
+        self, backend: HttpBackend, hello: ServerHello, session_id: bytes | None, first_id: int = 1
+    ) -> None:
         self._backend = backend
         self.hello = hello
         self.session_id = session_id
-        self._ids = itertools.count(1)
+        self._ids = itertools.count(first_id)
         own = [(b"MCP-Protocol-Version", hello.version.encode())]
         if session_id is not None:
             own.append((b"Mcp-Session-Id", session_id))
         self._own: OutgoingHeaders = tuple(own)
-        self._last: tuple[OutgoingHeaders, OutgoingHeaders] = ((), _POST + self._own)
+        self._last: tuple[OutgoingHeaders, HeaderBlock] | None = None
 
     def __repr__(self) -> str:
         return f"<HttpBackendSession {self._backend.name} {self.hello.version}>"
@@ -117,7 +136,8 @@ class HttpBackendSession:
     @property
     def token(self) -> bytes:
         """See `BackendSession.token`; sealed before it leaves the process."""
-        saved = _Token((self.session_id or b"").decode("latin-1"), self.hello.version, tuple(sorted(self.hello.offers)))
+        session_id = (self.session_id or b"").decode("latin-1")
+        saved = _Token(self._backend.server, session_id, self.hello.version, tuple(sorted(self.hello.offers)))
         return msgspec.json.encode(saved)
 
     def next_id(self) -> int:
@@ -138,7 +158,7 @@ class HttpBackendSession:
         body = jsonrpc.encode_request(request_id, method, params)
         try:
             response = await backend.post(self._headers(headers), body, deadline.at)
-            if response.status != HTTPStatus.OK:
+            if response.status != _OK:
                 return await self._refused(response, request_id, deadline)
             return await backend.reader.answer(
                 response, b"%d" % request_id, deadline, on_notification, lambda raw: self._reply(raw, headers)
@@ -189,13 +209,13 @@ class HttpBackendSession:
         except HttpError:
             return
 
-    def _headers(self, headers: OutgoingHeaders) -> OutgoingHeaders:
-        known, full = self._last
-        if known is headers:
-            return full
-        full = _POST + self._own + headers
-        self._last = (headers, full)
-        return full
+    def _headers(self, headers: OutgoingHeaders) -> HeaderBlock:
+        """All fields of a POST, encoded once for as long as the caller's are the same object."""
+        if self._last is not None and self._last[0] is headers:
+            return self._last[1]
+        block = HeaderBlock(_POST + self._own + headers)
+        self._last = (headers, block)
+        return block
 
     async def _send(self, body: bytes, headers: OutgoingHeaders) -> None:
         until = asyncio.get_running_loop().time() + _FAREWELL_SECONDS

@@ -36,12 +36,12 @@ def serve(plan: Plan) -> None:
     Raises:
         CommandError: the files are invalid, or the address cannot be used.
     """
-    configure_logging(plan.level, sys.stderr, json=plan.json)
     # The watcher comes first: an edit during the first reading is seen after it.
     watcher = FileWatcher(plan.source.paths)
     outcome = plan.source.load()
     if isinstance(outcome, Problems):
         raise invalid(outcome)
+    configure_logging(plan.level, sys.stderr, json=plan.json)
     proxy = Proxy(plan.settings, outcome.loaded)
     try:
         uvloop.run(_run(proxy, plan, watcher, outcome.warnings))

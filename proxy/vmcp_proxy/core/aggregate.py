@@ -92,35 +92,30 @@ class Aggregate:
     ) -> Reply:
         bounds = self._bounds
         headers = attachment.headers_for(member, caller.snapshot)
+        name = capability.backend
         if isinstance(headers, Collision):
             hint = f"{headers.header} is both a passthrough and a static header; remove it from one of them"
-            return broken(operation, BackendError(member.name, Category.HEADERS, hint))
+            return broken(operation, BackendError(name, Category.HEADERS, hint))
         if bounds is None:
-            return gone(member.name)
+            return gone(name)
         members = parse_members(operation.params)
         name_target(members, operation, capability)
-        relay = _CallRelay(self, attachment, caller, member, exchange)
+        relay = _CallRelay(self, attachment, member, members, exchange)
         link = self._links.of(attachment, member)
         now = asyncio.get_running_loop().time()
-        deadline = Deadline.after(now, bounds.call(member.name), bounds.maximum)
+        deadline = Deadline.after(now, bounds.call(name), bounds.maximum)
         began = time.perf_counter()
         try:
-            answer = await link.request(
-                operation.method,
-                lambda request_id: relay.params_for(members, request_id),
-                headers,
-                deadline,
-                relay.on_notification,
-            )
+            answer = await link.request(operation.method, relay.params_for, headers, deadline, relay.on_notification)
         except BackendError as error:
             self._failed(member, operation, error, began)
             return broken(operation, error)
-        self._meter.on_backend(member.name, operation.method, None, time.perf_counter() - began)
+        self._meter.on_backend(name, operation.method, None, time.perf_counter() - began)
         if member.health.succeeded():
             self._on_health()
         if answer.result is not None:
-            return Result(inbound_result(answer.result), member.name)
-        return RawFailure(answer.error or b"{}", member.name)
+            return Result(inbound_result(answer.result), name)
+        return RawFailure(answer.error or b"{}", name)
 
     def _failed(self, member: Member, operation: Operation, error: BackendError, began: float) -> None:
         seconds = time.perf_counter() - began
@@ -151,25 +146,28 @@ class Aggregate:
 
 
 class _CallRelay:
-    """One call's way back: gives the client its own progress token and sends on the call's stream."""
+    """One call's way there and back: `members` are its params, `exchange` is the stream of the client's request.
 
-    __slots__ = ("_aggregate", "_attachment", "_caller", "_exchange", "_member", "_token")
+    The backend gets a progress token of ours, the client its own one back.
+    """
+
+    __slots__ = ("_aggregate", "_attachment", "_exchange", "_member", "_members", "_token")
 
     def __init__(
-        self, aggregate: Aggregate, attachment: Attachment, caller: Caller, member: Member, exchange: Exchange
+        self, aggregate: Aggregate, attachment: Attachment, member: Member, members: RawMembers, exchange: Exchange
     ) -> None:
         self._aggregate = aggregate
         self._attachment = attachment
-        self._caller = caller
         self._member = member
+        self._members = members
         self._exchange = exchange
         self._token: msgspec.Raw | None = None
 
-    def params_for(self, members: RawMembers, request_id: int) -> bytes:
+    def params_for(self, request_id: int) -> bytes:
         """The params as the backend gets them, with `request_id` as progress token where the client gave one."""
-        if "_meta" not in members:
-            return params.encode_members(members)
-        copy = dict(members)
+        if "_meta" not in self._members:
+            return params.encode_members(self._members)
+        copy = dict(self._members)
         self._token = outbound_meta(copy, request_id)
         return params.encode_members(copy)
 

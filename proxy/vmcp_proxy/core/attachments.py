@@ -76,10 +76,12 @@ class Attachments:
         return len(self._by_session)
 
     def of(self, session: "Session") -> Attachment:
-        """The attachment of a live session, made at its first use."""
+        """The attachment of a session, made at its first use; that of one that has ended is kept by nobody."""
         attachment = self._by_session.get(session)
         if attachment is None:
-            attachment = self._by_session[session] = Attachment(session)
+            attachment = Attachment(session)
+            if session.ended is None:
+                self._by_session[session] = attachment
         return attachment
 
     def find(self, session: "Session") -> Attachment | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from vmcp_proxy.backends.client import BackendSession, Deadline, OnNotification
 from vmcp_proxy.backends.errors import BackendError
 from vmcp_proxy.backends.link import Link
-from vmcp_proxy.core.attachments import Attachment
+from vmcp_proxy.core.attachments import Attachment, Attachments
 from vmcp_proxy.core.members import Member, Members
 from vmcp_proxy.headerforward import Collision, OutgoingHeaders
 from vmcp_proxy.protocol import params
@@ -34,20 +34,26 @@ async def _forget(_link: Link, _session: BackendSession) -> None:
 class Links:
     """Makes, keeps and ends links; work that outlives a request runs in `tasks`."""
 
-    def __init__(self, tasks: asyncio.TaskGroup, remember: Remember, on_message: OnMessage) -> None:
+    def __init__(
+        self, tasks: asyncio.TaskGroup, attachments: Attachments, remember: Remember, on_message: OnMessage
+    ) -> None:
         self._tasks = tasks
+        self._attachments = attachments
         self._remember = remember
         self._on_message = on_message
         self._own: dict[str, tuple[Member, Link]] = {}
         self._members: Members = {}
 
     def configure(self, members: Members) -> None:
-        """Takes over a new config; the proxy's own sessions with members that are gone end."""
-        self._members = members
+        """Takes over a new config; sessions with members that are gone end, those with replaced ones go on."""
+        former, self._members = self._members, members
         for name, (member, link) in list(self._own.items()):
             if members.get(name) is not member:
                 del self._own[name]
                 self._tasks.create_task(self._close(link, member.own_headers), name=f"end own session at {name}")
+        for attachment in self._attachments.all():
+            for name in [name for name in attachment.links if members.get(name) is not former.get(name)]:
+                self._replace(attachment, name, former.get(name))
 
     def own(self, member: Member) -> Link:
         """The proxy's own link to a member: for listings without client headers, probes and changes."""
@@ -62,16 +68,32 @@ class Links:
         if link is not None and link.backend is member.backend:
             return link
         session = attachment.session
-        token = None if link is not None else session.backend_tokens.get(member.name)
+        token = session.backend_tokens.get(member.name)
         capabilities = mirrored_capabilities(session.client_capabilities)
 
         async def on_opened(opened: Link, backend_session: BackendSession) -> None:
             await self._on_opened(attachment, member, opened, backend_session)
 
         link = attachment.links[member.name] = Link(member.backend, capabilities, on_opened, token)
+        # A call that outlives its session must not leave a session behind at a backend.
+        link.closed = session.ended is not None
         if attachment.outbox is not None and link.session is not None:
             self.listen(attachment, member, link)
         return link
+
+    def _replace(self, attachment: Attachment, name: str, former: Member | None) -> None:
+        """Moves a client session over to the new member of a name, or ends what it has with the former one."""
+        link = attachment.links.pop(name)
+        listening = attachment.listening.pop(name, None)
+        if listening is not None:
+            listening.cancel()
+        member = self._members.get(name)
+        if member is not None and self.of(attachment, member).session is not None:
+            # The same server under new headers: its session goes on, and so do the calls in flight.
+            return
+        headers = () if former is None else attachment.headers_for(former, attachment.snapshot)
+        if link.session is not None and not isinstance(headers, Collision):
+            self._tasks.create_task(self._retire(link, headers), name=f"end session at {name}")
 
     def offers(self, backends: Iterable[str]) -> frozenset[str]:
         """What these backends offer, together, as far as the proxy's own sessions have heard."""
@@ -110,6 +132,8 @@ class Links:
         self.stop_listening(attachment)
         if not end_sessions:
             return
+        for link in attachment.links.values():
+            link.closed = True
         async with asyncio.TaskGroup() as group:
             for member, link in self._open_links(attachment):
                 headers = attachment.headers_for(member, attachment.snapshot)
@@ -129,6 +153,11 @@ class Links:
             for member, link in self._own.values():
                 group.create_task(self._close(link, member.own_headers))
         self._own.clear()
+
+    async def _retire(self, link: Link, headers: OutgoingHeaders) -> None:
+        """Ends a session once its calls in flight are through; each of them has a bound of its own."""
+        await link.idle()
+        await self._close(link, headers)
 
     async def _close(self, link: Link, headers: OutgoingHeaders) -> None:
         with contextlib.suppress(BackendError):

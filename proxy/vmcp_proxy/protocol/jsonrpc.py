@@ -101,7 +101,7 @@ def _classify(envelope: _Envelope) -> Message:
             return Malformed(INVALID_REQUEST, "The id must be a string or an integer.")
     if method is not msgspec.UNSET:
         kept = None if params is msgspec.UNSET else params
-        if kept is not None and bytes(memoryview(kept)[:1]) not in (b"{", b"["):
+        if kept is not None and memoryview(kept)[0] not in b"{[":
             return Malformed(INVALID_REQUEST, "The params must be an object.", request_id)
         if request_id is None:
             return Notification(method, kept)

@@ -92,19 +92,19 @@ def outbound_meta(members: Members, progress_token: int | None) -> msgspec.Raw |
     return token
 
 
-def inbound_result(raw: Raw) -> Raw:
+def inbound_result(raw: Raw) -> bytes:
     """A backend's result without the keys of `_meta` that are ours to set; mostly the same bytes."""
     data = bytes(raw)
     if b"_meta" not in data and b"\\u" not in data:
-        return raw
+        return data
     try:
         members = _decode_members(data)
         meta = members.get("_meta")
         keys = _decode_members(meta) if meta is not None else {}
     except _UNREADABLE:
-        return raw
-    kept = {key: value for key, value in keys.items() if not key.startswith("vmcp.dev/")}
+        return data
+    kept = {key: value for key, value in keys.items() if not key.startswith(RESERVED_META)}
     if len(kept) == len(keys):
-        return raw
+        return data
     members["_meta"] = msgspec.Raw(_encode(kept))
     return encode_members(members)

@@ -1,5 +1,9 @@
 """The requests of a session: lists from the caller's view, calls to the backend that owns the name."""
 
+from typing import Final
+
+import msgspec
+
 from vmcp_proxy.core.attachments import Attachments
 from vmcp_proxy.core.capabilities import KIND_LISTED_BY
 from vmcp_proxy.core.links import Links
@@ -26,6 +30,13 @@ from vmcp_proxy.protocol.methods import LOG_LEVELS, Handling, target_name
 from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.serve.context import RequestContext
 from vmcp_proxy.serve.streams import PostExchange
+
+
+class _ToolResult(msgspec.Struct, gc=False):
+    isError: bool = False  # noqa: N815 - the member's name in MCP
+
+
+_decode_tool_result: Final = msgspec.json.Decoder(_ToolResult).decode
 
 
 class Requests:
@@ -113,7 +124,6 @@ def is_tool_error(raw: Raw) -> bool:
     if b"isError" not in data and b"\\u" not in data:
         return False
     try:
-        flag = params.parse_members(data).get("isError")
-    except InvalidParamsError:
+        return _decode_tool_result(data).isError
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
-    return flag is not None and bytes(flag) == b"true"

@@ -67,7 +67,7 @@ def connect(endpoint: RedisEndpoint) -> RedisLink:
     match endpoint.mode:
         case RedisMode.CLUSTER:
             nodes = [ClusterNode(host, port) for host, port in endpoint.addresses]
-            return RedisLink(RedisCluster(startup_nodes=nodes, cluster_error_retry_attempts=1, **options))
+            return RedisLink(RedisCluster(startup_nodes=nodes, **options))
         case RedisMode.SENTINEL:
             # The configured user is the data nodes'; Sentinels are asked without one.
             sentinel = Sentinel(list(endpoint.addresses), sentinel_kwargs=_wire(endpoint))  # type: ignore[no-untyped-call]

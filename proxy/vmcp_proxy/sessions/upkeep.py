@@ -17,6 +17,8 @@ from vmcp_proxy.sessions.session import EndReason, Session
 from vmcp_proxy.sessions.store import Presence, SessionStore, StoreUnavailable, Touch
 
 _BATCH: Final = 256
+# All pods of a Redis that was away are back within this time.
+_RETURN_SECONDS: Final = 3.0
 
 
 class Upkeep:
@@ -41,7 +43,7 @@ class Upkeep:
         self._retirements: Final = retirements
         self._clock: Final = clock
         self._wake: Final = asyncio.Event()
-        self._doubted_at = -math.inf
+        self._away_at = -math.inf
 
     async def run(self) -> None:
         """Tick until cancelled."""
@@ -61,11 +63,12 @@ class Upkeep:
     def doubt_all(self) -> None:
         """Have every session confirmed by the store before its next use: ends may have been missed.
 
-        After data loss the other pods set their sessions again now; until then an idle copy here must not
-        be taken for the last one.
+        Redis may have lost its data: the other pods set their sessions again now, and until they have, an idle
+        copy here must not be taken for the last one.
         """
         self._cache.epoch += 1
-        self._doubted_at = self._clock()
+        if len(self._cache) or len(self._pending):
+            self._away_at = self._clock()
         self.wake()
 
     async def tick(self) -> None:
@@ -77,6 +80,7 @@ class Upkeep:
             await self.touch(self._unwritten())
             await self._save_backends()
         except StoreUnavailable:
+            self._away_at = self._clock()
             self._pending.drop_snapshots()
 
     async def touch(self, sessions: Iterable[Session]) -> None:
@@ -128,7 +132,7 @@ class Upkeep:
     async def _settle_ends(self) -> None:
         now = self._clock()
         await self._pending.flush_ends(self._store, now)
-        while now >= self._doubted_at + self.pace.grace:
+        while self._store.state.available and now >= self._away_at + max(self.pace.grace, _RETURN_SECONDS):
             verdicts = await self._pending.flush_idle(self._store, now)
             if not verdicts:
                 return

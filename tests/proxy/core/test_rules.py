@@ -55,6 +55,7 @@ def template(text: str) -> Capability:
         ((Rule(PERMIT), Rule(FORBID, names=("x://a/*",))), "x://a/{id}", False),
         ((Rule(PERMIT), Rule(FORBID, names=("x://a/?",))), "x://a/{id}", True),
         ((Rule(PERMIT), Rule(FORBID, names=("x://a/[!1]*",))), "x://a/{id}", True),
+        ((Rule(PERMIT), Rule(FORBID, names=("x://[!1]*a",))), "x://{id}/a", True),
         ((Rule(PERMIT), Rule(FORBID)), "x://a/{id}", False),
     ],
 )

@@ -17,6 +17,9 @@ class FakeTransport:
         self.is_paused = False
         self.is_aborted = False
 
+    def get_extra_info(self, name, default=None):
+        return default
+
     def write(self, data):
         self.written.append(data)
 

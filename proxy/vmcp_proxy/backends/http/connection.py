@@ -1,6 +1,7 @@
 """One connection: writes a request, reads its response, keeps its deadlines."""
 
 import asyncio
+import socket
 import ssl
 from typing import Final, Literal, Protocol, TypeAlias, cast
 
@@ -41,6 +42,10 @@ class Owner(Protocol):
         """Drop the last reference: it is closed."""
 
 
+_KEEP_ALIVE_PROBES: Final = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+"""Seconds of silence before the first probe, seconds between probes, probes without an answer."""
+
+
 class Connection(asyncio.Protocol):
     """An HTTP/1.1 connection, driven by its transport and by one task at a time.
 
@@ -52,7 +57,7 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_awaited", "_cap", "_deadline", "_is_paused", "_limits", "_loop", "_owner", "_reader", "_response",
+        "_awaited", "_cap", "_deadline", "_expiry", "_is_paused", "_limits", "_loop", "_owner", "_reader", "_response",
         "_rings_at", "_timer", "_transport", "_waiter", "error", "served",
     )  # fmt: skip
 
@@ -67,6 +72,7 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._awaited: Awaited = "head"
         self._cap = 0
+        self._expiry = limits.keep_alive_expiry
         self._is_paused = False
         self._deadline = self._rings_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -120,7 +126,7 @@ class Connection(asyncio.Protocol):
 
     def go_idle(self) -> None:
         """Stay open, unused, for the keep-alive expiry."""
-        self._arm(self._loop.time() + self._limits.keep_alive_expiry)
+        self._arm(self._loop.time() + self._expiry)
 
     def close(self) -> None:
         """Close at once; a task that waits here gets PoolClosed."""
@@ -131,6 +137,9 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are asyncio.Transport by behaviour, not by type.
         self._transport = cast("asyncio.Transport", transport)
+        if transport.get_extra_info("sslcontext") is not None:
+            self._expiry = self._limits.tls_keep_alive_expiry
+        _probe_when_silent(transport)
 
     def data_received(self, data: bytes) -> None:
         message = self._response
@@ -264,3 +273,14 @@ class Connection(asyncio.Protocol):
 
 def _is_small(message: Message) -> bool:
     return message.length is not None and message.length <= HIGH_WATER
+
+
+def _probe_when_silent(transport: asyncio.BaseTransport) -> None:
+    """Have the kernel find out about a peer that vanished: a stream may be silent for hours and mean it."""
+    peer = transport.get_extra_info("socket")
+    if peer is None:
+        return
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _KEEP_ALIVE_PROBES.items():
+        if hasattr(socket, option):
+            peer.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

@@ -9,11 +9,15 @@ class ClientLimits:
 
     A pool is one origin under one trust setting and network. ``max_header_bytes`` bounds each head, each
     trailer section and all interim (1xx) responses before a head.
+
+    Idle connections are closed before servers close them, because a request that crosses with a close is lost:
+    uvicorn and Node.js close after 5 s, the load balancers that TLS usually ends at after 60 s.
     """
 
     connect_timeout: float = 5.0
     pool_timeout: float = 10.0
-    keep_alive_expiry: float = 60.0
+    keep_alive_expiry: float = 4.0
+    tls_keep_alive_expiry: float = 50.0
     max_connections: int = 256
     max_idle: int = 64
     max_header_bytes: int = 64 << 10

@@ -1,0 +1,191 @@
+"""The API server behind the Kubernetes client library: the only module that knows it."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+from kubernetes.aio import client as kube_client
+from kubernetes.aio import config as kube_config
+from kubernetes.aio.client.exceptions import ApiException
+from kubernetes.aio.dynamic import DynamicClient
+from kubernetes.aio.dynamic.resource import Resource
+
+from vmcp_operator.errors import Conflict, cluster_error
+from vmcp_operator.plan.kinds import Kind, Manifest, Ref, ref_of
+
+FIELD_MANAGER: Final = "vmcp-operator"
+REQUEST_SECONDS: Final = 20.0
+PAGE: Final = 500
+_NOT_FOUND: Final = 404
+_GONE: Final = 410
+_MESSAGE_LIMIT: Final = 1024
+_SERVICE_ACCOUNT_TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+
+
+class KubeCluster:
+    """`Cluster` over the dynamic client; resources are known beforehand, so that nothing is discovered or cached."""
+
+    def __init__(self, dynamic: DynamicClient) -> None:
+        self._dynamic: Final = dynamic
+
+    async def get(self, ref: Ref) -> Manifest | None:
+        """See `Cluster`."""
+        return await self._found("get", self._path(ref), str(ref))
+
+    async def list(self, kind: Kind, namespace: str, selector: str = "") -> tuple[Manifest, ...]:
+        """See `Cluster`; read in pages, from the start again where a page has expired."""
+        try:
+            return await self._pages(kind, namespace, selector)
+        except ApiException as error:
+            if error.status != _GONE:
+                raise _translate(error, f"{kind} list") from None
+        try:
+            return await self._pages(kind, namespace, selector)
+        except ApiException as error:
+            raise _translate(error, f"{kind} list") from None
+
+    async def create(self, manifest: Manifest) -> bool:
+        """See `Cluster`."""
+        ref = ref_of(manifest)
+        path = self._resource(ref.kind).path(namespace=ref.namespace)
+        try:
+            await self._call("post", path, str(ref), body=manifest, field_manager=FIELD_MANAGER)
+        except Conflict:
+            return False
+        return True
+
+    async def apply(self, manifest: Manifest, *, manager: str | None = None) -> Manifest:
+        """See `Cluster`."""
+        ref = ref_of(manifest)
+        return await self._call(
+            "patch",
+            self._path(ref),
+            str(ref),
+            body=manifest,
+            content_type="application/apply-patch+yaml",
+            field_manager=manager or FIELD_MANAGER,
+            force_conflicts="true" if manager is None else None,
+        )
+
+    async def apply_status(self, manifest: Manifest) -> Manifest | None:
+        """See `Cluster`."""
+        ref = ref_of(manifest)
+        return await self._found(
+            "patch",
+            f"{self._path(ref)}/status",
+            f"status of {ref}",
+            body=manifest,
+            content_type="application/apply-patch+yaml",
+            field_manager=FIELD_MANAGER,
+            force_conflicts="true",
+        )
+
+    async def annotate(self, ref: Ref, annotations: dict[str, str]) -> bool:
+        """See `Cluster`."""
+        done = await self._found(
+            "patch",
+            self._path(ref),
+            str(ref),
+            body={"metadata": {"annotations": annotations}},
+            content_type="application/merge-patch+json",
+            field_manager=FIELD_MANAGER,
+        )
+        return done is not None
+
+    async def delete(self, ref: Ref, uid: str) -> None:
+        """See `Cluster`."""
+        body = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+            "preconditions": {"uid": uid},
+        }
+        await self._found("delete", self._path(ref), str(ref), body=body)
+
+    async def _pages(self, kind: Kind, namespace: str, selector: str) -> tuple[Manifest, ...]:
+        found: list[Manifest] = []
+        token: str | None = None
+        path = self._resource(kind).path(namespace=namespace)
+        while True:
+            page = await self._request(
+                "get", path, f"{kind} list", label_selector=selector or None, limit=PAGE, _continue=token
+            )
+            for item in page["items"]:
+                # The items of a list leave out what the list says once.
+                found.append({"apiVersion": kind.api_version, "kind": kind.name, **item})
+            token = page["metadata"].get("continue")
+            if not token:
+                return tuple(found)
+
+    async def _found(self, verb: str, path: str, about: str, **options: Any) -> Manifest | None:
+        try:
+            return await self._request(verb, path, about, **options)
+        except ApiException as error:
+            if error.status == _NOT_FOUND:
+                return None
+            raise _translate(error, about) from None
+
+    async def _call(self, verb: str, path: str, about: str, **options: Any) -> Manifest:
+        try:
+            return await self._request(verb, path, about, **options)
+        except ApiException as error:
+            raise _translate(error, about) from None
+
+    async def _request(self, verb: str, path: str, about: str, **options: Any) -> Manifest:
+        try:
+            response = await self._dynamic.request(
+                verb, path, serialize=False, _request_timeout=REQUEST_SECONDS, **options
+            )
+            answer: Manifest = json.loads(await response.read())
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise cluster_error(about, 0, f"no answer from the API server ({type(error).__name__})") from None
+        return answer
+
+    def _resource(self, kind: Kind) -> Resource:
+        return Resource(
+            prefix="apis" if kind.group else "api",
+            group=kind.group,
+            api_version=kind.version,
+            kind=kind.name,
+            namespaced=True,
+            name=kind.plural,
+            client=self._dynamic,
+        )
+
+    def _path(self, ref: Ref) -> str:
+        path: str = self._resource(ref.kind).path(name=ref.name, namespace=ref.namespace)
+        return path
+
+
+@asynccontextmanager
+async def connect(kubeconfig: str | None) -> AsyncIterator[KubeCluster]:
+    """A cluster for as long as the context lasts: of a kubeconfig file, or of the pod's service account."""
+    configuration = kube_client.Configuration()
+    if kubeconfig is not None:
+        await kube_config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
+    else:
+        kube_config.load_incluster_config(client_configuration=configuration)
+    async with kube_client.ApiClient(configuration) as api:
+        yield KubeCluster(DynamicClient(api))
+
+
+def is_in_cluster() -> bool:
+    """Whether the process runs in a pod with a service account."""
+    return _SERVICE_ACCOUNT_TOKEN.is_file()
+
+
+def _translate(error: ApiException, about: str) -> Exception:
+    return cluster_error(about, int(error.status or 0), _message(error))
+
+
+def _message(error: ApiException) -> str:
+    """The API server's own sentence."""
+    try:
+        answer = json.loads(error.body or "")
+    except ValueError:
+        answer = None
+    said = answer.get("message") if isinstance(answer, Mapping) else None
+    return str(said or error.reason or "refused")[:_MESSAGE_LIMIT]

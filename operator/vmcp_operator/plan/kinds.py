@@ -1,0 +1,86 @@
+"""Every kind that the operator reads or writes, and how one object is named."""
+
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from vmcp_api.naming import GROUP, VERSION
+
+Manifest: TypeAlias = dict[str, Any]
+"""An object as the API server takes and gives it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A namespaced kind of the API server."""
+
+    group: str
+    version: str
+    name: str
+    plural: str
+
+    @property
+    def api_version(self) -> str:
+        """What stands in `apiVersion`."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """One object of the cluster; those of our own kinds are the keys of the queue."""
+
+    kind: Kind
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+VMCP: Final = Kind(GROUP, VERSION, "VirtualMCPServer", "virtualmcpservers")
+MCP_GROUP: Final = Kind(GROUP, VERSION, "MCPGroup", "mcpgroups")
+SERVER: Final = Kind(GROUP, VERSION, "MCPServer", "mcpservers")
+ENTRY: Final = Kind(GROUP, VERSION, "MCPServerEntry", "mcpserverentries")
+
+CONFIG_MAP: Final = Kind("", "v1", "ConfigMap", "configmaps")
+SECRET: Final = Kind("", "v1", "Secret", "secrets")
+SERVICE: Final = Kind("", "v1", "Service", "services")
+SERVICE_ACCOUNT: Final = Kind("", "v1", "ServiceAccount", "serviceaccounts")
+POD: Final = Kind("", "v1", "Pod", "pods")
+DEPLOYMENT: Final = Kind("apps", "v1", "Deployment", "deployments")
+REPLICA_SET: Final = Kind("apps", "v1", "ReplicaSet", "replicasets")
+NETWORK_POLICY: Final = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
+DISRUPTION_BUDGET: Final = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
+EVENT: Final = Kind("events.k8s.io", "v1", "Event", "events")
+
+OWN: Final = (VMCP, MCP_GROUP, SERVER, ENTRY)
+"""The kinds of our API group: each object of them is a key of the queue."""
+
+OWNED: Final = (DEPLOYMENT, SERVICE, SERVICE_ACCOUNT, NETWORK_POLICY, DISRUPTION_BUDGET, POD)
+"""Kinds that are watched by our label: children, and the pods behind them."""
+
+ALL: Final = (*OWN, *OWNED, CONFIG_MAP, SECRET, REPLICA_SET, EVENT)
+
+
+def kind_of(manifest: Manifest) -> Kind:
+    """The kind of an object.
+
+    Raises:
+        KeyError: it is none that the operator knows.
+    """
+    return _BY_NAME[manifest["kind"]]
+
+
+def ref_of(manifest: Manifest) -> Ref:
+    """The name of an object.
+
+    Raises:
+        KeyError: it is of a kind that the operator does not know.
+    """
+    metadata = manifest["metadata"]
+    return Ref(kind_of(manifest), metadata["namespace"], metadata["name"])
+
+
+_BY_NAME: Final = {kind.name: kind for kind in ALL}

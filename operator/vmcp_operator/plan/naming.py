@@ -1,0 +1,91 @@
+"""Names, labels and annotations of what the operator creates."""
+
+import hashlib
+import json
+from typing import Final
+
+from vmcp_api.config import CONTRACT
+from vmcp_api.naming import GROUP, server_object_name, vmcp_object_name
+from vmcp_operator.plan.kinds import SERVER, VMCP, Manifest, Ref
+
+OPERATOR: Final = "vmcp-operator"
+NAME_LABEL: Final = "app.kubernetes.io/name"
+INSTANCE_LABEL: Final = "app.kubernetes.io/instance"
+COMPONENT_LABEL: Final = "app.kubernetes.io/component"
+MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
+
+PROXY_NAME: Final = "vmcp"
+SERVER_NAME: Final = "mcp-server"
+
+APPLIED: Final = f"{GROUP}/applied"
+"""Annotation of a child: the hash of the manifest that was applied last."""
+
+RESTARTED_AT: Final = f"{GROUP}/restartedAt"
+"""Annotation of a resource that is copied to its pods: changing it rolls them."""
+
+PROCESS: Final = f"{GROUP}/process"
+"""Annotation of the pod template: the hash of the settings that a proxy reads only when it starts."""
+
+STAMP: Final = f"{GROUP}/config-stamp"
+"""Annotation of a running pod: a change of it makes the kubelet refresh the pod's volumes at once."""
+
+MANAGED: Final = f"{MANAGED_BY_LABEL}={OPERATOR}"
+"""Label selector of everything that the operator created."""
+
+PROXY_SELECTOR: Final = {NAME_LABEL: PROXY_NAME, COMPONENT_LABEL: "proxy"}
+"""Labels that every proxy pod carries."""
+
+_OWNER_KINDS: Final = {PROXY_NAME: VMCP, SERVER_NAME: SERVER}
+
+
+def selector_labels(owner: Ref) -> dict[str, str]:
+    """Labels that tell the pods of one resource from all others; they never change."""
+    if owner.kind is VMCP:
+        return {**PROXY_SELECTOR, INSTANCE_LABEL: owner.name}
+    return {NAME_LABEL: SERVER_NAME, COMPONENT_LABEL: "backend", INSTANCE_LABEL: owner.name}
+
+
+def labels(owner: Ref) -> dict[str, str]:
+    """Labels of every child."""
+    return {**selector_labels(owner), MANAGED_BY_LABEL: OPERATOR}
+
+
+def selector_text(owner: Ref) -> str:
+    """A label selector for the children and pods of one resource."""
+    return ",".join(f"{key}={value}" for key, value in sorted(labels(owner).items()))
+
+
+def owner_key(namespace: str, found: dict[str, str]) -> Ref | None:
+    """The resource that an object with these labels belongs to; None for objects of other hands."""
+    kind, name = _OWNER_KINDS.get(found.get(NAME_LABEL, "")), found.get(INSTANCE_LABEL)
+    if found.get(MANAGED_BY_LABEL) != OPERATOR or kind is None or not name:
+        return None
+    return Ref(kind, namespace, name)
+
+
+def object_name(owner: Ref) -> str:
+    """Name of the Deployment, Service and other children."""
+    return vmcp_object_name(owner.name) if owner.kind is VMCP else server_object_name(owner.name)
+
+
+def config_map_name(owner: Ref) -> str:
+    """Name of the ConfigMap with the config of this contract."""
+    return f"{vmcp_object_name(owner.name)}-c{CONTRACT}"
+
+
+def keys_name(owner: Ref) -> str:
+    """Name of the Secret with the session keys."""
+    return f"{vmcp_object_name(owner.name)}-keys"
+
+
+def digest(value: object) -> str:
+    """16 hexadecimal digits that change when a JSON value does."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def seal(manifest: Manifest) -> Manifest:
+    """The manifest with its own hash as an annotation, ready to be applied."""
+    metadata = manifest["metadata"]
+    annotations = {**metadata.get("annotations", {}), APPLIED: digest(manifest)}
+    return {**manifest, "metadata": {**metadata, "annotations": annotations}}

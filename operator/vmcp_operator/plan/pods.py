@@ -1,0 +1,39 @@
+"""What all our pods have in common: security, spreading, probes."""
+
+from typing import Any, Final
+
+USER: Final = 65532
+"""User and group of the containers; nobody of the image's own."""
+
+POD_SECURITY: Final[dict[str, Any]] = {
+    "runAsNonRoot": True,
+    "runAsUser": USER,
+    "runAsGroup": USER,
+    "fsGroup": USER,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+"""The pod half of Pod Security level `restricted`."""
+
+CONTAINER_SECURITY: Final[dict[str, Any]] = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+}
+"""The container half of Pod Security level `restricted`."""
+
+
+def http_probe(path: str, port: str) -> dict[str, Any]:
+    """A probe of a named port."""
+    return {"httpGet": {"path": path, "port": port, "scheme": "HTTP"}, "timeoutSeconds": 2}
+
+
+def spread(selector: dict[str, str]) -> list[dict[str, Any]]:
+    """Pods stand on different nodes and in different zones where there are some."""
+    return [
+        {
+            "maxSkew": 1,
+            "topologyKey": key,
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": selector},
+        }
+        for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
+    ]

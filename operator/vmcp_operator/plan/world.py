@@ -1,0 +1,113 @@
+"""What one reconcile sees, and what it decides: frozen values, no I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from vmcp_api.problems import Problems
+from vmcp_api.resources import Resources
+from vmcp_operator.plan.kinds import Manifest, Ref
+from vmcp_operator.plan.reports import Report
+
+Children: TypeAlias = Mapping[Ref, Manifest]
+"""Children that exist, whatever state they are in."""
+
+Status: TypeAlias = dict[str, Any]
+"""The status of a resource as the API server keeps it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodSettings:
+    """What the operator's own settings say about proxy pods."""
+
+    image: str
+    pull_policy: str = "IfNotPresent"
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidMember:
+    """A member of the group that does not validate."""
+
+    kind: str
+    name: str
+    problems: Problems
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """One resource with everything that decides about it.
+
+    `resources` holds what validated of the namespace, as far as the resource refers to it; `problems` say why the
+    resource itself did not. `pods` are those behind the Deployment, proved by owner uids. `reports` are the proxies'
+    own answers by pod uid. `now` is the time at which the world was observed.
+    """
+
+    key: Ref
+    now: datetime
+    manifest: Manifest
+    resources: Resources
+    settings: PodSettings
+    problems: Problems = field(default_factory=Problems)
+    invalid_members: tuple[InvalidMember, ...] = ()
+    children: Children = field(default_factory=dict)
+    pods: tuple[Manifest, ...] = ()
+    reports: Mapping[str, Report] = field(default_factory=dict)
+
+    @property
+    def uid(self) -> str:
+        """Identity of the resource."""
+        return str(self.manifest["metadata"]["uid"])
+
+    @property
+    def generation(self) -> int:
+        """Generation of the resource that was observed."""
+        return int(self.manifest["metadata"].get("generation", 0))
+
+    @property
+    def status(self) -> Status:
+        """The status that the resource has now."""
+        return self.manifest.get("status") or {}
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """A running pod whose volumes should be refreshed at once."""
+
+    pod: Ref
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do: post the keys, hand the number of replicas over, apply in order, prune, stamp.
+
+    `keys` is the manifest of the Secret without its bytes. `handover` keeps the live number of replicas when the
+    manifest stops naming one. `prune` names objects by uid. `requeue` is in seconds.
+    """
+
+    keys: Manifest | None = None
+    handover: Manifest | None = None
+    apply: tuple[Manifest, ...] = ()
+    prune: tuple[tuple[Ref, str], ...] = ()
+    stamps: tuple[Stamp, ...] = ()
+    requeue: float | None = None
+    refs: frozenset[Ref] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A child that the API server did not take, and why."""
+
+    ref: Ref
+    message: str
+    is_rejected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a plan: the children as they are now, and what was refused."""
+
+    children: Children = field(default_factory=dict)
+    refused: tuple[Refused, ...] = ()
+    writes: int = 0

@@ -1,0 +1,131 @@
+"""Where the config comes from, and what is said when it cannot be had."""
+
+import json
+
+import pytest
+
+from tests.proxy.cli.commands import endpoint, server, write
+from vmcp_api.problems import Problems
+from vmcp_api.render import encode_config
+from vmcp_proxy.cli.sources import AuditedSource, ManifestSource, McpConfigSource, MountedSource
+from vmcp_proxy.reload import Reading, is_same, needs_restart
+
+
+def named(name, namespace):
+    vmcp, group = endpoint(name)
+    for each in (vmcp, group):
+        each["metadata"]["namespace"] = namespace
+    return vmcp, group
+
+
+@pytest.fixture
+def two(tmp_path):
+    write(tmp_path / "v.yaml", *named("a", "x"), named("b", "x")[0], *named("a", "y"))
+    return (tmp_path,)
+
+
+def test_the_only_server_is_served_without_a_name(tmp_path):
+    write(tmp_path / "v.yaml", *endpoint(), server("one"))
+    reading = ManifestSource((tmp_path,)).load()
+    assert isinstance(reading, Reading)
+    assert [backend.name for backend in reading.loaded.config.backends] == ["one"]
+
+
+@pytest.mark.parametrize(("name", "found"), [("b", ("x", "b")), ("y/a", ("y", "a"))])
+def test_a_name_picks_one_of_several(two, name, found):
+    reading = ManifestSource(two, name).load()
+    assert isinstance(reading, Reading)
+    assert (reading.loaded.config.namespace, reading.loaded.config.name) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (None, "declare 3 VirtualMCPServers; choose one with --name: x/a, x/b, y/a"),
+        ("a", "several VirtualMCPServers are called 'a'; name the namespace too: x/a, y/a"),
+        ("bb", "no VirtualMCPServer 'bb'; "),
+        ("y/b", "no VirtualMCPServer 'y/b'; "),
+    ],
+)
+def test_a_name_that_picks_none_or_several_is_answered_with_what_there_is(two, name, said):
+    problems = ManifestSource(two, name).load()
+    assert isinstance(problems, Problems)
+    assert said in str(problems)
+
+
+def test_files_without_a_server_say_how_to_begin(tmp_path):
+    problems = ManifestSource((tmp_path,)).load()
+    assert "no *.yaml or *.yml file" in str(problems)
+    write(tmp_path / "v.yaml", server("one"))
+    assert "vmcp init" in str(ManifestSource((tmp_path,)).load())
+
+
+def test_a_secret_of_the_manifests_reaches_the_config_and_no_repr(tmp_path):
+    backend = server("one")
+    backend["spec"]["secrets"] = [{"name": "s", "key": "k"}]
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"k": "token-4711"}}
+    write(tmp_path / "v.yaml", *endpoint(), backend, secret)
+    reading = ManifestSource((tmp_path,)).load()
+    assert reading.loaded.secrets["s", "k"].reveal() == b"token-4711"
+    assert "token-4711" not in repr(reading)
+
+
+def test_an_editors_file_is_read_with_the_environment(tmp_path):
+    file = tmp_path / "mcp.json"
+    file.write_text(json.dumps({"mcpServers": {"a": {"command": "x", "env": {"K": "${TOKEN}"}}}}))
+    reading = McpConfigSource(file, {"TOKEN": "token-4711"}).load()
+    assert [secret.reveal() for secret in reading.loaded.secrets.values()] == [b"token-4711"]
+    problems = McpConfigSource(file, {}).load()
+    assert "needs the variable TOKEN, which is not set" in str(problems)
+    file.unlink()
+    assert "cannot be read" in str(McpConfigSource(file, {}).load())
+
+
+def mounted(tmp_path):
+    backend = server("one")
+    backend["spec"]["secrets"] = [{"name": "s", "key": "k"}]
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"k": "x"}}
+    write(tmp_path / "v.yaml", *endpoint(), backend, secret)
+    config = ManifestSource((tmp_path / "v.yaml",)).load().loaded.config
+    (tmp_path / "config.json").write_text(encode_config(config))
+    (tmp_path / "secrets" / "s").mkdir(parents=True)
+    (tmp_path / "secrets" / "s" / "k").write_text("token-4711")
+    return MountedSource(tmp_path / "config.json", tmp_path / "secrets")
+
+
+def test_mounted_files_give_the_config_with_its_secrets(tmp_path):
+    source = mounted(tmp_path)
+    reading = source.load()
+    assert reading.loaded.secrets["s", "k"].reveal() == b"token-4711"
+    assert MountedSource(source.config).load().loaded.missing != ()
+
+
+def test_a_mounted_config_that_is_away_or_broken_is_a_problem_with_its_name(tmp_path):
+    source = mounted(tmp_path)
+    source.config.write_text("{")
+    assert f"{source.config}:1: is no JSON" in str(source.load())
+    source.config.write_bytes(b"\xff")
+    assert "is not written in UTF-8" in str(source.load())
+    source.config.unlink()
+    assert f"{source.config}: cannot be read" in str(source.load())
+
+
+def test_audit_is_turned_on_and_nothing_else_changes(tmp_path):
+    write(tmp_path / "v.yaml", *endpoint())
+    plain = ManifestSource((tmp_path,))
+    before, after = plain.load().loaded.config, AuditedSource(plain).load().loaded.config
+    assert (before.config.audit.enabled, after.config.audit.enabled) == (False, True)
+    off = after.config.model_copy(update={"audit": before.config.audit})
+    assert after.model_copy(update={"config": off}) == before
+
+
+def test_a_changed_secret_alone_is_another_config_and_a_changed_store_needs_a_restart(tmp_path):
+    source = mounted(tmp_path)
+    before = source.load().loaded
+    assert is_same(before, source.load().loaded)
+    (source.secrets / "s" / "k").write_text("token-4712")
+    after = source.load().loaded
+    assert not is_same(before, after)
+    assert not needs_restart(before, after)
+    write(tmp_path / "v.yaml", *endpoint(sessionStorage={"provider": "redis", "address": "127.0.0.1:6379"}))
+    assert needs_restart(before, ManifestSource((tmp_path / "v.yaml",)).load().loaded)

@@ -1,0 +1,224 @@
+"""How the proxy treats the sessions that it has at backends: opened once, healed once, never a call twice."""
+
+import asyncio
+
+import pytest
+
+from tests.support.raw_client import eventually
+from tests.support.scene import operational, scene
+from tests.support.scripted_backend import Die, Refusal, ScriptedBackend, Status, text
+
+QUIET = operational(failureHandling={"healthCheckInterval": "1h"})
+
+
+def own_and_client(backend):
+    """The sessions in which calls came, apart from the proxy's own."""
+    return {heard.session for heard in backend.calls("tools/call")}
+
+
+@pytest.mark.scenario("B-2")
+async def test_a_hundred_calls_of_a_session_make_one_initialize():
+    backend = ScriptedBackend()
+    async with scene({"one": backend}, config=QUIET) as world, world.session() as client:
+        await client.names()
+        before = len(backend.calls("initialize"))
+        for _ in range(50):
+            await client.call("one_echo")
+        await asyncio.gather(*(client.call("one_echo") for _ in range(50)))
+        assert len(backend.calls("tools/call")) == 100
+        assert len(backend.calls("initialize")) - before == 1
+        assert len(own_and_client(backend)) == 1
+        ids = [heard.message["id"] for heard in backend.calls("tools/call")]
+        assert len(set(ids)) == 100
+
+
+@pytest.mark.scenario("B-2")
+async def test_concurrent_first_calls_share_one_initialize():
+    backend = ScriptedBackend()
+    async with scene({"one": backend}, config=QUIET) as world, world.session() as client:
+        await client.names()
+        before = len(backend.calls("initialize"))
+        await asyncio.gather(*(client.call("one_echo") for _ in range(20)))
+        assert len(backend.calls("initialize")) - before == 1
+
+
+@pytest.mark.scenario("B-2")
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, None),
+        (400, b'{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: No valid session ID"},"id":null}'),
+        (400, b'{"jsonrpc": "2.0", "id": null, "error": {"code": -32000, "message": "unknown session"}}'),
+        (400, b'{"jsonrpc": "2.0", "error": {"code": -32000, "message": "Session not found"}}'),
+    ],
+)
+async def test_a_forgotten_session_is_healed_by_one_initialize_unseen_by_the_client(status, body):
+    backend = ScriptedBackend(unknown_status=status)
+    backend.unknown_body = body or b""
+    async with scene({"one": backend}, config=QUIET) as world, world.session() as client:
+        await client.call("one_echo")
+        before = len(backend.calls("initialize"))
+        backend.forget_sessions()
+        results = await asyncio.gather(*(client.call("one_echo") for _ in range(5)))
+        assert all("isError" not in result for result in results), results
+        assert len(backend.calls("initialize")) - before == 1
+
+
+@pytest.mark.scenario("B-2")
+async def test_a_backend_that_forgets_every_session_at_once_is_not_asked_for_ever():
+    backend = ScriptedBackend()
+
+    async def forget(call):
+        backend.forget_sessions()
+        raise Status(404)
+
+    async with scene({"one": backend}, config=QUIET) as world, world.session() as client:
+        await client.call("one_echo")
+        backend.handlers["tools/call"] = forget
+        before = len(backend.calls("initialize"))
+        result = await client.call("one_echo")
+        assert result["isError"]
+        assert len(backend.calls("initialize")) - before == 1
+        assert len(backend.calls("tools/call")) == 3
+
+
+@pytest.mark.scenario("B-2")
+@pytest.mark.parametrize("warm", [False, True])
+async def test_a_call_that_may_have_run_is_never_sent_twice(warm):
+    backend = ScriptedBackend()
+
+    async def die(call):
+        raise Die
+
+    async with scene({"one": backend}, config=QUIET) as world, world.session() as client:
+        await client.names()
+        if warm:
+            await client.call("one_echo")
+        backend.handlers["tools/call"] = die
+        before = len(backend.calls("tools/call"))
+        result = await client.call("one_echo")
+        assert len(backend.calls("tools/call")) - before == 1
+        assert result["isError"]
+        assert "'one'" in result["content"][0]["text"]
+        assert result["_meta"] == {"vmcp.dev/backend": "one", "vmcp.dev/category": "unreachable"}
+        assert "127.0.0.1" not in str(result)
+
+
+async def test_a_stream_that_ends_before_the_answer_is_an_error_and_no_second_call():
+    backend = ScriptedBackend()
+
+    @backend.on("tools/call")
+    async def half(call):
+        await call.notify("notifications/x", a=1)
+        raise Die
+
+    async with scene({"one": backend}, config=QUIET) as world, world.session() as client:
+        result = await client.call("one_echo")
+        assert result["isError"]
+        assert len(backend.calls("tools/call")) == 1
+
+
+async def test_a_backends_own_error_is_relayed_as_it_came():
+    backend = ScriptedBackend()
+
+    @backend.on("tools/call")
+    async def refuse(call):
+        raise Refusal(-32123, "own words about a session", {"why": [1, None]})
+
+    async with scene({"one": backend}, config=QUIET) as world, world.session() as client:
+        answer = await client.request("tools/call", {"name": "one_echo"})
+        assert answer["error"] == {"code": -32123, "message": "own words about a session", "data": {"why": [1, None]}}
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [("resources/read", {"uri": "test://r"}), ("prompts/get", {"name": "one_p"})],
+)
+async def test_a_dead_backend_is_a_protocol_error_for_everything_but_tools(method, params):
+    backend = ScriptedBackend(resources=[{"uri": "test://r", "name": "r"}], prompts=[{"name": "p"}])
+
+    async def refuse(call):
+        raise Status(503)
+
+    backend.handlers[method] = refuse
+    async with scene({"one": backend}, config=QUIET) as world, world.session() as client:
+        error = (await client.request(method, params))["error"]
+        assert error["code"] == -32603
+        assert error["data"] == {"vmcp.dev/backend": "one", "vmcp.dev/category": "unreachable"}
+        assert len(backend.calls(method)) == 1
+
+
+@pytest.mark.scenario("B-3")
+async def test_a_call_that_takes_too_long_is_cancelled_upstream_and_names_its_backend():
+    slow, quick = ScriptedBackend(), ScriptedBackend()
+    hold = asyncio.Event()
+
+    async def hang(call):
+        await hold.wait()
+        return text("late")
+
+    slow.handlers["tools/call"] = quick.handlers["tools/call"] = hang
+    config = operational(timeouts={"default": "10s", "perWorkload": {"slow": "200ms"}})
+    async with scene({"slow": slow, "quick": quick}, config=config) as world, world.session() as client:
+        other = asyncio.create_task(client.call("quick_echo"))
+        result = await client.call("slow_echo")
+        assert result["isError"]
+        assert result["_meta"] == {"vmcp.dev/backend": "slow", "vmcp.dev/category": "timeout"}
+        await eventually(lambda: slow.calls("notifications/cancelled"))
+        cancelled = slow.calls("notifications/cancelled")[0].message["params"]["requestId"]
+        assert cancelled == slow.calls("tools/call")[0].message["id"]
+        hold.set()
+        assert (await other)["content"][0]["text"] == "late"
+
+
+@pytest.mark.scenario("B-3")
+async def test_progress_keeps_a_call_alive_beyond_its_timeout():
+    backend = ScriptedBackend()
+
+    @backend.on("tools/call")
+    async def steps(call):
+        for number in range(6):
+            await call.notify("notifications/progress", progressToken=call.params["_meta"]["progressToken"], progress=number)
+            await asyncio.sleep(0.2)
+        return text("done")
+
+    config = operational(timeouts={"default": "600ms"})
+    async with scene({"one": backend}, config=config) as world, world.session() as client:
+        result = await client.call("one_echo", _meta={"progressToken": "p"})
+        assert result["content"][0]["text"] == "done"
+
+
+@pytest.mark.scenario("S-1")
+async def test_a_backend_session_that_opens_while_its_client_session_ends_is_ended_too():
+    backend = ScriptedBackend()
+    hold, came = asyncio.Event(), asyncio.Event()
+
+    async def slowly(call):
+        came.set()
+        await hold.wait()
+        return text("x")
+
+    async with scene({"one": backend}, config=QUIET) as world, world.session() as client:
+        await client.names()
+        own = set(backend.sessions)
+        backend.handlers["notifications/initialized"] = slowly
+        calling = asyncio.create_task(client.request("tools/call", {"name": "one_echo"}))
+        await came.wait()
+        assert await client.delete() == 204
+        hold.set()
+        await calling
+        await eventually(lambda: backend.sessions == own)
+
+
+async def test_an_initialize_that_fails_half_way_leaves_no_session_at_the_backend():
+    backend = ScriptedBackend()
+
+    async def refuse(call):
+        raise Status(500)
+
+    async with scene({"one": backend}, config=QUIET) as world, world.session() as client:
+        await client.names()
+        own = set(backend.sessions)
+        backend.handlers["notifications/initialized"] = refuse
+        assert (await client.call("one_echo"))["isError"]
+        await eventually(lambda: backend.sessions == own)
