@@ -14,26 +14,32 @@ POLL = 0.05
 
 
 def run(
-    *command: str, env: Mapping[str, str] | None = None, cwd: Path | None = None, timeout: float = PATIENCE
+    *command: str,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: str = "",
+    timeout: float = PATIENCE,
 ) -> str:
     """What the command printed; `env` is added to this process's environment, `timeout` is in seconds.
 
     Raises:
         ClusterError: the command is missing, failed, or took too long.
     """
+    environment = {**os.environ, **(env or {})}
+    program = shutil.which(command[0], path=environment.get("PATH"))
+    if program is None:
+        raise ClusterError(f"{command[0]}: no such program")
     try:
         done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
+            [program, *command[1:]],
+            input=stdin,
             capture_output=True,
             text=True,
             check=False,
-            env={**os.environ, **(env or {})},
+            env=environment,
             cwd=cwd,
             timeout=timeout,
         )
-    except FileNotFoundError as error:
-        raise ClusterError(f"{error.filename}: no such program or folder") from None
     except subprocess.TimeoutExpired:
         raise ClusterError(f"{' '.join(command)}: gave up after {timeout:.0f} s") from None
     if done.returncode:

@@ -31,18 +31,20 @@ def kill(at: Layout) -> None:
     """Ends the first process, and the kernel with it all others of its namespaces.
 
     Raises:
-        ClusterError: it does not end.
+        ClusterError: one of them does not end.
     """
     pid = running(at)
     if pid is None:
         return
+    namespace = str(Path(f"/proc/{pid}/ns/pid").readlink())
     descriptor = os.pidfd_open(pid)
     try:
         if running(at) == pid:
             signal.pidfd_send_signal(descriptor, signal.SIGKILL)
     finally:
         os.close(descriptor)
-    wait_for("the node to end", time.monotonic() + END_PATIENCE, lambda: running(at) is None)
+    # The first process looks ended while its last thread still waits for the others.
+    wait_for("the node's processes to end", time.monotonic() + END_PATIENCE, lambda: not members(namespace))
 
 
 def members(namespace: str) -> tuple[int, ...]:
@@ -55,11 +57,6 @@ def members(namespace: str) -> tuple[int, ...]:
         except OSError:
             continue  # it has ended
     return tuple(found)
-
-
-def namespace_of(pid: int) -> str:
-    """The PID namespace of a process."""
-    return str(Path(f"/proc/{pid}/ns/pid").readlink())
 
 
 def _start_time(pid: int) -> str:

@@ -67,8 +67,8 @@ def find_programs() -> Programs:
             if not unpack_seed(made, module_versions()):
                 build_hyperkube(made)
                 build_pause(made)
-            config = ImageConfig(entrypoint=("/pause",))
-            write_image(PAUSE_IMAGE, [layer_of_files({"/pause": made / "pause"}, made)], config, made / "pause.tar")
+            layer = layer_of_files({"/pause": made / "pause"}, Path(folder))
+            write_image(PAUSE_IMAGE, [layer], ImageConfig(entrypoint=("/pause",)), made / "pause.tar")
             made.rename(target)
     return Programs(target)
 

@@ -35,7 +35,7 @@ async def run(*, once: bool) -> int:
             async with child(str(HERE / "backends.py"), str(backends), log=log), child(*serve, log=log) as proxy:
                 await show(f"http://127.0.0.1:{port}/mcp", admin, proxy)
                 if not once:
-                    say(f"\nServing until Ctrl-C. Edits of {os.path.relpath(manifests)} are taken over live.")
+                    say_serving(manifests)
                     await proxy.wait()
         except (RuntimeError, TimeoutError, ExceptionGroup) as error:
             print(f"the demo failed: {error}\n{log.read_text(errors='replace')}", file=sys.stderr)
@@ -48,6 +48,11 @@ def serve_arguments(manifests: Path, port: int, admin: int) -> list[str]:
     if port != MCP_PORT:
         say(f"(port {MCP_PORT} is in use, so this demo takes {port})")
     return ["-m", "vmcp_proxy", "serve", "-f", str(manifests), "--port", str(port), "--admin-port", str(admin)]
+
+
+def say_serving(manifests: Path) -> None:
+    """What can be done now."""
+    say(f"\nServing until Ctrl-C. Edits of {os.path.relpath(manifests)} are taken over live.")
 
 
 def manifests_for(port: int, folder: Path) -> Path:

@@ -26,6 +26,18 @@ class Assembled:
     withheld: tuple[Withheld, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Program:
+    command: StdioCommand
+    settings: StdioSettings
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    peer: Peer
+    settings: HttpBackendSettings
+
+
 class MissingSecretError(Exception):
     """A backend needs a key of a Secret that has no value."""
 
@@ -60,29 +72,31 @@ class Assembler:
         recipe = self._recipe(config, loaded)
         if previous is not None and (previous.config, previous.static, previous.recipe) == (config, static, recipe):
             return previous
-        return Member(config, self._backend(config, recipe, loaded), static, HealthTracker(threshold), recipe)
+        return Member(config, self._backend(config, recipe), static, HealthTracker(threshold), recipe)
 
-    def _recipe(self, config: BackendConfig, loaded: Loaded) -> Peer | StdioCommand:
+    def _recipe(self, config: BackendConfig, loaded: Loaded) -> _Program | _Server:
+        operational = loaded.config.config.operational
         if config.transport is Transport.STDIO:
             secret = {
                 name: _required(loaded, ref.name, ref.key).decode() for name, ref in config.env_from_secret.items()
             }
-            return StdioCommand(config.command, tuple((config.env | secret).items()), config.cwd)
+            command = StdioCommand(config.command, tuple((config.env | secret).items()), config.cwd)
+            return _Program(command, StdioSettings(operational.limits.response_body, self._version, dict(os.environ)))
         certificate = config.tls.client_certificate_ref
         trust = TrustSetting(
             ca_bundle=config.tls.ca_bundle,
             client_certificate=_required(loaded, certificate.name, certificate.key).decode() if certificate else None,
             client_key=_required(loaded, certificate.name, _PRIVATE_KEY).decode() if certificate else None,
         )
-        return Peer(Url.parse(config.url or ""), config.network, trust)
+        peer = Peer(Url.parse(config.url or ""), config.network, trust)
+        return _Server(
+            peer, HttpBackendSettings(operational.limits.response_body, operational.timeouts.connect, self._version)
+        )
 
-    def _backend(self, config: BackendConfig, recipe: Peer | StdioCommand, loaded: Loaded) -> Backend:
-        operational = loaded.config.config.operational
-        if isinstance(recipe, StdioCommand):
-            settings = StdioSettings(operational.limits.response_body, self._version, dict(os.environ))
-            return StdioBackend(config.name, recipe, settings, self._tasks)
-        http = HttpBackendSettings(operational.limits.response_body, operational.timeouts.connect, self._version)
-        return HttpBackend(config.name, recipe, self._client, http)
+    def _backend(self, config: BackendConfig, recipe: _Program | _Server) -> Backend:
+        if isinstance(recipe, _Program):
+            return StdioBackend(config.name, recipe.command, recipe.settings, self._tasks)
+        return HttpBackend(config.name, recipe.peer, self._client, recipe.settings)
 
 
 def _required(loaded: Loaded, name: str, key: str) -> bytes:

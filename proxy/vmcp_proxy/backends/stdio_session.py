@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from vmcp_proxy.backends.client import Deadline, OnNotification, ignore_notification
-from vmcp_proxy.backends.errors import BackendError, Category
+from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
 from vmcp_proxy.backends.reading import refuse
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol import jsonrpc, params
@@ -19,6 +19,8 @@ from vmcp_proxy.protocol.params import InvalidParamsError
 
 _PENDING_NOTIFICATIONS: Final = 1024
 _WRITE_SECONDS: Final = 10.0
+_TOKEN_DIGITS: Final = 18
+"""More than any token of ours has; Python refuses to read very long numbers."""
 
 Incoming = jsonrpc.Response | jsonrpc.Notification | None
 
@@ -66,6 +68,7 @@ class StdioSession:
     ) -> jsonrpc.Response:
         """See `BackendSession.request`."""
         del headers
+        self._check_alive()
         queue: asyncio.Queue[Incoming] = asyncio.Queue(_PENDING_NOTIFICATIONS)
         self._waiting[request_id] = queue
         try:
@@ -88,6 +91,7 @@ class StdioSession:
     async def listen(self, headers: OutgoingHeaders, on_notification: OnNotification) -> bool:
         """See `BackendSession.listen`."""
         del headers
+        self._check_alive()
         queue: asyncio.Queue[Incoming] = asyncio.Queue(_PENDING_NOTIFICATIONS)
         self._listeners.add(queue)
         try:
@@ -111,6 +115,10 @@ class StdioSession:
                 _put(queue, None)
             with contextlib.suppress(ProcessLookupError):
                 self.process.terminate()
+
+    def _check_alive(self) -> None:
+        if not self.is_alive:
+            raise SessionLostError(self._backend)
 
     async def _next_line(self) -> bytes:
         """The next line; empty at the end, also when a line is longer than the bound."""
@@ -190,4 +198,4 @@ def _progress_token(raw: msgspec.Raw | None) -> int:
         token = bytes(params.parse_members(raw).get("progressToken", msgspec.Raw(b"")))
     except InvalidParamsError:
         return 0
-    return int(token) if token.isdigit() else 0
+    return int(token) if token.isdigit() and len(token) <= _TOKEN_DIGITS else 0

@@ -55,7 +55,7 @@ class HttpBackend:
         self.client = client
         self.settings = settings
         self.reader = HttpReader(name, settings.max_response)
-        self.server = blake2b(str(peer.url).encode(), digest_size=8).hexdigest()
+        self.server = blake2b(peer.url.text.encode(), digest_size=8).hexdigest()
         """Stands for the URL: a session id is never shown to another server than its own."""
 
     takes_headers = True
@@ -93,7 +93,7 @@ class HttpBackend:
             return None
         hello = ServerHello(saved.version, frozenset(saved.offers), None)
         # The process that opened the session may still use it: ids of both must not meet (MCP, "Requests").
-        first_id = secrets.randbelow(_FIRST_IDS) << 20
+        first_id = (secrets.randbelow(_FIRST_IDS) << 20) + 1
         return HttpBackendSession(self, hello, saved.id.encode("latin-1") or None, first_id)
 
     async def aclose(self) -> None:
@@ -117,9 +117,7 @@ class HttpBackendSession:
 
     __slots__ = ("_backend", "_ids", "_last", "_own", "hello", "session_id")
 
-    def __init__(
-        self, backend: HttpBackend, hello: ServerHello, session_id: bytes | None, first_id: int = 1
-    ) -> None:
+    def __init__(self, backend: HttpBackend, hello: ServerHello, session_id: bytes | None, first_id: int = 1) -> None:
         self._backend = backend
         self.hello = hello
         self.session_id = session_id

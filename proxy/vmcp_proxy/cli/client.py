@@ -35,6 +35,8 @@ _REMEDIES: Final = {
     503: "wait until the session store is back; /status on the admin port says what it is",
 }
 
+_EXPECTED: Final = (MCPError, httpx2.HTTPError, httpx2.InvalidURL, click.ClickException, RuntimeError, OSError)
+
 ResultT = TypeVar("ResultT")
 
 
@@ -82,15 +84,19 @@ def converse(endpoint: Endpoint, work: Callable[[Client], Awaitable[ResultT]]) -
 
     Raises:
         CommandError: the endpoint cannot be reached, refuses, or answers with an error.
+        click.ClickException: whatever of that kind `work` raises.
     """
     # The SDK logs what we say better ourselves.
     logging.getLogger().addHandler(logging.NullHandler())
     progress = Progress()
     try:
         return asyncio.run(_converse(endpoint, work, progress))
-    except* (MCPError, httpx2.HTTPError, httpx2.InvalidURL, CommandError, RuntimeError, OSError) as group:
-        raise explain(_first(group), endpoint, progress) from None
-    raise AssertionError  # every path above returns or raises
+    except (ExceptionGroup, *_EXPECTED) as error:
+        # The SDK's task groups wrap whatever `work` raises.
+        first = _first(error)
+        if isinstance(first, _EXPECTED):
+            raise explain(first, endpoint, progress) from None
+        raise
 
 
 async def _converse(endpoint: Endpoint, work: Callable[[Client], Awaitable[ResultT]], progress: Progress) -> ResultT:
@@ -125,9 +131,9 @@ async def list_all_tools(client: Client) -> tuple[Tool, ...]:
     return tuple(tools)
 
 
-def explain(error: BaseException, endpoint: Endpoint, progress: Progress) -> CommandError:
+def explain(error: BaseException, endpoint: Endpoint, progress: Progress) -> click.ClickException:
     """What went wrong, in words, with the exit code."""
-    if isinstance(error, CommandError):
+    if isinstance(error, click.ClickException):
         return error
     match error:
         case httpx2.ConnectError():

@@ -17,6 +17,7 @@ from vmcp_proxy.core.listings import SHARED, Listings
 from vmcp_proxy.core.members import Bounds, Member, Members
 from vmcp_proxy.core.relay import CHANGED_KINDS, relayed
 from vmcp_proxy.core.replies import NO_COMPLETION, broken, gone, unknown
+from vmcp_proxy.core.targets import find_target
 from vmcp_proxy.core.views import Views
 from vmcp_proxy.core.virtual import Caller, Exchange, Operation, RawFailure, Reply, Result
 from vmcp_proxy.headerforward import Collision
@@ -78,8 +79,21 @@ class Aggregate:
         capability = find_target(catalog, operation)
         member = self._members.get(capability.backend) if capability is not None else None
         if capability is None or member is None:
-            return NO_COMPLETION if operation.method == "completion/complete" else unknown(operation)
+            return self._unroutable(caller, attachment, operation)
         return await self._forward(caller, attachment, member, capability, operation, exchange)
+
+    def _unroutable(self, caller: Caller, attachment: Attachment, operation: Operation) -> Reply:
+        """The answer where this caller's catalog has no such name."""
+        if operation.method == "completion/complete":
+            return NO_COMPLETION
+        if len(caller.snapshot):
+            # A backend that refuses the caller's headers has no list for it; say why it cannot be called.
+            shared = find_target(self._views.shared(), operation)
+            member = self._members.get(shared.backend) if shared is not None else None
+            headers = attachment.headers_for(member, caller.snapshot) if member is not None else ()
+            if member is not None and isinstance(headers, Collision):
+                return broken(operation, member.collision(headers))
+        return unknown(operation)
 
     async def _forward(
         self,
@@ -94,8 +108,7 @@ class Aggregate:
         headers = attachment.headers_for(member, caller.snapshot)
         name = capability.backend
         if isinstance(headers, Collision):
-            hint = f"{headers.header} is both a passthrough and a static header; remove it from one of them"
-            return broken(operation, BackendError(name, Category.HEADERS, hint))
+            return broken(operation, member.collision(headers))
         if bounds is None:
             return gone(name)
         members = parse_members(operation.params)
@@ -183,24 +196,6 @@ class _CallRelay:
         )
         if message is not None:
             await self._exchange.send(message)
-
-
-def find_target(catalog: Catalog, operation: Operation) -> Capability | None:
-    """The entry that a call is about; None where the caller's catalog has none."""
-    match operation.method:
-        case "tools/call":
-            return catalog.find(Kind.TOOL, operation.name)
-        case "prompts/get":
-            return catalog.find(Kind.PROMPT, operation.name)
-        case "resources/read":
-            return catalog.owner_of(operation.name)
-        case "completion/complete":
-            return catalog.find(Kind.PROMPT, operation.name) or _template(catalog, operation.name)
-    return None
-
-
-def _template(catalog: Catalog, name: str) -> Capability | None:
-    return catalog.find(Kind.TEMPLATE, name) or catalog.owner_of(name)
 
 
 def name_target(members: RawMembers, operation: Operation, capability: Capability) -> None:

@@ -105,12 +105,12 @@ class Listings:
         try:
             listing = await fetch()
         except BackendError as error:
-            self._failed(entry, error, loop.time())
+            self.failed(entry, error, loop.time())
         except Exception as error:  # noqa: BLE001 - whatever a backend sends, it must not end the process
             log_event(
                 logger, logging.ERROR, "listing failed", backend=entry.member.name, error=describe_exception(error)
             )
-            self._failed(entry, BackendError(entry.member.name, Category.PROTOCOL), loop.time())
+            self.failed(entry, BackendError(entry.member.name, Category.PROTOCOL), loop.time())
         else:
             self._succeeded(entry, listing, loop.time())
         finally:
@@ -127,7 +127,8 @@ class Listings:
         if entry.member.health.succeeded() or changed:
             self._on_change()
 
-    def _failed(self, entry: Entry, error: BackendError, now: float) -> None:
+    def failed(self, entry: Entry, error: BackendError, now: float) -> None:
+        """Notes an attempt that brought nothing; the next one is due after a pause that grows."""
         entry.is_stale = True
         entry.failures += 1
         entry.retry_at = now + min(_FIRST_RETRY * 2 ** min(entry.failures - 1, 10), _LAST_RETRY)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from vmcp_api.config import Backend as BackendConfig
 from vmcp_api.spec.operational import Operational
 from vmcp_proxy.backends.client import Backend
+from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.core.health import HealthTracker
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, Collision, HeaderSnapshot, OutgoingHeaders, merge
 
@@ -34,6 +35,11 @@ class Member:
     def headers_for(self, snapshot: HeaderSnapshot) -> OutgoingHeaders | Collision:
         """What a request of the client with this snapshot carries; nothing where headers cannot reach it."""
         return merge(snapshot, self.static) if self.backend.takes_headers else ()
+
+    def collision(self, found: Collision) -> BackendError:
+        """Why a client with such headers cannot reach this backend."""
+        hint = f"{found.header} is both a passthrough and a static header; remove it from one of them"
+        return BackendError(self.name, Category.HEADERS, hint)
 
     @property
     def own_headers(self) -> OutgoingHeaders:

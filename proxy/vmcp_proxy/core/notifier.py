@@ -52,7 +52,10 @@ class Notifier:
                     await self._compare(attachment, attachment.caller)
 
     async def opened(self, attachment: Attachment) -> None:
-        """Tells a stream that has just opened what changed since the client's lists."""
+        """Tells a stream that has just opened what changed since the client's lists.
+
+        What the client has listed on another pod is not known here: changes count from now on.
+        """
         if attachment.caller is not None:
             await self._compare(attachment, attachment.caller)
 
@@ -60,6 +63,8 @@ class Notifier:
         if self._virtual is None:
             return
         catalog = await self._virtual.view(caller)
+        for kind in Kind:
+            attachment.told.setdefault(kind, catalog.digest_of(kind))
         for kinds, message in _MESSAGES:
             seen = [kind for kind in kinds if kind in attachment.told]
             if any(attachment.told[kind] != catalog.digest_of(kind) for kind in seen):

@@ -97,6 +97,7 @@ class Views:
         member = entry.member
         headers = attachment.headers_for(member, snapshot)
         if isinstance(headers, Collision):
+            self._listings.failed(entry, member.collision(headers), asyncio.get_running_loop().time())
             return
         own = not len(snapshot) or not member.backend.takes_headers
         link = self._links.own(member) if own else self._links.of(attachment, member)

@@ -47,4 +47,7 @@ def target_name(method: str, members: Members) -> str:
     if "ref" not in members:
         raise InvalidParamsError('The params need a member "ref".')
     reference = params.parse_members(members["ref"])
+    if "uri" in reference and "name" in reference:
+        # A backend could look at the one while we have judged by the other.
+        raise InvalidParamsError('The reference needs either a "name" or a "uri".')
     return params.text_of(reference, "uri" if "uri" in reference else "name")

@@ -105,7 +105,11 @@ class Requests:
                 return encode_error(message.id, reply.code, reply.message, reply.data)
             case Denied():
                 context.outcome = Outcome.DENIED
-                await context.respond(DENIED_CODE, encode_error(message.id, DENIED_CODE, DENIED_MESSAGE))
+                denial = encode_error(message.id, DENIED_CODE, DENIED_MESSAGE)
+                if context.response_started:
+                    # A comment has kept the connection open meanwhile: there is no status to choose any more.
+                    return denial
+                await context.respond(DENIED_CODE, denial)
         return None
 
     async def _set_level(self, caller: Caller, message: Request) -> bytes:

@@ -34,7 +34,8 @@ from vmcp_proxy.sessions.store import (
 
 T = TypeVar("T")
 
-REDIS_ERRORS: Final = (RedisError, RedisClusterException, OSError, TimeoutError)
+# A slot that no node of a cluster serves surfaces as a bare KeyError of redis-py's slot table.
+REDIS_ERRORS: Final = (RedisError, RedisClusterException, OSError, TimeoutError, LookupError)
 """All that redis-py raises when the service is not there, does not let us in or does not obey."""
 
 CONCURRENT_COMMANDS: Final = 16
@@ -167,5 +168,7 @@ def _cause(error: Exception) -> str:
             return "Redis does not answer in time"
         case RedisConnectionError() | OSError():
             return "no connection to Redis"
+        case LookupError() | RedisClusterException():
+            return "the Redis cluster does not serve all slots"
         case _:
             return f"Redis answers {type(error).__name__}"

@@ -46,6 +46,9 @@ async def watch_channel(
 async def _listen(
     client: RedisClient, channel: str, on_message: Callable[[str], None], on_subscribed: Callable[[], None]
 ) -> None:
+    with keeping_cancellation():
+        # A cluster client does not know its nodes before this, and its pubsub does not ask.
+        await client.initialize()
     pubsub: Any = client.pubsub()
     try:
         with keeping_cancellation():

@@ -1,5 +1,6 @@
 """`--arg name=value`: read by the tool's schema."""
 
+import contextlib
 import json
 
 import click
@@ -103,7 +104,5 @@ def test_what_is_no_text_arrives_as_json_says_it(value):
 
 @given(schema=st.dictionaries(st.sampled_from(["properties", "required", "type", "anyOf"]), JSON), text=st.text())
 def test_no_schema_of_a_backend_breaks_the_command(schema, text):
-    try:
-        parse_pairs([f"x={text}"], "t", schema)
-    except click.UsageError as error:
-        assert "x" in error.message
+    with contextlib.suppress(click.UsageError):
+        assert set(parse_pairs([f"x={text}"], "t", schema)) == {"x"}

@@ -12,14 +12,16 @@ from vmcp_proxy.cli.scaffold import build_manifest
 pytestmark = pytest.mark.scenario("D-4")
 
 
-async def test_the_file_that_init_writes_validates_serves_and_answers_a_call(tmp_path):
+async def test_the_file_that_init_writes_validates_serves_and_answers_a_call(tmp_path, capsys):
     file = str(tmp_path / "vmcp.yaml")
-    written = await asyncio.to_thread(run_vmcp, "init", file)
+    written = run_vmcp("init", file)
     assert written.code == Exit.OK, written.err
     async with serving("-f", file) as server:
         url = await server.url()
         assert "tools=2" in await server.line("backend is up", "name=example")
-        called = await asyncio.to_thread(run_vmcp, "call", url, "example_add", "--arg", "a=2", "--arg", "b=0.5")
+        called = await asyncio.to_thread(
+            call_vmcp, capsys, "call", url, "example_add", "--arg", "a=2", "--arg", "b=0.5"
+        )
     assert (called.code, called.out) == (Exit.OK, "2.5\n")
 
 

@@ -72,8 +72,10 @@ def test_a_package_that_is_not_installed_is_named_with_the_way_to_install_it(cap
 
 
 def test_a_crash_is_told_without_the_text_of_the_exception(capsys, monkeypatch):
+    secret = "token-4711"
+
     def crash(*_args, **_kwargs):
-        raise ValueError("-".join(("token", "4711")))
+        raise ValueError(secret)
 
     monkeypatch.setattr(main_module.vmcp, "invoke", crash)
     done = call_vmcp(capsys, "validate", ".")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import secrets
 import socket
 
@@ -80,22 +81,33 @@ async def test_with_the_flag_other_addresses_are_served_and_the_admin_port_stays
             await initialize((await served.status_url()).replace("127.0.0.1", "127.0.0.2"))
 
 
+@pytest.fixture
+def log_as_before():
+    """Serving in this process sets up its log; later tests get theirs back."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
+
+
 @pytest.mark.parametrize("option", ["--port", "--admin-port"])
-def test_a_port_in_use_is_named_with_the_way_out(manifest, option):
+def test_a_port_in_use_is_named_with_the_way_out(manifest, capsys, log_as_before, option):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
         ports = {"--port": "0", "--admin-port": "0", option: port}
-        done = run_vmcp("serve", "-f", str(manifest), *(word for pair in ports.items() for word in pair))
+        arguments = ("serve", "-f", str(manifest), *(word for pair in ports.items() for word in pair))
+        done = run_vmcp(*arguments) if option == "--port" else call_vmcp(capsys, *arguments)
     assert done.code == Exit.ADDRESS
     assert f"port {port} on 127.0.0.1 is in use" in done.err
     assert f"choose another with {option} " in done.err
     assert "Traceback" not in done.err
 
 
-def test_an_address_of_another_machine_is_told(manifest):
-    done = run_vmcp("serve", "-f", str(manifest), "--host", "192.0.2.1", "--allow-remote", "--admin-port", "0")
+def test_an_address_of_another_machine_is_told(manifest, capsys, log_as_before):
+    done = call_vmcp(capsys, "serve", "-f", str(manifest), "--host", "192.0.2.1", "--allow-remote", "--admin-port", "0")
     assert done.code == Exit.ADDRESS
     assert "cannot listen on 192.0.2.1:4483" in done.err
 
@@ -145,7 +157,7 @@ async def test_redis_away_at_the_start_is_said_and_survived_until_it_is_back(tmp
 
 
 @pytest.mark.scenario("D-2")
-async def test_an_editors_file_with_a_program_is_served_for_the_user_of_this_machine(tmp_path):
+async def test_an_editors_file_with_a_program_is_served_for_the_user_of_this_machine(tmp_path, capsys):
     file = tmp_path / "mcp.json"
     command = json.loads(server("x")["metadata"]["annotations"]["vmcp.dev/local-command"])
     entry = {"command": command[0], "args": command[1:], "env": {"K": "${TOKEN_4711}"}, "type": "stdio"}
@@ -153,7 +165,7 @@ async def test_an_editors_file_with_a_program_is_served_for_the_user_of_this_mac
     async with serving("--mcp-config", str(file), env={"TOKEN_4711": "token-4711"}) as served:
         url = await served.url()
         assert "tools=2" in await served.line("backend is up", "name=one_two")
-        called = await asyncio.to_thread(run_vmcp, "call", url, "one_two_echo", "--arg", "text=hello")
+        called = await asyncio.to_thread(call_vmcp, capsys, "call", url, "one_two_echo", "--arg", "text=hello")
         assert (called.code, called.out) == (Exit.OK, "hello\n")
         served.process.terminate()
         assert await served.process.wait() == Exit.OK

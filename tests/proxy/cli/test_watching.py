@@ -1,7 +1,6 @@
 """The watcher of files: which changes it tells of, and when."""
 
 import asyncio
-import os
 
 import pytest
 
@@ -47,7 +46,7 @@ async def test_a_volume_that_swaps_its_data_link_is_seen(tmp_path):
     (tmp_path / "config.json").symlink_to("..data/config.json")
     watcher = watch(tmp_path / "config.json")
     (tmp_path / "..new").symlink_to("..2")
-    os.replace(tmp_path / "..new", tmp_path / "..data")
+    (tmp_path / "..new").replace(tmp_path / "..data")
     await has_changed(watcher)
 
 

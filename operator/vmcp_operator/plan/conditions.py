@@ -1,0 +1,44 @@
+"""Conditions with the time at which they last changed."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+_MESSAGE_LIMIT: Final = 32768
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One observation; `holds` None means that nobody can tell yet."""
+
+    type: str
+    holds: bool | None
+    reason: str
+    message: str = ""
+
+
+def build_conditions(
+    findings: Iterable[Finding], live: Iterable[Mapping[str, Any]], now: datetime, generation: int
+) -> list[dict[str, Any]]:
+    """Conditions for a status; one whose `status` stays keeps the time of its last change."""
+    before = {each["type"]: each for each in live}
+    return [_build(finding, before.get(finding.type), now, generation) for finding in findings]
+
+
+def format_time(moment: datetime) -> str:
+    """RFC 3339 with seconds, as the API server writes times."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _build(finding: Finding, before: Mapping[str, Any] | None, now: datetime, generation: int) -> dict[str, Any]:
+    status = {True: "True", False: "False", None: "Unknown"}[finding.holds]
+    kept = before is not None and before.get("status") == status
+    return {
+        "type": finding.type,
+        "status": status,
+        "reason": finding.reason,
+        "message": finding.message[:_MESSAGE_LIMIT],
+        "lastTransitionTime": before["lastTransitionTime"] if kept and before else format_time(now),
+        "observedGeneration": generation,
+    }

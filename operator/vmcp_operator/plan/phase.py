@@ -1,0 +1,115 @@
+"""Where a VirtualMCPServer stands, decided in one order from worst to best."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from vmcp_api.config import ProxyConfig
+from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerPhase as Phase
+from vmcp_api.problems import Problems
+from vmcp_api.spec.operational import PartialFailureMode
+from vmcp_operator.plan.backends import ROUTABLE, Voices
+from vmcp_operator.plan.rollout import Rollout
+from vmcp_operator.plan.world import Refused
+
+_NAMED: int = 3
+_MESSAGE_LIMIT = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the phase is decided from; `digest` is the hash that pods should report."""
+
+    errors: Problems
+    template_problems: Problems
+    refused: tuple[Refused, ...]
+    rollout: Rollout
+    voices: Voices
+    config: ProxyConfig | None
+    digest: str | None
+    backends: list[dict[str, Any]] = field(default_factory=list)
+    before: str | None = None
+
+    @property
+    def current_ready(self) -> int:
+        """Ready pods that run the present config."""
+        return sum(report is not None and report.config_hash == self.digest for report in self.voices.ready)
+
+    @property
+    def load_error(self) -> str | None:
+        """Why a pod refuses its config."""
+        return next((report.load_error for report in self.voices.all if report.load_error), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A phase with its stable reason and words for a person."""
+
+    phase: Phase
+    reason: str
+    message: str
+
+
+def decide_phase(facts: Facts) -> Standing:
+    """The first of: invalid, refused, pods in trouble, not there yet, config refused, backends, ready."""
+    return _broken(facts) or _starting(facts) or _serving(facts)
+
+
+def summarise(problems: Problems) -> str:
+    """Problems as one line."""
+    return "; ".join(map(str, problems))[:_MESSAGE_LIMIT]
+
+
+def _broken(facts: Facts) -> Standing | None:
+    if facts.errors:
+        kept = "; its pods keep the last good config" if facts.config else ""
+        return Standing(Phase.FAILED, "Invalid", f"{summarise(facts.errors)}{kept}")
+    if facts.template_problems:
+        return Standing(Phase.FAILED, "PodTemplateInvalid", summarise(facts.template_problems))
+    if facts.refused:
+        first = facts.refused[0]
+        message = f"{first.ref.kind} {first.ref.name} was refused: {first.message}"
+        return Standing(Phase.FAILED, "Refused", message)
+    trouble = facts.rollout.trouble
+    if trouble is None:
+        return None
+    # Pods of the template before still serve while those of the new one cannot start.
+    phase = Phase.DEGRADED if facts.rollout.ready else Phase.FAILED
+    return Standing(phase, trouble.reason, trouble.message)
+
+
+def _starting(facts: Facts) -> Standing | None:
+    rollout = facts.rollout
+    if rollout.wanted == 0:
+        return Standing(Phase.PENDING, "ScaledToZero", "scaled to zero; set replicas to serve")
+    if not rollout.ready:
+        return Standing(Phase.PENDING, "PodsStarting", f"waiting for pods: 0 of {rollout.wanted or 1} ready")
+    if not any(report is not None for report in facts.voices.ready):
+        return Standing(Phase.PENDING, "PodsSilent", "waiting for the pods to report on their admin port")
+    return None
+
+
+def _serving(facts: Facts) -> Standing:
+    if facts.load_error:
+        message = f"pods refuse the config and serve the last good one: {facts.load_error}"
+        return Standing(Phase.DEGRADED, "ConfigRefused", message)
+    if not facts.backends:
+        return Standing(Phase.READY, "NoBackends", "the group has no members yet; let MCPServers or entries join it")
+    down = [each for each in facts.backends if each["status"] == "unavailable"]
+    unknown = [each for each in facts.backends if each["status"] == "unknown"]
+    if down:
+        return _degraded(facts, down)
+    if len(unknown) == len(facts.backends) and facts.before not in (Phase.READY, Phase.DEGRADED):
+        return Standing(Phase.PENDING, "CheckingBackends", "waiting for the first answers of the backends")
+    served = f"{len(facts.backends)} backend{'s' if len(facts.backends) > 1 else ''}"
+    return Standing(Phase.READY, "Serving", f"serving {served}")
+
+
+def _degraded(facts: Facts, down: list[dict[str, Any]]) -> Standing:
+    named = "; ".join(f"{each['name']}: {each.get('message', 'does not answer')}" for each in down[:_NAMED])
+    more = f"; and {len(down) - _NAMED} more" if len(down) > _NAMED else ""
+    message = f"{len(down)} of {len(facts.backends)} backends not served: {named}{more}"[:_MESSAGE_LIMIT]
+    none_left = not any(each["status"] in ROUTABLE for each in facts.backends)
+    mode = facts.config.config.operational.failure_handling.partial_failure_mode if facts.config else None
+    if none_left and mode is PartialFailureMode.FAIL:
+        return Standing(Phase.FAILED, "NoBackendAvailable", message)
+    return Standing(Phase.DEGRADED, "BackendsUnavailable", message)
