@@ -79,7 +79,9 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contender (default 5)")
     parser.add_argument("--seconds", type=float, default=3.0, help="length of one turn (default 3)")
     parser.add_argument("--sessions", type=int, default=16, help="sessions that call back to back (default 16)")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help=f"{DIRECT}, {BASE}, aiohttp, vmcp, vmcp-full, fastmcp")
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", help=f"{DIRECT}, {BASE}, aiohttp, vmcp, vmcp-full, fastmcp"
+    )
     parser.add_argument("--sse", action="store_true", help="the backend answers calls with event streams")
     parser.add_argument("--fastmcp-python", metavar="PATH", help="interpreter that can import fastmcp")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write every turn as JSON")

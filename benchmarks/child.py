@@ -91,7 +91,7 @@ class Child:
 
     @staticmethod
     def _stream(stream: IO[bytes] | None) -> IO[bytes]:
-        assert stream is not None  # noqa: S101 - both are pipes
+        assert stream is not None
         return stream
 
 

@@ -57,9 +57,9 @@ def render(summaries: Sequence[Summary]) -> str:
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for each in summaries:
-        cpu = f"{each.cpu:.0f}" if each.cpu else "–"
-        ratio = "–" if each.ratio is None else f"{each.ratio:.2f}"
-        rss = f"{each.rss / MIB:.0f}" if each.rss else "–"
+        cpu = f"{each.cpu:.0f}" if each.cpu else "-"
+        ratio = "-" if each.ratio is None else f"{each.ratio:.2f}"
+        rss = f"{each.rss / MIB:.0f}" if each.rss else "-"
         lines.append(f"| {each.title} | {cpu} | {ratio} | {each.rate:.0f} | {each.p50:.2f} | {each.p99:.2f} | {rss} |")
     return "\n".join(lines)
 

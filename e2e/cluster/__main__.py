@@ -21,6 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ClusterError as error:
         print(f"e2e.cluster: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:

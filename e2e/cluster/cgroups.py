@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from functools import partial
 from pathlib import Path
 
 from e2e.cluster.commands import wait_for
@@ -28,7 +29,7 @@ def remove(name: str) -> None:
         ClusterError: one still holds a process.
     """
     for top in folders(name):
-        wait_for(f"{top} to be empty", time.monotonic() + PATIENCE, lambda top=top: _is_removed(top))
+        wait_for(f"{top} to be empty", time.monotonic() + PATIENCE, partial(_is_removed, top))
 
 
 def folders(name: str) -> list[Path]:

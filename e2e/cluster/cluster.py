@@ -115,10 +115,16 @@ class Cluster:
         """
         return run(*self.provider.inside(command), env=self.environment, timeout=timeout)
 
-    def popen(self, command: Sequence[str], **options) -> "subprocess.Popen[str]":
-        """A program of this machine in the cluster's network, such as a server for pods or `kubectl port-forward`."""
+    def popen(self, command: Sequence[str], output: int = subprocess.PIPE) -> subprocess.Popen[str]:
+        """A program of this machine in the cluster's network, such as a server that pods call.
+
+        The caller ends it; its standard output and error go to `output`.
+        """
         environment = {**os.environ, **self.environment}
-        return subprocess.Popen(self.provider.inside(command), env=environment, text=True, **options)
+        inside = self.provider.inside(command)
+        return subprocess.Popen(
+            inside, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, text=True
+        )
 
     def hold(self, component: str) -> None:
         """Takes a component of the control plane away, such as `kube-apiserver`, until `release`."""

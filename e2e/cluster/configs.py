@@ -112,6 +112,8 @@ def kube_proxy(at: Layout) -> dict[str, Any]:
         "kind": "KubeProxyConfiguration",
         "clientConnection": {"kubeconfig": str(at.configs / "kube-proxy.kubeconfig")},
         "mode": "iptables",
+        # The default of a second is what a pod that just became ready would wait for its traffic.
+        "iptables": {"minSyncPeriod": "100ms", "syncPeriod": "30s"},
         "clusterCIDR": POD_RANGE,
         "hostnameOverride": NODE_NAME,
         "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},

@@ -48,13 +48,13 @@ def spawn_node(at: Layout, settings: Settings) -> None:
     pairs = [(settings.port, settings.port), *((forward.host, forward.node) for forward in settings.forwards)]
     with ExitStack() as stack:
         forwards = [(stack.enter_context(_listen(near)).fileno(), far) for near, far in pairs]
+        supervisor = (sys.executable, "-m", "e2e.cluster.supervisor", str(at.root))
         options = {"port": settings.port, "forwards": forwards}
         (at.run / "node.json").write_text(json.dumps(options))
         log = stack.enter_context((at.logs / "node.log").open("ab"))
         # setsid forks and returns: the node is nobody's child, so no caller has to wait for it.
         subprocess.run(
-            ["setsid", "--fork", "unshare", *NAMESPACES, "--fork", "--kill-child"]
-            + [sys.executable, "-m", "e2e.cluster.supervisor", str(at.root)],
+            ["setsid", "--fork", "unshare", *NAMESPACES, "--fork", "--kill-child", *supervisor],
             cwd=REPOSITORY,
             stdin=subprocess.DEVNULL,
             stdout=log,

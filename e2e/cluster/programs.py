@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from e2e.cluster.addresses import PAUSE_IMAGE
-from e2e.cluster.commands import require, run
+from e2e.cluster.commands import run
+from e2e.cluster.errors import ClusterError
 from e2e.cluster.layout import cache_folder
 from e2e.cluster.seed import unpack_seed
 from e2e.images.archive import ImageConfig, write_image
 from e2e.images.layers import layer_of_files
 
-SOURCES = Path(__file__).resolve().parent / "programs"
+SOURCES = Path(__file__).resolve().parent / "go"
 PROGRAMS = (
     "coredns",
     "etcd",
@@ -109,7 +110,10 @@ def build_pause(folder: Path) -> None:
 
 
 def _go_build(name: str, folder: Path, *options: str, flags: list[str] | None = None) -> None:
-    require({"go": "golang-go"})
+    if shutil.which("go") is None:
+        raise ClusterError(
+            "Go 1.21 or newer is needed to build the cluster's programs; it fetches the release they want"
+        )
     linker = " ".join(["-s -w", *(flags or [])])
     command = ["go", "build", "-trimpath", *options, "-ldflags", linker, "-o", str(folder / name), "."]
     if shutil.which("nice"):

@@ -23,8 +23,8 @@ QUESTIONS = {
 def unpack_seed(folder: Path, versions: dict[str, str]) -> bool:
     """Unpacks `hyperkube` and `pause` into the folder; `versions` are those wanted, by module.
 
-    `VMCP_E2E_ARCHIVE` names the archive; otherwise one that lies beside the repository is tried. Beside it lies
-    `SHA256SUMS` with the sums of the programs.
+    `VMCP_E2E_ARCHIVE` names the archive, or says `none`; otherwise one that lies beside the repository is tried.
+    Next to it lies `SHA256SUMS` with the sums of the programs.
 
     Returns:
         False where there is no archive, or the one found is not what is wanted.
@@ -33,6 +33,8 @@ def unpack_seed(folder: Path, versions: dict[str, str]) -> bool:
         ClusterError: an archive that was named explicitly cannot be used.
     """
     named = os.environ.get("VMCP_E2E_ARCHIVE")
+    if named == "none":
+        return False
     archives = [Path(named)] if named else sorted((REPOSITORY.parent / "shared" / "cluster" / "dist").glob("*.tar.xz"))
     for archive in archives:
         try:

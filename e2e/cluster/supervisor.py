@@ -45,7 +45,7 @@ class Supervisor:
             for name in AFTER_THE_API:
                 tasks.create_task(self.keep_running(name))
             # Refused once, CoreDNS waits for seconds before it asks again.
-            while not is_reached(self.at, Milestone.OBJECTS_MADE):
+            while not is_reached(self.at, Milestone.OBJECTS_MADE):  # noqa: ASYNC110 - another process says so, by a file
                 await asyncio.sleep(POLL)
             tasks.create_task(self.keep_running("coredns"))
             await self.answers("http://127.0.0.1:8181/ready")
@@ -99,14 +99,14 @@ class Supervisor:
         """Returns once the URL answers 200; the caller of `up` bounds the wait by killing this process."""
         ca = self.at.pki / "ca.crt"
         context = ssl.create_default_context(cafile=str(ca)) if url.startswith("https") else None
-        while not await asyncio.to_thread(_is_ok, url, context):
+        while not await asyncio.to_thread(_is_ok, url, context):  # noqa: ASYNC110 - nothing tells but the answer
             await asyncio.sleep(POLL)
 
 
 def _is_ok(url: str, context: ssl.SSLContext | None) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=PROBE_TIMEOUT, context=context) as answer:
-            return answer.status == 200
+            return bool(answer.status == 200)
     except (OSError, urllib.error.URLError):
         return False
 

@@ -3,7 +3,6 @@
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
@@ -11,7 +10,6 @@ from kubernetes.aio import client as kube_client
 from kubernetes.aio import config as kube_config
 from kubernetes.aio.client.exceptions import ApiException
 from kubernetes.aio.dynamic import DynamicClient
-from kubernetes.aio.dynamic.resource import Resource
 
 from vmcp_operator.errors import Conflict, cluster_error
 from vmcp_operator.plan.kinds import Kind, Manifest, Ref, ref_of
@@ -22,18 +20,17 @@ PAGE: Final = 500
 _NOT_FOUND: Final = 404
 _GONE: Final = 410
 _MESSAGE_LIMIT: Final = 1024
-_SERVICE_ACCOUNT_TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
 class KubeCluster:
-    """`Cluster` over the dynamic client; resources are known beforehand, so that nothing is discovered or cached."""
+    """`Cluster` over the dynamic client; its discovery, which keeps a cache file, is not used: the kinds are known."""
 
     def __init__(self, dynamic: DynamicClient) -> None:
         self._dynamic: Final = dynamic
 
     async def get(self, ref: Ref) -> Manifest | None:
         """See `Cluster`."""
-        return await self._found("get", self._path(ref), str(ref))
+        return await self._found("get", _path(ref), str(ref))
 
     async def list(self, kind: Kind, namespace: str, selector: str = "") -> tuple[Manifest, ...]:
         """See `Cluster`; read in pages, from the start again where a page has expired."""
@@ -50,7 +47,7 @@ class KubeCluster:
     async def create(self, manifest: Manifest) -> bool:
         """See `Cluster`."""
         ref = ref_of(manifest)
-        path = self._resource(ref.kind).path(namespace=ref.namespace)
+        path = _folder(ref.kind, ref.namespace)
         try:
             await self._call("post", path, str(ref), body=manifest, field_manager=FIELD_MANAGER)
         except Conflict:
@@ -62,7 +59,7 @@ class KubeCluster:
         ref = ref_of(manifest)
         return await self._call(
             "patch",
-            self._path(ref),
+            _path(ref),
             str(ref),
             body=manifest,
             content_type="application/apply-patch+yaml",
@@ -75,7 +72,7 @@ class KubeCluster:
         ref = ref_of(manifest)
         return await self._found(
             "patch",
-            f"{self._path(ref)}/status",
+            f"{_path(ref)}/status",
             f"status of {ref}",
             body=manifest,
             content_type="application/apply-patch+yaml",
@@ -87,7 +84,7 @@ class KubeCluster:
         """See `Cluster`."""
         done = await self._found(
             "patch",
-            self._path(ref),
+            _path(ref),
             str(ref),
             body={"metadata": {"annotations": annotations}},
             content_type="application/merge-patch+json",
@@ -103,19 +100,18 @@ class KubeCluster:
             "propagationPolicy": "Background",
             "preconditions": {"uid": uid},
         }
-        await self._found("delete", self._path(ref), str(ref), body=body)
+        await self._found("delete", _path(ref), str(ref), body=body)
 
     async def _pages(self, kind: Kind, namespace: str, selector: str) -> tuple[Manifest, ...]:
         found: list[Manifest] = []
         token: str | None = None
-        path = self._resource(kind).path(namespace=namespace)
+        path = _folder(kind, namespace)
         while True:
             page = await self._request(
                 "get", path, f"{kind} list", label_selector=selector or None, limit=PAGE, _continue=token
             )
-            for item in page["items"]:
-                # The items of a list leave out what the list says once.
-                found.append({"apiVersion": kind.api_version, "kind": kind.name, **item})
+            # The items of a list leave out what the list says once.
+            found.extend({"apiVersion": kind.api_version, "kind": kind.name, **item} for item in page["items"])
             token = page["metadata"].get("continue")
             if not token:
                 return tuple(found)
@@ -144,37 +140,29 @@ class KubeCluster:
             raise cluster_error(about, 0, f"no answer from the API server ({type(error).__name__})") from None
         return answer
 
-    def _resource(self, kind: Kind) -> Resource:
-        return Resource(
-            prefix="apis" if kind.group else "api",
-            group=kind.group,
-            api_version=kind.version,
-            kind=kind.name,
-            namespaced=True,
-            name=kind.plural,
-            client=self._dynamic,
-        )
-
-    def _path(self, ref: Ref) -> str:
-        path: str = self._resource(ref.kind).path(name=ref.name, namespace=ref.namespace)
-        return path
-
 
 @asynccontextmanager
 async def connect(kubeconfig: str | None) -> AsyncIterator[KubeCluster]:
     """A cluster for as long as the context lasts: of a kubeconfig file, or of the pod's service account."""
     configuration = kube_client.Configuration()
     if kubeconfig is not None:
-        await kube_config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
+        await kube_config.load_kube_config(  # type: ignore[no-untyped-call]
+            config_file=kubeconfig, client_configuration=configuration
+        )
     else:
-        kube_config.load_incluster_config(client_configuration=configuration)
+        kube_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     async with kube_client.ApiClient(configuration) as api:
-        yield KubeCluster(DynamicClient(api))
+        yield KubeCluster(DynamicClient(api))  # type: ignore[no-untyped-call]
 
 
-def is_in_cluster() -> bool:
-    """Whether the process runs in a pod with a service account."""
-    return _SERVICE_ACCOUNT_TOKEN.is_file()
+def _folder(kind: Kind, namespace: str) -> str:
+    """The path of a kind's objects; an empty namespace means all of them."""
+    root = f"/apis/{kind.group}/{kind.version}" if kind.group else f"/api/{kind.version}"
+    return f"{root}/namespaces/{namespace}/{kind.plural}" if namespace else f"{root}/{kind.plural}"
+
+
+def _path(ref: Ref) -> str:
+    return f"{_folder(ref.kind, ref.namespace)}/{ref.name}"
 
 
 def _translate(error: ApiException, about: str) -> Exception:

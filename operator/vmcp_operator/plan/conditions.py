@@ -17,6 +17,21 @@ class Finding:
     reason: str
     message: str = ""
 
+    @classmethod
+    def true(cls, name: str, reason: str, message: str = "") -> "Finding":
+        """What is observed is so."""
+        return cls(name, holds=True, reason=reason, message=message)
+
+    @classmethod
+    def false(cls, name: str, reason: str, message: str = "") -> "Finding":
+        """What is observed is not so."""
+        return cls(name, holds=False, reason=reason, message=message)
+
+    @classmethod
+    def unknown(cls, name: str, reason: str, message: str = "") -> "Finding":
+        """Nobody can tell yet."""
+        return cls(name, holds=None, reason=reason, message=message)
+
 
 def build_conditions(
     findings: Iterable[Finding], live: Iterable[Mapping[str, Any]], now: datetime, generation: int

@@ -6,7 +6,8 @@ from vmcp_api.spec.sessions import StorageProvider
 from vmcp_operator.plan.backends import ROUTABLE
 from vmcp_operator.plan.conditions import Finding
 from vmcp_operator.plan.kinds import DEPLOYMENT
-from vmcp_operator.plan.phase import Facts, Standing, summarise
+from vmcp_operator.plan.phase import Facts, summarise
+from vmcp_operator.plan.standing import Standing
 
 
 def vmcp_findings(facts: Facts, standing: Standing, warnings: Problems) -> tuple[Finding, ...]:
@@ -29,53 +30,53 @@ def vmcp_findings(facts: Facts, standing: Standing, warnings: Problems) -> tuple
 def _valid(facts: Facts, warnings: Problems) -> Finding:
     errors = Problems(tuple(each for each in facts.errors if not _is_group(each)))
     if errors:
-        return Finding("Valid", False, "Invalid", summarise(errors))
+        return Finding.false("Valid", "Invalid", summarise(errors))
     own = Problems(tuple(each for each in warnings if _is_own(each)))
-    return Finding("Valid", True, "Valid", summarise(own))
+    return Finding.true("Valid", "Valid", summarise(own))
 
 
 def _group(facts: Facts) -> Finding:
     errors = Problems(tuple(each for each in facts.errors if _is_group(each)))
     if errors:
-        return Finding("GroupRefValidated", False, "GroupNotFound", summarise(errors))
-    return Finding("GroupRefValidated", True, "GroupFound", "the group exists")
+        return Finding.false("GroupRefValidated", "GroupNotFound", summarise(errors))
+    return Finding.true("GroupRefValidated", "GroupFound", "the group exists")
 
 
 def _session_exposed(warnings: Problems) -> Finding:
     exposed = Problems(tuple(each for each in warnings if each.loc == ("spec", "passthroughHeaders")))
     if exposed:
-        return Finding("SessionIdIsCredential", True, "AnonymousPassthrough", summarise(exposed))
-    return Finding("SessionIdIsCredential", False, "NotExposed", "")
+        return Finding.true("SessionIdIsCredential", "AnonymousPassthrough", summarise(exposed))
+    return Finding.false("SessionIdIsCredential", "NotExposed", "")
 
 
 def _secrets(facts: Facts) -> Finding:
     missing = sorted({name for report in facts.voices.speakers for name in report.missing_secrets})
     if missing:
         message = f"Secret keys are not there: {', '.join(missing)}; create them, the pods take them over"
-        return Finding("AuthConfigured", False, "SecretNotFound", message)
-    return Finding("AuthConfigured", True, "Configured", "")
+        return Finding.false("AuthConfigured", "SecretNotFound", message)
+    return Finding.true("AuthConfigured", "Configured", "")
 
 
 def _template(facts: Facts) -> Finding:
     if facts.template_problems:
-        return Finding("PodTemplateSpecValid", False, "Invalid", summarise(facts.template_problems))
+        return Finding.false("PodTemplateSpecValid", "Invalid", summarise(facts.template_problems))
     for refused in facts.refused:
         if refused.ref.kind is DEPLOYMENT and refused.is_rejected:
-            return Finding("PodTemplateSpecValid", False, "Rejected", refused.message)
-    return Finding("PodTemplateSpecValid", True, "Valid", "")
+            return Finding.false("PodTemplateSpecValid", "Rejected", refused.message)
+    return Finding.true("PodTemplateSpecValid", "Valid", "")
 
 
 def _storage(facts: Facts) -> Finding:
     name = "SessionStorageReady"
     if facts.config is None or facts.config.session_storage.provider is StorageProvider.MEMORY:
-        return Finding(name, True, "Memory", "sessions live in the memory of their pod")
+        return Finding.true(name, "Memory", "sessions live in the memory of their pod")
     if not facts.voices.all:
-        return Finding(name, None, "PodsSilent", "no pod has reported yet")
+        return Finding.unknown(name, "PodsSilent", "no pod has reported yet")
     away = next((each for each in facts.voices.all if not each.store_available), None)
     if away:
         message = f"{away.store_message or 'Redis does not answer'}; check sessionStorage and the Redis service"
-        return Finding(name, False, "StoreUnavailable", message)
-    return Finding(name, True, "StoreAvailable", "")
+        return Finding.false(name, "StoreUnavailable", message)
+    return Finding.true(name, "StoreAvailable", "")
 
 
 def _deployment(facts: Facts) -> Finding:
@@ -83,7 +84,7 @@ def _deployment(facts: Facts) -> Finding:
     if rollout.trouble:
         return Finding("DeploymentAvailable", rollout.ready > 0, rollout.trouble.reason, rollout.trouble.message)
     if rollout.wanted is None:
-        return Finding("DeploymentAvailable", False, "NoDeployment", "there is no Deployment yet")
+        return Finding.false("DeploymentAvailable", "NoDeployment", "there is no Deployment yet")
     said = f"{rollout.ready} of {rollout.wanted} pods ready"
     return Finding("DeploymentAvailable", rollout.ready > 0, "Available" if rollout.ready else "PodsStarting", said)
 
@@ -91,25 +92,25 @@ def _deployment(facts: Facts) -> Finding:
 def _config(facts: Facts) -> Finding:
     ready = len(facts.voices.ready)
     if facts.load_error:
-        return Finding("ConfigLoaded", False, "ConfigRefused", facts.load_error)
+        return Finding.false("ConfigLoaded", "ConfigRefused", facts.load_error)
     if not ready:
-        return Finding("ConfigLoaded", None, "NoReadyPods", "no pod is ready")
+        return Finding.unknown("ConfigLoaded", "NoReadyPods", "no pod is ready")
     if facts.current_ready == ready:
         frozen = "the last good config, as the present one cannot be rendered" if facts.errors else ""
-        return Finding("ConfigLoaded", True, "Frozen" if facts.errors else "Loaded", frozen)
+        return Finding.true("ConfigLoaded", "Frozen" if facts.errors else "Loaded", frozen)
     said = f"{facts.current_ready} of {ready} ready pods run the current config"
-    return Finding("ConfigLoaded", False, "Loading", said)
+    return Finding.false("ConfigLoaded", "Loading", said)
 
 
 def _backends(facts: Facts) -> Finding:
     down = [each["name"] for each in facts.backends if each["status"] == "unavailable"]
     unknown = [each["name"] for each in facts.backends if each["status"] == "unknown"]
     if down:
-        return Finding("BackendsReady", False, "BackendsUnavailable", f"not served: {', '.join(down)}")
+        return Finding.false("BackendsReady", "BackendsUnavailable", f"not served: {', '.join(down)}")
     if unknown:
-        return Finding("BackendsReady", None, "CheckingBackends", f"no answer yet: {', '.join(unknown)}")
+        return Finding.unknown("BackendsReady", "CheckingBackends", f"no answer yet: {', '.join(unknown)}")
     routable = sum(each["status"] in ROUTABLE for each in facts.backends)
-    return Finding("BackendsReady", True, "AllReady" if routable else "NoBackends", "")
+    return Finding.true("BackendsReady", "AllReady" if routable else "NoBackends", "")
 
 
 def _conflicts(facts: Facts) -> Finding:
@@ -117,14 +118,14 @@ def _conflicts(facts: Facts) -> Finding:
     names = sorted({each.name for each in first.conflicts}) if first else []
     if names:
         message = f"several backends claim: {', '.join(names)}; see status.conflicts"
-        return Finding("ToolConflicts", True, "Conflicts", message)
-    return Finding("ToolConflicts", False, "NoConflicts", "")
+        return Finding.true("ToolConflicts", "Conflicts", message)
+    return Finding.false("ToolConflicts", "NoConflicts", "")
 
 
 def _ready(facts: Facts, standing: Standing) -> Finding:
     is_serving = standing.phase in (Phase.READY, Phase.DEGRADED)
     if is_serving and not facts.current_ready:
-        return Finding("Ready", False, "ConfigLoading", "no ready pod runs the current config yet")
+        return Finding.false("Ready", "ConfigLoading", "no ready pod runs the current config yet")
     return Finding("Ready", is_serving, standing.reason, standing.message)
 
 

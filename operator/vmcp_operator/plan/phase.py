@@ -1,7 +1,7 @@
 """Where a VirtualMCPServer stands, decided in one order from worst to best."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from vmcp_api.config import ProxyConfig
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerPhase as Phase
@@ -9,10 +9,11 @@ from vmcp_api.problems import Problems
 from vmcp_api.spec.operational import PartialFailureMode
 from vmcp_operator.plan.backends import ROUTABLE, Voices
 from vmcp_operator.plan.rollout import Rollout
+from vmcp_operator.plan.standing import Standing
 from vmcp_operator.plan.world import Refused
 
-_NAMED: int = 3
-_MESSAGE_LIMIT = 4096
+_NAMED: Final = 3
+_MESSAGE_LIMIT: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +39,6 @@ class Facts:
     def load_error(self) -> str | None:
         """Why a pod refuses its config."""
         return next((report.load_error for report in self.voices.all if report.load_error), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """A phase with its stable reason and words for a person."""
-
-    phase: Phase
-    reason: str
-    message: str
 
 
 def decide_phase(facts: Facts) -> Standing:

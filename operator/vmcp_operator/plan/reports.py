@@ -72,9 +72,7 @@ def parse_report(body: bytes) -> Report | None:
             (_text(each.get("backend")), f"{_text(each.get('name'))}: {_text(each.get('reason'))}")
             for each in _mappings(data.get("droppedTools"))
         ),
-        counts={
-            key: value for key, value in _mapping(data.get("counts")).items() if type(value) is int and value >= 0
-        },
+        counts={key: value for key, value in _mapping(data.get("counts")).items() if type(value) is int and value >= 0},
     )
 
 

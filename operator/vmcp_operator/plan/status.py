@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerPhase as Phase
 from vmcp_operator.plan.backends import ROUTABLE, build_backends, build_conflicts, build_counts, hear
 from vmcp_operator.plan.conditions import build_conditions
 from vmcp_operator.plan.findings import vmcp_findings
 from vmcp_operator.plan.naming import selector_labels
 from vmcp_operator.plan.network import service_ref, service_url
-from vmcp_operator.plan.phase import Facts, Standing, decide_phase
+from vmcp_operator.plan.phase import Facts, decide_phase
 from vmcp_operator.plan.rollout import observe_rollout
+from vmcp_operator.plan.standing import Standing
 from vmcp_operator.plan.vmcp import VmcpPlan
 from vmcp_operator.plan.workload import deployment_ref
 from vmcp_operator.plan.world import Outcome, Status, World
@@ -37,7 +37,7 @@ def vmcp_status(world: World, planned: VmcpPlan, outcome: Outcome) -> tuple[Stat
     standing = decide_phase(facts)
     findings = vmcp_findings(facts, standing, choice.warnings)
     status: dict[str, Any] = {
-        "phase": standing.phase.value,
+        "phase": standing.phase,
         "message": standing.message[:_MESSAGE_LIMIT],
         "url": service_url(world.key, outcome.children.get(service_ref(world.key))),
         "observedGeneration": world.generation,
@@ -49,13 +49,6 @@ def vmcp_status(world: World, planned: VmcpPlan, outcome: Outcome) -> tuple[Stat
         "backendCount": len(backends),
         "backendSummary": f"{sum(each['status'] in ROUTABLE for each in backends)}/{len(backends)}",
         "conflicts": build_conflicts(voices),
-        "conditions": build_conditions(
-            findings, world.status.get("conditions") or (), world.now, world.generation
-        ),
+        "conditions": build_conditions(findings, world.status.get("conditions") or (), world.now, world.generation),
     }
     return {key: value for key, value in status.items() if value not in (None, [])}, standing
-
-
-def is_serving(phase: Phase) -> bool:
-    """Whether an endpoint in this phase answers calls."""
-    return phase in (Phase.READY, Phase.DEGRADED)

@@ -52,15 +52,6 @@ def child_refs(key: Ref) -> tuple[Ref, ...]:
     )
 
 
-def config_map_refs(vmcp: VirtualMCPServer | None, world_refs: frozenset[Ref]) -> frozenset[Ref]:
-    """The ConfigMaps among the references, with that of the session storage."""
-    found = {ref for ref in world_refs if ref.kind is CONFIG_MAP}
-    bundle = vmcp.spec.session_storage.tls.ca_bundle_ref if vmcp else None
-    if vmcp and bundle:
-        found.add(Ref(CONFIG_MAP, vmcp.metadata.namespace, bundle.name))
-    return frozenset(found)
-
-
 def plan_vmcp(world: World) -> VmcpPlan:
     """What to write for a VirtualMCPServer; an invalid one keeps every child as it is."""
     choice = choose_config(world)
@@ -137,8 +128,7 @@ def _refs(world: World) -> frozenset[Ref]:
     refs = {Ref(SERVER, namespace, name) for name in resources.servers}
     refs |= {Ref(ENTRY, namespace, name) for name in resources.entries}
     refs |= {
-        Ref(SERVER if member.kind == SERVER.name else ENTRY, namespace, member.name)
-        for member in world.invalid_members
+        Ref(SERVER if member.kind == SERVER.name else ENTRY, namespace, member.name) for member in world.invalid_members
     }
     for entry in resources.entries.values():
         if entry.spec.ca_bundle_ref:
@@ -146,5 +136,6 @@ def _refs(world: World) -> frozenset[Ref]:
     vmcp = resources.virtual_servers.get(world.key.name)
     if vmcp is not None:
         refs.add(Ref(MCP_GROUP, namespace, vmcp.spec.group_ref.name))
-        refs |= config_map_refs(vmcp, frozenset())
+        bundle = vmcp.spec.session_storage.tls.ca_bundle_ref
+        refs |= {Ref(CONFIG_MAP, namespace, bundle.name)} if bundle else set()
     return frozenset(refs)

@@ -1,8 +1,12 @@
 """Which addresses `vmcp serve` may listen on, and how URLs name them."""
 
 import ipaddress
+from typing import Final
 
 from vmcp_proxy.cli.exits import CommandError, Exit
+
+LOOPBACK: Final = "127.0.0.1"
+"""Where a person's own endpoint listens."""
 
 
 def is_loopback(host: str) -> bool:

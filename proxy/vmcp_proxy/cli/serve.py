@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from vmcp_api.naming import ADMIN_PORT, MCP_PORT
-from vmcp_proxy.cli.addresses import check_host, is_loopback
+from vmcp_proxy.cli.addresses import LOOPBACK, check_host, is_loopback
 from vmcp_proxy.cli.keys import read_keys
 from vmcp_proxy.cli.serving import Plan, serve
-from vmcp_proxy.cli.sources import AuditedSource, ManifestSource, McpConfigSource, MountedSource
+from vmcp_proxy.cli.sources import AdjustedSource, ManifestSource, McpConfigSource, MountedSource
 from vmcp_proxy.reload import ConfigSource
 from vmcp_proxy.sessions import Keyring
 from vmcp_proxy.settings import Settings
@@ -88,7 +88,7 @@ def build_plan(options: Options, environ: Mapping[str, str]) -> Plan:
     """
     source = build_source(options, environ)
     mounted = options.config is not None
-    host = options.host or ("0.0.0.0" if mounted else "127.0.0.1")
+    host = options.host or ("0.0.0.0" if mounted else LOOPBACK)
     if not mounted:
         check_host(host, allow_remote=options.allow_remote)
     api_server = environ.get("KUBERNETES_SERVICE_HOST", "") if mounted else ""
@@ -96,7 +96,7 @@ def build_plan(options: Options, environ: Mapping[str, str]) -> Plan:
         host=host,
         port=options.port,
         # Kubelet and operator ask the pod from outside; on a person's machine nobody does.
-        admin_host=host if mounted else "127.0.0.1",
+        admin_host=host if mounted else LOOPBACK,
         admin_port=options.admin_port,
         is_local=not mounted and is_loopback(host),
         keyring=read_keys(options.keys) if options.keys else Keyring.random(),
@@ -126,7 +126,7 @@ def build_source(options: Options, environ: Mapping[str, str]) -> ConfigSource:
         if options.mcp_config is None
         else McpConfigSource(options.mcp_config, environ)
     )
-    return AuditedSource(source) if options.audit else source
+    return AdjustedSource(source, audit=options.audit, remote=not is_loopback(options.host or LOOPBACK))
 
 
 def _mounted(options: Options, config: Path) -> ConfigSource:

@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from vmcp_api.config import ProxyConfig
 from vmcp_api.mcpservers import parse_mcp_servers
 from vmcp_api.problems import Problem, Problems
 from vmcp_api.render import Mode, Rendered, render
+from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType
 from vmcp_proxy.cli.manifests import choose_server, find_files, list_visible, load_manifests, read_text
 from vmcp_proxy.loading import Loaded, read_mounted
 from vmcp_proxy.reload import ConfigSource, Reading
@@ -88,10 +90,16 @@ class MountedSource:
 
 
 @dataclass(frozen=True, slots=True)
-class AuditedSource:
-    """Another source with the audit log turned on."""
+class AdjustedSource:
+    """Another source with what the command line changes of its config.
+
+    `audit` turns the audit log on. `remote` says that other machines get in: their callers are nobody in
+    particular, not the user of this machine.
+    """
 
     inner: ConfigSource
+    audit: bool
+    remote: bool
 
     def paths(self) -> Iterable[Path]:
         """See `ConfigSource`."""
@@ -103,9 +111,16 @@ class AuditedSource:
         if isinstance(outcome, Problems):
             return outcome
         config = outcome.loaded.config
-        audit = config.config.audit.model_copy(update={"enabled": True})
-        audited = config.model_copy(update={"config": config.config.model_copy(update={"audit": audit})})
-        return replace(outcome, loaded=Loaded(audited, outcome.loaded.secrets))
+        if self.audit:
+            config = _with_audit(config)
+        if self.remote and config.incoming_auth.type is IncomingAuthType.LOCAL:
+            config = config.model_copy(update={"incoming_auth": IncomingAuth(type=IncomingAuthType.ANONYMOUS)})
+        return replace(outcome, loaded=Loaded(config, outcome.loaded.secrets))
+
+
+def _with_audit(config: ProxyConfig) -> ProxyConfig:
+    audit = config.config.audit.model_copy(update={"enabled": True})
+    return config.model_copy(update={"config": config.config.model_copy(update={"audit": audit})})
 
 
 def _reading(rendered: Rendered, warnings: Problems) -> Reading:

@@ -123,11 +123,8 @@ class Requests:
 
 
 def is_tool_error(raw: Raw) -> bool:
-    """Whether a tool result says `isError: true`; looks closer only where those letters stand in it."""
-    data = bytes(raw)
-    if b"isError" not in data and b"\\u" not in data:
-        return False
+    """Whether a tool result says `isError: true`."""
     try:
-        return _decode_tool_result(data).isError
+        return _decode_tool_result(raw).isError
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False

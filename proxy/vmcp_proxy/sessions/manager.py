@@ -109,6 +109,7 @@ class SessionManager:
         record = record_of(session, self._ids.keyring)
         try:
             with self._cache.reserve(identity):
+                started = self._clock()
                 await self._store.create(session.digest.hex, record, times, self._upkeep.pace.ttl)
         except StoreUnavailable:
             self._abandon(session)
@@ -119,6 +120,7 @@ class SessionManager:
         if self._is_closed:
             self._abandon(session)
             return Refused(RefusalReason.UNAVAILABLE)
+        session.note_written(sent=started, started=started, now=self._clock())
         self._cache.add(session_id, session)
         return Created(session_id, session)
 
@@ -190,7 +192,7 @@ class SessionManager:
     async def run(self) -> None:
         """Keep house until cancelled; a crash in any part ends it."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._store.watch(self._on_ended, self._upkeep.doubt_all))
+            group.create_task(self._store.watch(self._on_ended, self._upkeep.doubt_all, self._upkeep.note_loss))
             group.create_task(self._upkeep.run())
             group.create_task(self._retirements.run())
 

@@ -72,7 +72,12 @@ class MemoryStore:
             backends[backend] = sealed
         entry.record = replace(entry.record, backends=tuple(sorted(backends.items())))
 
-    async def watch(self, on_ended: Callable[[str], None], on_subscribed: Callable[[], None]) -> None:
+    async def watch(
+        self,
+        on_ended: Callable[[str], None],
+        on_subscribed: Callable[[], None],
+        on_lost: Callable[[], None],
+    ) -> None:
         """Nothing to watch: no other process ends sessions."""
 
     async def aclose(self) -> None:

@@ -101,7 +101,12 @@ class RedisStore:
         value = () if sealed is None else (sealed,)
         await self._eval(scripts.PUT_BACKEND, digest, backend_field(backend), *value)
 
-    async def watch(self, on_ended: Callable[[str], None], on_subscribed: Callable[[], None]) -> None:
+    async def watch(
+        self,
+        on_ended: Callable[[str], None],
+        on_subscribed: Callable[[], None],
+        on_lost: Callable[[], None],
+    ) -> None:
         def subscribed() -> None:
             self._subscription = StoreState(available=True)
             self._rests_until = 0.0
@@ -109,6 +114,7 @@ class RedisStore:
 
         def lost(error: Exception) -> None:
             self._subscription = StoreState(available=False, message=_cause(error))
+            on_lost()
 
         await watch_channel(self._client, self._channel, on_ended, subscribed, lost, REDIS_ERRORS)
 

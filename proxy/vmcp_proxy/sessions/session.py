@@ -30,10 +30,9 @@ class Session:
 
     `snapshot` never leaves the process and is dropped once the session is over; `fingerprint`, `binding` and
     `digest` are its keyed stand-ins. `client_info` is empty on a session that came from another pod.
-    `checked` is the cache's epoch at which the store last confirmed the session, `written` the time of the
-    last write, `unsaved` the backends whose token the store lacks. `backend_tokens` maps a backend's name to
-    what reopens its session; change it through the manager only. `repr` shows the first digits of the digest
-    and nothing else.
+    `checked` is the cache's epoch at which the store last confirmed the session, `unsaved` the backends whose
+    token the store lacks. `backend_tokens` maps a backend's name to what reopens its session; change it through
+    the manager only. `repr` shows the first digits of the digest and nothing else.
     """
 
     __slots__ = (
@@ -53,6 +52,7 @@ class Session:
         "owner",
         "protocol_version",
         "snapshot",
+        "stored",
         "unsaved",
         "written",
     )
@@ -85,6 +85,7 @@ class Session:
         self.deadline = deadline
         self.last_seen = last_seen
         self.written = last_seen
+        self.stored = last_seen
         self.checked = 0
         self.ended: EndReason | None = None
         self.backend_tokens: Final[dict[str, bytes]] = {}
@@ -105,6 +106,21 @@ class Session:
     def touch(self, now: float) -> None:
         """Note a use at this monotonic time."""
         self.last_seen = now
+
+    def note_written(self, *, sent: float, started: float, now: float) -> None:
+        """Note that the store heard of the use at `sent`, in a write that lasted from `started` to `now`.
+
+        The store counts from when it heard, so the use counts as that much later here too: this copy must not
+        seem idle before the store's does, or nobody would end the session.
+        """
+        self.written = now
+        self.stored = sent + (now - started)
+        self.last_seen = max(self.last_seen, self.stored)
+
+    @property
+    def is_used_since(self) -> bool:
+        """Whether there were uses that the store has not heard of."""
+        return self.last_seen > self.stored
 
     def on_end(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Have `callback` run once when the session leaves this process, at once if it has already.

@@ -116,10 +116,16 @@ class SessionStore(Protocol):
     async def put_backend(self, digest: str, backend: str, sealed: bytes | None) -> None:
         """Set one backend's sealed token in a live session, or remove it with `None`."""
 
-    async def watch(self, on_ended: Callable[[str], None], on_subscribed: Callable[[], None]) -> None:
+    async def watch(
+        self,
+        on_ended: Callable[[str], None],
+        on_subscribed: Callable[[], None],
+        on_lost: Callable[[], None],
+    ) -> None:
         """Report digests that any pod ends, for as long as it runs.
 
-        `on_subscribed` is called whenever reports start to arrive: those before it may have been lost.
+        `on_subscribed` is called whenever reports start to arrive: those before it may have been lost. `on_lost`
+        is called whenever they stop and at each failed attempt to have them again.
         """
 
     async def aclose(self) -> None:

@@ -17,6 +17,7 @@ from vmcp_proxy.sessions.session import EndReason, Session
 from vmcp_proxy.sessions.store import Presence, SessionStore, StoreUnavailable, Touch
 
 _BATCH: Final = 256
+_NOBODY: Final = "nobody"
 # All pods of a Redis that was away are back within this time.
 _RETURN_SECONDS: Final = 3.0
 
@@ -68,19 +69,26 @@ class Upkeep:
         """
         self._cache.epoch += 1
         if len(self._cache) or len(self._pending):
-            self._away_at = self._clock()
+            self.note_loss()
         self.wake()
+
+    def note_loss(self) -> None:
+        """Take note that Redis may be another one, and empty, when it is next heard of."""
+        self._away_at = self._clock()
 
     async def tick(self) -> None:
         """Do everything that is due."""
         self._sweep()
         try:
+            if not self._store.state.available:
+                # Nothing else may be due for long, and the status must not stay bad for want of asking.
+                await self._store.touch([Touch(_NOBODY, 0.0)], self.pace.ttl)
             await self._settle_ends()
             await self.touch(self._doubted())
             await self.touch(self._unwritten())
             await self._save_backends()
         except StoreUnavailable:
-            self._away_at = self._clock()
+            self.note_loss()
             self._pending.drop_snapshots()
 
     async def touch(self, sessions: Iterable[Session]) -> None:
@@ -91,9 +99,13 @@ class Upkeep:
         """
         for batch in _batched(tuple(sessions)):
             now, epoch = self._clock(), self._cache.epoch
+            sent = [session.last_seen for session in batch]
             touches = [Touch(session.digest.hex, now - session.last_seen) for session in batch]
-            for session, presence in zip(batch, await self._store.touch(touches, self.pace.ttl), strict=True):
-                await self._note(session, presence, now, epoch)
+            answers = await self._store.touch(touches, self.pace.ttl)
+            for session, seen, presence in zip(batch, sent, answers, strict=True):
+                if await self._settle(session, presence, now):
+                    session.note_written(sent=seen, started=now, now=self._clock())
+                    session.checked = epoch
 
     def drop(self, session: Session, reason: EndReason) -> None:
         """Take a session out of use at once and hand it to its hook; one that is not held is only closed."""
@@ -109,17 +121,15 @@ class Upkeep:
             StoreUnavailable: some were not written.
         """
         await self._pending.flush_ends(self._store, self._clock())
-        await self.touch(session for session in self._cache if session.last_seen > session.written)
+        await self.touch(session for session in self._cache if session.is_used_since)
 
-    async def _note(self, session: Session, presence: Presence, now: float, epoch: int) -> None:
+    async def _settle(self, session: Session, presence: Presence, now: float) -> bool:
         if presence is Presence.MISSING and session.ended is None:
             record = record_of(session, self._ids.keyring)
             presence = await self._store.create(session.digest.hex, record, times_of(session, now), self.pace.ttl)
-            session.unsaved.clear()
         if presence is Presence.ENDED:
             self.drop(session, EndReason.ENDED_ELSEWHERE)
-            return
-        session.written, session.checked = now, epoch
+        return presence is Presence.LIVE
 
     def _sweep(self) -> None:
         now, pace = self._clock(), self.pace
@@ -127,12 +137,13 @@ class Upkeep:
             is_over = now >= session.deadline
             if is_over or now - session.last_seen > pace.ttl + pace.grace:
                 self._cache.remove(session, EndReason.EXPIRED)
-                self._pending.bury_idle(session, -1.0 if is_over else pace.ttl + pace.grace)
+                # One tick less than here: the store's clock must not find the session in use for a rounding.
+                self._pending.bury_idle(session, -1.0 if is_over else pace.ttl + pace.grace - pace.tick)
 
     async def _settle_ends(self) -> None:
         now = self._clock()
         await self._pending.flush_ends(self._store, now)
-        while self._store.state.available and now >= self._away_at + max(self.pace.grace, _RETURN_SECONDS):
+        while now >= self._away_at + max(self.pace.grace, _RETURN_SECONDS):
             verdicts = await self._pending.flush_idle(self._store, now)
             if not verdicts:
                 return
@@ -148,7 +159,7 @@ class Upkeep:
 
     def _unwritten(self) -> Iterator[Session]:
         latest = self._clock() - self.pace.touch_interval
-        return (session for session in self._cache if session.last_seen > session.written and session.written <= latest)
+        return (session for session in self._cache if session.is_used_since and session.written <= latest)
 
     async def _save_backends(self) -> None:
         for session in self._cache:

@@ -1,6 +1,9 @@
 """The demo, as the README starts it."""
 
+import errno
 import json
+import re
+import socket
 import subprocess
 import sys
 import time
@@ -32,7 +35,10 @@ def test_the_demo_lists_and_calls_through_one_endpoint_and_prints_a_client_snipp
     assert "X-Partner-Token: ********" in done.stdout
     assert "not-a-real-token" not in done.stdout
     snippet = json.loads(done.stdout[done.stdout.index("  {") :])
-    assert snippet["mcpServers"]["vmcp"]["url"].endswith("/mcp")
+    found = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/mcp", snippet["mcpServers"]["vmcp"]["url"])
+    # Nothing that the demo started goes on.
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", int(found[1]))) == errno.ECONNREFUSED
 
 
 def test_the_manifests_of_the_demo_render_without_errors_in_both_modes():

@@ -23,6 +23,9 @@ INITIALIZE = {
 HEADERS = {"accept": "application/json, text/event-stream"}
 
 
+NO_AUDIT_FILE = {"audit": {"enabled": True, "sink": "file", "path": "/no-such-folder/audit.log"}}
+
+
 async def initialize(url, **headers):
     async with httpx2.AsyncClient(timeout=20) as http:
         return await http.post(url, json=INITIALIZE, headers={**HEADERS, **headers})
@@ -104,6 +107,13 @@ def test_a_port_in_use_is_named_with_the_way_out(manifest, capsys, log_as_before
     assert f"port {port} on 127.0.0.1 is in use" in done.err
     assert f"choose another with {option} " in done.err
     assert "Traceback" not in done.err
+
+
+def test_an_audit_file_that_cannot_be_opened_is_told(tmp_path, capsys, log_as_before):
+    file = write(tmp_path / "v.yaml", *endpoint(config=NO_AUDIT_FILE))
+    done = call_vmcp(capsys, "serve", "-f", file, "--port", "0", "--admin-port", "0")
+    assert done.code == Exit.INVALID
+    assert "/no-such-folder/audit.log: cannot be used: No such file or directory" in done.err
 
 
 def test_an_address_of_another_machine_is_told(manifest, capsys, log_as_before):
@@ -213,6 +223,11 @@ async def test_a_broken_edit_is_refused_and_a_good_one_heals(manifest):
         async with httpx2.AsyncClient() as http:
             status = (await http.get(await served.status_url())).json()
             assert str(manifest) in status["loadError"]["message"]
+            assert (await initialize(url)).status_code == 200
+            # What only shows when it is put in force is refused the same way.
+            known = len(served.lines)
+            replace(manifest, *endpoint(config=NO_AUDIT_FILE), server("one"))
+            await served.line("config refused", "audit.log", "No such file or directory", after=known)
             assert (await initialize(url)).status_code == 200
             known = len(served.lines)
             replace(manifest, *good)

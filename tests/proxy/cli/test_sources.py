@@ -7,7 +7,7 @@ import pytest
 from tests.proxy.cli.commands import endpoint, server, write
 from vmcp_api.problems import Problems
 from vmcp_api.render import encode_config
-from vmcp_proxy.cli.sources import AuditedSource, ManifestSource, McpConfigSource, MountedSource
+from vmcp_proxy.cli.sources import AdjustedSource, ManifestSource, McpConfigSource, MountedSource
 from vmcp_proxy.reload import Reading, is_same, needs_restart
 
 
@@ -113,10 +113,18 @@ def test_a_mounted_config_that_is_away_or_broken_is_a_problem_with_its_name(tmp_
 def test_audit_is_turned_on_and_nothing_else_changes(tmp_path):
     write(tmp_path / "v.yaml", *endpoint())
     plain = ManifestSource((tmp_path,))
-    before, after = plain.load().loaded.config, AuditedSource(plain).load().loaded.config
+    before, after = plain.load().loaded.config, AdjustedSource(plain, audit=True, remote=True).load().loaded.config
     assert (before.config.audit.enabled, after.config.audit.enabled) == (False, True)
     off = after.config.model_copy(update={"audit": before.config.audit})
     assert after.model_copy(update={"config": off}) == before
+
+
+@pytest.mark.parametrize(("remote", "identity"), [(False, "local"), (True, "anonymous")])
+def test_callers_of_other_machines_are_not_taken_for_the_user_of_this_one(tmp_path, remote, identity):
+    file = tmp_path / "mcp.json"
+    file.write_text('{"mcpServers": {"a": {"command": "x"}}}')
+    reading = AdjustedSource(McpConfigSource(file, {}), audit=False, remote=remote).load()
+    assert reading.loaded.config.incoming_auth.type == identity
 
 
 def test_a_changed_secret_alone_is_another_config_and_a_changed_store_needs_a_restart(tmp_path):

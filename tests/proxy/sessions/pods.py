@@ -1,8 +1,8 @@
 """Pods of the tests: a session manager with its store, running, that notes what ends and why."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Self
+from collections.abc import Awaitable, Callable
+from typing import Self, TypeVar
 
 from tests.support.redis_server import RedisServer
 from vmcp_api.spec.sessions import SessionManagement, SessionStorage, StorageProvider
@@ -14,12 +14,16 @@ from vmcp_proxy.sessions import (
     Keyring,
     Missing,
     MissingReason,
+    RefusalReason,
+    Refused,
     Session,
     SessionIds,
     SessionManager,
     SessionStore,
     build_store,
 )
+
+T = TypeVar("T")
 
 SCOPE = "team-a/desk"
 KEYS = Keyring.of({"1": bytes(range(32))})
@@ -122,8 +126,17 @@ class Pod:
 async def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> None:
     """Wait until something is so."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - other processes set no event of ours
             await asyncio.sleep(0.005)
+
+
+async def once_available(ask: Callable[[], Awaitable[T]], seconds: float = 15.0) -> T:
+    """Ask until the answer is another than that the store is unavailable."""
+    unavailable = (MissingReason.UNAVAILABLE, Refused(RefusalReason.UNAVAILABLE))
+    async with asyncio.timeout(seconds):
+        while (answer := await ask()) in unavailable:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.02)
+    return answer
 
 
 def empty() -> HeaderSnapshot:

@@ -53,8 +53,8 @@ def mutations():
     yield from (f"{kid}.{version}.{token}", f"{version}.{token}.{kid}", f"{version}.{kid}.{tag}{nonce}")
     yield from (f"{version}.1.{token}", f"{version}.3.{token}", f"v2.{kid}.{token}", f"V1.{kid}.{token}")
     yield from (MINTED + "=", MINTED + "==", MINTED + "A", MINTED + "\n", " " + MINTED, MINTED + " ")
-    yield from (f"{version}.{kid}.{token.swapcase()}", MINTED.replace("v1", "ｖ1"), MINTED * 1000)
-    yield from ("", ".", "..", "v1..", f"v1.{'9' * 40}.{token}", f"v1.２.{token}", "\x00", "\ud800")
+    yield from (f"{version}.{kid}.{token.swapcase()}", MINTED.replace("v1", "\uff561"), MINTED * 1000)
+    yield from ("", ".", "..", "v1..", f"v1.{'9' * 40}.{token}", f"v1.\uff12.{token}", "\x00", "\ud800")
     for index in range(len(token)):
         for other in (ALPHABET[(ALPHABET.index(token[index]) + step) % 64] for step in (1, 17, 63)):
             yield f"{version}.{kid}.{token[:index]}{other}{token[index + 1 :]}"

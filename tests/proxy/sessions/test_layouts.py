@@ -1,12 +1,11 @@
 """Every layout of a Redis service: Sentinel with a failover, Cluster, TLS, an ACL user."""
 
-import asyncio
 from contextlib import ExitStack
 
 import pytest
 import trustme
 
-from tests.proxy.sessions.pods import ALICE, SCOPE, Pod, eventually, redis_store
+from tests.proxy.sessions.pods import ALICE, SCOPE, Pod, eventually, once_available, redis_store
 from tests.support.redis_server import RedisServer, free_port, running
 from vmcp_api.spec.sessions import SessionStorage
 from vmcp_proxy.sessions import EndReason, MissingReason, Session, StoreUnavailable, build_store
@@ -96,9 +95,7 @@ async def test_sentinel_leads_to_the_new_master_after_a_failover(tmp_path):
             first.stop()
             assert await a.use(session_id) is session
             await eventually(lambda: a.store.state.available and b.store.state.available, 20.0)
-            async with asyncio.timeout(20):
-                while not isinstance(await b.use(session_id), Session):
-                    await asyncio.sleep(0.05)
+            assert isinstance(await once_available(lambda: b.use(session_id)), Session)
 
 
 @pytest.fixture
@@ -137,9 +134,9 @@ async def test_tls_with_the_configured_authority_works_and_with_another_does_not
 
 @pytest.mark.scenario("S-11")
 async def test_an_acl_user_needs_no_more_than_what_sessions_do(own_redis):
-    rules = "on >secret resetkeys ~vmcp:session:* resetchannels &vmcp:session:* -@all".split()
-    commands = "+eval +hset +hdel +hget +hmget +hgetall +hexists +exists +del +pexpire +publish +subscribe".split()
-    own_redis.command("ACL", "SETUSER", "vmcp", *rules, *commands, "+time", "+ping", "+client", "+unsubscribe")
+    scope = ("on", ">secret", "resetkeys", "~vmcp:session:*", "resetchannels", "&vmcp:session:*", "-@all")
+    hashes = ("+hset", "+hdel", "+hmget", "+hgetall", "+hexists", "+exists", "+del", "+pexpire")
+    own_redis.command("ACL", "SETUSER", "vmcp", *scope, *hashes, "+eval", "+time", "+publish", "+subscribe", "+ping")
     await full_circle(lambda: redis_store(own_redis, b"secret\n", username="vmcp"))
 
 

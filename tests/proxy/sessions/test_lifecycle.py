@@ -337,4 +337,3 @@ def snapshots_in_memory():
         isinstance(thing, HeaderSnapshot) and thing.items() == (("X-Api-Key", b"made for this session"),)
         for thing in gc.get_objects()
     )
-

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.proxy.sessions.pods import ALICE, HEADERS, KEYS, Pod, eventually, redis_store
+from tests.proxy.sessions.pods import ALICE, HEADERS, KEYS, Pod, eventually, once_available, redis_store
 from tests.support.redis_server import RedisServer, running
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT
 from vmcp_proxy.sessions import (
@@ -13,7 +13,6 @@ from vmcp_proxy.sessions import (
     MissingReason,
     RefusalReason,
     Refused,
-    Session,
     SessionIds,
     StoreUnavailable,
 )
@@ -82,7 +81,7 @@ async def test_sessions_come_back_to_a_redis_that_lost_its_data(a, b, own_redis)
     own_redis.start()
     await a.subscribed(2)
     await eventually(lambda: own_redis.command("DBSIZE") == b":1\r\n")
-    restored = await use_when_possible(b, session_id)
+    restored = await once_available(lambda: b.use(session_id))
     assert restored.backend_tokens == {"github": b"backend-token"}
     assert restored.deadline == pytest.approx(session.deadline, abs=1.0)
     assert a.ends == []
@@ -125,7 +124,7 @@ async def test_a_redis_that_hangs_costs_a_bounded_wait_once_and_cached_sessions_
     assert time.monotonic() - started < 0.3
     assert a.store.state.message == "Redis does not answer in time"
     own_redis.thaw()
-    opened = await create_when_possible(a)
+    opened = await once_available(lambda: create(a))
     assert await a.use(opened.session_id) is opened.session
 
 
@@ -143,8 +142,8 @@ async def test_headers_of_an_idle_session_go_in_time_although_redis_is_away(own_
 
 @pytest.mark.scenario("S-7")
 async def test_after_data_loss_an_idle_copy_does_not_end_what_another_pod_uses(own_redis):
-    b = Pod(redis_store(own_redis), ttl=1.0)
-    async with Pod(redis_store(own_redis), ttl=1.0) as a:
+    b = Pod(redis_store(own_redis), ttl=2.0)
+    async with Pod(redis_store(own_redis), ttl=2.0) as a:
         session_id, on_a = await a.open()
         on_b = await b.use(session_id)
         own_redis.stop()
@@ -172,7 +171,7 @@ async def test_a_backend_token_that_could_not_be_written_is_written_later(a, b, 
     assert session.unsaved == {"github"}
     own_redis.start()
     await eventually(lambda: not session.unsaved)
-    assert (await use_when_possible(b, session_id)).backend_tokens == {"github": b"backend-token"}
+    assert (await once_available(lambda: b.use(session_id))).backend_tokens == {"github": b"backend-token"}
 
 
 @pytest.mark.scenario("S-7")
@@ -252,18 +251,3 @@ async def test_shutdown_is_quick_while_redis_hangs(own_redis):
         assert time.monotonic() - started < 7.0
         assert pod.sessions.snapshots == 0
         own_redis.thaw()
-
-
-async def use_when_possible(pod, session_id):
-    async with asyncio.timeout(10):
-        while not isinstance(found := await pod.use(session_id), Session):
-            assert found is MissingReason.UNAVAILABLE
-            await asyncio.sleep(0.02)
-    return found
-
-
-async def create_when_possible(pod):
-    async with asyncio.timeout(10):
-        while isinstance(created := await create(pod), Refused):
-            await asyncio.sleep(0.02)
-    return created

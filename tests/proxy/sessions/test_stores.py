@@ -131,7 +131,7 @@ async def test_a_foreign_hash_under_a_session_key_is_no_session(shared, redis_se
 
 async def test_a_key_of_another_type_makes_the_store_unavailable_for_that_call_only(shared, redis_server):
     redis_server.command("SET", KEY, "text")
-    with pytest.raises(StoreUnavailable, match="^Redis answers ResponseError$"):
+    with pytest.raises(StoreUnavailable, match=r"^Redis answers ResponseError$"):
         await shared.load(DIGEST)
     assert await shared.load(OTHER) == Absent()
     assert str(shared.state) == "ok"
@@ -143,7 +143,7 @@ async def test_ends_reach_every_watcher_on_the_channel_of_this_server_only(share
         SessionStorage.model_validate({"provider": "redis", "address": redis_server.address}), scope="team-b/desk"
     )
     async with asyncio.TaskGroup() as group:
-        watching = group.create_task(shared.watch(heard.append, lambda: subscriptions.append(True)))
+        watching = group.create_task(shared.watch(heard.append, lambda: subscriptions.append(True), list))
         await eventually(lambda: bool(subscriptions))
         await stranger.end([End(OTHER, 1.0)])
         await shared.end([End(DIGEST, 1.0)])

@@ -1,0 +1,58 @@
+{{- /* Name of every object: the release's, with the chart's where that says more. */ -}}
+{{- define "vmcp-operator.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride -}}
+{{- else if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+{{- end }}
+
+{{- /* Labels that never change. NetworkPolicies of proxies let the operator in by the first one. */ -}}
+{{- define "vmcp-operator.selectorLabels" -}}
+app.kubernetes.io/name: vmcp-operator
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+app.kubernetes.io/component: operator
+{{- end }}
+
+{{- /* Labels of an object; takes a list of the root and of labels of its own. */ -}}
+{{- define "vmcp-operator.labels" -}}
+{{- $root := first . -}}
+{{- $chart := printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 -}}
+{{- $release := dict "app.kubernetes.io/managed-by" $root.Release.Service "app.kubernetes.io/version" $root.Chart.AppVersion "helm.sh/chart" $chart -}}
+{{- $selector := include "vmcp-operator.selectorLabels" $root | fromYaml -}}
+{{- toYaml (merge $selector $release (last .) $root.Values.commonLabels) -}}
+{{- end }}
+
+{{- /* Name of the operator's ServiceAccount. */ -}}
+{{- define "vmcp-operator.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- .Values.serviceAccount.name | default (include "vmcp-operator.fullname" .) -}}
+{{- else if .Values.serviceAccount.name -}}
+{{- .Values.serviceAccount.name -}}
+{{- else -}}
+{{- fail "serviceAccount.name is empty: name the ServiceAccount that exists already, or set serviceAccount.create=true" -}}
+{{- end -}}
+{{- end }}
+
+{{- /* An image; takes a dict of `image`, `path` (where it stands in the values) and `version`. */ -}}
+{{- define "vmcp-operator.image" -}}
+{{- if not .image.repository -}}
+{{- fail (printf "%s.repository is empty: name the repository that holds the image, e.g. --set %s.repository=REGISTRY/NAME" .path .path) -}}
+{{- end -}}
+{{- if .image.digest -}}
+{{- printf "%s@%s" .image.repository .image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .image.repository (.image.tag | default .version) -}}
+{{- end -}}
+{{- end }}
+
+{{- /* The namespaces of scope `namespace`, by commas; nothing in scope `cluster`. */ -}}
+{{- define "vmcp-operator.namespaces" -}}
+{{- if eq .Values.rbac.scope "namespace" -}}
+{{- join "," (.Values.rbac.namespaces | default (list .Release.Namespace)) -}}
+{{- else if .Values.rbac.namespaces -}}
+{{- fail "rbac.namespaces has no effect with rbac.scope=cluster: leave it empty, or set rbac.scope=namespace" -}}
+{{- end -}}
+{{- end }}

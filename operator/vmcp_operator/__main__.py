@@ -1,0 +1,26 @@
+"""`python -m vmcp_operator`: runs the operator until it is told to stop."""
+
+import asyncio
+import os
+import sys
+
+from vmcp_operator.app import run
+from vmcp_operator.errors import SettingsError
+from vmcp_operator.logs import configure_logging
+from vmcp_operator.settings import SERVICE_ACCOUNT_TOKEN, parse_settings
+
+
+def main() -> int:
+    """Exit code 2 for settings that cannot be used, 0 after a clean stop; a crash keeps its own."""
+    try:
+        settings = parse_settings(sys.argv[1:], os.environ, in_cluster=SERVICE_ACCOUNT_TOKEN.is_file())
+    except SettingsError as error:
+        sys.stderr.write(f"vmcp-operator: {error}\n")
+        return 2
+    configure_logging(settings.log_level, sys.stderr)
+    asyncio.run(run(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

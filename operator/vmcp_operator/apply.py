@@ -1,0 +1,82 @@
+"""Carries a plan out: writes what differs and nothing else."""
+
+import base64
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from vmcp_operator.cluster import Cluster
+from vmcp_operator.errors import Denied, Rejected
+from vmcp_operator.logs import log_event
+from vmcp_operator.ownership import may_write
+from vmcp_operator.plan.diff import needs_apply
+from vmcp_operator.plan.handover import REPLICAS_MANAGER
+from vmcp_operator.plan.kinds import Manifest, Ref, ref_of
+from vmcp_operator.plan.naming import STAMP
+from vmcp_operator.plan.world import Outcome, Plan, Refused, World
+
+KEY_BYTES: Final = 32
+FIRST_KEY: Final = "1"
+
+logger = logging.getLogger(__name__)
+
+
+class Applier:
+    """Writes to the API server; `entropy` yields the bytes of new session keys."""
+
+    def __init__(self, cluster: Cluster, *, entropy: Callable[[int], bytes]) -> None:
+        self._cluster: Final = cluster
+        self._entropy: Final = entropy
+
+    async def apply(self, world: World, plan: Plan) -> Outcome:
+        """What became of the plan; a child that is refused ends it, as later ones need the earlier.
+
+        Raises:
+            ClusterError: the API server cannot be written to now.
+        """
+        children = dict(world.children)
+        writes = await self._prepare(plan)
+        refused: list[Refused] = []
+        for manifest in plan.apply:
+            ref = ref_of(manifest)
+            result = await self._apply(world, ref, manifest)
+            if isinstance(result, Refused):
+                refused.append(result)
+                break
+            if result is not None:
+                writes += 1
+                children[ref] = result
+        for ref, uid in plan.prune:
+            await self._cluster.delete(ref, uid)
+            children.pop(ref, None)
+            writes += 1
+        for stamp in plan.stamps:
+            await self._cluster.annotate(stamp.pod, {STAMP: stamp.value})
+            writes += 1
+        return Outcome(children, tuple(refused), writes)
+
+    async def _prepare(self, plan: Plan) -> int:
+        """Posts the keys and hands the replicas over."""
+        writes = 0
+        if plan.keys is not None:
+            key = base64.b64encode(self._entropy(KEY_BYTES)).decode()
+            posted = await self._cluster.create({**plan.keys, "data": {FIRST_KEY: key}})
+            writes += posted
+        if plan.handover is not None:
+            await self._cluster.apply(plan.handover, manager=REPLICAS_MANAGER)
+            writes += 1
+        return writes
+
+    async def _apply(self, world: World, ref: Ref, manifest: Manifest) -> Manifest | Refused | None:
+        live = world.children.get(ref)
+        if live is not None and not may_write(live, world.key, world.uid):
+            message = f"it exists and is not owned by this {world.key.kind}; delete it, or rename one of the two"
+            return Refused(ref, message, is_rejected=False)
+        if not needs_apply(manifest, live):
+            return None
+        try:
+            applied = await self._cluster.apply(manifest)
+        except (Rejected, Denied) as error:
+            return Refused(ref, error.message, isinstance(error, Rejected))
+        log_event(logger, logging.INFO, "applied", kind=ref.kind, namespace=ref.namespace, name=ref.name)
+        return applied

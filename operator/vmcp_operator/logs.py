@@ -1,0 +1,54 @@
+"""The log: events with keys and values, one JSON object a line."""
+
+import json
+import logging
+import traceback
+from datetime import UTC, datetime
+from typing import Final, TextIO
+
+_FIELDS: Final = "vmcp_fields"
+_NOISY: Final = ("kopf", "aiohttp.access", "kubernetes", "asyncio")
+
+
+def configure_logging(level: str, stream: TextIO) -> None:
+    """Sends every logger of the process to a stream; `level` is `debug`, `info`, `warning` or `error`."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_JsonFormatter())
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for name in _NOISY:
+        # Each of them tells of every object that it hands over.
+        logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
+
+
+def log_event(logger: logging.Logger, level: int, event: str, **fields: object) -> None:
+    """Logs one event with its values; `event` is a fixed text."""
+    if logger.isEnabledFor(level):
+        logger.log(level, "%s", event, extra={_FIELDS: fields}, stacklevel=2)
+
+
+def describe(error: BaseException) -> str:
+    """Type, place and cause of an exception, without the texts of exceptions, which may quote a manifest."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else "?"
+    text = f"{type(error).__qualname__} at {place}"
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return f"{text}; from {describe(cause)}" if cause is not None else text
+
+
+class _JsonFormatter(logging.Formatter):
+    """Time, level, logger and event, then the event's own keys."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+        }
+        for key, value in getattr(record, _FIELDS, {}).items():
+            line.setdefault(key, value)
+        if record.exc_info and record.exc_info[1] is not None:
+            line["error"] = describe(record.exc_info[1])
+        return json.dumps(line, default=str)

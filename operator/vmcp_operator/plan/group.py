@@ -1,0 +1,57 @@
+"""The status of an MCPGroup: nothing runs for it."""
+
+from typing import Any, Final
+
+from vmcp_api.kinds.mcpgroup import MCPGroupPhase as Phase
+from vmcp_operator.plan.conditions import Finding, build_conditions
+from vmcp_operator.plan.kinds import ENTRY, SERVER, VMCP, Ref
+from vmcp_operator.plan.phase import summarise
+from vmcp_operator.plan.standing import Standing
+from vmcp_operator.plan.world import Plan, Status, World
+
+MOST: Final = 256
+"""Names that a list of the status holds; the counts beside them are whole."""
+
+
+def plan_group(world: World) -> Plan:
+    """Nothing to write; members and endpoints of the group decide about its status."""
+    namespace, resources = world.key.namespace, world.resources
+    refs = {Ref(SERVER, namespace, name) for name in resources.servers}
+    refs |= {Ref(ENTRY, namespace, name) for name in resources.entries}
+    refs |= {Ref(VMCP, namespace, name) for name in resources.virtual_servers}
+    return Plan(refs=frozenset(refs))
+
+
+def group_status(world: World) -> tuple[Status, Standing]:
+    """Who is in the group and who serves it."""
+    resources = world.resources
+    standing = _decide(world)
+    invalid = {(member.kind, member.name) for member in world.invalid_members}
+    servers = sorted({*resources.servers, *(name for kind, name in invalid if kind == SERVER.name)})
+    entries = sorted({*resources.entries, *(name for kind, name in invalid if kind == ENTRY.name)})
+    endpoints = sorted(resources.virtual_servers)
+    findings = (
+        Finding("Valid", not world.problems, "Invalid" if world.problems else "Valid", summarise(world.problems)),
+        Finding("Ready", standing.phase == Phase.READY, standing.reason, standing.message),
+    )
+    status: dict[str, Any] = {
+        "phase": standing.phase,
+        "observedGeneration": world.generation,
+        "servers": servers[:MOST],
+        "serverCount": len(servers),
+        "entries": entries[:MOST],
+        "entryCount": len(entries),
+        "virtualServers": endpoints[:MOST],
+        "virtualServerCount": len(endpoints),
+        "conditions": build_conditions(findings, world.status.get("conditions") or (), world.now, world.generation),
+    }
+    return {key: value for key, value in status.items() if value != []}, standing
+
+
+def _decide(world: World) -> Standing:
+    if world.problems:
+        return Standing(Phase.FAILED, "Invalid", summarise(world.problems))
+    if not world.resources.servers and not world.resources.entries:
+        message = "no members yet; set groupRef of an MCPServer or MCPServerEntry to this group"
+        return Standing(Phase.READY, "Empty", message)
+    return Standing(Phase.READY, "HasMembers", "")

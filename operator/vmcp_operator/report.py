@@ -1,0 +1,110 @@
+"""Writes a status when it differs, and an Event when the phase changes."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+from uuid import uuid4
+
+from vmcp_operator.cluster import Cluster
+from vmcp_operator.errors import ClusterError
+from vmcp_operator.logs import log_event
+from vmcp_operator.plan import Standing, Status, World
+from vmcp_operator.plan.kinds import EVENT, Manifest, Ref
+
+PACE: Final = 5.0
+"""Seconds between two writes of one status whose phase stays."""
+
+_NOTE_LIMIT: Final = 1000
+_BAD: Final = frozenset({"Failed", "Degraded"})
+
+logger = logging.getLogger(__name__)
+
+
+class Reporter:
+    """Writes statuses and Events; `clock` is monotonic, in seconds."""
+
+    def __init__(self, cluster: Cluster, *, clock: Callable[[], float], instance: str) -> None:
+        self._cluster: Final = cluster
+        self._clock: Final = clock
+        self._instance: Final = instance
+        self._written: Final[dict[Ref, float]] = {}
+
+    async def report(self, world: World, status: Status, standing: Standing) -> float | None:
+        """Writes the status; where it is too early for that, the answer is the seconds to wait.
+
+        Raises:
+            ClusterError: the status could not be written.
+        """
+        if status == world.status:
+            return None
+        changed = status.get("phase") != world.status.get("phase")
+        wait = self._written.get(world.key, -PACE) + PACE - self._clock()
+        if wait > 0 and not changed:
+            return wait
+        if await self._cluster.apply_status(_manifest(world, status)) is None:
+            return None
+        self._written[world.key] = self._clock()
+        if changed:
+            log_event(
+                logger,
+                logging.INFO,
+                "phase changed",
+                kind=world.key.kind,
+                namespace=world.key.namespace,
+                name=world.key.name,
+                phase=standing.phase,
+                reason=standing.reason,
+            )
+            await self._post(world, standing)
+        return None
+
+    def forget(self, key: Ref) -> None:
+        """The key's resource is gone."""
+        self._written.pop(key, None)
+
+    async def _post(self, world: World, standing: Standing) -> None:
+        """An Event is told once and never in the way of the rest."""
+        try:
+            await self._cluster.create(_event(world, standing, self._instance))
+        except ClusterError as error:
+            log_event(logger, logging.WARNING, "event not posted", error=str(error))
+
+
+def _manifest(world: World, status: Status) -> Manifest:
+    key = world.key
+    return {
+        "apiVersion": key.kind.api_version,
+        "kind": key.kind.name,
+        "metadata": {"name": key.name, "namespace": key.namespace},
+        "status": status,
+    }
+
+
+def _event(world: World, standing: Standing, instance: str) -> Manifest:
+    key = world.key
+    regarding: dict[str, Any] = {
+        "apiVersion": key.kind.api_version,
+        "kind": key.kind.name,
+        "namespace": key.namespace,
+        "name": key.name,
+        "uid": world.uid,
+    }
+    return {
+        "apiVersion": EVENT.api_version,
+        "kind": EVENT.name,
+        # A name holds at most 253 characters, and that of an MCPGroup may have as many.
+        "metadata": {"name": f"{key.name[:200]}.{uuid4().hex[:16]}", "namespace": key.namespace},
+        "eventTime": _micro_time(world.now),
+        "reportingController": "vmcp.dev/operator",
+        "reportingInstance": instance[:128],
+        "action": "Reconcile",
+        "type": "Warning" if standing.phase in _BAD else "Normal",
+        "reason": standing.reason,
+        "note": ": ".join(filter(None, (standing.phase, standing.message)))[:_NOTE_LIMIT],
+        "regarding": regarding,
+    }
+
+
+def _micro_time(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

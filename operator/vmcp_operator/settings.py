@@ -1,0 +1,87 @@
+"""How the operator's process is set up: flags, each with an environment variable."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from vmcp_operator.errors import SettingsError
+from vmcp_operator.plan.world import PodSettings
+from vmcp_operator.watch import Scope
+
+SERVICE_ACCOUNT_TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+HEALTH_PORT: Final = 8080
+LEVELS: Final = ("debug", "info", "warning", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one process; times are in seconds.
+
+    `kubeconfig` None means the pod's own service account.
+    """
+
+    pods: PodSettings
+    scope: Scope
+    kubeconfig: str | None
+    instance: str
+    resync: float = 600.0
+    poll: float = 5.0
+    workers: int = 8
+    host: str = "0.0.0.0"
+    port: int = HEALTH_PORT
+    log_level: str = "info"
+
+
+def parse_settings(arguments: Sequence[str], environ: Mapping[str, str], *, in_cluster: bool) -> Settings:
+    """The settings of a command line over an environment.
+
+    Raises:
+        SettingsError: one is missing or cannot be used.
+    """
+    options = _parser(environ).parse_args(arguments)
+    if not options.proxy_image:
+        raise SettingsError("set --proxy-image or VMCP_PROXY_IMAGE to the image of the proxy pods")
+    for name in ("resync", "poll", "workers"):
+        if getattr(options, name) <= 0:
+            raise SettingsError(f"--{name} must be more than 0")
+    kubeconfig = environ.get("KUBECONFIG") or None
+    if not in_cluster and kubeconfig is None:
+        raise SettingsError("set KUBECONFIG, or run in a pod with a service account")
+    return Settings(
+        pods=PodSettings(options.proxy_image, options.proxy_pull_policy),
+        scope=Scope(tuple(sorted({name.strip() for name in options.namespaces.split(",") if name.strip()}))),
+        kubeconfig=None if in_cluster else kubeconfig,
+        instance=environ.get("POD_NAME") or environ.get("HOSTNAME") or "vmcp-operator",
+        resync=options.resync,
+        poll=options.poll,
+        workers=options.workers,
+        host=options.host,
+        port=options.port,
+        log_level=options.log_level,
+    )
+
+
+def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="vmcp-operator", description="Runs VirtualMCPServers in this cluster.")
+
+    def flag(name: str, default: str, text: str, **options: object) -> None:
+        variable = f"VMCP_{name.upper().replace('-', '_')}"
+        parser.add_argument(
+            f"--{name}",
+            default=environ.get(variable, default),
+            help=f"{text} [{variable}]",
+            **options,  # type: ignore[arg-type]
+        )
+
+    flag("proxy-image", "", "image of the proxy pods")
+    flag("proxy-pull-policy", "IfNotPresent", "pull policy of that image", choices=("Always", "IfNotPresent", "Never"))
+    flag("namespaces", "", "namespaces to watch, separated by commas; empty watches the cluster")
+    flag("resync", "600", "seconds between two listings of everything", type=float)
+    flag("poll", "5", "seconds between two questions to a pod", type=float)
+    flag("workers", "8", "resources that are reconciled at a time", type=int)
+    flag("host", "0.0.0.0", "address of the health and metrics port")
+    flag("port", str(HEALTH_PORT), "health and metrics port", type=int)
+    flag("log-level", "info", "least severe level that is logged", choices=LEVELS)
+    return parser
