@@ -37,7 +37,7 @@ def build_dockerfile(image: DockerImage, target: Path) -> None:
     mounts = [f"--volume={path}:{path}:ro" for path in INDEX_ACCESS if Path(path).exists()]
     arguments = [f"--build-arg={name}={value}" for name, value in image.arguments.items()]
     # chroot isolation and the machine's network: RUN needs no runtime, no bridge and no cgroup.
-    options = ["--isolation=chroot", "--network=host", "--pull=never", "--layers", *mounts, *arguments]
+    options = ["--isolation=chroot", "--network=host", "--pull=never", "--layers", "--force-rm", *mounts, *arguments]
     dockerfile = REPOSITORY / image.dockerfile
     _buildah("build", *options, f"--file={dockerfile}", f"--tag={image.name}", str(REPOSITORY))
     new = target.with_suffix(".new")
@@ -47,11 +47,13 @@ def build_dockerfile(image: DockerImage, target: Path) -> None:
 
 
 def _buildah(*arguments: str) -> str:
-    require({"buildah": "buildah"})
+    require({"buildah": "buildah", "unshare": "util-linux"})
     storage = images_folder() / "buildah"
     config = storage / "storage.conf"
     if not config.exists():
         storage.mkdir(parents=True, exist_ok=True)
         lines = ("[storage]", 'driver = "overlay"', f'graphroot = "{storage}/graph"', f'runroot = "{storage}/run"')
         config.write_text("\n".join(lines) + "\n")
-    return run("buildah", *arguments, env={"CONTAINERS_STORAGE_CONF": str(config)}, timeout=BUILD_TIMEOUT)
+    # buildah leaves its storage mounted, and a failed build its container: here they end with the command.
+    command = ("unshare", "--mount", "buildah", *arguments)
+    return run(*command, env={"CONTAINERS_STORAGE_CONF": str(config)}, timeout=BUILD_TIMEOUT)

@@ -5,6 +5,7 @@ import sys
 import pytest
 from mcp import Client
 from mcp.server.mcpserver import Context, MCPServer
+from mcp.shared.exceptions import MCPDeprecationWarning
 
 from tests.support.raw_client import eventually
 from tests.support.scene import operational, scene
@@ -62,32 +63,35 @@ async def test_the_sdk_client_uses_an_sdk_server_and_a_stdio_server_through_the_
     server = sdk_server("real")
     async with serve(server.streamable_http_app(json_response=json_response)) as port:
         extra = (http_backend("real", port), time_backend())
-        async with scene({}, extra=extra, config=QUIET) as world:
-            async with Client(world.url, mode="legacy") as client:
-                tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-                assert set(tools) == {
-                    "clock_convert_time",
-                    "clock_get_current_time",
-                    "real_add",
-                    "real_fail",
-                    "real_grow",
-                    "real_steps",
-                }
-                added = await client.call_tool("real_add", {"a": 2, "b": 3})
-                assert added.structured_content == {"result": 5}
-                failed = await client.call_tool("real_fail", {})
-                assert failed.is_error
-                times = {"source_timezone": "UTC", "time": "12:00", "target_timezone": "Asia/Tokyo"}
-                converted = await client.call_tool("clock_convert_time", times)
-                assert "21:00" in converted.content[0].text
-                assert [str(each.uri) for each in (await client.list_resources()).resources] == ["memo://one"]
-                templates = (await client.list_resource_templates()).resource_templates
-                assert [each.uri_template for each in templates] == ["note://{key}"]
-                assert (await client.read_resource("memo://one")).contents[0].text == "memo of real"
-                assert (await client.read_resource("note://7")).contents[0].text == "note 7 of real"
-                assert [each.name for each in (await client.list_prompts()).prompts] == ["real_greet"]
-                prompt = await client.get_prompt("real_greet", {"who": "you"})
-                assert prompt.messages[0].content.text == "Hello you, says real"
+        async with (
+            scene({}, extra=extra, config=QUIET) as world,
+            Client(world.url, mode="legacy") as client,
+        ):
+            tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+            assert set(tools) == {
+                "clock_convert_time",
+                "clock_get_current_time",
+                "real_add",
+                "real_fail",
+                "real_grow",
+                "real_steps",
+            }
+            added = await client.call_tool("real_add", {"a": 2, "b": 3})
+            assert added.structured_content == {"result": 5}
+            failed = await client.call_tool("real_fail", {})
+            assert failed.is_error
+            times = {"source_timezone": "UTC", "time": "12:00", "target_timezone": "Asia/Tokyo"}
+            converted = await client.call_tool("clock_convert_time", times)
+            assert "21:00" in converted.content[0].text
+            assert [str(each.uri) for each in (await client.list_resources()).resources] == ["memo://one"]
+            templates = (await client.list_resource_templates()).resource_templates
+            assert [each.uri_template for each in templates] == ["note://{key}"]
+            assert (await client.read_resource("memo://one")).contents[0].text == "memo of real"
+            assert (await client.read_resource("note://7")).contents[0].text == "note 7 of real"
+            assert [each.name for each in (await client.list_prompts()).prompts] == ["real_greet"]
+            prompt = await client.get_prompt("real_greet", {"who": "you"})
+            assert prompt.messages[0].content.text == "Hello you, says real"
+            with pytest.warns(MCPDeprecationWarning):
                 await client.send_ping()
 
 
@@ -102,28 +106,32 @@ async def test_the_sdk_client_sees_progress_and_list_changes_of_an_sdk_server():
     async def on_message(message):
         notified.append(type(message).__name__)
 
-    async with serve(server.streamable_http_app()) as port:
-        async with scene({}, extra=(http_backend("real", port),), config=QUIET) as world:
-            async with Client(world.url, mode="legacy", message_handler=on_message, cache=None) as client:
-                await client.list_tools()
-                result = await client.call_tool("real_steps", {}, progress_callback=on_progress)
-                assert result.content[0].text == "done"
-                assert seen == [(0, 3, "step 0"), (1, 3, "step 1"), (2, 3, "step 2")]
-                await client.call_tool("real_grow", {})
-                await eventually(lambda: any("ToolListChanged" in name for name in notified))
-                assert "real_grown" in {tool.name for tool in (await client.list_tools()).tools}
+    async with (
+        serve(server.streamable_http_app()) as port,
+        scene({}, extra=(http_backend("real", port),), config=QUIET) as world,
+        Client(world.url, mode="legacy", message_handler=on_message, cache=None) as client,
+    ):
+        await client.list_tools()
+        result = await client.call_tool("real_steps", {}, progress_callback=on_progress)
+        assert result.content[0].text == "done"
+        assert seen == [(0, 3, "step 0"), (1, 3, "step 1"), (2, 3, "step 2")]
+        await client.call_tool("real_grow", {})
+        await eventually(lambda: any("ToolListChanged" in name for name in notified))
+        assert "real_grown" in {tool.name for tool in (await client.list_tools()).tools}
 
 
 @pytest.mark.scenario("B-2")
 async def test_an_sdk_server_that_restarts_is_healed_within_the_next_call():
-    async with serve(sdk_server("real").streamable_http_app(json_response=True)) as port:
-        async with scene({}, extra=(http_backend("real", port),), config=QUIET) as world:
-            async with world.session() as client:
-                await client.call("real_add", {"a": 1, "b": 2})
-                for _ in range(2):
-                    sessions = world.proxy.wiring.attachments.all()[0].links["real"].session
-                    forgotten = sessions.session_id
-                    await sessions.close(())
-                    result = await client.call("real_add", {"a": 2, "b": 2})
-                    assert result["structuredContent"] == {"result": 4}
-                    assert world.proxy.wiring.attachments.all()[0].links["real"].session.session_id != forgotten
+    async with (
+        serve(sdk_server("real").streamable_http_app(json_response=True)) as port,
+        scene({}, extra=(http_backend("real", port),), config=QUIET) as world,
+        world.session() as client,
+    ):
+        await client.call("real_add", {"a": 1, "b": 2})
+        for _ in range(2):
+            sessions = world.proxy.wiring.attachments.all()[0].links["real"].session
+            forgotten = sessions.session_id
+            await sessions.close(())
+            result = await client.call("real_add", {"a": 2, "b": 2})
+            assert result["structuredContent"] == {"result": 4}
+            assert world.proxy.wiring.attachments.all()[0].links["real"].session.session_id != forgotten

@@ -101,9 +101,11 @@ async def test_a_program_that_babbles_harms_neither_its_call_nor_the_proxy(progr
 
 async def test_a_program_gets_a_minimal_environment_and_nobodys_headers(program, monkeypatch):
     monkeypatch.setenv("SECRET_OF_THE_PROXY", "x")
-    async with scene({}, extra=(program,), passthroughHeaders=["X-Api-Key"]) as world:
-        async with world.session(x_api_key="canary") as client:
-            environment = said(await client.call("local_env"))
+    async with (
+        scene({}, extra=(program,), passthroughHeaders=["X-Api-Key"]) as world,
+        world.session(x_api_key="canary") as client,
+    ):
+        environment = said(await client.call("local_env"))
     assert '"GIVEN": "yes"' in environment
     assert "SECRET_OF_THE_PROXY" not in environment
     assert "canary" not in environment

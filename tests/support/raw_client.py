@@ -16,8 +16,15 @@ WAIT_SECONDS = 10.0
 async def eventually(condition: Callable[[], object], seconds: float = WAIT_SECONDS) -> None:
     """Waits until something is so; asks again and again for at most this long."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - the state of the product has no event to wait on
             await asyncio.sleep(0.005)
+
+
+async def until_status(client: "RawClient", content: object, status: int, seconds: float = 20.0) -> None:
+    """Posts a message until it is answered with this status."""
+    async with asyncio.timeout(seconds):
+        while (await client.post(content)).status_code != status:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.05)
 
 
 def initialize(version: str = "2025-11-25", **capabilities: Any) -> dict[str, Any]:

@@ -30,6 +30,10 @@ def text(content: str, **more: Any) -> dict[str, Any]:
     return {"content": [{"type": "text", "text": content}], **more}
 
 
+def text_content(content: str) -> dict[str, Any]:
+    return {"content": {"type": "text", "text": content}}
+
+
 class Refusal(Exception):  # noqa: N818 - a scripted answer, not a fault of the test
     """Answers a request with a JSON-RPC error."""
 
@@ -251,18 +255,17 @@ class ScriptedBackend:
             return {"protocolVersion": "2025-11-25", "capabilities": self.offers, "serverInfo": info}
         if method in LISTS:
             return self._page(method, call.params.get("cursor"))
-        if method == "tools/call":
-            return text(f"called {call.params.get('name')}")
-        if method == "resources/read":
-            return {"contents": [{"uri": call.params["uri"], "text": "read"}]}
-        if method == "prompts/get":
-            content = {"type": "text", "text": f"got {call.params['name']}"}
-            return {"messages": [{"role": "user", "content": content}]}
-        if method == "completion/complete":
-            return {"completion": {"values": ["done"], "hasMore": False}}
-        if method in ("ping", "logging/setLevel"):
-            return {}
-        raise Refusal(-32601, f"no {method}")
+        usual = {
+            "tools/call": text(f"called {call.params.get('name')}"),
+            "resources/read": {"contents": [{"uri": call.params.get("uri"), "text": "read"}]},
+            "prompts/get": {"messages": [{"role": "user", **text_content(f"got {call.params.get('name')}")}]},
+            "completion/complete": {"completion": {"values": ["done"], "hasMore": False}},
+            "ping": {},
+            "logging/setLevel": {},
+        }
+        if method not in usual:
+            raise Refusal(-32601, f"no {method}")
+        return usual[method]
 
     def _page(self, method: str, cursor: str | None) -> dict[str, Any]:
         entries = {

@@ -75,7 +75,7 @@ def build_backends(world: World, config: ProxyConfig | None, voices: Voices) -> 
             "name": each.name,
             "kind": each.kind,
             "status": "unavailable",
-            "reason": each.reason,
+            "reason": str(each.reason),
             "message": each.message,
         }
     return [_finish(entries[name], before.get(name), world) for name in sorted(entries)]

@@ -37,7 +37,7 @@ def entry_status(world: World) -> tuple[Status, Standing]:
         Finding("Ready", standing.phase == Phase.VALID, standing.reason, standing.message),
     )
     status: dict[str, Any] = {
-        "phase": standing.phase,
+        "phase": str(standing.phase),
         "message": standing.message,
         "observedGeneration": world.generation,
         "conditions": build_conditions(findings, world.status.get("conditions") or (), world.now, world.generation),

@@ -35,7 +35,7 @@ def group_status(world: World) -> tuple[Status, Standing]:
         Finding("Ready", standing.phase == Phase.READY, standing.reason, standing.message),
     )
     status: dict[str, Any] = {
-        "phase": standing.phase,
+        "phase": str(standing.phase),
         "observedGeneration": world.generation,
         "servers": servers[:MOST],
         "serverCount": len(servers),

@@ -67,7 +67,7 @@ def server_status(world: World, problems: Problems, outcome: Outcome) -> tuple[S
         Finding("Ready", standing.phase == Phase.READY, standing.reason, standing.message),
     )
     status: dict[str, Any] = {
-        "phase": standing.phase,
+        "phase": str(standing.phase),
         "message": standing.message,
         "url": _url(world, server) if server and not problems else None,
         "observedGeneration": world.generation,

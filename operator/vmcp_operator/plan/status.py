@@ -37,7 +37,7 @@ def vmcp_status(world: World, planned: VmcpPlan, outcome: Outcome) -> tuple[Stat
     standing = decide_phase(facts)
     findings = vmcp_findings(facts, standing, choice.warnings)
     status: dict[str, Any] = {
-        "phase": standing.phase,
+        "phase": str(standing.phase),
         "message": standing.message[:_MESSAGE_LIMIT],
         "url": service_url(world.key, outcome.children.get(service_ref(world.key))),
         "observedGeneration": world.generation,

@@ -34,7 +34,7 @@ def merge(
             merged[canonical] = bytes(value)
     wins = {canonical_name(name): bytes(value) for name, value in authentication}
     for name, value in passthrough.items():
-        if is_restricted(name, passthrough=True):
+        if is_restricted(name, passthrough=True) or not is_sendable(value):
             continue
         if name in merged and name not in wins:
             return Collision(name)

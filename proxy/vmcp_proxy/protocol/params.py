@@ -101,12 +101,12 @@ def outbound_meta(members: Members, progress_token: int | None) -> msgspec.Raw |
 def inbound_result(raw: Raw) -> Raw:
     """A backend's result without the keys of `_meta` that are ours to set; mostly the same bytes."""
     try:
-        # A pass of the decoder costs a tenth of searching the text for the name, and finds it escaped too.
+        # One pass of the decoder is cheaper than searching the text for the name, and finds it escaped too.
         meta = _decode_marked(raw).meta
         if meta is msgspec.UNSET:
             return raw
         keys = _decode_members(meta)
-        kept = {key: value for key, value in keys.items() if not key.startswith("vmcp.dev/")}
+        kept = {key: value for key, value in keys.items() if not key.startswith(RESERVED_META)}
         if len(kept) == len(keys):
             return raw
         members = _decode_members(raw)

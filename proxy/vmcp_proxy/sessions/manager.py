@@ -210,7 +210,8 @@ class SessionManager:
         reason = EndReason.MOVED if self._store.is_shared else EndReason.SHUTDOWN
         for session in self._cache:
             self._upkeep.drop(session, reason)
-        self._pending.drop_snapshots()
+        for session in self._pending.take_idle():
+            self._retirements.add(session, reason)
         await self._retirements.drain(_DRAIN_SECONDS)
 
     def configure(self, settings: SessionManagement) -> None:

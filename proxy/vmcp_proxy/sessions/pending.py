@@ -42,6 +42,12 @@ class PendingEnds:
         """Whether a session is over although the store may not know."""
         return digest in self._tombstones
 
+    def take_idle(self) -> tuple[Session, ...]:
+        """Give up waiting for verdicts; the sessions that did."""
+        sessions = tuple(self._idle)
+        self._idle.clear()
+        return sessions
+
     def drop_snapshots(self) -> None:
         """Forget the headers of the sessions that wait for a verdict: it may take as long as an outage."""
         for session in self._idle:

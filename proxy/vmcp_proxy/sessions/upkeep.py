@@ -120,7 +120,7 @@ class Upkeep:
         Raises:
             StoreUnavailable: some were not written.
         """
-        await self._pending.flush_ends(self._store, self._clock())
+        await self._settle_ends()
         await self.touch(session for session in self._cache if session.is_used_since)
 
     async def _settle(self, session: Session, presence: Presence, now: float) -> bool:

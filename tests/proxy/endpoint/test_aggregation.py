@@ -108,7 +108,12 @@ async def test_meta_travels_both_ways_except_for_the_keys_of_each_hop():
         return text("ok", _meta=meta)
 
     async with scene({"one": backend}) as world, world.session() as client:
-        meta = {"example.com/in": ["x"], "vmcp.dev/spoof": 1, "io.modelcontextprotocol/clientInfo": {}, "traceparent": "t"}
+        meta = {
+            "example.com/in": ["x"],
+            "vmcp.dev/spoof": 1,
+            "io.modelcontextprotocol/clientInfo": {},
+            "traceparent": "t",
+        }
         result = await client.call("one_echo", _meta=meta)
         assert result["_meta"] == {"example.com/out": {"n": 12345678901234567890}}
         arrived = backend.calls("tools/call")[0].message["params"]

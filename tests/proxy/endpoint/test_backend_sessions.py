@@ -4,11 +4,10 @@ import asyncio
 
 import pytest
 
+from tests.proxy.endpoint.helpers import QUIET
 from tests.support.raw_client import eventually
 from tests.support.scene import operational, scene
 from tests.support.scripted_backend import Die, Refusal, ScriptedBackend, Status, text
-
-QUIET = operational(failureHandling={"healthCheckInterval": "1h"})
 
 
 def own_and_client(backend):
@@ -178,7 +177,9 @@ async def test_progress_keeps_a_call_alive_beyond_its_timeout():
     @backend.on("tools/call")
     async def steps(call):
         for number in range(6):
-            await call.notify("notifications/progress", progressToken=call.params["_meta"]["progressToken"], progress=number)
+            await call.notify(
+                "notifications/progress", progressToken=call.params["_meta"]["progressToken"], progress=number
+            )
             await asyncio.sleep(0.2)
         return text("done")
 

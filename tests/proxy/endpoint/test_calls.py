@@ -273,15 +273,17 @@ async def test_a_long_call_is_kept_open_by_comments_and_answered_on_the_same_str
         await hold.wait()
         raise Refusal(-32000, "own words")
 
-    async with scene({"one": backend}, config=operational(keepAliveInterval="100ms")) as world:
-        async with world.session() as client:
-            await client.names()
-            message = {"jsonrpc": "2.0", "id": 4, "method": "tools/call", "params": {"name": "one_echo"}}
-            posting = asyncio.create_task(client.post(message))
-            in_flight = world.proxy.wiring.keep_alive._exchanges
-            await eventually(lambda: any(each._lock is not None for each in in_flight))
-            hold.set()
-            answer = await posting
-            assert answer.headers["content-type"] == "text/event-stream"
-            assert answer.content.startswith(b": keep-alive\n\n")
-            assert client.read(answer)["error"]["message"] == "own words"
+    async with (
+        scene({"one": backend}, config=operational(keepAliveInterval="100ms")) as world,
+        world.session() as client,
+    ):
+        await client.names()
+        message = {"jsonrpc": "2.0", "id": 4, "method": "tools/call", "params": {"name": "one_echo"}}
+        posting = asyncio.create_task(client.post(message))
+        in_flight = world.proxy.wiring.keep_alive._exchanges
+        await eventually(lambda: any(each._lock is not None for each in in_flight))
+        hold.set()
+        answer = await posting
+        assert answer.headers["content-type"] == "text/event-stream"
+        assert answer.content.startswith(b": keep-alive\n\n")
+        assert client.read(answer)["error"]["message"] == "own words"

@@ -5,11 +5,11 @@ import base64
 
 import pytest
 
+from tests.proxy.endpoint.helpers import QUIET
 from tests.support.raw_client import eventually, initialize
-from tests.support.scene import operational, scene
+from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend
 
-QUIET = operational(failureHandling={"healthCheckInterval": "1h"})
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 
 
@@ -79,7 +79,7 @@ async def test_ids_that_were_not_minted_here_are_404_on_every_verb_without_a_loo
         ]
         loads = []
         store = world.proxy.wiring.store
-        loaded, store.load = store.load, lambda digest: loads.append(digest)
+        loaded, store.load = store.load, loads.append
         for session in forged:
             thief.session = session
             assert set(await every_verb(thief)) == {404}, session
@@ -139,9 +139,7 @@ async def test_a_handshake_of_the_wrong_shape_leaves_no_session():
 async def test_expiry_ends_sessions_and_their_backend_sessions_without_being_asked(settings):
     backend = ScriptedBackend()
     async with (
-        scene(
-            {"one": backend}, config=QUIET, sessionManagement=settings, passthroughHeaders=["X-Api-Key"]
-        ) as world,
+        scene({"one": backend}, config=QUIET, sessionManagement=settings, passthroughHeaders=["X-Api-Key"]) as world,
         world.session(x_api_key="k") as client,
     ):
         await client.call("one_echo")

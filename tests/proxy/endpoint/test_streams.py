@@ -4,38 +4,41 @@ import asyncio
 
 import pytest
 
+from tests.proxy.endpoint.helpers import QUIET
 from tests.support.raw_client import eventually
 from tests.support.scene import operational, scene
 from tests.support.scripted_backend import ScriptedBackend, text, tool
 
 TOOLS = "notifications/tools/list_changed"
 PROMPTS = "notifications/prompts/list_changed"
-QUIET = operational(failureHandling={"healthCheckInterval": "1h"})
 
 
 @pytest.mark.scenario("A-14", "P-10")
 async def test_a_burst_of_list_changed_is_told_once_to_the_sessions_whose_view_changed():
     backend, other = ScriptedBackend(), ScriptedBackend()
-    async with scene({"one": backend, "two": other}, config=QUIET) as world:
-        async with world.session() as first, world.session() as second:
-            await first.names()
-            await second.names()
-            await eventually(lambda: len(backend.streams) == len(other.streams) == 1)
-            async with first.listening() as stream, second.listening() as quiet:
-                await eventually(lambda: stream.comments and quiet.comments)
-                backend.tools = [tool("echo"), tool("new")]
-                for _ in range(5):
-                    backend.push(TOOLS)
-                await stream.until(TOOLS)
-                await quiet.until(TOOLS)
-                assert await first.names() == ["one_echo", "one_new", "two_echo"]
-                # A change that is none, then one that is: nothing else came between.
+    async with (
+        scene({"one": backend, "two": other}, config=QUIET) as world,
+        world.session() as first,
+        world.session() as second,
+    ):
+        await first.names()
+        await second.names()
+        await eventually(lambda: len(backend.streams) == len(other.streams) == 1)
+        async with first.listening() as stream, second.listening() as quiet:
+            await eventually(lambda: stream.comments and quiet.comments)
+            backend.tools = [tool("echo"), tool("new")]
+            for _ in range(5):
                 backend.push(TOOLS)
-                other.prompts = [{"name": "p"}]
-                other.push(PROMPTS)
-                await stream.until(PROMPTS)
-                assert stream.methods == quiet.methods == [TOOLS, PROMPTS]
-                assert (await first.call("one_new"))["content"]
+            await stream.until(TOOLS)
+            await quiet.until(TOOLS)
+            assert await first.names() == ["one_echo", "one_new", "two_echo"]
+            # A change that is none, then one that is: nothing else came between.
+            backend.push(TOOLS)
+            other.prompts = [{"name": "p"}]
+            other.push(PROMPTS)
+            await stream.until(PROMPTS)
+            assert stream.methods == quiet.methods == [TOOLS, PROMPTS]
+            assert (await first.call("one_new"))["content"]
 
 
 @pytest.mark.scenario("A-14")
@@ -48,21 +51,24 @@ async def test_only_sessions_that_see_the_change_are_told():
         return {"tools": [tool("echo"), *more]}
 
     extra = []
-    async with scene({"one": backend}, config=QUIET, passthroughHeaders=["X-Api-Key"]) as world:
-        async with world.session(x_api_key="alice") as alice, world.session(x_api_key="bob") as bob:
-            await alice.names()
-            await bob.names()
-            async with alice.listening() as hers, bob.listening() as his:
-                await eventually(lambda: len(backend.streams) == 3)
-                extra.append(tool("for_alice"))
-                backend.push(TOOLS)
-                await hers.until(TOOLS)
-                extra.append(tool("for_alice_too"))
-                backend.push(TOOLS)
-                await hers.until(TOOLS, 2)
-                assert his.methods == []
-                assert await bob.names() == ["one_echo"]
-                assert await alice.names() == ["one_echo", "one_for_alice", "one_for_alice_too"]
+    async with (
+        scene({"one": backend}, config=QUIET, passthroughHeaders=["X-Api-Key"]) as world,
+        world.session(x_api_key="alice") as alice,
+        world.session(x_api_key="bob") as bob,
+    ):
+        await alice.names()
+        await bob.names()
+        async with alice.listening() as hers, bob.listening() as his:
+            await eventually(lambda: len(backend.streams) == 3)
+            extra.append(tool("for_alice"))
+            backend.push(TOOLS)
+            await hers.until(TOOLS)
+            extra.append(tool("for_alice_too"))
+            backend.push(TOOLS)
+            await hers.until(TOOLS, 2)
+            assert his.methods == []
+            assert await bob.names() == ["one_echo"]
+            assert await alice.names() == ["one_echo", "one_for_alice", "one_for_alice_too"]
 
 
 @pytest.mark.scenario("A-14")
@@ -94,19 +100,22 @@ async def test_a_stream_hears_of_changes_though_its_session_has_listed_nothing_h
 
 async def test_what_a_backend_says_outside_of_calls_reaches_the_sessions_it_says_it_to():
     backend = ScriptedBackend()
-    async with scene({"one": backend}, config=QUIET) as world:
-        async with world.session() as first, world.session() as second:
-            await first.call("one_echo")
-            (owner,) = {heard.session for heard in backend.calls("tools/call")}
-            await second.call("one_echo")
-            async with first.listening() as hers, second.listening() as his:
-                await eventually(lambda: len(backend.streams) == 3)
-                backend.push("notifications/message", session=owner, level="info", data="for the first")
-                backend.push("notifications/x-custom", session=owner, k=1)
-                await hers.until("notifications/x-custom")
-                assert hers.messages[0]["params"] == {"level": "info", "data": "for the first", "logger": "one"}
-                assert hers.messages[1]["params"] == {"k": 1}
-                assert his.messages == []
+    async with (
+        scene({"one": backend}, config=QUIET) as world,
+        world.session() as first,
+        world.session() as second,
+    ):
+        await first.call("one_echo")
+        (owner,) = {heard.session for heard in backend.calls("tools/call")}
+        await second.call("one_echo")
+        async with first.listening() as hers, second.listening() as his:
+            await eventually(lambda: len(backend.streams) == 3)
+            backend.push("notifications/message", session=owner, level="info", data="for the first")
+            backend.push("notifications/x-custom", session=owner, k=1)
+            await hers.until("notifications/x-custom")
+            assert hers.messages[0]["params"] == {"level": "info", "data": "for the first", "logger": "one"}
+            assert hers.messages[1]["params"] == {"k": 1}
+            assert his.messages == []
 
 
 @pytest.mark.scenario("C-3", "P-10")
@@ -143,11 +152,14 @@ async def test_a_stream_outlives_the_request_limit_is_kept_alive_and_gives_way_t
 
 @pytest.mark.scenario("S-10")
 async def test_streams_end_with_a_hint_when_the_proxy_shuts_down():
-    async with scene({"one": ScriptedBackend()}) as world, world.session() as client:
-        async with client.listening() as stream:
-            await eventually(lambda: stream.comments)
-            world.proxy.stop()
-            await eventually(lambda: stream.ended)
+    async with (
+        scene({"one": ScriptedBackend()}) as world,
+        world.session() as client,
+        client.listening() as stream,
+    ):
+        await eventually(lambda: stream.comments)
+        world.proxy.stop()
+        await eventually(lambda: stream.ended)
 
 
 @pytest.mark.scenario("A-14", "K-5")

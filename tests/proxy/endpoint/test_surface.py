@@ -214,7 +214,7 @@ async def test_what_a_list_hides_is_refused_by_call_with_one_text_and_what_it_sh
             assert answer.status_code == 403, message
             denied.add(answer.content)
         assert denied == {b'{"jsonrpc":"2.0","id":1,"error":{"code":403,"message":"Forbidden."}}'}
-        assert len([each for each in backend.heard[heard:] if each.method not in ("ping",)]) == 0
+        assert [each for each in backend.heard[heard:] if each.method != "ping"] == []
         metrics = await world.metrics()
         assert metrics['vmcp_requests_total{method="tools/call",status="403"}'] == 3
 
@@ -227,7 +227,9 @@ async def test_a_new_policy_holds_for_running_sessions():
         rules.allowed = {(Action.CALL_TOOL, "one_closed")}
         rules.version = "2"
         assert await client.names() == ["one_closed"]
-        assert (await client.post({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "one_open"}})).status_code == 403
+        assert (
+            await client.post({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "one_open"}})
+        ).status_code == 403
         assert (await client.call("one_closed"))["content"]
 
 
@@ -241,14 +243,16 @@ async def test_a_denial_after_a_comment_is_an_event_on_the_stream_that_has_begun
         return {"tools": []}
 
     config = operational(keepAliveInterval="100ms", timeouts={"list": "700ms"})
-    async with scene({"one": slow}, admitter=Rules(), config=config) as world:
-        async with world.client() as client:
-            opening = asyncio.create_task(client.open())
-            await asyncio.wait((opening,))
-            world.proxy.wiring.views.changed()
-            answer = await client.request("tools/call", {"name": "one_echo"})
-            assert answer["error"] == {"code": 403, "message": "Forbidden."}
-            hold.set()
+    async with (
+        scene({"one": slow}, admitter=Rules(), config=config) as world,
+        world.client() as client,
+    ):
+        opening = asyncio.create_task(client.open())
+        await asyncio.wait((opening,))
+        world.proxy.wiring.views.changed()
+        answer = await client.request("tools/call", {"name": "one_echo"})
+        assert answer["error"] == {"code": 403, "message": "Forbidden."}
+        hold.set()
 
 
 @pytest.mark.scenario("K-6")

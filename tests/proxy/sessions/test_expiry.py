@@ -140,6 +140,19 @@ async def test_a_copy_that_was_idle_here_is_revived_by_uses_elsewhere(redis_serv
     await a.stop()
 
 
+@pytest.mark.scenario("S-6")
+async def test_a_session_whose_pod_died_does_not_outlive_its_ttl(redis_server):
+    async with Pod(redis_store(redis_server), ttl=0.4) as a, Pod(redis_store(redis_server), ttl=0.4) as b:
+        idle_id, _ = await a.open()
+        used_id, _ = await a.open()
+        await a.crash()
+        await asyncio.sleep(0.2)
+        assert isinstance(await b.use(used_id), Session)
+        await asyncio.sleep(0.25)
+        assert await b.use(idle_id) is MissingReason.EXPIRED
+        assert isinstance(await b.use(used_id), Session)
+
+
 def test_housekeeping_keeps_a_use_at_the_last_moment_from_being_missed():
     for ttl in (0.3, 1.0, 60.0, 1800.0, 604800.0):
         pace = Pace.of(SessionManagement(ttl=ttl, max_lifetime=2592000))

@@ -66,6 +66,7 @@ async def test_a_cluster_serves_sessions_on_all_its_nodes(cluster):
 
 
 @pytest.mark.scenario("S-11")
+@pytest.mark.timeout(120)
 async def test_sentinel_leads_to_the_new_master_after_a_failover(tmp_path):
     for name in ("first", "second", "sentinel"):
         (tmp_path / name).mkdir()
@@ -90,7 +91,8 @@ async def test_sentinel_leads_to_the_new_master_after_a_failover(tmp_path):
         async with Pod(open_store()) as a, Pod(open_store()) as b:
             session_id, session = await a.open()
             await eventually(lambda: second.command("DBSIZE") == first.command("DBSIZE"))
-            sentinel.command("SENTINEL", "FAILOVER", "desk")
+            # Sentinel refuses until it has heard enough of the replica.
+            await eventually(lambda: sentinel.command("SENTINEL", "FAILOVER", "desk") == b"+OK\r\n", 30.0)
             await eventually(lambda: b"role:master" in second.command("INFO", "replication"), 20.0)
             first.stop()
             assert await a.use(session_id) is session

@@ -161,6 +161,22 @@ async def test_a_batch_larger_than_one_network_packet_answers_in_order(shared):
     assert answers == (Presence.LIVE, Presence.MISSING) * 500
 
 
+@pytest.mark.parametrize("what", ["watch", "load"])
+async def test_a_cancellation_is_never_lost_on_its_way_through_the_redis_client(redis_server, what):
+    for steps in range(60):
+        store = redis_store(redis_server)
+        waiting = store.watch(print, list, list) if what == "watch" else store.load(DIGEST)
+        task = asyncio.create_task(waiting)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        was_done = task.done()
+        task.cancel()
+        _, running = await asyncio.wait([task], timeout=2.0)
+        assert not running, f"still there after a cancellation at step {steps}"
+        assert task.cancelled() or was_done
+        await store.aclose()
+
+
 @pytest.mark.parametrize(
     ("text", "addresses"),
     [

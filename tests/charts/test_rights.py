@@ -1,0 +1,112 @@
+"""What the charts let the operator and users do, against what the operator's code does."""
+
+import re
+
+import pytest
+import yaml
+
+from charts.generate import CRDS_CHART, OPERATOR_CHART
+from vmcp_api.crds import build_crd
+from vmcp_api.kinds import KINDS
+from vmcp_operator.plan import kinds
+from vmcp_operator.settings import HEALTH_PORT, LEVELS, parse_settings
+from vmcp_operator.telemetry import Telemetry
+
+READ = {"get", "list", "watch"}
+WRITE = {"create", "patch"}
+
+
+def rules():
+    text = (OPERATOR_CHART / "templates" / "_rules.tpl").read_text(encoding="utf-8")
+    found: dict[tuple[str, str], set[str]] = {}
+    for rule in yaml.safe_load(re.sub(r"\{\{.*?\}\}", "", text)):
+        assert set(rule) == {"apiGroups", "resources", "verbs"}
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                assert (group, resource) not in found
+                found[group, resource] = set(rule["verbs"])
+    return found
+
+
+def template(name, chart=OPERATOR_CHART):
+    return (chart / "templates" / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.scenario("K-11")
+def test_the_operator_may_create_secrets_and_never_read_them():
+    assert rules()["", "secrets"] == {"create"}
+
+
+def test_the_operator_may_do_nothing_with_kinds_that_it_does_not_know():
+    known = {(kind.group, kind.plural) for kind in kinds.ALL}
+    assert {key for key in rules() if "/" not in key[1]} == known
+    assert {key for key in rules() if "/" in key[1]} == {
+        *((kind.group, f"{kind.plural}/status") for kind in kinds.OWN),
+        *((kind.group, f"{kind.plural}/finalizers") for kind in (kinds.VMCP, kinds.SERVER)),
+    }
+
+
+def test_the_operator_watches_what_it_needs_to_and_writes_only_children():
+    found = {kind: rules()[kind.group, kind.plural] for kind in kinds.ALL}
+    assert all(found[kind] == READ for kind in kinds.OWN)
+    assert found[kinds.POD] == {"list", "watch", "patch"}
+    assert found[kinds.REPLICA_SET] == {"list"}
+    assert found[kinds.EVENT] == {"create"}
+    assert all(found[kind] == READ | WRITE for kind in (kinds.DEPLOYMENT, kinds.SERVICE, kinds.CONFIG_MAP))
+    optional = (kinds.SERVICE_ACCOUNT, kinds.NETWORK_POLICY, kinds.DISRUPTION_BUDGET)
+    assert all(found[kind] == READ | WRITE | {"delete"} for kind in optional)
+
+
+def test_no_right_is_a_wildcard():
+    assert "*" not in {part for (group, resource), verbs in rules().items() for part in (group, resource, *verbs)}
+
+
+def test_both_scopes_grant_the_same_rules():
+    for name in ("clusterrole.yaml", "role.yaml"):
+        assert 'include "vmcp-operator.rules"' in template(name)
+    own = template("clusterrole.yaml").partition("nindent 2 }}")[2]
+    assert re.findall(r"resources: (.*)", own) == ["[customresourcedefinitions]"]
+    assert re.findall(r"verbs: (.*)", own) == ["[list, watch]"]
+
+
+def test_users_may_edit_every_kind_and_no_status():
+    resources = re.search(r"resources: \[(.*)\]", template("clusterrole-edit.yaml", CRDS_CHART)).group(1).split(", ")
+    plurals = {build_crd(kind)["spec"]["names"]["plural"] for kind in KINDS}
+    assert set(resources) == plurals | {"virtualmcpservers/scale"}
+
+
+def test_the_environment_of_the_pod_is_what_the_operator_reads():
+    text = template("deployment.yaml")
+    names = re.findall(r"- name: (VMCP_\w+)", text)
+    assert names == ["VMCP_PROXY_IMAGE", "VMCP_PROXY_PULL_POLICY", "VMCP_NAMESPACES", "VMCP_LOG_LEVEL"]
+    environ = dict(zip(names, ("proxy:1", "Never", "a,b", "debug"), strict=True))
+    settings = parse_settings((), environ, in_cluster=True)
+    assert (settings.pods.image, settings.pods.pull_policy) == ("proxy:1", "Never")
+    assert (settings.scope.namespaces, settings.log_level) == (("a", "b"), "debug")
+
+
+def test_the_choices_are_those_that_the_operator_takes():
+    schema = yaml.safe_load((OPERATOR_CHART / "values.schema.json").read_text(encoding="utf-8"))
+    assert schema["properties"]["logLevel"]["enum"] == list(LEVELS)
+
+
+def test_the_ports_are_the_operators():
+    assert f"containerPort: {HEALTH_PORT}\n" in template("deployment.yaml")
+    assert f"port: {HEALTH_PORT}\n" in template("service.yaml")
+
+
+def test_alerts_read_metrics_that_the_operator_has():
+    telemetry = Telemetry()
+    telemetry.observe_queue(int, int, int)
+    telemetry.errors.labels("virtualmcpserver").inc()
+    exported = set(re.findall(r"^(\w+)", telemetry.render().decode(), re.MULTILINE))
+    asked = set(re.findall(r"(\w+)\{%s", template("prometheusrule.yaml")))
+    assert len(asked) == 5
+    assert asked - {"up"} <= exported
+
+
+def test_the_operators_pods_carry_the_label_by_which_proxies_let_it_in():
+    labels = re.search(
+        r'define "vmcp-operator.selectorLabels" -\}\}\n(.*?)\{\{- end', template("_helpers.tpl"), re.DOTALL
+    )
+    assert "app.kubernetes.io/name: vmcp-operator\n" in labels.group(1)

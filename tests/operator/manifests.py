@@ -1,0 +1,55 @@
+"""Resources that the stories of these tests are about."""
+
+VMCP = """
+apiVersion: vmcp.dev/v1beta1
+kind: VirtualMCPServer
+metadata: {name: one, namespace: default}
+spec:
+  groupRef: {name: tools}
+  incomingAuth: {type: anonymous}
+"""
+
+GROUP = """
+---
+apiVersion: vmcp.dev/v1beta1
+kind: MCPGroup
+metadata: {name: tools, namespace: default}
+"""
+
+SERVER = """
+---
+apiVersion: vmcp.dev/v1beta1
+kind: MCPServer
+metadata: {name: files, namespace: default}
+spec:
+  image: registry.test/files:1
+  groupRef: {name: tools}
+"""
+
+ENTRY = """
+---
+apiVersion: vmcp.dev/v1beta1
+kind: MCPServerEntry
+metadata: {name: docs, namespace: default}
+spec:
+  remoteUrl: https://docs.example.com/mcp
+  transport: streamable-http
+  groupRef: {name: tools}
+"""
+
+ENTRY_WITH_SECRET = """
+---
+apiVersion: vmcp.dev/v1beta1
+kind: MCPServerEntry
+metadata: {name: billing, namespace: default}
+spec:
+  remoteUrl: https://billing.example.com/mcp
+  transport: streamable-http
+  groupRef: {name: tools}
+  headerForward:
+    addHeadersFromSecret:
+      - headerName: X-Api-Key
+        valueSecretRef: {name: billing, key: api-key}
+"""
+
+ALL = VMCP + GROUP + SERVER + ENTRY

@@ -1,0 +1,58 @@
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vmcp_operator.plan.reports import Report, parse_report
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=12,
+)
+KEYS = ("configHash", "loadError", "keys", "store", "missingSecrets", "backends", "conflicts", "droppedTools", "counts")
+
+
+def test_a_whole_report_is_read():
+    body = {
+        "contract": 1,
+        "configHash": "abcd",
+        "loadError": {"path": "x", "message": "x: is wrong"},
+        "keys": "missing",
+        "store": {"state": "unavailable", "message": "no answer"},
+        "missingSecrets": ["billing/api-key"],
+        "backends": [{"name": "a", "kind": "MCPServer", "status": "healthy", "revision": "2025-11-25", "tools": 3}],
+        "conflicts": [{"kind": "tool", "name": "t", "winner": None, "losers": ["a", "b"]}],
+        "droppedTools": [{"backend": "a", "kind": "tool", "name": "t", "reason": "no name"}],
+        "counts": {"tools": 3, "contextBytes": 10},
+    }
+    report = parse_report(json.dumps(body).encode())
+    assert report is not None
+    assert (report.config_hash, report.load_error, report.has_keys) == ("abcd", "x: is wrong", False)
+    assert (report.store_available, report.store_message) == (False, "no answer")
+    assert report.missing_secrets == ("billing/api-key",)
+    assert (report.backends[0].revision, report.backends[0].tools) == ("2025-11-25", 3)
+    assert (report.conflicts[0].winner, report.conflicts[0].losers) == (None, ("a", "b"))
+    assert report.dropped == (("a", "t: no name"),)
+    assert report.counts == {"tools": 3, "contextBytes": 10}
+
+
+@given(body=st.binary(max_size=200))
+def test_any_bytes_are_a_report_or_none(body):
+    assert parse_report(body) is None or isinstance(parse_report(body), Report)
+
+
+@given(data=st.dictionaries(st.sampled_from(KEYS), JSON))
+def test_a_report_of_any_shape_is_read_as_far_as_it_keeps_to_the_form(data):
+    report = parse_report(json.dumps(data).encode())
+    assert isinstance(report, Report)
+    assert all(type(each) is int and each >= 0 for each in report.counts.values())
+    hash(report.backends)
+
+
+def test_texts_and_lists_of_a_pod_are_cut():
+    body = {"backends": [{"name": "x" * 10_000}] * 10_000}
+    report = parse_report(json.dumps(body).encode())
+    assert report is not None
+    assert len(report.backends) == 256
+    assert len(report.backends[0].name) == 1024

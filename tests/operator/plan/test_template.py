@@ -1,0 +1,67 @@
+import pytest
+
+from vmcp_api.problems import Problems
+from vmcp_operator.plan.template import merge_template
+
+SELECTOR = {"app": "vmcp"}
+BASE = {
+    "metadata": {"labels": {"app": "vmcp"}},
+    "spec": {
+        "containers": [{"name": "vmcp", "image": "a", "args": ["x"], "env": [{"name": "A", "value": "1"}]}],
+        "volumes": [{"name": "tmp", "emptyDir": {}}],
+        "securityContext": {"runAsNonRoot": True},
+    },
+}
+
+
+def merge(patch):
+    return merge_template(BASE, patch, SELECTOR)
+
+
+def test_a_container_is_merged_by_name_and_a_new_one_is_added():
+    patch = {"spec": {"containers": [{"name": "vmcp", "resources": {"limits": {"cpu": "1"}}}, {"name": "side"}]}}
+    vmcp, side = merge(patch)["spec"]["containers"]
+    assert (vmcp["image"], vmcp["resources"]) == ("a", {"limits": {"cpu": "1"}})
+    assert side == {"name": "side"}
+
+
+def test_environment_merges_and_arguments_are_replaced():
+    patch = {"spec": {"containers": [{"name": "vmcp", "args": ["y"], "env": [{"name": "B", "value": "2"}]}]}}
+    (container,) = merge(patch)["spec"]["containers"]
+    assert container["args"] == ["y"]
+    assert [each["name"] for each in container["env"]] == ["A", "B"]
+
+
+def test_null_removes_a_field_and_a_directive_removes_an_entry():
+    assert "securityContext" not in merge({"spec": {"securityContext": None}})["spec"]
+    assert merge({"spec": {"volumes": [{"name": "tmp", "$patch": "delete"}]}})["spec"]["volumes"] == []
+    replaced = merge({"spec": {"securityContext": {"$patch": "replace", "fsGroup": 1}}})
+    assert replaced["spec"]["securityContext"] == {"fsGroup": 1}
+
+
+def test_no_patch_changes_nothing_and_none_changes_the_base():
+    before = repr(BASE)
+    assert merge(None) == BASE == merge({})
+    merge({"metadata": {"labels": {"x": "y"}}, "spec": {"volumes": [{"name": "more"}]}})
+    assert repr(BASE) == before
+
+
+@pytest.mark.parametrize(
+    ("patch", "path", "words"),
+    [
+        ({"spec": []}, "spec.podTemplateSpec.spec", "must be a mapping"),
+        ({"spec": {"containers": {}}}, "spec.podTemplateSpec.spec.containers", "must be a list"),
+        ({"spec": {"containers": [{"image": "a"}]}}, "spec.podTemplateSpec.spec.containers[0]", "needs name"),
+        ({"spec": {"volumes": ["x"]}}, "spec.podTemplateSpec.spec.volumes[0]", "needs name"),
+        ({"template": {}}, "spec.podTemplateSpec", "unknown field 'template'"),
+        ({"metadata": {"labels": {"app": "other"}}}, "spec.podTemplateSpec.metadata.labels", "changes the labels"),
+        ({"metadata": {"labels": None}}, "spec.podTemplateSpec.metadata.labels", "changes the labels"),
+    ],
+)
+def test_a_patch_of_another_shape_is_refused_with_its_place(patch, path, words):
+    problems = merge(patch)
+    assert isinstance(problems, Problems)
+    (problem,) = problems
+    assert problem.path == path
+    assert words in problem.message
+    assert problem.remedy

@@ -1,0 +1,122 @@
+import asyncio
+import json
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from tests.operator.harness import vmcp
+from vmcp_operator.poll import Poller
+from vmcp_operator.reconcile import Target
+
+ONE = vmcp()
+POD = Target("uid-1", "127.0.0.1")
+
+
+class FakePod:
+    """A pod's admin port that counts what it is asked."""
+
+    def __init__(self):
+        self.answer: dict = {"configHash": "aaaa"}
+        self.status = 200
+        self.body: bytes | None = None
+        self.asked = 0
+        self.unchanged = 0
+
+    async def handle(self, request):
+        self.asked += 1
+        tag = f'"{hash(json.dumps(self.answer))}"'
+        if self.status == 200 and request.headers.get("If-None-Match") == tag:
+            self.unchanged += 1
+            return web.Response(status=304, headers={"ETag": tag})
+        body = self.body if self.body is not None else json.dumps(self.answer).encode()
+        return web.Response(status=self.status, body=body, headers={"ETag": tag, "Location": "/elsewhere"})
+
+
+@asynccontextmanager
+async def polling(interval=0.02):
+    """A poller that asks one fake pod; yields the pod, the poller and a queue of the keys that it woke."""
+    pod = FakePod()
+    app = web.Application()
+    app.router.add_get("/status", pod.handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    woken: asyncio.Queue = asyncio.Queue()
+    async with aiohttp.ClientSession() as http, asyncio.timeout(20):
+        poller = Poller(http, woken.put_nowait, interval=interval, port=runner.addresses[0][1])
+        task = asyncio.create_task(poller.run())
+        try:
+            yield pod, poller, woken
+        finally:
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await runner.cleanup()
+
+
+async def until(condition):
+    while not condition():
+        await asyncio.sleep(0.005)
+
+
+async def test_a_new_answer_wakes_the_key_and_the_same_again_does_not():
+    async with polling() as (pod, poller, woken):
+        poller.watch(ONE, (POD,), "aaaa")
+        assert await woken.get() == ONE
+        assert poller.report("uid-1").config_hash == "aaaa"
+        await until(lambda: pod.unchanged >= 3)
+        assert woken.empty()
+        pod.answer = {"configHash": "bbbb"}
+        assert await woken.get() == ONE
+        assert poller.report("uid-1").config_hash == "bbbb"
+
+
+async def test_a_pod_that_falls_silent_loses_its_report_after_three_questions():
+    async with polling() as (pod, poller, woken):
+        poller.watch(ONE, (POD,), None)
+        await woken.get()
+        pod.status = 500
+        asked = pod.asked
+        await woken.get()
+        assert poller.report("uid-1") is None
+        assert pod.asked >= asked + 3
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"nonsense", b"[" * 100_000, b"\xff\xfe"])
+async def test_a_body_that_is_no_report_counts_as_silence(body):
+    async with polling() as (pod, poller, _):
+        pod.body = body
+        poller.watch(ONE, (POD,), None)
+        await until(lambda: pod.asked >= 3)
+        assert poller.report("uid-1") is None
+
+
+async def test_a_redirect_is_not_followed():
+    async with polling() as (pod, poller, _):
+        pod.status = 302
+        poller.watch(ONE, (POD,), None)
+        await until(lambda: pod.asked >= 3)
+        assert poller.report("uid-1") is None
+
+
+async def test_pods_that_are_no_longer_named_are_asked_no_more():
+    async with polling() as (pod, poller, woken):
+        poller.watch(ONE, (POD,), "aaaa")
+        await woken.get()
+        poller.forget(ONE)
+        assert poller.report("uid-1") is None
+        asked = pod.asked
+        await asyncio.sleep(0.1)
+        assert pod.asked <= asked + 1
+
+
+async def test_a_pod_that_runs_another_config_is_asked_more_often():
+    async with polling(interval=60) as (pod, poller, woken):
+        pod.answer = {"configHash": "old"}
+        poller.watch(ONE, (POD,), "new")
+        await woken.get()
+        pod.answer = {"configHash": "new"}
+        assert await woken.get() == ONE
+        assert poller.report("uid-1").config_hash == "new"

@@ -1,0 +1,26 @@
+import pytest
+
+from vmcp_operator.errors import SettingsError
+from vmcp_operator.settings import parse_settings
+
+
+def test_flags_win_over_the_environment_and_defaults_fill_in():
+    environ = {"VMCP_PROXY_IMAGE": "env:1", "VMCP_NAMESPACES": "b, a", "VMCP_WORKERS": "3"}
+    settings = parse_settings(["--proxy-image=flag:1"], environ, in_cluster=True)
+    assert settings.pods.image == "flag:1"
+    assert settings.scope.namespaces == ("a", "b")
+    assert not settings.scope.is_cluster
+    assert (settings.workers, settings.resync, settings.kubeconfig) == (3, 600.0, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "words"),
+    [
+        ([], {"KUBECONFIG": "x"}, "--proxy-image"),
+        (["--proxy-image=a", "--workers=0"], {"KUBECONFIG": "x"}, "--workers must be more than 0"),
+        (["--proxy-image=a"], {}, "KUBECONFIG"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_named(arguments, environ, words):
+    with pytest.raises(SettingsError, match=words):
+        parse_settings(arguments, environ, in_cluster=False)

@@ -1,0 +1,147 @@
+"""How long header snapshots live, and where their values must never stand."""
+
+import io
+import logging
+
+import pytest
+
+from tests.proxy.endpoint.helpers import QUIET, everything, use_everything
+from tests.support.raw_client import eventually
+from tests.support.scene import operational, scene
+from tests.support.scripted_backend import Status
+from vmcp_proxy.observability.logs import JsonFormatter
+
+CANARY = "canary-7f3a91"
+
+
+@pytest.mark.scenario("H-6")
+async def test_there_are_as_many_snapshots_as_sessions_through_every_end():
+    backend = everything()
+    async with scene(
+        {"one": backend},
+        config=QUIET,
+        passthroughHeaders=["X-Api-Key"],
+        sessionManagement={"ttl": "1h", "maxSessionsPerPod": 5},
+    ) as world:
+
+        async def counts():
+            values = await world.metrics()
+            return values["vmcp_sessions"], values["vmcp_header_snapshots"]
+
+        assert await counts() == (0, 0)
+        clients = [world.client(x_api_key=f"v{number}") for number in range(5)]
+        for number, client in enumerate(clients, 1):
+            await client.open()
+            await client.call("one_echo")
+            assert await counts() == (number, number)
+        surplus = world.client(x_api_key="v6")
+        refused = await surplus.post(
+            {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": "2025-11-25"}}
+        )
+        assert refused.status_code == 503
+        assert await counts() == (5, 5)
+        await clients[0].delete()
+        assert await counts() == (4, 4)
+
+        @backend.on("DELETE")
+        async def broken(call):
+            raise Status(500)
+
+        await clients[1].delete()
+        assert await counts() == (3, 3)
+        sessions = world.proxy.wiring.sessions
+        world.apply(sessionManagement={"ttl": "1ms", "maxLifetime": "1ms"})
+        await eventually(lambda: sessions.live == 0)
+        await eventually(lambda: sessions.snapshots == 0)
+        assert await counts() == (0, 0)
+        for client in (*clients, surplus):
+            await client.__aexit__()
+    assert sessions.snapshots == 0
+
+
+@pytest.mark.scenario("H-6")
+async def test_a_registration_that_fails_leaves_no_snapshot():
+    async with scene({"one": everything()}, config=QUIET, passthroughHeaders=["X-Api-Key"]) as world:
+        sessions = world.proxy.wiring.sessions
+
+        async def crash(caller):
+            raise RuntimeError(CANARY)
+
+        world.proxy.wiring.handshake._virtual.view = crash
+        async with world.client(x_api_key=CANARY) as client:
+            message = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": "2025-11-25"}}
+            answer = await client.post(message)
+        assert answer.status_code == 500
+        assert CANARY not in answer.text
+        assert (sessions.live, sessions.snapshots) == (0, 0)
+
+
+@pytest.mark.scenario("H-7", "C-2", "C-7")
+async def test_a_canary_value_stands_in_no_log_audit_metric_status_or_error(tmp_path):
+    backend = everything()
+    audit = tmp_path / "audit.log"
+    log = io.StringIO()
+    handler = logging.StreamHandler(log)
+    handler.setFormatter(JsonFormatter())
+    # The test's own client logs what it sends and gets.
+    handler.addFilter(lambda record: not record.name.startswith(("httpx2", "httpcore2")))
+    root = logging.getLogger()
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    answers = []
+    config = {**operational(logLevel="debug"), "audit": {"enabled": True, "sink": "file", "path": str(audit)}}
+    try:
+        async with scene(
+            {"one": backend},
+            config=config,
+            passthroughHeaders=["X-Api-Key"],
+            more={
+                "one": {
+                    "headerForward": {
+                        "addHeadersFromSecret": [{"headerName": "X-S", "valueSecretRef": {"name": "s", "key": "k"}}]
+                    }
+                }
+            },
+            secrets={("s", "k"): CANARY},
+        ) as world:
+            async with world.session(x_api_key=CANARY, authorization=f"Bearer {CANARY}", cookie=CANARY) as client:
+                await use_everything(client)
+                session = client.session
+
+                @backend.on("tools/call")
+                async def broken(call):
+                    raise Status(401)
+
+                answers.append(str(await client.call("one_echo")))
+                requests = world.proxy.wiring.requests
+
+                async def crash(*_, **__):
+                    raise RuntimeError(f"crashed with {CANARY} in {session}")
+
+                requests.answer = crash
+                crashed = await client.post(
+                    {"jsonrpc": "2.0", "id": 6, "method": "tools/call", "params": {"name": "x"}}
+                )
+                assert crashed.status_code == 500
+                error = crashed.json()["error"]
+                assert (error["code"], error["message"]) == (-32603, "Internal error")
+                assert error["data"]["requestId"] in log.getvalue()
+                answers.append(crashed.text)
+                del requests.answer
+                assert await client.result("ping") == {}
+                answers.append(await world.admin("/status"))
+                answers.append(await world.admin("/metrics"))
+                answers.append(await world.admin("/readyz"))
+                answers.append(repr(world.proxy.wiring.attachments.all()))
+                answers.append(repr(world.proxy.wiring.group.members))
+            tokens = {heard.session for heard in backend.heard if heard.session}
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(before)
+    answers += [log.getvalue(), audit.read_text()]
+    assert "request crashed" in log.getvalue()
+    assert '"backend":"one"' in audit.read_text()
+    for shown in answers:
+        for secret in (CANARY, session, *tokens):
+            assert secret not in shown

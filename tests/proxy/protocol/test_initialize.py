@@ -1,0 +1,124 @@
+"""The handshake's messages and the revisions."""
+
+import json
+
+import pytest
+
+from vmcp_proxy.protocol.initialize import (
+    encode_client_hello,
+    encode_server_hello,
+    mirrored_capabilities,
+    parse_client_hello,
+    parse_server_hello,
+)
+from vmcp_proxy.protocol.methods import HANDLING, target_name
+from vmcp_proxy.protocol.params import InvalidParamsError, parse_members
+from vmcp_proxy.protocol.versions import LATEST, SUPPORTED, negotiate
+
+HELLO = b'{"protocolVersion":"2025-06-18","capabilities":{"roots":{"x":1.0}},"clientInfo":{"name":"n","version":"1"}}'
+
+
+def test_a_clients_hello_is_read_and_its_parts_kept_raw():
+    hello = parse_client_hello(HELLO)
+    assert (hello.requested_version, hello.version) == ("2025-06-18", "2025-06-18")
+    assert hello.capabilities == b'{"roots":{"x":1.0}}'
+    assert hello.client_info == b'{"name":"n","version":"1"}'
+
+
+def test_capabilities_and_info_may_be_absent():
+    hello = parse_client_hello(b'{"protocolVersion":"x"}')
+    assert (hello.version, hello.capabilities, hello.client_info) == (LATEST, b"{}", b"{}")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        None,
+        b"{}",
+        b"[]",
+        b'{"protocolVersion":5}',
+        b'{"protocolVersion":"x","capabilities":[]}',
+        b'{"protocolVersion":"x","clientInfo":"me"}',
+    ],
+)
+def test_a_hello_of_the_wrong_shape_is_invalid(raw):
+    with pytest.raises(InvalidParamsError):
+        parse_client_hello(raw)
+
+
+@pytest.mark.parametrize("capabilities", [b"{}", b'{"roots":{},"sampling":{},"elicitation":{},"tasks":{}}'])
+def test_a_backend_hears_of_no_capability_whose_requests_are_not_relayed(capabilities):
+    assert mirrored_capabilities(capabilities) == b"{}"
+
+
+def test_our_hello_to_a_backend_asks_for_the_latest_revision():
+    hello = json.loads(encode_client_hello(b'{"roots":{}}', "9.9"))
+    assert hello == {
+        "protocolVersion": LATEST,
+        "capabilities": {"roots": {}},
+        "clientInfo": {"name": "vmcp", "version": "9.9"},
+    }
+
+
+def test_a_servers_hello_is_read():
+    hello = parse_server_hello(b'{"protocolVersion":"v","capabilities":{"tools":{},"x":{}},"instructions":"do"}')
+    assert (hello.version, hello.offers, hello.instructions) == ("v", {"tools", "x"}, "do")
+    bare = parse_server_hello(b'{"protocolVersion":"v"}')
+    assert (bare.offers, bare.instructions) == (frozenset(), None)
+    for raw in (b"{}", b'{"protocolVersion":1}', b'{"protocolVersion":"v","capabilities":5}'):
+        with pytest.raises(InvalidParamsError):
+            parse_server_hello(raw)
+
+
+@pytest.mark.parametrize(
+    ("offers", "extra"),
+    [
+        (frozenset(), {}),
+        (frozenset({"logging", "tools"}), {"logging": {}}),
+        (frozenset({"logging", "completions", "tasks"}), {"completions": {}, "logging": {}}),
+    ],
+)
+def test_our_answer_offers_lists_always_and_the_rest_only_while_someone_answers(offers, extra):
+    answer = json.loads(encode_server_hello(version="v", name="n", server_version="1", offers=offers))
+    always = {kind: {"listChanged": True} for kind in ("tools", "resources", "prompts")}
+    assert answer["capabilities"] == always | extra
+    assert (answer["protocolVersion"], answer["serverInfo"]) == ("v", {"name": "n", "version": "1"})
+
+
+@pytest.mark.parametrize("version", ["", "2025-03-26", "2024-11-05", "2026-07-28", "nonsense"])
+def test_a_revision_that_is_not_spoken_is_answered_with_the_latest(version):
+    assert negotiate(version) == LATEST == max(SUPPORTED)
+
+
+@pytest.mark.parametrize("version", sorted(SUPPORTED))
+def test_a_revision_that_is_spoken_is_kept(version):
+    assert negotiate(version) == version
+
+
+@pytest.mark.parametrize(
+    ("method", "raw", "name"),
+    [
+        ("tools/call", b'{"name":"t"}', "t"),
+        ("prompts/get", b'{"name":"p"}', "p"),
+        ("resources/read", b'{"uri":"u","name":"x"}', "u"),
+        ("completion/complete", b'{"ref":{"name":"p"}}', "p"),
+        ("completion/complete", b'{"ref":{"uri":"u"}}', "u"),
+    ],
+)
+def test_a_call_names_its_target(method, raw, name):
+    assert method in HANDLING
+    assert target_name(method, parse_members(raw)) == name
+
+
+@pytest.mark.parametrize(
+    ("method", "raw"),
+    [
+        ("tools/call", b"{}"),
+        ("completion/complete", b"{}"),
+        ("completion/complete", b'{"ref":[]}'),
+        ("completion/complete", b'{"ref":{"uri":"u","name":"p"}}'),
+    ],
+)
+def test_a_call_without_a_target_is_invalid(method, raw):
+    with pytest.raises(InvalidParamsError):
+        target_name(method, parse_members(raw))
