@@ -11,6 +11,7 @@ from vmcp_api.problems import Problems
 from vmcp_api.resources import Resources
 from vmcp_api.validate import validate
 from vmcp_operator.cluster import Cluster
+from vmcp_operator.lists import Lists
 from vmcp_operator.ownership import own_pods
 from vmcp_operator.plan.kinds import (
     CONFIG_MAP,
@@ -57,6 +58,7 @@ class Observer:
         self, cluster: Cluster, reports: Reports, settings: PodSettings, *, clock: Callable[[], datetime] = _now
     ) -> None:
         self._cluster: Final = cluster
+        self._lists: Final = Lists(cluster)
         self._reports: Final = reports
         self._settings: Final = settings
         self._clock: Final = clock
@@ -110,7 +112,7 @@ class Observer:
             found: tuple[Manifest, ...] = ()
         else:
             kinds = (SERVER, ENTRY, VMCP) if key.kind is MCP_GROUP else (SERVER, ENTRY)
-            lists = await together(self._cluster.list(kind, key.namespace) for kind in kinds)
+            lists = await together(self._lists.list(kind, key.namespace) for kind in kinds)
             found = tuple(each for items in lists for each in items if _names_group(each, group))
         parsed = [(manifest, parse(manifest)) for manifest in found]
         models: list[Model] = [each for _, each in parsed if isinstance(each, Model)]

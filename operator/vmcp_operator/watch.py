@@ -122,6 +122,9 @@ def build_settings(scope: Scope) -> kopf.OperatorSettings:
     settings.process.ultimate_exiting_timeout = None
     settings.networking.request_timeout = 30.0
     settings.watching.connect_timeout = 10.0
+    # Short, so that the first moments after an outage are not slept through; when they are used up, kopf ends
+    # and is started again with a fresh list.
+    settings.networking.error_backoffs = (0.5, 1, 2, 3, 5, 5, 5, 5)
     # Whole seconds: the API server refuses a fraction, though the type allows one.
     settings.watching.server_timeout = 270
     for kind in OWNED:

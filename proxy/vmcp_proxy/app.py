@@ -28,7 +28,7 @@ class Proxy:
 
     def __init__(self, settings: Settings, loaded: Loaded, *, admitter: Admitter | None = None) -> None:
         self.settings: Final = settings
-        self.state: Final = ProxyState(loaded)
+        self.state: Final = ProxyState(loaded, has_keys=not settings.needs_keys)
         self.metrics: Final = Metrics()
         self.started: Final = asyncio.Event()
         self._admitter: Final = admitter or AllowAll()
@@ -82,10 +82,17 @@ class Proxy:
         self.wiring.servers.stop()
 
     def apply(self, loaded: Loaded) -> None:
-        """Serves by a config from the next request on; sessions, links and catalogs that still hold stay."""
+        """Serves by a config from the next request on; sessions, links and catalogs that still hold stay.
+
+        Raises:
+            OSError: the audit file cannot be opened; nothing has changed.
+        """
         wiring = self.wiring
         assembled = wiring.assembler.assemble(loaded, wiring.group.members)
         wiring.configure(loaded.config)
+        if loaded.keyring is not None:
+            wiring.rotate(loaded.keyring)
+            self.state.has_keys = True
         self.state.loaded = loaded
         self.state.withheld = assembled.withheld
         self.state.load_problems = Problems()

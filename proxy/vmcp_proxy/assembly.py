@@ -45,6 +45,13 @@ class MissingSecretError(Exception):
         super().__init__(f"Secret {secret!r} has no key {key!r}; create it and the backend is served")
 
 
+class UndecodableSecretError(Exception):
+    """A key of a Secret should be text and is not."""
+
+    def __init__(self, secret: str, key: str) -> None:
+        super().__init__(f"key {key!r} of Secret {secret!r} is not text in UTF-8; write it again")
+
+
 class Assembler:
     """Makes backends over one HTTP client; programs run in `tasks`."""
 
@@ -62,6 +69,8 @@ class Assembler:
                 members[config.name] = self._member(config, loaded, previous.get(config.name))
             except MissingSecretError as error:
                 withheld.append(_withhold(config, "SecretMissing", str(error)))
+            except UndecodableSecretError as error:
+                withheld.append(_withhold(config, "SecretInvalid", str(error)))
             except InvalidUrl as error:
                 withheld.append(_withhold(config, "InvalidUrl", str(error)))
         return Assembled(members, tuple(sorted(withheld, key=lambda each: each.name)))
@@ -77,16 +86,14 @@ class Assembler:
     def _recipe(self, config: BackendConfig, loaded: Loaded) -> _Program | _Server:
         operational = loaded.config.config.operational
         if config.transport is Transport.STDIO:
-            secret = {
-                name: _required(loaded, ref.name, ref.key).decode() for name, ref in config.env_from_secret.items()
-            }
+            secret = {name: _text(loaded, ref.name, ref.key) for name, ref in config.env_from_secret.items()}
             command = StdioCommand(config.command, tuple((config.env | secret).items()), config.cwd)
             return _Program(command, StdioSettings(operational.limits.response_body, self._version, dict(os.environ)))
         certificate = config.tls.client_certificate_ref
         trust = TrustSetting(
             ca_bundle=config.tls.ca_bundle,
-            client_certificate=_required(loaded, certificate.name, certificate.key).decode() if certificate else None,
-            client_key=_required(loaded, certificate.name, _PRIVATE_KEY).decode() if certificate else None,
+            client_certificate=_text(loaded, certificate.name, certificate.key) if certificate else None,
+            client_key=_text(loaded, certificate.name, _PRIVATE_KEY) if certificate else None,
         )
         peer = Peer(Url.parse(config.url or ""), config.network, trust)
         return _Server(
@@ -104,6 +111,14 @@ def _required(loaded: Loaded, name: str, key: str) -> bytes:
     if secret is None:
         raise MissingSecretError(name, key)
     return secret.reveal().rstrip(b"\r\n")
+
+
+def _text(loaded: Loaded, name: str, key: str) -> str:
+    try:
+        return _required(loaded, name, key).decode()
+    except UnicodeDecodeError:
+        # Not even as a cause: the error of the codec holds the value.
+        raise UndecodableSecretError(name, key) from None
 
 
 def _static_headers(config: BackendConfig, loaded: Loaded) -> StaticHeaders:

@@ -9,14 +9,19 @@ from vmcp_api.problems import Problems
 from vmcp_api.render import config_hash, decode_config, secret_refs
 from vmcp_api.secret import SecretBytes, SecretKey
 from vmcp_api.spec.references import KeyRef
+from vmcp_proxy.sessions import Keyring
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A config with its secrets; `missing` are the references that have no value now."""
+    """A config with its secrets; `missing` are the references that have no value now.
+
+    `keyring` holds the mounted session keys; None where none are mounted.
+    """
 
     config: ProxyConfig
     secrets: Mapping[SecretKey, SecretBytes] = field(default_factory=dict, repr=False)
+    keyring: Keyring | None = field(default=None, repr=False)
 
     @property
     def digest(self) -> str:

@@ -131,8 +131,14 @@ class Reloader:
 
 
 def is_same(before: Loaded, after: Loaded) -> bool:
-    """Whether two readings serve alike: the same config and the same secrets."""
-    return before.digest == after.digest and before.secrets == after.secrets
+    """Whether two readings serve alike: the same config, the same secrets, the same session keys."""
+    return before.digest == after.digest and before.secrets == after.secrets and _has_same_keys(before, after)
+
+
+def _has_same_keys(before: Loaded, after: Loaded) -> bool:
+    if before.keyring is None or after.keyring is None:
+        return before.keyring is after.keyring
+    return before.keyring.is_same(after.keyring)
 
 
 def needs_restart(before: Loaded, after: Loaded) -> bool:

@@ -16,7 +16,7 @@ ADMIN_PORT: Final = 9090
 class Settings:
     """Addresses to listen on and the keys of sessions; `is_local` demands names of this machine in Host.
 
-    `keyring` None means that keys should be mounted but are not: the pod is not ready until they are.
+    With `needs_keys` the `keyring` only stands in until keys are mounted, and the process is not ready before.
     """
 
     host: str = "127.0.0.1"
@@ -25,5 +25,6 @@ class Settings:
     admin_port: int = ADMIN_PORT
     is_local: bool = True
     keyring: Keyring = field(default_factory=Keyring.random, repr=False)
+    needs_keys: bool = False
     api_server: tuple[str, ...] = ()
     handles_signals: bool = True

@@ -42,7 +42,7 @@ from vmcp_proxy.serve.requests import Requests
 from vmcp_proxy.serve.server import Servers
 from vmcp_proxy.serve.stream_timeout import InFlight
 from vmcp_proxy.serve.streams import KeepAlive
-from vmcp_proxy.sessions import EndReason, KeyLabel, Session, SessionIds, SessionManager, build_store
+from vmcp_proxy.sessions import EndReason, KeyLabel, Keyring, Session, SessionIds, SessionManager, build_store
 from vmcp_proxy.settings import SOFTWARE_VERSION, Settings
 from vmcp_proxy.status import ProxyState, ProxyStatus
 
@@ -63,7 +63,7 @@ class Wiring:
     ) -> None:
         config = state.loaded.config
         self._settings = settings
-        self._keyring = settings.keyring
+        self.keyring = state.loaded.keyring or settings.keyring
         self.logger = logging.getLogger(LOGGER)
         self.audit = AuditOutput(self.logger)
         self.client = _build_client(settings, config)
@@ -80,7 +80,7 @@ class Wiring:
         self.store = build_store(config.session_storage, scope=scope, password=password)
         self.sessions = SessionManager(
             store=self.store,
-            ids=SessionIds(self._keyring),
+            ids=SessionIds(self.keyring),
             settings=config.session_management,
             on_end=self._on_session_end,
         )
@@ -141,13 +141,16 @@ class Wiring:
         Storage, connection bounds and addresses hold from the start of the process to its end.
         """
         operational = config.config.operational
+        # First what can fail (an audit file that cannot be opened), so that a refused config changes nothing.
+        chain = build_chain(self.chain_settings(config), self.endpoint, self.services)
+        self.chain.current = chain
         self.sessions.configure(config.session_management)
-        self.endpoint.takes_request_headers = config.passthrough_header_mode is PassthroughHeaderMode.REQUEST
+        by_request = config.passthrough_header_mode is PassthroughHeaderMode.REQUEST
+        self.endpoint.takes_request_headers = self.handshake.takes_request_headers = by_request
         self.handshake.info = ServerInfo(config.name, SOFTWARE_VERSION)
         self.requests.encoder = ListEncoder(operational.limits.page_size)
         self.get_stream.keep_alive = self.keep_alive.interval = operational.keep_alive_interval
         self.servers.drain = operational.timeouts.drain
-        self.chain.current = build_chain(self.chain_settings(config), self.endpoint, self.services)
 
     def chain_settings(self, config: ProxyConfig) -> ChainSettings:
         """What the layers of the chain follow under a config."""
@@ -159,6 +162,12 @@ class Wiring:
             allow_list=AllowList.of(config.passthrough_headers),
             auditor=self.audit.auditor_for(config),
         )
+
+    def rotate(self, keyring: Keyring) -> None:
+        """Takes new session keys; sessions whose key is gone end."""
+        if not keyring.is_same(self.keyring):
+            self.keyring = keyring
+            self.sessions.rotate(keyring)
 
     async def aclose(self) -> None:
         """Releases everything, from the sessions inwards; backends hear that their sessions are over."""
@@ -180,7 +189,7 @@ class Wiring:
         self.notifier.changed()
 
     def _scope_of(self, snapshot: HeaderSnapshot) -> str:
-        key = self._keyring.derive(next(iter(self._keyring)), KeyLabel.CACHE)
+        key = self.keyring.derive(self.keyring.signing_kid, KeyLabel.CACHE)
         return blake2b(snapshot.canonical_bytes(), key=key, digest_size=16).hexdigest()
 
 

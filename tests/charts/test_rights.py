@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from charts.generate import CRDS_CHART, OPERATOR_CHART
+from charts.generate import CRDS_CHART, OPERATOR_CHART, ROOT
 from vmcp_api.crds import build_crd
 from vmcp_api.kinds import KINDS
 from vmcp_operator.plan import kinds
@@ -55,6 +55,17 @@ def test_the_operator_watches_what_it_needs_to_and_writes_only_children():
     assert all(found[kind] == READ | WRITE for kind in (kinds.DEPLOYMENT, kinds.SERVICE, kinds.CONFIG_MAP))
     optional = (kinds.SERVICE_ACCOUNT, kinds.NETWORK_POLICY, kinds.DISRUPTION_BUDGET)
     assert all(found[kind] == READ | WRITE | {"delete"} for kind in optional)
+
+
+def test_the_page_of_rights_says_the_same():
+    page = (ROOT / "docs" / "reference" / "rbac.md").read_text(encoding="utf-8").partition("In the whole cluster")[0]
+    own = [kind.plural for kind in kinds.OWN]
+    found = {}
+    for group, resources, verbs in re.findall(r"^\| (\S+) \| (.*?) \| (.*?) \|", page, re.MULTILINE):
+        suffix = re.fullmatch(r"the same with `(/\w+)`", resources)
+        names = [f"{name}{suffix[1]}" for name in own] if suffix else re.findall(r"`(.*?)`", resources)
+        found |= {("" if group == "core" else group.strip("`"), name): set(verbs.split(", ")) for name in names}
+    assert found == rules()
 
 
 def test_no_right_is_a_wildcard():

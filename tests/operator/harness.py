@@ -55,7 +55,7 @@ class Story:
         self.reconciler = Reconciler(
             Observer(self.cluster, self.pods, SETTINGS, clock=lambda: self.now),
             Applier(self.cluster, entropy=bytes),
-            Reporter(self.cluster, clock=lambda: (self.now - START).total_seconds(), instance="test"),
+            Reporter(self.cluster, clock=self._seconds, instance="test"),
             self.interest,
             self.pods,
         )
@@ -64,6 +64,9 @@ class Story:
     def apply(self, text: str) -> None:
         for manifest in read_manifests(text):
             self.cluster.put(manifest)
+
+    def _seconds(self) -> float:
+        return (self.now - START).total_seconds()
 
     def passes(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)

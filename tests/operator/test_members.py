@@ -4,13 +4,17 @@ from tests.operator.harness import Story
 from tests.operator.manifests import ALL, ENTRY, GROUP, SERVER, VMCP
 from vmcp_operator.plan.kinds import (
     DEPLOYMENT,
-    ENTRY as ENTRY_KIND,
     MCP_GROUP,
     NETWORK_POLICY,
-    SERVER as SERVER_KIND,
     SERVICE,
     SERVICE_ACCOUNT,
     Ref,
+)
+from vmcp_operator.plan.kinds import (
+    ENTRY as ENTRY_KIND,
+)
+from vmcp_operator.plan.kinds import (
+    SERVER as SERVER_KIND,
 )
 
 FILES = Ref(SERVER_KIND, "default", "files")

@@ -23,6 +23,7 @@ class FakePod:
         self.body: bytes | None = None
         self.asked = 0
         self.unchanged = 0
+        self.led_astray = 0
 
     async def handle(self, request):
         self.asked += 1
@@ -33,6 +34,10 @@ class FakePod:
         body = self.body if self.body is not None else json.dumps(self.answer).encode()
         return web.Response(status=self.status, body=body, headers={"ETag": tag, "Location": "/elsewhere"})
 
+    async def handle_elsewhere(self, _):
+        self.led_astray += 1
+        return web.json_response(self.answer)
+
 
 @asynccontextmanager
 async def polling(interval=0.02):
@@ -40,6 +45,7 @@ async def polling(interval=0.02):
     pod = FakePod()
     app = web.Application()
     app.router.add_get("/status", pod.handle)
+    app.router.add_get("/elsewhere", pod.handle_elsewhere)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -57,7 +63,7 @@ async def polling(interval=0.02):
 
 
 async def until(condition):
-    while not condition():
+    while not condition():  # noqa: ASYNC110 - what is waited for has no event
         await asyncio.sleep(0.005)
 
 
@@ -98,6 +104,7 @@ async def test_a_redirect_is_not_followed():
         pod.status = 302
         poller.watch(ONE, (POD,), None)
         await until(lambda: pod.asked >= 3)
+        assert pod.led_astray == 0
         assert poller.report("uid-1") is None
 
 

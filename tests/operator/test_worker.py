@@ -43,7 +43,7 @@ async def test_a_failure_is_counted_and_tried_again_and_the_worker_lives(error):
 
     async with working(reconcile) as (queue, telemetry, _):
         queue.add(ONE)
-        while calls.qsize() < 3 or queue.running:
+        while calls.qsize() < 3 or queue.running:  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.005)
         sample = telemetry.registry.get_sample_value
         assert sample("controller_runtime_reconcile_errors_total", {"controller": "virtualmcpserver"}) == 2

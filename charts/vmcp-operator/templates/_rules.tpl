@@ -1,4 +1,4 @@
-{{- /* What the operator may do in a namespace: what it does, and nothing else. It cannot read Secrets. */ -}}
+{{- /* What the operator may do in a namespace: what it does, and nothing else (docs/reference/rbac.md). It cannot read Secrets. */ -}}
 {{- define "vmcp-operator.rules" -}}
 - apiGroups: [vmcp.dev]
   resources: [virtualmcpservers, mcpgroups, mcpservers, mcpserverentries]

@@ -16,7 +16,7 @@ from vmcp_operator.plan.kinds import Kind, Manifest, Ref, ref_of
 
 FIELD_MANAGER: Final = "vmcp-operator"
 REQUEST_SECONDS: Final = 20.0
-PAGE: Final = 500
+PAGE: Final = 5000
 _NOT_FOUND: Final = 404
 _GONE: Final = 410
 _MESSAGE_LIMIT: Final = 1024

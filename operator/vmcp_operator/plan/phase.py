@@ -14,6 +14,9 @@ from vmcp_operator.plan.world import Refused
 
 _NAMED: Final = 3
 _MESSAGE_LIMIT: Final = 4096
+_SILENT: Final = (
+    "waiting for the pods to report on their admin port; if this lasts, let the operator's pods connect to port 9090"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ def _starting(facts: Facts) -> Standing | None:
     if not rollout.ready:
         return Standing(Phase.PENDING, "PodsStarting", f"waiting for pods: 0 of {rollout.wanted or 1} ready")
     if not any(report is not None for report in facts.voices.ready):
-        return Standing(Phase.PENDING, "PodsSilent", "waiting for the pods to report on their admin port")
+        return Standing(Phase.PENDING, "PodsSilent", _SILENT)
     return None
 
 

@@ -11,11 +11,10 @@ import click
 
 from vmcp_api.naming import ADMIN_PORT, MCP_PORT
 from vmcp_proxy.cli.addresses import LOOPBACK, check_host, is_loopback
-from vmcp_proxy.cli.keys import read_keys
+from vmcp_proxy.cli.keys import KeyedSource
 from vmcp_proxy.cli.serving import Plan, serve
 from vmcp_proxy.cli.sources import AdjustedSource, ManifestSource, McpConfigSource, MountedSource
 from vmcp_proxy.reload import ConfigSource
-from vmcp_proxy.sessions import Keyring
 from vmcp_proxy.settings import Settings
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -88,6 +87,8 @@ def build_plan(options: Options, environ: Mapping[str, str]) -> Plan:
     """
     source = build_source(options, environ)
     mounted = options.config is not None
+    if options.keys is not None:
+        source = KeyedSource(source, options.keys, may_be_empty=mounted)
     host = options.host or ("0.0.0.0" if mounted else LOOPBACK)
     if not mounted:
         check_host(host, allow_remote=options.allow_remote)
@@ -99,7 +100,7 @@ def build_plan(options: Options, environ: Mapping[str, str]) -> Plan:
         admin_host=host if mounted else LOOPBACK,
         admin_port=options.admin_port,
         is_local=not mounted and is_loopback(host),
-        keyring=read_keys(options.keys) if options.keys else Keyring.random(),
+        needs_keys=options.keys is not None,
         api_server=(api_server,) if _is_address(api_server) else (),
     )
     json = options.log_format == "json" or (options.log_format is None and mounted)

@@ -115,7 +115,7 @@ class AdjustedSource:
             config = _with_audit(config)
         if self.remote and config.incoming_auth.type is IncomingAuthType.LOCAL:
             config = config.model_copy(update={"incoming_auth": IncomingAuth(type=IncomingAuthType.ANONYMOUS)})
-        return replace(outcome, loaded=Loaded(config, outcome.loaded.secrets))
+        return replace(outcome, loaded=replace(outcome.loaded, config=config))
 
 
 def _with_audit(config: ProxyConfig) -> ProxyConfig:

@@ -1,15 +1,20 @@
 """Tells clients that their lists have changed: only what really changed for them, and once per burst."""
 
 import asyncio
+import logging
 from typing import Final
 
 from vmcp_proxy.core.attachments import Attachment, Attachments
 from vmcp_proxy.core.capabilities import Kind
 from vmcp_proxy.core.catalog import Catalog
 from vmcp_proxy.core.virtual import Caller, VirtualMCP
+from vmcp_proxy.observability.logs import describe_exception, log_event
 from vmcp_proxy.protocol.jsonrpc import encode_notification
 
+logger: Final = logging.getLogger("vmcp.core")
+
 _COALESCE_SECONDS: Final = 0.05
+_PARALLEL: Final = 64
 _MESSAGES: Final = (
     ((Kind.TOOL,), encode_notification("notifications/tools/list_changed")),
     ((Kind.RESOURCE, Kind.TEMPLATE), encode_notification("notifications/resources/list_changed")),
@@ -47,9 +52,20 @@ class Notifier:
             await self._changed.wait()
             await asyncio.sleep(_COALESCE_SECONDS)
             self._changed.clear()
-            for attachment in self._attachments.all():
-                if attachment.outbox is not None and attachment.caller is not None:
-                    await self._compare(attachment, attachment.caller)
+            # Side by side: a backend that hangs makes each view wait, and the waits must not add up.
+            slots = asyncio.Semaphore(_PARALLEL)
+            async with asyncio.TaskGroup() as group:
+                for attachment in self._attachments.all():
+                    if attachment.outbox is not None and attachment.caller is not None:
+                        group.create_task(self._tell(attachment, attachment.caller, slots))
+
+    async def _tell(self, attachment: Attachment, caller: Caller, slots: asyncio.Semaphore) -> None:
+        async with slots:
+            try:
+                await self._compare(attachment, caller)
+            except Exception as error:  # noqa: BLE001 - one caller's view must not cost the others their news
+                reason = describe_exception(error)
+                log_event(logger, logging.ERROR, "view failed", session=attachment.session.ref, error=reason)
 
     async def opened(self, attachment: Attachment) -> None:
         """Tells a stream that has just opened what changed since the client's lists.

@@ -1,10 +1,12 @@
 """The dispatch: what each HTTP method and each JSON-RPC message does to a session."""
 
 import asyncio
+from functools import partial
 from typing import Final
 
 from vmcp_proxy.core.attachments import Attachments
 from vmcp_proxy.core.virtual import Caller
+from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
 from vmcp_proxy.observability.audit import Outcome
 from vmcp_proxy.protocol.initialize import NO_CAPABILITIES
 from vmcp_proxy.protocol.jsonrpc import (
@@ -94,7 +96,7 @@ class Endpoint:
             return
         attachment = self._attachments.of(caller.session)
         attachment.caller = caller
-        exchange = PostExchange(context, asyncio.get_running_loop().time())
+        exchange = PostExchange(context, caller.session, asyncio.get_running_loop().time())
         task = asyncio.current_task()
         if task is not None:
             attachment.in_flight[message.id] = task
@@ -148,7 +150,7 @@ class Endpoint:
             return None
         session = self._sessions.peek(session_id, identity)
         if session is None:
-            found = await self._sessions.resolve(session_id, identity, context.captured)
+            found = await self._sessions.resolve(session_id, identity, partial(self._captured, context))
             if isinstance(found, Missing):
                 await self._refuse(context, found.reason)
                 return None
@@ -156,6 +158,10 @@ class Endpoint:
         context.session_ref = session.ref
         snapshot = context.captured() if self.takes_request_headers else session.snapshot
         return Caller(identity, session, snapshot)
+
+    def _captured(self, context: RequestContext) -> HeaderSnapshot:
+        """What binds a restored session to its headers; nothing where each request has its own."""
+        return EMPTY_SNAPSHOT if self.takes_request_headers else context.captured()
 
     async def _session_id(self, context: RequestContext) -> str | None:
         raw = context.header(SESSION_HEADER)

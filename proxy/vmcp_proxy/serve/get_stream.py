@@ -1,6 +1,7 @@
 """The GET stream of a session: what its backends and the catalog have to say outside of calls."""
 
 import asyncio
+import time
 from typing import Final
 
 from vmcp_proxy.core.attachments import Attachment, Attachments
@@ -60,6 +61,7 @@ class GetStream:
                     async with asyncio.timeout(self.keep_alive):
                         message = await outbox.get()
                 except TimeoutError:
+                    attachment.session.touch(time.monotonic())
                     await context.write(KEEP_ALIVE)
                     continue
                 if message is None:

@@ -5,6 +5,7 @@ from typing import Final
 
 from vmcp_proxy.core.links import Links
 from vmcp_proxy.core.virtual import Caller, VirtualMCP
+from vmcp_proxy.headerforward import EMPTY_SNAPSHOT
 from vmcp_proxy.observability.audit import Outcome
 from vmcp_proxy.protocol.initialize import encode_server_hello, parse_client_hello
 from vmcp_proxy.protocol.jsonrpc import INVALID_PARAMS, Request, encode_error, encode_result
@@ -39,6 +40,7 @@ class Handshake:
         self._virtual = virtual
         self._links = links
         self.info = ServerInfo("vmcp", "")
+        self.takes_request_headers = False
 
     async def serve(self, context: RequestContext, message: Request) -> None:
         """Answers `initialize` with a session id; nothing is left behind where it fails."""
@@ -56,7 +58,7 @@ class Handshake:
             protocol_version=hello.version,
             client_capabilities=hello.capabilities,
             client_info=hello.client_info,
-            snapshot=context.captured(),
+            snapshot=EMPTY_SNAPSHOT if self.takes_request_headers else context.captured(),
         )
         if isinstance(made, Refused):
             context.outcome = Outcome.ERROR
@@ -66,7 +68,7 @@ class Handshake:
         session = made.session
         context.session_ref = session.ref
         try:
-            catalog = await self._virtual.view(Caller(identity, session, session.snapshot))
+            catalog = await self._virtual.view(Caller(identity, session, context.captured()))
         except BaseException:
             await self._sessions.end(made.session_id, identity)
             raise

@@ -6,9 +6,25 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from vmcp_proxy.protocol.jsonrpc import encode_error
+from vmcp_proxy.serve.context import Receive, Scope, Send
 from vmcp_proxy.serve.header_validation import TRANSPORT_ERROR
 
 MCP_PATH = "/mcp"
+
+
+class McpApp(FastAPI):
+    """The application, with a way past the framework for the one path that is hot.
+
+    What FastAPI does around a route costs more than the whole chain; the chain does all that `/mcp` needs (ADR-0014).
+    """
+
+    endpoint: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == MCP_PATH:
+            await self.endpoint(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def build_mcp_app(endpoint: ASGIApp) -> FastAPI:
@@ -17,15 +33,16 @@ def build_mcp_app(endpoint: ASGIApp) -> FastAPI:
     `/.well-known/*` gets a JSON 404 like every other path, so that clients that look for an authorization
     server there learn that there is none.
     """
-    # A mount would redirect /mcp to /mcp/, and a FastAPI handler costs more than the whole chain.
-    app = FastAPI(
+    app = McpApp(
         title="vmcp",
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
+        # A mount would redirect /mcp to /mcp/.
         routes=[Route(MCP_PATH, endpoint=endpoint)],
     )
+    app.endpoint = endpoint
     app.add_exception_handler(HTTPException, _refuse)
     return app
 

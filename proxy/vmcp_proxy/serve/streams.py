@@ -1,11 +1,13 @@
 """The way back to a client: one JSON answer, or an event stream once there is something to say before it."""
 
 import asyncio
+import time
 from typing import Final
 
 from vmcp_proxy.protocol.sse import KEEP_ALIVE, encode_event
 from vmcp_proxy.serve.context import EVENT_STREAM, RequestContext
 from vmcp_proxy.serve.header_rules import accepts
+from vmcp_proxy.sessions import Session
 
 
 class PostExchange:
@@ -14,10 +16,11 @@ class PostExchange:
     A client that does not accept event streams gets the answer only.
     """
 
-    __slots__ = ("_context", "_lock", "last_write")
+    __slots__ = ("_context", "_lock", "_session", "last_write")
 
-    def __init__(self, context: RequestContext, now: float) -> None:
+    def __init__(self, context: RequestContext, session: Session, now: float) -> None:
         self._context = context
+        self._session = session
         self._lock: asyncio.Lock | None = None
         self.last_write = now
 
@@ -26,7 +29,8 @@ class PostExchange:
         await self._write(encode_event(message))
 
     async def comment(self) -> None:
-        """Keeps the connection open through proxies that cut idle ones."""
+        """Keeps the connection open through proxies that cut idle ones, and the session in use."""
+        self._session.touch(time.monotonic())
         await self._write(KEEP_ALIVE)
 
     async def finish(self, answer: bytes) -> None:

@@ -90,6 +90,10 @@ class Keyring:
         mine, theirs = (ring.derive(kid, KeyLabel.SESSION) for ring in (self, other))
         return secrets.compare_digest(mine, theirs)
 
+    def is_same(self, other: "Keyring") -> bool:
+        """Whether both keyrings hold the same secrets under the same ids."""
+        return set(self) == set(other) and all(self.has_same_key(kid, other) for kid in self)
+
     def __contains__(self, kid: object) -> bool:
         return kid in self._secrets
 

@@ -1,6 +1,5 @@
-import yaml
-
 import pytest
+import yaml
 
 from tests.operator.plan.golden import FOLDER, names, play
 

@@ -1,6 +1,8 @@
 """The GET stream, and what happens while the group changes under open sessions."""
 
 import asyncio
+import contextlib
+import time
 
 import pytest
 
@@ -8,6 +10,8 @@ from tests.proxy.endpoint.helpers import QUIET
 from tests.support.raw_client import eventually
 from tests.support.scene import operational, scene
 from tests.support.scripted_backend import ScriptedBackend, text, tool
+from vmcp_proxy.core.capabilities import Capability, Kind
+from vmcp_proxy.core.catalog import Catalog
 
 TOOLS = "notifications/tools/list_changed"
 PROMPTS = "notifications/prompts/list_changed"
@@ -277,3 +281,87 @@ async def test_a_filter_edit_is_told_and_the_tool_is_gone():
             answer = await client.request("tools/call", {"name": "one_b"})
             assert answer["error"] == {"code": -32602, "message": "Unknown tool: one_b"}
             assert one.calls("tools/call") == []
+
+
+@pytest.mark.scenario("A-14", "A-10")
+async def test_a_hanging_backend_does_not_make_sessions_wait_for_one_another():
+    fine, hanging = ScriptedBackend(), ScriptedBackend()
+    hold = asyncio.Event()
+
+    @hanging.on("tools/list")
+    async def hang(call):
+        await hold.wait()
+        return {"tools": []}
+
+    config = operational(timeouts={"list": "500ms"}, failureHandling={"healthCheckInterval": "1h"})
+    async with scene({"fine": fine, "hanging": hanging}, config=config) as world, contextlib.AsyncExitStack() as stack:
+        clients = await asyncio.gather(*(stack.enter_async_context(world.session()) for _ in range(12)))
+        streams = [await stack.enter_async_context(client.listening()) for client in clients]
+        attachments = world.proxy.wiring.attachments
+        await eventually(lambda: all(each.told for each in attachments.all()))
+        fine.tools = []
+        began = time.monotonic()
+        fine.push(TOOLS)
+        for stream in streams:
+            await stream.until(TOOLS)
+        # One after another they would take six seconds.
+        assert time.monotonic() - began < 3.5
+        hold.set()
+
+
+@pytest.mark.scenario("C-2")
+async def test_a_view_that_crashes_costs_its_own_session_the_news_and_nobody_else():
+    backend = ScriptedBackend()
+    async with (
+        scene({"one": backend}, config=QUIET) as world,
+        world.session() as first,
+        world.session() as second,
+        first.listening() as broken,
+        second.listening() as fine,
+    ):
+        attachments = world.proxy.wiring.attachments.all()
+        await eventually(lambda: all(each.told for each in attachments))
+        virtual = world.proxy.wiring.notifier._virtual
+        view, unlucky = virtual.view, attachments[0].session
+
+        async def crash(caller):
+            if caller.session is unlucky:
+                raise RuntimeError("as a policy may")
+            return await view(caller)
+
+        virtual.view = crash
+        backend.tools = []
+        backend.push(TOOLS)
+        await fine.until(TOOLS)
+        del virtual.view
+        assert await first.names() == []
+        assert broken.messages == []
+
+
+@pytest.mark.scenario("A-14")
+async def test_changes_that_follow_one_another_at_once_are_told_as_one():
+    backend = ScriptedBackend()
+    catalogs = [Catalog(tools=(Capability(Kind.TOOL, "t", "one", "t", b"%d" % number),)) for number in range(5)]
+    async with (
+        scene({"one": backend}, config=QUIET) as world,
+        world.session() as client,
+        client.listening() as stream,
+    ):
+        wiring = world.proxy.wiring
+        (attachment,) = wiring.attachments.all()
+        await eventually(lambda: attachment.told)
+        now = catalogs[0]
+
+        async def view(caller):
+            return now
+
+        wiring.notifier._virtual.view = view
+        for now in catalogs:
+            wiring.notifier.changed()
+            for _ in range(3):
+                await asyncio.sleep(0)
+        await stream.until(TOOLS)
+        attachment.outbox.put(b'{"method":"mark"}')
+        await stream.until("mark")
+        assert stream.methods == [TOOLS, "mark"]
+        del wiring.notifier._virtual.view

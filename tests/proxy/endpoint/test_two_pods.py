@@ -289,3 +289,28 @@ async def test_concurrent_calls_on_both_pods_keep_their_answers_apart(redis_serv
         await asyncio.gather(*(one(number) for number in range(40)))
         ids = [heard.message["id"] for heard in backend.calls("tools/call")]
         assert len(ids) == len(set(ids)) == 41
+
+
+@pytest.mark.scenario("H-6")
+async def test_a_session_that_is_evicted_takes_its_snapshot_along_and_goes_on_elsewhere(redis_server):
+    backend = everything()
+    async with (
+        backend.running(),
+        pod(redis_server, backend) as a,
+        pod(redis_server, backend, sessionManagement={"ttl": "1h", "maxSessionsPerPod": 1}) as b,
+        b.session(x_api_key="first") as resident,
+        a.session(x_api_key="second") as client,
+        moved(client, b) as there,
+    ):
+        await resident.call("b0_echo")
+        await there.call("b0_echo")
+        held = b.proxy.wiring.sessions
+        await eventually(lambda: held.live == held.snapshots == 1)
+        values = await b.metrics()
+        assert (values["vmcp_sessions"], values["vmcp_header_snapshots"]) == (1, 1)
+        used = {heard.session for heard in backend.calls("tools/call")}
+        assert used <= backend.sessions
+        await resident.call("b0_echo")
+        assert {heard.session for heard in backend.calls("tools/call")} == used
+        sent = [heard.headers["x-api-key"] for heard in backend.calls("tools/call")]
+        assert sent == ["first", "second", "first"]

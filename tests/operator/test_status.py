@@ -1,0 +1,230 @@
+import pytest
+
+from tests.operator.endpoints import ONE, healthy, serving
+from tests.operator.harness import Story
+from tests.operator.manifests import ALL, GROUP, SERVER, VMCP
+from vmcp_operator.errors import Rejected
+from vmcp_operator.plan.kinds import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    EVENT,
+    SERVICE,
+    Ref,
+)
+from vmcp_operator.plan.reports import BackendReport, Report
+
+
+async def test_an_endpoint_whose_backends_answer_is_ready_and_counts_them():
+    story = await serving()
+    status = story.status(ONE)
+    assert (status["phase"], status["backendSummary"], status["toolCount"]) == ("Ready", "2/2", 6)
+    assert status["url"] == "http://vmcp-one.default.svc:4483/mcp"
+    assert story.condition(ONE, "Ready")["status"] == "True"
+    assert status["observedGeneration"] == 1
+
+
+@pytest.mark.scenario("K-7")
+async def test_a_missing_group_fails_with_what_to_do_and_recovers_once_it_is_there():
+    story = Story(VMCP + SERVER)
+    await story.reconcile(ONE)
+    status = story.status(ONE)
+    assert status["phase"] == "Failed"
+    assert "MCPGroup 'tools' does not exist" in status["message"]
+    assert "create it" in status["message"]
+    assert story.condition(ONE, "GroupRefValidated")["status"] == "False"
+    assert not story.has(DEPLOYMENT, "vmcp-one")
+    story.apply(GROUP)
+    await story.reconcile(ONE)
+    assert story.has(DEPLOYMENT, "vmcp-one")
+    assert story.status(ONE)["phase"] == "Pending"
+
+
+@pytest.mark.scenario("K-7")
+async def test_a_group_that_is_deleted_leaves_the_last_good_config_in_force():
+    story = await serving()
+    before = story.live(CONFIG_MAP, "vmcp-one-c1")["data"]
+    story.cluster.remove(Ref(next(r.kind for r in story.cluster.objects if r.name == "tools"), "default", "tools"))
+    await story.reconcile(ONE)
+    assert story.status(ONE)["phase"] == "Failed"
+    assert "keep the last good config" in story.status(ONE)["message"]
+    assert story.live(CONFIG_MAP, "vmcp-one-c1")["data"] == before
+    assert {verb for verb, _ in story.cluster.writes} == {"status", "create"}
+
+
+async def test_an_invalid_spec_touches_no_child_and_says_where_it_is_wrong():
+    story = await serving()
+    children = {
+        ref: each for ref, each in story.cluster.objects.items() if ref.kind in (DEPLOYMENT, CONFIG_MAP, SERVICE)
+    }
+    story.cluster.edit(ONE, lambda each: each["spec"].update(replicas=3))
+    await story.reconcile(ONE)
+    status = story.status(ONE)
+    assert status["phase"] == "Failed"
+    assert "sessionStorage.provider" in status["message"]
+    assert status["observedGeneration"] == 2
+    assert all(story.cluster.objects[ref] == each for ref, each in children.items())
+    story.cluster.edit(ONE, lambda each: each["spec"].pop("replicas"))
+    await story.reconcile(ONE)
+    assert story.status(ONE)["phase"] == "Ready"
+
+
+@pytest.mark.scenario("K-9")
+async def test_one_backend_down_degrades_the_endpoint_by_name_and_its_repair_makes_it_ready():
+    story = await serving()
+    report = Report(
+        config_hash=story.pods.digests[ONE] or "",
+        backends=(
+            BackendReport("files", "MCPServer", "healthy"),
+            BackendReport("docs", "MCPServerEntry", "unhealthy", message="connection refused"),
+        ),
+    )
+    story.run_pod(ONE, report=report)
+    await story.reconcile(ONE)
+    status = story.status(ONE)
+    assert (status["phase"], status["backendSummary"]) == ("Degraded", "1/2")
+    assert "docs: connection refused" in status["message"]
+    assert story.condition(ONE, "Ready")["status"] == "True"
+    story.run_pod(ONE, report=healthy(story, "files", "docs"))
+    await story.reconcile(ONE)
+    assert story.status(ONE)["phase"] == "Ready"
+
+
+async def test_no_backend_left_fails_only_where_partial_failure_is_refused():
+    down = (BackendReport("files", "MCPServer", "unhealthy", message="gone"),)
+    phases = {}
+    for mode in ("best_effort", "fail"):
+        story = await serving(VMCP + GROUP + SERVER, "files")
+        config = {"operational": {"failureHandling": {"partialFailureMode": mode}}}
+        story.cluster.edit(ONE, lambda each, config=config: each["spec"].update(config=config))
+        await story.reconcile(ONE)
+        story.run_pod(ONE, report=Report(config_hash=story.pods.digests[ONE] or "", backends=down))
+        await story.reconcile(ONE)
+        phases[mode] = story.status(ONE)["phase"]
+    assert phases == {"best_effort": "Degraded", "fail": "Failed"}
+
+
+@pytest.mark.scenario("K-8")
+@pytest.mark.parametrize(
+    ("state", "reason", "words"),
+    [
+        ({"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}, "ImagePullFailed", "no such image"),
+        ({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}, "CrashLoop", "kubectl logs"),
+        (
+            {"waiting": {"reason": "CreateContainerConfigError", "message": "no key x"}},
+            "ContainerConfigInvalid",
+            "no key x",
+        ),
+    ],
+)
+async def test_pods_that_cannot_run_fail_the_endpoint_with_the_containers_own_words(state, reason, words):
+    story = Story(ALL)
+    await story.reconcile(ONE)
+    story.run_pod(ONE, phase="Pending", conditions=[], containerStatuses=[{"name": "vmcp", "state": state}])
+    await story.reconcile(ONE)
+    assert story.status(ONE)["phase"] == "Failed"
+    assert words in story.status(ONE)["message"]
+    assert story.condition(ONE, "DeploymentAvailable")["reason"] == reason
+    story.run_pod(ONE, report=healthy(story, "files", "docs"))
+    await story.reconcile(ONE)
+    assert story.status(ONE)["phase"] == "Ready"
+
+
+@pytest.mark.scenario("K-8")
+async def test_new_pods_that_cannot_run_degrade_an_endpoint_whose_old_pods_serve():
+    story = await serving()
+    state = {"waiting": {"reason": "ErrImagePull", "message": "denied"}}
+    story.run_pod(ONE, "pod-2", phase="Pending", conditions=[], containerStatuses=[{"name": "vmcp", "state": state}])
+    await story.reconcile(ONE)
+    assert story.status(ONE)["phase"] == "Degraded"
+    assert "denied" in story.status(ONE)["message"]
+
+
+@pytest.mark.scenario("K-8")
+async def test_a_quota_that_is_full_says_so():
+    story = Story(ALL)
+    await story.reconcile(ONE)
+    story.live(DEPLOYMENT, "vmcp-one")["status"] = {
+        "observedGeneration": 1,
+        "conditions": [{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: pods=0"}],
+    }
+    await story.reconcile(ONE)
+    assert story.status(ONE)["phase"] == "Failed"
+    assert "exceeded quota" in story.status(ONE)["message"]
+
+
+@pytest.mark.scenario("K-8")
+async def test_a_pod_template_that_the_api_server_refuses_is_told_and_recovers():
+    story = await serving()
+    story.cluster.edit(ONE, lambda each: each["spec"].update(podTemplateSpec={"spec": {"priority": "high"}}))
+
+    def refuse(verb, ref):
+        if verb == "apply" and ref.kind is DEPLOYMENT:
+            raise Rejected(str(ref), 422, "spec.template.spec.priority: must be a number")
+
+    story.cluster.fail = refuse
+    await story.reconcile(ONE)
+    assert story.status(ONE)["phase"] == "Failed"
+    assert story.condition(ONE, "PodTemplateSpecValid")["reason"] == "Rejected"
+    assert "must be a number" in story.status(ONE)["message"]
+    story.cluster.fail = lambda _verb, _ref: None
+    story.cluster.edit(ONE, lambda each: each["spec"].pop("podTemplateSpec"))
+    await story.reconcile(ONE)
+    assert story.status(ONE)["phase"] == "Ready"
+
+
+@pytest.mark.scenario("K-3")
+async def test_a_status_is_written_at_most_once_in_five_seconds_unless_the_phase_changes():
+    story = await serving()
+    counts = iter(range(100))
+
+    async def change():
+        story.run_pod(ONE, report=healthy(story, "files", "docs", missing_secrets=(f"s/{next(counts)}",)))
+        pause = await story.reconcile(ONE)
+        return pause, [verb for verb, ref in story.cluster.writes if ref == ONE]
+
+    story.passes(5)
+    assert await change() == (None, ["status"])
+    story.passes(2)
+    assert await change() == (3.0, [])
+    story.passes(3)
+    assert await change() == (None, ["status"])
+
+
+async def test_an_event_is_posted_for_each_change_of_phase_and_for_nothing_else():
+    story = await serving()
+    events = [each for ref, each in story.cluster.objects.items() if ref.kind is EVENT]
+    assert [(each["type"], each["note"].split(":")[0]) for each in events] == [
+        ("Normal", "Pending"),
+        ("Normal", "Ready"),
+    ]
+    assert all(each["regarding"]["uid"] == story.cluster.objects[ONE]["metadata"]["uid"] for each in events)
+    await story.reconcile(ONE)
+    assert sum(ref.kind is EVENT for ref in story.cluster.objects) == 2
+
+
+async def test_redis_that_is_away_is_named_and_the_endpoint_stays_ready():
+    story = Story(ALL)
+    story.cluster.edit(
+        ONE, lambda each: each["spec"].update(sessionStorage={"provider": "redis", "address": "redis:6379"})
+    )
+    await story.reconcile(ONE)
+    story.run_pod(ONE, report=healthy(story, "files", "docs", store_available=False, store_message="no answer"))
+    await story.reconcile(ONE)
+    condition = story.condition(ONE, "SessionStorageReady")
+    assert (condition["status"], condition["reason"]) == ("False", "StoreUnavailable")
+    assert "no answer" in condition["message"]
+    assert story.status(ONE)["phase"] == "Ready"
+
+
+async def test_a_config_that_a_pod_refuses_degrades_and_says_why():
+    story = await serving()
+    story.run_pod(ONE, report=healthy(story, "files", "docs", load_error="backends[0].url: is no URL"))
+    await story.reconcile(ONE)
+    assert story.status(ONE)["phase"] == "Degraded"
+    assert story.condition(ONE, "ConfigLoaded")["reason"] == "ConfigRefused"
+
+
+async def test_an_empty_group_is_ready_with_a_message():
+    story = await serving(VMCP + GROUP)
+    assert story.status(ONE)["phase"] == "Ready"
+    assert "no members" in story.status(ONE)["message"]
