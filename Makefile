@@ -1,13 +1,14 @@
 # Every verb sets up what it needs: the first one on a fresh machine makes .venv from the lock file.
 
 PYTHON ?= python3
+CLUSTER ?= node
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench scenarios crds lock clean
+.PHONY: help demo test e2e images lint format bench scenarios crds lock clean
 
 help:  ## Show the verbs.
 	@awk -F':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,13 +54,37 @@ scenarios: $(STAMP) redis  ## Run the tests and list the acceptance scenarios wi
 	@$(BIN)/pytest -q --scenarios .cache/scenarios.json $(PYTEST) >.cache/scenarios.log 2>&1 || tail -n 30 .cache/scenarios.log
 	@$(BIN)/python -m tests.support.scenarios docs/acceptance.md .cache/scenarios.json
 
-crds: $(STAMP)  ## Generate crds/ and docs/reference/ from the models.
+crds: $(STAMP)  ## Generate crds/, docs/reference/ and the charts' templates from the models.
 	@$(BIN)/python -m vmcp_api crds crds
 	@$(BIN)/python -m vmcp_api reference docs/reference
+	@$(BIN)/python charts/generate.py
+
+images: $(STAMP) cluster-packages  ## Build the images' archives for the test cluster.
+	@$(BIN)/python -m e2e.images build $(IMAGES)
+
+e2e: $(STAMP) images  ## Bring up a real cluster and run the cluster scenarios (CLUSTER=kind where Docker is).
+	@CLUSTER=$(CLUSTER) $(BIN)/pytest e2e $(PYTEST)
+
+CLUSTER_PACKAGES := containerd runc containernetworking-plugins iptables iproute2 util-linux mmdebstrap buildah xz-utils
+
+.PHONY: cluster-packages
+cluster-packages:
+	@dpkg -s $(CLUSTER_PACKAGES) >/dev/null 2>&1 || { \
+		echo "installing packages for the test cluster"; \
+		SUDO=; test "$$(id -u)" = 0 || SUDO=sudo; \
+		$$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(CLUSTER_PACKAGES) >/dev/null; } \
+		|| { echo "install $(CLUSTER_PACKAGES) and try again" >&2; exit 1; }
+
+RESOLVE := $(BIN)/uv pip compile --quiet --constraint requirements.lock --generate-hashes --no-emit-index-url \
+	--no-header --universal --python-version 3.11
 
 lock: $(STAMP)  ## Resolve the dependencies again.
 	@$(BIN)/uv pip compile --quiet --all-extras --generate-hashes --no-emit-index-url --no-header --universal \
 		--python-version 3.11 pyproject.toml -o requirements.lock
+	@$(RESOLVE) --extra proxy pyproject.toml -o requirements-proxy.lock
+	@$(RESOLVE) --extra operator pyproject.toml -o requirements-operator.lock
+	@echo 'hatchling>=1.27' | $(RESOLVE) - -o requirements-build.lock
+	@echo 'mcp>=2.2' | $(RESOLVE) - -o e2e/images/backends/requirements.lock
 
 clean:  ## Remove what the other verbs made.
 	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -89,7 +89,8 @@ def build_crd(kind: str) -> Manifest:
         "plural": plural,
         "singular": kind.lower(),
         "shortNames": [short] if short != kind.lower() else [],
-        "categories": ["vmcp"],
+        # Not `vmcp`: a category of a short name's name makes `kubectl get vmcp NAME` ambiguous.
+        "categories": ["mcp"],
     }
     version: Manifest = {
         "name": VERSION,

@@ -131,7 +131,7 @@ def test_names_columns_and_subresources_are_as_documented():
         "MCPServer": "mcpservers",
         "MCPServerEntry": "mcpserverentries",
     }
-    assert all(spec["names"]["categories"] == ["vmcp"] for spec in found.values())
+    assert all(spec["names"]["categories"] == ["mcp"] for spec in found.values())
     columns = {
         kind: [column["name"] for column in spec["versions"][0]["additionalPrinterColumns"]]
         for kind, spec in found.items()
