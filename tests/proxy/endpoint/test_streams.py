@@ -350,13 +350,14 @@ async def test_changes_that_follow_one_another_at_once_are_told_as_one():
         wiring = world.proxy.wiring
         (attachment,) = wiring.attachments.all()
         await eventually(lambda: attachment.told)
-        now = catalogs[0]
+        seen = [catalogs[0]]
 
         async def view(caller):
-            return now
+            return seen[-1]
 
         wiring.notifier._virtual.view = view
-        for now in catalogs:
+        for catalog in catalogs:
+            seen.append(catalog)
             wiring.notifier.changed()
             for _ in range(3):
                 await asyncio.sleep(0)
