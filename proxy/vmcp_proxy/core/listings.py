@@ -27,7 +27,10 @@ Fetch: TypeAlias = Callable[[], Awaitable[Listing]]
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """One listing and how it was come by; `error` is what the last attempt met, `version` counts its changes."""
+    """One listing and how it was come by; `error` is what the last attempt met.
+
+    `is_overdue`: somebody has waited for the fetch on its way as long as one may; the others need not.
+    """
 
     member: Member
     listing: Listing | None = None
@@ -36,6 +39,7 @@ class Entry:
     retry_at: float = 0.0
     failures: int = 0
     is_stale: bool = True
+    is_overdue: bool = False
     task: "asyncio.Task[None] | None" = None
 
     def is_fresh(self, now: float, ttl: float) -> bool:
@@ -73,7 +77,7 @@ class Listings:
         now = asyncio.get_running_loop().time()
         if entry.is_fresh(now, self.ttl):
             return False
-        return entry.task is not None or now >= entry.retry_at
+        return not entry.is_overdue if entry.task is not None else now >= entry.retry_at
 
     def asks_again_at(self, entry: Entry) -> float:
         """When a client's list should look at this entry again, in loop time."""
@@ -121,6 +125,7 @@ class Listings:
         if entry.listing is None or entry.listing.digest != listing.digest:
             entry.listing = listing
         entry.error = None
+        entry.is_overdue = False
         entry.failures = 0
         entry.retry_at = 0.0
         entry.fetched_at = now

@@ -106,6 +106,7 @@ class Views:
             async with asyncio.timeout(bounds.listing):
                 await self._listings.refresh(entry, lambda: fetch_listing(member.name, link, sent, bounds))
         except TimeoutError:
+            entry.is_overdue = True
             self.deadlines_missed[member.name] += 1
 
     def _merged(self, entries: dict[str, Entry]) -> Catalog:

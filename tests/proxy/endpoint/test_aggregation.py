@@ -94,6 +94,29 @@ async def test_a_dead_a_hanging_and_a_half_broken_backend_cost_only_their_own_en
         hold.set()
 
 
+@pytest.mark.scenario("A-10")
+async def test_a_backend_that_hangs_is_waited_for_once_and_its_tools_come_when_it_answers():
+    fine, slow = named("fine", "a"), named("slow", "b")
+    hold = asyncio.Event()
+
+    @slow.on("tools/list")
+    async def hang(call):
+        await hold.wait()
+        return {"tools": [tool("b")]}
+
+    async with (
+        scene({"fine": fine, "slow": slow}, config=operational(timeouts={"list": "200ms"})) as world,
+        world.session() as client,
+    ):
+        for _ in range(3):
+            assert await client.names() == ["fine_a"]
+        assert (await world.metrics())['vmcp_list_deadline_missed_total{backend="slow"}'] == 1
+        async with client.listening() as stream:
+            hold.set()
+            await stream.until("notifications/tools/list_changed")
+        assert await client.names() == ["fine_a", "slow_b"]
+
+
 @pytest.mark.scenario("A-11")
 async def test_meta_travels_both_ways_except_for_the_keys_of_each_hop():
     backend = ScriptedBackend(tools=[tool("echo")])
