@@ -15,6 +15,7 @@ from vmcp_operator.plan.kinds import CONFIG_MAP, OWN, OWNED, Kind, Ref
 from vmcp_operator.plan.naming import MANAGED, owner_key
 from vmcp_operator.telemetry import Telemetry
 
+IDENTITY: Final = "vmcp-operator"
 STOP_SECONDS: Final = 10.0
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 60.0
@@ -155,6 +156,8 @@ def _run_kopf(registry: kopf.OperatorRegistry, scope: Scope, stop: threading.Eve
             kopf.operator(
                 registry=registry,
                 settings=build_settings(scope),
+                # Otherwise kopf asks for the name of this user, which has none in a container.
+                identity=IDENTITY,
                 standalone=True,
                 clusterwide=scope.is_cluster,
                 namespaces=list(scope.namespaces),

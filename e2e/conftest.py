@@ -1,0 +1,47 @@
+"""One installation for the whole run, a namespace for each module, and a dump of the cluster for each failure."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from e2e.cluster import Cluster
+from e2e.support.installation import DUMPS, installed
+from e2e.support.kube import Kube
+
+TEST_SECONDS = 300
+_CLUSTER = pytest.StashKey[Cluster]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test of a cluster waits for pods; building and starting it is bounded by itself."""
+    for item in items:
+        if "cluster" in getattr(item, "fixturenames", ()) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(TEST_SECONDS, func_only=True))
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """The cluster with both charts installed."""
+    with installed() as up:
+        request.config.stash[_CLUSTER] = up
+        yield up
+        del request.config.stash[_CLUSTER]
+
+
+@pytest.fixture(scope="module")
+def kube(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Kube]:
+    """The module's own namespace."""
+    name = request.module.__name__.rpartition("test_")[2].replace("_", "-")
+    kube = Kube(cluster, f"e2e-{name}")
+    kube.create_namespace()
+    yield kube
+    kube.delete_namespace()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    outcome = yield
+    cluster = item.config.stash.get(_CLUSTER, None)
+    if outcome.get_result().failed and cluster is not None:
+        cluster.dump(DUMPS / re.sub(r"[^A-Za-z0-9_.-]+", "-", item.name)[:120])

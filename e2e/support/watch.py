@@ -1,0 +1,56 @@
+"""Objects as they change: `kubectl get --watch`, bounded in time."""
+
+import json
+import queue
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import IO, Any
+
+from e2e.cluster import Cluster
+
+
+def watch(cluster: Cluster, command: Sequence[str], seconds: float) -> Iterator[dict[str, Any]]:
+    """Each state of the objects that the command lists, the present ones first, for so many seconds."""
+    process = subprocess.Popen(
+        [f"{cluster.provider.programs}/kubectl", *command, "--watch", "--output=json"],
+        env=cluster.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    found: queue.Queue[dict[str, Any] | None] = queue.Queue()
+    reading = threading.Thread(target=_read, args=(process.stdout, found))
+    reading.start()
+    try:
+        yield from _until(found, time.monotonic() + seconds)
+    finally:
+        process.kill()
+        process.wait()
+        reading.join()
+        process.stdout.close()
+
+
+def _until(found: "queue.Queue[dict[str, Any] | None]", deadline: float) -> Iterator[dict[str, Any]]:
+    while (left := deadline - time.monotonic()) > 0:
+        try:
+            state = found.get(timeout=left)
+        except queue.Empty:
+            return
+        if state is None:
+            return
+        yield state
+
+
+def _read(stream: IO[str], found: "queue.Queue[dict[str, Any] | None]") -> None:
+    """Objects stand one after the other, each closed by a brace in the first column."""
+    lines: list[str] = []
+    for line in stream:
+        lines.append(line)
+        if line.startswith("}"):
+            found.put(json.loads("".join(lines)))
+            lines.clear()
+    found.put(None)
