@@ -50,7 +50,8 @@ async def call(client: Client, name: str, **arguments: Any) -> str:
 
 async def shown_headers(client: Client, name: str) -> dict[str, str]:
     """The headers that reached a backend, by the tool that shows them."""
-    return json.loads(await call(client, name))
+    shown: dict[str, str] = json.loads(await call(client, name))
+    return shown
 
 
 async def until(check: Callable[[], Any], seconds: float = FOLLOW_SECONDS) -> None:

@@ -45,15 +45,18 @@ class Kube:
 
     def get(self, ref: str) -> Manifest:
         """An object by `kind/name`."""
-        return json.loads(self.kubectl("get", ref, "--output=json"))
+        found: Manifest = json.loads(self.kubectl("get", ref, "--output=json"))
+        return found
 
     def metadata(self, ref: str) -> Manifest:
         """The metadata of an object, which is all that is read of a Secret."""
-        return json.loads(self.kubectl("get", ref, "--output=jsonpath={.metadata}"))
+        found: Manifest = json.loads(self.kubectl("get", ref, "--output=jsonpath={.metadata}"))
+        return found
 
     def list(self, kind: str, selector: str = "") -> list[Manifest]:
         """The objects of a kind."""
-        return json.loads(self.kubectl("get", kind, f"--selector={selector}", "--output=json"))["items"]
+        found: Manifest = json.loads(self.kubectl("get", kind, f"--selector={selector}", "--output=json"))
+        return list(found["items"])
 
     def exists(self, ref: str) -> bool:
         """Whether there is such an object."""
@@ -76,7 +79,7 @@ class Kube:
         kind, _, name = ref.partition("/")
         last: Manifest | None = None
         command = ("get", kind, f"--namespace={self.namespace}", f"--field-selector=metadata.name={name}")
-        for last in watch(self.cluster, command, seconds):  # noqa: B007 - the last one is told
+        for last in watch(self.cluster, command, seconds):
             if check(last):
                 return last
         raise ClusterError(f"{ref} in {self.namespace} did not come to it in {seconds:.0f} s\n{describe(last)}")

@@ -2,6 +2,7 @@
 
 import json
 import queue
+import shutil
 import subprocess
 import threading
 import time
@@ -13,8 +14,10 @@ from e2e.cluster import Cluster
 
 def watch(cluster: Cluster, command: Sequence[str], seconds: float) -> Iterator[dict[str, Any]]:
     """Each state of the objects that the command lists, the present ones first, for so many seconds."""
+    kubectl = shutil.which("kubectl", path=cluster.environment["PATH"])
+    assert kubectl is not None
     process = subprocess.Popen(
-        [f"{cluster.provider.programs}/kubectl", *command, "--watch", "--output=json"],
+        [kubectl, *command, "--watch", "--output=json"],
         env=cluster.environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

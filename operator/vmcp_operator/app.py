@@ -39,13 +39,14 @@ class Operator:
         self.queue: Final[WorkQueue[Ref]] = WorkQueue()
         self.telemetry.observe_queue(lambda: len(self.queue), lambda: self.queue.adds, lambda: self.queue.retries)
         interest = Interest()
+        reporter = Reporter(cluster, clock=clock, instance=settings.instance)
         self._poller: Final = Poller(http, self.queue.add, interval=settings.poll)
-        self._watch: Final = Watch(settings.scope, _sink(interest, self.queue), self.telemetry)
+        self._watch: Final = Watch(settings.scope, build_sink(interest, reporter, self.queue), self.telemetry)
         self.health: Final = Health(clock, lambda: self._watch.is_ready)
         self._reconciler: Final = Reconciler(
             Observer(cluster, self._poller, settings.pods),
             Applier(cluster, entropy=os.urandom),
-            Reporter(cluster, clock=clock, instance=settings.instance),
+            reporter,
             interest,
             self._poller,
         )
@@ -91,11 +92,16 @@ async def run(settings: Settings) -> None:
                 raise
 
 
-def _sink(interest: Interest, queue: WorkQueue[Ref]) -> Callable[[Change], None]:
-    """What becomes of a change: its keys are added."""
+def build_sink(interest: Interest, reporter: Reporter, queue: WorkQueue[Ref]) -> Callable[[Change], None]:
+    """What becomes of a change: its keys are added; a status that we wrote wakes everybody but its own resource.
+
+    The others are woken, as the watch tells only the last of several changes in a row: an earlier one, which was
+    about them, may hide behind our status.
+    """
 
     def sink(change: Change) -> None:
-        for key in interest.keys_of(change):
+        own = {change.ref} if reporter.is_echo(change) else set()
+        for key in interest.keys_of(change) - own:
             queue.add(key)
 
     return sink

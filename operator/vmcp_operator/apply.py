@@ -13,7 +13,7 @@ from vmcp_operator.plan.diff import needs_apply
 from vmcp_operator.plan.handover import REPLICAS_MANAGER
 from vmcp_operator.plan.kinds import Manifest, Ref, ref_of
 from vmcp_operator.plan.naming import STAMP
-from vmcp_operator.plan.world import Outcome, Plan, Refused, World
+from vmcp_operator.plan.world import Outcome, Plan, Refused, Stamp, World
 
 KEY_BYTES: Final = 32
 FIRST_KEY: Final = "1"
@@ -29,43 +29,56 @@ class Applier:
         self._entropy: Final = entropy
 
     async def apply(self, world: World, plan: Plan) -> Outcome:
-        """What became of the plan; a child that is refused ends it, as later ones need the earlier.
+        """What became of the plan; what is refused ends the writing of children, as later ones need the earlier.
 
         Raises:
             ClusterError: the API server cannot be written to now.
         """
         children = dict(world.children)
-        writes = await self._prepare(plan)
-        refused: list[Refused] = []
+        refused = await self._write(world, plan, children)
+        for stamp in plan.stamps:
+            await self._stamp(stamp)
+        return Outcome(children, tuple(refused))
+
+    async def _write(self, world: World, plan: Plan, children: dict[Ref, Manifest]) -> list[Refused]:
+        """Keys and children, then what is no longer wanted; `children` becomes what there is now."""
+        if refusal := await self._prepare(plan):
+            return [refusal]
         for manifest in plan.apply:
             ref = ref_of(manifest)
             result = await self._apply(world, ref, manifest)
             if isinstance(result, Refused):
-                refused.append(result)
-                break
+                return [result]
             if result is not None:
-                writes += 1
                 children[ref] = result
+        refused: list[Refused] = []
         for ref, uid in plan.prune:
-            await self._cluster.delete(ref, uid)
-            children.pop(ref, None)
-            writes += 1
-        for stamp in plan.stamps:
-            await self._cluster.annotate(stamp.pod, {STAMP: stamp.value})
-            writes += 1
-        return Outcome(children, tuple(refused), writes)
+            try:
+                await self._cluster.delete(ref, uid)
+            except (Rejected, Denied) as error:
+                refused.append(_refusal(ref, error))
+            else:
+                children.pop(ref, None)
+        return refused
 
-    async def _prepare(self, plan: Plan) -> int:
+    async def _prepare(self, plan: Plan) -> Refused | None:
         """Posts the keys and hands the replicas over."""
-        writes = 0
         if plan.keys is not None:
             key = base64.b64encode(self._entropy(KEY_BYTES)).decode()
-            posted = await self._cluster.create({**plan.keys, "data": {FIRST_KEY: key}})
-            writes += posted
+            try:
+                await self._cluster.create({**plan.keys, "data": {FIRST_KEY: key}})
+            except (Rejected, Denied) as error:
+                return _refusal(ref_of(plan.keys), error)
         if plan.handover is not None:
             await self._cluster.apply(plan.handover, manager=REPLICAS_MANAGER)
-            writes += 1
-        return writes
+        return None
+
+    async def _stamp(self, stamp: Stamp) -> None:
+        """A stamp only makes the kubelet faster: where it is refused, the rest goes on."""
+        try:
+            await self._cluster.annotate(stamp.pod, {STAMP: stamp.value})
+        except (Rejected, Denied) as error:
+            log_event(logger, logging.WARNING, "pod not stamped", error=str(error))
 
     async def _apply(self, world: World, ref: Ref, manifest: Manifest) -> Manifest | Refused | None:
         live = world.children.get(ref)
@@ -77,6 +90,10 @@ class Applier:
         try:
             applied = await self._cluster.apply(manifest)
         except (Rejected, Denied) as error:
-            return Refused(ref, error.message, isinstance(error, Rejected))
+            return _refusal(ref, error)
         log_event(logger, logging.INFO, "applied", kind=ref.kind, namespace=ref.namespace, name=ref.name)
         return applied
+
+
+def _refusal(ref: Ref, error: Rejected | Denied) -> Refused:
+    return Refused(ref, error.message, isinstance(error, Rejected))

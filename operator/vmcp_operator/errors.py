@@ -2,7 +2,7 @@
 
 OperatorError
 ├── ClusterError            the API server refused, or could not be asked
-│   ├── Rejected            the object is not acceptable (400, 422)
+│   ├── Rejected            the object is not acceptable (400, 413, 422; 500 where it cannot be typed)
 │   ├── Denied              the operator may not do this, or a quota is full (401, 403)
 │   ├── Conflict            somebody else was faster (409)
 │   └── Unavailable         try again later (429, 5xx, no connection, no answer in time)
@@ -48,6 +48,12 @@ class SettingsError(OperatorError):
 
 TOO_MANY: Final = 429
 SERVER_ERRORS: Final = 500
+_BAD_MANIFEST: Final = ("failed to create typed patch object", "failed to convert new object")
+"""How an API server begins when an applied manifest has an unknown field or a value of a wrong type.
+
+It answers 500 then, though asking again never helps.
+"""
+
 _BY_STATUS: Final[dict[int, type[ClusterError]]] = {
     400: Rejected,
     401: Denied,
@@ -60,6 +66,8 @@ _BY_STATUS: Final[dict[int, type[ClusterError]]] = {
 
 
 def cluster_error(about: str, status: int, message: str) -> ClusterError:
-    """The error of an HTTP status; 0 stands for a request without an answer."""
+    """The error of an HTTP status; 0 stands for a request without an answer that can be read."""
+    if status == SERVER_ERRORS and message.startswith(_BAD_MANIFEST):
+        return Rejected(about, status, message)
     kind = Unavailable if status == 0 or status >= SERVER_ERRORS else _BY_STATUS.get(status, ClusterError)
     return kind(about, status, message)

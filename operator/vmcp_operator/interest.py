@@ -9,11 +9,15 @@ from vmcp_operator.plan.kinds import MCP_GROUP, OWN, VMCP, Ref
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something happened to an object; `owner` is the resource that it is a child of, `group` the one it names."""
+    """Something happened to an object; `owner` is the resource that it is a child of, `group` the one it names.
+
+    `version` is the object's resourceVersion after it, empty where that is not known.
+    """
 
     ref: Ref
     owner: Ref | None = None
     group: str | None = None
+    version: str = ""
 
 
 class Interest:
@@ -47,20 +51,23 @@ class Interest:
 
     def keys_of(self, change: Change) -> frozenset[Ref]:
         """The keys to reconcile for a change."""
-        touched = {change.ref}
+        group: Ref | None = None
         keys = {change.ref} if change.ref.kind in OWN else set()
         if change.owner is not None:
             keys.add(change.owner)
         if change.group is not None:
             group = Ref(MCP_GROUP, change.ref.namespace, change.group)
             keys.add(group)
-            # An endpoint that points to a group changes the group's status; a member changes its endpoints too.
-            if change.ref.kind is not VMCP:
-                touched.add(group)
+        keys |= self._keys.get(change.ref, set())
         for seen in self._meanwhile.values():
-            seen.update(touched)
-        for ref in touched:
-            keys |= self._keys.get(ref, set())
+            seen.add(change.ref)
+        # An endpoint that points to a group changes the group's status; a member changes its endpoints too. The other
+        # members ask no more of the group than that it exists.
+        if group is not None and change.ref.kind is not VMCP:
+            keys |= {key for key in self._keys.get(group, set()) if key.kind is VMCP}
+            for key, seen in self._meanwhile.items():
+                if key.kind is VMCP:
+                    seen.add(group)
         return frozenset(keys)
 
     def _drop(self, key: Ref) -> None:

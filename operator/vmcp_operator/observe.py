@@ -42,9 +42,11 @@ _CHILDREN: Final[Mapping[str, Callable[[Ref], tuple[Ref, ...]]]] = {
 
 
 class Reports(Protocol):
-    """The last answers of pods."""
+    """The last answers of pods, and which of them may still answer for the first time."""
 
     def report(self, uid: str) -> Report | None: ...
+
+    def is_awaited(self, uid: str) -> bool: ...
 
 
 def _now() -> datetime:
@@ -88,6 +90,7 @@ class Observer:
             children=children,
             pods=pods,
             reports=self._heard(pods),
+            awaited=frozenset(uid for uid in map(_uid, pods) if self._reports.is_awaited(uid)),
         )
 
     async def _owned(self, key: Ref) -> tuple[Children, tuple[Manifest, ...]]:
@@ -107,7 +110,7 @@ class Observer:
     async def _referenced(self, key: Ref, model: Model | None) -> tuple[Resources, tuple[InvalidMember, ...]]:
         """What the resource refers to, as far as it is there and validates."""
         group = key.name if key.kind is MCP_GROUP else _group_name(model)
-        groups = await self._groups(key.namespace, group)
+        groups = () if key.kind is MCP_GROUP else await self._groups(key.namespace, group)
         if key.kind is SERVER or key.kind is ENTRY or group is None:
             found: tuple[Manifest, ...] = ()
         else:
@@ -150,7 +153,7 @@ class Observer:
         }
 
     def _heard(self, pods: Iterable[Manifest]) -> dict[str, Report]:
-        heard = {pod["metadata"]["uid"]: self._reports.report(pod["metadata"]["uid"]) for pod in pods}
+        heard = {uid: self._reports.report(uid) for uid in map(_uid, pods)}
         return {uid: report for uid, report in heard.items() if report is not None}
 
 
@@ -158,6 +161,10 @@ def parse(manifest: Manifest) -> Model | Problems:
     """The model of one of our resources; its status is the operator's own and is not read."""
     wanted: Manifest = {key: value for key, value in manifest.items() if key in _READ}
     return validate(KINDS[manifest["kind"]], wanted)
+
+
+def _uid(manifest: Manifest) -> str:
+    return str(manifest["metadata"]["uid"])
 
 
 def _names_group(manifest: Manifest, group: str) -> bool:

@@ -22,7 +22,7 @@ SILENCE: Final = 3
 EAGER_SECONDS: Final = 1.0
 """Time between questions to a pod that is about to take a config over."""
 
-_AT_A_TIME: Final = 32
+_AT_A_TIME: Final = 64
 _OK: Final = 200
 _UNCHANGED: Final = 304
 
@@ -39,10 +39,15 @@ class _Pod:
     etag: str = ""
     report: Report | None = None
     failures: int = 0
+    is_asked: bool = False
+
+    @property
+    def is_silent(self) -> bool:
+        return self.failures >= SILENCE
 
 
 class Poller:
-    """The last report of each pod; `wake` is told the key whose pod has something new to say."""
+    """The last report of each pod; `wake` is told the key whose pod has something new to say, or falls silent."""
 
     def __init__(
         self,
@@ -65,6 +70,11 @@ class Poller:
         pod = self._pods.get(uid)
         return None if pod is None else pod.report
 
+    def is_awaited(self, uid: str) -> bool:
+        """Whether a pod may yet answer for the first time, as it was asked too seldom to be called silent."""
+        pod = self._pods.get(uid)
+        return pod is None or (pod.report is None and not pod.is_silent)
+
     def watch(self, key: Ref, targets: tuple[Target, ...], digest: str | None) -> None:
         """Asks these pods of a key from now on and no others; new ones at once."""
         self._wanted[key] = digest
@@ -84,25 +94,28 @@ class Poller:
         del self._wanted[key]
 
     async def run(self) -> None:
-        """Asks until cancelled."""
+        """Asks until cancelled; a pod that hangs holds up no other."""
         loop = asyncio.get_running_loop()
         limit = asyncio.Semaphore(_AT_A_TIME)
-        while True:
-            self._kick.clear()
-            due = [pod for pod in self._pods.values() if pod.due <= loop.time()]
-            async with asyncio.TaskGroup() as group:
-                for pod in due:
-                    group.create_task(self._ask(pod, limit))
-            pause = min((pod.due for pod in self._pods.values()), default=loop.time() + self._interval) - loop.time()
-            try:
-                async with asyncio.timeout(max(pause, 0.01)):
-                    await self._kick.wait()
-            except TimeoutError:
-                continue
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._kick.clear()
+                idle = [pod for pod in self._pods.values() if not pod.is_asked]
+                for pod in idle:
+                    if pod.due <= loop.time():
+                        pod.is_asked = True
+                        group.create_task(self._ask(pod, limit))
+                coming = (pod.due for pod in idle if not pod.is_asked)
+                pause = min(coming, default=loop.time() + self._interval) - loop.time()
+                try:
+                    async with asyncio.timeout(max(pause, 0.01)):
+                        await self._kick.wait()
+                except TimeoutError:
+                    continue
 
     async def _ask(self, pod: _Pod, limit: asyncio.Semaphore) -> None:
         async with limit:
-            before = pod.report
+            before, was_silent = pod.report, pod.is_silent
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
                     await self._read(pod)
@@ -110,10 +123,13 @@ class Poller:
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
                 pod.failures += 1
                 log_event(logger, logging.DEBUG, "pod silent", key=pod.key, error=type(error).__name__)
-                if pod.failures >= SILENCE:
+                if pod.is_silent:
                     pod.report, pod.etag = None, ""
             pod.due = asyncio.get_running_loop().time() + self._pause(pod)
-            if pod.report != before and self._pods.get(pod.target.uid) is pod:
+            pod.is_asked = False
+            self._kick.set()
+            has_news = pod.report != before or pod.is_silent is not was_silent
+            if has_news and self._pods.get(pod.target.uid) is pod:
                 self._wake(pod.key)
 
     async def _read(self, pod: _Pod) -> None:
@@ -135,7 +151,7 @@ class Poller:
         """Seconds until the next question: fewer while the pod has not taken the wanted config over."""
         digest = self._wanted.get(pod.key)
         settled = pod.report is not None and (digest is None or pod.report.config_hash == digest)
-        return self._interval if settled else min(EAGER_SECONDS, self._interval)
+        return self._interval if settled or pod.is_silent else min(EAGER_SECONDS, self._interval)
 
     def _url(self, target: Target) -> str:
         host = f"[{target.address}]" if ":" in target.address else target.address

@@ -12,6 +12,9 @@ from vmcp_operator.plan.rollout import is_running
 from vmcp_operator.plan.world import World
 from vmcp_operator.report import Reporter
 
+REFUSED_SECONDS: Final = 30.0
+"""After a refusal: what was in the way (a quota, a foreign object, a webhook) tells nobody when it is gone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -68,7 +71,8 @@ class Reconciler:
         pause = await self._reporter.report(world, status, standing)
         if was_outrun:
             return 0.0
-        return min((each for each in (pause, decision.plan.requeue) if each is not None), default=None)
+        again = REFUSED_SECONDS if outcome.refused else None
+        return min((each for each in (pause, decision.plan.requeue, again) if each is not None), default=None)
 
 
 def _targets(world: World) -> tuple[Target, ...]:

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from vmcp_operator.cluster import Cluster
 from vmcp_operator.errors import ClusterError
+from vmcp_operator.interest import Change
 from vmcp_operator.logs import log_event
 from vmcp_operator.plan import Standing, Status, World
 from vmcp_operator.plan.kinds import EVENT, Manifest, Ref
@@ -17,6 +18,7 @@ PACE: Final = 5.0
 
 _NOTE_LIMIT: Final = 1000
 _BAD: Final = frozenset({"Failed", "Degraded"})
+_GOOD: Final = frozenset({"Ready", "Valid"})
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,7 @@ class Reporter:
         self._clock: Final = clock
         self._instance: Final = instance
         self._written: Final[dict[Ref, float]] = {}
+        self._versions: Final[dict[Ref, str]] = {}
 
     async def report(self, world: World, status: Status, standing: Standing) -> float | None:
         """Writes the status; where it is too early for that, the answer is the seconds to wait.
@@ -42,9 +45,13 @@ class Reporter:
         wait = self._written.get(world.key, -PACE) + PACE - self._clock()
         if wait > 0 and not changed:
             return wait
-        if await self._cluster.apply_status(_manifest(world, status)) is None:
+        after = await self._cluster.apply_status(_manifest(world, status))
+        if after is None:
             return None
         self._written[world.key] = self._clock()
+        self._versions.pop(world.key, None)
+        if _says_the_same(after, world.manifest):
+            self._versions[world.key] = after["metadata"]["resourceVersion"]
         if changed:
             log_event(
                 logger,
@@ -56,12 +63,19 @@ class Reporter:
                 phase=standing.phase,
                 reason=standing.reason,
             )
-            await self._post(world, standing)
+            # What was good from the start is no news.
+            if world.status.get("phase") or standing.phase not in _GOOD:
+                await self._post(world, standing)
         return None
 
     def forget(self, key: Ref) -> None:
         """The key's resource is gone."""
         self._written.pop(key, None)
+        self._versions.pop(key, None)
+
+    def is_echo(self, change: Change) -> bool:
+        """Whether the resource was reconciled as it is after this change, which is our own last status."""
+        return change.version != "" and self._versions.get(change.ref) == change.version
 
     async def _post(self, world: World, standing: Standing) -> None:
         """An Event is told once and never in the way of the rest."""
@@ -79,6 +93,12 @@ def _manifest(world: World, status: Status) -> Manifest:
         "metadata": {"name": key.name, "namespace": key.namespace},
         "status": status,
     }
+
+
+def _says_the_same(after: Manifest, observed: Manifest) -> bool:
+    """Whether nobody changed the resource between the reads of its world and the write of its status."""
+    kept = ("uid", "generation", "annotations")
+    return all(after["metadata"].get(name) == observed["metadata"].get(name) for name in kept)
 
 
 def _event(world: World, standing: Standing, instance: str) -> Manifest:

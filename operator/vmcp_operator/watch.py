@@ -15,7 +15,7 @@ from vmcp_operator.plan.kinds import CONFIG_MAP, OWN, OWNED, Kind, Ref
 from vmcp_operator.plan.naming import MANAGED, owner_key
 from vmcp_operator.telemetry import Telemetry
 
-IDENTITY: Final = "vmcp-operator"
+IDENTITY: Final[Any] = "vmcp-operator"  # kopf's type for it is private
 STOP_SECONDS: Final = 10.0
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 60.0
@@ -104,7 +104,7 @@ def build_registry(sink: Callable[[Change], None], ready: Callable[[], None]) ->
         ready()
 
     async def on_event(event: Mapping[str, Any], **_: Any) -> None:
-        change = read_change(event["object"])
+        change = read_change(event["object"], is_listed=event["type"] is None)
         if change is not None:
             sink(change)
 
@@ -133,8 +133,11 @@ def build_settings(scope: Scope) -> kopf.OperatorSettings:
     return settings
 
 
-def read_change(manifest: Mapping[str, Any]) -> Change | None:
-    """What an event says: which object, whose child it is, which group it names. None for a kind unknown."""
+def read_change(manifest: Mapping[str, Any], *, is_listed: bool = False) -> Change | None:
+    """What an event says: which object, whose child it is, which group it names. None for a kind unknown.
+
+    What was listed has no version, so that it is never taken for an echo: much may have happened before the list.
+    """
     kind = _KINDS.get((str(manifest.get("apiVersion")), str(manifest.get("kind"))))
     if kind is None:
         return None
@@ -142,7 +145,8 @@ def read_change(manifest: Mapping[str, Any]) -> Change | None:
     namespace = metadata["namespace"]
     owner = None if kind in OWN else owner_key(namespace, metadata.get("labels") or {})
     group = ((manifest.get("spec") or {}).get("groupRef") or {}).get("name") if kind in OWN else None
-    return Change(Ref(kind, namespace, metadata["name"]), owner, group)
+    version = "" if is_listed else str(metadata.get("resourceVersion", ""))
+    return Change(Ref(kind, namespace, metadata["name"]), owner, group, version)
 
 
 def _login(**options: Any) -> kopf.ConnectionInfo | None:

@@ -25,6 +25,21 @@ def test_an_example_validates_and_renders(name, mode):
         assert isinstance(render(loaded.namespaces[namespace], vmcp, mode=mode), Rendered)
 
 
+@pytest.mark.scenario("D-4")
+def test_the_examples_of_a_cluster_validate_and_render_without_a_warning_but_about_session_ids():
+    names = sorted(path.relative_to(EXAMPLES).as_posix() for path in (EXAMPLES / "kubernetes").glob("*.yaml"))
+    assert "kubernetes/quickstart.yaml" in names
+    loaded = load([Source(name, (EXAMPLES / name).read_text(encoding="utf-8")) for name in names])
+    assert str(loaded.problems.errors) == ""
+    warned = set()
+    for namespace, vmcp in loaded.virtual_servers():
+        result = render(loaded.namespaces[namespace], vmcp, mode=Mode.CLUSTER)
+        assert isinstance(result, Rendered)
+        assert not result.config.withheld
+        warned |= {(vmcp, ".".join(map(str, warning.loc))) for warning in result.warnings}
+    assert warned == {("replicas", "spec.passthroughHeaders")}
+
+
 @pytest.mark.scenario("D-2")
 def test_the_quickstart_serves_every_member_on_one_machine():
     resources = read("quickstart.yaml").namespaces["default"]

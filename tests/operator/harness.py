@@ -32,6 +32,10 @@ class Pods:
     reports: dict[str, Report] = field(default_factory=dict)
     targets: dict[Ref, tuple[Target, ...]] = field(default_factory=dict)
     digests: dict[Ref, str | None] = field(default_factory=dict)
+    awaited: set[str] = field(default_factory=set)
+
+    def is_awaited(self, uid: str) -> bool:
+        return uid in self.awaited
 
     def report(self, uid: str) -> Report | None:
         return self.reports.get(uid)
@@ -52,10 +56,11 @@ class Story:
         self.pods = Pods()
         self.now = START
         self.interest = Interest()
+        self.reporter = Reporter(self.cluster, clock=self._seconds, instance="test")
         self.reconciler = Reconciler(
             Observer(self.cluster, self.pods, SETTINGS, clock=lambda: self.now),
             Applier(self.cluster, entropy=bytes),
-            Reporter(self.cluster, clock=self._seconds, instance="test"),
+            self.reporter,
             self.interest,
             self.pods,
         )

@@ -60,6 +60,7 @@ class MemoryCluster:
         return self._apply(ref, manifest, OPERATOR, is_status=True)
 
     async def annotate(self, ref: Ref, annotations: dict[str, str]) -> bool:
+        self.fail("annotate", ref)
         self.writes.append(("annotate", ref))
         if ref not in self.objects:
             return False
@@ -68,6 +69,7 @@ class MemoryCluster:
         return True
 
     async def delete(self, ref: Ref, uid: str) -> None:
+        self.fail("delete", ref)
         self.writes.append(("delete", ref))
         if ref in self.objects and self.objects[ref]["metadata"]["uid"] == uid:
             self.remove(ref)

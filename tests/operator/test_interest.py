@@ -49,3 +49,20 @@ def test_what_is_forgotten_wakes_nobody():
     interest = declared()
     interest.forget(ONE)
     assert interest.keys_of(Change(CA)) == frozenset()
+
+
+def test_a_member_that_joins_does_not_wake_the_other_members_of_its_group():
+    interest = Interest()
+    interest.begin(FILES)
+    joining = Ref(SERVER, "default", "new")
+    assert interest.keys_of(Change(joining, group="tools")) == {joining, GROUP}
+    assert interest.declare(FILES, {GROUP}) is False
+    assert interest.keys_of(Change(joining, group="tools")) == {joining, GROUP}
+    assert interest.keys_of(Change(GROUP)) == {GROUP, FILES}
+
+
+def test_a_member_that_joins_while_its_endpoint_reads_is_told_with_the_declaration():
+    interest = Interest()
+    interest.begin(ONE)
+    interest.keys_of(Change(Ref(SERVER, "default", "new"), group="tools"))
+    assert interest.declare(ONE, {GROUP}) is True

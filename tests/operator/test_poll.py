@@ -7,11 +7,12 @@ import pytest
 from aiohttp import web
 
 from tests.operator.harness import vmcp
-from vmcp_operator.poll import Poller
+from vmcp_operator.poll import ANSWER_SECONDS, Poller
 from vmcp_operator.reconcile import Target
 
 ONE = vmcp()
 POD = Target("uid-1", "127.0.0.1")
+HANGING = "127.0.0.2"
 
 
 class FakePod:
@@ -24,8 +25,11 @@ class FakePod:
         self.asked = 0
         self.unchanged = 0
         self.led_astray = 0
+        self.gate = asyncio.Event()
 
     async def handle(self, request):
+        if request.transport.get_extra_info("sockname")[0] == HANGING:
+            await self.gate.wait()
         self.asked += 1
         tag = f'"{hash(json.dumps(self.answer))}"'
         if self.status == 200 and request.headers.get("If-None-Match") == tag:
@@ -48,7 +52,8 @@ async def polling(interval=0.02):
     app.router.add_get("/elsewhere", pod.handle_elsewhere)
     runner = web.AppRunner(app)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, POD.address, 0).start()
+    await web.TCPSite(runner, HANGING, runner.addresses[0][1]).start()
     woken: asyncio.Queue = asyncio.Queue()
     async with aiohttp.ClientSession() as http, asyncio.timeout(20):
         poller = Poller(http, woken.put_nowait, interval=interval, port=runner.addresses[0][1])
@@ -127,3 +132,27 @@ async def test_a_pod_that_runs_another_config_is_asked_more_often():
         pod.answer = {"configHash": "new"}
         assert await woken.get() == ONE
         assert poller.report("uid-1").config_hash == "new"
+
+
+async def test_a_pod_is_awaited_until_it_has_answered_or_been_asked_three_times_in_vain():
+    async with polling() as (pod, poller, woken):
+        assert poller.is_awaited("uid-1")
+        pod.status = 500
+        poller.watch(ONE, (POD,), None)
+        assert poller.is_awaited("uid-1")
+        assert await woken.get() == ONE
+        assert pod.asked == 3
+        assert not poller.is_awaited("uid-1")
+        pod.status = 200
+        await woken.get()
+        assert not poller.is_awaited("uid-1")
+        assert poller.report("uid-1") is not None
+
+
+async def test_a_pod_that_hangs_does_not_keep_the_others_from_being_asked():
+    async with polling() as (pod, poller, _):
+        poller.watch(ONE, (POD, Target("uid-2", HANGING)), "aaaa")
+        async with asyncio.timeout(ANSWER_SECONDS * 0.8):
+            await until(lambda: pod.asked >= 10)
+        assert poller.report("uid-2") is None
+        pod.gate.set()

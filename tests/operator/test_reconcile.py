@@ -5,7 +5,7 @@ import pytest
 from tests.operator.endpoints import ONE, healthy, serving
 from tests.operator.harness import Story
 from tests.operator.manifests import ALL, ENTRY, ENTRY_WITH_SECRET, GROUP, SERVER, VMCP
-from vmcp_operator.errors import Conflict, Unavailable
+from vmcp_operator.errors import Conflict, Denied, Unavailable
 from vmcp_operator.plan.kinds import (
     CONFIG_MAP,
     DEPLOYMENT,
@@ -219,3 +219,52 @@ async def test_an_api_server_that_fails_ends_the_step_for_a_later_one(error):
     story.cluster.fail = lambda _verb, _ref: None
     await story.reconcile(ONE)
     assert story.has(DEPLOYMENT, "vmcp-one")
+
+
+async def test_what_was_refused_is_tried_again_without_a_change_to_the_resource():
+    story = Story(ALL)
+    story.apply("{apiVersion: v1, kind: Service, metadata: {name: vmcp-one, namespace: default}, spec: {ports: []}}")
+    pause = await story.reconcile(ONE)
+    assert pause is not None
+    assert 5 <= pause <= 60
+    story.cluster.remove(Ref(SERVICE, "default", "vmcp-one"))
+    assert await story.reconcile(ONE) is None
+    assert story.has(DEPLOYMENT, "vmcp-one")
+
+
+def deny(verb, kind):
+    def fail(said, ref):
+        if said == verb and ref.kind is kind:
+            raise Denied(str(ref), 403, "exceeded quota: objects")
+
+    return fail
+
+
+@pytest.mark.scenario("K-8")
+async def test_keys_that_may_not_be_posted_are_told_by_the_status():
+    story = Story(ALL)
+    story.cluster.fail = deny("create", SECRET)
+    pause = await story.reconcile(ONE)
+    assert story.status(ONE)["phase"] == "Failed"
+    assert "Secret vmcp-one-keys was refused: exceeded quota" in story.status(ONE)["message"]
+    assert not story.has(DEPLOYMENT, "vmcp-one")
+    assert pause is not None
+
+
+async def test_a_pod_that_may_not_be_stamped_does_not_hide_the_status():
+    story = await serving(VMCP + GROUP + SERVER, "files")
+    story.apply(ENTRY)
+    story.passes(10)
+    story.cluster.fail = deny("annotate", POD)
+    await story.reconcile(ONE)
+    assert {each["name"] for each in story.status(ONE)["backends"]} == {"files", "docs"}
+
+
+async def test_an_optional_child_that_may_not_be_deleted_is_told_by_the_status():
+    story = await serving()
+    story.cluster.edit(ONE, lambda each: each["spec"].update(networkPolicy={"enabled": True}))
+    await story.reconcile(ONE)
+    story.cluster.edit(ONE, lambda each: each["spec"].pop("networkPolicy"))
+    story.cluster.fail = deny("delete", NETWORK_POLICY)
+    await story.reconcile(ONE)
+    assert "NetworkPolicy vmcp-one was refused" in story.status(ONE)["message"]

@@ -1,17 +1,27 @@
+import asyncio
+import json
+
 import pytest
 
 from tests.operator.endpoints import ONE, healthy, serving
 from tests.operator.harness import Story
-from tests.operator.manifests import ALL, GROUP, SERVER, VMCP
+from tests.operator.manifests import ALL, ENTRY, GROUP, SERVER, VMCP
+from vmcp_operator.app import build_sink
 from vmcp_operator.errors import Rejected
 from vmcp_operator.plan.kinds import (
     CONFIG_MAP,
     DEPLOYMENT,
     EVENT,
+    POD,
     SERVICE,
     Ref,
 )
+from vmcp_operator.plan.kinds import (
+    ENTRY as ENTRY_KIND,
+)
 from vmcp_operator.plan.reports import BackendReport, Report
+from vmcp_operator.watch import read_change
+from vmcp_operator.workqueue import WorkQueue
 
 
 async def test_an_endpoint_whose_backends_answer_is_ready_and_counts_them():
@@ -228,3 +238,114 @@ async def test_an_empty_group_is_ready_with_a_message():
     story = await serving(VMCP + GROUP)
     assert story.status(ONE)["phase"] == "Ready"
     assert "no members" in story.status(ONE)["message"]
+
+
+@pytest.mark.scenario("K-3", "K-14")
+async def test_an_operator_that_starts_again_leaves_a_status_alone_until_it_has_asked_the_pods():
+    story = await serving()
+    uid = story.live(POD, "pod-1")["metadata"]["uid"]
+    said = story.pods.reports.pop(uid)
+    story.pods.awaited.add(uid)
+    await story.reconcile(ONE)
+    assert story.cluster.writes == []
+    story.pods.reports[uid] = said
+    story.pods.awaited.clear()
+    await story.reconcile(ONE)
+    assert story.cluster.writes == []
+    del story.pods.reports[uid]
+    await story.reconcile(ONE)
+    assert (story.status(ONE)["phase"], story.condition(ONE, "Ready")["reason"]) == ("Pending", "PodsSilent")
+
+
+async def test_pods_that_have_not_been_asked_hide_no_invalid_spec():
+    story = await serving()
+    story.pods.awaited.add(story.live(POD, "pod-1")["metadata"]["uid"])
+    story.cluster.edit(ONE, lambda each: each["spec"].update(replicas=3))
+    await story.reconcile(ONE)
+    assert (story.status(ONE)["phase"], story.status(ONE)["observedGeneration"]) == ("Failed", 2)
+
+
+async def test_a_group_with_too_many_members_is_not_called_missing():
+    many = "".join(SERVER.replace("name: files", f"name: files-{number}") for number in range(257))
+    story = Story(VMCP + GROUP + many)
+    await story.reconcile(ONE)
+    assert "more than 256 members" in story.status(ONE)["message"]
+    assert story.condition(ONE, "GroupRefValidated")["status"] == "False"
+    assert story.condition(ONE, "GroupRefValidated")["reason"] == "TooManyMembers"
+
+
+async def test_members_that_do_not_validate_count_against_the_most_that_a_group_may_have():
+    many = "".join(SERVER.replace("name: files", f"name: files-{number}") for number in range(250))
+    bad = "".join(
+        ENTRY.replace("name: docs", f"name: docs-{number}").replace("https:", "gopher:") for number in range(10)
+    )
+    story = Story(VMCP + GROUP + many + bad)
+    await story.reconcile(ONE)
+    assert "more than 256 members" in story.status(ONE)["message"]
+    assert len(story.status(ONE).get("backends", [])) <= 256
+
+
+async def test_a_name_that_an_invalid_member_claims_too_is_served_by_neither():
+    story = await serving(VMCP + GROUP + SERVER, "files")
+    story.apply(ENTRY.replace("name: docs", "name: files").replace("https:", "gopher:"))
+    await story.reconcile(ONE)
+    config = json.loads(story.live(CONFIG_MAP, "vmcp-one-c1")["data"]["config.json"])
+    assert "backends" not in config
+    assert {each["name"] for each in config["withheld"]} == {"files"}
+    (backend,) = story.status(ONE)["backends"]
+    assert (backend["status"], backend["reason"]) == ("unavailable", "NameClash")
+
+
+async def test_a_member_that_is_fine_from_the_start_is_no_news_and_one_that_is_not_is():
+    story = Story(GROUP + ENTRY + ENTRY.replace("name: docs", "name: lost").replace("name: tools", "name: none"))
+    for name in ("docs", "lost"):
+        await story.reconcile(Ref(ENTRY_KIND, "default", name))
+    events = [each for ref, each in story.cluster.objects.items() if ref.kind is EVENT]
+    assert [each["regarding"]["name"] for each in events] == ["lost"]
+
+
+def seen(story, *, is_listed=False):
+    """The change that a watch would tell of the endpoint as it is now."""
+    return read_change(story.cluster.objects[ONE], is_listed=is_listed)
+
+
+async def test_a_status_that_was_just_written_is_an_echo_and_a_later_change_is_not():
+    story = await serving()
+    assert story.reporter.is_echo(seen(story))
+    assert not story.reporter.is_echo(seen(story, is_listed=True))
+    story.cluster.edit(ONE, lambda each: each["metadata"].update(labels={"team": "blue"}))
+    assert not story.reporter.is_echo(seen(story))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda each: each["spec"].update(networkPolicy={"enabled": True}),
+        lambda each: each["metadata"].update(annotations={"vmcp.dev/restartedAt": "now"}),
+    ],
+)
+async def test_a_status_that_was_written_over_a_change_which_nobody_had_read_is_no_echo(change):
+    story = Story(ALL)
+    write = story.cluster.apply_status
+
+    async def overtaken(manifest):
+        story.cluster.edit(ONE, change)
+        return await write(manifest)
+
+    story.cluster.apply_status = overtaken
+    await story.reconcile(ONE)
+    assert story.status(ONE)["phase"] == "Pending"
+    assert not story.reporter.is_echo(seen(story))
+
+
+async def test_an_echo_wakes_the_group_but_not_its_own_resource_again():
+    story = await serving()
+    queue: WorkQueue = WorkQueue()
+    sink = build_sink(story.interest, story.reporter, queue)
+    sink(seen(story))
+    async with asyncio.timeout(5):
+        assert (await queue.get()).name == "tools"
+    assert len(queue) == 0
+    sink(seen(story, is_listed=True))
+    async with asyncio.timeout(5):
+        assert await queue.get() == ONE

@@ -36,13 +36,17 @@ def render(resources: Resources, name: str, *, mode: Mode) -> Rendered | Problem
     if isinstance(resolved, Problems):
         return resolved
     if len(resolved.members) > MAX_BACKENDS:
-        message = f"the group has more than {MAX_BACKENDS} members"
-        problem = Problem(message, "split it", ("spec", "groupRef"), f"VirtualMCPServer/{name}")
-        return Problems.of(problem)
+        return refuse_crowd(name)
     backends, withheld, warnings = _members(resolved, resources, mode)
     config = _config(resolved.vmcp, resources, backends, withheld)
     secrets = _secrets(config, resources) if mode is Mode.LOCAL else {}
     return Rendered(config, secrets, resolved.warnings + _exposed_session(resolved.vmcp) + warnings)
+
+
+def refuse_crowd(name: str) -> Problems:
+    """What is wrong where the group of a VirtualMCPServer has more members than ``MAX_BACKENDS``."""
+    message = f"the group has more than {MAX_BACKENDS} members"
+    return Problems.of(Problem(message, "split it", ("spec", "groupRef"), f"VirtualMCPServer/{name}"))
 
 
 def _members(
@@ -65,9 +69,14 @@ def _members(
 
 
 def _clash(member: Member) -> Refusal:
-    other = "MCPServerEntry" if member.kind == "MCPServer" else "MCPServer"
+    return Refusal(Reason.NAME_CLASH, clash(member.kind))
+
+
+def clash(kind: str) -> Problem:
+    """What is wrong with a member of a kind whose name is also that of a member of the other kind."""
+    other = "MCPServerEntry" if kind == "MCPServer" else "MCPServer"
     message = f"an {other} of the same name is in the group, so that neither is served"
-    return Refusal(Reason.NAME_CLASH, Problem(message, "rename one of the two", ("metadata", "name")))
+    return Problem(message, "rename one of the two", ("metadata", "name"))
 
 
 def _build(member: Member, vmcp: VirtualMCPServer, resources: Resources, mode: Mode) -> Outcome:

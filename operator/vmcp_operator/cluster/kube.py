@@ -136,7 +136,8 @@ class KubeCluster:
                 verb, path, serialize=False, _request_timeout=REQUEST_SECONDS, **options
             )
             answer: Manifest = json.loads(await response.read())
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        # A ValueError is the page of a load balancer, or an answer that was cut.
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise cluster_error(about, 0, f"no answer from the API server ({type(error).__name__})") from None
         return answer
 

@@ -97,6 +97,7 @@ def build_conflicts(voices: Voices) -> list[dict[str, Any]]:
     described: list[dict[str, Any]] = []
     for conflict in first.conflicts[:_MOST_CONFLICTS]:
         claimants = (*((conflict.winner,) if conflict.winner else ()), *conflict.losers)
+        claimants = claimants[:_MOST_CONFLICTS]
         entry = {"kind": conflict.kind, "name": conflict.name[:512], "backends": list(claimants)}
         if conflict.winner:
             entry["winner"] = conflict.winner

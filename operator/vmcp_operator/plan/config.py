@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from vmcp_api.config import ProxyConfig, Withheld
 from vmcp_api.problems import Problems
 from vmcp_api.render import Mode, config_hash, decode_config, encode_config, render
+from vmcp_api.render.reasons import Reason
+from vmcp_api.render.server import MAX_BACKENDS, clash, refuse_crowd
 from vmcp_operator.plan.kinds import CONFIG_MAP, Manifest, Ref
 from vmcp_operator.plan.naming import config_map_name
 from vmcp_operator.plan.parts import build_child
@@ -40,9 +42,10 @@ def choose_config(world: World) -> Choice:
     rendered = render(world.resources, world.key.name, mode=Mode.CLUSTER)
     if isinstance(rendered, Problems):
         return _frozen(world, rendered.errors)
-    invalid = tuple(_withhold(member) for member in world.invalid_members)
-    withheld = tuple(sorted((*rendered.config.withheld, *invalid), key=lambda each: each.name))
-    return Choice(rendered.config.model_copy(update={"withheld": withheld}), warnings=rendered.warnings)
+    config = _with_invalid(rendered.config, world.invalid_members)
+    if len(config.backends) + len(config.withheld) > MAX_BACKENDS:
+        return _frozen(world, refuse_crowd(world.key.name))
+    return Choice(config, warnings=rendered.warnings)
 
 
 def build_config_map(world: World, config: ProxyConfig) -> Manifest:
@@ -66,6 +69,26 @@ def _frozen(world: World, errors: Problems) -> Choice:
     return Choice(live_config(world), is_frozen=True, errors=errors)
 
 
-def _withhold(member: InvalidMember) -> Withheld:
+def _with_invalid(config: ProxyConfig, members: tuple[InvalidMember, ...]) -> ProxyConfig:
+    """The config with the members that do not validate withheld, and with them who claims a name of theirs."""
+    claimed = {member.name for member in members}
+    served = tuple(each for each in config.backends if each.name not in claimed)
+    clashing = tuple(each for each in config.backends if each.name in claimed)
+    names = {each.name for each in clashing}
+    withheld = (
+        *config.withheld,
+        *(_withhold_clash(each.name, each.kind) for each in clashing),
+        *(_withhold_clash(each.name, each.kind) if each.name in names else _withhold_invalid(each) for each in members),
+    )
+    return config.model_copy(
+        update={"backends": served, "withheld": tuple(sorted(withheld, key=lambda each: each.name))}
+    )
+
+
+def _withhold_clash(name: str, kind: str) -> Withheld:
+    return Withheld(name=name, kind=kind, reason=Reason.NAME_CLASH, message=str(clash(kind)))
+
+
+def _withhold_invalid(member: InvalidMember) -> Withheld:
     first = next(iter(member.problems))
     return Withheld(name=member.name, kind=member.kind, reason="Invalid", message=str(first)[:_MESSAGE_LIMIT])

@@ -38,7 +38,9 @@ def _valid(facts: Facts, warnings: Problems) -> Finding:
 def _group(facts: Facts) -> Finding:
     errors = Problems(tuple(each for each in facts.errors if _is_group(each)))
     if errors:
-        return Finding.false("GroupRefValidated", "GroupNotFound", summarise(errors))
+        is_missing = any(each.loc[2:] == ("name",) for each in errors)
+        reason = "GroupNotFound" if is_missing else "TooManyMembers"
+        return Finding.false("GroupRefValidated", reason, summarise(errors))
     return Finding.true("GroupRefValidated", "GroupFound", "the group exists")
 
 

@@ -21,7 +21,10 @@ _SILENT: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the phase is decided from; `digest` is the hash that pods should report."""
+    """What the phase is decided from; `digest` is the hash that pods should report.
+
+    `is_awaited` says that a ready pod may yet answer for the first time.
+    """
 
     errors: Problems
     template_problems: Problems
@@ -32,6 +35,12 @@ class Facts:
     digest: str | None
     backends: list[dict[str, Any]] = field(default_factory=list)
     before: str | None = None
+    is_awaited: bool = False
+
+    @property
+    def is_early(self) -> bool:
+        """Whether pods are still being asked for the first time and nothing worse is known than their silence."""
+        return self.is_awaited and _broken(self) is None
 
     @property
     def current_ready(self) -> int:

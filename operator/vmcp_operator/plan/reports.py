@@ -7,6 +7,9 @@ from typing import Any, Final
 
 _TEXT_LIMIT: Final = 1024
 _LIST_LIMIT: Final = 256
+_MOST: Final = (1 << 31) - 1
+_STATUS_LIMITS: Final = {"kind": 32, "circuit": 16, "reason": 63, "revision": 32, "transport": 32, "name": 63}
+"""Characters that the schema of a status takes: a status with a longer one would be refused as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,34 +75,48 @@ def parse_report(body: bytes) -> Report | None:
             (_text(each.get("backend")), f"{_text(each.get('name'))}: {_text(each.get('reason'))}")
             for each in _mappings(data.get("droppedTools"))
         ),
-        counts={key: value for key, value in _mapping(data.get("counts")).items() if type(value) is int and value >= 0},
+        counts={
+            key: number for key, value in _mapping(data.get("counts")).items() if (number := _count(value)) is not None
+        },
     )
 
 
 def _backend(data: Mapping[str, Any]) -> BackendReport:
-    tools = data.get("tools")
     return BackendReport(
         name=_text(data.get("name")),
         kind=_text(data.get("kind")),
         status=_text(data.get("status")),
-        transport=_text(data.get("transport")) or None,
-        revision=_text(data.get("revision")) or None,
-        circuit=_text(data.get("circuit")) or None,
-        tools=tools if type(tools) is int and tools >= 0 else None,
-        reason=_text(data.get("reason")) or None,
+        transport=_short(data, "transport"),
+        revision=_short(data, "revision"),
+        circuit=_short(data, "circuit"),
+        tools=_count(data.get("tools")),
+        reason=_short(data, "reason"),
         message=_text(data.get("message")),
     )
 
 
 def _conflict(data: Mapping[str, Any]) -> ConflictReport:
-    losers = tuple(filter(None, map(_text, _sequence(data.get("losers")))))
+    claimants = (_text(each)[: _STATUS_LIMITS["name"]] for each in _sequence(data.get("losers")))
     return ConflictReport(
-        _text(data.get("kind")), _text(data.get("name")), _text(data.get("winner")) or None, losers[:_LIST_LIMIT]
+        kind=_short(data, "kind") or "",
+        name=_text(data.get("name")),
+        winner=_text(data.get("winner"))[: _STATUS_LIMITS["name"]] or None,
+        losers=tuple(filter(None, claimants)),
     )
 
 
+def _short(data: Mapping[str, Any], key: str) -> str | None:
+    """A text that a status holds as it is."""
+    return _text(data.get(key))[: _STATUS_LIMITS[key]] or None
+
+
+def _count(value: object) -> int | None:
+    return min(value, _MOST) if type(value) is int and value >= 0 else None
+
+
 def _text(value: object) -> str:
-    return value[:_TEXT_LIMIT] if isinstance(value, str) else ""
+    # Half a surrogate pair can be no UTF-8; the API server would put another character there.
+    return value[:_TEXT_LIMIT].encode(errors="replace").decode() if isinstance(value, str) else ""
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from vmcp_operator.plan.findings import vmcp_findings
 from vmcp_operator.plan.naming import selector_labels
 from vmcp_operator.plan.network import service_ref, service_url
 from vmcp_operator.plan.phase import Facts, decide_phase
-from vmcp_operator.plan.rollout import observe_rollout
+from vmcp_operator.plan.rollout import is_ready, observe_rollout
 from vmcp_operator.plan.standing import Standing
 from vmcp_operator.plan.vmcp import VmcpPlan
 from vmcp_operator.plan.workload import deployment_ref
@@ -33,8 +33,12 @@ def vmcp_status(world: World, planned: VmcpPlan, outcome: Outcome) -> tuple[Stat
         digest=choice.digest,
         backends=backends,
         before=world.status.get("phase"),
+        is_awaited=any(is_ready(pod) and pod["metadata"]["uid"] in world.awaited for pod in world.pods),
     )
     standing = decide_phase(facts)
+    if facts.is_early and facts.before:
+        # An operator that has just started knows less than the status says.
+        return world.status, standing
     findings = vmcp_findings(facts, standing, choice.warnings)
     status: dict[str, Any] = {
         "phase": str(standing.phase),

@@ -40,7 +40,8 @@ class World:
 
     `resources` holds what validated of the namespace, as far as the resource refers to it; `problems` say why the
     resource itself did not. `pods` are those behind the Deployment, proved by owner uids. `reports` are the proxies'
-    own answers by pod uid. `now` is the time at which the world was observed.
+    own answers by pod uid; `awaited` are the pods that have not been asked long enough to be called silent. `now` is
+    the time at which the world was observed.
     """
 
     key: Ref
@@ -53,6 +54,7 @@ class World:
     children: Children = field(default_factory=dict)
     pods: tuple[Manifest, ...] = ()
     reports: Mapping[str, Report] = field(default_factory=dict)
+    awaited: frozenset[str] = frozenset()
 
     @property
     def uid(self) -> str:
@@ -97,7 +99,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A child that the API server did not take, and why."""
+    """A child that the API server did not take or let go, and why."""
 
     ref: Ref
     message: str
@@ -110,4 +112,3 @@ class Outcome:
 
     children: Children = field(default_factory=dict)
     refused: tuple[Refused, ...] = ()
-    writes: int = 0

@@ -20,6 +20,7 @@ class Category(StrEnum):
     REFUSED = "refused"
     HEADERS = "header_collision"
     NOT_RUNNING = "not_running"
+    ENDED = "session_ended"
 
 
 _TEXT: Final = {
@@ -31,6 +32,7 @@ _TEXT: Final = {
     Category.REFUSED: "refused the request",
     Category.HEADERS: "would get one header from two sources",
     Category.NOT_RUNNING: "is not running",
+    Category.ENDED: "was not asked",
 }
 
 

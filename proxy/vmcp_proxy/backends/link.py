@@ -139,4 +139,4 @@ class Link:
 
     def _check_open(self) -> None:
         if self.closed:
-            raise BackendError(self.backend.name, Category.REFUSED, "the client's session has ended")
+            raise BackendError(self.backend.name, Category.ENDED, "the client's session has ended")

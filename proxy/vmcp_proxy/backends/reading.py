@@ -5,12 +5,11 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
 
-import msgspec
-
 from vmcp_proxy.backends import http
 from vmcp_proxy.backends.client import Deadline, OnNotification
 from vmcp_proxy.backends.errors import BackendError, Category
-from vmcp_proxy.protocol import jsonrpc
+from vmcp_proxy.protocol import jsonrpc, params
+from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.protocol.sse import EventTooLargeError, SseParser
 
 Reply = Callable[[bytes], Awaitable[None]]
@@ -19,15 +18,6 @@ Reply = Callable[[bytes], Awaitable[None]]
 _ERROR_BODY_BYTES: Final = 64 << 10
 _OK: Final = int(HTTPStatus.OK)
 _NOT_RELAYED: Final = "This method is not served here."
-_NO_ID: Final = msgspec.Raw(b"null")
-
-
-class _ErrorBody(msgspec.Struct, frozen=True):
-    error: msgspec.Raw
-    id: msgspec.Raw = _NO_ID
-
-
-_decode_error: Final = msgspec.json.Decoder(_ErrorBody).decode
 
 
 def translate(backend: str, error: http.HttpError) -> BackendError:
@@ -99,12 +89,14 @@ class HttpReader:
         except BackendError:
             return None
         try:
-            found = _decode_error(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            members = params.parse_members(body)
+        except InvalidParamsError:
             return None
+        error = members.get("error")
         # Bodies of other protocols have a text under "error", which no client could read as a JSON-RPC error.
-        is_object = bytes(memoryview(found.error)[:1]) == b"{"
-        return jsonrpc.Response(bytes(found.id), None, found.error) if is_object else None
+        if error is None or bytes(memoryview(error)[:1]) != b"{":
+            return None
+        return jsonrpc.Response(bytes(members.get("id", b"null")), None, error)
 
     async def stream(self, response: http.Response, on_notification: OnNotification, reply: Reply) -> None:
         """Hands over every notification of an event stream until it ends.
@@ -153,7 +145,12 @@ class HttpReader:
                     message = jsonrpc.parse_message(event.data) if event.data else None
                     if isinstance(message, jsonrpc.Response) and message.id == request_id:
                         return message
-                    if message is not None and await self._dispatch(message, on_notification, reply):
+                    if message is None:
+                        continue
+                    # A client that does not read, or a backend that asks without end, must not stretch the call.
+                    async with asyncio.timeout_at(deadline.at):
+                        is_progress = await self._dispatch(message, on_notification, reply)
+                    if is_progress:
                         deadline.extend(loop.time())
         except TimeoutError as error:
             raise BackendError(self._backend, Category.TIMEOUT) from error

@@ -55,6 +55,7 @@ class StdioBackend:
         self._settings = settings
         self._tasks = tasks
         self._session: StdioSession | None = None
+        self._is_closed = False
         self._starting = asyncio.Lock()
 
     async def open(self, capabilities: bytes, headers: OutgoingHeaders, deadline: Deadline) -> BackendSession:
@@ -63,13 +64,14 @@ class StdioBackend:
         async with self._starting:
             if self._session is not None and self._session.is_alive:
                 return self._session
-            session = await self._start()
+            # At hand from its start on, so that `aclose` ends a program that is slow to come up, too.
+            session = self._session = await self._start()
             try:
                 await self._shake_hands(session, capabilities, deadline)
             except BaseException:
+                self._session = None
                 await self._stop(session)
                 raise
-            self._session = session
             return session
 
     def resume(self, token: bytes) -> BackendSession | None:
@@ -78,12 +80,14 @@ class StdioBackend:
         return None
 
     async def aclose(self) -> None:
-        """Ends the program: its input is closed, then it is asked, then it is killed."""
+        """Ends the program: its input is closed, then it is asked, then it is killed; none is started any more."""
+        self._is_closed = True
         session, self._session = self._session, None
         if session is not None:
             await self._stop(session)
 
     async def _start(self) -> StdioSession:
+        self._check_open()
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._command.args,
@@ -102,6 +106,7 @@ class StdioBackend:
         return session
 
     async def _shake_hands(self, session: StdioSession, capabilities: bytes, deadline: Deadline) -> None:
+        self._check_open()
         hello = encode_client_hello(capabilities, self._settings.software_version)
         answer = await session.request(session.next_id(), "initialize", hello, (), deadline, session.drop)
         if answer.result is None:
@@ -113,6 +118,10 @@ class StdioBackend:
         if session.hello.version not in SUPPORTED:
             raise BackendError(self.name, Category.PROTOCOL, "it speaks no revision that is spoken here")
         await session.notify("notifications/initialized", None, ())
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise BackendError(self.name, Category.NOT_RUNNING)
 
     async def _stop(self, session: StdioSession) -> None:
         process = session.process

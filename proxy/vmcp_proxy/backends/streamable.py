@@ -1,6 +1,7 @@
 """A backend that speaks Streamable HTTP, legacy revisions (MCP 2025-06-18 and 2025-11-25, "Transports")."""
 
 import asyncio
+import contextlib
 import itertools
 import secrets
 from dataclasses import dataclass
@@ -183,6 +184,7 @@ class HttpBackendSession:
                 _GET + self._own + headers,
                 timeout=backend.settings.connect_timeout,
                 stream=True,
+                apart=True,
             )
         except HttpError as error:
             raise translate(backend.name, error) from error
@@ -223,7 +225,10 @@ class HttpBackendSession:
         await response.aclose()
 
     async def _reply(self, raw: bytes, headers: OutgoingHeaders) -> None:
-        await self._send(raw, headers)
+        # A reply that fails says nothing of the call that it belongs to: that one may be running, and a 404
+        # to the reply must not have it sent again.
+        with contextlib.suppress(BackendError):
+            await self._send(raw, headers)
 
     async def _cancel(self, request_id: int, headers: OutgoingHeaders, reason: str) -> None:
         params = b'{"requestId":%d,"reason":%b}' % (request_id, msgspec.json.encode(reason))

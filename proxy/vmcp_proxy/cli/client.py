@@ -31,6 +31,7 @@ _REMEDIES: Final = {
     401: "give credentials with --header 'Authorization: Bearer ...'",
     403: "the credentials do not allow it",
     404: "check the path of the URL; it usually ends in /mcp",
+    405: "check the URL; it usually ends in /mcp, on the port of the endpoint",
     421: "use a host name that the endpoint answers to (allowedHosts)",
     503: "wait until the session store is back; /status on the admin port says what it is",
 }
@@ -152,10 +153,11 @@ def explain(error: BaseException, endpoint: Endpoint, progress: Progress) -> cli
 
 def explain_answer(error: MCPError, endpoint: Endpoint, progress: Progress) -> CommandError:
     """What an error answer means: before the session stands nothing is served, later one operation failed."""
+    said = error.message.rstrip(".")
     if progress.connected:
-        return CommandError(Exit.FAILED, f"{endpoint.shown} answered: {error.message}")
+        return CommandError(Exit.FAILED, f"{endpoint.shown} answered: {said}")
     status = f" with HTTP {progress.status}" if progress.status >= httpx2.codes.BAD_REQUEST else ""
-    message = f"{endpoint.shown} refused the session{status}: {error.message}"
+    message = f"{endpoint.shown} refused the session{status}: {said}"
     return CommandError(Exit.UNAVAILABLE, message, _REMEDIES.get(progress.status, ""))
 
 

@@ -85,6 +85,8 @@ def build_plan(options: Options, environ: Mapping[str, str]) -> Plan:
         click.UsageError: options are missing or exclude each other.
         CommandError: the address is not allowed, or the keys cannot be used.
     """
+    if options.port == options.admin_port != 0:
+        raise click.UsageError("--port and --admin-port are the same; the endpoint and /status need a port each.")
     source = build_source(options, environ)
     mounted = options.config is not None
     if options.keys is not None:

@@ -20,7 +20,7 @@ from vmcp_proxy.core.replies import NO_COMPLETION, broken, gone, unknown
 from vmcp_proxy.core.targets import find_target
 from vmcp_proxy.core.views import Views
 from vmcp_proxy.core.virtual import Caller, Exchange, Operation, RawFailure, Reply, Result
-from vmcp_proxy.headerforward import Collision
+from vmcp_proxy.headerforward import Collision, HeaderSnapshot
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.params import Members as RawMembers
 from vmcp_proxy.protocol.params import inbound_result, outbound_meta, parse_members, raw_text
@@ -75,8 +75,11 @@ class Aggregate:
         attachment = self._attachments.of(caller.session)
         catalog = self._views.current(attachment, caller.snapshot)
         if catalog is None:
-            catalog = await self._views.view(attachment, caller.snapshot)
+            catalog = await self._views.for_call(attachment, caller.snapshot)
         capability = find_target(catalog, operation)
+        if capability is None:
+            # Perhaps it is new: what a backend has declared out of date is worth the wait now.
+            capability = find_target(await self._views.view(attachment, caller.snapshot), operation)
         member = self._members.get(capability.backend) if capability is not None else None
         if capability is None or member is None:
             return self._unroutable(caller, attachment, operation)
@@ -121,7 +124,7 @@ class Aggregate:
         try:
             answer = await link.request(operation.method, relay.params_for, headers, deadline, relay.on_notification)
         except BackendError as error:
-            self._failed(member, operation, error, began)
+            self._failed(member, operation, error, began, caller.snapshot)
             return broken(operation, error)
         self._meter.on_backend(name, operation.method, None, time.perf_counter() - began)
         if member.health.succeeded():
@@ -130,10 +133,14 @@ class Aggregate:
             return Result(inbound_result(answer.result), name)
         return RawFailure(answer.error or b"{}", name)
 
-    def _failed(self, member: Member, operation: Operation, error: BackendError, began: float) -> None:
+    def _failed(
+        self, member: Member, operation: Operation, error: BackendError, began: float, snapshot: HeaderSnapshot
+    ) -> None:
         seconds = time.perf_counter() - began
         self._meter.on_backend(member.name, operation.method, error.category.value, seconds)
-        if error.category is not Category.TIMEOUT and member.health.failed(error.category, str(error)):
+        # A client that shows a wrong key must not make the backend look broken to everybody else.
+        is_callers = error.category is Category.TIMEOUT or (error.category is Category.AUTH and len(snapshot) > 0)
+        if not is_callers and member.health.failed(error.category, str(error)):
             self._on_health()
 
     def receiver(self, attachment: Attachment, member: Member) -> OnNotification:

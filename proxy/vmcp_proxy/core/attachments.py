@@ -35,7 +35,7 @@ class Attachment:
     log_level: str | None = None
     caller: "Caller | None" = None
     in_flight: dict[bytes, "asyncio.Task[None]"] = field(default_factory=dict)
-    cancelled: set[bytes] = field(default_factory=set)
+    cancelled: "set[asyncio.Task[None]]" = field(default_factory=set)
     outbox: Outbox | None = None
     listening: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
 
@@ -61,7 +61,7 @@ class Attachment:
         task = self.in_flight.get(request_id)
         if task is None:
             return False
-        self.cancelled.add(request_id)
+        self.cancelled.add(task)
         task.cancel()
         return True
 

@@ -53,8 +53,11 @@ class HealthTracker:
         return True
 
     def failed(self, category: Category, message: str) -> bool:
-        """Counts a failure; True where the state or what is said of it changed."""
-        if category in (Category.HEADERS, Category.TOO_LARGE):
+        """Counts a failure; True where the state or what is said of it changed.
+
+        What lies with the caller, or with one answer, says nothing of the backend.
+        """
+        if category in (Category.HEADERS, Category.TOO_LARGE, Category.ENDED):
             return False
         before = (self._state, self._message)
         self._message = message

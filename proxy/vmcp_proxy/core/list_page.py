@@ -2,17 +2,13 @@
 
 import re
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
 import msgspec
 
 from vmcp_proxy.core.capabilities import WIRE, Descriptor, Kind
+from vmcp_proxy.protocol.surrogates import decode_items, decode_members
 
-_Raws: TypeAlias = list[msgspec.Raw]
-_Members: TypeAlias = dict[str, msgspec.Raw]
-
-_decode_members: Final = msgspec.json.Decoder(_Members).decode
-_decode_items: Final = msgspec.json.Decoder(_Raws).decode
 _decode_text: Final = msgspec.json.Decoder(str).decode
 
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -73,8 +69,8 @@ def parse_page(kind: Kind, result_raw: bytes | msgspec.Raw, limits: ListingLimit
     """
     key = WIRE[kind].result_key
     try:
-        members = _decode_members(result_raw)
-        items = _decode_items(members[key])
+        members = decode_members(result_raw)
+        items = decode_items(members[key])
     except KeyError:
         return BadListing(f"the result has no {key}")
     except _UNREADABLE:
@@ -100,7 +96,7 @@ def parse_entry(kind: Kind, item: msgspec.Raw, limits: ListingLimits, position: 
     anonymous = f"#{position}"
     try:
         raw.decode()
-        members = _decode_members(raw)
+        members = decode_members(raw)
     except _UNREADABLE:
         return BadEntry(anonymous, "it is not a JSON object in UTF-8")
     member = WIRE[kind].member

@@ -33,6 +33,7 @@ class Entry:
     """
 
     member: Member
+    is_shared: bool = True
     listing: Listing | None = None
     error: BackendError | None = None
     fetched_at: float = 0.0
@@ -65,12 +66,16 @@ class Listings:
         key = (member.name, scope)
         entry = self._entries.get(key)
         if entry is None or entry.member is not member:
-            entry = self._entries[key] = Entry(member)
-            while len(self._entries) > _MAX_ENTRIES:
-                self._entries.popitem(last=False)
+            entry = self._entries[key] = Entry(member, is_shared=scope == SHARED)
+            while len(self._entries) > _MAX_ENTRIES and (oldest := self._oldest_private()) is not None:
+                del self._entries[oldest]
         elif scope != SHARED:
             self._entries.move_to_end(key)
         return entry
+
+    def _oldest_private(self) -> tuple[str, str] | None:
+        # What clients send must not push out what the proxy itself sees.
+        return next((key for key, entry in self._entries.items() if not entry.is_shared), None)
 
     def needs_fetch(self, entry: Entry) -> bool:
         """Whether a client's list should wait for the backend: nothing fresh is there, and no pause is due."""
@@ -123,7 +128,7 @@ class Listings:
     def _succeeded(self, entry: Entry, listing: Listing, now: float) -> None:
         changed = entry.listing is None or entry.error is not None or entry.listing.digest != listing.digest
         if entry.listing is None or entry.listing.digest != listing.digest:
-            entry.listing = listing
+            entry.listing = self._same_as_shared(entry, listing)
         entry.error = None
         entry.is_overdue = False
         entry.failures = 0
@@ -131,6 +136,12 @@ class Listings:
         entry.fetched_at = now
         if entry.member.health.succeeded() or changed:
             self._on_change()
+
+    def _same_as_shared(self, entry: Entry, listing: Listing) -> Listing:
+        """The proxy's own listing where it is equal: callers mostly see the same, and need no copy each."""
+        shared = self._entries.get((entry.member.name, SHARED))
+        known = shared.listing if shared is not None and shared.member is entry.member else None
+        return known if known is not None and known.digest == listing.digest else listing
 
     def failed(self, entry: Entry, error: BackendError, now: float) -> None:
         """Notes an attempt that brought nothing; the next one is due after a pause that grows."""
@@ -142,6 +153,8 @@ class Listings:
         lost = error.category is Category.AUTH or entry.failures >= entry.member.health.threshold
         if lost:
             entry.listing = None
-        health_changed = entry.member.health.failed(error.category, str(error))
+        # Credentials of a client that are refused say nothing of the backend.
+        is_callers = error.category is Category.AUTH and not entry.is_shared
+        health_changed = not is_callers and entry.member.health.failed(error.category, str(error))
         if health_changed or before != (entry.listing is None, error.category):
             self._on_change()

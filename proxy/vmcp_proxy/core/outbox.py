@@ -5,17 +5,22 @@ from collections import deque
 from typing import Final
 
 _CAPACITY: Final = 1024
+_MOST_BYTES: Final = 4 << 20
 
 
 class Outbox:
-    """A bounded queue between many producers and one stream; the oldest message gives way when it is full."""
+    """A queue between many producers and one stream, bounded in messages and bytes; the oldest ones give way.
 
-    __slots__ = ("_closed", "_filled", "_messages", "dropped")
+    A message that is larger than the bound waits alone.
+    """
+
+    __slots__ = ("_bytes", "_closed", "_filled", "_messages", "dropped")
 
     def __init__(self) -> None:
         self._messages: deque[bytes] = deque()
         self._filled = asyncio.Event()
         self._closed = False
+        self._bytes = 0
         self.dropped = 0
 
     @property
@@ -27,10 +32,11 @@ class Outbox:
         """Adds a message; nothing happens on a closed outbox."""
         if self._closed:
             return
-        if len(self._messages) >= _CAPACITY:
-            self._messages.popleft()
+        while self._messages and (len(self._messages) >= _CAPACITY or self._bytes + len(message) > _MOST_BYTES):
+            self._bytes -= len(self._messages.popleft())
             self.dropped += 1
         self._messages.append(message)
+        self._bytes += len(message)
         self._filled.set()
 
     def close(self) -> None:
@@ -45,4 +51,6 @@ class Outbox:
                 return None
             self._filled.clear()
             await self._filled.wait()
-        return self._messages.popleft()
+        message = self._messages.popleft()
+        self._bytes -= len(message)
+        return message

@@ -5,10 +5,8 @@ from typing import Final
 import msgspec
 
 from vmcp_api.spec.aggregation import AnnotationsOverride, ToolOverride
+from vmcp_proxy.protocol.surrogates import decode_members, encode_members
 
-_Members = dict[str, msgspec.Raw]
-
-_decode_members: Final = msgspec.json.Decoder(_Members).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 _HINTS: Final = (
@@ -30,19 +28,19 @@ def rewrite_descriptor(raw: bytes, *, name: str | None, override: ToolOverride |
     annotations = override.annotations if override is not None else None
     if name is None and description is None and annotations is None:
         return raw
-    members = _decode_members(raw)
+    members = decode_members(raw)
     if name is not None:
         members["name"] = msgspec.Raw(_encode(name))
     if description is not None:
         members["description"] = msgspec.Raw(_encode(description))
     if annotations is not None:
         members["annotations"] = _merge_hints(members.get("annotations"), annotations)
-    return _encode(members)
+    return encode_members(members)
 
 
 def _merge_hints(own: msgspec.Raw | None, override: AnnotationsOverride) -> msgspec.Raw:
     try:
-        hints = _decode_members(own) if own is not None else {}
+        hints = decode_members(own) if own is not None else {}
     except msgspec.DecodeError:
         # The backend wrote no object: nothing of it can be kept beside the override.
         hints = {}
@@ -50,4 +48,4 @@ def _merge_hints(own: msgspec.Raw | None, override: AnnotationsOverride) -> msgs
         value = getattr(override, attribute)
         if value is not None:
             hints[key] = msgspec.Raw(_encode(value))
-    return msgspec.Raw(_encode(hints))
+    return msgspec.Raw(encode_members(hints))

@@ -11,6 +11,7 @@ from vmcp_proxy.protocol.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, RESOURCE
 NO_COMPLETION: Final = Result(b'{"completion":{"values":[],"hasMore":false}}')
 """What a completion gets that no backend can answer."""
 
+_LONGEST: Final = 256
 _NOUN: Final = {"tools/call": "tool", "prompts/get": "prompt"}
 
 
@@ -20,7 +21,7 @@ def unknown(operation: Operation) -> Failure:
         data = msgspec.json.encode({"uri": operation.name})
         return Failure(RESOURCE_NOT_FOUND, "Resource not found", data)
     noun = _NOUN.get(operation.method, "name")
-    return Failure(INVALID_PARAMS, f"Unknown {noun}: {operation.name}")
+    return Failure(INVALID_PARAMS, f"Unknown {noun}: {operation.name[:_LONGEST]}")
 
 
 def broken(operation: Operation, error: BackendError) -> Reply:

@@ -64,15 +64,30 @@ class Views:
         catalog = self.current(attachment, snapshot)
         if catalog is not None and asyncio.get_running_loop().time() < attachment.view_expires:
             return catalog
-        scope = self.scope_of(snapshot) if len(snapshot) else SHARED
-        members = self._members
-        entries = {
-            name: self._listings.entry(member, scope if member.backend.takes_headers else SHARED)
-            for name, member in members.items()
-        }
-        missing = [entry for entry in entries.values() if self._listings.needs_fetch(entry)]
-        if missing:
-            await self._fetch_all(missing, attachment, snapshot)
+        return await self._built(attachment, snapshot, self._listings.needs_fetch)
+
+    async def for_call(self, attachment: Attachment, snapshot: HeaderSnapshot) -> Catalog:
+        """The caller's catalog to route by: a listing that is only out of date is not waited for.
+
+        Else a backend that changes its lists all the time, and is slow to tell them, would slow down the calls to
+        all the others.
+        """
+        return await self._built(
+            attachment, snapshot, lambda entry: entry.listing is None and self._listings.needs_fetch(entry)
+        )
+
+    async def _built(
+        self, attachment: Attachment, snapshot: HeaderSnapshot, needs_fetch: Callable[[Entry], bool]
+    ) -> Catalog:
+        while True:
+            members = self._members
+            entries = self._entries(members, snapshot)
+            missing = [entry for entry in entries.values() if needs_fetch(entry)]
+            if missing:
+                await self._fetch_all(missing, attachment, snapshot)
+            if self._members is members:
+                break
+            # The config was replaced meanwhile: what has been fetched belongs to the former members.
         epoch = self.epoch
         catalog = self._merged(entries)
         attachment.view, attachment.view_snapshot, attachment.epoch = catalog, snapshot, epoch
@@ -80,6 +95,13 @@ class Views:
             (self._listings.asks_again_at(entry) for entry in entries.values()), default=math.inf
         )
         return catalog
+
+    def _entries(self, members: Members, snapshot: HeaderSnapshot) -> dict[str, Entry]:
+        scope = self.scope_of(snapshot) if len(snapshot) else SHARED
+        return {
+            name: self._listings.entry(member, scope if member.backend.takes_headers else SHARED)
+            for name, member in members.items()
+        }
 
     def shared(self) -> Catalog:
         """What the proxy itself sees, as far as it is known now."""

@@ -7,9 +7,15 @@ import msgspec
 
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.jsonrpc import Raw
+from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.protocol.versions import LATEST, negotiate
 
 NO_CAPABILITIES: Final = b"{}"
+MAX_CAPABILITIES: Final = 16 << 10
+MAX_CLIENT_INFO: Final = 4 << 10
+"""Bytes of what a session keeps for its whole life; a longer description is left out, for nothing needs it."""
+
+_OFFERS: Final = frozenset({"tools", "resources", "prompts", "completions", "logging"})
 _MIRRORED: Final[tuple[str, ...]] = ()
 """Client capabilities that are declared to backends: those whose requests the relay carries to the client."""
 
@@ -30,7 +36,7 @@ class ClientHello:
 
 @dataclass(frozen=True, slots=True)
 class ServerHello:
-    """What a backend's `initialize` result says; `offers` are the names of its capabilities."""
+    """What a backend's `initialize` result says; `offers` are the names of its capabilities that are served here."""
 
     version: str
     offers: frozenset[str]
@@ -41,14 +47,17 @@ def parse_client_hello(raw: Raw | None) -> ClientHello:
     """Reads the params of `initialize`.
 
     Raises:
-        InvalidParamsError: a required member is missing or has another type.
+        InvalidParamsError: a required member is missing, has another type or is too long to be kept.
     """
     members = params.parse_members(raw)
     version = params.text_of(members, "protocolVersion")
     capabilities = params.parse_members(members.get("capabilities", msgspec.Raw(b"{}")))
     info = members.get("clientInfo", msgspec.Raw(b"{}"))
     params.parse_members(info)
-    return ClientHello(version, params.encode_members(capabilities), bytes(info))
+    declared = params.encode_members(capabilities)
+    if len(declared) > MAX_CAPABILITIES:
+        raise InvalidParamsError(f'The member "capabilities" is longer than {MAX_CAPABILITIES} bytes.')
+    return ClientHello(version, declared, bytes(info) if len(bytes(info)) <= MAX_CLIENT_INFO else b"{}")
 
 
 def mirrored_capabilities(capabilities: bytes) -> bytes:
@@ -79,7 +88,7 @@ def parse_server_hello(raw: Raw) -> ServerHello:
     members = params.parse_members(raw)
     version = params.text_of(members, "protocolVersion")
     offers = params.parse_members(members.get("capabilities", msgspec.Raw(b"{}")))
-    return ServerHello(version, frozenset(offers), params.optional_text_of(members, "instructions"))
+    return ServerHello(version, _OFFERS.intersection(offers), params.optional_text_of(members, "instructions"))
 
 
 def encode_server_hello(*, version: str, name: str, server_version: str, offers: frozenset[str]) -> bytes:

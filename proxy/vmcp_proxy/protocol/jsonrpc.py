@@ -4,6 +4,8 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from vmcp_proxy.protocol import surrogates
+
 Raw: TypeAlias = msgspec.Raw | bytes
 """A span of JSON text, relayed as it came."""
 
@@ -61,6 +63,7 @@ class _Envelope(msgspec.Struct, gc=False):
     error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
+_NO_JSON: Final = Malformed(PARSE_ERROR, "The body is not valid JSON in UTF-8.")
 _decode_envelope: Final = msgspec.json.Decoder(_Envelope).decode
 _encode: Final = msgspec.json.encode
 
@@ -69,7 +72,8 @@ def parse_message(body: bytes) -> Message:
     """One message from a request body or an SSE event; never raises.
 
     Batches are refused (they left MCP with revision 2025-06-18). The id must be a string or an integer of at
-    most 512 bytes of text. Of a repeated member the last one counts, here and for the backend alike.
+    most 512 bytes of text. Of a repeated member the last one counts, here and for the backend alike. A lone
+    surrogate escape may stand in params, results and errors, which keep it, but not in an id or a method.
     """
     try:
         if not body.isascii():
@@ -77,11 +81,40 @@ def parse_message(body: bytes) -> Message:
         envelope = _decode_envelope(body)
     except msgspec.ValidationError:
         return _refuse_shape(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Malformed(PARSE_ERROR, "The body is not valid JSON in UTF-8.")
+    except msgspec.DecodeError:
+        return _parse_masked(body)
+    except (UnicodeDecodeError, RecursionError):
+        return _NO_JSON
     if envelope.jsonrpc != "2.0":
-        return Malformed(INVALID_REQUEST, 'The member "jsonrpc" must be "2.0".')
+        return _refuse_version()
     return _classify(envelope)
+
+
+def _parse_masked(body: bytes) -> Message:
+    """What msgspec refuses to read: no JSON, or JSON with lone surrogates."""
+    masked = surrogates.mask(body)
+    if masked is None:
+        return _NO_JSON
+    try:
+        envelope = _decode_envelope(masked.text)
+    except msgspec.ValidationError:
+        return _refuse_shape(body)
+    except (msgspec.DecodeError, RecursionError):
+        return _NO_JSON
+    names = (envelope.jsonrpc, envelope.method)
+    if any(name is not msgspec.UNSET and masked.is_in(name.encode()) for name in names):
+        return _refuse_shape(body)
+    if envelope.id is not msgspec.UNSET and masked.is_in(envelope.id):
+        return Malformed(INVALID_REQUEST, "The id must be a string or an integer.")
+    for member in ("params", "result", "error"):
+        raw = getattr(envelope, member)
+        if raw is not msgspec.UNSET:
+            setattr(envelope, member, masked.restore(raw))
+    return _refuse_version() if envelope.jsonrpc != "2.0" else _classify(envelope)
+
+
+def _refuse_version() -> Malformed:
+    return Malformed(INVALID_REQUEST, 'The member "jsonrpc" must be "2.0".')
 
 
 def _refuse_shape(body: bytes) -> Malformed:

@@ -4,6 +4,7 @@ from typing import Final
 
 import msgspec
 
+from vmcp_proxy.protocol import surrogates
 from vmcp_proxy.protocol.jsonrpc import Raw
 
 Members = dict[str, msgspec.Raw]
@@ -13,7 +14,7 @@ class _Marked(msgspec.Struct, gc=False):
     meta: msgspec.Raw | msgspec.UnsetType = msgspec.field(name="_meta", default=msgspec.UNSET)
 
 
-_decode_members: Final = msgspec.json.Decoder(Members).decode
+_decode_members: Final = surrogates.decode_members
 _decode_text: Final = msgspec.json.Decoder(str).decode
 _decode_marked: Final = msgspec.json.Decoder(_Marked).decode
 _encode: Final = msgspec.json.encode
@@ -43,7 +44,7 @@ def parse_members(raw: Raw | None) -> Members:
 
 def encode_members(members: Members) -> bytes:
     """The object again."""
-    return _encode(members)
+    return surrogates.encode_members(members)
 
 
 def text_of(members: Members, name: str) -> str:
@@ -92,7 +93,7 @@ def outbound_meta(members: Members, progress_token: int | None) -> msgspec.Raw |
     if token is not None and progress_token is not None:
         kept["progressToken"] = msgspec.Raw(b"%d" % progress_token)
     if kept:
-        members["_meta"] = msgspec.Raw(_encode(kept))
+        members["_meta"] = msgspec.Raw(encode_members(kept))
     else:
         del members["_meta"]
     return token
@@ -101,9 +102,8 @@ def outbound_meta(members: Members, progress_token: int | None) -> msgspec.Raw |
 def inbound_result(raw: Raw) -> Raw:
     """A backend's result without the keys of `_meta` that are ours to set; mostly the same bytes."""
     try:
-        # One pass of the decoder is cheaper than searching the text for the name, and finds it escaped too.
-        meta = _decode_marked(raw).meta
-        if meta is msgspec.UNSET:
+        meta = _meta_of(raw)
+        if meta is None:
             return raw
         keys = _decode_members(meta)
         kept = {key: value for key, value in keys.items() if not key.startswith(RESERVED_META)}
@@ -112,5 +112,17 @@ def inbound_result(raw: Raw) -> Raw:
         members = _decode_members(raw)
     except _UNREADABLE:
         return raw
-    members["_meta"] = msgspec.Raw(_encode(kept))
+    members["_meta"] = msgspec.Raw(encode_members(kept))
     return encode_members(members)
+
+
+def _meta_of(raw: Raw) -> msgspec.Raw | None:
+    try:
+        # One pass of the decoder is cheaper than searching the text for the name, and finds it escaped too.
+        meta = _decode_marked(raw).meta
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        # Perhaps only for a lone surrogate, behind which no reserved key may hide.
+        return _decode_members(raw).get("_meta")
+    return None if meta is msgspec.UNSET else meta

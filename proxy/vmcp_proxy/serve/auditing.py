@@ -19,6 +19,7 @@ from vmcp_proxy.observability.audit_sink import AuditSink
 from vmcp_proxy.serve.context import Handler, RequestContext
 
 NAME: Final = "audit"
+_LONGEST: Final = 1024
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -99,7 +100,7 @@ class Auditor:
             component=self.component,
             source=source_address(peer, context.scope["headers"], trusted) if trusted else peer,
             subject=None if identity is None else Subject(identity.issuer, identity.subject),
-            target=Target(found.method, found.name) if found else Target(context.rpc_method),
+            target=Target(_cut(found.method), _cut(found.name)) if found else Target(_cut(context.rpc_method)),
             backend=found.backend if found else "",
             session=found.session if found else "",
             status=context.final_status,
@@ -109,6 +110,11 @@ class Auditor:
             response_bytes=context.bytes_out,
             request_id=request_id,
         )
+
+
+def _cut(text: str) -> str:
+    """What clients choose, at a length that fits a line."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def auditing(inner: Handler, auditor: Auditor) -> Handler:

@@ -1,5 +1,6 @@
 """One HTTP request on its way through the chain."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from enum import Enum
 from typing import Any, Final, TypeAlias
@@ -194,9 +195,16 @@ class RequestContext:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self.response_started = True
-        else:
-            self.bytes_out += len(message.get("body", b""))
-            self.response_complete = not message.get("more_body", False)
+            try:
+                await self._send(message)
+            except asyncio.CancelledError:
+                # The connection is still busy with the answer before this one: nothing has been sent.
+                self.status = 0
+                self.response_started = False
+                raise
+            return
+        self.bytes_out += len(message.get("body", b""))
+        self.response_complete = not message.get("more_body", False)
         await self._send(message)
 
     async def respond(self, status: int, body: bytes = b"", content_type: bytes = JSON, headers: Headers = ()) -> None:

@@ -107,13 +107,16 @@ class Endpoint:
             context.outcome = Outcome.FAILURE
             answer = encode_error(message.id, INVALID_PARAMS, str(error))
         except asyncio.CancelledError:
-            if message.id not in attachment.cancelled or task is None or task.uncancel() > 0:
+            if task is None or task not in attachment.cancelled or task.uncancel() > 0:
                 raise
             context.outcome = Outcome.FAILURE
             answer = encode_error(message.id, REQUEST_CANCELLED, "The request was cancelled.")
         finally:
-            attachment.in_flight.pop(message.id, None)
-            attachment.cancelled.discard(message.id)
+            if attachment.in_flight.get(message.id) is task:
+                # A client that repeats an id has another call under it now.
+                del attachment.in_flight[message.id]
+            if task is not None:
+                attachment.cancelled.discard(task)
             self._keep_alive.discard(exchange)
         if answer is not None:
             await exchange.finish(answer)
@@ -132,15 +135,16 @@ class Endpoint:
         session_id = await self._session_id(context)
         if session_id is None or context.identity is None:
             return
+        context.session_ref = self._sessions.ref_of(session_id)
         try:
-            ended = await self._sessions.end(session_id, context.identity)
+            missing = await self._sessions.end(session_id, context.identity)
         except StoreUnavailable:
             await self._refuse(context, MissingReason.UNAVAILABLE)
             return
-        if ended:
+        if missing is None:
             await context.respond(204)
         else:
-            await self._refuse(context, MissingReason.UNKNOWN)
+            await self._refuse(context, missing.reason)
 
     async def _caller(self, context: RequestContext) -> Caller | None:
         """Who asks, in which session; None after a refusal."""
@@ -152,6 +156,8 @@ class Endpoint:
         if session is None:
             found = await self._sessions.resolve(session_id, identity, partial(self._captured, context))
             if isinstance(found, Missing):
+                # The attempt on a foreign session is audited with the session that it was made on.
+                context.session_ref = self._sessions.ref_of(session_id)
                 await self._refuse(context, found.reason)
                 return None
             session = found

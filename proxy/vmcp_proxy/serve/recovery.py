@@ -26,7 +26,7 @@ def recovery(inner: Handler, logger: logging.Logger) -> Handler:
                 logging.ERROR,
                 "request crashed",
                 request_id=context.request_id,
-                method=context.rpc_method or context.http_method,
+                method=context.rpc_method[:128] or context.http_method,
                 error=error,
             )
             if not context.response_started:

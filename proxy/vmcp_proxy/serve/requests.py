@@ -126,5 +126,11 @@ def is_tool_error(raw: Raw) -> bool:
     """Whether a tool result says `isError: true`."""
     try:
         return _decode_tool_result(raw).isError
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except msgspec.ValidationError:
+        return False
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        return bytes(params.parse_members(raw).get("isError", b"")) == b"true"
+    except InvalidParamsError:
         return False

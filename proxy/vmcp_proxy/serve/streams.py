@@ -1,6 +1,7 @@
 """The way back to a client: one JSON answer, or an event stream once there is something to say before it."""
 
 import asyncio
+import contextlib
 import time
 from typing import Final
 
@@ -8,6 +9,8 @@ from vmcp_proxy.protocol.sse import KEEP_ALIVE, encode_event
 from vmcp_proxy.serve.context import EVENT_STREAM, RequestContext
 from vmcp_proxy.serve.header_rules import accepts
 from vmcp_proxy.sessions import Session
+
+_COMMENT_SECONDS: Final = 1.0
 
 
 class PostExchange:
@@ -31,7 +34,8 @@ class PostExchange:
     async def comment(self) -> None:
         """Keeps the connection open through proxies that cut idle ones, and the session in use."""
         self._session.touch(time.monotonic())
-        await self._write(KEEP_ALIVE)
+        if self._lock is None or not self._lock.locked():
+            await self._write(KEEP_ALIVE)
 
     async def finish(self, answer: bytes) -> None:
         """Sends the answer and ends the response."""
@@ -39,6 +43,9 @@ class PostExchange:
             await self._context.respond(200, answer)
             return
         async with self._lock:
+            if not self._context.response_started:
+                await self._context.respond(200, answer)
+                return
             await self._context.write(encode_event(answer))
             await self._context.finish()
 
@@ -80,13 +87,12 @@ class KeepAlive:
         while True:
             await asyncio.sleep(min(self.interval / 2, 1.0))
             silent = loop.time() - self.interval
-            for exchange in [each for each in self._exchanges if each.last_write <= silent]:
-                await self._comment(exchange)
+            # Side by side: a client that does not read must not hold up the comments of the others.
+            async with asyncio.TaskGroup() as group:
+                for exchange in [each for each in self._exchanges if each.last_write <= silent]:
+                    group.create_task(self._comment(exchange))
 
     async def _comment(self, exchange: PostExchange) -> None:
-        # A client that does not read must not hold up the comments of the others.
-        try:
-            async with asyncio.timeout(1.0):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_COMMENT_SECONDS):
                 await exchange.comment()
-        except TimeoutError:
-            self._exchanges.discard(exchange)

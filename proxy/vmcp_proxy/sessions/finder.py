@@ -130,6 +130,9 @@ class Finder:
             return Missing(MissingReason.UNAVAILABLE)
         if flight.ended or session.ended is not None:
             return Missing(MissingReason.ENDED)
+        if self._ids.keyring is not keyring and self._ids.digest_of(session_id) != digest:
+            # Its key was taken away meanwhile.
+            return Missing(MissingReason.FORGED)
         session.checked = epoch
         self._hold(session_id, session)
         return session

@@ -22,7 +22,7 @@ from vmcp_proxy.sessions.pace import Pace
 from vmcp_proxy.sessions.pending import PendingEnds
 from vmcp_proxy.sessions.retire import OnEnd, Retirements
 from vmcp_proxy.sessions.session import EndReason, Session
-from vmcp_proxy.sessions.store import End, Found, SessionStore, StoreUnavailable, Times
+from vmcp_proxy.sessions.store import End, Ended, Found, SessionStore, StoreUnavailable, Times
 from vmcp_proxy.sessions.upkeep import Upkeep
 
 _HOOK_WAIT_SECONDS: Final = 2.0
@@ -117,7 +117,8 @@ class SessionManager:
         except BaseException:
             self._abandon(session)
             raise
-        if self._is_closed:
+        if self._is_closed or self._ids.digest_of(session_id) != session.digest:
+            # Shut down, or the key that signed the id was taken away meanwhile.
             self._abandon(session)
             return Refused(RefusalReason.UNAVAILABLE)
         session.note_written(sent=started, started=started, now=self._clock())
@@ -165,8 +166,13 @@ class SessionManager:
         if session.backend_tokens.pop(backend, None) is not None:
             await self._save(session, backend)
 
-    async def end(self, session_id: str, identity: Identity) -> bool:
-        """End a session on every pod; `False` when this caller has no such session.
+    def ref_of(self, session_id: str) -> str:
+        """The first 8 hex digits of a session's digest, for logs; empty for an id that was not minted here."""
+        digest = self._ids.digest_of(session_id)
+        return "" if digest is None else digest.ref
+
+    async def end(self, session_id: str, identity: Identity) -> Missing | None:
+        """End a session on every pod; `Missing` when this caller has no such session, which changes nothing.
 
         Needs no headers, so that any pod can do it; the pods that hold copies delete the backend sessions.
         Returns when they are deleted here, or after 2 s.
@@ -176,18 +182,18 @@ class SessionManager:
         """
         digest = self._ids.digest_of(session_id)
         if digest is None:
-            return False
+            return Missing(MissingReason.FORGED)
         async with self._flights.enter(digest.hex):
             session = self._cache.get(session_id)
             deadline = await self._end_of(digest, session, identity)
-            if deadline is None:
-                return False
+            if isinstance(deadline, MissingReason):
+                return Missing(deadline)
             if session is not None:
                 self._upkeep.drop(session, EndReason.DELETED)
             await self._bury(digest, deadline)
         if session is not None:
             await self._retirements.wait(session, _HOOK_WAIT_SECONDS)
-        return True
+        return None
 
     async def run(self) -> None:
         """Keep house until cancelled; a crash in any part ends it."""
@@ -265,21 +271,26 @@ class SessionManager:
         session.drop_snapshot()
         self._pending.discard(session.digest.hex)
 
-    async def _end_of(self, digest: SessionDigest, session: Session | None, identity: Identity) -> float | None:
+    async def _end_of(
+        self, digest: SessionDigest, session: Session | None, identity: Identity
+    ) -> float | MissingReason:
         """The deadline of a session that this caller may end, as monotonic time."""
         now, keyring = self._clock(), self._ids.keyring
         if session is not None:
             if not is_bound(session.binding, keyring, digest.kid, identity):
-                return None
+                return MissingReason.FOREIGN
             if now < session.deadline and now - session.last_seen < self._upkeep.pace.ttl:
                 return session.deadline
         if self._pending.is_buried(digest.hex):
-            return None
+            return MissingReason.ENDED
         loaded = await self._store.load(digest.hex)
-        if not isinstance(loaded, Found) or not is_bound(loaded.record.binding, keyring, digest.kid, identity):
-            return None
+        if not isinstance(loaded, Found):
+            return MissingReason.ENDED if isinstance(loaded, Ended) else MissingReason.UNKNOWN
+        if not is_bound(loaded.record.binding, keyring, digest.kid, identity):
+            return MissingReason.FOREIGN
         times = loaded.times
-        return now + times.left if times.idle < self._upkeep.pace.ttl and times.left > 0 else None
+        is_live = times.idle < self._upkeep.pace.ttl and times.left > 0
+        return now + times.left if is_live else MissingReason.EXPIRED
 
     async def _bury(self, digest: SessionDigest, deadline: float) -> None:
         try:

@@ -1,9 +1,28 @@
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vmcp_api.config import Backend, ProxyConfig
+from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerStatus
+from vmcp_api.resources import Resources
+from vmcp_api.spec.incoming import IncomingAuth
+from vmcp_api.validate import parse_model
+from vmcp_operator.plan.backends import build_backends, build_conflicts, build_counts, hear
+from vmcp_operator.plan.kinds import VMCP, Ref
 from vmcp_operator.plan.reports import Report, parse_report
+from vmcp_operator.plan.world import PodSettings, World
+
+POD = {"metadata": {"name": "pod", "uid": "pod"}, "status": {"phase": "Running"}}
+WORLD = World(
+    key=Ref(VMCP, "default", "one"),
+    now=datetime(2026, 1, 1, tzinfo=UTC),
+    manifest={"metadata": {"uid": "one"}},
+    resources=Resources(namespace="default"),
+    settings=PodSettings("registry.test/vmcp:1"),
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
@@ -56,3 +75,33 @@ def test_texts_and_lists_of_a_pod_are_cut():
     assert report is not None
     assert len(report.backends) == 256
     assert len(report.backends[0].name) == 1024
+
+
+def test_what_a_pod_says_fits_into_a_status_whatever_it_says():
+    long = "\ud800" + "x" * 3000
+    names = [long] * 300
+    body = {
+        "backends": [
+            {"name": "a", "kind": "K", "status": long, "revision": long, "circuit": long, "reason": long}
+            | {"message": long, "tools": 1 << 80}
+        ],
+        "conflicts": [{"kind": long, "name": long, "winner": long, "losers": names}],
+        "counts": {"tools": 1 << 80},
+    }
+    report = parse_report(json.dumps(body).encode())
+    assert report is not None
+    world = replace(WORLD, pods=(POD,), reports={"pod": report})
+    voices = hear(world, None)
+    config = ProxyConfig(
+        name="one",
+        incoming_auth=IncomingAuth(type="anonymous"),
+        backends=(Backend(name="a", kind="MCPServer", transport="streamable-http", url="https://a.test"),),
+    )
+    status = {
+        "backends": build_backends(world, config, voices),
+        "conflicts": build_conflicts(voices),
+        **build_counts(voices),
+    }
+    json.dumps(status, ensure_ascii=False).encode()
+    assert isinstance(parse_model(VirtualMCPServerStatus, json.loads(json.dumps(status))), VirtualMCPServerStatus)
+    assert all(value < 1 << 31 for value in build_counts(voices).values())

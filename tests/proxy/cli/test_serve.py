@@ -4,6 +4,7 @@ import asyncio
 import json
 import secrets
 import socket
+import sys
 
 import httpx2
 import pytest
@@ -109,6 +110,14 @@ def test_a_port_in_use_is_named_with_the_way_out(manifest, option):
     assert "Traceback" not in done.err
 
 
+async def test_a_program_that_never_answers_is_named_while_it_is_waited_for(tmp_path):
+    silent = server("silent", [sys.executable, "-c", "import sys; sys.stdin.read()"])
+    file = write(tmp_path / "v.yaml", *endpoint(), silent)
+    async with serving("-f", file) as served:
+        line = await served.line("backend is silent", "name=silent")
+        assert "run its command in a shell" in line
+
+
 def test_an_audit_file_that_cannot_be_opened_is_told(tmp_path):
     file = write(tmp_path / "v.yaml", *endpoint(config=NO_AUDIT_FILE))
     done = run_vmcp("serve", "-f", file, "--port", "0", "--admin-port", "0")
@@ -141,6 +150,7 @@ def test_invalid_manifests_are_told_and_nothing_is_served(tmp_path, capsys, serv
         ("--config", "FILE", "--keys", "FOLDER", "--audit"),
         ("-f", "no-such-file"),
         ("-f", "FILE", "--port", "65536"),
+        ("-f", "FILE", "--port", "4483", "--admin-port", "4483"),
     ],
 )
 def test_options_that_do_not_go_together_are_a_wrong_command_line(manifest, capsys, arguments, serves_nothing):

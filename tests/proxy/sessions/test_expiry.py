@@ -69,7 +69,7 @@ async def test_a_session_is_refused_from_its_ttl_on_even_before_it_is_swept(stor
     await asyncio.sleep(0.21)
     assert pod.sessions.live == 1
     assert await pod.use(session_id) is MissingReason.EXPIRED
-    assert await pod.sessions.end(session_id, ALICE) is False
+    assert await pod.sessions.end(session_id, ALICE) is not None
     async with pod:
         assert await pod.end_of(session) is EndReason.EXPIRED
 
@@ -134,7 +134,7 @@ async def test_a_copy_that_was_idle_here_is_revived_by_uses_elsewhere(redis_serv
             assert isinstance(await b.use(session_id), Session)
             await asyncio.sleep(0.03)
         assert await a.use(session_id, snapshot=OTHER_HEADERS) is on_a
-        assert await b.sessions.end(session_id, ALICE)
+        assert await b.sessions.end(session_id, ALICE) is None
         await asyncio.sleep(0.41)
         assert await a.use(session_id) is MissingReason.ENDED
     await a.stop()

@@ -18,7 +18,7 @@ async def cycle(pod, snapshot):
     session_id, session = await pod.open(snapshot=snapshot)
     await pod.sessions.remember_backend(session, "github", b"token")
     assert pod.sessions.peek(session_id, ALICE) is session
-    assert await pod.sessions.end(session_id, ALICE)
+    assert await pod.sessions.end(session_id, ALICE) is None
     pod.ends.clear()
     pod.end_snapshots.clear()
 

@@ -20,7 +20,7 @@ async def full_circle(open_store):
         assert isinstance(restored, Session)
         assert restored.backend_tokens == {"github": b"token"}
         await a.sessions._upkeep.touch([on_a, restored])
-        assert await b.sessions.end(session_id, ALICE)
+        assert await b.sessions.end(session_id, ALICE) is None
         assert await a.end_of(on_a, 3.0) is EndReason.ENDED_ELSEWHERE
         assert await a.use(session_id) is MissingReason.ENDED
 

@@ -21,6 +21,7 @@ from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
 from vmcp_proxy.sessions import (
     EndReason,
     Keyring,
+    Missing,
     MissingReason,
     RefusalReason,
     Refused,
@@ -43,7 +44,7 @@ async def test_a_session_lives_from_create_to_end(pod):
     assert session.client_capabilities == CAPABILITIES
     assert session.protocol_version == "2025-11-25"
     assert await pod.use(session_id) is session
-    assert await pod.sessions.end(session_id, ALICE) is True
+    assert await pod.sessions.end(session_id, ALICE) is None
     assert await pod.use(session_id) in {MissingReason.ENDED, MissingReason.UNKNOWN}
     assert pod.ends == [(session.ref, EndReason.DELETED)]
 
@@ -51,8 +52,8 @@ async def test_a_session_lives_from_create_to_end(pod):
 @pytest.mark.scenario("S-1")
 async def test_a_second_end_is_harmless(pod):
     session_id, _ = await pod.open()
-    assert await pod.sessions.end(session_id, ALICE) is True
-    assert await pod.sessions.end(session_id, ALICE) is False
+    assert await pod.sessions.end(session_id, ALICE) is None
+    assert await pod.sessions.end(session_id, ALICE) is not None
     assert len(pod.ends) == 1
 
 
@@ -61,7 +62,7 @@ async def test_a_thief_gets_nothing_and_the_owner_goes_on(pod):
     session_id, session = await pod.open()
     seen = session.last_seen
     assert await pod.use(session_id, BOB) is MissingReason.FOREIGN
-    assert await pod.sessions.end(session_id, BOB) is False
+    assert await pod.sessions.end(session_id, BOB) == Missing(MissingReason.FOREIGN)
     assert session.last_seen == seen
     assert await pod.use(session_id, ALICE) is session
     assert pod.ends == []
@@ -260,6 +261,17 @@ async def test_a_failed_registration_leaves_nothing_anywhere(kind):
         await pod.open()
 
 
+async def test_a_registration_whose_key_is_taken_away_meanwhile_is_refused():
+    store = GatedStore()
+    async with Pod(store) as pod:
+        opening = asyncio.create_task(create(pod))
+        await store.entered.wait()
+        pod.sessions.rotate(Keyring.of({"2": b"n" * 32}))
+        store.gate.set()
+        assert await opening == Refused(RefusalReason.UNAVAILABLE)
+        assert pod.sessions.live == pod.sessions.snapshots == 0
+
+
 async def test_a_registration_that_shutdown_overtakes_is_refused():
     store = GatedStore()
     pod = Pod(store)
@@ -285,8 +297,8 @@ async def test_a_hook_that_fails_costs_no_other_session_its_end(caplog):
     async with pod:
         first_id, first = await pod.open()
         second_id, second = await pod.open()
-        assert await pod.sessions.end(first_id, ALICE)
-        assert await pod.sessions.end(second_id, ALICE)
+        assert await pod.sessions.end(first_id, ALICE) is None
+        assert await pod.sessions.end(second_id, ALICE) is None
         assert [ref for ref, _ in pod.ends] == [first.ref, second.ref]
         assert pod.sessions.snapshots == 0
     assert f"session_hook_failed session={first.ref} error=ValueError" in caplog.text
@@ -312,7 +324,7 @@ async def test_the_hook_of_an_end_that_shutdown_cuts_off_runs_again():
         assert pod.sessions.snapshots == 1
         await pod.crash()
         await pod.sessions.aclose()
-        assert await ending is True
+        assert await ending is None
     assert calls == [EndReason.DELETED, EndReason.DELETED]
     assert session.snapshot == EMPTY_SNAPSHOT
 

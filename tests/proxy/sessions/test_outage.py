@@ -92,10 +92,10 @@ async def test_a_delete_while_redis_is_away_is_made_up_for(a, b, own_redis):
     session_id, on_a = await a.open()
     on_b = await b.use(session_id)
     own_redis.stop()
-    assert await a.sessions.end(session_id, ALICE) is True
+    assert await a.sessions.end(session_id, ALICE) is None
     assert a.ends == [(on_a.ref, EndReason.DELETED)]
     assert await a.use(session_id) is MissingReason.ENDED
-    assert await a.sessions.end(session_id, ALICE) is False
+    assert await a.sessions.end(session_id, ALICE) is not None
     own_redis.start()
     assert await b.end_of(on_b) is EndReason.ENDED_ELSEWHERE
     assert await b.use(session_id) is MissingReason.ENDED
@@ -183,7 +183,7 @@ async def test_an_end_whose_message_is_lost_is_found_at_the_next_touch(own_redis
             session_id, _ = await a.open()
             on_b = await b.use(session_id)
             ended = asyncio.create_task(b.end_of(on_b))
-            assert await a.sessions.end(session_id, ALICE)
+            assert await a.sessions.end(session_id, ALICE) is None
             started = time.monotonic()
             while not ended.done():
                 await b.use(session_id)
@@ -218,7 +218,7 @@ async def test_a_cut_subscription_is_taken_up_again_and_sessions_are_checked(a, 
     await a.subscribed(2)
     await b.subscribed(2)
     await eventually(lambda: b.sessions.peek(session_id, ALICE) is on_b)
-    assert await a.sessions.end(session_id, ALICE)
+    assert await a.sessions.end(session_id, ALICE) is None
     assert await b.end_of(on_b, 1.0) is EndReason.ENDED_ELSEWHERE
 
 

@@ -70,7 +70,7 @@ async def test_an_end_on_one_pod_is_an_end_on_the_other_at_once(a, b):
     on_b = await b.use(session_id)
     streams = []
     on_b.on_end(lambda: streams.append("released"))
-    assert await a.sessions.end(session_id, ALICE)
+    assert await a.sessions.end(session_id, ALICE) is None
     assert await b.end_of(on_b, 1.0) is EndReason.ENDED_ELSEWHERE
     assert streams == ["released"]
     assert await b.use(session_id) is MissingReason.ENDED
@@ -80,12 +80,12 @@ async def test_an_end_on_one_pod_is_an_end_on_the_other_at_once(a, b):
 @pytest.mark.scenario("S-1")
 async def test_a_pod_without_the_session_can_end_it_without_headers(a, b):
     session_id, on_a = await a.open()
-    assert await b.sessions.end(session_id, BOB) is False
-    assert await b.sessions.end(session_id, ALICE) is True
+    assert await b.sessions.end(session_id, BOB) is not None
+    assert await b.sessions.end(session_id, ALICE) is None
     assert await a.end_of(on_a, 1.0) is EndReason.ENDED_ELSEWHERE
     assert a.end_snapshots == [HEADERS]
     assert b.ends == []
-    assert await b.sessions.end(session_id, ALICE) is False
+    assert await b.sessions.end(session_id, ALICE) is not None
 
 
 @pytest.mark.scenario("H-8")
@@ -171,7 +171,7 @@ async def test_an_end_that_arrives_during_a_restore_wins(a, b):
 
     async def touch_and_dawdle(touches, ttl):
         answer = await touch(touches, ttl)
-        assert await a.sessions.end(session_id, ALICE)
+        assert await a.sessions.end(session_id, ALICE) is None
         await asyncio.sleep(0.2)
         return answer
 

@@ -1,6 +1,7 @@
 """The HTTP/1.1 client: pools, redirects and one deadline per request."""
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -19,13 +20,16 @@ from vmcp_proxy.backends.http.url import Url
 
 _REDIRECT: Final = range(300, 400)
 _DEFAULT_LIMITS: Final = ClientLimits()
+_MOST_APART: Final = 65_536
+"""Streams that stay open, to one peer; there is at most one for each session of a client."""
 
 
 class HttpClient:
     """Sends requests to backends over kept connections; one per process and event loop.
 
-    ``denied_addresses`` are never dialled: the Kubernetes API server's. A request is written at most once,
-    except where the server itself answers with a redirect.
+    ``limits`` bound the connections for calls; what goes ``apart`` has connections of its own. ``denied_addresses`` are
+    never dialled: the Kubernetes API server's. A request is written at most once, except where the server itself
+    answers with a redirect.
     """
 
     def __init__(
@@ -36,6 +40,7 @@ class HttpClient:
         denied_addresses: frozenset[Address] = frozenset(),
     ) -> None:
         self._limits = limits
+        self._apart_limits = replace(limits, max_connections=_MOST_APART)
         self._contexts = TlsContexts()
         self._connector = Connector(limits, resolver, denied_addresses, self._contexts)
         self._pools: dict[str, Pool] = {}
@@ -60,6 +65,7 @@ class HttpClient:
         *,
         timeout: float,  # noqa: ASYNC109 - one absolute deadline over all phases, kept by the connection's timer
         stream: bool = False,
+        apart: bool = False,
     ) -> Response:
         """Send a request and return its response once the head is there.
 
@@ -68,13 +74,16 @@ class HttpClient:
         instead of two. Host and Content-Length are added; the body is never decompressed. Headers that many
         requests share are cheaper as a HeaderBlock.
 
+        A stream that may stay open for hours goes ``apart``: it must not take a connection that calls need.
+
         Raises HttpError; ValueError for headers that may not be sent.
         """
         deadline = asyncio.get_running_loop().time() + timeout
         url = peer.url
+        key, limits = (f"{peer.pool_key} apart", self._apart_limits) if apart else (peer.pool_key, self._limits)
         for _ in range(MAX_REDIRECTS + 1):
             head = encode_head(method, url, headers, body)
-            pool = self._pools.get(peer.pool_key) or self._add_pool(peer)
+            pool = self._pools.get(key) or self._add_pool(key, peer, limits)
             connection = pool.take_idle() or await pool.acquire(deadline)
             response = await connection.exchange(
                 head,
@@ -91,12 +100,12 @@ class HttpClient:
             url = target
         raise RedirectRefused(f"more than {MAX_REDIRECTS} in a row")
 
-    def _add_pool(self, peer: Peer) -> Pool:
+    def _add_pool(self, key: str, peer: Peer, limits: ClientLimits) -> Pool:
         if self._is_closed:
             raise PoolClosed(sent=False)
         # Peers come and go with the config; nothing else would drop the pools of those that are gone.
         self._pools = {key: pool for key, pool in self._pools.items() if not pool.is_empty}
-        pool = self._pools[peer.pool_key] = Pool(partial(self._connector.connect, peer), self._limits)
+        pool = self._pools[key] = Pool(partial(self._connector.connect, peer), limits)
         return pool
 
     async def aclose(self) -> None:

@@ -1,0 +1,53 @@
+"""Comments that keep silent exchanges open."""
+
+import asyncio
+import contextlib
+
+from vmcp_proxy.core.outbox import Outbox
+from vmcp_proxy.serve.streams import KeepAlive
+
+
+class Silent:
+    """An exchange that has been silent for ever; `gate` is open where its client reads."""
+
+    def __init__(self, *, reads):
+        self.last_write = float("-inf")
+        self.comments = 0
+        self.twice = asyncio.Event()
+        self._gate = asyncio.Event()
+        if reads:
+            self._gate.set()
+
+    async def comment(self):
+        await self._gate.wait()
+        self.comments += 1
+        if self.comments > 1:
+            self.twice.set()
+
+
+async def test_clients_that_do_not_read_do_not_hold_up_the_comments_of_the_others():
+    keep_alive = KeepAlive(0.01)
+    readers = [Silent(reads=True) for _ in range(5)]
+    for each in (*(Silent(reads=False) for _ in range(8)), *readers):
+        keep_alive.add(each)
+    running = asyncio.create_task(keep_alive.run())
+    async with asyncio.timeout(4):
+        for reader in readers:
+            await reader.twice.wait()
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+
+
+async def test_an_outbox_holds_few_large_messages_and_the_newest_of_them():
+    outbox = Outbox()
+    for number in range(100):
+        outbox.put(bytes([number]) * (1 << 20))
+    outbox.put(b"x" * (8 << 20))
+    assert outbox.dropped == 100
+    assert await outbox.get() == b"x" * (8 << 20)
+    for number in range(3):
+        outbox.put(bytes([number]) * (1 << 20))
+    assert [(await outbox.get())[0] for _ in range(3)] == [0, 1, 2]
+    outbox.close()
+    assert await outbox.get() is None
