@@ -146,6 +146,9 @@ class Wiring:
         self.chain.current = chain
         self.sessions.configure(config.session_management)
         by_request = config.passthrough_header_mode is PassthroughHeaderMode.REQUEST
+        if by_request is not self.endpoint.takes_request_headers:
+            # A session has its headers from its beginning, or never: under the other mode it would lack them.
+            self.sessions.drop_all()
         self.endpoint.takes_request_headers = self.handshake.takes_request_headers = by_request
         self.handshake.info = ServerInfo(config.name, SOFTWARE_VERSION)
         self.requests.encoder = ListEncoder(operational.limits.page_size)

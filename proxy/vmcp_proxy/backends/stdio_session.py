@@ -19,6 +19,7 @@ from vmcp_proxy.protocol.params import InvalidParamsError
 
 _PENDING_NOTIFICATIONS: Final = 1024
 _WRITE_SECONDS: Final = 10.0
+_EXIT_SECONDS: Final = 1.0
 _TOKEN_DIGITS: Final = 18
 """More than any token of ours has; Python refuses to read very long numbers."""
 
@@ -161,12 +162,18 @@ class StdioSession:
             if isinstance(message, jsonrpc.Response):
                 return message
             if message is None:
-                raise BackendError(
-                    self._backend, Category.NOT_RUNNING, "the program ended; it starts again on the next call"
-                )
+                raise BackendError(self._backend, Category.NOT_RUNNING, await self._how_it_ended())
             if message.method == "notifications/progress":
                 deadline.extend(loop.time())
             await on_notification(message.method, message.params)
+
+    async def _how_it_ended(self) -> str:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_EXIT_SECONDS):
+                await self.process.wait()
+        code = self.process.returncode
+        ended = "the program ended" if code is None else f"the program ended with exit code {code}"
+        return f"{ended}; it starts again on the next call"
 
     async def _cancel(self, request_id: int, reason: str) -> None:
         body = b'{"requestId":%d,"reason":%b}' % (request_id, msgspec.json.encode(reason))

@@ -65,6 +65,6 @@ class HealthTracker:
             self._state = Health.UNAUTHENTICATED
         else:
             self._failures += 1
-            down = self._failures >= self.threshold or self._state is Health.UNKNOWN
+            down = self._failures >= self.threshold or self._state in (Health.UNKNOWN, Health.UNHEALTHY)
             self._state = Health.UNHEALTHY if down else Health.DEGRADED
         return before != (self._state, self._message)

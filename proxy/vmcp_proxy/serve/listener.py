@@ -60,6 +60,8 @@ class Listener:
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
+            # At once: two sockets with SO_REUSEADDR may both bind, and only the second to listen is refused.
+            listening.listen(BACKLOG)
             listening.setblocking(False)  # noqa: FBT003 - the standard library's signature
         except OSError as error:
             listening.close()

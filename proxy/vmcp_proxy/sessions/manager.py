@@ -228,6 +228,11 @@ class SessionManager:
             session.deadline = min(session.deadline, session.created + settings.max_lifetime)
         self._upkeep.wake()
 
+    def drop_all(self) -> None:
+        """End every session that is here: what they were opened under no longer holds."""
+        for session in self._cache:
+            self._upkeep.drop(session, EndReason.EXPIRED)
+
     def rotate(self, keyring: Keyring) -> None:
         """Take new keys; sessions whose key is gone or has changed end here."""
         former = self._ids.keyring

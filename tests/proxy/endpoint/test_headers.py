@@ -110,6 +110,24 @@ async def test_in_request_mode_each_request_sends_its_own():
         assert values == ["second", None, "third"]
 
 
+@pytest.mark.scenario("H-2")
+async def test_a_session_ends_when_the_mode_changes_for_it_has_no_headers_for_the_other_one():
+    backend = everything()
+    async with (
+        scene(
+            {"one": backend}, config=QUIET, passthroughHeaders=["X-Api-Key"], passthroughHeaderMode="Request"
+        ) as world,
+        world.client() as client,
+    ):
+        await client.open(x_api_key="first")
+        world.apply(passthroughHeaderMode="Session")
+        answer = await client.post({"jsonrpc": "2.0", "id": 9, "method": "tools/list"}, x_api_key="first")
+        assert answer.status_code == 404
+        await client.open(x_api_key="second")
+        await client.result("tools/call", {"name": "one_echo"})
+        assert backend.calls("tools/call")[-1].headers["x-api-key"] == "second"
+
+
 @pytest.mark.scenario("H-3")
 async def test_sessions_with_different_values_never_meet_under_load():
     backend = everything()
