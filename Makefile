@@ -49,7 +49,7 @@ format: $(STAMP)  ## Rewrite the code in the project's format.
 bench: $(STAMP)  ## Measure the proxy beside bare passthroughs, by turns (docs/performance.md).
 	@$(BIN)/python -m benchmarks $(BENCH)
 
-scenarios: $(STAMP) redis  ## Run the tests and list the acceptance scenarios with and without a passing one.
+scenarios: $(STAMP) redis  ## List the acceptance scenarios with what the tests say (PYTEST="tests e2e" asks the cluster too).
 	@mkdir -p .cache
 	@$(BIN)/pytest -q --scenarios .cache/scenarios.json $(PYTEST) >.cache/scenarios.log 2>&1 || tail -n 30 .cache/scenarios.log
 	@$(BIN)/python -m tests.support.scenarios docs/acceptance.md .cache/scenarios.json
@@ -62,7 +62,7 @@ crds: $(STAMP)  ## Generate crds/, docs/reference/ and the charts' templates fro
 images: $(STAMP) cluster-packages  ## Build the images' archives for the test cluster.
 	@$(BIN)/python -m e2e.images build $(IMAGES)
 
-e2e: $(STAMP) images  ## Bring up a real cluster and run the cluster scenarios (CLUSTER=kind where Docker is).
+e2e: $(STAMP) cluster-packages  ## Bring up a real cluster and run the cluster scenarios (CLUSTER=kind where Docker is).
 	@CLUSTER=$(CLUSTER) $(BIN)/pytest e2e $(PYTEST)
 
 CLUSTER_PACKAGES := containerd runc containernetworking-plugins iptables iproute2 util-linux mmdebstrap buildah xz-utils
