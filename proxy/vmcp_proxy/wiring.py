@@ -100,7 +100,7 @@ class Wiring:
         operational = config.config.operational
         self.keep_alive = KeepAlive(operational.keep_alive_interval)
         self.get_stream = GetStream(self.attachments, self.links, self.notifier)
-        self.requests = Requests(self.virtual, self.attachments, self.links, metrics)
+        self.requests = Requests(self.virtual, self.attachments, self.links, metrics, lambda: self.group.members)
         self.handshake = Handshake(self.sessions, self.virtual, self.links)
         self.endpoint = Endpoint(
             self.sessions, self.attachments, self.handshake, self.requests, self.get_stream, self.keep_alive
@@ -152,6 +152,7 @@ class Wiring:
         self.endpoint.takes_request_headers = self.handshake.takes_request_headers = by_request
         self.handshake.info = ServerInfo(config.name, SOFTWARE_VERSION)
         self.requests.encoder = ListEncoder(operational.limits.page_size)
+        self.requests.partial_failure_mode = operational.failure_handling.partial_failure_mode
         self.get_stream.keep_alive = self.keep_alive.interval = operational.keep_alive_interval
         self.servers.drain = operational.timeouts.drain
 

@@ -15,14 +15,17 @@ def is_sendable(value: bytes) -> bool:
 class HeaderSnapshot:
     """Header names and values as captured once from a client: immutable, ordered by name, never shown.
 
-    Names are canonical (`X-Api-Key`), values are the client's bytes. `repr` and `str` tell only how many
-    there are, so that no log or traceback can hold a credential.
+    Names are canonical (`X-Api-Key`) and unique (the first value counts); values are the client's bytes. `repr` and
+    `str` tell only how many there are, so that no log or traceback can hold a credential.
     """
 
     __slots__ = ("_items",)
 
     def __init__(self, items: Iterable[tuple[str, bytes]] = ()) -> None:
-        self._items: Final = tuple(sorted((name, bytes(value)) for name, value in items))
+        first: dict[str, bytes] = {}
+        for name, value in items:
+            first.setdefault(name, bytes(value))
+        self._items: Final = tuple(sorted(first.items()))
 
     def items(self) -> tuple[tuple[str, bytes], ...]:
         """The captured pairs, sorted by name."""

@@ -1,14 +1,18 @@
 """The requests of a session: lists from the caller's view, calls to the backend that owns the name."""
 
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
+from vmcp_api.spec.operational import PartialFailureMode
 from vmcp_proxy.core.attachments import Attachments
 from vmcp_proxy.core.capabilities import KIND_LISTED_BY
 from vmcp_proxy.core.links import Links
+from vmcp_proxy.core.members import Members
 from vmcp_proxy.core.notifier import saw
 from vmcp_proxy.core.pages import BadCursor, ListEncoder
+from vmcp_proxy.core.partial_failure import refusal
 from vmcp_proxy.core.virtual import (
     DENIED_CODE,
     DENIED_MESSAGE,
@@ -42,12 +46,21 @@ _decode_tool_result: Final = msgspec.json.Decoder(_ToolResult).decode
 class Requests:
     """Answers what a client asks once its session is known."""
 
-    def __init__(self, virtual: VirtualMCP, attachments: Attachments, links: Links, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        virtual: VirtualMCP,
+        attachments: Attachments,
+        links: Links,
+        metrics: Metrics,
+        members: Callable[[], Members],
+    ) -> None:
         self._virtual = virtual
         self._attachments = attachments
         self._links = links
         self._metrics = metrics
+        self._members = members
         self.encoder = ListEncoder()
+        self.partial_failure_mode = PartialFailureMode.BEST_EFFORT
 
     async def answer(
         self,
@@ -62,11 +75,14 @@ class Requests:
         Raises:
             InvalidParamsError: the params do not have the shape of the method.
         """
+        if handling is Handling.SET_LEVEL:
+            return await self._set_level(caller, message)
+        refused = refusal(self._members(), self.partial_failure_mode)
+        if refused is not None:
+            return await self._refuse(context, message, refused)
         if handling is Handling.CALL:
             return await self._call(context, caller, message, exchange)
-        if handling is Handling.LIST:
-            return await self._list(context, caller, message)
-        return await self._set_level(caller, message)
+        return await self._list(context, caller, message)
 
     async def _list(self, context: RequestContext, caller: Caller, message: Request) -> bytes:
         kind = KIND_LISTED_BY[message.method]

@@ -1,7 +1,7 @@
 """The one merge of passthrough, static and authentication headers."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vmcp_api.headers import RESTRICTED, RESTRICTED_PASSTHROUGH, canonical_name
@@ -57,6 +57,7 @@ def test_restricted_names_never_come_from_a_config(name):
 
 
 @pytest.mark.scenario("H-4", "H-5")
+@example({"O": b"", "o": b""}, {})
 @given(st.dictionaries(NAMES, VALUES, max_size=6), st.dictionaries(NAMES, VALUES, max_size=6))
 def test_both_sides_arrive_whole_or_collide_and_neither_is_changed(client, static):
     passthrough = HeaderSnapshot((canonical_name(name), value) for name, value in client.items())

@@ -1,0 +1,53 @@
+"""What clients get while a member of the group is unhealthy."""
+
+import asyncio
+
+import pytest
+
+from tests.support.scene import operational, scene
+from tests.support.scripted_backend import ScriptedBackend, tool
+from tests.support.serving import http_backend, load
+
+DEAD = http_backend("dead", 1)
+
+
+def settings(mode):
+    return operational(failureHandling={"partialFailureMode": mode})
+
+
+async def is_unhealthy(world):
+    return {each["name"]: each["status"] for each in (await world.status())["backends"]}["dead"] == "unhealthy"
+
+
+@pytest.mark.scenario("B-9")
+async def test_best_effort_serves_the_rest_and_fail_serves_nothing_until_the_member_is_gone():
+    backend = ScriptedBackend(tools=[tool("echo")], prompts=[{"name": "ask"}])
+    async with (
+        scene({"one": backend}, extra=(DEAD,), config=settings("best_effort")) as world,
+        world.session() as client,
+    ):
+        assert await client.names() == ["one_echo"]
+        async with asyncio.timeout(10):
+            while not await is_unhealthy(world):
+                continue
+        await client.result("tools/call", {"name": "one_echo"})
+
+        world.proxy.apply(reloaded(world, settings("fail"), (DEAD,)))
+        for method, params in (
+            ("tools/list", {}),
+            ("prompts/list", {}),
+            ("tools/call", {"name": "one_echo"}),
+            ("prompts/get", {"name": "one_ask"}),
+        ):
+            error = (await client.request(method, params))["error"]
+            assert error["code"] == -32603
+            assert "'dead' is unhealthy" in error["message"]
+        assert len(backend.calls("tools/call")) == 1
+
+        world.proxy.apply(reloaded(world, settings("fail"), ()))
+        assert await client.names() == ["one_echo"]
+
+
+def reloaded(world, config, extra):
+    live = [each for each in world.config["backends"] if each["name"] != "dead"]
+    return load({**world.config, "config": config, "backends": [*live, *extra]})
