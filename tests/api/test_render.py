@@ -264,3 +264,12 @@ def test_more_members_than_a_config_holds_are_refused():
     problems = render(team(*entries), "front", mode=Mode.CLUSTER)
     assert isinstance(problems, Problems)
     assert "more than 256 members" in str(problems)
+
+
+def test_a_circuit_breaker_that_is_switched_on_gets_a_warning_for_it_does_not_act_yet():
+    config = {"operational": {"failureHandling": {"circuitBreaker": {"enabled": True}}}}
+    resources = team(build("MCPServerEntry", "b"), config=config)
+    texts = [str(problem) for problem in rendered(resources).warnings]
+    assert len(texts) == 1
+    assert "circuitBreaker.enabled" in texts[0]
+    assert "not in force yet" in texts[0]
