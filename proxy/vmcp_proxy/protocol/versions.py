@@ -6,7 +6,6 @@ LATEST: Final = "2025-11-25"
 SUPPORTED: Final = frozenset({"2025-06-18", LATEST})
 """Legacy revisions that are spoken; 2025-03-26 is not negotiated, for it needs batches."""
 
-VERSION_HEADER: Final = b"mcp-protocol-version"
 SESSION_HEADER: Final = b"mcp-session-id"
 
 

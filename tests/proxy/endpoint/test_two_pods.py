@@ -46,16 +46,23 @@ async def moved(client, world, **headers):
         yield other
 
 
-@pytest.mark.scenario("S-5", "H-8")
-async def test_a_session_made_on_one_pod_is_whole_on_the_other(redis_server):
-    backend = everything()
+@contextlib.asynccontextmanager
+async def two_pods(redis, backend):
+    """Two pods, a client with a session of the first, and the same client at the second."""
     async with (
         backend.running(),
-        pod(redis_server, backend) as a,
-        pod(redis_server, backend) as b,
+        pod(redis, backend) as a,
+        pod(redis, backend) as b,
         a.session(x_api_key="k") as client,
         moved(client, b) as there,
     ):
+        yield a, b, client, there
+
+
+@pytest.mark.scenario("S-5", "H-8")
+async def test_a_session_made_on_one_pod_is_whole_on_the_other(redis_server):
+    backend = everything()
+    async with two_pods(redis_server, backend) as (_, _, client, there):
         await client.call("b0_echo")
         await client.result("prompts/get", {"name": "b0_ask"})
         opened = len(backend.calls("initialize"))
@@ -77,13 +84,7 @@ async def test_a_session_made_on_one_pod_is_whole_on_the_other(redis_server):
 @pytest.mark.scenario("S-5")
 async def test_a_session_hears_of_changes_on_the_pod_where_its_stream_is(redis_server):
     backend = everything()
-    async with (
-        backend.running(),
-        pod(redis_server, backend) as a,
-        pod(redis_server, backend) as b,
-        a.session(x_api_key="k") as client,
-        moved(client, b) as there,
-    ):
+    async with two_pods(redis_server, backend) as (_, b, client, there):
         assert await client.names() == ["b0_echo"]
         await client.call("b0_echo")
         (used,) = {heard.session for heard in backend.calls("tools/call")}
@@ -117,13 +118,7 @@ async def test_a_session_outlives_its_pod_with_its_backend_sessions(redis_server
 @pytest.mark.scenario("S-5", "S-1", "H-6")
 async def test_a_session_ended_on_one_pod_is_gone_on_the_other_at_once(redis_server):
     backend = everything()
-    async with (
-        backend.running(),
-        pod(redis_server, backend) as a,
-        pod(redis_server, backend) as b,
-        a.session(x_api_key="k") as client,
-        moved(client, b) as there,
-    ):
+    async with two_pods(redis_server, backend) as (a, b, client, there):
         await client.call("b0_echo")
         await there.call("b0_echo")
         async with there.listening() as stream:
@@ -273,13 +268,7 @@ async def test_concurrent_calls_on_both_pods_keep_their_answers_apart(redis_serv
     async def answer(call):
         return text(call.params["arguments"]["n"])
 
-    async with (
-        backend.running(),
-        pod(redis_server, backend) as a,
-        pod(redis_server, backend) as b,
-        a.session(x_api_key="k") as client,
-        moved(client, b) as there,
-    ):
+    async with two_pods(redis_server, backend) as (_, _, client, there):
         await client.call("b0_echo", {"n": "0"})
 
         async def one(number):
