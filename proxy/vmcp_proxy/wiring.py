@@ -14,18 +14,21 @@ from vmcp_api.spec.incoming import IncomingAuthType
 from vmcp_proxy.assembly import Assembler
 from vmcp_proxy.audit_output import AuditOutput
 from vmcp_proxy.auth.incoming import AnonymousAuthenticator, LocalAuthenticator, operating_system_user
-from vmcp_proxy.backends.client import OnNotification
+from vmcp_proxy.backends.client import Receiver
 from vmcp_proxy.backends.http import ClientLimits, HttpClient
 from vmcp_proxy.core.admission import Admission, Admitter
 from vmcp_proxy.core.aggregate import Aggregate
 from vmcp_proxy.core.attachments import Attachment, Attachments
 from vmcp_proxy.core.capabilities import Kind
+from vmcp_proxy.core.changes import Changes
+from vmcp_proxy.core.forward import Forwarder
 from vmcp_proxy.core.group import Group
 from vmcp_proxy.core.links import Links
 from vmcp_proxy.core.listings import Listings
 from vmcp_proxy.core.members import Member
 from vmcp_proxy.core.notifier import Notifier
 from vmcp_proxy.core.pages import ListEncoder
+from vmcp_proxy.core.receivers import SessionReceiver
 from vmcp_proxy.core.views import Views
 from vmcp_proxy.headerforward import AllowList, HeaderSnapshot
 from vmcp_proxy.observability.metrics import Metrics
@@ -91,7 +94,9 @@ class Wiring:
         self.listings = Listings(tasks, self._on_change)
         self.links = Links(tasks, self.attachments, self.sessions.remember_backend, self._receiver)
         self.views = Views(self.listings, self.links, self._scope_of)
-        self.aggregate = Aggregate(self.attachments, self.views, self.links, self.listings, metrics, self._on_change)
+        self.changes = Changes(self.listings, self.views, self._on_change)
+        forwarder = Forwarder(self.links, self.changes, metrics, self._on_change)
+        self.aggregate = Aggregate(self.attachments, self.views, forwarder)
         self.virtual = Admission(self.aggregate, admitter)
         self.notifier.attach(self.virtual)
         self.group = Group(tasks, self.listings, self.links, self.views, self.aggregate, self._on_change)
@@ -185,8 +190,8 @@ class Wiring:
         attachment = self.attachments.remove(session) or Attachment(session)
         await self.links.release(attachment, end_sessions=reason.deletes_backend_sessions)
 
-    def _receiver(self, attachment: Attachment, member: Member) -> OnNotification:
-        return self.aggregate.receiver(attachment, member)
+    def _receiver(self, attachment: Attachment, member: Member) -> Receiver:
+        return SessionReceiver(attachment, member, self.changes)
 
     def _on_change(self) -> None:
         self.views.changed()

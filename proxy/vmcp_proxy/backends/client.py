@@ -1,30 +1,67 @@
 """What the core needs of a backend, whatever its transport."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final, Protocol, TypeAlias
 
 import msgspec
 
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol.initialize import ServerHello
-from vmcp_proxy.protocol.jsonrpc import Raw, Response
+from vmcp_proxy.protocol.jsonrpc import METHOD_NOT_FOUND, Raw, Request, Response, encode_error, encode_result
 
-OnNotification: TypeAlias = Callable[[str, msgspec.Raw | None], Awaitable[None]]
-"""Takes a backend's notification: its method and raw params."""
+Reply: TypeAlias = Callable[[bytes], Awaitable[None]]
+"""Sends one message back to the backend in the session it asked in; failure to is not an error."""
+
+_NOT_RELAYED: Final = "This method is not served here."
 
 
-async def ignore_notification(_method: str, _params: msgspec.Raw | None) -> None:
-    """Takes a notification that nobody waits for."""
+class Receiver(Protocol):
+    """Hears what a backend says besides answers, in its order."""
+
+    async def on_notification(self, method: str, params: msgspec.Raw | None) -> None:
+        """Takes a notification."""
+
+    async def on_request(self, request: Request, reply: Reply) -> None:
+        """Takes a request of the backend's and returns at once; the answer goes through `reply`, perhaps later."""
+
+
+async def refuse(request: Request, reply: Reply) -> None:
+    """Answers a backend's request that no client stands behind: a ping with nothing, the rest as unknown."""
+    if request.method == "ping":
+        await reply(encode_result(request.id, b"{}"))
+    else:
+        await reply(encode_error(request.id, METHOD_NOT_FOUND, _NOT_RELAYED))
+
+
+class Nobody:
+    """Receives for the proxy itself: notifications are dropped, requests are refused."""
+
+    async def on_notification(self, method: str, params: msgspec.Raw | None) -> None:
+        """See `Receiver.on_notification`."""
+
+    async def on_request(self, request: Request, reply: Reply) -> None:
+        """See `Receiver.on_request`."""
+        await refuse(request, reply)
+
+
+NOBODY: Final = Nobody()
 
 
 @dataclass(slots=True)
 class Deadline:
-    """When a call ends, in seconds of the loop's clock: `at` moves with progress, `latest` never."""
+    """When a call ends, in seconds of the loop's clock: `at` moves with progress, `latest` never.
+
+    While a question of the backend's waits for the client, people may be thinking: only `latest` counts then.
+    """
 
     at: float
     latest: float
     step: float
+    _questions: int = field(default=0, init=False)
+    _wait: asyncio.Timeout | None = field(default=None, init=False, repr=False)
 
     @classmethod
     def after(cls, now: float, seconds: float, maximum: float | None = None) -> "Deadline":
@@ -33,7 +70,32 @@ class Deadline:
 
     def extend(self, now: float) -> None:
         """Counts progress: the wait begins anew, within the hard bound."""
-        self.at = min(now + self.step, self.latest)
+        self._move(self.latest if self._questions else min(now + self.step, self.latest))
+
+    def hold(self) -> None:
+        """Counts a question to the client that the backend waits for."""
+        self._questions += 1
+        self._move(self.latest)
+
+    def release(self, now: float) -> None:
+        """Counts an answer to such a question."""
+        self._questions = max(0, self._questions - 1)
+        self.extend(now)
+
+    @contextlib.asynccontextmanager
+    async def bound(self) -> AsyncIterator[None]:
+        """Raises `TimeoutError` at `at`, wherever it moves to meanwhile; one wait at a time."""
+        async with asyncio.timeout_at(self.at) as wait:
+            self._wait = wait
+            try:
+                yield
+            finally:
+                self._wait = None
+
+    def _move(self, at: float) -> None:
+        self.at = at
+        if self._wait is not None and not self._wait.expired():
+            self._wait.reschedule(at)
 
 
 class BackendSession(Protocol):
@@ -57,9 +119,9 @@ class BackendSession(Protocol):
         params: Raw | None,
         headers: OutgoingHeaders,
         deadline: Deadline,
-        on_notification: OnNotification,
+        receiver: Receiver,
     ) -> Response:
-        """Sends one request and waits for its answer; notifications before it are handed over in order.
+        """Sends one request and waits for its answer; what comes before it is handed over in order.
 
         Cancellation and expiry are told to the backend.
 
@@ -75,7 +137,7 @@ class BackendSession(Protocol):
             BackendError: it could not be delivered.
         """
 
-    async def listen(self, headers: OutgoingHeaders, on_notification: OnNotification) -> bool:
+    async def listen(self, headers: OutgoingHeaders, receiver: Receiver) -> bool:
         """Receives what the backend says outside of calls until the stream ends.
 
         Returns False where the backend offers no such stream.

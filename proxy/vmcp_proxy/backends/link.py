@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from vmcp_proxy.backends.client import Backend, BackendSession, Deadline, OnNotification
+from vmcp_proxy.backends.client import Backend, BackendSession, Deadline, Receiver
 from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol.jsonrpc import Raw, Response
@@ -63,7 +63,7 @@ class Link:
         params_for: Callable[[int], Raw | None],
         headers: OutgoingHeaders,
         deadline: Deadline,
-        on_notification: OnNotification,
+        receiver: Receiver,
     ) -> Response:
         """Sends one request; `params_for` gets the request id, which is the progress token too.
 
@@ -81,18 +81,18 @@ class Link:
             request_id = session.next_id()
             params = params_for(request_id)
             try:
-                return await session.request(request_id, method, params, headers, deadline, on_notification)
+                return await session.request(request_id, method, params, headers, deadline, receiver)
             except SessionLostError:
                 session = await self._open(headers, deadline, lost=session)
             request_id = session.next_id()
             params = params_for(request_id)
-            return await session.request(request_id, method, params, headers, deadline, on_notification)
+            return await session.request(request_id, method, params, headers, deadline, receiver)
         finally:
             self._in_flight -= 1
             if self._idle is not None and not self._in_flight:
                 self._idle.set()
 
-    async def listen(self, headers: OutgoingHeaders, on_notification: OnNotification, deadline: Deadline) -> bool:
+    async def listen(self, headers: OutgoingHeaders, receiver: Receiver, deadline: Deadline) -> bool:
         """Receives what the backend says outside of calls; see `BackendSession.listen`.
 
         Raises:
@@ -100,10 +100,10 @@ class Link:
         """
         session = await self.opened(headers, deadline)
         try:
-            return await session.listen(headers, on_notification)
+            return await session.listen(headers, receiver)
         except SessionLostError:
             session = await self._open(headers, deadline, lost=session)
-            return await session.listen(headers, on_notification)
+            return await session.listen(headers, receiver)
 
     async def idle(self) -> None:
         """Waits for the requests in flight; each of them has a deadline."""

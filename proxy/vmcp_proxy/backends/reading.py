@@ -1,23 +1,18 @@
 """Reads answers of a backend off HTTP responses: one JSON body, or server-sent events."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
 
 from vmcp_proxy.backends import http
-from vmcp_proxy.backends.client import Deadline, OnNotification
+from vmcp_proxy.backends.client import Deadline, Receiver, Reply
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.protocol import jsonrpc, params
 from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.protocol.sse import EventTooLargeError, SseParser
 
-Reply = Callable[[bytes], Awaitable[None]]
-"""Sends one message back to the backend that asked."""
-
 _ERROR_BODY_BYTES: Final = 64 << 10
 _OK: Final = int(HTTPStatus.OK)
-_NOT_RELAYED: Final = "This method is not served here."
 
 
 def translate(backend: str, error: http.HttpError) -> BackendError:
@@ -34,14 +29,8 @@ def translate(backend: str, error: http.HttpError) -> BackendError:
     return BackendError(backend, Category.UNREACHABLE)
 
 
-async def refuse(request: jsonrpc.Request, reply: Reply | None) -> None:
-    """Answers a backend's own request: a ping with nothing, the rest as unknown."""
-    if reply is None:
-        return
-    if request.method == "ping":
-        await reply(jsonrpc.encode_result(request.id, b"{}"))
-    else:
-        await reply(jsonrpc.encode_error(request.id, jsonrpc.METHOD_NOT_FOUND, _NOT_RELAYED))
+async def ignore(_message: bytes) -> None:
+    """Takes the answer to a backend that asks where it may not: there is no session yet to answer in."""
 
 
 class HttpReader:
@@ -58,8 +47,8 @@ class HttpReader:
         response: http.Response,
         request_id: bytes,
         deadline: Deadline,
-        on_notification: OnNotification,
-        reply: Reply | None = None,
+        receiver: Receiver,
+        reply: Reply = ignore,
     ) -> jsonrpc.Response:
         """The answer to `request_id`, from a JSON body or from an event stream.
 
@@ -68,7 +57,7 @@ class HttpReader:
         """
         kind = response.headers.get(b"content-type") or b""
         if kind.startswith(b"text/event-stream"):
-            return await self._from_events(response, request_id, deadline, on_notification, reply)
+            return await self._from_events(response, request_id, deadline, receiver, reply)
         if response.status != _OK or not kind.startswith(b"application/json"):
             status = response.status
             await response.aclose()
@@ -98,8 +87,8 @@ class HttpReader:
             return None
         return jsonrpc.Response(bytes(members.get("id", b"null")), None, error)
 
-    async def stream(self, response: http.Response, on_notification: OnNotification, reply: Reply) -> None:
-        """Hands over every notification of an event stream until it ends.
+    async def stream(self, response: http.Response, receiver: Receiver, reply: Reply) -> None:
+        """Hands over every message of an event stream until it ends.
 
         Raises:
             BackendError: it broke.
@@ -109,7 +98,7 @@ class HttpReader:
             async for chunk in response.chunks(idle_timeout=None):
                 for event in parser.feed(chunk):
                     if event.data:
-                        await self._dispatch(jsonrpc.parse_message(event.data), on_notification, reply)
+                        await self._dispatch(jsonrpc.parse_message(event.data), receiver, reply)
         except EventTooLargeError as error:
             raise BackendError(self._backend, Category.TOO_LARGE) from error
         except http.HttpError as error:
@@ -129,15 +118,14 @@ class HttpReader:
         response: http.Response,
         request_id: bytes,
         deadline: Deadline,
-        on_notification: OnNotification,
-        reply: Reply | None,
+        receiver: Receiver,
+        reply: Reply,
     ) -> jsonrpc.Response:
         parser = SseParser(self._max_bytes)
-        loop = asyncio.get_running_loop()
         chunks = response.chunks(idle_timeout=None)
         try:
             while True:
-                async with asyncio.timeout_at(deadline.at):
+                async with deadline.bound():
                     chunk = await anext(chunks, None)
                 if chunk is None:
                     raise BackendError(self._backend, Category.UNREACHABLE, "its stream ended before the answer")
@@ -145,13 +133,8 @@ class HttpReader:
                     message = jsonrpc.parse_message(event.data) if event.data else None
                     if isinstance(message, jsonrpc.Response) and message.id == request_id:
                         return message
-                    if message is None:
-                        continue
-                    # A client that does not read, or a backend that asks without end, must not stretch the call.
-                    async with asyncio.timeout_at(deadline.at):
-                        is_progress = await self._dispatch(message, on_notification, reply)
-                    if is_progress:
-                        deadline.extend(loop.time())
+                    if message is not None:
+                        await self._during(message, deadline, receiver, reply)
         except TimeoutError as error:
             raise BackendError(self._backend, Category.TIMEOUT) from error
         except EventTooLargeError as error:
@@ -161,14 +144,34 @@ class HttpReader:
         finally:
             await response.aclose()
 
-    async def _dispatch(self, message: jsonrpc.Message, on_notification: OnNotification, reply: Reply | None) -> bool:
-        """Handles what is no answer; True where it was progress."""
-        if isinstance(message, jsonrpc.Notification):
-            await on_notification(message.method, message.params)
-            return message.method == "notifications/progress"
+    async def _during(self, message: jsonrpc.Message, deadline: Deadline, receiver: Receiver, reply: Reply) -> None:
+        """Handles what comes before the answer of a call."""
+        loop = asyncio.get_running_loop()
         if isinstance(message, jsonrpc.Request):
-            await refuse(message, reply)
-        return False
+            reply = _releasing(deadline, reply)
+        # A client that does not read, or a backend that asks without end, must not stretch the call.
+        async with asyncio.timeout_at(deadline.at):
+            await self._dispatch(message, receiver, reply)
+        if isinstance(message, jsonrpc.Notification) and message.method == "notifications/progress":
+            deadline.extend(loop.time())
+
+    async def _dispatch(self, message: jsonrpc.Message, receiver: Receiver, reply: Reply) -> None:
+        """Hands over what is no answer."""
+        if isinstance(message, jsonrpc.Notification):
+            await receiver.on_notification(message.method, message.params)
+        elif isinstance(message, jsonrpc.Request):
+            await receiver.on_request(message, reply)
+
+
+def _releasing(deadline: Deadline, reply: Reply) -> Reply:
+    """A reply that lets the call's clock run again; it stands still from now on."""
+    deadline.hold()
+
+    async def release(message: bytes) -> None:
+        deadline.release(asyncio.get_running_loop().time())
+        await reply(message)
+
+    return release
 
 
 def _category_of(status: int) -> Category:

@@ -9,7 +9,7 @@ from asyncio.subprocess import DEVNULL, PIPE
 from dataclasses import dataclass, field
 from typing import Final
 
-from vmcp_proxy.backends.client import BackendSession, Deadline
+from vmcp_proxy.backends.client import NOBODY, BackendSession, Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.stdio_session import StdioSession
 from vmcp_proxy.headerforward import OutgoingHeaders
@@ -108,7 +108,7 @@ class StdioBackend:
     async def _shake_hands(self, session: StdioSession, capabilities: bytes, deadline: Deadline) -> None:
         self._check_open()
         hello = encode_client_hello(capabilities, self._settings.software_version)
-        answer = await session.request(session.next_id(), "initialize", hello, (), deadline, session.drop)
+        answer = await session.request(session.next_id(), "initialize", hello, (), deadline, NOBODY)
         if answer.result is None:
             raise BackendError(self.name, Category.REFUSED, "it answered initialize with an error")
         try:

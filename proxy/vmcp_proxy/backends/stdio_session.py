@@ -8,9 +8,8 @@ from typing import Final
 
 import msgspec
 
-from vmcp_proxy.backends.client import Deadline, OnNotification, ignore_notification
+from vmcp_proxy.backends.client import Deadline, Receiver, refuse
 from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
-from vmcp_proxy.backends.reading import refuse
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol import jsonrpc, params
 from vmcp_proxy.protocol.initialize import ServerHello
@@ -39,7 +38,6 @@ class StdioSession:
         self.process = process
         self.hello = ServerHello("", frozenset(), None)
         self.ended = asyncio.Event()
-        self.drop: OnNotification = ignore_notification
         self._backend = backend
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Queue[Incoming]] = {}
@@ -65,7 +63,7 @@ class StdioSession:
         params_: Raw | None,
         headers: OutgoingHeaders,
         deadline: Deadline,
-        on_notification: OnNotification,
+        receiver: Receiver,
     ) -> jsonrpc.Response:
         """See `BackendSession.request`."""
         del headers
@@ -74,7 +72,7 @@ class StdioSession:
         self._waiting[request_id] = queue
         try:
             await self._write(jsonrpc.encode_request(request_id, method, params_))
-            return await self._answer(queue, deadline, on_notification)
+            return await self._answer(queue, deadline, receiver)
         except asyncio.CancelledError:
             await self._cancel(request_id, "The client cancelled the request.")
             raise
@@ -89,7 +87,7 @@ class StdioSession:
         del headers
         await self._write(jsonrpc.encode_notification(method, params_))
 
-    async def listen(self, headers: OutgoingHeaders, on_notification: OnNotification) -> bool:
+    async def listen(self, headers: OutgoingHeaders, receiver: Receiver) -> bool:
         """See `BackendSession.listen`."""
         del headers
         self._check_alive()
@@ -97,7 +95,7 @@ class StdioSession:
         self._listeners.add(queue)
         try:
             while isinstance(message := await queue.get(), jsonrpc.Notification):
-                await on_notification(message.method, message.params)
+                await receiver.on_notification(message.method, message.params)
         finally:
             self._listeners.discard(queue)
         raise BackendError(self._backend, Category.NOT_RUNNING)
@@ -152,9 +150,7 @@ class StdioSession:
         elif len(self._waiting) == 1:
             _put(next(iter(self._waiting.values())), message)
 
-    async def _answer(
-        self, queue: asyncio.Queue[Incoming], deadline: Deadline, on_notification: OnNotification
-    ) -> jsonrpc.Response:
+    async def _answer(self, queue: asyncio.Queue[Incoming], deadline: Deadline, receiver: Receiver) -> jsonrpc.Response:
         loop = asyncio.get_running_loop()
         while True:
             async with asyncio.timeout_at(deadline.at):
@@ -165,7 +161,7 @@ class StdioSession:
                 raise BackendError(self._backend, Category.NOT_RUNNING, await self._how_it_ended())
             if message.method == "notifications/progress":
                 deadline.extend(loop.time())
-            await on_notification(message.method, message.params)
+            await receiver.on_notification(message.method, message.params)
 
     async def _how_it_ended(self) -> str:
         with contextlib.suppress(TimeoutError):

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from vmcp_proxy.backends.client import BackendSession, Deadline, OnNotification, ignore_notification
+from vmcp_proxy.backends.client import NOBODY, BackendSession, Deadline, Receiver
 from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
 from vmcp_proxy.backends.http import HeaderBlock, HttpClient, HttpError, Peer, Response
 from vmcp_proxy.backends.reading import HttpReader, translate
@@ -67,7 +67,7 @@ class HttpBackend:
         body = jsonrpc.encode_request(0, "initialize", hello)
         response = await self.post(_POST + headers, body, deadline.at)
         session_id = response.headers.get(b"mcp-session-id")
-        answer = await self.reader.answer(response, b"0", deadline, ignore_notification)
+        answer = await self.reader.answer(response, b"0", deadline, NOBODY)
         if answer.result is None:
             raise BackendError(self.name, Category.REFUSED, "it answered initialize with an error")
         try:
@@ -150,7 +150,7 @@ class HttpBackendSession:
         params: Raw | None,
         headers: OutgoingHeaders,
         deadline: Deadline,
-        on_notification: OnNotification,
+        receiver: Receiver,
     ) -> jsonrpc.Response:
         """See `BackendSession.request`."""
         backend = self._backend
@@ -160,7 +160,7 @@ class HttpBackendSession:
             if response.status != _OK:
                 return await self._refused(response, request_id, deadline)
             return await backend.reader.answer(
-                response, b"%d" % request_id, deadline, on_notification, lambda raw: self._reply(raw, headers)
+                response, b"%d" % request_id, deadline, receiver, lambda raw: self._reply(raw, headers)
             )
         except asyncio.CancelledError:
             await self._cancel(request_id, headers, "The client cancelled the request.")
@@ -174,7 +174,7 @@ class HttpBackendSession:
         """See `BackendSession.notify`."""
         await self._send(jsonrpc.encode_notification(method, params), headers)
 
-    async def listen(self, headers: OutgoingHeaders, on_notification: OnNotification) -> bool:
+    async def listen(self, headers: OutgoingHeaders, receiver: Receiver) -> bool:
         """See `BackendSession.listen`."""
         backend = self._backend
         try:
@@ -193,7 +193,7 @@ class HttpBackendSession:
             return False
         if response.status != HTTPStatus.OK:
             await self._raise_for(response)
-        await backend.reader.stream(response, on_notification, lambda raw: self._reply(raw, headers))
+        await backend.reader.stream(response, receiver, lambda raw: self._reply(raw, headers))
         return True
 
     async def close(self, headers: OutgoingHeaders) -> None:

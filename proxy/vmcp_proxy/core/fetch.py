@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from vmcp_proxy.backends.client import Deadline, ignore_notification
+from vmcp_proxy.backends.client import NOBODY, Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.core.capabilities import WIRE, Kind, Listing
@@ -63,7 +63,7 @@ async def _read_kind(
     cursor: bytes | None = None
     while True:
         body = b'{"cursor":' + cursor + b"}" if cursor is not None else b"{}"
-        answer = await link.request(method, _same(body), headers, deadline, ignore_notification)
+        answer = await link.request(method, _same(body), headers, deadline, NOBODY)
         if answer.result is None:
             if _is_unknown_method(answer):
                 return

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from vmcp_proxy.backends.client import BackendSession, Deadline, OnNotification
+from vmcp_proxy.backends.client import BackendSession, Deadline, Receiver
 from vmcp_proxy.backends.errors import BackendError
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.core.attachments import Attachment, Attachments
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Remember: TypeAlias = Callable[["Session", str, bytes], Awaitable[None]]
 """Stores the token of a backend session, sealed, for other pods."""
 
-OnMessage: TypeAlias = Callable[[Attachment, Member], OnNotification]
+ReceiverOf: TypeAlias = Callable[[Attachment, Member], Receiver]
 """Makes the receiver of what a backend says to one client session outside of calls."""
 
 _LISTEN_OPEN_SECONDS: Final = 10.0
@@ -35,12 +35,12 @@ class Links:
     """Makes, keeps and ends links; work that outlives a request runs in `tasks`."""
 
     def __init__(
-        self, tasks: asyncio.TaskGroup, attachments: Attachments, remember: Remember, on_message: OnMessage
+        self, tasks: asyncio.TaskGroup, attachments: Attachments, remember: Remember, receiver_of: ReceiverOf
     ) -> None:
         self._tasks = tasks
         self._attachments = attachments
         self._remember = remember
-        self._on_message = on_message
+        self._receiver_of = receiver_of
         self._own: dict[str, tuple[Member, Link]] = {}
         self._members: Members = {}
 
@@ -179,12 +179,12 @@ class Links:
         body = params.encode_members({"level": params.raw_text(level)})
         deadline = Deadline.after(asyncio.get_running_loop().time(), _LISTEN_OPEN_SECONDS)
         with contextlib.suppress(BackendError):
-            receiver = self._on_message(attachment, member)
+            receiver = self._receiver_of(attachment, member)
             await session.request(session.next_id(), "logging/setLevel", body, headers, deadline, receiver)
 
     async def _listen(self, attachment: Attachment, member: Member, link: Link) -> None:
         loop = asyncio.get_running_loop()
-        receiver = self._on_message(attachment, member)
+        receiver = self._receiver_of(attachment, member)
         failures = 0
         while attachment.outbox is not None:
             headers = attachment.headers_for(member, attachment.snapshot)

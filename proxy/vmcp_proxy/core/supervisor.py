@@ -7,13 +7,14 @@ from typing import Final
 
 import msgspec
 
-from vmcp_proxy.backends.client import Deadline
+from vmcp_proxy.backends.client import Deadline, Reply, refuse
 from vmcp_proxy.backends.errors import BackendError
 from vmcp_proxy.core.fetch import fetch_listing
 from vmcp_proxy.core.links import Links
 from vmcp_proxy.core.listings import SHARED, Listings
 from vmcp_proxy.core.members import Bounds, Member
 from vmcp_proxy.core.relay import CHANGED_KINDS
+from vmcp_proxy.protocol.jsonrpc import Request
 
 _LISTEN_PAUSES: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
 
@@ -70,7 +71,7 @@ class Supervisor:
         deadline = Deadline.after(now, handling.health_check_timeout)
         link = self._links.own(member)
         try:
-            await link.request("ping", lambda _: None, member.own_headers, deadline, self._on_notification)
+            await link.request("ping", lambda _: None, member.own_headers, deadline, self)
         except BackendError as error:
             if member.health.failed(error.category, str(error)):
                 self._on_change()
@@ -89,7 +90,7 @@ class Supervisor:
             began = loop.time()
             deadline = Deadline.after(began, self._bounds.operational.timeouts.connect)
             try:
-                if not await link.listen(member.own_headers, self._on_notification, deadline):
+                if not await link.listen(member.own_headers, self, deadline):
                     return
             except BackendError:
                 failures += 1
@@ -100,7 +101,13 @@ class Supervisor:
             self._listings.invalidate(member, SHARED)
             self._wake.set()
 
-    async def _on_notification(self, method: str, _params: msgspec.Raw | None) -> None:
+    async def on_notification(self, method: str, params: msgspec.Raw | None) -> None:
+        """See `Receiver.on_notification`."""
+        del params
         if method in CHANGED_KINDS:
             self._listings.invalidate(self._member, SHARED)
             self._wake.set()
+
+    async def on_request(self, request: Request, reply: Reply) -> None:
+        """See `Receiver.on_request`."""
+        await refuse(request, reply)

@@ -13,7 +13,7 @@ from vmcp_proxy.core.catalog import Catalog
 from vmcp_proxy.core.fetch import fetch_listing
 from vmcp_proxy.core.links import Links
 from vmcp_proxy.core.listings import SHARED, Entry, Listings
-from vmcp_proxy.core.members import Bounds, Members
+from vmcp_proxy.core.members import Bounds, Member, Members
 from vmcp_proxy.core.merge import merge
 from vmcp_proxy.headerforward import Collision, HeaderSnapshot
 
@@ -35,7 +35,7 @@ class Views:
         self.deadlines_missed: Counter[str] = Counter()
         self._listings = listings
         self._links = links
-        self.scope_of = scope_of
+        self._scope_of = scope_of
         self._members: Members = {}
         self._aggregation = Aggregation()
         self.bounds: Bounds | None = None
@@ -97,11 +97,15 @@ class Views:
         return catalog
 
     def _entries(self, members: Members, snapshot: HeaderSnapshot) -> dict[str, Entry]:
-        scope = self.scope_of(snapshot) if len(snapshot) else SHARED
+        scope = self._scope_of(snapshot) if len(snapshot) else SHARED
         return {
             name: self._listings.entry(member, scope if member.backend.takes_headers else SHARED)
             for name, member in members.items()
         }
+
+    def scope_for(self, member: Member, snapshot: HeaderSnapshot) -> str:
+        """The scope of what one backend lists for the callers with these headers."""
+        return self._scope_of(snapshot) if len(snapshot) and member.backend.takes_headers else SHARED
 
     def shared(self) -> Catalog:
         """What the proxy itself sees, as far as it is known now."""
