@@ -147,8 +147,6 @@ class HttpReader:
     async def _during(self, message: jsonrpc.Message, deadline: Deadline, receiver: Receiver, reply: Reply) -> None:
         """Handles what comes before the answer of a call."""
         loop = asyncio.get_running_loop()
-        if isinstance(message, jsonrpc.Request):
-            reply = _releasing(deadline, reply)
         # A client that does not read, or a backend that asks without end, must not stretch the call.
         async with asyncio.timeout_at(deadline.at):
             await self._dispatch(message, receiver, reply)
@@ -161,17 +159,6 @@ class HttpReader:
             await receiver.on_notification(message.method, message.params)
         elif isinstance(message, jsonrpc.Request):
             await receiver.on_request(message, reply)
-
-
-def _releasing(deadline: Deadline, reply: Reply) -> Reply:
-    """A reply that lets the call's clock run again; it stands still from now on."""
-    deadline.hold()
-
-    async def release(message: bytes) -> None:
-        deadline.release(asyncio.get_running_loop().time())
-        await reply(message)
-
-    return release
 
 
 def _category_of(status: int) -> Category:
