@@ -16,11 +16,14 @@ from vmcp_proxy.audit_output import AuditOutput
 from vmcp_proxy.auth.incoming import AnonymousAuthenticator, LocalAuthenticator, operating_system_user
 from vmcp_proxy.backends.client import Receiver
 from vmcp_proxy.backends.http import ClientLimits, HttpClient
+from vmcp_proxy.core import circuit_figures
 from vmcp_proxy.core.admission import Admission, Admitter
 from vmcp_proxy.core.aggregate import Aggregate
 from vmcp_proxy.core.attachments import Attachment, Attachments
+from vmcp_proxy.core.between_pods import BetweenPods
 from vmcp_proxy.core.capabilities import Kind
 from vmcp_proxy.core.changes import Changes
+from vmcp_proxy.core.client_messages import ClientMessages
 from vmcp_proxy.core.forward import Forwarder
 from vmcp_proxy.core.group import Group
 from vmcp_proxy.core.links import Links
@@ -28,12 +31,16 @@ from vmcp_proxy.core.listings import Listings
 from vmcp_proxy.core.members import Member
 from vmcp_proxy.core.notifier import Notifier
 from vmcp_proxy.core.pages import ListEncoder
-from vmcp_proxy.core.receivers import SessionReceiver
+from vmcp_proxy.core.receivers import SessionReceiver, Ways
+from vmcp_proxy.core.server_requests import ServerRequests, forget_all
+from vmcp_proxy.core.session_stream import SessionStream
 from vmcp_proxy.core.views import Views
 from vmcp_proxy.headerforward import AllowList, HeaderSnapshot
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol.versions import SUPPORTED
+from vmcp_proxy.request_ids import RequestIds
 from vmcp_proxy.serve.admin import build_admin_app
+from vmcp_proxy.serve.answer_streams import AnswerStreams
 from vmcp_proxy.serve.chain import ChainServices, ChainSettings, LiveChain, build_chain
 from vmcp_proxy.serve.endpoint import Endpoint
 from vmcp_proxy.serve.get_stream import GetStream
@@ -46,6 +53,7 @@ from vmcp_proxy.serve.server import Servers
 from vmcp_proxy.serve.stream_timeout import InFlight
 from vmcp_proxy.serve.streams import KeepAlive
 from vmcp_proxy.sessions import EndReason, KeyLabel, Keyring, Session, SessionIds, SessionManager, build_store
+from vmcp_proxy.sessions.pod_messages import PodMessages
 from vmcp_proxy.settings import SOFTWARE_VERSION, Settings
 from vmcp_proxy.status import ProxyState, ProxyStatus
 
@@ -66,6 +74,8 @@ class Wiring:
     ) -> None:
         config = state.loaded.config
         self._settings = settings
+        self._tasks = tasks
+        self._longest = config.config.operational.timeouts.maximum
         self.keyring = state.loaded.keyring or settings.keyring
         self.logger = logging.getLogger(LOGGER)
         self.audit = AuditOutput(self.logger)
@@ -77,25 +87,38 @@ class Wiring:
         self._wire_gauges(metrics)
 
     def _wire_sessions(self, state: ProxyState, config: ProxyConfig) -> None:
-        reference = config.session_storage.password_ref
-        password = state.loaded.value(reference) if reference is not None else None
+        storage = config.session_storage
+        references = (storage.password_ref, storage.sentinel_password_ref)
+        password, sentinel_password = (state.loaded.value(ref) if ref is not None else None for ref in references)
         scope = f"{config.namespace}/{config.name}"
-        self.store = build_store(config.session_storage, scope=scope, password=password)
+        self.store = build_store(storage, scope=scope, password=password, sentinel_password=sentinel_password)
+        ids = SessionIds(self.keyring)
+        self.pods = PodMessages(self.store, ids)
         self.sessions = SessionManager(
             store=self.store,
-            ids=SessionIds(self.keyring),
+            ids=ids,
             settings=config.session_management,
             on_end=self._on_session_end,
         )
         self.attachments = Attachments()
+        self.between = BetweenPods(self.pods, self.sessions, self.attachments)
 
     def _wire_core(self, metrics: Metrics, admitter: Admitter, tasks: asyncio.TaskGroup) -> None:
         self.notifier = Notifier(self.attachments)
         self.listings = Listings(tasks, self._on_change)
-        self.links = Links(tasks, self.attachments, self.sessions.remember_backend, self._receiver)
+        self.links = Links(tasks, self.attachments, self._remember_backend, self._receiver)
         self.views = Views(self.listings, self.links, self._scope_of)
-        self.changes = Changes(self.listings, self.views, self._on_change)
-        forwarder = Forwarder(self.links, self.changes, metrics, self._on_change)
+        self.server_requests = ServerRequests(
+            self.pods.pod, RequestIds(self.pods.pod, lambda: self.keyring), lambda: self._longest
+        )
+        self.ways = Ways(
+            Changes(self.listings, self.views, self._on_change),
+            self.server_requests,
+            SessionStream(self.between.to_stream),
+        )
+        self.messages = ClientMessages(self.server_requests, self.links, self.between.from_client)
+        self.between.serve(self.links, self.messages)
+        forwarder = Forwarder(self.links, self.ways, metrics, self._on_change)
         self.aggregate = Aggregate(self.attachments, self.views, forwarder)
         self.virtual = Admission(self.aggregate, admitter)
         self.notifier.attach(self.virtual)
@@ -104,11 +127,21 @@ class Wiring:
     def _wire_surface(self, state: ProxyState, config: ProxyConfig, metrics: Metrics) -> None:
         operational = config.config.operational
         self.keep_alive = KeepAlive(operational.keep_alive_interval)
-        self.get_stream = GetStream(self.attachments, self.links, self.notifier)
-        self.requests = Requests(self.virtual, self.attachments, self.links, metrics, lambda: self.group.members)
+        self.answers = AnswerStreams(self.attachments.replay)
+        self.get_stream = GetStream(self.attachments, self.links, self.notifier, self.answers, self._on_listening)
+        self.requests = Requests(
+            self.virtual, self.attachments, self.links, metrics, lambda: self.group.members, self._remember_level
+        )
         self.handshake = Handshake(self.sessions, self.virtual, self.links)
         self.endpoint = Endpoint(
-            self.sessions, self.attachments, self.handshake, self.requests, self.get_stream, self.keep_alive
+            self.sessions,
+            self.attachments,
+            self.handshake,
+            self.requests,
+            self.get_stream,
+            self.keep_alive,
+            self.answers,
+            self.messages,
         )
         self.in_flight = InFlight()
         self.services = ChainServices(metrics, self.in_flight, self.logger)
@@ -129,6 +162,9 @@ class Wiring:
         metrics.read_from("vmcp_tls_contexts_total", lambda: self.client.contexts_built)
         metrics.read_from("vmcp_list_deadline_missed_total", lambda: dict(self.views.deadlines_missed))
         metrics.read_from("vmcp_audit_dropped_total", lambda: self.audit.dropped)
+        metrics.read_from("vmcp_circuit_state", lambda: circuit_figures.states(self.group.members))
+        metrics.read_from("vmcp_circuit_transitions_total", lambda: circuit_figures.transitions(self.group.members))
+        metrics.read_from("vmcp_circuit_refused_total", lambda: circuit_figures.refused(self.group.members))
         metrics.read_from(
             "vmcp_backends", lambda: Counter(member.health.state.value for member in self.group.members.values())
         )
@@ -138,7 +174,14 @@ class Wiring:
 
     def supervisors(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """What runs for as long as the process; a crash of one ends it."""
-        return (self.sessions.run(), self.notifier.run(), self.keep_alive.run(), self.in_flight.run())
+        return (
+            self.sessions.run(),
+            self.pods.run(),
+            self.notifier.run(),
+            self.keep_alive.run(),
+            self.answers.run(),
+            self.in_flight.run(),
+        )
 
     def configure(self, config: ProxyConfig) -> None:
         """Hands the settings of a new config to the parts that live on.
@@ -160,6 +203,7 @@ class Wiring:
         self.requests.partial_failure_mode = operational.failure_handling.partial_failure_mode
         self.get_stream.keep_alive = self.keep_alive.interval = operational.keep_alive_interval
         self.servers.drain = operational.timeouts.drain
+        self._longest = operational.timeouts.maximum
 
     def chain_settings(self, config: ProxyConfig) -> ChainSettings:
         """What the layers of the chain follow under a config."""
@@ -188,10 +232,36 @@ class Wiring:
 
     async def _on_session_end(self, session: Session, reason: EndReason) -> None:
         attachment = self.attachments.remove(session) or Attachment(session)
+        forget_all(attachment)
         await self.links.release(attachment, end_sessions=reason.deletes_backend_sessions)
 
     def _receiver(self, attachment: Attachment, member: Member) -> Receiver:
-        return SessionReceiver(attachment, member, self.changes)
+        return SessionReceiver(attachment, member, self.ways)
+
+    async def _remember_level(self, session: Session, level: str) -> None:
+        await self.sessions.remember_level(session, level)
+        self._tell_other_pods(session)
+
+    async def _remember_backend(self, session: Session, backend: str, token: bytes) -> None:
+        await self.sessions.remember_backend(session, backend, token)
+        self._tell_other_pods(session)
+
+    def _on_listening(self, attachment: Attachment) -> None:
+        if self.store.is_shared:
+            self._tasks.create_task(self._tell_where(attachment), name="tell other pods of a stream")
+
+    async def _tell_where(self, attachment: Attachment) -> None:
+        if attachment.is_listening:
+            await self.between.listens_here(attachment.session)
+            self.links.listen_all(attachment)
+        else:
+            await self.between.listens_no_more(attachment.session)
+
+    def _tell_other_pods(self, session: Session) -> None:
+        attachment = self.attachments.find(session)
+        if self.store.is_shared and attachment is not None and not attachment.is_listening:
+            # Beside the call: it must not wait for another pod.
+            self._tasks.create_task(self.between.tell_news(session), name="tell other pods of a session")
 
     def _on_change(self) -> None:
         self.views.changed()

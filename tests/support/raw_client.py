@@ -35,7 +35,7 @@ def initialize(version: str = "2025-11-25", **capabilities: Any) -> dict[str, An
 def events_of(body: bytes) -> list[dict[str, Any]]:
     """The messages of a whole event stream."""
     lines = body.decode().splitlines()
-    return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
+    return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ") and line != "data: "]
 
 
 class RawClient:
@@ -69,9 +69,9 @@ class RawClient:
     async def post(self, content: object, **headers: str) -> httpx2.Response:
         return await self.send("POST", content, **headers)
 
-    async def open(self, **headers: str) -> dict[str, Any]:
+    async def open(self, capabilities: dict[str, Any] | None = None, **headers: str) -> dict[str, Any]:
         """The handshake; the result of `initialize`."""
-        answer = await self.post(initialize(), **headers)
+        answer = await self.post(initialize(**(capabilities or {})), **headers)
         assert answer.status_code == 200, answer.text
         self.session = answer.headers["mcp-session-id"]
         told = await self.post({"jsonrpc": "2.0", "method": "notifications/initialized"}, **headers)
@@ -113,6 +113,35 @@ class RawClient:
         return (await self.send("DELETE", **headers)).status_code
 
     @contextlib.asynccontextmanager
+    async def sending(self, content: object, **headers: str) -> AsyncIterator["asyncio.Task[httpx2.Response]"]:
+        """Sends one message beside the block; the response can be awaited in it."""
+        task = asyncio.create_task(self.post(content, **headers))
+        try:
+            yield task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    @contextlib.asynccontextmanager
+    async def posting(
+        self, method: str, params: dict[str, Any] | None = None, **headers: str
+    ) -> AsyncIterator["Stream"]:
+        """Sends one request and shows what its stream brings while the block runs."""
+        message = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params or {}}
+        fields = {"accept": ACCEPT, "content-type": "application/json", "mcp-session-id": self.session}
+        fields |= self.headers | headers
+        async with self._http.stream(
+            "POST", self.url, content=json.dumps(message).encode(), headers=fields, timeout=None
+        ) as response:
+            stream = Stream(response)
+            reading = asyncio.create_task(stream.run())
+            try:
+                yield stream
+            finally:
+                reading.cancel()
+                await asyncio.gather(reading, return_exceptions=True)
+
+    @contextlib.asynccontextmanager
     async def listening(self, **headers: str) -> AsyncIterator["Stream"]:
         """Holds the GET stream while the block runs."""
         fields = {"accept": "text/event-stream", "mcp-session-id": self.session, **self.headers, **headers}
@@ -127,18 +156,24 @@ class RawClient:
 
 
 class Stream:
-    """What came on a GET stream: messages, comments, and whether it is over."""
+    """What came on a stream: messages, comments, ids and hints to come back, and whether it is over."""
 
     def __init__(self, response: httpx2.Response) -> None:
         self.response = response
         self.messages: list[dict[str, Any]] = []
         self.comments: list[str] = []
+        self.ids: list[str] = []
+        self.retries: list[int] = []
         self.ended = False
 
     async def run(self) -> None:
         try:
             async for line in self.response.aiter_lines():
-                if line.startswith("data: "):
+                if line.startswith("id: "):
+                    self.ids.append(line.removeprefix("id: "))
+                elif line.startswith("retry: "):
+                    self.retries.append(int(line.removeprefix("retry: ")))
+                elif line.startswith("data: ") and line != "data: ":
                     self.messages.append(json.loads(line.removeprefix("data: ")))
                 elif line.startswith(":"):
                     self.comments.append(line)
@@ -147,9 +182,14 @@ class Stream:
 
     @property
     def methods(self) -> list[str]:
-        return [message["method"] for message in self.messages]
+        return [message["method"] for message in self.messages if "method" in message]
+
+    async def answer(self) -> dict[str, Any]:
+        """Waits for the answer to the request that the stream belongs to."""
+        await eventually(lambda: any("method" not in message for message in self.messages))
+        return next(message for message in self.messages if "method" not in message)
 
     async def until(self, method: str, count: int = 1) -> list[dict[str, Any]]:
         """Waits for this many notifications of a method."""
         await eventually(lambda: self.methods.count(method) >= count)
-        return [message for message in self.messages if message["method"] == method]
+        return [message for message in self.messages if message.get("method") == method]

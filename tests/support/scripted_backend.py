@@ -159,7 +159,11 @@ class ScriptedBackend:
 
     def push(self, method: str, session: str | None = None, **params: Any) -> None:
         """A notification on the GET streams: of one session, or of all."""
-        message = json.dumps({"jsonrpc": "2.0", "method": method, "params": params}).encode()
+        self.send_raw({"jsonrpc": "2.0", "method": method, "params": params}, session)
+
+    def send_raw(self, content: dict[str, Any], session: str | None = None) -> None:
+        """A message on the GET streams: of one session, or of all."""
+        message = json.dumps(content).encode()
         for owner, queue in self._streams:
             if session in (None, owner):
                 queue.put_nowait(b"event: message\ndata: " + message + b"\n\n")

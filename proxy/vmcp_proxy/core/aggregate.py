@@ -3,14 +3,17 @@
 from typing import Final
 
 from vmcp_proxy.core.attachments import Attachment, Attachments
+from vmcp_proxy.core.capabilities import Capability
 from vmcp_proxy.core.catalog import Catalog
 from vmcp_proxy.core.forward import Forwarder
-from vmcp_proxy.core.members import Bounds, Members
+from vmcp_proxy.core.members import Bounds, Member, Members
 from vmcp_proxy.core.replies import NO_COMPLETION, broken, unknown
+from vmcp_proxy.core.subscriptions import MOST_SUBSCRIPTIONS, SUBSCRIBE, SUBSCRIPTIONS, UNSUBSCRIBE, is_shared
 from vmcp_proxy.core.targets import find_target
 from vmcp_proxy.core.views import Views
-from vmcp_proxy.core.virtual import Caller, Exchange, Operation, Reply
+from vmcp_proxy.core.virtual import Caller, Exchange, Failure, Operation, Reply, Result
 from vmcp_proxy.headerforward import Collision
+from vmcp_proxy.protocol.jsonrpc import INVALID_PARAMS
 
 
 class Aggregate:
@@ -49,7 +52,32 @@ class Aggregate:
         member = self._members.get(capability.backend) if capability is not None else None
         if capability is None or member is None:
             return self._unroutable(caller, attachment, operation)
+        if operation.method in SUBSCRIPTIONS:
+            return await self._subscription(caller, attachment, member, capability, operation, exchange)
         return await self._forwarder.forward(caller, attachment, member, capability, operation, exchange)
+
+    async def _subscription(
+        self,
+        caller: Caller,
+        attachment: Attachment,
+        member: Member,
+        capability: Capability,
+        operation: Operation,
+        exchange: Exchange,
+    ) -> Reply:
+        """Subscribes or unsubscribes at the owner, and keeps what has to be said again in a new backend session."""
+        uri = operation.name
+        held = attachment.subscriptions.setdefault(member.name, set())
+        if operation.method == UNSUBSCRIBE:
+            held.discard(uri)
+            if is_shared(attachment, member, uri, self._attachments.all()):
+                return Result(b"{}", member.name)
+        elif len(held) >= MOST_SUBSCRIPTIONS and uri not in held:
+            return Failure(INVALID_PARAMS, f"A session may subscribe to {MOST_SUBSCRIPTIONS} resources of a backend.")
+        reply = await self._forwarder.forward(caller, attachment, member, capability, operation, exchange)
+        if operation.method == SUBSCRIBE and type(reply) is Result:
+            held.add(uri)
+        return reply
 
     def _unroutable(self, caller: Caller, attachment: Attachment, operation: Operation) -> Reply:
         """The answer where this caller's catalog has no such name."""

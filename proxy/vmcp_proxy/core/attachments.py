@@ -2,14 +2,18 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.core.capabilities import Kind
 from vmcp_proxy.core.catalog import Catalog
 from vmcp_proxy.core.members import Member
 from vmcp_proxy.core.outbox import Outbox
+from vmcp_proxy.core.replay import Replay
+from vmcp_proxy.core.scopes import audience
+from vmcp_proxy.core.server_requests import ServerRequest
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, Collision, HeaderSnapshot, OutgoingHeaders
+from vmcp_proxy.protocol.initialize import mirrored_capabilities
 
 if TYPE_CHECKING:
     from vmcp_proxy.core.virtual import Caller
@@ -22,9 +26,13 @@ class Attachment:
 
     `view` is the catalog as of `epoch`, for the snapshot `view_snapshot`, until `view_expires` (loop time). `told`
     are the versions by kind that the client has seen, so that only real changes are announced. `caller` asked last.
+    `replay` makes its stream; `lingering` runs while backends are heard although the client's stream broke.
+    `server_requests` wait for the client's answer, by number; `subscriptions` are URIs by backend.
+    `capabilities` are the client's as backends hear them, `audience` stands for them in scopes of listings.
     """
 
     session: "Session"
+    replay: Replay = field(default_factory=Replay, repr=False)
     links: dict[str, Link] = field(default_factory=dict)
     headers: dict[str, tuple[Member, HeaderSnapshot, OutgoingHeaders | Collision]] = field(default_factory=dict)
     view: Catalog | None = None
@@ -32,15 +40,46 @@ class Attachment:
     epoch: int = -1
     view_expires: float = 0.0
     told: dict[Kind, str] = field(default_factory=dict)
-    log_level: str | None = None
     caller: "Caller | None" = None
     in_flight: dict[bytes, "asyncio.Task[None]"] = field(default_factory=dict)
     cancelled: "set[asyncio.Task[None]]" = field(default_factory=set)
-    outbox: Outbox | None = None
+    lingering: asyncio.TimerHandle | None = None
     listening: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
+    server_requests: dict[int, ServerRequest] = field(default_factory=dict)
+    subscriptions: dict[str, set[str]] = field(default_factory=dict)
+    _outbox: Outbox | None = field(default=None, init=False)
+    capabilities: bytes = field(init=False)
+    audience: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.capabilities = mirrored_capabilities(self.session.client_capabilities)
+        self.audience = audience(self.capabilities)
 
     def __repr__(self) -> str:
         return f"<Attachment {self.session!r} links={sorted(self.links)} in_flight={len(self.in_flight)}>"
+
+    @property
+    def log_level(self) -> str | None:
+        """The least severe level that the client wants to hear of, as it said to any pod."""
+        return self.session.log_level
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether the client holds the session's own stream with this process."""
+        return self._outbox is not None and self._outbox.is_listening
+
+    @property
+    def is_receiving(self) -> bool:
+        """Whether backends are heard outside of calls: the client listens, or did a moment ago."""
+        return self.lingering is not None or self.is_listening
+
+    @property
+    def outbox(self) -> Outbox:
+        """What waits for the session's own stream and what it may have to say again, until the session ends."""
+        if self._outbox is None:
+            self._outbox = self.replay.outbox()
+            self.session.on_end(self._outbox.close)
+        return self._outbox
 
     @property
     def snapshot(self) -> HeaderSnapshot:
@@ -56,6 +95,24 @@ class Attachment:
         self.headers[member.name] = (member, snapshot, merged)
         return merged
 
+    def forget_headers(self) -> None:
+        """Lets go of the client's headers and of all that was made of them; calls in flight keep what they have.
+
+        Links go too: a session at a backend keeps the headers that it sent last. What there still is to do at a
+        backend begins anew with the token of its session.
+        """
+        ended = self.session.ended
+        for link in self.links.values():
+            link.closed = link.closed or (ended is not None and ended.deletes_backend_sessions)
+        for task in self.listening.values():
+            task.cancel()
+        self.links.clear()
+        self.listening.clear()
+        self.headers.clear()
+        self.caller = None
+        self.view = None
+        self.view_snapshot = EMPTY_SNAPSHOT
+
     def cancel(self, request_id: bytes) -> bool:
         """Cancels a call in flight on the client's word; True where there was one."""
         task = self.in_flight.get(request_id)
@@ -69,8 +126,10 @@ class Attachment:
 class Attachments:
     """Every attachment of this process, by its session."""
 
-    def __init__(self) -> None:
+    def __init__(self, replay: Replay | None = None) -> None:
+        self.replay: Final = replay or Replay()
         self._by_session: dict[Session, Attachment] = {}
+        self._by_digest: dict[str, Attachment] = {}
 
     def __len__(self) -> int:
         return len(self._by_session)
@@ -79,18 +138,27 @@ class Attachments:
         """The attachment of a session, made at its first use; that of one that has ended is kept by nobody."""
         attachment = self._by_session.get(session)
         if attachment is None:
-            attachment = Attachment(session)
+            attachment = Attachment(session, self.replay)
             if session.ended is None:
                 self._by_session[session] = attachment
+                session.on_forget(attachment.forget_headers)
+                self._by_digest[session.digest.hex] = attachment
         return attachment
 
     def find(self, session: "Session") -> Attachment | None:
         """The attachment of a session, where it has one still."""
         return self._by_session.get(session)
 
+    def by_digest(self, digest: str) -> Attachment | None:
+        """The attachment of the session with this digest in hex, where it is in use here."""
+        return self._by_digest.get(digest)
+
     def remove(self, session: "Session") -> Attachment | None:
         """Takes out the attachment of a session that has ended."""
-        return self._by_session.pop(session, None)
+        attachment = self._by_session.pop(session, None)
+        if attachment is not None and self._by_digest.get(session.digest.hex) is attachment:
+            del self._by_digest[session.digest.hex]
+        return attachment
 
     def all(self) -> tuple[Attachment, ...]:
         """All of them, now."""

@@ -9,6 +9,8 @@ from typing import Final
 
 import msgspec
 
+from vmcp_proxy.core.arguments import ArgumentPlan
+
 
 class Kind(StrEnum):
     """The four kinds of capability that MCP servers list."""
@@ -105,13 +107,17 @@ class Listing:
 
 
 class Capability(msgspec.Struct, frozen=True, gc=False):
-    """One routable entry of a catalog: what clients call it, whose it is, and the JSON that they see."""
+    """One routable entry of a catalog: what clients call it, whose it is, and the JSON that they see.
+
+    `arguments` says what becomes of the arguments of a tool's calls; None leaves them alone.
+    """
 
     kind: Kind
     exposed: str
     backend: str
     original: str
     raw: bytes
+    arguments: ArgumentPlan | None = None
 
 
 class ConflictReason(StrEnum):
@@ -138,7 +144,8 @@ class Conflict(msgspec.Struct, frozen=True, gc=False):
 class Unmatched(msgspec.Struct, frozen=True, gc=False):
     """An entry of the aggregation settings that fits nothing.
 
-    `setting` says what it is an entry of: `filter`, `overrides`, or `workload` for one whose backend is unknown.
+    `setting` says what it is an entry of: `filter`, `overrides`, `arguments` (the entry is `<tool>.<argument>`), or
+    `workload` for one whose backend is unknown.
     """
 
     workload: str

@@ -1,7 +1,7 @@
 """The frozen routing table that one caller's view consists of."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
 import msgspec
@@ -24,8 +24,10 @@ class Catalog:
 
     `hidden` tools are neither listed nor callable by clients; composite tools may use them. `version` is a
     digest of everything that a client can see or a decision can depend on: descriptors and their order,
-    owners, hidden tools, missing backends. `conflicts`, `dropped`, `incomplete` and `unmatched` are reports for
-    the operator's eyes and no part of it.
+    owners, what becomes of arguments, hidden tools, missing backends. `conflicts`, `dropped`, `incomplete` and
+    `unmatched` are reports for the operator's eyes and no part of it.
+    `away` has the entries of backends that are not served for now: nobody lists them, but a call by such a name is
+    answered by what is wrong with its backend.
     Exposed names are unique per kind, and a hidden tool's name is no other tool's.
     """
 
@@ -39,6 +41,7 @@ class Catalog:
     incomplete: tuple[Incomplete, ...] = ()
     unmatched: tuple[Unmatched, ...] = ()
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    away: "Catalog | None" = None
     version: str = field(init=False)
     _digests: dict[Kind, str] = field(init=False, repr=False)
     _index: dict[Kind, dict[str, Capability]] = field(init=False, repr=False)
@@ -48,11 +51,12 @@ class Catalog:
         digests = {kind: _digest(capability.raw for capability in self.of(kind)) for kind in Kind}
         index = {kind: {capability.exposed: capability for capability in self.of(kind)} for kind in Kind}
         owners = [
-            [(c.kind, c.exposed, c.backend, c.original) for kind in Kind for c in self.of(kind)],
-            [(c.exposed, c.backend, c.original, c.raw) for c in self.hidden],
+            [(c.kind, c.exposed, c.backend, c.original, c.arguments) for kind in Kind for c in self.of(kind)],
+            [(c.exposed, c.backend, c.original, c.raw, c.arguments) for c in self.hidden],
             sorted(self.missing.items()),
+            self.away.version if self.away is not None else "",
         ]
-        seen = msgspec.msgpack.encode(([digests[kind] for kind in Kind], owners))
+        seen = msgspec.msgpack.encode(([digests[kind] for kind in Kind], owners), order="deterministic")
         object.__setattr__(self, "version", blake2b(seen, digest_size=16).hexdigest())
         object.__setattr__(self, "_digests", digests)
         object.__setattr__(self, "_index", index)
@@ -113,6 +117,10 @@ class Catalog:
             prompts=kept[Kind.PROMPT],
             outcomes=self.outcomes,
         )
+
+    def beside(self, known: "Catalog", away: Collection[str]) -> "Catalog":
+        """This catalog, with the entries that `known` has of the backends that are away."""
+        return replace(self, away=known.reduced(lambda capability: capability.backend in away))
 
 
 def _digest(parts: Iterable[bytes]) -> str:

@@ -22,6 +22,6 @@ class Changes:
         """Notes a notification that came for one client session: the scope of that session is out of date."""
         if method not in CHANGED_KINDS:
             return
-        self._listings.invalidate(member, self._views.scope_for(member, attachment.view_snapshot))
+        self._listings.invalidate(member, self._views.scope_for(member, attachment))
         self._views.changed()
         self._on_change()

@@ -8,15 +8,17 @@ from typing import Final, Protocol
 import msgspec
 
 from vmcp_proxy.backends.client import Deadline
-from vmcp_proxy.backends.errors import BackendError, Category
+from vmcp_proxy.backends.errors import BackendError, CircuitOpenError
+from vmcp_proxy.core.arguments import apply_arguments
 from vmcp_proxy.core.attachments import Attachment
 from vmcp_proxy.core.capabilities import Capability, Kind
-from vmcp_proxy.core.changes import Changes
+from vmcp_proxy.core.circuit import Permit, Refused
 from vmcp_proxy.core.links import Links
 from vmcp_proxy.core.members import Bounds, Member
-from vmcp_proxy.core.receivers import CallReceiver
+from vmcp_proxy.core.receivers import CallReceiver, Ways
 from vmcp_proxy.core.replies import broken, gone
 from vmcp_proxy.core.virtual import Caller, Exchange, Operation, RawFailure, Reply, Result
+from vmcp_proxy.core.vitals import Asked, answered, failed
 from vmcp_proxy.headerforward import Collision, HeaderSnapshot
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.params import Members as RawMembers
@@ -33,11 +35,11 @@ class CallMeter(Protocol):
 
 
 class Forwarder:
-    """Sends calls to backends; every outcome feeds the health of its backend."""
+    """Sends calls to backends; every outcome feeds health and circuit of its backend."""
 
-    def __init__(self, links: Links, changes: Changes, meter: CallMeter, on_health: Callable[[], None]) -> None:
+    def __init__(self, links: Links, ways: Ways, meter: CallMeter, on_health: Callable[[], None]) -> None:
         self._links: Final = links
-        self._changes: Final = changes
+        self._ways: Final = ways
         self._meter: Final = meter
         self._on_health: Final = on_health
         self.bounds: Bounds | None = None
@@ -63,33 +65,50 @@ class Forwarder:
             return broken(operation, member.collision(headers))
         if bounds is None:
             return gone(name)
-        members = parse_members(operation.params)
+        members = operation.members
         name_target(members, operation, capability)
-        receiver = CallReceiver(attachment, member, members, exchange, self._changes)
+        if capability.arguments is not None:
+            apply_arguments(members, capability.arguments)
         link = self._links.of(attachment, member)
         now = asyncio.get_running_loop().time()
+        permit = member.circuit.admit(now)
+        if isinstance(permit, Refused):
+            return broken(operation, CircuitOpenError(name, permit.retry_after))
         deadline = Deadline.after(now, bounds.call(name), bounds.maximum)
+        receiver = CallReceiver(attachment, member, members, exchange, deadline, self._ways)
         began = time.perf_counter()
         try:
             answer = await link.request(operation.method, receiver.params_for, headers, deadline, receiver)
         except BackendError as error:
-            self._failed(member, operation, error, began, caller.snapshot)
+            self._failed(member, permit, operation, error, began, caller.snapshot)
             return broken(operation, error)
+        except BaseException:
+            member.circuit.abandoned(permit)
+            raise
+        finally:
+            await receiver.close()
         self._meter.on_backend(name, operation.method, None, time.perf_counter() - began)
-        if member.health.succeeded():
+        if answered(member, permit):
             self._on_health()
         if answer.result is not None:
-            return Result(inbound_result(answer.result), name)
+            marks = answer.marks
+            return Result(inbound_result(answer.result, marks), name, None if marks is None else marks.is_error)
         return RawFailure(answer.error or b"{}", name)
 
     def _failed(
-        self, member: Member, operation: Operation, error: BackendError, began: float, snapshot: HeaderSnapshot
+        self,
+        member: Member,
+        permit: Permit,
+        operation: Operation,
+        error: BackendError,
+        began: float,
+        snapshot: HeaderSnapshot,
     ) -> None:
         seconds = time.perf_counter() - began
         self._meter.on_backend(member.name, operation.method, error.category.value, seconds)
+        now = asyncio.get_running_loop().time()
         # A client that shows a wrong key must not make the backend look broken to everybody else.
-        is_callers = error.category is Category.TIMEOUT or (error.category is Category.AUTH and len(snapshot) > 0)
-        if not is_callers and member.health.failed(error.category, str(error)):
+        if failed(member, permit, error, Asked.CALL, now, has_callers_headers=len(snapshot) > 0):
             self._on_health()
 
 

@@ -49,8 +49,10 @@ class Group:
         self._listings.forget(set(members.values()))
         self._views.configure(members, config.config.aggregation, bounds)
         self._aggregate.configure(members, bounds)
+        handling = config.config.operational.failure_handling
         for member in members.values():
-            member.health.threshold = config.config.operational.failure_handling.unhealthy_threshold
+            member.health.threshold = handling.unhealthy_threshold
+            member.circuit.configure(handling.circuit_breaker, handling.health_check_timeout)
         for name in [name for name in self._supervisors if name not in members]:
             self._supervisors.pop(name).cancel()
         for name in rebound:

@@ -68,3 +68,7 @@ class HealthTracker:
             down = self._failures >= self.threshold or self._state in (Health.UNKNOWN, Health.UNHEALTHY)
             self._state = Health.UNHEALTHY if down else Health.DEGRADED
         return before != (self._state, self._message)
+
+    def given_up(self) -> None:
+        """Notes that the backend is not asked any more for now, whatever its threshold is."""
+        self._state = Health.UNHEALTHY

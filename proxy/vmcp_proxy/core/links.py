@@ -5,14 +5,17 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+import msgspec
+
 from vmcp_proxy.backends.client import BackendSession, Deadline, Receiver
 from vmcp_proxy.backends.errors import BackendError
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.core.attachments import Attachment, Attachments
 from vmcp_proxy.core.members import Member, Members
+from vmcp_proxy.core.subscriptions import SUBSCRIBE
 from vmcp_proxy.headerforward import Collision, OutgoingHeaders
 from vmcp_proxy.protocol import params
-from vmcp_proxy.protocol.initialize import NO_CAPABILITIES, mirrored_capabilities
+from vmcp_proxy.protocol.initialize import NO_CAPABILITIES
 
 if TYPE_CHECKING:
     from vmcp_proxy.sessions import Session
@@ -24,6 +27,9 @@ ReceiverOf: TypeAlias = Callable[[Attachment, Member], Receiver]
 """Makes the receiver of what a backend says to one client session outside of calls."""
 
 _LISTEN_OPEN_SECONDS: Final = 10.0
+_LINGER_SECONDS: Final = 10.0
+"""How long backends are heard after a client's stream broke: what they say meanwhile waits for its return."""
+
 _LISTEN_PAUSES: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
 
 
@@ -69,15 +75,14 @@ class Links:
             return link
         session = attachment.session
         token = session.backend_tokens.get(member.name)
-        capabilities = mirrored_capabilities(session.client_capabilities)
 
         async def on_opened(opened: Link, backend_session: BackendSession) -> None:
             await self._on_opened(attachment, member, opened, backend_session)
 
-        link = attachment.links[member.name] = Link(member.backend, capabilities, on_opened, token)
+        link = attachment.links[member.name] = Link(member.backend, attachment.capabilities, on_opened, token)
         # A call that outlives its session must not leave a session behind at a backend.
         link.closed = session.ended is not None
-        if attachment.outbox is not None and link.session is not None:
+        if attachment.is_receiving and link.session is not None:
             self.listen(attachment, member, link)
         return link
 
@@ -111,6 +116,7 @@ class Links:
 
     def listen_all(self, attachment: Attachment) -> None:
         """Begins to receive from every backend that this session has a session with (the client listens now)."""
+        _stop_lingering(attachment)
         for member, link in self._open_links(attachment):
             self.listen(attachment, member, link)
 
@@ -123,9 +129,22 @@ class Links:
 
     def stop_listening(self, attachment: Attachment) -> None:
         """Ends what `listen` began."""
+        _stop_lingering(attachment)
         for task in attachment.listening.values():
             task.cancel()
         attachment.listening.clear()
+
+    def linger(self, attachment: Attachment) -> None:
+        """Ends what `listen` began in a while, unless the client listens again by then."""
+        if attachment.session.ended is None:
+            _stop_lingering(attachment)
+            loop = asyncio.get_running_loop()
+            attachment.lingering = loop.call_later(_LINGER_SECONDS, self._lingered, attachment)
+
+    def _lingered(self, attachment: Attachment) -> None:
+        attachment.lingering = None
+        if not attachment.is_listening:
+            self.stop_listening(attachment)
 
     async def release(self, attachment: Attachment, *, end_sessions: bool) -> None:
         """Gives up the links of a session that has ended or moved; ends its backend sessions where it has ended."""
@@ -168,8 +187,42 @@ class Links:
             await self._remember(attachment.session, member.name, session.token)
         if attachment.log_level is not None and "logging" in session.hello.offers:
             await self.set_level(attachment, member, session, attachment.log_level)
-        if attachment.outbox is not None:
+        if uris := attachment.subscriptions.get(member.name):
+            name = f"subscribe at {member.name}"
+            self._tasks.create_task(self._subscribe(attachment, member, session, sorted(uris)), name=name)
+        if attachment.is_receiving:
             self.listen(attachment, member, link)
+
+    async def _subscribe(
+        self, attachment: Attachment, member: Member, session: BackendSession, uris: list[str]
+    ) -> None:
+        """Says the client's subscriptions again in a backend session that took the place of another."""
+        headers = attachment.headers_for(member, attachment.snapshot)
+        if isinstance(headers, Collision):
+            return
+        receiver = self._receiver_of(attachment, member)
+        for uri in uris:
+            body = params.encode_members({"uri": params.raw_text(uri)})
+            deadline = Deadline.after(asyncio.get_running_loop().time(), _LISTEN_OPEN_SECONDS)
+            try:
+                await session.request(session.next_id(), SUBSCRIBE, body, headers, deadline, receiver)
+            except BackendError:
+                return
+
+    async def notify_all(self, attachment: Attachment, method: str, raw: msgspec.Raw | None) -> None:
+        """Tells a notification of the client to every backend that its session has a session with."""
+        async with asyncio.TaskGroup() as group:
+            for member, link in self._open_links(attachment):
+                headers = attachment.headers_for(member, attachment.snapshot)
+                session = link.session
+                if session is not None and not isinstance(headers, Collision):
+                    group.create_task(self._notify(session, method, raw, headers))
+
+    async def _notify(
+        self, session: BackendSession, method: str, raw: msgspec.Raw | None, headers: OutgoingHeaders
+    ) -> None:
+        with contextlib.suppress(BackendError):
+            await session.notify(method, raw, headers)
 
     async def set_level(self, attachment: Attachment, member: Member, session: BackendSession, level: str) -> None:
         """Tells one backend the log level of the client; a refusal costs nothing but the records."""
@@ -186,7 +239,7 @@ class Links:
         loop = asyncio.get_running_loop()
         receiver = self._receiver_of(attachment, member)
         failures = 0
-        while attachment.outbox is not None:
+        while attachment.is_receiving:
             headers = attachment.headers_for(member, attachment.snapshot)
             if isinstance(headers, Collision):
                 return
@@ -199,3 +252,9 @@ class Links:
             if loop.time() - began > _LISTEN_PAUSES[-1]:
                 failures = 0
             await asyncio.sleep(_LISTEN_PAUSES[min(failures, len(_LISTEN_PAUSES) - 1)])
+
+
+def _stop_lingering(attachment: Attachment) -> None:
+    if attachment.lingering is not None:
+        attachment.lingering.cancel()
+        attachment.lingering = None

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -9,13 +10,13 @@ from typing import Final, TypeAlias
 
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.core.capabilities import Listing
+from vmcp_proxy.core.circuit import Permit
 from vmcp_proxy.core.members import Member
+from vmcp_proxy.core.scopes import SHARED, is_public
+from vmcp_proxy.core.vitals import Asked, answered, failed
 from vmcp_proxy.observability.logs import describe_exception, log_event
 
 logger: Final = logging.getLogger("vmcp.core")
-
-SHARED: Final = "shared"
-"""The scope of what the backend says to the proxy itself, without any client's headers."""
 
 _MAX_ENTRIES: Final = 8192
 _FIRST_RETRY: Final = 1.0
@@ -29,12 +30,15 @@ Fetch: TypeAlias = Callable[[], Awaitable[Listing]]
 class Entry:
     """One listing and how it was come by; `error` is what the last attempt met.
 
+    `former` is the last listing that was read, also where it counts no longer: calls by its names are answered by
+    what is wrong with the backend, not as if they had never been.
     `is_overdue`: somebody has waited for the fetch on its way as long as one may; the others need not.
     """
 
     member: Member
     is_shared: bool = True
     listing: Listing | None = None
+    former: Listing | None = None
     error: BackendError | None = None
     fetched_at: float = 0.0
     retry_at: float = 0.0
@@ -46,6 +50,11 @@ class Entry:
     def is_fresh(self, now: float, ttl: float) -> bool:
         """Whether the listing may be served without asking the backend."""
         return self.listing is not None and not self.is_stale and now - self.fetched_at < ttl
+
+    @property
+    def served(self) -> Listing | None:
+        """The listing, while its backend is called."""
+        return self.listing if self.member.circuit.is_closed else None
 
 
 class Listings:
@@ -80,61 +89,72 @@ class Listings:
     def needs_fetch(self, entry: Entry) -> bool:
         """Whether a client's list should wait for the backend: nothing fresh is there, and no pause is due."""
         now = asyncio.get_running_loop().time()
-        if entry.is_fresh(now, self.ttl):
+        if entry.is_fresh(now, self.ttl) or not entry.member.circuit.is_closed:
             return False
         return not entry.is_overdue if entry.task is not None else now >= entry.retry_at
 
     def asks_again_at(self, entry: Entry) -> float:
-        """When a client's list should look at this entry again, in loop time."""
+        """When a client's list should look at this entry again, in loop time; a change of the circuit is told."""
+        if not entry.member.circuit.is_closed:
+            return math.inf
         if entry.listing is not None and not entry.is_stale:
             return entry.fetched_at + self.ttl
         return entry.retry_at
 
     async def refresh(self, entry: Entry, fetch: Fetch) -> None:
-        """Waits for one fetch, begun here or already on its way; a wait that is cut short does not end it."""
+        """Waits for one fetch, begun here or already on its way; a wait that is cut short does not end it.
+
+        Nothing is begun while the circuit of the backend is not closed.
+        """
         if entry.task is None:
-            entry.task = self._tasks.create_task(self._fetch(entry, fetch), name=f"listing {entry.member.name}")
+            circuit = entry.member.circuit
+            # A listing is no light trial: while the circuit is open, the supervisor's probe finds out.
+            permit = circuit.admit(asyncio.get_running_loop().time()) if circuit.is_closed else None
+            if not isinstance(permit, Permit):
+                return
+            task = self._fetch(entry, permit, fetch)
+            entry.task = self._tasks.create_task(task, name=f"listing {entry.member.name}")
         await asyncio.wait((entry.task,))
 
     def invalidate(self, member: Member, scope: str) -> None:
-        """Marks a listing as out of date, as a backend's `list_changed` says."""
-        entry = self._entries.get((member.name, scope))
-        if entry is not None and entry.member is member:
-            entry.is_stale = True
-            entry.retry_at = 0.0
+        """Marks what a backend declares out of date; a public listing takes all public ones with it."""
+        public = is_public(scope)
+        for (name, other), entry in self._entries.items():
+            if name == member.name and entry.member is member and (other == scope or (public and is_public(other))):
+                entry.is_stale = True
+                entry.retry_at = 0.0
 
     def forget(self, keep: set[Member]) -> None:
         """Drops the entries of members that are gone."""
         for key in [key for key, entry in self._entries.items() if entry.member not in keep]:
             del self._entries[key]
 
-    async def _fetch(self, entry: Entry, fetch: Fetch) -> None:
+    async def _fetch(self, entry: Entry, permit: Permit, fetch: Fetch) -> None:
         loop = asyncio.get_running_loop()
+        name = entry.member.name
         entry.is_stale = False
         try:
             listing = await fetch()
         except BackendError as error:
-            self.failed(entry, error, loop.time())
+            self._failed(entry, permit, error, loop.time())
         except Exception as error:  # noqa: BLE001 - whatever a backend sends, it must not end the process
-            log_event(
-                logger, logging.ERROR, "listing failed", backend=entry.member.name, error=describe_exception(error)
-            )
-            self.failed(entry, BackendError(entry.member.name, Category.PROTOCOL), loop.time())
+            log_event(logger, logging.ERROR, "listing failed", backend=name, error=describe_exception(error))
+            self._failed(entry, permit, BackendError(name, Category.PROTOCOL), loop.time())
         else:
-            self._succeeded(entry, listing, loop.time())
+            self._succeeded(entry, permit, listing, loop.time())
         finally:
             entry.task = None
 
-    def _succeeded(self, entry: Entry, listing: Listing, now: float) -> None:
+    def _succeeded(self, entry: Entry, permit: Permit, listing: Listing, now: float) -> None:
         changed = entry.listing is None or entry.error is not None or entry.listing.digest != listing.digest
         if entry.listing is None or entry.listing.digest != listing.digest:
-            entry.listing = self._same_as_shared(entry, listing)
+            entry.listing = entry.former = self._same_as_shared(entry, listing)
         entry.error = None
         entry.is_overdue = False
         entry.failures = 0
         entry.retry_at = 0.0
         entry.fetched_at = now
-        if entry.member.health.succeeded() or changed:
+        if answered(entry.member, permit) or changed:
             self._on_change()
 
     def _same_as_shared(self, entry: Entry, listing: Listing) -> Listing:
@@ -143,7 +163,12 @@ class Listings:
         known = shared.listing if shared is not None and shared.member is entry.member else None
         return known if known is not None and known.digest == listing.digest else listing
 
-    def failed(self, entry: Entry, error: BackendError, now: float) -> None:
+    def _failed(self, entry: Entry, permit: Permit, error: BackendError, now: float) -> None:
+        if failed(entry.member, permit, error, Asked.LISTING, now, has_callers_headers=not entry.is_shared):
+            self._on_change()
+        self.refused(entry, error, now)
+
+    def refused(self, entry: Entry, error: BackendError, now: float) -> None:
         """Notes an attempt that brought nothing; the next one is due after a pause that grows."""
         entry.is_stale = True
         entry.failures += 1
@@ -153,8 +178,5 @@ class Listings:
         lost = error.category is Category.AUTH or entry.failures >= entry.member.health.threshold
         if lost:
             entry.listing = None
-        # Credentials of a client that are refused say nothing of the backend.
-        is_callers = error.category is Category.AUTH and not entry.is_shared
-        health_changed = not is_callers and entry.member.health.failed(error.category, str(error))
-        if health_changed or before != (entry.listing is None, error.category):
+        if before != (entry.listing is None, error.category):
             self._on_change()

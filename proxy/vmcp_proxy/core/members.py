@@ -1,5 +1,6 @@
-"""The members of the group as this process serves them: backend, static headers, bounds, health."""
+"""The members of the group as this process serves them: backend, static headers, bounds, health, circuit."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -7,6 +8,7 @@ from vmcp_api.config import Backend as BackendConfig
 from vmcp_api.spec.operational import Operational
 from vmcp_proxy.backends.client import Backend
 from vmcp_proxy.backends.errors import BackendError, Category
+from vmcp_proxy.core.circuit import Circuit
 from vmcp_proxy.core.health import HealthTracker
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, Collision, HeaderSnapshot, OutgoingHeaders, merge
 
@@ -23,6 +25,9 @@ class Member:
     health: HealthTracker
     recipe: object = field(default=None, repr=False)
     """What the backend was built from: equal recipes need no new backend."""
+    circuit: Circuit = field(default_factory=Circuit, repr=False)
+    attention: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    """Set where its supervisor should think again."""
 
     @property
     def name(self) -> str:

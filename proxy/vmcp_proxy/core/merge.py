@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from vmcp_api.spec.aggregation import Aggregation, ConflictResolution, WorkloadTools
+from vmcp_api.spec.aggregation import Aggregation, ConflictResolution, ToolOverride, WorkloadTools
+from vmcp_proxy.core.arguments import build_plan
 from vmcp_proxy.core.capabilities import WIRE, Capability, Descriptor, Incomplete, Kind, Listing, Outcome, Unmatched
 from vmcp_proxy.core.catalog import Catalog
 from vmcp_proxy.core.conflict import Claim, Resolution, rank_by_priority, resolve_names, resolve_uris
 from vmcp_proxy.core.filters import ToolNames, select_tools
 from vmcp_proxy.core.names import add_prefix, fit_name
-from vmcp_proxy.core.overrides import rewrite_descriptor
+from vmcp_proxy.core.overrides import property_names, rewrite_descriptor
 
 _Entries = Mapping[str, WorkloadTools]
 
@@ -139,9 +140,19 @@ def _filter_tools(
         selection = select_tools(aggregation, entry, names)
         served[listing.backend] = selection.served
         unmatched += (Unmatched(listing.backend, "filter", name) for name in selection.unmatched)
-        known = {tool.name for tool in listing.tools}
-        unmatched += (Unmatched(listing.backend, "overrides", name) for name in sorted(overrides) if name not in known)
+        unmatched += _unmatched_overrides(listing, overrides)
     return served, unmatched
+
+
+def _unmatched_overrides(listing: Listing, overrides: Mapping[str, ToolOverride]) -> Iterator[Unmatched]:
+    """Overrides of tools that the backend does not have, and of arguments that its tools do not have."""
+    tools = {tool.name: tool for tool in listing.tools}
+    for name, override in sorted(overrides.items()):
+        if name not in tools:
+            yield Unmatched(listing.backend, "overrides", name)
+        elif override.arguments:
+            unknown = override.arguments.keys() - property_names(tools[name].raw)
+            yield from (Unmatched(listing.backend, "arguments", f"{name}.{argument}") for argument in sorted(unknown))
 
 
 def _complete_outcomes(outcomes: Mapping[str, Outcome], incomplete: Iterable[Incomplete]) -> Mapping[str, Outcome]:
@@ -166,18 +177,18 @@ def _unknown_workloads(
 
 
 def _build_capabilities(claims: Iterable[Claim]) -> tuple[Capability, ...]:
-    capabilities = (
-        Capability(
-            claim.descriptor.kind,
-            claim.exposed,
-            claim.backend,
-            claim.original,
-            rewrite_descriptor(
-                claim.descriptor.raw,
-                name=claim.exposed if claim.exposed != claim.original else None,
-                override=claim.override,
-            ),
-        )
-        for claim in claims
+    return tuple(sorted(map(_build_capability, claims), key=lambda capability: capability.exposed))
+
+
+def _build_capability(claim: Claim) -> Capability:
+    override, raw = claim.override, claim.descriptor.raw
+    name = claim.exposed if claim.exposed != claim.original else None
+    arguments = override.arguments if override is not None else {}
+    return Capability(
+        claim.descriptor.kind,
+        claim.exposed,
+        claim.backend,
+        claim.original,
+        rewrite_descriptor(raw, name=name, override=override),
+        build_plan(arguments, property_names(raw)) if arguments else None,
     )
-    return tuple(sorted(capabilities, key=lambda capability: capability.exposed))

@@ -56,7 +56,7 @@ class Notifier:
             slots = asyncio.Semaphore(_PARALLEL)
             async with asyncio.TaskGroup() as group:
                 for attachment in self._attachments.all():
-                    if attachment.outbox is not None and attachment.caller is not None:
+                    if attachment.is_listening and attachment.caller is not None:
                         group.create_task(self._tell(attachment, attachment.caller, slots))
 
     async def _tell(self, attachment: Attachment, caller: Caller, slots: asyncio.Semaphore) -> None:
@@ -86,5 +86,4 @@ class Notifier:
             if any(attachment.told[kind] != catalog.digest_of(kind) for kind in seen):
                 for kind in seen:
                     saw(attachment, kind, catalog)
-                if attachment.outbox is not None:
-                    attachment.outbox.put(message)
+                attachment.outbox.put(message, coalesce=True)

@@ -7,7 +7,7 @@ import msgspec
 from vmcp_proxy.core.capabilities import Kind
 from vmcp_proxy.protocol import jsonrpc, params
 from vmcp_proxy.protocol.methods import LOG_LEVELS
-from vmcp_proxy.protocol.params import InvalidParamsError
+from vmcp_proxy.protocol.params import InvalidParamsError, inbound_result
 
 CHANGED_KINDS: Final = {
     "notifications/tools/list_changed": (Kind.TOOL,),
@@ -16,14 +16,10 @@ CHANGED_KINDS: Final = {
 }
 """The listings that a backend declares out of date."""
 
-_KEPT_HERE: Final = frozenset(
-    {
-        "notifications/cancelled",
-        "notifications/initialized",
-        "notifications/resources/updated",
-        *CHANGED_KINDS,
-    }
-)
+CANCELLED: Final = "notifications/cancelled"
+RESOURCE_UPDATED: Final = "notifications/resources/updated"
+
+_KEPT_HERE: Final = frozenset({CANCELLED, "notifications/initialized", *CHANGED_KINDS})
 
 
 def relayed(
@@ -48,17 +44,17 @@ def relayed(
             return _log_record(raw, backend, log_level)
     except InvalidParamsError:
         return None
-    return jsonrpc.encode_notification(method, raw)
+    return jsonrpc.encode_notification(method, None if raw is None else inbound_result(raw))
 
 
 def _progress(raw: msgspec.Raw | None, client_token: msgspec.Raw) -> bytes:
-    members = params.parse_members(raw)
+    members = params.parse_members(None if raw is None else inbound_result(raw))
     members["progressToken"] = client_token
     return jsonrpc.encode_notification("notifications/progress", params.encode_members(members))
 
 
 def _log_record(raw: msgspec.Raw | None, backend: str, log_level: str | None) -> bytes | None:
-    members = params.parse_members(raw)
+    members = params.parse_members(None if raw is None else inbound_result(raw))
     level = params.text_of(members, "level")
     if level not in LOG_LEVELS:
         return None

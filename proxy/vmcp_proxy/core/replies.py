@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from vmcp_proxy.backends.errors import BackendError
+from vmcp_proxy.backends.errors import BackendError, CircuitOpenError
 from vmcp_proxy.core.virtual import Failure, Operation, Reply, Result
 from vmcp_proxy.protocol.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, RESOURCE_NOT_FOUND
 
@@ -12,12 +12,13 @@ NO_COMPLETION: Final = Result(b'{"completion":{"values":[],"hasMore":false}}')
 """What a completion gets that no backend can answer."""
 
 _LONGEST: Final = 256
+_OF_RESOURCES: Final = frozenset({"resources/read", "resources/subscribe", "resources/unsubscribe"})
 _NOUN: Final = {"tools/call": "tool", "prompts/get": "prompt"}
 
 
 def unknown(operation: Operation) -> Failure:
     """The name is not in the caller's catalog; the same text for hidden and for missing ones."""
-    if operation.method == "resources/read":
+    if operation.method in _OF_RESOURCES:
         data = msgspec.json.encode({"uri": operation.name})
         return Failure(RESOURCE_NOT_FOUND, "Resource not found", data)
     noun = _NOUN.get(operation.method, "name")
@@ -26,7 +27,9 @@ def unknown(operation: Operation) -> Failure:
 
 def broken(operation: Operation, error: BackendError) -> Reply:
     """The backend gave no answer: a tool result that a model can read, or an error for the other methods."""
-    data = {"vmcp.dev/backend": error.backend, "vmcp.dev/category": error.category.value}
+    data: dict[str, str | int] = {"vmcp.dev/backend": error.backend, "vmcp.dev/category": error.category.value}
+    if isinstance(error, CircuitOpenError):
+        data["vmcp.dev/retryAfterSeconds"] = error.retry_after
     if operation.method != "tools/call":
         return Failure(INTERNAL_ERROR, str(error), msgspec.json.encode(data), error.backend)
     result = {"content": [{"type": "text", "text": str(error)}], "isError": True, "_meta": data}

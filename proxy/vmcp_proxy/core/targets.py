@@ -31,7 +31,7 @@ def target_kind(operation: Operation) -> Kind | None:
     if operation.method != "completion/complete":
         return _KIND_OF_METHOD.get(operation.method)
     try:
-        reference = parse_members(parse_members(operation.params).get("ref"))
+        reference = parse_members(operation.members.get("ref"))
     except InvalidParamsError:
         return None
     if "uri" in reference:
@@ -42,8 +42,14 @@ def target_kind(operation: Operation) -> Kind | None:
 def find_target(catalog: Catalog, operation: Operation) -> Capability | None:
     """The capability that the operation names; None where there is none that clients can reach.
 
-    A URI belongs to the resource that bears it, else to the first template that can expand to it.
+    A URI belongs to the resource that bears it, else to the first template that can expand to it. What is served
+    comes before what is away for now.
     """
+    found = _find(catalog, operation)
+    return found if found is not None or catalog.away is None else _find(catalog.away, operation)
+
+
+def _find(catalog: Catalog, operation: Operation) -> Capability | None:
     name = operation.name
     match target_kind(operation):
         case Kind.TOOL:

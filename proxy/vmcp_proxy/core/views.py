@@ -7,14 +7,17 @@ from collections.abc import Callable
 from typing import Final
 
 from vmcp_api.spec.aggregation import Aggregation
+from vmcp_proxy.backends.errors import Category
 from vmcp_proxy.core.attachments import Attachment
-from vmcp_proxy.core.capabilities import Outcome
+from vmcp_proxy.core.capabilities import Listing, Outcome
 from vmcp_proxy.core.catalog import Catalog
+from vmcp_proxy.core.circuit import CIRCUIT_IS_OPEN
 from vmcp_proxy.core.fetch import fetch_listing
 from vmcp_proxy.core.links import Links
-from vmcp_proxy.core.listings import SHARED, Entry, Listings
+from vmcp_proxy.core.listings import Entry, Listings
 from vmcp_proxy.core.members import Bounds, Member, Members
 from vmcp_proxy.core.merge import merge
+from vmcp_proxy.core.scopes import SHARED, scope
 from vmcp_proxy.headerforward import Collision, HeaderSnapshot
 
 _MAX_CATALOGS: Final = 1024
@@ -26,8 +29,8 @@ ScopeOf = Callable[[HeaderSnapshot], str]
 class Views:
     """Builds catalogs; `epoch` counts what may have changed one, so that a call can trust the view it has.
 
-    A caller whose snapshot is empty sees what the proxy itself sees (scope `shared`); others have listings of
-    their own, never mixed with anybody else's headers (ADR-0018).
+    A caller without capabilities and headers sees what the proxy itself sees (scope `shared`), those with the same
+    capabilities the same; others have listings of their own, never mixed with anybody else's headers (ADR-0018).
     """
 
     def __init__(self, listings: Listings, links: Links, scope_of: ScopeOf) -> None:
@@ -81,7 +84,7 @@ class Views:
     ) -> Catalog:
         while True:
             members = self._members
-            entries = self._entries(members, snapshot)
+            entries = self._entries(members, attachment, snapshot)
             missing = [entry for entry in entries.values() if needs_fetch(entry)]
             if missing:
                 await self._fetch_all(missing, attachment, snapshot)
@@ -96,16 +99,20 @@ class Views:
         )
         return catalog
 
-    def _entries(self, members: Members, snapshot: HeaderSnapshot) -> dict[str, Entry]:
-        scope = self._scope_of(snapshot) if len(snapshot) else SHARED
+    def _entries(self, members: Members, attachment: Attachment, snapshot: HeaderSnapshot) -> dict[str, Entry]:
+        audience = attachment.audience
+        public = scope(audience, "")
+        private = scope(audience, self._scope_of(snapshot)) if len(snapshot) else public
         return {
-            name: self._listings.entry(member, scope if member.backend.takes_headers else SHARED)
+            name: self._listings.entry(member, private if member.backend.takes_headers else public)
             for name, member in members.items()
         }
 
-    def scope_for(self, member: Member, snapshot: HeaderSnapshot) -> str:
-        """The scope of what one backend lists for the callers with these headers."""
-        return self._scope_of(snapshot) if len(snapshot) and member.backend.takes_headers else SHARED
+    def scope_for(self, member: Member, attachment: Attachment) -> str:
+        """The scope of what one backend lists for this client, with the headers of its present view."""
+        snapshot = attachment.view_snapshot
+        is_private = len(snapshot) and member.backend.takes_headers
+        return scope(attachment.audience, self._scope_of(snapshot) if is_private else "")
 
     def shared(self) -> Catalog:
         """What the proxy itself sees, as far as it is known now."""
@@ -123,11 +130,10 @@ class Views:
         member = entry.member
         headers = attachment.headers_for(member, snapshot)
         if isinstance(headers, Collision):
-            self._listings.failed(entry, member.collision(headers), asyncio.get_running_loop().time())
+            self._listings.refused(entry, member.collision(headers), asyncio.get_running_loop().time())
             return
-        own = not len(snapshot) or not member.backend.takes_headers
-        link = self._links.own(member) if own else self._links.of(attachment, member)
-        sent = member.own_headers if own else headers
+        link = self._links.own(member) if entry.is_shared else self._links.of(attachment, member)
+        sent = member.own_headers if entry.is_shared else headers
         try:
             async with asyncio.timeout(bounds.listing):
                 await self._listings.refresh(entry, lambda: fetch_listing(member.name, link, sent, bounds))
@@ -138,21 +144,35 @@ class Views:
     def _merged(self, entries: dict[str, Entry]) -> Catalog:
         outcomes = {name: _outcome(entry) for name, entry in entries.items()}
         key = (
-            *((name, entry.listing.digest if entry.listing else None) for name, entry in entries.items()),
+            *((name, _digest(entry.served), _digest(entry.former)) for name, entry in entries.items()),
             *((name, outcome) for name, outcome in outcomes.items()),
         )
         catalog = self._catalogs.get(key)
         if catalog is None:
-            listings = [entry.listing for entry in entries.values() if entry.listing is not None]
-            catalog = self._catalogs[key] = merge(listings, self._aggregation, outcomes)
+            catalog = self._catalogs[key] = self._merge(entries, outcomes)
             while len(self._catalogs) > _MAX_CATALOGS:
                 self._catalogs.popitem(last=False)
         else:
             self._catalogs.move_to_end(key)
         return catalog
 
+    def _merge(self, entries: dict[str, Entry], outcomes: dict[str, Outcome]) -> Catalog:
+        served = [entry.served for entry in entries.values() if entry.served is not None]
+        catalog = merge(served, self._aggregation, outcomes)
+        away = {name for name, entry in entries.items() if entry.served is None and entry.former is not None}
+        if not away:
+            return catalog
+        known = [listing for entry in entries.values() if (listing := entry.served or entry.former) is not None]
+        return catalog.beside(merge(known, self._aggregation, outcomes), away)
+
+
+def _digest(listing: Listing | None) -> bytes | None:
+    return listing.digest if listing is not None else None
+
 
 def _outcome(entry: Entry) -> Outcome:
+    if not entry.member.circuit.is_closed:
+        return Outcome(Category.CIRCUIT_OPEN.value, f"backend {entry.member.name!r} {CIRCUIT_IS_OPEN}")
     if entry.error is not None:
         return Outcome(entry.error.category.value, str(entry.error))
     if entry.listing is None:

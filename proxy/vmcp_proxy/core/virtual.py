@@ -8,6 +8,7 @@ import msgspec
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog import Catalog
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
+from vmcp_proxy.protocol.params import Members, parse_members
 
 if TYPE_CHECKING:
     from vmcp_proxy.sessions import Session
@@ -23,18 +24,33 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
     """A request that a backend has to answer.
 
     `name` is the exposed tool or prompt name, or the URI; for a completion that of its reference; else empty.
+    `parsed` are the members of `params`, where they have been read.
     """
 
     method: str
     name: str
     params: msgspec.Raw | None = None
+    parsed: Members | None = None
+
+    @property
+    def members(self) -> Members:
+        """The members of the params, as the caller's own to change.
+
+        Raises:
+            InvalidParamsError: the params are no object.
+        """
+        return parse_members(self.params) if self.parsed is None else self.parsed.copy()
 
 
 class Result(msgspec.Struct, frozen=True, gc=False):
-    """A JSON-RPC result as raw JSON, and the backend that gave it."""
+    """A JSON-RPC result as raw JSON, and the backend that gave it.
+
+    `is_error` is what it says of itself under `isError`; None where nobody has looked.
+    """
 
     raw: bytes | msgspec.Raw
     backend: str = ""
+    is_error: bool | None = None
 
 
 class Failure(msgspec.Struct, frozen=True, gc=False):
@@ -72,6 +88,10 @@ class Caller:
 
 class Exchange(Protocol):
     """The client's side of one request."""
+
+    @property
+    def takes_messages(self) -> bool:
+        """Whether the client takes messages before the answer."""
 
     async def send(self, message: bytes) -> None:
         """Sends a server-to-client message on this request's own stream."""

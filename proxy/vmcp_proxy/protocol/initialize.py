@@ -16,8 +16,11 @@ MAX_CLIENT_INFO: Final = 4 << 10
 """Bytes of what a session keeps for its whole life; a longer description is left out, for nothing needs it."""
 
 _OFFERS: Final = frozenset({"tools", "resources", "prompts", "completions", "logging"})
-_MIRRORED: Final[tuple[str, ...]] = ()
+_MIRRORED: Final = ("elicitation", "experimental", "roots", "sampling")
 """Client capabilities that are declared to backends: those whose requests the relay carries to the client."""
+
+SUBSCRIBE: Final = "resources.subscribe"
+"""Stands among the offers of a server that takes subscriptions to its resources."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,21 +90,33 @@ def parse_server_hello(raw: Raw) -> ServerHello:
     """
     members = params.parse_members(raw)
     version = params.text_of(members, "protocolVersion")
-    offers = params.parse_members(members.get("capabilities", msgspec.Raw(b"{}")))
-    return ServerHello(version, _OFFERS.intersection(offers), params.optional_text_of(members, "instructions"))
+    declared = params.parse_members(members.get("capabilities", msgspec.Raw(b"{}")))
+    offers = _OFFERS.intersection(declared)
+    if _takes_subscriptions(declared.get("resources")):
+        offers |= {SUBSCRIBE}
+    return ServerHello(version, offers, params.optional_text_of(members, "instructions"))
+
+
+def _takes_subscriptions(resources: msgspec.Raw | None) -> bool:
+    try:
+        return bytes(params.parse_members(resources).get("subscribe", b"")) == b"true"
+    except InvalidParamsError:
+        return False
 
 
 def encode_server_hello(*, version: str, name: str, server_version: str, offers: frozenset[str]) -> bytes:
     """Our result of `initialize`.
 
     Members of a group come and go while sessions live, so the three lists are always offered, with
-    `listChanged`; `completions` and `logging` only while a backend answers them.
+    `listChanged`; `completions`, `logging` and subscriptions only while a backend answers them.
     """
     capabilities: dict[str, dict[str, bool]] = {
         "tools": {"listChanged": True},
         "resources": {"listChanged": True},
         "prompts": {"listChanged": True},
     }
+    if SUBSCRIBE in offers:
+        capabilities["resources"]["subscribe"] = True
     capabilities.update({extra: {} for extra in ("completions", "logging") if extra in offers})
     result = {
         "protocolVersion": version,

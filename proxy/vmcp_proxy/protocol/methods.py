@@ -14,6 +14,7 @@ class Handling(Enum):
     PING = "ping"
     LIST = "list"
     CALL = "call"
+    SUBSCRIPTION = "subscription"
     SET_LEVEL = "set_level"
 
 
@@ -26,6 +27,8 @@ HANDLING: Final = {
     "prompts/list": Handling.LIST,
     "tools/call": Handling.CALL,
     "resources/read": Handling.CALL,
+    "resources/subscribe": Handling.SUBSCRIPTION,
+    "resources/unsubscribe": Handling.SUBSCRIPTION,
     "prompts/get": Handling.CALL,
     "completion/complete": Handling.CALL,
     "logging/setLevel": Handling.SET_LEVEL,
@@ -33,7 +36,13 @@ HANDLING: Final = {
 
 LOG_LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 
-_NAMED_BY: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+_NAMED_BY: Final = {
+    "tools/call": "name",
+    "prompts/get": "name",
+    "resources/read": "uri",
+    "resources/subscribe": "uri",
+    "resources/unsubscribe": "uri",
+}
 
 
 def target_name(method: str, members: Members) -> str:

@@ -5,18 +5,13 @@ from typing import Final
 import msgspec
 
 from vmcp_proxy.protocol import surrogates
-from vmcp_proxy.protocol.jsonrpc import Raw
+from vmcp_proxy.protocol.jsonrpc import Marks, Raw
 
 Members = dict[str, msgspec.Raw]
 
-
-class _Marked(msgspec.Struct, gc=False):
-    meta: msgspec.Raw | msgspec.UnsetType = msgspec.field(name="_meta", default=msgspec.UNSET)
-
-
 _decode_members: Final = surrogates.decode_members
 _decode_text: Final = msgspec.json.Decoder(str).decode
-_decode_marked: Final = msgspec.json.Decoder(_Marked).decode
+_decode_marks: Final = msgspec.json.Decoder(Marks).decode
 _encode: Final = msgspec.json.encode
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -80,9 +75,16 @@ def raw_text(text: str) -> msgspec.Raw:
 
 
 def outbound_meta(members: Members, progress_token: int | None) -> msgspec.Raw | None:
-    """Takes the caller's progress token and reserved keys out of `_meta` and puts our token in, in place.
+    """See `replace_meta`, for a token that is a number."""
+    if "_meta" not in members:
+        return None
+    return replace_meta(members, None if progress_token is None else msgspec.Raw(b"%d" % progress_token))
 
-    Returns the caller's token as raw JSON where there was one and the caller may get progress.
+
+def replace_meta(members: Members, progress_token: msgspec.Raw | None) -> msgspec.Raw | None:
+    """Takes the sender's progress token and reserved keys out of `_meta` and puts our token in, in place.
+
+    Returns the sender's token as raw JSON where there was one and the sender may get progress.
     """
     raw = members.get("_meta")
     if raw is None:
@@ -91,7 +93,7 @@ def outbound_meta(members: Members, progress_token: int | None) -> msgspec.Raw |
     token = meta.pop("progressToken", None)
     kept = {key: value for key, value in meta.items() if not key.startswith(RESERVED_META)}
     if token is not None and progress_token is not None:
-        kept["progressToken"] = msgspec.Raw(b"%d" % progress_token)
+        kept["progressToken"] = progress_token
     if kept:
         members["_meta"] = msgspec.Raw(encode_members(kept))
     else:
@@ -99,11 +101,14 @@ def outbound_meta(members: Members, progress_token: int | None) -> msgspec.Raw |
     return token
 
 
-def inbound_result(raw: Raw) -> Raw:
-    """A backend's result without the keys of `_meta` that are ours to set; mostly the same bytes."""
+def inbound_result(raw: Raw, marks: Marks | None = None) -> Raw:
+    """A backend's result without the keys of `_meta` that are ours to set; mostly the same bytes.
+
+    `marks` are those of this result, where they are known.
+    """
     try:
-        meta = _meta_of(raw)
-        if meta is None:
+        meta = _meta_of(raw) if marks is None else marks.meta
+        if meta is msgspec.UNSET or meta is None:
             return raw
         keys = _decode_members(meta)
         kept = {key: value for key, value in keys.items() if not key.startswith(RESERVED_META)}
@@ -116,13 +121,10 @@ def inbound_result(raw: Raw) -> Raw:
     return encode_members(members)
 
 
-def _meta_of(raw: Raw) -> msgspec.Raw | None:
+def _meta_of(raw: Raw) -> msgspec.Raw | msgspec.UnsetType | None:
     try:
         # One pass of the decoder is cheaper than searching the text for the name, and finds it escaped too.
-        meta = _decode_marked(raw).meta
-    except msgspec.ValidationError:
-        raise
+        return _decode_marks(raw).meta
     except msgspec.DecodeError:
-        # Perhaps only for a lone surrogate, behind which no reserved key may hide.
+        # Perhaps only for a lone surrogate or an odd `isError`, behind which no reserved key may hide.
         return _decode_members(raw).get("_meta")
-    return None if meta is msgspec.UNSET else meta

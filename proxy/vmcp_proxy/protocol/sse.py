@@ -3,16 +3,29 @@
 from dataclasses import dataclass
 from typing import Final
 
-KEEP_ALIVE: Final = b": keep-alive\n\n"
+KEEP_ALIVE: Final = b": keep-alive\n"
+"""A comment without a blank line, upon which some clients would dispatch an event of the last id without data."""
+
+RETRY_MILLISECONDS: Final = 1000
+"""How long clients are asked to wait before they come back."""
+
+RETRY: Final = b"retry: %d\n\n" % RETRY_MILLISECONDS
+
+_DATA: Final = b"data: "
+_SMALL: Final = 4096
+"""Pieces of a line up to this size are gathered, or a line that comes byte by byte would cost a multiple of itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One dispatched event; `data` is the joined data lines, `id` and `retry` as the stream said."""
+    """One dispatched event; `data` is the joined data lines, `id` and `retry` (milliseconds) as the stream said.
+
+    An event with an id and without data marks a place in the stream. An empty id takes the last one back.
+    """
 
     data: bytes
     event: str = "message"
-    id: str | None = None
+    id: bytes | None = None
     retry: int | None = None
 
 
@@ -26,29 +39,18 @@ class SseParser:
     Holds at most `max_event_bytes` of unfinished event.
     """
 
-    __slots__ = (
-        "_buffer",
-        "_data",
-        "_event",
-        "_id",
-        "_limit",
-        "_retry",
-        "_scanned",
-        "_size",
-        "_skip_lf",
-        "_started",
-    )
+    __slots__ = ("_data", "_event", "_held", "_held_size", "_id", "_limit", "_retry", "_size", "_skip_lf", "_started")
 
     def __init__(self, max_event_bytes: int) -> None:
         self._limit = max_event_bytes
-        self._buffer = bytearray()
-        self._scanned = 0
+        self._held: list[bytes | bytearray] = []
+        self._held_size = 0
         self._skip_lf = False
         self._started = False
         self._data: list[bytes] = []
         self._size = 0
         self._event = ""
-        self._id: str | None = None
+        self._id: bytes | None = None
         self._retry: int | None = None
 
     def feed(self, chunk: bytes) -> list[Event]:
@@ -57,39 +59,54 @@ class SseParser:
         Raises:
             EventTooLargeError: the bound is passed; the parser is of no use any more.
         """
-        if self._skip_lf and chunk:
-            self._skip_lf = False
-            if chunk[:1] == b"\n":
-                chunk = chunk[1:]
-        self._buffer += chunk
+        start = 1 if self._skip_lf and chunk[:1] == b"\n" else 0
+        self._skip_lf = self._skip_lf and not chunk
         events: list[Event] = []
-        while (line := self._next_line()) is not None:
-            self._take(line, events)
-        if len(self._buffer) + self._size > self._limit:
+        # Each search goes on where it has ended, so that all of them together look at each byte once.
+        lf, cr = chunk.find(b"\n", start), chunk.find(b"\r", start)
+        while lf >= 0 or cr >= 0:
+            end = lf if cr < 0 or 0 <= lf < cr else cr
+            self._end_line(chunk, start, end, events)
+            start = end + 1
+            if end == cr:
+                if start == len(chunk):
+                    self._skip_lf = True
+                elif start == lf:
+                    start += 1
+                cr = chunk.find(b"\r", start)
+            if 0 <= lf < start:
+                lf = chunk.find(b"\n", start)
+        self._hold(chunk[start:])
+        if self._held_size + self._size > self._limit:
             raise EventTooLargeError(f"an event is larger than {self._limit} bytes")
         return events
 
-    def _next_line(self) -> bytes | None:
-        buffer = self._buffer
-        lf = buffer.find(b"\n", self._scanned)
-        cr = buffer.find(b"\r", self._scanned, lf if lf >= 0 else len(buffer))
-        end = cr if cr >= 0 else lf
-        if end < 0:
-            self._scanned = len(buffer)
-            return None
-        line = bytes(buffer[:end])
-        after = end + 1
-        if cr >= 0:
-            if after == len(buffer):
-                self._skip_lf = True
-            elif buffer[after : after + 1] == b"\n":
-                after += 1
-        del buffer[:after]
-        self._scanned = 0
-        if not self._started:
+    def _hold(self, piece: bytes) -> None:
+        """Keeps the beginning of a line: large pieces as they are, small ones together."""
+        self._held_size += len(piece)
+        last = self._held[-1] if self._held else None
+        if isinstance(last, bytearray) and len(last) < _SMALL:
+            last += piece
+        elif piece:
+            self._held.append(piece if len(piece) > _SMALL else bytearray(piece))
+
+    def _end_line(self, chunk: bytes, start: int, end: int, events: list[Event]) -> None:
+        held = self._held
+        is_data = held[0].startswith(_DATA) if held else chunk.startswith(_DATA, start, end)
+        if is_data:
+            # Nearly all of a stream is in such lines: their text is copied once, without the name.
             self._started = True
-            line = line.removeprefix(b"\xef\xbb\xbf")
-        return line
+            text = chunk[start + len(_DATA) : end] if not held else _joined(held, len(_DATA), chunk[start:end])
+            self._add(text)
+        else:
+            line = chunk[start:end] if not held else _joined(held, 0, chunk[start:end])
+            if not self._started:
+                self._started = True
+                line = line.removeprefix(b"\xef\xbb\xbf")
+            self._take(line, events)
+        if held:
+            self._held = []
+            self._held_size = 0
 
     def _take(self, line: bytes, events: list[Event]) -> None:
         if not line:
@@ -99,16 +116,19 @@ class SseParser:
         if value[:1] == b" ":
             value = value[1:]
         if name == b"data":
-            self._data.append(value)
-            self._size += len(value) + 1
-            if self._size > self._limit:
-                raise EventTooLargeError(f"an event is larger than {self._limit} bytes")
+            self._add(value)
         elif name == b"event":
             self._event = value.decode("utf-8", "replace")
         elif name == b"id" and b"\0" not in value:
-            self._id = value.decode("utf-8", "replace")
+            self._id = value
         elif name == b"retry" and value.isdigit() and len(value) < 10:  # noqa: PLR2004 - ten digits are 115 days
             self._retry = int(value)
+
+    def _add(self, text: bytes) -> None:
+        self._data.append(text)
+        self._size += len(text) + 1
+        if self._size > self._limit:
+            raise EventTooLargeError(f"an event is larger than {self._limit} bytes")
 
     def _dispatch(self, events: list[Event]) -> None:
         if self._data or self._id is not None or self._retry is not None:
@@ -121,8 +141,24 @@ class SseParser:
         self._retry = None
 
 
-def encode_event(message: bytes) -> bytes:
-    """One message as an event; line breaks in JSON are white space between tokens and become blanks."""
+def _joined(held: list[bytes | bytearray], start: int, last: bytes) -> bytes:
+    """A line without its first bytes; the first piece has at least that many."""
+    first, *rest = held
+    return b"".join((memoryview(first)[start:], *rest, last))
+
+
+def encode_event(message: bytes, event_id: bytes = b"") -> bytes:
+    """One message as an event, with its id where it has one.
+
+    Line breaks in JSON are white space between tokens and become blanks.
+    """
     if b"\n" in message or b"\r" in message:
         message = message.replace(b"\r", b" ").replace(b"\n", b" ")
+    if event_id:
+        return b"".join((b"id: ", event_id, b"\nevent: message\ndata: ", message, b"\n\n"))
     return b"".join((b"event: message\ndata: ", message, b"\n\n"))
+
+
+def encode_priming(event_id: bytes) -> bytes:
+    """An event without data: from here a client can resume (MCP 2025-11-25, Sending Messages to the Server)."""
+    return b"id: %b\nretry: %d\ndata: \n\n" % (event_id, RETRY_MILLISECONDS)

@@ -4,7 +4,8 @@ import asyncio
 from functools import partial
 from typing import Final
 
-from vmcp_proxy.core.attachments import Attachments
+from vmcp_proxy.core.attachments import Attachment, Attachments
+from vmcp_proxy.core.client_messages import ClientMessages
 from vmcp_proxy.core.virtual import Caller
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
 from vmcp_proxy.observability.audit import Outcome
@@ -16,12 +17,14 @@ from vmcp_proxy.protocol.jsonrpc import (
     REQUEST_CANCELLED,
     Notification,
     Request,
+    Response,
     encode_error,
     encode_result,
 )
 from vmcp_proxy.protocol.methods import HANDLING, Handling
-from vmcp_proxy.protocol.params import InvalidParamsError, parse_members
+from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.protocol.versions import SESSION_HEADER
+from vmcp_proxy.serve.answer_streams import AnswerStreams
 from vmcp_proxy.serve.context import RequestContext
 from vmcp_proxy.serve.get_stream import GetStream
 from vmcp_proxy.serve.handshake import Handshake
@@ -32,6 +35,7 @@ from vmcp_proxy.sessions import Missing, MissingReason, SessionManager, StoreUna
 NAME: Final = "dispatch"
 SESSION_NOT_FOUND: Final = -32001
 _RETRY_SECONDS: Final = b"5"
+_NOBODY_ASKS: Final = "Nobody waits for this answer: the request has another id, or the pod that sent it is gone."
 
 
 class Endpoint:
@@ -45,6 +49,8 @@ class Endpoint:
         requests: Requests,
         get_stream: GetStream,
         keep_alive: KeepAlive,
+        answers: AnswerStreams,
+        messages: ClientMessages,
     ) -> None:
         self._sessions = sessions
         self._attachments = attachments
@@ -52,6 +58,8 @@ class Endpoint:
         self._requests = requests
         self._get_stream = get_stream
         self._keep_alive = keep_alive
+        self._answers = answers
+        self._messages = messages
         self.takes_request_headers = False
         """Whether each request's own passthrough headers go to backends, not those of the session."""
 
@@ -80,8 +88,14 @@ class Endpoint:
         caller = await self._caller(context)
         if caller is None:
             return
+        attachment = self._attachments.of(caller.session)
+        attachment.caller = caller
         if isinstance(message, Notification):
-            self._notification(caller, message)
+            await self._messages.notified(attachment, message, context.body)
+        elif isinstance(message, Response) and not await self._messages.answered(attachment, message, context.body):
+            context.outcome = Outcome.FAILURE
+            await context.reject(NAME, 400, INVALID_REQUEST, _NOBODY_ASKS)
+            return
         await context.respond(202)
 
     async def _request(self, context: RequestContext, caller: Caller, message: Request) -> None:
@@ -96,21 +110,38 @@ class Endpoint:
             return
         attachment = self._attachments.of(caller.session)
         attachment.caller = caller
-        exchange = PostExchange(context, caller.session, asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        exchange = PostExchange(context, caller.session, message.id, self._answers, now)
+        try:
+            answer = await self._answer(context, caller, attachment, message, handling, exchange)
+            if answer is not None:
+                await exchange.finish(answer)
+        finally:
+            exchange.abandon()
+
+    async def _answer(
+        self,
+        context: RequestContext,
+        caller: Caller,
+        attachment: Attachment,
+        message: Request,
+        handling: Handling,
+        exchange: PostExchange,
+    ) -> bytes | None:
         task = asyncio.current_task()
         if task is not None:
             attachment.in_flight[message.id] = task
         self._keep_alive.add(exchange)
         try:
-            answer = await self._requests.answer(context, caller, message, handling, exchange)
+            return await self._requests.answer(context, caller, message, handling, exchange)
         except InvalidParamsError as error:
             context.outcome = Outcome.FAILURE
-            answer = encode_error(message.id, INVALID_PARAMS, str(error))
+            return encode_error(message.id, INVALID_PARAMS, str(error))
         except asyncio.CancelledError:
             if task is None or task not in attachment.cancelled or task.uncancel() > 0:
                 raise
             context.outcome = Outcome.FAILURE
-            answer = encode_error(message.id, REQUEST_CANCELLED, "The request was cancelled.")
+            return encode_error(message.id, REQUEST_CANCELLED, "The request was cancelled.")
         finally:
             if attachment.in_flight.get(message.id) is task:
                 # A client that repeats an id has another call under it now.
@@ -118,18 +149,6 @@ class Endpoint:
             if task is not None:
                 attachment.cancelled.discard(task)
             self._keep_alive.discard(exchange)
-        if answer is not None:
-            await exchange.finish(answer)
-
-    def _notification(self, caller: Caller, message: Notification) -> None:
-        if message.method != "notifications/cancelled":
-            return
-        try:
-            request_id = parse_members(message.params).get("requestId")
-        except InvalidParamsError:
-            return
-        if request_id is not None:
-            self._attachments.of(caller.session).cancel(bytes(request_id))
 
     async def _delete(self, context: RequestContext) -> None:
         session_id = await self._session_id(context)

@@ -1,7 +1,7 @@
 """The requests of a session: lists from the caller's view, calls to the backend that owns the name."""
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -29,18 +29,25 @@ from vmcp_proxy.observability.audit import Outcome
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.initialize import NO_CAPABILITIES
-from vmcp_proxy.protocol.jsonrpc import INVALID_PARAMS, Raw, Request, encode_error, encode_raw_error, encode_result
+from vmcp_proxy.protocol.jsonrpc import (
+    INVALID_PARAMS,
+    Marks,
+    Raw,
+    Request,
+    encode_error,
+    encode_raw_error,
+    encode_result,
+)
 from vmcp_proxy.protocol.methods import LOG_LEVELS, Handling, target_name
 from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.serve.context import RequestContext
 from vmcp_proxy.serve.streams import PostExchange
+from vmcp_proxy.sessions import Session
 
+_decode_marks: Final = msgspec.json.Decoder(Marks).decode
 
-class _ToolResult(msgspec.Struct, gc=False):
-    isError: bool = False  # noqa: N815 - the member's name in MCP
-
-
-_decode_tool_result: Final = msgspec.json.Decoder(_ToolResult).decode
+RememberLevel: TypeAlias = Callable[[Session, str], Awaitable[None]]
+"""Keeps a session's log level, for every pod."""
 
 
 class Requests:
@@ -53,12 +60,14 @@ class Requests:
         links: Links,
         metrics: Metrics,
         members: Callable[[], Members],
+        remember_level: RememberLevel,
     ) -> None:
         self._virtual = virtual
         self._attachments = attachments
         self._links = links
         self._metrics = metrics
         self._members = members
+        self._remember_level = remember_level
         self.encoder = ListEncoder()
         self.partial_failure_mode = PartialFailureMode.BEST_EFFORT
 
@@ -80,7 +89,7 @@ class Requests:
         refused = refusal(self._members(), self.partial_failure_mode)
         if refused is not None:
             return await self._refuse(context, message, refused)
-        if handling is Handling.CALL:
+        if handling is not Handling.LIST:
             return await self._call(context, caller, message, exchange)
         return await self._list(context, caller, message)
 
@@ -98,12 +107,14 @@ class Requests:
     async def _call(
         self, context: RequestContext, caller: Caller, message: Request, exchange: PostExchange
     ) -> bytes | None:
-        name = target_name(message.method, params.parse_members(message.params))
-        reply = await self._virtual.call(caller, Operation(message.method, name, message.params), exchange)
+        members = params.parse_members(message.params)
+        name = target_name(message.method, members)
+        operation = Operation(message.method, name, message.params, members)
+        reply = await self._virtual.call(caller, operation, exchange)
         context.target = name
         if type(reply) is Result:
             context.backend = reply.backend
-            if message.method == "tools/call" and is_tool_error(reply.raw):
+            if message.method == "tools/call" and _is_error(reply):
                 context.outcome = Outcome.APPLICATION_ERROR
                 self._metrics.on_tool_error(reply.backend)
             return encode_result(message.id, reply.raw)
@@ -133,15 +144,19 @@ class Requests:
         if level not in LOG_LEVELS:
             raise InvalidParamsError(f"The level must be one of {', '.join(LOG_LEVELS)}.")
         attachment = self._attachments.of(caller.session)
-        attachment.log_level = level
+        await self._remember_level(caller.session, level)
         await self._links.set_level_everywhere(attachment, level)
         return encode_result(message.id, NO_CAPABILITIES)
+
+
+def _is_error(reply: Result) -> bool:
+    return is_tool_error(reply.raw) if reply.is_error is None else reply.is_error
 
 
 def is_tool_error(raw: Raw) -> bool:
     """Whether a tool result says `isError: true`."""
     try:
-        return _decode_tool_result(raw).isError
+        return _decode_marks(raw).is_error
     except msgspec.ValidationError:
         return False
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -18,12 +18,14 @@ class InFlight:
     most layers together. Nothing here is awaited by a request.
     """
 
-    __slots__ = ("_drained", "_tasks", "_tick")
+    __slots__ = ("_drained", "_tasks", "_tick", "is_over")
 
     def __init__(self, tick: float = _TICK) -> None:
         self._tasks: dict[RequestContext, tuple[asyncio.Task[None], float]] = {}
         self._tick = tick
         self._drained: asyncio.Future[None] | None = None
+        self.is_over = False
+        """Whether everything has been cut: requests still arrive while the listener closes."""
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -69,7 +71,8 @@ class InFlight:
         )
 
     def cut_all(self) -> int:
-        """Cuts everything, streams too, because the process ends; how many they were."""
+        """Cuts everything, streams and what comes later too, because the process ends; how many they were."""
+        self.is_over = True
         return self._cut([(context, task) for context, (task, _) in self._tasks.items()], Cut.SHUTDOWN)
 
     def _cut(self, entries: list[tuple[RequestContext, asyncio.Task[None]]], cut: Cut) -> int:
@@ -90,6 +93,15 @@ def stream_timeout(inner: Handler, in_flight: InFlight, maximum: float) -> Handl
     async def handle(context: RequestContext) -> None:
         if context.http_method == "GET" and wants_stream(context.header(b"accept")):
             context.is_stream = True
+        if in_flight.is_over:
+            context.cut = Cut.SHUTDOWN
+        else:
+            await serve(context)
+        if context.cut is not None and not context.response_started:
+            status, code, text = context.cut.value
+            await context.reject(NAME, status, code, text)
+
+    async def serve(context: RequestContext) -> None:
         in_flight.add(context, maximum)
         try:
             await inner(context)
@@ -99,8 +111,5 @@ def stream_timeout(inner: Handler, in_flight: InFlight, maximum: float) -> Handl
                 raise
         finally:
             in_flight.discard(context)
-        if context.cut is not None and not context.response_started:
-            status, code, text = context.cut.value
-            await context.reject(NAME, status, code, text)
 
     return handle

@@ -5,7 +5,8 @@ import contextlib
 import time
 from typing import Final
 
-from vmcp_proxy.protocol.sse import KEEP_ALIVE, encode_event
+from vmcp_proxy.serve.answer_stream import AnswerStream
+from vmcp_proxy.serve.answer_streams import AnswerStreams
 from vmcp_proxy.serve.context import EVENT_STREAM, RequestContext
 from vmcp_proxy.serve.header_rules import accepts
 from vmcp_proxy.sessions import Session
@@ -16,54 +17,61 @@ _COMMENT_SECONDS: Final = 1.0
 class PostExchange:
     """The answer to one POST; becomes an event stream with the first message or comment before the answer.
 
-    A client that does not accept event streams gets the answer only.
+    A client that does not accept event streams gets the answer only. `request` is the id of what is answered.
     """
 
-    __slots__ = ("_context", "_lock", "_session", "last_write")
+    __slots__ = ("_context", "_number", "_request", "_session", "_stream", "_streams", "last_write")
 
-    def __init__(self, context: RequestContext, session: Session, now: float) -> None:
-        self._context = context
-        self._session = session
-        self._lock: asyncio.Lock | None = None
+    def __init__(
+        self, context: RequestContext, session: Session, request: bytes, streams: AnswerStreams, now: float
+    ) -> None:
+        self._context: Final = context
+        self._session: Final = session
+        self._request: Final = request
+        self._streams: Final = streams
+        self._stream: AnswerStream | None = None
+        self._number = 0
         self.last_write = now
+
+    @property
+    def takes_messages(self) -> bool:
+        """See `Exchange.takes_messages`."""
+        return accepts(self._context.header(b"accept"), EVENT_STREAM)
 
     async def send(self, message: bytes) -> None:
         """See `Exchange.send`."""
-        await self._write(encode_event(message))
+        if (stream := self._opened()) is not None:
+            self.last_write = asyncio.get_running_loop().time()
+            await stream.send(message)
 
     async def comment(self) -> None:
         """Keeps the connection open through proxies that cut idle ones, and the session in use."""
         self._session.touch(time.monotonic())
-        if self._lock is None or not self._lock.locked():
-            await self._write(KEEP_ALIVE)
+        if (stream := self._opened()) is not None and not stream.is_busy:
+            self.last_write = asyncio.get_running_loop().time()
+            await stream.comment()
 
     async def finish(self, answer: bytes) -> None:
         """Sends the answer and ends the response."""
-        if self._lock is None:
+        if self._stream is None:
             await self._context.respond(200, answer)
             return
-        async with self._lock:
-            if not self._context.response_started:
-                await self._context.respond(200, answer)
-                return
-            await self._context.write(encode_event(answer))
-            await self._context.finish()
+        await self._stream.finish(answer)
+        if self._stream.size:
+            self._streams.finished(self._session, self._number)
+        else:
+            self._streams.drop(self._session, self._number)
 
-    async def _write(self, chunk: bytes) -> None:
-        context = self._context
-        if not accepts(context.header(b"accept"), EVENT_STREAM):
-            return
-        if self._lock is None:
-            if context.response_started:
-                return
-            self._lock = asyncio.Lock()
-        self.last_write = asyncio.get_running_loop().time()
-        async with self._lock:
-            if context.response_complete:
-                return
-            if not context.response_started:
-                await context.start_stream()
-            await context.write(chunk)
+    def abandon(self) -> None:
+        """Lets go of a stream that has not come to its answer; nothing happens where it has."""
+        if self._stream is not None and not self._stream.is_over:
+            self._stream.abandon()
+            self._streams.drop(self._session, self._number)
+
+    def _opened(self) -> AnswerStream | None:
+        if self._stream is None and self.takes_messages and not self._context.response_started:
+            self._number, self._stream = self._streams.open(self._context, self._session, self._request)
+        return self._stream
 
 
 class KeepAlive:

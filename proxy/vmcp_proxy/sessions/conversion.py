@@ -20,6 +20,8 @@ def record_of(session: Session, keyring: Keyring) -> SessionRecord:
         backends=tuple(
             (name, seal(keyring, session.digest, name, token)) for name, token in sorted(session.backend_tokens.items())
         ),
+        log_level=session.log_level,
+        stream=session.stream,
     )
 
 
@@ -53,6 +55,7 @@ def session_of(
         deadline=min(now + found.times.left, created + max_lifetime),
         last_seen=now,
     )
+    session.log_level = found.record.log_level
     for name, sealed in found.record.backends:
         if (token := unseal(keyring, digest, name, sealed)) is not None:
             session.backend_tokens[name] = token

@@ -22,10 +22,13 @@ class BadAddressError(ValueError):
         self.address = address
 
 
-def build_store(storage: SessionStorage, *, scope: str, password: bytes | None = None) -> SessionStore:
+def build_store(
+    storage: SessionStorage, *, scope: str, password: bytes | None = None, sentinel_password: bytes | None = None
+) -> SessionStore:
     """The store for one VirtualMCPServer, `scope` being `<namespace>/<name>`; it does not connect yet.
 
-    `password` is the content of the Secret key that `passwordRef` names; a trailing line break is no part of it.
+    The passwords are the contents of the Secret keys that `passwordRef` and `sentinelPasswordRef` name; a trailing
+    line break is no part of them.
 
     Raises:
         BadAddressError: Redis is asked for and the address is absent or malformed.
@@ -38,11 +41,17 @@ def build_store(storage: SessionStorage, *, scope: str, password: bytes | None =
         master_name=storage.master_name,
         db=storage.db,
         username=storage.username,
-        password=password.rstrip(b"\r\n") if password is not None else None,
+        password=_password(password),
+        sentinel_username=storage.sentinel_username,
+        sentinel_password=_password(sentinel_password),
         tls=storage.tls.enabled,
         ca=storage.tls.ca_bundle,
     )
     return RedisStore(connect(endpoint), prefix=f"{storage.key_prefix}{scope}:")
+
+
+def _password(content: bytes | None) -> bytes | None:
+    return None if content is None else content.rstrip(b"\r\n")
 
 
 def parse_addresses(text: str, default_port: int) -> tuple[tuple[str, int], ...]:

@@ -26,6 +26,7 @@ class KeyLabel(StrEnum):
     RECORD = "record"
     REQUEST_STATE = "request-state"
     POD_MESSAGE = "pod-message"
+    REPLY = "reply"
 
 
 class BadKeyError(ValueError):

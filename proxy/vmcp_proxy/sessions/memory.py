@@ -72,6 +72,29 @@ class MemoryStore:
             backends[backend] = sealed
         entry.record = replace(entry.record, backends=tuple(sorted(backends.items())))
 
+    async def put_level(self, digest: str, level: str) -> None:
+        if (entry := self._entries.get(digest)) is not None:
+            entry.record = replace(entry.record, log_level=level)
+
+    async def put_stream(self, digest: str, pod: str) -> None:
+        if (entry := self._entries.get(digest)) is not None:
+            entry.record = replace(entry.record, stream=pod)
+
+    async def clear_stream(self, digest: str, pod: str) -> None:
+        entry = self._entries.get(digest)
+        if entry is not None and entry.record.stream == pod:
+            entry.record = replace(entry.record, stream=None)
+
+    async def stream_of(self, digest: str) -> str | None:
+        entry = self._entries.get(digest)
+        return entry.record.stream if entry is not None else None
+
+    async def publish(self, pod: str, sealed: bytes) -> bool:  # noqa: ARG002 - there is no other pod
+        return False
+
+    async def listen(self, pod: str, on_message: Callable[[bytes], None]) -> None:
+        """Nothing to hear: there is no other pod."""
+
     async def watch(
         self,
         on_ended: Callable[[str], None],

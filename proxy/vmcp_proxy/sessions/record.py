@@ -6,13 +6,20 @@ from typing import Final
 
 _BACKEND: Final = b"backend:"
 
+LEVEL_FIELD: Final = "level"
+"""The field that holds the client's log level."""
+
+STREAM_FIELD: Final = "stream"
+"""The field that holds the name of the pod with the client's GET stream."""
+
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
     """The shared part of a session.
 
     `binding` and `fingerprint` are keyed digests, `client_capabilities` is the raw JSON of `initialize`,
-    `backends` holds pairs of a backend's name and its sealed session token. Header values, tokens of the
+    `backends` holds pairs of a backend's name and its sealed session token, `log_level` is the client's last
+    `logging/setLevel`, `stream` the name of the pod that holds its GET stream. Header values, tokens of the
     caller, lists and messages have no place here. The times lie beside it, in the store's own clock.
     """
 
@@ -21,6 +28,8 @@ class SessionRecord:
     protocol_version: str
     client_capabilities: bytes
     backends: tuple[tuple[str, bytes], ...] = ()
+    log_level: str | None = None
+    stream: str | None = None
 
     def encode(self) -> dict[bytes, bytes]:
         """The fields of a Redis hash."""
@@ -31,6 +40,8 @@ class SessionRecord:
             b"capabilities": self.client_capabilities,
         }
         fields |= {backend_field(name): sealed for name, sealed in self.backends}
+        texts = ((LEVEL_FIELD, self.log_level), (STREAM_FIELD, self.stream))
+        fields |= {name.encode(): text.encode() for name, text in texts if text is not None}
         return fields
 
 
@@ -52,6 +63,13 @@ def parse_record(fields: Mapping[bytes, bytes]) -> SessionRecord | None:
                 for name, sealed in sorted(fields.items())
                 if name.startswith(_BACKEND)
             ),
+            log_level=_text(fields, LEVEL_FIELD),
+            stream=_text(fields, STREAM_FIELD),
         )
     except (KeyError, UnicodeDecodeError):
         return None
+
+
+def _text(fields: Mapping[bytes, bytes], name: str) -> str | None:
+    value = fields.get(name.encode())
+    return None if value is None else value.decode()

@@ -16,7 +16,7 @@ SOCKET_SECONDS: Final = 2.0
 """Longest wait for a connection and for an answer."""
 
 MOST_CONNECTIONS: Final = 32
-"""More than the store uses at once, the subscription included."""
+"""More than the store uses at once, the two subscriptions included."""
 
 _HEALTH_CHECK_SECONDS: Final = 15
 _RESP_VERSION: Final = 2
@@ -24,7 +24,10 @@ _RESP_VERSION: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class RedisEndpoint:
-    """Where and how to connect; `ca` is PEM text, absent means the system's certificates."""
+    """Where and how to connect; `ca` is PEM text, absent means the system's certificates.
+
+    `username` and `password` are those of the nodes with the data; Sentinels have a user of their own, or none.
+    """
 
     addresses: tuple[tuple[str, int], ...]
     mode: RedisMode = RedisMode.STANDALONE
@@ -32,6 +35,8 @@ class RedisEndpoint:
     db: int = 0
     username: str | None = None
     password: bytes | None = field(default=None, repr=False)
+    sentinel_username: str | None = None
+    sentinel_password: bytes | None = field(default=None, repr=False)
     tls: bool = False
     ca: str | None = field(default=None, repr=False)
 
@@ -58,8 +63,7 @@ def connect(endpoint: RedisEndpoint) -> RedisLink:
     One retry heals pooled connections that a restart left dead: every command of the store may be repeated.
     """
     options: dict[str, Any] = {
-        "username": endpoint.username,
-        "password": endpoint.password.decode() if endpoint.password is not None else None,
+        **_user(endpoint.username, endpoint.password),
         "max_connections": MOST_CONNECTIONS,
         "health_check_interval": _HEALTH_CHECK_SECONDS,
         **_wire(endpoint),
@@ -69,13 +73,17 @@ def connect(endpoint: RedisEndpoint) -> RedisLink:
             nodes = [ClusterNode(host, port) for host, port in endpoint.addresses]
             return RedisLink(RedisCluster(startup_nodes=nodes, **options))
         case RedisMode.SENTINEL:
-            # The configured user is the data nodes'; Sentinels are asked without one.
-            sentinel = Sentinel(list(endpoint.addresses), sentinel_kwargs=_wire(endpoint))  # type: ignore[no-untyped-call]
+            own = _user(endpoint.sentinel_username, endpoint.sentinel_password) | _wire(endpoint)
+            sentinel = Sentinel(list(endpoint.addresses), sentinel_kwargs=own)  # type: ignore[no-untyped-call]
             client = sentinel.master_for(endpoint.master_name or "", db=endpoint.db, **options)
             return RedisLink(client, sentinel)
         case RedisMode.STANDALONE:
             host, port = endpoint.addresses[0]
             return RedisLink(Redis(host=host, port=port, db=endpoint.db, **options))
+
+
+def _user(username: str | None, password: bytes | None) -> dict[str, Any]:
+    return {"username": username, "password": password.decode() if password is not None else None}
 
 
 def _wire(endpoint: RedisEndpoint) -> dict[str, Any]:

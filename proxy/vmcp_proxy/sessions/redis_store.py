@@ -5,6 +5,8 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
+from redis.asyncio import RedisCluster
+from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import (
     AuthenticationError,
     NoPermissionError,
@@ -16,7 +18,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from vmcp_proxy.sessions import scripts
 from vmcp_proxy.sessions.cancellation import keeping_cancellation
-from vmcp_proxy.sessions.record import SessionRecord, backend_field, parse_record
+from vmcp_proxy.sessions.record import LEVEL_FIELD, STREAM_FIELD, SessionRecord, backend_field, parse_record
 from vmcp_proxy.sessions.redis_client import RedisLink
 from vmcp_proxy.sessions.redis_watch import watch_channel
 from vmcp_proxy.sessions.store import (
@@ -45,8 +47,24 @@ _REST_SECONDS: Final = 0.5
 _KEEP_SECONDS: Final = 60.0
 
 
+# The first that fits counts: a refused password is a ConnectionError too.
+_CAUSES: Final = (
+    ((AuthenticationError,), "Redis refuses the user name or password"),
+    ((NoPermissionError,), "the Redis user may not run what sessions need (EVAL, hashes, PUBLISH, SUBSCRIBE)"),
+    (
+        (MasterNotFoundError,),
+        "no Sentinel answers with a master (masterName, the Sentinels' user and password, their addresses)",
+    ),
+    ((RedisTimeoutError, TimeoutError), "Redis does not answer in time"),
+    ((RedisConnectionError, OSError), "no connection to Redis"),
+    ((LookupError, RedisClusterException), "the Redis cluster does not serve all slots"),
+)
+
+
 class RedisStore:
-    """Sessions of one VirtualMCPServer in Redis, under `<prefix><digest>`; ends go out on `<prefix>ended`.
+    """Sessions of one VirtualMCPServer in Redis, under `<prefix><digest>`.
+
+    Ends go out on the channel `<prefix>ended`, messages to a pod on `<prefix>pod:<its name>`.
 
     Nothing connects before the first call. After a lost connection the next calls fail at once for half a
     second, so that a dead Redis costs each request nothing.
@@ -61,6 +79,7 @@ class RedisStore:
         self._slots: Final = asyncio.Semaphore(CONCURRENT_COMMANDS)
         self._commands = StoreState(available=True)
         self._subscription = StoreState(available=True)
+        self._hearing = StoreState(available=True)
         self._rests_until = 0.0
 
     @property
@@ -69,7 +88,8 @@ class RedisStore:
 
     @property
     def state(self) -> StoreState:
-        return self._subscription if self._commands.available else self._commands
+        states = (self._commands, self._subscription, self._hearing)
+        return next((state for state in states if not state.available), self._commands)
 
     async def create(self, digest: str, record: SessionRecord, times: Times, ttl: float) -> Presence:
         fields = [part for pair in record.encode().items() for part in pair]
@@ -99,7 +119,25 @@ class RedisStore:
 
     async def put_backend(self, digest: str, backend: str, sealed: bytes | None) -> None:
         value = () if sealed is None else (sealed,)
-        await self._eval(scripts.PUT_BACKEND, digest, backend_field(backend), *value)
+        await self._eval(scripts.PUT_FIELD, digest, backend_field(backend), *value)
+
+    async def put_level(self, digest: str, level: str) -> None:
+        await self._eval(scripts.PUT_FIELD, digest, LEVEL_FIELD, level)
+
+    async def put_stream(self, digest: str, pod: str) -> None:
+        await self._eval(scripts.PUT_FIELD, digest, STREAM_FIELD, pod)
+
+    async def clear_stream(self, digest: str, pod: str) -> None:
+        await self._eval(scripts.CLEAR_FIELD, digest, STREAM_FIELD, pod)
+
+    async def stream_of(self, digest: str) -> str | None:
+        pod: bytes | None = await self._eval(scripts.GET_FIELD, digest, STREAM_FIELD)
+        return None if pod is None else pod.decode(errors="replace")
+
+    async def publish(self, pod: str, sealed: bytes) -> bool:
+        heard = await self._eval(scripts.PUBLISH, f"pod:{pod}", sealed)
+        # A node of a cluster counts its own subscribers only, and the pod may still be with another one.
+        return bool(heard) or isinstance(self._client, RedisCluster)
 
     async def watch(
         self,
@@ -116,7 +154,19 @@ class RedisStore:
             self._subscription = StoreState(available=False, message=_cause(error))
             on_lost()
 
-        await watch_channel(self._client, self._channel, on_ended, subscribed, lost, REDIS_ERRORS)
+        def ended(raw: bytes) -> None:
+            on_ended(raw.decode(errors="replace"))
+
+        await watch_channel(self._client, self._channel, ended, subscribed, lost, REDIS_ERRORS)
+
+    async def listen(self, pod: str, on_message: Callable[[bytes], None]) -> None:
+        def subscribed() -> None:
+            self._hearing = StoreState(available=True)
+
+        def lost(error: Exception) -> None:
+            self._hearing = StoreState(available=False, message=_cause(error))
+
+        await watch_channel(self._client, f"{self._prefix}pod:{pod}", on_message, subscribed, lost, REDIS_ERRORS)
 
     async def aclose(self) -> None:
         await self._link.aclose()
@@ -124,8 +174,8 @@ class RedisStore:
     def __repr__(self) -> str:
         return f"RedisStore({self.state})"
 
-    async def _eval(self, script: str, digest: str, *args: str | bytes) -> Any:
-        return await self._call(lambda: self._client.execute_command("EVAL", script, 1, self._prefix + digest, *args))
+    async def _eval(self, script: str, name: str, *args: str | bytes) -> Any:
+        return await self._call(lambda: self._client.execute_command("EVAL", script, 1, self._prefix + name, *args))
 
     async def _eval_each(self, script: str, calls: Sequence[tuple[str, ...]]) -> tuple[Presence, ...]:
         if not calls:
@@ -165,16 +215,5 @@ def _parse_times(now: int, fields: dict[bytes, bytes]) -> Times | None:
 
 
 def _cause(error: Exception) -> str:
-    match error:
-        case AuthenticationError():
-            return "Redis refuses the user name or password"
-        case NoPermissionError():
-            return "the Redis user may not run what sessions need (EVAL, hashes, PUBLISH, SUBSCRIBE)"
-        case RedisTimeoutError() | TimeoutError():
-            return "Redis does not answer in time"
-        case RedisConnectionError() | OSError():
-            return "no connection to Redis"
-        case LookupError() | RedisClusterException():
-            return "the Redis cluster does not serve all slots"
-        case _:
-            return f"Redis answers {type(error).__name__}"
+    known = (text for kinds, text in _CAUSES if isinstance(error, kinds))
+    return next(known, f"Redis answers {type(error).__name__}")

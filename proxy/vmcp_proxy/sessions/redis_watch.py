@@ -1,4 +1,4 @@
-"""The subscription by which a pod hears of sessions that other pods end."""
+"""A subscription that comes back whenever it is lost."""
 
 import asyncio
 import random
@@ -16,7 +16,7 @@ _LONGEST_PAUSE: Final = 2.0
 async def watch_channel(
     client: RedisClient,
     channel: str,
-    on_message: Callable[[str], None],
+    on_message: Callable[[bytes], None],
     on_subscribed: Callable[[], None],
     on_lost: Callable[[Exception], None],
     errors: tuple[type[Exception], ...],
@@ -44,7 +44,7 @@ async def watch_channel(
 
 
 async def _listen(
-    client: RedisClient, channel: str, on_message: Callable[[str], None], on_subscribed: Callable[[], None]
+    client: RedisClient, channel: str, on_message: Callable[[bytes], None], on_subscribed: Callable[[], None]
 ) -> None:
     with keeping_cancellation():
         # A cluster client does not know its nodes before this, and its pubsub does not ask.
@@ -64,6 +64,6 @@ async def _listen(
             if message["type"] == "subscribe":
                 on_subscribed()
             elif message["type"] == "message":
-                on_message(message["data"].decode(errors="replace"))
+                on_message(message["data"])
     finally:
         await pubsub.aclose()

@@ -82,7 +82,7 @@ return 2
 """
 )
 
-PUT_BACKEND: Final = (
+PUT_FIELD: Final = (
     _NOW
     + """
 -- ARGV: field, then the value unless the field is to go
@@ -91,3 +91,19 @@ if ARGV[2] then redis.call('HSET', key, ARGV[1], ARGV[2]) else redis.call('HDEL'
 return 1
 """
 )
+
+CLEAR_FIELD: Final = """
+-- ARGV: field, the value that it must have to go
+if redis.call('HMGET', KEYS[1], ARGV[1])[1] == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
+return 1
+"""
+
+GET_FIELD: Final = """
+-- ARGV: field
+return redis.call('HMGET', KEYS[1], ARGV[1])[1]
+"""
+
+PUBLISH: Final = """
+-- KEYS: the channel, so that a cluster's client goes to the node where it has the subscriber of that channel too
+return redis.call('PUBLISH', KEYS[1], ARGV[1])
+"""

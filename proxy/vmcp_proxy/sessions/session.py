@@ -31,12 +31,15 @@ class Session:
     `snapshot` never leaves the process and is dropped once the session is over; `fingerprint`, `binding` and
     `digest` are its keyed stand-ins. `client_info` is empty on a session that came from another pod.
     `checked` is the cache's epoch at which the store last confirmed the session, `unsaved` the backends whose
-    token the store lacks. `backend_tokens` maps a backend's name to what reopens its session; change it through
-    the manager only. `repr` shows the first digits of the digest and nothing else.
+    token the store lacks. `backend_tokens` maps a backend's name to what reopens its session, `log_level` is the
+    last that the client set, `stream` the pod that this process last named as the holder of the GET stream; change
+    them through the manager only. `level_unsaved` and `streams_unsaved` say what of it the store lacks.
+    `repr` shows the first digits of the digest and nothing else.
     """
 
     __slots__ = (
         "_callbacks",
+        "_forget_callbacks",
         "_holds_snapshot",
         "backend_tokens",
         "binding",
@@ -49,10 +52,14 @@ class Session:
         "ended",
         "fingerprint",
         "last_seen",
+        "level_unsaved",
+        "log_level",
         "owner",
         "protocol_version",
         "snapshot",
         "stored",
+        "stream",
+        "streams_unsaved",
         "unsaved",
         "written",
     )
@@ -90,7 +97,12 @@ class Session:
         self.ended: EndReason | None = None
         self.backend_tokens: Final[dict[str, bytes]] = {}
         self.unsaved: Final[set[str]] = set()
+        self.log_level: str | None = None
+        self.level_unsaved = False
+        self.stream: str | None = None
+        self.streams_unsaved: Final[set[str]] = set()
         self._callbacks: Final[list[Callable[[], None]]] = []
+        self._forget_callbacks: Final[list[Callable[[], None]]] = []
         self._holds_snapshot = True
 
     @property
@@ -116,6 +128,11 @@ class Session:
         self.written = now
         self.stored = sent + (now - started)
         self.last_seen = max(self.last_seen, self.stored)
+
+    @property
+    def is_unsaved(self) -> bool:
+        """Whether the store lacks something of what other pods must know."""
+        return bool(self.unsaved or self.level_unsaved or self.streams_unsaved)
 
     @property
     def is_used_since(self) -> bool:
@@ -148,10 +165,24 @@ class Session:
         for callback in callbacks:
             callback()
 
+    def on_forget(self, callback: Callable[[], None]) -> None:
+        """Have `callback` run once when the captured headers are dropped, at once if they have been already.
+
+        Who holds copies of them, or what was made of them, must let go of those too.
+        """
+        if self._holds_snapshot:
+            self._forget_callbacks.append(callback)
+        else:
+            callback()
+
     def drop_snapshot(self) -> None:
         """Forget the captured headers."""
         self.snapshot = EMPTY_SNAPSHOT
         self._holds_snapshot = False
+        callbacks = tuple(self._forget_callbacks)
+        self._forget_callbacks.clear()
+        for callback in callbacks:
+            callback()
 
     def __repr__(self) -> str:
         return f"Session({self.ref}{f', {self.ended}' if self.ended else ''})"

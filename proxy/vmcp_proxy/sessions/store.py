@@ -86,7 +86,7 @@ class Presence(Enum):
 class SessionStore(Protocol):
     """Session metadata by digest.
 
-    Every method but `watch` is bounded in time and raises `StoreUnavailable` when the store cannot answer.
+    Every method but `watch` and `listen` is bounded in time and raises `StoreUnavailable` when the store cannot answer.
     Batches answer in the order of their items.
     """
 
@@ -115,6 +115,24 @@ class SessionStore(Protocol):
 
     async def put_backend(self, digest: str, backend: str, sealed: bytes | None) -> None:
         """Set one backend's sealed token in a live session, or remove it with `None`."""
+
+    async def put_level(self, digest: str, level: str) -> None:
+        """Set the client's log level in a live session."""
+
+    async def put_stream(self, digest: str, pod: str) -> None:
+        """Note which pod holds the client's GET stream, in a live session."""
+
+    async def clear_stream(self, digest: str, pod: str) -> None:
+        """Note that this pod no longer holds the stream; nothing happens when it is another one by now."""
+
+    async def stream_of(self, digest: str) -> str | None:
+        """The pod that holds the client's GET stream, as far as the store knows."""
+
+    async def publish(self, pod: str, sealed: bytes) -> bool:
+        """Pass a message on to a pod; `False` when nobody listens under this name."""
+
+    async def listen(self, pod: str, on_message: Callable[[bytes], None]) -> None:
+        """Report the messages to a pod for as long as it runs; those sent while the connection is lost are lost."""
 
     async def watch(
         self,

@@ -12,8 +12,8 @@ from vmcp_proxy.sessions.ids import SessionIds
 from vmcp_proxy.sessions.pace import Pace
 from vmcp_proxy.sessions.pending import PendingEnds
 from vmcp_proxy.sessions.retire import Retirements
-from vmcp_proxy.sessions.sealing import seal
 from vmcp_proxy.sessions.session import EndReason, Session
+from vmcp_proxy.sessions.shared_state import SharedState
 from vmcp_proxy.sessions.store import Presence, SessionStore, StoreUnavailable, Touch
 
 _BATCH: Final = 256
@@ -33,6 +33,7 @@ class Upkeep:
         cache: SessionCache,
         pending: PendingEnds,
         retirements: Retirements,
+        shared: SharedState,
         pace: Pace,
         clock: Callable[[], float],
     ) -> None:
@@ -42,6 +43,7 @@ class Upkeep:
         self._cache: Final = cache
         self._pending: Final = pending
         self._retirements: Final = retirements
+        self._shared: Final = shared
         self._clock: Final = clock
         self._wake: Final = asyncio.Event()
         self._away_at = -math.inf
@@ -68,6 +70,10 @@ class Upkeep:
         copy here must not be taken for the last one.
         """
         self._cache.epoch += 1
+        for session in self._cache:
+            # The pod that sets a session again may not be the one that holds its stream.
+            if session.stream is not None:
+                session.streams_unsaved.add(session.stream)
         if len(self._cache) or len(self._pending):
             self.note_loss()
         self.wake()
@@ -86,7 +92,9 @@ class Upkeep:
             await self._settle_ends()
             await self.touch(self._doubted())
             await self.touch(self._unwritten())
-            await self._save_backends()
+            for session in self._cache:
+                if session.is_unsaved:
+                    await self._shared.save(session)
         except StoreUnavailable:
             self.note_loss()
             self._pending.drop_snapshots()
@@ -160,25 +168,6 @@ class Upkeep:
     def _unwritten(self) -> Iterator[Session]:
         latest = self._clock() - self.pace.touch_interval
         return (session for session in self._cache if session.is_used_since and session.written <= latest)
-
-    async def _save_backends(self) -> None:
-        for session in self._cache:
-            for name in tuple(session.unsaved):
-                if session.ended is None:
-                    await self.save_backend(session, name)
-
-    async def save_backend(self, session: Session, name: str) -> None:
-        """Write what the session knows of one backend: its sealed token, or that there is none.
-
-        Raises:
-            StoreUnavailable: it stays unsaved, and the next tick tries again.
-        """
-        session.unsaved.add(name)
-        token = session.backend_tokens.get(name)
-        sealed = None if token is None else seal(self._ids.keyring, session.digest, name, token)
-        await self._store.put_backend(session.digest.hex, name, sealed)
-        if session.backend_tokens.get(name) == token:
-            session.unsaved.discard(name)
 
 
 def _batched(sessions: Sequence[Session]) -> Iterator[tuple[Session, ...]]:

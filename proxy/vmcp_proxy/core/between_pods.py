@@ -1,0 +1,101 @@
+"""What pods tell each other of a session that more than one of them serves (ADR-0023)."""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, Protocol
+
+from vmcp_proxy.core.attachments import Attachments
+from vmcp_proxy.core.client_messages import ClientMessages
+from vmcp_proxy.core.links import Links
+from vmcp_proxy.protocol.jsonrpc import parse_message
+
+if TYPE_CHECKING:
+    from vmcp_proxy.sessions import Session
+
+_TO_STREAM: Final = "stream"
+_FROM_CLIENT: Final = "client"
+_NEWS: Final = "news"
+
+
+class Mailbox(Protocol):
+    """Sealed messages to other pods, by kind."""
+
+    @property
+    def pod(self) -> str:
+        """The name of this pod."""
+
+    def on(self, kind: str, handler: Callable[[str, bytes], Awaitable[None]]) -> None:
+        """Says who takes messages of a kind: the session's digest in hex, and the body."""
+
+    async def send(self, pod: str, kind: str, digest: str, body: bytes) -> bool:
+        """Whether the pod has accepted the message."""
+
+
+class SharedState(Protocol):
+    """What the store knows of a session beyond this process."""
+
+    async def stream_pod(self, session: "Session") -> str | None:
+        """The pod that holds the session's own stream."""
+
+    async def known_backends(self, session: "Session") -> None:
+        """Takes over the backend sessions and the log level that other pods have stored meanwhile."""
+
+    async def remember_stream(self, session: "Session", pod: str | None) -> None:
+        """Stores which pod holds the session's own stream; None: this one no more."""
+
+
+class BetweenPods:
+    """Sends and takes the three kinds of messages: for a stream, from a client, of news in the store."""
+
+    def __init__(self, mailbox: Mailbox, sessions: SharedState, attachments: Attachments) -> None:
+        self._mailbox: Final = mailbox
+        self._sessions: Final = sessions
+        self._attachments: Final = attachments
+
+    def serve(self, links: Links, messages: ClientMessages) -> None:
+        """Begins to take messages: what they reach is built after what sends them."""
+
+        async def from_client(digest: str, body: bytes) -> None:
+            attachment = self._attachments.by_digest(digest)
+            if attachment is not None:
+                await messages.delivered(attachment, parse_message(body))
+
+        async def news(digest: str, _body: bytes) -> None:
+            attachment = self._attachments.by_digest(digest)
+            if attachment is not None and attachment.is_listening:
+                await self._sessions.known_backends(attachment.session)
+                links.listen_all(attachment)
+
+        self._mailbox.on(_TO_STREAM, self._to_stream)
+        self._mailbox.on(_FROM_CLIENT, from_client)
+        self._mailbox.on(_NEWS, news)
+
+    async def to_stream(self, session: "Session", message: bytes) -> bool:
+        """See `session_stream.Elsewhere`."""
+        pod = await self._sessions.stream_pod(session)
+        if pod is None or pod == self._mailbox.pod:
+            return False
+        return await self._mailbox.send(pod, _TO_STREAM, session.digest.hex, message)
+
+    async def from_client(self, pod: str, session: "Session", raw: bytes) -> bool:
+        """See `client_messages.Forward`."""
+        return await self._mailbox.send(pod, _FROM_CLIENT, session.digest.hex, raw)
+
+    async def tell_news(self, session: "Session") -> None:
+        """Lets the pod that holds the session's stream look up what was stored here: backend sessions, log level."""
+        pod = await self._sessions.stream_pod(session)
+        if pod is not None and pod != self._mailbox.pod:
+            await self._mailbox.send(pod, _NEWS, session.digest.hex, b"")
+
+    async def listens_here(self, session: "Session") -> None:
+        """Says that the client holds the session's stream with this pod, and looks up what others have stored."""
+        await self._sessions.remember_stream(session, self._mailbox.pod)
+        await self._sessions.known_backends(session)
+
+    async def listens_no_more(self, session: "Session") -> None:
+        """Takes that back."""
+        await self._sessions.remember_stream(session, None)
+
+    async def _to_stream(self, digest: str, body: bytes) -> None:
+        attachment = self._attachments.by_digest(digest)
+        if attachment is not None:
+            attachment.outbox.put(body)

@@ -1,0 +1,27 @@
+"""Who may share a listing: those for whom a backend says the same things (ADR-0018)."""
+
+from hashlib import blake2b
+from typing import Final
+
+SHARED: Final = "shared"
+"""What the backend says to the proxy itself: no client's headers, no client's capabilities."""
+
+_DIGEST_BYTES: Final = 8
+_NOTHING: Final = b"{}"
+
+
+def audience(capabilities: bytes) -> str:
+    """Stands for the capabilities that backends hear of; empty for none."""
+    return "" if capabilities == _NOTHING else blake2b(capabilities, digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def scope(audience: str, headers: str) -> str:
+    """The scope for an audience, and for headers of a client by their keyed digest; both may be empty."""
+    if headers:
+        return f"{headers}/{audience}"
+    return f"{SHARED}/{audience}" if audience else SHARED
+
+
+def is_public(scope: str) -> bool:
+    """Whether no client's headers stand behind what is listed there."""
+    return scope.startswith(SHARED)

@@ -1,0 +1,170 @@
+"""Requests of backends that wait for a client's answer: sampling, elicitation, roots (ADR-0027).
+
+A request gets an id of ours on its way to the client. The answer may reach any pod, so the id says, sealed and
+bound to the session, which pod knows whom to give it to.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+
+import msgspec
+
+from vmcp_proxy.backends.client import Deadline, Reply, refuse
+from vmcp_proxy.core.asking import encode_cancelled, encode_question, is_declared
+from vmcp_proxy.core.members import Member
+from vmcp_proxy.protocol import params
+from vmcp_proxy.protocol.jsonrpc import (
+    INTERNAL_ERROR,
+    Request,
+    Response,
+    encode_error,
+    encode_notification,
+    encode_raw_error,
+    encode_result,
+)
+from vmcp_proxy.protocol.params import InvalidParamsError, inbound_result
+
+if TYPE_CHECKING:
+    from vmcp_proxy.core.attachments import Attachment
+    from vmcp_proxy.sessions import Session
+
+Tell: TypeAlias = Callable[[bytes], Awaitable[None]]
+"""Sends one message to the client, on the stream that the request belongs to."""
+
+MOST_OPEN: Final = 256
+"""Requests that may wait for one client at a time; people answer a few, and a backend may ask without end."""
+
+_TOO_MANY: Final = "Too many requests wait for the client; answer or cancel some first."
+
+
+class Ids(Protocol):
+    """Makes and reads the ids that requests carry towards clients."""
+
+    def mint(self, session: "Session", number: int) -> str:
+        """An id that names this pod and `number`, good for this session only."""
+
+    def read(self, session: "Session", text: str) -> tuple[str, int] | None:
+        """The pod and the number; None where the id was not made for this session."""
+
+
+@dataclass(slots=True, eq=False)
+class ServerRequest:
+    """One open request: whom it came from, and how either side is told of it."""
+
+    client_id: str
+    member: Member
+    backend_id: bytes
+    progress_token: msgspec.Raw | None
+    reply: Reply = field(repr=False)
+    tell: Tell = field(repr=False)
+    deadline: Deadline | None
+    expiry: asyncio.TimerHandle | None = None
+
+
+class ServerRequests:
+    """Opens, settles and withdraws requests; each attachment holds its own open ones.
+
+    `maximum` bounds, in seconds, the wait of a request that no call stands behind.
+    """
+
+    def __init__(self, pod: str, ids: Ids, maximum: Callable[[], float]) -> None:
+        self.pod: Final = pod
+        self._ids: Final = ids
+        self._maximum: Final = maximum
+        self._last = 0
+
+    async def ask(
+        self,
+        attachment: "Attachment",
+        member: Member,
+        request: Request,
+        reply: Reply,
+        tell: Tell,
+        deadline: Deadline | None,
+    ) -> ServerRequest | None:
+        """Relays a backend's request to the client; None where it was answered here."""
+        if request.method == "ping" or not is_declared(request.method, attachment.session.client_capabilities):
+            await refuse(request, reply)
+            return None
+        if len(attachment.server_requests) >= MOST_OPEN:
+            await reply(encode_error(request.id, INTERNAL_ERROR, _TOO_MANY))
+            return None
+        self._last += 1
+        client_id = self._ids.mint(attachment.session, self._last)
+        message, token = encode_question(request, client_id)
+        opened = ServerRequest(client_id, member, request.id, token, reply, tell, deadline)
+        attachment.server_requests[self._last] = opened
+        if deadline is not None:
+            deadline.hold()
+        else:
+            loop, number = asyncio.get_running_loop(), self._last
+            opened.expiry = loop.call_later(self._maximum(), _pop, attachment, number)
+        await tell(message)
+        return opened
+
+    def owner(self, attachment: "Attachment", raw_id: bytes | msgspec.Raw) -> tuple[str, int] | None:
+        """The pod and the number in an id or progress token that the client sent; None where it is none of ours."""
+        try:
+            text = msgspec.json.decode(raw_id, type=str)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+        return self._ids.read(attachment.session, text)
+
+    async def answered(self, attachment: "Attachment", number: int, response: Response) -> None:
+        """Gives the client's answer to the backend; one that comes too late is dropped, as MCP allows."""
+        opened = _pop(attachment, number)
+        if opened is None:
+            return
+        if response.result is not None:
+            await opened.reply(encode_result(opened.backend_id, inbound_result(response.result)))
+        else:
+            await opened.reply(encode_raw_error(opened.backend_id, response.error or b"{}"))
+
+    async def progressed(self, attachment: "Attachment", number: int, members: params.Members) -> None:
+        """Gives the client's progress to the backend, under the backend's own token."""
+        opened = attachment.server_requests.get(number)
+        if opened is None or opened.progress_token is None:
+            return
+        if opened.deadline is not None:
+            opened.deadline.extend(asyncio.get_running_loop().time())
+        body = params.encode_members(members | {"progressToken": opened.progress_token})
+        await opened.reply(encode_notification("notifications/progress", body))
+
+    async def withdrawn(self, attachment: "Attachment", member: Member, raw: msgspec.Raw | None) -> None:
+        """Hears that a backend has cancelled a request of its own, and tells the client."""
+        try:
+            backend_id = params.parse_members(raw).get("requestId")
+        except InvalidParamsError:
+            return
+        wanted = None if backend_id is None else bytes(backend_id)
+        for number, opened in list(attachment.server_requests.items()):
+            if opened.member is member and opened.backend_id == wanted:
+                _pop(attachment, number)
+                await opened.tell(encode_cancelled(opened.client_id, "The server cancelled the request."))
+
+    async def abandon(self, attachment: "Attachment", requests: Iterable[ServerRequest]) -> None:
+        """Tells the client not to answer any more: the call that these requests belong to is over."""
+        for opened in requests:
+            number = next((key for key, value in attachment.server_requests.items() if value is opened), None)
+            if number is not None:
+                _pop(attachment, number)
+                await opened.tell(encode_cancelled(opened.client_id, "The call that needed this is over."))
+
+
+def _pop(attachment: "Attachment", number: int) -> ServerRequest | None:
+    opened = attachment.server_requests.pop(number, None)
+    if opened is None:
+        return None
+    if opened.expiry is not None:
+        opened.expiry.cancel()
+    if opened.deadline is not None:
+        opened.deadline.release(asyncio.get_running_loop().time())
+    return opened
+
+
+def forget_all(attachment: "Attachment") -> None:
+    """Drops every open request of a session that has ended."""
+    for number in list(attachment.server_requests):
+        _pop(attachment, number)
