@@ -1,8 +1,17 @@
 """The base of every model that a person writes: camelCase outside, closed, frozen."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
 
 from vmcp_api.durations import format_duration, validate_duration
@@ -10,6 +19,13 @@ from vmcp_api.headers import TOKEN_PATTERN
 
 Json: TypeAlias = dict[str, Any] | list[Any] | str | int | float | bool | None
 """Any JSON value: the one place where ``Any`` stands for data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A JSON value that stands in a document, null too."""
+
+    value: Json
 
 
 class Model(BaseModel):
@@ -36,6 +52,15 @@ Seconds: TypeAlias = Annotated[
     Field(json_schema_extra={"x-duration": True}),
 ]
 """A duration in seconds, written as in Go and Kubernetes (``500ms``, ``30s``, ``1h30m``)."""
+
+Written: TypeAlias = Annotated[
+    Constant | None,
+    PlainValidator(lambda written: written if isinstance(written, Constant) else Constant(written)),
+    PlainSerializer(lambda constant: constant.value if constant is not None else None),
+    WithJsonSchema({"x-kubernetes-preserve-unknown-fields": True, "nullable": True}),
+    Field(exclude_if=lambda constant: constant is None),
+]
+"""Any JSON value, or None where the field is absent: ``null`` in a document is a value like others."""
 
 Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
 """A DNS-1123 subdomain: the name of an object in the same namespace."""

@@ -160,6 +160,8 @@ def _structural(schema: Schema) -> Schema:
         }
     validations = [_bound(sign, value) for sign, value in bounds.items()]
     validations += [_cel(rule) for rule in _rules(str(model), "", each=False)]
+    for form in (rule.form for rule in RULES if rule.model.__name__ == model and rule.form is not None):
+        result.update(form)
     return _validated(result, validations)
 
 
@@ -176,7 +178,7 @@ def _validated(schema: Schema, validations: list[Manifest]) -> Schema:
 
 
 def _rules(model: str, field: str, *, each: bool) -> list[Rule]:
-    return [rule for rule in RULES if (rule.model.__name__, rule.field, rule.each) == (model, field, each)]
+    return [rule for rule in RULES if rule.cel and (rule.model.__name__, rule.field, rule.each) == (model, field, each)]
 
 
 def _cel(rule: Rule) -> Manifest:

@@ -77,6 +77,8 @@ def _rule_lines(path: str, schema: Schema) -> Iterator[str]:
         place = f"{path}.{name}" if path else name
         if isinstance(part.get("items"), dict):
             yield from _rule_lines(f"{place}[]", part["items"])
+        if isinstance(part.get("additionalProperties"), dict):
+            yield from _rule_lines(f"{place}.<key>", part["additionalProperties"])
         yield from _rule_lines(place, part)
 
 
@@ -97,7 +99,7 @@ def _type(schema: Schema) -> str:
         return f"list of {_type(schema['items'])}"
     if isinstance(schema.get("additionalProperties"), dict):
         return f"map of {_type(schema['additionalProperties'])}"
-    return str(schema["type"])
+    return str(schema.get("type", "any JSON"))
 
 
 def _default(schema: Schema) -> str:

@@ -6,7 +6,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class RuleCase:
-    """A rule by its words, with specs (and names) on both sides of it."""
+    """A rule by its words, with specs (and names) on both sides of it.
+
+    `answer` is what the API server says where it has words of its own.
+    """
 
     kind: str
     path: str
@@ -15,10 +18,16 @@ class RuleCase:
     accepted: dict[str, Any] = field(default_factory=dict)
     rejected_name: str = "one"
     accepted_name: str = "one"
+    answer: str = ""
 
 
 def _operational(**part: Any) -> dict[str, Any]:
     return {"config": {"operational": part}}
+
+
+def _argument(**override: Any) -> dict[str, Any]:
+    entry = {"workload": "a", "overrides": {"t": {"arguments": {"x": override}}}}
+    return {"config": {"aggregation": {"tools": [entry]}}}
 
 
 def _secret(name: str, key: str, target: str | None = None) -> dict[str, str]:
@@ -57,6 +66,20 @@ RULE_CASES = (
     ),
     RuleCase(
         "VirtualMCPServer",
+        "spec.sessionStorage.sentinelUsername",
+        "belongs to mode sentinel",
+        {"sessionStorage": {"sentinelUsername": "u"}},
+        {"sessionStorage": {"mode": "sentinel", "masterName": "m", "sentinelUsername": "u"}},
+    ),
+    RuleCase(
+        "VirtualMCPServer",
+        "spec.sessionStorage.sentinelPasswordRef",
+        "belongs to mode sentinel",
+        {"sessionStorage": {"sentinelPasswordRef": {"name": "a", "key": "b"}}},
+        {"sessionStorage": {"mode": "sentinel", "masterName": "m", "sentinelPasswordRef": {"name": "a", "key": "b"}}},
+    ),
+    RuleCase(
+        "VirtualMCPServer",
         "spec.sessionStorage.db",
         "must be 0 in mode cluster",
         {"sessionStorage": {"provider": "redis", "address": "r:1", "mode": "cluster", "db": 1}},
@@ -89,6 +112,38 @@ RULE_CASES = (
                 }
             }
         },
+    ),
+    *(
+        RuleCase(
+            "VirtualMCPServer",
+            "spec.config.aggregation.tools[0].overrides.t.arguments.x",
+            words,
+            _argument(**rejected),
+            _argument(**accepted),
+            answer=answer,
+        )
+        for words, answer, rejected, accepted in (
+            ("changes nothing", "must validate at least one schema", {}, {"hidden": True}),
+            (
+                "changes nothing",
+                "must validate at least one schema",
+                {"hidden": False},
+                {"default": 1, "hidden": False},
+            ),
+            ("keep one of them", "must not validate the schema", {"fixed": 1, "default": None}, {"fixed": None}),
+            (
+                "keep one of them",
+                "must not validate the schema",
+                {"fixed": [], "hidden": False},
+                {"fixed": [], "hidden": True},
+            ),
+            (
+                "keep one of them",
+                "must not validate the schema",
+                {"fixed": None, "default": 1, "hidden": True},
+                {"default": None, "hidden": True},
+            ),
+        )
     ),
     RuleCase(
         "VirtualMCPServer",

@@ -37,12 +37,16 @@ def _repeated(part: Model) -> Iterator[Finding]:
         extra = info.json_schema_extra
         if not isinstance(extra, dict) or "x-kubernetes-list-type" not in extra:
             continue
-        keys = extra.get("x-kubernetes-list-map-keys")
+        words = extra.get("x-kubernetes-list-map-keys")
+        keys = words if isinstance(words, list) else []
+        said = "stands in the list twice; remove one of the two"
+        if keys:
+            said = f"has the same {' and '.join(map(str, keys))} as an earlier entry; make one entry of the two"
         seen: set[Any] = set()
         for index, entry in enumerate(getattr(part, name)):
-            key = _entry_key(entry, keys if isinstance(keys, list) else [])
+            key = _entry_key(entry, keys)
             if key in seen:
-                yield (info.alias or name, index), "stands in the list twice; remove one of the two"
+                yield (info.alias or name, index), said
             seen.add(key)
 
 

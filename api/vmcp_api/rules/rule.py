@@ -1,6 +1,6 @@
 """One rule between fields."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -17,7 +17,8 @@ class Rule:
 
     ``cel`` is evaluated on the object, on ``field`` of it (camelCase), or on each entry of that field when
     ``each`` is set; ``message`` is what the API server answers, about the field ``about`` of the object where
-    there is one. ``find`` says the same in Python.
+    there is one. ``find`` says the same in Python. CEL sees no field whose value may be any JSON: a rule on
+    objects with such fields has ``form``, words of JSON Schema, instead, and the API server answers in its own words.
     """
 
     model: type[Model]
@@ -27,6 +28,7 @@ class Rule:
     field: str = ""
     each: bool = False
     about: Loc = ()
+    form: Mapping[str, Any] | None = None
 
 
 def require(model: type[Model], loc: Loc, cel: str, message: str, holds: Callable[[Any], bool]) -> Rule:
@@ -56,3 +58,13 @@ def require_each(
                 yield (field, index), message
 
     return Rule(model=model, cel=cel, message=message, find=find, field=field, each=True)
+
+
+def require_form(model: type[Model], form: Mapping[str, Any], message: str, holds: Callable[[Any], bool]) -> Rule:
+    """A rule on whole objects with fields of any JSON; ``form`` has a word of its own among the model's rules."""
+
+    def find(value: Any) -> Iterator[Finding]:
+        if not holds(value):
+            yield (), message
+
+    return Rule(model=model, cel="", message=message, find=find, form=form)

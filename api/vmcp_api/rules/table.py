@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from typing import Final
+from typing import Any, Final
 
 from vmcp_api.kinds import MCPServer, MCPServerEntry, VirtualMCPServer
 from vmcp_api.kinds.mcpserver import MCPServerSpec
@@ -10,8 +10,8 @@ from vmcp_api.kinds.pods import PodDisruptionBudget
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerSpec
 from vmcp_api.naming import MAX_MEMBER_NAME, MAX_SERVER_NAME, MAX_VMCP_NAME
 from vmcp_api.rules.headers import HEADER_RULES
-from vmcp_api.rules.rule import Rule, require, require_each
-from vmcp_api.spec.aggregation import Aggregation
+from vmcp_api.rules.rule import Rule, require, require_each, require_form
+from vmcp_api.spec.aggregation import Aggregation, ArgumentOverride
 from vmcp_api.spec.audit import Audit
 from vmcp_api.spec.operational import Operational, Timeouts
 from vmcp_api.spec.sessions import RedisTls, SessionManagement, SessionStorage
@@ -34,6 +34,10 @@ def _names_twice(spec: MCPServerSpec) -> bool:
     names = [secret.target_env_name or secret.key for secret in spec.secrets]
     names += {variable.name for variable in spec.env}
     return len(names) != len(set(names))
+
+
+def _hidden(*, is_hidden: bool) -> dict[str, Any]:
+    return {"required": ["hidden"], "properties": {"hidden": {"enum": [is_hidden]}}}
 
 
 _NAMES: Final = (
@@ -82,6 +86,20 @@ _SESSIONS: Final = (
         "self.mode != 'sentinel' || has(self.masterName)",
         "is required for mode sentinel; write the name that the Sentinels watch",
         lambda storage: storage.mode != "sentinel" or storage.master_name is not None,
+    ),
+    require(
+        SessionStorage,
+        ("sentinelUsername",),
+        "self.mode == 'sentinel' || !has(self.sentinelUsername)",
+        "belongs to mode sentinel; remove it",
+        lambda storage: storage.mode == "sentinel" or storage.sentinel_username is None,
+    ),
+    require(
+        SessionStorage,
+        ("sentinelPasswordRef",),
+        "self.mode == 'sentinel' || !has(self.sentinelPasswordRef)",
+        "belongs to mode sentinel; remove it",
+        lambda storage: storage.mode == "sentinel" or storage.sentinel_password_ref is None,
     ),
     require(
         SessionStorage,
@@ -166,6 +184,21 @@ _BEHAVIOUR: Final = (
     ),
 )
 
+_ARGUMENTS: Final = (
+    require_form(
+        ArgumentOverride,
+        {"anyOf": [{"required": ["fixed"]}, {"required": ["default"]}, _hidden(is_hidden=True)]},
+        "changes nothing; set fixed, default or hidden: true",
+        lambda argument: argument.value is not None or bool(argument.hidden),
+    ),
+    require_form(
+        ArgumentOverride,
+        {"not": {"required": ["fixed"], "anyOf": [{"required": ["default"]}, _hidden(is_hidden=False)]}},
+        "sets fixed together with default or hidden: false; keep one of them",
+        lambda argument: argument.fixed is None or (argument.default is None and argument.hidden is not False),
+    ),
+)
+
 _PODS: Final = (
     require(
         PodDisruptionBudget,
@@ -194,5 +227,5 @@ _PODS: Final = (
     ),
 )
 
-RULES: Final[tuple[Rule, ...]] = (*_NAMES, *_SESSIONS, *_BEHAVIOUR, *_PODS, *HEADER_RULES)
+RULES: Final[tuple[Rule, ...]] = (*_NAMES, *_SESSIONS, *_BEHAVIOUR, *_ARGUMENTS, *_PODS, *HEADER_RULES)
 """Every rule, for the validator and for the CRDs."""

@@ -5,10 +5,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from vmcp_api.base import LIST_SET, BackendName, Model, list_map
+from vmcp_api.base import LIST_SET, BackendName, Constant, Model, Written, list_map
 
 OriginalName = Annotated[str, Field(min_length=1, max_length=256)]
 ExposedName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.-]+$")]
+ArgumentName = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class ConflictResolution(StrEnum):
@@ -57,12 +58,39 @@ class AnnotationsOverride(Model):
     open_world_hint: Annotated[bool | None, Field(description="The tool reaches outside systems.")] = None
 
 
+class ArgumentOverride(Model):
+    """What becomes of one argument in calls of a tool."""
+
+    fixed: Annotated[Written, Field(description="Sent on every call; callers neither see nor change the argument.")] = (
+        None
+    )
+    default: Annotated[Written, Field(description="Sent where the caller leaves the argument out.")] = None
+    hidden: Annotated[
+        bool | None,
+        Field(description="Callers neither see nor set the argument: `default` is sent, or nothing without one."),
+    ] = None
+
+    @property
+    def is_withheld(self) -> bool:
+        """Whether callers neither see the argument nor can send it."""
+        return self.fixed is not None or bool(self.hidden)
+
+    @property
+    def value(self) -> Constant | None:
+        """What is sent of our own; None where nothing is."""
+        return self.default if self.fixed is None else self.fixed
+
+
 class ToolOverride(Model):
     """What clients see of one tool instead of what its backend says."""
 
     name: Annotated[ExposedName | None, Field(description="New name.")] = None
     description: Annotated[str | None, Field(max_length=8192, description="New description.")] = None
     annotations: Annotated[AnnotationsOverride | None, Field(description="Hints to replace.")] = None
+    arguments: Annotated[
+        dict[ArgumentName, ArgumentOverride],
+        Field(max_length=100, description="Arguments that are set or hidden here, by name."),
+    ] = Field(default_factory=dict)
 
 
 class WorkloadTools(Model):
