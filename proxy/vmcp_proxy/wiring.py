@@ -3,7 +3,6 @@
 import asyncio
 import ipaddress
 import logging
-from collections import Counter
 from collections.abc import Coroutine
 from hashlib import blake2b
 from typing import Any, Final
@@ -16,12 +15,10 @@ from vmcp_proxy.audit_output import AuditOutput
 from vmcp_proxy.auth.incoming import AnonymousAuthenticator, LocalAuthenticator, operating_system_user
 from vmcp_proxy.backends.client import Receiver
 from vmcp_proxy.backends.http import ClientLimits, HttpClient
-from vmcp_proxy.core import circuit_figures
 from vmcp_proxy.core.admission import Admission, Admitter
 from vmcp_proxy.core.aggregate import Aggregate
 from vmcp_proxy.core.attachments import Attachment, Attachments
 from vmcp_proxy.core.between_pods import BetweenPods
-from vmcp_proxy.core.capabilities import Kind
 from vmcp_proxy.core.changes import Changes
 from vmcp_proxy.core.client_messages import ClientMessages
 from vmcp_proxy.core.forward import Forwarder
@@ -29,12 +26,14 @@ from vmcp_proxy.core.group import Group
 from vmcp_proxy.core.links import Links
 from vmcp_proxy.core.listings import Listings
 from vmcp_proxy.core.members import Member
+from vmcp_proxy.core.news import News
 from vmcp_proxy.core.notifier import Notifier
 from vmcp_proxy.core.pages import ListEncoder
 from vmcp_proxy.core.receivers import SessionReceiver, Ways
 from vmcp_proxy.core.server_requests import ServerRequests, forget_all
 from vmcp_proxy.core.session_stream import SessionStream
 from vmcp_proxy.core.views import Views
+from vmcp_proxy.gauges import read_gauges
 from vmcp_proxy.headerforward import AllowList, HeaderSnapshot
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol.versions import SUPPORTED
@@ -74,19 +73,18 @@ class Wiring:
     ) -> None:
         config = state.loaded.config
         self._settings = settings
-        self._tasks = tasks
         self._longest = config.config.operational.timeouts.maximum
         self.keyring = state.loaded.keyring or settings.keyring
         self.logger = logging.getLogger(LOGGER)
         self.audit = AuditOutput(self.logger)
         self.client = _build_client(settings, config)
         self.assembler = Assembler(self.client, tasks, SOFTWARE_VERSION)
-        self._wire_sessions(state, config)
+        self._wire_sessions(state, config, tasks)
         self._wire_core(metrics, admitter, tasks)
         self._wire_surface(state, config, metrics)
-        self._wire_gauges(metrics)
+        read_gauges(metrics, self)
 
-    def _wire_sessions(self, state: ProxyState, config: ProxyConfig) -> None:
+    def _wire_sessions(self, state: ProxyState, config: ProxyConfig, tasks: asyncio.TaskGroup) -> None:
         storage = config.session_storage
         references = (storage.password_ref, storage.sentinel_password_ref)
         password, sentinel_password = (state.loaded.value(ref) if ref is not None else None for ref in references)
@@ -102,6 +100,7 @@ class Wiring:
         )
         self.attachments = Attachments()
         self.between = BetweenPods(self.pods, self.sessions, self.attachments)
+        self.news = News(tasks, self.between, self.attachments, is_shared=self.store.is_shared)
 
     def _wire_core(self, metrics: Metrics, admitter: Admitter, tasks: asyncio.TaskGroup) -> None:
         self.notifier = Notifier(self.attachments)
@@ -153,23 +152,6 @@ class Wiring:
             drain=operational.timeouts.drain,
             drained=self.in_flight.drained,
             cut=self.in_flight.cut_all,
-        )
-
-    def _wire_gauges(self, metrics: Metrics) -> None:
-        metrics.read_from("vmcp_sessions", lambda: self.sessions.live)
-        metrics.read_from("vmcp_header_snapshots", lambda: self.sessions.snapshots)
-        metrics.read_from("vmcp_connections_opened_total", lambda: self.client.connections_opened)
-        metrics.read_from("vmcp_tls_contexts_total", lambda: self.client.contexts_built)
-        metrics.read_from("vmcp_list_deadline_missed_total", lambda: dict(self.views.deadlines_missed))
-        metrics.read_from("vmcp_audit_dropped_total", lambda: self.audit.dropped)
-        metrics.read_from("vmcp_circuit_state", lambda: circuit_figures.states(self.group.members))
-        metrics.read_from("vmcp_circuit_transitions_total", lambda: circuit_figures.transitions(self.group.members))
-        metrics.read_from("vmcp_circuit_refused_total", lambda: circuit_figures.refused(self.group.members))
-        metrics.read_from(
-            "vmcp_backends", lambda: Counter(member.health.state.value for member in self.group.members.values())
-        )
-        metrics.read_from(
-            "vmcp_catalog_capabilities", lambda: {kind.value: len(self.views.shared().of(kind)) for kind in Kind}
         )
 
     def supervisors(self) -> tuple[Coroutine[Any, Any, None], ...]:
@@ -240,28 +222,14 @@ class Wiring:
 
     async def _remember_level(self, session: Session, level: str) -> None:
         await self.sessions.remember_level(session, level)
-        self._tell_other_pods(session)
+        self.news.stored(session)
 
     async def _remember_backend(self, session: Session, backend: str, token: bytes) -> None:
         await self.sessions.remember_backend(session, backend, token)
-        self._tell_other_pods(session)
+        self.news.stored(session)
 
     def _on_listening(self, attachment: Attachment) -> None:
-        if self.store.is_shared:
-            self._tasks.create_task(self._tell_where(attachment), name="tell other pods of a stream")
-
-    async def _tell_where(self, attachment: Attachment) -> None:
-        if attachment.is_listening:
-            await self.between.listens_here(attachment.session)
-            self.links.listen_all(attachment)
-        else:
-            await self.between.listens_no_more(attachment.session)
-
-    def _tell_other_pods(self, session: Session) -> None:
-        attachment = self.attachments.find(session)
-        if self.store.is_shared and attachment is not None and not attachment.is_listening:
-            # Beside the call: it must not wait for another pod.
-            self._tasks.create_task(self.between.tell_news(session), name="tell other pods of a session")
+        self.news.listening(attachment, self.links)
 
     def _on_change(self) -> None:
         self.views.changed()

@@ -97,7 +97,8 @@ class Links:
             # The same server under new headers: its session goes on, and so do the calls in flight.
             return
         headers = () if former is None else attachment.headers_for(former, attachment.snapshot)
-        if link.session is not None and not isinstance(headers, Collision):
+        if not isinstance(headers, Collision):
+            # One that is still being opened ends too: as soon as it is there.
             self._tasks.create_task(self._retire(link, headers), name=f"end session at {name}")
 
     def offers(self, backends: Iterable[str]) -> frozenset[str]:

@@ -1,13 +1,17 @@
 """How the proxy treats the sessions that it has at backends: opened once, healed once, never a call twice."""
 
 import asyncio
+import socket
+import sys
 
 import pytest
 
 from tests.proxy.endpoint.helpers import QUIET
+from tests.support.old_server import OldServer
 from tests.support.raw_client import eventually
 from tests.support.scene import operational, scene
 from tests.support.scripted_backend import Die, Refusal, ScriptedBackend, Status, text
+from tests.support.serving import http_backend
 
 
 def own_and_client(backend):
@@ -223,3 +227,114 @@ async def test_an_initialize_that_fails_half_way_leaves_no_session_at_the_backen
         backend.handlers["notifications/initialized"] = refuse
         assert (await client.call("one_echo"))["isError"]
         await eventually(lambda: backend.sessions == own)
+
+
+async def test_a_backend_session_that_opens_while_its_backend_is_replaced_is_ended():
+    backend, next_one = ScriptedBackend(), ScriptedBackend()
+    hold, came = asyncio.Event(), asyncio.Event()
+
+    async def slowly(call):
+        came.set()
+        await hold.wait()
+        return text("x")
+
+    async with next_one.running(), scene({"one": backend}, config=QUIET) as world, world.session() as client:
+        await client.names()
+        backend.handlers["notifications/initialized"] = slowly
+        calling = asyncio.create_task(client.request("tools/call", {"name": "one_echo"}))
+        await came.wait()
+        world.apply({"one": next_one})
+        hold.set()
+        await calling
+        await eventually(lambda: not backend.sessions)
+
+
+@pytest.mark.parametrize(
+    ("host", "said"), [("127.0.0.1", "it refuses connections"), ("nowhere.invalid", "its name cannot be resolved")]
+)
+async def test_a_backend_that_is_not_there_is_told_apart_by_why_and_without_its_address(host, said):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        extra = (http_backend("one", port, url=f"http://{host}:{port}/secret-path"),)
+        async with scene({}, extra=extra, config=QUIET) as world, world.session() as client:
+            await client.names()
+            (state,) = (await world.status())["backends"]
+    assert state["status"] == "unhealthy"
+    assert said in state["message"]
+    assert not any(each in state["message"] for each in (host, str(port), "secret"))
+
+
+@pytest.mark.scenario("B-1", "B-2", "H-1")
+async def test_a_backend_of_the_first_http_transport_is_healed_by_one_new_session_and_gets_the_clients_headers():
+    old = OldServer()
+    async with old.server.running():
+        extra = (http_backend("old", old.server.port, transport="sse", url=f"http://127.0.0.1:{old.server.port}/sse"),)
+        async with (
+            scene({}, extra=extra, passthroughHeaders=["X-Api-Key"], config=QUIET) as world,
+            world.session(X_Api_Key="mine") as client,
+        ):
+            assert await client.names() == ["old_echo"]
+            results = await asyncio.gather(*(client.call("old_echo") for _ in range(20)))
+            assert {each["content"][0]["text"] for each in results} == {"echo"}
+            mine = {each.target for each in old.server.of("POST", "tools/call")}
+            assert len(mine) == 1
+            assert {each.headers.get("x-api-key") for each in old.server.asked if each.target in mine} == {b"mine"}
+            await old.cut()
+            await eventually(
+                lambda: world.proxy.wiring.attachments.all()[0].links["old"].session._conversation.has_ended
+            )
+            assert (await client.call("old_echo"))["content"][0]["text"] == "echo"
+            assert len({each.target for each in old.server.of("POST", "tools/call")}) == 2
+            assert await client.delete() == 204
+
+
+@pytest.mark.scenario("B-3")
+async def test_a_program_that_hangs_from_its_start_is_unhealthy_after_the_bound_of_a_probe():
+    command = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    mute = {"name": "mute", "kind": "MCPServer", "transport": "stdio", "command": command}
+    config = operational(failureHandling={"healthCheckTimeout": "300ms"}, timeouts={"list": "100ms"})
+    async with scene({}, extra=(mute,), config=config) as world, asyncio.timeout(10):
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        member = world.proxy.wiring.group.members["mute"]
+        await eventually(lambda: member.health.state == "unhealthy")
+        assert loop.time() - began < 5
+        assert "has not come up yet" in (await world.status())["backends"][0]["message"]
+
+
+PROGRAM = """
+import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    result = {"initialize": {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}},
+                             "serverInfo": {"name": "p", "version": "1"}},
+              "tools/list": {"tools": [{"name": "wait", "inputSchema": {"type": "object"}}]},
+              "tools/call": {"content": [{"type": "text", "text": sys.argv[1]}]}}.get(message.get("method"), {})
+    if message.get("method") == "tools/call":
+        open(sys.argv[2] + ".came", "w").close()
+        open(sys.argv[2]).read()
+    if "id" in message and "method" in message:
+        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}), flush=True)
+"""
+
+
+async def test_a_reload_of_a_programs_config_lets_its_calls_finish(tmp_path):
+    import os
+
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+
+    def config(word):
+        command = [sys.executable, "-c", PROGRAM, word, str(gate)]
+        return {"name": "local", "kind": "MCPServer", "transport": "stdio", "command": command}
+
+    async with scene({}, extra=(config("before"),), config=QUIET) as world, world.session() as client:
+        calling = asyncio.create_task(client.call("local_wait"))
+        await eventually(lambda: (tmp_path / "gate.came").exists())
+        world.apply(backends=None, **{"backends": [config("after")]})
+        await asyncio.to_thread(gate.write_text, "go")
+        assert (await calling)["content"][0]["text"] == "before"
+        again = asyncio.create_task(client.call("local_wait"))
+        await asyncio.to_thread(gate.write_text, "go")
+        assert (await again)["content"][0]["text"] == "after"

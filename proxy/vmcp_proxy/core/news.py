@@ -1,0 +1,46 @@
+"""Keeps the other pods informed of a session, beside the requests that change it."""
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from vmcp_proxy.core.attachments import Attachment, Attachments
+from vmcp_proxy.core.between_pods import BetweenPods
+from vmcp_proxy.core.links import Links
+
+if TYPE_CHECKING:
+    from vmcp_proxy.sessions import Session
+
+
+class News:
+    """Tells in tasks of its own: no request waits for another pod. Where there is no other pod it does nothing."""
+
+    def __init__(
+        self,
+        tasks: asyncio.TaskGroup,
+        between: BetweenPods,
+        attachments: Attachments,
+        *,
+        is_shared: bool,
+    ) -> None:
+        self._tasks: Final = tasks
+        self._between: Final = between
+        self._attachments: Final = attachments
+        self._is_shared: Final = is_shared
+
+    def stored(self, session: "Session") -> None:
+        """Something of this session was stored that the pod with its stream should look up."""
+        attachment = self._attachments.find(session)
+        if self._is_shared and attachment is not None and not attachment.is_listening:
+            self._tasks.create_task(self._between.tell_news(session), name="tell of a session")
+
+    def listening(self, attachment: Attachment, links: Links) -> None:
+        """The client has begun or ceased to hold the session's stream with this pod."""
+        if self._is_shared:
+            self._tasks.create_task(self._tell_where(attachment, links), name="tell where a stream is")
+
+    async def _tell_where(self, attachment: Attachment, links: Links) -> None:
+        if attachment.is_listening:
+            await self._between.listens_here(attachment.session)
+            links.listen_all(attachment)
+        else:
+            await self._between.listens_no_more(attachment.session)
