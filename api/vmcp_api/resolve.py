@@ -83,6 +83,8 @@ def _storage_problems(vmcp: VirtualMCPServer, resources: Resources) -> Iterator[
     found = []
     if storage.password_ref:
         found.append(check_secret(resources, storage.password_ref, (*loc, "passwordRef")))
+    if storage.sentinel_password_ref:
+        found.append(check_secret(resources, storage.sentinel_password_ref, (*loc, "sentinelPasswordRef")))
     if storage.tls.ca_bundle_ref:
         found.append(check_config_map(resources, storage.tls.ca_bundle_ref, (*loc, "tls", "caBundleRef")))
     yield from (problem for problem in found if problem)

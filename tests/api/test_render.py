@@ -217,19 +217,23 @@ def test_redis_references_are_followed_before_anything_is_rendered():
     storage = {
         "provider": "redis",
         "address": "r:1",
+        "mode": "sentinel",
+        "masterName": "m",
         "passwordRef": {"name": "keys", "key": "password"},
+        "sentinelPasswordRef": {"name": "keys", "key": "sentinel"},
         "tls": {"enabled": True, "caBundleRef": {"name": "ca", "key": "ca.crt"}},
     }
     missing = render(team(sessionStorage=storage), "front", mode=Mode.LOCAL)
     assert isinstance(missing, Problems)
     assert [problem.path for problem in missing] == [
         "spec.sessionStorage.passwordRef.name",
+        "spec.sessionStorage.sentinelPasswordRef.name",
         "spec.sessionStorage.tls.caBundleRef.name",
     ]
-    there = (keys(password="x"), ConfigMap("ca", "ns", {"ca.crt": "PEM"}))
+    there = (keys(password="x", sentinel="y"), ConfigMap("ca", "ns", {"ca.crt": "PEM"}))
     result = rendered(team(*there, sessionStorage=storage), Mode.LOCAL)
     assert result.config.session_storage.tls.ca_bundle == "PEM"
-    assert set(result.secrets) == {("keys", "password")}
+    assert set(result.secrets) == {("keys", "password"), ("keys", "sentinel")}
 
 
 def test_settings_for_backends_that_do_not_exist_are_warnings_at_their_place():
@@ -266,10 +270,10 @@ def test_more_members_than_a_config_holds_are_refused():
     assert "more than 256 members" in str(problems)
 
 
-def test_a_circuit_breaker_that_is_switched_on_gets_a_warning_for_it_does_not_act_yet():
-    config = {"operational": {"failureHandling": {"circuitBreaker": {"enabled": True}}}}
-    resources = team(build("MCPServerEntry", "b"), config=config)
-    texts = [str(problem) for problem in rendered(resources).warnings]
-    assert len(texts) == 1
-    assert "circuitBreaker.enabled" in texts[0]
-    assert "not in force yet" in texts[0]
+def test_a_circuit_breaker_that_is_switched_on_stands_in_the_config_without_a_warning():
+    breaker = {"enabled": True, "failureThreshold": 7, "timeout": "90s"}
+    config = {"operational": {"failureHandling": {"circuitBreaker": breaker}}}
+    result = rendered(team(build("MCPServerEntry", "b"), config=config))
+    assert not result.warnings
+    taken = result.config.config.operational.failure_handling.circuit_breaker
+    assert (taken.enabled, taken.failure_threshold, taken.timeout) == (True, 7, 90.0)

@@ -11,6 +11,8 @@ def secret_refs(config: ProxyConfig) -> Iterator[KeyRef]:
     """Every key of a Secret that a config refers to, a shared one as often as it is named."""
     if config.session_storage.password_ref:
         yield config.session_storage.password_ref
+    if config.session_storage.sentinel_password_ref:
+        yield config.session_storage.sentinel_password_ref
     for backend in config.backends:
         for header in backend.header_forward.add_headers_from_secret:
             yield header.value_secret_ref

@@ -52,8 +52,25 @@ class SessionStorage(Model):
     )
     mode: Annotated[RedisMode, Field(description="Layout of the Redis service.")] = RedisMode.STANDALONE
     master_name: Annotated[str | None, Field(max_length=128, description="Name of the Sentinel master.")] = None
-    username: Annotated[str | None, Field(max_length=128, description="ACL user.")] = None
+    username: Annotated[
+        str | None,
+        Field(
+            max_length=128,
+            description=(
+                "ACL user. It needs the keys and channels that begin with `keyPrefix` and the commands eval, time, "
+                "hset, hdel, hmget, hgetall, hexists, exists, del, pexpire, publish, subscribe and ping; in a Cluster "
+                "also command and cluster slots."
+            ),
+        ),
+    ] = None
     password_ref: Annotated[KeyRef | None, Field(description="Secret key with the password.")] = None
+    sentinel_username: Annotated[
+        str | None,
+        Field(max_length=128, description="ACL user of the Sentinels; it needs the command sentinel masters."),
+    ] = None
+    sentinel_password_ref: Annotated[
+        KeyRef | None, Field(description="Secret key with the Sentinels' password; they never get `passwordRef`.")
+    ] = None
     tls: Annotated[RedisTls, Field(description="TLS to Redis.")] = RedisTls()
 
 

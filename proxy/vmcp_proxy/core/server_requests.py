@@ -85,7 +85,8 @@ class ServerRequests:
         deadline: Deadline | None,
     ) -> ServerRequest | None:
         """Relays a backend's request to the client; None where it was answered here."""
-        if request.method == "ping" or not is_declared(request.method, attachment.session.client_capabilities):
+        session = attachment.session
+        if session.ended is not None or not is_declared(request.method, session.client_capabilities):
             await refuse(request, reply)
             return None
         if len(attachment.server_requests) >= MOST_OPEN:

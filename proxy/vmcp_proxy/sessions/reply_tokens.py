@@ -26,6 +26,7 @@ def mint(keyring: Keyring, digest: SessionDigest, pod: str, number: int) -> str:
     Raises:
         ValueError: `pod` is no pod's name.
         OverflowError: the number is negative or too large.
+        KeyError: the key was taken away, and the session with it.
     """
     plain = decode_pod_name(pod) + number.to_bytes(_NUMBER_BYTES, "big")
     nonce = secrets.token_bytes(_NONCE_BYTES)

@@ -1,14 +1,19 @@
 """Every layout of a Redis service: Sentinel with a failover, Cluster, TLS, an ACL user."""
 
+import asyncio
 from contextlib import ExitStack
 
 import pytest
 import trustme
 
+from tests.proxy.sessions.messaging import DIGEST, KIND, Talker
 from tests.proxy.sessions.pods import ALICE, SCOPE, Pod, eventually, once_available, redis_store
 from tests.support.redis_server import RedisServer, free_port, running
 from vmcp_api.spec.sessions import SessionStorage
 from vmcp_proxy.sessions import EndReason, MissingReason, Session, StoreUnavailable, build_store
+from vmcp_proxy.sessions.pod_name import new_pod_name
+
+POD = new_pod_name()
 
 
 async def full_circle(open_store):
@@ -20,9 +25,22 @@ async def full_circle(open_store):
         assert isinstance(restored, Session)
         assert restored.backend_tokens == {"github": b"token"}
         await a.sessions._upkeep.touch([on_a, restored])
+        await a.sessions.remember_level(on_a, "debug")
+        await a.sessions.remember_stream(on_a, POD)
+        assert await b.sessions.stream_pod(restored) == POD
+        await a.sessions.remember_stream(on_a, None)
+        assert await b.sessions.stream_pod(restored) is None
         assert await b.sessions.end(session_id, ALICE) is None
         assert await a.end_of(on_a, 3.0) is EndReason.ENDED_ELSEWHERE
         assert await a.use(session_id) is MissingReason.ENDED
+    async with Talker(open_store()) as a, Talker(open_store()) as b:
+        await a.reach(b)
+        await b.reach(a)
+        sent = [str(number).encode() for number in range(50)]
+        assert all(await asyncio.gather(*(a.tell(b, body) for body in sent)))
+        await eventually(lambda: len(b.heard) == 50)
+        assert [body for _, body in b.heard] == sent
+        assert not await a.messages.send(POD, KIND, DIGEST, b"nobody")
 
 
 @pytest.fixture
@@ -43,18 +61,26 @@ def cluster(tmp_path):
         yield nodes
 
 
-@pytest.mark.scenario("S-11")
-async def test_a_cluster_serves_sessions_on_all_its_nodes(cluster):
+async def until_whole(nodes):
     def is_whole():
-        infos = [node.command("CLUSTER", "INFO") for node in cluster]
+        infos = [node.command("CLUSTER", "INFO") for node in nodes]
         return all(b"cluster_state:ok" in info and b"cluster_known_nodes:3" in info for info in infos)
 
     await eventually(is_whole, 30.0)
-    addresses = ",".join(node.address for node in cluster)
+
+
+def cluster_store(nodes, password=None, **storage):
+    addresses = ",".join(node.address for node in nodes)
+    document = {"provider": "redis", "mode": "cluster", "address": addresses, **storage}
+    return build_store(SessionStorage.model_validate(document), scope=SCOPE, password=password)
+
+
+@pytest.mark.scenario("S-11")
+async def test_a_cluster_serves_sessions_on_all_its_nodes(cluster):
+    await until_whole(cluster)
 
     def open_store():
-        document = {"provider": "redis", "mode": "cluster", "address": addresses}
-        return build_store(SessionStorage.model_validate(document), scope=SCOPE)
+        return cluster_store(cluster)
 
     for _ in range(3):
         await full_circle(open_store)
@@ -63,6 +89,37 @@ async def test_a_cluster_serves_sessions_on_all_its_nodes(cluster):
             await pod.open()
         await pod.sessions._upkeep.touch(pod.sessions._cache)
     assert all(int(node.command("DBSIZE")[1:]) > 0 for node in cluster)
+
+
+@pytest.fixture
+def guarded_sentinel(tmp_path):
+    """A master and a Sentinel that ask for different passwords."""
+    for name in ("master", "sentinel"):
+        (tmp_path / name).mkdir()
+    with running(RedisServer(tmp_path / "master", "--requirepass", "of-the-data")) as master:
+        lines = (
+            f"sentinel monitor desk {master.host} {master.port} 1",
+            "sentinel auth-pass desk of-the-data",
+            "user default off",
+            "user watcher on >of-the-sentinel resetchannels -@all +sentinel|masters",
+        )
+        with running(RedisServer(tmp_path / "sentinel", *lines, sentinel=True)) as sentinel:
+            yield sentinel
+
+
+@pytest.mark.scenario("S-11")
+async def test_a_sentinel_may_ask_for_a_user_and_password_of_its_own(guarded_sentinel):
+    def open_store(sentinel_password=b"of-the-sentinel\n"):
+        document = {"provider": "redis", "mode": "sentinel", "masterName": "desk", "sentinelUsername": "watcher"}
+        storage = SessionStorage.model_validate({**document, "address": guarded_sentinel.address})
+        return build_store(storage, scope=SCOPE, password=b"of-the-data", sentinel_password=sentinel_password)
+
+    await full_circle(open_store)
+    for wrong in (None, b"of-the-data"):
+        refused = open_store(wrong)
+        with pytest.raises(StoreUnavailable, match="no Sentinel answers with a master"):
+            await refused.load("ab" * 32)
+        await refused.aclose()
 
 
 @pytest.mark.scenario("S-11")
@@ -134,12 +191,25 @@ async def test_tls_with_the_configured_authority_works_and_with_another_does_not
     await stranger.aclose()
 
 
-@pytest.mark.scenario("S-11")
-async def test_an_acl_user_needs_no_more_than_what_sessions_do(own_redis):
+def rights(*more):
+    """What the description of `sessionStorage.username` says that the user needs."""
     scope = ("on", ">secret", "resetkeys", "~vmcp:session:*", "resetchannels", "&vmcp:session:*", "-@all")
     hashes = ("+hset", "+hdel", "+hmget", "+hgetall", "+hexists", "+exists", "+del", "+pexpire")
-    own_redis.command("ACL", "SETUSER", "vmcp", *scope, *hashes, "+eval", "+time", "+publish", "+subscribe", "+ping")
+    return ("ACL", "SETUSER", "vmcp", *scope, *hashes, "+eval", "+time", "+publish", "+subscribe", "+ping", *more)
+
+
+@pytest.mark.scenario("S-11")
+async def test_an_acl_user_needs_no_more_than_what_sessions_do(own_redis):
+    own_redis.command(*rights())
     await full_circle(lambda: redis_store(own_redis, b"secret\n", username="vmcp"))
+
+
+@pytest.mark.scenario("S-11")
+async def test_an_acl_user_of_a_cluster_needs_to_ask_for_its_nodes_too(cluster):
+    await until_whole(cluster)
+    for node in cluster:
+        node.command(*rights("+command", "+cluster|slots"))
+    await full_circle(lambda: cluster_store(cluster, b"secret\n", username="vmcp"))
 
 
 async def test_an_acl_user_that_may_not_do_enough_is_said_so(own_redis):

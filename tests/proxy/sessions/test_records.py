@@ -78,6 +78,8 @@ RECORDS = st.builds(
     backends=st.dictionaries(st.text(max_size=12), st.binary(max_size=20), max_size=4).map(
         lambda tokens: tuple(sorted(tokens.items(), key=lambda item: item[0].encode()))
     ),
+    log_level=st.none() | st.text(max_size=12),
+    stream=st.none() | st.text(max_size=12),
 )
 
 

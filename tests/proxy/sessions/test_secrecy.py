@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from tests.proxy.sessions.messaging import Talker
 from tests.proxy.sessions.pods import ALICE, BOB, HEADERS, Pod, redis_store
 from tests.support.redis_server import Monitor
 from vmcp_proxy.auth.identity import Identity
@@ -15,6 +16,7 @@ CANARY = Identity("https://canary-issuer.example", "canary-subject", claims={"em
 CANARY_HEADERS = HeaderSnapshot([("X-Api-Key", b"canary-header-value"), ("X-Team", b"canary-team")])
 BACKEND_TOKEN = b"canary-backend-session"
 SECRETS = (b"canary-issuer", b"canary-subject", b"canary@", b"canary-header", b"canary-team", BACKEND_TOKEN)
+SECRETS += (b"canary-message", b"canary-digest")
 
 
 async def full_run(server):
@@ -35,9 +37,18 @@ async def full_run(server):
         idle_id, idle = await a.open(CANARY, CANARY_HEADERS)
         await a.sessions.remember_backend(idle, "github", BACKEND_TOKEN)
         await a.end_of(idle)
+        assert await talk(server)
         final_id, final = await a.open(CANARY, CANARY_HEADERS)
         await a.sessions.remember_backend(final, "github", BACKEND_TOKEN)
         return [kept_id, ended_id, idle_id, final_id]
+
+
+async def talk(server):
+    """A message and its acknowledgement; the session's digest and the body are not for other eyes either."""
+    async with Talker(redis_store(server)) as a, Talker(redis_store(server)) as b:
+        await a.reach(b)
+        await b.reach(a)
+        return await a.tell(b, b"canary-message", "canary-digest")
 
 
 def spellings(secret):
