@@ -7,6 +7,7 @@ from typing import Final, Protocol, TypeVar
 from vmcp_api.base import Model
 from vmcp_api.kinds import KINDS, MCPGroup, MCPServer, MCPServerEntry, VirtualMCPServer
 from vmcp_api.kinds.core import ConfigMap
+from vmcp_api.kinds.mcpserver import MCPServerPhase
 from vmcp_api.problems import Problems
 from vmcp_api.resources import Resources
 from vmcp_api.validate import validate
@@ -78,7 +79,7 @@ class Observer:
         problems = own if isinstance(own, Problems) else Problems()
         model = None if isinstance(own, Problems) else own
         children, pods = await self._owned(key)
-        resources, invalid = await self._referenced(key, model)
+        resources, invalid, failed = await self._referenced(key, model)
         return World(
             key=key,
             now=self._clock(),
@@ -87,6 +88,7 @@ class Observer:
             settings=self._settings,
             problems=problems,
             invalid_members=invalid,
+            failed_servers=failed,
             children=children,
             pods=pods,
             reports=self._heard(pods),
@@ -107,8 +109,10 @@ class Observer:
         sets, pods = await together(self._cluster.list(kind, key.namespace, selector) for kind in (REPLICA_SET, POD))
         return children, own_pods(deployment, sets, pods)
 
-    async def _referenced(self, key: Ref, model: Model | None) -> tuple[Resources, tuple[InvalidMember, ...]]:
-        """What the resource refers to, as far as it is there and validates."""
+    async def _referenced(
+        self, key: Ref, model: Model | None
+    ) -> tuple[Resources, tuple[InvalidMember, ...], frozenset[str]]:
+        """What the resource refers to, as far as it is there and validates; the names of servers that failed."""
         group = key.name if key.kind is MCP_GROUP else _group_name(model)
         groups = () if key.kind is MCP_GROUP else await self._groups(key.namespace, group)
         if key.kind is SERVER or key.kind is ENTRY or group is None:
@@ -134,7 +138,7 @@ class Observer:
             entries=_index(models, MCPServerEntry),
             config_maps=await self._config_maps(key.namespace, models),
         )
-        return resources, invalid
+        return resources, invalid, frozenset(each["metadata"]["name"] for each in found if _is_failed_server(each))
 
     async def _groups(self, namespace: str, name: str | None) -> tuple[Model, ...]:
         if name is None:
@@ -169,6 +173,10 @@ def _uid(manifest: Manifest) -> str:
 
 def _names_group(manifest: Manifest, group: str) -> bool:
     return ((manifest.get("spec") or {}).get("groupRef") or {}).get("name") == group
+
+
+def _is_failed_server(manifest: Manifest) -> bool:
+    return manifest["kind"] == SERVER.name and (manifest.get("status") or {}).get("phase") == MCPServerPhase.FAILED
 
 
 def _group_name(model: Model | None) -> str | None:

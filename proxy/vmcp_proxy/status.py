@@ -8,6 +8,7 @@ from vmcp_api.config import CONTRACT, Withheld
 from vmcp_api.problems import Problems
 from vmcp_proxy.core.capabilities import Kind
 from vmcp_proxy.core.catalog import Catalog
+from vmcp_proxy.core.circuit import CIRCUIT_IS_OPEN
 from vmcp_proxy.core.links import Links
 from vmcp_proxy.core.members import Member
 from vmcp_proxy.loading import Loaded
@@ -90,13 +91,25 @@ class ProxyStatus:
             "kind": member.config.kind,
             "transport": member.config.transport.value,
             "status": member.health.state.value,
-            "message": "; ".join((*((member.health.message,) if member.health.message else ()), *incomplete)),
+            "message": "; ".join((*filter(None, (_ails(member),)), *incomplete)),
         }
+        if member.circuit.is_enabled:
+            described["circuit"] = member.circuit.state.value
         if session is not None:
             described["revision"] = session.hello.version
             for kind in Kind:
                 described[f"{kind}s"] = sum(each.backend == member.name for each in catalog.of(kind))
         return described
+
+
+def _ails(member: Member) -> str:
+    """What is wrong with a backend; empty where nothing is."""
+    said = member.health.message
+    return (
+        said
+        if member.circuit.is_closed
+        else f"{said or f'backend {member.name!r} kept failing'}, and {CIRCUIT_IS_OPEN}"
+    )
 
 
 def _load_error(problems: Problems) -> dict[str, Json] | None:

@@ -40,7 +40,7 @@ def render(resources: Resources, name: str, *, mode: Mode) -> Rendered | Problem
     backends, withheld, warnings = _members(resolved, resources, mode)
     config = _config(resolved.vmcp, resources, backends, withheld)
     secrets = _secrets(config, resources) if mode is Mode.LOCAL else {}
-    noted = resolved.warnings + _exposed_session(resolved.vmcp) + _idle_breaker(resolved.vmcp)
+    noted = resolved.warnings + _exposed_session(resolved.vmcp)
     return Rendered(config, secrets, noted + warnings)
 
 
@@ -129,16 +129,6 @@ def _exposed_session(vmcp: VirtualMCPServer) -> Problems:
     remedy = "identify callers, or keep session ids secret and the endpoint private"
     loc = ("spec", "passthroughHeaders")
     subject = f"VirtualMCPServer/{vmcp.metadata.name}"
-    return Problems.of(Problem(message, remedy, loc, subject, severity=Severity.WARNING))
-
-
-def _idle_breaker(vmcp: VirtualMCPServer) -> Problems:
-    if not vmcp.spec.config.operational.failure_handling.circuit_breaker.enabled:
-        return Problems()
-    message = "the circuit breaker is not in force yet; a failing backend is still called"
-    loc = ("spec", "config", "operational", "failureHandling", "circuitBreaker", "enabled")
-    subject = f"VirtualMCPServer/{vmcp.metadata.name}"
-    remedy = "leave it out until a release notes that it acts"
     return Problems.of(Problem(message, remedy, loc, subject, severity=Severity.WARNING))
 
 

@@ -58,9 +58,9 @@ class Limits(Model):
 
 
 class CircuitBreaker(Model):
-    """When calls to a failing backend are refused at once."""
+    """When calls to a failing backend are refused at once (ADR-0025)."""
 
-    enabled: Annotated[bool, Field(description="Whether the breaker acts; accepted, but not in force yet.")] = False
+    enabled: Annotated[bool, Field(description="Whether the breaker acts.")] = False
     failure_threshold: Annotated[int, Field(ge=1, le=1000, description="Failures in a row that open it.")] = 5
     timeout: Annotated[Seconds, Field(gt=0, le=3600, description="How long it stays open before a trial.")] = 60.0
 

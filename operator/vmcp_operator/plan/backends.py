@@ -21,6 +21,9 @@ _HEALTH: Final = {
     "withheld": "unavailable",
 }
 _WORST_FIRST: Final = ("unavailable", "degraded", "unauthenticated", "ready", "unknown")
+_CIRCUITS: Final = ("open", "half-open", "closed")
+"""States of a breaker, the worst of all pods first."""
+
 _MESSAGE_LIMIT: Final = 1024
 _MOST_CONFLICTS: Final = 256
 _COUNTS: Final = {
@@ -117,7 +120,7 @@ def _merge(name: str, kind: str, said: Iterable[BackendReport]) -> dict[str, Any
         "status": _HEALTH.get(worst.status, "unknown"),
         "message": worst.message,
         "reason": worst.reason,
-        "circuitState": worst.circuit,
+        "circuitState": next((state for state in _CIRCUITS if state in {each.circuit for each in ranked}), None),
         "protocolRevision": next((each.revision for each in ranked if each.revision), None),
         "tools": next((each.tools for each in ranked if each.tools is not None), None),
     }

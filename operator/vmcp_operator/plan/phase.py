@@ -8,9 +8,13 @@ from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerPhase as Phase
 from vmcp_api.problems import Problems
 from vmcp_api.spec.operational import PartialFailureMode
 from vmcp_operator.plan.backends import ROUTABLE, Voices
+from vmcp_operator.plan.kinds import SERVER
 from vmcp_operator.plan.rollout import Rollout
 from vmcp_operator.plan.standing import Standing
 from vmcp_operator.plan.world import Refused
+
+NONE_AVAILABLE: Final = "NoBackendAvailable"
+"""Reason of an endpoint that serves all of its backends or none, and has none."""
 
 _NAMED: Final = 3
 _MESSAGE_LIMIT: Final = 4096
@@ -23,7 +27,7 @@ _SILENT: Final = (
 class Facts:
     """What the phase is decided from; `digest` is the hash that pods should report.
 
-    `is_awaited` says that a ready pod may yet answer for the first time.
+    `is_awaited` says that a ready pod may yet answer for the first time, `has_served` that it did and a backend too.
     """
 
     errors: Problems
@@ -34,7 +38,8 @@ class Facts:
     config: ProxyConfig | None
     digest: str | None
     backends: list[dict[str, Any]] = field(default_factory=list)
-    before: str | None = None
+    has_served: bool = False
+    failed_servers: frozenset[str] = frozenset()
     is_awaited: bool = False
 
     @property
@@ -99,21 +104,33 @@ def _serving(facts: Facts) -> Standing:
     if not facts.backends:
         return Standing(Phase.READY, "NoBackends", "the group has no members yet; let MCPServers or entries join it")
     down = [each for each in facts.backends if each["status"] == "unavailable"]
-    unknown = [each for each in facts.backends if each["status"] == "unknown"]
+    is_answered = any(each["status"] in ROUTABLE for each in facts.backends)
+    if not facts.has_served and not is_answered and any(_may_be_starting(facts, each) for each in facts.backends):
+        said = f": {_named(down)}" if down else ""
+        return Standing(Phase.PENDING, "CheckingBackends", f"waiting for the first answer of a backend{said}")
     if down:
         return _degraded(facts, down)
-    if len(unknown) == len(facts.backends) and facts.before not in (Phase.READY, Phase.DEGRADED):
-        return Standing(Phase.PENDING, "CheckingBackends", "waiting for the first answers of the backends")
     served = f"{len(facts.backends)} backend{'s' if len(facts.backends) > 1 else ''}"
     return Standing(Phase.READY, "Serving", f"serving {served}")
 
 
-def _degraded(facts: Facts, down: list[dict[str, Any]]) -> Standing:
+def _may_be_starting(facts: Facts, backend: dict[str, Any]) -> bool:
+    """Whether time alone may bring its first answer: not looked at yet, or a server of ours that comes up."""
+    if backend["status"] == "unknown":
+        return True
+    is_ours = backend["kind"] == SERVER.name and "reason" not in backend
+    return is_ours and backend["name"] not in facts.failed_servers
+
+
+def _named(down: list[dict[str, Any]]) -> str:
     named = "; ".join(f"{each['name']}: {each.get('message', 'does not answer')}" for each in down[:_NAMED])
-    more = f"; and {len(down) - _NAMED} more" if len(down) > _NAMED else ""
-    message = f"{len(down)} of {len(facts.backends)} backends not served: {named}{more}"[:_MESSAGE_LIMIT]
+    return f"{named}; and {len(down) - _NAMED} more" if len(down) > _NAMED else named
+
+
+def _degraded(facts: Facts, down: list[dict[str, Any]]) -> Standing:
+    message = f"{len(down)} of {len(facts.backends)} backends not served: {_named(down)}"[:_MESSAGE_LIMIT]
     none_left = not any(each["status"] in ROUTABLE for each in facts.backends)
     mode = facts.config.config.operational.failure_handling.partial_failure_mode if facts.config else None
     if none_left and mode is PartialFailureMode.FAIL:
-        return Standing(Phase.FAILED, "NoBackendAvailable", message)
+        return Standing(Phase.FAILED, NONE_AVAILABLE, message)
     return Standing(Phase.DEGRADED, "BackendsUnavailable", message)

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerPhase as Phase
 from vmcp_operator.plan.backends import ROUTABLE, build_backends, build_conflicts, build_counts, hear
 from vmcp_operator.plan.conditions import build_conditions
 from vmcp_operator.plan.findings import vmcp_findings
 from vmcp_operator.plan.naming import selector_labels
 from vmcp_operator.plan.network import service_ref, service_url
-from vmcp_operator.plan.phase import Facts, decide_phase
+from vmcp_operator.plan.phase import NONE_AVAILABLE, Facts, decide_phase
 from vmcp_operator.plan.rollout import is_ready, observe_rollout
 from vmcp_operator.plan.standing import Standing
 from vmcp_operator.plan.vmcp import VmcpPlan
@@ -32,11 +33,12 @@ def vmcp_status(world: World, planned: VmcpPlan, outcome: Outcome) -> tuple[Stat
         config=choice.config,
         digest=choice.digest,
         backends=backends,
-        before=world.status.get("phase"),
+        has_served=_has_served(world.status),
+        failed_servers=world.failed_servers,
         is_awaited=any(is_ready(pod) and pod["metadata"]["uid"] in world.awaited for pod in world.pods),
     )
     standing = decide_phase(facts)
-    if facts.is_early and facts.before:
+    if facts.is_early and world.status.get("phase"):
         # An operator that has just started knows less than the status says.
         return world.status, standing
     findings = vmcp_findings(facts, standing, choice.warnings)
@@ -56,3 +58,9 @@ def vmcp_status(world: World, planned: VmcpPlan, outcome: Outcome) -> tuple[Stat
         "conditions": build_conditions(findings, world.status.get("conditions") or (), world.now, world.generation),
     }
     return {key: value for key, value in status.items() if value not in (None, [])}, standing
+
+
+def _has_served(status: Status) -> bool:
+    """Whether a backend has answered before: from then on, one that does not is news."""
+    reasons = {each["type"]: each["reason"] for each in status.get("conditions") or ()}
+    return status.get("phase") in (Phase.READY, Phase.DEGRADED) or reasons.get("Ready") == NONE_AVAILABLE

@@ -40,7 +40,8 @@ class World:
 
     `resources` holds what validated of the namespace, as far as the resource refers to it; `problems` say why the
     resource itself did not. `pods` are those behind the Deployment, proved by owner uids. `reports` are the proxies'
-    own answers by pod uid; `awaited` are the pods that have not been asked long enough to be called silent. `now` is
+    own answers by pod uid; `failed_servers` are the MCPServers among `resources` whose own status says Failed;
+    `awaited` are the pods that have not been asked long enough to be called silent. `now` is
     the time at which the world was observed.
     """
 
@@ -51,6 +52,7 @@ class World:
     settings: PodSettings
     problems: Problems = field(default_factory=Problems)
     invalid_members: tuple[InvalidMember, ...] = ()
+    failed_servers: frozenset[str] = frozenset()
     children: Children = field(default_factory=dict)
     pods: tuple[Manifest, ...] = ()
     reports: Mapping[str, Report] = field(default_factory=dict)

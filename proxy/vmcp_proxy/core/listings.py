@@ -154,7 +154,7 @@ class Listings:
         entry.failures = 0
         entry.retry_at = 0.0
         entry.fetched_at = now
-        if answered(entry.member, permit) or changed:
+        if answered(entry.member, permit, has_callers_headers=not entry.is_shared) or changed:
             self._on_change()
 
     def _same_as_shared(self, entry: Entry, listing: Listing) -> Listing:

@@ -5,6 +5,7 @@ from typing import Final
 
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.core.circuit import CircuitState, Permit
+from vmcp_proxy.core.health import Health
 from vmcp_proxy.core.members import Member
 
 
@@ -22,12 +23,17 @@ _PERHAPS_THE_CALLS: Final = frozenset({Category.TIMEOUT, Category.REFUSED})
 """What one slow tool or one odd argument can bring about while everything else works."""
 
 
-def answered(member: Member, permit: Permit) -> bool:
-    """Notes an answer, errors of MCP included; True where lists or status may differ from now on."""
+def answered(member: Member, permit: Permit, *, has_callers_headers: bool = False) -> bool:
+    """Notes an answer, errors of MCP included; True where lists or status may differ from now on.
+
+    `has_callers_headers`: the request showed headers of a client. That those are taken does not mean that the
+    backend's own credentials are.
+    """
     if not member.circuit.counts(permit):
         return False
     closed = member.circuit.succeeded(permit)
-    healed = member.health.succeeded()
+    is_about_others = has_callers_headers and member.health.state is Health.UNAUTHENTICATED
+    healed = not is_about_others and member.health.succeeded()
     if closed:
         member.attention.set()
     return closed or healed

@@ -50,7 +50,7 @@ class Reading:
     """A family whose values somebody else keeps: they are asked for at each scrape."""
 
     help: str
-    label: str = ""
+    labels: tuple[str, ...] = ()
     counter: bool = False
 
 
@@ -58,18 +58,23 @@ READINGS: Final[Mapping[str, Reading]] = {
     "vmcp_audit_dropped_total": Reading("Audit events that could not be written.", counter=True),
     "vmcp_sessions": Reading("Live sessions on this pod."),
     "vmcp_header_snapshots": Reading("Passthrough header snapshots held on this pod."),
-    "vmcp_catalog_capabilities": Reading("Capabilities served, by kind.", "kind"),
-    "vmcp_backends": Reading("Backends, by health status.", "status"),
+    "vmcp_catalog_capabilities": Reading("Capabilities served, by kind.", ("kind",)),
+    "vmcp_backends": Reading("Backends, by health status.", ("status",)),
     "vmcp_connections_opened_total": Reading("Connections opened to backends.", counter=True),
     "vmcp_tls_contexts_total": Reading("TLS contexts built.", counter=True),
     "vmcp_list_deadline_missed_total": Reading(
-        "Listings that a backend did not answer in time.", "backend", counter=True
+        "Listings that a backend did not answer in time.", ("backend",), counter=True
+    ),
+    "vmcp_circuit_state": Reading("State of a backend's breaker: 0 closed, 1 half-open, 2 open.", ("backend",)),
+    "vmcp_circuit_transitions_total": Reading("States that a breaker entered.", ("backend", "to"), counter=True),
+    "vmcp_circuit_refused_total": Reading(
+        "Requests that an open breaker did not let pass.", ("backend",), counter=True
     ),
 }
 """Families that are read by callback."""
 
-Values = float | Mapping[str, float]
-"""A single number, or numbers by label value."""
+Values = float | Mapping[str, float] | Mapping[tuple[str, ...], float]
+"""A single number, or numbers by label value; with several labels, by a tuple of values."""
 
 
 class _Series:
@@ -224,10 +229,9 @@ def _histogram(name: str, text: str, labels: tuple[str, ...], durations: Mapping
 
 
 def _readings(name: str, reading: Reading, values: Values) -> Metric:
-    labels = (reading.label,) if reading.label else ()
     kind = CounterMetricFamily if reading.counter else GaugeMetricFamily
-    family = kind(name, reading.help, labels=labels)
-    pairs = values.items() if isinstance(values, Mapping) else (("", values),)
+    family = kind(name, reading.help, labels=reading.labels)
+    pairs = values.items() if isinstance(values, Mapping) else (((), values),)
     for label, value in pairs:
-        family.add_metric((label,) if labels else (), value)
+        family.add_metric((label,) if isinstance(label, str) else label, value)
     return family
