@@ -22,19 +22,23 @@ def pytest_configure(config):
     config.stash[_OUTCOMES] = {}
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
-    outcome = yield
-    report = outcome.get_result()
-    if report.when != "call" and not report.failed:
-        return
-    for marker in item.iter_markers("scenario"):
-        for scenario in marker.args:
-            item.config.stash[_OUTCOMES].setdefault(scenario, set()).add(report.outcome)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        # A report takes these along from the process that ran the test to the one that counts.
+        item.user_properties += [("scenario", name) for mark in item.iter_markers("scenario") for name in mark.args]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_teststatus(report, config):
+    if report.when == "call" or report.failed:
+        for kind, name in report.user_properties:
+            if kind == "scenario":
+                config.stash[_OUTCOMES].setdefault(name, set()).add(report.outcome)
+    return (yield)
 
 
 def pytest_sessionfinish(session):
     target = session.config.getoption("--scenarios")
-    if target is not None:
+    if target is not None and not hasattr(session.config, "workerinput"):
         seen = {name: sorted(outcomes) for name, outcomes in session.config.stash[_OUTCOMES].items()}
         target.write_text(json.dumps(seen, indent=1, sort_keys=True))

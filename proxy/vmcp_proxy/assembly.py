@@ -9,7 +9,9 @@ from vmcp_api.config import Backend as BackendConfig
 from vmcp_api.config import Transport, Withheld
 from vmcp_proxy.backends.client import Backend
 from vmcp_proxy.backends.http import HttpClient, InvalidUrl, Peer, TrustSetting, Url
-from vmcp_proxy.backends.stdio import StdioBackend, StdioCommand, StdioSettings
+from vmcp_proxy.backends.sse import SseBackend
+from vmcp_proxy.backends.stdio import StdioBackend, StdioSettings
+from vmcp_proxy.backends.stdio_program import StdioCommand
 from vmcp_proxy.backends.streamable import HttpBackend, HttpBackendSettings
 from vmcp_proxy.core.health import HealthTracker
 from vmcp_proxy.core.members import Member, StaticHeaders
@@ -88,7 +90,9 @@ class Assembler:
         if config.transport is Transport.STDIO:
             secret = {name: _text(loaded, ref.name, ref.key) for name, ref in config.env_from_secret.items()}
             command = StdioCommand(config.command, tuple((config.env | secret).items()), config.cwd)
-            return _Program(command, StdioSettings(operational.limits.response_body, self._version, dict(os.environ)))
+            patience = operational.failure_handling.health_check_timeout
+            settings = StdioSettings(operational.limits.response_body, patience, self._version, dict(os.environ))
+            return _Program(command, settings)
         certificate = config.tls.client_certificate_ref
         trust = TrustSetting(
             ca_bundle=config.tls.ca_bundle,
@@ -103,6 +107,8 @@ class Assembler:
     def _backend(self, config: BackendConfig, recipe: _Program | _Server) -> Backend:
         if isinstance(recipe, _Program):
             return StdioBackend(config.name, recipe.command, recipe.settings, self._tasks)
+        if config.transport is Transport.SSE:
+            return SseBackend(config.name, recipe.peer, self._client, recipe.settings, self._tasks)
         return HttpBackend(config.name, recipe.peer, self._client, recipe.settings)
 
 

@@ -108,7 +108,7 @@ class Wiring:
         self.links = Links(tasks, self.attachments, self._remember_backend, self._receiver)
         self.views = Views(self.listings, self.links, self._scope_of)
         self.server_requests = ServerRequests(
-            self.pods.pod, RequestIds(self.pods.pod, lambda: self.keyring), lambda: self._longest
+            tasks, self.pods.pod, RequestIds(self.pods.pod, lambda: self.keyring), lambda: self._longest
         )
         self.ways = Ways(
             Changes(self.listings, self.views, self._on_change),

@@ -2,9 +2,11 @@
 
 BackendError
 ├── SessionLostError       the backend has forgotten our session; nothing was executed
+├── CircuitOpenError       the backend was not asked, for it kept failing; says when to try again
 └── (category)             everything else, told apart by `Category`
 """
 
+import math
 from enum import StrEnum
 from typing import Final
 
@@ -21,6 +23,7 @@ class Category(StrEnum):
     HEADERS = "header_collision"
     NOT_RUNNING = "not_running"
     ENDED = "session_ended"
+    CIRCUIT_OPEN = "circuit_open"
 
 
 _TEXT: Final = {
@@ -33,6 +36,7 @@ _TEXT: Final = {
     Category.HEADERS: "would get one header from two sources",
     Category.NOT_RUNNING: "is not running",
     Category.ENDED: "was not asked",
+    Category.CIRCUIT_OPEN: "kept failing and is not called for now",
 }
 
 
@@ -55,3 +59,11 @@ class SessionLostError(BackendError):
 
     def __init__(self, backend: str) -> None:
         super().__init__(backend, Category.REFUSED, "its session is gone")
+
+
+class CircuitOpenError(BackendError):
+    """The backend was not asked, for its circuit is open; `retry_after` is in whole seconds, at least one."""
+
+    def __init__(self, backend: str, retry_after: float) -> None:
+        self.retry_after = max(1, math.ceil(retry_after))
+        super().__init__(backend, Category.CIRCUIT_OPEN, f"try again in {self.retry_after} s")

@@ -121,7 +121,8 @@ class Link:
     async def _open(self, headers: OutgoingHeaders, deadline: Deadline, lost: BackendSession | None) -> BackendSession:
         if self._opening is None:
             self._opening = asyncio.Lock()
-        async with self._opening:
+        await self._wait_for_turn(self._opening, deadline)
+        try:
             if self._session is not None and self._session is not lost:
                 return self._session
             self._session = None
@@ -136,6 +137,16 @@ class Link:
             self.generation += 1
             await self._on_opened(self, session)
             return session
+        finally:
+            self._opening.release()
+
+    async def _wait_for_turn(self, opening: asyncio.Lock, deadline: Deadline) -> None:
+        """Waits while somebody else opens, who may have more time than we have."""
+        try:
+            async with deadline.bound():
+                await opening.acquire()
+        except TimeoutError as error:
+            raise BackendError(self.backend.name, Category.TIMEOUT) from error
 
     def _check_open(self) -> None:
         if self.closed:

@@ -1,18 +1,32 @@
 """Reads answers of a backend off HTTP responses: one JSON body, or server-sent events."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeAlias
 
 from vmcp_proxy.backends import http
 from vmcp_proxy.backends.client import Deadline, Receiver, Reply
 from vmcp_proxy.backends.errors import BackendError, Category
+from vmcp_proxy.backends.incoming import hand_over, parse_incoming
+from vmcp_proxy.backends.position import Position
 from vmcp_proxy.protocol import jsonrpc, params
 from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.protocol.sse import EventTooLargeError, SseParser
 
 _ERROR_BODY_BYTES: Final = 64 << 10
 _OK: Final = int(HTTPStatus.OK)
+_ENDED: Final = "its stream ended before the answer"
+_MOST_ATTEMPTS: Final = 6
+"""Requests in a row for the rest of a stream that reach nobody: about half a minute of asking."""
+
+_UNREACHED: Final = {
+    http.NAME_UNKNOWN: "its name cannot be resolved",
+    http.REFUSES: "it refuses connections",
+}
+
+Reopen: TypeAlias = Callable[[bytes, Deadline], Awaitable[http.Response | None]]
+"""Asks for what follows an event id; None where it is worth asking again later."""
 
 
 def translate(backend: str, error: http.HttpError) -> BackendError:
@@ -26,6 +40,8 @@ def translate(backend: str, error: http.HttpError) -> BackendError:
             return BackendError(backend, Category.PROTOCOL)
         case http.DialRefused() | http.TlsFailed() | http.RedirectRefused():
             return BackendError(backend, Category.REFUSED, str(error))
+        case http.ConnectFailed():
+            return BackendError(backend, Category.UNREACHABLE, _UNREACHED.get(error.reason, ""))
     return BackendError(backend, Category.UNREACHABLE)
 
 
@@ -49,24 +65,27 @@ class HttpReader:
         deadline: Deadline,
         receiver: Receiver,
         reply: Reply = ignore,
+        reopen: Reopen | None = None,
     ) -> jsonrpc.Response:
         """The answer to `request_id`, from a JSON body or from an event stream.
+
+        A stream with event ids that ends before the answer is taken up again with `reopen`.
 
         Raises:
             BackendError: there is none, it is too large, or the wait is over.
         """
         kind = response.headers.get(b"content-type") or b""
-        if kind.startswith(b"text/event-stream"):
-            return await self._from_events(response, request_id, deadline, receiver, reply)
-        if response.status != _OK or not kind.startswith(b"application/json"):
-            status = response.status
-            await response.aclose()
-            raise BackendError(self._backend, _category_of(status), f"HTTP status {status}")
-        body = await self._body(response, deadline, self._max_bytes)
-        message = jsonrpc.parse_message(body)
-        if isinstance(message, jsonrpc.Response) and message.id == request_id:
-            return message
-        raise BackendError(self._backend, Category.PROTOCOL)
+        if not kind.startswith(b"text/event-stream"):
+            return await self._from_json(response, kind, request_id, deadline)
+        position = Position()
+        try:
+            while True:
+                answer = await self._from_events(response, request_id, position, deadline, receiver, reply)
+                if answer is not None:
+                    return answer
+                response = await self._rest(position, deadline, reopen)
+        except TimeoutError as error:
+            raise BackendError(self._backend, Category.TIMEOUT) from error
 
     async def error_body(self, response: http.Response, deadline: Deadline) -> jsonrpc.Response | None:
         """The JSON-RPC error in the body of a refusal, where there is one; its id may be null or absent."""
@@ -87,24 +106,47 @@ class HttpReader:
             return None
         return jsonrpc.Response(bytes(members.get("id", b"null")), None, error)
 
-    async def stream(self, response: http.Response, receiver: Receiver, reply: Reply) -> None:
-        """Hands over every message of an event stream until it ends.
+    async def stream(self, response: http.Response, receiver: Receiver, reply: Reply, position: Position) -> None:
+        """Hands over every message of an event stream until it ends; `position` follows it.
+
+        A stream that breaks and can be resumed has ended.
 
         Raises:
             BackendError: it broke.
         """
+        loop = asyncio.get_running_loop()
         parser = SseParser(self._max_bytes)
+        began = loop.time()
         try:
             async for chunk in response.chunks(idle_timeout=None):
                 for event in parser.feed(chunk):
-                    if event.data:
-                        await self._dispatch(jsonrpc.parse_message(event.data), receiver, reply)
+                    position.take(event)
+                    for message in parse_incoming(event.data) if event.data else ():
+                        await hand_over(message, receiver, reply)
+        except http.PeerClosed as error:
+            if position.last_id is None:
+                raise translate(self._backend, error) from error
         except EventTooLargeError as error:
+            position.last_id = None  # or the same event would come again
             raise BackendError(self._backend, Category.TOO_LARGE) from error
         except http.HttpError as error:
             raise translate(self._backend, error) from error
         finally:
+            position.ended(loop.time() - began)
             await response.aclose()
+
+    async def _from_json(
+        self, response: http.Response, kind: bytes, request_id: bytes, deadline: Deadline
+    ) -> jsonrpc.Response:
+        if response.status != _OK or not kind.startswith(b"application/json"):
+            status = response.status
+            await response.aclose()
+            raise BackendError(self._backend, category_of(status), f"HTTP status {status}")
+        body = await self._body(response, deadline, self._max_bytes)
+        message = jsonrpc.parse_answer(body, request_id)
+        if isinstance(message, jsonrpc.Response) and message.id == request_id:
+            return message
+        raise BackendError(self._backend, Category.PROTOCOL)
 
     async def _body(self, response: http.Response, deadline: Deadline, cap: int) -> bytes:
         timeout = deadline.at - asyncio.get_running_loop().time()
@@ -117,51 +159,63 @@ class HttpReader:
         self,
         response: http.Response,
         request_id: bytes,
+        position: Position,
         deadline: Deadline,
         receiver: Receiver,
         reply: Reply,
-    ) -> jsonrpc.Response:
+    ) -> jsonrpc.Response | None:
+        """The answer; None where the stream is over without it."""
         parser = SseParser(self._max_bytes)
-        chunks = response.chunks(idle_timeout=None)
+        began = asyncio.get_running_loop().time()
         try:
             while True:
-                async with deadline.bound():
-                    chunk = await anext(chunks, None)
-                if chunk is None:
-                    raise BackendError(self._backend, Category.UNREACHABLE, "its stream ended before the answer")
+                chunk = response.take()
+                if not chunk:
+                    async with deadline.bound():
+                        chunk = await response.part(idle_timeout=None)
+                if not chunk:
+                    return None
                 for event in parser.feed(chunk):
-                    message = jsonrpc.parse_message(event.data) if event.data else None
-                    if isinstance(message, jsonrpc.Response) and message.id == request_id:
-                        return message
-                    if message is not None:
+                    position.take(event)
+                    for message in parse_incoming(event.data, request_id) if event.data else ():
+                        if isinstance(message, jsonrpc.Response) and message.id == request_id:
+                            response.settle()
+                            return message
                         await self._during(message, deadline, receiver, reply)
-        except TimeoutError as error:
-            raise BackendError(self._backend, Category.TIMEOUT) from error
+        except http.PeerClosed:
+            return None
         except EventTooLargeError as error:
             raise BackendError(self._backend, Category.TOO_LARGE) from error
         except http.HttpError as error:
             raise translate(self._backend, error) from error
         finally:
+            position.ended(asyncio.get_running_loop().time() - began)
             await response.aclose()
+
+    async def _rest(self, position: Position, deadline: Deadline, reopen: Reopen | None) -> http.Response:
+        """What follows the events so far; the call may have run, so this is the only way to its answer."""
+        for _ in range(_MOST_ATTEMPTS):
+            if position.last_id is None or reopen is None:
+                break
+            async with deadline.bound():
+                await asyncio.sleep(position.pause())
+                response = await reopen(position.last_id, deadline)
+            if response is not None:
+                return response
+            position.ended(0.0)
+        raise BackendError(self._backend, Category.UNREACHABLE, _ENDED)
 
     async def _during(self, message: jsonrpc.Message, deadline: Deadline, receiver: Receiver, reply: Reply) -> None:
         """Handles what comes before the answer of a call."""
-        loop = asyncio.get_running_loop()
         # A client that does not read, or a backend that asks without end, must not stretch the call.
         async with asyncio.timeout_at(deadline.at):
-            await self._dispatch(message, receiver, reply)
+            await hand_over(message, receiver, reply)
         if isinstance(message, jsonrpc.Notification) and message.method == "notifications/progress":
-            deadline.extend(loop.time())
-
-    async def _dispatch(self, message: jsonrpc.Message, receiver: Receiver, reply: Reply) -> None:
-        """Hands over what is no answer."""
-        if isinstance(message, jsonrpc.Notification):
-            await receiver.on_notification(message.method, message.params)
-        elif isinstance(message, jsonrpc.Request):
-            await receiver.on_request(message, reply)
+            deadline.extend(asyncio.get_running_loop().time())
 
 
-def _category_of(status: int) -> Category:
+def category_of(status: int) -> Category:
+    """What an HTTP status that carries no answer means."""
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return Category.AUTH
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:

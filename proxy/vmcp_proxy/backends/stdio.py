@@ -1,51 +1,46 @@
 """A backend that is a program on this machine, spoken to over its standard streams (MCP, "stdio").
 
-The process is the session (ADR-0017): all client sessions share it, and requests are told apart by id.
+Client sessions that declare nothing share one process. One that declares capabilities gets its own, because on
+a shared one nobody could say which client a request of the program's is for (ADR-0024).
 """
 
 import asyncio
 import contextlib
-from asyncio.subprocess import DEVNULL, PIPE
 from dataclasses import dataclass, field
 from typing import Final
 
 from vmcp_proxy.backends.client import NOBODY, BackendSession, Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
+from vmcp_proxy.backends.handshake import REVISIONS_ON_STREAMS, read_hello
+from vmcp_proxy.backends.stdio_program import StdioCommand, close_pipes, log_errors, start, stop
 from vmcp_proxy.backends.stdio_session import StdioSession
 from vmcp_proxy.headerforward import OutgoingHeaders
-from vmcp_proxy.protocol.initialize import encode_client_hello, parse_server_hello
-from vmcp_proxy.protocol.params import InvalidParamsError
-from vmcp_proxy.protocol.versions import SUPPORTED
+from vmcp_proxy.protocol.initialize import NO_CAPABILITIES, encode_client_hello
 
-_INHERITED: Final = ("HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "USER")
-_GRACE_SECONDS: Final = 2.0
+MOST_PROGRAMS: Final = 64
+"""Programs of one backend that belong to client sessions; each costs as much as a server of its own."""
 
-
-@dataclass(frozen=True, slots=True)
-class StdioCommand:
-    """The program, its environment and its folder; `repr` shows no environment, for it may hold secrets."""
-
-    args: tuple[str, ...]
-    env: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    cwd: str | None = None
-
-    def environment(self, base: dict[str, str]) -> dict[str, str]:
-        """A minimal environment taken from `base`, with the configured variables on top."""
-        inherited = {name: base[name] for name in _INHERITED if name in base}
-        return inherited | dict(self.env)
+_START_SECONDS: Final = 120.0
+"""How long a program may take to come up: package runners download what they run."""
+_DRAIN_SECONDS: Final = 30.0
+_READER_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class StdioSettings:
-    """Bounds of a stdio backend: the longest line in bytes, and what it inherits from this process."""
+    """Bounds of a stdio backend, and what it inherits from this process.
+
+    `max_line` is in bytes; `patience` is how long one caller waits for the shared program to come up, in seconds.
+    """
 
     max_line: int
+    patience: float
     software_version: str
     base_environment: dict[str, str] = field(repr=False)
 
 
 class StdioBackend:
-    """Starts the program when it is first needed, and again when it has ended."""
+    """Starts programs when they are first needed, and again when they have ended; they run in `tasks`."""
 
     takes_headers = False
 
@@ -54,25 +49,21 @@ class StdioBackend:
         self._command = command
         self._settings = settings
         self._tasks = tasks
-        self._session: StdioSession | None = None
+        self._shared: StdioSession | None = None
+        self._starting: asyncio.Task[StdioSession | BackendError] | None = None
+        self._running: dict[StdioSession, asyncio.Task[None]] = {}
+        self._launching = 0
         self._is_closed = False
-        self._starting = asyncio.Lock()
 
     async def open(self, capabilities: bytes, headers: OutgoingHeaders, deadline: Deadline) -> BackendSession:
-        """See `Backend.open`; the running session is handed out again."""
+        """See `Backend.open`; the running session is handed out again to those who declare nothing."""
         del headers
-        async with self._starting:
-            if self._session is not None and self._session.is_alive:
-                return self._session
-            # At hand from its start on, so that `aclose` ends a program that is slow to come up, too.
-            session = self._session = await self._start()
-            try:
-                await self._shake_hands(session, capabilities, deadline)
-            except BaseException:
-                self._session = None
-                await self._stop(session)
-                raise
-            return session
+        self._check_open()
+        if capabilities != NO_CAPABILITIES:
+            return await self._open_own(capabilities, deadline)
+        if self._shared is not None and self._shared.is_alive:
+            return self._shared
+        return await self._open_shared(deadline)
 
     def resume(self, token: bytes) -> BackendSession | None:
         """See `Backend.resume`: a process cannot be resumed."""
@@ -80,68 +71,100 @@ class StdioBackend:
         return None
 
     async def aclose(self) -> None:
-        """Ends the program: its input is closed, then it is asked, then it is killed; none is started any more."""
+        """Ends the programs, after the calls of clients in flight or half a minute; none starts any more."""
         self._is_closed = True
-        session, self._session = self._session, None
-        if session is not None:
-            await self._stop(session)
+        if self._starting is not None:
+            self._starting.cancel()
+            await asyncio.wait((self._starting,))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_SECONDS), asyncio.TaskGroup() as group:
+                for session in self._running:
+                    group.create_task(session.idle())
+        async with asyncio.TaskGroup() as group:
+            for session in list(self._running):
+                group.create_task(self._stop(session))
 
-    async def _start(self) -> StdioSession:
-        self._check_open()
+    async def _open_shared(self, deadline: Deadline) -> StdioSession:
+        """Waits for the shared program; a caller that cannot wait longer does not keep it from coming up."""
+        if self._starting is None:
+            self._starting = self._tasks.create_task(self._start_shared(), name=f"start {self.name}")
+        starting = self._starting
+        wait = min(deadline.at - asyncio.get_running_loop().time(), self._settings.patience)
+        await asyncio.wait((starting,), timeout=max(wait, 0.0))
+        if not starting.done():
+            raise BackendError(self.name, Category.TIMEOUT, "the program has not come up yet")
+        if starting.cancelled():
+            raise BackendError(self.name, Category.NOT_RUNNING)
+        outcome = starting.result()
+        if isinstance(outcome, BackendError):
+            raise outcome
+        return outcome
+
+    async def _start_shared(self) -> StdioSession | BackendError:
+        deadline = Deadline.after(asyncio.get_running_loop().time(), _START_SECONDS)
         try:
-            process = await asyncio.create_subprocess_exec(
-                *self._command.args,
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=DEVNULL,
-                env=self._command.environment(self._settings.base_environment),
-                cwd=self._command.cwd,
-                limit=self._settings.max_line,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise BackendError(self.name, Category.NOT_RUNNING, _why(error, self._command.args[0])) from error
-        session = StdioSession(self.name, process)
-        self._tasks.create_task(session.run(), name=f"stdio {self.name}")
+            self._shared = await self._start(NO_CAPABILITIES, deadline, is_shared=True)
+        except BackendError as error:
+            return error
+        else:
+            return self._shared
+        finally:
+            self._starting = None
+
+    async def _open_own(self, capabilities: bytes, deadline: Deadline) -> StdioSession:
+        running = sum(session.is_own and not task.done() for session, task in self._running.items())
+        if running + self._launching >= MOST_PROGRAMS:
+            hint = f"{MOST_PROGRAMS} client sessions have a program of their own already; end some of them"
+            raise BackendError(self.name, Category.NOT_RUNNING, hint)
+        return await self._start(capabilities, deadline, is_shared=False)
+
+    async def _start(self, capabilities: bytes, deadline: Deadline, *, is_shared: bool) -> StdioSession:
+        settings = self._settings
+        session = await self._launch(is_shared=is_shared)
+        try:
+            self._check_open()
+            hello = encode_client_hello(capabilities, settings.software_version)
+            answer = await session.request(session.next_id(), "initialize", hello, (), deadline, NOBODY)
+            session.hello = read_hello(self.name, answer, REVISIONS_ON_STREAMS)
+            await session.notify("notifications/initialized", None, ())
+        except BaseException:
+            await self._stop(session)
+            raise
         return session
 
-    async def _shake_hands(self, session: StdioSession, capabilities: bytes, deadline: Deadline) -> None:
-        self._check_open()
-        hello = encode_client_hello(capabilities, self._settings.software_version)
-        answer = await session.request(session.next_id(), "initialize", hello, (), deadline, NOBODY)
-        if answer.result is None:
-            raise BackendError(self.name, Category.REFUSED, "it answered initialize with an error")
+    async def _launch(self, *, is_shared: bool) -> StdioSession:
+        max_line = self._settings.max_line
+        self._launching += 1
         try:
-            session.hello = parse_server_hello(answer.result)
-        except InvalidParamsError:
-            raise BackendError(self.name, Category.PROTOCOL, "its initialize result is malformed") from None
-        if session.hello.version not in SUPPORTED:
-            raise BackendError(self.name, Category.PROTOCOL, "it speaks no revision that is spoken here")
-        await session.notify("notifications/initialized", None, ())
+            process = await start(self.name, self._command, self._settings.base_environment, max_line)
+        finally:
+            self._launching -= 1
+        session = StdioSession(self.name, process, max_line, None if is_shared else self._stop)
+        task = self._running[session] = self._tasks.create_task(self._run(session), name=f"stdio {self.name}")
+        task.add_done_callback(lambda _: self._running.pop(session, None))
+        return session
+
+    async def _run(self, session: StdioSession) -> None:
+        errors = session.process.stderr
+        assert errors is not None  # noqa: S101 - it was started with a pipe
+        try:
+            async with asyncio.TaskGroup() as group:
+                pump = group.create_task(log_errors(self.name, self._command, errors))
+                await session.run()
+                await stop(session.process)
+                await asyncio.wait((pump,), timeout=_READER_SECONDS)
+                pump.cancel()
+        finally:
+            close_pipes(session.process)
+
+    async def _stop(self, session: StdioSession) -> None:
+        task = self._running.get(session)
+        await stop(session.process)
+        if task is not None and not task.done():
+            await asyncio.wait((task,), timeout=_READER_SECONDS)
+            task.cancel()
+            await asyncio.wait((task,))
 
     def _check_open(self) -> None:
         if self._is_closed:
             raise BackendError(self.name, Category.NOT_RUNNING)
-
-    async def _stop(self, session: StdioSession) -> None:
-        process = session.process
-        if process.stdin is not None:
-            process.stdin.close()
-        for end in (process.terminate, process.kill):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_GRACE_SECONDS):
-                    await process.wait()
-            if process.returncode is not None:
-                break
-            with contextlib.suppress(ProcessLookupError):
-                end()
-        await process.wait()
-        await session.ended.wait()
-
-
-def _why(error: OSError, program: str) -> str:
-    if isinstance(error, FileNotFoundError):
-        return f"the program {program!r} or its folder does not exist; install it or correct the command"
-    if isinstance(error, PermissionError):
-        return f"the program {program!r} may not be executed; correct its permissions"
-    return f"the program {program!r} cannot be started"

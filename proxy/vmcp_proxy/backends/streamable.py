@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import secrets
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from http import HTTPStatus
 from typing import Final
@@ -13,13 +14,14 @@ import msgspec
 
 from vmcp_proxy.backends.client import NOBODY, BackendSession, Deadline, Receiver
 from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
+from vmcp_proxy.backends.handshake import read_hello
 from vmcp_proxy.backends.http import HeaderBlock, HttpClient, HttpError, Peer, Response
-from vmcp_proxy.backends.reading import HttpReader, translate
+from vmcp_proxy.backends.position import Position
+from vmcp_proxy.backends.reading import HttpReader, category_of, translate
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol import jsonrpc
-from vmcp_proxy.protocol.initialize import ServerHello, encode_client_hello, parse_server_hello
+from vmcp_proxy.protocol.initialize import ServerHello, encode_client_hello
 from vmcp_proxy.protocol.jsonrpc import Raw
-from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.protocol.versions import SUPPORTED
 
 _POST: Final = ((b"Content-Type", b"application/json"), (b"Accept", b"application/json, text/event-stream"))
@@ -29,6 +31,8 @@ _FIRST_IDS: Final = 1 << 32
 """Where ids of resumed sessions may start, in steps of 2^20, so that all stay exact in a double."""
 
 _OK: Final = int(HTTPStatus.OK)
+_PASSING: Final = frozenset({429, 502, 503, 504})
+"""Statuses that say that a server is busy or about to come back."""
 
 
 class _Token(msgspec.Struct, frozen=True):
@@ -67,15 +71,9 @@ class HttpBackend:
         body = jsonrpc.encode_request(0, "initialize", hello)
         response = await self.post(_POST + headers, body, deadline.at)
         session_id = response.headers.get(b"mcp-session-id")
-        answer = await self.reader.answer(response, b"0", deadline, NOBODY)
-        if answer.result is None:
-            raise BackendError(self.name, Category.REFUSED, "it answered initialize with an error")
-        try:
-            server = parse_server_hello(answer.result)
-        except InvalidParamsError:
-            raise BackendError(self.name, Category.PROTOCOL, "its initialize result is malformed") from None
-        if server.version not in SUPPORTED:
-            raise BackendError(self.name, Category.PROTOCOL, "it speaks no revision that is spoken here")
+        own = headers if session_id is None else ((b"Mcp-Session-Id", session_id), *headers)
+        answer = await self.reader.answer(response, b"0", deadline, NOBODY, reopen=partial(self.reopen, own))
+        server = read_hello(self.name, answer, SUPPORTED)
         session = HttpBackendSession(self, server, session_id)
         try:
             await session.notify("notifications/initialized", None, headers)
@@ -112,11 +110,46 @@ class HttpBackend:
         except HttpError as error:
             raise translate(self.name, error) from error
 
+    async def get(self, headers: OutgoingHeaders, last_id: bytes | None, timeout: float) -> Response:  # noqa: ASYNC109
+        """One GET for an event stream, from behind `last_id` on; returns when the head of the answer is there.
+
+        Raises:
+            HttpError: there is none.
+        """
+        after = () if last_id is None else ((b"Last-Event-ID", last_id),)
+        return await self.client.request(
+            self.peer, b"GET", _GET + headers + after, timeout=max(timeout, 0.0), stream=True, apart=True
+        )
+
+    async def reopen(self, headers: OutgoingHeaders, last_id: bytes, deadline: Deadline) -> Response | None:
+        """The rest of a call's stream; None where the backend could not be reached.
+
+        Raises:
+            BackendError: the backend does not give it.
+        """
+        try:
+            response = await self.get(headers, last_id, deadline.at - asyncio.get_running_loop().time())
+        except HttpError as error:
+            failure = translate(self.name, error)
+            if failure.category is Category.UNREACHABLE:
+                return None
+            raise failure from error
+        kind = response.headers.get(b"content-type") or b""
+        if response.status == _OK and kind.startswith(b"text/event-stream"):
+            return response
+        await response.aclose()
+        if response.status in _PASSING:
+            return None
+        # Never a lost session, which would have the call sent again: it may have run.
+        category = category_of(response.status)
+        category = category if category is Category.AUTH else Category.UNREACHABLE
+        raise BackendError(self.name, category, f"its stream ended before the answer; HTTP status {response.status}")
+
 
 class HttpBackendSession:
     """One legacy session: a session id and the revision, on every request."""
 
-    __slots__ = ("_backend", "_ids", "_last", "_own", "hello", "session_id")
+    __slots__ = ("_backend", "_ids", "_last", "_own", "_position", "hello", "session_id")
 
     def __init__(self, backend: HttpBackend, hello: ServerHello, session_id: bytes | None, first_id: int = 1) -> None:
         self._backend = backend
@@ -128,6 +161,7 @@ class HttpBackendSession:
             own.append((b"Mcp-Session-Id", session_id))
         self._own: OutgoingHeaders = tuple(own)
         self._last: tuple[OutgoingHeaders, HeaderBlock] | None = None
+        self._position = Position()
 
     def __repr__(self) -> str:
         return f"<HttpBackendSession {self._backend.name} {self.hello.version}>"
@@ -160,7 +194,12 @@ class HttpBackendSession:
             if response.status != _OK:
                 return await self._refused(response, request_id, deadline)
             return await backend.reader.answer(
-                response, b"%d" % request_id, deadline, receiver, lambda raw: self._reply(raw, headers)
+                response,
+                b"%d" % request_id,
+                deadline,
+                receiver,
+                partial(self._reply, headers),
+                partial(self._reopen, headers),
             )
         except asyncio.CancelledError:
             await self._cancel(request_id, headers, "The client cancelled the request.")
@@ -175,26 +214,19 @@ class HttpBackendSession:
         await self._send(jsonrpc.encode_notification(method, params), headers)
 
     async def listen(self, headers: OutgoingHeaders, receiver: Receiver) -> bool:
-        """See `BackendSession.listen`."""
-        backend = self._backend
-        try:
-            response = await backend.client.request(
-                backend.peer,
-                b"GET",
-                _GET + self._own + headers,
-                timeout=backend.settings.connect_timeout,
-                stream=True,
-                apart=True,
-            )
-        except HttpError as error:
-            raise translate(backend.name, error) from error
-        if response.status == HTTPStatus.METHOD_NOT_ALLOWED:
-            await response.aclose()
-            return False
-        if response.status != HTTPStatus.OK:
-            await self._raise_for(response)
-        await backend.reader.stream(response, receiver, lambda raw: self._reply(raw, headers))
-        return True
+        """See `BackendSession.listen`; a stream with event ids is taken up again behind the last one.
+
+        One without may have lost something, so that its end is told; the more often it ends, the later.
+        """
+        reader = self._backend.reader
+        while True:
+            response = await self._open_stream(headers)
+            if response is None:
+                return False
+            await reader.stream(response, receiver, partial(self._reply, headers), self._position)
+            await asyncio.sleep(self._position.pause())
+            if self._position.last_id is None:
+                return True
 
     async def close(self, headers: OutgoingHeaders) -> None:
         """See `BackendSession.close`."""
@@ -217,6 +249,28 @@ class HttpBackendSession:
         self._last = (headers, block)
         return block
 
+    async def _open_stream(self, headers: OutgoingHeaders) -> Response | None:
+        """The stream of the session; None where the backend offers none."""
+        backend = self._backend
+        last_id = self._position.last_id
+        try:
+            response = await backend.get(self._own + headers, last_id, backend.settings.connect_timeout)
+        except HttpError as error:
+            raise translate(backend.name, error) from error
+        if response.status == _OK:
+            return response
+        if HTTPStatus.BAD_REQUEST <= response.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            # Perhaps the server has forgotten this place of the stream: the next request begins a new one.
+            self._position.last_id = None
+        if response.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            await response.aclose()
+            return None
+        await self._raise_for(response)
+        raise AssertionError("unreachable")
+
+    async def _reopen(self, headers: OutgoingHeaders, last_id: bytes, deadline: Deadline) -> Response | None:
+        return await self._backend.reopen(self._own + headers, last_id, deadline)
+
     async def _send(self, body: bytes, headers: OutgoingHeaders) -> None:
         until = asyncio.get_running_loop().time() + _FAREWELL_SECONDS
         response = await self._backend.post(self._headers(headers), body, until)
@@ -224,7 +278,7 @@ class HttpBackendSession:
             await self._raise_for(response)
         await response.aclose()
 
-    async def _reply(self, raw: bytes, headers: OutgoingHeaders) -> None:
+    async def _reply(self, headers: OutgoingHeaders, raw: bytes) -> None:
         # A reply that fails says nothing of the call that it belongs to: that one may be running, and a 404
         # to the reply must not have it sent again.
         with contextlib.suppress(BackendError):

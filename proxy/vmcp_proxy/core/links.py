@@ -150,12 +150,10 @@ class Links:
     async def release(self, attachment: Attachment, *, end_sessions: bool) -> None:
         """Gives up the links of a session that has ended or moved; ends its backend sessions where it has ended."""
         self.stop_listening(attachment)
-        if not end_sessions:
-            return
         for link in attachment.links.values():
-            link.closed = True
+            link.closed = link.closed or end_sessions
         async with asyncio.TaskGroup() as group:
-            for member, link in self._open_links(attachment):
+            for member, link in self._open_links(attachment) if end_sessions else self._bound_here(attachment):
                 headers = attachment.headers_for(member, attachment.snapshot)
                 if not isinstance(headers, Collision):
                     group.create_task(self._close(link, headers), name=f"end session at {member.name}")
@@ -166,6 +164,15 @@ class Links:
         members = (self._members[name] for name in sorted(names) if name in self._members)
         links = [(member, self.of(attachment, member)) for member in members]
         return [(member, link) for member, link in links if link.session is not None]
+
+    def _bound_here(self, attachment: Attachment) -> list[tuple[Member, Link]]:
+        """The links whose backend session no other pod can go on with: a stream, or a program of this machine."""
+        links = ((self._members.get(name), link) for name, link in attachment.links.items())
+        return [
+            (member, link)
+            for member, link in links
+            if member is not None and link.session is not None and not link.session.token
+        ]
 
     async def close_own(self) -> None:
         """Ends the proxy's own sessions, at shutdown."""
@@ -227,6 +234,8 @@ class Links:
 
     async def set_level(self, attachment: Attachment, member: Member, session: BackendSession, level: str) -> None:
         """Tells one backend the log level of the client; a refusal costs nothing but the records."""
+        if not member.circuit.is_closed:
+            return
         headers = attachment.headers_for(member, attachment.snapshot)
         if isinstance(headers, Collision):
             return

@@ -1,5 +1,6 @@
 """Where a backend's messages for a client go: to the stream of the call they belong to, or to the session's own."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,14 +49,14 @@ class SessionReceiver:
         elif method != RESOURCE_UPDATED or is_subscribed(attachment, member, params):
             message = relayed(method, params, backend=member.name, client_token=None, log_level=attachment.log_level)
             if message is not None:
-                await self._say(message)
+                await self._ways.stream.say(self._attachment, message)
 
     async def on_request(self, request: Request, reply: Reply) -> None:
         """See `Receiver.on_request`."""
         await self._ways.requests.ask(self._attachment, self._member, request, reply, self._say, None)
 
-    async def _say(self, message: bytes) -> None:
-        await self._ways.stream.say(self._attachment, message)
+    async def _say(self, message: bytes, on_drop: Callable[[], None] | None) -> int | None:
+        return await self._ways.stream.say(self._attachment, message, on_drop)
 
 
 class CallReceiver:
@@ -118,8 +119,8 @@ class CallReceiver:
         if self._asked is not None:
             await self._ways.requests.abandon(self._attachment, self._asked)
 
-    async def _ask(self, message: bytes) -> None:
-        if self._exchange.takes_messages:
-            await self._exchange.send(message)
-        else:
-            await self._ways.stream.say(self._attachment, message)
+    async def _ask(self, message: bytes, on_drop: Callable[[], None] | None) -> int | None:
+        if not self._exchange.takes_messages:
+            return await self._ways.stream.say(self._attachment, message, on_drop)
+        await self._exchange.send(message)
+        return None

@@ -30,12 +30,13 @@ if TYPE_CHECKING:
     from vmcp_proxy.core.attachments import Attachment
     from vmcp_proxy.sessions import Session
 
-Tell: TypeAlias = Callable[[bytes], Awaitable[None]]
-"""Sends one message to the client, on the stream that the request belongs to."""
+Tell: TypeAlias = Callable[[bytes, Callable[[], None] | None], Awaitable[int | None]]
+"""Sends one message to the client, on the stream that the request belongs to; see `SessionStream.say`."""
 
 MOST_OPEN: Final = 256
 """Requests that may wait for one client at a time; people answer a few, and a backend may ask without end."""
 
+_NOT_ASKED: Final = "The client did not take the request in time."
 _TOO_MANY: Final = "Too many requests wait for the client; answer or cancel some first."
 
 
@@ -61,6 +62,7 @@ class ServerRequest:
     tell: Tell = field(repr=False)
     deadline: Deadline | None
     expiry: asyncio.TimerHandle | None = None
+    ticket: int | None = None
 
 
 class ServerRequests:
@@ -69,7 +71,8 @@ class ServerRequests:
     `maximum` bounds, in seconds, the wait of a request that no call stands behind.
     """
 
-    def __init__(self, pod: str, ids: Ids, maximum: Callable[[], float]) -> None:
+    def __init__(self, tasks: asyncio.TaskGroup, pod: str, ids: Ids, maximum: Callable[[], float]) -> None:
+        self._tasks: Final = tasks
         self.pod: Final = pod
         self._ids: Final = ids
         self._maximum: Final = maximum
@@ -93,17 +96,28 @@ class ServerRequests:
             await reply(encode_error(request.id, INTERNAL_ERROR, _TOO_MANY))
             return None
         self._last += 1
-        client_id = self._ids.mint(attachment.session, self._last)
+        number = self._last
+        client_id = self._ids.mint(session, number)
         message, token = encode_question(request, client_id)
         opened = ServerRequest(client_id, member, request.id, token, reply, tell, deadline)
-        attachment.server_requests[self._last] = opened
+        attachment.server_requests[number] = opened
+
+        def give_up() -> None:
+            self._give_up(attachment, number)
+
         if deadline is not None:
             deadline.hold()
         else:
-            loop, number = asyncio.get_running_loop(), self._last
-            opened.expiry = loop.call_later(self._maximum(), _pop, attachment, number)
-        await tell(message)
+            opened.expiry = asyncio.get_running_loop().call_later(self._maximum(), give_up)
+        opened.ticket = await tell(message, give_up)
         return opened
+
+    def _give_up(self, attachment: "Attachment", number: int) -> None:
+        """Tells a backend that its request was never answered, where its session still stands."""
+        opened = _pop(attachment, number)
+        if opened is not None and attachment.session.ended is None:
+            answer = encode_error(opened.backend_id, INTERNAL_ERROR, _NOT_ASKED)
+            self._tasks.create_task(_send(opened.reply, answer), name="give up a request to a client")
 
     def owner(self, attachment: "Attachment", raw_id: bytes | msgspec.Raw) -> tuple[str, int] | None:
         """The pod and the number in an id or progress token that the client sent; None where it is none of ours."""
@@ -142,16 +156,14 @@ class ServerRequests:
         wanted = None if backend_id is None else bytes(backend_id)
         for number, opened in list(attachment.server_requests.items()):
             if opened.member is member and opened.backend_id == wanted:
-                _pop(attachment, number)
-                await opened.tell(encode_cancelled(opened.client_id, "The server cancelled the request."))
+                await _take_back(attachment, number, "The server cancelled the request.")
 
     async def abandon(self, attachment: "Attachment", requests: Iterable[ServerRequest]) -> None:
         """Tells the client not to answer any more: the call that these requests belong to is over."""
         for opened in requests:
             number = next((key for key, value in attachment.server_requests.items() if value is opened), None)
             if number is not None:
-                _pop(attachment, number)
-                await opened.tell(encode_cancelled(opened.client_id, "The call that needed this is over."))
+                await _take_back(attachment, number, "The call that needed this is over.")
 
 
 def _pop(attachment: "Attachment", number: int) -> ServerRequest | None:
@@ -163,6 +175,18 @@ def _pop(attachment: "Attachment", number: int) -> ServerRequest | None:
     if opened.deadline is not None:
         opened.deadline.release(asyncio.get_running_loop().time())
     return opened
+
+
+async def _take_back(attachment: "Attachment", number: int, reason: str) -> None:
+    """Tells the client not to answer, unless it has not even been asked."""
+    opened = _pop(attachment, number)
+    if opened is None or (opened.ticket is not None and attachment.outbox.discard(opened.ticket)):
+        return
+    await opened.tell(encode_cancelled(opened.client_id, reason), None)
+
+
+async def _send(reply: Reply, answer: bytes) -> None:
+    await reply(answer)
 
 
 def forget_all(attachment: "Attachment") -> None:

@@ -22,8 +22,14 @@ class SessionStream:
     def __init__(self, elsewhere: Elsewhere = nowhere_else) -> None:
         self._elsewhere: Final = elsewhere
 
-    async def say(self, attachment: "Attachment", message: bytes) -> None:
-        """Sends one message to the client; it waits here where nobody holds the stream."""
+    async def say(
+        self, attachment: "Attachment", message: bytes, on_drop: Callable[[], None] | None = None
+    ) -> int | None:
+        """Sends one message to the client; it waits here where nobody holds the stream.
+
+        Returns the ticket by which the outbox knows it, None where another pod has it. `on_drop` hears that the
+        client will never get it.
+        """
         if not attachment.is_listening and await self._elsewhere(attachment.session, message):
-            return
-        attachment.outbox.put(message)
+            return None
+        return attachment.outbox.put(message, on_drop=on_drop)

@@ -60,6 +60,12 @@ READINGS: Final[Mapping[str, Reading]] = {
     "vmcp_header_snapshots": Reading("Passthrough header snapshots held on this pod."),
     "vmcp_catalog_capabilities": Reading("Capabilities served, by kind.", ("kind",)),
     "vmcp_backends": Reading("Backends, by health status.", ("status",)),
+    "vmcp_server_requests_open": Reading("Requests of backends that wait for a client's answer."),
+    "vmcp_stream_buffer_bytes": Reading("Bytes kept for clients that may ask for them again."),
+    "vmcp_stream_messages_dropped_total": Reading("Messages that gave way before a client took them.", counter=True),
+    "vmcp_pod_messages_dropped_total": Reading(
+        "Messages of other pods not taken, by reason.", ("reason",), counter=True
+    ),
     "vmcp_connections_opened_total": Reading("Connections opened to backends.", counter=True),
     "vmcp_tls_contexts_total": Reading("TLS contexts built.", counter=True),
     "vmcp_list_deadline_missed_total": Reading(

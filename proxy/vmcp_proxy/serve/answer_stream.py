@@ -169,6 +169,8 @@ class AnswerStream:
     async def _write(self, chunk: bytes) -> None:
         if self._current is not None:
             await self._write_to(self._current, chunk)
+        if self._current is not None:
+            self._log.sent = self._log.last
 
     async def _write_to(self, connection: _Connection, chunk: bytes) -> None:
         if connection.context.response_complete:

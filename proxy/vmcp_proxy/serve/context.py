@@ -12,6 +12,7 @@ from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, AllowList, HeaderSnapshot
 from vmcp_proxy.observability.audit import Outcome, outcome_of_status
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol.jsonrpc import Notification, Raw, Request, Response, encode_error
+from vmcp_proxy.serve.http_protocol import write_answer
 from vmcp_proxy.serve.target import target_of
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -27,6 +28,7 @@ _STREAM_HEADERS: Final = (
     (b"cache-control", b"no-cache, no-transform"),
     (b"x-accel-buffering", b"no"),
 )
+_OK: Final = 200
 _NO_CONTENT: Final = 204
 
 
@@ -59,7 +61,6 @@ class RequestContext:
 
     __slots__ = (
         "_allow_list",
-        "_headers",
         "_metrics",
         "_receive",
         "_request_id",
@@ -72,6 +73,7 @@ class RequestContext:
         "bytes_out",
         "cors_headers",
         "cut",
+        "header",
         "http_method",
         "identity",
         "is_measured",
@@ -104,7 +106,9 @@ class RequestContext:
         self._send = send
         self._request_id = request_id
         self._metrics = metrics
-        self._headers: dict[bytes, bytes] | None = None
+        # Later pairs win in a dict; the first value of a repeated header is the one that counts.
+        self.header: Final[Callable[[bytes], bytes | None]] = dict(reversed(scope["headers"])).get
+        """The first value of a header by its lower-case name; `None` when it is absent."""
         self._allow_list: AllowList | None = None
         self._snapshot: HeaderSnapshot | None = None
         self.started = started
@@ -167,14 +171,6 @@ class RequestContext:
     def target(self, target: str) -> None:
         self._target = target
 
-    def header(self, name: bytes) -> bytes | None:
-        """The first value of a header by its lower-case name; `None` when it is absent."""
-        headers = self._headers
-        if headers is None:
-            # Later pairs win in a dict; the first value of a repeated header is the one that counts.
-            headers = self._headers = dict(reversed(self.scope["headers"]))
-        return headers.get(name)
-
     def allow_passthrough(self, allow_list: AllowList) -> None:
         """Says which headers `captured` may take."""
         self._allow_list = allow_list
@@ -209,6 +205,12 @@ class RequestContext:
 
     async def respond(self, status: int, body: bytes = b"", content_type: bytes = JSON, headers: Headers = ()) -> None:
         """Answers with a whole body; without one there is no `Content-Type` either."""
+        is_plain = status == _OK and body and content_type is JSON and not headers and not self.cors_headers
+        if is_plain and write_answer(self._send, body):
+            self.status = status
+            self.bytes_out += len(body)
+            self.response_started = self.response_complete = True
+            return
         fields = [(b"content-type", content_type)] if body else []
         if status != _NO_CONTENT:
             fields.append((b"content-length", b"%d" % len(body)))

@@ -281,9 +281,8 @@ async def test_a_backend_of_the_first_http_transport_is_healed_by_one_new_sessio
             assert len(mine) == 1
             assert {each.headers.get("x-api-key") for each in old.server.asked if each.target in mine} == {b"mine"}
             await old.cut()
-            await eventually(
-                lambda: world.proxy.wiring.attachments.all()[0].links["old"].session._conversation.has_ended
-            )
+            (attachment,) = world.proxy.wiring.attachments.all()
+            await eventually(lambda: attachment.links["old"].session._conversation.has_ended)
             assert (await client.call("old_echo"))["content"][0]["text"] == "echo"
             assert len({each.target for each in old.server.of("POST", "tools/call")}) == 2
             assert await client.delete() == 204
@@ -331,8 +330,9 @@ async def test_a_reload_of_a_programs_config_lets_its_calls_finish(tmp_path):
 
     async with scene({}, extra=(config("before"),), config=QUIET) as world, world.session() as client:
         calling = asyncio.create_task(client.call("local_wait"))
-        await eventually(lambda: (tmp_path / "gate.came").exists())
-        world.apply(backends=None, **{"backends": [config("after")]})
+        await eventually((tmp_path / "gate.came").exists)
+        world.config["backends"] = [config("after")]
+        world.apply()
         await asyncio.to_thread(gate.write_text, "go")
         assert (await calling)["content"][0]["text"] == "before"
         again = asyncio.create_task(client.call("local_wait"))

@@ -219,5 +219,4 @@ async def test_a_program_that_never_answers_does_not_hold_up_the_shutdown():
     async with asyncio.timeout(20):
         async with scene({}, extra=(mute,)) as world:
             backend = world.proxy.wiring.group.members["mute"].backend
-            await eventually(backend._starting.locked)
-            await eventually(lambda: backend._session is not None)
+            await eventually(lambda: backend._starting is not None and backend._running)

@@ -281,3 +281,53 @@ async def test_a_backend_cannot_pile_up_questions_without_end():
             await stream.answer()
             assert stream.methods.count("sampling/createMessage") == 256
         assert refused[0]["error"]["code"] == -32603
+
+
+async def until_open(world, count: int) -> None:
+    async with asyncio.timeout(10):
+        while (await world.metrics())["vmcp_server_requests_open"] != count:  # noqa: ASYNC110 - no event tells
+            await asyncio.sleep(0.01)
+
+
+async def test_a_question_that_is_withdrawn_before_the_client_listens_never_reaches_it():
+    asker = Asker(params=QUESTION)
+    backend = asker.backend
+    backend.handlers.pop("tools/call")
+    withdrawn = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}}
+    async with scene({"one": backend}, config=QUIET) as world, world.client() as client:
+        await client.open(SAMPLING)
+        await client.call("one_echo")
+        mine = backend.calls("tools/call")[0].session
+        async with client.listening():
+            await eventually(lambda: mine in backend.streams)
+        # The backend is heard for some seconds more, in case the client comes back.
+        await eventually(lambda: not world.proxy.wiring.attachments.all()[0].is_listening)
+        backend.send_raw(asker.request, mine)
+        backend.send_raw(asker.request | {"id": 8}, mine)
+        await until_open(world, 2)
+        backend.send_raw(withdrawn, mine)
+        await until_open(world, 1)
+        async with client.listening() as stream:
+            [request] = await stream.until("sampling/createMessage")
+            assert await reply(client, request, result={}) == 202
+            assert (await asyncio.wait_for(asker.answers.get(), 10))["id"] == 8
+            assert "notifications/cancelled" not in stream.methods
+
+
+async def test_a_backend_hears_when_its_question_gave_way_to_other_messages():
+    asker = Asker(params=QUESTION)
+    backend = asker.backend
+    backend.handlers.pop("tools/call")
+    async with scene({"one": backend}, config=QUIET) as world, world.client() as client:
+        await client.open(SAMPLING)
+        await client.call("one_echo")
+        mine = backend.calls("tools/call")[0].session
+        async with client.listening():
+            await eventually(lambda: mine in backend.streams)
+        await eventually(lambda: not world.proxy.wiring.attachments.all()[0].is_listening)
+        large = asker.request | {"params": QUESTION | {"pad": "x" * 200_000}}
+        for number in range(10):
+            backend.send_raw(large | {"id": number}, mine)
+        answer = await asyncio.wait_for(asker.answers.get(), 10)
+        assert answer["id"] == 0
+        assert answer["error"]["code"] == -32603

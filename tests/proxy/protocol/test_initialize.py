@@ -46,9 +46,19 @@ def test_a_hello_of_the_wrong_shape_is_invalid(raw):
         parse_client_hello(raw)
 
 
-@pytest.mark.parametrize("capabilities", [b"{}", b'{"roots":{},"sampling":{},"elicitation":{},"tasks":{}}'])
-def test_a_backend_hears_of_no_capability_whose_requests_are_not_relayed(capabilities):
-    assert mirrored_capabilities(capabilities) == b"{}"
+@pytest.mark.parametrize(
+    ("declared", "heard"),
+    [
+        (b"{}", b"{}"),
+        (b'{"tasks":{},"extensions":{"x":{}}}', b"{}"),
+        (
+            b'{"roots": {"listChanged": true},"sampling":{"n":18446744073709551616},"tasks":{},"elicitation":{}}',
+            b'{"elicitation":{},"roots":{"listChanged": true},"sampling":{"n":18446744073709551616}}',
+        ),
+    ],
+)
+def test_a_backend_hears_of_the_capabilities_whose_requests_are_relayed_and_of_no_other(declared, heard):
+    assert mirrored_capabilities(declared) == heard
 
 
 def test_our_hello_to_a_backend_asks_for_the_latest_revision():

@@ -31,7 +31,7 @@ def reference(stream: bytes) -> list[Event]:
         elif name == b"event":
             kind = value.decode("utf-8", "replace")
         elif name == b"id" and b"\0" not in value:
-            last_id = value.decode("utf-8", "replace")
+            last_id = value
         elif name == b"retry" and re.fullmatch(rb"[0-9]{1,9}", value):
             retry = int(value)
     return events

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 
-from vmcp_proxy.core.outbox import Outbox
 from vmcp_proxy.serve.streams import KeepAlive
 
 
@@ -37,17 +36,3 @@ async def test_clients_that_do_not_read_do_not_hold_up_the_comments_of_the_other
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
-
-
-async def test_an_outbox_holds_few_large_messages_and_the_newest_of_them():
-    outbox = Outbox()
-    for number in range(100):
-        outbox.put(bytes([number]) * (1 << 20))
-    outbox.put(b"x" * (8 << 20))
-    assert outbox.dropped == 100
-    assert await outbox.get() == b"x" * (8 << 20)
-    for number in range(3):
-        outbox.put(bytes([number]) * (1 << 20))
-    assert [(await outbox.get())[0] for _ in range(3)] == [0, 1, 2]
-    outbox.close()
-    assert await outbox.get() is None

@@ -128,12 +128,14 @@ def test_every_reading_shows_what_its_callback_says_at_the_time_of_the_scrape():
     metrics = Metrics()
     now = {"n": 1}
     for name, reading in READINGS.items():
-        metrics.read_from(name, lambda label=reading.label: {"x": now["n"]} if label else now["n"])
+        values = ("x",) * len(reading.labels)
+        metrics.read_from(name, lambda values=values: {values: now["n"]} if values else now["n"])
     world = World(metrics=metrics)
     for now["n"] in (1, 5):
         samples = world.scrape()
         for name, reading in READINGS.items():
-            assert samples[f'{name}{{{reading.label}="x"}}' if reading.label else name] == now["n"]
+            labels = ",".join(f'{label}="x"' for label in reading.labels)
+            assert samples[f"{name}{{{labels}}}" if labels else name] == now["n"]
     with pytest.raises(KeyError):
         metrics.read_from("vmcp_unknown", lambda: 1)
 

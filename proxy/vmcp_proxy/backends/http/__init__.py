@@ -6,6 +6,8 @@ every wait and every buffer. Built on httptools (llhttp) and asyncio transports.
 
 from vmcp_proxy.backends.http.client import HttpClient
 from vmcp_proxy.backends.http.errors import (
+    NAME_UNKNOWN,
+    REFUSES,
     ConnectFailed,
     DialRefused,
     HttpError,
@@ -26,6 +28,8 @@ from vmcp_proxy.backends.http.response import Response
 from vmcp_proxy.backends.http.url import InvalidUrl, Url
 
 __all__ = [
+    "NAME_UNKNOWN",
+    "REFUSES",
     "ClientLimits",
     "ConnectFailed",
     "DialRefused",

@@ -5,7 +5,15 @@ import ssl
 
 from vmcp_proxy.backends.http.connection import Connection, Owner
 from vmcp_proxy.backends.http.dial import Address, Refusal, choose
-from vmcp_proxy.backends.http.errors import ConnectFailed, DialRefused, HttpError, Timeout, TlsFailed
+from vmcp_proxy.backends.http.errors import (
+    NAME_UNKNOWN,
+    REFUSES,
+    ConnectFailed,
+    DialRefused,
+    HttpError,
+    Timeout,
+    TlsFailed,
+)
 from vmcp_proxy.backends.http.limits import ClientLimits
 from vmcp_proxy.backends.http.peer import Peer
 from vmcp_proxy.backends.http.resolve import Resolver
@@ -42,7 +50,7 @@ class Connector:
         try:
             found = await self._resolver(peer.url.host, peer.url.port)
         except (OSError, UnicodeError):
-            raise ConnectFailed("the host name cannot be resolved") from None
+            raise ConnectFailed(NAME_UNKNOWN) from None
         if not found:
             raise ConnectFailed("the host name has no address")
         chosen = choose(found, peer.network, self._denied)
@@ -97,7 +105,7 @@ class Connector:
 
 def _explain(error: OSError) -> str:
     if isinstance(error, ConnectionRefusedError):
-        return "connection refused"
+        return REFUSES
     if isinstance(error, ConnectionError):
         return "connection reset while it was set up"
     return "the host is unreachable"

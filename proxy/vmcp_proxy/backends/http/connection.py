@@ -24,9 +24,13 @@ HIGH_WATER: Final = 64 << 10
 _JOINED: Final = 64 << 10
 """Bodies up to this size are copied behind their head, so that both leave in one segment."""
 
-Awaited: TypeAlias = Literal["head", "small", "part", "end"]
+_SETTLING_SECONDS: Final = 0.2
+_SETTLING_BYTES: Final = 16 << 10
+"""How long, and for how much, a connection is kept for the end of a body that nobody reads any more."""
+
+Awaited: TypeAlias = Literal["head", "small", "part", "end", "nothing"]
 """What wakes the waiting task: the head; the head, with the body if that is declared small; some of the
-body; all of it."""
+body; all of it. Nothing: no task waits for the rest of the body, it only has to go by."""
 
 
 class Owner(Protocol):
@@ -120,6 +124,14 @@ class Connection(asyncio.Protocol):
             self._check(message)
         await self._wait_for_body(message, "end", seconds)
 
+    def settle(self, message: Message) -> None:
+        if self._response is not message:
+            return
+        self._response = self._reader.replace_message()
+        self._awaited = "nothing"
+        self._resume()
+        self._arm(self._loop.time() + _SETTLING_SECONDS)
+
     def abandon(self, message: Message) -> None:
         if self._response is message:
             self.close()
@@ -153,6 +165,10 @@ class Connection(asyncio.Protocol):
             return
         if message.complete:
             self._finish()
+        elif self._awaited == "nothing":
+            message.parts.clear()
+            if message.size > _SETTLING_BYTES:
+                self.close()
         elif self._waiter is not None and self._awaited == "end":
             if message.size > self._cap:
                 self._fail(ResponseTooLarge(self._cap))
@@ -255,7 +271,7 @@ class Connection(asyncio.Protocol):
     def _ring(self) -> None:
         self._timer = None
         response = self._response
-        if response is not None and self._waiter is None:
+        if response is not None and self._waiter is None and self._awaited != "nothing":
             return  # the caller holds the response and waits for nothing
         if self._loop.time() < self._deadline:
             self._arm(self._deadline)

@@ -31,6 +31,11 @@ _WAITING_FOR: Final[dict[Phase, str]] = {
 }
 
 
+NAME_UNKNOWN: Final = "the host name cannot be resolved"
+REFUSES: Final = "connection refused"
+"""Reasons of a ``ConnectFailed`` that users can do something about."""
+
+
 class HttpError(Exception):
     """A request that brought no whole response; ``sent`` says whether the peer may have read any of it.
 

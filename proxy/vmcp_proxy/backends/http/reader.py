@@ -77,6 +77,12 @@ class ResponseReader:
         self.has_started = False
         self.reusable = False
 
+    def replace_message(self) -> Message:
+        """Read the rest of the body into another message, as if it had no beginning."""
+        self._message, former = Message(), self._message
+        self._message.has_head = former.has_head
+        return self._message
+
     def feed(self, data: bytes) -> None:
         """Take bytes from the peer; ProtocolError when they are not acceptable."""
         self.has_started = True

@@ -16,6 +16,9 @@ class Source(Protocol):
     async def wait_for_end(self, message: Message, max_bytes: int, seconds: float) -> None:
         """Wait until the whole body is buffered; ResponseTooLarge as soon as it cannot fit."""
 
+    def settle(self, message: Message) -> None:
+        """Keep the connection if the rest of this message is short and arrives soon; close it otherwise."""
+
     def abandon(self, message: Message) -> None:
         """Close the connection if it still carries this message."""
 
@@ -48,19 +51,34 @@ class Response(Message):
         return self.parts[0]
 
     async def chunks(self, *, idle_timeout: float | None) -> AsyncIterator[bytes]:
-        """Yield body bytes as they arrive, never empty; each wait is bounded by ``idle_timeout`` seconds.
+        """Yield body bytes as they arrive, never empty; see ``part``."""
+        while part := await self.part(idle_timeout=idle_timeout):
+            yield part
+
+    async def part(self, *, idle_timeout: float | None) -> bytes:
+        """Return body bytes as soon as there are some, nothing at the end; waits ``idle_timeout`` seconds at most.
 
         While nobody asks, the peer is held back after 64 KiB.
         """
-        while self.size or not self.complete:
-            if self.size:
-                parts, self.parts, self.size = self.parts, [], 0
-                yield parts[0] if len(parts) == 1 else b"".join(parts)
-            else:
-                await self._source.wait_for_part(self, idle_timeout)
+        while not self.size and not self.complete:
+            await self._source.wait_for_part(self, idle_timeout)
+        return self.take()
+
+    def take(self) -> bytes:
+        """Return the body bytes that have arrived and were not taken yet, without waiting."""
+        parts, self.parts, self.size = self.parts, [], 0
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self.chunks(idle_timeout=None)
+
+    def settle(self) -> None:
+        """Let go of a response that has said all that matters; nothing more may be read from it.
+
+        Its connection is kept if the end of the body follows at once.
+        """
+        if not self.complete:
+            self._source.settle(self)
 
     async def aclose(self) -> None:
         """Let go of the response; its connection is closed if the body has not arrived."""

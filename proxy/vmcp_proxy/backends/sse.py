@@ -1,0 +1,93 @@
+"""A backend that speaks the first HTTP transport (MCP 2024-11-05, "HTTP with SSE")."""
+
+import asyncio
+import contextlib
+from http import HTTPStatus
+from typing import Final
+
+from vmcp_proxy.backends.client import NOBODY, BackendSession, Deadline
+from vmcp_proxy.backends.errors import BackendError, Category
+from vmcp_proxy.backends.handshake import REVISIONS_ON_STREAMS, read_hello
+from vmcp_proxy.backends.http import HttpClient, HttpError, Peer, Response
+from vmcp_proxy.backends.reading import category_of, translate
+from vmcp_proxy.backends.sse_session import SseSession
+from vmcp_proxy.backends.streamable import HttpBackendSettings
+from vmcp_proxy.headerforward import OutgoingHeaders
+from vmcp_proxy.protocol.initialize import encode_client_hello
+
+_GET: Final = ((b"Accept", b"text/event-stream"), (b"Cache-Control", b"no-store"))
+_DRAIN_SECONDS: Final = 30.0
+
+
+class SseBackend:
+    """Opens sessions with one peer over the process-wide client; their streams are read in `tasks`."""
+
+    takes_headers = True
+
+    def __init__(
+        self, name: str, peer: Peer, client: HttpClient, settings: HttpBackendSettings, tasks: asyncio.TaskGroup
+    ) -> None:
+        self.name = name
+        self._peer = peer
+        self._client = client
+        self._settings = settings
+        self._tasks = tasks
+        self._sessions: set[SseSession] = set()
+        self._is_closed = False
+
+    async def open(self, capabilities: bytes, headers: OutgoingHeaders, deadline: Deadline) -> BackendSession:
+        """See `Backend.open`."""
+        stream = await self._stream(headers, deadline)
+        session = SseSession(self.name, self._peer, self._client, stream, self._settings.max_response, headers)
+        self._sessions.add(session)
+        session.start(self._tasks).add_done_callback(lambda _: self._sessions.discard(session))
+        try:
+            self._check_open()
+            await session.ready(deadline)
+            hello = encode_client_hello(capabilities, self._settings.software_version)
+            answer = await session.request(session.next_id(), "initialize", hello, headers, deadline, NOBODY)
+            session.hello = read_hello(self.name, answer, REVISIONS_ON_STREAMS)
+            await session.notify("notifications/initialized", None, headers)
+        except BaseException:
+            await session.close(headers)
+            raise
+        return session
+
+    def resume(self, token: bytes) -> BackendSession | None:
+        """See `Backend.resume`: a session cannot outlive its stream."""
+        del token
+        return None
+
+    async def aclose(self) -> None:
+        """Ends the sessions, after the calls of clients in flight or half a minute."""
+        self._is_closed = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_SECONDS), asyncio.TaskGroup() as group:
+                for session in self._sessions:
+                    group.create_task(session.idle())
+        async with asyncio.TaskGroup() as group:
+            for session in list(self._sessions):
+                group.create_task(session.close(()))
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise BackendError(self.name, Category.ENDED)
+
+    async def _stream(self, headers: OutgoingHeaders, deadline: Deadline) -> Response:
+        timeout = deadline.at - asyncio.get_running_loop().time()
+        try:
+            response = await self._client.request(
+                self._peer, b"GET", _GET + headers, timeout=max(timeout, 0.0), stream=True, apart=True
+            )
+        except HttpError as error:
+            raise translate(self.name, error) from error
+        kind = response.headers.get(b"content-type") or b""
+        if response.status == HTTPStatus.OK and kind.startswith(b"text/event-stream"):
+            return response
+        await response.aclose()
+        if response.status == HTTPStatus.OK:
+            raise BackendError(self.name, Category.PROTOCOL, "it answers with no event stream")
+        hint = f"HTTP status {response.status}"
+        if response.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            hint += "; it may speak streamable-http"
+        raise BackendError(self.name, category_of(response.status), hint)

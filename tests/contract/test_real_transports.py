@@ -1,0 +1,231 @@
+"""One SDK server over every transport that MCP has had: the same catalog, the same calls, its stream taken up again."""
+
+import asyncio
+import contextlib
+import itertools
+import sys
+import textwrap
+
+import pytest
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.streamable_http import EventMessage, EventStore
+from pydantic import BaseModel
+
+from tests.support.raw_client import eventually
+from tests.support.scene import operational, scene
+from tests.support.serving import http_backend, load, serve
+from vmcp_proxy.assembly import Assembler
+from vmcp_proxy.backends.client import Deadline
+from vmcp_proxy.backends.http import HttpClient
+
+QUIET = operational(timeouts={"list": "10s"}, failureHandling={"healthCheckInterval": "1h"})
+PROGRAM = """
+from tests.contract.test_real_transports import sdk_server
+sdk_server().run("stdio")
+"""
+
+
+class MemoryEventStore(EventStore):
+    """Keeps every event of a test."""
+
+    def __init__(self):
+        self.events = []
+        self.numbers = itertools.count(1)
+        self.resumed = []
+
+    async def store_event(self, stream_id, message):
+        event_id = f"é{next(self.numbers)} "  # the id must come back byte for byte
+        self.events.append((event_id.strip(), stream_id, message))
+        return event_id.strip()
+
+    async def replay_events_after(self, last_event_id, send_callback):
+        last_event_id = last_event_id.encode("latin-1").decode()
+        self.resumed.append(last_event_id)
+        ids = [each[0] for each in self.events]
+        start = ids.index(last_event_id)
+        stream = self.events[start][1]
+        for event_id, owner, message in self.events[start + 1 :]:
+            if owner == stream and message is not None:
+                await send_callback(EventMessage(message, event_id))
+        return stream
+
+
+class Person(BaseModel):
+    name: str
+
+
+def sdk_server() -> MCPServer:
+    server = MCPServer("real")
+
+    @server.tool()
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    @server.tool()
+    async def steps(ctx: Context) -> str:
+        for number in range(3):
+            await ctx.report_progress(number, 3, f"step {number}")
+        return "done"
+
+    @server.tool()
+    async def nap(ctx: Context) -> str:
+        await ctx.report_progress(1, 2)
+        await ctx.close_sse_stream()
+        await asyncio.sleep(0.3)
+        await ctx.report_progress(2, 2)
+        return "rested"
+
+    @server.tool()
+    async def ask(ctx: Context) -> str:
+        return (await ctx.elicit("Who?", Person)).data.name
+
+    @server.tool()
+    async def grow(ctx: Context) -> str:
+        server.add_tool(lambda: "grown", name="grown")
+        await ctx.session.send_tool_list_changed()
+        return "done"
+
+    @server.resource("memo://one")
+    def memo() -> str:
+        return "memo"
+
+    @server.prompt()
+    def greet(who: str) -> str:
+        return f"Hello {who}"
+
+    return server
+
+
+@contextlib.asynccontextmanager
+async def reachable(transport, tmp_path):
+    """The config of the server, running over a transport."""
+    if transport == "stdio":
+        path = tmp_path / "server.py"
+        path.write_text(textwrap.dedent(PROGRAM))
+        command = [sys.executable, str(path)]
+        yield {
+            "name": "real",
+            "kind": "MCPServer",
+            "transport": "stdio",
+            "command": command,
+            "env": {"PYTHONPATH": ":".join(sys.path)},
+        }
+    elif transport == "sse":
+        async with serve(sdk_server().sse_app()) as port:
+            yield http_backend("real", port, transport="sse", url=f"http://127.0.0.1:{port}/sse")
+    else:
+        app = sdk_server().streamable_http_app(
+            json_response=transport == "json", event_store=MemoryEventStore() if transport == "resumable" else None
+        )
+        async with serve(app) as port:
+            yield http_backend("real", port)
+
+
+@pytest.mark.scenario("B-1")
+@pytest.mark.parametrize("transport", ["json", "events", "resumable", "sse", "stdio"])
+async def test_a_server_is_the_same_over_every_transport(transport, tmp_path):
+    async with (
+        reachable(transport, tmp_path) as config,
+        scene({}, extra=(config,), config=QUIET) as world,
+        world.session() as client,
+    ):
+        assert await client.names() == ["real_add", "real_ask", "real_grow", "real_nap", "real_steps"]
+        assert await client.names("resources") == ["memo://one"]
+        assert await client.names("prompts") == ["real_greet"]
+        results = await asyncio.gather(*(client.call("real_add", {"a": n, "b": 1}) for n in range(10)))
+        assert [each["structuredContent"]["result"] for each in results] == list(range(1, 11))
+        assert (await client.call("real_steps", _meta={"progressToken": "p"}))["content"][0]["text"] == "done"
+        seen = [(each["params"]["progressToken"], each["params"]["message"]) for each in client.said]
+        if transport != "json":  # it drops what is not the answer
+            assert seen == [("p", f"step {n}") for n in range(3)]
+        read = await client.result("resources/read", {"uri": "memo://one"})
+        assert read["contents"][0]["text"] == "memo"
+        prompt = await client.result("prompts/get", {"name": "real_greet", "arguments": {"who": "you"}})
+        assert prompt["messages"][0]["content"]["text"] == "Hello you"
+        failed = await client.call("real_add", {"a": "x"})
+        assert failed["isError"]
+        if transport in ("sse", "stdio"):  # the others say it on the stream of the session, which nobody holds here
+            await client.call("real_grow")
+            await until_listed(client, "real_grown")
+
+
+async def until_listed(client, name):
+    async with asyncio.timeout(10):
+        while name not in await client.names():  # noqa: ASYNC110 - the state of the product has no event to wait on
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.scenario("B-1", "P-10")
+async def test_a_stream_that_an_sdk_server_closes_is_taken_up_again_for_the_rest_of_the_call():
+    store = MemoryEventStore()
+    app = sdk_server().streamable_http_app(event_store=store, retry_interval=150)
+    async with (
+        serve(app) as port,
+        scene({}, extra=(http_backend("real", port),), config=QUIET) as world,
+        world.session() as client,
+    ):
+        result = await client.call("real_nap", _meta={"progressToken": "p"})
+        assert result["content"][0]["text"] == "rested"
+        assert [each["params"]["progress"] for each in client.said] == [1, 2]
+        assert store.resumed
+
+
+class Answering:
+    """A receiver that answers every question as Ann and hears the rest."""
+
+    def __init__(self):
+        self.asked = []
+        self.heard = []
+
+    async def on_notification(self, method, params):
+        self.heard.append(method)
+
+    async def on_request(self, request, reply):
+        self.asked.append(request.method)
+        await reply(b'{"jsonrpc":"2.0","id":%b,"result":{"action":"accept","content":{"name":"Ann"}}}' % request.id)
+
+
+@pytest.mark.scenario("B-1")
+@pytest.mark.parametrize("transport", ["events", "resumable", "sse", "stdio"])
+async def test_what_a_server_asks_during_a_call_is_asked_of_the_caller_over_every_transport(transport, tmp_path):
+    async with reachable(transport, tmp_path) as config, asyncio.TaskGroup() as tasks:
+        client = HttpClient()
+        loaded = load({"backends": [config]})
+        (member,) = Assembler(client, tasks, "0").assemble(loaded, {}).members.values()
+        deadline = Deadline.after(asyncio.get_running_loop().time(), 20)
+        session = await member.backend.open(b'{"elicitation":{}}', (), deadline)
+        receiver = Answering()
+        number = session.next_id()
+        answer = await session.request(number, "tools/call", b'{"name":"ask","arguments":{}}', (), deadline, receiver)
+        assert b"Ann" in bytes(answer.result)
+        assert receiver.asked == ["elicitation/create"]
+        await session.close(())
+        await member.backend.aclose()
+        await client.aclose()
+
+
+@pytest.mark.scenario("B-1", "P-1")
+@pytest.mark.parametrize("transport", ["events", "resumable", "sse", "stdio"])
+async def test_two_clients_at_once_are_each_asked_for_their_own_call_over_every_transport(transport, tmp_path):
+    async with (
+        reachable(transport, tmp_path) as config,
+        scene({}, extra=(config,), config=QUIET) as world,
+        world.client() as ann,
+        world.client() as bob,
+    ):
+        for client in (ann, bob):
+            await client.open({"elicitation": {}})
+        call = ("tools/call", {"name": "real_ask", "arguments": {}})
+        async with ann.posting(*call) as first, bob.posting(*call) as second:
+            for client, stream, name in ((bob, second, "Bob"), (ann, first, "Ann")):
+                (question,) = await stream.until("elicitation/create")
+                answer = {"action": "accept", "content": {"name": name}}
+                told = await client.post({"jsonrpc": "2.0", "id": question["id"], "result": answer})
+                assert told.status_code == 202
+            said = [(await stream.answer())["result"]["content"][0]["text"] for stream in (first, second)]
+        assert said == ["Ann", "Bob"]
+        backend = world.proxy.wiring.group.members["real"].backend
+        if transport == "stdio":
+            assert len(backend._running) == 3
+            assert await ann.delete() == 204
+            await eventually(lambda: len(backend._running) == 2)

@@ -1,0 +1,82 @@
+"""The short way through an answer beside the long one: what both say of it is the same."""
+
+import json
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tests.support.mutation import mutated
+from vmcp_proxy.protocol.jsonrpc import Response, encode_result, parse_answer, parse_message
+from vmcp_proxy.protocol.params import inbound_result
+from vmcp_proxy.serve.requests import is_tool_error
+
+RESULTS = [
+    b'{"content":[{"type":"text","text":"a \\"quoted\\" text\\n"}],"isError":true}',
+    b'{"isError":false,"_meta":{"vmcp.dev/x":1,"kept":[1,{}]},"content":[]}',
+    b'{"\\u005fmeta":{"io.modelcontextprotocol/y":1},"_meta":{"k":1},"is\\u0045rror":true}',
+    b'{"isError":"yes","_meta":{"vmcp.dev/x":1}}',
+    b'{"isError":null,"_meta":null}',
+    '{"text":"Größe 漢字 🙂","cut":"\\ud83d","n":123456789012345678901234567890}'.encode(),
+    b"{}",
+    b"[]",
+]
+ORDERS = [
+    b'{"jsonrpc":"2.0","id":7,"result":%b}',
+    b'{"result":%b,"jsonrpc":"2.0","id":7}',
+    b'{"result":%b,"id":7,"jsonrpc":"2.0"}',
+    b'{"id":7,"jsonrpc":"2.0","result":%b}\n',
+    b'{"jsonrpc":"2.0","id":7,"result":%b}\r\n ',
+]
+BODIES = [order % result for order in ORDERS for result in RESULTS]
+PIECES = (b"{", b"}", b"}}", b'"', b"\\", b",", b'"id":8', b',"id":7}', b'"result":{}', b',"error":{}', b" ", b"\xff")
+
+
+def said(message) -> object:
+    """What a caller makes of a message."""
+    if not isinstance(message, Response) or message.result is None:
+        return message
+    is_error = is_tool_error(message.result) if message.marks is None else message.marks.is_error
+    return message.id, bytes(message.result), is_error, bytes(inbound_result(message.result, message.marks))
+
+
+@settings(max_examples=1500, deadline=None)
+@given(mutated(BODIES, PIECES, most=3))
+@example(b'{"jsonrpc":"2.0","id":7,"result":{},"id":8,"x":{}}')
+@example(b'{"jsonrpc":"2.0","id":7,"result":{},"result":{"isError":true}}')
+@example(b'{"jsonrpc":"2.0","id":7,"result":}')
+@example(b'{"jsonrpc":"2.0","id":7,"result":')
+@example(b'{"result":,"jsonrpc":"2.0","id":7}')
+@example(b'{"result":{},"error":{},"jsonrpc":"2.0","id":7}')
+def test_the_short_way_says_what_the_long_way_says(body):
+    assert said(parse_answer(body, b"7")) == said(parse_message(body))
+
+
+@given(st.dictionaries(st.text(st.characters(exclude_categories=("Cs",))), st.integers() | st.text() | st.booleans()))
+def test_an_answer_of_any_members_comes_back_to_the_byte(members):
+    raw = json.dumps(members).encode()
+    answer = parse_answer(encode_result(b"12", raw), b"12")
+    assert isinstance(answer, Response)
+    assert (answer.id, bytes(answer.result)) == (b"12", raw)
+
+
+@pytest.mark.parametrize("order", ORDERS[:3])
+def test_the_usual_orders_of_members_are_read_in_one_pass(order):
+    answer = parse_answer(order % RESULTS[0], b"7")
+    assert isinstance(answer, Response)
+    assert answer.marks is not None
+    assert answer.marks.is_error
+
+
+def test_an_answer_may_not_bring_a_second_id_along():
+    """The client would take it for the answer to another request of its own."""
+    body = b'{"jsonrpc":"2.0","id":7,"result":{"content":[]},"id":7}'
+    answer = parse_answer(body, b"7")
+    assert isinstance(answer, Response)
+    assert bytes(answer.result) == b'{"content":[]}'
+
+
+def test_an_answer_to_another_request_keeps_its_own_id():
+    answer = parse_answer(b'{"jsonrpc":"2.0","id":70,"result":{}}', b"7")
+    assert isinstance(answer, Response)
+    assert answer.id == b"70"

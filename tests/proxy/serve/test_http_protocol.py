@@ -1,0 +1,112 @@
+"""An answer that is written at once is the answer that goes the long way; idle connections end without a timer."""
+
+import asyncio
+import contextlib
+import re
+
+import pytest
+
+from tests.proxy.serve.harness import World, call
+from vmcp_proxy.serve import context as context_module
+from vmcp_proxy.serve import http_protocol
+from vmcp_proxy.serve.http_protocol import write_answer
+
+DATE = re.compile(rb"date: [^\r]+\r\n")
+
+
+def request(body: bytes, *fields: bytes, version: bytes = b"1.1", method: bytes = b"POST") -> bytes:
+    usual = (b"host: x", b"content-type: application/json", b"accept: application/json, text/event-stream")
+    head = b"\r\n".join((method + b" /mcp HTTP/" + version, *usual, *fields, b"content-length: %d" % len(body)))
+    return head + b"\r\n\r\n" + body
+
+
+async def spoken(port: int, *requests: bytes) -> bytes:
+    """All that the server says to requests in a row, the last of which closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(b"".join(requests))
+        async with asyncio.timeout(10):
+            return DATE.sub(b"date: now\r\n", await reader.read())
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+LAST = request(call(request_id=99), b"connection: close")
+CONVERSATIONS = {
+    "one": (LAST,),
+    "several in a row": (request(call(request_id=1)), request(call(request_id=2)), LAST),
+    "a client that waits for 100": (request(call(), b"expect: 100-continue"), LAST),
+    "HTTP/1.0": (request(call(), version=b"1.0"),),
+    "from a page": (request(call(), b"origin: https://a.example"), LAST),
+    "refused": (request(b"{"), LAST),
+}
+SIZES = (2, http_protocol._JOINED + 1, 3 << 20)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", CONVERSATIONS)
+async def test_an_answer_that_is_written_at_once_has_the_bytes_of_the_long_way(monkeypatch, name, size):
+    async def dispatch(context):
+        await context.respond(200, b'{"id":%b,"x":"%b"}' % (context.message.id, b"x" * size))
+
+    world = World(dispatch=dispatch)
+    written = []
+
+    def counted(send, body):
+        written.append(write_answer(send, body))
+        return written[-1]
+
+    async with world.serving() as served:
+        monkeypatch.setattr(context_module, "write_answer", counted)
+        at_once = await spoken(served.port, *CONVERSATIONS[name])
+        monkeypatch.setattr(context_module, "write_answer", lambda send, body: False)
+        the_long_way = await spoken(served.port, *CONVERSATIONS[name])
+    assert at_once == the_long_way
+    if name == "several in a row":
+        assert written[:2] == [True, True]
+        assert not written[-1]
+
+
+async def answered(reader: asyncio.StreamReader) -> None:
+    async with asyncio.timeout(10):
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+        await reader.readexactly(int(re.search(rb"content-length: (\d+)", head)[1]))
+
+
+@pytest.fixture
+def _short_keep_alive(monkeypatch):
+    monkeypatch.setattr("vmcp_proxy.serve.listener.KEEP_ALIVE_SECONDS", 0.2)
+    monkeypatch.setattr("vmcp_proxy.serve.listener._REAP_TICKS", 1)
+
+
+@pytest.mark.usefixtures("_short_keep_alive")
+async def test_a_connection_without_a_next_request_is_closed_after_the_keep_alive_time():
+    async with World().serving() as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(request(call()))
+        await answered(reader)
+        async with asyncio.timeout(10):
+            assert await reader.read() == b""
+        writer.close()
+        await writer.wait_closed()
+
+
+@pytest.mark.usefixtures("_short_keep_alive")
+async def test_a_request_that_takes_longer_than_the_keep_alive_time_is_answered():
+    seconds = iter((0.0, 0.6))
+
+    async def dispatch(context):
+        # Longer than three looks at all connections, which come ten times a second.
+        await asyncio.sleep(next(seconds))
+        await context.respond(200, b"{}")
+
+    async with World(dispatch=dispatch).serving() as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        for _ in range(2):
+            writer.write(request(call()))
+            await answered(reader)
+        writer.close()
+        await writer.wait_closed()
