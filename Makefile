@@ -5,10 +5,12 @@ CLUSTER ?= node
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
+# Many tests wait for something; two processes let others run meanwhile.
+PARALLEL := -n 2 --dist worksteal
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e images lint format bench scenarios crds lock clean
+.PHONY: help demo test e2e images lint format bench soak scenarios crds lock clean
 
 help:  ## Show the verbs.
 	@awk -F':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,7 +28,7 @@ demo: $(STAMP)  ## Start four MCP servers, serve them as one endpoint, show a cl
 	@$(BIN)/python examples/demo $(DEMO)
 
 test: $(STAMP) redis  ## Install what the tests need and run them.
-	@$(BIN)/pytest $(PYTEST)
+	@$(BIN)/pytest $(PARALLEL) $(PYTEST)
 
 .PHONY: redis
 redis:
@@ -46,8 +48,11 @@ format: $(STAMP)  ## Rewrite the code in the project's format.
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
 
-bench: $(STAMP)  ## Measure the proxy beside bare passthroughs, by turns (docs/performance.md).
+bench: $(STAMP)  ## Measure the proxy beside bare passthroughs and peers, by turns (docs/performance.md).
 	@$(BIN)/python -m benchmarks $(BENCH)
+
+soak: $(STAMP) redis  ## Twenty minutes of half load while backends and Redis break (SOAK="--minutes 1" for a smoke run).
+	@$(BIN)/python -m benchmarks.soak $(SOAK)
 
 scenarios: $(STAMP) redis  ## List the acceptance scenarios with what the tests say (PYTEST="tests e2e" asks the cluster too).
 	@mkdir -p .cache

@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_report_teststatus(report, config):
-    if report.when == "call" or report.failed:
+    if isinstance(report, pytest.TestReport) and (report.when == "call" or report.failed):
         for kind, name in report.user_properties:
             if kind == "scenario":
                 config.stash[_OUTCOMES].setdefault(name, set()).add(report.outcome)
