@@ -7,6 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from vmcp_api.problems import Problems
 from vmcp_proxy.core.admission import Admitter, AllowAll
+from vmcp_proxy.gauges import read_gauges
 from vmcp_proxy.loading import Loaded
 from vmcp_proxy.observability.logs import log_event
 from vmcp_proxy.observability.metrics import Metrics
@@ -43,6 +44,7 @@ class Proxy:
         """
         async with asyncio.TaskGroup() as tasks:
             wiring = self._wiring = Wiring(self.settings, self.state, self.metrics, self._admitter, tasks)
+            read_gauges(self.metrics, wiring)
             self.apply(self.state.loaded)
             supervisors = [tasks.create_task(each) for each in wiring.supervisors()]
             supervisors.append(tasks.create_task(self._announce()))

@@ -1,17 +1,14 @@
 """The figures that are read off the parts of the proxy whenever somebody asks for the metrics."""
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from vmcp_proxy.core import circuit_figures
 from vmcp_proxy.core.capabilities import Kind
 from vmcp_proxy.observability.metrics import Metrics
-
-if TYPE_CHECKING:
-    from vmcp_proxy.wiring import Wiring
+from vmcp_proxy.wiring import Wiring
 
 
-def read_gauges(metrics: Metrics, parts: "Wiring") -> None:
+def read_gauges(metrics: Metrics, parts: Wiring) -> None:
     """Says where each figure is found."""
     metrics.read_from("vmcp_sessions", lambda: parts.sessions.live)
     metrics.read_from("vmcp_header_snapshots", lambda: parts.sessions.snapshots)

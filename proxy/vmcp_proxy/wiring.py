@@ -33,7 +33,6 @@ from vmcp_proxy.core.receivers import SessionReceiver, Ways
 from vmcp_proxy.core.server_requests import ServerRequests, forget_all
 from vmcp_proxy.core.session_stream import SessionStream
 from vmcp_proxy.core.views import Views
-from vmcp_proxy.gauges import read_gauges
 from vmcp_proxy.headerforward import AllowList, HeaderSnapshot
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol.versions import SUPPORTED
@@ -82,7 +81,6 @@ class Wiring:
         self._wire_sessions(state, config, tasks)
         self._wire_core(metrics, admitter, tasks)
         self._wire_surface(state, config, metrics)
-        read_gauges(metrics, self)
 
     def _wire_sessions(self, state: ProxyState, config: ProxyConfig, tasks: asyncio.TaskGroup) -> None:
         storage = config.session_storage

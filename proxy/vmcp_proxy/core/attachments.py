@@ -8,10 +8,10 @@ from vmcp_proxy.backends.link import Link
 from vmcp_proxy.core.capabilities import Kind
 from vmcp_proxy.core.catalog import Catalog
 from vmcp_proxy.core.members import Member
+from vmcp_proxy.core.open_requests import ServerRequest
 from vmcp_proxy.core.outbox import Outbox
 from vmcp_proxy.core.replay import Replay
 from vmcp_proxy.core.scopes import audience
-from vmcp_proxy.core.server_requests import ServerRequest
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, Collision, HeaderSnapshot, OutgoingHeaders
 from vmcp_proxy.protocol.initialize import mirrored_capabilities
 

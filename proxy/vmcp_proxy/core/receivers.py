@@ -10,8 +10,9 @@ from vmcp_proxy.backends.client import Deadline, Reply
 from vmcp_proxy.core.attachments import Attachment
 from vmcp_proxy.core.changes import Changes
 from vmcp_proxy.core.members import Member
+from vmcp_proxy.core.open_requests import ServerRequest
 from vmcp_proxy.core.relay import CANCELLED, RESOURCE_UPDATED, relayed
-from vmcp_proxy.core.server_requests import ServerRequest, ServerRequests
+from vmcp_proxy.core.server_requests import ServerRequests
 from vmcp_proxy.core.session_stream import SessionStream
 from vmcp_proxy.core.subscriptions import is_subscribed
 from vmcp_proxy.core.virtual import Exchange

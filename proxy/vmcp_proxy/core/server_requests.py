@@ -5,15 +5,15 @@ bound to the session, which pod knows whom to give it to.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
 from vmcp_proxy.backends.client import Deadline, Reply, refuse
 from vmcp_proxy.core.asking import encode_cancelled, encode_question, is_declared
 from vmcp_proxy.core.members import Member
+from vmcp_proxy.core.open_requests import ServerRequest, Tell
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.jsonrpc import (
     INTERNAL_ERROR,
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from vmcp_proxy.core.attachments import Attachment
     from vmcp_proxy.sessions import Session
 
-Tell: TypeAlias = Callable[[bytes, Callable[[], None] | None], Awaitable[int | None]]
-"""Sends one message to the client, on the stream that the request belongs to; see `SessionStream.say`."""
-
 MOST_OPEN: Final = 256
 """Requests that may wait for one client at a time; people answer a few, and a backend may ask without end."""
 
@@ -48,21 +45,6 @@ class Ids(Protocol):
 
     def read(self, session: "Session", text: str) -> tuple[str, int] | None:
         """The pod and the number; None where the id was not made for this session."""
-
-
-@dataclass(slots=True, eq=False)
-class ServerRequest:
-    """One open request: whom it came from, and how either side is told of it."""
-
-    client_id: str
-    member: Member
-    backend_id: bytes
-    progress_token: msgspec.Raw | None
-    reply: Reply = field(repr=False)
-    tell: Tell = field(repr=False)
-    deadline: Deadline | None
-    expiry: asyncio.TimerHandle | None = None
-    ticket: int | None = None
 
 
 class ServerRequests:
