@@ -36,8 +36,11 @@ async def fetch_listing(backend: str, link: Link, headers: OutgoingHeaders, boun
         backend,
         ListingLimits(pages=configured.list_pages, items=configured.list_items, bytes=configured.list_bytes),
     )
-    until = asyncio.get_running_loop().time() + bounds.call(backend)
-    session = await link.opened(headers, Deadline(until, until, 0.0))
+    now = asyncio.get_running_loop().time()
+    until = now + bounds.call(backend)
+    # A call may take long, a handshake may not: one that hangs must not pass for a backend of unknown health.
+    soon = min(until, now + bounds.handshake)
+    session = await link.opened(headers, Deadline(soon, soon, 0.0))
     kinds = [kind for kind in Kind if _OFFER[kind] in session.hello.offers]
     errors: list[BackendError] = []
 

@@ -65,6 +65,11 @@ class Bounds:
         return timeouts.per_workload.get(backend, timeouts.default)
 
     @property
+    def handshake(self) -> float:
+        """How long a backend may take to open a session for a listing; as long as to answer a probe."""
+        return self.operational.failure_handling.health_check_timeout
+
+    @property
     def listing(self) -> float:
         """How long an answer to a client waits for one backend's listing."""
         return self.operational.timeouts.list

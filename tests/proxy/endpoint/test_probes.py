@@ -100,3 +100,19 @@ async def test_of_several_answers_the_first_counts_and_answers_to_others_do_not(
             assert (await client.call("one_echo"))["content"][0]["text"] == "first"
         backend.handlers.clear()
         assert (await client.call("one_echo"))["content"][0]["text"] == "called echo"
+
+
+@pytest.mark.scenario("A-10")
+async def test_a_backend_that_hangs_in_the_handshake_is_unhealthy_after_the_bound_of_a_probe():
+    backend = ScriptedBackend()
+
+    @backend.on("initialize")
+    async def hang(_call):
+        await asyncio.Event().wait()
+        return {}
+
+    slow = {"healthCheckTimeout": "300ms", "healthCheckInterval": "1h"}
+    async with scene({"one": backend}, config=operational(failureHandling=slow)) as world:
+        async with asyncio.timeout(5):
+            while (await world.status())["backends"][0]["status"] != "unhealthy":  # noqa: ASYNC110 - no event tells
+                await asyncio.sleep(0.02)
