@@ -1,42 +1,59 @@
-"""Child processes of a run: started, watched through /proc, ended by their id."""
+"""Child processes of a run: started, spoken to in lines, ended by their id."""
 
 import contextlib
 import os
 import select
 import subprocess
+import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from benchmarks.procfs import Usage, usage_of
+
 START_SECONDS = 60.0
 _END_SECONDS = 5.0
-_TICK = os.sysconf("SC_CLK_TCK")
-_PAGE = os.sysconf("SC_PAGE_SIZE")
-_PORT = "port "
-
-
-def announce_port(port: int) -> None:
-    """Tells the parent that this process listens."""
-    print(f"{_PORT}{port}", flush=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a process and its children have used: CPU seconds since their start, resident bytes now."""
-
-    cpu: float
-    rss: int
+_TAIL_BYTES = 2000
 
 
 class Child:
-    """A process that speaks to its parent in lines."""
+    """A process that speaks to its parent in lines on its standard output; what it says on stderr goes to `log`.
 
-    def __init__(self, command: Sequence[str]) -> None:
+    With `is_quiet` its standard output goes to the log as well.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        log: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        is_quiet: bool = False,
+    ) -> None:
         self._command = command
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._log = log
         self._pending = b""
+        with log.open("ab") as sink:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=sink if is_quiet else subprocess.PIPE,
+                stderr=sink,
+                env=None if env is None else {**os.environ, **env},
+                cwd=cwd,
+            )
+
+    @property
+    def pid(self) -> int:
+        """Its id."""
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
 
     def read_line(self, seconds: float) -> str:
         """The next line.
@@ -46,36 +63,39 @@ class Child:
             EOFError: the process ended.
         """
         until = time.monotonic() + seconds
-        descriptor = self._stream(self._process.stdout).fileno()
+        descriptor = _open(self._process.stdout).fileno()
         while b"\n" not in self._pending:
             ready, _, _ = select.select((descriptor,), (), (), max(until - time.monotonic(), 0))
             if not ready:
-                raise TimeoutError(f"no line within {seconds:.0f} s from: {' '.join(self._command)}")
+                raise TimeoutError(f"no line within {seconds:.0f} s from: {self}")
             chunk = os.read(descriptor, 1 << 16)
             if not chunk:
-                raise EOFError(f"ended early: {' '.join(self._command)}")
+                raise EOFError(f"ended early: {self}\n{self.tail()}")
             self._pending += chunk
         line, _, self._pending = self._pending.partition(b"\n")
         return line.decode()
 
     def write_line(self, line: str) -> None:
-        stream = self._stream(self._process.stdin)
+        """Says one line to it."""
+        stream = _open(self._process.stdin)
         stream.write(line.encode() + b"\n")
         stream.flush()
 
-    def port(self) -> int:
-        """The port that the process announces; other lines before it are skipped."""
-        until = time.monotonic() + START_SECONDS
-        while True:
-            line = self.read_line(until - time.monotonic())
-            if line.startswith(_PORT):
-                return int(line.removeprefix(_PORT))
-
     def usage(self) -> Usage:
         """What it and its descendants have used so far."""
-        fields = [_stat(pid) for pid in _family(self._process.pid)]
-        ticks = sum(int(each[11]) + int(each[12]) for each in fields)
-        return Usage(ticks / _TICK, sum(int(each[21]) for each in fields) * _PAGE)
+        return usage_of(self.pid)
+
+    def tail(self) -> str:
+        """The end of its log."""
+        return self._log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace")
+
+    def last_words(self) -> str:
+        """The last line of its log."""
+        return (self.tail().strip().splitlines() or ["it said nothing"])[-1]
+
+    def ask_to_end(self) -> None:
+        """Lets the process begin to end; `end` waits for it."""
+        self._process.terminate()
 
     def end(self) -> None:
         """Ends the process, by force where it does not go."""
@@ -86,33 +106,29 @@ class Child:
             self._process.kill()
             self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
-            with contextlib.suppress(BrokenPipeError):
-                self._stream(stream).close()
+            if stream is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
 
-    @staticmethod
-    def _stream(stream: IO[bytes] | None) -> IO[bytes]:
-        assert stream is not None
-        return stream
+    def __str__(self) -> str:
+        return " ".join(self._command)
+
+
+def _open(stream: IO[bytes] | None) -> IO[bytes]:
+    if stream is None:
+        raise ValueError("this child was started without a pipe")
+    return stream
 
 
 @contextlib.contextmanager
-def running(*command: str) -> Iterator[Child]:
+def running(child: Child) -> Iterator[Child]:
     """A child for the time of a block."""
-    child = Child(command)
     try:
         yield child
     finally:
         child.end()
 
 
-def _family(pid: int) -> list[int]:
-    found = [pid]
-    for parent in found:
-        for children in Path(f"/proc/{parent}/task").glob("*/children"):
-            found += map(int, children.read_text().split())
-    return found
-
-
-def _stat(pid: int) -> list[str]:
-    """The fields of /proc/<pid>/stat after the command's name, from the state on."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+def python(module: str, *arguments: str) -> tuple[str, ...]:
+    """The command that runs a module of this package with this interpreter."""
+    return (sys.executable, "-m", f"benchmarks.{module}", *arguments)

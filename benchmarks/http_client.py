@@ -10,9 +10,10 @@ import asyncio
 import multiprocessing
 import statistics
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from typing import TypeAlias
+from multiprocessing.connection import Connection
+from typing import Any, TypeAlias, cast
 
 import aiohttp
 import httpx2
@@ -33,6 +34,7 @@ HEADERS = (
     (b"authorization", b"Bearer abcdefghijklmnopqrstuvwxyz0123456789"),
 )
 Call: TypeAlias = Callable[[], Awaitable[bytes]]
+Headers: TypeAlias = tuple[tuple[bytes, bytes], ...] | HeaderBlock
 
 
 class RawServer(asyncio.Protocol):
@@ -40,10 +42,10 @@ class RawServer(asyncio.Protocol):
 
     is_split = False
 
-    def connection_made(self, transport):
-        self.transport = transport
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
 
-    def data_received(self, data):
+    def data_received(self, data: bytes) -> None:
         if not data.endswith(BODY):
             return
         if self.is_split:
@@ -59,24 +61,26 @@ class SplitServer(RawServer):
     is_split = True
 
 
-async def serve(protocol, port_sink):
+async def serve(protocol: type[RawServer], port_sink: "Connection[int, Any]") -> None:
     server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
     port_sink.send(server.sockets[0].getsockname()[1])
     await server.serve_forever()
 
 
-def run_server(protocol, port_sink):
+def run_server(protocol: type[RawServer], port_sink: "Connection[int, Any]") -> None:
     uvloop.run(serve(protocol, port_sink))
 
 
-def start_server(protocol):
+def start_server(protocol: type[RawServer]) -> tuple[multiprocessing.Process, int]:
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.Process(target=run_server, args=(protocol, theirs), daemon=True)
     process.start()
-    return process, ours.recv()
+    return process, int(ours.recv())
 
 
-async def build_ours(stack: AsyncExitStack, url: str, _tasks: int, headers=HEADERS, *, stream=False) -> Call:
+async def build_ours(
+    stack: AsyncExitStack, url: str, _tasks: int, headers: Headers = HEADERS, *, stream: bool = False
+) -> Call:
     client = HttpClient()
     stack.push_async_callback(client.aclose)
     peer = Peer(Url.parse(url), Network.LOCAL)
@@ -119,7 +123,7 @@ async def build_httpx2(stack: AsyncExitStack, url: str, tasks: int) -> Call:
     return call
 
 
-CONTENDERS = {
+CONTENDERS: Mapping[str, Callable[[AsyncExitStack, str, int], Awaitable[Call]]] = {
     "ours": build_ours,
     "ours, HeaderBlock": build_ours_with_block,
     "ours, HeaderBlock, streamed": build_ours_streamed,

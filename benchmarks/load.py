@@ -1,176 +1,286 @@
-"""The load: sessions that call `echo` back to back over kept connections, in a process of its own.
+"""The load generator: a process that does the jobs it reads from stdin, one after another (benchmarks.jobs)."""
 
-It says `ready` once every session is open and warm, waits for a line, runs, and prints what it saw as JSON.
-"""
-
-import argparse
 import asyncio
 import contextlib
+import random
 import sys
 import time
+from collections.abc import Callable, Coroutine
 
 import msgspec
 import uvloop
-from httptools import HttpResponseParser
 
-VERSION = "2025-11-25"
-TEXT = "Nothing is as fast as what is not done."
-HEADERS = (
-    b"content-type: application/json\r\n"
-    b"accept: application/json, text/event-stream\r\n"
-    b"mcp-protocol-version: 2025-11-25\r\n"
-    b"x-tenant: a-tenant-of-the-benchmark\r\n"
-    b"x-api-key: 0123456789abcdef0123456789abcdef\r\n"
+from benchmarks import jobs
+from benchmarks.jobs import Done, quantiles
+from benchmarks.mcp_client import (
+    CALL_SECONDS,
+    Session,
+    WrongAnswerError,
+    ask,
+    end_session,
+    list_tools,
+    open_session,
+    request,
 )
-_WARM_CALLS = 200
-_CALL_SECONDS = 60.0
-_SPREAD = 10_000
+from benchmarks.wire import Answer, Connection, connect
+
+_FIRST_ID = 10_000_000
 """Ids are as long in the first call as in the last."""
 
-
-class LoadResult(msgspec.Struct):
-    """One turn: calls, seconds, and the latencies at two quantiles in milliseconds."""
-
-    calls: int
-    seconds: float
-    p50: float
-    p99: float
+_HEAD_BYTES = 160
+_FAREWELL_SECONDS = 20.0
 
 
-class Session(asyncio.Protocol):
-    """One MCP session on one connection, one request at a time."""
+class Pace:
+    """When each call of one connection is due; latency counts from there once the calls are behind.
 
-    def __init__(self, host: str, path: str) -> None:
-        self._line = f"POST {path} HTTP/1.1\r\nhost: {host}\r\n".encode()
-        self._id = b""
-        self._answer: asyncio.Future[bytes] | None = None
-        self._calls = _SPREAD
-        self._call_head = b""
-        self._call_tail = b""
-        self.latencies: list[float] = []
+    A timer that wakes late is the generator's own fault and costs the contender nothing, a call that has to
+    wait for the one before it does.
+    """
 
-    def connection_made(self, transport) -> None:
-        self._transport = transport
-        self._parser = HttpResponseParser(self)
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._due = time.perf_counter() + random.random() * interval
 
-    def data_received(self, data: bytes) -> None:
-        self._parser.feed_data(data)
+    async def next(self) -> float:
+        """Waits for the next call; from when it counts."""
+        now = time.perf_counter()
+        due = self._due
+        self._due += self._interval
+        if due <= now:
+            return due
+        await asyncio.sleep(due - now)
+        return time.perf_counter()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(exc or ConnectionError("the connection was closed"))
 
-    def on_message_begin(self) -> None:
-        self._body = b""
+class Load:
+    """The connections and sessions that jobs work on."""
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if name.lower() == b"mcp-session-id":
-            self._id = b"mcp-session-id: " + value + b"\r\n"
+    def __init__(self) -> None:
+        self._connections: list[Connection] = []
+        self._streams: list[Connection] = []
+        self._sessions: list[Session] = []
+        self._names: list[str] = []
+        self._port = 0
+        self._ids = iter(range(_FIRST_ID, 10 * _FIRST_ID))
 
-    def on_body(self, body: bytes) -> None:
-        self._body += body
+    async def do(self, job: jobs.Job) -> Done:
+        """Does one job; a contender that answers wrongly or not at all is told in `Done.error`."""
+        try:
+            return await self._do(job)
+        except* (WrongAnswerError, OSError, TimeoutError) as group:
+            failure = _first_of(group)
+        return Done(error=str(failure) or f"{type(failure).__name__} after up to {CALL_SECONDS:g} s")
 
-    def on_message_complete(self) -> None:
-        if self._answer is None:
-            return
-        status = self._parser.get_status_code()
-        answer, self._answer = self._answer, None
-        if status in (200, 202):
-            answer.set_result(self._body)
-        else:
-            answer.set_exception(RuntimeError(f"HTTP status {status}: {self._body[:200]!r}"))
+    async def _do(self, job: jobs.Job) -> Done:
+        for number, connection in enumerate(self._connections):
+            # Servers close what was idle while others took their turns.
+            if not connection.is_open:
+                self._connections[number] = await connect(self._port)
+        match job:
+            case jobs.Open():
+                return await self._open(job)
+            case jobs.Calls() | jobs.Lists():
+                return await self._calls(job)
+            case jobs.EachOnce():
+                return await self._each_once()
+            case jobs.Cycles():
+                return await self._cycles(job)
+            case jobs.Streams():
+                return await self._open_streams(job)
+        return await self._close()
 
-    def _send(self, head: bytes, body: bytes) -> asyncio.Future[bytes]:
-        self._answer = answer = asyncio.get_running_loop().create_future()
-        self._transport.write(b"%b%bcontent-length: %d\r\n\r\n%b" % (head, HEADERS, len(body), body))
-        return answer
+    async def _open(self, job: jobs.Open) -> Done:
+        await self._connect(job.port, job.connections)
+        latencies: list[float] = []
+        left = iter(range(job.sessions))
 
-    async def _ask(self, method: str, params: object | None = None, request_id: int | None = None) -> bytes:
-        message = {"jsonrpc": "2.0", "method": method}
-        if request_id is not None:
-            message["id"] = request_id
-        if params is not None:
-            message["params"] = params
-        async with asyncio.timeout(_CALL_SECONDS):
-            return await self._send(self._line + self._id, msgspec.json.encode(message))
+        async def work(connection: Connection) -> None:
+            for _ in left:
+                began = time.perf_counter()
+                self._sessions.append(await open_session(connection, job.port, job.path))
+                latencies.append(time.perf_counter() - began)
 
-    async def open(self) -> None:
-        """Initialises the session and finds the exposed name of the tool."""
-        who = {"name": "load", "version": "1"}
-        hello = {"protocolVersion": VERSION, "capabilities": {}, "clientInfo": who}
-        await self._ask("initialize", hello, 1)
-        await self._ask("notifications/initialized")
-        listed = _message(await self._ask("tools/list", {}, 2))
-        name = next(tool["name"] for tool in listed["result"]["tools"] if tool["name"].endswith("echo"))
-        params = msgspec.json.encode({"name": name, "arguments": {"text": TEXT}})
-        self._call_head = b'{"jsonrpc":"2.0","id":'
-        self._call_tail = b',"method":"tools/call","params":%b}' % params
-
-    async def call(self) -> None:
-        """Calls the tool once and notes how long that took."""
-        self._calls += 1
-        body = self._call_head + b"%d" % self._calls + self._call_tail
         began = time.perf_counter()
-        answer = await self._send(self._line + self._id, body)
-        self.latencies.append(time.perf_counter() - began)
-        if TEXT.encode() not in answer or b'"id":%d' % self._calls not in answer.replace(b" ", b""):
-            raise RuntimeError(f"wrong answer: {answer[:300]!r}")
+        await self._on_all(work)
+        seconds = time.perf_counter() - began
+        if job.lists:
+            self._names = await list_tools(self._connections[0], self._sessions[0])
+        p50, p99 = quantiles(latencies)
+        return Done(len(latencies), seconds, p50, p99, tools=len(self._names))
 
-    async def run(self, until: float) -> None:
-        while time.perf_counter() < until:
-            await self.call()
+    async def _calls(self, job: jobs.Calls | jobs.Lists) -> Done:
+        if isinstance(job, jobs.Lists):
+            return await self._repeat(job.seconds, 0.0, [request("tools/list", {}, 0)], _SameSize().check)
+        bodies = [self._call(name, job.size) for name in self._called(job.tool, spreads=job.spreads)]
+        return await self._repeat(job.seconds, job.rate, bodies, _Expected(job.size).check)
 
-    async def close(self) -> None:
-        with contextlib.suppress(ConnectionError, RuntimeError, TimeoutError):
-            async with asyncio.timeout(2):
-                await self._send(self._line.replace(b"POST", b"DELETE") + self._id, b"")
-        self._transport.close()
+    async def _repeat(
+        self, seconds: float, rate: float, bodies: list[bytes], check: Callable[[Answer, bytes], None]
+    ) -> Done:
+        """Sends bodies, whose ids end them, in turn until the time is over."""
+        latencies: list[float] = []
+        until = time.perf_counter() + seconds
+        interval = len(self._connections) / rate if rate else 0.0
+        size = 0
+
+        async def work(connection: Connection, number: int) -> None:
+            nonlocal size
+            pace = Pace(interval) if interval else None
+            sessions = self._sessions[number :: len(self._connections)] or self._sessions[:1]
+            turn = number
+            while time.perf_counter() < until:
+                session, body = sessions[turn % len(sessions)], bodies[turn % len(bodies)]
+                turn += 1
+                request_id = b"%d" % next(self._ids)
+                began = await pace.next() if pace else time.perf_counter()
+                answer = await connection.send(session.post, body.replace(b'"id":0', b'"id":' + request_id, 1))
+                latencies.append(time.perf_counter() - began)
+                check(answer, request_id)
+                size = len(answer.body)
+
+        began = time.perf_counter()
+        async with asyncio.timeout(seconds + CALL_SECONDS), asyncio.TaskGroup() as group:
+            for number, connection in enumerate(self._connections):
+                group.create_task(work(connection, number))
+        p50, p99 = quantiles(latencies)
+        return Done(len(latencies), time.perf_counter() - began, p50, p99, len(self._names), size)
+
+    async def _each_once(self) -> Done:
+        body = self._call(self._called("echo", spreads=False)[0], 0)
+        left = iter(self._sessions)
+        latencies: list[float] = []
+
+        async def work(connection: Connection) -> None:
+            for session in left:
+                began = time.perf_counter()
+                answer = await ask(connection, session.post, body)
+                _Expected(0).check(answer, b"0")
+                latencies.append(time.perf_counter() - began)
+
+        began = time.perf_counter()
+        await self._on_all(work)
+        return Done(len(latencies), time.perf_counter() - began, *quantiles(latencies))
+
+    async def _cycles(self, job: jobs.Cycles) -> Done:
+        await self._connect(job.port, job.connections)
+        left = iter(range(job.count))
+        latencies: list[float] = []
+
+        async def work(connection: Connection) -> None:
+            for _ in left:
+                began = time.perf_counter()
+                session = await open_session(connection, job.port, job.path)
+                latencies.append(time.perf_counter() - began)
+                await end_session(connection, session)
+
+        began = time.perf_counter()
+        await self._on_all(work)
+        return Done(len(latencies), time.perf_counter() - began, *quantiles(latencies))
+
+    async def _open_streams(self, job: jobs.Streams) -> Done:
+        began = time.perf_counter()
+        for session in self._sessions:
+            connection = await connect(job.port)
+            async with asyncio.timeout(CALL_SECONDS):
+                answer = await connection.stream(session.get)
+            if answer.status != 200:
+                raise WrongAnswerError(f"GET: HTTP status {answer.status}")
+            self._streams.append(connection)
+        return Done(len(self._streams), time.perf_counter() - began)
+
+    async def _close(self) -> Done:
+        for stream in self._streams:
+            stream.close()
+        left = iter(self._sessions)
+
+        async def work(connection: Connection) -> None:
+            for session in left:
+                with contextlib.suppress(ConnectionError, WrongAnswerError):
+                    await end_session(connection, session)
+
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL_SECONDS):
+                await self._on_all(work)
+        done = Done(len(self._sessions))
+        for connection in self._connections:
+            connection.close()
+        self._streams, self._sessions, self._connections = [], [], []
+        return done
+
+    async def _connect(self, port: int, count: int) -> None:
+        self._port = port
+        for connection in self._connections:
+            connection.close()
+        self._connections = [await connect(port) for _ in range(count)]
+
+    async def _on_all(self, work: Callable[[Connection], Coroutine[None, None, None]]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for connection in self._connections:
+                group.create_task(work(connection))
+
+    def _called(self, ending: str, *, spreads: bool) -> list[str]:
+        names = [name for name in self._names if name.endswith(ending)]
+        if not names:
+            raise WrongAnswerError(f"no tool of {len(self._names)} ends with {ending}")
+        return names if spreads else names[:1]
+
+    def _call(self, name: str, size: int) -> bytes:
+        arguments = {"size": size} if size else {"text": jobs.TEXT}
+        return request("tools/call", {"name": name, "arguments": arguments}, 0)
 
 
-def _message(body: bytes):
-    """The JSON-RPC message of a JSON body or of the last event with data."""
-    if body.lstrip()[:1] == b"{":
-        return msgspec.json.decode(body)
-    lines = [line for line in body.splitlines() if line.startswith(b"data:") and len(line) > len(b"data: ")]
-    return msgspec.json.decode(lines[-1].removeprefix(b"data:"))
+def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
-async def drive(port: int, path: str, sessions: int, seconds: float) -> None:
-    loop = asyncio.get_running_loop()
-    opened = [Session(f"127.0.0.1:{port}", path) for _ in range(sessions)]
-    for session in opened:
-        await loop.create_connection(lambda session=session: session, "127.0.0.1", port)
-        await session.open()
-    # A slow contender gets fewer warm calls, not a longer turn.
-    until = time.perf_counter() + min(seconds, 1.0)
-    for _ in range(_WARM_CALLS):
-        await asyncio.gather(*(session.call() for session in opened))
-        if time.perf_counter() > until:
-            break
-    for session in opened:
-        session.latencies.clear()
-    print("ready", flush=True)
-    sys.stdin.readline()
-    began = time.perf_counter()
-    async with asyncio.timeout(seconds + _CALL_SECONDS):
-        await asyncio.gather(*(session.run(began + seconds) for session in opened))
-    took = time.perf_counter() - began
-    seen = sorted(latency for session in opened for latency in session.latencies)
-    result = LoadResult(len(seen), took, seen[len(seen) // 2] * 1000, seen[len(seen) * 99 // 100] * 1000)
-    print(msgspec.json.encode(result).decode(), flush=True)
-    for session in opened:
-        await session.close()
+class _Expected:
+    """Answers to calls: the right id, no error, the text or enough bytes."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def check(self, answer: Answer, request_id: bytes) -> None:
+        _check_id(answer, request_id)
+        body = answer.body
+        if b'"error"' in body[:_HEAD_BYTES] or (
+            len(body) < self._size if self._size else jobs.TEXT.encode() not in body
+        ):
+            raise WrongAnswerError(f"{len(body)} bytes: {body[:300]!r}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--path", default="/mcp")
-    parser.add_argument("--sessions", type=int, default=16)
-    parser.add_argument("--seconds", type=float, default=3.0)
-    options = parser.parse_args()
-    uvloop.run(drive(options.port, options.path, options.sessions, options.seconds))
+class _SameSize:
+    """Answers to lists: all as long as the first."""
+
+    def __init__(self) -> None:
+        self._size = 0
+
+    def check(self, answer: Answer, request_id: bytes) -> None:
+        _check_id(answer, request_id)
+        self._size = self._size or len(answer.body)
+        if len(answer.body) != self._size:
+            raise WrongAnswerError(f"a list of {len(answer.body)} bytes after one of {self._size}")
+
+
+def _check_id(answer: Answer, request_id: bytes) -> None:
+    """The id stands at the beginning or at the end of any answer."""
+    if answer.status != 200 or not (
+        request_id in answer.body[:_HEAD_BYTES] or request_id in answer.body[-_HEAD_BYTES:]
+    ):
+        raise WrongAnswerError(f"HTTP status {answer.status}: {answer.body[:300]!r}")
+
+
+async def serve() -> None:
+    """Does jobs until stdin ends; between two of them the process is idle but connections stay open."""
+    load = Load()
+    decoder = msgspec.json.Decoder(jobs.Job)
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        done = await load.do(decoder.decode(line))
+        print(msgspec.json.encode(done).decode(), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    uvloop.run(serve())

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator
 import aiohttp
 import uvicorn
 import uvloop
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from benchmarks.child import announce_port
 from vmcp_api.config import Network
 from vmcp_proxy.backends.http import HttpClient, Peer, Url
 
@@ -22,16 +22,16 @@ _SECONDS = 60.0
 _MAX_BYTES = 16 << 20
 
 
-async def read_body(receive) -> bytes:
+async def read_body(receive: Receive) -> bytes:
     message = await receive()
-    body = message.get("body", b"")
+    body: bytes = message.get("body", b"")
     while message.get("more_body"):
         message = await receive()
         body += message.get("body", b"")
     return body
 
 
-async def answer(send, status: int, fields: list[tuple[bytes, bytes]], body: bytes) -> None:
+async def answer(send: Send, status: int, fields: list[tuple[bytes, bytes]], body: bytes) -> None:
     if status != 204:
         fields.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": fields})
@@ -39,12 +39,12 @@ async def answer(send, status: int, fields: list[tuple[bytes, bytes]], body: byt
 
 
 @contextlib.asynccontextmanager
-async def over_httptools(url: str) -> AsyncIterator[object]:
+async def over_httptools(url: str) -> AsyncIterator[ASGIApp]:
     """An application that forwards with the proxy's own HTTP client."""
     client = HttpClient()
     peer = Peer(Url.parse(url), Network.LOCAL)
 
-    async def app(scope, receive, send) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         body = await read_body(receive)
         headers = [pair for pair in scope["headers"] if pair[0] in COPIED]
         method = scope["method"].encode()
@@ -61,12 +61,12 @@ async def over_httptools(url: str) -> AsyncIterator[object]:
 
 
 @contextlib.asynccontextmanager
-async def over_aiohttp(url: str) -> AsyncIterator[object]:
+async def over_aiohttp(url: str) -> AsyncIterator[ASGIApp]:
     """The same with aiohttp."""
     timeout = aiohttp.ClientTimeout(total=_SECONDS)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as client:
 
-        async def app(scope, receive, send) -> None:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
             body = await read_body(receive)
             headers = {name.decode(): value.decode() for name, value in scope["headers"] if name in COPIED}
             async with client.request(scope["method"], url, headers=headers, data=body) as response:
@@ -81,19 +81,11 @@ async def over_aiohttp(url: str) -> AsyncIterator[object]:
 CLIENTS = {"httptools": over_httptools, "aiohttp": over_aiohttp}
 
 
-class Server(uvicorn.Server):
-    """Announces its port once it listens."""
-
-    async def startup(self, sockets=None) -> None:
-        await super().startup(sockets)
-        announce_port(self.servers[0].sockets[0].getsockname()[1])
-
-
-async def serve(client: str, url: str) -> None:
+async def serve(client: str, url: str, port: int) -> None:
     async with CLIENTS[client](url) as app:
         config = uvicorn.Config(
             app,
-            port=0,
+            port=port,
             http="httptools",
             ws="none",
             lifespan="off",
@@ -101,18 +93,20 @@ async def serve(client: str, url: str) -> None:
             log_config=None,
             access_log=False,
             proxy_headers=False,
+            timeout_keep_alive=75,
             timeout_graceful_shutdown=1,
         )
-        await Server(config).serve()
+        await uvicorn.Server(config).serve()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("client", choices=CLIENTS)
     parser.add_argument("url")
+    parser.add_argument("port", type=int)
     options = parser.parse_args()
     with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
-        uvloop.run(serve(options.client, options.url))
+        uvloop.run(serve(options.client, options.url, options.port))
 
 
 if __name__ == "__main__":

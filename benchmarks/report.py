@@ -1,73 +1,60 @@
-"""The figures of a run: medians over the rounds and ratios against the bare passthrough."""
+"""Tables of results, for the terminal and in Markdown."""
 
-import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from typing import Any
 
-MIB = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One turn of one contender; `cpu` in microseconds per call, latencies in milliseconds, `rss` in bytes."""
-
-    calls: int
-    rate: float
-    cpu: float
-    p50: float
-    p99: float
-    rss: int
+from benchmarks.figures import Result, shown
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """Medians over a contender's turns; `ratio` is CPU against the base, None where that took no part."""
-
-    name: str
-    title: str
-    cpu: float
-    ratio: float | None
-    rate: float
-    p50: float
-    p99: float
-    rss: float
+def cells_of(result: Result) -> list[list[str]]:
+    """The heading and one line for each row."""
+    lines = [["Case", "Contender", *(metric.heading for metric in result.metrics)]]
+    for row in result.rows:
+        figures = [shown(row.median(metric.key), metric.digits) for metric in result.metrics]
+        lines.append([row.case, row.contender, *figures])
+    return lines
 
 
-def summarise(titles: Mapping[str, str], turns: Mapping[str, Sequence[Turn]], base: str) -> list[Summary]:
-    """One summary for each contender, in their order.
-
-    The ratio is the median of the ratios of each round: a machine that slows down in one round slows both.
-    """
-    return [_summary(name, titles[name], turns[name], turns.get(base)) for name in titles]
-
-
-def _summary(name: str, title: str, own: Sequence[Turn], base: Sequence[Turn] | None) -> Summary:
-    def median(field: str) -> float:
-        return statistics.median(getattr(turn, field) for turn in own)
-
-    ratios = [mine.cpu / theirs.cpu for mine, theirs in zip(own, base or (), strict=False) if theirs.cpu]
-    ratio = statistics.median(ratios) if ratios and median("cpu") else None
-    return Summary(name, title, median("cpu"), ratio, median("rate"), median("p50"), median("p99"), median("rss"))
-
-
-def render(summaries: Sequence[Summary]) -> str:
-    """The table, in Markdown."""
-    lines = [
-        "| Contender | CPU µs per call | ratio | calls/s | p50 ms | p99 ms | RSS MiB |",
-        "|---|---:|---:|---:|---:|---:|---:|",
-    ]
-    for each in summaries:
-        cpu = f"{each.cpu:.0f}" if each.cpu else "-"
-        ratio = "-" if each.ratio is None else f"{each.ratio:.2f}"
-        rss = f"{each.rss / MIB:.0f}" if each.rss else "-"
-        lines.append(f"| {each.title} | {cpu} | {ratio} | {each.rate:.0f} | {each.p50:.2f} | {each.p99:.2f} | {rss} |")
-    return "\n".join(lines)
+def terminal(result: Result) -> str:
+    """A table with columns one under another, then what went wrong."""
+    lines = cells_of(result)
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    text = [f"\n{result.title}", f"target: {result.target}"]
+    for number, line in enumerate(lines):
+        cells = [
+            cell.ljust(width) if column < 2 else cell.rjust(width) for column, (cell, width) in _with(line, widths)
+        ]
+        text.append("  ".join(cells).rstrip())
+        if number == 0:
+            text.append("-" * len(text[-1]))
+    text += [f"! {row.contender} ({row.case}): {row.note}" for row in result.rows if row.note]
+    return "\n".join(text)
 
 
-def document(summaries: Sequence[Summary], turns: Mapping[str, Sequence[Turn]], about: Mapping[str, object]) -> object:
-    """All of a run as JSON values: what it was, the summaries, every turn."""
-    return {
-        "about": dict(about),
-        "summaries": [asdict(each) for each in summaries],
-        "turns": {name: [asdict(turn) for turn in taken] for name, taken in turns.items()},
-    }
+def markdown(result: Result) -> str:
+    """The same as Markdown, under a heading; every contender that failed says why."""
+    heading, *lines = cells_of(result)
+    rule = ["---", "---", *("---:" for _ in result.metrics)]
+    text = [f"### {result.title}", "", f"Target: {result.target}.", ""]
+    text += ["| " + " | ".join(line) + " |" for line in (heading, rule, *lines)]
+    notes = [f"{row.contender}, {row.case}: {row.note}" for row in result.rows if row.note]
+    return "\n".join([*text, *(["", *notes] if notes else [])])
+
+
+def absent_lines(about: Mapping[str, Any]) -> list[str]:
+    """Who did not take part, one line each."""
+    return [f"{title}: {reason}" for title, reason in about["absent"].items()]
+
+
+def machine_line(about: Mapping[str, Any]) -> str:
+    """What the run ran on, in one sentence."""
+    one, five, fifteen = about["load"]
+    return (
+        f"{about['cpus']} CPUs ({about['cpu']}), {about['system']}, Python {about['python']}, "
+        f"load average at start {one} {five} {fifteen}; "
+        f"{about['turns']} turns of {about['seconds']:g} s, medians; {about['time']}"
+    )
+
+
+def _with(line: Sequence[str], widths: Sequence[int]) -> list[tuple[int, tuple[str, int]]]:
+    return list(enumerate(zip(line, widths, strict=True)))

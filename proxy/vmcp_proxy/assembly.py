@@ -109,7 +109,7 @@ class Assembler:
             return StdioBackend(config.name, recipe.command, recipe.settings, self._tasks)
         if config.transport is Transport.SSE:
             return SseBackend(config.name, recipe.peer, self._client, recipe.settings, self._tasks)
-        return HttpBackend(config.name, recipe.peer, self._client, recipe.settings)
+        return HttpBackend(config.name, recipe.peer, self._client, recipe.settings, self._tasks)
 
 
 def _required(loaded: Loaded, name: str, key: str) -> bytes:

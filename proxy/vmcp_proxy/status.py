@@ -77,6 +77,9 @@ class ProxyStatus:
                 {"backend": each.backend, "kind": each.kind, "name": each.name, "reason": each.reason}
                 for each in catalog.dropped
             ],
+            "unmatched": [
+                {"backend": each.workload, "setting": each.setting, "name": each.entry} for each in catalog.unmatched
+            ],
             "counts": {
                 **{f"{kind}s": len(catalog.of(kind)) for kind in Kind},
                 "contextBytes": sum(len(tool.raw) for tool in catalog.tools),

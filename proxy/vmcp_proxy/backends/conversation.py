@@ -6,16 +6,16 @@ from typing import Protocol
 
 import msgspec
 
-from vmcp_proxy.backends.client import NOBODY, Deadline, Receiver, Reply, refuse
+from vmcp_proxy.backends.client import NOBODY, Deadline, Receiver, Reply
 from vmcp_proxy.backends.demultiplexer import Demultiplexer
 from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
-from vmcp_proxy.backends.incoming import hand_over, parse_incoming
+from vmcp_proxy.backends.incoming import hand_over, parse_incoming, sound
 from vmcp_proxy.backends.mailbox import Mailbox
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol import jsonrpc
 from vmcp_proxy.protocol.jsonrpc import Raw
 
-_CANCEL_SECONDS = 2.0
+_CANCEL_SECONDS = 1.0
 
 
 class Channel(Protocol):
@@ -34,6 +34,9 @@ class Channel(Protocol):
         Raises:
             BackendError: it cannot be sent.
         """
+
+    async def refuse(self, request: jsonrpc.Request, reply: Reply) -> None:
+        """Answers a request that nobody takes, without holding up what comes after it."""
 
 
 class Conversation:
@@ -72,10 +75,10 @@ class Conversation:
                     await self._channel.begin(jsonrpc.encode_request(request_id, method, params), headers, mailbox)
                 return await self._answer(mailbox, headers, deadline, receiver)
         except asyncio.CancelledError:
-            await self._cancel(request_id, headers, "The client cancelled the request.")
+            await self._cancel(request_id, method, headers, "The client cancelled the request.")
             raise
         except TimeoutError:
-            await self._cancel(request_id, headers, "The request took too long.")
+            await self._cancel(request_id, method, headers, "The request took too long.")
             raise BackendError(self._backend, Category.TIMEOUT) from None
         finally:
             self._client_calls -= is_clients
@@ -96,7 +99,7 @@ class Conversation:
         for message in parse_incoming(data):
             orphan = self._demultiplexer.sort(message, len(data))
             if orphan is not None:
-                await refuse(orphan, self._replier(headers))
+                await self._channel.refuse(orphan, self._replier(headers))
 
     def end(self, error: BackendError) -> None:
         """Tells everybody who waits that nothing comes any more."""
@@ -122,7 +125,7 @@ class Conversation:
             async with deadline.bound():
                 message = await mailbox.get()
             if isinstance(message, jsonrpc.Response):
-                return message
+                return sound(self._backend, message)
             if isinstance(message, BackendError):
                 raise message
             # A client that does not read must not stretch the call.
@@ -131,8 +134,9 @@ class Conversation:
             if message.method == "notifications/progress":
                 deadline.extend(loop.time())
 
-    async def _cancel(self, request_id: int, headers: OutgoingHeaders, reason: str) -> None:
-        if self.has_ended:
+    async def _cancel(self, request_id: int, method: str, headers: OutgoingHeaders, reason: str) -> None:
+        # MCP forbids it for the handshake ("Cancellation").
+        if self.has_ended or method == "initialize":
             return
         body = b'{"requestId":%d,"reason":%b}' % (request_id, msgspec.json.encode(reason))
         with contextlib.suppress(BackendError, TimeoutError):

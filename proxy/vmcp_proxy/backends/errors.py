@@ -23,6 +23,7 @@ class Category(StrEnum):
     HEADERS = "header_collision"
     NOT_RUNNING = "not_running"
     ENDED = "session_ended"
+    FULL = "no_room"
     CIRCUIT_OPEN = "circuit_open"
 
 
@@ -36,6 +37,7 @@ _TEXT: Final = {
     Category.HEADERS: "would get one header from two sources",
     Category.NOT_RUNNING: "is not running",
     Category.ENDED: "was not asked",
+    Category.FULL: "has no room for another client session",
     Category.CIRCUIT_OPEN: "kept failing and is not called for now",
 }
 

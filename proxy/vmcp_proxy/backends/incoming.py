@@ -5,8 +5,13 @@ from typing import Final
 import msgspec
 
 from vmcp_proxy.backends.client import Receiver, Reply
+from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.protocol import jsonrpc, params
 from vmcp_proxy.protocol.params import InvalidParamsError
+
+_MOST_BATCH_BYTES: Final = 4 << 20
+_MOST_BATCHED: Final = 1000
+"""Bounds of an array of messages: one of `1`s would take many times its size."""
 
 _decode_batch: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
@@ -22,9 +27,13 @@ def parse_incoming(data: bytes, awaited: bytes | None = None) -> tuple[jsonrpc.M
         return (message,)
     if data.lstrip()[:1] != b"[":
         return (_without_null_params(data) or message,)
+    if len(data) > _MOST_BATCH_BYTES:
+        return (message,)
     try:
         batch = _decode_batch(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return (message,)
+    if len(batch) > _MOST_BATCHED:
         return (message,)
     return tuple(_parse_one(bytes(each)) for each in batch)
 
@@ -44,6 +53,31 @@ def _without_null_params(data: bytes) -> jsonrpc.Message | None:
     if bytes(members.pop("params", b"")) != b"null":
         return None
     return jsonrpc.parse_message(params.encode_members(members))
+
+
+def sound(backend: str, answer: jsonrpc.Response) -> jsonrpc.Response:
+    """The answer, where a client can read it: MCP has an object as result, JSON-RPC 2.0 section 5.1 says what errors are.
+
+    Raises:
+        BackendError: it is none.
+    """
+    # A result with marks has been decoded as an object.
+    if answer.marks is None and not (_is_error(answer.error) if answer.result is None else _is_object(answer.result)):
+        raise BackendError(backend, Category.PROTOCOL)
+    return answer
+
+
+def _is_error(error: msgspec.Raw | None) -> bool:
+    try:
+        members = params.parse_members(error)
+    except InvalidParamsError:
+        return False
+    code, message = bytes(members.get("code", b"")), members.get("message", b"")
+    return code.removeprefix(b"-").isdigit() and bytes(memoryview(message)[:1]) == b'"'
+
+
+def _is_object(result: msgspec.Raw) -> bool:
+    return bytes(memoryview(result)[:1]) == b"{"
 
 
 def is_ping(message: jsonrpc.Message) -> bool:

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from vmcp_proxy.backends import http
 from vmcp_proxy.backends.client import Deadline, Receiver, Reply
 from vmcp_proxy.backends.errors import BackendError, Category
-from vmcp_proxy.backends.incoming import hand_over, parse_incoming
+from vmcp_proxy.backends.incoming import hand_over, parse_incoming, sound
 from vmcp_proxy.backends.position import Position
 from vmcp_proxy.protocol import jsonrpc, params
 from vmcp_proxy.protocol.params import InvalidParamsError
@@ -97,14 +97,12 @@ class HttpReader:
         except BackendError:
             return None
         try:
+            body.decode()
             members = params.parse_members(body)
-        except InvalidParamsError:
+            # Bodies of other protocols have something else under "error".
+            return sound(self._backend, jsonrpc.Response(bytes(members.get("id", b"null")), None, members.get("error")))
+        except (UnicodeDecodeError, InvalidParamsError, BackendError):
             return None
-        error = members.get("error")
-        # Bodies of other protocols have a text under "error", which no client could read as a JSON-RPC error.
-        if error is None or bytes(memoryview(error)[:1]) != b"{":
-            return None
-        return jsonrpc.Response(bytes(members.get("id", b"null")), None, error)
 
     async def stream(self, response: http.Response, receiver: Receiver, reply: Reply, position: Position) -> None:
         """Hands over every message of an event stream until it ends; `position` follows it.
@@ -145,7 +143,7 @@ class HttpReader:
         body = await self._body(response, deadline, self._max_bytes)
         message = jsonrpc.parse_answer(body, request_id)
         if isinstance(message, jsonrpc.Response) and message.id == request_id:
-            return message
+            return sound(self._backend, message)
         raise BackendError(self._backend, Category.PROTOCOL)
 
     async def _body(self, response: http.Response, deadline: Deadline, cap: int) -> bytes:
@@ -180,7 +178,7 @@ class HttpReader:
                     for message in parse_incoming(event.data, request_id) if event.data else ():
                         if isinstance(message, jsonrpc.Response) and message.id == request_id:
                             response.settle()
-                            return message
+                            return sound(self._backend, message)
                         await self._during(message, deadline, receiver, reply)
         except http.PeerClosed:
             return None

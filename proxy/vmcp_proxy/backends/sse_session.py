@@ -6,7 +6,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
-from vmcp_proxy.backends.client import Deadline, Receiver
+from vmcp_proxy.backends.client import Deadline, Receiver, Reply, refuse
 from vmcp_proxy.backends.conversation import Conversation
 from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
 from vmcp_proxy.backends.http import HeaderBlock, HttpClient, HttpError, InvalidUrl, Peer, Response, Timeout
@@ -23,6 +23,8 @@ _SEND_SECONDS: Final = 5.0
 _RECEIPT_SECONDS: Final = 300.0
 """How long the receipt of a request may take; some servers give it after the answer."""
 _REFUSAL_BYTES: Final = 64 << 10
+_MOST_REFUSALS: Final = 8
+"""Answers to the backend's own requests that may be on their way while the stream is read on."""
 _ENDED: Final = "its stream ended before the answer"
 _GONE: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 
@@ -57,6 +59,7 @@ class SseSession:
         self._ids = itertools.count(1)
         self._conversation = Conversation(backend, self, is_shared=False, max_bytes=max_bytes)
         self._posts: set[asyncio.Task[None]] = set()
+        self._refusals: set[asyncio.Task[None]] = set()
         self._group: asyncio.TaskGroup | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -134,6 +137,17 @@ class SseSession:
         except HttpError as error:
             raise translate(self._backend, error) from error
 
+    async def refuse(self, request: jsonrpc.Request, reply: Reply) -> None:
+        """See `Channel.refuse`: a server may be slow to take it, and answers come on the stream meanwhile."""
+        if self._group is None:
+            return
+        while len(self._refusals) >= _MOST_REFUSALS:
+            await asyncio.wait(self._refusals, return_when=asyncio.FIRST_COMPLETED)
+        task = self._group.create_task(refuse(request, reply), name=f"refusal to {self._backend}")
+        for tasks in (self._posts, self._refusals):
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
     async def _deliver(self, message: bytes, headers: HeaderBlock, mailbox: Mailbox) -> None:
         try:
             await self._post(message, headers, _RECEIPT_SECONDS)
@@ -151,7 +165,7 @@ class SseSession:
         if self._endpoint is None:
             raise SessionLostError(self._backend)
         response = await self._client.request(self._endpoint, b"POST", headers, message, timeout=seconds)
-        if response.status >= HTTPStatus.BAD_REQUEST:
+        if response.status >= HTTPStatus.MULTIPLE_CHOICES:
             raise await self._refusal(response)
         await response.aclose()
 

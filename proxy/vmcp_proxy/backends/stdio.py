@@ -115,7 +115,7 @@ class StdioBackend:
         running = sum(session.is_own and not task.done() for session, task in self._running.items())
         if running + self._launching >= MOST_PROGRAMS:
             hint = f"{MOST_PROGRAMS} client sessions have a program of their own already; end some of them"
-            raise BackendError(self.name, Category.NOT_RUNNING, hint)
+            raise BackendError(self.name, Category.FULL, hint)
         return await self._start(capabilities, deadline, is_shared=False)
 
     async def _start(self, capabilities: bytes, deadline: Deadline, *, is_shared: bool) -> StdioSession:
@@ -159,8 +159,10 @@ class StdioBackend:
 
     async def _stop(self, session: StdioSession) -> None:
         task = self._running.get(session)
+        if task is None or task.done():
+            return  # it has ended, and its number may be somebody else's by now
         await stop(session.process)
-        if task is not None and not task.done():
+        if not task.done():
             await asyncio.wait((task,), timeout=_READER_SECONDS)
             task.cancel()
             await asyncio.wait((task,))

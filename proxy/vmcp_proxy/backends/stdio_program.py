@@ -9,6 +9,7 @@ from asyncio.subprocess import PIPE, Process
 from dataclasses import dataclass, field
 from typing import Final
 
+from vmcp_api.texts import find_program_flaw
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.observability.logs import log_event
 
@@ -36,6 +37,15 @@ class StdioCommand:
         inherited = {name: base[name] for name in _INHERITED if name in base}
         return inherited | dict(self.env)
 
+    def flaw(self) -> str:
+        """What keeps any program from being started like this; names places, never values."""
+        words = ((f"word {number} of its command", word) for number, word in enumerate(self.args, 1))
+        variables = ((f"its variable {name}", value) for name, value in self.env)
+        for place, text in (*words, *variables, ("its folder", self.cwd or "")):
+            if found := find_program_flaw(text):
+                return f"{place} {found}"
+        return ""
+
     def masked(self, text: str) -> str:
         """A line of the program's without the values of its configured variables."""
         for _, value in self.env:
@@ -51,6 +61,9 @@ async def start(backend: str, command: StdioCommand, base: dict[str, str], max_l
     Raises:
         BackendError: it cannot be started.
     """
+    # One event loop refuses such texts, another cuts them off at the NUL.
+    if flaw := command.flaw():
+        raise BackendError(backend, Category.NOT_RUNNING, flaw)
     try:
         return await asyncio.create_subprocess_exec(
             *command.args,
@@ -62,7 +75,7 @@ async def start(backend: str, command: StdioCommand, base: dict[str, str], max_l
             limit=max_line,
             start_new_session=True,
         )
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise BackendError(backend, Category.NOT_RUNNING, _why(error, command.args[0])) from error
 
 
@@ -116,7 +129,7 @@ def _signal(process: Process, number: signal.Signals) -> None:
         os.killpg(process.pid, number)
 
 
-def _why(error: OSError, program: str) -> str:
+def _why(error: OSError | ValueError, program: str) -> str:
     if isinstance(error, FileNotFoundError):
         return f"the program {program!r} or its folder does not exist; install it or correct the command"
     if isinstance(error, PermissionError):

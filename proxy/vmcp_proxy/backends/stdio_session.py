@@ -7,7 +7,7 @@ from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from vmcp_proxy.backends.client import Deadline, Receiver
+from vmcp_proxy.backends.client import Deadline, Receiver, Reply, refuse
 from vmcp_proxy.backends.conversation import Conversation
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.mailbox import Mailbox
@@ -116,10 +116,16 @@ class StdioSession:
         line = message.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n"
         try:
             async with asyncio.timeout(_WRITE_SECONDS), self._writing:
+                # Also before: what a program that does not read is sent must not pile up here.
+                await stdin.drain()
                 stdin.write(line)
                 await stdin.drain()
         except (OSError, RuntimeError) as error:
             raise BackendError(self._backend, Category.NOT_RUNNING) from error
+
+    async def refuse(self, request: jsonrpc.Request, reply: Reply) -> None:
+        """See `Channel.refuse`."""
+        await refuse(request, reply)
 
     async def _next_line(self) -> bytes:
         """The next line; empty at the end, also when a line is longer than the bound."""

@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from vmcp_proxy.backends.aside import do_aside
 from vmcp_proxy.backends.client import NOBODY, BackendSession, Deadline, Receiver
 from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
 from vmcp_proxy.backends.handshake import read_hello
@@ -52,13 +53,16 @@ class HttpBackendSettings:
 
 
 class HttpBackend:
-    """Opens sessions with one peer over the process-wide client."""
+    """Opens sessions with one peer over the process-wide client; `tasks` hold what no caller waits for."""
 
-    def __init__(self, name: str, peer: Peer, client: HttpClient, settings: HttpBackendSettings) -> None:
+    def __init__(
+        self, name: str, peer: Peer, client: HttpClient, settings: HttpBackendSettings, tasks: asyncio.TaskGroup
+    ) -> None:
         self.name = name
         self.peer = peer
         self.client = client
         self.settings = settings
+        self.tasks = tasks
         self.reader = HttpReader(name, settings.max_response)
         self.server = blake2b(peer.url.text.encode(), digest_size=8).hexdigest()
         """Stands for the URL: a session id is never shown to another server than its own."""
@@ -202,11 +206,11 @@ class HttpBackendSession:
                 partial(self._reopen, headers),
             )
         except asyncio.CancelledError:
-            await self._cancel(request_id, headers, "The client cancelled the request.")
+            self._cancel(request_id, headers, "The client cancelled the request.")
             raise
         except BackendError as error:
             if error.category is Category.TIMEOUT:
-                await self._cancel(request_id, headers, "The request took too long.")
+                self._cancel(request_id, headers, "The request took too long.")
             raise
 
     async def notify(self, method: str, params: Raw | None, headers: OutgoingHeaders) -> None:
@@ -284,12 +288,14 @@ class HttpBackendSession:
         with contextlib.suppress(BackendError):
             await self._send(raw, headers)
 
-    async def _cancel(self, request_id: int, headers: OutgoingHeaders, reason: str) -> None:
+    def _cancel(self, request_id: int, headers: OutgoingHeaders, reason: str) -> None:
+        """Tells the backend beside the call: one that hangs would let the caller wait for this, too."""
         params = b'{"requestId":%d,"reason":%b}' % (request_id, msgspec.json.encode(reason))
-        try:
+        do_aside(self._backend.tasks, self._tell(params, headers), f"cancel at {self._backend.name}")
+
+    async def _tell(self, params: bytes, headers: OutgoingHeaders) -> None:
+        with contextlib.suppress(BackendError):
             await self.notify("notifications/cancelled", params, headers)
-        except BackendError:
-            return
 
     async def _refused(self, response: Response, request_id: int, deadline: Deadline) -> jsonrpc.Response:
         """An answer that is not 200: a JSON-RPC error of the backend is an answer, the rest is none."""

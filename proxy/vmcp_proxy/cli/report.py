@@ -35,12 +35,13 @@ class BackendState:
 class Observed:
     """The state that is told of; `store` is what ails the session store, empty when nothing does.
 
-    `store_address` is where it should be.
+    `store_address` is where it should be. `unmatched` are the settings that fit nothing: backend, setting and entry.
     """
 
     store: str
     backends: Mapping[str, BackendState]
     store_address: str = ""
+    unmatched: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,8 @@ def observe(status: Mapping[str, Any], config: ProxyConfig) -> Observed:
     ails = "" if store["state"] == "ok" else str(store["message"])
     places = {backend.name: describe_place(backend) for backend in config.backends}
     backends = {each["name"]: _state(each, places.get(each["name"], ())) for each in status["backends"]}
-    return Observed(ails, backends, config.session_storage.address or "")
+    unmatched = tuple((each["backend"], each["setting"], each["name"]) for each in status["unmatched"])
+    return Observed(ails, backends, config.session_storage.address or "", unmatched)
 
 
 def describe_place(backend: BackendConfig) -> tuple[tuple[str, str], ...]:
@@ -89,6 +91,9 @@ def changes(before: Observed | None, after: Observed) -> Iterator[Line]:
     for name in known:
         if name not in after.backends:
             yield Line(logging.INFO, "backend is removed", (("name", name),))
+    for unmatched in after.unmatched:
+        if before is None or unmatched not in before.unmatched:
+            yield _unmatched_line(*unmatched)
     if not after.backends and (known or before is None):
         yield Line(logging.WARNING, "there is no backend", (("remedy", "add a server to the file, in the same group"),))
 
@@ -102,6 +107,13 @@ def _store_line(seen: Observed) -> Line:
         "session store is away",
         (("message", seen.store), ("address", seen.store_address), ("effect", effect)),
     )
+
+
+def _unmatched_line(backend: str, setting: str, entry: str) -> Line:
+    is_unknown = setting == "workload"
+    remedy = "name a member of the group" if is_unknown else "correct the name, or remove the entry"
+    fields = (("backend", backend), ("setting", setting), ("entry", entry), ("remedy", remedy))
+    return Line(logging.WARNING, "a setting matches nothing", fields)
 
 
 def _backend_line(name: str, state: BackendState) -> Line:

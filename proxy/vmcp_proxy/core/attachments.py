@@ -118,8 +118,10 @@ class Attachment:
         task = self.in_flight.get(request_id)
         if task is None:
             return False
-        self.cancelled.add(task)
-        task.cancel()
+        if task not in self.cancelled:
+            # Once: a second time would cut off the first one's way out, and with it the answer.
+            self.cancelled.add(task)
+            task.cancel()
         return True
 
 

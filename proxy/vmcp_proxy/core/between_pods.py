@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _TO_STREAM: Final = "stream"
 _FROM_CLIENT: Final = "client"
 _NEWS: Final = "news"
+_MOVED: Final = "moved"
 
 
 class Mailbox(Protocol):
@@ -44,7 +45,7 @@ class SharedState(Protocol):
 
 
 class BetweenPods:
-    """Sends and takes the three kinds of messages: for a stream, from a client, of news in the store."""
+    """Sends and takes what pods say of a session: for its stream, from its client, of news in the store, of a move."""
 
     def __init__(self, mailbox: Mailbox, sessions: SharedState, attachments: Attachments) -> None:
         self._mailbox: Final = mailbox
@@ -68,6 +69,7 @@ class BetweenPods:
         self._mailbox.on(_TO_STREAM, self._to_stream)
         self._mailbox.on(_FROM_CLIENT, from_client)
         self._mailbox.on(_NEWS, news)
+        self._mailbox.on(_MOVED, self._moved)
 
     async def to_stream(self, session: "Session", message: bytes) -> bool:
         """See `session_stream.Elsewhere`."""
@@ -87,9 +89,15 @@ class BetweenPods:
             await self._mailbox.send(pod, _NEWS, session.digest.hex, b"")
 
     async def listens_here(self, session: "Session") -> None:
-        """Says that the client holds the session's stream with this pod, and looks up what others have stored."""
+        """Says that the client holds the session's stream with this pod, and looks up what others have stored.
+
+        The pod that had the stream hears of it: its connection may be dead and not look it.
+        """
+        former = await self._sessions.stream_pod(session)
         await self._sessions.remember_stream(session, self._mailbox.pod)
         await self._sessions.known_backends(session)
+        if former is not None and former != self._mailbox.pod:
+            await self._mailbox.send(former, _MOVED, session.digest.hex, b"")
 
     async def listens_no_more(self, session: "Session") -> None:
         """Takes that back."""
@@ -99,3 +107,11 @@ class BetweenPods:
         attachment = self._attachments.by_digest(digest)
         if attachment is not None:
             attachment.outbox.put(body)
+
+    async def _moved(self, digest: str, _body: bytes) -> None:
+        """Ends the stream here, unless the client has come back meanwhile: a session has one (ADR-0026)."""
+        attachment = self._attachments.by_digest(digest)
+        if attachment is None or not attachment.is_listening:
+            return
+        if await self._sessions.stream_pod(attachment.session) != self._mailbox.pod:
+            attachment.outbox.finish()

@@ -1,12 +1,15 @@
 """The numbered messages of one stream: what waits for the client, and the tail of what it may have missed."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple, TypeAlias
 
 MOST_EVENTS: Final = 256
 MOST_BYTES: Final = 1 << 20
 MOST_BYTES_OF_ALL: Final = 64 << 20
+
+_LARGE_PART: Final = 8
+"""A log that holds more than this part of the budget gives way before all others: they must not pay for it."""
 
 _OVERHEAD_BYTES: Final = 256
 """What a message costs besides its text."""
@@ -21,13 +24,17 @@ class _Entry(NamedTuple):
 
 
 class Budget:
-    """The bytes that all logs of a process hold together; those written to longest ago give way first."""
+    """The bytes that all logs of a process hold together.
 
-    __slots__ = ("_limit", "_logs", "dropped", "used")
+    Large ones give way first, then those written to longest ago.
+    """
+
+    __slots__ = ("_large", "_limit", "_logs", "dropped", "used")
 
     def __init__(self, limit: int = MOST_BYTES_OF_ALL) -> None:
         self._limit: Final = limit
         self._logs: Final[OrderedDict[EventLog, None]] = OrderedDict()
+        self._large: Final[dict[EventLog, None]] = {}
         self.used = 0
         self.dropped = 0
         """Messages that gave way before a client got them, in all logs."""
@@ -40,12 +47,16 @@ class Budget:
         self.used += size
         self._logs[log] = None
         self._logs.move_to_end(log)
+        if log.size > self._limit // _LARGE_PART:
+            self._large[log] = None
         while self.used > self._limit and self._logs:
-            next(iter(self._logs)).shed()
+            next(iter(self._large or self._logs)).shed()
 
     def give_back(self, log: "EventLog", size: int) -> None:
         """Takes note that a log has let a message go."""
         self.used -= size
+        if log.size <= self._limit // _LARGE_PART:
+            self._large.pop(log, None)
         if not len(log):
             self._logs.pop(log, None)
 
@@ -98,19 +109,27 @@ class EventLog:
         self.last += 1
         return self.last
 
+    def _held(self, start: int) -> Iterable[int]:
+        """The sequences from one on that may be held, in order; never many more than are.
+
+        A client that opens its stream again and again leaves any number of sequences that hold nothing.
+        """
+        start = max(start, self._first)
+        return range(start, self.last + 1) if self.last - start < MOST_EVENTS else tuple(self._entries)
+
     def next_after(self, sequence: int) -> tuple[int, bytes] | None:
         """The first message that is later than a sequence and still held; None where there is none."""
-        for later in range(max(sequence + 1, self._first), self.last + 1):
+        for later in self._held(sequence + 1):
             entry = self._entries.get(later)
-            if entry is not None:
+            if entry is not None and later > sequence:
                 return later, entry.message
         return None
 
     def waits(self, message: bytes) -> int | None:
         """The sequence of an equal message that has not gone out yet."""
-        for sequence in range(self.last, max(self.sent, self._first - 1), -1):
+        for sequence in self._held(self.sent + 1):
             entry = self._entries.get(sequence)
-            if entry is not None and entry.message == message:
+            if entry is not None and sequence > self.sent and entry.message == message:
                 return sequence
         return None
 
@@ -136,10 +155,7 @@ class EventLog:
     def _least(self) -> int | None:
         """The oldest message that nobody waits for, else the oldest."""
         oldest = None
-        for sequence in range(self._first, self.last + 1):
-            entry = self._entries.get(sequence)
-            if entry is None:
-                continue
+        for sequence, entry in self._entries.items():
             if sequence <= self.sent or entry.on_drop is None:
                 return sequence
             oldest = sequence if oldest is None else oldest
@@ -149,8 +165,8 @@ class EventLog:
         entry = self._entries.pop(sequence, None)
         if entry is None:
             return None
-        while self._first <= self.last and self._first not in self._entries:
-            self._first += 1
+        if sequence == self._first:
+            self._first = next(iter(self._entries), self.last + 1)
         size = len(entry.message) + _OVERHEAD_BYTES
         self._bytes -= size
         self._budget.give_back(self, size)

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import msgspec
 
 from vmcp_proxy.backends.client import Deadline
-from vmcp_proxy.backends.errors import BackendError, CircuitOpenError
+from vmcp_proxy.backends.errors import BackendError, Category, CircuitOpenError
 from vmcp_proxy.core.arguments import apply_arguments
 from vmcp_proxy.core.attachments import Attachment
 from vmcp_proxy.core.capabilities import Capability, Kind
@@ -25,6 +25,8 @@ from vmcp_proxy.protocol.params import Members as RawMembers
 from vmcp_proxy.protocol.params import inbound_result, parse_members, raw_text
 
 _REFERENCE: Final = "ref"
+_READ_BY_BACKENDS: Final = frozenset({"_meta", "argument", "arguments", "context", "name", _REFERENCE, "type", "uri"})
+"""Members of params and references by which backends act."""
 
 
 class CallMeter(Protocol):
@@ -66,6 +68,7 @@ class Forwarder:
         if bounds is None:
             return gone(name)
         members = operation.members
+        drop_lookalikes(members)
         name_target(members, operation, capability)
         if capability.arguments is not None:
             apply_arguments(members, capability.arguments)
@@ -80,7 +83,9 @@ class Forwarder:
         try:
             answer = await link.request(operation.method, receiver.params_for, headers, deadline, receiver)
         except BackendError as error:
-            self._failed(member, permit, operation, error, began, caller.snapshot)
+            # What becomes of a call whose session has ended meanwhile says nothing of the backend.
+            counted = BackendError(name, Category.ENDED) if link.closed else error
+            self._failed(member, permit, operation, counted, began, caller.snapshot)
             return broken(operation, error)
         except BaseException:
             member.circuit.abandoned(permit)
@@ -110,6 +115,22 @@ class Forwarder:
         # A client that shows a wrong key must not make the backend look broken to everybody else.
         if failed(member, permit, error, Asked.CALL, now, has_callers_headers=len(snapshot) > 0):
             self._on_health()
+
+
+def drop_lookalikes(members: RawMembers) -> None:
+    """Takes out what differs from a member of the protocol by case alone.
+
+    Some JSON libraries match members without regard to case, and take the last (Go's `encoding/json`): a backend
+    would act by `Name` what was judged by `name`.
+    """
+    for name in [each for each in members if each not in _READ_BY_BACKENDS and each.casefold() in _READ_BY_BACKENDS]:
+        del members[name]
+    if _REFERENCE in members:
+        reference = parse_members(members[_REFERENCE])
+        before = len(reference)
+        drop_lookalikes(reference)
+        if len(reference) < before:
+            members[_REFERENCE] = msgspec.Raw(params.encode_members(reference))
 
 
 def name_target(members: RawMembers, operation: Operation, capability: Capability) -> None:

@@ -57,7 +57,7 @@ class HealthTracker:
 
         What lies with the caller, or with one answer, says nothing of the backend.
         """
-        if category in (Category.HEADERS, Category.TOO_LARGE, Category.ENDED):
+        if category in (Category.HEADERS, Category.TOO_LARGE, Category.ENDED, Category.FULL):
             return False
         before = (self._state, self._message)
         self._message = message

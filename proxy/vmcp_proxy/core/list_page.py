@@ -1,6 +1,7 @@
 """One page of a backend's list: its entries stay the bytes that they were, and a bad one goes alone."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +14,13 @@ _decode_text: Final = msgspec.json.Decoder(str).decode
 
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+_REQUIRED: Final = {
+    Kind.TOOL: ("inputSchema", b"{", "object"),
+    Kind.RESOURCE: ("name", b'"', "text"),
+    Kind.TEMPLATE: ("name", b'"', "text"),
+}
+"""A member that an entry must have beside the one that names it, how its JSON begins, and what that is."""
 
 LABEL_LENGTH: Final = 64
 """Longest name that a report shows, in characters."""
@@ -64,8 +72,8 @@ class BadListing(msgspec.Struct, frozen=True, gc=False):
 def parse_page(kind: Kind, result_raw: bytes | msgspec.Raw, limits: ListingLimits, first: int = 1) -> Page | BadListing:
     """Takes a list result apart without looking into its entries further than needed.
 
-    An entry that has no usable name (or, for a tool, no object as `inputSchema`) is dropped alone. `first` is
-    the position of the page's first entry in the whole list, counted from 1.
+    An entry without what MCP requires of it is dropped alone: clients refuse a whole list for one such entry.
+    `first` is the position of the page's first entry in the whole list, counted from 1.
     """
     key = WIRE[kind].result_key
     try:
@@ -107,8 +115,8 @@ def parse_entry(kind: Kind, item: msgspec.Raw, limits: ListingLimits, position: 
     except _UNREADABLE:
         return BadEntry(anonymous, f"its {member} is no text")
     reason = _name_flaw(kind, name, limits)
-    if reason is None and kind is Kind.TOOL and not _is_object(members.get("inputSchema")):
-        reason = "its inputSchema is no object"
+    if reason is None:
+        reason = _lack(kind, members)
     if reason is not None:
         return BadEntry(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", name[:LABEL_LENGTH]) or anonymous, reason)
     return Descriptor(kind, name, raw)
@@ -126,8 +134,15 @@ def _name_flaw(kind: Kind, name: str, limits: ListingLimits) -> str | None:
     return None
 
 
-def _is_object(raw: msgspec.Raw | None) -> bool:
-    return raw is not None and bytes(memoryview(raw)[:1]) == b"{"
+def _lack(kind: Kind, members: Mapping[str, msgspec.Raw]) -> str | None:
+    """What MCP requires beside the member that names the entry, where that is missing or of another type."""
+    if kind not in _REQUIRED:
+        return None
+    member, begin, type_ = _REQUIRED[kind]
+    raw = members.get(member)
+    if raw is None:
+        return f"it has no {member}"
+    return None if bytes(memoryview(raw)[:1]) == begin else f"its {member} is no {type_}"
 
 
 def _parse_cursor(raw: msgspec.Raw | None, limits: ListingLimits) -> tuple[bytes | None, str]:

@@ -26,6 +26,8 @@ class News:
         self._between: Final = between
         self._attachments: Final = attachments
         self._is_shared: Final = is_shared
+        self._telling: Final[dict[Attachment, bool]] = {}
+        """Whose stream is being told of, and whether it has changed since."""
 
     def stored(self, session: "Session") -> None:
         """Something of this session was stored that the pod with its stream should look up."""
@@ -35,12 +37,21 @@ class News:
 
     def listening(self, attachment: Attachment, links: Links) -> None:
         """The client has begun or ceased to hold the session's stream with this pod."""
-        if self._is_shared:
+        if attachment in self._telling:
+            # A client that opens streams faster than the store writes must not pile up tasks.
+            self._telling[attachment] = True
+        elif self._is_shared:
+            self._telling[attachment] = True
             self._tasks.create_task(self._tell_where(attachment, links), name="tell where a stream is")
 
     async def _tell_where(self, attachment: Attachment, links: Links) -> None:
-        if attachment.is_listening:
-            await self._between.listens_here(attachment.session)
-            links.listen_all(attachment)
-        else:
-            await self._between.listens_no_more(attachment.session)
+        try:
+            while self._telling[attachment]:
+                self._telling[attachment] = False
+                if attachment.is_listening:
+                    await self._between.listens_here(attachment.session)
+                    links.listen_all(attachment)
+                else:
+                    await self._between.listens_no_more(attachment.session)
+        finally:
+            del self._telling[attachment]

@@ -61,11 +61,7 @@ class Notifier:
 
     async def _tell(self, attachment: Attachment, caller: Caller, slots: asyncio.Semaphore) -> None:
         async with slots:
-            try:
-                await self._compare(attachment, caller)
-            except Exception as error:  # noqa: BLE001 - one caller's view must not cost the others their news
-                reason = describe_exception(error)
-                log_event(logger, logging.ERROR, "view failed", session=attachment.session.ref, error=reason)
+            await self._compare(attachment, caller)
 
     async def opened(self, attachment: Attachment) -> None:
         """Tells a stream that has just opened what changed since the client's lists.
@@ -78,7 +74,12 @@ class Notifier:
     async def _compare(self, attachment: Attachment, caller: Caller) -> None:
         if self._virtual is None:
             return
-        catalog = await self._virtual.view(caller)
+        try:
+            catalog = await self._virtual.view(caller)
+        except Exception as error:  # noqa: BLE001 - a view that fails costs its session the news, not the stream
+            reason = describe_exception(error)
+            log_event(logger, logging.ERROR, "view failed", session=attachment.session.ref, error=reason)
+            return
         for kind in Kind:
             attachment.told.setdefault(kind, catalog.digest_of(kind))
         for kinds, message in _MESSAGES:

@@ -10,7 +10,6 @@ from vmcp_proxy.backends.client import Deadline, Reply
 from vmcp_proxy.core.attachments import Attachment
 from vmcp_proxy.core.changes import Changes
 from vmcp_proxy.core.members import Member
-from vmcp_proxy.core.open_requests import ServerRequest
 from vmcp_proxy.core.relay import CANCELLED, RESOURCE_UPDATED, relayed
 from vmcp_proxy.core.server_requests import ServerRequests
 from vmcp_proxy.core.session_stream import SessionStream
@@ -67,7 +66,7 @@ class CallReceiver:
     call's stream goes to the session's own.
     """
 
-    __slots__ = ("_asked", "_attachment", "_deadline", "_exchange", "_member", "_members", "_token", "_ways")
+    __slots__ = ("_attachment", "_deadline", "_exchange", "_member", "_members", "_token", "_ways")
 
     def __init__(
         self,
@@ -85,7 +84,6 @@ class CallReceiver:
         self._deadline: Final = deadline
         self._ways: Final = ways
         self._token: msgspec.Raw | None = None
-        self._asked: list[ServerRequest] | None = None
 
     def params_for(self, request_id: int) -> bytes:
         """The params as the backend gets them, with `request_id` as progress token where the client gave one."""
@@ -110,15 +108,12 @@ class CallReceiver:
 
     async def on_request(self, request: Request, reply: Reply) -> None:
         """See `Receiver.on_request`."""
-        requests = self._ways.requests
-        asked = await requests.ask(self._attachment, self._member, request, reply, self._ask, self._deadline)
-        if asked is not None:
-            self._asked = [*(self._asked or ()), asked]
+        await self._ways.requests.ask(self._attachment, self._member, request, reply, self._ask, self._deadline)
 
     async def close(self) -> None:
         """Takes back what the client has not answered: the call is over."""
-        if self._asked is not None:
-            await self._ways.requests.abandon(self._attachment, self._asked)
+        if self._attachment.server_requests:
+            await self._ways.requests.abandon(self._attachment, self._deadline)
 
     async def _ask(self, message: bytes, on_drop: Callable[[], None] | None) -> int | None:
         if not self._exchange.takes_messages:

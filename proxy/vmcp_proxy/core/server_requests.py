@@ -5,7 +5,8 @@ bound to the session, which pod knows whom to give it to.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 MOST_OPEN: Final = 256
 """Requests that may wait for one client at a time; people answer a few, and a backend may ask without end."""
+
+_FAREWELL_SECONDS: Final = 1.0
+"""How long a call that is over may wait until its client has been told not to answer."""
 
 _NOT_ASKED: Final = "The client did not take the request in time."
 _TOO_MANY: Final = "Too many requests wait for the client; answer or cancel some first."
@@ -68,15 +72,15 @@ class ServerRequests:
         reply: Reply,
         tell: Tell,
         deadline: Deadline | None,
-    ) -> ServerRequest | None:
-        """Relays a backend's request to the client; None where it was answered here."""
+    ) -> None:
+        """Relays a backend's request to the client, or answers it here; the call behind it is known by `deadline`."""
         session = attachment.session
         if session.ended is not None or not is_declared(request.method, session.client_capabilities):
             await refuse(request, reply)
-            return None
+            return
         if len(attachment.server_requests) >= MOST_OPEN:
             await reply(encode_error(request.id, INTERNAL_ERROR, _TOO_MANY))
-            return None
+            return
         self._last += 1
         number = self._last
         client_id = self._ids.mint(session, number)
@@ -92,7 +96,6 @@ class ServerRequests:
         else:
             opened.expiry = asyncio.get_running_loop().call_later(self._maximum(), give_up)
         opened.ticket = await tell(message, give_up)
-        return opened
 
     def _give_up(self, attachment: "Attachment", number: int) -> None:
         """Tells a backend that its request was never answered, where its session still stands."""
@@ -138,14 +141,21 @@ class ServerRequests:
         wanted = None if backend_id is None else bytes(backend_id)
         for number, opened in list(attachment.server_requests.items()):
             if opened.member is member and opened.backend_id == wanted:
-                await _take_back(attachment, number, "The server cancelled the request.")
+                _pop(attachment, number)
+                await _take_back(attachment, opened, "The server cancelled the request.")
 
-    async def abandon(self, attachment: "Attachment", requests: Iterable[ServerRequest]) -> None:
-        """Tells the client not to answer any more: the call that these requests belong to is over."""
-        for opened in requests:
-            number = next((key for key, value in attachment.server_requests.items() if value is opened), None)
-            if number is not None:
-                await _take_back(attachment, number, "The call that needed this is over.")
+    async def abandon(self, attachment: "Attachment", deadline: Deadline) -> None:
+        """Tells the client not to answer any more: the call with this deadline is over.
+
+        Also what the client was being asked when the call ended is forgotten; a client that reads nothing is not
+        waited for.
+        """
+        mine = [number for number, opened in attachment.server_requests.items() if opened.deadline is deadline]
+        taken = [opened for number in mine if (opened := _pop(attachment, number)) is not None]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL_SECONDS):
+                for opened in taken:
+                    await _take_back(attachment, opened, "The call that needed this is over.")
 
 
 def _pop(attachment: "Attachment", number: int) -> ServerRequest | None:
@@ -159,12 +169,10 @@ def _pop(attachment: "Attachment", number: int) -> ServerRequest | None:
     return opened
 
 
-async def _take_back(attachment: "Attachment", number: int, reason: str) -> None:
+async def _take_back(attachment: "Attachment", opened: ServerRequest, reason: str) -> None:
     """Tells the client not to answer, unless it has not even been asked."""
-    opened = _pop(attachment, number)
-    if opened is None or (opened.ticket is not None and attachment.outbox.discard(opened.ticket)):
-        return
-    await opened.tell(encode_cancelled(opened.client_id, reason), None)
+    if opened.ticket is None or not attachment.outbox.discard(opened.ticket):
+        await opened.tell(encode_cancelled(opened.client_id, reason), None)
 
 
 async def _send(reply: Reply, answer: bytes) -> None:

@@ -26,6 +26,9 @@ LISTEN_PAUSES: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
 DOUBT_PAUSE: Final = 1.0
 """Time between two probes that doubts ask for, in seconds."""
 
+CHANGE_PAUSE: Final = 1.0
+"""Least time between two readings of the lists, in seconds: some servers tell of a change whenever they are asked."""
+
 
 class Supervisor:
     """The loop of one member; it ends by cancellation only."""
@@ -67,7 +70,7 @@ class Supervisor:
         if circuit.is_doubted:
             due = min(due, self._looked_at + DOUBT_PAUSE)
         if not entry.is_fresh(now, self._listings.ttl):
-            return min(due, entry.retry_at)
+            return min(due, max(entry.retry_at, entry.fetched_at + CHANGE_PAUSE))
         return min(due, entry.fetched_at + self._listings.ttl)
 
     async def _look(self) -> None:

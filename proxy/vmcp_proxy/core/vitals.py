@@ -17,7 +17,7 @@ class Asked(StrEnum):
     CALL = "call"
 
 
-_NOT_ASKED: Final = frozenset({Category.HEADERS, Category.ENDED, Category.CIRCUIT_OPEN})
+_NOT_ASKED: Final = frozenset({Category.HEADERS, Category.ENDED, Category.FULL, Category.CIRCUIT_OPEN})
 _ALIVE: Final = frozenset({Category.AUTH, Category.TOO_LARGE})
 _PERHAPS_THE_CALLS: Final = frozenset({Category.TIMEOUT, Category.REFUSED})
 """What one slow tool or one odd argument can bring about while everything else works."""

@@ -120,6 +120,7 @@ class GetStream:
             if entry is None:
                 return
             sequence, message = entry
+            attachment.session.touch(time.monotonic())
             await context.write(encode_event(message, _id(outbox, sequence)))
 
 

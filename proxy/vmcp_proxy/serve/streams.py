@@ -40,6 +40,7 @@ class PostExchange:
 
     async def send(self, message: bytes) -> None:
         """See `Exchange.send`."""
+        self._session.touch(time.monotonic())
         if (stream := self._opened()) is not None:
             self.last_write = asyncio.get_running_loop().time()
             await stream.send(message)
@@ -56,11 +57,14 @@ class PostExchange:
         if self._stream is None:
             await self._context.respond(200, answer)
             return
-        await self._stream.finish(answer)
-        if self._stream.size:
-            self._streams.finished(self._session, self._number)
-        else:
-            self._streams.drop(self._session, self._number)
+        try:
+            await self._stream.finish(answer)
+        finally:
+            # Also where the request is cut off while the client has yet to read the end.
+            if self._stream.is_over and self._stream.size:
+                self._streams.finished(self._session, self._number)
+            elif self._stream.is_over:
+                self._streams.drop(self._session, self._number)
 
     def abandon(self) -> None:
         """Lets go of a stream that has not come to its answer; nothing happens where it has."""

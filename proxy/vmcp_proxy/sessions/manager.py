@@ -28,6 +28,8 @@ from vmcp_proxy.sessions.store import End, Ended, Found, SessionStore, StoreUnav
 from vmcp_proxy.sessions.upkeep import Upkeep
 
 _HOOK_WAIT_SECONDS: Final = 2.0
+_SAVE_SECONDS: Final = 0.5
+"""How long a call may wait until the store has what another pod will need; a store that hangs costs no more."""
 _DRAIN_SECONDS: Final = 5.0
 
 
@@ -357,8 +359,9 @@ class SessionManager:
 
     async def _save(self, session: Session) -> None:
         # What cannot be written stays marked; the next tick tries again.
-        with suppress(StoreUnavailable):
-            await self._shared.save(session)
+        with suppress(StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(_SAVE_SECONDS):
+                await self._shared.save(session)
 
     def _on_ended(self, digest: str) -> None:
         self._flights.mark_ended(digest)

@@ -26,6 +26,10 @@ class PodMessage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     digest: str
     body: bytes
 
+    def __repr__(self) -> str:
+        """Without the body: what clients answer stands there."""
+        return f"PodMessage({self.kind!r}, {self.digest[:8]}, {len(self.body)} bytes)"
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:

@@ -199,6 +199,7 @@ class RedisStore:
             # The cause would carry the command, and with it the session's record, into a traceback.
             raise StoreUnavailable(self._commands.message) from None
         self._commands = StoreState(available=True)
+        self._rests_until = 0.0
         return answer
 
 

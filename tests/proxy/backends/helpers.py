@@ -50,8 +50,8 @@ async def streamable(server):
     """A session with a `RawServer` over Streamable HTTP."""
     client = HttpClient(ClientLimits())
     try:
-        async with server.running():
-            backend = HttpBackend("one", peer(server.port), client, SETTINGS)
+        async with server.running(), asyncio.TaskGroup() as tasks:
+            backend = HttpBackend("one", peer(server.port), client, SETTINGS, tasks)
             yield await backend.open(b"{}", CLIENT_HEADERS, within())
     finally:
         await client.aclose()

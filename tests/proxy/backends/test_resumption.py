@@ -172,6 +172,7 @@ async def test_waiting_for_the_rest_counts_against_the_call_and_is_cancelled_ups
         with pytest.raises(BackendError) as failed:
             await call(session, seconds=0.3)
         assert failed.value.category is Category.TIMEOUT
+        await eventually(lambda: back.of("POST", "notifications/cancelled"))
         assert back.of("POST", "notifications/cancelled")[0].message["params"]["requestId"] == 1
         assert not back.of("GET")
 

@@ -220,3 +220,21 @@ async def test_a_program_that_never_answers_does_not_hold_up_the_shutdown():
         async with scene({}, extra=(mute,)) as world:
             backend = world.proxy.wiring.group.members["mute"].backend
             await eventually(lambda: backend._starting is not None and backend._running)
+
+
+@pytest.mark.scenario("B-3")
+async def test_a_backend_that_hangs_altogether_does_not_delay_the_answer_beyond_the_bound_of_the_call():
+    backend = ScriptedBackend()
+
+    async def hang(_call):
+        await asyncio.Event().wait()
+        return {}
+
+    backend.on("tools/call")(hang)
+    backend.on("notifications/cancelled")(hang)
+    config = operational(timeouts={"default": "300ms"}, failureHandling={"healthCheckInterval": "1h"})
+    async with scene({"one": backend}, config=config) as world, world.session() as client:
+        async with asyncio.timeout(3):
+            result = await client.call("one_echo")
+        assert result["_meta"]["vmcp.dev/category"] == "timeout"
+        await eventually(lambda: backend.calls("notifications/cancelled"))

@@ -1,0 +1,87 @@
+"""Peers that are one binary with one config file: agentgateway and ToolHive's vMCP."""
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from benchmarks.contenders.site import Absent, Contender, Launch, Site, free_port, initializes
+
+_ASK_SECONDS = 20
+_LONGEST_VERSION = 60
+
+
+def agentgateway(path: Path | None) -> Contender | Absent:
+    """The Rust gateway, log off."""
+    return _contender("agentgateway", "agentgateway (Rust)", path, ("--version",), _launch_agentgateway)
+
+
+def toolhive(path: Path | None) -> Contender | Absent:
+    """ToolHive's `vmcp`, backends named in the file, no Kubernetes."""
+    return _contender("toolhive-vmcp", "ToolHive vMCP (Go)", path, ("version",), _launch_toolhive)
+
+
+def agentgateway_config(site: Site, port: int, others: tuple[int, int]) -> dict[str, object]:
+    """One listener whose only route leads to all backends; admin and metrics on ports of their own."""
+    targets = [{"name": f"b{number:03}", "mcp": {"host": url}} for number, url in enumerate(site.backends)]
+    stats, readiness = others
+    return {
+        "config": {
+            "adminAddr": f"127.0.0.1:{site.admin_port}",
+            "statsAddr": f"127.0.0.1:{stats}",
+            "readinessAddr": f"127.0.0.1:{readiness}",
+        },
+        "binds": [{"port": port, "listeners": [{"routes": [{"backends": [{"mcp": {"targets": targets}}]}]}]}],
+    }
+
+
+def toolhive_config(site: Site) -> dict[str, object]:
+    """Static mode: every backend with its URL, anonymous both ways, names prefixed."""
+    return {
+        "name": "bench",
+        "groupRef": "bench",
+        "incomingAuth": {"type": "anonymous"},
+        "outgoingAuth": {"source": "inline", "default": {"type": "unauthenticated"}},
+        "aggregation": {
+            "conflictResolution": "prefix",
+            "conflictResolutionConfig": {"prefixFormat": "{workload}_"},
+        },
+        "backends": [
+            {"name": f"b{number:03}", "url": url, "transport": "streamable-http"}
+            for number, url in enumerate(site.backends)
+        ],
+    }
+
+
+def _launch_agentgateway(binary: str, site: Site) -> Launch:
+    file = site.write("config.yaml", agentgateway_config(site, site.port, (free_port(), free_port())))
+    return Launch((binary, "-f", str(file)), partial(initializes, site.port), env={"RUST_LOG": "off"})
+
+
+def _launch_toolhive(binary: str, site: Site) -> Launch:
+    file = site.write("config.yaml", toolhive_config(site))
+    command = (binary, "serve", "--config", str(file), "--host", "127.0.0.1", "--port", str(site.port))
+    return Launch(command, partial(initializes, site.port))
+
+
+def _contender(
+    name: str, title: str, path: Path | None, asks: tuple[str, ...], launch: Callable[[str, Site], Launch]
+) -> Contender | Absent:
+    if path is None:
+        return Absent(title, f"not installed: name the binary with --{name}")
+    # It is started in another folder.
+    binary = shutil.which(str(path.absolute()))
+    if binary is None:
+        return Absent(title, f"not installed: {path} is not a program")
+    return Contender(name, title, partial(launch, binary), _version_of(binary, asks))
+
+
+def _version_of(binary: str, asks: tuple[str, ...]) -> str:
+    """What the program says of itself, on one short line."""
+    try:
+        asked = subprocess.run((binary, *asks), capture_output=True, timeout=_ASK_SECONDS, check=False, text=True)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    lines = (asked.stdout or asked.stderr).strip().splitlines()
+    return lines[0][:_LONGEST_VERSION] if lines else "unknown"

@@ -1,0 +1,53 @@
+"""All contenders of a run, in the order of their turns, and who is missing."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.contenders import bare, binary, contextforge, fast_mcp, ours
+from benchmarks.contenders.site import Absent, Contender
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """Where the peers are: a binary, or a Python environment."""
+
+    agentgateway: Path | None = None
+    toolhive_vmcp: Path | None = None
+    fastmcp: Path | None = None
+    contextforge: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """Who takes part and who does not."""
+
+    present: tuple[Contender, ...]
+    absent: tuple[Absent, ...]
+
+    @property
+    def base(self) -> Contender:
+        """The contender that ratios are against."""
+        return next(each for each in self.present if each.name == bare.BASE)
+
+    @property
+    def ours(self) -> tuple[Contender, ...]:
+        """This proxy under its configs."""
+        return tuple(each for each in self.present if each.is_ours)
+
+    @property
+    def aggregating(self) -> tuple[Contender, ...]:
+        """Those that take many backends."""
+        return tuple(each for each in self.present if each.aggregates)
+
+
+def roster(peers: Peers) -> Roster:
+    """The passthroughs, this proxy, and every peer that is named and there."""
+    others = (
+        binary.agentgateway(peers.agentgateway),
+        binary.toolhive(peers.toolhive_vmcp),
+        fast_mcp.contender(peers.fastmcp),
+        contextforge.contender(peers.contextforge),
+    )
+    present = (*bare.contenders(), ours.PLAIN, ours.FULL)
+    present += tuple(each for each in others if isinstance(each, Contender))
+    return Roster(present, tuple(each for each in others if isinstance(each, Absent)))

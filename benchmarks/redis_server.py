@@ -1,0 +1,72 @@
+"""A redis-server of our own on a free port, counted by its own statistics."""
+
+import contextlib
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from benchmarks.contenders.site import free_port
+
+_START_SECONDS = 10.0
+
+
+class RedisServer:
+    """One `redis-server` process; `start` after `stop` comes back on the same port, and empty."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return f"127.0.0.1:{self.port}"
+
+    @staticmethod
+    def is_installed() -> bool:
+        """Whether this machine has the program."""
+        return shutil.which("redis-server") is not None
+
+    def start(self) -> None:
+        """Starts it and waits until it listens.
+
+        Raises:
+            TimeoutError: it does not.
+        """
+        options = ("--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(self._folder))
+        with (self._folder / "redis.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                ("redis-server", "--port", str(self.port), *options), stdout=log, stderr=log
+            )
+        until = time.monotonic() + _START_SECONDS
+        while not self._listens():
+            if time.monotonic() > until:
+                raise TimeoutError("redis-server does not listen")
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """Kills it, as a node that goes away does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(_START_SECONDS)
+            self._process = None
+
+    def calls(self) -> dict[str, int]:
+        """How often each command was called since the start."""
+        with socket.create_connection(("127.0.0.1", self.port), _START_SECONDS) as connection:
+            connection.sendall(b"INFO commandstats\r\nQUIT\r\n")
+            text = b"".join(iter(lambda: connection.recv(1 << 16), b"")).decode()
+        found = {}
+        for line in text.splitlines():
+            if line.startswith("cmdstat_"):
+                name, _, figures = line.removeprefix("cmdstat_").partition(":calls=")
+                found[name] = int(figures.split(",")[0])
+        return found
+
+    def _listens(self) -> bool:
+        with contextlib.closing(socket.socket()) as probe:
+            probe.settimeout(1.0)
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0

@@ -1,0 +1,169 @@
+"""Whether what a caller got is what it must get.
+
+Every call carries a canary of its caller in its argument and another in a passthrough header, and every backend
+says both back. An answer is
+
+- right: it holds exactly these two, and no canary of anybody else stands anywhere in it;
+- excused: the backend was broken (or Redis was away, for `initialize`) while the call ran or shortly before, and the
+  answer is one of those that are documented for it: a tool result with `isError` that names the backend, the
+  error -32603 that names it, or -32602 while its listing is lost; for `initialize`, 503 with Retry-After;
+- crossed: a canary that belongs to another call, to another session, or to a header that came after `initialize`;
+- lost: no complete answer within `ANSWER_SECONDS` (`OPEN_SECONDS` for `initialize`), whatever broke, because a
+  timeout of the proxy is an answer too; or the connection ended before the answer did. A call whose caller hung up
+  itself is not counted;
+- wrong: anything else, unexpected HTTP statuses among it.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from benchmarks.soak.plan import REDIS, Fault, Outage
+from benchmarks.wire import Answer, message_in
+
+CALL_TIMEOUT = 2.0
+"""The proxy's bound of one call in a soak."""
+
+LIST_TIMEOUT = 1.0
+"""Its deadline of one listing."""
+
+ANSWER_SECONDS = CALL_TIMEOUT + LIST_TIMEOUT + 4.0
+OPEN_SECONDS = 12.0
+
+_SERVED_AGAIN = 3.0
+"""How long after its return a backend may still be answered for: a call that began before, a probe on its way."""
+
+_LISTED_AGAIN = 12.0
+"""How long its tools may still be unknown: the pause between two tries of a listing grows to 8 s in 6 s."""
+
+_REDIS_AGAIN = 5.0
+_UNKNOWN_TOOL = -32602
+_INTERNAL = -32603
+_CANARY = re.compile(rb"cnry[0-9a-f]+[ahd][0-9]+q")
+
+
+class Verdict(StrEnum):
+    """What an answer was."""
+
+    RIGHT = "right"
+    EXCUSED = "excused"
+    CROSSED = "crossed"
+    LOST = "lost"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One call: its backend, what the answer must carry, when it was sent and answered (seconds of the load)."""
+
+    backend: str
+    argument: str
+    header: str
+    request_id: int
+    sent: float
+    answered: float
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict with what was seen, free of the values of canaries."""
+
+    verdict: Verdict
+    seen: str = ""
+
+
+def judge_call(asked: Asked, answer: Answer | None, outages: Sequence[Outage]) -> Judgement:
+    """Judges the answer to a `tools/call`; None is an answer that never came."""
+    if answer is None:
+        return Judgement(Verdict.LOST, f"no answer of {asked.backend} after {asked.answered - asked.sent:.1f} s")
+    foreign = foreign_canaries(answer.body, asked.argument, asked.header)
+    if foreign:
+        return Judgement(Verdict.CROSSED, f"{foreign} foreign canaries in an answer of {asked.backend}")
+    message = _message_of(answer)
+    if answer.status != 200 or message.get("id") != asked.request_id:
+        seen = f"HTTP status {answer.status}, {_describe(message)}, to a call to {asked.backend}"
+        return Judgement(Verdict.WRONG, seen)
+    if _text_of(message) == json.dumps([asked.argument, asked.header]):
+        return Judgement(Verdict.RIGHT)
+    seen = _describe(message)
+    if _is_documented(message, asked, outages):
+        return Judgement(Verdict.EXCUSED, seen)
+    return Judgement(Verdict.WRONG, f"{seen} from {asked.backend}")
+
+
+def judge_open(answer: Answer | None, sent: float, answered: float, outages: Sequence[Outage]) -> Judgement:
+    """Judges the answer to an `initialize`."""
+    if answer is None:
+        return Judgement(Verdict.LOST, f"no answer to initialize after {answered - sent:.1f} s")
+    if answer.status == 200 and b"mcp-session-id" in answer.headers and "result" in _message_of(answer):
+        return Judgement(Verdict.RIGHT)
+    seen = f"HTTP status {answer.status} to initialize"
+    away = is_during(outages, REDIS, sent, answered, _REDIS_AGAIN)
+    if answer.status == 503 and b"retry-after" in answer.headers and away:
+        return Judgement(Verdict.EXCUSED, seen)
+    return Judgement(Verdict.WRONG, seen)
+
+
+def judge_status(what: str, answer: Answer | None, expected: int) -> Judgement:
+    """Judges by the HTTP status alone."""
+    if answer is None:
+        return Judgement(Verdict.LOST, f"no answer to {what}")
+    if answer.status != expected:
+        return Judgement(Verdict.WRONG, f"HTTP status {answer.status} to {what}")
+    return Judgement(Verdict.RIGHT)
+
+
+def foreign_canaries(body: bytes, *own: str) -> int:
+    """How many canaries in some bytes are not one's own."""
+    mine = {each.encode() for each in own}
+    return sum(found not in mine for found in _CANARY.findall(body))
+
+
+def is_during(outages: Sequence[Outage], name: str, sent: float, answered: float, after: float) -> bool:
+    """Whether something was broken during a span of time, or had been up to so many seconds before."""
+    return any(
+        each.name == name and each.fault is not Fault.FORGET and each.begins <= answered and sent <= each.ends + after
+        for each in outages
+    )
+
+
+def _is_documented(message: dict[str, Any], asked: Asked, outages: Sequence[Outage]) -> bool:
+    result, error = message.get("result"), message.get("error")
+    span = (asked.backend, asked.sent, asked.answered)
+    if isinstance(result, dict):
+        named = (result.get("_meta") or {}).get("vmcp.dev/backend") == asked.backend
+        return bool(result.get("isError")) and named and is_during(outages, *span, _SERVED_AGAIN)
+    if not isinstance(error, dict):
+        return False
+    if error.get("code") == _UNKNOWN_TOOL:
+        return is_during(outages, *span, _LISTED_AGAIN)
+    named = asked.backend in str(error.get("message"))
+    return error.get("code") == _INTERNAL and named and is_during(outages, *span, _SERVED_AGAIN)
+
+
+def _message_of(answer: Answer) -> dict[str, Any]:
+    try:
+        message = json.loads(message_in(answer.body))
+    except ValueError:
+        return {}
+    return message if isinstance(message, dict) else {}
+
+
+def _text_of(message: dict[str, Any]) -> str | None:
+    try:
+        return str(message["result"]["content"][0]["text"])
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
+def _describe(message: dict[str, Any]) -> str:
+    """What an answer is, without what it carries."""
+    if isinstance(error := message.get("error"), dict):
+        return f"error {error.get('code')}"
+    result = message.get("result")
+    if isinstance(result, dict) and result.get("isError"):
+        return f"isError, category {(result.get('_meta') or {}).get('vmcp.dev/category')}"
+    return "a result that is not the one expected" if isinstance(result, dict) else "no JSON-RPC response"

@@ -1,0 +1,1 @@
+"""What is measured; each module is one workload with a `run(rig)` that returns its result."""

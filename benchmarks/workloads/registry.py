@@ -1,0 +1,20 @@
+"""The workloads by name, in the order of a full run."""
+
+from collections.abc import Callable, Mapping
+
+from benchmarks.figures import Result
+from benchmarks.rig import Rig
+from benchmarks.workloads import connect, echo, growth, large, latency, listing, redis, sessions, start, streams
+
+WORKLOADS: Mapping[str, Callable[[Rig], Result]] = {
+    "echo": echo.run,
+    "large": large.run,
+    "list": listing.run,
+    "initialize": connect.run,
+    "latency": latency.run,
+    "growth": growth.run,
+    "sessions": sessions.run,
+    "streams": streams.run,
+    "redis": redis.run,
+    "start": start.run,
+}

@@ -1,0 +1,32 @@
+"""Starts: from exec to ready, and what a process weighs that has nothing to do."""
+
+import time
+
+from benchmarks.contenders.site import Contender
+from benchmarks.figures import MIB, Metric, Result, Row, transposed
+from benchmarks.rig import RefusedError, Rig
+
+_METRICS = (Metric("ready", "exec to ready s", 2), Metric("cpu", "CPU ms", 0), Metric("rss", "RSS idle MiB"))
+_REST_SECONDS = 2.0
+
+
+def run(rig: Rig) -> Result:
+    """Every contender with one backend, started again and again."""
+    rows = tuple(_row(rig, contender) for contender in rig.roster.present)
+    return Result("start", "Start", "ready after at most 1.5 s, at most 80 MiB idle", _METRICS, rows)
+
+
+def _row(rig: Rig, contender: Contender) -> Row:
+    turns: list[dict[str, float]] = []
+    note = ""
+    with rig.backends() as backends:
+        for _ in range(rig.scale.starts):
+            try:
+                with rig.entered(contender, backends.urls) as entrant:
+                    time.sleep(min(_REST_SECONDS, rig.scale.seconds))
+                    usage = entrant.usage()
+                    turns.append({"ready": entrant.ready_seconds, "cpu": usage.cpu * 1000, "rss": usage.rss / MIB})
+            except RefusedError as error:
+                note = str(error).splitlines()[0]
+                break
+    return Row("one backend", contender.title, transposed(turns), note)
