@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from vmcp_proxy.backends.aside import do_aside
+from vmcp_proxy.backends.aside import Aside
 from vmcp_proxy.backends.client import NOBODY, BackendSession, Deadline, Receiver
 from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
 from vmcp_proxy.backends.handshake import read_hello
@@ -62,7 +62,7 @@ class HttpBackend:
         self.peer = peer
         self.client = client
         self.settings = settings
-        self.tasks = tasks
+        self.aside = Aside(tasks)
         self.reader = HttpReader(name, settings.max_response)
         self.server = blake2b(peer.url.text.encode(), digest_size=8).hexdigest()
         """Stands for the URL: a session id is never shown to another server than its own."""
@@ -291,7 +291,7 @@ class HttpBackendSession:
     def _cancel(self, request_id: int, headers: OutgoingHeaders, reason: str) -> None:
         """Tells the backend beside the call: one that hangs would let the caller wait for this, too."""
         params = b'{"requestId":%d,"reason":%b}' % (request_id, msgspec.json.encode(reason))
-        do_aside(self._backend.tasks, self._tell(params, headers), f"cancel at {self._backend.name}")
+        self._backend.aside.do(self._tell(params, headers), f"cancel at {self._backend.name}")
 
     async def _tell(self, params: bytes, headers: OutgoingHeaders) -> None:
         with contextlib.suppress(BackendError):

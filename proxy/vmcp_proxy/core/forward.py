@@ -93,7 +93,7 @@ class Forwarder:
         finally:
             await receiver.close()
         self._meter.on_backend(name, operation.method, None, time.perf_counter() - began)
-        if answered(member, permit, has_callers_headers=len(caller.snapshot) > 0):
+        if answered(member, permit, Asked.CALL, has_callers_headers=len(caller.snapshot) > 0):
             self._on_health()
         if answer.result is not None:
             marks = answer.marks

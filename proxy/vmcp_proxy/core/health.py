@@ -19,12 +19,16 @@ class HealthTracker:
     """Counts failures in a row; `threshold` of them make a backend unhealthy, one success heals it.
 
     Refused credentials show at once as `unauthenticated`: the backend is up and may serve other callers.
+    `turns` counts how often it became unhealthy or ceased to be: what was learned before the last turn is old.
     """
 
-    __slots__ = ("_failures", "_message", "_state", "threshold")
+    __slots__ = ("_failures", "_message", "_state", "category", "threshold", "turns")
 
     def __init__(self, threshold: int) -> None:
         self.threshold = threshold
+        self.turns = 0
+        self.category = Category.UNREACHABLE
+        """That of the last failure."""
         self._failures = 0
         self._state = Health.UNKNOWN
         self._message = ""
@@ -38,6 +42,11 @@ class HealthTracker:
         return self._state
 
     @property
+    def is_down(self) -> bool:
+        """Whether it counts as unhealthy."""
+        return self._state is Health.UNHEALTHY
+
+    @property
     def message(self) -> str:
         """What the last failure said; empty while healthy."""
         return self._message
@@ -49,7 +58,7 @@ class HealthTracker:
             return False
         self._failures = 0
         self._message = ""
-        self._state = Health.HEALTHY
+        self._become(Health.HEALTHY)
         return True
 
     def failed(self, category: Category, message: str) -> bool:
@@ -61,14 +70,19 @@ class HealthTracker:
             return False
         before = (self._state, self._message)
         self._message = message
+        self.category = category
         if category is Category.AUTH:
-            self._state = Health.UNAUTHENTICATED
+            self._become(Health.UNAUTHENTICATED)
         else:
             self._failures += 1
             down = self._failures >= self.threshold or self._state in (Health.UNKNOWN, Health.UNHEALTHY)
-            self._state = Health.UNHEALTHY if down else Health.DEGRADED
+            self._become(Health.UNHEALTHY if down else Health.DEGRADED)
         return before != (self._state, self._message)
 
     def given_up(self) -> None:
         """Notes that the backend is not asked any more for now, whatever its threshold is."""
-        self._state = Health.UNHEALTHY
+        self._become(Health.UNHEALTHY)
+
+    def _become(self, state: Health) -> None:
+        self.turns += (state is Health.UNHEALTHY) is not (self._state is Health.UNHEALTHY)
+        self._state = state

@@ -32,6 +32,7 @@ class Entry:
 
     `former` is the last listing that was read, also where it counts no longer: calls by its names are answered by
     what is wrong with the backend, not as if they had never been.
+    `turn` is that of the member's health at the last attempt: what was learned before the last turn is asked again.
     `is_overdue`: somebody has waited for the fetch on its way as long as one may; the others need not.
     """
 
@@ -44,17 +45,30 @@ class Entry:
     retry_at: float = 0.0
     failures: int = 0
     is_stale: bool = True
+    turn: int = 0
     is_overdue: bool = False
     task: "asyncio.Task[None] | None" = None
 
     def is_fresh(self, now: float, ttl: float) -> bool:
         """Whether the listing may be served without asking the backend."""
-        return self.listing is not None and not self.is_stale and now - self.fetched_at < ttl
+        return self.listing is not None and not self.is_stale and self._is_of_now and now - self.fetched_at < ttl
+
+    @property
+    def due_at(self) -> float:
+        """When to ask the backend again while the listing is out of date, in loop time."""
+        return self.retry_at if self._is_of_now else 0.0
 
     @property
     def served(self) -> Listing | None:
-        """The listing, while its backend is called."""
-        return self.listing if self.member.circuit.is_closed else None
+        """The listing, while its backend is called and well, or told it to this caller although it is not well."""
+        if not self.member.circuit.is_closed:
+            return None
+        is_told = self._is_of_now and self.error is None
+        return self.listing if is_told or not self.member.health.is_down else None
+
+    @property
+    def _is_of_now(self) -> bool:
+        return self.turn == self.member.health.turns
 
 
 class Listings:
@@ -91,15 +105,14 @@ class Listings:
         now = asyncio.get_running_loop().time()
         if entry.is_fresh(now, self.ttl) or not entry.member.circuit.is_closed:
             return False
-        return not entry.is_overdue if entry.task is not None else now >= entry.retry_at
+        return not entry.is_overdue if entry.task is not None else now >= entry.due_at
 
     def asks_again_at(self, entry: Entry) -> float:
         """When a client's list should look at this entry again, in loop time; a change of the circuit is told."""
         if not entry.member.circuit.is_closed:
             return math.inf
-        if entry.listing is not None and not entry.is_stale:
-            return entry.fetched_at + self.ttl
-        return entry.retry_at
+        now = asyncio.get_running_loop().time()
+        return entry.fetched_at + self.ttl if entry.is_fresh(now, math.inf) else entry.due_at
 
     async def refresh(self, entry: Entry, fetch: Fetch) -> None:
         """Waits for one fetch, begun here or already on its way; a wait that is cut short does not end it.
@@ -154,7 +167,9 @@ class Listings:
         entry.failures = 0
         entry.retry_at = 0.0
         entry.fetched_at = now
-        if answered(entry.member, permit, has_callers_headers=not entry.is_shared) or changed:
+        told = answered(entry.member, permit, Asked.LISTING, has_callers_headers=not entry.is_shared)
+        entry.turn = entry.member.health.turns
+        if told or changed:
             self._on_change()
 
     def _same_as_shared(self, entry: Entry, listing: Listing) -> Listing:
@@ -171,6 +186,7 @@ class Listings:
     def refused(self, entry: Entry, error: BackendError, now: float) -> None:
         """Notes an attempt that brought nothing; the next one is due after a pause that grows."""
         entry.is_stale = True
+        entry.turn = entry.member.health.turns
         entry.failures += 1
         entry.retry_at = now + min(_FIRST_RETRY * 2 ** min(entry.failures - 1, 10), _LAST_RETRY)
         before = (entry.listing is None, entry.error.category if entry.error else None)

@@ -70,7 +70,7 @@ class Supervisor:
         if circuit.is_doubted:
             due = min(due, self._looked_at + DOUBT_PAUSE)
         if not entry.is_fresh(now, self._listings.ttl):
-            return min(due, max(entry.retry_at, entry.fetched_at + CHANGE_PAUSE))
+            return min(due, max(entry.due_at, entry.fetched_at + CHANGE_PAUSE))
         return min(due, entry.fetched_at + self._listings.ttl)
 
     async def _look(self) -> None:
@@ -118,7 +118,7 @@ class Supervisor:
             raise
         else:
             # An error of MCP is an answer as well: who does not know `ping` is alive.
-            changed = answered(member, permit)
+            changed = answered(member, permit, Asked.PROBE)
         if changed:
             self._on_change()
 

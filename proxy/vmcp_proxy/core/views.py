@@ -175,6 +175,8 @@ def _outcome(entry: Entry) -> Outcome:
         return Outcome(Category.CIRCUIT_OPEN.value, f"backend {entry.member.name!r} {CIRCUIT_IS_OPEN}")
     if entry.error is not None:
         return Outcome(entry.error.category.value, str(entry.error))
+    if entry.listing is not None and entry.served is None:
+        return Outcome(entry.member.health.category.value, entry.member.health.message)
     if entry.listing is None:
         return Outcome("timeout", f"backend {entry.member.name!r} has not answered yet")
     return Outcome("ok", "")

@@ -23,16 +23,18 @@ _PERHAPS_THE_CALLS: Final = frozenset({Category.TIMEOUT, Category.REFUSED})
 """What one slow tool or one odd argument can bring about while everything else works."""
 
 
-def answered(member: Member, permit: Permit, *, has_callers_headers: bool = False) -> bool:
+def answered(member: Member, permit: Permit, asked: Asked, *, has_callers_headers: bool = False) -> bool:
     """Notes an answer, errors of MCP included; True where lists or status may differ from now on.
 
     `has_callers_headers`: the request showed headers of a client. That those are taken does not mean that the
-    backend's own credentials are.
+    backend's own credentials are; and a list that was told to them alone does not heal it, for a backend that
+    fails without them would go up and down for ever, each turn having the lists read again.
     """
     if not member.circuit.counts(permit):
         return False
     closed = member.circuit.succeeded(permit)
-    is_about_others = has_callers_headers and member.health.state is Health.UNAUTHENTICATED
+    is_down = member.health.is_down and asked is Asked.LISTING
+    is_about_others = has_callers_headers and (is_down or member.health.state is Health.UNAUTHENTICATED)
     healed = not is_about_others and member.health.succeeded()
     if closed:
         member.attention.set()
@@ -52,13 +54,14 @@ def failed(
     if error.category in _NOT_ASKED:
         circuit.abandoned(permit)
         return False
+    turns = member.health.turns
     moved = _move(member, permit, error, asked, now)
     told = _tell(member, error, asked, has_callers_headers=has_callers_headers)
     if moved and circuit.state is CircuitState.OPEN:
         member.health.given_up()
     elif moved and error.category in _ALIVE and told is None:
         member.health.succeeded()
-    if moved or circuit.is_doubted:
+    if moved or circuit.is_doubted or member.health.turns != turns:
         member.attention.set()
     return moved or bool(told)
 
