@@ -111,7 +111,7 @@ class Wiring:
         self.ways = Ways(
             Changes(self.listings, self.views, self._on_change),
             self.server_requests,
-            SessionStream(self.between.to_stream),
+            SessionStream(self.between.to_stream, self._waits_here),
         )
         self.messages = ClientMessages(self.server_requests, self.links, self.between.from_client)
         self.between.serve(self.links, self.messages)
@@ -228,6 +228,10 @@ class Wiring:
 
     def _on_listening(self, attachment: Attachment) -> None:
         self.news.listening(attachment, self.links)
+
+    async def _waits_here(self, session: Session) -> None:
+        if self.store.is_shared:
+            await self.between.waits_here(session)
 
     def _on_change(self) -> None:
         self.views.changed()

@@ -100,8 +100,14 @@ class BetweenPods:
             await self._mailbox.send(former, _MOVED, session.digest.hex, b"")
 
     async def listens_no_more(self, session: "Session") -> None:
-        """Takes that back."""
-        await self._sessions.remember_stream(session, None)
+        """Takes that back, unless messages wait here for the client to listen somewhere."""
+        attachment = self._attachments.find(session)
+        waits = attachment is not None and attachment.outbox.waiting() is not None
+        await self._sessions.remember_stream(session, self._mailbox.pod if waits else None)
+
+    async def waits_here(self, session: "Session") -> None:
+        """See `session_stream.WaitsHere`: the pod that the client turns to finds this one's name, and asks."""
+        await self._sessions.remember_stream(session, self._mailbox.pod)
 
     async def _to_stream(self, digest: str, body: bytes) -> None:
         attachment = self._attachments.by_digest(digest)
@@ -109,9 +115,13 @@ class BetweenPods:
             attachment.outbox.put(body)
 
     async def _moved(self, digest: str, _body: bytes) -> None:
-        """Ends the stream here, unless the client has come back meanwhile: a session has one (ADR-0026)."""
+        """Ends the stream here and hands over what waits, unless the client has come back meanwhile (ADR-0026)."""
         attachment = self._attachments.by_digest(digest)
-        if attachment is None or not attachment.is_listening:
+        if attachment is None or await self._sessions.stream_pod(attachment.session) == self._mailbox.pod:
             return
-        if await self._sessions.stream_pod(attachment.session) != self._mailbox.pod:
-            attachment.outbox.finish()
+        attachment.outbox.finish()
+        while not attachment.is_listening and (entry := attachment.outbox.waiting()) is not None:
+            ticket, message = entry
+            if not await self.to_stream(attachment.session, message):
+                return
+            attachment.outbox.discard(ticket)

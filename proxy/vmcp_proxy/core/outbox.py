@@ -45,6 +45,10 @@ class Outbox:
         """Takes a message back, also out of the replay; True where the client has not been given it."""
         return self._log.discard(ticket)
 
+    def waiting(self) -> tuple[int, bytes] | None:
+        """The ticket and the text of the first message that no client has been given; None where there is none."""
+        return self._log.next_after(self._log.sent)
+
     def open(self, after: int | None) -> "Reader":
         """Begins to read, after a sequence that the client names, else with what nobody has read yet.
 

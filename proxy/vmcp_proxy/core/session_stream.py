@@ -11,16 +11,16 @@ Elsewhere: TypeAlias = Callable[["Session", bytes], Awaitable[bool]]
 """Gives a message to the pod that holds the session's stream; False where no other pod has taken it."""
 
 
-async def nowhere_else(_session: "Session", _message: bytes) -> bool:
-    """There is no other pod."""
-    return False
+WaitsHere: TypeAlias = Callable[["Session"], Awaitable[None]]
+"""Lets the pod that the client will listen to know that something waits here."""
 
 
 class SessionStream:
     """Says what belongs to no call in flight: here, on another pod, or as soon as the client listens."""
 
-    def __init__(self, elsewhere: Elsewhere = nowhere_else) -> None:
+    def __init__(self, elsewhere: Elsewhere, waits_here: WaitsHere) -> None:
         self._elsewhere: Final = elsewhere
+        self._waits_here: Final = waits_here
 
     async def say(
         self, attachment: "Attachment", message: bytes, on_drop: Callable[[], None] | None = None
@@ -32,4 +32,7 @@ class SessionStream:
         """
         if not attachment.is_listening and await self._elsewhere(attachment.session, message):
             return None
-        return attachment.outbox.put(message, on_drop=on_drop)
+        ticket = attachment.outbox.put(message, on_drop=on_drop)
+        if not attachment.is_listening:
+            await self._waits_here(attachment.session)
+        return ticket

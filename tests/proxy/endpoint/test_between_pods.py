@@ -126,3 +126,16 @@ async def test_a_log_level_that_was_set_on_one_pod_holds_on_the_other(redis_serv
         backend.push(LOGGED, mine, level="error", data="loud")
         [message] = await stream.until(LOGGED)
         assert message["params"]["data"] == "loud"
+
+
+async def test_a_question_that_waits_on_one_pod_reaches_the_stream_that_opens_on_another(redis_server):
+    asker = Asker(params=QUESTION)
+    async with asked_at_a(redis_server, asker) as (client, there):
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "b0_echo"}}
+        async with client.sending(message, accept="application/json") as answering:
+            await eventually(lambda: asker.backend.calls("tools/call"))
+            async with there.listening() as stream:
+                [request] = await stream.until("sampling/createMessage")
+                assert await reply(there, request, result={"ok": 2}) == 202
+                answer = await answering
+        assert json.loads(answer.json()["result"]["content"][0]["text"])["result"] == {"ok": 2}
