@@ -46,7 +46,12 @@ def test_a_missing_key_is_placed_at_the_mapping_that_lacks_it():
         ("apiVersion: !x vmcp.dev/v1beta1\nkind: MCPGroup\nmetadata: {name: a}", "YAML tag"),
         (GROUP.format(name="a") + "kind: MCPGroup\n", "m.yaml:5: the key kind stands here twice"),
         ("[" * 5000, "nested or repeated too much"),
-        ("a: " + "[" * 100 + "]" * 100, "nested or repeated too much"),
+        ("b: 1\na: " + "[" * 100 + "]" * 100, "m.yaml:2: the YAML is nested or repeated too much"),
+        (
+            'apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData:\n  k: "\\ud800"',
+            "m.yaml:5: stringData.k: holds half",
+        ),
+        ('apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  "k\\udfff": x', "m.yaml:5: data: holds half"),
     ],
 )
 def test_text_that_is_no_manifest_is_a_problem_with_its_line(text, said):

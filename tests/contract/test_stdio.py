@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.raw_client import eventually
 from tests.support.scene import operational, scene
+from tests.support.scripted_backend import ScriptedBackend
 
 PROGRAM = """
 import json, os, sys
@@ -133,3 +134,24 @@ async def test_a_program_that_does_not_exist_costs_its_own_entries_only(program)
         listed = await client.result("tools/list")
         assert listed["_meta"]["vmcp.dev/serverOutcomes"]["missing"]["status"] == "not_running"
         assert "local_pid" in {each["name"] for each in listed["tools"]}
+
+
+@pytest.mark.scenario("X-1")
+@pytest.mark.parametrize(
+    ("odd", "place"),
+    [
+        ({"command": ["\ud800"]}, "word 1 of its command"),
+        ({"command": ["true", "a\0b"]}, "word 2 of its command"),
+        ({"env": {"A": "canary\0b"}}, "its variable A"),
+        ({"cwd": "a\0b"}, "its folder"),
+    ],
+    ids=["half a character", "NUL in an argument", "NUL in a variable", "NUL in the folder"],
+)
+async def test_a_program_that_can_not_even_be_started_costs_its_own_entries_only_and_says_why(odd, place):
+    program = {"name": "odd", "kind": "MCPServer", "transport": "stdio", "network": "local", "command": ["true"], **odd}
+    async with scene({"one": ScriptedBackend()}, extra=(program,)) as world, world.session() as client:
+        assert await client.names() == ["one_echo"]
+        (state,) = [each for each in (await world.status())["backends"] if each["name"] == "odd"]
+        assert state["status"] == "unhealthy"
+        assert f"{place} holds" in state["message"]
+        assert "canary" not in state["message"]

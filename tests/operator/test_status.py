@@ -19,7 +19,7 @@ from vmcp_operator.plan.kinds import (
 from vmcp_operator.plan.kinds import (
     ENTRY as ENTRY_KIND,
 )
-from vmcp_operator.plan.reports import BackendReport, Report
+from vmcp_operator.plan.reports import BackendReport, ConflictReport, Report, UnmatchedReport
 from vmcp_operator.watch import read_change
 from vmcp_operator.workqueue import WorkQueue
 
@@ -97,6 +97,33 @@ async def test_one_backend_down_degrades_the_endpoint_by_name_and_its_repair_mak
     story.run_pod(ONE, report=healthy(story, "files", "docs"))
     await story.reconcile(ONE)
     assert story.status(ONE)["phase"] == "Ready"
+
+
+@pytest.mark.scenario("A-2", "A-3", "A-4", "A-8")
+async def test_conflicts_and_settings_that_match_nothing_stand_in_the_status_until_they_are_gone():
+    story = await serving()
+    lost = ConflictReport("tool", "find", "files", ("docs",))
+    withheld = ConflictReport("prompt", "show", None, ("docs", "files"))
+    unmatched = (UnmatchedReport("files", "filter", "nothing"), UnmatchedReport("nobody", "workload", "nobody"))
+    report = healthy(story, "files", "docs", conflicts=(lost, withheld), unmatched=unmatched)
+    story.run_pod(ONE, report=report)
+    story.passes(10)
+    await story.reconcile(ONE)
+    status = story.status(ONE)
+    assert status["conflicts"] == [
+        {"kind": "tool", "name": "find", "backends": ["files", "docs"], "winner": "files"},
+        {"kind": "prompt", "name": "show", "backends": ["docs", "files"]},
+    ]
+    assert status["unmatched"] == [
+        {"backend": "files", "setting": "filter", "name": "nothing"},
+        {"backend": "nobody", "setting": "workload", "name": "nobody"},
+    ]
+    assert "find, show" in story.condition(ONE, "ToolConflicts")["message"]
+    assert status["phase"] == "Ready"
+    story.run_pod(ONE, report=healthy(story, "files", "docs"))
+    story.passes(10)
+    await story.reconcile(ONE)
+    assert not {"conflicts", "unmatched"} & story.status(ONE).keys()
 
 
 async def test_no_backend_left_fails_only_where_partial_failure_is_refused():

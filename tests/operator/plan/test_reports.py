@@ -10,9 +10,9 @@ from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerStatus
 from vmcp_api.resources import Resources
 from vmcp_api.spec.incoming import IncomingAuth
 from vmcp_api.validate import parse_model
-from vmcp_operator.plan.backends import build_backends, build_conflicts, build_counts, hear
+from vmcp_operator.plan.backends import build_backends, build_conflicts, build_counts, build_unmatched, hear
 from vmcp_operator.plan.kinds import VMCP, Ref
-from vmcp_operator.plan.reports import Report, parse_report
+from vmcp_operator.plan.reports import Report, UnmatchedReport, parse_report
 from vmcp_operator.plan.world import PodSettings, World
 
 POD = {"metadata": {"name": "pod", "uid": "pod"}, "status": {"phase": "Running"}}
@@ -29,7 +29,18 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=12,
 )
-KEYS = ("configHash", "loadError", "keys", "store", "missingSecrets", "backends", "conflicts", "droppedTools", "counts")
+KEYS = (
+    "configHash",
+    "loadError",
+    "keys",
+    "store",
+    "missingSecrets",
+    "backends",
+    "conflicts",
+    "droppedTools",
+    "unmatched",
+    "counts",
+)
 
 
 def test_a_whole_report_is_read():
@@ -43,6 +54,7 @@ def test_a_whole_report_is_read():
         "backends": [{"name": "a", "kind": "MCPServer", "status": "healthy", "revision": "2025-11-25", "tools": 3}],
         "conflicts": [{"kind": "tool", "name": "t", "winner": None, "losers": ["a", "b"]}],
         "droppedTools": [{"backend": "a", "kind": "tool", "name": "t", "reason": "no name"}],
+        "unmatched": [{"backend": "a", "setting": "filter", "name": "x"}, {"setting": 5}],
         "counts": {"tools": 3, "contextBytes": 10},
     }
     report = parse_report(json.dumps(body).encode())
@@ -53,6 +65,7 @@ def test_a_whole_report_is_read():
     assert (report.backends[0].revision, report.backends[0].tools) == ("2025-11-25", 3)
     assert (report.conflicts[0].winner, report.conflicts[0].losers) == (None, ("a", "b"))
     assert report.dropped == (("a", "t: no name"),)
+    assert report.unmatched == (UnmatchedReport("a", "filter", "x"), UnmatchedReport("", "", ""))
     assert report.counts == {"tools": 3, "contextBytes": 10}
 
 
@@ -86,6 +99,7 @@ def test_what_a_pod_says_fits_into_a_status_whatever_it_says():
             | {"message": long, "tools": 1 << 80}
         ],
         "conflicts": [{"kind": long, "name": long, "winner": long, "losers": names}],
+        "unmatched": [{"backend": long, "setting": long, "name": long}] * 300,
         "counts": {"tools": 1 << 80},
     }
     report = parse_report(json.dumps(body).encode())
@@ -100,6 +114,7 @@ def test_what_a_pod_says_fits_into_a_status_whatever_it_says():
     status = {
         "backends": build_backends(world, config, voices),
         "conflicts": build_conflicts(voices),
+        "unmatched": build_unmatched(voices),
         **build_counts(voices),
     }
     json.dumps(status, ensure_ascii=False).encode()

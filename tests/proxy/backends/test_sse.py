@@ -304,6 +304,23 @@ async def test_a_hostile_stream_is_cut_off_with_an_error(data, category):
 
 
 @pytest.mark.scenario("B-4")
+@pytest.mark.parametrize("part", ['"result":null', '"result":[]', '"error":{}', '"error":{"code":"1","message":"x"}'])
+async def test_an_answer_without_a_result_or_an_error_fails_its_call_alone(part):
+    old = OldServer()
+
+    async def answer(asked):
+        await old.streams[-1].send(b'data: {"jsonrpc":"2.0","id":%d,%b}\n\n' % (asked.message["id"], part.encode()))
+
+    async with opened(old) as (_, session):
+        fine, old.on_call = old.on_call, answer
+        with pytest.raises(BackendError) as failed:
+            await call(session)
+        assert failed.value.category is Category.PROTOCOL
+        old.on_call = fine
+        assert await call(session)
+
+
+@pytest.mark.scenario("B-4")
 async def test_nonsense_between_single_bytes_harms_nobody():
     old = OldServer()
 

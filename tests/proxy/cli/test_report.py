@@ -23,8 +23,8 @@ def config(*backends, **settings):
     return ProxyConfig(name="v", incoming_auth=IncomingAuth(type=IncomingAuthType.LOCAL), backends=backends, **settings)
 
 
-def status(*backends, store="ok", message=""):
-    return {"store": {"state": store, "message": message}, "backends": list(backends)}
+def status(*backends, store="ok", message="", unmatched=()):
+    return {"store": {"state": store, "message": message}, "backends": list(backends), "unmatched": list(unmatched)}
 
 
 def backend(name, state, message=""):
@@ -83,6 +83,27 @@ def test_a_silent_backend_is_named_once_and_again_only_after_it_spoke():
     assert patience.overdue(frozenset(), 7.0) == ()
     assert patience.overdue(frozenset({"a"}), 8.0) == ()
     assert patience.overdue(frozenset({"a"}), 13.0) == ("a",)
+
+
+@pytest.mark.scenario("A-4")
+def test_a_setting_that_matches_nothing_is_told_once_and_again_only_when_another_one_does():
+    entry = {"backend": "h", "setting": "filter", "name": "nothing"}
+    unknown = {"backend": "x", "setting": "workload", "name": "x"}
+    one, both = (
+        observe(status(backend("h", "unknown"), unmatched=each), config(HTTP)) for each in ([entry], [entry, unknown])
+    )
+    (line,) = changes(None, one)
+    assert (line.level, line.event) == (logging.WARNING, "a setting matches nothing")
+    assert fields(line) == {
+        "backend": "h",
+        "setting": "filter",
+        "entry": "nothing",
+        "remedy": "correct the name, or remove the entry",
+    }
+    assert list(changes(one, one)) == []
+    (line,) = changes(one, both)
+    assert (fields(line)["backend"], fields(line)["remedy"]) == ("x", "name a member of the group")
+    assert list(changes(both, one)) == []
 
 
 @pytest.mark.parametrize(("member", "key"), [(STDIO, "program"), (HTTP, "address")])

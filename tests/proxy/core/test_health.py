@@ -41,6 +41,6 @@ def test_refused_credentials_show_at_once_and_are_no_failure_of_the_backend():
 def test_what_a_caller_did_wrong_says_nothing_of_the_backend():
     tracker = HealthTracker(1)
     tracker.succeeded()
-    for category in (Category.HEADERS, Category.TOO_LARGE, Category.ENDED):
+    for category in (Category.HEADERS, Category.TOO_LARGE, Category.ENDED, Category.FULL):
         assert not tracker.failed(category, "")
         assert tracker.state is Health.HEALTHY

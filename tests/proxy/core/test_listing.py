@@ -63,14 +63,18 @@ def test_any_further_member_passes_byte_for_byte(value, indent):
         (Kind.TOOL, b'{"name":"a\\nb","inputSchema":{}}', "a\ufffdb", "its name holds control characters"),
         (Kind.TOOL, b'{"name":"a\\u0085b","inputSchema":{}}', "a\ufffdb", "its name holds control characters"),
         (Kind.TOOL, raw_tool("n" * 257), "n" * 64, "its name is longer than 256 characters"),
-        (Kind.TOOL, b'{"name":"t"}', "t", "its inputSchema is no object"),
+        (Kind.TOOL, b'{"name":"t"}', "t", "it has no inputSchema"),
         (Kind.TOOL, b'{"name":"t","inputSchema":null}', "t", "its inputSchema is no object"),
         (Kind.TOOL, b'{"name":"t","inputSchema":[]}', "t", "its inputSchema is no object"),
         (Kind.TOOL, b'{"name":"t","inputSchema":true}', "t", "its inputSchema is no object"),
         (Kind.PROMPT, b'{"uri":"x://a"}', "#1", "it has no name"),
         (Kind.RESOURCE, b'{"name":"a"}', "#1", "it has no uri"),
         (Kind.RESOURCE, b'{"uri":"x://\\u0000"}', "x://\ufffd", "its uri holds control characters"),
+        (Kind.RESOURCE, b'{"uri":"x://a"}', "x://a", "it has no name"),
+        (Kind.RESOURCE, b'{"uri":"x://a","name":null}', "x://a", "its name is no text"),
+        (Kind.RESOURCE, b'{"uri":"x://a","name":["n"]}', "x://a", "its name is no text"),
         (Kind.TEMPLATE, b'{"uri":"x://a"}', "#1", "it has no uriTemplate"),
+        (Kind.TEMPLATE, b'{"uriTemplate":"x://{a}","title":"n"}', "x://{a}", "it has no name"),
     ],
 )
 def test_a_malformed_entry_is_dropped_alone_with_its_name_or_position(kind, entry, label, reason):
@@ -91,11 +95,12 @@ def test_a_malformed_entry_is_dropped_alone_with_its_name_or_position(kind, entr
         (Kind.TOOL, b'{"name":"no type","inputSchema":{}}'),
         (Kind.TOOL, b'{"name":"t","inputSchema":  {"type":17},"description":8}'),
         (Kind.PROMPT, b'{"name":"p","arguments":null}'),
-        (Kind.RESOURCE, b'{"uri":"x:"}'),
-        (Kind.TEMPLATE, b'{"uriTemplate":"x://{a}/{b"}'),
+        (Kind.RESOURCE, b'{"uri":"x:","name":""}'),
+        (Kind.RESOURCE, b'{"uri":"x:","name": "\\ud800","size":"large"}'),
+        (Kind.TEMPLATE, b'{"uriTemplate":"x://{a}/{b","name":"n"}'),
     ],
 )
-def test_an_entry_is_not_judged_beyond_what_routing_needs(kind, entry):
+def test_an_entry_is_not_judged_beyond_what_mcp_requires(kind, entry):
     page = parsed(kind, entry)
     assert [each.raw for each in page.descriptors] == [entry]
 

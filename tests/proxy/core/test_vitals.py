@@ -21,7 +21,7 @@ def a_member(threshold=2, unhealthy=3):
         circuit=Circuit(CircuitBreaker(enabled=True, failure_threshold=threshold, timeout=60.0), 10.0),
         attention=asyncio.Event(),
     )
-    answered(member, member.circuit.admit(0.0))
+    answered(member, member.circuit.admit(0.0), Asked.CALL)
     return member
 
 
@@ -74,7 +74,7 @@ def test_a_probe_has_nobody_else_to_blame(category):
     assert state_after(category, Asked.PROBE) == (CircuitState.OPEN, Health.UNHEALTHY)
 
 
-@pytest.mark.parametrize("category", [Category.HEADERS, Category.ENDED, Category.CIRCUIT_OPEN])
+@pytest.mark.parametrize("category", [Category.HEADERS, Category.ENDED, Category.FULL, Category.CIRCUIT_OPEN])
 def test_what_was_never_sent_says_nothing(category):
     assert state_after(category, Asked.CALL) == (CircuitState.CLOSED, Health.HEALTHY)
 
@@ -99,9 +99,9 @@ def test_who_refuses_credentials_or_says_too_much_is_alive(category, has_callers
 def test_a_client_whose_credentials_are_taken_does_not_hide_that_the_backends_own_are_refused():
     member = a_member()
     fail(member, Category.AUTH, Asked.PROBE)
-    assert not answered(member, member.circuit.admit(0.0), has_callers_headers=True)
+    assert not answered(member, member.circuit.admit(0.0), Asked.CALL, has_callers_headers=True)
     assert member.health.state is Health.UNAUTHENTICATED
-    assert answered(member, member.circuit.admit(0.0))
+    assert answered(member, member.circuit.admit(0.0), Asked.CALL)
     assert member.health.state is Health.HEALTHY
 
 
@@ -109,7 +109,7 @@ def test_an_answer_from_before_the_opening_heals_nothing():
     member = a_member(threshold=1)
     early = member.circuit.admit(0.0)
     fail(member, Category.UNREACHABLE)
-    assert not answered(member, early)
+    assert not answered(member, early, Asked.CALL)
     assert not failed(member, early, BackendError("one", Category.AUTH), Asked.CALL, 0.0)
     assert (member.circuit.state, member.health.state) == (CircuitState.OPEN, Health.UNHEALTHY)
 
@@ -118,6 +118,6 @@ def test_the_answer_to_a_trial_heals_both_and_wakes_the_supervisor():
     member = a_member(threshold=1)
     fail(member, Category.UNREACHABLE)
     member.attention.clear()
-    assert answered(member, member.circuit.admit(60.0))
+    assert answered(member, member.circuit.admit(60.0), Asked.CALL)
     assert (member.circuit.state, member.health.state) == (CircuitState.CLOSED, Health.HEALTHY)
     assert member.attention.is_set()

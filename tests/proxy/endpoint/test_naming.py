@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from mcp.types import ListPromptsResult, ListResourcesResult, ListResourceTemplatesResult
 
 from tests.proxy.endpoint.helpers import QUIET
 from tests.support.scene import scene
@@ -71,6 +72,24 @@ async def test_a_filter_takes_original_and_exposed_names_and_what_it_leaves_out_
         assert await said(client, "one_renamed") == "one:rename"
         await is_unknown(client, "one_drop", "drop", "one_rename", "one_nothing")
         assert len(backend.calls("tools/call")) == 1
+
+
+@pytest.mark.scenario("A-4")
+async def test_settings_that_match_nothing_are_named_in_the_status_and_only_those():
+    override = {"arguments": {"x": {"fixed": 1}}}
+    entry = {"workload": "one", "filter": ["keep", "nothing"], "overrides": {"nobody": {"name": "x"}, "keep": override}}
+    backend = named("one", "keep", "drop")
+    async with scene({"one": backend}, config=aggregating(tools=[entry, {"workload": "gone"}])) as world:
+        async with world.session() as client:
+            assert await client.names() == ["one_keep"]
+        assert (await world.status())["unmatched"] == [
+            {"backend": "one", "setting": "filter", "name": "nothing"},
+            {"backend": "one", "setting": "arguments", "name": "keep.x"},
+            {"backend": "one", "setting": "overrides", "name": "nobody"},
+            {"backend": "gone", "setting": "workload", "name": "gone"},
+        ]
+        world.apply(config=aggregating(tools=[{"workload": "one", "filter": ["drop"]}]))
+        assert (await world.status())["unmatched"] == []
 
 
 @pytest.mark.scenario("A-6")
@@ -196,6 +215,41 @@ async def test_a_tool_arrives_byte_for_byte_and_a_malformed_one_is_dropped_alone
         dropped = (await world.status())["droppedTools"]
         assert [(each["backend"], each["name"]) for each in dropped] == [("one", "bad"), ("one", "#3"), ("one", "#4")]
         assert all(each["reason"] for each in dropped)
+
+
+BAD = {
+    "resources": (
+        [{"uri": "test://bad"}, {"name": "bad"}, {"uri": 5, "name": "bad"}],
+        {"uri": "test://a", "name": "a"},
+    ),
+    "resourceTemplates": ([{"uriTemplate": "test://{b}"}, {"name": "bad"}], {"uriTemplate": "test://{a}", "name": "a"}),
+    "prompts": ([{"title": "bad"}, {"name": None}], {"name": "one_a"}),
+}
+READERS = {
+    "resources": ("resources/list", ListResourcesResult, "test://bad"),
+    "resourceTemplates": ("resources/templates/list", ListResourceTemplatesResult, "test://{b}"),
+    "prompts": ("prompts/list", ListPromptsResult, "#1"),
+}
+
+
+@pytest.mark.scenario("A-9")
+@pytest.mark.parametrize("kind", BAD)
+async def test_an_entry_that_lacks_what_mcp_requires_goes_alone_so_that_clients_can_read_the_list(kind):
+    bad, good = BAD[kind]
+    method, model, label = READERS[kind]
+    backend = ScriptedBackend(resources=[], prompts=[])
+
+    @backend.on(method)
+    async def listing(call):
+        return {kind: [*bad, good | ({"name": "a"} if kind == "prompts" else {})]}
+
+    async with scene({"one": backend}, config=QUIET) as world, world.session() as client:
+        result = await client.result(method)
+        model.model_validate(result)
+        assert result[kind] == [good]
+        dropped = (await world.status())["droppedTools"]
+        assert (dropped[0]["backend"], dropped[0]["name"]) == ("one", label)
+        assert len(dropped) == len(bad)
 
 
 @pytest.mark.scenario("A-13")

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from tests.proxy.endpoint.helpers import everything, use_everything
 from tests.support.scene import operational, scene
-from tests.support.scripted_backend import ScriptedBackend, tool
 from tests.support.serving import http_backend, load
 
 DEAD = http_backend("dead", 1)
@@ -21,7 +21,7 @@ async def is_unhealthy(world):
 
 @pytest.mark.scenario("B-9")
 async def test_best_effort_serves_the_rest_and_fail_serves_nothing_until_the_member_is_gone():
-    backend = ScriptedBackend(tools=[tool("echo")], prompts=[{"name": "ask"}])
+    backend = everything()
     async with (
         scene({"one": backend}, extra=(DEAD,), config=settings("best_effort")) as world,
         world.session() as client,
@@ -30,22 +30,33 @@ async def test_best_effort_serves_the_rest_and_fail_serves_nothing_until_the_mem
         async with asyncio.timeout(10):
             while not await is_unhealthy(world):
                 continue
-        await client.result("tools/call", {"name": "one_echo"})
+        await use_everything(client)
+        heard = len(backend.heard)
 
         world.proxy.apply(reloaded(world, settings("fail"), (DEAD,)))
         for method, params in (
             ("tools/list", {}),
+            ("resources/list", {}),
+            ("resources/templates/list", {}),
             ("prompts/list", {}),
             ("tools/call", {"name": "one_echo"}),
+            ("resources/read", {"uri": "test://a"}),
+            ("resources/read", {"uri": "test://t/1"}),
             ("prompts/get", {"name": "one_ask"}),
+            ("completion/complete", {"ref": {"type": "ref/prompt", "name": "one_ask"}}),
+            ("resources/subscribe", {"uri": "test://a"}),
+            ("resources/unsubscribe", {"uri": "test://a"}),
         ):
             error = (await client.request(method, params))["error"]
             assert error["code"] == -32603
             assert "'dead' is unhealthy" in error["message"]
-        assert len(backend.calls("tools/call")) == 1
+            assert error["data"] == {"vmcp.dev/backend": "dead"}
+        assert {each.method for each in backend.heard[heard:] if each.verb == "POST"} <= {"ping"}
+        assert await client.result("ping") == {}
 
         world.proxy.apply(reloaded(world, settings("fail"), ()))
         assert await client.names() == ["one_echo"]
+        await use_everything(client)
 
 
 def reloaded(world, config, extra):

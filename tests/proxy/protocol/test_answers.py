@@ -2,12 +2,13 @@
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.mutation import mutated
-from vmcp_proxy.protocol.jsonrpc import Response, encode_result, parse_answer, parse_message
+from vmcp_proxy.protocol.jsonrpc import Response, encode_answer, encode_result, parse_answer, parse_message, size_of
 from vmcp_proxy.protocol.params import inbound_result
 from vmcp_proxy.serve.requests import is_tool_error
 
@@ -58,6 +59,22 @@ def test_an_answer_of_any_members_comes_back_to_the_byte(members):
     answer = parse_answer(encode_result(b"12", raw), b"12")
     assert isinstance(answer, Response)
     assert (answer.id, bytes(answer.result)) == (b"12", raw)
+
+
+@given(st.integers(0, 200_000), st.sampled_from((bytes, msgspec.Raw)))
+@example((64 << 10) - 1, bytes)
+@example(64 << 10, msgspec.Raw)
+def test_an_answer_in_parts_is_the_text_of_a_whole_one(size, kind):
+    raw = b"7" * size
+    answer = encode_answer(b'"a"', kind(raw))
+    assert b"".join((answer,) if isinstance(answer, bytes) else answer) == encode_result(b'"a"', raw)
+    assert size_of(answer) == len(encode_result(b'"a"', raw))
+
+
+def test_a_large_result_is_not_copied_on_its_way_through():
+    body = b'{"jsonrpc":"2.0","id":7,"result":{"text":"%b"}}' % (b"x" * (64 << 10))
+    answer = encode_answer(b"1", parse_answer(body, b"7").result)
+    assert [part.obj is body for part in answer if isinstance(part, memoryview)] == [True]
 
 
 @pytest.mark.parametrize("order", ORDERS[:3])

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmcp_proxy.protocol.params import (
+    PARAMS,
     InvalidParamsError,
+    drop_lookalikes,
     encode_members,
     inbound_result,
     optional_text_of,
@@ -58,6 +60,8 @@ def test_texts_are_texts():
     ("meta", "token", "sent"),
     [
         (b'{"progressToken":"t"}', b'"t"', b'{"progressToken":9}'),
+        (b'{"progressToken":"t","ProgressToken":7,"progre\\u017f\\u017fToken":8}', b'"t"', b'{"progressToken":9}'),
+        (b'{"ProgressToken":7}', None, None),
         (b'{"progressToken":5,"k":{"x":1.0}}', b"5", b'{"k":{"x":1.0},"progressToken":9}'),
         (b'{"k":1}', None, b'{"k":1}'),
         (b"{}", None, None),
@@ -101,3 +105,17 @@ def test_a_result_loses_only_the_keys_of_this_hop(raw, relayed):
     assert bytes(inbound_result(msgspec.Raw(raw))).replace(b" ", b"") == relayed.replace(b" ", b"")
     if raw == relayed:
         assert bytes(inbound_result(raw)) == raw
+
+
+@pytest.mark.scenario("X-2")
+@pytest.mark.parametrize("other", ["Name", "NAME", "nAmE", "ARGUMENTS", "Ref", "_META", "argument\u017f"])
+def test_what_differs_from_a_member_of_the_protocol_by_case_alone_goes(other):
+    members = parse_members(json.dumps({"name": "a", "arguments": {}, other: "b", "Other": 1, "x": 2}).encode())
+    assert drop_lookalikes(members, PARAMS)
+    assert list(members) == ["name", "arguments", "Other", "x"]
+
+
+def test_params_without_lookalikes_stay_as_they_are():
+    members = parse_members(b'{"name":"a","arguments":{"Name":1},"Other":1}')
+    assert not drop_lookalikes(members, PARAMS)
+    assert encode_members(members) == b'{"name":"a","arguments":{"Name":1},"Other":1}'

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from tests.proxy.serve.harness import World, call
+from vmcp_proxy.protocol.jsonrpc import encode_answer, encode_result
 from vmcp_proxy.serve import context as context_module
 from vmcp_proxy.serve import http_protocol
 from vmcp_proxy.serve.http_protocol import write_answer
@@ -45,14 +46,18 @@ CONVERSATIONS = {
 SIZES = (2, http_protocol._JOINED + 1, 3 << 20)
 
 
+@pytest.mark.parametrize("encode", [encode_result, encode_answer], ids=["whole", "perhaps in parts"])
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", CONVERSATIONS)
-async def test_an_answer_that_is_written_at_once_has_the_bytes_of_the_long_way(monkeypatch, name, size):
+async def test_an_answer_that_is_written_at_once_has_the_bytes_of_the_long_way(monkeypatch, name, size, encode):
     async def dispatch(context):
-        await context.respond(200, b'{"id":%b,"x":"%b"}' % (context.message.id, b"x" * size))
+        result = b'"%b"' % (b"x" * size)
+        await context.respond(200, encode(context.message.id, result))
+        bodies.append(encode_result(context.message.id, result))
+        counted_bytes.append(context.bytes_out)
 
     world = World(dispatch=dispatch)
-    written = []
+    written, bodies, counted_bytes = [], [], []
 
     def counted(send, body):
         written.append(write_answer(send, body))
@@ -64,6 +69,7 @@ async def test_an_answer_that_is_written_at_once_has_the_bytes_of_the_long_way(m
         monkeypatch.setattr(context_module, "write_answer", lambda send, body: False)
         the_long_way = await spoken(served.port, *CONVERSATIONS[name])
     assert at_once == the_long_way
+    assert counted_bytes == [len(body) for body in bodies]
     if name == "several in a row":
         assert written[:2] == [True, True]
         assert not written[-1]

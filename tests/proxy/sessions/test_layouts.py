@@ -8,7 +8,8 @@ import trustme
 
 from tests.proxy.sessions.messaging import DIGEST, KIND, Talker
 from tests.proxy.sessions.pods import ALICE, SCOPE, Pod, eventually, once_available, redis_store
-from tests.support.redis_server import RedisServer, free_port, running
+from tests.support.redis_layouts import cluster_of_three, guarded_sentinel, rights, tls_redis, until_whole
+from tests.support.redis_server import RedisServer, running
 from vmcp_api.spec.sessions import SessionStorage
 from vmcp_proxy.sessions import EndReason, MissingReason, Session, StoreUnavailable, build_store
 from vmcp_proxy.sessions.pod_name import new_pod_name
@@ -45,28 +46,8 @@ async def full_circle(open_store):
 
 @pytest.fixture
 def cluster(tmp_path):
-    with ExitStack() as stack:
-        nodes, bus = [], free_port()
-        for number in range(3):
-            folder = tmp_path / str(number)
-            folder.mkdir()
-            # The default bus port lies 10 000 above the other, which may be no port at all.
-            options = ("--cluster-enabled", "yes", "--cluster-port", str(free_port() if number else bus))
-            nodes.append(stack.enter_context(running(RedisServer(folder, *options))))
-        shares = [(0, 5460), (5461, 10922), (10923, 16383)]
-        for node, (first, last) in zip(nodes, shares, strict=True):
-            node.command("CLUSTER", "ADDSLOTSRANGE", str(first), str(last))
-        for node in nodes[1:]:
-            node.command("CLUSTER", "MEET", node.host, str(nodes[0].port), str(bus))
+    with cluster_of_three(tmp_path) as nodes:
         yield nodes
-
-
-async def until_whole(nodes):
-    def is_whole():
-        infos = [node.command("CLUSTER", "INFO") for node in nodes]
-        return all(b"cluster_state:ok" in info and b"cluster_known_nodes:3" in info for info in infos)
-
-    await eventually(is_whole, 30.0)
 
 
 def cluster_store(nodes, password=None, **storage):
@@ -82,8 +63,7 @@ async def test_a_cluster_serves_sessions_on_all_its_nodes(cluster):
     def open_store():
         return cluster_store(cluster)
 
-    for _ in range(3):
-        await full_circle(open_store)
+    await asyncio.gather(*(full_circle(open_store) for _ in range(3)))
     async with Pod(open_store()) as pod:
         for _ in range(40):
             await pod.open()
@@ -92,26 +72,16 @@ async def test_a_cluster_serves_sessions_on_all_its_nodes(cluster):
 
 
 @pytest.fixture
-def guarded_sentinel(tmp_path):
-    """A master and a Sentinel that ask for different passwords."""
-    for name in ("master", "sentinel"):
-        (tmp_path / name).mkdir()
-    with running(RedisServer(tmp_path / "master", "--requirepass", "of-the-data")) as master:
-        lines = (
-            f"sentinel monitor desk {master.host} {master.port} 1",
-            "sentinel auth-pass desk of-the-data",
-            "user default off",
-            "user watcher on >of-the-sentinel resetchannels -@all +sentinel|masters",
-        )
-        with running(RedisServer(tmp_path / "sentinel", *lines, sentinel=True)) as sentinel:
-            yield sentinel
+def sentinel(tmp_path):
+    with guarded_sentinel(tmp_path) as server:
+        yield server
 
 
 @pytest.mark.scenario("S-11")
-async def test_a_sentinel_may_ask_for_a_user_and_password_of_its_own(guarded_sentinel):
+async def test_a_sentinel_may_ask_for_a_user_and_password_of_its_own(sentinel):
     def open_store(sentinel_password=b"of-the-sentinel\n"):
         document = {"provider": "redis", "mode": "sentinel", "masterName": "desk", "sentinelUsername": "watcher"}
-        storage = SessionStorage.model_validate({**document, "address": guarded_sentinel.address})
+        storage = SessionStorage.model_validate({**document, "address": sentinel.address})
         return build_store(storage, scope=SCOPE, password=b"of-the-data", sentinel_password=sentinel_password)
 
     await full_circle(open_store)
@@ -163,25 +133,16 @@ def authority():
 
 
 @pytest.fixture
-def tls_redis(tmp_path, authority):
-    certificate = authority.issue_cert("127.0.0.1", "localhost")
-    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
-    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    port = RedisServer(tmp_path).port
-    options = ("--tls-port", str(port), "--tls-cert-file", "cert.pem", "--tls-key-file", "key.pem")
-    server = RedisServer(
-        tmp_path, *options, "--tls-ca-cert-file", "ca.pem", "--tls-auth-clients", "no", "--port", "0", port=port
-    )
-    with running(server):
+def encrypted(tmp_path, authority):
+    with tls_redis(tmp_path, authority) as server:
         yield server
 
 
 @pytest.mark.scenario("S-11")
-async def test_tls_with_the_configured_authority_works_and_with_another_does_not(tls_redis, authority):
+async def test_tls_with_the_configured_authority_works_and_with_another_does_not(encrypted, authority):
     def open_store(ca=authority):
         tls = {"enabled": True, "caBundle": ca.cert_pem.bytes().decode()}
-        document = {"provider": "redis", "address": f"localhost:{tls_redis.port}", "tls": tls}
+        document = {"provider": "redis", "address": f"localhost:{encrypted.port}", "tls": tls}
         return build_store(SessionStorage.model_validate(document), scope=SCOPE)
 
     await full_circle(open_store)
@@ -189,13 +150,6 @@ async def test_tls_with_the_configured_authority_works_and_with_another_does_not
     with pytest.raises(StoreUnavailable):
         await stranger.load("ab" * 32)
     await stranger.aclose()
-
-
-def rights(*more):
-    """What the description of `sessionStorage.username` says that the user needs."""
-    scope = ("on", ">secret", "resetkeys", "~vmcp:session:*", "resetchannels", "&vmcp:session:*", "-@all")
-    hashes = ("+hset", "+hdel", "+hmget", "+hgetall", "+hexists", "+exists", "+del", "+pexpire")
-    return ("ACL", "SETUSER", "vmcp", *scope, *hashes, "+eval", "+time", "+publish", "+subscribe", "+ping", *more)
 
 
 @pytest.mark.scenario("S-11")

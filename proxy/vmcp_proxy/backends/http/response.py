@@ -43,7 +43,12 @@ class Response(Message):
         Timeout after ``timeout`` seconds.
         """
         if not self.complete:
-            await self._source.wait_for_end(self, max_bytes, timeout)
+            try:
+                await self._source.wait_for_end(self, max_bytes, timeout)
+            except BaseException:
+                # The error's traceback holds this response until the garbage is collected: not the bytes, too.
+                self.take_nothing()
+                raise
         if self.size > max_bytes:
             raise ResponseTooLarge(max_bytes)
         if len(self.parts) != 1:
@@ -68,6 +73,10 @@ class Response(Message):
         """Return the body bytes that have arrived and were not taken yet, without waiting."""
         parts, self.parts, self.size = self.parts, [], 0
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def take_nothing(self) -> None:
+        """Forget the body bytes that have arrived."""
+        self.parts, self.size = [], 0
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self.chunks(idle_timeout=None)

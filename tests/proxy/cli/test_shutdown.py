@@ -1,0 +1,128 @@
+"""The end of a `vmcp serve` process by SIGTERM: not ready, no new work, the old work done, exit code 0."""
+
+import asyncio
+import contextlib
+import time
+
+import httpx2
+import pytest
+
+from tests.proxy.cli.commands import endpoint, serving, write
+from tests.support.raw_client import RawClient, eventually
+from tests.support.scripted_backend import ScriptedBackend, text
+from vmcp_proxy.cli.exits import Exit
+
+pytestmark = pytest.mark.scenario("S-10")
+
+
+def entry(name, port):
+    return {
+        "apiVersion": "vmcp.dev/v1beta1",
+        "kind": "MCPServerEntry",
+        "metadata": {"name": name},
+        "spec": {
+            "remoteUrl": f"http://127.0.0.1:{port}/mcp",
+            "transport": "streamable-http",
+            "groupRef": {"name": "g"},
+        },
+    }
+
+
+@contextlib.asynccontextmanager
+async def one_held_call(tmp_path, **timeouts):
+    """A process with a call in flight; the backend answers it when the event is set."""
+    backend = ScriptedBackend()
+    hold = asyncio.Event()
+
+    @backend.on("tools/call")
+    async def wait(call):
+        await hold.wait()
+        return text("whole")
+
+    config = {
+        "operational": {"timeouts": {"list": "10s", **timeouts}, "failureHandling": {"healthCheckInterval": "1h"}}
+    }
+    async with backend.running():
+        file = write(tmp_path / "v.yaml", *endpoint(config=config), entry("one", backend.port))
+        async with serving("-f", file) as served, RawClient(await served.url()) as client:
+            await client.open()
+            message = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "one_echo"}}
+            async with client.sending(message) as calling:
+                await eventually(lambda: backend.calls("tools/call"))
+                yield served, backend, client, calling, hold
+
+
+async def readiness(http, served):
+    return await http.get((await served.status_url()).replace("/status", "/readyz"))
+
+
+async def until_refused(http, served, url):
+    """Waits until the endpoint takes no connection any more; it never does so while the process says it is ready."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection(url.host, url.port)
+            except ConnectionError:
+                answer = await readiness(http, served)
+                assert answer.status_code == 503
+                assert answer.json() == {"ready": False, "reasons": ["shutting down"]}
+                return
+            writer.close()
+            await writer.wait_closed()
+
+
+async def test_a_call_in_flight_is_answered_whole_while_new_ones_are_refused_and_the_process_ends_well(tmp_path):
+    async with one_held_call(tmp_path, drain="20s") as (served, backend, client, calling, hold):
+        url = httpx2.URL(await served.url())
+        async with httpx2.AsyncClient(trust_env=False, timeout=10) as http, client.listening() as stream:
+            await eventually(lambda: stream.comments)
+            assert (await readiness(http, served)).status_code == 200
+            served.process.terminate()
+            await until_refused(http, served, url)
+            # The stream is told to come back elsewhere; it holds nothing up.
+            await eventually(lambda: stream.ended)
+            assert stream.retries
+            async with RawClient(str(url)) as late:
+                late.session = client.session
+                with pytest.raises(httpx2.ConnectError):
+                    await late.names()
+            assert (await http.get(await served.status_url())).status_code == 200
+            assert not calling.done()
+            assert served.process.returncode is None
+            hold.set()
+            answer = await calling
+        assert answer.status_code == 200
+        assert client.read(answer)["result"]["content"][0]["text"] == "whole"
+        async with asyncio.timeout(10):
+            assert await served.process.wait() == Exit.OK
+        # Backends hear that their sessions are over.
+        used = backend.calls("tools/call")[0].session
+        assert used in {each.session for each in backend.deletes}
+    assert len(backend.calls("tools/call")) == 1
+    assert "Traceback" not in "\n".join(served.lines)
+
+
+async def test_a_call_that_outlasts_the_drain_is_cut_and_the_process_ends_well_all_the_same(tmp_path):
+    async with one_held_call(tmp_path, drain="300ms") as (served, _, _, calling, _):
+        began = time.monotonic()
+        served.process.terminate()
+        answer = await calling
+        assert answer.status_code == 503
+        assert "whole" not in answer.text
+        async with asyncio.timeout(10):
+            assert await served.process.wait() == Exit.OK
+        assert 0.3 <= time.monotonic() - began < 10
+    assert "Traceback" not in "\n".join(served.lines)
+
+
+async def test_a_second_signal_does_not_wait_for_the_call(tmp_path):
+    async with one_held_call(tmp_path, drain="1h") as (served, _, _, calling, _):
+        url = httpx2.URL(await served.url())
+        async with httpx2.AsyncClient(trust_env=False, timeout=10) as http:
+            served.process.terminate()
+            await until_refused(http, served, url)
+            assert not calling.done()
+            served.process.terminate()
+            assert (await calling).status_code == 503
+            async with asyncio.timeout(10):
+                assert await served.process.wait() == Exit.OK
