@@ -14,6 +14,7 @@ from vmcp_api.expand import expand
 from vmcp_api.headers import check_static_header
 from vmcp_api.problems import Loc, Problem, Problems, Severity
 from vmcp_api.suggest import suggest
+from vmcp_api.texts import find_program_flaw
 
 KEYS: Final = ("command", "args", "env", "cwd", "url", "headers", "type", "transport", "disabled")
 """What is read of an entry."""
@@ -119,8 +120,8 @@ class EntryReader:
 
     def _environment_of_server(self) -> Mapping[str, str]:
         variables = self._mapping("env")
-        for name, value in variables.items():
-            if not _VARIABLE_NAME.fullmatch(name) or "\0" in value:
+        for name in variables:
+            if not _VARIABLE_NAME.fullmatch(name):
                 self._report(("env", name), "is no variable", "use letters, digits and '_' in its name")
         return variables
 
@@ -155,8 +156,9 @@ class EntryReader:
             self._report(loc, "must be text", "put the value in quotes")
             return ""
         text, missing = expand(value, self._environment)
-        if any("\ud800" <= character <= "\udfff" for character in text):
-            self._report(loc, "holds half a character", "write it without lone surrogates")
+        if flaw := find_program_flaw(text):
+            message, _, remedy = flaw.partition("; ")
+            self._report(loc, message, remedy)
         for name in missing:
             self._report(loc, f"needs the variable {name}, which is not set", _remedy(name))
         return text

@@ -4,6 +4,7 @@ from typing import Final
 
 from vmcp_api import durations
 from vmcp_api.headers import TOKEN_PATTERN
+from vmcp_api.texts import NO_NUL
 
 FORMS: Final = {
     r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$": (
@@ -18,6 +19,7 @@ FORMS: Final = {
     r"^https?://[^\s/?#@]+([/?][^\s#]*)?$": (
         "a URL such as https://host/path, without user name, password and fragment"
     ),
+    NO_NUL: "text without NUL characters",
     TOKEN_PATTERN: "a header name such as X-Api-Key",
     durations.PATTERN: "a duration such as 500ms, 30s or 1h30m",
 }

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
 
+from vmcp_api.texts import printable
+
 Loc: TypeAlias = tuple[str | int, ...]
 """A place within a document: keys and list positions from the root."""
 
@@ -44,6 +46,7 @@ class Problem:
         return self.severity is Severity.ERROR
 
     def __str__(self) -> str:
+        # Names, kinds and keys of a file stand in here, and this line goes to somebody's terminal.
         place = self.file or ""
         if place and self.line is not None:
             place = f"{place}:{self.line}"
@@ -51,7 +54,7 @@ class Problem:
         said = self.message if self.value is None else f"{self.message} (found {self.value})"
         parts = (place, severity, self.subject, self.path, said)
         text = ": ".join(part for part in parts if part)
-        return f"{text}; {self.remedy}" if self.remedy else text
+        return printable(f"{text}; {self.remedy}" if self.remedy else text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import yaml
 
 from vmcp_api.base import Json
 from vmcp_api.problems import Loc, Problem, Problems, format_path
+from vmcp_api.texts import has_half_character
 
 _TAG: Final = "tag:yaml.org,2002:"
 _MAX_DEPTH: Final = 60
@@ -68,8 +69,11 @@ def parse_yaml(text: str) -> tuple[tuple[YamlDocument, ...], Problems]:
         problems += _unreadable(said, mark.line + 1 if mark else None)
     except yaml.reader.ReaderError as error:
         problems += _unreadable(error.reason, text.count("\n", 0, error.position) + 1)
-    except (RecursionError, _TooLargeError):
-        problems += Problems.of(Problem("the YAML is nested or repeated too much", "write it flatter"))
+    except RecursionError:
+        # The parser gave up before there was a node that knows its line.
+        problems += _too_large(None)
+    except _TooLargeError as error:
+        problems += _too_large(error.line)
     return tuple(documents), problems
 
 
@@ -77,8 +81,16 @@ def _unreadable(said: str, line: int | None) -> Problems:
     return Problems.of(Problem(f"is no YAML: {said}", "check indentation, quotes and tabs", line=line))
 
 
+def _too_large(line: int | None) -> Problems:
+    return Problems.of(Problem("the YAML is nested or repeated too much", "write it flatter", line=line))
+
+
 class _TooLargeError(Exception):
-    """Anchors expand to more than a document may hold."""
+    """Anchors expand to more than a document may hold; `line` is where that showed."""
+
+    def __init__(self, line: int) -> None:
+        self.line = line
+        super().__init__(f"too large at line {line}")
 
 
 class _Builder:
@@ -97,7 +109,7 @@ class _Builder:
         """
         self._nodes += 1
         if len(loc) > _MAX_DEPTH or self._nodes > _MAX_NODES:
-            raise _TooLargeError
+            raise _TooLargeError(node.start_mark.line + 1)
         self.lines.setdefault(loc, node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, loc)
@@ -114,7 +126,9 @@ class _Builder:
             elif key_node.tag == f"{_TAG}merge":
                 for part in self._merge_parts(value_node, loc):
                     merged = {**part, **merged}
-            elif (key := key_node.value) in own:
+            elif has_half_character(key := key_node.value):
+                self._report_half(loc, key_node)
+            elif key in own:
                 place = format_path((*loc, key))
                 self._report(f"the key {place} stands here twice", "remove one of them", loc, key_node)
             else:
@@ -135,7 +149,7 @@ class _Builder:
         text: str = node.value
         match node.tag.removeprefix(_TAG):
             case "str":
-                return text
+                return self._text(text, loc, node)
             case "null":
                 return None
             case "bool":
@@ -147,6 +161,15 @@ class _Builder:
             case _:
                 self._report("carries a YAML tag that is not supported", "remove the tag", loc, node)
                 return None
+
+    def _text(self, text: str, loc: Loc, node: yaml.Node) -> str:
+        if not has_half_character(text):
+            return text
+        self._report_half(loc, node)
+        return text.encode(errors="replace").decode()
+
+    def _report_half(self, loc: Loc, node: yaml.Node) -> None:
+        self._report("holds half a character", "write it without lone surrogates", loc, node)
 
     def _report(self, message: str, remedy: str, loc: Loc, node: yaml.Node) -> None:
         self.problems.append(Problem(message, remedy, loc, line=node.start_mark.line + 1))

@@ -12,6 +12,7 @@ from vmcp_api.kinds.pods import PodTemplateSpec, ResourceRequirements
 from vmcp_api.kinds.status import Condition, StatusModel
 from vmcp_api.spec.headers import HeaderForward
 from vmcp_api.spec.references import KeyRef, NameRef
+from vmcp_api.texts import NO_NUL
 
 EnvName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
 
@@ -20,7 +21,7 @@ class EnvVar(Model):
     """A variable of the server's environment, value in the clear."""
 
     name: Annotated[EnvName, Field(description="Name of the variable.")]
-    value: Annotated[str, Field(max_length=32768, description="Value; no credentials here.")] = ""
+    value: Annotated[str, Field(max_length=32768, pattern=NO_NUL, description="Value; no credentials here.")] = ""
 
 
 class SecretEnv(KeyRef):
@@ -54,7 +55,7 @@ class MCPServerSpec(Model):
         ),
     ] = None
     args: Annotated[
-        tuple[Annotated[str, Field(max_length=4096)], ...],
+        tuple[Annotated[str, Field(max_length=4096, pattern=NO_NUL)], ...],
         Field(max_length=256, description="Arguments of the container."),
     ] = ()
     env: Annotated[

@@ -168,6 +168,16 @@ class ConflictStatus(StatusModel):
     ] = None
 
 
+class UnmatchedStatus(StatusModel):
+    """An entry of `spec.config.aggregation.tools` that fits nothing."""
+
+    backend: Annotated[str, Field(max_length=63, description="Backend that it is about.")]
+    setting: Annotated[
+        str, Field(max_length=32, description="filter, overrides, arguments, or workload for an unknown backend.")
+    ]
+    name: Annotated[str, Field(max_length=512, description="The entry; of arguments `<tool>.<argument>`.")]
+
+
 class VirtualMCPServerStatus(StatusModel):
     """What the operator observes of an endpoint."""
 
@@ -194,6 +204,9 @@ class VirtualMCPServerStatus(StatusModel):
     ] = None
     conflicts: Annotated[
         tuple[ConflictStatus, ...], Field(max_length=256, description="Names that several backends claim.")
+    ] = ()
+    unmatched: Annotated[
+        tuple[UnmatchedStatus, ...], Field(max_length=256, description="Settings of tools that fit nothing.")
     ] = ()
     conditions: Annotated[
         tuple[Condition, ...],

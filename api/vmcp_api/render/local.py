@@ -14,6 +14,7 @@ from vmcp_api.render.reasons import Reason
 from vmcp_api.resolve import Member
 from vmcp_api.resources import Resources
 from vmcp_api.spec.references import KeyRef
+from vmcp_api.texts import find_program_flaw
 
 _URL: Final = re.compile(r"https?://[^\s/?#@]+([/?][^\s#]*)?")
 
@@ -88,8 +89,8 @@ def parse_command(text: str) -> tuple[str, ...]:
     stripped = text.strip()
     try:
         words = json.loads(stripped) if stripped.startswith("[") else shlex.split(stripped)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ()
-    if not all(isinstance(word, str) and "\0" not in word for word in words):
+    if not all(isinstance(word, str) and find_program_flaw(word) is None for word in words):
         return ()
     return tuple(words) if words and words[0] else ()

@@ -26,6 +26,7 @@ _CIRCUITS: Final = ("open", "half-open", "closed")
 
 _MESSAGE_LIMIT: Final = 1024
 _MOST_CONFLICTS: Final = 256
+_MOST_UNMATCHED: Final = 256
 _COUNTS: Final = {
     "toolCount": "tools",
     "resourceCount": "resources",
@@ -106,6 +107,13 @@ def build_conflicts(voices: Voices) -> list[dict[str, Any]]:
             entry["winner"] = conflict.winner
         described.append(entry)
     return described
+
+
+def build_unmatched(voices: Voices) -> list[dict[str, Any]]:
+    """`status.unmatched`: entries of the aggregation settings that fit nothing."""
+    first = next(iter(voices.speakers), None)
+    found = first.unmatched[:_MOST_UNMATCHED] if first else ()
+    return [{"backend": each.backend, "setting": each.setting, "name": each.name[:512]} for each in found]
 
 
 def _merge(name: str, kind: str, said: Iterable[BackendReport]) -> dict[str, Any]:

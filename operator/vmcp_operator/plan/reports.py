@@ -8,7 +8,8 @@ from typing import Any, Final
 _TEXT_LIMIT: Final = 1024
 _LIST_LIMIT: Final = 256
 _MOST: Final = (1 << 31) - 1
-_STATUS_LIMITS: Final = {"kind": 32, "circuit": 16, "reason": 63, "revision": 32, "transport": 32, "name": 63}
+_STATUS_LIMITS: Final = {"kind": 32, "circuit": 16, "reason": 63, "revision": 32, "setting": 32, "transport": 32}
+_NAME_LIMIT: Final = 63
 """Characters that the schema of a status takes: a status with a longer one would be refused as a whole."""
 
 
@@ -38,6 +39,15 @@ class ConflictReport:
 
 
 @dataclass(frozen=True, slots=True)
+class UnmatchedReport:
+    """An entry of the aggregation settings that fits nothing."""
+
+    backend: str
+    setting: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The answer of one pod; what it left out or wrote in another shape is absent."""
 
@@ -50,6 +60,7 @@ class Report:
     backends: tuple[BackendReport, ...] = ()
     conflicts: tuple[ConflictReport, ...] = ()
     dropped: tuple[tuple[str, str], ...] = ()
+    unmatched: tuple[UnmatchedReport, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -75,6 +86,7 @@ def parse_report(body: bytes) -> Report | None:
             (_text(each.get("backend")), f"{_text(each.get('name'))}: {_text(each.get('reason'))}")
             for each in _mappings(data.get("droppedTools"))
         ),
+        unmatched=tuple(_unmatched(each) for each in _mappings(data.get("unmatched"))),
         counts={
             key: number for key, value in _mapping(data.get("counts")).items() if (number := _count(value)) is not None
         },
@@ -96,12 +108,20 @@ def _backend(data: Mapping[str, Any]) -> BackendReport:
 
 
 def _conflict(data: Mapping[str, Any]) -> ConflictReport:
-    claimants = (_text(each)[: _STATUS_LIMITS["name"]] for each in _sequence(data.get("losers")))
+    claimants = (_text(each)[:_NAME_LIMIT] for each in _sequence(data.get("losers")))
     return ConflictReport(
         kind=_short(data, "kind") or "",
         name=_text(data.get("name")),
-        winner=_text(data.get("winner"))[: _STATUS_LIMITS["name"]] or None,
+        winner=_text(data.get("winner"))[:_NAME_LIMIT] or None,
         losers=tuple(filter(None, claimants)),
+    )
+
+
+def _unmatched(data: Mapping[str, Any]) -> UnmatchedReport:
+    return UnmatchedReport(
+        backend=_text(data.get("backend"))[:_NAME_LIMIT],
+        setting=_short(data, "setting") or "",
+        name=_text(data.get("name")),
     )
 
 

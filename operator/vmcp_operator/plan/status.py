@@ -3,7 +3,14 @@
 from typing import Any
 
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerPhase as Phase
-from vmcp_operator.plan.backends import ROUTABLE, build_backends, build_conflicts, build_counts, hear
+from vmcp_operator.plan.backends import (
+    ROUTABLE,
+    build_backends,
+    build_conflicts,
+    build_counts,
+    build_unmatched,
+    hear,
+)
 from vmcp_operator.plan.conditions import build_conditions
 from vmcp_operator.plan.findings import vmcp_findings
 from vmcp_operator.plan.naming import selector_labels
@@ -55,6 +62,7 @@ def vmcp_status(world: World, planned: VmcpPlan, outcome: Outcome) -> tuple[Stat
         "backendCount": len(backends),
         "backendSummary": f"{sum(each['status'] in ROUTABLE for each in backends)}/{len(backends)}",
         "conflicts": build_conflicts(voices),
+        "unmatched": build_unmatched(voices),
         "conditions": build_conditions(findings, world.status.get("conditions") or (), world.now, world.generation),
     }
     return {key: value for key, value in status.items() if value not in (None, [])}, standing

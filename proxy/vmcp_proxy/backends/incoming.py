@@ -56,7 +56,7 @@ def _without_null_params(data: bytes) -> jsonrpc.Message | None:
 
 
 def sound(backend: str, answer: jsonrpc.Response) -> jsonrpc.Response:
-    """The answer, where a client can read it: MCP has an object as result, JSON-RPC 2.0 section 5.1 says what errors are.
+    """The answer, where a client can read it: an object as result (MCP), or an error (JSON-RPC 2.0 section 5.1).
 
     Raises:
         BackendError: it is none.

@@ -25,8 +25,7 @@ from vmcp_proxy.protocol.params import Members as RawMembers
 from vmcp_proxy.protocol.params import inbound_result, parse_members, raw_text
 
 _REFERENCE: Final = "ref"
-_READ_BY_BACKENDS: Final = frozenset({"_meta", "argument", "arguments", "context", "name", _REFERENCE, "type", "uri"})
-"""Members of params and references by which backends act."""
+_COMPLETION: Final = "completion/complete"
 
 
 class CallMeter(Protocol):
@@ -68,7 +67,7 @@ class Forwarder:
         if bounds is None:
             return gone(name)
         members = operation.members
-        drop_lookalikes(members)
+        clean_params(members, operation.method)
         name_target(members, operation, capability)
         if capability.arguments is not None:
             apply_arguments(members, capability.arguments)
@@ -117,19 +116,12 @@ class Forwarder:
             self._on_health()
 
 
-def drop_lookalikes(members: RawMembers) -> None:
-    """Takes out what differs from a member of the protocol by case alone.
-
-    Some JSON libraries match members without regard to case, and take the last (Go's `encoding/json`): a backend
-    would act by `Name` what was judged by `name`.
-    """
-    for name in [each for each in members if each not in _READ_BY_BACKENDS and each.casefold() in _READ_BY_BACKENDS]:
-        del members[name]
-    if _REFERENCE in members:
+def clean_params(members: RawMembers, method: str) -> None:
+    """Takes out what a lax backend would act by instead of what the call was judged by."""
+    params.drop_lookalikes(members, params.PARAMS)
+    if method == _COMPLETION:
         reference = parse_members(members[_REFERENCE])
-        before = len(reference)
-        drop_lookalikes(reference)
-        if len(reference) < before:
+        if params.drop_lookalikes(reference, params.REFERENCE):
             members[_REFERENCE] = msgspec.Raw(params.encode_members(reference))
 
 
@@ -137,7 +129,7 @@ def name_target(members: RawMembers, operation: Operation, capability: Capabilit
     """Puts the original name in place of the exposed one; URIs are never rewritten."""
     if capability.exposed == capability.original or capability.kind not in (Kind.TOOL, Kind.PROMPT):
         return
-    if operation.method == "completion/complete":
+    if operation.method == _COMPLETION:
         reference = parse_members(members[_REFERENCE])
         reference["name"] = raw_text(capability.original)
         members[_REFERENCE] = msgspec.Raw(params.encode_members(reference))

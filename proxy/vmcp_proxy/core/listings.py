@@ -75,7 +75,8 @@ class Listings:
     """Entries by (backend, scope); one fetch at a time for each.
 
     `on_change` is called whenever an entry's content or failure changes. A listing outlives failed refreshes
-    until the backend counts as unhealthy: a hiccup takes no tools away.
+    until the backend counts as unhealthy: a hiccup takes no tools away. Whenever its backend becomes unhealthy or
+    ceases to be, every listing of it is read again.
     """
 
     def __init__(self, tasks: asyncio.TaskGroup, on_change: Callable[[], None]) -> None:

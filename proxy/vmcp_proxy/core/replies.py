@@ -33,7 +33,7 @@ def broken(operation: Operation, error: BackendError) -> Reply:
     if operation.method != "tools/call":
         return Failure(INTERNAL_ERROR, str(error), msgspec.json.encode(data), error.backend)
     result = {"content": [{"type": "text", "text": str(error)}], "isError": True, "_meta": data}
-    return Result(msgspec.json.encode(result), error.backend)
+    return Result(msgspec.json.encode(result), error.backend, is_error=True, is_ours=True)
 
 
 def gone(backend: str) -> Failure:

@@ -45,12 +45,14 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
 class Result(msgspec.Struct, frozen=True, gc=False):
     """A JSON-RPC result as raw JSON, and the backend that gave it.
 
-    `is_error` is what it says of itself under `isError`; None where nobody has looked.
+    `is_error` is what it says of itself under `isError`; None where nobody has looked. `is_ours` is a result that
+    says why there is none: the backend did not answer.
     """
 
     raw: bytes | msgspec.Raw
     backend: str = ""
     is_error: bool | None = None
+    is_ours: bool = False
 
 
 class Failure(msgspec.Struct, frozen=True, gc=False):

@@ -19,6 +19,16 @@ RESERVED_META: Final = ("vmcp.dev/", "io.modelcontextprotocol/")
 """Keys of `_meta` that belong to this hop: what a peer sends under them is not relayed."""
 
 
+PARAMS: Final = frozenset({"_meta", "argument", "arguments", "context", "cursor", "level", "name", "ref", "uri"})
+"""Members that MCP gives a meaning to in the params of what clients ask for."""
+
+REFERENCE: Final = frozenset({"name", "type", "uri"})
+"""The same of a completion's `ref`."""
+
+_PROGRESS: Final = "progressToken"
+_FOLDED: Final = _PROGRESS.casefold()
+
+
 class InvalidParamsError(ValueError):
     """The params do not have the shape of their method; the text is fit for the client."""
 
@@ -74,6 +84,20 @@ def raw_text(text: str) -> msgspec.Raw:
     return msgspec.Raw(_encode(text))
 
 
+def drop_lookalikes(members: Members, known: frozenset[str]) -> bool:
+    """Takes out what differs from a known member by case alone, in place; whether there was any.
+
+    Some JSON readers match members without regard to case, and take the last one (Go's `encoding/json`): a peer would
+    do what `Name` says although it was judged by `name`.
+    """
+    if known.issuperset(members):
+        return False
+    lookalikes = [name for name in members if name not in known and name.casefold() in known]
+    for name in lookalikes:
+        del members[name]
+    return bool(lookalikes)
+
+
 def outbound_meta(members: Members, progress_token: int | None) -> msgspec.Raw | None:
     """See `replace_meta`, for a token that is a number."""
     if "_meta" not in members:
@@ -90,10 +114,12 @@ def replace_meta(members: Members, progress_token: msgspec.Raw | None) -> msgspe
     if raw is None:
         return None
     meta = parse_members(None if bytes(raw) == b"null" else raw)
-    token = meta.pop("progressToken", None)
-    kept = {key: value for key, value in meta.items() if not key.startswith(RESERVED_META)}
+    token = meta.pop(_PROGRESS, None)
+    kept = {
+        key: value for key, value in meta.items() if not key.startswith(RESERVED_META) and key.casefold() != _FOLDED
+    }
     if token is not None and progress_token is not None:
-        kept["progressToken"] = progress_token
+        kept[_PROGRESS] = progress_token
     if kept:
         members["_meta"] = msgspec.Raw(encode_members(kept))
     else:

@@ -31,9 +31,11 @@ from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.initialize import NO_CAPABILITIES
 from vmcp_proxy.protocol.jsonrpc import (
     INVALID_PARAMS,
+    Answer,
     Marks,
     Raw,
     Request,
+    encode_answer,
     encode_error,
     encode_raw_error,
     encode_result,
@@ -78,7 +80,7 @@ class Requests:
         message: Request,
         handling: Handling,
         exchange: PostExchange,
-    ) -> bytes | None:
+    ) -> Answer | None:
         """The JSON-RPC answer; None where the response has been given already.
 
         Raises:
@@ -93,7 +95,7 @@ class Requests:
             return await self._call(context, caller, message, exchange)
         return await self._list(context, caller, message)
 
-    async def _list(self, context: RequestContext, caller: Caller, message: Request) -> bytes:
+    async def _list(self, context: RequestContext, caller: Caller, message: Request) -> Answer:
         kind = KIND_LISTED_BY[message.method]
         cursor = params.optional_text_of(params.parse_members(message.params), "cursor")
         catalog = await self._virtual.view(caller)
@@ -102,11 +104,11 @@ class Requests:
             context.outcome = Outcome.FAILURE
             return encode_error(message.id, INVALID_PARAMS, "The cursor is not one of this list; begin without one.")
         saw(self._attachments.of(caller.session), kind, catalog)
-        return encode_result(message.id, page)
+        return encode_answer(message.id, page)
 
     async def _call(
         self, context: RequestContext, caller: Caller, message: Request, exchange: PostExchange
-    ) -> bytes | None:
+    ) -> Answer | None:
         members = params.parse_members(message.params)
         name = target_name(message.method, members)
         operation = Operation(message.method, name, message.params, members)
@@ -114,10 +116,12 @@ class Requests:
         context.target = name
         if type(reply) is Result:
             context.backend = reply.backend
-            if message.method == "tools/call" and _is_error(reply):
+            if reply.is_ours:
+                context.outcome = Outcome.ERROR
+            elif message.method == "tools/call" and _is_error(reply):
                 context.outcome = Outcome.APPLICATION_ERROR
                 self._metrics.on_tool_error(reply.backend)
-            return encode_result(message.id, reply.raw)
+            return encode_answer(message.id, reply.raw)
         return await self._refuse(context, message, reply)
 
     async def _refuse(self, context: RequestContext, message: Request, reply: Reply) -> bytes | None:
