@@ -9,6 +9,9 @@ from vmcp_proxy.protocol import surrogates
 Raw: TypeAlias = msgspec.Raw | bytes
 """A span of JSON text, relayed as it came."""
 
+Answer: TypeAlias = bytes | tuple[bytes | memoryview, ...]
+"""The text of an answer, whole or in parts that follow one another and may be views of what they were read from."""
+
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
 METHOD_NOT_FOUND: Final = -32601
@@ -18,6 +21,9 @@ RESOURCE_NOT_FOUND: Final = -32002
 REQUEST_CANCELLED: Final = -32800
 
 MAX_ID_BYTES: Final = 512
+
+_APART_BYTES: Final = 64 << 10
+"""From this size on a result is not copied into its answer."""
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
@@ -214,6 +220,19 @@ def encode_notification(method: str, params: Raw | None = None) -> bytes:
 def encode_result(request_id: bytes, result: Raw) -> bytes:
     """An answer with the caller's own id and a raw result."""
     return b"".join((b'{"jsonrpc":"2.0","id":', request_id, b',"result":', result, b"}"))
+
+
+def encode_answer(request_id: bytes, result: Raw) -> Answer:
+    """The same as `encode_result`, in parts where the result is large."""
+    view = memoryview(result)
+    if len(view) < _APART_BYTES:
+        return encode_result(request_id, result)
+    return b'{"jsonrpc":"2.0","id":%b,"result":' % request_id, view, b"}"
+
+
+def size_of(answer: Answer) -> int:
+    """The bytes of an answer."""
+    return len(answer) if isinstance(answer, bytes) else sum(map(len, answer))
 
 
 def encode_raw_error(request_id: bytes, error: Raw) -> bytes:

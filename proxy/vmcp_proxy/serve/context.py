@@ -11,7 +11,7 @@ from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, AllowList, HeaderSnapshot
 from vmcp_proxy.observability.audit import Outcome, outcome_of_status
 from vmcp_proxy.observability.metrics import Metrics
-from vmcp_proxy.protocol.jsonrpc import Notification, Raw, Request, Response, encode_error
+from vmcp_proxy.protocol.jsonrpc import Answer, Notification, Raw, Request, Response, encode_error, size_of
 from vmcp_proxy.serve.http_protocol import write_answer
 from vmcp_proxy.serve.target import target_of
 
@@ -203,14 +203,16 @@ class RequestContext:
         self.response_complete = not message.get("more_body", False)
         await self._send(message)
 
-    async def respond(self, status: int, body: bytes = b"", content_type: bytes = JSON, headers: Headers = ()) -> None:
+    async def respond(self, status: int, body: Answer = b"", content_type: bytes = JSON, headers: Headers = ()) -> None:
         """Answers with a whole body; without one there is no `Content-Type` either."""
         is_plain = status == _OK and body and content_type is JSON and not headers and not self.cors_headers
         if is_plain and write_answer(self._send, body):
             self.status = status
-            self.bytes_out += len(body)
+            self.bytes_out += size_of(body)
             self.response_started = self.response_complete = True
             return
+        if isinstance(body, tuple):
+            body = b"".join(body)
         fields = [(b"content-type", content_type)] if body else []
         if status != _NO_CONTENT:
             fields.append((b"content-length", b"%d" % len(body)))

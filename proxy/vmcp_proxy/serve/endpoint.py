@@ -15,6 +15,7 @@ from vmcp_proxy.protocol.jsonrpc import (
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
     REQUEST_CANCELLED,
+    Answer,
     Notification,
     Request,
     Response,
@@ -127,7 +128,7 @@ class Endpoint:
         message: Request,
         handling: Handling,
         exchange: PostExchange,
-    ) -> bytes | None:
+    ) -> Answer | None:
         task = asyncio.current_task()
         if task is not None:
             attachment.in_flight[message.id] = task

@@ -4,6 +4,8 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from vmcp_proxy.protocol.jsonrpc import Answer, size_of
+
 MAX_HEAD_BYTES: Final = 65_536
 """Largest request line with headers; the parser itself would buffer any size."""
 
@@ -90,7 +92,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_since = None
 
 
-def write_answer(send: object, body: bytes) -> bool:
+def write_answer(send: object, body: Answer) -> bool:
     """Writes a whole JSON answer with status 200 at once; False where it has to go the long way, as ASGI messages.
 
     `send` is what the server has given to the application. The bytes are the same either way, but half of what an
@@ -109,11 +111,12 @@ def write_answer(send: object, body: bytes) -> bool:
     ):
         return False
     fields = b"".join([b"%b: %b\r\n" % pair for pair in cycle.default_headers])
-    head = _ANSWER % (fields, len(body))
-    if len(body) <= _JOINED:
-        cycle.transport.write(head + body)
+    size = size_of(body)
+    parts = (_ANSWER % (fields, size), *body) if isinstance(body, tuple) else (_ANSWER % (fields, size), body)
+    if size <= _JOINED:
+        cycle.transport.write(b"".join(parts))
     else:
-        cycle.transport.writelines((head, body))
+        cycle.transport.writelines(parts)
     cycle.waiting_for_100_continue = False
     cycle.chunked_encoding = False
     cycle.response_started = cycle.response_complete = True

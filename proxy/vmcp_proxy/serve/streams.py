@@ -5,6 +5,7 @@ import contextlib
 import time
 from typing import Final
 
+from vmcp_proxy.protocol.jsonrpc import Answer
 from vmcp_proxy.serve.answer_stream import AnswerStream
 from vmcp_proxy.serve.answer_streams import AnswerStreams
 from vmcp_proxy.serve.context import EVENT_STREAM, RequestContext
@@ -52,13 +53,15 @@ class PostExchange:
             self.last_write = asyncio.get_running_loop().time()
             await stream.comment()
 
-    async def finish(self, answer: bytes) -> None:
+    async def finish(self, answer: Answer) -> None:
         """Sends the answer and ends the response."""
         if self._stream is None:
             await self._context.respond(200, answer)
             return
+        # What is kept for a client that comes back must not keep alive what the answer was read from.
+        text = b"".join(answer) if isinstance(answer, tuple) else answer
         try:
-            await self._stream.finish(answer)
+            await self._stream.finish(text)
         finally:
             # Also where the request is cut off while the client has yet to read the end.
             if self._stream.is_over and self._stream.size:
