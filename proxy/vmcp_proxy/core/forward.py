@@ -21,6 +21,7 @@ from vmcp_proxy.core.virtual import Caller, Exchange, Operation, RawFailure, Rep
 from vmcp_proxy.core.vitals import Asked, answered, failed
 from vmcp_proxy.headerforward import Collision, HeaderSnapshot
 from vmcp_proxy.protocol import params
+from vmcp_proxy.protocol.jsonrpc import Response
 from vmcp_proxy.protocol.params import Members as RawMembers
 from vmcp_proxy.protocol.params import inbound_result, parse_members, raw_text
 
@@ -66,11 +67,7 @@ class Forwarder:
             return broken(operation, member.collision(headers))
         if bounds is None:
             return gone(name)
-        members = operation.members
-        clean_params(members, operation.method)
-        name_target(members, operation, capability)
-        if capability.arguments is not None:
-            apply_arguments(members, capability.arguments)
+        members = _members_for(operation, capability)
         link = self._links.of(attachment, member)
         now = asyncio.get_running_loop().time()
         permit = member.circuit.admit(now)
@@ -94,10 +91,7 @@ class Forwarder:
         self._meter.on_backend(name, operation.method, None, time.perf_counter() - began)
         if answered(member, permit, Asked.CALL, has_callers_headers=len(caller.snapshot) > 0):
             self._on_health()
-        if answer.result is not None:
-            marks = answer.marks
-            return Result(inbound_result(answer.result, marks), name, None if marks is None else marks.is_error)
-        return RawFailure(answer.error or b"{}", name)
+        return _reply_of(answer, name)
 
     def _failed(
         self,
@@ -123,6 +117,23 @@ def clean_params(members: RawMembers, method: str) -> None:
         reference = parse_members(members[_REFERENCE])
         if params.drop_lookalikes(reference, params.REFERENCE):
             members[_REFERENCE] = msgspec.Raw(params.encode_members(reference))
+
+
+def _members_for(operation: Operation, capability: Capability) -> RawMembers:
+    """The params as the backend gets them: its own name for the target, the arguments that are set for it."""
+    members = operation.members
+    clean_params(members, operation.method)
+    name_target(members, operation, capability)
+    if capability.arguments is not None:
+        apply_arguments(members, capability.arguments)
+    return members
+
+
+def _reply_of(answer: Response, backend: str) -> Reply:
+    if answer.result is None:
+        return RawFailure(answer.error or b"{}", backend)
+    marks = answer.marks
+    return Result(inbound_result(answer.result, marks), backend, None if marks is None else marks.is_error)
 
 
 def name_target(members: RawMembers, operation: Operation, capability: Capability) -> None:
