@@ -33,6 +33,9 @@ LIST_TIMEOUT = 1.0
 ANSWER_SECONDS = CALL_TIMEOUT + LIST_TIMEOUT + 4.0
 OPEN_SECONDS = 12.0
 
+_STRIKES_EARLY = 0.05
+"""Timers of the loop count milliseconds: an outage may begin a moment before its time."""
+
 _SERVED_AGAIN = 3.0
 """How long after its return a backend may still be answered for: a call that began before, a probe on its way."""
 
@@ -125,7 +128,10 @@ def foreign_canaries(body: bytes, *own: str) -> int:
 def is_during(outages: Sequence[Outage], name: str, sent: float, answered: float, after: float) -> bool:
     """Whether something was broken during a span of time, or had been up to so many seconds before."""
     return any(
-        each.name == name and each.fault is not Fault.FORGET and each.begins <= answered and sent <= each.ends + after
+        each.name == name
+        and each.fault is not Fault.FORGET
+        and each.begins - _STRIKES_EARLY <= answered
+        and sent <= each.ends + after
         for each in outages
     )
 
