@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.support.tcp import listening
+
 TYPESCRIPT_UNKNOWN = {
     "jsonrpc": "2.0",
     "error": {"code": -32000, "message": "Bad Request: No valid session ID provided"},
@@ -171,23 +173,8 @@ class ScriptedBackend:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["ScriptedBackend"]:
         """Listens while the block runs."""
-        tasks: set[asyncio.Task[None]] = set()
-
-        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-
-        server = await asyncio.start_server(connected, "127.0.0.1", self.port)
-        self.port = server.sockets[0].getsockname()[1]
-        try:
+        async with listening(self._serve, self.port) as self.port:
             yield self
-        finally:
-            server.close()
-            for task in tuple(tasks):
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async def write(data: bytes) -> None:

@@ -6,6 +6,8 @@ import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from tests.support.tcp import listening
+
 
 @dataclass
 class TlsFront:
@@ -19,7 +21,6 @@ class TlsFront:
 async def tls_front(context: ssl.SSLContext, target: int) -> AsyncIterator[TlsFront]:
     """Hands the bytes of TLS connections on to a plain port, both ways, while the block runs."""
     front = TlsFront()
-    tasks: set[asyncio.Task[None]] = set()
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, ssl.SSLError):
@@ -39,18 +40,5 @@ async def tls_front(context: ssl.SSLContext, target: int) -> AsyncIterator[TlsFr
             inner_writer.transport.abort()
             writer.transport.abort()
 
-    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.get_running_loop().create_task(both(reader, writer))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-
-    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context)
-    front.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(both, context=context) as front.port:
         yield front
-    finally:
-        server.close()
-        for task in tuple(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await server.wait_closed()
