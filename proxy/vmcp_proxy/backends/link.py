@@ -127,7 +127,7 @@ class Link:
                 return self._session
             self._session = None
             self._check_open()
-            session = await self.backend.open(self._capabilities, headers, deadline)
+            session = await self._begin(headers, deadline)
             try:
                 self._check_open()
             except BackendError:
@@ -139,6 +139,13 @@ class Link:
             return session
         finally:
             self._opening.release()
+
+    async def _begin(self, headers: OutgoingHeaders, deadline: Deadline) -> BackendSession:
+        try:
+            return await self.backend.open(self._capabilities, headers, deadline)
+        except SessionLostError:
+            # Forgotten between the two halves of the handshake: nothing was executed.
+            return await self.backend.open(self._capabilities, headers, deadline)
 
     async def _wait_for_turn(self, opening: asyncio.Lock, deadline: Deadline) -> None:
         """Waits while somebody else opens, who may have more time than we have."""

@@ -338,3 +338,23 @@ async def test_a_reload_of_a_programs_config_lets_its_calls_finish(tmp_path):
         again = asyncio.create_task(client.call("local_wait"))
         await asyncio.to_thread(gate.write_text, "go")
         assert (await again)["content"][0]["text"] == "after"
+
+
+@pytest.mark.scenario("B-2")
+async def test_a_session_that_is_forgotten_in_the_middle_of_its_handshake_is_opened_again():
+    backend = ScriptedBackend()
+
+    async def forget_once(_call):
+        if len(backend.calls("notifications/initialized")) == 2:
+            raise Status(404)
+        return {}
+
+    backend.on("notifications/initialized")(forget_once)
+    # The first handshake is the proxy's own, the second one that of this caller.
+    async with (
+        scene({"one": backend}, config=QUIET, passthroughHeaders=["X-Key"]) as world,
+        world.session(x_key="k") as client,
+    ):
+        assert await client.names() == ["one_echo"]
+        assert "isError" not in await client.call("one_echo")
+    assert len(backend.calls("initialize")) == 3
