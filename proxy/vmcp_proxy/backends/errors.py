@@ -15,6 +15,7 @@ class Category(StrEnum):
     """Why a backend gave no answer; bounded, so that it may be a label and stand in an error."""
 
     UNREACHABLE = "unreachable"
+    FAILED = "failed"
     TIMEOUT = "timeout"
     AUTH = "auth"
     TOO_LARGE = "response_too_large"
@@ -29,6 +30,7 @@ class Category(StrEnum):
 
 _TEXT: Final = {
     Category.UNREACHABLE: "cannot be reached",
+    Category.FAILED: "failed to answer",
     Category.TIMEOUT: "did not answer in time",
     Category.AUTH: "refused the credentials of this request",
     Category.TOO_LARGE: "sent an answer larger than the limit",

@@ -42,7 +42,7 @@ def translate(backend: str, error: http.HttpError) -> BackendError:
             return BackendError(backend, Category.REFUSED, str(error))
         case http.ConnectFailed():
             return BackendError(backend, Category.UNREACHABLE, _UNREACHED.get(error.reason, ""))
-    return BackendError(backend, Category.UNREACHABLE)
+    return BackendError(backend, Category.FAILED if error.sent else Category.UNREACHABLE)
 
 
 async def ignore(_message: bytes) -> None:
@@ -201,7 +201,7 @@ class HttpReader:
             if response is not None:
                 return response
             position.ended(0.0)
-        raise BackendError(self._backend, Category.UNREACHABLE, _ENDED)
+        raise BackendError(self._backend, Category.FAILED, _ENDED)
 
     async def _during(self, message: jsonrpc.Message, deadline: Deadline, receiver: Receiver, reply: Reply) -> None:
         """Handles what comes before the answer of a call."""
@@ -217,5 +217,5 @@ def category_of(status: int) -> Category:
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return Category.AUTH
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Category.UNREACHABLE
+        return Category.FAILED
     return Category.REFUSED if status >= HTTPStatus.BAD_REQUEST else Category.PROTOCOL

@@ -206,7 +206,7 @@ class SseSession:
             return BackendError(self._backend, Category.TOO_LARGE)
         except HttpError as error:
             lost = translate(self._backend, error)
-            return lost if lost.category is not Category.UNREACHABLE else self._lost(_ENDED)
+            return self._lost(_ENDED) if lost.category is Category.FAILED else lost
         except BackendError as error:
             return error
         return self._lost(_ENDED)
@@ -229,7 +229,7 @@ class SseSession:
         return replace(self._peer, url=url)
 
     def _lost(self, hint: str) -> BackendError:
-        return BackendError(self._backend, Category.UNREACHABLE, hint)
+        return BackendError(self._backend, Category.FAILED, hint)
 
     def _fail(self, hint: str) -> None:
         """Ends the session from our side."""

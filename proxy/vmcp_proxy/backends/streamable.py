@@ -135,7 +135,7 @@ class HttpBackend:
             response = await self.get(headers, last_id, deadline.at - asyncio.get_running_loop().time())
         except HttpError as error:
             failure = translate(self.name, error)
-            if failure.category is Category.UNREACHABLE:
+            if failure.category in (Category.UNREACHABLE, Category.FAILED):
                 return None
             raise failure from error
         kind = response.headers.get(b"content-type") or b""
@@ -146,7 +146,7 @@ class HttpBackend:
             return None
         # Never a lost session, which would have the call sent again: it may have run.
         category = category_of(response.status)
-        category = category if category is Category.AUTH else Category.UNREACHABLE
+        category = category if category is Category.AUTH else Category.FAILED
         raise BackendError(self.name, category, f"its stream ended before the answer; HTTP status {response.status}")
 
 
@@ -316,13 +316,9 @@ class HttpBackendSession:
     async def _raise_for(self, response: Response) -> None:
         status = response.status
         await response.aclose()
-        name = self._backend.name
         if status == HTTPStatus.NOT_FOUND and self.session_id is not None:
-            raise SessionLostError(name)
-        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            raise BackendError(name, Category.AUTH, f"HTTP status {status}")
-        category = Category.UNREACHABLE if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Category.REFUSED
-        raise BackendError(name, category, f"HTTP status {status}")
+            raise SessionLostError(self._backend.name)
+        raise BackendError(self._backend.name, category_of(status), f"HTTP status {status}")
 
 
 def _is_about_session(message: jsonrpc.Response) -> bool:

@@ -41,7 +41,7 @@ class Circuit:
 
     A doubt (a call that got no answer, perhaps by its own fault) is no failure, but becomes one with the next
     failure. Outcomes of requests from before the last change of state say nothing any more. Times are in seconds
-    of one clock. A breaker that is off lets everything pass and counts nothing.
+    of one clock. A breaker that is off lets everything pass and counts doubts only, for they are worth a probe.
     """
 
     __slots__ = (
@@ -102,11 +102,11 @@ class Circuit:
         return self._opened_at + self._settings.timeout if self._trial is None else self._trial_ends
 
     def configure(self, settings: CircuitBreaker, trial_seconds: float) -> None:
-        """Takes over new settings; what was counted and when it opened stay, unless the breaker is off."""
+        """Takes over new settings; what was counted and when it opened stay; one that is off closes."""
         self._settings = settings
         self._trial_seconds = trial_seconds
         if not settings.enabled:
-            self._failures = self._doubts = 0
+            self._failures = 0
             if self._opened_at is not None:
                 self._close()
 
@@ -144,10 +144,12 @@ class Circuit:
         if permit is self._trial:
             self._open(now)
             return True
-        if permit is not self._permit or not self._settings.enabled:
+        if permit is not self._permit:
             return False
-        self._failures += 1 + self._doubts
-        self._doubts = 0
+        doubts, self._doubts = self._doubts, 0
+        if not self._settings.enabled:
+            return False
+        self._failures += 1 + doubts
         if self._failures < self._settings.failure_threshold:
             return False
         self._open(now)
@@ -157,7 +159,7 @@ class Circuit:
         """Notes a request that may have failed by its own fault; a trial has failed. True where the state changed."""
         if permit is self._trial:
             return self.failed(permit, now)
-        if permit is self._permit and self._settings.enabled:
+        if permit is self._permit:
             self._doubts += 1
         return False
 

@@ -19,8 +19,10 @@ class Asked(StrEnum):
 
 _NOT_ASKED: Final = frozenset({Category.HEADERS, Category.ENDED, Category.FULL, Category.CIRCUIT_OPEN})
 _ALIVE: Final = frozenset({Category.AUTH, Category.TOO_LARGE})
-_PERHAPS_THE_CALLS: Final = frozenset({Category.TIMEOUT, Category.REFUSED})
-"""What one slow tool or one odd argument can bring about while everything else works."""
+_PERHAPS_THE_CALLS: Final = frozenset(
+    {Category.TIMEOUT, Category.REFUSED, Category.FAILED, Category.PROTOCOL, Category.NOT_RUNNING}
+)
+"""What one slow tool or one odd argument can bring about while everything else works: all but being unreachable."""
 
 
 def answered(member: Member, permit: Permit, asked: Asked, *, has_callers_headers: bool = False) -> bool:

@@ -122,7 +122,7 @@ async def test_a_stream_without_an_id_fails_its_call_and_sends_nothing_again(eve
         with pytest.raises(BackendError) as failed:
             await call(session)
         assert type(failed.value) is BackendError
-        assert failed.value.category is Category.UNREACHABLE
+        assert failed.value.category is Category.FAILED
         assert not back.of("GET")
         assert len(back.of("POST", "tools/call")) == 1
 
@@ -130,7 +130,7 @@ async def test_a_stream_without_an_id_fails_its_call_and_sends_nothing_again(eve
 @pytest.mark.scenario("B-2")
 @pytest.mark.parametrize(
     ("status", "category"),
-    [(405, "unreachable"), (404, "unreachable"), (400, "unreachable"), (401, "auth"), (500, "unreachable")],
+    [(405, "failed"), (404, "failed"), (400, "failed"), (401, "auth"), (500, "failed")],
 )
 async def test_a_server_that_does_not_give_the_rest_fails_the_call_which_is_not_sent_again(status, category):
     async def refuse(asked):

@@ -85,8 +85,8 @@ async def a_page(asked):
         (wrong_id, Category.PROTOCOL),
         (no_json, Category.PROTOCOL),
         (a_page, Category.PROTOCOL),
-        (half_a_stream, Category.UNREACHABLE),
-        (only_nonsense, Category.UNREACHABLE),
+        (half_a_stream, Category.FAILED),
+        (only_nonsense, Category.FAILED),
     ],
 )
 async def test_a_hostile_answer_is_an_error_within_bounds_and_the_session_goes_on(hostile, category):

@@ -118,11 +118,15 @@ def test_what_was_sent_before_it_opened_or_closed_neither_closes_nor_opens_it():
     assert circuit.state is CLOSED
 
 
-def test_a_breaker_that_is_off_lets_everything_pass_and_counts_nothing():
+@pytest.mark.parametrize("settles", ["succeeded", "failed"])
+def test_a_breaker_that_is_off_lets_everything_pass_and_asks_for_a_probe_after_a_doubt(settles):
     circuit = a_circuit(1, enabled=False)
     for _ in range(5):
         circuit.failed(circuit.admit(0.0), 0.0)
         circuit.doubted(circuit.admit(0.0), 0.0)
+    assert (circuit.state, circuit.is_doubted) == (CLOSED, True)
+    permit = circuit.admit(0.0)
+    circuit.succeeded(permit) if settles == "succeeded" else circuit.failed(permit, 0.0)
     assert (circuit.state, circuit.is_doubted) == (CLOSED, False)
     circuit.configure(breaker(1), TRIAL)
     assert circuit.state is CLOSED

@@ -8,6 +8,7 @@ import pytest
 from tests.support.raw_client import eventually
 from tests.support.scene import operational, scene
 from tests.support.scripted_backend import Die, Refusal, ScriptedBackend, Status, text, tool
+from vmcp_proxy.core import supervisor
 
 TOOLS = "notifications/tools/list_changed"
 PROMPTS = "notifications/prompts/list_changed"
@@ -46,10 +47,23 @@ async def until_state(world, state, name="one"):
             await asyncio.sleep(0.01)
 
 
-async def open_circuit(client, backend, times=3, name="one_echo"):
+@pytest.fixture(autouse=True)
+def doubts_are_settled_soon(monkeypatch):
+    monkeypatch.setattr(supervisor, "DOUBT_PAUSE", 0.01)
+
+
+async def let_fail(client, backend, times, name="one_echo"):
     backend.is_down = True
     for _ in range(times):
-        assert (await client.call(name))["_meta"]["vmcp.dev/category"] == "unreachable"
+        assert (await client.call(name))["_meta"]["vmcp.dev/category"] == "failed"
+
+
+async def open_circuit(world, client, backend, name="one_echo"):
+    """One call fails, and the probes that it brings about do the rest; a call more hurts nobody."""
+    await let_fail(client, backend, 1, name)
+    async with asyncio.timeout(10):
+        while (await state_of(world))["circuit"] == "closed":
+            await client.call(name)
 
 
 @pytest.mark.scenario("B-8", "A-14")
@@ -63,7 +77,7 @@ async def test_a_backend_that_keeps_failing_leaves_the_lists_and_comes_back_afte
         assert (await state_of(world))["circuit"] == "closed"
         async with client.listening() as stream:
             await eventually(lambda: stream.comments)
-            await open_circuit(client, backend)
+            await open_circuit(world, client, backend)
             await stream.until(TOOLS)
             listed = await client.result("tools/list")
             assert [each["name"] for each in listed["tools"]] == ["two_echo"]
@@ -88,7 +102,7 @@ async def test_calls_to_an_open_circuit_fail_at_once_with_a_category_and_a_time_
     config = guarded(timeout="40s")
     async with scene({"one": backend, "two": other}, config=config) as world, world.session() as client:
         await client.names()
-        await open_circuit(client, backend)
+        await open_circuit(world, client, backend)
         heard = len(backend.heard)
         began = time.monotonic()
         result = await client.call("one_echo")
@@ -117,7 +131,7 @@ async def test_status_and_metrics_show_where_a_breaker_stands_and_only_where_it_
         world.session() as client,
     ):
         await client.names()
-        await open_circuit(client, backend)
+        await open_circuit(world, client, backend)
         await client.call("one_echo")
         state = await state_of(world)
         assert (state["status"], state["circuit"] in ("open", "half-open")) == ("unhealthy", True)
@@ -154,7 +168,7 @@ async def test_calls_in_flight_when_the_circuit_opens_are_answered():
         await client.names()
         long = asyncio.create_task(client.call("one_long"))
         await eventually(lambda: backend.calls("tools/call"))
-        await open_circuit(client, backend)
+        await open_circuit(world, client, backend)
         assert (await state_of(world))["circuit"] == "open"
         hold.set()
         assert (await long)["content"] == [{"type": "text", "text": "done"}]
@@ -172,7 +186,7 @@ async def test_one_trial_at_a_time_decides_and_the_others_are_refused_meanwhile(
 
     async with scene({"one": backend}, config=guarded(timeout="200ms")) as world, world.session() as client:
         await client.names()
-        await open_circuit(client, backend)
+        await open_circuit(world, client, backend)
         backend.handlers["ping"] = slow_ping
         backend.is_down = False
         await until_state(world, "half-open")
@@ -223,22 +237,36 @@ async def test_a_slow_tool_opens_no_circuit_and_a_backend_that_hangs_altogether_
 
 
 @pytest.mark.scenario("B-8")
-async def test_a_caller_whose_requests_are_refused_opens_the_circuit_for_nobody():
+async def test_a_caller_whose_requests_are_refused_or_break_the_backend_opens_the_circuit_for_nobody():
     backend = ScriptedBackend()
 
     @backend.on("tools/call")
     async def refuse(call):
-        if call.params["arguments"].get("bad"):
-            raise Status(int(call.params["arguments"]["bad"]))
+        if bad := call.params["arguments"].get("bad"):
+            raise Die if bad == "die" else Status(bad)
         return text("fine")
 
-    async with scene({"one": backend}, config=guarded(2)) as world, world.session() as client:
+    config = guarded(2, unhealthyThreshold=1, partialFailureMode="fail")
+    async with scene({"one": backend}, config=config) as world, world.session() as client:
         await client.names()
-        for status in (400, 401, 403, 413, 429, 431) * 2:
-            await client.call("one_echo", {"bad": status})
+        for bad in (400, 401, 403, 413, 429, 431, 500, 502, 503, "die") * 2:
+            assert (await client.call("one_echo", {"bad": bad}))["isError"]
+            assert (await state_of(world))["status"] != "unhealthy"
         assert (await client.call("one_echo"))["content"] == [{"type": "text", "text": "fine"}]
-        state = await state_of(world)
-        assert state["circuit"] == "closed"
+        assert await client.names() == ["one_echo"]
+        assert (await world.metrics())['vmcp_circuit_transitions_total{backend="one",to="open"}'] == 0
+
+
+@pytest.mark.scenario("B-8")
+async def test_a_backend_that_fails_a_call_is_probed_at_once_also_without_a_breaker():
+    backend = Fickle()
+    config = operational(failureHandling={"healthCheckInterval": "1h", "unhealthyThreshold": 1})
+    async with scene({"one": backend}, config=config) as world, world.session() as client:
+        assert await client.names() == ["one_echo"]
+        await let_fail(client, backend, 1)
+        async with asyncio.timeout(10):
+            while (await state_of(world))["status"] != "unhealthy":  # noqa: ASYNC110 - the status has no event
+                await asyncio.sleep(0.01)
 
 
 @pytest.mark.scenario("B-8")
@@ -268,14 +296,14 @@ async def test_edits_of_the_breaker_hold_at_once_and_keep_what_is_known():
     backend = Fickle()
     async with scene({"one": backend}, config=guarded(5)) as world, world.session() as client:
         await client.names()
-        await open_circuit(client, backend, 2)
+        await let_fail(client, backend, 2)
         world.apply(config=guarded(3, timeout="50s"))
         await until_state(world, "open")
         world.apply(config=guarded(9, timeout="40s"))
         assert (await state_of(world))["circuit"] == "open"
         assert (await client.call("one_echo"))["_meta"]["vmcp.dev/retryAfterSeconds"] <= 40
         world.apply(config=operational(failureHandling={"healthCheckInterval": "1h"}))
-        assert (await client.call("one_echo"))["_meta"]["vmcp.dev/category"] == "unreachable"
+        assert (await client.call("one_echo"))["_meta"]["vmcp.dev/category"] == "failed"
         backend.is_down = False
         assert (await client.call("one_echo"))["content"]
 
@@ -286,7 +314,7 @@ async def test_where_all_or_none_are_served_an_open_circuit_closes_the_whole_end
     config = guarded(timeout="300ms", partialFailureMode="fail", unhealthyThreshold=100)
     async with scene({"one": backend, "two": other}, config=config) as world, world.session() as client:
         assert await client.names() == ["one_echo", "two_echo"]
-        await open_circuit(client, backend)
+        await open_circuit(world, client, backend)
         for method, params in (("tools/list", {}), ("tools/call", {"name": "two_echo"})):
             error = (await client.request(method, params))["error"]
             assert error["code"] == -32603
@@ -381,7 +409,7 @@ async def test_a_call_by_a_name_of_a_backend_that_is_down_says_so_and_a_recovere
         async with asyncio.timeout(10):
             while await client.names():  # noqa: ASYNC110 - a list has no event
                 await asyncio.sleep(0.01)
-        assert (await client.call("one_echo"))["_meta"]["vmcp.dev/category"] == "unreachable"
+        assert (await client.call("one_echo"))["_meta"]["vmcp.dev/category"] == "failed"
         assert (await client.request("tools/call", {"name": "one_nothing"}))["error"]["code"] == -32602
         backend.is_down = False
         assert (await client.call("one_echo"))["content"]

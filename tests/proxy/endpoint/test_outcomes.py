@@ -38,7 +38,7 @@ async def test_a_backend_that_does_not_answer_is_no_tool_error_in_metrics_and_au
         await eventually(lambda: len(path.read_text().splitlines()) == 5)
         metrics = await world.metrics()
     assert metrics['vmcp_tool_errors_total{backend="one"}'] == 1
-    assert metrics['vmcp_backend_errors_total{backend="one",category="unreachable"}'] == 2
+    assert metrics['vmcp_backend_errors_total{backend="one",category="failed"}'] == 2
     events = [json.loads(line) for line in path.read_text().splitlines()]
     assert [event["outcome"] for event in events] == [
         "error",
