@@ -77,7 +77,7 @@ class Attachment:
     def outbox(self) -> Outbox:
         """What waits for the session's own stream and what it may have to say again, until the session ends."""
         if self._outbox is None:
-            self._outbox = self.replay.outbox()
+            self._outbox = self.replay.outbox(self.session)
             self.session.on_end(self._outbox.close)
         return self._outbox
 

@@ -1,7 +1,7 @@
 """The numbered messages of one stream: what waits for the client, and the tail of what it may have missed."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Final, NamedTuple, TypeAlias
 
 MOST_EVENTS: Final = 256
@@ -9,7 +9,7 @@ MOST_BYTES: Final = 1 << 20
 MOST_BYTES_OF_ALL: Final = 64 << 20
 
 _LARGE_PART: Final = 8
-"""A log that holds more than this part of the budget gives way before all others: they must not pay for it."""
+"""Who holds more than this part of the budget gives way before all others: they must not pay for it."""
 
 _OVERHEAD_BYTES: Final = 256
 """What a message costs besides its text."""
@@ -23,42 +23,60 @@ class _Entry(NamedTuple):
     on_drop: OnDrop | None
 
 
+class _Share:
+    """The logs of one owner that hold something, those written to longest ago first, and their bytes."""
+
+    __slots__ = ("logs", "used")
+
+    def __init__(self) -> None:
+        self.logs: Final[OrderedDict[EventLog, None]] = OrderedDict()
+        self.used = 0
+
+
 class Budget:
     """The bytes that all logs of a process hold together.
 
-    Large ones give way first, then those written to longest ago.
+    Owners of much give way first, then those whose logs were written to longest ago.
     """
 
-    __slots__ = ("_large", "_limit", "_logs", "dropped", "used")
+    __slots__ = ("_large", "_limit", "_shares", "dropped", "used")
 
     def __init__(self, limit: int = MOST_BYTES_OF_ALL) -> None:
         self._limit: Final = limit
-        self._logs: Final[OrderedDict[EventLog, None]] = OrderedDict()
-        self._large: Final[dict[EventLog, None]] = {}
+        self._shares: Final[OrderedDict[Hashable, _Share]] = OrderedDict()
+        self._large: Final[dict[Hashable, None]] = {}
         self.used = 0
         self.dropped = 0
         """Messages that gave way before a client got them, in all logs."""
 
     def __len__(self) -> int:
-        return len(self._logs)
+        return sum(len(share.logs) for share in self._shares.values())
 
     def take(self, log: "EventLog", size: int) -> None:
         """Charges a log for a message that it holds now; others, and last the log itself, give way to it."""
+        share = self._shares.setdefault(log.owner, _Share())
+        self._shares.move_to_end(log.owner)
+        share.logs[log] = None
+        share.logs.move_to_end(log)
         self.used += size
-        self._logs[log] = None
-        self._logs.move_to_end(log)
-        if log.size > self._limit // _LARGE_PART:
-            self._large[log] = None
-        while self.used > self._limit and self._logs:
-            next(iter(self._large or self._logs)).shed()
+        share.used += size
+        if share.used > self._limit // _LARGE_PART:
+            self._large[log.owner] = None
+        while self.used > self._limit and self._shares:
+            oldest = self._shares[next(iter(self._large or self._shares))]
+            next(iter(oldest.logs)).shed()
 
     def give_back(self, log: "EventLog", size: int) -> None:
         """Takes note that a log has let a message go."""
+        share = self._shares[log.owner]
         self.used -= size
-        if log.size <= self._limit // _LARGE_PART:
-            self._large.pop(log, None)
+        share.used -= size
+        if share.used <= self._limit // _LARGE_PART:
+            self._large.pop(log.owner, None)
         if not len(log):
-            self._logs.pop(log, None)
+            del share.logs[log]
+        if not share.logs:
+            del self._shares[log.owner]
 
 
 class EventLog:
@@ -66,12 +84,14 @@ class EventLog:
 
     `sent` is the last sequence that has gone out to the client: what is later waits, what is earlier is kept for
     a client that lost it. The oldest messages give way, first those that went out, then those that wait; those
-    with an `on_drop` last, and never silently. Holds nothing once it is closed.
+    with an `on_drop` last, and never silently. Holds nothing once it is closed. What the logs of one `owner` hold
+    counts together.
     """
 
-    __slots__ = ("_budget", "_bytes", "_entries", "_first", "is_closed", "last", "sent")
+    __slots__ = ("_budget", "_bytes", "_entries", "_first", "is_closed", "last", "owner", "sent")
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, owner: Hashable) -> None:
+        self.owner: Final = owner
         self._budget: Final = budget
         self._entries: Final[dict[int, _Entry]] = {}
         self._bytes = 0

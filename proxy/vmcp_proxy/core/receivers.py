@@ -118,5 +118,5 @@ class CallReceiver:
     async def _ask(self, message: bytes, on_drop: Callable[[], None] | None) -> int | None:
         if not self._exchange.takes_messages:
             return await self._ways.stream.say(self._attachment, message, on_drop)
-        await self._exchange.send(message)
+        await self._exchange.send(message, on_drop)
         return None

@@ -2,6 +2,7 @@
 
 import itertools
 import secrets
+from collections.abc import Hashable
 from typing import Final
 
 from vmcp_proxy.core.event_log import Budget, EventLog
@@ -19,15 +20,15 @@ class Replay:
         self._numbers: Final = itertools.count(1)
         self.budget: Final = budget or Budget()
 
-    def outbox(self) -> Outbox:
+    def outbox(self, session: Hashable) -> Outbox:
         """The stream of a session that begins to have something to say."""
         number = next(self._numbers)
-        return Outbox(number, encode_prefix(self._pod, number), EventLog(self.budget))
+        return Outbox(number, encode_prefix(self._pod, number), EventLog(self.budget, session))
 
-    def answer(self, request: bytes) -> tuple[int, bytes, EventLog]:
-        """The number, the prefix of ids and the log of the stream that answers a request."""
+    def answer(self, session: Hashable, request: bytes) -> tuple[int, bytes, EventLog]:
+        """The number, the prefix of ids and the log of the stream that answers a request of a session."""
         number = next(self._numbers)
-        return number, encode_prefix(self._pod, number, request), EventLog(self.budget)
+        return number, encode_prefix(self._pod, number, request), EventLog(self.budget, session)
 
     def is_own(self, seen: EventId) -> bool:
         """Whether an id was given out by this process."""

@@ -1,5 +1,6 @@
 """The one protocol that every layer of the core speaks: a caller's view, and a caller's call."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
@@ -95,8 +96,11 @@ class Exchange(Protocol):
     def takes_messages(self) -> bool:
         """Whether the client takes messages before the answer."""
 
-    async def send(self, message: bytes) -> None:
-        """Sends a server-to-client message on this request's own stream."""
+    async def send(self, message: bytes, on_drop: Callable[[], None] | None = None) -> None:
+        """Sends a server-to-client message on this request's own stream.
+
+        `on_drop` hears that the client will never get it.
+        """
 
 
 class VirtualMCP(Protocol):

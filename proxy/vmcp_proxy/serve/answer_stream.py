@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Final
 
 from vmcp_proxy.core.event_log import EventLog
@@ -65,12 +66,16 @@ class AnswerStream:
         """The bytes that are held for clients that come back."""
         return self._log.size
 
-    async def send(self, message: bytes) -> None:
-        """Sends a message before the answer; it is kept for a client that has lost the connection."""
+    async def send(self, message: bytes, on_drop: Callable[[], None] | None = None) -> None:
+        """Sends a message before the answer; it is kept for a client that has lost the connection.
+
+        `on_drop` hears that it has to give way before the client has got it. Where nothing is kept the connection
+        gets it or nobody does, and nobody can tell.
+        """
         async with self._lock:
             if not self.is_over:
                 await self._begin()
-                sequence = self._log.append(message)
+                sequence = self._log.append(message, None if self._log.is_closed else on_drop)
                 await self._write(encode_event(message, self._id(sequence)))
 
     async def comment(self) -> None:
@@ -155,6 +160,7 @@ class AnswerStream:
         while self._claimed is mine and (entry := self._log.next_after(sequence)) is not None:
             sequence, message = entry
             await self._write_to(mine, encode_event(message, self._id(sequence)))
+            self._log.sent = max(self._log.sent, sequence)
         if self._claimed is mine and self.is_over and sequence < self._log.last:
             await self._write_to(mine, encode_event(lost(request)))
         return self._claimed is mine
@@ -169,7 +175,7 @@ class AnswerStream:
     async def _write(self, chunk: bytes) -> None:
         if self._current is not None:
             await self._write_to(self._current, chunk)
-        if self._current is not None:
+        if self._current is not None and not self._current.context.has_gone:
             self._log.sent = self._log.last
 
     async def _write_to(self, connection: _Connection, chunk: bytes) -> None:

@@ -46,7 +46,7 @@ class AnswerStreams:
 
     def open(self, context: RequestContext, session: Session, request: bytes) -> tuple[int, AnswerStream]:
         """The number and the stream of a POST that has something to say before its answer."""
-        number, prefix, log = self._replay.answer(request)
+        number, prefix, log = self._replay.answer(session, request)
         is_resumable = len(request) <= MAX_REQUEST_BYTES
         primes = has_priming(session.protocol_version)
         stream = AnswerStream(context, prefix if is_resumable else b"", log, primes=primes)

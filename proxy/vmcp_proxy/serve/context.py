@@ -12,7 +12,7 @@ from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, AllowList, HeaderSnapshot
 from vmcp_proxy.observability.audit import Outcome, outcome_of_status
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol.jsonrpc import Answer, Notification, Raw, Request, Response, encode_error, size_of
-from vmcp_proxy.serve.http_protocol import write_answer
+from vmcp_proxy.serve.http_protocol import has_gone, write_answer
 from vmcp_proxy.serve.target import target_of
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -170,6 +170,11 @@ class RequestContext:
     @target.setter
     def target(self, target: str) -> None:
         self._target = target
+
+    @property
+    def has_gone(self) -> bool:
+        """Whether the client is known not to read any more."""
+        return has_gone(self._send)
 
     def allow_passthrough(self, allow_list: AllowList) -> None:
         """Says which headers `captured` may take."""

@@ -92,6 +92,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_since = None
 
 
+def has_gone(send: object) -> bool:
+    """Whether the client that `send` leads to is known to have closed its connection; what is sent then is lost."""
+    cycle = getattr(send, "__self__", None)
+    return isinstance(cycle, RequestResponseCycle) and cycle.disconnected
+
+
 def write_answer(send: object, body: Answer) -> bool:
     """Writes a whole JSON answer with status 200 at once; False where it has to go the long way, as ASGI messages.
 

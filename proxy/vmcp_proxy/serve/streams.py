@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 from typing import Final
 
 from vmcp_proxy.protocol.jsonrpc import Answer
@@ -39,12 +40,12 @@ class PostExchange:
         """See `Exchange.takes_messages`."""
         return accepts(self._context.header(b"accept"), EVENT_STREAM)
 
-    async def send(self, message: bytes) -> None:
+    async def send(self, message: bytes, on_drop: Callable[[], None] | None = None) -> None:
         """See `Exchange.send`."""
         self._session.touch(time.monotonic())
         if (stream := self._opened()) is not None:
             self.last_write = asyncio.get_running_loop().time()
-            await stream.send(message)
+            await stream.send(message, on_drop)
 
     async def comment(self) -> None:
         """Keeps the connection open through proxies that cut idle ones, and the session in use."""

@@ -59,7 +59,7 @@ class Groups:
 
 
 class NoExchange:
-    async def send(self, message: bytes) -> None:
+    async def send(self, message: bytes, on_drop=None) -> None:
         raise AssertionError("nothing is sent to the client here")
 
 

@@ -17,7 +17,7 @@ def held(log: EventLog, after: int = 0) -> list[tuple[int, bytes]]:
 
 @pytest.mark.scenario("P-10")
 def test_the_oldest_gives_way_by_count():
-    log = EventLog(Budget())
+    log = EventLog(Budget(), "one")
     for number in range(MOST_EVENTS + 10):
         assert log.append(b"%d" % number) == number + 1
     assert [int(message) for _, message in held(log)] == list(range(10, MOST_EVENTS + 10))
@@ -27,7 +27,7 @@ def test_the_oldest_gives_way_by_count():
 @pytest.mark.scenario("P-10")
 def test_the_oldest_gives_way_by_bytes_and_a_message_beyond_the_bound_stands_alone():
     budget = Budget()
-    log = EventLog(budget)
+    log = EventLog(budget, "one")
     for _ in range(10):
         log.append(b"x" * (MOST_BYTES // 4))
         assert log.size <= MOST_BYTES
@@ -41,7 +41,7 @@ def test_the_oldest_gives_way_by_bytes_and_a_message_beyond_the_bound_stands_alo
 
 @pytest.mark.scenario("P-10")
 def test_what_has_gone_out_gives_way_before_what_waits_and_requests_last_and_aloud():
-    log = EventLog(Budget())
+    log = EventLog(Budget(), "one")
     dropped = []
     log.append(b"request", lambda: dropped.append("request"))
     log.append(b"sent")
@@ -51,7 +51,7 @@ def test_what_has_gone_out_gives_way_before_what_waits_and_requests_last_and_alo
     log.append(b"one more")
     assert [message for _, message in held(log)][:2] == [b"request", b"waits"]
     assert dropped == []
-    requests = EventLog(Budget())
+    requests = EventLog(Budget(), "one")
     for number in range(MOST_EVENTS + 2):
         requests.append(b"r", lambda number=number: dropped.append(number))
     assert dropped == [0, 1]
@@ -62,7 +62,7 @@ def test_what_has_gone_out_gives_way_before_what_waits_and_requests_last_and_alo
 
 @pytest.mark.scenario("P-10")
 def test_a_request_that_cannot_be_delivered_any_more_says_so():
-    log = EventLog(Budget())
+    log = EventLog(Budget(), "one")
     dropped = []
     log.append(b"given", lambda: dropped.append("given"))
     log.sent = log.append(b"taken back", lambda: dropped.append("taken back"))
@@ -80,7 +80,7 @@ def test_a_request_that_cannot_be_delivered_any_more_says_so():
 @pytest.mark.scenario("P-10")
 def test_all_logs_together_are_bounded_and_the_one_written_longest_ago_gives_way():
     budget = Budget(limit=4000)
-    old, new = EventLog(budget), EventLog(budget)
+    old, new = EventLog(budget, "old"), EventLog(budget, "new")
     for _ in range(5):
         old.append(b"x" * 256)
     new.append(b"x" * 256)
@@ -91,7 +91,7 @@ def test_all_logs_together_are_bounded_and_the_one_written_longest_ago_gives_way
     old.close()
     new.close()
     assert (budget.used, len(budget)) == (0, 0)
-    old_one = EventLog(budget)
+    old_one = EventLog(budget, "one")
     old_one.append(b"x" * 5000)
     assert (len(old_one), budget.used, len(budget)) == (0, 0, 0)
 
@@ -112,7 +112,7 @@ STEPS = st.lists(
 @given(STEPS)
 def test_readers_get_what_is_held_in_order_and_never_twice(steps):
     budget = Budget()
-    log = EventLog(budget)
+    log = EventLog(budget, "one")
     everything: dict[int, bytes] = {}
     for step, number in steps:
         if step == "append":

@@ -14,7 +14,7 @@ async def read(reader, count: int) -> list[bytes]:
 
 @pytest.mark.scenario("P-10")
 async def test_messages_wait_for_the_first_reader_and_equal_ones_coalesce_on_request():
-    outbox = Replay().outbox()
+    outbox = Replay().outbox("one")
     assert not outbox.is_listening
     first = outbox.put(b"changed", coalesce=True)
     outbox.put(b"other")
@@ -29,7 +29,7 @@ async def test_messages_wait_for_the_first_reader_and_equal_ones_coalesce_on_req
 
 @pytest.mark.scenario("P-10")
 async def test_a_new_reader_takes_over_and_the_old_one_ends():
-    outbox = Replay().outbox()
+    outbox = Replay().outbox("one")
     old = outbox.open(None)
     waiting = asyncio.create_task(old.next())
     await asyncio.sleep(0)
@@ -45,7 +45,7 @@ async def test_a_new_reader_takes_over_and_the_old_one_ends():
 
 @pytest.mark.scenario("P-10")
 async def test_a_reader_may_go_back_but_not_into_what_was_never_sent():
-    outbox = Replay().outbox()
+    outbox = Replay().outbox("one")
     sent = [outbox.put(b"%d" % number) for number in range(4)]
     assert await read(outbox.open(None), 3) == [b"0", b"1", b"2"]
     assert await read(outbox.open(sent[0]), 3) == [b"1", b"2", b"3"]
@@ -57,7 +57,7 @@ async def test_a_reader_may_go_back_but_not_into_what_was_never_sent():
 
 @pytest.mark.scenario("P-10")
 async def test_a_mark_is_a_place_of_its_own():
-    outbox = Replay().outbox()
+    outbox = Replay().outbox("one")
     first = outbox.open(None).mark()
     second = outbox.open(None).mark()
     outbox.put(b"a")
@@ -69,14 +69,14 @@ async def test_a_mark_is_a_place_of_its_own():
 
 
 async def test_a_finish_lets_the_reader_have_what_waits_and_a_close_does_not():
-    outbox = Replay().outbox()
+    outbox = Replay().outbox("one")
     outbox.put(b"a")
     reader = outbox.open(None)
     outbox.finish()
     assert await read(reader, 1) == [b"a"]
     assert await reader.next() is None
     replay = Replay()
-    outbox = replay.outbox()
+    outbox = replay.outbox("one")
     outbox.put(b"a")
     reader = outbox.open(None)
     outbox.close()
@@ -88,7 +88,7 @@ async def test_a_finish_lets_the_reader_have_what_waits_and_a_close_does_not():
 
 @pytest.mark.scenario("P-10")
 async def test_what_was_taken_back_is_neither_delivered_nor_replayed():
-    outbox = Replay().outbox()
+    outbox = Replay().outbox("one")
     outbox.put(b"a")
     ticket = outbox.put(b"question")
     outbox.put(b"b")

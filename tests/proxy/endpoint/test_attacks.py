@@ -5,6 +5,8 @@ import json
 import math
 import time
 
+import pytest
+
 from tests.proxy.endpoint.helpers import QUIET
 from tests.proxy.endpoint.resuming import CUSTOM, Steps, say
 from tests.proxy.endpoint.test_server_requests import QUESTION, SAMPLING
@@ -156,7 +158,7 @@ async def test_an_unread_answer_that_is_cut_off_is_not_kept_for_longer_than_othe
 
 
 def test_places_in_a_stream_that_hold_nothing_cost_no_time():
-    log = EventLog(Budget())
+    log = EventLog(Budget(), "one")
     log.append(b"first")
     log.sent = 1
     log.last += 5_000_000
@@ -221,19 +223,21 @@ async def test_a_stream_that_opens_on_another_pod_takes_the_place_of_the_old_one
                 assert not new.ended
 
 
-def test_one_huge_answer_does_not_cost_other_streams_what_they_hold():
+@pytest.mark.parametrize("number", [1, 64])
+def test_one_client_with_huge_answers_does_not_cost_the_others_what_they_hold(number):
     budget = Budget(limit=64_000)
     dropped = []
-    others = [EventLog(budget) for _ in range(20)]
+    others = [EventLog(budget, owner) for owner in range(20)]
     for log in others:
         log.append(b"question", lambda: dropped.append("question"))
-    huge = [EventLog(budget) for _ in range(2)]
+    huge = [EventLog(budget, "greedy") for _ in range(number + 1)]
     for log in huge:
-        log.append(b"x" * 50_000)
+        log.append(b"x" * (50_000 // number))
     assert not dropped
     assert [len(log) for log in others] == [1] * 20
-    assert [len(log) for log in huge] == [0, 1], "the older one gave way"
-    EventLog(budget).append(b"x" * 100_000)
+    assert len(huge[0]) == 0, "the oldest gave way"
+    assert len(huge[-1]) == 1
+    EventLog(budget, "new").append(b"x" * 100_000)
     assert not dropped
     assert budget.used <= 64_000
 

@@ -331,3 +331,32 @@ async def test_a_backend_hears_when_its_question_gave_way_to_other_messages():
         answer = await asyncio.wait_for(asker.answers.get(), 10)
         assert answer["id"] == 0
         assert answer["error"]["code"] == -32603
+
+
+async def test_a_backend_hears_when_its_question_on_a_calls_own_stream_gave_way_while_the_client_was_away():
+    asker = Asker(params=QUESTION)
+    has_left = asyncio.Event()
+    refused: list[dict[str, Any]] = []
+
+    async def call_tool(call: Call) -> dict[str, Any]:
+        await call.say(asker.request | {"id": "seen"})
+        await has_left.wait()
+        large = asker.request | {"params": QUESTION | {"pad": "x" * 200_000}}
+        for number in range(10):
+            await call.say(large | {"id": number})
+        refused.append(await asker.answers.get())
+        return text("done")
+
+    asker.backend.on("tools/call")(call_tool)
+    async with scene({"one": asker.backend}, config=QUIET) as world, world.client() as client:
+        await client.open(SAMPLING)
+        async with client.posting("tools/call", {"name": "one_echo"}) as stream:
+            await stream.until("sampling/createMessage")
+            (exchange,) = world.proxy.wiring.keep_alive._exchanges
+        await eventually(lambda: exchange._context.has_gone)
+        has_left.set()
+        await eventually(lambda: refused)
+        assert refused[0]["id"] == 0
+        assert refused[0]["error"]["code"] == -32603
+        async with client.listening(**{"last-event-id": stream.ids[-1]}) as rest:
+            assert (await rest.answer())["result"] == text("done")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmcp_proxy.core.event_log import Budget, EventLog
+from vmcp_proxy.core.event_log import MOST_EVENTS, Budget, EventLog
 from vmcp_proxy.protocol.sse import SseParser
 from vmcp_proxy.serve import answer_stream
 from vmcp_proxy.serve.answer_stream import AnswerStream
@@ -17,6 +17,7 @@ class Response:
 
     def __init__(self):
         self.response_complete = False
+        self.has_gone = False
         self.gate = asyncio.Event()
         self.gate.set()
         self.events = []
@@ -73,7 +74,7 @@ async def settle():
 
 async def play(steps, *, primes):
     own = Response()
-    stream = AnswerStream(own, b"p.1.MQ.", EventLog(Budget()), primes=primes)
+    stream = AnswerStream(own, b"p.1.MQ.", EventLog(Budget(), "one"), primes=primes)
     client = Client(stream, own)
     senders, said = [], []
     for step in (*steps, "resume"):
@@ -114,7 +115,7 @@ def test_a_client_that_comes_back_gets_every_message_once_in_order_and_the_answe
 
 async def test_a_resumed_stream_that_is_given_up_ends():
     own = Response()
-    stream = AnswerStream(own, b"p.1.MQ.", EventLog(Budget()), primes=True)
+    stream = AnswerStream(own, b"p.1.MQ.", EventLog(Budget(), "one"), primes=True)
     await stream.send(b"1")
     resumed = asyncio.create_task(stream.resume(Response(), b"1", 1))
     await settle()
@@ -129,3 +130,37 @@ async def test_a_resumed_stream_that_is_given_up_ends():
     await stream.send(b"2")
     await stream.finish(b"3")
     assert len(late.events) == 1
+
+
+async def test_a_question_that_gives_way_while_its_client_is_away_says_so_and_one_that_was_given_does_not():
+    own = Response()
+    stream = AnswerStream(own, b"p.1.MQ.", EventLog(Budget(), "one"), primes=True)
+    dropped = []
+    await stream.send(b"given", lambda: dropped.append("given"))
+    own.has_gone = True
+    await stream.send(b"lost", lambda: dropped.append("lost"))
+    for _ in range(MOST_EVENTS):
+        await stream.send(b"later", lambda: dropped.append("later"))
+    assert dropped[0] == "lost"
+    dropped.clear()
+    back = Response()
+    resumed = asyncio.create_task(stream.resume(back, b"1", 2))
+    await settle()
+    assert back.events[-1].data == b"later"
+    await stream.send(b"more")
+    assert not dropped, "the client has been given what stood in its place"
+    stream.abandon()
+    async with asyncio.timeout(5):
+        await resumed
+    assert not dropped
+
+
+async def test_a_question_on_a_stream_that_keeps_nothing_still_goes_out():
+    own = Response()
+    log = EventLog(Budget(), "one")
+    stream = AnswerStream(own, b"", log, primes=True)
+    stream.close()
+    dropped = []
+    await stream.send(b"question", lambda: dropped.append("question"))
+    assert [event.data for event in own.events] == [b"question"]
+    assert not dropped
