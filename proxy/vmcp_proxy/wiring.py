@@ -113,7 +113,9 @@ class Wiring:
             self.server_requests,
             SessionStream(self.between.to_stream, self._waits_here),
         )
-        self.messages = ClientMessages(self.server_requests, self.links, self.between.from_client)
+        self.messages = ClientMessages(
+            self.server_requests, self.links, self.between.from_client, self.between.from_client_to_all
+        )
         self.between.serve(self.links, self.messages)
         forwarder = Forwarder(self.links, self.ways, metrics, self._on_change)
         self.aggregate = Aggregate(self.attachments, self.views, forwarder)

@@ -24,11 +24,14 @@ class Mailbox(Protocol):
     def pod(self) -> str:
         """The name of this pod."""
 
-    def on(self, kind: str, handler: Callable[[str, bytes], Awaitable[None]]) -> None:
-        """Says who takes messages of a kind: the session's digest in hex, and the body."""
+    def on(self, kind: str, handler: Callable[[str, bytes], Awaitable[None]], knows: Callable[[str], bool]) -> None:
+        """Says who takes messages of a kind: the session's digest in hex, and the body; and of which sessions."""
 
     async def send(self, pod: str, kind: str, digest: str, body: bytes) -> bool:
         """Whether the pod has accepted the message."""
+
+    async def tell_all(self, kind: str, digest: str, body: bytes) -> None:
+        """Tells every other pod, and does not hear who has taken it."""
 
 
 class SharedState(Protocol):
@@ -66,10 +69,13 @@ class BetweenPods:
                 await self._sessions.known_backends(attachment.session)
                 links.listen_all(attachment)
 
-        self._mailbox.on(_TO_STREAM, self._to_stream)
-        self._mailbox.on(_FROM_CLIENT, from_client)
-        self._mailbox.on(_NEWS, news)
-        self._mailbox.on(_MOVED, self._moved)
+        def is_in_use(digest: str) -> bool:
+            return self._attachments.by_digest(digest) is not None
+
+        self._mailbox.on(_TO_STREAM, self._to_stream, is_in_use)
+        self._mailbox.on(_FROM_CLIENT, from_client, is_in_use)
+        self._mailbox.on(_NEWS, news, is_in_use)
+        self._mailbox.on(_MOVED, self._moved, is_in_use)
 
     async def to_stream(self, session: "Session", message: bytes) -> bool:
         """See `session_stream.Elsewhere`."""
@@ -81,6 +87,10 @@ class BetweenPods:
     async def from_client(self, pod: str, session: "Session", raw: bytes) -> bool:
         """See `client_messages.Forward`."""
         return await self._mailbox.send(pod, _FROM_CLIENT, session.digest.hex, raw)
+
+    async def from_client_to_all(self, session: "Session", raw: bytes) -> None:
+        """See `client_messages.ForwardToAll`."""
+        await self._mailbox.tell_all(_FROM_CLIENT, session.digest.hex, raw)
 
     async def tell_news(self, session: "Session") -> None:
         """Lets the pod that holds the session's stream look up what was stored here: backend sessions, log level."""

@@ -89,10 +89,10 @@ class MemoryStore:
         entry = self._entries.get(digest)
         return entry.record.stream if entry is not None else None
 
-    async def publish(self, pod: str, sealed: bytes) -> bool:  # noqa: ARG002 - there is no other pod
+    async def publish(self, name: str, sealed: bytes) -> bool:  # noqa: ARG002 - there is no other pod
         return False
 
-    async def listen(self, pod: str, on_message: Callable[[bytes], None]) -> None:
+    async def listen(self, names: Sequence[str], on_message: Callable[[str, bytes], None]) -> None:
         """Nothing to hear: there is no other pod."""
 
     async def watch(

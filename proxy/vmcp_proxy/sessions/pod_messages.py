@@ -1,6 +1,7 @@
 """Messages between pods: sealed, in order per session, acknowledged (ADR-0023)."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import Counter
@@ -11,12 +12,15 @@ from vmcp_proxy.sessions.flights import Flights
 from vmcp_proxy.sessions.ids import SessionIds
 from vmcp_proxy.sessions.pod_envelope import MOST_BODY_BYTES, PodMessage, open_message, seal_message
 from vmcp_proxy.sessions.pod_lanes import Lanes
-from vmcp_proxy.sessions.pod_name import is_pod_name, new_pod_name
+from vmcp_proxy.sessions.pod_name import EVERYONE, is_pod_name, new_pod_name
 from vmcp_proxy.sessions.pod_replays import Replays, Verdict
 from vmcp_proxy.sessions.store import SessionStore, StoreUnavailable
 
 Handler = Callable[[str, bytes], Awaitable[None]]
 """Gets the digest (hex) of the session that a message is about, and the body."""
+
+Knows = Callable[[str], bool]
+"""Whether a session, by its digest (hex), is one that the handler can do something for."""
 
 _LOG: Final = logging.getLogger(__name__)
 _ANSWER: Final = ""
@@ -39,28 +43,31 @@ class PodMessages:
         self._store: Final = store
         self._ids: Final = ids
         self._clock: Final = clock
-        self._handlers: Final[dict[str, Handler]] = {}
+        self._handlers: Final[dict[str, tuple[Handler, Knows]]] = {}
         self._lanes: Final = Lanes(self._handle)
         self._replays: Final = Replays()
         self._sending: Final = Flights()
         self._awaited: Final[dict[bytes, asyncio.Future[bool]]] = {}
         self._answers: Final[asyncio.Queue[tuple[str, bytes]]] = asyncio.Queue(_MOST_ANSWERS)
 
-    def on(self, kind: str, handler: Handler) -> None:
+    def on(self, kind: str, handler: Handler, knows: Knows) -> None:
         """Have a handler take the messages of a kind; it has 10 s for each, and those of one session in turn.
+
+        Messages about a session that it does not know are refused, so that their senders do not rely on it.
 
         Raises:
             ValueError: the kind is empty or has a handler.
         """
         if kind == _ANSWER or kind in self._handlers:
             raise ValueError(f"the kind {kind!r} is taken")
-        self._handlers[kind] = handler
+        self._handlers[kind] = handler, knows
 
     async def send(self, pod: str, kind: str, digest: str, body: bytes) -> bool:
         """Tell a pod something about a session; whether that pod has accepted it, which is not yet handled it.
 
-        `False` says that nobody is known to have accepted it: the pod is gone, has no handler for the kind or no
-        room, the store is away, or the body has more than 1 MiB. Bounded by 2 s beyond what the store takes.
+        `False` says that nobody is known to have accepted it: the pod is gone, does not know the session, has no
+        handler for the kind or no room, the store is away, or the body has more than 1 MiB. Bounded by 2 s beyond
+        what the store takes.
         """
         if len(body) > MOST_BODY_BYTES or not is_pod_name(pod):
             return False
@@ -84,10 +91,19 @@ class PodMessages:
         finally:
             self._awaited.pop(name, None)
 
+    async def tell_all(self, kind: str, digest: str, body: bytes) -> None:
+        """Tell every other pod something about a session that whoever knows of it may act on; nobody answers."""
+        if not self._store.is_shared or len(body) > MOST_BODY_BYTES:
+            return
+        keyring = self._ids.keyring
+        _, sealed = seal_message(keyring, keyring.signing_kid, EVERYONE, self._message(kind, digest, body))
+        with contextlib.suppress(StoreUnavailable):
+            await self._store.publish(EVERYONE, sealed)
+
     async def run(self) -> None:
         """Receive and handle messages until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._store.listen(self.pod, self._hear))
+            group.create_task(self._store.listen((self.pod, EVERYONE), self._hear))
             group.create_task(self._lanes.run())
             for _ in range(_ANSWERERS):
                 group.create_task(self._send_answers())
@@ -95,12 +111,14 @@ class PodMessages:
     def _message(self, kind: str, digest: str, body: bytes) -> PodMessage:
         return PodMessage(self._clock(), self.pod, kind, digest, body)
 
-    def _hear(self, raw: bytes) -> None:
-        opened = open_message(self._ids.keyring, self.pod, raw)
+    def _hear(self, name: str, raw: bytes) -> None:
+        opened = open_message(self._ids.keyring, name, raw)
         if opened is None:
             self.dropped["unreadable"] += 1
             return
         message = opened.message
+        if name == EVERYONE and message.sender == self.pod:
+            return
         if message.kind == _ANSWER:
             # One that comes again or too late finds nobody waiting.
             self._settle(message.body)
@@ -109,10 +127,13 @@ class PodMessages:
         if verdict is not Verdict.FRESH:
             self.dropped[verdict] += 1
             return
-        self._answer(message.sender, opened.kid, opened.name, accepted=self._accept(message))
+        accepted = self._accept(message)
+        if name != EVERYONE:
+            self._answer(message.sender, opened.kid, opened.name, accepted=accepted)
 
     def _accept(self, message: PodMessage) -> bool:
-        return message.kind in self._handlers and self._lanes.put(message)
+        handler = self._handlers.get(message.kind)
+        return handler is not None and handler[1](message.digest) and self._lanes.put(message)
 
     def _settle(self, body: bytes) -> None:
         answer = self._awaited.get(body[1:])
@@ -140,7 +161,7 @@ class PodMessages:
     async def _handle(self, message: PodMessage) -> None:
         try:
             async with asyncio.timeout(_HANDLER_SECONDS):
-                await self._handlers[message.kind](message.digest, message.body)
+                await self._handlers[message.kind][0](message.digest, message.body)
         except Exception as error:  # noqa: BLE001 - one message must not cost the others anything
             session, name = message.digest[:8], type(error).__name__
             _LOG.warning("pod_message_failed kind=%s session=%s error=%s", message.kind, session, name)

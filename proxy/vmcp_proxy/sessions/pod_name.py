@@ -6,6 +6,9 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Final
 
 POD_NAME_BYTES: Final = 16
+EVERYONE: Final = "all"
+"""Stands where a pod's name does for what all of them are told."""
+
 _FORM: Final = re.compile(r"[A-Za-z0-9_-]{21}[AQgw]")
 
 

@@ -20,7 +20,7 @@ from vmcp_proxy.sessions import scripts
 from vmcp_proxy.sessions.cancellation import keeping_cancellation
 from vmcp_proxy.sessions.record import LEVEL_FIELD, STREAM_FIELD, SessionRecord, backend_field, parse_record
 from vmcp_proxy.sessions.redis_client import RedisLink
-from vmcp_proxy.sessions.redis_watch import watch_channel
+from vmcp_proxy.sessions.redis_watch import watch_channels
 from vmcp_proxy.sessions.store import (
     Absent,
     End,
@@ -64,7 +64,7 @@ _CAUSES: Final = (
 class RedisStore:
     """Sessions of one VirtualMCPServer in Redis, under `<prefix><digest>`.
 
-    Ends go out on the channel `<prefix>ended`, messages to a pod on `<prefix>pod:<its name>`.
+    Ends go out on the channel `<prefix>ended`, messages between pods on `<prefix>pod:<name>`.
 
     Nothing connects before the first call. After a lost connection the next calls fail at once for half a
     second, so that a dead Redis costs each request nothing.
@@ -134,8 +134,8 @@ class RedisStore:
         pod: bytes | None = await self._eval(scripts.GET_FIELD, digest, STREAM_FIELD)
         return None if pod is None else pod.decode(errors="replace")
 
-    async def publish(self, pod: str, sealed: bytes) -> bool:
-        heard = await self._eval(scripts.PUBLISH, f"pod:{pod}", sealed)
+    async def publish(self, name: str, sealed: bytes) -> bool:
+        heard = await self._eval(scripts.PUBLISH, f"pod:{name}", sealed)
         # A node of a cluster counts its own subscribers only, and the pod may still be with another one.
         return bool(heard) or isinstance(self._client, RedisCluster)
 
@@ -154,19 +154,24 @@ class RedisStore:
             self._subscription = StoreState(available=False, message=_cause(error))
             on_lost()
 
-        def ended(raw: bytes) -> None:
+        def ended(_channel: str, raw: bytes) -> None:
             on_ended(raw.decode(errors="replace"))
 
-        await watch_channel(self._client, self._channel, ended, subscribed, lost, REDIS_ERRORS)
+        await watch_channels(self._client, (self._channel,), ended, subscribed, lost, REDIS_ERRORS)
 
-    async def listen(self, pod: str, on_message: Callable[[bytes], None]) -> None:
+    async def listen(self, names: Sequence[str], on_message: Callable[[str, bytes], None]) -> None:
+        channels = {f"{self._prefix}pod:{name}": name for name in names}
+
         def subscribed() -> None:
             self._hearing = StoreState(available=True)
 
         def lost(error: Exception) -> None:
             self._hearing = StoreState(available=False, message=_cause(error))
 
-        await watch_channel(self._client, f"{self._prefix}pod:{pod}", on_message, subscribed, lost, REDIS_ERRORS)
+        def heard(channel: str, raw: bytes) -> None:
+            on_message(channels[channel], raw)
+
+        await watch_channels(self._client, tuple(channels), heard, subscribed, lost, REDIS_ERRORS)
 
     async def aclose(self) -> None:
         await self._link.aclose()

@@ -13,18 +13,18 @@ _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 2.0
 
 
-async def watch_channel(
+async def watch_channels(
     client: RedisClient,
-    channel: str,
-    on_message: Callable[[bytes], None],
+    channels: tuple[str, ...],
+    on_message: Callable[[str, bytes], None],
     on_subscribed: Callable[[], None],
     on_lost: Callable[[Exception], None],
     errors: tuple[type[Exception], ...],
 ) -> None:
-    """Deliver the messages of a channel until cancelled, subscribing again whenever the connection is lost.
+    """Deliver the messages of channels until cancelled, subscribing again whenever the connection is lost.
 
-    `on_subscribed` is called at each (re)subscription, also when redis-py reconnected by itself: messages in
-    between are lost. A connection that has been quiet for 10 s must answer a ping.
+    `on_subscribed` is called at each (re)subscription to a channel, also when redis-py reconnected by itself:
+    messages in between are lost. A connection that has been quiet for 10 s must answer a ping.
     """
     pause = _FIRST_PAUSE
 
@@ -35,7 +35,7 @@ async def watch_channel(
 
     while True:
         try:
-            await _listen(client, channel, on_message, subscribed)
+            await _listen(client, channels, on_message, subscribed)
         except errors as error:
             on_lost(error)
         # Pods that lost the same Redis must not all come back in the same instant.
@@ -44,7 +44,10 @@ async def watch_channel(
 
 
 async def _listen(
-    client: RedisClient, channel: str, on_message: Callable[[bytes], None], on_subscribed: Callable[[], None]
+    client: RedisClient,
+    channels: tuple[str, ...],
+    on_message: Callable[[str, bytes], None],
+    on_subscribed: Callable[[], None],
 ) -> None:
     with keeping_cancellation():
         # A cluster client does not know its nodes before this, and its pubsub does not ask.
@@ -52,7 +55,7 @@ async def _listen(
     pubsub: Any = client.pubsub()
     try:
         with keeping_cancellation():
-            await pubsub.subscribe(channel)
+            await pubsub.subscribe(*channels)
         while True:
             message = await pubsub.get_message(timeout=_QUIET_SECONDS)
             if message is None:
@@ -64,6 +67,6 @@ async def _listen(
             if message["type"] == "subscribe":
                 on_subscribed()
             elif message["type"] == "message":
-                on_message(message["data"])
+                on_message(message["channel"].decode(), message["data"])
     finally:
         await pubsub.aclose()

@@ -128,11 +128,14 @@ class SessionStore(Protocol):
     async def stream_of(self, digest: str) -> str | None:
         """The pod that holds the client's GET stream, as far as the store knows."""
 
-    async def publish(self, pod: str, sealed: bytes) -> bool:
-        """Pass a message on to a pod; `False` when nobody listens under this name."""
+    async def publish(self, name: str, sealed: bytes) -> bool:
+        """Pass a message on to whoever listens under a name; `False` when nobody does."""
 
-    async def listen(self, pod: str, on_message: Callable[[bytes], None]) -> None:
-        """Report the messages to a pod for as long as it runs; those sent while the connection is lost are lost."""
+    async def listen(self, names: Sequence[str], on_message: Callable[[str, bytes], None]) -> None:
+        """Report the messages under some names, and the name, for as long as it runs.
+
+        Those sent while the connection is lost are lost.
+        """
 
     async def watch(
         self,

@@ -139,3 +139,49 @@ async def test_a_question_that_waits_on_one_pod_reaches_the_stream_that_opens_on
                 assert await reply(there, request, result={"ok": 2}) == 202
                 answer = await answering
         assert json.loads(answer.json()["result"]["content"][0]["text"])["result"] == {"ok": 2}
+
+
+@pytest.mark.scenario("S-5")
+async def test_a_call_is_cancelled_by_a_word_that_reaches_another_pod(redis_server):
+    asker = Asker(params=QUESTION)
+    backend = asker.backend
+    async with asked_at_a(redis_server, asker) as (client, there):
+        message = {"jsonrpc": "2.0", "id": "mine", "method": "tools/call", "params": {"name": "b0_echo"}}
+        async with client.sending(message):
+            await eventually(lambda: backend.calls("tools/call"))
+            for request_id in ("other", "mine"):
+                params = {"requestId": request_id, "reason": "enough"}
+                told = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}
+                assert (await there.post(told)).status_code == 202
+            await eventually(lambda: backend.calls("notifications/cancelled"))
+        [heard] = backend.calls("notifications/cancelled")
+        assert heard.message["params"]["requestId"] == backend.calls("tools/call")[0].message["id"]
+        assert "enough" not in str(heard.message)
+
+
+async def test_a_question_is_not_lost_on_a_pod_that_held_the_stream_and_has_let_go_of_the_session(redis_server):
+    asker = Asker(params=QUESTION)
+    async with (
+        asker.backend.running(),
+        pod(redis_server, asker.backend) as a,
+        pod(redis_server, asker.backend) as b,
+        b.client(x_api_key="k") as client,
+    ):
+        await client.open(SAMPLING)
+        async with moved(client, a) as there:
+            await there.names()
+            async with there.listening() as stream:
+                await eventually(lambda: stream.comments)
+            session = a.proxy.wiring.attachments.all()[0].session
+            await eventually(lambda: session.stream is None and not session.streams_unsaved)
+            a.proxy.wiring.attachments.remove(session)
+        await a.proxy.wiring.sessions.remember_stream(session, a.proxy.wiring.pods.pod)
+        assert await b.proxy.wiring.sessions.stream_pod(session) == a.proxy.wiring.pods.pod
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "b0_echo"}}
+        async with client.sending(message, accept="application/json") as answering:
+            await eventually(lambda: asker.backend.calls("tools/call"))
+            async with client.listening() as stream:
+                [request] = await stream.until("sampling/createMessage")
+                assert await reply(client, request, result={"ok": 3}) == 202
+            answer = await answering
+        assert json.loads(answer.json()["result"]["content"][0]["text"])["result"] == {"ok": 3}

@@ -11,6 +11,10 @@ DIGEST = "ab" * 32
 KIND = "note"
 
 
+def anything(_digest: str) -> bool:
+    return True
+
+
 class Talker:
     """One process as far as messages go; `heard` are those of the kind `note`."""
 
@@ -19,7 +23,7 @@ class Talker:
         self.ids = SessionIds(keyring)
         more = {} if clock is None else {"clock": clock}
         self.messages = PodMessages(store, self.ids, **more)
-        self.messages.on(KIND, self.note)
+        self.messages.on(KIND, self.note, anything)
         self.heard: list[tuple[str, bytes]] = []
         self._running: asyncio.Task[None] | None = None
 

@@ -7,13 +7,13 @@ import time
 
 import pytest
 
-from tests.proxy.sessions.messaging import DIGEST, KIND, Talker
+from tests.proxy.sessions.messaging import DIGEST, KIND, Talker, anything
 from tests.proxy.sessions.pods import KEYS, SCOPE, eventually, redis_store
 from tests.support.redis_server import Monitor, RedisServer
 from vmcp_proxy.sessions import Keyring
 from vmcp_proxy.sessions.memory import MemoryStore
 from vmcp_proxy.sessions.pod_envelope import MOST_BODY_BYTES, PodMessage, seal_message
-from vmcp_proxy.sessions.pod_name import new_pod_name
+from vmcp_proxy.sessions.pod_name import EVERYONE, new_pod_name
 
 OTHER = "cd" * 32
 CHANNEL = f"vmcp:session:{SCOPE}:pod:"
@@ -67,11 +67,49 @@ async def test_a_kind_that_nobody_handles_is_refused_at_once(redis_server):
         await eventually(lambda: b.heard == [(DIGEST, b"y")])
 
 
+async def test_a_message_about_a_session_that_the_pod_does_not_know_is_refused(redis_server):
+    async with two(redis_server) as (a, b):
+        b.messages.on("picky", b.note, lambda digest: digest == OTHER)
+        assert not await a.tell(b, b"x", DIGEST, kind="picky")
+        assert await a.tell(b, b"y", OTHER, kind="picky")
+        await eventually(lambda: b.heard == [(OTHER, b"y")])
+
+
+async def test_what_all_are_told_reaches_every_other_pod_once(redis_server):
+    async with two(redis_server) as (a, b), Talker(redis_store(redis_server)) as c:
+        await a.reach(c)
+        await a.messages.tell_all(KIND, DIGEST, b"all")
+        await eventually(lambda: b.heard and c.heard)
+        assert await a.tell(b, b"after")
+        assert (a.heard, b.heard[0], c.heard) == ([], (DIGEST, b"all"), [(DIGEST, b"all")])
+        await eventually(lambda: b.heard == [(DIGEST, b"all"), (DIGEST, b"after")])
+        assert a.messages.dropped == {}
+        await a.messages.tell_all(KIND, DIGEST, bytes(MOST_BODY_BYTES + 1))
+        assert await a.tell(c, b"after")
+        await eventually(lambda: c.heard == [(DIGEST, b"all"), (DIGEST, b"after")])
+
+
+async def test_what_is_for_one_pod_is_not_taken_from_where_all_are_told(redis_server):
+    async with two(redis_server) as (a, b):
+        _, sealed = seal_message(KEYS, KEYS.signing_kid, b.pod, PodMessage(time.time(), a.pod, KIND, DIGEST, b"x"))
+        assert await a.store.publish(EVERYONE, sealed)
+        await eventually(lambda: b.messages.dropped["unreadable"] == 1)
+        assert b.heard == []
+
+
+async def test_telling_all_without_a_store_or_with_one_that_is_away_is_no_error(own_redis):
+    async with Talker(MemoryStore()) as alone, Talker(redis_store(own_redis)) as apart:
+        own_redis.stop()
+        await alone.messages.tell_all(KIND, DIGEST, b"x")
+        await apart.messages.tell_all(KIND, DIGEST, b"x")
+        assert (alone.heard, apart.heard) == ([], [])
+
+
 def test_a_kind_has_one_handler_and_a_name():
     talker = Talker(MemoryStore())
     for kind in (KIND, ""):
         with pytest.raises(ValueError, match="is taken"):
-            talker.messages.on(kind, talker.note)
+            talker.messages.on(kind, talker.note, anything)
 
 
 async def test_one_mebibyte_is_the_most(redis_server):
@@ -99,7 +137,7 @@ async def test_a_slow_handler_holds_up_its_own_session_only(redis_server):
                 await release.wait()
             await b.note(digest, body)
 
-        b.messages.on("slow", slow)
+        b.messages.on("slow", slow, anything)
         assert await a.tell(b, b"wait", kind="slow")
         assert await a.tell(b, b"behind", kind="slow")
         assert await a.tell(b, b"aside", OTHER, kind="slow")
@@ -118,7 +156,7 @@ async def test_no_more_than_64_handlers_run_at_a_time():
             await release.wait()
             done.add(digest)
 
-        alone.messages.on("stuck", stuck)
+        alone.messages.on("stuck", stuck, anything)
         for number in range(100):
             assert await alone.messages.send(alone.pod, "stuck", f"{number:064x}", b"")
         await eventually(lambda: len(running) == 64)
@@ -138,7 +176,7 @@ async def test_a_handler_that_fails_or_hangs_is_logged_without_its_message(redis
                 await asyncio.Event().wait()
             raise RuntimeError(body)
 
-        b.messages.on("bad", bad)
+        b.messages.on("bad", bad, anything)
         with caplog.at_level(logging.DEBUG, "vmcp_proxy"):
             for body in (b"canary-hang", b"canary-fail"):
                 assert await a.tell(b, body, kind="bad")
@@ -157,7 +195,7 @@ async def test_a_session_that_gets_too_many_is_refused_and_the_others_are_not(re
         async def stuck(_digest, _body):
             await release.wait()
 
-        b.messages.on("stuck", stuck)
+        b.messages.on("stuck", stuck, anything)
         told = [await a.tell(b, b"", kind="stuck") for _ in range(300)]
         assert told == [True] * 256 + [False] * 44
         assert await a.tell(b, b"", OTHER, kind="stuck")
@@ -173,7 +211,7 @@ async def test_memory_for_waiting_messages_is_bounded(redis_server):
         async def stuck(_digest, _body):
             await release.wait()
 
-        b.messages.on("stuck", stuck)
+        b.messages.on("stuck", stuck, anything)
         told = [await a.tell(b, bytes(MOST_BODY_BYTES), f"{number:064x}", kind="stuck") for number in range(70)]
         assert 60 <= sum(told) < 64
         release.set()
