@@ -97,7 +97,7 @@ class Wiring:
             on_end=self._on_session_end,
         )
         self.attachments = Attachments()
-        self.between = BetweenPods(self.pods, self.sessions, self.attachments)
+        self.between = BetweenPods(self.pods, self.sessions.shared, self.attachments)
         self.news = News(tasks, self.between, self.attachments, is_shared=self.store.is_shared)
 
     def _wire_core(self, metrics: Metrics, admitter: Admitter, tasks: asyncio.TaskGroup) -> None:
@@ -221,11 +221,11 @@ class Wiring:
         return SessionReceiver(attachment, member, self.ways)
 
     async def _remember_level(self, session: Session, level: str) -> None:
-        await self.sessions.remember_level(session, level)
+        await self.sessions.shared.remember_level(session, level)
         self.news.stored(session)
 
     async def _remember_backend(self, session: Session, backend: str, token: bytes) -> None:
-        await self.sessions.remember_backend(session, backend, token)
+        await self.sessions.shared.remember_backend(session, backend, token)
         self.news.stored(session)
 
     def _on_listening(self, attachment: Attachment) -> None:

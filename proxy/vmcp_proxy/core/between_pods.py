@@ -40,7 +40,7 @@ class SharedState(Protocol):
     async def stream_pod(self, session: "Session") -> str | None:
         """The pod that holds the session's own stream."""
 
-    async def known_backends(self, session: "Session") -> None:
+    async def refresh(self, session: "Session") -> None:
         """Takes over the backend sessions and the log level that other pods have stored meanwhile."""
 
     async def remember_stream(self, session: "Session", pod: str | None) -> None:
@@ -50,9 +50,9 @@ class SharedState(Protocol):
 class BetweenPods:
     """Sends and takes what pods say of a session: for its stream, from its client, of news in the store, of a move."""
 
-    def __init__(self, mailbox: Mailbox, sessions: SharedState, attachments: Attachments) -> None:
+    def __init__(self, mailbox: Mailbox, shared: SharedState, attachments: Attachments) -> None:
         self._mailbox: Final = mailbox
-        self._sessions: Final = sessions
+        self._shared: Final = shared
         self._attachments: Final = attachments
 
     def serve(self, links: Links, messages: ClientMessages) -> None:
@@ -66,7 +66,7 @@ class BetweenPods:
         async def news(digest: str, _body: bytes) -> None:
             attachment = self._attachments.by_digest(digest)
             if attachment is not None and attachment.is_listening:
-                await self._sessions.known_backends(attachment.session)
+                await self._shared.refresh(attachment.session)
                 links.listen_all(attachment)
 
         def is_in_use(digest: str) -> bool:
@@ -79,7 +79,7 @@ class BetweenPods:
 
     async def to_stream(self, session: "Session", message: bytes) -> bool:
         """See `session_stream.Elsewhere`."""
-        pod = await self._sessions.stream_pod(session)
+        pod = await self._shared.stream_pod(session)
         if pod is None or pod == self._mailbox.pod:
             return False
         return await self._mailbox.send(pod, _TO_STREAM, session.digest.hex, message)
@@ -94,7 +94,7 @@ class BetweenPods:
 
     async def tell_news(self, session: "Session") -> None:
         """Lets the pod that holds the session's stream look up what was stored here: backend sessions, log level."""
-        pod = await self._sessions.stream_pod(session)
+        pod = await self._shared.stream_pod(session)
         if pod is not None and pod != self._mailbox.pod:
             await self._mailbox.send(pod, _NEWS, session.digest.hex, b"")
 
@@ -103,9 +103,9 @@ class BetweenPods:
 
         The pod that had the stream hears of it: its connection may be dead and not look it.
         """
-        former = await self._sessions.stream_pod(session)
-        await self._sessions.remember_stream(session, self._mailbox.pod)
-        await self._sessions.known_backends(session)
+        former = await self._shared.stream_pod(session)
+        await self._shared.remember_stream(session, self._mailbox.pod)
+        await self._shared.refresh(session)
         if former is not None and former != self._mailbox.pod:
             await self._mailbox.send(former, _MOVED, session.digest.hex, b"")
 
@@ -113,11 +113,11 @@ class BetweenPods:
         """Takes that back, unless messages wait here for the client to listen somewhere."""
         attachment = self._attachments.find(session)
         waits = attachment is not None and attachment.outbox.waiting() is not None
-        await self._sessions.remember_stream(session, self._mailbox.pod if waits else None)
+        await self._shared.remember_stream(session, self._mailbox.pod if waits else None)
 
     async def waits_here(self, session: "Session") -> None:
         """See `session_stream.WaitsHere`: the pod that the client turns to finds this one's name, and asks."""
-        await self._sessions.remember_stream(session, self._mailbox.pod)
+        await self._shared.remember_stream(session, self._mailbox.pod)
 
     async def _to_stream(self, digest: str, body: bytes) -> None:
         attachment = self._attachments.by_digest(digest)
@@ -127,7 +127,7 @@ class BetweenPods:
     async def _moved(self, digest: str, _body: bytes) -> None:
         """Ends the stream here and hands over what waits, unless the client has come back meanwhile (ADR-0026)."""
         attachment = self._attachments.by_digest(digest)
-        if attachment is None or await self._sessions.stream_pod(attachment.session) == self._mailbox.pod:
+        if attachment is None or await self._shared.stream_pod(attachment.session) == self._mailbox.pod:
             return
         attachment.outbox.finish()
         while not attachment.is_listening and (entry := attachment.outbox.waiting()) is not None:

@@ -67,11 +67,11 @@ class Incomplete(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Listing:
     """Everything that one backend lists, in its own order.
 
-    `digest` changes exactly when anything else here does.
+    `digest` changes exactly when anything else here does; `size` is about its bytes.
     """
 
     backend: str
@@ -82,16 +82,19 @@ class Listing:
     dropped: tuple[Dropped, ...] = ()
     incomplete: tuple[Incomplete, ...] = ()
     digest: bytes = field(init=False, repr=False, compare=False)
+    size: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        content = (
-            (self.tools, self.resources, self.templates, self.prompts),
-            self.dropped,
-            self.incomplete,
-            self.backend,
+        content = msgspec.msgpack.encode(
+            (
+                (self.tools, self.resources, self.templates, self.prompts),
+                self.dropped,
+                self.incomplete,
+                self.backend,
+            )
         )
-        digest = blake2b(msgspec.msgpack.encode(content), digest_size=16).digest()
-        object.__setattr__(self, "digest", digest)
+        object.__setattr__(self, "digest", blake2b(content, digest_size=16).digest())
+        object.__setattr__(self, "size", len(content))
 
     def of(self, kind: Kind) -> tuple[Descriptor, ...]:
         """The entries of one kind."""

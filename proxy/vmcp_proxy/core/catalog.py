@@ -18,7 +18,7 @@ from vmcp_proxy.core.capabilities import (
 from vmcp_proxy.core.uri_template import find_template
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Catalog:
     """Everything that can be listed and called, each kind sorted by exposed name (by code points).
 

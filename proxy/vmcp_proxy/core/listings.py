@@ -4,12 +4,13 @@ import asyncio
 import logging
 import math
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
+from weakref import WeakValueDictionary
 
 from vmcp_proxy.backends.errors import BackendError, Category
-from vmcp_proxy.core.capabilities import Listing
+from vmcp_proxy.core.capabilities import Listing, Outcome
 from vmcp_proxy.core.circuit import Permit
 from vmcp_proxy.core.members import Member
 from vmcp_proxy.core.scopes import SHARED, is_public
@@ -19,6 +20,9 @@ from vmcp_proxy.observability.logs import describe_exception, log_event
 logger: Final = logging.getLogger("vmcp.core")
 
 _MAX_ENTRIES: Final = 8192
+_MAX_PRIVATE_BYTES: Final = 64 << 20
+"""What the listings that were told to clients' headers may hold together, those of equal content once."""
+
 _FIRST_RETRY: Final = 1.0
 _LAST_RETRY: Final = 30.0
 
@@ -28,7 +32,7 @@ Fetch: TypeAlias = Callable[[], Awaitable[Listing]]
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """One listing and how it was come by; `error` is what the last attempt met.
+    """One listing and how it was come by; `failure` is what the last attempt met.
 
     `former` is the last listing that was read, also where it counts no longer: calls by its names are answered by
     what is wrong with the backend, not as if they had never been.
@@ -40,7 +44,7 @@ class Entry:
     is_shared: bool = True
     listing: Listing | None = None
     former: Listing | None = None
-    error: BackendError | None = None
+    failure: Outcome | None = None
     fetched_at: float = 0.0
     retry_at: float = 0.0
     failures: int = 0
@@ -63,7 +67,7 @@ class Entry:
         """The listing, while its backend is called and well, or told it to this caller although it is not well."""
         if not self.member.circuit.is_closed:
             return None
-        is_told = self._is_of_now and self.error is None
+        is_told = self._is_of_now and self.failure is None
         return self.listing if is_told or not self.member.health.is_down else None
 
     @property
@@ -84,6 +88,8 @@ class Listings:
         self._tasks = tasks
         self._on_change = on_change
         self._entries: OrderedDict[tuple[str, str], Entry] = OrderedDict()
+        self._by_content: WeakValueDictionary[tuple[str, bytes], Listing] = WeakValueDictionary()
+        self._private_bytes = 0
 
     def entry(self, member: Member, scope: str) -> Entry:
         """The entry of a member, a new one where the member was replaced."""
@@ -91,15 +97,34 @@ class Listings:
         entry = self._entries.get(key)
         if entry is None or entry.member is not member:
             entry = self._entries[key] = Entry(member, is_shared=scope == SHARED)
-            while len(self._entries) > _MAX_ENTRIES and (oldest := self._oldest_private()) is not None:
+            while len(self._entries) > _MAX_ENTRIES and (oldest := next(self._private(), None)) is not None:
                 del self._entries[oldest]
         elif scope != SHARED:
             self._entries.move_to_end(key)
         return entry
 
-    def _oldest_private(self) -> tuple[str, str] | None:
-        # What clients send must not push out what the proxy itself sees.
-        return next((key for key, entry in self._entries.items() if not entry.is_shared), None)
+    def _private(self, *, newest_first: bool = False) -> Iterator[tuple[str, str]]:
+        """What may give way to more of its kind: what clients send must not push out what the proxy itself sees."""
+        items = reversed(self._entries.items()) if newest_first else iter(self._entries.items())
+        return (key for key, entry in items if not entry.is_shared)
+
+    def _make_room(self, size: int) -> None:
+        """Counts new content; where there is too much, the entries used longest ago give way until half is free."""
+        self._private_bytes += size
+        if self._private_bytes <= _MAX_PRIVATE_BYTES:
+            return
+        held = size
+        kept: set[bytes] = set()
+        for key in tuple(self._private(newest_first=True)):
+            listing = self._entries[key].former
+            if listing is None or listing.digest in kept:
+                continue
+            if held + listing.size > _MAX_PRIVATE_BYTES // 2:
+                del self._entries[key]
+            else:
+                held += listing.size
+                kept.add(listing.digest)
+        self._private_bytes = held
 
     def needs_fetch(self, entry: Entry) -> bool:
         """Whether a client's list should wait for the backend: nothing fresh is there, and no pause is due."""
@@ -160,10 +185,10 @@ class Listings:
             entry.task = None
 
     def _succeeded(self, entry: Entry, permit: Permit, listing: Listing, now: float) -> None:
-        changed = entry.listing is None or entry.error is not None or entry.listing.digest != listing.digest
+        changed = entry.listing is None or entry.failure is not None or entry.listing.digest != listing.digest
         if entry.listing is None or entry.listing.digest != listing.digest:
-            entry.listing = entry.former = self._same_as_shared(entry, listing)
-        entry.error = None
+            entry.listing = entry.former = self._interned(listing, is_shared=entry.is_shared)
+        entry.failure = None
         entry.is_overdue = False
         entry.failures = 0
         entry.retry_at = 0.0
@@ -173,11 +198,16 @@ class Listings:
         if told or changed:
             self._on_change()
 
-    def _same_as_shared(self, entry: Entry, listing: Listing) -> Listing:
-        """The proxy's own listing where it is equal: callers mostly see the same, and need no copy each."""
-        shared = self._entries.get((entry.member.name, SHARED))
-        known = shared.listing if shared is not None and shared.member is entry.member else None
-        return known if known is not None and known.digest == listing.digest else listing
+    def _interned(self, listing: Listing, *, is_shared: bool) -> Listing:
+        """The one of equal content where there is one: callers mostly see the same, and need no copy each."""
+        key = (listing.backend, listing.digest)
+        known = self._by_content.get(key)
+        if known is not None:
+            return known
+        self._by_content[key] = listing
+        if not is_shared:
+            self._make_room(listing.size)
+        return listing
 
     def _failed(self, entry: Entry, permit: Permit, error: BackendError, now: float) -> None:
         if failed(entry.member, permit, error, Asked.LISTING, now, has_callers_headers=not entry.is_shared):
@@ -190,10 +220,11 @@ class Listings:
         entry.turn = entry.member.health.turns
         entry.failures += 1
         entry.retry_at = now + min(_FIRST_RETRY * 2 ** min(entry.failures - 1, 10), _LAST_RETRY)
-        before = (entry.listing is None, entry.error.category if entry.error else None)
-        entry.error = error
+        before = (entry.listing is None, entry.failure.status if entry.failure else None)
+        # Not the error itself: its traceback holds the client's headers and its session, which end before this does.
+        entry.failure = Outcome(error.category.value, str(error))
         lost = error.category is Category.AUTH or entry.failures >= entry.member.health.threshold
         if lost:
             entry.listing = None
-        if before != (entry.listing is None, error.category):
+        if before != (entry.listing is None, entry.failure.status):
             self._on_change()

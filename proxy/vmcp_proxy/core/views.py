@@ -2,9 +2,10 @@
 
 import asyncio
 import math
-from collections import Counter, OrderedDict
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Final
+from weakref import WeakValueDictionary
 
 from vmcp_api.spec.aggregation import Aggregation
 from vmcp_proxy.backends.errors import Category
@@ -20,7 +21,8 @@ from vmcp_proxy.core.merge import merge
 from vmcp_proxy.core.scopes import SHARED, scope
 from vmcp_proxy.headerforward import Collision, HeaderSnapshot
 
-_MAX_CATALOGS: Final = 1024
+_KEPT_CATALOGS: Final = 64
+"""Catalogs that are kept although no session sees them just now."""
 
 ScopeOf = Callable[[HeaderSnapshot], str]
 """The keyed digest of a snapshot, so that no cache key holds a header value."""
@@ -42,7 +44,8 @@ class Views:
         self._members: Members = {}
         self._aggregation = Aggregation()
         self.bounds: Bounds | None = None
-        self._catalogs: OrderedDict[tuple[object, ...], Catalog] = OrderedDict()
+        self._catalogs: WeakValueDictionary[tuple[object, ...], Catalog] = WeakValueDictionary()
+        self._kept: deque[Catalog] = deque(maxlen=_KEPT_CATALOGS)
 
     def configure(self, members: Members, aggregation: Aggregation, bounds: Bounds) -> None:
         """Takes over a new config."""
@@ -50,6 +53,7 @@ class Views:
         self._aggregation = aggregation
         self.bounds = bounds
         self._catalogs.clear()
+        self._kept.clear()
         self.epoch += 1
 
     def changed(self) -> None:
@@ -150,10 +154,7 @@ class Views:
         catalog = self._catalogs.get(key)
         if catalog is None:
             catalog = self._catalogs[key] = self._merge(entries, outcomes)
-            while len(self._catalogs) > _MAX_CATALOGS:
-                self._catalogs.popitem(last=False)
-        else:
-            self._catalogs.move_to_end(key)
+            self._kept.append(catalog)
         return catalog
 
     def _merge(self, entries: dict[str, Entry], outcomes: dict[str, Outcome]) -> Catalog:
@@ -173,8 +174,8 @@ def _digest(listing: Listing | None) -> bytes | None:
 def _outcome(entry: Entry) -> Outcome:
     if not entry.member.circuit.is_closed:
         return Outcome(Category.CIRCUIT_OPEN.value, f"backend {entry.member.name!r} {CIRCUIT_IS_OPEN}")
-    if entry.error is not None:
-        return Outcome(entry.error.category.value, str(entry.error))
+    if entry.failure is not None:
+        return entry.failure
     if entry.listing is not None and entry.served is None:
         return Outcome(entry.member.health.category.value, entry.member.health.message)
     if entry.listing is None:

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from itertools import chain
 from typing import Final
 
@@ -28,8 +27,6 @@ from vmcp_proxy.sessions.store import End, Ended, Found, SessionStore, StoreUnav
 from vmcp_proxy.sessions.upkeep import Upkeep
 
 _HOOK_WAIT_SECONDS: Final = 2.0
-_SAVE_SECONDS: Final = 0.5
-"""How long a call may wait until the store has what another pod will need; a store that hangs costs no more."""
 _DRAIN_SECONDS: Final = 5.0
 
 
@@ -37,7 +34,8 @@ class SessionManager:
     """Everything that may be done with a session.
 
     `on_end` is called once for every session that leaves this pod, with the `Session` object it had here; a
-    session that was dropped as moved or evicted may be restored later as another object. `run` must be
+    session that was dropped as moved or evicted may be restored later as another object. `shared` is what other
+    pods know of a session besides its times. `run` must be
     running for expiry, for ends on other pods and for `on_end`. The store is not closed here.
     """
 
@@ -57,14 +55,14 @@ class SessionManager:
         self._flights: Final = Flights()
         self._pending: Final = PendingEnds()
         self._retirements: Final = Retirements(on_end)
-        self._shared: Final = SharedState(store, ids)
+        self.shared: Final = SharedState(store, ids)
         self._upkeep: Final = Upkeep(
             store=store,
             ids=ids,
             cache=self._cache,
             pending=self._pending,
             retirements=self._retirements,
-            shared=self._shared,
+            shared=self.shared,
             pace=Pace.of(settings),
             clock=clock,
         )
@@ -158,63 +156,6 @@ class SessionManager:
         if self._is_closed:
             return Missing(MissingReason.UNAVAILABLE)
         return await self._finder.find(session_id, identity, captured)
-
-    async def remember_backend(self, session: Session, backend: str, token: bytes) -> None:
-        """Keep what reopens a backend's session, sealed in the store for other pods.
-
-        While the store is away it is kept here and written later.
-        """
-        session.backend_tokens[backend] = token
-        if session.ended is None:
-            session.unsaved.add(backend)
-            await self._save(session)
-
-    async def forget_backend(self, session: Session, backend: str) -> None:
-        """Drop a backend's token, here and in the store."""
-        if session.backend_tokens.pop(backend, None) is not None and session.ended is None:
-            session.unsaved.add(backend)
-            await self._save(session)
-
-    async def known_backends(self, session: Session) -> None:
-        """Take over the backends' tokens and the log level that other pods stored meanwhile.
-
-        While the store is away nothing changes.
-        """
-        with suppress(StoreUnavailable):
-            await self._shared.refresh(session)
-
-    async def remember_level(self, session: Session, level: str) -> None:
-        """Keep the log level that the client set, here and for other pods.
-
-        While the store is away it is kept here and written later.
-        """
-        session.log_level = level
-        if session.ended is None:
-            session.level_unsaved = True
-            await self._save(session)
-
-    async def remember_stream(self, session: Session, pod: str | None) -> None:
-        """Note which pod holds the client's GET stream, or with `None` that the one that was named does no longer.
-
-        That is no news where another pod has named itself since. While the store is away it is kept here and
-        written later; of a session that has left this pod the store then keeps the name of a pod without a stream.
-        """
-        if session.stream is not None:
-            session.streams_unsaved.add(session.stream)
-        if pod is not None:
-            session.streams_unsaved.add(pod)
-        session.stream = pod
-        await self._save(session)
-
-    async def stream_pod(self, session: Session) -> str | None:
-        """The pod that holds the client's GET stream, by one look into the store; `None` when none is known.
-
-        The pod may have died. While the store is away the answer is what was last noted here.
-        """
-        try:
-            return await self._shared.stream_of(session)
-        except StoreUnavailable:
-            return session.stream
 
     def ref_of(self, session_id: str) -> str:
         """The first 8 hex digits of a session's digest, for logs; empty for an id that was not minted here."""
@@ -356,12 +297,6 @@ class SessionManager:
             # Cancelled half-way: the session has ended here already, the others must hear of it too.
             self._pending.bury(digest.hex, deadline)
             raise
-
-    async def _save(self, session: Session) -> None:
-        # What cannot be written stays marked; the next tick tries again.
-        with suppress(StoreUnavailable, TimeoutError):
-            async with asyncio.timeout(_SAVE_SECONDS):
-                await self._shared.save(session)
 
     def _on_ended(self, digest: str) -> None:
         self._flights.mark_ended(digest)

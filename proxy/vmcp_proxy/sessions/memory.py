@@ -63,13 +63,11 @@ class MemoryStore:
     async def end_idle(self, ends: Sequence[IdleEnd]) -> tuple[Presence, ...]:
         return tuple(self._end_idle(end) for end in ends)
 
-    async def put_backend(self, digest: str, backend: str, sealed: bytes | None) -> None:
+    async def put_backend(self, digest: str, backend: str, sealed: bytes) -> None:
         entry = self._entries.get(digest)
         if entry is None:
             return
-        backends = {name: token for name, token in entry.record.backends if name != backend}
-        if sealed is not None:
-            backends[backend] = sealed
+        backends = dict(entry.record.backends) | {backend: sealed}
         entry.record = replace(entry.record, backends=tuple(sorted(backends.items())))
 
     async def put_level(self, digest: str, level: str) -> None:

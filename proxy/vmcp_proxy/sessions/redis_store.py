@@ -117,9 +117,8 @@ class RedisStore:
             [(end.digest, self._channel, end.digest, _ms(end.left), _ms(end.max_idle)) for end in ends],
         )
 
-    async def put_backend(self, digest: str, backend: str, sealed: bytes | None) -> None:
-        value = () if sealed is None else (sealed,)
-        await self._eval(scripts.PUT_FIELD, digest, backend_field(backend), *value)
+    async def put_backend(self, digest: str, backend: str, sealed: bytes) -> None:
+        await self._eval(scripts.PUT_FIELD, digest, backend_field(backend), sealed)
 
     async def put_level(self, digest: str, level: str) -> None:
         await self._eval(scripts.PUT_FIELD, digest, LEVEL_FIELD, level)

@@ -85,9 +85,9 @@ return 2
 PUT_FIELD: Final = (
     _NOW
     + """
--- ARGV: field, then the value unless the field is to go
+-- ARGV: field, value
 if redis.call('HEXISTS', key, 'seen') == 0 then return 0 end
-if ARGV[2] then redis.call('HSET', key, ARGV[1], ARGV[2]) else redis.call('HDEL', key, ARGV[1]) end
+redis.call('HSET', key, ARGV[1], ARGV[2])
 return 1
 """
 )

@@ -1,19 +1,25 @@
 """What other pods must know of a session besides its times: backend tokens, log level, where the GET stream is."""
 
+import asyncio
+from contextlib import suppress
 from typing import Final
 
 from vmcp_proxy.sessions.flights import Flights
 from vmcp_proxy.sessions.ids import SessionIds
 from vmcp_proxy.sessions.sealing import seal, unseal
 from vmcp_proxy.sessions.session import Session
-from vmcp_proxy.sessions.store import Found, SessionStore
+from vmcp_proxy.sessions.store import Found, SessionStore, StoreUnavailable
+
+_SAVE_SECONDS: Final = 0.5
+"""How long a call may wait until the store has what another pod will need; a store that hangs costs no more."""
 
 
 class SharedState:
     """Keeps the store's part of a session level with the session's own.
 
-    A change is marked on the session first and written then, so that one that could not be written is written
-    later. One write at a time per session: two connections may carry two writes in either order.
+    A change is marked on the session first and written then, so that one that could not be written, for the
+    store was away, is written later. One write at a time per session: two connections may carry two writes in
+    either order.
     """
 
     def __init__(self, store: SessionStore, ids: SessionIds) -> None:
@@ -35,23 +41,54 @@ class SharedState:
                 if session.ended is None:
                     await self._save_backend(session, name)
 
-    async def stream_of(self, session: Session) -> str | None:
-        """The pod with the session's GET stream.
+    async def remember_backend(self, session: Session, backend: str, token: bytes) -> None:
+        """Keep what reopens a backend's session, sealed in the store for other pods."""
+        session.backend_tokens[backend] = token
+        if session.ended is None:
+            session.unsaved.add(backend)
+            await self._try_to_save(session)
 
-        Raises:
-            StoreUnavailable: the store cannot be asked.
+    async def remember_level(self, session: Session, level: str) -> None:
+        """Keep the log level that the client set, here and for other pods."""
+        session.log_level = level
+        if session.ended is None:
+            session.level_unsaved = True
+            await self._try_to_save(session)
+
+    async def remember_stream(self, session: Session, pod: str | None) -> None:
+        """Note which pod holds the client's GET stream, or with `None` that the one that was named does no longer.
+
+        That is no news where another pod has named itself since. Of a session that has left this pod while the
+        store was away the store keeps the name of a pod without a stream.
         """
-        return await self._store.stream_of(session.digest.hex)
+        if session.stream is not None:
+            session.streams_unsaved.add(session.stream)
+        if pod is not None:
+            session.streams_unsaved.add(pod)
+        session.stream = pod
+        await self._try_to_save(session)
+
+    async def stream_pod(self, session: Session) -> str | None:
+        """The pod that holds the client's GET stream, by one look into the store; `None` when none is known.
+
+        The pod may have died. While the store is away the answer is what was last noted here.
+        """
+        try:
+            return await self._store.stream_of(session.digest.hex)
+        except StoreUnavailable:
+            return session.stream
 
     async def refresh(self, session: Session) -> None:
-        """Take over what other pods have written; a token that is missing in the store stays.
+        """Take over the backends' tokens and the log level that other pods have stored meanwhile.
 
-        Raises:
-            StoreUnavailable: nothing has changed.
+        A token that is missing in the store stays; while the store is away nothing changes.
         """
-        # Not beside a write: what is read then would be older than what was written.
-        async with self._writes.enter(session.digest.hex):
-            found = await self._store.load(session.digest.hex)
+        try:
+            # Not beside a write: what is read then would be older than what was written.
+            async with self._writes.enter(session.digest.hex):
+                found = await self._store.load(session.digest.hex)
+        except StoreUnavailable:
+            return
         if not isinstance(found, Found):
             return
         keyring = self._ids.keyring
@@ -61,6 +98,12 @@ class SharedState:
                 session.backend_tokens[name] = token
         if found.record.log_level is not None and not session.level_unsaved:
             session.log_level = found.record.log_level
+
+    async def _try_to_save(self, session: Session) -> None:
+        # What cannot be written stays marked; the next tick tries again.
+        with suppress(StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(_SAVE_SECONDS):
+                await self.save(session)
 
     async def _save_streams(self, session: Session) -> None:
         for pod in sorted(session.streams_unsaved):
@@ -80,8 +123,7 @@ class SharedState:
             session.level_unsaved = False
 
     async def _save_backend(self, session: Session, name: str) -> None:
-        token = session.backend_tokens.get(name)
-        sealed = None if token is None else seal(self._ids.keyring, session.digest, name, token)
-        await self._store.put_backend(session.digest.hex, name, sealed)
-        if session.backend_tokens.get(name) == token:
+        token = session.backend_tokens[name]
+        await self._store.put_backend(session.digest.hex, name, seal(self._ids.keyring, session.digest, name, token))
+        if session.backend_tokens[name] == token:
             session.unsaved.discard(name)

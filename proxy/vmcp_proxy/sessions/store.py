@@ -113,8 +113,8 @@ class SessionStore(Protocol):
     async def end_idle(self, ends: Sequence[IdleEnd]) -> tuple[Presence, ...]:
         """End idle sessions and tell the other pods; `LIVE` ones are in use elsewhere and stay."""
 
-    async def put_backend(self, digest: str, backend: str, sealed: bytes | None) -> None:
-        """Set one backend's sealed token in a live session, or remove it with `None`."""
+    async def put_backend(self, digest: str, backend: str, sealed: bytes) -> None:
+        """Set one backend's sealed token in a live session."""
 
     async def put_level(self, digest: str, level: str) -> None:
         """Set the client's log level in a live session."""

@@ -175,8 +175,8 @@ async def test_a_question_is_not_lost_on_a_pod_that_held_the_stream_and_has_let_
             session = a.proxy.wiring.attachments.all()[0].session
             await eventually(lambda: session.stream is None and not session.streams_unsaved)
             a.proxy.wiring.attachments.remove(session)
-        await a.proxy.wiring.sessions.remember_stream(session, a.proxy.wiring.pods.pod)
-        assert await b.proxy.wiring.sessions.stream_pod(session) == a.proxy.wiring.pods.pod
+        await a.proxy.wiring.sessions.shared.remember_stream(session, a.proxy.wiring.pods.pod)
+        assert await b.proxy.wiring.sessions.shared.stream_pod(session) == a.proxy.wiring.pods.pod
         message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "b0_echo"}}
         async with client.sending(message, accept="application/json") as answering:
             await eventually(lambda: asker.backend.calls("tools/call"))

@@ -1,14 +1,16 @@
 """How long header snapshots live, and where their values must never stand."""
 
+import gc
 import io
 import logging
+from itertools import chain
 
 import pytest
 
 from tests.proxy.endpoint.helpers import QUIET, everything, use_everything
 from tests.support.raw_client import eventually
 from tests.support.scene import operational, scene
-from tests.support.scripted_backend import Status
+from tests.support.scripted_backend import ScriptedBackend, Status
 from vmcp_proxy.observability.logs import JsonFormatter
 
 CANARY = "canary-7f3a91"
@@ -57,6 +59,37 @@ async def test_there_are_as_many_snapshots_as_sessions_through_every_end():
         for client in (*clients, surplus):
             await client.__aexit__()
     assert sessions.snapshots == 0
+
+
+@pytest.mark.scenario("H-6")
+@pytest.mark.parametrize("broken", ["initialize", "tools/list", "tools/call", None])
+async def test_nothing_in_the_process_holds_a_clients_headers_once_its_session_has_ended(broken):
+    backend = everything()
+
+    async def fail(call):
+        if "x-api-key" in call.heard.headers:
+            raise Status(503)
+        return await ScriptedBackend().result_for(call)
+
+    if broken is not None:
+        backend.handlers[broken] = fail
+
+    def held():
+        """Values as they go out; frames of forgotten errors hold them as well."""
+        gc.collect()
+        near = chain.from_iterable(map(gc.get_referents, gc.get_objects()))
+        far = chain.from_iterable(each if isinstance(each, tuple) else (each,) for each in near)
+        parts = chain.from_iterable(each if isinstance(each, tuple) else (each,) for each in far)
+        return [each for each in parts if isinstance(each, bytes) and CANARY.encode() in each]
+
+    async with scene({"one": backend}, config=QUIET, passthroughHeaders=["X-Api-Key"]) as world:
+        for number in range(3):
+            async with world.session(x_api_key=f"{CANARY}-{number}") as client:
+                await client.names()
+                await client.request("tools/call", {"name": "one_echo"})
+                assert held()
+                await client.delete()
+        await eventually(lambda: not held())
 
 
 @pytest.mark.scenario("H-6")

@@ -16,7 +16,7 @@ from vmcp_proxy.sessions.memory import MemoryStore
 
 async def cycle(pod, snapshot):
     session_id, session = await pod.open(snapshot=snapshot)
-    await pod.sessions.remember_backend(session, "github", b"token")
+    await pod.sessions.shared.remember_backend(session, "github", b"token")
     assert pod.sessions.peek(session_id, ALICE) is session
     assert await pod.sessions.end(session_id, ALICE) is None
     pod.ends.clear()

@@ -21,16 +21,16 @@ async def full_circle(open_store):
     """Made on one pod, used and ended on the other, heard of on the first."""
     async with Pod(open_store()) as a, Pod(open_store()) as b:
         session_id, on_a = await a.open()
-        await a.sessions.remember_backend(on_a, "github", b"token")
+        await a.sessions.shared.remember_backend(on_a, "github", b"token")
         restored = await b.use(session_id)
         assert isinstance(restored, Session)
         assert restored.backend_tokens == {"github": b"token"}
         await a.sessions._upkeep.touch([on_a, restored])
-        await a.sessions.remember_level(on_a, "debug")
-        await a.sessions.remember_stream(on_a, POD)
-        assert await b.sessions.stream_pod(restored) == POD
-        await a.sessions.remember_stream(on_a, None)
-        assert await b.sessions.stream_pod(restored) is None
+        await a.sessions.shared.remember_level(on_a, "debug")
+        await a.sessions.shared.remember_stream(on_a, POD)
+        assert await b.sessions.shared.stream_pod(restored) == POD
+        await a.sessions.shared.remember_stream(on_a, None)
+        assert await b.sessions.shared.stream_pod(restored) is None
         assert await b.sessions.end(session_id, ALICE) is None
         assert await a.end_of(on_a, 3.0) is EndReason.ENDED_ELSEWHERE
         assert await a.use(session_id) is MissingReason.ENDED

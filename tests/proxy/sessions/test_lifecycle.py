@@ -137,16 +137,15 @@ async def test_sessions_that_are_being_opened_count_toward_the_caps(pod):
     assert pod.sessions.live == 5
 
 
-async def test_backend_tokens_are_remembered_and_forgotten(pod):
+async def test_backend_tokens_are_remembered_sealed_and_the_last_one_counts(pod):
     _, session = await pod.open()
-    await pod.sessions.remember_backend(session, "github", b"token-1")
-    await pod.sessions.remember_backend(session, "gitlab", b"token-2")
-    await pod.sessions.forget_backend(session, "github")
-    await pod.sessions.forget_backend(session, "never-known")
-    assert session.backend_tokens == {"gitlab": b"token-2"}
+    await pod.sessions.shared.remember_backend(session, "github", b"token-1")
+    await pod.sessions.shared.remember_backend(session, "gitlab", b"token-2")
+    await pod.sessions.shared.remember_backend(session, "github", b"token-3")
+    assert session.backend_tokens == {"github": b"token-3", "gitlab": b"token-2"}
     record = (await pod.store.load(session.digest.hex)).record
-    assert [name for name, _ in record.backends] == ["gitlab"]
-    assert b"token-2" not in record.backends[0][1]
+    assert [name for name, _ in record.backends] == ["github", "gitlab"]
+    assert not any(b"token-" in sealed for _, sealed in record.backends)
 
 
 async def test_callbacks_run_once_when_the_session_is_over(pod):
@@ -176,7 +175,7 @@ async def test_sessions_whose_key_is_gone_end_and_others_go_on(pod, change):
     assert await pod.use(session_id) is MissingReason.FORGED
     assert await pod.use(new_id) is new
     assert await pod.end_of(session) is EndReason.EXPIRED
-    await pod.sessions.remember_backend(session, "github", b"too late")
+    await pod.sessions.shared.remember_backend(session, "github", b"too late")
 
 
 @pytest.mark.scenario("H-6")

@@ -76,7 +76,7 @@ async def test_cached_sessions_go_on_and_the_rest_gets_unavailable_while_redis_i
 @pytest.mark.scenario("S-7")
 async def test_sessions_come_back_to_a_redis_that_lost_its_data(a, b, own_redis):
     session_id, session = await a.open()
-    await a.sessions.remember_backend(session, "github", b"backend-token")
+    await a.sessions.shared.remember_backend(session, "github", b"backend-token")
     own_redis.stop()
     own_redis.start()
     await a.subscribed(2)
@@ -166,7 +166,7 @@ async def test_after_data_loss_an_idle_copy_does_not_end_what_another_pod_uses(o
 async def test_a_backend_token_that_could_not_be_written_is_written_later(a, b, own_redis):
     session_id, session = await a.open()
     own_redis.stop()
-    await a.sessions.remember_backend(session, "github", b"backend-token")
+    await a.sessions.shared.remember_backend(session, "github", b"backend-token")
     assert session.backend_tokens == {"github": b"backend-token"}
     assert session.unsaved == {"github"}
     own_redis.start()

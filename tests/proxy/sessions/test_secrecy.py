@@ -23,9 +23,7 @@ async def full_run(server):
     """Everything that reaches Redis, once; returns the session ids."""
     async with Pod(redis_store(server), ttl=1.0) as a, Pod(redis_store(server), ttl=1.0) as b:
         kept_id, kept = await a.open(CANARY, CANARY_HEADERS)
-        await a.sessions.remember_backend(kept, "github", BACKEND_TOKEN)
-        await a.sessions.forget_backend(kept, "github")
-        await a.sessions.remember_backend(kept, "github", BACKEND_TOKEN)
+        await a.sessions.shared.remember_backend(kept, "github", BACKEND_TOKEN)
         assert isinstance(await b.use(kept_id, CANARY, CANARY_HEADERS), Session)
         await b.use(kept_id, BOB, CANARY_HEADERS)
         await b.use(kept_id, CANARY, HEADERS)
@@ -35,11 +33,11 @@ async def full_run(server):
         ended_id, _ = await a.open(CANARY, CANARY_HEADERS)
         assert await b.sessions.end(ended_id, CANARY) is None
         idle_id, idle = await a.open(CANARY, CANARY_HEADERS)
-        await a.sessions.remember_backend(idle, "github", BACKEND_TOKEN)
+        await a.sessions.shared.remember_backend(idle, "github", BACKEND_TOKEN)
         await a.end_of(idle)
         assert await talk(server)
         final_id, final = await a.open(CANARY, CANARY_HEADERS)
-        await a.sessions.remember_backend(final, "github", BACKEND_TOKEN)
+        await a.sessions.shared.remember_backend(final, "github", BACKEND_TOKEN)
         return [kept_id, ended_id, idle_id, final_id]
 
 
@@ -101,7 +99,7 @@ def test_the_search_finds_what_it_looks_for():
 async def test_a_record_holds_nothing_but_what_is_listed(redis_server):
     async with Pod(redis_store(redis_server)) as pod:
         _, session = await pod.open(ALICE)
-        await pod.sessions.remember_backend(session, "github", BACKEND_TOKEN)
+        await pod.sessions.shared.remember_backend(session, "github", BACKEND_TOKEN)
         found = await pod.store.load(session.digest.hex)
         fields = found.record.encode()
     assert set(fields) == {b"binding", b"fingerprint", b"protocol", b"capabilities", b"backend:github"}

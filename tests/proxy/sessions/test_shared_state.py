@@ -30,12 +30,12 @@ async def test_the_log_level_comes_along_to_another_pod(pods):
     a, b = pods
     session_id, on_a = await a.open()
     assert on_a.log_level is None
-    await a.sessions.remember_level(on_a, "debug")
+    await a.sessions.shared.remember_level(on_a, "debug")
     on_b = await b.use(session_id)
     assert on_b.log_level == "debug"
-    await b.sessions.remember_level(on_b, "error")
+    await b.sessions.shared.remember_level(on_b, "error")
     assert on_a.log_level == "debug"
-    await a.sessions.known_backends(on_a)
+    await a.sessions.shared.refresh(on_a)
     assert on_a.log_level == "error"
 
 
@@ -48,28 +48,28 @@ async def test_a_session_without_a_level_is_restored_without_one(pods):
 
 async def test_the_stream_is_where_it_was_opened_last(pod):
     _, session = await pod.open()
-    assert await pod.sessions.stream_pod(session) is None
-    await pod.sessions.remember_stream(session, A)
-    assert await pod.sessions.stream_pod(session) == A
-    await pod.sessions.remember_stream(session, B)
-    assert await pod.sessions.stream_pod(session) == B
-    await pod.sessions.remember_stream(session, None)
-    assert await pod.sessions.stream_pod(session) is None
-    await pod.sessions.remember_stream(session, None)
-    assert await pod.sessions.stream_pod(session) is None
+    assert await pod.sessions.shared.stream_pod(session) is None
+    await pod.sessions.shared.remember_stream(session, A)
+    assert await pod.sessions.shared.stream_pod(session) == A
+    await pod.sessions.shared.remember_stream(session, B)
+    assert await pod.sessions.shared.stream_pod(session) == B
+    await pod.sessions.shared.remember_stream(session, None)
+    assert await pod.sessions.shared.stream_pod(session) is None
+    await pod.sessions.shared.remember_stream(session, None)
+    assert await pod.sessions.shared.stream_pod(session) is None
 
 
 async def test_a_stream_that_closes_late_does_not_hide_the_one_that_took_its_place(pods):
     a, b = pods
     session_id, on_a = await a.open()
     on_b = await b.use(session_id)
-    await a.sessions.remember_stream(on_a, A)
-    await b.sessions.remember_stream(on_b, B)
-    await a.sessions.remember_stream(on_a, None)
+    await a.sessions.shared.remember_stream(on_a, A)
+    await b.sessions.shared.remember_stream(on_b, B)
+    await a.sessions.shared.remember_stream(on_a, None)
     for each, session in ((a, on_a), (b, on_b)):
-        assert await each.sessions.stream_pod(session) == B
-    await b.sessions.remember_stream(on_b, None)
-    assert await a.sessions.stream_pod(on_a) is None
+        assert await each.sessions.shared.stream_pod(session) == B
+    await b.sessions.shared.remember_stream(on_b, None)
+    assert await a.sessions.shared.stream_pod(on_a) is None
 
 
 class Slow(MemoryStore):
@@ -111,19 +111,21 @@ async def test_a_stream_that_opens_and_closes_at_once_leaves_no_name():
     async with Pod(store := Slow("put_stream")) as pod:
         _, session = await pod.open()
         sessions = pod.sessions
-        await overlap(store, sessions.remember_stream(session, A), sessions.remember_stream(session, None))
-        assert await sessions.stream_pod(session) is None
+        await overlap(
+            store, sessions.shared.remember_stream(session, A), sessions.shared.remember_stream(session, None)
+        )
+        assert await sessions.shared.stream_pod(session) is None
         assert not session.is_unsaved
 
 
 async def test_the_stream_of_an_ended_session_is_with_nobody(pod):
     session_id, session = await pod.open()
-    await pod.sessions.remember_stream(session, A)
+    await pod.sessions.shared.remember_stream(session, A)
     assert await pod.sessions.end(session_id, ALICE) is None
-    assert await pod.sessions.stream_pod(session) is None
-    await pod.sessions.remember_stream(session, A)
-    await pod.sessions.remember_level(session, "debug")
-    assert await pod.sessions.stream_pod(session) is None
+    assert await pod.sessions.shared.stream_pod(session) is None
+    await pod.sessions.shared.remember_stream(session, A)
+    await pod.sessions.shared.remember_level(session, "debug")
+    assert await pod.sessions.shared.stream_pod(session) is None
 
 
 @pytest.mark.scenario("S-7")
@@ -131,28 +133,28 @@ async def test_what_cannot_be_written_is_kept_and_written_later(own_redis):
     async with Pod(redis_store(own_redis), ttl=2.0) as a, Pod(redis_store(own_redis), ttl=2.0) as b:
         session_id, session = await a.open()
         own_redis.stop()
-        await a.sessions.remember_level(session, "debug")
-        await a.sessions.remember_stream(session, A)
-        await a.sessions.known_backends(session)
+        await a.sessions.shared.remember_level(session, "debug")
+        await a.sessions.shared.remember_stream(session, A)
+        await a.sessions.shared.refresh(session)
         assert session.log_level == "debug"
-        assert await a.sessions.stream_pod(session) == A
+        assert await a.sessions.shared.stream_pod(session) == A
         own_redis.start()
         assert await a.use(session_id) is session
         await eventually(lambda: not session.is_unsaved)
         await eventually(lambda: b.store.state.available)
         on_b = await b.use(session_id)
         assert on_b.log_level == "debug"
-        assert await b.sessions.stream_pod(on_b) == A
+        assert await b.sessions.shared.stream_pod(on_b) == A
 
 
 @pytest.mark.scenario("S-7")
 async def test_a_stream_that_closed_while_redis_was_away_is_cleared_later(own_redis):
     async with Pod(redis_store(own_redis), ttl=10.0) as pod:
         _, session = await pod.open()
-        await pod.sessions.remember_stream(session, A)
+        await pod.sessions.shared.remember_stream(session, A)
         own_redis.freeze()
-        await pod.sessions.remember_stream(session, None)
-        assert await pod.sessions.stream_pod(session) is None
+        await pod.sessions.shared.remember_stream(session, None)
+        assert await pod.sessions.shared.stream_pod(session) is None
         assert session.streams_unsaved == {A}
         own_redis.thaw()
         await eventually(lambda: not session.is_unsaved)
@@ -164,30 +166,30 @@ async def test_the_stream_is_named_again_after_data_loss(own_redis):
     async with Pod(redis_store(own_redis)) as a, Pod(redis_store(own_redis)) as b:
         session_id, on_a = await a.open()
         on_b = await b.use(session_id)
-        await a.sessions.remember_stream(on_a, A)
+        await a.sessions.shared.remember_stream(on_a, A)
         await a.crash()
         own_redis.stop()
         own_redis.start()
         await b.subscribed(2)
         # B is the one that sets the session again, and does not know of the stream.
         assert await b.use(session_id) is on_b
-        assert await b.sessions.stream_pod(on_b) is None
+        assert await b.sessions.shared.stream_pod(on_b) is None
         a.start()
         await a.subscribed(2)
         await eventually(lambda: not on_a.is_unsaved)
-        assert await b.sessions.stream_pod(on_b) == A
+        assert await b.sessions.shared.stream_pod(on_b) == A
 
 
 async def test_tokens_of_backends_that_another_pod_opened_become_known(pods):
     a, b = pods
     session_id, on_a = await a.open()
-    await a.sessions.remember_backend(on_a, "github", b"first")
-    await a.sessions.remember_backend(on_a, "slack", b"mine")
+    await a.sessions.shared.remember_backend(on_a, "github", b"first")
+    await a.sessions.shared.remember_backend(on_a, "slack", b"mine")
     on_b = await b.use(session_id)
-    await b.sessions.remember_backend(on_b, "github", b"second")
-    await b.sessions.remember_backend(on_b, "jira", b"third")
+    await b.sessions.shared.remember_backend(on_b, "github", b"second")
+    await b.sessions.shared.remember_backend(on_b, "jira", b"third")
     assert on_a.backend_tokens == {"github": b"first", "slack": b"mine"}
-    await a.sessions.known_backends(on_a)
+    await a.sessions.shared.refresh(on_a)
     assert on_a.backend_tokens == {"github": b"second", "slack": b"mine", "jira": b"third"}
 
 
@@ -195,18 +197,20 @@ async def test_a_token_that_is_being_written_is_not_taken_back():
     async with Pod(store := Slow("load")) as pod:
         _, session = await pod.open()
         sessions = pod.sessions
-        await sessions.remember_backend(session, "github", b"old")
-        await overlap(store, sessions.known_backends(session), sessions.remember_backend(session, "github", b"new"))
+        await sessions.shared.remember_backend(session, "github", b"old")
+        await overlap(
+            store, sessions.shared.refresh(session), sessions.shared.remember_backend(session, "github", b"new")
+        )
         assert session.backend_tokens == {"github": b"new"}
-        await sessions.known_backends(session)
+        await sessions.shared.refresh(session)
         assert session.backend_tokens == {"github": b"new"}
 
 
 async def test_known_backends_of_an_ended_session_change_nothing(pods):
     a, b = pods
     session_id, on_a = await a.open()
-    await a.sessions.remember_backend(on_a, "github", b"token")
+    await a.sessions.shared.remember_backend(on_a, "github", b"token")
     assert isinstance(await b.use(session_id), Session)
     assert await b.sessions.end(session_id, ALICE) is None
-    await a.sessions.known_backends(on_a)
+    await a.sessions.shared.refresh(on_a)
     assert on_a.backend_tokens == {"github": b"token"}

@@ -75,13 +75,13 @@ async def test_an_idle_end_spares_a_session_that_was_used_since(store):
     assert not isinstance(await store.load(DIGEST), Found)
 
 
-async def test_backend_tokens_are_set_replaced_and_removed(store):
+async def test_backend_tokens_are_set_and_replaced(store):
     await store.create(DIGEST, RECORD, NEW, 60.0)
     await store.put_backend(DIGEST, "alpha", b"\x02")
     await store.put_backend(DIGEST, "github", b"\x03")
     assert (await store.load(DIGEST)).record.backends == (("alpha", b"\x02"), ("github", b"\x03"))
-    await store.put_backend(DIGEST, "alpha", None)
-    assert (await store.load(DIGEST)).record.backends == (("github", b"\x03"),)
+    await store.put_backend(DIGEST, "alpha", b"\x04")
+    assert (await store.load(DIGEST)).record.backends == (("alpha", b"\x04"), ("github", b"\x03"))
 
 
 async def test_a_backend_token_does_not_bring_back_a_session_that_is_gone(store):

@@ -37,7 +37,7 @@ async def b(redis_server):
 @pytest.mark.scenario("S-5", "H-8")
 async def test_a_session_made_on_one_pod_is_whole_on_the_other(a, b):
     session_id, made = await a.open()
-    await a.sessions.remember_backend(made, "github", b"backend-token")
+    await a.sessions.shared.remember_backend(made, "github", b"backend-token")
     restored = await b.use(session_id)
     assert isinstance(restored, Session)
     assert restored.digest == made.digest
@@ -133,7 +133,7 @@ async def test_a_pod_with_other_keys_knows_nothing(a, redis_server):
 
 async def test_a_pod_with_a_newer_key_restores_sessions_of_the_older_one(a, redis_server):
     session_id, made = await a.open()
-    await a.sessions.remember_backend(made, "github", b"backend-token")
+    await a.sessions.shared.remember_backend(made, "github", b"backend-token")
     both = Keyring.of({"1": bytes(range(32)), "2": b"n" * 32})
     async with Pod(redis_store(redis_server), both) as newer:
         restored = await newer.use(session_id)
@@ -195,17 +195,9 @@ async def test_a_full_pod_makes_room_for_a_session_that_comes_from_another(a, b)
     assert isinstance(await b.use(old_id), Session)
 
 
-async def test_backend_tokens_forgotten_on_one_pod_are_not_restored_on_another(a, b):
-    session_id, session = await a.open()
-    await a.sessions.remember_backend(session, "github", b"one")
-    await a.sessions.remember_backend(session, "gitlab", b"two")
-    await a.sessions.forget_backend(session, "github")
-    assert (await b.use(session_id)).backend_tokens == {"gitlab": b"two"}
-
-
 async def test_a_token_that_was_tampered_with_is_made_anew(a, b, redis_server):
     session_id, session = await a.open()
-    await a.sessions.remember_backend(session, "github", b"one")
+    await a.sessions.shared.remember_backend(session, "github", b"one")
     redis_server.command("HSET", f"vmcp:session:team-a/desk:{session.digest.hex}", "backend:github", b"x" * 40)
     assert (await b.use(session_id)).backend_tokens == {}
 
