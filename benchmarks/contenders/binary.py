@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmarks.contenders.site import Absent, Contender, Launch, Site, free_port, initializes
+from benchmarks.contenders.site import Absent, Contender, Launch, Site, answers, free_port
 
 _ASK_SECONDS = 20
 _LONGEST_VERSION = 60
@@ -62,7 +62,7 @@ def _launch_agentgateway(binary: str, site: Site) -> Launch:
 def _launch_toolhive(binary: str, site: Site) -> Launch:
     file = site.write("config.yaml", toolhive_config(site))
     command = (binary, "serve", "--config", str(file), "--host", "127.0.0.1", "--port", str(site.port))
-    return Launch(command, partial(initializes, site.port))
+    return Launch(command, partial(answers, site.port, "/readyz"))
 
 
 def _contender(

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
-from vmcp_proxy.core.attachments import Attachments
+from vmcp_proxy.core.attachments import Attachment, Attachments
 from vmcp_proxy.core.client_messages import ClientMessages
 from vmcp_proxy.core.links import Links
 from vmcp_proxy.protocol.jsonrpc import parse_message
@@ -15,6 +15,8 @@ _TO_STREAM: Final = "stream"
 _FROM_CLIENT: Final = "client"
 _NEWS: Final = "news"
 _MOVED: Final = "moved"
+_TRIES: Final = 3
+"""How often a stream that moves from pod to pod is followed with a message."""
 
 
 class Mailbox(Protocol):
@@ -43,8 +45,17 @@ class SharedState(Protocol):
     async def refresh(self, session: "Session") -> None:
         """Takes over the backend sessions and the log level that other pods have stored meanwhile."""
 
-    async def remember_stream(self, session: "Session", pod: str | None) -> None:
-        """Stores which pod holds the session's own stream; None: this one no more."""
+    async def take_stream(self, session: "Session", pod: str) -> str | None:
+        """Stores that this pod holds the session's own stream; the one that was named before."""
+
+    async def claim_stream(self, session: "Session", pod: str) -> bool:
+        """Stores it unless another pod is named; whether none is."""
+
+    async def leave_stream(self, session: "Session", pod: str) -> None:
+        """Stores that this pod holds the stream no more."""
+
+    async def disown_stream(self, session: "Session", pod: str) -> None:
+        """Stores that another pod, which does not answer, holds the stream no more."""
 
 
 class BetweenPods:
@@ -54,6 +65,7 @@ class BetweenPods:
         self._mailbox: Final = mailbox
         self._shared: Final = shared
         self._attachments: Final = attachments
+        self._handing_over: Final[set[Attachment]] = set()
 
     def serve(self, links: Links, messages: ClientMessages) -> None:
         """Begins to take messages: what they reach is built after what sends them."""
@@ -82,7 +94,10 @@ class BetweenPods:
         pod = await self._shared.stream_pod(session)
         if pod is None or pod == self._mailbox.pod:
             return False
-        return await self._mailbox.send(pod, _TO_STREAM, session.digest.hex, message)
+        if await self._mailbox.send(pod, _TO_STREAM, session.digest.hex, message):
+            return True
+        await self._shared.disown_stream(session, pod)
+        return False
 
     async def from_client(self, pod: str, session: "Session", raw: bytes) -> bool:
         """See `client_messages.Forward`."""
@@ -103,8 +118,7 @@ class BetweenPods:
 
         The pod that had the stream hears of it: its connection may be dead and not look it.
         """
-        former = await self._shared.stream_pod(session)
-        await self._shared.remember_stream(session, self._mailbox.pod)
+        former = await self._shared.take_stream(session, self._mailbox.pod)
         await self._shared.refresh(session)
         if former is not None and former != self._mailbox.pod:
             await self._mailbox.send(former, _MOVED, session.digest.hex, b"")
@@ -112,12 +126,22 @@ class BetweenPods:
     async def listens_no_more(self, session: "Session") -> None:
         """Takes that back, unless messages wait here for the client to listen somewhere."""
         attachment = self._attachments.find(session)
-        waits = attachment is not None and attachment.outbox.waiting() is not None
-        await self._shared.remember_stream(session, self._mailbox.pod if waits else None)
+        if attachment is not None and attachment.outbox.waiting() is not None:
+            await self.waits_here(session)
+        else:
+            await self._shared.leave_stream(session, self._mailbox.pod)
 
     async def waits_here(self, session: "Session") -> None:
-        """See `session_stream.WaitsHere`: the pod that the client turns to finds this one's name, and asks."""
-        await self._shared.remember_stream(session, self._mailbox.pod)
+        """See `session_stream.WaitsHere`: the pod that the client turns to finds this one's name, and asks.
+
+        Where the client has turned to one already, that one gets what waits.
+        """
+        attachment = self._attachments.find(session)
+        for _ in range(_TRIES):
+            if await self._shared.claim_stream(session, self._mailbox.pod) or attachment is None:
+                return
+            if await self._handed_over(attachment):
+                return
 
     async def _to_stream(self, digest: str, body: bytes) -> None:
         attachment = self._attachments.by_digest(digest)
@@ -130,8 +154,21 @@ class BetweenPods:
         if attachment is None or await self._shared.stream_pod(attachment.session) == self._mailbox.pod:
             return
         attachment.outbox.finish()
-        while not attachment.is_listening and (entry := attachment.outbox.waiting()) is not None:
-            ticket, message = entry
-            if not await self.to_stream(attachment.session, message):
-                return
-            attachment.outbox.discard(ticket)
+        if not await self._handed_over(attachment):
+            await self.waits_here(attachment.session)
+
+    async def _handed_over(self, attachment: Attachment) -> bool:
+        """Gives what waits to the pod with the stream; False where some of it still waits."""
+        if attachment in self._handing_over:
+            # Each message once: whoever is at it takes what has come meanwhile as well.
+            return True
+        self._handing_over.add(attachment)
+        try:
+            while not attachment.is_listening and (entry := attachment.outbox.waiting()) is not None:
+                ticket, message = entry
+                if not await self.to_stream(attachment.session, message):
+                    return False
+                attachment.outbox.discard(ticket)
+        finally:
+            self._handing_over.discard(attachment)
+        return True

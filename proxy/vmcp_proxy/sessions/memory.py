@@ -74,9 +74,19 @@ class MemoryStore:
         if (entry := self._entries.get(digest)) is not None:
             entry.record = replace(entry.record, log_level=level)
 
-    async def put_stream(self, digest: str, pod: str) -> None:
-        if (entry := self._entries.get(digest)) is not None:
-            entry.record = replace(entry.record, stream=pod)
+    async def take_stream(self, digest: str, pod: str) -> str | None:
+        entry = self._entries.get(digest)
+        if entry is None:
+            return None
+        former, entry.record = entry.record.stream, replace(entry.record, stream=pod)
+        return former
+
+    async def claim_stream(self, digest: str, pod: str) -> bool:
+        entry = self._entries.get(digest)
+        if entry is None or entry.record.stream is None:
+            await self.take_stream(digest, pod)
+            return True
+        return entry.record.stream == pod
 
     async def clear_stream(self, digest: str, pod: str) -> None:
         entry = self._entries.get(digest)

@@ -123,15 +123,17 @@ class RedisStore:
     async def put_level(self, digest: str, level: str) -> None:
         await self._eval(scripts.PUT_FIELD, digest, LEVEL_FIELD, level)
 
-    async def put_stream(self, digest: str, pod: str) -> None:
-        await self._eval(scripts.PUT_FIELD, digest, STREAM_FIELD, pod)
+    async def take_stream(self, digest: str, pod: str) -> str | None:
+        return _text(await self._eval(scripts.SWAP_FIELD, digest, STREAM_FIELD, pod))
+
+    async def claim_stream(self, digest: str, pod: str) -> bool:
+        return bool(await self._eval(scripts.CLAIM_FIELD, digest, STREAM_FIELD, pod))
 
     async def clear_stream(self, digest: str, pod: str) -> None:
         await self._eval(scripts.CLEAR_FIELD, digest, STREAM_FIELD, pod)
 
     async def stream_of(self, digest: str) -> str | None:
-        pod: bytes | None = await self._eval(scripts.GET_FIELD, digest, STREAM_FIELD)
-        return None if pod is None else pod.decode(errors="replace")
+        return _text(await self._eval(scripts.GET_FIELD, digest, STREAM_FIELD))
 
     async def publish(self, name: str, sealed: bytes) -> bool:
         heard = await self._eval(scripts.PUBLISH, f"pod:{name}", sealed)
@@ -205,6 +207,10 @@ class RedisStore:
         self._commands = StoreState(available=True)
         self._rests_until = 0.0
         return answer
+
+
+def _text(raw: bytes | None) -> str | None:
+    return None if raw is None else raw.decode(errors="replace")
 
 
 def _ms(seconds: float) -> str:

@@ -92,6 +92,27 @@ return 1
 """
 )
 
+SWAP_FIELD: Final = (
+    _NOW
+    + """
+-- ARGV: field, value
+local former = redis.call('HMGET', key, 'seen', ARGV[1])
+if former[1] then redis.call('HSET', key, ARGV[1], ARGV[2]) end
+return former[2]
+"""
+)
+
+CLAIM_FIELD: Final = (
+    _NOW
+    + """
+-- ARGV: field, the value that it gets unless it has another one
+local held = redis.call('HMGET', key, 'seen', ARGV[1])
+if held[2] and held[2] ~= ARGV[2] then return 0 end
+if held[1] then redis.call('HSET', key, ARGV[1], ARGV[2]) end
+return 1
+"""
+)
+
 CLEAR_FIELD: Final = """
 -- ARGV: field, the value that it must have to go
 if redis.call('HMGET', KEYS[1], ARGV[1])[1] == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end

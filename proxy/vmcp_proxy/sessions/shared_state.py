@@ -55,18 +55,42 @@ class SharedState:
             session.level_unsaved = True
             await self._try_to_save(session)
 
-    async def remember_stream(self, session: Session, pod: str | None) -> None:
-        """Note which pod holds the client's GET stream, or with `None` that the one that was named does no longer.
+    async def take_stream(self, session: Session, pod: str) -> str | None:
+        """Note that the client holds its GET stream with this pod; the pod that did before, as far as is known."""
+        former, session.stream = session.stream, pod
+        session.streams_unsaved.add(pod)
+        with suppress(StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(_SAVE_SECONDS), self._writes.enter(session.digest.hex):
+                former = await self._store.take_stream(session.digest.hex, pod)
+                if session.stream == pod:
+                    session.streams_unsaved.discard(pod)
+        return former
 
-        That is no news where another pod has named itself since. Of a session that has left this pod while the
-        store was away the store keeps the name of a pod without a stream.
+    async def claim_stream(self, session: Session, pod: str) -> bool:
+        """Note that messages for the stream wait at this pod, unless another one is named by now; whether none is."""
+        is_ours = True
+        session.streams_unsaved.add(pod)
+        with suppress(StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(_SAVE_SECONDS), self._writes.enter(session.digest.hex):
+                is_ours = await self._store.claim_stream(session.digest.hex, pod)
+                session.streams_unsaved.discard(pod)
+        session.stream = pod if is_ours else None
+        return is_ours
+
+    async def leave_stream(self, session: Session, pod: str) -> None:
+        """Note that the stream is not with this pod any more; that is no news where another one is named.
+
+        Of a session that has left this pod while the store was away the store keeps the name of a pod without a
+        stream.
         """
-        if session.stream is not None:
-            session.streams_unsaved.add(session.stream)
-        if pod is not None:
-            session.streams_unsaved.add(pod)
-        session.stream = pod
+        session.stream = None
+        session.streams_unsaved.add(pod)
         await self._try_to_save(session)
+
+    async def disown_stream(self, session: Session, pod: str) -> None:
+        """Take out the name of a pod that does not answer; while the store is away nothing changes."""
+        with suppress(StoreUnavailable):
+            await self._store.clear_stream(session.digest.hex, pod)
 
     async def stream_pod(self, session: Session) -> str | None:
         """The pod that holds the client's GET stream, by one look into the store; `None` when none is known.
@@ -109,7 +133,7 @@ class SharedState:
         for pod in sorted(session.streams_unsaved):
             holds = session.stream == pod
             if holds:
-                await self._store.put_stream(session.digest.hex, pod)
+                await self._store.take_stream(session.digest.hex, pod)
             else:
                 await self._store.clear_stream(session.digest.hex, pod)
             if (session.stream == pod) == holds:

@@ -119,8 +119,11 @@ class SessionStore(Protocol):
     async def put_level(self, digest: str, level: str) -> None:
         """Set the client's log level in a live session."""
 
-    async def put_stream(self, digest: str, pod: str) -> None:
-        """Note which pod holds the client's GET stream, in a live session."""
+    async def take_stream(self, digest: str, pod: str) -> str | None:
+        """Note which pod holds the client's GET stream, in a live session; the one that was named before."""
+
+    async def claim_stream(self, digest: str, pod: str) -> bool:
+        """Note it unless another pod is named; whether none is."""
 
     async def clear_stream(self, digest: str, pod: str) -> None:
         """Note that this pod no longer holds the stream; nothing happens when it is another one by now."""

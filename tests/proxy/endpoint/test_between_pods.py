@@ -1,5 +1,6 @@
 """What reaches the wrong pod is handed to the right one: answers, messages for a stream, news of a session."""
 
+import asyncio
 import contextlib
 import json
 
@@ -175,7 +176,7 @@ async def test_a_question_is_not_lost_on_a_pod_that_held_the_stream_and_has_let_
             session = a.proxy.wiring.attachments.all()[0].session
             await eventually(lambda: session.stream is None and not session.streams_unsaved)
             a.proxy.wiring.attachments.remove(session)
-        await a.proxy.wiring.sessions.shared.remember_stream(session, a.proxy.wiring.pods.pod)
+        await a.proxy.wiring.sessions.shared.take_stream(session, a.proxy.wiring.pods.pod)
         assert await b.proxy.wiring.sessions.shared.stream_pod(session) == a.proxy.wiring.pods.pod
         message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "b0_echo"}}
         async with client.sending(message, accept="application/json") as answering:
@@ -185,3 +186,39 @@ async def test_a_question_is_not_lost_on_a_pod_that_held_the_stream_and_has_let_
                 assert await reply(client, request, result={"ok": 3}) == 202
             answer = await answering
         assert json.loads(answer.json()["result"]["content"][0]["text"])["result"] == {"ok": 3}
+
+
+async def test_a_question_finds_the_stream_that_opens_on_another_pod_in_the_same_moment(redis_server):
+    asker = Asker(params=QUESTION)
+    async with (
+        asker.backend.running(),
+        pod(redis_server, asker.backend) as a,
+        pod(redis_server, asker.backend) as b,
+        a.client(x_api_key="k") as client,
+        contextlib.AsyncExitStack() as opened,
+    ):
+        await client.open(SAMPLING)
+        there = await opened.enter_async_context(moved(client, b))
+        await there.names()
+        shared = a.proxy.wiring.sessions.shared
+        claim = shared.claim_stream
+        streams = []
+
+        async def late(session, name):
+            if not streams:
+                streams.append(await opened.enter_async_context(there.listening()))
+                b_has_it = b.proxy.wiring.sessions.shared.stream_pod
+                async with asyncio.timeout(10):
+                    while await b_has_it(session) != b.proxy.wiring.pods.pod:  # noqa: ASYNC110 - no event tells
+                        await asyncio.sleep(0.01)
+            return await claim(session, name)
+
+        shared.claim_stream = late
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "b0_echo"}}
+        async with client.sending(message, accept="application/json") as answering:
+            await eventually(lambda: streams)
+            [request] = await streams[0].until("sampling/createMessage")
+            assert await reply(there, request, result={"ok": 4}) == 202
+            answer = await answering
+        assert json.loads(answer.json()["result"]["content"][0]["text"])["result"] == {"ok": 4}
+        assert streams[0].methods.count("sampling/createMessage") == 1

@@ -27,9 +27,9 @@ async def full_circle(open_store):
         assert restored.backend_tokens == {"github": b"token"}
         await a.sessions._upkeep.touch([on_a, restored])
         await a.sessions.shared.remember_level(on_a, "debug")
-        await a.sessions.shared.remember_stream(on_a, POD)
+        await a.sessions.shared.take_stream(on_a, POD)
         assert await b.sessions.shared.stream_pod(restored) == POD
-        await a.sessions.shared.remember_stream(on_a, None)
+        await a.sessions.shared.leave_stream(on_a, POD)
         assert await b.sessions.shared.stream_pod(restored) is None
         assert await b.sessions.end(session_id, ALICE) is None
         assert await a.end_of(on_a, 3.0) is EndReason.ENDED_ELSEWHERE

@@ -49,13 +49,13 @@ async def test_a_session_without_a_level_is_restored_without_one(pods):
 async def test_the_stream_is_where_it_was_opened_last(pod):
     _, session = await pod.open()
     assert await pod.sessions.shared.stream_pod(session) is None
-    await pod.sessions.shared.remember_stream(session, A)
+    await pod.sessions.shared.take_stream(session, A)
     assert await pod.sessions.shared.stream_pod(session) == A
-    await pod.sessions.shared.remember_stream(session, B)
+    await pod.sessions.shared.take_stream(session, B)
     assert await pod.sessions.shared.stream_pod(session) == B
-    await pod.sessions.shared.remember_stream(session, None)
+    await pod.sessions.shared.leave_stream(session, B)
     assert await pod.sessions.shared.stream_pod(session) is None
-    await pod.sessions.shared.remember_stream(session, None)
+    await pod.sessions.shared.leave_stream(session, B)
     assert await pod.sessions.shared.stream_pod(session) is None
 
 
@@ -63,13 +63,28 @@ async def test_a_stream_that_closes_late_does_not_hide_the_one_that_took_its_pla
     a, b = pods
     session_id, on_a = await a.open()
     on_b = await b.use(session_id)
-    await a.sessions.shared.remember_stream(on_a, A)
-    await b.sessions.shared.remember_stream(on_b, B)
-    await a.sessions.shared.remember_stream(on_a, None)
+    await a.sessions.shared.take_stream(on_a, A)
+    await b.sessions.shared.take_stream(on_b, B)
+    await a.sessions.shared.leave_stream(on_a, A)
     for each, session in ((a, on_a), (b, on_b)):
         assert await each.sessions.shared.stream_pod(session) == B
-    await b.sessions.shared.remember_stream(on_b, None)
+    await b.sessions.shared.leave_stream(on_b, B)
     assert await a.sessions.shared.stream_pod(on_a) is None
+
+
+async def test_who_takes_the_stream_learns_who_had_it_and_who_claims_it_takes_it_from_nobody(pod):
+    _, session = await pod.open()
+    shared = pod.sessions.shared
+    assert await shared.claim_stream(session, A)
+    assert await shared.claim_stream(session, A)
+    assert await shared.take_stream(session, B) == A
+    assert not await shared.claim_stream(session, A)
+    assert await shared.stream_pod(session) == B
+    await shared.disown_stream(session, A)
+    assert await shared.stream_pod(session) == B
+    await shared.disown_stream(session, B)
+    assert await shared.claim_stream(session, A)
+    assert not session.is_unsaved
 
 
 class Slow(MemoryStore):
@@ -91,9 +106,9 @@ class Slow(MemoryStore):
         await self.wait("load")
         return found
 
-    async def put_stream(self, digest, pod):
-        await self.wait("put_stream")
-        await super().put_stream(digest, pod)
+    async def take_stream(self, digest, pod):
+        await self.wait("take_stream")
+        return await super().take_stream(digest, pod)
 
 
 async def overlap(store, first, second):
@@ -108,22 +123,20 @@ async def overlap(store, first, second):
 
 
 async def test_a_stream_that_opens_and_closes_at_once_leaves_no_name():
-    async with Pod(store := Slow("put_stream")) as pod:
+    async with Pod(store := Slow("take_stream")) as pod:
         _, session = await pod.open()
         sessions = pod.sessions
-        await overlap(
-            store, sessions.shared.remember_stream(session, A), sessions.shared.remember_stream(session, None)
-        )
+        await overlap(store, sessions.shared.take_stream(session, A), sessions.shared.leave_stream(session, A))
         assert await sessions.shared.stream_pod(session) is None
         assert not session.is_unsaved
 
 
 async def test_the_stream_of_an_ended_session_is_with_nobody(pod):
     session_id, session = await pod.open()
-    await pod.sessions.shared.remember_stream(session, A)
+    await pod.sessions.shared.take_stream(session, A)
     assert await pod.sessions.end(session_id, ALICE) is None
     assert await pod.sessions.shared.stream_pod(session) is None
-    await pod.sessions.shared.remember_stream(session, A)
+    await pod.sessions.shared.take_stream(session, A)
     await pod.sessions.shared.remember_level(session, "debug")
     assert await pod.sessions.shared.stream_pod(session) is None
 
@@ -134,7 +147,7 @@ async def test_what_cannot_be_written_is_kept_and_written_later(own_redis):
         session_id, session = await a.open()
         own_redis.stop()
         await a.sessions.shared.remember_level(session, "debug")
-        await a.sessions.shared.remember_stream(session, A)
+        await a.sessions.shared.take_stream(session, A)
         await a.sessions.shared.refresh(session)
         assert session.log_level == "debug"
         assert await a.sessions.shared.stream_pod(session) == A
@@ -151,9 +164,9 @@ async def test_what_cannot_be_written_is_kept_and_written_later(own_redis):
 async def test_a_stream_that_closed_while_redis_was_away_is_cleared_later(own_redis):
     async with Pod(redis_store(own_redis), ttl=10.0) as pod:
         _, session = await pod.open()
-        await pod.sessions.shared.remember_stream(session, A)
+        await pod.sessions.shared.take_stream(session, A)
         own_redis.freeze()
-        await pod.sessions.shared.remember_stream(session, None)
+        await pod.sessions.shared.leave_stream(session, A)
         assert await pod.sessions.shared.stream_pod(session) is None
         assert session.streams_unsaved == {A}
         own_redis.thaw()
@@ -166,7 +179,7 @@ async def test_the_stream_is_named_again_after_data_loss(own_redis):
     async with Pod(redis_store(own_redis)) as a, Pod(redis_store(own_redis)) as b:
         session_id, on_a = await a.open()
         on_b = await b.use(session_id)
-        await a.sessions.shared.remember_stream(on_a, A)
+        await a.sessions.shared.take_stream(on_a, A)
         await a.crash()
         own_redis.stop()
         own_redis.start()

@@ -94,7 +94,7 @@ async def test_a_backend_token_does_not_bring_back_a_session_that_is_gone(store)
 async def test_level_and_stream_are_set_and_a_stream_is_cleared_by_its_own_pod_only(store):
     await store.create(DIGEST, RECORD, NEW, 60.0)
     await store.put_level(DIGEST, "debug")
-    await store.put_stream(DIGEST, "pod-a")
+    assert await store.take_stream(DIGEST, "pod-a") is None
     record = (await store.load(DIGEST)).record
     assert (record.log_level, record.stream) == ("debug", "pod-a")
     await store.clear_stream(DIGEST, "pod-b")
@@ -109,7 +109,8 @@ async def test_level_and_stream_do_not_bring_back_a_session_that_is_gone(store):
     await store.end([End(DIGEST, 100.0)])
     for digest in (DIGEST, OTHER):
         await store.put_level(digest, "debug")
-        await store.put_stream(digest, "pod-a")
+        assert await store.take_stream(digest, "pod-a") is None
+        assert await store.claim_stream(digest, "pod-b")
         await store.clear_stream(digest, "pod-a")
         assert await store.stream_of(digest) is None
         assert not isinstance(await store.load(digest), Found)
