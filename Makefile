@@ -54,9 +54,9 @@ bench: $(STAMP)  ## Measure the proxy beside bare passthroughs and peers, by tur
 soak: $(STAMP) redis  ## Twenty minutes of half load while backends and Redis break (SOAK="--minutes 1" for a smoke run).
 	@$(BIN)/python -m benchmarks.soak $(SOAK)
 
-scenarios: $(STAMP) redis  ## List the acceptance scenarios with what the tests say (PYTEST="tests e2e" asks the cluster too).
+scenarios: $(STAMP) redis  ## List the acceptance scenarios with what the tests say (PYTEST="tests e2e" asks the cluster too, one test at a time).
 	@mkdir -p .cache
-	@$(BIN)/pytest -q --scenarios .cache/scenarios.json $(PYTEST) >.cache/scenarios.log 2>&1 || tail -n 30 .cache/scenarios.log
+	@$(BIN)/pytest -q $(if $(findstring e2e,$(PYTEST)),,$(PARALLEL)) --scenarios .cache/scenarios.json $(PYTEST) >.cache/scenarios.log 2>&1 || tail -n 30 .cache/scenarios.log
 	@$(BIN)/python -m tests.support.scenarios docs/acceptance.md .cache/scenarios.json
 
 crds: $(STAMP)  ## Generate crds/, docs/reference/ and the charts' templates from the models.

@@ -1,5 +1,6 @@
 """Peers that are one binary with one config file: agentgateway and ToolHive's vMCP."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -10,11 +11,12 @@ from benchmarks.contenders.site import Absent, Contender, Launch, Site, answers,
 
 _ASK_SECONDS = 20
 _LONGEST_VERSION = 60
+_MOST_BYTES = 16 << 20
 
 
 def agentgateway(path: Path | None) -> Contender | Absent:
     """The Rust gateway, log off."""
-    return _contender("agentgateway", "agentgateway (Rust)", path, ("--version",), _launch_agentgateway)
+    return _contender("agentgateway", "agentgateway (Rust)", path, ("-V",), _launch_agentgateway)
 
 
 def toolhive(path: Path | None) -> Contender | Absent:
@@ -23,7 +25,10 @@ def toolhive(path: Path | None) -> Contender | Absent:
 
 
 def agentgateway_config(site: Site, port: int, others: tuple[int, int]) -> dict[str, object]:
-    """One listener whose only route leads to all backends; admin and metrics on ports of their own."""
+    """One listener whose only route leads to all backends; admin, metrics and readiness on ports of their own.
+
+    Of a JSON answer it reads 2 MiB by default, which is less than the large results of the benchmark.
+    """
     targets = [{"name": f"b{number:03}", "mcp": {"host": url}} for number, url in enumerate(site.backends)]
     stats, readiness = others
     return {
@@ -32,6 +37,7 @@ def agentgateway_config(site: Site, port: int, others: tuple[int, int]) -> dict[
             "statsAddr": f"127.0.0.1:{stats}",
             "readinessAddr": f"127.0.0.1:{readiness}",
         },
+        "frontendPolicies": {"http": {"maxBufferSize": _MOST_BYTES}},
         "binds": [{"port": port, "listeners": [{"routes": [{"backends": [{"mcp": {"targets": targets}}]}]}]}],
     }
 
@@ -55,8 +61,10 @@ def toolhive_config(site: Site) -> dict[str, object]:
 
 
 def _launch_agentgateway(binary: str, site: Site) -> Launch:
-    file = site.write("config.yaml", agentgateway_config(site, site.port, (free_port(), free_port())))
-    return Launch((binary, "-f", str(file)), partial(initializes, site.port), env={"RUST_LOG": "off"})
+    stats, readiness = free_port(), free_port()
+    file = site.write("config.yaml", agentgateway_config(site, site.port, (stats, readiness)))
+    ready = partial(answers, readiness, "/healthz/ready")
+    return Launch((binary, "-f", str(file)), ready, env={"RUST_LOG": "off"})
 
 
 def _launch_toolhive(binary: str, site: Site) -> Launch:
@@ -78,10 +86,10 @@ def _contender(
 
 
 def _version_of(binary: str, asks: tuple[str, ...]) -> str:
-    """What the program says of itself, on one short line."""
+    """What the program says of itself, on one short line: its last word, be it in a line of a JSON log."""
     try:
         asked = subprocess.run((binary, *asks), capture_output=True, timeout=_ASK_SECONDS, check=False, text=True)
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
-    lines = (asked.stdout or asked.stderr).strip().splitlines()
-    return lines[0][:_LONGEST_VERSION] if lines else "unknown"
+    said = re.findall(r"[^\s\"{}]+", asked.stdout or asked.stderr)
+    return said[-1][:_LONGEST_VERSION] if said else "unknown"
