@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
 # Many tests wait for something; two processes let others run meanwhile.
-PARALLEL := -n 2 --dist worksteal
+PARALLEL := -n 3 --dist worksteal
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help

@@ -212,6 +212,26 @@ async def test_a_session_survives_the_death_of_its_pod(kube, endpoint, proxies, 
     await asyncio.to_thread(kube.until, ENDPOINT, is_complete)
 
 
+@pytest.mark.scenario("S-5", "K-10")
+async def test_a_rolling_update_under_load_loses_no_request(kube, endpoint, proxies, key):
+    def roll():
+        kube.kubectl("rollout", "restart", "deployment/vmcp-replicas")
+        kube.kubectl("rollout", "status", "deployment/vmcp-replicas", "--timeout=120s")
+        # The rollout is over for kubectl while the last of the former pods serves on, drains and ends.
+        for name in proxies.names:
+            kube.until_gone(f"pod/{name}")
+
+    async with session(proxies.service, key) as client:
+        rolling = asyncio.create_task(asyncio.to_thread(roll))
+        try:
+            while not rolling.done():
+                # A connection of its own for each request: one to a port that is closed already fails the test.
+                assert (await shown(client, connection="close"))["x-api-key"] == key
+        finally:
+            await rolling
+    await asyncio.to_thread(kube.until, ENDPOINT, is_complete)
+
+
 async def ignoring_transport(check):
     try:
         return await check()

@@ -2,15 +2,20 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from vmcp_api.base import Json
+from vmcp_api.editortext import is_server_file
 from vmcp_api.kinds import KINDS
 from vmcp_api.naming import API_VERSION, GROUP, REFERENCE_GROUP
 from vmcp_api.problems import Loc, Problem, Problems
 from vmcp_api.suggest import suggest
 from vmcp_api.yamltext import YamlDocument, parse_yaml
 
+_SERVER_FILE: Final = Problems.of(
+    Problem("is an editor's server file and no manifest", "give it with --mcp-config", line=1)
+)
+_EMPTY: Final = Problems.of(Problem("holds no object", "write one, or begin with what `vmcp init` writes", line=1))
 CORE_KINDS: Final = ("Secret", "ConfigMap")
 """Kinds of the core API that references read."""
 
@@ -71,7 +76,12 @@ def parse_documents(sources: Iterable[Source]) -> Documents:
     """The objects of several files; an object that two documents declare is refused."""
     items: dict[tuple[str, str, str], Document] = {}
     problems = Problems()
+    empty: list[str] = []
     for source in sources:
+        if is_server_file(source.text):
+            problems += _SERVER_FILE.in_file(source.file)
+            continue
+        before = len(items)
         parts, unreadable = parse_yaml(source.text)
         problems += unreadable.in_file(source.file)
         for part in _objects(parts):
@@ -82,6 +92,10 @@ def parse_documents(sources: Iterable[Source]) -> Documents:
             first = items.setdefault((document.kind, document.namespace, document.name), document)
             if first is not document:
                 problems += Problems.of(document.place(_declared_twice(first)))
+        if len(items) == before:
+            empty.append(source.file)
+    if not items and not problems:
+        problems += Problems.join(_EMPTY.in_file(file) for file in empty)
     return Documents(tuple(items.values()), problems)
 
 
@@ -108,35 +122,61 @@ def _identify(part: YamlDocument, file: str) -> Document | Problems:
         return Problems()
     if not isinstance(part.data, dict):
         return _at(part, (), "is no object", "write apiVersion, kind, metadata and spec")
-    for key in ("apiVersion", "kind"):
-        if not isinstance(part.data.get(key), str) or not part.data[key]:
-            return _at(part, (key,), "is required", f"add it, such as {key}: {_example(key)}")
-    api_version, kind = str(part.data["apiVersion"]), str(part.data["kind"])
-    if problems := _check_type(part, api_version, kind):
+    if problems := _check_type(part, part.data):
         return problems
-    metadata = part.data.get("metadata")
-    name = metadata.get("name") if isinstance(metadata, dict) else None
-    if not isinstance(metadata, dict) or not isinstance(name, str) or not name:
-        return _at(part, ("metadata", "name"), "is required", "add it").about(kind)
-    namespace = metadata.get("namespace")
+    if problems := _check_metadata(part, part.data.get("metadata")):
+        return problems.about(str(part.data["kind"]))
+    # The checks have seen to it that there are texts.
+    metadata: Any = part.data["metadata"]
     return Document(
         file=file,
         line=part.line,
-        api_version=api_version,
-        kind=kind,
-        name=name,
-        namespace=namespace if isinstance(namespace, str) and namespace else "default",
+        api_version=str(part.data["apiVersion"]),
+        kind=str(part.data["kind"]),
+        name=metadata["name"],
+        namespace=metadata.get("namespace") or "default",
         data=part.data,
         lines=part.lines,
     )
+
+
+def _check_metadata(part: YamlDocument, metadata: Json) -> Problems:
+    """What is wrong with the metadata of an object, as far as they say which one it is."""
+    if metadata is not None and not isinstance(metadata, dict):
+        remedy = "write name: …, with a blank after the colon, under it"
+        return _at(part, ("metadata",), "must be a mapping", remedy)
+    written = metadata or {}
+    problems = _check_text(part, ("metadata", "name"), written.get("name"), "add it")
+    if problems or not written.get("namespace"):
+        return problems
+    return _check_text(part, ("metadata", "namespace"), written["namespace"], "add it")
+
+
+def _check_text(
+    part: YamlDocument, loc: Loc, written: Json, absent: str, other: str = "put the value in quotes"
+) -> Problems:
+    """What is wrong with a text that has to be there."""
+    if written is None:
+        return _at(part, loc, "is required", absent)
+    if not isinstance(written, str):
+        return _at(part, loc, "must be text", other)
+    return Problems() if written else _at(part, loc, "is empty", "write one")
 
 
 def _example(key: str) -> str:
     return API_VERSION if key == "apiVersion" else "VirtualMCPServer"
 
 
-def _check_type(part: YamlDocument, api_version: str, kind: str) -> Problems:
+def _check_type(part: YamlDocument, data: Mapping[str, Json]) -> Problems:
     """What is wrong with the type of an object; nothing for those that are read."""
+    for key in ("apiVersion", "kind"):
+        remedies = (f"add it, such as {key}: {_example(key)}", f"write text such as {_example(key)}")
+        if problems := _check_text(part, (key,), data.get(key), *remedies):
+            return problems
+    return _check_kind(part, str(data["apiVersion"]), str(data["kind"]))
+
+
+def _check_kind(part: YamlDocument, api_version: str, kind: str) -> Problems:
     group = api_version.partition("/")[0]
     if api_version == "v1" and kind in CORE_KINDS:
         return Problems()

@@ -4,20 +4,36 @@ Every value may be a credential: problems name places, never values.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from vmcp_api.base import Json
 from vmcp_api.config import Transport
+from vmcp_api.envfile import parse_env_file
 from vmcp_api.expand import expand
 from vmcp_api.headers import check_static_header
 from vmcp_api.problems import Loc, Problem, Problems, Severity
 from vmcp_api.suggest import suggest
 from vmcp_api.texts import find_program_flaw
 
-KEYS: Final = ("command", "args", "env", "cwd", "url", "headers", "type", "transport", "disabled")
-"""What is read of an entry."""
+ReadText: TypeAlias = Callable[[str], str | Problems]
+"""The text of a file by its path, or why there is none."""
+
+KEYS: Final = (
+    "command",
+    "args",
+    "env",
+    "envFile",
+    "cwd",
+    "url",
+    "serverUrl",
+    "headers",
+    "type",
+    "transport",
+    "disabled",
+)
+"""What is read of an entry; ``serverUrl`` is what Windsurf calls ``url``."""
 
 EDITOR_KEYS: Final = frozenset(
     {"autoApprove", "alwaysAllow", "description", "dev", "gallery", "icon", "timeout", "trust", "version"}
@@ -31,6 +47,27 @@ _TRANSPORTS: Final = {
     "streamableHttp": Transport.STREAMABLE_HTTP,
     "sse": Transport.SSE,
 }
+_EDITOR_VARIABLES: Final = frozenset(
+    {
+        "/",
+        "cwd",
+        "execPath",
+        "extensionPath",
+        "file",
+        "fileBasename",
+        "fileBasenameNoExtension",
+        "fileDirname",
+        "fileExtname",
+        "fileWorkspaceFolder",
+        "pathSeparator",
+        "relativeFile",
+        "userHome",
+        "workspaceFolder",
+        "workspaceFolderBasename",
+        "workspaceRoot",
+    }
+)
+"""What only an editor can know; each may name a folder of the workspace after a colon."""
 _URL: Final = re.compile(r"https?://[^\s/?#@]+([/?][^\s#]*)?")
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 
@@ -50,10 +87,14 @@ class EditorServer:
 class EntryReader:
     """Reads one entry and gathers its problems."""
 
-    def __init__(self, entry: Mapping[str, Json], loc: Loc, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, entry: Mapping[str, Json], loc: Loc, environment: Mapping[str, str], read_text: ReadText
+    ) -> None:
         self._entry = entry
         self._loc = loc
         self._environment = environment
+        self._read_text = read_text
+        self._url_key = "serverUrl" if "serverUrl" in entry and "url" not in entry else "url"
         self._found: list[Problem] = []
 
     @property
@@ -84,11 +125,13 @@ class EntryReader:
                 self._warn((key,), "is not read here", "nothing to do; only editors use it")
             elif key not in KEYS:
                 self._report((key,), "is an unknown key", suggest(key, KEYS, noun="keys"))
+        if "url" in self._entry and "serverUrl" in self._entry:
+            self._report(("serverUrl",), "stands beside url, which means the same", "keep one of the two")
 
     def _transport(self) -> Transport | None:
         named = "type" if "type" in self._entry else "transport"
         written = self._entry.get(named)
-        has_command, has_url = "command" in self._entry, "url" in self._entry
+        has_command, has_url = "command" in self._entry, self._url_key in self._entry
         if has_command == has_url:
             message = "has both command and url" if has_command else "has neither command nor url"
             self._report((), message, "keep command for a program, url for a server that runs already")
@@ -103,9 +146,9 @@ class EntryReader:
         return transport
 
     def _url(self) -> str:
-        url = self._text("url")
+        url = self._text(self._url_key)
         if url and not _URL.fullmatch(url):
-            self._report(("url",), "is no URL", "write https://host/path without user name and fragment")
+            self._report((self._url_key,), "is no URL", "write https://host/path without user name and fragment")
         return url
 
     def _headers(self) -> Mapping[str, str]:
@@ -123,7 +166,22 @@ class EntryReader:
         for name in variables:
             if not _VARIABLE_NAME.fullmatch(name):
                 self._report(("env", name), "is no variable", "use letters, digits and '_' in its name")
-        return variables
+        return {**self._variables_of_file(), **variables}
+
+    def _variables_of_file(self) -> Mapping[str, str]:
+        """What ``envFile`` says; what ``env`` says as well wins over it."""
+        before = len(self._found)
+        path = self._text("envFile")
+        if not path or len(self._found) > before:
+            return {}
+        text = self._read_text(path)
+        variables = text if isinstance(text, Problems) else parse_env_file(text)
+        if not isinstance(variables, Problems):
+            return variables
+        for problem in variables:
+            # Without the file's name: it may be as secret as any value.
+            self._report(("envFile",), f"names a file that {problem.message}", problem.remedy)
+        return {}
 
     def _mapping(self, key: str) -> dict[str, str]:
         written = self._entry.get(key)
@@ -171,6 +229,9 @@ class EntryReader:
 
 
 def _remedy(name: str) -> str:
+    if name.partition(":")[0] in _EDITOR_VARIABLES:
+        aside = "" if ":" in name else f", or set {name} in the environment"
+        return f"only editors fill it in; write what it stands for{aside}"
     if ":" in name:
         return "only editors fill it in; write ${env:NAME} and set NAME in the environment"
     return "set it in the environment, or write ${" + name + ":-default}"

@@ -4,7 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-_VARIABLE: Final = re.compile(r"\$\{(?P<kind>[a-z]+:(?!-))?(?P<name>[^}:]*)(?::-(?P<default>[^}]*))?\}")
+_VARIABLE: Final = re.compile(
+    r"\$\{(?P<kind>(?:[a-z]+|workspaceFolder):(?!-))?(?P<name>[^}:]*)(?::-(?P<default>[^}]*))?\}"
+)
 
 
 def expand(text: str, environment: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:

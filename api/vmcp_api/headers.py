@@ -15,6 +15,7 @@ MCP_PREFIX: Final = "mcp-"
 RESTRICTED: Final = frozenset(
     {
         "host",
+        "origin",
         "connection",
         "keep-alive",
         "te",
@@ -47,6 +48,7 @@ RESTRICTED_PASSTHROUGH: Final = RESTRICTED | {"authorization", "cookie"}
 TOKEN_PATTERN: Final = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # noqa: S105 - RFC 9110 calls the syntax of a name token
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_LINE_END: Final = b"\r\n"
 
 
 def is_token(name: str) -> bool:
@@ -115,13 +117,24 @@ def check_static_header(name: str, value: str | None = None) -> str | None:
         return problem
     if is_restricted(name):
         return _restricted_text(canonical_name(name))
-    if value is None:
-        return None
-    if not is_valid_value(value):
-        shown = canonical_name(name)
-        return f"the value of {shown} holds a line break or control character; write it on one line"
+    # Half a character has no bytes, and is outside ASCII in any case.
+    flaw = None if value is None else find_value_flaw(value.encode(errors="surrogatepass"))
+    return None if flaw is None else f"the value of {canonical_name(name)} {flaw}"
+
+
+def trim_secret(content: bytes) -> bytes:
+    """The value that a key of a Secret holds: its content without the line break that files end with."""
+    return content.rstrip(_LINE_END)
+
+
+def find_value_flaw(value: bytes) -> str | None:
+    """What keeps a static header's value from being sent: ``what is wrong; what to do``, never the value."""
+    if not value.strip():
+        return "is empty; write a value, or remove the header"
+    if not is_valid_value(value.decode("latin-1")):
+        return "holds a line break or control character; write it on one line"
     if not value.isascii():
-        return f"the value of {canonical_name(name)} holds characters outside ASCII; encode it"
+        return "holds characters outside ASCII; encode it"
     return None
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from vmcp_api.documents import Document, Documents, Source, parse_documents
-from vmcp_api.kinds import KINDS
+from vmcp_api.filechecks import find_lost, find_shared_names
+from vmcp_api.kinds import KINDS, VirtualMCPServer
 from vmcp_api.kinds.core import parse_config_map, parse_secret
 from vmcp_api.problems import Problems
 from vmcp_api.resources import AnyObject, Resources, build_resources
@@ -46,10 +47,16 @@ def load(sources: Iterable[Source]) -> Loaded:
         parsed = _parse(document)
         if isinstance(parsed, Problems):
             problems += Problems(tuple(document.place(problem) for problem in parsed))
-        else:
-            objects.append(parsed)
+            continue
+        objects.append(parsed)
+        if isinstance(parsed, VirtualMCPServer):
+            problems += Problems(tuple(document.place(problem) for problem in find_shared_names(parsed)))
     names = sorted({document.namespace for document in documents.items})
     namespaces = {name: build_resources(name, objects, reads_secrets=True) for name in names}
+    if not problems.errors:
+        # With errors an object may be missing only because it could not be read.
+        for name in names:
+            problems += documents.place(find_lost(namespaces, name), name)
     return Loaded(namespaces, problems, documents)
 
 

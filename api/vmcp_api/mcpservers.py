@@ -1,102 +1,95 @@
 """Claude and Cursor style server files become a proxy config for local mode."""
 
-import json
-import re
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping
 
-from vmcp_api.base import Json
+from vmcp_api.backendnames import is_tagged, name_backends
 from vmcp_api.config import Backend, Network, ProxyConfig, Transport
-from vmcp_api.editorfile import EditorServer, EntryReader
+from vmcp_api.editorfile import EditorServer, EntryReader, ReadText
+from vmcp_api.editortext import ServerFile, read_servers, refuse_entry
 from vmcp_api.problems import Problem, Problems, Severity
 from vmcp_api.render.rendered import Rendered
 from vmcp_api.secret import SecretBytes, SecretKey
 from vmcp_api.spec.headers import HeaderForward, HeaderFromSecret
 from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType
 from vmcp_api.spec.references import KeyRef
-from vmcp_api.suggest import fold, suggest
-
-ROOTS: Final = ("mcpServers", "servers")
-"""Keys under which editors keep their servers."""
-
-MAX_SERVERS: Final = 256
-_NAME_LIMIT: Final = 63
 
 
 def parse_mcp_servers(
-    text: str, *, file: str, environment: Mapping[str, str], name: str = "local"
+    text: str, *, file: str, environment: Mapping[str, str], read_text: ReadText, name: str = "local"
 ) -> Rendered | Problems:
     """The config of a file with ``mcpServers`` (or VS Code's ``servers``).
 
-    Variables of the values are filled in from ``environment``. Values of ``env`` and ``headers`` are not in
-    the config but in the secrets beside it.
+    Variables of the values are filled in from ``environment``; ``read_text`` reads the files that ``envFile`` names.
+    Values of ``env``, of those files and of ``headers`` are not in the config but in the secrets beside it.
     """
-    servers = _read_file(text)
-    if isinstance(servers, Problems):
-        return servers.in_file(file)
-    root, entries, warnings = servers
-    backends: dict[str, Backend] = {}
-    secrets: dict[SecretKey, SecretBytes] = {}
-    problems = warnings
-    for index, (label, entry) in enumerate(entries.items()):
-        reader = EntryReader(entry, (root, label), environment)
-        server = None if entry.get("disabled") is True else reader.read()
-        problems += reader.problems
-        backend_name = _backend_name(label)
-        if backend_name in backends:
-            message = f"has the same name as another server once it is written {backend_name!r}"
-            problems += Problems.of(Problem(message, "rename one of the two", (root, label)))
-        elif server is not None:
-            backends[backend_name] = _build_backend(backend_name, server, f"server-{index}", secrets)
+    found = read_servers(text)
+    if isinstance(found, Problems):
+        return found.in_file(file)
+    servers, problems = _read_entries(found, environment, read_text)
+    names = name_backends(found.entries)
+    problems = found.text.place(problems + _name_problems(found.root, servers, names)).in_file(file)
     if problems.errors:
-        return problems.in_file(file)
+        return problems
+    backends: list[Backend] = []
+    secrets: dict[SecretKey, SecretBytes] = {}
+    for index, (label, server) in enumerate(servers.items()):
+        backends.append(_build_backend(names[label], server, f"server-{index}", secrets))
     config = ProxyConfig(
         name=name,
         incoming_auth=IncomingAuth(type=IncomingAuthType.LOCAL),
-        backends=tuple(backends[key] for key in sorted(backends)),
+        backends=tuple(sorted(backends, key=lambda backend: backend.name)),
     )
-    return Rendered(config, secrets, problems.in_file(file))
+    return Rendered(config, secrets, problems)
 
 
-def _read_file(text: str) -> tuple[str, dict[str, dict[str, Json]], Problems] | Problems:
-    """The key of the servers, the entries by label, and warnings."""
-    try:
-        data = json.loads(text, object_pairs_hook=_distinct)
-    except json.JSONDecodeError as error:
-        message = f"is no JSON: {error.msg}"
-        return Problems.of(Problem(message, "check commas, quotes and brackets", line=error.lineno))
-    except (ValueError, RecursionError):
-        return Problems.of(Problem("is no JSON that can be read", "remove repeated keys and deep nesting"))
-    known = data if isinstance(data, dict) else {}
-    root = next((key for key in ROOTS if key in known), None)
-    if root is None:
-        found = next((key for key in known if fold(key) == fold(ROOTS[0])), None)
-        remedy = suggest(found, ROOTS, noun="keys") if found else "write the servers under mcpServers"
-        return Problems.of(Problem("names no servers", remedy, (found,) if found else ()))
-    entries = known[root]
-    if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
-        remedy = 'write "name": {"command": …} or "name": {"url": …}'
-        return Problems.of(Problem("must be a mapping of servers", remedy, (root,)))
-    if len(entries) > MAX_SERVERS:
-        return Problems.of(Problem(f"names more than {MAX_SERVERS} servers", "split the file", (root,)))
-    other = tuple(
-        Problem("is not read here", "nothing to do; only editors use it", (key,), severity=Severity.WARNING)
-        for key in known
-        if key != root
-    )
-    return root, entries, Problems(other)
+def find_env_files(text: str, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The files that a text names as ``envFile``, as they are written in it with variables filled in."""
+    named: list[str] = []
+
+    def note(path: str) -> str:
+        named.append(path)
+        return ""
+
+    found = read_servers(text)
+    if isinstance(found, ServerFile):
+        _read_entries(found, environment, note)
+    return tuple(named)
 
 
-def _distinct(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return result
+def _read_entries(
+    found: ServerFile, environment: Mapping[str, str], read_text: ReadText
+) -> tuple[dict[str, EditorServer], Problems]:
+    """The servers that are to be served, by label, and what is wrong with the file."""
+    servers: dict[str, EditorServer] = {}
+    problems = found.warnings
+    for label, entry in found.entries.items():
+        if not isinstance(entry, dict):
+            problems += Problems.of(refuse_entry(found.root, label))
+        elif entry.get("disabled") is not True:
+            reader = EntryReader(entry, (found.root, label), environment, read_text)
+            server = reader.read()
+            problems += reader.problems
+            if server is not None:
+                servers[label] = server
+    return servers, problems
 
 
-def _backend_name(label: str) -> str:
-    """The label with what tool names cannot hold replaced."""
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", label)[:_NAME_LIMIT] or "_"
+def _name_problems(root: str, servers: Iterable[str], names: Mapping[str, str]) -> Problems:
+    """What is wrong with the labels of servers, and those whose name nobody could guess."""
+    taken: dict[str, str] = {}
+    problems: list[Problem] = []
+    for label in servers:
+        name = names[label]
+        if not label.strip():
+            problems.append(Problem("has no name", "write one, such as notes", (root, label)))
+        elif taken.setdefault(name, label) != label:
+            message = f"has the same name as another server once it is written {name!r}"
+            problems.append(Problem(message, "rename one of the two", (root, label)))
+        elif is_tagged(label, name):
+            message = f"is called {name!r}, as names of tools hold only ASCII letters, digits, '_', '.' and '-'"
+            remedy = "rename it to choose another"
+            problems.append(Problem(message, remedy, (root, label), severity=Severity.WARNING))
+    return Problems(tuple(problems))
 
 
 def _build_backend(name: str, server: EditorServer, holder: str, secrets: dict[SecretKey, SecretBytes]) -> Backend:

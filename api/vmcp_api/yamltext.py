@@ -5,6 +5,7 @@ within a bound on what they expand to.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,6 +17,8 @@ from vmcp_api.problems import Loc, Problem, Problems, format_path
 from vmcp_api.texts import has_half_character
 
 _TAG: Final = "tag:yaml.org,2002:"
+_TYPE: Final = ("apiVersion", "kind")
+"""What every object of Kubernetes says once."""
 _MAX_DEPTH: Final = 60
 _MAX_NODES: Final = 200_000
 _OCTAL: Final = re.compile(r"([-+]?)0o?([0-7]+)")
@@ -59,10 +62,15 @@ def parse_yaml(text: str) -> tuple[tuple[YamlDocument, ...], Problems]:
     problems = Problems()
     try:
         for node in yaml.compose_all(text, Loader=_Loader):
-            builder = _Builder()
-            data = builder.build(node, ())
-            problems += Problems(tuple(builder.problems))
-            documents.append(YamlDocument(data, node.start_mark.line + 1, builder.lines))
+            for index, part in enumerate(_split(node)):
+                builder = _Builder()
+                data = builder.build(part, ())
+                line = part.start_mark.line + 1
+                if index:
+                    message, remedy = "another object begins here", "put a line `---` before it"
+                    problems += Problems.of(Problem(message, remedy, line=line))
+                problems += Problems(tuple(builder.problems))
+                documents.append(YamlDocument(data, line, builder.lines))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = error.problem or "is not readable"
@@ -75,6 +83,29 @@ def parse_yaml(text: str) -> tuple[tuple[YamlDocument, ...], Problems]:
     except _TooLargeError as error:
         problems += _too_large(error.line)
     return tuple(documents), problems
+
+
+def _split(node: yaml.Node) -> Iterator[yaml.Node]:
+    """The objects that a document holds: several where the lines between them are missing."""
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    count = Counter(key.value for key, _ in pairs if isinstance(key, yaml.ScalarNode))
+    if not all(count[key] > 1 for key in _TYPE):
+        yield node
+        return
+    begins = 0
+    keys: set[str] = set()
+    for index, (key, _) in enumerate(pairs):
+        if not isinstance(key, yaml.ScalarNode) or key.tag == f"{_TAG}merge":
+            continue
+        if key.value in keys:
+            yield _part_of(node, pairs[begins:index])
+            begins, keys = index, set()
+        keys.add(key.value)
+    yield _part_of(node, pairs[begins:])
+
+
+def _part_of(node: yaml.Node, pairs: list[tuple[yaml.Node, yaml.Node]]) -> yaml.Node:
+    return yaml.MappingNode(node.tag, pairs, pairs[0][0].start_mark, pairs[-1][1].end_mark)
 
 
 def _unreadable(said: str, line: int | None) -> Problems:

@@ -12,6 +12,8 @@ from benchmarks.contenders.site import Absent, Contender, Launch, Site, answers,
 _ASK_SECONDS = 20
 _LONGEST_VERSION = 60
 _MOST_BYTES = 16 << 20
+_PATIENCE = "2s"
+"""For one request to a backend: as long as this proxy waits for a list."""
 
 
 def agentgateway(path: Path | None) -> Contender | Absent:
@@ -27,9 +29,15 @@ def toolhive(path: Path | None) -> Contender | Absent:
 def agentgateway_config(site: Site, port: int, others: tuple[int, int]) -> dict[str, object]:
     """One listener whose only route leads to all backends; admin, metrics and readiness on ports of their own.
 
-    Of a JSON answer it reads 2 MiB by default, which is less than the large results of the benchmark.
+    By default it reads 2 MiB of a JSON answer, which the large results exceed, waits for a backend that hangs for as
+    long as the client does, and refuses a session that one backend refuses.
     """
-    targets = [{"name": f"b{number:03}", "mcp": {"host": url}} for number, url in enumerate(site.backends)]
+    policies = {"http": {"requestTimeout": _PATIENCE}}
+    targets = [
+        {"name": f"b{number:03}", "mcp": {"host": url}, "policies": policies}
+        for number, url in enumerate(site.backends)
+    ]
+    backend = {"mcp": {"targets": targets, "failureMode": "failOpen"}}
     stats, readiness = others
     return {
         "config": {
@@ -38,12 +46,15 @@ def agentgateway_config(site: Site, port: int, others: tuple[int, int]) -> dict[
             "readinessAddr": f"127.0.0.1:{readiness}",
         },
         "frontendPolicies": {"http": {"maxBufferSize": _MOST_BYTES}},
-        "binds": [{"port": port, "listeners": [{"routes": [{"backends": [{"mcp": {"targets": targets}}]}]}]}],
+        "binds": [{"port": port, "listeners": [{"routes": [{"backends": [backend]}]}]}],
     }
 
 
 def toolhive_config(site: Site) -> dict[str, object]:
-    """Static mode: every backend with its URL, anonymous both ways, names prefixed."""
+    """Static mode: every backend with its URL, anonymous both ways, names prefixed.
+
+    How long it waits for a backend cannot be set, and its log is at level INFO at least.
+    """
     return {
         "name": "bench",
         "groupRef": "bench",

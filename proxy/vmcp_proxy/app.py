@@ -36,7 +36,9 @@ class Proxy:
         self._wiring: Wiring | None = None
 
     async def run(self, watch: Watch | None = None) -> None:
-        """Serves until SIGTERM, SIGINT or `stop`, then drains; `started` is set once both ports listen.
+        """Serves until SIGTERM, SIGINT or `stop`, and for the shutdown delay more, then drains.
+
+        `started` is set once both ports listen.
 
         Raises:
             PortInUseError: a port is taken.
@@ -51,7 +53,12 @@ class Proxy:
             if watch is not None:
                 supervisors.append(tasks.create_task(watch(self)))
             try:
-                await wiring.servers.run(on_shutdown=self._drain, handle_signals=self.settings.handles_signals)
+                await wiring.servers.run(
+                    on_stop=self._leave,
+                    on_drain=wiring.get_stream.close_all,
+                    delay=self.settings.shutdown_delay,
+                    handle_signals=self.settings.handles_signals,
+                )
             finally:
                 for supervisor in supervisors:
                     supervisor.cancel()
@@ -80,7 +87,7 @@ class Proxy:
         return self.wiring.servers.admin_port
 
     def stop(self) -> None:
-        """Begins the shutdown."""
+        """Begins the shutdown; a second call waits for nothing."""
         self.wiring.servers.stop()
 
     def apply(self, loaded: Loaded) -> None:
@@ -98,7 +105,7 @@ class Proxy:
         self.state.loaded = loaded
         self.state.withheld = assembled.withheld
         self.state.load_problems = Problems()
-        wiring.group.apply(loaded.config, assembled.members)
+        wiring.group.apply(loaded.config, assembled.members, frozenset(each.name for each in assembled.withheld))
         log_event(
             logger,
             logging.INFO,
@@ -119,6 +126,5 @@ class Proxy:
         self.state.is_started = True
         self.started.set()
 
-    async def _drain(self) -> None:
+    def _leave(self) -> None:
         self.state.is_draining = True
-        self.wiring.get_stream.close_all()

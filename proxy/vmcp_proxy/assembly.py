@@ -2,11 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from vmcp_api.config import Backend as BackendConfig
 from vmcp_api.config import Transport, Withheld
+from vmcp_api.headers import canonical_name, find_value_flaw
+from vmcp_api.render.reasons import Reason
+from vmcp_api.spec.references import KeyRef
 from vmcp_proxy.backends.client import Backend
 from vmcp_proxy.backends.http import HttpClient, InvalidUrl, Peer, TrustSetting, Url
 from vmcp_proxy.backends.sse import SseBackend
@@ -47,11 +50,18 @@ class MissingSecretError(Exception):
         super().__init__(f"Secret {secret!r} has no key {key!r}; create it and the backend is served")
 
 
-class UndecodableSecretError(Exception):
-    """A key of a Secret should be text and is not."""
+class InvalidSecretError(Exception):
+    """A key of a Secret has a value that cannot be used; `flaw` says why and what to do, without the value."""
 
-    def __init__(self, secret: str, key: str) -> None:
-        super().__init__(f"key {key!r} of Secret {secret!r} is not text in UTF-8; write it again")
+    def __init__(self, secret: str, key: str, flaw: str) -> None:
+        super().__init__(f"key {key!r} of Secret {secret!r} {flaw}")
+
+
+class InvalidHeaderError(Exception):
+    """A header in the clear has a value that cannot be sent; `flaw` as above."""
+
+    def __init__(self, header: str, flaw: str) -> None:
+        super().__init__(f"the value of {canonical_name(header)} {flaw}")
 
 
 class Assembler:
@@ -71,8 +81,10 @@ class Assembler:
                 members[config.name] = self._member(config, loaded, previous.get(config.name))
             except MissingSecretError as error:
                 withheld.append(_withhold(config, "SecretMissing", str(error)))
-            except UndecodableSecretError as error:
-                withheld.append(_withhold(config, "SecretInvalid", str(error)))
+            except InvalidSecretError as error:
+                withheld.append(_withhold(config, Reason.SECRET_INVALID, str(error)))
+            except InvalidHeaderError as error:
+                withheld.append(_withhold(config, "HeaderInvalid", str(error)))
             except InvalidUrl as error:
                 withheld.append(_withhold(config, "InvalidUrl", str(error)))
         return Assembled(members, tuple(sorted(withheld, key=lambda each: each.name)))
@@ -113,10 +125,10 @@ class Assembler:
 
 
 def _required(loaded: Loaded, name: str, key: str) -> bytes:
-    secret = loaded.secrets.get((name, key))
-    if secret is None:
+    value = loaded.value(KeyRef(name=name, key=key))
+    if value is None:
         raise MissingSecretError(name, key)
-    return secret.reveal().rstrip(b"\r\n")
+    return value
 
 
 def _text(loaded: Loaded, name: str, key: str) -> str:
@@ -124,17 +136,29 @@ def _text(loaded: Loaded, name: str, key: str) -> str:
         return _required(loaded, name, key).decode()
     except UnicodeDecodeError:
         # Not even as a cause: the error of the codec holds the value.
-        raise UndecodableSecretError(name, key) from None
+        raise InvalidSecretError(name, key, "is not text in UTF-8; write it again") from None
 
 
 def _static_headers(config: BackendConfig, loaded: Loaded) -> StaticHeaders:
-    forward = config.header_forward
-    plain = [(name, value.encode("latin-1", "replace")) for name, value in forward.add_plaintext_headers.items()]
-    secret = [
-        (header.header_name, _required(loaded, header.value_secret_ref.name, header.value_secret_ref.key))
-        for header in forward.add_headers_from_secret
-    ]
-    return (*plain, *secret)
+    return (*_plain_headers(config), *_secret_headers(config, loaded))
+
+
+def _plain_headers(config: BackendConfig) -> Iterator[tuple[str, bytes]]:
+    for name, text in config.header_forward.add_plaintext_headers.items():
+        value = text.encode(errors="surrogatepass")
+        if flaw := find_value_flaw(value):
+            raise InvalidHeaderError(name, flaw)
+        yield name, value
+
+
+def _secret_headers(config: BackendConfig, loaded: Loaded) -> Iterator[tuple[str, bytes]]:
+    for header in config.header_forward.add_headers_from_secret:
+        ref = header.value_secret_ref
+        value = _required(loaded, ref.name, ref.key)
+        # Left out of the requests it would be missed at the backend only.
+        if flaw := find_value_flaw(value):
+            raise InvalidSecretError(ref.name, ref.key, flaw)
+        yield header.header_name, value
 
 
 def _withhold(config: BackendConfig, reason: str, message: str) -> Withheld:

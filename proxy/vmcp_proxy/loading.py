@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vmcp_api.config import ProxyConfig
+from vmcp_api.headers import trim_secret
 from vmcp_api.problems import Problems
 from vmcp_api.render import config_hash, decode_config, secret_refs
 from vmcp_api.secret import SecretBytes, SecretKey
@@ -37,7 +38,7 @@ class Loaded:
     def value(self, ref: KeyRef) -> bytes | None:
         """The value behind a reference, without the line break that files end with."""
         secret = self.secrets.get((ref.name, ref.key))
-        return None if secret is None else secret.reveal().rstrip(b"\r\n")
+        return None if secret is None else trim_secret(secret.reveal())
 
 
 def read_mounted(config_file: Path, secrets_folder: Path) -> Loaded | Problems:

@@ -17,6 +17,7 @@ class Settings:
     """Addresses to listen on and the keys of sessions; `is_local` demands names of this machine in Host.
 
     With `needs_keys` the `keyring` only stands in until keys are mounted, and the process is not ready before.
+    For `shutdown_delay` seconds after it was told to end, the process is not ready and serves as before.
     """
 
     host: str = "127.0.0.1"
@@ -28,3 +29,4 @@ class Settings:
     needs_keys: bool = False
     api_server: tuple[str, ...] = ()
     handles_signals: bool = True
+    shutdown_delay: float = 0.0

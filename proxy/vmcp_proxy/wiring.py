@@ -29,10 +29,12 @@ from vmcp_proxy.core.members import Member
 from vmcp_proxy.core.news import News
 from vmcp_proxy.core.notifier import Notifier
 from vmcp_proxy.core.pages import ListEncoder
+from vmcp_proxy.core.partial_failure import refusal
 from vmcp_proxy.core.receivers import SessionReceiver, Ways
 from vmcp_proxy.core.server_requests import ServerRequests, forget_all
 from vmcp_proxy.core.session_stream import SessionStream
 from vmcp_proxy.core.views import Views
+from vmcp_proxy.core.virtual import Failure
 from vmcp_proxy.headerforward import AllowList, HeaderSnapshot
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol.versions import SUPPORTED
@@ -43,6 +45,7 @@ from vmcp_proxy.serve.chain import ChainServices, ChainSettings, LiveChain, buil
 from vmcp_proxy.serve.endpoint import Endpoint
 from vmcp_proxy.serve.get_stream import GetStream
 from vmcp_proxy.serve.handshake import Handshake, ServerInfo
+from vmcp_proxy.serve.header_rules import HostRule, is_loopback
 from vmcp_proxy.serve.header_validation import HeaderPolicy
 from vmcp_proxy.serve.listener import Listener
 from vmcp_proxy.serve.mcp_app import build_mcp_app
@@ -73,6 +76,7 @@ class Wiring:
         config = state.loaded.config
         self._settings = settings
         self._longest = config.config.operational.timeouts.maximum
+        self._partial_failure_mode = config.config.operational.failure_handling.partial_failure_mode
         self.keyring = state.loaded.keyring or settings.keyring
         self.logger = logging.getLogger(LOGGER)
         self.audit = AuditOutput(self.logger)
@@ -108,15 +112,16 @@ class Wiring:
         self.server_requests = ServerRequests(
             tasks, self.pods.pod, RequestIds(self.pods.pod, lambda: self.keyring), lambda: self._longest
         )
+        self.changes = Changes(self.listings, self.views, self._on_change, self.news.changed)
         self.ways = Ways(
-            Changes(self.listings, self.views, self._on_change),
+            self.changes,
             self.server_requests,
             SessionStream(self.between.to_stream, self._waits_here),
         )
         self.messages = ClientMessages(
             self.server_requests, self.links, self.between.from_client, self.between.from_client_to_all
         )
-        self.between.serve(self.links, self.messages)
+        self.between.serve(self.links, self.messages, self._heard_elsewhere)
         forwarder = Forwarder(self.links, self.ways, metrics, self._on_change)
         self.aggregate = Aggregate(self.attachments, self.views, forwarder)
         self.virtual = Admission(self.aggregate, admitter)
@@ -129,7 +134,7 @@ class Wiring:
         self.answers = AnswerStreams(self.attachments.replay)
         self.get_stream = GetStream(self.attachments, self.links, self.notifier, self.answers, self._on_listening)
         self.requests = Requests(
-            self.virtual, self.attachments, self.links, metrics, lambda: self.group.members, self._remember_level
+            self.virtual, self.attachments, self.links, metrics, self._refusal, self._remember_level
         )
         self.handshake = Handshake(self.sessions, self.virtual, self.links)
         self.endpoint = Endpoint(
@@ -148,7 +153,11 @@ class Wiring:
         self.status = ProxyStatus(state, self.store, lambda: self.group.members, self.links, self.views.shared)
         self.servers = Servers(
             Listener(build_mcp_app(self.chain), self._settings.host, self._settings.port),
-            Listener(build_admin_app(self.status, metrics), self._settings.admin_host, self._settings.admin_port),
+            Listener(
+                build_admin_app(self.status, metrics, HostRule(loopback=is_loopback(self._settings.admin_host))),
+                self._settings.admin_host,
+                self._settings.admin_port,
+            ),
             drain=operational.timeouts.drain,
             drained=self.in_flight.drained,
             cut=self.in_flight.cut_all,
@@ -182,7 +191,7 @@ class Wiring:
         self.endpoint.takes_request_headers = self.handshake.takes_request_headers = by_request
         self.handshake.info = ServerInfo(config.name, SOFTWARE_VERSION)
         self.requests.encoder = ListEncoder(operational.limits.page_size)
-        self.requests.partial_failure_mode = operational.failure_handling.partial_failure_mode
+        self._partial_failure_mode = operational.failure_handling.partial_failure_mode
         self.get_stream.keep_alive = self.keep_alive.interval = operational.keep_alive_interval
         self.servers.drain = operational.timeouts.drain
         self._longest = operational.timeouts.maximum
@@ -228,12 +237,19 @@ class Wiring:
         await self.sessions.shared.remember_backend(session, backend, token)
         self.news.stored(session)
 
+    def _heard_elsewhere(self, attachment: Attachment, backend: str) -> None:
+        if (member := self.group.members.get(backend)) is not None:
+            self.changes.heard_elsewhere(member, attachment)
+
     def _on_listening(self, attachment: Attachment) -> None:
         self.news.listening(attachment, self.links)
 
     async def _waits_here(self, session: Session) -> None:
         if self.store.is_shared:
             await self.between.waits_here(session)
+
+    def _refusal(self) -> Failure | None:
+        return refusal(self.group.members, self.group.withheld, self._partial_failure_mode)
 
     def _on_change(self) -> None:
         self.views.changed()

@@ -266,6 +266,13 @@ RULE_CASES = (
     ),
     RuleCase(
         "MCPServerEntry",
+        "spec.headerForward.addPlaintextHeaders['X-A']",
+        "is empty",
+        {"headerForward": {"addPlaintextHeaders": {"X-A": " \t"}}},
+        {"headerForward": {"addPlaintextHeaders": {"X-A": " a\t"}}},
+    ),
+    RuleCase(
+        "MCPServerEntry",
         "spec.headerForward.addHeadersFromSecret[0].headerName",
         "remove it",
         {"headerForward": {"addHeadersFromSecret": _from_secret("Content-Length")}},

@@ -42,7 +42,18 @@ def test_a_missing_key_is_placed_at_the_mapping_that_lacks_it():
         ("- 1", "m.yaml:1: is no object"),
         ("kind: X", "m.yaml:1: apiVersion: is required"),
         ("apiVersion: v1\nkind: Secret", "metadata.name: is required"),
-        ("apiVersion: v1\nkind: Secret\nmetadata:\n  name: [a]", "m.yaml:4: Secret: metadata.name"),
+        ("apiVersion: v1\nkind: Secret\nmetadata:\n  name: [a]", "m.yaml:4: Secret: metadata.name: must be text"),
+        ("kind: X\napiVersion: 1", "m.yaml:2: apiVersion: must be text; write text such as vmcp.dev/v1beta1"),
+        ("apiVersion: v1\nkind: on", "m.yaml:2: kind: must be text"),
+        (GROUP.format(name="5"), "m.yaml:4: MCPGroup: metadata.name: must be text; put the value in quotes"),
+        (GROUP.format(name="on"), "m.yaml:4: MCPGroup: metadata.name: must be text; put the value in quotes"),
+        (GROUP.format(name="''"), "m.yaml:4: MCPGroup: metadata.name: is empty; write one"),
+        (GROUP.format(name=""), "m.yaml:4: MCPGroup: metadata.name: is required; add it"),
+        (
+            GROUP.format(name="demo").replace(": demo", ":demo"),
+            "m.yaml:3: MCPGroup: metadata: must be a mapping; write name: …, with a blank after the colon, under it",
+        ),
+        (GROUP.format(name="a") + "  namespace: 5\n", "m.yaml:5: MCPGroup: metadata.namespace: must be text"),
         ("apiVersion: !x vmcp.dev/v1beta1\nkind: MCPGroup\nmetadata: {name: a}", "YAML tag"),
         (GROUP.format(name="a") + "kind: MCPGroup\n", "m.yaml:5: the key kind stands here twice"),
         ("[" * 5000, "nested or repeated too much"),
@@ -56,6 +67,42 @@ def test_a_missing_key_is_placed_at_the_mapping_that_lacks_it():
 )
 def test_text_that_is_no_manifest_is_a_problem_with_its_line(text, said):
     assert said in str(load_text(text).problems)
+
+
+def test_a_missing_separator_is_told_once_for_each_and_all_objects_are_read():
+    texts = [GROUP.format(name=name) + "spec: {}\n" for name in ("a", "b", "c")]
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {k: canary}\n"
+    loaded = load_text("".join((*texts, secret)))
+    assert lines_of(loaded) == [
+        f"m.yaml:{line}: another object begins here; put a line `---` before it" for line in (6, 11, 16)
+    ]
+    assert [document.subject for document in loaded.documents.items] == [
+        "MCPGroup/a",
+        "MCPGroup/b",
+        "MCPGroup/c",
+        "Secret/s",
+    ]
+    assert [document.line for document in loaded.documents.items] == [1, 6, 11, 16]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"mcpServers": {"a": {"command": "canary"}}}',
+        '\ufeff// of VS Code\n{"inputs": [], "servers": {"a": {"url": "http://canary"},},}',
+    ],
+)
+def test_an_editors_file_is_recognised_and_told_how_it_is_given(text):
+    assert lines_of(load_text(text)) == [
+        "m.yaml:1: is an editor's server file and no manifest; give it with --mcp-config"
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ['{"mcpServers": 1}', '{"apiVersion": "v1", "kind": "X", "servers": {}}', "servers: {}"]
+)
+def test_what_only_looks_like_an_editors_file_is_read_as_a_manifest(text):
+    assert "--mcp-config" not in str(load_text(text).problems)
 
 
 def test_anchors_that_expand_without_end_are_refused():
@@ -161,6 +208,22 @@ def test_objects_are_kept_apart_by_namespace():
     assert not loaded.problems
     assert sorted(loaded.namespaces) == ["default", "other"]
     assert list(loaded.namespaces["other"].groups) == ["a"]
+
+
+def test_odd_keys_and_merges_among_glued_objects_are_no_crash():
+    text = "<<: {x: 1}\n<<: {y: 1}\n? [a]\n: 1\n" + GROUP.format(name="a") + "? {b: 1}\n: 1\n" + GROUP.format(name="b")
+    loaded = load_text(text)
+    assert [document.name for document in loaded.documents.items] == ["a", "b"]
+    assert "m.yaml:11: another object begins here" in str(loaded.problems)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "---\n---\n"])
+def test_files_without_an_object_are_refused(text):
+    said = str(load_text(text).problems.errors)
+    assert said == "m.yaml:1: holds no object; write one, or begin with what `vmcp init` writes"
+    assert load([Source("a", text), Source("b", text)]).problems.errors
+    beside = [Source("empty.yaml", text), Source("m.yaml", GROUP.format(name="a"))]
+    assert not load(beside).problems.errors
 
 
 @pytest.mark.scenario("X-1")

@@ -1,7 +1,6 @@
 """Whatever stands in a manifest, a config or an editor's file: the answer is problems with place and remedy."""
 
 import copy
-import json
 import time
 from typing import Any
 
@@ -183,14 +182,21 @@ def test_a_config_that_is_none_is_explained(text):
     check(problems, "c.json")
 
 
-EDITOR = json.dumps(
-    {"mcpServers": {"a": {"command": "x", "args": ["${A}"], "env": {"K": "v"}}, "b": {"url": "http://h/mcp"}}}
-).encode()
+EDITOR = """\ufeff{ // of VS Code
+  "mcpServers": {
+    "a": {"command": "x", "args": ["${A}"], "env": {"K": "v"}, "envFile": "${A}.env",}, /* and */
+    "b": {"serverUrl": "http://h/mcp"},
+    "日本": {"command": "y"}
+  }
+}
+""".encode()
 
 
 @settings(max_examples=200, deadline=None)
 @given(mutated([EDITOR], most=5))
 def test_any_bytes_of_an_editors_file_are_read_or_explained(data):
-    outcome = parse_mcp_servers(data.decode("utf-8", "replace"), file="s.json", environment={"A": "a"})
+    outcome = parse_mcp_servers(
+        data.decode("utf-8", "replace"), file="s.json", environment={"A": "a"}, read_text=lambda _: "B=1"
+    )
     found: tuple[Problem, ...] = (outcome.warnings if isinstance(outcome, Rendered) else outcome).items
     check(Problems(found), "s.json")

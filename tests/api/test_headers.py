@@ -1,5 +1,7 @@
 """Header names and values: what may go to a backend."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,9 +14,11 @@ from vmcp_api.headers import (
     check_passthrough_names,
     check_static_header,
     find_collisions,
+    find_value_flaw,
     is_restricted,
     is_token,
     is_valid_value,
+    trim_secret,
 )
 
 TOKEN_TEXT = st.text("abcXYZ019!#$%&'*+.^_`|~-", min_size=1, max_size=40)
@@ -50,6 +54,14 @@ def test_a_restricted_name_is_refused_everywhere_in_any_case(name):
         assert is_restricted(written)
         assert "remove it" in (check_passthrough_name(written) or "")
         assert "remove it" in (check_static_header(written, "value") or "")
+
+
+@pytest.mark.scenario("H-9")
+@pytest.mark.parametrize("name", ["Host", "Origin"])
+def test_what_a_client_says_of_the_endpoint_and_of_its_own_page_is_never_forwarded(name):
+    assert is_restricted(name)
+    assert check_passthrough_name(name)
+    assert check_static_header(name, "value")
 
 
 @pytest.mark.scenario("H-9")
@@ -93,9 +105,36 @@ def test_a_control_character_in_a_value_is_refused_without_showing_the_value(bad
     assert "canary" not in problem
 
 
-@pytest.mark.parametrize("value", ["", "a b", "a\tb", "Bearer x.y_z~/=="])
+@pytest.mark.parametrize("value", ["a", "a b", "a\tb", "Bearer x.y_z~/=="])
 def test_an_ordinary_value_is_accepted(value):
     assert check_static_header("X-Api-Key", value) is None
+    assert find_value_flaw(value.encode()) is None
+
+
+@pytest.mark.scenario("H-9")
+@pytest.mark.parametrize("value", ["", " ", "\t "])
+def test_a_static_header_without_a_value_is_refused(value):
+    assert "X-Api-Key is empty; write a value" in (check_static_header("X-Api-Key", value) or "")
+
+
+@pytest.mark.scenario("H-9")
+@pytest.mark.parametrize("value", ["canary-ä", "canary-\ud800", "canary-\u4e2d"])
+def test_a_value_outside_ascii_is_refused_without_showing_it(value):
+    problem = check_static_header("X-Api-Key", value) or ""
+    assert "outside ASCII; encode it" in problem
+    assert "canary" not in problem
+
+
+@given(st.binary(max_size=12))
+def test_a_value_has_a_flaw_unless_it_is_visible_ascii(value):
+    visible = re.fullmatch(rb"[\t\x20-\x7e]*[\x21-\x7e][\t\x20-\x7e]*", value) is not None
+    assert (find_value_flaw(value) is None) == visible
+
+
+@pytest.mark.parametrize("content", [b"a", b"a\n", b"a\r\n", b"a\n\n"])
+def test_the_line_break_at_the_end_of_a_secret_is_no_part_of_its_value(content):
+    assert trim_secret(content) == b"a"
+    assert trim_secret(b" a " + content) == b" a a"
 
 
 def test_a_name_listed_twice_in_another_case_is_reported_at_the_second_place():

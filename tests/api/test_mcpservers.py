@@ -1,6 +1,7 @@
 """Claude and Cursor style files: what they become, and what is refused."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -8,14 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmcp_api.config import Network, Transport
-from vmcp_api.mcpservers import parse_mcp_servers
-from vmcp_api.problems import Problems
+from vmcp_api.mcpservers import find_env_files, parse_mcp_servers
+from vmcp_api.problems import Problem, Problems
 from vmcp_api.render import Rendered, secret_refs
+
+NOWHERE = Problems.of(Problem("cannot be read: No such file", "correct the path", file="canary.env"))
 
 
 def parse(servers: Any, root: str = "mcpServers", *, env: dict[str, str] | None = None, **more: Any):
-    text = json.dumps({root: servers, **more})
-    return parse_mcp_servers(text, file="servers.json", environment=env or {})
+    return parse_text(json.dumps({root: servers, **more}), env)
+
+
+def parse_text(text: str, env: dict[str, str] | None = None, files: dict[str, str] | None = None):
+    return parse_mcp_servers(
+        text, file="servers.json", environment=env or {}, read_text=lambda path: (files or {}).get(path, NOWHERE)
+    )
 
 
 def ok(result: Rendered | Problems) -> Rendered:
@@ -108,9 +116,12 @@ def test_variables_are_filled_in_from_the_environment():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("${NOPE}", "servers.json: mcpServers.a.env.A: needs the variable NOPE, which is not set; set it in the"),
+        ("${NOPE}", "servers.json:1: mcpServers.a.env.A: needs the variable NOPE, which is not set; set it in the"),
         ("${env:NOPE}", "needs the variable NOPE"),
         ("${input:token}", "needs the variable input:token, which is not set; only editors fill it in"),
+        ("${workspaceFolder}/x", "fill it in; write what it stands for, or set workspaceFolder in the environment"),
+        ("${workspaceFolder:api}", "the variable workspaceFolder:api, which is not set; only editors fill it in"),
+        ("${userHome}", "only editors fill it in"),
     ],
 )
 def test_a_variable_that_is_not_set_is_named_at_its_place(text, said):
@@ -154,28 +165,139 @@ def test_a_disabled_server_is_left_out_whatever_else_it_says():
     assert ok(parse({"a": {"disabled": True, "env": {"A": "${NOPE}"}}})).config.backends == ()
 
 
-def test_names_are_made_fit_for_tool_names_and_may_not_clash():
-    result = ok(parse({"my server!": {"command": "run"}, "ä": {"command": "run"}}))
-    assert [backend.name for backend in result.config.backends] == ["_", "my_server_"]
-    assert "same name" in refused(parse({"a b": {"command": "x"}, "a_b": {"command": "x"}}))
+def names_of(*labels: str) -> dict[str, str]:
+    """The names of the backends by the program that stands for their label."""
+    result = ok(parse({label: {"command": f"run-{index}"} for index, label in enumerate(labels)}))
+    names = {backend.command[0]: backend.name for backend in result.config.backends}
+    return {label: names[f"run-{index}"] for index, label in enumerate(labels)}
+
+
+def test_names_are_made_fit_for_tool_names():
+    assert names_of("my server!", "time", "a.b-c_D1") == {
+        "my server!": "my_server_",
+        "time": "time",
+        "a.b-c_D1": "a.b-c_D1",
+    }
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [("日本", "日木"), ("ä", "ö", "_", "__"), ("a b", "a_b", "a!b"), ("x" * 70, "x" * 71), ("é" * 70, "è" * 70)],
+)
+def test_labels_that_look_alike_once_they_are_fit_are_served_side_by_side(labels):
+    names = names_of(*labels)
+    assert len(set(names.values())) == len(labels)
+    assert names == names_of(*reversed(labels))
+    for label, name in names.items():
+        assert re.fullmatch(r"[A-Za-z0-9_.-]{1,63}", name)
+        assert name == label or not re.fullmatch(r"[A-Za-z0-9_.-]{1,63}", label)
+
+
+def test_a_name_beyond_ascii_stays_the_same_whatever_stands_beside_it_and_is_told():
+    result = ok(parse({"日本": {"command": "x"}}))
+    (backend,) = result.config.backends
+    assert names_of("日本", "日木", "__")["日本"] == backend.name
+    (warning,) = result.warnings
+    assert str(warning).startswith("servers.json:1: warning: mcpServers['日本']: is called '__-")
+    assert backend.name in warning.message
+
+
+def test_a_label_that_takes_the_name_of_another_is_refused():
+    (name,) = names_of("日本").values()
+    assert "has the same name as another server" in refused(parse({"日本": {"command": "x"}, name: {"command": "x"}}))
+
+
+@pytest.mark.parametrize("label", ["", " "])
+def test_a_server_without_a_name_is_refused_unless_it_is_disabled(label):
+    assert f"servers.json:1: mcpServers[{label!r}]: has no name; write one" in refused(parse({label: {"command": "x"}}))
+    assert ok(parse({label: {"disabled": True}})).config.backends == ()
+
+
+@pytest.mark.scenario("D-4")
+def test_a_server_that_is_no_mapping_is_named_with_its_line():
+    text = '{"mcpServers": {\n"a": {"command": "x"},\n"d": [],\n"e": null,\n"f": {"comand": "x"}}}'
+    said = refused(parse_text(text)).splitlines()
+    assert [each.partition(";")[0] for each in said[:2]] == [
+        "servers.json:3: mcpServers.d: must be a mapping",
+        "servers.json:4: mcpServers.e: must be a mapping",
+    ]
+    assert said[2].startswith("servers.json:5: mcpServers.f.comand: is an unknown key")
+
+
+def test_what_windsurf_calls_a_url_is_one():
+    (backend,) = ok(parse({"a": {"serverUrl": "http://h/mcp"}})).config.backends
+    assert (backend.url, backend.transport) == ("http://h/mcp", Transport.STREAMABLE_HTTP)
+    assert "mcpServers.a.serverUrl: is no URL" in refused(parse({"a": {"serverUrl": "ftp://h"}}))
+    assert "serverUrl: stands beside url" in refused(parse({"a": {"serverUrl": "http://h", "url": "http://h"}}))
+
+
+def test_a_file_of_variables_is_read_and_env_wins_over_it():
+    entry = {"command": "run", "envFile": "${DIR}/x.env", "env": {"B": "of env"}}
+    text = json.dumps({"servers": {"a": entry}})
+    result = ok(parse_text(text, {"DIR": "/d"}, {"/d/x.env": "A=canary\nB=of file\n"}))
+    (backend,) = result.config.backends
+    values = {name: result.secrets[ref.name, ref.key].reveal() for name, ref in backend.env_from_secret.items()}
+    assert values == {"A": b"canary", "B": b"of env"}
+    assert "canary" not in repr(result)
+    assert find_env_files(text, {"DIR": "/d"}) == ("/d/x.env",)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("canary.env", "names a file that cannot be read: No such file; correct the path"),
+        ("bad.env", "names a file that is not understood in line 2"),
+        ("${workspaceFolder}/canary.env", "needs the variable workspaceFolder, which is not set; only editors"),
+        ("canary\0", "holds a NUL character"),
+        (["canary"], "must be text"),
+    ],
+)
+def test_a_file_of_variables_that_cannot_be_used_is_refused_without_its_name_and_text(written, said):
+    text = json.dumps({"mcpServers": {"a": {"command": "run", "envFile": written}}})
+    problems = parse_text(text, files={"bad.env": "A=canary\ncanary"})
+    assert f"servers.json:1: mcpServers.a.envFile: {said}" in refused(problems)
+    assert "canary" not in str(problems) + repr(problems)
+
+
+def test_comments_trailing_commas_and_a_byte_order_mark_are_passed_over():
+    text = """\ufeff// of VS Code
+    {"servers": {"a": {"url": "http://h/mcp", /* http://i */ "headers": {"X-A": "//,}",},},},}"""
+    result = ok(parse_text(text))
+    assert [backend.url for backend in result.config.backends] == ["http://h/mcp"]
+    assert [value.reveal() for value in result.secrets.values()] == [b"//,}"]
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("{", "servers.json:1: is no JSON"),
-        ('{"a": 1,\n}', "servers.json:2: is no JSON"),
+        ('{"a": 1\n"b": 1}', "servers.json:2: is no JSON"),
         ("[]", "write the servers under mcpServers"),
         ("{}", "write the servers under mcpServers"),
-        ('{"mcp_servers": {}}', "mcp_servers: names no servers; did you mean 'mcpServers'?"),
+        ('{"mcp_servers": {}}', "servers.json:1: mcp_servers: names no servers; did you mean 'mcpServers'?"),
         ('{"mcpServers": []}', "must be a mapping of servers"),
-        ('{"mcpServers": {"a": 1}}', "must be a mapping of servers"),
-        ('{"mcpServers": {"a": {"command": "x", "command": "y"}}}', "repeated keys"),
-        ("[" * 100_000, "deep nesting"),
+        ('{"mcpServers": {"a": 1}}', "mcpServers.a: must be a mapping"),
+        (
+            '{"mcpServers": {"a": {"command": "x",\n"command": "y"}}}',
+            "servers.json:2: mcpServers.a.command: stands here twice; remove one of the two",
+        ),
+        ("[" * 100_000, "nested too deeply"),
     ],
 )
 def test_a_file_that_is_no_server_file_is_explained(text, said):
-    assert said in refused(parse_mcp_servers(text, file="servers.json", environment={}))
+    assert said in refused(parse_text(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# Mine\napiVersion: vmcp.dev/v1beta1\nkind: MCPGroup\n",
+        "---\napiVersion: vmcp.dev/v1beta1\n",
+        '{"apiVersion": "vmcp.dev/v1beta1", "kind": "MCPGroup"}',
+    ],
+)
+def test_a_manifest_is_recognised_and_told_how_it_is_given(text):
+    assert "is a manifest and no editor's server file; leave --mcp-config out" in refused(parse_text(text))
 
 
 JSON = st.recursive(

@@ -169,6 +169,18 @@ def test_a_missing_secret_withholds_its_backend_and_is_named_with_what_there_is(
     assert "did you mean" in str(result.warnings)
 
 
+@pytest.mark.scenario("H-9")
+@pytest.mark.parametrize("value", ["", "\r\n", "  ", "canary\nX: y", "canary\0", "canary-ä"])
+def test_a_secret_that_holds_no_value_of_a_header_withholds_its_backend_and_is_named(value):
+    entry = build("MCPServerEntry", headerForward=from_secret())
+    result = rendered(team(entry, keys(api=value)), Mode.LOCAL)
+    assert withheld(result) == [("one", "SecretInvalid")]
+    assert "key 'api' of Secret 'keys' " in str(result.warnings)
+    assert "addHeadersFromSecret[0].valueSecretRef.key" in str(result.warnings)
+    assert "canary" not in str(result.warnings)
+    assert withheld(rendered(team(entry, keys(api="fine\n")), Mode.LOCAL)) == []
+
+
 def test_where_secrets_may_not_be_read_a_reference_is_passed_on_unchecked():
     resources = team(build("MCPServerEntry", headerForward=from_secret()), reads_secrets=False)
     result = rendered(resources)

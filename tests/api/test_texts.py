@@ -72,7 +72,9 @@ def test_a_nul_in_what_a_program_gets_is_refused_with_its_path(spec, path):
 def test_what_a_program_cannot_take_is_refused_in_an_editors_file(key, odd):
     values = {"command": odd, "args": ["fine", odd], "env": {"A": odd}, "cwd": odd}
     entry = {"command": "run", key: values[key]}
-    outcome = parse_mcp_servers(json.dumps({"mcpServers": {"a": entry}}), file="s.json", environment={})
+    outcome = parse_mcp_servers(
+        json.dumps({"mcpServers": {"a": entry}}), file="s.json", environment={}, read_text=lambda _: ""
+    )
     assert isinstance(outcome, Problems)
     place = {"args": ".args[1]", "env": ".env.A"}.get(key, f".{key}")
     (problem,) = outcome

@@ -86,6 +86,15 @@ def test_a_binary_that_is_there_takes_part(tmp_path):
     assert found.launch(Site(tmp_path, 4483, 9090, ())).command[0] == str(program)
 
 
+def test_a_version_in_a_line_of_a_log_is_found(tmp_path):
+    program = tmp_path / "toolhive"
+    program.write_text("""#!/bin/sh\necho '{"level":"INFO","msg":"vmcp version: v1.2.3-4"}' >&2\n""")
+    program.chmod(0o755)
+    found = binary.toolhive(program)
+    assert not isinstance(found, Absent)
+    assert found.version == "v1.2.3-4"
+
+
 def test_our_own_configs_are_valid(site):
     for config in (ours.plain_config, ours.full_config, ours.with_redis(ours.plain_config, "127.0.0.1:6379")):
         decoded = decode_config(site.write("config.json", config(site)).read_text(), "config.json")

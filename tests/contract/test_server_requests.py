@@ -90,5 +90,5 @@ async def test_an_sdk_server_learns_that_a_client_cannot_be_asked():
         Client(world.url, mode="legacy") as client,
     ):
         # The SDK's server passes our refusal on as the error of its own call, and we relay that as it is.
-        with pytest.raises(MCPError, match="not served"):
+        with pytest.raises(MCPError, match="has not declared the capability elicitation"):
             await client.call_tool("real_greet", {})

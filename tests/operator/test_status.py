@@ -1,12 +1,11 @@
-import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
 from tests.operator.endpoints import ONE, healthy, serving
 from tests.operator.harness import Story
 from tests.operator.manifests import ALL, ENTRY, GROUP, SERVER, VMCP
-from vmcp_operator.app import build_sink
 from vmcp_operator.errors import Rejected
 from vmcp_operator.plan.kinds import (
     CONFIG_MAP,
@@ -20,8 +19,6 @@ from vmcp_operator.plan.kinds import (
     ENTRY as ENTRY_KIND,
 )
 from vmcp_operator.plan.reports import BackendReport, ConflictReport, Report, UnmatchedReport
-from vmcp_operator.watch import read_change
-from vmcp_operator.workqueue import WorkQueue
 
 
 async def test_an_endpoint_whose_backends_answer_is_ready_and_counts_them():
@@ -209,6 +206,19 @@ async def test_a_pod_template_that_the_api_server_refuses_is_told_and_recovers()
     assert story.status(ONE)["phase"] == "Ready"
 
 
+async def test_a_secret_whose_value_cannot_be_sent_is_named_like_a_missing_one():
+    story = await serving()
+    said = "key 'token' of Secret 'billing' is empty; write a value, or remove the header"
+    report = healthy(story, "docs")
+    withheld = BackendReport("files", "MCPServer", "withheld", reason="SecretInvalid", message=said)
+    story.passes(5)
+    story.run_pod(ONE, report=replace(report, backends=(*report.backends, withheld)))
+    await story.reconcile(ONE)
+    condition = story.condition(ONE, "AuthConfigured")
+    assert (condition["status"], condition["reason"], condition["message"]) == ("False", "SecretInvalid", said)
+    assert story.status(ONE)["phase"] == "Degraded"
+
+
 @pytest.mark.scenario("K-3")
 async def test_a_status_is_written_at_most_once_in_five_seconds_unless_the_phase_changes():
     story = await serving()
@@ -249,8 +259,28 @@ async def test_redis_that_is_away_is_named_and_the_endpoint_stays_ready():
     await story.reconcile(ONE)
     condition = story.condition(ONE, "SessionStorageReady")
     assert (condition["status"], condition["reason"]) == ("False", "StoreUnavailable")
-    assert "no answer" in condition["message"]
+    assert condition["message"] == "no answer; check sessionStorage and the Redis service"
     assert story.status(ONE)["phase"] == "Ready"
+    story.passes(5)
+    story.run_pod(ONE, report=healthy(story, "files", "docs", store_available=False, store_message="no; do this"))
+    await story.reconcile(ONE)
+    assert story.condition(ONE, "SessionStorageReady")["message"] == "no; do this"
+
+
+async def test_redis_that_no_pod_has_asked_yet_is_not_called_ready():
+    story = Story(ALL)
+    story.cluster.edit(
+        ONE, lambda each: each["spec"].update(sessionStorage={"provider": "redis", "address": "redis:6379"})
+    )
+    await story.reconcile(ONE)
+    story.run_pod(ONE, report=healthy(story, "files", "docs", store_known=False))
+    await story.reconcile(ONE)
+    condition = story.condition(ONE, "SessionStorageReady")
+    assert (condition["status"], condition["reason"]) == ("Unknown", "StoreNotAsked")
+    story.passes(5)
+    story.run_pod(ONE, report=healthy(story, "files", "docs"))
+    await story.reconcile(ONE)
+    assert story.condition(ONE, "SessionStorageReady")["status"] == "True"
 
 
 async def test_a_config_that_a_pod_refuses_degrades_and_says_why():
@@ -329,50 +359,3 @@ async def test_a_member_that_is_fine_from_the_start_is_no_news_and_one_that_is_n
         await story.reconcile(Ref(ENTRY_KIND, "default", name))
     events = [each for ref, each in story.cluster.objects.items() if ref.kind is EVENT]
     assert [each["regarding"]["name"] for each in events] == ["lost"]
-
-
-def seen(story, *, is_listed=False):
-    """The change that a watch would tell of the endpoint as it is now."""
-    return read_change(story.cluster.objects[ONE], is_listed=is_listed)
-
-
-async def test_a_status_that_was_just_written_is_an_echo_and_a_later_change_is_not():
-    story = await serving()
-    assert story.reporter.is_echo(seen(story))
-    assert not story.reporter.is_echo(seen(story, is_listed=True))
-    story.cluster.edit(ONE, lambda each: each["metadata"].update(labels={"team": "blue"}))
-    assert not story.reporter.is_echo(seen(story))
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda each: each["spec"].update(networkPolicy={"enabled": True}),
-        lambda each: each["metadata"].update(annotations={"vmcp.dev/restartedAt": "now"}),
-    ],
-)
-async def test_a_status_that_was_written_over_a_change_which_nobody_had_read_is_no_echo(change):
-    story = Story(ALL)
-    write = story.cluster.apply_status
-
-    async def overtaken(manifest):
-        story.cluster.edit(ONE, change)
-        return await write(manifest)
-
-    story.cluster.apply_status = overtaken
-    await story.reconcile(ONE)
-    assert story.status(ONE)["phase"] == "Pending"
-    assert not story.reporter.is_echo(seen(story))
-
-
-async def test_an_echo_wakes_the_group_but_not_its_own_resource_again():
-    story = await serving()
-    queue: WorkQueue = WorkQueue()
-    sink = build_sink(story.interest, story.reporter, queue)
-    sink(seen(story))
-    async with asyncio.timeout(5):
-        assert (await queue.get()).name == "tools"
-    assert len(queue) == 0
-    sink(seen(story, is_listed=True))
-    async with asyncio.timeout(5):
-        assert await queue.get() == ONE

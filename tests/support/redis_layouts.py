@@ -60,16 +60,18 @@ def guarded_sentinel(folder: Path) -> Iterator[RedisServer]:
 
 
 @contextmanager
-def tls_redis(folder: Path, authority: trustme.CA) -> Iterator[RedisServer]:
-    """A Redis that speaks TLS only, with a certificate for `localhost`."""
-    certificate = authority.issue_cert("127.0.0.1", "localhost")
+def tls_redis(
+    folder: Path, authority: trustme.CA, *more: str, certificate: trustme.LeafCert | None = None
+) -> Iterator[RedisServer]:
+    """A Redis that speaks TLS only, by default with a certificate for `localhost`; `more` are options of the server."""
+    certificate = certificate or authority.issue_cert("127.0.0.1", "localhost")
     certificate.private_key_pem.write_to_path(folder / "key.pem")
     certificate.cert_chain_pems[0].write_to_path(folder / "cert.pem")
     authority.cert_pem.write_to_path(folder / "ca.pem")
     port = free_port()
     options = ("--tls-port", str(port), "--tls-cert-file", "cert.pem", "--tls-key-file", "key.pem")
     server = RedisServer(
-        folder, *options, "--tls-ca-cert-file", "ca.pem", "--tls-auth-clients", "no", "--port", "0", port=port
+        folder, *options, "--tls-ca-cert-file", "ca.pem", "--tls-auth-clients", "no", "--port", "0", *more, port=port
     )
     with running(server):
         yield server
@@ -78,5 +80,5 @@ def tls_redis(folder: Path, authority: trustme.CA) -> Iterator[RedisServer]:
 def rights(*more: str) -> tuple[str, ...]:
     """The command that makes the user `vmcp`, who may do what the docs of `sessionStorage.username` say."""
     scope = ("on", ">secret", "resetkeys", "~vmcp:session:*", "resetchannels", "&vmcp:session:*", "-@all")
-    hashes = ("+hset", "+hdel", "+hmget", "+hgetall", "+hexists", "+exists", "+del", "+pexpire")
+    hashes = ("+hset", "+hdel", "+hmget", "+hgetall", "+del", "+pexpire")
     return ("ACL", "SETUSER", "vmcp", *scope, *hashes, "+eval", "+time", "+publish", "+subscribe", "+ping", *more)

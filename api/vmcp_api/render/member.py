@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from vmcp_api.config import Backend, BackendTls, Withheld
-from vmcp_api.headers import find_collisions
+from vmcp_api.headers import find_collisions, find_value_flaw, trim_secret
 from vmcp_api.kinds import MCPServer, MCPServerEntry
 from vmcp_api.problems import Loc, Problem, Problems
 from vmcp_api.render.reasons import Reason
@@ -59,7 +59,7 @@ def refuse_collision(member: Member, passthrough: tuple[str, ...]) -> Refusal | 
 
 
 def refuse_missing(member: Member, resources: Resources) -> Refusal | None:
-    """A member that refers to a ConfigMap or Secret that is known to be missing."""
+    """A member that refers to a ConfigMap or Secret that is known to be missing, or to hold no header's value."""
     if isinstance(member, MCPServerEntry) and (bundle := ca_bundle_ref(member)):
         place = ("spec", "caBundleRef", "configMapRef")
         if problem := check_config_map(resources, bundle, place):
@@ -67,7 +67,8 @@ def refuse_missing(member: Member, resources: Resources) -> Refusal | None:
     for ref, loc in _secret_refs(member):
         if problem := check_secret(resources, ref, loc):
             return Refusal(Reason.SECRET_NOT_FOUND, problem)
-    return None
+    problem = next(_unsendable(member, resources), None)
+    return None if problem is None else Refusal(Reason.SECRET_INVALID, problem)
 
 
 def ca_bundle_ref(entry: MCPServerEntry) -> KeyRef | None:
@@ -91,6 +92,18 @@ def build_tls(entry: MCPServerEntry, resources: Resources) -> BackendTls:
 def _static_names(forward: HeaderForward) -> tuple[str, ...]:
     secret = tuple(header.header_name for header in forward.add_headers_from_secret)
     return (*forward.add_plaintext_headers, *secret)
+
+
+def _unsendable(member: Member, resources: Resources) -> Iterator[Problem]:
+    secrets = resources.secrets or {}
+    for index, header in enumerate(member.spec.header_forward.add_headers_from_secret):
+        ref = header.value_secret_ref
+        holder = secrets.get(ref.name)
+        flaw = None if holder is None else find_value_flaw(trim_secret(holder.data[ref.key].reveal()))
+        if flaw is not None:
+            message, _, remedy = flaw.partition("; ")
+            loc: Loc = ("spec", "headerForward", "addHeadersFromSecret", index, "valueSecretRef", "key")
+            yield Problem(f"key {ref.key!r} of Secret {ref.name!r} {message}", remedy, loc)
 
 
 def _secret_refs(member: Member) -> Iterator[tuple[KeyRef, Loc]]:

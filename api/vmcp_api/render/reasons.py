@@ -11,5 +11,6 @@ class Reason(StrEnum):
     UNSUPPORTED_TRANSPORT = "UnsupportedTransport"
     CA_BUNDLE_NOT_FOUND = "CaBundleNotFound"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, no secret
+    SECRET_INVALID = "SecretInvalid"  # noqa: S105 - a reason, no secret
     NO_LOCAL_COMMAND = "NoLocalCommand"
     INVALID_LOCAL_COMMAND = "InvalidLocalCommand"

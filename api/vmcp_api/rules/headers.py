@@ -88,8 +88,11 @@ HEADER_RULES: Final = (
     Rule(
         model=HeaderForward,
         field="addPlaintextHeaders",
-        cel="self.all(name, self[name].matches('^[\\\\x09\\\\x20-\\\\x7e]*$'))",
-        message="a header value holds a line break, control character or non-ASCII text; remove or encode it",
+        cel=(
+            "self.all(name, self[name].matches("
+            "'^[\\\\x09\\\\x20-\\\\x7e]*[\\\\x21-\\\\x7e][\\\\x09\\\\x20-\\\\x7e]*$'))"
+        ),
+        message="a header value is empty or holds a line break, control character or non-ASCII text; write it anew",
         find=_find_nothing,
     ),
     Rule(

@@ -2,6 +2,7 @@
 
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerPhase as Phase
 from vmcp_api.problems import Problem, Problems
+from vmcp_api.render.reasons import Reason
 from vmcp_api.spec.sessions import StorageProvider
 from vmcp_operator.plan.backends import ROUTABLE
 from vmcp_operator.plan.conditions import Finding
@@ -52,10 +53,15 @@ def _session_exposed(warnings: Problems) -> Finding:
 
 
 def _secrets(facts: Facts) -> Finding:
-    missing = sorted({name for report in facts.voices.speakers for name in report.missing_secrets})
+    speakers = facts.voices.speakers
+    missing = sorted({name for report in speakers for name in report.missing_secrets})
     if missing:
         message = f"Secret keys are not there: {', '.join(missing)}; create them, the pods take them over"
         return Finding.false("AuthConfigured", "SecretNotFound", message)
+    backends = (each for report in speakers for each in report.backends)
+    invalid = sorted({each.message for each in backends if each.reason == Reason.SECRET_INVALID})
+    if invalid:
+        return Finding.false("AuthConfigured", Reason.SECRET_INVALID, "; ".join(invalid))
     return Finding.true("AuthConfigured", "Configured", "")
 
 
@@ -76,8 +82,12 @@ def _storage(facts: Facts) -> Finding:
         return Finding.unknown(name, "PodsSilent", "no pod has reported yet")
     away = next((each for each in facts.voices.all if not each.store_available), None)
     if away:
-        message = f"{away.store_message or 'Redis does not answer'}; check sessionStorage and the Redis service"
-        return Finding.false(name, "StoreUnavailable", message)
+        message = away.store_message or "Redis does not answer"
+        # A message with a semicolon brings its own remedy.
+        remedy = "" if ";" in message else "; check sessionStorage and the Redis service"
+        return Finding.false(name, "StoreUnavailable", f"{message}{remedy}")
+    if not any(each.store_known for each in facts.voices.all):
+        return Finding.unknown(name, "StoreNotAsked", "no pod has asked Redis yet")
     return Finding.true(name, "StoreAvailable", "")
 
 

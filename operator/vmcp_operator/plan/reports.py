@@ -55,6 +55,7 @@ class Report:
     load_error: str | None = None
     has_keys: bool = True
     store_available: bool = True
+    store_known: bool = True
     store_message: str = ""
     missing_secrets: tuple[str, ...] = ()
     backends: tuple[BackendReport, ...] = ()
@@ -77,7 +78,8 @@ def parse_report(body: bytes) -> Report | None:
         config_hash=_text(data.get("configHash")),
         load_error=_text(error.get("message")) or None,
         has_keys=data.get("keys") != "missing",
-        store_available=store.get("state", "ok") == "ok",
+        store_available=store.get("state", "ok") in ("ok", "unknown"),
+        store_known=store.get("state") != "unknown",
         store_message=_text(store.get("message")),
         missing_secrets=tuple(filter(None, map(_text, _sequence(data.get("missingSecrets"))))),
         backends=tuple(_backend(each) for each in _mappings(data.get("backends"))),

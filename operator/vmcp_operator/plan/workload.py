@@ -29,8 +29,11 @@ CONTAINER: Final = "vmcp"
 CONFIG_FOLDER: Final = "/etc/vmcp/config"
 SECRETS_FOLDER: Final = "/etc/vmcp/secrets"
 KEYS_FOLDER: Final = "/etc/vmcp/keys"
+SHUTDOWN_DELAY: Final = 5
+"""Seconds that a pod serves on after SIGTERM, until Services have stopped routing to it (ADR-0014)."""
+
 SHUTDOWN_MARGIN: Final = 10
-"""Seconds beyond the drain that a pod has to close its connections and end."""
+"""Seconds beyond the delay and the drain that a pod has to close its connections and end."""
 
 _RESOURCES: Final = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
 
@@ -77,11 +80,12 @@ def _template(world: World, vmcp: VirtualMCPServer, config: ProxyConfig, items: 
     annotations = {PROCESS: digest(_process_settings(config))}
     if RESTARTED_AT in vmcp.metadata.annotations:
         annotations[RESTARTED_AT] = vmcp.metadata.annotations[RESTARTED_AT]
+    drain = vmcp.spec.config.operational.timeouts.drain
     spec: dict[str, Any] = {
         "serviceAccountName": vmcp.spec.service_account or object_name(world.key),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": int(vmcp.spec.config.operational.timeouts.drain) + SHUTDOWN_MARGIN,
+        "terminationGracePeriodSeconds": SHUTDOWN_DELAY + int(drain) + SHUTDOWN_MARGIN,
         "securityContext": POD_SECURITY,
         "topologySpreadConstraints": spread(selector_labels(world.key)),
         "containers": [_container(world)],
@@ -111,6 +115,7 @@ def _container(world: World) -> dict[str, Any]:
             f"--keys={KEYS_FOLDER}",
             f"--port={MCP_PORT}",
             f"--admin-port={ADMIN_PORT}",
+            f"--shutdown-delay={SHUTDOWN_DELAY}",
         ],
         "ports": [
             {"name": "mcp", "containerPort": MCP_PORT, "protocol": "TCP"},

@@ -37,7 +37,7 @@ def translate(backend: str, error: http.HttpError) -> BackendError:
         case http.ResponseTooLarge():
             return BackendError(backend, Category.TOO_LARGE)
         case http.ProtocolError():
-            return BackendError(backend, Category.PROTOCOL)
+            return BackendError(backend, Category.PROTOCOL, error.reason if error.reason == http.COMPRESSED else "")
         case http.DialRefused() | http.TlsFailed() | http.RedirectRefused():
             return BackendError(backend, Category.REFUSED, str(error))
         case http.ConnectFailed():

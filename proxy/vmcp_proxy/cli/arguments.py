@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NoReturn
 
 import click
 
@@ -21,9 +21,11 @@ def parse_object(text: str) -> dict[str, Json]:
         click.UsageError: the text is no JSON object.
     """
     try:
-        value = json.loads(text)
+        value = _read_json(text)
+    except OverflowError as error:
+        raise click.UsageError(f"--json: {error}") from None
     except (ValueError, RecursionError) as error:
-        place = f" ({error})" if isinstance(error, json.JSONDecodeError) else ""
+        place = f" ({error})" if isinstance(error, ValueError) else ""
         raise click.UsageError(f"--json is no JSON{place}; quote it for the shell: --json '{{\"key\": 1}}'.") from None
     if not isinstance(value, dict):
         raise click.UsageError("--json must be an object such as '{\"key\": 1}'.")
@@ -76,11 +78,48 @@ def _parse_value(name: str, text: str, schema: Mapping[str, Json]) -> Json:
     if "string" in types:
         return text
     try:
-        value: Json = json.loads(text)
+        value = _read_json(text)
+    except OverflowError as error:
+        raise click.UsageError(f"--arg {name}: {error}") from None
     except (ValueError, RecursionError):
         value = text
     if types and not any(_FITS.get(kind, _fits_all)(value) for kind in types):
         raise click.UsageError(f"--arg {name} must be {' or '.join(types)} (found {text[:60]!r}).")
+    return value
+
+
+def check_text(arguments: Mapping[str, Json]) -> None:
+    """Refuses text that cannot be sent: bytes of the command line that are no UTF-8, halves of surrogate pairs.
+
+    Raises:
+        click.UsageError: there is some.
+    """
+    for name, value in arguments.items():
+        try:
+            json.dumps({name: value}, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise click.UsageError(f"Argument {name!r} holds text that is not valid Unicode.") from None
+
+
+def _read_json(text: str) -> Json:
+    """A value as RFC 8259 has it: Python's reader takes more, and would send null for it.
+
+    Raises:
+        OverflowError: a number is too large to be sent; with a message.
+        ValueError: the text is no JSON.
+    """
+    value: Json = json.loads(text, parse_constant=_refuse_constant, parse_float=_read_float)
+    return value
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number in JSON")
+
+
+def _read_float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise OverflowError(f"the number {text[:60]} is too large to be sent; write it as text")
     return value
 
 

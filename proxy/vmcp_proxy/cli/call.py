@@ -4,15 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import click
-from mcp import Client
-from mcp_types import CallToolResult, Tool
 
 from vmcp_api.base import Json
 from vmcp_api.suggest import suggest
-from vmcp_proxy.cli.arguments import parse_object, parse_pairs
-from vmcp_proxy.cli.client import DEFAULT_URL, converse, list_all_tools, parse_endpoint
+from vmcp_proxy.cli.arguments import check_text, parse_object, parse_pairs
+from vmcp_proxy.cli.client import DEFAULT_URL, Conversation, Object, converse, list_all_tools, parse_endpoint
 from vmcp_proxy.cli.exits import CommandError, Exit
-from vmcp_proxy.cli.output import clean, print_json, print_text
+from vmcp_proxy.cli.output import clean, print_json, print_text, to_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +21,18 @@ class Call:
     pairs: tuple[str, ...]
     whole: Mapping[str, Json] | None
 
-    async def run(self, client: Client) -> CallToolResult:
+    async def run(self, conversation: Conversation) -> dict[str, Json]:
         """Looks the tool up, calls it and shows its progress.
 
         Raises:
             CommandError: there is no such tool.
             click.UsageError: the arguments do not fit it.
         """
-        tool = find_tool(await list_all_tools(client), self.tool)
-        arguments = (
-            dict(self.whole) if self.whole is not None else parse_pairs(self.pairs, tool.name, tool.input_schema)
-        )
-        return await client.call_tool(tool.name, arguments, progress_callback=show_progress)
+        schema = find_schema(await list_all_tools(conversation), self.tool)
+        arguments = dict(self.whole) if self.whole is not None else parse_pairs(self.pairs, self.tool, schema)
+        check_text(arguments)
+        params: Object = {"name": self.tool, "arguments": arguments}
+        return await conversation.ask("tools/call", params, show_progress)
 
 
 @click.command("call")
@@ -55,11 +53,12 @@ def command(
         raise click.UsageError("Give the arguments by --arg or by --json, not both.")
     call = Call(tool, pairs, None if whole is None else parse_object(whole))
     result = converse(parse_endpoint(url, headers), call.run)
+    is_error = result.get("isError") is True
     if output == "json":
-        print_json(result.model_dump(mode="json", by_alias=True, exclude_none=True))
+        print_json(result)
     else:
-        print_text(describe_result(result), err=bool(result.is_error))
-    if result.is_error:
+        print_text(describe_result(result), err=is_error)
+    if is_error:
         raise click.exceptions.Exit(Exit.FAILED)
 
 
@@ -78,17 +77,18 @@ def split_words(words: Sequence[str]) -> tuple[str, str]:
             raise click.UsageError("Give [URL] TOOL; arguments of the tool go into --arg NAME=VALUE.")
 
 
-def find_tool(tools: Sequence[Tool], name: str) -> Tool:
-    """The tool of a name.
+def find_schema(tools: Sequence[Json], name: str) -> Object:
+    """The input schema of the tool of a name; empty where it has none.
 
     Raises:
-        CommandError: there is none.
+        CommandError: there is no such tool.
     """
-    known = {tool.name: tool for tool in tools}
+    known = {entry["name"]: entry for entry in tools if isinstance(entry, dict) and isinstance(entry.get("name"), str)}
     if name not in known:
         remedy = suggest(name, known, noun="tools")
         raise CommandError(Exit.FAILED, f"there is no tool {name!r}", remedy)
-    return known[name]
+    schema = known[name].get("inputSchema")
+    return schema if isinstance(schema, dict) else {}
 
 
 async def show_progress(progress: float, total: float | None, message: str | None) -> None:
@@ -97,22 +97,27 @@ async def show_progress(progress: float, total: float | None, message: str | Non
     click.echo(f"[{done}] {clean(message or '')}".rstrip(), err=True)
 
 
-def describe_result(result: CallToolResult) -> str:
+def describe_result(result: Object) -> str:
     """The content as text; what is no text is named by kind, type and size."""
-    if not result.content and result.structured_content is not None:
-        return str(result.structured_content)
-    return "\n".join(_describe(block.model_dump(by_alias=True)) for block in result.content)
+    content = result.get("content")
+    if not content and "structuredContent" in result:
+        return to_json(result["structuredContent"])
+    if isinstance(content, list):
+        return "\n".join(map(_describe, content))
+    return "" if content is None else to_json(content)
 
 
-def _describe(block: Mapping[str, Json]) -> str:
+def _describe(block: Json) -> str:
     match block:
-        case {"type": "text", "text": str(text)}:
+        case {"type": "text", "text": str(text)} | {"type": "resource", "resource": {"text": str(text)}}:
             return text
-        case {"type": "resource", "resource": {"text": str(text)}}:
-            return text
-        case {"type": "resource", "resource": {"uri": uri}} | {"type": "resource_link", "uri": uri}:
-            return f"[{block['type']} {uri}]"
-        case {"type": kind, "data": str(data), "mimeType": media_type}:
+        case {"type": "resource" as kind, "resource": {"uri": str(uri)}}:
+            return f"[{kind} {uri}]"
+        case {"type": "resource_link" as kind, "uri": str(uri)}:
+            return f"[{kind} {uri}]"
+        case {"type": str(kind), "data": str(data), "mimeType": str(media_type)}:
             return f"[{kind} {media_type}, {len(data) * 3 // 4} bytes; -o json shows it]"
+        case {"type": str(kind)}:
+            return f"[{kind}]"
         case _:
-            return f"[{block.get('type')}]"
+            return "[?]"

@@ -1,23 +1,26 @@
-"""An MCP session of a command with an endpoint, by the SDK; what goes wrong becomes a `CommandError`."""
+"""A command's MCP session with an endpoint: transport and handshake by the SDK, results as the JSON that came."""
 
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
-from urllib.parse import urlsplit
+from typing import Final, TypeAlias, TypeVar
+from urllib.parse import SplitResult, urlsplit
 
 import click
 import httpx2
-from mcp import Client
+from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
-from mcp.shared.exceptions import MCPError
-from mcp_types import Implementation, Tool
+from mcp.shared.dispatcher import CallOptions, ProgressFnT
+from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
+from mcp_types import Implementation
 
+from vmcp_api.base import Json
 from vmcp_api.naming import MCP_PORT
 from vmcp_proxy.cli.exits import CommandError, Exit
+from vmcp_proxy.cli.failures import EXPECTED, Progress, explain, first_of
 from vmcp_proxy.settings import SOFTWARE_VERSION
 
 DEFAULT_URL: Final = f"http://127.0.0.1:{MCP_PORT}/mcp"
@@ -25,20 +28,15 @@ DEFAULT_URL: Final = f"http://127.0.0.1:{MCP_PORT}/mcp"
 CONNECT_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 900.0
 """Longer than the endpoint's own bound of a call, so that its error arrives rather than ours."""
+EVENT_BYTES: Final = 256 * 2**20
+"""The largest answer in an event stream; endpoints bound theirs, this only keeps the memory of the machine."""
+PAGES: Final = 1_000
 
 _HEADER: Final = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?)")
-_REMEDIES: Final = {
-    401: "give credentials with --header 'Authorization: Bearer ...'",
-    403: "the credentials do not allow it",
-    404: "check the path of the URL; it usually ends in /mcp",
-    405: "check the URL; it usually ends in /mcp, on the port of the endpoint",
-    421: "use a host name that the endpoint answers to (allowedHosts)",
-    503: "wait until the session store is back; /status on the admin port says what it is",
-}
-
-_EXPECTED: Final = (MCPError, httpx2.HTTPError, httpx2.InvalidURL, click.ClickException, RuntimeError, OSError)
+_URL: Final = re.compile(r"(https?)(://[^\s/?#\ud800-\udfff]+([/?#][^\s\ud800-\udfff]*)?)", re.IGNORECASE)
 
 ResultT = TypeVar("ResultT")
+Object: TypeAlias = Mapping[str, Json]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +53,20 @@ class Endpoint:
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-@dataclass(slots=True)
-class Progress:
-    """How far a conversation came: the session stands, the last HTTP status."""
+class Conversation:
+    """A session that stands. The SDK's models are kept out of it: they refuse, drop and add members of results."""
 
-    connected: bool = False
-    status: int = 200
+    def __init__(self, dispatcher: JSONRPCDispatcher) -> None:
+        self._dispatcher: Final = dispatcher
+
+    async def ask(self, method: str, params: Object, on_progress: ProgressFnT | None = None) -> dict[str, Json]:
+        """The result of a request, with all its members in their order.
+
+        Raises:
+            MCPError: the endpoint answered with an error, or not at all.
+        """
+        options: CallOptions = {} if on_progress is None else {"on_progress": on_progress}
+        return await self._dispatcher.send_raw_request(method, params, options)
 
 
 def parse_endpoint(url: str, headers: Sequence[str]) -> Endpoint:
@@ -69,22 +75,39 @@ def parse_endpoint(url: str, headers: Sequence[str]) -> Endpoint:
     Raises:
         click.UsageError: the URL or a header is none.
     """
-    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", url):
+    found = _URL.fullmatch(url)
+    if found is None or not (parts := _split(url)).hostname:
         raise click.UsageError(f"The URL must look like {DEFAULT_URL}.")
+    if not _has_port(parts):
+        raise click.UsageError("The port of the URL must be a number from 1 to 65535.")
     pairs: list[tuple[str, str]] = []
     for position, header in enumerate(headers, 1):
-        found = _HEADER.fullmatch(header.strip())
-        if found is None:
+        pair = _HEADER.fullmatch(header.strip())
+        if pair is None:
             raise click.UsageError(f"--header number {position} is no header; write it as 'Name: value'.")
-        pairs.append((found[1], found[2]))
-    return Endpoint(url, tuple(pairs))
+        pairs.append((pair[1], pair[2]))
+    return Endpoint(found[1].lower() + found[2], tuple(pairs))
 
 
-def converse(endpoint: Endpoint, work: Callable[[Client], Awaitable[ResultT]]) -> ResultT:
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return SplitResult("", "", "", "", "")
+
+
+def _has_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
+
+
+def converse(endpoint: Endpoint, work: Callable[[Conversation], Awaitable[ResultT]]) -> ResultT:
     """Runs `work` within one session and returns what it returns.
 
     Raises:
-        CommandError: the endpoint cannot be reached, refuses, or answers with an error.
+        CommandError: the endpoint cannot be reached, refuses, or answers with an error; or Ctrl-C.
         click.ClickException: whatever of that kind `work` raises.
     """
     # The SDK logs what we say better ourselves.
@@ -92,21 +115,36 @@ def converse(endpoint: Endpoint, work: Callable[[Client], Awaitable[ResultT]]) -
     progress = Progress()
     try:
         return asyncio.run(_converse(endpoint, work, progress))
-    except (ExceptionGroup, *_EXPECTED) as error:
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise CommandError(Exit.INTERRUPTED, "interrupted") from None
+    except (ExceptionGroup, *EXPECTED) as error:
         # The SDK's task groups wrap whatever `work` raises.
-        first = _first(error)
-        if isinstance(first, _EXPECTED):
-            raise explain(first, endpoint, progress) from None
+        first = first_of(error)
+        if isinstance(first, EXPECTED):
+            raise explain(first, endpoint.shown, progress) from None
         raise
 
 
-async def _converse(endpoint: Endpoint, work: Callable[[Client], Awaitable[ResultT]], progress: Progress) -> ResultT:
-    async with connect(endpoint, progress) as client:
-        return await work(client)
+async def _converse(
+    endpoint: Endpoint, work: Callable[[Conversation], Awaitable[ResultT]], progress: Progress
+) -> ResultT:
+    try:
+        async with connect(endpoint, progress) as conversation:
+            return await work(conversation)
+    except Exception:
+        _raise_if_cancelled()
+        raise
+
+
+def _raise_if_cancelled() -> None:
+    """Cancellation by Ctrl-C tears the SDK's streams down in no order; what that raises is no news."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError from None
 
 
 @asynccontextmanager
-async def connect(endpoint: Endpoint, progress: Progress) -> AsyncIterator[Client]:
+async def connect(endpoint: Endpoint, progress: Progress) -> AsyncIterator[Conversation]:
     """A session whose every request carries the endpoint's headers."""
 
     async def note(response: httpx2.Response) -> None:
@@ -114,55 +152,41 @@ async def connect(endpoint: Endpoint, progress: Progress) -> AsyncIterator[Clien
 
     timeout = httpx2.Timeout(CONNECT_SECONDS, read=ANSWER_SECONDS)
     hooks = {"response": [note]}
-    async with httpx2.AsyncClient(headers=list(endpoint.headers), timeout=timeout, event_hooks=hooks) as http:
-        transport = streamable_http_client(endpoint.url, http_client=http)
-        info = Implementation(name="vmcp", version=SOFTWARE_VERSION)
-        async with Client(transport, mode="legacy", client_info=info) as client:
+    info = Implementation(name="vmcp", version=SOFTWARE_VERSION)
+    async with (
+        httpx2.AsyncClient(headers=list(endpoint.headers), timeout=timeout, event_hooks=hooks) as http,
+        streamable_http_client(endpoint.url, http_client=http, max_sse_event_size=EVENT_BYTES) as streams,
+    ):
+        dispatcher = JSONRPCDispatcher(*streams)
+        async with ClientSession(dispatcher=dispatcher, client_info=info) as session:
+            await session.initialize()
             progress.connected = True
-            yield client
+            yield Conversation(dispatcher)
 
 
-async def list_all_tools(client: Client) -> tuple[Tool, ...]:
-    """Every tool, page by page."""
-    page = await client.list_tools()
-    tools = list(page.tools)
-    while page.next_cursor:
-        page = await client.list_tools(cursor=page.next_cursor)
-        tools += page.tools
-    return tuple(tools)
+async def list_all_tools(conversation: Conversation) -> tuple[Json, ...]:
+    """Every tool, page by page, whatever an entry looks like.
+
+    Raises:
+        CommandError: what came is no list, or has no end.
+    """
+    tools: list[Json] = []
+    cursors: set[str] = set()
+    params: Object = {}
+    for _ in range(PAGES):
+        page = await conversation.ask("tools/list", params)
+        entries, cursor = page.get("tools"), page.get("nextCursor")
+        if not isinstance(entries, list):
+            raise _no_list("has no list of tools")
+        tools += entries
+        if not isinstance(cursor, str) or not cursor:
+            return tuple(tools)
+        if cursor in cursors:
+            raise _no_list("has no end: its nextCursor repeats")
+        cursors.add(cursor)
+        params = {"cursor": cursor}
+    raise _no_list(f"has more than {PAGES} pages")
 
 
-def explain(error: BaseException, endpoint: Endpoint, progress: Progress) -> click.ClickException:
-    """What went wrong, in words, with the exit code."""
-    if isinstance(error, click.ClickException):
-        return error
-    match error:
-        case httpx2.ConnectError():
-            message = f"cannot connect to {endpoint.shown}"
-            return CommandError(Exit.UNAVAILABLE, message, "is `vmcp serve` running there?")
-        case httpx2.TimeoutException():
-            return CommandError(Exit.UNAVAILABLE, f"{endpoint.shown} did not answer in time", "see its log")
-        case MCPError():
-            return explain_answer(error, endpoint, progress)
-        case httpx2.HTTPError() | httpx2.InvalidURL() | OSError():
-            message = f"talking to {endpoint.shown} failed ({type(error).__name__})"
-            return CommandError(Exit.UNAVAILABLE, message, "is it an MCP endpoint?")
-        case _:
-            return CommandError(Exit.FAILED, f"the answer of {endpoint.shown} is invalid: {error}")
-
-
-def explain_answer(error: MCPError, endpoint: Endpoint, progress: Progress) -> CommandError:
-    """What an error answer means: before the session stands nothing is served, later one operation failed."""
-    said = error.message.rstrip(".")
-    if progress.connected:
-        return CommandError(Exit.FAILED, f"{endpoint.shown} answered: {said}")
-    status = f" with HTTP {progress.status}" if progress.status >= httpx2.codes.BAD_REQUEST else ""
-    message = f"{endpoint.shown} refused the session{status}: {said}"
-    return CommandError(Exit.UNAVAILABLE, message, _REMEDIES.get(progress.status, ""))
-
-
-def _first(error: BaseException) -> BaseException:
-    """The first exception that is no group."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+def _no_list(what: str) -> CommandError:
+    return CommandError(Exit.FAILED, f"the answer to tools/list {what}")

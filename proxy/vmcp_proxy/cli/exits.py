@@ -17,6 +17,7 @@ class Exit(IntEnum):
     UNAVAILABLE = 4
     ADDRESS = 5
     INTERNAL = 70
+    INTERRUPTED = 130
 
 
 MEANINGS: Final = MappingProxyType(
@@ -28,6 +29,7 @@ MEANINGS: Final = MappingProxyType(
         Exit.UNAVAILABLE: "the endpoint cannot be reached or does not serve",
         Exit.ADDRESS: "the address to listen on is in use or cannot be used",
         Exit.INTERNAL: "an internal error",
+        Exit.INTERRUPTED: "Ctrl-C ended a call or a listing",
     }
 )
 

@@ -34,10 +34,10 @@ def list_visible(folder: Path) -> tuple[Path, ...]:
         return ()
 
 
-def read_text(path: Path) -> str | Problems:
+def read_text(path: Path | str) -> str | Problems:
     """The text of a file, or why there is none."""
     try:
-        return path.read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except OSError as error:
         problem = Problem(f"cannot be read: {error.strerror}", "correct the path or its permissions", file=str(path))
     except UnicodeDecodeError:

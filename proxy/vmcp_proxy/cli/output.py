@@ -36,7 +36,12 @@ def align(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def print_json(value: Json) -> None:
     """A value for programs, whole."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    click.echo(to_json(value))
+
+
+def to_json(value: Json) -> str:
+    """A value as indented JSON, its members in their order."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def print_text(text: str, *, err: bool = False) -> None:

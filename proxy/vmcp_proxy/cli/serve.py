@@ -20,6 +20,7 @@ from vmcp_proxy.settings import Settings
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _PORT = click.IntRange(0, 65535)
+_DELAY = click.IntRange(0, 60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Options:
     port: int
     admin_port: int
     allow_remote: bool
+    shutdown_delay: int
     log_format: str | None
     log_level: str
     audit: bool
@@ -60,6 +62,14 @@ class Options:
 @click.option("--port", type=_PORT, default=MCP_PORT, show_default=True, help="Port of the endpoint; 0 takes any.")
 @click.option("--admin-port", type=_PORT, default=ADMIN_PORT, show_default=True, help="Port of /status and /metrics.")
 @click.option("--allow-remote", is_flag=True, help="Let other machines in; --host alone does not.")
+@click.option(
+    "--shutdown-delay",
+    type=_DELAY,
+    default=0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Serve on for so long after SIGTERM or Ctrl-C, not ready any more; a second one ends at once.",
+)
 @click.option("--log-format", type=click.Choice(["console", "json"]), help="[default: console; with --config json]")
 @click.option(
     "--log-level",
@@ -104,6 +114,7 @@ def build_plan(options: Options, environ: Mapping[str, str]) -> Plan:
         is_local=not mounted and is_loopback(host),
         needs_keys=options.keys is not None,
         api_server=(api_server,) if _is_address(api_server) else (),
+        shutdown_delay=options.shutdown_delay,
     )
     json = options.log_format == "json" or (options.log_format is None and mounted)
     return Plan(source, settings, options.log_level, json)

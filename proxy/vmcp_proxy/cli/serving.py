@@ -13,7 +13,7 @@ from vmcp_api.problems import Problems
 from vmcp_proxy.app import Proxy
 from vmcp_proxy.cli.exits import CommandError, Exit
 from vmcp_proxy.cli.report import Reporter
-from vmcp_proxy.observability.logs import configure_logging
+from vmcp_proxy.observability.logs import configure_logging, log_event
 from vmcp_proxy.reload import ConfigSource, FileWatcher, Reloader, describe_os_error
 from vmcp_proxy.serve.listener import PortInUseError
 from vmcp_proxy.settings import Settings
@@ -61,6 +61,7 @@ async def _run(proxy: Proxy, plan: Plan, watcher: FileWatcher, warnings: Problem
             tasks.create_task(reporter.run(proxy), name="report")
 
     await proxy.run(watch)
+    log_event(logger, logging.INFO, "endpoint has stopped")
 
 
 def invalid(problems: Problems) -> CommandError:

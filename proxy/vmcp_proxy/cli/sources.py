@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vmcp_api.config import ProxyConfig
-from vmcp_api.mcpservers import parse_mcp_servers
+from vmcp_api.mcpservers import find_env_files, parse_mcp_servers
 from vmcp_api.problems import Problem, Problems
 from vmcp_api.render import Mode, Rendered, render
 from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType
@@ -51,15 +51,18 @@ class McpConfigSource:
     environ: Mapping[str, str] = field(repr=False)
 
     def paths(self) -> Iterable[Path]:
-        """See `ConfigSource`."""
-        return (self.file,)
+        """See `ConfigSource`: the file, and those that its servers get their variables from."""
+        # What comes out of a pipe comes once, and `load` needs it.
+        text = read_text(self.file) if self.file.is_file() else ""
+        named = find_env_files(text, self.environ) if isinstance(text, str) else ()
+        return (self.file, *map(Path, named))
 
     def load(self) -> Reading | Problems:
         """See `ConfigSource`."""
         text = read_text(self.file)
         if isinstance(text, Problems):
             return text
-        rendered = parse_mcp_servers(text, file=str(self.file), environment=self.environ)
+        rendered = parse_mcp_servers(text, file=str(self.file), environment=self.environ, read_text=read_text)
         return rendered if isinstance(rendered, Problems) else _reading(rendered, rendered.warnings)
 
 

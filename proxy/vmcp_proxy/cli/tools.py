@@ -3,18 +3,17 @@
 from typing import Final
 
 import click
-from mcp_types import Tool
 
 from vmcp_api.base import Json
 from vmcp_proxy.cli.arguments import required_names, type_names
-from vmcp_proxy.cli.client import DEFAULT_URL, converse, list_all_tools, parse_endpoint
+from vmcp_proxy.cli.client import DEFAULT_URL, Object, converse, list_all_tools, parse_endpoint
 from vmcp_proxy.cli.output import first_line, print_json, print_table
 
 _HINTS: Final = (
-    ("read_only_hint", "read-only"),
-    ("destructive_hint", "destructive"),
-    ("idempotent_hint", "idempotent"),
-    ("open_world_hint", "open-world"),
+    ("readOnlyHint", "read-only"),
+    ("destructiveHint", "destructive"),
+    ("idempotentHint", "idempotent"),
+    ("openWorldHint", "open-world"),
 )
 
 
@@ -24,37 +23,50 @@ _HINTS: Final = (
 @click.option("-o", "--output", type=click.Choice(["table", "wide", "json"]), default="table", show_default=True)
 def command(url: str, headers: tuple[str, ...], output: str) -> None:
     """List the tools of an endpoint (by default of `vmcp serve` on this machine)."""
-    tools = converse(parse_endpoint(url, headers), list_all_tools)
+    listed = converse(parse_endpoint(url, headers), list_all_tools)
+    tools = [entry if isinstance(entry, dict) else {} for entry in listed]
     match output:
         case "json":
-            print_json([tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools])
+            print_json(list(listed))
         case "wide":
-            rows = [(tool.name, describe_arguments(tool.input_schema), hints(tool), whole(tool)) for tool in tools]
+            rows = [(name_of(tool), describe_arguments(tool), hints(tool), whole(tool)) for tool in tools]
             print_table(("Tool", "Arguments", "Hints", "Description"), rows)
         case _:
-            print_table(("Tool", "Description"), [(tool.name, first_line(tool.description)) for tool in tools])
+            print_table(("Tool", "Description"), [(name_of(tool), first_line(_description(tool))) for tool in tools])
 
 
-def describe_arguments(schema: dict[str, Json]) -> str:
+def name_of(tool: Object) -> str:
+    """The name, or a question mark where there is none."""
+    name = tool.get("name")
+    return name if isinstance(name, str) else "?"
+
+
+def describe_arguments(tool: Object) -> str:
     """The arguments with their types; those that may be left out in brackets."""
-    properties = schema.get("properties")
-    if not isinstance(properties, dict):
-        return ""
+    schema = _object(tool.get("inputSchema"))
     required = required_names(schema)
     described = [
-        (name, f"{name}:{'|'.join(type_names(value) if isinstance(value, dict) else ()) or 'any'}")
-        for name, value in properties.items()
+        (name, f"{name}:{'|'.join(type_names(_object(value))) or 'any'}")
+        for name, value in _object(schema.get("properties")).items()
     ]
     return " ".join(text if name in required else f"[{text}]" for name, text in described)
 
 
-def hints(tool: Tool) -> str:
+def hints(tool: Object) -> str:
     """What the tool says of itself."""
-    if tool.annotations is None:
-        return ""
-    return " ".join(word for name, word in _HINTS if getattr(tool.annotations, name))
+    annotations = _object(tool.get("annotations"))
+    return " ".join(word for name, word in _HINTS if annotations.get(name) is True)
 
 
-def whole(tool: Tool) -> str:
+def whole(tool: Object) -> str:
     """The description on one line."""
-    return " ".join((tool.description or "").split())
+    return " ".join(_description(tool).split())
+
+
+def _description(tool: Object) -> str:
+    description = tool.get("description")
+    return description if isinstance(description, str) else ""
+
+
+def _object(value: Json) -> Object:
+    return value if isinstance(value, dict) else {}

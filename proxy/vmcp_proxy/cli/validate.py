@@ -68,7 +68,7 @@ def check_mcp_config(file: Path) -> Verdict:
     text = read_text(file)
     if isinstance(text, Problems):
         return Verdict(str(file), text)
-    outcome = parse_mcp_servers(text, file=str(file), environment=os.environ)
+    outcome = parse_mcp_servers(text, file=str(file), environment=os.environ, read_text=read_text)
     if isinstance(outcome, Problems):
         return Verdict(str(file), outcome)
     return Verdict(f"{_count(len(outcome.config.backends), 'server')} in {file}", outcome.warnings)

@@ -18,9 +18,10 @@ _ANY_OTHER: Final = "experimental"
 """A method that MCP does not define can only belong to an experimental capability."""
 
 
-def is_declared(method: str, capabilities: bytes) -> bool:
-    """Whether the client has declared what it takes to answer this method."""
-    return _NEEDED.get(method, _ANY_OTHER) in params.parse_members(mirrored_capabilities(capabilities))
+def undeclared(method: str, capabilities: bytes) -> str | None:
+    """The capability that it takes to answer this method, where the client has not declared it."""
+    needed = _NEEDED.get(method, _ANY_OTHER)
+    return None if needed in params.parse_members(mirrored_capabilities(capabilities)) else needed
 
 
 def encode_question(request: Request, client_id: str) -> tuple[bytes, msgspec.Raw | None]:

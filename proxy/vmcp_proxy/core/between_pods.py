@@ -15,6 +15,7 @@ _TO_STREAM: Final = "stream"
 _FROM_CLIENT: Final = "client"
 _NEWS: Final = "news"
 _MOVED: Final = "moved"
+_CHANGED: Final = "changed"
 _TRIES: Final = 3
 """How often a stream that moves from pod to pod is followed with a message."""
 
@@ -67,7 +68,7 @@ class BetweenPods:
         self._attachments: Final = attachments
         self._handing_over: Final[set[Attachment]] = set()
 
-    def serve(self, links: Links, messages: ClientMessages) -> None:
+    def serve(self, links: Links, messages: ClientMessages, on_changed: Callable[[Attachment, str], None]) -> None:
         """Begins to take messages: what they reach is built after what sends them."""
 
         async def from_client(digest: str, body: bytes) -> None:
@@ -81,6 +82,11 @@ class BetweenPods:
                 await self._shared.refresh(attachment.session)
                 links.listen_all(attachment)
 
+        async def changed(digest: str, body: bytes) -> None:
+            attachment = self._attachments.by_digest(digest)
+            if attachment is not None:
+                on_changed(attachment, body.decode())
+
         def is_in_use(digest: str) -> bool:
             return self._attachments.by_digest(digest) is not None
 
@@ -88,6 +94,7 @@ class BetweenPods:
         self._mailbox.on(_FROM_CLIENT, from_client, is_in_use)
         self._mailbox.on(_NEWS, news, is_in_use)
         self._mailbox.on(_MOVED, self._moved, is_in_use)
+        self._mailbox.on(_CHANGED, changed, is_in_use)
 
     async def to_stream(self, session: "Session", message: bytes) -> bool:
         """See `session_stream.Elsewhere`."""
@@ -112,6 +119,10 @@ class BetweenPods:
         pod = await self._shared.stream_pod(session)
         if pod is not None and pod != self._mailbox.pod:
             await self._mailbox.send(pod, _NEWS, session.digest.hex, b"")
+
+    async def tell_changed(self, session: "Session", backend: str) -> None:
+        """Lets the pods that serve the session know that a backend has other lists for this client."""
+        await self._mailbox.tell_all(_CHANGED, session.digest.hex, backend.encode())
 
     async def listens_here(self, session: "Session") -> None:
         """Says that the client holds the session's stream with this pod, and looks up what others have stored.

@@ -132,10 +132,12 @@ class ConflictReason(StrEnum):
     """Nothing decides between the claims: the name is withheld from all."""
     DUPLICATE = "DuplicateUri"
     """The first backend in sorted order serves it."""
+    HIDDEN = "HiddenWinner"
+    """Its winner does not serve it: the settings leave the tool out, which keeps the name all the same."""
 
 
 class Conflict(msgspec.Struct, frozen=True, gc=False):
-    """A name that was claimed more than once; `winner` is None where it is withheld from all."""
+    """A name that was claimed more than once; `winner` serves it, None where nobody does."""
 
     kind: Kind
     name: str

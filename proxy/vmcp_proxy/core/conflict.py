@@ -69,6 +69,25 @@ def resolve_uris(kind: Kind, claims: Iterable[Claim]) -> Resolution:
     return Resolution(tuple(first.values()), tuple(conflicts))
 
 
+def without_hidden_winners(conflicts: Iterable[Conflict], served: Iterable[Claim]) -> tuple[Conflict, ...]:
+    """The conflicts, without a winner where none of the `served` claims is the one that won."""
+    conflicts = tuple(conflicts)
+    if not conflicts:
+        return ()
+    names = {(claim.backend, name) for claim in served for name in (claim.wanted, claim.exposed)}
+    return tuple(
+        conflict
+        if conflict.winner is None or (conflict.winner, conflict.name) in names
+        else msgspec.structs.replace(
+            conflict,
+            winner=None,
+            losers=tuple(sorted({conflict.winner, *conflict.losers})),
+            reason=ConflictReason.HIDDEN,
+        )
+        for conflict in conflicts
+    )
+
+
 def rank_by_priority(order: Iterable[str]) -> Mapping[str, int]:
     """Each listed backend's place; of a repeated name the first place counts."""
     return {name: place for place, name in enumerate(dict.fromkeys(order))}

@@ -23,10 +23,13 @@ from vmcp_proxy.headerforward import Collision, HeaderSnapshot
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.jsonrpc import Response
 from vmcp_proxy.protocol.params import Members as RawMembers
-from vmcp_proxy.protocol.params import inbound_result, parse_members, raw_text
+from vmcp_proxy.protocol.params import inbound_result, inbound_tool_result, parse_members, raw_text
 
 _REFERENCE: Final = "ref"
 _COMPLETION: Final = "completion/complete"
+_TOOL_CALL: Final = "tools/call"
+_CANCELLED: Final = "cancelled"
+"""Stands where a category does for a call that nobody waits for any more."""
 
 
 class CallMeter(Protocol):
@@ -75,6 +78,7 @@ class Forwarder:
             return broken(operation, CircuitOpenError(name, permit.retry_after))
         deadline = Deadline.after(now, bounds.call(name), bounds.maximum)
         receiver = CallReceiver(attachment, member, members, exchange, deadline, self._ways)
+        exchange.routed(name)
         began = time.perf_counter()
         try:
             answer = await link.request(operation.method, receiver.params_for, headers, deadline, receiver)
@@ -85,13 +89,14 @@ class Forwarder:
             return broken(operation, error)
         except BaseException:
             member.circuit.abandoned(permit)
+            self._meter.on_backend(name, operation.method, _CANCELLED, time.perf_counter() - began)
             raise
         finally:
             await receiver.close()
         self._meter.on_backend(name, operation.method, None, time.perf_counter() - began)
         if answered(member, permit, Asked.CALL, has_callers_headers=len(caller.snapshot) > 0):
             self._on_health()
-        return _reply_of(answer, name)
+        return _reply_of(answer, name, operation.method)
 
     def _failed(
         self,
@@ -129,11 +134,12 @@ def _members_for(operation: Operation, capability: Capability) -> RawMembers:
     return members
 
 
-def _reply_of(answer: Response, backend: str) -> Reply:
+def _reply_of(answer: Response, backend: str, method: str) -> Reply:
     if answer.result is None:
         return RawFailure(answer.error or b"{}", backend)
     marks = answer.marks
-    return Result(inbound_result(answer.result, marks), backend, None if marks is None else marks.is_error)
+    inbound = inbound_tool_result if method == _TOOL_CALL else inbound_result
+    return Result(inbound(answer.result, marks), backend, None if marks is None else marks.is_error)
 
 
 def name_target(members: RawMembers, operation: Operation, capability: Capability) -> None:

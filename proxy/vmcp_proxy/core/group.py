@@ -31,6 +31,7 @@ class Group:
         self._aggregate = aggregate
         self._on_change = on_change
         self._members: dict[str, Member] = {}
+        self.withheld: frozenset[str] = frozenset()
         self._supervisors: dict[str, asyncio.Task[None]] = {}
 
     @property
@@ -38,16 +39,20 @@ class Group:
         """The members served now."""
         return self._members
 
-    def apply(self, config: ProxyConfig, members: dict[str, Member]) -> None:
-        """Serves these members by this config; those that are the same objects as before go on untouched."""
+    def apply(self, config: ProxyConfig, members: dict[str, Member], withheld: frozenset[str]) -> None:
+        """Serves these members by this config; those that are the same objects as before go on untouched.
+
+        `withheld` are the names of those that cannot be served as they are configured.
+        """
         bounds = Bounds(config.config.operational)
         gone = [member for name, member in self._members.items() if members.get(name) is not member]
         fresh = [name for name, member in members.items() if self._members.get(name) is not member]
         rebound = list(members) if self._views.bounds != bounds else fresh
         self._members = members
+        self.withheld = withheld
         self._listings.ttl = config.config.operational.catalog_ttl
         self._listings.forget(set(members.values()))
-        self._views.configure(members, config.config.aggregation, bounds)
+        self._views.configure(members, withheld, config.config.aggregation, bounds)
         self._aggregate.configure(members, bounds)
         handling = config.config.operational.failure_handling
         for member in members.values():

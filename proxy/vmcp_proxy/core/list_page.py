@@ -1,26 +1,20 @@
 """One page of a backend's list: its entries stay the bytes that they were, and a bad one goes alone."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
 from vmcp_proxy.core.capabilities import WIRE, Descriptor, Kind
-from vmcp_proxy.protocol.surrogates import decode_items, decode_members
+from vmcp_proxy.core.entry_fit import Members, Misfit, fit_members, is_text
+from vmcp_proxy.core.entry_types import DECODE_ENTRY, ENTRY_SHAPES
+from vmcp_proxy.protocol.surrogates import decode_items, decode_members, encode_members
 
 _decode_text: Final = msgspec.json.Decoder(str).decode
 
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-
-_REQUIRED: Final = {
-    Kind.TOOL: ("inputSchema", b"{", "object"),
-    Kind.RESOURCE: ("name", b'"', "text"),
-    Kind.TEMPLATE: ("name", b'"', "text"),
-}
-"""A member that an entry must have beside the one that names it, how its JSON begins, and what that is."""
 
 LABEL_LENGTH: Final = 64
 """Longest name that a report shows, in characters."""
@@ -72,7 +66,8 @@ class BadListing(msgspec.Struct, frozen=True, gc=False):
 def parse_page(kind: Kind, result_raw: bytes | msgspec.Raw, limits: ListingLimits, first: int = 1) -> Page | BadListing:
     """Takes a list result apart without looking into its entries further than needed.
 
-    An entry without what MCP requires of it is dropped alone: clients refuse a whole list for one such entry.
+    An entry that does not have the members and types of MCP is dropped alone: clients refuse a whole list for one such
+    entry. Optional members that are null are taken out of theirs.
     `first` is the position of the page's first entry in the whole list, counted from 1.
     """
     key = WIRE[kind].result_key
@@ -103,6 +98,18 @@ def parse_entry(kind: Kind, item: msgspec.Raw, limits: ListingLimits, position: 
     raw = bytes(item)
     anonymous = f"#{position}"
     try:
+        if not raw.isascii():
+            raw.decode()
+        name = DECODE_ENTRY[kind](raw).key
+    except _UNREADABLE:
+        return _parse_odd_entry(kind, raw, limits, anonymous)
+    reason = _name_flaw(kind, name, limits)
+    return Descriptor(kind, name, raw) if reason is None else BadEntry(_label(name, anonymous), reason)
+
+
+def _parse_odd_entry(kind: Kind, raw: bytes, limits: ListingLimits, anonymous: str) -> Descriptor | BadEntry:
+    """The same for one that holds null, a lone surrogate or what does not fit its type."""
+    try:
         raw.decode()
         members = decode_members(raw)
     except _UNREADABLE:
@@ -115,11 +122,33 @@ def parse_entry(kind: Kind, item: msgspec.Raw, limits: ListingLimits, position: 
     except _UNREADABLE:
         return BadEntry(anonymous, f"its {member} is no text")
     reason = _name_flaw(kind, name, limits)
-    if reason is None:
-        reason = _lack(kind, members)
     if reason is not None:
-        return BadEntry(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", name[:LABEL_LENGTH]) or anonymous, reason)
-    return Descriptor(kind, name, raw)
+        return BadEntry(_label(name, anonymous), reason)
+    read_by_legacy = _without_schema_that_legacy_clients_refuse(members) if kind is Kind.TOOL else members
+    kept = fit_members(ENTRY_SHAPES[kind], read_by_legacy)
+    if isinstance(kept, Misfit):
+        return BadEntry(_label(name, anonymous), kept.reason)
+    return Descriptor(kind, name, raw if kept is members else encode_members(kept))
+
+
+def _without_schema_that_legacy_clients_refuse(tool: Members) -> Members:
+    """The tool without an `outputSchema` that describes no object, or not by its root's `type`.
+
+    Up to MCP 2025-11-25 that `type` is "object", and clients refuse the whole list for another; later revisions allow
+    any schema, and their clients need it.
+    """
+    schema = tool.get("outputSchema")
+    try:
+        members = {} if schema is None else decode_members(schema)
+    except _UNREADABLE:
+        return tool
+    if schema is None or is_text(members.get("type", b""), "object"):
+        return tool
+    return {name: value for name, value in tool.items() if name != "outputSchema"}
+
+
+def _label(name: str, anonymous: str) -> str:
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", name[:LABEL_LENGTH]) or anonymous
 
 
 def _name_flaw(kind: Kind, name: str, limits: ListingLimits) -> str | None:
@@ -132,17 +161,6 @@ def _name_flaw(kind: Kind, name: str, limits: ListingLimits) -> str | None:
     if _CONTROL.search(name):
         return f"its {member} holds control characters"
     return None
-
-
-def _lack(kind: Kind, members: Mapping[str, msgspec.Raw]) -> str | None:
-    """What MCP requires beside the member that names the entry, where that is missing or of another type."""
-    if kind not in _REQUIRED:
-        return None
-    member, begin, type_ = _REQUIRED[kind]
-    raw = members.get(member)
-    if raw is None:
-        return f"it has no {member}"
-    return None if bytes(memoryview(raw)[:1]) == begin else f"its {member} is no {type_}"
 
 
 def _parse_cursor(raw: msgspec.Raw | None, limits: ListingLimits) -> tuple[bytes | None, str]:

@@ -163,6 +163,16 @@ class Listings:
                 entry.is_stale = True
                 entry.retry_at = 0.0
 
+    def _doubt_private(self, member: Member) -> None:
+        """Marks what a backend told to clients out of date: what it tells the proxy itself has changed.
+
+        Not each time it says that something has: some servers do whenever they are asked.
+        """
+        for entry in self._entries.values():
+            if entry.member is member and not entry.is_shared:
+                entry.is_stale = True
+                entry.retry_at = 0.0
+
     def forget(self, keep: set[Member]) -> None:
         """Drops the entries of members that are gone."""
         for key in [key for key, entry in self._entries.items() if entry.member not in keep]:
@@ -187,6 +197,8 @@ class Listings:
     def _succeeded(self, entry: Entry, permit: Permit, listing: Listing, now: float) -> None:
         changed = entry.listing is None or entry.failure is not None or entry.listing.digest != listing.digest
         if entry.listing is None or entry.listing.digest != listing.digest:
+            if entry.is_shared and entry.former is not None and entry.former.digest != listing.digest:
+                self._doubt_private(entry.member)
             entry.listing = entry.former = self._interned(listing, is_shared=entry.is_shared)
         entry.failure = None
         entry.is_overdue = False

@@ -7,7 +7,14 @@ from vmcp_api.spec.aggregation import Aggregation, ConflictResolution, ToolOverr
 from vmcp_proxy.core.arguments import build_plan
 from vmcp_proxy.core.capabilities import WIRE, Capability, Descriptor, Incomplete, Kind, Listing, Outcome, Unmatched
 from vmcp_proxy.core.catalog import Catalog
-from vmcp_proxy.core.conflict import Claim, Resolution, rank_by_priority, resolve_names, resolve_uris
+from vmcp_proxy.core.conflict import (
+    Claim,
+    Resolution,
+    rank_by_priority,
+    resolve_names,
+    resolve_uris,
+    without_hidden_winners,
+)
 from vmcp_proxy.core.filters import ToolNames, select_tools
 from vmcp_proxy.core.names import add_prefix, fit_name
 from vmcp_proxy.core.overrides import property_names, rewrite_descriptor
@@ -30,17 +37,19 @@ def merge(listings: Sequence[Listing], aggregation: Aggregation, outcomes: Mappi
     resources = resolve_uris(Kind.RESOURCE, _uri_claims(Kind.RESOURCE, ordered))
     templates = resolve_uris(Kind.TEMPLATE, _uri_claims(Kind.TEMPLATE, ordered))
     served, unmatched = _filter_tools(ordered, tools.kept, aggregation, entries)
-    is_served = {claim.exposed: claim.original in served[claim.backend] for claim in tools.kept}
+    shown = tuple(claim for claim in tools.kept if claim.original in served[claim.backend])
+    hidden = tuple(claim for claim in tools.kept if claim.original not in served[claim.backend])
+    tool_conflicts = without_hidden_winners(tools.conflicts, shown)
     incomplete = tuple(entry for listing in ordered for entry in listing.incomplete)
     unjudged = {name for name, outcome in outcomes.items() if outcome.is_missing}
     unjudged.update(entry.backend for entry in incomplete if entry.kind is Kind.TOOL)
     return Catalog(
-        tools=_build_capabilities(claim for claim in tools.kept if is_served[claim.exposed]),
+        tools=_build_capabilities(shown),
         resources=_build_capabilities(resources.kept),
         templates=_build_capabilities(templates.kept),
         prompts=_build_capabilities(prompts.kept),
-        hidden=_build_capabilities(claim for claim in tools.kept if not is_served[claim.exposed]),
-        conflicts=tools.conflicts + resources.conflicts + templates.conflicts + prompts.conflicts,
+        hidden=_build_capabilities(hidden),
+        conflicts=tool_conflicts + resources.conflicts + templates.conflicts + prompts.conflicts,
         dropped=tuple(entry for listing in ordered for entry in listing.dropped),
         incomplete=incomplete,
         unmatched=tuple(entry for entry in unmatched if entry.workload not in unjudged)

@@ -10,6 +10,8 @@ from vmcp_proxy.core.links import Links
 if TYPE_CHECKING:
     from vmcp_proxy.sessions import Session
 
+_BURST_SECONDS: Final = 0.2
+
 
 class News:
     """Tells in tasks of its own: no request waits for another pod. Where there is no other pod it does nothing."""
@@ -28,12 +30,27 @@ class News:
         self._is_shared: Final = is_shared
         self._telling: Final[dict[Attachment, bool]] = {}
         """Whose stream is being told of, and whether it has changed since."""
+        self._changed: Final[set[tuple[Attachment, str]]] = set()
 
     def stored(self, session: "Session") -> None:
         """Something of this session was stored that the pod with its stream should look up."""
         attachment = self._attachments.find(session)
         if self._is_shared and attachment is not None and not attachment.is_listening:
             self._tasks.create_task(self._between.tell_news(session), name="tell of a session")
+
+    def changed(self, attachment: Attachment, backend: str) -> None:
+        """A backend has said to this client alone that its lists are others; a burst is told once."""
+        key = (attachment, backend)
+        if self._is_shared and key not in self._changed:
+            self._changed.add(key)
+            self._tasks.create_task(self._tell_changed(*key), name="tell of changed lists")
+
+    async def _tell_changed(self, attachment: Attachment, backend: str) -> None:
+        try:
+            await asyncio.sleep(_BURST_SECONDS)
+        finally:
+            self._changed.discard((attachment, backend))
+        await self._between.tell_changed(attachment.session, backend)
 
     def listening(self, attachment: Attachment, links: Links) -> None:
         """The client has begun or ceased to hold the session's stream with this pod."""

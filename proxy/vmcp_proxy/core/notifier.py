@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from typing import Final
 
 from vmcp_proxy.core.attachments import Attachment, Attachments
@@ -13,7 +14,10 @@ from vmcp_proxy.protocol.jsonrpc import encode_notification
 
 logger: Final = logging.getLogger("vmcp.core")
 
-_COALESCE_SECONDS: Final = 0.05
+_FIRST_PAUSE: Final = 0.05
+_LONGEST_PAUSE: Final = 1.0
+"""How long changes are gathered, in seconds: twice as long each time they go on after the clients were told."""
+
 _PARALLEL: Final = 64
 _MESSAGES: Final = (
     ((Kind.TOOL,), encode_notification("notifications/tools/list_changed")),
@@ -48,9 +52,13 @@ class Notifier:
 
     async def run(self) -> None:
         """Compares after each burst of changes, forever."""
+        loop = asyncio.get_running_loop()
+        pause, quiet_since = _FIRST_PAUSE, -math.inf
         while True:
             await self._changed.wait()
-            await asyncio.sleep(_COALESCE_SECONDS)
+            goes_on = loop.time() - quiet_since < _LONGEST_PAUSE
+            pause = min(2 * pause, _LONGEST_PAUSE) if goes_on else _FIRST_PAUSE
+            await asyncio.sleep(pause)
             self._changed.clear()
             # Side by side: a backend that hangs makes each view wait, and the waits must not add up.
             slots = asyncio.Semaphore(_PARALLEL)
@@ -58,6 +66,7 @@ class Notifier:
                 for attachment in self._attachments.all():
                     if attachment.is_listening and attachment.caller is not None:
                         group.create_task(self._tell(attachment, attachment.caller, slots))
+            quiet_since = loop.time()
 
     async def _tell(self, attachment: Attachment, caller: Caller, slots: asyncio.Semaphore) -> None:
         async with slots:

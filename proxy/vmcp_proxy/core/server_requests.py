@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 
 from vmcp_proxy.backends.client import Deadline, Reply, refuse
-from vmcp_proxy.core.asking import encode_cancelled, encode_question, is_declared
+from vmcp_proxy.core.asking import encode_cancelled, encode_question, undeclared
 from vmcp_proxy.core.members import Member
 from vmcp_proxy.core.open_requests import ServerRequest, Tell
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.jsonrpc import (
     INTERNAL_ERROR,
+    METHOD_NOT_FOUND,
     Request,
     Response,
     encode_error,
@@ -38,6 +39,7 @@ _FAREWELL_SECONDS: Final = 1.0
 """How long a call that is over may wait until its client has been told not to answer."""
 
 _NOT_ASKED: Final = "The client did not take the request in time."
+_UNDECLARED: Final = "The client has not declared the capability %s."
 _TOO_MANY: Final = "Too many requests wait for the client; answer or cancel some first."
 
 
@@ -75,8 +77,11 @@ class ServerRequests:
     ) -> None:
         """Relays a backend's request to the client, or answers it here; the call behind it is known by `deadline`."""
         session = attachment.session
-        if session.ended is not None or not is_declared(request.method, session.client_capabilities):
+        if session.ended is not None or request.method == "ping":
             await refuse(request, reply)
+            return
+        if (capability := undeclared(request.method, session.client_capabilities)) is not None:
+            await reply(encode_error(request.id, METHOD_NOT_FOUND, _UNDECLARED % capability))
             return
         if len(attachment.server_requests) >= MOST_OPEN:
             await reply(encode_error(request.id, INTERNAL_ERROR, _TOO_MANY))

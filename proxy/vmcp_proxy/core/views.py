@@ -18,6 +18,7 @@ from vmcp_proxy.core.links import Links
 from vmcp_proxy.core.listings import Entry, Listings
 from vmcp_proxy.core.members import Bounds, Member, Members
 from vmcp_proxy.core.merge import merge
+from vmcp_proxy.core.partial_failure import IS_WITHHELD, WITHHELD
 from vmcp_proxy.core.scopes import SHARED, scope
 from vmcp_proxy.headerforward import Collision, HeaderSnapshot
 
@@ -42,14 +43,16 @@ class Views:
         self._links = links
         self._scope_of = scope_of
         self._members: Members = {}
+        self._withheld: dict[str, Outcome] = {}
         self._aggregation = Aggregation()
         self.bounds: Bounds | None = None
         self._catalogs: WeakValueDictionary[tuple[object, ...], Catalog] = WeakValueDictionary()
         self._kept: deque[Catalog] = deque(maxlen=_KEPT_CATALOGS)
 
-    def configure(self, members: Members, aggregation: Aggregation, bounds: Bounds) -> None:
+    def configure(self, members: Members, withheld: frozenset[str], aggregation: Aggregation, bounds: Bounds) -> None:
         """Takes over a new config."""
         self._members = members
+        self._withheld = {name: Outcome(WITHHELD, f"backend {name!r} {IS_WITHHELD}") for name in sorted(withheld)}
         self._aggregation = aggregation
         self.bounds = bounds
         self._catalogs.clear()
@@ -74,14 +77,15 @@ class Views:
         return await self._built(attachment, snapshot, self._listings.needs_fetch)
 
     async def for_call(self, attachment: Attachment, snapshot: HeaderSnapshot) -> Catalog:
-        """The caller's catalog to route by: a listing that is only out of date is not waited for.
+        """The caller's catalog to route by: a listing that is out of date, or could not be had, is not waited for.
 
-        Else a backend that changes its lists all the time, and is slow to tell them, would slow down the calls to
-        all the others.
+        Else a backend that changes its lists all the time and is slow to tell them, or one that hangs whenever it
+        is asked again, would slow down the calls to all the others.
         """
-        return await self._built(
-            attachment, snapshot, lambda entry: entry.listing is None and self._listings.needs_fetch(entry)
-        )
+        return await self._built(attachment, snapshot, self._is_worth_the_wait)
+
+    def _is_worth_the_wait(self, entry: Entry) -> bool:
+        return entry.listing is None and entry.failure is None and self._listings.needs_fetch(entry)
 
     async def _built(
         self, attachment: Attachment, snapshot: HeaderSnapshot, needs_fetch: Callable[[Entry], bool]
@@ -146,7 +150,7 @@ class Views:
             self.deadlines_missed[member.name] += 1
 
     def _merged(self, entries: dict[str, Entry]) -> Catalog:
-        outcomes = {name: _outcome(entry) for name, entry in entries.items()}
+        outcomes = {name: _outcome(entry) for name, entry in entries.items()} | self._withheld
         key = (
             *((name, _digest(entry.served), _digest(entry.former)) for name, entry in entries.items()),
             *((name, outcome) for name, outcome in outcomes.items()),

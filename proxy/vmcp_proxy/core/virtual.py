@@ -96,6 +96,9 @@ class Exchange(Protocol):
     def takes_messages(self) -> bool:
         """Whether the client takes messages before the answer."""
 
+    def routed(self, backend: str) -> None:
+        """Hears which backend gets the request, before it does: the request may end without a reply."""
+
     async def send(self, message: bytes, on_drop: Callable[[], None] | None = None) -> None:
         """Sends a server-to-client message on this request's own stream.
 

@@ -46,6 +46,7 @@ class Marks(msgspec.Struct, frozen=True, gc=False):
 
     is_error: bool = msgspec.field(name="isError", default=False)
     meta: msgspec.Raw | msgspec.UnsetType = msgspec.field(name="_meta", default=msgspec.UNSET)
+    structured: msgspec.Raw | msgspec.UnsetType = msgspec.field(name="structuredContent", default=msgspec.UNSET)
 
 
 class Response(msgspec.Struct, frozen=True, gc=False):
@@ -81,6 +82,8 @@ class _Envelope(msgspec.Struct, gc=False):
 
 
 _NO_JSON: Final = Malformed(PARSE_ERROR, "The body is not valid JSON in UTF-8.")
+_NO_ID: Final = "The id must be a string or an integer."
+_LONG_ID: Final = f"The id is longer than {MAX_ID_BYTES} bytes."
 _decode_envelope: Final = msgspec.json.Decoder(_Envelope).decode
 _decode_marks: Final = msgspec.json.Decoder(Marks).decode
 _WHITE_SPACE: Final = b" \t\r\n"
@@ -156,7 +159,7 @@ def _parse_masked(body: bytes) -> Message:
     if any(name is not msgspec.UNSET and masked.is_in(name.encode()) for name in names):
         return _refuse_shape(body)
     if envelope.id is not msgspec.UNSET and masked.is_in(envelope.id):
-        return Malformed(INVALID_REQUEST, "The id must be a string or an integer.")
+        return Malformed(INVALID_REQUEST, _NO_ID)
     for member in ("params", "result", "error"):
         raw = getattr(envelope, member)
         if raw is not msgspec.UNSET:
@@ -181,8 +184,8 @@ def _classify(envelope: _Envelope) -> Message:
     request_id = None
     if raw_id is not msgspec.UNSET:
         request_id = bytes(raw_id)
-        if not _is_id(request_id):
-            return Malformed(INVALID_REQUEST, "The id must be a string or an integer.")
+        if not _is_id(request_id) or len(request_id) > MAX_ID_BYTES:
+            return Malformed(INVALID_REQUEST, _LONG_ID if _is_id(request_id) else _NO_ID)
     if method is not msgspec.UNSET:
         kept = None if params is msgspec.UNSET else params
         if kept is not None and memoryview(kept)[0] not in b"{[":
@@ -200,8 +203,6 @@ def _classify(envelope: _Envelope) -> Message:
 
 
 def _is_id(raw: bytes) -> bool:
-    if len(raw) > MAX_ID_BYTES:
-        return False
     return raw[:1] == b'"' or raw.removeprefix(b"-").isdigit()
 
 

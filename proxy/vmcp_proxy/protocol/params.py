@@ -25,6 +25,7 @@ PARAMS: Final = frozenset({"_meta", "argument", "arguments", "context", "cursor"
 REFERENCE: Final = frozenset({"name", "type", "uri"})
 """The same of a completion's `ref`."""
 
+_OPENS_OBJECT: Final = ord("{")
 _PROGRESS: Final = "progressToken"
 _FOLDED: Final = _PROGRESS.casefold()
 
@@ -132,25 +133,57 @@ def inbound_result(raw: Raw, marks: Marks | None = None) -> Raw:
 
     `marks` are those of this result, where they are known.
     """
+    return _relayed(raw, marks, is_of_tool=False)
+
+
+def inbound_tool_result(raw: Raw, marks: Marks | None = None) -> Raw:
+    """The same for the result of a tool, and without structured content that legacy clients refuse.
+
+    They throw the whole result away for it. The rest stays as it is, and nothing is put in its place.
+    """
+    return _relayed(raw, marks, is_of_tool=True)
+
+
+def is_structured_for_legacy_clients(content: Raw) -> bool:
+    """Whether clients up to MCP 2025-11-25 read it: it must be an object. Later revisions allow any value."""
+    return memoryview(content)[0] == _OPENS_OBJECT
+
+
+def _relayed(raw: Raw, marks: Marks | None, *, is_of_tool: bool) -> Raw:
     try:
-        meta = _meta_of(raw) if marks is None else marks.meta
-        if meta is msgspec.UNSET or meta is None:
-            return raw
-        keys = _decode_members(meta)
-        kept = {key: value for key, value in keys.items() if not key.startswith(RESERVED_META)}
-        if len(kept) == len(keys):
+        seen = _marks_of(raw) if marks is None else marks
+        meta = None if seen.meta is msgspec.UNSET else _meta_of_backend(seen.meta)
+        structured = seen.structured if is_of_tool else msgspec.UNSET
+        is_refused = structured is not msgspec.UNSET and not is_structured_for_legacy_clients(structured)
+        if meta is None and not is_refused:
             return raw
         members = _decode_members(raw)
     except _UNREADABLE:
         return raw
-    members["_meta"] = msgspec.Raw(encode_members(kept))
+    if meta is not None:
+        members["_meta"] = meta
+    if is_refused:
+        del members["structuredContent"]
     return encode_members(members)
 
 
-def _meta_of(raw: Raw) -> msgspec.Raw | msgspec.UnsetType | None:
+def _meta_of_backend(raw: msgspec.Raw) -> msgspec.Raw | None:
+    """The `_meta` without what is ours to set; None where nothing is."""
     try:
-        # One pass of the decoder is cheaper than searching the text for the name, and finds it escaped too.
-        return _decode_marks(raw).meta
+        keys = _decode_members(raw)
+    except _UNREADABLE:
+        return None
+    kept = {key: value for key, value in keys.items() if not key.startswith(RESERVED_META)}
+    return None if len(kept) == len(keys) else msgspec.Raw(encode_members(kept))
+
+
+def _marks_of(raw: Raw) -> Marks:
+    try:
+        # One pass of the decoder is cheaper than searching the text for the names, and finds them escaped too.
+        return _decode_marks(raw)
     except msgspec.DecodeError:
-        # Perhaps only for a lone surrogate or an odd `isError`, behind which no reserved key may hide.
-        return _decode_members(raw).get("_meta")
+        # Perhaps only for a lone surrogate or an odd `isError`, behind which nothing may hide.
+        members = _decode_members(raw)
+        return Marks(
+            meta=members.get("_meta", msgspec.UNSET), structured=members.get("structuredContent", msgspec.UNSET)
+        )

@@ -4,13 +4,17 @@ import asyncio
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated, Final, Protocol
 
 import msgspec
 from fastapi import FastAPI, Header, Response
 
 from vmcp_api.base import Json
 from vmcp_proxy.observability.metrics import Metrics
+from vmcp_proxy.serve.context import Receive, Scope, Send
+from vmcp_proxy.serve.header_rules import HostRule
+
+_WRONG_HOST: Final = "The admin port answers to names of this machine only; use localhost or 127.0.0.1."
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +33,28 @@ class StatusSource(Protocol):
     def status(self) -> Mapping[str, Json]: ...
 
 
-def build_admin_app(source: StatusSource, metrics: Metrics) -> FastAPI:
-    """The admin application: `/healthz`, `/readyz`, `/status` (with an ETag) and `/metrics`, nothing else."""
-    app = FastAPI(title="vmcp admin", docs_url=None, redoc_url=None, openapi_url=None)
+class AdminApp(FastAPI):
+    """The application, which answers 421 to requests for other names than `hosts` allows."""
+
+    hosts: HostRule
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            names = [value for name, value in scope["headers"] if name == b"host"]
+            if not all(map(self.hosts.allows, names or [None])):
+                await _json({"detail": _WRONG_HOST}, 421)(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
+
+
+def build_admin_app(source: StatusSource, metrics: Metrics, hosts: HostRule) -> FastAPI:
+    """The admin application: `/healthz`, `/readyz`, `/status` (with an ETag) and `/metrics`, nothing else.
+
+    Where only this machine reaches the port, `hosts` keeps web pages out that have their own name resolve to it
+    (DNS rebinding); in a cluster probes and scrapes come by the pod's address.
+    """
+    app = AdminApp(title="vmcp admin", docs_url=None, redoc_url=None, openapi_url=None)
+    app.hosts = hosts
 
     @app.get("/healthz")
     async def healthz() -> Response:

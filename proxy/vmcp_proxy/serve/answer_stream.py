@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from vmcp_proxy.core.event_log import EventLog
+from vmcp_proxy.protocol.event_ids import encode_end
 from vmcp_proxy.protocol.jsonrpc import INTERNAL_ERROR, encode_error
 from vmcp_proxy.protocol.sse import KEEP_ALIVE, encode_event, encode_priming
 from vmcp_proxy.serve.context import RequestContext
@@ -96,7 +97,7 @@ class AnswerStream:
                 await context.respond(200, answer)
                 return
             sequence = self._log.append(answer)
-            await self._write(encode_event(answer, self._id(sequence)))
+            await self._write(encode_event(answer, self._end_id(sequence)))
             self.is_over = True
             current, own = self._current, self._own
             # The request with its headers must not live as long as its answer is kept.
@@ -159,10 +160,12 @@ class AnswerStream:
         sequence = after
         while self._claimed is mine and (entry := self._log.next_after(sequence)) is not None:
             sequence, message = entry
-            await self._write_to(mine, encode_event(message, self._id(sequence)))
+            is_answer = self.is_over and sequence == self._log.last
+            event_id = self._end_id(sequence) if is_answer else self._id(sequence)
+            await self._write_to(mine, encode_event(message, event_id))
             self._log.sent = max(self._log.sent, sequence)
         if self._claimed is mine and self.is_over and sequence < self._log.last:
-            await self._write_to(mine, encode_event(lost(request)))
+            await self._write_to(mine, encode_event(lost(request), self._end_id(self._log.last)))
         return self._claimed is mine
 
     async def _begin(self) -> None:
@@ -194,6 +197,9 @@ class AnswerStream:
 
     def _id(self, sequence: int) -> bytes:
         return b"%b%x" % (self._prefix, sequence) if self._prefix else b""
+
+    def _end_id(self, sequence: int) -> bytes:
+        return encode_end(self._id(sequence)) if self._prefix else b""
 
 
 async def _end(own: _Connection | None) -> None:

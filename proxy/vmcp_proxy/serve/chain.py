@@ -24,6 +24,7 @@ from vmcp_proxy.serve import (
     telemetry,
 )
 from vmcp_proxy.serve.context import Handler, Receive, RequestContext, Scope, Send
+from vmcp_proxy.serve.refused_names import RefusedNames
 
 Layer = Callable[[Handler], Handler]
 
@@ -44,11 +45,12 @@ class ChainSettings:
 
 @dataclass(frozen=True, slots=True)
 class ChainServices:
-    """What outlives a reload: counters, the requests in flight, the numbering of requests."""
+    """What outlives a reload: counters, the requests in flight, refused names, the numbering of requests."""
 
     metrics: Metrics
     in_flight: stream_timeout.InFlight
     logger: logging.Logger
+    refused: RefusedNames = field(default_factory=RefusedNames)
     id_prefix: str = field(default_factory=lambda: secrets.token_hex(4))
     numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
@@ -105,7 +107,15 @@ def build_chain(settings: ChainSettings, dispatch: Handler, services: ChainServi
             stream_timeout.NAME,
             partial(stream_timeout.stream_timeout, in_flight=services.in_flight, maximum=settings.maximum),
         ),
-        (header_validation.NAME, partial(header_validation.header_validation, policy=settings.policy)),
+        (
+            header_validation.NAME,
+            partial(
+                header_validation.header_validation,
+                policy=settings.policy,
+                refused=services.refused,
+                logger=services.logger,
+            ),
+        ),
         (
             request_context.NAME,
             partial(request_context.request_context, allow_list=settings.allow_list),

@@ -1,6 +1,7 @@
 """The dispatch: what each HTTP method and each JSON-RPC message does to a session."""
 
 import asyncio
+import time
 from functools import partial
 from typing import Final
 
@@ -36,7 +37,14 @@ from vmcp_proxy.sessions import Missing, MissingReason, SessionManager, StoreUna
 NAME: Final = "dispatch"
 SESSION_NOT_FOUND: Final = -32001
 _RETRY_SECONDS: Final = b"5"
-_NOBODY_ASKS: Final = "Nobody waits for this answer: the request has another id, or the pod that sent it is gone."
+_SERVER_ERROR: Final = -32000
+_NOBODY_ASKS: Final = (
+    "The answer could not be delivered: the request has another id, or the pod that sent it is gone or did not confirm."
+)
+_AWAY: Final = {
+    MissingReason.UNAVAILABLE: "The session store is away; try again.",
+    MissingReason.CAPPED: "This endpoint has as many sessions in use as it may; try again.",
+}
 
 
 class Endpoint:
@@ -133,6 +141,7 @@ class Endpoint:
         if task is not None:
             attachment.in_flight[message.id] = task
         self._keep_alive.add(exchange)
+        caller.session.in_use += 1
         try:
             return await self._requests.answer(context, caller, message, handling, exchange)
         except InvalidParamsError as error:
@@ -150,6 +159,8 @@ class Endpoint:
             if task is not None:
                 attachment.cancelled.discard(task)
             self._keep_alive.discard(exchange)
+            caller.session.in_use -= 1
+            caller.session.touch(time.monotonic())
 
     async def _delete(self, context: RequestContext) -> None:
         session_id = await self._session_id(context)
@@ -198,10 +209,10 @@ class Endpoint:
         return raw.decode("latin-1")
 
     async def _refuse(self, context: RequestContext, reason: MissingReason) -> None:
-        if reason is MissingReason.UNAVAILABLE:
+        if (away := _AWAY.get(reason)) is not None:
             context.outcome = Outcome.ERROR
             headers = ((b"retry-after", _RETRY_SECONDS),)
-            await context.reject(NAME, 503, SESSION_NOT_FOUND, "The session store is away; try again.", headers)
+            await context.reject(NAME, 503, _SERVER_ERROR, away, headers)
             return
         # One answer for all the rest: it must not tell a forged id from an ended or a foreign session.
         context.outcome = Outcome.DENIED if reason is MissingReason.FOREIGN else Outcome.FAILURE

@@ -13,7 +13,7 @@ from vmcp_proxy.core.notifier import Notifier
 from vmcp_proxy.core.outbox import Outbox, Reader
 from vmcp_proxy.core.virtual import Caller
 from vmcp_proxy.observability.logs import log_event
-from vmcp_proxy.protocol.event_ids import EventId, parse_event_id
+from vmcp_proxy.protocol.event_ids import EventId, encode_end, parse_event_id
 from vmcp_proxy.protocol.sse import KEEP_ALIVE, RETRY, encode_event, encode_priming
 from vmcp_proxy.protocol.versions import has_priming
 from vmcp_proxy.serve.answer_stream import lost
@@ -24,6 +24,9 @@ logger: Final = logging.getLogger("vmcp.serve")
 
 _OPENED: Final = b": open\n"
 _LAST_EVENT_ID: Final = b"last-event-id"
+_DISPATCH: Final = "dispatch"
+_NO_STREAM: Final = (405, -32000, "The stream of this answer is over; nothing follows.")
+_ALLOWED: Final = ((b"allow", b"POST, DELETE, OPTIONS"),)
 
 
 class GetStream:
@@ -50,13 +53,26 @@ class GetStream:
 
     async def serve(self, context: RequestContext, caller: Caller) -> None:
         """Streams until the client goes, the session ends, or the process does."""
+        caller.session.in_use += 1
+        try:
+            await self._serve(context, caller)
+        finally:
+            caller.session.in_use -= 1
+            caller.session.touch(time.monotonic())
+
+    async def _serve(self, context: RequestContext, caller: Caller) -> None:
         attachment = self._attachments.of(caller.session)
         attachment.caller = caller
-        context.is_stream = True
         raw = context.header(_LAST_EVENT_ID)
         seen = parse_event_id(raw)
-        if seen is not None and seen.request is not None:
-            await self._answer(context, caller, seen, seen.request)
+        if seen is not None and seen.is_end:
+            # Some clients take only results for answers and come back after an error: with an empty stream
+            # they would do so for ever, and in the end for the session's own. This status tells them to stay away.
+            await context.reject(_DISPATCH, *_NO_STREAM, headers=_ALLOWED)
+            return
+        context.is_stream = True
+        if raw is not None and seen is not None and seen.request is not None:
+            await self._answer(context, caller, seen, seen.request, raw)
             return
         if self._is_closing:
             await context.start_stream()
@@ -77,13 +93,16 @@ class GetStream:
             if attachment.is_listening:
                 attachment.outbox.finish()
 
-    async def _answer(self, context: RequestContext, caller: Caller, seen: EventId, request: bytes) -> None:
-        """Gives the rest of an answer, or says that it is lost, and ends; the session's own stream is another."""
+    async def _answer(self, context: RequestContext, caller: Caller, seen: EventId, request: bytes, raw: bytes) -> None:
+        """Gives the rest of an answer, or says that it is lost, and ends; the session's own stream is another.
+
+        `raw` is the text of the id that was `seen`.
+        """
         stream = self._answers.find(caller.session, seen)
         await context.start_stream()
         if stream is None:
             log_event(logger, logging.DEBUG, "answer to resume is lost", session=caller.session.ref)
-            await context.write(encode_event(lost(request)))
+            await context.write(encode_event(lost(request), encode_end(raw)))
         else:
             async with _watching(context, lambda: stream.leave(context)):
                 await stream.resume(context, request, seen.sequence)
@@ -100,7 +119,7 @@ class GetStream:
             self._on_listening(attachment)
             async with _watching(context, reader.close):
                 await self._notifier.opened(attachment)
-                await self._relay(context, attachment, outbox, reader)
+                await self._relay(context, outbox, reader)
             await _end(context)
         finally:
             reader.close()
@@ -108,19 +127,17 @@ class GetStream:
                 self._links.linger(attachment)
                 self._on_listening(attachment)
 
-    async def _relay(self, context: RequestContext, attachment: Attachment, outbox: Outbox, reader: Reader) -> None:
+    async def _relay(self, context: RequestContext, outbox: Outbox, reader: Reader) -> None:
         while True:
             try:
                 async with asyncio.timeout(self.keep_alive):
                     entry = await reader.next()
             except TimeoutError:
-                attachment.session.touch(time.monotonic())
                 await context.write(KEEP_ALIVE)
                 continue
             if entry is None:
                 return
             sequence, message = entry
-            attachment.session.touch(time.monotonic())
             await context.write(encode_event(message, _id(outbox, sequence)))
 
 

@@ -1,5 +1,6 @@
 """The layer that refuses requests by their headers alone."""
 
+import logging
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from vmcp_api.config import ProxyConfig
 from vmcp_proxy.protocol.jsonrpc import INVALID_REQUEST
 from vmcp_proxy.serve.context import EVENT_STREAM, JSON, Handler, RequestContext
 from vmcp_proxy.serve.header_rules import HostRule, OriginRule, accepts, is_json, wants_stream
+from vmcp_proxy.serve.refused_names import RefusedNames
 
 NAME: Final = "header_validation"
 TRANSPORT_ERROR: Final = -32000
@@ -54,28 +56,42 @@ class HttpRefusal:
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-WRONG_HOST: Final = HttpRefusal(421, "This endpoint does not answer to the name in the Host header.")
-WRONG_ORIGIN: Final = HttpRefusal(403, "Pages from this origin may not use this endpoint.")
+_HOSTS: Final = "spec.allowedHosts"
+_ORIGINS: Final = "spec.allowedOrigins"
+_WRONG_HOST: Final = "This endpoint does not answer to the name in the Host header; "
+_WRONG_ORIGIN: Final = "Pages from this origin may not use this endpoint; "
+WRONG_HOST: Final = HttpRefusal(421, f"{_WRONG_HOST}list the name in {_HOSTS}.")
+WRONG_ORIGIN: Final = HttpRefusal(403, f"{_WRONG_ORIGIN}list the origin in {_ORIGINS}.")
+NOT_LOCAL_HOST: Final = HttpRefusal(
+    421, f"{_WRONG_HOST}in local mode use localhost or 127.0.0.1, or list the name in {_HOSTS}."
+)
+NOT_LOCAL_ORIGIN: Final = HttpRefusal(
+    403, f"{_WRONG_ORIGIN}in local mode those of localhost and 127.0.0.1 may, others if {_ORIGINS} lists them."
+)
 WRONG_METHOD: Final = HttpRefusal(405, "Method not allowed; use POST, GET or DELETE.", headers=((b"allow", METHODS),))
 NOT_STREAM: Final = HttpRefusal(406, "A GET opens an event stream; accept text/event-stream.")
 NOT_ACCEPTABLE: Final = HttpRefusal(406, "Answers are application/json or text/event-stream; accept both.")
 NOT_JSON: Final = HttpRefusal(415, "Send the message as Content-Type: application/json.")
 TOO_LARGE: Final = HttpRefusal(413, "The request body is larger than this endpoint allows.", INVALID_REQUEST)
 BAD_LENGTH: Final = HttpRefusal(400, "Content-Length must be a number.", INVALID_REQUEST)
+MANY_HOSTS: Final = HttpRefusal(400, "Send one Host header.", INVALID_REQUEST)
 BAD_REVISION: Final = HttpRefusal(400, "Unsupported MCP-Protocol-Version.", INVALID_REQUEST)
 
 
 def check_headers(context: RequestContext, policy: HeaderPolicy) -> HttpRefusal | None:
     """What is wrong with the headers of a request; `None` when it may go on.
 
-    In order: Host (421), Origin (403), method (405), `Accept` (406), `Content-Type` (415), declared length
-    (413), protocol revision (400). Revisions from 2026-07-28 on are judged where the eras are told apart.
+    In order: more than one Host (400, RFC 9112 section 3.2), Host (421), Origin (403), method (405), `Accept`
+    (406), `Content-Type` (415), declared length (413), protocol revision (400). Revisions from 2026-07-28 on are
+    judged where the eras are told apart.
     """
+    if [name for name, _ in context.scope["headers"]].count(b"host") > 1:
+        return MANY_HOSTS
     if not policy.hosts.allows(context.header(b"host")):
-        return WRONG_HOST
+        return NOT_LOCAL_HOST if policy.hosts.loopback else WRONG_HOST
     origin = context.header(b"origin")
     if origin is not None and not policy.origins.allows(origin):
-        return WRONG_ORIGIN
+        return NOT_LOCAL_ORIGIN if policy.origins.loopback else WRONG_ORIGIN
     match context.http_method:
         case "POST":
             refusal = _check_post(context, policy)
@@ -107,13 +123,20 @@ def _check_post(context: RequestContext, policy: HeaderPolicy) -> HttpRefusal | 
     return TOO_LARGE if int(length) > policy.max_body else None
 
 
-def header_validation(inner: Handler, policy: HeaderPolicy) -> Handler:
-    """Refuses what the policy does not allow and answers CORS preflights of allowed origins."""
+def header_validation(inner: Handler, policy: HeaderPolicy, refused: RefusedNames, logger: logging.Logger) -> Handler:
+    """Refuses what the policy does not allow and answers CORS preflights of allowed origins.
+
+    Each name that is refused is logged once: who runs the endpoint may want to allow it.
+    """
 
     async def handle(context: RequestContext) -> None:
         refusal = check_headers(context, policy)
         origin = context.header(b"origin")
-        if origin is not None and refusal not in (WRONG_HOST, WRONG_ORIGIN):
+        if refusal in (WRONG_HOST, NOT_LOCAL_HOST):
+            refused.note(logger, "Host", context.header(b"host"), _HOSTS)
+        elif refusal in (WRONG_ORIGIN, NOT_LOCAL_ORIGIN):
+            refused.note(logger, "Origin", origin, _ORIGINS)
+        elif origin is not None and refusal is not MANY_HOSTS:
             context.cors_headers = (
                 (b"access-control-allow-origin", origin),
                 (b"access-control-expose-headers", _EXPOSED),

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from vmcp_proxy.protocol.jsonrpc import Answer, size_of
@@ -20,10 +21,18 @@ _JOINED: Final = 64 << 10
 """Answers up to this size are copied behind their head, larger ones are not."""
 
 _TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_FIELD_BYTES: Final = len(b": \r\n")
+_INVALID: Final = "Invalid HTTP request received."
+
+
+class _HeadTooLargeError(Exception):
+    """Stops the parser at the end of a head that is too large."""
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
     """A connection whose request heads are bounded in size and, through `is_stalled`, in time, like its answers.
+
+    No other protocol is spoken: a request that wishes for one is answered in this one (RFC 9110 section 7.8).
 
     Connections that send nothing, or a head byte by byte, or that read nothing, are found by a look at all
     connections now and then: a timer for each request would cost on the hot path.
@@ -32,6 +41,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head_bytes = 0
+        self._read_bytes = 0
+        self._is_between = True
+        self._is_head_only = False
+        self._is_refused = False
+        self._plain_head: bytes | None = None
         self._head_since: float | None = self.loop.time()
         self._idle_since: float | None = None
         self._unsent = 0
@@ -59,17 +73,64 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self._head_since is None:
+        if self._is_refused:
             return
-        self._head_bytes += len(data)
-        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+        self._read_bytes = len(data)
+        self._is_head_only = self._is_between or self._head_since is not None
+        try:
+            self._feed(data)
+        except HttpParserError as error:
+            if isinstance(error.__context__, _HeadTooLargeError):
+                self._refuse_head()
+                return
+            self.logger.warning(_INVALID)
+            self.send_400_response(_INVALID)
+            return
+        if self._head_since is not None:
+            # Of a read that holds the end of another request too, only what has been understood counts.
+            self._head_bytes += len(data) if self._is_head_only else self._head_size()
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse_head()
+
+    def _feed(self, data: bytes) -> None:
+        """Feeds the parser, which stops behind a head that wishes for another protocol and passes its body over.
+
+        There it gets the head again without the wish, then all that follows.
+        """
+        rest = memoryview(data)
+        while True:
+            try:
+                self.parser.feed_data(rest)
+            except HttpParserUpgrade as upgrade:
+                head, self._plain_head = self._plain_head, None
+                if head is None:
+                    raise HttpParserError(_INVALID) from None
+                rest = rest[upgrade.args[0] :]
+                self.parser = HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+                self.parser.feed_data(head)
+            else:
+                return
+
+    def _refuse_head(self) -> None:
+        """Answers 431; until the client closes, or `is_stalled`, what it still sends is read and dropped.
+
+        A connection that is closed with bytes unread is reset, and the client may never see the answer.
+        """
+        if getattr(self.cycle, "response_complete", True):  # there is no cycle before the first request
+            self._is_refused = True
             self.transport.write(_TOO_LARGE)
+            self.transport.write_eof()
+        else:
             self.transport.close()
+
+    def _head_size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + _FIELD_BYTES for name, value in self.headers)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head_bytes = 0
+        self._is_between = False
         self._idle_since = None
         self._head_since = self.loop.time()
 
@@ -88,8 +149,34 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._idle_since = self.loop.time()
 
     def on_headers_complete(self) -> None:
+        if self._head_bytes + self._read_bytes > MAX_HEAD_BYTES and self._head_size() > MAX_HEAD_BYTES:
+            raise _HeadTooLargeError
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._plain_head = self._without_upgrade()
+            return
         super().on_headers_complete()
         self._head_since = None
+
+    def on_message_complete(self) -> None:
+        if self._plain_head is not None:
+            return
+        self._is_between = True
+        self._is_head_only = False
+        if not self.cycle.response_complete:
+            self.cycle.more_body = False
+            self.cycle.message_event.set()
+
+    def _without_upgrade(self) -> bytes:
+        """The head that has just been read, without the wish for another protocol."""
+        fields = []
+        for name, value in self.headers:
+            if name == b"connection":
+                options = [each for each in value.split(b",") if each.strip().lower() != b"upgrade"]
+                fields.append(b"%b: %b\r\n" % (name, b",".join(options)))
+            elif name != b"upgrade":
+                fields.append(b"%b: %b\r\n" % (name, value))
+        version = self.parser.get_http_version().encode()
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (self.parser.get_method(), self.url, version, b"".join(fields))
 
 
 def has_gone(send: object) -> bool:

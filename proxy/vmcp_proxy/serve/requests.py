@@ -5,14 +5,11 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from vmcp_api.spec.operational import PartialFailureMode
 from vmcp_proxy.core.attachments import Attachments
 from vmcp_proxy.core.capabilities import KIND_LISTED_BY
 from vmcp_proxy.core.links import Links
-from vmcp_proxy.core.members import Members
 from vmcp_proxy.core.notifier import saw
 from vmcp_proxy.core.pages import BadCursor, ListEncoder
-from vmcp_proxy.core.partial_failure import refusal
 from vmcp_proxy.core.virtual import (
     DENIED_CODE,
     DENIED_MESSAGE,
@@ -61,17 +58,16 @@ class Requests:
         attachments: Attachments,
         links: Links,
         metrics: Metrics,
-        members: Callable[[], Members],
+        refusal: Callable[[], Failure | None],
         remember_level: RememberLevel,
     ) -> None:
         self._virtual = virtual
         self._attachments = attachments
         self._links = links
         self._metrics = metrics
-        self._members = members
+        self._refusal = refusal
         self._remember_level = remember_level
         self.encoder = ListEncoder()
-        self.partial_failure_mode = PartialFailureMode.BEST_EFFORT
 
     async def answer(
         self,
@@ -88,8 +84,7 @@ class Requests:
         """
         if handling is Handling.SET_LEVEL:
             return await self._set_level(caller, message)
-        refused = refusal(self._members(), self.partial_failure_mode)
-        if refused is not None:
+        if (refused := self._refusal()) is not None:
             return await self._refuse(context, message, refused)
         if handling is not Handling.LIST:
             return await self._call(context, caller, message, exchange)

@@ -8,7 +8,6 @@ from typing import Final
 
 from vmcp_proxy.serve.listener import Listener, ListenerServer
 
-_SHUTDOWN_SECONDS: Final = 5.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -36,17 +35,27 @@ class Servers:
         self._drained: Final = drained
         self._cut: Final = cut
         self._stopping: Final = asyncio.Event()
+        self._hurrying: Final = asyncio.Event()
 
     def stop(self) -> None:
-        """Begins the end; a second call does not wait for calls in flight."""
+        """Begins the end; a second call waits neither for the delay nor for calls in flight."""
         if self._stopping.is_set():
+            self._hurrying.set()
             self._cut()
         self._stopping.set()
 
-    async def run(self, *, on_shutdown: Callable[[], Awaitable[None]], handle_signals: bool = True) -> None:
-        """Serves until `stop`, SIGTERM or SIGINT, then drains and closes.
+    async def run(
+        self,
+        *,
+        on_stop: Callable[[], object],
+        on_drain: Callable[[], object],
+        delay: float = 0.0,
+        handle_signals: bool = True,
+    ) -> None:
+        """Serves until `stop`, SIGTERM or SIGINT, and for `delay` seconds more, then drains and closes.
 
-        In order: `on_shutdown` (it turns readiness off and tells streams to go elsewhere), no new connections
+        In order: `on_stop` (it turns readiness off), everything is served as before for `delay` seconds while
+        Services learn that this pod is leaving, `on_drain` (it tells streams to go elsewhere), no new connections
         on the MCP port, calls in flight end or are cut after `drain` seconds, the MCP port closes, the admin
         port closes. `started` is set and the ports are known once both listen.
 
@@ -68,9 +77,11 @@ class Servers:
                 await admin.listening.wait()
                 self.started.set()
                 await self._stopping.wait()
+                on_stop()
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_SHUTDOWN_SECONDS):
-                        await on_shutdown()
+                    async with asyncio.timeout(delay):
+                        await self._hurrying.wait()
+                on_drain()
                 await self._end(mcp, serving_mcp)
                 admin.close_within(0)
                 await serving_admin

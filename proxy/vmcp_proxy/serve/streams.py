@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -40,16 +39,18 @@ class PostExchange:
         """See `Exchange.takes_messages`."""
         return accepts(self._context.header(b"accept"), EVENT_STREAM)
 
+    def routed(self, backend: str) -> None:
+        """See `Exchange.routed`."""
+        self._context.backend = backend
+
     async def send(self, message: bytes, on_drop: Callable[[], None] | None = None) -> None:
         """See `Exchange.send`."""
-        self._session.touch(time.monotonic())
         if (stream := self._opened()) is not None:
             self.last_write = asyncio.get_running_loop().time()
             await stream.send(message, on_drop)
 
     async def comment(self) -> None:
-        """Keeps the connection open through proxies that cut idle ones, and the session in use."""
-        self._session.touch(time.monotonic())
+        """Keeps the connection open through proxies that cut idle ones."""
         if (stream := self._opened()) is not None and not stream.is_busy:
             self.last_write = asyncio.get_running_loop().time()
             await stream.comment()

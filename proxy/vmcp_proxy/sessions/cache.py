@@ -74,11 +74,16 @@ class SessionCache:
             return RefusalReason.IDENTITY_CAPPED
         return None
 
+    def has_room(self) -> bool:
+        """Whether another pod's session may come here, if need be in the place of an idle one."""
+        return not self._is_full() or any(not session.in_use for session in self._by_id.values())
+
     def surplus(self) -> Session | None:
-        """The session to evict before another pod's may come here: the one whose last use is the oldest."""
+        """The session to evict before another pod's may come here: the idle one whose last use is the oldest."""
         if not self._is_full():
             return None
-        return min(self._by_id.values(), key=lambda session: session.last_seen, default=None)
+        idle = (session for session in self._by_id.values() if not session.in_use)
+        return min(idle, key=lambda session: session.last_seen, default=None)
 
     def __iter__(self) -> Iterator[Session]:
         return iter(tuple(self._by_id.values()))

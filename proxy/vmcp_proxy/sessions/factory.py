@@ -5,6 +5,7 @@ from typing import Final
 
 from vmcp_api.spec.sessions import RedisMode, SessionStorage, StorageProvider
 from vmcp_proxy.sessions.memory import MemoryStore
+from vmcp_proxy.sessions.redis_causes import RedisCauses
 from vmcp_proxy.sessions.redis_client import RedisEndpoint, connect
 from vmcp_proxy.sessions.redis_store import RedisStore
 from vmcp_proxy.sessions.store import SessionStore
@@ -47,7 +48,8 @@ def build_store(
         tls=storage.tls.enabled,
         ca=storage.tls.ca_bundle,
     )
-    return RedisStore(connect(endpoint), prefix=f"{storage.key_prefix}{scope}:")
+    causes = RedisCauses(storage.tls.enabled, storage.key_prefix)
+    return RedisStore(connect(endpoint), causes, prefix=f"{storage.key_prefix}{scope}:")
 
 
 def _password(content: bytes | None) -> bytes | None:

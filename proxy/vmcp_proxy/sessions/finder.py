@@ -151,7 +151,7 @@ class Finder:
                     return MissingReason.FOREIGN
                 if times.idle >= pace.ttl or times.age >= pace.max_lifetime or times.left <= 0:
                     return MissingReason.EXPIRED
-                return None
+                return None if self._cache.has_room() else MissingReason.CAPPED
 
     def _hold(self, session_id: str, session: Session) -> None:
         while (surplus := self._cache.surplus()) is not None:

@@ -15,7 +15,7 @@ class RefusalReason(StrEnum):
 
 
 class MissingReason(StrEnum):
-    """Why there is no session for a request; all but `UNAVAILABLE` look the same to the client (404)."""
+    """Why there is no session for a request; all but `UNAVAILABLE` and `CAPPED` look the same to the client (404)."""
 
     FORGED = "forged"
     FOREIGN = "foreign"
@@ -24,6 +24,8 @@ class MissingReason(StrEnum):
     EXPIRED = "expired"
     HEADERS = "headers"
     UNAVAILABLE = "unavailable"
+    CAPPED = "capped"
+    """Every session that this pod has room for is in use here; another pod may have room."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from vmcp_proxy.observability.logs import describe_exception, log_event
 from vmcp_proxy.sessions.flights import Flights
 from vmcp_proxy.sessions.ids import SessionIds
 from vmcp_proxy.sessions.pod_envelope import MOST_BODY_BYTES, PodMessage, open_message, seal_message
@@ -22,7 +23,8 @@ Handler = Callable[[str, bytes], Awaitable[None]]
 Knows = Callable[[str], bool]
 """Whether a session, by its digest (hex), is one that the handler can do something for."""
 
-_LOG: Final = logging.getLogger(__name__)
+logger: Final = logging.getLogger("vmcp.sessions")
+
 _ANSWER: Final = ""
 _ANSWER_SECONDS: Final = 2.0
 _HANDLER_SECONDS: Final = 10.0
@@ -163,5 +165,7 @@ class PodMessages:
             async with asyncio.timeout(_HANDLER_SECONDS):
                 await self._handlers[message.kind][0](message.digest, message.body)
         except Exception as error:  # noqa: BLE001 - one message must not cost the others anything
-            session, name = message.digest[:8], type(error).__name__
-            _LOG.warning("pod_message_failed kind=%s session=%s error=%s", message.kind, session, name)
+            session, cause = message.digest[:8], describe_exception(error)
+            log_event(
+                logger, logging.WARNING, "message of a pod failed", kind=message.kind, session=session, error=cause
+            )

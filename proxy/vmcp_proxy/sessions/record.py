@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from vmcp_proxy.protocol import params
+from vmcp_proxy.protocol.methods import LOG_LEVELS
+
 _BACKEND: Final = b"backend:"
 
 LEVEL_FIELD: Final = "level"
@@ -51,8 +54,9 @@ def backend_field(backend: str) -> bytes:
 
 
 def parse_record(fields: Mapping[bytes, bytes]) -> SessionRecord | None:
-    """The record of a Redis hash; fields unknown here are left out, `None` when one is missing or no text."""
+    """The record of a Redis hash; fields unknown here are left out, `None` when one is missing or damaged."""
     try:
+        params.parse_members(fields[b"capabilities"])
         return SessionRecord(
             binding=fields[b"binding"],
             fingerprint=fields[b"fingerprint"],
@@ -63,11 +67,19 @@ def parse_record(fields: Mapping[bytes, bytes]) -> SessionRecord | None:
                 for name, sealed in sorted(fields.items())
                 if name.startswith(_BACKEND)
             ),
-            log_level=_text(fields, LEVEL_FIELD),
+            log_level=_level(fields),
             stream=_text(fields, STREAM_FIELD),
         )
-    except (KeyError, UnicodeDecodeError):
+    except (KeyError, ValueError):
+        # Texts that are none and objects that are none are ValueErrors too.
         return None
+
+
+def _level(fields: Mapping[bytes, bytes]) -> str | None:
+    level = _text(fields, LEVEL_FIELD)
+    if level is not None and level not in LOG_LEVELS:
+        raise ValueError("no log level")
+    return level
 
 
 def _text(fields: Mapping[bytes, bytes], name: str) -> str | None:

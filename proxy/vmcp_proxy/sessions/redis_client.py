@@ -1,5 +1,7 @@
 """Connections to a Redis service, whatever its layout."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -7,6 +9,7 @@ from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from vmcp_api.spec.sessions import RedisMode
 
@@ -17,6 +20,9 @@ SOCKET_SECONDS: Final = 2.0
 
 MOST_CONNECTIONS: Final = 32
 """More than the store uses at once, the two subscriptions included."""
+
+CLOSED_TRANSPORT: Final = "the handler is closed"
+"""What stands in uvloop's error where a connection is written to that the peer has closed."""
 
 _HEALTH_CHECK_SECONDS: Final = 15
 _RESP_VERSION: Final = 2
@@ -83,7 +89,8 @@ def connect(endpoint: RedisEndpoint) -> RedisLink:
 
 
 def _user(username: str | None, password: bytes | None) -> dict[str, Any]:
-    return {"username": username, "password": password.decode() if password is not None else None}
+    # As bytes: a password need be no text.
+    return {"username": username, "password": password}
 
 
 def _wire(endpoint: RedisEndpoint) -> dict[str, Any]:
@@ -98,3 +105,18 @@ def _wire(endpoint: RedisEndpoint) -> dict[str, Any]:
         if endpoint.ca is not None:
             options["ssl_ca_data"] = endpoint.ca
     return options
+
+
+@contextmanager
+def telling_lost_connections() -> Iterator[None]:
+    """Raise a connection that the peer has closed as what it is: uvloop says it by a bare RuntimeError.
+
+    Raises:
+        redis.exceptions.ConnectionError: that is so.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if CLOSED_TRANSPORT not in str(error):
+            raise
+        raise RedisConnectionError(CLOSED_TRANSPORT) from None

@@ -6,20 +6,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from redis.asyncio import RedisCluster
-from redis.asyncio.sentinel import MasterNotFoundError
-from redis.exceptions import (
-    AuthenticationError,
-    NoPermissionError,
-    RedisClusterException,
-    RedisError,
-)
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisClusterException, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from vmcp_proxy.sessions import scripts
 from vmcp_proxy.sessions.cancellation import keeping_cancellation
 from vmcp_proxy.sessions.record import LEVEL_FIELD, STREAM_FIELD, SessionRecord, backend_field, parse_record
-from vmcp_proxy.sessions.redis_client import RedisLink
+from vmcp_proxy.sessions.redis_causes import RedisCauses
+from vmcp_proxy.sessions.redis_client import RedisLink, telling_lost_connections
 from vmcp_proxy.sessions.redis_watch import watch_channels
 from vmcp_proxy.sessions.store import (
     Absent,
@@ -47,39 +42,29 @@ _REST_SECONDS: Final = 0.5
 _KEEP_SECONDS: Final = 60.0
 
 
-# The first that fits counts: a refused password is a ConnectionError too.
-_CAUSES: Final = (
-    ((AuthenticationError,), "Redis refuses the user name or password"),
-    ((NoPermissionError,), "the Redis user may not run what sessions need (EVAL, hashes, PUBLISH, SUBSCRIBE)"),
-    (
-        (MasterNotFoundError,),
-        "no Sentinel answers with a master (masterName, the Sentinels' user and password, their addresses)",
-    ),
-    ((RedisTimeoutError, TimeoutError), "Redis does not answer in time"),
-    ((RedisConnectionError, OSError), "no connection to Redis"),
-    ((LookupError, RedisClusterException), "the Redis cluster does not serve all slots"),
-)
-
-
 class RedisStore:
     """Sessions of one VirtualMCPServer in Redis, under `<prefix><digest>`.
 
     Ends go out on the channel `<prefix>ended`, messages between pods on `<prefix>pod:<name>`.
 
-    Nothing connects before the first call. After a lost connection the next calls fail at once for half a
-    second, so that a dead Redis costs each request nothing.
+    Nothing connects before the first call, and until then the state is unknown. After a lost connection the next
+    calls fail at once for half a second, so that a dead Redis costs each request nothing.
     """
 
-    def __init__(self, link: RedisLink, *, prefix: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, link: RedisLink, causes: RedisCauses, *, prefix: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._link: Final = link
         self._client: Final = link.client
+        self._causes: Final = causes
         self._prefix: Final = prefix
         self._channel: Final = f"{prefix}ended"
         self._clock: Final = clock
         self._slots: Final = asyncio.Semaphore(CONCURRENT_COMMANDS)
-        self._commands = StoreState(available=True)
+        self._commands = StoreState(available=False, is_known=False, message="Redis has not been asked yet")
         self._subscription = StoreState(available=True)
         self._hearing = StoreState(available=True)
+        self._has_answered = False
         self._rests_until = 0.0
 
     @property
@@ -152,7 +137,7 @@ class RedisStore:
             on_subscribed()
 
         def lost(error: Exception) -> None:
-            self._subscription = StoreState(available=False, message=_cause(error))
+            self._subscription = self._unavailable(error)
             on_lost()
 
         def ended(_channel: str, raw: bytes) -> None:
@@ -167,7 +152,7 @@ class RedisStore:
             self._hearing = StoreState(available=True)
 
         def lost(error: Exception) -> None:
-            self._hearing = StoreState(available=False, message=_cause(error))
+            self._hearing = self._unavailable(error)
 
         def heard(channel: str, raw: bytes) -> None:
             on_message(channels[channel], raw)
@@ -195,18 +180,23 @@ class RedisStore:
         if self._clock() < self._rests_until:
             raise StoreUnavailable(self._commands.message)
         try:
-            with keeping_cancellation():
+            with keeping_cancellation(), telling_lost_connections():
                 async with asyncio.timeout(_CALL_SECONDS), self._slots:
                     answer = await send()
         except REDIS_ERRORS as error:
-            self._commands = StoreState(available=False, message=_cause(error))
+            self._commands = self._unavailable(error)
             if isinstance(error, RedisConnectionError | RedisTimeoutError | OSError):
                 self._rests_until = self._clock() + _REST_SECONDS
             # The cause would carry the command, and with it the session's record, into a traceback.
             raise StoreUnavailable(self._commands.message) from None
         self._commands = StoreState(available=True)
+        self._has_answered = True
         self._rests_until = 0.0
         return answer
+
+    def _unavailable(self, error: Exception) -> StoreState:
+        message = self._causes.describe(error, has_answered=self._has_answered)
+        return StoreState(available=False, message=message)
 
 
 def _text(raw: bytes | None) -> str | None:
@@ -220,11 +210,6 @@ def _ms(seconds: float) -> str:
 def _parse_times(now: int, fields: dict[bytes, bytes]) -> Times | None:
     try:
         created, seen, deadline = (int(fields[name]) for name in (b"created", b"seen", b"deadline"))
-    except (KeyError, ValueError):
+        return Times((now - created) / 1000, (now - seen) / 1000, (deadline - now) / 1000)
+    except (KeyError, ValueError, OverflowError):
         return None
-    return Times((now - created) / 1000, (now - seen) / 1000, (deadline - now) / 1000)
-
-
-def _cause(error: Exception) -> str:
-    known = (text for kinds, text in _CAUSES if isinstance(error, kinds))
-    return next(known, f"Redis answers {type(error).__name__}")

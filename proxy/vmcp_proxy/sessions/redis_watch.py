@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from vmcp_proxy.sessions.cancellation import keeping_cancellation
-from vmcp_proxy.sessions.redis_client import SOCKET_SECONDS, RedisClient
+from vmcp_proxy.sessions.redis_client import SOCKET_SECONDS, RedisClient, telling_lost_connections
 
 _QUIET_SECONDS: Final = 10.0
 _FIRST_PAUSE: Final = 0.1
@@ -35,7 +35,8 @@ async def watch_channels(
 
     while True:
         try:
-            await _listen(client, channels, on_message, subscribed)
+            with telling_lost_connections():
+                await _listen(client, channels, on_message, subscribed)
         except errors as error:
             on_lost(error)
         # Pods that lost the same Redis must not all come back in the same instant.

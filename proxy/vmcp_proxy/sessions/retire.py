@@ -6,12 +6,14 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import nullcontext
 from typing import Final
 
+from vmcp_proxy.observability.logs import describe_exception, log_event
 from vmcp_proxy.sessions.session import EndReason, Session
 
 OnEnd = Callable[[Session, EndReason], Awaitable[None]]
 """Deletes the backend sessions when `reason.deletes_backend_sessions`; it may still use the snapshot."""
 
-_LOG: Final = logging.getLogger(__name__)
+logger: Final = logging.getLogger("vmcp.sessions")
+
 _HOOK_SECONDS: Final = 10.0
 _PARALLEL: Final = 64
 _MOST_HELD: Final = 10_000
@@ -33,7 +35,7 @@ class Retirements:
         """Take over a session that has left the cache."""
         if len(self._held) >= _MOST_HELD:
             # So many backends hang that deleting more of their sessions would only fill the memory.
-            _LOG.warning("session_backends_left session=%s reason=%s", session.ref, reason)
+            log_event(logger, logging.WARNING, "backend sessions left alone", session=session.ref, reason=reason.value)
             reason = EndReason.EVICTED
         self._held[session] = (reason, asyncio.Event())
         self._queue.put_nowait((session, reason))
@@ -62,7 +64,7 @@ class Retirements:
                 for session, (reason, _) in tuple(self._held.items()):
                     group.create_task(self._retire(session, reason))
         except TimeoutError:
-            _LOG.warning("session_hooks_cut_off sessions=%d", len(self._held))
+            log_event(logger, logging.WARNING, "ends of sessions cut off", sessions=len(self._held))
         finally:
             for session in tuple(self._held):
                 self._let_go(session)
@@ -80,7 +82,8 @@ class Retirements:
                 async with asyncio.timeout(_HOOK_SECONDS):
                     await self._on_end(session, reason)
         except Exception as error:  # noqa: BLE001 - one session's backends must not stop the others' expiry
-            _LOG.warning("session_hook_failed session=%s error=%s", session.ref, type(error).__name__)
+            cause = describe_exception(error)
+            log_event(logger, logging.WARNING, "end of a session failed", session=session.ref, error=cause)
         # Not in a finally: a cancelled hook stays held, and `drain` runs it again.
         self._let_go(session)
 

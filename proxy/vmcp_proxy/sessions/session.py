@@ -51,6 +51,7 @@ class Session:
         "digest",
         "ended",
         "fingerprint",
+        "in_use",
         "last_seen",
         "level_unsaved",
         "log_level",
@@ -91,6 +92,8 @@ class Session:
         self.created: Final = created
         self.deadline = deadline
         self.last_seen = last_seen
+        self.in_use = 0
+        """Requests and streams of the client that are open here: such a session is not idle, however long they take."""
         self.written = last_seen
         self.stored = last_seen
         self.checked = 0

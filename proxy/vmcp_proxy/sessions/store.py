@@ -14,12 +14,18 @@ class StoreUnavailable(Exception):  # noqa: N818 - names the state that callers 
 
 @dataclass(frozen=True, slots=True)
 class StoreState:
-    """Whether the store answers, for the status report; `message` is empty when it does."""
+    """Whether the store answers, for the status report; `message` is empty when it does.
+
+    `is_known` is false until it was asked for the first time.
+    """
 
     available: bool
     message: str = ""
+    is_known: bool = True
 
     def __str__(self) -> str:
+        if not self.is_known:
+            return "unknown"
         return "ok" if self.available else "unavailable"
 
 

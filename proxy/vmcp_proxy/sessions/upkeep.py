@@ -142,6 +142,8 @@ class Upkeep:
     def _sweep(self) -> None:
         now, pace = self._clock(), self.pace
         for session in self._cache:
+            if session.in_use:
+                session.touch(now)
             is_over = now >= session.deadline
             if is_over or now - session.last_seen > pace.ttl + pace.grace:
                 self._cache.remove(session, EndReason.EXPIRED)

@@ -69,6 +69,16 @@ def test_a_whole_report_is_read():
     assert report.counts == {"tools": 3, "contextBytes": 10}
 
 
+def test_a_store_that_was_not_asked_yet_is_neither_there_nor_away():
+    store = {"state": "unknown", "message": "Redis has not been asked yet"}
+    report = parse_report(json.dumps({"store": store}).encode())
+    assert report is not None
+    assert (report.store_available, report.store_known) == (True, False)
+    other = parse_report(b"{}")
+    assert other is not None
+    assert (other.store_available, other.store_known) == (True, True)
+
+
 @given(body=st.binary(max_size=200))
 def test_any_bytes_are_a_report_or_none(body):
     assert parse_report(body) is None or isinstance(parse_report(body), Report)

@@ -43,6 +43,7 @@ SCHEMA = {
         ("either=null", None),
         ("anything=7", 7),
         ("anything=seven", "seven"),
+        ("anything=NaN", "NaN"),
     ],
 )
 def test_a_value_is_read_by_the_type_of_its_argument(pair, value):
@@ -58,6 +59,8 @@ def test_a_value_is_read_by_the_type_of_its_argument(pair, value):
         ("count=true", "--arg count must be integer"),
         ("count=3.5", "--arg count must be integer"),
         ("ratio=NaN", "--arg ratio must be number"),
+        ("ratio=1e400", "--arg ratio: the number 1e400 is too large to be sent"),
+        ("anything=[1, -1e400]", "--arg anything: the number -1e400 is too large to be sent"),
         ("loud=1", "--arg loud must be boolean"),
         ("either=x", "--arg either must be integer or null"),
         ("cuont=3", "did you mean 'count'?"),

@@ -114,6 +114,23 @@ async def test_a_refusal_is_told_with_its_status_and_a_remedy(url, vmcp):
     assert "check the path of the URL" in done.err
 
 
+async def test_a_slash_too_many_is_named_with_the_url_without_it(url, vmcp):
+    done = await vmcp("tools", f"{url}/")
+    assert done.code == Exit.UNAVAILABLE
+    assert f"the URL ends in a slash; try {url}\n" in done.err
+
+
+async def test_the_scheme_of_a_url_may_be_in_capitals(url, vmcp):
+    done = await vmcp("tools", url.replace("http", "HTTP"))
+    assert done.code == Exit.OK, done.err
+
+
+def test_a_host_name_that_cannot_be_one_is_no_internal_error(capsys):
+    done = call_vmcp(capsys, "tools", f"http://{'a' * 64}.example/mcp")
+    assert done.code == Exit.UNAVAILABLE
+    assert "internal error" not in done.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -123,7 +140,14 @@ async def test_a_refusal_is_told_with_its_status_and_a_remedy(url, vmcp):
         (("call", "t", "--arg", "a=1", "--json", "{}"), "not both"),
         (("call", "t", "--json", "{a: 1}"), "--json is no JSON (Expecting property name"),
         (("call", "t", "--json", "[1]"), "--json must be an object"),
+        (("call", "t", "--json", '{"f": 1e400}'), "the number 1e400 is too large"),
+        (("call", "t", "--json", '{"f": [-Infinity]}'), "--json is no JSON (-Infinity is no number"),
         (("tools", "localhost:4483"), "The URL must look like"),
+        (("tools", "http://[::1/mcp"), "The URL must look like"),
+        (("tools", "http://:80/mcp"), "The URL must look like"),
+        (("tools", "http://127.0.0.1:99999/mcp"), "The port of the URL must be a number from 1 to 65535"),
+        (("tools", "http://127.0.0.1:0/mcp"), "The port of the URL must be"),
+        (("tools", "http://127.0.0.1:x/mcp"), "The port of the URL must be"),
         (("tools", "--header", "token-4711"), "--header number 1 is no header"),
         (("tools", "--header", "K: a\nb: token-4711"), "--header number 1 is no header"),
     ],

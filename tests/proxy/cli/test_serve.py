@@ -150,6 +150,8 @@ def test_invalid_manifests_are_told_and_nothing_is_served(tmp_path, capsys, serv
         ("--config", "FILE", "--keys", "FOLDER", "--audit"),
         ("-f", "no-such-file"),
         ("-f", "FILE", "--port", "65536"),
+        ("-f", "FILE", "--shutdown-delay", "61"),
+        ("-f", "FILE", "--shutdown-delay", "-1"),
         ("-f", "FILE", "--port", "4483", "--admin-port", "4483"),
     ],
 )

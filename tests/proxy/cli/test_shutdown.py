@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
+import signal
 import time
 
 import httpx2
 import pytest
 
 from tests.proxy.cli.commands import endpoint, serving, write
-from tests.support.raw_client import RawClient, eventually
+from tests.support.raw_client import ACCEPT, RawClient, eventually
 from tests.support.scripted_backend import ScriptedBackend, text
 from vmcp_proxy.cli.exits import Exit
 
@@ -29,7 +30,7 @@ def entry(name, port):
 
 
 @contextlib.asynccontextmanager
-async def one_held_call(tmp_path, **timeouts):
+async def one_held_call(tmp_path, *arguments, **timeouts):
     """A process with a call in flight; the backend answers it when the event is set."""
     backend = ScriptedBackend()
     hold = asyncio.Event()
@@ -44,7 +45,7 @@ async def one_held_call(tmp_path, **timeouts):
     }
     async with backend.running():
         file = write(tmp_path / "v.yaml", *endpoint(config=config), entry("one", backend.port))
-        async with serving("-f", file) as served, RawClient(await served.url()) as client:
+        async with serving("-f", file, *arguments) as served, RawClient(await served.url()) as client:
             await client.open()
             message = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "one_echo"}}
             async with client.sending(message) as calling:
@@ -126,3 +127,85 @@ async def test_a_second_signal_does_not_wait_for_the_call(tmp_path):
             assert (await calling).status_code == 503
             async with asyncio.timeout(10):
                 assert await served.process.wait() == Exit.OK
+
+
+async def until_leaving(http, served):
+    """Waits until the process says that it is not ready."""
+    async with asyncio.timeout(10):
+        while (await readiness(http, served)).status_code != 503:  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0.01)
+
+
+async def ping(reader, writer, session):
+    """The answer on a connection that no client replaces when it is closed."""
+    body = b'{"jsonrpc":"2.0","id":9,"method":"ping"}'
+    head = (
+        f"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: {ACCEPT}\r\ncontent-type: application/json\r\n"
+        f"mcp-session-id: {session}\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    writer.write(head.encode() + body)
+    async with asyncio.timeout(10):
+        answer = await reader.readuntil(b"\r\n\r\n")
+        return answer + await reader.readuntil(b"}}")
+
+
+@contextlib.asynccontextmanager
+async def kept_connection(url, session):
+    """A connection that has served a request already."""
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    try:
+        assert (await ping(reader, writer, session)).startswith(b"HTTP/1.1 200 ")
+        yield reader, writer
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def test_during_the_shutdown_delay_everything_is_served_and_a_second_signal_ends_all_of_it(tmp_path):
+    async with one_held_call(tmp_path, "--shutdown-delay", "60", drain="1h") as (served, _, client, calling, _):
+        url = httpx2.URL(await served.url())
+        async with (
+            httpx2.AsyncClient(trust_env=False, timeout=10) as http,
+            kept_connection(url, client.session) as kept,
+            client.listening() as stream,
+        ):
+            served.process.terminate()
+            await until_leaving(http, served)
+            assert (await readiness(http, served)).json() == {"ready": False, "reasons": ["shutting down"]}
+            assert (await ping(*kept, client.session)).startswith(b"HTTP/1.1 200 ")
+            async with RawClient(str(url)) as late:
+                await late.open()
+                assert await late.names() == await client.names() != []
+                async with late.listening() as new:
+                    await eventually(lambda: new.comments)
+                    assert not any((stream.ended, new.ended, calling.done()))
+                    served.process.send_signal(signal.SIGINT)
+                    await eventually(lambda: stream.ended and new.ended)
+            assert (await calling).status_code == 503
+            async with asyncio.timeout(10):
+                assert await served.process.wait() == Exit.OK
+    assert "Traceback" not in "\n".join(served.lines)
+
+
+async def test_after_the_shutdown_delay_streams_go_elsewhere_and_the_port_is_closed_and_a_call_ends_well(tmp_path):
+    async with one_held_call(tmp_path, "--shutdown-delay", "1", drain="20s") as (served, _, client, calling, hold):
+        url = httpx2.URL(await served.url())
+        async with (
+            httpx2.AsyncClient(trust_env=False, timeout=10) as http,
+            kept_connection(url, client.session) as (reader, _),
+            client.listening() as stream,
+        ):
+            began = time.monotonic()
+            served.process.terminate()
+            await until_refused(http, served, url)
+            assert time.monotonic() - began >= 1
+            await eventually(lambda: stream.ended)
+            assert stream.retries
+            assert await reader.read() == b""
+            assert not calling.done()
+            hold.set()
+            assert (await calling).status_code == 200
+            async with asyncio.timeout(10):
+                assert await served.process.wait() == Exit.OK
+    assert "Traceback" not in "\n".join(served.lines)

@@ -1,6 +1,8 @@
 """Where the config comes from, and what is said when it cannot be had."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -79,6 +81,36 @@ def test_an_editors_file_is_read_with_the_environment(tmp_path):
     assert "needs the variable TOKEN, which is not set" in str(problems)
     file.unlink()
     assert "cannot be read" in str(McpConfigSource(file, {}).load())
+
+
+def test_a_file_of_variables_is_read_and_watched(tmp_path):
+    file, variables = tmp_path / "mcp.json", tmp_path / "x.env"
+    variables.write_text("K=token-4711\n")
+    file.write_text(json.dumps({"mcpServers": {"a": {"command": "x", "envFile": "${DIR}/x.env"}}}))
+    source = McpConfigSource(file, {"DIR": str(tmp_path)})
+    before = source.load()
+    assert [secret.reveal() for secret in before.loaded.secrets.values()] == [b"token-4711"]
+    assert "token-4711" not in repr(before)
+    assert tuple(source.paths()) == (file, variables)
+    variables.write_text("K=token-4712\n")
+    assert not is_same(before.loaded, source.load().loaded)
+    variables.unlink()
+    assert "mcpServers.a.envFile: names a file that cannot be read: No such file" in str(source.load())
+    file.write_text("{")
+    assert tuple(source.paths()) == (file,)
+
+
+def test_a_pipe_is_left_to_be_read_once():
+    text = b'{"mcpServers": {"a": {"command": "x"}}}'
+    reader, writer = os.pipe()
+    try:
+        os.write(writer, text)
+        os.close(writer)
+        pipe = Path(f"/dev/fd/{reader}")
+        assert tuple(McpConfigSource(pipe, {}).paths()) == (pipe,)
+        assert os.read(reader, 99) == text
+    finally:
+        os.close(reader)
 
 
 def mounted(tmp_path):

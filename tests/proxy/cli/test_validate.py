@@ -70,6 +70,30 @@ def test_warnings_are_told_and_do_not_fail(tmp_path, capsys):
     assert done.out.splitlines()[-1] == "ok: 3 objects in 1 file, serving v (1 warning)"
 
 
+def test_what_keeps_files_from_serving_anything_is_told(tmp_path, capsys):
+    lost = server("one")
+    lost["spec"]["groupRef"]["name"] = "h"
+    done = call_vmcp(capsys, "validate", write(tmp_path / "v.yaml", *endpoint(), lost))
+    assert done.code == Exit.OK
+    assert "v.yaml:2: warning: VirtualMCPServer/v: spec.groupRef.name: MCPGroup 'g' has no members" in done.out
+    assert "v.yaml:6: warning: MCPServer/one: spec.groupRef.name: MCPGroup 'h' is not in the files" in done.out
+    (tmp_path / "v.yaml").write_text("# nothing yet\n")
+    done = call_vmcp(capsys, "validate", str(tmp_path))
+    assert done.code == Exit.INVALID
+    assert "v.yaml:1: holds no object" in done.out
+
+
+def test_files_that_are_given_in_the_wrong_way_are_told_the_right_one(tmp_path, capsys):
+    (tmp_path / "mcp.json").write_text('{"mcpServers": {"a": {"command": "x"}}}')
+    done = call_vmcp(capsys, "validate", str(tmp_path / "mcp.json"))
+    assert (done.code, done.out.splitlines()[-1]) == (Exit.INVALID, "1 error")
+    assert "mcp.json:1: is an editor's server file and no manifest; give it with --mcp-config" in done.out
+    (tmp_path / "v.yaml").write_text(UNKNOWN_KEY)
+    done = call_vmcp(capsys, "validate", "--mcp-config", str(tmp_path / "v.yaml"))
+    assert done.code == Exit.INVALID
+    assert "v.yaml: is a manifest and no editor's server file; leave --mcp-config out" in done.out
+
+
 def test_a_file_that_is_not_utf_8_and_a_folder_without_manifests_are_named(tmp_path, capsys):
     (tmp_path / "v.yaml").write_bytes(b"\xff\xfe\x00")
     done = call_vmcp(capsys, "validate", str(tmp_path / "v.yaml"))

@@ -59,6 +59,9 @@ class Groups:
 
 
 class NoExchange:
+    def routed(self, backend: str) -> None:
+        pass
+
     async def send(self, message: bytes, on_drop=None) -> None:
         raise AssertionError("nothing is sent to the client here")
 

@@ -7,6 +7,7 @@ from vmcp_proxy.core.capabilities import Conflict, ConflictReason, Kind
 
 AMBIGUOUS = ConflictReason.AMBIGUOUS
 LOWER = ConflictReason.LOWER_PRIORITY
+HIDDEN = ConflictReason.HIDDEN
 
 ONE_AND_TWO = (listing("one", tools=["echo", "first"]), listing("two", tools=["echo", "second"]))
 
@@ -125,4 +126,23 @@ def test_what_a_filter_hides_keeps_its_claim_to_a_name():
     catalog = merged(*ONE_AND_TWO, using=using)
     assert routes(catalog.tools) == {"second": ("two", "second")}
     assert routes(catalog.hidden) == {"echo": ("one", "echo"), "first": ("one", "first")}
-    assert catalog.conflicts == (Conflict(Kind.TOOL, "echo", "one", ("two",), LOWER),)
+    assert catalog.conflicts == (Conflict(Kind.TOOL, "echo", None, ("one", "two"), HIDDEN),)
+
+
+@pytest.mark.parametrize("name", ["echo", "n" * 80])
+def test_a_conflict_names_as_its_winner_only_who_serves_the_name(name):
+    both = (listing("one", tools=[name, "x"]), listing("two", tools=[name]))
+    catalog = merged(*both, using=settings("priority", ["one"], tools=[{"workload": "one", "filter": [name]}]))
+    assert catalog.conflicts == (Conflict(Kind.TOOL, name, "one", ("two",), LOWER),)
+    catalog = merged(*both, using=settings("priority", ["one"], tools=[{"workload": "one", "filter": ["x"]}]))
+    assert catalog.conflicts == (Conflict(Kind.TOOL, name, None, ("one", "two"), HIDDEN),)
+
+
+def test_who_wins_a_name_and_loses_what_it_is_shortened_to_serves_neither():
+    long = "n" * 80
+    (shortened,) = exposed(merged(listing("one", tools=[long]), using=settings("manual")).tools)
+    catalog = merged(
+        listing("one", tools=[long, shortened]), listing("two", tools=[long]), using=settings("priority", ["one"])
+    )
+    assert catalog.tools == ()
+    assert [(each.name, each.winner) for each in catalog.conflicts] == [(long, None), (shortened, None)]

@@ -15,7 +15,7 @@ from vmcp_proxy.core.listing import ListingBuilder
 ODD_TOOL = (
     b'{"inputSchema": {"$defs":{"b":{"$ref":"#/$defs/a"},"a":{}},  "oneOf":[{"maximum":'
     b'123456789012345678901234567890.10},null]},"x-unknown":{"z":1,"a":[ ]}, "name":"odd",\n'
-    b'"title":null,"icons":[{"src":"data:"}],"_meta":{"k":1E+2},"description":"\\u00e9\\/"}'
+    b'"none":null,"icons":[{"src":"data:"}],"_meta":{"k":1E+2},"description":"\\u00e9\\/"}'
 )
 
 
@@ -93,10 +93,10 @@ def test_a_malformed_entry_is_dropped_alone_with_its_name_or_position(kind, entr
     [
         (Kind.TOOL, raw_tool("n" * 256)),
         (Kind.TOOL, b'{"name":"no type","inputSchema":{}}'),
-        (Kind.TOOL, b'{"name":"t","inputSchema":  {"type":17},"description":8}'),
-        (Kind.PROMPT, b'{"name":"p","arguments":null}'),
+        (Kind.TOOL, b'{"name":"t","inputSchema":  {"type" : "obj\\u0065ct","properties":{"p":{"type":17}}}}'),
+        (Kind.PROMPT, b'{"name":"p","arguments":[{"name":"","default":null}],"description":"\\ud800"}'),
         (Kind.RESOURCE, b'{"uri":"x:","name":""}'),
-        (Kind.RESOURCE, b'{"uri":"x:","name": "\\ud800","size":"large"}'),
+        (Kind.RESOURCE, b'{"uri":"x:","name": "\\ud800","size":1e3,"annotations":{"lastModified":"then"}}'),
         (Kind.TEMPLATE, b'{"uriTemplate":"x://{a}/{b","name":"n"}'),
     ],
 )

@@ -60,6 +60,7 @@ async def test_a_stream_that_is_never_silent_keeps_its_session_in_use():
         session.last_seen = before = time.monotonic() - 100
         say(world, 1)
         await stream.until(CUSTOM)
+        world.proxy.wiring.sessions._upkeep._sweep()
         assert session.last_seen > before + 50
 
 

@@ -94,3 +94,29 @@ async def test_concurrent_calls_of_two_callers_to_two_backends_are_audited_each_
         assert (event["outcome"], event["status"]) == (OUTCOME[kind], 200)
         assert event["source"] == "127.0.0.1"
     assert len({event["request_id"] for event in events}) == 2 * CALLS
+
+
+@pytest.mark.scenario("C-7", "C-8", "O-1")
+async def test_a_call_that_its_client_cancels_is_audited_and_counted_with_its_backend(tmp_path):
+    path = tmp_path / "audit.log"
+    backend = ScriptedBackend()
+    come, hold = asyncio.Event(), asyncio.Event()
+
+    @backend.on("tools/call")
+    async def hang(_call):
+        come.set()
+        await hold.wait()
+        return text("late")
+
+    async with scene({"one": backend}, config=audited(path)) as world, world.session() as client:
+        await client.names()
+        calling = asyncio.create_task(client.request("tools/call", {"name": "one_echo"}, request_id="mine"))
+        await come.wait()
+        await client.post({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "mine"}})
+        assert "error" in await calling
+        await eventually(lambda: path.read_text().count("\n") == 1)
+        event = json.loads(path.read_text())
+        assert (event["backend"], event["outcome"]) == ("one", "failure")
+        metrics = await world.metrics()
+        assert metrics['vmcp_backend_errors_total{backend="one",category="cancelled"}'] == 1
+        hold.set()

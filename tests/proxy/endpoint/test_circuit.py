@@ -5,65 +5,23 @@ import time
 
 import pytest
 
+from tests.proxy.endpoint.breaking import (
+    Fickle,
+    guarded,
+    let_fail,
+    open_circuit,
+    state_of,
+    until_state,
+)
 from tests.support.raw_client import eventually
 from tests.support.scene import operational, scene
-from tests.support.scripted_backend import Die, Refusal, ScriptedBackend, Status, text, tool
-from vmcp_proxy.core import supervisor
+from tests.support.scripted_backend import Refusal, ScriptedBackend, Status, text, tool
+
+pytestmark = pytest.mark.usefixtures("doubts_are_settled_soon")
 
 TOOLS = "notifications/tools/list_changed"
 PROMPTS = "notifications/prompts/list_changed"
 OUTCOMES = "vmcp.dev/serverOutcomes"
-
-
-def guarded(threshold=3, timeout="1h", **handling):
-    """A breaker that acts, and no probes but those that it asks for."""
-    breaker = {"enabled": True, "failureThreshold": threshold, "timeout": timeout}
-    timeouts = handling.pop("timeouts", {})
-    return operational(
-        failureHandling={"healthCheckInterval": "1h", **handling, "circuitBreaker": breaker}, timeouts=timeouts
-    )
-
-
-class Fickle(ScriptedBackend):
-    """Answers, or hangs up on everything but what is already on its way."""
-
-    def __init__(self, **more):
-        super().__init__(**more)
-        self.is_down = False
-
-    async def _request(self, call):
-        if self.is_down:
-            raise Die
-        await super()._request(call)
-
-
-async def state_of(world, name="one"):
-    return {each["name"]: each for each in (await world.status())["backends"]}[name]
-
-
-async def until_state(world, state, name="one"):
-    async with asyncio.timeout(10):
-        while (await state_of(world, name))["circuit"] != state:  # noqa: ASYNC110 - the status has no event
-            await asyncio.sleep(0.01)
-
-
-@pytest.fixture(autouse=True)
-def doubts_are_settled_soon(monkeypatch):
-    monkeypatch.setattr(supervisor, "DOUBT_PAUSE", 0.01)
-
-
-async def let_fail(client, backend, times, name="one_echo"):
-    backend.is_down = True
-    for _ in range(times):
-        assert (await client.call(name))["_meta"]["vmcp.dev/category"] == "failed"
-
-
-async def open_circuit(world, client, backend, name="one_echo"):
-    """One call fails, and the probes that it brings about do the rest; a call more hurts nobody."""
-    await let_fail(client, backend, 1, name)
-    async with asyncio.timeout(10):
-        while (await state_of(world))["circuit"] == "closed":
-            await client.call(name)
 
 
 @pytest.mark.scenario("B-8", "A-14")
@@ -178,9 +136,10 @@ async def test_calls_in_flight_when_the_circuit_opens_are_answered():
 @pytest.mark.scenario("B-8")
 async def test_one_trial_at_a_time_decides_and_the_others_are_refused_meanwhile():
     backend = Fickle()
-    hold = asyncio.Event()
+    come, hold = asyncio.Event(), asyncio.Event()
 
     async def slow_ping(call):
+        come.set()
         await hold.wait()
         return {}
 
@@ -189,7 +148,8 @@ async def test_one_trial_at_a_time_decides_and_the_others_are_refused_meanwhile(
         await open_circuit(world, client, backend)
         backend.handlers["ping"] = slow_ping
         backend.is_down = False
-        await until_state(world, "half-open")
+        await come.wait()
+        assert (await state_of(world))["circuit"] == "half-open"
         calls = len(backend.calls("tools/call"))
         pings = len(backend.calls("ping"))
         refused = await asyncio.gather(*(client.call("one_echo") for _ in range(10)))
@@ -201,72 +161,6 @@ async def test_one_trial_at_a_time_decides_and_the_others_are_refused_meanwhile(
         hold.set()
         await until_state(world, "closed")
         assert await client.names() == ["one_echo"]
-
-
-@pytest.mark.scenario("B-8")
-async def test_a_slow_tool_opens_no_circuit_and_a_backend_that_hangs_altogether_does():
-    backend = ScriptedBackend(tools=[tool("echo"), tool("slow")])
-    hold = asyncio.Event()
-
-    @backend.on("tools/call")
-    async def answer(call):
-        if call.params["name"] == "slow":
-            await hold.wait()
-        return text("done")
-
-    config = guarded(2, timeouts={"default": "200ms"}, healthCheckTimeout="300ms")
-    async with scene({"one": backend}, config=config) as world, world.session() as client:
-        await client.names()
-        for _ in range(2):
-            pings = len(backend.calls("ping"))
-            slow = await asyncio.gather(*(client.call("one_slow") for _ in range(4)))
-            assert {each["_meta"]["vmcp.dev/category"] for each in slow} == {"timeout"}
-            await eventually(lambda pings=pings: len(backend.calls("ping")) > pings)
-            assert (await state_of(world))["circuit"] == "closed"
-            assert (await client.call("one_echo"))["content"]
-
-        @backend.on("ping")
-        async def hang(call):
-            await hold.wait()
-            return {}
-
-        await client.call("one_slow")
-        await until_state(world, "open")
-        assert await client.names() == []
-        hold.set()
-
-
-@pytest.mark.scenario("B-8")
-async def test_a_caller_whose_requests_are_refused_or_break_the_backend_opens_the_circuit_for_nobody():
-    backend = ScriptedBackend()
-
-    @backend.on("tools/call")
-    async def refuse(call):
-        if bad := call.params["arguments"].get("bad"):
-            raise Die if bad == "die" else Status(bad)
-        return text("fine")
-
-    config = guarded(2, unhealthyThreshold=1, partialFailureMode="fail")
-    async with scene({"one": backend}, config=config) as world, world.session() as client:
-        await client.names()
-        for bad in (400, 401, 403, 413, 429, 431, 500, 502, 503, "die") * 2:
-            assert (await client.call("one_echo", {"bad": bad}))["isError"]
-            assert (await state_of(world))["status"] != "unhealthy"
-        assert (await client.call("one_echo"))["content"] == [{"type": "text", "text": "fine"}]
-        assert await client.names() == ["one_echo"]
-        assert (await world.metrics())['vmcp_circuit_transitions_total{backend="one",to="open"}'] == 0
-
-
-@pytest.mark.scenario("B-8")
-async def test_a_backend_that_fails_a_call_is_probed_at_once_also_without_a_breaker():
-    backend = Fickle()
-    config = operational(failureHandling={"healthCheckInterval": "1h", "unhealthyThreshold": 1})
-    async with scene({"one": backend}, config=config) as world, world.session() as client:
-        assert await client.names() == ["one_echo"]
-        await let_fail(client, backend, 1)
-        async with asyncio.timeout(10):
-            while (await state_of(world))["status"] != "unhealthy":  # noqa: ASYNC110 - the status has no event
-                await asyncio.sleep(0.01)
 
 
 @pytest.mark.scenario("B-8")

@@ -221,17 +221,19 @@ async def test_restricted_and_malformed_headers_are_dropped_at_run_time():
         "Mcp-Session-Id",
         "X-Forwarded-For",
         "Accept",
+        "Origin",
     ]
+    origin = "http://localhost:3000"
     async with (
-        scene({"one": backend}, config=QUIET, passthroughHeaders=allowed) as world,
-        world.session(x_api_key="k", authorization="a", cookie="c", x_forwarded_for="1.2.3.4") as client,
+        scene({"one": backend}, config=QUIET, passthroughHeaders=allowed, allowedOrigins=[origin]) as world,
+        world.session(x_api_key="k", authorization="a", cookie="c", x_forwarded_for="1.2.3.4", origin=origin) as client,
     ):
         await client.call("one_echo")
         sent = backend.calls("tools/call")[0].headers
         assert sent["host"] == f"127.0.0.1:{backend.port}"
         assert sent["x-api-key"] == "k"
         assert sent["mcp-session-id"] != client.session
-        assert not {"authorization", "cookie", "x-forwarded-for", "connection"} & sent.keys()
+        assert not {"authorization", "cookie", "x-forwarded-for", "connection", "origin"} & sent.keys()
 
 
 @pytest.mark.scenario("H-9")

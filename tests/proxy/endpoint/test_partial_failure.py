@@ -50,7 +50,7 @@ async def test_best_effort_serves_the_rest_and_fail_serves_nothing_until_the_mem
             error = (await client.request(method, params))["error"]
             assert error["code"] == -32603
             assert "'dead' is unhealthy" in error["message"]
-            assert error["data"] == {"vmcp.dev/backend": "dead"}
+            assert error["data"] == {"vmcp.dev/backend": "dead", "vmcp.dev/category": "unreachable"}
         assert {each.method for each in backend.heard[heard:] if each.verb == "POST"} <= {"ping"}
         assert await client.result("ping") == {}
 
@@ -62,3 +62,22 @@ async def test_best_effort_serves_the_rest_and_fail_serves_nothing_until_the_mem
 def reloaded(world, config, extra):
     live = [each for each in world.config["backends"] if each["name"] != "dead"]
     return load({**world.config, "config": config, "backends": [*live, *extra]})
+
+
+@pytest.mark.scenario("B-9")
+@pytest.mark.parametrize("mode", ["best_effort", "fail"])
+async def test_a_member_whose_secret_is_missing_is_named_and_counts_as_missing(mode):
+    secret = [{"headerName": "X-S", "valueSecretRef": {"name": "s", "key": "k"}}]
+    more = {"lacking": {"headerForward": {"addHeadersFromSecret": secret}}}
+    backends = {"one": everything(), "lacking": everything()}
+    async with scene(backends, more=more, config=settings(mode)) as world, world.session() as client:
+        answer = await client.request("tools/list")
+        if mode == "fail":
+            assert "'lacking' is not served" in answer["error"]["message"]
+            assert answer["error"]["data"]["vmcp.dev/category"] == "withheld"
+            assert "one" not in answer["error"]["message"].replace("none", "")
+        else:
+            assert [each["name"] for each in answer["result"]["tools"]] == ["one_echo"]
+            assert answer["result"]["_meta"]["vmcp.dev/serverOutcomes"]["lacking"]["status"] == "withheld"
+        assert "valueSecretRef" not in str(answer)
+        assert backends["lacking"].heard == []

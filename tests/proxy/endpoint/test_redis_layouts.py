@@ -138,7 +138,7 @@ async def test_a_store_that_is_not_to_be_trusted_is_named_in_the_status_and_gets
                 assert "retry-after" in refused.headers
             store = (await world.status())["store"]
             assert store["state"] != "ok"
-            assert store["message"]
+            assert "name its CA with sessionStorage.tls.caBundleRef" in store["message"]
             assert json.loads(await world.admin("/readyz"))["ready"]
 
 

@@ -11,7 +11,7 @@ from tests.proxy.endpoint.helpers import QUIET
 from tests.proxy.endpoint.resuming import CUSTOM, LOST, Steps, answer_of, numbers, say, stream_headers
 from tests.support.raw_client import ACCEPT, eventually, initialize
 from tests.support.scene import operational, scene
-from tests.support.scripted_backend import ScriptedBackend, text
+from tests.support.scripted_backend import Refusal, ScriptedBackend, text
 from vmcp_proxy.protocol.event_ids import encode_prefix
 
 
@@ -59,9 +59,9 @@ async def test_an_answer_that_came_while_the_client_was_away_is_kept_and_comes_a
                 await eventually(lambda rest=rest: rest.ended)
             assert numbers(rest) == [1, 2]
             assert answer_of(rest)["result"] == text("done")
-        async with client.listening(**{"last-event-id": rest.ids[-1]}) as nothing:
-            await eventually(lambda: nothing.ended)
-        assert nothing.messages == []
+        over = await client.send("GET", accept="text/event-stream", last_event_id=rest.ids[-1])
+        assert (over.status_code, over.headers["allow"]) == (405, "POST, DELETE, OPTIONS")
+        assert "nothing follows" in over.json()["error"]["message"]
 
 
 @pytest.mark.scenario("P-10")
@@ -83,6 +83,9 @@ async def test_an_answer_that_is_kept_no_longer_is_an_error_for_the_request_and_
                     await eventually(lambda rest=rest: rest.ended)
                 assert answer_of(rest)["error"]["code"] == LOST
                 assert answer_of(rest)["id"] == (1 if last == broken.ids[-1] else "a-b")
+                (end,) = rest.ids
+                over = await client.send("GET", accept="text/event-stream", last_event_id=end)
+                assert over.status_code == 405, "or the client asks for ever"
             assert not own.ended, "it is not the session's own stream that was asked for"
 
 
@@ -238,3 +241,47 @@ async def test_comments_keep_a_resumed_answer_open_and_make_no_events_of_their_o
                     async for event in httpx2.EventSource(response):
                         events.append(event)  # noqa: PERF401 - the time runs out in the middle
         assert [event.data for event in events] == [""], "only the priming event, whatever comments came"
+
+
+@pytest.mark.scenario("P-10", "P-13")
+@pytest.mark.parametrize("version", ["2025-06-18", "2025-11-25"])
+@pytest.mark.parametrize("loses", [False, True], ids=["told", "lost"])
+async def test_a_client_that_takes_only_results_for_answers_asks_once_more_and_disturbs_nothing(version, loses):
+    # The TypeScript SDK (1.x) resumes after an error, without an id where it has none, and stays away after 405.
+    backend = ScriptedBackend()
+
+    @backend.on("tools/call")
+    async def fail(call):
+        await call.notify(CUSTOM, k=1)
+        raise Refusal(-32099, "as asked")
+
+    async with scene({"one": backend}, config=QUIET) as world, world.client() as client:
+        opened = await client.post(initialize(version))
+        client.session = opened.headers["mcp-session-id"]
+        async with client.listening() as own:
+            await eventually(lambda: own.comments)
+            async with client.posting("tools/call", {"name": "one_echo"}) as stream:
+                await eventually(lambda: stream.ended)
+            assert answer_of(stream)["error"]["code"] == -32099
+            if loses:
+                # As if the connection had broken before the answer, and the client had come back too late.
+                world.proxy.wiring.answers.drop(*_only_stream(world))
+                stream.ids.pop()
+            statuses = []
+            while True:
+                last = {"last-event-id": stream.ids[-1]} if stream.ids else {}
+                async with client.listening(**last) as stream:
+                    statuses.append(stream.response.status_code)
+                    if statuses[-1] == 405:
+                        break
+                    await eventually(lambda stream=stream: stream.ended)
+            assert statuses == ([200, 405] if loses else [405])
+            say(world, 2)
+            await own.until(CUSTOM)
+            assert not own.ended
+
+
+def _only_stream(world):
+    ((session, streams),) = world.proxy.wiring.answers._sessions.items()
+    (number,) = streams.by_number
+    return session, number

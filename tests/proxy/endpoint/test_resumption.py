@@ -174,7 +174,7 @@ async def test_streams_that_come_during_the_drain_are_sent_elsewhere_at_once():
         try:
             async with other.listening() as stream:
                 await eventually(lambda: stream.ids)
-                await world.proxy._drain()
+                world.proxy.wiring.get_stream.close_all()
                 await eventually(lambda: stream.ended)
             assert stream.retries[-1] == 1000
             async with other.listening() as late:

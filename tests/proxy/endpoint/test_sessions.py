@@ -2,13 +2,14 @@
 
 import asyncio
 import base64
+import contextlib
 
 import pytest
 
 from tests.proxy.endpoint.helpers import QUIET
 from tests.support.raw_client import eventually, initialize
 from tests.support.scene import scene
-from tests.support.scripted_backend import ScriptedBackend
+from tests.support.scripted_backend import ScriptedBackend, text
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 
@@ -149,6 +150,41 @@ async def test_expiry_ends_sessions_and_their_backend_sessions_without_being_ask
         await eventually(lambda: sessions.live == sessions.snapshots == 0)
         assert (await client.post(PING)).status_code == 404
         assert backend.deletes[-1].headers["x-api-key"] == "k"
+
+
+@pytest.mark.scenario("S-6")
+@pytest.mark.parametrize("what", ["call", "stream"])
+async def test_a_session_with_a_call_or_a_stream_that_lasts_longer_than_its_ttl_is_not_idle(what):
+    backend = ScriptedBackend()
+    came, hold = asyncio.Event(), asyncio.Event()
+
+    @backend.on("tools/call")
+    async def answer(call):
+        came.set()
+        await hold.wait()
+        return text("late")
+
+    config = {"ttl": "200ms", "maxLifetime": "1h"}
+    async with (
+        scene({"one": backend}, config=QUIET, sessionManagement=config) as world,
+        world.session() as client,
+        contextlib.AsyncExitStack() as opened,
+    ):
+        sessions = world.proxy.wiring.sessions
+        if what == "call":
+            calling = asyncio.create_task(client.call("one_echo"))
+            await came.wait()
+        else:
+            stream = await opened.enter_async_context(client.listening())
+            await eventually(lambda: stream.comments)
+        await asyncio.sleep(0.8)  # four times as long as it may be idle
+        assert sessions.live == 1
+        if what == "call":
+            hold.set()
+            assert (await calling)["content"] == text("late")["content"]
+        assert await client.result("ping") == {}
+        await opened.aclose()
+        await eventually(lambda: sessions.live == 0)
 
 
 @pytest.mark.scenario("S-9")

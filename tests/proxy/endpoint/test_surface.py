@@ -1,6 +1,7 @@
 """The whole proxy by its HTTP surface: order of refusals, crashes, ports, and the admission seam."""
 
 import asyncio
+from dataclasses import replace
 
 import httpx2
 import pytest
@@ -44,6 +45,16 @@ async def test_faults_are_answered_from_the_outermost_layer_inwards():
         metrics = await world.metrics()
         assert metrics['vmcp_http_rejected_total{layer="header_validation",status="421"}'] == 1
         assert metrics['vmcp_http_rejected_total{layer="mcp_parsing",status="400"}'] == 2
+
+
+@pytest.mark.scenario("C-5", "C-6")
+async def test_an_admin_port_checks_host_where_only_this_machine_reaches_it_and_not_where_probes_come_by_pod_ip():
+    for settings, status in ((None, 421), (CLUSTER, 421), (replace(CLUSTER, admin_host="0.0.0.0"), 200)):
+        async with scene({}, settings=settings) as world, httpx2.AsyncClient(trust_env=False) as http:
+            for path in ("/status", "/metrics", "/readyz"):
+                answer = await http.get(admin_of(world.proxy) + path, headers={"host": "10.1.2.3:9090"})
+                assert answer.status_code == status, (settings, path)
+                assert (await http.get(admin_of(world.proxy) + path)).status_code == 200
 
 
 @pytest.mark.scenario("C-1")

@@ -59,6 +59,24 @@ async def two_pods(redis, backend):
         yield a, b, client, there
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [("SET", "text"), ("HSET", "capabilities", "[]"), ("HSET", "capabilities", "{"), ("HSET", "level", "loud")],
+    ids=" ".join,
+)
+async def test_a_damaged_record_is_no_session_on_another_pod_and_the_client_can_begin_anew(redis_server, damage):
+    async with two_pods(redis_server, everything()) as (_, b, _, there):
+        (key,) = [part for part in redis_server.command("KEYS", "*").split(b"\r\n") if part.startswith(b"vmcp:")]
+        command, *rest = damage
+        redis_server.command(command, key, *rest)
+        for _ in range(2):
+            assert (await there.post({**PING})).status_code == 404
+        assert (await b.status())["store"]["state"] == "ok"
+        there.session = None
+        await there.open()
+        assert await there.names() == ["b0_echo"]
+
+
 @pytest.mark.scenario("S-5", "H-8")
 async def test_a_session_made_on_one_pod_is_whole_on_the_other(redis_server):
     backend = everything()

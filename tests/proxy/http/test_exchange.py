@@ -33,7 +33,7 @@ async def test_the_request_carries_host_length_headers_and_body_in_one_piece(cli
         port = b"%d" % server.port
         assert server.requests == [
             b"POST /a/b?c=d HTTP/1.1\r\nHost: 127.0.0.1:" + port + b"\r\nContent-Length: 5\r\n"
-            b"X-One: 1\r\nx-two: 2\r\n\r\n12345"
+            b"X-One: 1\r\nx-two: 2\r\nAccept-Encoding: identity\r\n\r\n12345"
         ]
 
 

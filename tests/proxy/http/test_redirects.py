@@ -39,7 +39,18 @@ async def test_a_get_follows_every_redirect(client, status):
         assert server.requests[1].startswith(b"GET /other?x=y ")
 
 
-@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 305])
+@pytest.mark.parametrize("status", [301, 302, 303])
+@pytest.mark.parametrize("method", [b"POST", b"DELETE"])
+async def test_a_redirect_that_would_make_a_get_of_a_message_is_refused_and_says_what_to_do(client, method, status):
+    location = b"/login?token=canary"
+    async with raw_server(routing({b"/mcp": redirect(status, location)})) as server:
+        with pytest.raises(RedirectRefused, match=f"HTTP status {status}.*correct the URL") as caught:
+            await fetch(client, server.peer(), method)
+        assert "canary" not in str(caught.value)
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [300, 304, 305])
 async def test_a_post_gets_other_redirects_as_its_answer(client, status):
     async with raw_server(routing({b"/mcp": redirect(status, b"/other")})) as server:
         assert (await fetch(client, server.peer()))[0] == status

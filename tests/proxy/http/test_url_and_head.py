@@ -53,8 +53,8 @@ def test_any_text_is_a_url_or_a_refusal(text):
         except InvalidUrl:
             continue
         head = encode_head(b"GET", url, (), None)
-        assert head.count(b"\r\n") == 3
-        assert head.count(b" ") == 3
+        assert head.count(b"\r\n") == 4
+        assert head.count(b" ") == 4
         assert head.isascii()
 
 
@@ -92,7 +92,8 @@ URL = Url.parse("http://a/b")
 def test_a_head_is_request_line_host_length_and_fields(method, body, length, as_block):
     for headers, lines in ((((b"x", b"y"), (b"z", b"")), b"x: y\r\nz: \r\n"), ((), b"")):
         given_headers = HeaderBlock(headers) if as_block else headers
-        expected = method + b" /b HTTP/1.1\r\nHost: a\r\n" + length + lines + b"\r\n"
+        own = b"Accept-Encoding: identity\r\n\r\n"
+        expected = method + b" /b HTTP/1.1\r\nHost: a\r\n" + length + lines + own
         assert encode_head(method, URL, given_headers, body) == expected
 
 
@@ -126,7 +127,8 @@ def test_a_head_has_exactly_the_given_fields_or_is_refused(headers):
         head = encode_head(b"GET", URL, headers, None)
     except ValueError:
         return
-    lines = head.split(b"\r\n")[2:-2]
+    *lines, encoding = head.split(b"\r\n")[2:-2]
+    assert encoding == b"Accept-Encoding: identity"
     assert [tuple(line.split(b": ", 1)) for line in lines] == headers
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.support.mutation import mutated
 from vmcp_proxy.protocol.jsonrpc import Response, encode_answer, encode_result, parse_answer, parse_message, size_of
-from vmcp_proxy.protocol.params import inbound_result
+from vmcp_proxy.protocol.params import inbound_result, inbound_tool_result
 from vmcp_proxy.serve.requests import is_tool_error
 
 RESULTS = [
@@ -19,6 +19,9 @@ RESULTS = [
     b'{"isError":"yes","_meta":{"vmcp.dev/x":1}}',
     b'{"isError":null,"_meta":null}',
     '{"text":"Größe 漢字 🙂","cut":"\\ud83d","n":123456789012345678901234567890}'.encode(),
+    b'{"structuredContent":[1],"content":[],"_meta":{"vmcp.dev/x":1}}',
+    b'{"structured\\u0043ontent":null,"structuredContent":{"a":[]},"content":[]}',
+    b'{"content":[],"isError":5,"structuredContent":"\\ud83d"}',
     b"{}",
     b"[]",
 ]
@@ -38,7 +41,8 @@ def said(message) -> object:
     if not isinstance(message, Response) or message.result is None:
         return message
     is_error = is_tool_error(message.result) if message.marks is None else message.marks.is_error
-    return message.id, bytes(message.result), is_error, bytes(inbound_result(message.result, message.marks))
+    relayed = [bytes(inbound(message.result, message.marks)) for inbound in (inbound_result, inbound_tool_result)]
+    return message.id, bytes(message.result), is_error, relayed
 
 
 @settings(max_examples=1500, deadline=None)

@@ -2,12 +2,13 @@
 
 import base64
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmcp_proxy.protocol.event_ids import MAX_REQUEST_BYTES, EventId, encode_prefix, parse_event_id
+from vmcp_proxy.protocol.event_ids import MAX_REQUEST_BYTES, EventId, encode_end, encode_prefix, parse_event_id
 
 REQUESTS = (
     st.none()
@@ -22,7 +23,10 @@ def test_an_id_tells_the_stream_the_place_and_the_request(pod, stream, sequence,
     if request is not None and len(request) > MAX_REQUEST_BYTES:
         return
     text = encode_prefix(pod.hex().encode(), stream, request) + b"%x" % sequence
-    assert parse_event_id(text) == EventId(pod.hex().encode(), stream, sequence, request)
+    expected = EventId(pod.hex().encode(), stream, sequence, request)
+    assert parse_event_id(text) == expected
+    marked = parse_event_id(encode_end(text))
+    assert marked == (None if request is None else replace(expected, is_end=True))
 
 
 @pytest.mark.scenario("P-10", "X-1")
@@ -47,6 +51,9 @@ def test_anything_else_is_no_id_and_no_crash(raw):
         b"a.1.A.1",
         b"A.1.1",
         b"a.1.1\n",
+        b"a.1.1.end",
+        b"a.1.MQ.1.end.end",
+        b"a.1.MQ.end",
         b"a." + b"1" * 17 + b".1",
     ],
 )

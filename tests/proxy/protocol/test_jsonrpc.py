@@ -132,6 +132,17 @@ def test_what_is_no_message_is_refused_with_the_right_code(body, code, request_i
     assert (message.code, message.id) == (code, request_id)
 
 
+@pytest.mark.parametrize("request_id", ['"%s"' % ("x" * 511), "1" * 513, '"\\u00e4%s"' % ("x" * 511)])
+def test_an_id_that_is_too_long_is_said_to_be_too_long(request_id):
+    for member in ('"method":"a"', '"result":{}'):
+        message = parse_message(f'{{"jsonrpc":"2.0","id":{request_id},{member}}}'.encode())
+        assert (message.code, message.id) == (INVALID_REQUEST, None)
+        assert message.message == "The id is longer than 512 bytes."
+    for other in ("1.5" + "0" * 600, "[%s]" % ("1," * 300 + "1")):
+        message = parse_message(f'{{"jsonrpc":"2.0","id":{other},"method":"a"}}'.encode())
+        assert "string or an integer" in message.message
+
+
 def test_text_and_number_ids_stay_apart():
     assert parse_message(b'{"jsonrpc":"2.0","id":"1","method":"a"}').id == b'"1"'
     assert parse_message(b'{"jsonrpc":"2.0","id":1,"method":"a"}').id == b"1"

@@ -8,6 +8,7 @@ import pytest
 from tests.proxy.serve.harness import call
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.serve.admin import Readiness, build_admin_app
+from vmcp_proxy.serve.header_rules import HostRule
 
 OPERATIONAL = ("/healthz", "/readyz", "/status", "/metrics", "/docs", "/openapi.json", "/redoc", "/")
 
@@ -39,7 +40,7 @@ def source():
 @pytest.fixture
 async def admin(source):
     async with contextlib.AsyncExitStack() as stack:
-        transport = httpx2.ASGITransport(build_admin_app(source, Metrics()))
+        transport = httpx2.ASGITransport(build_admin_app(source, Metrics(), HostRule()))
         yield await stack.enter_async_context(httpx2.AsyncClient(transport=transport, base_url="http://admin"))
 
 
@@ -54,6 +55,21 @@ async def test_the_admin_port_has_health_readiness_status_and_metrics_and_nothin
     ]
     assert (await admin.post("/status")).status_code == 405
     assert (await admin.post("/mcp")).status_code == 404
+
+
+@pytest.mark.scenario("C-5", "C-6")
+@pytest.mark.parametrize("path", [*OPERATIONAL, "/nowhere"])
+async def test_an_admin_port_of_this_machine_shows_nothing_to_a_page_that_was_rebound_to_it(source, path):
+    transport = httpx2.ASGITransport(build_admin_app(source, Metrics(), HostRule(loopback=True)))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost:9090") as admin:
+        expected = (await admin.get(path)).status_code
+        for host in ("127.0.0.1:9090", "[::1]:9090", "LOCALHOST"):
+            assert (await admin.get(path, headers={"host": host})).status_code == expected
+        for hosts in (["rebound.example:9090"], ["10.0.0.7"], [""], ["localhost", "rebound.example"]):
+            refused = await admin.get(path, headers=[("host", host) for host in hosts])
+            assert refused.status_code == 421
+            assert "localhost" in refused.json()["detail"]
+            assert "rebound" not in refused.text
 
 
 @pytest.mark.scenario("C-6")

@@ -50,7 +50,8 @@ class Client:
 
     def take(self):
         for event in self.response.events:
-            sequence = int(event.id.rpartition(b".")[2], 16)
+            assert event.id.endswith(b".end") == (event.data == b"answer")
+            sequence = int(event.id.removesuffix(b".end").rpartition(b".")[2], 16)
             assert not self._got or sequence > self._got[-1][0], "in order, and once"
             self._got.append((sequence, event.data))
         self.response.events = []
@@ -127,6 +128,7 @@ async def test_a_resumed_stream_that_is_given_up_ends():
     async with asyncio.timeout(5):
         await stream.resume(late, b"1", 1)
     assert b'"code":-32603' in late.events[0].data
+    assert late.events[0].id.endswith(b".end")
     await stream.send(b"2")
     await stream.finish(b"3")
     assert len(late.events) == 1

@@ -7,6 +7,7 @@ from vmcp_api.config import ProxyConfig
 from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType
 from vmcp_proxy.protocol.versions import SUPPORTED
 from vmcp_proxy.serve.header_validation import HeaderPolicy
+from vmcp_proxy.serve.refused_names import MOST_NAMES
 
 CONFIG = ProxyConfig(name="demo", incoming_auth=IncomingAuth(type=IncomingAuthType.ANONYMOUS))
 
@@ -24,6 +25,8 @@ async def test_local_mode_answers_to_names_of_this_machine_only(world):
         answer = await world.post(host="rebound.example:4483")
         assert answer.status_code == 421
         assert "rebound" not in answer.text
+        assert "localhost" in answer.json()["error"]["message"]
+        assert "spec.allowedHosts" in answer.json()["error"]["message"]
 
 
 @pytest.mark.scenario("C-5")
@@ -57,7 +60,39 @@ async def test_a_refused_origin_learns_nothing_and_reaches_nobody(world):
         assert answer.status_code == 403
         assert not [name for name in answer.headers if name.startswith("access-control")]
         assert "evil" not in answer.text
-    assert world.log_lines == []
+        assert "spec.allowedOrigins" in answer.json()["error"]["message"]
+        assert "localhost" in answer.json()["error"]["message"]
+
+
+@pytest.mark.scenario("C-5")
+async def test_a_refusal_in_a_cluster_names_the_setting_that_would_allow_it(world):
+    async with world.serving(policy=policy(allowed_hosts=("vmcp-demo",))):
+        wrong_host = (await world.post(host="other")).json()["error"]["message"]
+        wrong_origin = (await world.post(host="vmcp-demo", origin="https://a.example")).json()["error"]["message"]
+    assert "spec.allowedHosts" in wrong_host
+    assert "spec.allowedOrigins" in wrong_origin
+    assert "local" not in wrong_host + wrong_origin
+
+
+@pytest.mark.scenario("C-5")
+async def test_a_refused_name_is_logged_once_clean_and_not_without_end(world):
+    async with world.serving(policy=LOCAL):
+        for _ in range(2):
+            await world.post(host="Rebound.example:4483")
+            await world.post(origin="https://evil.example")
+            world.rebuild()
+        first = world.log_lines
+        await exchange(world.port, b"POST /mcp HTTP/1.1\r\nhost: a:canary@b\tc\xe4\r\nconnection: close\r\n\r\n")
+        odd = world.log_lines[-1]
+        for number in range(2 * MOST_NAMES):
+            await world.post(host=f"h{number}.example")
+    assert [(line["level"], line["name"], line["setting"]) for line in first] == [
+        ("warning", "rebound.example:4483", "spec.allowedHosts"),
+        ("warning", "https://evil.example", "spec.allowedOrigins"),
+    ]
+    assert odd["name"] == "b?c?"
+    assert len(world.log_lines) == MOST_NAMES
+    assert "canary" not in world.log.getvalue()
 
 
 @pytest.mark.scenario("C-5")

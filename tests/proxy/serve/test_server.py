@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import signal
 import socket
 import subprocess
@@ -17,31 +18,35 @@ from tests.proxy.serve.harness import POST_HEADERS, World, answer_empty, call, e
 from vmcp_proxy.serve import http_protocol
 from vmcp_proxy.serve.admin import Readiness, build_admin_app
 from vmcp_proxy.serve.chain import build_chain
+from vmcp_proxy.serve.header_rules import HostRule
 from vmcp_proxy.serve.http_protocol import MAX_HEAD_BYTES
 from vmcp_proxy.serve.listener import Listener, ListenerServer, PortInUseError, StartError
 from vmcp_proxy.serve.mcp_app import build_mcp_app
 from vmcp_proxy.serve.server import Servers
+from vmcp_proxy.serve.stream_timeout import InFlight
 
 
 class Pod:
     """Both ports of a proxy with a dispatch that tells when a call arrived and waits until it may answer."""
 
-    def __init__(self, drain=5.0):
+    def __init__(self, drain=5.0, delay=0.0):
         self.world = World(dispatch=self.hold)
         self.arrived = asyncio.Event()
         self.release = asyncio.Event()
-        self.draining = False
+        self.leaving = False
+        self.draining = asyncio.Event()
+        self.delay = delay
         chain = build_chain(self.world.settings, self.hold, self.world.services)
         self.servers = Servers(
             Listener(build_mcp_app(chain)),
-            Listener(build_admin_app(self, self.world.metrics)),
+            Listener(build_admin_app(self, self.world.metrics, HostRule())),
             drain=drain,
             drained=self.world.in_flight.drained,
             cut=self.world.in_flight.cut_all,
         )
 
     def readiness(self):
-        return Readiness(ready=not self.draining)
+        return Readiness(ready=not self.leaving)
 
     def status(self):
         return {}
@@ -53,8 +58,13 @@ class Pod:
         await self.release.wait()
         await (context.finish() if context.http_method == "GET" else answer_empty(context))
 
-    async def on_shutdown(self):
-        self.draining = True
+    def on_stop(self):
+        self.leaving = True
+
+    def serve(self):
+        return self.servers.run(
+            on_stop=self.on_stop, on_drain=self.draining.set, delay=self.delay, handle_signals=False
+        )
 
     @contextlib.asynccontextmanager
     async def running(self):
@@ -63,7 +73,7 @@ class Pod:
             httpx2.AsyncClient(headers=POST_HEADERS, timeout=10) as self.client,
             asyncio.TaskGroup() as group,
         ):
-            self.run = group.create_task(self.servers.run(on_shutdown=self.on_shutdown, handle_signals=False))
+            self.run = group.create_task(self.serve())
             await self.servers.started.wait()
             yield group
             self.release.set()
@@ -97,7 +107,7 @@ async def test_a_call_in_flight_ends_well_while_readiness_is_off_and_new_ones_ar
         waiting = group.create_task(pod.client.post(pod.mcp, content=call()))
         await pod.arrived.wait()
         pod.servers.stop()
-        await eventually(lambda: pod.draining)
+        await pod.draining.wait()
         assert (await pod.client.get(f"{pod.admin}/readyz")).status_code == 503
         await until_refused(pod.servers.mcp_port)
         assert (await pod.client.get(f"{pod.admin}/metrics")).status_code == 200
@@ -122,25 +132,58 @@ async def test_a_call_that_outlasts_the_drain_is_cut_with_503_and_so_is_a_stream
         await pod.run
 
 
-async def test_a_second_signal_does_not_wait_for_calls():
-    pod = Pod(drain=3600)
+@pytest.mark.scenario("S-10")
+async def test_during_the_delay_readiness_is_off_and_new_and_kept_connections_are_served():
+    pod = Pod(delay=3600)
+    pod.release.set()
+    async with pod.running(), connection(pod) as kept, connection(pod) as silent:
+        assert await ask(*kept) == 200
+        pod.servers.stop()
+        await eventually(lambda: pod.leaving)
+        assert (await pod.client.get(f"{pod.admin}/readyz")).status_code == 503
+        for _ in range(2):
+            assert await ask(*kept) == 200
+        assert await ask(*silent) == 200
+        async with connection(pod) as new:
+            assert await ask(*new) == 200
+        assert not pod.draining.is_set()
+        assert not pod.run.done()
+
+
+@pytest.mark.scenario("S-10")
+async def test_after_the_delay_the_port_is_closed_and_what_began_in_it_ends_well():
+    pod = Pod(delay=1.0)
+    async with pod.running() as group, connection(pod) as kept:
+        pod.servers.stop()
+        began = asyncio.get_running_loop().time()
+        await eventually(lambda: pod.leaving)
+        waiting = group.create_task(pod.client.post(pod.mcp, content=call()))
+        await pod.arrived.wait()
+        assert not pod.draining.is_set()
+        await pod.draining.wait()
+        assert asyncio.get_running_loop().time() - began >= 1.0
+        await until_refused(pod.servers.mcp_port)
+        assert await kept[0].read() == b""
+        assert not waiting.done()
+        pod.release.set()
+        assert (await waiting).status_code == 200
+        await pod.run
+
+
+@pytest.mark.scenario("S-10")
+@pytest.mark.parametrize("delay", [0, 3600])
+async def test_a_second_signal_waits_neither_for_the_delay_nor_for_calls(delay):
+    pod = Pod(drain=3600, delay=delay)
     async with pod.running() as group:
         waiting = group.create_task(pod.client.post(pod.mcp, content=call()))
         await pod.arrived.wait()
         pod.servers.stop()
-        await asyncio.sleep(0)
+        await eventually(lambda: pod.leaving and pod.draining.is_set() is not bool(delay))
         pod.servers.stop()
         assert (await waiting).status_code == 503
         await pod.run
-
-
-async def test_a_shutdown_hook_that_hangs_is_bounded(monkeypatch):
-    monkeypatch.setattr("vmcp_proxy.serve.server._SHUTDOWN_SECONDS", 0.05)
-    pod = Pod()
-    pod.on_shutdown = asyncio.Event().wait
-    async with pod.running():
-        pod.servers.stop()
-        await pod.run
+        assert pod.draining.is_set()
+    await until_refused(pod.servers.mcp_port)
 
 
 @pytest.mark.parametrize("taken", ["mcp", "admin"])
@@ -149,9 +192,9 @@ async def test_a_port_in_use_is_an_error_with_a_remedy_and_nothing_is_left_open(
         port = other.getsockname()[1]
         listeners = {"mcp": Listener(FastAPI()), "admin": Listener(FastAPI())}
         listeners[taken] = Listener(FastAPI(), port=port)
-        servers = Servers(**listeners, drain=1, drained=Pod.on_shutdown, cut=list)
+        servers = Servers(**listeners, drain=1, drained=InFlight().drained, cut=list)
         with pytest.raises(PortInUseError) as caught:
-            await servers.run(on_shutdown=Pod.on_shutdown, handle_signals=False)
+            await servers.run(on_stop=list, on_drain=list, handle_signals=False)
     assert (caught.value.host, caught.value.port) == ("127.0.0.1", port)
     assert f"port {port} on 127.0.0.1 is in use" in str(caught.value)
 
@@ -162,10 +205,11 @@ async def test_an_application_that_does_not_start_ends_everything():
         raise ValueError
         yield
 
-    servers = Servers(Listener(FastAPI(lifespan=fail)), Listener(FastAPI()), drain=1, drained=Pod.on_shutdown, cut=list)
+    listeners = (Listener(FastAPI(lifespan=fail)), Listener(FastAPI()))
+    servers = Servers(*listeners, drain=1, drained=InFlight().drained, cut=list)
     with pytest.raises(ExceptionGroup) as caught:
         async with asyncio.timeout(10):
-            await servers.run(on_shutdown=Pod.on_shutdown, handle_signals=False)
+            await servers.run(on_stop=list, on_drain=list, handle_signals=False)
     assert caught.group_contains(StartError)
 
 
@@ -253,18 +297,21 @@ PROGRAM = """
     from vmcp_proxy.serve.listener import Listener
     from vmcp_proxy.serve.server import Servers
 
-    async def nothing():
-        print("told", flush=True)
+    def say(word):
+        print(word, flush=True)
+
+    async def drained():
+        say("drained")
 
     async def main():
-        servers = Servers(Listener(FastAPI()), Listener(FastAPI()), drain=5, drained=nothing, cut=list)
+        servers = Servers(Listener(FastAPI()), Listener(FastAPI()), drain=5, drained=drained, cut=list)
         async with asyncio.TaskGroup() as group:
-            group.create_task(servers.run(on_shutdown=nothing))
+            group.create_task(servers.run(on_stop=lambda: say("leaving"), on_drain=lambda: say("draining")))
             await servers.started.wait()
-            print("started", flush=True)
+            say("started")
 
     asyncio.run(main())
-    print("ended", flush=True)
+    say("ended")
 """
 
 
@@ -276,8 +323,33 @@ def test_a_signal_ends_the_process_in_order_with_exit_code_0(name):
         assert process.stdout.readline() == "started\n"
         process.send_signal(getattr(signal, name))
         rest, _ = process.communicate(timeout=20)
-    assert rest.splitlines() == ["told", "told", "ended"]
+    assert rest.splitlines() == ["leaving", "draining", "drained", "ended"]
     assert process.returncode == 0
+
+
+@contextlib.asynccontextmanager
+async def connection(pod):
+    """A connection to the MCP port that no client replaces when it is closed."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", pod.servers.mcp_port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def ask(reader, writer):
+    """The status of a call on a connection, which stays open."""
+    body = call()
+    fields = {**POST_HEADERS, "host": "localhost", "content-length": str(len(body))}
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    writer.write(f"POST /mcp HTTP/1.1\r\n{head}\r\n".encode() + body)
+    async with asyncio.timeout(10):
+        answer = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = re.search(r"content-length: (\d+)", answer)
+        await reader.readexactly(int(length[1]))
+    return int(answer.split()[1])
 
 
 async def until_refused(port):

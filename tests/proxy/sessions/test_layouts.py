@@ -87,7 +87,7 @@ async def test_a_sentinel_may_ask_for_a_user_and_password_of_its_own(sentinel):
     await full_circle(open_store)
     for wrong in (None, b"of-the-data"):
         refused = open_store(wrong)
-        with pytest.raises(StoreUnavailable, match="no Sentinel answers with a master"):
+        with pytest.raises(StoreUnavailable, match="the Sentinels refuse the user name or password; "):
             await refused.load("ab" * 32)
         await refused.aclose()
 
@@ -164,11 +164,3 @@ async def test_an_acl_user_of_a_cluster_needs_to_ask_for_its_nodes_too(cluster):
     for node in cluster:
         node.command(*rights("+command", "+cluster|slots"))
     await full_circle(lambda: cluster_store(cluster, b"secret\n", username="vmcp"))
-
-
-async def test_an_acl_user_that_may_not_do_enough_is_said_so(own_redis):
-    own_redis.command("ACL", "SETUSER", "vmcp", "on", ">secret", "allkeys", "-@all", "+ping", "+client")
-    store = redis_store(own_redis, b"secret", username="vmcp")
-    with pytest.raises(StoreUnavailable, match="the Redis user may not run what sessions need"):
-        await store.load("ab" * 32)
-    await store.aclose()

@@ -58,6 +58,22 @@ async def test_a_pod_that_starts_without_redis_says_why_and_recovers_by_itself(t
 
 
 @pytest.mark.scenario("S-7")
+async def test_a_pod_that_nobody_has_used_yet_finds_out_about_redis_at_its_start(tmp_path):
+    server = RedisServer(tmp_path)
+    for prepare, state in ((lambda: None, "unavailable"), (server.start, "ok")):
+        prepare()
+        pod = Pod(redis_store(server))
+        assert str(pod.store.state) == "unknown"
+        assert pod.store.state.message
+        pod.start()
+        try:
+            await eventually(lambda pod=pod, state=state: str(pod.store.state) == state)
+        finally:
+            await pod.stop()
+    server.stop()
+
+
+@pytest.mark.scenario("S-7")
 async def test_cached_sessions_go_on_and_the_rest_gets_unavailable_while_redis_is_away(a, b, own_redis):
     session_id, session = await a.open()
     own_redis.stop()
@@ -236,7 +252,7 @@ async def test_a_redis_that_refuses_the_password_is_said_so(tmp_path):
         pod = Pod(redis_store(server, b"canary-wrong"))
         pod.start()
         assert await create(pod) == Refused(RefusalReason.UNAVAILABLE)
-        assert pod.store.state.message == "Redis refuses the user name or password"
+        assert pod.store.state.message.startswith("Redis refuses the user name or password; ")
         await pod.stop()
 
 

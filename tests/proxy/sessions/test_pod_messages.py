@@ -177,15 +177,18 @@ async def test_a_handler_that_fails_or_hangs_is_logged_without_its_message(redis
             raise RuntimeError(body)
 
         b.messages.on("bad", bad, anything)
-        with caplog.at_level(logging.DEBUG, "vmcp_proxy"):
+        with caplog.at_level(logging.DEBUG, "vmcp"):
             for body in (b"canary-hang", b"canary-fail"):
                 assert await a.tell(b, body, kind="bad")
             assert await a.tell(b, b"fine")
             await eventually(lambda: b.heard == [(DIGEST, b"fine")])
-    assert [record.getMessage() for record in caplog.records] == [
-        f"pod_message_failed kind=bad session={DIGEST[:8]} error=TimeoutError",
-        f"pod_message_failed kind=bad session={DIGEST[:8]} error=RuntimeError",
-    ]
+    logged = [record for record in caplog.records if record.name == "vmcp.sessions"]
+    assert [record.getMessage() for record in logged] == ["message of a pod failed"] * 2
+    for record, error in zip(logged, ("TimeoutError", "RuntimeError"), strict=True):
+        fields = record.vmcp_fields
+        assert (fields["kind"], fields["session"]) == ("bad", DIGEST[:8])
+        assert error in fields["error"].splitlines()
+        assert "canary" not in str(vars(record))
 
 
 async def test_a_session_that_gets_too_many_is_refused_and_the_others_are_not(redis_server):

@@ -1,5 +1,7 @@
 """What the store holds: bindings, fingerprints, sealed tokens, the record's form."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from tests.proxy.sessions.pods import ALICE, BOB, HEADERS, KEYS, OTHER_HEADERS
 from vmcp_proxy.auth.identity import ANONYMOUS, ANONYMOUS_WITH_AUTHORIZATION, Identity
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
+from vmcp_proxy.protocol.methods import LOG_LEVELS
 from vmcp_proxy.sessions import Keyring, SessionDigest
 from vmcp_proxy.sessions.binding import bind, is_bound
 from vmcp_proxy.sessions.fingerprint import fingerprint, has_fingerprint
@@ -69,16 +72,19 @@ def test_sealing_the_same_token_twice_shows_nothing_in_common():
     assert seal(KEYS, DIGEST, "github", b"token") != seal(KEYS, DIGEST, "github", b"token")
 
 
+RECORD_FIELDS = (b"binding", b"fingerprint", b"protocol", b"capabilities", b"level", b"stream")
 RECORDS = st.builds(
     SessionRecord,
     binding=st.binary(max_size=40),
     fingerprint=st.binary(max_size=40),
     protocol_version=st.text(max_size=12),
-    client_capabilities=st.binary(max_size=40),
+    client_capabilities=st.dictionaries(st.text(max_size=4), st.none() | st.booleans(), max_size=3).map(
+        lambda members: json.dumps(members).encode()
+    ),
     backends=st.dictionaries(st.text(max_size=12), st.binary(max_size=20), max_size=4).map(
         lambda tokens: tuple(sorted(tokens.items(), key=lambda item: item[0].encode()))
     ),
-    log_level=st.none() | st.text(max_size=12),
+    log_level=st.none() | st.sampled_from(LOG_LEVELS),
     stream=st.none() | st.text(max_size=12),
 )
 
@@ -97,3 +103,18 @@ def test_a_record_that_lacks_a_field_is_none(field):
 
 def test_a_record_with_bytes_that_are_no_text_is_none():
     assert parse_record({**SessionRecord(b"b", b"f", "v", b"{}").encode(), b"protocol": b"\xff"}) is None
+
+
+@pytest.mark.parametrize("capabilities", [b"", b"{", b"[]", b"null", b'"{}"', b"{} {}", b"\xff", b'{"roots":{]}'])
+def test_a_record_whose_capabilities_are_no_object_is_none(capabilities):
+    assert parse_record(SessionRecord(b"b", b"f", "v", capabilities).encode()) is None
+
+
+@pytest.mark.parametrize("level", ["", "loud", "DEBUG"])
+def test_a_record_with_a_log_level_that_mcp_does_not_know_is_none(level):
+    assert parse_record(SessionRecord(b"b", b"f", "v", b"{}", log_level=level).encode()) is None
+
+
+@given(st.dictionaries(st.sampled_from([*RECORD_FIELDS, b"backend:x", b"unknown"]), st.binary(max_size=12)))
+def test_whatever_stands_in_a_hash_is_a_record_or_none(fields):
+    parse_record(fields)

@@ -155,12 +155,60 @@ async def test_a_foreign_hash_under_a_session_key_is_no_session(shared, redis_se
     assert await shared.load(DIGEST) == Absent()
 
 
-async def test_a_key_of_another_type_makes_the_store_unavailable_for_that_call_only(shared, redis_server):
+@pytest.mark.parametrize(
+    "damage",
+    [
+        ("SET", KEY, "text"),
+        ("RPUSH", KEY, "text"),
+        ("HSET", KEY, "seen", "yesterday"),
+        ("HSET", KEY, "deadline", "inf"),
+        ("HSET", KEY, "seen", "nan"),
+        ("HDEL", KEY, "deadline"),
+    ],
+    ids=lambda damage: " ".join((damage[0], *damage[2:])),
+)
+async def test_what_is_no_session_is_missing_harms_no_other_one_and_gives_way(shared, redis_server, damage):
+    await shared.create(OTHER, RECORD, NEW, 60.0)
+    if damage[0].startswith("H"):
+        await shared.create(DIGEST, RECORD, NEW, 60.0)
+    redis_server.command(*damage)
+    assert await shared.load(DIGEST) == Absent()
+    touches = [Touch(DIGEST, 0.0), Touch(OTHER, 0.0)]
+    assert await shared.touch(touches, 60.0) == (Presence.MISSING, Presence.LIVE)
+    assert await shared.create(DIGEST, RECORD, NEW, 60.0) is Presence.LIVE
+    assert (await shared.load(DIGEST)).record == RECORD
+
+
+async def test_a_key_of_another_type_is_no_session_for_any_question(shared, redis_server):
     redis_server.command("SET", KEY, "text")
-    with pytest.raises(StoreUnavailable, match=r"^Redis answers ResponseError$"):
-        await shared.load(DIGEST)
-    assert await shared.load(OTHER) == Absent()
-    assert str(shared.state) == "ok"
+    assert await shared.end_idle([IdleEnd(DIGEST, 1.0, 5.0)]) == (Presence.MISSING,)
+    await shared.put_backend(DIGEST, "github", b"\x03")
+    await shared.put_level(DIGEST, "debug")
+    assert await shared.take_stream(DIGEST, "pod-a") is None
+    assert await shared.claim_stream(DIGEST, "pod-a")
+    await shared.clear_stream(DIGEST, "pod-a")
+    assert await shared.stream_of(DIGEST) is None
+    assert redis_server.command("GET", KEY) == b"$4\r\ntext\r\n"
+    await shared.end([End(DIGEST, 100.0)])
+    assert await shared.load(DIGEST) == Ended()
+
+
+@pytest.mark.parametrize("time", ["9" * 2000, "-" + "9" * 2000, "1.5", "", "nan"])
+async def test_a_time_beyond_all_measure_is_no_session(shared, redis_server, time):
+    for field in ("created", "seen", "deadline"):
+        await shared.create(DIGEST, RECORD, NEW, 60.0)
+        redis_server.command("HSET", KEY, field, time)
+        assert await shared.load(DIGEST) == Absent()
+        redis_server.command("DEL", KEY)
+
+
+async def test_a_command_that_fails_for_another_reason_is_no_missing_session(own_redis):
+    store = redis_store(own_redis, b"secret", username="vmcp")
+    own_redis.command("ACL", "SETUSER", "vmcp", "on", ">secret", "allkeys", "+@all", "-hmget", "-hgetall")
+    for ask in (store.load(DIGEST), store.touch([Touch(DIGEST, 0.0)], 60.0), store.stream_of(DIGEST)):
+        with pytest.raises(StoreUnavailable):
+            await ask
+    await store.aclose()
 
 
 async def test_ends_reach_every_watcher_on_the_channel_of_this_server_only(shared, redis_server):

@@ -6,6 +6,7 @@ every wait and every buffer. Built on httptools (llhttp) and asyncio transports.
 
 from vmcp_proxy.backends.http.client import HttpClient
 from vmcp_proxy.backends.http.errors import (
+    COMPRESSED,
     NAME_UNKNOWN,
     REFUSES,
     ConnectFailed,
@@ -28,6 +29,7 @@ from vmcp_proxy.backends.http.response import Response
 from vmcp_proxy.backends.http.url import InvalidUrl, Url
 
 __all__ = [
+    "COMPRESSED",
     "NAME_UNKNOWN",
     "REFUSES",
     "ClientLimits",

@@ -35,6 +35,9 @@ NAME_UNKNOWN: Final = "the host name cannot be resolved"
 REFUSES: Final = "connection refused"
 """Reasons of a ``ConnectFailed`` that users can do something about."""
 
+COMPRESSED: Final = "it is compressed, although the request asks for no content encoding"
+"""A reason of a ``ProtocolError`` that users can do something about."""
+
 
 class HttpError(Exception):
     """A request that brought no whole response; ``sent`` says whether the peer may have read any of it.

@@ -38,13 +38,16 @@ class HeaderBlock:
 
 
 def encode_head(method: bytes, url: Url, headers: Headers | HeaderBlock, body: bytes | None) -> bytes:
-    """Encode request line and fields; Host and Content-Length are added here. ValueError as for HeaderBlock."""
+    """Encode request line and fields; ValueError as for HeaderBlock.
+
+    Host, Content-Length and Accept-Encoding are added here: without the last one a server may compress.
+    """
     if body is not None:
         length = b"Content-Length: %d\r\n" % len(body)
     else:
         length = b"" if method in _BODYLESS else b"Content-Length: 0\r\n"
     lines = headers.lines if isinstance(headers, HeaderBlock) else encode_fields(headers)
-    return b"%b%b%b%b\r\n" % (method, url.request_line_end, length, lines)
+    return b"%b%b%b%bAccept-Encoding: identity\r\n\r\n" % (method, url.request_line_end, length, lines)
 
 
 def encode_fields(headers: Headers) -> bytes:

@@ -5,7 +5,7 @@ from typing import Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from vmcp_proxy.backends.http.errors import PeerClosed, ProtocolError
+from vmcp_proxy.backends.http.errors import COMPRESSED, PeerClosed, ProtocolError
 
 _NO_BODY: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 _FINAL: Final = int(HTTPStatus.OK)
@@ -132,7 +132,7 @@ class ResponseReader:
         if coding is not None:
             self._check_chunked(headers)
         if headers.get(b"content-encoding") not in {None, b"", b"identity"}:
-            raise ProtocolError("a content encoding that was not offered")
+            raise ProtocolError(COMPRESSED)
         message.has_head = True
         if self._is_head:
             message.complete = True  # llhttp cannot be told and waits for a body: no reuse

@@ -1,0 +1,59 @@
+"""What the operator hears of its own writes."""
+
+import asyncio
+
+import pytest
+
+from tests.operator.endpoints import ONE, serving
+from tests.operator.harness import Story
+from tests.operator.manifests import ALL
+from vmcp_operator.app import build_sink
+from vmcp_operator.watch import read_change
+from vmcp_operator.workqueue import WorkQueue
+
+
+def seen(story, *, is_listed=False):
+    """The change that a watch would tell of the endpoint as it is now."""
+    return read_change(story.cluster.objects[ONE], is_listed=is_listed)
+
+
+async def test_a_status_that_was_just_written_is_an_echo_and_a_later_change_is_not():
+    story = await serving()
+    assert story.reporter.is_echo(seen(story))
+    assert not story.reporter.is_echo(seen(story, is_listed=True))
+    story.cluster.edit(ONE, lambda each: each["metadata"].update(labels={"team": "blue"}))
+    assert not story.reporter.is_echo(seen(story))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda each: each["spec"].update(networkPolicy={"enabled": True}),
+        lambda each: each["metadata"].update(annotations={"vmcp.dev/restartedAt": "now"}),
+    ],
+)
+async def test_a_status_that_was_written_over_a_change_which_nobody_had_read_is_no_echo(change):
+    story = Story(ALL)
+    write = story.cluster.apply_status
+
+    async def overtaken(manifest):
+        story.cluster.edit(ONE, change)
+        return await write(manifest)
+
+    story.cluster.apply_status = overtaken
+    await story.reconcile(ONE)
+    assert story.status(ONE)["phase"] == "Pending"
+    assert not story.reporter.is_echo(seen(story))
+
+
+async def test_an_echo_wakes_the_group_but_not_its_own_resource_again():
+    story = await serving()
+    queue: WorkQueue = WorkQueue()
+    sink = build_sink(story.interest, story.reporter, queue)
+    sink(seen(story))
+    async with asyncio.timeout(5):
+        assert (await queue.get()).name == "tools"
+    assert len(queue) == 0
+    sink(seen(story, is_listed=True))
+    async with asyncio.timeout(5):
+        assert await queue.get() == ONE

@@ -1,0 +1,132 @@
+"""Whose lists are read again when a backend says that they have changed, and whose calls wait for that."""
+
+import asyncio
+
+import pytest
+
+from tests.proxy.endpoint.helpers import QUIET
+from tests.proxy.endpoint.test_two_pods import two_pods
+from tests.support.raw_client import eventually
+from tests.support.scene import operational, scene
+from tests.support.scripted_backend import ScriptedBackend, Status, tool
+
+TOOLS = "notifications/tools/list_changed"
+HEADERS = ["X-Api-Key"]
+
+
+@pytest.mark.scenario("A-14")
+async def test_a_client_with_headers_and_no_stream_sees_what_the_backend_tells_the_proxy():
+    backend = ScriptedBackend()
+    async with (
+        scene({"one": backend}, config=QUIET, passthroughHeaders=HEADERS) as world,
+        world.session(x_api_key="k") as client,
+        world.session() as plain,
+        plain.listening() as stream,
+    ):
+        assert await client.names() == ["one_echo"]
+        await plain.names()
+        await eventually(lambda: backend.streams and stream.comments)
+        backend.tools = [tool("echo"), tool("new")]
+        backend.push(TOOLS)
+        await stream.until(TOOLS)
+        assert (await client.call("one_new"))["content"]
+        assert await client.names() == ["one_echo", "one_new"]
+        async with world.session(x_api_key="k") as another:
+            assert await another.names() == ["one_echo", "one_new"]
+
+
+async def test_a_backend_that_speaks_of_changes_without_any_has_nobodys_lists_read_again():
+    backend = ScriptedBackend()
+    async with (
+        scene({"one": backend}, config=QUIET, passthroughHeaders=HEADERS) as world,
+        world.session(x_api_key="k") as client,
+    ):
+        await client.names()
+        await eventually(lambda: backend.streams)
+        own = len([each for each in backend.calls("tools/list") if "x-api-key" not in each.headers])
+        backend.push(TOOLS)
+        await eventually(
+            lambda: len([each for each in backend.calls("tools/list") if "x-api-key" not in each.headers]) > own
+        )
+        await client.names()
+        assert len([each for each in backend.calls("tools/list") if "x-api-key" in each.headers]) == 1
+
+
+@pytest.mark.scenario("A-14", "S-5")
+async def test_what_a_backend_tells_one_client_alone_is_known_on_every_pod_that_serves_the_client(redis_server):
+    backend = ScriptedBackend()
+
+    async def only_with_key(call):
+        if "x-api-key" not in call.heard.headers:
+            raise Status(401)
+        return await ScriptedBackend(tools=backend.tools).result_for(call)
+
+    for method in ("tools/list", "ping"):
+        backend.on(method)(only_with_key)
+    async with two_pods(redis_server, backend) as (_, _, client, there), client.listening() as stream:
+        assert await client.names() == await there.names() == ["b0_echo"]
+        await client.call("b0_echo")
+        mine = backend.calls("tools/call")[0].session
+        await eventually(lambda: mine in backend.streams)
+        backend.tools = [tool("echo"), tool("new")]
+        backend.push(TOOLS, mine)
+        await stream.until(TOOLS)
+        async with asyncio.timeout(10):
+            while await there.names() != ["b0_echo", "b0_new"]:  # noqa: ASYNC110 - no stream tells this pod's lists
+                await asyncio.sleep(0.05)
+        assert (await there.call("b0_new"))["content"]
+
+
+@pytest.mark.scenario("A-14")
+async def test_a_backend_that_changes_its_lists_all_the_time_does_not_make_clients_list_all_the_time():
+    backend = ScriptedBackend()
+    async with (
+        scene({"one": backend}, config=QUIET) as world,
+        world.session() as client,
+        client.listening() as stream,
+    ):
+        await client.names()
+        await eventually(lambda: stream.comments)
+        wiring = world.proxy.wiring
+        (attachment,) = wiring.attachments.all()
+        async with asyncio.timeout(20):
+            for _ in range(100):
+                # As if the list that was told before had been another one.
+                attachment.told = dict.fromkeys(attachment.told, "another")
+                wiring.notifier.changed()
+                await asyncio.sleep(0.02)
+        assert 1 <= stream.methods.count(TOOLS) <= 8
+        count = stream.methods.count(TOOLS)
+        attachment.told = dict.fromkeys(attachment.told, "another")
+        wiring.notifier.changed()
+        await stream.until(TOOLS, count + 1)
+
+
+@pytest.mark.scenario("A-10")
+async def test_a_call_does_not_wait_for_the_lists_of_a_backend_that_could_not_tell_them():
+    fine, hanging = ScriptedBackend(), ScriptedBackend()
+    hold = asyncio.Event()
+
+    @hanging.on("initialize")
+    async def hang(_call):
+        await hold.wait()
+        return {}
+
+    config = operational(timeouts={"list": "200ms"}, failureHandling={"healthCheckInterval": "1h"})
+    async with (
+        scene({"fine": fine, "hanging": hanging}, config=config, passthroughHeaders=HEADERS) as world,
+        world.session(x_api_key="k") as client,
+    ):
+        assert await client.names() == ["fine_echo"]
+        wiring = world.proxy.wiring
+        [entry] = [
+            entry for (name, _), entry in wiring.listings._entries.items() if name == "hanging" and not entry.is_shared
+        ]
+        await eventually(lambda: entry.failure is not None)
+        entry.retry_at = 0.0
+        wiring.views.changed()
+        assert wiring.listings.needs_fetch(entry)
+        assert (await client.call("fine_echo"))["content"]
+        assert entry.task is None
+        assert (await client.request("tools/call", {"name": "hanging_echo"}))["error"]["code"] == -32602
+        hold.set()
