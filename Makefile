@@ -5,7 +5,7 @@ CLUSTER ?= node
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
-# Many tests wait for something; two processes let others run meanwhile.
+# Many tests wait for something: more processes than cores let others run meanwhile.
 PARALLEL := -n 3 --dist worksteal
 STAMP := $(VENV)/.installed
 
