@@ -71,48 +71,39 @@ _NO_TOOL_ANNOTATIONS: Final = _ToolAnnotations()
 _NO_EXECUTION: Final = _ToolExecution()
 
 
-class _Tool(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    key: str = msgspec.field(name="name")
-    input_schema: _InputSchema
+class _Listed(msgspec.Struct, frozen=True, gc=False, kw_only=True, rename="camel"):
     title: str = ""
     description: str = ""
     icons: tuple[_Icon, ...] = ()
+    meta: _Object = msgspec.field(name="_meta", default=_NO_OBJECT)
+
+
+class _Tool(_Listed, frozen=True, gc=False, kw_only=True, rename="camel"):
+    key: str = msgspec.field(name="name")
+    input_schema: _InputSchema
     annotations: _ToolAnnotations = _NO_TOOL_ANNOTATIONS
     execution: _ToolExecution = _NO_EXECUTION
     output_schema: _OutputSchema = _NO_SCHEMA
-    meta: _Object = msgspec.field(name="_meta", default=_NO_OBJECT)
 
 
-class _Resource(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+class _Readable(_Listed, frozen=True, gc=False, kw_only=True, rename="camel"):
+    name: str
+    mime_type: str = ""
+    annotations: _Annotations = _NO_ANNOTATIONS
+
+
+class _Resource(_Readable, frozen=True, gc=False, kw_only=True, rename="camel"):
     key: str = msgspec.field(name="uri")
-    name: str
-    title: str = ""
-    description: str = ""
-    icons: tuple[_Icon, ...] = ()
-    mime_type: str = ""
-    annotations: _Annotations = _NO_ANNOTATIONS
     size: int = 0
-    meta: _Object = msgspec.field(name="_meta", default=_NO_OBJECT)
 
 
-class _ResourceTemplate(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+class _ResourceTemplate(_Readable, frozen=True, gc=False, kw_only=True, rename="camel"):
     key: str = msgspec.field(name="uriTemplate")
-    name: str
-    title: str = ""
-    description: str = ""
-    icons: tuple[_Icon, ...] = ()
-    mime_type: str = ""
-    annotations: _Annotations = _NO_ANNOTATIONS
-    meta: _Object = msgspec.field(name="_meta", default=_NO_OBJECT)
 
 
-class _Prompt(msgspec.Struct, frozen=True, gc=False):
+class _Prompt(_Listed, frozen=True, gc=False, kw_only=True, rename="camel"):
     key: str = msgspec.field(name="name")
-    title: str = ""
-    description: str = ""
-    icons: tuple[_Icon, ...] = ()
     arguments: tuple[_PromptArgument, ...] = ()
-    meta: _Object = msgspec.field(name="_meta", default=_NO_OBJECT)
 
 
 Entry: TypeAlias = _Tool | _Resource | _ResourceTemplate | _Prompt
