@@ -1,5 +1,6 @@
 """The server's side of HTTP/1.1 connections: bounds that uvicorn leaves open."""
 
+import asyncio
 from typing import Any, Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -35,11 +36,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     No other protocol is spoken: a request that wishes for one is answered in this one (RFC 9110 section 7.8).
 
     Connections that send nothing, or a head byte by byte, or that read nothing, are found by a look at all
-    connections now and then: a timer for each request would cost on the hot path.
+    connections now and then: a timer for each request would cost on the hot path. Once `leaving` is set each answer
+    is the last one of its connection, and says so: a client that finds it closed when it sends would lose a request.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, leaving: asyncio.Event, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._leaving: Final = leaving
         self._head_bytes = 0
         self._read_bytes = 0
         self._is_between = True
@@ -156,6 +159,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             return
         super().on_headers_complete()
         self._head_since = None
+        if self._leaving.is_set():
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         if self._plain_head is not None:

@@ -7,7 +7,8 @@ import math
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -75,10 +76,11 @@ class ListenerServer(uvicorn.Server):
     """A uvicorn server that leaves signals to us and closes connections whose request never comes."""
 
     def __init__(self, listener: Listener, listening: socket.socket) -> None:
+        self._leaving: Final = asyncio.Event()
         super().__init__(
             uvicorn.Config(
                 listener.app,
-                http=BoundedHttpProtocol,
+                http=cast("type[asyncio.Protocol]", partial(BoundedHttpProtocol, leaving=self._leaving)),
                 ws="none",
                 lifespan="on",
                 interface="asgi3",
@@ -113,6 +115,10 @@ class ListenerServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.listening.set()
+
+    def leave(self) -> None:
+        """Goes on as before, but every answer closes its connection, so that clients make their next one elsewhere."""
+        self._leaving.set()
 
     def close_within(self, seconds: float) -> None:
         """Stops accepting connections; those with a request in flight may end it, for `seconds` at most."""

@@ -54,8 +54,8 @@ class Servers:
     ) -> None:
         """Serves until `stop`, SIGTERM or SIGINT, and for `delay` seconds more, then drains and closes.
 
-        In order: `on_stop` (it turns readiness off), everything is served as before for `delay` seconds while
-        Services learn that this pod is leaving, `on_drain` (it tells streams to go elsewhere), no new connections
+        In order: `on_stop` (it turns readiness off), everything is served for `delay` seconds while Services learn
+        that this pod is leaving, each answer as the last one of its connection, `on_drain` (it tells streams to go elsewhere), no new connections
         on the MCP port, calls in flight end or are cut after `drain` seconds, the MCP port closes, the admin
         port closes. `started` is set and the ports are known once both listen.
 
@@ -78,6 +78,7 @@ class Servers:
                 self.started.set()
                 await self._stopping.wait()
                 on_stop()
+                mcp.leave()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(delay):
                         await self._hurrying.wait()

@@ -141,11 +141,12 @@ async def test_during_the_delay_readiness_is_off_and_new_and_kept_connections_ar
         pod.servers.stop()
         await eventually(lambda: pod.leaving)
         assert (await pod.client.get(f"{pod.admin}/readyz")).status_code == 503
-        for _ in range(2):
-            assert await ask(*kept) == 200
-        assert await ask(*silent) == 200
         async with connection(pod) as new:
-            assert await ask(*new) == 200
+            for each in (kept, silent, new):
+                assert await ask(*each) == 200
+                assert await each[0].read() == b"", "that was the connection's last answer"
+        async with connection(pod) as newer:
+            assert await ask(*newer) == 200
         assert not pod.draining.is_set()
         assert not pod.run.done()
 
