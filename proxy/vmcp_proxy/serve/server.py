@@ -55,9 +55,9 @@ class Servers:
         """Serves until `stop`, SIGTERM or SIGINT, and for `delay` seconds more, then drains and closes.
 
         In order: `on_stop` (it turns readiness off), everything is served for `delay` seconds while Services learn
-        that this pod is leaving, each answer as the last one of its connection, `on_drain` (it tells streams to go elsewhere), no new connections
-        on the MCP port, calls in flight end or are cut after `drain` seconds, the MCP port closes, the admin
-        port closes. `started` is set and the ports are known once both listen.
+        that this pod is leaving, each answer as the last one of its connection, `on_drain` (it tells streams to go
+        elsewhere), no new connections on the MCP port, calls in flight end or are cut after `drain` seconds, the MCP
+        port closes, the admin port closes. `started` is set and the ports are known once both listen.
 
         Raises:
             PortInUseError: a port is taken; nothing was started.
