@@ -12,7 +12,7 @@ from benchmarks.figures import MIB
 from benchmarks.procfs import descriptors_of, stat_of, usage_of
 
 _ASK_SECONDS = 10.0
-_GROWTH_MIB = 24.0
+_GROWTH_MIB = 12.0
 _IDLE_SECONDS = 5.0
 """A little longer than the proxy keeps idle connections to backends."""
 
