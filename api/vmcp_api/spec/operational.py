@@ -39,7 +39,11 @@ class Timeouts(Model):
     connect: Annotated[Seconds, Field(gt=0, le=300, description="Bound of TCP and TLS set-up to a backend.")] = 5.0
     drain: Annotated[
         Seconds,
-        Field(ge=0, le=3600, description="How long calls in flight may go on after a shutdown begins."),
+        Field(
+            ge=0,
+            le=3600,
+            description="How long calls in flight may go on once the port closes, after the shutdown delay.",
+        ),
     ] = 25.0
 
 

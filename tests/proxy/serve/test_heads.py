@@ -1,30 +1,13 @@
 """Heads of requests are bounded in size, however they arrive."""
 
-import asyncio
-import contextlib
-
 import pytest
 
 from tests.proxy.serve.harness import call, exchange
+from tests.proxy.serve.parts import in_parts
 from tests.proxy.serve.test_http_protocol import request
 from vmcp_proxy.serve.http_protocol import MAX_HEAD_BYTES
 
 CLOSE = b"connection: close"
-
-
-async def in_parts(port: int, *parts: bytes) -> bytes:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        for part in parts:
-            writer.write(part)
-            await writer.drain()
-            await asyncio.sleep(0.02)
-        async with asyncio.timeout(10):
-            return await reader.read()
-    finally:
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
 
 
 def padded(size: int) -> bytes:

@@ -1,13 +1,12 @@
 """Requests that would rather speak another protocol are answered in this one (RFC 9110 section 7.8)."""
 
-import asyncio
-import contextlib
 import json
 import logging
 
 import pytest
 
 from tests.proxy.serve.harness import World, call
+from tests.proxy.serve.parts import in_parts
 from vmcp_proxy.serve import http_protocol
 
 USUAL = b"Host: 127.0.0.1\r\nAccept: application/json, text/event-stream\r\nContent-Type: application/json\r\n"
@@ -39,22 +38,6 @@ def posted(fields: bytes, number: int = 1, *, chunked: bool = False) -> tuple[by
     return b"POST /mcp?a=b HTTP/1.1\r\n" + fields + framing + USUAL + b"\r\n", body
 
 
-async def said(port: int, *parts: bytes) -> bytes:
-    """All that comes back when parts are sent one by one, apart enough to be read apart as a rule."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        for part in parts:
-            await asyncio.sleep(0.02 if len(parts) < 9 else 0)
-            writer.write(part)
-            await writer.drain()
-        async with asyncio.timeout(10):
-            return await reader.read()
-    finally:
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
-
-
 def ids(answers: bytes) -> list[int]:
     """The ids of good answers, in order."""
     heads = [part.partition(b"\r\n\r\n") for part in answers.split(b"HTTP/1.1 ")[1:]]
@@ -80,19 +63,19 @@ async def test_a_call_that_wishes_for_another_protocol_is_answered_in_this_one(s
     last = b"".join(posted(CLOSE, 2))
     closes = wish == "to be closed"
     for parts in ((head + body + last,), (head, body + last), (head + body[:5], body[5:], last), (head + body, last)):
-        assert ids(await said(served.port, *parts)) == ([1] if closes else [1, 2]), parts
+        assert ids(await in_parts(served.port, *parts)) == ([1] if closes else [1, 2]), parts
 
 
 @pytest.mark.scenario("C-3")
 async def test_a_call_that_wishes_for_another_protocol_may_come_byte_by_byte(served):
     whole = b"".join((*posted(JDK, 1), *posted(WEBSOCKET, 2, chunked=True), *posted(CLOSE, 3)))
-    assert ids(await said(served.port, *(whole[at : at + 1] for at in range(len(whole))))) == [1, 2, 3]
+    assert ids(await in_parts(served.port, *(whole[at : at + 1] for at in range(len(whole))))) == [1, 2, 3]
 
 
 @pytest.mark.scenario("C-3")
 async def test_many_such_calls_may_come_at_once_and_are_answered_in_order(served):
     whole = b"".join(part for number in range(1, 200) for part in posted(JDK, number))
-    assert ids(await said(served.port, whole + b"".join(posted(CLOSE, 200)))) == list(range(1, 201))
+    assert ids(await in_parts(served.port, whole + b"".join(posted(CLOSE, 200)))) == list(range(1, 201))
 
 
 @pytest.mark.scenario("C-3")
@@ -107,7 +90,7 @@ async def test_the_wish_is_dropped_and_all_other_fields_are_kept(served):
     plain = b'X-Odd: a, b;c="d"\r\nX-Empty:\r\nX-High: \xe4\r\nCookie: a=1\r\n'
     for fields in (CLOSE + plain, b"Connection: Upgrade, close\r\nUpgrade: h2c\r\n" + plain):
         head, body = posted(fields)
-        await said(served.port, head + body)
+        await in_parts(served.port, head + body)
     assert seen[0] == seen[1]
     assert seen[0][1] == b"a=b"
     assert seen[0][2][b"x-odd"] == b'a, b;c="d"'
@@ -116,7 +99,7 @@ async def test_the_wish_is_dropped_and_all_other_fields_are_kept(served):
 
 @pytest.mark.scenario("C-3")
 async def test_a_handshake_of_a_websocket_is_a_get_like_any_other(served):
-    answer = await said(served.port, b"GET /mcp HTTP/1.1\r\nHost: x\r\n" + WEBSOCKET + b"Connection: close\r\n\r\n")
+    answer = await in_parts(served.port, b"GET /mcp HTTP/1.1\r\nHost: x\r\n" + WEBSOCKET + b"Connection: close\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 406 ")
     assert b"text/event-stream" in answer
 
@@ -125,7 +108,7 @@ async def test_a_handshake_of_a_websocket_is_a_get_like_any_other(served):
 async def test_a_wish_does_not_make_a_body_that_is_framed_in_two_ways_acceptable(caplog):
     async with World().serving() as world:
         framing = b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n"
-        answer = await said(world.port, b"POST /mcp HTTP/1.1\r\n" + JDK + framing + USUAL + b"\r\n0\r\n\r\n")
+        answer = await in_parts(world.port, b"POST /mcp HTTP/1.1\r\n" + JDK + framing + USUAL + b"\r\n0\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert "upgrade" not in caplog.text.lower()
 
@@ -133,7 +116,7 @@ async def test_a_wish_does_not_make_a_body_that_is_framed_in_two_ways_acceptable
 @pytest.mark.scenario("C-3")
 async def test_a_tunnel_is_refused(caplog):
     async with World().serving() as world:
-        answer = await said(world.port, b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n")
+        answer = await in_parts(world.port, b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 400 ")
 
 
@@ -142,5 +125,5 @@ async def test_a_connection_with_such_a_call_is_as_bounded_in_time_as_any_other(
     monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.1)
     monkeypatch.setattr("vmcp_proxy.serve.listener._REAP_TICKS", 1)
     head, body = posted(JDK)
-    answer = await said(served.port, head + body + b"POST /mcp HTTP/1.1\r\nHost: x\r\n")
+    answer = await in_parts(served.port, head + body + b"POST /mcp HTTP/1.1\r\nHost: x\r\n")
     assert ids(answer) == [1]
