@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 _OUTCOMES = pytest.StashKey[dict[str, set[str]]]()
 
@@ -15,10 +15,11 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    # How long an example takes tells how busy the machine is, not whether the code is right.
+    settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     # A run that decides about a change must not depend on luck; everybody else's runs look for new examples.
-    settings.register_profile("ci", derandomize=True)
-    if os.environ.get("CI"):
-        settings.load_profile("ci")
+    settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
+    settings.load_profile("ci" if os.environ.get("CI") else "default")
     config.stash[_OUTCOMES] = {}
 
 

@@ -37,7 +37,7 @@ from vmcp_proxy.core.views import Views
 from vmcp_proxy.core.virtual import Failure
 from vmcp_proxy.headerforward import AllowList, HeaderSnapshot
 from vmcp_proxy.observability.metrics import Metrics
-from vmcp_proxy.protocol.versions import SUPPORTED
+from vmcp_proxy.protocol.versions import CLIENT_REVISIONS
 from vmcp_proxy.request_ids import RequestIds
 from vmcp_proxy.serve.admin import build_admin_app
 from vmcp_proxy.serve.answer_streams import AnswerStreams
@@ -200,7 +200,7 @@ class Wiring:
         """What the layers of the chain follow under a config."""
         local = config.incoming_auth.type is IncomingAuthType.LOCAL
         return ChainSettings(
-            policy=HeaderPolicy.of(config, local=self._settings.is_local, legacy_revisions=SUPPORTED),
+            policy=HeaderPolicy.of(config, local=self._settings.is_local, legacy_revisions=CLIENT_REVISIONS),
             maximum=config.config.operational.timeouts.maximum,
             authenticator=LocalAuthenticator(operating_system_user()) if local else AnonymousAuthenticator(),
             allow_list=AllowList.of(config.passthrough_headers),

@@ -6,9 +6,9 @@ from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.protocol.initialize import ServerHello, parse_server_hello
 from vmcp_proxy.protocol.jsonrpc import Response
 from vmcp_proxy.protocol.params import InvalidParamsError
-from vmcp_proxy.protocol.versions import SUPPORTED
+from vmcp_proxy.protocol.versions import BACKEND_REVISIONS
 
-REVISIONS_ON_STREAMS: Final = SUPPORTED | {"2024-11-05", "2025-03-26"}
+REVISIONS_ON_STREAMS: Final = BACKEND_REVISIONS | {"2024-11-05", "2025-03-26"}
 """Revisions that are spoken over stdio and HTTP+SSE, whose framing did not change since the first one."""
 
 

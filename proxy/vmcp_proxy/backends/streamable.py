@@ -23,7 +23,7 @@ from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol import jsonrpc
 from vmcp_proxy.protocol.initialize import ServerHello, encode_client_hello
 from vmcp_proxy.protocol.jsonrpc import Raw
-from vmcp_proxy.protocol.versions import SUPPORTED
+from vmcp_proxy.protocol.versions import BACKEND_REVISIONS
 
 _POST: Final = ((b"Content-Type", b"application/json"), (b"Accept", b"application/json, text/event-stream"))
 _GET: Final = ((b"Accept", b"text/event-stream"),)
@@ -77,7 +77,7 @@ class HttpBackend:
         session_id = response.headers.get(b"mcp-session-id")
         own = headers if session_id is None else ((b"Mcp-Session-Id", session_id), *headers)
         answer = await self.reader.answer(response, b"0", deadline, NOBODY, reopen=partial(self.reopen, own))
-        server = read_hello(self.name, answer, SUPPORTED)
+        server = read_hello(self.name, answer, BACKEND_REVISIONS)
         session = HttpBackendSession(self, server, session_id)
         try:
             await session.notify("notifications/initialized", None, headers)

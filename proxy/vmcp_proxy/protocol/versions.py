@@ -3,20 +3,32 @@
 from typing import Final
 
 LATEST: Final = "2025-11-25"
-SUPPORTED: Final = frozenset({"2025-06-18", LATEST})
-"""Legacy revisions that are spoken; 2025-03-26 is not negotiated, for it needs batches."""
+
+CLIENT_REVISIONS: Final = frozenset({"2024-11-05", "2025-03-26", "2025-06-18", LATEST})
+"""Legacy revisions that sessions of clients speak."""
+
+BACKEND_REVISIONS: Final = frozenset({"2025-06-18", LATEST})
+"""Legacy revisions that are spoken with backends over Streamable HTTP."""
 
 PRIMED_SINCE: Final = "2025-11-25"
 """Clients of earlier revisions may take an event without data for a broken message."""
+
+BATCHES_BEFORE: Final = "2025-06-18"
+"""The revision that took JSON-RPC batches out of MCP."""
 
 SESSION_HEADER: Final = b"mcp-session-id"
 
 
 def negotiate(requested: str) -> str:
     """The revision to answer an `initialize` with: the requested one where it is spoken, else the latest."""
-    return requested if requested in SUPPORTED else LATEST
+    return requested if requested in CLIENT_REVISIONS else LATEST
 
 
 def has_priming(version: str) -> bool:
-    """Whether clients of a revision know events that have an id and no data."""
+    """Whether clients of a revision know events that have no data."""
     return version >= PRIMED_SINCE
+
+
+def has_batches(version: str) -> bool:
+    """Whether a message of a revision may be an array of messages."""
+    return version < BATCHES_BEFORE

@@ -240,4 +240,4 @@ class AgainstAModel(RuleBasedStateMachine):
 
 
 TestAgainstAModel = AgainstAModel.TestCase
-TestAgainstAModel.settings = hypothesis_settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestAgainstAModel.settings = hypothesis_settings(max_examples=60, stateful_step_count=40)

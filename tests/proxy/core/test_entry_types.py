@@ -292,7 +292,6 @@ def has_lone_surrogate(text: str) -> bool:
 
 
 @pytest.mark.parametrize("kind", Kind)
-@settings(deadline=None)
 @given(data=st.data(), indent=st.sampled_from([None, 1]), ascii_only=st.booleans())
 def test_an_entry_whose_members_have_their_types_stays_to_the_byte(kind, data, indent, ascii_only):
     entry = data.draw(entries(kind))
@@ -302,7 +301,7 @@ def test_an_entry_whose_members_have_their_types_stays_to_the_byte(kind, data, i
 
 
 @pytest.mark.parametrize("kind", Kind)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_the_sdk_reads_every_list_of_entries_that_are_kept(kind, data):
     """Its models of the revision are an oracle: what they refuse, clients refuse with the whole list."""
@@ -317,7 +316,7 @@ def test_the_sdk_reads_every_list_of_entries_that_are_kept(kind, data):
 
 
 @pytest.mark.parametrize("kind", Kind)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_what_the_decoder_takes_has_nothing_to_be_taken_out(kind, data):
     raw = json.dumps(data.draw(spoiled(kind))).encode()

@@ -17,7 +17,7 @@ from tests.support.standing import CANARY, standing
 pytestmark = pytest.mark.scenario("X-1")
 
 CONFIG = operational(timeouts={"default": "2s", "list": "2s"}, failureHandling={"healthCheckInterval": "1h"})
-FUZZ = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+FUZZ = settings(max_examples=120, suppress_health_check=list(HealthCheck))
 ID = b"@ID@"
 ANSWERS = [
     b'{"jsonrpc":"2.0","id":@ID@,"result":{"content":[{"type":"text","text":"t"}],"isError":false,"_meta":{"a":1}}}',

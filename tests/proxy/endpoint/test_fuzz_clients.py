@@ -13,7 +13,7 @@ from tests.support.standing import CANARY, Standing, standing
 
 pytestmark = pytest.mark.scenario("X-1")
 
-FUZZ = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+FUZZ = settings(max_examples=200, suppress_health_check=list(HealthCheck))
 REFUSALS = {400, 403, 404, 405, 406, 413, 415, 421, 431}
 SERVED = {200, 202, 204}
 METHODS = [

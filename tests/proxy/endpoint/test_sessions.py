@@ -10,6 +10,7 @@ from tests.proxy.endpoint.helpers import QUIET
 from tests.support.raw_client import eventually, initialize
 from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend, text
+from vmcp_proxy.protocol.versions import CLIENT_REVISIONS, LATEST
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 
@@ -116,7 +117,7 @@ async def test_without_a_session_every_verb_but_initialize_is_a_bad_request():
 
 @pytest.mark.parametrize(
     ("asked", "answered"),
-    [("2025-06-18", "2025-06-18"), ("2025-11-25", "2025-11-25"), ("2025-03-26", "2025-11-25"), ("1999", "2025-11-25")],
+    [*((spoken, spoken) for spoken in sorted(CLIENT_REVISIONS)), ("2024-10-07", LATEST), ("1999", LATEST)],
 )
 async def test_the_revision_is_the_asked_one_where_it_is_spoken_else_the_latest(asked, answered):
     async with scene({}) as world, world.client() as client:

@@ -26,7 +26,7 @@ async def test_faults_are_answered_from_the_outermost_layer_inwards():
             "origin": ("https://evil.example", 403),
             "accept": ("text/html", 406),
             "content_type": ("text/plain", 415),
-            "mcp_protocol_version": ("2025-03-26", 400),
+            "mcp_protocol_version": ("2025-01-01", 400),
         }
         headers = {name: value for name, (value, _) in faults.items()}
         body = b"{" + b" " * 2000

@@ -118,7 +118,7 @@ class Stage:
 def test_both_clients_read_the_same_response_or_both_refuse(new_loop):
     seen = set()
 
-    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=150, suppress_health_check=list(HealthCheck))
     @given(answers())
     def compare(pieces):
         stage.pieces = pieces
@@ -148,7 +148,7 @@ def test_any_bytes_from_a_server_end_in_a_response_or_an_http_error(new_loop):
     ])  # fmt: skip
     outcomes = set()
 
-    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=150, suppress_health_check=list(HealthCheck))
     @given(st.lists(st.one_of(tokens, st.binary(max_size=8)), max_size=12).filter(lambda pieces: b"" not in pieces))
     def survive(pieces):
         stage.pieces = pieces

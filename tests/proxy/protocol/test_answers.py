@@ -45,7 +45,7 @@ def said(message) -> object:
     return message.id, bytes(message.result), is_error, relayed
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(mutated(BODIES, PIECES, most=3))
 @example(b'{"jsonrpc":"2.0","id":7,"result":{},"id":8,"x":{}}')
 @example(b'{"jsonrpc":"2.0","id":7,"result":{},"result":{"isError":true}}')

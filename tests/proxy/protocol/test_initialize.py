@@ -13,7 +13,7 @@ from vmcp_proxy.protocol.initialize import (
 )
 from vmcp_proxy.protocol.methods import HANDLING, target_name
 from vmcp_proxy.protocol.params import InvalidParamsError, parse_members
-from vmcp_proxy.protocol.versions import LATEST, SUPPORTED, negotiate
+from vmcp_proxy.protocol.versions import CLIENT_REVISIONS, LATEST, negotiate
 
 HELLO = b'{"protocolVersion":"2025-06-18","capabilities":{"roots":{"x":1.0}},"clientInfo":{"name":"n","version":"1"}}'
 
@@ -95,12 +95,12 @@ def test_our_answer_offers_lists_always_and_the_rest_only_while_someone_answers(
     assert (answer["protocolVersion"], answer["serverInfo"]) == ("v", {"name": "n", "version": "1"})
 
 
-@pytest.mark.parametrize("version", ["", "2025-03-26", "2024-11-05", "2026-07-28", "nonsense"])
+@pytest.mark.parametrize("version", ["", "2024-10-07", "2026-07-28", "nonsense"])
 def test_a_revision_that_is_not_spoken_is_answered_with_the_latest(version):
-    assert negotiate(version) == LATEST == max(SUPPORTED)
+    assert negotiate(version) == LATEST == max(CLIENT_REVISIONS)
 
 
-@pytest.mark.parametrize("version", sorted(SUPPORTED))
+@pytest.mark.parametrize("version", sorted(CLIENT_REVISIONS))
 def test_a_revision_that_is_spoken_is_kept(version):
     assert negotiate(version) == version
 

@@ -36,7 +36,7 @@ STREAMS = st.lists(st.tuples(LINES, st.sampled_from([b"\n", b"\r", b"\r\n", b"\n
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(STREAMS, st.data())
 def test_long_lines_are_the_same_events_wherever_they_are_cut(stream, data):
     cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=12))

@@ -4,7 +4,7 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.mutation import json_values
@@ -24,7 +24,6 @@ def relayed(result: bytes, read) -> bytes:
 
 
 @pytest.mark.parametrize("read", READERS)
-@settings(deadline=None)
 @given(value=json_values)
 def test_structured_content_of_another_root_is_taken_out_and_all_else_stays(read, value):
     raw = json.dumps(value).encode()
@@ -49,7 +48,6 @@ def test_of_repeated_structured_content_the_last_counts(read):
     assert relayed(good, read) == good
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), json_values))
 def test_a_result_with_an_object_is_the_very_same(content):
     structured = json.dumps(content).encode()

@@ -5,7 +5,7 @@ import pytest
 from tests.proxy.serve.harness import CLUSTER, LOCAL, answer_empty, call, exchange
 from vmcp_api.config import ProxyConfig
 from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType
-from vmcp_proxy.protocol.versions import SUPPORTED
+from vmcp_proxy.protocol.versions import CLIENT_REVISIONS
 from vmcp_proxy.serve.header_validation import HeaderPolicy
 from vmcp_proxy.serve.refused_names import MOST_NAMES
 
@@ -14,7 +14,7 @@ CONFIG = ProxyConfig(name="demo", incoming_auth=IncomingAuth(type=IncomingAuthTy
 
 def policy(*, local: bool = False, **changes) -> HeaderPolicy:
     config = CONFIG.model_copy(update=changes)
-    return HeaderPolicy.of(config, local=local, legacy_revisions=SUPPORTED)
+    return HeaderPolicy.of(config, local=local, legacy_revisions=CLIENT_REVISIONS)
 
 
 @pytest.mark.scenario("C-5")
@@ -143,7 +143,7 @@ async def test_a_preflight_of_a_foreign_origin_is_refused(world):
         ("POST", {"content-type": "text/plain"}, 415),
         ("POST", {"content-type": "application/json; charset=utf-8"}, 200),
         ("POST", {"mcp-protocol-version": "2025-11-25"}, 200),
-        ("POST", {"mcp-protocol-version": "2025-03-26"}, 400),
+        ("POST", {"mcp-protocol-version": "2025-01-01"}, 400),
         ("POST", {"mcp-protocol-version": "1999-01-01"}, 400),
         ("POST", {"mcp-protocol-version": "2026-07-28"}, 200),
         ("POST", {"mcp-protocol-version": "2099-01-01"}, 200),

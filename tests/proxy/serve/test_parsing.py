@@ -130,7 +130,7 @@ json_values = st.recursive(
 
 
 @pytest.mark.scenario("X-1")
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     bodies=st.lists(
         st.binary(max_size=200) | json_values.map(lambda v: json.dumps(v).encode()), min_size=20, max_size=60

@@ -144,7 +144,7 @@ async def test_the_walk_reaches_what_it_is_meant_to_reach():
 
 
 @pytest.mark.scenario("H-6")
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(steps=STEPS)
 async def test_there_are_always_as_many_snapshots_as_sessions(steps):
     walk = Walk()
