@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks.contenders.roster import Roster
 from benchmarks.rig import Scale
+from vmcp_api.distribution import DISTRIBUTION
 
 
 def describe(roster: Roster, scale: Scale) -> dict[str, object]:
@@ -20,7 +21,7 @@ def describe(roster: Roster, scale: Scale) -> dict[str, object]:
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "load": [round(each, 2) for each in os.getloadavg()],
-        "packages": {name: version(name) for name in ("vmcp", "uvicorn", "uvloop", "httptools", "msgspec")},
+        "packages": {name: version(name) for name in (DISTRIBUTION, "uvicorn", "uvloop", "httptools", "msgspec")},
         "contenders": {each.name: each.version for each in roster.present},
         "absent": {each.title: each.reason for each in roster.absent},
         "turns": scale.turns,

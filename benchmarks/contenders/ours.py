@@ -4,11 +4,11 @@ import secrets
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.contenders.site import Contender, Launch, Site, answers
 from vmcp_api.config import CONTRACT
+from vmcp_proxy.settings import SOFTWARE_VERSION
 
 PASSTHROUGH = ("X-Tenant", "X-Api-Key")
 STATIC = {"X-Source": "vmcp", "X-Environment": "bench"}
@@ -78,7 +78,7 @@ def launch(config: Callable[[Site], Mapping[str, object]], site: Site) -> Launch
 
 def contender(name: str, title: str, config: Callable[[Site], Mapping[str, object]]) -> Contender:
     """This proxy under a config."""
-    return Contender(name, title, partial(launch, config), version("vmcp"), is_ours=True)
+    return Contender(name, title, partial(launch, config), SOFTWARE_VERSION, is_ours=True)
 
 
 PLAIN = contender("vmcp", "vmcp, anonymous, metrics", plain_config)

@@ -4,10 +4,16 @@ import asyncio
 import os
 import sys
 
-from vmcp_operator.app import run
-from vmcp_operator.errors import SettingsError
-from vmcp_operator.logs import configure_logging
-from vmcp_operator.settings import SERVICE_ACCOUNT_TOKEN, parse_settings
+from vmcp_api.distribution import explain_missing
+
+try:
+    from vmcp_operator.app import run
+    from vmcp_operator.errors import SettingsError
+    from vmcp_operator.logs import configure_logging
+    from vmcp_operator.settings import SERVICE_ACCOUNT_TOKEN, parse_settings
+except ModuleNotFoundError as error:
+    sys.stderr.write(f"vmcp-operator: {explain_missing(error, 'operator')}\n")
+    sys.exit(2)
 
 
 def main() -> int:

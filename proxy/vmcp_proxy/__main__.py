@@ -1,6 +1,6 @@
 """`python -m vmcp_proxy` is the `vmcp` command."""
 
-from vmcp_proxy.cli.main import main
+from vmcp_proxy.cli.entry import main
 
 if __name__ == "__main__":
     main()

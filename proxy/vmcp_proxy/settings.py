@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Final
 
+from vmcp_api.distribution import DISTRIBUTION
 from vmcp_proxy.sessions import Keyring
 
-SOFTWARE_VERSION: Final = version("vmcp")
+SOFTWARE_VERSION: Final = version(DISTRIBUTION)
 
 MCP_PORT: Final = 4483
 ADMIN_PORT: Final = 9090

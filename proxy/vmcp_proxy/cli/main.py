@@ -10,6 +10,7 @@ from typing import Final, NoReturn
 
 import click
 
+from vmcp_api.distribution import DISTRIBUTION, explain_missing
 from vmcp_proxy.cli.exits import MEANINGS, CommandError, Exit
 from vmcp_proxy.observability.logs import describe_exception
 
@@ -54,8 +55,7 @@ class LazyGroup(click.Group):
         try:
             command = importlib.import_module(entry.module).command
         except ModuleNotFoundError as error:
-            message = f"vmcp {cmd_name} needs the package {error.name!r}"
-            raise CommandError(Exit.USAGE, message, "install it with: pip install 'vmcp[cli]'") from None
+            raise CommandError(Exit.USAGE, explain_missing(error, "cli")) from None
         assert isinstance(command, click.Command)  # noqa: S101 - what every module of the table holds
         return command
 
@@ -73,7 +73,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version("vmcp"), message="%(prog)s %(version)s")
+@click.version_option(version(DISTRIBUTION), message="%(prog)s %(version)s")
 def vmcp() -> None:
     """One MCP endpoint for many MCP servers."""
 
