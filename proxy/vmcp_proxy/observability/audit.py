@@ -61,9 +61,11 @@ EVENT_TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "GET": "mcp_stream",
         "DELETE": "mcp_session_end",
         "response": "mcp_response",
+        "batch": "mcp_batch",
     }
 )
-"""Audit type by JSON-RPC method; bodiless requests stand under their HTTP method, replies as `response`."""
+"""Audit type by JSON-RPC method; bodiless requests stand under their HTTP method, replies as `response`, arrays
+as `batch`."""
 
 
 def event_type(method: str) -> str:

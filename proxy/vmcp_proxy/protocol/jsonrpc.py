@@ -22,6 +22,12 @@ REQUEST_CANCELLED: Final = -32800
 
 MAX_ID_BYTES: Final = 512
 
+MOST_BATCHED: Final = 100
+"""Messages in one batch of a client: each may cost as much as a request of its own."""
+
+MOST_BATCH_BYTES: Final = 1 << 20
+"""Bytes of such a batch: an array of nothing but numbers takes some forty times its size while it is taken apart."""
+
 _APART_BYTES: Final = 64 << 10
 """From this size on a result is not copied into its answer."""
 
@@ -72,6 +78,12 @@ class Malformed(msgspec.Struct, frozen=True, gc=False):
 Message: TypeAlias = Request | Notification | Response | Malformed
 
 
+class Batch(msgspec.Struct, frozen=True, gc=False):
+    """Messages that came as one array (MCP 2025-03-26), each as its own text."""
+
+    parts: tuple[bytes, ...]
+
+
 class _Envelope(msgspec.Struct, gc=False):
     jsonrpc: str
     id: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
@@ -110,6 +122,24 @@ def parse_message(body: bytes) -> Message:
     if envelope.jsonrpc != "2.0":
         return _refuse_version()
     return _classify(envelope)
+
+
+def parse_body(body: bytes) -> Message | Batch:
+    """What a client posts: one message, or a batch, whose messages are not looked at yet; never raises."""
+    if body.lstrip(_WHITE_SPACE)[:1] != b"[":
+        return parse_message(body)
+    if len(body) > MOST_BATCH_BYTES:
+        return Malformed(INVALID_REQUEST, f"A batch may have {MOST_BATCH_BYTES} bytes; this one has {len(body)}.")
+    try:
+        body.decode()
+        parts = surrogates.decode_items(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _NO_JSON
+    if not parts:
+        return Malformed(INVALID_REQUEST, "A batch has at least one message (JSON-RPC 2.0, section 6).")
+    if len(parts) > MOST_BATCHED:
+        return Malformed(INVALID_REQUEST, f"A batch may have {MOST_BATCHED} messages; this one has {len(parts)}.")
+    return Batch(tuple(map(bytes, parts)))
 
 
 def parse_answer(body: bytes, request_id: bytes) -> Message:

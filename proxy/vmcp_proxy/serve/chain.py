@@ -4,7 +4,7 @@ import itertools
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -63,10 +63,7 @@ class Chain:
     def __init__(self, layers: tuple[tuple[str, Layer], ...], dispatch: Handler, services: ChainServices) -> None:
         self.names: Final = tuple(name for name, _ in layers)
         self._services: Final = services
-        handler = dispatch
-        for _, layer in reversed(layers):
-            handler = layer(handler)
-        self._handler: Final = handler
+        self._handler: Final = _stack(layers)(dispatch)
 
     def __repr__(self) -> str:
         return f"Chain({' > '.join(self.names)})"
@@ -129,13 +126,28 @@ def build_chain(settings: ChainSettings, dispatch: Handler, services: ChainServi
             ),
         ),
     ]
+    audit: list[tuple[str, Layer]] = []
     if settings.auditor is not None:
-        layers += [
+        audit = [
             (auditing.NAME, partial(auditing.auditing, auditor=settings.auditor)),
             (enrichment.NAME, enrichment.backend_enrichment),
         ]
+    # A crash of one message must not cost the rest of its batch, and each is audited as if it had come alone.
+    around_each = _stack((layers[0], *audit))
     layers += [
-        (parsing.NAME, partial(parsing.mcp_parsing, max_body=settings.policy.max_body)),
+        *audit,
+        (parsing.NAME, partial(parsing.mcp_parsing, max_body=settings.policy.max_body, around_each=around_each)),
         (telemetry.NAME, partial(telemetry.telemetry, metrics=services.metrics)),
     ]
     return Chain(tuple(layers), dispatch, services)
+
+
+def _stack(layers: Sequence[tuple[str, Layer]]) -> Layer:
+    """The layers as one, the first outermost."""
+
+    def stacked(inner: Handler) -> Handler:
+        for _, layer in reversed(layers):
+            inner = layer(inner)
+        return inner
+
+    return stacked

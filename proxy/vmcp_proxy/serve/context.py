@@ -1,6 +1,7 @@
 """One HTTP request on its way through the chain."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from enum import Enum
 from typing import Any, Final, TypeAlias
@@ -11,7 +12,7 @@ from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, AllowList, HeaderSnapshot
 from vmcp_proxy.observability.audit import Outcome, outcome_of_status
 from vmcp_proxy.observability.metrics import Metrics
-from vmcp_proxy.protocol.jsonrpc import Answer, Notification, Raw, Request, Response, encode_error, size_of
+from vmcp_proxy.protocol.jsonrpc import Answer, Batch, Notification, Raw, Request, Response, encode_error, size_of
 from vmcp_proxy.serve.http_protocol import has_gone, write_answer
 from vmcp_proxy.serve.target import target_of
 
@@ -51,10 +52,10 @@ class Enrichment(msgspec.Struct, frozen=True, gc=False):
 class RequestContext:
     """What the layers and the dispatch know of one request; it lives as long as the request.
 
-    Layers fill it from the outside in: `identity` (authentication), `body`, `message`, `rpc_method`
-    (parsing). The dispatch fills `session_ref` (first 8 hex digits of the digest, never the id), `backend`
-    and `outcome`, which audit and telemetry read on the way out. `is_stream` takes a request out of the hard
-    time limit and out of the drain: set it for answers that are meant to stay open.
+    Layers fill it from the outside in: `identity` (authentication), `body`, `message`, `rpc_method` and, for a
+    batch, `each`, which serves one message of it (parsing). The dispatch fills `session_ref` (first 8 hex digits of
+    the digest, never the id), `backend` and `outcome`, which audit and telemetry read on the way out. `is_stream`
+    takes a request out of the hard time limit and out of the drain: set it for answers that are meant to stay open.
 
     `repr` shows the request id and no header.
     """
@@ -73,6 +74,7 @@ class RequestContext:
         "bytes_out",
         "cors_headers",
         "cut",
+        "each",
         "header",
         "http_method",
         "identity",
@@ -115,7 +117,8 @@ class RequestContext:
         self.http_method: str = scope["method"]
         self.identity: Identity | None = None
         self.body = b""
-        self.message: Request | Notification | Response | None = None
+        self.message: Request | Notification | Response | Batch | None = None
+        self.each: Handler | None = None
         self.malformed_id: bytes | None = None
         self.rpc_method = ""
         self._target: str | None = None
@@ -135,6 +138,22 @@ class RequestContext:
 
     def __repr__(self) -> str:
         return f"RequestContext({self.request_id}, {self.http_method}, {self.rpc_method or '-'})"
+
+    def part(self, number: int, body: bytes, send: Send) -> "RequestContext":
+        """The context of one message of a batch, whose answer goes to `send`."""
+        context = RequestContext(
+            self.scope,
+            self._receive,
+            send,
+            request_id=(self.request_id, number),
+            started=time.perf_counter(),
+            metrics=self._metrics,
+        )
+        context._allow_list = self._allow_list
+        context._snapshot = self._snapshot
+        context.identity = self.identity
+        context.body = body
+        return context
 
     @property
     def request_id(self) -> str:

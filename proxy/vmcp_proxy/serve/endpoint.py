@@ -17,6 +17,7 @@ from vmcp_proxy.protocol.jsonrpc import (
     METHOD_NOT_FOUND,
     REQUEST_CANCELLED,
     Answer,
+    Batch,
     Notification,
     Request,
     Response,
@@ -25,8 +26,9 @@ from vmcp_proxy.protocol.jsonrpc import (
 )
 from vmcp_proxy.protocol.methods import HANDLING, Handling
 from vmcp_proxy.protocol.params import InvalidParamsError
-from vmcp_proxy.protocol.versions import SESSION_HEADER
+from vmcp_proxy.protocol.versions import SESSION_HEADER, has_batches
 from vmcp_proxy.serve.answer_streams import AnswerStreams
+from vmcp_proxy.serve.batch import serve_batch
 from vmcp_proxy.serve.context import RequestContext
 from vmcp_proxy.serve.get_stream import GetStream
 from vmcp_proxy.serve.handshake import Handshake
@@ -41,6 +43,7 @@ _SERVER_ERROR: Final = -32000
 _NOBODY_ASKS: Final = (
     "The answer could not be delivered: the request has another id, or the pod that sent it is gone or did not confirm."
 )
+_NO_BATCHES: Final = "Batches left MCP with revision 2025-06-18; send one message per request."
 _AWAY: Final = {
     MissingReason.UNAVAILABLE: "The session store is away; try again.",
     MissingReason.CAPPED: "This endpoint has as many sessions in use as it may; try again.",
@@ -97,6 +100,9 @@ class Endpoint:
         caller = await self._caller(context)
         if caller is None:
             return
+        if isinstance(message, Batch):
+            await self._batch(context, caller, message)
+            return
         attachment = self._attachments.of(caller.session)
         attachment.caller = caller
         if isinstance(message, Notification):
@@ -106,6 +112,13 @@ class Endpoint:
             await context.reject(NAME, 400, INVALID_REQUEST, _NOBODY_ASKS)
             return
         await context.respond(202)
+
+    async def _batch(self, context: RequestContext, caller: Caller, message: Batch) -> None:
+        if context.each is None or not has_batches(caller.session.protocol_version):
+            context.outcome = Outcome.FAILURE
+            await context.reject(NAME, 400, INVALID_REQUEST, _NO_BATCHES)
+            return
+        await serve_batch(context, message, context.each)
 
     async def _request(self, context: RequestContext, caller: Caller, message: Request) -> None:
         handling = HANDLING.get(message.method)

@@ -19,6 +19,7 @@ from vmcp_proxy.protocol.versions import has_priming
 from vmcp_proxy.serve.answer_stream import lost
 from vmcp_proxy.serve.answer_streams import AnswerStreams
 from vmcp_proxy.serve.context import RequestContext
+from vmcp_proxy.sessions import Session
 
 logger: Final = logging.getLogger("vmcp.serve")
 
@@ -76,7 +77,7 @@ class GetStream:
             return
         if self._is_closing:
             await context.start_stream()
-            await _end(context)
+            await _end(context, caller.session)
             return
         outbox = attachment.outbox
         after = None
@@ -120,7 +121,7 @@ class GetStream:
             async with _watching(context, reader.close):
                 await self._notifier.opened(attachment)
                 await self._relay(context, outbox, reader)
-            await _end(context)
+            await _end(context, attachment.session)
         finally:
             reader.close()
             if not attachment.is_listening:
@@ -157,9 +158,10 @@ async def _disconnected(context: RequestContext, gone: Callable[[], None]) -> No
     gone()
 
 
-async def _end(context: RequestContext) -> None:
-    """Ends a stream that the client should open again."""
-    await context.write(RETRY)
+async def _end(context: RequestContext, session: Session) -> None:
+    """Ends a stream that the client should open again; those that read no event without data are not told when."""
+    if has_priming(session.protocol_version):
+        await context.write(RETRY)
     await context.finish()
 
 

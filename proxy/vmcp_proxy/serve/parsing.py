@@ -1,9 +1,10 @@
 """The layer that reads the body and finds the JSON-RPC message in it."""
 
+from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
-from vmcp_proxy.protocol.jsonrpc import INVALID_REQUEST, Malformed, Notification, Request, parse_message
+from vmcp_proxy.protocol.jsonrpc import INVALID_REQUEST, Batch, Malformed, Notification, Request, parse_body
 from vmcp_proxy.serve.context import Handler, RequestContext
 from vmcp_proxy.serve.header_validation import TOO_LARGE, HttpRefusal
 
@@ -12,6 +13,8 @@ NAME: Final = "mcp_parsing"
 RESPONSE: Final = "response"
 """What stands for the method when the client answers a request of the server."""
 
+BATCH: Final = "batch"
+"""What stands for the method of a batch as a whole."""
 
 INCOMPLETE: Final = HttpRefusal(400, "The request body is incomplete.", INVALID_REQUEST)
 
@@ -40,11 +43,14 @@ async def read_body(context: RequestContext, max_body: int) -> bytes | BodyFault
         chunks.append(chunk)
 
 
-def mcp_parsing(inner: Handler, max_body: int) -> Handler:
+def mcp_parsing(inner: Handler, max_body: int, around_each: Callable[[Handler], Handler]) -> Handler:
     """Sets `body`, `message` and `rpc_method`; answers 413 and 400 for what is no message.
+
+    A batch gets `each` as well: what is inside this layer, within the layers that see every message of a batch.
 
     GET and DELETE carry no message: their `rpc_method` is the HTTP method.
     """
+    each = around_each(inner)
 
     async def handle(context: RequestContext) -> None:
         if context.http_method != "POST":
@@ -57,7 +63,7 @@ def mcp_parsing(inner: Handler, max_body: int) -> Handler:
             await context.reject(NAME, refusal.status, refusal.code, refusal.message)
             return
         context.body = body
-        message = parse_message(body)
+        message = parse_body(body)
         if isinstance(message, Malformed):
             context.malformed_id = message.id
             await context.reject(NAME, 400, message.code, message.message)
@@ -65,6 +71,9 @@ def mcp_parsing(inner: Handler, max_body: int) -> Handler:
         context.message = message
         if isinstance(message, Request | Notification):
             context.rpc_method = message.method
+        elif isinstance(message, Batch):
+            context.rpc_method = BATCH
+            context.each = each
         else:
             context.rpc_method = RESPONSE
         await inner(context)

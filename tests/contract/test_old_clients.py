@@ -1,0 +1,34 @@
+"""The proxy in front of clients on an SDK of May 2025, which stop at revision 2025-03-26."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.peers import python_of
+from tests.support.scene import scene
+from tests.support.scripted_backend import ScriptedBackend, text
+
+CLIENT = Path(__file__).resolve().parents[1] / "peers" / "old_client.py"
+
+
+@pytest.mark.scenario("P-13")
+@pytest.mark.timeout(180)
+async def test_a_client_that_stops_at_2025_03_26_connects_lists_and_calls_without_a_word_of_trouble():
+    backend = ScriptedBackend()
+
+    @backend.on("tools/call")
+    async def _answer(call):
+        await call.notify("notifications/message", level="info", data="said before the answer")
+        return text("answered")
+
+    python = await asyncio.to_thread(python_of, "mcp-1.9")
+    async with scene({"one": backend}) as world:
+        client = await asyncio.create_subprocess_exec(
+            python, CLIENT, world.url, "one_echo", "{}", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        printed, complained = await client.communicate()
+    assert client.returncode == 0, complained.decode()
+    assert printed.decode().splitlines() == ["2025-03-26", json.dumps(["one_echo"]), "answered"]
+    assert not complained.decode()
