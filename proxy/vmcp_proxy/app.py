@@ -11,6 +11,7 @@ from vmcp_proxy.gauges import read_gauges
 from vmcp_proxy.loading import Loaded
 from vmcp_proxy.observability.logs import log_event
 from vmcp_proxy.observability.metrics import Metrics
+from vmcp_proxy.sessions import Keyring
 from vmcp_proxy.settings import Settings
 from vmcp_proxy.status import ProxyState
 from vmcp_proxy.wiring import LOGGER, Wiring
@@ -99,9 +100,7 @@ class Proxy:
         wiring = self.wiring
         assembled = wiring.assembler.assemble(loaded, wiring.group.members)
         wiring.configure(loaded.config)
-        if loaded.keyring is not None:
-            wiring.rotate(loaded.keyring)
-            self.state.has_keys = True
+        self._take_keys(loaded.keyring)
         self.state.loaded = loaded
         self.state.withheld = assembled.withheld
         self.state.load_problems = Problems()
@@ -114,6 +113,19 @@ class Proxy:
             backends=sorted(assembled.members),
             withheld=[each.name for each in assembled.withheld],
         )
+
+    def _take_keys(self, keyring: Keyring | None) -> None:
+        """Rotates to the mounted keys; where all of them are gone the last ones stay in force, as a config would."""
+        state = self.state
+        if keyring is not None:
+            self.wiring.rotate(keyring)
+            state.has_keys = True
+        elif self.settings.needs_keys and state.has_keys and not state.has_lost_keys:
+            remedy = (
+                "mount them again: a pod that starts without them is not ready, and the others' sessions are lost to it"
+            )
+            log_event(logger, logging.WARNING, "session keys are gone, the last ones stay in force", remedy=remedy)
+        state.has_lost_keys = state.has_keys and self.settings.needs_keys and keyring is None
 
     def refuse(self, problems: Problems) -> None:
         """Notes a config that cannot be used; the last good one stays in force."""

@@ -18,12 +18,16 @@ from vmcp_proxy.sessions import SessionStore
 
 @dataclass(slots=True)
 class ProxyState:
-    """What changes over the life of the process; `loaded` is the config in force."""
+    """What changes over the life of the process; `loaded` is the config in force.
+
+    `has_lost_keys`: the session keys that it works with are mounted no more.
+    """
 
     loaded: Loaded
     withheld: tuple[Withheld, ...] = ()
     load_problems: Problems = field(default_factory=Problems)
     has_keys: bool = True
+    has_lost_keys: bool = False
     is_started: bool = False
     is_draining: bool = False
 
@@ -62,7 +66,7 @@ class ProxyStatus:
             "contract": CONTRACT,
             "configHash": state.loaded.digest,
             "loadError": _load_error(state.load_problems),
-            "keys": "ok" if state.has_keys else "missing",
+            "keys": "ok" if state.has_keys and not state.has_lost_keys else "missing",
             "store": {"state": str(self._store.state), "message": self._store.state.message},
             "missingSecrets": [f"{ref.name}/{ref.key}" for ref in state.loaded.missing],
             "backends": [

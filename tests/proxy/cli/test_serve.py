@@ -214,6 +214,33 @@ async def test_a_mounted_config_is_served_with_json_logs_and_reloads_a_rotated_s
     assert "token-471" not in "\n".join(served.lines)
 
 
+async def test_keys_that_are_all_gone_at_run_time_show_in_the_status_and_the_last_ones_stay_in_force(tmp_path):
+    source = mounted(tmp_path)
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    (keys / "1").write_bytes(secrets.token_bytes(32))
+    arguments = ("--config", str(source.config), "--secrets", str(source.secrets), "--keys", str(keys))
+    async with serving(*arguments) as served, httpx2.AsyncClient(trust_env=False, timeout=20) as http:
+        line = json.loads(await served.line("endpoint is ready"))
+        url, admin = line["url"].replace("0.0.0.0", "127.0.0.1"), line["status"].removesuffix("/status")
+        session = (await initialize(url)).headers["mcp-session-id"]
+        for turn in range(2):
+            known = len(served.lines)
+            (keys / "1").rename(tmp_path / "aside")
+            await served.line("session keys are gone", "remedy", after=known)
+            await served.line("config loaded", after=known)
+            assert (await http.get(f"{admin}/status")).json()["keys"] == "missing", turn
+            assert (await http.get(f"{admin}/readyz")).status_code == 200
+            ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+            headers = {**HEADERS, "mcp-session-id": session}
+            assert (await http.post(url, json=ping, headers=headers)).status_code == 200
+            known = len(served.lines)
+            (tmp_path / "aside").rename(keys / "1")
+            await served.line("config loaded", after=known)
+            assert (await http.get(f"{admin}/status")).json()["keys"] == "ok"
+            assert (await http.post(url, json=ping, headers=headers)).status_code == 200
+
+
 @pytest.mark.parametrize(("name", "size", "said"), [("1", 31, "it has 31 bytes"), (".hidden", 32, "there is none")])
 def test_keys_that_cannot_be_used_are_told_with_the_way_to_make_them(
     tmp_path, manifest, capsys, name, size, said, serves_nothing
