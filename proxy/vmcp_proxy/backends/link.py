@@ -1,13 +1,15 @@
 """The tie between one client session and one backend: opened once, reused, healed once when it is lost."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeAlias, TypeVar
 
 from vmcp_proxy.backends.client import Backend, BackendSession, Deadline, Receiver
 from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol.jsonrpc import Raw, Response
+
+ResultT = TypeVar("ResultT")
 
 OnOpened: TypeAlias = Callable[["Link", BackendSession], Awaitable[None]]
 """Hears of a session that was opened anew, to store its token and to restore what belongs to it."""
@@ -17,7 +19,8 @@ class Link:
     """Holds at most one `BackendSession`; concurrent first requests share one `initialize` (ADR-0012).
 
     `token` resumes a session that another process opened. `generation` counts the sessions opened here. A closed
-    link opens nothing any more; one that is being opened meanwhile ends what it gets.
+    link opens nothing any more; one that is being opened meanwhile ends what it gets. `end` cuts off what is in
+    flight as well.
     """
 
     __slots__ = (
@@ -39,7 +42,8 @@ class Link:
         self._capabilities = capabilities
         self._on_opened = on_opened
         self._opening: asyncio.Lock | None = None
-        self._in_flight = 0
+        self._in_flight: dict[asyncio.Task[Any], bool] = {}
+        """Tasks that wait for the backend, and whether `end` has cancelled them."""
         self._idle: asyncio.Event | None = None
         self._session = backend.resume(token) if token else None
 
@@ -55,7 +59,7 @@ class Link:
             BackendError: it cannot be had.
         """
         session = self._session
-        return session if session is not None else await self._open(headers, deadline, lost=None)
+        return session if session is not None else await self._until_end(self._open(headers, deadline, lost=None))
 
     async def request(
         self,
@@ -73,24 +77,7 @@ class Link:
         Raises:
             BackendError: there is no answer.
         """
-        self._in_flight += 1
-        try:
-            session = self._session
-            if session is None:
-                session = await self._open(headers, deadline, lost=None)
-            request_id = session.next_id()
-            params = params_for(request_id)
-            try:
-                return await session.request(request_id, method, params, headers, deadline, receiver)
-            except SessionLostError:
-                session = await self._open(headers, deadline, lost=session)
-            request_id = session.next_id()
-            params = params_for(request_id)
-            return await session.request(request_id, method, params, headers, deadline, receiver)
-        finally:
-            self._in_flight -= 1
-            if self._idle is not None and not self._in_flight:
-                self._idle.set()
+        return await self._until_end(self._request(method, params_for, headers, deadline, receiver))
 
     async def listen(self, headers: OutgoingHeaders, receiver: Receiver, deadline: Deadline) -> bool:
         """Receives what the backend says outside of calls; see `BackendSession.listen`.
@@ -111,12 +98,56 @@ class Link:
             self._idle = asyncio.Event()
             await self._idle.wait()
 
+    def end(self) -> None:
+        """Closes the link and cuts off what is in flight: the client's session is over, its headers must go."""
+        self.closed = True
+        for task in self._in_flight:
+            if not task.cancelling():
+                self._in_flight[task] = True
+                task.cancel()
+
     async def close(self, headers: OutgoingHeaders) -> None:
         """Ends the session at the backend where one is open."""
         self.closed = True
         session, self._session = self._session, None
         if session is not None:
             await session.close(headers)
+
+    async def _until_end(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine runs in one
+        self._in_flight[task] = False
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if self._in_flight[task] and task.uncancel() == 0:
+                raise self._ended() from None
+            raise
+        finally:
+            del self._in_flight[task]
+            if self._idle is not None and not self._in_flight:
+                self._idle.set()
+
+    async def _request(
+        self,
+        method: str,
+        params_for: Callable[[int], Raw | None],
+        headers: OutgoingHeaders,
+        deadline: Deadline,
+        receiver: Receiver,
+    ) -> Response:
+        session = self._session
+        if session is None:
+            session = await self._open(headers, deadline, lost=None)
+        request_id = session.next_id()
+        params = params_for(request_id)
+        try:
+            return await session.request(request_id, method, params, headers, deadline, receiver)
+        except SessionLostError:
+            session = await self._open(headers, deadline, lost=session)
+        request_id = session.next_id()
+        params = params_for(request_id)
+        return await session.request(request_id, method, params, headers, deadline, receiver)
 
     async def _open(self, headers: OutgoingHeaders, deadline: Deadline, lost: BackendSession | None) -> BackendSession:
         if self._opening is None:
@@ -157,4 +188,7 @@ class Link:
 
     def _check_open(self) -> None:
         if self.closed:
-            raise BackendError(self.backend.name, Category.ENDED, "the client's session has ended")
+            raise self._ended()
+
+    def _ended(self) -> BackendError:
+        return BackendError(self.backend.name, Category.ENDED, "the client's session has ended")

@@ -1,6 +1,7 @@
 """What this process holds for a client session besides its record: links, view, calls in flight, stream."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -27,7 +28,8 @@ class Attachment:
     `view` is the catalog as of `epoch`, for the snapshot `view_snapshot`, until `view_expires` (loop time). `told`
     are the versions by kind that the client has seen, so that only real changes are announced. `caller` asked last.
     `replay` makes its stream; `lingering` runs while backends are heard although the client's stream broke.
-    `server_requests` wait for the client's answer, by number; `subscriptions` are URIs by backend.
+    `in_flight` are the tasks of its requests with their ids, which clients may repeat; `server_requests` wait for
+    the client's answer, by number; `subscriptions` are URIs by backend.
     `capabilities` are the client's as backends hear them, `audience` stands for them in scopes of listings.
     """
 
@@ -41,7 +43,7 @@ class Attachment:
     view_expires: float = 0.0
     told: dict[Kind, str] = field(default_factory=dict)
     caller: "Caller | None" = None
-    in_flight: dict[bytes, "asyncio.Task[None]"] = field(default_factory=dict)
+    in_flight: dict["asyncio.Task[None]", bytes] = field(default_factory=dict)
     cancelled: "set[asyncio.Task[None]]" = field(default_factory=set)
     lingering: asyncio.TimerHandle | None = None
     listening: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
@@ -96,14 +98,11 @@ class Attachment:
         return merged
 
     def forget_headers(self) -> None:
-        """Lets go of the client's headers and of all that was made of them; calls in flight keep what they have.
+        """Lets go of the client's headers and of all that was made of them.
 
         Links go too: a session at a backend keeps the headers that it sent last. What there still is to do at a
         backend begins anew with the token of its session.
         """
-        ended = self.session.ended
-        for link in self.links.values():
-            link.closed = link.closed or (ended is not None and ended.deletes_backend_sessions)
         for task in self.listening.values():
             task.cancel()
         self.links.clear()
@@ -115,21 +114,33 @@ class Attachment:
 
     def cancel(self, request_id: bytes) -> bool:
         """Cancels a call in flight on the client's word; True where there was one."""
-        task = self.in_flight.get(request_id)
+        task = next((task for task, number in reversed(self.in_flight.items()) if number == request_id), None)
         if task is None:
             return False
+        self._cancel(task)
+        return True
+
+    def cancel_all(self) -> None:
+        """Cancels the calls in flight: the session is over, and they hold its headers."""
+        for task in self.in_flight:
+            self._cancel(task)
+
+    def _cancel(self, task: "asyncio.Task[None]") -> None:
         if task not in self.cancelled:
             # Once: a second time would cut off the first one's way out, and with it the answer.
             self.cancelled.add(task)
             task.cancel()
-        return True
 
 
 class Attachments:
-    """Every attachment of this process, by its session."""
+    """Every attachment of this process, by its session.
+
+    `on_forget` is called when the client's headers must go, and what hangs on them with them.
+    """
 
     def __init__(self, replay: Replay | None = None) -> None:
         self.replay: Final = replay or Replay()
+        self.on_forget: Callable[[Attachment], None] = Attachment.forget_headers
         self._by_session: dict[Session, Attachment] = {}
         self._by_digest: dict[str, Attachment] = {}
 
@@ -143,7 +154,8 @@ class Attachments:
             attachment = Attachment(session, self.replay)
             if session.ended is None:
                 self._by_session[session] = attachment
-                session.on_forget(attachment.forget_headers)
+                session.on_end(attachment.cancel_all)
+                session.on_forget(lambda: self.on_forget(attachment))
                 self._by_digest[session.digest.hex] = attachment
         return attachment
 

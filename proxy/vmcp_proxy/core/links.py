@@ -45,6 +45,7 @@ class Links:
     ) -> None:
         self._tasks = tasks
         self._attachments = attachments
+        attachments.on_forget = self.forget
         self._remember = remember
         self._receiver_of = receiver_of
         self._own: dict[str, tuple[Member, Link]] = {}
@@ -81,7 +82,8 @@ class Links:
 
         link = attachment.links[member.name] = Link(member.backend, attachment.capabilities, on_opened, token)
         # A call that outlives its session must not leave a session behind at a backend.
-        link.closed = session.ended is not None
+        if session.ended is not None:
+            link.end()
         if attachment.is_receiving and link.session is not None:
             self.listen(attachment, member, link)
         return link
@@ -151,12 +153,23 @@ class Links:
         """Gives up the links of a session that has ended or moved; ends its backend sessions where it has ended."""
         self.stop_listening(attachment)
         for link in attachment.links.values():
-            link.closed = link.closed or end_sessions
+            link.end()
         async with asyncio.TaskGroup() as group:
             for member, link in self._open_links(attachment) if end_sessions else self._bound_here(attachment):
                 headers = attachment.headers_for(member, attachment.snapshot)
                 if not isinstance(headers, Collision):
                     group.create_task(self._close(link, headers), name=f"end session at {member.name}")
+
+    def forget(self, attachment: Attachment) -> None:
+        """Lets go of the client's headers, perhaps long before it is known whether the session has ended or moved.
+
+        What only this process could go on with ends now: once its link is gone nobody would end it.
+        """
+        for link in attachment.links.values():
+            link.end()
+        for member, link in self._bound_here(attachment):
+            self._tasks.create_task(self._close(link, ()), name=f"end session at {member.name}")
+        attachment.forget_headers()
 
     def _open_links(self, attachment: Attachment) -> list[tuple[Member, Link]]:
         """The links with a session at the backend, also those that only another pod has used so far."""

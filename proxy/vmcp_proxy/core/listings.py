@@ -222,6 +222,11 @@ class Listings:
         return listing
 
     def _failed(self, entry: Entry, permit: Permit, error: BackendError, now: float) -> None:
+        if error.category is Category.ENDED:
+            # The client whose session it was asked in has gone: that says nothing to others with the same headers.
+            entry.member.circuit.abandoned(permit)
+            entry.is_stale = True
+            return
         if failed(entry.member, permit, error, Asked.LISTING, now, has_callers_headers=not entry.is_shared):
             self._on_change()
         self.refused(entry, error, now)

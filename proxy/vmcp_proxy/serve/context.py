@@ -68,6 +68,7 @@ class RequestContext:
         "_send",
         "_snapshot",
         "_target",
+        "_whole",
         "backend",
         "backend_enrichment",
         "body",
@@ -113,6 +114,7 @@ class RequestContext:
         """The first value of a header by its lower-case name; `None` when it is absent."""
         self._allow_list: AllowList | None = None
         self._snapshot: HeaderSnapshot | None = None
+        self._whole: RequestContext | None = None
         self.started = started
         self.http_method: str = scope["method"]
         self.identity: Identity | None = None
@@ -151,6 +153,7 @@ class RequestContext:
         )
         context._allow_list = self._allow_list
         context._snapshot = self._snapshot
+        context._whole = self
         context.identity = self.identity
         context.body = body
         return context
@@ -193,7 +196,7 @@ class RequestContext:
     @property
     def has_gone(self) -> bool:
         """Whether the client is known not to read any more."""
-        return has_gone(self._send)
+        return has_gone(self._send) if self._whole is None else self._whole.has_gone
 
     def allow_passthrough(self, allow_list: AllowList) -> None:
         """Says which headers `captured` may take."""

@@ -44,6 +44,8 @@ _NOBODY_ASKS: Final = (
     "The answer could not be delivered: the request has another id, or the pod that sent it is gone or did not confirm."
 )
 _NO_BATCHES: Final = "Batches left MCP with revision 2025-06-18; send one message per request."
+_CANCELLED: Final = "The request was cancelled."
+_OVER: Final = "The session has ended; the request may have been carried out."
 _AWAY: Final = {
     MissingReason.UNAVAILABLE: "The session store is away; try again.",
     MissingReason.CAPPED: "This endpoint has as many sessions in use as it may; try again.",
@@ -152,9 +154,9 @@ class Endpoint:
     ) -> Answer | None:
         task = asyncio.current_task()
         if task is not None:
-            attachment.in_flight[message.id] = task
+            attachment.in_flight[task] = message.id
         self._keep_alive.add(exchange)
-        caller.session.in_use += 1
+        caller.session.uses.add(context)
         try:
             return await self._requests.answer(context, caller, message, handling, exchange)
         except InvalidParamsError as error:
@@ -164,15 +166,13 @@ class Endpoint:
             if task is None or task not in attachment.cancelled or task.uncancel() > 0:
                 raise
             context.outcome = Outcome.FAILURE
-            return encode_error(message.id, REQUEST_CANCELLED, "The request was cancelled.")
+            return encode_error(message.id, REQUEST_CANCELLED, _CANCELLED if caller.session.ended is None else _OVER)
         finally:
-            if attachment.in_flight.get(message.id) is task:
-                # A client that repeats an id has another call under it now.
-                del attachment.in_flight[message.id]
             if task is not None:
+                del attachment.in_flight[task]
                 attachment.cancelled.discard(task)
             self._keep_alive.discard(exchange)
-            caller.session.in_use -= 1
+            caller.session.uses.discard(context)
             caller.session.touch(time.monotonic())
 
     async def _delete(self, context: RequestContext) -> None:

@@ -54,11 +54,11 @@ class GetStream:
 
     async def serve(self, context: RequestContext, caller: Caller) -> None:
         """Streams until the client goes, the session ends, or the process does."""
-        caller.session.in_use += 1
+        caller.session.uses.add(context)
         try:
             await self._serve(context, caller)
         finally:
-            caller.session.in_use -= 1
+            caller.session.uses.discard(context)
             caller.session.touch(time.monotonic())
 
     async def _serve(self, context: RequestContext, caller: Caller) -> None:

@@ -1,6 +1,7 @@
 """The sessions of one pod: opened, found, restored from the store, ended."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from itertools import chain
@@ -199,11 +200,9 @@ class SessionManager:
         In a shared store the sessions live on for the other pods; those of a memory store end.
         """
         self._is_closed = True
-        try:
+        # Without the store the other pods see a last use up to one touch interval too old; nothing else is lost.
+        with contextlib.suppress(StoreUnavailable):
             await self._upkeep.write_all()
-        except StoreUnavailable:
-            # The other pods see a last use up to one touch interval too old; nothing else is lost.
-            self._pending.drop_snapshots()
         reason = EndReason.MOVED if self._store.is_shared else EndReason.SHUTDOWN
         for session in self._cache:
             self._upkeep.drop(session, reason)

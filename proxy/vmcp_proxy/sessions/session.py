@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
@@ -23,6 +23,14 @@ class EndReason(StrEnum):
     def deletes_backend_sessions(self) -> bool:
         """Whether the session is over for good; otherwise other pods go on using its backend sessions."""
         return self not in {EndReason.MOVED, EndReason.EVICTED}
+
+
+class Use(Protocol):
+    """A request or a stream of a client that is open here."""
+
+    @property
+    def has_gone(self) -> bool:
+        """Whether the client is known to have closed its connection."""
 
 
 class Session:
@@ -51,7 +59,6 @@ class Session:
         "digest",
         "ended",
         "fingerprint",
-        "in_use",
         "last_seen",
         "level_unsaved",
         "log_level",
@@ -62,6 +69,7 @@ class Session:
         "stream",
         "streams_unsaved",
         "unsaved",
+        "uses",
         "written",
     )
 
@@ -92,8 +100,8 @@ class Session:
         self.created: Final = created
         self.deadline = deadline
         self.last_seen = last_seen
-        self.in_use = 0
-        """Requests and streams of the client that are open here: such a session is not idle, however long they take."""
+        self.uses: Final[set[Use]] = set()
+        """Requests and streams of the client that are open here."""
         self.written = last_seen
         self.stored = last_seen
         self.checked = 0
@@ -117,6 +125,15 @@ class Session:
     def holds_snapshot(self) -> bool:
         """Whether the captured headers are still in memory."""
         return self._holds_snapshot
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a client waits at one of them: such a session is not idle, however long they take.
+
+        One whose client has gone may go on, for the client may come back for its answer; but nobody asks for that
+        answer until it does, and a backend may wait for one of the client's that nobody will give.
+        """
+        return any(not use.has_gone for use in self.uses)
 
     def touch(self, now: float) -> None:
         """Note a use at this monotonic time."""
