@@ -28,6 +28,7 @@ from vmcp_proxy.core.listings import Listings
 from vmcp_proxy.core.members import Member
 from vmcp_proxy.core.news import News
 from vmcp_proxy.core.notifier import Notifier
+from vmcp_proxy.core.owners.resolver import Resolver
 from vmcp_proxy.core.pages import ListEncoder
 from vmcp_proxy.core.partial_failure import refusal
 from vmcp_proxy.core.receivers import SessionReceiver, Ways
@@ -123,7 +124,8 @@ class Wiring:
         )
         self.between.serve(self.links, self.messages, self._heard_elsewhere)
         forwarder = Forwarder(self.links, self.ways, metrics, self._on_change)
-        self.aggregate = Aggregate(self.attachments, self.views, forwarder)
+        resolver = Resolver(self.attachments, self.views)
+        self.aggregate = Aggregate(self.attachments, self.views, resolver, forwarder)
         self.virtual = Admission(self.aggregate, admitter)
         self.notifier.attach(self.virtual)
         self.group = Group(tasks, self.listings, self.links, self.views, self.aggregate, self._on_change)

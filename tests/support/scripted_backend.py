@@ -112,7 +112,8 @@ class ScriptedBackend:
     """Settings may change at any time; `heard` has every request, also those that were refused.
 
     `page` entries stand on one page of a list. `answers_events` makes every answer an event stream, in pieces of
-    `chunk` bytes. `unknown_status` is what a forgotten session gets: 404, or 400 as servers on the TypeScript SDK.
+    `chunk` bytes. `before_open` is awaited before a session is made. `unknown_status` is what a forgotten session
+    gets: 404, or 400 as servers on the TypeScript SDK.
     """
 
     tools: list[dict[str, Any]] = field(default_factory=lambda: [tool("echo")])
@@ -126,6 +127,7 @@ class ScriptedBackend:
     unknown_status: int = 404
     unknown_body: bytes = json.dumps(TYPESCRIPT_UNKNOWN).encode()
     has_stream: bool = True
+    before_open: Callable[[Call], Awaitable[None]] | None = None
     handlers: dict[str, Handler] = field(default_factory=dict)
     heard: list[Heard] = field(default_factory=list)
     sessions: set[str] = field(default_factory=set)
@@ -219,6 +221,8 @@ class ScriptedBackend:
         headers = {}
         outcome: tuple[str, dict[str, Any] | bytes]
         try:
+            if call.heard.method == "initialize" and self.before_open is not None:
+                await self.before_open(call)
             if call.heard.method == "initialize" and "initialize" not in self.handlers:
                 headers["mcp-session-id"] = f"backend-session-{next(self._numbers)}-{id(self):x}"
                 self.sessions.add(headers["mcp-session-id"])

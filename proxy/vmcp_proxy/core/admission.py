@@ -11,8 +11,8 @@ import msgspec
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.capabilities import Capability, Kind
 from vmcp_proxy.core.catalog import Catalog
-from vmcp_proxy.core.targets import find_target, target_kind
-from vmcp_proxy.core.virtual import Caller, Denied, Exchange, Operation, Reply, VirtualMCP
+from vmcp_proxy.core.targets import target_kind
+from vmcp_proxy.core.virtual import Caller, Denied, Exchange, Operation, Reply, Resolved, Target, VirtualMCP
 
 
 class Action(StrEnum):
@@ -104,23 +104,25 @@ class Admission:
             self._views.popitem(last=False)
         return reduced
 
-    async def call(self, caller: Caller, operation: Operation, exchange: Exchange) -> Reply:
+    async def resolve(self, caller: Caller, operation: Operation) -> Resolved:
+        return await self._inner.resolve(caller, operation)
+
+    async def perform(self, caller: Caller, operation: Operation, resolved: Resolved, exchange: Exchange) -> Reply:
         """Decides first, whether or not the name exists; only then may the inner layer look at the call."""
-        if self._admitter.enforcing:
-            catalog = await self._inner.view(caller)
-            if not self._is_admitted(caller.identity, catalog, operation):
-                return Denied()
-        return await self._inner.call(caller, operation, exchange)
+        if self._admitter.enforcing and not self._is_admitted(caller.identity, operation, resolved):
+            return Denied()
+        return await self._inner.perform(caller, operation, resolved, exchange)
 
     def _is_listed(self, identity: Identity, capability: Capability) -> bool:
         action = _ACTION_ON[capability.kind]
         return self._admitter.admits(identity, action, capability, capability.exposed)
 
-    def _is_admitted(self, identity: Identity, catalog: Catalog, operation: Operation) -> bool:
+    def _is_admitted(self, identity: Identity, operation: Operation, resolved: Resolved) -> bool:
         kind = target_kind(operation)
         if kind is None:
             # What names nothing is about the session; a name that nobody knows how to judge is refused.
             return not operation.name
-        capability = find_target(catalog, operation)
+        capability = resolved.capability if type(resolved) is Target else None
         admitted = self._admitter.admits(identity, _ACTION_ON[kind], capability, operation.name)
-        return admitted and capability is not None
+        # What nobody has told yet may be heard of by those who may do this whoever it belongs to.
+        return admitted and resolved is not None

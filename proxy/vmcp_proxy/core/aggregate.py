@@ -2,16 +2,17 @@
 
 from typing import Final
 
+from vmcp_api.spec.aggregation import Aggregation
 from vmcp_proxy.core.attachments import Attachment, Attachments
-from vmcp_proxy.core.capabilities import Capability
 from vmcp_proxy.core.catalog import Catalog
 from vmcp_proxy.core.forward import Forwarder
-from vmcp_proxy.core.members import Bounds, Member, Members
-from vmcp_proxy.core.replies import NO_COMPLETION, broken, unknown
+from vmcp_proxy.core.members import Bounds, Members
+from vmcp_proxy.core.owners.resolver import Resolver
+from vmcp_proxy.core.replies import NO_COMPLETION, broken, unknown, unlisted
 from vmcp_proxy.core.subscriptions import MOST_SUBSCRIPTIONS, SUBSCRIBE, SUBSCRIPTIONS, UNSUBSCRIBE, is_shared
 from vmcp_proxy.core.targets import find_target
 from vmcp_proxy.core.views import Views
-from vmcp_proxy.core.virtual import Caller, Exchange, Failure, Operation, Reply, Result
+from vmcp_proxy.core.virtual import Caller, Exchange, Failure, Operation, Reply, Resolved, Result, Target, Unlisted
 from vmcp_proxy.headerforward import Collision
 from vmcp_proxy.protocol.jsonrpc import INVALID_PARAMS
 
@@ -19,15 +20,17 @@ from vmcp_proxy.protocol.jsonrpc import INVALID_PARAMS
 class Aggregate:
     """Many backends as one MCP server, for any caller: no policy here (ADR-0011)."""
 
-    def __init__(self, attachments: Attachments, views: Views, forwarder: Forwarder) -> None:
+    def __init__(self, attachments: Attachments, views: Views, resolver: Resolver, forwarder: Forwarder) -> None:
         self._attachments: Final = attachments
         self._views: Final = views
+        self._resolver: Final = resolver
         self._forwarder: Final = forwarder
         self._members: Members = {}
 
-    def configure(self, members: Members, bounds: Bounds) -> None:
+    def configure(self, members: Members, aggregation: Aggregation, bounds: Bounds) -> None:
         """Takes over a new config."""
         self._members = members
+        self._resolver.configure(members, aggregation, bounds)
         self._forwarder.bounds = bounds
 
     async def view(self, caller: Caller) -> Catalog:
@@ -35,38 +38,33 @@ class Aggregate:
         attachment = self._attachments.of(caller.session)
         return await self._views.view(attachment, caller.snapshot)
 
-    async def call(self, caller: Caller, operation: Operation, exchange: Exchange) -> Reply:
-        """See `VirtualMCP.call`.
+    async def resolve(self, caller: Caller, operation: Operation) -> Resolved:
+        """See `VirtualMCP.resolve`."""
+        return await self._resolver.resolve(caller, operation)
+
+    async def perform(self, caller: Caller, operation: Operation, resolved: Resolved, exchange: Exchange) -> Reply:
+        """See `VirtualMCP.perform`.
 
         Raises:
             InvalidParamsError: the params do not have the shape of the method.
         """
         attachment = self._attachments.of(caller.session)
-        catalog = self._views.current(attachment, caller.snapshot)
-        if catalog is None:
-            catalog = await self._views.for_call(attachment, caller.snapshot)
-        capability = find_target(catalog, operation)
-        if capability is None:
-            # Perhaps it is new: what a backend has declared out of date is worth the wait now.
-            capability = find_target(await self._views.view(attachment, caller.snapshot), operation)
-        member = self._members.get(capability.backend) if capability is not None else None
-        if capability is None or member is None:
-            return self._unroutable(caller, attachment, operation)
+        if not isinstance(resolved, Target):
+            return self._unroutable(caller, attachment, operation, resolved)
         if operation.method in SUBSCRIPTIONS:
-            return await self._subscription(caller, attachment, member, capability, operation, exchange)
-        return await self._forwarder.forward(caller, attachment, member, capability, operation, exchange)
+            return await self._subscription(caller, attachment, resolved, operation, exchange)
+        return await self._forwarder.forward(caller, attachment, resolved, operation, exchange)
 
     async def _subscription(
         self,
         caller: Caller,
         attachment: Attachment,
-        member: Member,
-        capability: Capability,
+        target: Target,
         operation: Operation,
         exchange: Exchange,
     ) -> Reply:
         """Subscribes or unsubscribes at the owner, and keeps what has to be said again in a new backend session."""
-        uri = operation.name
+        uri, member = operation.name, target.member
         held = attachment.subscriptions.setdefault(member.name, set())
         if operation.method == UNSUBSCRIBE:
             held.discard(uri)
@@ -74,15 +72,15 @@ class Aggregate:
                 return Result(b"{}", member.name)
         elif len(held) >= MOST_SUBSCRIPTIONS and uri not in held:
             return Failure(INVALID_PARAMS, f"A session may subscribe to {MOST_SUBSCRIPTIONS} resources of a backend.")
-        reply = await self._forwarder.forward(caller, attachment, member, capability, operation, exchange)
+        reply = await self._forwarder.forward(caller, attachment, target, operation, exchange)
         if operation.method == SUBSCRIBE and type(reply) is Result:
             held.add(uri)
         return reply
 
-    def _unroutable(self, caller: Caller, attachment: Attachment, operation: Operation) -> Reply:
+    def _unroutable(
+        self, caller: Caller, attachment: Attachment, operation: Operation, resolved: Unlisted | None
+    ) -> Reply:
         """The answer where this caller's catalog has no such name."""
-        if operation.method == "completion/complete":
-            return NO_COMPLETION
         if len(caller.snapshot):
             # A backend that refuses the caller's headers has no list for it; say why it cannot be called.
             shared = find_target(self._views.shared(), operation)
@@ -90,4 +88,6 @@ class Aggregate:
             headers = attachment.headers_for(member, caller.snapshot) if member is not None else ()
             if member is not None and isinstance(headers, Collision):
                 return broken(operation, member.collision(headers))
-        return unknown(operation)
+        if resolved is not None:
+            return unlisted(operation, resolved.silent)
+        return NO_COMPLETION if operation.method == "completion/complete" else unknown(operation)

@@ -17,7 +17,7 @@ from vmcp_proxy.core.links import Links
 from vmcp_proxy.core.members import Bounds, Member
 from vmcp_proxy.core.receivers import CallReceiver, Ways
 from vmcp_proxy.core.replies import broken, gone
-from vmcp_proxy.core.virtual import Caller, Exchange, Operation, RawFailure, Reply, Result
+from vmcp_proxy.core.virtual import Caller, Exchange, Operation, RawFailure, Reply, Result, Target
 from vmcp_proxy.core.vitals import Asked, answered, failed
 from vmcp_proxy.headerforward import Collision, HeaderSnapshot
 from vmcp_proxy.protocol import params
@@ -53,8 +53,7 @@ class Forwarder:
         self,
         caller: Caller,
         attachment: Attachment,
-        member: Member,
-        capability: Capability,
+        target: Target,
         operation: Operation,
         exchange: Exchange,
     ) -> Reply:
@@ -64,6 +63,7 @@ class Forwarder:
             InvalidParamsError: the params do not have the shape of the method.
         """
         bounds = self.bounds
+        capability, member = target.capability, target.member
         headers = attachment.headers_for(member, caller.snapshot)
         name = capability.backend
         if isinstance(headers, Collision):
@@ -76,7 +76,7 @@ class Forwarder:
         permit = member.circuit.admit(now)
         if isinstance(permit, Refused):
             return broken(operation, CircuitOpenError(name, permit.retry_after))
-        deadline = Deadline.after(now, bounds.call(name), bounds.maximum)
+        deadline = Deadline.after(target.began, bounds.call(name), bounds.maximum)
         receiver = CallReceiver(attachment, member, members, exchange, deadline, self._ways)
         exchange.routed(name)
         began = time.perf_counter()

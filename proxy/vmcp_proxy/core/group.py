@@ -53,7 +53,7 @@ class Group:
         self._listings.ttl = config.config.operational.catalog_ttl
         self._listings.forget(set(members.values()))
         self._views.configure(members, withheld, config.config.aggregation, bounds)
-        self._aggregate.configure(members, bounds)
+        self._aggregate.configure(members, config.config.aggregation, bounds)
         handling = config.config.operational.failure_handling
         for member in members.values():
             member.health.threshold = handling.unhealthy_threshold

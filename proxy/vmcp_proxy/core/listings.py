@@ -13,7 +13,7 @@ from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.core.capabilities import Listing, Outcome
 from vmcp_proxy.core.circuit import Permit
 from vmcp_proxy.core.members import Member
-from vmcp_proxy.core.scopes import SHARED, is_public
+from vmcp_proxy.core.scopes import SHARED, headers_of, is_public
 from vmcp_proxy.core.vitals import Asked, answered, failed
 from vmcp_proxy.observability.logs import describe_exception, log_event
 
@@ -22,6 +22,8 @@ logger: Final = logging.getLogger("vmcp.core")
 _MAX_ENTRIES: Final = 8192
 _MAX_PRIVATE_BYTES: Final = 64 << 20
 """What the listings that were told to clients' headers may hold together, those of equal content once."""
+
+_OF_THE_CALLER: Final = frozenset({Category.AUTH.value, Category.HEADERS.value})
 
 _FIRST_RETRY: Final = 1.0
 _LAST_RETRY: Final = 30.0
@@ -41,7 +43,7 @@ class Entry:
     """
 
     member: Member
-    is_shared: bool = True
+    scope: str = SHARED
     listing: Listing | None = None
     former: Listing | None = None
     failure: Outcome | None = None
@@ -52,6 +54,16 @@ class Entry:
     turn: int = 0
     is_overdue: bool = False
     task: "asyncio.Task[None] | None" = None
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it is what the backend says to the proxy itself."""
+        return self.scope == SHARED
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether what the backend lists here is not known: it has never been told, or is being told anew."""
+        return self.listing is None and (self.former is None or self.task is not None)
 
     def is_fresh(self, now: float, ttl: float) -> bool:
         """Whether the listing may be served without asking the backend."""
@@ -89,6 +101,7 @@ class Listings:
         self._on_change = on_change
         self._entries: OrderedDict[tuple[str, str], Entry] = OrderedDict()
         self._by_content: WeakValueDictionary[tuple[str, bytes], Listing] = WeakValueDictionary()
+        self._told: WeakValueDictionary[tuple[Member, str], Listing] = WeakValueDictionary()
         self._private_bytes = 0
 
     def entry(self, member: Member, scope: str) -> Entry:
@@ -96,12 +109,36 @@ class Listings:
         key = (member.name, scope)
         entry = self._entries.get(key)
         if entry is None or entry.member is not member:
-            entry = self._entries[key] = Entry(member, is_shared=scope == SHARED)
+            entry = self._entries[key] = Entry(member, scope)
             while len(self._entries) > _MAX_ENTRIES and (oldest := next(self._private(), None)) is not None:
                 del self._entries[oldest]
         elif scope != SHARED:
             self._entries.move_to_end(key)
         return entry
+
+    def shown(self, entry: Entry) -> Listing | None:
+        """What is served of an entry: its own listing, until there is one what others of equal headers were told.
+
+        Refused credentials, and headers that cannot be sent, are answers of their own: nothing stands in for them.
+        """
+        served = entry.served
+        if served is not None or entry.listing is not None:
+            return served
+        if not entry.member.circuit.is_closed or entry.member.health.is_down:
+            return None
+        failure = entry.failure
+        if failure is not None and (
+            failure.status in _OF_THE_CALLER or entry.failures >= entry.member.health.threshold
+        ):
+            return None
+        return self._told_to_others(entry)
+
+    def known(self, entry: Entry) -> Listing | None:
+        """What is known of an entry, served or not: whose a name is counts on while its backend is away."""
+        return self.shown(entry) or entry.former or self._told_to_others(entry)
+
+    def _told_to_others(self, entry: Entry) -> Listing | None:
+        return self._told.get((entry.member, headers_of(entry.scope)))
 
     def _private(self, *, newest_first: bool = False) -> Iterator[tuple[str, str]]:
         """What may give way to more of its kind: what clients send must not push out what the proxy itself sees."""
@@ -200,6 +237,9 @@ class Listings:
             if entry.is_shared and entry.former is not None and entry.former.digest != listing.digest:
                 self._doubt_private(entry.member)
             entry.listing = entry.former = self._interned(listing, is_shared=entry.is_shared)
+        group = (entry.member, headers_of(entry.scope))
+        if entry.is_shared or group not in self._told:
+            self._told[group] = entry.listing
         entry.failure = None
         entry.is_overdue = False
         entry.failures = 0

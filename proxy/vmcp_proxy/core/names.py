@@ -14,6 +14,11 @@ def add_prefix(prefix_format: str, workload: str, name: str) -> str:
     return prefix_format.replace("{workload}", workload) + name
 
 
+def may_bear_prefix(name: str, prefix: str, limit: int) -> bool:
+    """Whether an exposed name may have been composed with this prefix, which a short limit may have cut."""
+    return name.startswith(prefix[: limit - _TAG_LENGTH - 1]) and (name.startswith(prefix) or len(name) == limit)
+
+
 def fit_name(wanted: str, *, backend: str, original: str, limit: int) -> str:
     """The exposed name: `wanted` itself where it has at most `limit` characters, all of `[A-Za-z0-9_.-]`.
 

@@ -1,10 +1,12 @@
 """The answers of our own: unknown names, broken backends."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 from vmcp_proxy.backends.errors import BackendError, CircuitOpenError
+from vmcp_proxy.core.capabilities import Outcome
 from vmcp_proxy.core.virtual import Failure, Operation, Reply, Result
 from vmcp_proxy.protocol.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, RESOURCE_NOT_FOUND
 
@@ -14,6 +16,8 @@ NO_COMPLETION: Final = Result(b'{"completion":{"values":[],"hasMore":false}}')
 _LONGEST: Final = 256
 _OF_RESOURCES: Final = frozenset({"resources/read", "resources/subscribe", "resources/unsubscribe"})
 _NOUN: Final = {"tools/call": "tool", "prompts/get": "prompt"}
+_MOST_NAMED: Final = 5
+"""Silent backends that one error tells of."""
 
 
 def unknown(operation: Operation) -> Failure:
@@ -21,8 +25,18 @@ def unknown(operation: Operation) -> Failure:
     if operation.method in _OF_RESOURCES:
         data = msgspec.json.encode({"uri": operation.name})
         return Failure(RESOURCE_NOT_FOUND, "Resource not found", data)
-    noun = _NOUN.get(operation.method, "name")
-    return Failure(INVALID_PARAMS, f"Unknown {noun}: {operation.name[:_LONGEST]}")
+    return Failure(INVALID_PARAMS, f"Unknown {_noun(operation)}: {operation.name[:_LONGEST]}")
+
+
+def unlisted(operation: Operation, silent: Mapping[str, Outcome]) -> Reply:
+    """The name is not in the caller's catalog, but backends may have it of which that is not known."""
+    named = [outcome.message for outcome in silent.values()]
+    more = [f"and {len(named) - _MOST_NAMED} more"] if len(named) > _MOST_NAMED else []
+    reasons = "; ".join(named[:_MOST_NAMED] + more)
+    text = f"No {_noun(operation)} {operation.name[:_LONGEST]!r} is known yet, and it may belong to: {reasons}"
+    first = next(iter(silent))
+    data: dict[str, str | int] = {"vmcp.dev/backend": first, "vmcp.dev/category": silent[first].status}
+    return _unanswered(operation, first, text, data)
 
 
 def broken(operation: Operation, error: BackendError) -> Reply:
@@ -30,10 +44,18 @@ def broken(operation: Operation, error: BackendError) -> Reply:
     data: dict[str, str | int] = {"vmcp.dev/backend": error.backend, "vmcp.dev/category": error.category.value}
     if isinstance(error, CircuitOpenError):
         data["vmcp.dev/retryAfterSeconds"] = error.retry_after
+    return _unanswered(operation, error.backend, str(error), data)
+
+
+def _unanswered(operation: Operation, backend: str, text: str, data: Mapping[str, str | int]) -> Reply:
     if operation.method != "tools/call":
-        return Failure(INTERNAL_ERROR, str(error), msgspec.json.encode(data), error.backend)
-    result = {"content": [{"type": "text", "text": str(error)}], "isError": True, "_meta": data}
-    return Result(msgspec.json.encode(result), error.backend, is_error=True, is_ours=True)
+        return Failure(INTERNAL_ERROR, text, msgspec.json.encode(data), backend)
+    result = {"content": [{"type": "text", "text": text}], "isError": True, "_meta": data}
+    return Result(msgspec.json.encode(result), backend, is_error=True, is_ours=True)
+
+
+def _noun(operation: Operation) -> str:
+    return "resource" if operation.method in _OF_RESOURCES else _NOUN.get(operation.method, "name")
 
 
 def gone(backend: str) -> Failure:

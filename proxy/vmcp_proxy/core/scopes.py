@@ -22,6 +22,11 @@ def scope(audience: str, headers: str) -> str:
     return f"{SHARED}/{audience}" if audience else SHARED
 
 
+def headers_of(scope: str) -> str:
+    """What of a scope stands for the client's headers: equal for those who differ by their capabilities alone."""
+    return scope.partition("/")[0]
+
+
 def is_public(scope: str) -> bool:
     """Whether no client's headers stand behind what is listed there."""
     return scope.startswith(SHARED)

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -116,6 +116,26 @@ class Views:
             for name, member in members.items()
         }
 
+    def silent(self, attachment: Attachment, snapshot: HeaderSnapshot) -> dict[str, Outcome]:
+        """The backends of which it is not known what they offer this caller, and why."""
+        entries = self._entries(self._members, attachment, snapshot)
+        return {name: _outcome(entry) for name, entry in entries.items() if entry.is_silent} | self._withheld
+
+    async def answered(
+        self, attachment: Attachment, snapshot: HeaderSnapshot, names: Collection[str], until: float
+    ) -> bool:
+        """Waits for the next listing on its way from one of these backends, up to a loop time.
+
+        Returns False where none is on its way any more, or none has come in time.
+        """
+        entries = self._entries(self._members, attachment, snapshot)
+        tasks = [entry.task for name, entry in entries.items() if name in names and entry.task is not None]
+        seconds = until - asyncio.get_running_loop().time()
+        if not tasks or seconds <= 0:
+            return False
+        done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        return bool(done)
+
     def scope_for(self, member: Member, attachment: Attachment) -> str:
         """The scope of what one backend lists for this client, with the headers of its present view."""
         snapshot = attachment.view_snapshot
@@ -151,24 +171,27 @@ class Views:
 
     def _merged(self, entries: dict[str, Entry]) -> Catalog:
         outcomes = {name: _outcome(entry) for name, entry in entries.items()} | self._withheld
+        shown = {name: self._listings.shown(entry) for name, entry in entries.items()}
+        known = {name: self._listings.known(entry) for name, entry in entries.items()}
         key = (
-            *((name, _digest(entry.served), _digest(entry.former)) for name, entry in entries.items()),
+            *((name, _digest(shown[name]), _digest(known[name])) for name in entries),
             *((name, outcome) for name, outcome in outcomes.items()),
         )
         catalog = self._catalogs.get(key)
         if catalog is None:
-            catalog = self._catalogs[key] = self._merge(entries, outcomes)
+            catalog = self._catalogs[key] = self._merge(shown, known, outcomes)
             self._kept.append(catalog)
         return catalog
 
-    def _merge(self, entries: dict[str, Entry], outcomes: dict[str, Outcome]) -> Catalog:
-        served = [entry.served for entry in entries.values() if entry.served is not None]
-        catalog = merge(served, self._aggregation, outcomes)
-        away = {name for name, entry in entries.items() if entry.served is None and entry.former is not None}
+    def _merge(
+        self, shown: Mapping[str, Listing | None], known: Mapping[str, Listing | None], outcomes: Mapping[str, Outcome]
+    ) -> Catalog:
+        catalog = merge([each for each in shown.values() if each is not None], self._aggregation, outcomes)
+        away = {name for name, listing in known.items() if listing is not None and shown[name] is None}
         if not away:
             return catalog
-        known = [listing for entry in entries.values() if (listing := entry.served or entry.former) is not None]
-        return catalog.beside(merge(known, self._aggregation, outcomes), away)
+        everything = [each for each in known.values() if each is not None]
+        return catalog.beside(merge(everything, self._aggregation, outcomes), away)
 
 
 def _digest(listing: Listing | None) -> bytes | None:

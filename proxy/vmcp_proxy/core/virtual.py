@@ -1,17 +1,19 @@
 """The one protocol that every layer of the core speaks: a caller's view, and a caller's call."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 import msgspec
 
 from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.core.capabilities import Capability, Outcome
 from vmcp_proxy.core.catalog import Catalog
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
 from vmcp_proxy.protocol.params import Members, parse_members
 
 if TYPE_CHECKING:
+    from vmcp_proxy.core.members import Member
     from vmcp_proxy.sessions import Session
 
 DENIED_CODE: Final = 403
@@ -41,6 +43,27 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
             InvalidParamsError: the params are no object.
         """
         return parse_members(self.params) if self.parsed is None else self.parsed.copy()
+
+
+class Target(msgspec.Struct, frozen=True, gc=False):
+    """What an operation is about, found once: the decision and the act are about the same.
+
+    `began` is when the search began, in loop time: the bound of the call counts from there.
+    """
+
+    capability: Capability
+    member: "Member"
+    began: float
+
+
+class Unlisted(msgspec.Struct, frozen=True, gc=False):
+    """Nothing of this name is known, but these backends may have it: what they offer is not known (ADR-0030)."""
+
+    silent: Mapping[str, Outcome]
+
+
+Resolved: TypeAlias = Target | Unlisted | None
+"""What an operation names; None where nothing does."""
 
 
 class Result(msgspec.Struct, frozen=True, gc=False):
@@ -112,5 +135,12 @@ class VirtualMCP(Protocol):
     async def view(self, caller: Caller) -> Catalog:
         """What this caller may see."""
 
-    async def call(self, caller: Caller, operation: Operation, exchange: Exchange) -> Reply:
-        """The answer to one request of this caller."""
+    async def resolve(self, caller: Caller, operation: Operation) -> Resolved:
+        """What the operation is about; waits, within the bound of the call, for backends that may have it."""
+
+    async def perform(self, caller: Caller, operation: Operation, resolved: Resolved, exchange: Exchange) -> Reply:
+        """The answer to one request of this caller.
+
+        Raises:
+            InvalidParamsError: the params do not have the shape of the method.
+        """

@@ -107,7 +107,8 @@ class Requests:
         members = params.parse_members(message.params)
         name = target_name(message.method, members)
         operation = Operation(message.method, name, message.params, members)
-        reply = await self._virtual.call(caller, operation, exchange)
+        resolved = await self._virtual.resolve(caller, operation)
+        reply = await self._virtual.perform(caller, operation, resolved, exchange)
         context.target = name
         if type(reply) is Result:
             context.backend = reply.backend

@@ -11,11 +11,22 @@ from hypothesis import strategies as st
 from tests.proxy.core.builders import exposed, listing, merged, settings
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.admission import Action, Admission, AllowAll
-from vmcp_proxy.core.capabilities import Capability, Kind
+from vmcp_proxy.core.capabilities import Capability, Kind, Outcome
 from vmcp_proxy.core.catalog import Catalog
 from vmcp_proxy.core.rules import Effect, Rule, RuleBased
 from vmcp_proxy.core.targets import find_target
-from vmcp_proxy.core.virtual import Caller, Denied, Exchange, Failure, Operation, Reply, Result
+from vmcp_proxy.core.virtual import (
+    Caller,
+    Denied,
+    Exchange,
+    Failure,
+    Operation,
+    Reply,
+    Resolved,
+    Result,
+    Target,
+    Unlisted,
+)
 
 ALICE = Identity("https://issuer.example", "alice", claims={"groups": ["dev"]})
 BOB = Identity("https://issuer.example", "bob")
@@ -38,11 +49,13 @@ class Inner:
     async def view(self, caller: Caller) -> Catalog:
         return self.catalog
 
-    async def call(self, caller: Caller, operation: Operation, exchange: Exchange) -> Reply:
+    async def resolve(self, caller: Caller, operation: Operation) -> Resolved:
+        found = find_target(self.catalog, operation)
+        return None if found is None else Target(found, None, 0.0)
+
+    async def perform(self, caller: Caller, operation: Operation, resolved: Resolved, exchange: Exchange) -> Reply:
         self.reached.append(operation)
-        if operation.name and find_target(self.catalog, operation) is None:
-            return UNKNOWN
-        return Result(b"{}")
+        return UNKNOWN if operation.name and resolved is None else Result(b"{}")
 
 
 @dataclass
@@ -78,7 +91,12 @@ def operation(method: str, name: str) -> Operation:
 
 
 async def ask(admission: Admission, method: str, name: str, identity: Identity = ALICE) -> Reply:
-    return await admission.call(caller(identity), operation(method, name), NoExchange())
+    return await answer_of(admission, operation(method, name), identity)
+
+
+async def answer_of(admission: Admission, asked: Operation, identity: Identity = ALICE) -> Reply:
+    resolved = await admission.resolve(caller(identity), asked)
+    return await admission.perform(caller(identity), asked, resolved, NoExchange())
 
 
 def permitting(*names: str, forbidding: tuple[str, ...] = ()) -> RuleBased:
@@ -155,6 +173,14 @@ async def test_an_unknown_name_is_decided_once_like_a_known_one():
         assert admitter.asked == 1
 
 
+@pytest.mark.parametrize(("names", "reply"), [(("b_*",), Result(b"{}")), (("a_*",), Denied())])
+async def test_a_name_that_a_silent_backend_may_have_is_told_of_to_those_who_may_have_it(names, reply):
+    admission = Admission(Inner(), permitting(*names))
+    unlisted = Unlisted({"b": Outcome("timeout", "backend 'b' has not answered yet")})
+    asked = operation("tools/call", "b_new")
+    assert await admission.perform(caller(), asked, unlisted, NoExchange()) == reply
+
+
 async def test_without_policies_unknown_and_hidden_names_get_their_own_answer():
     inner = Inner()
     admission = Admission(inner, AllowAll())
@@ -181,7 +207,7 @@ async def test_without_policies_unknown_and_hidden_names_get_their_own_answer():
 async def test_a_completion_goes_by_the_prompt_or_template_that_it_is_for(params, name, reply):
     admission = Admission(Inner(), permitting("a_p", "t://*"))
     raw = msgspec.Raw(params) if params is not None else None
-    assert await admission.call(caller(), Operation("completion/complete", name, raw), NoExchange()) == reply
+    assert await answer_of(admission, Operation("completion/complete", name, raw)) == reply
 
 
 @pytest.mark.parametrize(("name", "reply"), [("", Result(b"{}")), ("a_x", Denied())])

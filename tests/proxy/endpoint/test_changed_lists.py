@@ -112,7 +112,9 @@ async def test_a_call_does_not_wait_for_the_lists_of_a_backend_that_could_not_te
         await hold.wait()
         return {}
 
-    config = operational(timeouts={"list": "200ms"}, failureHandling={"healthCheckInterval": "1h"})
+    config = operational(
+        timeouts={"list": "200ms", "perWorkload": {"hanging": "500ms"}}, failureHandling={"healthCheckInterval": "1h"}
+    )
     async with (
         scene({"fine": fine, "hanging": hanging}, config=config, passthroughHeaders=HEADERS) as world,
         world.session(x_api_key="k") as client,
@@ -128,5 +130,6 @@ async def test_a_call_does_not_wait_for_the_lists_of_a_backend_that_could_not_te
         assert wiring.listings.needs_fetch(entry)
         assert (await client.call("fine_echo"))["content"]
         assert entry.task is None
-        assert (await client.request("tools/call", {"name": "hanging_echo"}))["error"]["code"] == -32602
+        assert (await client.call("hanging_echo"))["_meta"]["vmcp.dev/backend"] == "hanging"
+        assert (await client.request("tools/call", {"name": "fine_more"}))["error"]["code"] == -32602
         hold.set()

@@ -115,7 +115,7 @@ async def test_reads_and_prompts_expire_by_the_timeout_of_their_workload_too(met
         return text("late")
 
     backend.handlers[method] = hang
-    config = operational(timeouts={"default": "20s", "perWorkload": {"slow": "200ms"}}, **SILENT)
+    config = operational(timeouts={"default": "20s", "perWorkload": {"slow": "1s"}}, **SILENT)
     async with scene({"slow": backend}, config=config) as world, world.session() as client:
         async with asyncio.timeout(5):
             error = (await client.request(method, params))["error"]

@@ -266,7 +266,7 @@ async def test_a_denial_after_a_comment_is_an_event_on_the_stream_that_has_begun
         wiring = world.proxy.wiring
         wiring.listings.invalidate(wiring.group.members["one"], "shared")
         wiring.views.changed()
-        answer = await client.request("tools/call", {"name": "one_echo"})
+        answer = await client.request("tools/call", {"name": "one_new"})
         assert answer["error"] == {"code": 403, "message": "Forbidden."}
         hold.set()
 

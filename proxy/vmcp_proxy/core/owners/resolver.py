@@ -1,0 +1,79 @@
+"""The one look-up of what an operation is about: it waits for backends that may have it (ADR-0030)."""
+
+import asyncio
+from collections.abc import Collection
+from typing import Final
+
+from vmcp_api.spec.aggregation import Aggregation
+from vmcp_proxy.core.attachments import Attachment, Attachments
+from vmcp_proxy.core.capabilities import Kind, Outcome
+from vmcp_proxy.core.catalog import Catalog
+from vmcp_proxy.core.members import Bounds, Members
+from vmcp_proxy.core.owners.silence import may_own
+from vmcp_proxy.core.targets import find_target, target_kind
+from vmcp_proxy.core.views import Views
+from vmcp_proxy.core.virtual import Caller, Operation, Resolved, Target, Unlisted
+
+
+class Resolver:
+    """Finds targets in the caller's catalog; `configure` takes over what names are composed by."""
+
+    def __init__(self, attachments: Attachments, views: Views) -> None:
+        self._attachments: Final = attachments
+        self._views: Final = views
+        self._members: Members = {}
+        self._aggregation = Aggregation()
+        self._bounds: Bounds | None = None
+
+    def configure(self, members: Members, aggregation: Aggregation, bounds: Bounds) -> None:
+        """Takes over a new config."""
+        self._members = members
+        self._aggregation = aggregation
+        self._bounds = bounds
+
+    async def resolve(self, caller: Caller, operation: Operation) -> Resolved:
+        """See `VirtualMCP.resolve`."""
+        began = asyncio.get_running_loop().time()
+        attachment = self._attachments.of(caller.session)
+        catalog = self._views.current(attachment, caller.snapshot)
+        if catalog is None:
+            catalog = await self._views.for_call(attachment, caller.snapshot)
+        found = self._find(catalog, operation, began)
+        return found if found is not None else await self._awaited(caller, attachment, operation, began)
+
+    def _find(self, catalog: Catalog, operation: Operation, began: float) -> Target | None:
+        capability = find_target(catalog, operation)
+        member = self._members.get(capability.backend) if capability is not None else None
+        return Target(capability, member, began) if capability is not None and member is not None else None
+
+    async def _awaited(self, caller: Caller, attachment: Attachment, operation: Operation, began: float) -> Resolved:
+        """Looks again whenever a listing comes that may have the name, up to the bound of the call."""
+        while True:
+            # Perhaps it is new: what a backend has declared out of date is worth the wait now.
+            catalog = await self._views.view(attachment, caller.snapshot)
+            if (found := self._find(catalog, operation, began)) is not None:
+                return found
+            silent = self._silent(caller, attachment, catalog, operation)
+            until = began + self._bound(silent)
+            if not await self._views.answered(attachment, caller.snapshot, silent, until):
+                return Unlisted(silent) if silent else None
+
+    def _silent(
+        self, caller: Caller, attachment: Attachment, catalog: Catalog, operation: Operation
+    ) -> dict[str, Outcome]:
+        """The backends that may have what the operation names, and why that is not known."""
+        kind = target_kind(operation)
+        if kind is None:
+            return {}
+        silent = self._views.silent(attachment, caller.snapshot)
+        kinds = (Kind.RESOURCE, Kind.TEMPLATE) if kind in (Kind.RESOURCE, Kind.TEMPLATE) else (kind,)
+        for entry in catalog.incomplete:
+            if entry.kind in kinds:
+                silent.setdefault(entry.backend, catalog.outcomes[entry.backend])
+        return {
+            name: outcome for name, outcome in silent.items() if may_own(self._aggregation, name, kind, operation.name)
+        }
+
+    def _bound(self, names: Collection[str]) -> float:
+        bounds = self._bounds
+        return max((bounds.call(name) for name in names), default=0.0) if bounds is not None else 0.0
