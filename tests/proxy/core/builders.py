@@ -2,11 +2,18 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
 
 from vmcp_api.spec.aggregation import Aggregation
 from vmcp_proxy.core.capabilities import Capability, Descriptor, Kind, Listing, Outcome
 from vmcp_proxy.core.catalog import Catalog
 from vmcp_proxy.core.merge import merge
+
+
+class FakeMember(SimpleNamespace):
+    """The parts of a member that a test needs; each is one of its own, as members are."""
+
+    __hash__ = object.__hash__
 
 
 def raw_tool(name: str, **members: object) -> bytes:

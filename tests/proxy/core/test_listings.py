@@ -1,10 +1,10 @@
 """What is kept of listings when there are too many."""
 
 import asyncio
-from types import SimpleNamespace
 
 import pytest
 
+from tests.proxy.core.builders import FakeMember
 from vmcp_proxy.core import listings
 from vmcp_proxy.core.capabilities import Descriptor, Kind, Listing
 from vmcp_proxy.core.circuit import Circuit
@@ -13,7 +13,7 @@ from vmcp_proxy.core.listings import SHARED, Listings
 
 
 def a_member(name):
-    return SimpleNamespace(name=name, health=HealthTracker(3), circuit=Circuit(), attention=asyncio.Event())
+    return FakeMember(name=name, health=HealthTracker(3), circuit=Circuit(), attention=asyncio.Event())
 
 
 async def test_what_clients_send_never_pushes_out_what_the_proxy_itself_sees(monkeypatch):

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.proxy.core.builders import FakeMember
 from tests.support.raw_client import eventually
 from vmcp_api.spec.operational import CircuitBreaker, FailureHandling, Operational
 from vmcp_proxy.backends.errors import BackendError, Category
@@ -59,7 +60,7 @@ async def break_off():
 
 @contextlib.asynccontextmanager
 async def supervised(link, *, breaker=None, interval=0.01):
-    member = SimpleNamespace(
+    member = FakeMember(
         name="one",
         own_headers=(),
         health=HealthTracker(3),

@@ -135,9 +135,10 @@ async def test_a_caller_whose_credentials_are_refused_is_shown_nothing_of_what_o
         async with world.session(x_api_key="other") as first:
             await listed(first, ["one_echo"])
 
-            @one.on("tools/list")
-            async def refuse(call):
+            async def refuse(_call):
                 raise Status(401)
+
+            one.before_open = refuse
 
         async with world.client(x_api_key="other") as client:
             await client.open(ELICITS)
