@@ -2,28 +2,35 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
 from e2e.cluster import Cluster
 from e2e.support.installation import DUMPS, installed
 from e2e.support.kube import Kube
+from e2e.support.screen import on_screen
 
 TEST_SECONDS = 300
+BOUNDED = frozenset({"cluster", "helm"})
+"""Fixtures that may compile for many minutes."""
+
 _CLUSTER = pytest.StashKey[Cluster]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test of a cluster waits for pods; building and starting it is bounded by itself."""
+    """A test of a cluster waits for pods; building and starting it, or helm, is bounded by itself."""
     for item in items:
-        if "cluster" in getattr(item, "fixturenames", ()) and item.get_closest_marker("timeout") is None:
+        if not BOUNDED.isdisjoint(getattr(item, "fixturenames", ())) and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(TEST_SECONDS, func_only=True))
 
 
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """The cluster with both charts installed."""
-    with installed() as up:
+    with ExitStack() as until_end:
+        with on_screen(request.config):
+            up = until_end.enter_context(installed())
         request.config.stash[_CLUSTER] = up
         yield up
         del request.config.stash[_CLUSTER]

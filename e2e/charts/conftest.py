@@ -1,4 +1,4 @@
-"""Finds helm, and runs it on the charts."""
+"""Finds helm or has it built, and runs it on the charts."""
 
 import os
 import shutil
@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
+
+from e2e.cluster import ClusterError
+from e2e.cluster.programs import find_helm
+from e2e.support.screen import on_screen
 
 CHARTS = Path(__file__).resolve().parents[2] / "charts"
 TIMEOUT = 60.0
@@ -67,25 +71,19 @@ class Helm:
 
 
 @pytest.fixture(scope="session")
-def helm(tmp_path_factory) -> Helm:
-    home = tmp_path_factory.mktemp("helm")
+def helm(request, tmp_path_factory) -> Helm:
+    """The helm that HELM names, the machine's own, or that of the cluster, which is built alone where it is missing."""
     named = os.environ.get("HELM")
     if named and not shutil.which(named):
         pytest.fail(f"HELM names {named}, which is no program")
-    found = named or shutil.which("helm") or _of_cluster(home)
+    found = named or shutil.which("helm")
     if found is None:
-        pytest.fail("no helm: install it, name it in HELM, or run `python -m e2e.cluster up` once, which makes one")
-    return Helm(Path(shutil.which(found) or found), home)
-
-
-def _of_cluster(home: Path) -> str | None:
-    """The program of the end-to-end cluster that acts as helm when it is called so."""
-    cache = Path(os.environ.get("VMCP_E2E_CACHE") or "~/.cache/vmcp-e2e").expanduser()
-    made = sorted(cache.glob("programs/*/hyperkube"), key=lambda path: path.stat().st_mtime)
-    if not made:
-        return None
-    (home / "helm").symlink_to(made[-1])
-    return str(home / "helm")
+        with on_screen(request.config):
+            try:
+                found = str(find_helm())
+            except ClusterError as error:
+                pytest.fail(f"no helm: install it, name it in HELM, or let it be built: {error}", pytrace=False)
+    return Helm(Path(shutil.which(found) or found), tmp_path_factory.mktemp("helm"))
 
 
 def _flags(settings: tuple[str, ...]) -> list[str]:

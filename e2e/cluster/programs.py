@@ -3,21 +3,19 @@
 import hashlib
 import platform
 import re
-import shutil
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from e2e.cluster.addresses import PAUSE_IMAGE
-from e2e.cluster.commands import run
-from e2e.cluster.errors import ClusterError
+from e2e.cluster.gobuild import GoProgram, go_build
 from e2e.cluster.layout import cache_folder
 from e2e.cluster.seed import unpack_seed
 from e2e.images.archive import ImageConfig, write_image
 from e2e.images.layers import layer_of_files
 
 SOURCES = Path(__file__).resolve().parent / "go"
+HYPERKUBE = SOURCES / "hyperkube"
 PROGRAMS = (
     "coredns",
     "etcd",
@@ -29,7 +27,6 @@ PROGRAMS = (
     "kubectl",
     "kubelet",
 )
-BUILD_TIMEOUT = 3600.0
 # The components compare their versions, and what is not stamped by the linker counts as 0.0.
 VERSIONED = ("k8s.io/client-go/pkg/version", "k8s.io/component-base/version")
 
@@ -59,19 +56,31 @@ def find_programs() -> Programs:
     Raises:
         ClusterError: they cannot be built.
     """
-    target = cache_folder() / "programs" / source_digest()
+    target = _programs_folder()
     if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix="new-") as folder:
-            made = Path(folder, "programs")
-            made.mkdir()
-            if not unpack_seed(made, module_versions()):
-                build_hyperkube(made)
-                build_pause(made)
-            layer = layer_of_files({"/pause": made / "pause"}, Path(folder))
-            write_image(PAUSE_IMAGE, [layer], ImageConfig(entrypoint=("/pause",)), made / "pause.tar")
-            made.rename(target)
+        _take(target, are_built=True)
     return Programs(target)
+
+
+def find_helm() -> Path:
+    """helm of this version of the sources: one of `PROGRAMS` where they are there, else made alone.
+
+    Raises:
+        ClusterError: it cannot be built.
+    """
+    programs, alone = _programs_folder(), cache_folder() / "helm" / source_digest() / "helm"
+    if not programs.exists() and not alone.exists():
+        programs.parent.mkdir(parents=True, exist_ok=True)
+        alone.parent.mkdir(parents=True, exist_ok=True)
+        if not _take(programs, are_built=False):
+            with tempfile.TemporaryDirectory(dir=alone.parent, prefix="new-") as folder:
+                build_helm(Path(folder, "helm"))
+                Path(folder, "helm").rename(alone)
+    if not programs.exists():
+        return alone
+    links = cache_folder() / "helm" / "bin"
+    Programs(programs).link_into(links)
+    return links / "helm"
 
 
 def source_digest() -> str:
@@ -83,6 +92,27 @@ def source_digest() -> str:
     return digest.hexdigest()[:16]
 
 
+def _programs_folder() -> Path:
+    return cache_folder() / "programs" / source_digest()
+
+
+def _take(target: Path, *, are_built: bool) -> bool:
+    """Fills the folder of the programs from an archive, or by building them if asked; False where it stays empty."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix="new-") as folder:
+        made = Path(folder, "programs")
+        made.mkdir()
+        if not unpack_seed(made, module_versions()):
+            if not are_built:
+                return False
+            build_hyperkube(made)
+            build_pause(made)
+        layer = layer_of_files({"/pause": made / "pause"}, Path(folder))
+        write_image(PAUSE_IMAGE, [layer], ImageConfig(entrypoint=("/pause",)), made / "pause.tar")
+        made.rename(target)
+    return True
+
+
 def module_versions() -> dict[str, str]:
     """The versions that `go.mod` asks for, by module."""
     text = (SOURCES / "hyperkube" / "go.mod").read_text()
@@ -92,30 +122,41 @@ def module_versions() -> dict[str, str]:
 def build_hyperkube(folder: Path) -> None:
     """Compiles every program but pause; takes minutes when Go's own cache is empty."""
     versions = module_versions()
-    kubernetes, helm = versions["k8s.io/kubernetes"], versions["helm.sh/helm/v4"]
+    kubernetes = versions["k8s.io/kubernetes"]
     major, minor, _ = kubernetes.removeprefix("v").split(".", 2)
     stamps = {"gitVersion": kubernetes, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
-    flags = [f"-X {package}.{name}={value}" for package in VERSIONED for name, value in stamps.items()]
-    flags.append(f"-X helm.sh/helm/v4/internal/version.version={helm}")
-    print(f"building Kubernetes {kubernetes} from Go modules: 7 to 15 minutes, once", flush=True)
-    began = time.monotonic()
-    # With its tracing in, grpc makes the linker keep every method of every type.
-    _go_build("hyperkube", folder, "-tags", "grpcnotrace", flags=flags)
-    print(f"built in {time.monotonic() - began:.0f} s", flush=True)
+    print(
+        f"building Kubernetes {kubernetes}, etcd, CoreDNS and helm from Go modules, once: 7 to 15 minutes on 2 cores, "
+        "longer beside other work",
+        flush=True,
+    )
+    program = GoProgram(
+        HYPERKUBE,
+        f"Kubernetes {kubernetes}",
+        # With its tracing in, grpc makes the linker keep every method of every type.
+        tags=("grpcnotrace",),
+        stamps=(
+            *(f"{package}.{name}={value}" for package in VERSIONED for name, value in stamps.items()),
+            _helm_stamp(versions),
+        ),
+    )
+    go_build(program, folder / "hyperkube")
+
+
+def build_helm(target: Path) -> None:
+    """Compiles helm alone."""
+    versions = module_versions()
+    helm = versions["helm.sh/helm/v4"]
+    print(f"building helm {helm} from Go modules, once: 2 to 5 minutes on 2 cores", flush=True)
+    # The tags of the whole, so that neither compiles again what the other has.
+    program = GoProgram(HYPERKUBE, f"helm {helm}", "./cmd/helm", ("grpcnotrace",), (_helm_stamp(versions),))
+    go_build(program, target)
 
 
 def build_pause(folder: Path) -> None:
     """Compiles the program that holds a pod's namespaces."""
-    _go_build("pause", folder)
+    go_build(GoProgram(SOURCES / "pause", "pause"), folder / "pause")
 
 
-def _go_build(name: str, folder: Path, *options: str, flags: list[str] | None = None) -> None:
-    if shutil.which("go") is None:
-        raise ClusterError(
-            "Go 1.21 or newer is needed to build the cluster's programs; it fetches the release they want"
-        )
-    linker = " ".join(["-s -w", *(flags or [])])
-    command = ["go", "build", "-trimpath", *options, "-ldflags", linker, "-o", str(folder / name), "."]
-    if shutil.which("nice"):
-        command = ["nice", *command]
-    run(*command, env={"CGO_ENABLED": "0"}, cwd=SOURCES / name, timeout=BUILD_TIMEOUT)
+def _helm_stamp(versions: dict[str, str]) -> str:
+    return f"helm.sh/helm/v4/internal/version.version={versions['helm.sh/helm/v4']}"

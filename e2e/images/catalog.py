@@ -61,6 +61,7 @@ def _build(short: str) -> Path:
 
 
 def _timed(name: str, build: Callable[[], None]) -> None:
+    print(f"image {name} ...", end=" ", flush=True)
     began = time.monotonic()
     build()
-    print(f"{name}: {time.monotonic() - began:.1f} s", flush=True)
+    print(f"{time.monotonic() - began:.1f} s", flush=True)

@@ -23,6 +23,7 @@ API_PORT = 6444
 def installed() -> Iterator[Cluster]:
     """A cluster with the operator in it, beside the one that a developer may have running."""
     build_images(IMAGES)
+    print("cluster, and both charts in it ...", flush=True)
     settings = Settings(
         folder=cache_folder() / "tests",
         port=API_PORT,

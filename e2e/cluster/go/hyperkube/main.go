@@ -7,7 +7,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -20,8 +19,7 @@ import (
 	"github.com/coredns/coredns/coremain"
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/etcdmain"
-	helmcmd "helm.sh/helm/v4/pkg/cmd"
-	"helm.sh/helm/v4/pkg/kube"
+	"hyperkube/internal/helm"
 	"k8s.io/component-base/cli"
 	"k8s.io/component-base/logs"
 	kubectlcmd "k8s.io/kubectl/pkg/cmd"
@@ -57,7 +55,7 @@ func cobraProgram(build func() *cobra.Command) program {
 var programs = map[string]program{
 	"coredns": func() int { coremain.Run(); return 0 },
 	"etcd":    func() int { etcdmain.Main(os.Args); return 0 },
-	"helm":    helm,
+	"helm":    helm.Run,
 	"kubectl": kubectl,
 	"kubelet": cobraProgram(func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) }),
 	"kube-apiserver": cobraProgram(func() *cobra.Command {
@@ -68,23 +66,6 @@ var programs = map[string]program{
 	}),
 	"kube-proxy":     cobraProgram(func() *cobra.Command { return proxy.NewProxyCommand() }),
 	"kube-scheduler": cobraProgram(func() *cobra.Command { return scheduler.NewSchedulerCommand() }),
-}
-
-func helm() int {
-	kube.ManagedFieldsManager = "helm"
-	root, err := helmcmd.NewRootCmd(os.Stdout, os.Args[1:], helmcmd.SetupLogging)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "helm:", err)
-		return 1
-	}
-	err = root.Execute()
-	if coded := (helmcmd.CommandError{}); errors.As(err, &coded) {
-		return coded.ExitCode
-	}
-	if err != nil {
-		return 1
-	}
-	return 0
 }
 
 func kubectl() int {
