@@ -41,8 +41,10 @@ class Operator:
         interest = Interest()
         reporter = Reporter(cluster, clock=clock, instance=settings.instance)
         self._poller: Final = Poller(http, self.queue.add, interval=settings.poll)
-        self._watch: Final = Watch(settings.scope, build_sink(interest, reporter, self.queue), self.telemetry)
-        self.health: Final = Health(clock, lambda: self._watch.is_ready)
+        self._watch: Final = Watch(
+            settings.scope, build_sink(interest, reporter, self.queue), self.telemetry, cluster.missing
+        )
+        self.health: Final = Health(clock, lambda: self._watch.problems)
         self._reconciler: Final = Reconciler(
             Observer(cluster, self._poller, settings.pods),
             Applier(cluster, entropy=os.urandom),

@@ -46,6 +46,9 @@ class SettingsError(OperatorError):
     """A setting of the process cannot be used."""
 
 
+INSTALL_KINDS: Final = "install the chart vmcp-operator-crds"
+"""What helps where the API server does not know our kinds."""
+
 TOO_MANY: Final = 429
 SERVER_ERRORS: Final = 500
 _BAD_MANIFEST: Final = ("failed to create typed patch object", "failed to convert new object")

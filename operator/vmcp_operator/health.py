@@ -18,7 +18,7 @@ class Health:
     """What the probes look at; times are those of the loop's clock, in seconds."""
 
     clock: Callable[[], float]
-    is_watching: Callable[[], bool]
+    not_watched: Callable[[], tuple[str, ...]]
     is_synced: bool = False
     began: dict[object, float] = field(default_factory=dict)
 
@@ -30,7 +30,7 @@ class Health:
     def missing(self) -> tuple[str, ...]:
         """Why the operator does not do its work yet."""
         return (
-            *(() if self.is_watching() else ("the cluster is not watched",)),
+            *self.not_watched(),
             *(() if self.is_synced else ("the resources have not been listed",)),
         )
 

@@ -113,3 +113,10 @@ def test_the_versions_are_the_projects(chart):
 
 def test_there_are_two_charts():
     assert {path.parent for path in CHARTS.glob("*/Chart.yaml")} == {CRDS_CHART, OPERATOR_CHART}
+
+
+def test_the_notes_apply_the_example_that_is_made_for_a_cluster():
+    notes = (OPERATOR_CHART / "templates" / "NOTES.txt").read_text(encoding="utf-8")
+    (example,) = re.findall(r"kubectl apply .* -f (\S+)", notes)
+    assert example in (ROOT / "docs/how-to/quickstart-kubernetes.md").read_text(encoding="utf-8")
+    assert (ROOT / example).is_file()

@@ -36,6 +36,9 @@ class MemoryCluster:
             and wanted.items() <= (each["metadata"].get("labels") or {}).items()
         )
 
+    async def missing(self, kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
+        return ()
+
     async def create(self, manifest: Manifest) -> bool:
         ref = ref_of(manifest)
         self.fail("create", ref)

@@ -8,13 +8,14 @@ from tests.operator.endpoints import ONE, serving
 from tests.operator.harness import Story
 from tests.operator.manifests import ALL
 from vmcp_operator.app import build_sink
+from vmcp_operator.plan.kinds import VMCP
 from vmcp_operator.watch import read_change
 from vmcp_operator.workqueue import WorkQueue
 
 
 def seen(story, *, is_listed=False):
     """The change that a watch would tell of the endpoint as it is now."""
-    return read_change(story.cluster.objects[ONE], is_listed=is_listed)
+    return read_change(VMCP, story.cluster.objects[ONE], is_listed=is_listed)
 
 
 async def test_a_status_that_was_just_written_is_an_echo_and_a_later_change_is_not():

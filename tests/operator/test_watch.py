@@ -1,98 +1,218 @@
+"""The watch with the library itself, against an API server that refuses for real."""
+
 import asyncio
+import threading
+from contextlib import asynccontextmanager
 
 import pytest
 
+from tests.operator.api_server import serving_api
+from vmcp_operator.errors import OperatorError, Unavailable
+from vmcp_operator.health import Health
 from vmcp_operator.interest import Change
-from vmcp_operator.plan.kinds import OWNED, POD, SERVER, VMCP, Ref
+from vmcp_operator.plan.kinds import CONFIG_MAP, OWN, OWNED, SERVER, VMCP, Ref
 from vmcp_operator.plan.naming import MANAGED
 from vmcp_operator.telemetry import Telemetry
-from vmcp_operator.watch import Scope, Watch, build_registry, build_settings, read_change
+from vmcp_operator.watch import Scope, Watch
+from vmcp_operator.watch.answers import WATCHED
+from vmcp_operator.watch.life import Life, build_registry, build_settings
+from vmcp_operator.watch.session import LIST_AS_METADATA, WATCH_AS_METADATA
+
+CONFIG_MAPS = CONFIG_MAP.folder()
+SERVERS = SERVER.folder()
 
 
-def test_a_member_is_read_with_its_group_and_a_pod_with_its_owner():
-    member = {
-        "apiVersion": "vmcp.dev/v1beta1",
-        "kind": "MCPServer",
-        "metadata": {"name": "files", "namespace": "a"},
-        "spec": {"groupRef": {"name": "tools"}},
+class Seen:
+    """What a watch told, and how it stands."""
+
+    def __init__(self, missing=None) -> None:
+        self.changes: asyncio.Queue[Change] = asyncio.Queue()
+        self.telemetry = Telemetry()
+        self.watch = Watch(Scope(), self.changes.put_nowait, self.telemetry, missing or nothing_missing)
+
+    async def until(self, check) -> None:
+        """Looks again and again: what a watch says of itself has no event."""
+        while not check(self.watch.problems):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+    async def until_watched(self) -> None:
+        await self.until(lambda problems: not problems)
+
+    def restarts(self) -> float:
+        return self.telemetry.registry.get_sample_value("vmcp_operator_watch_restarts_total")
+
+    def is_up(self) -> bool:
+        return self.telemetry.registry.get_sample_value("vmcp_operator_watch_up") == 1
+
+
+async def nothing_missing(_kinds):
+    return ()
+
+
+def config_map(name):
+    return {
+        "apiVersion": "meta.k8s.io/v1",
+        "kind": "PartialObjectMetadata",
+        "metadata": {"name": name, "namespace": "a", "uid": name, "resourceVersion": "7"},
     }
-    assert read_change(member) == Change(Ref(SERVER, "a", "files"), None, "tools")
-    labels = {
-        "app.kubernetes.io/name": "vmcp",
-        "app.kubernetes.io/instance": "one",
-        "app.kubernetes.io/managed-by": "vmcp-operator",
-    }
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "a", "labels": labels}}
-    assert read_change(pod) == Change(Ref(POD, "a", "p"), Ref(VMCP, "a", "one"), None)
 
 
-@pytest.mark.parametrize("group", [None, {}, {"groupRef": None}, {"groupRef": {}}])
-def test_a_resource_without_a_group_is_read_all_the_same(group):
-    manifest = {
-        "apiVersion": "vmcp.dev/v1beta1",
-        "kind": "MCPServer",
-        "metadata": {"name": "files", "namespace": "a"},
-        "spec": group,
-    }
-    assert read_change(manifest) == Change(Ref(SERVER, "a", "files"), None, None)
+def member(name):
+    metadata = {"name": name, "namespace": "a", "uid": name, "resourceVersion": "7"}
+    spec = {"groupRef": {"name": "tools"}}
+    return {"apiVersion": "vmcp.dev/v1beta1", "kind": "MCPServer", "metadata": metadata, "spec": spec}
 
 
-def test_a_kind_that_nobody_asked_for_is_no_change():
-    assert read_change({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}}) is None
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr("vmcp_operator.watch.life.ERROR_BACKOFFS", (0.05, 0.05))
+    monkeypatch.setattr("vmcp_operator.watch.supervisor.FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("vmcp_operator.watch.supervisor.LONGEST_PAUSE", 0.2)
+
+
+@pytest.fixture
+async def api(tmp_path, monkeypatch):
+    async with serving_api(tmp_path) as server:
+        monkeypatch.setenv("KUBECONFIG", str(server.kubeconfig))
+        yield server
+
+
+@asynccontextmanager
+async def watching(missing=None):
+    seen = Seen(missing)
+    task = asyncio.create_task(seen.watch.run())
+    try:
+        async with asyncio.timeout(40):
+            yield seen
+    finally:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert not [thread for thread in threading.enumerate() if thread.name == "watch"]
+
+
+@pytest.mark.scenario("K-21")
+async def test_a_right_taken_away_is_told_the_others_are_heard_and_all_is_well_when_it_is_back(api):
+    async with watching() as seen:
+        await seen.until_watched()
+        assert seen.is_up()
+        api.refuse[CONFIG_MAPS] = 403
+        api.end_watches()
+        await seen.until(lambda problems: problems == (f"{CONFIG_MAPS} is not watched: HTTP 403",))
+        assert not seen.is_up()
+        # The library gives up over it and is started again, more than once.
+        while seen.restarts() < 2:  # noqa: ASYNC110 - a counter has no event
+            await asyncio.sleep(0.01)
+        api.objects[SERVERS] = [member("files")]
+        while (await seen.changes.get()).ref != Ref(SERVER, "a", "files"):
+            pass
+        del api.refuse[CONFIG_MAPS]
+        await seen.until_watched()
+        assert seen.is_up()
+        await api.send(CONFIG_MAPS, config_map("ca"))
+        while (change := await seen.changes.get()).ref.kind is not CONFIG_MAP:
+            pass
+    assert change == Change(Ref(CONFIG_MAP, "a", "ca"), version="7")
+
+
+async def test_it_is_ready_when_every_watch_is_answered_and_not_before(api):
+    api.held[SERVERS] = asyncio.Event()
+    async with watching() as seen:
+        await seen.until(lambda problems: problems == (f"{SERVERS} is not watched: not asked yet",))
+        health = Health(asyncio.get_running_loop().time, lambda: seen.watch.problems, is_synced=True)
+        assert health.missing() == (f"{SERVERS} is not watched: not asked yet",)
+        api.held[SERVERS].set()
+        await seen.until_watched()
+        assert health.missing() == ()
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 500])
+async def test_whatever_a_list_is_answered_with_at_the_start_it_is_watched_once_that_is_over(api, status):
+    api.refuse[SERVERS] = status
+    async with watching() as seen:
+        await seen.until(lambda problems: any(f"HTTP {status}" in problem for problem in problems))
+        del api.refuse[SERVERS]
+        await seen.until_watched()
+
+
+async def test_credentials_that_are_refused_are_not_tried_in_a_hot_loop(api):
+    for kind in WATCHED:
+        api.refuse[kind.folder()] = 401
+    async with watching() as seen:
+        while seen.restarts() < 3:  # noqa: ASYNC110 - a counter has no event
+            await asyncio.sleep(0.01)
+    assert len(api.asked) < 12 * len(WATCHED)
+
+
+@pytest.mark.scenario("K-22")
+async def test_the_content_of_foreign_objects_is_never_asked_for(api):
+    async with watching() as seen:
+        await seen.until_watched()
+    accepted = {(path, is_watch): accept for path, is_watch, accept in api.asked}
+    for kind in (*OWNED, CONFIG_MAP):
+        assert accepted[kind.folder(), False] == LIST_AS_METADATA
+        assert accepted[kind.folder(), True] == WATCH_AS_METADATA
+    assert not any("Partial" in accepted[kind.folder(), is_watch] for kind in OWN for is_watch in (False, True))
+    assert {path for path, _ in accepted} == {kind.folder() for kind in WATCHED}
+
+
+async def test_a_cluster_without_our_kinds_says_which_chart_to_install_and_is_watched_once_it_is(api, monkeypatch):
+    monkeypatch.setattr("vmcp_operator.watch.supervisor.SERVED_PAUSE", 0.02)
+    answers = [Unavailable("/apis", 503, "starting"), (VMCP, SERVER), ()]
+
+    async def missing(_kinds):
+        if isinstance(answers[0], Exception):
+            raise answers[0]
+        return answers[0]
+
+    async with watching(missing) as seen:
+        await seen.until(lambda problems: any("starting" in problem for problem in problems))
+        answers.pop(0)
+        await seen.until(lambda problems: any("VirtualMCPServer, MCPServer" in problem for problem in problems))
+        assert "vmcp-operator-crds" in seen.watch.problems[0]
+        answers.pop(0)
+        await seen.until_watched()
+
+
+async def test_a_life_that_missed_a_kind_is_ended(api, monkeypatch):
+    monkeypatch.setattr("vmcp_operator.watch.supervisor.UNANSWERED_SECONDS", 0.5)
+    api.hidden.add(SERVER)
+    async with watching() as seen:
+        await seen.until(lambda problems: problems == (f"{SERVERS} is not watched: not asked yet",))
+        api.hidden.clear()
+        await seen.until_watched()
+        assert seen.restarts() >= 1
+
+
+async def test_a_life_that_cannot_be_ended_ends_the_process(api, monkeypatch):
+    monkeypatch.setattr("vmcp_operator.watch.supervisor.UNANSWERED_SECONDS", 0.05)
+    monkeypatch.setattr("vmcp_operator.watch.supervisor.STOP_SECONDS", 0.05)
+    release = threading.Event()
+    lives = []
+
+    def stuck(life, _ended):
+        lives.append(life)
+        release.wait(60)
+        life._loop.close()
+
+    monkeypatch.setattr(Life, "_run", stuck)
+    try:
+        async with asyncio.timeout(20):
+            with pytest.raises(OperatorError, match="does not end"):
+                await Seen().watch.run()
+    finally:
+        release.set()
+        assert all(life.join(10) for life in lives)
 
 
 def test_kopf_only_watches():
-    settings = build_settings(Scope(("a",)))
+    settings = build_settings()
     assert not settings.posting.enabled
     assert settings.scanning.disabled
     assert settings.process.ultimate_exiting_timeout is None
     assert {str(value) for value in settings.watching.label_selectors.values()} == {MANAGED}
     assert len(settings.watching.label_selectors) == len(OWNED)
-    registry = build_registry(lambda _: None, lambda: None)
+    registry = build_registry(lambda _: None, lambda **_: None, lambda: None)
     assert not registry._changing.get_all_handlers()
     assert not registry._spawning.get_all_handlers()
     assert not registry._indexing.get_all_handlers()
-
-
-async def test_a_watch_that_ends_is_started_again_and_counted(monkeypatch):
-    lives: asyncio.Queue = asyncio.Queue()
-    loop = asyncio.get_running_loop()
-
-    async def crash(**_):
-        loop.call_soon_threadsafe(lives.put_nowait, None)
-        raise RuntimeError("403")
-
-    monkeypatch.setattr("vmcp_operator.watch.kopf.operator", crash)
-    monkeypatch.setattr("vmcp_operator.watch.FIRST_PAUSE", 0.01)
-    telemetry = Telemetry()
-    watch = Watch(Scope(), lambda _: None, telemetry)
-    task = asyncio.create_task(watch.run())
-    async with asyncio.timeout(10):
-        for _ in range(3):
-            await lives.get()
-        while telemetry.registry.get_sample_value("vmcp_operator_watch_restarts_total") < 2:  # noqa: ASYNC110 - what is waited for has no event
-            await asyncio.sleep(0.005)
-    assert not watch.is_ready
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
-async def test_a_watch_that_is_cancelled_stops_its_thread(monkeypatch):
-    ready = asyncio.Event()
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    async def live(*, stop_flag, **_):
-        loop.call_soon_threadsafe(ready.set)
-        await asyncio.to_thread(stop_flag.wait, 10)
-        loop.call_soon_threadsafe(stopped.set)
-
-    monkeypatch.setattr("vmcp_operator.watch.kopf.operator", live)
-    task = asyncio.create_task(Watch(Scope(), lambda _: None, Telemetry()).run())
-    async with asyncio.timeout(10):
-        await ready.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        await stopped.wait()

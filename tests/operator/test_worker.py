@@ -20,7 +20,7 @@ ONE = vmcp()
 async def working(reconcile):
     queue = WorkQueue(Backoff(first=0.01, most=0.02))
     telemetry = Telemetry()
-    health = Health(asyncio.get_running_loop().time, lambda: True)
+    health = Health(asyncio.get_running_loop().time, lambda: ())
     task = asyncio.create_task(Worker(queue, reconcile, telemetry, health).run())
     try:
         async with asyncio.timeout(10):
@@ -66,8 +66,8 @@ async def test_a_step_that_wants_to_come_back_does():
 
 async def test_a_reconcile_that_does_not_end_makes_the_process_unhealthy_and_a_deaf_one_is_not_ready():
     now = 0.0
-    watching = True
-    health = Health(lambda: now, lambda: watching)
+    problems: tuple[str, ...] = ()
+    health = Health(lambda: now, lambda: problems)
     async with serve(build_app(health, Telemetry()), "127.0.0.1", 0) as port, aiohttp.ClientSession() as http:
 
         async def ask(path):
@@ -77,7 +77,7 @@ async def test_a_reconcile_that_does_not_end_makes_the_process_unhealthy_and_a_d
         assert (await ask("/healthz"), await ask("/readyz")) == (200, 503)
         health.is_synced = True
         assert await ask("/readyz") == 200
-        watching = False
+        problems = ("the cluster is not watched",)
         assert await ask("/readyz") == 503
         health.began[ONE] = now
         now = STUCK_SECONDS + 1
@@ -89,7 +89,7 @@ async def test_a_resync_adds_every_resource_and_survives_an_api_server_that_is_a
     story = Story(ALL)
     queue: WorkQueue = WorkQueue()
     telemetry = Telemetry()
-    health = Health(asyncio.get_running_loop().time, lambda: True)
+    health = Health(asyncio.get_running_loop().time, lambda: ())
     resync = Resync(story.cluster, Scope(), queue, health, telemetry, interval=0.01)
     real, failures = story.cluster.list, iter([True, True])
 

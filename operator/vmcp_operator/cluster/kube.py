@@ -11,8 +11,9 @@ from kubernetes.aio import config as kube_config
 from kubernetes.aio.client.exceptions import ApiException
 from kubernetes.aio.dynamic import DynamicClient
 
-from vmcp_operator.errors import Conflict, cluster_error
-from vmcp_operator.plan.kinds import Kind, Manifest, Ref, ref_of
+from vmcp_operator.errors import INSTALL_KINDS, Conflict, cluster_error
+from vmcp_operator.plan.kinds import OWN, Kind, Manifest, Ref, ref_of
+from vmcp_operator.together import together
 
 FIELD_MANAGER: Final = "vmcp-operator"
 REQUEST_SECONDS: Final = 20.0
@@ -38,16 +39,28 @@ class KubeCluster:
             return await self._pages(kind, namespace, selector)
         except ApiException as error:
             if error.status != _GONE:
-                raise _translate(error, f"{kind} list") from None
+                raise _unlisted(error, kind) from None
         try:
             return await self._pages(kind, namespace, selector)
         except ApiException as error:
-            raise _translate(error, f"{kind} list") from None
+            raise _unlisted(error, kind) from None
+
+    async def missing(self, kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
+        """See `Cluster`."""
+        groups = sorted({f"/apis/{kind.api_version}" for kind in kinds})
+        found = await together(self._found("get", path, path) for path in groups)
+        known = {
+            (answer["groupVersion"], resource["name"])
+            for answer in found
+            if answer is not None
+            for resource in answer["resources"]
+        }
+        return tuple(kind for kind in kinds if (kind.api_version, kind.plural) not in known)
 
     async def create(self, manifest: Manifest) -> bool:
         """See `Cluster`."""
         ref = ref_of(manifest)
-        path = _folder(ref.kind, ref.namespace)
+        path = ref.kind.folder(ref.namespace)
         try:
             await self._call("post", path, str(ref), body=manifest, field_manager=FIELD_MANAGER)
         except Conflict:
@@ -105,7 +118,7 @@ class KubeCluster:
     async def _pages(self, kind: Kind, namespace: str, selector: str) -> tuple[Manifest, ...]:
         found: list[Manifest] = []
         token: str | None = None
-        path = _folder(kind, namespace)
+        path = kind.folder(namespace)
         while True:
             page = await self._request(
                 "get", path, f"{kind} list", label_selector=selector or None, limit=PAGE, _continue=token
@@ -156,18 +169,18 @@ async def connect(kubeconfig: str | None) -> AsyncIterator[KubeCluster]:
         yield KubeCluster(DynamicClient(api))  # type: ignore[no-untyped-call]
 
 
-def _folder(kind: Kind, namespace: str) -> str:
-    """The path of a kind's objects; an empty namespace means all of them."""
-    root = f"/apis/{kind.group}/{kind.version}" if kind.group else f"/api/{kind.version}"
-    return f"{root}/namespaces/{namespace}/{kind.plural}" if namespace else f"{root}/{kind.plural}"
-
-
 def _path(ref: Ref) -> str:
-    return f"{_folder(ref.kind, ref.namespace)}/{ref.name}"
+    return f"{ref.kind.folder(ref.namespace)}/{ref.name}"
 
 
 def _translate(error: ApiException, about: str) -> Exception:
     return cluster_error(about, int(error.status or 0), _message(error))
+
+
+def _unlisted(error: ApiException, kind: Kind) -> Exception:
+    if error.status == _NOT_FOUND and kind in OWN:
+        return cluster_error(f"{kind} list", _NOT_FOUND, f"no such kind; {INSTALL_KINDS}")
+    return _translate(error, f"{kind} list")
 
 
 def _message(error: ApiException) -> str:

@@ -1,4 +1,4 @@
-"""What the operator asks of an API server: seven verbs, one adapter (ADR-0006)."""
+"""What the operator asks of an API server: eight verbs, one adapter (ADR-0006)."""
 
 from typing import Protocol
 
@@ -8,7 +8,8 @@ from vmcp_operator.plan.kinds import Kind, Manifest, Ref
 class Cluster(Protocol):
     """Reads and writes of one API server; all of them raise `ClusterError` for what was refused.
 
-    `get` answers None for what does not exist. `list` takes a label selector. `create` posts once and answers
+    `get` answers None for what does not exist. `list` takes a label selector. `missing` are those of some kinds of
+    API groups that the API server does not know. `create` posts once and answers
     False where the object exists. `apply` is a forced server-side apply under the operator's field manager (or
     another one, which must not be forced); the answer is the object as it now is. `annotate` merges annotations
     into an existing object, False where it is gone. `delete` removes the object of that uid and no other.
@@ -17,6 +18,8 @@ class Cluster(Protocol):
     async def get(self, ref: Ref) -> Manifest | None: ...
 
     async def list(self, kind: Kind, namespace: str, selector: str = "") -> tuple[Manifest, ...]: ...
+
+    async def missing(self, kinds: tuple[Kind, ...]) -> tuple[Kind, ...]: ...
 
     async def create(self, manifest: Manifest) -> bool: ...
 

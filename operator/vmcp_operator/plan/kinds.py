@@ -23,6 +23,11 @@ class Kind:
         """What stands in `apiVersion`."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
+    def folder(self, namespace: str = "") -> str:
+        """The path of the kind's objects at the API server; an empty namespace means all of them."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        return f"{root}/namespaces/{namespace}/{self.plural}" if namespace else f"{root}/{self.plural}"
+
     def __str__(self) -> str:
         return self.name
 

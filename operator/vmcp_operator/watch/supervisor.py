@@ -1,0 +1,121 @@
+"""Keeps the cluster watched, and knows whether it is (ADR-0002)."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from vmcp_operator.errors import INSTALL_KINDS, ClusterError, OperatorError
+from vmcp_operator.interest import Change
+from vmcp_operator.logs import log_event
+from vmcp_operator.plan.kinds import OWN, Kind
+from vmcp_operator.telemetry import Telemetry
+from vmcp_operator.watch.answers import Answers, watched_paths
+from vmcp_operator.watch.life import Life, tell
+from vmcp_operator.watch.scope import Scope
+
+STOP_SECONDS: Final = 30.0
+FIRST_PAUSE: Final = 1.0
+LONGEST_PAUSE: Final = 10.0
+SERVED_PAUSE: Final = 5.0
+"""Between two questions whether the API server knows our kinds."""
+
+UNANSWERED_SECONDS: Final = 120.0
+"""After which a life is ended whose watches are not all answered: it may have missed a kind that came later."""
+
+logger = logging.getLogger(__name__)
+
+Missing = Callable[[tuple[Kind, ...]], Awaitable[tuple[Kind, ...]]]
+
+
+class Watch:
+    """Runs kopf again and again until cancelled; `sink` is called in the loop of `run`.
+
+    `missing` says which kinds the API server does not know. kopf takes its loop for itself (it cancels what it finds
+    there, and ends when one watch is answered with 403), so that it gets one and is started again when it ends.
+    """
+
+    def __init__(self, scope: Scope, sink: Callable[[Change], None], telemetry: Telemetry, missing: Missing) -> None:
+        self._scope: Final = scope
+        self._paths: Final = watched_paths(scope)
+        self._sink: Final = sink
+        self._telemetry: Final = telemetry
+        self._missing: Final = missing
+        self._problems: dict[str, str] = {}
+        self.problems: tuple[str, ...] = ("the cluster is not watched yet",)
+        """Why what happens in the cluster may go unnoticed; empty while every watch is answered."""
+
+    async def run(self) -> None:
+        """Watches until cancelled.
+
+        Raises:
+            OperatorError: a life of kopf cannot be ended; only a new process helps.
+        """
+        loop = asyncio.get_running_loop()
+        pause = FIRST_PAUSE
+        while True:
+            await self._wait_for_kinds()
+            began = loop.time()
+            await self._live(loop)
+            if loop.time() - began > LONGEST_PAUSE:
+                pause = FIRST_PAUSE
+            self._telemetry.watch_restarts.inc()
+            log_event(logger, logging.ERROR, "watch ended, starts again", seconds=pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _wait_for_kinds(self) -> None:
+        """Returns once the API server knows our kinds: kopf looks for them once, when it starts."""
+        while True:
+            try:
+                missing = await self._missing(OWN)
+            except ClusterError as error:
+                problem = str(error)
+            else:
+                if not missing:
+                    return
+                names = ", ".join(map(str, missing))
+                problem = f"the API server does not know {names}: {INSTALL_KINDS}"
+            self._note(("the cluster is not watched: " + problem,))
+            log_event(logger, logging.ERROR, "kinds not served", error=problem, again_in=SERVED_PAUSE)
+            await asyncio.sleep(SERVED_PAUSE)
+
+    async def _live(self, loop: asyncio.AbstractEventLoop) -> None:
+        """One life of kopf: until it ends, or is of no use."""
+        ended = loop.create_future()
+
+        def end() -> None:
+            if not ended.done():
+                ended.set_result(None)
+
+        timer = loop.call_later(UNANSWERED_SECONDS, end)
+
+        def look(problems: dict[str, str]) -> None:
+            nonlocal timer
+            self._tell_refusals(problems)
+            timer.cancel()
+            if problems and not ended.done():
+                timer = loop.call_later(UNANSWERED_SECONDS, end)
+
+        answers = Answers(self._paths, lambda: tell(loop, look, answers.problems))
+        life = Life(self._scope, self._paths, answers, lambda change: tell(loop, self._sink, change))
+        life.start(lambda: tell(loop, end))
+        try:
+            await asyncio.shield(ended)
+        finally:
+            timer.cancel()
+            self._note(("the cluster is not watched",))
+            life.stop()
+            is_over = await asyncio.to_thread(life.join, STOP_SECONDS)
+        if not is_over:
+            raise OperatorError("the thread of a watch does not end")
+
+    def _tell_refusals(self, problems: dict[str, str]) -> None:
+        for path in problems.keys() - self._problems.keys():
+            log_event(logger, logging.WARNING, "not watched", path=path, problem=problems[path])
+        self._problems = problems
+        self._note(tuple(f"{path} is not watched: {problem}" for path, problem in sorted(problems.items())))
+
+    def _note(self, problems: tuple[str, ...]) -> None:
+        self.problems = problems
+        self._telemetry.watch_up.set(not problems)
