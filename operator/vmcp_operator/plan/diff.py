@@ -61,7 +61,7 @@ def _is_left_out(desired: Any, field: str) -> bool:
 
 def _holds_list(live: list[Any], desired: list[Any], field: str) -> bool:
     names = _merge_names(field, desired)
-    if names is None:
+    if names is None or not all(isinstance(entry, Mapping) for entry in desired):
         return len(live) == len(desired) and all(holds(a, b) for a, b in zip(live, desired, strict=True))
     index = {_identity(names, entry): entry for entry in live if isinstance(entry, Mapping)}
     return all(holds(index.get(_identity(names, entry)), entry) for entry in desired)

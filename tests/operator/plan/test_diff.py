@@ -1,7 +1,7 @@
 import copy
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vmcp_operator.plan.diff import holds, needs_apply
@@ -81,6 +81,7 @@ def test_what_the_api_server_leaves_out_counts_as_there_unless_its_absence_means
     assert holds(live, desired) is same
 
 
+@example(value={"ports": [None]})
 @given(value=st.dictionaries(st.text(max_size=5), JSON, max_size=4))
 def test_every_value_holds_itself(value):
     assert holds(value, value)
