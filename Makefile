@@ -10,7 +10,7 @@ PARALLEL := -n 3 --dist worksteal
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e images lint format bench soak scenarios crds lock clean
+.PHONY: help demo test e2e images lint format bench soak servers scenarios crds lock clean
 
 help:  ## Show the verbs.
 	@awk -F':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ bench: $(STAMP)  ## Measure the proxy beside bare passthroughs and peers, by tur
 
 soak: $(STAMP) redis  ## Twenty minutes of half load while backends and Redis break (SOAK="--minutes 1" for a smoke run).
 	@$(BIN)/python -m benchmarks.soak $(SOAK)
+
+servers: $(STAMP)  ## Compare real servers of others (PyPI, npm, Go) directly and through one proxy (needs node and go; some minutes).
+	@$(BIN)/python -m tests.servers $(SERVERS)
 
 scenarios: $(STAMP) redis  ## List the acceptance scenarios with what the tests say (PYTEST="tests e2e" asks the cluster too, one test at a time).
 	@mkdir -p .cache

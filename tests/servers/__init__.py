@@ -1,0 +1,1 @@
+"""Real servers of others behind one proxy: `make servers` installs them, runs them, and compares what comes through."""
