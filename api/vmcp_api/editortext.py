@@ -1,28 +1,41 @@
 """The text of an editor's server file, as far as its servers."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from vmcp_api.base import Json
+from vmcp_api.editor.formats import name_entries, read_data
+from vmcp_api.editor.keys import COMMANDS, ROOT_FILTERS, URLS, is_comment
 from vmcp_api.jsontext import JsonText, read_json
-from vmcp_api.problems import Problem, Problems, Severity
+from vmcp_api.problems import Loc, Problem, Problems, Severity, shorten
 from vmcp_api.suggest import fold, suggest
 
-ROOTS: Final = ("mcpServers", "servers")
-"""Keys under which editors keep their servers."""
+ROOTS: Final[tuple[Loc, ...]] = (
+    ("mcpServers",),
+    ("servers",),
+    ("context_servers",),
+    ("mcp_servers",),
+    ("mcp", "servers"),
+    ("amp.mcpServers",),
+    ("mcp",),
+    (),
+)
+"""Where editors keep their servers: Claude, Cursor and most others; VS Code; Zed; Codex; VS Code's settings; Amp; OpenCode;
+and the file as a whole, as plugins of Claude Code write it."""
 
 MAX_SERVERS: Final = 256
+_LISTED: Final = 8
 _MANIFEST: Final = re.compile(r"^apiVersion:", re.MULTILINE)
 _REMEDY: Final = 'write "name": {"command": …} or "name": {"url": …}'
 
 
 @dataclass(frozen=True, slots=True)
 class ServerFile:
-    """The servers of a file by label, under the key ``root``; ``warnings`` are about the rest of it."""
+    """The servers of a file by label, under the place ``root``; ``warnings`` are about the rest of it."""
 
-    root: str
+    root: Loc
     entries: Mapping[str, Json] = field(repr=False)
     warnings: Problems
     text: JsonText
@@ -34,39 +47,83 @@ def is_server_file(text: str) -> bool:
         return False
     read = read_json(text)
     data = read.data if isinstance(read, JsonText) else None
-    return isinstance(data, dict) and "apiVersion" not in data and any(isinstance(data.get(key), dict) for key in ROOTS)
+    if not isinstance(data, dict) or "apiVersion" in data:
+        return False
+    root = _find_root(data)
+    return root is not None and isinstance(_at(data, root), dict | list)
 
 
 def read_servers(text: str) -> ServerFile | Problems:
     """The servers of a text, not read beyond their labels."""
-    read = read_json(text)
+    if _MANIFEST.search(text):
+        return _manifest()
+    read = read_data(text)
     if isinstance(read, Problems):
-        return _manifest() if _MANIFEST.search(text) else read
+        return read
     known = read.data if isinstance(read.data, dict) else {}
-    root = next((key for key in ROOTS if key in known), None)
+    if "apiVersion" in known:
+        return _manifest()
+    root = _find_root(known)
     if root is None:
-        return _manifest() if "apiVersion" in known else read.place(_no_servers(known))
-    entries = known[root]
-    if not isinstance(entries, dict):
-        return read.place(Problems.of(Problem("must be a mapping of servers", _REMEDY, (root,))))
+        return read.place(_no_servers(known))
+    entries: Mapping[str, Json] | Json = _at(known, root)
+    if isinstance(entries, list):
+        entries, read = name_entries(read, root, entries)
+    if not isinstance(entries, Mapping):
+        return read.place(Problems.of(Problem("must be a mapping of servers", _REMEDY, root)))
     if len(entries) > MAX_SERVERS:
-        return read.place(Problems.of(Problem(f"names more than {MAX_SERVERS} servers", "split the file", (root,))))
-    other = tuple(
-        Problem("is not read here", "nothing to do; only editors use it", (key,), severity=Severity.WARNING)
-        for key in known
-        if key != root
-    )
-    return ServerFile(root, entries, Problems(other), read)
+        return read.place(Problems.of(Problem(f"names more than {MAX_SERVERS} servers", "split the file", root)))
+    servers = {label: entry for label, entry in entries.items() if isinstance(entry, dict) or not is_comment(label)}
+    return ServerFile(root, servers, Problems(tuple(_beside(known, root))) + read.repeated, read)
 
 
-def refuse_entry(root: str, label: str) -> Problem:
+def refuse_entry(loc: Loc) -> Problem:
     """What is wrong with a server that is no mapping."""
-    return Problem("must be a mapping", _REMEDY, (root, label))
+    return Problem("must be a mapping", _REMEDY, loc)
+
+
+def _find_root(known: Mapping[str, Json]) -> Loc | None:
+    for root in ROOTS:
+        entries = _at(known, root)
+        if len(root) == 1 and root != ("mcp",):
+            if root[0] in known:
+                return root
+        elif isinstance(entries, dict) and entries and (root == ("mcp", "servers") or all(_serves(entries))):
+            return root
+    return None
+
+
+def _serves(entries: Mapping[str, Json]) -> Iterator[bool]:
+    """Of each entry whether it is one of a server: where the key alone does not say what stands under it."""
+    for label, entry in entries.items():
+        if isinstance(entry, dict) or not is_comment(label):
+            yield isinstance(entry, dict) and any(key in entry for key in (*COMMANDS, *URLS))
+
+
+def _at(known: Json, loc: Loc) -> Json:
+    for step in loc:
+        known = known.get(step) if isinstance(known, dict) else None
+    return known
+
+
+def _beside(known: Mapping[str, Json], root: Loc) -> Iterator[Problem]:
+    """Warnings about what else a file holds: a filter of servers, and one about everything that is of no concern here."""
+    others = [key for key in known if root and key != root[0] and not is_comment(key)]
+    for key in others:
+        if key in ROOT_FILTERS:
+            remedy = "write disabled: true into the entry of a server that is not to be served"
+            yield Problem("does not filter here: every server is served", remedy, (key,), severity=Severity.WARNING)
+    rest = [shorten(key) for key in others if key not in ROOT_FILTERS]
+    if rest:
+        more = f" and {len(rest) - _LISTED} more" if len(rest) > _LISTED else ""
+        message = f"other settings of this file are not read here: {', '.join(rest[:_LISTED])}{more}"
+        yield Problem(message, "nothing to do; only editors use them", severity=Severity.WARNING)
 
 
 def _no_servers(known: Mapping[str, Json]) -> Problems:
-    found = next((key for key in known if fold(key) == fold(ROOTS[0])), None)
-    remedy = suggest(found, ROOTS, noun="keys") if found else "write the servers under mcpServers"
+    names = [str(root[0]) for root in ROOTS if root]
+    found = next((key for key in known if fold(key) in map(fold, names)), None)
+    remedy = suggest(found, names, noun="keys") if found else "write the servers under mcpServers"
     return Problems.of(Problem("names no servers", remedy, (found,) if found else ()))
 
 

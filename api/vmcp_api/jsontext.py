@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from vmcp_api.base import Json
-from vmcp_api.problems import Loc, Problem, Problems
+from vmcp_api.problems import Loc, Problem, Problems, Severity
 
 # What has no end reaches to the end of the text: no start is looked at twice.
 _TOKEN: Final = re.compile(
@@ -18,10 +18,11 @@ _TOKEN: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class JsonText:
-    """The data of a text, and the line of every key in it."""
+    """The data of a text, the line of every key in it, and warnings about keys that stand twice."""
 
     data: Json = field(repr=False)
     lines: Mapping[Loc, int] = field(repr=False)
+    repeated: Problems = field(default_factory=Problems)
 
     def place(self, problems: Problems) -> Problems:
         """The problems, each with the line of the nearest key that was written."""
@@ -34,7 +35,7 @@ class JsonText:
 
 
 def read_json(text: str) -> JsonText | Problems:
-    """The data of a text; lines count from 1, and a key that stands twice in one object is refused."""
+    """The data of a text; lines count from 1, and of a key that stands twice in one object the last counts."""
     plain = _strip(text)
     try:
         data = json.loads(plain)
@@ -49,9 +50,10 @@ def read_json(text: str) -> JsonText | Problems:
     repeated: list[Problem] = []
     for loc, line in _keys(plain):
         if loc in lines:
-            repeated.append(Problem("stands here twice", "remove one of the two", loc, line=line))
-        lines.setdefault(loc, line)
-    return Problems(tuple(repeated)) if repeated else JsonText(data, lines)
+            remedy = "remove one of the two; the last one counts"
+            repeated.append(Problem("stands here twice", remedy, loc, line=line, severity=Severity.WARNING))
+        lines[loc] = line
+    return JsonText(data, lines, Problems(tuple(repeated)))
 
 
 def _strip(text: str) -> str:

@@ -1,45 +1,53 @@
-"""Claude and Cursor style server files become a proxy config for local mode."""
+"""The server files of editors become a proxy config for local mode (ADR-0033)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from vmcp_api.backendnames import is_tagged, name_backends
-from vmcp_api.config import Backend, Network, ProxyConfig, Transport
+from vmcp_api.base import Json
+from vmcp_api.config import Backend, Network, ProxyConfig, Transport, Withheld
+from vmcp_api.config.proxy import VmcpConfig
+from vmcp_api.editor.keys import URLS, is_disabled
 from vmcp_api.editorfile import EditorServer, EntryReader, ReadText
 from vmcp_api.editortext import ServerFile, read_servers, refuse_entry
-from vmcp_api.problems import Problem, Problems, Severity
+from vmcp_api.problems import Loc, Problem, Problems, Severity
+from vmcp_api.render.reasons import Reason
 from vmcp_api.render.rendered import Rendered
 from vmcp_api.secret import SecretBytes, SecretKey
 from vmcp_api.spec.headers import HeaderForward, HeaderFromSecret
 from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType
+from vmcp_api.spec.operational import Operational, Timeouts
 from vmcp_api.spec.references import KeyRef
+
+_MESSAGE_LIMIT = 1024
 
 
 def parse_mcp_servers(
     text: str, *, file: str, environment: Mapping[str, str], read_text: ReadText, name: str = "local"
 ) -> Rendered | Problems:
-    """The config of a file with ``mcpServers`` (or VS Code's ``servers``).
+    """The config of a server file of Claude, Cursor, VS Code, Codex, Zed and the others of ADR-0033.
 
-    Variables of the values are filled in from ``environment``; ``read_text`` reads the files that ``envFile`` names.
-    Values of ``env``, of those files and of ``headers`` are not in the config but in the secrets beside it.
+    An entry that cannot be served is withheld with a warning, and the rest is served. Variables of the values are
+    filled in from ``environment``; ``read_text`` reads the files that ``envFile`` names. Values of ``env``, of those
+    files and of ``headers`` are not in the config but in the secrets beside it.
     """
     found = read_servers(text)
     if isinstance(found, Problems):
         return found.in_file(file)
-    servers, problems = _read_entries(found, environment, read_text)
-    names = name_backends(found.entries)
-    problems = found.text.place(problems + _name_problems(found.root, servers, names)).in_file(file)
-    if problems.errors:
-        return problems
+    read = _Entries(found, environment, read_text)
     backends: list[Backend] = []
     secrets: dict[SecretKey, SecretBytes] = {}
-    for index, (label, server) in enumerate(servers.items()):
-        backends.append(_build_backend(names[label], server, f"server-{index}", secrets))
+    for index, (backend_name, server) in enumerate(read.servers.items()):
+        backends.append(_build_backend(backend_name, server, f"server-{index}", secrets))
+    bounds = {backend: server.timeout for backend, server in read.servers.items() if server.timeout is not None}
     config = ProxyConfig(
         name=name,
         incoming_auth=IncomingAuth(type=IncomingAuthType.LOCAL),
         backends=tuple(sorted(backends, key=lambda backend: backend.name)),
+        withheld=tuple(sorted(read.withheld, key=lambda each: each.name)),
+        config=VmcpConfig(operational=Operational(timeouts=_timeouts(bounds))),
     )
-    return Rendered(config, secrets, problems)
+    return Rendered(config, secrets, found.text.place(Problems(tuple(read.problems))).in_file(file))
 
 
 def find_env_files(text: str, environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -52,44 +60,69 @@ def find_env_files(text: str, environment: Mapping[str, str]) -> tuple[str, ...]
 
     found = read_servers(text)
     if isinstance(found, ServerFile):
-        _read_entries(found, environment, note)
+        _Entries(found, environment, note)
     return tuple(named)
 
 
-def _read_entries(
-    found: ServerFile, environment: Mapping[str, str], read_text: ReadText
-) -> tuple[dict[str, EditorServer], Problems]:
-    """The servers that are to be served, by label, and what is wrong with the file."""
-    servers: dict[str, EditorServer] = {}
-    problems = found.warnings
-    for label, entry in found.entries.items():
+@dataclass(slots=True)
+class _Entries:
+    """The servers of a file by the names of their backends, those that are withheld, and warnings about all of it."""
+
+    found: ServerFile
+    environment: Mapping[str, str] = field(repr=False)
+    read_text: ReadText
+    servers: dict[str, EditorServer] = field(default_factory=dict)
+    withheld: list[Withheld] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.problems += self.found.warnings
+        names = name_backends(self.found.entries)
+        taken: set[str] = set()
+        for label, entry in self.found.entries.items():
+            name, loc = names[label], (*self.found.root, label)
+            if isinstance(entry, dict) and is_disabled(entry):
+                self._warn(loc, "is disabled in this file and not served", "enable it there to serve it")
+            elif not label.strip():
+                self._warn(loc, "has no name, so that it is not served", "write one, such as notes")
+            elif name in taken:
+                message = f"has the same name as another server once it is written {name!r}, so that it is not served"
+                self._warn(loc, message, "rename one of the two")
+            else:
+                taken.add(name)
+                self._read(name, loc, entry)
+                if is_tagged(label, name):
+                    message = f"is called {name!r}, as names of tools hold only ASCII letters, digits, '_', '.' and '-'"
+                    self._warn(loc, message, "rename it to choose another")
+
+    def _read(self, name: str, loc: Loc, entry: Json) -> None:
         if not isinstance(entry, dict):
-            problems += Problems.of(refuse_entry(found.root, label))
-        elif entry.get("disabled") is not True:
-            reader = EntryReader(entry, (found.root, label), environment, read_text)
-            server = reader.read()
-            problems += reader.problems
-            if server is not None:
-                servers[label] = server
-    return servers, problems
+            self._withhold(name, "MCPServer", Problems.of(refuse_entry(loc)))
+            return
+        reader = EntryReader(entry, loc, self.environment, self.read_text)
+        server = reader.read()
+        if server is None:
+            kind = "MCPServerEntry" if any(key in entry for key in URLS) else "MCPServer"
+            self._withhold(name, kind, reader.problems)
+        else:
+            self.servers[name] = server
+            self.problems += reader.problems
+
+    def _withhold(self, name: str, kind: str, problems: Problems) -> None:
+        first = next(iter(problems.errors))
+        message = f"{first.path}: {first.message}; {first.remedy}"[:_MESSAGE_LIMIT]
+        self.withheld.append(Withheld(name=name, kind=kind, reason=Reason.INVALID_ENTRY, message=message))
+        for problem in problems:
+            said = f"{problem.message}, so that the server is withheld" if problem is first else problem.message
+            self.problems.append(replace(problem, message=said, severity=Severity.WARNING))
+
+    def _warn(self, loc: Loc, message: str, remedy: str) -> None:
+        self.problems.append(Problem(message, remedy, loc, severity=Severity.WARNING))
 
 
-def _name_problems(root: str, servers: Iterable[str], names: Mapping[str, str]) -> Problems:
-    """What is wrong with the labels of servers, and those whose name nobody could guess."""
-    taken: dict[str, str] = {}
-    problems: list[Problem] = []
-    for label in servers:
-        name = names[label]
-        if not label.strip():
-            problems.append(Problem("has no name", "write one, such as notes", (root, label)))
-        elif taken.setdefault(name, label) != label:
-            message = f"has the same name as another server once it is written {name!r}"
-            problems.append(Problem(message, "rename one of the two", (root, label)))
-        elif is_tagged(label, name):
-            message = f"is called {name!r}, as names of tools hold only ASCII letters, digits, '_', '.' and '-'"
-            remedy = "rename it to choose another"
-            problems.append(Problem(message, remedy, (root, label), severity=Severity.WARNING))
-    return Problems(tuple(problems))
+def _timeouts(bounds: Mapping[str, float]) -> Timeouts:
+    """The bounds of calls; none is cut short by the one that holds whatever progress there is."""
+    return Timeouts(per_workload=dict(bounds), maximum=max([Timeouts().maximum, *bounds.values()]))
 
 
 def _build_backend(name: str, server: EditorServer, holder: str, secrets: dict[SecretKey, SecretBytes]) -> Backend:

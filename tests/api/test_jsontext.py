@@ -96,16 +96,16 @@ def test_hostile_json_is_a_problem(text, said):
     assert said in str(problems)
 
 
-def test_every_repeated_key_is_named_with_its_line():
+def test_every_repeated_key_is_named_with_its_line_and_the_last_one_counts():
     text = '{\n"a": {"x": 1,\n "y": [{"k": 1}, {"k": 1,\n "\\u006b": 2}],\n "x": 3},\n"b": {"x": 1},\n"a": 1}'
-    assert str(read_json(text)).splitlines() == [
-        "a.y[1].k: stands here twice; remove one of the two",
-        "a.x: stands here twice; remove one of the two",
-        "a: stands here twice; remove one of the two",
+    read = ok(read_json(text))
+    assert read.data == {"a": 1, "b": {"x": 1}}
+    assert str(read.repeated).splitlines() == [
+        f"warning: {path}: stands here twice; remove one of the two; the last one counts"
+        for path in ("a.y[1].k", "a.x", "a")
     ]
-    problems = read_json(text)
-    assert isinstance(problems, Problems)
-    assert [problem.line for problem in problems] == [4, 5, 7]
+    assert [problem.line for problem in read.repeated] == [4, 5, 7]
+    assert [read.lines["a",], read.lines["a", "x"]] == [7, 5]
 
 
 def test_a_problem_gets_the_line_of_the_nearest_key_that_was_written():

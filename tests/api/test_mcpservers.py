@@ -36,6 +36,16 @@ def refused(result: Rendered | Problems) -> str:
     return str(result)
 
 
+def withheld(result: Rendered | Problems) -> str:
+    """What is said of a file whose only server is withheld."""
+    rendered = ok(result)
+    assert not rendered.config.backends
+    (entry,) = rendered.config.withheld
+    assert entry.reason == "InvalidEntry"
+    assert entry.message.split("; ")[0] in str(rendered.warnings)
+    return str(rendered.warnings)
+
+
 @pytest.mark.scenario("D-2")
 @pytest.mark.parametrize("root", ["mcpServers", "servers"])
 def test_a_command_becomes_a_stdio_backend(root):
@@ -94,10 +104,9 @@ def test_values_never_show_in_what_is_returned():
     ],
 )
 def test_no_problem_shows_a_value(entry):
-    problems = parse({"a": entry})
-    assert isinstance(problems, Problems)
-    assert len(problems.errors) > 0
-    assert "canary" not in str(problems) + repr(problems)
+    result = parse({"a": entry})
+    assert len(ok(result).warnings) > 0
+    assert "canary" not in str(result.warnings) + repr(result.warnings) + repr(result.config.withheld)
 
 
 def test_variables_are_filled_in_from_the_environment():
@@ -116,53 +125,71 @@ def test_variables_are_filled_in_from_the_environment():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("${NOPE}", "servers.json:1: mcpServers.a.env.A: needs the variable NOPE, which is not set; set it in the"),
+        (
+            "${NOPE}",
+            "servers.json:1: warning: mcpServers.a.env.A: needs the variable NOPE, which is not set, so that the server"
+            " is withheld; set it in the environment",
+        ),
         ("${env:NOPE}", "needs the variable NOPE"),
-        ("${input:token}", "needs the variable input:token, which is not set; only editors fill it in"),
+        ("${input:token}", "needs the variable input:token, which is not set, so that the server is withheld; only editors fill it in"),
         ("${workspaceFolder}/x", "fill it in; write what it stands for, or set workspaceFolder in the environment"),
-        ("${workspaceFolder:api}", "the variable workspaceFolder:api, which is not set; only editors fill it in"),
+        ("${workspaceFolder:api}", "the variable workspaceFolder:api, which is not set, so that the server is withheld; only editors fill it"),
         ("${userHome}", "only editors fill it in"),
     ],
 )
 def test_a_variable_that_is_not_set_is_named_at_its_place(text, said):
-    assert said in refused(parse({"a": {"command": "run", "env": {"A": text}}}))
+    assert said in withheld(parse({"a": {"command": "run", "env": {"A": text}}}))
 
 
 @pytest.mark.scenario("D-4")
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        ({"comand": "run"}, "mcpServers.a.comand: is an unknown key; did you mean 'command'?"),
+        ({"comand": "run"}, "mcpServers.a.comand: is an unknown key, which is not read here; did you mean 'command'?"),
         ({}, "has neither command nor url"),
+        ({"command": "", "url": None}, "has neither command nor url"),
         ({"command": "a", "url": "http://h"}, "has both command and url"),
-        ({"command": "a", "type": "sse"}, "mcpServers.a.type: does not fit; write stdio"),
-        ({"url": "http://h", "type": "stdio"}, "mcpServers.a.type: does not fit; write http or sse"),
-        ({"url": "http://h", "type": ["x"]}, "does not fit"),
+        ({"url": "ws://h", "type": "ws"}, "mcpServers.a.type: names WebSockets, which are not spoken here"),
         ({"url": "ftp://h"}, "mcpServers.a.url: is no URL"),
-        ({"url": "http://h", "headers": {"Mcp-Session-Id": "x"}}, "belongs to the MCP protocol"),
         ({"url": "http://h", "headers": {"X-A": "1", "x-a": "2"}}, "names a header twice"),
+        ({"url": "http://h", "headers": {"X-A": ""}}, "mcpServers.a.headers['X-A']: the value of X-A is empty"),
         ({"command": "run", "args": "x"}, "mcpServers.a.args: must be a list"),
-        ({"command": "run", "env": {"A": 1}}, "mcpServers.a.env.A: must be text"),
-        ({"command": ""}, "mcpServers.a.command: is empty"),
-        ({"command": "run", "env": {"A": "\ud800"}}, "lone surrogates"),
+        ({"command": "run", "env": {"A": ["x"]}}, "mcpServers.a.env.A: must be text"),
+        ({"command": "run", "env": ["A=b"]}, "mcpServers.a.env: must be a mapping"),
+        ({"command": "${NOTHING:-}"}, "mcpServers.a.command: is empty"),
+        ({"command": "run", "env": {"A": "\ud800"}}, "holds half a character"),
+        ({"source": "extension", "settings": {}}, "has neither command nor url"),
+        (["run"], "mcpServers.a: must be a mapping"),
     ],
 )
-def test_a_wrong_entry_is_explained_at_its_place(entry, said):
-    assert said in refused(parse({"a": entry}))
+def test_a_server_that_cannot_be_used_is_withheld_and_the_place_is_named(entry, said):
+    alone = withheld(parse({"a": entry}))
+    assert said in alone
+    assert ", so that the server is withheld; " in alone
+    beside = ok(parse({"a": entry, "b": {"command": "x"}}))
+    assert [backend.name for backend in beside.config.backends] == ["b"]
+    assert [each.name for each in beside.config.withheld] == ["a"]
 
 
 def test_keys_of_editors_are_passed_over_with_a_warning():
     entry = {"command": "run", "autoApprove": ["x"], "description": "d", "disabled": False}
     result = ok(parse({"a": entry}, inputs=[]))
     assert [problem.path for problem in result.warnings] == [
-        "inputs",
+        "",
         "mcpServers.a.autoApprove",
         "mcpServers.a.description",
     ]
+    assert "other settings of this file are not read here: inputs;" in str(result.warnings)
 
 
-def test_a_disabled_server_is_left_out_whatever_else_it_says():
-    assert ok(parse({"a": {"disabled": True, "env": {"A": "${NOPE}"}}})).config.backends == ()
+@pytest.mark.parametrize(
+    "said", [{"disabled": True}, {"disabled": "true"}, {"enabled": False}, {"isActive": False}, {"enabled": "False"}]
+)
+def test_a_disabled_server_is_left_out_by_name_whatever_else_it_says(said):
+    result = ok(parse({"a": {**said, "env": {"A": "${NOPE}"}}}))
+    assert (result.config.backends, result.config.withheld) == ((), ())
+    (warning,) = map(str, result.warnings)
+    assert warning.startswith("servers.json:1: warning: mcpServers.a: is disabled in this file and not served; ")
 
 
 def names_of(*labels: str) -> dict[str, str]:
@@ -202,33 +229,41 @@ def test_a_name_beyond_ascii_stays_the_same_whatever_stands_beside_it_and_is_tol
     assert backend.name in warning.message
 
 
-def test_a_label_that_takes_the_name_of_another_is_refused():
+def test_of_two_labels_with_one_name_the_first_is_served_and_the_other_named():
     (name,) = names_of("日本").values()
-    assert "has the same name as another server" in refused(parse({"日本": {"command": "x"}, name: {"command": "x"}}))
+    result = ok(parse({"日本": {"command": "x"}, name: {"command": "y"}}))
+    assert [backend.command for backend in result.config.backends] == [("x",)]
+    assert f"mcpServers['{name}']: has the same name as another server" in str(result.warnings)
 
 
 @pytest.mark.parametrize("label", ["", " "])
-def test_a_server_without_a_name_is_refused_unless_it_is_disabled(label):
-    assert f"servers.json:1: mcpServers[{label!r}]: has no name; write one" in refused(parse({label: {"command": "x"}}))
-    assert ok(parse({label: {"disabled": True}})).config.backends == ()
+def test_a_server_without_a_name_is_named_by_its_line_and_not_served(label):
+    result = ok(parse({label: {"command": "x"}, "b": {"command": "y"}}))
+    assert [backend.name for backend in result.config.backends] == ["b"]
+    assert f"servers.json:1: warning: mcpServers[{label!r}]: has no name, so that it is not" in str(result.warnings)
 
 
 @pytest.mark.scenario("D-4")
 def test_a_server_that_is_no_mapping_is_named_with_its_line():
     text = '{"mcpServers": {\n"a": {"command": "x"},\n"d": [],\n"e": null,\n"f": {"comand": "x"}}}'
-    said = refused(parse_text(text)).splitlines()
-    assert [each.partition(";")[0] for each in said[:2]] == [
-        "servers.json:3: mcpServers.d: must be a mapping",
-        "servers.json:4: mcpServers.e: must be a mapping",
+    result = ok(parse_text(text))
+    assert [backend.name for backend in result.config.backends] == ["a"]
+    said = str(result.warnings).splitlines()
+    assert [each.partition(",")[0] for each in said[:2]] == [
+        "servers.json:3: warning: mcpServers.d: must be a mapping",
+        "servers.json:4: warning: mcpServers.e: must be a mapping",
     ]
-    assert said[2].startswith("servers.json:5: mcpServers.f.comand: is an unknown key")
+    assert said[2].startswith("servers.json:5: warning: mcpServers.f.comand: is an unknown key")
 
 
 def test_what_windsurf_calls_a_url_is_one():
     (backend,) = ok(parse({"a": {"serverUrl": "http://h/mcp"}})).config.backends
     assert (backend.url, backend.transport) == ("http://h/mcp", Transport.STREAMABLE_HTTP)
-    assert "mcpServers.a.serverUrl: is no URL" in refused(parse({"a": {"serverUrl": "ftp://h"}}))
-    assert "serverUrl: stands beside url" in refused(parse({"a": {"serverUrl": "http://h", "url": "http://h"}}))
+    assert "mcpServers.a.serverUrl: is no URL" in withheld(parse({"a": {"serverUrl": "ftp://h"}}))
+    assert ok(parse({"a": {"serverUrl": "http://h", "url": "http://h"}})).warnings == Problems()
+    both = ok(parse({"a": {"serverUrl": "http://i", "url": "http://h"}}))
+    assert [backend.url for backend in both.config.backends] == ["http://h"]
+    assert "serverUrl: is not read beside url, which means the same" in str(both.warnings)
 
 
 def test_a_file_of_variables_is_read_and_env_wins_over_it():
@@ -245,18 +280,18 @@ def test_a_file_of_variables_is_read_and_env_wins_over_it():
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("canary.env", "names a file that cannot be read: No such file; correct the path"),
+        ("canary.env", "names a file that cannot be read: No such file, so that the server is withheld; correct the"),
         ("bad.env", "names a file that is not understood in line 2"),
-        ("${workspaceFolder}/canary.env", "needs the variable workspaceFolder, which is not set; only editors"),
+        ("${workspaceFolder}/canary.env", "needs the variable workspaceFolder, which is not set"),
         ("canary\0", "holds a NUL character"),
         (["canary"], "must be text"),
     ],
 )
-def test_a_file_of_variables_that_cannot_be_used_is_refused_without_its_name_and_text(written, said):
+def test_a_file_of_variables_that_cannot_be_used_withholds_the_server_without_its_name_and_text(written, said):
     text = json.dumps({"mcpServers": {"a": {"command": "run", "envFile": written}}})
-    problems = parse_text(text, files={"bad.env": "A=canary\ncanary"})
-    assert f"servers.json:1: mcpServers.a.envFile: {said}" in refused(problems)
-    assert "canary" not in str(problems) + repr(problems)
+    result = parse_text(text, files={"bad.env": "A=canary\ncanary"})
+    assert f"servers.json:1: warning: mcpServers.a.envFile: {said}" in withheld(result)
+    assert "canary" not in str(result.warnings) + repr(result)
 
 
 def test_comments_trailing_commas_and_a_byte_order_mark_are_passed_over():
@@ -274,18 +309,23 @@ def test_comments_trailing_commas_and_a_byte_order_mark_are_passed_over():
         ('{"a": 1\n"b": 1}', "servers.json:2: is no JSON"),
         ("[]", "write the servers under mcpServers"),
         ("{}", "write the servers under mcpServers"),
-        ('{"mcp_servers": {}}', "servers.json:1: mcp_servers: names no servers; did you mean 'mcpServers'?"),
-        ('{"mcpServers": []}', "must be a mapping of servers"),
-        ('{"mcpServers": {"a": 1}}', "mcpServers.a: must be a mapping"),
-        (
-            '{"mcpServers": {"a": {"command": "x",\n"command": "y"}}}',
-            "servers.json:2: mcpServers.a.command: stands here twice; remove one of the two",
-        ),
+        ('{"mcpservers": {}}', "servers.json:1: mcpservers: names no servers; did you mean 'mcpServers'?"),
+        ('{"mcpServers": 1}', "must be a mapping of servers"),
+        ('{"command": "x"}', "write the servers under mcpServers"),
+        ("[mcp_servers.a]\ncommand = canary", "servers.json:2: is no TOML"),
+        ("mcpServers:\n - [", "is no YAML"),
         ("[" * 100_000, "nested too deeply"),
     ],
 )
 def test_a_file_that_is_no_server_file_is_explained(text, said):
     assert said in refused(parse_text(text))
+    assert "canary" not in refused(parse_text(text))
+
+
+def test_of_a_key_that_stands_twice_the_last_counts_as_in_editors():
+    result = ok(parse_text('{"mcpServers": {"a": {"command": "x",\n"command": "y"}}}'))
+    assert [backend.command for backend in result.config.backends] == [("y",)]
+    assert "servers.json:2: warning: mcpServers.a.command: stands here twice; remove one" in str(result.warnings)
 
 
 @pytest.mark.parametrize(

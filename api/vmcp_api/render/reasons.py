@@ -13,4 +13,5 @@ class Reason(StrEnum):
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, no secret
     SECRET_INVALID = "SecretInvalid"  # noqa: S105 - a reason, no secret
     NO_LOCAL_COMMAND = "NoLocalCommand"
+    INVALID_ENTRY = "InvalidEntry"
     INVALID_LOCAL_COMMAND = "InvalidLocalCommand"

@@ -71,7 +71,8 @@ def check_mcp_config(file: Path) -> Verdict:
     outcome = parse_mcp_servers(text, file=str(file), environment=os.environ, read_text=read_text)
     if isinstance(outcome, Problems):
         return Verdict(str(file), outcome)
-    return Verdict(f"{_count(len(outcome.config.backends), 'server')} in {file}", outcome.warnings)
+    withheld = f", {len(outcome.config.withheld)} withheld" if outcome.config.withheld else ""
+    return Verdict(f"{_count(len(outcome.config.backends), 'server')} in {file}{withheld}", outcome.warnings)
 
 
 def summarise(verdict: Verdict) -> tuple[str, ...]:

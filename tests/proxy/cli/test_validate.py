@@ -122,8 +122,9 @@ def test_an_editors_file_is_checked_without_telling_its_values(tmp_path, capsys)
     file = tmp_path / "mcp.json"
     file.write_text(json.dumps({"mcpServers": {"a": {"comand": "x", "env": {"KEY": "token-4711"}}}}))
     done = call_vmcp(capsys, "validate", "--mcp-config", str(file))
-    assert done.code == Exit.INVALID
+    assert done.code == Exit.OK
     assert "mcpServers.a.comand" in done.out
+    assert done.out.splitlines()[-1] == f"ok: 0 servers in {file}, 1 withheld (2 warnings)"
     assert "command" in done.out
     assert "token-4711" not in done.out
     file.write_text(json.dumps({"mcpServers": {"a": {"command": "x"}}}))

@@ -1,0 +1,1 @@
+"""What the server files of editors have in common, and where they differ."""
