@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from vmcp_api.base import Json
 from vmcp_api.editor.formats import name_entries, read_data
@@ -12,7 +12,7 @@ from vmcp_api.jsontext import JsonText, read_json
 from vmcp_api.problems import Loc, Problem, Problems, Severity, shorten
 from vmcp_api.suggest import fold, suggest
 
-ROOTS: Final[tuple[Loc, ...]] = (
+ROOTS: Final[tuple[tuple[str, ...], ...]] = (
     ("mcpServers",),
     ("servers",),
     ("context_servers",),
@@ -22,8 +22,8 @@ ROOTS: Final[tuple[Loc, ...]] = (
     ("mcp",),
     (),
 )
-"""Where editors keep their servers: Claude, Cursor and most others; VS Code; Zed; Codex; VS Code's settings; Amp; OpenCode;
-and the file as a whole, as plugins of Claude Code write it."""
+"""Where editors keep their servers: Claude, Cursor and most others; VS Code; Zed; Codex; VS Code's settings; Amp;
+OpenCode; and the file as a whole, as plugins of Claude Code write it."""
 
 MAX_SERVERS: Final = 256
 _LISTED: Final = 8
@@ -35,7 +35,7 @@ _REMEDY: Final = 'write "name": {"command": …} or "name": {"url": …}'
 class ServerFile:
     """The servers of a file by label, under the place ``root``; ``warnings`` are about the rest of it."""
 
-    root: Loc
+    root: tuple[str, ...]
     entries: Mapping[str, Json] = field(repr=False)
     warnings: Problems
     text: JsonText
@@ -55,18 +55,14 @@ def is_server_file(text: str) -> bool:
 
 def read_servers(text: str) -> ServerFile | Problems:
     """The servers of a text, not read beyond their labels."""
-    if _MANIFEST.search(text):
-        return _manifest()
-    read = read_data(text)
+    read = _manifest() if _MANIFEST.search(text) else read_data(text)
     if isinstance(read, Problems):
         return read
     known = read.data if isinstance(read.data, dict) else {}
-    if "apiVersion" in known:
-        return _manifest()
     root = _find_root(known)
-    if root is None:
-        return read.place(_no_servers(known))
-    entries: Mapping[str, Json] | Json = _at(known, root)
+    if root is None or "apiVersion" in known:
+        return _manifest() if "apiVersion" in known else read.place(_no_servers(known))
+    entries = _at(known, root)
     if isinstance(entries, list):
         entries, read = name_entries(read, root, entries)
     if not isinstance(entries, Mapping):
@@ -82,7 +78,7 @@ def refuse_entry(loc: Loc) -> Problem:
     return Problem("must be a mapping", _REMEDY, loc)
 
 
-def _find_root(known: Mapping[str, Json]) -> Loc | None:
+def _find_root(known: Mapping[str, Json]) -> tuple[str, ...] | None:
     for root in ROOTS:
         entries = _at(known, root)
         if len(root) == 1 and root != ("mcp",):
@@ -100,14 +96,15 @@ def _serves(entries: Mapping[str, Json]) -> Iterator[bool]:
             yield isinstance(entry, dict) and any(key in entry for key in (*COMMANDS, *URLS))
 
 
-def _at(known: Json, loc: Loc) -> Json:
-    for step in loc:
-        known = known.get(step) if isinstance(known, dict) else None
-    return known
+def _at(known: Mapping[str, Json], root: tuple[str, ...]) -> Any:
+    found: Any = known
+    for step in root:
+        found = found.get(step) if isinstance(found, Mapping) else None
+    return found
 
 
-def _beside(known: Mapping[str, Json], root: Loc) -> Iterator[Problem]:
-    """Warnings about what else a file holds: a filter of servers, and one about everything that is of no concern here."""
+def _beside(known: Mapping[str, Json], root: tuple[str, ...]) -> Iterator[Problem]:
+    """Warnings about what else a file holds: each filter of servers, and one about all the rest."""
     others = [key for key in known if root and key != root[0] and not is_comment(key)]
     for key in others:
         if key in ROOT_FILTERS:
@@ -121,7 +118,7 @@ def _beside(known: Mapping[str, Json], root: Loc) -> Iterator[Problem]:
 
 
 def _no_servers(known: Mapping[str, Json]) -> Problems:
-    names = [str(root[0]) for root in ROOTS if root]
+    names = [root[0] for root in ROOTS if root]
     found = next((key for key in known if fold(key) in map(fold, names)), None)
     remedy = suggest(found, names, noun="keys") if found else "write the servers under mcpServers"
     return Problems.of(Problem("names no servers", remedy, (found,) if found else ()))

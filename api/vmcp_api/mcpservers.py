@@ -18,18 +18,26 @@ from vmcp_api.spec.headers import HeaderForward, HeaderFromSecret
 from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType
 from vmcp_api.spec.operational import Operational, Timeouts
 from vmcp_api.spec.references import KeyRef
+from vmcp_api.texts import printable
 
 _MESSAGE_LIMIT = 1024
 
 
 def parse_mcp_servers(
-    text: str, *, file: str, environment: Mapping[str, str], read_text: ReadText, name: str = "local"
+    text: str,
+    *,
+    file: str,
+    environment: Mapping[str, str],
+    read_text: ReadText,
+    name: str = "local",
+    call_timeout: float | None = None,
 ) -> Rendered | Problems:
     """The config of a server file of Claude, Cursor, VS Code, Codex, Zed and the others of ADR-0033.
 
     An entry that cannot be served is withheld with a warning, and the rest is served. Variables of the values are
     filled in from ``environment``; ``read_text`` reads the files that ``envFile`` names. Values of ``env``, of those
-    files and of ``headers`` are not in the config but in the secrets beside it.
+    files and of ``headers`` are not in the config but in the secrets beside it. ``call_timeout`` bounds the calls of
+    servers whose entry says nothing of it, in seconds.
     """
     found = read_servers(text)
     if isinstance(found, Problems):
@@ -45,7 +53,7 @@ def parse_mcp_servers(
         incoming_auth=IncomingAuth(type=IncomingAuthType.LOCAL),
         backends=tuple(sorted(backends, key=lambda backend: backend.name)),
         withheld=tuple(sorted(read.withheld, key=lambda each: each.name)),
-        config=VmcpConfig(operational=Operational(timeouts=_timeouts(bounds))),
+        config=VmcpConfig(operational=Operational(timeouts=_timeouts(bounds, call_timeout))),
     )
     return Rendered(config, secrets, found.text.place(Problems(tuple(read.problems))).in_file(file))
 
@@ -110,7 +118,7 @@ class _Entries:
 
     def _withhold(self, name: str, kind: str, problems: Problems) -> None:
         first = next(iter(problems.errors))
-        message = f"{first.path}: {first.message}; {first.remedy}"[:_MESSAGE_LIMIT]
+        message = printable(f"{first.path}: {first.message}; {first.remedy}")[:_MESSAGE_LIMIT]
         self.withheld.append(Withheld(name=name, kind=kind, reason=Reason.INVALID_ENTRY, message=message))
         for problem in problems:
             said = f"{problem.message}, so that the server is withheld" if problem is first else problem.message
@@ -120,9 +128,12 @@ class _Entries:
         self.problems.append(Problem(message, remedy, loc, severity=Severity.WARNING))
 
 
-def _timeouts(bounds: Mapping[str, float]) -> Timeouts:
+def _timeouts(bounds: Mapping[str, float], call_timeout: float | None) -> Timeouts:
     """The bounds of calls; none is cut short by the one that holds whatever progress there is."""
-    return Timeouts(per_workload=dict(bounds), maximum=max([Timeouts().maximum, *bounds.values()]))
+    usual = Timeouts()
+    default = usual.default if call_timeout is None else call_timeout
+    maximum = max([usual.maximum, default, *bounds.values()])
+    return Timeouts(default=default, per_workload=dict(bounds), maximum=maximum)
 
 
 def _build_backend(name: str, server: EditorServer, holder: str, secrets: dict[SecretKey, SecretBytes]) -> Backend:

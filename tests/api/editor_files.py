@@ -207,9 +207,7 @@ enabled = false
 """,
         {
             "files": program("npx", "-y", "files", env={"HOME_TOKEN": "h", "A": "1"}, timeout=4000),
-            "api": http(
-                "https://api.example/mcp", headers={"X-A": "1", "Authorization": "Bearer t", "X-B": "h"}
-            ),
+            "api": http("https://api.example/mcp", headers={"X-A": "1", "Authorization": "Bearer t", "X-B": "h"}),
         },
         warned=(
             "not read here: model",

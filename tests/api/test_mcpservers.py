@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from vmcp_api.config import Network, Transport
 from vmcp_api.mcpservers import find_env_files, parse_mcp_servers
 from vmcp_api.problems import Problem, Problems
-from vmcp_api.render import Rendered, secret_refs
+from vmcp_api.render import Rendered, encode_config, secret_refs
 
 NOWHERE = Problems.of(Problem("cannot be read: No such file", "correct the path", file="canary.env"))
 
@@ -127,13 +127,18 @@ def test_variables_are_filled_in_from_the_environment():
     [
         (
             "${NOPE}",
-            "servers.json:1: warning: mcpServers.a.env.A: needs the variable NOPE, which is not set, so that the server"
-            " is withheld; set it in the environment",
+            "servers.json:1: warning: mcpServers.a.env.A: needs the variable NOPE, which is not set, so that the",
         ),
         ("${env:NOPE}", "needs the variable NOPE"),
-        ("${input:token}", "needs the variable input:token, which is not set, so that the server is withheld; only editors fill it in"),
+        (
+            "${input:token}",
+            "needs the variable input:token, which is not set, so that the server is withheld; only editors fill it in",
+        ),
         ("${workspaceFolder}/x", "fill it in; write what it stands for, or set workspaceFolder in the environment"),
-        ("${workspaceFolder:api}", "the variable workspaceFolder:api, which is not set, so that the server is withheld; only editors fill it"),
+        (
+            "${workspaceFolder:api}",
+            "the variable workspaceFolder:api, which is not set, so that the server is withheld; only editors fill it",
+        ),
         ("${userHome}", "only editors fill it in"),
     ],
 )
@@ -353,4 +358,13 @@ ENTRY = st.dictionaries(
 @pytest.mark.scenario("X-1")
 @given(st.dictionaries(st.text(max_size=9), ENTRY | JSON, max_size=3))
 def test_any_entries_are_read_without_a_crash(servers):
-    parse(servers)
+    result = parse(servers)
+    if isinstance(result, Rendered):
+        encode_config(result.config)
+
+
+def test_what_is_said_of_a_withheld_server_can_be_shown_and_sent_anywhere():
+    text = '{"mcpServers": {"a\\u0007": {"command": "${\\ud800}\\u001b[2J"}}}'
+    (entry,) = ok(parse_text(text)).config.withheld
+    assert entry.message.isprintable()
+    assert entry.message.isascii()

@@ -9,7 +9,7 @@ from tests.api.manifests import manifest, problems_of
 from vmcp_api.documents import Source
 from vmcp_api.load import load
 from vmcp_api.mcpservers import parse_mcp_servers
-from vmcp_api.problems import Problem, Problems
+from vmcp_api.problems import Problem
 from vmcp_api.render import Mode, Rendered, render
 from vmcp_api.render.local import parse_command
 
@@ -69,15 +69,16 @@ def test_a_nul_in_what_a_program_gets_is_refused_with_its_path(spec, path):
 @pytest.mark.scenario("X-1")
 @pytest.mark.parametrize("odd", ["a\0b", "\ud800"], ids=["NUL", "half a character"])
 @pytest.mark.parametrize("key", ["command", "args", "env", "cwd"])
-def test_what_a_program_cannot_take_is_refused_in_an_editors_file(key, odd):
+def test_what_a_program_cannot_take_withholds_a_server_of_an_editors_file(key, odd):
     values = {"command": odd, "args": ["fine", odd], "env": {"A": odd}, "cwd": odd}
     entry = {"command": "run", key: values[key]}
     outcome = parse_mcp_servers(
         json.dumps({"mcpServers": {"a": entry}}), file="s.json", environment={}, read_text=lambda _: ""
     )
-    assert isinstance(outcome, Problems)
+    assert isinstance(outcome, Rendered)
+    assert [each.name for each in outcome.config.withheld] == ["a"]
     place = {"args": ".args[1]", "env": ".env.A"}.get(key, f".{key}")
-    (problem,) = outcome
+    (problem,) = outcome.warnings
     assert problem.path == f"mcpServers.a{place}"
     assert "NUL" in problem.message or "half a character" in problem.message
 

@@ -57,7 +57,9 @@ ROOT_FILTERS: Final = frozenset(
 )
 """Keys beside the servers by which editors choose among them."""
 
-SIGN_IN: Final = frozenset({"auth", "authProviderType", "authorization", "authorization_token", "oauth", "headersHelper"})
+SIGN_IN: Final = frozenset(
+    {"auth", "authProviderType", "authorization", "authorization_token", "oauth", "headersHelper"}
+)
 """Keys by which editors sign in to a server."""
 
 EDITOR_KEYS: Final = frozenset(

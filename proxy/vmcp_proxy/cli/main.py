@@ -11,6 +11,7 @@ from typing import Final, NoReturn
 import click
 
 from vmcp_api.distribution import DISTRIBUTION, explain_missing
+from vmcp_api.suggest import suggest
 from vmcp_proxy.cli.exits import MEANINGS, CommandError, Exit
 from vmcp_proxy.observability.logs import describe_exception
 
@@ -36,6 +37,19 @@ SUBCOMMANDS: Final[Mapping[str, Subcommand]] = MappingProxyType(
 
 class LazyGroup(click.Group):
     """Imports a subcommand's module when it is asked for, so that the help is immediate."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As `click.Group`, with what was meant by a name that is no command.
+
+        Raises:
+            click.UsageError: there is no such command.
+        """
+        name = args[0]
+        if name not in SUBCOMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            ctx.fail(f"No such command {name!r}; {suggest(name, SUBCOMMANDS, noun='commands')}")
+        return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names in the order of the table."""

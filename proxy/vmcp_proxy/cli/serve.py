@@ -11,6 +11,7 @@ import click
 
 from vmcp_api.naming import ADMIN_PORT, MCP_PORT
 from vmcp_proxy.cli.addresses import LOOPBACK, check_host, is_loopback
+from vmcp_proxy.cli.durations import parse_bound
 from vmcp_proxy.cli.keys import KeyedSource
 from vmcp_proxy.cli.serving import Plan, serve
 from vmcp_proxy.cli.sources import AdjustedSource, ManifestSource, McpConfigSource, MountedSource
@@ -37,6 +38,7 @@ class Options:
     port: int
     admin_port: int
     allow_remote: bool
+    call_timeout: float | None
     shutdown_delay: int
     log_format: str | None
     log_level: str
@@ -53,7 +55,7 @@ class Options:
     type=click.Path(exists=True, path_type=Path),
     help="Manifests, as kubectl takes them. Edits are taken over live.",
 )
-@click.option("--mcp-config", type=_FILE, help="A file with mcpServers, as Claude, Cursor and VS Code keep it.")
+@click.option("--mcp-config", type=_FILE, help="The server file of Claude, Cursor, VS Code or another editor.")
 @click.option("--config", type=_FILE, help="A config that the operator wrote (in the cluster).")
 @click.option("--secrets", type=_FOLDER, help="Secrets of --config, as DIR/<name>/<key>.")
 @click.option("--keys", type=_FOLDER, help="Session keys of 32 bytes, as DIR/<key id>; by default a new one.")
@@ -62,6 +64,12 @@ class Options:
 @click.option("--port", type=_PORT, default=MCP_PORT, show_default=True, help="Port of the endpoint; 0 takes any.")
 @click.option("--admin-port", type=_PORT, default=ADMIN_PORT, show_default=True, help="Port of /status and /metrics.")
 @click.option("--allow-remote", is_flag=True, help="Let other machines in; --host alone does not.")
+@click.option(
+    "--call-timeout",
+    metavar="DURATION",
+    callback=parse_bound,
+    help="Bound of one call, such as 90s or 10m, of servers for which --mcp-config says no timeout.  [default: 60s]",
+)
 @click.option(
     "--shutdown-delay",
     type=_DELAY,
@@ -131,6 +139,9 @@ def build_source(options: Options, environ: Mapping[str, str]) -> ConfigSource:
         raise click.UsageError("Give one of -f FILE_OR_DIR, --mcp-config FILE and --config FILE.")
     if options.name is not None and not options.files:
         raise click.UsageError("--name picks a VirtualMCPServer of manifests; give it with -f.")
+    if options.call_timeout is not None and options.mcp_config is None:
+        message = "--call-timeout goes with --mcp-config; manifests say it in spec.config.operational.timeouts."
+        raise click.UsageError(message)
     if options.config is not None:
         return _mounted(options, options.config)
     if options.secrets is not None:
@@ -138,9 +149,10 @@ def build_source(options: Options, environ: Mapping[str, str]) -> ConfigSource:
     source: ConfigSource = (
         ManifestSource(options.files, options.name)
         if options.mcp_config is None
-        else McpConfigSource(options.mcp_config, environ)
+        else McpConfigSource(options.mcp_config, environ, options.call_timeout)
     )
-    return AdjustedSource(source, audit=options.audit, remote=not is_loopback(options.host or LOOPBACK))
+    remote = not is_loopback(options.host or LOOPBACK)
+    return AdjustedSource(source, environ, audit=options.audit, remote=remote)
 
 
 def _mounted(options: Options, config: Path) -> ConfigSource:

@@ -9,6 +9,7 @@ from vmcp_api.mcpservers import find_env_files, parse_mcp_servers
 from vmcp_api.problems import Problem, Problems
 from vmcp_api.render import Mode, Rendered, render
 from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType
+from vmcp_proxy.cli.checks.forward_proxies import find_unused_proxies
 from vmcp_proxy.cli.manifests import choose_server, find_files, list_visible, load_manifests, read_text
 from vmcp_proxy.loading import Loaded, read_mounted
 from vmcp_proxy.reload import ConfigSource, Reading
@@ -42,13 +43,14 @@ class ManifestSource:
 
 @dataclass(frozen=True, slots=True)
 class McpConfigSource:
-    """A file with `mcpServers` (or `servers`), as Claude, Cursor and VS Code keep it.
+    """The server file of an editor.
 
-    `environ` fills in its variables.
+    `environ` fills in its variables; `call_timeout` bounds the calls of servers that it says nothing of, in seconds.
     """
 
     file: Path
     environ: Mapping[str, str] = field(repr=False)
+    call_timeout: float | None = None
 
     def paths(self) -> Iterable[Path]:
         """See `ConfigSource`: the file, and those that its servers get their variables from."""
@@ -62,7 +64,13 @@ class McpConfigSource:
         text = read_text(self.file)
         if isinstance(text, Problems):
             return text
-        rendered = parse_mcp_servers(text, file=str(self.file), environment=self.environ, read_text=read_text)
+        rendered = parse_mcp_servers(
+            text,
+            file=str(self.file),
+            environment=self.environ,
+            read_text=read_text,
+            call_timeout=self.call_timeout,
+        )
         return rendered if isinstance(rendered, Problems) else _reading(rendered, rendered.warnings)
 
 
@@ -94,13 +102,14 @@ class MountedSource:
 
 @dataclass(frozen=True, slots=True)
 class AdjustedSource:
-    """Another source with what the command line changes of its config.
+    """Another source with what the command line changes of its config, and with warnings about the environment.
 
     `audit` turns the audit log on. `remote` says that other machines get in: their callers are nobody in
     particular, not the user of this machine.
     """
 
     inner: ConfigSource
+    environ: Mapping[str, str] = field(repr=False)
     audit: bool
     remote: bool
 
@@ -118,7 +127,8 @@ class AdjustedSource:
             config = _with_audit(config)
         if self.remote and config.incoming_auth.type is IncomingAuthType.LOCAL:
             config = config.model_copy(update={"incoming_auth": IncomingAuth(type=IncomingAuthType.ANONYMOUS)})
-        return replace(outcome, loaded=replace(outcome.loaded, config=config))
+        warnings = outcome.warnings + find_unused_proxies(config, self.environ)
+        return replace(outcome, loaded=replace(outcome.loaded, config=config), warnings=warnings)
 
 
 def _with_audit(config: ProxyConfig) -> ProxyConfig:

@@ -12,6 +12,7 @@ from vmcp_api.base import Json
 from vmcp_api.mcpservers import parse_mcp_servers
 from vmcp_api.problems import Problem, Problems
 from vmcp_api.render import Mode, Rendered, render
+from vmcp_proxy.cli.checks.programs import find_missing_programs
 from vmcp_proxy.cli.exits import Exit
 from vmcp_proxy.cli.manifests import find_files, load_manifests, read_text
 
@@ -29,7 +30,7 @@ class Verdict:
 @click.option(
     "--mcp-config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A file with mcpServers, as Claude, Cursor and VS Code keep it.",
+    help="The server file of Claude, Cursor, VS Code or another editor.",
 )
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(paths: tuple[Path, ...], mcp_config: Path | None, output: str) -> None:
@@ -58,6 +59,8 @@ def check_manifests(paths: tuple[Path, ...]) -> Verdict:
             rendered = render(loaded.namespaces[namespace], name, mode=Mode.LOCAL)
             found = rendered.warnings if isinstance(rendered, Rendered) else rendered
             problems += loaded.place(found, namespace)
+            if isinstance(rendered, Rendered):
+                problems += find_missing_programs(rendered, os.environ)
     checked = f"{_count(len(loaded.documents.items), 'object')} in {_count(len(find_files(paths)), 'file')}"
     names = ", ".join(name for _, name in servers)
     return Verdict(f"{checked}, serving {names}" if names else checked, problems)
@@ -71,8 +74,9 @@ def check_mcp_config(file: Path) -> Verdict:
     outcome = parse_mcp_servers(text, file=str(file), environment=os.environ, read_text=read_text)
     if isinstance(outcome, Problems):
         return Verdict(str(file), outcome)
+    missing = find_missing_programs(outcome, os.environ).in_file(str(file))
     withheld = f", {len(outcome.config.withheld)} withheld" if outcome.config.withheld else ""
-    return Verdict(f"{_count(len(outcome.config.backends), 'server')} in {file}{withheld}", outcome.warnings)
+    return Verdict(f"{_count(len(outcome.config.backends), 'server')} in {file}{withheld}", outcome.warnings + missing)
 
 
 def summarise(verdict: Verdict) -> tuple[str, ...]:

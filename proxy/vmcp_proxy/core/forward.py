@@ -16,7 +16,7 @@ from vmcp_proxy.core.circuit import Permit, Refused
 from vmcp_proxy.core.links import Links
 from vmcp_proxy.core.members import Bounds, Member
 from vmcp_proxy.core.receivers import CallReceiver, Ways
-from vmcp_proxy.core.replies import broken, gone
+from vmcp_proxy.core.replies import broken, gone, name_bound
 from vmcp_proxy.core.virtual import Caller, Exchange, Operation, RawFailure, Reply, Result, Target
 from vmcp_proxy.core.vitals import Asked, answered, failed
 from vmcp_proxy.headerforward import Collision, HeaderSnapshot
@@ -86,7 +86,7 @@ class Forwarder:
             # What becomes of a call whose session has ended meanwhile says nothing of the backend.
             counted = BackendError(name, Category.ENDED) if link.closed else error
             self._failed(member, permit, operation, counted, began, caller.snapshot)
-            return broken(operation, error)
+            return broken(operation, name_bound(error, deadline, bounds, asyncio.get_running_loop().time()))
         except BaseException:
             member.circuit.abandoned(permit)
             self._meter.on_backend(name, operation.method, _CANCELLED, time.perf_counter() - began)

@@ -5,8 +5,10 @@ from typing import Final
 
 import msgspec
 
-from vmcp_proxy.backends.errors import BackendError, CircuitOpenError
+from vmcp_proxy.backends.client import Deadline
+from vmcp_proxy.backends.errors import BackendError, Category, CircuitOpenError
 from vmcp_proxy.core.capabilities import Outcome
+from vmcp_proxy.core.members import Bounds
 from vmcp_proxy.core.virtual import Failure, Operation, Reply, Result
 from vmcp_proxy.protocol.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, RESOURCE_NOT_FOUND
 
@@ -14,6 +16,8 @@ NO_COMPLETION: Final = Result(b'{"completion":{"values":[],"hasMore":false}}')
 """What a completion gets that no backend can answer."""
 
 _LONGEST: Final = 256
+_EARLY_SECONDS: Final = 0.05
+"""By how much a timer of the loop may be early."""
 _OF_RESOURCES: Final = frozenset({"resources/read", "resources/subscribe", "resources/unsubscribe"})
 _NOUN: Final = {"tools/call": "tool", "prompts/get": "prompt"}
 _MOST_NAMED: Final = 5
@@ -56,6 +60,17 @@ def _unanswered(operation: Operation, backend: str, text: str, data: Mapping[str
 
 def _noun(operation: Operation) -> str:
     return "resource" if operation.method in _OF_RESOURCES else _NOUN.get(operation.method, "name")
+
+
+def name_bound(error: BackendError, deadline: Deadline, bounds: Bounds, now: float) -> BackendError:
+    """The error of a call whose time was up, with the bound and where it is set; any other as it is."""
+    if error.category is not Category.TIMEOUT or error.hint or now + _EARLY_SECONDS < deadline.at:
+        return error
+    seconds, setting = bounds.call(error.backend), "timeouts, or by timeout in an editor's file"
+    if deadline.at >= deadline.latest and bounds.maximum > seconds:
+        seconds, setting = bounds.maximum, "timeouts.maximum"
+    hint = f"{seconds:g} s is its bound, set by spec.config.operational.{setting}"
+    return BackendError(error.backend, error.category, hint)
 
 
 def gone(backend: str) -> Failure:

@@ -77,8 +77,9 @@ def test_an_editors_file_is_read_with_the_environment(tmp_path):
     file.write_text(json.dumps({"mcpServers": {"a": {"command": "x", "env": {"K": "${TOKEN}"}}}}))
     reading = McpConfigSource(file, {"TOKEN": "token-4711"}).load()
     assert [secret.reveal() for secret in reading.loaded.secrets.values()] == [b"token-4711"]
-    problems = McpConfigSource(file, {}).load()
-    assert "needs the variable TOKEN, which is not set" in str(problems)
+    reading = McpConfigSource(file, {}).load()
+    assert [each.name for each in reading.loaded.config.withheld] == ["a"]
+    assert "needs the variable TOKEN, which is not set" in str(reading.warnings)
     file.unlink()
     assert "cannot be read" in str(McpConfigSource(file, {}).load())
 
@@ -95,7 +96,7 @@ def test_a_file_of_variables_is_read_and_watched(tmp_path):
     variables.write_text("K=token-4712\n")
     assert not is_same(before.loaded, source.load().loaded)
     variables.unlink()
-    assert "mcpServers.a.envFile: names a file that cannot be read: No such file" in str(source.load())
+    assert "mcpServers.a.envFile: names a file that cannot be read: No such file" in str(source.load().warnings)
     file.write_text("{")
     assert tuple(source.paths()) == (file,)
 
@@ -145,7 +146,7 @@ def test_a_mounted_config_that_is_away_or_broken_is_a_problem_with_its_name(tmp_
 def test_audit_is_turned_on_and_nothing_else_changes(tmp_path):
     write(tmp_path / "v.yaml", *endpoint())
     plain = ManifestSource((tmp_path,))
-    before, after = plain.load().loaded.config, AdjustedSource(plain, audit=True, remote=True).load().loaded.config
+    before, after = plain.load().loaded.config, AdjustedSource(plain, {}, audit=True, remote=True).load().loaded.config
     assert (before.config.audit.enabled, after.config.audit.enabled) == (False, True)
     off = after.config.model_copy(update={"audit": before.config.audit})
     assert after.model_copy(update={"config": off}) == before
@@ -155,7 +156,7 @@ def test_audit_is_turned_on_and_nothing_else_changes(tmp_path):
 def test_callers_of_other_machines_are_not_taken_for_the_user_of_this_one(tmp_path, remote, identity):
     file = tmp_path / "mcp.json"
     file.write_text('{"mcpServers": {"a": {"command": "x"}}}')
-    reading = AdjustedSource(McpConfigSource(file, {}), audit=False, remote=remote).load()
+    reading = AdjustedSource(McpConfigSource(file, {}), {}, audit=False, remote=remote).load()
     assert reading.loaded.config.incoming_auth.type == identity
 
 

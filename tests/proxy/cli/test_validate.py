@@ -1,6 +1,7 @@
 """`vmcp validate`: what is wrong, where, and what to do."""
 
 import json
+import sys
 
 import pytest
 
@@ -127,7 +128,7 @@ def test_an_editors_file_is_checked_without_telling_its_values(tmp_path, capsys)
     assert done.out.splitlines()[-1] == f"ok: 0 servers in {file}, 1 withheld (2 warnings)"
     assert "command" in done.out
     assert "token-4711" not in done.out
-    file.write_text(json.dumps({"mcpServers": {"a": {"command": "x"}}}))
+    file.write_text(json.dumps({"mcpServers": {"a": {"command": sys.executable}}}))
     done = call_vmcp(capsys, "validate", "--mcp-config", str(file))
     assert (done.code, done.out) == (Exit.OK, f"ok: 1 server in {file}\n")
 

@@ -1,0 +1,1 @@
+"""What of a config does not fit the machine that serves it."""
