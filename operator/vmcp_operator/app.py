@@ -39,7 +39,7 @@ class Operator:
         self.queue: Final[WorkQueue[Ref]] = WorkQueue()
         self.telemetry.observe_queue(lambda: len(self.queue), lambda: self.queue.adds, lambda: self.queue.retries)
         interest = Interest()
-        reporter = Reporter(cluster, clock=clock, instance=settings.instance)
+        reporter = self._reporter = Reporter(cluster, clock=clock, instance=settings.instance)
         self._poller: Final = Poller(http, self.queue.add, interval=settings.poll)
         self._watch: Final = Watch(
             settings.scope, build_sink(interest, reporter, self.queue), self.telemetry, cluster.missing
@@ -58,7 +58,9 @@ class Operator:
 
     async def run(self) -> None:
         """Works until cancelled."""
-        worker = Worker(self.queue, self._reconciler.reconcile, self.telemetry, self.health)
+        worker = Worker(
+            self.queue, self._reconciler.reconcile, self.telemetry, self.health, self._reporter.report_failure
+        )
         app = build_app(self.health, self.telemetry)
         try:
             async with serve(app, self._settings.host, self._settings.port) as port, asyncio.TaskGroup() as group:

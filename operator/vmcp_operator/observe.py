@@ -12,16 +12,20 @@ from vmcp_api.problems import Problems
 from vmcp_api.resources import Resources
 from vmcp_api.validate import validate
 from vmcp_operator.cluster import Cluster
+from vmcp_operator.errors import Denied
 from vmcp_operator.lists import Lists
 from vmcp_operator.ownership import own_pods
 from vmcp_operator.plan.kinds import (
     CONFIG_MAP,
+    DISRUPTION_BUDGET,
     ENTRY,
     MCP_GROUP,
+    NETWORK_POLICY,
     POD,
     REPLICA_SET,
     SERVER,
     VMCP,
+    Kind,
     Manifest,
     Ref,
 )
@@ -40,6 +44,10 @@ _CHILDREN: Final[Mapping[str, Callable[[Ref], tuple[Ref, ...]]]] = {
     VMCP.name: child_refs,
     SERVER.name: server_child_refs,
 }
+
+
+_OPTIONAL: Final = frozenset({NETWORK_POLICY, DISRUPTION_BUDGET})
+"""Kinds that are read, to delete what is no longer wanted, but whose rights a cluster without them need not give."""
 
 
 class Reports(Protocol):
@@ -78,7 +86,7 @@ class Observer:
         own = parse(manifest)
         problems = own if isinstance(own, Problems) else Problems()
         model = None if isinstance(own, Problems) else own
-        children, pods = await self._owned(key)
+        children, pods = await self._owned(key, model)
         resources, invalid, failed = await self._referenced(key, model)
         return World(
             key=key,
@@ -95,12 +103,13 @@ class Observer:
             awaited=frozenset(uid for uid in map(_uid, pods) if self._reports.is_awaited(uid)),
         )
 
-    async def _owned(self, key: Ref) -> tuple[Children, tuple[Manifest, ...]]:
+    async def _owned(self, key: Ref, model: Model | None) -> tuple[Children, tuple[Manifest, ...]]:
         """The children and the pods behind them."""
+        wanted = _optional_kinds(model)
         refs = _CHILDREN[key.kind.name](key) if key.kind.name in _CHILDREN else ()
         if not refs:
             return {}, ()
-        found = await together(self._cluster.get(ref) for ref in refs)
+        found = await together(self._child(ref, is_wanted=ref.kind in wanted) for ref in refs)
         children = {ref: live for ref, live in zip(refs, found, strict=True) if live is not None}
         deployment = children.get(deployment_ref(key))
         if deployment is None:
@@ -108,6 +117,15 @@ class Observer:
         selector = selector_text(key)
         sets, pods = await together(self._cluster.list(kind, key.namespace, selector) for kind in (REPLICA_SET, POD))
         return children, own_pods(deployment, sets, pods)
+
+    async def _child(self, ref: Ref, *, is_wanted: bool) -> Manifest | None:
+        """A child; one that nobody asks for and that may not be read counts as absent."""
+        try:
+            return await self._cluster.get(ref)
+        except Denied:
+            if is_wanted or ref.kind not in _OPTIONAL:
+                raise
+            return None
 
     async def _referenced(
         self, key: Ref, model: Model | None
@@ -165,6 +183,15 @@ def parse(manifest: Manifest) -> Model | Problems:
     """The model of one of our resources; its status is the operator's own and is not read."""
     wanted: Manifest = {key: value for key, value in manifest.items() if key in _READ}
     return validate(KINDS[manifest["kind"]], wanted)
+
+
+def _optional_kinds(model: Model | None) -> frozenset[Kind]:
+    """Which of the optional kinds a resource asks for."""
+    if not isinstance(model, VirtualMCPServer | MCPServer):
+        return frozenset()
+    asks_for_budget = isinstance(model, VirtualMCPServer) and model.spec.pod_disruption_budget is not None
+    policy = {NETWORK_POLICY} if model.spec.network_policy.enabled else set()
+    return frozenset(policy | ({DISRUPTION_BUDGET} if asks_for_budget else set()))
 
 
 def _uid(manifest: Manifest) -> str:

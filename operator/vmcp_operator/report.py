@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, Final
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ from vmcp_operator.errors import ClusterError
 from vmcp_operator.interest import Change
 from vmcp_operator.logs import log_event
 from vmcp_operator.plan import Standing, Status, World
+from vmcp_operator.plan.failure import RECONCILE_FAILED, failed_status, has_failed
 from vmcp_operator.plan.kinds import EVENT, Manifest, Ref
 
 PACE: Final = 5.0
@@ -18,6 +20,7 @@ PACE: Final = 5.0
 
 _NOTE_LIMIT: Final = 1000
 _BAD: Final = frozenset({"Failed", "Degraded"})
+_TERMINATING: Final = "because it is being terminated"
 _GOOD: Final = frozenset({"Ready", "Valid"})
 
 logger = logging.getLogger(__name__)
@@ -32,6 +35,7 @@ class Reporter:
         self._instance: Final = instance
         self._written: Final[dict[Ref, float]] = {}
         self._versions: Final[dict[Ref, str]] = {}
+        self._failures: Final[dict[Ref, str]] = {}
 
     async def report(self, world: World, status: Status, standing: Standing) -> float | None:
         """Writes the status; where it is too early for that, the answer is the seconds to wait.
@@ -39,13 +43,15 @@ class Reporter:
         Raises:
             ClusterError: the status could not be written.
         """
+        self._failures.pop(world.key, None)
         if status == world.status:
             return None
-        changed = status.get("phase") != world.status.get("phase")
+        is_back = has_failed(world.status)
+        changed = status.get("phase") != world.status.get("phase") or is_back
         wait = self._written.get(world.key, -PACE) + PACE - self._clock()
         if wait > 0 and not changed:
             return wait
-        after = await self._cluster.apply_status(_manifest(world, status))
+        after = await self._cluster.apply_status(_manifest(world.key, status))
         if after is None:
             return None
         self._written[world.key] = self._clock()
@@ -65,28 +71,58 @@ class Reporter:
             )
             # What was good from the start is no news.
             if world.status.get("phase") or standing.phase not in _GOOD:
-                await self._post(world, standing)
+                await self._post(_event(world.manifest, standing, self._instance, world.now))
         return None
+
+    async def report_failure(self, key: Ref, message: str) -> None:
+        """Says in the status, and once in an Event, that a resource cannot be reconciled.
+
+        Raises:
+            ClusterError: the resource cannot even be read.
+        """
+        if self._failures.get(key) == message:
+            return
+        manifest = await self._cluster.get(key)
+        if manifest is None or manifest["metadata"].get("deletionTimestamp"):
+            return
+        before, now = manifest.get("status") or {}, datetime.now(UTC)
+        is_news = key not in self._failures and not has_failed(before)
+        self._failures[key] = message
+        status = failed_status(key.kind, manifest, message, now)
+        if status != before:
+            await self._write_failure(key, status)
+        if is_news:
+            await self._post(_event(manifest, Standing("", RECONCILE_FAILED, message), self._instance, now))
+
+    async def _write_failure(self, key: Ref, status: Status) -> None:
+        """The Event is posted all the same where the status may not be written."""
+        try:
+            await self._cluster.apply_status(_manifest(key, status))
+        except ClusterError as error:
+            log_event(logger, logging.WARNING, "failure not reported", key=key, error=str(error))
 
     def forget(self, key: Ref) -> None:
         """The key's resource is gone."""
         self._written.pop(key, None)
         self._versions.pop(key, None)
+        self._failures.pop(key, None)
 
     def is_echo(self, change: Change) -> bool:
         """Whether the resource was reconciled as it is after this change, which is our own last status."""
         return change.version != "" and self._versions.get(change.ref) == change.version
 
-    async def _post(self, world: World, standing: Standing) -> None:
+    async def _post(self, event: Manifest) -> None:
         """An Event is told once and never in the way of the rest."""
         try:
-            await self._cluster.create(_event(world, standing, self._instance))
+            await self._cluster.create(event)
         except ClusterError as error:
-            log_event(logger, logging.WARNING, "event not posted", error=str(error))
+            # A namespace on its way out takes nothing new, and nobody reads there any more.
+            is_leaving = error.status == HTTPStatus.NOT_FOUND or _TERMINATING in error.message
+            level = logging.DEBUG if is_leaving else logging.WARNING
+            log_event(logger, level, "event not posted", error=str(error))
 
 
-def _manifest(world: World, status: Status) -> Manifest:
-    key = world.key
+def _manifest(key: Ref, status: Status) -> Manifest:
     return {
         "apiVersion": key.kind.api_version,
         "kind": key.kind.name,
@@ -101,25 +137,25 @@ def _says_the_same(after: Manifest, observed: Manifest) -> bool:
     return all(after["metadata"].get(name) == observed["metadata"].get(name) for name in kept)
 
 
-def _event(world: World, standing: Standing, instance: str) -> Manifest:
-    key = world.key
+def _event(manifest: Manifest, standing: Standing, instance: str, now: datetime) -> Manifest:
+    metadata = manifest["metadata"]
     regarding: dict[str, Any] = {
-        "apiVersion": key.kind.api_version,
-        "kind": key.kind.name,
-        "namespace": key.namespace,
-        "name": key.name,
-        "uid": world.uid,
+        "apiVersion": manifest["apiVersion"],
+        "kind": manifest["kind"],
+        "namespace": metadata["namespace"],
+        "name": metadata["name"],
+        "uid": metadata["uid"],
     }
     return {
         "apiVersion": EVENT.api_version,
         "kind": EVENT.name,
         # A name holds at most 253 characters, and that of an MCPGroup may have as many.
-        "metadata": {"name": f"{key.name[:200]}.{uuid4().hex[:16]}", "namespace": key.namespace},
-        "eventTime": _micro_time(world.now),
+        "metadata": {"name": f"{metadata['name'][:200]}.{uuid4().hex[:16]}", "namespace": metadata["namespace"]},
+        "eventTime": _micro_time(now),
         "reportingController": "vmcp.dev/operator",
         "reportingInstance": instance[:128],
         "action": "Reconcile",
-        "type": "Warning" if standing.phase in _BAD else "Normal",
+        "type": "Warning" if standing.phase in _BAD or standing.reason == RECONCILE_FAILED else "Normal",
         "reason": standing.reason,
         "note": ": ".join(filter(None, (standing.phase, standing.message)))[:_NOTE_LIMIT],
         "regarding": regarding,

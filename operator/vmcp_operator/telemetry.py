@@ -1,11 +1,34 @@
 """Metrics under controller-runtime's names, in a registry of their own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Queue(Collector):
+    """Reads a queue; what only grows is a counter, though the queue itself counts it."""
+
+    depth: Callable[[], int]
+    adds: Callable[[], int]
+    retries: Callable[[], int]
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics of this moment."""
+        for kind, name, text, read in (
+            (GaugeMetricFamily, "workqueue_depth", "Keys that wait for a worker.", self.depth),
+            (CounterMetricFamily, "workqueue_adds", "Keys that were added.", self.adds),
+            (CounterMetricFamily, "workqueue_retries", "Keys that were added again after a failure.", self.retries),
+        ):
+            family = kind(name, text, labels=["name"])
+            family.add_metric(["vmcp"], read())
+            yield family
 
 
 class Telemetry:
@@ -41,13 +64,7 @@ class Telemetry:
 
     def observe_queue(self, depth: Callable[[], int], adds: Callable[[], int], retries: Callable[[], int]) -> None:
         """Tells of a queue as it is when somebody asks."""
-        for name, text, read in (
-            ("workqueue_depth", "Keys that wait for a worker.", depth),
-            ("workqueue_adds_total", "Keys that were added.", adds),
-            ("workqueue_retries_total", "Keys that were added again after a failure.", retries),
-        ):
-            gauge = Gauge(name, text, ["name"], registry=self.registry)
-            gauge.labels(name="vmcp").set_function(read)
+        self.registry.register(_Queue(depth, adds, retries))
 
     def render(self) -> bytes:
         """All metrics as text."""

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from vmcp_operator.cluster import Cluster
-from vmcp_operator.errors import ClusterError
+from vmcp_operator.errors import ClusterError, Conflict, Unavailable
 from vmcp_operator.health import Health
 from vmcp_operator.logs import describe, log_event
 from vmcp_operator.plan.kinds import OWN, Ref, ref_of
@@ -16,6 +16,7 @@ from vmcp_operator.watch import Scope
 from vmcp_operator.workqueue import WorkQueue
 
 RECONCILE_SECONDS: Final = 120.0
+TELL_SECONDS: Final = 30.0
 RESYNC_RETRY_SECONDS: Final = 10.0
 
 logger = logging.getLogger(__name__)
@@ -30,9 +31,11 @@ class Worker:
         reconcile: Callable[[Ref], Awaitable[float | None]],
         telemetry: Telemetry,
         health: Health,
+        report_failure: Callable[[Ref, str], Awaitable[None]],
     ) -> None:
         self._queue: Final = queue
         self._reconcile: Final = reconcile
+        self._report_failure: Final = report_failure
         self._telemetry: Final = telemetry
         self._health: Final = health
 
@@ -59,10 +62,14 @@ class Worker:
             result = "success" if pause is None else "requeue_after"
             if pause is not None:
                 self._queue.add_after(key, pause)
+        except (Unavailable, Conflict) as error:
+            self._retry(key, controller, str(error))
         except ClusterError as error:
             self._retry(key, controller, str(error))
+            await self._tell(key, str(error))
         except Exception as error:  # noqa: BLE001 - one odd object must not stop the others; it is told and retried
             self._retry(key, controller, describe(error))
+            await self._tell(key, f"the operator failed on it ({type(error).__name__}); its log tells where")
         finally:
             seconds = self._health.clock() - began
             self._telemetry.reconciles.labels(controller, result).inc()
@@ -73,6 +80,16 @@ class Worker:
         self._telemetry.errors.labels(controller).inc()
         wait = self._queue.retry(key)
         log_event(logger, logging.ERROR, "reconcile failed", key=key, error=error, again_in=round(wait, 2))
+
+    async def _tell(self, key: Ref, message: str) -> None:
+        """What stays in the way is told to the resource's owner; what passes by itself is not."""
+        try:
+            async with asyncio.timeout(TELL_SECONDS):
+                await self._report_failure(key, message)
+        except ClusterError as error:
+            log_event(logger, logging.ERROR, "failure not reported", key=key, error=str(error))
+        except Exception as error:  # noqa: BLE001 - an object so odd that not even that can be said of it
+            log_event(logger, logging.ERROR, "failure not reported", key=key, error=describe(error))
 
 
 class Resync:

@@ -27,6 +27,7 @@ class MemoryCluster:
         return copy.deepcopy(self.objects.get(ref))
 
     async def list(self, kind: Kind, namespace: str, selector: str = "") -> tuple[Manifest, ...]:
+        self.fail("list", Ref(kind, namespace, ""))
         wanted = dict(part.split("=") for part in selector.split(",") if part)
         return tuple(
             copy.deepcopy(each)

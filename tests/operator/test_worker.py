@@ -16,12 +16,16 @@ from vmcp_operator.workqueue import Backoff, WorkQueue
 ONE = vmcp()
 
 
+async def ignore(_key, _message):
+    pass
+
+
 @asynccontextmanager
-async def working(reconcile):
+async def working(reconcile, report_failure=None):
     queue = WorkQueue(Backoff(first=0.01, most=0.02))
     telemetry = Telemetry()
     health = Health(asyncio.get_running_loop().time, lambda: ())
-    task = asyncio.create_task(Worker(queue, reconcile, telemetry, health).run())
+    task = asyncio.create_task(Worker(queue, reconcile, telemetry, health, report_failure or ignore).run())
     try:
         async with asyncio.timeout(10):
             yield queue, telemetry, health
@@ -107,3 +111,12 @@ async def test_a_resync_adds_every_resource_and_survives_an_api_server_that_is_a
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+def test_what_only_grows_in_a_queue_is_a_counter():
+    telemetry = Telemetry()
+    telemetry.observe_queue(lambda: 1, lambda: 7, lambda: 2)
+    text = telemetry.render().decode()
+    assert '# TYPE workqueue_adds_total counter\nworkqueue_adds_total{name="vmcp"} 7.0' in text
+    assert '# TYPE workqueue_retries_total counter\nworkqueue_retries_total{name="vmcp"} 2.0' in text
+    assert '# TYPE workqueue_depth gauge\nworkqueue_depth{name="vmcp"} 1.0' in text

@@ -1,0 +1,166 @@
+"""What the operator may not see it says, and what is not its own does not fill its memory."""
+
+import json
+import re
+from contextlib import contextmanager
+
+import pytest
+
+from e2e.support.installation import RELEASE, SYSTEM
+from e2e.support.kube import Kube, condition
+from e2e.support.manifests import group, server, vmcp
+
+FOREIGN_BYTES = 900_000
+FOREIGN = 112
+AT_A_TIME = 14
+GROWTH_KIB = 10 * 1024
+BACK_SECONDS = 30.0
+
+
+class Operator:
+    """The operator's pod, as its probes and a scrape see it."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.system = Kube(cluster, SYSTEM)
+
+    def pod(self):
+        (pod,) = (
+            each
+            for each in self.system.list("pods", f"app.kubernetes.io/instance={RELEASE}")
+            if not each["metadata"].get("deletionTimestamp")
+        )
+        return pod
+
+    def ask(self, path):
+        address = self.pod()["status"]["podIP"]
+        return self.cluster.exec(["curl", "--silent", "--max-time", "5", f"http://{address}:8080{path}"])
+
+    def reasons(self):
+        """Why it is not ready."""
+        return json.loads(self.ask("/readyz"))["reasons"]
+
+    def metric(self, name):
+        return float(re.search(rf"^{name}(?:\{{.*\}})? (\S+)$", self.ask("/metrics"), re.MULTILINE)[1])
+
+    def memory(self, field):
+        """`VmRSS`, what it holds, or `VmHWM`, the most that it held; in KiB."""
+        script = "print(open('/proc/1/status').read())"
+        text = self.system.kubectl("exec", self.pod()["metadata"]["name"], "--", "python", "-c", script)
+        return int(re.search(rf"^{field}:\s+(\d+) kB$", text, re.MULTILINE)[1])
+
+    def restart(self):
+        self.system.kubectl("rollout", "restart", f"deployment/{RELEASE}")
+        self.system.kubectl("rollout", "status", f"deployment/{RELEASE}", "--timeout=90s")
+        self.system.until_so("one pod", lambda: self.memory("VmHWM"))
+
+    def cut(self):
+        """Ends its watches, as the API server asks for rights only when one begins."""
+        self.cluster.hold("kube-apiserver")
+        self.cluster.release("kube-apiserver")
+        self.system.until_so("API server", lambda: answers(self.system))
+
+
+def answers(system):
+    try:
+        return system.kubectl("get", "--raw", "/readyz")
+    except Exception:  # noqa: BLE001 - whatever it says while it starts
+        return None
+
+
+@pytest.fixture(scope="module")
+def operator(cluster):
+    return Operator(cluster)
+
+
+@contextmanager
+def without(operator, resource, verb):
+    """One right of the operator taken away."""
+    ref = f"clusterrole/{role(operator)}"
+    rules = operator.system.get(ref)["rules"]
+    fewer = [split for rule in rules for split in drop(rule, resource, verb)]
+    assert fewer != rules
+    operator.system.patch(ref, {"rules": fewer})
+    try:
+        yield lambda: operator.system.patch(ref, {"rules": rules})
+    finally:
+        operator.system.patch(ref, {"rules": rules})
+
+
+def role(operator):
+    names = [
+        each["metadata"]["name"]
+        for each in operator.system.list("clusterroles", f"app.kubernetes.io/instance={RELEASE}")
+    ]
+    return names[0]
+
+
+def drop(rule, resource, verb):
+    if resource not in rule["resources"]:
+        return [rule]
+    others = [each for each in rule["resources"] if each != resource]
+    kept = [each for each in rule["verbs"] if each != verb]
+    split = [{**rule, "resources": [resource], "verbs": kept}]
+    return [*split, *([{**rule, "resources": others}] if others else [])]
+
+
+@pytest.mark.scenario("K-21")
+def test_a_watch_that_is_refused_is_told_at_once_the_rest_goes_on_and_all_is_well_when_it_is_back(operator, kube):
+    kube.apply(group())
+    kube.until_phase("mcpgroup/tools", "Ready")
+    with without(operator, "configmaps", "watch") as give_back:
+        operator.cut()
+        operator.system.until_so("refusal", lambda: any("/configmaps" in each for each in operator.reasons()))
+        assert any("HTTP 403" in each for each in operator.reasons())
+        assert operator.metric("vmcp_operator_watch_up") == 0
+        # Long enough for the library to end over it, and to be started again.
+        operator.system.until_so("restart", lambda: operator.metric("vmcp_operator_watch_restarts_total") >= 1)
+        kube.apply(group("meanwhile"))
+        kube.until_phase("mcpgroup/meanwhile", "Ready")
+        give_back()
+        operator.system.until_so("readiness", lambda: not operator.reasons(), BACK_SECONDS)
+        assert operator.metric("vmcp_operator_watch_up") == 1
+    kube.apply(group("after"))
+    kube.until_phase("mcpgroup/after", "Ready")
+
+
+@pytest.mark.scenario("K-21")
+def test_a_resource_that_cannot_be_reconciled_says_so_and_recovers(operator, kube):
+    kube.apply(group(), server("notes"), vmcp("refused"))
+    ready = kube.until_phase("virtualmcpserver/refused", "Ready")
+    with without(operator, "deployments", "get"):
+        kube.patch("virtualmcpserver/refused", {"spec": {"serviceType": "NodePort"}})
+        told = kube.until(
+            "virtualmcpserver/refused", lambda live: condition(live, "Ready").get("reason") == "ReconcileFailed"
+        )
+        assert condition(told, "Ready")["status"] == "Unknown"
+        assert 'cannot get resource "deployments"' in told["status"]["message"]
+        assert told["status"]["url"] == ready["status"]["url"]
+        events = [each for each in kube.list("events") if each["reason"] == "ReconcileFailed"]
+        assert {each["type"] for each in events} == {"Warning"}
+        kube.apply(vmcp("new", networkPolicy={"enabled": True}))
+        kube.until("virtualmcpserver/new", lambda live: condition(live, "Ready").get("reason") == "ReconcileFailed")
+    again = kube.until("virtualmcpserver/refused", lambda live: condition(live, "Ready").get("status") == "True")
+    assert again["status"]["observedGeneration"] == again["metadata"]["generation"]
+    kube.until_phase("virtualmcpserver/new", "Ready")
+
+
+@pytest.mark.scenario("K-22")
+@pytest.mark.timeout(600, func_only=True)
+def test_foreign_data_does_not_fill_the_operators_memory(operator, kube):
+    operator.restart()
+    before, most_before = operator.memory("VmRSS"), operator.memory("VmHWM")
+    for first in range(0, FOREIGN, AT_A_TIME):
+        kinds = ("ConfigMap", "Secret") if first == 0 else ("ConfigMap",)
+        items = [foreign(kind, first + each) for kind in kinds for each in range(AT_A_TIME)]
+        kube.kubectl("create", "--filename=-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    # What came in as events, then what is listed at a start.
+    assert operator.memory("VmRSS") - before < GROWTH_KIB
+    operator.restart()
+    assert operator.memory("VmHWM") - most_before < GROWTH_KIB
+
+
+def foreign(kind, number):
+    data = {"data": "x" * FOREIGN_BYTES}
+    content = {"data": data} if kind == "ConfigMap" else {"stringData": data}
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": f"foreign-{number}"}, **content}
