@@ -88,11 +88,8 @@ def without(operator, resource, verb):
 
 
 def role(operator):
-    names = [
-        each["metadata"]["name"]
-        for each in operator.system.list("clusterroles", f"app.kubernetes.io/instance={RELEASE}")
-    ]
-    return names[0]
+    (found,) = operator.system.list("clusterroles", f"app.kubernetes.io/instance={RELEASE}")
+    return found["metadata"]["name"]
 
 
 def drop(rule, resource, verb):
