@@ -111,7 +111,7 @@ class ProxyStatus:
 
 def _ails(member: Member) -> str:
     """What is wrong with a backend; empty where nothing is."""
-    said = member.health.message
+    said = member.health.told
     return (
         said
         if member.circuit.is_closed

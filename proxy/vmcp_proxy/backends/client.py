@@ -112,6 +112,9 @@ class BackendSession(Protocol):
     def next_id(self) -> int:
         """A request id that is unique within this session; it serves as progress token too."""
 
+    def expect_stream(self) -> None:
+        """Says that `listen` follows: requests wait for it, briefly, lest what they bring about is not heard."""
+
     async def request(
         self,
         request_id: int,

@@ -14,6 +14,7 @@ from vmcp_proxy.backends.mailbox import Mailbox
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol import jsonrpc
 from vmcp_proxy.protocol.jsonrpc import Raw
+from vmcp_proxy.protocol.methods import EXECUTING
 
 _CANCEL_SECONDS = 1.0
 
@@ -21,8 +22,10 @@ _CANCEL_SECONDS = 1.0
 class Channel(Protocol):
     """The way out to a backend."""
 
-    async def begin(self, message: bytes, headers: OutgoingHeaders, mailbox: Mailbox) -> None:
+    async def begin(self, message: bytes, headers: OutgoingHeaders, mailbox: Mailbox, *, is_repeatable: bool) -> None:
         """Sends a request, or begins to; what goes wrong after the return is put into the mailbox.
+
+        What `is_repeatable` executes nothing: it may be written twice.
 
         Raises:
             BackendError: it cannot be sent.
@@ -72,7 +75,8 @@ class Conversation:
         try:
             with self._demultiplexer.calling(request_id) as mailbox:
                 async with deadline.bound():
-                    await self._channel.begin(jsonrpc.encode_request(request_id, method, params), headers, mailbox)
+                    message = jsonrpc.encode_request(request_id, method, params)
+                    await self._channel.begin(message, headers, mailbox, is_repeatable=method not in EXECUTING)
                 return await self._answer(mailbox, headers, deadline, receiver)
         except asyncio.CancelledError:
             await self._cancel(request_id, method, headers, "The client cancelled the request.")

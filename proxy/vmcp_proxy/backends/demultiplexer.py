@@ -7,13 +7,10 @@ from typing import Final
 import msgspec
 
 from vmcp_proxy.backends.errors import BackendError
-from vmcp_proxy.backends.incoming import is_ping
+from vmcp_proxy.backends.incoming import is_ping, number_of
 from vmcp_proxy.backends.mailbox import Mailbox
 from vmcp_proxy.protocol import jsonrpc, params
 from vmcp_proxy.protocol.params import InvalidParamsError
-
-_TOKEN_DIGITS: Final = 18
-"""More than any token of ours has; Python refuses to read very long numbers."""
 
 _FOR_LISTENERS: Final = frozenset({"notifications/resources/updated", "notifications/elicitation/complete"})
 
@@ -60,7 +57,8 @@ class Demultiplexer:
         match message:
             case jsonrpc.Response():
                 # Whatever comes after the answer is no business of the call.
-                mailbox = self._calls.pop(int(message.id), None) if _is_number(message.id) else None
+                number = number_of(message.id)
+                mailbox = None if number is None else self._calls.pop(number, None)
                 if mailbox is not None:
                     mailbox.put(message, size)
             case jsonrpc.Notification():
@@ -98,14 +96,10 @@ class Demultiplexer:
         return next(iter(self._listeners), None) or next(calls, None)
 
 
-def _is_number(raw: bytes) -> bool:
-    return len(raw) <= _TOKEN_DIGITS and raw.isdigit()
-
-
 def _progress_token(raw: msgspec.Raw | None) -> int:
     """The request that a progress notification is about; 0, which no request has, where it names none."""
     try:
         token = bytes(params.parse_members(raw).get("progressToken", msgspec.Raw(b"")))
     except InvalidParamsError:
         return 0
-    return int(token) if _is_number(token) else 0
+    return number_of(token) or 0

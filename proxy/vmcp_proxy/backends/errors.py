@@ -2,6 +2,7 @@
 
 BackendError
 ├── SessionLostError       the backend has forgotten our session; nothing was executed
+├── SessionBrokenError     the backend has forgotten our session; the request may have been executed
 ├── CircuitOpenError       the backend was not asked, for it kept failing; says when to try again
 └── (category)             everything else, told apart by `Category`
 """
@@ -26,6 +27,7 @@ class Category(StrEnum):
     ENDED = "session_ended"
     FULL = "no_room"
     CIRCUIT_OPEN = "circuit_open"
+    BUSY = "busy"
 
 
 _TEXT: Final = {
@@ -41,21 +43,42 @@ _TEXT: Final = {
     Category.ENDED: "was not asked",
     Category.FULL: "has no room for another client session",
     Category.CIRCUIT_OPEN: "kept failing and is not called for now",
+    Category.BUSY: "takes no more requests for now",
 }
 
 
 class BackendError(Exception):
     """A backend gave no answer; the text names it and the category, never an address or a header value.
 
-    `hint` is a short fact for the operator of the proxy, for example an HTTP status; it is free of secrets.
+    `hint` is a short fact, for example an HTTP status, and `advice` what to do; both are free of secrets. `detail`
+    is for operators alone: the path that was asked for, the server's own words; `told` is the text with it.
+    `status` is the HTTP status that came, 0 for none, `retry_after` the pause that was asked for, in seconds.
     """
 
-    def __init__(self, backend: str, category: Category, hint: str = "") -> None:
+    def __init__(
+        self,
+        backend: str,
+        category: Category,
+        hint: str = "",
+        *,
+        detail: str = "",
+        advice: str = "",
+        status: int = 0,
+        retry_after: int | None = None,
+    ) -> None:
         self.backend = backend
         self.category = category
         self.hint = hint
-        detail = f" ({hint})" if hint else ""
-        super().__init__(f"backend {backend!r} {_TEXT[category]}{detail}")
+        self.status = status
+        self.retry_after = retry_after
+        text = f"backend {backend!r} {_TEXT[category]}"
+        self.told = text + _in_brackets(hint, detail, advice)
+        super().__init__(text + _in_brackets(hint, "", advice))
+
+
+def _in_brackets(hint: str, detail: str, advice: str) -> str:
+    known = ", ".join(filter(None, (hint, detail))) + advice
+    return f" ({known})" if known else ""
 
 
 class SessionLostError(BackendError):
@@ -65,9 +88,18 @@ class SessionLostError(BackendError):
         super().__init__(backend, Category.REFUSED, "its session is gone")
 
 
+class SessionBrokenError(BackendError):
+    """The backend no longer knows our session; the request may have been executed, and is not sent again."""
+
+    def __init__(self, refused: BackendError) -> None:
+        super().__init__(refused.backend, refused.category, refused.hint, status=refused.status)
+        self.told = refused.told
+        self.args = refused.args
+
+
 class CircuitOpenError(BackendError):
     """The backend was not asked, for its circuit is open; `retry_after` is in whole seconds, at least one."""
 
     def __init__(self, backend: str, retry_after: float) -> None:
-        self.retry_after = max(1, math.ceil(retry_after))
-        super().__init__(backend, Category.CIRCUIT_OPEN, f"try again in {self.retry_after} s")
+        seconds = max(1, math.ceil(retry_after))
+        super().__init__(backend, Category.CIRCUIT_OPEN, f"try again in {seconds} s", retry_after=seconds)

@@ -1,29 +1,48 @@
 """What a backend's answer to `initialize` says, whatever its transport."""
 
+import logging
+from collections.abc import Callable
 from typing import Final
 
+from vmcp_proxy.backends.client import BackendSession
 from vmcp_proxy.backends.errors import BackendError, Category
+from vmcp_proxy.backends.refusals.words import printable, words_of_error
+from vmcp_proxy.headerforward import OutgoingHeaders
+from vmcp_proxy.observability.logs import log_event
 from vmcp_proxy.protocol.initialize import ServerHello, parse_server_hello
 from vmcp_proxy.protocol.jsonrpc import Response
 from vmcp_proxy.protocol.params import InvalidParamsError
-from vmcp_proxy.protocol.versions import BACKEND_REVISIONS
+from vmcp_proxy.protocol.versions import BACKEND_REVISIONS, LATEST
 
-REVISIONS_ON_STREAMS: Final = BACKEND_REVISIONS | {"2024-11-05", "2025-03-26"}
-"""Revisions that are spoken over stdio and HTTP+SSE, whose framing did not change since the first one."""
+logger: Final = logging.getLogger("vmcp.backends")
+
+_LONGEST_REVISION: Final = 40
 
 
-def read_hello(backend: str, answer: Response, revisions: frozenset[str]) -> ServerHello:
-    """What the backend said of itself.
+async def greet(session: BackendSession, backend: str, headers: OutgoingHeaders) -> None:
+    """Says that the handshake is through. A refusal is logged: what the server makes of it the first request shows."""
+    try:
+        await session.notify("notifications/initialized", None, headers)
+    except BackendError as error:
+        log_event(logger, logging.INFO, "initialized was refused", backend=backend, error=error.told)
+
+
+def read_hello(backend: str, answer: Response, mask: Callable[[str], str]) -> ServerHello:
+    """What the backend said of itself; `mask` takes secrets out of what it says.
 
     Raises:
         BackendError: it refused, said nothing readable, or speaks none of the revisions.
     """
     if answer.result is None:
-        raise BackendError(backend, Category.REFUSED, "it answered initialize with an error")
+        hint = "it answered initialize with an error"
+        said = words_of_error(answer.error, mask)
+        raise BackendError(backend, Category.REFUSED, hint, detail=f"it said {said}" if said else "")
     try:
         hello = parse_server_hello(answer.result)
     except InvalidParamsError:
         raise BackendError(backend, Category.PROTOCOL, "its initialize result is malformed") from None
-    if hello.version not in revisions:
-        raise BackendError(backend, Category.PROTOCOL, "it speaks no revision that is spoken here")
+    if hello.version not in BACKEND_REVISIONS:
+        named = printable(mask(hello.version), _LONGEST_REVISION)
+        hint = f"it answers with revision {named}, and {min(BACKEND_REVISIONS)} to {LATEST} are spoken here"
+        raise BackendError(backend, Category.PROTOCOL, hint)
     return hello

@@ -13,20 +13,28 @@ _MOST_BATCH_BYTES: Final = 4 << 20
 _MOST_BATCHED: Final = 1000
 """Bounds of an array of messages: one of `1`s would take many times its size."""
 
+_NUMBER_BYTES: Final = 18
+"""More than any id of ours has; Python refuses to read very long numbers."""
+
+_WRITTEN_BYTES: Final = 128
+_LEAST_INEXACT: Final = 1 << 53
+_NULLABLE: Final = ("params", "method", "result", "error")
+
+_decode_number: Final = msgspec.json.Decoder(str | float).decode
 _decode_batch: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def parse_incoming(data: bytes, awaited: bytes | None = None) -> tuple[jsonrpc.Message, ...]:
     """The messages in one frame of a backend's, perhaps the answer to the `awaited` request; never raises.
 
-    Servers write `"params": null` where they mean none, and revision 2025-03-26 lets them send several messages
-    in one array. Both are read as they are meant.
+    Servers write members that are null where they mean none, ids as text or with a fraction, and revisions before
+    2025-06-18 let them send several messages in one array. All of it is read as it is meant, as SDK clients do.
     """
     message = jsonrpc.parse_message(data) if awaited is None else jsonrpc.parse_answer(data, awaited)
     if not isinstance(message, jsonrpc.Malformed):
         return (message,)
     if data.lstrip()[:1] != b"[":
-        return (_without_null_params(data) or message,)
+        return (_as_meant(data) or message,)
     if len(data) > _MOST_BATCH_BYTES:
         return (message,)
     try:
@@ -42,17 +50,43 @@ def _parse_one(data: bytes) -> jsonrpc.Message:
     message = jsonrpc.parse_message(data)
     if not isinstance(message, jsonrpc.Malformed):
         return message
-    return _without_null_params(data) or message
+    return _as_meant(data) or message
 
 
-def _without_null_params(data: bytes) -> jsonrpc.Message | None:
+def _as_meant(data: bytes) -> jsonrpc.Message | None:
+    """The message without members that are null, and with a whole number as its id."""
     try:
         members = params.parse_members(data)
     except InvalidParamsError:
         return None
-    if bytes(members.pop("params", b"")) != b"null":
-        return None
+    for name in _NULLABLE:
+        if bytes(members.get(name, b"")) == b"null":
+            del members[name]
+    number = number_of(bytes(members.get("id", b"")))
+    if number is not None:
+        members["id"] = msgspec.Raw(b"%d" % number)
     return jsonrpc.parse_message(params.encode_members(members))
+
+
+def number_of(raw: bytes) -> int | None:
+    """The number of ours that an id or a token stands for, also as text (`"7"`) or with a fraction (`7.0`)."""
+    if raw.isdigit():
+        return int(raw) if len(raw) <= _NUMBER_BYTES else None
+    if not raw or len(raw) > _WRITTEN_BYTES:
+        return None
+    try:
+        written = _decode_number(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    if isinstance(written, str):
+        digits = written.strip()
+        return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= _NUMBER_BYTES else None
+    return int(written) if 0 <= written < _LEAST_INEXACT and written == int(written) else None
+
+
+def is_answer_to(request_id: bytes, message: jsonrpc.Response) -> bool:
+    """Whether a response is the one to a request of ours, whose id is a number."""
+    return message.id == request_id or number_of(message.id) == int(request_id)
 
 
 def sound(backend: str, answer: jsonrpc.Response) -> jsonrpc.Response:
@@ -62,12 +96,13 @@ def sound(backend: str, answer: jsonrpc.Response) -> jsonrpc.Response:
         BackendError: it is none.
     """
     # A result with marks has been decoded as an object.
-    if answer.marks is None and not (_is_error(answer.error) if answer.result is None else _is_object(answer.result)):
+    if answer.marks is None and not (is_error(answer.error) if answer.result is None else _is_object(answer.result)):
         raise BackendError(backend, Category.PROTOCOL)
     return answer
 
 
-def _is_error(error: msgspec.Raw | None) -> bool:
+def is_error(error: msgspec.Raw | None) -> bool:
+    """Whether it is an error of JSON-RPC 2.0 (section 5.1)."""
     try:
         members = params.parse_members(error)
     except InvalidParamsError:

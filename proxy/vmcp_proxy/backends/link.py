@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeAlias, TypeVar
 
 from vmcp_proxy.backends.client import Backend, BackendSession, Deadline, Receiver
-from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
+from vmcp_proxy.backends.errors import BackendError, Category, SessionBrokenError, SessionLostError
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol.jsonrpc import Raw, Response
 
@@ -28,6 +28,7 @@ class Link:
         "_idle",
         "_in_flight",
         "_on_opened",
+        "_opened",
         "_opening",
         "_session",
         "backend",
@@ -44,6 +45,7 @@ class Link:
         self._opening: asyncio.Lock | None = None
         self._in_flight: dict[asyncio.Task[Any], bool] = {}
         """Tasks that wait for the backend, and whether `end` has cancelled them."""
+        self._opened: asyncio.Event | None = None
         self._idle: asyncio.Event | None = None
         self._session = backend.resume(token) if token else None
 
@@ -91,6 +93,13 @@ class Link:
         except SessionLostError:
             session = await self._open(headers, deadline, lost=session)
             return await session.listen(headers, receiver)
+
+    async def opened_after(self, generation: int) -> None:
+        """Waits until a session was opened after that one."""
+        while self.generation <= generation:
+            if self._opened is None:
+                self._opened = asyncio.Event()
+            await self._opened.wait()
 
     async def idle(self) -> None:
         """Waits for the requests in flight; each of them has a deadline."""
@@ -145,6 +154,10 @@ class Link:
             return await session.request(request_id, method, params, headers, deadline, receiver)
         except SessionLostError:
             session = await self._open(headers, deadline, lost=session)
+        except SessionBrokenError:
+            if self._session is session:
+                self._session = None
+            raise
         request_id = session.next_id()
         params = params_for(request_id)
         return await session.request(request_id, method, params, headers, deadline, receiver)
@@ -166,6 +179,9 @@ class Link:
                 raise
             self._session = session
             self.generation += 1
+            opened, self._opened = self._opened, None
+            if opened is not None:
+                opened.set()
             await self._on_opened(self, session)
             return session
         finally:

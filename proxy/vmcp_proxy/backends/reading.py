@@ -2,21 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from typing import Final, TypeAlias
 
 from vmcp_proxy.backends import http
 from vmcp_proxy.backends.client import Deadline, Receiver, Reply
 from vmcp_proxy.backends.errors import BackendError, Category
-from vmcp_proxy.backends.incoming import hand_over, parse_incoming, sound
+from vmcp_proxy.backends.incoming import hand_over, is_answer_to, parse_incoming, sound
 from vmcp_proxy.backends.position import Position
-from vmcp_proxy.protocol import jsonrpc, params
-from vmcp_proxy.protocol.params import InvalidParamsError
+from vmcp_proxy.backends.refusals.refusal import EVENTS, JSON, media_type, message_in
+from vmcp_proxy.protocol import jsonrpc
 from vmcp_proxy.protocol.sse import EventTooLargeError, SseParser
 
-_ERROR_BODY_BYTES: Final = 64 << 10
-_OK: Final = int(HTTPStatus.OK)
-_ENDED: Final = "its stream ended before the answer"
+ENDED: Final = "its stream ended before the answer"
 _MOST_ATTEMPTS: Final = 6
 """Requests in a row for the rest of a stream that reach nobody: about half a minute of asking."""
 
@@ -24,6 +21,9 @@ _UNREACHED: Final = {
     http.NAME_UNKNOWN: "its name cannot be resolved",
     http.REFUSES: "it refuses connections",
 }
+
+Elsewhere: TypeAlias = Callable[[jsonrpc.Response], None]
+"""Takes an answer that came on a stream which is not that of its request."""
 
 Reopen: TypeAlias = Callable[[bytes, Deadline], Awaitable[http.Response | None]]
 """Asks for what follows an event id; None where it is worth asking again later."""
@@ -49,6 +49,10 @@ async def ignore(_message: bytes) -> None:
     """Takes the answer to a backend that asks where it may not: there is no session yet to answer in."""
 
 
+def nowhere(_answer: jsonrpc.Response) -> None:
+    """Takes an answer that nobody waits for."""
+
+
 class HttpReader:
     """Turns one response into one answer, with the byte cap of its backend."""
 
@@ -66,45 +70,40 @@ class HttpReader:
         receiver: Receiver,
         reply: Reply = ignore,
         reopen: Reopen | None = None,
+        elsewhere: Elsewhere = nowhere,
     ) -> jsonrpc.Response:
         """The answer to `request_id`, from a JSON body or from an event stream.
 
-        A stream with event ids that ends before the answer is taken up again with `reopen`.
+        A stream with event ids that ends before the answer is taken up again with `reopen`. Answers to other
+        requests go `elsewhere`.
 
         Raises:
             BackendError: there is none, it is too large, or the wait is over.
         """
-        kind = response.headers.get(b"content-type") or b""
-        if not kind.startswith(b"text/event-stream"):
-            return await self._from_json(response, kind, request_id, deadline)
+        kind = media_type(response.headers)
+        if kind == JSON:
+            return await self._from_json(response, request_id, deadline, receiver, reply, elsewhere)
+        if kind != EVENTS:
+            await response.aclose()
+            raise BackendError(self._backend, Category.PROTOCOL)
         position = Position()
         try:
             while True:
-                answer = await self._from_events(response, request_id, position, deadline, receiver, reply)
+                answer = await self._from_events(response, request_id, position, deadline, receiver, reply, elsewhere)
                 if answer is not None:
                     return answer
                 response = await self._rest(position, deadline, reopen)
         except TimeoutError as error:
             raise BackendError(self._backend, Category.TIMEOUT) from error
 
-    async def error_body(self, response: http.Response, deadline: Deadline) -> jsonrpc.Response | None:
-        """The JSON-RPC error in the body of a refusal, where there is one; its id may be null or absent."""
-        kind = response.headers.get(b"content-type") or b""
-        if not kind.startswith(b"application/json"):
-            return None
-        try:
-            body = await self._body(response, deadline, _ERROR_BODY_BYTES)
-        except BackendError:
-            return None
-        try:
-            body.decode()
-            members = params.parse_members(body)
-            # Bodies of other protocols have something else under "error".
-            return sound(self._backend, jsonrpc.Response(bytes(members.get("id", b"null")), None, members.get("error")))
-        except (UnicodeDecodeError, InvalidParamsError, BackendError):
-            return None
-
-    async def stream(self, response: http.Response, receiver: Receiver, reply: Reply, position: Position) -> None:
+    async def stream(
+        self,
+        response: http.Response,
+        receiver: Receiver,
+        reply: Reply,
+        position: Position,
+        elsewhere: Elsewhere = nowhere,
+    ) -> None:
         """Hands over every message of an event stream until it ends; `position` follows it.
 
         A stream that breaks and can be resumed has ended.
@@ -120,6 +119,8 @@ class HttpReader:
                 for event in parser.feed(chunk):
                     position.take(event)
                     for message in parse_incoming(event.data) if event.data else ():
+                        if isinstance(message, jsonrpc.Response):
+                            elsewhere(message)
                         await hand_over(message, receiver, reply)
         except http.PeerClosed as error:
             if position.last_id is None:
@@ -134,17 +135,28 @@ class HttpReader:
             await response.aclose()
 
     async def _from_json(
-        self, response: http.Response, kind: bytes, request_id: bytes, deadline: Deadline
+        self,
+        response: http.Response,
+        request_id: bytes,
+        deadline: Deadline,
+        receiver: Receiver,
+        reply: Reply,
+        elsewhere: Elsewhere,
     ) -> jsonrpc.Response:
-        if response.status != _OK or not kind.startswith(b"application/json"):
-            status = response.status
-            await response.aclose()
-            raise BackendError(self._backend, category_of(status), f"HTTP status {status}")
+        """The answer in a JSON body: a message, or an array of them in revisions before 2025-06-18."""
         body = await self._body(response, deadline, self._max_bytes)
-        message = jsonrpc.parse_answer(body, request_id)
-        if isinstance(message, jsonrpc.Response) and message.id == request_id:
-            return sound(self._backend, message)
-        raise BackendError(self._backend, Category.PROTOCOL)
+        try:
+            messages = parse_incoming(body, request_id)
+            answer = await self._sorted(messages, request_id, deadline, receiver, reply, elsewhere)
+        except TimeoutError as error:
+            raise BackendError(self._backend, Category.TIMEOUT) from error
+        if answer is not None:
+            return answer
+        refused = message_in(JSON, body)
+        if refused is None or refused.id != b"null":
+            raise BackendError(self._backend, Category.PROTOCOL, "its JSON body holds no answer to the request")
+        # Servers that refuse before they look at the id leave it out; the body is about this request alone.
+        return jsonrpc.Response(request_id, None, refused.error)
 
     async def _body(self, response: http.Response, deadline: Deadline, cap: int) -> bytes:
         timeout = deadline.at - asyncio.get_running_loop().time()
@@ -161,6 +173,7 @@ class HttpReader:
         deadline: Deadline,
         receiver: Receiver,
         reply: Reply,
+        elsewhere: Elsewhere,
     ) -> jsonrpc.Response | None:
         """The answer; None where the stream is over without it."""
         parser = SseParser(self._max_bytes)
@@ -175,11 +188,11 @@ class HttpReader:
                     return None
                 for event in parser.feed(chunk):
                     position.take(event)
-                    for message in parse_incoming(event.data, request_id) if event.data else ():
-                        if isinstance(message, jsonrpc.Response) and message.id == request_id:
-                            response.settle()
-                            return sound(self._backend, message)
-                        await self._during(message, deadline, receiver, reply)
+                    messages = parse_incoming(event.data, request_id) if event.data else ()
+                    answer = await self._sorted(messages, request_id, deadline, receiver, reply, elsewhere)
+                    if answer is not None:
+                        response.settle()
+                        return answer
         except http.PeerClosed:
             return None
         except EventTooLargeError as error:
@@ -201,7 +214,27 @@ class HttpReader:
             if response is not None:
                 return response
             position.ended(0.0)
-        raise BackendError(self._backend, Category.FAILED, _ENDED)
+        raise BackendError(self._backend, Category.FAILED, ENDED)
+
+    async def _sorted(
+        self,
+        messages: tuple[jsonrpc.Message, ...],
+        request_id: bytes,
+        deadline: Deadline,
+        receiver: Receiver,
+        reply: Reply,
+        elsewhere: Elsewhere,
+    ) -> jsonrpc.Response | None:
+        """Hands every message to whom it is for; the answer to the request is returned."""
+        answer = None
+        for message in messages:
+            if not isinstance(message, jsonrpc.Response):
+                await self._during(message, deadline, receiver, reply)
+            elif answer is None and is_answer_to(request_id, message):
+                answer = sound(self._backend, message)
+            else:
+                elsewhere(message)
+        return answer
 
     async def _during(self, message: jsonrpc.Message, deadline: Deadline, receiver: Receiver, reply: Reply) -> None:
         """Handles what comes before the answer of a call."""
@@ -210,12 +243,3 @@ class HttpReader:
             await hand_over(message, receiver, reply)
         if isinstance(message, jsonrpc.Notification) and message.method == "notifications/progress":
             deadline.extend(asyncio.get_running_loop().time())
-
-
-def category_of(status: int) -> Category:
-    """What an HTTP status that carries no answer means."""
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return Category.AUTH
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Category.FAILED
-    return Category.REFUSED if status >= HTTPStatus.BAD_REQUEST else Category.PROTOCOL

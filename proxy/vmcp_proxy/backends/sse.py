@@ -2,20 +2,27 @@
 
 import asyncio
 import contextlib
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
 from vmcp_proxy.backends.client import NOBODY, BackendSession, Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
-from vmcp_proxy.backends.handshake import REVISIONS_ON_STREAMS, read_hello
+from vmcp_proxy.backends.handshake import greet, read_hello
 from vmcp_proxy.backends.http import HttpClient, HttpError, Peer, Response
-from vmcp_proxy.backends.reading import category_of, translate
+from vmcp_proxy.backends.reading import translate
+from vmcp_proxy.backends.refusals.refusal import EVENTS, is_success, media_type, read_refusal
+from vmcp_proxy.backends.refusals.words import masked
 from vmcp_proxy.backends.sse_session import SseSession
 from vmcp_proxy.backends.streamable import HttpBackendSettings
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol.initialize import encode_client_hello
 
 _GET: Final = ((b"Accept", b"text/event-stream"), (b"Cache-Control", b"no-store"))
+_NEW: Final = frozenset(
+    {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_ACCEPTABLE}
+)
+"""What servers of Streamable HTTP say to a GET without a session."""
 _DRAIN_SECONDS: Final = 30.0
 
 
@@ -46,8 +53,8 @@ class SseBackend:
             await session.ready(deadline)
             hello = encode_client_hello(capabilities, self._settings.software_version)
             answer = await session.request(session.next_id(), "initialize", hello, headers, deadline, NOBODY)
-            session.hello = read_hello(self.name, answer, REVISIONS_ON_STREAMS)
-            await session.notify("notifications/initialized", None, headers)
+            session.hello = read_hello(self.name, answer, partial(masked, self._peer.url, headers))
+            await greet(session, self.name, headers)
         except BaseException:
             await session.close(headers)
             raise
@@ -81,13 +88,14 @@ class SseBackend:
             )
         except HttpError as error:
             raise translate(self.name, error) from error
-        kind = response.headers.get(b"content-type") or b""
-        if response.status == HTTPStatus.OK and kind.startswith(b"text/event-stream"):
+        if is_success(response.status) and media_type(response.headers) == EVENTS:
             return response
-        await response.aclose()
-        if response.status == HTTPStatus.OK:
-            raise BackendError(self.name, Category.PROTOCOL, "it answers with no event stream")
-        hint = f"HTTP status {response.status}"
-        if response.status == HTTPStatus.METHOD_NOT_ALLOWED:
-            hint += "; it may speak streamable-http"
-        raise BackendError(self.name, category_of(response.status), hint)
+        refusal = await read_refusal(response, deadline)
+        advice = "; correct the path of its URL, or its transport may be streamable-http"
+        raise refusal.error(
+            self.name,
+            "GET",
+            self._peer.url,
+            headers,
+            advice if refusal.status in _NEW or is_success(refusal.status) else "",
+        )

@@ -11,7 +11,9 @@ from vmcp_proxy.backends.conversation import Conversation
 from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
 from vmcp_proxy.backends.http import HeaderBlock, HttpClient, HttpError, InvalidUrl, Peer, Response, Timeout
 from vmcp_proxy.backends.mailbox import Mailbox
-from vmcp_proxy.backends.reading import category_of, translate
+from vmcp_proxy.backends.reading import translate
+from vmcp_proxy.backends.refusals.refusal import read_refusal
+from vmcp_proxy.backends.refusals.signs import Sign, names_session, sign_of
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol import jsonrpc
 from vmcp_proxy.protocol.initialize import ServerHello
@@ -22,11 +24,9 @@ _POST: Final = ((b"Content-Type", b"application/json"), (b"Accept", b"applicatio
 _SEND_SECONDS: Final = 5.0
 _RECEIPT_SECONDS: Final = 300.0
 """How long the receipt of a request may take; some servers give it after the answer."""
-_REFUSAL_BYTES: Final = 64 << 10
 _MOST_REFUSALS: Final = 8
 """Answers to the backend's own requests that may be on their way while the stream is read on."""
 _ENDED: Final = "its stream ended before the answer"
-_GONE: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 
 
 class SseSession:
@@ -89,6 +89,9 @@ class SseSession:
         """See `BackendSession.next_id`."""
         return next(self._ids)
 
+    def expect_stream(self) -> None:
+        """See `BackendSession.expect_stream`: what carries the answers carries the rest, and is there."""
+
     async def request(
         self,
         request_id: int,
@@ -121,19 +124,21 @@ class SseSession:
         """Waits for the calls in flight."""
         await self._conversation.idle()
 
-    async def begin(self, message: bytes, headers: OutgoingHeaders, mailbox: Mailbox) -> None:
+    async def begin(self, message: bytes, headers: OutgoingHeaders, mailbox: Mailbox, *, is_repeatable: bool) -> None:
         """See `Channel.begin`: the answer comes on the stream, perhaps before the receipt of the POST."""
         block = HeaderBlock(_POST + headers)
         if self._group is None or self._conversation.has_ended:
             raise SessionLostError(self._backend)
-        task = self._group.create_task(self._deliver(message, block, mailbox), name=f"post to {self._backend}")
+        task = self._group.create_task(
+            self._deliver(message, block, mailbox, is_repeatable=is_repeatable), name=f"post to {self._backend}"
+        )
         self._posts.add(task)
         task.add_done_callback(self._posts.discard)
 
     async def send(self, message: bytes, headers: OutgoingHeaders) -> None:
         """See `Channel.send`."""
         try:
-            await self._post(message, HeaderBlock(_POST + headers), _SEND_SECONDS)
+            await self._post(message, HeaderBlock(_POST + headers), _SEND_SECONDS, is_repeatable=True)
         except HttpError as error:
             raise translate(self._backend, error) from error
 
@@ -148,9 +153,9 @@ class SseSession:
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
-    async def _deliver(self, message: bytes, headers: HeaderBlock, mailbox: Mailbox) -> None:
+    async def _deliver(self, message: bytes, headers: HeaderBlock, mailbox: Mailbox, *, is_repeatable: bool) -> None:
         try:
-            await self._post(message, headers, _RECEIPT_SECONDS)
+            await self._post(message, headers, _RECEIPT_SECONDS, is_repeatable=is_repeatable)
         except SessionLostError as error:
             mailbox.put(error)
             self._fail("its session is gone")
@@ -161,25 +166,23 @@ class SseSession:
             if not (isinstance(error, Timeout) and error.phase == "head"):
                 mailbox.put(translate(self._backend, error))
 
-    async def _post(self, message: bytes, headers: HeaderBlock, seconds: float) -> None:
+    async def _post(self, message: bytes, headers: HeaderBlock, seconds: float, *, is_repeatable: bool) -> None:
         if self._endpoint is None:
             raise SessionLostError(self._backend)
-        response = await self._client.request(self._endpoint, b"POST", headers, message, timeout=seconds)
+        response = await self._client.request(
+            self._endpoint, b"POST", headers, message, timeout=seconds, is_repeatable=is_repeatable
+        )
         if response.status >= HTTPStatus.MULTIPLE_CHOICES:
-            raise await self._refusal(response)
+            raise await self._refusal(response, self._endpoint)
         await response.aclose()
 
-    async def _refusal(self, response: Response) -> BackendError:
-        status = response.status
-        if status in _GONE:
-            await response.aclose()
+    async def _refusal(self, response: Response, endpoint: Peer) -> BackendError:
+        """What a refusal of a message says: nothing was executed, for answers come on the stream only."""
+        refusal = await read_refusal(response)
+        sign = sign_of(refusal.status, refusal.said, is_answer=False)
+        if sign is Sign.LOST or (sign is Sign.DOUBT and names_session(refusal.said)):
             return SessionLostError(self._backend)
-        if status == HTTPStatus.BAD_REQUEST:
-            text = await response.read(_REFUSAL_BYTES, timeout=_SEND_SECONDS)
-            if b"session" in text.lower():
-                return SessionLostError(self._backend)
-        await response.aclose()
-        return BackendError(self._backend, category_of(status), f"HTTP status {status}")
+        return refusal.error(self._backend, "POST", endpoint.url, self._headers)
 
     async def _run(self) -> None:
         try:

@@ -11,7 +11,7 @@ from typing import Final
 
 from vmcp_proxy.backends.client import NOBODY, BackendSession, Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
-from vmcp_proxy.backends.handshake import REVISIONS_ON_STREAMS, read_hello
+from vmcp_proxy.backends.handshake import read_hello
 from vmcp_proxy.backends.stdio_program import StdioCommand, close_pipes, log_errors, start, stop
 from vmcp_proxy.backends.stdio_session import StdioSession
 from vmcp_proxy.headerforward import OutgoingHeaders
@@ -125,7 +125,7 @@ class StdioBackend:
             self._check_open()
             hello = encode_client_hello(capabilities, settings.software_version)
             answer = await session.request(session.next_id(), "initialize", hello, (), deadline, NOBODY)
-            session.hello = read_hello(self.name, answer, REVISIONS_ON_STREAMS)
+            session.hello = read_hello(self.name, answer, self._command.masked)
             await session.notify("notifications/initialized", None, ())
         except BaseException:
             await self._stop(session)

@@ -60,6 +60,9 @@ class StdioSession:
         """See `BackendSession.next_id`."""
         return next(self._ids)
 
+    def expect_stream(self) -> None:
+        """See `BackendSession.expect_stream`: what carries the answers carries the rest, and is there."""
+
     async def request(
         self,
         request_id: int,
@@ -103,9 +106,9 @@ class StdioSession:
             with contextlib.suppress(ProcessLookupError):
                 self.process.terminate()
 
-    async def begin(self, message: bytes, headers: OutgoingHeaders, mailbox: Mailbox) -> None:
+    async def begin(self, message: bytes, headers: OutgoingHeaders, mailbox: Mailbox, *, is_repeatable: bool) -> None:
         """See `Channel.begin`."""
-        del mailbox
+        del mailbox, is_repeatable
         await self.send(message, headers)
 
     async def send(self, message: bytes, headers: OutgoingHeaders) -> None:

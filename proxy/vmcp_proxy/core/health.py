@@ -22,13 +22,15 @@ class HealthTracker:
     `turns` counts how often it became unhealthy or ceased to be: what was learned before the last turn is old.
     """
 
-    __slots__ = ("_failures", "_message", "_state", "category", "threshold", "turns")
+    __slots__ = ("_failures", "_message", "_state", "category", "threshold", "told", "turns")
 
     def __init__(self, threshold: int) -> None:
         self.threshold = threshold
         self.turns = 0
         self.category = Category.UNREACHABLE
         """That of the last failure."""
+        self.told = ""
+        """What operators are shown beside `message`, which clients see too; empty while healthy."""
         self._failures = 0
         self._state = Health.UNKNOWN
         self._message = ""
@@ -57,19 +59,20 @@ class HealthTracker:
         if before is Health.HEALTHY:
             return False
         self._failures = 0
-        self._message = ""
+        self._message = self.told = ""
         self._become(Health.HEALTHY)
         return True
 
-    def failed(self, category: Category, message: str) -> bool:
-        """Counts a failure; True where the state or what is said of it changed.
+    def failed(self, category: Category, message: str, told: str = "") -> bool:
+        """Counts a failure; True where the state or what is said of it changed. `told` is the message for operators.
 
         What lies with the caller, or with one answer, says nothing of the backend.
         """
         if category in (Category.HEADERS, Category.TOO_LARGE, Category.ENDED, Category.FULL):
             return False
-        before = (self._state, self._message)
+        before = (self._state, self._message, self.told)
         self._message = message
+        self.told = told or message
         self.category = category
         if category is Category.AUTH:
             self._become(Health.UNAUTHENTICATED)
@@ -77,7 +80,7 @@ class HealthTracker:
             self._failures += 1
             down = self._failures >= self.threshold or self._state in (Health.UNKNOWN, Health.UNHEALTHY)
             self._become(Health.UNHEALTHY if down else Health.DEGRADED)
-        return before != (self._state, self._message)
+        return before != (self._state, self._message, self.told)
 
     def given_up(self) -> None:
         """Notes that the backend is not asked any more for now, whatever its threshold is."""

@@ -129,6 +129,16 @@ class Links:
         if running is None or running.done():
             task = self._tasks.create_task(self._listen(attachment, member, link), name=f"listen {member.name}")
             attachment.listening[member.name] = task
+        if link.session is not None:
+            link.session.expect_stream()
+
+    def _listen_anew(self, attachment: Attachment, member: Member, link: Link) -> None:
+        """Receives from a session that took the place of another; who has opened it to receive goes on by itself."""
+        running = attachment.listening.get(member.name)
+        if running is not None and running is not asyncio.current_task():
+            running.cancel()
+            del attachment.listening[member.name]
+        self.listen(attachment, member, link)
 
     def stop_listening(self, attachment: Attachment) -> None:
         """Ends what `listen` began."""
@@ -204,6 +214,9 @@ class Links:
             await link.close(headers)
 
     async def _on_opened(self, attachment: Attachment, member: Member, link: Link, session: BackendSession) -> None:
+        if attachment.is_receiving or attachment.capabilities != NO_CAPABILITIES:
+            # Before anything else is said in it: servers drop what they have to say while nobody listens.
+            self._listen_anew(attachment, member, link)
         if session.token:
             await self._remember(attachment.session, member.name, session.token)
         if attachment.log_level is not None and "logging" in session.hello.offers:
@@ -211,8 +224,6 @@ class Links:
         if uris := attachment.subscriptions.get(member.name):
             name = f"subscribe at {member.name}"
             self._tasks.create_task(self._subscribe(attachment, member, session, sorted(uris)), name=name)
-        if attachment.is_receiving:
-            self.listen(attachment, member, link)
 
     async def _subscribe(
         self, attachment: Attachment, member: Member, session: BackendSession, uris: list[str]
@@ -262,7 +273,7 @@ class Links:
         loop = asyncio.get_running_loop()
         receiver = self._receiver_of(attachment, member)
         failures = 0
-        while attachment.is_receiving:
+        while True:
             headers = attachment.headers_for(member, attachment.snapshot)
             if isinstance(headers, Collision):
                 return
@@ -274,6 +285,8 @@ class Links:
                 failures += 1
             if loop.time() - began > _LISTEN_PAUSES[-1]:
                 failures = 0
+            if not attachment.is_receiving:
+                return
             await asyncio.sleep(_LISTEN_PAUSES[min(failures, len(_LISTEN_PAUSES) - 1)])
 
 

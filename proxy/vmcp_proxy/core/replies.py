@@ -46,9 +46,12 @@ def unlisted(operation: Operation, silent: Mapping[str, Outcome]) -> Reply:
 def broken(operation: Operation, error: BackendError) -> Reply:
     """The backend gave no answer: a tool result that a model can read, or an error for the other methods."""
     data: dict[str, str | int] = {"vmcp.dev/backend": error.backend, "vmcp.dev/category": error.category.value}
-    if isinstance(error, CircuitOpenError):
+    text = str(error)
+    if error.retry_after is not None:
         data["vmcp.dev/retryAfterSeconds"] = error.retry_after
-    return _unanswered(operation, error.backend, str(error), data)
+        if not isinstance(error, CircuitOpenError):
+            text += f"; try again in {error.retry_after} s"
+    return _unanswered(operation, error.backend, text, data)
 
 
 def _unanswered(operation: Operation, backend: str, text: str, data: Mapping[str, str | int]) -> Reply:

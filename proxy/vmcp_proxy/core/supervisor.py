@@ -133,11 +133,13 @@ class Supervisor:
         short = 0
         while True:
             await self._worth_listening.wait()
-            began = loop.time()
+            began, generation = loop.time(), link.generation
             deadline = Deadline.after(began, self._bounds.operational.timeouts.connect)
             with contextlib.suppress(BackendError):
                 if not await link.listen(member.own_headers, self, deadline):
-                    return
+                    # Another session may be with another version of the server.
+                    await link.opened_after(generation)
+                    continue
             # Also one that ends in good order: to read the lists each second would be worse than the news is late.
             short = short + 1 if loop.time() - began < LISTEN_PAUSES[-1] else 0
             await asyncio.sleep(LISTEN_PAUSES[max(0, min(short, len(LISTEN_PAUSES)) - 1)])

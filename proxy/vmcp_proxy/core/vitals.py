@@ -18,7 +18,7 @@ class Asked(StrEnum):
 
 
 _NOT_ASKED: Final = frozenset({Category.HEADERS, Category.ENDED, Category.FULL, Category.CIRCUIT_OPEN})
-_ALIVE: Final = frozenset({Category.AUTH, Category.TOO_LARGE})
+_ALIVE: Final = frozenset({Category.AUTH, Category.TOO_LARGE, Category.BUSY})
 _PERHAPS_THE_CALLS: Final = frozenset(
     {Category.TIMEOUT, Category.REFUSED, Category.FAILED, Category.PROTOCOL, Category.NOT_RUNNING}
 )
@@ -81,6 +81,7 @@ def _tell(member: Member, error: BackendError, asked: Asked, *, has_callers_head
     """Feeds the health; None where the error says nothing of the backend."""
     is_callers = error.category is Category.AUTH and has_callers_headers
     is_the_calls = asked is Asked.CALL and error.category in _PERHAPS_THE_CALLS
-    if is_callers or is_the_calls or error.category is Category.TOO_LARGE:
+    is_busy = error.category is Category.BUSY and asked is not Asked.LISTING
+    if is_callers or is_the_calls or is_busy or error.category is Category.TOO_LARGE:
         return None
-    return member.health.failed(error.category, str(error))
+    return member.health.failed(error.category, str(error), error.told)

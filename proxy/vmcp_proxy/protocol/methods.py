@@ -34,6 +34,9 @@ HANDLING: Final = {
     "logging/setLevel": Handling.SET_LEVEL,
 }
 
+EXECUTING: Final = frozenset({"tools/call"})
+"""What may change the world: such a request is never sent again unless it is certain that it did not run."""
+
 LOG_LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 
 _NAMED_BY: Final = {

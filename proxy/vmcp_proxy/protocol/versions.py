@@ -7,8 +7,8 @@ LATEST: Final = "2025-11-25"
 CLIENT_REVISIONS: Final = frozenset({"2024-11-05", "2025-03-26", "2025-06-18", LATEST})
 """Legacy revisions that sessions of clients speak."""
 
-BACKEND_REVISIONS: Final = frozenset({"2025-06-18", LATEST})
-"""Legacy revisions that are spoken with backends over Streamable HTTP."""
+BACKEND_REVISIONS: Final = CLIENT_REVISIONS | {"2024-10-07"}
+"""Legacy revisions that backends may answer with, whatever their transport: all that SDK clients take (ADR-0029)."""
 
 PRIMED_SINCE: Final = "2025-11-25"
 """Clients of earlier revisions may take an event without data for a broken message."""

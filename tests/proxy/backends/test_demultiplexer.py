@@ -46,7 +46,9 @@ class Channel:
         (3, 1, False, progress("2"), [1]),
         (3, 1, False, progress("7"), []),
         (3, 1, False, progress("9" * 400), []),
-        (3, 1, False, progress('"2"'), []),
+        (3, 1, False, progress('"2"'), [1]),
+        (3, 1, False, progress("2.0"), [1]),
+        (3, 1, False, progress('"two"'), []),
         (1, 1, False, ASKED, [0]),
         (2, 1, False, ASKED, [2]),
         (2, 0, False, ASKED, [0]),
@@ -75,7 +77,8 @@ def test_an_answer_goes_to_its_call_once():
     answer = b'{"jsonrpc":"2.0","id":2,"result":{}}'
     assert channel.takers(answer) == [1]
     assert channel.takers(answer) == []
-    assert channel.takers(b'{"jsonrpc":"2.0","id":"1","result":{}}') == []
+    assert channel.takers(b'{"jsonrpc":"2.0","id":"1x","result":{}}') == []
+    assert channel.takers(b'{"jsonrpc":"2.0","id":"1","result":{}}') == [0]
     assert channel.takers(b'{"jsonrpc":"2.0","id":%b,"result":{}}' % (b"9" * 400)) == []
     assert channel.takers(b'{"jsonrpc":"2.0","id":-1,"result":{}}') == []
 

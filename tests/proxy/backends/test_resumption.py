@@ -286,7 +286,7 @@ async def test_a_stream_without_ids_that_ends_at_once_every_time_is_opened_ever_
 
     back = server(end(), end(event(notification("notifications/a"))))
     async with streamable(back) as session:
-        monkeypatch.setattr("vmcp_proxy.backends.streamable.asyncio.sleep", sleep)
+        monkeypatch.setattr("vmcp_proxy.backends.streamable.session.asyncio.sleep", sleep)
         for _ in range(8):
             assert await session.listen(CLIENT_HEADERS, Recorder())
         monkeypatch.undo()

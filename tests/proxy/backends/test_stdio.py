@@ -58,7 +58,7 @@ for line in sys.stdin:
                 sys.stdout.write("x" * 10000)
         elif name == "bytes":
             sys.stdout.buffer.write(b'\\xff\\xfe\\n{"jsonrpc":"2.0","id":999,"result":{}}\\n')
-            sys.stdout.buffer.write(b'{"jsonrpc":"2.0","id":"%d","result":{}}\\n' % number)
+            sys.stdout.buffer.write(b'{"jsonrpc":"2.0","id":"%dx","result":{}}\\n' % number)
             sys.stdout.flush()
             text(number, "first")
             text(number, "second")

@@ -53,7 +53,7 @@ async def declared_body(asked):
 
 
 async def wrong_id(asked):
-    body = json.dumps(answer_to(str(asked.message["id"]), "x")).encode()
+    body = json.dumps(answer_to(f"{asked.message['id']}x", "x")).encode()
     await asked.status(200, body, "application/json")
 
 
@@ -107,7 +107,7 @@ async def test_an_answer_in_single_bytes_between_nonsense_is_taken_once():
         parts = [
             b"\xef\xbb\xbf: comment\r\n\r\n",
             b"data: \xff\xfe\r\r",
-            event({"jsonrpc": "2.0", "id": str(number), "result": {}}),
+            event({"jsonrpc": "2.0", "id": f"{number}x", "result": {}}),
             event({"jsonrpc": "2.0", "id": number + 1, "result": {}}),
             event({"jsonrpc": "2.0", "id": None, "error": {"code": 1, "message": "x"}}),
             event(json.dumps(answer_to(number, "é first"), ensure_ascii=False).encode()),

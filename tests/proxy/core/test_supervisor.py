@@ -27,6 +27,7 @@ class FakeLink:
     def __init__(self, listen):
         self.backend = SimpleNamespace(name="one")
         self.pings = self.lists = self.listens = 0
+        self.generation = 0
         self.is_down = False
         self._listen = listen
 
@@ -43,6 +44,9 @@ class FakeLink:
     async def listen(self, headers, receiver, deadline):
         self.listens += 1
         return await self._listen()
+
+    async def opened_after(self, generation):
+        await hold()
 
 
 async def hold():

@@ -21,7 +21,7 @@ from tests.support.tls_front import tls_front
 from vmcp_proxy.backends.http import HttpClient
 from vmcp_proxy.backends.http.pool import Pool
 from vmcp_proxy.backends.link import Link
-from vmcp_proxy.backends.streamable import HttpBackendSession
+from vmcp_proxy.backends.streamable.session import HttpBackendSession
 from vmcp_proxy.sessions import Keyring
 from vmcp_proxy.settings import Settings
 

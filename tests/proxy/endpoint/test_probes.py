@@ -91,7 +91,7 @@ async def test_of_several_answers_the_first_counts_and_answers_to_others_do_not(
     @backend.on("tools/call")
     async def answer(call):
         number = call.heard.message["id"]
-        for request_id, said in ((number + 1, "other"), (str(number), "text"), (number, "first"), (number, "second")):
+        for request_id, said in ((number + 1, "other"), (f"{number}x", "text"), (number, "first"), (number, "second")):
             await call.say({"jsonrpc": "2.0", "id": request_id, "result": text(said)})
         return text("third")
 

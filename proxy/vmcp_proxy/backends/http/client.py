@@ -6,8 +6,9 @@ from functools import partial
 from typing import Final
 
 from vmcp_proxy.backends.http.connect import Connector
+from vmcp_proxy.backends.http.connection import Awaited
 from vmcp_proxy.backends.http.dial import Address
-from vmcp_proxy.backends.http.errors import PoolClosed, RedirectRefused
+from vmcp_proxy.backends.http.errors import PeerClosed, PoolClosed, RedirectRefused
 from vmcp_proxy.backends.http.head import HeaderBlock, Headers, encode_head
 from vmcp_proxy.backends.http.limits import ClientLimits
 from vmcp_proxy.backends.http.peer import Peer
@@ -20,6 +21,9 @@ from vmcp_proxy.backends.http.url import Url
 
 _REDIRECT: Final = range(300, 400)
 _DEFAULT_LIMITS: Final = ClientLimits()
+_KEEPS_NONE_SECONDS: Final = 300.0
+"""How long a server that closed a kept connection under a request gets a new connection for each."""
+
 _MOST_APART: Final = 65_536
 """Streams that stay open, to one peer; there is at most one for each session of a client."""
 
@@ -45,6 +49,8 @@ class HttpClient:
         self._connector = Connector(limits, resolver, denied_addresses, self._contexts)
         self._pools: dict[str, Pool] = {}
         self._is_closed = False
+        self._keeps_none: dict[str, float] = {}
+        """Pools of servers that close connections without a word, and until when none is kept to them."""
 
     @property
     def connections_opened(self) -> int:
@@ -66,6 +72,7 @@ class HttpClient:
         timeout: float,  # noqa: ASYNC109 - one absolute deadline over all phases, kept by the connection's timer
         stream: bool = False,
         apart: bool = False,
+        is_repeatable: bool = False,
     ) -> Response:
         """Send a request and return its response once the head is there.
 
@@ -76,6 +83,10 @@ class HttpClient:
 
         A stream that may stay open for hours goes ``apart``: it must not take a connection that calls need.
 
+        A server may close a kept connection in the moment in which a request is written to it. What
+        ``is_repeatable`` goes out again, on a new connection (RFC 9110 section 9.2.2), and for a
+        while no connection to such a server is kept, for the sake of the requests that are not.
+
         Raises HttpError; ValueError for headers that may not be sent.
         """
         deadline = asyncio.get_running_loop().time() + timeout
@@ -85,13 +96,19 @@ class HttpClient:
             head = encode_head(method, url, headers, body)
             pool = self._pools.get(key) or self._add_pool(key, peer, limits)
             connection = pool.take_idle() or await pool.acquire(deadline)
-            response = await connection.exchange(
-                head,
-                body,
-                is_head=method == b"HEAD",
-                awaited="head" if stream else "small",
-                deadline=deadline,
-            )
+            awaited: Awaited = "head" if stream else "small"
+            is_head = method == b"HEAD"
+            try:
+                response = await connection.exchange(head, body, is_head=is_head, awaited=awaited, deadline=deadline)
+            except PeerClosed as error:
+                if error.started or connection.served == 1:
+                    raise
+                self._keeps_none[key] = until = asyncio.get_running_loop().time() + _KEEPS_NONE_SECONDS
+                pool.keep_none(until)
+                if not is_repeatable:
+                    raise
+                connection = await pool.acquire(deadline)
+                response = await connection.exchange(head, body, is_head=is_head, awaited=awaited, deadline=deadline)
             if response.status not in _REDIRECT:
                 return response
             target = await _follow(url, method, response)
@@ -106,6 +123,9 @@ class HttpClient:
         # Peers come and go with the config; nothing else would drop the pools of those that are gone.
         self._pools = {key: pool for key, pool in self._pools.items() if not pool.is_empty}
         pool = self._pools[key] = Pool(partial(self._connector.connect, peer), limits)
+        now = asyncio.get_running_loop().time()
+        self._keeps_none = {key: until for key, until in self._keeps_none.items() if until > now}
+        pool.keep_none(self._keeps_none.get(key, 0.0))
         return pool
 
     async def aclose(self) -> None:

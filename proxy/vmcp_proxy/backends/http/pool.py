@@ -23,7 +23,7 @@ class Pool:
     """
 
     __slots__ = (
-        "_callers", "_connections", "_dial", "_idle", "_is_closed", "_limits", "_slots", "_waiters",
+        "_callers", "_connections", "_dial", "_idle", "_is_closed", "_keeps_from", "_limits", "_slots", "_waiters",
     )  # fmt: skip
 
     def __init__(self, dial: Dial, limits: ClientLimits) -> None:
@@ -35,11 +35,18 @@ class Pool:
         self._connections: dict[Connection, asyncio.Future[None]] = {}
         self._waiters: deque[asyncio.Future[Connection | None]] = deque()
         self._is_closed = False
+        self._keeps_from = 0.0
 
     @property
     def is_empty(self) -> bool:
         """Whether nobody has, wants or opens a connection."""
         return not (self._slots or self._callers)
+
+    def keep_none(self, until: float) -> None:
+        """Uses every connection once, until that loop time."""
+        self._keeps_from = until
+        for connection in tuple(self._idle):
+            connection.close()
 
     def take_idle(self) -> Connection | None:
         """Return an idle connection, to which the caller must write before it awaits anything."""
@@ -72,6 +79,9 @@ class Pool:
             self._callers -= 1
 
     def release(self, connection: Connection) -> None:
+        if self._keeps_from and asyncio.get_running_loop().time() < self._keeps_from:
+            connection.close()
+            return
         waiter = self._next_waiter() if self._waiters else None
         if waiter is not None:
             waiter.set_result(connection)

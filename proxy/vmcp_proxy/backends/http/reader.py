@@ -131,7 +131,7 @@ class ResponseReader:
         coding = headers.get(b"transfer-encoding")
         if coding is not None:
             self._check_chunked(headers)
-        if headers.get(b"content-encoding") not in {None, b"", b"identity"}:
+        if (headers.get(b"content-encoding") or b"").lower() not in {b"", b"identity"}:
             raise ProtocolError(COMPRESSED)
         message.has_head = True
         if self._is_head:

@@ -1,0 +1,1 @@
+"""What a backend's refusals mean, and what may be shown of them (ADR-0029)."""
