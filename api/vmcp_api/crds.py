@@ -64,7 +64,7 @@ _SCALE: Final = {
     "statusReplicasPath": ".status.replicas",
     "labelSelectorPath": ".status.selector",
 }
-_SCALED: Final = ("VirtualMCPServer",)
+_SCALED: Final = ("VirtualMCPServer", "MCPServer")
 _SIGNS: Final = {"gt": (">", "more than"), "ge": (">=", "at least"), "lt": ("<", "less than"), "le": ("<=", "at most")}
 _HEADER: Final = "# Generated from the models by `python -m vmcp_api crds crds`; do not edit.\n"
 

@@ -33,7 +33,8 @@ def resolve(resources: Resources, name: str) -> Resolved | Problems:
     subject = f"VirtualMCPServer/{name}"
     group = resources.groups.get(vmcp.spec.group_ref.name)
     if group is None:
-        missing = _missing(("spec", "groupRef", "name"), "MCPGroup", vmcp.spec.group_ref.name, resources.groups)
+        known = _known(resources, resources.groups)
+        missing = _missing(("spec", "groupRef", "name"), "MCPGroup", vmcp.spec.group_ref.name, known)
         return Problems.of(missing).about(subject)
     problems = Problems(tuple(_storage_problems(vmcp, resources)))
     if problems:
@@ -52,28 +53,34 @@ def find_members(resources: Resources, group: str) -> tuple[Member, ...]:
 
 def check_config_map(resources: Resources, ref: KeyRef, loc: Loc) -> Problem | None:
     """What is missing of a ConfigMap key that is referred to."""
-    return _check_key(resources.config_maps, ref, loc, "ConfigMap")
+    return _check_key(resources, resources.config_maps, ref, loc, "ConfigMap")
 
 
 def check_secret(resources: Resources, ref: KeyRef, loc: Loc) -> Problem | None:
     """What is missing of a Secret key that is referred to; nothing where Secrets may not be read."""
-    return None if resources.secrets is None else _check_key(resources.secrets, ref, loc, "Secret")
+    return None if resources.secrets is None else _check_key(resources, resources.secrets, ref, loc, "Secret")
 
 
 def _check_key(
-    known: Mapping[str, ConfigMap] | Mapping[str, Secret], ref: KeyRef, loc: Loc, kind: str
+    resources: Resources, holders: Mapping[str, ConfigMap] | Mapping[str, Secret], ref: KeyRef, loc: Loc, kind: str
 ) -> Problem | None:
-    holder = known.get(ref.name)
+    holder = holders.get(ref.name)
     if holder is None:
-        return _missing((*loc, "name"), kind, ref.name, known)
+        return _missing((*loc, "name"), kind, ref.name, _known(resources, holders))
     if ref.key not in holder.data:
         remedy = suggest(ref.key, holder.data, noun="keys in it")
         return Problem(f"{kind} {ref.name!r} has no key {ref.key!r}", remedy, (*loc, "key"))
     return None
 
 
-def _missing(loc: Loc, kind: str, name: str, known: Collection[str]) -> Problem:
-    remedy = f"create it, or name another ({suggest(name, known, noun=f'{kind}s')})"
+def _known(resources: Resources, names: Collection[str]) -> Collection[str] | None:
+    """The names that there are; None where there may be others."""
+    return names if resources.is_whole else None
+
+
+def _missing(loc: Loc, kind: str, name: str, known: Collection[str] | None) -> Problem:
+    hint = "" if known is None else f" ({suggest(name, known, noun=f'{kind}s')})"
+    remedy = f"create it, or name another{hint}"
     return Problem(f"{kind} {name!r} does not exist in this namespace", remedy, loc)
 
 

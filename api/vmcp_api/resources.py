@@ -14,7 +14,11 @@ ObjectT = TypeVar("ObjectT", bound=AnyObject)
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Objects of one namespace; ``secrets`` is ``None`` where nobody may read Secrets, as in the operator."""
+    """Objects of one namespace; ``secrets`` is ``None`` where nobody may read Secrets, as in the operator.
+
+    ``is_whole`` says that nothing of the namespace is left out, so that what is not here does not exist. The operator
+    reads what it was asked for by name and no more.
+    """
 
     namespace: str
     virtual_servers: Mapping[str, VirtualMCPServer] = field(default_factory=dict)
@@ -23,6 +27,7 @@ class Resources:
     entries: Mapping[str, MCPServerEntry] = field(default_factory=dict)
     config_maps: Mapping[str, ConfigMap] = field(default_factory=dict)
     secrets: Mapping[str, Secret] | None = None
+    is_whole: bool = False
 
 
 def build_resources(namespace: str, objects: Iterable[AnyObject], *, reads_secrets: bool) -> Resources:
@@ -36,6 +41,7 @@ def build_resources(namespace: str, objects: Iterable[AnyObject], *, reads_secre
         entries=_index(own, MCPServerEntry),
         config_maps=_index(own, ConfigMap),
         secrets=_index(own, Secret) if reads_secrets else None,
+        is_whole=True,
     )
 
 

@@ -10,7 +10,6 @@ from vmcp_operator.errors import Denied, Rejected
 from vmcp_operator.logs import log_event
 from vmcp_operator.ownership import may_write
 from vmcp_operator.plan.diff import needs_apply
-from vmcp_operator.plan.handover import REPLICAS_MANAGER
 from vmcp_operator.plan.kinds import Manifest, Ref, ref_of
 from vmcp_operator.plan.naming import STAMP
 from vmcp_operator.plan.world import Outcome, Plan, Refused, Stamp, World
@@ -62,15 +61,13 @@ class Applier:
         return refused
 
     async def _prepare(self, plan: Plan) -> Refused | None:
-        """Posts the keys and hands the replicas over."""
+        """Posts the keys."""
         if plan.keys is not None:
             key = base64.b64encode(self._entropy(KEY_BYTES)).decode()
             try:
                 await self._cluster.create({**plan.keys, "data": {FIRST_KEY: key}})
             except (Rejected, Denied) as error:
                 return _refusal(ref_of(plan.keys), error)
-        if plan.handover is not None:
-            await self._cluster.apply(plan.handover, manager=REPLICAS_MANAGER)
         return None
 
     async def _stamp(self, stamp: Stamp) -> None:

@@ -9,6 +9,7 @@ from vmcp_operator.plan.kinds import DEPLOYMENT, Kind, Manifest, Ref, ref_of
 from vmcp_operator.plan.template import MERGE_KEYS
 
 OPERATOR = "vmcp-operator"
+SOMEBODY = "kubectl"
 _KEYS = {**MERGE_KEYS, "ownerReferences": ("uid",), "conditions": ("type",)}
 
 
@@ -49,11 +50,11 @@ class MemoryCluster:
         self.put(manifest)
         return True
 
-    async def apply(self, manifest: Manifest, *, manager: str | None = None) -> Manifest:
+    async def apply(self, manifest: Manifest) -> Manifest:
         ref = ref_of(manifest)
         self.fail("apply", ref)
         self.writes.append(("apply", ref))
-        return self._apply(ref, manifest, manager or OPERATOR, is_status=False)
+        return self._apply(ref, manifest, OPERATOR, is_status=False)
 
     async def apply_status(self, manifest: Manifest) -> Manifest | None:
         ref = ref_of(manifest)
@@ -98,7 +99,17 @@ class MemoryCluster:
         """Changes an object behind the operator's back."""
         new = copy.deepcopy(self.objects[ref])
         change(new)
+        if ref.kind is DEPLOYMENT and new["spec"]["replicas"] != self.objects[ref]["spec"]["replicas"]:
+            self._take_replicas(ref, new["spec"]["replicas"])
+            self._note_managers(ref, new)
         self.put(new)
+
+    def _take_replicas(self, ref: Ref, replicas: int) -> None:
+        """Who changes the number by an update takes the field from all others."""
+        for (each, _, _), applied in self.applied.items():
+            if each == ref:
+                applied.get("spec", {}).pop("replicas", None)
+        self.applied[ref, SOMEBODY, False] = {"spec": {"replicas": replicas}}
 
     def remove(self, ref: Ref) -> None:
         """Deletes an object and what it owns."""
@@ -112,6 +123,8 @@ class MemoryCluster:
     def _apply(self, ref: Ref, manifest: Manifest, manager: str, *, is_status: bool) -> Manifest:
         live = copy.deepcopy(self.objects.get(ref))
         key = (ref, manager, is_status)
+        if "replicas" in manifest.get("spec", {}):
+            self.applied.pop((ref, SOMEBODY, False), None)
         others = [value for other, value in self.applied.items() if other[0] == ref and other != key]
         before = self.applied.get(key)
         kept = copy.deepcopy(live) if live else {"metadata": {}}
@@ -137,7 +150,7 @@ class MemoryCluster:
         merged["metadata"]["managedFields"] = [
             {
                 "manager": manager,
-                "operation": "Apply",
+                "operation": "Update" if manager == SOMEBODY else "Apply",
                 "fieldsV1": {"f:spec": {f"f:{name}": {} for name in value.get("spec") or {}}},
             }
             for (each, manager, is_status), value in self.applied.items()

@@ -160,21 +160,6 @@ async def test_an_object_of_somebody_else_is_never_taken_over():
     assert "is not owned by this VirtualMCPServer" in story.status(ONE)["message"]
 
 
-@pytest.mark.scenario("K-6")
-async def test_a_number_of_replicas_that_is_no_longer_named_stays_as_it_is():
-    story = Story(ALL)
-    redis = {"provider": "redis", "address": "redis:6379"}
-    story.cluster.edit(ONE, lambda each: each["spec"].update(replicas=3, sessionStorage=redis))
-    await story.reconcile(ONE)
-    assert story.live(DEPLOYMENT, "vmcp-one")["spec"]["replicas"] == 3
-    story.cluster.edit(ONE, lambda each: each["spec"].pop("replicas"))
-    await story.reconcile(ONE)
-    assert story.live(DEPLOYMENT, "vmcp-one")["spec"]["replicas"] == 3
-    story.cluster.edit(Ref(DEPLOYMENT, "default", "vmcp-one"), lambda each: each["spec"].update(replicas=5))
-    await story.reconcile(ONE)
-    assert story.live(DEPLOYMENT, "vmcp-one")["spec"]["replicas"] == 5
-
-
 async def test_optional_children_come_and_go_with_the_spec():
     story = await serving()
     wanted = {"podDisruptionBudget": {"minAvailable": 1}, "networkPolicy": {"enabled": True}}

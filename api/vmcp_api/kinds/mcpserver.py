@@ -8,7 +8,7 @@ from pydantic import Field
 from vmcp_api.base import Model, list_map
 from vmcp_api.config.backend import Transport
 from vmcp_api.kinds.metadata import ObjectMeta
-from vmcp_api.kinds.pods import PodTemplateSpec, ResourceRequirements
+from vmcp_api.kinds.pods import DEFAULT_REPLICAS, PodTemplateSpec, ResourceRequirements
 from vmcp_api.kinds.status import Condition, StatusModel
 from vmcp_api.spec.headers import HeaderForward
 from vmcp_api.spec.references import KeyRef, NameRef
@@ -79,9 +79,16 @@ class MCPServerSpec(Model):
         Field(description="Strategic merge over the pod template; the container is called `mcp`."),
     ] = None
     replicas: Annotated[
-        int | None,
-        Field(ge=0, le=1000, description="Pods to run; absent leaves the number to others, such as an HPA."),
-    ] = None
+        int,
+        Field(
+            ge=0,
+            le=1000,
+            description=(
+                "Pods to run; leave it out for an HPA, which sets it by the scale subresource. The default gives way"
+                " to a number that somebody gave the Deployment."
+            ),
+        ),
+    ] = DEFAULT_REPLICAS
     group_ref: Annotated[NameRef | None, Field(description="MCPGroup that the server joins.")] = None
     header_forward: Annotated[HeaderForward, Field(description="Static headers of every request to it.")] = (
         HeaderForward()
@@ -108,6 +115,7 @@ class MCPServerStatus(StatusModel):
     observed_generation: Annotated[int | None, Field(ge=0, description="Generation that this status describes.")] = None
     replicas: Annotated[int | None, Field(ge=0, description="Pods.")] = None
     ready_replicas: Annotated[int | None, Field(ge=0, description="Ready pods.")] = None
+    selector: Annotated[str | None, Field(max_length=1024, description="Label selector of the pods.")] = None
     conditions: Annotated[
         tuple[Condition, ...],
         Field(max_length=32, description="Observations.", json_schema_extra=list_map("type")),

@@ -1,11 +1,14 @@
 """Settings of the pods that the operator creates."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import Field
 
 from vmcp_api.base import Model
 from vmcp_api.spec.references import NameRef
+
+DEFAULT_REPLICAS: Final = 1
+"""Pods of a resource that names no number; written into it, as an HPA reads a number or fails (ADR-0005)."""
 
 PodTemplateSpec = Annotated[
     dict[str, Any],

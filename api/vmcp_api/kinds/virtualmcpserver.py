@@ -8,7 +8,7 @@ from pydantic import Field
 from vmcp_api.base import LIST_SET, HeaderName, Model, Name, list_map
 from vmcp_api.config.proxy import VmcpConfig
 from vmcp_api.kinds.metadata import ObjectMeta
-from vmcp_api.kinds.pods import ImagePullSecrets, NetworkPeer, PodDisruptionBudget, PodTemplateSpec
+from vmcp_api.kinds.pods import DEFAULT_REPLICAS, ImagePullSecrets, NetworkPeer, PodDisruptionBudget, PodTemplateSpec
 from vmcp_api.kinds.status import Condition, StatusModel
 from vmcp_api.spec.headers import PassthroughHeaderMode
 from vmcp_api.spec.references import NameRef
@@ -85,9 +85,16 @@ class VirtualMCPServerSpec(Model):
         SessionManagement()
     )
     replicas: Annotated[
-        int | None,
-        Field(ge=0, le=1000, description="Pods to run; absent leaves the number to others, such as an HPA."),
-    ] = None
+        int,
+        Field(
+            ge=0,
+            le=1000,
+            description=(
+                "Pods to run; leave it out for an HPA, which sets it by the scale subresource. The default gives way"
+                " to a number that somebody gave the Deployment."
+            ),
+        ),
+    ] = DEFAULT_REPLICAS
     service_type: Annotated[ServiceType, Field(description="How the Service is exposed.")] = ServiceType.CLUSTER_IP
     session_affinity: Annotated[
         SessionAffinity, Field(description="Whether a client's connections stay on one pod.")

@@ -71,7 +71,7 @@ _SESSIONS: Final = (
         "!has(self.replicas) || self.replicas <= 1 ||"
         " (has(self.sessionStorage) && self.sessionStorage.provider == 'redis')",
         "more than one replica shares its sessions; set sessionStorage.provider to redis",
-        lambda spec: (spec.replicas or 0) <= 1 or spec.session_storage.provider == "redis",
+        lambda spec: spec.replicas <= 1 or spec.session_storage.provider == "redis",
     ),
     require(
         SessionStorage,
@@ -212,7 +212,7 @@ _PODS: Final = (
         ("replicas",),
         "self.transport != 'stdio' || !has(self.replicas) || self.replicas <= 1",
         "a stdio server is one process; set replicas to 1 or use an HTTP transport",
-        lambda spec: spec.transport != "stdio" or (spec.replicas or 0) <= 1,
+        lambda spec: spec.transport != "stdio" or spec.replicas <= 1,
     ),
     require(
         MCPServerSpec,

@@ -67,7 +67,7 @@ class KubeCluster:
             return False
         return True
 
-    async def apply(self, manifest: Manifest, *, manager: str | None = None) -> Manifest:
+    async def apply(self, manifest: Manifest) -> Manifest:
         """See `Cluster`."""
         ref = ref_of(manifest)
         return await self._call(
@@ -76,8 +76,8 @@ class KubeCluster:
             str(ref),
             body=manifest,
             content_type="application/apply-patch+yaml",
-            field_manager=manager or FIELD_MANAGER,
-            force_conflicts="true" if manager is None else None,
+            field_manager=FIELD_MANAGER,
+            force_conflicts="true",
         )
 
     async def apply_status(self, manifest: Manifest) -> Manifest | None:

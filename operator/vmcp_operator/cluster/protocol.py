@@ -9,10 +9,10 @@ class Cluster(Protocol):
     """Reads and writes of one API server; all of them raise `ClusterError` for what was refused.
 
     `get` answers None for what does not exist. `list` takes a label selector. `missing` are those of some kinds of
-    API groups that the API server does not know. `create` posts once and answers
-    False where the object exists. `apply` is a forced server-side apply under the operator's field manager (or
-    another one, which must not be forced); the answer is the object as it now is. `annotate` merges annotations
-    into an existing object, False where it is gone. `delete` removes the object of that uid and no other.
+    API groups that the API server does not know. `create` posts once and answers False where the object exists.
+    `apply` is a forced server-side apply under the operator's field manager; the answer is the object as it now is.
+    `annotate` merges annotations into an existing object, False where it is gone. `delete` removes the object of that
+    uid and no other.
     """
 
     async def get(self, ref: Ref) -> Manifest | None: ...
@@ -23,7 +23,7 @@ class Cluster(Protocol):
 
     async def create(self, manifest: Manifest) -> bool: ...
 
-    async def apply(self, manifest: Manifest, *, manager: str | None = None) -> Manifest: ...
+    async def apply(self, manifest: Manifest) -> Manifest: ...
 
     async def apply_status(self, manifest: Manifest) -> Manifest | None: ...
 

@@ -3,11 +3,10 @@
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerPhase as Phase
 from vmcp_api.problems import Problem, Problems
 from vmcp_api.render.reasons import Reason
-from vmcp_api.spec.sessions import StorageProvider
 from vmcp_operator.plan.backends import ROUTABLE
 from vmcp_operator.plan.conditions import Finding
 from vmcp_operator.plan.kinds import DEPLOYMENT
-from vmcp_operator.plan.phase import Facts, summarise
+from vmcp_operator.plan.phase import Facts, say_not_shared, summarise
 from vmcp_operator.plan.standing import Standing
 
 
@@ -76,7 +75,9 @@ def _template(facts: Facts) -> Finding:
 
 def _storage(facts: Facts) -> Finding:
     name = "SessionStorageReady"
-    if facts.config is None or facts.config.session_storage.provider is StorageProvider.MEMORY:
+    if not facts.shares_sessions:
+        if facts.rollout.has_several:
+            return Finding.false(name, "MemoryNotShared", say_not_shared(facts))
         return Finding.true(name, "Memory", "sessions live in the memory of their pod")
     if not facts.voices.all:
         return Finding.unknown(name, "PodsSilent", "no pod has reported yet")

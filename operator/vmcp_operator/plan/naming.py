@@ -52,7 +52,12 @@ def labels(owner: Ref) -> dict[str, str]:
 
 def selector_text(owner: Ref) -> str:
     """A label selector for the children and pods of one resource."""
-    return ",".join(f"{key}={value}" for key, value in sorted(labels(owner).items()))
+    return _as_selector(labels(owner))
+
+
+def scale_selector(owner: Ref) -> str:
+    """A label selector for the pods of one resource, as the scale subresource tells it to an HPA."""
+    return _as_selector(selector_labels(owner))
 
 
 def owner_key(namespace: str, found: dict[str, str]) -> Ref | None:
@@ -76,6 +81,10 @@ def config_map_name(owner: Ref) -> str:
 def keys_name(owner: Ref) -> str:
     """Name of the Secret with the session keys."""
     return f"{vmcp_object_name(owner.name)}-keys"
+
+
+def _as_selector(wanted: dict[str, str]) -> str:
+    return ",".join(f"{key}={value}" for key, value in sorted(wanted.items()))
 
 
 def digest(value: object) -> str:

@@ -7,6 +7,7 @@ from vmcp_api.config import ProxyConfig
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerPhase as Phase
 from vmcp_api.problems import Problems
 from vmcp_api.spec.operational import PartialFailureMode
+from vmcp_api.spec.sessions import StorageProvider
 from vmcp_operator.plan.backends import ROUTABLE, Voices
 from vmcp_operator.plan.kinds import SERVER
 from vmcp_operator.plan.rollout import Rollout
@@ -48,6 +49,11 @@ class Facts:
         return self.is_awaited and _broken(self) is None
 
     @property
+    def shares_sessions(self) -> bool:
+        """Whether a session outlives its pod."""
+        return self.config is not None and self.config.session_storage.provider is not StorageProvider.MEMORY
+
+    @property
     def current_ready(self) -> int:
         """Ready pods that run the present config."""
         return sum(report is not None and report.config_hash == self.digest for report in self.voices.ready)
@@ -66,6 +72,14 @@ def decide_phase(facts: Facts) -> Standing:
 def summarise(problems: Problems) -> str:
     """Problems as one line."""
     return "; ".join(map(str, problems))[:_MESSAGE_LIMIT]
+
+
+def say_not_shared(facts: Facts) -> str:
+    """What is so where several pods keep sessions in memory."""
+    return (
+        f"sessions live in the memory of their pod, and {facts.rollout.wanted} pods are wanted: a client that reaches"
+        " another one has to begin again; set sessionStorage.provider to redis, or scale to one"
+    )
 
 
 def _broken(facts: Facts) -> Standing | None:
@@ -110,6 +124,8 @@ def _serving(facts: Facts) -> Standing:
         return Standing(Phase.PENDING, "CheckingBackends", f"waiting for the first answer of a backend{said}")
     if down:
         return _degraded(facts, down)
+    if facts.rollout.has_several and not facts.shares_sessions:
+        return Standing(Phase.DEGRADED, "SessionsNotShared", say_not_shared(facts))
     served = f"{len(facts.backends)} backend{'s' if len(facts.backends) > 1 else ''}"
     return Standing(Phase.READY, "Serving", f"serving {served}")
 

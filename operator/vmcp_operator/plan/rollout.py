@@ -31,6 +31,11 @@ class Rollout:
     trouble: Trouble | None = None
 
     @property
+    def has_several(self) -> bool:
+        """Whether more than one pod is wanted; a rollout, which runs one more for a while, is not meant."""
+        return (self.wanted or 0) > 1
+
+    @property
     def is_complete(self) -> bool:
         """Whether as many pods are ready as are wanted, all of the present template."""
         return self.wanted is not None and self.ready >= self.wanted and self.updated >= self.wanted

@@ -10,9 +10,8 @@ from vmcp_api.problems import Problems
 from vmcp_api.render.cluster import build_cluster_backend, default_path
 from vmcp_api.render.member import Refusal
 from vmcp_operator.plan.conditions import Finding, build_conditions
-from vmcp_operator.plan.handover import build_handover
 from vmcp_operator.plan.kinds import DEPLOYMENT, MCP_GROUP, NETWORK_POLICY, SERVICE, SERVICE_ACCOUNT, Ref, ref_of
-from vmcp_operator.plan.naming import object_name, seal
+from vmcp_operator.plan.naming import object_name, scale_selector, seal
 from vmcp_operator.plan.phase import summarise
 from vmcp_operator.plan.rollout import Rollout, observe_rollout
 from vmcp_operator.plan.serverworkload import (
@@ -46,7 +45,6 @@ def plan_server(world: World) -> tuple[Plan, Problems]:
     policy = build_server_policy(world, server)
     manifests = (build_server_account(world), build_server_service(world, server), *((policy,) if policy else ()))
     plan = Plan(
-        handover=build_handover(world, deployment),
         apply=(*map(seal, manifests), deployment),
         prune=() if policy else _stale_policy(world),
         refs=refs,
@@ -73,6 +71,7 @@ def server_status(world: World, problems: Problems, outcome: Outcome) -> tuple[S
         "observedGeneration": world.generation,
         "replicas": rollout.replicas,
         "readyReplicas": rollout.ready,
+        "selector": scale_selector(world.key),
         "conditions": build_conditions(findings, world.status.get("conditions") or (), world.now, world.generation),
     }
     return {key: value for key, value in status.items() if value is not None}, standing

@@ -5,10 +5,11 @@ from typing import Any, Final
 from vmcp_api.kinds import MCPServer
 from vmcp_api.kinds.pods import ResourceRequirements
 from vmcp_api.problems import Problems
-from vmcp_operator.plan.kinds import DEPLOYMENT, NETWORK_POLICY, SERVICE, SERVICE_ACCOUNT, Manifest
+from vmcp_operator.plan.kinds import DEPLOYMENT, NETWORK_POLICY, SERVICE, SERVICE_ACCOUNT, Manifest, Ref
 from vmcp_operator.plan.naming import PROXY_SELECTOR, RESTARTED_AT, labels, object_name, seal, selector_labels
 from vmcp_operator.plan.parts import build_child
 from vmcp_operator.plan.pods import CONTAINER_SECURITY, POD_SECURITY, spread
+from vmcp_operator.plan.replicas import desired_replicas
 from vmcp_operator.plan.template import merge_template
 from vmcp_operator.plan.world import World
 
@@ -35,9 +36,11 @@ def build_server_deployment(world: World, server: MCPServer) -> Manifest | Probl
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
         "template": template,
     }
-    if server.spec.replicas is not None:
-        spec["replicas"] = server.spec.replicas
-    return seal(build_child(DEPLOYMENT, world.key, world.uid, object_name(world.key), spec=spec))
+    ref = Ref(DEPLOYMENT, world.key.namespace, object_name(world.key))
+    replicas = desired_replicas(server.spec.replicas, world.children.get(ref))
+    if replicas is not None:
+        spec["replicas"] = replicas
+    return seal(build_child(DEPLOYMENT, world.key, world.uid, ref.name, spec=spec))
 
 
 def build_server_service(world: World, server: MCPServer) -> Manifest:

@@ -13,7 +13,7 @@ from vmcp_operator.plan.backends import (
 )
 from vmcp_operator.plan.conditions import build_conditions
 from vmcp_operator.plan.findings import vmcp_findings
-from vmcp_operator.plan.naming import selector_labels
+from vmcp_operator.plan.naming import scale_selector
 from vmcp_operator.plan.network import service_ref, service_url
 from vmcp_operator.plan.phase import NONE_AVAILABLE, Facts, decide_phase
 from vmcp_operator.plan.rollout import is_ready, observe_rollout
@@ -56,7 +56,7 @@ def vmcp_status(world: World, planned: VmcpPlan, outcome: Outcome) -> tuple[Stat
         "observedGeneration": world.generation,
         "replicas": rollout.replicas,
         "readyReplicas": rollout.ready,
-        "selector": ",".join(f"{key}={value}" for key, value in sorted(selector_labels(world.key).items())),
+        "selector": scale_selector(world.key),
         **build_counts(voices),
         "backends": backends,
         "backendCount": len(backends),

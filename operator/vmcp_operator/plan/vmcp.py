@@ -6,7 +6,6 @@ from vmcp_api.kinds import VirtualMCPServer
 from vmcp_api.problems import Problems
 from vmcp_operator.plan.config import Choice, build_config_map, choose_config
 from vmcp_operator.plan.config_stamps import build_stamps
-from vmcp_operator.plan.handover import build_handover
 from vmcp_operator.plan.identity import build_keys, build_service_account
 from vmcp_operator.plan.kinds import (
     CONFIG_MAP,
@@ -66,7 +65,6 @@ def plan_vmcp(world: World) -> VmcpPlan:
     stamps, requeue = build_stamps(world, choice.digest)
     plan = Plan(
         keys=build_keys(world) if _may_lack_keys(world) else None,
-        handover=None if isinstance(deployment, Problems) else build_handover(world, deployment),
         stamps=stamps,
         requeue=requeue,
         refs=refs,

@@ -21,6 +21,7 @@ from vmcp_operator.plan.naming import (
 )
 from vmcp_operator.plan.parts import build_child
 from vmcp_operator.plan.pods import CONTAINER_SECURITY, POD_SECURITY, http_probe, spread
+from vmcp_operator.plan.replicas import desired_replicas
 from vmcp_operator.plan.secrets import SecretItems, build_secrets_volume, mounted_items, needed_items
 from vmcp_operator.plan.template import merge_template
 from vmcp_operator.plan.world import World
@@ -71,8 +72,9 @@ def _build(world: World, vmcp: VirtualMCPServer, config: ProxyConfig, items: Sec
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
         "template": template,
     }
-    if vmcp.spec.replicas is not None:
-        spec["replicas"] = vmcp.spec.replicas
+    replicas = desired_replicas(vmcp.spec.replicas, world.children.get(deployment_ref(world.key)))
+    if replicas is not None:
+        spec["replicas"] = replicas
     return seal(build_child(DEPLOYMENT, world.key, world.uid, object_name(world.key), spec=spec))
 
 

@@ -84,14 +84,12 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do: post the keys, hand the number of replicas over, apply in order, prune, stamp.
+    """What to do: post the keys, apply in order, prune, stamp.
 
-    `keys` is the manifest of the Secret without its bytes. `handover` keeps the live number of replicas when the
-    manifest stops naming one. `prune` names objects by uid. `requeue` is in seconds.
+    `keys` is the manifest of the Secret without its bytes. `prune` names objects by uid. `requeue` is in seconds.
     """
 
     keys: Manifest | None = None
-    handover: Manifest | None = None
     apply: tuple[Manifest, ...] = ()
     prune: tuple[tuple[Ref, str], ...] = ()
     stamps: tuple[Stamp, ...] = ()

@@ -1,0 +1,107 @@
+"""Who says how many pods run: the resource, an HPA on either, or a hand on the Deployment."""
+
+import pytest
+
+from tests.operator.endpoints import ONE, serving
+from tests.operator.harness import Story
+from tests.operator.manifests import ALL, GROUP, SERVER
+from vmcp_api.crds import build_crd
+from vmcp_operator.plan.kinds import DEPLOYMENT, Ref
+from vmcp_operator.plan.kinds import SERVER as SERVER_KIND
+
+FILES = Ref(SERVER_KIND, "default", "files")
+REDIS = {"provider": "redis", "address": "redis:6379"}
+DEPLOYMENTS = {ONE: Ref(DEPLOYMENT, "default", "vmcp-one"), FILES: Ref(DEPLOYMENT, "default", "mcp-files")}
+
+
+def replicas(story, key):
+    return story.cluster.objects[DEPLOYMENTS[key]]["spec"]["replicas"]
+
+
+def scale(story, ref, number):
+    story.cluster.edit(ref, lambda each: each["spec"].update(replicas=number))
+
+
+@pytest.mark.scenario("K-24")
+@pytest.mark.parametrize("kind", ["VirtualMCPServer", "MCPServer"])
+def test_an_autoscaler_finds_a_number_and_a_selector_where_nobody_wrote_one(kind):
+    (version,) = build_crd(kind)["spec"]["versions"]
+    paths = version["subresources"]["scale"]
+    schema = version["schema"]["openAPIV3Schema"]["properties"]
+    assert schema["spec"]["properties"]["replicas"]["default"] == 1
+    for name in ("statusReplicasPath", "labelSelectorPath"):
+        assert paths[name].removeprefix(".status.") in schema["status"]["properties"]
+
+
+@pytest.mark.scenario("K-24")
+@pytest.mark.parametrize("key", [ONE, FILES], ids=str)
+async def test_the_status_has_what_the_scale_subresource_reads(key):
+    story = Story(ALL)
+    await story.reconcile(key)
+    status = story.status(key)
+    template = story.cluster.objects[DEPLOYMENTS[key]]["spec"]["template"]
+    wanted = dict(part.split("=") for part in status["selector"].split(","))
+    assert wanted.items() <= template["metadata"]["labels"].items()
+    assert status["replicas"] == 0
+
+
+@pytest.mark.scenario("K-6", "K-24")
+@pytest.mark.parametrize("key", [ONE, FILES], ids=str)
+async def test_the_number_of_the_resource_is_what_runs_however_it_was_set(key):
+    story = Story(ALL)
+    story.cluster.edit(ONE, lambda each: each["spec"].update(sessionStorage=REDIS))
+    for number in (3, 5, 1, 0, 1):
+        scale(story, key, number)
+        await story.reconcile(key)
+        assert replicas(story, key) == number
+    scale(story, key, 3)
+    await story.reconcile(key)
+    scale(story, DEPLOYMENTS[key], 5)
+    await story.reconcile(key)
+    assert replicas(story, key) == 3
+
+
+@pytest.mark.scenario("K-6")
+@pytest.mark.parametrize("key", [ONE, FILES], ids=str)
+async def test_the_default_gives_way_to_a_number_that_somebody_gave_the_deployment(key):
+    story = Story(ALL)
+    await story.reconcile(key)
+    for number in (5, 2, 0):
+        scale(story, DEPLOYMENTS[key], number)
+        await story.reconcile(key)
+        story.passes(10)
+        await story.reconcile(key)
+        assert replicas(story, key) == number
+        assert ("apply", DEPLOYMENTS[key]) not in story.cluster.writes
+    if key is ONE:
+        story.cluster.edit(ONE, lambda each: each["spec"].update(sessionStorage=REDIS))
+    scale(story, key, 4)
+    await story.reconcile(key)
+    assert replicas(story, key) == 4
+    scale(story, key, 1)
+    await story.reconcile(key)
+    assert replicas(story, key) == 1
+
+
+@pytest.mark.scenario("K-24")
+async def test_two_pods_with_sessions_in_memory_are_told_however_they_came_to_be_two():
+    story = await serving()
+    scale(story, DEPLOYMENTS[ONE], 2)
+    await story.reconcile(ONE)
+    condition = story.condition(ONE, "SessionStorageReady")
+    assert (condition["status"], condition["reason"]) == ("False", "MemoryNotShared")
+    assert "set sessionStorage.provider to redis" in condition["message"]
+    assert (story.status(ONE)["phase"], story.condition(ONE, "Ready")["reason"]) == ("Degraded", "SessionsNotShared")
+    assert story.condition(ONE, "Ready")["status"] == "True"
+    scale(story, DEPLOYMENTS[ONE], 1)
+    await story.reconcile(ONE)
+    assert story.status(ONE)["phase"] == "Ready"
+
+
+async def test_a_server_on_two_pods_keeps_no_sessions_of_ours():
+    story = Story(SERVER + GROUP)
+    scale(story, FILES, 2)
+    await story.reconcile(FILES)
+    story.run_pod(FILES)
+    await story.reconcile(FILES)
+    assert story.status(FILES)["phase"] == "Ready"
