@@ -10,7 +10,7 @@ PARALLEL := -n 3 --dist worksteal
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e images lint format bench soak servers scenarios crds lock clean
+.PHONY: help demo test e2e images lint format bench soak servers scenarios audit crds lock clean
 
 help:  ## Show the verbs.
 	@awk -F':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,10 @@ scenarios: $(STAMP) redis  ## List the acceptance scenarios with what the tests 
 	@mkdir -p .cache
 	@$(BIN)/pytest -q $(if $(findstring e2e,$(PYTEST)),,$(PARALLEL)) --scenarios .cache/scenarios.json $(PYTEST) >.cache/scenarios.log 2>&1 || tail -n 30 .cache/scenarios.log
 	@$(BIN)/python -m tests.support.scenarios docs/acceptance.md .cache/scenarios.json
+
+audit: $(STAMP)  ## Ask for known vulnerabilities of the locked packages (needs the advisories of PyPI or OSV).
+	@for lock in requirements*.lock; do \
+		echo "$$lock"; $(BIN)/uv tool run pip-audit --strict --disable-pip --require-hashes -r $$lock || exit 1; done
 
 crds: $(STAMP)  ## Generate crds/, docs/reference/ and the charts' templates from the models.
 	@$(BIN)/python -m vmcp_api crds crds

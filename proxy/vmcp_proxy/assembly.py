@@ -12,6 +12,7 @@ from vmcp_api.render.reasons import Reason
 from vmcp_api.spec.references import KeyRef
 from vmcp_proxy.backends.client import Backend
 from vmcp_proxy.backends.http import HttpClient, InvalidUrl, Peer, TrustSetting, Url
+from vmcp_proxy.backends.programs.pool import ProgramPool
 from vmcp_proxy.backends.sse import SseBackend
 from vmcp_proxy.backends.stdio import StdioBackend, StdioSettings
 from vmcp_proxy.backends.stdio_program import StdioCommand
@@ -69,6 +70,7 @@ class Assembler:
 
     def __init__(self, client: HttpClient, tasks: asyncio.TaskGroup, software_version: str) -> None:
         self._client = client
+        self._pool = ProgramPool()
         self._tasks = tasks
         self._version = software_version
 
@@ -88,6 +90,10 @@ class Assembler:
             except InvalidUrl as error:
                 withheld.append(_withhold(config, "InvalidUrl", str(error)))
         return Assembled(members, tuple(sorted(withheld, key=lambda each: each.name)))
+
+    async def aclose(self) -> None:
+        """Releases what the backends share, once they are closed."""
+        await self._pool.aclose()
 
     def _member(self, config: BackendConfig, loaded: Loaded, previous: Member | None) -> Member:
         static = _static_headers(config, loaded)
@@ -118,7 +124,7 @@ class Assembler:
 
     def _backend(self, config: BackendConfig, recipe: _Program | _Server) -> Backend:
         if isinstance(recipe, _Program):
-            return StdioBackend(config.name, recipe.command, recipe.settings, self._tasks)
+            return StdioBackend(config.name, recipe.command, recipe.settings, self._pool, self._tasks)
         if config.transport is Transport.SSE:
             return SseBackend(config.name, recipe.peer, self._client, recipe.settings, self._tasks)
         return HttpBackend(config.name, recipe.peer, self._client, recipe.settings, self._tasks)

@@ -219,6 +219,7 @@ class Wiring:
         """Releases everything, from the sessions inwards; backends hear that their sessions are over."""
         await self.sessions.aclose()
         await self.group.aclose()
+        await self.assembler.aclose()
         await self.store.aclose()
         await self.client.aclose()
         await asyncio.to_thread(self.audit.close)

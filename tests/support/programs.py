@@ -30,7 +30,7 @@ for line in sys.stdin:
     elif method == "tools/call":
         result = {"content": [{"type": "text", "text": str(os.getpid())}]}
     print(json.dumps({"jsonrpc": "2.0", "id": number, "result": result}), flush=True)
-    if method == "tools/list" and behaves == "deaf":
+    if method == "tools/call" and behaves == "deaf":
         import subprocess
         child = subprocess.Popen(["sleep", "1000"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         with open(noted, "a") as file:
@@ -40,7 +40,7 @@ for line in sys.stdin:
 
 
 class Noted:
-    """One such server, and the processes of it that there have been; a deaf one ceases to read its input."""
+    """One such server, and the processes of it that there have been; a deaf one ceases to read its input at a call."""
 
     def __init__(self, folder: Path, *, behaves: str = "well") -> None:
         self._file = folder / "noted"

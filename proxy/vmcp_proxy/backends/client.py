@@ -165,8 +165,10 @@ class Backend(Protocol):
     def takes_headers(self) -> bool:
         """Whether headers of clients can reach it."""
 
-    async def open(self, capabilities: bytes, headers: OutgoingHeaders, deadline: Deadline) -> BackendSession:
-        """Initialises a session.
+    async def open(
+        self, capabilities: bytes, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
+    ) -> BackendSession:
+        """Initialises a session; `owner` stands for the client session that it is for.
 
         Raises:
             BackendError: it cannot be had.

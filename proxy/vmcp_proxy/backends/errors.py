@@ -11,6 +11,9 @@ import math
 from enum import StrEnum
 from typing import Final
 
+SAID: Final = ", it said: "
+"""Stands in a hint before the last lines of a program, which may hold anything but secrets."""
+
 
 class Category(StrEnum):
     """Why a backend gave no answer; bounded, so that it may be a label and stand in an error."""

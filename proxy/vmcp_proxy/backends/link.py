@@ -18,9 +18,9 @@ OnOpened: TypeAlias = Callable[["Link", BackendSession], Awaitable[None]]
 class Link:
     """Holds at most one `BackendSession`; concurrent first requests share one `initialize` (ADR-0012).
 
-    `token` resumes a session that another process opened. `generation` counts the sessions opened here. A closed
-    link opens nothing any more; one that is being opened meanwhile ends what it gets. `end` cuts off what is in
-    flight as well.
+    `token` resumes a session that another process opened; `owner` is the client session that it is for.
+    `generation` counts the sessions opened here. A closed link opens nothing any more; one that is being opened
+    meanwhile ends what it gets. `end` cuts off what is in flight as well.
     """
 
     __slots__ = (
@@ -30,18 +30,27 @@ class Link:
         "_on_opened",
         "_opened",
         "_opening",
+        "_owner",
         "_session",
         "backend",
         "closed",
         "generation",
     )
 
-    def __init__(self, backend: Backend, capabilities: bytes, on_opened: OnOpened, token: bytes | None = None) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        capabilities: bytes,
+        on_opened: OnOpened,
+        token: bytes | None = None,
+        owner: object = None,
+    ) -> None:
         self.backend = backend
         self.generation = 0
         self.closed = False
         self._capabilities = capabilities
         self._on_opened = on_opened
+        self._owner = owner
         self._opening: asyncio.Lock | None = None
         self._in_flight: dict[asyncio.Task[Any], bool] = {}
         """Tasks that wait for the backend, and whether `end` has cancelled them."""
@@ -189,10 +198,10 @@ class Link:
 
     async def _begin(self, headers: OutgoingHeaders, deadline: Deadline) -> BackendSession:
         try:
-            return await self.backend.open(self._capabilities, headers, deadline)
+            return await self.backend.open(self._capabilities, headers, deadline, self._owner)
         except SessionLostError:
             # Forgotten between the two halves of the handshake: nothing was executed.
-            return await self.backend.open(self._capabilities, headers, deadline)
+            return await self.backend.open(self._capabilities, headers, deadline, self._owner)
 
     async def _wait_for_turn(self, opening: asyncio.Lock, deadline: Deadline) -> None:
         """Waits while somebody else opens, who may have more time than we have."""

@@ -42,8 +42,11 @@ class SseBackend:
         self._sessions: set[SseSession] = set()
         self._is_closed = False
 
-    async def open(self, capabilities: bytes, headers: OutgoingHeaders, deadline: Deadline) -> BackendSession:
+    async def open(
+        self, capabilities: bytes, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
+    ) -> BackendSession:
         """See `Backend.open`."""
+        del owner
         stream = await self._stream(headers, deadline)
         session = SseSession(self.name, self._peer, self._client, stream, self._settings.max_response, headers)
         self._sessions.add(session)

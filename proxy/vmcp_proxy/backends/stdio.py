@@ -10,15 +10,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from vmcp_proxy.backends.client import NOBODY, BackendSession, Deadline
-from vmcp_proxy.backends.errors import BackendError, Category
+from vmcp_proxy.backends.errors import SAID, BackendError, Category, SessionLostError
 from vmcp_proxy.backends.handshake import read_hello
-from vmcp_proxy.backends.stdio_program import StdioCommand, close_pipes, log_errors, start, stop
-from vmcp_proxy.backends.stdio_session import StdioSession
+from vmcp_proxy.backends.programs.pool import Place, ProgramPool
+from vmcp_proxy.backends.programs.stderr import Stderr
+from vmcp_proxy.backends.stdio_program import StdioCommand, close_pipes, start, stop
+from vmcp_proxy.backends.stdio_session import StdioSession, with_stderr
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol.initialize import NO_CAPABILITIES, encode_client_hello
-
-MOST_PROGRAMS: Final = 64
-"""Programs of one backend that belong to client sessions; each costs as much as a server of its own."""
 
 _START_SECONDS: Final = 120.0
 """How long a program may take to come up: package runners download what they run."""
@@ -44,23 +43,30 @@ class StdioBackend:
 
     takes_headers = False
 
-    def __init__(self, name: str, command: StdioCommand, settings: StdioSettings, tasks: asyncio.TaskGroup) -> None:
+    def __init__(
+        self, name: str, command: StdioCommand, settings: StdioSettings, pool: ProgramPool, tasks: asyncio.TaskGroup
+    ) -> None:
         self.name = name
         self._command = command
         self._settings = settings
+        self._pool = pool
         self._tasks = tasks
+        self._masks = command.masks(settings.base_environment)
         self._shared: StdioSession | None = None
         self._starting: asyncio.Task[StdioSession | BackendError] | None = None
+        self._stderr = Stderr(name, self._masks)
+        """That of the shared program, the one that is running or coming up."""
         self._running: dict[StdioSession, asyncio.Task[None]] = {}
-        self._launching = 0
         self._is_closed = False
 
-    async def open(self, capabilities: bytes, headers: OutgoingHeaders, deadline: Deadline) -> BackendSession:
+    async def open(
+        self, capabilities: bytes, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
+    ) -> BackendSession:
         """See `Backend.open`; the running session is handed out again to those who declare nothing."""
         del headers
         self._check_open()
         if capabilities != NO_CAPABILITIES:
-            return await self._open_own(capabilities, deadline)
+            return await self._open_own(capabilities, deadline, owner)
         if self._shared is not None and self._shared.is_alive:
             return self._shared
         return await self._open_shared(deadline)
@@ -92,7 +98,8 @@ class StdioBackend:
         wait = min(deadline.at - asyncio.get_running_loop().time(), self._settings.patience)
         await asyncio.wait((starting,), timeout=max(wait, 0.0))
         if not starting.done():
-            raise BackendError(self.name, Category.TIMEOUT, "the program has not come up yet")
+            hint = with_stderr("the program has not come up yet", self._stderr)
+            raise BackendError(self.name, Category.TIMEOUT, hint)
         if starting.cancelled():
             raise BackendError(self.name, Category.NOT_RUNNING)
         outcome = starting.result()
@@ -103,7 +110,7 @@ class StdioBackend:
     async def _start_shared(self) -> StdioSession | BackendError:
         deadline = Deadline.after(asyncio.get_running_loop().time(), _START_SECONDS)
         try:
-            self._shared = await self._start(NO_CAPABILITIES, deadline, is_shared=True)
+            self._shared = await self._start(NO_CAPABILITIES, deadline, None)
         except BackendError as error:
             return error
         else:
@@ -111,56 +118,93 @@ class StdioBackend:
         finally:
             self._starting = None
 
-    async def _open_own(self, capabilities: bytes, deadline: Deadline) -> StdioSession:
-        running = sum(session.is_own and not task.done() for session, task in self._running.items())
-        if running + self._launching >= MOST_PROGRAMS:
-            hint = f"{MOST_PROGRAMS} client sessions have a program of their own already; end some of them"
-            raise BackendError(self.name, Category.FULL, hint)
-        return await self._start(capabilities, deadline, is_shared=False)
+    async def _open_own(self, capabilities: bytes, deadline: Deadline, owner: object) -> StdioSession:
+        patience = asyncio.get_running_loop().time() + self._settings.patience
+        place = await self._pool.take(self.name, owner, min(deadline.at, patience))
+        try:
+            session = await self._start(capabilities, deadline, place)
+        except BaseException:
+            self._pool.release(place)
+            raise
+        return session
 
-    async def _start(self, capabilities: bytes, deadline: Deadline, *, is_shared: bool) -> StdioSession:
+    async def _start(self, capabilities: bytes, deadline: Deadline, place: Place | None) -> StdioSession:
+        """Starts a program of a client session, for which there is a `place`, or the shared one."""
         settings = self._settings
-        session = await self._launch(is_shared=is_shared)
+        session = await self._launch(place)
         try:
             self._check_open()
             hello = encode_client_hello(capabilities, settings.software_version)
             answer = await session.request(session.next_id(), "initialize", hello, (), deadline, NOBODY)
-            session.hello = read_hello(self.name, answer, self._command.masked)
+            session.hello = read_hello(self.name, answer, self._masks.apply)
             await session.notify("notifications/initialized", None, ())
+        except BackendError as error:
+            await self._stop(session)
+            if SAID in error.hint or error.told != str(error):
+                raise
+            if isinstance(error, SessionLostError):
+                # It had ended before it was asked.
+                raise await session.how_it_ended() from error
+            raise BackendError(
+                self.name, error.category, with_stderr(error.hint or "while it came up", session.stderr)
+            ) from error
         except BaseException:
             await self._stop(session)
             raise
         return session
 
-    async def _launch(self, *, is_shared: bool) -> StdioSession:
+    async def _launch(self, place: Place | None) -> StdioSession:
         max_line = self._settings.max_line
-        self._launching += 1
-        try:
-            process = await start(self.name, self._command, self._settings.base_environment, max_line)
-        finally:
-            self._launching -= 1
-        session = StdioSession(self.name, process, max_line, None if is_shared else self._stop)
+        stderr = Stderr(self.name, self._masks)
+        process = await start(self.name, self._command, self._settings.base_environment, max_line)
+        self._pool.watchdog.add(process.pid)
+        session = StdioSession(self.name, process, max_line, None if place is None else self._stop, stderr)
+        if place is None:
+            self._stderr = stderr
+        else:
+            place.program = session
         task = self._running[session] = self._tasks.create_task(self._run(session), name=f"stdio {self.name}")
-        task.add_done_callback(lambda _: self._running.pop(session, None))
+        task.add_done_callback(lambda _: self._ended(session, place))
         return session
+
+    def _ended(self, session: StdioSession, place: Place | None) -> None:
+        self._running.pop(session, None)
+        self._pool.watchdog.discard(session.process.pid)
+        if place is not None:
+            self._pool.release(place)
 
     async def _run(self, session: StdioSession) -> None:
         errors = session.process.stderr
         assert errors is not None  # noqa: S101 - it was started with a pipe
         try:
             async with asyncio.TaskGroup() as group:
-                pump = group.create_task(log_errors(self.name, self._command, errors))
+                pump = group.create_task(session.stderr.read(errors))
+                idling = group.create_task(self._end_when_idle(session)) if session.is_own else None
                 await session.run()
+                if idling is not None:
+                    idling.cancel()
                 await stop(session.process)
                 await asyncio.wait((pump,), timeout=_READER_SECONDS)
                 pump.cancel()
         finally:
             close_pipes(session.process)
 
+    async def _end_when_idle(self, session: StdioSession) -> None:
+        loop = asyncio.get_running_loop()
+        bounds = self._pool.bounds
+        while (wait := session.ends_at(bounds) - loop.time()) > 0:  # noqa: ASYNC110 - nothing announces idleness
+            await asyncio.sleep(min(wait, bounds.unused))
+        session.retire()
+        await stop(session.process)
+
     async def _stop(self, session: StdioSession) -> None:
+        """Ends a program; who waits for that may be cut off, the ending goes on."""
         task = self._running.get(session)
         if task is None or task.done():
             return  # it has ended, and its number may be somebody else's by now
+        await asyncio.wait((self._tasks.create_task(self._end(session, task), name=f"end {self.name}"),))
+
+    async def _end(self, session: StdioSession, task: asyncio.Task[None]) -> None:
         await stop(session.process)
         if not task.done():
             await asyncio.wait((task,), timeout=_READER_SECONDS)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 from asyncio.subprocess import PIPE, Process
@@ -11,31 +10,23 @@ from typing import Final
 
 from vmcp_api.texts import find_program_flaw
 from vmcp_proxy.backends.errors import BackendError, Category
-from vmcp_proxy.observability.logs import log_event
+from vmcp_proxy.backends.programs.environment import find_argument_secrets, find_inherited_secrets, inherited
+from vmcp_proxy.backends.programs.masking import Masks
 
-logger: Final = logging.getLogger("vmcp.backends")
-
-_INHERITED: Final = ("HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "USER")
 _GRACE_SECONDS: Final = 2.0
-_MASK: Final = "***"
-_SHORTEST_SECRET: Final = 4
-_CHUNK_BYTES: Final = 64 << 10
-_LINE_CHARACTERS: Final = 1000
-_LINES_PER_SECOND: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class StdioCommand:
-    """The program, its environment and its folder; `repr` shows no environment, for it may hold secrets."""
+    """The program, its environment and its folder; `repr` shows neither words nor variables, which may hold secrets."""
 
-    args: tuple[str, ...]
+    args: tuple[str, ...] = field(repr=False)
     env: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     cwd: str | None = None
 
     def environment(self, base: dict[str, str]) -> dict[str, str]:
-        """A minimal environment taken from `base`, with the configured variables on top."""
-        inherited = {name: base[name] for name in _INHERITED if name in base}
-        return inherited | dict(self.env)
+        """What every program inherits of `base`, with the configured variables on top."""
+        return inherited(base) | dict(self.env)
 
     def flaw(self) -> str:
         """What keeps any program from being started like this; names places, never values."""
@@ -46,13 +37,15 @@ class StdioCommand:
                 return f"{place} {found}"
         return ""
 
-    def masked(self, text: str) -> str:
-        """A line of the program's without the values of its configured variables."""
-        for _, value in self.env:
-            for line in value.splitlines():
-                if len(line) >= _SHORTEST_SECRET:
-                    text = text.replace(line, _MASK)
-        return text
+    def masks(self, base: dict[str, str]) -> Masks:
+        """What must not be shown of all that the program is given."""
+        return Masks(
+            (
+                *(value for _, value in self.env),
+                *find_argument_secrets(self.args),
+                *find_inherited_secrets(inherited(base)),
+            )
+        )
 
 
 async def start(backend: str, command: StdioCommand, base: dict[str, str], max_line: int) -> Process:
@@ -98,30 +91,6 @@ async def stop(process: Process) -> None:
 def close_pipes(process: Process) -> None:
     """Lets go of the pipes, which something that the program has left behind may hold open for ever."""
     process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio offers no other way
-
-
-async def log_errors(backend: str, command: StdioCommand, stream: asyncio.StreamReader) -> None:
-    """Reads what the program says on its standard error until it ends, and logs it at level `debug` only.
-
-    It may quote anything, so the values of its variables are masked, and what is long or frequent is left out.
-    """
-    loop = asyncio.get_running_loop()
-    second, lines = 0, 0
-    rest = b""
-    is_too_long = False
-    while chunk := await stream.read(_CHUNK_BYTES):
-        *complete, rest = (rest + chunk).split(b"\n")
-        for line in complete if logger.isEnabledFor(logging.DEBUG) else ():
-            if int(loop.time()) != second:
-                second, lines = int(loop.time()), 0
-            lines += 1
-            if lines <= _LINES_PER_SECOND and not is_too_long:
-                # Masked before it is cut, so that no half of a secret is left at the end.
-                text = command.masked(line.decode("utf-8", "replace"))[:_LINE_CHARACTERS]
-                log_event(logger, logging.DEBUG, "program said", backend=backend, line=text)
-            is_too_long = False
-        if len(rest) > _CHUNK_BYTES:
-            rest, is_too_long = b"", True
 
 
 def _signal(process: Process, number: signal.Signals) -> None:

@@ -98,7 +98,7 @@ def describe_place(backend: BackendConfig) -> Place:
     Of a URL only the origin, of a command only the program: paths, queries and arguments may hold credentials.
     """
     if backend.transport is Transport.STDIO:
-        remedy = "run its command in a shell to see what it says"
+        remedy = "start with --log-level debug to see all that it says, or run its command in a shell"
         return (("program", next(iter(backend.command), "")), ("remedy", remedy))
     parts = urlsplit(backend.url or "")
     return (("address", f"{parts.scheme}://{parts.netloc}"), ("remedy", "see that it runs there and speaks MCP"))

@@ -1,8 +1,12 @@
 """What is known of a backend's health: fed by probes and by real calls alike, without a clock or I/O."""
 
+import re
 from enum import StrEnum
+from typing import Final
 
-from vmcp_proxy.backends.errors import Category
+from vmcp_proxy.backends.errors import SAID, Category
+
+_NUMBER: Final = re.compile(r"[0-9]+")
 
 
 class Health(StrEnum):
@@ -71,8 +75,9 @@ class HealthTracker:
         if category in (Category.HEADERS, Category.TOO_LARGE, Category.ENDED, Category.FULL):
             return False
         before = (self._state, self._message, self.told)
-        self._message = message
-        self.told = told or message
+        told = told or message
+        if _without_numbers(told) != _without_numbers(self.told):
+            self._message, self.told = message, told
         self.category = category
         if category is Category.AUTH:
             self._become(Health.UNAUTHENTICATED)
@@ -89,3 +94,9 @@ class HealthTracker:
     def _become(self, state: Health) -> None:
         self.turns += (state is Health.UNHEALTHY) is not (self._state is Health.UNHEALTHY)
         self._state = state
+
+
+def _without_numbers(message: str) -> str:
+    """What makes a message another one: the times and process numbers in a program's last lines do not."""
+    ours, said, theirs = message.partition(SAID)
+    return ours + said + _NUMBER.sub("0", theirs)

@@ -80,7 +80,7 @@ class Links:
         async def on_opened(opened: Link, backend_session: BackendSession) -> None:
             await self._on_opened(attachment, member, opened, backend_session)
 
-        link = attachment.links[member.name] = Link(member.backend, attachment.capabilities, on_opened, token)
+        link = attachment.links[member.name] = Link(member.backend, attachment.capabilities, on_opened, token, session)
         # A call that outlives its session must not leave a session behind at a backend.
         if session.ended is not None:
             link.end()

@@ -14,6 +14,7 @@ from tests.support.old_server import OldServer
 from tests.support.raw_client import eventually
 from tests.support.scene import operational, scene
 from tests.support.scripted_backend import Die, ScriptedBackend, tool
+from vmcp_proxy.backends.programs.pool import ProgramBounds, ProgramPool
 
 CANCELLED = "notifications/cancelled"
 
@@ -96,9 +97,11 @@ def program(tmp_path):
 
 @pytest.mark.scenario("B-8")
 async def test_sessions_beyond_the_bound_of_programs_open_no_circuit_for_the_others(tmp_path, monkeypatch):
-    monkeypatch.setattr("vmcp_proxy.backends.stdio.MOST_PROGRAMS", 1)
+    monkeypatch.setattr("vmcp_proxy.assembly.ProgramPool", lambda: ProgramPool(ProgramBounds(most=1)))
+    config = guarded(threshold=2)
+    config["operational"]["failureHandling"]["healthCheckTimeout"] = "500ms"
     async with (
-        scene({}, extra=(program(tmp_path),), config=guarded(threshold=2)) as world,
+        scene({}, extra=(program(tmp_path),), config=config) as world,
         world.client() as first,
         world.client() as second,
         world.session() as modest,
@@ -109,7 +112,7 @@ async def test_sessions_beyond_the_bound_of_programs_open_no_circuit_for_the_oth
         for _ in range(4):
             refused = await second.call("one_who")
             assert refused["isError"]
-            assert "program of their own" in refused["content"][0]["text"]
+            assert "has no room for another client session" in refused["content"][0]["text"]
         assert not (await modest.call("one_who")).get("isError")
         state = await state_of(world)
         assert (state["circuit"], state["status"]) == ("closed", "healthy")

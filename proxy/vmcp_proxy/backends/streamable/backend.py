@@ -74,8 +74,11 @@ class HttpBackend:
 
     takes_headers = True
 
-    async def open(self, capabilities: bytes, headers: OutgoingHeaders, deadline: Deadline) -> BackendSession:
+    async def open(
+        self, capabilities: bytes, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
+    ) -> BackendSession:
         """See `Backend.open`."""
+        del owner
         hello = encode_client_hello(capabilities, self.settings.software_version)
         body = jsonrpc.encode_request(0, "initialize", hello)
         response = await self.post(POST + headers, body, deadline.at, is_repeatable=True)

@@ -1,0 +1,74 @@
+"""Takes secrets out of what a program says, in the forms in which programs write them."""
+
+import base64
+import html
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+from urllib.parse import quote, quote_plus
+
+MASK: Final = "***"
+_SHORTEST: Final = 4
+"""Characters of a value that is worth masking: shorter ones are parts of other words."""
+_SHORTEST_CODED: Final = 6
+"""Characters of a value's base64 or hexadecimal form that mean it and nothing else."""
+
+_USER_INFO: Final = re.compile(r"(://)[^/@\s\"']+@")
+_SCHEME: Final = re.compile(r"\b(bearer|basic)(\s+)[A-Za-z0-9+/=._~-]{6,}", re.IGNORECASE)
+_ASSIGNED: Final = re.compile(r"((?:api[-_]?key|token|secret|passw(?:or)?d)[\"']?=[\"']?)[^\s\"'&,;]+", re.IGNORECASE)
+
+
+class Masks:
+    """The forms of some secrets, as one pattern; `repr` shows none of them."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        lines = {line for secret in secrets for line in secret.splitlines() if len(line) >= _SHORTEST}
+        forms = {form for line in lines for form in _forms(line)}
+        longest_first = sorted(forms, key=lambda form: (-len(form), form))
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if forms else None
+
+    def __repr__(self) -> str:
+        return "<Masks>"
+
+    def apply(self, text: str) -> str:
+        """The text without them, and without what looks like a credential by its place."""
+        if self._pattern is not None:
+            text = self._pattern.sub(MASK, text)
+        text = _USER_INFO.sub(rf"\1{MASK}@", text)
+        text = _SCHEME.sub(rf"\1\2{MASK}", text)
+        return _ASSIGNED.sub(rf"\1{MASK}", text)
+
+
+def _forms(value: str) -> Iterator[str]:
+    yield value
+    yield from (form for form in _escaped(value) if len(form) >= _SHORTEST)
+    yield from (form for form in _coded(value.encode(errors="surrogateescape")) if len(form) >= _SHORTEST_CODED)
+
+
+def _escaped(value: str) -> Iterator[str]:
+    """As it stands inside quotes of JSON (also JSON in JSON), Python, a shell, in a URL, in HTML."""
+    for as_ascii in (True, False):
+        once = json.dumps(value, ensure_ascii=as_ascii)[1:-1]
+        yield from (once, once.replace("/", "\\/"), json.dumps(once, ensure_ascii=as_ascii)[1:-1])
+    yield repr(value)[1:-1]
+    yield from (value.replace("'", "'\"'\"'"), value.replace("'", "'\\''"))
+    raw = value.encode(errors="surrogateescape")
+    for in_url in (quote(raw, safe=""), quote(raw), quote(raw, safe="!'()*~"), quote_plus(raw)):
+        yield from (in_url, re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), in_url))
+    in_html = html.escape(value)
+    yield from (in_html, in_html.replace("&#x27;", "&#39;"), html.escape(value, quote=False))
+
+
+def _coded(raw: bytes) -> Iterator[str]:
+    """Hexadecimal, and base64 wherever it begins in a longer text, as in `Basic base64(user:password)`.
+
+    The characters at either end depend on what stands beside the value and are left out.
+    """
+    yield from (raw.hex(), raw.hex().upper())
+    for before in range(3):
+        first = (before * 8 + 5) // 6
+        last = (before + len(raw)) * 8 // 6
+        whole = base64.b64encode(bytes(before) + raw)
+        for text in (whole, base64.urlsafe_b64encode(bytes(before) + raw)):
+            yield text[first:last].decode()

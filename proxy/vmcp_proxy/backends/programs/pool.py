@@ -1,0 +1,103 @@
+"""How many programs client sessions may have of their own, over all backends; the longest idle ones give way."""
+
+import asyncio
+import math
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from vmcp_proxy.backends.errors import BackendError, Category
+from vmcp_proxy.backends.programs.watchdog import Watchdog
+
+_LOOK_SECONDS: Final = 0.5
+"""How often a caller without a place looks again: no program announces that it is idle."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramBounds:
+    """Numbers of programs, and times in seconds without a call.
+
+    `idle` ends a program that its client has called and may call again: it may hold something for that client.
+    `unused` ends one that was only asked for its lists, or whose client does not listen any more. Where there is
+    no room, such a one gives way to another after `spare`, and the former kind after `unused`.
+    """
+
+    most: int = 64
+    most_per_session: int = 32
+    idle: float = 600.0
+    unused: float = 60.0
+    spare: float = 1.0
+
+
+class Evictable(Protocol):
+    """A program that may have to give way."""
+
+    def gives_way_at(self, bounds: ProgramBounds) -> float:
+        """When, in loop time; infinity while it is in use."""
+
+    async def give_way(self) -> None:
+        """Ends it; its client gets another with its next call."""
+
+
+class Place:
+    """Room for one program of a client session, which `owner` stands for."""
+
+    __slots__ = ("owner", "program")
+
+    def __init__(self, owner: object) -> None:
+        self.owner: Final = owner
+        self.program: Evictable | None = None
+
+
+class ProgramPool:
+    """Gives out places and takes them back when a program has ended."""
+
+    def __init__(self, bounds: ProgramBounds | None = None) -> None:
+        self.bounds: Final = bounds or ProgramBounds()
+        self.watchdog: Final = Watchdog()
+        self._places: dict[Place, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    async def take(self, backend: str, owner: object, until: float) -> Place:
+        """A place for one more program, perhaps that of one which has been idle; waits until then (loop time).
+
+        Raises:
+            BackendError: all are in use.
+        """
+        loop = asyncio.get_running_loop()
+        while (rivals := self._rivals(owner)) is not None:
+            now = loop.time()
+            first = min(rivals, key=self._gives_way_at, default=None)
+            if first is not None and first.program is not None and self._gives_way_at(first) <= now:
+                await first.program.give_way()
+            elif now >= until:
+                raise BackendError(backend, Category.FULL, self._hint(rivals))
+            else:
+                await asyncio.sleep(min(_LOOK_SECONDS, until - now))
+        place = Place(owner)
+        self._places[place] = None
+        return place
+
+    def release(self, place: Place) -> None:
+        """Takes a place back."""
+        self._places.pop(place, None)
+
+    async def aclose(self) -> None:
+        """Ends the watchdog; the programs have ended with their backends."""
+        await self.watchdog.aclose()
+
+    def _rivals(self, owner: object) -> list[Place] | None:
+        """The places of which one has to become free first; None where there is room."""
+        mine = [place for place in self._places if place.owner is owner]
+        if len(mine) >= self.bounds.most_per_session:
+            return mine
+        return list(self._places) if len(self._places) >= self.bounds.most else None
+
+    def _gives_way_at(self, place: Place) -> float:
+        return math.inf if place.program is None else place.program.gives_way_at(self.bounds)
+
+    def _hint(self, rivals: list[Place]) -> str:
+        if len(rivals) < self.bounds.most:
+            return f"this session has {len(rivals)} programs of its own at work already"
+        return f"{len(rivals)} programs of client sessions are at work already; end some of the sessions"
