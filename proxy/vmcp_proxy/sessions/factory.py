@@ -5,9 +5,6 @@ from typing import Final
 
 from vmcp_api.spec.sessions import RedisMode, SessionStorage, StorageProvider
 from vmcp_proxy.sessions.memory import MemoryStore
-from vmcp_proxy.sessions.redis_causes import RedisCauses
-from vmcp_proxy.sessions.redis_client import RedisEndpoint, connect
-from vmcp_proxy.sessions.redis_store import RedisStore
 from vmcp_proxy.sessions.store import SessionStore
 
 _PORTS: Final = {RedisMode.STANDALONE: 6379, RedisMode.SENTINEL: 26379, RedisMode.CLUSTER: 6379}
@@ -36,6 +33,11 @@ def build_store(
     """
     if storage.provider is StorageProvider.MEMORY:
         return MemoryStore()
+    # Redis' client costs 12 MiB and a third of a second, which most processes have no use for.
+    from vmcp_proxy.sessions.redis_causes import RedisCauses  # noqa: PLC0415
+    from vmcp_proxy.sessions.redis_client import RedisEndpoint, connect  # noqa: PLC0415
+    from vmcp_proxy.sessions.redis_store import RedisStore  # noqa: PLC0415
+
     endpoint = RedisEndpoint(
         addresses=parse_addresses(storage.address or "", _PORTS[storage.mode]),
         mode=storage.mode,
