@@ -9,6 +9,7 @@ from vmcp_api.base import Json
 from vmcp_api.suggest import suggest
 from vmcp_proxy.cli.arguments import check_text, parse_object, parse_pairs
 from vmcp_proxy.cli.client import DEFAULT_URL, Conversation, Object, converse, list_all_tools, parse_endpoint
+from vmcp_proxy.cli.completion import complete_tools
 from vmcp_proxy.cli.exits import CommandError, Exit
 from vmcp_proxy.cli.output import clean, print_json, print_text, to_json
 
@@ -36,7 +37,7 @@ class Call:
 
 
 @click.command("call")
-@click.argument("words", nargs=-1, required=True, metavar="[URL] TOOL")
+@click.argument("words", nargs=-1, required=True, metavar="[URL] TOOL", shell_complete=complete_tools)
 @click.option("--arg", "pairs", multiple=True, metavar="NAME=VALUE", help="An argument, read by the tool's schema.")
 @click.option("--json", "whole", metavar="OBJECT", help="All arguments as one JSON object.")
 @click.option("--header", "headers", multiple=True, metavar="'K: V'", help="A header of every request; repeat it.")

@@ -15,13 +15,14 @@ from vmcp_proxy.backends.http.peer import TrustSetting
 _MAX_CONTEXTS: Final = 128
 """Contexts that are kept; certificates rotate, so settings come and go for as long as the process runs."""
 
+_ADD: Final = "add it to the backend's CA bundle, or to the PEM file that SSL_CERT_FILE names"
 _X509_REASONS: Final = {
     9: "the certificate is not valid yet; check the clocks of both sides",
     10: "the certificate has expired",
-    18: "the certificate is self-signed; add it to the backend's CA bundle",
-    19: "the certificate's CA is unknown; add it to the backend's CA bundle",
-    20: "the certificate's CA is unknown; add it to the backend's CA bundle",
-    21: "the certificate's CA is unknown; add it to the backend's CA bundle",
+    18: f"the certificate is self-signed; {_ADD}",
+    19: f"the certificate's CA is unknown; {_ADD}",
+    20: f"the certificate's CA is unknown; {_ADD}",
+    21: f"the certificate's CA is unknown; {_ADD}",
     62: "the certificate is for another host name",
     64: "the certificate is not for this IP address",
 }

@@ -1,0 +1,49 @@
+"""Completion in a shell: commands, options, and the tools of an endpoint."""
+
+import asyncio
+import re
+import sys
+
+import pytest
+
+from tests.proxy.cli.commands import SECONDS, endpoint, server, serving, write
+
+
+async def completed(*words):
+    """What bash would offer for the last of the words."""
+    variables = {"_VMCP_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
+    code = "from vmcp_proxy.cli.entry import main; main()"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-c", code),
+        env=variables,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(SECONDS):
+        out, err = await process.communicate()
+    assert err == b""
+    return [line.partition(",")[2] for line in out.decode().splitlines() if line]
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [(("vmcp", "val"), ["validate"]), (("vmcp", "serve", "--mcp"), ["--mcp-config"]), (("vmcp", "serve", "x"), [])],
+)
+async def test_commands_and_options_are_completed(words, offered):
+    assert await completed(*words) == offered
+
+
+async def test_tools_are_completed_from_the_endpoint_that_is_named(tmp_path):
+    async with serving("-f", write(tmp_path / "v.yaml", *endpoint(), server("one"))) as served:
+        url = await served.url()
+        await served.line("backend is up", "name=one")
+        assert await completed("vmcp", "call", url, "one_") == ["one_add", "one_echo"]
+        assert await completed("vmcp", "call", url, "one_e") == ["one_echo"]
+        assert await completed("vmcp", "call", "one_add", "o") == []
+        # As bash parts it.
+        assert await completed("vmcp", "call", *re.split("(:)", url), "one_e") == ["one_echo"]
+
+
+async def test_an_endpoint_that_is_away_completes_nothing_and_says_nothing():
+    assert await completed("vmcp", "call", "http://127.0.0.1:1/mcp", "o") == []
