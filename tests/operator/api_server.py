@@ -66,9 +66,11 @@ class ApiServer:
             return web.json_response(body, status=self.refuse[path])
         if is_watch:
             return await self._watch(path, request)
-        return web.json_response(
-            {"kind": "List", "metadata": {"resourceVersion": "1"}, "items": self.objects.get(path, [])}
-        )
+        items = self.objects.get(path)
+        if items is None and "PartialObjectMetadataList" not in request.headers["Accept"]:
+            # Of an empty list of metadata an API server says null.
+            items = []
+        return web.json_response({"kind": "List", "metadata": {"resourceVersion": "1"}, "items": items})
 
     async def _watch(self, path: str, request: web.Request) -> web.StreamResponse:
         if path in self.held:

@@ -16,6 +16,17 @@ LIST_AS_METADATA: Final = _AS_METADATA.format("List")
 WATCH_AS_METADATA: Final = _AS_METADATA.format("")
 
 
+class _Response(aiohttp.ClientResponse):
+    """An answer in which a list without entries has some all the same: none."""
+
+    async def json(self, **options: Any) -> Any:
+        """See aiohttp. Of an empty list of metadata the API server says `null`, which kopf cannot walk."""
+        answer = await super().json(**options)
+        if isinstance(answer, dict) and "items" in answer and answer["items"] is None:
+            answer["items"] = []
+        return answer
+
+
 class Login:
     """Hands kopf a session with the pod's or the kubeconfig's credentials, each time that it wants new ones.
 
@@ -60,6 +71,7 @@ class Login:
             proxy=info.proxy_url,
             trust_env=info.trust_env,
             middlewares=(ask,),
+            response_class=_Response,
         )
         return kopf.AiohttpSession(
             server=info.server,

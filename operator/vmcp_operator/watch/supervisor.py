@@ -10,7 +10,7 @@ from vmcp_operator.interest import Change
 from vmcp_operator.logs import log_event
 from vmcp_operator.plan.kinds import OWN, Kind
 from vmcp_operator.telemetry import Telemetry
-from vmcp_operator.watch.answers import Answers, watched_paths
+from vmcp_operator.watch.answers import NOT_ASKED, Answers, watched_paths
 from vmcp_operator.watch.life import Life, tell
 from vmcp_operator.watch.scope import Scope
 
@@ -111,8 +111,9 @@ class Watch:
             raise OperatorError("the thread of a watch does not end")
 
     def _tell_refusals(self, problems: dict[str, str]) -> None:
-        for path in problems.keys() - self._problems.keys():
-            log_event(logger, logging.WARNING, "not watched", path=path, problem=problems[path])
+        for path, problem in problems.items():
+            if problem not in (NOT_ASKED, self._problems.get(path)):
+                log_event(logger, logging.WARNING, "not watched", path=path, problem=problem)
         self._problems = problems
         self._note(tuple(f"{path} is not watched: {problem}" for path, problem in sorted(problems.items())))
 
