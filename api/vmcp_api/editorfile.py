@@ -32,7 +32,8 @@ _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 class EditorServer:
     """One server of the file; ``env`` and ``headers`` hold values that may be secrets.
 
-    ``timeout`` is the bound of one call in seconds, where the file says one.
+    ``timeout`` is the bound of one call in seconds, where the file says one. ``is_guessed``: no type of transport is
+    written that could be read.
     """
 
     transport: Transport
@@ -42,6 +43,7 @@ class EditorServer:
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout: float | None = None
+    is_guessed: bool = False
 
 
 class EntryReader:
@@ -77,7 +79,13 @@ class EntryReader:
                 timeout=timeout,
             )
         else:
-            server = EditorServer(transport=transport, url=self._url(), headers=self._headers(), timeout=timeout)
+            server = EditorServer(
+                transport=transport,
+                url=self._url(),
+                headers=self._headers(),
+                timeout=timeout,
+                is_guessed=keys.transport_of(self._written("type")[1]) is not transport,
+            )
         return None if self.problems.errors else server
 
     def _key(self, name: str) -> str:

@@ -158,6 +158,7 @@ def _build_backend(name: str, server: EditorServer, holder: str, secrets: dict[S
         kind="MCPServerEntry",
         transport=server.transport,
         url=server.url,
+        sse_fallback=server.is_guessed,
         network=Network.LOCAL,
         header_forward=HeaderForward(add_headers_from_secret=headers),
     )

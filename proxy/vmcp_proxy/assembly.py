@@ -11,6 +11,7 @@ from vmcp_api.headers import canonical_name, find_value_flaw
 from vmcp_api.render.reasons import Reason
 from vmcp_api.spec.references import KeyRef
 from vmcp_proxy.backends.client import Backend
+from vmcp_proxy.backends.fallback import FallbackBackend
 from vmcp_proxy.backends.http import HttpClient, InvalidUrl, Peer, TrustSetting, Url
 from vmcp_proxy.backends.programs.pool import ProgramPool
 from vmcp_proxy.backends.sse import SseBackend
@@ -125,9 +126,12 @@ class Assembler:
     def _backend(self, config: BackendConfig, recipe: _Program | _Server) -> Backend:
         if isinstance(recipe, _Program):
             return StdioBackend(config.name, recipe.command, recipe.settings, self._pool, self._tasks)
+        of_http = (config.name, recipe.peer, self._client, recipe.settings, self._tasks)
         if config.transport is Transport.SSE:
-            return SseBackend(config.name, recipe.peer, self._client, recipe.settings, self._tasks)
-        return HttpBackend(config.name, recipe.peer, self._client, recipe.settings, self._tasks)
+            return SseBackend(*of_http)
+        if config.sse_fallback:
+            return FallbackBackend(HttpBackend(*of_http), SseBackend(*of_http))
+        return HttpBackend(*of_http)
 
 
 def _required(loaded: Loaded, name: str, key: str) -> bytes:

@@ -74,6 +74,7 @@ def test_a_url_becomes_an_http_backend(named, transport):
     result = ok(parse({"api": entry}))
     (backend,) = result.config.backends
     assert (backend.url, backend.transport) == ("http://localhost:1/mcp", transport)
+    assert backend.sse_fallback == (not named)
     (header,) = backend.header_forward.add_headers_from_secret
     assert header.header_name == "Authorization"
     ref = header.value_secret_ref

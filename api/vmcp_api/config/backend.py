@@ -50,6 +50,10 @@ class Backend(Model):
     ]
     transport: Annotated[Transport, Field(description="How it is spoken to.")]
     url: Annotated[str | None, Field(max_length=2048, description="Endpoint of the HTTP transports.")] = None
+    sse_fallback: Annotated[
+        bool,
+        Field(description="Whether HTTP+SSE is tried where Streamable HTTP is refused: a URL without a type."),
+    ] = False
     network: Annotated[Network, Field(description="Addresses that may be dialled.")] = Network.PUBLIC
     header_forward: Annotated[HeaderForward, Field(description="Static headers.")] = HeaderForward()
     tls: Annotated[BackendTls, Field(description="TLS beyond the system's roots.")] = BackendTls()

@@ -27,6 +27,8 @@ _OF_THE_CALLER: Final = frozenset({Category.AUTH.value, Category.HEADERS.value})
 
 _FIRST_RETRY: Final = 1.0
 _LAST_RETRY: Final = 30.0
+_LONGEST_PAUSE: Final = 300.0
+"""How long a server may have its lists put off (`Retry-After`), in seconds."""
 
 Fetch: TypeAlias = Callable[[], Awaitable[Listing]]
 """Reads a listing from a backend; raises `BackendError`."""
@@ -276,7 +278,8 @@ class Listings:
         entry.is_stale = True
         entry.turn = entry.member.health.turns
         entry.failures += 1
-        entry.retry_at = now + min(_FIRST_RETRY * 2 ** min(entry.failures - 1, 10), _LAST_RETRY)
+        pause = min(_FIRST_RETRY * 2 ** min(entry.failures - 1, 10), _LAST_RETRY)
+        entry.retry_at = now + max(pause, min(error.retry_after or 0, _LONGEST_PAUSE))
         before = (entry.listing is None, entry.failure.status if entry.failure else None)
         # Not the error itself: its traceback holds the client's headers and its session, which end before this does.
         entry.failure = Outcome(error.category.value, str(error))

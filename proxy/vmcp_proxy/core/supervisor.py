@@ -26,6 +26,9 @@ LISTEN_PAUSES: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
 DOUBT_PAUSE: Final = 1.0
 """Time between two probes that doubts ask for, in seconds."""
 
+LONGEST_PAUSE: Final = 300.0
+"""How long a server may have its probes put off, in seconds."""
+
 CHANGE_PAUSE: Final = 1.0
 """Least time between two readings of the lists, in seconds: some servers tell of a change whenever they are asked."""
 
@@ -42,6 +45,7 @@ class Supervisor:
         self._bounds = bounds
         self._on_change = on_change
         self._looked_at = -math.inf
+        self._paused_until = -math.inf
         self._worth_listening = asyncio.Event()
 
     async def run(self) -> None:
@@ -60,8 +64,16 @@ class Supervisor:
                 async with asyncio.timeout(seconds):
                     await self._member.attention.wait()
 
+    def _pause(self, seconds: float | None) -> None:
+        """Leaves a server alone for as long as it asks to be (`Retry-After`), within a bound."""
+        if seconds is not None:
+            self._paused_until = asyncio.get_running_loop().time() + min(seconds, LONGEST_PAUSE)
+
     def _due(self, now: float) -> float:
         """When to look at the member again, in loop time."""
+        return max(self._next_look(now), self._paused_until)
+
+    def _next_look(self, now: float) -> float:
         circuit = self._member.circuit
         if not circuit.is_closed:
             return circuit.retry_at
@@ -113,6 +125,7 @@ class Supervisor:
             await link.request("ping", lambda _: None, member.own_headers, deadline, self)
         except BackendError as error:
             changed = failed(member, permit, error, Asked.PROBE, loop.time())
+            self._pause(error.retry_after)
         except BaseException:
             member.circuit.abandoned(permit)
             raise
