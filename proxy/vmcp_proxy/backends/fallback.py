@@ -33,17 +33,19 @@ class FallbackBackend:
         self._first = streamable
         self._second = sse
 
-    async def open(self, capabilities: bytes, headers: OutgoingHeaders, deadline: Deadline) -> BackendSession:
+    async def open(
+        self, capabilities: bytes, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
+    ) -> BackendSession:
         """See `Backend.open`."""
         first, second = self._first, self._second
         try:
-            return await first.open(capabilities, headers, deadline)
+            return await first.open(capabilities, headers, deadline, owner)
         except BackendError as error:
             if not _may_be_another(error.status):
                 raise
             refused = error
         try:
-            session = await second.open(capabilities, headers, deadline)
+            session = await second.open(capabilities, headers, deadline, owner)
         except BackendError as error:
             refused.told += f"; the other transport too: {error.told}"
             raise refused from error
