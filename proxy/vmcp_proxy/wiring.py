@@ -124,7 +124,7 @@ class Wiring:
         )
         self.between.serve(self.links, self.messages, self._heard_elsewhere)
         forwarder = Forwarder(self.links, self.ways, metrics, self._on_change)
-        resolver = Resolver(self.attachments, self.views)
+        resolver = Resolver(self.attachments, self.links, self.views)
         self.aggregate = Aggregate(self.attachments, self.views, resolver, forwarder)
         self.virtual = Admission(self.aggregate, admitter)
         self.notifier.attach(self.virtual)
@@ -192,6 +192,7 @@ class Wiring:
             self.sessions.drop_all()
         self.endpoint.takes_request_headers = self.handshake.takes_request_headers = by_request
         self.handshake.info = ServerInfo(config.name, SOFTWARE_VERSION)
+        self.handshake.instructions = config.config.instructions
         self.requests.encoder = ListEncoder(operational.limits.page_size)
         self._partial_failure_mode = operational.failure_handling.partial_failure_mode
         self.get_stream.keep_alive = self.keep_alive.interval = operational.keep_alive_interval

@@ -127,6 +127,7 @@ class ScriptedBackend:
     unknown_status: int = 404
     unknown_body: bytes = json.dumps(TYPESCRIPT_UNKNOWN).encode()
     has_stream: bool = True
+    instructions: str | None = None
     before_open: Callable[[Call], Awaitable[None]] | None = None
     handlers: dict[str, Handler] = field(default_factory=dict)
     heard: list[Heard] = field(default_factory=list)
@@ -247,7 +248,8 @@ class ScriptedBackend:
             return await handler(call)
         if method == "initialize":
             info = {"name": "scripted", "version": "1"}
-            return {"protocolVersion": "2025-11-25", "capabilities": self.offers, "serverInfo": info}
+            hello = {"protocolVersion": "2025-11-25", "capabilities": self.offers, "serverInfo": info}
+            return hello if self.instructions is None else hello | {"instructions": self.instructions}
         if method in LISTS:
             return self._page(method, call.params.get("cursor"))
         usual = {

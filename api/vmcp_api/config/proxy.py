@@ -23,6 +23,13 @@ class VmcpConfig(Model):
     aggregation: Annotated[Aggregation, Field(description="How the catalog is composed.")] = Aggregation()
     operational: Annotated[Operational, Field(description="Timeouts, limits, health, shutdown.")] = Operational()
     audit: Annotated[Audit, Field(description="The audit log.")] = Audit()
+    instructions: Annotated[
+        str | None,
+        Field(
+            max_length=32768,
+            description="Instructions for models, instead of those of the backends; an empty text drops these.",
+        ),
+    ] = None
 
 
 class ProxyConfig(Model):

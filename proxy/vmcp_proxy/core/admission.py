@@ -1,5 +1,6 @@
 """The admission seam: one decision for lists and calls, which can only take away (ADR-0011)."""
 
+import dataclasses
 from collections import OrderedDict
 from collections.abc import Mapping
 from enum import StrEnum
@@ -11,8 +12,9 @@ import msgspec
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.capabilities import Capability, Kind
 from vmcp_proxy.core.catalog import Catalog
+from vmcp_proxy.core.owners.pages import pages_of, rename_pages
 from vmcp_proxy.core.targets import target_kind
-from vmcp_proxy.core.virtual import Caller, Denied, Exchange, Operation, Reply, Resolved, Target, VirtualMCP
+from vmcp_proxy.core.virtual import Caller, Denied, Exchange, Operation, OwnNames, Reply, Resolved, Target, VirtualMCP
 
 
 class Action(StrEnum):
@@ -72,6 +74,21 @@ class AllowAll:
         return True
 
 
+def _judged_name(capability: Capability, name: str) -> str:
+    """What policies know it by.
+
+    A resource goes by its backend's own URI, which clients may know by one of ours; a tool that a page calls by its
+    own name goes by the name that is exposed.
+    """
+    match capability.kind:
+        case Kind.RESOURCE:
+            return capability.original
+        case Kind.TOOL | Kind.PROMPT:
+            return capability.exposed
+        case Kind.TEMPLATE:
+            return name
+
+
 class _View(msgspec.Struct, frozen=True):
     claims: Mapping[str, Any]
     catalog: Catalog
@@ -97,7 +114,9 @@ class Admission:
         if kept is not None and kept.claims == identity.claims:
             self._views.move_to_end(key)
             return kept.catalog
-        reduced = catalog.reduced(lambda capability: self._is_listed(identity, capability))
+        reduced = self._without_pages(
+            identity, catalog.reduced(lambda capability: self._is_listed(identity, capability))
+        )
         self._views[key] = _View(identity.claims, reduced)
         self._views.move_to_end(key)
         if len(self._views) > self._max_views:
@@ -105,7 +124,12 @@ class Admission:
         return reduced
 
     async def resolve(self, caller: Caller, operation: Operation) -> Resolved:
-        return await self._inner.resolve(caller, operation)
+        """Of several tools with one name of their own, the caller means the only one that it is admitted to."""
+        resolved = await self._inner.resolve(caller, operation)
+        if not isinstance(resolved, OwnNames):
+            return resolved
+        admitted = [target for target in resolved.targets if self._is_listed(caller.identity, target.capability)]
+        return admitted[0] if len(admitted) == 1 else None
 
     async def perform(self, caller: Caller, operation: Operation, resolved: Resolved, exchange: Exchange) -> Reply:
         """Decides first, whether or not the name exists; only then may the inner layer look at the call."""
@@ -113,9 +137,25 @@ class Admission:
             return Denied()
         return await self._inner.perform(caller, operation, resolved, exchange)
 
+    def _without_pages(self, identity: Identity, catalog: Catalog) -> Catalog:
+        """The catalog without the pages of tools that the caller may call but whose page it may not read."""
+
+        def admitted(uri: str) -> str | None:
+            page = catalog.owner_of(uri)
+            may = page is not None and self._admitter.admits(
+                identity, Action.READ_RESOURCE, page, _judged_name(page, uri)
+            )
+            return uri if may else None
+
+        tools = tuple(
+            msgspec.structs.replace(tool, raw=rename_pages(tool.raw, admitted)) if pages_of(tool.raw) else tool
+            for tool in catalog.tools
+        )
+        return catalog if tools == catalog.tools else dataclasses.replace(catalog, tools=tools)
+
     def _is_listed(self, identity: Identity, capability: Capability) -> bool:
         action = _ACTION_ON[capability.kind]
-        return self._admitter.admits(identity, action, capability, capability.exposed)
+        return self._admitter.admits(identity, action, capability, _judged_name(capability, capability.exposed))
 
     def _is_admitted(self, identity: Identity, operation: Operation, resolved: Resolved) -> bool:
         kind = target_kind(operation)
@@ -123,6 +163,7 @@ class Admission:
             # What names nothing is about the session; a name that nobody knows how to judge is refused.
             return not operation.name
         capability = resolved.capability if type(resolved) is Target else None
-        admitted = self._admitter.admits(identity, _ACTION_ON[kind], capability, operation.name)
+        name = operation.name if capability is None else _judged_name(capability, operation.name)
+        admitted = self._admitter.admits(identity, _ACTION_ON[kind], capability, name)
         # What nobody has told yet may be heard of by those who may do this whoever it belongs to.
         return admitted and resolved is not None

@@ -4,6 +4,7 @@ from typing import Final
 
 from vmcp_api.spec.aggregation import Aggregation
 from vmcp_proxy.core.attachments import Attachment, Attachments
+from vmcp_proxy.core.capabilities import Kind
 from vmcp_proxy.core.catalog import Catalog
 from vmcp_proxy.core.forward import Forwarder
 from vmcp_proxy.core.members import Bounds, Members
@@ -12,7 +13,18 @@ from vmcp_proxy.core.replies import NO_COMPLETION, broken, unknown, unlisted
 from vmcp_proxy.core.subscriptions import MOST_SUBSCRIPTIONS, SUBSCRIBE, SUBSCRIPTIONS, UNSUBSCRIBE, is_shared
 from vmcp_proxy.core.targets import find_target
 from vmcp_proxy.core.views import Views
-from vmcp_proxy.core.virtual import Caller, Exchange, Failure, Operation, Reply, Resolved, Result, Target, Unlisted
+from vmcp_proxy.core.virtual import (
+    Caller,
+    Exchange,
+    Failure,
+    Operation,
+    OwnNames,
+    Reply,
+    Resolved,
+    Result,
+    Target,
+    Unlisted,
+)
 from vmcp_proxy.headerforward import Collision
 from vmcp_proxy.protocol.jsonrpc import INVALID_PARAMS
 
@@ -64,7 +76,8 @@ class Aggregate:
         exchange: Exchange,
     ) -> Reply:
         """Subscribes or unsubscribes at the owner, and keeps what has to be said again in a new backend session."""
-        uri, member = operation.name, target.member
+        capability, member = target.capability, target.member
+        uri = operation.name if capability.kind is Kind.TEMPLATE else capability.original
         held = attachment.subscriptions.setdefault(member.name, set())
         if operation.method == UNSUBSCRIBE:
             held.discard(uri)
@@ -78,7 +91,7 @@ class Aggregate:
         return reply
 
     def _unroutable(
-        self, caller: Caller, attachment: Attachment, operation: Operation, resolved: Unlisted | None
+        self, caller: Caller, attachment: Attachment, operation: Operation, resolved: OwnNames | Unlisted | None
     ) -> Reply:
         """The answer where this caller's catalog has no such name."""
         if len(caller.snapshot):
@@ -88,6 +101,6 @@ class Aggregate:
             headers = attachment.headers_for(member, caller.snapshot) if member is not None else ()
             if member is not None and isinstance(headers, Collision):
                 return broken(operation, member.collision(headers))
-        if resolved is not None:
+        if isinstance(resolved, Unlisted):
             return unlisted(operation, resolved.silent)
         return NO_COMPLETION if operation.method == "completion/complete" else unknown(operation)

@@ -11,6 +11,8 @@ from vmcp_proxy.core.catalog import Catalog
 from vmcp_proxy.core.members import Member
 from vmcp_proxy.core.open_requests import ServerRequest
 from vmcp_proxy.core.outbox import Outbox
+from vmcp_proxy.core.owners.handed_out import HandedOut
+from vmcp_proxy.core.owners.pages import NO_CLAIMS
 from vmcp_proxy.core.replay import Replay
 from vmcp_proxy.core.scopes import audience
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, Collision, HeaderSnapshot, OutgoingHeaders
@@ -29,7 +31,8 @@ class Attachment:
     are the versions by kind that the client has seen, so that only real changes are announced. `caller` asked last.
     `replay` makes its stream; `lingering` runs while backends are heard although the client's stream broke.
     `in_flight` are the tasks of its requests with their ids, which clients may repeat; `server_requests` wait for
-    the client's answer, by number; `subscriptions` are URIs by backend.
+    the client's answer, by number; `subscriptions` are backends' own URIs by backend. `handed_out` has the resources
+    that results of its calls link to, once there are any.
     `capabilities` are the client's as backends hear them, `audience` stands for them in scopes of listings.
     """
 
@@ -49,6 +52,7 @@ class Attachment:
     listening: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
     server_requests: dict[int, ServerRequest] = field(default_factory=dict)
     subscriptions: dict[str, set[str]] = field(default_factory=dict)
+    handed_out: HandedOut | None = None
     _outbox: Outbox | None = field(default=None, init=False)
     capabilities: bytes = field(init=False)
     audience: str = field(init=False)
@@ -88,6 +92,11 @@ class Attachment:
         """The client's headers for what no request of its own stands behind: those of its latest request."""
         return self.session.snapshot if self.caller is None else self.caller.snapshot
 
+    def uri_of(self, backend: str) -> Callable[[str], str]:
+        """By which URI this client knows one of a backend's."""
+        claims = NO_CLAIMS if self.view is None else self.view.claims
+        return lambda uri: claims.exposed(backend, uri)
+
     def headers_for(self, member: Member, snapshot: HeaderSnapshot) -> OutgoingHeaders | Collision:
         """What goes to one backend; the same object as long as its sources are the same."""
         known = self.headers.get(member.name)
@@ -108,6 +117,7 @@ class Attachment:
         self.links.clear()
         self.listening.clear()
         self.headers.clear()
+        self.handed_out = None
         self.caller = None
         self.view = None
         self.view_snapshot = EMPTY_SNAPSHOT

@@ -15,6 +15,7 @@ from vmcp_proxy.core.capabilities import (
     Outcome,
     Unmatched,
 )
+from vmcp_proxy.core.owners.pages import PageClaims
 from vmcp_proxy.core.uri_template import find_template
 
 
@@ -28,6 +29,7 @@ class Catalog:
     `unmatched` are reports for the operator's eyes and no part of it.
     `away` has the entries of backends that are not served for now: nobody lists them, but a call by such a name is
     answered by what is wrong with its backend.
+    `pages` are resources that tools name as theirs and nobody lists; `claims` says whose each `ui://` URI is.
     Exposed names are unique per kind, and a hidden tool's name is no other tool's.
     """
 
@@ -36,6 +38,8 @@ class Catalog:
     templates: tuple[Capability, ...] = ()
     prompts: tuple[Capability, ...] = ()
     hidden: tuple[Capability, ...] = ()
+    pages: tuple[Capability, ...] = ()
+    claims: PageClaims = field(default_factory=PageClaims, repr=False)
     conflicts: tuple[Conflict, ...] = ()
     dropped: tuple[Dropped, ...] = ()
     incomplete: tuple[Incomplete, ...] = ()
@@ -46,6 +50,7 @@ class Catalog:
     _digests: dict[Kind, str] = field(init=False, repr=False)
     _index: dict[Kind, dict[str, Capability]] = field(init=False, repr=False)
     _hidden_index: dict[str, Capability] = field(init=False, repr=False)
+    _pages_index: dict[str, Capability] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         digests = {kind: _digest(capability.raw for capability in self.of(kind)) for kind in Kind}
@@ -53,6 +58,7 @@ class Catalog:
         owners = [
             [(c.kind, c.exposed, c.backend, c.original, c.arguments) for kind in Kind for c in self.of(kind)],
             [(c.exposed, c.backend, c.original, c.raw, c.arguments) for c in self.hidden],
+            [(c.exposed, c.backend, c.original) for c in self.pages],
             sorted(self.missing.items()),
             self.away.version if self.away is not None else "",
         ]
@@ -61,6 +67,7 @@ class Catalog:
         object.__setattr__(self, "_digests", digests)
         object.__setattr__(self, "_index", index)
         object.__setattr__(self, "_hidden_index", {tool.exposed: tool for tool in self.hidden})
+        object.__setattr__(self, "_pages_index", {page.exposed: page for page in self.pages})
 
     def of(self, kind: Kind) -> tuple[Capability, ...]:
         """The entries of one kind, in the order in which they are listed."""
@@ -83,11 +90,11 @@ class Catalog:
         return self._hidden_index.get(exposed)
 
     def owner_of(self, uri: str) -> Capability | None:
-        """The resource of exactly this URI, else the first template that can expand to it.
+        """The resource of exactly this URI, listed or some tool's page, else the first template that expands to it.
 
         A brace sorts behind letters and digits, so that the more literal of two templates comes first.
         """
-        exact = self._index[Kind.RESOURCE].get(uri)
+        exact = self._index[Kind.RESOURCE].get(uri) or self._pages_index.get(uri)
         if exact is not None:
             return exact
         template = find_template(self._index[Kind.TEMPLATE], uri)
@@ -108,13 +115,16 @@ class Catalog:
         Neither hidden tools nor reports are part of a reduced catalog.
         """
         kept = {kind: tuple(filter(keeps, self.of(kind))) for kind in Kind}
-        if all(len(kept[kind]) == len(self.of(kind)) for kind in Kind):
+        pages = tuple(filter(keeps, self.pages))
+        if all(len(kept[kind]) == len(self.of(kind)) for kind in Kind) and len(pages) == len(self.pages):
             return self
         return Catalog(
             tools=kept[Kind.TOOL],
             resources=kept[Kind.RESOURCE],
             templates=kept[Kind.TEMPLATE],
             prompts=kept[Kind.PROMPT],
+            pages=pages,
+            claims=self.claims,
             outcomes=self.outcomes,
         )
 

@@ -15,19 +15,23 @@ from vmcp_proxy.core.capabilities import Capability, Kind
 from vmcp_proxy.core.circuit import Permit, Refused
 from vmcp_proxy.core.links import Links
 from vmcp_proxy.core.members import Bounds, Member
+from vmcp_proxy.core.owners.handed_out import HandedOut, may_hand_out, names_page, rename_links, uris_of
+from vmcp_proxy.core.owners.pages import SCHEME
 from vmcp_proxy.core.receivers import CallReceiver, Ways
 from vmcp_proxy.core.replies import broken, gone, name_bound
 from vmcp_proxy.core.virtual import Caller, Exchange, Operation, RawFailure, Reply, Result, Target
 from vmcp_proxy.core.vitals import Asked, answered, failed
 from vmcp_proxy.headerforward import Collision, HeaderSnapshot
 from vmcp_proxy.protocol import params
-from vmcp_proxy.protocol.jsonrpc import Response
+from vmcp_proxy.protocol.jsonrpc import Raw, Response
 from vmcp_proxy.protocol.params import Members as RawMembers
 from vmcp_proxy.protocol.params import inbound_result, inbound_tool_result, parse_members, raw_text
 
 _REFERENCE: Final = "ref"
 _COMPLETION: Final = "completion/complete"
 _TOOL_CALL: Final = "tools/call"
+_READ: Final = "resources/read"
+_HANDING_OUT: Final = frozenset({_TOOL_CALL, "prompts/get"})
 _CANCELLED: Final = "cancelled"
 """Stands where a category does for a call that nobody waits for any more."""
 
@@ -96,7 +100,7 @@ class Forwarder:
         self._meter.on_backend(name, operation.method, None, time.perf_counter() - began)
         if answered(member, permit, Asked.CALL, has_callers_headers=len(caller.snapshot) > 0):
             self._on_health()
-        return _reply_of(answer, name, operation.method)
+        return _reply_of(answer, attachment, capability, operation.method)
 
     def _failed(
         self,
@@ -134,21 +138,41 @@ def _members_for(operation: Operation, capability: Capability) -> RawMembers:
     return members
 
 
-def _reply_of(answer: Response, backend: str, method: str) -> Reply:
+def _reply_of(answer: Response, attachment: Attachment, capability: Capability, method: str) -> Reply:
+    backend = capability.backend
     if answer.result is None:
         return RawFailure(answer.error or b"{}", backend)
     marks = answer.marks
     inbound = inbound_tool_result if method == _TOOL_CALL else inbound_result
-    return Result(inbound(answer.result, marks), backend, None if marks is None else marks.is_error)
+    raw = _with_owners(inbound(answer.result, marks), attachment, capability, method)
+    return Result(raw, backend, None if marks is None else marks.is_error)
+
+
+def _with_owners(raw: Raw, attachment: Attachment, capability: Capability, method: str) -> Raw:
+    """The result, with what it hands out noted for the session; pages get the URIs that clients know them by."""
+    backend = capability.backend
+    if method == _READ:
+        is_renamed = capability.kind is Kind.RESOURCE and capability.exposed != capability.original
+        return rename_links(raw, attachment.uri_of(backend)) if is_renamed else raw
+    if method not in _HANDING_OUT or not may_hand_out(raw):
+        return raw
+    uris = uris_of(raw)
+    if uris and attachment.handed_out is None:
+        attachment.handed_out = HandedOut()
+    if attachment.handed_out is not None:
+        attachment.handed_out.note(uris, backend)
+    has_page = any(uri.startswith(SCHEME) for uri in uris) or names_page(raw)
+    return rename_links(raw, attachment.uri_of(backend)) if has_page else raw
 
 
 def name_target(members: RawMembers, operation: Operation, capability: Capability) -> None:
-    """Puts the original name in place of the exposed one; URIs are never rewritten."""
-    if capability.exposed == capability.original or capability.kind not in (Kind.TOOL, Kind.PROMPT):
+    """Puts the original name or URI in place of that which the client knows."""
+    if operation.name == capability.original or capability.kind is Kind.TEMPLATE:
         return
+    member = "uri" if capability.kind is Kind.RESOURCE else "name"
     if operation.method == _COMPLETION:
         reference = parse_members(members[_REFERENCE])
-        reference["name"] = raw_text(capability.original)
+        reference[member] = raw_text(capability.original)
         members[_REFERENCE] = msgspec.Raw(params.encode_members(reference))
     else:
-        members["name"] = raw_text(capability.original)
+        members[member] = raw_text(capability.original)

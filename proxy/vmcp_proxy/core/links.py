@@ -15,7 +15,7 @@ from vmcp_proxy.core.members import Member, Members
 from vmcp_proxy.core.subscriptions import SUBSCRIBE
 from vmcp_proxy.headerforward import Collision, OutgoingHeaders
 from vmcp_proxy.protocol import params
-from vmcp_proxy.protocol.initialize import NO_CAPABILITIES
+from vmcp_proxy.protocol.initialize import NO_CAPABILITIES, ServerHello
 
 if TYPE_CHECKING:
     from vmcp_proxy.sessions import Session
@@ -103,10 +103,14 @@ class Links:
             # One that is still being opened ends too: as soon as it is there.
             self._tasks.create_task(self._retire(link, headers), name=f"end session at {name}")
 
+    def hellos(self, backends: Iterable[str]) -> dict[str, ServerHello]:
+        """What these backends say of themselves, by name, as far as the proxy's own sessions have heard."""
+        sessions = {name: self._own[name][1].session for name in backends if name in self._own}
+        return {name: session.hello for name, session in sessions.items() if session is not None}
+
     def offers(self, backends: Iterable[str]) -> frozenset[str]:
-        """What these backends offer, together, as far as the proxy's own sessions have heard."""
-        sessions = (self._own[name][1].session for name in backends if name in self._own)
-        return frozenset(offer for session in sessions if session is not None for offer in session.hello.offers)
+        """What these backends offer, together."""
+        return frozenset(offer for hello in self.hellos(backends).values() for offer in hello.offers)
 
     async def set_level_everywhere(self, attachment: Attachment, level: str) -> None:
         """Tells the log level to every backend that this session has a session with, at the same time."""

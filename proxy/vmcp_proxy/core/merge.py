@@ -18,24 +18,33 @@ from vmcp_proxy.core.conflict import (
 from vmcp_proxy.core.filters import ToolNames, select_tools
 from vmcp_proxy.core.names import add_prefix, fit_name
 from vmcp_proxy.core.overrides import property_names, rewrite_descriptor
+from vmcp_proxy.core.owners.pages import PageClaims, claims_of, pages_of, rename_pages
 
 _Entries = Mapping[str, WorkloadTools]
 
 
-def merge(listings: Sequence[Listing], aggregation: Aggregation, outcomes: Mapping[str, Outcome]) -> Catalog:
+def merge(
+    listings: Sequence[Listing],
+    aggregation: Aggregation,
+    outcomes: Mapping[str, Outcome],
+    claims: PageClaims | None = None,
+) -> Catalog:
     """The catalog of these listings, one per backend, in any order: the result does not depend on it.
 
     Tools go through override, conflict resolution, filter and sort, in this order: what a filter hides keeps
     its claim to a name, so that editing a filter never changes what another name means (and composite tools
     can use what it hides). `outcomes` says how listing each backend went; the catalog's add those whose list of
     some kind is incomplete. Settings for a backend whose tools may be missing are not reported as unmatched.
+    `claims` are those of all backends whose lists are known, also of those that are not served for now.
     """
     ordered = sorted(listings, key=lambda listing: listing.backend)
     entries = {entry.workload: entry for entry in reversed(aggregation.tools)}
     tools = _resolve_tools(ordered, aggregation, entries)
     prompts = _resolve_prompts(ordered, aggregation)
-    resources = resolve_uris(Kind.RESOURCE, _uri_claims(Kind.RESOURCE, ordered))
-    templates = resolve_uris(Kind.TEMPLATE, _uri_claims(Kind.TEMPLATE, ordered))
+    if claims is None:
+        claims = claims_of(ordered, is_alone=len(ordered) <= 1)
+    resources = resolve_uris(Kind.RESOURCE, _uri_claims(Kind.RESOURCE, ordered, claims))
+    templates = resolve_uris(Kind.TEMPLATE, _uri_claims(Kind.TEMPLATE, ordered, claims))
     served, unmatched = _filter_tools(ordered, tools.kept, aggregation, entries)
     shown = tuple(claim for claim in tools.kept if claim.original in served[claim.backend])
     hidden = tuple(claim for claim in tools.kept if claim.original not in served[claim.backend])
@@ -44,11 +53,13 @@ def merge(listings: Sequence[Listing], aggregation: Aggregation, outcomes: Mappi
     unjudged = {name for name, outcome in outcomes.items() if outcome.is_missing}
     unjudged.update(entry.backend for entry in incomplete if entry.kind is Kind.TOOL)
     return Catalog(
-        tools=_build_capabilities(shown),
-        resources=_build_capabilities(resources.kept),
-        templates=_build_capabilities(templates.kept),
-        prompts=_build_capabilities(prompts.kept),
-        hidden=_build_capabilities(hidden),
+        tools=_build_capabilities(shown, claims),
+        resources=_build_capabilities(resources.kept, claims),
+        templates=_build_capabilities(templates.kept, claims),
+        prompts=_build_capabilities(prompts.kept, claims),
+        hidden=_build_capabilities(hidden, claims),
+        pages=_build_pages(shown, resources.kept, claims),
+        claims=claims,
         conflicts=tool_conflicts + resources.conflicts + templates.conflicts + prompts.conflicts,
         dropped=tuple(entry for listing in ordered for entry in listing.dropped),
         incomplete=incomplete,
@@ -120,9 +131,16 @@ def _fit(wanted: str, backend: str, descriptor: Descriptor, aggregation: Aggrega
     return fit_name(wanted, backend=backend, original=descriptor.name, limit=aggregation.tool_name_limit)
 
 
-def _uri_claims(kind: Kind, ordered: Sequence[Listing]) -> Iterator[Claim]:
+def _uri_claims(kind: Kind, ordered: Sequence[Listing], claims: PageClaims) -> Iterator[Claim]:
+    """Pages that several backends claim are no conflict: each has a URI of its own."""
     return (
-        Claim(listing.backend, descriptor, descriptor.name, descriptor.name, None)
+        Claim(
+            listing.backend,
+            descriptor,
+            descriptor.name,
+            claims.exposed(listing.backend, descriptor.name) if kind is Kind.RESOURCE else descriptor.name,
+            None,
+        )
         for listing in ordered
         for descriptor in listing.of(kind)
     )
@@ -185,12 +203,26 @@ def _unknown_workloads(
     return tuple(Unmatched(name, "workload", name) for name in sorted(entries.keys() - known))
 
 
-def _build_capabilities(claims: Iterable[Claim]) -> tuple[Capability, ...]:
-    return tuple(sorted(map(_build_capability, claims), key=lambda capability: capability.exposed))
+def _build_pages(tools: Iterable[Claim], listed: Iterable[Claim], claims: PageClaims) -> tuple[Capability, ...]:
+    """The pages of these tools that nobody lists."""
+    known = {claim.exposed for claim in listed}
+    pages: dict[str, Capability] = {}
+    for tool in tools:
+        for uri in pages_of(tool.descriptor.raw):
+            exposed = claims.exposed(tool.backend, uri)
+            if exposed not in known:
+                pages[exposed] = Capability(Kind.RESOURCE, exposed, tool.backend, uri, b"")
+    return tuple(pages[exposed] for exposed in sorted(pages))
 
 
-def _build_capability(claim: Claim) -> Capability:
+def _build_capabilities(kept: Iterable[Claim], claims: PageClaims) -> tuple[Capability, ...]:
+    return tuple(sorted((_build_capability(each, claims) for each in kept), key=lambda capability: capability.exposed))
+
+
+def _build_capability(claim: Claim, claims: PageClaims) -> Capability:
     override, raw = claim.override, claim.descriptor.raw
+    if claim.descriptor.kind is Kind.TOOL and pages_of(raw):
+        raw = rename_pages(raw, lambda uri: claims.exposed(claim.backend, uri))
     name = claim.exposed if claim.exposed != claim.original else None
     arguments = override.arguments if override is not None else {}
     return Capability(
@@ -198,6 +230,6 @@ def _build_capability(claim: Claim) -> Capability:
         claim.exposed,
         claim.backend,
         claim.original,
-        rewrite_descriptor(raw, name=name, override=override),
+        rewrite_descriptor(raw, member=WIRE[claim.descriptor.kind].member, name=name, override=override),
         build_plan(arguments, property_names(raw)) if arguments else None,
     )

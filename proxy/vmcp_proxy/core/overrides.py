@@ -22,10 +22,12 @@ _HINTS: Final = (
 )
 
 
-def rewrite_descriptor(raw: bytes, *, name: str | None, override: ToolOverride | None = None) -> bytes:
+def rewrite_descriptor(
+    raw: bytes, *, name: str | None, override: ToolOverride | None = None, member: str = "name"
+) -> bytes:
     """The descriptor with only the changed members replaced, in place; absent ones are added at the end.
 
-    `name` is the new value of the member `name`, None keeps it; the override's own name is the caller's
+    `name` is the new value of the `member` that names it, None keeps it; the override's own name is the caller's
     matter. All other members keep their bytes and order. With nothing to change these are the same bytes.
     """
     description = override.description if override is not None else None
@@ -35,7 +37,7 @@ def rewrite_descriptor(raw: bytes, *, name: str | None, override: ToolOverride |
         return raw
     members = decode_members(raw)
     if name is not None:
-        members["name"] = msgspec.Raw(_encode(name))
+        members[member] = msgspec.Raw(_encode(name))
     if description is not None:
         members["description"] = msgspec.Raw(_encode(description))
     if annotations is not None:

@@ -47,7 +47,14 @@ class SessionReceiver:
         if method == CANCELLED:
             await self._ways.requests.withdrawn(attachment, member, params)
         elif method != RESOURCE_UPDATED or is_subscribed(attachment, member, params):
-            message = relayed(method, params, backend=member.name, client_token=None, log_level=attachment.log_level)
+            message = relayed(
+                method,
+                params,
+                backend=member.name,
+                client_token=None,
+                log_level=attachment.log_level,
+                uri_of=attachment.uri_of(member.name),
+            )
             if message is not None:
                 await self._ways.stream.say(self._attachment, message)
 
@@ -101,7 +108,12 @@ class CallReceiver:
             await self._ways.requests.withdrawn(attachment, member, params)
         elif method != RESOURCE_UPDATED or is_subscribed(attachment, member, params):
             message = relayed(
-                method, params, backend=member.name, client_token=self._token, log_level=attachment.log_level
+                method,
+                params,
+                backend=member.name,
+                client_token=self._token,
+                log_level=attachment.log_level,
+                uri_of=attachment.uri_of(member.name),
             )
             if message is not None:
                 await self._exchange.send(message)

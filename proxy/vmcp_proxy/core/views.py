@@ -18,6 +18,7 @@ from vmcp_proxy.core.links import Links
 from vmcp_proxy.core.listings import Entry, Listings
 from vmcp_proxy.core.members import Bounds, Member, Members
 from vmcp_proxy.core.merge import merge
+from vmcp_proxy.core.owners.pages import claims_of
 from vmcp_proxy.core.partial_failure import IS_WITHHELD, WITHHELD
 from vmcp_proxy.core.scopes import SHARED, scope
 from vmcp_proxy.headerforward import Collision, HeaderSnapshot
@@ -186,12 +187,13 @@ class Views:
     def _merge(
         self, shown: Mapping[str, Listing | None], known: Mapping[str, Listing | None], outcomes: Mapping[str, Outcome]
     ) -> Catalog:
-        catalog = merge([each for each in shown.values() if each is not None], self._aggregation, outcomes)
+        everything = [each for each in known.values() if each is not None]
+        claims = claims_of(everything, is_alone=len(self._members) <= 1)
+        catalog = merge([each for each in shown.values() if each is not None], self._aggregation, outcomes, claims)
         away = {name for name, listing in known.items() if listing is not None and shown[name] is None}
         if not away:
             return catalog
-        everything = [each for each in known.values() if each is not None]
-        return catalog.beside(merge(everything, self._aggregation, outcomes), away)
+        return catalog.beside(merge(everything, self._aggregation, outcomes, claims), away)
 
 
 def _digest(listing: Listing | None) -> bytes | None:

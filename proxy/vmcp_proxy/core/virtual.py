@@ -62,7 +62,16 @@ class Unlisted(msgspec.Struct, frozen=True, gc=False):
     silent: Mapping[str, Outcome]
 
 
-Resolved: TypeAlias = Target | Unlisted | None
+class OwnNames(msgspec.Struct, frozen=True, gc=False):
+    """Nothing is exposed under this name, but these tools have it at their backends, and the backends have pages.
+
+    A page calls the tools of its server by the server's own names (MCP Apps): good where only one may be meant.
+    """
+
+    targets: tuple[Target, ...]
+
+
+Resolved: TypeAlias = Target | OwnNames | Unlisted | None
 """What an operation names; None where nothing does."""
 
 

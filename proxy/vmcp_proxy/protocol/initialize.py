@@ -1,11 +1,12 @@
 """The handshake: what a client says, what we answer, and what we say to a backend."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
-from vmcp_proxy.protocol import params
+from vmcp_proxy.protocol import extensions, params
+from vmcp_proxy.protocol.extensions import Settings
 from vmcp_proxy.protocol.jsonrpc import Raw
 from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.protocol.versions import LATEST, negotiate
@@ -18,6 +19,8 @@ MAX_CLIENT_INFO: Final = 4 << 10
 _OFFERS: Final = frozenset({"tools", "resources", "prompts", "completions", "logging"})
 _MIRRORED: Final = ("elicitation", "experimental", "roots", "sampling")
 """Client capabilities that are declared to backends: those whose requests the relay carries to the client."""
+
+_EXTENSIONS: Final = "extensions"
 
 SUBSCRIBE: Final = "resources.subscribe"
 """Stands among the offers of a server that takes subscriptions to its resources."""
@@ -44,6 +47,7 @@ class ServerHello:
     version: str
     offers: frozenset[str]
     instructions: str | None
+    extensions: Settings = field(default_factory=dict)
 
 
 def parse_client_hello(raw: Raw | None) -> ClientHello:
@@ -64,9 +68,12 @@ def parse_client_hello(raw: Raw | None) -> ClientHello:
 
 
 def mirrored_capabilities(capabilities: bytes) -> bytes:
-    """The client's capabilities as a backend hears them: those of which the requests are relayed."""
+    """The client's capabilities as a backend hears them: those of which the requests are relayed, and extensions."""
     members = params.parse_members(capabilities)
-    return params.encode_members({name: members[name] for name in _MIRRORED if name in members})
+    mirrored: params.Members = {name: members[name] for name in _MIRRORED if name in members}
+    if carried := extensions.parse_extensions(members.get(_EXTENSIONS)):
+        mirrored[_EXTENSIONS] = msgspec.Raw(extensions.encode_extensions(carried))
+    return params.encode_members(mirrored)
 
 
 def encode_client_hello(capabilities: bytes, client_version: str) -> bytes:
@@ -94,7 +101,8 @@ def parse_server_hello(raw: Raw) -> ServerHello:
     offers = _OFFERS.intersection(declared)
     if _takes_subscriptions(declared.get("resources")):
         offers |= {SUBSCRIBE}
-    return ServerHello(version, offers, params.optional_text_of(members, "instructions"))
+    carried = extensions.parse_extensions(declared.get(_EXTENSIONS))
+    return ServerHello(version, offers, params.optional_text_of(members, "instructions"), carried)
 
 
 def _takes_subscriptions(resources: msgspec.Raw | None) -> bool:
@@ -104,23 +112,34 @@ def _takes_subscriptions(resources: msgspec.Raw | None) -> bool:
         return False
 
 
-def encode_server_hello(*, version: str, name: str, server_version: str, offers: frozenset[str]) -> bytes:
+def encode_server_hello(
+    *,
+    version: str,
+    name: str,
+    server_version: str,
+    offers: frozenset[str],
+    carried: Settings = extensions.NONE,
+    instructions: str = "",
+) -> bytes:
     """Our result of `initialize`.
 
     Members of a group come and go while sessions live, so the three lists are always offered, with
-    `listChanged`; `completions`, `logging` and subscriptions only while a backend answers them.
+    `listChanged`; `completions`, `logging`, subscriptions and extensions only while a backend answers them.
     """
-    capabilities: dict[str, dict[str, bool]] = {
-        "tools": {"listChanged": True},
-        "resources": {"listChanged": True},
-        "prompts": {"listChanged": True},
+    changing = {"listChanged": True}
+    capabilities: dict[str, dict[str, bool] | msgspec.Raw] = {
+        "tools": changing,
+        "resources": {**changing, "subscribe": True} if SUBSCRIBE in offers else changing,
+        "prompts": changing,
     }
-    if SUBSCRIBE in offers:
-        capabilities["resources"]["subscribe"] = True
     capabilities.update({extra: {} for extra in ("completions", "logging") if extra in offers})
-    result = {
+    if carried:
+        capabilities[_EXTENSIONS] = msgspec.Raw(extensions.encode_extensions(carried))
+    result: dict[str, object] = {
         "protocolVersion": version,
         "capabilities": capabilities,
         "serverInfo": {"name": name, "version": server_version},
     }
+    if instructions:
+        result["instructions"] = instructions
     return msgspec.json.encode(result)

@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 from typing import Final
 
+from vmcp_proxy.core.capabilities import Kind
+from vmcp_proxy.core.catalog import Catalog
 from vmcp_proxy.core.links import Links
 from vmcp_proxy.core.virtual import Caller, VirtualMCP
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT
 from vmcp_proxy.observability.audit import Outcome
+from vmcp_proxy.protocol.extensions import join_extensions
 from vmcp_proxy.protocol.initialize import encode_server_hello, parse_client_hello
+from vmcp_proxy.protocol.instructions import join_instructions
 from vmcp_proxy.protocol.jsonrpc import INVALID_PARAMS, Request, encode_error, encode_result
 from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.serve.context import RequestContext
@@ -33,13 +37,17 @@ class ServerInfo:
 
 
 class Handshake:
-    """Makes sessions; `info` is replaced when the config is."""
+    """Makes sessions; `info` and `instructions` are replaced when the config is.
+
+    `instructions` of None are those of the backends; an empty text is none.
+    """
 
     def __init__(self, sessions: SessionManager, virtual: VirtualMCP, links: Links) -> None:
         self._sessions = sessions
         self._virtual = virtual
         self._links = links
         self.info = ServerInfo("vmcp", "")
+        self.instructions: str | None = None
         self.takes_request_headers = False
 
     async def serve(self, context: RequestContext, message: Request) -> None:
@@ -77,6 +85,15 @@ class Handshake:
             name=self.info.name,
             server_version=self.info.version,
             offers=self._links.offers(catalog.outcomes),
+            carried=join_extensions(
+                hello.extensions for _, hello in sorted(self._links.hellos(catalog.outcomes).items())
+            ),
+            instructions=self._instructions_for(catalog) if self.instructions is None else self.instructions,
         )
         headers = ((b"mcp-session-id", made.session_id.encode()),)
         await context.respond(200, encode_result(message.id, result), headers=headers)
+
+    def _instructions_for(self, catalog: Catalog) -> str:
+        """What the backends say of which the caller sees anything."""
+        seen = {capability.backend for kind in Kind for capability in catalog.of(kind)}
+        return join_instructions({name: hello.instructions or "" for name, hello in self._links.hellos(seen).items()})

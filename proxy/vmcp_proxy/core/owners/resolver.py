@@ -6,20 +6,24 @@ from typing import Final
 
 from vmcp_api.spec.aggregation import Aggregation
 from vmcp_proxy.core.attachments import Attachment, Attachments
-from vmcp_proxy.core.capabilities import Kind, Outcome
+from vmcp_proxy.core.capabilities import Capability, Kind, Outcome
 from vmcp_proxy.core.catalog import Catalog
+from vmcp_proxy.core.links import Links
 from vmcp_proxy.core.members import Bounds, Members
+from vmcp_proxy.core.owners.owner import find_owner, resource_of
+from vmcp_proxy.core.owners.pages import parse_own_uri
 from vmcp_proxy.core.owners.silence import may_own
-from vmcp_proxy.core.targets import find_target, target_kind
+from vmcp_proxy.core.targets import target_kind
 from vmcp_proxy.core.views import Views
-from vmcp_proxy.core.virtual import Caller, Operation, Resolved, Target, Unlisted
+from vmcp_proxy.core.virtual import Caller, Operation, OwnNames, Resolved, Target, Unlisted
 
 
 class Resolver:
     """Finds targets in the caller's catalog; `configure` takes over what names are composed by."""
 
-    def __init__(self, attachments: Attachments, views: Views) -> None:
+    def __init__(self, attachments: Attachments, links: Links, views: Views) -> None:
         self._attachments: Final = attachments
+        self._links: Final = links
         self._views: Final = views
         self._members: Members = {}
         self._aggregation = Aggregation()
@@ -38,25 +42,41 @@ class Resolver:
         catalog = self._views.current(attachment, caller.snapshot)
         if catalog is None:
             catalog = await self._views.for_call(attachment, caller.snapshot)
-        found = self._find(catalog, operation, began)
+        found = self._find(attachment, catalog, operation, began)
         return found if found is not None else await self._awaited(caller, attachment, operation, began)
 
-    def _find(self, catalog: Catalog, operation: Operation, began: float) -> Target | None:
-        capability = find_target(catalog, operation)
-        member = self._members.get(capability.backend) if capability is not None else None
-        return Target(capability, member, began) if capability is not None and member is not None else None
+    def _find(self, attachment: Attachment, catalog: Catalog, operation: Operation, began: float) -> Target | None:
+        capability = find_owner(catalog, attachment.handed_out, operation)
+        return None if capability is None else self._target(capability, began)
+
+    def _target(self, capability: Capability, began: float) -> Target | None:
+        member = self._members.get(capability.backend)
+        return None if member is None else Target(capability, member, began)
 
     async def _awaited(self, caller: Caller, attachment: Attachment, operation: Operation, began: float) -> Resolved:
         """Looks again whenever a listing comes that may have the name, up to the bound of the call."""
         while True:
             # Perhaps it is new: what a backend has declared out of date is worth the wait now.
             catalog = await self._views.view(attachment, caller.snapshot)
-            if (found := self._find(catalog, operation, began)) is not None:
+            if (found := self._find(attachment, catalog, operation, began)) is not None:
                 return found
             silent = self._silent(caller, attachment, catalog, operation)
             until = began + self._bound(silent)
             if not await self._views.answered(attachment, caller.snapshot, silent, until):
-                return Unlisted(silent) if silent else None
+                return Unlisted(silent) if silent else self._unlisted(catalog, operation, began)
+
+    def _unlisted(self, catalog: Catalog, operation: Operation, began: float) -> Resolved:
+        """What the operation means although nobody lists it: a page's own tool, or the only resource server's."""
+        kind = target_kind(operation)
+        if kind is Kind.TOOL:
+            with_pages = catalog.claims.claimants
+            tools = (tool for tool in catalog.tools if tool.original == operation.name and tool.backend in with_pages)
+            targets = tuple(target for tool in tools if (target := self._target(tool, began)) is not None)
+            return OwnNames(targets) if targets else None
+        if kind is not Kind.RESOURCE or parse_own_uri(operation.name) is not None:
+            return None
+        backends = [name for name in self._members if "resources" in self._links.offers((name,))]
+        return self._target(resource_of(operation.name, backends[0]), began) if len(backends) == 1 else None
 
     def _silent(
         self, caller: Caller, attachment: Attachment, catalog: Catalog, operation: Operation
