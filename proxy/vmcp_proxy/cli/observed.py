@@ -1,5 +1,6 @@
 """What `vmcp serve` tells a person of, picked out of the status and the config."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -18,7 +19,10 @@ Place: TypeAlias = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class BackendState:
-    """One backend as `/status` shows it; `counts` are of what it offers, `place` is as in `describe_place`."""
+    """One backend as `/status` shows it; `place` is as in `describe_place`.
+
+    `counts` are of what is served of it, and of the names that others won or nobody got.
+    """
 
     status: str
     message: str = ""
@@ -74,10 +78,11 @@ class Observed:
 def observe(status: Mapping[str, Any], config: ProxyConfig) -> Observed:
     """What a `/status` document says, and where the config has store and backends."""
     store = status["store"]
+    lost = Counter(loser for each in status["conflicts"] for loser in each["losers"])
     places = {backend.name: describe_place(backend) for backend in config.backends}
     return Observed(
         "" if store["state"] in _STORE_IS_FINE else str(store["message"]),
-        {each["name"]: _state(each, places.get(each["name"], ())) for each in status["backends"]},
+        {each["name"]: _state(each, places.get(each["name"], ()), lost[each["name"]]) for each in status["backends"]},
         config.session_storage.address or "",
         status["configHash"],
         tuple(
@@ -104,6 +109,8 @@ def describe_place(backend: BackendConfig) -> Place:
     return (("address", f"{parts.scheme}://{parts.netloc}"), ("remedy", "see that it runs there and speaks MCP"))
 
 
-def _state(backend: Mapping[str, Any], place: Place) -> BackendState:
+def _state(backend: Mapping[str, Any], place: Place, lost: int) -> BackendState:
     counts = tuple((kind, backend[kind]) for kind in COUNTED if backend.get(kind))
+    if lost:
+        counts = (*(counts or (("tools", 0),)), ("lost_to_conflicts", lost))
     return BackendState(backend["status"], backend["message"], counts, place)

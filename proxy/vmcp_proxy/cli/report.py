@@ -1,6 +1,7 @@
 """Tells a person, line by line, what comes up and what goes down while the proxy serves."""
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Iterable
 from typing import Final
@@ -8,11 +9,13 @@ from typing import Final
 from vmcp_proxy.app import Proxy
 from vmcp_proxy.cli.addresses import endpoint_url
 from vmcp_proxy.cli.lines import SILENT_SECONDS, Line, changes, silent_line
-from vmcp_proxy.cli.observed import Observed, observe
+from vmcp_proxy.cli.observed import Clash, Observed, observe
 from vmcp_proxy.core.health import Health
 from vmcp_proxy.observability.logs import log_event
 
 LOOK_SECONDS: Final = 0.2
+MOST_CLASHES: Final = 10_000
+"""Names that are remembered as told; a backend may come back with others each time."""
 
 
 class Patience:
@@ -33,11 +36,33 @@ class Patience:
         return new
 
 
+class ToldClashes:
+    """Keeps the names that were told to be claimed twice until the config changes.
+
+    They are none while a backend is away, and are no news when it comes back.
+    """
+
+    def __init__(self) -> None:
+        self._config_hash = ""
+        self._told: dict[Clash, None] = {}
+
+    def told(self, seen: Observed) -> tuple[Clash, ...]:
+        """Those of before and those of now."""
+        if seen.config_hash != self._config_hash:
+            self._config_hash = seen.config_hash
+            self._told = {}
+        self._told |= dict.fromkeys(seen.clashes)
+        while len(self._told) > MOST_CLASHES:
+            del self._told[next(iter(self._told))]
+        return tuple(self._told)
+
+
 class Reporter:
     """Logs the endpoint once it listens, then every change of a backend, of its names or of the session store."""
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger: Final = logger
+        self._clashes: Final = ToldClashes()
 
     async def run(self, proxy: Proxy) -> None:
         """Looks at a proxy until it is cancelled."""
@@ -53,8 +78,9 @@ class Reporter:
             if present != fingerprint:
                 fingerprint = present
                 seen = observe(proxy.wiring.status.status(), proxy.state.loaded.config)
-                self._log(changes(told, seen))
-                told = seen
+                clashes = self._clashes.told(seen)
+                self._log(changes(told, dataclasses.replace(seen, clashes=clashes)))
+                told = dataclasses.replace(seen, clashes=clashes)
             backends = told.backends if told else {}
             silent = frozenset(name for name, state in backends.items() if state.status == Health.UNKNOWN)
             overdue = patience.overdue(silent, asyncio.get_running_loop().time())

@@ -91,7 +91,10 @@ def _resolve_tools(ordered: Sequence[Listing], aggregation: Aggregation, entries
 
 
 def _resolve_prompts(ordered: Sequence[Listing], aggregation: Aggregation) -> Resolution:
-    """Prompts bear their backend's prefix, but those of backends in the priority order are bare."""
+    """Prompts bear their backend's prefix, but those of backends in the priority order are bare.
+
+    People choose them, no model provider reads their names: those may be anything (MCP, "Prompts").
+    """
     config = aggregation.conflict_resolution_config
     is_ranked = aggregation.conflict_resolution is ConflictResolution.PRIORITY
     ranks = rank_by_priority(config.priority_order if is_ranked else ())
@@ -101,8 +104,7 @@ def _resolve_prompts(ordered: Sequence[Listing], aggregation: Aggregation) -> Re
         prefix = add_prefix(config.prefix_format, listing.backend, "") if rank is None else ""
         for prompt in listing.prompts:
             wanted = prefix + prompt.name
-            exposed = _fit(wanted, listing.backend, prompt, aggregation)
-            claims.append(Claim(listing.backend, prompt, wanted, exposed, rank))
+            claims.append(Claim(listing.backend, prompt, wanted, wanted, rank))
     return _resolve(Kind.PROMPT, claims, prefixed=not is_ranked, unranked_lose=False)
 
 

@@ -217,7 +217,8 @@ def _classify(envelope: _Envelope) -> Message:
         if not _is_id(request_id) or len(request_id) > MAX_ID_BYTES:
             return Malformed(INVALID_REQUEST, _LONG_ID if _is_id(request_id) else _NO_ID)
     if method is not msgspec.UNSET:
-        kept = None if params is msgspec.UNSET else params
+        # Clients of languages with optional values write null where they have none.
+        kept = None if params is msgspec.UNSET or bytes(memoryview(params)[:4]) == b"null" else params
         if kept is not None and memoryview(kept)[0] not in b"{[":
             return Malformed(INVALID_REQUEST, "The params must be an object.", request_id)
         if request_id is None:

@@ -11,7 +11,7 @@ from vmcp_proxy.backends import http
 from vmcp_proxy.backends.reading import translate
 from vmcp_proxy.cli.lines import SHOWN, Line, changes, silent_line
 from vmcp_proxy.cli.observed import BackendState, Observed, describe_place, observe
-from vmcp_proxy.cli.report import Patience
+from vmcp_proxy.cli.report import Patience, ToldClashes
 
 CANARY = "canary-4711"
 STDIO = Backend(name="b", kind="MCPServer", transport=Transport.STDIO, command=("prog", "--key", CANARY))
@@ -220,3 +220,22 @@ def test_a_name_that_does_not_resolve_points_at_the_host_name():
     said = str(translate("h", http.ConnectFailed(http.NAME_UNKNOWN)))
     (line,) = lines(None, status(backend("h", "unhealthy", said)), HTTP)
     assert "host name" in fields(line)["remedy"]
+
+
+def test_names_that_are_lost_to_others_stand_beside_what_is_served():
+    after = status(
+        backend("a", "healthy", tools=2),
+        backend("b", "healthy"),
+        conflicts=[conflict("x", "a", "b"), conflict("y", None, "a", "b")],
+    )
+    up = [fields(line) for line in lines(None, after) if line.event == "backend is up"]
+    assert up == [{"name": "a", "tools": 2, "lost_to_conflicts": 1}, {"name": "b", "tools": 0, "lost_to_conflicts": 2}]
+
+
+def test_a_name_that_is_claimed_twice_is_told_once_however_often_a_backend_comes_back():
+    told = ToldClashes()
+    both = observe(status(conflicts=[conflict("x", "a", "b")]), config())
+    alone = observe(status(), config())
+    edited = observe(status(conflicts=[conflict("x", "a", "b")], digest="2"), config())
+    assert [told.told(each) for each in (both, alone, both, edited)] == [both.clashes] * 4
+    assert told.told(observe(status(digest="3"), config())) == ()

@@ -266,3 +266,12 @@ async def test_long_and_odd_names_are_served_shortened_callable_and_the_same_aft
             assert sorted([await said(client, name) for name in names]) == sorted(f"one:{each}" for each in originals)
     assert seen[0] == seen[1]
     assert json.dumps(seen).isascii()
+
+
+@pytest.mark.parametrize("name", ["Code review", "fran\u00e7ais", "a/b", "p" * 200])
+async def test_a_prompt_keeps_a_name_that_no_tool_could_have(name):
+    backend = ScriptedBackend(prompts=[{"name": name}])
+    async with scene({"one": backend}) as world, world.session() as client:
+        assert await client.names("prompts") == [f"one_{name}"]
+        assert (await client.result("prompts/get", {"name": f"one_{name}"}))["messages"]
+        assert backend.calls("prompts/get")[0].message["params"]["name"] == name

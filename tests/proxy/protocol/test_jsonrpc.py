@@ -171,3 +171,12 @@ def test_our_errors_are_errors_whatever_stands_in_the_text(message, code, data):
     decoded = json.loads(encode_error(None, code, message, data))
     expected = {"code": code, "message": message} | ({} if data is None else {"data": {"k": [1]}})
     assert decoded == {"jsonrpc": "2.0", "id": None, "error": expected}
+
+
+@pytest.mark.parametrize(
+    "text", [b'{"jsonrpc":"2.0","id":1,"method":"a","params":null}', b'{"jsonrpc":"2.0","method":"a","params":null}']
+)
+def test_params_that_are_null_are_none(text):
+    message = parse_message(text)
+    assert message.method == "a"
+    assert message.params is None

@@ -75,8 +75,14 @@ class Resolver:
             return OwnNames(targets) if targets else None
         if kind is not Kind.RESOURCE or parse_own_uri(operation.name) is not None:
             return None
-        backends = [name for name in self._members if "resources" in self._links.offers((name,))]
-        return self._target(resource_of(operation.name, backends[0]), began) if len(backends) == 1 else None
+        # Whose page a claimed URI is has been decided: it must not lead elsewhere while its backends are away.
+        if operation.name in catalog.claims.owners:
+            return None
+        hellos = self._links.hellos(self._members)
+        # Of a backend that is away it is not known, so it counts as one that has resources.
+        backends = [name for name in self._members if name not in hellos or "resources" in hellos[name].offers]
+        only = backends[0] if len(backends) == 1 else None
+        return self._target(resource_of(operation.name, only), began) if only in hellos and only is not None else None
 
     def _silent(
         self, caller: Caller, attachment: Attachment, catalog: Catalog, operation: Operation

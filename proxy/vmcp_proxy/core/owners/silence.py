@@ -18,4 +18,7 @@ def may_own(aggregation: Aggregation, backend: str, kind: Kind, name: str) -> bo
             is_prefixed = False
     if not is_prefixed:
         return True
-    return may_bear_prefix(name, add_prefix(config.prefix_format, backend, ""), aggregation.tool_name_limit)
+    prefix = add_prefix(config.prefix_format, backend, "")
+    return (
+        name.startswith(prefix) if kind is Kind.PROMPT else may_bear_prefix(name, prefix, aggregation.tool_name_limit)
+    )
