@@ -84,6 +84,9 @@ class Poller:
         now = asyncio.get_running_loop().time()
         for target in targets:
             pod = self._pods.setdefault(target.uid, _Pod(key, target, due=now))
+            if target.is_ready and not pod.target.is_ready:
+                # What it did not answer while it started is no silence.
+                pod.failures, pod.due = 0, now
             pod.target = target
             pod.due = min(pod.due, now + self._pause(pod))
         self._kick.set()
@@ -121,7 +124,7 @@ class Poller:
                     await self._read(pod)
                 pod.failures = 0
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-                pod.failures += 1
+                pod.failures += pod.target.is_ready
                 log_event(logger, logging.DEBUG, "pod silent", key=pod.key, error=type(error).__name__)
                 if pod.is_silent:
                     pod.report, pod.etag = None, ""

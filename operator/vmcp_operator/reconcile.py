@@ -8,7 +8,7 @@ from vmcp_operator.interest import Interest
 from vmcp_operator.observe import Observer
 from vmcp_operator.plan import decide, tell
 from vmcp_operator.plan.kinds import VMCP, Ref
-from vmcp_operator.plan.rollout import is_running
+from vmcp_operator.plan.trouble.pods import is_ready, is_running
 from vmcp_operator.plan.world import World
 from vmcp_operator.report import Reporter
 
@@ -22,6 +22,7 @@ class Target:
 
     uid: str
     address: str
+    is_ready: bool = True
 
 
 class PodWatch(Protocol):
@@ -72,7 +73,9 @@ class Reconciler:
         if was_outrun:
             return 0.0
         again = REFUSED_SECONDS if outcome.refused else None
-        return min((each for each in (pause, decision.plan.requeue, again) if each is not None), default=None)
+        return min(
+            (each for each in (pause, decision.plan.requeue, standing.again, again) if each is not None), default=None
+        )
 
 
 def _targets(world: World) -> tuple[Target, ...]:
@@ -80,7 +83,7 @@ def _targets(world: World) -> tuple[Target, ...]:
     if world.key.kind is not VMCP:
         return ()
     return tuple(
-        Target(pod["metadata"]["uid"], pod["status"]["podIP"])
+        Target(pod["metadata"]["uid"], pod["status"]["podIP"], is_ready(pod))
         for pod in world.pods
         if is_running(pod) and pod["status"].get("podIP")
     )

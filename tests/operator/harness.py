@@ -114,9 +114,16 @@ class Story:
         )
         deployment["status"] = {
             "observedGeneration": deployment["metadata"]["generation"],
-            "replicas": 1,
-            "updatedReplicas": ready,
+            "replicas": max(ready, 1),
+            "updatedReplicas": max(ready, 1),
             "readyReplicas": ready,
+            "conditions": [
+                {
+                    "type": "Progressing",
+                    "status": "True",
+                    "reason": "NewReplicaSetAvailable" if ready else "ReplicaSetUpdated",
+                }
+            ],
         }
         if report is not None:
             self.pods.reports[pod["metadata"]["uid"]] = report

@@ -5,8 +5,8 @@ import pytest
 from tests.operator.endpoints import ONE, serving
 from tests.operator.harness import Story
 from tests.operator.manifests import ALL, ENTRY, GROUP, SERVER, VMCP
+from vmcp_operator.plan.kinds import EVENT, Ref
 from vmcp_operator.plan.kinds import SERVER as SERVER_KIND
-from vmcp_operator.plan.kinds import Ref
 from vmcp_operator.plan.reports import BackendReport, Report
 
 
@@ -83,3 +83,88 @@ async def test_the_worst_state_of_a_breaker_over_all_pods_stands_in_the_status()
     await story.reconcile(ONE)
     (backend,) = story.status(ONE)["backends"]
     assert (backend["status"], backend["circuitState"]) == ("unavailable", "open")
+
+
+@pytest.mark.scenario("K-26")
+async def test_an_endpoint_of_which_no_backend_answers_is_not_ready():
+    story = await serving(VMCP + GROUP + ENTRY, "docs")
+    assert story.condition(ONE, "Ready")["status"] == "True"
+    story.run_pod(ONE, report=unhealthy(story, "docs", kind="MCPServerEntry"))
+    await story.reconcile(ONE)
+    ready = story.condition(ONE, "Ready")
+    assert (story.status(ONE)["phase"], ready["status"], ready["reason"]) == ("Degraded", "False", "NoBackendAvailable")
+    story.run_pod(ONE, report=answering(story, "docs"))
+    await story.reconcile(ONE)
+    assert story.condition(ONE, "Ready")["status"] == "True"
+
+
+def answering(story, *names, down=()):
+    up = tuple(BackendReport(name, "MCPServer", "healthy") for name in names)
+    return Report(
+        config_hash=story.pods.digests[ONE] or "",
+        backends=(*up, *(BackendReport(name, "MCPServer", "unhealthy", message="no") for name in down)),
+    )
+
+
+TWO = VMCP + GROUP + SERVER + SERVER.replace("name: files", "name: notes")
+
+
+@pytest.mark.scenario("K-23")
+async def test_a_first_apply_is_pending_until_each_server_had_its_time():
+    story = Story(TWO)
+    await story.reconcile(ONE)
+    story.run_pod(ONE, report=answering(story, "files", down=("notes",)))
+    story.passes(5)
+    await story.reconcile(ONE)
+    assert (story.status(ONE)["phase"], story.condition(ONE, "Ready")["reason"]) == ("Pending", "CheckingBackends")
+    story.passes(20)
+    assert await story.reconcile(ONE) == 40.0
+    story.run_pod(ONE, report=answering(story, "files", "notes"))
+    await story.reconcile(ONE)
+    assert story.status(ONE)["phase"] == "Ready"
+    notes = [each["type"] for ref, each in story.cluster.objects.items() if ref.kind is EVENT]
+    assert notes == ["Normal", "Normal"]
+
+
+@pytest.mark.scenario("K-23")
+async def test_a_server_that_does_not_come_up_in_its_time_degrades_the_endpoint():
+    story = Story(TWO)
+    await story.reconcile(ONE)
+    story.run_pod(ONE, report=answering(story, "files", down=("notes",)))
+    story.passes(5)
+    await story.reconcile(ONE)
+    story.passes(61)
+    await story.reconcile(ONE)
+    assert (story.status(ONE)["phase"], story.condition(ONE, "Ready")["reason"]) == ("Degraded", "BackendsUnavailable")
+    story.passes(61)
+    await story.reconcile(ONE)
+    assert story.cluster.writes == []
+
+
+@pytest.mark.scenario("K-23")
+async def test_a_server_that_joins_an_endpoint_has_time_to_come_up():
+    story = await serving(VMCP + GROUP + SERVER, "files")
+    story.apply(SERVER.replace("name: files", "name: notes"))
+    await story.reconcile(ONE)
+    story.run_pod(ONE, report=answering(story, "files", down=("notes",)))
+    story.passes(10)
+    await story.reconcile(ONE)
+    assert story.status(ONE)["phase"] == "Ready"
+    assert story.status(ONE)["message"] == "serving 1 of 2 backends; starting: notes"
+    backends = {each["name"]: each.get("reason") for each in story.status(ONE)["backends"]}
+    assert backends == {"files": None, "notes": "Starting"}
+    assert story.condition(ONE, "BackendsReady")["status"] == "Unknown"
+    # One that has answered before is news at once.
+    story.run_pod(ONE, report=answering(story, "notes", down=("files",)))
+    await story.reconcile(ONE)
+    assert story.status(ONE)["phase"] == "Degraded"
+
+
+@pytest.mark.scenario("K-23")
+async def test_a_pod_that_has_not_looked_at_its_backends_yet_changes_nothing_that_is_known():
+    story = await serving(TWO, "files", "notes")
+    unknown = tuple(BackendReport(name, "MCPServer", "unknown") for name in ("files", "notes"))
+    story.run_pod(ONE, report=Report(config_hash=story.pods.digests[ONE] or "", backends=unknown))
+    story.passes(10)
+    await story.reconcile(ONE)
+    assert (story.status(ONE)["phase"], story.status(ONE)["backendSummary"]) == ("Ready", "2/2")

@@ -1,6 +1,7 @@
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -156,3 +157,16 @@ async def test_a_pod_that_hangs_does_not_keep_the_others_from_being_asked():
             await until(lambda: pod.asked >= 10)
         assert poller.report("uid-2") is None
         pod.gate.set()
+
+
+@pytest.mark.scenario("K-23")
+async def test_a_pod_that_starts_is_not_silent_before_it_had_a_chance_to_answer_as_a_ready_one():
+    async with polling() as (pod, poller, woken):
+        pod.status = 500
+        poller.watch(ONE, (replace(POD, is_ready=False),), None)
+        await until(lambda: pod.asked >= 6)
+        assert poller.is_awaited("uid-1")
+        assert woken.empty()
+        poller.watch(ONE, (POD,), None)
+        assert await woken.get() == ONE
+        assert not poller.is_awaited("uid-1")

@@ -87,6 +87,7 @@ async def test_the_default_gives_way_to_a_number_that_somebody_gave_the_deployme
 async def test_two_pods_with_sessions_in_memory_are_told_however_they_came_to_be_two():
     story = await serving()
     scale(story, DEPLOYMENTS[ONE], 2)
+    story.run_pod(ONE)
     await story.reconcile(ONE)
     condition = story.condition(ONE, "SessionStorageReady")
     assert (condition["status"], condition["reason"]) == ("False", "MemoryNotShared")
@@ -94,6 +95,7 @@ async def test_two_pods_with_sessions_in_memory_are_told_however_they_came_to_be
     assert (story.status(ONE)["phase"], story.condition(ONE, "Ready")["reason"]) == ("Degraded", "SessionsNotShared")
     assert story.condition(ONE, "Ready")["status"] == "True"
     scale(story, DEPLOYMENTS[ONE], 1)
+    story.run_pod(ONE)
     await story.reconcile(ONE)
     assert story.status(ONE)["phase"] == "Ready"
 

@@ -251,7 +251,8 @@ async def test_an_event_is_posted_for_each_change_of_phase_and_for_nothing_else(
     assert sum(ref.kind is EVENT for ref in story.cluster.objects) == 2
 
 
-async def test_redis_that_is_away_is_named_and_the_endpoint_stays_ready():
+@pytest.mark.scenario("K-23")
+async def test_redis_that_is_away_is_named_and_the_endpoint_is_not_ready():
     story = Story(ALL)
     story.cluster.edit(
         ONE, lambda each: each["spec"].update(sessionStorage={"provider": "redis", "address": "redis:6379"})
@@ -262,7 +263,11 @@ async def test_redis_that_is_away_is_named_and_the_endpoint_stays_ready():
     condition = story.condition(ONE, "SessionStorageReady")
     assert (condition["status"], condition["reason"]) == ("False", "StoreUnavailable")
     assert condition["message"] == "no answer; check sessionStorage and the Redis service"
-    assert story.status(ONE)["phase"] == "Ready"
+    ready = story.condition(ONE, "Ready")
+    assert (story.status(ONE)["phase"], ready["status"], ready["reason"]) == ("Degraded", "False", "StoreUnavailable")
+    assert "no client can begin a session: no answer" in ready["message"]
+    (event,) = [each for ref, each in story.cluster.objects.items() if ref.kind is EVENT and "session" in each["note"]]
+    assert event["type"] == "Warning"
     story.passes(5)
     story.run_pod(ONE, report=healthy(story, "files", "docs", store_available=False, store_message="no; do this"))
     await story.reconcile(ONE)

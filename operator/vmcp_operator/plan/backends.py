@@ -2,16 +2,25 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from vmcp_api.config import ProxyConfig
 from vmcp_operator.plan.conditions import format_time
+from vmcp_operator.plan.kinds import SERVER
 from vmcp_operator.plan.reports import BackendReport, Report
-from vmcp_operator.plan.rollout import is_ready, is_running
+from vmcp_operator.plan.trouble import moment
+from vmcp_operator.plan.trouble.pods import is_ready, is_running
 from vmcp_operator.plan.world import World
 
 ROUTABLE: Final = frozenset({"ready", "degraded", "unauthenticated"})
 """Backends that get calls; one that refuses our credentials may serve other callers."""
+
+STARTING: Final = "Starting"
+"""Reason of a server of ours that has not answered yet and still has time to come up."""
+
+START_SECONDS: Final = 60.0
+"""How long a member that has never answered is called starting."""
 
 _HEALTH: Final = {
     "healthy": "ready",
@@ -70,6 +79,7 @@ def build_backends(world: World, config: ProxyConfig | None, voices: Voices) -> 
     for backend in config.backends:
         said = [each for report in voices.speakers for each in report.backends if each.name == backend.name]
         entry = _merge(backend.name, backend.kind, said)
+        entry = _with_history(entry, before.get(backend.name), world, is_told=bool(said))
         entry["url"] = backend.url
         entry["transport"] = backend.transport.value
         entry["message"] = "; ".join(filter(None, (entry["message"], _dropped(backend.name, voices))))
@@ -133,6 +143,29 @@ def _merge(name: str, kind: str, said: Iterable[BackendReport]) -> dict[str, Any
         "tools": next((each.tools for each in ranked if each.tools is not None), None),
     }
     return entry
+
+
+def _with_history(
+    entry: dict[str, Any], before: Mapping[str, Any] | None, world: World, *, is_told: bool
+) -> dict[str, Any]:
+    """What a moment does not show: a pod that has not looked yet knows less than the status, and a server comes up."""
+    known = before or {}
+    if entry["status"] == "unknown":
+        is_known = is_told and known.get("status", "unknown") != "unknown"
+        return {**entry, **{key: known.get(key, "") for key in ("status", "reason", "message")}} if is_known else entry
+    is_ours = entry["kind"] == SERVER.name and entry["name"] not in world.failed_servers
+    if entry["status"] != "unavailable" or entry.get("reason") or not is_ours:
+        return entry
+    is_new = known.get("status", "unknown") == "unknown"
+    if is_new or (known.get("reason") == STARTING and left_to_start(known, world.now) > 0):
+        return {**entry, "reason": STARTING}
+    return entry
+
+
+def left_to_start(entry: Mapping[str, Any], now: datetime) -> float:
+    """Seconds for which a member is still called starting."""
+    since = moment(entry.get("lastTransitionTime"))
+    return START_SECONDS if since is None else START_SECONDS - (now - since).total_seconds()
 
 
 def _dropped(name: str, voices: Voices) -> str:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from vmcp_operator.plan.rollout import Rollout
+
 _MESSAGE_LIMIT: Final = 32768
 
 
@@ -31,6 +33,27 @@ class Finding:
     def unknown(cls, name: str, reason: str, message: str = "") -> "Finding":
         """Nobody can tell yet."""
         return cls(name, holds=None, reason=reason, message=message)
+
+
+def deployment_finding(rollout: Rollout) -> Finding:
+    """Whether pods serve, and what those lack that do not."""
+    name = "DeploymentAvailable"
+    if rollout.trouble:
+        return Finding(name, rollout.steady > 0, rollout.trouble.reason, rollout.trouble.message)
+    waits = rollout.waiting if rollout.waiting and rollout.waiting.message else None
+    said = f"{rollout.ready} of {rollout.wanted or 0} pods ready"
+    text = f"{said}; {waits.message}" if waits else said
+    if rollout.ready:
+        return Finding.true(name, "Available", text)
+    return Finding.false(name, waits.reason if waits else "PodsStarting", text)
+
+
+def ready_generation(status: Mapping[str, Any]) -> int | None:
+    """The generation of which a status says that it is Ready; None where it says so of none."""
+    for each in status.get("conditions") or ():
+        if each["type"] == "Ready" and each["status"] == "True":
+            return int(each.get("observedGeneration", 0))
+    return None
 
 
 def build_conditions(

@@ -5,7 +5,7 @@ from typing import Final
 
 from vmcp_operator.plan.kinds import POD, Manifest, Ref
 from vmcp_operator.plan.naming import STAMP
-from vmcp_operator.plan.rollout import is_running
+from vmcp_operator.plan.trouble.pods import is_running
 from vmcp_operator.plan.world import Stamp, World
 
 AGAIN: Final = timedelta(seconds=10)

@@ -30,7 +30,7 @@ def entry_status(world: World) -> tuple[Status, Standing]:
     entry = world.resources.entries.get(world.key.name)
     problems = _problems(world, entry)
     group = _group(world, entry)
-    standing = _decide(problems, group)
+    standing = _decide(problems, group, world.youth)
     findings = (
         Finding("Valid", not problems, "Invalid" if problems else "Valid", summarise(problems)),
         group,
@@ -62,9 +62,9 @@ def _group(world: World, entry: MCPServerEntry | None) -> Finding:
     return Finding.false("GroupRefValidated", "GroupNotFound", message)
 
 
-def _decide(problems: Problems, group: Finding) -> Standing:
+def _decide(problems: Problems, group: Finding, youth: float | None) -> Standing:
     if problems:
         return Standing(Phase.FAILED, "Invalid", summarise(problems))
     if group.holds is False:
-        return Standing(Phase.FAILED, group.reason, group.message)
+        return Standing(Phase.PENDING if youth else Phase.FAILED, group.reason, group.message, youth)
     return Standing(Phase.VALID, "Valid", "the entry can be served")

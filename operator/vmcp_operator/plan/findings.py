@@ -3,10 +3,19 @@
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerPhase as Phase
 from vmcp_api.problems import Problem, Problems
 from vmcp_api.render.reasons import Reason
-from vmcp_operator.plan.backends import ROUTABLE
-from vmcp_operator.plan.conditions import Finding
+from vmcp_operator.plan.backends import ROUTABLE, STARTING
+from vmcp_operator.plan.conditions import Finding, deployment_finding
 from vmcp_operator.plan.kinds import DEPLOYMENT
-from vmcp_operator.plan.phase import Facts, say_not_shared, summarise
+from vmcp_operator.plan.phase import (
+    STOPPED,
+    STORE_AWAY,
+    Facts,
+    is_about_group,
+    reason_of,
+    say_not_shared,
+    say_store_away,
+    summarise,
+)
 from vmcp_operator.plan.standing import Standing
 
 
@@ -28,7 +37,7 @@ def vmcp_findings(facts: Facts, standing: Standing, warnings: Problems) -> tuple
 
 
 def _valid(facts: Facts, warnings: Problems) -> Finding:
-    errors = Problems(tuple(each for each in facts.errors if not _is_group(each)))
+    errors = Problems(tuple(each for each in facts.errors if not is_about_group(each)))
     if errors:
         return Finding.false("Valid", "Invalid", summarise(errors))
     own = Problems(tuple(each for each in warnings if _is_own(each)))
@@ -36,11 +45,9 @@ def _valid(facts: Facts, warnings: Problems) -> Finding:
 
 
 def _group(facts: Facts) -> Finding:
-    errors = Problems(tuple(each for each in facts.errors if _is_group(each)))
+    errors = Problems(tuple(each for each in facts.errors if is_about_group(each)))
     if errors:
-        is_missing = any(each.loc[2:] == ("name",) for each in errors)
-        reason = "GroupNotFound" if is_missing else "TooManyMembers"
-        return Finding.false("GroupRefValidated", reason, summarise(errors))
+        return Finding.false("GroupRefValidated", reason_of(errors), summarise(errors))
     return Finding.true("GroupRefValidated", "GroupFound", "the group exists")
 
 
@@ -83,23 +90,16 @@ def _storage(facts: Facts) -> Finding:
         return Finding.unknown(name, "PodsSilent", "no pod has reported yet")
     away = next((each for each in facts.voices.all if not each.store_available), None)
     if away:
-        message = away.store_message or "Redis does not answer"
-        # A message with a semicolon brings its own remedy.
-        remedy = "" if ";" in message else "; check sessionStorage and the Redis service"
-        return Finding.false(name, "StoreUnavailable", f"{message}{remedy}")
+        return Finding.false(name, STORE_AWAY, say_store_away(away))
     if not any(each.store_known for each in facts.voices.all):
         return Finding.unknown(name, "StoreNotAsked", "no pod has asked Redis yet")
     return Finding.true(name, "StoreAvailable", "")
 
 
 def _deployment(facts: Facts) -> Finding:
-    rollout = facts.rollout
-    if rollout.trouble:
-        return Finding("DeploymentAvailable", rollout.ready > 0, rollout.trouble.reason, rollout.trouble.message)
-    if rollout.wanted is None:
+    if facts.rollout.wanted is None:
         return Finding.false("DeploymentAvailable", "NoDeployment", "there is no Deployment yet")
-    said = f"{rollout.ready} of {rollout.wanted} pods ready"
-    return Finding("DeploymentAvailable", rollout.ready > 0, "Available" if rollout.ready else "PodsStarting", said)
+    return deployment_finding(facts.rollout)
 
 
 def _config(facts: Facts) -> Finding:
@@ -116,8 +116,9 @@ def _config(facts: Facts) -> Finding:
 
 
 def _backends(facts: Facts) -> Finding:
-    down = [each["name"] for each in facts.backends if each["status"] == "unavailable"]
-    unknown = [each["name"] for each in facts.backends if each["status"] == "unknown"]
+    starting = [each["name"] for each in facts.backends if each.get("reason") == STARTING]
+    down = [each["name"] for each in facts.backends if each["status"] == "unavailable" and each["name"] not in starting]
+    unknown = [each["name"] for each in facts.backends if each["status"] == "unknown"] + starting
     if down:
         return Finding.false("BackendsReady", "BackendsUnavailable", f"not served: {', '.join(down)}")
     if unknown:
@@ -137,13 +138,11 @@ def _conflicts(facts: Facts) -> Finding:
 
 def _ready(facts: Facts, standing: Standing) -> Finding:
     is_serving = standing.phase in (Phase.READY, Phase.DEGRADED)
-    if is_serving and not facts.current_ready:
+    if is_serving and not facts.current_ready and not facts.load_error and not facts.rollout.trouble:
         return Finding.false("Ready", "ConfigLoading", "no ready pod runs the current config yet")
+    if is_serving and (facts.is_rolling or not facts.current_ready or standing.reason in STOPPED):
+        return Finding.false("Ready", standing.reason, standing.message)
     return Finding("Ready", is_serving, standing.reason, standing.message)
-
-
-def _is_group(problem: Problem) -> bool:
-    return problem.loc[:2] == ("spec", "groupRef")
 
 
 def _is_own(problem: Problem) -> bool:

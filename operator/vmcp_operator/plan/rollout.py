@@ -1,34 +1,37 @@
-"""How a Deployment fares, and what keeps its pods from running."""
+"""How a Deployment fares: its numbers, what keeps its pods from running, what they wait for."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from vmcp_operator.plan.kinds import Manifest
+from vmcp_operator.plan.trouble import Trouble
+from vmcp_operator.plan.trouble.pods import find_trouble, find_wait, is_ready, pod_trouble
+from vmcp_operator.plan.trouble.said import MESSAGE_LIMIT
 
-_IMAGE_REASONS: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
-_CONFIG_REASONS: Final = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
-_CRASH: Final = "CrashLoopBackOff"
-_MESSAGE_LIMIT: Final = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Why pods do not run: a stable reason and words for a person."""
-
-    reason: str
-    message: str
+_COMPLETE: Final = "NewReplicaSetAvailable"
+"""Reason that the Deployment's controller keeps from the end of a rollout until the next template."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """The numbers of a Deployment and what is wrong with it; `wanted` is None before there is one."""
+    """The numbers of a Deployment and what is wrong with it; `wanted` is None before there is one.
+
+    `steady` are the ready pods that are in no crash loop. `is_current` says that the Deployment's controller has seen
+    its present generation, `has_arrived` that the rollout of its present template was complete once. `trouble` needs
+    a person, `waiting` may need time alone.
+    """
 
     wanted: int | None = None
     replicas: int = 0
     ready: int = 0
+    steady: int = 0
     updated: int = 0
+    is_current: bool = True
+    has_arrived: bool = False
     trouble: Trouble | None = None
+    waiting: Trouble | None = None
 
     @property
     def has_several(self) -> bool:
@@ -37,81 +40,56 @@ class Rollout:
 
     @property
     def is_complete(self) -> bool:
-        """Whether as many pods are ready as are wanted, all of the present template."""
-        return self.wanted is not None and self.ready >= self.wanted and self.updated >= self.wanted
+        """Whether pods of the present template run and no former ones; scaling is no rollout."""
+        return self.is_current and self.has_arrived and self.updated >= self.replicas
+
+    @property
+    def again(self) -> float | None:
+        """Seconds after which time alone may have changed what is said of the pods."""
+        said = (each.again for each in (self.trouble, self.waiting) if each and each.again)
+        return min(said, default=None)
+
+    def tell(self) -> str:
+        """How far the pods of the present template are, and what they wait for."""
+        if self.updated < self.replicas:
+            far = f"rolling out: {self.updated} of {self.wanted} pods are of the present generation, the former serve"
+        else:
+            far = f"waiting for pods: {self.ready} of {self.wanted or 1} ready"
+        return "; ".join(filter(None, (far, self.waiting.message if self.waiting else "")))
 
 
-def observe_rollout(deployment: Manifest | None, pods: Iterable[Manifest]) -> Rollout:
+def observe_rollout(deployment: Manifest | None, pods: Iterable[Manifest], now: datetime) -> Rollout:
     """The state of a Deployment from its own status and from its pods."""
     if deployment is None:
         return Rollout()
+    pods = tuple(pods)
     status = deployment.get("status") or {}
     # A status of an older generation speaks of pods that are about to be replaced.
     is_current = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
+    conditions = {each["type"]: each for each in status.get("conditions") or ()} if is_current else {}
+    ready = status.get("readyReplicas", 0)
+    waiting = find_wait(pods, now)
     return Rollout(
         wanted=deployment["spec"].get("replicas", 1),
         replicas=status.get("replicas", 0),
-        ready=status.get("readyReplicas", 0),
+        ready=ready,
+        steady=max(0, ready - sum(is_ready(pod) and pod_trouble(pod, now) is not None for pod in pods)),
         updated=status.get("updatedReplicas", 0) if is_current else 0,
-        trouble=_pod_trouble(pods) or _deployment_trouble(status if is_current else {}),
+        is_current=is_current,
+        has_arrived=conditions.get("Progressing", {}).get("reason") == _COMPLETE,
+        trouble=find_trouble(pods, now) or _deployment_trouble(conditions, waiting),
+        waiting=waiting,
     )
 
 
-def is_running(pod: Manifest) -> bool:
-    """Whether a pod runs and is not on its way out."""
-    return (pod.get("status") or {}).get("phase") == "Running" and not pod["metadata"].get("deletionTimestamp")
-
-
-def is_ready(pod: Manifest) -> bool:
-    """Whether a pod gets traffic."""
-    return is_running(pod) and any(
-        each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions") or ()
-    )
-
-
-def _pod_trouble(pods: Iterable[Manifest]) -> Trouble | None:
-    """The trouble of the newest pod that has some."""
-    newest = sorted(pods, key=lambda pod: pod["metadata"].get("creationTimestamp") or "", reverse=True)
-    for pod in newest:
-        if pod["metadata"].get("deletionTimestamp"):
-            continue
-        if trouble := _trouble(pod):
-            return trouble
-    return None
-
-
-def _trouble(pod: Manifest) -> Trouble | None:
-    status = pod.get("status") or {}
-    statuses = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
-    for container in statuses:
-        waiting = (container.get("state") or {}).get("waiting") or {}
-        reason = waiting.get("reason", "")
-        if reason in _IMAGE_REASONS:
-            return _say("ImagePullFailed", container, waiting, "correct the image or the pull secret")
-        if reason in _CONFIG_REASONS:
-            return _say("ContainerConfigInvalid", container, waiting, "correct what it names")
-        if reason == _CRASH:
-            ended = (container.get("lastState") or {}).get("terminated") or {}
-            return _say("CrashLoop", container, ended or waiting, "read its log with kubectl logs --previous")
-    return None
-
-
-def _say(reason: str, container: dict[str, Any], cause: dict[str, Any], remedy: str) -> Trouble:
-    code = f" with exit code {cause['exitCode']}" if "exitCode" in cause else ""
-    said = (cause.get("message") or cause.get("reason") or "").strip()
-    ends = "ends again and again" if reason == "CrashLoop" else "does not start"
-    text = f"container {container['name']!r} {ends}{code}: {said[:_MESSAGE_LIMIT]}; {remedy}"
-    return Trouble(reason, text)
-
-
-def _deployment_trouble(status: dict[str, Any]) -> Trouble | None:
-    conditions = {each["type"]: each for each in status.get("conditions") or ()}
+def _deployment_trouble(conditions: dict[str, Any], waiting: Trouble | None) -> Trouble | None:
     failure = conditions.get("ReplicaFailure")
     if failure and failure["status"] == "True":
-        message = failure.get("message", "")[:_MESSAGE_LIMIT]
+        message = failure.get("message", "")[:MESSAGE_LIMIT]
         return Trouble("PodsRefused", f"pods cannot be created: {message}; raise the quota or correct the pod template")
     progressing = conditions.get("Progressing")
     if progressing and progressing.get("reason") == "ProgressDeadlineExceeded":
-        message = progressing.get("message", "")[:_MESSAGE_LIMIT]
-        return Trouble("ProgressDeadlineExceeded", f"{message}; look at the pods' events with kubectl describe pod")
+        message = progressing.get("message", "")[:MESSAGE_LIMIT]
+        cause = waiting.message if waiting and waiting.message else "look at the pods' events with kubectl describe pod"
+        return Trouble("ProgressDeadlineExceeded", f"{message}; {cause}")
     return None

@@ -9,10 +9,10 @@ from vmcp_api.naming import server_url
 from vmcp_api.problems import Problems
 from vmcp_api.render.cluster import build_cluster_backend, default_path
 from vmcp_api.render.member import Refusal
-from vmcp_operator.plan.conditions import Finding, build_conditions
+from vmcp_operator.plan.conditions import Finding, build_conditions, deployment_finding, ready_generation
 from vmcp_operator.plan.kinds import DEPLOYMENT, MCP_GROUP, NETWORK_POLICY, SERVICE, SERVICE_ACCOUNT, Ref, ref_of
 from vmcp_operator.plan.naming import object_name, scale_selector, seal
-from vmcp_operator.plan.phase import summarise
+from vmcp_operator.plan.phase import ROLLING_OUT, summarise
 from vmcp_operator.plan.rollout import Rollout, observe_rollout
 from vmcp_operator.plan.serverworkload import (
     build_server_account,
@@ -56,12 +56,18 @@ def server_status(world: World, problems: Problems, outcome: Outcome) -> tuple[S
     """The status after a plan was carried out."""
     server = world.resources.servers.get(world.key.name)
     deployment = outcome.children.get(Ref(DEPLOYMENT, world.key.namespace, object_name(world.key)))
-    rollout = observe_rollout(deployment, world.pods)
-    standing = _decide(problems, outcome.refused, rollout)
+    rollout = observe_rollout(deployment, world.pods, world.now)
+    proved = ready_generation(world.status)
+    standing = _broken(problems, outcome.refused, rollout)
+    if standing is None and proved is not None and not rollout.is_current:
+        # The Deployment's controller has not seen the present generation: the status speaks of the one before.
+        return world.status, Standing(Phase.READY, "Running", "")
+    groups = _group(world, server)
+    standing = standing or _outside(world, groups) or _running(rollout, is_proved=proved == world.generation)
     findings = (
         Finding("Valid", not problems, "Invalid" if problems else "Valid", summarise(problems)),
-        *_group(world, server),
-        _available(rollout),
+        *groups,
+        deployment_finding(rollout),
         Finding("Ready", standing.phase == Phase.READY, standing.reason, standing.message),
     )
     status: dict[str, Any] = {
@@ -77,20 +83,39 @@ def server_status(world: World, problems: Problems, outcome: Outcome) -> tuple[S
     return {key: value for key, value in status.items() if value is not None}, standing
 
 
-def _decide(problems: Problems, refused: tuple[Refused, ...], rollout: Rollout) -> Standing:
+def _broken(problems: Problems, refused: tuple[Refused, ...], rollout: Rollout) -> Standing | None:
     if problems:
         return Standing(Phase.FAILED, "Invalid", summarise(problems))
     if refused:
         first = refused[0]
         return Standing(Phase.FAILED, "Refused", f"{first.ref.kind} {first.ref.name} was refused: {first.message}")
-    if rollout.trouble and not rollout.ready:
-        return Standing(Phase.FAILED, rollout.trouble.reason, rollout.trouble.message)
+    trouble = rollout.trouble
+    if trouble and not rollout.steady:
+        return Standing(Phase.FAILED, trouble.reason, trouble.message, trouble.again)
+    return None
+
+
+def _outside(world: World, groups: tuple[Finding, ...]) -> Standing | None:
+    """A server that names a group which is not there serves nobody, whether it runs or not."""
+    for each in groups:
+        if each.holds is False:
+            phase = Phase.PENDING if world.youth else Phase.FAILED
+            return Standing(phase, each.reason, each.message, world.youth)
+    return None
+
+
+def _running(rollout: Rollout, *, is_proved: bool) -> Standing:
+    trouble = rollout.trouble
     if rollout.wanted == 0:
         return Standing(Phase.PENDING, "ScaledToZero", "scaled to zero; set replicas to serve")
     if not rollout.ready:
-        return Standing(Phase.PENDING, "PodsStarting", f"waiting for pods: 0 of {rollout.wanted or 1} ready")
-    trouble = f"; of the next ones: {rollout.trouble.message}" if rollout.trouble else ""
-    return Standing(Phase.READY, "Running", f"{rollout.ready} of {rollout.wanted} pods ready{trouble}")
+        waits = rollout.waiting.reason if rollout.waiting else "PodsStarting"
+        return Standing(Phase.PENDING, waits, rollout.tell(), rollout.again)
+    if not is_proved and not rollout.is_complete:
+        said = f"{trouble.message}; other pods serve" if trouble else rollout.tell()
+        return Standing(Phase.PENDING, trouble.reason if trouble else ROLLING_OUT, said, rollout.again)
+    said = f"; of the next ones: {trouble.message}" if trouble else ""
+    return Standing(Phase.READY, "Running", f"{rollout.ready} of {rollout.wanted} pods ready{said}", rollout.again)
 
 
 def _group(world: World, server: MCPServer | None) -> tuple[Finding, ...]:
@@ -101,13 +126,6 @@ def _group(world: World, server: MCPServer | None) -> tuple[Finding, ...]:
         return (Finding.true("GroupRefValidated", "GroupFound", "the group exists"),)
     message = f"MCPGroup {name!r} does not exist in this namespace; create it, or name another"
     return (Finding.false("GroupRefValidated", "GroupNotFound", message),)
-
-
-def _available(rollout: Rollout) -> Finding:
-    if rollout.trouble:
-        return Finding("DeploymentAvailable", rollout.ready > 0, rollout.trouble.reason, rollout.trouble.message)
-    said = f"{rollout.ready} of {rollout.wanted or 0} pods ready"
-    return Finding("DeploymentAvailable", rollout.ready > 0, "Available" if rollout.ready else "PodsStarting", said)
 
 
 def _refusal(server: MCPServer, world: World) -> Problems:

@@ -11,13 +11,14 @@ from vmcp_operator.plan.backends import (
     build_unmatched,
     hear,
 )
-from vmcp_operator.plan.conditions import build_conditions
+from vmcp_operator.plan.conditions import build_conditions, ready_generation
 from vmcp_operator.plan.findings import vmcp_findings
 from vmcp_operator.plan.naming import scale_selector
 from vmcp_operator.plan.network import service_ref, service_url
 from vmcp_operator.plan.phase import NONE_AVAILABLE, Facts, decide_phase
-from vmcp_operator.plan.rollout import is_ready, observe_rollout
+from vmcp_operator.plan.rollout import observe_rollout
 from vmcp_operator.plan.standing import Standing
+from vmcp_operator.plan.trouble.pods import is_ready
 from vmcp_operator.plan.vmcp import VmcpPlan
 from vmcp_operator.plan.workload import deployment_ref
 from vmcp_operator.plan.world import Outcome, Status, World
@@ -29,7 +30,7 @@ def vmcp_status(world: World, planned: VmcpPlan, outcome: Outcome) -> tuple[Stat
     """The status after a plan was carried out, and the standing that it tells."""
     choice = planned.choice
     voices = hear(world, choice.digest)
-    rollout = observe_rollout(outcome.children.get(deployment_ref(world.key)), world.pods)
+    rollout = observe_rollout(outcome.children.get(deployment_ref(world.key)), world.pods, world.now)
     backends = build_backends(world, choice.config, voices)
     facts = Facts(
         errors=choice.errors,
@@ -41,6 +42,10 @@ def vmcp_status(world: World, planned: VmcpPlan, outcome: Outcome) -> tuple[Stat
         digest=choice.digest,
         backends=backends,
         has_served=_has_served(world.status),
+        was_ready=ready_generation(world.status) is not None,
+        has_run=ready_generation(world.status) == world.generation,
+        now=world.now,
+        youth=world.youth,
         failed_servers=world.failed_servers,
         is_awaited=any(is_ready(pod) and pod["metadata"]["uid"] in world.awaited for pod in world.pods),
     )
@@ -71,4 +76,6 @@ def vmcp_status(world: World, planned: VmcpPlan, outcome: Outcome) -> tuple[Stat
 def _has_served(status: Status) -> bool:
     """Whether a backend has answered before: from then on, one that does not is news."""
     reasons = {each["type"]: each["reason"] for each in status.get("conditions") or ()}
-    return status.get("phase") in (Phase.READY, Phase.DEGRADED) or reasons.get("Ready") == NONE_AVAILABLE
+    if status.get("phase") in (Phase.READY, Phase.DEGRADED) or reasons.get("Ready") == NONE_AVAILABLE:
+        return True
+    return any(each.get("status") in ROUTABLE for each in status.get("backends") or ())

@@ -9,12 +9,17 @@ from vmcp_api.problems import Problems
 from vmcp_api.resources import Resources
 from vmcp_operator.plan.kinds import Manifest, Ref
 from vmcp_operator.plan.reports import Report
+from vmcp_operator.plan.trouble.said import moment
 
 Children: TypeAlias = Mapping[Ref, Manifest]
 """Children that exist, whatever state they are in."""
 
 Status: TypeAlias = dict[str, Any]
 """The status of a resource as the API server keeps it."""
+
+
+YOUTH_SECONDS = 10.0
+"""So long what a new resource refers to may be on its way: one file is applied object by object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,13 @@ class World:
     def generation(self) -> int:
         """Generation of the resource that was observed."""
         return int(self.manifest["metadata"].get("generation", 0))
+
+    @property
+    def youth(self) -> float | None:
+        """Seconds for which the resource is still new; None once it is not."""
+        created = moment(self.manifest["metadata"].get("creationTimestamp"))
+        left = 0.0 if created is None else YOUTH_SECONDS - (self.now - created).total_seconds()
+        return left if left > 0 else None
 
     @property
     def status(self) -> Status:
