@@ -47,8 +47,9 @@ class Odd:
     """What is odd about a server; what is None is as it should be.
 
     `get`, `initialized` and `delete` are what it says to what is optional. `lost` is what a session that it does
-    not know gets. `write` writes every answer, `status` and `kind` are
-    what it comes with; `on_stream` sends the answers to calls on the session's own stream. `first` is said to the
+    not know gets. `write` writes every answer, `status`, `kind`
+    and `headers` are what it comes with; `on_stream` sends the answers to calls on the session's own stream.
+    `first` is said to the
     first calls of all. `hangs_up` closes each connection without a word after its answer. `early` is sent on the
     stream that is open when `initialized` comes, or else to nobody, as SDK servers do.
     """
@@ -66,6 +67,7 @@ class Odd:
     hello: Says | None = None
     first: tuple[Says, ...] = ()
     hangs_up: bool = False
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 class OddServer:
@@ -162,4 +164,4 @@ class OddServer:
         body = self.odd.write(message)
         if "event-stream" in self.odd.kind.lower():
             body = event(body)
-        await asked.status(self.odd.status, body, self.odd.kind, **headers)
+        await asked.status(self.odd.status, body, self.odd.kind, **headers, **self.odd.headers)

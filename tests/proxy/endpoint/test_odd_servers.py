@@ -1,6 +1,7 @@
 """Servers that are odd, as SDK clients take them: what each of them means to a client of ours, one row each."""
 
 import contextlib
+import gzip
 import json
 from dataclasses import dataclass, field
 
@@ -12,6 +13,10 @@ from tests.support.raw_client import eventually
 from tests.support.scene import scene
 
 HTML = Says(404, b"<!DOCTYPE html><pre>Cannot GET /mcp</pre>", "text/html")
+GZIP = {"content_encoding": "gzip"}
+BOMB = gzip.compress(b" " * (8 << 20))
+"""8 MiB in 8 KiB."""
+
 SECOND = [{"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "x"}}]
 
 
@@ -62,6 +67,8 @@ SERVED = {
         "TEXT/EVENT-STREAM;charset=utf-8",
     )},
     **{f"answers with status {each}": Odd(status=each) for each in (201, 202, 203, 206)},
+    "an encoding that is none": Odd(headers={"content_encoding": "Identity"}),
+    "a stream that is compressed": Odd(get=Says(200, BOMB, "text/event-stream", GZIP)),
     # Where the answer comes.
     **{f"the answer on the stream of the session, after {each}": Odd(on_stream=each) for each in (200, 202, 204)},
     "the answer on the stream of the session, its id as text": Odd(on_stream=202, write=rewriting(id=str)),
@@ -183,8 +190,10 @@ CALLS = {
         data={"vmcp.dev/retryAfterSeconds": 3600},
     ),
     "compressed though not asked": Told(
-        Odd(first=(Says(200, b"\x1f\x8b", "application/json", {"content_encoding": "gzip"}),)), "it is compressed"
+        Odd(first=(Says(200, BOMB, "application/json", GZIP),)), "it is compressed, although"
     ),
+    "events that are compressed": Told(Odd(first=(Says(200, BOMB, "text/event-stream", GZIP),)), "it is compressed"),
+    "a refusal that is compressed": Told(Odd(first=(Says(400, BOMB, "application/json", GZIP),)), "it is compressed"),
 }
 
 
@@ -210,6 +219,7 @@ HANDSHAKES = {
     "a newer server, refused with 200": (Odd(hello=Says(200, MODERN | {"id": "{id}"})), '"2026-07-28"'),
     "a wrong path": (Odd(hello=Says(404, b"Cannot POST /mcp")), "HTTP status 404, POST /mcp, it said 'Cannot POST"),
     "a server of the first transport": (Odd(hello=Says(405)), "its transport may be sse"),
+    "compressed": (Odd(hello=Says(200, BOMB, "application/json", GZIP)), "it is compressed, although"),
     "a page": (Odd(hello=Says(200, b"<html>", "text/html")), "content type 'text/html'"),
     "a key that is quoted": (Odd(hello=Says(400, error("bad key canary-77"))), "bad key ***"),
     "a key that is quoted in JSON": (Odd(hello=Says(401, {"key": "canary-77"})), "***"),
