@@ -11,7 +11,7 @@ from typing import Final
 from vmcp_api.texts import find_program_flaw
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.programs.environment import find_argument_secrets, find_inherited_secrets, inherited
-from vmcp_proxy.backends.programs.masking import Masks
+from vmcp_proxy.observability.masking import Masks
 
 _GRACE_SECONDS: Final = 2.0
 

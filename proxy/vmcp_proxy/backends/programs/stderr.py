@@ -7,8 +7,8 @@ import re
 from collections import deque
 from typing import Final
 
-from vmcp_proxy.backends.programs.masking import Masks
 from vmcp_proxy.observability.logs import log_event
+from vmcp_proxy.observability.masking import Masks
 
 logger: Final = logging.getLogger("vmcp.backends")
 

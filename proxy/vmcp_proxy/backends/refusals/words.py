@@ -3,21 +3,19 @@
 They quote what they were sent, so every value that went there is taken out first. Clients never see them.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable
 from typing import Final
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 import msgspec
 
 from vmcp_proxy.backends.http import Url
+from vmcp_proxy.observability.masking import MASK, Masks
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.params import InvalidParamsError
 
 _LONGEST: Final = 200
-_MASK: Final = "***"
-_SHORTEST_SECRET: Final = 4
 _TOKEN: Final = re.compile(r"(?=[^/]*[0-9])(?=[^/]*[A-Za-z])[^/]{12,}|[^/]{25,}")
 """A part of a path that may be a key: long, or rather long with letters and digits."""
 
@@ -43,20 +41,13 @@ def masked(url: Url, headers: Iterable[tuple[bytes, bytes]], text: str) -> str:
     secrets |= {secret.partition(" ")[2] for secret in secrets}  # a token without its scheme
     secrets |= {part for pair in (*query.split("&"), query) for part in (pair.partition("=")[2], pair)}
     secrets |= {part for part in path.split("/") if _TOKEN.fullmatch(part)}
-    spelled = {form for secret in secrets for form in _spellings(secret) if len(form) >= _SHORTEST_SECRET}
-    for form in sorted(spelled, key=len, reverse=True):
-        text = text.replace(form, _MASK)
-    return text
-
-
-def _spellings(secret: str) -> Iterable[str]:
-    return secret, unquote(secret), quote(secret, safe=""), json.dumps(secret)[1:-1]
+    return Masks((*secrets, *map(unquote, secrets))).apply(text)
 
 
 def place(verb: str, url: Url) -> str:
     """What was asked for, to find a typing error in: the path without its query, and without what may be a key."""
     path = url.target.decode().partition("?")[0]
-    shown = "/".join(_MASK if _TOKEN.fullmatch(part) else part for part in path.split("/"))
+    shown = "/".join(MASK if _TOKEN.fullmatch(part) else part for part in path.split("/"))
     return f"{verb} {shown[:_LONGEST]}"
 
 

@@ -1,4 +1,4 @@
-"""Takes secrets out of what a program says, in the forms in which programs write them."""
+"""Takes secrets out of what programs and servers say, in the forms in which they write them."""
 
 import base64
 import html
