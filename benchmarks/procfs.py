@@ -44,3 +44,9 @@ def stat_of(pid: int) -> list[str]:
 def descriptors_of(pid: int) -> int:
     """How many descriptors a process has open."""
     return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+
+
+def peak_of(pid: int) -> int:
+    """The most resident bytes that a process has had so far."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split(maxsplit=1)[0]) << 10

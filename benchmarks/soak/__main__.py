@@ -1,7 +1,9 @@
 """One proxy under half load while backends and Redis break on a seeded schedule: `python -m benchmarks.soak --help`.
 
+Beside the callers are two hostile clients and a hostile backend (`--no-hostile` leaves the clients out).
 Ends with exit code 1 at the first violation: a crossed, lost or wrong answer (benchmarks/soak/judge.py says what
-these are), a traceback, an error or a canary in the proxy's log, or something that has grown once all is at rest.
+these are), a traceback, an error, a canary or a flood of lines in the proxy's log, more memory at any time
+than a pod may have, or something that has grown once all is at rest.
 """
 
 import argparse
@@ -12,14 +14,18 @@ import secrets
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import uvloop
 
+from benchmarks.figures import MIB
+from benchmarks.procfs import peak_of
 from benchmarks.redis_server import RedisServer
 from benchmarks.soak import crowd
 from benchmarks.soak.callers import Scene
 from benchmarks.soak.census import Census, growth, rest, take
+from benchmarks.soak.hostile import hostile
 from benchmarks.soak.judge import Verdict
 from benchmarks.soak.ledger import Ledger
 from benchmarks.soak.logscan import LogScan
@@ -27,16 +33,22 @@ from benchmarks.soak.plan import Outage, plan
 from benchmarks.soak.report import Report
 from benchmarks.soak.setting import STDIO, TTL_SECONDS, Stage, breakable, staged
 
+POD_MIB = 512
+"""The memory limit of a pod by default (`resources` of the rendered Deployment)."""
+
+_HOSTILE = 2
+_LOG_BYTES_A_SECOND = 4096
 _FULL_SECONDS = 3.0
 _WARM_SECONDS = 10.0
 _SCAN_SECONDS = 2.0
 
 
-async def soak(folder: Path, minutes: float, seed: int) -> Report:
+async def soak(folder: Path, minutes: float, seed: int, *, is_attacked: bool) -> Report:
     """The whole run: full load for a moment, a warm-up at half load, the census, the soak, the census again."""
     chance = random.Random(seed)
     seconds = minutes * 60
     ledger = Ledger()
+    attacks: Counter[str] = Counter()
     async with staged(folder, chance) as stage:
         scene = Scene(stage.port, stage.names, frozenset({STDIO}), ledger, chance, secrets.token_hex(4))
         chosen = crowd.behaviours()
@@ -47,12 +59,24 @@ async def soak(folder: Path, minutes: float, seed: int) -> Report:
         before = await _census(stage)
         scene.outages = plan(seed, seconds, breakable())
         scene.began = asyncio.get_running_loop().time()
-        await _break_and_call(stage, scene, seconds)
+        await _break_and_call(stage, scene, seconds, attacks if is_attacked else None)
         after = await _census(stage)
         _look(stage, scene)
+        _look_at_sizes(stage, scene, seconds)
         for finding in growth(before, after) if not ledger.violations else ():
             ledger.violate(finding)
-        return Report(seed, minutes, full, ledger, scene.outages, before, after)
+        return Report(
+            seed,
+            minutes,
+            full,
+            ledger,
+            scene.outages,
+            before,
+            after,
+            attacks,
+            stage.hostile.floods,
+            peak_of(stage.proxy.pid) / MIB,
+        )
 
 
 async def _full_load(scene: Scene) -> float:
@@ -63,13 +87,16 @@ async def _full_load(scene: Scene) -> float:
     return calls / (time.monotonic() - began)
 
 
-async def _break_and_call(stage: Stage, scene: Scene, seconds: float) -> None:
+async def _break_and_call(stage: Stage, scene: Scene, seconds: float, attacks: "Counter[str] | None") -> None:
     """Callers, outages and the look at the logs, side by side until the callers have ended."""
     async with asyncio.TaskGroup() as group:
         breaking = [group.create_task(_break(stage, scene, outage)) for outage in scene.outages]
         looking = group.create_task(_keep_looking(stage, scene))
+        attacking = [group.create_task(hostile(scene, attacks)) for _ in range(_HOSTILE)] if attacks is not None else []
         await crowd.run(scene, crowd.behaviours(), seconds)
         looking.cancel()
+        for task in attacking:
+            task.cancel()
         for task in breaking:
             task.cancel()
 
@@ -93,6 +120,8 @@ async def _keep_looking(stage: Stage, scene: Scene) -> None:
                 scene.ledger.violate(finding)
         if not stage.proxy.is_running:
             scene.ledger.violate("the proxy has ended")
+        elif (peak := peak_of(stage.proxy.pid) / MIB) > POD_MIB:
+            scene.ledger.violate(f"the proxy held {peak:.0f} MiB; a pod may have {POD_MIB}")
 
 
 def _look(stage: Stage, scene: Scene) -> None:
@@ -101,6 +130,13 @@ def _look(stage: Stage, scene: Scene) -> None:
         for finding in scan.findings():
             if finding not in scene.ledger.violations:
                 scene.ledger.violate(finding)
+
+
+def _look_at_sizes(stage: Stage, scene: Scene, seconds: float) -> None:
+    written = (stage.folder / "proxy.log").stat().st_size
+    most = _LOG_BYTES_A_SECOND * max(seconds, 60.0)
+    if written > most:
+        scene.ledger.violate(f"the proxy wrote {written} bytes of log; {most:.0f} are allowed")
 
 
 def _scans(stage: Stage, scene: Scene) -> tuple[LogScan, ...]:
@@ -120,6 +156,7 @@ def main() -> None:
     )
     parser.add_argument("--minutes", type=float, default=20.0, help="length of the soak (default 20)")
     parser.add_argument("--seed", type=int, help="seed of the schedule (default: by chance, and told)")
+    parser.add_argument("--no-hostile", action="store_true", help="without the hostile clients")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave the logs in this folder")
     options = parser.parse_args()
     if not RedisServer.is_installed():
@@ -129,7 +166,7 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vmcp-soak-")))
         folder.mkdir(parents=True, exist_ok=True)
-        report = uvloop.run(soak(folder, options.minutes, seed))
+        report = uvloop.run(soak(folder, options.minutes, seed, is_attacked=not options.no_hostile))
     print(report.text())
     sys.exit(1 if report.ledger.violations or not report.ledger.total(Verdict.RIGHT) else 0)
 

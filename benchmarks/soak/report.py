@@ -14,7 +14,7 @@ _SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A finished run; `full` is the calls per second whose half was the load."""
+    """A finished run; `full` is the calls per second whose half was the load, `peak` MiB."""
 
     seed: int
     minutes: float
@@ -23,6 +23,9 @@ class Report:
     outages: tuple[Outage, ...]
     before: Census
     after: Census
+    attacks: "Counter[str]"
+    floods: int
+    peak: float
 
     def text(self) -> str:
         """Tables for the terminal, the verdict last."""
@@ -32,6 +35,8 @@ class Report:
             _table(("request", *Verdict), self._answers()),
             _table(("excused answer", "count"), [(seen, str(n)) for seen, n in ledger.excuses.most_common(_SHOWN)]),
             _table(("outage", "count"), [(what, str(n)) for what, n in sorted(self._broken().items())]),
+            _table(("attack", "times"), [(what, str(n)) for what, n in sorted(self.attacks.items())]),
+            f"floods of the hostile backend: {self.floods}; most memory at any time: {self.peak:.0f} MiB",
             _table(("at rest", "after warm-up", "at the end"), self._held()),
         ]
         if ledger.violations:

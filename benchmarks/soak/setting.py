@@ -16,6 +16,8 @@ from benchmarks.contenders.ours import backend_config, command_for, write_keys
 from benchmarks.contenders.site import answers, free_port
 from benchmarks.redis_server import RedisServer
 from benchmarks.soak.backend import Backend
+from benchmarks.soak.hostile_backend import NAME as HOSTILE
+from benchmarks.soak.hostile_backend import HostileBackend
 from benchmarks.soak.judge import CALL_TIMEOUT, LIST_TIMEOUT
 from benchmarks.soak.plan import REDIS, Fault, Outage
 from vmcp_api.config import CONTRACT
@@ -32,6 +34,7 @@ class Stage:
 
     folder: Path
     backends: dict[str, Backend]
+    hostile: HostileBackend
     redis: RedisServer
     proxy: Child
     port: int
@@ -44,7 +47,7 @@ class Stage:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All backends."""
+        """All backends that are called."""
         return (*self.backends, STDIO)
 
     async def begin(self, outage: Outage) -> None:
@@ -82,24 +85,29 @@ async def staged(folder: Path, chance: random.Random) -> AsyncIterator[Stage]:
     backends = {name: Backend(name, is_sse, chance) for name, is_sse in _HTTP}
     for backend in backends.values():
         await backend.start()
+    hostile = HostileBackend(chance)
+    await hostile.start()
     port, admin_port = free_port(), free_port()
     config = folder / "config.json"
-    config.write_text(json.dumps(config_of(folder, backends, redis), indent=1))
+    config.write_text(json.dumps(config_of(folder, backends, hostile, redis), indent=1))
     command = command_for(config, write_keys(folder), port, admin_port)
     # The same command under the module that counts tasks.
     command = (*python("soak.proxy", str(folder / "tasks")), *command[command.index("vmcp_proxy") + 1 :])
     proxy = Child(command, folder / "proxy.log", is_quiet=True)
     try:
         await _await_ready(proxy, admin_port)
-        yield Stage(folder, backends, redis, proxy, port, admin_port)
+        yield Stage(folder, backends, hostile, redis, proxy, port, admin_port)
     finally:
         await asyncio.to_thread(proxy.end)
+        hostile.stop()
         for backend in backends.values():
             backend.stop()
         await asyncio.to_thread(redis.stop)
 
 
-def config_of(folder: Path, backends: dict[str, Backend], redis: RedisServer) -> dict[str, object]:
+def config_of(
+    folder: Path, backends: dict[str, Backend], hostile: HostileBackend, redis: RedisServer
+) -> dict[str, object]:
     """Everything on, and bounds that are short enough for a soak."""
     program = {
         "name": STDIO,
@@ -111,10 +119,12 @@ def config_of(folder: Path, backends: dict[str, Backend], redis: RedisServer) ->
     operational = {
         "timeouts": {"default": f"{CALL_TIMEOUT:g}s", "list": f"{LIST_TIMEOUT:g}s", "connect": "1s"},
         "failureHandling": {"healthCheckInterval": "1s", "healthCheckTimeout": "1s"},
+        "limits": {"responseBody": 16 << 20},
         "catalogTtl": "20s",
     }
     audit = {"enabled": True, "sink": "file", "path": str(folder / "audit.log")}
-    endpoints = [backend_config(name, f"http://127.0.0.1:{each.port}/mcp") for name, each in backends.items()]
+    ports = {name: each.port for name, each in backends.items()} | {HOSTILE: hostile.port}
+    endpoints = [backend_config(name, f"http://127.0.0.1:{port}/mcp") for name, port in ports.items()]
     return {
         "contract": CONTRACT,
         "name": "soak",
