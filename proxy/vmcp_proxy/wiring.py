@@ -150,7 +150,7 @@ class Wiring:
             self.messages,
         )
         self.in_flight = InFlight()
-        self.services = ChainServices(metrics, self.in_flight, self.logger)
+        self.services = ChainServices(metrics, self.in_flight, self.logger, self.sessions.is_ours)
         self.chain = LiveChain(build_chain(self.chain_settings(config), self.endpoint, self.services))
         self.status = ProxyStatus(state, self.store, lambda: self.group.members, self.links, self.views.shared)
         self.servers = Servers(

@@ -50,6 +50,7 @@ class ChainServices:
     metrics: Metrics
     in_flight: stream_timeout.InFlight
     logger: logging.Logger
+    is_ours: parsing.IsOurs | None = None
     refused: RefusedNames = field(default_factory=RefusedNames)
     id_prefix: str = field(default_factory=lambda: secrets.token_hex(4))
     numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
@@ -136,7 +137,15 @@ def build_chain(settings: ChainSettings, dispatch: Handler, services: ChainServi
     around_each = _stack((layers[0], *audit))
     layers += [
         *audit,
-        (parsing.NAME, partial(parsing.mcp_parsing, max_body=settings.policy.max_body, around_each=around_each)),
+        (
+            parsing.NAME,
+            partial(
+                parsing.mcp_parsing,
+                max_body=settings.policy.max_body,
+                around_each=around_each,
+                is_ours=services.is_ours,
+            ),
+        ),
         (telemetry.NAME, partial(telemetry.telemetry, metrics=services.metrics)),
     ]
     return Chain(tuple(layers), dispatch, services)

@@ -13,7 +13,8 @@ from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, AllowList, HeaderSnapshot
 from vmcp_proxy.observability.audit import Outcome, outcome_of_status
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol.jsonrpc import Answer, Batch, Notification, Raw, Request, Response, encode_error, size_of
-from vmcp_proxy.serve.http_protocol import has_gone, write_answer
+from vmcp_proxy.serve.bounds import SHORT_BYTES
+from vmcp_proxy.serve.http_answers import has_gone, note_long, write_answer
 from vmcp_proxy.serve.target import target_of
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -251,6 +252,8 @@ class RequestContext:
         await self._send({"type": "http.response.start", "status": status, "headers": fields})
         self.response_complete = True
         await self._send({"type": "http.response.body", "body": body})
+        if len(body) > SHORT_BYTES:
+            note_long(self._send)
 
     async def start_stream(self, headers: Headers = ()) -> None:
         """Begins an answer of server-sent events that no intermediary should hold back."""
@@ -261,6 +264,8 @@ class RequestContext:
         """Sends the next bytes of a stream; waits while the client is slow, does nothing once it has gone."""
         self.bytes_out += len(chunk)
         await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+        if len(chunk) > SHORT_BYTES:
+            note_long(self._send)
 
     async def finish(self) -> None:
         """Ends a stream."""

@@ -32,12 +32,12 @@ from vmcp_proxy.serve.batch import serve_batch
 from vmcp_proxy.serve.context import RequestContext
 from vmcp_proxy.serve.get_stream import GetStream
 from vmcp_proxy.serve.handshake import Handshake
+from vmcp_proxy.serve.parsing import UNKNOWN_SESSION
 from vmcp_proxy.serve.requests import Requests
 from vmcp_proxy.serve.streams import KeepAlive, PostExchange
 from vmcp_proxy.sessions import Missing, MissingReason, SessionManager, StoreUnavailable
 
 NAME: Final = "dispatch"
-SESSION_NOT_FOUND: Final = -32001
 _RETRY_SECONDS: Final = b"5"
 _SERVER_ERROR: Final = -32000
 _NOBODY_ASKS: Final = (
@@ -229,4 +229,4 @@ class Endpoint:
             return
         # One answer for all the rest: it must not tell a forged id from an ended or a foreign session.
         context.outcome = Outcome.DENIED if reason is MissingReason.FOREIGN else Outcome.FAILURE
-        await context.reject(NAME, 404, SESSION_NOT_FOUND, "Session not found; send initialize again.")
+        await context.reject(NAME, UNKNOWN_SESSION.status, UNKNOWN_SESSION.code, UNKNOWN_SESSION.message)

@@ -8,6 +8,7 @@ from typing import Final, Self
 
 from vmcp_api.config import ProxyConfig
 from vmcp_proxy.protocol.jsonrpc import INVALID_REQUEST
+from vmcp_proxy.protocol.versions import CLIENT_REVISIONS, SESSION_HEADER
 from vmcp_proxy.serve.context import EVENT_STREAM, JSON, Handler, RequestContext
 from vmcp_proxy.serve.header_rules import HostRule, OriginRule, accepts, is_json, wants_stream
 from vmcp_proxy.serve.refused_names import RefusedNames
@@ -75,18 +76,21 @@ NOT_JSON: Final = HttpRefusal(415, "Send the message as Content-Type: applicatio
 TOO_LARGE: Final = HttpRefusal(413, "The request body is larger than this endpoint allows.", INVALID_REQUEST)
 BAD_LENGTH: Final = HttpRefusal(400, "Content-Length must be a number.", INVALID_REQUEST)
 MANY_HOSTS: Final = HttpRefusal(400, "Send one Host header.", INVALID_REQUEST)
-BAD_REVISION: Final = HttpRefusal(400, "Unsupported MCP-Protocol-Version.", INVALID_REQUEST)
+REPEATED: Final = HttpRefusal(400, "Send each Mcp-* header once.", INVALID_REQUEST)
+BAD_REVISION: Final = HttpRefusal(
+    400, f"Unsupported MCP-Protocol-Version; sessions speak {', '.join(sorted(CLIENT_REVISIONS))}.", INVALID_REQUEST
+)
 
 
 def check_headers(context: RequestContext, policy: HeaderPolicy) -> HttpRefusal | None:
     """What is wrong with the headers of a request; `None` when it may go on.
 
-    In order: more than one Host (400, RFC 9112 section 3.2), Host (421), Origin (403), method (405), `Accept`
-    (406), `Content-Type` (415), declared length (413), protocol revision (400). Revisions from 2026-07-28 on are
-    judged where the eras are told apart.
+    In order: more than one Host (400, RFC 9112 section 3.2), a repeated Mcp-* header (400), Host (421), Origin (403),
+    method (405), `Accept` (406), `Content-Type` (415), declared length (413), protocol revision (400). Outside of
+    sessions, revisions from 2026-07-28 on are judged where the eras are told apart.
     """
-    if [name for name, _ in context.scope["headers"]].count(b"host") > 1:
-        return MANY_HOSTS
+    if (repeated := _check_repeated(context)) is not None:
+        return repeated
     if not policy.hosts.allows(context.header(b"host")):
         return NOT_LOCAL_HOST if policy.hosts.loopback else WRONG_HOST
     origin = context.header(b"origin")
@@ -101,12 +105,24 @@ def check_headers(context: RequestContext, policy: HeaderPolicy) -> HttpRefusal 
             refusal = None
         case _:
             refusal = WRONG_METHOD
-    if refusal is not None:
-        return refusal
-    revision = context.header(b"mcp-protocol-version")
-    if revision is None or revision in policy.legacy_revisions or revision >= _MODERN:
+    return refusal or _check_revision(context, policy)
+
+
+def _check_repeated(context: RequestContext) -> HttpRefusal | None:
+    names = [name for name, _ in context.scope["headers"]]
+    if len(set(names)) == len(names):
         return None
-    return BAD_REVISION if _REVISION.fullmatch(revision) else None
+    if names.count(b"host") > 1:
+        return MANY_HOSTS
+    return REPEATED if any(name.startswith(b"mcp-") and names.count(name) > 1 for name in names) else None
+
+
+def _check_revision(context: RequestContext, policy: HeaderPolicy) -> HttpRefusal | None:
+    revision = context.header(b"mcp-protocol-version")
+    if revision is None or revision in policy.legacy_revisions:
+        return None
+    is_modern = revision >= _MODERN and _REVISION.fullmatch(revision)
+    return None if is_modern and context.header(SESSION_HEADER) is None else BAD_REVISION
 
 
 def _check_post(context: RequestContext, policy: HeaderPolicy) -> HttpRefusal | None:
@@ -136,7 +152,7 @@ def header_validation(inner: Handler, policy: HeaderPolicy, refused: RefusedName
             refused.note(logger, "Host", context.header(b"host"), _HOSTS)
         elif refusal in (WRONG_ORIGIN, NOT_LOCAL_ORIGIN):
             refused.note(logger, "Origin", origin, _ORIGINS)
-        elif origin is not None and refusal is not MANY_HOSTS:
+        elif origin is not None and refusal not in (MANY_HOSTS, REPEATED):
             context.cors_headers = (
                 (b"access-control-allow-origin", origin),
                 (b"access-control-expose-headers", _EXPOSED),

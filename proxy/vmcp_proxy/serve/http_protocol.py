@@ -6,7 +6,7 @@ from typing import Any, Final
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from vmcp_proxy.protocol.jsonrpc import Answer, size_of
+from vmcp_proxy.serve.bounds import SHORT_BYTES, Bounds
 
 MAX_HEAD_BYTES: Final = 65_536
 """Largest request line with headers; the parser itself would buffer any size."""
@@ -14,55 +14,134 @@ MAX_HEAD_BYTES: Final = 65_536
 HEAD_SECONDS: Final = 30.0
 """How long a request's head may take, and how long a new connection may stay silent."""
 
+BODY_SECONDS: Final = 60.0
+"""How long a request's body may take from the end of its head on, while it is read."""
+
+MAX_FRAMING_BYTES: Final = 16_384
+"""Bytes of chunk sizes, chunk extensions and trailers beside those that `_FRAMING_FACTOR` allows."""
+
+_FRAMING_FACTOR: Final = 8
+"""Bytes of framing for each byte of a chunked body: a client that sends single bytes needs five."""
+
+MOST_AHEAD_BYTES: Final = 512 << 10
+"""Bytes of further requests that are kept while one request waits for the one before; reading stops long before."""
+
+_SLICE_BYTES: Final = 512
+"""Of a chunked body that looks like many requests, so much is parsed at a time."""
+
 STALL_SECONDS: Final = 120.0
 """How long a client may read nothing of an answer that waits for it."""
 
-_ANSWER: Final = b"HTTP/1.1 200 OK\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
-_JOINED: Final = 64 << 10
-"""Answers up to this size are copied behind their head, larger ones are not."""
-
-_TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_LAST: Final = b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large" + _LAST
+_TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout" + _LAST
+_TOO_MANY: Final = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5" + _LAST
+_NO_HOST: Final = b"HTTP/1.1 400 Bad Request" + _LAST
+_NO_CODING: Final = b"HTTP/1.1 501 Not Implemented" + _LAST
+_END_OF_HEAD: Final = b"\r\n\r\n"
 _FIELD_BYTES: Final = len(b": \r\n")
 _INVALID: Final = "Invalid HTTP request received."
 
 
-class _HeadTooLargeError(Exception):
-    """Stops the parser at the end of a head that is too large."""
+class _RefusedError(Exception):
+    """Stops the parser; the argument is the answer."""
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """A connection whose request heads are bounded in size and, through `is_stalled`, in time, like its answers.
+    """A connection that is bounded in what it may send before it is answered, and in what waits for it (ADR-0028).
 
-    No other protocol is spoken: a request that wishes for one is answered in this one (RFC 9110 section 7.8).
+    No other protocol is spoken: a request that wishes for one is answered in this one (RFC 9110 section 7.8). Fields
+    of a trailer are read over (section 6.5.1), blanks around values are no part of them (section 5.5). At most one
+    request waits for the one before it; what follows is not parsed.
 
-    Connections that send nothing, or a head byte by byte, or that read nothing, are found by a look at all
+    Connections that send nothing, or a head or body byte by byte, or that read nothing, are found by a look at all
     connections now and then: a timer for each request would cost on the hot path. Once `leaving` is set each answer
     is the last one of its connection, and says so: a client that finds it closed when it sends would lose a request.
     """
 
-    def __init__(self, *args: Any, leaving: asyncio.Event, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, leaving: asyncio.Event, bounds: Bounds, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._leaving: Final = leaving
+        self._bounds: Final = bounds
+        self._is_in = False
         self._head_bytes = 0
         self._read_bytes = 0
         self._is_between = True
         self._is_head_only = False
+        self._is_head_done = False
         self._is_refused = False
         self._plain_head: bytes | None = None
         self._head_since: float | None = self.loop.time()
+        self._body_since: float | None = None
         self._idle_since: float | None = None
+        self._body_bytes = 0
+        self._framing_bytes = 0
+        self._is_chunked = False
+        self._length = 0
+        self._ahead = b""
         self._unsent = 0
         self._unsent_since = 0.0
+        self._served: RequestResponseCycle | None = None
+
+    @property
+    def address(self) -> str:
+        """See `Peer.address`."""
+        return self.client[0] if self.client else ""
+
+    @property
+    def is_waiting(self) -> bool:
+        """See `Peer.is_waiting`."""
+        return self._served is None or self._served.response_complete
+
+    @property
+    def unread(self) -> int:
+        """See `Peer.unread`."""
+        return self.transport.get_write_buffer_size()
+
+    def give_up_body(self) -> bool:
+        """See `Peer.give_up_body`."""
+        if self._body_since is None or self._is_refused:
+            return False
+        self._bounds.release_body(self)
+        self._refuse(_TOO_MANY)
+        return True
+
+    def noted_long(self) -> None:
+        """Hears that a long answer has been written."""
+        self._bounds.wrote(self)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._is_in = self._bounds.admit(self)
+        if not self._is_in:
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._bounds.leave(self)
+        self._ahead = b""
+        self.pipeline.clear()
+        served = self._served
+        if served is not None and served is not self.cycle and not served.response_complete:
+            # The server's own method tells the request that was read last, which may not be the one being answered.
+            served.disconnected = True
+            served.message_event.set()
+        super().connection_lost(exc)
 
     def is_stalled(self, now: float) -> bool:
-        """Whether a head has been due, or an answer has not been read, for too long; `now` in the loop's time.
+        """Whether a head or a body has been due, or an answer has not been read, for too long; `now` in loop time.
 
-        Between requests a connection is kept for the server's keep-alive time.
+        Between requests a connection is kept for the server's keep-alive time. A body is due only while it is read.
         """
         if self._reads_nothing(now):
             return True
         if self._idle_since is not None and now - self._idle_since > self.timeout_keep_alive:
             return True
+        if self._body_since is not None:
+            if self.flow.read_paused:
+                self._body_since = now
+            elif now - self._body_since > BODY_SECONDS and not self._is_refused:
+                self._refuse(_TOO_SLOW)
+                return False
         return self._head_since is not None and now - self._head_since > HEAD_SECONDS
 
     def _reads_nothing(self, now: float) -> bool:
@@ -78,13 +157,49 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
             return
+        if self._ahead or self.pipeline:
+            self._keep(data)
+        elif data.count(_END_OF_HEAD) > 1:
+            self._receive_each(data)
+        else:
+            self._receive(data)
+
+    def _keep(self, data: bytes) -> None:
+        """Keeps what comes while a request waits already, and reads no more."""
+        self._ahead += data
+        if len(self._ahead) > MOST_AHEAD_BYTES:
+            self.transport.abort()
+            return
+        self.flow.pause_reading()
+
+    def _receive_each(self, data: bytes) -> None:
+        """Parses what may be several requests, until one waits."""
+        start = 0
+        while start < len(data) and not self._is_refused and not self.transport.is_closing():
+            if self.pipeline:
+                self._keep(data[start:])
+                return
+            end = self._end_of_part(data, start)
+            self._receive(data[start:end])
+            start = end
+
+    def _end_of_part(self, data: bytes, start: int) -> int:
+        """How far to parse at a time: to the end of a head, or of a body; a chunked one shows its end to the parser."""
+        is_body = self._is_head_done and not self._is_between
+        if is_body and not self._is_chunked:
+            return start + max(self._length - self._body_bytes, 1)
+        end = data.find(_END_OF_HEAD, start + _SLICE_BYTES if is_body else start)
+        return len(data) if end < 0 else end + len(_END_OF_HEAD)
+
+    def _receive(self, data: bytes) -> None:
         self._read_bytes = len(data)
         self._is_head_only = self._is_between or self._head_since is not None
+        held = self._body_bytes
         try:
             self._feed(data)
         except HttpParserError as error:
-            if isinstance(error.__context__, _HeadTooLargeError):
-                self._refuse_head()
+            if isinstance(error.__context__, _RefusedError):
+                self._refuse(error.__context__.args[0])
                 return
             self.logger.warning(_INVALID)
             self.send_400_response(_INVALID)
@@ -93,7 +208,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             # Of a read that holds the end of another request too, only what has been understood counts.
             self._head_bytes += len(data) if self._is_head_only else self._head_size()
             if self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse_head()
+                self._refuse(_TOO_LARGE)
+        elif self._is_chunked and self._body_since is not None:
+            self._framing_bytes += len(data) - max(self._body_bytes - held, 0)
+            allowed = MAX_HEAD_BYTES + MAX_FRAMING_BYTES + _FRAMING_FACTOR * self._body_bytes
+            if self._framing_bytes > allowed:
+                self._refuse(_TOO_LARGE)
 
     def _feed(self, data: bytes) -> None:
         """Feeds the parser, which stops behind a head that wishes for another protocol and passes its body over.
@@ -115,27 +235,87 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             else:
                 return
 
-    def _refuse_head(self) -> None:
-        """Answers 431; until the client closes, or `is_stalled`, what it still sends is read and dropped.
+    def _refuse(self, answer: bytes) -> None:
+        """Answers for the application; until the client closes, or `is_stalled`, what it still sends is dropped.
 
-        A connection that is closed with bytes unread is reset, and the client may never see the answer.
+        A connection that is closed with bytes unread is reset, and the client may never see the answer. Where another
+        request is being answered, or an answer has begun, the connection is closed.
         """
-        if getattr(self.cycle, "response_complete", True):  # there is no cycle before the first request
-            self._is_refused = True
-            self.transport.write(_TOO_LARGE)
-            self.transport.write_eof()
-        else:
+        self._body_since = None
+        served = self._served
+        if (
+            served is not None
+            and not served.response_complete
+            and (served is not self.cycle or served.response_started)
+        ):
             self.transport.close()
+            return
+        self._is_refused = True
+        self._head_since = self.loop.time()
+        self.transport.write(answer)
+        self.transport.write_eof()
+        if served is not None and not served.response_complete:
+            served.disconnected = True
+            served.message_event.set()
 
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + _FIELD_BYTES for name, value in self.headers)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._head_bytes = 0
-        self._is_between = False
+        self._head_bytes = self._body_bytes = self._framing_bytes = 0
+        self._is_between = self._is_head_done = self._is_chunked = False
         self._idle_since = None
         self._head_since = self.loop.time()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._is_head_done:
+            return
+        name = name.lower()
+        value = value.strip(b" \t")
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self._head_bytes + self._read_bytes > MAX_HEAD_BYTES and self._head_size() > MAX_HEAD_BYTES:
+            raise _RefusedError(_TOO_LARGE)
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._plain_head = self._without_upgrade()
+            return
+        names = [name for name, _ in self.headers]
+        if b"host" not in names and self.parser.get_http_version() == "1.1":
+            raise _RefusedError(_NO_HOST)
+        if b"transfer-encoding" in names:
+            codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
+            if codings != [b"chunked"]:
+                raise _RefusedError(_NO_CODING)
+            self._is_chunked = True
+        else:
+            self._length = int(dict(self.headers).get(b"content-length", b"0"))
+        super().on_headers_complete()
+        self._is_head_done = True
+        self._head_since = None
+        self._body_since = self.loop.time()
+        if self._leaving.is_set():
+            self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        if self._body_bytes > SHORT_BYTES and not self.cycle.response_complete:
+            self._bounds.hold_body(self, self._body_bytes)
+        if not self._is_refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self._plain_head is not None:
+            return
+        self._is_between = True
+        self._is_head_only = False
+        self._body_since = None
+        if not self.cycle.response_complete:
+            self.cycle.more_body = False
+            self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:
         """Begins the next request where the client has sent it already, and the wait for it where not.
@@ -143,33 +323,31 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         The server's own method arms a timer for each answer; the look at all connections does without.
         """
         self.server_state.total_requests += 1
+        if self._body_bytes > SHORT_BYTES:
+            self._bounds.release_body(self)
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-        else:
+        elif self._body_since is None:
             self._idle_since = self.loop.time()
+        if self._ahead:
+            self.loop.call_soon(self._go_on)
+        else:
+            self.flow.resume_reading()
 
-    def on_headers_complete(self) -> None:
-        if self._head_bytes + self._read_bytes > MAX_HEAD_BYTES and self._head_size() > MAX_HEAD_BYTES:
-            raise _HeadTooLargeError
-        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
-            self._plain_head = self._without_upgrade()
+    def _go_on(self) -> None:
+        """Parses on in what came while a request waited."""
+        if self.transport.is_closing():
             return
-        super().on_headers_complete()
-        self._head_since = None
-        if self._leaving.is_set():
-            self.cycle.keep_alive = False
+        ahead, self._ahead = self._ahead, b""
+        self._receive_each(ahead)
+        if not self._ahead and not self.pipeline:
+            self.flow.resume_reading()
 
-    def on_message_complete(self) -> None:
-        if self._plain_head is not None:
-            return
-        self._is_between = True
-        self._is_head_only = False
-        if not self.cycle.response_complete:
-            self.cycle.more_body = False
-            self.cycle.message_event.set()
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._served = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _without_upgrade(self) -> bytes:
         """The head that has just been read, without the wish for another protocol."""
@@ -182,42 +360,3 @@ class BoundedHttpProtocol(HttpToolsProtocol):
                 fields.append(b"%b: %b\r\n" % (name, value))
         version = self.parser.get_http_version().encode()
         return b"%b %b HTTP/%b\r\n%b\r\n" % (self.parser.get_method(), self.url, version, b"".join(fields))
-
-
-def has_gone(send: object) -> bool:
-    """Whether the client that `send` leads to is known to have closed its connection; what is sent then is lost."""
-    cycle = getattr(send, "__self__", None)
-    return isinstance(cycle, RequestResponseCycle) and cycle.disconnected
-
-
-def write_answer(send: object, body: Answer) -> bool:
-    """Writes a whole JSON answer with status 200 at once; False where it has to go the long way, as ASGI messages.
-
-    `send` is what the server has given to the application. The bytes are the same either way, but half of what an
-    answer costs in the server is for cases that this is not: other headers, streams, a last answer, a client that
-    reads too slowly.
-    """
-    cycle = getattr(send, "__self__", None)
-    if (
-        type(cycle) is not RequestResponseCycle
-        or cycle.response_started
-        or cycle.disconnected
-        or cycle.access_log
-        or not cycle.keep_alive
-        or cycle.flow.write_paused
-        or cycle.scope["method"] == "HEAD"
-    ):
-        return False
-    fields = b"".join([b"%b: %b\r\n" % pair for pair in cycle.default_headers])
-    size = size_of(body)
-    parts = (_ANSWER % (fields, size), *body) if isinstance(body, tuple) else (_ANSWER % (fields, size), body)
-    if size <= _JOINED:
-        cycle.transport.write(b"".join(parts))
-    else:
-        cycle.transport.writelines(parts)
-    cycle.waiting_for_100_continue = False
-    cycle.chunked_encoding = False
-    cycle.response_started = cycle.response_complete = True
-    cycle.message_event.set()
-    cycle.on_response()
-    return True

@@ -13,6 +13,7 @@ from typing import Final, cast
 import uvicorn
 from starlette.types import ASGIApp
 
+from vmcp_proxy.serve.bounds import Bounds
 from vmcp_proxy.serve.http_protocol import BoundedHttpProtocol
 
 BACKLOG: Final = 2048
@@ -77,10 +78,13 @@ class ListenerServer(uvicorn.Server):
 
     def __init__(self, listener: Listener, listening: socket.socket) -> None:
         self._leaving: Final = asyncio.Event()
+        self.bounds: Final = Bounds()
         super().__init__(
             uvicorn.Config(
                 listener.app,
-                http=cast("type[asyncio.Protocol]", partial(BoundedHttpProtocol, leaving=self._leaving)),
+                http=cast(
+                    "type[asyncio.Protocol]", partial(BoundedHttpProtocol, leaving=self._leaving, bounds=self.bounds)
+                ),
                 ws="none",
                 lifespan="on",
                 interface="asgi3",

@@ -10,6 +10,8 @@ from vmcp_proxy.serve.context import Receive, Scope, Send
 from vmcp_proxy.serve.header_validation import TRANSPORT_ERROR
 
 MCP_PATH = "/mcp"
+_PATHS = frozenset({MCP_PATH, f"{MCP_PATH}/"})
+"""The second is what people type; it is served, for a redirect would lose the body of some clients."""
 
 
 class McpApp(FastAPI):
@@ -21,7 +23,7 @@ class McpApp(FastAPI):
     endpoint: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == MCP_PATH:
+        if scope["type"] == "http" and scope["path"] in _PATHS:
             await self.endpoint(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
@@ -40,7 +42,7 @@ def build_mcp_app(endpoint: ASGIApp) -> FastAPI:
         openapi_url=None,
         redirect_slashes=False,
         # A mount would redirect /mcp to /mcp/.
-        routes=[Route(MCP_PATH, endpoint=endpoint)],
+        routes=[Route(path, endpoint=endpoint) for path in sorted(_PATHS)],
     )
     app.endpoint = endpoint
     app.add_exception_handler(HTTPException, _refuse)

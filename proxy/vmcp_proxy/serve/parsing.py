@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Final
+from typing import Final, TypeAlias
 
 from vmcp_proxy.protocol.jsonrpc import INVALID_REQUEST, Batch, Malformed, Notification, Request, parse_body
+from vmcp_proxy.protocol.versions import SESSION_HEADER
+from vmcp_proxy.serve.bounds import SHORT_BYTES
 from vmcp_proxy.serve.context import Handler, RequestContext
 from vmcp_proxy.serve.header_validation import TOO_LARGE, HttpRefusal
 
@@ -16,6 +18,13 @@ RESPONSE: Final = "response"
 BATCH: Final = "batch"
 """What stands for the method of a batch as a whole."""
 
+WITHOUT_SESSION: Final = HttpRefusal(
+    413,
+    f"Without a session a body may have {SHORT_BYTES} bytes; send initialize first.",
+    INVALID_REQUEST,
+)
+SESSION_NOT_FOUND: Final = -32001
+UNKNOWN_SESSION: Final = HttpRefusal(404, "Session not found; send initialize again.", SESSION_NOT_FOUND)
 INCOMPLETE: Final = HttpRefusal(400, "The request body is incomplete.", INVALID_REQUEST)
 
 
@@ -43,8 +52,29 @@ async def read_body(context: RequestContext, max_body: int) -> bytes | BodyFault
         chunks.append(chunk)
 
 
-def mcp_parsing(inner: Handler, max_body: int, around_each: Callable[[Handler], Handler]) -> Handler:
-    """Sets `body`, `message` and `rpc_method`; answers 413 and 400 for what is no message.
+IsOurs: TypeAlias = Callable[[str], bool]
+"""Whether a session id was made here, without asking any store."""
+
+
+def refuse_unread(context: RequestContext, is_ours: IsOurs) -> HttpRefusal | None:
+    """Why a long body is not even read: `None` where it may be, or where it is short.
+
+    Who has no session has nothing long to say: only `initialize` comes without one. An id that was never given out
+    answers like one that has ended.
+    """
+    length = context.header(b"content-length")
+    if length is not None and int(length) <= SHORT_BYTES:
+        return None
+    session = context.header(SESSION_HEADER)
+    if session is None:
+        return None if length is None else WITHOUT_SESSION
+    return None if is_ours(session.decode("latin-1")) else UNKNOWN_SESSION
+
+
+def mcp_parsing(
+    inner: Handler, max_body: int, around_each: Callable[[Handler], Handler], is_ours: IsOurs | None = None
+) -> Handler:
+    """Sets `body`, `message` and `rpc_method`; answers 413 and 400 for what is no message, 404 as `refuse_unread`.
 
     A batch gets `each` as well: what is inside this layer, within the layers that see every message of a batch.
 
@@ -57,9 +87,16 @@ def mcp_parsing(inner: Handler, max_body: int, around_each: Callable[[Handler], 
             context.rpc_method = context.http_method
             await inner(context)
             return
-        body = await read_body(context, max_body)
+        most, too_large = max_body, TOO_LARGE
+        if is_ours is not None:
+            if (unread := refuse_unread(context, is_ours)) is not None:
+                await context.reject(NAME, unread.status, unread.code, unread.message)
+                return
+            if context.header(SESSION_HEADER) is None and max_body > SHORT_BYTES:
+                most, too_large = SHORT_BYTES, WITHOUT_SESSION
+        body = await read_body(context, most)
         if isinstance(body, BodyFault):
-            refusal = TOO_LARGE if body is BodyFault.TOO_LARGE else INCOMPLETE
+            refusal = too_large if body is BodyFault.TOO_LARGE else INCOMPLETE
             await context.reject(NAME, refusal.status, refusal.code, refusal.message)
             return
         context.body = body

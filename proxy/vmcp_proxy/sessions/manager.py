@@ -158,6 +158,10 @@ class SessionManager:
             return Missing(MissingReason.UNAVAILABLE)
         return await self._finder.find(session_id, identity, captured)
 
+    def is_ours(self, session_id: str) -> bool:
+        """Whether an id was made with these keys; it may have ended since."""
+        return self._ids.digest_of(session_id) is not None
+
     def ref_of(self, session_id: str) -> str:
         """The first 8 hex digits of a session's digest, for logs; empty for an id that was not minted here."""
         digest = self._ids.digest_of(session_id)

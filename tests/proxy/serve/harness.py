@@ -17,6 +17,7 @@ from vmcp_proxy.observability.audit import EventFilter
 from vmcp_proxy.observability.logs import JsonFormatter
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol.jsonrpc import Request, encode_result
+from vmcp_proxy.protocol.versions import CLIENT_REVISIONS
 from vmcp_proxy.serve.auditing import Auditor
 from vmcp_proxy.serve.chain import ChainServices, ChainSettings, LiveChain, build_chain
 from vmcp_proxy.serve.context import RequestContext
@@ -28,7 +29,7 @@ from vmcp_proxy.serve.stream_timeout import InFlight
 
 ACCEPT = "application/json, text/event-stream"
 POST_HEADERS = {"accept": ACCEPT, "content-type": "application/json"}
-CLUSTER = HeaderPolicy(HostRule(), OriginRule(), 1 << 16, frozenset({b"2025-06-18", b"2025-11-25"}))
+CLUSTER = HeaderPolicy(HostRule(), OriginRule(), 1 << 16, frozenset(each.encode() for each in CLIENT_REVISIONS))
 LOCAL = replace(CLUSTER, hosts=HostRule(loopback=True), origins=OriginRule(loopback=True))
 
 
@@ -84,6 +85,7 @@ class World:
     sink: MemorySink = field(default_factory=MemorySink)
     log: io.StringIO = field(default_factory=io.StringIO)
     services: ChainServices = field(init=False)
+    server: ListenerServer = field(init=False)
     live: LiveChain = field(init=False)
     client: httpx2.AsyncClient = field(init=False)
     port: int = 0
@@ -113,7 +115,7 @@ class World:
         self.live = LiveChain(build_chain(replace(self.settings, **changes), self._dispatch, self.services))
         self.rebuild(**changes)
         listener = Listener(build_mcp_app(self.live))
-        server = ListenerServer(listener, listener.bind())
+        server = self.server = ListenerServer(listener, listener.bind())
         async with asyncio.TaskGroup() as group:
             supervisor = group.create_task(self.in_flight.run())
             group.create_task(server.run_until_closed())

@@ -73,7 +73,7 @@ async def test_an_admin_port_of_this_machine_shows_nothing_to_a_page_that_was_re
 
 
 @pytest.mark.scenario("C-6")
-@pytest.mark.parametrize("path", [*OPERATIONAL, "/mcp/", "/mcp/status", "/MCP"])
+@pytest.mark.parametrize("path", [*OPERATIONAL, "/mcp/status", "/MCP"])
 async def test_nothing_operational_answers_on_the_mcp_port(world, path):
     async with world.serving():
         answer = await world.client.get(path)

@@ -9,8 +9,8 @@ import pytest
 from tests.proxy.serve.harness import World, call
 from vmcp_proxy.protocol.jsonrpc import encode_answer, encode_result
 from vmcp_proxy.serve import context as context_module
-from vmcp_proxy.serve import http_protocol
-from vmcp_proxy.serve.http_protocol import write_answer
+from vmcp_proxy.serve import http_answers
+from vmcp_proxy.serve.http_answers import write_answer
 
 DATE = re.compile(rb"date: [^\r]+\r\n")
 
@@ -43,7 +43,7 @@ CONVERSATIONS = {
     "from a page": (request(call(), b"origin: https://a.example"), LAST),
     "refused": (request(b"{"), LAST),
 }
-SIZES = (2, http_protocol._JOINED + 1, 3 << 20)
+SIZES = (2, http_answers._JOINED + 1, 3 << 20)
 
 
 @pytest.mark.parametrize("encode", [encode_result, encode_answer], ids=["whole", "perhaps in parts"])

@@ -1,0 +1,128 @@
+"""What all connections of a listener together may hold (ADR-0028)."""
+
+import resource
+from typing import Final, Protocol
+
+MOST_CONNECTIONS: Final = 16_384
+"""Connections of one listener, where the process may have as many descriptors."""
+
+SPARE_DESCRIPTORS: Final = 256
+"""Descriptors that are left for backends, files and the admin port."""
+
+MOST_BODY_BYTES: Final = 96 << 20
+"""Bytes of request bodies that all connections hold until they are answered; short ones are not counted."""
+
+MOST_UNREAD_BYTES: Final = 128 << 20
+"""Bytes of answers that wait for clients that do not read them, over all connections; short ones are not counted."""
+
+SHORT_BYTES: Final = 64 << 10
+"""Up to here a body, or an unread answer, is bounded by the number of connections alone."""
+
+
+class Peer(Protocol):
+    """One connection, as its listener's bounds know it."""
+
+    @property
+    def address(self) -> str:
+        """The other end's address without a port."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether no request of it is being answered."""
+
+    @property
+    def unread(self) -> int:
+        """Bytes that wait until its client reads them."""
+
+    def abort(self) -> None:
+        """Closes it at once."""
+
+    def give_up_body(self) -> bool:
+        """Refuses the request whose body is still coming with 503; False where none is."""
+
+
+class Bounds:
+    """The connections of one listener and what they hold.
+
+    Where places or bytes run out, the one that has held them longest without a request gives way, so that a peer who
+    only takes places cannot keep others out. One address may have three quarters of the places.
+    """
+
+    def __init__(self) -> None:
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self.most_connections: Final = max(min(MOST_CONNECTIONS, descriptors - SPARE_DESCRIPTORS), 1)
+        self._by_address: Final[dict[str, int]] = {}
+        self._peers: Final[dict[Peer, None]] = {}
+        self._bodies: Final[dict[Peer, int]] = {}
+        self._body_bytes = 0
+        self._unread: Final[dict[Peer, None]] = {}
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    @property
+    def body_bytes(self) -> int:
+        """The bytes of long bodies that are held now."""
+        return self._body_bytes
+
+    def admit(self, peer: Peer) -> bool:
+        """Takes a new connection in; where there is no place, one that waits gives way; False where none does."""
+        held = self._by_address.get(peer.address, 0)
+        if held >= self.most_connections * 3 // 4 and not self._make_room(peer.address):
+            return False
+        if len(self._peers) >= self.most_connections and not self._make_room(None):
+            return False
+        self._peers[peer] = None
+        self._by_address[peer.address] = self._by_address.get(peer.address, 0) + 1
+        return True
+
+    def leave(self, peer: Peer) -> None:
+        """Forgets a connection that is gone; nothing happens where it was not taken in."""
+        if peer not in self._peers:
+            return
+        del self._peers[peer]
+        left = self._by_address[peer.address] - 1
+        if left:
+            self._by_address[peer.address] = left
+        else:
+            del self._by_address[peer.address]
+        self.release_body(peer)
+        self._unread.pop(peer, None)
+
+    def hold_body(self, peer: Peer, size: int) -> None:
+        """Says how long the body of a connection's request is by now; the oldest unfinished ones give way."""
+        if size <= SHORT_BYTES:
+            return
+        self._body_bytes += size - self._bodies.get(peer, 0)
+        self._bodies[peer] = size
+        while self._body_bytes > MOST_BODY_BYTES:
+            if not any(each.give_up_body() for each in tuple(self._bodies)):
+                return
+            # The one that gave up has released what it held.
+
+    def release_body(self, peer: Peer) -> None:
+        """The request is answered, or its connection gone."""
+        self._body_bytes -= self._bodies.pop(peer, 0)
+
+    def wrote(self, peer: Peer) -> None:
+        """Says that a connection has a long answer to send; the oldest unread ones are cut off beyond the bound."""
+        if peer.unread <= SHORT_BYTES:
+            return
+        self._unread.setdefault(peer)
+        waiting = {each: each.unread for each in self._unread}
+        total = sum(waiting.values())
+        for each, size in waiting.items():
+            if size <= SHORT_BYTES:
+                del self._unread[each]
+            elif total > MOST_UNREAD_BYTES and each is not peer:
+                del self._unread[each]
+                total -= size
+                each.abort()
+
+    def _make_room(self, address: str | None) -> bool:
+        for each in self._peers:
+            if each.is_waiting and (address is None or each.address == address):
+                self.leave(each)
+                each.abort()
+                return True
+        return False

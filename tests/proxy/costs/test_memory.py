@@ -1,0 +1,81 @@
+"""A pod at its default memory limit lives, and serves others, whatever a peer sends that never has a session."""
+
+import asyncio
+
+import pytest
+
+from tests.proxy.costs.attacks import POD_MIB, pod, pour, status_of
+from tests.support.raw_client import RawClient
+from vmcp_proxy.serve.bounds import MOST_BODY_BYTES
+
+MIB = 1 << 20
+ROOM_MIB = 100
+"""More than a process that serves nobody holds; an attack of 64 MiB that is kept goes far beyond."""
+
+pytestmark = [pytest.mark.scenario("C-10"), pytest.mark.timeout(240)]
+
+
+async def held_after(pod, *attacks):
+    """The memory that attacks side by side made the process hold, in MiB more than before; others were served."""
+    before = pod.peak_mib
+    async with asyncio.TaskGroup() as group:
+        for attack in attacks:
+            group.create_task(attack)
+        assert await pod.answers()
+    assert await pod.answers()
+    assert pod.peak_mib < POD_MIB
+    return pod.peak_mib - before
+
+
+async def test_pipelined_requests_are_not_read_before_those_in_front_of_them_are_answered(tmp_path):
+    async with pod(tmp_path) as target:
+        request = b"GET /x HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
+        grown = await held_after(target, *(pour(target, b"", request, 64 * MIB, seconds=8) for _ in range(4)))
+        assert grown < ROOM_MIB
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [b"x: y\r\n", b"y", b"1;" + b"e" * 4000 + b"\r\n \r\n", b"1;" + b"e" * 900],
+    ids=["fields", "one value without end", "chunk extensions", "one extension without end"],
+)
+async def test_trailers_and_chunk_extensions_without_end_are_cost_neither_memory_nor_time(tmp_path, tail):
+    async with pod(tmp_path) as target:
+        first = target.head("transfer-encoding: chunked")
+        if not tail.startswith(b"1;"):
+            first += b"2\r\n{}\r\n0\r\nx: "
+        before = target.cpu
+        attacks = (pour(target, first, tail, 64 * MIB) for _ in range(4))
+        assert await held_after(target, *attacks) < ROOM_MIB
+        # A parser that buffers one value without end takes minutes for so much: its time grows with the square.
+        assert target.cpu - before < 30
+
+
+async def test_bodies_that_stay_unfinished_are_bounded_over_all_connections_and_need_a_session(tmp_path):
+    async with pod(tmp_path) as target:
+        length = 8 * MIB
+        first = target.head(f"content-length: {length}")
+        attacks = (pour(target, first, b" ", length - 1, seconds=10) for _ in range(64))
+        assert await held_after(target, *attacks) < ROOM_MIB
+        assert await status_of(target, first) == 413
+
+
+async def test_half_bodies_in_a_session_give_way_to_newer_ones_beyond_the_bound(tmp_path):
+    async with pod(tmp_path) as target, RawClient(target.url) as client:
+        await client.open()
+        length = 8 * MIB
+        first = target.head(f"content-length: {length}", f"mcp-session-id: {client.session}")
+        # 64 times 8 MiB, each a piece short of its end.
+        attacks = (pour(target, first, b" " * 65536, length - 65536, seconds=10) for _ in range(64))
+        assert await held_after(target, *attacks) < MOST_BODY_BYTES / MIB + ROOM_MIB
+
+
+async def test_connections_that_say_nothing_are_bounded_and_cost_little(tmp_path):
+    async with pod(tmp_path) as target:
+        idle = [await asyncio.open_connection("127.0.0.1", target.port) for _ in range(400)]
+        try:
+            assert await target.answers()
+            assert target.peak_mib < POD_MIB
+        finally:
+            for _, writer in idle:
+                writer.transport.abort()
