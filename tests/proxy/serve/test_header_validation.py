@@ -147,7 +147,7 @@ async def test_a_preflight_of_a_foreign_origin_is_refused(world):
         ("POST", {"mcp-protocol-version": "1999-01-01"}, 400),
         ("POST", {"mcp-protocol-version": "2026-07-28"}, 200),
         ("POST", {"mcp-protocol-version": "2099-01-01"}, 200),
-        ("DELETE", {"mcp-protocol-version": "2024-11-05"}, 400),
+        ("DELETE", {"mcp-protocol-version": "2025-01-01"}, 400),
     ],
 )
 @pytest.mark.scenario("C-3")
