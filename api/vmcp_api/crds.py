@@ -4,7 +4,7 @@ from typing import Any, Final, TypeAlias
 
 import yaml
 
-from vmcp_api.durations import format_duration
+from vmcp_api.durations import compare_durations, format_duration
 from vmcp_api.kinds import KINDS
 from vmcp_api.naming import GROUP, VERSION
 from vmcp_api.problems import format_path
@@ -193,6 +193,6 @@ def _bound(sign: str, seconds: float) -> Manifest:
     operator, words = _SIGNS[sign]
     bound = format_duration(seconds)
     return {
-        "rule": f"duration(self) {operator} duration('{bound}')",
+        "rule": compare_durations("self", operator, f"'{bound}'"),
         "message": f"must be {words} {bound}; write a value {words} {bound}",
     }

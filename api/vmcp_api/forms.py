@@ -6,6 +6,12 @@ from vmcp_api import durations
 from vmcp_api.headers import TOKEN_PATTERN
 from vmcp_api.texts import NO_NUL
 
+QUANTITY: Final = r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][+-]?[0-9]{1,2})?$"
+"""Kubernetes' amounts, but for negative ones."""
+
+PERCENT: Final = r"^(100|[0-9]{1,2})%$"
+"""A share of pods."""
+
 FORMS: Final = {
     r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$": (
         "lower-case letters, digits, '-' and '.', with a letter or digit at both ends"
@@ -13,7 +19,8 @@ FORMS: Final = {
     r"^[-._a-zA-Z0-9]+$": "letters, digits, '-', '_' and '.'",
     r"^[A-Za-z0-9_.-]+$": "letters, digits, '_', '.' and '-'",
     r"^[A-Za-z0-9_.-]*\{workload\}[A-Za-z0-9_.-]*$": "letters, digits, '_', '.', '-' around one '{workload}'",
-    r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$": "an amount such as 500m, 2 or 256Mi",
+    QUANTITY: "an amount such as 500m, 2 or 256Mi",
+    PERCENT: "a share such as 50%",
     r"^[A-Za-z_][A-Za-z0-9_.-]*$": "letters, digits, '_', '.' and '-', not beginning with a digit",
     r"^/[^\s?#]*$": "a path that begins with '/', without '?' and '#'",
     r"^https?://[^\s/?#@]+([/?][^\s#]*)?$": (

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from vmcp_api.config import ProxyConfig
 from vmcp_api.durations import format_duration
-from vmcp_api.forms import describe_form
+from vmcp_api.forms import QUANTITY, describe_form
 from vmcp_api.kinds import KINDS
 from vmcp_api.problems import format_path
 from vmcp_api.rules import RULES
@@ -99,6 +99,8 @@ def _type(schema: Schema) -> str:
         return f"list of {_type(schema['items'])}"
     if isinstance(schema.get("additionalProperties"), dict):
         return f"map of {_type(schema['additionalProperties'])}"
+    if "x-kubernetes-int-or-string" in schema:
+        return "integer or string"
     return str(schema.get("type", "any JSON"))
 
 
@@ -114,6 +116,8 @@ def _default(schema: Schema) -> str:
 def _bounds(schema: Schema) -> str:
     if "x-duration" in schema:
         return ", ".join(f"{_SIGNS[sign]} {format_duration(value)}" for sign, value in schema["x-duration"].items())
+    if schema.get("pattern") == QUANTITY:
+        return describe_form(QUANTITY)
     words = [*_size(schema), *_item_size(schema)]
     return "; ".join(words)
 

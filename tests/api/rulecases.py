@@ -87,10 +87,10 @@ RULE_CASES = (
     ),
     RuleCase(
         "VirtualMCPServer",
-        "spec.sessionStorage.tls.caBundle",
-        "stands beside caBundleRef",
-        {"sessionStorage": {"tls": {"caBundle": "x", "caBundleRef": {"name": "a", "key": "b"}}}},
-        {"sessionStorage": {"tls": {"caBundle": "x"}}},
+        "spec.sessionStorage.address",
+        "is no address",
+        {"sessionStorage": {"provider": "redis", "address": "redis://redis:6379"}},
+        {"sessionStorage": {"provider": "redis", "address": "redis, 10.0.0.1:6379, [fd00::1]:6379"}},
     ),
     RuleCase(
         "VirtualMCPServer",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.api.manifests import manifest, problems_of
+from tests.api.manifests import build, manifest, problems_of
 from vmcp_api.kinds import KINDS, VirtualMCPServer
 from vmcp_api.problems import Problem, Problems, Severity, format_path
 from vmcp_api.validate import validate
@@ -114,3 +114,22 @@ def test_a_problem_is_one_line_with_file_line_subject_path_message_and_remedy():
     assert str(problem) == "f.yaml:3: Kind/name: spec.a[0]: is wrong (found 1); fix it"
     assert str(Problem("is odd", severity=Severity.WARNING, file="f")) == "f: warning: is odd"
     assert format_path(("a", "b.c", 1, "d")) == "a['b.c'][1].d"
+
+
+@pytest.mark.parametrize("amount", [1, "0.5", "1e3", ".5", "2Gi", "1Pi", "100n"])
+def test_an_amount_is_taken_as_kubernetes_writes_it(amount):
+    server = build("MCPServer", resources={"limits": {"cpu": amount}})
+    assert server.spec.resources.limits.cpu == str(amount)
+
+
+@pytest.mark.parametrize(("amount", "words"), [(0.5, 'write "0.5"'), (-1, "an amount"), ("x", "an amount"), (True, "")])
+def test_an_amount_that_a_crd_cannot_say_is_refused_with_what_to_write(amount, words):
+    (problem,) = problems_of("MCPServer", resources={"limits": {"cpu": amount}})
+    assert problem.path == "spec.resources.limits.cpu"
+    assert words in str(problem)
+
+
+@pytest.mark.parametrize(("pods", "is_taken"), [(1, True), ("50%", True), ("150%", False), ("1", False), (-1, False)])
+def test_a_budget_takes_a_number_of_pods_or_a_share(pods, is_taken):
+    problems = problems_of("VirtualMCPServer", podDisruptionBudget={"maxUnavailable": pods})
+    assert (not problems) is is_taken

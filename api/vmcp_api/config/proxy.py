@@ -6,12 +6,13 @@ from pydantic import Field
 
 from vmcp_api.base import HeaderName, Model, Name
 from vmcp_api.config.backend import Backend, Withheld
+from vmcp_api.config.sessions import StorageConfig
 from vmcp_api.spec.aggregation import Aggregation
 from vmcp_api.spec.audit import Audit
 from vmcp_api.spec.headers import PassthroughHeaderMode
 from vmcp_api.spec.incoming import IncomingAuth
 from vmcp_api.spec.operational import Operational
-from vmcp_api.spec.sessions import SessionManagement, SessionStorage
+from vmcp_api.spec.sessions import SessionManagement
 
 CONTRACT: Final = 1
 """Number of the contract; a proxy refuses a config that carries another (ADR-0009)."""
@@ -56,7 +57,7 @@ class ProxyConfig(Model):
         Field(max_length=64, description="Origins that browsers may send; an absent Origin is always allowed."),
     ] = ()
     config: Annotated[VmcpConfig, Field(description="How the endpoint behaves.")] = VmcpConfig()
-    session_storage: Annotated[SessionStorage, Field(description="Where session metadata lives.")] = SessionStorage()
+    session_storage: Annotated[StorageConfig, Field(description="Where session metadata lives.")] = StorageConfig()
     session_management: Annotated[SessionManagement, Field(description="Lifetimes and caps.")] = SessionManagement()
     backends: Annotated[
         tuple[Backend, ...], Field(max_length=256, description="Members of the group that are served.")

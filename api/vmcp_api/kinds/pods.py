@@ -1,10 +1,12 @@
 """Settings of the pods that the operator creates."""
 
+import re
 from typing import Annotated, Any, Final
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from vmcp_api.base import Model
+from vmcp_api.forms import PERCENT, QUANTITY
 from vmcp_api.spec.references import NameRef
 
 DEFAULT_REPLICAS: Final = 1
@@ -16,11 +18,38 @@ PodTemplateSpec = Annotated[
 ]
 """A partial PodTemplateSpec, merged strategically over the operator's own."""
 
+_MOST_PODS: Final = 1000
+
+
+def _quantity(value: object) -> object:
+    """A whole number as its text, as a CRD can say; of a fraction it can not."""
+    if isinstance(value, float):
+        raise ValueError(f'is a fraction without quotes; write "{value}", or thousandths such as 500m')  # noqa: TRY004 - pydantic reads this one
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _pods_or_percent(value: object) -> int | str:
+    if isinstance(value, str) and re.fullmatch(PERCENT, value):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_PODS:
+        return value
+    raise ValueError(f"is no number of pods; write one from 0 to {_MOST_PODS}, or a share such as 50%")
+
+
 Quantity = Annotated[
     str,
-    Field(max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$"),
+    BeforeValidator(_quantity),
+    Field(max_length=32, pattern=QUANTITY),
+    WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 32, "pattern": QUANTITY, "minimum": 0}),
 ]
-"""An amount of CPU or memory as Kubernetes writes it (``500m``, ``256Mi``)."""
+"""An amount of CPU or memory as Kubernetes writes it (``500m``, ``256Mi``, ``1``)."""
+
+PodsOrPercent = Annotated[
+    int | str,
+    PlainValidator(_pods_or_percent),
+    WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": PERCENT, "minimum": 0, "maximum": _MOST_PODS}),
+]
+"""A number of pods, or a share of them in percent."""
 
 ImagePullSecrets = Annotated[tuple[NameRef, ...], Field(max_length=16)]
 
@@ -28,7 +57,7 @@ ImagePullSecrets = Annotated[tuple[NameRef, ...], Field(max_length=16)]
 class ResourceList(Model):
     """Amounts of CPU and memory."""
 
-    cpu: Annotated[Quantity | None, Field(description="CPU, such as `500m`.")] = None
+    cpu: Annotated[Quantity | None, Field(description="CPU, such as `500m` or `2`.")] = None
     memory: Annotated[Quantity | None, Field(description="Memory, such as `256Mi`.")] = None
 
 
@@ -42,8 +71,12 @@ class ResourceRequirements(Model):
 class PodDisruptionBudget(Model):
     """How many pods a voluntary disruption may take away; set one of the two."""
 
-    min_available: Annotated[int | None, Field(ge=0, le=1000, description="Pods that must stay available.")] = None
-    max_unavailable: Annotated[int | None, Field(ge=0, le=1000, description="Pods that may be away at a time.")] = None
+    min_available: Annotated[
+        PodsOrPercent | None, Field(description="Pods that must stay available, such as `1` or `50%`.")
+    ] = None
+    max_unavailable: Annotated[
+        PodsOrPercent | None, Field(description="Pods that may be away at a time, such as `1` or `50%`.")
+    ] = None
 
 
 class LabelSelector(Model):

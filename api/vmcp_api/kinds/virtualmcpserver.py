@@ -146,7 +146,6 @@ class BackendStatus(StatusModel):
     status: Annotated[BackendHealth, Field(description="How it fares.")] = BackendHealth.UNKNOWN
     transport: Annotated[str | None, Field(max_length=32, description="How it is spoken to.")] = None
     protocol_revision: Annotated[str | None, Field(max_length=32, description="MCP revision in use.")] = None
-    auth_type: Annotated[str | None, Field(max_length=64, description="Outgoing authentication.")] = None
     tools: Annotated[int | None, Field(ge=0, description="Tools that it offers.")] = None
     circuit_state: Annotated[str | None, Field(max_length=16, description="State of its breaker.")] = None
     last_transition_time: Annotated[

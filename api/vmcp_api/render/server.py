@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from vmcp_api.config import Backend, ProxyConfig, Withheld
+from vmcp_api.config.sessions import StorageConfig, StorageTls
 from vmcp_api.kinds import VirtualMCPServer
 from vmcp_api.problems import Problem, Problems, Severity
 from vmcp_api.render.cluster import build_cluster_backend
@@ -112,14 +113,12 @@ def _config(
     )
 
 
-def _storage(storage: SessionStorage, resources: Resources) -> SessionStorage:
+def _storage(storage: SessionStorage, resources: Resources) -> StorageConfig:
     """The storage with the CA certificates copied in."""
     ref = storage.tls.ca_bundle_ref
-    if ref is None:
-        return storage
-    bundle = resources.config_maps[ref.name].data[ref.key]
-    tls = storage.tls.model_copy(update={"ca_bundle": bundle, "ca_bundle_ref": None})
-    return storage.model_copy(update={"tls": tls})
+    bundle = resources.config_maps[ref.name].data[ref.key] if ref else None
+    rest = {name: getattr(storage, name) for name in storage.model_fields_set - {"tls"}}
+    return StorageConfig(tls=StorageTls(enabled=storage.tls.enabled, ca_bundle=bundle), **rest)
 
 
 def _exposed_session(vmcp: VirtualMCPServer) -> Problems:

@@ -27,7 +27,7 @@ def _problem(loc: Loc, finding: Finding) -> Problem:
 
 def _broken(part: Model) -> Iterator[Finding]:
     for rule in RULES:
-        if type(part) is rule.model:
+        if isinstance(part, rule.model):
             yield from rule.find(part)
 
 

@@ -4,6 +4,7 @@ import ipaddress
 import re
 from typing import Any, Final
 
+from vmcp_api.durations import compare_durations
 from vmcp_api.kinds import MCPServer, MCPServerEntry, VirtualMCPServer
 from vmcp_api.kinds.mcpserver import MCPServerSpec
 from vmcp_api.kinds.pods import PodDisruptionBudget
@@ -14,7 +15,10 @@ from vmcp_api.rules.rule import Rule, require, require_each, require_form
 from vmcp_api.spec.aggregation import Aggregation, ArgumentOverride
 from vmcp_api.spec.audit import Audit
 from vmcp_api.spec.operational import Operational, Timeouts
-from vmcp_api.spec.sessions import RedisTls, SessionManagement, SessionStorage
+from vmcp_api.spec.sessions import SessionManagement, SessionStorage
+
+_ADDRESS: Final = r"(\[[0-9A-Fa-f:.%]+\]|[^\s:,/\[\]]+)(:[0-9]{1,5})?"
+_ADDRESSES: Final = rf"^\s*{_ADDRESS}(\s*,\s*{_ADDRESS})*\s*$"
 
 
 def _is_service_name(name: str, limit: int) -> bool:
@@ -109,16 +113,16 @@ _SESSIONS: Final = (
         lambda storage: storage.mode != "cluster" or storage.db == 0,
     ),
     require(
-        RedisTls,
-        ("caBundle",),
-        "!has(self.caBundle) || !has(self.caBundleRef)",
-        "stands beside caBundleRef; keep one of the two",
-        lambda tls: tls.ca_bundle is None or tls.ca_bundle_ref is None,
+        SessionStorage,
+        ("address",),
+        f"!has(self.address) || self.address.matches(r'{_ADDRESSES}')",
+        "is no address; write host:port, several separated by commas, IPv6 hosts in brackets, without redis://",
+        lambda storage: storage.address is None or re.search(_ADDRESSES, storage.address) is not None,
     ),
     require(
         SessionManagement,
         ("ttl",),
-        "duration(self.ttl) <= duration(self.maxLifetime)",
+        compare_durations("self.ttl", "<=", "self.maxLifetime"),
         "is longer than maxLifetime; lower ttl or raise maxLifetime",
         lambda management: management.ttl <= management.max_lifetime,
     ),
@@ -146,15 +150,15 @@ _BEHAVIOUR: Final = (
     require(
         Timeouts,
         ("default",),
-        "duration(self.default) <= duration(self.maximum)",
+        compare_durations("self.default", "<=", "self.maximum"),
         "is longer than maximum; lower default or raise maximum",
         lambda timeouts: timeouts.default <= timeouts.maximum,
     ),
     require(
         Timeouts,
         ("perWorkload",),
-        "!has(self.perWorkload) || self.perWorkload.all(name,"
-        " duration(self.perWorkload[name]) <= duration(self.maximum))",
+        "!has(self.perWorkload) || self.perWorkload.all(name, "
+        f"{compare_durations('self.perWorkload[name]', '<=', 'self.maximum')})",
         "holds a bound that is longer than maximum; lower it or raise maximum",
         lambda timeouts: all(bound <= timeouts.maximum for bound in timeouts.per_workload.values()),
     ),

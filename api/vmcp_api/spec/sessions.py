@@ -31,9 +31,6 @@ class RedisTls(Model):
     ca_bundle_ref: Annotated[
         KeyRef | None, Field(description="ConfigMap key with the CA certificates; absent uses the system's.")
     ] = None
-    ca_bundle: Annotated[
-        str | None, Field(max_length=1 << 18, description="CA certificates (PEM); copied from `caBundleRef`.")
-    ] = None
 
 
 class SessionStorage(Model):
@@ -44,7 +41,13 @@ class SessionStorage(Model):
     )
     address: Annotated[
         str | None,
-        Field(max_length=1024, description="`host:port`; several separated by commas for Sentinel and Cluster."),
+        Field(
+            max_length=1024,
+            description=(
+                "`host:port`; several separated by commas for Sentinel and Cluster. Without a port 6379, of "
+                "Sentinels 26379."
+            ),
+        ),
     ] = None
     db: Annotated[int, Field(ge=0, le=1023, description="Database number (standalone and Sentinel).")] = 0
     key_prefix: Annotated[str, Field(min_length=1, max_length=128, description="What every key begins with.")] = (

@@ -3,7 +3,8 @@
 import re
 from typing import Final
 
-from vmcp_api.spec.sessions import RedisMode, SessionStorage, StorageProvider
+from vmcp_api.config.sessions import StorageConfig
+from vmcp_api.spec.sessions import RedisMode, StorageProvider
 from vmcp_proxy.sessions.memory import MemoryStore
 from vmcp_proxy.sessions.store import SessionStore
 
@@ -21,7 +22,7 @@ class BadAddressError(ValueError):
 
 
 def build_store(
-    storage: SessionStorage, *, scope: str, password: bytes | None = None, sentinel_password: bytes | None = None
+    storage: StorageConfig, *, scope: str, password: bytes | None = None, sentinel_password: bytes | None = None
 ) -> SessionStore:
     """The store for one VirtualMCPServer, `scope` being `<namespace>/<name>`; it does not connect yet.
 

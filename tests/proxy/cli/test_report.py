@@ -5,8 +5,9 @@ import logging
 import pytest
 
 from vmcp_api.config import Backend, ProxyConfig, Transport
+from vmcp_api.config.sessions import StorageConfig
 from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType
-from vmcp_api.spec.sessions import SessionStorage, StorageProvider
+from vmcp_api.spec.sessions import StorageProvider
 from vmcp_proxy.backends import http
 from vmcp_proxy.backends.reading import translate
 from vmcp_proxy.cli.lines import SHOWN, Line, changes, silent_line
@@ -87,7 +88,7 @@ def test_a_group_without_backends_is_told_once_and_again_when_the_last_one_leave
 
 
 def test_a_store_that_is_away_is_told_with_its_address():
-    storage = SessionStorage(provider=StorageProvider.REDIS, address="redis.example:6379")
+    storage = StorageConfig(provider=StorageProvider.REDIS, address="redis.example:6379")
     unasked = status(backend("h", "unknown"), store="unknown", message="not asked yet")
     assert list(changes(None, observe(unasked, config(HTTP, session_storage=storage)))) == []
     away = status(backend("h", "unknown"), store="unavailable", message="no")

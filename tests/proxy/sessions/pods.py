@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 from typing import Self, TypeVar
 
 from tests.support.redis_server import RedisServer
-from vmcp_api.spec.sessions import SessionManagement, SessionStorage, StorageProvider
+from vmcp_api.config.sessions import StorageConfig
+from vmcp_api.spec.sessions import SessionManagement, StorageProvider
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
 from vmcp_proxy.sessions import (
@@ -36,7 +37,7 @@ CAPABILITIES = b'{"roots":{"listChanged":true}}'
 
 def redis_store(server: RedisServer, password: bytes | None = None, **storage: object) -> SessionStore:
     document = {"provider": StorageProvider.REDIS, "address": server.address, **storage}
-    return build_store(SessionStorage.model_validate(document), scope=SCOPE, password=password)
+    return build_store(StorageConfig.model_validate(document), scope=SCOPE, password=password)
 
 
 class Pod:
