@@ -1,7 +1,6 @@
 """Names that a shell completes while a command line is written."""
 
 import asyncio
-from typing import Final
 
 import click
 from click.shell_completion import CompletionItem
@@ -10,7 +9,7 @@ from vmcp_proxy.cli.client import DEFAULT_URL, Endpoint, connect, list_all_tools
 from vmcp_proxy.cli.failures import Progress
 from vmcp_proxy.cli.output import clean
 
-_SECONDS: Final = 2.0
+SECONDS = 2.0
 """How long somebody who pressed Tab may wait; an endpoint that takes longer completes nothing."""
 
 
@@ -30,7 +29,7 @@ def complete_tools(ctx: click.Context, param: click.Parameter, incomplete: str) 
 
 
 async def _list_tools(endpoint: Endpoint) -> tuple[str, ...]:
-    async with asyncio.timeout(_SECONDS), connect(endpoint, Progress()) as conversation:
+    async with asyncio.timeout(SECONDS), connect(endpoint, Progress()) as conversation:
         listed = await list_all_tools(conversation)
     named = (entry.get("name") for entry in listed if isinstance(entry, dict))
     return tuple(name for name in named if isinstance(name, str))

@@ -28,7 +28,10 @@ async def test_the_file_that_init_writes_validates_serves_and_answers_a_call(tmp
 @pytest.mark.parametrize("has_time", [True, False])
 def test_the_file_validates_whatever_is_installed(tmp_path, capsys, has_time):
     file = tmp_path / "vmcp.yaml"
-    file.write_text(build_manifest("vmcp.yaml", '/a b/"py\'thon"', has_time=has_time))
+    python = tmp_path / "a b" / '"py\'thon"'
+    python.parent.mkdir()
+    python.symlink_to(sys.executable)
+    file.write_text(build_manifest("vmcp.yaml", str(python), has_time=has_time))
     done = call_vmcp(capsys, "validate", str(file))
     assert (done.code, done.out) == (Exit.OK, f"ok: {4 if has_time else 3} objects in 1 file, serving local\n")
 
