@@ -212,7 +212,8 @@ async def test_resources_are_read_by_uri_and_unknown_ones_are_answered_by_the_re
     one = ScriptedBackend(
         resources=[{"uri": "test://a", "name": "a"}], templates=[{"uriTemplate": "test://t/{id}", "name": "t"}]
     )
-    async with scene({"one": one}) as world, world.session() as client:
+    # The only one that has resources would be asked: it need not list them.
+    async with scene({"one": one, "two": ScriptedBackend()}) as world, world.session() as client:
         assert await client.names("resources") == ["test://a"]
         assert await client.names("resourceTemplates") == ["test://t/{id}"]
         assert (await client.result("resources/read", {"uri": "test://a"}))["contents"][0]["text"] == "read"

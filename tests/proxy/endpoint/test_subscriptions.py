@@ -72,7 +72,9 @@ async def test_unsubscribing_is_told_to_the_owner():
 
 
 async def test_a_resource_that_nobody_has_cannot_be_subscribed_to():
-    async with scene({"one": owner("test://a")}, config=QUIET) as world, world.session() as client:
+    # The only one that has resources would be asked: it need not list them.
+    backends = {"one": owner("test://a"), "two": owner("test://b")}
+    async with scene(backends, config=QUIET) as world, world.session() as client:
         answer = await client.request("resources/subscribe", {"uri": "test://unknown"})
         assert answer["error"]["code"] == -32002
         assert answer["error"]["data"] == {"uri": "test://unknown"}
