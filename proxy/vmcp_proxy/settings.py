@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import Final
 
 from vmcp_api.distribution import DISTRIBUTION
+from vmcp_proxy.serve.stdio.pipes import Pipes
 from vmcp_proxy.sessions import Keyring
 
 SOFTWARE_VERSION: Final = version(DISTRIBUTION)
@@ -19,15 +20,18 @@ class Settings:
 
     With `needs_keys` the `keyring` only stands in until keys are mounted, and the process is not ready before.
     For `shutdown_delay` seconds after it was told to end, the process is not ready and serves as before.
+    With `pipes` it serves the one client at their other ends, and listens on no MCP port. Without an `admin_port`
+    there is none.
     """
 
     host: str = "127.0.0.1"
     port: int = MCP_PORT
     admin_host: str = "127.0.0.1"
-    admin_port: int = ADMIN_PORT
+    admin_port: int | None = ADMIN_PORT
     is_local: bool = True
     keyring: Keyring = field(default_factory=Keyring.random, repr=False)
     needs_keys: bool = False
     api_server: tuple[str, ...] = ()
     handles_signals: bool = True
     shutdown_delay: float = 0.0
+    pipes: Pipes | None = None

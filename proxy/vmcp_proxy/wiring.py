@@ -51,7 +51,8 @@ from vmcp_proxy.serve.header_validation import HeaderPolicy
 from vmcp_proxy.serve.listener import Listener
 from vmcp_proxy.serve.mcp_app import build_mcp_app
 from vmcp_proxy.serve.requests import Requests
-from vmcp_proxy.serve.server import Servers
+from vmcp_proxy.serve.server import Opens, Servers
+from vmcp_proxy.serve.stdio.front import StdioListener
 from vmcp_proxy.serve.stream_timeout import InFlight
 from vmcp_proxy.serve.streams import KeepAlive
 from vmcp_proxy.sessions import EndReason, KeyLabel, Keyring, Session, SessionIds, SessionManager, build_store
@@ -77,6 +78,7 @@ class Wiring:
         config = state.loaded.config
         self._settings = settings
         self._longest = config.config.operational.timeouts.maximum
+        self._max_request = config.config.operational.limits.request_body
         self._partial_failure_mode = config.config.operational.failure_handling.partial_failure_mode
         self.keyring = state.loaded.keyring or settings.keyring
         self.logger = logging.getLogger(LOGGER)
@@ -154,16 +156,36 @@ class Wiring:
         self.chain = LiveChain(build_chain(self.chain_settings(config), self.endpoint, self.services))
         self.status = ProxyStatus(state, self.store, lambda: self.group.members, self.links, self.views.shared)
         self.servers = Servers(
-            Listener(build_mcp_app(self.chain), self._settings.host, self._settings.port),
-            Listener(
-                build_admin_app(self.status, metrics, HostRule(loopback=is_loopback(self._settings.admin_host))),
-                self._settings.admin_host,
-                self._settings.admin_port,
-            ),
+            self._front(),
+            self._admin(metrics),
             drain=operational.timeouts.drain,
             drained=self.in_flight.drained,
             cut=self.in_flight.cut_all,
         )
+
+    def _front(self) -> Opens:
+        settings = self._settings
+        if settings.pipes is None:
+            return Listener(build_mcp_app(self.chain), settings.host, settings.port)
+        return StdioListener(self.chain, settings.pipes, self._request_limit, self._on_end, self._on_gone)
+
+    def _admin(self, metrics: Metrics) -> Listener | None:
+        settings = self._settings
+        if settings.admin_port is None:
+            return None
+        rule = HostRule(loopback=is_loopback(settings.admin_host))
+        return Listener(build_admin_app(self.status, metrics, rule), settings.admin_host, settings.admin_port)
+
+    def _on_end(self) -> None:
+        self.servers.stop()
+
+    def _on_gone(self) -> None:
+        # Twice: nobody reads the answers of what is in flight.
+        self.servers.stop()
+        self.servers.stop()
+
+    def _request_limit(self) -> int:
+        return self._max_request
 
     def supervisors(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """What runs for as long as the process; a crash of one ends it."""
@@ -198,6 +220,7 @@ class Wiring:
         self.get_stream.keep_alive = self.keep_alive.interval = operational.keep_alive_interval
         self.servers.drain = operational.timeouts.drain
         self._longest = operational.timeouts.maximum
+        self._max_request = operational.limits.request_body
 
     def chain_settings(self, config: ProxyConfig) -> ChainSettings:
         """What the layers of the chain follow under a config."""

@@ -67,9 +67,7 @@ class Reporter:
     async def run(self, proxy: Proxy) -> None:
         """Looks at a proxy until it is cancelled."""
         await proxy.started.wait()
-        url = endpoint_url(proxy.settings.host, proxy.mcp_port)
-        status = f"http://127.0.0.1:{proxy.admin_port}/status"
-        log_event(self._logger, logging.INFO, "endpoint is ready", url=url, status=status)
+        log_event(self._logger, logging.INFO, "endpoint is ready", **_places(proxy))
         told: Observed | None = None
         fingerprint: tuple[object, ...] | None = None
         patience = Patience(SILENT_SECONDS)
@@ -90,6 +88,17 @@ class Reporter:
     def _log(self, lines: Iterable[Line]) -> None:
         for line in lines:
             log_event(self._logger, line.level, line.event, **dict(line.fields))
+
+
+def _places(proxy: Proxy) -> dict[str, str]:
+    """Where the endpoint and its status are."""
+    settings = proxy.settings
+    served = (
+        {"url": endpoint_url(settings.host, proxy.mcp_port)} if settings.pipes is None else {"on": "stdin and stdout"}
+    )
+    if settings.admin_port is not None:
+        served["status"] = f"http://127.0.0.1:{proxy.admin_port}/status"
+    return served
 
 
 def _fingerprint(proxy: Proxy) -> tuple[object, ...]:

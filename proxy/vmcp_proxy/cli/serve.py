@@ -15,6 +15,8 @@ from vmcp_proxy.cli.durations import parse_bound
 from vmcp_proxy.cli.keys import KeyedSource
 from vmcp_proxy.cli.serving import Plan, serve
 from vmcp_proxy.cli.sources import AdjustedSource, ManifestSource, McpConfigSource, MountedSource
+from vmcp_proxy.cli.stdio.command import refuse_others, take_streams
+from vmcp_proxy.cli.stdio.source import OneClientSource
 from vmcp_proxy.reload import ConfigSource
 from vmcp_proxy.settings import Settings
 
@@ -35,8 +37,9 @@ class Options:
     keys: Path | None
     name: str | None
     host: str | None
-    port: int
-    admin_port: int
+    port: int | None
+    admin_port: int | None
+    stdio: bool
     allow_remote: bool
     call_timeout: float | None
     shutdown_delay: int
@@ -61,8 +64,11 @@ class Options:
 @click.option("--keys", type=_FOLDER, help="Session keys of 32 bytes, as DIR/<key id>; by default a new one.")
 @click.option("--name", metavar="[NS/]NAME", help="The VirtualMCPServer to serve, where there are several.")
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1; with --config 0.0.0.0]")
-@click.option("--port", type=_PORT, default=MCP_PORT, show_default=True, help="Port of the endpoint; 0 takes any.")
-@click.option("--admin-port", type=_PORT, default=ADMIN_PORT, show_default=True, help="Port of /status and /metrics.")
+@click.option("--port", type=_PORT, help=f"Port of the endpoint; 0 takes any.  [default: {MCP_PORT}]")
+@click.option(
+    "--admin-port", type=_PORT, help=f"Port of /status and /metrics.  [default: {ADMIN_PORT}; with --stdio none]"
+)
+@click.option("--stdio", is_flag=True, help="Serve the one client that started this command, on stdin and stdout.")
 @click.option("--allow-remote", is_flag=True, help="Let other machines in; --host alone does not.")
 @click.option(
     "--call-timeout",
@@ -92,6 +98,10 @@ def command(**options: Any) -> None:
 
     The servers come from manifests (-f), from an editor's file (--mcp-config), or from what the operator
     mounts (--config). Only this machine is let in unless --allow-remote says otherwise.
+
+    A client that starts its servers itself, such as Claude Desktop, runs it with --stdio:
+
+        vmcp serve --stdio --mcp-config ~/.cursor/mcp.json
     """
     serve(build_plan(Options(**options), os.environ))
 
@@ -103,7 +113,11 @@ def build_plan(options: Options, environ: Mapping[str, str]) -> Plan:
         click.UsageError: options are missing or exclude each other.
         CommandError: the address is not allowed, or the keys cannot be used.
     """
-    if options.port == options.admin_port != 0:
+    if options.stdio:
+        return _build_stdio_plan(options, environ)
+    port = MCP_PORT if options.port is None else options.port
+    admin_port = ADMIN_PORT if options.admin_port is None else options.admin_port
+    if port == admin_port != 0:
         raise click.UsageError("--port and --admin-port are the same; the endpoint and /status need a port each.")
     source = build_source(options, environ)
     mounted = options.config is not None
@@ -115,10 +129,10 @@ def build_plan(options: Options, environ: Mapping[str, str]) -> Plan:
     api_server = environ.get("KUBERNETES_SERVICE_HOST", "") if mounted else ""
     settings = Settings(
         host=host,
-        port=options.port,
+        port=port,
         # Kubelet and operator ask the pod from outside; on a person's machine nobody does.
         admin_host=host if mounted else LOOPBACK,
-        admin_port=options.admin_port,
+        admin_port=admin_port,
         is_local=not mounted and is_loopback(host),
         needs_keys=options.keys is not None,
         api_server=(api_server,) if _is_address(api_server) else (),
@@ -126,6 +140,22 @@ def build_plan(options: Options, environ: Mapping[str, str]) -> Plan:
     )
     json = options.log_format == "json" or (options.log_format is None and mounted)
     return Plan(source, settings, options.log_level, json)
+
+
+def _build_stdio_plan(options: Options, environ: Mapping[str, str]) -> Plan:
+    refuse_others(
+        {
+            "--config": options.config,
+            "--keys": options.keys,
+            "--host": options.host,
+            "--port": options.port,
+            "--allow-remote": options.allow_remote,
+            "--shutdown-delay": options.shutdown_delay,
+        }
+    )
+    source = OneClientSource(build_source(options, environ))
+    settings = Settings(admin_port=options.admin_port, pipes=take_streams())
+    return Plan(source, settings, options.log_level, options.log_format == "json")
 
 
 def build_source(options: Options, environ: Mapping[str, str]) -> ConfigSource:

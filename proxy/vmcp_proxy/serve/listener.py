@@ -72,6 +72,10 @@ class Listener:
             raise
         return listening
 
+    def open(self) -> "ListenerServer":
+        """The server, with the socket bound; raises as `bind` does."""
+        return ListenerServer(self, self.bind())
+
 
 class ListenerServer(uvicorn.Server):
     """A uvicorn server that leaves signals to us and closes connections whose request never comes."""
@@ -119,6 +123,10 @@ class ListenerServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.listening.set()
+
+    def discard(self) -> None:
+        """Lets go of the socket without having served."""
+        self._socket.close()
 
     def leave(self) -> None:
         """Goes on as before, but every answer closes its connection, so that clients make their next one elsewhere."""

@@ -1,0 +1,1 @@
+"""What `vmcp serve --stdio` does otherwise than serving on a port."""
