@@ -360,6 +360,9 @@ async def until_refused(port):
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
             except ConnectionRefusedError:
                 return
+            except ConnectionResetError:
+                # The port was closed while this connection waited to be accepted.
+                continue
             writer.close()
             with contextlib.suppress(ConnectionResetError):
                 await writer.wait_closed()
