@@ -18,6 +18,15 @@ from vmcp_operator.plan.kinds import EVENT, Manifest, Ref
 PACE: Final = 5.0
 """Seconds between two writes of one status whose phase stays."""
 
+RELIEFS: Final = 4
+"""Changes for the better that one generation of a resource is told of in `RELIEF_SECONDS`; worse ones are told at once.
+
+Whatever flaps, its writes and Events are bounded by it: it can only get worse again after it got better.
+"""
+
+RELIEF_SECONDS: Final = 120.0
+
+_RANK: Final = {"Ready": 0, "Valid": 0, "Pending": 1, "Degraded": 2, "Failed": 3}
 _NOTE_LIMIT: Final = 1000
 _BAD: Final = frozenset({"Failed", "Degraded"})
 _TERMINATING: Final = "because it is being terminated"
@@ -36,6 +45,7 @@ class Reporter:
         self._written: Final[dict[Ref, float]] = {}
         self._versions: Final[dict[Ref, str]] = {}
         self._failures: Final[dict[Ref, str]] = {}
+        self._reliefs: Final[dict[Ref, list[float]]] = {}
 
     async def report(self, world: World, status: Status, standing: Standing) -> float | None:
         """Writes the status; where it is too early for that, the answer is the seconds to wait.
@@ -51,10 +61,15 @@ class Reporter:
         wait = self._written.get(world.key, -PACE) + PACE - self._clock()
         if wait > 0 and not changed:
             return wait
+        is_relief = not is_back and _is_relief(world.status, status)
+        if is_relief and (held := self._until_relief(world.key)) > 0:
+            return held
         after = await self._cluster.apply_status(_manifest(world.key, status))
         if after is None:
             return None
         self._written[world.key] = self._clock()
+        if is_relief:
+            self._reliefs.setdefault(world.key, []).append(self._clock())
         self._versions.pop(world.key, None)
         if _says_the_same(after, world.manifest):
             self._versions[world.key] = after["metadata"]["resourceVersion"]
@@ -73,6 +88,12 @@ class Reporter:
             if world.status.get("phase") or standing.phase not in _GOOD:
                 await self._post(_event(world.manifest, standing, self._instance, world.now))
         return None
+
+    def _until_relief(self, key: Ref) -> float:
+        """Seconds for which a change for the better has to last before it is told."""
+        now = self._clock()
+        recent = self._reliefs[key] = [each for each in self._reliefs.get(key, ()) if now - each < RELIEF_SECONDS]
+        return recent[0] + RELIEF_SECONDS - now if len(recent) >= RELIEFS else 0.0
 
     async def report_failure(self, key: Ref, message: str) -> None:
         """Says in the status, and once in an Event, that a resource cannot be reconciled.
@@ -106,6 +127,7 @@ class Reporter:
         self._written.pop(key, None)
         self._versions.pop(key, None)
         self._failures.pop(key, None)
+        self._reliefs.pop(key, None)
 
     def is_echo(self, change: Change) -> bool:
         """Whether the resource was reconciled as it is after this change, which is our own last status."""
@@ -129,6 +151,13 @@ def _manifest(key: Ref, status: Status) -> Manifest:
         "metadata": {"name": key.name, "namespace": key.namespace},
         "status": status,
     }
+
+
+def _is_relief(before: Status, after: Status) -> bool:
+    """Whether the phase of one generation changed for the better; an edit is told at once."""
+    if before.get("observedGeneration") != after.get("observedGeneration"):
+        return False
+    return _RANK.get(after.get("phase", ""), 0) < _RANK.get(before.get("phase", ""), 0)
 
 
 def _says_the_same(after: Manifest, observed: Manifest) -> bool:

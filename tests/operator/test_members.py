@@ -145,3 +145,26 @@ async def test_a_member_that_does_not_validate_is_withheld_by_name_and_the_other
     assert backends["docs"]["reason"] == "Invalid"
     assert "remoteUrl" in backends["docs"]["message"]
     assert backends["files"]["status"] == "unknown"
+
+
+@pytest.mark.scenario("K-26")
+async def test_a_group_is_ready_while_a_member_may_serve_and_names_those_that_may_not():
+    story = Story(ALL)
+    story.cluster.edit(FILES, lambda each: each.update(status={"phase": "Failed"}))
+    await story.reconcile(TOOLS)
+    ready = story.condition(TOOLS, "Ready")
+    assert (ready["status"], ready["reason"]) == ("True", "SomeMembersFailed")
+    assert "1 of 2 members cannot serve: files" in ready["message"]
+    story.cluster.edit(DOCS, lambda each: each["spec"].update(remoteUrl="gopher://x"))
+    await story.reconcile(TOOLS)
+    assert (story.status(TOOLS)["phase"], story.condition(TOOLS, "Ready")["reason"]) == ("Failed", "NoMemberReady")
+    story.cluster.edit(FILES, lambda each: each.update(status={"phase": "Pending"}))
+    await story.reconcile(TOOLS)
+    assert story.status(TOOLS)["phase"] == "Ready"
+
+
+async def test_a_server_and_an_entry_without_their_group_say_the_same():
+    story = Story(SERVER + ENTRY)
+    for key in (FILES, DOCS):
+        await story.reconcile(key)
+        assert (story.status(key)["phase"], story.condition(key, "Ready")["reason"]) == ("Failed", "GroupNotFound")

@@ -1,5 +1,6 @@
 """What a status says while pods start, roll and crash: of the present generation, and from history."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -247,3 +248,23 @@ async def test_a_pod_that_is_young_is_not_explained():
     story.run_pod(ONE, phase="Pending", conditions=[], containerStatuses=waiting)
     assert (await story.reconcile(ONE)) > 0
     assert story.status(ONE)["message"] == "waiting for pods: 0 of 1 ready"
+
+
+@pytest.mark.scenario("K-23")
+async def test_whatever_flaps_is_told_so_often_and_worse_news_at_once():
+    story = await serving()
+    down = healthy(story, "files", "docs", store_available=False)
+    story.cluster.edit(ONE, lambda each: each["spec"].update(sessionStorage={"provider": "redis", "address": "r:1"}))
+    await story.reconcile(ONE)
+    for _ in range(30):
+        for report in (healthy(story, "files", "docs"), replace(healthy(story), store_available=down.store_available)):
+            story.passes(2)
+            story.run_pod(ONE, report=report)
+            await story.reconcile(ONE)
+    assert len(events(story, ONE)) < 20
+    assert story.status(ONE)["phase"] == "Degraded"
+    story.run_pod(ONE, report=healthy(story, "files", "docs"))
+    pause = await story.reconcile(ONE)
+    story.passes(pause or 0)
+    await story.reconcile(ONE)
+    assert story.status(ONE)["phase"] == "Ready"

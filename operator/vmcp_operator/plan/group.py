@@ -9,6 +9,7 @@ from vmcp_operator.plan.phase import summarise
 from vmcp_operator.plan.standing import Standing
 from vmcp_operator.plan.world import Plan, Status, World
 
+_NAMED: Final = 8
 MOST: Final = 256
 """Names that a list of the status holds; the counts beside them are whole."""
 
@@ -51,7 +52,20 @@ def group_status(world: World) -> tuple[Status, Standing]:
 def _decide(world: World) -> Standing:
     if world.problems:
         return Standing(Phase.FAILED, "Invalid", summarise(world.problems))
-    if not world.resources.servers and not world.resources.entries:
+    if not world.resources.servers and not world.resources.entries and not world.invalid_members:
         message = "no members yet; set groupRef of an MCPServer or MCPServerEntry to this group"
         return Standing(Phase.READY, "Empty", message)
-    return Standing(Phase.READY, "HasMembers", "")
+    return _judge_members(world)
+
+
+def _judge_members(world: World) -> Standing:
+    """A group is Ready while a member of it may serve (ADR-0036); those that may not are named."""
+    bad = sorted({*world.failed_servers, *(member.name for member in world.invalid_members)})
+    if not bad:
+        return Standing(Phase.READY, "HasMembers", "")
+    total = len(world.resources.servers) + len(world.resources.entries) + len(world.invalid_members)
+    named = ", ".join(bad[:_NAMED]) + (f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else "")
+    message = f"{len(bad)} of {total} members cannot serve: {named}; their own status says why"
+    if len(bad) < total:
+        return Standing(Phase.READY, "SomeMembersFailed", message)
+    return Standing(Phase.FAILED, "NoMemberReady", message)
