@@ -10,13 +10,17 @@ SPARE_DESCRIPTORS: Final = 256
 """Descriptors that are left for backends, files and the admin port."""
 
 MOST_BODY_BYTES: Final = 96 << 20
-"""Bytes of request bodies that all connections hold until they are answered; short ones are not counted."""
+"""Bytes of heads and bodies that all connections hold until they are answered; up to `UNCOUNTED_BYTES` are free."""
 
 MOST_UNREAD_BYTES: Final = 128 << 20
 """Bytes of answers that wait for clients that do not read them, over all connections; short ones are not counted."""
 
 SHORT_BYTES: Final = 64 << 10
-"""Up to here a body, or an unread answer, is bounded by the number of connections alone."""
+"""Up to here an unread answer is bounded by the number of connections alone, and a body needs no session."""
+
+
+UNCOUNTED_BYTES: Final = 8 << 10
+"""Up to here the head, or the body, of a request is bounded by the number of connections alone."""
 
 
 class Peer(Protocol):
@@ -38,7 +42,7 @@ class Peer(Protocol):
         """Closes it at once."""
 
     def give_up_body(self) -> bool:
-        """Refuses the request whose body is still coming with 503; False where none is."""
+        """Refuses the request that is still coming with 503; False where none is."""
 
 
 class Bounds:
@@ -90,9 +94,7 @@ class Bounds:
         self._unread.pop(peer, None)
 
     def hold_body(self, peer: Peer, size: int) -> None:
-        """Says how long the body of a connection's request is by now; the oldest unfinished ones give way."""
-        if size <= SHORT_BYTES:
-            return
+        """Says how long a connection's request is by now; the oldest unfinished ones give way."""
         self._body_bytes += size - self._bodies.get(peer, 0)
         self._bodies[peer] = size
         while self._body_bytes > MOST_BODY_BYTES:

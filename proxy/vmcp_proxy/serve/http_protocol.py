@@ -6,7 +6,7 @@ from typing import Any, Final
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from vmcp_proxy.serve.bounds import SHORT_BYTES, Bounds
+from vmcp_proxy.serve.bounds import UNCOUNTED_BYTES, Bounds
 
 MAX_HEAD_BYTES: Final = 65_536
 """Largest request line with headers; the parser itself would buffer any size."""
@@ -18,10 +18,16 @@ BODY_SECONDS: Final = 60.0
 """How long a request's body may take from the end of its head on, while it is read."""
 
 MAX_FRAMING_BYTES: Final = 16_384
-"""Bytes of chunk sizes, chunk extensions and trailers beside those that `_FRAMING_FACTOR` allows."""
+"""Bytes of a chunked message that are no body: trailers, chunk extensions, sizes of chunks beyond `_CHUNK_BYTES`.
 
-_FRAMING_FACTOR: Final = 8
-"""Bytes of framing for each byte of a chunked body: a client that sends single bytes needs five."""
+However long the body is: the parser takes time that grows with the square of one field's length.
+"""
+
+_CHUNK_BYTES: Final = 12
+"""What each chunk may have around its data: eight digits and two ends of lines."""
+
+MOST_FIELDS: Final = 1024
+"""Header fields of a request: one of four bytes takes more than a hundred in memory."""
 
 MOST_AHEAD_BYTES: Final = 512 << 10
 """Bytes of further requests that are kept while one request waits for the one before; reading stops long before."""
@@ -100,7 +106,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def give_up_body(self) -> bool:
         """See `Peer.give_up_body`."""
-        if self._body_since is None or self._is_refused:
+        is_head = self._head_since is not None and self._head_bytes > 0
+        if self._is_refused or (self._body_since is None and not is_head):
             return False
         self._bounds.release_body(self)
         self._refuse(_TOO_MANY)
@@ -209,10 +216,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._head_bytes += len(data) if self._is_head_only else self._head_size()
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse(_TOO_LARGE)
+            elif self._head_bytes > UNCOUNTED_BYTES:
+                self._bounds.hold_body(self, self._head_bytes)
         elif self._is_chunked and self._body_since is not None:
             self._framing_bytes += len(data) - max(self._body_bytes - held, 0)
-            allowed = MAX_HEAD_BYTES + MAX_FRAMING_BYTES + _FRAMING_FACTOR * self._body_bytes
-            if self._framing_bytes > allowed:
+            if self._framing_bytes > MAX_HEAD_BYTES + MAX_FRAMING_BYTES:
                 self._refuse(_TOO_LARGE)
 
     def _feed(self, data: bytes) -> None:
@@ -283,6 +291,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
             self._plain_head = self._without_upgrade()
             return
+        if len(self.headers) > MOST_FIELDS:
+            raise _RefusedError(_TOO_LARGE)
         names = [name for name, _ in self.headers]
         if b"host" not in names and self.parser.get_http_version() == "1.1":
             raise _RefusedError(_NO_HOST)
@@ -300,9 +310,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._leaving.is_set():
             self.cycle.keep_alive = False
 
+    def on_chunk_header(self) -> None:
+        self._framing_bytes -= _CHUNK_BYTES
+
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
-        if self._body_bytes > SHORT_BYTES and not self.cycle.response_complete:
+        if self._body_bytes > UNCOUNTED_BYTES and not self.cycle.response_complete:
             self._bounds.hold_body(self, self._body_bytes)
         if not self._is_refused:
             super().on_body(body)
@@ -323,8 +336,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         The server's own method arms a timer for each answer; the look at all connections does without.
         """
         self.server_state.total_requests += 1
-        if self._body_bytes > SHORT_BYTES:
-            self._bounds.release_body(self)
+        self._bounds.release_body(self)
         if self.transport.is_closing():
             return
         if self.pipeline:

@@ -198,6 +198,57 @@ async def test_the_oldest_unfinished_body_gives_way_where_all_together_are_too_l
         await eventually(lambda: not world.server.bounds.body_bytes)
 
 
+async def test_the_oldest_unfinished_head_gives_way_like_a_body(monkeypatch):
+    monkeypatch.setattr(bounds, "MOST_BODY_BYTES", 100_000)
+    async with World().serving() as world:
+        opened = [await asyncio.open_connection("127.0.0.1", world.port) for _ in range(4)]
+        for number, (_, writer) in enumerate(opened, 1):
+            writer.write(b"POST /mcp HTTP/1.1\r\nhost: x\r\nx-a: " + b"a" * 40_000)
+            await eventually(lambda n=number: world.server.bounds.body_bytes >= min(n, 2) * 40_000)
+        async with asyncio.timeout(10):
+            assert (await opened[0][0].readline()).startswith(b"HTTP/1.1 503 ")
+        await eventually(lambda: world.server.bounds.body_bytes <= 100_000)
+        for _, writer in opened:
+            writer.transport.abort()
+        await eventually(lambda: not world.server.bounds.body_bytes)
+
+
+@pytest.mark.scenario("C-10")
+@pytest.mark.parametrize("path", [b"/mcp", b"/x"])
+async def test_a_long_body_buys_no_long_trailer(path):
+    """A field without end costs time that grows with the square of its length, also behind a body that nobody reads."""
+    async with World().serving(policy=replace(CLUSTER, max_body=8 << 20)) as world:
+        reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
+        head = b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n" % path
+        writer.write(head + CHUNKED + b"\r\n\r\n" + 64 * (b"10000\r\n%b\r\n" % (b" " * 65_536)) + b"0\r\nx: ")
+        await writer.drain()
+        [connection] = world.server.server_state.connections
+        with contextlib.suppress(ConnectionError):
+            for _ in range(64):
+                writer.write(b"y" * 65_536)
+                await writer.drain()
+        await eventually(lambda: connection._is_refused or connection.transport.is_closing())
+        writer.transport.abort()
+        assert (await world.post()).status_code == 200
+        del reader
+
+
+@pytest.mark.scenario("C-10")
+async def test_single_bytes_in_chunks_are_fine():
+    async with World().serving() as world:
+        text = call(text="x" * 50_000)
+        assert b"200 OK" in await spoken(world.port, chunked(text, b"connection: close", size=1))
+
+
+@pytest.mark.scenario("C-10")
+async def test_header_fields_are_counted():
+    async with World().serving() as world:
+        for count, status in ((1000, 200), (1100, 431)):
+            fields = [b"x%d:" % number for number in range(count)]
+            said = await spoken(world.port, request(call(), *fields, b"connection: close"))
+            assert said.startswith(b"HTTP/1.1 %d " % status)
+
+
 async def test_answers_that_nobody_reads_are_bounded_over_all_connections(monkeypatch):
     monkeypatch.setattr(bounds, "MOST_UNREAD_BYTES", 12 << 20)
 
