@@ -10,7 +10,7 @@ PARALLEL := -n 3 --dist worksteal
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e images lint format bench soak servers scenarios audit crds lock clean
+.PHONY: help demo test busy e2e images lint format bench soak servers scenarios audit crds lock clean
 
 help:  ## Show the verbs.
 	@awk -F':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,12 @@ demo: $(STAMP)  ## Start four MCP servers, serve them as one endpoint, show a cl
 
 test: $(STAMP) redis  ## Install what the tests need and run them.
 	@$(BIN)/pytest $(PARALLEL) $(PYTEST)
+
+BUSY := tests/proxy/serve tests/proxy/http tests/proxy/sessions tests/operator
+
+busy: $(STAMP) redis  ## Run a part of the tests beside six busy loops: no test may depend on a quiet machine.
+	@for each in 1 2 3 4 5 6; do $(BIN)/python -c 'while True: pass' & loops="$$loops $$!"; done; \
+		trap 'kill $$loops' EXIT; $(BIN)/pytest -q $(PARALLEL) $(BUSY) $(PYTEST)
 
 .PHONY: redis
 redis:
