@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
 from vmcp_api.base import Json
 from vmcp_api.suggest import suggest
 from vmcp_proxy.cli.arguments import check_text, parse_object, parse_pairs
-from vmcp_proxy.cli.client import DEFAULT_URL, Conversation, Object, converse, list_all_tools, parse_endpoint
+from vmcp_proxy.cli.client import Conversation, Object, converse, list_all_tools
 from vmcp_proxy.cli.completion import complete_tools
+from vmcp_proxy.cli.endpoint.target import choose, local_options
 from vmcp_proxy.cli.exits import CommandError, Exit
 from vmcp_proxy.cli.output import clean, print_json, print_text, to_json
 
@@ -40,20 +42,29 @@ class Call:
 @click.argument("words", nargs=-1, required=True, metavar="[URL] TOOL", shell_complete=complete_tools)
 @click.option("--arg", "pairs", multiple=True, metavar="NAME=VALUE", help="An argument, read by the tool's schema.")
 @click.option("--json", "whole", metavar="OBJECT", help="All arguments as one JSON object.")
+@local_options
 @click.option("--header", "headers", multiple=True, metavar="'K: V'", help="A header of every request; repeat it.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(
-    words: tuple[str, ...], pairs: tuple[str, ...], whole: str | None, headers: tuple[str, ...], output: str
+    words: tuple[str, ...],
+    pairs: tuple[str, ...],
+    whole: str | None,
+    files: tuple[Path, ...],
+    mcp_config: Path | None,
+    headers: tuple[str, ...],
+    output: str,
 ) -> None:
     """Call a tool of an endpoint (by default of `vmcp serve` on this machine) and print its result.
 
     A result that is an error goes to stderr and ends with exit code 1.
+
+    Example: vmcp call --mcp-config ~/.cursor/mcp.json time_get_current_time --arg timezone=UTC
     """
     url, tool = split_words(words)
     if pairs and whole is not None:
         raise click.UsageError("Give the arguments by --arg or by --json, not both.")
     call = Call(tool, pairs, None if whole is None else parse_object(whole))
-    result = converse(parse_endpoint(url, headers), call.run)
+    result = converse(choose(url, headers, files, mcp_config), call.run)
     is_error = result.get("isError") is True
     if output == "json":
         print_json(result)
@@ -63,7 +74,7 @@ def command(
         raise click.exceptions.Exit(Exit.FAILED)
 
 
-def split_words(words: Sequence[str]) -> tuple[str, str]:
+def split_words(words: Sequence[str]) -> tuple[str | None, str]:
     """URL and tool of the positional arguments.
 
     Raises:
@@ -71,7 +82,7 @@ def split_words(words: Sequence[str]) -> tuple[str, str]:
     """
     match words:
         case [tool] if "://" not in tool:
-            return DEFAULT_URL, tool
+            return None, tool
         case [url, tool] if "://" in url:
             return url, tool
         case _:

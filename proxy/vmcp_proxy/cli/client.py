@@ -4,9 +4,9 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, Protocol, TypeAlias, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 import click
@@ -51,6 +51,20 @@ class Endpoint:
         """The URL for messages, without what may be a credential in it."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+    def connect(self, progress: Progress) -> "AbstractAsyncContextManager[Conversation]":
+        """See `Target.connect`."""
+        return connect(self, progress)
+
+
+class Target(Protocol):
+    """What a command talks to; `shown` names it in messages, without what may be a credential."""
+
+    @property
+    def shown(self) -> str: ...
+
+    def connect(self, progress: Progress) -> "AbstractAsyncContextManager[Conversation]":
+        """A session for the length of a block."""
 
 
 class Conversation:
@@ -103,7 +117,7 @@ def _has_port(parts: SplitResult) -> bool:
         return False
 
 
-def converse(endpoint: Endpoint, work: Callable[[Conversation], Awaitable[ResultT]]) -> ResultT:
+def converse(endpoint: Target, work: Callable[[Conversation], Awaitable[ResultT]]) -> ResultT:
     """Runs `work` within one session and returns what it returns.
 
     Raises:
@@ -126,10 +140,10 @@ def converse(endpoint: Endpoint, work: Callable[[Conversation], Awaitable[Result
 
 
 async def _converse(
-    endpoint: Endpoint, work: Callable[[Conversation], Awaitable[ResultT]], progress: Progress
+    endpoint: Target, work: Callable[[Conversation], Awaitable[ResultT]], progress: Progress
 ) -> ResultT:
     try:
-        async with connect(endpoint, progress) as conversation:
+        async with endpoint.connect(progress) as conversation:
             return await work(conversation)
     except Exception:
         _raise_if_cancelled()
@@ -165,28 +179,33 @@ async def connect(endpoint: Endpoint, progress: Progress) -> AsyncIterator[Conve
 
 
 async def list_all_tools(conversation: Conversation) -> tuple[Json, ...]:
-    """Every tool, page by page, whatever an entry looks like.
+    """Every tool; see `list_all`."""
+    return await list_all(conversation, "tools/list", "tools")
+
+
+async def list_all(conversation: Conversation, method: str, key: str) -> tuple[Json, ...]:
+    """Every entry of a list, page by page, whatever it looks like; `key` is the member that holds them.
 
     Raises:
         CommandError: what came is no list, or has no end.
     """
-    tools: list[Json] = []
+    found: list[Json] = []
     cursors: set[str] = set()
     params: Object = {}
     for _ in range(PAGES):
-        page = await conversation.ask("tools/list", params)
-        entries, cursor = page.get("tools"), page.get("nextCursor")
+        page = await conversation.ask(method, params)
+        entries, cursor = page.get(key), page.get("nextCursor")
         if not isinstance(entries, list):
-            raise _no_list("has no list of tools")
-        tools += entries
+            raise _no_list(method, f"has no list of {key}")
+        found += entries
         if not isinstance(cursor, str) or not cursor:
-            return tuple(tools)
+            return tuple(found)
         if cursor in cursors:
-            raise _no_list("has no end: its nextCursor repeats")
+            raise _no_list(method, "has no end: its nextCursor repeats")
         cursors.add(cursor)
         params = {"cursor": cursor}
-    raise _no_list(f"has more than {PAGES} pages")
+    raise _no_list(method, f"has more than {PAGES} pages")
 
 
-def _no_list(what: str) -> CommandError:
-    return CommandError(Exit.FAILED, f"the answer to tools/list {what}")
+def _no_list(method: str, what: str) -> CommandError:
+    return CommandError(Exit.FAILED, f"the answer to {method} {what}")

@@ -18,10 +18,11 @@ from vmcp_proxy.observability.logs import describe_exception
 
 @dataclass(frozen=True, slots=True)
 class Subcommand:
-    """Where a subcommand lies (`command` in `module`) and its line in the help."""
+    """Where a subcommand lies (`name` in `module`) and its line in the help."""
 
     module: str
     help: str
+    name: str = "command"
 
 
 SUBCOMMANDS: Final[Mapping[str, Subcommand]] = MappingProxyType(
@@ -31,6 +32,12 @@ SUBCOMMANDS: Final[Mapping[str, Subcommand]] = MappingProxyType(
         "init": Subcommand("vmcp_proxy.cli.scaffold", "Write a manifest to start from."),
         "tools": Subcommand("vmcp_proxy.cli.tools", "List the tools of an endpoint."),
         "call": Subcommand("vmcp_proxy.cli.call", "Call a tool of an endpoint."),
+        "resources": Subcommand("vmcp_proxy.cli.endpoint.lists", "List its resources and templates.", "resources"),
+        "read": Subcommand("vmcp_proxy.cli.endpoint.read", "Read a resource.", "read"),
+        "prompts": Subcommand("vmcp_proxy.cli.endpoint.lists", "List its prompts.", "prompts"),
+        "get": Subcommand("vmcp_proxy.cli.endpoint.read", "Get a prompt, filled in.", "get"),
+        "status": Subcommand("vmcp_proxy.cli.endpoint.status", "Show its backends and what is wrong with them."),
+        "clients": Subcommand("vmcp_proxy.cli.clients.command", "Print or write the entry of an MCP client."),
     }
 )
 
@@ -67,7 +74,7 @@ class LazyGroup(click.Group):
         if entry is None:
             return None
         try:
-            command = importlib.import_module(entry.module).command
+            command = getattr(importlib.import_module(entry.module), entry.name)
         except ModuleNotFoundError as error:
             raise CommandError(Exit.USAGE, explain_missing(error, "cli")) from None
         assert isinstance(command, click.Command)  # noqa: S101 - what every module of the table holds

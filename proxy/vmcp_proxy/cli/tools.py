@@ -1,12 +1,14 @@
 """`vmcp tools`: what an endpoint offers to call."""
 
+from pathlib import Path
 from typing import Final
 
 import click
 
 from vmcp_api.base import Json
 from vmcp_proxy.cli.arguments import required_names, type_names
-from vmcp_proxy.cli.client import DEFAULT_URL, Object, converse, list_all_tools, parse_endpoint
+from vmcp_proxy.cli.client import Object, converse, list_all_tools
+from vmcp_proxy.cli.endpoint.target import choose, local_options
 from vmcp_proxy.cli.output import first_line, print_json, print_table
 
 _HINTS: Final = (
@@ -18,12 +20,18 @@ _HINTS: Final = (
 
 
 @click.command("tools")
-@click.argument("url", default=DEFAULT_URL)
+@click.argument("url", required=False)
+@local_options
 @click.option("--header", "headers", multiple=True, metavar="'K: V'", help="A header of every request; repeat it.")
 @click.option("-o", "--output", type=click.Choice(["table", "wide", "json"]), default="table", show_default=True)
-def command(url: str, headers: tuple[str, ...], output: str) -> None:
-    """List the tools of an endpoint (by default of `vmcp serve` on this machine)."""
-    listed = converse(parse_endpoint(url, headers), list_all_tools)
+def command(
+    url: str | None, files: tuple[Path, ...], mcp_config: Path | None, headers: tuple[str, ...], output: str
+) -> None:
+    """List the tools of an endpoint (by default of `vmcp serve` on this machine).
+
+    Example: vmcp tools --mcp-config ~/.cursor/mcp.json
+    """
+    listed = converse(choose(url, headers, files, mcp_config), list_all_tools)
     tools = [entry if isinstance(entry, dict) else {} for entry in listed]
     match output:
         case "json":

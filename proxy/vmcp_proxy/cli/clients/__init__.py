@@ -1,0 +1,1 @@
+"""`vmcp clients`: the entry that each MCP client needs, and where it belongs."""

@@ -1,0 +1,83 @@
+"""Commands that ask an endpoint, and the same straight from files without serving."""
+
+import json
+import sys
+
+import pytest
+
+from tests.proxy.cli.commands import EXAMPLE, run_vmcp, serving
+
+pytestmark = pytest.mark.scenario("D-6")
+
+OFFERING = """
+from mcp.server.mcpserver import MCPServer
+server = MCPServer("offering")
+@server.resource("test://text", mime_type="text/plain")
+def text() -> str:
+    return "written"
+@server.resource("test://bytes", mime_type="application/octet-stream")
+def data() -> bytes:
+    return bytes(range(256))
+@server.prompt()
+def greet(name: str) -> str:
+    return f"Greet {name}."
+server.run("stdio")
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    servers = {
+        "ex": {"command": EXAMPLE[0], "args": EXAMPLE[1:]},
+        "of": {"command": sys.executable, "args": ["-c", OFFERING]},
+    }
+    path = tmp_path / "mcp.json"
+    path.write_text(json.dumps({"mcpServers": servers}))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("resources",), "test://bytes"),
+        (("prompts",), "of_greet"),
+        (("read", "test://text"), "written\n"),
+        (("get", "of_greet", "--arg", "name=Ada"), "Greet Ada."),
+    ],
+)
+def test_resources_and_prompts_are_listed_and_read_straight_from_a_file(file, words, said):
+    ended = run_vmcp(*words, "--mcp-config", file)
+    assert ended.code == 0, ended.err
+    assert said in ended.out
+
+
+def test_the_bytes_of_a_resource_are_written_to_a_file(file, tmp_path):
+    target = tmp_path / "out"
+    assert run_vmcp("read", "--mcp-config", file, "test://bytes", "--to", str(target)).code == 0
+    assert target.read_bytes() == bytes(range(256))
+
+
+def test_tools_are_listed_and_called_straight_from_a_file_and_what_failed_is_named(file, tmp_path):
+    servers = json.loads((tmp_path / "mcp.json").read_text())
+    servers["mcpServers"]["gone"] = {"command": "no-such-program"}
+    (tmp_path / "mcp.json").write_text(json.dumps(servers))
+    called = run_vmcp("call", "--mcp-config", file, "ex_echo", "--arg", "text=hi")
+    assert (called.code, called.out) == (0, "hi\n")
+    assert "gone" in called.err
+    status = run_vmcp("status", "--mcp-config", file, "-o", "json")
+    assert status.code == 1
+    states = {each["name"]: each["status"] for each in json.loads(status.out)["backends"]}
+    assert states == {"ex": "healthy", "of": "healthy", "gone": "unhealthy"}
+
+
+async def test_the_status_of_an_endpoint_has_backends_and_sessions_and_says_when_nothing_answers(file):
+    async with serving("--mcp-config", file) as served:
+        url = await served.status_url()
+        await served.line("backend is up", "name=ex")
+        await served.line("backend is up", "name=of")
+        shown = run_vmcp("status", url)
+        assert (shown.code, "sessions: 0" in shown.out) == (0, True)
+    ended = run_vmcp("status", url)
+    assert ended.code == 4
+    assert "is `vmcp serve` running?" in ended.err
+    assert run_vmcp("status", "--mcp-config", file, url).code == 2
