@@ -42,7 +42,9 @@ _LAST: Final = b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large" + _LAST
 _TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout" + _LAST
 _TOO_MANY: Final = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5" + _LAST
-_NO_HOST: Final = b"HTTP/1.1 400 Bad Request" + _LAST
+_BAD: Final = b"HTTP/1.1 400 Bad Request" + _LAST
+_NO_VERSION: Final = b"HTTP/1.1 505 HTTP Version Not Supported" + _LAST
+_VERSIONS: Final = ("1.1", "1.0")
 _NO_CODING: Final = b"HTTP/1.1 501 Not Implemented" + _LAST
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _FIELD_BYTES: Final = len(b": \r\n")
@@ -293,10 +295,16 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             return
         if len(self.headers) > MOST_FIELDS:
             raise _RefusedError(_TOO_LARGE)
+        version = self.parser.get_http_version()
+        if version not in _VERSIONS:
+            raise _RefusedError(_NO_VERSION)
         names = [name for name, _ in self.headers]
-        if b"host" not in names and self.parser.get_http_version() == "1.1":
-            raise _RefusedError(_NO_HOST)
+        if b"host" not in names and version == "1.1":
+            raise _RefusedError(_BAD)
         if b"transfer-encoding" in names:
+            if version == "1.0":
+                # Its framing is faulty (RFC 9112 section 6.1).
+                raise _RefusedError(_BAD)
             codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
             if codings != [b"chunked"]:
                 raise _RefusedError(_NO_CODING)
@@ -338,6 +346,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         self._bounds.release_body(self)
         if self.transport.is_closing():
+            return
+        if self.expect_100_continue and self._body_since is not None and not self._body_bytes:
+            # The client may never send the body now: what comes next would be read as one (RFC 9110 section 10.1.1).
+            self.transport.close()
             return
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())

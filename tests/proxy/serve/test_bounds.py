@@ -137,8 +137,11 @@ async def test_what_mcp_headers_must_be(fields, status):
         (chunked(call()).replace(CHUNKED, b"transfer-encoding: identity, chunked"), 501),
         (chunked(call()).replace(CHUNKED, CHUNKED + b"\r\n" + CHUNKED), 400),
         (chunked(call()).replace(CHUNKED, b"Transfer-Encoding:  Chunked "), 200),
+        (chunked(call()).replace(b"HTTP/1.1", b"HTTP/1.0"), 400),
+        (request(call(), version=b"2.0"), 505),
+        (request(call(), version=b"0.9"), 505),
     ],
-    ids=["no host", "no host in 1.0", "gzip", "identity", "twice", "another case"],
+    ids=["no host", "no host in 1.0", "gzip", "identity", "twice", "another case", "chunked in 1.0", "2.0", "0.9"],
 )
 async def test_a_request_without_host_or_in_another_coding_is_refused(sent, status):
     async with World().serving() as world:
@@ -289,4 +292,14 @@ async def test_where_all_places_are_taken_a_connection_that_asks_nothing_gives_w
         go_on.set()
         await answered(reader)
         busy.transport.abort()
+        assert (await world.post()).status_code == 200
+
+
+async def test_a_body_that_was_not_asked_for_is_never_taken_for_the_next_request_nor_the_other_way_round():
+    """A client that waits for 100 and is refused may go on with another request at once, or with nothing."""
+    async with World().serving() as world:
+        refused = request(b" " * 70, b"expect: 100-continue", b"mcp-protocol-version: foo")[:-70]
+        said = await spoken(world.port, refused + request(call()))
+        assert said.startswith(b"HTTP/1.1 400 ")
+        assert said.count(b"HTTP/1.1 ") == 1
         assert (await world.post()).status_code == 200
