@@ -303,3 +303,26 @@ async def test_a_body_that_was_not_asked_for_is_never_taken_for_the_next_request
         assert said.startswith(b"HTTP/1.1 400 ")
         assert said.count(b"HTTP/1.1 ") == 1
         assert (await world.post()).status_code == 200
+
+
+@pytest.mark.scenario("X-1")
+async def test_a_client_that_reads_nothing_loses_its_connection_and_holds_up_nothing(monkeypatch):
+    monkeypatch.setattr(http_protocol, "STALL_SECONDS", 0.3)
+    monkeypatch.setattr("vmcp_proxy.serve.listener._REAP_TICKS", 1)
+    over = asyncio.Event()
+
+    async def pour(context):
+        await context.start_stream()
+        for _ in range(64):
+            await context.write(bytes(1 << 20))
+        over.set()
+        await context.finish()
+
+    world = World(dispatch=pour)
+    async with world.serving():
+        _, writer = await asyncio.open_connection("127.0.0.1", world.port, limit=1)
+        writer.transport.pause_reading()
+        writer.write(request(call()))
+        async with asyncio.timeout(30):
+            await over.wait()
+        writer.transport.abort()

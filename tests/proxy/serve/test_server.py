@@ -375,29 +375,3 @@ async def read_stream(pod):
     except httpx2.RemoteProtocolError:
         return "cut"
     return "ended"
-
-
-@pytest.mark.scenario("X-1")
-async def test_a_client_that_reads_nothing_loses_its_connection_and_holds_up_nothing(monkeypatch):
-    monkeypatch.setattr(http_protocol, "STALL_SECONDS", 0.3)
-    monkeypatch.setattr("vmcp_proxy.serve.listener._REAP_TICKS", 1)
-    over = asyncio.Event()
-
-    async def pour(context):
-        await context.start_stream()
-        for _ in range(64):
-            await context.write(bytes(1 << 20))
-        over.set()
-        await context.finish()
-
-    world = World(dispatch=pour)
-    async with world.serving():
-        _, writer = await asyncio.open_connection("127.0.0.1", world.port, limit=1)
-        body = call()
-        fields = "".join(f"{name}: {value}\r\n" for name, value in POST_HEADERS.items())
-        head = f"POST /mcp HTTP/1.1\r\nhost: x\r\n{fields}content-length: {len(body)}\r\n\r\n"
-        writer.transport.pause_reading()
-        writer.write(head.encode() + body)
-        async with asyncio.timeout(10):
-            await over.wait()
-        writer.transport.abort()
