@@ -133,12 +133,7 @@ class Observer:
         """What the resource refers to, as far as it is there and validates; the names of servers that failed."""
         group = key.name if key.kind is MCP_GROUP else _group_name(model)
         groups = () if key.kind is MCP_GROUP else await self._groups(key.namespace, group)
-        if key.kind is SERVER or key.kind is ENTRY or group is None:
-            found: tuple[Manifest, ...] = ()
-        else:
-            kinds = (SERVER, ENTRY, VMCP) if key.kind is MCP_GROUP else (SERVER, ENTRY)
-            lists = await together(self._lists.list(kind, key.namespace) for kind in kinds)
-            found = tuple(each for items in lists for each in items if _names_group(each, group))
+        found = () if group is None else await self._fellows(key, group)
         parsed = [(manifest, parse(manifest)) for manifest in found]
         models: list[Model] = [each for _, each in parsed if isinstance(each, Model)]
         if model is not None:
@@ -157,6 +152,17 @@ class Observer:
             config_maps=await self._config_maps(key.namespace, models),
         )
         return resources, invalid, frozenset(each["metadata"]["name"] for each in found if _is_failed_server(each))
+
+    async def _fellows(self, key: Ref, group: str) -> tuple[Manifest, ...]:
+        """Resources of the group that decide about this one: of an entry, the server whose name it has."""
+        if key.kind is SERVER:
+            return ()
+        if key.kind is ENTRY:
+            twin = await self._cluster.get(Ref(SERVER, key.namespace, key.name))
+            return () if twin is None or not _names_group(twin, group) else (twin,)
+        kinds = (SERVER, ENTRY, VMCP) if key.kind is MCP_GROUP else (SERVER, ENTRY)
+        lists = await together(self._lists.list(kind, key.namespace) for kind in kinds)
+        return tuple(each for items in lists for each in items if _names_group(each, group))
 
     async def _groups(self, namespace: str, name: str | None) -> tuple[Model, ...]:
         if name is None:

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.api.manifests import build, team
+from tests.support.certificates import CA_CERTIFICATE
 from vmcp_api.config import Network, Transport
 from vmcp_api.kinds.core import ConfigMap, Secret
 from vmcp_api.problems import Problems
@@ -190,8 +191,8 @@ def test_where_secrets_may_not_be_read_a_reference_is_passed_on_unchecked():
 
 def test_ca_certificates_are_copied_into_the_config():
     entry = build("MCPServerEntry", caBundleRef={"configMapRef": {"name": "ca"}})
-    (backend,) = rendered(team(entry, ConfigMap("ca", "ns", {"ca.crt": "PEM"}))).config.backends
-    assert backend.tls.ca_bundle == "PEM"
+    (backend,) = rendered(team(entry, ConfigMap("ca", "ns", {"ca.crt": CA_CERTIFICATE}))).config.backends
+    assert backend.tls.ca_bundle == CA_CERTIFICATE
 
 
 @pytest.mark.parametrize("data", [None, {"other": "PEM"}])
@@ -199,6 +200,26 @@ def test_a_missing_ca_bundle_withholds_its_backend(data):
     entry = build("MCPServerEntry", caBundleRef={"configMapRef": {"name": "ca"}})
     maps = [ConfigMap("ca", "ns", data)] if data else []
     assert withheld(rendered(team(entry, *maps))) == [("one", "CaBundleNotFound")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "pem", "\u00e9", CA_CERTIFICATE[:200], CA_CERTIFICATE.replace("M", "?"), "-----BEGIN CERTIFICATE-----"],
+    ids=["empty", "word", "no ASCII", "cut off", "no base64", "first line"],
+)
+def test_a_ca_bundle_that_tls_does_not_take_withholds_its_backend_and_says_what_belongs_there(text):
+    entry = build("MCPServerEntry", caBundleRef={"configMapRef": {"name": "ca"}})
+    result = rendered(team(entry, ConfigMap("ca", "ns", {"ca.crt": text})))
+    assert withheld(result) == [("one", "CaBundleInvalid")]
+    assert "key 'ca.crt' of ConfigMap 'ca' holds no usable PEM certificate; put PEM there" in str(result.warnings)
+
+
+@pytest.mark.parametrize(
+    "text", [f"# Főtanúsítvány\n{CA_CERTIFICATE}", CA_CERTIFICATE * 2, CA_CERTIFICATE.replace("\n", "\r\n")]
+)
+def test_a_ca_bundle_may_hold_what_tls_ignores_and_several_certificates(text):
+    entry = build("MCPServerEntry", caBundleRef={"configMapRef": {"name": "ca"}})
+    assert withheld(rendered(team(entry, ConfigMap("ca", "ns", {"ca.crt": text})))) == []
 
 
 def test_a_client_certificate_needs_both_of_its_keys():

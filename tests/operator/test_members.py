@@ -2,7 +2,9 @@ import pytest
 
 from tests.operator.harness import Story
 from tests.operator.manifests import ALL, ENTRY, GROUP, SERVER, VMCP
+from tests.support.certificates import CA_CERTIFICATE
 from vmcp_operator.plan.kinds import (
+    CONFIG_MAP,
     DEPLOYMENT,
     MCP_GROUP,
     NETWORK_POLICY,
@@ -130,10 +132,29 @@ async def test_an_entry_needs_its_group_and_its_ca_bundle():
     await story.reconcile(DOCS)
     assert "ConfigMap 'ca' does not exist" in story.status(DOCS)["message"]
     story.apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: ca, namespace: default}, data: {ca.crt: pem}}")
+    story.passes(6)
+    await story.reconcile(DOCS)
+    assert story.status(DOCS)["phase"] == "Failed"
+    assert "holds no usable PEM certificate" in story.status(DOCS)["message"]
+    story.cluster.edit(Ref(CONFIG_MAP, "default", "ca"), lambda each: each["data"].update({"ca.crt": CA_CERTIFICATE}))
     await story.reconcile(DOCS)
     assert story.status(DOCS)["phase"] == "Valid"
     await story.reconcile(DOCS)
     assert story.cluster.writes == []
+
+
+@pytest.mark.parametrize("broken", [{}, {"transport": "gopher"}], ids=["valid", "invalid"])
+async def test_an_entry_whose_name_a_server_of_its_group_has_does_not_say_that_it_can_be_served(broken):
+    story = Story(GROUP + ENTRY + SERVER.replace("files", "docs"))
+    twin = Ref(SERVER_KIND, "default", "docs")
+    story.cluster.edit(twin, lambda each: each["spec"].update(broken))
+    await story.reconcile(DOCS)
+    assert story.status(DOCS)["phase"] == "Failed"
+    assert "an MCPServer of the same name is in the group" in story.status(DOCS)["message"]
+    story.passes(6)
+    story.cluster.edit(twin, lambda each: each["spec"].update(groupRef={"name": "others"}))
+    await story.reconcile(DOCS)
+    assert story.status(DOCS)["phase"] == "Valid"
 
 
 async def test_a_member_that_does_not_validate_is_withheld_by_name_and_the_others_are_served():

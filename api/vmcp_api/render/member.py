@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from vmcp_api.certificates import BUNDLE_REMEDY, find_bundle_flaw
 from vmcp_api.config import Backend, BackendTls, Withheld
 from vmcp_api.headers import find_collisions, find_value_flaw, trim_secret
 from vmcp_api.kinds import MCPServer, MCPServerEntry
@@ -59,11 +60,14 @@ def refuse_collision(member: Member, passthrough: tuple[str, ...]) -> Refusal | 
 
 
 def refuse_missing(member: Member, resources: Resources) -> Refusal | None:
-    """A member that refers to a ConfigMap or Secret that is known to be missing, or to hold no header's value."""
+    """A member that refers to a ConfigMap or Secret that is known to be missing, or to be of no use."""
     if isinstance(member, MCPServerEntry) and (bundle := ca_bundle_ref(member)):
         place = ("spec", "caBundleRef", "configMapRef")
         if problem := check_config_map(resources, bundle, place):
             return Refusal(Reason.CA_BUNDLE_NOT_FOUND, problem)
+        if flaw := find_bundle_flaw(resources.config_maps[bundle.name].data[bundle.key]):
+            message = f"key {bundle.key!r} of ConfigMap {bundle.name!r} {flaw}"
+            return Refusal(Reason.CA_BUNDLE_INVALID, Problem(message, BUNDLE_REMEDY, (*place, "key")))
     for ref, loc in _secret_refs(member):
         if problem := check_secret(resources, ref, loc):
             return Refusal(Reason.SECRET_NOT_FOUND, problem)

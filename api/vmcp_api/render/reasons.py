@@ -10,6 +10,7 @@ class Reason(StrEnum):
     HEADER_COLLISION = "HeaderCollision"
     UNSUPPORTED_TRANSPORT = "UnsupportedTransport"
     CA_BUNDLE_NOT_FOUND = "CaBundleNotFound"
+    CA_BUNDLE_INVALID = "CaBundleInvalid"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, no secret
     SECRET_INVALID = "SecretInvalid"  # noqa: S105 - a reason, no secret
     NO_LOCAL_COMMAND = "NoLocalCommand"

@@ -6,20 +6,21 @@ from vmcp_api.kinds import MCPServerEntry
 from vmcp_api.kinds.mcpserverentry import MCPServerEntryPhase as Phase
 from vmcp_api.problems import Problems
 from vmcp_api.render.member import refuse_missing
+from vmcp_api.render.server import clash
 from vmcp_operator.plan.conditions import Finding, build_conditions
-from vmcp_operator.plan.kinds import CONFIG_MAP, MCP_GROUP, Ref
+from vmcp_operator.plan.kinds import CONFIG_MAP, MCP_GROUP, SERVER, Ref
 from vmcp_operator.plan.phase import summarise
 from vmcp_operator.plan.standing import Standing
 from vmcp_operator.plan.world import Plan, Status, World
 
 
 def plan_entry(world: World) -> Plan:
-    """Nothing to write; the group and the CA bundle decide about the status."""
+    """Nothing to write; the group, the CA bundle and a server of the same name decide about the status."""
     entry = world.resources.entries.get(world.key.name)
     if entry is None:
         return Plan()
     namespace = world.key.namespace
-    refs = {Ref(MCP_GROUP, namespace, entry.spec.group_ref.name)}
+    refs = {Ref(MCP_GROUP, namespace, entry.spec.group_ref.name), Ref(SERVER, namespace, world.key.name)}
     if entry.spec.ca_bundle_ref:
         refs.add(Ref(CONFIG_MAP, namespace, entry.spec.ca_bundle_ref.config_map_ref.name))
     return Plan(refs=frozenset(refs))
@@ -48,6 +49,9 @@ def entry_status(world: World) -> tuple[Status, Standing]:
 def _problems(world: World, entry: MCPServerEntry | None) -> Problems:
     if world.problems or entry is None:
         return world.problems
+    # A server that does not validate claims the name too.
+    if entry.metadata.name in {*world.resources.servers, *(each.name for each in world.invalid_members)}:
+        return Problems.of(clash(world.key.kind.name))
     refusal = refuse_missing(entry, world.resources)
     return Problems.of(refusal.problem) if refusal else Problems()
 

@@ -11,6 +11,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from vmcp_api.certificates import to_ascii
 from vmcp_api.spec.sessions import RedisMode
 
 RedisClient = Redis | RedisCluster
@@ -103,7 +104,7 @@ def _wire(endpoint: RedisEndpoint) -> dict[str, Any]:
     if endpoint.tls:
         options |= {"ssl": True, "ssl_check_hostname": True}
         if endpoint.ca is not None:
-            options["ssl_ca_data"] = endpoint.ca
+            options["ssl_ca_data"] = to_ascii(endpoint.ca)
     return options
 
 

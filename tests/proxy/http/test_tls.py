@@ -60,6 +60,12 @@ async def test_a_private_ca_is_trusted_and_one_context_serves_all(local, ca, tru
         assert local.contexts_built == 1
 
 
+async def test_the_name_of_an_authority_in_a_comment_need_not_be_ascii(local, ca, trust):
+    noted = TrustSetting(ca_bundle=f"# Főtanúsítvány\n{trust.ca_bundle}")
+    async with raw_server(answering(OK), server_context(ca.issue_cert("good.example"))) as server:
+        assert await fetch(local, server.peer(host="good.example", trust=noted)) == (200, b"ok")
+
+
 async def test_concurrent_first_requests_build_one_context(local, ca, trust):
     async with raw_server(answering(OK), server_context(ca.issue_cert("good.example"))) as server:
         peer = server.peer(host="good.example", trust=trust)

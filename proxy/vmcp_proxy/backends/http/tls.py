@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from vmcp_api.certificates import to_ascii
 from vmcp_proxy.backends.http.errors import TlsFailed
 from vmcp_proxy.backends.http.peer import TrustSetting
 
@@ -66,7 +67,7 @@ def build_context(trust: TrustSetting) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     if trust.ca_bundle is not None:
         try:
-            context.load_verify_locations(cadata=trust.ca_bundle)
+            context.load_verify_locations(cadata=to_ascii(trust.ca_bundle))
         except (ssl.SSLError, ValueError):
             raise TlsFailed("the CA bundle holds no usable PEM certificate") from None
     if trust.client_certificate is not None and trust.client_key is not None:
