@@ -5,6 +5,7 @@ import pytest
 from e2e.support.clients import call, connected, tool_names
 from e2e.support.kube import backend, condition
 from e2e.support.manifests import entry, group, server, vmcp
+from tests.support.certificates import CA_CERTIFICATE
 
 
 @pytest.mark.scenario("K-7")
@@ -88,3 +89,22 @@ def test_a_pod_template_that_the_api_server_refuses_fails_with_its_words_and_rec
     assert kube.get("deployment/vmcp-templated")["status"]["readyReplicas"] == 1
     kube.patch("virtualmcpserver/templated", {"spec": {"podTemplateSpec": None}})
     kube.until_phase("virtualmcpserver/templated", "Ready")
+
+
+@pytest.mark.scenario("K-7")
+def test_an_entry_that_its_ca_bundle_or_its_name_keeps_from_being_served_says_so_until_that_is_mended(kube):
+    bundle = {"configMapRef": {"name": "roots"}}
+    kube.apply(group("refused"), entry("trusting", "https://docs.example.com/mcp", "refused", caBundleRef=bundle))
+    kube.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "roots"}, "data": {"ca.crt": "no PEM"}})
+    failed = kube.until(
+        "mcpserverentry/trusting", lambda live: "usable PEM" in live.get("status", {}).get("message", "")
+    )
+    assert failed["status"]["phase"] == "Failed"
+    kube.patch("configmap/roots", {"data": {"ca.crt": CA_CERTIFICATE}})
+    kube.until_phase("mcpserverentry/trusting", "Valid")
+
+    kube.apply(server("trusting", group="refused"))
+    clashing = kube.until_phase("mcpserverentry/trusting", "Failed")
+    assert "an MCPServer of the same name is in the group" in clashing["status"]["message"]
+    kube.delete("mcpserver/trusting")
+    kube.until_phase("mcpserverentry/trusting", "Valid")
