@@ -14,7 +14,7 @@ from tests.support.standing import CANARY, Standing, standing
 pytestmark = pytest.mark.scenario("X-1")
 
 FUZZ = settings(max_examples=200, suppress_health_check=list(HealthCheck))
-REFUSALS = {400, 403, 404, 405, 406, 413, 415, 421, 431}
+REFUSALS = {400, 403, 404, 405, 406, 413, 415, 421, 431, 501, 505}
 SERVED = {200, 202, 204}
 METHODS = [
     "initialize", "ping", "tools/list", "tools/call", "resources/list", "resources/read", "resources/templates/list",

@@ -27,11 +27,12 @@ class Watchdog:
     def __init__(self) -> None:
         self._groups: set[int] = set()
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_closed = False
 
     def add(self, group: int) -> None:
         """Has a group of processes ended when this process is gone."""
         self._groups.add(group)
-        if self._process is None:
+        if self._process is None and not self._is_closed:
             self._start()
         else:
             self._tell(b"+%d\n" % group)
@@ -42,7 +43,8 @@ class Watchdog:
         self._tell(b"-%d\n" % group)
 
     async def aclose(self) -> None:
-        """Ends the watchdog, and with it what is left of the groups."""
+        """Ends the watchdog for good, and with it what is left of the groups."""
+        self._is_closed = True
         process, self._process = self._process, None
         if process is not None and process.stdin is not None:
             with contextlib.suppress(OSError):
