@@ -1,6 +1,6 @@
 """The server files of editors become a proxy config for local mode (ADR-0033)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from vmcp_api.backendnames import is_tagged, name_backends
@@ -31,18 +31,20 @@ def parse_mcp_servers(
     read_text: ReadText,
     name: str = "local",
     call_timeout: float | None = None,
+    is_itself: Callable[[EditorServer], bool] = lambda _: False,
 ) -> Rendered | Problems:
     """The config of a server file of Claude, Cursor, VS Code, Codex, Zed and the others of ADR-0033.
 
     An entry that cannot be served is withheld with a warning, and the rest is served. Variables of the values are
     filled in from ``environment``; ``read_text`` reads the files that ``envFile`` names. Values of ``env``, of those
     files and of ``headers`` are not in the config but in the secrets beside it. ``call_timeout`` bounds the calls of
-    servers whose entry says nothing of it, in seconds.
+    servers whose entry says nothing of it, in seconds. ``is_itself`` says which server is the endpoint that serves
+    the file; that one is left out.
     """
     found = read_servers(text)
     if isinstance(found, Problems):
         return found.in_file(file)
-    read = _Entries(found, environment, read_text)
+    read = _Entries(found, environment, read_text, is_itself)
     backends: list[Backend] = []
     secrets: dict[SecretKey, SecretBytes] = {}
     for index, (backend_name, server) in enumerate(read.servers.items()):
@@ -79,6 +81,7 @@ class _Entries:
     found: ServerFile
     environment: Mapping[str, str] = field(repr=False)
     read_text: ReadText
+    is_itself: Callable[[EditorServer], bool] = lambda _: False
     servers: dict[str, EditorServer] = field(default_factory=dict)
     withheld: list[Withheld] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -112,6 +115,9 @@ class _Entries:
         if server is None:
             kind = "MCPServerEntry" if any(key in entry for key in URLS) else "MCPServer"
             self._withhold(name, kind, reader.problems)
+        elif self.is_itself(server):
+            message = "is the endpoint that serves this file, and not served in turn"
+            self._warn(loc, message, "nothing to do; the entry is for the editor")
         else:
             self.servers[name] = server
             self.problems += reader.problems

@@ -115,7 +115,7 @@ def build_plan(options: Options, environ: Mapping[str, str]) -> Plan:
     """
     if options.stdio:
         return _build_stdio_plan(options, environ)
-    port = MCP_PORT if options.port is None else options.port
+    port = _choose_port(options)
     admin_port = ADMIN_PORT if options.admin_port is None else options.admin_port
     if port == admin_port != 0:
         raise click.UsageError("--port and --admin-port are the same; the endpoint and /status need a port each.")
@@ -179,10 +179,16 @@ def build_source(options: Options, environ: Mapping[str, str]) -> ConfigSource:
     source: ConfigSource = (
         ManifestSource(options.files, options.name)
         if options.mcp_config is None
-        else McpConfigSource(options.mcp_config, environ, options.call_timeout)
+        else McpConfigSource(
+            options.mcp_config, environ, options.call_timeout, None if options.stdio else _choose_port(options)
+        )
     )
     remote = not is_loopback(options.host or LOOPBACK)
     return AdjustedSource(source, environ, audit=options.audit, remote=remote)
+
+
+def _choose_port(options: Options) -> int:
+    return MCP_PORT if options.port is None else options.port
 
 
 def _mounted(options: Options, config: Path) -> ConfigSource:

@@ -10,6 +10,7 @@ from vmcp_api.problems import Problem, Problems
 from vmcp_api.render import Mode, Rendered, render
 from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType
 from vmcp_proxy.cli.checks.forward_proxies import find_unused_proxies
+from vmcp_proxy.cli.checks.itself import itself
 from vmcp_proxy.cli.manifests import choose_server, find_files, list_visible, load_manifests, read_text
 from vmcp_proxy.loading import Loaded, read_mounted
 from vmcp_proxy.reload import ConfigSource, Reading
@@ -45,12 +46,14 @@ class ManifestSource:
 class McpConfigSource:
     """The server file of an editor.
 
-    `environ` fills in its variables; `call_timeout` bounds the calls of servers that it says nothing of, in seconds.
+    `environ` fills in its variables; `call_timeout` bounds the calls of servers that it says nothing of, in seconds;
+    `port` is where the endpoint listens, if it does.
     """
 
     file: Path
     environ: Mapping[str, str] = field(repr=False)
     call_timeout: float | None = None
+    port: int | None = None
 
     def paths(self) -> Iterable[Path]:
         """See `ConfigSource`: the file, and those that its servers get their variables from."""
@@ -70,6 +73,7 @@ class McpConfigSource:
             environment=self.environ,
             read_text=read_text,
             call_timeout=self.call_timeout,
+            is_itself=itself(self.file, self.port),
         )
         return rendered if isinstance(rendered, Problems) else _reading(rendered, rendered.warnings)
 

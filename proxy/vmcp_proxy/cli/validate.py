@@ -12,6 +12,7 @@ from vmcp_api.base import Json
 from vmcp_api.mcpservers import parse_mcp_servers
 from vmcp_api.problems import Problem, Problems
 from vmcp_api.render import Mode, Rendered, render
+from vmcp_proxy.cli.checks.itself import itself
 from vmcp_proxy.cli.checks.programs import find_missing_programs
 from vmcp_proxy.cli.exits import Exit
 from vmcp_proxy.cli.manifests import find_files, load_manifests, read_text
@@ -71,7 +72,9 @@ def check_mcp_config(file: Path) -> Verdict:
     text = read_text(file)
     if isinstance(text, Problems):
         return Verdict(str(file), text)
-    outcome = parse_mcp_servers(text, file=str(file), environment=os.environ, read_text=read_text)
+    outcome = parse_mcp_servers(
+        text, file=str(file), environment=os.environ, read_text=read_text, is_itself=itself(file)
+    )
     if isinstance(outcome, Problems):
         return Verdict(str(file), outcome)
     missing = find_missing_programs(outcome, os.environ).in_file(str(file))
