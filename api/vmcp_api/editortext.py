@@ -27,6 +27,7 @@ OpenCode; and the file as a whole, as plugins of Claude Code write it."""
 
 MAX_SERVERS: Final = 256
 _LISTED: Final = 8
+_PROJECTS: Final = "projects"
 _MANIFEST: Final = re.compile(r"^apiVersion:", re.MULTILINE)
 _REMEDY: Final = 'write "name": {"command": …} or "name": {"url": …}'
 
@@ -110,11 +111,27 @@ def _beside(known: Mapping[str, Json], root: tuple[str, ...]) -> Iterator[Proble
         if key in ROOT_FILTERS:
             remedy = "write disabled: true into the entry of a server that is not to be served"
             yield Problem("does not filter here: every server is served", remedy, (key,), severity=Severity.WARNING)
-    rest = [shorten(key) for key in others if key not in ROOT_FILTERS]
+    scoped = _of_projects(known)
+    if scoped:
+        message = f"holds servers of single projects, which are not served: {_name(scoped)}"
+        remedy = f"copy those you want to be served under {root[0] if root else ROOTS[0][0]}"
+        yield Problem(message, remedy, (_PROJECTS,), severity=Severity.WARNING)
+    rest = [shorten(key) for key in others if key not in ROOT_FILTERS and not (scoped and key == _PROJECTS)]
     if rest:
-        more = f" and {len(rest) - _LISTED} more" if len(rest) > _LISTED else ""
-        message = f"other settings of this file are not read here: {', '.join(rest[:_LISTED])}{more}"
+        message = f"other settings of this file are not read here: {_name(rest)}"
         yield Problem(message, "nothing to do; only editors use them", severity=Severity.WARNING)
+
+
+def _of_projects(known: Mapping[str, Json]) -> list[str]:
+    """The labels of servers that Claude Code keeps for one project each, where `claude mcp add` puts them."""
+    projects = _at(known, (_PROJECTS,))
+    found = [_at(each, ("mcpServers",)) for each in projects.values()] if isinstance(projects, dict) else []
+    return [shorten(label) for servers in found if isinstance(servers, dict) for label in servers]
+
+
+def _name(words: list[str]) -> str:
+    more = f" and {len(words) - _LISTED} more" if len(words) > _LISTED else ""
+    return f"{', '.join(words[:_LISTED])}{more}"
 
 
 def _no_servers(known: Mapping[str, Json]) -> Problems:

@@ -70,6 +70,17 @@ FILES = (
         environment={"TOKEN": "t"},
     ),
     Row(
+        "Claude Code, a user's file with servers of projects, as `claude mcp add` writes them by default",
+        """{"numStartups": 4, "mcpServers": {"db": {"command": "db-mcp"}}, "projects": {
+            "/home/me/a": {"allowedTools": [], "mcpServers": {"one": {"command": "one"}, "two": {"command": "two"}}},
+            "/home/me/b": {"mcpServers": {}}, "/home/me/c": null}}""",
+        {"db": program("db-mcp")},
+        warned=(
+            "projects: holds servers of single projects, which are not served: one, two; copy those you want",
+            "other settings of this file are not read here: numStartups; nothing to do",
+        ),
+    ),
+    Row(
         "Claude Code, a plugin's file without a key around the servers",
         """{"db": {"command": "${CLAUDE_PLUGIN_ROOT}/db", "args": []}, "_comment": "of the plugin"}""",
         {"db": program("/plugin/db")},
