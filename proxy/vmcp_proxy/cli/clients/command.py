@@ -10,6 +10,7 @@ from typing import Final
 import click
 
 from vmcp_api.suggest import suggest
+from vmcp_proxy.cli.client import parse_endpoint
 from vmcp_proxy.cli.clients.edit import CannotEditError, add_json, add_toml, toml_entry
 from vmcp_proxy.cli.clients.known import CLIENTS, Client, Entry
 from vmcp_proxy.cli.clients.write import ChangedMeanwhileError, read, replace
@@ -53,6 +54,10 @@ def command(
         raise click.UsageError(
             f"There is no client {client!r}; {suggest(client, [c.name for c in CLIENTS], noun='clients')}"
         )
+    if not name.strip():
+        raise click.UsageError("--name is empty; write one, such as vmcp.")
+    if url is not None:
+        parse_endpoint(url, ())
     entry = _entry(found, url, files, mcp_config)
     file = to or place(found)
     if write:

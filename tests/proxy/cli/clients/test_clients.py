@@ -113,3 +113,14 @@ def test_what_cannot_be_written_says_the_entry_and_leaves_the_file(capsys, home)
     ended = call_vmcp(capsys, "clients", "cursor", "--write")
     assert (ended.code, file.read_text()) == (3, "{")
     assert '"vmcp"' in ended.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(("--url", "not-a-url"), "http"), (("--name", ""), "--name is empty; write one, such as vmcp")],
+)
+def test_an_entry_that_no_client_could_use_is_neither_printed_nor_written(capsys, words, said):
+    done = call_vmcp(capsys, "clients", "cursor", *words)
+    assert done.code == 2
+    assert said in done.err
+    assert done.out == ""
