@@ -127,7 +127,8 @@ class EntryReader:
         if (command is None) == (url is None):
             message = "has neither command nor url" if command is None else "has both command and url"
             if command is None or named is None:
-                self._report((), message, "keep command for a program, url for a server that runs already")
+                verb = "write" if command is None else "keep"
+                self._report((), message, f"{verb} command for a program, url for a server that runs already")
                 return None
             left = url_key if named is Transport.STDIO else command_key
             self._warn((left,), f"is not read, as {place} says which of command and url counts", "remove it")

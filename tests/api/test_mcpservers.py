@@ -177,6 +177,12 @@ def test_a_server_that_cannot_be_used_is_withheld_and_the_place_is_named(entry, 
     assert [each.name for each in beside.config.withheld] == ["a"]
 
 
+def test_an_entry_without_command_and_url_is_told_to_write_one_and_one_with_both_to_keep_one():
+    assert "withheld; write command for a program, url for a server" in withheld(parse({"a": {}}))
+    both = {"command": "run", "url": "http://a.example/mcp"}
+    assert "withheld; keep command for a program, url for a server" in withheld(parse({"a": both}))
+
+
 def test_keys_of_editors_are_passed_over_with_a_warning():
     entry = {"command": "run", "autoApprove": ["x"], "description": "d", "disabled": False}
     result = ok(parse({"a": entry}, inputs=[]))
