@@ -7,6 +7,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from vmcp_proxy.serve.bounds import UNCOUNTED_BYTES, Bounds
+from vmcp_proxy.serve.refusals import BAD, NO_CODING, NO_VERSION, TOO_LARGE, TOO_MANY, TOO_SLOW
 
 MAX_HEAD_BYTES: Final = 65_536
 """Largest request line with headers; the parser itself would buffer any size."""
@@ -29,6 +30,9 @@ _CHUNK_BYTES: Final = 12
 MOST_FIELDS: Final = 1024
 """Header fields of a request: one of four bytes takes more than a hundred in memory."""
 
+_FIELD_COST: Final = 200
+"""Bytes that a header field takes in memory beside its own; 1 024 short ones take 200 KB and come in 4 KB."""
+
 MOST_AHEAD_BYTES: Final = 512 << 10
 """Bytes of further requests that are kept while one request waits for the one before; reading stops long before."""
 
@@ -38,14 +42,7 @@ _SLICE_BYTES: Final = 512
 STALL_SECONDS: Final = 120.0
 """How long a client may read nothing of an answer that waits for it."""
 
-_LAST: Final = b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-_TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large" + _LAST
-_TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout" + _LAST
-_TOO_MANY: Final = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5" + _LAST
-_BAD: Final = b"HTTP/1.1 400 Bad Request" + _LAST
-_NO_VERSION: Final = b"HTTP/1.1 505 HTTP Version Not Supported" + _LAST
 _VERSIONS: Final = ("1.1", "1.0")
-_NO_CODING: Final = b"HTTP/1.1 501 Not Implemented" + _LAST
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _FIELD_BYTES: Final = len(b": \r\n")
 _INVALID: Final = "Invalid HTTP request received."
@@ -73,6 +70,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._bounds: Final = bounds
         self._is_in = False
         self._head_bytes = 0
+        self._head_cost = 0
         self._read_bytes = 0
         self._is_between = True
         self._is_head_only = False
@@ -112,7 +110,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._is_refused or (self._body_since is None and not is_head):
             return False
         self._bounds.release_body(self)
-        self._refuse(_TOO_MANY)
+        self._refuse(TOO_MANY)
         return True
 
     def noted_long(self) -> None:
@@ -130,10 +128,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._ahead = b""
         self.pipeline.clear()
         served = self._served
-        if served is not None and served is not self.cycle and not served.response_complete:
+        if served is not None and served is not self.cycle:
             # The server's own method tells the request that was read last, which may not be the one being answered.
-            served.disconnected = True
-            served.message_event.set()
+            self._tell_gone(served)
         super().connection_lost(exc)
 
     def is_stalled(self, now: float) -> bool:
@@ -149,7 +146,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             if self.flow.read_paused:
                 self._body_since = now
             elif now - self._body_since > BODY_SECONDS and not self._is_refused:
-                self._refuse(_TOO_SLOW)
+                self._refuse(TOO_SLOW)
                 return False
         return self._head_since is not None and now - self._head_since > HEAD_SECONDS
 
@@ -217,13 +214,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             # Of a read that holds the end of another request too, only what has been understood counts.
             self._head_bytes += len(data) if self._is_head_only else self._head_size()
             if self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse(_TOO_LARGE)
-            elif self._head_bytes > UNCOUNTED_BYTES:
-                self._bounds.hold_body(self, self._head_bytes)
+                self._refuse(TOO_LARGE)
+            else:
+                self._hold(self._head_bytes)
         elif self._is_chunked and self._body_since is not None:
             self._framing_bytes += len(data) - max(self._body_bytes - held, 0)
             if self._framing_bytes > MAX_HEAD_BYTES + MAX_FRAMING_BYTES:
-                self._refuse(_TOO_LARGE)
+                self._refuse(TOO_LARGE)
 
     def _feed(self, data: bytes) -> None:
         """Feeds the parser, which stops behind a head that wishes for another protocol and passes its body over.
@@ -264,9 +261,23 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_since = self.loop.time()
         self.transport.write(answer)
         self.transport.write_eof()
-        if served is not None and not served.response_complete:
+        # What was refused is not kept for as long as the client takes to read that. The task may have yet to take it.
+        self.headers, self.scope = [], {}  # type: ignore[typeddict-item]
+        if served is not None:
+            self.loop.call_soon(setattr, served, "scope", self.scope)
+            self._tell_gone(served)
+
+    @staticmethod
+    def _tell_gone(served: RequestResponseCycle) -> None:
+        if not served.response_complete:
             served.disconnected = True
             served.message_event.set()
+
+    def _hold(self, head_bytes: int) -> None:
+        """Counts what a head takes in memory, of which each field is a part; only long ones are worth the count."""
+        self._head_cost = head_bytes + _FIELD_COST * len(self.headers or ())
+        if self._head_cost > UNCOUNTED_BYTES:
+            self._bounds.hold_body(self, self._head_cost)
 
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + _FIELD_BYTES for name, value in self.headers)
@@ -281,6 +292,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._is_head_done:
             return
+        if len(self.headers) == MOST_FIELDS:
+            raise _RefusedError(TOO_LARGE)
         name = name.lower()
         value = value.strip(b" \t")
         if name == b"expect" and value.lower() == b"100-continue":
@@ -289,25 +302,23 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         if self._head_bytes + self._read_bytes > MAX_HEAD_BYTES and self._head_size() > MAX_HEAD_BYTES:
-            raise _RefusedError(_TOO_LARGE)
+            raise _RefusedError(TOO_LARGE)
         if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
             self._plain_head = self._without_upgrade()
             return
-        if len(self.headers) > MOST_FIELDS:
-            raise _RefusedError(_TOO_LARGE)
         version = self.parser.get_http_version()
         if version not in _VERSIONS:
-            raise _RefusedError(_NO_VERSION)
+            raise _RefusedError(NO_VERSION)
         names = [name for name, _ in self.headers]
         if b"host" not in names and version == "1.1":
-            raise _RefusedError(_BAD)
+            raise _RefusedError(BAD)
         if b"transfer-encoding" in names:
             if version == "1.0":
                 # Its framing is faulty (RFC 9112 section 6.1).
-                raise _RefusedError(_BAD)
+                raise _RefusedError(BAD)
             codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
             if codings != [b"chunked"]:
-                raise _RefusedError(_NO_CODING)
+                raise _RefusedError(NO_CODING)
             self._is_chunked = True
         else:
             self._length = int(dict(self.headers).get(b"content-length", b"0"))
@@ -315,6 +326,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._is_head_done = True
         self._head_since = None
         self._body_since = self.loop.time()
+        # A head that came whole, in one read, is held like one that came in pieces.
+        self._hold(self._head_size())
         if self._leaving.is_set():
             self.cycle.keep_alive = False
 
@@ -323,8 +336,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
-        if self._body_bytes > UNCOUNTED_BYTES and not self.cycle.response_complete:
-            self._bounds.hold_body(self, self._body_bytes)
+        if (held := self._head_cost + self._body_bytes) > UNCOUNTED_BYTES and not self.cycle.response_complete:
+            self._bounds.hold_body(self, held)
         if not self._is_refused:
             super().on_body(body)
 

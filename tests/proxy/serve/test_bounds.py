@@ -326,3 +326,41 @@ async def test_a_client_that_reads_nothing_loses_its_connection_and_holds_up_not
         async with asyncio.timeout(30):
             await over.wait()
         writer.transport.abort()
+
+
+@pytest.mark.scenario("C-10")
+async def test_fields_beyond_the_bound_are_refused_before_the_head_ends():
+    async with World().serving() as world:
+        reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
+        writer.write(b"POST /mcp HTTP/1.1\r\nhost: x\r\n" + b"a:\r\n" * 1100)
+        async with asyncio.timeout(10):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 431 ")
+        writer.transport.abort()
+
+
+@pytest.mark.scenario("C-10")
+@pytest.mark.parametrize("end", [b"", b"content-length: 9\r\n\r\n"], ids=["unfinished", "whole"])
+@pytest.mark.parametrize(
+    "fields",
+    [b"".join(b"x%03d:\r\n" % n for n in range(1000)), b"x-a: " + b"a" * 50_000 + b"\r\n"],
+    ids=["many short fields", "one long field"],
+)
+async def test_a_head_counts_what_it_takes_in_memory_also_where_it_comes_in_one_read(monkeypatch, fields, end):
+    monkeypatch.setattr(bounds, "MOST_BODY_BYTES", 600_000)
+    async with World().serving() as world:
+        opened = [await asyncio.open_connection("127.0.0.1", world.port) for _ in range(20)]
+        for _, writer in opened:
+            writer.write(b"POST /mcp HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n" + fields + end)
+        async with asyncio.timeout(10):
+            assert (await opened[0][0].readline()).startswith(b"HTTP/1.1 503 ")
+        assert 200_000 < world.server.bounds.body_bytes <= 600_000
+        [refused] = [each for each in world.server.server_state.connections if each.client == sockname(opened[0][1])]
+        await eventually(lambda: not refused.cycle or not refused.cycle.scope)
+        assert not refused.headers
+        for _, writer in opened:
+            writer.transport.abort()
+        await eventually(lambda: not world.server.bounds.body_bytes)
+
+
+def sockname(writer):
+    return writer.get_extra_info("sockname")
