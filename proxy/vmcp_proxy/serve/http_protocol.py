@@ -68,14 +68,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._leaving: Final = leaving
         self._bounds: Final = bounds
-        self._is_in = False
-        self._head_bytes = 0
-        self._head_cost = 0
-        self._read_bytes = 0
+        self._head_bytes = self._head_cost = self._read_bytes = 0
         self._is_between = True
-        self._is_head_only = False
-        self._is_head_done = False
-        self._is_refused = False
+        self._is_in = self._is_head_only = self._is_head_done = self._is_refused = False
         self._plain_head: bytes | None = None
         self._head_since: float | None = self.loop.time()
         self._body_since: float | None = None
@@ -208,7 +203,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
                 self._refuse(error.__context__.args[0])
                 return
             self.logger.warning(_INVALID)
-            self.send_400_response(_INVALID)
+            self._refuse(BAD) if self._is_for_another() else self.send_400_response(_INVALID)
             return
         if self._head_since is not None:
             # Of a read that holds the end of another request too, only what has been understood counts.
@@ -246,15 +241,16 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Answers for the application; until the client closes, or `is_stalled`, what it still sends is dropped.
 
         A connection that is closed with bytes unread is reset, and the client may never see the answer. Where another
-        request is being answered, or an answer has begun, the connection is closed.
+        request is being answered, that answer is the last; where this answer has begun, the connection is closed.
         """
         self._body_since = None
         served = self._served
-        if (
-            served is not None
-            and not served.response_complete
-            and (served is not self.cycle or served.response_started)
-        ):
+        if served is not None and self._is_for_another():
+            self._is_refused, self._ahead, self._head_since = True, b"", None
+            self.pipeline.clear()
+            served.keep_alive = False
+            return
+        if served is not None and served.response_started and not served.response_complete:
             self.transport.close()
             return
         self._is_refused = True
@@ -272,6 +268,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if not served.response_complete:
             served.disconnected = True
             served.message_event.set()
+
+    def _is_for_another(self) -> bool:
+        """Whether what is said now would be taken for the answer to a request that was read before."""
+        is_next = self._is_between or self._head_since is not None or self._served is not self.cycle
+        return is_next and not self.is_waiting
 
     def _hold(self, head_bytes: int) -> None:
         """Counts what a head takes in memory, of which each field is a part; only long ones are worth the count."""
@@ -296,7 +297,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             raise _RefusedError(TOO_LARGE)
         name = name.lower()
         value = value.strip(b" \t")
-        if name == b"expect" and value.lower() == b"100-continue":
+        if name == b"expect" and value.lower() == b"100-continue" and self.parser.get_http_version() != "1.0":
             self.expect_100_continue = True
         self.headers.append((name, value))
 
@@ -360,7 +361,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._bounds.release_body(self)
         if self.transport.is_closing():
             return
-        if self.expect_100_continue and self._body_since is not None and not self._body_bytes:
+        if self.expect_100_continue and self._body_since is not None and not self._body_bytes and not self.pipeline:
             # The client may never send the body now: what comes next would be read as one (RFC 9110 section 10.1.1).
             self.transport.close()
             return
