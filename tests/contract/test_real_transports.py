@@ -191,7 +191,8 @@ async def test_what_a_server_asks_during_a_call_is_asked_of_the_caller_over_ever
     async with reachable(transport, tmp_path) as config, asyncio.TaskGroup() as tasks:
         client = HttpClient()
         loaded = load({"backends": [config]})
-        (member,) = Assembler(client, tasks, "0").assemble(loaded, {}).members.values()
+        assembler = Assembler(client, tasks, "0")
+        (member,) = assembler.assemble(loaded, {}).members.values()
         deadline = Deadline.after(asyncio.get_running_loop().time(), 20)
         session = await member.backend.open(b'{"elicitation":{}}', (), deadline)
         receiver = Answering()
@@ -201,6 +202,7 @@ async def test_what_a_server_asks_during_a_call_is_asked_of_the_caller_over_ever
         assert receiver.asked == ["elicitation/create"]
         await session.close(())
         await member.backend.aclose()
+        await assembler.aclose()
         await client.aclose()
 
 
