@@ -11,6 +11,7 @@ import click
 
 from vmcp_api.naming import ADMIN_PORT, MCP_PORT
 from vmcp_proxy.cli.addresses import LOOPBACK, check_host, is_loopback
+from vmcp_proxy.cli.checks.served import enter
 from vmcp_proxy.cli.durations import parse_bound
 from vmcp_proxy.cli.keys import KeyedSource
 from vmcp_proxy.cli.serving import Plan, serve
@@ -176,6 +177,7 @@ def build_source(options: Options, environ: Mapping[str, str]) -> ConfigSource:
         return _mounted(options, options.config)
     if options.secrets is not None:
         raise click.UsageError("--secrets belongs to --config; with -f, Secrets are manifests.")
+    enter(options.files if options.mcp_config is None else (options.mcp_config,), os.environ)
     source: ConfigSource = (
         ManifestSource(options.files, options.name)
         if options.mcp_config is None
