@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 from tests.servers.table import Server
@@ -10,6 +11,8 @@ from tests.servers.table import Server
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "servers"
 UV = Path(sys.executable).parent / "uv"
 INSTALL_SECONDS = 300
+_BUSY: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
+"""Rows of one package share its place, and only one of them may fill it."""
 
 
 async def installed(server: Server) -> Path:
@@ -34,11 +37,12 @@ async def installed(server: Server) -> Path:
             programs = home
             commands = [["go", "install", f"{server.package}@{server.version}"]]
     done = home / ".done"
-    if not done.exists():
-        home.mkdir(parents=True, exist_ok=True)
-        for command in commands:
-            await _run(command, {**os.environ, "GOBIN": str(home), "GOFLAGS": "-buildvcs=false"})
-        done.touch()
+    async with _BUSY[home]:
+        if not done.exists():
+            home.mkdir(parents=True, exist_ok=True)
+            for command in commands:
+                await _run(command, {**os.environ, "GOBIN": str(home), "GOFLAGS": "-buildvcs=false"})
+            done.touch()
     return programs
 
 
