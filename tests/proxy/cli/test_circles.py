@@ -1,25 +1,17 @@
 """Servers of an editor's file that start `vmcp` on one another come to an end."""
 
 import json
-import sys
 
 from tests.proxy.cli.commands import run_vmcp
 from vmcp_proxy.cli.exits import Exit
 
 
-def entry(file, *, shell=False):
-    words = [sys.executable, "-m", "vmcp_proxy", "serve", "--stdio", "--mcp-config", str(file)]
-    return {"command": "sh", "args": ["-c", " ".join(words)]} if shell else {"command": words[0], "args": words[1:]}
-
-
-def test_files_that_start_each_other_are_served_once_each_and_the_log_says_why(tmp_path):
-    first, second = tmp_path / "a.json", tmp_path / "b.json"
-    first.write_text(json.dumps({"mcpServers": {"b": entry(second)}}))
-    second.write_text(json.dumps({"mcpServers": {"a": entry(first, shell=True)}}))
-    done = run_vmcp("tools", "--mcp-config", str(first))
-    assert done.code == Exit.OK, done.err
-    again = run_vmcp("tools", "--mcp-config", str(second))
-    assert again.code == Exit.OK, again.err
+def test_a_program_hears_which_file_is_served_above_it_also_behind_a_shell(tmp_path):
+    file, heard = tmp_path / "a.json", tmp_path / "heard"
+    words = f'printf %s "$VMCP_SERVED" > {heard}'
+    file.write_text(json.dumps({"mcpServers": {"b": {"command": "sh", "args": ["-c", words]}}}))
+    run_vmcp("tools", "--mcp-config", str(file))
+    assert heard.read_text().partition(" ")[2] == str(file.resolve())
 
 
 def test_a_file_that_is_served_above_is_refused_with_the_reason(tmp_path, monkeypatch):
