@@ -41,6 +41,11 @@ def stat_of(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
+def resident_of(pid: int) -> int:
+    """Resident bytes of one process, without its children."""
+    return int(stat_of(pid)[21]) * _PAGE
+
+
 def descriptors_of(pid: int) -> int:
     """How many descriptors a process has open."""
     return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())

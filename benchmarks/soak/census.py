@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.figures import MIB
-from benchmarks.procfs import descriptors_of, stat_of, usage_of
+from benchmarks.procfs import descriptors_of, resident_of, stat_of
 
 _ASK_SECONDS = 10.0
 _GROWTH_MIB = 12.0
@@ -23,7 +23,7 @@ _GROWTH_TASKS = 4
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """One look at a proxy at rest."""
+    """One look at a proxy at rest, without the programs that it runs, which come and go."""
 
     rss: float
     descriptors: int
@@ -91,7 +91,7 @@ async def take(pid: int, admin_port: int, task_file: Path) -> Census:
     text = await asyncio.to_thread(read_metrics, admin_port)
     tasks = await asyncio.to_thread(_tasks, pid, task_file)
     return Census(
-        rss=usage_of(pid).rss / MIB,
+        rss=resident_of(pid) / MIB,
         descriptors=descriptors_of(pid),
         threads=int(stat_of(pid)[17]),
         sessions=gauge(text, "vmcp_sessions"),

@@ -44,6 +44,8 @@ class HostileBackend:
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async def write(data: bytes) -> None:
+            if writer.transport.is_closing():  # uvloop raises RuntimeError at a write then
+                raise EOFError
             writer.write(data)
             await writer.drain()
 
