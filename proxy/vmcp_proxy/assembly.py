@@ -10,6 +10,7 @@ from vmcp_api.config import Transport, Withheld
 from vmcp_api.headers import canonical_name, find_value_flaw
 from vmcp_api.render.reasons import Reason
 from vmcp_api.spec.references import KeyRef
+from vmcp_proxy.backends.budget import ReadBudget
 from vmcp_proxy.backends.client import Backend
 from vmcp_proxy.backends.fallback import FallbackBackend
 from vmcp_proxy.backends.http import HttpClient, InvalidUrl, Peer, TrustSetting, Url
@@ -72,6 +73,7 @@ class Assembler:
     def __init__(self, client: HttpClient, tasks: asyncio.TaskGroup, software_version: str) -> None:
         self._client = client
         self._pool = ProgramPool()
+        self._budget = ReadBudget()
         self._tasks = tasks
         self._version = software_version
 
@@ -110,8 +112,8 @@ class Assembler:
             secret = {name: _text(loaded, ref.name, ref.key) for name, ref in config.env_from_secret.items()}
             command = StdioCommand(config.command, tuple((config.env | secret).items()), config.cwd)
             patience = operational.failure_handling.health_check_timeout
-            settings = StdioSettings(operational.limits.response_body, patience, self._version, dict(os.environ))
-            return _Program(command, settings)
+            limit, environ = operational.limits.response_body, dict(os.environ)
+            return _Program(command, StdioSettings(limit, patience, self._version, environ, self._budget))
         certificate = config.tls.client_certificate_ref
         trust = TrustSetting(
             ca_bundle=config.tls.ca_bundle,
@@ -119,9 +121,8 @@ class Assembler:
             client_key=_text(loaded, certificate.name, _PRIVATE_KEY) if certificate else None,
         )
         peer = Peer(Url.parse(config.url or ""), config.network, trust)
-        return _Server(
-            peer, HttpBackendSettings(operational.limits.response_body, operational.timeouts.connect, self._version)
-        )
+        limit, patience = operational.limits.response_body, operational.timeouts.connect
+        return _Server(peer, HttpBackendSettings(limit, patience, self._version, self._budget))
 
     def _backend(self, config: BackendConfig, recipe: _Program | _Server) -> Backend:
         if isinstance(recipe, _Program):

@@ -48,10 +48,10 @@ class Conversation:
     Once it has ended every request is refused as one of which nothing was executed.
     """
 
-    def __init__(self, backend: str, channel: Channel, *, is_shared: bool, max_bytes: int) -> None:
+    def __init__(self, backend: str, channel: Channel, *, is_shared: bool) -> None:
         self._backend = backend
         self._channel = channel
-        self._demultiplexer = Demultiplexer(is_shared=is_shared, max_bytes=max_bytes)
+        self._demultiplexer = Demultiplexer(is_shared=is_shared)
         self._client_calls = 0
         self._idle: asyncio.Event | None = None
         self.has_ended = False

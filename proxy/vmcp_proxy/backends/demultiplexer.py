@@ -8,7 +8,7 @@ import msgspec
 
 from vmcp_proxy.backends.errors import BackendError
 from vmcp_proxy.backends.incoming import is_ping, number_of
-from vmcp_proxy.backends.mailbox import Mailbox
+from vmcp_proxy.backends.mailbox import MOST_BYTES, Mailbox
 from vmcp_proxy.protocol import jsonrpc, params
 from vmcp_proxy.protocol.params import InvalidParamsError
 
@@ -24,7 +24,7 @@ class Demultiplexer:
     then it goes to nobody, and requests never reach a client.
     """
 
-    def __init__(self, *, is_shared: bool, max_bytes: int) -> None:
+    def __init__(self, *, is_shared: bool, max_bytes: int = MOST_BYTES) -> None:
         self._is_shared = is_shared
         self._max_bytes = max_bytes
         self._calls: dict[int, Mailbox] = {}

@@ -11,17 +11,19 @@ Incoming: TypeAlias = Response | Notification | Request | BackendError
 """An error says that nothing comes any more."""
 
 _MOST_MESSAGES: Final = 1024
+MOST_BYTES: Final = 8 << 20
+"""As much as the body of one request may have by default: a question may hold images."""
 
 
 class Mailbox:
     """Takes messages without waiting; a full one loses its oldest notification, never an answer or the end.
 
-    Full is what holds 1024 messages, or more than `max_bytes` beside the newest one.
+    Full is what holds 1024 messages, or would hold more than `max_bytes` beside its answer.
     """
 
     __slots__ = ("_arrived", "_max_bytes", "_messages", "_size")
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int = MOST_BYTES) -> None:
         self._max_bytes = max_bytes
         self._messages: deque[tuple[Incoming, int]] = deque()
         self._size = 0
@@ -29,10 +31,13 @@ class Mailbox:
 
     def put(self, message: Incoming, size: int = 0) -> bool:
         """Adds a message of so many bytes; False where there is no room for it."""
-        while self._is_full() and self._drop_oldest():
-            pass
-        if self._is_full() and isinstance(message, Notification | Request):
-            return False
+        if isinstance(message, Notification | Request):
+            if size > self._max_bytes:
+                return False
+            while self._is_full(size) and self._drop_oldest():
+                pass
+            if self._is_full(size):
+                return False
         self._messages.append((message, size))
         self._size += size
         self._arrived.set()
@@ -47,8 +52,9 @@ class Mailbox:
         self._size -= size
         return message
 
-    def _is_full(self) -> bool:
-        return len(self._messages) >= _MOST_MESSAGES or self._size > self._max_bytes
+    def _is_full(self, size: int) -> bool:
+        """Whether there is no room for one more of so many bytes."""
+        return len(self._messages) >= _MOST_MESSAGES or self._size + size > self._max_bytes
 
     def _drop_oldest(self) -> bool:
         for index, (message, size) in enumerate(self._messages):

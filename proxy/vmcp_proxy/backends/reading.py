@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
 from vmcp_proxy.backends import http
+from vmcp_proxy.backends.budget import STALLED, UNCOUNTED_BYTES, Lease, ReadBudget
 from vmcp_proxy.backends.client import Deadline, Receiver, Reply
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.incoming import hand_over, is_answer_to, parse_incoming, sound
@@ -14,6 +15,7 @@ from vmcp_proxy.protocol import jsonrpc
 from vmcp_proxy.protocol.sse import EventTooLargeError, SseParser
 
 ENDED: Final = "its stream ended before the answer"
+_NO_ROOM: Final = "while other large answers were read; ask for less at once"
 _MOST_ATTEMPTS: Final = 6
 """Requests in a row for the rest of a stream that reach nobody: about half a minute of asking."""
 
@@ -54,13 +56,14 @@ def nowhere(_answer: jsonrpc.Response) -> None:
 
 
 class HttpReader:
-    """Turns one response into one answer, with the byte cap of its backend."""
+    """Turns one response into one answer, with the byte cap of its backend and the budget of all."""
 
-    __slots__ = ("_backend", "_max_bytes")
+    __slots__ = ("_backend", "_budget", "_max_bytes")
 
-    def __init__(self, backend: str, max_bytes: int) -> None:
+    def __init__(self, backend: str, max_bytes: int, budget: ReadBudget) -> None:
         self._backend = backend
         self._max_bytes = max_bytes
+        self._budget = budget
 
     async def answer(
         self,
@@ -114,6 +117,7 @@ class HttpReader:
         loop = asyncio.get_running_loop()
         parser = SseParser(self._max_bytes)
         began = loop.time()
+        lease = self._budget.lease(response.abandon)
         try:
             async for chunk in response.chunks(idle_timeout=None):
                 for event in parser.feed(chunk):
@@ -122,6 +126,7 @@ class HttpReader:
                         if isinstance(message, jsonrpc.Response):
                             elsewhere(message)
                         await hand_over(message, receiver, reply)
+                await lease.hold(parser.held)
         except http.PeerClosed as error:
             if position.last_id is None:
                 raise translate(self._backend, error) from error
@@ -129,8 +134,10 @@ class HttpReader:
             position.last_id = None  # or the same event would come again
             raise BackendError(self._backend, Category.TOO_LARGE) from error
         except http.HttpError as error:
-            raise translate(self._backend, error) from error
+            raise self._failure(error, lease) from error
         finally:
+            parser.forget()
+            lease.drop()
             position.ended(loop.time() - began)
             await response.aclose()
 
@@ -144,7 +151,7 @@ class HttpReader:
         elsewhere: Elsewhere,
     ) -> jsonrpc.Response:
         """The answer in a JSON body: a message, or an array of them in revisions before 2025-06-18."""
-        body = await self._body(response, deadline, self._max_bytes)
+        body = await self._body(response, deadline)
         try:
             messages = parse_incoming(body, request_id)
             answer = await self._sorted(messages, request_id, deadline, receiver, reply, elsewhere)
@@ -158,12 +165,56 @@ class HttpReader:
         # Servers that refuse before they look at the id leave it out; the body is about this request alone.
         return jsonrpc.Response(request_id, None, refused.error)
 
-    async def _body(self, response: http.Response, deadline: Deadline, cap: int) -> bytes:
-        timeout = deadline.at - asyncio.get_running_loop().time()
+    async def _body(self, response: http.Response, deadline: Deadline) -> bytes:
+        length = response.length
+        lease = self._budget.lease(response.abandon)
         try:
-            return await response.read(cap, timeout=max(timeout, 0.0))
+            if response.complete or (length is not None and length <= UNCOUNTED_BYTES):
+                return await self._read(response, deadline)
+            if length is None:
+                return await self._read_unknown(response, deadline, lease)
+            await self._hold(lease, min(length, self._max_bytes), deadline)
+            return await self._read(response, deadline)
         except http.HttpError as error:
-            raise translate(self._backend, error) from error
+            raise self._failure(error, lease) from error
+        finally:
+            lease.drop()
+
+    async def _read(self, response: http.Response, deadline: Deadline) -> bytes:
+        seconds = deadline.at - asyncio.get_running_loop().time()
+        return await response.read(self._max_bytes, timeout=max(seconds, 0.0))
+
+    async def _read_unknown(self, response: http.Response, deadline: Deadline, lease: Lease) -> bytes:
+        """The whole body where nothing says how long it will be."""
+        loop = asyncio.get_running_loop()
+        parts: list[bytes] = []
+        size = 0
+        try:
+            while part := await response.part(idle_timeout=max(deadline.at - loop.time(), 0.0)):
+                parts.append(part)
+                size += len(part)
+                if size > self._max_bytes:
+                    response.abandon()
+                    raise http.ResponseTooLarge(self._max_bytes)
+                await self._hold(lease, size, deadline)
+            return b"".join(parts)
+        finally:
+            parts.clear()  # or an error's traceback would hold them until the garbage is collected
+
+    async def _hold(self, lease: Lease, size: int, deadline: Deadline) -> None:
+        """Waits for room for an answer within the deadline of its call."""
+        if lease.try_hold(size):
+            return
+        try:
+            async with deadline.bound():
+                await lease.hold(size)
+        except TimeoutError as error:
+            raise BackendError(self._backend, Category.TIMEOUT, _NO_ROOM) from error
+
+    def _failure(self, error: http.HttpError, lease: Lease) -> BackendError:
+        if lease.is_ended:
+            return BackendError(self._backend, Category.TIMEOUT, STALLED)
+        return translate(self._backend, error)
 
     async def _from_events(
         self,
@@ -178,6 +229,7 @@ class HttpReader:
         """The answer; None where the stream is over without it."""
         parser = SseParser(self._max_bytes)
         began = asyncio.get_running_loop().time()
+        lease = self._budget.lease(response.abandon)
         try:
             while True:
                 chunk = response.take()
@@ -193,13 +245,16 @@ class HttpReader:
                     if answer is not None:
                         response.settle()
                         return answer
+                await self._hold(lease, parser.held, deadline)
         except http.PeerClosed:
             return None
         except EventTooLargeError as error:
             raise BackendError(self._backend, Category.TOO_LARGE) from error
         except http.HttpError as error:
-            raise translate(self._backend, error) from error
+            raise self._failure(error, lease) from error
         finally:
+            parser.forget()
+            lease.drop()
             position.ended(asyncio.get_running_loop().time() - began)
             await response.aclose()
 

@@ -48,7 +48,8 @@ class SseBackend:
         """See `Backend.open`."""
         del owner
         stream = await self._stream(headers, deadline)
-        session = SseSession(self.name, self._peer, self._client, stream, self._settings.max_response, headers)
+        limit, budget = self._settings.max_response, self._settings.budget
+        session = SseSession(self.name, self._peer, self._client, stream, limit, budget, headers)
         self._sessions.add(session)
         session.start(self._tasks).add_done_callback(lambda _: self._sessions.discard(session))
         try:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
+from vmcp_proxy.backends.budget import STALLED, ReadBudget
 from vmcp_proxy.backends.client import Deadline, Receiver, Reply, refuse
 from vmcp_proxy.backends.conversation import Conversation
 from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
@@ -44,6 +45,7 @@ class SseSession:
         client: HttpClient,
         stream: Response,
         max_bytes: int,
+        budget: ReadBudget,
         headers: OutgoingHeaders,
     ) -> None:
         self.hello = ServerHello("", frozenset(), None)
@@ -52,12 +54,13 @@ class SseSession:
         self._client = client
         self._stream = stream
         self._max_bytes = max_bytes
+        self._budget = budget
         self._headers = headers
         self._endpoint: Peer | None = None
         self._ready = asyncio.Event()
         self._failure: BackendError | None = None
         self._ids = itertools.count(1)
-        self._conversation = Conversation(backend, self, is_shared=False, max_bytes=max_bytes)
+        self._conversation = Conversation(backend, self, is_shared=False)
         self._posts: set[asyncio.Task[None]] = set()
         self._refusals: set[asyncio.Task[None]] = set()
         self._group: asyncio.TaskGroup | None = None
@@ -201,17 +204,24 @@ class SseSession:
     async def _read(self) -> BackendError:
         """Takes what comes on the stream; returns why nothing comes any more."""
         parser = SseParser(self._max_bytes)
+        lease = self._budget.lease(self._stream.abandon)
         try:
             async for chunk in self._stream.chunks(idle_timeout=None):
                 for event in parser.feed(chunk):
                     await self._take(event)
+                await lease.hold(parser.held)
         except EventTooLargeError:
             return BackendError(self._backend, Category.TOO_LARGE)
         except HttpError as error:
+            if lease.is_ended:
+                return BackendError(self._backend, Category.TIMEOUT, STALLED)
             lost = translate(self._backend, error)
             return self._lost(_ENDED) if lost.category is Category.FAILED else lost
         except BackendError as error:
             return error
+        finally:
+            parser.forget()
+            lease.drop()
         return self._lost(_ENDED)
 
     async def _take(self, event: Event) -> None:

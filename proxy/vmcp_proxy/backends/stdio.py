@@ -9,6 +9,7 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import Final
 
+from vmcp_proxy.backends.budget import ReadBudget
 from vmcp_proxy.backends.client import NOBODY, BackendSession, Deadline
 from vmcp_proxy.backends.errors import SAID, BackendError, Category, SessionLostError
 from vmcp_proxy.backends.handshake import read_hello
@@ -36,6 +37,8 @@ class StdioSettings:
     patience: float
     software_version: str
     base_environment: dict[str, str] = field(repr=False)
+    budget: ReadBudget = field(default_factory=ReadBudget, compare=False)
+    """Of the whole process."""
 
 
 class StdioBackend:
@@ -156,9 +159,10 @@ class StdioBackend:
     async def _launch(self, place: Place | None) -> StdioSession:
         max_line = self._settings.max_line
         stderr = Stderr(self.name, self._masks)
-        process = await start(self.name, self._command, self._settings.base_environment, max_line)
+        process = await start(self.name, self._command, self._settings.base_environment)
         self._pool.watchdog.add(process.pid)
-        session = StdioSession(self.name, process, max_line, None if place is None else self._stop, stderr)
+        on_close = None if place is None else self._stop
+        session = StdioSession(self.name, process, max_line, on_close, stderr, self._settings.budget)
         if place is None:
             self._stderr = stderr
         else:

@@ -11,6 +11,7 @@ from typing import Final
 from vmcp_api.texts import find_program_flaw
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.programs.environment import find_argument_secrets, find_inherited_secrets, inherited
+from vmcp_proxy.backends.programs.lines import CHUNK_BYTES
 from vmcp_proxy.observability.masking import Masks
 
 _GRACE_SECONDS: Final = 2.0
@@ -48,7 +49,7 @@ class StdioCommand:
         )
 
 
-async def start(backend: str, command: StdioCommand, base: dict[str, str], max_line: int) -> Process:
+async def start(backend: str, command: StdioCommand, base: dict[str, str]) -> Process:
     """Starts the program in a process group of its own.
 
     Raises:
@@ -65,7 +66,7 @@ async def start(backend: str, command: StdioCommand, base: dict[str, str], max_l
             stderr=PIPE,
             env=command.environment(base),
             cwd=command.cwd,
-            limit=max_line,
+            limit=CHUNK_BYTES,
             start_new_session=True,
         )
     except (OSError, ValueError) as error:

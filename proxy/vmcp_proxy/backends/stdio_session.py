@@ -9,10 +9,12 @@ from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from vmcp_proxy.backends.budget import STALLED, ReadBudget
 from vmcp_proxy.backends.client import NOBODY, Deadline, Receiver, Reply, refuse
 from vmcp_proxy.backends.conversation import Conversation
 from vmcp_proxy.backends.errors import SAID, BackendError, Category, SessionLostError
 from vmcp_proxy.backends.mailbox import Mailbox
+from vmcp_proxy.backends.programs.lines import Lines
 from vmcp_proxy.backends.programs.pool import ProgramBounds
 from vmcp_proxy.backends.programs.stderr import Stderr
 from vmcp_proxy.headerforward import OutgoingHeaders
@@ -46,14 +48,17 @@ class StdioSession:
         max_line: int,
         on_close: Callable[["StdioSession"], Awaitable[None]] | None,
         stderr: Stderr,
+        budget: ReadBudget,
     ) -> None:
         self.process = process
         self.stderr = stderr
         self.hello = ServerHello("", frozenset(), None)
         self._backend = backend
+        self._max_line = max_line
+        self._budget = budget
         self._on_close = on_close
         self._ids = itertools.count(1)
-        self._conversation = Conversation(backend, self, is_shared=on_close is None, max_bytes=max_line)
+        self._conversation = Conversation(backend, self, is_shared=on_close is None)
         self._writing = asyncio.Lock()
         self._in_use = 0
         self._used_at = asyncio.get_running_loop().time()
@@ -179,13 +184,21 @@ class StdioSession:
 
     async def run(self) -> None:
         """Reads what the program says until its output ends."""
+        assert self.process.stdout is not None  # noqa: S101 - it was started with a pipe
         error = BackendError(self._backend, Category.NOT_RUNNING)
+        reading = asyncio.timeout(None)
+        lease = self._budget.lease(lambda: reading.reschedule(0.0))
+        lines = Lines(self.process.stdout, self._max_line, lease)
         try:
-            while line := await self._next_line():
-                await self._conversation.take(line, ())
+            async with reading:
+                while line := await lines.next():
+                    await self._conversation.take(line, ())
             self._conversation.has_ended = True
             error = await self.how_it_ended()
+        except TimeoutError:
+            error = BackendError(self._backend, Category.TIMEOUT, STALLED)
         finally:
+            lease.drop()
             self._conversation.end(error)
             with contextlib.suppress(ProcessLookupError):
                 self.process.terminate()
@@ -215,14 +228,6 @@ class StdioSession:
     async def refuse(self, request: jsonrpc.Request, reply: Reply) -> None:
         """See `Channel.refuse`."""
         await refuse(request, reply)
-
-    async def _next_line(self) -> bytes:
-        """The next line; empty at the end, also when a line is longer than the bound."""
-        assert self.process.stdout is not None  # noqa: S101 - it was started with a pipe
-        try:
-            return await self.process.stdout.readline()
-        except ValueError:
-            return b""
 
     async def how_it_ended(self) -> BackendError:
         """Why a program that does not talk any more gives no answer; waits a moment for its last words."""

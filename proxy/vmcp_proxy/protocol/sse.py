@@ -43,15 +43,24 @@ class SseParser:
 
     def __init__(self, max_event_bytes: int) -> None:
         self._limit = max_event_bytes
-        self._held: list[bytes | bytearray] = []
-        self._held_size = 0
         self._skip_lf = False
         self._started = False
-        self._data: list[bytes] = []
-        self._size = 0
+        self.forget()
         self._event = ""
         self._id: bytes | None = None
         self._retry: int | None = None
+
+    def forget(self) -> None:
+        """Drops the unfinished event; whoever holds the parser, such as an error's traceback, holds no more of it."""
+        self._held: list[bytes | bytearray] = []
+        self._held_size = 0
+        self._data: list[bytes] = []
+        self._size = 0
+
+    @property
+    def held(self) -> int:
+        """Bytes of the unfinished event."""
+        return self._held_size + self._size
 
     def feed(self, chunk: bytes) -> list[Event]:
         """The events that this chunk completes.

@@ -29,8 +29,16 @@ class Pod:
     @property
     def peak_mib(self) -> float:
         """The most memory that it has held so far."""
+        return self._memory("VmHWM:")
+
+    @property
+    def held_mib(self) -> float:
+        """The memory that it holds now."""
+        return self._memory("VmRSS:")
+
+    def _memory(self, name: str) -> float:
         status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(status.partition("VmHWM:")[2].split(maxsplit=1)[0]) / 1024
+        return int(status.partition(name)[2].split(maxsplit=1)[0]) / 1024
 
     @property
     def url(self) -> str:

@@ -225,6 +225,7 @@ class Connection(asyncio.Protocol):
     def _finish(self) -> None:
         """Let go of a complete response, and of the connection."""
         self._response = None
+        self._reader.let_go()
         if self._waiter is not None:
             self._wake(self._waiter)
         if self._reader.reusable and not self._transport.get_write_buffer_size():
@@ -238,6 +239,7 @@ class Connection(asyncio.Protocol):
             return
         self.error = error
         self._response = None
+        self._reader.let_go()
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_exception(error)

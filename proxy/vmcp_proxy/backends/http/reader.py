@@ -49,6 +49,10 @@ class Message:
         self.complete = False
 
 
+_NOTHING: Final = Message()
+_NOTHING.complete = True
+
+
 class ResponseReader:
     """Reads the responses of one connection, one after the other.
 
@@ -76,6 +80,10 @@ class ResponseReader:
         self._unframed = 0
         self.has_started = False
         self.reusable = False
+
+    def let_go(self) -> None:
+        """Hold the message no longer: an idle connection lives on, and its last body must not live with it."""
+        self._message = _NOTHING
 
     def replace_message(self) -> Message:
         """Read the rest of the body into another message, as if it had no beginning."""

@@ -89,10 +89,14 @@ class Response(Message):
         if not self.complete:
             self._source.settle(self)
 
-    async def aclose(self) -> None:
-        """Let go of the response; its connection is closed if the body has not arrived."""
+    def abandon(self) -> None:
+        """Let go of the response; a body that has not arrived closes its connection, and its reader gets PoolClosed."""
         if not self.complete:
             self._source.abandon(self)
+
+    async def aclose(self) -> None:
+        """See ``abandon``."""
+        self.abandon()
 
     def __repr__(self) -> str:
         state = "complete" if self.complete else "open" if self.has_head else "expected"

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
 from http import HTTPStatus
@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from vmcp_proxy.backends.aside import Aside
+from vmcp_proxy.backends.budget import ReadBudget
 from vmcp_proxy.backends.client import NOBODY, BackendSession, Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.handshake import greet, read_hello
@@ -55,6 +56,8 @@ class HttpBackendSettings:
     max_response: int
     connect_timeout: float
     software_version: str
+    budget: ReadBudget = field(default_factory=ReadBudget, compare=False)
+    """Of the whole process."""
 
 
 class HttpBackend:
@@ -68,7 +71,7 @@ class HttpBackend:
         self.client = client
         self.settings = settings
         self.aside = Aside(tasks)
-        self.reader = HttpReader(name, settings.max_response)
+        self.reader = HttpReader(name, settings.max_response, settings.budget)
         self.server = blake2b(peer.url.text.encode(), digest_size=8).hexdigest()
         """Stands for the URL: a session id is never shown to another server than its own."""
 

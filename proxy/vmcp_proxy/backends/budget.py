@@ -1,0 +1,116 @@
+"""What all answers that are being read from backends may hold together (ADR-0028)."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+MOST_READ_BYTES: Final = 64 << 20
+"""Bytes that unfinished answers hold together; the oldest of them may go beyond, up to the bound of one answer."""
+
+UNCOUNTED_BYTES: Final = 64 << 10
+"""Up to here an unfinished answer is bounded by the number of calls alone."""
+
+PATIENCE_SECONDS: Final = 60.0
+"""How long the oldest unfinished answer may keep others waiting."""
+
+STALLED: Final = "it stopped in the middle of an answer, and other large answers waited for the room"
+"""What is said of an answer that was given up."""
+
+
+class ReadBudget:
+    """Lets answers grow while there is room for them; then they wait, and their backends are not read.
+
+    The oldest never waits, so that one of them always comes to its end. If it does not within `patience` seconds
+    while others wait, it is given up.
+    """
+
+    def __init__(self, most_bytes: int = MOST_READ_BYTES, patience: float = PATIENCE_SECONDS) -> None:
+        self._most_bytes = most_bytes
+        self._patience = patience
+        self._leases: dict[Lease, None] = {}
+        self._held = 0
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    def __repr__(self) -> str:
+        return f"<ReadBudget {self._held} bytes in {len(self._leases)} answers>"
+
+    def lease(self, give_up: Callable[[], object]) -> "Lease":
+        """The share of one answer, or of one stream of events; `give_up` has its reader fail."""
+        return Lease(self, give_up)
+
+    def resize(self, lease: "Lease", size: int) -> bool:
+        """Takes over a new size where there is room for it."""
+        if size <= UNCOUNTED_BYTES:
+            self.drop(lease)
+            return True
+        if lease not in self._leases:
+            lease.since = asyncio.get_running_loop().time()
+            self._leases[lease] = None
+        grown = size - lease.size
+        if grown > 0 and self._held + grown > self._most_bytes and lease is not next(iter(self._leases)):
+            return False
+        lease.size = size
+        self._held += grown
+        if grown < 0:
+            self._tell()
+        return True
+
+    def drop(self, lease: "Lease") -> None:
+        """Takes back the share of an answer that has come to its end, or is given up."""
+        if lease in self._leases:
+            del self._leases[lease]
+            self._held -= lease.size
+            lease.size = 0
+            self._tell()
+
+    async def wait(self) -> None:
+        """Waits until there is more room, which ends the oldest answer where it takes too long."""
+        loop = asyncio.get_running_loop()
+        oldest = next(iter(self._leases))
+        changed = loop.create_future()
+        self._waiting.add(changed)
+        try:
+            async with asyncio.timeout_at(oldest.since + self._patience):
+                await changed
+        except TimeoutError:
+            if oldest in self._leases:
+                oldest.end()
+        finally:
+            self._waiting.discard(changed)
+
+    def _tell(self) -> None:
+        for changed in self._waiting:
+            if not changed.done():
+                changed.set_result(None)
+
+
+class Lease:
+    """What one unfinished answer holds, in bytes; `since` is when it began to count, in loop time."""
+
+    __slots__ = ("_budget", "_give_up", "is_ended", "since", "size")
+
+    def __init__(self, budget: ReadBudget, give_up: Callable[[], object]) -> None:
+        self._budget = budget
+        self._give_up = give_up
+        self.is_ended = False
+        self.since = 0.0
+        self.size = 0
+
+    def try_hold(self, size: int) -> bool:
+        """Says how much is held by now; False where there is no room, which `hold` waits for."""
+        return self._budget.resize(self, size)
+
+    async def hold(self, size: int) -> None:
+        """Says how much is held by now, once there is room for it; the caller bounds the wait."""
+        while not self.is_ended and not self._budget.resize(self, size):
+            await self._budget.wait()
+
+    def drop(self) -> None:
+        """Says that nothing is held any more."""
+        self._budget.drop(self)
+
+    def end(self) -> None:
+        """Gives the answer up in favour of those that wait."""
+        self.is_ended = True
+        self._budget.drop(self)
+        self._give_up()
