@@ -46,24 +46,24 @@ def peer(port: int, path: str = "/mcp") -> Peer:
 
 
 @contextlib.asynccontextmanager
-async def streamable(server):
+async def streamable(server, settings=SETTINGS):
     """A session with a `RawServer` over Streamable HTTP."""
     client = HttpClient(ClientLimits())
     try:
         async with server.running(), asyncio.TaskGroup() as tasks:
-            backend = HttpBackend("one", peer(server.port), client, SETTINGS, tasks)
+            backend = HttpBackend("one", peer(server.port), client, settings, tasks)
             yield await backend.open(b"{}", CLIENT_HEADERS, within())
     finally:
         await client.aclose()
 
 
 @contextlib.asynccontextmanager
-async def sse_backend(server, path: str = "/sse"):
+async def sse_backend(server, path: str = "/sse", settings=SETTINGS):
     """A backend for a `RawServer` that speaks HTTP+SSE."""
     client = HttpClient(ClientLimits())
     try:
         async with server.running(), asyncio.TaskGroup() as tasks:
-            backend = SseBackend("one", peer(server.port, path), client, SETTINGS, tasks)
+            backend = SseBackend("one", peer(server.port, path), client, settings, tasks)
             try:
                 yield backend
             finally:
