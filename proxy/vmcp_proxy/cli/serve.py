@@ -104,7 +104,10 @@ def command(**options: Any) -> None:
 
         vmcp serve --stdio --mcp-config ~/.cursor/mcp.json
     """
-    serve(build_plan(Options(**options), os.environ))
+    chosen = Options(**options)
+    plan = build_plan(chosen, os.environ)
+    enter(chosen.files if chosen.mcp_config is None else (chosen.mcp_config,), os.environ)
+    serve(plan)
 
 
 def build_plan(options: Options, environ: Mapping[str, str]) -> Plan:
@@ -177,7 +180,6 @@ def build_source(options: Options, environ: Mapping[str, str]) -> ConfigSource:
         return _mounted(options, options.config)
     if options.secrets is not None:
         raise click.UsageError("--secrets belongs to --config; with -f, Secrets are manifests.")
-    enter(options.files if options.mcp_config is None else (options.mcp_config,), os.environ)
     source: ConfigSource = (
         ManifestSource(options.files, options.name)
         if options.mcp_config is None

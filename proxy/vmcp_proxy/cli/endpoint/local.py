@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, TypeVar
 
 import anyio
@@ -18,6 +19,7 @@ from mcp_types import Implementation, jsonrpc_message_adapter
 
 from vmcp_api.problems import Problems
 from vmcp_proxy.app import Proxy
+from vmcp_proxy.cli.checks.served import enter
 from vmcp_proxy.cli.client import EVENT_BYTES, Conversation
 from vmcp_proxy.cli.failures import Progress
 from vmcp_proxy.cli.output import clean
@@ -37,17 +39,24 @@ ResultT = TypeVar("ResultT")
 
 @dataclass(frozen=True, slots=True)
 class LocalGroup:
-    """The servers of files; `shown` names them in messages."""
+    """The servers of files."""
 
     source: ConfigSource
-    shown: str
+    files: tuple[Path, ...]
+
+    @property
+    def shown(self) -> str:
+        """Names the group in messages."""
+        return ", ".join(map(str, self.files))
 
     def connect(self, progress: Progress) -> AbstractAsyncContextManager[Conversation]:
         """A session with the group; it ends with the block, and so do its programs."""
+        enter(self.files, os.environ)
         return _connect(self.source, progress)
 
     async def run(self, work: Callable[[Proxy], Awaitable[ResultT]]) -> ResultT:
         """What `work` returns of the running group, once its servers are up or have failed."""
+        enter(self.files, os.environ)
         async with _running(self.source) as (proxy, ours):
             with ours:
                 return await work(proxy)

@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 import click
 
-from vmcp_proxy.cli.checks.served import enter
 from vmcp_proxy.cli.client import DEFAULT_URL, Target, parse_endpoint
 from vmcp_proxy.cli.endpoint.local import LocalGroup
 from vmcp_proxy.cli.sources import ManifestSource, McpConfigSource
@@ -43,11 +42,10 @@ def local_group(files: tuple[Path, ...], mcp_config: Path | None) -> LocalGroup 
     """
     if files and mcp_config is not None:
         raise click.UsageError("Give -f FILE_OR_DIR or --mcp-config FILE, not both.")
-    enter(files if mcp_config is None else (mcp_config,), os.environ)
     if mcp_config is not None:
-        return LocalGroup(OneClientSource(McpConfigSource(mcp_config, os.environ)), str(mcp_config))
+        return LocalGroup(OneClientSource(McpConfigSource(mcp_config, os.environ)), (mcp_config,))
     if files:
-        return LocalGroup(OneClientSource(ManifestSource(files)), ", ".join(map(str, files)))
+        return LocalGroup(OneClientSource(ManifestSource(files)), files)
     return None
 
 
