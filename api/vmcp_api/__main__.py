@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from vmcp_api.crds import build_files
-from vmcp_api.reference import build_pages
+from vmcp_api.generate.crds import build_files
+from vmcp_api.generate.reference import build_pages
 
 
 def main(arguments: list[str]) -> int:

@@ -14,8 +14,8 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from vmcp_api.durations import format_duration, validate_duration
 from vmcp_api.headers import TOKEN_PATTERN
+from vmcp_api.text.durations import format_duration, validate_duration
 
 Json: TypeAlias = dict[str, Any] | list[Any] | str | int | float | bool | None
 """Any JSON value: the one place where ``Any`` stands for data."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.contenders.site import Contender, Launch, Site, answers
 from vmcp_api.config import CONTRACT
-from vmcp_proxy.settings import SOFTWARE_VERSION
+from vmcp_proxy.run.settings import SOFTWARE_VERSION
 
 PASSTHROUGH = ("X-Tenant", "X-Api-Key")
 STATIC = {"X-Source": "vmcp", "X-Environment": "bench"}

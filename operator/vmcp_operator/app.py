@@ -9,22 +9,22 @@ from typing import Final
 
 import aiohttp
 
-from vmcp_operator.apply import Applier
 from vmcp_operator.cluster import Cluster
 from vmcp_operator.cluster.kube import connect
+from vmcp_operator.cluster.pod_poller import Poller
 from vmcp_operator.health import Health, build_app, serve
-from vmcp_operator.interest import Change, Interest
 from vmcp_operator.logs import log_event
-from vmcp_operator.observe import Observer
 from vmcp_operator.plan.kinds import Ref
-from vmcp_operator.poll import Poller
-from vmcp_operator.reconcile import Reconciler
-from vmcp_operator.report import Reporter
+from vmcp_operator.queue.worker import Resync, Worker
+from vmcp_operator.queue.workqueue import WorkQueue
+from vmcp_operator.reconcile.apply import Applier
+from vmcp_operator.reconcile.dependents import Change, Interest
+from vmcp_operator.reconcile.observe import Observer
+from vmcp_operator.reconcile.reconciler import Reconciler
+from vmcp_operator.reconcile.reporter import Reporter
 from vmcp_operator.settings import Settings
 from vmcp_operator.telemetry import Telemetry
 from vmcp_operator.watch import Watch
-from vmcp_operator.worker import Resync, Worker
-from vmcp_operator.workqueue import WorkQueue
 
 logger = logging.getLogger(__name__)
 

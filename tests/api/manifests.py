@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from vmcp_api.kinds import KINDS, Resource
-from vmcp_api.problems import Problems
-from vmcp_api.resources import AnyObject, Resources, build_resources
-from vmcp_api.validate import validate
+from vmcp_api.manifests.problems import Problems
+from vmcp_api.manifests.resources import AnyObject, Resources, build_resources
+from vmcp_api.manifests.validate import validate
 
 _SPECS: dict[str, dict[str, Any]] = {
     "VirtualMCPServer": {"groupRef": {"name": "team"}, "incomingAuth": {"type": "anonymous"}},

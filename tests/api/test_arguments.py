@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from tests.api.manifests import build, manifest, problems_of, team
 from vmcp_api.base import Constant
-from vmcp_api.documents import Source
-from vmcp_api.load import load
-from vmcp_api.problems import Problems
+from vmcp_api.manifests.documents import Source
+from vmcp_api.manifests.load import load
+from vmcp_api.manifests.problems import Problems
 from vmcp_api.render import Mode, Rendered, decode_config, encode_config, render
 from vmcp_api.spec.aggregation import ArgumentOverride
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from vmcp_api.config import Backend, Network, ProxyConfig, Transport, Withheld
 from vmcp_api.config.proxy import VmcpConfig
-from vmcp_api.problems import Problems
+from vmcp_api.manifests.problems import Problems
 from vmcp_api.render import config_hash, decode_config, encode_config
 from vmcp_api.spec.headers import HeaderForward
 from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType

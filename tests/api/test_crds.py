@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from vmcp_api.crds import build_crd, build_files
+from vmcp_api.generate.crds import build_crd, build_files
 from vmcp_api.kinds import KINDS
 from vmcp_api.rules import RULES
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmcp_api.documents import Source, parse_documents
-from vmcp_api.load import Loaded, load
-from vmcp_api.yamltext import parse_yaml
+from vmcp_api.manifests.documents import Source, parse_documents
+from vmcp_api.manifests.load import Loaded, load
+from vmcp_api.text.yaml_text import parse_yaml
 
 GROUP = "apiVersion: vmcp.dev/v1beta1\nkind: MCPGroup\nmetadata:\n  name: {name}\n"
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmcp_api.durations import PATTERN, format_duration, parse_duration
+from vmcp_api.text.durations import PATTERN, format_duration, parse_duration
 
 NANOSECONDS = st.integers(min_value=0, max_value=30 * 24 * 3600 * 10**9)
 

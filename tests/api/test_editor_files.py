@@ -3,8 +3,8 @@
 import pytest
 
 from tests.api.editor_files import FILES, Server
-from vmcp_api.mcpservers import parse_mcp_servers
-from vmcp_api.problems import Problem, Problems
+from vmcp_api.editor.servers import parse_mcp_servers
+from vmcp_api.manifests.problems import Problem, Problems
 from vmcp_api.render import Rendered
 
 NOWHERE = Problems.of(Problem("cannot be read: No such file", "correct the path"))

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmcp_api.envfile import parse_env_file
-from vmcp_api.problems import Problems
+from vmcp_api.editor.env_file import parse_env_file
+from vmcp_api.manifests.problems import Problems
 
 
 @pytest.mark.parametrize(

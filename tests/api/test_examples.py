@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from vmcp_api.documents import Source
-from vmcp_api.load import Loaded, load
+from vmcp_api.manifests.documents import Source
+from vmcp_api.manifests.load import Loaded, load
 from vmcp_api.render import Mode, Rendered, render
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

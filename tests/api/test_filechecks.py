@@ -5,11 +5,11 @@ import json
 import pytest
 
 from tests.api.manifests import manifest
-from vmcp_api.documents import Source
 from vmcp_api.kinds import VirtualMCPServer
-from vmcp_api.load import Loaded, load
+from vmcp_api.manifests.documents import Source
+from vmcp_api.manifests.load import Loaded, load
+from vmcp_api.manifests.validate import validate
 from vmcp_api.render import Mode, render
-from vmcp_api.validate import validate
 
 VMCP, TEAM = manifest("VirtualMCPServer", "front"), manifest("MCPGroup", "team")
 

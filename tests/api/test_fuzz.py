@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from tests.api.manifests import manifest
 from tests.support.mutation import json_values, mutated
 from vmcp_api.config import CONTRACT
-from vmcp_api.documents import Source
+from vmcp_api.editor.servers import parse_mcp_servers
 from vmcp_api.kinds import KINDS
-from vmcp_api.load import load
-from vmcp_api.mcpservers import parse_mcp_servers
-from vmcp_api.problems import Problem, Problems
+from vmcp_api.manifests.documents import Source
+from vmcp_api.manifests.load import load
+from vmcp_api.manifests.problems import Problem, Problems
 from vmcp_api.render import Mode, Rendered, decode_config, encode_config, render
 
 pytestmark = pytest.mark.scenario("X-1")

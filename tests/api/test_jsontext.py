@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmcp_api.jsontext import JsonText, read_json
-from vmcp_api.problems import Problem, Problems
+from vmcp_api.manifests.problems import Problem, Problems
+from vmcp_api.text.json_text import JsonText, read_json
 
 JSON = st.recursive(
     st.none()

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmcp_api.config import Network, Transport
-from vmcp_api.mcpservers import find_env_files, parse_mcp_servers
-from vmcp_api.problems import Problem, Problems
+from vmcp_api.editor.servers import find_env_files, parse_mcp_servers
+from vmcp_api.manifests.problems import Problem, Problems
 from vmcp_api.render import Rendered, encode_config, secret_refs
 
 NOWHERE = Problems.of(Problem("cannot be read: No such file", "correct the path", file="canary.env"))

@@ -6,11 +6,11 @@ from typing import Any
 
 from vmcp_api.__main__ import main
 from vmcp_api.config import ProxyConfig
-from vmcp_api.forms import FORMS
+from vmcp_api.generate.reference import build_pages
+from vmcp_api.generate.schema import build_schema
 from vmcp_api.kinds import KINDS
-from vmcp_api.reference import build_pages
 from vmcp_api.rules import RULES
-from vmcp_api.schema import build_schema
+from vmcp_api.text.forms import FORMS
 
 PAGES = Path(__file__).parents[2] / "docs" / "reference"
 

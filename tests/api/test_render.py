@@ -6,7 +6,7 @@ from tests.api.manifests import build, team
 from tests.support.certificates import CA_CERTIFICATE
 from vmcp_api.config import Network, Transport
 from vmcp_api.kinds.core import ConfigMap, Secret
-from vmcp_api.problems import Problems
+from vmcp_api.manifests.problems import Problems
 from vmcp_api.render import Mode, Rendered, render
 from vmcp_api.secret import SecretBytes
 

@@ -6,10 +6,10 @@ import pytest
 import yaml
 
 from tests.api.manifests import manifest, problems_of
-from vmcp_api.documents import Source
-from vmcp_api.load import load
-from vmcp_api.mcpservers import parse_mcp_servers
-from vmcp_api.problems import Problem
+from vmcp_api.editor.servers import parse_mcp_servers
+from vmcp_api.manifests.documents import Source
+from vmcp_api.manifests.load import load
+from vmcp_api.manifests.problems import Problem
 from vmcp_api.render import Mode, Rendered, render
 from vmcp_api.render.local import parse_command
 

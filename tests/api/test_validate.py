@@ -4,8 +4,8 @@ import pytest
 
 from tests.api.manifests import build, manifest, problems_of
 from vmcp_api.kinds import KINDS, VirtualMCPServer
-from vmcp_api.problems import Problem, Problems, Severity, format_path
-from vmcp_api.validate import validate
+from vmcp_api.manifests.problems import Problem, Problems, Severity, format_path
+from vmcp_api.manifests.validate import validate
 
 
 def only(problems: Problems) -> Problem:

@@ -10,7 +10,7 @@ from benchmarks.contenders.roster import Peers, roster
 from benchmarks.contenders.site import Absent, Site
 from benchmarks.rig import QUICK, RefusedError, Rig
 from benchmarks.turns import measure, seated
-from vmcp_api.problems import Problems
+from vmcp_api.manifests.problems import Problems
 from vmcp_api.render import decode_config
 
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from charts.generate import CRDS_CHART, OPERATOR_CHART, ROOT
-from vmcp_api.crds import build_crd
+from vmcp_api.generate.crds import build_crd
 from vmcp_api.kinds import KINDS
 from vmcp_operator.plan import kinds
 from vmcp_operator.settings import HEALTH_PORT, LEVELS, parse_settings

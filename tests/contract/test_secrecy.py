@@ -19,13 +19,13 @@ from tests.support.redis_server import running as redis_running
 from tests.support.scene import Scene
 from tests.support.scripted_backend import Status
 from tests.support.serving import running
-from vmcp_api.documents import Source
-from vmcp_api.load import load
+from vmcp_api.manifests.documents import Source
+from vmcp_api.manifests.load import load
 from vmcp_api.render import Mode, Rendered, encode_config, render
-from vmcp_operator.plan.reports import parse_report
-from vmcp_proxy.loading import Loaded
+from vmcp_operator.plan.pod_status import parse_report
 from vmcp_proxy.observability.logs import JsonFormatter
-from vmcp_proxy.settings import Settings
+from vmcp_proxy.run.loading import Loaded
+from vmcp_proxy.run.settings import Settings
 
 CANARY = "canary-3be8d2"
 FORMS = (CANARY, base64.b64encode(CANARY.encode()).decode(), CANARY.encode().hex())

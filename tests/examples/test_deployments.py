@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from vmcp_api.documents import Source
-from vmcp_api.load import load
+from vmcp_api.manifests.documents import Source
+from vmcp_api.manifests.load import load
 from vmcp_api.render import Mode, Rendered, render
-from vmcp_proxy.cli.serve import Options, build_plan, command
+from vmcp_proxy.cli.serve.command import Options, build_plan, command
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 UNIT = EXAMPLES / "systemd" / "vmcp.service"

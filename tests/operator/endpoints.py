@@ -2,7 +2,7 @@
 
 from tests.operator.harness import Story, vmcp
 from tests.operator.manifests import ALL
-from vmcp_operator.plan.reports import BackendReport, Report
+from vmcp_operator.plan.pod_status import BackendReport, Report
 
 ONE = vmcp()
 

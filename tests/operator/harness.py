@@ -7,15 +7,15 @@ from typing import Any
 import yaml
 
 from tests.operator.memory import MemoryCluster
-from vmcp_operator.apply import Applier
-from vmcp_operator.interest import Change, Interest
-from vmcp_operator.observe import Observer
 from vmcp_operator.plan.kinds import DEPLOYMENT, POD, REPLICA_SET, VMCP, Kind, Manifest, Ref
-from vmcp_operator.plan.naming import labels, object_name
-from vmcp_operator.plan.reports import Report
+from vmcp_operator.plan.objects.naming import labels, object_name
+from vmcp_operator.plan.pod_status import Report
 from vmcp_operator.plan.world import PodSettings
-from vmcp_operator.reconcile import Reconciler, Target
-from vmcp_operator.report import Reporter
+from vmcp_operator.reconcile.apply import Applier
+from vmcp_operator.reconcile.dependents import Change, Interest
+from vmcp_operator.reconcile.observe import Observer
+from vmcp_operator.reconcile.reconciler import Reconciler, Target
+from vmcp_operator.reconcile.reporter import Reporter
 
 START = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 SETTINGS = PodSettings("registry.test/vmcp:1")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vmcp_operator.plan.kinds import DEPLOYMENT, Kind, Manifest, Ref, ref_of
-from vmcp_operator.plan.template import MERGE_KEYS
+from vmcp_operator.plan.objects.template import MERGE_KEYS
 
 OPERATOR = "vmcp-operator"
 SOMEBODY = "kubectl"

@@ -7,7 +7,7 @@ from tests.operator.harness import Story
 from tests.operator.manifests import ALL, ENTRY, GROUP, SERVER, VMCP
 from vmcp_operator.plan.kinds import EVENT, Ref
 from vmcp_operator.plan.kinds import SERVER as SERVER_KIND
-from vmcp_operator.plan.reports import BackendReport, Report
+from vmcp_operator.plan.pod_status import BackendReport, Report
 
 
 def unhealthy(story, *names, kind="MCPServer", **more):

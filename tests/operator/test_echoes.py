@@ -9,8 +9,8 @@ from tests.operator.harness import Story
 from tests.operator.manifests import ALL
 from vmcp_operator.app import build_sink
 from vmcp_operator.plan.kinds import VMCP
+from vmcp_operator.queue.workqueue import WorkQueue
 from vmcp_operator.watch import read_change
-from vmcp_operator.workqueue import WorkQueue
 
 
 def seen(story, *, is_listed=False):

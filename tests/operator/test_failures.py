@@ -24,9 +24,9 @@ from vmcp_operator.plan.kinds import (
     VMCP,
     Ref,
 )
+from vmcp_operator.queue.worker import Worker
+from vmcp_operator.queue.workqueue import WorkQueue
 from vmcp_operator.telemetry import Telemetry
-from vmcp_operator.worker import Worker
-from vmcp_operator.workqueue import WorkQueue
 
 NEEDED = [("get", kind) for kind in (DEPLOYMENT, SERVICE, SERVICE_ACCOUNT, CONFIG_MAP, MCP_GROUP)]
 NEEDED += [("list", kind) for kind in (REPLICA_SET, POD, SERVER, ENTRY)]
@@ -159,7 +159,7 @@ async def test_where_the_status_may_not_be_written_the_event_says_it_and_only_on
 )
 async def test_an_event_for_a_namespace_on_its_way_out_is_no_warning(caplog, status, message, level):
     story = Story(ALL)
-    caplog.set_level("DEBUG", logger="vmcp_operator.report")
+    caplog.set_level("DEBUG", logger="vmcp_operator.reconcile.reporter")
 
     def fail(verb, ref):
         if (verb, ref.kind) == ("create", EVENT):

@@ -1,5 +1,5 @@
-from vmcp_operator.interest import Change, Interest
 from vmcp_operator.plan.kinds import CONFIG_MAP, MCP_GROUP, POD, SERVER, VMCP, Ref
+from vmcp_operator.reconcile.dependents import Change, Interest
 
 ONE = Ref(VMCP, "default", "one")
 TWO = Ref(VMCP, "default", "two")

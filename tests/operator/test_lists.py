@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
+from vmcp_operator.cluster.shared_lists import Lists
 from vmcp_operator.errors import Unavailable
-from vmcp_operator.lists import Lists
 from vmcp_operator.plan.kinds import SERVER
 
 

@@ -17,7 +17,7 @@ from vmcp_operator.plan.kinds import (
     SERVICE_ACCOUNT,
     Ref,
 )
-from vmcp_operator.plan.naming import STAMP
+from vmcp_operator.plan.objects.naming import STAMP
 
 
 @pytest.mark.scenario("K-2")

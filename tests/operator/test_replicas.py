@@ -5,7 +5,7 @@ import pytest
 from tests.operator.endpoints import ONE, serving
 from tests.operator.harness import Story
 from tests.operator.manifests import ALL, GROUP, SERVER
-from vmcp_api.crds import build_crd
+from vmcp_api.generate.crds import build_crd
 from vmcp_operator.plan.kinds import DEPLOYMENT, Ref
 from vmcp_operator.plan.kinds import SERVER as SERVER_KIND
 

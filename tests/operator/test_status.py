@@ -18,7 +18,7 @@ from vmcp_operator.plan.kinds import (
 from vmcp_operator.plan.kinds import (
     ENTRY as ENTRY_KIND,
 )
-from vmcp_operator.plan.reports import BackendReport, ConflictReport, Report, UnmatchedReport
+from vmcp_operator.plan.pod_status import BackendReport, ConflictReport, Report, UnmatchedReport
 
 
 async def test_an_endpoint_whose_backends_answer_is_ready_and_counts_them():

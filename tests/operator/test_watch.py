@@ -9,9 +9,9 @@ import pytest
 from tests.operator.api_server import serving_api
 from vmcp_operator.errors import OperatorError, Unavailable
 from vmcp_operator.health import Health
-from vmcp_operator.interest import Change
 from vmcp_operator.plan.kinds import CONFIG_MAP, OWN, OWNED, SERVER, VMCP, Ref
-from vmcp_operator.plan.naming import MANAGED
+from vmcp_operator.plan.objects.naming import MANAGED
+from vmcp_operator.reconcile.dependents import Change
 from vmcp_operator.telemetry import Telemetry
 from vmcp_operator.watch import Scope, Watch
 from vmcp_operator.watch.answers import WATCHED

@@ -1,7 +1,7 @@
 import pytest
 
-from vmcp_operator.interest import Change
 from vmcp_operator.plan.kinds import CONFIG_MAP, POD, SERVER, VMCP, Ref
+from vmcp_operator.reconcile.dependents import Change
 from vmcp_operator.watch import read_change
 
 

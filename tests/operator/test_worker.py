@@ -8,10 +8,10 @@ from tests.operator.harness import Story, vmcp
 from tests.operator.manifests import ALL
 from vmcp_operator.errors import Unavailable
 from vmcp_operator.health import STUCK_SECONDS, Health, build_app, serve
+from vmcp_operator.queue.worker import Resync, Worker
+from vmcp_operator.queue.workqueue import Backoff, WorkQueue
 from vmcp_operator.telemetry import Telemetry
 from vmcp_operator.watch import Scope
-from vmcp_operator.worker import Resync, Worker
-from vmcp_operator.workqueue import Backoff, WorkQueue
 
 ONE = vmcp()
 

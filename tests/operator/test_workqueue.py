@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmcp_operator.workqueue import Backoff, WorkQueue
+from vmcp_operator.queue.workqueue import Backoff, WorkQueue
 
 STEPS = st.lists(st.tuples(st.sampled_from(["add", "get", "done"]), st.integers(0, 3)), max_size=60)
 

@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 from tests.packaging.installed import BIN, build_wheel, install, must, run, write_constraints
-from vmcp_proxy.settings import SOFTWARE_VERSION
+from vmcp_proxy.run.settings import SOFTWARE_VERSION
 
 pytestmark = [pytest.mark.scenario("D-7"), pytest.mark.timeout(300)]
 VERSION = f"vmcp {SOFTWARE_VERSION}\n"

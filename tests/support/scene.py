@@ -11,10 +11,10 @@ import httpx2
 from tests.support.raw_client import RawClient
 from tests.support.scripted_backend import ScriptedBackend
 from tests.support.serving import admin_of, http_backend, load, running, url_of
-from vmcp_proxy.app import Proxy
-from vmcp_proxy.core.admission import Admitter
-from vmcp_proxy.loading import Loaded
-from vmcp_proxy.settings import Settings
+from vmcp_proxy.core.policy.admission import Admitter
+from vmcp_proxy.run.loading import Loaded
+from vmcp_proxy.run.proxy import Proxy
+from vmcp_proxy.run.settings import Settings
 
 Backends = Mapping[str, ScriptedBackend]
 

@@ -8,10 +8,10 @@ import uvicorn
 
 from vmcp_api.config import ProxyConfig
 from vmcp_api.secret import SecretBytes
-from vmcp_proxy.app import Proxy
-from vmcp_proxy.core.admission import Admitter
-from vmcp_proxy.loading import Loaded
-from vmcp_proxy.settings import Settings
+from vmcp_proxy.core.policy.admission import Admitter
+from vmcp_proxy.run.loading import Loaded
+from vmcp_proxy.run.proxy import Proxy
+from vmcp_proxy.run.settings import Settings
 
 START_SECONDS = 20.0
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from vmcp_api.base import Json
-from vmcp_api.jsontext import JsonText, read_json
-from vmcp_api.problems import Loc, Problem, Problems
-from vmcp_api.yamltext import parse_yaml
+from vmcp_api.manifests.problems import Loc, Problem, Problems
+from vmcp_api.text.json_text import JsonText, read_json
+from vmcp_api.text.yaml_text import parse_yaml
 
 _TOML: Final = re.compile(r"^\[[A-Za-z0-9_.\"'-]+\]", re.MULTILINE)
 _YAML: Final = re.compile(r"^(?:mcpServers|servers):", re.MULTILINE)

@@ -8,7 +8,7 @@ from typing import Final
 
 from vmcp_api.base import Json
 from vmcp_api.config import Transport
-from vmcp_api.suggest import fold
+from vmcp_api.text.suggest import fold
 
 SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "command": ("command",),

@@ -8,7 +8,7 @@ meant in seconds by those who refuse it (ADR-0033).
 from typing import Final
 
 from vmcp_api.base import Json
-from vmcp_api.durations import parse_duration
+from vmcp_api.text.durations import parse_duration
 
 MOST_SECONDS: Final = 3600
 """The greatest number that counts seconds."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vmcp_api.base import Json
-from vmcp_api.problems import Loc, Problem, Problems
+from vmcp_api.manifests.problems import Loc, Problem, Problems
 from vmcp_api.secret import SecretBytes
 
 

@@ -12,7 +12,7 @@ from vmcp_api.kinds.pods import DEFAULT_REPLICAS, PodTemplateSpec, ResourceRequi
 from vmcp_api.kinds.status import Condition, StatusModel
 from vmcp_api.spec.headers import HeaderForward
 from vmcp_api.spec.references import KeyRef, NameRef
-from vmcp_api.texts import NO_NUL
+from vmcp_api.text.texts import NO_NUL
 
 EnvName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from vmcp_api.base import Model
-from vmcp_api.forms import PERCENT, QUANTITY
 from vmcp_api.spec.references import NameRef
+from vmcp_api.text.forms import PERCENT, QUANTITY
 
 DEFAULT_REPLICAS: Final = 1
 """Pods of a resource that names no number; written into it, as an HPA reads a number or fails (ADR-0005)."""

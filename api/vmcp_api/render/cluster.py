@@ -2,12 +2,12 @@
 
 from vmcp_api.config import Backend, Network, Transport
 from vmcp_api.kinds import MCPServer
+from vmcp_api.manifests.problems import Problem
+from vmcp_api.manifests.resolve import Member
+from vmcp_api.manifests.resources import Resources
 from vmcp_api.naming import server_url
-from vmcp_api.problems import Problem
 from vmcp_api.render.member import Outcome, Refusal, build_tls
 from vmcp_api.render.reasons import Reason
-from vmcp_api.resolve import Member
-from vmcp_api.resources import Resources
 
 
 def build_cluster_backend(member: Member, resources: Resources) -> Outcome:

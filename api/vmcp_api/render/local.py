@@ -7,14 +7,14 @@ from typing import Final
 
 from vmcp_api.config import Backend, Network, Transport
 from vmcp_api.kinds import MCPServer
+from vmcp_api.manifests.problems import Problem
+from vmcp_api.manifests.resolve import Member
+from vmcp_api.manifests.resources import Resources
 from vmcp_api.naming import LOCAL_COMMAND, LOCAL_URL
-from vmcp_api.problems import Problem
 from vmcp_api.render.member import Outcome, Refusal, build_tls
 from vmcp_api.render.reasons import Reason
-from vmcp_api.resolve import Member
-from vmcp_api.resources import Resources
 from vmcp_api.spec.references import KeyRef
-from vmcp_api.texts import find_program_flaw
+from vmcp_api.text.texts import find_program_flaw
 
 _URL: Final = re.compile(r"https?://[^\s/?#@]+([/?][^\s#]*)?")
 

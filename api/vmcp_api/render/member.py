@@ -8,10 +8,10 @@ from vmcp_api.certificates import BUNDLE_REMEDY, find_bundle_flaw
 from vmcp_api.config import Backend, BackendTls, Withheld
 from vmcp_api.headers import find_collisions, find_value_flaw, trim_secret
 from vmcp_api.kinds import MCPServer, MCPServerEntry
-from vmcp_api.problems import Loc, Problem, Problems
+from vmcp_api.manifests.problems import Loc, Problem, Problems
+from vmcp_api.manifests.resolve import Member, check_config_map, check_secret
+from vmcp_api.manifests.resources import Resources
 from vmcp_api.render.reasons import Reason
-from vmcp_api.resolve import Member, check_config_map, check_secret
-from vmcp_api.resources import Resources
 from vmcp_api.spec.headers import HeaderForward
 from vmcp_api.spec.references import KeyRef
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from vmcp_api.config import ProxyConfig
-from vmcp_api.problems import Problems
+from vmcp_api.manifests.problems import Problems
 from vmcp_api.secret import SecretBytes, SecretKey
 
 

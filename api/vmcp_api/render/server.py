@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from vmcp_api.config import Backend, ProxyConfig, Withheld
 from vmcp_api.config.sessions import StorageConfig, StorageTls
 from vmcp_api.kinds import VirtualMCPServer
-from vmcp_api.problems import Problem, Problems, Severity
+from vmcp_api.manifests.problems import Problem, Problems, Severity
+from vmcp_api.manifests.resolve import Member, Resolved, resolve
+from vmcp_api.manifests.resources import Resources
 from vmcp_api.render.cluster import build_cluster_backend
 from vmcp_api.render.local import build_local_backend
 from vmcp_api.render.member import (
@@ -19,8 +21,6 @@ from vmcp_api.render.member import (
 from vmcp_api.render.reasons import Reason
 from vmcp_api.render.rendered import Mode, Rendered
 from vmcp_api.render.secretrefs import secret_refs
-from vmcp_api.resolve import Member, Resolved, resolve
-from vmcp_api.resources import Resources
 from vmcp_api.secret import SecretBytes, SecretKey
 from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType
 from vmcp_api.spec.sessions import SessionStorage

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vmcp_api.base import Model
-from vmcp_api.problems import Loc, Problem, Problems
+from vmcp_api.manifests.problems import Loc, Problem, Problems
 from vmcp_api.rules.rule import Finding
 from vmcp_api.rules.table import RULES
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from vmcp_api.base import Model
-from vmcp_api.problems import Loc
+from vmcp_api.manifests.problems import Loc
 
 Finding: TypeAlias = tuple[Loc, str]
 """A place relative to the rule's model, and ``what is wrong; what to do``."""

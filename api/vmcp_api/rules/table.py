@@ -4,7 +4,6 @@ import ipaddress
 import re
 from typing import Any, Final
 
-from vmcp_api.durations import compare_durations
 from vmcp_api.kinds import MCPServer, MCPServerEntry, VirtualMCPServer
 from vmcp_api.kinds.mcpserver import MCPServerSpec
 from vmcp_api.kinds.pods import PodDisruptionBudget
@@ -16,6 +15,7 @@ from vmcp_api.spec.aggregation import Aggregation, ArgumentOverride
 from vmcp_api.spec.audit import Audit
 from vmcp_api.spec.operational import Operational, Timeouts
 from vmcp_api.spec.sessions import SessionManagement, SessionStorage
+from vmcp_api.text.durations import compare_durations
 
 _ADDRESS: Final = r"(\[[0-9A-Fa-f:.%]+\]|[^\s:,/\[\]]+)(:[0-9]{1,5})?"
 _ADDRESSES: Final = rf"^\s*{_ADDRESS}(\s*,\s*{_ADDRESS})*\s*$"

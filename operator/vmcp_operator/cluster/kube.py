@@ -13,7 +13,7 @@ from kubernetes.aio.dynamic import DynamicClient
 
 from vmcp_operator.errors import INSTALL_KINDS, Conflict, cluster_error
 from vmcp_operator.plan.kinds import OWN, Kind, Manifest, Ref, ref_of
-from vmcp_operator.together import together
+from vmcp_operator.queue.concurrently import together
 
 FIELD_MANAGER: Final = "vmcp-operator"
 REQUEST_SECONDS: Final = 20.0

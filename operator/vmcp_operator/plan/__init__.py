@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from vmcp_api.problems import Problems
+from vmcp_api.manifests.problems import Problems
 from vmcp_operator.plan.entry import entry_status, plan_entry
 from vmcp_operator.plan.group import group_status, plan_group
 from vmcp_operator.plan.kinds import ENTRY, MCP_GROUP, SERVER, VMCP
-from vmcp_operator.plan.server import plan_server, server_status
+from vmcp_operator.plan.server.plan import plan_server, server_status
 from vmcp_operator.plan.standing import Standing
-from vmcp_operator.plan.status import vmcp_status
-from vmcp_operator.plan.vmcp import VmcpPlan, plan_vmcp
+from vmcp_operator.plan.vmcp.plan import VmcpPlan, plan_vmcp
+from vmcp_operator.plan.vmcp.status import vmcp_status
 from vmcp_operator.plan.world import Outcome, Plan, Status, World
 
 __all__ = ["Decision", "Outcome", "Plan", "Standing", "Status", "World", "decide", "tell"]

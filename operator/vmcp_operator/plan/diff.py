@@ -5,8 +5,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from vmcp_operator.plan.kinds import Manifest
-from vmcp_operator.plan.naming import APPLIED
-from vmcp_operator.plan.template import MERGE_KEYS
+from vmcp_operator.plan.objects.naming import APPLIED
+from vmcp_operator.plan.objects.template import MERGE_KEYS
 
 _SUFFIXES: Final = {
     "": Decimal(1),

@@ -4,13 +4,13 @@ from typing import Any
 
 from vmcp_api.kinds import MCPServerEntry
 from vmcp_api.kinds.mcpserverentry import MCPServerEntryPhase as Phase
-from vmcp_api.problems import Problems
+from vmcp_api.manifests.problems import Problems
 from vmcp_api.render.member import refuse_missing
 from vmcp_api.render.server import clash
 from vmcp_operator.plan.conditions import Finding, build_conditions
 from vmcp_operator.plan.kinds import CONFIG_MAP, MCP_GROUP, SERVER, Ref
-from vmcp_operator.plan.phase import summarise
 from vmcp_operator.plan.standing import Standing
+from vmcp_operator.plan.vmcp.phase import summarise
 from vmcp_operator.plan.world import Plan, Status, World
 
 

@@ -5,8 +5,8 @@ from typing import Any, Final
 from vmcp_api.kinds.mcpgroup import MCPGroupPhase as Phase
 from vmcp_operator.plan.conditions import Finding, build_conditions
 from vmcp_operator.plan.kinds import ENTRY, SERVER, VMCP, Ref
-from vmcp_operator.plan.phase import summarise
 from vmcp_operator.plan.standing import Standing
+from vmcp_operator.plan.vmcp.phase import summarise
 from vmcp_operator.plan.world import Plan, Status, World
 
 _NAMED: Final = 8

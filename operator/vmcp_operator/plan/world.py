@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from vmcp_api.problems import Problems
-from vmcp_api.resources import Resources
+from vmcp_api.manifests.problems import Problems
+from vmcp_api.manifests.resources import Resources
 from vmcp_operator.plan.kinds import Manifest, Ref
-from vmcp_operator.plan.reports import Report
+from vmcp_operator.plan.pod_status import Report
 from vmcp_operator.plan.trouble.said import moment
 
 Children: TypeAlias = Mapping[Ref, Manifest]

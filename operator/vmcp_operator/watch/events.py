@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from vmcp_operator.interest import Change
 from vmcp_operator.plan.kinds import OWN, Kind, Ref
-from vmcp_operator.plan.naming import owner_key
+from vmcp_operator.plan.objects.naming import owner_key
+from vmcp_operator.reconcile.dependents import Change
 
 
 def read_change(kind: Kind, manifest: Mapping[str, Any], *, is_listed: bool = False) -> Change:

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import kopf
 
-from vmcp_operator.interest import Change
 from vmcp_operator.logs import describe, log_event
 from vmcp_operator.plan.kinds import OWNED, Kind
-from vmcp_operator.plan.naming import MANAGED
+from vmcp_operator.plan.objects.naming import MANAGED
+from vmcp_operator.reconcile.dependents import Change
 from vmcp_operator.watch.answers import WATCHED, Answers
 from vmcp_operator.watch.events import read_change
 from vmcp_operator.watch.scope import Scope

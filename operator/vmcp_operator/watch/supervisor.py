@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from vmcp_operator.errors import INSTALL_KINDS, ClusterError, OperatorError
-from vmcp_operator.interest import Change
 from vmcp_operator.logs import log_event
 from vmcp_operator.plan.kinds import OWN, Kind
+from vmcp_operator.reconcile.dependents import Change
 from vmcp_operator.telemetry import Telemetry
 from vmcp_operator.watch.answers import NOT_ASKED, Answers, watched_paths
 from vmcp_operator.watch.life import Life, tell

@@ -4,8 +4,8 @@ import logging
 from http import HTTPStatus
 from typing import Final
 
-from vmcp_proxy.backends.client import Backend, BackendSession, Deadline
 from vmcp_proxy.backends.errors import BackendError
+from vmcp_proxy.backends.interface import Backend, BackendSession, Deadline
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.observability.logs import log_event
 

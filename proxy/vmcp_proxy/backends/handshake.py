@@ -4,8 +4,8 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from vmcp_proxy.backends.client import BackendSession
 from vmcp_proxy.backends.errors import BackendError, Category
+from vmcp_proxy.backends.interface import BackendSession
 from vmcp_proxy.backends.refusals.words import printable, words_of_error
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.observability.logs import log_event

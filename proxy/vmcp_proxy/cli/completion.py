@@ -5,8 +5,8 @@ import asyncio
 import click
 from click.shell_completion import CompletionItem
 
-from vmcp_proxy.cli.client import DEFAULT_URL, Endpoint, connect, list_all_tools, parse_endpoint
-from vmcp_proxy.cli.failures import Progress
+from vmcp_proxy.cli.endpoint.conversation import DEFAULT_URL, Endpoint, connect, list_all_tools, parse_endpoint
+from vmcp_proxy.cli.endpoint.failures import Progress
 from vmcp_proxy.cli.output import clean
 
 SECONDS = 2.0

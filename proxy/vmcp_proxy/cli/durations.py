@@ -2,7 +2,7 @@
 
 import click
 
-from vmcp_api.durations import parse_duration
+from vmcp_api.text.durations import parse_duration
 
 _LONGEST = 86_400.0
 

@@ -11,7 +11,7 @@ from typing import Final, NoReturn
 import click
 
 from vmcp_api.distribution import DISTRIBUTION, explain_missing
-from vmcp_api.suggest import suggest
+from vmcp_api.text.suggest import suggest
 from vmcp_proxy.cli.exits import MEANINGS, CommandError, Exit
 from vmcp_proxy.observability.logs import describe_exception
 
@@ -27,11 +27,11 @@ class Subcommand:
 
 SUBCOMMANDS: Final[Mapping[str, Subcommand]] = MappingProxyType(
     {
-        "serve": Subcommand("vmcp_proxy.cli.serve", "Serve MCP servers as one endpoint."),
+        "serve": Subcommand("vmcp_proxy.cli.serve.command", "Serve MCP servers as one endpoint."),
         "validate": Subcommand("vmcp_proxy.cli.validate", "Check manifests or an mcpServers file."),
         "init": Subcommand("vmcp_proxy.cli.scaffold", "Write a manifest to start from."),
-        "tools": Subcommand("vmcp_proxy.cli.tools", "List the tools of an endpoint."),
-        "call": Subcommand("vmcp_proxy.cli.call", "Call a tool of an endpoint."),
+        "tools": Subcommand("vmcp_proxy.cli.endpoint.tools", "List the tools of an endpoint."),
+        "call": Subcommand("vmcp_proxy.cli.endpoint.call", "Call a tool of an endpoint."),
         "resources": Subcommand("vmcp_proxy.cli.endpoint.lists", "List its resources and templates.", "resources"),
         "read": Subcommand("vmcp_proxy.cli.endpoint.read", "Read a resource.", "read"),
         "prompts": Subcommand("vmcp_proxy.cli.endpoint.lists", "List its prompts.", "prompts"),

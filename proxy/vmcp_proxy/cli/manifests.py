@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from vmcp_api.documents import Source
-from vmcp_api.load import Loaded, load
-from vmcp_api.problems import Problem, Problems
-from vmcp_api.suggest import suggest
+from vmcp_api.manifests.documents import Source
+from vmcp_api.manifests.load import Loaded, load
+from vmcp_api.manifests.problems import Problem, Problems
+from vmcp_api.text.suggest import suggest
 
 SUFFIXES: Final = (".yaml", ".yml")
 

@@ -9,8 +9,8 @@ from typing import Final
 import click
 
 from vmcp_api.base import Json
-from vmcp_api.mcpservers import parse_mcp_servers
-from vmcp_api.problems import Problem, Problems
+from vmcp_api.editor.servers import parse_mcp_servers
+from vmcp_api.manifests.problems import Problem, Problems
 from vmcp_api.render import Mode, Rendered, render
 from vmcp_proxy.cli.checks.itself import itself
 from vmcp_proxy.cli.checks.programs import find_missing_programs

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from vmcp_proxy.core.capabilities import Capability, Kind
-from vmcp_proxy.core.catalog import Catalog
+from vmcp_proxy.core.catalog.capabilities import Capability, Kind
+from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.virtual import Operation
 from vmcp_proxy.protocol.params import InvalidParamsError, parse_members
 

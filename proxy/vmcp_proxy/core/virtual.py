@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 import msgspec
 
 from vmcp_proxy.auth.identity import Identity
-from vmcp_proxy.core.capabilities import Capability, Outcome
-from vmcp_proxy.core.catalog import Catalog
+from vmcp_proxy.core.catalog.capabilities import Capability, Outcome
+from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
 from vmcp_proxy.protocol.params import Members, parse_members
 
 if TYPE_CHECKING:
-    from vmcp_proxy.core.members import Member
+    from vmcp_proxy.core.members.member import Member
     from vmcp_proxy.sessions import Session
 
 DENIED_CODE: Final = 403

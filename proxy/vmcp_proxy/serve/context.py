@@ -13,9 +13,9 @@ from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, AllowList, HeaderSnapshot
 from vmcp_proxy.observability.audit import Outcome, outcome_of_status
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol.jsonrpc import Answer, Batch, Notification, Raw, Request, Response, encode_error, size_of
-from vmcp_proxy.serve.bounds import SHORT_BYTES
-from vmcp_proxy.serve.http_answers import has_gone, note_long, write_answer
-from vmcp_proxy.serve.target import target_of
+from vmcp_proxy.serve.display_target import target_of
+from vmcp_proxy.serve.http.bounds import SHORT_BYTES
+from vmcp_proxy.serve.http.direct_answers import has_gone, note_long, write_answer
 
 Message: TypeAlias = MutableMapping[str, Any]
 Scope: TypeAlias = MutableMapping[str, Any]

@@ -1,13 +1,12 @@
 """MCP sessions of clients: signed ids, identity binding, header snapshots, stores, messages between pods."""
 
-from vmcp_proxy.sessions.factory import BadAddressError, build_store
-from vmcp_proxy.sessions.ids import SessionDigest, SessionIds
-from vmcp_proxy.sessions.keys import BadKeyError, KeyLabel, Keyring
+from vmcp_proxy.keys.keyring import BadKeyError, KeyLabel, Keyring
+from vmcp_proxy.sessions.keyed.ids import SessionDigest, SessionIds
+from vmcp_proxy.sessions.live.outcomes import Created, Missing, MissingReason, RefusalReason, Refused
+from vmcp_proxy.sessions.live.session import EndReason, Session
 from vmcp_proxy.sessions.manager import SessionManager
-from vmcp_proxy.sessions.outcomes import Created, Missing, MissingReason, RefusalReason, Refused
-from vmcp_proxy.sessions.pod_messages import PodMessages
-from vmcp_proxy.sessions.session import EndReason, Session
-from vmcp_proxy.sessions.store import SessionStore, StoreState, StoreUnavailable
+from vmcp_proxy.sessions.store.factory import BadAddressError, build_store
+from vmcp_proxy.sessions.store.protocol import SessionStore, StoreState, StoreUnavailable
 
 __all__ = [
     "BadAddressError",
@@ -18,7 +17,6 @@ __all__ = [
     "Keyring",
     "Missing",
     "MissingReason",
-    "PodMessages",
     "RefusalReason",
     "Refused",
     "Session",

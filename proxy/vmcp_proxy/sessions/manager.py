@@ -10,22 +10,22 @@ from typing import Final
 from vmcp_api.spec.sessions import SessionManagement
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.headerforward import HeaderSnapshot
-from vmcp_proxy.sessions.binding import bind, is_bound
-from vmcp_proxy.sessions.cache import SessionCache
-from vmcp_proxy.sessions.conversion import record_of
-from vmcp_proxy.sessions.finder import Finder
-from vmcp_proxy.sessions.fingerprint import fingerprint
-from vmcp_proxy.sessions.flights import Flights
-from vmcp_proxy.sessions.ids import SessionDigest, SessionIds
-from vmcp_proxy.sessions.keys import Keyring
-from vmcp_proxy.sessions.outcomes import Created, Missing, MissingReason, RefusalReason, Refused
-from vmcp_proxy.sessions.pace import Pace
-from vmcp_proxy.sessions.pending import PendingEnds
-from vmcp_proxy.sessions.retire import OnEnd, Retirements
-from vmcp_proxy.sessions.session import EndReason, Session
-from vmcp_proxy.sessions.shared_state import SharedState
-from vmcp_proxy.sessions.store import End, Ended, Found, SessionStore, StoreUnavailable, Times
-from vmcp_proxy.sessions.upkeep import Upkeep
+from vmcp_proxy.keys.keyring import Keyring
+from vmcp_proxy.sessions.keyed.binding import bind, is_bound
+from vmcp_proxy.sessions.keyed.fingerprint import fingerprint
+from vmcp_proxy.sessions.keyed.ids import SessionDigest, SessionIds
+from vmcp_proxy.sessions.live.cache import SessionCache
+from vmcp_proxy.sessions.live.outcomes import Created, Missing, MissingReason, RefusalReason, Refused
+from vmcp_proxy.sessions.live.record_codec import record_of
+from vmcp_proxy.sessions.live.session import EndReason, Session
+from vmcp_proxy.sessions.live.shared_state import SharedState
+from vmcp_proxy.sessions.live.single_flight import Flights
+from vmcp_proxy.sessions.lookup import Finder
+from vmcp_proxy.sessions.store.protocol import End, Ended, Found, SessionStore, StoreUnavailable, Times
+from vmcp_proxy.sessions.upkeep.end_hooks import OnEnd, Retirements
+from vmcp_proxy.sessions.upkeep.housekeeping import Upkeep
+from vmcp_proxy.sessions.upkeep.pending_ends import PendingEnds
+from vmcp_proxy.sessions.upkeep.timing import Pace
 
 _HOOK_WAIT_SECONDS: Final = 2.0
 _DRAIN_SECONDS: Final = 5.0

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vmcp_operator.plan.diff import holds, needs_apply
-from vmcp_operator.plan.naming import seal
+from vmcp_operator.plan.objects.naming import seal
 
 MANIFEST = seal({"metadata": {"name": "a", "labels": {"x": "1"}}, "spec": {"a": 1, "b": {"c": "d"}}})
 JSON = st.recursive(

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from vmcp_api.config import Backend, ProxyConfig
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerStatus
-from vmcp_api.resources import Resources
+from vmcp_api.manifests.resources import Resources
+from vmcp_api.manifests.validate import parse_model
 from vmcp_api.spec.incoming import IncomingAuth
-from vmcp_api.validate import parse_model
-from vmcp_operator.plan.backends import build_backends, build_conflicts, build_counts, build_unmatched, hear
 from vmcp_operator.plan.kinds import VMCP, Ref
-from vmcp_operator.plan.reports import Report, UnmatchedReport, parse_report
+from vmcp_operator.plan.pod_status import Report, UnmatchedReport, parse_report
+from vmcp_operator.plan.vmcp.backends import build_backends, build_conflicts, build_counts, build_unmatched, hear
 from vmcp_operator.plan.world import PodSettings, World
 
 POD = {"metadata": {"name": "pod", "uid": "pod"}, "status": {"phase": "Running"}}

@@ -1,7 +1,7 @@
 import pytest
 
-from vmcp_api.problems import Problems
-from vmcp_operator.plan.template import merge_template
+from vmcp_api.manifests.problems import Problems
+from vmcp_operator.plan.objects.template import merge_template
 
 SELECTOR = {"app": "vmcp"}
 BASE = {

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from vmcp_api.config import Network
-from vmcp_proxy.backends.client import Deadline, Reply
 from vmcp_proxy.backends.http import ClientLimits, HttpClient, Peer, Url
-from vmcp_proxy.backends.sse import SseBackend
+from vmcp_proxy.backends.interface import Deadline, Reply
+from vmcp_proxy.backends.sse.backend import SseBackend
 from vmcp_proxy.backends.streamable import HttpBackend, HttpBackendSettings
 from vmcp_proxy.protocol.jsonrpc import Request
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from vmcp_proxy.backends.aside import Aside
+from vmcp_proxy.backends.streamable.background import Aside
 
 
 async def test_only_so_much_work_goes_on_beside_calls_and_room_comes_back():

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmcp_proxy.backends.demultiplexer import Demultiplexer
+from vmcp_proxy.backends.channel.demultiplexer import Demultiplexer
+from vmcp_proxy.backends.channel.mailbox import Mailbox
 from vmcp_proxy.backends.errors import BackendError, Category
-from vmcp_proxy.backends.incoming import parse_incoming
-from vmcp_proxy.backends.mailbox import Mailbox
+from vmcp_proxy.backends.messages import parse_incoming
 from vmcp_proxy.protocol.jsonrpc import Malformed, Notification, Request, Response, parse_message
 
 LOG = b'{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"x"}}'

@@ -14,7 +14,7 @@ from tests.support.old_server import OldServer
 from tests.support.raw_client import eventually
 from tests.support.raw_server import RawServer
 from vmcp_proxy.backends.errors import BackendError, Category
-from vmcp_proxy.backends.incoming import parse_incoming
+from vmcp_proxy.backends.messages import parse_incoming
 
 DEAF = """
 import json, sys, time
@@ -43,7 +43,7 @@ async def test_a_program_that_ended_long_ago_is_not_signalled_again_when_its_ses
 
 @pytest.mark.scenario("B-4")
 async def test_what_waits_for_a_program_that_does_not_read_is_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr("vmcp_proxy.backends.stdio_session._WRITE_SECONDS", 0.05)
+    monkeypatch.setattr("vmcp_proxy.backends.stdio.session._WRITE_SECONDS", 0.05)
     async with backend(tmp_path, DEAF) as made:
         session = await made.open(b"{}", (), within())
         big = b'{"x":"' + b"x" * 300_000 + b'"}'

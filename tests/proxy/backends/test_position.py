@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmcp_proxy.backends.position import Position
+from vmcp_proxy.backends.streamable.resume_point import Position
 from vmcp_proxy.protocol.sse import Event
 
 EVENTS = st.builds(

@@ -11,12 +11,12 @@ from tests.proxy.backends.helpers import Recorder, call, within
 from tests.proxy.backends.test_stdio import backend, who
 from tests.support.programs import is_running
 from tests.support.raw_client import eventually
-from vmcp_proxy.backends.client import NOBODY
 from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
+from vmcp_proxy.backends.interface import NOBODY
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.backends.programs.environment import inherited
 from vmcp_proxy.backends.programs.pool import ProgramBounds
-from vmcp_proxy.core.health import HealthTracker
+from vmcp_proxy.core.members.health import HealthTracker
 
 ROOTS = b'{"roots":{}}'
 SOON = ProgramBounds(idle=60.0, unused=0.2, spare=0.0)

@@ -190,7 +190,7 @@ async def test_an_answer_that_comes_before_the_receipt_is_taken():
 
 
 async def test_a_receipt_that_never_comes_fails_no_call_that_is_answered(monkeypatch):
-    monkeypatch.setattr("vmcp_proxy.backends.sse_session._RECEIPT_SECONDS", 0.1)
+    monkeypatch.setattr("vmcp_proxy.backends.sse.session._RECEIPT_SECONDS", 0.1)
     old = OldServer()
 
     async def no_receipt(asked):

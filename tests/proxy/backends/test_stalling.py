@@ -15,8 +15,8 @@ from tests.support.raw_server import EVENTS, RawServer, answer_to, event
 from vmcp_proxy.backends.budget import STALLED, ReadBudget
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.programs.pool import ProgramPool
-from vmcp_proxy.backends.stdio import StdioBackend, StdioSettings
-from vmcp_proxy.backends.stdio_program import StdioCommand
+from vmcp_proxy.backends.stdio.backend import StdioBackend, StdioSettings
+from vmcp_proxy.backends.stdio.program import StdioCommand
 
 LARGE = 300 << 10
 MOST = 400 << 10

@@ -11,11 +11,11 @@ import pytest
 
 from tests.proxy.backends.helpers import Recorder, call, within
 from tests.support.raw_client import eventually
-from vmcp_proxy.backends.client import NOBODY
 from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
+from vmcp_proxy.backends.interface import NOBODY
 from vmcp_proxy.backends.programs.pool import ProgramBounds, ProgramPool
-from vmcp_proxy.backends.stdio import StdioBackend, StdioSettings
-from vmcp_proxy.backends.stdio_program import StdioCommand
+from vmcp_proxy.backends.stdio.backend import StdioBackend, StdioSettings
+from vmcp_proxy.backends.stdio.program import StdioCommand
 
 PROGRAM = """
 import json, os, sys, time

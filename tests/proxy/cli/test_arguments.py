@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmcp_proxy.cli.arguments import parse_object, parse_pairs
+from vmcp_proxy.cli.endpoint.arguments import parse_object, parse_pairs
 
 SCHEMA = {
     "type": "object",

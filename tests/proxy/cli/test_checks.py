@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.proxy.cli.commands import call_vmcp, endpoint, server, serving, write
-from vmcp_api.mcpservers import parse_mcp_servers
+from vmcp_api.editor.servers import parse_mcp_servers
 from vmcp_proxy.cli.checks.forward_proxies import find_unused_proxies
 from vmcp_proxy.cli.exits import Exit
 

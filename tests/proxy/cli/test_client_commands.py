@@ -11,7 +11,7 @@ from mcp.server.mcpserver import Context
 from tests.proxy.cli.commands import call_vmcp, run_vmcp
 from tests.support.redis_server import free_port
 from tests.support.serving import http_backend, load, running, serve, url_of
-from vmcp_proxy.cli import client as client_module
+from vmcp_proxy.cli.endpoint import conversation as client_module
 from vmcp_proxy.cli.exits import Exit
 from vmcp_proxy.cli.output import align, clean
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from vmcp_api.documents import Source
-from vmcp_api.load import load
+from vmcp_api.manifests.documents import Source
+from vmcp_api.manifests.load import load
 from vmcp_api.render import Mode, Rendered, render
 
 DEMO = Path(__file__).parents[3] / "examples" / "demo"

@@ -7,7 +7,7 @@ import pytest
 
 from tests.proxy.cli.commands import EXAMPLE, call_vmcp
 from vmcp_api.naming import MCP_PORT
-from vmcp_proxy.cli.sources import McpConfigSource
+from vmcp_proxy.cli.serve.sources import McpConfigSource
 
 pytestmark = pytest.mark.scenario("D-7")
 

@@ -9,10 +9,10 @@ from vmcp_api.config.sessions import StorageConfig
 from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType
 from vmcp_api.spec.sessions import StorageProvider
 from vmcp_proxy.backends import http
-from vmcp_proxy.backends.reading import translate
-from vmcp_proxy.cli.lines import SHOWN, Line, changes, silent_line
-from vmcp_proxy.cli.observed import BackendState, Observed, describe_place, observe
-from vmcp_proxy.cli.report import Patience, ToldClashes
+from vmcp_proxy.backends.streamable.reader import translate
+from vmcp_proxy.cli.serve.lines import SHOWN, Line, changes, silent_line
+from vmcp_proxy.cli.serve.observed import BackendState, Observed, describe_place, observe
+from vmcp_proxy.cli.serve.report import Patience, ToldClashes
 
 CANARY = "canary-4711"
 STDIO = Backend(name="b", kind="MCPServer", transport=Transport.STDIO, command=("prog", "--key", CANARY))

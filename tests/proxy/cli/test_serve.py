@@ -39,7 +39,7 @@ def serves_nothing(monkeypatch):
         main.close()
         pytest.fail("it serves")
 
-    monkeypatch.setattr("vmcp_proxy.cli.serving.uvloop.run", run)
+    monkeypatch.setattr("vmcp_proxy.cli.serve.process.uvloop.run", run)
 
 
 @pytest.fixture

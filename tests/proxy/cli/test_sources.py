@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.proxy.cli.commands import endpoint, server, write
-from vmcp_api.problems import Problems
+from vmcp_api.manifests.problems import Problems
 from vmcp_api.render import encode_config
-from vmcp_proxy.cli.sources import AdjustedSource, ManifestSource, McpConfigSource, MountedSource
-from vmcp_proxy.reload import Reading, is_same, needs_restart
+from vmcp_proxy.cli.serve.sources import AdjustedSource, ManifestSource, McpConfigSource, MountedSource
+from vmcp_proxy.run.reload import Reading, is_same, needs_restart
 
 
 def named(name, namespace):

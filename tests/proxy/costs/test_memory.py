@@ -6,7 +6,7 @@ import pytest
 
 from tests.proxy.costs.attacks import POD_MIB, pod, pour, status_of
 from tests.support.raw_client import RawClient
-from vmcp_proxy.serve.bounds import MOST_BODY_BYTES
+from vmcp_proxy.serve.http.bounds import MOST_BODY_BYTES
 
 MIB = 1 << 20
 ROOM_MIB = 100

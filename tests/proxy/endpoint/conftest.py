@@ -3,7 +3,7 @@
 import pytest
 
 from tests.proxy.sessions.conftest import _module_redis, own_redis, redis_server
-from vmcp_proxy.core import supervisor
+from vmcp_proxy.core.group import supervisor
 
 __all__ = ["_module_redis", "own_redis", "redis_server"]
 

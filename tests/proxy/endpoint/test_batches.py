@@ -10,7 +10,7 @@ from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend, text
 from vmcp_proxy.protocol.jsonrpc import MOST_BATCH_BYTES, MOST_BATCHED
 from vmcp_proxy.protocol.versions import LATEST
-from vmcp_proxy.serve.batch import MOST_HELD
+from vmcp_proxy.serve.legacy.batch import MOST_HELD
 
 OLD = ["2024-11-05", "2025-03-26"]
 

@@ -22,8 +22,8 @@ from vmcp_proxy.backends.http import HttpClient
 from vmcp_proxy.backends.http.pool import Pool
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.backends.streamable.session import HttpBackendSession
+from vmcp_proxy.run.settings import Settings
 from vmcp_proxy.sessions import Keyring
-from vmcp_proxy.settings import Settings
 
 CALLS = 200
 SESSIONS = 4

@@ -7,7 +7,7 @@ import pytest
 from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend, text_content
 from vmcp_proxy.core.owners.handed_out import MOST_CHARACTERS, MOST_URIS, HandedOut
-from vmcp_proxy.core.rules import Effect, Rule, RuleBased
+from vmcp_proxy.core.policy.rules import Effect, Rule, RuleBased
 
 LINK = "file:///made/by/a/tool"
 

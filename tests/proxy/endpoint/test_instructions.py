@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend
-from vmcp_proxy.core.rules import Effect, Rule, RuleBased
+from vmcp_proxy.core.policy.rules import Effect, Rule, RuleBased
 
 
 def telling(instructions: str | None) -> ScriptedBackend:

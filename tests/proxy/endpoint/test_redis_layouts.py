@@ -14,10 +14,10 @@ from tests.support.redis_layouts import cluster_of_three, guarded_sentinel, righ
 from tests.support.redis_server import RedisServer, running
 from tests.support.scene import Scene
 from tests.support.serving import running as running_proxy
-from vmcp_proxy.cli.sources import ManifestSource
-from vmcp_proxy.reload import Reading
+from vmcp_proxy.cli.serve.sources import ManifestSource
+from vmcp_proxy.run.reload import Reading
+from vmcp_proxy.run.settings import Settings
 from vmcp_proxy.sessions import Keyring
-from vmcp_proxy.settings import Settings
 
 pytestmark = pytest.mark.scenario("S-11")
 KEYS = Keyring.of({"1": bytes(range(32))})

@@ -9,10 +9,10 @@ import pytest
 from tests.support.scene import operational, scene
 from tests.support.scripted_backend import ScriptedBackend, tool
 from tests.support.serving import admin_of
-from vmcp_api.problems import Problem, Problems
-from vmcp_proxy.core.admission import Action
-from vmcp_proxy.core.capabilities import Kind
-from vmcp_proxy.settings import Settings
+from vmcp_api.manifests.problems import Problem, Problems
+from vmcp_proxy.core.catalog.capabilities import Kind
+from vmcp_proxy.core.policy.admission import Action
+from vmcp_proxy.run.settings import Settings
 
 CLUSTER = Settings(port=0, admin_port=0, handles_signals=False, is_local=False)
 

@@ -14,8 +14,8 @@ from tests.support.scene import scene
 from tests.support.scripted_backend import text, tool
 from tests.support.serving import http_backend
 from vmcp_proxy.observability.logs import JsonFormatter
+from vmcp_proxy.run.settings import Settings
 from vmcp_proxy.sessions import Keyring
-from vmcp_proxy.settings import Settings
 
 KEYS = Keyring.of({"1": bytes(range(32))})
 TOOLS = "notifications/tools/list_changed"

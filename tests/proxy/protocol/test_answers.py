@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.support.mutation import mutated
 from vmcp_proxy.protocol.jsonrpc import Response, encode_answer, encode_result, parse_answer, parse_message, size_of
 from vmcp_proxy.protocol.params import inbound_result, inbound_tool_result
-from vmcp_proxy.serve.requests import is_tool_error
+from vmcp_proxy.serve.legacy.requests import is_tool_error
 
 RESULTS = [
     b'{"content":[{"type":"text","text":"a \\"quoted\\" text\\n"}],"isError":true}',

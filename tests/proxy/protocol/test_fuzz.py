@@ -9,20 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.mutation import mutated
-from vmcp_proxy.core.capabilities import Kind
-from vmcp_proxy.core.listing import BadListing, ListingBuilder, ListingLimits, Page, parse_page
-from vmcp_proxy.core.pages import BadCursor, encode_cursor, parse_cursor
-from vmcp_proxy.core.relay import relayed
+from vmcp_proxy.core.catalog.capabilities import Kind
+from vmcp_proxy.core.catalog.pagination import BadCursor, encode_cursor, parse_cursor
+from vmcp_proxy.core.clients.notifications import relayed
+from vmcp_proxy.core.listings.builder import BadListing, ListingBuilder, ListingLimits, Page, parse_page
 from vmcp_proxy.protocol import jsonrpc, params
 from vmcp_proxy.protocol.initialize import encode_client_hello, parse_client_hello, parse_server_hello
 from vmcp_proxy.protocol.jsonrpc import Malformed, Notification, Request, Response, parse_message
 from vmcp_proxy.protocol.methods import target_name
 from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.protocol.sse import EventTooLargeError, SseParser, encode_event
-from vmcp_proxy.serve.requests import is_tool_error
+from vmcp_proxy.serve.legacy.requests import is_tool_error
 from vmcp_proxy.sessions import Keyring, SessionIds
-from vmcp_proxy.sessions.record import SessionRecord, parse_record
-from vmcp_proxy.sessions.sealing import seal, unseal
+from vmcp_proxy.sessions.keyed.sealing import seal, unseal
+from vmcp_proxy.sessions.store.record import SessionRecord, parse_record
 
 pytestmark = pytest.mark.scenario("X-1")
 

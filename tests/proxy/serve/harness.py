@@ -18,14 +18,14 @@ from vmcp_proxy.observability.logs import JsonFormatter
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol.jsonrpc import Request, encode_result
 from vmcp_proxy.protocol.versions import CLIENT_REVISIONS
-from vmcp_proxy.serve.auditing import Auditor
-from vmcp_proxy.serve.chain import ChainServices, ChainSettings, LiveChain, build_chain
+from vmcp_proxy.serve.apps.mcp import build_mcp_app
+from vmcp_proxy.serve.chain.auditing import Auditor
+from vmcp_proxy.serve.chain.chain import ChainServices, ChainSettings, LiveChain, build_chain
+from vmcp_proxy.serve.chain.header_rules import HostRule, OriginRule
+from vmcp_proxy.serve.chain.header_validation import HeaderPolicy
+from vmcp_proxy.serve.chain.stream_timeout import InFlight
 from vmcp_proxy.serve.context import RequestContext
-from vmcp_proxy.serve.header_rules import HostRule, OriginRule
-from vmcp_proxy.serve.header_validation import HeaderPolicy
-from vmcp_proxy.serve.listener import Listener, ListenerServer
-from vmcp_proxy.serve.mcp_app import build_mcp_app
-from vmcp_proxy.serve.stream_timeout import InFlight
+from vmcp_proxy.serve.http.listener import Listener, ListenerServer
 
 ACCEPT = "application/json, text/event-stream"
 POST_HEADERS = {"accept": ACCEPT, "content-type": "application/json"}

@@ -7,8 +7,8 @@ import pytest
 
 from tests.proxy.serve.harness import call
 from vmcp_proxy.observability.metrics import Metrics
-from vmcp_proxy.serve.admin import Readiness, build_admin_app
-from vmcp_proxy.serve.header_rules import HostRule
+from vmcp_proxy.serve.apps.admin import Readiness, build_admin_app
+from vmcp_proxy.serve.chain.header_rules import HostRule
 
 OPERATIONAL = ("/healthz", "/readyz", "/status", "/metrics", "/docs", "/openapi.json", "/redoc", "/")
 

@@ -26,7 +26,7 @@ from vmcp_proxy.observability.audit import (
     outcome_of_status,
 )
 from vmcp_proxy.observability.audit_sink import AuditSink
-from vmcp_proxy.serve.auditing import parse_networks, source_address
+from vmcp_proxy.serve.chain.auditing import parse_networks, source_address
 
 CANARY = "canary-88d1"
 LOGGER = logging.getLogger("tests.audit")

@@ -10,7 +10,8 @@ from tests.proxy.serve.harness import CLUSTER, World, call
 from tests.proxy.serve.test_http_protocol import LAST, answered, request, spoken
 from tests.support.raw_client import eventually
 from vmcp_proxy.protocol.jsonrpc import encode_result
-from vmcp_proxy.serve import bounds, http_protocol
+from vmcp_proxy.serve.http import bounds
+from vmcp_proxy.serve.http import protocol as http_protocol
 
 CHUNKED = b"transfer-encoding: chunked"
 
@@ -175,7 +176,7 @@ async def test_a_client_that_hangs_up_while_a_second_request_waits_ends_the_firs
 
 async def test_a_body_that_takes_too_long_is_answered_with_408(monkeypatch):
     monkeypatch.setattr(http_protocol, "BODY_SECONDS", 0.0)
-    monkeypatch.setattr("vmcp_proxy.serve.listener._REAP_TICKS", 1)
+    monkeypatch.setattr("vmcp_proxy.serve.http.listener._REAP_TICKS", 1)
     async with World().serving() as world:
         assert (await spoken(world.port, request(call())[:-3])).startswith(b"HTTP/1.1 408 ")
         monkeypatch.setattr(http_protocol, "BODY_SECONDS", 60.0)
@@ -308,7 +309,7 @@ async def test_a_body_that_was_not_asked_for_is_never_taken_for_the_next_request
 @pytest.mark.scenario("X-1")
 async def test_a_client_that_reads_nothing_loses_its_connection_and_holds_up_nothing(monkeypatch):
     monkeypatch.setattr(http_protocol, "STALL_SECONDS", 0.3)
-    monkeypatch.setattr("vmcp_proxy.serve.listener._REAP_TICKS", 1)
+    monkeypatch.setattr("vmcp_proxy.serve.http.listener._REAP_TICKS", 1)
     over = asyncio.Event()
 
     async def pour(context):

@@ -8,7 +8,7 @@ import pytest
 
 from tests.proxy.serve.harness import CLUSTER, LOCAL, TokenAuthenticator, answer_empty, call, message
 from vmcp_proxy.headerforward import AllowList
-from vmcp_proxy.serve.chain import build_chain
+from vmcp_proxy.serve.chain.chain import build_chain
 
 WITHOUT_AUDIT = (
     "recovery",
@@ -131,6 +131,6 @@ async def test_a_target_is_found_for_each_method_that_names_one(world):
 
 @pytest.mark.scenario("C-9")
 def test_the_chain_loads_nothing_that_decides_about_capabilities():
-    code = "import sys, vmcp_proxy.serve.chain as _; print(*(m for m in sys.modules if '.core' in m))"
+    code = "import sys, vmcp_proxy.serve.chain.chain as _; print(*(m for m in sys.modules if '.core' in m))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "vmcp_proxy.core" not in loaded

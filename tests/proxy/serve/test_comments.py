@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from vmcp_proxy.serve.streams import KeepAlive
+from vmcp_proxy.serve.legacy.post_exchange import KeepAlive
 
 
 class Silent:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmcp_proxy.serve.header_rules import HostRule, OriginRule, accepts, host_name, is_json, wants_stream
+from vmcp_proxy.serve.chain.header_rules import HostRule, OriginRule, accepts, host_name, is_json, wants_stream
 
 LOCAL_HOST = HostRule.of((), loopback=True)
 LISTED_HOST = HostRule.of(("MCP.Example.com", "svc:8080"), loopback=False)

@@ -6,8 +6,8 @@ from tests.proxy.serve.harness import CLUSTER, LOCAL, answer_empty, call, exchan
 from vmcp_api.config import ProxyConfig
 from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType
 from vmcp_proxy.protocol.versions import CLIENT_REVISIONS
-from vmcp_proxy.serve.header_validation import HeaderPolicy
-from vmcp_proxy.serve.refused_names import MOST_NAMES
+from vmcp_proxy.serve.chain.header_validation import HeaderPolicy
+from vmcp_proxy.serve.chain.refused_names import MOST_NAMES
 
 CONFIG = ProxyConfig(name="demo", incoming_auth=IncomingAuth(type=IncomingAuthType.ANONYMOUS))
 

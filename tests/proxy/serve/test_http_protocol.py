@@ -9,8 +9,8 @@ import pytest
 from tests.proxy.serve.harness import World, call
 from vmcp_proxy.protocol.jsonrpc import encode_answer, encode_result
 from vmcp_proxy.serve import context as context_module
-from vmcp_proxy.serve import http_answers
-from vmcp_proxy.serve.http_answers import write_answer
+from vmcp_proxy.serve.http import direct_answers as http_answers
+from vmcp_proxy.serve.http.direct_answers import write_answer
 
 DATE = re.compile(rb"date: [^\r]+\r\n")
 
@@ -84,8 +84,8 @@ async def answered(reader: asyncio.StreamReader) -> None:
 
 @pytest.fixture
 def _short_keep_alive(monkeypatch):
-    monkeypatch.setattr("vmcp_proxy.serve.listener.KEEP_ALIVE_SECONDS", 0.2)
-    monkeypatch.setattr("vmcp_proxy.serve.listener._REAP_TICKS", 1)
+    monkeypatch.setattr("vmcp_proxy.serve.http.listener.KEEP_ALIVE_SECONDS", 0.2)
+    monkeypatch.setattr("vmcp_proxy.serve.http.listener._REAP_TICKS", 1)
 
 
 @pytest.mark.usefixtures("_short_keep_alive")

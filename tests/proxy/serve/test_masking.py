@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmcp_proxy.backends.stdio_program import StdioCommand
+from vmcp_proxy.backends.stdio.program import StdioCommand
 from vmcp_proxy.observability.masking import Masks
 
 SECRET = "s3cr\"et/\\ké+ p'<&>%=x"

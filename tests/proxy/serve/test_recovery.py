@@ -97,7 +97,7 @@ async def test_a_crash_in_parsing_is_answered(world, monkeypatch):
     def explode(_):
         raise LookupError(CANARY)
 
-    monkeypatch.setattr("vmcp_proxy.serve.parsing.parse_body", explode)
+    monkeypatch.setattr("vmcp_proxy.serve.chain.parsing.parse_body", explode)
     async with world.serving():
         assert_plain_500(await world.post(), world)
 

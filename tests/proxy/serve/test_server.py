@@ -15,15 +15,15 @@ import pytest
 from fastapi import FastAPI
 
 from tests.proxy.serve.harness import POST_HEADERS, World, answer_empty, call, eventually, exchange
-from vmcp_proxy.serve import http_protocol
-from vmcp_proxy.serve.admin import Readiness, build_admin_app
-from vmcp_proxy.serve.chain import build_chain
-from vmcp_proxy.serve.header_rules import HostRule
-from vmcp_proxy.serve.http_protocol import MAX_HEAD_BYTES
-from vmcp_proxy.serve.listener import Listener, ListenerServer, PortInUseError, StartError
-from vmcp_proxy.serve.mcp_app import build_mcp_app
-from vmcp_proxy.serve.server import Servers
-from vmcp_proxy.serve.stream_timeout import InFlight
+from vmcp_proxy.serve.apps.admin import Readiness, build_admin_app
+from vmcp_proxy.serve.apps.mcp import build_mcp_app
+from vmcp_proxy.serve.chain.chain import build_chain
+from vmcp_proxy.serve.chain.header_rules import HostRule
+from vmcp_proxy.serve.chain.stream_timeout import InFlight
+from vmcp_proxy.serve.http import protocol as http_protocol
+from vmcp_proxy.serve.http.listener import Listener, ListenerServer, PortInUseError, StartError
+from vmcp_proxy.serve.http.protocol import MAX_HEAD_BYTES
+from vmcp_proxy.serve.http.servers import Servers
 
 
 class Pod:
@@ -266,7 +266,7 @@ async def test_a_large_body_does_not_count_as_head(world):
 @pytest.mark.parametrize("sent", [b"", b"POST /mcp HTTP/1.1\r\nhost: x\r\n"], ids=["silent", "half a head"])
 async def test_a_connection_whose_request_never_comes_is_closed(monkeypatch, world, sent):
     monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.0)
-    monkeypatch.setattr("vmcp_proxy.serve.listener._REAP_TICKS", 1)
+    monkeypatch.setattr("vmcp_proxy.serve.http.listener._REAP_TICKS", 1)
     async with world.serving():
         with contextlib.suppress(ConnectionResetError):
             assert await exchange(world.port, sent) == b""
@@ -295,8 +295,8 @@ async def test_what_is_no_http_is_refused_and_the_next_client_is_served(world, s
 PROGRAM = """
     import asyncio
     from fastapi import FastAPI
-    from vmcp_proxy.serve.listener import Listener
-    from vmcp_proxy.serve.server import Servers
+    from vmcp_proxy.serve.http.listener import Listener
+    from vmcp_proxy.serve.http.servers import Servers
 
     def say(word):
         print(word, flush=True)

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from tests.proxy.serve.harness import answer_empty, call, eventually
-from vmcp_proxy.serve.chain import build_chain
+from vmcp_proxy.serve.chain.chain import build_chain
 
 SHORT = 0.15
 

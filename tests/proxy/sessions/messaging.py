@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Self
 
 from tests.proxy.sessions.pods import KEYS, eventually
-from vmcp_proxy.sessions import Keyring, PodMessages, SessionIds, SessionStore
+from vmcp_proxy.pods.messages import PodMessages
+from vmcp_proxy.sessions import Keyring, SessionIds, SessionStore
 
 DIGEST = "ab" * 32
 KIND = "note"

@@ -9,8 +9,8 @@ from tests.proxy.sessions.pods import ALICE, HEADERS, OTHER_HEADERS, Pod, eventu
 from vmcp_api.spec.sessions import SessionManagement
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT
 from vmcp_proxy.sessions import EndReason, MissingReason, Session
-from vmcp_proxy.sessions.memory import MemoryStore
-from vmcp_proxy.sessions.pace import Pace
+from vmcp_proxy.sessions.store.memory import MemoryStore
+from vmcp_proxy.sessions.upkeep.timing import Pace
 
 GONE = {MissingReason.EXPIRED, MissingReason.ENDED, MissingReason.UNKNOWN}
 

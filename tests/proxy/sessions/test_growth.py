@@ -11,7 +11,7 @@ from tests.support.redis_server import Monitor
 from vmcp_api.spec.sessions import SessionManagement
 from vmcp_proxy.headerforward import HeaderSnapshot
 from vmcp_proxy.sessions import Created, Keyring, Session, SessionIds, SessionManager
-from vmcp_proxy.sessions.memory import MemoryStore
+from vmcp_proxy.sessions.store.memory import MemoryStore
 
 
 async def cycle(pod, snapshot):

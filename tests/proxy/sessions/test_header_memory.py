@@ -8,8 +8,8 @@ from tests.proxy.endpoint.helpers import QUIET, everything, use_everything
 from tests.proxy.sessions.reachable import paths_to
 from tests.support.raw_client import eventually
 from tests.support.scene import scene
+from vmcp_proxy.run.settings import Settings
 from vmcp_proxy.sessions import Keyring
-from vmcp_proxy.settings import Settings
 
 CANARY = "canary-5d20f7"
 KEYS = Keyring.of({"1": bytes(range(32))})

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.proxy.sessions.pods import ALICE, Pod, empty
 from vmcp_proxy.sessions import BadKeyError, KeyLabel, Keyring, Missing, MissingReason, SessionIds
-from vmcp_proxy.sessions.memory import MemoryStore
+from vmcp_proxy.sessions.store.memory import MemoryStore
 
 KEYS = Keyring.of({"1": b"a" * 32, "2": b"b" * 32})
 IDS = SessionIds(KEYS)

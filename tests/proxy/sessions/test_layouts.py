@@ -11,8 +11,8 @@ from tests.proxy.sessions.pods import ALICE, SCOPE, Pod, eventually, once_availa
 from tests.support.redis_layouts import cluster_of_three, guarded_sentinel, rights, tls_redis, until_whole
 from tests.support.redis_server import RedisServer, running
 from vmcp_api.config.sessions import StorageConfig
+from vmcp_proxy.pods.name import new_pod_name
 from vmcp_proxy.sessions import EndReason, MissingReason, Session, StoreUnavailable, build_store
-from vmcp_proxy.sessions.pod_name import new_pod_name
 
 POD = new_pod_name()
 

@@ -27,7 +27,7 @@ from vmcp_proxy.sessions import (
     Refused,
     StoreUnavailable,
 )
-from vmcp_proxy.sessions.memory import MemoryStore
+from vmcp_proxy.sessions.store.memory import MemoryStore
 
 
 @pytest.fixture(params=["memory", "redis"])

@@ -10,8 +10,8 @@ from tests.proxy.sessions.relay import Relay
 from tests.support.raw_client import RawClient, eventually, until_status
 from tests.support.scene import scene
 from tests.support.serving import http_backend
+from vmcp_proxy.run.settings import Settings
 from vmcp_proxy.sessions import Keyring
-from vmcp_proxy.settings import Settings
 
 KEYS = Keyring.of({"1": bytes(range(32))})
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}

@@ -11,10 +11,10 @@ from vmcp_proxy.auth.identity import ANONYMOUS, ANONYMOUS_WITH_AUTHORIZATION, Id
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
 from vmcp_proxy.protocol.methods import LOG_LEVELS
 from vmcp_proxy.sessions import Keyring, SessionDigest
-from vmcp_proxy.sessions.binding import bind, is_bound
-from vmcp_proxy.sessions.fingerprint import fingerprint, has_fingerprint
-from vmcp_proxy.sessions.record import SessionRecord, parse_record
-from vmcp_proxy.sessions.sealing import seal, unseal
+from vmcp_proxy.sessions.keyed.binding import bind, is_bound
+from vmcp_proxy.sessions.keyed.fingerprint import fingerprint, has_fingerprint
+from vmcp_proxy.sessions.keyed.sealing import seal, unseal
+from vmcp_proxy.sessions.store.record import SessionRecord, parse_record
 
 DIGEST = SessionDigest("1", "ab" * 32)
 TWO_KEYS = Keyring.of({"1": b"a" * 32, "2": b"b" * 32})

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from tests.proxy.sessions.pods import ALICE, Pod, eventually, redis_store
+from vmcp_proxy.pods.name import new_pod_name
 from vmcp_proxy.sessions import Session
-from vmcp_proxy.sessions.memory import MemoryStore
-from vmcp_proxy.sessions.pod_name import new_pod_name
+from vmcp_proxy.sessions.store.memory import MemoryStore
 
 A, B = new_pod_name(), new_pod_name()
 

@@ -11,7 +11,7 @@ from tests.proxy.sessions.pods import ALICE, BOB, eventually
 from vmcp_api.spec.sessions import SessionManagement
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
 from vmcp_proxy.sessions import Created, Keyring, SessionIds, SessionManager, StoreUnavailable
-from vmcp_proxy.sessions.memory import MemoryStore
+from vmcp_proxy.sessions.store.memory import MemoryStore
 
 STEPS = st.lists(
     st.one_of(

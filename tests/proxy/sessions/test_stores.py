@@ -9,11 +9,11 @@ import pytest
 from tests.proxy.sessions.pods import SCOPE, eventually, redis_store
 from vmcp_api.config.sessions import StorageConfig
 from vmcp_proxy.sessions import BadAddressError, SessionDigest, StoreUnavailable, build_store
-from vmcp_proxy.sessions.factory import parse_addresses
-from vmcp_proxy.sessions.memory import MemoryStore
-from vmcp_proxy.sessions.record import SessionRecord
-from vmcp_proxy.sessions.redis_store import RedisStore
-from vmcp_proxy.sessions.store import Absent, End, Ended, Found, IdleEnd, Presence, Times, Touch
+from vmcp_proxy.sessions.store.factory import parse_addresses
+from vmcp_proxy.sessions.store.memory import MemoryStore
+from vmcp_proxy.sessions.store.protocol import Absent, End, Ended, Found, IdleEnd, Presence, Times, Touch
+from vmcp_proxy.sessions.store.record import SessionRecord
+from vmcp_proxy.sessions.store.redis import RedisStore
 
 DIGEST = "ab" * 32
 OTHER = "cd" * 32

@@ -10,10 +10,10 @@ from http import HTTPStatus
 from time import time
 from typing import Final
 
-from vmcp_proxy.backends.client import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.http import HttpError, Response, ResponseHeaders, Url
-from vmcp_proxy.backends.incoming import is_error
+from vmcp_proxy.backends.interface import Deadline
+from vmcp_proxy.backends.messages import is_error
 from vmcp_proxy.backends.refusals.words import masked, place, printable, words_of_error
 from vmcp_proxy.protocol import jsonrpc, params
 from vmcp_proxy.protocol.params import InvalidParamsError

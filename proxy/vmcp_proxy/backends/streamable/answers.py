@@ -2,7 +2,7 @@
 
 import asyncio
 
-from vmcp_proxy.backends.incoming import number_of
+from vmcp_proxy.backends.messages import number_of
 from vmcp_proxy.protocol.jsonrpc import Response
 
 

@@ -10,13 +10,11 @@ from typing import Final
 
 import msgspec
 
-from vmcp_proxy.backends.aside import Aside
 from vmcp_proxy.backends.budget import ReadBudget
-from vmcp_proxy.backends.client import NOBODY, BackendSession, Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.handshake import greet, read_hello
 from vmcp_proxy.backends.http import HeaderBlock, HttpClient, HttpError, Peer, Response
-from vmcp_proxy.backends.reading import ENDED, HttpReader, translate
+from vmcp_proxy.backends.interface import NOBODY, BackendSession, Deadline
 from vmcp_proxy.backends.refusals.refusal import (
     EVENTS,
     JSON,
@@ -27,6 +25,8 @@ from vmcp_proxy.backends.refusals.refusal import (
     read_refusal,
 )
 from vmcp_proxy.backends.refusals.words import masked
+from vmcp_proxy.backends.streamable.background import Aside
+from vmcp_proxy.backends.streamable.reader import ENDED, HttpReader, translate
 from vmcp_proxy.backends.streamable.session import GET, POST, HttpBackendSession
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol import jsonrpc

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed lacks it
 
 from vmcp_api.config import Backend, ProxyConfig, Transport
-from vmcp_api.problems import Problem, Problems, Severity
-from vmcp_proxy.cli.addresses import is_loopback
+from vmcp_api.manifests.problems import Problem, Problems, Severity
+from vmcp_proxy.cli.serve.addresses import is_loopback
 
 _VARIABLES: Final = {"https": ("HTTPS_PROXY", "ALL_PROXY"), "http": ("HTTP_PROXY", "ALL_PROXY")}
 

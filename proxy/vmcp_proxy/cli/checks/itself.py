@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from vmcp_api.editorfile import EditorServer
-from vmcp_proxy.cli.addresses import is_loopback
+from vmcp_api.editor.file import EditorServer
+from vmcp_proxy.cli.serve.addresses import is_loopback
 
 _NAMES: Final = frozenset({"vmcp", "vmcp_proxy"})
 

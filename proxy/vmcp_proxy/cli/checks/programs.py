@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vmcp_api.config import Backend, Transport
-from vmcp_api.problems import Problem, Problems, Severity
+from vmcp_api.manifests.problems import Problem, Problems, Severity
 from vmcp_api.render import Rendered
 
 

@@ -9,11 +9,11 @@ from typing import Final
 
 import click
 
-from vmcp_api.suggest import suggest
-from vmcp_proxy.cli.client import parse_endpoint
+from vmcp_api.text.suggest import suggest
 from vmcp_proxy.cli.clients.edit import CannotEditError, add_json, add_toml, toml_entry
 from vmcp_proxy.cli.clients.known import CLIENTS, Client, Entry
 from vmcp_proxy.cli.clients.write import ChangedMeanwhileError, read, replace
+from vmcp_proxy.cli.endpoint.conversation import parse_endpoint
 from vmcp_proxy.cli.exits import CommandError, Exit
 from vmcp_proxy.cli.output import print_table
 

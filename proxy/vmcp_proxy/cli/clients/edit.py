@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from vmcp_api.base import Json
-from vmcp_api.jsontext import read_json
-from vmcp_api.problems import Problems
+from vmcp_api.manifests.problems import Problems
+from vmcp_api.text.json_text import read_json
 
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\r\n]*|/\*.*?\*/|[{}\[\],:]|[^\s{}\[\],:"/]+', re.DOTALL)
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")

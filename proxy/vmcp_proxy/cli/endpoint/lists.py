@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from vmcp_api.base import Json
-from vmcp_proxy.cli.client import Conversation, converse, list_all
+from vmcp_proxy.cli.endpoint.conversation import Conversation, converse, list_all
 from vmcp_proxy.cli.endpoint.target import choose, local_options
 from vmcp_proxy.cli.output import first_line, print_json, print_table
 

@@ -17,17 +17,17 @@ from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
 from mcp.shared.message import SessionMessage
 from mcp_types import Implementation, jsonrpc_message_adapter
 
-from vmcp_api.problems import Problems
-from vmcp_proxy.app import Proxy
+from vmcp_api.manifests.problems import Problems
 from vmcp_proxy.cli.checks.served import enter
-from vmcp_proxy.cli.client import EVENT_BYTES, Conversation
-from vmcp_proxy.cli.failures import Progress
+from vmcp_proxy.cli.endpoint.conversation import EVENT_BYTES, Conversation
+from vmcp_proxy.cli.endpoint.failures import Progress
 from vmcp_proxy.cli.output import clean
-from vmcp_proxy.cli.serving import invalid
-from vmcp_proxy.core.health import Health
-from vmcp_proxy.reload import ConfigSource
+from vmcp_proxy.cli.serve.process import invalid
+from vmcp_proxy.core.members.health import Health
+from vmcp_proxy.run.proxy import Proxy
+from vmcp_proxy.run.reload import ConfigSource
+from vmcp_proxy.run.settings import SOFTWARE_VERSION, Settings
 from vmcp_proxy.serve.stdio.pipes import Pipes
-from vmcp_proxy.settings import SOFTWARE_VERSION, Settings
 
 SETTLE_SECONDS: Final = 30.0
 """How long servers may take to come up."""

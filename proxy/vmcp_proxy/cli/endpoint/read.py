@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from vmcp_api.base import Json
-from vmcp_proxy.cli.client import Conversation, converse
+from vmcp_proxy.cli.endpoint.conversation import Conversation, converse
 from vmcp_proxy.cli.endpoint.target import choose, local_options, split_words
 from vmcp_proxy.cli.exits import CommandError, Exit
 from vmcp_proxy.cli.output import clean, print_json, print_text

@@ -8,13 +8,13 @@ import click
 import httpx2
 
 from vmcp_api.naming import ADMIN_PORT
-from vmcp_proxy.app import Proxy
-from vmcp_proxy.cli.client import parse_endpoint
+from vmcp_proxy.cli.endpoint.conversation import parse_endpoint
 from vmcp_proxy.cli.endpoint.local import LocalGroup
 from vmcp_proxy.cli.endpoint.target import local_group, local_options
 from vmcp_proxy.cli.exits import CommandError, Exit
 from vmcp_proxy.cli.output import clean, print_json, print_table
-from vmcp_proxy.core.health import Health
+from vmcp_proxy.core.members.health import Health
+from vmcp_proxy.run.proxy import Proxy
 
 DEFAULT_STATUS: Final = f"http://127.0.0.1:{ADMIN_PORT}"
 _SECONDS: Final = 10.0

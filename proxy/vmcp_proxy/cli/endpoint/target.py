@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 import click
 
-from vmcp_proxy.cli.client import DEFAULT_URL, Target, parse_endpoint
+from vmcp_proxy.cli.endpoint.conversation import DEFAULT_URL, Target, parse_endpoint
 from vmcp_proxy.cli.endpoint.local import LocalGroup
-from vmcp_proxy.cli.sources import ManifestSource, McpConfigSource
+from vmcp_proxy.cli.serve.sources import ManifestSource, McpConfigSource
 from vmcp_proxy.cli.stdio.source import OneClientSource
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])

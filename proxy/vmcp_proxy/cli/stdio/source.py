@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Final
 
 from vmcp_api.config import ProxyConfig
-from vmcp_api.problems import Problems
+from vmcp_api.manifests.problems import Problems
 from vmcp_api.spec.headers import PassthroughHeaderMode
 from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType
 from vmcp_api.spec.sessions import SessionManagement, SessionStorage
-from vmcp_proxy.reload import ConfigSource, Reading
+from vmcp_proxy.run.reload import ConfigSource, Reading
 
 _FOR_EVER: Final = 10.0 * 365 * 86400
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from vmcp_proxy.core.owners.pages import SCHEME, rename_pages, text_in
+from vmcp_proxy.core.catalog.ui_pages import SCHEME, rename_pages, text_in
 from vmcp_proxy.protocol.jsonrpc import Raw
 from vmcp_proxy.protocol.surrogates import decode_items, decode_members, encode_members
 

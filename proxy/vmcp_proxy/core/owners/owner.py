@@ -1,9 +1,9 @@
 """Whose an operation's name is, by what is known now: a pure decision (ADR-0031)."""
 
-from vmcp_proxy.core.capabilities import Capability, Kind
-from vmcp_proxy.core.catalog import Catalog
+from vmcp_proxy.core.catalog.capabilities import Capability, Kind
+from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.core.catalog.ui_pages import SCHEME, parse_own_uri
 from vmcp_proxy.core.owners.handed_out import HandedOut
-from vmcp_proxy.core.owners.pages import SCHEME, parse_own_uri
 from vmcp_proxy.core.targets import find_target, target_kind
 from vmcp_proxy.core.virtual import Operation
 

@@ -1,0 +1,198 @@
+"""CustomResourceDefinitions from the models: structural, closed, bounded, with CEL rules."""
+
+from typing import Any, Final, TypeAlias
+
+import yaml
+
+from vmcp_api.generate.schema import Schema, build_schema
+from vmcp_api.kinds import KINDS
+from vmcp_api.manifests.problems import format_path
+from vmcp_api.naming import GROUP, VERSION
+from vmcp_api.rules import RULES, Rule
+from vmcp_api.text.durations import compare_durations, format_duration
+
+Manifest: TypeAlias = dict[str, Any]
+"""An object for the API server as plain data."""
+
+Column: TypeAlias = tuple[str, str, str]
+"""Title, type and JSON path of a printer column."""
+
+_AGE: Final[Column] = ("Age", "date", ".metadata.creationTimestamp")
+_READY: Final[Column] = ("Ready", "string", '.status.conditions[?(@.type=="Ready")].status')
+_PHASE: Final[Column] = ("Phase", "string", ".status.phase")
+
+_SHORT_NAMES: Final = {
+    "VirtualMCPServer": "vmcp",
+    "MCPGroup": "mcpg",
+    "MCPServer": "mcpserver",
+    "MCPServerEntry": "mcpentry",
+}
+_PLURALS: Final = {"MCPServerEntry": "mcpserverentries"}
+_COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
+    "VirtualMCPServer": (
+        _PHASE,
+        ("URL", "string", ".status.url"),
+        ("Backends", "string", ".status.backendSummary"),
+        ("Tools", "integer", ".status.toolCount"),
+        _READY,
+        _AGE,
+    ),
+    "MCPGroup": (
+        _PHASE,
+        ("Servers", "integer", ".status.serverCount"),
+        ("Entries", "integer", ".status.entryCount"),
+        ("VMCPs", "integer", ".status.virtualServerCount"),
+        _AGE,
+    ),
+    "MCPServer": (
+        _PHASE,
+        ("Transport", "string", ".spec.transport"),
+        ("URL", "string", ".status.url"),
+        _READY,
+        _AGE,
+    ),
+    "MCPServerEntry": (
+        _PHASE,
+        ("Transport", "string", ".spec.transport"),
+        ("Remote URL", "string", ".spec.remoteUrl"),
+        ("Group", "string", ".spec.groupRef.name"),
+        _AGE,
+    ),
+}
+_SCALE: Final = {
+    "specReplicasPath": ".spec.replicas",
+    "statusReplicasPath": ".status.replicas",
+    "labelSelectorPath": ".status.selector",
+}
+_SCALED: Final = ("VirtualMCPServer", "MCPServer")
+_SIGNS: Final = {"gt": (">", "more than"), "ge": (">=", "at least"), "lt": ("<", "less than"), "le": ("<=", "at most")}
+_HEADER: Final = "# Generated from the models by `python -m vmcp_api crds crds`; do not edit.\n"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes everything out: the API server knows no anchors."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the signature is the base's
+        return True
+
+
+def build_crd(kind: str) -> Manifest:
+    """The CustomResourceDefinition of one kind."""
+    plural = _PLURALS.get(kind, f"{kind.lower()}s")
+    short = _SHORT_NAMES[kind]
+    subresources: Manifest = {"status": {}}
+    if kind in _SCALED:
+        subresources["scale"] = dict(_SCALE)
+    names: Manifest = {
+        "kind": kind,
+        "listKind": f"{kind}List",
+        "plural": plural,
+        "singular": kind.lower(),
+        "shortNames": [short] if short != kind.lower() else [],
+        # Not `vmcp`: a category of a short name's name makes `kubectl get vmcp NAME` ambiguous.
+        "categories": ["mcp"],
+    }
+    version: Manifest = {
+        "name": VERSION,
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": _root(kind)},
+        "subresources": subresources,
+        "additionalPrinterColumns": [
+            {"name": title, "type": form, "jsonPath": path} for title, form, path in _COLUMNS[kind]
+        ],
+    }
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{GROUP}"},
+        "spec": {
+            "group": GROUP,
+            "names": {key: value for key, value in names.items() if value},
+            "scope": "Namespaced",
+            "versions": [version],
+        },
+    }
+
+
+def build_files() -> dict[str, str]:
+    """Every CRD as YAML by file name."""
+    return {
+        f"{_PLURALS.get(kind, kind.lower() + 's')}.yaml": _HEADER
+        + yaml.dump(build_crd(kind), Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
+        for kind in KINDS
+    }
+
+
+def _root(kind: str) -> Schema:
+    schema = build_schema(KINDS[kind])
+    parts = schema["properties"]
+    root = {
+        "description": schema["description"],
+        "type": "object",
+        "required": [name for name in ("spec",) if name in schema["required"]],
+        "properties": {
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": {"type": "object"},
+            "spec": _structural(parts["spec"]),
+            "status": _structural(parts["status"]),
+        },
+        "x-kubernetes-validations": [_cel(rule) for rule in _rules(kind, "", each=False)],
+    }
+    return {key: value for key, value in root.items() if value}
+
+
+def _structural(schema: Schema) -> Schema:
+    """A plain schema in the words that a CRD may use."""
+    result = dict(schema)
+    model = result.pop("x-model", None)
+    bounds = result.pop("x-duration", {})
+    if not isinstance(result.get("additionalProperties"), dict):
+        result.pop("additionalProperties", None)
+    else:
+        result["additionalProperties"] = _structural(result["additionalProperties"])
+    if "items" in result:
+        result["items"] = _structural(result["items"])
+    if "properties" in result:
+        result["properties"] = {
+            name: _with_rules(_structural(part), str(model), name) for name, part in result["properties"].items()
+        }
+    validations = [_bound(sign, value) for sign, value in bounds.items()]
+    validations += [_cel(rule) for rule in _rules(str(model), "", each=False)]
+    for form in (rule.form for rule in RULES if rule.model.__name__ == model and rule.form is not None):
+        result.update(form)
+    return _validated(result, validations)
+
+
+def _with_rules(schema: Schema, model: str, field: str) -> Schema:
+    if entries := [_cel(rule) for rule in _rules(model, field, each=True)]:
+        schema = {**schema, "items": _validated(schema["items"], entries)}
+    return _validated(schema, [_cel(rule) for rule in _rules(model, field, each=False)])
+
+
+def _validated(schema: Schema, validations: list[Manifest]) -> Schema:
+    if not validations:
+        return schema
+    return {**schema, "x-kubernetes-validations": [*schema.get("x-kubernetes-validations", []), *validations]}
+
+
+def _rules(model: str, field: str, *, each: bool) -> list[Rule]:
+    return [rule for rule in RULES if rule.cel and (rule.model.__name__, rule.field, rule.each) == (model, field, each)]
+
+
+def _cel(rule: Rule) -> Manifest:
+    """The words of a rule; metadata has no schema of ours, so its field is named in the message."""
+    if rule.about[:1] == ("metadata",):
+        return {"rule": rule.cel, "message": f"{format_path(rule.about)} {rule.message}"}
+    place = {"fieldPath": "".join(f".{step}" for step in rule.about)} if rule.about else {}
+    return {"rule": rule.cel, "message": rule.message, **place}
+
+
+def _bound(sign: str, seconds: float) -> Manifest:
+    operator, words = _SIGNS[sign]
+    bound = format_duration(seconds)
+    return {
+        "rule": compare_durations("self", operator, f"'{bound}'"),
+        "message": f"must be {words} {bound}; write a value {words} {bound}",
+    }

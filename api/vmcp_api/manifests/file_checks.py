@@ -1,0 +1,71 @@
+"""What a cluster waits for or lives with, and files that are served as they are have to get right."""
+
+from collections.abc import Iterator, Mapping
+
+from vmcp_api.kinds import VirtualMCPServer
+from vmcp_api.manifests.problems import Loc, Problem, Problems, Severity
+from vmcp_api.manifests.resolve import Member, find_members
+from vmcp_api.manifests.resources import Resources
+from vmcp_api.spec.aggregation import WorkloadTools
+from vmcp_api.text.suggest import suggest
+
+_GROUP: Loc = ("spec", "groupRef", "name")
+
+
+def find_lost(namespaces: Mapping[str, Resources], namespace: str) -> Problems:
+    """Warnings about the members of a namespace that are in no group, and about endpoints without members.
+
+    A group that a VirtualMCPServer lacks as well is passed over: that one cannot be rendered and says so.
+    """
+    resources = namespaces[namespace]
+    wanted = {vmcp.spec.group_ref.name for vmcp in resources.virtual_servers.values()}
+    missing = wanted - resources.groups.keys()
+    found: list[Problem] = []
+    for vmcp in resources.virtual_servers.values():
+        group = vmcp.spec.group_ref.name
+        if group not in missing and not find_members(resources, group):
+            found.append(_empty(vmcp, group))
+    members: list[Member] = [*resources.servers.values(), *resources.entries.values()]
+    for member in members:
+        ref = member.spec.group_ref
+        if ref is not None and ref.name not in resources.groups and ref.name not in missing:
+            found.append(_lost(member, ref.name, namespaces))
+    return Problems(tuple(found))
+
+
+def _empty(vmcp: VirtualMCPServer, group: str) -> Problem:
+    message = f"MCPGroup {group!r} has no members in the files, so that there is nothing to serve"
+    remedy = f"add an MCPServer or MCPServerEntry to the namespace {vmcp.metadata.namespace!r} with the same groupRef"
+    return Problem(message, remedy, _GROUP, f"VirtualMCPServer/{vmcp.metadata.name}", severity=Severity.WARNING)
+
+
+def _lost(member: Member, group: str, namespaces: Mapping[str, Resources]) -> Problem:
+    own = member.metadata.namespace
+    elsewhere = sorted(name for name, resources in namespaces.items() if group in resources.groups)
+    if elsewhere:
+        message = f"MCPGroup {group!r} is in the namespace {elsewhere[0]!r} and this in {own!r}"
+        remedy = "put both into one namespace"
+    else:
+        message = f"MCPGroup {group!r} is not in the files"
+        remedy = f"create it, or name another ({suggest(group, namespaces[own].groups, noun='MCPGroups')})"
+    said = f"{message}, so that nothing serves this"
+    return Problem(said, remedy, _GROUP, f"{member.kind}/{member.metadata.name}", severity=Severity.WARNING)
+
+
+def find_shared_names(vmcp: VirtualMCPServer) -> Problems:
+    """Overrides that give two tools of one workload the same name, under which a proxy serves neither."""
+    found: list[Problem] = []
+    for index, tools in enumerate(vmcp.spec.config.aggregation.tools):
+        for tool, other in _clashes(tools):
+            message = f"gives the tool the name of the tool {other!r}, so that neither is served"
+            loc = ("spec", "config", "aggregation", "tools", index, "overrides", tool, "name")
+            found.append(Problem(message, "choose another name", loc))
+    return Problems(tuple(found)).about(f"VirtualMCPServer/{vmcp.metadata.name}")
+
+
+def _clashes(tools: WorkloadTools) -> Iterator[tuple[str, str]]:
+    """Each renamed tool whose name another one has, and that other: one that keeps its name, or the first."""
+    taken = {tool: tool for tool, override in tools.overrides.items() if override.name is None or override.name == tool}
+    for tool, override in tools.overrides.items():
+        if override.name is not None and (other := taken.setdefault(override.name, tool)) != tool:
+            yield tool, other

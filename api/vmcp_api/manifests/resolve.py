@@ -1,0 +1,117 @@
+"""The references of one VirtualMCPServer: its group, the members, and what is missing."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from vmcp_api.kinds import MCPGroup, MCPServer, MCPServerEntry, VirtualMCPServer
+from vmcp_api.kinds.core import ConfigMap, Secret
+from vmcp_api.manifests.problems import Loc, Problem, Problems
+from vmcp_api.manifests.resources import Resources
+from vmcp_api.spec.references import KeyRef
+from vmcp_api.text.suggest import suggest
+
+Member: TypeAlias = MCPServer | MCPServerEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A VirtualMCPServer with its group and members, sorted by name; two of one name stand side by side."""
+
+    vmcp: VirtualMCPServer
+    group: MCPGroup
+    members: tuple[Member, ...]
+    warnings: Problems
+
+
+def resolve(resources: Resources, name: str) -> Resolved | Problems:
+    """Follow the references that the whole endpoint needs; those of a member are the member's matter."""
+    vmcp = resources.virtual_servers.get(name)
+    if vmcp is None:
+        remedy = suggest(name, resources.virtual_servers, noun="VirtualMCPServers")
+        return Problems.of(Problem(f"VirtualMCPServer {name!r} does not exist", remedy))
+    subject = f"VirtualMCPServer/{name}"
+    group = resources.groups.get(vmcp.spec.group_ref.name)
+    if group is None:
+        known = _known(resources, resources.groups)
+        missing = _missing(("spec", "groupRef", "name"), "MCPGroup", vmcp.spec.group_ref.name, known)
+        return Problems.of(missing).about(subject)
+    problems = Problems(tuple(_storage_problems(vmcp, resources)))
+    if problems:
+        return problems.about(subject)
+    members = find_members(resources, group.metadata.name)
+    warnings = Problems(tuple(_workload_warnings(vmcp, {member.metadata.name for member in members})))
+    return Resolved(vmcp, group, members, warnings.as_warnings().about(subject))
+
+
+def find_members(resources: Resources, group: str) -> tuple[Member, ...]:
+    """The MCPServers and entries that point to a group, by name, servers before entries."""
+    everyone: list[Member] = [*resources.servers.values(), *resources.entries.values()]
+    own = [member for member in everyone if member.spec.group_ref and member.spec.group_ref.name == group]
+    return tuple(sorted(own, key=lambda member: member.metadata.name))
+
+
+def check_config_map(resources: Resources, ref: KeyRef, loc: Loc) -> Problem | None:
+    """What is missing of a ConfigMap key that is referred to."""
+    return _check_key(resources, resources.config_maps, ref, loc, "ConfigMap")
+
+
+def check_secret(resources: Resources, ref: KeyRef, loc: Loc) -> Problem | None:
+    """What is missing of a Secret key that is referred to; nothing where Secrets may not be read."""
+    return None if resources.secrets is None else _check_key(resources, resources.secrets, ref, loc, "Secret")
+
+
+def _check_key(
+    resources: Resources, holders: Mapping[str, ConfigMap] | Mapping[str, Secret], ref: KeyRef, loc: Loc, kind: str
+) -> Problem | None:
+    holder = holders.get(ref.name)
+    if holder is None:
+        return _missing((*loc, "name"), kind, ref.name, _known(resources, holders))
+    if ref.key not in holder.data:
+        remedy = suggest(ref.key, holder.data, noun="keys in it")
+        return Problem(f"{kind} {ref.name!r} has no key {ref.key!r}", remedy, (*loc, "key"))
+    return None
+
+
+def _known(resources: Resources, names: Collection[str]) -> Collection[str] | None:
+    """The names that there are; None where there may be others."""
+    return names if resources.is_whole else None
+
+
+def _missing(loc: Loc, kind: str, name: str, known: Collection[str] | None) -> Problem:
+    hint = "" if known is None else f" ({suggest(name, known, noun=f'{kind}s')})"
+    remedy = f"create it, or name another{hint}"
+    return Problem(f"{kind} {name!r} does not exist in this namespace", remedy, loc)
+
+
+def _storage_problems(vmcp: VirtualMCPServer, resources: Resources) -> Iterator[Problem]:
+    storage = vmcp.spec.session_storage
+    loc = ("spec", "sessionStorage")
+    found = []
+    if storage.password_ref:
+        found.append(check_secret(resources, storage.password_ref, (*loc, "passwordRef")))
+    if storage.sentinel_password_ref:
+        found.append(check_secret(resources, storage.sentinel_password_ref, (*loc, "sentinelPasswordRef")))
+    if storage.tls.ca_bundle_ref:
+        found.append(check_config_map(resources, storage.tls.ca_bundle_ref, (*loc, "tls", "caBundleRef")))
+    yield from (problem for problem in found if problem)
+
+
+def _workload_warnings(vmcp: VirtualMCPServer, known: Collection[str]) -> Iterator[Problem]:
+    """Settings for backends that the group does not have."""
+    aggregation = vmcp.spec.config.aggregation
+    places: list[tuple[Loc, str]] = [
+        (("aggregation", "tools", index, "workload"), tools.workload) for index, tools in enumerate(aggregation.tools)
+    ]
+    places += [
+        (("aggregation", "conflictResolutionConfig", "priorityOrder", index), name)
+        for index, name in enumerate(aggregation.conflict_resolution_config.priority_order)
+    ]
+    places += [
+        (("operational", "timeouts", "perWorkload", name), name)
+        for name in vmcp.spec.config.operational.timeouts.per_workload
+    ]
+    for loc, name in places:
+        if name not in known:
+            remedy = suggest(name, known, noun="backends")
+            yield Problem(f"the group has no backend {name!r}", remedy, ("spec", "config", *loc))

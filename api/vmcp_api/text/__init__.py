@@ -1,0 +1,1 @@
+"""Text that people write: YAML and JSON with positions, durations, and what was meant by a misspelt word."""

@@ -1,0 +1,38 @@
+"""Every pattern of the models in plain words, for messages and the reference."""
+
+from typing import Final
+
+from vmcp_api.headers import TOKEN_PATTERN
+from vmcp_api.text import durations
+from vmcp_api.text.texts import NO_NUL
+
+QUANTITY: Final = r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][+-]?[0-9]{1,2})?$"
+"""Kubernetes' amounts, but for negative ones."""
+
+PERCENT: Final = r"^(100|[0-9]{1,2})%$"
+"""A share of pods."""
+
+FORMS: Final = {
+    r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$": (
+        "lower-case letters, digits, '-' and '.', with a letter or digit at both ends"
+    ),
+    r"^[-._a-zA-Z0-9]+$": "letters, digits, '-', '_' and '.'",
+    r"^[A-Za-z0-9_.-]+$": "letters, digits, '_', '.' and '-'",
+    r"^[A-Za-z0-9_.-]*\{workload\}[A-Za-z0-9_.-]*$": "letters, digits, '_', '.', '-' around one '{workload}'",
+    QUANTITY: "an amount such as 500m, 2 or 256Mi",
+    PERCENT: "a share such as 50%",
+    r"^[A-Za-z_][A-Za-z0-9_.-]*$": "letters, digits, '_', '.' and '-', not beginning with a digit",
+    r"^/[^\s?#]*$": "a path that begins with '/', without '?' and '#'",
+    r"^https?://[^\s/?#@]+([/?][^\s#]*)?$": (
+        "a URL such as https://host/path, without user name, password and fragment"
+    ),
+    NO_NUL: "text without NUL characters",
+    TOKEN_PATTERN: "a header name such as X-Api-Key",
+    durations.PATTERN: "a duration such as 500ms, 30s or 1h30m",
+}
+"""Words by pattern; a test holds the table to the patterns in use."""
+
+
+def describe_form(pattern: str) -> str:
+    """What a pattern asks for, in words."""
+    return FORMS.get(pattern, f"text of the form {pattern}")

@@ -1,0 +1,1 @@
+"""The Kubernetes objects that any kind may need: workloads, services, identities, secrets, and their metadata."""

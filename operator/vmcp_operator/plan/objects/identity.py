@@ -1,0 +1,18 @@
+"""Who the pods are and what they sign with: ServiceAccount and key Secret."""
+
+from vmcp_operator.plan.kinds import SECRET, SERVICE_ACCOUNT, Manifest
+from vmcp_operator.plan.objects.children import build_child
+from vmcp_operator.plan.objects.naming import keys_name, object_name
+from vmcp_operator.plan.world import World
+
+
+def build_service_account(world: World) -> Manifest:
+    """A ServiceAccount without rights and without a token in pods."""
+    return build_child(
+        SERVICE_ACCOUNT, world.key, world.uid, object_name(world.key), automountServiceAccountToken=False
+    )
+
+
+def build_keys(world: World) -> Manifest:
+    """The Secret of the session keys without its bytes: those are made when it is posted (ADR-0005)."""
+    return build_child(SECRET, world.key, world.uid, keys_name(world.key), type="Opaque")

@@ -1,0 +1,1 @@
+"""What a VirtualMCPServer becomes, and its status."""

@@ -1,0 +1,94 @@
+"""The proxy's config: rendered from the resources, or the last good one."""
+
+from dataclasses import dataclass, field
+
+from vmcp_api.config import ProxyConfig, Withheld
+from vmcp_api.manifests.problems import Problems
+from vmcp_api.render import Mode, config_hash, decode_config, encode_config, render
+from vmcp_api.render.reasons import Reason
+from vmcp_api.render.server import MAX_BACKENDS, clash, refuse_crowd
+from vmcp_operator.plan.kinds import CONFIG_MAP, Manifest, Ref
+from vmcp_operator.plan.objects.children import build_child
+from vmcp_operator.plan.objects.naming import config_map_name
+from vmcp_operator.plan.world import InvalidMember, World
+
+CONFIG_KEY = "config.json"
+_MESSAGE_LIMIT = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The config that pods shall run.
+
+    `config` is None when none was ever good. `is_frozen` says that it is the live one because the resources cannot
+    be rendered; `errors` say why.
+    """
+
+    config: ProxyConfig | None = None
+    is_frozen: bool = False
+    errors: Problems = field(default_factory=Problems)
+    warnings: Problems = field(default_factory=Problems)
+
+    @property
+    def digest(self) -> str | None:
+        """The hash that a pod reports once it runs this config."""
+        return None if self.config is None else config_hash(self.config)
+
+
+def choose_config(world: World) -> Choice:
+    """Render, or fail stale: a resource that cannot be rendered keeps what its pods run."""
+    if world.problems:
+        return _frozen(world, world.problems)
+    rendered = render(world.resources, world.key.name, mode=Mode.CLUSTER)
+    if isinstance(rendered, Problems):
+        return _frozen(world, rendered.errors)
+    config = _with_invalid(rendered.config, world.invalid_members)
+    if len(config.backends) + len(config.withheld) > MAX_BACKENDS:
+        return _frozen(world, refuse_crowd(world.key.name))
+    return Choice(config, warnings=rendered.warnings)
+
+
+def build_config_map(world: World, config: ProxyConfig) -> Manifest:
+    """The ConfigMap that carries the config; its name holds the number of the contract."""
+    return build_child(
+        CONFIG_MAP, world.key, world.uid, config_map_name(world.key), data={CONFIG_KEY: encode_config(config)}
+    )
+
+
+def live_config(world: World) -> ProxyConfig | None:
+    """The config of the ConfigMap that is there now, if it can be read."""
+    ref = Ref(CONFIG_MAP, world.key.namespace, config_map_name(world.key))
+    text = (world.children.get(ref, {}).get("data") or {}).get(CONFIG_KEY)
+    if not isinstance(text, str):
+        return None
+    config = decode_config(text, str(ref))
+    return None if isinstance(config, Problems) else config
+
+
+def _frozen(world: World, errors: Problems) -> Choice:
+    return Choice(live_config(world), is_frozen=True, errors=errors)
+
+
+def _with_invalid(config: ProxyConfig, members: tuple[InvalidMember, ...]) -> ProxyConfig:
+    """The config with the members that do not validate withheld, and with them who claims a name of theirs."""
+    claimed = {member.name for member in members}
+    served = tuple(each for each in config.backends if each.name not in claimed)
+    clashing = tuple(each for each in config.backends if each.name in claimed)
+    names = {each.name for each in clashing}
+    withheld = (
+        *config.withheld,
+        *(_withhold_clash(each.name, each.kind) for each in clashing),
+        *(_withhold_clash(each.name, each.kind) if each.name in names else _withhold_invalid(each) for each in members),
+    )
+    return config.model_copy(
+        update={"backends": served, "withheld": tuple(sorted(withheld, key=lambda each: each.name))}
+    )
+
+
+def _withhold_clash(name: str, kind: str) -> Withheld:
+    return Withheld(name=name, kind=kind, reason=Reason.NAME_CLASH, message=str(clash(kind)))
+
+
+def _withhold_invalid(member: InvalidMember) -> Withheld:
+    first = next(iter(member.problems))
+    return Withheld(name=member.name, kind=member.kind, reason="Invalid", message=str(first)[:_MESSAGE_LIMIT])

@@ -1,0 +1,149 @@
+"""The conditions of a VirtualMCPServer."""
+
+from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerPhase as Phase
+from vmcp_api.manifests.problems import Problem, Problems
+from vmcp_api.render.reasons import Reason
+from vmcp_operator.plan.conditions import Finding, deployment_finding
+from vmcp_operator.plan.kinds import DEPLOYMENT
+from vmcp_operator.plan.standing import Standing
+from vmcp_operator.plan.vmcp.backends import ROUTABLE, STARTING
+from vmcp_operator.plan.vmcp.phase import (
+    STOPPED,
+    STORE_AWAY,
+    Facts,
+    is_about_group,
+    reason_of,
+    say_not_shared,
+    say_store_away,
+    summarise,
+)
+
+
+def vmcp_findings(facts: Facts, standing: Standing, warnings: Problems) -> tuple[Finding, ...]:
+    """Every condition, in a fixed order."""
+    return (
+        _valid(facts, warnings),
+        _group(facts),
+        _session_exposed(warnings),
+        _secrets(facts),
+        _template(facts),
+        _storage(facts),
+        _deployment(facts),
+        _config(facts),
+        _backends(facts),
+        _conflicts(facts),
+        _ready(facts, standing),
+    )
+
+
+def _valid(facts: Facts, warnings: Problems) -> Finding:
+    errors = Problems(tuple(each for each in facts.errors if not is_about_group(each)))
+    if errors:
+        return Finding.false("Valid", "Invalid", summarise(errors))
+    own = Problems(tuple(each for each in warnings if _is_own(each)))
+    return Finding.true("Valid", "Valid", summarise(own))
+
+
+def _group(facts: Facts) -> Finding:
+    errors = Problems(tuple(each for each in facts.errors if is_about_group(each)))
+    if errors:
+        return Finding.false("GroupRefValidated", reason_of(errors), summarise(errors))
+    return Finding.true("GroupRefValidated", "GroupFound", "the group exists")
+
+
+def _session_exposed(warnings: Problems) -> Finding:
+    exposed = Problems(tuple(each for each in warnings if each.loc == ("spec", "passthroughHeaders")))
+    if exposed:
+        return Finding.true("SessionIdIsCredential", "AnonymousPassthrough", summarise(exposed))
+    return Finding.false("SessionIdIsCredential", "NotExposed", "")
+
+
+def _secrets(facts: Facts) -> Finding:
+    speakers = facts.voices.speakers
+    missing = sorted({name for report in speakers for name in report.missing_secrets})
+    if missing:
+        message = f"Secret keys are not there: {', '.join(missing)}; create them, the pods take them over"
+        return Finding.false("AuthConfigured", "SecretNotFound", message)
+    backends = (each for report in speakers for each in report.backends)
+    invalid = sorted({each.message for each in backends if each.reason == Reason.SECRET_INVALID})
+    if invalid:
+        return Finding.false("AuthConfigured", Reason.SECRET_INVALID, "; ".join(invalid))
+    return Finding.true("AuthConfigured", "Configured", "")
+
+
+def _template(facts: Facts) -> Finding:
+    if facts.template_problems:
+        return Finding.false("PodTemplateSpecValid", "Invalid", summarise(facts.template_problems))
+    for refused in facts.refused:
+        if refused.ref.kind is DEPLOYMENT and refused.is_rejected:
+            return Finding.false("PodTemplateSpecValid", "Rejected", refused.message)
+    return Finding.true("PodTemplateSpecValid", "Valid", "")
+
+
+def _storage(facts: Facts) -> Finding:
+    name = "SessionStorageReady"
+    if not facts.shares_sessions:
+        if facts.rollout.has_several:
+            return Finding.false(name, "MemoryNotShared", say_not_shared(facts))
+        return Finding.true(name, "Memory", "sessions live in the memory of their pod")
+    if not facts.voices.all:
+        return Finding.unknown(name, "PodsSilent", "no pod has reported yet")
+    away = next((each for each in facts.voices.all if not each.store_available), None)
+    if away:
+        return Finding.false(name, STORE_AWAY, say_store_away(away))
+    if not any(each.store_known for each in facts.voices.all):
+        return Finding.unknown(name, "StoreNotAsked", "no pod has asked Redis yet")
+    return Finding.true(name, "StoreAvailable", "")
+
+
+def _deployment(facts: Facts) -> Finding:
+    if facts.rollout.wanted is None:
+        return Finding.false("DeploymentAvailable", "NoDeployment", "there is no Deployment yet")
+    return deployment_finding(facts.rollout)
+
+
+def _config(facts: Facts) -> Finding:
+    ready = len(facts.voices.ready)
+    if facts.load_error:
+        return Finding.false("ConfigLoaded", "ConfigRefused", facts.load_error)
+    if not ready:
+        return Finding.unknown("ConfigLoaded", "NoReadyPods", "no pod is ready")
+    if facts.current_ready == ready:
+        frozen = "the last good config, as the present one cannot be rendered" if facts.errors else ""
+        return Finding.true("ConfigLoaded", "Frozen" if facts.errors else "Loaded", frozen)
+    said = f"{facts.current_ready} of {ready} ready pods run the current config"
+    return Finding.false("ConfigLoaded", "Loading", said)
+
+
+def _backends(facts: Facts) -> Finding:
+    starting = [each["name"] for each in facts.backends if each.get("reason") == STARTING]
+    down = [each["name"] for each in facts.backends if each["status"] == "unavailable" and each["name"] not in starting]
+    unknown = [each["name"] for each in facts.backends if each["status"] == "unknown"] + starting
+    if down:
+        return Finding.false("BackendsReady", "BackendsUnavailable", f"not served: {', '.join(down)}")
+    if unknown:
+        return Finding.unknown("BackendsReady", "CheckingBackends", f"no answer yet: {', '.join(unknown)}")
+    routable = sum(each["status"] in ROUTABLE for each in facts.backends)
+    return Finding.true("BackendsReady", "AllReady" if routable else "NoBackends", "")
+
+
+def _conflicts(facts: Facts) -> Finding:
+    first = next(iter(facts.voices.speakers), None)
+    names = sorted({each.name for each in first.conflicts}) if first else []
+    if names:
+        message = f"several backends claim: {', '.join(names)}; see status.conflicts"
+        return Finding.true("ToolConflicts", "Conflicts", message)
+    return Finding.false("ToolConflicts", "NoConflicts", "")
+
+
+def _ready(facts: Facts, standing: Standing) -> Finding:
+    is_serving = standing.phase in (Phase.READY, Phase.DEGRADED)
+    if is_serving and not facts.current_ready and not facts.load_error and not facts.rollout.trouble:
+        return Finding.false("Ready", "ConfigLoading", "no ready pod runs the current config yet")
+    if is_serving and (facts.is_rolling or not facts.current_ready or standing.reason in STOPPED):
+        return Finding.false("Ready", standing.reason, standing.message)
+    return Finding("Ready", is_serving, standing.reason, standing.message)
+
+
+def _is_own(problem: Problem) -> bool:
+    return problem.subject.startswith("VirtualMCPServer/") and problem.loc != ("spec", "passthroughHeaders")

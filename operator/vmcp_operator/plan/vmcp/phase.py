@@ -1,0 +1,251 @@
+"""Where a VirtualMCPServer stands, decided in one order from worst to best."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from vmcp_api.config import ProxyConfig
+from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerPhase as Phase
+from vmcp_api.manifests.problems import Problem, Problems
+from vmcp_api.spec.operational import PartialFailureMode
+from vmcp_api.spec.sessions import StorageProvider
+from vmcp_operator.plan.kinds import SERVER
+from vmcp_operator.plan.pod_status import Report
+from vmcp_operator.plan.rollout import Rollout
+from vmcp_operator.plan.standing import Standing
+from vmcp_operator.plan.vmcp.backends import ROUTABLE, STARTING, Voices, left_to_start
+from vmcp_operator.plan.world import Refused
+
+NONE_AVAILABLE: Final = "NoBackendAvailable"
+"""Reason of an endpoint of whose backends none answers."""
+
+GROUP_NOT_FOUND: Final = "GroupNotFound"
+"""Reason of a resource whose group is not there."""
+
+ROLLING_OUT: Final = "RollingOut"
+"""Reason while former pods, or pods with the former config, serve."""
+
+STORE_AWAY: Final = "StoreUnavailable"
+"""Reason of an endpoint at which no client can begin a session."""
+
+STOPPED: Final = frozenset({NONE_AVAILABLE, STORE_AWAY})
+"""Reasons of an endpoint that runs and is of no use: it is not Ready whatever its phase (ADR-0036)."""
+
+_NAMED: Final = 3
+_MESSAGE_LIMIT: Final = 4096
+_SILENT: Final = (
+    "waiting for the pods to report on their admin port; if this lasts, let the operator's pods connect to port 9090"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the phase is decided from; `digest` is the hash that pods should report.
+
+    `is_awaited` says that a ready pod may yet answer for the first time, `has_served` that it did and a backend too,
+    `was_ready` that the status says Ready, `has_run` that it says so of the present generation.
+    """
+
+    errors: Problems
+    template_problems: Problems
+    refused: tuple[Refused, ...]
+    rollout: Rollout
+    voices: Voices
+    config: ProxyConfig | None
+    digest: str | None
+    now: datetime
+    backends: list[dict[str, Any]] = field(default_factory=list)
+    has_served: bool = False
+    was_ready: bool = False
+    has_run: bool = False
+    failed_servers: frozenset[str] = frozenset()
+    is_awaited: bool = False
+    youth: float | None = None
+
+    @property
+    def is_early(self) -> bool:
+        """Whether pods, or the Deployment's controller, are yet to answer, and nothing worse is known than that."""
+        is_unseen = self.was_ready and not self.rollout.is_current
+        return (self.is_awaited or is_unseen) and _broken(self) is None
+
+    @property
+    def is_rolling(self) -> bool:
+        """Whether the present generation, which has never been Ready, is not what all ready pods run."""
+        is_there = self.rollout.is_complete and self.current_ready == len(self.voices.ready)
+        return not self.has_run and not is_there
+
+    @property
+    def shares_sessions(self) -> bool:
+        """Whether a session outlives its pod."""
+        return self.config is not None and self.config.session_storage.provider is not StorageProvider.MEMORY
+
+    @property
+    def current_ready(self) -> int:
+        """Ready pods that run the present config."""
+        return sum(report is not None and report.config_hash == self.digest for report in self.voices.ready)
+
+    @property
+    def load_error(self) -> str | None:
+        """Why a pod refuses its config."""
+        return next((report.load_error for report in self.voices.all if report.load_error), None)
+
+
+def decide_phase(facts: Facts) -> Standing:
+    """The first of: invalid, refused, pods in trouble, not there yet, config refused, backends, ready."""
+    return _broken(facts) or _starting(facts) or _serving(facts)
+
+
+def is_about_group(problem: Problem) -> bool:
+    """Whether a problem lies in the reference to the group, or in the group."""
+    return problem.loc[:2] == ("spec", "groupRef")
+
+
+def reason_of(errors: Problems) -> str:
+    """The reason of a resource with these problems, by the first of them."""
+    first = next(iter(errors))
+    if not is_about_group(first):
+        return "Invalid"
+    return GROUP_NOT_FOUND if first.loc[2:] == ("name",) else "TooManyMembers"
+
+
+def summarise(problems: Problems) -> str:
+    """Problems as one line."""
+    return "; ".join(map(str, problems))[:_MESSAGE_LIMIT]
+
+
+def say_not_shared(facts: Facts) -> str:
+    """What is so where several pods keep sessions in memory."""
+    return (
+        f"sessions live in the memory of their pod, and {facts.rollout.wanted} pods are wanted: a client that reaches"
+        " another one has to begin again; set sessionStorage.provider to redis, or scale to one"
+    )
+
+
+def _broken(facts: Facts) -> Standing | None:
+    if facts.errors:
+        kept = "; its pods keep the last good config" if facts.config else ""
+        reason = reason_of(facts.errors)
+        may_come = facts.youth if reason == GROUP_NOT_FOUND else None
+        phase = Phase.PENDING if may_come else Phase.FAILED
+        return Standing(phase, reason, f"{summarise(facts.errors)}{kept}", may_come)
+    if facts.template_problems:
+        return Standing(Phase.FAILED, "PodTemplateInvalid", summarise(facts.template_problems))
+    if facts.refused:
+        first = facts.refused[0]
+        message = f"{first.ref.kind} {first.ref.name} was refused: {first.message}"
+        return Standing(Phase.FAILED, "Refused", message)
+    trouble = facts.rollout.trouble
+    if trouble is None:
+        return None
+    if not facts.rollout.steady:
+        return Standing(Phase.FAILED, trouble.reason, trouble.message, trouble.again)
+    # Pods of the template before still serve while those of the new one cannot start.
+    return Standing(Phase.DEGRADED, trouble.reason, f"{trouble.message}; other pods serve", trouble.again)
+
+
+def _starting(facts: Facts) -> Standing | None:
+    rollout = facts.rollout
+    if rollout.wanted == 0:
+        return Standing(Phase.PENDING, "ScaledToZero", "scaled to zero; set replicas to serve")
+    waits = rollout.waiting.reason if rollout.waiting else "PodsStarting"
+    if not rollout.ready:
+        return Standing(Phase.PENDING, waits, rollout.tell(), rollout.again)
+    if facts.is_rolling:
+        said = rollout.tell()
+        if rollout.is_complete:
+            ready = len(facts.voices.ready)
+            said = f"{facts.current_ready} of {ready} pods run the present config, the others serve with the former"
+        return Standing(Phase.PENDING, ROLLING_OUT, said, rollout.again)
+    if not any(report is not None for report in facts.voices.ready):
+        return Standing(Phase.PENDING, "PodsSilent", _SILENT)
+    return None
+
+
+def _serving(facts: Facts) -> Standing:
+    if facts.load_error:
+        message = f"pods refuse the config and serve the last good one: {facts.load_error}"
+        return Standing(Phase.DEGRADED, "ConfigRefused", message)
+    return _away(facts) or _judge_backends(facts)
+
+
+def _judge_backends(facts: Facts) -> Standing:
+    if not facts.backends:
+        return Standing(Phase.READY, "NoBackends", "the group has no members yet; let MCPServers or entries join it")
+    if checking := _checking(facts):
+        return checking
+    starting = [each for each in facts.backends if each.get("reason") == STARTING]
+    down = [each for each in facts.backends if each["status"] == "unavailable" and each not in starting]
+    if down:
+        return _degraded(facts, down)
+    if facts.rollout.has_several and not facts.shares_sessions:
+        return Standing(Phase.DEGRADED, "SessionsNotShared", say_not_shared(facts))
+    served = f"{len(facts.backends)} backend{'s' if len(facts.backends) > 1 else ''}"
+    if starting:
+        names = ", ".join(each["name"] for each in starting)[:_MESSAGE_LIMIT]
+        served = f"{len(facts.backends) - len(starting)} of {served}; starting: {names}"
+    return Standing(Phase.READY, "Serving", f"serving {served}", _time_left(facts, starting))
+
+
+def _checking(facts: Facts) -> Standing | None:
+    """A first apply, or a group whose members all are new: it is Pending until they had their time."""
+    starting = [each for each in facts.backends if each.get("reason") == STARTING]
+    down = [each for each in facts.backends if each["status"] == "unavailable"]
+    is_answered = any(each["status"] in ROUTABLE for each in facts.backends)
+    is_first = not facts.has_served and (starting or not is_answered)
+    if not is_first and (is_answered or len(down) != len(starting)):
+        return None
+    if not any(_may_be_starting(facts, each) for each in facts.backends):
+        return None
+    said = f": {_named(down)}" if down else ""
+    waits = "an answer of each backend" if is_answered else "the first answer of a backend"
+    return Standing(Phase.PENDING, "CheckingBackends", f"waiting for {waits}{said}", _time_left(facts, starting))
+
+
+def _away(facts: Facts) -> Standing | None:
+    """A session store that pods do not reach: without it no client can begin a session."""
+    heard = [report for report in facts.voices.ready if report is not None]
+    away = [report for report in heard if not report.store_available]
+    if not away or not facts.shares_sessions:
+        return None
+    said = say_store_away(away[0])
+    if len(away) == len(heard):
+        return Standing(Phase.DEGRADED, STORE_AWAY, f"no client can begin a session: {said}")
+    reason = "StorePartlyUnavailable"
+    return Standing(
+        Phase.DEGRADED, reason, f"at {len(away)} of {len(heard)} pods no client can begin a session: {said}"
+    )
+
+
+def say_store_away(report: Report) -> str:
+    """Why a pod does not reach the session store, and what to do."""
+    message = report.store_message or "Redis does not answer"
+    # A message with a semicolon brings its own remedy.
+    return message if ";" in message else f"{message}; check sessionStorage and the Redis service"
+
+
+def _time_left(facts: Facts, starting: list[dict[str, Any]]) -> float | None:
+    """Seconds until the next of these members is no longer called starting."""
+    return min((max(0.0, left_to_start(each, facts.now)) for each in starting), default=None)
+
+
+def _may_be_starting(facts: Facts, backend: dict[str, Any]) -> bool:
+    """Whether time alone may bring its first answer: not looked at yet, or a server of ours that comes up."""
+    if backend["status"] == "unknown":
+        return True
+    is_ours = backend["kind"] == SERVER.name and backend.get("reason") in (None, STARTING)
+    return is_ours and backend["name"] not in facts.failed_servers
+
+
+def _named(down: list[dict[str, Any]]) -> str:
+    named = "; ".join(f"{each['name']}: {each.get('message', 'does not answer')}" for each in down[:_NAMED])
+    return f"{named}; and {len(down) - _NAMED} more" if len(down) > _NAMED else named
+
+
+def _degraded(facts: Facts, down: list[dict[str, Any]]) -> Standing:
+    message = f"{len(down)} of {len(facts.backends)} backends not served: {_named(down)}"[:_MESSAGE_LIMIT]
+    none_left = not any(each["status"] in ROUTABLE for each in facts.backends)
+    mode = facts.config.config.operational.failure_handling.partial_failure_mode if facts.config else None
+    if none_left:
+        phase = Phase.FAILED if mode is PartialFailureMode.FAIL else Phase.DEGRADED
+        return Standing(phase, NONE_AVAILABLE, message)
+    return Standing(Phase.DEGRADED, "BackendsUnavailable", message)

@@ -1,0 +1,81 @@
+"""`status` of a VirtualMCPServer."""
+
+from typing import Any
+
+from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerPhase as Phase
+from vmcp_operator.plan.conditions import build_conditions, ready_generation
+from vmcp_operator.plan.objects.naming import scale_selector
+from vmcp_operator.plan.objects.network import service_ref, service_url
+from vmcp_operator.plan.objects.workload import deployment_ref
+from vmcp_operator.plan.rollout import observe_rollout
+from vmcp_operator.plan.standing import Standing
+from vmcp_operator.plan.trouble.pods import is_ready
+from vmcp_operator.plan.vmcp.backends import (
+    ROUTABLE,
+    build_backends,
+    build_conflicts,
+    build_counts,
+    build_unmatched,
+    hear,
+)
+from vmcp_operator.plan.vmcp.findings import vmcp_findings
+from vmcp_operator.plan.vmcp.phase import NONE_AVAILABLE, Facts, decide_phase
+from vmcp_operator.plan.vmcp.plan import VmcpPlan
+from vmcp_operator.plan.world import Outcome, Status, World
+
+_MESSAGE_LIMIT = 4096
+
+
+def vmcp_status(world: World, planned: VmcpPlan, outcome: Outcome) -> tuple[Status, Standing]:
+    """The status after a plan was carried out, and the standing that it tells."""
+    choice = planned.choice
+    voices = hear(world, choice.digest)
+    rollout = observe_rollout(outcome.children.get(deployment_ref(world.key)), world.pods, world.now)
+    backends = build_backends(world, choice.config, voices)
+    facts = Facts(
+        errors=choice.errors,
+        template_problems=planned.template_problems,
+        refused=outcome.refused,
+        rollout=rollout,
+        voices=voices,
+        config=choice.config,
+        digest=choice.digest,
+        backends=backends,
+        has_served=_has_served(world.status),
+        was_ready=ready_generation(world.status) is not None,
+        has_run=ready_generation(world.status) == world.generation,
+        now=world.now,
+        youth=world.youth,
+        failed_servers=world.failed_servers,
+        is_awaited=any(is_ready(pod) and pod["metadata"]["uid"] in world.awaited for pod in world.pods),
+    )
+    standing = decide_phase(facts)
+    if facts.is_early and world.status.get("phase"):
+        # An operator that has just started knows less than the status says.
+        return world.status, standing
+    findings = vmcp_findings(facts, standing, choice.warnings)
+    status: dict[str, Any] = {
+        "phase": str(standing.phase),
+        "message": standing.message[:_MESSAGE_LIMIT],
+        "url": service_url(world.key, outcome.children.get(service_ref(world.key))),
+        "observedGeneration": world.generation,
+        "replicas": rollout.replicas,
+        "readyReplicas": rollout.ready,
+        "selector": scale_selector(world.key),
+        **build_counts(voices),
+        "backends": backends,
+        "backendCount": len(backends),
+        "backendSummary": f"{sum(each['status'] in ROUTABLE for each in backends)}/{len(backends)}",
+        "conflicts": build_conflicts(voices),
+        "unmatched": build_unmatched(voices),
+        "conditions": build_conditions(findings, world.status.get("conditions") or (), world.now, world.generation),
+    }
+    return {key: value for key, value in status.items() if value not in (None, [])}, standing
+
+
+def _has_served(status: Status) -> bool:
+    """Whether a backend has answered before: from then on, one that does not is news."""
+    reasons = {each["type"]: each["reason"] for each in status.get("conditions") or ()}
+    if status.get("phase") in (Phase.READY, Phase.DEGRADED) or reasons.get("Ready") == NONE_AVAILABLE:
+        return True
+    return any(each.get("status") in ROUTABLE for each in status.get("backends") or ())

@@ -1,0 +1,1 @@
+"""The queue of keys to reconcile, and its workers."""

@@ -1,0 +1,1 @@
+"""One reconciliation: observe, plan, apply, report; and who depends on what was read."""

@@ -1,0 +1,89 @@
+"""One idempotent step for one key: observe, plan, apply, report (ADR-0004)."""
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from vmcp_operator.plan import decide, tell
+from vmcp_operator.plan.kinds import VMCP, Ref
+from vmcp_operator.plan.trouble.pods import is_ready, is_running
+from vmcp_operator.plan.world import World
+from vmcp_operator.reconcile.apply import Applier
+from vmcp_operator.reconcile.dependents import Interest
+from vmcp_operator.reconcile.observe import Observer
+from vmcp_operator.reconcile.reporter import Reporter
+
+REFUSED_SECONDS: Final = 30.0
+"""After a refusal: what was in the way (a quota, a foreign object, a webhook) tells nobody when it is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A pod that is asked how it fares."""
+
+    uid: str
+    address: str
+    is_ready: bool = True
+
+
+class PodWatch(Protocol):
+    """Who asks the pods: those of a key, and the config hash that they should report."""
+
+    def watch(self, key: Ref, targets: tuple[Target, ...], digest: str | None) -> None: ...
+
+    def forget(self, key: Ref) -> None: ...
+
+
+class Reconciler:
+    """Brings the cluster closer to what one resource asks for; safe to call at any time, as often as one likes."""
+
+    def __init__(
+        self,
+        observer: Observer,
+        applier: Applier,
+        reporter: Reporter,
+        interest: Interest,
+        pods: PodWatch,
+    ) -> None:
+        self._observer: Final = observer
+        self._applier: Final = applier
+        self._reporter: Final = reporter
+        self._interest: Final = interest
+        self._pods: Final = pods
+
+    async def reconcile(self, key: Ref) -> float | None:
+        """One step; the answer is when to come back, in seconds, None for not before something changes.
+
+        Raises:
+            ClusterError: the API server failed; try again later.
+        """
+        self._interest.begin(key)
+        world = await self._observer.observe(key)
+        if world is None:
+            self._interest.forget(key)
+            self._pods.forget(key)
+            self._reporter.forget(key)
+            return None
+        decision = decide(world)
+        was_outrun = self._interest.declare(key, decision.plan.refs)
+        if decision.vmcp is not None:
+            self._pods.watch(key, _targets(world), decision.vmcp.choice.digest)
+        outcome = await self._applier.apply(world, decision.plan)
+        status, standing = tell(world, decision, outcome)
+        pause = await self._reporter.report(world, status, standing)
+        if was_outrun:
+            return 0.0
+        again = REFUSED_SECONDS if outcome.refused else None
+        return min(
+            (each for each in (pause, decision.plan.requeue, standing.again, again) if each is not None), default=None
+        )
+
+
+def _targets(world: World) -> tuple[Target, ...]:
+    """The running pods of a VirtualMCPServer, ready or not."""
+    if world.key.kind is not VMCP:
+        return ()
+    return tuple(
+        Target(pod["metadata"]["uid"], pod["status"]["podIP"], is_ready(pod))
+        for pod in world.pods
+        if is_running(pod) and pod["status"].get("podIP")
+    )

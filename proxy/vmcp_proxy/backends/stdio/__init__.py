@@ -1,0 +1,1 @@
+"""Backends that are programs on this machine (MCP, "stdio")."""

@@ -1,0 +1,135 @@
+"""`vmcp call`: one call of a tool, with its progress on stderr."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from vmcp_api.base import Json
+from vmcp_api.text.suggest import suggest
+from vmcp_proxy.cli.completion import complete_tools
+from vmcp_proxy.cli.endpoint.arguments import check_text, parse_object, parse_pairs
+from vmcp_proxy.cli.endpoint.conversation import Conversation, Object, converse, list_all_tools
+from vmcp_proxy.cli.endpoint.target import choose, local_options
+from vmcp_proxy.cli.exits import CommandError, Exit
+from vmcp_proxy.cli.output import clean, print_json, print_text, to_json
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool and its arguments as the command line gives them: whole, or as pairs that the schema explains."""
+
+    tool: str
+    pairs: tuple[str, ...]
+    whole: Mapping[str, Json] | None
+
+    async def run(self, conversation: Conversation) -> dict[str, Json]:
+        """Looks the tool up, calls it and shows its progress.
+
+        Raises:
+            CommandError: there is no such tool.
+            click.UsageError: the arguments do not fit it.
+        """
+        schema = find_schema(await list_all_tools(conversation), self.tool)
+        arguments = dict(self.whole) if self.whole is not None else parse_pairs(self.pairs, self.tool, schema)
+        check_text(arguments)
+        params: Object = {"name": self.tool, "arguments": arguments}
+        return await conversation.ask("tools/call", params, show_progress)
+
+
+@click.command("call")
+@click.argument("words", nargs=-1, required=True, metavar="[URL] TOOL", shell_complete=complete_tools)
+@click.option("--arg", "pairs", multiple=True, metavar="NAME=VALUE", help="An argument, read by the tool's schema.")
+@click.option("--json", "whole", metavar="OBJECT", help="All arguments as one JSON object.")
+@local_options
+@click.option("--header", "headers", multiple=True, metavar="'K: V'", help="A header of every request; repeat it.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def command(
+    words: tuple[str, ...],
+    pairs: tuple[str, ...],
+    whole: str | None,
+    files: tuple[Path, ...],
+    mcp_config: Path | None,
+    headers: tuple[str, ...],
+    output: str,
+) -> None:
+    """Call a tool of an endpoint (by default of `vmcp serve` on this machine) and print its result.
+
+    A result that is an error goes to stderr and ends with exit code 1.
+
+    Example: vmcp call --mcp-config ~/.cursor/mcp.json time_get_current_time --arg timezone=UTC
+    """
+    url, tool = split_words(words)
+    if pairs and whole is not None:
+        raise click.UsageError("Give the arguments by --arg or by --json, not both.")
+    call = Call(tool, pairs, None if whole is None else parse_object(whole))
+    result = converse(choose(url, headers, files, mcp_config), call.run)
+    is_error = result.get("isError") is True
+    if output == "json":
+        print_json(result)
+    else:
+        print_text(describe_result(result), err=is_error)
+    if is_error:
+        raise click.exceptions.Exit(Exit.FAILED)
+
+
+def split_words(words: Sequence[str]) -> tuple[str | None, str]:
+    """URL and tool of the positional arguments.
+
+    Raises:
+        click.UsageError: they are not `[URL] TOOL`.
+    """
+    match words:
+        case [tool] if "://" not in tool:
+            return None, tool
+        case [url, tool] if "://" in url:
+            return url, tool
+        case _:
+            raise click.UsageError("Give [URL] TOOL; arguments of the tool go into --arg NAME=VALUE.")
+
+
+def find_schema(tools: Sequence[Json], name: str) -> Object:
+    """The input schema of the tool of a name; empty where it has none.
+
+    Raises:
+        CommandError: there is no such tool.
+    """
+    known = {entry["name"]: entry for entry in tools if isinstance(entry, dict) and isinstance(entry.get("name"), str)}
+    if name not in known:
+        remedy = suggest(name, known, noun="tools")
+        raise CommandError(Exit.FAILED, f"there is no tool {name!r}", remedy)
+    schema = known[name].get("inputSchema")
+    return schema if isinstance(schema, dict) else {}
+
+
+async def show_progress(progress: float, total: float | None, message: str | None) -> None:
+    """One line on stderr for each step that the tool reports."""
+    done = f"{progress:g}" if total is None else f"{progress:g}/{total:g}"
+    click.echo(f"[{done}] {clean(message or '')}".rstrip(), err=True)
+
+
+def describe_result(result: Object) -> str:
+    """The content as text; what is no text is named by kind, type and size."""
+    content = result.get("content")
+    if not content and "structuredContent" in result:
+        return to_json(result["structuredContent"])
+    if isinstance(content, list):
+        return "\n".join(map(_describe, content))
+    return "" if content is None else to_json(content)
+
+
+def _describe(block: Json) -> str:
+    match block:
+        case {"type": "text", "text": str(text)} | {"type": "resource", "resource": {"text": str(text)}}:
+            return text
+        case {"type": "resource" as kind, "resource": {"uri": str(uri)}}:
+            return f"[{kind} {uri}]"
+        case {"type": "resource_link" as kind, "uri": str(uri)}:
+            return f"[{kind} {uri}]"
+        case {"type": str(kind), "data": str(data), "mimeType": str(media_type)}:
+            return f"[{kind} {media_type}, {len(data) * 3 // 4} bytes; -o json shows it]"
+        case {"type": str(kind)}:
+            return f"[{kind}]"
+        case _:
+            return "[?]"

@@ -1,0 +1,80 @@
+"""`vmcp tools`: what an endpoint offers to call."""
+
+from pathlib import Path
+from typing import Final
+
+import click
+
+from vmcp_api.base import Json
+from vmcp_proxy.cli.endpoint.arguments import required_names, type_names
+from vmcp_proxy.cli.endpoint.conversation import Object, converse, list_all_tools
+from vmcp_proxy.cli.endpoint.target import choose, local_options
+from vmcp_proxy.cli.output import first_line, print_json, print_table
+
+_HINTS: Final = (
+    ("readOnlyHint", "read-only"),
+    ("destructiveHint", "destructive"),
+    ("idempotentHint", "idempotent"),
+    ("openWorldHint", "open-world"),
+)
+
+
+@click.command("tools")
+@click.argument("url", required=False)
+@local_options
+@click.option("--header", "headers", multiple=True, metavar="'K: V'", help="A header of every request; repeat it.")
+@click.option("-o", "--output", type=click.Choice(["table", "wide", "json"]), default="table", show_default=True)
+def command(
+    url: str | None, files: tuple[Path, ...], mcp_config: Path | None, headers: tuple[str, ...], output: str
+) -> None:
+    """List the tools of an endpoint (by default of `vmcp serve` on this machine).
+
+    Example: vmcp tools --mcp-config ~/.cursor/mcp.json
+    """
+    listed = converse(choose(url, headers, files, mcp_config), list_all_tools)
+    tools = [entry if isinstance(entry, dict) else {} for entry in listed]
+    match output:
+        case "json":
+            print_json(list(listed))
+        case "wide":
+            rows = [(name_of(tool), describe_arguments(tool), hints(tool), whole(tool)) for tool in tools]
+            print_table(("Tool", "Arguments", "Hints", "Description"), rows)
+        case _:
+            print_table(("Tool", "Description"), [(name_of(tool), first_line(_description(tool))) for tool in tools])
+
+
+def name_of(tool: Object) -> str:
+    """The name, or a question mark where there is none."""
+    name = tool.get("name")
+    return name if isinstance(name, str) else "?"
+
+
+def describe_arguments(tool: Object) -> str:
+    """The arguments with their types; those that may be left out in brackets."""
+    schema = _object(tool.get("inputSchema"))
+    required = required_names(schema)
+    described = [
+        (name, f"{name}:{'|'.join(type_names(_object(value))) or 'any'}")
+        for name, value in _object(schema.get("properties")).items()
+    ]
+    return " ".join(text if name in required else f"[{text}]" for name, text in described)
+
+
+def hints(tool: Object) -> str:
+    """What the tool says of itself."""
+    annotations = _object(tool.get("annotations"))
+    return " ".join(word for name, word in _HINTS if annotations.get(name) is True)
+
+
+def whole(tool: Object) -> str:
+    """The description on one line."""
+    return " ".join(_description(tool).split())
+
+
+def _description(tool: Object) -> str:
+    description = tool.get("description")
+    return description if isinstance(description, str) else ""
+
+
+def _object(value: Json) -> Object:
+    return value if isinstance(value, dict) else {}

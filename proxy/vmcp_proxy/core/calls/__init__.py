@@ -1,0 +1,1 @@
+"""The innermost layer of the core: from a call to its backend, and back."""

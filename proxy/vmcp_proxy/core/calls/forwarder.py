@@ -1,0 +1,178 @@
+"""One call's way to the backend that owns what it names."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import msgspec
+
+from vmcp_proxy.backends.errors import BackendError, Category, CircuitOpenError
+from vmcp_proxy.backends.interface import Deadline
+from vmcp_proxy.core.calls.receivers import CallReceiver, Ways
+from vmcp_proxy.core.calls.replies import broken, gone, name_bound
+from vmcp_proxy.core.catalog.arguments import apply_arguments
+from vmcp_proxy.core.catalog.capabilities import Capability, Kind
+from vmcp_proxy.core.catalog.ui_pages import SCHEME
+from vmcp_proxy.core.clients.links import Links
+from vmcp_proxy.core.clients.runtime import Attachment
+from vmcp_proxy.core.members.circuit import Permit, Refused
+from vmcp_proxy.core.members.feedback import Asked, answered, failed
+from vmcp_proxy.core.members.member import Bounds, Member
+from vmcp_proxy.core.owners.handed_out import HandedOut, may_hand_out, names_page, rename_links, uris_of
+from vmcp_proxy.core.virtual import Caller, Exchange, Operation, RawFailure, Reply, Result, Target
+from vmcp_proxy.headerforward import Collision, HeaderSnapshot
+from vmcp_proxy.protocol import params
+from vmcp_proxy.protocol.jsonrpc import Raw, Response
+from vmcp_proxy.protocol.params import Members as RawMembers
+from vmcp_proxy.protocol.params import inbound_result, inbound_tool_result, parse_members, raw_text
+
+_REFERENCE: Final = "ref"
+_COMPLETION: Final = "completion/complete"
+_TOOL_CALL: Final = "tools/call"
+_READ: Final = "resources/read"
+_HANDING_OUT: Final = frozenset({_TOOL_CALL, "prompts/get"})
+_CANCELLED: Final = "cancelled"
+"""Stands where a category does for a call that nobody waits for any more."""
+
+
+class CallMeter(Protocol):
+    """Hears how calls to backends went; `category` is None for an answer, seconds are wall time."""
+
+    def on_backend(self, backend: str, method: str, category: str | None, seconds: float) -> None:
+        """Counts one request to a backend."""
+
+
+class Forwarder:
+    """Sends calls to backends; every outcome feeds health and circuit of its backend."""
+
+    def __init__(self, links: Links, ways: Ways, meter: CallMeter, on_health: Callable[[], None]) -> None:
+        self._links: Final = links
+        self._ways: Final = ways
+        self._meter: Final = meter
+        self._on_health: Final = on_health
+        self.bounds: Bounds | None = None
+
+    async def forward(
+        self,
+        caller: Caller,
+        attachment: Attachment,
+        target: Target,
+        operation: Operation,
+        exchange: Exchange,
+    ) -> Reply:
+        """The backend's answer, or ours where it gives none.
+
+        Raises:
+            InvalidParamsError: the params do not have the shape of the method.
+        """
+        bounds = self.bounds
+        capability, member = target.capability, target.member
+        headers = attachment.headers_for(member, caller.snapshot)
+        name = capability.backend
+        if isinstance(headers, Collision):
+            return broken(operation, member.collision(headers))
+        if bounds is None:
+            return gone(name)
+        members = _members_for(operation, capability)
+        link = self._links.of(attachment, member)
+        now = asyncio.get_running_loop().time()
+        permit = member.circuit.admit(now)
+        if isinstance(permit, Refused):
+            return broken(operation, CircuitOpenError(name, permit.retry_after))
+        deadline = Deadline.after(target.began, bounds.call(name), bounds.maximum)
+        receiver = CallReceiver(attachment, member, members, exchange, deadline, self._ways)
+        exchange.routed(name)
+        began = time.perf_counter()
+        try:
+            answer = await link.request(operation.method, receiver.params_for, headers, deadline, receiver)
+        except BackendError as error:
+            # What becomes of a call whose session has ended meanwhile says nothing of the backend.
+            counted = BackendError(name, Category.ENDED) if link.closed else error
+            self._failed(member, permit, operation, counted, began, caller.snapshot)
+            return broken(operation, name_bound(error, deadline, bounds, asyncio.get_running_loop().time()))
+        except BaseException:
+            member.circuit.abandoned(permit)
+            self._meter.on_backend(name, operation.method, _CANCELLED, time.perf_counter() - began)
+            raise
+        finally:
+            await receiver.close()
+        self._meter.on_backend(name, operation.method, None, time.perf_counter() - began)
+        if answered(member, permit, Asked.CALL, has_callers_headers=len(caller.snapshot) > 0):
+            self._on_health()
+        return _reply_of(answer, attachment, capability, operation.method)
+
+    def _failed(
+        self,
+        member: Member,
+        permit: Permit,
+        operation: Operation,
+        error: BackendError,
+        began: float,
+        snapshot: HeaderSnapshot,
+    ) -> None:
+        seconds = time.perf_counter() - began
+        self._meter.on_backend(member.name, operation.method, error.category.value, seconds)
+        now = asyncio.get_running_loop().time()
+        # A client that shows a wrong key must not make the backend look broken to everybody else.
+        if failed(member, permit, error, Asked.CALL, now, has_callers_headers=len(snapshot) > 0):
+            self._on_health()
+
+
+def clean_params(members: RawMembers, method: str) -> None:
+    """Takes out what a lax backend would act by instead of what the call was judged by."""
+    params.drop_lookalikes(members, params.PARAMS)
+    if method == _COMPLETION:
+        reference = parse_members(members[_REFERENCE])
+        if params.drop_lookalikes(reference, params.REFERENCE):
+            members[_REFERENCE] = msgspec.Raw(params.encode_members(reference))
+
+
+def _members_for(operation: Operation, capability: Capability) -> RawMembers:
+    """The params as the backend gets them: its own name for the target, the arguments that are set for it."""
+    members = operation.members
+    clean_params(members, operation.method)
+    name_target(members, operation, capability)
+    if capability.arguments is not None:
+        apply_arguments(members, capability.arguments)
+    return members
+
+
+def _reply_of(answer: Response, attachment: Attachment, capability: Capability, method: str) -> Reply:
+    backend = capability.backend
+    if answer.result is None:
+        return RawFailure(answer.error or b"{}", backend)
+    marks = answer.marks
+    inbound = inbound_tool_result if method == _TOOL_CALL else inbound_result
+    raw = _with_owners(inbound(answer.result, marks), attachment, capability, method)
+    return Result(raw, backend, None if marks is None else marks.is_error)
+
+
+def _with_owners(raw: Raw, attachment: Attachment, capability: Capability, method: str) -> Raw:
+    """The result, with what it hands out noted for the session; pages get the URIs that clients know them by."""
+    backend = capability.backend
+    if method == _READ:
+        is_renamed = capability.kind is Kind.RESOURCE and capability.exposed != capability.original
+        return rename_links(raw, attachment.uri_of(backend)) if is_renamed else raw
+    if method not in _HANDING_OUT or not may_hand_out(raw):
+        return raw
+    uris = uris_of(raw)
+    if uris and attachment.handed_out is None:
+        attachment.handed_out = HandedOut()
+    if attachment.handed_out is not None:
+        attachment.handed_out.note(uris, backend)
+    has_page = any(uri.startswith(SCHEME) for uri in uris) or names_page(raw)
+    return rename_links(raw, attachment.uri_of(backend)) if has_page else raw
+
+
+def name_target(members: RawMembers, operation: Operation, capability: Capability) -> None:
+    """Puts the original name or URI in place of that which the client knows."""
+    if operation.name == capability.original or capability.kind is Kind.TEMPLATE:
+        return
+    member = "uri" if capability.kind is Kind.RESOURCE else "name"
+    if operation.method == _COMPLETION:
+        reference = parse_members(members[_REFERENCE])
+        reference[member] = raw_text(capability.original)
+        members[_REFERENCE] = msgspec.Raw(params.encode_members(reference))
+    else:
+        members[member] = raw_text(capability.original)

@@ -1,0 +1,45 @@
+"""What a backend's `list_changed` does: its listing is out of date for one scope, on every pod (ADR-0018)."""
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from vmcp_proxy.core.calls.views import Views
+from vmcp_proxy.core.clients.notifications import CHANGED_KINDS
+from vmcp_proxy.core.clients.runtime import Attachment
+from vmcp_proxy.core.listings.cache import Listings
+from vmcp_proxy.core.listings.scopes import is_public
+from vmcp_proxy.core.members.member import Member
+
+Tell: TypeAlias = Callable[[Attachment, str], None]
+"""Lets the other pods know that one backend's listing is out of date for one client."""
+
+
+class Changes:
+    """Marks listings as out of date; `on_change` is called each time."""
+
+    def __init__(self, listings: Listings, views: Views, on_change: Callable[[], None], tell: Tell) -> None:
+        self._listings: Final = listings
+        self._views: Final = views
+        self._on_change: Final = on_change
+        self._tell: Final = tell
+
+    def heard(self, method: str, member: Member, attachment: Attachment) -> None:
+        """Notes a notification that came for one client session: the scope of that session is out of date.
+
+        The other pods have not heard it where the client's own headers stand behind that scope.
+        """
+        if method not in CHANGED_KINDS:
+            return
+        if not is_public(self._out_of_date(member, attachment)):
+            self._tell(attachment, member.name)
+
+    def heard_elsewhere(self, member: Member, attachment: Attachment) -> None:
+        """Notes one that another pod has heard."""
+        self._out_of_date(member, attachment)
+
+    def _out_of_date(self, member: Member, attachment: Attachment) -> str:
+        scope = self._views.scope_for(member, attachment)
+        self._listings.invalidate(member, scope)
+        self._views.changed()
+        self._on_change()
+        return scope

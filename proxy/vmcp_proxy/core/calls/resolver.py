@@ -1,0 +1,105 @@
+"""The one look-up of what an operation is about: it waits for backends that may have it (ADR-0030)."""
+
+import asyncio
+from collections.abc import Collection
+from typing import Final
+
+from vmcp_api.spec.aggregation import Aggregation
+from vmcp_proxy.core.calls.views import Views
+from vmcp_proxy.core.catalog.capabilities import Capability, Kind, Outcome
+from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.core.catalog.ui_pages import parse_own_uri
+from vmcp_proxy.core.clients.links import Links
+from vmcp_proxy.core.clients.runtime import Attachment, Attachments
+from vmcp_proxy.core.members.member import Bounds, Members
+from vmcp_proxy.core.owners.owner import find_owner, resource_of
+from vmcp_proxy.core.owners.silence import may_own
+from vmcp_proxy.core.targets import target_kind
+from vmcp_proxy.core.virtual import Caller, Operation, OwnNames, Resolved, Target, Unlisted
+
+
+class Resolver:
+    """Finds targets in the caller's catalog; `configure` takes over what names are composed by."""
+
+    def __init__(self, attachments: Attachments, links: Links, views: Views) -> None:
+        self._attachments: Final = attachments
+        self._links: Final = links
+        self._views: Final = views
+        self._members: Members = {}
+        self._aggregation = Aggregation()
+        self._bounds: Bounds | None = None
+
+    def configure(self, members: Members, aggregation: Aggregation, bounds: Bounds) -> None:
+        """Takes over a new config."""
+        self._members = members
+        self._aggregation = aggregation
+        self._bounds = bounds
+
+    async def resolve(self, caller: Caller, operation: Operation) -> Resolved:
+        """See `VirtualMCP.resolve`."""
+        began = asyncio.get_running_loop().time()
+        attachment = self._attachments.of(caller.session)
+        catalog = self._views.current(attachment, caller.snapshot)
+        if catalog is None:
+            catalog = await self._views.for_call(attachment, caller.snapshot)
+        found = self._find(attachment, catalog, operation, began)
+        return found if found is not None else await self._awaited(caller, attachment, operation, began)
+
+    def _find(self, attachment: Attachment, catalog: Catalog, operation: Operation, began: float) -> Target | None:
+        capability = find_owner(catalog, attachment.handed_out, operation)
+        return None if capability is None else self._target(capability, began)
+
+    def _target(self, capability: Capability, began: float) -> Target | None:
+        member = self._members.get(capability.backend)
+        return None if member is None else Target(capability, member, began)
+
+    async def _awaited(self, caller: Caller, attachment: Attachment, operation: Operation, began: float) -> Resolved:
+        """Looks again whenever a listing comes that may have the name, up to the bound of the call."""
+        while True:
+            # Perhaps it is new: what a backend has declared out of date is worth the wait now.
+            catalog = await self._views.view(attachment, caller.snapshot)
+            if (found := self._find(attachment, catalog, operation, began)) is not None:
+                return found
+            silent = self._silent(caller, attachment, catalog, operation)
+            until = began + self._bound(silent)
+            if not await self._views.answered(attachment, caller.snapshot, silent, until):
+                return Unlisted(silent) if silent else self._unlisted(catalog, operation, began)
+
+    def _unlisted(self, catalog: Catalog, operation: Operation, began: float) -> Resolved:
+        """What the operation means although nobody lists it: a page's own tool, or the only resource server's."""
+        kind = target_kind(operation)
+        if kind is Kind.TOOL:
+            with_pages = catalog.claims.claimants
+            tools = (tool for tool in catalog.tools if tool.original == operation.name and tool.backend in with_pages)
+            targets = tuple(target for tool in tools if (target := self._target(tool, began)) is not None)
+            return OwnNames(targets) if targets else None
+        if kind is not Kind.RESOURCE or parse_own_uri(operation.name) is not None:
+            return None
+        # Whose page a claimed URI is has been decided: it must not lead elsewhere while its backends are away.
+        if operation.name in catalog.claims.owners:
+            return None
+        hellos = self._links.hellos(self._members)
+        # Of a backend that is away it is not known, so it counts as one that has resources.
+        backends = [name for name in self._members if name not in hellos or "resources" in hellos[name].offers]
+        only = backends[0] if len(backends) == 1 else None
+        return self._target(resource_of(operation.name, only), began) if only in hellos and only is not None else None
+
+    def _silent(
+        self, caller: Caller, attachment: Attachment, catalog: Catalog, operation: Operation
+    ) -> dict[str, Outcome]:
+        """The backends that may have what the operation names, and why that is not known."""
+        kind = target_kind(operation)
+        if kind is None:
+            return {}
+        silent = self._views.silent(attachment, caller.snapshot)
+        kinds = (Kind.RESOURCE, Kind.TEMPLATE) if kind in (Kind.RESOURCE, Kind.TEMPLATE) else (kind,)
+        for entry in catalog.incomplete:
+            if entry.kind in kinds:
+                silent.setdefault(entry.backend, catalog.outcomes[entry.backend])
+        return {
+            name: outcome for name, outcome in silent.items() if may_own(self._aggregation, name, kind, operation.name)
+        }
+
+    def _bound(self, names: Collection[str]) -> float:
+        bounds = self._bounds
+        return max((bounds.call(name) for name in names), default=0.0) if bounds is not None else 0.0

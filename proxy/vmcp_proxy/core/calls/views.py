@@ -1,0 +1,212 @@
+"""The catalog that one caller sees: one listing per member, merged and kept."""
+
+import asyncio
+import math
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Mapping
+from typing import Final
+from weakref import WeakValueDictionary
+
+from vmcp_api.spec.aggregation import Aggregation
+from vmcp_proxy.backends.errors import Category
+from vmcp_proxy.core.catalog.capabilities import Listing, Outcome
+from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.core.catalog.merge import merge
+from vmcp_proxy.core.catalog.ui_pages import claims_of
+from vmcp_proxy.core.clients.links import Links
+from vmcp_proxy.core.clients.runtime import Attachment
+from vmcp_proxy.core.listings.cache import Entry, Listings
+from vmcp_proxy.core.listings.reader import fetch_listing
+from vmcp_proxy.core.listings.scopes import SHARED, scope
+from vmcp_proxy.core.members.circuit import CIRCUIT_IS_OPEN
+from vmcp_proxy.core.members.member import Bounds, Member, Members
+from vmcp_proxy.core.policy.all_or_nothing import IS_WITHHELD, WITHHELD
+from vmcp_proxy.headerforward import Collision, HeaderSnapshot
+
+_KEPT_CATALOGS: Final = 64
+"""Catalogs that are kept although no session sees them just now."""
+
+ScopeOf = Callable[[HeaderSnapshot], str]
+"""The keyed digest of a snapshot, so that no cache key holds a header value."""
+
+
+class Views:
+    """Builds catalogs; `epoch` counts what may have changed one, so that a call can trust the view it has.
+
+    A caller without capabilities and headers sees what the proxy itself sees (scope `shared`), those with the same
+    capabilities the same; others have listings of their own, never mixed with anybody else's headers (ADR-0018).
+    """
+
+    def __init__(self, listings: Listings, links: Links, scope_of: ScopeOf) -> None:
+        self.epoch = 0
+        self.deadlines_missed: Counter[str] = Counter()
+        self._listings = listings
+        self._links = links
+        self._scope_of = scope_of
+        self._members: Members = {}
+        self._withheld: dict[str, Outcome] = {}
+        self._aggregation = Aggregation()
+        self.bounds: Bounds | None = None
+        self._catalogs: WeakValueDictionary[tuple[object, ...], Catalog] = WeakValueDictionary()
+        self._kept: deque[Catalog] = deque(maxlen=_KEPT_CATALOGS)
+
+    def configure(self, members: Members, withheld: frozenset[str], aggregation: Aggregation, bounds: Bounds) -> None:
+        """Takes over a new config."""
+        self._members = members
+        self._withheld = {name: Outcome(WITHHELD, f"backend {name!r} {IS_WITHHELD}") for name in sorted(withheld)}
+        self._aggregation = aggregation
+        self.bounds = bounds
+        self._catalogs.clear()
+        self._kept.clear()
+        self.epoch += 1
+
+    def changed(self) -> None:
+        """Says that some listing or some backend's state is another one now."""
+        self.epoch += 1
+
+    def current(self, attachment: Attachment, snapshot: HeaderSnapshot) -> Catalog | None:
+        """The caller's catalog where nothing has changed since it was built."""
+        if attachment.epoch == self.epoch and attachment.view_snapshot == snapshot:
+            return attachment.view
+        return None
+
+    async def view(self, attachment: Attachment, snapshot: HeaderSnapshot) -> Catalog:
+        """The caller's catalog; waits for members whose listing is not there, each up to the list deadline."""
+        catalog = self.current(attachment, snapshot)
+        if catalog is not None and asyncio.get_running_loop().time() < attachment.view_expires:
+            return catalog
+        return await self._built(attachment, snapshot, self._listings.needs_fetch)
+
+    async def for_call(self, attachment: Attachment, snapshot: HeaderSnapshot) -> Catalog:
+        """The caller's catalog to route by: a listing that is out of date, or could not be had, is not waited for.
+
+        Else a backend that changes its lists all the time and is slow to tell them, or one that hangs whenever it
+        is asked again, would slow down the calls to all the others.
+        """
+        return await self._built(attachment, snapshot, self._is_worth_the_wait)
+
+    def _is_worth_the_wait(self, entry: Entry) -> bool:
+        return entry.listing is None and entry.failure is None and self._listings.needs_fetch(entry)
+
+    async def _built(
+        self, attachment: Attachment, snapshot: HeaderSnapshot, needs_fetch: Callable[[Entry], bool]
+    ) -> Catalog:
+        while True:
+            members = self._members
+            entries = self._entries(members, attachment, snapshot)
+            missing = [entry for entry in entries.values() if needs_fetch(entry)]
+            if missing:
+                await self._fetch_all(missing, attachment, snapshot)
+            if self._members is members:
+                break
+            # The config was replaced meanwhile: what has been fetched belongs to the former members.
+        epoch = self.epoch
+        catalog = self._merged(entries)
+        attachment.view, attachment.view_snapshot, attachment.epoch = catalog, snapshot, epoch
+        attachment.view_expires = min(
+            (self._listings.asks_again_at(entry) for entry in entries.values()), default=math.inf
+        )
+        return catalog
+
+    def _entries(self, members: Members, attachment: Attachment, snapshot: HeaderSnapshot) -> dict[str, Entry]:
+        audience = attachment.audience
+        public = scope(audience, "")
+        private = scope(audience, self._scope_of(snapshot)) if len(snapshot) else public
+        return {
+            name: self._listings.entry(member, private if member.backend.takes_headers else public)
+            for name, member in members.items()
+        }
+
+    def silent(self, attachment: Attachment, snapshot: HeaderSnapshot) -> dict[str, Outcome]:
+        """The backends of which it is not known what they offer this caller, and why."""
+        entries = self._entries(self._members, attachment, snapshot)
+        return {name: _outcome(entry) for name, entry in entries.items() if entry.is_silent} | self._withheld
+
+    async def answered(
+        self, attachment: Attachment, snapshot: HeaderSnapshot, names: Collection[str], until: float
+    ) -> bool:
+        """Waits for the next listing on its way from one of these backends, up to a loop time.
+
+        Returns False where none is on its way any more, or none has come in time.
+        """
+        entries = self._entries(self._members, attachment, snapshot)
+        tasks = [entry.task for name, entry in entries.items() if name in names and entry.task is not None]
+        seconds = until - asyncio.get_running_loop().time()
+        if not tasks or seconds <= 0:
+            return False
+        done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        return bool(done)
+
+    def scope_for(self, member: Member, attachment: Attachment) -> str:
+        """The scope of what one backend lists for this client, with the headers of its present view."""
+        snapshot = attachment.view_snapshot
+        is_private = len(snapshot) and member.backend.takes_headers
+        return scope(attachment.audience, self._scope_of(snapshot) if is_private else "")
+
+    def shared(self) -> Catalog:
+        """What the proxy itself sees, as far as it is known now."""
+        return self._merged({name: self._listings.entry(member, SHARED) for name, member in self._members.items()})
+
+    async def _fetch_all(self, missing: list[Entry], attachment: Attachment, snapshot: HeaderSnapshot) -> None:
+        bounds = self.bounds
+        if bounds is None:
+            return
+        async with asyncio.TaskGroup() as group:
+            for entry in missing:
+                group.create_task(self._fetch_one(entry, attachment, snapshot, bounds))
+
+    async def _fetch_one(self, entry: Entry, attachment: Attachment, snapshot: HeaderSnapshot, bounds: Bounds) -> None:
+        member = entry.member
+        headers = attachment.headers_for(member, snapshot)
+        if isinstance(headers, Collision):
+            self._listings.refused(entry, member.collision(headers), asyncio.get_running_loop().time())
+            return
+        link = self._links.own(member) if entry.is_shared else self._links.of(attachment, member)
+        sent = member.own_headers if entry.is_shared else headers
+        try:
+            async with asyncio.timeout(bounds.listing):
+                await self._listings.refresh(entry, lambda: fetch_listing(member.name, link, sent, bounds))
+        except TimeoutError:
+            entry.is_overdue = True
+            self.deadlines_missed[member.name] += 1
+
+    def _merged(self, entries: dict[str, Entry]) -> Catalog:
+        outcomes = {name: _outcome(entry) for name, entry in entries.items()} | self._withheld
+        shown = {name: self._listings.shown(entry) for name, entry in entries.items()}
+        known = {name: self._listings.known(entry) for name, entry in entries.items()}
+        key = (
+            *((name, _digest(shown[name]), _digest(known[name])) for name in entries),
+            *((name, outcome) for name, outcome in outcomes.items()),
+        )
+        catalog = self._catalogs.get(key)
+        if catalog is None:
+            catalog = self._catalogs[key] = self._merge(shown, known, outcomes)
+            self._kept.append(catalog)
+        return catalog
+
+    def _merge(
+        self, shown: Mapping[str, Listing | None], known: Mapping[str, Listing | None], outcomes: Mapping[str, Outcome]
+    ) -> Catalog:
+        everything = [each for each in known.values() if each is not None]
+        claims = claims_of(everything, is_alone=len(self._members) <= 1)
+        catalog = merge([each for each in shown.values() if each is not None], self._aggregation, outcomes, claims)
+        away = {name for name, listing in known.items() if listing is not None and shown[name] is None}
+        if not away:
+            return catalog
+        return catalog.beside(merge(everything, self._aggregation, outcomes, claims), away)
+
+
+def _digest(listing: Listing | None) -> bytes | None:
+    return listing.digest if listing is not None else None
+
+
+def _outcome(entry: Entry) -> Outcome:
+    if not entry.member.circuit.is_closed:
+        return Outcome(Category.CIRCUIT_OPEN.value, f"backend {entry.member.name!r} {CIRCUIT_IS_OPEN}")
+    if entry.failure is not None:
+        return entry.failure
+    if entry.listing is not None and entry.served is None:
+        return Outcome(entry.member.health.category.value, entry.member.health.message)
+    if entry.listing is None:
+        return Outcome("timeout", f"backend {entry.member.name!r} has not answered yet")
+    return Outcome("ok", "")

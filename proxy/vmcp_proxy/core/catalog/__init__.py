@@ -1,0 +1,1 @@
+"""From listings and settings to what is served; pure."""

@@ -1,0 +1,170 @@
+"""The values that aggregation works on: what backends offer and what clients see of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from hashlib import blake2b
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+
+from vmcp_proxy.core.catalog.arguments import ArgumentPlan
+
+
+class Kind(StrEnum):
+    """The four kinds of capability that MCP servers list."""
+
+    TOOL = "tool"
+    RESOURCE = "resource"
+    TEMPLATE = "template"
+    PROMPT = "prompt"
+
+
+class Wire(msgspec.Struct, frozen=True, gc=False):
+    """How a kind stands on the wire: its list method, the result's member, the member that names an entry."""
+
+    list_method: str
+    result_key: str
+    member: str
+
+
+WIRE: Final[Mapping[Kind, Wire]] = MappingProxyType(
+    {
+        Kind.TOOL: Wire("tools/list", "tools", "name"),
+        Kind.RESOURCE: Wire("resources/list", "resources", "uri"),
+        Kind.TEMPLATE: Wire("resources/templates/list", "resourceTemplates", "uriTemplate"),
+        Kind.PROMPT: Wire("prompts/list", "prompts", "name"),
+    }
+)
+
+KIND_LISTED_BY: Final[Mapping[str, Kind]] = MappingProxyType({wire.list_method: kind for kind, wire in WIRE.items()})
+"""Kind by list method."""
+
+
+class Descriptor(msgspec.Struct, frozen=True, gc=False):
+    """One entry of a backend's list: its original name and its JSON object as the backend wrote it."""
+
+    kind: Kind
+    name: str
+    raw: bytes
+
+
+class Dropped(msgspec.Struct, frozen=True, gc=False):
+    """An entry that is not served; `name` is cleaned for display, or `#<position>` where there is none."""
+
+    backend: str
+    kind: Kind
+    name: str
+    reason: str
+
+
+class Incomplete(msgspec.Struct, frozen=True, gc=False):
+    """A backend's list of one kind that could not be read to its end; what came before the end is served."""
+
+    backend: str
+    kind: Kind
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class Listing:
+    """Everything that one backend lists, in its own order.
+
+    `digest` changes exactly when anything else here does; `size` is about its bytes.
+    """
+
+    backend: str
+    tools: tuple[Descriptor, ...] = ()
+    resources: tuple[Descriptor, ...] = ()
+    templates: tuple[Descriptor, ...] = ()
+    prompts: tuple[Descriptor, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
+    incomplete: tuple[Incomplete, ...] = ()
+    digest: bytes = field(init=False, repr=False, compare=False)
+    size: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        content = msgspec.msgpack.encode(
+            (
+                (self.tools, self.resources, self.templates, self.prompts),
+                self.dropped,
+                self.incomplete,
+                self.backend,
+            )
+        )
+        object.__setattr__(self, "digest", blake2b(content, digest_size=16).digest())
+        object.__setattr__(self, "size", len(content))
+
+    def of(self, kind: Kind) -> tuple[Descriptor, ...]:
+        """The entries of one kind."""
+        match kind:
+            case Kind.TOOL:
+                return self.tools
+            case Kind.RESOURCE:
+                return self.resources
+            case Kind.TEMPLATE:
+                return self.templates
+            case Kind.PROMPT:
+                return self.prompts
+
+
+class Capability(msgspec.Struct, frozen=True, gc=False):
+    """One routable entry of a catalog: what clients call it, whose it is, and the JSON that they see.
+
+    `arguments` says what becomes of the arguments of a tool's calls; None leaves them alone.
+    """
+
+    kind: Kind
+    exposed: str
+    backend: str
+    original: str
+    raw: bytes
+    arguments: ArgumentPlan | None = None
+
+
+class ConflictReason(StrEnum):
+    """Why a name is not served for everyone who claims it."""
+
+    LOWER_PRIORITY = "LowerPriority"
+    """Another backend stands higher in the priority order."""
+    AMBIGUOUS = "AmbiguousName"
+    """Nothing decides between the claims: the name is withheld from all."""
+    DUPLICATE = "DuplicateUri"
+    """The first backend in sorted order serves it."""
+    HIDDEN = "HiddenWinner"
+    """Its winner does not serve it: the settings leave the tool out, which keeps the name all the same."""
+
+
+class Conflict(msgspec.Struct, frozen=True, gc=False):
+    """A name that was claimed more than once; `winner` serves it, None where nobody does."""
+
+    kind: Kind
+    name: str
+    winner: str | None
+    losers: tuple[str, ...]
+    reason: ConflictReason
+
+
+class Unmatched(msgspec.Struct, frozen=True, gc=False):
+    """An entry of the aggregation settings that fits nothing.
+
+    `setting` says what it is an entry of: `filter`, `overrides`, `arguments` (the entry is `<tool>.<argument>`), or
+    `workload` for one whose backend is unknown.
+    """
+
+    workload: str
+    setting: str
+    entry: str
+
+
+class Outcome(msgspec.Struct, frozen=True, gc=False):
+    """How listing one backend went: `ok`, or a category with a message that is fit for clients."""
+
+    status: str = "ok"
+    message: str = ""
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether entries of this backend may be missing from the catalog."""
+        return self.status != "ok"

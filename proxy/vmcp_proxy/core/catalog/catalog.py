@@ -1,0 +1,138 @@
+"""The frozen routing table that one caller's view consists of."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+
+import msgspec
+
+from vmcp_proxy.core.catalog.capabilities import (
+    Capability,
+    Conflict,
+    Dropped,
+    Incomplete,
+    Kind,
+    Outcome,
+    Unmatched,
+)
+from vmcp_proxy.core.catalog.ui_pages import PageClaims
+from vmcp_proxy.core.catalog.uri_template import find_template
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Catalog:
+    """Everything that can be listed and called, each kind sorted by exposed name (by code points).
+
+    `hidden` tools are neither listed nor callable by clients; composite tools may use them. `version` is a
+    digest of everything that a client can see or a decision can depend on: descriptors and their order,
+    owners, what becomes of arguments, hidden tools, missing backends. `conflicts`, `dropped`, `incomplete` and
+    `unmatched` are reports for the operator's eyes and no part of it.
+    `away` has the entries of backends that are not served for now: nobody lists them, but a call by such a name is
+    answered by what is wrong with its backend.
+    `pages` are resources that tools name as theirs and nobody lists; `claims` says whose each `ui://` URI is.
+    Exposed names are unique per kind, and a hidden tool's name is no other tool's.
+    """
+
+    tools: tuple[Capability, ...] = ()
+    resources: tuple[Capability, ...] = ()
+    templates: tuple[Capability, ...] = ()
+    prompts: tuple[Capability, ...] = ()
+    hidden: tuple[Capability, ...] = ()
+    pages: tuple[Capability, ...] = ()
+    claims: PageClaims = field(default_factory=PageClaims, repr=False)
+    conflicts: tuple[Conflict, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
+    incomplete: tuple[Incomplete, ...] = ()
+    unmatched: tuple[Unmatched, ...] = ()
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    away: "Catalog | None" = None
+    version: str = field(init=False)
+    _digests: dict[Kind, str] = field(init=False, repr=False)
+    _index: dict[Kind, dict[str, Capability]] = field(init=False, repr=False)
+    _hidden_index: dict[str, Capability] = field(init=False, repr=False)
+    _pages_index: dict[str, Capability] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        digests = {kind: _digest(capability.raw for capability in self.of(kind)) for kind in Kind}
+        index = {kind: {capability.exposed: capability for capability in self.of(kind)} for kind in Kind}
+        owners = [
+            [(c.kind, c.exposed, c.backend, c.original, c.arguments) for kind in Kind for c in self.of(kind)],
+            [(c.exposed, c.backend, c.original, c.raw, c.arguments) for c in self.hidden],
+            [(c.exposed, c.backend, c.original) for c in self.pages],
+            sorted(self.missing.items()),
+            self.away.version if self.away is not None else "",
+        ]
+        seen = msgspec.msgpack.encode(([digests[kind] for kind in Kind], owners), order="deterministic")
+        object.__setattr__(self, "version", blake2b(seen, digest_size=16).hexdigest())
+        object.__setattr__(self, "_digests", digests)
+        object.__setattr__(self, "_index", index)
+        object.__setattr__(self, "_hidden_index", {tool.exposed: tool for tool in self.hidden})
+        object.__setattr__(self, "_pages_index", {page.exposed: page for page in self.pages})
+
+    def of(self, kind: Kind) -> tuple[Capability, ...]:
+        """The entries of one kind, in the order in which they are listed."""
+        match kind:
+            case Kind.TOOL:
+                return self.tools
+            case Kind.RESOURCE:
+                return self.resources
+            case Kind.TEMPLATE:
+                return self.templates
+            case Kind.PROMPT:
+                return self.prompts
+
+    def find(self, kind: Kind, exposed: str) -> Capability | None:
+        """The entry that a client knows by this name; hidden tools are not found."""
+        return self._index[kind].get(exposed)
+
+    def find_hidden(self, exposed: str) -> Capability | None:
+        """The hidden tool of this exposed name."""
+        return self._hidden_index.get(exposed)
+
+    def owner_of(self, uri: str) -> Capability | None:
+        """The resource of exactly this URI, listed or some tool's page, else the first template that expands to it.
+
+        A brace sorts behind letters and digits, so that the more literal of two templates comes first.
+        """
+        exact = self._index[Kind.RESOURCE].get(uri) or self._pages_index.get(uri)
+        if exact is not None:
+            return exact
+        template = find_template(self._index[Kind.TEMPLATE], uri)
+        return self._index[Kind.TEMPLATE][template] if template is not None else None
+
+    def digest_of(self, kind: Kind) -> str:
+        """A digest of what a client gets from listing this kind; `list_changed` is due when it changes."""
+        return self._digests[kind]
+
+    @property
+    def missing(self) -> dict[str, Outcome]:
+        """The backends whose entries may be missing, by name in sorted order."""
+        return {name: self.outcomes[name] for name in sorted(self.outcomes) if self.outcomes[name].is_missing}
+
+    def reduced(self, keeps: Callable[[Capability], bool]) -> "Catalog":
+        """This catalog with only the entries that `keeps` says yes to; itself when that is all of them.
+
+        Neither hidden tools nor reports are part of a reduced catalog.
+        """
+        kept = {kind: tuple(filter(keeps, self.of(kind))) for kind in Kind}
+        pages = tuple(filter(keeps, self.pages))
+        if all(len(kept[kind]) == len(self.of(kind)) for kind in Kind) and len(pages) == len(self.pages):
+            return self
+        return Catalog(
+            tools=kept[Kind.TOOL],
+            resources=kept[Kind.RESOURCE],
+            templates=kept[Kind.TEMPLATE],
+            prompts=kept[Kind.PROMPT],
+            pages=pages,
+            claims=self.claims,
+            outcomes=self.outcomes,
+        )
+
+    def beside(self, known: "Catalog", away: Collection[str]) -> "Catalog":
+        """This catalog, with the entries that `known` has of the backends that are away."""
+        return replace(self, away=known.reduced(lambda capability: capability.backend in away))
+
+
+def _digest(parts: Iterable[bytes]) -> str:
+    framed = b"".join(piece for part in parts for piece in (b"%d:" % len(part), part))
+    return blake2b(framed, digest_size=16).hexdigest()

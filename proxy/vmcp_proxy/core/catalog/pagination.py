@@ -1,0 +1,125 @@
+"""Our own pages: a catalog's lists as result bytes, with opaque stateless cursors."""
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from bisect import bisect_right
+from collections import OrderedDict
+from typing import Final
+
+import msgspec
+
+from vmcp_proxy.core.catalog.capabilities import WIRE, Capability, Kind
+from vmcp_proxy.core.catalog.catalog import Catalog
+
+PAGE_SIZE: Final = 1_000
+MAX_CURSOR_LENGTH: Final = 32_768
+"""In characters; room for the longest URI (4 096 characters, four bytes each, in base64)."""
+
+OUTCOMES_KEY: Final = "vmcp.dev/serverOutcomes"
+"""Member of the result's `_meta` that names the backends whose entries may be missing."""
+
+_MARKS: Final = {Kind.TOOL: b"1t", Kind.RESOURCE: b"1r", Kind.TEMPLATE: b"1u", Kind.PROMPT: b"1p"}
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class BadCursor(msgspec.Struct, frozen=True, gc=False):
+    """A cursor that is none of ours for this list."""
+
+    reason: str
+
+
+def encode_cursor(kind: Kind, exposed: str) -> str:
+    """The cursor of the page after this entry, whether or not it still exists then."""
+    return urlsafe_b64encode(_MARKS[kind] + exposed.encode()).rstrip(b"=").decode()
+
+
+def parse_cursor(kind: Kind, cursor: str) -> str | BadCursor:
+    """The exposed name that a cursor of this kind stands for."""
+    if not 0 < len(cursor) <= MAX_CURSOR_LENGTH:
+        return BadCursor("The cursor is empty or too long.")
+    try:
+        data = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
+        exposed = data.removeprefix(_MARKS[kind]).decode()
+    except (ValueError, binascii.Error):
+        return BadCursor("The cursor is not one of this server.")
+    # The decoder skips what is not base64: only what we would write ourselves is ours.
+    if not data.startswith(_MARKS[kind]) or not exposed or encode_cursor(kind, exposed) != cursor:
+        return BadCursor("The cursor is not one of this list.")
+    return exposed
+
+
+def encode_page(catalog: Catalog, kind: Kind, cursor: str | None, page_size: int = PAGE_SIZE) -> bytes | BadCursor:
+    """The `result` object of a list request as JSON; a cursor of None is the first page.
+
+    It starts with the list's own member, so that further members can be put in after its first byte. A cursor
+    behind the last entry yields an empty page.
+    """
+    start = _start_of(catalog, kind, cursor)
+    return start if isinstance(start, BadCursor) else _encode_from(catalog, kind, start, page_size)
+
+
+class ListEncoder:
+    """Encodes each page once per catalog version and keeps the most recently used bytes.
+
+    `max_bytes` bounds what is kept. Only pages that start where a reader of the whole list would start one
+    are kept, so that made-up cursors push nothing out.
+    """
+
+    def __init__(self, page_size: int = PAGE_SIZE, max_bytes: int = 64 * 1024 * 1024) -> None:
+        self._page_size = page_size
+        self._max_bytes = max_bytes
+        self._held = 0
+        self._pages: OrderedDict[tuple[str, Kind, int], bytes] = OrderedDict()
+
+    def encode(self, catalog: Catalog, kind: Kind, cursor: str | None) -> bytes | BadCursor:
+        """The same bytes as `encode_page`."""
+        start = _start_of(catalog, kind, cursor)
+        if isinstance(start, BadCursor):
+            return start
+        key = (catalog.version, kind, start)
+        page = self._pages.get(key)
+        if page is not None:
+            self._pages.move_to_end(key)
+            return page
+        page = _encode_from(catalog, kind, start, self._page_size)
+        if start % self._page_size == 0:
+            self._keep(key, page)
+        return page
+
+    @property
+    def held_bytes(self) -> int:
+        """How much is kept, in bytes."""
+        return self._held
+
+    def _keep(self, key: tuple[str, Kind, int], page: bytes) -> None:
+        self._pages[key] = page
+        self._held += len(page)
+        while self._held > self._max_bytes:
+            _, oldest = self._pages.popitem(last=False)
+            self._held -= len(oldest)
+
+
+def _start_of(catalog: Catalog, kind: Kind, cursor: str | None) -> int | BadCursor:
+    if cursor is None:
+        return 0
+    after = parse_cursor(kind, cursor)
+    if isinstance(after, BadCursor):
+        return after
+    return bisect_right(catalog.of(kind), after, key=_exposed)
+
+
+def _exposed(capability: Capability) -> str:
+    return capability.exposed
+
+
+def _encode_from(catalog: Catalog, kind: Kind, start: int, page_size: int) -> bytes:
+    entries = catalog.of(kind)
+    page = entries[start : start + page_size]
+    parts = [b'{"%b":[' % WIRE[kind].result_key.encode(), b",".join([entry.raw for entry in page]), b"]"]
+    if start + page_size < len(entries):
+        parts += (b',"nextCursor":', _encode(encode_cursor(kind, page[-1].exposed)))
+    missing = catalog.missing
+    if missing:
+        parts += (b',"_meta":', _encode({OUTCOMES_KEY: missing}))
+    parts.append(b"}")
+    return b"".join(parts)

@@ -1,0 +1,1 @@
+"""What this process holds for one client, and how that client is spoken to."""

@@ -1,0 +1,190 @@
+"""Requests of backends that wait for a client's answer: sampling, elicitation, roots (ADR-0027).
+
+A request gets an id of ours on its way to the client. The answer may reach any pod, so the id says, sealed and
+bound to the session, which pod knows whom to give it to.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+
+from vmcp_proxy.backends.interface import Deadline, Reply, refuse
+from vmcp_proxy.core.clients.open_request import ServerRequest, Tell
+from vmcp_proxy.core.clients.questions import encode_cancelled, encode_question, undeclared
+from vmcp_proxy.core.members.member import Member
+from vmcp_proxy.protocol import params
+from vmcp_proxy.protocol.jsonrpc import (
+    INTERNAL_ERROR,
+    METHOD_NOT_FOUND,
+    Request,
+    Response,
+    encode_error,
+    encode_notification,
+    encode_raw_error,
+    encode_result,
+)
+from vmcp_proxy.protocol.params import InvalidParamsError, inbound_result
+
+if TYPE_CHECKING:
+    from vmcp_proxy.core.clients.runtime import Attachment
+    from vmcp_proxy.sessions import Session
+
+MOST_OPEN: Final = 256
+"""Requests that may wait for one client at a time; people answer a few, and a backend may ask without end."""
+
+_FAREWELL_SECONDS: Final = 1.0
+"""How long a call that is over may wait until its client has been told not to answer."""
+
+_NOT_ASKED: Final = "The client did not take the request in time."
+_UNDECLARED: Final = "The client has not declared the capability %s."
+_TOO_MANY: Final = "Too many requests wait for the client; answer or cancel some first."
+
+
+class Ids(Protocol):
+    """Makes and reads the ids that requests carry towards clients."""
+
+    def mint(self, session: "Session", number: int) -> str:
+        """An id that names this pod and `number`, good for this session only."""
+
+    def read(self, session: "Session", text: str) -> tuple[str, int] | None:
+        """The pod and the number; None where the id was not made for this session."""
+
+
+class ServerRequests:
+    """Opens, settles and withdraws requests; each attachment holds its own open ones.
+
+    `maximum` bounds, in seconds, the wait of a request that no call stands behind.
+    """
+
+    def __init__(self, tasks: asyncio.TaskGroup, pod: str, ids: Ids, maximum: Callable[[], float]) -> None:
+        self._tasks: Final = tasks
+        self.pod: Final = pod
+        self._ids: Final = ids
+        self._maximum: Final = maximum
+        self._last = 0
+
+    async def ask(
+        self,
+        attachment: "Attachment",
+        member: Member,
+        request: Request,
+        reply: Reply,
+        tell: Tell,
+        deadline: Deadline | None,
+    ) -> None:
+        """Relays a backend's request to the client, or answers it here; the call behind it is known by `deadline`."""
+        session = attachment.session
+        if session.ended is not None or request.method == "ping":
+            await refuse(request, reply)
+            return
+        if (capability := undeclared(request.method, session.client_capabilities)) is not None:
+            await reply(encode_error(request.id, METHOD_NOT_FOUND, _UNDECLARED % capability))
+            return
+        if len(attachment.server_requests) >= MOST_OPEN:
+            await reply(encode_error(request.id, INTERNAL_ERROR, _TOO_MANY))
+            return
+        self._last += 1
+        number = self._last
+        client_id = self._ids.mint(session, number)
+        message, token = encode_question(request, client_id)
+        opened = ServerRequest(client_id, member, request.id, token, reply, tell, deadline)
+        attachment.server_requests[number] = opened
+
+        def give_up() -> None:
+            self._give_up(attachment, number)
+
+        if deadline is not None:
+            deadline.hold()
+        else:
+            opened.expiry = asyncio.get_running_loop().call_later(self._maximum(), give_up)
+        opened.ticket = await tell(message, give_up)
+
+    def _give_up(self, attachment: "Attachment", number: int) -> None:
+        """Tells a backend that its request was never answered, where its session still stands."""
+        opened = _pop(attachment, number)
+        if opened is not None and attachment.session.ended is None:
+            answer = encode_error(opened.backend_id, INTERNAL_ERROR, _NOT_ASKED)
+            self._tasks.create_task(_send(opened.reply, answer), name="give up a request to a client")
+
+    def owner(self, attachment: "Attachment", raw_id: bytes | msgspec.Raw) -> tuple[str, int] | None:
+        """The pod and the number in an id or progress token that the client sent; None where it is none of ours."""
+        try:
+            text = msgspec.json.decode(raw_id, type=str)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+        return self._ids.read(attachment.session, text)
+
+    async def answered(self, attachment: "Attachment", number: int, response: Response) -> None:
+        """Gives the client's answer to the backend; one that comes too late is dropped, as MCP allows."""
+        opened = _pop(attachment, number)
+        if opened is None:
+            return
+        if response.result is not None:
+            await opened.reply(encode_result(opened.backend_id, inbound_result(response.result)))
+        else:
+            await opened.reply(encode_raw_error(opened.backend_id, response.error or b"{}"))
+
+    async def progressed(self, attachment: "Attachment", number: int, members: params.Members) -> None:
+        """Gives the client's progress to the backend, under the backend's own token."""
+        opened = attachment.server_requests.get(number)
+        if opened is None or opened.progress_token is None:
+            return
+        if opened.deadline is not None:
+            opened.deadline.extend(asyncio.get_running_loop().time())
+        body = params.encode_members(members | {"progressToken": opened.progress_token})
+        await opened.reply(encode_notification("notifications/progress", body))
+
+    async def withdrawn(self, attachment: "Attachment", member: Member, raw: msgspec.Raw | None) -> None:
+        """Hears that a backend has cancelled a request of its own, and tells the client."""
+        try:
+            backend_id = params.parse_members(raw).get("requestId")
+        except InvalidParamsError:
+            return
+        wanted = None if backend_id is None else bytes(backend_id)
+        for number, opened in list(attachment.server_requests.items()):
+            if opened.member is member and opened.backend_id == wanted:
+                _pop(attachment, number)
+                await _take_back(attachment, opened, "The server cancelled the request.")
+
+    async def abandon(self, attachment: "Attachment", deadline: Deadline) -> None:
+        """Tells the client not to answer any more: the call with this deadline is over.
+
+        Also what the client was being asked when the call ended is forgotten; a client that reads nothing is not
+        waited for.
+        """
+        mine = [number for number, opened in attachment.server_requests.items() if opened.deadline is deadline]
+        taken = [opened for number in mine if (opened := _pop(attachment, number)) is not None]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL_SECONDS):
+                for opened in taken:
+                    await _take_back(attachment, opened, "The call that needed this is over.")
+
+
+def _pop(attachment: "Attachment", number: int) -> ServerRequest | None:
+    opened = attachment.server_requests.pop(number, None)
+    if opened is None:
+        return None
+    if opened.expiry is not None:
+        opened.expiry.cancel()
+    if opened.deadline is not None:
+        opened.deadline.release(asyncio.get_running_loop().time())
+    return opened
+
+
+async def _take_back(attachment: "Attachment", opened: ServerRequest, reason: str) -> None:
+    """Tells the client not to answer, unless it has not even been asked."""
+    if opened.ticket is None or not attachment.outbox.discard(opened.ticket):
+        await opened.tell(encode_cancelled(opened.client_id, reason), None)
+
+
+async def _send(reply: Reply, answer: bytes) -> None:
+    await reply(answer)
+
+
+def forget_all(attachment: "Attachment") -> None:
+    """Drops every open request of a session that has ended."""
+    for number in list(attachment.server_requests):
+        _pop(attachment, number)

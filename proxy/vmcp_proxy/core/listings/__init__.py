@@ -1,0 +1,1 @@
+"""From a backend's bytes to a listing that is kept."""

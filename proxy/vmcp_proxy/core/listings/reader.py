@@ -1,0 +1,89 @@
+"""Reads everything that one backend lists."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from vmcp_proxy.backends.errors import BackendError, Category
+from vmcp_proxy.backends.interface import NOBODY, Deadline
+from vmcp_proxy.backends.link import Link
+from vmcp_proxy.core.catalog.capabilities import WIRE, Kind, Listing
+from vmcp_proxy.core.listings.builder import ListingBuilder, ListingLimits
+from vmcp_proxy.core.members.member import Bounds
+from vmcp_proxy.headerforward import OutgoingHeaders
+from vmcp_proxy.protocol import params
+from vmcp_proxy.protocol.jsonrpc import METHOD_NOT_FOUND, Response
+from vmcp_proxy.protocol.params import InvalidParamsError
+
+_OFFER: Final = {
+    Kind.TOOL: "tools",
+    Kind.RESOURCE: "resources",
+    Kind.TEMPLATE: "resources",
+    Kind.PROMPT: "prompts",
+}
+
+
+async def fetch_listing(backend: str, link: Link, headers: OutgoingHeaders, bounds: Bounds) -> Listing:
+    """Every page of every kind that the backend offers, the kinds at the same time.
+
+    A kind that fails alone is reported in the listing's `incomplete`; the others stay.
+
+    Raises:
+        BackendError: no kind could be read.
+    """
+    configured = bounds.operational.limits
+    builder = ListingBuilder(
+        backend,
+        ListingLimits(pages=configured.list_pages, items=configured.list_items, bytes=configured.list_bytes),
+    )
+    now = asyncio.get_running_loop().time()
+    until = now + bounds.call(backend)
+    # A call may take long, a handshake may not: one that hangs must not pass for a backend of unknown health.
+    soon = min(until, now + bounds.handshake)
+    session = await link.opened(headers, Deadline(soon, soon, 0.0))
+    kinds = [kind for kind in Kind if _OFFER[kind] in session.hello.offers]
+    errors: list[BackendError] = []
+
+    async def read(kind: Kind) -> None:
+        try:
+            await _read_kind(kind, builder, link, headers, Deadline(until, until, 0.0))
+        except BackendError as error:
+            errors.append(error)
+            builder.cut_off(kind, str(error))
+
+    async with asyncio.TaskGroup() as group:
+        for kind in kinds:
+            group.create_task(read(kind))
+    if kinds and len(errors) == len(kinds):
+        raise errors[0]
+    return builder.build()
+
+
+async def _read_kind(
+    kind: Kind, builder: ListingBuilder, link: Link, headers: OutgoingHeaders, deadline: Deadline
+) -> None:
+    method = WIRE[kind].list_method
+    cursor: bytes | None = None
+    while True:
+        body = b'{"cursor":' + cursor + b"}" if cursor is not None else b"{}"
+        answer = await link.request(method, _same(body), headers, deadline, NOBODY)
+        if answer.result is None:
+            if _is_unknown_method(answer):
+                return
+            raise BackendError(link.backend.name, Category.REFUSED, f"it answered {method} with an error")
+        cursor = builder.add(kind, answer.result)
+        if cursor is None:
+            return
+
+
+def _same(body: bytes) -> Callable[[int], bytes]:
+    return lambda _request_id: body
+
+
+def _is_unknown_method(answer: Response) -> bool:
+    """Whether the backend does not have the method: servers with resources often have no templates."""
+    try:
+        code = params.parse_members(answer.error).get("code")
+    except InvalidParamsError:
+        return False
+    return code is not None and bytes(code) == b"%d" % METHOD_NOT_FOUND

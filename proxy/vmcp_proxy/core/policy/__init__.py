@@ -1,0 +1,1 @@
+"""Layers of the core that can only subtract."""

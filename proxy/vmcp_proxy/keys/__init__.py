@@ -1,0 +1,1 @@
+"""The keys of this process, from which others are derived."""

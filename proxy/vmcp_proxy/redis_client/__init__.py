@@ -1,0 +1,1 @@
+"""Connections to Redis, and why they fail."""

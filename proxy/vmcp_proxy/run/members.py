@@ -1,0 +1,176 @@
+"""Builds the members of the group from a loaded config; what has not changed is kept as it is."""
+
+import asyncio
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from vmcp_api.config import Backend as BackendConfig
+from vmcp_api.config import Transport, Withheld
+from vmcp_api.headers import canonical_name, find_value_flaw
+from vmcp_api.render.reasons import Reason
+from vmcp_api.spec.references import KeyRef
+from vmcp_proxy.backends.budget import ReadBudget
+from vmcp_proxy.backends.fallback import FallbackBackend
+from vmcp_proxy.backends.http import HttpClient, InvalidUrl, Peer, TrustSetting, Url
+from vmcp_proxy.backends.interface import Backend
+from vmcp_proxy.backends.programs.pool import ProgramPool
+from vmcp_proxy.backends.sse.backend import SseBackend
+from vmcp_proxy.backends.stdio.backend import StdioBackend, StdioSettings
+from vmcp_proxy.backends.stdio.program import StdioCommand
+from vmcp_proxy.backends.streamable import HttpBackend, HttpBackendSettings
+from vmcp_proxy.core.members.health import HealthTracker
+from vmcp_proxy.core.members.member import Member, StaticHeaders
+from vmcp_proxy.run.loading import Loaded
+
+_PRIVATE_KEY = "tls.key"
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """Members to serve, and those that cannot be served with what is there."""
+
+    members: dict[str, Member]
+    withheld: tuple[Withheld, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Program:
+    command: StdioCommand
+    settings: StdioSettings
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    peer: Peer
+    settings: HttpBackendSettings
+
+
+class MissingSecretError(Exception):
+    """A backend needs a key of a Secret that has no value."""
+
+    def __init__(self, secret: str, key: str) -> None:
+        super().__init__(f"Secret {secret!r} has no key {key!r}; create it and the backend is served")
+
+
+class InvalidSecretError(Exception):
+    """A key of a Secret has a value that cannot be used; `flaw` says why and what to do, without the value."""
+
+    def __init__(self, secret: str, key: str, flaw: str) -> None:
+        super().__init__(f"key {key!r} of Secret {secret!r} {flaw}")
+
+
+class InvalidHeaderError(Exception):
+    """A header in the clear has a value that cannot be sent; `flaw` as above."""
+
+    def __init__(self, header: str, flaw: str) -> None:
+        super().__init__(f"the value of {canonical_name(header)} {flaw}")
+
+
+class Assembler:
+    """Makes backends over one HTTP client; programs run in `tasks`."""
+
+    def __init__(self, client: HttpClient, tasks: asyncio.TaskGroup, software_version: str) -> None:
+        self._client = client
+        self._pool = ProgramPool()
+        self._budget = ReadBudget()
+        self._tasks = tasks
+        self._version = software_version
+
+    def assemble(self, loaded: Loaded, previous: Mapping[str, Member]) -> Assembled:
+        """The members of a config; a member whose config, headers and secrets are the same is `previous`' own."""
+        members: dict[str, Member] = {}
+        withheld = list(loaded.config.withheld)
+        for config in loaded.config.backends:
+            try:
+                members[config.name] = self._member(config, loaded, previous.get(config.name))
+            except MissingSecretError as error:
+                withheld.append(_withhold(config, "SecretMissing", str(error)))
+            except InvalidSecretError as error:
+                withheld.append(_withhold(config, Reason.SECRET_INVALID, str(error)))
+            except InvalidHeaderError as error:
+                withheld.append(_withhold(config, "HeaderInvalid", str(error)))
+            except InvalidUrl as error:
+                withheld.append(_withhold(config, "InvalidUrl", str(error)))
+        return Assembled(members, tuple(sorted(withheld, key=lambda each: each.name)))
+
+    async def aclose(self) -> None:
+        """Releases what the backends share, once they are closed."""
+        await self._pool.aclose()
+
+    def _member(self, config: BackendConfig, loaded: Loaded, previous: Member | None) -> Member:
+        static = _static_headers(config, loaded)
+        threshold = loaded.config.config.operational.failure_handling.unhealthy_threshold
+        recipe = self._recipe(config, loaded)
+        if previous is not None and (previous.config, previous.static, previous.recipe) == (config, static, recipe):
+            return previous
+        return Member(config, self._backend(config, recipe), static, HealthTracker(threshold), recipe)
+
+    def _recipe(self, config: BackendConfig, loaded: Loaded) -> _Program | _Server:
+        operational = loaded.config.config.operational
+        if config.transport is Transport.STDIO:
+            secret = {name: _text(loaded, ref.name, ref.key) for name, ref in config.env_from_secret.items()}
+            command = StdioCommand(config.command, tuple((config.env | secret).items()), config.cwd)
+            patience = operational.failure_handling.health_check_timeout
+            limit, environ = operational.limits.response_body, dict(os.environ)
+            return _Program(command, StdioSettings(limit, patience, self._version, environ, self._budget))
+        certificate = config.tls.client_certificate_ref
+        trust = TrustSetting(
+            ca_bundle=config.tls.ca_bundle,
+            client_certificate=_text(loaded, certificate.name, certificate.key) if certificate else None,
+            client_key=_text(loaded, certificate.name, _PRIVATE_KEY) if certificate else None,
+        )
+        peer = Peer(Url.parse(config.url or ""), config.network, trust)
+        limit, patience = operational.limits.response_body, operational.timeouts.connect
+        return _Server(peer, HttpBackendSettings(limit, patience, self._version, self._budget))
+
+    def _backend(self, config: BackendConfig, recipe: _Program | _Server) -> Backend:
+        if isinstance(recipe, _Program):
+            return StdioBackend(config.name, recipe.command, recipe.settings, self._pool, self._tasks)
+        of_http = (config.name, recipe.peer, self._client, recipe.settings, self._tasks)
+        if config.transport is Transport.SSE:
+            return SseBackend(*of_http)
+        if config.sse_fallback:
+            return FallbackBackend(HttpBackend(*of_http), SseBackend(*of_http))
+        return HttpBackend(*of_http)
+
+
+def _required(loaded: Loaded, name: str, key: str) -> bytes:
+    value = loaded.value(KeyRef(name=name, key=key))
+    if value is None:
+        raise MissingSecretError(name, key)
+    return value
+
+
+def _text(loaded: Loaded, name: str, key: str) -> str:
+    try:
+        return _required(loaded, name, key).decode()
+    except UnicodeDecodeError:
+        # Not even as a cause: the error of the codec holds the value.
+        raise InvalidSecretError(name, key, "is not text in UTF-8; write it again") from None
+
+
+def _static_headers(config: BackendConfig, loaded: Loaded) -> StaticHeaders:
+    return (*_plain_headers(config), *_secret_headers(config, loaded))
+
+
+def _plain_headers(config: BackendConfig) -> Iterator[tuple[str, bytes]]:
+    for name, text in config.header_forward.add_plaintext_headers.items():
+        value = text.encode(errors="surrogatepass")
+        if flaw := find_value_flaw(value):
+            raise InvalidHeaderError(name, flaw)
+        yield name, value
+
+
+def _secret_headers(config: BackendConfig, loaded: Loaded) -> Iterator[tuple[str, bytes]]:
+    for header in config.header_forward.add_headers_from_secret:
+        ref = header.value_secret_ref
+        value = _required(loaded, ref.name, ref.key)
+        # Left out of the requests it would be missed at the backend only.
+        if flaw := find_value_flaw(value):
+            raise InvalidSecretError(ref.name, ref.key, flaw)
+        yield header.header_name, value
+
+
+def _withhold(config: BackendConfig, reason: str, message: str) -> Withheld:
+    return Withheld(name=config.name, kind=config.kind, reason=reason, message=message)

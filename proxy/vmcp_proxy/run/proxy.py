@@ -1,0 +1,142 @@
+"""One proxy over its whole life: started, reloaded, drained."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeAlias
+
+from vmcp_api.manifests.problems import Problems
+from vmcp_proxy.core.policy.admission import Admitter, AllowAll
+from vmcp_proxy.observability.logs import log_event
+from vmcp_proxy.observability.metrics import Metrics
+from vmcp_proxy.run.gauges import read_gauges
+from vmcp_proxy.run.loading import Loaded
+from vmcp_proxy.run.settings import Settings
+from vmcp_proxy.run.status import ProxyState
+from vmcp_proxy.run.wiring import LOGGER, Wiring
+from vmcp_proxy.sessions import Keyring
+
+logger: Final = logging.getLogger(LOGGER)
+
+Watch: TypeAlias = Callable[["Proxy"], Coroutine[Any, Any, None]]
+"""A supervisor that calls `apply` or `refuse` whenever the sources of the config change."""
+
+
+class Proxy:
+    """`run` serves until it is told to stop; `apply` takes a new config over while it runs.
+
+    `admitter` is the policy behind the admission seam.
+    """
+
+    def __init__(self, settings: Settings, loaded: Loaded, *, admitter: Admitter | None = None) -> None:
+        self.settings: Final = settings
+        self.state: Final = ProxyState(loaded, has_keys=not settings.needs_keys)
+        self.metrics: Final = Metrics()
+        self.started: Final = asyncio.Event()
+        self._admitter: Final = admitter or AllowAll()
+        self._wiring: Wiring | None = None
+
+    async def run(self, watch: Watch | None = None) -> None:
+        """Serves until SIGTERM, SIGINT or `stop`, and for the shutdown delay more, then drains.
+
+        `started` is set once both ports listen.
+
+        Raises:
+            PortInUseError: a port is taken.
+            ExceptionGroup: a supervisor crashed; the process should end and be started again.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            wiring = self._wiring = Wiring(self.settings, self.state, self.metrics, self._admitter, tasks)
+            read_gauges(self.metrics, wiring)
+            self.apply(self.state.loaded)
+            supervisors = [tasks.create_task(each) for each in wiring.supervisors()]
+            supervisors.append(tasks.create_task(self._announce()))
+            if watch is not None:
+                supervisors.append(tasks.create_task(watch(self)))
+            try:
+                await wiring.servers.run(
+                    on_stop=self._leave,
+                    on_drain=wiring.get_stream.close_all,
+                    delay=self.settings.shutdown_delay,
+                    handle_signals=self.settings.handles_signals,
+                )
+            finally:
+                for supervisor in supervisors:
+                    supervisor.cancel()
+                await asyncio.gather(*supervisors, return_exceptions=True)
+                await wiring.aclose()
+
+    @property
+    def wiring(self) -> Wiring:
+        """The parts, while it runs.
+
+        Raises:
+            RuntimeError: it does not run.
+        """
+        if self._wiring is None:
+            raise RuntimeError("the proxy does not run yet")
+        return self._wiring
+
+    @property
+    def mcp_port(self) -> int:
+        """The port of the endpoint, once it is started."""
+        return self.wiring.servers.mcp_port
+
+    @property
+    def admin_port(self) -> int:
+        """The port of the admin application, once it is started."""
+        return self.wiring.servers.admin_port
+
+    def stop(self) -> None:
+        """Begins the shutdown; a second call waits for nothing."""
+        self.wiring.servers.stop()
+
+    def apply(self, loaded: Loaded) -> None:
+        """Serves by a config from the next request on; sessions, links and catalogs that still hold stay.
+
+        Raises:
+            OSError: the audit file cannot be opened; nothing has changed.
+        """
+        wiring = self.wiring
+        assembled = wiring.assembler.assemble(loaded, wiring.group.members)
+        wiring.configure(loaded.config)
+        self._take_keys(loaded.keyring)
+        self.state.loaded = loaded
+        self.state.withheld = assembled.withheld
+        self.state.load_problems = Problems()
+        wiring.group.apply(loaded.config, assembled.members, frozenset(each.name for each in assembled.withheld))
+        log_event(
+            logger,
+            logging.INFO,
+            "config loaded",
+            config_hash=loaded.digest,
+            backends=sorted(assembled.members),
+            withheld=[each.name for each in assembled.withheld],
+        )
+
+    def _take_keys(self, keyring: Keyring | None) -> None:
+        """Rotates to the mounted keys; where all of them are gone the last ones stay in force, as a config would."""
+        state = self.state
+        if keyring is not None:
+            self.wiring.rotate(keyring)
+            state.has_keys = True
+        elif self.settings.needs_keys and state.has_keys and not state.has_lost_keys:
+            remedy = (
+                "mount them again: a pod that starts without them is not ready, and the others' sessions are lost to it"
+            )
+            log_event(logger, logging.WARNING, "session keys are gone, the last ones stay in force", remedy=remedy)
+        state.has_lost_keys = state.has_keys and self.settings.needs_keys and keyring is None
+
+    def refuse(self, problems: Problems) -> None:
+        """Notes a config that cannot be used; the last good one stays in force."""
+        self.state.load_problems = problems
+        for problem in problems.errors:
+            log_event(logger, logging.ERROR, "config refused, the last good one stays", problem=str(problem))
+
+    async def _announce(self) -> None:
+        await self.wiring.servers.started.wait()
+        self.state.is_started = True
+        self.started.set()
+
+    def _leave(self) -> None:
+        self.state.is_draining = True

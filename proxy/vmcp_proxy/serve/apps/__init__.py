@@ -1,0 +1,1 @@
+"""The two ASGI applications: the endpoint, and the admin port."""

@@ -1,0 +1,55 @@
+"""The application of the MCP port: the endpoint, and JSON 404 for everything else."""
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from vmcp_proxy.protocol.jsonrpc import encode_error
+from vmcp_proxy.serve.chain.header_validation import TRANSPORT_ERROR
+from vmcp_proxy.serve.context import Receive, Scope, Send
+
+MCP_PATH = "/mcp"
+_PATHS = frozenset({MCP_PATH, f"{MCP_PATH}/"})
+"""The second is what people type; it is served, for a redirect would lose the body of some clients."""
+
+
+class McpApp(FastAPI):
+    """The application, with a way past the framework for the one path that is hot.
+
+    What FastAPI does around a route costs more than the whole chain; the chain does all that `/mcp` needs (ADR-0014).
+    """
+
+    endpoint: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] in _PATHS:
+            await self.endpoint(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def build_mcp_app(endpoint: ASGIApp) -> FastAPI:
+    """An application that serves `/mcp` with an ASGI endpoint; nothing operational answers here.
+
+    `/.well-known/*` gets a JSON 404 like every other path, so that clients that look for an authorization
+    server there learn that there is none.
+    """
+    app = McpApp(
+        title="vmcp",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        # A mount would redirect /mcp to /mcp/.
+        routes=[Route(path, endpoint=endpoint) for path in sorted(_PATHS)],
+    )
+    app.endpoint = endpoint
+    app.add_exception_handler(HTTPException, _refuse)
+    return app
+
+
+async def _refuse(_: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    text = f"Not found; the endpoint is {MCP_PATH}." if status == 404 else "Refused."  # noqa: PLR2004 - RFC 9110
+    return Response(encode_error(None, TRANSPORT_ERROR, text), status_code=status, media_type="application/json")

@@ -1,0 +1,1 @@
+"""The HTTP middleware, one module for each layer, and the chain in its order."""

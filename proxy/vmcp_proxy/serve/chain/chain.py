@@ -1,0 +1,162 @@
+"""The chain of layers around the dispatch, in the one order that is right."""
+
+import itertools
+import logging
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from vmcp_proxy.auth.incoming import Authenticator
+from vmcp_proxy.headerforward import AllowList
+from vmcp_proxy.observability.metrics import Metrics
+from vmcp_proxy.serve.chain import (
+    auditing,
+    authentication,
+    enrichment,
+    header_validation,
+    parsing,
+    recovery,
+    stream_timeout,
+    telemetry,
+)
+from vmcp_proxy.serve.chain import header_capture as request_context
+from vmcp_proxy.serve.chain.refused_names import RefusedNames
+from vmcp_proxy.serve.context import Handler, Receive, RequestContext, Scope, Send
+
+Layer = Callable[[Handler], Handler]
+
+
+@dataclass(frozen=True, slots=True)
+class ChainSettings:
+    """What the layers follow; `maximum` in seconds. A reload makes new settings and a new chain.
+
+    `auditor` absent means that there is no audit layer and no enrichment.
+    """
+
+    policy: header_validation.HeaderPolicy
+    maximum: float
+    authenticator: Authenticator
+    allow_list: AllowList
+    auditor: auditing.Auditor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChainServices:
+    """What outlives a reload: counters, the requests in flight, refused names, the numbering of requests."""
+
+    metrics: Metrics
+    in_flight: stream_timeout.InFlight
+    logger: logging.Logger
+    is_ours: parsing.IsOurs | None = None
+    refused: RefusedNames = field(default_factory=RefusedNames)
+    id_prefix: str = field(default_factory=lambda: secrets.token_hex(4))
+    numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+
+class Chain:
+    """An ASGI application: every HTTP request gets a context and goes through the layers to the dispatch."""
+
+    __slots__ = ("_handler", "_services", "names")
+
+    def __init__(self, layers: tuple[tuple[str, Layer], ...], dispatch: Handler, services: ChainServices) -> None:
+        self.names: Final = tuple(name for name, _ in layers)
+        self._services: Final = services
+        self._handler: Final = _stack(layers)(dispatch)
+
+    def __repr__(self) -> str:
+        return f"Chain({' > '.join(self.names)})"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        services = self._services
+        context = RequestContext(
+            scope,
+            receive,
+            send,
+            request_id=(services.id_prefix, next(services.numbers)),
+            started=time.perf_counter(),
+            metrics=services.metrics,
+        )
+        await self._handler(context)
+
+
+class LiveChain:
+    """The ASGI application that uses the newest chain; requests in flight keep the one they began with."""
+
+    __slots__ = ("current",)
+
+    def __init__(self, chain: Chain) -> None:
+        self.current = chain
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.current(scope, receive, send)
+
+
+def build_chain(settings: ChainSettings, dispatch: Handler, services: ChainServices) -> Chain:
+    """The chain for some settings, outermost layer first; what is not configured is not in it.
+
+    Authorization is no layer: the admission seam decides it for lists and calls alike.
+    """
+    layers: list[tuple[str, Layer]] = [
+        (recovery.NAME, partial(recovery.recovery, logger=services.logger)),
+        (
+            stream_timeout.NAME,
+            partial(stream_timeout.stream_timeout, in_flight=services.in_flight, maximum=settings.maximum),
+        ),
+        (
+            header_validation.NAME,
+            partial(
+                header_validation.header_validation,
+                policy=settings.policy,
+                refused=services.refused,
+                logger=services.logger,
+            ),
+        ),
+        (
+            request_context.NAME,
+            partial(request_context.request_context, allow_list=settings.allow_list),
+        ),
+        (
+            authentication.NAME,
+            partial(
+                authentication.authentication,
+                authenticator=settings.authenticator,
+                auditor=settings.auditor,
+            ),
+        ),
+    ]
+    audit: list[tuple[str, Layer]] = []
+    if settings.auditor is not None:
+        audit = [
+            (auditing.NAME, partial(auditing.auditing, auditor=settings.auditor)),
+            (enrichment.NAME, enrichment.backend_enrichment),
+        ]
+    # A crash of one message must not cost the rest of its batch, and each is audited as if it had come alone.
+    around_each = _stack((layers[0], *audit))
+    layers += [
+        *audit,
+        (
+            parsing.NAME,
+            partial(
+                parsing.mcp_parsing,
+                max_body=settings.policy.max_body,
+                around_each=around_each,
+                is_ours=services.is_ours,
+            ),
+        ),
+        (telemetry.NAME, partial(telemetry.telemetry, metrics=services.metrics)),
+    ]
+    return Chain(tuple(layers), dispatch, services)
+
+
+def _stack(layers: Sequence[tuple[str, Layer]]) -> Layer:
+    """The layers as one, the first outermost."""
+
+    def stacked(inner: Handler) -> Handler:
+        for _, layer in reversed(layers):
+            inner = layer(inner)
+        return inner
+
+    return stacked

@@ -1,0 +1,118 @@
+"""The layer that reads the body and finds the JSON-RPC message in it."""
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Final, TypeAlias
+
+from vmcp_proxy.protocol.jsonrpc import INVALID_REQUEST, Batch, Malformed, Notification, Request, parse_body
+from vmcp_proxy.protocol.versions import SESSION_HEADER
+from vmcp_proxy.serve.chain.header_validation import TOO_LARGE, HttpRefusal
+from vmcp_proxy.serve.context import Handler, RequestContext
+from vmcp_proxy.serve.http.bounds import SHORT_BYTES
+
+NAME: Final = "mcp_parsing"
+
+RESPONSE: Final = "response"
+"""What stands for the method when the client answers a request of the server."""
+
+BATCH: Final = "batch"
+"""What stands for the method of a batch as a whole."""
+
+WITHOUT_SESSION: Final = HttpRefusal(
+    413,
+    f"Without a session a body may have {SHORT_BYTES} bytes; send initialize first.",
+    INVALID_REQUEST,
+)
+SESSION_NOT_FOUND: Final = -32001
+UNKNOWN_SESSION: Final = HttpRefusal(404, "Session not found; send initialize again.", SESSION_NOT_FOUND)
+INCOMPLETE: Final = HttpRefusal(400, "The request body is incomplete.", INVALID_REQUEST)
+
+
+class BodyFault(Enum):
+    """Why there is no body."""
+
+    TOO_LARGE = "too large"
+    INCOMPLETE = "incomplete"
+
+
+async def read_body(context: RequestContext, max_body: int) -> bytes | BodyFault:
+    """The whole body, at most `max_body` bytes, declared or chunked; what is beyond is not kept."""
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await context.receive()
+        if message["type"] == "http.disconnect":
+            return BodyFault.INCOMPLETE
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > max_body:
+            return BodyFault.TOO_LARGE
+        if not message.get("more_body", False):
+            return b"".join((*chunks, chunk)) if chunks else chunk
+        chunks.append(chunk)
+
+
+IsOurs: TypeAlias = Callable[[str], bool]
+"""Whether a session id was made here, without asking any store."""
+
+
+def refuse_unread(context: RequestContext, is_ours: IsOurs) -> HttpRefusal | None:
+    """Why a long body is not even read: `None` where it may be, or where it is short.
+
+    Who has no session has nothing long to say: only `initialize` comes without one. An id that was never given out
+    answers like one that has ended.
+    """
+    length = context.header(b"content-length")
+    if length is not None and int(length) <= SHORT_BYTES:
+        return None
+    session = context.header(SESSION_HEADER)
+    if session is None:
+        return None if length is None else WITHOUT_SESSION
+    return None if is_ours(session.decode("latin-1")) else UNKNOWN_SESSION
+
+
+def mcp_parsing(
+    inner: Handler, max_body: int, around_each: Callable[[Handler], Handler], is_ours: IsOurs | None = None
+) -> Handler:
+    """Sets `body`, `message` and `rpc_method`; answers 413 and 400 for what is no message, 404 as `refuse_unread`.
+
+    A batch gets `each` as well: what is inside this layer, within the layers that see every message of a batch.
+
+    GET and DELETE carry no message: their `rpc_method` is the HTTP method.
+    """
+    each = around_each(inner)
+
+    async def handle(context: RequestContext) -> None:
+        if context.http_method != "POST":
+            context.rpc_method = context.http_method
+            await inner(context)
+            return
+        most, too_large = max_body, TOO_LARGE
+        if is_ours is not None:
+            if (unread := refuse_unread(context, is_ours)) is not None:
+                await context.reject(NAME, unread.status, unread.code, unread.message)
+                return
+            if context.header(SESSION_HEADER) is None and max_body > SHORT_BYTES:
+                most, too_large = SHORT_BYTES, WITHOUT_SESSION
+        body = await read_body(context, most)
+        if isinstance(body, BodyFault):
+            refusal = too_large if body is BodyFault.TOO_LARGE else INCOMPLETE
+            await context.reject(NAME, refusal.status, refusal.code, refusal.message)
+            return
+        context.body = body
+        message = parse_body(body)
+        if isinstance(message, Malformed):
+            context.malformed_id = message.id
+            await context.reject(NAME, 400, message.code, message.message)
+            return
+        context.message = message
+        if isinstance(message, Request | Notification):
+            context.rpc_method = message.method
+        elif isinstance(message, Batch):
+            context.rpc_method = BATCH
+            context.each = each
+        else:
+            context.rpc_method = RESPONSE
+        await inner(context)
+
+    return handle

@@ -1,0 +1,155 @@
+"""One listening socket with a uvicorn server on it."""
+
+import asyncio
+import contextlib
+import errno
+import math
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, cast
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from vmcp_proxy.serve.http.bounds import Bounds
+from vmcp_proxy.serve.http.protocol import BoundedHttpProtocol
+
+BACKLOG: Final = 2048
+KEEP_ALIVE_SECONDS: Final = 75
+"""Longer than the 60 s of common load balancers, so that they close idle connections first."""
+
+_REAP_TICKS: Final = 50
+_CLOSE_SECONDS: Final = 3
+
+
+class PortInUseError(Exception):
+    """Another process listens on the address already."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(f"port {port} on {host} is in use; stop the process that listens there or choose another port")
+        self.host = host
+        self.port = port
+
+
+class StartError(Exception):
+    """The application of a listener did not come up, or the listener ended by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """An application and where it listens; port 0 takes a free one, `fd` a socket that is bound already."""
+
+    app: ASGIApp
+    host: str = "127.0.0.1"
+    port: int = 0
+    fd: int | None = None
+
+    def bind(self) -> socket.socket:
+        """The bound socket.
+
+        Raises:
+            PortInUseError: the port is taken.
+            OSError: the address cannot be bound for another reason; the message names it.
+        """
+        if self.fd is not None:
+            return socket.socket(fileno=self.fd)
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            # At once: two sockets with SO_REUSEADDR may both bind, and only the second to listen is refused.
+            listening.listen(BACKLOG)
+            listening.setblocking(False)  # noqa: FBT003 - the standard library's signature
+        except OSError as error:
+            listening.close()
+            if error.errno == errno.EADDRINUSE:
+                raise PortInUseError(self.host, self.port) from None
+            raise
+        return listening
+
+    def open(self) -> "ListenerServer":
+        """The server, with the socket bound; raises as `bind` does."""
+        return ListenerServer(self, self.bind())
+
+
+class ListenerServer(uvicorn.Server):
+    """A uvicorn server that leaves signals to us and closes connections whose request never comes."""
+
+    def __init__(self, listener: Listener, listening: socket.socket) -> None:
+        self._leaving: Final = asyncio.Event()
+        self.bounds: Final = Bounds()
+        super().__init__(
+            uvicorn.Config(
+                listener.app,
+                http=cast(
+                    "type[asyncio.Protocol]", partial(BoundedHttpProtocol, leaving=self._leaving, bounds=self.bounds)
+                ),
+                ws="none",
+                lifespan="on",
+                interface="asgi3",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                backlog=BACKLOG,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            )
+        )
+        self._closing = False
+        self._socket: Final = listening
+        self.listening: Final = asyncio.Event()
+        self.port: Final[int] = listening.getsockname()[1]
+
+    async def run_until_closed(self) -> None:
+        """Serves until `close_within` was called and the last connection is gone; `listening` tells when.
+
+        Raises:
+            StartError: the application's lifespan failed, or the server ended unasked.
+        """
+        try:
+            await self.serve(sockets=[self._socket])
+        except SystemExit:  # that is how uvicorn tells that the lifespan failed
+            raise StartError("the application did not start") from None
+        finally:
+            self._socket.close()
+        if not self._closing:
+            raise StartError("the listener ended by itself")
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+    def discard(self) -> None:
+        """Lets go of the socket without having served."""
+        self._socket.close()
+
+    def leave(self) -> None:
+        """Goes on as before, but every answer closes its connection, so that clients make their next one elsewhere."""
+        self._leaving.set()
+
+    def close_within(self, seconds: float) -> None:
+        """Stops accepting connections; those with a request in flight may end it, for `seconds` at most."""
+        self.config.timeout_graceful_shutdown = math.ceil(seconds) + _CLOSE_SECONDS
+        self._closing = True
+        self.should_exit = True
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves signal handlers alone: two servers in one process cannot both own them."""
+        yield
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % _REAP_TICKS == 0:
+            self._reap()
+        return await super().on_tick(counter)
+
+    def _reap(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for connection in tuple(self.server_state.connections):
+            if isinstance(connection, BoundedHttpProtocol) and connection.is_stalled(now):
+                connection.abort()

@@ -1,0 +1,232 @@
+"""The dispatch: what each HTTP method and each JSON-RPC message does to a session."""
+
+import asyncio
+import time
+from functools import partial
+from typing import Final
+
+from vmcp_proxy.core.clients.messages import ClientMessages
+from vmcp_proxy.core.clients.runtime import Attachment, Attachments
+from vmcp_proxy.core.virtual import Caller
+from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
+from vmcp_proxy.observability.audit import Outcome
+from vmcp_proxy.protocol.initialize import NO_CAPABILITIES
+from vmcp_proxy.protocol.jsonrpc import (
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    REQUEST_CANCELLED,
+    Answer,
+    Batch,
+    Notification,
+    Request,
+    Response,
+    encode_error,
+    encode_result,
+)
+from vmcp_proxy.protocol.methods import HANDLING, Handling
+from vmcp_proxy.protocol.params import InvalidParamsError
+from vmcp_proxy.protocol.versions import SESSION_HEADER, has_batches
+from vmcp_proxy.serve.chain.parsing import UNKNOWN_SESSION
+from vmcp_proxy.serve.context import RequestContext
+from vmcp_proxy.serve.legacy.answer_streams import AnswerStreams
+from vmcp_proxy.serve.legacy.batch import serve_batch
+from vmcp_proxy.serve.legacy.get_stream import GetStream
+from vmcp_proxy.serve.legacy.handshake import Handshake
+from vmcp_proxy.serve.legacy.post_exchange import KeepAlive, PostExchange
+from vmcp_proxy.serve.legacy.requests import Requests
+from vmcp_proxy.sessions import Missing, MissingReason, SessionManager, StoreUnavailable
+
+NAME: Final = "dispatch"
+_RETRY_SECONDS: Final = b"5"
+_SERVER_ERROR: Final = -32000
+_NOBODY_ASKS: Final = (
+    "The answer could not be delivered: the request has another id, or the pod that sent it is gone or did not confirm."
+)
+_NO_BATCHES: Final = "Batches left MCP with revision 2025-06-18; send one message per request."
+_CANCELLED: Final = "The request was cancelled."
+_OVER: Final = "The session has ended; the request may have been carried out."
+_AWAY: Final = {
+    MissingReason.UNAVAILABLE: "The session store is away; try again.",
+    MissingReason.CAPPED: "This endpoint has as many sessions in use as it may; try again.",
+}
+
+
+class Endpoint:
+    """Serves legacy MCP: sessions by header, one message for each POST, one stream for each GET."""
+
+    def __init__(
+        self,
+        sessions: SessionManager,
+        attachments: Attachments,
+        handshake: Handshake,
+        requests: Requests,
+        get_stream: GetStream,
+        keep_alive: KeepAlive,
+        answers: AnswerStreams,
+        messages: ClientMessages,
+    ) -> None:
+        self._sessions = sessions
+        self._attachments = attachments
+        self._handshake = handshake
+        self._requests = requests
+        self._get_stream = get_stream
+        self._keep_alive = keep_alive
+        self._answers = answers
+        self._messages = messages
+        self.takes_request_headers = False
+        """Whether each request's own passthrough headers go to backends, not those of the session."""
+
+    async def __call__(self, context: RequestContext) -> None:
+        """Serves one request that the chain has let through."""
+        match context.http_method:
+            case "POST":
+                await self._post(context)
+            case "GET":
+                caller = await self._caller(context)
+                if caller is not None:
+                    await self._get_stream.serve(context, caller)
+            case _:
+                await self._delete(context)
+
+    async def _post(self, context: RequestContext) -> None:
+        message = context.message
+        if isinstance(message, Request):
+            if message.method == "initialize":
+                await self._handshake.serve(context, message)
+                return
+            caller = await self._caller(context)
+            if caller is not None:
+                await self._request(context, caller, message)
+            return
+        caller = await self._caller(context)
+        if caller is None:
+            return
+        if isinstance(message, Batch):
+            await self._batch(context, caller, message)
+            return
+        attachment = self._attachments.of(caller.session)
+        attachment.caller = caller
+        if isinstance(message, Notification):
+            await self._messages.notified(attachment, message, context.body)
+        elif isinstance(message, Response) and not await self._messages.answered(attachment, message, context.body):
+            context.outcome = Outcome.FAILURE
+            await context.reject(NAME, 400, INVALID_REQUEST, _NOBODY_ASKS)
+            return
+        await context.respond(202)
+
+    async def _batch(self, context: RequestContext, caller: Caller, message: Batch) -> None:
+        if context.each is None or not has_batches(caller.session.protocol_version):
+            context.outcome = Outcome.FAILURE
+            await context.reject(NAME, 400, INVALID_REQUEST, _NO_BATCHES)
+            return
+        await serve_batch(context, message, context.each)
+
+    async def _request(self, context: RequestContext, caller: Caller, message: Request) -> None:
+        handling = HANDLING.get(message.method)
+        if handling is None:
+            context.outcome = Outcome.FAILURE
+            text = f"Method not found: {message.method[:128]}"
+            await context.respond(200, encode_error(message.id, METHOD_NOT_FOUND, text))
+            return
+        if handling is Handling.PING:
+            await context.respond(200, encode_result(message.id, NO_CAPABILITIES))
+            return
+        attachment = self._attachments.of(caller.session)
+        attachment.caller = caller
+        now = asyncio.get_running_loop().time()
+        exchange = PostExchange(context, caller.session, message.id, self._answers, now)
+        try:
+            answer = await self._answer(context, caller, attachment, message, handling, exchange)
+            if answer is not None:
+                await exchange.finish(answer)
+        finally:
+            exchange.abandon()
+
+    async def _answer(
+        self,
+        context: RequestContext,
+        caller: Caller,
+        attachment: Attachment,
+        message: Request,
+        handling: Handling,
+        exchange: PostExchange,
+    ) -> Answer | None:
+        task = asyncio.current_task()
+        if task is not None:
+            attachment.in_flight[task] = message.id
+        self._keep_alive.add(exchange)
+        caller.session.uses.add(context)
+        try:
+            return await self._requests.answer(context, caller, message, handling, exchange)
+        except InvalidParamsError as error:
+            context.outcome = Outcome.FAILURE
+            return encode_error(message.id, INVALID_PARAMS, str(error))
+        except asyncio.CancelledError:
+            if task is None or task not in attachment.cancelled or task.uncancel() > 0:
+                raise
+            context.outcome = Outcome.FAILURE
+            return encode_error(message.id, REQUEST_CANCELLED, _CANCELLED if caller.session.ended is None else _OVER)
+        finally:
+            if task is not None:
+                del attachment.in_flight[task]
+                attachment.cancelled.discard(task)
+            self._keep_alive.discard(exchange)
+            caller.session.uses.discard(context)
+            caller.session.touch(time.monotonic())
+
+    async def _delete(self, context: RequestContext) -> None:
+        session_id = await self._session_id(context)
+        if session_id is None or context.identity is None:
+            return
+        context.session_ref = self._sessions.ref_of(session_id)
+        try:
+            missing = await self._sessions.end(session_id, context.identity)
+        except StoreUnavailable:
+            await self._refuse(context, MissingReason.UNAVAILABLE)
+            return
+        if missing is None:
+            await context.respond(204)
+        else:
+            await self._refuse(context, missing.reason)
+
+    async def _caller(self, context: RequestContext) -> Caller | None:
+        """Who asks, in which session; None after a refusal."""
+        session_id = await self._session_id(context)
+        identity = context.identity
+        if session_id is None or identity is None:
+            return None
+        session = self._sessions.peek(session_id, identity)
+        if session is None:
+            found = await self._sessions.resolve(session_id, identity, partial(self._captured, context))
+            if isinstance(found, Missing):
+                # The attempt on a foreign session is audited with the session that it was made on.
+                context.session_ref = self._sessions.ref_of(session_id)
+                await self._refuse(context, found.reason)
+                return None
+            session = found
+        context.session_ref = session.ref
+        snapshot = context.captured() if self.takes_request_headers else session.snapshot
+        return Caller(identity, session, snapshot)
+
+    def _captured(self, context: RequestContext) -> HeaderSnapshot:
+        """What binds a restored session to its headers; nothing where each request has its own."""
+        return EMPTY_SNAPSHOT if self.takes_request_headers else context.captured()
+
+    async def _session_id(self, context: RequestContext) -> str | None:
+        raw = context.header(SESSION_HEADER)
+        if raw is None:
+            text = "The header Mcp-Session-Id is missing; send initialize first."
+            await context.reject(NAME, 400, INVALID_REQUEST, text)
+            return None
+        return raw.decode("latin-1")
+
+    async def _refuse(self, context: RequestContext, reason: MissingReason) -> None:
+        if (away := _AWAY.get(reason)) is not None:
+            context.outcome = Outcome.ERROR
+            headers = ((b"retry-after", _RETRY_SECONDS),)
+            await context.reject(NAME, 503, _SERVER_ERROR, away, headers)
+            return
+        # One answer for all the rest: it must not tell a forged id from an ended or a foreign session.
+        context.outcome = Outcome.DENIED if reason is MissingReason.FOREIGN else Outcome.FAILURE
+        await context.reject(NAME, UNKNOWN_SESSION.status, UNKNOWN_SESSION.code, UNKNOWN_SESSION.message)

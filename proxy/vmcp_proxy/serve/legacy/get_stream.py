@@ -1,0 +1,169 @@
+"""GET streams: the session's own, and the rest of an answer whose stream broke (MCP 2025-11-25, Listening)."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+from vmcp_proxy.core.clients.links import Links
+from vmcp_proxy.core.clients.notifier import Notifier
+from vmcp_proxy.core.clients.outbox import Outbox, Reader
+from vmcp_proxy.core.clients.runtime import Attachment, Attachments
+from vmcp_proxy.core.virtual import Caller
+from vmcp_proxy.observability.logs import log_event
+from vmcp_proxy.protocol.event_ids import EventId, encode_end, parse_event_id
+from vmcp_proxy.protocol.sse import KEEP_ALIVE, RETRY, encode_event, encode_priming
+from vmcp_proxy.protocol.versions import has_priming
+from vmcp_proxy.serve.context import RequestContext
+from vmcp_proxy.serve.legacy.answer_stream import lost
+from vmcp_proxy.serve.legacy.answer_streams import AnswerStreams
+from vmcp_proxy.sessions import Session
+
+logger: Final = logging.getLogger("vmcp.serve")
+
+_OPENED: Final = b": open\n"
+_LAST_EVENT_ID: Final = b"last-event-id"
+_DISPATCH: Final = "dispatch"
+_NO_STREAM: Final = (405, -32000, "The stream of this answer is over; nothing follows.")
+_ALLOWED: Final = ((b"allow", b"POST, DELETE, OPTIONS"),)
+
+
+class GetStream:
+    """Serves at most one stream of its own for each session: a new one takes the place of the old.
+
+    `on_listening` hears of every session whose client begins or ceases to listen.
+    """
+
+    def __init__(
+        self,
+        attachments: Attachments,
+        links: Links,
+        notifier: Notifier,
+        answers: AnswerStreams,
+        on_listening: Callable[[Attachment], None],
+    ) -> None:
+        self._attachments = attachments
+        self._links = links
+        self._notifier = notifier
+        self._answers = answers
+        self._on_listening = on_listening
+        self._is_closing = False
+        self.keep_alive = 15.0
+
+    async def serve(self, context: RequestContext, caller: Caller) -> None:
+        """Streams until the client goes, the session ends, or the process does."""
+        caller.session.uses.add(context)
+        try:
+            await self._serve(context, caller)
+        finally:
+            caller.session.uses.discard(context)
+            caller.session.touch(time.monotonic())
+
+    async def _serve(self, context: RequestContext, caller: Caller) -> None:
+        attachment = self._attachments.of(caller.session)
+        attachment.caller = caller
+        raw = context.header(_LAST_EVENT_ID)
+        seen = parse_event_id(raw)
+        if seen is not None and seen.is_end:
+            # Some clients take only results for answers and come back after an error: with an empty stream
+            # they would do so for ever, and in the end for the session's own. This status tells them to stay away.
+            await context.reject(_DISPATCH, *_NO_STREAM, headers=_ALLOWED)
+            return
+        context.is_stream = True
+        if raw is not None and seen is not None and seen.request is not None:
+            await self._answer(context, caller, seen, seen.request, raw)
+            return
+        if self._is_closing:
+            await context.start_stream()
+            await _end(context, caller.session)
+            return
+        outbox = attachment.outbox
+        after = None
+        if seen is not None and seen.stream == outbox.number and self._attachments.replay.is_own(seen):
+            after = seen.sequence
+        elif raw is not None:
+            log_event(logger, logging.DEBUG, "nothing to replay", session=caller.session.ref)
+        await self._own(context, attachment, outbox, outbox.open(after))
+
+    def close_all(self) -> None:
+        """Lets every session's own stream end, and those that come, so that clients reconnect to another pod."""
+        self._is_closing = True
+        for attachment in self._attachments.all():
+            if attachment.is_listening:
+                attachment.outbox.finish()
+
+    async def _answer(self, context: RequestContext, caller: Caller, seen: EventId, request: bytes, raw: bytes) -> None:
+        """Gives the rest of an answer, or says that it is lost, and ends; the session's own stream is another.
+
+        `raw` is the text of the id that was `seen`.
+        """
+        stream = self._answers.find(caller.session, seen)
+        await context.start_stream()
+        if stream is None:
+            log_event(logger, logging.DEBUG, "answer to resume is lost", session=caller.session.ref)
+            await context.write(encode_event(lost(request), encode_end(raw)))
+        else:
+            async with _watching(context, lambda: stream.leave(context)):
+                await stream.resume(context, request, seen.sequence)
+        await context.finish()
+
+    async def _own(self, context: RequestContext, attachment: Attachment, outbox: Outbox, reader: Reader) -> None:
+        try:
+            await context.start_stream()
+            await context.write(_OPENED)
+            primed = reader.mark() if has_priming(attachment.session.protocol_version) else None
+            if primed is not None:
+                await context.write(encode_priming(_id(outbox, primed)))
+            self._links.listen_all(attachment)
+            self._on_listening(attachment)
+            async with _watching(context, reader.close):
+                await self._notifier.opened(attachment)
+                await self._relay(context, outbox, reader)
+            await _end(context, attachment.session)
+        finally:
+            reader.close()
+            if not attachment.is_listening:
+                self._links.linger(attachment)
+                self._on_listening(attachment)
+
+    async def _relay(self, context: RequestContext, outbox: Outbox, reader: Reader) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self.keep_alive):
+                    entry = await reader.next()
+            except TimeoutError:
+                await context.write(KEEP_ALIVE)
+                continue
+            if entry is None:
+                return
+            sequence, message = entry
+            await context.write(encode_event(message, _id(outbox, sequence)))
+
+
+@contextlib.asynccontextmanager
+async def _watching(context: RequestContext, gone: Callable[[], None]) -> AsyncIterator[None]:
+    """Calls `gone` when the client hangs up."""
+    watch = asyncio.create_task(_disconnected(context, gone))
+    try:
+        yield
+    finally:
+        watch.cancel()
+
+
+async def _disconnected(context: RequestContext, gone: Callable[[], None]) -> None:
+    while (await context.receive())["type"] != "http.disconnect":
+        continue
+    gone()
+
+
+async def _end(context: RequestContext, session: Session) -> None:
+    """Ends a stream that the client should open again; those that read no event without data are not told when."""
+    if has_priming(session.protocol_version):
+        await context.write(RETRY)
+    await context.finish()
+
+
+def _id(outbox: Outbox, sequence: int) -> bytes:
+    return b"%b%x" % (outbox.prefix, sequence)

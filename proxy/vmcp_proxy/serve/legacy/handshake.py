@@ -1,0 +1,99 @@
+"""The `initialize` request: a session is made before the answer is given."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from vmcp_proxy.core.catalog.capabilities import Kind
+from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.core.clients.links import Links
+from vmcp_proxy.core.virtual import Caller, VirtualMCP
+from vmcp_proxy.headerforward import EMPTY_SNAPSHOT
+from vmcp_proxy.observability.audit import Outcome
+from vmcp_proxy.protocol.extensions import join_extensions
+from vmcp_proxy.protocol.initialize import encode_server_hello, parse_client_hello
+from vmcp_proxy.protocol.instructions import join_instructions
+from vmcp_proxy.protocol.jsonrpc import INVALID_PARAMS, Request, encode_error, encode_result
+from vmcp_proxy.protocol.params import InvalidParamsError
+from vmcp_proxy.serve.context import RequestContext
+from vmcp_proxy.sessions import RefusalReason, Refused, SessionManager
+
+_NAME: Final = "dispatch"
+_SERVER_ERROR: Final = -32000
+_RETRY_SECONDS: Final = b"5"
+
+_REFUSALS: Final = {
+    RefusalReason.CAPPED: "This endpoint serves as many sessions as it may; try again later.",
+    RefusalReason.IDENTITY_CAPPED: "You have as many sessions as you may; end one of them first.",
+    RefusalReason.UNAVAILABLE: "The session store is away; try again.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """How the endpoint names itself."""
+
+    name: str
+    version: str
+
+
+class Handshake:
+    """Makes sessions; `info` and `instructions` are replaced when the config is.
+
+    `instructions` of None are those of the backends; an empty text is none.
+    """
+
+    def __init__(self, sessions: SessionManager, virtual: VirtualMCP, links: Links) -> None:
+        self._sessions = sessions
+        self._virtual = virtual
+        self._links = links
+        self.info = ServerInfo("vmcp", "")
+        self.instructions: str | None = None
+        self.takes_request_headers = False
+
+    async def serve(self, context: RequestContext, message: Request) -> None:
+        """Answers `initialize` with a session id; nothing is left behind where it fails."""
+        identity = context.identity
+        if identity is None:
+            return
+        try:
+            hello = parse_client_hello(message.params)
+        except InvalidParamsError as error:
+            context.outcome = Outcome.FAILURE
+            await context.respond(200, encode_error(message.id, INVALID_PARAMS, str(error)))
+            return
+        made = await self._sessions.create(
+            identity,
+            protocol_version=hello.version,
+            client_capabilities=hello.capabilities,
+            client_info=hello.client_info,
+            snapshot=EMPTY_SNAPSHOT if self.takes_request_headers else context.captured(),
+        )
+        if isinstance(made, Refused):
+            context.outcome = Outcome.ERROR
+            headers = ((b"retry-after", _RETRY_SECONDS),)
+            await context.reject(_NAME, 503, _SERVER_ERROR, _REFUSALS[made.reason], headers)
+            return
+        session = made.session
+        context.session_ref = session.ref
+        try:
+            catalog = await self._virtual.view(Caller(identity, session, context.captured()))
+        except BaseException:
+            await self._sessions.end(made.session_id, identity)
+            raise
+        result = encode_server_hello(
+            version=hello.version,
+            name=self.info.name,
+            server_version=self.info.version,
+            offers=self._links.offers(catalog.outcomes),
+            carried=join_extensions(
+                hello.extensions for _, hello in sorted(self._links.hellos(catalog.outcomes).items())
+            ),
+            instructions=self._instructions_for(catalog) if self.instructions is None else self.instructions,
+        )
+        headers = ((b"mcp-session-id", made.session_id.encode()),)
+        await context.respond(200, encode_result(message.id, result), headers=headers)
+
+    def _instructions_for(self, catalog: Catalog) -> str:
+        """What the backends say of which the caller sees anything."""
+        seen = {capability.backend for kind in Kind for capability in catalog.of(kind)}
+        return join_instructions({name: hello.instructions or "" for name, hello in self._links.hellos(seen).items()})

@@ -1,0 +1,167 @@
+"""The requests of a session: lists from the caller's view, calls to the backend that owns the name."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
+
+import msgspec
+
+from vmcp_proxy.core.catalog.capabilities import KIND_LISTED_BY
+from vmcp_proxy.core.catalog.pagination import BadCursor, ListEncoder
+from vmcp_proxy.core.clients.links import Links
+from vmcp_proxy.core.clients.notifier import saw
+from vmcp_proxy.core.clients.runtime import Attachments
+from vmcp_proxy.core.virtual import (
+    DENIED_CODE,
+    DENIED_MESSAGE,
+    Caller,
+    Denied,
+    Failure,
+    Operation,
+    RawFailure,
+    Reply,
+    Result,
+    VirtualMCP,
+)
+from vmcp_proxy.observability.audit import Outcome
+from vmcp_proxy.observability.metrics import Metrics
+from vmcp_proxy.protocol import params
+from vmcp_proxy.protocol.initialize import NO_CAPABILITIES
+from vmcp_proxy.protocol.jsonrpc import (
+    INVALID_PARAMS,
+    Answer,
+    Marks,
+    Raw,
+    Request,
+    encode_answer,
+    encode_error,
+    encode_raw_error,
+    encode_result,
+)
+from vmcp_proxy.protocol.methods import LOG_LEVELS, Handling, target_name
+from vmcp_proxy.protocol.params import InvalidParamsError
+from vmcp_proxy.serve.context import RequestContext
+from vmcp_proxy.serve.legacy.post_exchange import PostExchange
+from vmcp_proxy.sessions import Session
+
+_decode_marks: Final = msgspec.json.Decoder(Marks).decode
+
+RememberLevel: TypeAlias = Callable[[Session, str], Awaitable[None]]
+"""Keeps a session's log level, for every pod."""
+
+
+class Requests:
+    """Answers what a client asks once its session is known."""
+
+    def __init__(
+        self,
+        virtual: VirtualMCP,
+        attachments: Attachments,
+        links: Links,
+        metrics: Metrics,
+        refusal: Callable[[], Failure | None],
+        remember_level: RememberLevel,
+    ) -> None:
+        self._virtual = virtual
+        self._attachments = attachments
+        self._links = links
+        self._metrics = metrics
+        self._refusal = refusal
+        self._remember_level = remember_level
+        self.encoder = ListEncoder()
+
+    async def answer(
+        self,
+        context: RequestContext,
+        caller: Caller,
+        message: Request,
+        handling: Handling,
+        exchange: PostExchange,
+    ) -> Answer | None:
+        """The JSON-RPC answer; None where the response has been given already.
+
+        Raises:
+            InvalidParamsError: the params do not have the shape of the method.
+        """
+        if handling is Handling.SET_LEVEL:
+            return await self._set_level(caller, message)
+        if (refused := self._refusal()) is not None:
+            return await self._refuse(context, message, refused)
+        if handling is not Handling.LIST:
+            return await self._call(context, caller, message, exchange)
+        return await self._list(context, caller, message)
+
+    async def _list(self, context: RequestContext, caller: Caller, message: Request) -> Answer:
+        kind = KIND_LISTED_BY[message.method]
+        cursor = params.optional_text_of(params.parse_members(message.params), "cursor")
+        catalog = await self._virtual.view(caller)
+        page = self.encoder.encode(catalog, kind, cursor)
+        if isinstance(page, BadCursor):
+            context.outcome = Outcome.FAILURE
+            return encode_error(message.id, INVALID_PARAMS, "The cursor is not one of this list; begin without one.")
+        saw(self._attachments.of(caller.session), kind, catalog)
+        return encode_answer(message.id, page)
+
+    async def _call(
+        self, context: RequestContext, caller: Caller, message: Request, exchange: PostExchange
+    ) -> Answer | None:
+        members = params.parse_members(message.params)
+        name = target_name(message.method, members)
+        operation = Operation(message.method, name, message.params, members)
+        resolved = await self._virtual.resolve(caller, operation)
+        reply = await self._virtual.perform(caller, operation, resolved, exchange)
+        context.target = name
+        if type(reply) is Result:
+            context.backend = reply.backend
+            if reply.is_ours:
+                context.outcome = Outcome.ERROR
+            elif message.method == "tools/call" and _is_error(reply):
+                context.outcome = Outcome.APPLICATION_ERROR
+                self._metrics.on_tool_error(reply.backend)
+            return encode_answer(message.id, reply.raw)
+        return await self._refuse(context, message, reply)
+
+    async def _refuse(self, context: RequestContext, message: Request, reply: Reply) -> bytes | None:
+        match reply:
+            case RawFailure():
+                context.backend = reply.backend
+                context.outcome = Outcome.APPLICATION_ERROR
+                return encode_raw_error(message.id, reply.error)
+            case Failure():
+                context.backend = reply.backend
+                context.outcome = Outcome.ERROR if reply.backend else Outcome.FAILURE
+                return encode_error(message.id, reply.code, reply.message, reply.data)
+            case Denied():
+                context.outcome = Outcome.DENIED
+                denial = encode_error(message.id, DENIED_CODE, DENIED_MESSAGE)
+                if context.response_started:
+                    # A comment has kept the connection open meanwhile: there is no status to choose any more.
+                    return denial
+                await context.respond(DENIED_CODE, denial)
+        return None
+
+    async def _set_level(self, caller: Caller, message: Request) -> bytes:
+        level = params.text_of(params.parse_members(message.params), "level")
+        if level not in LOG_LEVELS:
+            raise InvalidParamsError(f"The level must be one of {', '.join(LOG_LEVELS)}.")
+        attachment = self._attachments.of(caller.session)
+        await self._remember_level(caller.session, level)
+        await self._links.set_level_everywhere(attachment, level)
+        return encode_result(message.id, NO_CAPABILITIES)
+
+
+def _is_error(reply: Result) -> bool:
+    return is_tool_error(reply.raw) if reply.is_error is None else reply.is_error
+
+
+def is_tool_error(raw: Raw) -> bool:
+    """Whether a tool result says `isError: true`."""
+    try:
+        return _decode_marks(raw).is_error
+    except msgspec.ValidationError:
+        return False
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        return bytes(params.parse_members(raw).get("isError", b"")) == b"true"
+    except InvalidParamsError:
+        return False

@@ -1,0 +1,1 @@
+"""What stands for ids, callers, headers and tokens, by this process's keys."""

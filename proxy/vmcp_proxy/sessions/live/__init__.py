@@ -1,0 +1,1 @@
+"""Sessions that this process has in memory."""

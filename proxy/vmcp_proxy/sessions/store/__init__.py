@@ -1,0 +1,1 @@
+"""Where session records are kept: in memory or in Redis."""

@@ -1,0 +1,215 @@
+"""The store that pods share: one Redis hash per session, changed by scripts only."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeVar
+
+from redis.asyncio import RedisCluster
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisClusterException, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from vmcp_proxy.redis_client.cancellation import keeping_cancellation
+from vmcp_proxy.redis_client.causes import RedisCauses
+from vmcp_proxy.redis_client.connect import RedisLink, telling_lost_connections
+from vmcp_proxy.redis_client.watch import watch_channels
+from vmcp_proxy.sessions.store import redis_scripts as scripts
+from vmcp_proxy.sessions.store.protocol import (
+    Absent,
+    End,
+    Ended,
+    Found,
+    IdleEnd,
+    Presence,
+    StoreState,
+    StoreUnavailable,
+    Times,
+    Touch,
+)
+from vmcp_proxy.sessions.store.record import LEVEL_FIELD, STREAM_FIELD, SessionRecord, backend_field, parse_record
+
+T = TypeVar("T")
+
+# A slot that no node of a cluster serves surfaces as a bare KeyError of redis-py's slot table.
+REDIS_ERRORS: Final = (RedisError, RedisClusterException, OSError, TimeoutError, LookupError)
+"""All that redis-py raises when the service is not there, does not let us in or does not obey."""
+
+CONCURRENT_COMMANDS: Final = 16
+_CALL_SECONDS: Final = 4.0
+_REST_SECONDS: Final = 0.5
+# The key outlives the TTL, so that the pod that ends an idle session still finds when it was last used.
+_KEEP_SECONDS: Final = 60.0
+
+
+class RedisStore:
+    """Sessions of one VirtualMCPServer in Redis, under `<prefix><digest>`.
+
+    Ends go out on the channel `<prefix>ended`, messages between pods on `<prefix>pod:<name>`.
+
+    Nothing connects before the first call, and until then the state is unknown. After a lost connection the next
+    calls fail at once for half a second, so that a dead Redis costs each request nothing.
+    """
+
+    def __init__(
+        self, link: RedisLink, causes: RedisCauses, *, prefix: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._link: Final = link
+        self._client: Final = link.client
+        self._causes: Final = causes
+        self._prefix: Final = prefix
+        self._channel: Final = f"{prefix}ended"
+        self._clock: Final = clock
+        self._slots: Final = asyncio.Semaphore(CONCURRENT_COMMANDS)
+        self._commands = StoreState(available=False, is_known=False, message="Redis has not been asked yet")
+        self._subscription = StoreState(available=True)
+        self._hearing = StoreState(available=True)
+        self._has_answered = False
+        self._rests_until = 0.0
+
+    @property
+    def is_shared(self) -> bool:
+        return True
+
+    @property
+    def state(self) -> StoreState:
+        states = (self._commands, self._subscription, self._hearing)
+        return next((state for state in states if not state.available), self._commands)
+
+    async def create(self, digest: str, record: SessionRecord, times: Times, ttl: float) -> Presence:
+        fields = [part for pair in record.encode().items() for part in pair]
+        head = (_ms(times.age), _ms(times.idle), _ms(times.left), _ms(ttl + _KEEP_SECONDS))
+        return scripts.PRESENCE[await self._eval(scripts.CREATE, digest, *head, *fields)]
+
+    async def load(self, digest: str) -> Found | Absent | Ended:
+        now, flat = await self._eval(scripts.LOAD, digest)
+        fields: dict[bytes, bytes] = dict(zip(flat[::2], flat[1::2], strict=True))
+        if b"terminated" in fields:
+            return Ended()
+        record, times = parse_record(fields), _parse_times(now, fields)
+        return Found(record, times) if record is not None and times is not None else Absent()
+
+    async def touch(self, touches: Sequence[Touch], ttl: float) -> tuple[Presence, ...]:
+        keep = _ms(ttl + _KEEP_SECONDS)
+        return await self._eval_each(scripts.TOUCH, [(t.digest, _ms(t.idle), keep) for t in touches])
+
+    async def end(self, ends: Sequence[End]) -> None:
+        await self._eval_each(scripts.END, [(end.digest, self._channel, end.digest, _ms(end.left)) for end in ends])
+
+    async def end_idle(self, ends: Sequence[IdleEnd]) -> tuple[Presence, ...]:
+        return await self._eval_each(
+            scripts.END_IDLE,
+            [(end.digest, self._channel, end.digest, _ms(end.left), _ms(end.max_idle)) for end in ends],
+        )
+
+    async def put_backend(self, digest: str, backend: str, sealed: bytes) -> None:
+        await self._eval(scripts.PUT_FIELD, digest, backend_field(backend), sealed)
+
+    async def put_level(self, digest: str, level: str) -> None:
+        await self._eval(scripts.PUT_FIELD, digest, LEVEL_FIELD, level)
+
+    async def take_stream(self, digest: str, pod: str) -> str | None:
+        return _text(await self._eval(scripts.SWAP_FIELD, digest, STREAM_FIELD, pod))
+
+    async def claim_stream(self, digest: str, pod: str) -> bool:
+        return bool(await self._eval(scripts.CLAIM_FIELD, digest, STREAM_FIELD, pod))
+
+    async def clear_stream(self, digest: str, pod: str) -> None:
+        await self._eval(scripts.CLEAR_FIELD, digest, STREAM_FIELD, pod)
+
+    async def stream_of(self, digest: str) -> str | None:
+        return _text(await self._eval(scripts.GET_FIELD, digest, STREAM_FIELD))
+
+    async def publish(self, name: str, sealed: bytes) -> bool:
+        heard = await self._eval(scripts.PUBLISH, f"pod:{name}", sealed)
+        # A node of a cluster counts its own subscribers only, and the pod may still be with another one.
+        return bool(heard) or isinstance(self._client, RedisCluster)
+
+    async def watch(
+        self,
+        on_ended: Callable[[str], None],
+        on_subscribed: Callable[[], None],
+        on_lost: Callable[[], None],
+    ) -> None:
+        def subscribed() -> None:
+            self._subscription = StoreState(available=True)
+            self._rests_until = 0.0
+            on_subscribed()
+
+        def lost(error: Exception) -> None:
+            self._subscription = self._unavailable(error)
+            on_lost()
+
+        def ended(_channel: str, raw: bytes) -> None:
+            on_ended(raw.decode(errors="replace"))
+
+        await watch_channels(self._client, (self._channel,), ended, subscribed, lost, REDIS_ERRORS)
+
+    async def listen(self, names: Sequence[str], on_message: Callable[[str, bytes], None]) -> None:
+        channels = {f"{self._prefix}pod:{name}": name for name in names}
+
+        def subscribed() -> None:
+            self._hearing = StoreState(available=True)
+
+        def lost(error: Exception) -> None:
+            self._hearing = self._unavailable(error)
+
+        def heard(channel: str, raw: bytes) -> None:
+            on_message(channels[channel], raw)
+
+        await watch_channels(self._client, tuple(channels), heard, subscribed, lost, REDIS_ERRORS)
+
+    async def aclose(self) -> None:
+        await self._link.aclose()
+
+    def __repr__(self) -> str:
+        return f"RedisStore({self.state})"
+
+    async def _eval(self, script: str, name: str, *args: str | bytes) -> Any:
+        return await self._call(lambda: self._client.execute_command("EVAL", script, 1, self._prefix + name, *args))
+
+    async def _eval_each(self, script: str, calls: Sequence[tuple[str, ...]]) -> tuple[Presence, ...]:
+        if not calls:
+            return ()
+        pipeline = self._client.pipeline(transaction=False)
+        for digest, *args in calls:
+            pipeline.execute_command("EVAL", script, 1, self._prefix + digest, *args)
+        return tuple(scripts.PRESENCE[answer] for answer in await self._call(pipeline.execute))
+
+    async def _call(self, send: Callable[[], Awaitable[T]]) -> T:
+        if self._clock() < self._rests_until:
+            raise StoreUnavailable(self._commands.message)
+        try:
+            with keeping_cancellation(), telling_lost_connections():
+                async with asyncio.timeout(_CALL_SECONDS), self._slots:
+                    answer = await send()
+        except REDIS_ERRORS as error:
+            self._commands = self._unavailable(error)
+            if isinstance(error, RedisConnectionError | RedisTimeoutError | OSError):
+                self._rests_until = self._clock() + _REST_SECONDS
+            # The cause would carry the command, and with it the session's record, into a traceback.
+            raise StoreUnavailable(self._commands.message) from None
+        self._commands = StoreState(available=True)
+        self._has_answered = True
+        self._rests_until = 0.0
+        return answer
+
+    def _unavailable(self, error: Exception) -> StoreState:
+        message = self._causes.describe(error, has_answered=self._has_answered)
+        return StoreState(available=False, message=message)
+
+
+def _text(raw: bytes | None) -> str | None:
+    return None if raw is None else raw.decode(errors="replace")
+
+
+def _ms(seconds: float) -> str:
+    return str(round(seconds * 1000))
+
+
+def _parse_times(now: int, fields: dict[bytes, bytes]) -> Times | None:
+    try:
+        created, seen, deadline = (int(fields[name]) for name in (b"created", b"seen", b"deadline"))
+        return Times((now - created) / 1000, (now - seen) / 1000, (deadline - now) / 1000)
+    except (KeyError, ValueError, OverflowError):
+        return None

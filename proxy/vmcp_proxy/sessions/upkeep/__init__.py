@@ -1,0 +1,1 @@
+"""What keeps sessions alive, and ends them."""

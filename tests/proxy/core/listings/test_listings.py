@@ -1,0 +1,63 @@
+"""What is kept of listings when there are too many."""
+
+import asyncio
+
+import pytest
+
+from tests.proxy.core.builders import FakeMember
+from vmcp_proxy.core.catalog.capabilities import Descriptor, Kind, Listing
+from vmcp_proxy.core.listings import cache as listings
+from vmcp_proxy.core.listings.cache import SHARED, Listings
+from vmcp_proxy.core.members.circuit import Circuit
+from vmcp_proxy.core.members.health import HealthTracker
+
+
+def a_member(name):
+    return FakeMember(name=name, health=HealthTracker(3), circuit=Circuit(), attention=asyncio.Event())
+
+
+async def test_what_clients_send_never_pushes_out_what_the_proxy_itself_sees(monkeypatch):
+    monkeypatch.setattr(listings, "_MAX_ENTRIES", 3)
+    kept = Listings(None, lambda: None)
+    one, two = a_member("one"), a_member("two")
+    shared = kept.entry(one, SHARED), kept.entry(two, SHARED)
+    first = kept.entry(one, "scope 0")
+    for number in range(1, 10):
+        kept.entry(one, f"scope {number}")
+    assert (kept.entry(one, SHARED), kept.entry(two, SHARED)) == shared
+    assert kept.entry(one, "scope 0") is not first
+
+
+def listing(name="echo", size=2):
+    return Listing("one", tools=(Descriptor(Kind.TOOL, name, b" " * size),))
+
+
+def tell(kept, member, scope, told):
+    kept._succeeded(kept.entry(member, scope), member.circuit.admit(0.0), told, 0.0)
+
+
+@pytest.mark.parametrize("scopes", [(SHARED, "mine"), ("mine", "yours")])
+async def test_callers_that_see_the_same_share_one_copy(scopes):
+    kept = Listings(None, lambda: None)
+    one = a_member("one")
+    for scope in scopes:
+        tell(kept, one, scope, listing())
+    first, second = (kept.entry(one, scope) for scope in scopes)
+    assert first.listing is second.listing
+
+
+async def test_what_clients_are_told_is_bounded_in_bytes_and_the_latest_stays(monkeypatch):
+    monkeypatch.setattr(listings, "_MAX_PRIVATE_BYTES", 100_000)
+    kept = Listings(None, lambda: None)
+    one = a_member("one")
+    tell(kept, one, SHARED, listing("own", 200_000))
+    for number in range(200):
+        tell(kept, one, f"same {number}", listing("same", 1000))
+        tell(kept, one, f"other {number}", listing(f"other {number}", 1000))
+        told = [entry.listing for entry in kept._entries.values() if not entry.is_shared]
+        assert sum({each.digest: each.size for each in told}.values()) <= 100_000
+        assert kept.entry(one, f"other {number}").listing is not None
+    assert len(told) > 200, "those of equal content cost nothing and stay"
+    assert kept.entry(one, SHARED).listing is not None
+    tell(kept, one, "huge", listing("huge", 300_000))
+    assert kept.entry(one, "huge").listing is not None

@@ -1,0 +1,271 @@
+"""The seam that can only take away: lists and calls decide alike."""
+
+import json
+from dataclasses import dataclass, field
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.proxy.core.builders import exposed, listing, merged, settings
+from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.core.catalog.capabilities import Capability, Kind, Outcome
+from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.core.policy.admission import Action, Admission, AllowAll
+from vmcp_proxy.core.policy.rules import Effect, Rule, RuleBased
+from vmcp_proxy.core.targets import find_target
+from vmcp_proxy.core.virtual import (
+    Caller,
+    Denied,
+    Exchange,
+    Failure,
+    Operation,
+    Reply,
+    Resolved,
+    Result,
+    Target,
+    Unlisted,
+)
+
+ALICE = Identity("https://issuer.example", "alice", claims={"groups": ["dev"]})
+BOB = Identity("https://issuer.example", "bob")
+UNKNOWN = Failure(-32602, "Unknown.")
+
+CATALOG = merged(
+    listing("a", tools=["x", "y"], prompts=["p"], resources=["x://r"], templates=["t://{id}"]),
+    listing("b", tools=["x", "hidden"], prompts=["p"], resources=["y://r"]),
+    using=settings(tools=[{"workload": "b", "filter": ["x"]}]),
+)
+
+
+@dataclass
+class Inner:
+    """A server that answers whatever its catalog holds and remembers what reached it."""
+
+    catalog: Catalog = CATALOG
+    reached: list[Operation] = field(default_factory=list)
+
+    async def view(self, caller: Caller) -> Catalog:
+        return self.catalog
+
+    async def resolve(self, caller: Caller, operation: Operation) -> Resolved:
+        found = find_target(self.catalog, operation)
+        return None if found is None else Target(found, None, 0.0)
+
+    async def perform(self, caller: Caller, operation: Operation, resolved: Resolved, exchange: Exchange) -> Reply:
+        self.reached.append(operation)
+        return UNKNOWN if operation.name and resolved is None else Result(b"{}")
+
+
+@dataclass
+class Groups:
+    """Admits by a claim, and counts how often it is asked."""
+
+    version: str = "1"
+    enforcing: bool = True
+    asked: int = 0
+
+    def admits(self, identity: Identity, action: Action, capability: Capability | None, name: str) -> bool:
+        self.asked += 1
+        return "dev" in identity.claims.get("groups", ())
+
+
+class NoExchange:
+    def routed(self, backend: str) -> None:
+        pass
+
+    async def send(self, message: bytes, on_drop=None) -> None:
+        raise AssertionError("nothing is sent to the client here")
+
+
+def caller(identity: Identity = ALICE) -> Caller:
+    return Caller(identity, session=None)
+
+
+def operation(method: str, name: str) -> Operation:
+    if method != "completion/complete":
+        return Operation(method, name)
+    member = "uri" if "://" in name else "name"
+    return Operation(method, name, msgspec.Raw(json.dumps({"ref": {member: name}}).encode()))
+
+
+async def ask(admission: Admission, method: str, name: str, identity: Identity = ALICE) -> Reply:
+    return await answer_of(admission, operation(method, name), identity)
+
+
+async def answer_of(admission: Admission, asked: Operation, identity: Identity = ALICE) -> Reply:
+    resolved = await admission.resolve(caller(identity), asked)
+    return await admission.perform(caller(identity), asked, resolved, NoExchange())
+
+
+def permitting(*names: str, forbidding: tuple[str, ...] = ()) -> RuleBased:
+    forbids = (Rule(Effect.FORBID, names=forbidding),) if forbidding else ()
+    return RuleBased((Rule(Effect.PERMIT, names=names), *forbids))
+
+
+CALLS = {
+    Kind.TOOL: ("tools/call",),
+    Kind.PROMPT: ("prompts/get", "completion/complete"),
+    Kind.RESOURCE: ("resources/read", "resources/subscribe", "resources/unsubscribe", "completion/complete"),
+    Kind.TEMPLATE: ("completion/complete",),
+}
+
+PATTERNS = st.sampled_from(["*", "a_*", "b_*", "a_x", "?_p", "x://*", "*://r", "t://*", "t://1", "nothing"])
+RULES = st.lists(
+    st.builds(
+        Rule,
+        st.sampled_from(Effect),
+        subjects=st.sampled_from([(), ("alice",), ("bob",)]),
+        actions=st.sets(st.sampled_from(Action)).map(lambda actions: tuple(sorted(actions))),
+        names=st.lists(PATTERNS, max_size=2).map(tuple),
+    ),
+    max_size=4,
+).map(tuple)
+
+
+@given(RULES, st.sampled_from([ALICE, BOB]))
+async def test_what_is_listed_is_callable_and_what_is_not_answers_like_what_does_not_exist(rules, identity):
+    inner = Inner()
+    admission = Admission(inner, RuleBased(rules))
+    view = await admission.view(caller(identity))
+    for kind in Kind:
+        listed = set(exposed(view.of(kind)))
+        assert listed <= set(exposed(inner.catalog.of(kind)))
+        for entry in inner.catalog.of(kind):
+            for method in CALLS[kind]:
+                reply = await ask(admission, method, entry.exposed, identity)
+                assert reply == (Result(b"{}") if entry.exposed in listed else Denied()), (method, entry.exposed)
+    reached = len(inner.reached)
+    for method, name in (
+        ("tools/call", "b_hidden"),
+        ("tools/call", "nothing"),
+        ("tools/call", "x"),
+        ("prompts/get", "a_x"),
+        ("resources/read", "z://r"),
+        ("completion/complete", "a_x"),
+    ):
+        assert await ask(admission, method, name, identity) == Denied()
+    assert len(inner.reached) == reached
+
+
+@given(RULES, st.sampled_from(["t://1", "t://2", "t://{id}", "t://1/2"]))
+async def test_a_template_is_decided_on_the_uri_that_is_read(rules, uri):
+    admitter = RuleBased(rules)
+    reply = await ask(Admission(Inner(), admitter), "resources/read", uri)
+    entry = CATALOG.find(Kind.TEMPLATE, "t://{id}")
+    may = uri in ("t://1", "t://2") and admitter.admits(ALICE, Action.READ_RESOURCE, entry, uri)
+    assert reply == (Result(b"{}") if may else Denied())
+
+
+async def test_a_denied_call_never_reaches_the_inner_layer():
+    inner = Inner()
+    assert await ask(Admission(inner, permitting("a_y")), "tools/call", "a_x") == Denied()
+    assert inner.reached == []
+
+
+async def test_an_unknown_name_is_decided_once_like_a_known_one():
+    admitter = Groups()
+    admission = Admission(Inner(), admitter)
+    for name in ("a_x", "nothing", "b_hidden"):
+        admitter.asked = 0
+        await ask(admission, "tools/call", name)
+        assert admitter.asked == 1
+
+
+@pytest.mark.parametrize(("names", "reply"), [(("b_*",), Result(b"{}")), (("a_*",), Denied())])
+async def test_a_name_that_a_silent_backend_may_have_is_told_of_to_those_who_may_have_it(names, reply):
+    admission = Admission(Inner(), permitting(*names))
+    unlisted = Unlisted({"b": Outcome("timeout", "backend 'b' has not answered yet")})
+    asked = operation("tools/call", "b_new")
+    assert await admission.perform(caller(), asked, unlisted, NoExchange()) == reply
+
+
+async def test_without_policies_unknown_and_hidden_names_get_their_own_answer():
+    inner = Inner()
+    admission = Admission(inner, AllowAll())
+    assert await admission.view(caller()) is inner.catalog
+    assert await ask(admission, "tools/call", "a_x") == Result(b"{}")
+    assert await ask(admission, "tools/call", "b_hidden") == UNKNOWN
+    assert await ask(admission, "tools/call", "nothing") == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("params", "name", "reply"),
+    [
+        (b'{"ref":{"type":"ref/prompt","name":"a_p"}}', "a_p", Result(b"{}")),
+        (b'{"ref":{"type":"ref/prompt","name":"b_p"}}', "b_p", Denied()),
+        (b'{"ref":{"type":"ref/resource","uri":"t://{id}"}}', "t://{id}", Result(b"{}")),
+        # What is not a reference to a prompt must not be let in as one, whatever its type says.
+        (b'{"ref":{"type":"ref/prompt","name":"a_p","uri":"b_p"}}', "a_p", Denied()),
+        (b'{"ref":{"type":"ref/prompt"}}', "a_p", Denied()),
+        (b'{"ref":7}', "a_p", Denied()),
+        (b"{}", "a_p", Denied()),
+        (None, "a_p", Denied()),
+    ],
+)
+async def test_a_completion_goes_by_the_prompt_or_template_that_it_is_for(params, name, reply):
+    admission = Admission(Inner(), permitting("a_p", "t://*"))
+    raw = msgspec.Raw(params) if params is not None else None
+    assert await answer_of(admission, Operation("completion/complete", name, raw)) == reply
+
+
+@pytest.mark.parametrize(("name", "reply"), [("", Result(b"{}")), ("a_x", Denied())])
+async def test_a_method_that_nobody_can_judge_passes_only_where_it_names_nothing(name, reply):
+    assert await ask(Admission(Inner(), permitting("*")), "logging/setLevel", name) == reply
+
+
+async def test_a_view_is_decided_once_per_catalog_policy_and_identity():
+    inner, admitter = Inner(), Groups()
+    admission = Admission(inner, admitter)
+    first = await admission.view(caller())
+    asked = admitter.asked
+    assert await admission.view(caller()) is first
+    assert admitter.asked == asked
+
+    inner.catalog = merged(listing("a", tools=["z"]))
+    assert exposed((await admission.view(caller())).tools) == ["a_z"]
+    asked = admitter.asked
+    admitter.version = "2"
+    await admission.view(caller())
+    assert admitter.asked > asked
+
+
+async def test_a_new_token_with_other_claims_does_not_get_the_old_view():
+    admission = Admission(Inner(), Groups())
+    demoted = Identity(ALICE.issuer, ALICE.subject, claims={"groups": []})
+    assert (await admission.view(caller(ALICE))).tools
+    assert (await admission.view(caller(demoted))).tools == ()
+    assert (await admission.view(caller(ALICE))).tools
+
+
+async def test_views_of_equal_content_have_equal_versions_and_others_differ():
+    admission = Admission(
+        Inner(),
+        RuleBased(
+            (
+                Rule(Effect.PERMIT, subjects=("alice", "carol"), names=("a_*",)),
+                Rule(Effect.PERMIT, subjects=("bob",), names=("b_*",)),
+            )
+        ),
+    )
+    carol = Identity(ALICE.issuer, "carol")
+    versions = {
+        name: (await admission.view(caller(who))).version
+        for name, who in {"alice": ALICE, "carol": carol, "bob": BOB}.items()
+    }
+    assert versions["alice"] == versions["carol"]
+    assert len({*versions.values(), CATALOG.version}) == 3
+
+
+async def test_the_views_that_are_kept_are_bounded():
+    admitter = Groups()
+    admission = Admission(Inner(), admitter, max_views=2)
+    people = [Identity("i", str(number), claims={"groups": []}) for number in range(3)]
+    for person in people:
+        await admission.view(caller(person))
+    asked = admitter.asked
+    await admission.view(caller(people[2]))
+    assert admitter.asked == asked
+    await admission.view(caller(people[0]))
+    assert admitter.asked > asked
