@@ -39,7 +39,7 @@ POD_MIB = 512
 _HOSTILE = 2
 _LOG_BYTES_A_SECOND = 4096
 _FULL_SECONDS = 3.0
-_WARM_SECONDS = 10.0
+_WARM_SECONDS = 60.0
 _SCAN_SECONDS = 2.0
 
 
@@ -55,7 +55,8 @@ async def soak(folder: Path, minutes: float, seed: int, *, is_attacked: bool) ->
         scene.began = asyncio.get_running_loop().time()
         full = await _full_load(scene)
         scene.pause = len(chosen) / (full / 2)
-        await crowd.run(scene, chosen, min(_WARM_SECONDS, seconds / 4))
+        # With attacks, too: what memory they make the allocator keep is no growth of what comes after.
+        await _attacked(scene, min(_WARM_SECONDS, seconds / 4), attacks if is_attacked else None)
         before = await _census(stage)
         scene.outages = plan(seed, seconds, breakable())
         scene.began = asyncio.get_running_loop().time()
@@ -92,12 +93,17 @@ async def _break_and_call(stage: Stage, scene: Scene, seconds: float, attacks: "
     async with asyncio.TaskGroup() as group:
         breaking = [group.create_task(_break(stage, scene, outage)) for outage in scene.outages]
         looking = group.create_task(_keep_looking(stage, scene))
+        await _attacked(scene, seconds, attacks)
+        for task in (looking, *breaking):
+            task.cancel()
+
+
+async def _attacked(scene: Scene, seconds: float, attacks: "Counter[str] | None") -> None:
+    """Callers, and hostile clients beside them where attacks are counted."""
+    async with asyncio.TaskGroup() as group:
         attacking = [group.create_task(hostile(scene, attacks)) for _ in range(_HOSTILE)] if attacks is not None else []
         await crowd.run(scene, crowd.behaviours(), seconds)
-        looking.cancel()
         for task in attacking:
-            task.cancel()
-        for task in breaking:
             task.cancel()
 
 
