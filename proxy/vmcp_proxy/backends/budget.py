@@ -43,15 +43,16 @@ class ReadBudget:
         if size <= UNCOUNTED_BYTES:
             self.drop(lease)
             return True
-        if lease not in self._leases:
-            lease.since = asyncio.get_running_loop().time()
-            self._leases[lease] = None
+        self._leases.setdefault(lease)
         grown = size - lease.size
         if grown > 0 and self._held + grown > self._most_bytes and lease is not next(iter(self._leases)):
             return False
+        is_first = lease.since is None
+        if is_first:
+            lease.since = asyncio.get_running_loop().time()
         lease.size = size
         self._held += grown
-        if grown < 0:
+        if grown < 0 or is_first:
             self._tell()
         return True
 
@@ -60,17 +61,17 @@ class ReadBudget:
         if lease in self._leases:
             del self._leases[lease]
             self._held -= lease.size
-            lease.size = 0
+            lease.size, lease.since = 0, None
             self._tell()
 
     async def wait(self) -> None:
         """Waits until there is more room, which ends the oldest answer where it takes too long."""
-        loop = asyncio.get_running_loop()
         oldest = next(iter(self._leases))
-        changed = loop.create_future()
+        changed = asyncio.get_running_loop().create_future()
         self._waiting.add(changed)
         try:
-            async with asyncio.timeout_at(oldest.since + self._patience):
+            # One that has only just become the oldest has waited itself until now.
+            async with asyncio.timeout_at(None if oldest.since is None else oldest.since + self._patience):
                 await changed
         except TimeoutError:
             if oldest in self._leases:
@@ -85,7 +86,7 @@ class ReadBudget:
 
 
 class Lease:
-    """What one unfinished answer holds, in bytes; `since` is when it began to count, in loop time."""
+    """What one unfinished answer holds, in bytes; `since` is when it first had room, in loop time."""
 
     __slots__ = ("_budget", "_give_up", "is_ended", "since", "size")
 
@@ -93,7 +94,7 @@ class Lease:
         self._budget = budget
         self._give_up = give_up
         self.is_ended = False
-        self.since = 0.0
+        self.since: float | None = None
         self.size = 0
 
     def try_hold(self, size: int) -> bool:

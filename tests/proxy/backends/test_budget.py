@@ -87,6 +87,20 @@ async def test_one_that_stalls_while_others_wait_is_given_up_and_one_alone_is_no
     assert not second.is_ended
 
 
+async def test_one_that_has_waited_for_long_has_its_time_when_it_gets_room():
+    budget = ReadBudget(MOST, patience=0.5)
+    stalled = budget.lease(lambda: None)
+    await stalled.hold(LARGE)
+    second, third = budget.lease(never), budget.lease(never)
+    tasks = [await waiting(each, MOST) for each in (second, third)]
+    async with asyncio.timeout(10):
+        await tasks[0]
+        await asyncio.sleep(0)
+        second.drop()
+        await tasks[1]
+    assert stalled.is_ended
+
+
 async def test_whoever_stops_waiting_leaves_nothing_behind():
     budget = ReadBudget(MOST)
     first, second = budget.lease(never), budget.lease(never)

@@ -178,6 +178,7 @@ class HttpReader:
         except http.HttpError as error:
             raise self._failure(error, lease) from error
         finally:
+            response.abandon()
             lease.drop()
 
     async def _read(self, response: http.Response, deadline: Deadline) -> bytes:
@@ -194,7 +195,6 @@ class HttpReader:
                 parts.append(part)
                 size += len(part)
                 if size > self._max_bytes:
-                    response.abandon()
                     raise http.ResponseTooLarge(self._max_bytes)
                 await self._hold(lease, size, deadline)
             return b"".join(parts)
