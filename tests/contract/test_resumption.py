@@ -76,10 +76,10 @@ async def test_the_sdk_client_hears_of_a_change_that_came_while_its_stream_was_b
         asyncio.timeout(30),
     ):
         await client.list_tools()
-        (attachment,) = world.proxy.wiring.attachments.all()
-        await eventually(lambda: attachment.is_listening and attachment.told)
+        (held,) = world.proxy.wiring.clients.all()
+        await eventually(lambda: held.is_listening and held.told)
         relay.cut()
-        await eventually(lambda: not attachment.is_listening)
+        await eventually(lambda: not held.is_listening)
         backend.tools = [tool("new")]
         backend.push(TOOLS)
         await eventually(lambda: any("ToolListChanged" in name for name in notified))

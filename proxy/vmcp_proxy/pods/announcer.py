@@ -4,7 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from vmcp_proxy.core.clients.links import Links
-from vmcp_proxy.core.clients.runtime import Attachment, Attachments
+from vmcp_proxy.core.clients.session_client import SessionClient, SessionClients
 from vmcp_proxy.pods.session_sharing import BetweenPods
 
 if TYPE_CHECKING:
@@ -20,55 +20,55 @@ class News:
         self,
         tasks: asyncio.TaskGroup,
         between: BetweenPods,
-        attachments: Attachments,
+        clients: SessionClients,
         *,
         is_shared: bool,
     ) -> None:
         self._tasks: Final = tasks
         self._between: Final = between
-        self._attachments: Final = attachments
+        self._clients: Final = clients
         self._is_shared: Final = is_shared
-        self._telling: Final[dict[Attachment, bool]] = {}
+        self._telling: Final[dict[SessionClient, bool]] = {}
         """Whose stream is being told of, and whether it has changed since."""
-        self._changed: Final[set[tuple[Attachment, str]]] = set()
+        self._changed: Final[set[tuple[SessionClient, str]]] = set()
 
     def stored(self, session: "Session") -> None:
         """Something of this session was stored that the pod with its stream should look up."""
-        attachment = self._attachments.find(session)
-        if self._is_shared and attachment is not None and not attachment.is_listening:
+        client = self._clients.find(session)
+        if self._is_shared and client is not None and not client.is_listening:
             self._tasks.create_task(self._between.tell_news(session), name="tell of a session")
 
-    def changed(self, attachment: Attachment, backend: str) -> None:
+    def changed(self, client: SessionClient, backend: str) -> None:
         """A backend has said to this client alone that its lists are others; a burst is told once."""
-        key = (attachment, backend)
+        key = (client, backend)
         if self._is_shared and key not in self._changed:
             self._changed.add(key)
             self._tasks.create_task(self._tell_changed(*key), name="tell of changed lists")
 
-    async def _tell_changed(self, attachment: Attachment, backend: str) -> None:
+    async def _tell_changed(self, client: SessionClient, backend: str) -> None:
         try:
             await asyncio.sleep(_BURST_SECONDS)
         finally:
-            self._changed.discard((attachment, backend))
-        await self._between.tell_changed(attachment.session, backend)
+            self._changed.discard((client, backend))
+        await self._between.tell_changed(client.session, backend)
 
-    def listening(self, attachment: Attachment, links: Links) -> None:
+    def listening(self, client: SessionClient, links: Links) -> None:
         """The client has begun or ceased to hold the session's stream with this pod."""
-        if attachment in self._telling:
+        if client in self._telling:
             # A client that opens streams faster than the store writes must not pile up tasks.
-            self._telling[attachment] = True
+            self._telling[client] = True
         elif self._is_shared:
-            self._telling[attachment] = True
-            self._tasks.create_task(self._tell_where(attachment, links), name="tell where a stream is")
+            self._telling[client] = True
+            self._tasks.create_task(self._tell_where(client, links), name="tell where a stream is")
 
-    async def _tell_where(self, attachment: Attachment, links: Links) -> None:
+    async def _tell_where(self, client: SessionClient, links: Links) -> None:
         try:
-            while self._telling[attachment]:
-                self._telling[attachment] = False
-                if attachment.is_listening:
-                    await self._between.listens_here(attachment.session)
-                    links.listen_all(attachment)
+            while self._telling[client]:
+                self._telling[client] = False
+                if client.is_listening:
+                    await self._between.listens_here(client.session)
+                    links.listen_all(client)
                 else:
-                    await self._between.listens_no_more(attachment.session)
+                    await self._between.listens_no_more(client.session)
         finally:
-            del self._telling[attachment]
+            del self._telling[client]

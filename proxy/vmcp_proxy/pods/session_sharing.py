@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from vmcp_proxy.core.clients.links import Links
 from vmcp_proxy.core.clients.messages import ClientMessages
-from vmcp_proxy.core.clients.runtime import Attachment, Attachments
+from vmcp_proxy.core.clients.session_client import SessionClient, SessionClients
 from vmcp_proxy.protocol.jsonrpc import parse_message
 
 if TYPE_CHECKING:
@@ -62,33 +62,33 @@ class SharedState(Protocol):
 class BetweenPods:
     """Sends and takes what pods say of a session: for its stream, from its client, of news in the store, of a move."""
 
-    def __init__(self, mailbox: Mailbox, shared: SharedState, attachments: Attachments) -> None:
+    def __init__(self, mailbox: Mailbox, shared: SharedState, clients: SessionClients) -> None:
         self._mailbox: Final = mailbox
         self._shared: Final = shared
-        self._attachments: Final = attachments
-        self._handing_over: Final[set[Attachment]] = set()
+        self._clients: Final = clients
+        self._handing_over: Final[set[SessionClient]] = set()
 
-    def serve(self, links: Links, messages: ClientMessages, on_changed: Callable[[Attachment, str], None]) -> None:
+    def serve(self, links: Links, messages: ClientMessages, on_changed: Callable[[SessionClient, str], None]) -> None:
         """Begins to take messages: what they reach is built after what sends them."""
 
         async def from_client(digest: str, body: bytes) -> None:
-            attachment = self._attachments.by_digest(digest)
-            if attachment is not None:
-                await messages.delivered(attachment, parse_message(body))
+            client = self._clients.by_digest(digest)
+            if client is not None:
+                await messages.delivered(client, parse_message(body))
 
         async def news(digest: str, _body: bytes) -> None:
-            attachment = self._attachments.by_digest(digest)
-            if attachment is not None and attachment.is_listening:
-                await self._shared.refresh(attachment.session)
-                links.listen_all(attachment)
+            client = self._clients.by_digest(digest)
+            if client is not None and client.is_listening:
+                await self._shared.refresh(client.session)
+                links.listen_all(client)
 
         async def changed(digest: str, body: bytes) -> None:
-            attachment = self._attachments.by_digest(digest)
-            if attachment is not None:
-                on_changed(attachment, body.decode())
+            client = self._clients.by_digest(digest)
+            if client is not None:
+                on_changed(client, body.decode())
 
         def is_in_use(digest: str) -> bool:
-            return self._attachments.by_digest(digest) is not None
+            return self._clients.by_digest(digest) is not None
 
         self._mailbox.on(_TO_STREAM, self._to_stream, is_in_use)
         self._mailbox.on(_FROM_CLIENT, from_client, is_in_use)
@@ -136,8 +136,8 @@ class BetweenPods:
 
     async def listens_no_more(self, session: "Session") -> None:
         """Takes that back, unless messages wait here for the client to listen somewhere."""
-        attachment = self._attachments.find(session)
-        if attachment is not None and attachment.outbox.waiting() is not None:
+        client = self._clients.find(session)
+        if client is not None and client.outbox.waiting() is not None:
             await self.waits_here(session)
         else:
             await self._shared.leave_stream(session, self._mailbox.pod)
@@ -147,39 +147,39 @@ class BetweenPods:
 
         Where the client has turned to one already, that one gets what waits.
         """
-        attachment = self._attachments.find(session)
+        client = self._clients.find(session)
         for _ in range(_TRIES):
-            if await self._shared.claim_stream(session, self._mailbox.pod) or attachment is None:
+            if await self._shared.claim_stream(session, self._mailbox.pod) or client is None:
                 return
-            if await self._handed_over(attachment):
+            if await self._handed_over(client):
                 return
 
     async def _to_stream(self, digest: str, body: bytes) -> None:
-        attachment = self._attachments.by_digest(digest)
-        if attachment is not None:
-            attachment.outbox.put(body)
+        client = self._clients.by_digest(digest)
+        if client is not None:
+            client.outbox.put(body)
 
     async def _moved(self, digest: str, _body: bytes) -> None:
         """Ends the stream here and hands over what waits, unless the client has come back meanwhile (ADR-0026)."""
-        attachment = self._attachments.by_digest(digest)
-        if attachment is None or await self._shared.stream_pod(attachment.session) == self._mailbox.pod:
+        client = self._clients.by_digest(digest)
+        if client is None or await self._shared.stream_pod(client.session) == self._mailbox.pod:
             return
-        attachment.outbox.finish()
-        if not await self._handed_over(attachment):
-            await self.waits_here(attachment.session)
+        client.outbox.finish()
+        if not await self._handed_over(client):
+            await self.waits_here(client.session)
 
-    async def _handed_over(self, attachment: Attachment) -> bool:
+    async def _handed_over(self, client: SessionClient) -> bool:
         """Gives what waits to the pod with the stream; False where some of it still waits."""
-        if attachment in self._handing_over:
+        if client in self._handing_over:
             # Each message once: whoever is at it takes what has come meanwhile as well.
             return True
-        self._handing_over.add(attachment)
+        self._handing_over.add(client)
         try:
-            while not attachment.is_listening and (entry := attachment.outbox.waiting()) is not None:
+            while not client.is_listening and (entry := client.outbox.waiting()) is not None:
                 ticket, message = entry
-                if not await self.to_stream(attachment.session, message):
+                if not await self.to_stream(client.session, message):
                     return False
-                attachment.outbox.discard(ticket)
+                client.outbox.discard(ticket)
         finally:
-            self._handing_over.discard(attachment)
+            self._handing_over.discard(client)
         return True

@@ -13,10 +13,10 @@ def read_gauges(metrics: Metrics, parts: Wiring) -> None:
     metrics.read_from("vmcp_sessions", lambda: parts.sessions.live)
     metrics.read_from("vmcp_header_snapshots", lambda: parts.sessions.snapshots)
     metrics.read_from(
-        "vmcp_server_requests_open", lambda: sum(len(each.server_requests) for each in parts.attachments.all())
+        "vmcp_server_requests_open", lambda: sum(len(each.server_requests) for each in parts.clients.all())
     )
-    metrics.read_from("vmcp_stream_buffer_bytes", lambda: parts.attachments.replay.budget.used)
-    metrics.read_from("vmcp_stream_messages_dropped_total", lambda: parts.attachments.replay.budget.dropped)
+    metrics.read_from("vmcp_stream_buffer_bytes", lambda: parts.clients.replay.budget.used)
+    metrics.read_from("vmcp_stream_messages_dropped_total", lambda: parts.clients.replay.budget.dropped)
     metrics.read_from("vmcp_pod_messages_dropped_total", lambda: dict(parts.pods.dropped))
     metrics.read_from("vmcp_connections_opened_total", lambda: parts.client.connections_opened)
     metrics.read_from("vmcp_tls_contexts_total", lambda: parts.client.contexts_built)

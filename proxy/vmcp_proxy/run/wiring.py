@@ -23,8 +23,8 @@ from vmcp_proxy.core.catalog.pagination import ListEncoder
 from vmcp_proxy.core.clients.links import Links
 from vmcp_proxy.core.clients.messages import ClientMessages
 from vmcp_proxy.core.clients.notifier import Notifier
-from vmcp_proxy.core.clients.runtime import Attachment, Attachments
 from vmcp_proxy.core.clients.server_requests import ServerRequests, forget_all
+from vmcp_proxy.core.clients.session_client import SessionClient, SessionClients
 from vmcp_proxy.core.clients.session_stream import SessionStream
 from vmcp_proxy.core.group.group import Group
 from vmcp_proxy.core.listings.cache import Listings
@@ -103,14 +103,14 @@ class Wiring:
             settings=config.session_management,
             on_end=self._on_session_end,
         )
-        self.attachments = Attachments()
-        self.between = BetweenPods(self.pods, self.sessions.shared, self.attachments)
-        self.news = News(tasks, self.between, self.attachments, is_shared=self.store.is_shared)
+        self.clients = SessionClients()
+        self.between = BetweenPods(self.pods, self.sessions.shared, self.clients)
+        self.news = News(tasks, self.between, self.clients, is_shared=self.store.is_shared)
 
     def _wire_core(self, metrics: Metrics, admitter: Admitter, tasks: asyncio.TaskGroup) -> None:
-        self.notifier = Notifier(self.attachments)
+        self.notifier = Notifier(self.clients)
         self.listings = Listings(tasks, self._on_change)
-        self.links = Links(tasks, self.attachments, self._remember_backend, self._receiver)
+        self.links = Links(tasks, self.clients, self._remember_backend, self._receiver)
         self.views = Views(self.listings, self.links, self._scope_of)
         self.server_requests = ServerRequests(
             tasks, self.pods.pod, RequestIds(self.pods.pod, lambda: self.keyring), lambda: self._longest
@@ -126,8 +126,8 @@ class Wiring:
         )
         self.between.serve(self.links, self.messages, self._heard_elsewhere)
         forwarder = Forwarder(self.links, self.ways, metrics, self._on_change)
-        resolver = Resolver(self.attachments, self.links, self.views)
-        self.aggregate = Aggregate(self.attachments, self.views, resolver, forwarder)
+        resolver = Resolver(self.clients, self.links, self.views)
+        self.aggregate = Aggregate(self.clients, self.views, resolver, forwarder)
         self.virtual = Admission(self.aggregate, admitter)
         self.notifier.attach(self.virtual)
         self.group = Group(tasks, self.listings, self.links, self.views, self.aggregate, self._on_change)
@@ -135,15 +135,13 @@ class Wiring:
     def _wire_surface(self, state: ProxyState, config: ProxyConfig, metrics: Metrics) -> None:
         operational = config.config.operational
         self.keep_alive = KeepAlive(operational.keep_alive_interval)
-        self.answers = AnswerStreams(self.attachments.replay)
-        self.get_stream = GetStream(self.attachments, self.links, self.notifier, self.answers, self._on_listening)
-        self.requests = Requests(
-            self.virtual, self.attachments, self.links, metrics, self._refusal, self._remember_level
-        )
+        self.answers = AnswerStreams(self.clients.replay)
+        self.get_stream = GetStream(self.clients, self.links, self.notifier, self.answers, self._on_listening)
+        self.requests = Requests(self.virtual, self.clients, self.links, metrics, self._refusal, self._remember_level)
         self.handshake = Handshake(self.sessions, self.virtual, self.links)
         self.endpoint = Endpoint(
             self.sessions,
-            self.attachments,
+            self.clients,
             self.handshake,
             self.requests,
             self.get_stream,
@@ -249,12 +247,12 @@ class Wiring:
         await asyncio.to_thread(self.audit.close)
 
     async def _on_session_end(self, session: Session, reason: EndReason) -> None:
-        attachment = self.attachments.remove(session) or Attachment(session)
-        forget_all(attachment)
-        await self.links.release(attachment, end_sessions=reason.deletes_backend_sessions)
+        client = self.clients.remove(session) or SessionClient(session)
+        forget_all(client)
+        await self.links.release(client, end_sessions=reason.deletes_backend_sessions)
 
-    def _receiver(self, attachment: Attachment, member: Member) -> Receiver:
-        return SessionReceiver(attachment, member, self.ways)
+    def _receiver(self, client: SessionClient, member: Member) -> Receiver:
+        return SessionReceiver(client, member, self.ways)
 
     async def _remember_level(self, session: Session, level: str) -> None:
         await self.sessions.shared.remember_level(session, level)
@@ -264,12 +262,12 @@ class Wiring:
         await self.sessions.shared.remember_backend(session, backend, token)
         self.news.stored(session)
 
-    def _heard_elsewhere(self, attachment: Attachment, backend: str) -> None:
+    def _heard_elsewhere(self, client: SessionClient, backend: str) -> None:
         if (member := self.group.members.get(backend)) is not None:
-            self.changes.heard_elsewhere(member, attachment)
+            self.changes.heard_elsewhere(member, client)
 
-    def _on_listening(self, attachment: Attachment) -> None:
-        self.news.listening(attachment, self.links)
+    def _on_listening(self, client: SessionClient) -> None:
+        self.news.listening(client, self.links)
 
     async def _waits_here(self, session: Session) -> None:
         if self.store.is_shared:

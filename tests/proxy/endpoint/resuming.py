@@ -38,9 +38,9 @@ def answer_of(stream: Stream) -> dict:
 
 def say(world, k: int) -> None:
     """A message for the session's own stream."""
-    (attachment,) = world.proxy.wiring.attachments.all()
+    (held,) = world.proxy.wiring.clients.all()
     message = {"jsonrpc": "2.0", "method": CUSTOM, "params": {"k": k}}
-    attachment.outbox.put(json.dumps(message).encode())
+    held.outbox.put(json.dumps(message).encode())
 
 
 def stream_headers(client) -> dict[str, str]:

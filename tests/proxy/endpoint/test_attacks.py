@@ -43,9 +43,9 @@ def cancel_of(request_id: object) -> dict:
     return {"jsonrpc": "2.0", "method": CANCELLED, "params": {"requestId": request_id}}
 
 
-def attachment_of(world):
-    (attachment,) = world.proxy.wiring.attachments.all()
-    return attachment
+def client_of(world):
+    (held,) = world.proxy.wiring.clients.all()
+    return held
 
 
 async def test_a_stream_that_is_never_silent_keeps_its_session_in_use():
@@ -54,8 +54,8 @@ async def test_a_stream_that_is_never_silent_keeps_its_session_in_use():
         world.session() as client,
         client.listening() as stream,
     ):
-        await eventually(lambda: attachment_of(world).is_listening)
-        session = attachment_of(world).session
+        await eventually(lambda: client_of(world).is_listening)
+        session = client_of(world).session
         await client.names()
         session.last_seen = before = time.monotonic() - 100
         say(world, 1)
@@ -72,7 +72,7 @@ async def test_a_call_that_is_never_silent_keeps_its_session_in_use():
         client.sending(call_of("a")) as calling,
     ):
         await steps.come.wait()
-        session = attachment_of(world).session
+        session = client_of(world).session
         session.last_seen = before = time.monotonic() - 100
         steps.steps.put_nowait(1)
         await eventually(lambda: session.last_seen > before + 50)
@@ -124,14 +124,14 @@ async def test_questions_of_a_cancelled_call_whose_client_reads_nothing_are_forg
         await client.open(SAMPLING)
         await client.names()
         writer = await unread(world.proxy.mcp_port, client.session, call_of("a"))
-        attachment = attachment_of(world)
-        await eventually(lambda: len(attachment.server_requests) > 1)
+        held = client_of(world)
+        await eventually(lambda: len(held.server_requests) > 1)
         (streams,) = world.proxy.wiring.answers._sessions.values()
         (stream,) = streams.by_number.values()
         await eventually(lambda: stream._writing is not None)
         assert (await client.post(cancel_of("a"))).status_code == 202
-        await eventually(lambda: not attachment.in_flight, seconds=5)
-        assert not attachment.server_requests
+        await eventually(lambda: not held.in_flight, seconds=5)
+        assert not held.server_requests
         writer.transport.abort()
 
 
@@ -154,7 +154,7 @@ async def test_an_unread_answer_that_is_cut_off_is_not_kept_for_longer_than_othe
         await eventually(lambda: stream.is_over)
         assert wiring.in_flight.cut_overdue(math.inf) == 1
         await eventually(lambda: not len(wiring.answers), seconds=5)
-        assert wiring.attachments.replay.budget.used == 0
+        assert wiring.clients.replay.budget.used == 0
         writer.transport.abort()
 
 
@@ -184,9 +184,9 @@ async def test_a_frozen_redis_does_not_hold_up_a_call_that_opens_a_backend_sessi
             assert time.monotonic() - began < 2
         finally:
             own_redis.thaw()
-        link = attachment_of(world).links["b0"]
+        link = client_of(world).links["b0"]
         assert link.generation == 2
-        await eventually(lambda: not attachment_of(world).session.is_unsaved)
+        await eventually(lambda: not client_of(world).session.is_unsaved)
 
 
 async def test_streams_that_open_faster_than_redis_answers_pile_up_no_tasks(own_redis):
@@ -197,14 +197,14 @@ async def test_streams_that_open_faster_than_redis_answers_pile_up_no_tasks(own_
         try:
             for _ in range(20):
                 async with client.listening():
-                    await eventually(lambda: attachment_of(world).is_listening)
+                    await eventually(lambda: client_of(world).is_listening)
             telling = [task for task in asyncio.all_tasks() if task.get_name() == "tell where a stream is"]
             assert len(telling) <= 1
         finally:
             own_redis.thaw()
         async with client.listening():
-            await eventually(lambda: attachment_of(world).is_listening)
-            session = attachment_of(world).session
+            await eventually(lambda: client_of(world).is_listening)
+            session = client_of(world).session
             key = f"vmcp:session:default/test:{session.digest.hex}"
             await eventually(lambda: world.proxy.wiring.pods.pod.encode() in own_redis.command("HGETALL", key))
 
@@ -214,7 +214,7 @@ async def test_a_stream_that_opens_on_another_pod_takes_the_place_of_the_old_one
     async with two_pods(redis_server, backend) as (a, b, client, there):
         await client.call("b0_echo")
         async with client.listening() as old:
-            session = attachment_of(a).session
+            session = client_of(a).session
             await eventually(lambda: session.stream is not None and not session.streams_unsaved)
             async with there.listening() as new:
                 await eventually(lambda: old.ended)
@@ -259,7 +259,7 @@ async def test_a_view_that_crashes_does_not_keep_the_stream_from_opening():
 
         notifier._virtual.view = crash
         async with client.listening() as stream:
-            await eventually(lambda: attachment_of(world).is_listening)
+            await eventually(lambda: client_of(world).is_listening)
             say(world, 1)
             await stream.until(CUSTOM)
         notifier._virtual.view = view

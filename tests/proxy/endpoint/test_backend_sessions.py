@@ -265,8 +265,8 @@ async def test_a_backend_of_the_first_http_transport_is_healed_by_one_new_sessio
             assert len(mine) == 1
             assert {each.headers.get("x-api-key") for each in old.server.asked if each.target in mine} == {b"mine"}
             await old.cut()
-            (attachment,) = world.proxy.wiring.attachments.all()
-            await eventually(lambda: attachment.links["old"].session._conversation.has_ended)
+            (held,) = world.proxy.wiring.clients.all()
+            await eventually(lambda: held.links["old"].session._conversation.has_ended)
             assert (await client.call("old_echo"))["content"][0]["text"] == "echo"
             assert len({each.target for each in old.server.of("POST", "tools/call")}) == 2
             assert await client.delete() == 204

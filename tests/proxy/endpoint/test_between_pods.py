@@ -122,7 +122,7 @@ async def test_a_log_level_that_was_set_on_one_pod_holds_on_the_other(redis_serv
         mine = backend.calls("tools/call")[0].session
         await there.result("logging/setLevel", {"level": "error"})
         await eventually(lambda: mine in backend.streams)
-        await eventually(lambda: a.proxy.wiring.attachments.all()[0].log_level == "error")
+        await eventually(lambda: a.proxy.wiring.clients.all()[0].log_level == "error")
         backend.push(LOGGED, mine, level="info", data="quiet")
         backend.push(LOGGED, mine, level="error", data="loud")
         [message] = await stream.until(LOGGED)
@@ -173,9 +173,9 @@ async def test_a_question_is_not_lost_on_a_pod_that_held_the_stream_and_has_let_
             await there.names()
             async with there.listening() as stream:
                 await eventually(lambda: stream.comments)
-            session = a.proxy.wiring.attachments.all()[0].session
+            session = a.proxy.wiring.clients.all()[0].session
             await eventually(lambda: session.stream is None and not session.streams_unsaved)
-            a.proxy.wiring.attachments.remove(session)
+            a.proxy.wiring.clients.remove(session)
         await a.proxy.wiring.sessions.shared.take_stream(session, a.proxy.wiring.pods.pod)
         assert await b.proxy.wiring.sessions.shared.stream_pod(session) == a.proxy.wiring.pods.pod
         message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "b0_echo"}}

@@ -88,16 +88,16 @@ async def test_a_backend_that_changes_its_lists_all_the_time_does_not_make_clien
         await client.names()
         await eventually(lambda: stream.comments)
         wiring = world.proxy.wiring
-        (attachment,) = wiring.attachments.all()
+        (held,) = wiring.clients.all()
         async with asyncio.timeout(20):
             for _ in range(100):
                 # As if the list that was told before had been another one.
-                attachment.told = dict.fromkeys(attachment.told, "another")
+                held.told = dict.fromkeys(held.told, "another")
                 wiring.notifier.changed()
                 await asyncio.sleep(0.02)
         assert 1 <= stream.methods.count(TOOLS) <= 8
         count = stream.methods.count(TOOLS)
-        attachment.told = dict.fromkeys(attachment.told, "another")
+        held.told = dict.fromkeys(held.told, "another")
         wiring.notifier.changed()
         await stream.until(TOOLS, count + 1)
 

@@ -99,11 +99,11 @@ async def test_a_session_that_has_ended_and_one_that_is_new_know_of_nothing():
     async with scene(backends) as world, world.client() as client:
         await client.open()
         await client.call("c_echo")
-        attachments = world.proxy.wiring.attachments
-        [attachment] = attachments.all()
-        assert attachment.handed_out is not None
+        clients = world.proxy.wiring.clients
+        [held] = clients.all()
+        assert held.handed_out is not None
         await client.delete()
-        assert attachments.all() == ()
+        assert clients.all() == ()
         await client.open()
         assert (await client.request("resources/read", {"uri": LINK}))["error"]["code"] == -32002
 

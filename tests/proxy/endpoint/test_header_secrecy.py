@@ -166,7 +166,7 @@ async def test_a_canary_value_stands_in_no_log_audit_metric_status_or_error(tmp_
                 answers.append(await world.admin("/status"))
                 answers.append(await world.admin("/metrics"))
                 answers.append(await world.admin("/readyz"))
-                answers.append(repr(world.proxy.wiring.attachments.all()))
+                answers.append(repr(world.proxy.wiring.clients.all()))
                 answers.append(repr(world.proxy.wiring.group.members))
             tokens = {heard.session for heard in backend.heard if heard.session}
     finally:

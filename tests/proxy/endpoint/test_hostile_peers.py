@@ -103,8 +103,8 @@ async def test_a_handshake_that_would_fill_the_memory_is_refused_and_leaves_no_s
         long = initialize()
         long["params"]["clientInfo"]["icons"] = ["i" * 20_000]
         assert (await client.post(long)).status_code == 200
-        (attachment,) = world.proxy.wiring.attachments.all()
-        assert attachment.session.client_info == b"{}"
+        (held,) = world.proxy.wiring.clients.all()
+        assert held.session.client_info == b"{}"
 
 
 async def test_a_client_with_a_wrong_key_does_not_make_the_backend_look_broken():
@@ -160,7 +160,7 @@ async def test_a_member_that_leaves_while_a_list_is_waited_for_is_not_listed():
         async with await opening as client:
             handshake = asyncio.create_task(client.open())
             await eventually(lambda: slow.calls("tools/list") and fast.calls("tools/list"))
-            await eventually(world.proxy.wiring.attachments.all)
+            await eventually(world.proxy.wiring.clients.all)
             world.apply({"slow": slow})
             hold.set()
             await handshake
@@ -172,11 +172,11 @@ async def test_a_foreign_delete_is_audited_as_denied_with_the_session_that_it_wa
     audit = tmp_path / "audit.log"
     config = {"audit": {"enabled": True, "sink": "file", "path": str(audit)}}
     async with scene({}, config=config) as world, world.session() as client:
-        (attachment,) = world.proxy.wiring.attachments.all() or (None,)
+        (held,) = world.proxy.wiring.clients.all() or (None,)
         ref = world.proxy.wiring.sessions.ref_of(client.session)
         assert await client.delete(authorization="Bearer stolen") == 404
         assert await client.delete() == 204
-        assert attachment is None or attachment.session.ref == ref
+        assert held is None or held.session.ref == ref
     events = [json.loads(line) for line in audit.read_text().splitlines()]
     ends = [(event["outcome"], event["session"]) for event in events if event["type"] == "mcp_session_end"]
     assert ends == [("denied", ref), ("success", ref)]

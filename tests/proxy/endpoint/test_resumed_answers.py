@@ -75,7 +75,7 @@ async def test_an_answer_that_is_kept_no_longer_is_an_error_for_the_request_and_
         steps.steps.put_nowait("done")
         wiring = world.proxy.wiring
         await eventually(lambda: not len(wiring.answers))
-        assert wiring.attachments.replay.budget.used == 0
+        assert wiring.clients.replay.budget.used == 0
         async with client.listening() as own:
             await eventually(lambda: own.comments)
             for last in (broken.ids[-1], encode_prefix(b"deadbeef", 1, b'"a-b"').decode() + "4"):
@@ -167,7 +167,7 @@ async def test_clients_of_earlier_revisions_get_ids_but_no_event_without_data():
 async def test_nothing_is_kept_for_a_client_that_takes_no_event_streams_or_has_an_endless_id():
     steps = Steps()
     async with scene({"one": steps.backend}, config=QUIET) as world, world.session() as client:
-        answers, budget = world.proxy.wiring.answers, world.proxy.wiring.attachments.replay.budget
+        answers, budget = world.proxy.wiring.answers, world.proxy.wiring.clients.replay.budget
         message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "one_echo"}}
         for step in (1, "done"):
             steps.steps.put_nowait(step)
@@ -198,7 +198,7 @@ async def test_of_one_session_only_so_many_finished_answers_are_kept():
         for _ in range(3):
             await client.call("one_echo")
         assert len(wiring.answers) == 1
-        assert 600_000 < wiring.attachments.replay.budget.used < 700_000
+        assert 600_000 < wiring.clients.replay.budget.used < 700_000
 
 
 @pytest.mark.scenario("P-10", "C-3")

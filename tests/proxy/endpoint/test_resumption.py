@@ -22,8 +22,8 @@ async def test_a_get_stream_that_broke_goes_on_after_the_last_event_in_order_and
                 say(world, k)
             await stream.until(CUSTOM, 4)
             assert len(set(stream.ids)) == 5
-        (attachment,) = world.proxy.wiring.attachments.all()
-        await eventually(lambda: not attachment.is_listening)
+        (held,) = world.proxy.wiring.clients.all()
+        await eventually(lambda: not held.is_listening)
         say(world, 4)
         async with client.listening(**{"last-event-id": stream.ids[2]}) as again:
             await again.until(CUSTOM, 3)
@@ -42,19 +42,19 @@ async def test_what_backends_say_while_the_client_is_away_for_a_moment_waits_for
     async with scene({"one": backend}, config=QUIET) as world, world.session() as client:
         await client.call("one_echo")
         (owner,) = {heard.session for heard in backend.calls("tools/call")}
-        (attachment,) = world.proxy.wiring.attachments.all()
+        (held,) = world.proxy.wiring.clients.all()
         async with client.listening() as stream:
             await eventually(lambda: owner in backend.streams and stream.ids)
-        await eventually(lambda: not attachment.is_listening)
+        await eventually(lambda: not held.is_listening)
         backend.push(CUSTOM, session=owner, k=1)
-        await eventually(lambda: len(attachment.outbox) == 1)
+        await eventually(lambda: len(held.outbox) == 1)
         async with client.listening(**{"last-event-id": stream.ids[-1]}) as again:
             await again.until(CUSTOM)
             assert backend.streams.count(owner) == 1
-        await eventually(lambda: attachment.lingering is not None)
-        world.proxy.wiring.links._lingered(attachment)
+        await eventually(lambda: held.lingering is not None)
+        world.proxy.wiring.links._lingered(held)
         await eventually(lambda: owner not in backend.streams)
-        assert attachment.lingering is None
+        assert held.lingering is None
 
 
 @pytest.mark.scenario("P-10")
@@ -112,8 +112,8 @@ async def test_the_id_of_another_session_replays_nothing_of_it():
         async with owner.listening() as hers:
             await eventually(lambda: hers.ids)
             await other.names()
-            attachment = world.proxy.wiring.attachments.all()[0]
-            attachment.outbox.put(b'{"method":"notifications/x-custom","params":{"k":1}}')
+            held = world.proxy.wiring.clients.all()[0]
+            held.outbox.put(b'{"method":"notifications/x-custom","params":{"k":1}}')
             await hers.until(CUSTOM)
             async with other.listening(**{"last-event-id": hers.ids[0]}) as his:
                 await eventually(lambda: his.comments)
@@ -130,7 +130,7 @@ async def test_streams_end_with_the_session_and_nothing_is_kept(ended):
     steps = Steps()
     async with scene({"one": steps.backend}, config=QUIET) as world, world.session() as client:
         wiring = world.proxy.wiring
-        budget = wiring.attachments.replay.budget
+        budget = wiring.clients.replay.budget
         steps.steps.put_nowait(1)
         steps.steps.put_nowait("done")
         await client.call("one_echo")

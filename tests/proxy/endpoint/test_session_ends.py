@@ -45,8 +45,8 @@ async def test_what_only_this_pod_could_go_on_with_ends_although_nobody_can_say_
                 await client.open(ROOTS)
                 own = int((await client.call("one_who"))["content"][0]["text"])
                 await client.call("old_echo")
-            (attachment,) = world.proxy.wiring.attachments.all()
-            stream = attachment.links["old"].session
+            (held,) = world.proxy.wiring.clients.all()
+            stream = held.links["old"].session
             own_redis.stop()
             assert program.alive(ROOTS) == [own]
             await eventually(lambda: not program.alive(ROOTS))

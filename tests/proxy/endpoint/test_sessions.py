@@ -58,7 +58,7 @@ async def test_a_session_goes_from_initialize_to_delete_and_ends_at_its_backends
         answer = await client.post(PING)
         assert answer.status_code == 404
         assert answer.json()["error"]["code"] == -32001
-        assert len(world.proxy.wiring.attachments) == 0
+        assert len(world.proxy.wiring.clients) == 0
 
 
 @pytest.mark.scenario("S-2")
@@ -228,4 +228,4 @@ async def test_two_hundred_sessions_that_came_and_went_leave_nothing():
 
         await asyncio.gather(*(cycle() for _ in range(8)))
         wiring = world.proxy.wiring
-        assert (len(wiring.attachments), wiring.sessions.live, wiring.sessions.snapshots) == (0, 0, 0)
+        assert (len(wiring.clients), wiring.sessions.live, wiring.sessions.snapshots) == (0, 0, 0)

@@ -95,8 +95,8 @@ async def test_a_stream_hears_of_changes_though_its_session_has_listed_nothing_h
     async with scene({"one": backend}, config=QUIET) as world, world.session() as client:
         await eventually(lambda: backend.streams)
         async with client.listening() as stream:
-            attachments = world.proxy.wiring.attachments
-            await eventually(lambda: attachments.all()[0].told)
+            clients = world.proxy.wiring.clients
+            await eventually(lambda: clients.all()[0].told)
             backend.tools = []
             backend.push(TOOLS)
             await stream.until(TOOLS)
@@ -297,8 +297,8 @@ async def test_a_hanging_backend_does_not_make_sessions_wait_for_one_another():
     async with scene({"fine": fine, "hanging": hanging}, config=config) as world, contextlib.AsyncExitStack() as stack:
         clients = await asyncio.gather(*(stack.enter_async_context(world.session()) for _ in range(12)))
         streams = [await stack.enter_async_context(client.listening()) for client in clients]
-        attachments = world.proxy.wiring.attachments
-        await eventually(lambda: all(each.told for each in attachments.all()))
+        clients = world.proxy.wiring.clients
+        await eventually(lambda: all(each.told for each in clients.all()))
         fine.tools = []
         began = time.monotonic()
         fine.push(TOOLS)
@@ -319,10 +319,10 @@ async def test_a_view_that_crashes_costs_its_own_session_the_news_and_nobody_els
         first.listening() as broken,
         second.listening() as fine,
     ):
-        attachments = world.proxy.wiring.attachments.all()
-        await eventually(lambda: all(each.told for each in attachments))
+        clients = world.proxy.wiring.clients.all()
+        await eventually(lambda: all(each.told for each in clients))
         virtual = world.proxy.wiring.notifier._virtual
-        view, unlucky = virtual.view, attachments[0].session
+        view, unlucky = virtual.view, clients[0].session
 
         async def crash(caller):
             if caller.session is unlucky:
@@ -348,8 +348,8 @@ async def test_changes_that_follow_one_another_at_once_are_told_as_one():
         client.listening() as stream,
     ):
         wiring = world.proxy.wiring
-        (attachment,) = wiring.attachments.all()
-        await eventually(lambda: attachment.told)
+        (held,) = wiring.clients.all()
+        await eventually(lambda: held.told)
         seen = [catalogs[0]]
 
         async def view(caller):
@@ -362,7 +362,7 @@ async def test_changes_that_follow_one_another_at_once_are_told_as_one():
             for _ in range(3):
                 await asyncio.sleep(0)
         await stream.until(TOOLS)
-        attachment.outbox.put(b'{"method":"mark"}')
+        held.outbox.put(b'{"method":"mark"}')
         await stream.until("mark")
         assert stream.methods == [TOOLS, "mark"]
         del wiring.notifier._virtual.view

@@ -108,8 +108,8 @@ async def test_a_session_hears_of_changes_on_the_pod_where_its_stream_is(redis_s
         (used,) = {heard.session for heard in backend.calls("tools/call")}
         async with there.listening() as stream:
             await eventually(lambda: used in backend.streams)
-            attachments = b.proxy.wiring.attachments
-            await eventually(lambda: attachments.all()[0].told)
+            clients = b.proxy.wiring.clients
+            await eventually(lambda: clients.all()[0].told)
             backend.tools = [tool("echo"), tool("new")]
             backend.push(TOOLS)
             await stream.until(TOOLS)

@@ -80,10 +80,10 @@ async def test_ten_thousand_clients_that_came_and_went_leave_nothing():
         port = world.proxy.mcp_port
         await visits(port, 400)
         wiring = world.proxy.wiring
-        await eventually(lambda: not len(wiring.attachments) and not wiring.sessions.snapshots)
+        await eventually(lambda: not len(wiring.clients) and not wiring.sessions.snapshots)
         before, all_before = population()
         await visits(port, 10_000)
-        await eventually(lambda: not len(wiring.attachments) and not wiring.sessions.snapshots)
+        await eventually(lambda: not len(wiring.clients) and not wiring.sessions.snapshots)
         assert wiring.sessions.live == 0
         after, all_after = population()
         grown = {kind: (before.get(kind, 0), count) for kind, count in after.items() if count > before.get(kind, 0)}

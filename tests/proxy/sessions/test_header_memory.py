@@ -53,13 +53,13 @@ async def test_an_idle_session_leaves_no_header_value_in_memory_although_redis_i
         own_redis.stop()
         sessions = world.proxy.wiring.sessions
         await eventually(lambda: sessions.live == sessions.snapshots == 0)
-        assert len(world.proxy.wiring.attachments) == 1
+        assert len(world.proxy.wiring.clients) == 1
         await until_gone(world)
         (used,) = {heard.session for heard in backend.calls("tools/call")}
         assert used in backend.sessions
         own_redis.start()
         # The session at the backend ends all the same, though without the client's headers.
-        await eventually(lambda: used not in backend.sessions and not len(world.proxy.wiring.attachments), 15.0)
+        await eventually(lambda: used not in backend.sessions and not len(world.proxy.wiring.clients), 15.0)
         (farewell,) = backend.deletes
         assert "x-api-key" not in farewell.headers
 

@@ -15,7 +15,7 @@ from vmcp_proxy.core.catalog.arguments import apply_arguments
 from vmcp_proxy.core.catalog.capabilities import Capability, Kind
 from vmcp_proxy.core.catalog.ui_pages import SCHEME
 from vmcp_proxy.core.clients.links import Links
-from vmcp_proxy.core.clients.runtime import Attachment
+from vmcp_proxy.core.clients.session_client import SessionClient
 from vmcp_proxy.core.members.circuit import Permit, Refused
 from vmcp_proxy.core.members.feedback import Asked, answered, failed
 from vmcp_proxy.core.members.member import Bounds, Member
@@ -56,7 +56,7 @@ class Forwarder:
     async def forward(
         self,
         caller: Caller,
-        attachment: Attachment,
+        client: SessionClient,
         target: Target,
         operation: Operation,
         exchange: Exchange,
@@ -68,20 +68,20 @@ class Forwarder:
         """
         bounds = self.bounds
         capability, member = target.capability, target.member
-        headers = attachment.headers_for(member, caller.snapshot)
+        headers = client.headers_for(member, caller.snapshot)
         name = capability.backend
         if isinstance(headers, Collision):
             return broken(operation, member.collision(headers))
         if bounds is None:
             return gone(name)
         members = _members_for(operation, capability)
-        link = self._links.of(attachment, member)
+        link = self._links.of(client, member)
         now = asyncio.get_running_loop().time()
         permit = member.circuit.admit(now)
         if isinstance(permit, Refused):
             return broken(operation, CircuitOpenError(name, permit.retry_after))
         deadline = Deadline.after(target.began, bounds.call(name), bounds.maximum)
-        receiver = CallReceiver(attachment, member, members, exchange, deadline, self._ways)
+        receiver = CallReceiver(client, member, members, exchange, deadline, self._ways)
         exchange.routed(name)
         began = time.perf_counter()
         try:
@@ -100,7 +100,7 @@ class Forwarder:
         self._meter.on_backend(name, operation.method, None, time.perf_counter() - began)
         if answered(member, permit, Asked.CALL, has_callers_headers=len(caller.snapshot) > 0):
             self._on_health()
-        return _reply_of(answer, attachment, capability, operation.method)
+        return _reply_of(answer, client, capability, operation.method)
 
     def _failed(
         self,
@@ -138,31 +138,31 @@ def _members_for(operation: Operation, capability: Capability) -> RawMembers:
     return members
 
 
-def _reply_of(answer: Response, attachment: Attachment, capability: Capability, method: str) -> Reply:
+def _reply_of(answer: Response, client: SessionClient, capability: Capability, method: str) -> Reply:
     backend = capability.backend
     if answer.result is None:
         return RawFailure(answer.error or b"{}", backend)
     marks = answer.marks
     inbound = inbound_tool_result if method == _TOOL_CALL else inbound_result
-    raw = _with_owners(inbound(answer.result, marks), attachment, capability, method)
+    raw = _with_owners(inbound(answer.result, marks), client, capability, method)
     return Result(raw, backend, None if marks is None else marks.is_error)
 
 
-def _with_owners(raw: Raw, attachment: Attachment, capability: Capability, method: str) -> Raw:
+def _with_owners(raw: Raw, client: SessionClient, capability: Capability, method: str) -> Raw:
     """The result, with what it hands out noted for the session; pages get the URIs that clients know them by."""
     backend = capability.backend
     if method == _READ:
         is_renamed = capability.kind is Kind.RESOURCE and capability.exposed != capability.original
-        return rename_links(raw, attachment.uri_of(backend)) if is_renamed else raw
+        return rename_links(raw, client.uri_of(backend)) if is_renamed else raw
     if method not in _HANDING_OUT or not may_hand_out(raw):
         return raw
     uris = uris_of(raw)
-    if uris and attachment.handed_out is None:
-        attachment.handed_out = HandedOut()
-    if attachment.handed_out is not None:
-        attachment.handed_out.note(uris, backend)
+    if uris and client.handed_out is None:
+        client.handed_out = HandedOut()
+    if client.handed_out is not None:
+        client.handed_out.note(uris, backend)
     has_page = any(uri.startswith(SCHEME) for uri in uris) or names_page(raw)
-    return rename_links(raw, attachment.uri_of(backend)) if has_page else raw
+    return rename_links(raw, client.uri_of(backend)) if has_page else raw
 
 
 def name_target(members: RawMembers, operation: Operation, capability: Capability) -> None:

@@ -5,12 +5,12 @@ from typing import Final, TypeAlias
 
 from vmcp_proxy.core.calls.views import Views
 from vmcp_proxy.core.clients.notifications import CHANGED_KINDS
-from vmcp_proxy.core.clients.runtime import Attachment
+from vmcp_proxy.core.clients.session_client import SessionClient
 from vmcp_proxy.core.listings.cache import Listings
 from vmcp_proxy.core.listings.scopes import is_public
 from vmcp_proxy.core.members.member import Member
 
-Tell: TypeAlias = Callable[[Attachment, str], None]
+Tell: TypeAlias = Callable[[SessionClient, str], None]
 """Lets the other pods know that one backend's listing is out of date for one client."""
 
 
@@ -23,22 +23,22 @@ class Changes:
         self._on_change: Final = on_change
         self._tell: Final = tell
 
-    def heard(self, method: str, member: Member, attachment: Attachment) -> None:
+    def heard(self, method: str, member: Member, client: SessionClient) -> None:
         """Notes a notification that came for one client session: the scope of that session is out of date.
 
         The other pods have not heard it where the client's own headers stand behind that scope.
         """
         if method not in CHANGED_KINDS:
             return
-        if not is_public(self._out_of_date(member, attachment)):
-            self._tell(attachment, member.name)
+        if not is_public(self._out_of_date(member, client)):
+            self._tell(client, member.name)
 
-    def heard_elsewhere(self, member: Member, attachment: Attachment) -> None:
+    def heard_elsewhere(self, member: Member, client: SessionClient) -> None:
         """Notes one that another pod has heard."""
-        self._out_of_date(member, attachment)
+        self._out_of_date(member, client)
 
-    def _out_of_date(self, member: Member, attachment: Attachment) -> str:
-        scope = self._views.scope_for(member, attachment)
+    def _out_of_date(self, member: Member, client: SessionClient) -> str:
+        scope = self._views.scope_for(member, client)
         self._listings.invalidate(member, scope)
         self._views.changed()
         self._on_change()

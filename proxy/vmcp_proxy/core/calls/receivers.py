@@ -9,8 +9,8 @@ import msgspec
 from vmcp_proxy.backends.interface import Deadline, Reply
 from vmcp_proxy.core.calls.invalidation import Changes
 from vmcp_proxy.core.clients.notifications import CANCELLED, RESOURCE_UPDATED, relayed
-from vmcp_proxy.core.clients.runtime import Attachment
 from vmcp_proxy.core.clients.server_requests import ServerRequests
+from vmcp_proxy.core.clients.session_client import SessionClient
 from vmcp_proxy.core.clients.session_stream import SessionStream
 from vmcp_proxy.core.clients.subscriptions import is_subscribed
 from vmcp_proxy.core.members.member import Member
@@ -33,37 +33,37 @@ class Ways:
 class SessionReceiver:
     """Hears what a backend says to one client session outside of calls."""
 
-    __slots__ = ("_attachment", "_member", "_ways")
+    __slots__ = ("_client", "_member", "_ways")
 
-    def __init__(self, attachment: Attachment, member: Member, ways: Ways) -> None:
-        self._attachment: Final = attachment
+    def __init__(self, client: SessionClient, member: Member, ways: Ways) -> None:
+        self._client: Final = client
         self._member: Final = member
         self._ways: Final = ways
 
     async def on_notification(self, method: str, params: msgspec.Raw | None) -> None:
         """See `Receiver.on_notification`."""
-        attachment, member = self._attachment, self._member
-        self._ways.changes.heard(method, member, attachment)
+        client, member = self._client, self._member
+        self._ways.changes.heard(method, member, client)
         if method == CANCELLED:
-            await self._ways.requests.withdrawn(attachment, member, params)
-        elif method != RESOURCE_UPDATED or is_subscribed(attachment, member, params):
+            await self._ways.requests.withdrawn(client, member, params)
+        elif method != RESOURCE_UPDATED or is_subscribed(client, member, params):
             message = relayed(
                 method,
                 params,
                 backend=member.name,
                 client_token=None,
-                log_level=attachment.log_level,
-                uri_of=attachment.uri_of(member.name),
+                log_level=client.log_level,
+                uri_of=client.uri_of(member.name),
             )
             if message is not None:
-                await self._ways.stream.say(self._attachment, message)
+                await self._ways.stream.say(self._client, message)
 
     async def on_request(self, request: Request, reply: Reply) -> None:
         """See `Receiver.on_request`."""
-        await self._ways.requests.ask(self._attachment, self._member, request, reply, self._say, None)
+        await self._ways.requests.ask(self._client, self._member, request, reply, self._say, None)
 
     async def _say(self, message: bytes, on_drop: Callable[[], None] | None) -> int | None:
-        return await self._ways.stream.say(self._attachment, message, on_drop)
+        return await self._ways.stream.say(self._client, message, on_drop)
 
 
 class CallReceiver:
@@ -73,18 +73,18 @@ class CallReceiver:
     call's stream goes to the session's own.
     """
 
-    __slots__ = ("_attachment", "_deadline", "_exchange", "_member", "_members", "_token", "_ways")
+    __slots__ = ("_client", "_deadline", "_exchange", "_member", "_members", "_token", "_ways")
 
     def __init__(
         self,
-        attachment: Attachment,
+        client: SessionClient,
         member: Member,
         members: RawMembers,
         exchange: Exchange,
         deadline: Deadline,
         ways: Ways,
     ) -> None:
-        self._attachment: Final = attachment
+        self._client: Final = client
         self._member: Final = member
         self._members: Final = members
         self._exchange: Final = exchange
@@ -102,33 +102,33 @@ class CallReceiver:
 
     async def on_notification(self, method: str, params: msgspec.Raw | None) -> None:
         """See `Receiver.on_notification`."""
-        attachment, member = self._attachment, self._member
-        self._ways.changes.heard(method, member, attachment)
+        client, member = self._client, self._member
+        self._ways.changes.heard(method, member, client)
         if method == CANCELLED:
-            await self._ways.requests.withdrawn(attachment, member, params)
-        elif method != RESOURCE_UPDATED or is_subscribed(attachment, member, params):
+            await self._ways.requests.withdrawn(client, member, params)
+        elif method != RESOURCE_UPDATED or is_subscribed(client, member, params):
             message = relayed(
                 method,
                 params,
                 backend=member.name,
                 client_token=self._token,
-                log_level=attachment.log_level,
-                uri_of=attachment.uri_of(member.name),
+                log_level=client.log_level,
+                uri_of=client.uri_of(member.name),
             )
             if message is not None:
                 await self._exchange.send(message)
 
     async def on_request(self, request: Request, reply: Reply) -> None:
         """See `Receiver.on_request`."""
-        await self._ways.requests.ask(self._attachment, self._member, request, reply, self._ask, self._deadline)
+        await self._ways.requests.ask(self._client, self._member, request, reply, self._ask, self._deadline)
 
     async def close(self) -> None:
         """Takes back what the client has not answered: the call is over."""
-        if self._attachment.server_requests:
-            await self._ways.requests.abandon(self._attachment, self._deadline)
+        if self._client.server_requests:
+            await self._ways.requests.abandon(self._client, self._deadline)
 
     async def _ask(self, message: bytes, on_drop: Callable[[], None] | None) -> int | None:
         if not self._exchange.takes_messages:
-            return await self._ways.stream.say(self._attachment, message, on_drop)
+            return await self._ways.stream.say(self._client, message, on_drop)
         await self._exchange.send(message, on_drop)
         return None

@@ -10,7 +10,7 @@ from vmcp_proxy.core.catalog.capabilities import Capability, Kind, Outcome
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.ui_pages import parse_own_uri
 from vmcp_proxy.core.clients.links import Links
-from vmcp_proxy.core.clients.runtime import Attachment, Attachments
+from vmcp_proxy.core.clients.session_client import SessionClient, SessionClients
 from vmcp_proxy.core.members.member import Bounds, Members
 from vmcp_proxy.core.owners.owner import find_owner, resource_of
 from vmcp_proxy.core.owners.silence import may_own
@@ -21,8 +21,8 @@ from vmcp_proxy.core.virtual import Caller, Operation, OwnNames, Resolved, Targe
 class Resolver:
     """Finds targets in the caller's catalog; `configure` takes over what names are composed by."""
 
-    def __init__(self, attachments: Attachments, links: Links, views: Views) -> None:
-        self._attachments: Final = attachments
+    def __init__(self, clients: SessionClients, links: Links, views: Views) -> None:
+        self._clients: Final = clients
         self._links: Final = links
         self._views: Final = views
         self._members: Members = {}
@@ -38,31 +38,31 @@ class Resolver:
     async def resolve(self, caller: Caller, operation: Operation) -> Resolved:
         """See `VirtualMCP.resolve`."""
         began = asyncio.get_running_loop().time()
-        attachment = self._attachments.of(caller.session)
-        catalog = self._views.current(attachment, caller.snapshot)
+        client = self._clients.of(caller.session)
+        catalog = self._views.current(client, caller.snapshot)
         if catalog is None:
-            catalog = await self._views.for_call(attachment, caller.snapshot)
-        found = self._find(attachment, catalog, operation, began)
-        return found if found is not None else await self._awaited(caller, attachment, operation, began)
+            catalog = await self._views.for_call(client, caller.snapshot)
+        found = self._find(client, catalog, operation, began)
+        return found if found is not None else await self._awaited(caller, client, operation, began)
 
-    def _find(self, attachment: Attachment, catalog: Catalog, operation: Operation, began: float) -> Target | None:
-        capability = find_owner(catalog, attachment.handed_out, operation)
+    def _find(self, client: SessionClient, catalog: Catalog, operation: Operation, began: float) -> Target | None:
+        capability = find_owner(catalog, client.handed_out, operation)
         return None if capability is None else self._target(capability, began)
 
     def _target(self, capability: Capability, began: float) -> Target | None:
         member = self._members.get(capability.backend)
         return None if member is None else Target(capability, member, began)
 
-    async def _awaited(self, caller: Caller, attachment: Attachment, operation: Operation, began: float) -> Resolved:
+    async def _awaited(self, caller: Caller, client: SessionClient, operation: Operation, began: float) -> Resolved:
         """Looks again whenever a listing comes that may have the name, up to the bound of the call."""
         while True:
             # Perhaps it is new: what a backend has declared out of date is worth the wait now.
-            catalog = await self._views.view(attachment, caller.snapshot)
-            if (found := self._find(attachment, catalog, operation, began)) is not None:
+            catalog = await self._views.view(client, caller.snapshot)
+            if (found := self._find(client, catalog, operation, began)) is not None:
                 return found
-            silent = self._silent(caller, attachment, catalog, operation)
+            silent = self._silent(caller, client, catalog, operation)
             until = began + self._bound(silent)
-            if not await self._views.answered(attachment, caller.snapshot, silent, until):
+            if not await self._views.answered(client, caller.snapshot, silent, until):
                 return Unlisted(silent) if silent else self._unlisted(catalog, operation, began)
 
     def _unlisted(self, catalog: Catalog, operation: Operation, began: float) -> Resolved:
@@ -85,13 +85,13 @@ class Resolver:
         return self._target(resource_of(operation.name, only), began) if only in hellos and only is not None else None
 
     def _silent(
-        self, caller: Caller, attachment: Attachment, catalog: Catalog, operation: Operation
+        self, caller: Caller, client: SessionClient, catalog: Catalog, operation: Operation
     ) -> dict[str, Outcome]:
         """The backends that may have what the operation names, and why that is not known."""
         kind = target_kind(operation)
         if kind is None:
             return {}
-        silent = self._views.silent(attachment, caller.snapshot)
+        silent = self._views.silent(client, caller.snapshot)
         kinds = (Kind.RESOURCE, Kind.TEMPLATE) if kind in (Kind.RESOURCE, Kind.TEMPLATE) else (kind,)
         for entry in catalog.incomplete:
             if entry.kind in kinds:

@@ -14,7 +14,7 @@ from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.merge import merge
 from vmcp_proxy.core.catalog.ui_pages import claims_of
 from vmcp_proxy.core.clients.links import Links
-from vmcp_proxy.core.clients.runtime import Attachment
+from vmcp_proxy.core.clients.session_client import SessionClient
 from vmcp_proxy.core.listings.cache import Entry, Listings
 from vmcp_proxy.core.listings.reader import fetch_listing
 from vmcp_proxy.core.listings.scopes import SHARED, scope
@@ -64,52 +64,50 @@ class Views:
         """Says that some listing or some backend's state is another one now."""
         self.epoch += 1
 
-    def current(self, attachment: Attachment, snapshot: HeaderSnapshot) -> Catalog | None:
+    def current(self, client: SessionClient, snapshot: HeaderSnapshot) -> Catalog | None:
         """The caller's catalog where nothing has changed since it was built."""
-        if attachment.epoch == self.epoch and attachment.view_snapshot == snapshot:
-            return attachment.view
+        if client.epoch == self.epoch and client.view_snapshot == snapshot:
+            return client.view
         return None
 
-    async def view(self, attachment: Attachment, snapshot: HeaderSnapshot) -> Catalog:
+    async def view(self, client: SessionClient, snapshot: HeaderSnapshot) -> Catalog:
         """The caller's catalog; waits for members whose listing is not there, each up to the list deadline."""
-        catalog = self.current(attachment, snapshot)
-        if catalog is not None and asyncio.get_running_loop().time() < attachment.view_expires:
+        catalog = self.current(client, snapshot)
+        if catalog is not None and asyncio.get_running_loop().time() < client.view_expires:
             return catalog
-        return await self._built(attachment, snapshot, self._listings.needs_fetch)
+        return await self._built(client, snapshot, self._listings.needs_fetch)
 
-    async def for_call(self, attachment: Attachment, snapshot: HeaderSnapshot) -> Catalog:
+    async def for_call(self, client: SessionClient, snapshot: HeaderSnapshot) -> Catalog:
         """The caller's catalog to route by: a listing that is out of date, or could not be had, is not waited for.
 
         Else a backend that changes its lists all the time and is slow to tell them, or one that hangs whenever it
         is asked again, would slow down the calls to all the others.
         """
-        return await self._built(attachment, snapshot, self._is_worth_the_wait)
+        return await self._built(client, snapshot, self._is_worth_the_wait)
 
     def _is_worth_the_wait(self, entry: Entry) -> bool:
         return entry.listing is None and entry.failure is None and self._listings.needs_fetch(entry)
 
     async def _built(
-        self, attachment: Attachment, snapshot: HeaderSnapshot, needs_fetch: Callable[[Entry], bool]
+        self, client: SessionClient, snapshot: HeaderSnapshot, needs_fetch: Callable[[Entry], bool]
     ) -> Catalog:
         while True:
             members = self._members
-            entries = self._entries(members, attachment, snapshot)
+            entries = self._entries(members, client, snapshot)
             missing = [entry for entry in entries.values() if needs_fetch(entry)]
             if missing:
-                await self._fetch_all(missing, attachment, snapshot)
+                await self._fetch_all(missing, client, snapshot)
             if self._members is members:
                 break
             # The config was replaced meanwhile: what has been fetched belongs to the former members.
         epoch = self.epoch
         catalog = self._merged(entries)
-        attachment.view, attachment.view_snapshot, attachment.epoch = catalog, snapshot, epoch
-        attachment.view_expires = min(
-            (self._listings.asks_again_at(entry) for entry in entries.values()), default=math.inf
-        )
+        client.view, client.view_snapshot, client.epoch = catalog, snapshot, epoch
+        client.view_expires = min((self._listings.asks_again_at(entry) for entry in entries.values()), default=math.inf)
         return catalog
 
-    def _entries(self, members: Members, attachment: Attachment, snapshot: HeaderSnapshot) -> dict[str, Entry]:
-        audience = attachment.audience
+    def _entries(self, members: Members, client: SessionClient, snapshot: HeaderSnapshot) -> dict[str, Entry]:
+        audience = client.audience
         public = scope(audience, "")
         private = scope(audience, self._scope_of(snapshot)) if len(snapshot) else public
         return {
@@ -117,19 +115,19 @@ class Views:
             for name, member in members.items()
         }
 
-    def silent(self, attachment: Attachment, snapshot: HeaderSnapshot) -> dict[str, Outcome]:
+    def silent(self, client: SessionClient, snapshot: HeaderSnapshot) -> dict[str, Outcome]:
         """The backends of which it is not known what they offer this caller, and why."""
-        entries = self._entries(self._members, attachment, snapshot)
+        entries = self._entries(self._members, client, snapshot)
         return {name: _outcome(entry) for name, entry in entries.items() if entry.is_silent} | self._withheld
 
     async def answered(
-        self, attachment: Attachment, snapshot: HeaderSnapshot, names: Collection[str], until: float
+        self, client: SessionClient, snapshot: HeaderSnapshot, names: Collection[str], until: float
     ) -> bool:
         """Waits for the next listing on its way from one of these backends, up to a loop time.
 
         Returns False where none is on its way any more, or none has come in time.
         """
-        entries = self._entries(self._members, attachment, snapshot)
+        entries = self._entries(self._members, client, snapshot)
         tasks = [entry.task for name, entry in entries.items() if name in names and entry.task is not None]
         seconds = until - asyncio.get_running_loop().time()
         if not tasks or seconds <= 0:
@@ -137,31 +135,31 @@ class Views:
         done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         return bool(done)
 
-    def scope_for(self, member: Member, attachment: Attachment) -> str:
+    def scope_for(self, member: Member, client: SessionClient) -> str:
         """The scope of what one backend lists for this client, with the headers of its present view."""
-        snapshot = attachment.view_snapshot
+        snapshot = client.view_snapshot
         is_private = len(snapshot) and member.backend.takes_headers
-        return scope(attachment.audience, self._scope_of(snapshot) if is_private else "")
+        return scope(client.audience, self._scope_of(snapshot) if is_private else "")
 
     def shared(self) -> Catalog:
         """What the proxy itself sees, as far as it is known now."""
         return self._merged({name: self._listings.entry(member, SHARED) for name, member in self._members.items()})
 
-    async def _fetch_all(self, missing: list[Entry], attachment: Attachment, snapshot: HeaderSnapshot) -> None:
+    async def _fetch_all(self, missing: list[Entry], client: SessionClient, snapshot: HeaderSnapshot) -> None:
         bounds = self.bounds
         if bounds is None:
             return
         async with asyncio.TaskGroup() as group:
             for entry in missing:
-                group.create_task(self._fetch_one(entry, attachment, snapshot, bounds))
+                group.create_task(self._fetch_one(entry, client, snapshot, bounds))
 
-    async def _fetch_one(self, entry: Entry, attachment: Attachment, snapshot: HeaderSnapshot, bounds: Bounds) -> None:
+    async def _fetch_one(self, entry: Entry, client: SessionClient, snapshot: HeaderSnapshot, bounds: Bounds) -> None:
         member = entry.member
-        headers = attachment.headers_for(member, snapshot)
+        headers = client.headers_for(member, snapshot)
         if isinstance(headers, Collision):
             self._listings.refused(entry, member.collision(headers), asyncio.get_running_loop().time())
             return
-        link = self._links.own(member) if entry.is_shared else self._links.of(attachment, member)
+        link = self._links.own(member) if entry.is_shared else self._links.of(client, member)
         sent = member.own_headers if entry.is_shared else headers
         try:
             async with asyncio.timeout(bounds.listing):

@@ -10,7 +10,7 @@ import msgspec
 from vmcp_proxy.backends.errors import BackendError
 from vmcp_proxy.backends.interface import BackendSession, Deadline, Receiver
 from vmcp_proxy.backends.link import Link
-from vmcp_proxy.core.clients.runtime import Attachment, Attachments
+from vmcp_proxy.core.clients.session_client import SessionClient, SessionClients
 from vmcp_proxy.core.clients.subscriptions import SUBSCRIBE
 from vmcp_proxy.core.members.member import Member, Members
 from vmcp_proxy.headerforward import Collision, OutgoingHeaders
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Remember: TypeAlias = Callable[["Session", str, bytes], Awaitable[None]]
 """Stores the token of a backend session, sealed, for other pods."""
 
-ReceiverOf: TypeAlias = Callable[[Attachment, Member], Receiver]
+ReceiverOf: TypeAlias = Callable[[SessionClient, Member], Receiver]
 """Makes the receiver of what a backend says to one client session outside of calls."""
 
 _LISTEN_OPEN_SECONDS: Final = 10.0
@@ -41,11 +41,11 @@ class Links:
     """Makes, keeps and ends links; work that outlives a request runs in `tasks`."""
 
     def __init__(
-        self, tasks: asyncio.TaskGroup, attachments: Attachments, remember: Remember, receiver_of: ReceiverOf
+        self, tasks: asyncio.TaskGroup, clients: SessionClients, remember: Remember, receiver_of: ReceiverOf
     ) -> None:
         self._tasks = tasks
-        self._attachments = attachments
-        attachments.on_forget = self.forget
+        self._clients = clients
+        clients.on_forget = self.forget
         self._remember = remember
         self._receiver_of = receiver_of
         self._own: dict[str, tuple[Member, Link]] = {}
@@ -58,9 +58,9 @@ class Links:
             if members.get(name) is not member:
                 del self._own[name]
                 self._tasks.create_task(self._close(link, member.own_headers), name=f"end own session at {name}")
-        for attachment in self._attachments.all():
-            for name in [name for name in attachment.links if members.get(name) is not former.get(name)]:
-                self._replace(attachment, name, former.get(name))
+        for client in self._clients.all():
+            for name in [name for name in client.links if members.get(name) is not former.get(name)]:
+                self._replace(client, name, former.get(name))
 
     def own(self, member: Member) -> Link:
         """The proxy's own link to a member: for listings without client headers, probes and changes."""
@@ -69,36 +69,36 @@ class Links:
             known = self._own[member.name] = (member, Link(member.backend, NO_CAPABILITIES, _forget))
         return known[1]
 
-    def of(self, attachment: Attachment, member: Member) -> Link:
+    def of(self, client: SessionClient, member: Member) -> Link:
         """The link of a client session to a member, resumed where another pod has opened it."""
-        link = attachment.links.get(member.name)
+        link = client.links.get(member.name)
         if link is not None and link.backend is member.backend:
             return link
-        session = attachment.session
+        session = client.session
         token = session.backend_tokens.get(member.name)
 
         async def on_opened(opened: Link, backend_session: BackendSession) -> None:
-            await self._on_opened(attachment, member, opened, backend_session)
+            await self._on_opened(client, member, opened, backend_session)
 
-        link = attachment.links[member.name] = Link(member.backend, attachment.capabilities, on_opened, token, session)
+        link = client.links[member.name] = Link(member.backend, client.capabilities, on_opened, token, session)
         # A call that outlives its session must not leave a session behind at a backend.
         if session.ended is not None:
             link.end()
-        if attachment.is_receiving and link.session is not None:
-            self.listen(attachment, member, link)
+        if client.is_receiving and link.session is not None:
+            self.listen(client, member, link)
         return link
 
-    def _replace(self, attachment: Attachment, name: str, former: Member | None) -> None:
+    def _replace(self, client: SessionClient, name: str, former: Member | None) -> None:
         """Moves a client session over to the new member of a name, or ends what it has with the former one."""
-        link = attachment.links.pop(name)
-        listening = attachment.listening.pop(name, None)
+        link = client.links.pop(name)
+        listening = client.listening.pop(name, None)
         if listening is not None:
             listening.cancel()
         member = self._members.get(name)
-        if member is not None and self.of(attachment, member).session is not None:
+        if member is not None and self.of(client, member).session is not None:
             # The same server under new headers: its session goes on, and so do the calls in flight.
             return
-        headers = () if former is None else attachment.headers_for(former, attachment.snapshot)
+        headers = () if former is None else client.headers_for(former, client.snapshot)
         if not isinstance(headers, Collision):
             # One that is still being opened ends too: as soon as it is there.
             self._tasks.create_task(self._retire(link, headers), name=f"end session at {name}")
@@ -112,89 +112,89 @@ class Links:
         """What these backends offer, together."""
         return frozenset(offer for hello in self.hellos(backends).values() for offer in hello.offers)
 
-    async def set_level_everywhere(self, attachment: Attachment, level: str) -> None:
+    async def set_level_everywhere(self, client: SessionClient, level: str) -> None:
         """Tells the log level to every backend that this session has a session with, at the same time."""
         async with asyncio.TaskGroup() as group:
-            for name, link in attachment.links.items():
+            for name, link in client.links.items():
                 session = link.session
                 member = self._members.get(name)
                 if session is not None and member is not None and "logging" in session.hello.offers:
-                    group.create_task(self.set_level(attachment, member, session, level))
+                    group.create_task(self.set_level(client, member, session, level))
 
-    def listen_all(self, attachment: Attachment) -> None:
+    def listen_all(self, client: SessionClient) -> None:
         """Begins to receive from every backend that this session has a session with (the client listens now)."""
-        _stop_lingering(attachment)
-        for member, link in self._open_links(attachment):
-            self.listen(attachment, member, link)
+        _stop_lingering(client)
+        for member, link in self._open_links(client):
+            self.listen(client, member, link)
 
-    def listen(self, attachment: Attachment, member: Member, link: Link) -> None:
+    def listen(self, client: SessionClient, member: Member, link: Link) -> None:
         """Receives from one backend until the client's stream or the session ends."""
-        running = attachment.listening.get(member.name)
+        running = client.listening.get(member.name)
         if running is None or running.done():
-            task = self._tasks.create_task(self._listen(attachment, member, link), name=f"listen {member.name}")
-            attachment.listening[member.name] = task
+            task = self._tasks.create_task(self._listen(client, member, link), name=f"listen {member.name}")
+            client.listening[member.name] = task
         if link.session is not None:
             link.session.expect_stream()
 
-    def _listen_anew(self, attachment: Attachment, member: Member, link: Link) -> None:
+    def _listen_anew(self, client: SessionClient, member: Member, link: Link) -> None:
         """Receives from a session that took the place of another; who has opened it to receive goes on by itself."""
-        running = attachment.listening.get(member.name)
+        running = client.listening.get(member.name)
         if running is not None and running is not asyncio.current_task():
             running.cancel()
-            del attachment.listening[member.name]
-        self.listen(attachment, member, link)
+            del client.listening[member.name]
+        self.listen(client, member, link)
 
-    def stop_listening(self, attachment: Attachment) -> None:
+    def stop_listening(self, client: SessionClient) -> None:
         """Ends what `listen` began."""
-        _stop_lingering(attachment)
-        for task in attachment.listening.values():
+        _stop_lingering(client)
+        for task in client.listening.values():
             task.cancel()
-        attachment.listening.clear()
+        client.listening.clear()
 
-    def linger(self, attachment: Attachment) -> None:
+    def linger(self, client: SessionClient) -> None:
         """Ends what `listen` began in a while, unless the client listens again by then."""
-        if attachment.session.ended is None:
-            _stop_lingering(attachment)
+        if client.session.ended is None:
+            _stop_lingering(client)
             loop = asyncio.get_running_loop()
-            attachment.lingering = loop.call_later(_LINGER_SECONDS, self._lingered, attachment)
+            client.lingering = loop.call_later(_LINGER_SECONDS, self._lingered, client)
 
-    def _lingered(self, attachment: Attachment) -> None:
-        attachment.lingering = None
-        if not attachment.is_listening:
-            self.stop_listening(attachment)
+    def _lingered(self, client: SessionClient) -> None:
+        client.lingering = None
+        if not client.is_listening:
+            self.stop_listening(client)
 
-    async def release(self, attachment: Attachment, *, end_sessions: bool) -> None:
+    async def release(self, client: SessionClient, *, end_sessions: bool) -> None:
         """Gives up the links of a session that has ended or moved; ends its backend sessions where it has ended."""
-        self.stop_listening(attachment)
-        for link in attachment.links.values():
+        self.stop_listening(client)
+        for link in client.links.values():
             link.end()
         async with asyncio.TaskGroup() as group:
-            for member, link in self._open_links(attachment) if end_sessions else self._bound_here(attachment):
-                headers = attachment.headers_for(member, attachment.snapshot)
+            for member, link in self._open_links(client) if end_sessions else self._bound_here(client):
+                headers = client.headers_for(member, client.snapshot)
                 if not isinstance(headers, Collision):
                     group.create_task(self._close(link, headers), name=f"end session at {member.name}")
 
-    def forget(self, attachment: Attachment) -> None:
+    def forget(self, client: SessionClient) -> None:
         """Lets go of the client's headers, perhaps long before it is known whether the session has ended or moved.
 
         What only this process could go on with ends now: once its link is gone nobody would end it.
         """
-        for link in attachment.links.values():
+        for link in client.links.values():
             link.end()
-        for member, link in self._bound_here(attachment):
+        for member, link in self._bound_here(client):
             self._tasks.create_task(self._close(link, ()), name=f"end session at {member.name}")
-        attachment.forget_headers()
+        client.forget_headers()
 
-    def _open_links(self, attachment: Attachment) -> list[tuple[Member, Link]]:
+    def _open_links(self, client: SessionClient) -> list[tuple[Member, Link]]:
         """The links with a session at the backend, also those that only another pod has used so far."""
-        names = attachment.links.keys() | attachment.session.backend_tokens.keys()
+        names = client.links.keys() | client.session.backend_tokens.keys()
         members = (self._members[name] for name in sorted(names) if name in self._members)
-        links = [(member, self.of(attachment, member)) for member in members]
+        links = [(member, self.of(client, member)) for member in members]
         return [(member, link) for member, link in links if link.session is not None]
 
-    def _bound_here(self, attachment: Attachment) -> list[tuple[Member, Link]]:
+    def _bound_here(self, client: SessionClient) -> list[tuple[Member, Link]]:
         """The links whose backend session no other pod can go on with: a stream, or a program of this machine."""
-        links = ((self._members.get(name), link) for name, link in attachment.links.items())
+        links = ((self._members.get(name), link) for name, link in client.links.items())
         return [
             (member, link)
             for member, link in links
@@ -217,26 +217,24 @@ class Links:
         with contextlib.suppress(BackendError):
             await link.close(headers)
 
-    async def _on_opened(self, attachment: Attachment, member: Member, link: Link, session: BackendSession) -> None:
-        if attachment.is_receiving or attachment.capabilities != NO_CAPABILITIES:
+    async def _on_opened(self, client: SessionClient, member: Member, link: Link, session: BackendSession) -> None:
+        if client.is_receiving or client.capabilities != NO_CAPABILITIES:
             # Before anything else is said in it: servers drop what they have to say while nobody listens.
-            self._listen_anew(attachment, member, link)
+            self._listen_anew(client, member, link)
         if session.token:
-            await self._remember(attachment.session, member.name, session.token)
-        if attachment.log_level is not None and "logging" in session.hello.offers:
-            await self.set_level(attachment, member, session, attachment.log_level)
-        if uris := attachment.subscriptions.get(member.name):
+            await self._remember(client.session, member.name, session.token)
+        if client.log_level is not None and "logging" in session.hello.offers:
+            await self.set_level(client, member, session, client.log_level)
+        if uris := client.subscriptions.get(member.name):
             name = f"subscribe at {member.name}"
-            self._tasks.create_task(self._subscribe(attachment, member, session, sorted(uris)), name=name)
+            self._tasks.create_task(self._subscribe(client, member, session, sorted(uris)), name=name)
 
-    async def _subscribe(
-        self, attachment: Attachment, member: Member, session: BackendSession, uris: list[str]
-    ) -> None:
+    async def _subscribe(self, client: SessionClient, member: Member, session: BackendSession, uris: list[str]) -> None:
         """Says the client's subscriptions again in a backend session that took the place of another."""
-        headers = attachment.headers_for(member, attachment.snapshot)
+        headers = client.headers_for(member, client.snapshot)
         if isinstance(headers, Collision):
             return
-        receiver = self._receiver_of(attachment, member)
+        receiver = self._receiver_of(client, member)
         for uri in uris:
             body = params.encode_members({"uri": params.raw_text(uri)})
             deadline = Deadline.after(asyncio.get_running_loop().time(), _LISTEN_OPEN_SECONDS)
@@ -245,11 +243,11 @@ class Links:
             except BackendError:
                 return
 
-    async def notify_all(self, attachment: Attachment, method: str, raw: msgspec.Raw | None) -> None:
+    async def notify_all(self, client: SessionClient, method: str, raw: msgspec.Raw | None) -> None:
         """Tells a notification of the client to every backend that its session has a session with."""
         async with asyncio.TaskGroup() as group:
-            for member, link in self._open_links(attachment):
-                headers = attachment.headers_for(member, attachment.snapshot)
+            for member, link in self._open_links(client):
+                headers = client.headers_for(member, client.snapshot)
                 session = link.session
                 if session is not None and not isinstance(headers, Collision):
                     group.create_task(self._notify(session, method, raw, headers))
@@ -260,25 +258,25 @@ class Links:
         with contextlib.suppress(BackendError):
             await session.notify(method, raw, headers)
 
-    async def set_level(self, attachment: Attachment, member: Member, session: BackendSession, level: str) -> None:
+    async def set_level(self, client: SessionClient, member: Member, session: BackendSession, level: str) -> None:
         """Tells one backend the log level of the client; a refusal costs nothing but the records."""
         if not member.circuit.is_closed:
             return
-        headers = attachment.headers_for(member, attachment.snapshot)
+        headers = client.headers_for(member, client.snapshot)
         if isinstance(headers, Collision):
             return
         body = params.encode_members({"level": params.raw_text(level)})
         deadline = Deadline.after(asyncio.get_running_loop().time(), _LISTEN_OPEN_SECONDS)
         with contextlib.suppress(BackendError):
-            receiver = self._receiver_of(attachment, member)
+            receiver = self._receiver_of(client, member)
             await session.request(session.next_id(), "logging/setLevel", body, headers, deadline, receiver)
 
-    async def _listen(self, attachment: Attachment, member: Member, link: Link) -> None:
+    async def _listen(self, client: SessionClient, member: Member, link: Link) -> None:
         loop = asyncio.get_running_loop()
-        receiver = self._receiver_of(attachment, member)
+        receiver = self._receiver_of(client, member)
         failures = 0
         while True:
-            headers = attachment.headers_for(member, attachment.snapshot)
+            headers = client.headers_for(member, client.snapshot)
             if isinstance(headers, Collision):
                 return
             began = loop.time()
@@ -289,12 +287,12 @@ class Links:
                 failures += 1
             if loop.time() - began > _LISTEN_PAUSES[-1]:
                 failures = 0
-            if not attachment.is_receiving:
+            if not client.is_receiving:
                 return
             await asyncio.sleep(_LISTEN_PAUSES[min(failures, len(_LISTEN_PAUSES) - 1)])
 
 
-def _stop_lingering(attachment: Attachment) -> None:
-    if attachment.lingering is not None:
-        attachment.lingering.cancel()
-        attachment.lingering = None
+def _stop_lingering(client: SessionClient) -> None:
+    if client.lingering is not None:
+        client.lingering.cancel()
+        client.lingering = None

@@ -10,7 +10,7 @@ from vmcp_proxy.protocol.jsonrpc import Message, Notification, Response, encode_
 from vmcp_proxy.protocol.params import InvalidParamsError
 
 if TYPE_CHECKING:
-    from vmcp_proxy.core.clients.runtime import Attachment
+    from vmcp_proxy.core.clients.session_client import SessionClient
     from vmcp_proxy.sessions import Session
 
 Forward: TypeAlias = Callable[[str, "Session", bytes], Awaitable[bool]]
@@ -29,53 +29,53 @@ class ClientMessages:
         self._forward: Final = forward
         self._forward_to_all: Final = forward_to_all
 
-    async def answered(self, attachment: "Attachment", response: Response, raw: bytes) -> bool:
+    async def answered(self, client: "SessionClient", response: Response, raw: bytes) -> bool:
         """Takes an answer; False where nobody can take it any more: its pod is gone, or it was never asked for."""
-        owner = self._requests.owner(attachment, response.id)
+        owner = self._requests.owner(client, response.id)
         if owner is None:
             return False
         pod, number = owner
         if pod != self._requests.pod:
-            return bool(raw) and await self._forward(pod, attachment.session, raw)
-        await self._requests.answered(attachment, number, response)
+            return bool(raw) and await self._forward(pod, client.session, raw)
+        await self._requests.answered(client, number, response)
         return True
 
-    async def notified(self, attachment: "Attachment", notification: Notification, raw: bytes) -> None:
+    async def notified(self, client: "SessionClient", notification: Notification, raw: bytes) -> None:
         """Takes a notification; one that is malformed or for nobody is dropped, as notifications are."""
         try:
             match notification.method:
                 case "notifications/cancelled":
-                    await self._cancelled(attachment, notification, is_from_client=bool(raw))
+                    await self._cancelled(client, notification, is_from_client=bool(raw))
                 case "notifications/progress":
-                    await self._progressed(attachment, notification, raw)
+                    await self._progressed(client, notification, raw)
                 case "notifications/roots/list_changed":
-                    await self._links.notify_all(attachment, notification.method, notification.params)
+                    await self._links.notify_all(client, notification.method, notification.params)
         except InvalidParamsError:
             return
 
-    async def delivered(self, attachment: "Attachment", message: Message) -> None:
+    async def delivered(self, client: "SessionClient", message: Message) -> None:
         """Takes a message that the client has sent to another pod."""
         if isinstance(message, Response):
-            await self.answered(attachment, message, b"")
+            await self.answered(client, message, b"")
         elif isinstance(message, Notification):
-            await self.notified(attachment, message, b"")
+            await self.notified(client, message, b"")
 
-    async def _cancelled(self, attachment: "Attachment", notification: Notification, *, is_from_client: bool) -> None:
+    async def _cancelled(self, client: "SessionClient", notification: Notification, *, is_from_client: bool) -> None:
         request_id = params.parse_members(notification.params).get("requestId")
-        if request_id is None or attachment.cancel(bytes(request_id)) or not is_from_client:
+        if request_id is None or client.cancel(bytes(request_id)) or not is_from_client:
             return
         # The call may be in flight at another pod; which one is nowhere to be found, so that calls need no store.
         body = params.encode_members({"requestId": request_id})
-        await self._forward_to_all(attachment.session, encode_notification(notification.method, body))
+        await self._forward_to_all(client.session, encode_notification(notification.method, body))
 
-    async def _progressed(self, attachment: "Attachment", notification: Notification, raw: bytes) -> None:
+    async def _progressed(self, client: "SessionClient", notification: Notification, raw: bytes) -> None:
         members = params.parse_members(notification.params)
         token = members.get("progressToken")
-        owner = None if token is None else self._requests.owner(attachment, token)
+        owner = None if token is None else self._requests.owner(client, token)
         if owner is None:
             return
         pod, number = owner
         if pod == self._requests.pod:
-            await self._requests.progressed(attachment, number, members)
+            await self._requests.progressed(client, number, members)
         elif raw:
-            await self._forward(pod, attachment.session, raw)
+            await self._forward(pod, client.session, raw)

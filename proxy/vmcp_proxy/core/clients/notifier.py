@@ -7,7 +7,7 @@ from typing import Final
 
 from vmcp_proxy.core.catalog.capabilities import Kind
 from vmcp_proxy.core.catalog.catalog import Catalog
-from vmcp_proxy.core.clients.runtime import Attachment, Attachments
+from vmcp_proxy.core.clients.session_client import SessionClient, SessionClients
 from vmcp_proxy.core.virtual import Caller, VirtualMCP
 from vmcp_proxy.observability.logs import describe_exception, log_event
 from vmcp_proxy.protocol.jsonrpc import encode_notification
@@ -26,9 +26,9 @@ _MESSAGES: Final = (
 )
 
 
-def saw(attachment: Attachment, kind: Kind, catalog: Catalog) -> None:
+def saw(client: SessionClient, kind: Kind, catalog: Catalog) -> None:
     """Notes that the client has been given a list."""
-    attachment.told[kind] = catalog.digest_of(kind)
+    client.told[kind] = catalog.digest_of(kind)
 
 
 class Notifier:
@@ -37,8 +37,8 @@ class Notifier:
     `virtual` is the whole core, admission included: nobody hears of a change that they may not see.
     """
 
-    def __init__(self, attachments: Attachments) -> None:
-        self._attachments = attachments
+    def __init__(self, clients: SessionClients) -> None:
+        self._clients = clients
         self._changed = asyncio.Event()
         self._virtual: VirtualMCP | None = None
 
@@ -63,37 +63,37 @@ class Notifier:
             # Side by side: a backend that hangs makes each view wait, and the waits must not add up.
             slots = asyncio.Semaphore(_PARALLEL)
             async with asyncio.TaskGroup() as group:
-                for attachment in self._attachments.all():
-                    if attachment.is_listening and attachment.caller is not None:
-                        group.create_task(self._tell(attachment, attachment.caller, slots))
+                for client in self._clients.all():
+                    if client.is_listening and client.caller is not None:
+                        group.create_task(self._tell(client, client.caller, slots))
             quiet_since = loop.time()
 
-    async def _tell(self, attachment: Attachment, caller: Caller, slots: asyncio.Semaphore) -> None:
+    async def _tell(self, client: SessionClient, caller: Caller, slots: asyncio.Semaphore) -> None:
         async with slots:
-            await self._compare(attachment, caller)
+            await self._compare(client, caller)
 
-    async def opened(self, attachment: Attachment) -> None:
+    async def opened(self, client: SessionClient) -> None:
         """Tells a stream that has just opened what changed since the client's lists.
 
         What the client has listed on another pod is not known here: changes count from now on.
         """
-        if attachment.caller is not None:
-            await self._compare(attachment, attachment.caller)
+        if client.caller is not None:
+            await self._compare(client, client.caller)
 
-    async def _compare(self, attachment: Attachment, caller: Caller) -> None:
+    async def _compare(self, client: SessionClient, caller: Caller) -> None:
         if self._virtual is None:
             return
         try:
             catalog = await self._virtual.view(caller)
         except Exception as error:  # noqa: BLE001 - a view that fails costs its session the news, not the stream
             reason = describe_exception(error)
-            log_event(logger, logging.ERROR, "view failed", session=attachment.session.ref, error=reason)
+            log_event(logger, logging.ERROR, "view failed", session=client.session.ref, error=reason)
             return
         for kind in Kind:
-            attachment.told.setdefault(kind, catalog.digest_of(kind))
+            client.told.setdefault(kind, catalog.digest_of(kind))
         for kinds, message in _MESSAGES:
-            seen = [kind for kind in kinds if kind in attachment.told]
-            if any(attachment.told[kind] != catalog.digest_of(kind) for kind in seen):
+            seen = [kind for kind in kinds if kind in client.told]
+            if any(client.told[kind] != catalog.digest_of(kind) for kind in seen):
                 for kind in seen:
-                    saw(attachment, kind, catalog)
-                attachment.outbox.put(message, coalesce=True)
+                    saw(client, kind, catalog)
+                client.outbox.put(message, coalesce=True)

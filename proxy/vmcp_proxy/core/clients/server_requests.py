@@ -29,7 +29,7 @@ from vmcp_proxy.protocol.jsonrpc import (
 from vmcp_proxy.protocol.params import InvalidParamsError, inbound_result
 
 if TYPE_CHECKING:
-    from vmcp_proxy.core.clients.runtime import Attachment
+    from vmcp_proxy.core.clients.session_client import SessionClient
     from vmcp_proxy.sessions import Session
 
 MOST_OPEN: Final = 256
@@ -54,7 +54,7 @@ class Ids(Protocol):
 
 
 class ServerRequests:
-    """Opens, settles and withdraws requests; each attachment holds its own open ones.
+    """Opens, settles and withdraws requests; each client holds its own open ones.
 
     `maximum` bounds, in seconds, the wait of a request that no call stands behind.
     """
@@ -68,7 +68,7 @@ class ServerRequests:
 
     async def ask(
         self,
-        attachment: "Attachment",
+        client: "SessionClient",
         member: Member,
         request: Request,
         reply: Reply,
@@ -76,14 +76,14 @@ class ServerRequests:
         deadline: Deadline | None,
     ) -> None:
         """Relays a backend's request to the client, or answers it here; the call behind it is known by `deadline`."""
-        session = attachment.session
+        session = client.session
         if session.ended is not None or request.method == "ping":
             await refuse(request, reply)
             return
         if (capability := undeclared(request.method, session.client_capabilities)) is not None:
             await reply(encode_error(request.id, METHOD_NOT_FOUND, _UNDECLARED % capability))
             return
-        if len(attachment.server_requests) >= MOST_OPEN:
+        if len(client.server_requests) >= MOST_OPEN:
             await reply(encode_error(request.id, INTERNAL_ERROR, _TOO_MANY))
             return
         self._last += 1
@@ -91,10 +91,10 @@ class ServerRequests:
         client_id = self._ids.mint(session, number)
         message, token = encode_question(request, client_id)
         opened = ServerRequest(client_id, member, request.id, token, reply, tell, deadline)
-        attachment.server_requests[number] = opened
+        client.server_requests[number] = opened
 
         def give_up() -> None:
-            self._give_up(attachment, number)
+            self._give_up(client, number)
 
         if deadline is not None:
             deadline.hold()
@@ -102,24 +102,24 @@ class ServerRequests:
             opened.expiry = asyncio.get_running_loop().call_later(self._maximum(), give_up)
         opened.ticket = await tell(message, give_up)
 
-    def _give_up(self, attachment: "Attachment", number: int) -> None:
+    def _give_up(self, client: "SessionClient", number: int) -> None:
         """Tells a backend that its request was never answered, where its session still stands."""
-        opened = _pop(attachment, number)
-        if opened is not None and attachment.session.ended is None:
+        opened = _pop(client, number)
+        if opened is not None and client.session.ended is None:
             answer = encode_error(opened.backend_id, INTERNAL_ERROR, _NOT_ASKED)
             self._tasks.create_task(_send(opened.reply, answer), name="give up a request to a client")
 
-    def owner(self, attachment: "Attachment", raw_id: bytes | msgspec.Raw) -> tuple[str, int] | None:
+    def owner(self, client: "SessionClient", raw_id: bytes | msgspec.Raw) -> tuple[str, int] | None:
         """The pod and the number in an id or progress token that the client sent; None where it is none of ours."""
         try:
             text = msgspec.json.decode(raw_id, type=str)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
-        return self._ids.read(attachment.session, text)
+        return self._ids.read(client.session, text)
 
-    async def answered(self, attachment: "Attachment", number: int, response: Response) -> None:
+    async def answered(self, client: "SessionClient", number: int, response: Response) -> None:
         """Gives the client's answer to the backend; one that comes too late is dropped, as MCP allows."""
-        opened = _pop(attachment, number)
+        opened = _pop(client, number)
         if opened is None:
             return
         if response.result is not None:
@@ -127,9 +127,9 @@ class ServerRequests:
         else:
             await opened.reply(encode_raw_error(opened.backend_id, response.error or b"{}"))
 
-    async def progressed(self, attachment: "Attachment", number: int, members: params.Members) -> None:
+    async def progressed(self, client: "SessionClient", number: int, members: params.Members) -> None:
         """Gives the client's progress to the backend, under the backend's own token."""
-        opened = attachment.server_requests.get(number)
+        opened = client.server_requests.get(number)
         if opened is None or opened.progress_token is None:
             return
         if opened.deadline is not None:
@@ -137,34 +137,34 @@ class ServerRequests:
         body = params.encode_members(members | {"progressToken": opened.progress_token})
         await opened.reply(encode_notification("notifications/progress", body))
 
-    async def withdrawn(self, attachment: "Attachment", member: Member, raw: msgspec.Raw | None) -> None:
+    async def withdrawn(self, client: "SessionClient", member: Member, raw: msgspec.Raw | None) -> None:
         """Hears that a backend has cancelled a request of its own, and tells the client."""
         try:
             backend_id = params.parse_members(raw).get("requestId")
         except InvalidParamsError:
             return
         wanted = None if backend_id is None else bytes(backend_id)
-        for number, opened in list(attachment.server_requests.items()):
+        for number, opened in list(client.server_requests.items()):
             if opened.member is member and opened.backend_id == wanted:
-                _pop(attachment, number)
-                await _take_back(attachment, opened, "The server cancelled the request.")
+                _pop(client, number)
+                await _take_back(client, opened, "The server cancelled the request.")
 
-    async def abandon(self, attachment: "Attachment", deadline: Deadline) -> None:
+    async def abandon(self, client: "SessionClient", deadline: Deadline) -> None:
         """Tells the client not to answer any more: the call with this deadline is over.
 
         Also what the client was being asked when the call ended is forgotten; a client that reads nothing is not
         waited for.
         """
-        mine = [number for number, opened in attachment.server_requests.items() if opened.deadline is deadline]
-        taken = [opened for number in mine if (opened := _pop(attachment, number)) is not None]
+        mine = [number for number, opened in client.server_requests.items() if opened.deadline is deadline]
+        taken = [opened for number in mine if (opened := _pop(client, number)) is not None]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FAREWELL_SECONDS):
                 for opened in taken:
-                    await _take_back(attachment, opened, "The call that needed this is over.")
+                    await _take_back(client, opened, "The call that needed this is over.")
 
 
-def _pop(attachment: "Attachment", number: int) -> ServerRequest | None:
-    opened = attachment.server_requests.pop(number, None)
+def _pop(client: "SessionClient", number: int) -> ServerRequest | None:
+    opened = client.server_requests.pop(number, None)
     if opened is None:
         return None
     if opened.expiry is not None:
@@ -174,9 +174,9 @@ def _pop(attachment: "Attachment", number: int) -> ServerRequest | None:
     return opened
 
 
-async def _take_back(attachment: "Attachment", opened: ServerRequest, reason: str) -> None:
+async def _take_back(client: "SessionClient", opened: ServerRequest, reason: str) -> None:
     """Tells the client not to answer, unless it has not even been asked."""
-    if opened.ticket is None or not attachment.outbox.discard(opened.ticket):
+    if opened.ticket is None or not client.outbox.discard(opened.ticket):
         await opened.tell(encode_cancelled(opened.client_id, reason), None)
 
 
@@ -184,7 +184,7 @@ async def _send(reply: Reply, answer: bytes) -> None:
     await reply(answer)
 
 
-def forget_all(attachment: "Attachment") -> None:
+def forget_all(client: "SessionClient") -> None:
     """Drops every open request of a session that has ended."""
-    for number in list(attachment.server_requests):
-        _pop(attachment, number)
+    for number in list(client.server_requests):
+        _pop(client, number)

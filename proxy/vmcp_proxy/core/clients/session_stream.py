@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
-    from vmcp_proxy.core.clients.runtime import Attachment
+    from vmcp_proxy.core.clients.session_client import SessionClient
     from vmcp_proxy.sessions import Session
 
 Elsewhere: TypeAlias = Callable[["Session", bytes], Awaitable[bool]]
@@ -23,16 +23,16 @@ class SessionStream:
         self._waits_here: Final = waits_here
 
     async def say(
-        self, attachment: "Attachment", message: bytes, on_drop: Callable[[], None] | None = None
+        self, client: "SessionClient", message: bytes, on_drop: Callable[[], None] | None = None
     ) -> int | None:
         """Sends one message to the client; it waits here where nobody holds the stream.
 
         Returns the ticket by which the outbox knows it, None where another pod has it. `on_drop` hears that the
         client will never get it.
         """
-        if not attachment.is_listening and await self._elsewhere(attachment.session, message):
+        if not client.is_listening and await self._elsewhere(client.session, message):
             return None
-        ticket = attachment.outbox.put(message, on_drop=on_drop)
-        if not attachment.is_listening:
-            await self._waits_here(attachment.session)
+        ticket = client.outbox.put(message, on_drop=on_drop)
+        if not client.is_listening:
+            await self._waits_here(client.session)
         return ticket

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from vmcp_proxy.core.clients.messages import ClientMessages
-from vmcp_proxy.core.clients.runtime import Attachment, Attachments
+from vmcp_proxy.core.clients.session_client import SessionClient, SessionClients
 from vmcp_proxy.core.virtual import Caller
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
 from vmcp_proxy.observability.audit import Outcome
@@ -58,7 +58,7 @@ class Endpoint:
     def __init__(
         self,
         sessions: SessionManager,
-        attachments: Attachments,
+        clients: SessionClients,
         handshake: Handshake,
         requests: Requests,
         get_stream: GetStream,
@@ -67,7 +67,7 @@ class Endpoint:
         messages: ClientMessages,
     ) -> None:
         self._sessions = sessions
-        self._attachments = attachments
+        self._clients = clients
         self._handshake = handshake
         self._requests = requests
         self._get_stream = get_stream
@@ -105,11 +105,11 @@ class Endpoint:
         if isinstance(message, Batch):
             await self._batch(context, caller, message)
             return
-        attachment = self._attachments.of(caller.session)
-        attachment.caller = caller
+        client = self._clients.of(caller.session)
+        client.caller = caller
         if isinstance(message, Notification):
-            await self._messages.notified(attachment, message, context.body)
-        elif isinstance(message, Response) and not await self._messages.answered(attachment, message, context.body):
+            await self._messages.notified(client, message, context.body)
+        elif isinstance(message, Response) and not await self._messages.answered(client, message, context.body):
             context.outcome = Outcome.FAILURE
             await context.reject(NAME, 400, INVALID_REQUEST, _NOBODY_ASKS)
             return
@@ -132,12 +132,12 @@ class Endpoint:
         if handling is Handling.PING:
             await context.respond(200, encode_result(message.id, NO_CAPABILITIES))
             return
-        attachment = self._attachments.of(caller.session)
-        attachment.caller = caller
+        client = self._clients.of(caller.session)
+        client.caller = caller
         now = asyncio.get_running_loop().time()
         exchange = PostExchange(context, caller.session, message.id, self._answers, now)
         try:
-            answer = await self._answer(context, caller, attachment, message, handling, exchange)
+            answer = await self._answer(context, caller, client, message, handling, exchange)
             if answer is not None:
                 await exchange.finish(answer)
         finally:
@@ -147,14 +147,14 @@ class Endpoint:
         self,
         context: RequestContext,
         caller: Caller,
-        attachment: Attachment,
+        client: SessionClient,
         message: Request,
         handling: Handling,
         exchange: PostExchange,
     ) -> Answer | None:
         task = asyncio.current_task()
         if task is not None:
-            attachment.in_flight[task] = message.id
+            client.in_flight[task] = message.id
         self._keep_alive.add(exchange)
         caller.session.uses.add(context)
         try:
@@ -163,14 +163,14 @@ class Endpoint:
             context.outcome = Outcome.FAILURE
             return encode_error(message.id, INVALID_PARAMS, str(error))
         except asyncio.CancelledError:
-            if task is None or task not in attachment.cancelled or task.uncancel() > 0:
+            if task is None or task not in client.cancelled or task.uncancel() > 0:
                 raise
             context.outcome = Outcome.FAILURE
             return encode_error(message.id, REQUEST_CANCELLED, _CANCELLED if caller.session.ended is None else _OVER)
         finally:
             if task is not None:
-                del attachment.in_flight[task]
-                attachment.cancelled.discard(task)
+                del client.in_flight[task]
+                client.cancelled.discard(task)
             self._keep_alive.discard(exchange)
             caller.session.uses.discard(context)
             caller.session.touch(time.monotonic())

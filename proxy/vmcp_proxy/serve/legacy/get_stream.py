@@ -10,7 +10,7 @@ from typing import Final
 from vmcp_proxy.core.clients.links import Links
 from vmcp_proxy.core.clients.notifier import Notifier
 from vmcp_proxy.core.clients.outbox import Outbox, Reader
-from vmcp_proxy.core.clients.runtime import Attachment, Attachments
+from vmcp_proxy.core.clients.session_client import SessionClient, SessionClients
 from vmcp_proxy.core.virtual import Caller
 from vmcp_proxy.observability.logs import log_event
 from vmcp_proxy.protocol.event_ids import EventId, encode_end, parse_event_id
@@ -38,13 +38,13 @@ class GetStream:
 
     def __init__(
         self,
-        attachments: Attachments,
+        clients: SessionClients,
         links: Links,
         notifier: Notifier,
         answers: AnswerStreams,
-        on_listening: Callable[[Attachment], None],
+        on_listening: Callable[[SessionClient], None],
     ) -> None:
-        self._attachments = attachments
+        self._clients = clients
         self._links = links
         self._notifier = notifier
         self._answers = answers
@@ -62,8 +62,8 @@ class GetStream:
             caller.session.touch(time.monotonic())
 
     async def _serve(self, context: RequestContext, caller: Caller) -> None:
-        attachment = self._attachments.of(caller.session)
-        attachment.caller = caller
+        client = self._clients.of(caller.session)
+        client.caller = caller
         raw = context.header(_LAST_EVENT_ID)
         seen = parse_event_id(raw)
         if seen is not None and seen.is_end:
@@ -79,20 +79,20 @@ class GetStream:
             await context.start_stream()
             await _end(context, caller.session)
             return
-        outbox = attachment.outbox
+        outbox = client.outbox
         after = None
-        if seen is not None and seen.stream == outbox.number and self._attachments.replay.is_own(seen):
+        if seen is not None and seen.stream == outbox.number and self._clients.replay.is_own(seen):
             after = seen.sequence
         elif raw is not None:
             log_event(logger, logging.DEBUG, "nothing to replay", session=caller.session.ref)
-        await self._own(context, attachment, outbox, outbox.open(after))
+        await self._own(context, client, outbox, outbox.open(after))
 
     def close_all(self) -> None:
         """Lets every session's own stream end, and those that come, so that clients reconnect to another pod."""
         self._is_closing = True
-        for attachment in self._attachments.all():
-            if attachment.is_listening:
-                attachment.outbox.finish()
+        for client in self._clients.all():
+            if client.is_listening:
+                client.outbox.finish()
 
     async def _answer(self, context: RequestContext, caller: Caller, seen: EventId, request: bytes, raw: bytes) -> None:
         """Gives the rest of an answer, or says that it is lost, and ends; the session's own stream is another.
@@ -109,24 +109,24 @@ class GetStream:
                 await stream.resume(context, request, seen.sequence)
         await context.finish()
 
-    async def _own(self, context: RequestContext, attachment: Attachment, outbox: Outbox, reader: Reader) -> None:
+    async def _own(self, context: RequestContext, client: SessionClient, outbox: Outbox, reader: Reader) -> None:
         try:
             await context.start_stream()
             await context.write(_OPENED)
-            primed = reader.mark() if has_priming(attachment.session.protocol_version) else None
+            primed = reader.mark() if has_priming(client.session.protocol_version) else None
             if primed is not None:
                 await context.write(encode_priming(_id(outbox, primed)))
-            self._links.listen_all(attachment)
-            self._on_listening(attachment)
+            self._links.listen_all(client)
+            self._on_listening(client)
             async with _watching(context, reader.close):
-                await self._notifier.opened(attachment)
+                await self._notifier.opened(client)
                 await self._relay(context, outbox, reader)
-            await _end(context, attachment.session)
+            await _end(context, client.session)
         finally:
             reader.close()
-            if not attachment.is_listening:
-                self._links.linger(attachment)
-                self._on_listening(attachment)
+            if not client.is_listening:
+                self._links.linger(client)
+                self._on_listening(client)
 
     async def _relay(self, context: RequestContext, outbox: Outbox, reader: Reader) -> None:
         while True:

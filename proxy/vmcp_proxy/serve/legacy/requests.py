@@ -9,7 +9,7 @@ from vmcp_proxy.core.catalog.capabilities import KIND_LISTED_BY
 from vmcp_proxy.core.catalog.pagination import BadCursor, ListEncoder
 from vmcp_proxy.core.clients.links import Links
 from vmcp_proxy.core.clients.notifier import saw
-from vmcp_proxy.core.clients.runtime import Attachments
+from vmcp_proxy.core.clients.session_client import SessionClients
 from vmcp_proxy.core.virtual import (
     DENIED_CODE,
     DENIED_MESSAGE,
@@ -55,14 +55,14 @@ class Requests:
     def __init__(
         self,
         virtual: VirtualMCP,
-        attachments: Attachments,
+        clients: SessionClients,
         links: Links,
         metrics: Metrics,
         refusal: Callable[[], Failure | None],
         remember_level: RememberLevel,
     ) -> None:
         self._virtual = virtual
-        self._attachments = attachments
+        self._clients = clients
         self._links = links
         self._metrics = metrics
         self._refusal = refusal
@@ -98,7 +98,7 @@ class Requests:
         if isinstance(page, BadCursor):
             context.outcome = Outcome.FAILURE
             return encode_error(message.id, INVALID_PARAMS, "The cursor is not one of this list; begin without one.")
-        saw(self._attachments.of(caller.session), kind, catalog)
+        saw(self._clients.of(caller.session), kind, catalog)
         return encode_answer(message.id, page)
 
     async def _call(
@@ -143,9 +143,9 @@ class Requests:
         level = params.text_of(params.parse_members(message.params), "level")
         if level not in LOG_LEVELS:
             raise InvalidParamsError(f"The level must be one of {', '.join(LOG_LEVELS)}.")
-        attachment = self._attachments.of(caller.session)
+        client = self._clients.of(caller.session)
         await self._remember_level(caller.session, level)
-        await self._links.set_level_everywhere(attachment, level)
+        await self._links.set_level_everywhere(client, level)
         return encode_result(message.id, NO_CAPABILITIES)
 
 

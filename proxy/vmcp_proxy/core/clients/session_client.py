@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True, eq=False)
-class Attachment:
+class SessionClient:
     """The running side of one client session; dies with it.
 
     `view` is the catalog as of `epoch`, for the snapshot `view_snapshot`, until `view_expires` (loop time). `told`
@@ -62,7 +62,7 @@ class Attachment:
         self.audience = audience(self.capabilities)
 
     def __repr__(self) -> str:
-        return f"<Attachment {self.session!r} links={sorted(self.links)} in_flight={len(self.in_flight)}>"
+        return f"<SessionClient {self.session!r} links={sorted(self.links)} in_flight={len(self.in_flight)}>"
 
     @property
     def log_level(self) -> str | None:
@@ -142,48 +142,48 @@ class Attachment:
             task.cancel()
 
 
-class Attachments:
-    """Every attachment of this process, by its session.
+class SessionClients:
+    """Every client of this process, by its session.
 
     `on_forget` is called when the client's headers must go, and what hangs on them with them.
     """
 
     def __init__(self, replay: Replay | None = None) -> None:
         self.replay: Final = replay or Replay()
-        self.on_forget: Callable[[Attachment], None] = Attachment.forget_headers
-        self._by_session: dict[Session, Attachment] = {}
-        self._by_digest: dict[str, Attachment] = {}
+        self.on_forget: Callable[[SessionClient], None] = SessionClient.forget_headers
+        self._by_session: dict[Session, SessionClient] = {}
+        self._by_digest: dict[str, SessionClient] = {}
 
     def __len__(self) -> int:
         return len(self._by_session)
 
-    def of(self, session: "Session") -> Attachment:
-        """The attachment of a session, made at its first use; that of one that has ended is kept by nobody."""
-        attachment = self._by_session.get(session)
-        if attachment is None:
-            attachment = Attachment(session, self.replay)
+    def of(self, session: "Session") -> SessionClient:
+        """The client of a session, made at its first use; that of one that has ended is kept by nobody."""
+        client = self._by_session.get(session)
+        if client is None:
+            client = SessionClient(session, self.replay)
             if session.ended is None:
-                self._by_session[session] = attachment
-                session.on_end(attachment.cancel_all)
-                session.on_forget(lambda: self.on_forget(attachment))
-                self._by_digest[session.digest.hex] = attachment
-        return attachment
+                self._by_session[session] = client
+                session.on_end(client.cancel_all)
+                session.on_forget(lambda: self.on_forget(client))
+                self._by_digest[session.digest.hex] = client
+        return client
 
-    def find(self, session: "Session") -> Attachment | None:
-        """The attachment of a session, where it has one still."""
+    def find(self, session: "Session") -> SessionClient | None:
+        """The client of a session, where it has one still."""
         return self._by_session.get(session)
 
-    def by_digest(self, digest: str) -> Attachment | None:
-        """The attachment of the session with this digest in hex, where it is in use here."""
+    def by_digest(self, digest: str) -> SessionClient | None:
+        """The client of the session with this digest in hex, where it is in use here."""
         return self._by_digest.get(digest)
 
-    def remove(self, session: "Session") -> Attachment | None:
-        """Takes out the attachment of a session that has ended."""
-        attachment = self._by_session.pop(session, None)
-        if attachment is not None and self._by_digest.get(session.digest.hex) is attachment:
+    def remove(self, session: "Session") -> SessionClient | None:
+        """Takes out the client of a session that has ended."""
+        client = self._by_session.pop(session, None)
+        if client is not None and self._by_digest.get(session.digest.hex) is client:
             del self._by_digest[session.digest.hex]
-        return attachment
+        return client
 
-    def all(self) -> tuple[Attachment, ...]:
+    def all(self) -> tuple[SessionClient, ...]:
         """All of them, now."""
         return tuple(self._by_session.values())
