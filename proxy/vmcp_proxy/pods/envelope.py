@@ -1,20 +1,17 @@
 """The sealed form in which a message travels to another pod."""
 
-import secrets
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from vmcp_proxy.keys import aead
 from vmcp_proxy.keys.keyring import KeyLabel, Keyring
 
 MOST_BODY_BYTES: Final = 1 << 20
 """Largest body of a message."""
 
 _MOST_SEALED_BYTES: Final = MOST_BODY_BYTES + 1024
-_NONCE_BYTES: Final = 12
 
 
 class PodMessage(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -45,10 +42,9 @@ def seal_message(keyring: Keyring, kid: str, receiver: str, message: PodMessage)
 
     Good for one receiver only; session, kind and time are inside. The nonce is random and so a name too.
     """
-    nonce = secrets.token_bytes(_NONCE_BYTES)
-    cipher = AESGCM(keyring.derive(kid, KeyLabel.POD_MESSAGE))
-    sealed = cipher.encrypt(nonce, msgspec.msgpack.encode(message), receiver.encode())
-    return nonce, bytes((len(kid),)) + kid.encode() + nonce + sealed
+    plain = msgspec.msgpack.encode(message)
+    sealed = aead.seal(keyring.derive(kid, KeyLabel.POD_MESSAGE), plain, receiver.encode())
+    return sealed[: aead.NONCE_BYTES], bytes((len(kid),)) + kid.encode() + sealed
 
 
 def open_message(keyring: Keyring, receiver: str, raw: bytes) -> Opened | None:
@@ -59,11 +55,12 @@ def open_message(keyring: Keyring, receiver: str, raw: bytes) -> Opened | None:
     kid = raw[1:start].decode("ascii", "replace")
     if kid not in keyring:
         return None
-    nonce = raw[start : start + _NONCE_BYTES]
-    cipher = AESGCM(keyring.derive(kid, KeyLabel.POD_MESSAGE))
+    sealed = raw[start:]
+    plain = aead.unseal(keyring.derive(kid, KeyLabel.POD_MESSAGE), sealed, receiver.encode())
+    if plain is None:
+        return None
     try:
-        plain = cipher.decrypt(nonce, raw[start + _NONCE_BYTES :], receiver.encode())
-        return Opened(nonce, kid, msgspec.msgpack.decode(plain, type=PodMessage))
-    except (InvalidTag, ValueError):
-        # ValueError: too short to hold a nonce, or of a form that another version of this program sends.
+        return Opened(sealed[: aead.NONCE_BYTES], kid, msgspec.msgpack.decode(plain, type=PodMessage))
+    except msgspec.DecodeError:
+        # Of a form that another version of this program sends.
         return None
