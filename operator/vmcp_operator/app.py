@@ -18,7 +18,7 @@ from vmcp_operator.plan.kinds import Ref
 from vmcp_operator.queue.worker import Resync, Worker
 from vmcp_operator.queue.workqueue import WorkQueue
 from vmcp_operator.reconcile.apply import Applier
-from vmcp_operator.reconcile.dependents import Change, Interest
+from vmcp_operator.reconcile.dependents import Change, Dependents
 from vmcp_operator.reconcile.observe import Observer
 from vmcp_operator.reconcile.reconciler import Reconciler
 from vmcp_operator.reconcile.reporter import Reporter
@@ -38,18 +38,18 @@ class Operator:
         self.telemetry: Final = Telemetry()
         self.queue: Final[WorkQueue[Ref]] = WorkQueue()
         self.telemetry.observe_queue(lambda: len(self.queue), lambda: self.queue.adds, lambda: self.queue.retries)
-        interest = Interest()
+        dependents = Dependents()
         reporter = self._reporter = Reporter(cluster, clock=clock, instance=settings.instance)
         self._poller: Final = Poller(http, self.queue.add, interval=settings.poll)
         self._watch: Final = Watch(
-            settings.scope, build_sink(interest, reporter, self.queue), self.telemetry, cluster.missing
+            settings.scope, build_sink(dependents, reporter, self.queue), self.telemetry, cluster.missing
         )
         self.health: Final = Health(clock, lambda: self._watch.problems)
         self._reconciler: Final = Reconciler(
             Observer(cluster, self._poller, settings.pods),
             Applier(cluster, entropy=os.urandom),
             reporter,
-            interest,
+            dependents,
             self._poller,
         )
         self._resync: Final = Resync(
@@ -96,7 +96,7 @@ async def run(settings: Settings) -> None:
                 raise
 
 
-def build_sink(interest: Interest, reporter: Reporter, queue: WorkQueue[Ref]) -> Callable[[Change], None]:
+def build_sink(dependents: Dependents, reporter: Reporter, queue: WorkQueue[Ref]) -> Callable[[Change], None]:
     """What becomes of a change: its keys are added; a status that we wrote wakes everybody but its own resource.
 
     The others are woken, as the watch tells only the last of several changes in a row: an earlier one, which was
@@ -105,7 +105,7 @@ def build_sink(interest: Interest, reporter: Reporter, queue: WorkQueue[Ref]) ->
 
     def sink(change: Change) -> None:
         own = {change.ref} if reporter.is_echo(change) else set()
-        for key in interest.keys_of(change) - own:
+        for key in dependents.keys_of(change) - own:
             queue.add(key)
 
     return sink

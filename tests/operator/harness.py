@@ -10,11 +10,11 @@ from tests.operator.memory import MemoryCluster
 from vmcp_operator.plan.kinds import DEPLOYMENT, POD, REPLICA_SET, VMCP, Kind, Manifest, Ref
 from vmcp_operator.plan.objects.naming import labels, object_name
 from vmcp_operator.plan.pod_status import Report
-from vmcp_operator.plan.world import PodSettings
+from vmcp_operator.plan.world import PodSettings, Target
 from vmcp_operator.reconcile.apply import Applier
-from vmcp_operator.reconcile.dependents import Change, Interest
+from vmcp_operator.reconcile.dependents import Change, Dependents
 from vmcp_operator.reconcile.observe import Observer
-from vmcp_operator.reconcile.reconciler import Reconciler, Target
+from vmcp_operator.reconcile.reconciler import Reconciler
 from vmcp_operator.reconcile.reporter import Reporter
 
 START = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -55,13 +55,13 @@ class Story:
         self.cluster = MemoryCluster()
         self.pods = Pods()
         self.now = START
-        self.interest = Interest()
+        self.dependents = Dependents()
         self.reporter = Reporter(self.cluster, clock=self._seconds, instance="test")
         self.reconciler = Reconciler(
             Observer(self.cluster, self.pods, SETTINGS, clock=lambda: self.now),
             Applier(self.cluster, entropy=bytes),
             self.reporter,
-            self.interest,
+            self.dependents,
             self.pods,
         )
         self.apply(text)
@@ -82,7 +82,7 @@ class Story:
         return await self.reconciler.reconcile(key)
 
     def woken_by(self, change: Change) -> frozenset[Ref]:
-        return self.interest.keys_of(change)
+        return self.dependents.keys_of(change)
 
     def live(self, kind: Kind, name: str) -> Manifest:
         return self.cluster.objects[Ref(kind, "default", name)]

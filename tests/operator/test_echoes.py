@@ -50,7 +50,7 @@ async def test_a_status_that_was_written_over_a_change_which_nobody_had_read_is_
 async def test_an_echo_wakes_the_group_but_not_its_own_resource_again():
     story = await serving()
     queue: WorkQueue = WorkQueue()
-    sink = build_sink(story.interest, story.reporter, queue)
+    sink = build_sink(story.dependents, story.reporter, queue)
     sink(seen(story))
     async with asyncio.timeout(5):
         assert (await queue.get()).name == "tools"

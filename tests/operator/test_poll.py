@@ -9,7 +9,7 @@ from aiohttp import web
 
 from tests.operator.harness import vmcp
 from vmcp_operator.cluster.pod_poller import ANSWER_SECONDS, Poller
-from vmcp_operator.reconcile.reconciler import Target
+from vmcp_operator.plan.world import Target
 
 ONE = vmcp()
 POD = Target("uid-1", "127.0.0.1")

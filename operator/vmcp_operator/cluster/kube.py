@@ -11,9 +11,9 @@ from kubernetes.aio import config as kube_config
 from kubernetes.aio.client.exceptions import ApiException
 from kubernetes.aio.dynamic import DynamicClient
 
+from vmcp_operator.cluster.concurrently import concurrently
 from vmcp_operator.errors import INSTALL_KINDS, Conflict, cluster_error
 from vmcp_operator.plan.kinds import OWN, Kind, Manifest, Ref, ref_of
-from vmcp_operator.queue.concurrently import together
 
 FIELD_MANAGER: Final = "vmcp-operator"
 REQUEST_SECONDS: Final = 20.0
@@ -48,7 +48,7 @@ class KubeCluster:
     async def missing(self, kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
         """See `Cluster`."""
         groups = sorted({f"/apis/{kind.api_version}" for kind in kinds})
-        found = await together(self._found("get", path, path) for path in groups)
+        found = await concurrently(self._found("get", path, path) for path in groups)
         known = {
             (answer["groupVersion"], resource["name"])
             for answer in found

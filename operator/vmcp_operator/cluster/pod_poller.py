@@ -12,7 +12,7 @@ from vmcp_api.naming import ADMIN_PORT
 from vmcp_operator.logs import log_event
 from vmcp_operator.plan.kinds import Ref
 from vmcp_operator.plan.pod_status import Report, parse_report
-from vmcp_operator.reconcile.reconciler import Target
+from vmcp_operator.plan.world import Target
 
 ANSWER_SECONDS: Final = 3.0
 ANSWER_BYTES: Final = 4 << 20

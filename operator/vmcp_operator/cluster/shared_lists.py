@@ -1,4 +1,4 @@
-"""Lists that several reconciles need at the same time are read once, and never before anybody asked."""
+"""SharedLists that several reconciles need at the same time are read once, and never before anybody asked."""
 
 import asyncio
 from typing import Final, TypeAlias
@@ -11,7 +11,7 @@ _Place: TypeAlias = tuple[str, str]
 _Items: TypeAlias = tuple[Manifest, ...]
 
 
-class Lists:
+class SharedLists:
     """Joins requests for the list of one kind in one namespace.
 
     Whoever asks while a list is being read waits for the next one, so that every answer was read after it was asked

@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 
 from vmcp_api.manifests.problems import Problems
+from vmcp_operator.plan.conditions import PhaseReason
 from vmcp_operator.plan.entry import entry_status, plan_entry
 from vmcp_operator.plan.group import group_status, plan_group
 from vmcp_operator.plan.kinds import ENTRY, MCP_GROUP, SERVER, VMCP
 from vmcp_operator.plan.server.plan import plan_server, server_status
-from vmcp_operator.plan.standing import Standing
 from vmcp_operator.plan.vmcp.plan import VmcpPlan, plan_vmcp
 from vmcp_operator.plan.vmcp.status import vmcp_status
 from vmcp_operator.plan.world import Outcome, Plan, Status, World
 
-__all__ = ["Decision", "Outcome", "Plan", "Standing", "Status", "World", "decide", "tell"]
+__all__ = ["Decision", "Outcome", "PhaseReason", "Plan", "Status", "World", "decide", "tell"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def decide(world: World) -> Decision:
             raise ValueError(f"{kind} has no plan")
 
 
-def tell(world: World, decision: Decision, outcome: Outcome) -> tuple[Status, Standing]:
+def tell(world: World, decision: Decision, outcome: Outcome) -> tuple[Status, PhaseReason]:
     """The status of a resource after its plan was carried out."""
     if decision.vmcp is not None:
         return vmcp_status(world, decision.vmcp, outcome)

@@ -1,13 +1,28 @@
-"""Conditions with the time at which they last changed."""
+"""What a status says of its resource: a phase with its reason, and conditions with the time of their last change."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from vmcp_api.manifests.problems import Problems
 from vmcp_operator.plan.rollout import Rollout
 
 _MESSAGE_LIMIT: Final = 32768
+_SUMMARY_LIMIT: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseReason:
+    """A phase with its stable reason and words for a person; what an Event is made of.
+
+    `again` is in seconds: when time alone may have changed it.
+    """
+
+    phase: str
+    reason: str
+    message: str
+    again: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +61,11 @@ def deployment_finding(rollout: Rollout) -> Finding:
     if rollout.ready:
         return Finding.true(name, "Available", text)
     return Finding.false(name, waits.reason if waits else "PodsStarting", text)
+
+
+def summarise(problems: Problems) -> str:
+    """Problems as one line."""
+    return "; ".join(map(str, problems))[:_SUMMARY_LIMIT]
 
 
 def ready_generation(status: Mapping[str, Any]) -> int | None:

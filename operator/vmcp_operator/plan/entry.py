@@ -7,10 +7,8 @@ from vmcp_api.kinds.mcpserverentry import MCPServerEntryPhase as Phase
 from vmcp_api.manifests.problems import Problems
 from vmcp_api.render.member import refuse_missing
 from vmcp_api.render.server import clash
-from vmcp_operator.plan.conditions import Finding, build_conditions
+from vmcp_operator.plan.conditions import Finding, PhaseReason, build_conditions, summarise
 from vmcp_operator.plan.kinds import CONFIG_MAP, MCP_GROUP, SERVER, Ref
-from vmcp_operator.plan.standing import Standing
-from vmcp_operator.plan.vmcp.phase import summarise
 from vmcp_operator.plan.world import Plan, Status, World
 
 
@@ -26,24 +24,24 @@ def plan_entry(world: World) -> Plan:
     return Plan(refs=frozenset(refs))
 
 
-def entry_status(world: World) -> tuple[Status, Standing]:
+def entry_status(world: World) -> tuple[Status, PhaseReason]:
     """Whether the entry can be served as it is written."""
     entry = world.resources.entries.get(world.key.name)
     problems = _problems(world, entry)
     group = _group(world, entry)
-    standing = _decide(problems, group, world.youth)
+    decided = _decide(problems, group, world.youth)
     findings = (
         Finding("Valid", not problems, "Invalid" if problems else "Valid", summarise(problems)),
         group,
-        Finding("Ready", standing.phase == Phase.VALID, standing.reason, standing.message),
+        Finding("Ready", decided.phase == Phase.VALID, decided.reason, decided.message),
     )
     status: dict[str, Any] = {
-        "phase": str(standing.phase),
-        "message": standing.message,
+        "phase": str(decided.phase),
+        "message": decided.message,
         "observedGeneration": world.generation,
         "conditions": build_conditions(findings, world.status.get("conditions") or (), world.now, world.generation),
     }
-    return status, standing
+    return status, decided
 
 
 def _problems(world: World, entry: MCPServerEntry | None) -> Problems:
@@ -66,9 +64,9 @@ def _group(world: World, entry: MCPServerEntry | None) -> Finding:
     return Finding.false("GroupRefValidated", "GroupNotFound", message)
 
 
-def _decide(problems: Problems, group: Finding, youth: float | None) -> Standing:
+def _decide(problems: Problems, group: Finding, youth: float | None) -> PhaseReason:
     if problems:
-        return Standing(Phase.FAILED, "Invalid", summarise(problems))
+        return PhaseReason(Phase.FAILED, "Invalid", summarise(problems))
     if group.holds is False:
-        return Standing(Phase.PENDING if youth else Phase.FAILED, group.reason, group.message, youth)
-    return Standing(Phase.VALID, "Valid", "the entry can be served")
+        return PhaseReason(Phase.PENDING if youth else Phase.FAILED, group.reason, group.message, youth)
+    return PhaseReason(Phase.VALID, "Valid", "the entry can be served")

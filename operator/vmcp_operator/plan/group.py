@@ -3,10 +3,8 @@
 from typing import Any, Final
 
 from vmcp_api.kinds.mcpgroup import MCPGroupPhase as Phase
-from vmcp_operator.plan.conditions import Finding, build_conditions
+from vmcp_operator.plan.conditions import Finding, PhaseReason, build_conditions, summarise
 from vmcp_operator.plan.kinds import ENTRY, SERVER, VMCP, Ref
-from vmcp_operator.plan.standing import Standing
-from vmcp_operator.plan.vmcp.phase import summarise
 from vmcp_operator.plan.world import Plan, Status, World
 
 _NAMED: Final = 8
@@ -23,20 +21,20 @@ def plan_group(world: World) -> Plan:
     return Plan(refs=frozenset(refs))
 
 
-def group_status(world: World) -> tuple[Status, Standing]:
+def group_status(world: World) -> tuple[Status, PhaseReason]:
     """Who is in the group and who serves it."""
     resources = world.resources
-    standing = _decide(world)
+    decided = _decide(world)
     invalid = {(member.kind, member.name) for member in world.invalid_members}
     servers = sorted({*resources.servers, *(name for kind, name in invalid if kind == SERVER.name)})
     entries = sorted({*resources.entries, *(name for kind, name in invalid if kind == ENTRY.name)})
     endpoints = sorted(resources.virtual_servers)
     findings = (
         Finding("Valid", not world.problems, "Invalid" if world.problems else "Valid", summarise(world.problems)),
-        Finding("Ready", standing.phase == Phase.READY, standing.reason, standing.message),
+        Finding("Ready", decided.phase == Phase.READY, decided.reason, decided.message),
     )
     status: dict[str, Any] = {
-        "phase": str(standing.phase),
+        "phase": str(decided.phase),
         "observedGeneration": world.generation,
         "servers": servers[:MOST],
         "serverCount": len(servers),
@@ -46,26 +44,26 @@ def group_status(world: World) -> tuple[Status, Standing]:
         "virtualServerCount": len(endpoints),
         "conditions": build_conditions(findings, world.status.get("conditions") or (), world.now, world.generation),
     }
-    return {key: value for key, value in status.items() if value != []}, standing
+    return {key: value for key, value in status.items() if value != []}, decided
 
 
-def _decide(world: World) -> Standing:
+def _decide(world: World) -> PhaseReason:
     if world.problems:
-        return Standing(Phase.FAILED, "Invalid", summarise(world.problems))
+        return PhaseReason(Phase.FAILED, "Invalid", summarise(world.problems))
     if not world.resources.servers and not world.resources.entries and not world.invalid_members:
         message = "no members yet; set groupRef of an MCPServer or MCPServerEntry to this group"
-        return Standing(Phase.READY, "Empty", message)
+        return PhaseReason(Phase.READY, "Empty", message)
     return _judge_members(world)
 
 
-def _judge_members(world: World) -> Standing:
+def _judge_members(world: World) -> PhaseReason:
     """A group is Ready while a member of it may serve (ADR-0036); those that may not are named."""
     bad = sorted({*world.failed_servers, *(member.name for member in world.invalid_members)})
     if not bad:
-        return Standing(Phase.READY, "HasMembers", "")
+        return PhaseReason(Phase.READY, "HasMembers", "")
     total = len(world.resources.servers) + len(world.resources.entries) + len(world.invalid_members)
     named = ", ".join(bad[:_NAMED]) + (f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else "")
     message = f"{len(bad)} of {total} members cannot serve: {named}; their own status says why"
     if len(bad) < total:
-        return Standing(Phase.READY, "SomeMembersFailed", message)
-    return Standing(Phase.FAILED, "NoMemberReady", message)
+        return PhaseReason(Phase.READY, "SomeMembersFailed", message)
+    return PhaseReason(Phase.FAILED, "NoMemberReady", message)

@@ -10,6 +10,9 @@ from vmcp_operator.plan.trouble import Trouble
 from vmcp_operator.plan.trouble.pods import find_trouble, find_wait, is_ready, pod_trouble
 from vmcp_operator.plan.trouble.said import MESSAGE_LIMIT
 
+ROLLING_OUT: Final = "RollingOut"
+"""Reason while former pods, or pods with the former config, serve."""
+
 _COMPLETE: Final = "NewReplicaSetAvailable"
 """Reason that the Deployment's controller keeps from the end of a rollout until the next template."""
 
@@ -49,7 +52,7 @@ class Rollout:
         said = (each.again for each in (self.trouble, self.waiting) if each and each.again)
         return min(said, default=None)
 
-    def tell(self) -> str:
+    def progress(self) -> str:
         """How far the pods of the present template are, and what they wait for."""
         if self.updated < self.replicas:
             far = f"rolling out: {self.updated} of {self.wanted} pods are of the present generation, the former serve"

@@ -87,6 +87,15 @@ class World:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """A pod that is asked how it fares."""
+
+    uid: str
+    address: str
+    is_ready: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Stamp:
     """A running pod whose volumes should be refreshed at once."""
 

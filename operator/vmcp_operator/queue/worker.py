@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from vmcp_operator.cluster import Cluster
+from vmcp_operator.cluster.concurrently import concurrently
 from vmcp_operator.errors import ClusterError, Conflict, Unavailable
 from vmcp_operator.health import Health
 from vmcp_operator.logs import describe, log_event
 from vmcp_operator.plan.kinds import OWN, Ref, ref_of
-from vmcp_operator.queue.concurrently import together
 from vmcp_operator.queue.workqueue import WorkQueue
 from vmcp_operator.telemetry import Telemetry
 from vmcp_operator.watch import Scope
@@ -113,7 +113,7 @@ class Resync:
         self._interval: Final = interval
 
     async def run(self) -> None:
-        """Lists until cancelled."""
+        """SharedLists until cancelled."""
         while True:
             try:
                 await self._list()
@@ -127,7 +127,7 @@ class Resync:
 
     async def _list(self) -> None:
         namespaces = self._scope.namespaces or ("",)
-        lists = await together(self._cluster.list(kind, namespace) for namespace in namespaces for kind in OWN)
+        lists = await concurrently(self._cluster.list(kind, namespace) for namespace in namespaces for kind in OWN)
         for items in lists:
             for manifest in items:
                 self._queue.add(ref_of(manifest))

@@ -20,7 +20,7 @@ class Change:
     version: str = ""
 
 
-class Interest:
+class Dependents:
     """What each key depends on, existing or not, as its last reconcile declared it.
 
     No index of the cluster's content: it maps names to keys and is rebuilt by reconciling. A change that falls

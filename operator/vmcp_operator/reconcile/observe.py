@@ -12,7 +12,8 @@ from vmcp_api.manifests.problems import Problems
 from vmcp_api.manifests.resources import Resources
 from vmcp_api.manifests.validate import validate
 from vmcp_operator.cluster import Cluster
-from vmcp_operator.cluster.shared_lists import Lists
+from vmcp_operator.cluster.concurrently import concurrently
+from vmcp_operator.cluster.shared_lists import SharedLists
 from vmcp_operator.errors import Denied
 from vmcp_operator.plan.kinds import (
     CONFIG_MAP,
@@ -34,7 +35,6 @@ from vmcp_operator.plan.pod_status import Report
 from vmcp_operator.plan.server.plan import server_child_refs
 from vmcp_operator.plan.vmcp.plan import child_refs
 from vmcp_operator.plan.world import Children, InvalidMember, PodSettings, World
-from vmcp_operator.queue.concurrently import together
 from vmcp_operator.reconcile.ownership import own_pods
 
 ModelT = TypeVar("ModelT", bound=Model)
@@ -69,7 +69,7 @@ class Observer:
         self, cluster: Cluster, reports: Reports, settings: PodSettings, *, clock: Callable[[], datetime] = _now
     ) -> None:
         self._cluster: Final = cluster
-        self._lists: Final = Lists(cluster)
+        self._lists: Final = SharedLists(cluster)
         self._reports: Final = reports
         self._settings: Final = settings
         self._clock: Final = clock
@@ -109,13 +109,15 @@ class Observer:
         refs = _CHILDREN[key.kind.name](key) if key.kind.name in _CHILDREN else ()
         if not refs:
             return {}, ()
-        found = await together(self._child(ref, is_wanted=ref.kind in wanted) for ref in refs)
+        found = await concurrently(self._child(ref, is_wanted=ref.kind in wanted) for ref in refs)
         children = {ref: live for ref, live in zip(refs, found, strict=True) if live is not None}
         deployment = children.get(deployment_ref(key))
         if deployment is None:
             return children, ()
         selector = selector_text(key)
-        sets, pods = await together(self._cluster.list(kind, key.namespace, selector) for kind in (REPLICA_SET, POD))
+        sets, pods = await concurrently(
+            self._cluster.list(kind, key.namespace, selector) for kind in (REPLICA_SET, POD)
+        )
         return children, own_pods(deployment, sets, pods)
 
     async def _child(self, ref: Ref, *, is_wanted: bool) -> Manifest | None:
@@ -161,7 +163,7 @@ class Observer:
             twin = await self._cluster.get(Ref(SERVER, key.namespace, key.name))
             return () if twin is None or not _names_group(twin, group) else (twin,)
         kinds = (SERVER, ENTRY, VMCP) if key.kind is MCP_GROUP else (SERVER, ENTRY)
-        lists = await together(self._lists.list(kind, key.namespace) for kind in kinds)
+        lists = await concurrently(self._lists.list(kind, key.namespace) for kind in kinds)
         return tuple(each for items in lists for each in items if _names_group(each, group))
 
     async def _groups(self, namespace: str, name: str | None) -> tuple[Model, ...]:
@@ -173,7 +175,7 @@ class Observer:
 
     async def _config_maps(self, namespace: str, models: Iterable[Model]) -> dict[str, ConfigMap]:
         names = sorted(set(_config_map_names(models)))
-        found = await together(self._cluster.get(Ref(CONFIG_MAP, namespace, name)) for name in names)
+        found = await concurrently(self._cluster.get(Ref(CONFIG_MAP, namespace, name)) for name in names)
         return {
             name: ConfigMap(name, namespace, live.get("data") or {})
             for name, live in zip(names, found, strict=True)

@@ -1,28 +1,18 @@
 """One idempotent step for one key: observe, plan, apply, report (ADR-0004)."""
 
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from vmcp_operator.plan import decide, tell
 from vmcp_operator.plan.kinds import VMCP, Ref
 from vmcp_operator.plan.trouble.pods import is_ready, is_running
-from vmcp_operator.plan.world import World
+from vmcp_operator.plan.world import Target, World
 from vmcp_operator.reconcile.apply import Applier
-from vmcp_operator.reconcile.dependents import Interest
+from vmcp_operator.reconcile.dependents import Dependents
 from vmcp_operator.reconcile.observe import Observer
 from vmcp_operator.reconcile.reporter import Reporter
 
 REFUSED_SECONDS: Final = 30.0
 """After a refusal: what was in the way (a quota, a foreign object, a webhook) tells nobody when it is gone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A pod that is asked how it fares."""
-
-    uid: str
-    address: str
-    is_ready: bool = True
 
 
 class PodWatch(Protocol):
@@ -41,13 +31,13 @@ class Reconciler:
         observer: Observer,
         applier: Applier,
         reporter: Reporter,
-        interest: Interest,
+        dependents: Dependents,
         pods: PodWatch,
     ) -> None:
         self._observer: Final = observer
         self._applier: Final = applier
         self._reporter: Final = reporter
-        self._interest: Final = interest
+        self._dependents: Final = dependents
         self._pods: Final = pods
 
     async def reconcile(self, key: Ref) -> float | None:
@@ -56,25 +46,25 @@ class Reconciler:
         Raises:
             ClusterError: the API server failed; try again later.
         """
-        self._interest.begin(key)
+        self._dependents.begin(key)
         world = await self._observer.observe(key)
         if world is None:
-            self._interest.forget(key)
+            self._dependents.forget(key)
             self._pods.forget(key)
             self._reporter.forget(key)
             return None
         decision = decide(world)
-        was_outrun = self._interest.declare(key, decision.plan.refs)
+        was_outrun = self._dependents.declare(key, decision.plan.refs)
         if decision.vmcp is not None:
             self._pods.watch(key, _targets(world), decision.vmcp.choice.digest)
         outcome = await self._applier.apply(world, decision.plan)
-        status, standing = tell(world, decision, outcome)
-        pause = await self._reporter.report(world, status, standing)
+        status, decided = tell(world, decision, outcome)
+        pause = await self._reporter.report(world, status, decided)
         if was_outrun:
             return 0.0
         again = REFUSED_SECONDS if outcome.refused else None
         return min(
-            (each for each in (pause, decision.plan.requeue, standing.again, again) if each is not None), default=None
+            (each for each in (pause, decision.plan.requeue, decided.again, again) if each is not None), default=None
         )
 
 

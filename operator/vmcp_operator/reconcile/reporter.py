@@ -10,7 +10,7 @@ from uuid import uuid4
 from vmcp_operator.cluster import Cluster
 from vmcp_operator.errors import ClusterError
 from vmcp_operator.logs import log_event
-from vmcp_operator.plan import Standing, Status, World
+from vmcp_operator.plan import PhaseReason, Status, World
 from vmcp_operator.plan.failure import RECONCILE_FAILED, failed_status, has_failed
 from vmcp_operator.plan.kinds import EVENT, Manifest, Ref
 from vmcp_operator.reconcile.dependents import Change
@@ -47,7 +47,7 @@ class Reporter:
         self._failures: Final[dict[Ref, str]] = {}
         self._reliefs: Final[dict[Ref, list[float]]] = {}
 
-    async def report(self, world: World, status: Status, standing: Standing) -> float | None:
+    async def report(self, world: World, status: Status, decided: PhaseReason) -> float | None:
         """Writes the status; where it is too early for that, the answer is the seconds to wait.
 
         Raises:
@@ -81,12 +81,12 @@ class Reporter:
                 kind=world.key.kind,
                 namespace=world.key.namespace,
                 name=world.key.name,
-                phase=standing.phase,
-                reason=standing.reason,
+                phase=decided.phase,
+                reason=decided.reason,
             )
             # What was good from the start is no news.
-            if world.status.get("phase") or standing.phase not in _GOOD:
-                await self._post(_event(world.manifest, standing, self._instance, world.now))
+            if world.status.get("phase") or decided.phase not in _GOOD:
+                await self._post(_event(world.manifest, decided, self._instance, world.now))
         return None
 
     def _until_relief(self, key: Ref) -> float:
@@ -113,7 +113,7 @@ class Reporter:
         if status != before:
             await self._write_failure(key, status)
         if is_news:
-            await self._post(_event(manifest, Standing("", RECONCILE_FAILED, message), self._instance, now))
+            await self._post(_event(manifest, PhaseReason("", RECONCILE_FAILED, message), self._instance, now))
 
     async def _write_failure(self, key: Ref, status: Status) -> None:
         """The Event is posted all the same where the status may not be written."""
@@ -166,7 +166,7 @@ def _says_the_same(after: Manifest, observed: Manifest) -> bool:
     return all(after["metadata"].get(name) == observed["metadata"].get(name) for name in kept)
 
 
-def _event(manifest: Manifest, standing: Standing, instance: str, now: datetime) -> Manifest:
+def _event(manifest: Manifest, decided: PhaseReason, instance: str, now: datetime) -> Manifest:
     metadata = manifest["metadata"]
     regarding: dict[str, Any] = {
         "apiVersion": manifest["apiVersion"],
@@ -184,9 +184,9 @@ def _event(manifest: Manifest, standing: Standing, instance: str, now: datetime)
         "reportingController": "vmcp.dev/operator",
         "reportingInstance": instance[:128],
         "action": "Reconcile",
-        "type": "Warning" if standing.phase in _BAD or standing.reason == RECONCILE_FAILED else "Normal",
-        "reason": standing.reason,
-        "note": ": ".join(filter(None, (standing.phase, standing.message)))[:_NOTE_LIMIT],
+        "type": "Warning" if decided.phase in _BAD or decided.reason == RECONCILE_FAILED else "Normal",
+        "reason": decided.reason,
+        "note": ": ".join(filter(None, (decided.phase, decided.message)))[:_NOTE_LIMIT],
         "regarding": regarding,
     }
 

@@ -51,7 +51,7 @@ class Life:
 
     def stop(self) -> None:
         """Lets kopf end soon; harmless where it has."""
-        tell(self._loop, self._over.set)
+        call_in(self._loop, self._over.set)
 
     def join(self, seconds: float) -> bool:
         """Waits for the thread; False where it goes on."""
@@ -155,7 +155,7 @@ async def _cancel_others() -> None:
         await asyncio.wait(others, timeout=CANCEL_SECONDS)
 
 
-def tell(loop: asyncio.AbstractEventLoop, what: Callable[..., None], *values: object) -> None:
+def call_in(loop: asyncio.AbstractEventLoop, what: Callable[..., None], *values: object) -> None:
     """Calls something in another thread's loop, which may be gone already."""
     try:
         loop.call_soon_threadsafe(what, *values)

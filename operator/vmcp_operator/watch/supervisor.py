@@ -11,7 +11,7 @@ from vmcp_operator.plan.kinds import OWN, Kind
 from vmcp_operator.reconcile.dependents import Change
 from vmcp_operator.telemetry import Telemetry
 from vmcp_operator.watch.answers import NOT_ASKED, Answers, watched_paths
-from vmcp_operator.watch.life import Life, tell
+from vmcp_operator.watch.life import Life, call_in
 from vmcp_operator.watch.scope import Scope
 
 STOP_SECONDS: Final = 30.0
@@ -97,9 +97,9 @@ class Watch:
             if problems and not ended.done():
                 timer = loop.call_later(UNANSWERED_SECONDS, end)
 
-        answers = Answers(self._paths, lambda: tell(loop, look, answers.problems))
-        life = Life(self._scope, self._paths, answers, lambda change: tell(loop, self._sink, change))
-        life.start(lambda: tell(loop, end))
+        answers = Answers(self._paths, lambda: call_in(loop, look, answers.problems))
+        life = Life(self._scope, self._paths, answers, lambda change: call_in(loop, self._sink, change))
+        life.start(lambda: call_in(loop, end))
         try:
             await asyncio.shield(ended)
         finally:

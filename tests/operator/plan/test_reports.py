@@ -12,7 +12,7 @@ from vmcp_api.manifests.validate import parse_model
 from vmcp_api.spec.incoming import IncomingAuth
 from vmcp_operator.plan.kinds import VMCP, Ref
 from vmcp_operator.plan.pod_status import Report, UnmatchedReport, parse_report
-from vmcp_operator.plan.vmcp.backends import build_backends, build_conflicts, build_counts, build_unmatched, hear
+from vmcp_operator.plan.vmcp.backends import build_backends, build_conflicts, build_counts, build_unmatched, collect
 from vmcp_operator.plan.world import PodSettings, World
 
 POD = {"metadata": {"name": "pod", "uid": "pod"}, "status": {"phase": "Running"}}
@@ -115,18 +115,18 @@ def test_what_a_pod_says_fits_into_a_status_whatever_it_says():
     report = parse_report(json.dumps(body).encode())
     assert report is not None
     world = replace(WORLD, pods=(POD,), reports={"pod": report})
-    voices = hear(world, None)
+    reports = collect(world, None)
     config = ProxyConfig(
         name="one",
         incoming_auth=IncomingAuth(type="anonymous"),
         backends=(Backend(name="a", kind="MCPServer", transport="streamable-http", url="https://a.test"),),
     )
     status = {
-        "backends": build_backends(world, config, voices),
-        "conflicts": build_conflicts(voices),
-        "unmatched": build_unmatched(voices),
-        **build_counts(voices),
+        "backends": build_backends(world, config, reports),
+        "conflicts": build_conflicts(reports),
+        "unmatched": build_unmatched(reports),
+        **build_counts(reports),
     }
     json.dumps(status, ensure_ascii=False).encode()
     assert isinstance(parse_model(VirtualMCPServerStatus, json.loads(json.dumps(status))), VirtualMCPServerStatus)
-    assert all(value < 1 << 31 for value in build_counts(voices).values())
+    assert all(value < 1 << 31 for value in build_counts(reports).values())

@@ -1,10 +1,12 @@
-"""Metadata that every child shares."""
+"""What every child shares: its metadata, and when it goes."""
 
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from vmcp_api.base import Json
-from vmcp_operator.plan.kinds import Kind, Manifest, Ref
+from vmcp_operator.plan.kinds import Kind, Manifest, Ref, ref_of
 from vmcp_operator.plan.objects.naming import labels
+from vmcp_operator.plan.world import World
 
 
 def build_child(
@@ -34,3 +36,18 @@ def build_child(
     if annotations:
         metadata["annotations"] = annotations
     return {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **content}
+
+
+def find_stale(world: World, wanted: Iterable[Manifest], kinds: Collection[Kind]) -> tuple[tuple[Ref, str], ...]:
+    """Children of some kinds, with their uids, that are there and no longer wanted; only our own are deleted."""
+    kept = {ref_of(manifest) for manifest in wanted}
+    return tuple(
+        (ref, live["metadata"]["uid"])
+        for ref, live in world.children.items()
+        if ref.kind in kinds and ref not in kept and _is_owned(live, world.uid)
+    )
+
+
+def _is_owned(live: Manifest, uid: str) -> bool:
+    """Whether an object belongs to the resource of that uid."""
+    return any(owner.get("uid") == uid for owner in live["metadata"].get("ownerReferences") or ())

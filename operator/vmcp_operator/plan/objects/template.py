@@ -18,7 +18,7 @@ MERGE_KEYS: Final[dict[str, tuple[str, ...]]] = {
     "topologySpreadConstraints": ("topologyKey",),
     "hostAliases": ("ip",),
 }
-"""Lists of a pod whose entries have a name; every other list is replaced as a whole."""
+"""SharedLists of a pod whose entries have a name; every other list is replaced as a whole."""
 
 _DEFAULTS: Final = {"protocol": "TCP"}
 _DIRECTIVE: Final = "$patch"

@@ -9,18 +9,24 @@ from vmcp_api.manifests.problems import Problems
 from vmcp_api.naming import server_url
 from vmcp_api.render.cluster import build_cluster_backend, default_path
 from vmcp_api.render.member import Refusal
-from vmcp_operator.plan.conditions import Finding, build_conditions, deployment_finding, ready_generation
-from vmcp_operator.plan.kinds import DEPLOYMENT, MCP_GROUP, NETWORK_POLICY, SERVICE, SERVICE_ACCOUNT, Ref, ref_of
+from vmcp_operator.plan.conditions import (
+    Finding,
+    PhaseReason,
+    build_conditions,
+    deployment_finding,
+    ready_generation,
+    summarise,
+)
+from vmcp_operator.plan.kinds import DEPLOYMENT, MCP_GROUP, NETWORK_POLICY, SERVICE, SERVICE_ACCOUNT, Ref
+from vmcp_operator.plan.objects.children import find_stale
+from vmcp_operator.plan.objects.identity import build_service_account
 from vmcp_operator.plan.objects.naming import object_name, scale_selector, seal
-from vmcp_operator.plan.rollout import Rollout, observe_rollout
+from vmcp_operator.plan.rollout import ROLLING_OUT, Rollout, observe_rollout
 from vmcp_operator.plan.server.workload import (
-    build_server_account,
     build_server_deployment,
     build_server_policy,
     build_server_service,
 )
-from vmcp_operator.plan.standing import Standing
-from vmcp_operator.plan.vmcp.phase import ROLLING_OUT, summarise
 from vmcp_operator.plan.world import Outcome, Plan, Refused, Status, World
 
 
@@ -43,36 +49,36 @@ def plan_server(world: World) -> tuple[Plan, Problems]:
     if isinstance(deployment, Problems):
         return Plan(refs=refs), deployment
     policy = build_server_policy(world, server)
-    manifests = (build_server_account(world), build_server_service(world, server), *((policy,) if policy else ()))
+    manifests = (build_service_account(world), build_server_service(world, server), *((policy,) if policy else ()))
     plan = Plan(
         apply=(*map(seal, manifests), deployment),
-        prune=() if policy else _stale_policy(world),
+        prune=find_stale(world, manifests, (NETWORK_POLICY,)),
         refs=refs,
     )
     return plan, Problems()
 
 
-def server_status(world: World, problems: Problems, outcome: Outcome) -> tuple[Status, Standing]:
+def server_status(world: World, problems: Problems, outcome: Outcome) -> tuple[Status, PhaseReason]:
     """The status after a plan was carried out."""
     server = world.resources.servers.get(world.key.name)
     deployment = outcome.children.get(Ref(DEPLOYMENT, world.key.namespace, object_name(world.key)))
     rollout = observe_rollout(deployment, world.pods, world.now)
     proved = ready_generation(world.status)
-    standing = _broken(problems, outcome.refused, rollout)
-    if standing is None and proved is not None and not rollout.is_current:
+    decided = _broken(problems, outcome.refused, rollout)
+    if decided is None and proved is not None and not rollout.is_current:
         # The Deployment's controller has not seen the present generation: the status speaks of the one before.
-        return world.status, Standing(Phase.READY, "Running", "")
+        return world.status, PhaseReason(Phase.READY, "Running", "")
     groups = _group(world, server)
-    standing = standing or _outside(world, groups) or _running(rollout, is_proved=proved == world.generation)
+    decided = decided or _outside(world, groups) or _running(rollout, is_proved=proved == world.generation)
     findings = (
         Finding("Valid", not problems, "Invalid" if problems else "Valid", summarise(problems)),
         *groups,
         deployment_finding(rollout),
-        Finding("Ready", standing.phase == Phase.READY, standing.reason, standing.message),
+        Finding("Ready", decided.phase == Phase.READY, decided.reason, decided.message),
     )
     status: dict[str, Any] = {
-        "phase": str(standing.phase),
-        "message": standing.message,
+        "phase": str(decided.phase),
+        "message": decided.message,
         "url": _url(world, server) if server and not problems else None,
         "observedGeneration": world.generation,
         "replicas": rollout.replicas,
@@ -80,42 +86,42 @@ def server_status(world: World, problems: Problems, outcome: Outcome) -> tuple[S
         "selector": scale_selector(world.key),
         "conditions": build_conditions(findings, world.status.get("conditions") or (), world.now, world.generation),
     }
-    return {key: value for key, value in status.items() if value is not None}, standing
+    return {key: value for key, value in status.items() if value is not None}, decided
 
 
-def _broken(problems: Problems, refused: tuple[Refused, ...], rollout: Rollout) -> Standing | None:
+def _broken(problems: Problems, refused: tuple[Refused, ...], rollout: Rollout) -> PhaseReason | None:
     if problems:
-        return Standing(Phase.FAILED, "Invalid", summarise(problems))
+        return PhaseReason(Phase.FAILED, "Invalid", summarise(problems))
     if refused:
         first = refused[0]
-        return Standing(Phase.FAILED, "Refused", f"{first.ref.kind} {first.ref.name} was refused: {first.message}")
+        return PhaseReason(Phase.FAILED, "Refused", f"{first.ref.kind} {first.ref.name} was refused: {first.message}")
     trouble = rollout.trouble
     if trouble and not rollout.steady:
-        return Standing(Phase.FAILED, trouble.reason, trouble.message, trouble.again)
+        return PhaseReason(Phase.FAILED, trouble.reason, trouble.message, trouble.again)
     return None
 
 
-def _outside(world: World, groups: tuple[Finding, ...]) -> Standing | None:
+def _outside(world: World, groups: tuple[Finding, ...]) -> PhaseReason | None:
     """A server that names a group which is not there serves nobody, whether it runs or not."""
     for each in groups:
         if each.holds is False:
             phase = Phase.PENDING if world.youth else Phase.FAILED
-            return Standing(phase, each.reason, each.message, world.youth)
+            return PhaseReason(phase, each.reason, each.message, world.youth)
     return None
 
 
-def _running(rollout: Rollout, *, is_proved: bool) -> Standing:
+def _running(rollout: Rollout, *, is_proved: bool) -> PhaseReason:
     trouble = rollout.trouble
     if rollout.wanted == 0:
-        return Standing(Phase.PENDING, "ScaledToZero", "scaled to zero; set replicas to serve")
+        return PhaseReason(Phase.PENDING, "ScaledToZero", "scaled to zero; set replicas to serve")
     if not rollout.ready:
         waits = rollout.waiting.reason if rollout.waiting else "PodsStarting"
-        return Standing(Phase.PENDING, waits, rollout.tell(), rollout.again)
+        return PhaseReason(Phase.PENDING, waits, rollout.progress(), rollout.again)
     if not is_proved and not rollout.is_complete:
-        said = f"{trouble.message}; other pods serve" if trouble else rollout.tell()
-        return Standing(Phase.PENDING, trouble.reason if trouble else ROLLING_OUT, said, rollout.again)
+        said = f"{trouble.message}; other pods serve" if trouble else rollout.progress()
+        return PhaseReason(Phase.PENDING, trouble.reason if trouble else ROLLING_OUT, said, rollout.again)
     said = f"; of the next ones: {trouble.message}" if trouble else ""
-    return Standing(Phase.READY, "Running", f"{rollout.ready} of {rollout.wanted} pods ready{said}", rollout.again)
+    return PhaseReason(Phase.READY, "Running", f"{rollout.ready} of {rollout.wanted} pods ready{said}", rollout.again)
 
 
 def _group(world: World, server: MCPServer | None) -> tuple[Finding, ...]:
@@ -138,12 +144,3 @@ def _url(world: World, server: MCPServer) -> str:
     spec = server.spec
     path = spec.path or default_path(spec.transport)
     return server_url(world.key.name, world.key.namespace, spec.mcp_port, path)
-
-
-def _stale_policy(world: World) -> tuple[tuple[Ref, str], ...]:
-    live = world.children.get(Ref(NETWORK_POLICY, world.key.namespace, object_name(world.key)))
-    if live is None or not any(
-        owner.get("uid") == world.uid for owner in live["metadata"].get("ownerReferences") or ()
-    ):
-        return ()
-    return ((ref_of(live), live["metadata"]["uid"]),)

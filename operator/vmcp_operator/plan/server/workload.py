@@ -1,46 +1,25 @@
-"""The children of an MCPServer: Deployment, Service, ServiceAccount, NetworkPolicy."""
+"""The children of an MCPServer: Deployment, Service, NetworkPolicy."""
 
 from typing import Any, Final
 
 from vmcp_api.kinds import MCPServer
 from vmcp_api.kinds.pods import ResourceRequirements
 from vmcp_api.manifests.problems import Problems
-from vmcp_operator.plan.kinds import DEPLOYMENT, NETWORK_POLICY, SERVICE, SERVICE_ACCOUNT, Manifest, Ref
+from vmcp_operator.plan.kinds import NETWORK_POLICY, SERVICE, Manifest
 from vmcp_operator.plan.objects.children import build_child
-from vmcp_operator.plan.objects.naming import PROXY_SELECTOR, RESTARTED_AT, labels, object_name, seal, selector_labels
-from vmcp_operator.plan.objects.pods import CONTAINER_SECURITY, POD_SECURITY, spread
-from vmcp_operator.plan.objects.replicas import desired_replicas
-from vmcp_operator.plan.objects.template import merge_template
+from vmcp_operator.plan.objects.naming import PROXY_SELECTOR, object_name, selector_labels
+from vmcp_operator.plan.objects.pods import CONTAINER_SECURITY
+from vmcp_operator.plan.objects.workload import build_deployment, build_template
 from vmcp_operator.plan.world import World
 
 CONTAINER: Final = "mcp"
 PORT: Final = "mcp"
 
 
-def build_server_account(world: World) -> Manifest:
-    """A ServiceAccount without rights and without a token in pods."""
-    name = object_name(world.key)
-    return build_child(SERVICE_ACCOUNT, world.key, world.uid, name, automountServiceAccountToken=False)
-
-
 def build_server_deployment(world: World, server: MCPServer) -> Manifest | Problems:
     """The Deployment, sealed."""
-    selector = selector_labels(world.key)
-    template = merge_template(_template(world, server), server.spec.pod_template_spec, selector)
-    if isinstance(template, Problems):
-        return template
-    spec: dict[str, Any] = {
-        "selector": {"matchLabels": selector},
-        "revisionHistoryLimit": 3,
-        "progressDeadlineSeconds": 300,
-        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
-        "template": template,
-    }
-    ref = Ref(DEPLOYMENT, world.key.namespace, object_name(world.key))
-    replicas = desired_replicas(server.spec.replicas, world.children.get(ref))
-    if replicas is not None:
-        spec["replicas"] = replicas
-    return seal(build_child(DEPLOYMENT, world.key, world.uid, ref.name, spec=spec))
+    template = build_template(world, server.metadata.annotations, {}, containers=[_container(server)])
+    return build_deployment(world, template, server.spec.pod_template_spec, replicas=server.spec.replicas)
 
 
 def build_server_service(world: World, server: MCPServer) -> Manifest:
@@ -71,21 +50,6 @@ def build_server_policy(world: World, server: MCPServer) -> Manifest | None:
         ],
     }
     return build_child(NETWORK_POLICY, world.key, world.uid, object_name(world.key), spec=spec)
-
-
-def _template(world: World, server: MCPServer) -> Manifest:
-    spec: dict[str, Any] = {
-        "serviceAccountName": object_name(world.key),
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "securityContext": POD_SECURITY,
-        "topologySpreadConstraints": spread(selector_labels(world.key)),
-        "containers": [_container(server)],
-    }
-    metadata: dict[str, Any] = {"labels": labels(world.key)}
-    if RESTARTED_AT in server.metadata.annotations:
-        metadata["annotations"] = {RESTARTED_AT: server.metadata.annotations[RESTARTED_AT]}
-    return {"metadata": metadata, "spec": spec}
 
 
 def _container(server: MCPServer) -> dict[str, Any]:

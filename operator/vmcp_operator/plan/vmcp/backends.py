@@ -45,7 +45,7 @@ _COUNTS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Voices:
+class PodReports:
     """The reports that count: of pods that run the present config where there are some, else of all that run."""
 
     all: tuple[Report, ...] = ()
@@ -53,36 +53,36 @@ class Voices:
     current: tuple[Report, ...] = ()
 
     @property
-    def speakers(self) -> tuple[Report, ...]:
+    def reporting(self) -> tuple[Report, ...]:
         """Those that tell how backends fare."""
         return self.current or self.all
 
 
-def hear(world: World, digest: str | None) -> Voices:
+def collect(world: World, digest: str | None) -> PodReports:
     """Sorts the reports of the pods; a ready pod that has not been heard counts as None."""
     pods = sorted(world.pods, key=lambda pod: pod["metadata"]["name"])
     running = [world.reports.get(pod["metadata"]["uid"]) for pod in pods if is_running(pod)]
     heard = tuple(report for report in running if report is not None)
-    return Voices(
+    return PodReports(
         all=heard,
         ready=tuple(world.reports.get(pod["metadata"]["uid"]) for pod in pods if is_ready(pod)),
         current=tuple(report for report in heard if report.config_hash == digest),
     )
 
 
-def build_backends(world: World, config: ProxyConfig | None, voices: Voices) -> list[dict[str, Any]]:
+def build_backends(world: World, config: ProxyConfig | None, reports: PodReports) -> list[dict[str, Any]]:
     """`status.backends`: every member of the config, sorted by name, two of one name as one."""
     if config is None:
         return []
     before = {each["name"]: each for each in world.status.get("backends") or ()}
     entries: dict[str, dict[str, Any]] = {}
     for backend in config.backends:
-        said = [each for report in voices.speakers for each in report.backends if each.name == backend.name]
+        said = [each for report in reports.reporting for each in report.backends if each.name == backend.name]
         entry = _merge(backend.name, backend.kind, said)
         entry = _with_history(entry, before.get(backend.name), world, is_told=bool(said))
         entry["url"] = backend.url
         entry["transport"] = backend.transport.value
-        entry["message"] = "; ".join(filter(None, (entry["message"], _dropped(backend.name, voices))))
+        entry["message"] = "; ".join(filter(None, (entry["message"], _dropped(backend.name, reports))))
         entries[backend.name] = entry
     for each in config.withheld:
         entries[each.name] = {
@@ -95,17 +95,17 @@ def build_backends(world: World, config: ProxyConfig | None, voices: Voices) -> 
     return [_finish(entries[name], before.get(name), world) for name in sorted(entries)]
 
 
-def build_counts(voices: Voices) -> dict[str, int]:
+def build_counts(reports: PodReports) -> dict[str, int]:
     """`status.toolCount` and its like; absent until a pod has told."""
-    first = next(iter(voices.speakers), None)
+    first = next(iter(reports.reporting), None)
     if first is None:
         return {}
     return {field: first.counts[count] for field, count in _COUNTS.items() if count in first.counts}
 
 
-def build_conflicts(voices: Voices) -> list[dict[str, Any]]:
+def build_conflicts(reports: PodReports) -> list[dict[str, Any]]:
     """`status.conflicts`: names that several backends claim."""
-    first = next(iter(voices.speakers), None)
+    first = next(iter(reports.reporting), None)
     if first is None:
         return []
     described: list[dict[str, Any]] = []
@@ -119,9 +119,9 @@ def build_conflicts(voices: Voices) -> list[dict[str, Any]]:
     return described
 
 
-def build_unmatched(voices: Voices) -> list[dict[str, Any]]:
+def build_unmatched(reports: PodReports) -> list[dict[str, Any]]:
     """`status.unmatched`: entries of the aggregation settings that fit nothing."""
-    first = next(iter(voices.speakers), None)
+    first = next(iter(reports.reporting), None)
     found = first.unmatched[:_MOST_UNMATCHED] if first else ()
     return [{"backend": each.backend, "setting": each.setting, "name": each.name[:512]} for each in found]
 
@@ -168,8 +168,8 @@ def left_to_start(entry: Mapping[str, Any], now: datetime) -> float:
     return START_SECONDS if since is None else START_SECONDS - (now - since).total_seconds()
 
 
-def _dropped(name: str, voices: Voices) -> str:
-    first = next(iter(voices.speakers), None)
+def _dropped(name: str, reports: PodReports) -> str:
+    first = next(iter(reports.reporting), None)
     lost = [said for backend, said in first.dropped if backend == name] if first else []
     return f"not served: {', '.join(lost)}" if lost else ""
 

@@ -3,9 +3,8 @@
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerPhase as Phase
 from vmcp_api.manifests.problems import Problem, Problems
 from vmcp_api.render.reasons import Reason
-from vmcp_operator.plan.conditions import Finding, deployment_finding
+from vmcp_operator.plan.conditions import Finding, PhaseReason, deployment_finding, summarise
 from vmcp_operator.plan.kinds import DEPLOYMENT
-from vmcp_operator.plan.standing import Standing
 from vmcp_operator.plan.vmcp.backends import ROUTABLE, STARTING
 from vmcp_operator.plan.vmcp.phase import (
     STOPPED,
@@ -15,11 +14,10 @@ from vmcp_operator.plan.vmcp.phase import (
     reason_of,
     say_not_shared,
     say_store_away,
-    summarise,
 )
 
 
-def vmcp_findings(facts: Facts, standing: Standing, warnings: Problems) -> tuple[Finding, ...]:
+def vmcp_findings(facts: Facts, decided: PhaseReason, warnings: Problems) -> tuple[Finding, ...]:
     """Every condition, in a fixed order."""
     return (
         _valid(facts, warnings),
@@ -32,7 +30,7 @@ def vmcp_findings(facts: Facts, standing: Standing, warnings: Problems) -> tuple
         _config(facts),
         _backends(facts),
         _conflicts(facts),
-        _ready(facts, standing),
+        _ready(facts, decided),
     )
 
 
@@ -59,12 +57,12 @@ def _session_exposed(warnings: Problems) -> Finding:
 
 
 def _secrets(facts: Facts) -> Finding:
-    speakers = facts.voices.speakers
-    missing = sorted({name for report in speakers for name in report.missing_secrets})
+    reporting = facts.reports.reporting
+    missing = sorted({name for report in reporting for name in report.missing_secrets})
     if missing:
         message = f"Secret keys are not there: {', '.join(missing)}; create them, the pods take them over"
         return Finding.false("AuthConfigured", "SecretNotFound", message)
-    backends = (each for report in speakers for each in report.backends)
+    backends = (each for report in reporting for each in report.backends)
     invalid = sorted({each.message for each in backends if each.reason == Reason.SECRET_INVALID})
     if invalid:
         return Finding.false("AuthConfigured", Reason.SECRET_INVALID, "; ".join(invalid))
@@ -86,12 +84,12 @@ def _storage(facts: Facts) -> Finding:
         if facts.rollout.has_several:
             return Finding.false(name, "MemoryNotShared", say_not_shared(facts))
         return Finding.true(name, "Memory", "sessions live in the memory of their pod")
-    if not facts.voices.all:
+    if not facts.reports.all:
         return Finding.unknown(name, "PodsSilent", "no pod has reported yet")
-    away = next((each for each in facts.voices.all if not each.store_available), None)
+    away = next((each for each in facts.reports.all if not each.store_available), None)
     if away:
         return Finding.false(name, STORE_AWAY, say_store_away(away))
-    if not any(each.store_known for each in facts.voices.all):
+    if not any(each.store_known for each in facts.reports.all):
         return Finding.unknown(name, "StoreNotAsked", "no pod has asked Redis yet")
     return Finding.true(name, "StoreAvailable", "")
 
@@ -103,7 +101,7 @@ def _deployment(facts: Facts) -> Finding:
 
 
 def _config(facts: Facts) -> Finding:
-    ready = len(facts.voices.ready)
+    ready = len(facts.reports.ready)
     if facts.load_error:
         return Finding.false("ConfigLoaded", "ConfigRefused", facts.load_error)
     if not ready:
@@ -128,7 +126,7 @@ def _backends(facts: Facts) -> Finding:
 
 
 def _conflicts(facts: Facts) -> Finding:
-    first = next(iter(facts.voices.speakers), None)
+    first = next(iter(facts.reports.reporting), None)
     names = sorted({each.name for each in first.conflicts}) if first else []
     if names:
         message = f"several backends claim: {', '.join(names)}; see status.conflicts"
@@ -136,13 +134,13 @@ def _conflicts(facts: Facts) -> Finding:
     return Finding.false("ToolConflicts", "NoConflicts", "")
 
 
-def _ready(facts: Facts, standing: Standing) -> Finding:
-    is_serving = standing.phase in (Phase.READY, Phase.DEGRADED)
+def _ready(facts: Facts, decided: PhaseReason) -> Finding:
+    is_serving = decided.phase in (Phase.READY, Phase.DEGRADED)
     if is_serving and not facts.current_ready and not facts.load_error and not facts.rollout.trouble:
         return Finding.false("Ready", "ConfigLoading", "no ready pod runs the current config yet")
-    if is_serving and (facts.is_rolling or not facts.current_ready or standing.reason in STOPPED):
-        return Finding.false("Ready", standing.reason, standing.message)
-    return Finding("Ready", is_serving, standing.reason, standing.message)
+    if is_serving and (facts.is_rolling or not facts.current_ready or decided.reason in STOPPED):
+        return Finding.false("Ready", decided.reason, decided.message)
+    return Finding("Ready", is_serving, decided.reason, decided.message)
 
 
 def _is_own(problem: Problem) -> bool:

@@ -9,11 +9,11 @@ from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerPhase as Phase
 from vmcp_api.manifests.problems import Problem, Problems
 from vmcp_api.spec.operational import PartialFailureMode
 from vmcp_api.spec.sessions import StorageProvider
+from vmcp_operator.plan.conditions import PhaseReason, summarise
 from vmcp_operator.plan.kinds import SERVER
 from vmcp_operator.plan.pod_status import Report
-from vmcp_operator.plan.rollout import Rollout
-from vmcp_operator.plan.standing import Standing
-from vmcp_operator.plan.vmcp.backends import ROUTABLE, STARTING, Voices, left_to_start
+from vmcp_operator.plan.rollout import ROLLING_OUT, Rollout
+from vmcp_operator.plan.vmcp.backends import ROUTABLE, STARTING, PodReports, left_to_start
 from vmcp_operator.plan.world import Refused
 
 NONE_AVAILABLE: Final = "NoBackendAvailable"
@@ -21,9 +21,6 @@ NONE_AVAILABLE: Final = "NoBackendAvailable"
 
 GROUP_NOT_FOUND: Final = "GroupNotFound"
 """Reason of a resource whose group is not there."""
-
-ROLLING_OUT: Final = "RollingOut"
-"""Reason while former pods, or pods with the former config, serve."""
 
 STORE_AWAY: Final = "StoreUnavailable"
 """Reason of an endpoint at which no client can begin a session."""
@@ -50,7 +47,7 @@ class Facts:
     template_problems: Problems
     refused: tuple[Refused, ...]
     rollout: Rollout
-    voices: Voices
+    reports: PodReports
     config: ProxyConfig | None
     digest: str | None
     now: datetime
@@ -71,7 +68,7 @@ class Facts:
     @property
     def is_rolling(self) -> bool:
         """Whether the present generation, which has never been Ready, is not what all ready pods run."""
-        is_there = self.rollout.is_complete and self.current_ready == len(self.voices.ready)
+        is_there = self.rollout.is_complete and self.current_ready == len(self.reports.ready)
         return not self.has_run and not is_there
 
     @property
@@ -82,15 +79,15 @@ class Facts:
     @property
     def current_ready(self) -> int:
         """Ready pods that run the present config."""
-        return sum(report is not None and report.config_hash == self.digest for report in self.voices.ready)
+        return sum(report is not None and report.config_hash == self.digest for report in self.reports.ready)
 
     @property
     def load_error(self) -> str | None:
         """Why a pod refuses its config."""
-        return next((report.load_error for report in self.voices.all if report.load_error), None)
+        return next((report.load_error for report in self.reports.all if report.load_error), None)
 
 
-def decide_phase(facts: Facts) -> Standing:
+def decide_phase(facts: Facts) -> PhaseReason:
     """The first of: invalid, refused, pods in trouble, not there yet, config refused, backends, ready."""
     return _broken(facts) or _starting(facts) or _serving(facts)
 
@@ -108,11 +105,6 @@ def reason_of(errors: Problems) -> str:
     return GROUP_NOT_FOUND if first.loc[2:] == ("name",) else "TooManyMembers"
 
 
-def summarise(problems: Problems) -> str:
-    """Problems as one line."""
-    return "; ".join(map(str, problems))[:_MESSAGE_LIMIT]
-
-
 def say_not_shared(facts: Facts) -> str:
     """What is so where several pods keep sessions in memory."""
     return (
@@ -121,56 +113,56 @@ def say_not_shared(facts: Facts) -> str:
     )
 
 
-def _broken(facts: Facts) -> Standing | None:
+def _broken(facts: Facts) -> PhaseReason | None:
     if facts.errors:
         kept = "; its pods keep the last good config" if facts.config else ""
         reason = reason_of(facts.errors)
         may_come = facts.youth if reason == GROUP_NOT_FOUND else None
         phase = Phase.PENDING if may_come else Phase.FAILED
-        return Standing(phase, reason, f"{summarise(facts.errors)}{kept}", may_come)
+        return PhaseReason(phase, reason, f"{summarise(facts.errors)}{kept}", may_come)
     if facts.template_problems:
-        return Standing(Phase.FAILED, "PodTemplateInvalid", summarise(facts.template_problems))
+        return PhaseReason(Phase.FAILED, "PodTemplateInvalid", summarise(facts.template_problems))
     if facts.refused:
         first = facts.refused[0]
         message = f"{first.ref.kind} {first.ref.name} was refused: {first.message}"
-        return Standing(Phase.FAILED, "Refused", message)
+        return PhaseReason(Phase.FAILED, "Refused", message)
     trouble = facts.rollout.trouble
     if trouble is None:
         return None
     if not facts.rollout.steady:
-        return Standing(Phase.FAILED, trouble.reason, trouble.message, trouble.again)
+        return PhaseReason(Phase.FAILED, trouble.reason, trouble.message, trouble.again)
     # Pods of the template before still serve while those of the new one cannot start.
-    return Standing(Phase.DEGRADED, trouble.reason, f"{trouble.message}; other pods serve", trouble.again)
+    return PhaseReason(Phase.DEGRADED, trouble.reason, f"{trouble.message}; other pods serve", trouble.again)
 
 
-def _starting(facts: Facts) -> Standing | None:
+def _starting(facts: Facts) -> PhaseReason | None:
     rollout = facts.rollout
     if rollout.wanted == 0:
-        return Standing(Phase.PENDING, "ScaledToZero", "scaled to zero; set replicas to serve")
+        return PhaseReason(Phase.PENDING, "ScaledToZero", "scaled to zero; set replicas to serve")
     waits = rollout.waiting.reason if rollout.waiting else "PodsStarting"
     if not rollout.ready:
-        return Standing(Phase.PENDING, waits, rollout.tell(), rollout.again)
+        return PhaseReason(Phase.PENDING, waits, rollout.progress(), rollout.again)
     if facts.is_rolling:
-        said = rollout.tell()
+        said = rollout.progress()
         if rollout.is_complete:
-            ready = len(facts.voices.ready)
+            ready = len(facts.reports.ready)
             said = f"{facts.current_ready} of {ready} pods run the present config, the others serve with the former"
-        return Standing(Phase.PENDING, ROLLING_OUT, said, rollout.again)
-    if not any(report is not None for report in facts.voices.ready):
-        return Standing(Phase.PENDING, "PodsSilent", _SILENT)
+        return PhaseReason(Phase.PENDING, ROLLING_OUT, said, rollout.again)
+    if not any(report is not None for report in facts.reports.ready):
+        return PhaseReason(Phase.PENDING, "PodsSilent", _SILENT)
     return None
 
 
-def _serving(facts: Facts) -> Standing:
+def _serving(facts: Facts) -> PhaseReason:
     if facts.load_error:
         message = f"pods refuse the config and serve the last good one: {facts.load_error}"
-        return Standing(Phase.DEGRADED, "ConfigRefused", message)
+        return PhaseReason(Phase.DEGRADED, "ConfigRefused", message)
     return _away(facts) or _judge_backends(facts)
 
 
-def _judge_backends(facts: Facts) -> Standing:
+def _judge_backends(facts: Facts) -> PhaseReason:
     if not facts.backends:
-        return Standing(Phase.READY, "NoBackends", "the group has no members yet; let MCPServers or entries join it")
+        return PhaseReason(Phase.READY, "NoBackends", "the group has no members yet; let MCPServers or entries join it")
     if checking := _checking(facts):
         return checking
     starting = [each for each in facts.backends if each.get("reason") == STARTING]
@@ -178,15 +170,15 @@ def _judge_backends(facts: Facts) -> Standing:
     if down:
         return _degraded(facts, down)
     if facts.rollout.has_several and not facts.shares_sessions:
-        return Standing(Phase.DEGRADED, "SessionsNotShared", say_not_shared(facts))
+        return PhaseReason(Phase.DEGRADED, "SessionsNotShared", say_not_shared(facts))
     served = f"{len(facts.backends)} backend{'s' if len(facts.backends) > 1 else ''}"
     if starting:
         names = ", ".join(each["name"] for each in starting)[:_MESSAGE_LIMIT]
         served = f"{len(facts.backends) - len(starting)} of {served}; starting: {names}"
-    return Standing(Phase.READY, "Serving", f"serving {served}", _time_left(facts, starting))
+    return PhaseReason(Phase.READY, "Serving", f"serving {served}", _time_left(facts, starting))
 
 
-def _checking(facts: Facts) -> Standing | None:
+def _checking(facts: Facts) -> PhaseReason | None:
     """A first apply, or a group whose members all are new: it is Pending until they had their time."""
     starting = [each for each in facts.backends if each.get("reason") == STARTING]
     down = [each for each in facts.backends if each["status"] == "unavailable"]
@@ -198,20 +190,20 @@ def _checking(facts: Facts) -> Standing | None:
         return None
     said = f": {_named(down)}" if down else ""
     waits = "an answer of each backend" if is_answered else "the first answer of a backend"
-    return Standing(Phase.PENDING, "CheckingBackends", f"waiting for {waits}{said}", _time_left(facts, starting))
+    return PhaseReason(Phase.PENDING, "CheckingBackends", f"waiting for {waits}{said}", _time_left(facts, starting))
 
 
-def _away(facts: Facts) -> Standing | None:
+def _away(facts: Facts) -> PhaseReason | None:
     """A session store that pods do not reach: without it no client can begin a session."""
-    heard = [report for report in facts.voices.ready if report is not None]
+    heard = [report for report in facts.reports.ready if report is not None]
     away = [report for report in heard if not report.store_available]
     if not away or not facts.shares_sessions:
         return None
     said = say_store_away(away[0])
     if len(away) == len(heard):
-        return Standing(Phase.DEGRADED, STORE_AWAY, f"no client can begin a session: {said}")
+        return PhaseReason(Phase.DEGRADED, STORE_AWAY, f"no client can begin a session: {said}")
     reason = "StorePartlyUnavailable"
-    return Standing(
+    return PhaseReason(
         Phase.DEGRADED, reason, f"at {len(away)} of {len(heard)} pods no client can begin a session: {said}"
     )
 
@@ -241,11 +233,11 @@ def _named(down: list[dict[str, Any]]) -> str:
     return f"{named}; and {len(down) - _NAMED} more" if len(down) > _NAMED else named
 
 
-def _degraded(facts: Facts, down: list[dict[str, Any]]) -> Standing:
+def _degraded(facts: Facts, down: list[dict[str, Any]]) -> PhaseReason:
     message = f"{len(down)} of {len(facts.backends)} backends not served: {_named(down)}"[:_MESSAGE_LIMIT]
     none_left = not any(each["status"] in ROUTABLE for each in facts.backends)
     mode = facts.config.config.operational.failure_handling.partial_failure_mode if facts.config else None
     if none_left:
         phase = Phase.FAILED if mode is PartialFailureMode.FAIL else Phase.DEGRADED
-        return Standing(phase, NONE_AVAILABLE, message)
-    return Standing(Phase.DEGRADED, "BackendsUnavailable", message)
+        return PhaseReason(phase, NONE_AVAILABLE, message)
+    return PhaseReason(Phase.DEGRADED, "BackendsUnavailable", message)

@@ -1,6 +1,7 @@
 """The plan of a VirtualMCPServer."""
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from vmcp_api.kinds import VirtualMCPServer
 from vmcp_api.manifests.problems import Problems
@@ -14,20 +15,24 @@ from vmcp_operator.plan.kinds import (
     SERVICE_ACCOUNT,
     Manifest,
     Ref,
-    ref_of,
 )
+from vmcp_operator.plan.objects.children import find_stale
 from vmcp_operator.plan.objects.identity import build_keys, build_service_account
 from vmcp_operator.plan.objects.naming import config_map_name, object_name, seal
-from vmcp_operator.plan.objects.network import (
+from vmcp_operator.plan.objects.workload import deployment_ref
+from vmcp_operator.plan.vmcp.config import Choice, build_config_map, choose_config
+from vmcp_operator.plan.vmcp.network import (
     build_disruption_budget,
     build_network_policy,
     build_service,
     service_ref,
 )
-from vmcp_operator.plan.objects.workload import build_deployment, deployment_ref
-from vmcp_operator.plan.vmcp.config import Choice, build_config_map, choose_config
 from vmcp_operator.plan.vmcp.refresh import build_stamps
+from vmcp_operator.plan.vmcp.workload import build_proxy_deployment
 from vmcp_operator.plan.world import Plan, World
+
+_OPTIONAL: Final = (NETWORK_POLICY, DISRUPTION_BUDGET, SERVICE_ACCOUNT)
+"""Kinds of children that a resource may stop to ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ def plan_vmcp(world: World) -> VmcpPlan:
         return VmcpPlan(Plan(refs=refs), choice, Problems())
     if choice.config is None:
         return VmcpPlan(Plan(refs=refs, apply=(seal(build_service(world, vmcp)),)), choice, Problems())
-    deployment = build_deployment(world, vmcp, choice.config)
+    deployment = build_proxy_deployment(world, vmcp, choice.config)
     problems = deployment if isinstance(deployment, Problems) else Problems()
     stamps, requeue = build_stamps(world, choice.digest)
     plan = Plan(
@@ -72,7 +77,9 @@ def plan_vmcp(world: World) -> VmcpPlan:
     manifests = tuple(seal(manifest) for manifest in _children(world, vmcp, choice))
     if not isinstance(deployment, Problems):
         manifests = (*manifests, deployment)
-    return VmcpPlan(replace(plan, apply=manifests, prune=_prune(world, vmcp)), choice, problems)
+    return VmcpPlan(
+        replace(plan, apply=manifests, prune=find_stale(world, _optional(world, vmcp), _OPTIONAL)), choice, problems
+    )
 
 
 def _children(world: World, vmcp: VirtualMCPServer, choice: Choice) -> tuple[Manifest, ...]:
@@ -88,27 +95,10 @@ def _children(world: World, vmcp: VirtualMCPServer, choice: Choice) -> tuple[Man
     )
 
 
-def _prune(world: World, vmcp: VirtualMCPServer) -> tuple[tuple[Ref, str], ...]:
-    """Optional children that are there and no longer wanted; only our own are deleted."""
-    wanted = {ref_of(manifest) for manifest in _optional(world, vmcp)}
-    return tuple(
-        (ref, live["metadata"]["uid"])
-        for ref, live in world.children.items()
-        if ref.kind in (NETWORK_POLICY, DISRUPTION_BUDGET, SERVICE_ACCOUNT)
-        and ref not in wanted
-        and is_owned(live, world.uid)
-    )
-
-
 def _optional(world: World, vmcp: VirtualMCPServer) -> tuple[Manifest, ...]:
     account = None if vmcp.spec.service_account else build_service_account(world)
     built = (build_network_policy(world, vmcp), build_disruption_budget(world, vmcp), account)
     return tuple(manifest for manifest in built if manifest is not None)
-
-
-def is_owned(live: Manifest, uid: str) -> bool:
-    """Whether an object belongs to the resource of that uid."""
-    return any(owner.get("uid") == uid for owner in live["metadata"].get("ownerReferences") or ())
 
 
 def _may_lack_keys(world: World) -> bool:

@@ -3,12 +3,10 @@
 from typing import Any
 
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerPhase as Phase
-from vmcp_operator.plan.conditions import build_conditions, ready_generation
+from vmcp_operator.plan.conditions import PhaseReason, build_conditions, ready_generation
 from vmcp_operator.plan.objects.naming import scale_selector
-from vmcp_operator.plan.objects.network import service_ref, service_url
 from vmcp_operator.plan.objects.workload import deployment_ref
 from vmcp_operator.plan.rollout import observe_rollout
-from vmcp_operator.plan.standing import Standing
 from vmcp_operator.plan.trouble.pods import is_ready
 from vmcp_operator.plan.vmcp.backends import (
     ROUTABLE,
@@ -16,9 +14,10 @@ from vmcp_operator.plan.vmcp.backends import (
     build_conflicts,
     build_counts,
     build_unmatched,
-    hear,
+    collect,
 )
 from vmcp_operator.plan.vmcp.findings import vmcp_findings
+from vmcp_operator.plan.vmcp.network import service_ref, service_url
 from vmcp_operator.plan.vmcp.phase import NONE_AVAILABLE, Facts, decide_phase
 from vmcp_operator.plan.vmcp.plan import VmcpPlan
 from vmcp_operator.plan.world import Outcome, Status, World
@@ -26,18 +25,18 @@ from vmcp_operator.plan.world import Outcome, Status, World
 _MESSAGE_LIMIT = 4096
 
 
-def vmcp_status(world: World, planned: VmcpPlan, outcome: Outcome) -> tuple[Status, Standing]:
-    """The status after a plan was carried out, and the standing that it tells."""
+def vmcp_status(world: World, planned: VmcpPlan, outcome: Outcome) -> tuple[Status, PhaseReason]:
+    """The status after a plan was carried out, with the phase that it tells."""
     choice = planned.choice
-    voices = hear(world, choice.digest)
+    reports = collect(world, choice.digest)
     rollout = observe_rollout(outcome.children.get(deployment_ref(world.key)), world.pods, world.now)
-    backends = build_backends(world, choice.config, voices)
+    backends = build_backends(world, choice.config, reports)
     facts = Facts(
         errors=choice.errors,
         template_problems=planned.template_problems,
         refused=outcome.refused,
         rollout=rollout,
-        voices=voices,
+        reports=reports,
         config=choice.config,
         digest=choice.digest,
         backends=backends,
@@ -49,28 +48,28 @@ def vmcp_status(world: World, planned: VmcpPlan, outcome: Outcome) -> tuple[Stat
         failed_servers=world.failed_servers,
         is_awaited=any(is_ready(pod) and pod["metadata"]["uid"] in world.awaited for pod in world.pods),
     )
-    standing = decide_phase(facts)
+    decided = decide_phase(facts)
     if facts.is_early and world.status.get("phase"):
         # An operator that has just started knows less than the status says.
-        return world.status, standing
-    findings = vmcp_findings(facts, standing, choice.warnings)
+        return world.status, decided
+    findings = vmcp_findings(facts, decided, choice.warnings)
     status: dict[str, Any] = {
-        "phase": str(standing.phase),
-        "message": standing.message[:_MESSAGE_LIMIT],
+        "phase": str(decided.phase),
+        "message": decided.message[:_MESSAGE_LIMIT],
         "url": service_url(world.key, outcome.children.get(service_ref(world.key))),
         "observedGeneration": world.generation,
         "replicas": rollout.replicas,
         "readyReplicas": rollout.ready,
         "selector": scale_selector(world.key),
-        **build_counts(voices),
+        **build_counts(reports),
         "backends": backends,
         "backendCount": len(backends),
         "backendSummary": f"{sum(each['status'] in ROUTABLE for each in backends)}/{len(backends)}",
-        "conflicts": build_conflicts(voices),
-        "unmatched": build_unmatched(voices),
+        "conflicts": build_conflicts(reports),
+        "unmatched": build_unmatched(reports),
         "conditions": build_conditions(findings, world.status.get("conditions") or (), world.now, world.generation),
     }
-    return {key: value for key, value in status.items() if value not in (None, [])}, standing
+    return {key: value for key, value in status.items() if value not in (None, [])}, decided
 
 
 def _has_served(status: Status) -> bool:

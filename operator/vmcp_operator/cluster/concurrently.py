@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-async def together(reads: Iterable[Coroutine[Any, Any, T]]) -> tuple[T, ...]:
+async def concurrently(reads: Iterable[Coroutine[Any, Any, T]]) -> tuple[T, ...]:
     """The results in order; the first failure ends the others and is raised as it is."""
     try:
         async with asyncio.TaskGroup() as group:

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from vmcp_operator.cluster.shared_lists import Lists
+from vmcp_operator.cluster.shared_lists import SharedLists
 from vmcp_operator.errors import Unavailable
 from vmcp_operator.plan.kinds import SERVER
 
@@ -31,7 +31,7 @@ async def settle():
 
 async def test_requests_while_a_list_is_read_share_the_next_one_and_never_the_one_that_has_begun():
     cluster = SlowCluster()
-    lists = Lists(cluster)
+    lists = SharedLists(cluster)
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
         first = group.create_task(lists.list(SERVER, "a"))
         await settle()
@@ -47,7 +47,7 @@ async def test_requests_while_a_list_is_read_share_the_next_one_and_never_the_on
 
 async def test_other_namespaces_do_not_wait():
     cluster = SlowCluster()
-    lists = Lists(cluster)
+    lists = SharedLists(cluster)
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
         for namespace in "ab":
             group.create_task(lists.list(SERVER, namespace))
@@ -59,7 +59,7 @@ async def test_other_namespaces_do_not_wait():
 async def test_a_failure_reaches_everybody_and_the_next_request_reads_again():
     cluster = SlowCluster()
     cluster.error = Unavailable("list", 503, "busy")
-    lists = Lists(cluster)
+    lists = SharedLists(cluster)
     async with asyncio.timeout(5):
         tasks = [asyncio.create_task(lists.list(SERVER, "a")) for _ in range(3)]
         await settle()
@@ -72,7 +72,7 @@ async def test_a_failure_reaches_everybody_and_the_next_request_reads_again():
 
 async def test_one_who_gives_up_does_not_strand_the_others():
     cluster = SlowCluster()
-    lists = Lists(cluster)
+    lists = SharedLists(cluster)
     async with asyncio.timeout(5):
         first = asyncio.create_task(lists.list(SERVER, "a"))
         await settle()
