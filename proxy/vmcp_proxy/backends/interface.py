@@ -123,9 +123,11 @@ class BackendSession(Protocol):
         headers: OutgoingHeaders,
         deadline: Deadline,
         receiver: Receiver,
+        extra: OutgoingHeaders = (),
     ) -> Response:
         """Sends one request and waits for its answer; what comes before it is handed over in order.
 
+        `headers` are the caller's: the same object for many requests, encoded once. `extra` go with this one alone.
         Cancellation and expiry are told to the backend.
 
         Raises:

@@ -79,6 +79,7 @@ class Link:
         headers: OutgoingHeaders,
         deadline: Deadline,
         receiver: Receiver,
+        extra: OutgoingHeaders = (),
     ) -> Response:
         """Sends one request; `params_for` gets the request id, which is the progress token too.
 
@@ -88,7 +89,7 @@ class Link:
         Raises:
             BackendError: there is no answer.
         """
-        return await self._until_end(self._request(method, params_for, headers, deadline, receiver))
+        return await self._until_end(self._request(method, params_for, headers, deadline, receiver, extra))
 
     async def listen(self, headers: OutgoingHeaders, receiver: Receiver, deadline: Deadline) -> bool:
         """Receives what the backend says outside of calls; see `BackendSession.listen`.
@@ -153,6 +154,7 @@ class Link:
         headers: OutgoingHeaders,
         deadline: Deadline,
         receiver: Receiver,
+        extra: OutgoingHeaders,
     ) -> Response:
         session = self._session
         if session is None:
@@ -160,7 +162,7 @@ class Link:
         request_id = session.next_id()
         params = params_for(request_id)
         try:
-            return await session.request(request_id, method, params, headers, deadline, receiver)
+            return await session.request(request_id, method, params, headers, deadline, receiver, extra)
         except SessionLostError:
             session = await self._open(headers, deadline, lost=session)
         except SessionBrokenError:
@@ -169,7 +171,7 @@ class Link:
             raise
         request_id = session.next_id()
         params = params_for(request_id)
-        return await session.request(request_id, method, params, headers, deadline, receiver)
+        return await session.request(request_id, method, params, headers, deadline, receiver, extra)
 
     async def _open(self, headers: OutgoingHeaders, deadline: Deadline, lost: BackendSession | None) -> BackendSession:
         if self._opening is None:

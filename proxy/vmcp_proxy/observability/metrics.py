@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final
+from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -108,6 +108,37 @@ class _Series:
 _Key = tuple[str | int, ...]
 
 
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+class _WithMethod(Protocol):
+    @property
+    def method(self) -> str: ...
+
+
+class BackendCalls:
+    """Requests to one backend by one method: the span of every such call, for it keeps nothing of the single one."""
+
+    __slots__ = ("_backend", "_method", "_series")
+
+    headers: Final[tuple[tuple[bytes, bytes], ...]] = ()
+
+    def __init__(self, series: dict[_Key, _Series], backend: str, method: str) -> None:
+        self._series: Final = series
+        self._backend: Final = backend
+        self._method: Final = method
+
+    def end(self, category: str | None, seconds: float) -> None:
+        """Counts one request; `category` names why there was no answer, `None` is one."""
+        key = (self._backend, self._method, category or "")
+        series = self._series.get(key)
+        if series is None:
+            series = self._series[key] = _Series()
+        series.observe(seconds)
+
+
 class Metrics(Collector):
     """Counters of one proxy with a registry of their own.
 
@@ -119,6 +150,7 @@ class Metrics(Collector):
     def __init__(self) -> None:
         self._served: dict[_Key, _Series] = {}
         self._called: dict[_Key, _Series] = {}
+        self._calls: dict[tuple[str, str], BackendCalls] = {}
         self._rejected: dict[_Key, float] = {}
         self._tool_errors: dict[_Key, float] = {}
         self._readers: dict[str, Callable[[], Values]] = {}
@@ -134,13 +166,14 @@ class Metrics(Collector):
             series = self._served[key] = _Series()
         series.observe(seconds)
 
-    def on_backend(self, backend: str, method: str, category: str | None, seconds: float) -> None:
-        """Counts one request to a backend; `category` names the transport error, `None` is an answer."""
-        key = (backend, method if method in METHODS else "other", category or "")
-        series = self._called.get(key)
-        if series is None:
-            series = self._called[key] = _Series()
-        series.observe(seconds)
+    def begin(self, member: _Named, operation: _WithMethod) -> "BackendCalls":
+        """The span of a request to a backend: it counts when it ends."""
+        method = operation.method
+        calls = self._calls.get((member.name, method))
+        if calls is None:
+            label = method if method in METHODS else "other"
+            calls = self._calls[member.name, label] = BackendCalls(self._called, member.name, label)
+        return calls
 
     def on_rejected(self, layer: str, status: int) -> None:
         """Counts one HTTP request that a layer outside telemetry refused."""

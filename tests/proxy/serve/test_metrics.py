@@ -1,6 +1,7 @@
 """What is counted, under which labels."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,10 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from tests.proxy.serve.harness import World, message
 from vmcp_proxy.observability.audit import Outcome
 from vmcp_proxy.observability.metrics import BUCKETS, METHODS, READINGS, Metrics
+
+
+def count_call(metrics, backend, method, category, seconds):
+    metrics.begin(SimpleNamespace(name=backend), SimpleNamespace(method=method)).end(category, seconds)
 
 
 async def refuse(context):
@@ -65,7 +70,7 @@ def test_random_method_names_make_no_new_labels(names):
     metrics = Metrics()
     for name in names:
         metrics.on_request(name, 404, Outcome.FAILURE, 0.1)
-        metrics.on_backend("a", name, None, 0.1)
+        count_call(metrics, "a", name, None, 0.1)
     methods = {
         sample.labels["method"]
         for family in metrics.collect()
@@ -111,9 +116,9 @@ def test_histograms_are_cumulative_and_sum_up():
 @pytest.mark.scenario("O-3")
 def test_backend_requests_errors_and_tool_errors_count_apart():
     metrics = Metrics()
-    metrics.on_backend("a", "tools/call", None, 0.1)
-    metrics.on_backend("a", "tools/call", "timeout", 0.1)
-    metrics.on_backend("a", "tools/list", "timeout", 0.1)
+    count_call(metrics, "a", "tools/call", None, 0.1)
+    count_call(metrics, "a", "tools/call", "timeout", 0.1)
+    count_call(metrics, "a", "tools/list", "timeout", 0.1)
     metrics.on_tool_error("a")
     world = World(metrics=metrics)
     samples = world.scrape()
@@ -143,7 +148,7 @@ def test_every_reading_shows_what_its_callback_says_at_the_time_of_the_scrape():
 def test_the_exposition_is_valid_in_both_formats_and_two_proxies_share_nothing():
     metrics = Metrics()
     metrics.on_request("ping", 200, Outcome.SUCCESS, 0.1)
-    metrics.on_backend('quo"te\n', "ping", "timeout", 0.1)
+    count_call(metrics, 'quo"te\n', "ping", "timeout", 0.1)
     text, media_type = metrics.snapshot().render("application/openmetrics-text; version=1.0.0")
     assert media_type.startswith("application/openmetrics-text")
     assert {family.name for family in parse_openmetrics(text.decode())} >= {"vmcp_requests"}

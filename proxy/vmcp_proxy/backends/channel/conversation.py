@@ -67,6 +67,7 @@ class Conversation:
         headers: OutgoingHeaders,
         deadline: Deadline,
         receiver: Receiver,
+        extra: OutgoingHeaders = (),
     ) -> jsonrpc.Response:
         """See `BackendSession.request`."""
         self._check()
@@ -76,7 +77,7 @@ class Conversation:
             with self._demultiplexer.calling(request_id) as mailbox:
                 async with deadline.bound():
                     message = jsonrpc.encode_request(request_id, method, params)
-                    await self._channel.begin(message, headers, mailbox, is_repeatable=method not in EXECUTING)
+                    await self._channel.begin(message, headers + extra, mailbox, is_repeatable=method not in EXECUTING)
                 return await self._answer(mailbox, headers, deadline, receiver)
         except asyncio.CancelledError:
             await self._cancel(request_id, method, headers, "The client cancelled the request.")

@@ -33,6 +33,12 @@ class HeaderBlock:
     def __init__(self, headers: Headers) -> None:
         self.lines = encode_fields(headers)
 
+    def __add__(self, more: Headers) -> "HeaderBlock":
+        """A block with further fields, of which only those are checked and encoded now."""
+        block = HeaderBlock(more)
+        block.lines = self.lines + block.lines
+        return block
+
     def __repr__(self) -> str:
         return f"<HeaderBlock {len(self.lines)} bytes>"
 

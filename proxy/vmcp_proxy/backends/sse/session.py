@@ -103,9 +103,10 @@ class SseSession:
         headers: OutgoingHeaders,
         deadline: Deadline,
         receiver: Receiver,
+        extra: OutgoingHeaders = (),
     ) -> jsonrpc.Response:
         """See `BackendSession.request`."""
-        return await self._conversation.request(request_id, method, params, headers, deadline, receiver)
+        return await self._conversation.request(request_id, method, params, headers, deadline, receiver, extra)
 
     async def notify(self, method: str, params: Raw | None, headers: OutgoingHeaders) -> None:
         """See `BackendSession.notify`."""

@@ -94,12 +94,13 @@ class StdioSession:
         headers: OutgoingHeaders,
         deadline: Deadline,
         receiver: Receiver,
+        extra: OutgoingHeaders = (),
     ) -> jsonrpc.Response:
         """See `BackendSession.request`."""
         self._in_use += 1
         self._is_called = self._is_called or receiver is not NOBODY
         try:
-            answer = await self._conversation.request(request_id, method, params, headers, deadline, receiver)
+            answer = await self._conversation.request(request_id, method, params, headers, deadline, receiver, extra)
         finally:
             self._in_use -= 1
             self._note_use()

@@ -108,6 +108,7 @@ class HttpBackendSession:
         headers: OutgoingHeaders,
         deadline: Deadline,
         receiver: Receiver,
+        extra: OutgoingHeaders = (),
     ) -> jsonrpc.Response:
         """See `BackendSession.request`."""
         if self._stream.is_expected:
@@ -116,7 +117,7 @@ class HttpBackendSession:
         try:
             async with wait.scope:
                 try:
-                    return await self._exchange(request_id, method, params, headers, deadline, receiver)
+                    return await self._exchange(request_id, method, params, headers, deadline, receiver, extra)
                 except asyncio.CancelledError:
                     if wait.answer is None:
                         self._cancel(request_id, headers, "The client cancelled the request.")
@@ -184,12 +185,16 @@ class HttpBackendSession:
         headers: OutgoingHeaders,
         deadline: Deadline,
         receiver: Receiver,
+        extra: OutgoingHeaders,
     ) -> jsonrpc.Response:
         """Sends the request and reads the response to it; who waits is woken where the answer comes elsewhere."""
         backend = self._backend
         executes = method in EXECUTING
         body = jsonrpc.encode_request(request_id, method, params)
-        response = await backend.post(self._headers(headers), body, deadline.at, is_repeatable=not executes)
+        block = self._headers(headers)
+        if extra:
+            block += extra
+        response = await backend.post(block, body, deadline.at, is_repeatable=not executes)
         if response.status != _OK and not is_success(response.status):
             return await self._refused(response, request_id, headers, deadline, executes=executes)
         if media_type(response.headers) not in (EVENTS, JSON):

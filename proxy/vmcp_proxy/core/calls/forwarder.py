@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
@@ -11,6 +11,7 @@ from vmcp_proxy.backends.errors import BackendError, Category, CircuitOpenError
 from vmcp_proxy.backends.interface import Deadline
 from vmcp_proxy.core.calls.receivers import CallReceiver, Ways
 from vmcp_proxy.core.calls.replies import broken, gone, name_bound
+from vmcp_proxy.core.calls.spans import CANCELLED, CallObserver
 from vmcp_proxy.core.catalog.arguments import apply_arguments
 from vmcp_proxy.core.catalog.capabilities import Capability, Kind
 from vmcp_proxy.core.catalog.ui_pages import SCHEME
@@ -32,24 +33,15 @@ _COMPLETION: Final = "completion/complete"
 _TOOL_CALL: Final = "tools/call"
 _READ: Final = "resources/read"
 _HANDING_OUT: Final = frozenset({_TOOL_CALL, "prompts/get"})
-_CANCELLED: Final = "cancelled"
-"""Stands where a category does for a call that nobody waits for any more."""
-
-
-class CallMeter(Protocol):
-    """Hears how calls to backends went; `category` is None for an answer, seconds are wall time."""
-
-    def on_backend(self, backend: str, method: str, category: str | None, seconds: float) -> None:
-        """Counts one request to a backend."""
 
 
 class Forwarder:
     """Sends calls to backends; every outcome feeds health and circuit of its backend."""
 
-    def __init__(self, links: Links, ways: Ways, meter: CallMeter, on_health: Callable[[], None]) -> None:
+    def __init__(self, links: Links, ways: Ways, observer: CallObserver, on_health: Callable[[], None]) -> None:
         self._links: Final = links
         self._ways: Final = ways
-        self._meter: Final = meter
+        self._observer: Final = observer
         self._on_health: Final = on_health
         self.bounds: Bounds | None = None
 
@@ -83,36 +75,31 @@ class Forwarder:
         deadline = Deadline.after(target.began, bounds.call(name), bounds.maximum)
         receiver = CallReceiver(client, member, members, exchange, deadline, self._ways)
         exchange.routed(name)
+        span = self._observer.begin(member, operation)
         began = time.perf_counter()
+        outcome: str | None = CANCELLED
         try:
-            answer = await link.request(operation.method, receiver.params_for, headers, deadline, receiver)
+            answer = await link.request(
+                operation.method, receiver.params_for, headers, deadline, receiver, span.headers
+            )
+            outcome = None
         except BackendError as error:
             # What becomes of a call whose session has ended meanwhile says nothing of the backend.
             counted = BackendError(name, Category.ENDED) if link.closed else error
-            self._failed(member, permit, operation, counted, began, caller.snapshot)
+            outcome = counted.category.value
+            self._failed(member, permit, counted, caller.snapshot)
             return broken(operation, name_bound(error, deadline, bounds, asyncio.get_running_loop().time()))
         except BaseException:
             member.circuit.abandoned(permit)
-            self._meter.on_backend(name, operation.method, _CANCELLED, time.perf_counter() - began)
             raise
         finally:
+            span.end(outcome, time.perf_counter() - began)
             await receiver.close()
-        self._meter.on_backend(name, operation.method, None, time.perf_counter() - began)
         if answered(member, permit, Asked.CALL, has_callers_headers=len(caller.snapshot) > 0):
             self._on_health()
         return _reply_of(answer, client, capability, operation.method)
 
-    def _failed(
-        self,
-        member: Member,
-        permit: Permit,
-        operation: Operation,
-        error: BackendError,
-        began: float,
-        snapshot: HeaderSnapshot,
-    ) -> None:
-        seconds = time.perf_counter() - began
-        self._meter.on_backend(member.name, operation.method, error.category.value, seconds)
+    def _failed(self, member: Member, permit: Permit, error: BackendError, snapshot: HeaderSnapshot) -> None:
         now = asyncio.get_running_loop().time()
         # A client that shows a wrong key must not make the backend look broken to everybody else.
         if failed(member, permit, error, Asked.CALL, now, has_callers_headers=len(snapshot) > 0):

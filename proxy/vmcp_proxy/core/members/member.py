@@ -28,11 +28,11 @@ class Member:
     circuit: Circuit = field(default_factory=Circuit, repr=False)
     attention: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
     """Set where its supervisor should think again."""
+    name: str = field(init=False)
+    """Its name within the group."""
 
-    @property
-    def name(self) -> str:
-        """Its name within the group."""
-        return self.config.name
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.config.name)
 
     def __repr__(self) -> str:
         return f"<Member {self.config.name} {self.config.transport} {self.health.state}>"

@@ -1,0 +1,177 @@
+"""One span for each request to a backend: begun before it is sent, ended once, with headers of its own."""
+
+import itertools
+
+import pytest
+
+from tests.support.old_server import OldServer
+from tests.support.raw_client import eventually
+from tests.support.scene import operational, scene
+from tests.support.scripted_backend import Die, ScriptedBackend, Status, text
+from tests.support.serving import http_backend
+from vmcp_proxy.backends.http import head
+from vmcp_proxy.observability.metrics import Metrics
+
+KEY = "key-of-the-client"
+
+
+class Tracer:
+    """Gives every request a `traceparent` and remembers its spans, around the counters that are there anyway."""
+
+    def __init__(self):
+        self.spans = []
+        self.numbers = itertools.count(1)
+
+    @property
+    def ends(self):
+        return [(span.method, span.ends) for span in self.spans]
+
+
+class Span:
+    def __init__(self, inner, number, operation):
+        self.inner = inner
+        self.method = operation.method
+        self.traceparent = f"00-{number:032x}-{number:016x}-01"
+        self.headers = (*inner.headers, (b"traceparent", self.traceparent.encode()))
+        self.ends = []
+
+    def end(self, category, seconds):
+        self.ends.append(category)
+        self.inner.end(category, seconds)
+
+
+@pytest.fixture
+def tracer(monkeypatch):
+    tracer, begin = Tracer(), Metrics.begin
+
+    def traced(metrics, member, operation):
+        span = Span(begin(metrics, member, operation), next(tracer.numbers), operation)
+        tracer.spans.append(span)
+        return span
+
+    monkeypatch.setattr(Metrics, "begin", traced)
+    return tracer
+
+
+@pytest.fixture
+def encoded(monkeypatch):
+    """The header fields that were encoded for requests to backends, one entry for each time."""
+    encoded, encode = [], head.encode_fields
+
+    def counting(headers):
+        encoded.append(dict(headers))
+        return encode(headers)
+
+    monkeypatch.setattr(head, "encode_fields", counting)
+    return encoded
+
+
+async def test_each_call_has_a_traceparent_of_its_own_and_the_clients_headers_are_encoded_once(tracer, encoded):
+    backend = ScriptedBackend()
+    settings = operational(failureHandling={"healthCheckInterval": "1h"})
+    async with (
+        scene({"one": backend}, config=settings, passthroughHeaders=["X-Api-Key"]) as world,
+        world.session(x_api_key=KEY) as client,
+    ):
+        await client.call("one_echo")
+        encoded.clear()
+        for _ in range(5):
+            await client.call("one_echo")
+        assert not [fields for fields in encoded if b"X-Api-Key" in fields]
+        assert [list(fields) for fields in encoded] == [[b"traceparent"]] * 5
+        calls = backend.calls("tools/call")
+        assert [call.headers["traceparent"] for call in calls] == [span.traceparent for span in tracer.spans]
+        assert {call.headers["x-api-key"] for call in calls} == {KEY}
+        assert tracer.ends == [("tools/call", [None])] * 6
+        assert not [each for each in backend.heard if each.method != "tools/call" and "traceparent" in each.headers]
+        counted = (await world.metrics())['vmcp_backend_requests_total{backend="one",method="tools/call"}']
+        assert counted == 6
+
+
+async def test_a_call_that_is_sent_again_in_a_new_session_is_one_span(tracer):
+    backend = ScriptedBackend()
+    async with scene({"one": backend}) as world, world.session() as client:
+        await client.call("one_echo")
+        backend.forget_sessions()
+        await client.call("one_echo")
+        first, *both = [call.headers["traceparent"] for call in backend.calls("tools/call")]
+        assert both == [tracer.spans[1].traceparent] * 2
+        assert first == tracer.spans[0].traceparent
+        assert tracer.ends == [("tools/call", [None])] * 2
+
+
+async def refuse(call):
+    raise Status(403)
+
+
+async def break_off(call):
+    raise Die
+
+
+@pytest.mark.parametrize(("handler", "category"), [(refuse, "auth"), (break_off, "failed")])
+async def test_a_call_without_an_answer_ends_its_span_with_the_category(tracer, handler, category):
+    backend = ScriptedBackend(handlers={"tools/call": handler})
+    async with scene({"one": backend}) as world, world.session() as client:
+        await client.request("tools/call", {"name": "one_echo"})
+        assert tracer.ends == [("tools/call", [category])]
+
+
+async def test_a_call_that_takes_too_long_ends_its_span_as_a_timeout(tracer):
+    backend = ScriptedBackend()
+
+    @backend.on("tools/call")
+    async def hang(call):
+        await eventually(lambda: tracer.ends == [("tools/call", ["timeout"])])
+        return text("late")
+
+    async with scene({"one": backend}, config=operational(timeouts={"default": "1s"})) as world:
+        async with world.session() as client:
+            while not await client.names():
+                pass
+            await client.request("tools/call", {"name": "one_echo"})
+        assert tracer.ends == [("tools/call", ["timeout"])]
+
+
+async def test_a_call_that_the_client_takes_back_ends_its_span_as_cancelled(tracer):
+    backend = ScriptedBackend()
+
+    @backend.on("tools/call")
+    async def hang(call):
+        await eventually(lambda: tracer.ends == [("tools/call", ["cancelled"])])
+        return text("late")
+
+    async with scene({"one": backend}) as world, world.session() as client:
+        message = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "one_echo"}}
+        async with client.sending(message):
+            await eventually(lambda: backend.calls("tools/call"))
+            await client.post({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}})
+            await eventually(lambda: tracer.ends == [("tools/call", ["cancelled"])])
+
+
+async def test_a_call_that_is_not_sent_has_no_span(tracer):
+    backend = ScriptedBackend()
+    secret = {"addPlaintextHeaders": {"X-Api-Key": "of the config"}}
+    more = {"one": {"headerForward": secret}}
+    async with scene({"one": backend}, more=more, passthroughHeaders=["X-Api-Key"]) as world:
+        async with world.session(x_api_key=KEY) as client:
+            answer = await client.request("tools/call", {"name": "one_echo"})
+        assert "X-Api-Key" in str(answer)
+        assert tracer.spans == []
+
+
+async def test_a_server_of_the_first_http_transport_gets_the_headers_too(tracer):
+    old, asked = OldServer(), []
+    accept = old.on_post
+
+    async def remember(post):
+        asked.append((post.method, post.headers.get("traceparent")))
+        await accept(post)
+
+    old.on_post = remember
+    async with old.server.running():
+        config = http_backend("old", old.server.port, transport="sse")
+        async with scene({}, extra=(config,)) as world, world.session() as client:
+            await client.call("old_echo")
+    sent = tracer.spans[0].traceparent.encode()
+    assert [header for method, header in asked if method == "tools/call"] == [sent]
+    assert {header for method, header in asked if method != "tools/call"} == {None}
