@@ -106,7 +106,7 @@ async def test_a_call_that_is_cancelled_twice_is_answered_once_and_in_words():
             go.set()
             answer = await calling
         assert answer.status_code == 200
-        assert answer.json()["error"]["code"] == -32800
+        assert answer.json()["error"] == {"code": -32800, "message": "The request was cancelled."}
 
 
 async def test_questions_of_a_cancelled_call_whose_client_reads_nothing_are_forgotten_at_once():
