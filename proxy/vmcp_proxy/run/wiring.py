@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import logging
 from collections.abc import Coroutine
+from functools import partial
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -49,7 +50,7 @@ from vmcp_proxy.serve.chain.chain import ChainServices, ChainSettings, LiveChain
 from vmcp_proxy.serve.chain.header_rules import HostRule, is_loopback
 from vmcp_proxy.serve.chain.header_validation import HeaderPolicy
 from vmcp_proxy.serve.chain.stream_timeout import InFlight
-from vmcp_proxy.serve.http.listener import Listener
+from vmcp_proxy.serve.http.listener import CONNECTION, Listener
 from vmcp_proxy.serve.http.servers import Opens, Servers
 from vmcp_proxy.serve.legacy.answer_streams import AnswerStreams
 from vmcp_proxy.serve.legacy.endpoint import Endpoint
@@ -154,17 +155,18 @@ class Wiring:
         self.chain = LiveChain(build_chain(self.chain_settings(config), self.endpoint, self.services))
         self.status = ProxyStatus(state, self.store, lambda: self.group.members, self.links, self.views.shared)
         self.servers = Servers(
-            self._front(),
+            self._front(metrics),
             self._admin(metrics),
             drain=operational.timeouts.drain,
             drained=self.in_flight.drained,
             cut=self.in_flight.cut_all,
         )
 
-    def _front(self) -> Opens:
+    def _front(self, metrics: Metrics) -> Opens:
         settings = self._settings
         if settings.pipes is None:
-            return Listener(build_mcp_app(self.chain), settings.host, settings.port)
+            count = partial(metrics.on_rejected, CONNECTION)
+            return Listener(build_mcp_app(self.chain), settings.host, settings.port, on_refused=count)
         return StdioListener(self.chain, settings.pipes, self._request_limit, self._on_end, self._on_gone)
 
     def _admin(self, metrics: Metrics) -> Listener | None:

@@ -15,7 +15,8 @@ from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol.jsonrpc import Answer, Batch, Notification, Raw, Request, Response, encode_error, size_of
 from vmcp_proxy.serve.display_target import target_of
 from vmcp_proxy.serve.http.bounds import SHORT_BYTES
-from vmcp_proxy.serve.http.direct_answers import has_gone, note_long, write_answer
+from vmcp_proxy.serve.http.direct_answers import has_gone, note_long, release_head, write_answer
+from vmcp_proxy.serve.http.head import shortened
 
 Message: TypeAlias = MutableMapping[str, Any]
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -111,7 +112,7 @@ class RequestContext:
         self._request_id = request_id
         self._metrics = metrics
         # Later pairs win in a dict; the first value of a repeated header is the one that counts.
-        self.header: Final[Callable[[bytes], bytes | None]] = dict(reversed(scope["headers"])).get
+        self.header: Callable[[bytes], bytes | None] = dict(reversed(scope["headers"])).get
         """The first value of a header by its lower-case name; `None` when it is absent."""
         self._allow_list: AllowList | None = None
         self._snapshot: HeaderSnapshot | None = None
@@ -209,6 +210,20 @@ class RequestContext:
             allowed = self._allow_list
             self._snapshot = EMPTY_SNAPSHOT if allowed is None else allowed.capture(self.scope["headers"])
         return self._snapshot
+
+    def release_head(self) -> None:
+        """Lets go of the headers that are too long to be kept for as long as a stream is open (ADR-0028).
+
+        Nothing is captured from here on: what the dispatch needs of them it has.
+        """
+        fields = self.scope["headers"]
+        kept = shortened(fields)
+        if len(kept) == len(fields):
+            return
+        # In place: the server holds the same list.
+        fields[:] = kept
+        self.header = dict(reversed(kept)).get
+        release_head(self._send)
 
     async def receive(self) -> Message:
         """The next ASGI message of the request; after the body only `http.disconnect` comes."""

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -25,7 +26,7 @@ from vmcp_proxy.serve.chain.header_rules import HostRule, OriginRule
 from vmcp_proxy.serve.chain.header_validation import HeaderPolicy
 from vmcp_proxy.serve.chain.stream_timeout import InFlight
 from vmcp_proxy.serve.context import RequestContext
-from vmcp_proxy.serve.http.listener import Listener, ListenerServer
+from vmcp_proxy.serve.http.listener import CONNECTION, Listener, ListenerServer
 
 ACCEPT = "application/json, text/event-stream"
 POST_HEADERS = {"accept": ACCEPT, "content-type": "application/json"}
@@ -114,7 +115,8 @@ class World:
         """Listens on a free port while the block runs."""
         self.live = LiveChain(build_chain(replace(self.settings, **changes), self._dispatch, self.services))
         self.rebuild(**changes)
-        listener = Listener(build_mcp_app(self.live))
+        count = partial(self.metrics.on_rejected, CONNECTION)
+        listener = Listener(build_mcp_app(self.live), on_refused=count)
         server = self.server = ListenerServer(listener, listener.bind())
         async with asyncio.TaskGroup() as group:
             supervisor = group.create_task(self.in_flight.run())

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import socket
+import struct
 from dataclasses import replace
 
 import pytest
@@ -10,8 +12,7 @@ from tests.proxy.serve.harness import CLUSTER, World, call
 from tests.proxy.serve.test_http_protocol import LAST, answered, request, spoken
 from tests.support.raw_client import eventually
 from vmcp_proxy.protocol.jsonrpc import encode_result
-from vmcp_proxy.serve.http import bounds
-from vmcp_proxy.serve.http import protocol as http_protocol
+from vmcp_proxy.serve.http import bounds, limits
 
 CHUNKED = b"transfer-encoding: chunked"
 
@@ -69,7 +70,7 @@ async def test_only_one_request_waits_for_the_one_before_it_and_no_more_is_read_
         [connection] = world.server.server_state.connections
         await eventually(lambda: connection.flow.read_paused)
         assert len(connection.pipeline) <= 1
-        assert len(connection._ahead) <= http_protocol.MOST_AHEAD_BYTES
+        assert len(connection._ahead) <= limits.MOST_AHEAD_BYTES
         go_on.set()
         for _ in range(2000):
             await answered(reader)
@@ -168,6 +169,8 @@ async def test_a_client_that_hangs_up_while_a_second_request_waits_ends_the_firs
         _, writer = await asyncio.open_connection("127.0.0.1", world.port)
         writer.write(request(call()) + request(call()))
         await begun.wait()
+        # With a reset: the end of what a client sends is not yet the end of what it reads.
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()
         async with asyncio.timeout(10):
             await over.wait()
@@ -175,11 +178,11 @@ async def test_a_client_that_hangs_up_while_a_second_request_waits_ends_the_firs
 
 
 async def test_a_body_that_takes_too_long_is_answered_with_408(monkeypatch):
-    monkeypatch.setattr(http_protocol, "BODY_SECONDS", 0.0)
+    monkeypatch.setattr(limits, "BODY_SECONDS", 0.0)
     monkeypatch.setattr("vmcp_proxy.serve.http.listener._REAP_TICKS", 1)
     async with World().serving() as world:
         assert (await spoken(world.port, request(call())[:-3])).startswith(b"HTTP/1.1 408 ")
-        monkeypatch.setattr(http_protocol, "BODY_SECONDS", 60.0)
+        monkeypatch.setattr(limits, "BODY_SECONDS", 60.0)
         assert (await world.post()).status_code == 200
 
 
@@ -189,7 +192,7 @@ async def test_the_oldest_unfinished_body_gives_way_where_all_together_are_too_l
         half = request(b" " * 150_000)[:-1]
         first_reader, first = await asyncio.open_connection("127.0.0.1", world.port)
         first.write(half)
-        await eventually(lambda: world.server.bounds.body_bytes >= 149_000)
+        await eventually(lambda: world.server.bounds.held_bytes >= 149_000)
         second_reader, second = await asyncio.open_connection("127.0.0.1", world.port)
         second.write(half)
         async with asyncio.timeout(10):
@@ -199,7 +202,7 @@ async def test_the_oldest_unfinished_body_gives_way_where_all_together_are_too_l
             assert (await second_reader.readline()).startswith(b"HTTP/1.1 400 ")
         for writer in (first, second):
             writer.transport.abort()
-        await eventually(lambda: not world.server.bounds.body_bytes)
+        await eventually(lambda: not world.server.bounds.held_bytes)
 
 
 async def test_the_oldest_unfinished_head_gives_way_like_a_body(monkeypatch):
@@ -208,13 +211,13 @@ async def test_the_oldest_unfinished_head_gives_way_like_a_body(monkeypatch):
         opened = [await asyncio.open_connection("127.0.0.1", world.port) for _ in range(4)]
         for number, (_, writer) in enumerate(opened, 1):
             writer.write(b"POST /mcp HTTP/1.1\r\nhost: x\r\nx-a: " + b"a" * 40_000)
-            await eventually(lambda n=number: world.server.bounds.body_bytes >= min(n, 2) * 40_000)
+            await eventually(lambda n=number: world.server.bounds.held_bytes >= min(n, 2) * 40_000)
         async with asyncio.timeout(10):
             assert (await opened[0][0].readline()).startswith(b"HTTP/1.1 503 ")
-        await eventually(lambda: world.server.bounds.body_bytes <= 100_000)
+        await eventually(lambda: world.server.bounds.held_bytes <= 100_000)
         for _, writer in opened:
             writer.transport.abort()
-        await eventually(lambda: not world.server.bounds.body_bytes)
+        await eventually(lambda: not world.server.bounds.held_bytes)
 
 
 @pytest.mark.scenario("C-10")
@@ -308,7 +311,7 @@ async def test_a_body_that_was_not_asked_for_is_never_taken_for_the_next_request
 
 @pytest.mark.scenario("X-1")
 async def test_a_client_that_reads_nothing_loses_its_connection_and_holds_up_nothing(monkeypatch):
-    monkeypatch.setattr(http_protocol, "STALL_SECONDS", 0.3)
+    monkeypatch.setattr(limits, "STALL_SECONDS", 0.3)
     monkeypatch.setattr("vmcp_proxy.serve.http.listener._REAP_TICKS", 1)
     over = asyncio.Event()
 
@@ -354,13 +357,13 @@ async def test_a_head_counts_what_it_takes_in_memory_also_where_it_comes_in_one_
             writer.write(b"POST /mcp HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n" + fields + end)
         async with asyncio.timeout(10):
             assert (await opened[0][0].readline()).startswith(b"HTTP/1.1 503 ")
-        assert 200_000 < world.server.bounds.body_bytes <= 600_000
+        assert 200_000 < world.server.bounds.held_bytes <= 600_000
         [refused] = [each for each in world.server.server_state.connections if each.client == sockname(opened[0][1])]
         await eventually(lambda: not refused.cycle or not refused.cycle.scope)
         assert not refused.headers
         for _, writer in opened:
             writer.transport.abort()
-        await eventually(lambda: not world.server.bounds.body_bytes)
+        await eventually(lambda: not world.server.bounds.held_bytes)
 
 
 def sockname(writer):

@@ -5,7 +5,7 @@ import pytest
 from tests.proxy.serve.harness import call, exchange
 from tests.proxy.serve.parts import in_parts
 from tests.proxy.serve.test_http_protocol import request
-from vmcp_proxy.serve.http.protocol import MAX_HEAD_BYTES
+from vmcp_proxy.serve.http.limits import MAX_HEAD_BYTES
 
 CLOSE = b"connection: close"
 

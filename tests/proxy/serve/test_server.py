@@ -20,9 +20,9 @@ from vmcp_proxy.serve.apps.mcp import build_mcp_app
 from vmcp_proxy.serve.chain.chain import build_chain
 from vmcp_proxy.serve.chain.header_rules import HostRule
 from vmcp_proxy.serve.chain.stream_timeout import InFlight
-from vmcp_proxy.serve.http import protocol as http_protocol
+from vmcp_proxy.serve.http import limits
+from vmcp_proxy.serve.http.limits import MAX_HEAD_BYTES
 from vmcp_proxy.serve.http.listener import Listener, ListenerServer, PortInUseError, StartError
-from vmcp_proxy.serve.http.protocol import MAX_HEAD_BYTES
 from vmcp_proxy.serve.http.servers import Servers
 
 
@@ -265,7 +265,7 @@ async def test_a_large_body_does_not_count_as_head(world):
 @pytest.mark.scenario("X-1")
 @pytest.mark.parametrize("sent", [b"", b"POST /mcp HTTP/1.1\r\nhost: x\r\n"], ids=["silent", "half a head"])
 async def test_a_connection_whose_request_never_comes_is_closed(monkeypatch, world, sent):
-    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.0)
+    monkeypatch.setattr(limits, "HEAD_SECONDS", 0.0)
     monkeypatch.setattr("vmcp_proxy.serve.http.listener._REAP_TICKS", 1)
     async with world.serving():
         with contextlib.suppress(ConnectionResetError):

@@ -7,7 +7,7 @@ import pytest
 
 from tests.proxy.serve.harness import World, call
 from tests.proxy.serve.parts import in_parts
-from vmcp_proxy.serve.http import protocol as http_protocol
+from vmcp_proxy.serve.http import limits
 
 USUAL = b"Host: 127.0.0.1\r\nAccept: application/json, text/event-stream\r\nContent-Type: application/json\r\n"
 # What the HTTP client of the JDK sends with the first request on a connection.
@@ -122,7 +122,7 @@ async def test_a_tunnel_is_refused(caplog):
 
 @pytest.mark.scenario("C-3")
 async def test_a_connection_with_such_a_call_is_as_bounded_in_time_as_any_other(served, monkeypatch):
-    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.1)
+    monkeypatch.setattr(limits, "HEAD_SECONDS", 0.1)
     monkeypatch.setattr("vmcp_proxy.serve.http.listener._REAP_TICKS", 1)
     head, body = posted(JDK)
     answer = await in_parts(served.port, head + body + b"POST /mcp HTTP/1.1\r\nHost: x\r\n")

@@ -41,8 +41,18 @@ class Peer(Protocol):
     def abort(self) -> None:
         """Closes it at once."""
 
-    def give_up_body(self) -> bool:
-        """Refuses the request that is still coming with 503; False where none is."""
+    def give_up(self, held: "Held") -> bool:
+        """Refuses the request that holds this with 503; False where it has come whole, or is refused already."""
+
+
+class Held:
+    """What one request of a peer takes of the bytes that all may hold."""
+
+    __slots__ = ("peer", "size")
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer: Final = peer
+        self.size = 0
 
 
 class Bounds:
@@ -57,17 +67,17 @@ class Bounds:
         self.most_connections: Final = max(min(MOST_CONNECTIONS, descriptors - SPARE_DESCRIPTORS), 1)
         self._by_address: Final[dict[str, int]] = {}
         self._peers: Final[dict[Peer, None]] = {}
-        self._bodies: Final[dict[Peer, int]] = {}
-        self._body_bytes = 0
+        self._held: Final[dict[Held, None]] = {}
+        self._held_bytes = 0
         self._unread: Final[dict[Peer, None]] = {}
 
     def __len__(self) -> int:
         return len(self._peers)
 
     @property
-    def body_bytes(self) -> int:
-        """The bytes of long bodies that are held now."""
-        return self._body_bytes
+    def held_bytes(self) -> int:
+        """The bytes of long heads and bodies that are held now."""
+        return self._held_bytes
 
     def admit(self, peer: Peer) -> bool:
         """Takes a new connection in; where there is no place, one that waits gives way; False where none does."""
@@ -90,21 +100,23 @@ class Bounds:
             self._by_address[peer.address] = left
         else:
             del self._by_address[peer.address]
-        self.release_body(peer)
         self._unread.pop(peer, None)
 
-    def hold_body(self, peer: Peer, size: int) -> None:
-        """Says how long a connection's request is by now; the oldest unfinished ones give way."""
-        self._body_bytes += size - self._bodies.get(peer, 0)
-        self._bodies[peer] = size
-        while self._body_bytes > MOST_BODY_BYTES:
-            if not any(each.give_up_body() for each in tuple(self._bodies)):
+    def hold(self, held: Held, size: int) -> None:
+        """Says how long a request is by now; the oldest unfinished ones give way."""
+        self._held_bytes += size - held.size
+        held.size = size
+        self._held[held] = None
+        while self._held_bytes > MOST_BODY_BYTES:
+            if not any(each.peer.give_up(each) for each in tuple(self._held)):
                 return
             # The one that gave up has released what it held.
 
-    def release_body(self, peer: Peer) -> None:
-        """The request is answered, or its connection gone."""
-        self._body_bytes -= self._bodies.pop(peer, 0)
+    def release(self, held: Held) -> None:
+        """The request is answered, refused or gone, or keeps nothing; a second time changes nothing."""
+        self._held_bytes -= held.size
+        held.size = 0
+        self._held.pop(held, None)
 
     def wrote(self, peer: Peer) -> None:
         """Says that a connection has a long answer to send; the oldest unread ones are cut off beyond the bound."""

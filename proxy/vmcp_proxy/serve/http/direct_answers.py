@@ -20,9 +20,19 @@ def has_gone(send: object) -> bool:
 
 def note_long(send: object) -> None:
     """Says that much has been written to the connection that `send` leads to, so that unread answers are bounded."""
-    connection = getattr(getattr(getattr(send, "__self__", None), "on_response", None), "__self__", None)
-    if isinstance(connection, BoundedHttpProtocol):
+    if (connection := _connection_of(send)) is not None:
         connection.noted_long()
+
+
+def release_head(send: object) -> None:
+    """Says that the request that `send` answers keeps nothing long of its head while its answer goes on."""
+    if (connection := _connection_of(send)) is not None:
+        connection.release_served()
+
+
+def _connection_of(send: object) -> BoundedHttpProtocol | None:
+    connection = getattr(getattr(getattr(send, "__self__", None), "on_response", None), "__self__", None)
+    return connection if isinstance(connection, BoundedHttpProtocol) else None
 
 
 def write_answer(send: object, body: Answer) -> bool:

@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import errno
+import logging
 import math
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, cast
@@ -15,13 +16,23 @@ from starlette.types import ASGIApp
 
 from vmcp_proxy.serve.http.bounds import Bounds
 from vmcp_proxy.serve.http.protocol import BoundedHttpProtocol
+from vmcp_proxy.serve.http.refusal_log import RefusalLog
+
+logger: Final = logging.getLogger("vmcp.serve")
 
 BACKLOG: Final = 2048
 KEEP_ALIVE_SECONDS: Final = 75
 """Longer than the 60 s of common load balancers, so that they close idle connections first."""
 
+CONNECTION: Final = "connection"
+"""Stands for the layer, in metrics, where a request is refused before there is an application to refuse it."""
+
 _REAP_TICKS: Final = 50
 _CLOSE_SECONDS: Final = 3
+
+
+def _uncounted(status: int) -> None:
+    """Nobody counts."""
 
 
 class PortInUseError(Exception):
@@ -39,12 +50,16 @@ class StartError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """An application and where it listens; port 0 takes a free one, `fd` a socket that is bound already."""
+    """An application and where it listens; port 0 takes a free one, `fd` a socket that is bound already.
+
+    `on_refused` hears the status of each request that never reaches the application.
+    """
 
     app: ASGIApp
     host: str = "127.0.0.1"
     port: int = 0
     fd: int | None = None
+    on_refused: Callable[[int], object] = _uncounted
 
     def bind(self) -> socket.socket:
         """The bound socket.
@@ -83,11 +98,13 @@ class ListenerServer(uvicorn.Server):
     def __init__(self, listener: Listener, listening: socket.socket) -> None:
         self._leaving: Final = asyncio.Event()
         self.bounds: Final = Bounds()
+        log = RefusalLog(logger, listener.on_refused)
         super().__init__(
             uvicorn.Config(
                 listener.app,
                 http=cast(
-                    "type[asyncio.Protocol]", partial(BoundedHttpProtocol, leaving=self._leaving, bounds=self.bounds)
+                    "type[asyncio.Protocol]",
+                    partial(BoundedHttpProtocol, leaving=self._leaving, bounds=self.bounds, log=log),
                 ),
                 ws="none",
                 lifespan="on",

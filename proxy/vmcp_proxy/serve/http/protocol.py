@@ -6,50 +6,24 @@ from typing import Any, Final
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from vmcp_proxy.serve.http.bounds import UNCOUNTED_BYTES, Bounds
-from vmcp_proxy.serve.http.refusals import BAD, NO_CODING, NO_VERSION, TOO_LARGE, TOO_MANY, TOO_SLOW
-
-MAX_HEAD_BYTES: Final = 65_536
-"""Largest request line with headers; the parser itself would buffer any size."""
-
-HEAD_SECONDS: Final = 30.0
-"""How long a request's head may take, and how long a new connection may stay silent."""
-
-BODY_SECONDS: Final = 60.0
-"""How long a request's body may take from the end of its head on, while it is read."""
-
-MAX_FRAMING_BYTES: Final = 16_384
-"""Bytes of a chunked message that are no body: trailers, chunk extensions, sizes of chunks beyond `_CHUNK_BYTES`.
-
-However long the body is: the parser takes time that grows with the square of one field's length.
-"""
+from vmcp_proxy.serve.http import limits, refusals
+from vmcp_proxy.serve.http.bounds import Bounds, Held
+from vmcp_proxy.serve.http.head import FIELD_COST, fault_of, size_of_head, without_upgrade
+from vmcp_proxy.serve.http.holds import RequestHolds
+from vmcp_proxy.serve.http.refusal_log import RefusalLog
+from vmcp_proxy.serve.http.refusals import HttpRefusal
 
 _CHUNK_BYTES: Final = 12
 """What each chunk may have around its data: eight digits and two ends of lines."""
 
-MOST_FIELDS: Final = 1024
-"""Header fields of a request: one of four bytes takes more than a hundred in memory."""
-
-_FIELD_COST: Final = 200
-"""Bytes that a header field takes in memory beside its own; 1 024 short ones take 200 KB and come in 4 KB."""
-
-MOST_AHEAD_BYTES: Final = 512 << 10
-"""Bytes of further requests that are kept while one request waits for the one before; reading stops long before."""
-
 _SLICE_BYTES: Final = 512
 """Of a chunked body that looks like many requests, so much is parsed at a time."""
 
-STALL_SECONDS: Final = 120.0
-"""How long a client may read nothing of an answer that waits for it."""
-
-_VERSIONS: Final = ("1.1", "1.0")
 _END_OF_HEAD: Final = b"\r\n\r\n"
-_FIELD_BYTES: Final = len(b": \r\n")
-_INVALID: Final = "Invalid HTTP request received."
 
 
 class _RefusedError(Exception):
-    """Stops the parser; the argument is the answer."""
+    """Stops the parser; the argument is the refusal."""
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
@@ -57,20 +31,22 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     No other protocol is spoken: a request that wishes for one is answered in this one (RFC 9110 section 7.8). Fields
     of a trailer are read over (section 6.5.1), blanks around values are no part of them (section 5.5). At most one
-    request waits for the one before it; what follows is not parsed.
+    request waits for the one before it; what follows is not parsed. A client that has closed its side gets the answers
+    to what it has sent whole.
 
     Connections that send nothing, or a head or body byte by byte, or that read nothing, are found by a look at all
     connections now and then: a timer for each request would cost on the hot path. Once `leaving` is set each answer
     is the last one of its connection, and says so: a client that finds it closed when it sends would lose a request.
     """
 
-    def __init__(self, *args: Any, leaving: asyncio.Event, bounds: Bounds, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, leaving: asyncio.Event, bounds: Bounds, log: RefusalLog, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._leaving: Final = leaving
         self._bounds: Final = bounds
+        self._refusal_log: Final = log
         self._head_bytes = self._head_cost = self._read_bytes = 0
         self._is_between = True
-        self._is_in = self._is_head_only = self._is_head_done = self._is_refused = False
+        self._is_in = self._is_head_only = self._is_head_done = self._is_refused = self._is_half_closed = False
         self._plain_head: bytes | None = None
         self._head_since: float | None = self.loop.time()
         self._body_since: float | None = None
@@ -83,6 +59,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._unsent = 0
         self._unsent_since = 0.0
         self._served: RequestResponseCycle | None = None
+        self._holds: Final = RequestHolds(bounds, self)
 
     @property
     def address(self) -> str:
@@ -99,14 +76,21 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """See `Peer.unread`."""
         return self.transport.get_write_buffer_size()
 
-    def give_up_body(self) -> bool:
-        """See `Peer.give_up_body`."""
-        is_head = self._head_since is not None and self._head_bytes > 0
-        if self._is_refused or (self._body_since is None and not is_head):
+    def give_up(self, held: Held) -> bool:
+        """See `Peer.give_up`."""
+        if self._is_refused or not self._holds.is_read(held) or not self._is_incomplete:
             return False
-        self._bounds.release_body(self)
-        self._refuse(TOO_MANY)
+        self._refuse(refusals.NO_ROOM)
         return True
+
+    @property
+    def _is_incomplete(self) -> bool:
+        """Whether a request has begun to come and is not whole."""
+        return self._body_since is not None or (self._head_since is not None and self._head_bytes > 0)
+
+    def release_served(self) -> None:
+        """Hears that the request that is being answered keeps nothing long."""
+        self._holds.release_served()
 
     def noted_long(self) -> None:
         """Hears that a long answer has been written."""
@@ -120,6 +104,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._bounds.leave(self)
+        self._holds.release()
         self._ahead = b""
         self.pipeline.clear()
         served = self._served
@@ -127,6 +112,23 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             # The server's own method tells the request that was read last, which may not be the one being answered.
             self._tell_gone(served)
         super().connection_lost(exc)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answers what has come whole to a client that has closed its side, which may still read (ADR-0028).
+
+        A stream has no end that such a client could wait for: it ends, and its messages are kept, as where both sides
+        are closed.
+        """
+        served = self._served
+        is_stream = served is not None and served.response_started and served.chunked_encoding
+        if not self._ahead:
+            self._refuse_incomplete()
+        if self.is_waiting or is_stream or self.cycle.disconnected:
+            return False
+        self._is_half_closed = True
+        if not self._ahead:
+            self.cycle.keep_alive = False
+        return True
 
     def is_stalled(self, now: float) -> bool:
         """Whether a head or a body has been due, or an answer has not been read, for too long; `now` in loop time.
@@ -140,16 +142,16 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._body_since is not None:
             if self.flow.read_paused:
                 self._body_since = now
-            elif now - self._body_since > BODY_SECONDS and not self._is_refused:
-                self._refuse(TOO_SLOW)
+            elif now - self._body_since > limits.BODY_SECONDS and not self._is_refused:
+                self._refuse(refusals.BODY_TOO_SLOW)
                 return False
-        return self._head_since is not None and now - self._head_since > HEAD_SECONDS
+        return self._head_since is not None and now - self._head_since > limits.HEAD_SECONDS
 
     def _reads_nothing(self, now: float) -> bool:
         unsent = self.transport.get_write_buffer_size()
         if unsent != self._unsent:
             self._unsent, self._unsent_since = unsent, now
-        return unsent > 0 and now - self._unsent_since > STALL_SECONDS
+        return unsent > 0 and now - self._unsent_since > limits.STALL_SECONDS
 
     def abort(self) -> None:
         """Closes the connection at once."""
@@ -168,7 +170,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def _keep(self, data: bytes) -> None:
         """Keeps what comes while a request waits already, and reads no more."""
         self._ahead += data
-        if len(self._ahead) > MOST_AHEAD_BYTES:
+        if len(self._ahead) > limits.MOST_AHEAD_BYTES:
             self.transport.abort()
             return
         self.flow.pause_reading()
@@ -199,23 +201,20 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         try:
             self._feed(data)
         except HttpParserError as error:
-            if isinstance(error.__context__, _RefusedError):
-                self._refuse(error.__context__.args[0])
-                return
-            self.logger.warning(_INVALID)
-            self._refuse(BAD) if self._is_for_another() else self.send_400_response(_INVALID)
+            cause = error.__context__
+            self._refuse(cause.args[0] if isinstance(cause, _RefusedError) else refusals.refusal_of(data, error))
             return
         if self._head_since is not None:
             # Of a read that holds the end of another request too, only what has been understood counts.
-            self._head_bytes += len(data) if self._is_head_only else self._head_size()
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse(TOO_LARGE)
+            self._head_bytes += len(data) if self._is_head_only else size_of_head(self.url, self.headers)
+            if self._head_bytes > limits.MAX_HEAD_BYTES:
+                self._refuse(refusals.HEAD_TOO_LARGE)
             else:
                 self._hold(self._head_bytes)
         elif self._is_chunked and self._body_since is not None:
             self._framing_bytes += len(data) - max(self._body_bytes - held, 0)
-            if self._framing_bytes > MAX_HEAD_BYTES + MAX_FRAMING_BYTES:
-                self._refuse(TOO_LARGE)
+            if self._framing_bytes > limits.MAX_HEAD_BYTES + limits.MAX_FRAMING_BYTES:
+                self._refuse(refusals.FRAMING_TOO_LARGE)
 
     def _feed(self, data: bytes) -> None:
         """Feeds the parser, which stops behind a head that wishes for another protocol and passes its body over.
@@ -229,7 +228,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             except HttpParserUpgrade as upgrade:
                 head, self._plain_head = self._plain_head, None
                 if head is None:
-                    raise HttpParserError(_INVALID) from None
+                    raise
                 rest = rest[upgrade.args[0] :]
                 self.parser = HttpRequestParser(self)
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
@@ -237,25 +236,28 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             else:
                 return
 
-    def _refuse(self, answer: bytes) -> None:
+    def _refuse(self, refusal: HttpRefusal) -> None:
         """Answers for the application; until the client closes, or `is_stalled`, what it still sends is dropped.
 
         A connection that is closed with bytes unread is reset, and the client may never see the answer. Where another
         request is being answered, that answer is the last; where this answer has begun, the connection is closed.
         """
+        self._refusal_log.note(refusal, self.address)
         self._body_since = None
         served = self._served
+        self._holds.release_waiting()
         if served is not None and self._is_for_another():
             self._is_refused, self._ahead, self._head_since = True, b"", None
             self.pipeline.clear()
             served.keep_alive = False
             return
+        self._holds.release()
         if served is not None and served.response_started and not served.response_complete:
             self.transport.close()
             return
         self._is_refused = True
         self._head_since = self.loop.time()
-        self.transport.write(answer)
+        self.transport.write(refusal.answer)
         self.transport.write_eof()
         # What was refused is not kept for as long as the client takes to read that. The task may have yet to take it.
         self.headers, self.scope = [], {}  # type: ignore[typeddict-item]
@@ -275,26 +277,23 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         return is_next and not self.is_waiting
 
     def _hold(self, head_bytes: int) -> None:
-        """Counts what a head takes in memory, of which each field is a part; only long ones are worth the count."""
-        self._head_cost = head_bytes + _FIELD_COST * len(self.headers or ())
-        if self._head_cost > UNCOUNTED_BYTES:
-            self._bounds.hold_body(self, self._head_cost)
-
-    def _head_size(self) -> int:
-        return len(self.url) + sum(len(name) + len(value) + _FIELD_BYTES for name, value in self.headers)
+        """Counts what a head takes in memory, of which each field is a part."""
+        self._head_cost = head_bytes + FIELD_COST * len(self.headers or ())
+        self._holds.grow(self._head_cost, is_served=self._is_head_done and self._served is self.cycle)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head_bytes = self._body_bytes = self._framing_bytes = 0
         self._is_between = self._is_head_done = self._is_chunked = False
+        self._holds.begin()
         self._idle_since = None
         self._head_since = self.loop.time()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._is_head_done:
             return
-        if len(self.headers) == MOST_FIELDS:
-            raise _RefusedError(TOO_LARGE)
+        if len(self.headers) == limits.MOST_FIELDS:
+            raise _RefusedError(refusals.HEAD_TOO_LARGE)
         name = name.lower()
         value = value.strip(b" \t")
         if name == b"expect" and value.lower() == b"100-continue" and self.parser.get_http_version() != "1.0":
@@ -302,33 +301,29 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        if self._head_bytes + self._read_bytes > MAX_HEAD_BYTES and self._head_size() > MAX_HEAD_BYTES:
-            raise _RefusedError(TOO_LARGE)
-        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
-            self._plain_head = self._without_upgrade()
-            return
+        if (
+            self._head_bytes + self._read_bytes > limits.MAX_HEAD_BYTES
+            and size_of_head(self.url, self.headers) > limits.MAX_HEAD_BYTES
+        ):
+            raise _RefusedError(refusals.HEAD_TOO_LARGE)
         version = self.parser.get_http_version()
-        if version not in _VERSIONS:
-            raise _RefusedError(NO_VERSION)
-        names = [name for name, _ in self.headers]
-        if b"host" not in names and version == "1.1":
-            raise _RefusedError(BAD)
-        if b"transfer-encoding" in names:
-            if version == "1.0":
-                # Its framing is faulty (RFC 9112 section 6.1).
-                raise _RefusedError(BAD)
-            codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
-            if codings != [b"chunked"]:
-                raise _RefusedError(NO_CODING)
-            self._is_chunked = True
-        else:
-            self._length = int(dict(self.headers).get(b"content-length", b"0"))
+        named = dict(self.headers)
+        if (fault := fault_of(version, named, self.headers)) is not None:
+            raise _RefusedError(fault)
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            raise _RefusedError(refusals.TUNNEL)
+        if self.parser.should_upgrade():
+            self._plain_head = without_upgrade(method, self.url, version, self.headers)
+            return
+        self._is_chunked = b"transfer-encoding" in named
+        self._length = 0 if self._is_chunked else int(named.get(b"content-length", b"0"))
         super().on_headers_complete()
         self._is_head_done = True
         self._head_since = None
         self._body_since = self.loop.time()
         # A head that came whole, in one read, is held like one that came in pieces.
-        self._hold(self._head_size())
+        self._hold(size_of_head(self.url, self.headers))
         if self._leaving.is_set():
             self.cycle.keep_alive = False
 
@@ -337,8 +332,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
-        if (held := self._head_cost + self._body_bytes) > UNCOUNTED_BYTES and not self.cycle.response_complete:
-            self._bounds.hold_body(self, held)
+        if not self.cycle.response_complete:
+            self._holds.grow(self._head_cost + self._body_bytes, is_served=self._served is self.cycle)
         if not self._is_refused:
             super().on_body(body)
 
@@ -358,7 +353,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         The server's own method arms a timer for each answer; the look at all connections does without.
         """
         self.server_state.total_requests += 1
-        self._bounds.release_body(self)
+        self._holds.release_served()
         if self.transport.is_closing():
             return
         if self.expect_100_continue and self._body_since is not None and not self._body_bytes and not self.pipeline:
@@ -372,7 +367,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._ahead:
             self.loop.call_soon(self._go_on)
         else:
-            self.flow.resume_reading()
+            self._read_on()
 
     def _go_on(self) -> None:
         """Parses on in what came while a request waited."""
@@ -381,20 +376,22 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         ahead, self._ahead = self._ahead, b""
         self._receive_each(ahead)
         if not self._ahead and not self.pipeline:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        if not self._is_half_closed:
             self.flow.resume_reading()
+            return
+        self._refuse_incomplete()
+        if self.is_waiting or self.cycle.disconnected:
+            self.transport.close()
+
+    def _refuse_incomplete(self) -> None:
+        """Refuses what has begun to come and never ends."""
+        if self._is_incomplete and not self._is_refused:
+            self._refuse(refusals.INCOMPLETE)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._served = cycle
+        self._holds.serve()
         super()._start_asgi_task(cycle, app)
-
-    def _without_upgrade(self) -> bytes:
-        """The head that has just been read, without the wish for another protocol."""
-        fields = []
-        for name, value in self.headers:
-            if name == b"connection":
-                options = [each for each in value.split(b",") if each.strip().lower() != b"upgrade"]
-                fields.append(b"%b: %b\r\n" % (name, b",".join(options)))
-            elif name != b"upgrade":
-                fields.append(b"%b: %b\r\n" % (name, value))
-        version = self.parser.get_http_version().encode()
-        return b"%b %b HTTP/%b\r\n%b\r\n" % (self.parser.get_method(), self.url, version, b"".join(fields))

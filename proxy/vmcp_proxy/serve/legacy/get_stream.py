@@ -72,6 +72,7 @@ class GetStream:
             await context.reject(_DISPATCH, *_NO_STREAM, headers=_ALLOWED)
             return
         context.is_stream = True
+        context.release_head()
         if raw is not None and seen is not None and seen.request is not None:
             await self._answer(context, caller, seen, seen.request, raw)
             return
