@@ -129,9 +129,9 @@ async def test_an_sdk_server_that_restarts_is_healed_within_the_next_call():
     ):
         await client.call("real_add", {"a": 1, "b": 2})
         for _ in range(2):
-            sessions = world.proxy.wiring.clients.all()[0].links["real"].session
+            sessions = world.inside.backend_session("real")
             forgotten = sessions.session_id
             await sessions.close(())
             result = await client.call("real_add", {"a": 2, "b": 2})
             assert result["structuredContent"] == {"result": 4}
-            assert world.proxy.wiring.clients.all()[0].links["real"].session.session_id != forgotten
+            assert world.inside.backend_session("real").session_id != forgotten

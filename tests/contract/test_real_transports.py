@@ -226,7 +226,7 @@ async def test_two_clients_at_once_are_each_asked_for_their_own_call_over_every_
                 assert told.status_code == 202
             said = [(await stream.answer())["result"]["content"][0]["text"] for stream in (first, second)]
         assert said == ["Ann", "Bob"]
-        backend = world.proxy.wiring.group.members["real"].backend
+        backend = world.inside.backend("real")
         if transport == "stdio":
             assert len(backend._running) == 3
             assert await ann.delete() == 204

@@ -76,7 +76,7 @@ async def test_the_sdk_client_hears_of_a_change_that_came_while_its_stream_was_b
         asyncio.timeout(30),
     ):
         await client.list_tools()
-        (held,) = world.proxy.wiring.clients.all()
+        held = world.inside.client
         await eventually(lambda: held.is_listening and held.told)
         relay.cut()
         await eventually(lambda: not held.is_listening)

@@ -1,4 +1,4 @@
-"""A whole proxy in front of scripted backends, as a test sees it from outside."""
+"""A whole proxy in front of scripted backends, as a test sees it."""
 
 import contextlib
 import json
@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 
+from tests.support.inside import Inside
 from tests.support.raw_client import RawClient
 from tests.support.scripted_backend import ScriptedBackend
 from tests.support.serving import admin_of, http_backend, load, running, url_of
@@ -29,6 +30,11 @@ class Scene:
     @property
     def url(self) -> str:
         return url_of(self.proxy)
+
+    @property
+    def inside(self) -> Inside:
+        """What the proxy holds, for what cannot be seen from outside."""
+        return Inside(self.proxy)
 
     def client(self, **headers: str) -> RawClient:
         return RawClient(self.url, {name.replace("_", "-"): value for name, value in headers.items()})

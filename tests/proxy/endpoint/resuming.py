@@ -38,7 +38,7 @@ def answer_of(stream: Stream) -> dict:
 
 def say(world, k: int) -> None:
     """A message for the session's own stream."""
-    (held,) = world.proxy.wiring.clients.all()
+    held = world.inside.client
     message = {"jsonrpc": "2.0", "method": CUSTOM, "params": {"k": k}}
     held.outbox.put(json.dumps(message).encode())
 

@@ -155,7 +155,7 @@ async def test_a_page_stays_its_backends_while_that_one_is_away():
         a.unknown_status = 500
         a.before_open = broken
         a.forget_sessions()
-        await eventually(lambda: world.proxy.wiring.group.members["a"].health.is_down)
+        await eventually(lambda: world.inside.members["a"].health.is_down)
         assert pages_of((await tools_of(client))["c_show"]) == {OF_C}
         assert "error" in await client.request("resources/read", {"uri": PAGE})
         assert "error" in await client.request("resources/read", {"uri": "file:///unlisted"})

@@ -44,8 +44,7 @@ def cancel_of(request_id: object) -> dict:
 
 
 def client_of(world):
-    (held,) = world.proxy.wiring.clients.all()
-    return held
+    return world.inside.client
 
 
 async def test_a_stream_that_is_never_silent_keeps_its_session_in_use():
@@ -60,7 +59,7 @@ async def test_a_stream_that_is_never_silent_keeps_its_session_in_use():
         session.last_seen = before = time.monotonic() - 100
         say(world, 1)
         await stream.until(CUSTOM)
-        world.proxy.wiring.sessions._upkeep._sweep()
+        world.inside.sweep_sessions()
         assert session.last_seen > before + 50
 
 
@@ -126,8 +125,7 @@ async def test_questions_of_a_cancelled_call_whose_client_reads_nothing_are_forg
         writer = await unread(world.proxy.mcp_port, client.session, call_of("a"))
         held = client_of(world)
         await eventually(lambda: len(held.server_requests) > 1)
-        (streams,) = world.proxy.wiring.answers._sessions.values()
-        (stream,) = streams.by_number.values()
+        stream = world.inside.answer_stream
         await eventually(lambda: stream._writing is not None)
         assert (await client.post(cancel_of("a"))).status_code == 202
         await eventually(lambda: not held.in_flight, seconds=5)
@@ -145,16 +143,15 @@ async def test_an_unread_answer_that_is_cut_off_is_not_kept_for_longer_than_othe
 
     async with scene({"one": steps.backend}, config=QUIET) as world, world.session() as client:
         await client.names()
-        wiring = world.proxy.wiring
-        wiring.answers.kept_seconds = 0.1
+        inside = world.inside
+        inside.keep_answers_for(0.1)
         writer = await unread(world.proxy.mcp_port, client.session, call_of("a"))
-        await eventually(lambda: len(wiring.answers))
-        (streams,) = wiring.answers._sessions.values()
-        (stream,) = streams.by_number.values()
+        await eventually(lambda: inside.answers)
+        stream = world.inside.answer_stream
         await eventually(lambda: stream.is_over)
-        assert wiring.in_flight.cut_overdue(math.inf) == 1
-        await eventually(lambda: not len(wiring.answers), seconds=5)
-        assert wiring.clients.replay.budget.used == 0
+        assert inside.cut_calls(math.inf) == 1
+        await eventually(lambda: not inside.answers, seconds=5)
+        assert inside.replay_budget.used == 0
         writer.transport.abort()
 
 
@@ -206,7 +203,7 @@ async def test_streams_that_open_faster_than_redis_answers_pile_up_no_tasks(own_
             await eventually(lambda: client_of(world).is_listening)
             session = client_of(world).session
             key = f"vmcp:session:default/test:{session.digest.hex}"
-            await eventually(lambda: world.proxy.wiring.pods.pod.encode() in own_redis.command("HGETALL", key))
+            await eventually(lambda: world.inside.pod.encode() in own_redis.command("HGETALL", key))
 
 
 async def test_a_stream_that_opens_on_another_pod_takes_the_place_of_the_old_one(redis_server):
@@ -251,15 +248,12 @@ def test_what_pods_tell_each_other_stands_in_no_repr():
 async def test_a_view_that_crashes_does_not_keep_the_stream_from_opening():
     async with scene({"one": ScriptedBackend()}, config=QUIET) as world, world.session() as client:
         await client.names()
-        notifier = world.proxy.wiring.notifier
-        view = notifier._virtual.view
 
         async def crash(_caller):
             raise RuntimeError("as a policy may")
 
-        notifier._virtual.view = crash
-        async with client.listening() as stream:
-            await eventually(lambda: client_of(world).is_listening)
-            say(world, 1)
-            await stream.until(CUSTOM)
-        notifier._virtual.view = view
+        with world.inside.replaced("view", crash):
+            async with client.listening() as stream:
+                await eventually(lambda: client_of(world).is_listening)
+                say(world, 1)
+                await stream.until(CUSTOM)

@@ -265,7 +265,7 @@ async def test_a_backend_of_the_first_http_transport_is_healed_by_one_new_sessio
             assert len(mine) == 1
             assert {each.headers.get("x-api-key") for each in old.server.asked if each.target in mine} == {b"mine"}
             await old.cut()
-            (held,) = world.proxy.wiring.clients.all()
+            held = world.inside.clients[0]
             await eventually(lambda: held.links["old"].session._conversation.has_ended)
             assert (await client.call("old_echo"))["content"][0]["text"] == "echo"
             assert len({each.target for each in old.server.of("POST", "tools/call")}) == 2
@@ -280,7 +280,7 @@ async def test_a_program_that_hangs_from_its_start_is_unhealthy_after_the_bound_
     async with scene({}, extra=(mute,), config=config) as world, asyncio.timeout(10):
         loop = asyncio.get_running_loop()
         began = loop.time()
-        member = world.proxy.wiring.group.members["mute"]
+        member = world.inside.members["mute"]
         await eventually(lambda: member.health.state == "unhealthy")
         assert loop.time() - began < 5
         assert "has not come up yet" in (await world.status())["backends"][0]["message"]

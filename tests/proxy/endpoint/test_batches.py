@@ -186,7 +186,7 @@ async def test_the_end_of_a_stream_says_when_to_come_back_only_to_clients_that_r
         await opened(client, version)
         async with client.listening() as stream:
             await eventually(lambda: stream.comments)
-            world.proxy.wiring.get_stream.close_all()
+            world.inside.close_streams()
             await eventually(lambda: stream.ended)
         assert bool(stream.retries) is told
         assert not stream.messages

@@ -122,7 +122,7 @@ async def test_a_log_level_that_was_set_on_one_pod_holds_on_the_other(redis_serv
         mine = backend.calls("tools/call")[0].session
         await there.result("logging/setLevel", {"level": "error"})
         await eventually(lambda: mine in backend.streams)
-        await eventually(lambda: a.proxy.wiring.clients.all()[0].log_level == "error")
+        await eventually(lambda: a.inside.clients[0].log_level == "error")
         backend.push(LOGGED, mine, level="info", data="quiet")
         backend.push(LOGGED, mine, level="error", data="loud")
         [message] = await stream.until(LOGGED)
@@ -173,11 +173,11 @@ async def test_a_question_is_not_lost_on_a_pod_that_held_the_stream_and_has_let_
             await there.names()
             async with there.listening() as stream:
                 await eventually(lambda: stream.comments)
-            session = a.proxy.wiring.clients.all()[0].session
+            session = a.inside.clients[0].session
             await eventually(lambda: session.stream is None and not session.streams_unsaved)
-            a.proxy.wiring.clients.remove(session)
-        await a.proxy.wiring.sessions.shared.take_stream(session, a.proxy.wiring.pods.pod)
-        assert await b.proxy.wiring.sessions.shared.stream_pod(session) == a.proxy.wiring.pods.pod
+            a.inside.forget_client(session)
+        await a.inside.shared_state.take_stream(session, a.inside.pod)
+        assert await b.inside.shared_state.stream_pod(session) == a.inside.pod
         message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "b0_echo"}}
         async with client.sending(message, accept="application/json") as answering:
             await eventually(lambda: asker.backend.calls("tools/call"))
@@ -200,20 +200,19 @@ async def test_a_question_finds_the_stream_that_opens_on_another_pod_in_the_same
         await client.open(SAMPLING)
         there = await opened.enter_async_context(moved(client, b))
         await there.names()
-        shared = a.proxy.wiring.sessions.shared
-        claim = shared.claim_stream
+        claim = a.inside.own("claim_stream")
         streams = []
 
         async def late(session, name):
             if not streams:
                 streams.append(await opened.enter_async_context(there.listening()))
-                b_has_it = b.proxy.wiring.sessions.shared.stream_pod
+                b_has_it = b.inside.shared_state.stream_pod
                 async with asyncio.timeout(10):
-                    while await b_has_it(session) != b.proxy.wiring.pods.pod:  # noqa: ASYNC110 - no event tells
+                    while await b_has_it(session) != b.inside.pod:  # noqa: ASYNC110 - no event tells
                         await asyncio.sleep(0.01)
             return await claim(session, name)
 
-        shared.claim_stream = late
+        opened.enter_context(a.inside.replaced("claim_stream", late))
         message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "b0_echo"}}
         async with client.sending(message, accept="application/json") as answering:
             await eventually(lambda: streams)

@@ -280,8 +280,7 @@ async def test_a_long_call_is_kept_open_by_comments_and_answered_on_the_same_str
         await client.names()
         message = {"jsonrpc": "2.0", "id": 4, "method": "tools/call", "params": {"name": "one_echo"}}
         posting = asyncio.create_task(client.post(message))
-        in_flight = world.proxy.wiring.keep_alive._exchanges
-        await eventually(lambda: any(each._stream is not None for each in in_flight))
+        await eventually(lambda: any(each._stream is not None for each in world.inside.exchanges))
         hold.set()
         answer = await posting
         assert answer.headers["content-type"] == "text/event-stream"

@@ -87,18 +87,18 @@ async def test_a_backend_that_changes_its_lists_all_the_time_does_not_make_clien
     ):
         await client.names()
         await eventually(lambda: stream.comments)
-        wiring = world.proxy.wiring
-        (held,) = wiring.clients.all()
+        inside = world.inside
+        held = inside.client
         async with asyncio.timeout(20):
             for _ in range(100):
                 # As if the list that was told before had been another one.
                 held.told = dict.fromkeys(held.told, "another")
-                wiring.notifier.changed()
+                inside.announce_changes()
                 await asyncio.sleep(0.02)
         assert 1 <= stream.methods.count(TOOLS) <= 8
         count = stream.methods.count(TOOLS)
         held.told = dict.fromkeys(held.told, "another")
-        wiring.notifier.changed()
+        inside.announce_changes()
         await stream.until(TOOLS, count + 1)
 
 
@@ -120,14 +120,11 @@ async def test_a_call_does_not_wait_for_the_lists_of_a_backend_that_could_not_te
         world.session(x_api_key="k") as client,
     ):
         assert await client.names() == ["fine_echo"]
-        wiring = world.proxy.wiring
-        [entry] = [
-            entry for (name, _), entry in wiring.listings._entries.items() if name == "hanging" and not entry.is_shared
-        ]
+        inside = world.inside
+        entry = inside.private_listing("hanging")
         await eventually(lambda: entry.failure is not None)
-        entry.retry_at = 0.0
-        wiring.views.changed()
-        assert wiring.listings.needs_fetch(entry)
+        inside.outdate(entry)
+        assert inside.needs_fetch(entry)
         assert (await client.call("fine_echo"))["content"]
         assert entry.task is None
         assert (await client.call("hanging_echo"))["_meta"]["vmcp.dev/backend"] == "hanging"

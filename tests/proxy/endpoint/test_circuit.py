@@ -297,9 +297,7 @@ async def test_a_call_by_a_name_of_a_backend_that_is_down_says_so_and_a_recovere
     async with scene({"one": backend}, config=config) as world, world.session() as client:
         assert await client.names() == ["one_echo"]
         backend.is_down = True
-        shared = world.proxy.wiring.listings
-        shared.invalidate(world.proxy.wiring.group.members["one"], "shared")
-        world.proxy.wiring.views.changed()
+        world.inside.invalidate_lists("one")
         async with asyncio.timeout(10):
             while await client.names():  # noqa: ASYNC110 - a list has no event
                 await asyncio.sleep(0.01)

@@ -221,10 +221,7 @@ def test_any_listing_costs_its_own_entries_only(proxy, method, member):
 
 def outdate(proxy):
     """Makes the next list ask the backend, whatever the last one brought."""
-    wiring = proxy.scene.proxy.wiring
-    for entry in wiring.listings._entries.values():
-        entry.is_stale, entry.retry_at = True, 0.0
-    wiring.views.changed()
+    proxy.scene.inside.outdate_lists()
 
 
 HELLO_RESULT = b'{"protocolVersion":"2025-11-25","capabilities":{"tools":{},"logging":null},"instructions":"i"}'

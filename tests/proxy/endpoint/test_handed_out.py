@@ -99,11 +99,11 @@ async def test_a_session_that_has_ended_and_one_that_is_new_know_of_nothing():
     async with scene(backends) as world, world.client() as client:
         await client.open()
         await client.call("c_echo")
-        clients = world.proxy.wiring.clients
-        [held] = clients.all()
+        inside = world.inside
+        [held] = inside.clients
         assert held.handed_out is not None
         await client.delete()
-        assert clients.all() == ()
+        assert inside.clients == ()
         await client.open()
         assert (await client.request("resources/read", {"uri": LINK}))["error"]["code"] == -32002
 

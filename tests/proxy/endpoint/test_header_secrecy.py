@@ -51,14 +51,14 @@ async def test_there_are_as_many_snapshots_as_sessions_through_every_end():
 
         await clients[1].delete()
         assert await counts() == (3, 3)
-        sessions = world.proxy.wiring.sessions
+        inside = world.inside
         world.apply(sessionManagement={"ttl": "1ms", "maxLifetime": "1ms"})
-        await eventually(lambda: sessions.live == 0)
-        await eventually(lambda: sessions.snapshots == 0)
+        await eventually(lambda: inside.sessions == 0)
+        await eventually(lambda: inside.snapshots == 0)
         assert await counts() == (0, 0)
         for client in (*clients, surplus):
             await client.__aexit__()
-    assert sessions.snapshots == 0
+    assert inside.snapshots == 0
 
 
 @pytest.mark.scenario("H-6")
@@ -95,18 +95,23 @@ async def test_nothing_in_the_process_holds_a_clients_headers_once_its_session_h
 @pytest.mark.scenario("H-6")
 async def test_a_registration_that_fails_leaves_no_snapshot():
     async with scene({"one": everything()}, config=QUIET, passthroughHeaders=["X-Api-Key"]) as world:
-        sessions = world.proxy.wiring.sessions
+        inside = world.inside
 
         async def crash(caller):
             raise RuntimeError(CANARY)
 
-        world.proxy.wiring.handshake._virtual.view = crash
-        async with world.client(x_api_key=CANARY) as client:
-            message = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": "2025-11-25"}}
-            answer = await client.post(message)
+        with world.inside.replaced("view", crash):
+            async with world.client(x_api_key=CANARY) as client:
+                message = {
+                    "jsonrpc": "2.0",
+                    "id": 0,
+                    "method": "initialize",
+                    "params": {"protocolVersion": "2025-11-25"},
+                }
+                answer = await client.post(message)
         assert answer.status_code == 500
         assert CANARY not in answer.text
-        assert (sessions.live, sessions.snapshots) == (0, 0)
+        assert (inside.sessions, inside.snapshots) == (0, 0)
 
 
 @pytest.mark.scenario("H-7", "C-2", "C-7")
@@ -147,27 +152,25 @@ async def test_a_canary_value_stands_in_no_log_audit_metric_status_or_error(tmp_
                     raise Status(401)
 
                 answers.append(str(await client.call("one_echo")))
-                requests = world.proxy.wiring.requests
 
                 async def crash(*_, **__):
                     raise RuntimeError(f"crashed with {CANARY} in {session}")
 
-                requests.answer = crash
-                crashed = await client.post(
-                    {"jsonrpc": "2.0", "id": 6, "method": "tools/call", "params": {"name": "x"}}
-                )
+                with world.inside.replaced("requests", crash):
+                    crashed = await client.post(
+                        {"jsonrpc": "2.0", "id": 6, "method": "tools/call", "params": {"name": "x"}}
+                    )
                 assert crashed.status_code == 500
                 error = crashed.json()["error"]
                 assert (error["code"], error["message"]) == (-32603, "Internal error")
                 assert error["data"]["requestId"] in log.getvalue()
                 answers.append(crashed.text)
-                del requests.answer
                 assert await client.result("ping") == {}
                 answers.append(await world.admin("/status"))
                 answers.append(await world.admin("/metrics"))
                 answers.append(await world.admin("/readyz"))
-                answers.append(repr(world.proxy.wiring.clients.all()))
-                answers.append(repr(world.proxy.wiring.group.members))
+                answers.append(repr(world.inside.clients))
+                answers.append(repr(world.inside.members))
             tokens = {heard.session for heard in backend.heard if heard.session}
     finally:
         root.removeHandler(handler)

@@ -99,11 +99,11 @@ async def test_a_handshake_that_would_fill_the_memory_is_refused_and_leaves_no_s
     async with scene({}) as world, world.client() as client:
         answer = await client.post(initialize(experimental={"x": "y" * 20_000}))
         assert answer.json()["error"]["code"] == -32602
-        assert world.proxy.wiring.sessions.live == 0
+        assert world.inside.sessions == 0
         long = initialize()
         long["params"]["clientInfo"]["icons"] = ["i" * 20_000]
         assert (await client.post(long)).status_code == 200
-        (held,) = world.proxy.wiring.clients.all()
+        held = world.inside.client
         assert held.session.client_info == b"{}"
 
 
@@ -136,9 +136,7 @@ async def test_a_backend_that_always_changes_its_lists_does_not_slow_down_calls_
             await hold.wait()
             return {"tools": []}
 
-        wiring = world.proxy.wiring
-        wiring.listings.invalidate(wiring.group.members["evil"], "shared")
-        wiring.views.changed()
+        world.inside.invalidate_lists("evil")
         async with asyncio.timeout(2):
             await client.call("good_echo")
         hold.set()
@@ -160,7 +158,7 @@ async def test_a_member_that_leaves_while_a_list_is_waited_for_is_not_listed():
         async with await opening as client:
             handshake = asyncio.create_task(client.open())
             await eventually(lambda: slow.calls("tools/list") and fast.calls("tools/list"))
-            await eventually(world.proxy.wiring.clients.all)
+            await eventually(lambda: world.inside.clients)
             world.apply({"slow": slow})
             hold.set()
             await handshake
@@ -172,8 +170,8 @@ async def test_a_foreign_delete_is_audited_as_denied_with_the_session_that_it_wa
     audit = tmp_path / "audit.log"
     config = {"audit": {"enabled": True, "sink": "file", "path": str(audit)}}
     async with scene({}, config=config) as world, world.session() as client:
-        (held,) = world.proxy.wiring.clients.all() or (None,)
-        ref = world.proxy.wiring.sessions.ref_of(client.session)
+        (held,) = world.inside.clients or (None,)
+        ref = world.inside.session_ref(client.session)
         assert await client.delete(authorization="Bearer stolen") == 404
         assert await client.delete() == 204
         assert held is None or held.session.ref == ref
@@ -218,7 +216,7 @@ async def test_a_program_that_never_answers_does_not_hold_up_the_shutdown():
     }
     async with asyncio.timeout(20):
         async with scene({}, extra=(mute,)) as world:
-            backend = world.proxy.wiring.group.members["mute"].backend
+            backend = world.inside.backend("mute")
             await eventually(lambda: backend._starting is not None and backend._running)
 
 

@@ -1,6 +1,5 @@
 """The layers of the chain, seen from outside of a whole proxy: who answers, who counts, who writes it down."""
 
-import dataclasses
 import json
 
 import pytest
@@ -47,16 +46,16 @@ def counted(values, name):
 async def test_audit_and_enrichment_come_and_go_with_the_config_while_the_proxy_serves(tmp_path):
     path = tmp_path / "audit.log"
     async with scene({"one": ScriptedBackend()}, config=QUIET) as world, world.session() as client:
-        assert world.proxy.wiring.chain.current.names == ALWAYS
+        assert world.inside.layers == ALWAYS
         await client.call("one_echo")
         assert not path.exists()
         world.apply(config=audited(path))
-        assert world.proxy.wiring.chain.current.names == WITH_AUDIT
+        assert world.inside.layers == WITH_AUDIT
         await client.call("one_echo")
         (event,) = await events_in(path, 1)
         assert (event["type"], event["backend"]) == ("mcp_tool_call", "one")
         world.apply(config=QUIET)
-        assert world.proxy.wiring.chain.current.names == ALWAYS
+        assert world.inside.layers == ALWAYS
         await client.call("one_echo")
     assert len(await events_in(path, 1)) == 1
 
@@ -66,10 +65,8 @@ async def test_authentication_refuses_after_the_headers_were_judged_and_before_t
     """With an authenticator that refuses whoever presents nothing, in the chain that the proxy builds."""
     path = tmp_path / "audit.log"
     async with scene({"one": ScriptedBackend()}, config=audited(path)) as world, world.client() as client:
-        wiring = world.proxy.wiring
-        build = wiring.chain_settings
-        wiring.chain_settings = lambda config: dataclasses.replace(build(config), authenticator=TokenAuthenticator())
-        world.apply()
+        with world.inside.authenticated_by(TokenAuthenticator()):
+            world.apply()
         faults = {"host": "evil.example", "content_type": "text/plain"}
         assert (await client.post(b"{", **faults)).status_code == 421
         del faults["host"]
@@ -114,11 +111,10 @@ async def test_telemetry_and_audit_see_the_real_method_and_name_of_what_crashes_
         async def crash(*_, **__):
             raise RuntimeError("inner detail")
 
-        world.proxy.wiring.requests.answer = crash
-        answer = await client.post(CALL)
+        with world.inside.replaced("requests", crash):
+            answer = await client.post(CALL)
         assert answer.status_code == 500
         assert "inner" not in answer.text
-        del world.proxy.wiring.requests.answer
 
         @backend.on("tools/call")
         async def fail(call):
@@ -149,9 +145,8 @@ async def test_the_stream_timeout_cuts_what_hangs_anywhere_but_no_stream_and_rec
             async def hang(*_, **__):
                 await eventually(lambda: False, 30)
 
-            world.proxy.wiring.requests.answer = hang
-            assert (await client.post(CALL)).status_code == 504
-            del world.proxy.wiring.requests.answer
+            with world.inside.replaced("requests", hang):
+                assert (await client.post(CALL)).status_code == 504
             assert (await client.call("one_echo"))["content"]
             assert not stream.ended
             requests = counted(await world.metrics(), "vmcp_requests_total")

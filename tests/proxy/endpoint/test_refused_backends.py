@@ -150,7 +150,7 @@ async def test_a_backend_that_leads_to_a_forbidden_address_is_missing_with_the_r
 
 
 @pytest.mark.scenario("B-6")
-async def test_a_name_that_moves_to_a_forbidden_address_later_is_refused_in_the_middle_of_a_session(monkeypatch):
+async def test_a_name_that_moves_to_a_forbidden_address_later_is_refused_in_the_middle_of_a_session():
     """What was checked once counts for nothing: each connection is judged by the address that it goes to."""
     backend = ScriptedBackend()
     answers = {"address": "127.0.0.1"}
@@ -160,25 +160,25 @@ async def test_a_name_that_moves_to_a_forbidden_address_later_is_refused_in_the_
         return [answers["address"]]
 
     async with backend.running(), Relay(backend.port).running() as relay, scene({}, config=QUIET) as world:
-        monkeypatch.setattr(world.proxy.wiring.client._connector, "_resolver", resolve)
-        world.config["backends"] = [http_backend("one", 0, url=f"http://moving.example:{relay.port}/mcp")]
-        world.apply()
-        async with world.session() as client:
-            assert await client.names() == ["one_echo"]
-            assert (await client.call("one_echo"))["content"]
-            answers["address"] = "::ffff:169.254.169.254"
-            assert relay.cut() > 0
-            # A request that went out on a connection as it broke may have been read: it is not sent again.
-            async with asyncio.timeout(10):
-                while (result := await client.call("one_echo"))["_meta"]["vmcp.dev/category"] == "unreachable":
-                    pass
-            opened = relay.opened
-            for _ in range(2):
-                result = await client.call("one_echo")
-                assert result["_meta"] == {"vmcp.dev/backend": "one", "vmcp.dev/category": "refused"}
-                assert "a cloud metadata address" in result["content"][0]["text"]
-            assert len(backend.calls("tools/call")) == 1
-            assert relay.opened == opened
+        with world.inside.replaced("resolve_host", resolve):
+            world.config["backends"] = [http_backend("one", 0, url=f"http://moving.example:{relay.port}/mcp")]
+            world.apply()
+            async with world.session() as client:
+                assert await client.names() == ["one_echo"]
+                assert (await client.call("one_echo"))["content"]
+                answers["address"] = "::ffff:169.254.169.254"
+                assert relay.cut() > 0
+                # A request that went out on a connection as it broke may have been read: it is not sent again.
+                async with asyncio.timeout(10):
+                    while (result := await client.call("one_echo"))["_meta"]["vmcp.dev/category"] == "unreachable":
+                        pass
+                opened = relay.opened
+                for _ in range(2):
+                    result = await client.call("one_echo")
+                    assert result["_meta"] == {"vmcp.dev/backend": "one", "vmcp.dev/category": "refused"}
+                    assert "a cloud metadata address" in result["content"][0]["text"]
+                assert len(backend.calls("tools/call")) == 1
+                assert relay.opened == opened
 
-            answers["address"] = "127.0.0.1"
-            assert (await client.call("one_echo"))["content"][0]["text"] == "called echo"
+                answers["address"] = "127.0.0.1"
+                assert (await client.call("one_echo"))["content"][0]["text"] == "called echo"

@@ -52,8 +52,7 @@ async def test_an_answer_that_came_while_the_client_was_away_is_kept_and_comes_a
             await broken.until(CUSTOM)
         steps.steps.put_nowait(2)
         steps.steps.put_nowait("done")
-        answers = world.proxy.wiring.answers
-        await eventually(lambda: answers._expiring)
+        await eventually(lambda: world.inside.expiring_answers)
         for _ in range(2):
             async with client.listening(**{"last-event-id": broken.ids[0]}) as rest:
                 await eventually(lambda rest=rest: rest.ended)
@@ -68,14 +67,14 @@ async def test_an_answer_that_came_while_the_client_was_away_is_kept_and_comes_a
 async def test_an_answer_that_is_kept_no_longer_is_an_error_for_the_request_and_not_a_hang():
     steps = Steps()
     async with scene({"one": steps.backend}, config=QUIET) as world, world.session() as client:
-        world.proxy.wiring.answers.kept_seconds = 0.05
+        world.inside.keep_answers_for(0.05)
         steps.steps.put_nowait(1)
         async with client.posting("tools/call", {"name": "one_echo"}) as broken:
             await broken.until(CUSTOM)
         steps.steps.put_nowait("done")
-        wiring = world.proxy.wiring
-        await eventually(lambda: not len(wiring.answers))
-        assert wiring.clients.replay.budget.used == 0
+        inside = world.inside
+        await eventually(lambda: not inside.answers)
+        assert inside.replay_budget.used == 0
         async with client.listening() as own:
             await eventually(lambda: own.comments)
             for last in (broken.ids[-1], encode_prefix(b"deadbeef", 1, b'"a-b"').decode() + "4"):
@@ -111,8 +110,7 @@ async def test_a_client_that_does_not_read_does_not_keep_the_stream_from_its_suc
         first = [line for line in head.decode().splitlines() if line.startswith("id: ")][-1].removeprefix("id: ")
         writer.transport.pause_reading()
         steps.steps.put_nowait(1)
-        (streams,) = world.proxy.wiring.answers._sessions.values()
-        (stream,) = streams.by_number.values()
+        stream = world.inside.answer_stream
         await eventually(lambda: stream.is_busy and stream._log.last > 3)
         stuck = stream._log.last
         async with client.listening(**{"last-event-id": first}) as rest:
@@ -167,7 +165,7 @@ async def test_clients_of_earlier_revisions_get_ids_but_no_event_without_data():
 async def test_nothing_is_kept_for_a_client_that_takes_no_event_streams_or_has_an_endless_id():
     steps = Steps()
     async with scene({"one": steps.backend}, config=QUIET) as world, world.session() as client:
-        answers, budget = world.proxy.wiring.answers, world.proxy.wiring.clients.replay.budget
+        inside = world.inside
         message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "one_echo"}}
         for step in (1, "done"):
             steps.steps.put_nowait(step)
@@ -179,17 +177,17 @@ async def test_nothing_is_kept_for_a_client_that_takes_no_event_streams_or_has_a
         assert streamed.headers["content-type"] == "text/event-stream"
         assert "id: " not in streamed.text
         assert client.read(streamed)["result"] == text("done")
-        assert (len(answers), budget.used) == (0, 0)
+        assert (inside.answers, inside.replay_budget.used) == (0, 0)
 
 
 @pytest.mark.scenario("P-10")
 async def test_of_one_session_only_so_many_finished_answers_are_kept():
     backend = ScriptedBackend(answers_events=True)
     async with scene({"one": backend}, config=QUIET) as world, world.session() as client:
-        wiring = world.proxy.wiring
+        inside = world.inside
         for _ in range(40):
             await client.call("one_echo")
-        assert len(wiring.answers) == 16
+        assert inside.answers == 16
 
         @backend.on("tools/call")
         async def large(call):
@@ -197,8 +195,8 @@ async def test_of_one_session_only_so_many_finished_answers_are_kept():
 
         for _ in range(3):
             await client.call("one_echo")
-        assert len(wiring.answers) == 1
-        assert 600_000 < wiring.clients.replay.budget.used < 700_000
+        assert inside.answers == 1
+        assert 600_000 < inside.replay_budget.used < 700_000
 
 
 @pytest.mark.scenario("P-10", "C-3")
@@ -211,8 +209,8 @@ async def test_a_call_that_is_cut_ends_the_stream_of_whoever_resumed_it():
             await broken.until(CUSTOM)
         async with client.listening(**{"last-event-id": broken.ids[0]}) as rest:
             await eventually(lambda: rest.ended)
-        wiring = world.proxy.wiring
-        await eventually(lambda: not wiring.in_flight.calls)
+        inside = world.inside
+        await eventually(lambda: not inside.calls)
         if not [message for message in rest.messages if "method" not in message]:
             async with client.listening(**{"last-event-id": broken.ids[0]}) as rest:
                 await eventually(lambda: rest.ended)
@@ -265,7 +263,7 @@ async def test_a_client_that_takes_only_results_for_answers_asks_once_more_and_d
             assert answer_of(stream)["error"]["code"] == -32099
             if loses:
                 # As if the connection had broken before the answer, and the client had come back too late.
-                world.proxy.wiring.answers.drop(*_only_stream(world))
+                world.inside.drop_answer()
                 stream.ids.pop()
             statuses = []
             while True:
@@ -279,9 +277,3 @@ async def test_a_client_that_takes_only_results_for_answers_asks_once_more_and_d
             say(world, 2)
             await own.until(CUSTOM)
             assert not own.ended
-
-
-def _only_stream(world):
-    ((session, streams),) = world.proxy.wiring.answers._sessions.items()
-    (number,) = streams.by_number
-    return session, number

@@ -22,7 +22,7 @@ async def test_a_get_stream_that_broke_goes_on_after_the_last_event_in_order_and
                 say(world, k)
             await stream.until(CUSTOM, 4)
             assert len(set(stream.ids)) == 5
-        (held,) = world.proxy.wiring.clients.all()
+        held = world.inside.client
         await eventually(lambda: not held.is_listening)
         say(world, 4)
         async with client.listening(**{"last-event-id": stream.ids[2]}) as again:
@@ -42,7 +42,7 @@ async def test_what_backends_say_while_the_client_is_away_for_a_moment_waits_for
     async with scene({"one": backend}, config=QUIET) as world, world.session() as client:
         await client.call("one_echo")
         (owner,) = {heard.session for heard in backend.calls("tools/call")}
-        (held,) = world.proxy.wiring.clients.all()
+        held = world.inside.client
         async with client.listening() as stream:
             await eventually(lambda: owner in backend.streams and stream.ids)
         await eventually(lambda: not held.is_listening)
@@ -52,7 +52,7 @@ async def test_what_backends_say_while_the_client_is_away_for_a_moment_waits_for
             await again.until(CUSTOM)
             assert backend.streams.count(owner) == 1
         await eventually(lambda: held.lingering is not None)
-        world.proxy.wiring.links._lingered(held)
+        world.inside.stop_listening(held)
         await eventually(lambda: owner not in backend.streams)
         assert held.lingering is None
 
@@ -112,7 +112,7 @@ async def test_the_id_of_another_session_replays_nothing_of_it():
         async with owner.listening() as hers:
             await eventually(lambda: hers.ids)
             await other.names()
-            held = world.proxy.wiring.clients.all()[0]
+            held = world.inside.clients[0]
             held.outbox.put(b'{"method":"notifications/x-custom","params":{"k":1}}')
             await hers.until(CUSTOM)
             async with other.listening(**{"last-event-id": hers.ids[0]}) as his:
@@ -129,8 +129,8 @@ async def test_the_id_of_another_session_replays_nothing_of_it():
 async def test_streams_end_with_the_session_and_nothing_is_kept(ended):
     steps = Steps()
     async with scene({"one": steps.backend}, config=QUIET) as world, world.session() as client:
-        wiring = world.proxy.wiring
-        budget = wiring.clients.replay.budget
+        inside = world.inside
+        budget = inside.replay_budget
         steps.steps.put_nowait(1)
         steps.steps.put_nowait("done")
         await client.call("one_echo")
@@ -144,18 +144,18 @@ async def test_streams_end_with_the_session_and_nothing_is_kept(ended):
             async with client.listening(**{"last-event-id": broken.ids[-1]}) as rest:
                 steps.steps.put_nowait(3)
                 await rest.until(CUSTOM)
-                assert len(wiring.answers) == 2
+                assert inside.answers == 2
                 assert budget.used > 0
                 if ended == "deleted":
                     await client.delete()
                 else:
-                    wiring.sessions.drop_all()
+                    inside.end_all_sessions()
                 await eventually(lambda: own.ended and rest.ended)
-                assert (len(wiring.answers), budget.used, len(budget)) == (0, 0, 0)
-                assert not wiring.answers._expiring
+                assert (inside.answers, budget.used, len(budget)) == (0, 0, 0)
+                assert not inside.expiring_answers
         steps.steps.put_nowait("late")
-        await eventually(lambda: not wiring.in_flight.calls)
-        assert (len(wiring.answers), budget.used) == (0, 0)
+        await eventually(lambda: not inside.calls)
+        assert (inside.answers, budget.used) == (0, 0)
         late = await client.send("GET", accept="text/event-stream", last_event_id=broken.ids[-1])
         assert late.status_code == (404 if ended == "deleted" else 200)
         assert "result" not in late.text
@@ -174,7 +174,7 @@ async def test_streams_that_come_during_the_drain_are_sent_elsewhere_at_once():
         try:
             async with other.listening() as stream:
                 await eventually(lambda: stream.ids)
-                world.proxy.wiring.get_stream.close_all()
+                world.inside.close_streams()
                 await eventually(lambda: stream.ended)
             assert stream.retries[-1] == 1000
             async with other.listening() as late:
@@ -188,6 +188,6 @@ async def test_streams_that_come_during_the_drain_are_sent_elsewhere_at_once():
 @pytest.mark.scenario("S-10")
 async def test_what_comes_after_everything_was_cut_is_refused_and_does_not_hold_up_the_end():
     async with scene({"one": ScriptedBackend()}, config=QUIET) as world, world.session() as client:
-        world.proxy.wiring.in_flight.cut_all()
+        world.inside.cut_calls()
         assert (await client.send("GET", accept="text/event-stream")).status_code == 503
         assert (await client.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})).status_code == 503

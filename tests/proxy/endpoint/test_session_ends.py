@@ -41,17 +41,17 @@ async def test_what_only_this_pod_could_go_on_with_ends_although_nobody_can_say_
             {}, extra=extra, config=QUIET, sessionStorage=storage, sessionManagement={"ttl": "1s"}
         ) as world:
             async with world.client() as client:
-                await eventually(lambda: world.proxy.wiring.store.state.available)
+                await eventually(lambda: world.inside.store_is_available)
                 await client.open(ROOTS)
                 own = int((await client.call("one_who"))["content"][0]["text"])
                 await client.call("old_echo")
-            (held,) = world.proxy.wiring.clients.all()
+            held = world.inside.clients[0]
             stream = held.links["old"].session
             own_redis.stop()
             assert program.alive(ROOTS) == [own]
             await eventually(lambda: not program.alive(ROOTS))
             await eventually(lambda: stream._conversation.has_ended)
-            assert not world.proxy.wiring.store.state.available
+            assert not world.inside.store_is_available
             assert program.alive({})
 
 
@@ -105,7 +105,7 @@ async def test_a_call_whose_client_has_gone_keeps_no_session_beyond_its_idle_tim
 
     settings = {"ttl": "1s", "maxLifetime": "1h"}
     async with scene({"one": backend}, config=QUIET, sessionManagement=settings) as world:
-        sessions = world.proxy.wiring.sessions
+        inside = world.inside
         async with world.client() as staying, world.client() as leaving:
             for client in (staying, leaving):
                 client.session = (await client.post(initialize(version))).headers["mcp-session-id"]
@@ -114,6 +114,6 @@ async def test_a_call_whose_client_has_gone_keeps_no_session_beyond_its_idle_tim
             async with staying.sending(call):
                 async with leaving.sending(call):
                     await eventually(lambda: len(backend.calls("tools/call")) == 2)
-                await eventually(lambda: sessions.live == 1)
+                await eventually(lambda: inside.sessions == 1)
                 await eventually(lambda: len(backend.calls("notifications/cancelled")) == 1)
                 assert (await staying.request("ping"))["result"] == {}

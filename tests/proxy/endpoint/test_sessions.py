@@ -58,7 +58,7 @@ async def test_a_session_goes_from_initialize_to_delete_and_ends_at_its_backends
         answer = await client.post(PING)
         assert answer.status_code == 404
         assert answer.json()["error"]["code"] == -32001
-        assert len(world.proxy.wiring.clients) == 0
+        assert len(world.inside.clients) == 0
 
 
 @pytest.mark.scenario("S-2")
@@ -80,13 +80,11 @@ async def test_ids_that_were_not_minted_here_are_404_on_every_verb_without_a_loo
             "v1.." + token,
         ]
         loads = []
-        store = world.proxy.wiring.store
-        loaded, store.load = store.load, loads.append
-        for session in forged:
-            thief.session = session
-            assert set(await every_verb(thief)) == {404}, session
+        with world.inside.replaced("load", loads.append):
+            for session in forged:
+                thief.session = session
+                assert set(await every_verb(thief)) == {404}, session
         assert loads == []
-        store.load = loaded
         assert await client.result("ping") == {}
 
 
@@ -146,9 +144,9 @@ async def test_expiry_ends_sessions_and_their_backend_sessions_without_being_ask
     ):
         await client.call("one_echo")
         (used,) = {heard.session for heard in backend.calls("tools/call")}
-        sessions = world.proxy.wiring.sessions
+        inside = world.inside
         await eventually(lambda: used not in backend.sessions)
-        await eventually(lambda: sessions.live == sessions.snapshots == 0)
+        await eventually(lambda: inside.sessions == inside.snapshots == 0)
         assert (await client.post(PING)).status_code == 404
         assert backend.deletes[-1].headers["x-api-key"] == "k"
 
@@ -171,7 +169,7 @@ async def test_a_session_with_a_call_or_a_stream_that_lasts_longer_than_its_ttl_
         world.session() as client,
         contextlib.AsyncExitStack() as opened,
     ):
-        sessions = world.proxy.wiring.sessions
+        inside = world.inside
         if what == "call":
             calling = asyncio.create_task(client.call("one_echo"))
             await came.wait()
@@ -179,13 +177,13 @@ async def test_a_session_with_a_call_or_a_stream_that_lasts_longer_than_its_ttl_
             stream = await opened.enter_async_context(client.listening())
             await eventually(lambda: stream.comments)
         await asyncio.sleep(0.8)  # four times as long as it may be idle
-        assert sessions.live == 1
+        assert inside.sessions == 1
         if what == "call":
             hold.set()
             assert (await calling)["content"] == text("late")["content"]
         assert await client.result("ping") == {}
         await opened.aclose()
-        await eventually(lambda: sessions.live == 0)
+        await eventually(lambda: inside.sessions == 0)
 
 
 @pytest.mark.scenario("S-9")
@@ -227,5 +225,5 @@ async def test_two_hundred_sessions_that_came_and_went_leave_nothing():
                     assert await client.delete() == 204
 
         await asyncio.gather(*(cycle() for _ in range(8)))
-        wiring = world.proxy.wiring
-        assert (len(wiring.clients), wiring.sessions.live, wiring.sessions.snapshots) == (0, 0, 0)
+        inside = world.inside
+        assert (len(inside.clients), inside.sessions, inside.snapshots) == (0, 0, 0)

@@ -95,8 +95,8 @@ async def test_a_stream_hears_of_changes_though_its_session_has_listed_nothing_h
     async with scene({"one": backend}, config=QUIET) as world, world.session() as client:
         await eventually(lambda: backend.streams)
         async with client.listening() as stream:
-            clients = world.proxy.wiring.clients
-            await eventually(lambda: clients.all()[0].told)
+            inside = world.inside
+            await eventually(lambda: inside.clients[0].told)
             backend.tools = []
             backend.push(TOOLS)
             await stream.until(TOOLS)
@@ -297,8 +297,8 @@ async def test_a_hanging_backend_does_not_make_sessions_wait_for_one_another():
     async with scene({"fine": fine, "hanging": hanging}, config=config) as world, contextlib.AsyncExitStack() as stack:
         clients = await asyncio.gather(*(stack.enter_async_context(world.session()) for _ in range(12)))
         streams = [await stack.enter_async_context(client.listening()) for client in clients]
-        clients = world.proxy.wiring.clients
-        await eventually(lambda: all(each.told for each in clients.all()))
+        inside = world.inside
+        await eventually(lambda: all(each.told for each in inside.clients))
         fine.tools = []
         began = time.monotonic()
         fine.push(TOOLS)
@@ -319,21 +319,19 @@ async def test_a_view_that_crashes_costs_its_own_session_the_news_and_nobody_els
         first.listening() as broken,
         second.listening() as fine,
     ):
-        clients = world.proxy.wiring.clients.all()
+        clients = world.inside.clients
         await eventually(lambda: all(each.told for each in clients))
-        virtual = world.proxy.wiring.notifier._virtual
-        view, unlucky = virtual.view, clients[0].session
+        view, unlucky = world.inside.own("view"), clients[0].session
 
         async def crash(caller):
             if caller.session is unlucky:
                 raise RuntimeError("as a policy may")
             return await view(caller)
 
-        virtual.view = crash
-        backend.tools = []
-        backend.push(TOOLS)
-        await fine.until(TOOLS)
-        del virtual.view
+        with world.inside.replaced("view", crash):
+            backend.tools = []
+            backend.push(TOOLS)
+            await fine.until(TOOLS)
         assert await first.names() == []
         assert broken.messages == []
 
@@ -347,22 +345,21 @@ async def test_changes_that_follow_one_another_at_once_are_told_as_one():
         world.session() as client,
         client.listening() as stream,
     ):
-        wiring = world.proxy.wiring
-        (held,) = wiring.clients.all()
+        inside = world.inside
+        held = inside.client
         await eventually(lambda: held.told)
         seen = [catalogs[0]]
 
         async def view(caller):
             return seen[-1]
 
-        wiring.notifier._virtual.view = view
-        for catalog in catalogs:
-            seen.append(catalog)
-            wiring.notifier.changed()
-            for _ in range(3):
-                await asyncio.sleep(0)
-        await stream.until(TOOLS)
-        held.outbox.put(b'{"method":"mark"}')
-        await stream.until("mark")
-        assert stream.methods == [TOOLS, "mark"]
-        del wiring.notifier._virtual.view
+        with inside.replaced("view", view):
+            for catalog in catalogs:
+                seen.append(catalog)
+                inside.announce_changes()
+                for _ in range(3):
+                    await asyncio.sleep(0)
+            await stream.until(TOOLS)
+            held.outbox.put(b'{"method":"mark"}')
+            await stream.until("mark")
+            assert stream.methods == [TOOLS, "mark"]

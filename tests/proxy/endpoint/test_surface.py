@@ -60,14 +60,14 @@ async def test_an_admin_port_checks_host_where_only_this_machine_reaches_it_and_
 @pytest.mark.scenario("C-1")
 async def test_optional_layers_are_there_only_when_configured(tmp_path):
     async with scene({}) as world:
-        names = world.proxy.wiring.chain.current.names
+        names = world.inside.layers
         assert "audit" not in names
         audit = {"enabled": True, "sink": "file", "path": str(tmp_path / "a")}
         world.apply(config={"audit": audit})
-        live = world.proxy.wiring.chain.current.names
+        live = world.inside.layers
         assert live == (*names[:5], "audit", "backend_enrichment", *names[5:])
         world.apply(config={})
-        assert world.proxy.wiring.chain.current.names == names
+        assert world.inside.layers == names
 
 
 @pytest.mark.scenario("C-2")
@@ -75,14 +75,6 @@ async def test_optional_layers_are_there_only_when_configured(tmp_path):
 async def test_a_crash_anywhere_is_an_answer_without_detail_and_the_next_request_is_fine(place):
     backend = ScriptedBackend()
     async with scene({"one": backend}) as world, world.session() as client:
-        wiring = world.proxy.wiring
-        part, method = {
-            "endpoint": (wiring.endpoint, "_request"),
-            "handshake": (wiring.handshake, "serve"),
-            "requests": (wiring.requests, "answer"),
-            "get_stream": (wiring.get_stream, "serve"),
-            "sessions": (wiring.sessions, "peek"),
-        }[place]
 
         async def crash(*_, **__):
             raise RuntimeError("inner detail")
@@ -90,19 +82,18 @@ async def test_a_crash_anywhere_is_an_answer_without_detail_and_the_next_request
         def crash_now(*_, **__):
             raise RuntimeError("inner detail")
 
-        setattr(part, method, crash_now if place == "sessions" else crash)
         message = {"jsonrpc": "2.0", "id": "x", "method": "tools/call", "params": {"name": "one_echo"}}
         if place == "handshake":
             message = {"jsonrpc": "2.0", "id": "x", "method": "initialize"}
-        if place == "get_stream":
-            answer = await client.send("GET", accept="text/event-stream")
-        else:
-            answer = await client.post(message)
+        with world.inside.replaced(place, crash_now if place == "sessions" else crash):
+            if place == "get_stream":
+                answer = await client.send("GET", accept="text/event-stream")
+            else:
+                answer = await client.post(message)
         assert answer.status_code == 500
         error = answer.json()["error"]
         assert (error["code"], error["message"], list(error["data"])) == (-32603, "Internal error", ["requestId"])
         assert "inner" not in answer.text
-        delattr(part, method)
         assert (await client.call("one_echo"))["content"]
 
 
@@ -263,9 +254,7 @@ async def test_a_denial_after_a_comment_is_an_event_on_the_stream_that_has_begun
             await hold.wait()
             return {"tools": []}
 
-        wiring = world.proxy.wiring
-        wiring.listings.invalidate(wiring.group.members["one"], "shared")
-        wiring.views.changed()
+        world.inside.invalidate_lists("one")
         answer = await client.request("tools/call", {"name": "one_new"})
         assert answer["error"] == {"code": 403, "message": "Forbidden."}
         hold.set()

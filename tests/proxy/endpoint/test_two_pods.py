@@ -108,8 +108,8 @@ async def test_a_session_hears_of_changes_on_the_pod_where_its_stream_is(redis_s
         (used,) = {heard.session for heard in backend.calls("tools/call")}
         async with there.listening() as stream:
             await eventually(lambda: used in backend.streams)
-            clients = b.proxy.wiring.clients
-            await eventually(lambda: clients.all()[0].told)
+            inside = b.inside
+            await eventually(lambda: inside.clients[0].told)
             backend.tools = [tool("echo"), tool("new")]
             backend.push(TOOLS)
             await stream.until(TOOLS)
@@ -147,8 +147,7 @@ async def test_a_session_ended_on_one_pod_is_gone_on_the_other_at_once(redis_ser
         assert (await client.post(PING)).status_code == 404
         assert await there.delete() == 404
         for world in (a, b):
-            sessions = world.proxy.wiring.sessions
-            await eventually(lambda held=sessions: held.live == held.snapshots == 0)
+            await eventually(lambda inside=world.inside: inside.sessions == inside.snapshots == 0)
         (used,) = {heard.session for heard in backend.calls("tools/call")}
         assert used not in backend.sessions
 
@@ -314,8 +313,8 @@ async def test_a_session_that_is_evicted_takes_its_snapshot_along_and_goes_on_el
     ):
         await resident.call("b0_echo")
         await there.call("b0_echo")
-        held = b.proxy.wiring.sessions
-        await eventually(lambda: held.live == held.snapshots == 1)
+        inside = b.inside
+        await eventually(lambda: inside.sessions == inside.snapshots == 1)
         values = await b.metrics()
         assert (values["vmcp_sessions"], values["vmcp_header_snapshots"]) == (1, 1)
         used = {heard.session for heard in backend.calls("tools/call")}

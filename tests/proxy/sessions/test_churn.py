@@ -79,12 +79,12 @@ async def test_ten_thousand_clients_that_came_and_went_leave_nothing():
     async with scene({"one": everything()}, config=QUIET, passthroughHeaders=["X-Api-Key"]) as world:
         port = world.proxy.mcp_port
         await visits(port, 400)
-        wiring = world.proxy.wiring
-        await eventually(lambda: not len(wiring.clients) and not wiring.sessions.snapshots)
+        inside = world.inside
+        await eventually(lambda: not inside.clients and not inside.snapshots)
         before, all_before = population()
         await visits(port, 10_000)
-        await eventually(lambda: not len(wiring.clients) and not wiring.sessions.snapshots)
-        assert wiring.sessions.live == 0
+        await eventually(lambda: not inside.clients and not inside.snapshots)
+        assert inside.sessions == 0
         after, all_after = population()
         grown = {kind: (before.get(kind, 0), count) for kind, count in after.items() if count > before.get(kind, 0)}
         assert grown == {}

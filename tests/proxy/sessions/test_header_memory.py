@@ -30,7 +30,7 @@ async def proxy(redis, **config):
 
 
 def held(world):
-    return paths_to(CANARY.encode(), world.proxy.wiring)
+    return paths_to(CANARY.encode(), world.proxy)
 
 
 async def until_gone(world):
@@ -51,15 +51,15 @@ async def test_an_idle_session_leaves_no_header_value_in_memory_although_redis_i
             await eventually(lambda: stream.comments)
         assert held(world)
         own_redis.stop()
-        sessions = world.proxy.wiring.sessions
-        await eventually(lambda: sessions.live == sessions.snapshots == 0)
-        assert len(world.proxy.wiring.clients) == 1
+        inside = world.inside
+        await eventually(lambda: inside.sessions == inside.snapshots == 0)
+        assert len(inside.clients) == 1
         await until_gone(world)
         (used,) = {heard.session for heard in backend.calls("tools/call")}
         assert used in backend.sessions
         own_redis.start()
         # The session at the backend ends all the same, though without the client's headers.
-        await eventually(lambda: used not in backend.sessions and not len(world.proxy.wiring.clients), 15.0)
+        await eventually(lambda: used not in backend.sessions and not inside.clients, 15.0)
         (farewell,) = backend.deletes
         assert "x-api-key" not in farewell.headers
 

@@ -1,0 +1,230 @@
+"""What a running proxy holds inside, for the few tests that ask; the only module that knows how it is put together."""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+from unittest import mock
+
+from vmcp_proxy.auth.incoming import Authenticator
+from vmcp_proxy.backends.interface import Backend, BackendSession
+from vmcp_proxy.core.clients.event_log import Budget
+from vmcp_proxy.core.clients.session_client import SessionClient
+from vmcp_proxy.core.listings.cache import Entry
+from vmcp_proxy.core.members.member import Member
+from vmcp_proxy.run.proxy import Proxy
+from vmcp_proxy.serve.legacy.answer_stream import AnswerStream
+from vmcp_proxy.serve.legacy.post_exchange import PostExchange
+from vmcp_proxy.sessions import Session
+from vmcp_proxy.sessions.live.shared_state import SharedState
+
+
+class Inside:
+    """Questions about what one proxy holds, and a few hands in its works; counts are of this process."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxy: Final = proxy
+
+    @property
+    def _parts(self) -> Any:
+        return self._proxy.wiring
+
+    # Sessions, and what is held for their clients
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions are live."""
+        return self._parts.sessions.live
+
+    @property
+    def snapshots(self) -> int:
+        """How many clients' headers are held."""
+        return self._parts.sessions.snapshots
+
+    @property
+    def clients(self) -> tuple[SessionClient, ...]:
+        """What is held for the client of each session that has asked something here."""
+        return self._parts.clients.all()
+
+    @property
+    def client(self) -> SessionClient:
+        """What is held for the only client."""
+        (client,) = self.clients
+        return client
+
+    def forget_client(self, session: Session) -> None:
+        """Drops what is held for a session's client, as if it had never asked here."""
+        self._parts.clients.remove(session)
+
+    def backend_session(self, backend: str) -> BackendSession:
+        """The session that the first client has with a backend."""
+        return self.clients[0].links[backend].session
+
+    def session_ref(self, session_id: str) -> str:
+        """The name of a session in logs and audit events."""
+        return self._parts.sessions.ref_of(session_id)
+
+    def end_all_sessions(self) -> None:
+        self._parts.sessions.drop_all()
+
+    def sweep_sessions(self) -> None:
+        """Looks for idle sessions now."""
+        self._parts.sessions._upkeep._sweep()
+
+    # The store, and other pods
+
+    @property
+    def store_is_available(self) -> bool:
+        return self._parts.store.state.available
+
+    @property
+    def shared_state(self) -> SharedState:
+        """What the pods tell each other about a session through the store."""
+        return self._parts.sessions.shared
+
+    @property
+    def pod(self) -> str:
+        """The name of this pod among those that share the store."""
+        return self._parts.pods.pod
+
+    @property
+    def times_subscribed(self) -> int:
+        """How often the pod has begun to listen for ends of sessions."""
+        return self._parts.sessions._cache.epoch
+
+    # Backends and their lists
+
+    @property
+    def members(self) -> dict[str, Member]:
+        return dict(self._parts.group.members)
+
+    def backend(self, name: str) -> Backend:
+        return self.members[name].backend
+
+    def invalidate_lists(self, backend: str) -> None:
+        """Lets the backend's shared lists be asked for anew, as its `list_changed` would."""
+        self._parts.listings.invalidate(self.members[backend], "shared")
+        self._parts.views.changed()
+
+    def outdate_lists(self) -> None:
+        """Lets the next list ask every backend, whatever the last one brought."""
+        for listing in self._parts.listings._entries.values():
+            listing.is_stale = True
+            self.outdate(listing)
+
+    def private_listing(self, backend: str) -> Entry:
+        """The only listing of a backend that belongs to one client's headers."""
+        entries = self._parts.listings._entries.items()
+        (entry,) = [entry for (name, _), entry in entries if name == backend and not entry.is_shared]
+        return entry
+
+    def outdate(self, listing: Entry) -> None:
+        """Lets a listing that failed be tried again at once."""
+        listing.retry_at = 0.0
+        self._parts.views.changed()
+
+    def needs_fetch(self, listing: Entry) -> bool:
+        return self._parts.listings.needs_fetch(listing)
+
+    def announce_changes(self) -> None:
+        """Lets clients hear of lists that have changed."""
+        self._parts.notifier.changed()
+
+    def stop_listening(self, client: SessionClient) -> None:
+        """Ends the wait for a client whose stream broke: its backends' own streams close."""
+        self._parts.links._lingered(client)
+
+    # Calls, their answers and streams
+
+    @property
+    def calls(self) -> int:
+        """How many requests are in flight."""
+        return self._parts.in_flight.calls
+
+    @property
+    def exchanges(self) -> tuple[PostExchange, ...]:
+        """The requests in flight whose streams are kept alive."""
+        return tuple(self._parts.keep_alive._exchanges)
+
+    @property
+    def answers(self) -> int:
+        """How many answers are kept for clients that may resume them."""
+        return len(self._parts.answers)
+
+    @property
+    def expiring_answers(self) -> int:
+        """How many finished answers wait for the end of their time."""
+        return len(self._parts.answers._expiring)
+
+    @property
+    def answer_stream(self) -> AnswerStream:
+        """The only answer that may be resumed."""
+        (streams,) = self._parts.answers._sessions.values()
+        (stream,) = streams.by_number.values()
+        return stream
+
+    def drop_answer(self) -> None:
+        """Forgets the only answer that may be resumed, as if its time were over."""
+        ((session, streams),) = self._parts.answers._sessions.items()
+        (number,) = streams.by_number
+        self._parts.answers.drop(session, number)
+
+    def keep_answers_for(self, seconds: float) -> None:
+        self._parts.answers.kept_seconds = seconds
+
+    @property
+    def replay_budget(self) -> Budget:
+        """Counts the bytes that are kept for clients that come back."""
+        return self._parts.clients.replay.budget
+
+    def close_streams(self) -> None:
+        """Closes the clients' streams, as the drain does."""
+        self._parts.get_stream.close_all()
+
+    def cut_calls(self, older_than: float | None = None) -> int:
+        """Cuts what is in flight: all and for good, as the end of the drain does, or what began before a time."""
+        if older_than is not None:
+            return self._parts.in_flight.cut_overdue(older_than)
+        return self._parts.in_flight.cut_all()
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The names of the chain's layers, outermost first."""
+        return self._parts.chain.current.names
+
+    # Other works for a while
+
+    def replaced(self, work: str, other: Callable[..., Any]) -> contextlib.AbstractContextManager[Any]:
+        """Has `other` do what the proxy does in a place; see `_place` for the places."""
+        part, method = self._place(work)
+        return mock.patch.object(part, method, other)
+
+    def own(self, work: str) -> Callable[..., Any]:
+        """What the proxy does in a place."""
+        part, method = self._place(work)
+        return getattr(part, method)
+
+    def _place(self, work: str) -> tuple[object, str]:
+        parts = self._parts
+        return {
+            "endpoint": (parts.endpoint, "_request"),
+            "handshake": (parts.handshake, "serve"),
+            "requests": (parts.requests, "answer"),
+            "get_stream": (parts.get_stream, "serve"),
+            "sessions": (parts.sessions, "peek"),
+            "view": (parts.virtual, "view"),
+            "load": (parts.store, "load"),
+            "claim_stream": (parts.sessions.shared, "claim_stream"),
+            "resolve_host": (parts.client._connector, "_resolver"),
+        }[work]
+
+    @contextlib.contextmanager
+    def authenticated_by(self, authenticator: Authenticator) -> Iterator[None]:
+        """From the next reload on clients are who an authenticator says."""
+        build = self._parts.chain_settings
+        with mock.patch.object(
+            self._parts,
+            "chain_settings",
+            lambda config: dataclasses.replace(build(config), authenticator=authenticator),
+        ):
+            yield
