@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from unittest import mock
 
 from vmcp_proxy.auth.incoming import Authenticator
@@ -12,11 +12,14 @@ from vmcp_proxy.core.clients.event_log import Budget
 from vmcp_proxy.core.clients.session_client import SessionClient
 from vmcp_proxy.core.listings.cache import Entry
 from vmcp_proxy.core.members.member import Member
+from vmcp_proxy.core.virtual import VirtualMCP
 from vmcp_proxy.run.proxy import Proxy
 from vmcp_proxy.serve.legacy.answer_stream import AnswerStream
 from vmcp_proxy.serve.legacy.post_exchange import PostExchange
 from vmcp_proxy.sessions import Session
 from vmcp_proxy.sessions.live.shared_state import SharedState
+
+_Layer = TypeVar("_Layer", bound=VirtualMCP)
 
 
 class Inside:
@@ -217,6 +220,12 @@ class Inside:
             "claim_stream": (parts.sessions.shared, "claim_stream"),
             "resolve_host": (parts.client._connector, "_resolver"),
         }[work]
+
+    def within_admission(self, layer: Callable[[VirtualMCP], _Layer]) -> _Layer:
+        """Puts a layer around what admission decides on."""
+        admission = self._parts.virtual
+        made = admission._inner = layer(admission._inner)
+        return made
 
     @contextlib.contextmanager
     def authenticated_by(self, authenticator: Authenticator) -> Iterator[None]:

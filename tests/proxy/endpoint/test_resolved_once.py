@@ -51,8 +51,7 @@ async def test_a_call_that_was_admitted_to_one_backend_is_not_carried_out_by_ano
     a, b = ScriptedBackend(tools=[tool("x")]), ScriptedBackend(tools=[tool("x")])
     config = QUIET | {"aggregation": BY_PRIORITY}
     async with scene({"a": a, "b": b}, config=config, admitter=OnlyOf("a")) as world, world.session() as client:
-        virtual = world.proxy.wiring.virtual
-        gate = virtual._inner = Gate(virtual._inner)
+        gate = world.inside.within_admission(Gate)
         assert await client.names() == ["x"]
         call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "x", "arguments": {}}}
         async with client.sending(call) as answer:
