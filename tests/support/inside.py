@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 from unittest import mock
 
-from vmcp_proxy.auth.incoming import Authenticator
+from vmcp_proxy.auth.incoming.authenticator import Authenticator
 from vmcp_proxy.backends.interface import Backend, BackendSession
 from vmcp_proxy.core.clients.event_log import Budget
 from vmcp_proxy.core.clients.session_client import SessionClient

@@ -14,13 +14,17 @@ def _no_claims() -> Mapping[str, Any]:
 class Identity:
     """The caller, named by issuer and subject; anonymous ones differ by having sent `Authorization`.
 
-    `repr` shows neither subject nor claims: they are personal data.
+    `scopes` are what the credentials are good for, `expires_at` is when they end, in Unix seconds (`None`: never).
+    Like the claims they are those of one token; the caller stays the same when it is refreshed, so they do not
+    count when identities are compared. `repr` shows neither subject nor claims: they are personal data.
     """
 
     issuer: str
     subject: str = field(repr=False)
     has_authorization: bool = False
     claims: Mapping[str, Any] = field(default_factory=_no_claims, repr=False, compare=False, hash=False)
+    scopes: frozenset[str] = field(default=frozenset(), compare=False, hash=False)
+    expires_at: float | None = field(default=None, compare=False, hash=False)
 
     @property
     def is_anonymous(self) -> bool:

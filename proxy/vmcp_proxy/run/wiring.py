@@ -10,8 +10,7 @@ from typing import Any, Final
 
 from vmcp_api.config import ProxyConfig
 from vmcp_api.spec.headers import PassthroughHeaderMode
-from vmcp_api.spec.incoming import IncomingAuthType
-from vmcp_proxy.auth.incoming import AnonymousAuthenticator, LocalAuthenticator, operating_system_user
+from vmcp_proxy.auth.incoming.authenticators import Authenticators
 from vmcp_proxy.backends.http import ClientLimits, HttpClient
 from vmcp_proxy.backends.interface import Receiver
 from vmcp_proxy.core.calls.aggregate import Aggregate
@@ -84,6 +83,7 @@ class Wiring:
         self.keyring = state.loaded.keyring or settings.keyring
         self.logger = logging.getLogger(LOGGER)
         self.audit = AuditOutput(self.logger)
+        self.authenticators = Authenticators()
         self.client = _build_client(settings, config)
         self.assembler = Assembler(self.client, tasks, SOFTWARE_VERSION)
         self._wire_sessions(state, config, tasks)
@@ -224,11 +224,10 @@ class Wiring:
 
     def chain_settings(self, config: ProxyConfig) -> ChainSettings:
         """What the layers of the chain follow under a config."""
-        local = config.incoming_auth.type is IncomingAuthType.LOCAL
         return ChainSettings(
             policy=HeaderPolicy.of(config, local=self._settings.is_local, legacy_revisions=CLIENT_REVISIONS),
             maximum=config.config.operational.timeouts.maximum,
-            authenticator=LocalAuthenticator(operating_system_user()) if local else AnonymousAuthenticator(),
+            authenticator=self.authenticators.authenticator_for(config.incoming_auth),
             allow_list=AllowList.of(config.passthrough_headers),
             auditor=self.audit.auditor_for(config),
         )

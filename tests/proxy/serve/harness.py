@@ -12,7 +12,8 @@ from typing import Any
 
 import httpx2
 
-from vmcp_proxy.auth.incoming import AnonymousAuthenticator, Refusal
+from vmcp_proxy.auth.incoming.anonymous import AnonymousAuthenticator
+from vmcp_proxy.auth.incoming.refusal import Fault, Refusal
 from vmcp_proxy.headerforward import AllowList
 from vmcp_proxy.observability.audit import EventFilter
 from vmcp_proxy.observability.logs import JsonFormatter
@@ -69,7 +70,7 @@ class TokenAuthenticator(AnonymousAuthenticator):
 
     async def authenticate(self, authorization):
         if authorization is None:
-            return Refusal(401, -32001, "Present a token.", ((b"www-authenticate", b'Bearer realm="vmcp"'),))
+            return Refusal(Fault.NO_CREDENTIALS, "Present a token.")
         return await super().authenticate(authorization)
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.proxy.serve.harness import TokenAuthenticator, answer_empty, call, message
 from vmcp_api.spec.audit import Audit
 from vmcp_proxy.auth.identity import Identity
-from vmcp_proxy.auth.incoming import LocalAuthenticator
+from vmcp_proxy.auth.incoming.local import LocalAuthenticator
 from vmcp_proxy.headerforward import AllowList
 from vmcp_proxy.observability.audit import (
     AuditEvent,

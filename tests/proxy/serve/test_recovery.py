@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from tests.proxy.serve.harness import answer_empty, call
-from vmcp_proxy.auth.incoming import AnonymousAuthenticator
+from vmcp_proxy.auth.incoming.anonymous import AnonymousAuthenticator
 from vmcp_proxy.headerforward import AllowList
 from vmcp_proxy.observability.logs import describe_exception
 

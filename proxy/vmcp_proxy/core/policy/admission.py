@@ -91,7 +91,12 @@ def _judged_name(capability: Capability, name: str) -> str:
 
 class _View(msgspec.Struct, frozen=True):
     claims: Mapping[str, Any]
+    scopes: frozenset[str]
     catalog: Catalog
+
+    def is_for(self, identity: Identity) -> bool:
+        """Whether it was made for this very token: identities are equal by issuer and subject alone."""
+        return self.claims == identity.claims and self.scopes == identity.scopes
 
 
 class Admission:
@@ -110,14 +115,13 @@ class Admission:
         identity = caller.identity
         key = (catalog.version, self._admitter.version, identity)
         kept = self._views.get(key)
-        # Identities are equal by issuer and subject alone, but decisions read the claims of this very token.
-        if kept is not None and kept.claims == identity.claims:
+        if kept is not None and kept.is_for(identity):
             self._views.move_to_end(key)
             return kept.catalog
         reduced = self._without_pages(
             identity, catalog.reduced(lambda capability: self._is_listed(identity, capability))
         )
-        self._views[key] = _View(identity.claims, reduced)
+        self._views[key] = _View(identity.claims, identity.scopes, reduced)
         self._views.move_to_end(key)
         if len(self._views) > self._max_views:
             self._views.popitem(last=False)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from vmcp_proxy.auth.incoming import Authenticator
+from vmcp_proxy.auth.incoming.authenticator import Authenticator
 from vmcp_proxy.headerforward import AllowList
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.serve.chain import (

@@ -239,6 +239,20 @@ async def test_a_new_token_with_other_claims_does_not_get_the_old_view():
     assert (await admission.view(caller(ALICE))).tools
 
 
+class Scopes(Groups):
+    def admits(self, identity: Identity, action: Action, capability: Capability | None, name: str) -> bool:
+        return "tools" in identity.scopes
+
+
+async def test_a_new_token_with_other_scopes_does_not_get_the_old_view():
+    admission = Admission(Inner(), Scopes())
+    granted = Identity("i", "ada", scopes=frozenset({"tools"}), expires_at=1000.0)
+    narrowed = Identity("i", "ada", expires_at=2000.0)
+    assert (await admission.view(caller(granted))).tools
+    assert (await admission.view(caller(narrowed))).tools == ()
+    assert (await admission.view(caller(granted))).tools
+
+
 async def test_views_of_equal_content_have_equal_versions_and_others_differ():
     admission = Admission(
         Inner(),

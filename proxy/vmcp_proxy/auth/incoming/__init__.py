@@ -1,0 +1,1 @@
+"""How a request tells who sends it."""

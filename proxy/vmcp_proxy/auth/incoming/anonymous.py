@@ -1,0 +1,12 @@
+"""Everybody is let in."""
+
+from vmcp_proxy.auth.identity import ANONYMOUS, ANONYMOUS_WITH_AUTHORIZATION, Identity
+
+
+class AnonymousAuthenticator:
+    """Lets everybody in, and only tells apart whether credentials were presented at all."""
+
+    __slots__ = ()
+
+    async def authenticate(self, authorization: bytes | None) -> Identity:
+        return ANONYMOUS_WITH_AUTHORIZATION if authorization else ANONYMOUS

@@ -1,0 +1,29 @@
+"""Every caller is the user of this machine."""
+
+import getpass
+import os
+from typing import Final
+
+from vmcp_proxy.auth.identity import Identity
+
+LOCAL_ISSUER: Final = "local"
+
+
+class LocalAuthenticator:
+    """Takes every caller for the user that runs the process: only for listeners on loopback."""
+
+    __slots__ = ("_identity",)
+
+    def __init__(self, user: str) -> None:
+        self._identity = Identity(LOCAL_ISSUER, user)
+
+    async def authenticate(self, authorization: bytes | None) -> Identity:  # noqa: ARG002 - the protocol's argument
+        return self._identity
+
+
+def operating_system_user() -> str:
+    """Name of the user that runs this process, or `uid-<n>` where the system knows no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # 3.13 raises OSError, earlier versions let the KeyError of pwd through
+        return f"uid-{os.getuid()}"
