@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vmcp_api.kinds import MCPGroup
+from vmcp_api.kinds.core import Secret
 from vmcp_api.manifests.documents import Source, parse_documents
 from vmcp_api.manifests.load import Loaded, load
 from vmcp_api.text.yaml_text import parse_yaml
@@ -155,7 +157,7 @@ def test_the_entries_of_a_list_are_read_with_their_own_lines():
         "  metadata:\n    name: b\n  spec:\n    x: 1\n"
     )
     loaded = load_text(text)
-    assert list(loaded.namespaces["default"].groups) == ["a"]
+    assert list(loaded.namespaces["default"].of(MCPGroup)) == ["a"]
     assert str(loaded.problems).startswith("m.yaml:13: MCPGroup/b: spec.x: is an unknown key")
 
 
@@ -184,8 +186,7 @@ def test_secret_values_are_decoded_and_never_shown():
         "data: {a: Y2FuYXJ5LTE=}\nstringData: {b: canary-2, a2: canary-3}\n"
     )
     loaded = load_text(text)
-    secrets = loaded.namespaces["default"].secrets
-    assert secrets is not None
+    secrets = loaded.namespaces["default"].of(Secret)
     assert {key: value.reveal() for key, value in secrets["s"].data.items()} == {
         "a": b"canary-1",
         "b": b"canary-2",
@@ -207,7 +208,7 @@ def test_objects_are_kept_apart_by_namespace():
     loaded = load_text(GROUP.format(name="a") + "---\n" + other)
     assert not loaded.problems
     assert sorted(loaded.namespaces) == ["default", "other"]
-    assert list(loaded.namespaces["other"].groups) == ["a"]
+    assert list(loaded.namespaces["other"].of(MCPGroup)) == ["a"]
 
 
 def test_odd_keys_and_merges_among_glued_objects_are_no_crash():

@@ -40,7 +40,7 @@ def test_a_member_of_a_group_that_the_files_lack_is_a_warning_at_its_line(kind):
         "MCPGroup 'taem' is not in the files, so that nothing serves this; "
         "create it, or name another (did you mean 'team'?)"
     )
-    assert list(loaded.namespaces["ns"].virtual_servers) == ["front"]
+    assert list(loaded.namespaces["ns"].of(VirtualMCPServer)) == ["front"]
 
 
 @pytest.mark.scenario("D-4")

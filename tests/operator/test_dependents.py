@@ -1,4 +1,7 @@
+from vmcp_api.manifests.resources import Resources
+from vmcp_operator.plan.group import group_reads
 from vmcp_operator.plan.kinds import CONFIG_MAP, MCP_GROUP, POD, SERVER, VMCP, Ref
+from vmcp_operator.plan.members import members_of
 from vmcp_operator.reconcile.dependents import Change, Dependents
 
 ONE = Ref(VMCP, "default", "one")
@@ -6,29 +9,38 @@ TWO = Ref(VMCP, "default", "two")
 GROUP = Ref(MCP_GROUP, "default", "tools")
 FILES = Ref(SERVER, "default", "files")
 CA = Ref(CONFIG_MAP, "default", "ca")
+OTHER = Ref(MCP_GROUP, "default", "other")
+
+
+def group_declared():
+    dependents = Dependents()
+    for group in (GROUP, OTHER):
+        dependents.begin(group)
+        dependents.declare(group, group_reads(group, Resources("default")))
+    return dependents
 
 
 def declared():
-    dependents = Dependents()
+    dependents = group_declared()
     dependents.begin(ONE)
-    assert not dependents.declare(ONE, {GROUP, FILES, CA})
+    assert not dependents.declare(ONE, {GROUP, *members_of(GROUP), FILES, CA})
     return dependents
 
 
 def test_a_resource_of_ours_wakes_itself_and_a_pod_its_owner():
-    assert declared().keys_of(Change(TWO, group="other")) == {TWO, Ref(MCP_GROUP, "default", "other")}
+    assert declared().keys_of(Change(TWO, points_to=(OTHER,))) == {TWO, OTHER}
     assert declared().keys_of(Change(Ref(POD, "default", "p"), owner=ONE)) == {ONE}
 
 
 def test_a_member_wakes_the_endpoints_of_the_group_that_it_joins_and_of_the_one_that_it_leaves():
     dependents = declared()
     joining = Ref(SERVER, "default", "new")
-    assert dependents.keys_of(Change(joining, group="tools")) == {joining, GROUP, ONE}
-    assert dependents.keys_of(Change(FILES, group="elsewhere")) == {FILES, Ref(MCP_GROUP, "default", "elsewhere"), ONE}
+    assert dependents.keys_of(Change(joining, points_to=(GROUP,))) == {joining, GROUP, ONE}
+    assert dependents.keys_of(Change(FILES, points_to=(OTHER,))) == {FILES, OTHER, ONE}
 
 
 def test_an_endpoint_does_not_wake_the_other_endpoints_of_its_group():
-    assert declared().keys_of(Change(TWO, group="tools")) == {TWO, GROUP}
+    assert declared().keys_of(Change(TWO, points_to=(GROUP,))) == {TWO, GROUP}
 
 
 def test_a_config_map_wakes_those_that_refer_to_it_even_before_it_exists():
@@ -52,17 +64,32 @@ def test_what_is_forgotten_wakes_nobody():
 
 
 def test_a_member_that_joins_does_not_wake_the_other_members_of_its_group():
-    dependents = Dependents()
+    dependents = group_declared()
     dependents.begin(FILES)
     joining = Ref(SERVER, "default", "new")
-    assert dependents.keys_of(Change(joining, group="tools")) == {joining, GROUP}
+    assert dependents.keys_of(Change(joining, points_to=(GROUP,))) == {joining, GROUP}
     assert dependents.declare(FILES, {GROUP}) is False
-    assert dependents.keys_of(Change(joining, group="tools")) == {joining, GROUP}
+    assert dependents.keys_of(Change(joining, points_to=(GROUP,))) == {joining, GROUP}
     assert dependents.keys_of(Change(GROUP)) == {GROUP, FILES}
 
 
 def test_a_member_that_joins_while_its_endpoint_reads_is_told_with_the_declaration():
     dependents = Dependents()
     dependents.begin(ONE)
-    dependents.keys_of(Change(Ref(SERVER, "default", "new"), group="tools"))
-    assert dependents.declare(ONE, {GROUP}) is True
+    dependents.keys_of(Change(Ref(SERVER, "default", "new"), points_to=(GROUP,)))
+    assert dependents.declare(ONE, {GROUP, *members_of(GROUP)}) is True
+
+
+def test_what_was_read_before_a_failure_wakes_the_key_beside_what_was_read_before():
+    dependents = declared()
+    dependents.begin(ONE)
+    dependents.extend(ONE, {OTHER})
+    assert dependents.keys_of(Change(OTHER)) == {OTHER, ONE}
+    assert dependents.keys_of(Change(CA)) == {ONE}
+
+
+def test_a_change_of_the_resource_itself_is_its_own_key_and_no_reason_to_read_again():
+    dependents = Dependents()
+    dependents.begin(ONE)
+    assert dependents.keys_of(Change(ONE)) == {ONE}
+    assert dependents.declare(ONE, {ONE, CA}) is False

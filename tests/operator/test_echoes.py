@@ -8,7 +8,7 @@ from tests.operator.endpoints import ONE, serving
 from tests.operator.harness import Story
 from tests.operator.manifests import ALL
 from vmcp_operator.app import build_sink
-from vmcp_operator.plan.kinds import VMCP
+from vmcp_operator.plan.kinds import MCP_GROUP, VMCP, Ref
 from vmcp_operator.queue.workqueue import WorkQueue
 from vmcp_operator.watch import read_change
 
@@ -49,6 +49,7 @@ async def test_a_status_that_was_written_over_a_change_which_nobody_had_read_is_
 
 async def test_an_echo_wakes_the_group_but_not_its_own_resource_again():
     story = await serving()
+    await story.reconcile(Ref(MCP_GROUP, "default", "tools"))
     queue: WorkQueue = WorkQueue()
     sink = build_sink(story.dependents, story.reporter, queue)
     sink(seen(story))

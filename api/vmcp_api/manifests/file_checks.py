@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from vmcp_api.kinds import VirtualMCPServer
+from vmcp_api.kinds import MCPGroup, MCPServer, MCPServerEntry, VirtualMCPServer
 from vmcp_api.manifests.problems import Loc, Problem, Problems, Severity
 from vmcp_api.manifests.resolve import Member, find_members
 from vmcp_api.manifests.resources import Resources
@@ -18,17 +18,17 @@ def find_lost(namespaces: Mapping[str, Resources], namespace: str) -> Problems:
     A group that a VirtualMCPServer lacks as well is passed over: that one cannot be rendered and says so.
     """
     resources = namespaces[namespace]
-    wanted = {vmcp.spec.group_ref.name for vmcp in resources.virtual_servers.values()}
-    missing = wanted - resources.groups.keys()
+    wanted = {vmcp.spec.group_ref.name for vmcp in resources.of(VirtualMCPServer).values()}
+    missing = wanted - resources.of(MCPGroup).keys()
     found: list[Problem] = []
-    for vmcp in resources.virtual_servers.values():
+    for vmcp in resources.of(VirtualMCPServer).values():
         group = vmcp.spec.group_ref.name
         if group not in missing and not find_members(resources, group):
             found.append(_empty(vmcp, group))
-    members: list[Member] = [*resources.servers.values(), *resources.entries.values()]
+    members: list[Member] = [*resources.of(MCPServer).values(), *resources.of(MCPServerEntry).values()]
     for member in members:
         ref = member.spec.group_ref
-        if ref is not None and ref.name not in resources.groups and ref.name not in missing:
+        if ref is not None and ref.name not in resources.of(MCPGroup) and ref.name not in missing:
             found.append(_lost(member, ref.name, namespaces))
     return Problems(tuple(found))
 
@@ -41,13 +41,13 @@ def _empty(vmcp: VirtualMCPServer, group: str) -> Problem:
 
 def _lost(member: Member, group: str, namespaces: Mapping[str, Resources]) -> Problem:
     own = member.metadata.namespace
-    elsewhere = sorted(name for name, resources in namespaces.items() if group in resources.groups)
+    elsewhere = sorted(name for name, resources in namespaces.items() if group in resources.of(MCPGroup))
     if elsewhere:
         message = f"MCPGroup {group!r} is in the namespace {elsewhere[0]!r} and this in {own!r}"
         remedy = "put both into one namespace"
     else:
         message = f"MCPGroup {group!r} is not in the files"
-        remedy = f"create it, or name another ({suggest(group, namespaces[own].groups, noun='MCPGroups')})"
+        remedy = f"create it, or name another ({suggest(group, namespaces[own].of(MCPGroup), noun='MCPGroups')})"
     said = f"{message}, so that nothing serves this"
     return Problem(said, remedy, _GROUP, f"{member.kind}/{member.metadata.name}", severity=Severity.WARNING)
 

@@ -29,7 +29,7 @@ class Loaded:
             sorted(
                 (namespace, name)
                 for namespace, resources in self.namespaces.items()
-                for name in resources.virtual_servers
+                for name in resources.of(VirtualMCPServer)
             )
         )
 

@@ -26,15 +26,16 @@ class Resolved:
 
 def resolve(resources: Resources, name: str) -> Resolved | Problems:
     """Follow the references that the whole endpoint needs; those of a member are the member's matter."""
-    vmcp = resources.virtual_servers.get(name)
+    known = resources.of(VirtualMCPServer)
+    vmcp = known.get(name)
     if vmcp is None:
-        remedy = suggest(name, resources.virtual_servers, noun="VirtualMCPServers")
+        remedy = suggest(name, known, noun="VirtualMCPServers")
         return Problems.of(Problem(f"VirtualMCPServer {name!r} does not exist", remedy))
     subject = f"VirtualMCPServer/{name}"
-    group = resources.groups.get(vmcp.spec.group_ref.name)
+    group = resources.of(MCPGroup).get(vmcp.spec.group_ref.name)
     if group is None:
-        known = _known(resources, resources.groups)
-        missing = _missing(("spec", "groupRef", "name"), "MCPGroup", vmcp.spec.group_ref.name, known)
+        there = _known(resources, resources.of(MCPGroup))
+        missing = _missing(("spec", "groupRef", "name"), "MCPGroup", vmcp.spec.group_ref.name, there)
         return Problems.of(missing).about(subject)
     problems = Problems(tuple(_storage_problems(vmcp, resources)))
     if problems:
@@ -46,19 +47,19 @@ def resolve(resources: Resources, name: str) -> Resolved | Problems:
 
 def find_members(resources: Resources, group: str) -> tuple[Member, ...]:
     """The MCPServers and entries that point to a group, by name, servers before entries."""
-    everyone: list[Member] = [*resources.servers.values(), *resources.entries.values()]
+    everyone: list[Member] = [*resources.of(MCPServer).values(), *resources.of(MCPServerEntry).values()]
     own = [member for member in everyone if member.spec.group_ref and member.spec.group_ref.name == group]
     return tuple(sorted(own, key=lambda member: member.metadata.name))
 
 
 def check_config_map(resources: Resources, ref: KeyRef, loc: Loc) -> Problem | None:
     """What is missing of a ConfigMap key that is referred to."""
-    return _check_key(resources, resources.config_maps, ref, loc, "ConfigMap")
+    return _check_key(resources, resources.of(ConfigMap), ref, loc, "ConfigMap")
 
 
 def check_secret(resources: Resources, ref: KeyRef, loc: Loc) -> Problem | None:
     """What is missing of a Secret key that is referred to; nothing where Secrets may not be read."""
-    return None if resources.secrets is None else _check_key(resources, resources.secrets, ref, loc, "Secret")
+    return _check_key(resources, resources.of(Secret), ref, loc, "Secret") if resources.reads_secrets else None
 
 
 def _check_key(

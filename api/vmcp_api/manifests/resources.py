@@ -2,51 +2,44 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, cast
 
-from vmcp_api.kinds import MCPGroup, MCPServer, MCPServerEntry, VirtualMCPServer
+from vmcp_api.kinds import Resource
 from vmcp_api.kinds.core import ConfigMap, Secret
 
-AnyObject: TypeAlias = VirtualMCPServer | MCPGroup | MCPServer | MCPServerEntry | ConfigMap | Secret
+AnyObject: TypeAlias = Resource | ConfigMap | Secret
 
 ObjectT = TypeVar("ObjectT", bound=AnyObject)
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Objects of one namespace; ``secrets`` is ``None`` where nobody may read Secrets, as in the operator.
+    """Objects of one namespace; ``of`` finds them.
 
+    ``reads_secrets`` is False where nobody may read Secrets, as in the operator: one that is not here may exist.
     ``is_whole`` says that nothing of the namespace is left out, so that what is not here does not exist. The operator
     reads what it was asked for by name and no more.
     """
 
     namespace: str
-    virtual_servers: Mapping[str, VirtualMCPServer] = field(default_factory=dict)
-    groups: Mapping[str, MCPGroup] = field(default_factory=dict)
-    servers: Mapping[str, MCPServer] = field(default_factory=dict)
-    entries: Mapping[str, MCPServerEntry] = field(default_factory=dict)
-    config_maps: Mapping[str, ConfigMap] = field(default_factory=dict)
-    secrets: Mapping[str, Secret] | None = None
+    by_kind: Mapping[type, Mapping[str, AnyObject]] = field(default_factory=dict)
+    reads_secrets: bool = False
     is_whole: bool = False
 
+    def of(self, kind: type[ObjectT]) -> Mapping[str, ObjectT]:
+        """The objects of one kind by name."""
+        return cast("Mapping[str, ObjectT]", self.by_kind.get(kind, {}))
 
-def build_resources(namespace: str, objects: Iterable[AnyObject], *, reads_secrets: bool) -> Resources:
+
+def build_resources(
+    namespace: str, objects: Iterable[AnyObject], *, reads_secrets: bool, is_whole: bool = True
+) -> Resources:
     """Index the objects of one namespace; those of other namespaces are passed over."""
-    own = [thing for thing in objects if _namespace(thing) == namespace]
-    return Resources(
-        namespace=namespace,
-        virtual_servers=_index(own, VirtualMCPServer),
-        groups=_index(own, MCPGroup),
-        servers=_index(own, MCPServer),
-        entries=_index(own, MCPServerEntry),
-        config_maps=_index(own, ConfigMap),
-        secrets=_index(own, Secret) if reads_secrets else None,
-        is_whole=True,
-    )
-
-
-def _index(objects: Iterable[AnyObject], kind: type[ObjectT]) -> dict[str, ObjectT]:
-    return {_name(thing): thing for thing in objects if isinstance(thing, kind)}
+    by_kind: dict[type, dict[str, AnyObject]] = {}
+    for thing in objects:
+        if _namespace(thing) == namespace:
+            by_kind.setdefault(type(thing), {})[_name(thing)] = thing
+    return Resources(namespace, by_kind, reads_secrets=reads_secrets, is_whole=is_whole)
 
 
 def _name(thing: AnyObject) -> str:

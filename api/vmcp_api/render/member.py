@@ -8,6 +8,7 @@ from vmcp_api.certificates import BUNDLE_REMEDY, find_bundle_flaw
 from vmcp_api.config import Backend, BackendTls, Withheld
 from vmcp_api.headers import find_collisions, find_value_flaw, trim_secret
 from vmcp_api.kinds import MCPServer, MCPServerEntry
+from vmcp_api.kinds.core import ConfigMap, Secret
 from vmcp_api.manifests.problems import Loc, Problem, Problems
 from vmcp_api.manifests.resolve import Member, check_config_map, check_secret
 from vmcp_api.manifests.resources import Resources
@@ -65,7 +66,7 @@ def refuse_missing(member: Member, resources: Resources) -> Refusal | None:
         place = ("spec", "caBundleRef", "configMapRef")
         if problem := check_config_map(resources, bundle, place):
             return Refusal(Reason.CA_BUNDLE_NOT_FOUND, problem)
-        if flaw := find_bundle_flaw(resources.config_maps[bundle.name].data[bundle.key]):
+        if flaw := find_bundle_flaw(resources.of(ConfigMap)[bundle.name].data[bundle.key]):
             message = f"key {bundle.key!r} of ConfigMap {bundle.name!r} {flaw}"
             return Refusal(Reason.CA_BUNDLE_INVALID, Problem(message, BUNDLE_REMEDY, (*place, "key")))
     for ref, loc in _secret_refs(member):
@@ -88,7 +89,7 @@ def build_tls(entry: MCPServerEntry, resources: Resources) -> BackendTls:
     bundle = ca_bundle_ref(entry)
     certificate = entry.spec.tls.client_certificate_ref
     return BackendTls(
-        ca_bundle=resources.config_maps[bundle.name].data[bundle.key] if bundle else None,
+        ca_bundle=resources.of(ConfigMap)[bundle.name].data[bundle.key] if bundle else None,
         client_certificate_ref=KeyRef(name=certificate.name, key=CERTIFICATE_KEY) if certificate else None,
     )
 
@@ -99,7 +100,7 @@ def _static_names(forward: HeaderForward) -> tuple[str, ...]:
 
 
 def _unsendable(member: Member, resources: Resources) -> Iterator[Problem]:
-    secrets = resources.secrets or {}
+    secrets = resources.of(Secret)
     for index, header in enumerate(member.spec.header_forward.add_headers_from_secret):
         ref = header.value_secret_ref
         holder = secrets.get(ref.name)

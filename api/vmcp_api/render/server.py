@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from vmcp_api.config import Backend, ProxyConfig, Withheld
 from vmcp_api.config.sessions import StorageConfig, StorageTls
 from vmcp_api.kinds import VirtualMCPServer
+from vmcp_api.kinds.core import ConfigMap, Secret
 from vmcp_api.manifests.problems import Problem, Problems, Severity
 from vmcp_api.manifests.resolve import Member, Resolved, resolve
 from vmcp_api.manifests.resources import Resources
@@ -116,7 +117,7 @@ def _config(
 def _storage(storage: SessionStorage, resources: Resources) -> StorageConfig:
     """The storage with the CA certificates copied in."""
     ref = storage.tls.ca_bundle_ref
-    bundle = resources.config_maps[ref.name].data[ref.key] if ref else None
+    bundle = resources.of(ConfigMap)[ref.name].data[ref.key] if ref else None
     rest = {name: getattr(storage, name) for name in storage.model_fields_set - {"tls"}}
     return StorageConfig(tls=StorageTls(enabled=storage.tls.enabled, ca_bundle=bundle), **rest)
 
@@ -132,5 +133,5 @@ def _exposed_session(vmcp: VirtualMCPServer) -> Problems:
 
 
 def _secrets(config: ProxyConfig, resources: Resources) -> Mapping[SecretKey, SecretBytes]:
-    known = resources.secrets or {}
+    known = resources.of(Secret)
     return {(ref.name, ref.key): known[ref.name].data[ref.key] for ref in secret_refs(config)}

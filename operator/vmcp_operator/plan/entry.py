@@ -1,32 +1,33 @@
 """The status of an MCPServerEntry: nothing runs for it."""
 
-from typing import Any
+from typing import Any, Final
 
 from vmcp_api.kinds import MCPServerEntry
 from vmcp_api.kinds.mcpserverentry import MCPServerEntryPhase as Phase
+from vmcp_api.kinds.mcpserverentry import MCPServerEntryStatus
 from vmcp_api.manifests.problems import Problems
+from vmcp_api.manifests.resources import Resources
 from vmcp_api.render.member import refuse_missing
 from vmcp_api.render.server import clash
 from vmcp_operator.plan.conditions import Finding, PhaseReason, build_conditions, summarise
-from vmcp_operator.plan.kinds import CONFIG_MAP, MCP_GROUP, SERVER, Ref
-from vmcp_operator.plan.world import Plan, Status, World
+from vmcp_operator.plan.controller import Controller, Planned, Read, plan_nothing
+from vmcp_operator.plan.kinds import ENTRY, MCP_GROUP, SERVER, Ref
+from vmcp_operator.plan.members import bundles_of_entries, group_finding, group_of
+from vmcp_operator.plan.world import Outcome, Status, World
 
 
-def plan_entry(world: World) -> Plan:
-    """Nothing to write; the group, the CA bundle and a server of the same name decide about the status."""
-    entry = world.resources.entries.get(world.key.name)
+def entry_reads(key: Ref, found: Resources) -> tuple[Read, ...]:
+    """The group, the CA bundle, and a server of the same name."""
+    entry = found.of(MCPServerEntry).get(key.name)
     if entry is None:
-        return Plan()
-    namespace = world.key.namespace
-    refs = {Ref(MCP_GROUP, namespace, entry.spec.group_ref.name), Ref(SERVER, namespace, world.key.name)}
-    if entry.spec.ca_bundle_ref:
-        refs.add(Ref(CONFIG_MAP, namespace, entry.spec.ca_bundle_ref.config_map_ref.name))
-    return Plan(refs=frozenset(refs))
+        return ()
+    group = Ref(MCP_GROUP, key.namespace, entry.spec.group_ref.name)
+    return (group, Ref(SERVER, key.namespace, key.name), *bundles_of_entries(key.namespace, found))
 
 
-def entry_status(world: World) -> tuple[Status, PhaseReason]:
+def entry_status(world: World, _planned: Planned, _outcome: Outcome) -> tuple[Status, PhaseReason]:
     """Whether the entry can be served as it is written."""
-    entry = world.resources.entries.get(world.key.name)
+    entry = world.resources.of(MCPServerEntry).get(world.key.name)
     problems = _problems(world, entry)
     group = _group(world, entry)
     decided = _decide(problems, group, world.youth)
@@ -48,7 +49,8 @@ def _problems(world: World, entry: MCPServerEntry | None) -> Problems:
     if world.problems or entry is None:
         return world.problems
     # A server that does not validate claims the name too.
-    if entry.metadata.name in {*world.resources.servers, *(each.name for each in world.invalid_members)}:
+    twin = world.found.get(Ref(SERVER, world.key.namespace, world.key.name))
+    if twin is not None and group_of(twin) == group_of(world.manifest):
         return Problems.of(clash(world.key.kind.name))
     refusal = refuse_missing(entry, world.resources)
     return Problems.of(refusal.problem) if refusal else Problems()
@@ -57,11 +59,7 @@ def _problems(world: World, entry: MCPServerEntry | None) -> Problems:
 def _group(world: World, entry: MCPServerEntry | None) -> Finding:
     if entry is None:
         return Finding.unknown("GroupRefValidated", "Invalid", "the entry cannot be read")
-    name = entry.spec.group_ref.name
-    if name in world.resources.groups:
-        return Finding.true("GroupRefValidated", "GroupFound", "the group exists")
-    message = f"MCPGroup {name!r} does not exist in this namespace; create it, or name another"
-    return Finding.false("GroupRefValidated", "GroupNotFound", message)
+    return group_finding(entry.spec.group_ref.name, world.resources)
 
 
 def _decide(problems: Problems, group: Finding, youth: float | None) -> PhaseReason:
@@ -70,3 +68,13 @@ def _decide(problems: Problems, group: Finding, youth: float | None) -> PhaseRea
     if group.holds is False:
         return PhaseReason(Phase.PENDING if youth else Phase.FAILED, group.reason, group.message, youth)
     return PhaseReason(Phase.VALID, "Valid", "the entry can be served")
+
+
+ENTRY_CONTROLLER: Final[Controller[Planned]] = Controller(
+    kind=ENTRY,
+    status_type=MCPServerEntryStatus,
+    points_to=group_of,
+    reads=entry_reads,
+    plan=plan_nothing,
+    status=entry_status,
+)

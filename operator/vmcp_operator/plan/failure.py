@@ -3,15 +3,16 @@
 from datetime import datetime
 from typing import Any, Final
 
+from vmcp_api.kinds.status import StatusModel
 from vmcp_operator.plan.conditions import Finding, build_conditions
-from vmcp_operator.plan.kinds import MCP_GROUP, Kind, Manifest
+from vmcp_operator.plan.kinds import Manifest
 from vmcp_operator.plan.world import Status
 
 RECONCILE_FAILED: Final = "ReconcileFailed"
 _MESSAGE_LIMIT: Final = 4096
 
 
-def failed_status(kind: Kind, manifest: Manifest, message: str, now: datetime) -> Status:
+def failed_status(status_type: type[StatusModel], manifest: Manifest, message: str, now: datetime) -> Status:
     """The status as it is, but for `Ready`, which nobody can tell.
 
     The phase and the generation that it speaks of stay: what was served is served on.
@@ -21,7 +22,7 @@ def failed_status(kind: Kind, manifest: Manifest, message: str, now: datetime) -
     generation = manifest["metadata"].get("generation", 0)
     finding = Finding.unknown("Ready", RECONCILE_FAILED, message[:_MESSAGE_LIMIT])
     ready = build_conditions((finding,), conditions, now, generation)
-    said = {} if kind is MCP_GROUP else {"message": finding.message}
+    said = {"message": finding.message} if "message" in status_type.model_fields else {}
     return {**status, **said, "conditions": [*(each for each in conditions if each["type"] != "Ready"), *ready]}
 
 

@@ -1,22 +1,33 @@
 """Every kind that the operator reads or writes, and how one object is named."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from vmcp_api.naming import GROUP, VERSION
+from vmcp_api.naming import GROUP, VERSION, server_object_name, vmcp_object_name
 
 Manifest: TypeAlias = dict[str, Any]
 """An object as the API server takes and gives it."""
 
 
 @dataclass(frozen=True, slots=True)
+class ChildNames:
+    """How the children of a kind are labelled and called; `app` tells it from all other kinds."""
+
+    app: str
+    component: str
+    of: Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
-    """A namespaced kind of the API server."""
+    """A namespaced kind of the API server; `children` where the operator makes some for it."""
 
     group: str
     version: str
     name: str
     plural: str
+    children: ChildNames | None = field(default=None, compare=False, repr=False)
 
     @property
     def api_version(self) -> str:
@@ -44,9 +55,12 @@ class Ref:
         return f"{self.kind} {self.namespace}/{self.name}"
 
 
-VMCP: Final = Kind(GROUP, VERSION, "VirtualMCPServer", "virtualmcpservers")
+PROXIES: Final = ChildNames("vmcp", "proxy", vmcp_object_name)
+SERVERS: Final = ChildNames("mcp-server", "backend", server_object_name)
+
+VMCP: Final = Kind(GROUP, VERSION, "VirtualMCPServer", "virtualmcpservers", PROXIES)
 MCP_GROUP: Final = Kind(GROUP, VERSION, "MCPGroup", "mcpgroups")
-SERVER: Final = Kind(GROUP, VERSION, "MCPServer", "mcpservers")
+SERVER: Final = Kind(GROUP, VERSION, "MCPServer", "mcpservers", SERVERS)
 ENTRY: Final = Kind(GROUP, VERSION, "MCPServerEntry", "mcpserverentries")
 
 CONFIG_MAP: Final = Kind("", "v1", "ConfigMap", "configmaps")

@@ -11,8 +11,8 @@ from vmcp_operator.plan.kinds import Manifest, Ref
 from vmcp_operator.plan.pod_status import Report
 from vmcp_operator.plan.trouble.said import moment
 
-Children: TypeAlias = Mapping[Ref, Manifest]
-"""Children that exist, whatever state they are in."""
+Objects: TypeAlias = Mapping[Ref, Manifest]
+"""Objects that exist, whatever state they are in."""
 
 Status: TypeAlias = dict[str, Any]
 """The status of a resource as the API server keeps it."""
@@ -31,11 +31,10 @@ class PodSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class InvalidMember:
-    """A member of the group that does not validate."""
+class Invalid:
+    """An object that was read and does not validate."""
 
-    kind: str
-    name: str
+    ref: Ref
     problems: Problems
 
 
@@ -43,11 +42,10 @@ class InvalidMember:
 class World:
     """One resource with everything that decides about it.
 
-    `resources` holds what validated of the namespace, as far as the resource refers to it; `problems` say why the
-    resource itself did not. `pods` are those behind the Deployment, proved by owner uids. `reports` are the proxies'
-    own answers by pod uid; `failed_servers` are the MCPServers among `resources` whose own status says Failed;
-    `awaited` are the pods that have not been asked long enough to be called silent. `now` is
-    the time at which the world was observed.
+    `found` is what the kind's `reads` asked for and what is there, `resources` what validated of it and of the
+    resource itself, `invalid` what did not; `problems` say why the resource itself did not. `pods` are those behind
+    the Deployment, proved by owner uids. `reports` are the proxies' own answers by pod uid; `awaited` are the pods
+    that have not been asked long enough to be called silent. `now` is the time at which the world was observed.
     """
 
     key: Ref
@@ -56,9 +54,9 @@ class World:
     resources: Resources
     settings: PodSettings
     problems: Problems = field(default_factory=Problems)
-    invalid_members: tuple[InvalidMember, ...] = ()
-    failed_servers: frozenset[str] = frozenset()
-    children: Children = field(default_factory=dict)
+    found: Objects = field(default_factory=dict)
+    invalid: tuple[Invalid, ...] = ()
+    children: Objects = field(default_factory=dict)
     pods: tuple[Manifest, ...] = ()
     reports: Mapping[str, Report] = field(default_factory=dict)
     awaited: frozenset[str] = frozenset()
@@ -104,18 +102,27 @@ class Stamp:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What to do: post the keys, apply in order, prune, stamp.
+class Poll:
+    """Pods to ask from now on, and the config hash that they should report; none before there is a config."""
 
-    `keys` is the manifest of the Secret without its bytes. `prune` names objects by uid. `requeue` is in seconds.
+    targets: tuple[Target, ...]
+    digest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do: ask pods, post the keys, apply in order, prune, stamp.
+
+    `poll` is None for a kind whose pods are not asked. `keys` is the manifest of the Secret without its bytes. `prune`
+    names objects by uid. `requeue` is in seconds.
     """
 
+    poll: Poll | None = None
     keys: Manifest | None = None
     apply: tuple[Manifest, ...] = ()
     prune: tuple[tuple[Ref, str], ...] = ()
     stamps: tuple[Stamp, ...] = ()
     requeue: float | None = None
-    refs: frozenset[Ref] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,5 +138,5 @@ class Refused:
 class Outcome:
     """What became of a plan: the children as they are now, and what was refused."""
 
-    children: Children = field(default_factory=dict)
+    children: Objects = field(default_factory=dict)
     refused: tuple[Refused, ...] = ()

@@ -1,48 +1,60 @@
-"""Which keys a change concerns: their own objects, and what their last reconcile depended on."""
+"""Which keys a change concerns: their own objects, what they own, and what their last reconcile read."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from vmcp_operator.plan.kinds import MCP_GROUP, OWN, VMCP, Ref
+from vmcp_operator.plan.controller import Read, Selection
+from vmcp_operator.plan.kinds import OWN, Ref
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something happened to an object; `owner` is the resource that it is a child of, `group` the one it names.
+    """Something happened to an object; `owner` is the resource that it is a child of, `points_to` what it names.
 
     `version` is the object's resourceVersion after it, empty where that is not known.
     """
 
     ref: Ref
     owner: Ref | None = None
-    group: str | None = None
+    points_to: tuple[Ref, ...] = ()
     version: str = ""
+
+    @property
+    def reads(self) -> frozenset[Read]:
+        """The reads that would answer otherwise after it."""
+        targets = self.points_to if self.owner is None else (*self.points_to, self.owner)
+        return frozenset({self.ref, *(Selection(self.ref.kind, to) for to in targets)})
 
 
 class Dependents:
-    """What each key depends on, existing or not, as its last reconcile declared it.
+    """What each key depends on, existing or not, as its last reconcile read it.
 
     No index of the cluster's content: it maps names to keys and is rebuilt by reconciling. A change that falls
-    between the reads of a reconcile and its declaration is kept and told with the declaration.
+    between the reads of a reconcile and their declaration is kept and told with the declaration.
     """
 
     def __init__(self) -> None:
-        self._wanted: Final[dict[Ref, frozenset[Ref]]] = {}
-        self._keys: Final[dict[Ref, set[Ref]]] = {}
-        self._meanwhile: Final[dict[Ref, set[Ref]]] = {}
+        self._reads: Final[dict[Ref, frozenset[Read]]] = {}
+        self._keys: Final[dict[Read, set[Ref]]] = {}
+        self._meanwhile: Final[dict[Ref, set[Read]]] = {}
 
     def begin(self, key: Ref) -> None:
         """A reconcile of the key starts to read."""
         self._meanwhile[key] = set()
 
-    def declare(self, key: Ref, refs: Iterable[Ref]) -> bool:
-        """The reconcile has read; True where one of `refs` changed since it began."""
+    def declare(self, key: Ref, reads: Iterable[Read]) -> bool:
+        """The reconcile has read; True where something of it, other than the resource itself, changed since."""
         self._drop(key)
-        wanted = self._wanted[key] = frozenset(refs)
-        for ref in wanted:
-            self._keys.setdefault(ref, set()).add(key)
-        return not wanted.isdisjoint(self._meanwhile.pop(key, set()))
+        self._add(key, frozenset(reads) - {key})
+        return not self._reads[key].isdisjoint(self._meanwhile.pop(key, set()))
+
+    def extend(self, key: Ref, reads: Iterable[Read]) -> None:
+        """The reconcile failed while it read: what the one before depended on counts as well."""
+        before = self._reads.get(key, frozenset())
+        self._drop(key)
+        self._add(key, before | (frozenset(reads) - {key}))
+        self._meanwhile.pop(key, None)
 
     def forget(self, key: Ref) -> None:
         """The key's resource is gone."""
@@ -51,28 +63,23 @@ class Dependents:
 
     def keys_of(self, change: Change) -> frozenset[Ref]:
         """The keys to reconcile for a change."""
-        group: Ref | None = None
         keys = {change.ref} if change.ref.kind in OWN else set()
         if change.owner is not None:
             keys.add(change.owner)
-        if change.group is not None:
-            group = Ref(MCP_GROUP, change.ref.namespace, change.group)
-            keys.add(group)
-        keys |= self._keys.get(change.ref, set())
+        for read in change.reads:
+            keys |= self._keys.get(read, set())
         for seen in self._meanwhile.values():
-            seen.add(change.ref)
-        # An endpoint that points to a group changes the group's status; a member changes its endpoints too. The other
-        # members ask no more of the group than that it exists.
-        if group is not None and change.ref.kind is not VMCP:
-            keys |= {key for key in self._keys.get(group, set()) if key.kind is VMCP}
-            for key, seen in self._meanwhile.items():
-                if key.kind is VMCP:
-                    seen.add(group)
+            seen.update(change.reads)
         return frozenset(keys)
 
+    def _add(self, key: Ref, reads: frozenset[Read]) -> None:
+        self._reads[key] = reads
+        for read in reads:
+            self._keys.setdefault(read, set()).add(key)
+
     def _drop(self, key: Ref) -> None:
-        for ref in self._wanted.pop(key, frozenset()):
-            keys = self._keys[ref]
+        for read in self._reads.pop(key, frozenset()):
+            keys = self._keys[read]
             keys.discard(key)
             if not keys:
-                del self._keys[ref]
+                del self._keys[read]

@@ -2,9 +2,9 @@
 
 from typing import Final, Protocol
 
-from vmcp_operator.plan import decide, tell
-from vmcp_operator.plan.kinds import VMCP, Ref
-from vmcp_operator.plan.trouble.pods import is_ready, is_running
+from vmcp_operator.plan.controller import Read
+from vmcp_operator.plan.controllers import controller_of
+from vmcp_operator.plan.kinds import Ref
 from vmcp_operator.plan.world import Target, World
 from vmcp_operator.reconcile.apply import Applier
 from vmcp_operator.reconcile.dependents import Dependents
@@ -46,34 +46,32 @@ class Reconciler:
         Raises:
             ClusterError: the API server failed; try again later.
         """
-        self._dependents.begin(key)
-        world = await self._observer.observe(key)
+        controller, reads = controller_of(key.kind), set[Read]()
+        world = await self._observe(key, reads)
         if world is None:
             self._dependents.forget(key)
             self._pods.forget(key)
             self._reporter.forget(key)
             return None
-        decision = decide(world)
-        was_outrun = self._dependents.declare(key, decision.plan.refs)
-        if decision.vmcp is not None:
-            self._pods.watch(key, _targets(world), decision.vmcp.choice.digest)
-        outcome = await self._applier.apply(world, decision.plan)
-        status, decided = tell(world, decision, outcome)
+        planned = controller.plan(world)
+        was_outrun = self._dependents.declare(key, reads)
+        if (poll := planned.plan.poll) is not None:
+            self._pods.watch(key, poll.targets, poll.digest)
+        outcome = await self._applier.apply(world, planned.plan)
+        status, decided = controller.status(world, planned, outcome)
         pause = await self._reporter.report(world, status, decided)
         if was_outrun:
             return 0.0
         again = REFUSED_SECONDS if outcome.refused else None
         return min(
-            (each for each in (pause, decision.plan.requeue, decided.again, again) if each is not None), default=None
+            (each for each in (pause, planned.plan.requeue, decided.again, again) if each is not None), default=None
         )
 
-
-def _targets(world: World) -> tuple[Target, ...]:
-    """The running pods of a VirtualMCPServer, ready or not."""
-    if world.key.kind is not VMCP:
-        return ()
-    return tuple(
-        Target(pod["metadata"]["uid"], pod["status"]["podIP"], is_ready(pod))
-        for pod in world.pods
-        if is_running(pod) and pod["status"].get("podIP")
-    )
+    async def _observe(self, key: Ref, reads: set[Read]) -> World | None:
+        """The world of a key; what was read before a failure wakes it too."""
+        self._dependents.begin(key)
+        try:
+            return await self._observer.observe(key, reads)
+        except BaseException:
+            self._dependents.extend(key, reads)
+            raise

@@ -10,9 +10,11 @@ from uuid import uuid4
 from vmcp_operator.cluster import Cluster
 from vmcp_operator.errors import ClusterError
 from vmcp_operator.logs import log_event
-from vmcp_operator.plan import PhaseReason, Status, World
+from vmcp_operator.plan.conditions import PhaseReason
+from vmcp_operator.plan.controllers import controller_of
 from vmcp_operator.plan.failure import RECONCILE_FAILED, failed_status, has_failed
 from vmcp_operator.plan.kinds import EVENT, Manifest, Ref
+from vmcp_operator.plan.world import Status, World
 from vmcp_operator.reconcile.dependents import Change
 
 PACE: Final = 5.0
@@ -47,14 +49,14 @@ class Reporter:
         self._failures: Final[dict[Ref, str]] = {}
         self._reliefs: Final[dict[Ref, list[float]]] = {}
 
-    async def report(self, world: World, status: Status, decided: PhaseReason) -> float | None:
-        """Writes the status; where it is too early for that, the answer is the seconds to wait.
+    async def report(self, world: World, status: Status | None, decided: PhaseReason) -> float | None:
+        """Writes the status, None as it is; where it is too early for that, the answer is the seconds to wait.
 
         Raises:
             ClusterError: the status could not be written.
         """
         self._failures.pop(world.key, None)
-        if status == world.status:
+        if status is None or status == world.status:
             return None
         is_back = has_failed(world.status)
         changed = status.get("phase") != world.status.get("phase") or is_back
@@ -109,7 +111,7 @@ class Reporter:
         before, now = manifest.get("status") or {}, datetime.now(UTC)
         is_news = key not in self._failures and not has_failed(before)
         self._failures[key] = message
-        status = failed_status(key.kind, manifest, message, now)
+        status = failed_status(controller_of(key.kind).status_type, manifest, message, now)
         if status != before:
             await self._write_failure(key, status)
         if is_news:

@@ -3,19 +3,20 @@
 from collections.abc import Mapping
 from typing import Any
 
+from vmcp_operator.plan.controllers import controller_of
 from vmcp_operator.plan.kinds import OWN, Kind, Ref
 from vmcp_operator.plan.objects.naming import owner_key
 from vmcp_operator.reconcile.dependents import Change
 
 
 def read_change(kind: Kind, manifest: Mapping[str, Any], *, is_listed: bool = False) -> Change:
-    """Which object it is, whose child, which group it names; of foreign kinds the metadata is enough.
+    """Which object it is, whose child, what it points to; of foreign kinds the metadata is enough.
 
     What was listed has no version, so that it is never taken for an echo: much may have happened before the list.
     """
     metadata = manifest["metadata"]
-    namespace = metadata["namespace"]
-    owner = None if kind in OWN else owner_key(namespace, metadata.get("labels") or {})
-    group = ((manifest.get("spec") or {}).get("groupRef") or {}).get("name") if kind in OWN else None
+    ref = Ref(kind, metadata["namespace"], metadata["name"])
     version = "" if is_listed else str(metadata.get("resourceVersion", ""))
-    return Change(Ref(kind, namespace, metadata["name"]), owner, group, version)
+    if kind in OWN:
+        return Change(ref, points_to=controller_of(kind).points_to(manifest), version=version)
+    return Change(ref, owner_key(ref.namespace, metadata.get("labels") or {}), version=version)

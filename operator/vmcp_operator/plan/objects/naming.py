@@ -5,17 +5,14 @@ import json
 from typing import Final
 
 from vmcp_api.config import CONTRACT
-from vmcp_api.naming import GROUP, server_object_name, vmcp_object_name
-from vmcp_operator.plan.kinds import SERVER, VMCP, Manifest, Ref
+from vmcp_api.naming import GROUP, vmcp_object_name
+from vmcp_operator.plan.kinds import OWN, PROXIES, ChildNames, Manifest, Ref
 
 OPERATOR: Final = "vmcp-operator"
 NAME_LABEL: Final = "app.kubernetes.io/name"
 INSTANCE_LABEL: Final = "app.kubernetes.io/instance"
 COMPONENT_LABEL: Final = "app.kubernetes.io/component"
 MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
-
-PROXY_NAME: Final = "vmcp"
-SERVER_NAME: Final = "mcp-server"
 
 APPLIED: Final = f"{GROUP}/applied"
 """Annotation of a child: the hash of the manifest that was applied last."""
@@ -32,17 +29,16 @@ STAMP: Final = f"{GROUP}/config-stamp"
 MANAGED: Final = f"{MANAGED_BY_LABEL}={OPERATOR}"
 """Label selector of everything that the operator created."""
 
-PROXY_SELECTOR: Final = {NAME_LABEL: PROXY_NAME, COMPONENT_LABEL: "proxy"}
+PROXY_SELECTOR: Final = {NAME_LABEL: PROXIES.app, COMPONENT_LABEL: PROXIES.component}
 """Labels that every proxy pod carries."""
 
-_OWNER_KINDS: Final = {PROXY_NAME: VMCP, SERVER_NAME: SERVER}
+_OWNER_KINDS: Final = {kind.children.app: kind for kind in OWN if kind.children}
 
 
 def selector_labels(owner: Ref) -> dict[str, str]:
     """Labels that tell the pods of one resource from all others; they never change."""
-    if owner.kind is VMCP:
-        return {**PROXY_SELECTOR, INSTANCE_LABEL: owner.name}
-    return {NAME_LABEL: SERVER_NAME, COMPONENT_LABEL: "backend", INSTANCE_LABEL: owner.name}
+    names = _names(owner)
+    return {NAME_LABEL: names.app, COMPONENT_LABEL: names.component, INSTANCE_LABEL: owner.name}
 
 
 def labels(owner: Ref) -> dict[str, str]:
@@ -70,7 +66,7 @@ def owner_key(namespace: str, found: dict[str, str]) -> Ref | None:
 
 def object_name(owner: Ref) -> str:
     """Name of the Deployment, Service and other children."""
-    return vmcp_object_name(owner.name) if owner.kind is VMCP else server_object_name(owner.name)
+    return _names(owner).of(owner.name)
 
 
 def config_map_name(owner: Ref) -> str:
@@ -81,6 +77,12 @@ def config_map_name(owner: Ref) -> str:
 def keys_name(owner: Ref) -> str:
     """Name of the Secret with the session keys."""
     return f"{vmcp_object_name(owner.name)}-keys"
+
+
+def _names(owner: Ref) -> ChildNames:
+    if owner.kind.children is None:
+        raise ValueError(f"{owner.kind} has no children; give its Kind their names")
+    return owner.kind.children
 
 
 def _as_selector(wanted: dict[str, str]) -> str:

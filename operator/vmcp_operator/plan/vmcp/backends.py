@@ -8,6 +8,7 @@ from typing import Any, Final
 from vmcp_api.config import ProxyConfig
 from vmcp_operator.plan.conditions import format_time
 from vmcp_operator.plan.kinds import SERVER
+from vmcp_operator.plan.members import failed_servers
 from vmcp_operator.plan.pod_status import BackendReport, Report
 from vmcp_operator.plan.trouble import moment
 from vmcp_operator.plan.trouble.pods import is_ready, is_running
@@ -153,7 +154,7 @@ def _with_history(
     if entry["status"] == "unknown":
         is_known = is_told and known.get("status", "unknown") != "unknown"
         return {**entry, **{key: known.get(key, "") for key in ("status", "reason", "message")}} if is_known else entry
-    is_ours = entry["kind"] == SERVER.name and entry["name"] not in world.failed_servers
+    is_ours = entry["kind"] == SERVER.name and entry["name"] not in failed_servers(world)
     if entry["status"] != "unavailable" or entry.get("reason") or not is_ours:
         return entry
     is_new = known.get("status", "unknown") == "unknown"

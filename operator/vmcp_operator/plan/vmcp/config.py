@@ -8,9 +8,10 @@ from vmcp_api.render import Mode, config_hash, decode_config, encode_config, ren
 from vmcp_api.render.reasons import Reason
 from vmcp_api.render.server import MAX_BACKENDS, clash, refuse_crowd
 from vmcp_operator.plan.kinds import CONFIG_MAP, Manifest, Ref
+from vmcp_operator.plan.members import invalid_members
 from vmcp_operator.plan.objects.children import build_child
 from vmcp_operator.plan.objects.naming import config_map_name
-from vmcp_operator.plan.world import InvalidMember, World
+from vmcp_operator.plan.world import Invalid, World
 
 CONFIG_KEY = "config.json"
 _MESSAGE_LIMIT = 1024
@@ -42,7 +43,7 @@ def choose_config(world: World) -> Choice:
     rendered = render(world.resources, world.key.name, mode=Mode.CLUSTER)
     if isinstance(rendered, Problems):
         return _frozen(world, rendered.errors)
-    config = _with_invalid(rendered.config, world.invalid_members)
+    config = _with_invalid(rendered.config, invalid_members(world))
     if len(config.backends) + len(config.withheld) > MAX_BACKENDS:
         return _frozen(world, refuse_crowd(world.key.name))
     return Choice(config, warnings=rendered.warnings)
@@ -69,16 +70,16 @@ def _frozen(world: World, errors: Problems) -> Choice:
     return Choice(live_config(world), is_frozen=True, errors=errors)
 
 
-def _with_invalid(config: ProxyConfig, members: tuple[InvalidMember, ...]) -> ProxyConfig:
+def _with_invalid(config: ProxyConfig, members: tuple[Invalid, ...]) -> ProxyConfig:
     """The config with the members that do not validate withheld, and with them who claims a name of theirs."""
-    claimed = {member.name for member in members}
+    claimed = {member.ref.name for member in members}
     served = tuple(each for each in config.backends if each.name not in claimed)
     clashing = tuple(each for each in config.backends if each.name in claimed)
     names = {each.name for each in clashing}
     withheld = (
         *config.withheld,
         *(_withhold_clash(each.name, each.kind) for each in clashing),
-        *(_withhold_clash(each.name, each.kind) if each.name in names else _withhold_invalid(each) for each in members),
+        *(_withhold(each, is_clash=each.ref.name in names) for each in members),
     )
     return config.model_copy(
         update={"backends": served, "withheld": tuple(sorted(withheld, key=lambda each: each.name))}
@@ -89,6 +90,9 @@ def _withhold_clash(name: str, kind: str) -> Withheld:
     return Withheld(name=name, kind=kind, reason=Reason.NAME_CLASH, message=str(clash(kind)))
 
 
-def _withhold_invalid(member: InvalidMember) -> Withheld:
+def _withhold(member: Invalid, *, is_clash: bool) -> Withheld:
+    name, kind = member.ref.name, member.ref.kind.name
+    if is_clash:
+        return _withhold_clash(name, kind)
     first = next(iter(member.problems))
-    return Withheld(name=member.name, kind=member.kind, reason="Invalid", message=str(first)[:_MESSAGE_LIMIT])
+    return Withheld(name=name, kind=kind, reason="Invalid", message=str(first)[:_MESSAGE_LIMIT])

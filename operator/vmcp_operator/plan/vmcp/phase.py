@@ -11,6 +11,7 @@ from vmcp_api.spec.operational import PartialFailureMode
 from vmcp_api.spec.sessions import StorageProvider
 from vmcp_operator.plan.conditions import PhaseReason, summarise
 from vmcp_operator.plan.kinds import SERVER
+from vmcp_operator.plan.members import GROUP_NOT_FOUND
 from vmcp_operator.plan.pod_status import Report
 from vmcp_operator.plan.rollout import ROLLING_OUT, Rollout
 from vmcp_operator.plan.vmcp.backends import ROUTABLE, STARTING, PodReports, left_to_start
@@ -18,9 +19,6 @@ from vmcp_operator.plan.world import Refused
 
 NONE_AVAILABLE: Final = "NoBackendAvailable"
 """Reason of an endpoint of whose backends none answers."""
-
-GROUP_NOT_FOUND: Final = "GroupNotFound"
-"""Reason of a resource whose group is not there."""
 
 STORE_AWAY: Final = "StoreUnavailable"
 """Reason of an endpoint at which no client can begin a session."""

@@ -1,85 +1,61 @@
 """The plan of a VirtualMCPServer."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from vmcp_api.kinds import VirtualMCPServer
 from vmcp_api.manifests.problems import Problems
-from vmcp_operator.plan.kinds import (
-    CONFIG_MAP,
-    DISRUPTION_BUDGET,
-    ENTRY,
-    MCP_GROUP,
-    NETWORK_POLICY,
-    SERVER,
-    SERVICE_ACCOUNT,
-    Manifest,
-    Ref,
-)
+from vmcp_operator.plan.controller import Planned
+from vmcp_operator.plan.kinds import DISRUPTION_BUDGET, NETWORK_POLICY, SERVICE_ACCOUNT, Manifest
 from vmcp_operator.plan.objects.children import find_stale
 from vmcp_operator.plan.objects.identity import build_keys, build_service_account
-from vmcp_operator.plan.objects.naming import config_map_name, object_name, seal
+from vmcp_operator.plan.objects.naming import seal
 from vmcp_operator.plan.objects.workload import deployment_ref
+from vmcp_operator.plan.trouble.pods import is_ready, is_running
 from vmcp_operator.plan.vmcp.config import Choice, build_config_map, choose_config
 from vmcp_operator.plan.vmcp.network import (
     build_disruption_budget,
     build_network_policy,
     build_service,
-    service_ref,
 )
 from vmcp_operator.plan.vmcp.refresh import build_stamps
 from vmcp_operator.plan.vmcp.workload import build_proxy_deployment
-from vmcp_operator.plan.world import Plan, World
+from vmcp_operator.plan.world import Plan, Poll, Target, World
 
 _OPTIONAL: Final = (NETWORK_POLICY, DISRUPTION_BUDGET, SERVICE_ACCOUNT)
 """Kinds of children that a resource may stop to ask for."""
 
 
 @dataclass(frozen=True, slots=True)
-class VmcpPlan:
-    """A plan with what the status will be told of it."""
+class VmcpPlanned(Planned):
+    """A plan with the config that was chosen for it; the problems are those of the pod template."""
 
-    plan: Plan
-    choice: Choice
-    template_problems: Problems
+    choice: Choice = field(default_factory=Choice)
 
 
-def child_refs(key: Ref) -> tuple[Ref, ...]:
-    """Every child that the operator may have made and may read; the key Secret is not read."""
-    name = object_name(key)
-    kinds = (SERVICE_ACCOUNT, NETWORK_POLICY, DISRUPTION_BUDGET)
-    return (
-        *(Ref(kind, key.namespace, name) for kind in kinds),
-        service_ref(key),
-        deployment_ref(key),
-        Ref(CONFIG_MAP, key.namespace, config_map_name(key)),
-    )
-
-
-def plan_vmcp(world: World) -> VmcpPlan:
-    """What to write for a VirtualMCPServer; an invalid one keeps every child as it is."""
+def plan_vmcp(world: World) -> VmcpPlanned:
+    """What to do for a VirtualMCPServer; an invalid one keeps every child as it is."""
     choice = choose_config(world)
-    refs = _refs(world)
-    vmcp = world.resources.virtual_servers.get(world.key.name)
+    poll = Poll(_targets(world), choice.digest)
+    vmcp = world.resources.of(VirtualMCPServer).get(world.key.name)
     if world.problems or vmcp is None:
-        return VmcpPlan(Plan(refs=refs), choice, Problems())
+        return VmcpPlanned(Plan(poll), choice=choice)
     if choice.config is None:
-        return VmcpPlan(Plan(refs=refs, apply=(seal(build_service(world, vmcp)),)), choice, Problems())
+        return VmcpPlanned(Plan(poll, apply=(seal(build_service(world, vmcp)),)), choice=choice)
     deployment = build_proxy_deployment(world, vmcp, choice.config)
     problems = deployment if isinstance(deployment, Problems) else Problems()
     stamps, requeue = build_stamps(world, choice.digest)
     plan = Plan(
+        poll,
         keys=build_keys(world) if _may_lack_keys(world) else None,
         stamps=stamps,
         requeue=requeue,
-        refs=refs,
     )
     manifests = tuple(seal(manifest) for manifest in _children(world, vmcp, choice))
     if not isinstance(deployment, Problems):
         manifests = (*manifests, deployment)
-    return VmcpPlan(
-        replace(plan, apply=manifests, prune=find_stale(world, _optional(world, vmcp), _OPTIONAL)), choice, problems
-    )
+    stale = find_stale(world, _optional(world, vmcp), _OPTIONAL)
+    return VmcpPlanned(replace(plan, apply=manifests, prune=stale), problems, choice)
 
 
 def _children(world: World, vmcp: VirtualMCPServer, choice: Choice) -> tuple[Manifest, ...]:
@@ -110,20 +86,10 @@ def _may_lack_keys(world: World) -> bool:
     return any((pod.get("status") or {}).get("phase") == "Pending" for pod in world.pods)
 
 
-def _refs(world: World) -> frozenset[Ref]:
-    """Everything outside of its own children that decides about the resource, there or not."""
-    namespace, resources = world.key.namespace, world.resources
-    refs = {Ref(SERVER, namespace, name) for name in resources.servers}
-    refs |= {Ref(ENTRY, namespace, name) for name in resources.entries}
-    refs |= {
-        Ref(SERVER if member.kind == SERVER.name else ENTRY, namespace, member.name) for member in world.invalid_members
-    }
-    for entry in resources.entries.values():
-        if entry.spec.ca_bundle_ref:
-            refs.add(Ref(CONFIG_MAP, namespace, entry.spec.ca_bundle_ref.config_map_ref.name))
-    vmcp = resources.virtual_servers.get(world.key.name)
-    if vmcp is not None:
-        refs.add(Ref(MCP_GROUP, namespace, vmcp.spec.group_ref.name))
-        bundle = vmcp.spec.session_storage.tls.ca_bundle_ref
-        refs |= {Ref(CONFIG_MAP, namespace, bundle.name)} if bundle else set()
-    return frozenset(refs)
+def _targets(world: World) -> tuple[Target, ...]:
+    """The running pods, ready or not."""
+    return tuple(
+        Target(pod["metadata"]["uid"], pod["status"]["podIP"], is_ready(pod))
+        for pod in world.pods
+        if is_running(pod) and pod["status"].get("podIP")
+    )

@@ -4,6 +4,7 @@ from typing import Any
 
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerPhase as Phase
 from vmcp_operator.plan.conditions import PhaseReason, build_conditions, ready_generation
+from vmcp_operator.plan.members import failed_servers
 from vmcp_operator.plan.objects.naming import scale_selector
 from vmcp_operator.plan.objects.workload import deployment_ref
 from vmcp_operator.plan.rollout import observe_rollout
@@ -19,21 +20,22 @@ from vmcp_operator.plan.vmcp.backends import (
 from vmcp_operator.plan.vmcp.findings import vmcp_findings
 from vmcp_operator.plan.vmcp.network import service_ref, service_url
 from vmcp_operator.plan.vmcp.phase import NONE_AVAILABLE, Facts, decide_phase
-from vmcp_operator.plan.vmcp.plan import VmcpPlan
+from vmcp_operator.plan.vmcp.plan import VmcpPlanned
 from vmcp_operator.plan.world import Outcome, Status, World
 
 _MESSAGE_LIMIT = 4096
 
 
-def vmcp_status(world: World, planned: VmcpPlan, outcome: Outcome) -> tuple[Status, PhaseReason]:
+def vmcp_status(world: World, planned: VmcpPlanned, outcome: Outcome) -> tuple[Status, PhaseReason]:
     """The status after a plan was carried out, with the phase that it tells."""
     choice = planned.choice
     reports = collect(world, choice.digest)
     rollout = observe_rollout(outcome.children.get(deployment_ref(world.key)), world.pods, world.now)
     backends = build_backends(world, choice.config, reports)
+    failed = failed_servers(world)
     facts = Facts(
         errors=choice.errors,
-        template_problems=planned.template_problems,
+        template_problems=planned.problems,
         refused=outcome.refused,
         rollout=rollout,
         reports=reports,
@@ -45,7 +47,7 @@ def vmcp_status(world: World, planned: VmcpPlan, outcome: Outcome) -> tuple[Stat
         has_run=ready_generation(world.status) == world.generation,
         now=world.now,
         youth=world.youth,
-        failed_servers=world.failed_servers,
+        failed_servers=failed,
         is_awaited=any(is_ready(pod) and pod["metadata"]["uid"] in world.awaited for pod in world.pods),
     )
     decided = decide_phase(facts)

@@ -1,0 +1,57 @@
+"""Groups and their members: who points to whom, who cannot serve."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from vmcp_api.kinds import MCPGroup, MCPServerEntry
+from vmcp_api.kinds.mcpserver import MCPServerPhase
+from vmcp_api.manifests.resources import Resources
+from vmcp_operator.plan.conditions import Finding
+from vmcp_operator.plan.controller import Read, Selection
+from vmcp_operator.plan.kinds import CONFIG_MAP, ENTRY, MCP_GROUP, SERVER, Ref
+from vmcp_operator.plan.world import Invalid, World
+
+MEMBERS: Final = (SERVER, ENTRY)
+"""Kinds that join a group."""
+
+GROUP_NOT_FOUND: Final = "GroupNotFound"
+"""Reason of a resource whose group is not there."""
+
+
+def group_of(manifest: Mapping[str, Any]) -> tuple[Ref, ...]:
+    """The group that a resource names in `groupRef`, valid or not."""
+    name = ((manifest.get("spec") or {}).get("groupRef") or {}).get("name")
+    return (Ref(MCP_GROUP, manifest["metadata"]["namespace"], name),) if name else ()
+
+
+def members_of(group: Ref) -> tuple[Read, ...]:
+    """Reads all members of a group."""
+    return tuple(Selection(kind, group) for kind in MEMBERS)
+
+
+def bundles_of_entries(namespace: str, found: Resources) -> tuple[Read, ...]:
+    """Reads the CA bundles of the entries that were found."""
+    bundles = (entry.spec.ca_bundle_ref for entry in found.of(MCPServerEntry).values())
+    return tuple(Ref(CONFIG_MAP, namespace, bundle.config_map_ref.name) for bundle in bundles if bundle)
+
+
+def invalid_members(world: World) -> tuple[Invalid, ...]:
+    """Members of the group that do not validate."""
+    return tuple(each for each in world.invalid if each.ref.kind in MEMBERS)
+
+
+def failed_servers(world: World) -> frozenset[str]:
+    """Names of the MCPServers that were read and whose own status says Failed."""
+    return frozenset(
+        ref.name
+        for ref, manifest in world.found.items()
+        if ref.kind == SERVER and (manifest.get("status") or {}).get("phase") == MCPServerPhase.FAILED
+    )
+
+
+def group_finding(name: str, found: Resources) -> Finding:
+    """Whether the group that a member names is there."""
+    if name in found.of(MCPGroup):
+        return Finding.true("GroupRefValidated", "GroupFound", "the group exists")
+    message = f"MCPGroup {name!r} does not exist in this namespace; create it, or name another"
+    return Finding.false("GroupRefValidated", GROUP_NOT_FOUND, message)

@@ -1,0 +1,44 @@
+"""What an MCPServer owns and reads."""
+
+from typing import Final
+
+from vmcp_api.kinds import MCPServer
+from vmcp_api.kinds.mcpserver import MCPServerStatus
+from vmcp_api.manifests.resources import Resources
+from vmcp_operator.plan.controller import Child, Controller, Planned, Read
+from vmcp_operator.plan.kinds import MCP_GROUP, NETWORK_POLICY, SERVER, SERVICE, SERVICE_ACCOUNT, Ref
+from vmcp_operator.plan.members import group_of
+from vmcp_operator.plan.objects.naming import object_name
+from vmcp_operator.plan.objects.workload import deployment_ref
+from vmcp_operator.plan.server.plan import plan_server
+from vmcp_operator.plan.server.status import server_status
+
+
+def server_children(key: Ref, found: Resources) -> tuple[Child, ...]:
+    """Every child that the operator may have made."""
+    server = found.of(MCPServer).get(key.name)
+    name = object_name(key)
+    return (
+        Child(Ref(SERVICE_ACCOUNT, key.namespace, name)),
+        Child(Ref(NETWORK_POLICY, key.namespace, name), is_wanted=bool(server and server.spec.network_policy.enabled)),
+        Child(Ref(SERVICE, key.namespace, name)),
+        Child(deployment_ref(key)),
+    )
+
+
+def server_reads(key: Ref, found: Resources) -> tuple[Read, ...]:
+    """The group, where the server joins one."""
+    server = found.of(MCPServer).get(key.name)
+    group = server.spec.group_ref if server else None
+    return (Ref(MCP_GROUP, key.namespace, group.name),) if group else ()
+
+
+SERVER_CONTROLLER: Final[Controller[Planned]] = Controller(
+    kind=SERVER,
+    status_type=MCPServerStatus,
+    points_to=group_of,
+    reads=server_reads,
+    children=server_children,
+    plan=plan_server,
+    status=server_status,
+)

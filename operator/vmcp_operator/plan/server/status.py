@@ -1,0 +1,101 @@
+"""The status of an MCPServer."""
+
+from typing import Any
+
+from vmcp_api.kinds import MCPServer
+from vmcp_api.kinds.mcpserver import MCPServerPhase as Phase
+from vmcp_api.manifests.problems import Problems
+from vmcp_api.naming import server_url
+from vmcp_api.render.cluster import default_path
+from vmcp_operator.plan.conditions import (
+    Finding,
+    PhaseReason,
+    build_conditions,
+    deployment_finding,
+    ready_generation,
+    summarise,
+)
+from vmcp_operator.plan.controller import Planned
+from vmcp_operator.plan.members import group_finding
+from vmcp_operator.plan.objects.naming import scale_selector
+from vmcp_operator.plan.objects.workload import deployment_ref
+from vmcp_operator.plan.rollout import ROLLING_OUT, Rollout, observe_rollout
+from vmcp_operator.plan.world import Outcome, Refused, Status, World
+
+
+def server_status(world: World, planned: Planned, outcome: Outcome) -> tuple[Status, PhaseReason]:
+    """The status after a plan was carried out."""
+    server, problems = world.resources.of(MCPServer).get(world.key.name), planned.problems
+    deployment = outcome.children.get(deployment_ref(world.key))
+    rollout = observe_rollout(deployment, world.pods, world.now)
+    proved = ready_generation(world.status)
+    decided = _broken(problems, outcome.refused, rollout)
+    if decided is None and proved is not None and not rollout.is_current:
+        # The Deployment's controller has not seen the present generation: the status speaks of the one before.
+        return world.status, PhaseReason(Phase.READY, "Running", "")
+    groups = _group(world, server)
+    decided = decided or _outside(world, groups) or _running(rollout, is_proved=proved == world.generation)
+    findings = (
+        Finding("Valid", not problems, "Invalid" if problems else "Valid", summarise(problems)),
+        *groups,
+        deployment_finding(rollout),
+        Finding("Ready", decided.phase == Phase.READY, decided.reason, decided.message),
+    )
+    status: dict[str, Any] = {
+        "phase": str(decided.phase),
+        "message": decided.message,
+        "url": _url(world, server) if server and not problems else None,
+        "observedGeneration": world.generation,
+        "replicas": rollout.replicas,
+        "readyReplicas": rollout.ready,
+        "selector": scale_selector(world.key),
+        "conditions": build_conditions(findings, world.status.get("conditions") or (), world.now, world.generation),
+    }
+    return {key: value for key, value in status.items() if value is not None}, decided
+
+
+def _broken(problems: Problems, refused: tuple[Refused, ...], rollout: Rollout) -> PhaseReason | None:
+    if problems:
+        return PhaseReason(Phase.FAILED, "Invalid", summarise(problems))
+    if refused:
+        first = refused[0]
+        return PhaseReason(Phase.FAILED, "Refused", f"{first.ref.kind} {first.ref.name} was refused: {first.message}")
+    trouble = rollout.trouble
+    if trouble and not rollout.steady:
+        return PhaseReason(Phase.FAILED, trouble.reason, trouble.message, trouble.again)
+    return None
+
+
+def _outside(world: World, groups: tuple[Finding, ...]) -> PhaseReason | None:
+    """A server that names a group which is not there serves nobody, whether it runs or not."""
+    for each in groups:
+        if each.holds is False:
+            phase = Phase.PENDING if world.youth else Phase.FAILED
+            return PhaseReason(phase, each.reason, each.message, world.youth)
+    return None
+
+
+def _running(rollout: Rollout, *, is_proved: bool) -> PhaseReason:
+    trouble = rollout.trouble
+    if rollout.wanted == 0:
+        return PhaseReason(Phase.PENDING, "ScaledToZero", "scaled to zero; set replicas to serve")
+    if not rollout.ready:
+        waits = rollout.waiting.reason if rollout.waiting else "PodsStarting"
+        return PhaseReason(Phase.PENDING, waits, rollout.progress(), rollout.again)
+    if not is_proved and not rollout.is_complete:
+        said = f"{trouble.message}; other pods serve" if trouble else rollout.progress()
+        return PhaseReason(Phase.PENDING, trouble.reason if trouble else ROLLING_OUT, said, rollout.again)
+    said = f"; of the next ones: {trouble.message}" if trouble else ""
+    return PhaseReason(Phase.READY, "Running", f"{rollout.ready} of {rollout.wanted} pods ready{said}", rollout.again)
+
+
+def _group(world: World, server: MCPServer | None) -> tuple[Finding, ...]:
+    if server is None or server.spec.group_ref is None:
+        return ()
+    return (group_finding(server.spec.group_ref.name, world.resources),)
+
+
+def _url(world: World, server: MCPServer) -> str:
+    spec = server.spec
+    path = spec.path or default_path(spec.transport)
+    return server_url(world.key.name, world.key.namespace, spec.mcp_port, path)
