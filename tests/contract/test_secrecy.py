@@ -22,7 +22,7 @@ from tests.support.serving import running
 from vmcp_api.manifests.documents import Source
 from vmcp_api.manifests.load import load
 from vmcp_api.render import Mode, Rendered, encode_config, render
-from vmcp_operator.plan.pod_status import parse_report
+from vmcp_operator.plan.pod_status import read_status
 from vmcp_proxy.observability.logs import JsonFormatter
 from vmcp_proxy.run.loading import Loaded
 from vmcp_proxy.run.settings import Settings
@@ -113,7 +113,7 @@ async def resource_status(text, report):
     """What the operator writes for the same manifests and the report of such a proxy: all objects but the Secret."""
     story = Story(text)
     await story.reconcile(ONE)
-    story.run_pod(ONE, report=parse_report(json.dumps(report).encode()))
+    story.run_pod(ONE, report=read_status(json.dumps(report).encode()))
     await story.reconcile(ONE)
     others = [each for ref, each in story.cluster.objects.items() if (ref.kind.name, ref.name) != ("Secret", "keys")]
     return story.status(ONE), json.dumps(others, default=str)

@@ -2,17 +2,17 @@
 
 from tests.operator.harness import Story, vmcp
 from tests.operator.manifests import ALL
-from vmcp_operator.plan.pod_status import BackendReport, Report
+from vmcp_api.pod_status import BackendReport, Counts, PodStatus
 
 ONE = vmcp()
 
 
 def healthy(story, *names, **other):
     """A report of a pod that runs the wanted config and reaches these backends."""
-    return Report(
+    return PodStatus(
         config_hash=story.pods.digests[ONE] or "",
         backends=tuple(BackendReport(name, "MCPServer", "healthy", tools=3) for name in names),
-        counts={"tools": 3 * len(names), "resources": 1, "prompts": 0, "contextBytes": 900},
+        counts=Counts(tools=3 * len(names), resources=1, prompts=0, context_bytes=900),
         **other,
     )
 

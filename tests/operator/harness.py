@@ -7,9 +7,9 @@ from typing import Any
 import yaml
 
 from tests.operator.memory import MemoryCluster
+from vmcp_api.pod_status import PodStatus
 from vmcp_operator.plan.kinds import DEPLOYMENT, POD, REPLICA_SET, VMCP, Kind, Manifest, Ref
 from vmcp_operator.plan.objects.naming import labels, object_name
-from vmcp_operator.plan.pod_status import Report
 from vmcp_operator.plan.world import PodSettings, Target
 from vmcp_operator.reconcile.apply import Applier
 from vmcp_operator.reconcile.dependents import Change, Dependents
@@ -29,7 +29,7 @@ def read_manifests(text: str) -> list[Manifest]:
 class Pods:
     """Plays the poller: remembers who is watched, answers from `reports`."""
 
-    reports: dict[str, Report] = field(default_factory=dict)
+    reports: dict[str, PodStatus] = field(default_factory=dict)
     targets: dict[Ref, tuple[Target, ...]] = field(default_factory=dict)
     digests: dict[Ref, str | None] = field(default_factory=dict)
     awaited: set[str] = field(default_factory=set)
@@ -37,7 +37,7 @@ class Pods:
     def is_awaited(self, uid: str) -> bool:
         return uid in self.awaited
 
-    def report(self, uid: str) -> Report | None:
+    def report(self, uid: str) -> PodStatus | None:
         return self.reports.get(uid)
 
     def watch(self, key: Ref, targets: tuple[Target, ...], digest: str | None) -> None:
@@ -96,7 +96,7 @@ class Story:
     def condition(self, key: Ref, name: str) -> dict[str, Any]:
         return next(each for each in self.status(key)["conditions"] if each["type"] == name)
 
-    def run_pod(self, key: Ref, name: str = "pod-1", *, report: Report | None = None, **status: Any) -> str:
+    def run_pod(self, key: Ref, name: str = "pod-1", *, report: PodStatus | None = None, **status: Any) -> str:
         """Plays the Deployment's controller and the kubelet: a ready pod, unless `status` says otherwise."""
         deployment = self.cluster.objects[Ref(DEPLOYMENT, key.namespace, object_name(key))]
         replica_set = self._owned(REPLICA_SET, f"{object_name(key)}-rs", key, deployment)

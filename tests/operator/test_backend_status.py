@@ -5,15 +5,15 @@ import pytest
 from tests.operator.endpoints import ONE, serving
 from tests.operator.harness import Story
 from tests.operator.manifests import ALL, ENTRY, GROUP, SERVER, VMCP
+from vmcp_api.pod_status import BackendReport, PodStatus
 from vmcp_operator.plan.kinds import EVENT, Ref
 from vmcp_operator.plan.kinds import SERVER as SERVER_KIND
-from vmcp_operator.plan.pod_status import BackendReport, Report
 
 
 def unhealthy(story, *names, kind="MCPServer", **more):
     """A report of a pod that has reached none of these."""
     down = (BackendReport(name, kind, "unhealthy", message="it cannot be reached", **more) for name in names)
-    return Report(config_hash=story.pods.digests[ONE] or "", backends=tuple(down))
+    return PodStatus(config_hash=story.pods.digests[ONE] or "", backends=tuple(down))
 
 
 @pytest.mark.scenario("K-9")
@@ -27,7 +27,7 @@ async def test_an_endpoint_whose_own_servers_start_is_pending_until_the_first_of
     assert story.condition(ONE, "Ready")["reason"] == "CheckingBackends"
     assert "files: it cannot be reached" in story.status(ONE)["message"]
     one_up = (BackendReport("files", "MCPServer", "healthy"), *unhealthy(story, "docs").backends)
-    story.run_pod(ONE, report=Report(config_hash=story.pods.digests[ONE] or "", backends=one_up))
+    story.run_pod(ONE, report=PodStatus(config_hash=story.pods.digests[ONE] or "", backends=one_up))
     await story.reconcile(ONE)
     assert (story.status(ONE)["phase"], story.condition(ONE, "Ready")["status"]) == ("Degraded", "True")
     # From now on a server that does not answer is news, not a start.
@@ -54,7 +54,7 @@ async def test_what_time_alone_will_not_bring_up_is_told_from_the_start():
     story = Story(VMCP + GROUP + SERVER)
     await story.reconcile(ONE)
     withheld = BackendReport("files", "MCPServer", "withheld", reason="SecretMissing", message="no key")
-    story.run_pod(ONE, report=Report(config_hash=story.pods.digests[ONE] or "", backends=(withheld,)))
+    story.run_pod(ONE, report=PodStatus(config_hash=story.pods.digests[ONE] or "", backends=(withheld,)))
     await story.reconcile(ONE)
     assert story.status(ONE)["phase"] == "Degraded"
 
@@ -77,7 +77,7 @@ async def test_the_worst_state_of_a_breaker_over_all_pods_stands_in_the_status()
     assert "circuitState" not in story.status(ONE)["backends"][0]
     for number, (status, circuit) in enumerate([("healthy", "closed"), ("unhealthy", "closed"), ("unhealthy", "open")]):
         backends = (BackendReport("files", "MCPServer", status, circuit=circuit),)
-        report = Report(config_hash=story.pods.digests[ONE] or "", backends=backends)
+        report = PodStatus(config_hash=story.pods.digests[ONE] or "", backends=backends)
         story.run_pod(ONE, f"pod-{number + 1}", report=report)
     story.passes(10)
     await story.reconcile(ONE)
@@ -100,7 +100,7 @@ async def test_an_endpoint_of_which_no_backend_answers_is_not_ready():
 
 def answering(story, *names, down=()):
     up = tuple(BackendReport(name, "MCPServer", "healthy") for name in names)
-    return Report(
+    return PodStatus(
         config_hash=story.pods.digests[ONE] or "",
         backends=(*up, *(BackendReport(name, "MCPServer", "unhealthy", message="no") for name in down)),
     )
@@ -164,7 +164,7 @@ async def test_a_server_that_joins_an_endpoint_has_time_to_come_up():
 async def test_a_pod_that_has_not_looked_at_its_backends_yet_changes_nothing_that_is_known():
     story = await serving(TWO, "files", "notes")
     unknown = tuple(BackendReport(name, "MCPServer", "unknown") for name in ("files", "notes"))
-    story.run_pod(ONE, report=Report(config_hash=story.pods.digests[ONE] or "", backends=unknown))
+    story.run_pod(ONE, report=PodStatus(config_hash=story.pods.digests[ONE] or "", backends=unknown))
     story.passes(10)
     await story.reconcile(ONE)
     assert (story.status(ONE)["phase"], story.status(ONE)["backendSummary"]) == ("Ready", "2/2")

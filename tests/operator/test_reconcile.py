@@ -101,7 +101,7 @@ async def test_the_key_secret_is_posted_and_never_read_or_written_again():
 async def test_keys_that_went_missing_are_posted_again_when_a_pod_says_so():
     story = await serving()
     story.cluster.remove(Ref(SECRET, "default", "vmcp-one-keys"))
-    story.run_pod(ONE, report=healthy(story, "files", "docs", has_keys=False))
+    story.run_pod(ONE, report=healthy(story, "files", "docs", keys="missing"))
     await story.reconcile(ONE)
     assert story.has(SECRET, "vmcp-one-keys")
 

@@ -8,6 +8,7 @@ import pytest
 from tests.operator.endpoints import ONE, healthy, serving
 from tests.operator.harness import Story
 from tests.operator.manifests import ALL, GROUP, SERVER
+from vmcp_api.pod_status import StoreReport
 from vmcp_operator.plan.kinds import DEPLOYMENT, EVENT, Ref
 from vmcp_operator.plan.kinds import SERVER as SERVER_KIND
 
@@ -253,11 +254,11 @@ async def test_a_pod_that_is_young_is_not_explained():
 @pytest.mark.scenario("K-23")
 async def test_whatever_flaps_is_told_so_often_and_worse_news_at_once():
     story = await serving()
-    down = healthy(story, "files", "docs", store_available=False)
+    down = healthy(story, "files", "docs", store=StoreReport("unavailable"))
     story.cluster.edit(ONE, lambda each: each["spec"].update(sessionStorage={"provider": "redis", "address": "r:1"}))
     await story.reconcile(ONE)
     for _ in range(30):
-        for report in (healthy(story, "files", "docs"), replace(healthy(story), store_available=down.store_available)):
+        for report in (healthy(story, "files", "docs"), replace(healthy(story), store=down.store)):
             story.passes(2)
             story.run_pod(ONE, report=report)
             await story.reconcile(ONE)

@@ -6,6 +6,7 @@ import pytest
 from tests.operator.endpoints import ONE, healthy, serving
 from tests.operator.harness import Story
 from tests.operator.manifests import ALL, ENTRY, GROUP, SERVER, VMCP
+from vmcp_api.pod_status import BackendReport, ConflictReport, LoadError, PodStatus, StoreReport, UnmatchedReport
 from vmcp_operator.errors import Rejected
 from vmcp_operator.plan.kinds import (
     CONFIG_MAP,
@@ -18,7 +19,6 @@ from vmcp_operator.plan.kinds import (
 from vmcp_operator.plan.kinds import (
     ENTRY as ENTRY_KIND,
 )
-from vmcp_operator.plan.pod_status import BackendReport, ConflictReport, Report, UnmatchedReport
 
 
 async def test_an_endpoint_whose_backends_answer_is_ready_and_counts_them():
@@ -80,7 +80,7 @@ async def test_an_invalid_spec_touches_no_child_and_says_where_it_is_wrong():
 @pytest.mark.scenario("K-9")
 async def test_one_backend_down_degrades_the_endpoint_by_name_and_its_repair_makes_it_ready():
     story = await serving()
-    report = Report(
+    report = PodStatus(
         config_hash=story.pods.digests[ONE] or "",
         backends=(
             BackendReport("files", "MCPServer", "healthy"),
@@ -133,7 +133,7 @@ async def test_no_backend_left_fails_only_where_partial_failure_is_refused():
         config = {"operational": {"failureHandling": {"partialFailureMode": mode}}}
         story.cluster.edit(ONE, lambda each, config=config: each["spec"].update(config=config))
         await story.reconcile(ONE)
-        story.run_pod(ONE, report=Report(config_hash=story.pods.digests[ONE] or "", backends=down))
+        story.run_pod(ONE, report=PodStatus(config_hash=story.pods.digests[ONE] or "", backends=down))
         await story.reconcile(ONE)
         phases[mode] = story.status(ONE)["phase"]
     assert phases == {"best_effort": "Degraded", "fail": "Failed"}
@@ -258,7 +258,7 @@ async def test_redis_that_is_away_is_named_and_the_endpoint_is_not_ready():
         ONE, lambda each: each["spec"].update(sessionStorage={"provider": "redis", "address": "redis:6379"})
     )
     await story.reconcile(ONE)
-    story.run_pod(ONE, report=healthy(story, "files", "docs", store_available=False, store_message="no answer"))
+    story.run_pod(ONE, report=healthy(story, "files", "docs", store=StoreReport("unavailable", "no answer")))
     await story.reconcile(ONE)
     condition = story.condition(ONE, "SessionStorageReady")
     assert (condition["status"], condition["reason"]) == ("False", "StoreUnavailable")
@@ -269,7 +269,7 @@ async def test_redis_that_is_away_is_named_and_the_endpoint_is_not_ready():
     (event,) = [each for ref, each in story.cluster.objects.items() if ref.kind is EVENT and "session" in each["note"]]
     assert event["type"] == "Warning"
     story.passes(5)
-    story.run_pod(ONE, report=healthy(story, "files", "docs", store_available=False, store_message="no; do this"))
+    story.run_pod(ONE, report=healthy(story, "files", "docs", store=StoreReport("unavailable", "no; do this")))
     await story.reconcile(ONE)
     assert story.condition(ONE, "SessionStorageReady")["message"] == "no; do this"
 
@@ -280,7 +280,7 @@ async def test_redis_that_no_pod_has_asked_yet_is_not_called_ready():
         ONE, lambda each: each["spec"].update(sessionStorage={"provider": "redis", "address": "redis:6379"})
     )
     await story.reconcile(ONE)
-    story.run_pod(ONE, report=healthy(story, "files", "docs", store_known=False))
+    story.run_pod(ONE, report=healthy(story, "files", "docs", store=StoreReport("unknown")))
     await story.reconcile(ONE)
     condition = story.condition(ONE, "SessionStorageReady")
     assert (condition["status"], condition["reason"]) == ("Unknown", "StoreNotAsked")
@@ -292,7 +292,8 @@ async def test_redis_that_no_pod_has_asked_yet_is_not_called_ready():
 
 async def test_a_config_that_a_pod_refuses_degrades_and_says_why():
     story = await serving()
-    story.run_pod(ONE, report=healthy(story, "files", "docs", load_error="backends[0].url: is no URL"))
+    refused = LoadError("backends[0].url", "backends[0].url: is no URL")
+    story.run_pod(ONE, report=healthy(story, "files", "docs", load_error=refused))
     await story.reconcile(ONE)
     assert story.status(ONE)["phase"] == "Degraded"
     assert story.condition(ONE, "ConfigLoaded")["reason"] == "ConfigRefused"

@@ -9,9 +9,10 @@ from typing import Final
 import aiohttp
 
 from vmcp_api.naming import ADMIN_PORT
+from vmcp_api.pod_status import PodStatus
 from vmcp_operator.logs import log_event
 from vmcp_operator.plan.kinds import Ref
-from vmcp_operator.plan.pod_status import Report, parse_report
+from vmcp_operator.plan.pod_status import read_status
 from vmcp_operator.plan.world import Target
 
 ANSWER_SECONDS: Final = 3.0
@@ -37,7 +38,7 @@ class _Pod:
     target: Target
     due: float
     etag: str = ""
-    report: Report | None = None
+    report: PodStatus | None = None
     failures: int = 0
     is_asked: bool = False
 
@@ -65,7 +66,7 @@ class Poller:
         self._wanted: Final[dict[Ref, str | None]] = {}
         self._kick: Final = asyncio.Event()
 
-    def report(self, uid: str) -> Report | None:
+    def report(self, uid: str) -> PodStatus | None:
         """What a pod said last; None while it is silent."""
         pod = self._pods.get(uid)
         return None if pod is None else pod.report
@@ -145,7 +146,7 @@ class Poller:
             body = await response.content.read(ANSWER_BYTES + 1)
             while len(body) <= ANSWER_BYTES and not response.content.at_eof():
                 body += await response.content.read(ANSWER_BYTES + 1 - len(body))
-        report = parse_report(body) if len(body) <= ANSWER_BYTES else None
+        report = read_status(body) if len(body) <= ANSWER_BYTES else None
         if report is None:
             raise ValueError("no report")
         pod.report, pod.etag = report, response.headers.get("ETag", "")

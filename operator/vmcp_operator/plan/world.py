@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 
 from vmcp_api.manifests.problems import Problems
 from vmcp_api.manifests.resources import Resources
+from vmcp_api.pod_status import PodStatus
 from vmcp_operator.plan.kinds import Manifest, Ref
-from vmcp_operator.plan.pod_status import Report
 from vmcp_operator.plan.trouble.said import moment
 
 Objects: TypeAlias = Mapping[Ref, Manifest]
@@ -58,7 +58,7 @@ class World:
     invalid: tuple[Invalid, ...] = ()
     children: Objects = field(default_factory=dict)
     pods: tuple[Manifest, ...] = ()
-    reports: Mapping[str, Report] = field(default_factory=dict)
+    reports: Mapping[str, PodStatus] = field(default_factory=dict)
     awaited: frozenset[str] = frozenset()
 
     @property

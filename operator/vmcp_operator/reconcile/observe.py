@@ -9,6 +9,7 @@ from vmcp_api.kinds.core import ConfigMap
 from vmcp_api.manifests.problems import Problems
 from vmcp_api.manifests.resources import AnyObject, Resources, build_resources
 from vmcp_api.manifests.validate import validate
+from vmcp_api.pod_status import PodStatus
 from vmcp_operator.cluster import Cluster
 from vmcp_operator.cluster.concurrently import concurrently
 from vmcp_operator.cluster.shared_lists import SharedLists
@@ -16,7 +17,6 @@ from vmcp_operator.errors import Denied
 from vmcp_operator.plan.controller import Child, Controller, Read
 from vmcp_operator.plan.controllers import controller_of
 from vmcp_operator.plan.kinds import CONFIG_MAP, DEPLOYMENT, POD, REPLICA_SET, Manifest, Ref, ref_of
-from vmcp_operator.plan.pod_status import Report
 from vmcp_operator.plan.world import Invalid, Objects, PodSettings, World
 from vmcp_operator.reconcile.ownership import own_pods
 from vmcp_operator.reconcile.reads import Reader
@@ -27,7 +27,7 @@ _READ: Final = frozenset({"apiVersion", "kind", "metadata", "spec"})
 class Reports(Protocol):
     """The last answers of pods, and which of them may still answer for the first time."""
 
-    def report(self, uid: str) -> Report | None: ...
+    def report(self, uid: str) -> PodStatus | None: ...
 
     def is_awaited(self, uid: str) -> bool: ...
 
@@ -80,7 +80,7 @@ class Observer:
             awaited=frozenset(uid for uid in map(_uid, pods) if self._reports.is_awaited(uid)),
         )
 
-    def _received(self, pods: Iterable[Manifest]) -> dict[str, Report]:
+    def _received(self, pods: Iterable[Manifest]) -> dict[str, PodStatus]:
         received = {uid: self._reports.report(uid) for uid in map(_uid, pods)}
         return {uid: report for uid, report in received.items() if report is not None}
 

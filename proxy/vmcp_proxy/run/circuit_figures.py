@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from vmcp_proxy.core.members.circuit import CircuitState
+from vmcp_api.pod_status import CircuitState
 from vmcp_proxy.core.members.member import Member, Members
 
 _LEVEL: Final = {CircuitState.CLOSED: 0, CircuitState.HALF_OPEN: 1, CircuitState.OPEN: 2}

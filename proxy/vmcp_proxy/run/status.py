@@ -1,11 +1,23 @@
-"""The state of the proxy as the admin port tells it: the contract between proxy and operator."""
+"""The state of the proxy as the admin port tells it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from vmcp_api.base import Json
-from vmcp_api.config import CONTRACT, Withheld
+from vmcp_api.config import Withheld
 from vmcp_api.manifests.problems import Problems
+from vmcp_api.pod_status import (
+    KEYS_MISSING,
+    KEYS_OK,
+    WITHHELD,
+    BackendReport,
+    ConflictReport,
+    Counts,
+    DroppedReport,
+    LoadError,
+    PodStatus,
+    StoreReport,
+    UnmatchedReport,
+)
 from vmcp_proxy.core.catalog.capabilities import Kind
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.clients.links import Links
@@ -59,54 +71,57 @@ class ProxyStatus:
         )
         return Readiness(not reasons, reasons)
 
-    def status(self) -> Mapping[str, Json]:
+    def status(self) -> PodStatus:
         """The whole state, in an order that only changes when it does."""
         state, catalog = self._state, self._catalog()
-        return {
-            "contract": CONTRACT,
-            "configHash": state.loaded.digest,
-            "loadError": _load_error(state.load_problems),
-            "keys": "ok" if state.has_keys and not state.has_lost_keys else "missing",
-            "store": {"state": str(self._store.state), "message": self._store.state.message},
-            "missingSecrets": [f"{ref.name}/{ref.key}" for ref in state.loaded.missing],
-            "backends": [
+        return PodStatus(
+            config_hash=state.loaded.digest,
+            load_error=_load_error(state.load_problems),
+            keys=KEYS_OK if state.has_keys and not state.has_lost_keys else KEYS_MISSING,
+            store=StoreReport(str(self._store.state), self._store.state.message),
+            missing_secrets=tuple(f"{ref.name}/{ref.key}" for ref in state.loaded.missing),
+            backends=(
                 *(self._backend(member, catalog) for _, member in sorted(self._members().items())),
-                *(_withheld(each) for each in state.withheld),
-            ],
-            "conflicts": [
-                {"kind": each.kind, "name": each.name, "winner": each.winner, "losers": list(each.losers)}
-                for each in catalog.conflicts
-            ],
-            "droppedTools": [
-                {"backend": each.backend, "kind": each.kind, "name": each.name, "reason": each.reason}
-                for each in catalog.dropped
-            ],
-            "unmatched": [
-                {"backend": each.workload, "setting": each.setting, "name": each.entry} for each in catalog.unmatched
-            ],
-            "counts": {
-                **{f"{kind}s": len(catalog.of(kind)) for kind in Kind},
-                "contextBytes": sum(len(tool.raw) for tool in catalog.tools),
-            },
-        }
+                *map(_withheld, state.withheld),
+            ),
+            conflicts=tuple(
+                ConflictReport(each.kind.value, each.name, each.winner, each.losers) for each in catalog.conflicts
+            ),
+            dropped_tools=tuple(
+                DroppedReport(each.backend, each.kind.value, each.name, each.reason) for each in catalog.dropped
+            ),
+            unmatched=tuple(UnmatchedReport(each.workload, each.setting, each.entry) for each in catalog.unmatched),
+            counts=Counts(
+                tools=len(catalog.tools),
+                resources=len(catalog.resources),
+                templates=len(catalog.templates),
+                prompts=len(catalog.prompts),
+                context_bytes=sum(len(tool.raw) for tool in catalog.tools),
+            ),
+        )
 
-    def _backend(self, member: Member, catalog: Catalog) -> dict[str, Json]:
-        session = self._links.own(member).session
+    def _backend(self, member: Member, catalog: Catalog) -> BackendReport:
         incomplete = [each.reason for each in catalog.incomplete if each.backend == member.name]
-        described: dict[str, Json] = {
-            "name": member.name,
-            "kind": member.config.kind,
-            "transport": member.config.transport.value,
-            "status": member.health.state.value,
-            "message": "; ".join((*filter(None, (_ails(member),)), *incomplete)),
-        }
-        if member.circuit.is_enabled:
-            described["circuit"] = member.circuit.state.value
-        if session is not None:
-            described["revision"] = session.hello.version
-            for kind in Kind:
-                described[f"{kind}s"] = sum(each.backend == member.name for each in catalog.of(kind))
-        return described
+        described = BackendReport(
+            member.name,
+            member.config.kind,
+            member.health.state.value,
+            transport=member.config.transport.value,
+            message="; ".join((*filter(None, (_ails(member),)), *incomplete)),
+            circuit=member.circuit.state.value if member.circuit.is_enabled else None,
+        )
+        session = self._links.own(member).session
+        if session is None:
+            return described
+        served = {kind: sum(each.backend == member.name for each in catalog.of(kind)) for kind in Kind}
+        return replace(
+            described,
+            revision=session.hello.version,
+            tools=served[Kind.TOOL],
+            resources=served[Kind.RESOURCE],
+            templates=served[Kind.TEMPLATE],
+            prompts=served[Kind.PROMPT],
+        )
 
 
 def _ails(member: Member) -> str:
@@ -119,10 +134,10 @@ def _ails(member: Member) -> str:
     )
 
 
-def _load_error(problems: Problems) -> dict[str, Json] | None:
+def _withheld(each: Withheld) -> BackendReport:
+    return BackendReport(each.name, each.kind, WITHHELD, reason=each.reason, message=each.message)
+
+
+def _load_error(problems: Problems) -> LoadError | None:
     first = next(iter(problems.errors), None)
-    return None if first is None else {"path": first.path, "message": str(first)}
-
-
-def _withheld(each: Withheld) -> dict[str, Json]:
-    return {"name": each.name, "kind": each.kind, "status": "withheld", "reason": each.reason, "message": each.message}
+    return None if first is None else LoadError(first.path, str(first))

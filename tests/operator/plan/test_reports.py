@@ -9,9 +9,10 @@ from vmcp_api.config import Backend, ProxyConfig
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerStatus
 from vmcp_api.manifests.resources import Resources
 from vmcp_api.manifests.validate import parse_model
+from vmcp_api.pod_status import Counts, DroppedReport, PodStatus, UnmatchedReport
 from vmcp_api.spec.incoming import IncomingAuth
 from vmcp_operator.plan.kinds import VMCP, Ref
-from vmcp_operator.plan.pod_status import Report, UnmatchedReport, parse_report
+from vmcp_operator.plan.pod_status import read_status
 from vmcp_operator.plan.vmcp.backends import build_backends, build_conflicts, build_counts, build_unmatched, collect
 from vmcp_operator.plan.world import PodSettings, World
 
@@ -57,44 +58,44 @@ def test_a_whole_report_is_read():
         "unmatched": [{"backend": "a", "setting": "filter", "name": "x"}, {"setting": 5}],
         "counts": {"tools": 3, "contextBytes": 10},
     }
-    report = parse_report(json.dumps(body).encode())
+    report = read_status(json.dumps(body).encode())
     assert report is not None
-    assert (report.config_hash, report.load_error, report.has_keys) == ("abcd", "x: is wrong", False)
-    assert (report.store_available, report.store_message) == (False, "no answer")
+    assert report.load_error is not None
+    assert (report.config_hash, report.load_error.message, report.has_keys) == ("abcd", "x: is wrong", False)
+    assert (report.store.is_away, report.store.message) == (True, "no answer")
     assert report.missing_secrets == ("billing/api-key",)
     assert (report.backends[0].revision, report.backends[0].tools) == ("2025-11-25", 3)
     assert (report.conflicts[0].winner, report.conflicts[0].losers) == (None, ("a", "b"))
-    assert report.dropped == (("a", "t: no name"),)
+    assert report.dropped_tools == (DroppedReport("a", "tool", "t", "no name"),)
     assert report.unmatched == (UnmatchedReport("a", "filter", "x"), UnmatchedReport("", "", ""))
-    assert report.counts == {"tools": 3, "contextBytes": 10}
+    assert report.counts == Counts(tools=3, context_bytes=10)
 
 
 def test_a_store_that_was_not_asked_yet_is_neither_there_nor_away():
     store = {"state": "unknown", "message": "Redis has not been asked yet"}
-    report = parse_report(json.dumps({"store": store}).encode())
+    report = read_status(json.dumps({"store": store}).encode())
     assert report is not None
-    assert (report.store_available, report.store_known) == (True, False)
-    other = parse_report(b"{}")
+    assert (report.store.is_away, report.store.is_known) == (False, False)
+    other = read_status(b"{}")
     assert other is not None
-    assert (other.store_available, other.store_known) == (True, True)
+    assert (other.store.is_away, other.store.is_known) == (False, True)
 
 
 @given(body=st.binary(max_size=200))
 def test_any_bytes_are_a_report_or_none(body):
-    assert parse_report(body) is None or isinstance(parse_report(body), Report)
+    assert read_status(body) is None or isinstance(read_status(body), PodStatus)
 
 
 @given(data=st.dictionaries(st.sampled_from(KEYS), JSON))
 def test_a_report_of_any_shape_is_read_as_far_as_it_keeps_to_the_form(data):
-    report = parse_report(json.dumps(data).encode())
-    assert isinstance(report, Report)
-    assert all(type(each) is int and each >= 0 for each in report.counts.values())
-    hash(report.backends)
+    report = read_status(json.dumps(data).encode())
+    assert isinstance(report, PodStatus)
+    hash(report)
 
 
 def test_texts_and_lists_of_a_pod_are_cut():
     body = {"backends": [{"name": "x" * 10_000}] * 10_000}
-    report = parse_report(json.dumps(body).encode())
+    report = read_status(json.dumps(body).encode())
     assert report is not None
     assert len(report.backends) == 256
     assert len(report.backends[0].name) == 1024
@@ -112,7 +113,7 @@ def test_what_a_pod_says_fits_into_a_status_whatever_it_says():
         "unmatched": [{"backend": long, "setting": long, "name": long}] * 300,
         "counts": {"tools": 1 << 80},
     }
-    report = parse_report(json.dumps(body).encode())
+    report = read_status(json.dumps(body).encode())
     assert report is not None
     world = replace(WORLD, pods=(POD,), reports={"pod": report})
     reports = collect(world, None)

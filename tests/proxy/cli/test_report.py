@@ -6,6 +6,7 @@ import pytest
 
 from vmcp_api.config import Backend, ProxyConfig, Transport
 from vmcp_api.config.sessions import StorageConfig
+from vmcp_api.pod_status import from_document
 from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType
 from vmcp_api.spec.sessions import StorageProvider
 from vmcp_proxy.backends import http
@@ -29,7 +30,7 @@ def config(*backends, **settings):
 
 
 def status(*backends, store="ok", message="", unmatched=(), conflicts=(), dropped=(), digest="1"):
-    return {
+    document = {
         "configHash": digest,
         "store": {"state": store, "message": message},
         "backends": list(backends),
@@ -37,6 +38,7 @@ def status(*backends, store="ok", message="", unmatched=(), conflicts=(), droppe
         "droppedTools": list(dropped),
         "unmatched": list(unmatched),
     }
+    return from_document(document)
 
 
 def backend(name, state, message="", **counts):
@@ -48,7 +50,7 @@ def conflict(name, winner, *losers, kind="tool"):
 
 
 def lines(before, after, *members):
-    """The lines between two status documents; `before` may be None."""
+    """The lines between two statuses; `before` may be None."""
     past = None if before is None else observe(before, config(*members))
     return list(changes(past, observe(after, config(*members))))
 

@@ -1,11 +1,13 @@
 """The admin port answers what operators ask, the MCP port answers none of it."""
 
 import contextlib
+from dataclasses import replace
 
 import httpx2
 import pytest
 
 from tests.proxy.serve.harness import call
+from vmcp_api.pod_status import BackendReport, PodStatus, to_document
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.serve.apps.admin import Readiness, build_admin_app
 from vmcp_proxy.serve.chain.header_rules import HostRule
@@ -18,12 +20,7 @@ class Source:
 
     def __init__(self):
         self.reasons = ()
-        self.state = {
-            "contract": 1,
-            "configHash": "h",
-            "backends": [{"name": "a", "status": "healthy"}],
-            "counts": {"tools": 3},
-        }
+        self.state = PodStatus(config_hash="h", backends=(BackendReport("a", "MCPServer", "healthy"),))
 
     def readiness(self):
         return Readiness(not self.reasons, self.reasons)
@@ -109,12 +106,12 @@ async def test_readiness_says_why_not(admin, source):
 
 async def test_a_status_that_did_not_change_is_not_sent_again(admin, source):
     first = await admin.get("/status")
-    assert first.json() == source.state
+    assert first.json() == to_document(source.state)
     tag = first.headers["etag"]
-    source.state = dict(reversed(source.state.items()))
+    source.state = replace(source.state)
     again = await admin.get("/status", headers={"if-none-match": f'"x", W/{tag}'})
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
-    source.state = source.state | {"configHash": "other"}
+    source.state = replace(source.state, config_hash="other")
     changed = await admin.get("/status", headers={"if-none-match": tag})
     assert changed.status_code == 200
     assert changed.headers["etag"] != tag

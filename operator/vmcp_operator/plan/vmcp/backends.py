@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from vmcp_api.config import ProxyConfig
+from vmcp_api.pod_status import WITHHELD, BackendReport, CircuitState, Health, PodStatus
 from vmcp_operator.plan.conditions import format_time
 from vmcp_operator.plan.kinds import SERVER
 from vmcp_operator.plan.members import failed_servers
-from vmcp_operator.plan.pod_status import BackendReport, Report
 from vmcp_operator.plan.trouble import moment
 from vmcp_operator.plan.trouble.pods import is_ready, is_running
 from vmcp_operator.plan.world import World
@@ -23,38 +23,33 @@ STARTING: Final = "Starting"
 START_SECONDS: Final = 60.0
 """How long a member that has never answered is called starting."""
 
-_HEALTH: Final = {
-    "healthy": "ready",
-    "degraded": "degraded",
-    "unhealthy": "unavailable",
-    "unauthenticated": "unauthenticated",
-    "withheld": "unavailable",
+_STATUSES: Final[Mapping[str, str]] = {
+    Health.HEALTHY: "ready",
+    Health.DEGRADED: "degraded",
+    Health.UNHEALTHY: "unavailable",
+    Health.UNAUTHENTICATED: "unauthenticated",
+    Health.UNKNOWN: "unknown",
+    WITHHELD: "unavailable",
 }
 _WORST_FIRST: Final = ("unavailable", "degraded", "unauthenticated", "ready", "unknown")
-_CIRCUITS: Final = ("open", "half-open", "closed")
+_CIRCUITS: Final = (CircuitState.OPEN, CircuitState.HALF_OPEN, CircuitState.CLOSED)
 """States of a breaker, the worst of all pods first."""
 
 _MESSAGE_LIMIT: Final = 1024
 _MOST_CONFLICTS: Final = 256
 _MOST_UNMATCHED: Final = 256
-_COUNTS: Final = {
-    "toolCount": "tools",
-    "resourceCount": "resources",
-    "promptCount": "prompts",
-    "contextBytes": "contextBytes",
-}
 
 
 @dataclass(frozen=True, slots=True)
 class PodReports:
     """The reports that count: of pods that run the present config where there are some, else of all that run."""
 
-    all: tuple[Report, ...] = ()
-    ready: tuple[Report | None, ...] = ()
-    current: tuple[Report, ...] = ()
+    all: tuple[PodStatus, ...] = ()
+    ready: tuple[PodStatus | None, ...] = ()
+    current: tuple[PodStatus, ...] = ()
 
     @property
-    def reporting(self) -> tuple[Report, ...]:
+    def reporting(self) -> tuple[PodStatus, ...]:
         """Those that tell how backends fare."""
         return self.current or self.all
 
@@ -101,7 +96,14 @@ def build_counts(reports: PodReports) -> dict[str, int]:
     first = next(iter(reports.reporting), None)
     if first is None:
         return {}
-    return {field: first.counts[count] for field, count in _COUNTS.items() if count in first.counts}
+    counts = first.counts
+    told = {
+        "toolCount": counts.tools,
+        "resourceCount": counts.resources,
+        "promptCount": counts.prompts,
+        "contextBytes": counts.context_bytes,
+    }
+    return {name: count for name, count in told.items() if count is not None}
 
 
 def build_conflicts(reports: PodReports) -> list[dict[str, Any]]:
@@ -129,17 +131,17 @@ def build_unmatched(reports: PodReports) -> list[dict[str, Any]]:
 
 def _merge(name: str, kind: str, said: Iterable[BackendReport]) -> dict[str, Any]:
     """One entry of what several pods say: the worst state, the first number that is known."""
-    ranked = sorted(said, key=lambda each: _WORST_FIRST.index(_HEALTH.get(each.status, "unknown")))
+    ranked = sorted(said, key=lambda each: _WORST_FIRST.index(_STATUSES.get(each.status, "unknown")))
     if not ranked:
         return {"name": name, "kind": kind, "status": "unknown", "message": ""}
     worst = ranked[0]
     entry: dict[str, Any] = {
         "name": name,
         "kind": kind,
-        "status": _HEALTH.get(worst.status, "unknown"),
+        "status": _STATUSES.get(worst.status, "unknown"),
         "message": worst.message,
         "reason": worst.reason,
-        "circuitState": next((state for state in _CIRCUITS if state in {each.circuit for each in ranked}), None),
+        "circuitState": next((state.value for state in _CIRCUITS if state in {each.circuit for each in ranked}), None),
         "protocolRevision": next((each.revision for each in ranked if each.revision), None),
         "tools": next((each.tools for each in ranked if each.tools is not None), None),
     }
@@ -171,7 +173,7 @@ def left_to_start(entry: Mapping[str, Any], now: datetime) -> float:
 
 def _dropped(name: str, reports: PodReports) -> str:
     first = next(iter(reports.reporting), None)
-    lost = [said for backend, said in first.dropped if backend == name] if first else []
+    lost = [f"{each.name}: {each.reason}" for each in first.dropped_tools if each.backend == name] if first else []
     return f"not served: {', '.join(lost)}" if lost else ""
 
 

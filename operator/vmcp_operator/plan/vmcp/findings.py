@@ -86,10 +86,10 @@ def _storage(facts: Facts) -> Finding:
         return Finding.true(name, "Memory", "sessions live in the memory of their pod")
     if not facts.reports.all:
         return Finding.unknown(name, "PodsSilent", "no pod has reported yet")
-    away = next((each for each in facts.reports.all if not each.store_available), None)
+    away = next((each for each in facts.reports.all if each.store.is_away), None)
     if away:
         return Finding.false(name, STORE_AWAY, say_store_away(away))
-    if not any(each.store_known for each in facts.reports.all):
+    if not any(each.store.is_known for each in facts.reports.all):
         return Finding.unknown(name, "StoreNotAsked", "no pod has asked Redis yet")
     return Finding.true(name, "StoreAvailable", "")
 

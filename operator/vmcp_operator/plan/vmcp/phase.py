@@ -7,12 +7,12 @@ from typing import Any, Final
 from vmcp_api.config import ProxyConfig
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerPhase as Phase
 from vmcp_api.manifests.problems import Problem, Problems
+from vmcp_api.pod_status import PodStatus
 from vmcp_api.spec.operational import PartialFailureMode
 from vmcp_api.spec.sessions import StorageProvider
 from vmcp_operator.plan.conditions import PhaseReason, summarise
 from vmcp_operator.plan.kinds import SERVER
 from vmcp_operator.plan.members import GROUP_NOT_FOUND
-from vmcp_operator.plan.pod_status import Report
 from vmcp_operator.plan.rollout import ROLLING_OUT, Rollout
 from vmcp_operator.plan.vmcp.backends import ROUTABLE, STARTING, PodReports, left_to_start
 from vmcp_operator.plan.world import Refused
@@ -82,7 +82,8 @@ class Facts:
     @property
     def load_error(self) -> str | None:
         """Why a pod refuses its config."""
-        return next((report.load_error for report in self.reports.all if report.load_error), None)
+        said = (report.load_error.message for report in self.reports.all if report.load_error)
+        return next(filter(None, said), None)
 
 
 def decide_phase(facts: Facts) -> PhaseReason:
@@ -194,7 +195,7 @@ def _checking(facts: Facts) -> PhaseReason | None:
 def _away(facts: Facts) -> PhaseReason | None:
     """A session store that pods do not reach: without it no client can begin a session."""
     heard = [report for report in facts.reports.ready if report is not None]
-    away = [report for report in heard if not report.store_available]
+    away = [report for report in heard if report.store.is_away]
     if not away or not facts.shares_sessions:
         return None
     said = say_store_away(away[0])
@@ -206,9 +207,9 @@ def _away(facts: Facts) -> PhaseReason | None:
     )
 
 
-def say_store_away(report: Report) -> str:
+def say_store_away(report: PodStatus) -> str:
     """Why a pod does not reach the session store, and what to do."""
-    message = report.store_message or "Redis does not answer"
+    message = report.store.message or "Redis does not answer"
     # A message with a semicolon brings its own remedy.
     return message if ";" in message else f"{message}; check sessionStorage and the Redis service"
 

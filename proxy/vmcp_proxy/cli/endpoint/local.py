@@ -18,12 +18,12 @@ from mcp.shared.message import SessionMessage
 from mcp_types import Implementation, jsonrpc_message_adapter
 
 from vmcp_api.manifests.problems import Problems
+from vmcp_api.pod_status import Health
 from vmcp_proxy.cli.checks.served import enter
 from vmcp_proxy.cli.endpoint.conversation import EVENT_BYTES, Conversation
 from vmcp_proxy.cli.endpoint.failures import Progress
 from vmcp_proxy.cli.output import clean
 from vmcp_proxy.cli.serve.process import invalid
-from vmcp_proxy.core.members.health import Health
 from vmcp_proxy.run.proxy import Proxy
 from vmcp_proxy.run.reload import ConfigSource
 from vmcp_proxy.run.settings import SOFTWARE_VERSION, Settings
@@ -100,12 +100,10 @@ async def _settle(proxy: Proxy) -> None:
 
 def _tell(proxy: Proxy) -> None:
     """Names what does not serve: an answer without it would look whole."""
-    status = proxy.wiring.status.status()
-    backends = status["backends"]
-    for backend in backends if isinstance(backends, list) else ():
-        if isinstance(backend, dict) and backend.get("status") != Health.HEALTHY:
-            said = clean(str(backend.get("message") or "no answer"))
-            click.echo(f"vmcp: {backend.get('name')} is {backend.get('status')}: {said}", err=True)
+    for backend in proxy.wiring.status.status().backends:
+        if backend.status != Health.HEALTHY:
+            said = clean(backend.message or "no answer")
+            click.echo(f"vmcp: {backend.name} is {backend.status}: {said}", err=True)
 
 
 @asynccontextmanager

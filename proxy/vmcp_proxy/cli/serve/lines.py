@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, TypeVar
 
-from vmcp_proxy.cli.serve.observed import BackendState, Clash, DroppedEntry, Observed, Place, UnmatchedSetting
-from vmcp_proxy.core.members.health import Health
+from vmcp_api.pod_status import WITHHELD, ConflictReport, DroppedReport, Health, UnmatchedReport
+from vmcp_proxy.cli.serve.observed import BackendState, Observed, Place
 
 SILENT_SECONDS: Final = 5.0
 """How long a backend may take to come up before a person is told what is being waited for."""
@@ -82,7 +82,7 @@ def _backend_lines(name: str, before: BackendState | None, state: BackendState, 
     if state == before or state.status == Health.UNKNOWN:
         return
     if state.status != Health.HEALTHY:
-        event = "backend is withheld" if state.status == "withheld" else f"backend is {state.status}"
+        event = "backend is withheld" if state.status == WITHHELD else f"backend is {state.status}"
         yield Line(logging.WARNING, event, (("name", name), ("message", state.message), *_advice(state)))
         return
     past = before if before is not None and before.status == Health.HEALTHY else None
@@ -112,7 +112,7 @@ def _remedy(state: BackendState, usual: str) -> str:
     return usual
 
 
-def _clash_line(clash: Clash) -> Line:
+def _clash_line(clash: ConflictReport) -> Line:
     remedy = _CLASH_REMEDIES.get(clash.kind)
     last = (("remedy", remedy),) if remedy else ()
     named = (("kind", clash.kind), ("name", clash.name))
@@ -122,13 +122,13 @@ def _clash_line(clash: Clash) -> Line:
     return Line(logging.INFO, "a name is claimed twice", fields)
 
 
-def _dropped_line(entry: DroppedEntry) -> Line:
+def _dropped_line(entry: DroppedReport) -> Line:
     fields = (("backend", entry.backend), ("kind", entry.kind), ("name", entry.name), ("reason", entry.reason))
     return Line(logging.WARNING, "an entry is not served", fields)
 
 
-def _unmatched_line(unmatched: UnmatchedSetting) -> Line:
+def _unmatched_line(unmatched: UnmatchedReport) -> Line:
     is_unknown = unmatched.setting == "workload"
     remedy = "name a member of the group" if is_unknown else "correct the name, or remove the entry"
-    fields = (("backend", unmatched.backend), ("setting", unmatched.setting), ("entry", unmatched.entry))
+    fields = (("backend", unmatched.backend), ("setting", unmatched.setting), ("entry", unmatched.name))
     return Line(logging.WARNING, "a setting matches nothing", (*fields, ("remedy", remedy)))

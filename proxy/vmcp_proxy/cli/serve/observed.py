@@ -3,16 +3,12 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from vmcp_api.config import Backend as BackendConfig
 from vmcp_api.config import ProxyConfig, Transport
-
-COUNTED: Final = ("tools", "resources", "templates", "prompts")
-
-_STORE_IS_FINE: Final = ("ok", "unknown")
-"""Unknown is a store that nobody has asked yet."""
+from vmcp_api.pod_status import BackendReport, ConflictReport, DroppedReport, PodStatus, UnmatchedReport
 
 Place: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -31,35 +27,6 @@ class BackendState:
 
 
 @dataclass(frozen=True, slots=True)
-class Clash:
-    """A name that is claimed more than once; without a `winner` nobody serves it."""
-
-    kind: str
-    name: str
-    winner: str | None
-    losers: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DroppedEntry:
-    """An entry of a backend's list that is not served."""
-
-    backend: str
-    kind: str
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class UnmatchedSetting:
-    """A setting that fits nothing."""
-
-    backend: str
-    setting: str
-    entry: str
-
-
-@dataclass(frozen=True, slots=True)
 class Observed:
     """The state that is told of; `store` is what ails the session store, empty when nothing does.
 
@@ -70,30 +37,23 @@ class Observed:
     backends: Mapping[str, BackendState]
     store_address: str = ""
     config_hash: str = ""
-    clashes: tuple[Clash, ...] = ()
-    dropped: tuple[DroppedEntry, ...] = ()
-    unmatched: tuple[UnmatchedSetting, ...] = ()
+    clashes: tuple[ConflictReport, ...] = ()
+    dropped: tuple[DroppedReport, ...] = ()
+    unmatched: tuple[UnmatchedReport, ...] = ()
 
 
-def observe(status: Mapping[str, Any], config: ProxyConfig) -> Observed:
-    """What a `/status` document says, and where the config has store and backends."""
-    store = status["store"]
-    lost = Counter(loser for each in status["conflicts"] for loser in each["losers"])
+def observe(status: PodStatus, config: ProxyConfig) -> Observed:
+    """What a status says, and where the config has store and backends."""
+    lost = Counter(loser for each in status.conflicts for loser in each.losers)
     places = {backend.name: describe_place(backend) for backend in config.backends}
     return Observed(
-        "" if store["state"] in _STORE_IS_FINE else str(store["message"]),
-        {each["name"]: _state(each, places.get(each["name"], ()), lost[each["name"]]) for each in status["backends"]},
+        status.store.message if status.store.is_away else "",
+        {each.name: _state(each, places.get(each.name, ()), lost[each.name]) for each in status.backends},
         config.session_storage.address or "",
-        status["configHash"],
-        tuple(
-            Clash(str(each["kind"]), each["name"], each["winner"], tuple(each["losers"]))
-            for each in status["conflicts"]
-        ),
-        tuple(
-            DroppedEntry(each["backend"], str(each["kind"]), each["name"], each["reason"])
-            for each in status["droppedTools"]
-        ),
-        tuple(UnmatchedSetting(each["backend"], each["setting"], each["name"]) for each in status["unmatched"]),
+        status.config_hash,
+        status.conflicts,
+        status.dropped_tools,
+        status.unmatched,
     )
 
 
@@ -109,8 +69,14 @@ def describe_place(backend: BackendConfig) -> Place:
     return (("address", f"{parts.scheme}://{parts.netloc}"), ("remedy", "see that it runs there and speaks MCP"))
 
 
-def _state(backend: Mapping[str, Any], place: Place, lost: int) -> BackendState:
-    counts = tuple((kind, backend[kind]) for kind in COUNTED if backend.get(kind))
+def _state(backend: BackendReport, place: Place, lost: int) -> BackendState:
+    served = {
+        "tools": backend.tools,
+        "resources": backend.resources,
+        "templates": backend.templates,
+        "prompts": backend.prompts,
+    }
+    counts = tuple((kind, count) for kind, count in served.items() if count)
     if lost:
         counts = (*(counts or (("tools", 0),)), ("lost_to_conflicts", lost))
-    return BackendState(backend["status"], backend["message"], counts, place)
+    return BackendState(backend.status, backend.message, counts, place)

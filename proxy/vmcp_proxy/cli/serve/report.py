@@ -6,10 +6,10 @@ import logging
 from collections.abc import Iterable
 from typing import Final
 
+from vmcp_api.pod_status import ConflictReport, Health
 from vmcp_proxy.cli.serve.addresses import endpoint_url
 from vmcp_proxy.cli.serve.lines import SILENT_SECONDS, Line, changes, silent_line
-from vmcp_proxy.cli.serve.observed import Clash, Observed, observe
-from vmcp_proxy.core.members.health import Health
+from vmcp_proxy.cli.serve.observed import Observed, observe
 from vmcp_proxy.observability.logs import log_event
 from vmcp_proxy.run.proxy import Proxy
 
@@ -44,9 +44,9 @@ class ToldClashes:
 
     def __init__(self) -> None:
         self._config_hash = ""
-        self._told: dict[Clash, None] = {}
+        self._told: dict[ConflictReport, None] = {}
 
-    def told(self, seen: Observed) -> tuple[Clash, ...]:
+    def told(self, seen: Observed) -> tuple[ConflictReport, ...]:
         """Those of before and those of now."""
         if seen.config_hash != self._config_hash:
             self._config_hash = seen.config_hash

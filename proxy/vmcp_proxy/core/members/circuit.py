@@ -1,9 +1,9 @@
 """The circuit breaker of one backend: closed, open, half-open; it is told the time and does nothing (ADR-0025)."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
+from vmcp_api.pod_status import CircuitState
 from vmcp_api.spec.operational import CircuitBreaker
 
 _OFF: Final = CircuitBreaker()
@@ -12,14 +12,6 @@ CIRCUIT_IS_OPEN: Final = "is not called while its circuit is open"
 
 _TRIAL_RETRY: Final = 1.0
 """What is told to those who come during a trial, in seconds: it decides soon."""
-
-
-class CircuitState(StrEnum):
-    """Whether requests may pass: all, none, or one to try."""
-
-    CLOSED = "closed"
-    OPEN = "open"
-    HALF_OPEN = "half-open"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

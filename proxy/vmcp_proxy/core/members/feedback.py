@@ -3,9 +3,9 @@
 from enum import StrEnum
 from typing import Final
 
+from vmcp_api.pod_status import CircuitState, Health
 from vmcp_proxy.backends.errors import BackendError, Category
-from vmcp_proxy.core.members.circuit import CircuitState, Permit
-from vmcp_proxy.core.members.health import Health
+from vmcp_proxy.core.members.circuit import Permit
 from vmcp_proxy.core.members.member import Member
 
 

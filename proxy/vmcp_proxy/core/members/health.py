@@ -1,22 +1,12 @@
 """What is known of a backend's health: fed by probes and by real calls alike, without a clock or I/O."""
 
 import re
-from enum import StrEnum
 from typing import Final
 
+from vmcp_api.pod_status import Health
 from vmcp_proxy.backends.errors import SAID, Category
 
 _NUMBER: Final = re.compile(r"[0-9]+")
-
-
-class Health(StrEnum):
-    """The state of a backend as the status shows it."""
-
-    UNKNOWN = "unknown"
-    HEALTHY = "healthy"
-    DEGRADED = "degraded"
-    UNHEALTHY = "unhealthy"
-    UNAUTHENTICATED = "unauthenticated"
 
 
 class HealthTracker:

@@ -5,8 +5,8 @@ from typing import Final
 
 import msgspec
 
+from vmcp_api.pod_status import Health
 from vmcp_api.spec.operational import PartialFailureMode
-from vmcp_proxy.core.members.health import Health
 from vmcp_proxy.core.members.member import Members
 from vmcp_proxy.core.virtual import Failure
 from vmcp_proxy.protocol.jsonrpc import INTERNAL_ERROR

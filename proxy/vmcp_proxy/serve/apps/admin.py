@@ -2,14 +2,13 @@
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final, Protocol
 
 import msgspec
 from fastapi import FastAPI, Header, Response
 
-from vmcp_api.base import Json
+from vmcp_api.pod_status import PodStatus, encode
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.serve.chain.header_rules import HostRule
 from vmcp_proxy.serve.context import Receive, Scope, Send
@@ -30,7 +29,7 @@ class StatusSource(Protocol):
 
     def readiness(self) -> Readiness: ...
 
-    def status(self) -> Mapping[str, Json]: ...
+    def status(self) -> PodStatus: ...
 
 
 class AdminApp(FastAPI):
@@ -68,7 +67,7 @@ def build_admin_app(source: StatusSource, metrics: Metrics, hosts: HostRule) -> 
 
     @app.get("/status")
     async def status(if_none_match: Annotated[str | None, Header()] = None) -> Response:
-        return _tagged(msgspec.json.encode(source.status(), order="deterministic"), if_none_match)
+        return _tagged(encode(source.status()), if_none_match)
 
     @app.get("/metrics")
     async def scrape(accept: Annotated[str, Header()] = "") -> Response:

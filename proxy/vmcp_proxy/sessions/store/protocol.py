@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from vmcp_api.pod_status import STORE_OK, STORE_UNAVAILABLE, STORE_UNKNOWN
 from vmcp_proxy.sessions.store.record import SessionRecord
 
 
@@ -25,8 +26,8 @@ class StoreState:
 
     def __str__(self) -> str:
         if not self.is_known:
-            return "unknown"
-        return "ok" if self.available else "unavailable"
+            return STORE_UNKNOWN
+        return STORE_OK if self.available else STORE_UNAVAILABLE
 
 
 @dataclass(frozen=True, slots=True)

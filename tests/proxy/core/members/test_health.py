@@ -1,7 +1,8 @@
 """What failures and answers make of a backend's health."""
 
+from vmcp_api.pod_status import Health
 from vmcp_proxy.backends.errors import Category
-from vmcp_proxy.core.members.health import Health, HealthTracker
+from vmcp_proxy.core.members.health import HealthTracker
 
 
 def states(tracker, *categories):

@@ -5,11 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from vmcp_api.pod_status import Health
 from vmcp_api.spec.operational import CircuitBreaker
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.core.members.circuit import Circuit, CircuitState
 from vmcp_proxy.core.members.feedback import Asked, answered, failed
-from vmcp_proxy.core.members.health import Health, HealthTracker
+from vmcp_proxy.core.members.health import HealthTracker
 
 NO_ANSWER = (Category.UNREACHABLE, Category.FAILED, Category.PROTOCOL, Category.NOT_RUNNING)
 PERHAPS_THE_CALLS = (Category.TIMEOUT, Category.REFUSED, Category.FAILED, Category.PROTOCOL, Category.NOT_RUNNING)

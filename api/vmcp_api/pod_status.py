@@ -1,0 +1,245 @@
+"""What a proxy says of itself at `/status`: the contract of proxy, operator and command line (ADR-0009).
+
+The members of the document are the fields below in camelCase: whoever renames one renames it at both ends.
+"""
+
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Final, TypeAlias
+
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationInfo
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticUseDefault
+
+from vmcp_api.base import Json
+from vmcp_api.config import CONTRACT
+
+KEYS_OK: Final = "ok"
+KEYS_MISSING: Final = "missing"
+STORE_OK: Final = "ok"
+STORE_UNAVAILABLE: Final = "unavailable"
+STORE_UNKNOWN: Final = "unknown"
+"""A store that nobody has asked yet."""
+WITHHELD: Final = "withheld"
+"""The status of a backend that is not served, beside those of `Health`."""
+
+
+class Health(StrEnum):
+    """The status of a backend that is served."""
+
+    UNKNOWN = "unknown"
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    UNHEALTHY = "unhealthy"
+    UNAUTHENTICATED = "unauthenticated"
+
+
+class CircuitState(StrEnum):
+    """Whether requests may pass: all, none, or one to try."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half-open"
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise PydanticUseDefault
+    # Half a surrogate pair can be no UTF-8; the API server would put another character there.
+    return value.encode(errors="replace").decode()
+
+
+def _count(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise PydanticUseDefault
+    return value
+
+
+def _part(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise PydanticUseDefault
+    # Pydantic looks at the names of unknown members too, and refuses half a surrogate pair in them.
+    return {name: member for name, member in value.items() if name.isascii()}
+
+
+def _parts(value: object, info: ValidationInfo) -> list[object]:
+    return [_part(each) for each in _entries(value, info) if isinstance(each, dict)]
+
+
+def _texts(value: object, info: ValidationInfo) -> list[object]:
+    return [each for each in _entries(value, info) if isinstance(each, str) and each]
+
+
+def _entries(value: object, info: ValidationInfo) -> list[object]:
+    return value[: info.context] if isinstance(value, list) else []
+
+
+# A proxy of another version may say anything: what has a wrong type is read as if it were absent.
+_ABSENT: Final = Field(exclude_if=lambda value: value is None)
+_Text: TypeAlias = Annotated[str, BeforeValidator(_text)]
+_OptionalText: TypeAlias = Annotated[str | None, BeforeValidator(_text), _ABSENT]
+_Number: TypeAlias = Annotated[int, BeforeValidator(_count)]
+_OptionalNumber: TypeAlias = Annotated[int | None, BeforeValidator(_count), _ABSENT]
+_Texts: TypeAlias = Annotated[tuple[_Text, ...], BeforeValidator(_texts)]
+
+_DOCUMENT: Final = ConfigDict(alias_generator=to_camel, extra="ignore")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadError:
+    """Why the config that is mounted is not in force; `path` is the place in it."""
+
+    __pydantic_config__: ClassVar = _DOCUMENT
+
+    path: _Text = ""
+    message: _Text = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreReport:
+    """The session store as the pod reaches it; `message` is empty while it does."""
+
+    __pydantic_config__: ClassVar = _DOCUMENT
+
+    state: _Text = STORE_OK
+    message: _Text = ""
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it was asked and does not answer."""
+        return self.state not in (STORE_OK, STORE_UNKNOWN)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it was asked at all."""
+        return self.state != STORE_UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class BackendReport:
+    """One backend as the pod sees it; `status` is a `Health`, or `WITHHELD` with the `reason`.
+
+    `circuit` is absent without a breaker, `revision` (of MCP) and the numbers until the backend has answered.
+    """
+
+    __pydantic_config__: ClassVar = _DOCUMENT
+
+    name: _Text = ""
+    kind: _Text = ""
+    status: _Text = ""
+    transport: _OptionalText = None
+    reason: _OptionalText = None
+    message: _Text = ""
+    circuit: _OptionalText = None
+    revision: _OptionalText = None
+    tools: _OptionalNumber = None
+    resources: _OptionalNumber = None
+    templates: _OptionalNumber = None
+    prompts: _OptionalNumber = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictReport:
+    """A name that several backends claim; without a `winner` nobody serves it."""
+
+    __pydantic_config__: ClassVar = _DOCUMENT
+
+    kind: _Text = ""
+    name: _Text = ""
+    winner: Annotated[str | None, BeforeValidator(_text)] = None
+    losers: _Texts = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedReport:
+    """An entry of a backend's list that is not served."""
+
+    __pydantic_config__: ClassVar = _DOCUMENT
+
+    backend: _Text = ""
+    kind: _Text = ""
+    name: _Text = ""
+    reason: _Text = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UnmatchedReport:
+    """An entry of the aggregation settings that fits nothing."""
+
+    __pydantic_config__: ClassVar = _DOCUMENT
+
+    backend: _Text = ""
+    setting: _Text = ""
+    name: _Text = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much is served; `context_bytes` is what all tools together cost a model."""
+
+    __pydantic_config__: ClassVar = _DOCUMENT
+
+    tools: _OptionalNumber = None
+    resources: _OptionalNumber = None
+    templates: _OptionalNumber = None
+    prompts: _OptionalNumber = None
+    context_bytes: _OptionalNumber = None
+
+
+@dataclass(frozen=True, slots=True)
+class PodStatus:
+    """The whole document; holds names and counts, no URL and no secret.
+
+    `dropped_tools` are entries of every kind. `missing_secrets` are as `<Secret>/<key>`.
+    """
+
+    __pydantic_config__: ClassVar = _DOCUMENT
+
+    contract: _Number = CONTRACT
+    config_hash: _Text = ""
+    load_error: Annotated[LoadError | None, BeforeValidator(_part)] = None
+    keys: _Text = KEYS_OK
+    store: Annotated[StoreReport, BeforeValidator(_part)] = field(default_factory=StoreReport)
+    missing_secrets: _Texts = ()
+    backends: Annotated[tuple[BackendReport, ...], BeforeValidator(_parts)] = ()
+    conflicts: Annotated[tuple[ConflictReport, ...], BeforeValidator(_parts)] = ()
+    dropped_tools: Annotated[tuple[DroppedReport, ...], BeforeValidator(_parts)] = ()
+    unmatched: Annotated[tuple[UnmatchedReport, ...], BeforeValidator(_parts)] = ()
+    counts: Annotated[Counts, BeforeValidator(_part)] = field(default_factory=Counts)
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether the session keys are mounted."""
+        return self.keys != KEYS_MISSING
+
+
+_STATUS: Final = TypeAdapter(PodStatus)
+
+
+def to_document(status: PodStatus) -> dict[str, Json]:
+    """The document of a status, its members in the order of the fields."""
+    document: dict[str, Json] = _STATUS.dump_python(status, mode="json", by_alias=True)
+    return document
+
+
+def encode(status: PodStatus) -> bytes:
+    """The document as it goes over the wire; equal statuses are equal bytes."""
+    return json.dumps(to_document(status), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def from_document(document: dict[str, Any], *, most: int | None = None) -> PodStatus:
+    """What a document says: unknown members are ignored, missing and mistyped ones have the default.
+
+    `most` bounds the entries of each list that are read.
+    """
+    return _STATUS.validate_python(_part(document), context=most, by_alias=True, by_name=False)
+
+
+def decode(body: bytes, *, most: int | None = None) -> PodStatus | None:
+    """The status that bytes of any origin hold, read as `from_document` does; None where they hold no document."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return from_document(document, most=most) if isinstance(document, dict) else None
