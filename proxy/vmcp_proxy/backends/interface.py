@@ -9,8 +9,9 @@ from typing import Final, Protocol, TypeAlias
 import msgspec
 
 from vmcp_proxy.headerforward import OutgoingHeaders
+from vmcp_proxy.protocol.error_codes import METHOD_NOT_FOUND
 from vmcp_proxy.protocol.initialize import ServerHello
-from vmcp_proxy.protocol.jsonrpc import METHOD_NOT_FOUND, Raw, Request, Response, encode_error, encode_result
+from vmcp_proxy.protocol.jsonrpc import Raw, Request, Response, encode_error, encode_result
 
 Reply: TypeAlias = Callable[[bytes], Awaitable[None]]
 """Sends one message back to the backend in the session it asked in; failure to is not an error."""

@@ -7,6 +7,7 @@ import msgspec
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.interface import Receiver, Reply
 from vmcp_proxy.protocol import jsonrpc, params
+from vmcp_proxy.protocol.error_codes import METHOD_NOT_FOUND
 from vmcp_proxy.protocol.params import InvalidParamsError
 
 _MOST_BATCH_BYTES: Final = 4 << 20
@@ -129,3 +130,12 @@ async def hand_over(message: jsonrpc.Message, receiver: Receiver, reply: Reply) 
             await reply(jsonrpc.encode_result(message.id, b"{}"))
         else:
             await receiver.on_request(message, reply)
+
+
+def lacks_method(answer: jsonrpc.Response) -> bool:
+    """Whether the backend says that it does not have the method: servers with resources often have no templates."""
+    try:
+        code = params.parse_members(answer.error).get("code")
+    except InvalidParamsError:
+        return False
+    return code is not None and bytes(code) == b"%d" % METHOD_NOT_FOUND

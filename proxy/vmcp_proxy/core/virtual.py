@@ -1,26 +1,21 @@
 """The one protocol that every layer of the core speaks: a caller's view, and a caller's call."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import msgspec
 
 from vmcp_proxy.auth.identity import Identity
-from vmcp_proxy.core.catalog.capabilities import Capability, Outcome
+from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.core.outcomes import Reply, Unlisted
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
 from vmcp_proxy.protocol.params import Members, parse_members
 
 if TYPE_CHECKING:
     from vmcp_proxy.core.members.member import Member
     from vmcp_proxy.sessions import Session
-
-DENIED_CODE: Final = 403
-"""HTTP status and JSON-RPC code of `Denied`."""
-
-DENIED_MESSAGE: Final = "Forbidden."
-"""The one text of `Denied`: it must not tell whether the name exists."""
 
 
 class Operation(msgspec.Struct, frozen=True, gc=False):
@@ -56,12 +51,6 @@ class Target(msgspec.Struct, frozen=True, gc=False):
     began: float
 
 
-class Unlisted(msgspec.Struct, frozen=True, gc=False):
-    """Nothing of this name is known, but these backends may have it: what they offer is not known (ADR-0030)."""
-
-    silent: Mapping[str, Outcome]
-
-
 class OwnNames(msgspec.Struct, frozen=True, gc=False):
     """Nothing is exposed under this name, but these tools have it at their backends, and the backends have pages.
 
@@ -73,43 +62,6 @@ class OwnNames(msgspec.Struct, frozen=True, gc=False):
 
 Resolved: TypeAlias = Target | OwnNames | Unlisted | None
 """What an operation names; None where nothing does."""
-
-
-class Result(msgspec.Struct, frozen=True, gc=False):
-    """A JSON-RPC result as raw JSON, and the backend that gave it.
-
-    `is_error` is what it says of itself under `isError`; None where nobody has looked. `is_ours` is a result that
-    says why there is none: the backend did not answer.
-    """
-
-    raw: bytes | msgspec.Raw
-    backend: str = ""
-    is_error: bool | None = None
-    is_ours: bool = False
-
-
-class Failure(msgspec.Struct, frozen=True, gc=False):
-    """A JSON-RPC error of our own; `status` is the HTTP status where the transport allows one."""
-
-    code: int
-    message: str
-    data: bytes | msgspec.Raw | None = None
-    backend: str = ""
-    status: int = 200
-
-
-class RawFailure(msgspec.Struct, frozen=True, gc=False):
-    """A backend's JSON-RPC error object as it came."""
-
-    error: bytes | msgspec.Raw
-    backend: str
-
-
-class Denied(msgspec.Struct, frozen=True, gc=False):
-    """The caller may not, or there is no such thing: both look alike."""
-
-
-Reply: TypeAlias = Result | Failure | RawFailure | Denied
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,20 +5,13 @@ from typing import Final, TypeAlias
 import msgspec
 
 from vmcp_proxy.protocol import surrogates
+from vmcp_proxy.protocol.error_codes import INVALID_REQUEST, PARSE_ERROR
 
 Raw: TypeAlias = msgspec.Raw | bytes
 """A span of JSON text, relayed as it came."""
 
 Answer: TypeAlias = bytes | tuple[bytes | memoryview, ...]
 """The text of an answer, whole or in parts that follow one another and may be views of what they were read from."""
-
-PARSE_ERROR: Final = -32700
-INVALID_REQUEST: Final = -32600
-METHOD_NOT_FOUND: Final = -32601
-INVALID_PARAMS: Final = -32602
-INTERNAL_ERROR: Final = -32603
-RESOURCE_NOT_FOUND: Final = -32002
-REQUEST_CANCELLED: Final = -32800
 
 MAX_ID_BYTES: Final = 512
 

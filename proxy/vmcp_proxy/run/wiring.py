@@ -29,9 +29,9 @@ from vmcp_proxy.core.clients.session_stream import SessionStream
 from vmcp_proxy.core.group.group import Group
 from vmcp_proxy.core.listings.cache import Listings
 from vmcp_proxy.core.members.member import Member
+from vmcp_proxy.core.outcomes import PartialFailure
 from vmcp_proxy.core.policy.admission import Admission, Admitter
 from vmcp_proxy.core.policy.all_or_nothing import refusal
-from vmcp_proxy.core.virtual import Failure
 from vmcp_proxy.headerforward import AllowList, HeaderSnapshot
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.pods.announcer import News
@@ -274,7 +274,7 @@ class Wiring:
         if self.store.is_shared:
             await self.between.waits_here(session)
 
-    def _refusal(self) -> Failure | None:
+    def _refusal(self) -> PartialFailure | None:
         return refusal(self.group.members, self.group.withheld, self._partial_failure_mode)
 
     def _on_change(self) -> None:

@@ -17,6 +17,7 @@ from vmcp_proxy.serve.display_target import target_of
 from vmcp_proxy.serve.http.bounds import SHORT_BYTES
 from vmcp_proxy.serve.http.direct_answers import has_gone, note_long, release_head, write_answer
 from vmcp_proxy.serve.http.head import shortened
+from vmcp_proxy.serve.rejections import CRASHED, SHUTTING_DOWN, TIMED_OUT, Rejection
 
 Message: TypeAlias = MutableMapping[str, Any]
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -36,10 +37,10 @@ _NO_CONTENT: Final = 204
 
 
 class Cut(Enum):
-    """Why a request was ended from outside: status, JSON-RPC code and text of the answer."""
+    """Why a request was ended from outside, and what is answered."""
 
-    TIMEOUT = (504, -32603, "The request took longer than the endpoint allows.")
-    SHUTDOWN = (503, -32603, "The server is shutting down; try again.")
+    TIMEOUT = TIMED_OUT
+    SHUTDOWN = SHUTTING_DOWN
 
 
 class Enrichment(msgspec.Struct, frozen=True, gc=False):
@@ -168,10 +169,10 @@ class RequestContext:
 
     @property
     def final_status(self) -> int:
-        """The HTTP status of a request that is over: a crash before any answer will be 500."""
+        """The HTTP status of a request that is over; of one that crashed or was cut, that of the answer to come."""
         if self.status:
             return self.status
-        return 500 if self.cut is None else self.cut.value[0]
+        return (CRASHED if self.cut is None else self.cut.value).status
 
     @property
     def final_outcome(self) -> Outcome:
@@ -286,18 +287,17 @@ class RequestContext:
         """Ends a stream."""
         await self.send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def reject(
-        self, layer: str, status: int, code: int, message: str, headers: Headers = (), data: Raw | None = None
-    ) -> None:
+    async def reject(self, layer: str, refusal: Rejection, data: Raw | None = None) -> None:
         """Refuses the request in the name of a layer with a JSON-RPC error.
 
         Outside telemetry it counts in `vmcp_http_rejected_total`; inside, telemetry counts it by its method.
         """
         self.rejected_by = layer
         if not self.is_measured:
-            self._metrics.on_rejected(layer, status)
+            self._metrics.on_rejected(layer, refusal.status)
         message_id = self.message.id if isinstance(self.message, Request) else self.malformed_id
-        await self.respond(status, encode_error(message_id, code, message, data), headers=headers)
+        answer = encode_error(message_id, refusal.code, refusal.message, data)
+        await self.respond(refusal.status, answer, headers=refusal.headers)
 
 
 Handler: TypeAlias = Callable[[RequestContext], Awaitable[None]]

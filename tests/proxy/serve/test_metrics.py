@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from tests.proxy.serve.harness import World, message
 from vmcp_proxy.observability.audit import Outcome
 from vmcp_proxy.observability.metrics import BUCKETS, METHODS, READINGS, Metrics
+from vmcp_proxy.serve.rejections import Rejection
 
 
 def count_call(metrics, backend, method, category, seconds):
@@ -20,7 +21,7 @@ def count_call(metrics, backend, method, category, seconds):
 
 async def refuse(context):
     context.outcome = Outcome.DENIED
-    await context.reject("dispatch", 403, 403, "Denied.")
+    await context.reject("dispatch", Rejection(403, 403, "Denied."))
 
 
 @pytest.mark.scenario("C-8")

@@ -4,7 +4,7 @@ from typing import Final
 
 from vmcp_api.spec.aggregation import Aggregation
 from vmcp_proxy.core.calls.forwarder import Forwarder
-from vmcp_proxy.core.calls.replies import NO_COMPLETION, broken, unknown, unlisted
+from vmcp_proxy.core.calls.replies import unavailable, unknown
 from vmcp_proxy.core.calls.resolver import Resolver
 from vmcp_proxy.core.calls.views import Views
 from vmcp_proxy.core.catalog.capabilities import Kind
@@ -12,21 +12,17 @@ from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.clients.session_client import SessionClient, SessionClients
 from vmcp_proxy.core.clients.subscriptions import MOST_SUBSCRIPTIONS, SUBSCRIBE, SUBSCRIPTIONS, UNSUBSCRIBE, is_shared
 from vmcp_proxy.core.members.member import Bounds, Members
+from vmcp_proxy.core.outcomes import Invalid, Reply, Result, Unlisted
 from vmcp_proxy.core.targets import find_target
 from vmcp_proxy.core.virtual import (
     Caller,
     Exchange,
-    Failure,
     Operation,
     OwnNames,
-    Reply,
     Resolved,
-    Result,
     Target,
-    Unlisted,
 )
 from vmcp_proxy.headerforward import Collision
-from vmcp_proxy.protocol.jsonrpc import INVALID_PARAMS
 
 
 class Aggregate:
@@ -84,7 +80,7 @@ class Aggregate:
             if is_shared(client, member, uri, self._clients.all()):
                 return Result(b"{}", member.name)
         elif len(held) >= MOST_SUBSCRIPTIONS and uri not in held:
-            return Failure(INVALID_PARAMS, f"A session may subscribe to {MOST_SUBSCRIPTIONS} resources of a backend.")
+            return Invalid(f"A session may subscribe to {MOST_SUBSCRIPTIONS} resources of a backend.")
         reply = await self._forwarder.forward(caller, client, target, operation, exchange)
         if operation.method == SUBSCRIBE and type(reply) is Result:
             held.add(uri)
@@ -100,7 +96,5 @@ class Aggregate:
             member = self._members.get(shared.backend) if shared is not None else None
             headers = client.headers_for(member, caller.snapshot) if member is not None else ()
             if member is not None and isinstance(headers, Collision):
-                return broken(operation, member.collision(headers))
-        if isinstance(resolved, Unlisted):
-            return unlisted(operation, resolved.silent)
-        return NO_COMPLETION if operation.method == "completion/complete" else unknown(operation)
+                return unavailable(member.collision(headers))
+        return resolved if isinstance(resolved, Unlisted) else unknown(operation)

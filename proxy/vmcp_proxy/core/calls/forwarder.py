@@ -10,7 +10,7 @@ import msgspec
 from vmcp_proxy.backends.errors import BackendError, Category, CircuitOpenError
 from vmcp_proxy.backends.interface import Deadline
 from vmcp_proxy.core.calls.receivers import CallReceiver, Ways
-from vmcp_proxy.core.calls.replies import broken, gone, name_bound
+from vmcp_proxy.core.calls.replies import name_bound, unavailable, unknown
 from vmcp_proxy.core.calls.spans import CANCELLED, CallObserver
 from vmcp_proxy.core.catalog.arguments import apply_arguments
 from vmcp_proxy.core.catalog.capabilities import Capability, Kind
@@ -20,8 +20,9 @@ from vmcp_proxy.core.clients.session_client import SessionClient
 from vmcp_proxy.core.members.circuit import Permit, Refused
 from vmcp_proxy.core.members.feedback import Asked, answered, failed
 from vmcp_proxy.core.members.member import Bounds, Member
+from vmcp_proxy.core.outcomes import RawFailure, Reply, Result
 from vmcp_proxy.core.owners.handed_out import HandedOut, may_hand_out, names_page, rename_links, uris_of
-from vmcp_proxy.core.virtual import Caller, Exchange, Operation, RawFailure, Reply, Result, Target
+from vmcp_proxy.core.virtual import Caller, Exchange, Operation, Target
 from vmcp_proxy.headerforward import Collision, HeaderSnapshot
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.jsonrpc import Raw, Response
@@ -63,15 +64,15 @@ class Forwarder:
         headers = client.headers_for(member, caller.snapshot)
         name = capability.backend
         if isinstance(headers, Collision):
-            return broken(operation, member.collision(headers))
+            return unavailable(member.collision(headers))
         if bounds is None:
-            return gone(name)
+            return unknown(operation)
         members = _members_for(operation, capability)
         link = self._links.of(client, member)
         now = asyncio.get_running_loop().time()
         permit = member.circuit.admit(now)
         if isinstance(permit, Refused):
-            return broken(operation, CircuitOpenError(name, permit.retry_after))
+            return unavailable(CircuitOpenError(name, permit.retry_after))
         deadline = Deadline.after(target.began, bounds.call(name), bounds.maximum)
         receiver = CallReceiver(client, member, members, exchange, deadline, self._ways)
         exchange.routed(name)
@@ -88,7 +89,7 @@ class Forwarder:
             counted = BackendError(name, Category.ENDED) if link.closed else error
             outcome = counted.category.value
             self._failed(member, permit, counted, caller.snapshot)
-            return broken(operation, name_bound(error, deadline, bounds, asyncio.get_running_loop().time()))
+            return unavailable(name_bound(error, deadline, bounds, asyncio.get_running_loop().time()))
         except BaseException:
             member.circuit.abandoned(permit)
             raise

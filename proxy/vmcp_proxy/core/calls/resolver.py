@@ -12,10 +12,11 @@ from vmcp_proxy.core.catalog.ui_pages import parse_own_uri
 from vmcp_proxy.core.clients.links import Links
 from vmcp_proxy.core.clients.session_client import SessionClient, SessionClients
 from vmcp_proxy.core.members.member import Bounds, Members
+from vmcp_proxy.core.outcomes import Unlisted
 from vmcp_proxy.core.owners.owner import find_owner, resource_of
 from vmcp_proxy.core.owners.silence import may_own
 from vmcp_proxy.core.targets import target_kind
-from vmcp_proxy.core.virtual import Caller, Operation, OwnNames, Resolved, Target, Unlisted
+from vmcp_proxy.core.virtual import Caller, Operation, OwnNames, Resolved, Target
 
 
 class Resolver:
@@ -63,7 +64,11 @@ class Resolver:
             silent = self._silent(caller, client, catalog, operation)
             until = began + self._bound(silent)
             if not await self._views.answered(client, caller.snapshot, silent, until):
-                return Unlisted(silent) if silent else self._unlisted(catalog, operation, began)
+                return (
+                    Unlisted(target_kind(operation), operation.name, silent)
+                    if silent
+                    else self._unlisted(catalog, operation, began)
+                )
 
     def _unlisted(self, catalog: Catalog, operation: Operation, began: float) -> Resolved:
         """What the operation means although nobody lists it: a page's own tool, or the only resource server's."""

@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
+from vmcp_proxy.backends import unanswered
 from vmcp_proxy.backends.interface import Deadline, Reply, refuse
 from vmcp_proxy.core.clients.open_request import ServerRequest, Tell
 from vmcp_proxy.core.clients.questions import encode_cancelled, encode_question, undeclared
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.jsonrpc import (
-    INTERNAL_ERROR,
-    METHOD_NOT_FOUND,
     Request,
     Response,
-    encode_error,
     encode_notification,
     encode_raw_error,
     encode_result,
@@ -37,10 +35,6 @@ MOST_OPEN: Final = 256
 
 _FAREWELL_SECONDS: Final = 1.0
 """How long a call that is over may wait until its client has been told not to answer."""
-
-_NOT_ASKED: Final = "The client did not take the request in time."
-_UNDECLARED: Final = "The client has not declared the capability %s."
-_TOO_MANY: Final = "Too many requests wait for the client; answer or cancel some first."
 
 
 class Ids(Protocol):
@@ -81,10 +75,10 @@ class ServerRequests:
             await refuse(request, reply)
             return
         if (capability := undeclared(request.method, session.client_capabilities)) is not None:
-            await reply(encode_error(request.id, METHOD_NOT_FOUND, _UNDECLARED % capability))
+            await reply(unanswered.undeclared(request.id, capability))
             return
         if len(client.server_requests) >= MOST_OPEN:
-            await reply(encode_error(request.id, INTERNAL_ERROR, _TOO_MANY))
+            await reply(unanswered.crowded(request.id))
             return
         self._last += 1
         number = self._last
@@ -106,7 +100,7 @@ class ServerRequests:
         """Tells a backend that its request was never answered, where its session still stands."""
         opened = _pop(client, number)
         if opened is not None and client.session.ended is None:
-            answer = encode_error(opened.backend_id, INTERNAL_ERROR, _NOT_ASKED)
+            answer = unanswered.overdue(opened.backend_id)
             self._tasks.create_task(_send(opened.reply, answer), name="give up a request to a client")
 
     def owner(self, client: "SessionClient", raw_id: bytes | msgspec.Raw) -> tuple[str, int] | None:

@@ -7,13 +7,11 @@ from typing import Final
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.interface import NOBODY, Deadline
 from vmcp_proxy.backends.link import Link
+from vmcp_proxy.backends.messages import lacks_method
 from vmcp_proxy.core.catalog.capabilities import WIRE, Kind, Listing
 from vmcp_proxy.core.listings.builder import ListingBuilder, ListingLimits
 from vmcp_proxy.core.members.member import Bounds
 from vmcp_proxy.headerforward import OutgoingHeaders
-from vmcp_proxy.protocol import params
-from vmcp_proxy.protocol.jsonrpc import METHOD_NOT_FOUND, Response
-from vmcp_proxy.protocol.params import InvalidParamsError
 
 _OFFER: Final = {
     Kind.TOOL: "tools",
@@ -68,7 +66,7 @@ async def _read_kind(
         body = b'{"cursor":' + cursor + b"}" if cursor is not None else b"{}"
         answer = await link.request(method, _same(body), headers, deadline, NOBODY)
         if answer.result is None:
-            if _is_unknown_method(answer):
+            if lacks_method(answer):
                 return
             raise BackendError(link.backend.name, Category.REFUSED, f"it answered {method} with an error")
         cursor = builder.add(kind, answer.result)
@@ -78,12 +76,3 @@ async def _read_kind(
 
 def _same(body: bytes) -> Callable[[int], bytes]:
     return lambda _request_id: body
-
-
-def _is_unknown_method(answer: Response) -> bool:
-    """Whether the backend does not have the method: servers with resources often have no templates."""
-    try:
-        code = params.parse_members(answer.error).get("code")
-    except InvalidParamsError:
-        return False
-    return code is not None and bytes(code) == b"%d" % METHOD_NOT_FOUND

@@ -13,8 +13,9 @@ from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.capabilities import Capability, Kind
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.ui_pages import pages_of, rename_pages
+from vmcp_proxy.core.outcomes import Denied, Reply
 from vmcp_proxy.core.targets import target_kind
-from vmcp_proxy.core.virtual import Caller, Denied, Exchange, Operation, OwnNames, Reply, Resolved, Target, VirtualMCP
+from vmcp_proxy.core.virtual import Caller, Exchange, Operation, OwnNames, Resolved, Target, VirtualMCP
 
 
 class Action(StrEnum):

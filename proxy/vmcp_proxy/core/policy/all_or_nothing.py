@@ -3,20 +3,17 @@
 from collections.abc import Collection
 from typing import Final
 
-import msgspec
-
 from vmcp_api.pod_status import Health
 from vmcp_api.spec.operational import PartialFailureMode
 from vmcp_proxy.core.members.member import Members
-from vmcp_proxy.core.virtual import Failure
-from vmcp_proxy.protocol.jsonrpc import INTERNAL_ERROR
+from vmcp_proxy.core.outcomes import PartialFailure
 
 WITHHELD: Final = "withheld"
 IS_WITHHELD: Final = "is not served: its configuration lacks something"
 """What clients may know of it; the status says what is missing."""
 
 
-def refusal(members: Members, withheld: Collection[str], mode: PartialFailureMode) -> Failure | None:
+def refusal(members: Members, withheld: Collection[str], mode: PartialFailureMode) -> PartialFailure | None:
     """The answer to every list and call while a member is unhealthy or withheld and the mode is `fail`.
 
     It names the first. One that refuses credentials is not unhealthy: it may serve callers who bring their own.
@@ -30,5 +27,4 @@ def refusal(members: Members, withheld: Collection[str], mode: PartialFailureMod
     name = min(down)
     text = f"backend {name!r} {down[name]}, and this endpoint serves all of its backends or none"
     category = WITHHELD if name in withheld else members[name].health.category.value
-    data = msgspec.json.encode({"vmcp.dev/backend": name, "vmcp.dev/category": category})
-    return Failure(INTERNAL_ERROR, text, data, name)
+    return PartialFailure(name, category, text)

@@ -6,10 +6,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from vmcp_proxy.protocol.jsonrpc import encode_error
-from vmcp_proxy.serve.chain.header_validation import TRANSPORT_ERROR
 from vmcp_proxy.serve.context import Receive, Scope, Send
+from vmcp_proxy.serve.rejections import CRASHED, MCP_PATH, refused_by_framework
 
-MCP_PATH = "/mcp"
 _PATHS = frozenset({MCP_PATH, f"{MCP_PATH}/"})
 """The second is what people type; it is served, for a redirect would lose the body of some clients."""
 
@@ -50,6 +49,6 @@ def build_mcp_app(endpoint: ASGIApp) -> FastAPI:
 
 
 async def _refuse(_: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    text = f"Not found; the endpoint is {MCP_PATH}." if status == 404 else "Refused."  # noqa: PLR2004 - RFC 9110
-    return Response(encode_error(None, TRANSPORT_ERROR, text), status_code=status, media_type="application/json")
+    refusal = refused_by_framework(error.status_code if isinstance(error, HTTPException) else CRASHED.status)
+    body = encode_error(None, refusal.code, refusal.message)
+    return Response(body, status_code=refusal.status, media_type="application/json")

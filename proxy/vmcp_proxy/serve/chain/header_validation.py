@@ -7,17 +7,31 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from vmcp_api.config import ProxyConfig
-from vmcp_proxy.protocol.jsonrpc import INVALID_REQUEST
-from vmcp_proxy.protocol.versions import CLIENT_REVISIONS, SESSION_HEADER
+from vmcp_proxy.protocol.versions import SESSION_HEADER
 from vmcp_proxy.serve.chain.header_rules import HostRule, OriginRule, accepts, is_json, wants_stream
 from vmcp_proxy.serve.chain.refused_names import RefusedNames
 from vmcp_proxy.serve.context import EVENT_STREAM, JSON, Handler, RequestContext
+from vmcp_proxy.serve.rejections import (
+    BAD_LENGTH,
+    BAD_REVISION,
+    HOSTS_SETTING,
+    MANY_HOSTS,
+    METHODS,
+    NOT_ACCEPTABLE,
+    NOT_JSON,
+    NOT_LOCAL_HOST,
+    NOT_LOCAL_ORIGIN,
+    NOT_STREAM,
+    ORIGINS_SETTING,
+    REPEATED,
+    TOO_LARGE,
+    WRONG_HOST,
+    WRONG_METHOD,
+    WRONG_ORIGIN,
+    Rejection,
+)
 
 NAME: Final = "header_validation"
-TRANSPORT_ERROR: Final = -32000
-"""JSON-RPC code (server error) of refusals that have none of their own."""
-
-METHODS: Final = b"GET, POST, DELETE, OPTIONS"
 _USUAL_ACCEPT: Final = frozenset({b"application/json, text/event-stream", b"*/*"})
 """What nearly every client sends: looked up before anything is taken apart."""
 
@@ -47,42 +61,7 @@ class HeaderPolicy:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRefusal:
-    """Why a request is refused before it is a message: the HTTP status and what the client should know."""
-
-    status: int
-    message: str
-    code: int = TRANSPORT_ERROR
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-
-
-_HOSTS: Final = "spec.allowedHosts"
-_ORIGINS: Final = "spec.allowedOrigins"
-_WRONG_HOST: Final = "This endpoint does not answer to the name in the Host header; "
-_WRONG_ORIGIN: Final = "Pages from this origin may not use this endpoint; "
-WRONG_HOST: Final = HttpRefusal(421, f"{_WRONG_HOST}list the name in {_HOSTS}.")
-WRONG_ORIGIN: Final = HttpRefusal(403, f"{_WRONG_ORIGIN}list the origin in {_ORIGINS}.")
-NOT_LOCAL_HOST: Final = HttpRefusal(
-    421, f"{_WRONG_HOST}in local mode use localhost or 127.0.0.1, or list the name in {_HOSTS}."
-)
-NOT_LOCAL_ORIGIN: Final = HttpRefusal(
-    403, f"{_WRONG_ORIGIN}in local mode those of localhost and 127.0.0.1 may, others if {_ORIGINS} lists them."
-)
-WRONG_METHOD: Final = HttpRefusal(405, "Method not allowed; use POST, GET or DELETE.", headers=((b"allow", METHODS),))
-NOT_STREAM: Final = HttpRefusal(406, "A GET opens an event stream; accept text/event-stream.")
-NOT_ACCEPTABLE: Final = HttpRefusal(406, "Answers are application/json or text/event-stream; accept both.")
-NOT_JSON: Final = HttpRefusal(415, "Send the message as Content-Type: application/json.")
-TOO_LARGE: Final = HttpRefusal(413, "The request body is larger than this endpoint allows.", INVALID_REQUEST)
-BAD_LENGTH: Final = HttpRefusal(400, "Content-Length must be a number.", INVALID_REQUEST)
-MANY_HOSTS: Final = HttpRefusal(400, "Send one Host header.", INVALID_REQUEST)
-REPEATED: Final = HttpRefusal(400, "Send each Mcp-* header once.", INVALID_REQUEST)
-BAD_REVISION: Final = HttpRefusal(
-    400, f"Unsupported MCP-Protocol-Version; sessions speak {', '.join(sorted(CLIENT_REVISIONS))}.", INVALID_REQUEST
-)
-
-
-def check_headers(context: RequestContext, policy: HeaderPolicy) -> HttpRefusal | None:
+def check_headers(context: RequestContext, policy: HeaderPolicy) -> Rejection | None:
     """What is wrong with the headers of a request; `None` when it may go on.
 
     In order: more than one Host (400, RFC 9112 section 3.2), a repeated Mcp-* header (400), Host (421), Origin (403),
@@ -108,7 +87,7 @@ def check_headers(context: RequestContext, policy: HeaderPolicy) -> HttpRefusal 
     return refusal or _check_revision(context, policy)
 
 
-def _check_repeated(context: RequestContext) -> HttpRefusal | None:
+def _check_repeated(context: RequestContext) -> Rejection | None:
     names = [name for name, _ in context.scope["headers"]]
     if len(set(names)) == len(names):
         return None
@@ -117,7 +96,7 @@ def _check_repeated(context: RequestContext) -> HttpRefusal | None:
     return REPEATED if any(name.startswith(b"mcp-") and names.count(name) > 1 for name in names) else None
 
 
-def _check_revision(context: RequestContext, policy: HeaderPolicy) -> HttpRefusal | None:
+def _check_revision(context: RequestContext, policy: HeaderPolicy) -> Rejection | None:
     revision = context.header(b"mcp-protocol-version")
     if revision is None or revision in policy.legacy_revisions:
         return None
@@ -125,7 +104,7 @@ def _check_revision(context: RequestContext, policy: HeaderPolicy) -> HttpRefusa
     return None if is_modern and context.header(SESSION_HEADER) is None else BAD_REVISION
 
 
-def _check_post(context: RequestContext, policy: HeaderPolicy) -> HttpRefusal | None:
+def _check_post(context: RequestContext, policy: HeaderPolicy) -> Rejection | None:
     accept = context.header(b"accept")
     if accept not in _USUAL_ACCEPT and not accepts(accept, JSON) and not accepts(accept, EVENT_STREAM):
         return NOT_ACCEPTABLE
@@ -149,9 +128,9 @@ def header_validation(inner: Handler, policy: HeaderPolicy, refused: RefusedName
         refusal = check_headers(context, policy)
         origin = context.header(b"origin")
         if refusal in (WRONG_HOST, NOT_LOCAL_HOST):
-            refused.note(logger, "Host", context.header(b"host"), _HOSTS)
+            refused.note(logger, "Host", context.header(b"host"), HOSTS_SETTING)
         elif refusal in (WRONG_ORIGIN, NOT_LOCAL_ORIGIN):
-            refused.note(logger, "Origin", origin, _ORIGINS)
+            refused.note(logger, "Origin", origin, ORIGINS_SETTING)
         elif origin is not None and refusal not in (MANY_HOSTS, REPEATED):
             context.cors_headers = (
                 (b"access-control-allow-origin", origin),
@@ -159,7 +138,7 @@ def header_validation(inner: Handler, policy: HeaderPolicy, refused: RefusedName
                 (b"vary", b"Origin"),
             )
         if refusal is not None:
-            await context.reject(NAME, refusal.status, refusal.code, refusal.message, headers=refusal.headers)
+            await context.reject(NAME, refusal)
         elif context.http_method == "OPTIONS":
             await context.respond(204, headers=_preflight(context))
         else:

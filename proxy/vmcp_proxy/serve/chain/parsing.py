@@ -4,11 +4,18 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final, TypeAlias
 
-from vmcp_proxy.protocol.jsonrpc import INVALID_REQUEST, Batch, Malformed, Notification, Request, parse_body
+from vmcp_proxy.protocol.jsonrpc import Batch, Malformed, Notification, Request, parse_body
 from vmcp_proxy.protocol.versions import SESSION_HEADER
-from vmcp_proxy.serve.chain.header_validation import TOO_LARGE, HttpRefusal
 from vmcp_proxy.serve.context import Handler, RequestContext
 from vmcp_proxy.serve.http.bounds import SHORT_BYTES
+from vmcp_proxy.serve.rejections import (
+    INCOMPLETE,
+    LONG_WITHOUT_SESSION,
+    TOO_LARGE,
+    UNKNOWN_SESSION,
+    Rejection,
+    malformed,
+)
 
 NAME: Final = "mcp_parsing"
 
@@ -17,15 +24,6 @@ RESPONSE: Final = "response"
 
 BATCH: Final = "batch"
 """What stands for the method of a batch as a whole."""
-
-WITHOUT_SESSION: Final = HttpRefusal(
-    413,
-    f"Without a session a body may have {SHORT_BYTES} bytes; send initialize first.",
-    INVALID_REQUEST,
-)
-SESSION_NOT_FOUND: Final = -32001
-UNKNOWN_SESSION: Final = HttpRefusal(404, "Session not found; send initialize again.", SESSION_NOT_FOUND)
-INCOMPLETE: Final = HttpRefusal(400, "The request body is incomplete.", INVALID_REQUEST)
 
 
 class BodyFault(Enum):
@@ -56,7 +54,7 @@ IsOurs: TypeAlias = Callable[[str], bool]
 """Whether a session id was made here, without asking any store."""
 
 
-def refuse_unread(context: RequestContext, is_ours: IsOurs) -> HttpRefusal | None:
+def refuse_unread(context: RequestContext, is_ours: IsOurs) -> Rejection | None:
     """Why a long body is not even read: `None` where it may be, or where it is short.
 
     Who has no session has nothing long to say: only `initialize` comes without one. An id that was never given out
@@ -67,7 +65,7 @@ def refuse_unread(context: RequestContext, is_ours: IsOurs) -> HttpRefusal | Non
         return None
     session = context.header(SESSION_HEADER)
     if session is None:
-        return None if length is None else WITHOUT_SESSION
+        return None if length is None else LONG_WITHOUT_SESSION
     return None if is_ours(session.decode("latin-1")) else UNKNOWN_SESSION
 
 
@@ -90,20 +88,19 @@ def mcp_parsing(
         most, too_large = max_body, TOO_LARGE
         if is_ours is not None:
             if (unread := refuse_unread(context, is_ours)) is not None:
-                await context.reject(NAME, unread.status, unread.code, unread.message)
+                await context.reject(NAME, unread)
                 return
             if context.header(SESSION_HEADER) is None and max_body > SHORT_BYTES:
-                most, too_large = SHORT_BYTES, WITHOUT_SESSION
+                most, too_large = SHORT_BYTES, LONG_WITHOUT_SESSION
         body = await read_body(context, most)
         if isinstance(body, BodyFault):
-            refusal = too_large if body is BodyFault.TOO_LARGE else INCOMPLETE
-            await context.reject(NAME, refusal.status, refusal.code, refusal.message)
+            await context.reject(NAME, too_large if body is BodyFault.TOO_LARGE else INCOMPLETE)
             return
         context.body = body
         message = parse_body(body)
         if isinstance(message, Malformed):
             context.malformed_id = message.id
-            await context.reject(NAME, 400, message.code, message.message)
+            await context.reject(NAME, malformed(message))
             return
         context.message = message
         if isinstance(message, Request | Notification):

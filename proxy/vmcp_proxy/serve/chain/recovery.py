@@ -4,8 +4,8 @@ import logging
 from typing import Final
 
 from vmcp_proxy.observability.logs import log_event
-from vmcp_proxy.protocol.jsonrpc import INTERNAL_ERROR
 from vmcp_proxy.serve.context import Handler, RequestContext
+from vmcp_proxy.serve.rejections import CRASHED
 
 NAME: Final = "recovery"
 
@@ -31,6 +31,6 @@ def recovery(inner: Handler, logger: logging.Logger) -> Handler:
             )
             if not context.response_started:
                 data = b'{"requestId":"%b"}' % context.request_id.encode()
-                await context.reject(NAME, 500, INTERNAL_ERROR, "Internal error", data=data)
+                await context.reject(NAME, CRASHED, data)
 
     return handle

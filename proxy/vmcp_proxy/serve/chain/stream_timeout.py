@@ -98,8 +98,7 @@ def stream_timeout(inner: Handler, in_flight: InFlight, maximum: float) -> Handl
         else:
             await serve(context)
         if context.cut is not None and not context.response_started:
-            status, code, text = context.cut.value
-            await context.reject(NAME, status, code, text)
+            await context.reject(NAME, context.cut.value)
 
     async def serve(context: RequestContext) -> None:
         in_flight.add(context, maximum)

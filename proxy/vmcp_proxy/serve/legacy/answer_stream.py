@@ -7,12 +7,11 @@ from typing import Final
 
 from vmcp_proxy.core.clients.event_log import EventLog
 from vmcp_proxy.protocol.event_ids import encode_end
-from vmcp_proxy.protocol.jsonrpc import INTERNAL_ERROR, encode_error
 from vmcp_proxy.protocol.sse import KEEP_ALIVE, encode_event, encode_priming
 from vmcp_proxy.serve.context import RequestContext
+from vmcp_proxy.serve.legacy.answers import answer_lost
 
 _END_SECONDS: Final = 1.0
-_LOST: Final = "The answer is not kept here any longer; the request may have been carried out."
 
 
 class _Connection:
@@ -165,7 +164,7 @@ class AnswerStream:
             await self._write_to(mine, encode_event(message, event_id))
             self._log.sent = max(self._log.sent, sequence)
         if self._claimed is mine and self.is_over and sequence < self._log.last:
-            await self._write_to(mine, encode_event(lost(request), self._end_id(self._log.last)))
+            await self._write_to(mine, encode_event(answer_lost(request), self._end_id(self._log.last)))
         return self._claimed is mine
 
     async def _begin(self) -> None:
@@ -208,8 +207,3 @@ async def _end(own: _Connection | None) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_END_SECONDS):
                 await own.context.finish()
-
-
-def lost(request: bytes) -> bytes:
-    """What a client hears that waits for an answer which cannot be given any more."""
-    return encode_error(request, INTERNAL_ERROR, _LOST)

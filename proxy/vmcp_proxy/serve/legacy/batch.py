@@ -5,18 +5,17 @@ from typing import Final
 
 from vmcp_proxy.observability.audit import Outcome
 from vmcp_proxy.protocol.jsonrpc import (
-    INVALID_REQUEST,
     Batch,
     Malformed,
     Notification,
     Request,
-    encode_error,
     parse_message,
 )
 from vmcp_proxy.protocol.sse import encode_event
 from vmcp_proxy.serve.chain.header_rules import accepts
 from vmcp_proxy.serve.chain.parsing import RESPONSE
 from vmcp_proxy.serve.context import EVENT_STREAM, Handler, Message, RequestContext
+from vmcp_proxy.serve.legacy.answers import invalid_request, malformed
 
 _SIDE_BY_SIDE: Final = 8
 """Messages of one batch that are served at the same time, in the order in which they stand."""
@@ -48,7 +47,7 @@ class _Answers:
                     self._hold(answer)
                     return
                 if not self._takes_events:
-                    self._hold(encode_error(request_id, INVALID_REQUEST, _TOO_LONG))
+                    self._hold(invalid_request(request_id, _TOO_LONG))
                     return
                 await self._begin()
             await self._context.write(encode_event(answer))
@@ -131,11 +130,11 @@ async def serve_batch(context: RequestContext, batch: Batch, each: Handler) -> N
 async def _serve_part(context: RequestContext, answers: _Answers, each: Handler, number: int, text: bytes) -> None:
     message = parse_message(text)
     if isinstance(message, Malformed):
-        await answers.add(encode_error(message.id, message.code, message.message), message.id)
+        await answers.add(malformed(message), message.id)
         return
     request_id = message.id if isinstance(message, Request) else None
     if isinstance(message, Request) and message.method == "initialize":
-        await answers.add(encode_error(request_id, INVALID_REQUEST, _ALONE), request_id)
+        await answers.add(invalid_request(request_id, _ALONE), request_id)
         return
     part = context.part(number, text, _Part(answers, request_id))
     part.message = message

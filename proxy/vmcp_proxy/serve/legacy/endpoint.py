@@ -12,24 +12,20 @@ from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
 from vmcp_proxy.observability.audit import Outcome
 from vmcp_proxy.protocol.initialize import NO_CAPABILITIES
 from vmcp_proxy.protocol.jsonrpc import (
-    INVALID_PARAMS,
-    INVALID_REQUEST,
-    METHOD_NOT_FOUND,
-    REQUEST_CANCELLED,
     Answer,
     Batch,
     Notification,
     Request,
     Response,
-    encode_error,
     encode_result,
 )
 from vmcp_proxy.protocol.methods import HANDLING, Handling
 from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.protocol.versions import SESSION_HEADER, has_batches
-from vmcp_proxy.serve.chain.parsing import UNKNOWN_SESSION
+from vmcp_proxy.serve import rejections
 from vmcp_proxy.serve.context import RequestContext
 from vmcp_proxy.serve.legacy.answer_streams import AnswerStreams
+from vmcp_proxy.serve.legacy.answers import cancelled, invalid_params, method_not_found
 from vmcp_proxy.serve.legacy.batch import serve_batch
 from vmcp_proxy.serve.legacy.get_stream import GetStream
 from vmcp_proxy.serve.legacy.handshake import Handshake
@@ -38,17 +34,9 @@ from vmcp_proxy.serve.legacy.requests import Requests
 from vmcp_proxy.sessions import Missing, MissingReason, SessionManager, StoreUnavailable
 
 NAME: Final = "dispatch"
-_RETRY_SECONDS: Final = b"5"
-_SERVER_ERROR: Final = -32000
-_NOBODY_ASKS: Final = (
-    "The answer could not be delivered: the request has another id, or the pod that sent it is gone or did not confirm."
-)
-_NO_BATCHES: Final = "Batches left MCP with revision 2025-06-18; send one message per request."
-_CANCELLED: Final = "The request was cancelled."
-_OVER: Final = "The session has ended; the request may have been carried out."
 _AWAY: Final = {
-    MissingReason.UNAVAILABLE: "The session store is away; try again.",
-    MissingReason.CAPPED: "This endpoint has as many sessions in use as it may; try again.",
+    MissingReason.UNAVAILABLE: rejections.STORE_AWAY,
+    MissingReason.CAPPED: rejections.ALL_IN_USE,
 }
 
 
@@ -111,14 +99,14 @@ class Endpoint:
             await self._messages.notified(client, message, context.body)
         elif isinstance(message, Response) and not await self._messages.answered(client, message, context.body):
             context.outcome = Outcome.FAILURE
-            await context.reject(NAME, 400, INVALID_REQUEST, _NOBODY_ASKS)
+            await context.reject(NAME, rejections.NOBODY_ASKS)
             return
         await context.respond(202)
 
     async def _batch(self, context: RequestContext, caller: Caller, message: Batch) -> None:
         if context.each is None or not has_batches(caller.session.protocol_version):
             context.outcome = Outcome.FAILURE
-            await context.reject(NAME, 400, INVALID_REQUEST, _NO_BATCHES)
+            await context.reject(NAME, rejections.NO_BATCHES)
             return
         await serve_batch(context, message, context.each)
 
@@ -126,8 +114,7 @@ class Endpoint:
         handling = HANDLING.get(message.method)
         if handling is None:
             context.outcome = Outcome.FAILURE
-            text = f"Method not found: {message.method[:128]}"
-            await context.respond(200, encode_error(message.id, METHOD_NOT_FOUND, text))
+            await context.respond(200, method_not_found(message))
             return
         if handling is Handling.PING:
             await context.respond(200, encode_result(message.id, NO_CAPABILITIES))
@@ -161,12 +148,12 @@ class Endpoint:
             return await self._requests.answer(context, caller, message, handling, exchange)
         except InvalidParamsError as error:
             context.outcome = Outcome.FAILURE
-            return encode_error(message.id, INVALID_PARAMS, str(error))
+            return invalid_params(message.id, str(error))
         except asyncio.CancelledError:
             if task is None or task not in client.cancelled or task.uncancel() > 0:
                 raise
             context.outcome = Outcome.FAILURE
-            return encode_error(message.id, REQUEST_CANCELLED, _CANCELLED if caller.session.ended is None else _OVER)
+            return cancelled(message.id, is_session_over=caller.session.ended is not None)
         finally:
             if task is not None:
                 del client.in_flight[task]
@@ -216,17 +203,15 @@ class Endpoint:
     async def _session_id(self, context: RequestContext) -> str | None:
         raw = context.header(SESSION_HEADER)
         if raw is None:
-            text = "The header Mcp-Session-Id is missing; send initialize first."
-            await context.reject(NAME, 400, INVALID_REQUEST, text)
+            await context.reject(NAME, rejections.NO_SESSION_ID)
             return None
         return raw.decode("latin-1")
 
     async def _refuse(self, context: RequestContext, reason: MissingReason) -> None:
         if (away := _AWAY.get(reason)) is not None:
             context.outcome = Outcome.ERROR
-            headers = ((b"retry-after", _RETRY_SECONDS),)
-            await context.reject(NAME, 503, _SERVER_ERROR, away, headers)
+            await context.reject(NAME, away)
             return
         # One answer for all the rest: it must not tell a forged id from an ended or a foreign session.
         context.outcome = Outcome.DENIED if reason is MissingReason.FOREIGN else Outcome.FAILURE
-        await context.reject(NAME, UNKNOWN_SESSION.status, UNKNOWN_SESSION.code, UNKNOWN_SESSION.message)
+        await context.reject(NAME, rejections.UNKNOWN_SESSION)

@@ -16,9 +16,10 @@ from vmcp_proxy.observability.logs import log_event
 from vmcp_proxy.protocol.event_ids import EventId, encode_end, parse_event_id
 from vmcp_proxy.protocol.sse import KEEP_ALIVE, RETRY, encode_event, encode_priming
 from vmcp_proxy.protocol.versions import has_priming
+from vmcp_proxy.serve import rejections
 from vmcp_proxy.serve.context import RequestContext
-from vmcp_proxy.serve.legacy.answer_stream import lost
 from vmcp_proxy.serve.legacy.answer_streams import AnswerStreams
+from vmcp_proxy.serve.legacy.answers import answer_lost
 from vmcp_proxy.sessions import Session
 
 logger: Final = logging.getLogger("vmcp.serve")
@@ -26,8 +27,6 @@ logger: Final = logging.getLogger("vmcp.serve")
 _OPENED: Final = b": open\n"
 _LAST_EVENT_ID: Final = b"last-event-id"
 _DISPATCH: Final = "dispatch"
-_NO_STREAM: Final = (405, -32000, "The stream of this answer is over; nothing follows.")
-_ALLOWED: Final = ((b"allow", b"POST, DELETE, OPTIONS"),)
 
 
 class GetStream:
@@ -69,7 +68,7 @@ class GetStream:
         if seen is not None and seen.is_end:
             # Some clients take only results for answers and come back after an error: with an empty stream
             # they would do so for ever, and in the end for the session's own. This status tells them to stay away.
-            await context.reject(_DISPATCH, *_NO_STREAM, headers=_ALLOWED)
+            await context.reject(_DISPATCH, rejections.ANSWER_OVER)
             return
         context.is_stream = True
         context.release_head()
@@ -104,7 +103,7 @@ class GetStream:
         await context.start_stream()
         if stream is None:
             log_event(logger, logging.DEBUG, "answer to resume is lost", session=caller.session.ref)
-            await context.write(encode_event(lost(request), encode_end(raw)))
+            await context.write(encode_event(answer_lost(request), encode_end(raw)))
         else:
             async with _watching(context, lambda: stream.leave(context)):
                 await stream.resume(context, request, seen.sequence)

@@ -12,19 +12,19 @@ from vmcp_proxy.observability.audit import Outcome
 from vmcp_proxy.protocol.extensions import join_extensions
 from vmcp_proxy.protocol.initialize import encode_server_hello, parse_client_hello
 from vmcp_proxy.protocol.instructions import join_instructions
-from vmcp_proxy.protocol.jsonrpc import INVALID_PARAMS, Request, encode_error, encode_result
+from vmcp_proxy.protocol.jsonrpc import Request, encode_result
 from vmcp_proxy.protocol.params import InvalidParamsError
+from vmcp_proxy.serve import rejections
 from vmcp_proxy.serve.context import RequestContext
+from vmcp_proxy.serve.legacy.answers import invalid_params
 from vmcp_proxy.sessions import RefusalReason, Refused, SessionManager
 
 _NAME: Final = "dispatch"
-_SERVER_ERROR: Final = -32000
-_RETRY_SECONDS: Final = b"5"
 
 _REFUSALS: Final = {
-    RefusalReason.CAPPED: "This endpoint serves as many sessions as it may; try again later.",
-    RefusalReason.IDENTITY_CAPPED: "You have as many sessions as you may; end one of them first.",
-    RefusalReason.UNAVAILABLE: "The session store is away; try again.",
+    RefusalReason.CAPPED: rejections.FULL,
+    RefusalReason.IDENTITY_CAPPED: rejections.CALLER_FULL,
+    RefusalReason.UNAVAILABLE: rejections.STORE_AWAY,
 }
 
 
@@ -59,7 +59,7 @@ class Handshake:
             hello = parse_client_hello(message.params)
         except InvalidParamsError as error:
             context.outcome = Outcome.FAILURE
-            await context.respond(200, encode_error(message.id, INVALID_PARAMS, str(error)))
+            await context.respond(200, invalid_params(message.id, str(error)))
             return
         made = await self._sessions.create(
             identity,
@@ -70,8 +70,7 @@ class Handshake:
         )
         if isinstance(made, Refused):
             context.outcome = Outcome.ERROR
-            headers = ((b"retry-after", _RETRY_SECONDS),)
-            await context.reject(_NAME, 503, _SERVER_ERROR, _REFUSALS[made.reason], headers)
+            await context.reject(_NAME, _REFUSALS[made.reason])
             return
         session = made.session
         context.session_ref = session.ref

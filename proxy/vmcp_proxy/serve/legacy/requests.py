@@ -10,16 +10,10 @@ from vmcp_proxy.core.catalog.pagination import BadCursor, ListEncoder
 from vmcp_proxy.core.clients.links import Links
 from vmcp_proxy.core.clients.notifier import saw
 from vmcp_proxy.core.clients.session_client import SessionClients
+from vmcp_proxy.core.outcomes import PartialFailure, Result, Unanswered
 from vmcp_proxy.core.virtual import (
-    DENIED_CODE,
-    DENIED_MESSAGE,
     Caller,
-    Denied,
-    Failure,
     Operation,
-    RawFailure,
-    Reply,
-    Result,
     VirtualMCP,
 )
 from vmcp_proxy.observability.audit import Outcome
@@ -27,22 +21,21 @@ from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.initialize import NO_CAPABILITIES
 from vmcp_proxy.protocol.jsonrpc import (
-    INVALID_PARAMS,
     Answer,
     Marks,
     Raw,
     Request,
     encode_answer,
-    encode_error,
-    encode_raw_error,
     encode_result,
 )
 from vmcp_proxy.protocol.methods import LOG_LEVELS, Handling, target_name
 from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.serve.context import RequestContext
+from vmcp_proxy.serve.legacy.answers import invalid_params, own_answer
 from vmcp_proxy.serve.legacy.post_exchange import PostExchange
 from vmcp_proxy.sessions import Session
 
+_OK: Final = 200
 _decode_marks: Final = msgspec.json.Decoder(Marks).decode
 
 RememberLevel: TypeAlias = Callable[[Session, str], Awaitable[None]]
@@ -58,7 +51,7 @@ class Requests:
         clients: SessionClients,
         links: Links,
         metrics: Metrics,
-        refusal: Callable[[], Failure | None],
+        refusal: Callable[[], PartialFailure | None],
         remember_level: RememberLevel,
     ) -> None:
         self._virtual = virtual
@@ -85,7 +78,7 @@ class Requests:
         if handling is Handling.SET_LEVEL:
             return await self._set_level(caller, message)
         if (refused := self._refusal()) is not None:
-            return await self._refuse(context, message, refused)
+            return await self._without_result(context, message, refused)
         if handling is not Handling.LIST:
             return await self._call(context, caller, message, exchange)
         return await self._list(context, caller, message)
@@ -97,7 +90,7 @@ class Requests:
         page = self.encoder.encode(catalog, kind, cursor)
         if isinstance(page, BadCursor):
             context.outcome = Outcome.FAILURE
-            return encode_error(message.id, INVALID_PARAMS, "The cursor is not one of this list; begin without one.")
+            return invalid_params(message.id, "The cursor is not one of this list; begin without one.")
         saw(self._clients.of(caller.session), kind, catalog)
         return encode_answer(message.id, page)
 
@@ -112,31 +105,20 @@ class Requests:
         context.target = name
         if type(reply) is Result:
             context.backend = reply.backend
-            if reply.is_ours:
-                context.outcome = Outcome.ERROR
-            elif message.method == "tools/call" and _is_error(reply):
+            if message.method == "tools/call" and _is_error(reply):
                 context.outcome = Outcome.APPLICATION_ERROR
                 self._metrics.on_tool_error(reply.backend)
             return encode_answer(message.id, reply.raw)
-        return await self._refuse(context, message, reply)
+        return await self._without_result(context, message, reply)
 
-    async def _refuse(self, context: RequestContext, message: Request, reply: Reply) -> bytes | None:
-        match reply:
-            case RawFailure():
-                context.backend = reply.backend
-                context.outcome = Outcome.APPLICATION_ERROR
-                return encode_raw_error(message.id, reply.error)
-            case Failure():
-                context.backend = reply.backend
-                context.outcome = Outcome.ERROR if reply.backend else Outcome.FAILURE
-                return encode_error(message.id, reply.code, reply.message, reply.data)
-            case Denied():
-                context.outcome = Outcome.DENIED
-                denial = encode_error(message.id, DENIED_CODE, DENIED_MESSAGE)
-                if context.response_started:
-                    # A comment has kept the connection open meanwhile: there is no status to choose any more.
-                    return denial
-                await context.respond(DENIED_CODE, denial)
+    async def _without_result(self, context: RequestContext, message: Request, reply: Unanswered) -> bytes | None:
+        answer = own_answer(message, reply)
+        context.backend = answer.backend
+        context.outcome = answer.outcome
+        # A comment may have kept the connection open meanwhile: there is no status to choose any more then.
+        if answer.status == _OK or context.response_started:
+            return answer.body
+        await context.respond(answer.status, answer.body)
         return None
 
     async def _set_level(self, caller: Caller, message: Request) -> bytes:

@@ -10,15 +10,13 @@ from starlette.types import ASGIApp
 
 from vmcp_proxy.observability.logs import log_event
 from vmcp_proxy.protocol.jsonrpc import (
-    INTERNAL_ERROR,
-    INVALID_REQUEST,
     Malformed,
     Notification,
     Request,
     Response,
-    encode_error,
     parse_message,
 )
+from vmcp_proxy.serve.legacy.answers import invalid_request, shutting_down
 from vmcp_proxy.serve.stdio.exchange import StdioExchange
 from vmcp_proxy.serve.stdio.framing import LineBuffer, TooLong
 from vmcp_proxy.serve.stdio.pipes import Input, Output, Pipes
@@ -31,7 +29,6 @@ MOST_REQUESTS: Final = 1000
 _FLUSH_SECONDS: Final = 1.0
 _OK: Final = 200
 _BUSY: Final = f"More than {MOST_REQUESTS} requests are in flight; wait for answers first."
-_LEAVING: Final = "The server is shutting down; try again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +120,15 @@ class StdioFront:
             most = f"this endpoint takes at most {self._lines.limit} (limits.requestBody)"
             text = f"The message has {line.size} bytes; {most}."
             log_event(logger, logging.WARNING, "a message of the client is too large", bytes=line.size)
-            await self._refuse(line.request_id, INVALID_REQUEST, text)
+            await self._answer(invalid_request(line.request_id, text))
             return
         message = parse_message(line)
         if isinstance(message, Request):
             if self._closing.is_set():
-                await self._refuse(message.id, INTERNAL_ERROR, _LEAVING)
+                await self._answer(shutting_down(message.id))
                 return
             if len(self._tasks) >= MOST_REQUESTS:
-                await self._refuse(message.id, INVALID_REQUEST, _BUSY)
+                await self._answer(invalid_request(message.id, _BUSY))
                 return
             if message.method == "initialize":
                 await self._initialize(line, group)
@@ -166,5 +163,5 @@ class StdioFront:
             # It ended although the session did not: the next message opens another.
             self._stream = None
 
-    async def _refuse(self, request_id: bytes | None, code: int, text: str) -> None:
-        await self._output.write((encode_error(request_id, code, text), b"\n"))
+    async def _answer(self, answer: bytes) -> None:
+        await self._output.write((answer, b"\n"))

@@ -12,25 +12,21 @@ from tests.proxy.core.builders import exposed, listing, merged, settings
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.capabilities import Capability, Kind, Outcome
 from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.core.outcomes import Denied, Reply, Result, Unknown, Unlisted
 from vmcp_proxy.core.policy.admission import Action, Admission, AllowAll
 from vmcp_proxy.core.policy.rules import Effect, Rule, RuleBased
 from vmcp_proxy.core.targets import find_target
 from vmcp_proxy.core.virtual import (
     Caller,
-    Denied,
     Exchange,
-    Failure,
     Operation,
-    Reply,
     Resolved,
-    Result,
     Target,
-    Unlisted,
 )
 
 ALICE = Identity("https://issuer.example", "alice", claims={"groups": ["dev"]})
 BOB = Identity("https://issuer.example", "bob")
-UNKNOWN = Failure(-32602, "Unknown.")
+UNKNOWN = Unknown(Kind.TOOL, "it")
 
 CATALOG = merged(
     listing("a", tools=["x", "y"], prompts=["p"], resources=["x://r"], templates=["t://{id}"]),
@@ -176,7 +172,7 @@ async def test_an_unknown_name_is_decided_once_like_a_known_one():
 @pytest.mark.parametrize(("names", "reply"), [(("b_*",), Result(b"{}")), (("a_*",), Denied())])
 async def test_a_name_that_a_silent_backend_may_have_is_told_of_to_those_who_may_have_it(names, reply):
     admission = Admission(Inner(), permitting(*names))
-    unlisted = Unlisted({"b": Outcome("timeout", "backend 'b' has not answered yet")})
+    unlisted = Unlisted(Kind.TOOL, "b_new", {"b": Outcome("timeout", "backend 'b' has not answered yet")})
     asked = operation("tools/call", "b_new")
     assert await admission.perform(caller(), asked, unlisted, NoExchange()) == reply
 

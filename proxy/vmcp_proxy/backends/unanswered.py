@@ -1,0 +1,20 @@
+"""What a backend is answered whose request no client answers."""
+
+from vmcp_proxy.protocol.error_codes import INTERNAL_ERROR, METHOD_NOT_FOUND
+from vmcp_proxy.protocol.jsonrpc import encode_error
+
+
+def undeclared(request_id: bytes, capability: str) -> bytes:
+    """The client cannot be asked for this."""
+    return encode_error(request_id, METHOD_NOT_FOUND, f"The client has not declared the capability {capability}.")
+
+
+def crowded(request_id: bytes) -> bytes:
+    """The client is being asked too much already."""
+    text = "Too many requests wait for the client; answer or cancel some first."
+    return encode_error(request_id, INTERNAL_ERROR, text)
+
+
+def overdue(request_id: bytes) -> bytes:
+    """The client has not answered, or could not be reached."""
+    return encode_error(request_id, INTERNAL_ERROR, "The client did not take the request in time.")

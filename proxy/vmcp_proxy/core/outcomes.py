@@ -1,0 +1,85 @@
+"""What becomes of a call: the values that every layer of the core answers with.
+
+They say what happened and nothing of how a client hears of it: codes, texts' form and HTTP statuses are chosen by the
+table of the client's era (`vmcp_proxy.serve.legacy.answers`).
+"""
+
+from collections.abc import Mapping
+from typing import TypeAlias, final
+
+import msgspec
+
+from vmcp_proxy.core.catalog.capabilities import Kind, Outcome
+
+
+@final
+class Result(msgspec.Struct, frozen=True, gc=False):
+    """A JSON-RPC result as raw JSON, and the backend that gave it.
+
+    `is_error` is what it says of itself under `isError`; None where nobody has looked.
+    """
+
+    raw: bytes | msgspec.Raw
+    backend: str = ""
+    is_error: bool | None = None
+
+
+class RawFailure(msgspec.Struct, frozen=True, gc=False):
+    """A backend's JSON-RPC error object as it came."""
+
+    error: bytes | msgspec.Raw
+    backend: str
+
+
+class Unknown(msgspec.Struct, frozen=True, gc=False):
+    """Nothing of this name is in the caller's catalog; the same for hidden and for missing ones.
+
+    `kind` is None where the operation does not tell.
+    """
+
+    kind: Kind | None
+    name: str
+
+
+class Unlisted(msgspec.Struct, frozen=True, gc=False):
+    """Nothing of this name is known, but these backends may have it: what they offer is not known (ADR-0030)."""
+
+    kind: Kind | None
+    name: str
+    silent: Mapping[str, Outcome]
+
+
+class Unavailable(msgspec.Struct, frozen=True, gc=False):
+    """The backend that owns the name gave no answer.
+
+    `category` is bounded, `message` fit for clients, `retry_after` the pause that was asked for, in seconds.
+    """
+
+    backend: str
+    category: str
+    message: str
+    retry_after: int | None = None
+
+
+class PartialFailure(msgspec.Struct, frozen=True, gc=False):
+    """The group is served as a whole or not at all, and this backend is lacking."""
+
+    backend: str
+    category: str
+    message: str
+
+
+class Invalid(msgspec.Struct, frozen=True, gc=False):
+    """The request asks for what is not given; the reason is fit for the client."""
+
+    reason: str
+
+
+class Denied(msgspec.Struct, frozen=True, gc=False):
+    """The caller may not, or there is no such thing: both look alike."""
+
+
+Unanswered: TypeAlias = RawFailure | Unknown | Unlisted | Unavailable | PartialFailure | Invalid | Denied
+"""Why there is no result."""
+
+Reply: TypeAlias = Result | Unanswered
