@@ -68,30 +68,30 @@ async def test_a_call_that_was_admitted_to_one_backend_is_not_carried_out_by_ano
 @pytest.mark.parametrize("admitter", [None, RuleBased((Rule(Effect.PERMIT),))], ids=["no policy", "permit everything"])
 async def test_a_call_does_not_wait_for_the_changed_lists_of_another_backend(admitter):
     fine, slow = ScriptedBackend(), ScriptedBackend()
-    asked, hold = asyncio.Event(), asyncio.Event()
+    hold = asyncio.Event()
     config = operational(timeouts={"list": "60s"}, failureHandling={"healthCheckInterval": "1h"})
+    both = {"fine": fine, "slow": slow}
     async with (
-        scene(
-            {"fine": fine, "slow": slow}, config=config, passthroughHeaders=["X-Api-Key"], admitter=admitter
-        ) as world,
+        scene(both, config=config, passthroughHeaders=["X-Api-Key"], admitter=admitter) as world,
         world.session(x_api_key="k") as client,
-        client.listening() as stream,
+        world.session() as plain,
+        plain.listening() as stream,
     ):
-        assert await client.names() == ["fine_echo", "slow_echo"]
+        for each in (client, plain):
+            assert await each.names() == ["fine_echo", "slow_echo"]
         await eventually(lambda: stream.comments and slow.streams)
 
         @slow.on("tools/list")
         async def listing(call):
             if call.heard.headers.get("x-api-key"):
-                asked.set()
                 await hold.wait()
             return {"tools": [tool("echo"), tool("new")]}
 
         try:
             slow.push(TOOLS)
-            # The client's own list is on its way again, for the sake of its stream.
-            await asked.wait()
+            # Others have the new list; of this client's own it is known that it is out of date.
+            await stream.until(TOOLS)
             assert (await client.call("fine_echo"))["content"]
         finally:
             hold.set()
-        await stream.until(TOOLS)
+        assert await client.names() == ["fine_echo", "slow_echo", "slow_new"]
