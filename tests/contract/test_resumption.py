@@ -77,9 +77,9 @@ async def test_the_sdk_client_hears_of_a_change_that_came_while_its_stream_was_b
     ):
         await client.list_tools()
         held = world.inside.client
-        await eventually(lambda: held.is_listening and held.told)
+        await eventually(lambda: held.stream.is_listening and held.stream.told)
         relay.cut()
-        await eventually(lambda: not held.is_listening)
+        await eventually(lambda: not held.stream.is_listening)
         backend.tools = [tool("new")]
         backend.push(TOOLS)
         await eventually(lambda: any("ToolListChanged" in name for name in notified))

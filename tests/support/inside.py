@@ -8,8 +8,8 @@ from unittest import mock
 
 from vmcp_proxy.auth.incoming.authenticator import Authenticator
 from vmcp_proxy.backends.interface import Backend, BackendSession
-from vmcp_proxy.core.clients.event_log import Budget
-from vmcp_proxy.core.clients.session_client import SessionClient
+from vmcp_proxy.clients.event_log import Budget
+from vmcp_proxy.clients.session_client import SessionClient
 from vmcp_proxy.core.listings.cache import Entry
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.virtual import VirtualMCP

@@ -14,8 +14,8 @@ from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
 from vmcp_proxy.protocol.params import Members, parse_members
 
 if TYPE_CHECKING:
+    from vmcp_proxy.core.client import ClientContext
     from vmcp_proxy.core.members.member import Member
-    from vmcp_proxy.sessions import Session
 
 
 class Operation(msgspec.Struct, frozen=True, gc=False):
@@ -66,10 +66,10 @@ Resolved: TypeAlias = Target | OwnNames | Unlisted | None
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, in which session, and with which passthrough headers: the session's, or this request's own."""
+    """Who asks, through which client, and with which passthrough headers: the client's, or this request's own."""
 
     identity: Identity
-    session: "Session"
+    client: "ClientContext"
     snapshot: HeaderSnapshot = EMPTY_SNAPSHOT
 
 

@@ -3,8 +3,9 @@
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from vmcp_proxy.core.clients.links import Links
-from vmcp_proxy.core.clients.session_client import SessionClient, SessionClients
+from vmcp_proxy.clients.links import Links
+from vmcp_proxy.clients.registry import SessionClients
+from vmcp_proxy.clients.session_client import SessionClient
 from vmcp_proxy.pods.session_sharing import BetweenPods
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class News:
     def stored(self, session: "Session") -> None:
         """Something of this session was stored that the pod with its stream should look up."""
         client = self._clients.find(session)
-        if self._is_shared and client is not None and not client.is_listening:
+        if self._is_shared and client is not None and not client.stream.is_listening:
             self._tasks.create_task(self._between.tell_news(session), name="tell of a session")
 
     def changed(self, client: SessionClient, backend: str) -> None:
@@ -65,7 +66,7 @@ class News:
         try:
             while self._telling[client]:
                 self._telling[client] = False
-                if client.is_listening:
+                if client.stream.is_listening:
                     await self._between.listens_here(client.session)
                     links.listen_all(client)
                 else:

@@ -3,9 +3,10 @@
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
-from vmcp_proxy.core.clients.links import Links
-from vmcp_proxy.core.clients.messages import ClientMessages
-from vmcp_proxy.core.clients.session_client import SessionClient, SessionClients
+from vmcp_proxy.clients.links import Links
+from vmcp_proxy.clients.messages import ClientMessages
+from vmcp_proxy.clients.registry import SessionClients
+from vmcp_proxy.clients.session_client import SessionClient
 from vmcp_proxy.protocol.jsonrpc import parse_message
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class BetweenPods:
 
         async def news(digest: str, _body: bytes) -> None:
             client = self._clients.by_digest(digest)
-            if client is not None and client.is_listening:
+            if client is not None and client.stream.is_listening:
                 await self._shared.refresh(client.session)
                 links.listen_all(client)
 
@@ -137,7 +138,7 @@ class BetweenPods:
     async def listens_no_more(self, session: "Session") -> None:
         """Takes that back, unless messages wait here for the client to listen somewhere."""
         client = self._clients.find(session)
-        if client is not None and client.outbox.waiting() is not None:
+        if client is not None and client.stream.outbox.waiting() is not None:
             await self.waits_here(session)
         else:
             await self._shared.leave_stream(session, self._mailbox.pod)
@@ -157,14 +158,14 @@ class BetweenPods:
     async def _to_stream(self, digest: str, body: bytes) -> None:
         client = self._clients.by_digest(digest)
         if client is not None:
-            client.outbox.put(body)
+            client.stream.outbox.put(body)
 
     async def _moved(self, digest: str, _body: bytes) -> None:
         """Ends the stream here and hands over what waits, unless the client has come back meanwhile (ADR-0026)."""
         client = self._clients.by_digest(digest)
         if client is None or await self._shared.stream_pod(client.session) == self._mailbox.pod:
             return
-        client.outbox.finish()
+        client.stream.outbox.finish()
         if not await self._handed_over(client):
             await self.waits_here(client.session)
 
@@ -175,11 +176,11 @@ class BetweenPods:
             return True
         self._handing_over.add(client)
         try:
-            while not client.is_listening and (entry := client.outbox.waiting()) is not None:
+            while not client.stream.is_listening and (entry := client.stream.outbox.waiting()) is not None:
                 ticket, message = entry
                 if not await self.to_stream(client.session, message):
                     return False
-                client.outbox.discard(ticket)
+                client.stream.outbox.discard(ticket)
         finally:
             self._handing_over.discard(client)
         return True

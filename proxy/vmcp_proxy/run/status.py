@@ -20,9 +20,9 @@ from vmcp_api.pod_status import (
 )
 from vmcp_proxy.core.catalog.capabilities import Kind
 from vmcp_proxy.core.catalog.catalog import Catalog
-from vmcp_proxy.core.clients.links import Links
 from vmcp_proxy.core.members.circuit import CIRCUIT_IS_OPEN
 from vmcp_proxy.core.members.member import Member
+from vmcp_proxy.core.members.own_links import OwnLinks
 from vmcp_proxy.run.loading import Loaded
 from vmcp_proxy.serve.apps.admin import Readiness
 from vmcp_proxy.sessions import SessionStore
@@ -52,7 +52,7 @@ class ProxyStatus:
         state: ProxyState,
         store: SessionStore,
         members: Callable[[], Mapping[str, Member]],
-        links: Links,
+        links: OwnLinks,
         catalog: Callable[[], Catalog],
     ) -> None:
         self._state = state
@@ -110,7 +110,7 @@ class ProxyStatus:
             message="; ".join((*filter(None, (_ails(member),)), *incomplete)),
             circuit=member.circuit.state.value if member.circuit.is_enabled else None,
         )
-        session = self._links.own(member).session
+        session = self._links.of(member).session
         if session is None:
             return described
         served = {kind: sum(each.backend == member.name for each in catalog.of(kind)) for kind in Kind}

@@ -13,22 +13,25 @@ from vmcp_api.spec.headers import PassthroughHeaderMode
 from vmcp_proxy.auth.incoming.authenticators import Authenticators
 from vmcp_proxy.backends.http import ClientLimits, HttpClient
 from vmcp_proxy.backends.interface import Receiver
+from vmcp_proxy.clients.links import Links
+from vmcp_proxy.clients.messages import ClientMessages
+from vmcp_proxy.clients.notifier import Notifier
+from vmcp_proxy.clients.registry import SessionClients
+from vmcp_proxy.clients.server_requests import ServerRequests, forget_all
+from vmcp_proxy.clients.services import SessionServices
+from vmcp_proxy.clients.session_client import SessionClient
+from vmcp_proxy.clients.session_stream import SessionStream
 from vmcp_proxy.core.calls.aggregate import Aggregate
 from vmcp_proxy.core.calls.forwarder import Forwarder
 from vmcp_proxy.core.calls.invalidation import Changes
-from vmcp_proxy.core.calls.receivers import SessionReceiver, Ways
+from vmcp_proxy.core.calls.receivers import ClientReceiver
 from vmcp_proxy.core.calls.resolver import Resolver
 from vmcp_proxy.core.calls.views import Views
 from vmcp_proxy.core.catalog.pagination import ListEncoder
-from vmcp_proxy.core.clients.links import Links
-from vmcp_proxy.core.clients.messages import ClientMessages
-from vmcp_proxy.core.clients.notifier import Notifier
-from vmcp_proxy.core.clients.server_requests import ServerRequests, forget_all
-from vmcp_proxy.core.clients.session_client import SessionClient, SessionClients
-from vmcp_proxy.core.clients.session_stream import SessionStream
 from vmcp_proxy.core.group.group import Group
 from vmcp_proxy.core.listings.cache import Listings
 from vmcp_proxy.core.members.member import Member
+from vmcp_proxy.core.members.own_links import OwnLinks
 from vmcp_proxy.core.outcomes import PartialFailure
 from vmcp_proxy.core.policy.admission import Admission, Admitter
 from vmcp_proxy.core.policy.all_or_nothing import refusal
@@ -111,35 +114,44 @@ class Wiring:
     def _wire_core(self, metrics: Metrics, admitter: Admitter, tasks: asyncio.TaskGroup) -> None:
         self.notifier = Notifier(self.clients)
         self.listings = Listings(tasks, self._on_change)
+        self.own_links = OwnLinks(tasks)
+        self.views = Views(self.listings, self.own_links, self._scope_of)
+        self.changes = Changes(self.listings, self.views, self._on_change)
+        forwarder = Forwarder(self.changes, metrics, self._on_change)
+        resolver = Resolver(self.own_links, self.views)
+        self.aggregate = Aggregate(self.views, resolver, forwarder)
+        self.virtual = Admission(self.aggregate, admitter)
+        self.notifier.attach(self.virtual)
+        self._wire_clients(tasks)
+        self.group = Group(
+            tasks,
+            self.listings,
+            self.own_links,
+            self.views,
+            self.aggregate,
+            self.links.configure,
+            self._on_change,
+        )
+
+    def _wire_clients(self, tasks: asyncio.TaskGroup) -> None:
         self.links = Links(tasks, self.clients, self._remember_backend, self._receiver)
-        self.views = Views(self.listings, self.links, self._scope_of)
         self.server_requests = ServerRequests(
             tasks, self.pods.pod, RequestIds(self.pods.pod, lambda: self.keyring), lambda: self._longest
         )
-        self.changes = Changes(self.listings, self.views, self._on_change, self.news.changed)
-        self.ways = Ways(
-            self.changes,
-            self.server_requests,
-            SessionStream(self.between.to_stream, self._waits_here),
-        )
+        stream = SessionStream(self.between.to_stream, self._waits_here)
+        self.clients.serve(SessionServices(self.clients, self.links, self.server_requests, stream, self.news.changed))
         self.messages = ClientMessages(
             self.server_requests, self.links, self.between.from_client, self.between.from_client_to_all
         )
         self.between.serve(self.links, self.messages, self._heard_elsewhere)
-        forwarder = Forwarder(self.links, self.ways, metrics, self._on_change)
-        resolver = Resolver(self.clients, self.links, self.views)
-        self.aggregate = Aggregate(self.clients, self.views, resolver, forwarder)
-        self.virtual = Admission(self.aggregate, admitter)
-        self.notifier.attach(self.virtual)
-        self.group = Group(tasks, self.listings, self.links, self.views, self.aggregate, self._on_change)
 
     def _wire_surface(self, state: ProxyState, config: ProxyConfig, metrics: Metrics) -> None:
         operational = config.config.operational
         self.keep_alive = KeepAlive(operational.keep_alive_interval)
         self.answers = AnswerStreams(self.clients.replay)
         self.get_stream = GetStream(self.clients, self.links, self.notifier, self.answers, self._on_listening)
-        self.requests = Requests(self.virtual, self.clients, self.links, metrics, self._refusal, self._remember_level)
-        self.handshake = Handshake(self.sessions, self.virtual, self.links)
+        self.requests = Requests(self.virtual, self.links, metrics, self._refusal, self._remember_level)
+        self.handshake = Handshake(self.sessions, self.clients, self.virtual, self.own_links)
         self.endpoint = Endpoint(
             self.sessions,
             self.clients,
@@ -153,7 +165,7 @@ class Wiring:
         self.in_flight = InFlight()
         self.services = ChainServices(metrics, self.in_flight, self.logger, self.sessions.is_ours)
         self.chain = LiveChain(build_chain(self.chain_settings(config), self.endpoint, self.services))
-        self.status = ProxyStatus(state, self.store, lambda: self.group.members, self.links, self.views.shared)
+        self.status = ProxyStatus(state, self.store, lambda: self.group.members, self.own_links, self.views.shared)
         self.servers = Servers(
             self._front(metrics),
             self._admin(metrics),
@@ -248,12 +260,12 @@ class Wiring:
         await asyncio.to_thread(self.audit.close)
 
     async def _on_session_end(self, session: Session, reason: EndReason) -> None:
-        client = self.clients.remove(session) or SessionClient(session)
+        client = self.clients.remove(session) or self.clients.of(session)
         forget_all(client)
         await self.links.release(client, end_sessions=reason.deletes_backend_sessions)
 
     def _receiver(self, client: SessionClient, member: Member) -> Receiver:
-        return SessionReceiver(client, member, self.ways)
+        return ClientReceiver(client, member, self.changes)
 
     async def _remember_level(self, session: Session, level: str) -> None:
         await self.sessions.shared.remember_level(session, level)

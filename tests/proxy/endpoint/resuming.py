@@ -40,7 +40,7 @@ def say(world, k: int) -> None:
     """A message for the session's own stream."""
     held = world.inside.client
     message = {"jsonrpc": "2.0", "method": CUSTOM, "params": {"k": k}}
-    held.outbox.put(json.dumps(message).encode())
+    held.stream.outbox.put(json.dumps(message).encode())
 
 
 def stream_headers(client) -> dict[str, str]:

@@ -14,7 +14,7 @@ from tests.proxy.endpoint.test_two_pods import pod, two_pods
 from tests.support.raw_client import ACCEPT, eventually
 from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend, text
-from vmcp_proxy.core.clients.event_log import Budget, EventLog
+from vmcp_proxy.clients.event_log import Budget, EventLog
 from vmcp_proxy.pods.envelope import Opened, PodMessage
 from vmcp_proxy.pods.name import new_pod_name
 
@@ -53,7 +53,7 @@ async def test_a_stream_that_is_never_silent_keeps_its_session_in_use():
         world.session() as client,
         client.listening() as stream,
     ):
-        await eventually(lambda: client_of(world).is_listening)
+        await eventually(lambda: client_of(world).stream.is_listening)
         session = client_of(world).session
         await client.names()
         session.last_seen = before = time.monotonic() - 100
@@ -194,13 +194,13 @@ async def test_streams_that_open_faster_than_redis_answers_pile_up_no_tasks(own_
         try:
             for _ in range(20):
                 async with client.listening():
-                    await eventually(lambda: client_of(world).is_listening)
+                    await eventually(lambda: client_of(world).stream.is_listening)
             telling = [task for task in asyncio.all_tasks() if task.get_name() == "tell where a stream is"]
             assert len(telling) <= 1
         finally:
             own_redis.thaw()
         async with client.listening():
-            await eventually(lambda: client_of(world).is_listening)
+            await eventually(lambda: client_of(world).stream.is_listening)
             session = client_of(world).session
             key = f"vmcp:session:default/test:{session.digest.hex}"
             await eventually(lambda: world.inside.pod.encode() in own_redis.command("HGETALL", key))
@@ -254,6 +254,6 @@ async def test_a_view_that_crashes_does_not_keep_the_stream_from_opening():
 
         with world.inside.replaced("view", crash):
             async with client.listening() as stream:
-                await eventually(lambda: client_of(world).is_listening)
+                await eventually(lambda: client_of(world).stream.is_listening)
                 say(world, 1)
                 await stream.until(CUSTOM)

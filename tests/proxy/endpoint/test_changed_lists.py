@@ -92,12 +92,12 @@ async def test_a_backend_that_changes_its_lists_all_the_time_does_not_make_clien
         async with asyncio.timeout(20):
             for _ in range(100):
                 # As if the list that was told before had been another one.
-                held.told = dict.fromkeys(held.told, "another")
+                held.stream.told = dict.fromkeys(held.stream.told, "another")
                 inside.announce_changes()
                 await asyncio.sleep(0.02)
         assert 1 <= stream.methods.count(TOOLS) <= 8
         count = stream.methods.count(TOOLS)
-        held.told = dict.fromkeys(held.told, "another")
+        held.stream.told = dict.fromkeys(held.stream.told, "another")
         inside.announce_changes()
         await stream.until(TOOLS, count + 1)
 

@@ -23,7 +23,7 @@ async def test_a_get_stream_that_broke_goes_on_after_the_last_event_in_order_and
             await stream.until(CUSTOM, 4)
             assert len(set(stream.ids)) == 5
         held = world.inside.client
-        await eventually(lambda: not held.is_listening)
+        await eventually(lambda: not held.stream.is_listening)
         say(world, 4)
         async with client.listening(**{"last-event-id": stream.ids[2]}) as again:
             await again.until(CUSTOM, 3)
@@ -45,16 +45,16 @@ async def test_what_backends_say_while_the_client_is_away_for_a_moment_waits_for
         held = world.inside.client
         async with client.listening() as stream:
             await eventually(lambda: owner in backend.streams and stream.ids)
-        await eventually(lambda: not held.is_listening)
+        await eventually(lambda: not held.stream.is_listening)
         backend.push(CUSTOM, session=owner, k=1)
-        await eventually(lambda: len(held.outbox) == 1)
+        await eventually(lambda: len(held.stream.outbox) == 1)
         async with client.listening(**{"last-event-id": stream.ids[-1]}) as again:
             await again.until(CUSTOM)
             assert backend.streams.count(owner) == 1
-        await eventually(lambda: held.lingering is not None)
+        await eventually(lambda: held.stream.lingering is not None)
         world.inside.stop_listening(held)
         await eventually(lambda: owner not in backend.streams)
-        assert held.lingering is None
+        assert held.stream.lingering is None
 
 
 @pytest.mark.scenario("P-10")
@@ -113,7 +113,7 @@ async def test_the_id_of_another_session_replays_nothing_of_it():
             await eventually(lambda: hers.ids)
             await other.names()
             held = world.inside.clients[0]
-            held.outbox.put(b'{"method":"notifications/x-custom","params":{"k":1}}')
+            held.stream.outbox.put(b'{"method":"notifications/x-custom","params":{"k":1}}')
             await hers.until(CUSTOM)
             async with other.listening(**{"last-event-id": hers.ids[0]}) as his:
                 await eventually(lambda: his.comments)

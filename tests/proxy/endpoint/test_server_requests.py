@@ -302,7 +302,7 @@ async def test_a_question_that_is_withdrawn_before_the_client_listens_never_reac
         async with client.listening():
             await eventually(lambda: mine in backend.streams)
         # The backend is heard for some seconds more, in case the client comes back.
-        await eventually(lambda: not world.inside.clients[0].is_listening)
+        await eventually(lambda: not world.inside.clients[0].stream.is_listening)
         backend.send_raw(asker.request, mine)
         backend.send_raw(asker.request | {"id": 8}, mine)
         await until_open(world, 2)
@@ -325,7 +325,7 @@ async def test_a_backend_hears_when_its_question_gave_way_to_other_messages():
         mine = backend.calls("tools/call")[0].session
         async with client.listening():
             await eventually(lambda: mine in backend.streams)
-        await eventually(lambda: not world.inside.clients[0].is_listening)
+        await eventually(lambda: not world.inside.clients[0].stream.is_listening)
         large = asker.request | {"params": QUESTION | {"pad": "x" * 200_000}}
         for number in range(10):
             backend.send_raw(large | {"id": number}, mine)

@@ -96,7 +96,7 @@ async def test_a_stream_hears_of_changes_though_its_session_has_listed_nothing_h
         await eventually(lambda: backend.streams)
         async with client.listening() as stream:
             inside = world.inside
-            await eventually(lambda: inside.clients[0].told)
+            await eventually(lambda: inside.clients[0].stream.told)
             backend.tools = []
             backend.push(TOOLS)
             await stream.until(TOOLS)
@@ -298,7 +298,7 @@ async def test_a_hanging_backend_does_not_make_sessions_wait_for_one_another():
         clients = await asyncio.gather(*(stack.enter_async_context(world.session()) for _ in range(12)))
         streams = [await stack.enter_async_context(client.listening()) for client in clients]
         inside = world.inside
-        await eventually(lambda: all(each.told for each in inside.clients))
+        await eventually(lambda: all(each.stream.told for each in inside.clients))
         fine.tools = []
         began = time.monotonic()
         fine.push(TOOLS)
@@ -320,11 +320,11 @@ async def test_a_view_that_crashes_costs_its_own_session_the_news_and_nobody_els
         second.listening() as fine,
     ):
         clients = world.inside.clients
-        await eventually(lambda: all(each.told for each in clients))
-        view, unlucky = world.inside.own("view"), clients[0].session
+        await eventually(lambda: all(each.stream.told for each in clients))
+        view, unlucky = world.inside.own("view"), clients[0]
 
         async def crash(caller):
-            if caller.session is unlucky:
+            if caller.client is unlucky:
                 raise RuntimeError("as a policy may")
             return await view(caller)
 
@@ -347,7 +347,7 @@ async def test_changes_that_follow_one_another_at_once_are_told_as_one():
     ):
         inside = world.inside
         held = inside.client
-        await eventually(lambda: held.told)
+        await eventually(lambda: held.stream.told)
         seen = [catalogs[0]]
 
         async def view(caller):
@@ -360,6 +360,6 @@ async def test_changes_that_follow_one_another_at_once_are_told_as_one():
                 for _ in range(3):
                     await asyncio.sleep(0)
             await stream.until(TOOLS)
-            held.outbox.put(b'{"method":"mark"}')
+            held.stream.outbox.put(b'{"method":"mark"}')
             await stream.until("mark")
             assert stream.methods == [TOOLS, "mark"]

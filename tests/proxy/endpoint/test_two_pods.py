@@ -109,7 +109,7 @@ async def test_a_session_hears_of_changes_on_the_pod_where_its_stream_is(redis_s
         async with there.listening() as stream:
             await eventually(lambda: used in backend.streams)
             inside = b.inside
-            await eventually(lambda: inside.clients[0].told)
+            await eventually(lambda: inside.clients[0].stream.told)
             backend.tools = [tool("echo"), tool("new")]
             backend.push(TOOLS)
             await stream.until(TOOLS)

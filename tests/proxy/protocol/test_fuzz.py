@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.mutation import mutated
+from vmcp_proxy.core.calls.notifications import relayed
 from vmcp_proxy.core.catalog.capabilities import Kind
 from vmcp_proxy.core.catalog.pagination import BadCursor, encode_cursor, parse_cursor
-from vmcp_proxy.core.clients.notifications import relayed
 from vmcp_proxy.core.listings.builder import BadListing, ListingBuilder, ListingLimits, Page, parse_page
 from vmcp_proxy.protocol import jsonrpc, params
 from vmcp_proxy.protocol.initialize import encode_client_hello, parse_client_hello, parse_server_hello

@@ -6,11 +6,10 @@ from vmcp_api.spec.aggregation import Aggregation
 from vmcp_proxy.core.calls.forwarder import Forwarder
 from vmcp_proxy.core.calls.replies import unavailable, unknown
 from vmcp_proxy.core.calls.resolver import Resolver
+from vmcp_proxy.core.calls.subscriptions import MOST_SUBSCRIPTIONS, SUBSCRIBE, SUBSCRIPTIONS, UNSUBSCRIBE
 from vmcp_proxy.core.calls.views import Views
 from vmcp_proxy.core.catalog.capabilities import Kind
 from vmcp_proxy.core.catalog.catalog import Catalog
-from vmcp_proxy.core.clients.session_client import SessionClient, SessionClients
-from vmcp_proxy.core.clients.subscriptions import MOST_SUBSCRIPTIONS, SUBSCRIBE, SUBSCRIPTIONS, UNSUBSCRIBE, is_shared
 from vmcp_proxy.core.members.member import Bounds, Members
 from vmcp_proxy.core.outcomes import Invalid, Reply, Result, Unlisted
 from vmcp_proxy.core.targets import find_target
@@ -28,8 +27,7 @@ from vmcp_proxy.headerforward import Collision
 class Aggregate:
     """Many backends as one MCP server, for any caller: no policy here (ADR-0011)."""
 
-    def __init__(self, clients: SessionClients, views: Views, resolver: Resolver, forwarder: Forwarder) -> None:
-        self._clients: Final = clients
+    def __init__(self, views: Views, resolver: Resolver, forwarder: Forwarder) -> None:
         self._views: Final = views
         self._resolver: Final = resolver
         self._forwarder: Final = forwarder
@@ -43,8 +41,7 @@ class Aggregate:
 
     async def view(self, caller: Caller) -> Catalog:
         """See `VirtualMCP.view`."""
-        client = self._clients.of(caller.session)
-        return await self._views.view(client, caller.snapshot)
+        return await self._views.view(caller.client, caller.snapshot)
 
     async def resolve(self, caller: Caller, operation: Operation) -> Resolved:
         """See `VirtualMCP.resolve`."""
@@ -56,45 +53,35 @@ class Aggregate:
         Raises:
             InvalidParamsError: the params do not have the shape of the method.
         """
-        client = self._clients.of(caller.session)
         if not isinstance(resolved, Target):
-            return self._unroutable(caller, client, operation, resolved)
+            return self._unroutable(caller, operation, resolved)
         if operation.method in SUBSCRIPTIONS:
-            return await self._subscription(caller, client, resolved, operation, exchange)
-        return await self._forwarder.forward(caller, client, resolved, operation, exchange)
+            return await self._subscription(caller, resolved, operation, exchange)
+        return await self._forwarder.forward(caller, resolved, operation, exchange)
 
-    async def _subscription(
-        self,
-        caller: Caller,
-        client: SessionClient,
-        target: Target,
-        operation: Operation,
-        exchange: Exchange,
-    ) -> Reply:
+    async def _subscription(self, caller: Caller, target: Target, operation: Operation, exchange: Exchange) -> Reply:
         """Subscribes or unsubscribes at the owner, and keeps what has to be said again in a new backend session."""
         capability, member = target.capability, target.member
         uri = operation.name if capability.kind is Kind.TEMPLATE else capability.original
-        held = client.subscriptions.setdefault(member.name, set())
+        held = caller.client.subscriptions.setdefault(member.name, set())
         if operation.method == UNSUBSCRIBE:
             held.discard(uri)
-            if is_shared(client, member, uri, self._clients.all()):
+            if caller.client.shares_subscription(member, uri):
                 return Result(b"{}", member.name)
         elif len(held) >= MOST_SUBSCRIPTIONS and uri not in held:
             return Invalid(f"A session may subscribe to {MOST_SUBSCRIPTIONS} resources of a backend.")
-        reply = await self._forwarder.forward(caller, client, target, operation, exchange)
+        reply = await self._forwarder.forward(caller, target, operation, exchange)
         if operation.method == SUBSCRIBE and type(reply) is Result:
             held.add(uri)
         return reply
 
-    def _unroutable(
-        self, caller: Caller, client: SessionClient, operation: Operation, resolved: OwnNames | Unlisted | None
-    ) -> Reply:
+    def _unroutable(self, caller: Caller, operation: Operation, resolved: OwnNames | Unlisted | None) -> Reply:
         """The answer where this caller's catalog has no such name."""
         if len(caller.snapshot):
             # A backend that refuses the caller's headers has no list for it; say why it cannot be called.
             shared = find_target(self._views.shared(), operation)
             member = self._members.get(shared.backend) if shared is not None else None
-            headers = client.headers_for(member, caller.snapshot) if member is not None else ()
+            headers = caller.client.headers_for(member, caller.snapshot) if member is not None else ()
             if member is not None and isinstance(headers, Collision):
                 return unavailable(member.collision(headers))
         return resolved if isinstance(resolved, Unlisted) else unknown(operation)

@@ -9,19 +9,19 @@ import msgspec
 
 from vmcp_proxy.backends.errors import BackendError, Category, CircuitOpenError
 from vmcp_proxy.backends.interface import Deadline
-from vmcp_proxy.core.calls.receivers import CallReceiver, Ways
+from vmcp_proxy.core.calls.invalidation import Changes
+from vmcp_proxy.core.calls.receivers import CallReceiver
 from vmcp_proxy.core.calls.replies import name_bound, unavailable, unknown
 from vmcp_proxy.core.calls.spans import CANCELLED, CallObserver
 from vmcp_proxy.core.catalog.arguments import apply_arguments
 from vmcp_proxy.core.catalog.capabilities import Capability, Kind
 from vmcp_proxy.core.catalog.ui_pages import SCHEME
-from vmcp_proxy.core.clients.links import Links
-from vmcp_proxy.core.clients.session_client import SessionClient
+from vmcp_proxy.core.client import ClientContext
 from vmcp_proxy.core.members.circuit import Permit, Refused
 from vmcp_proxy.core.members.feedback import Asked, answered, failed
 from vmcp_proxy.core.members.member import Bounds, Member
 from vmcp_proxy.core.outcomes import RawFailure, Reply, Result
-from vmcp_proxy.core.owners.handed_out import HandedOut, may_hand_out, names_page, rename_links, uris_of
+from vmcp_proxy.core.owners.handed_out import may_hand_out, names_page, rename_links, uris_of
 from vmcp_proxy.core.virtual import Caller, Exchange, Operation, Target
 from vmcp_proxy.headerforward import Collision, HeaderSnapshot
 from vmcp_proxy.protocol import params
@@ -39,27 +39,19 @@ _HANDING_OUT: Final = frozenset({_TOOL_CALL, "prompts/get"})
 class Forwarder:
     """Sends calls to backends; every outcome feeds health and circuit of its backend."""
 
-    def __init__(self, links: Links, ways: Ways, observer: CallObserver, on_health: Callable[[], None]) -> None:
-        self._links: Final = links
-        self._ways: Final = ways
+    def __init__(self, changes: Changes, observer: CallObserver, on_health: Callable[[], None]) -> None:
+        self._changes: Final = changes
         self._observer: Final = observer
         self._on_health: Final = on_health
         self.bounds: Bounds | None = None
 
-    async def forward(
-        self,
-        caller: Caller,
-        client: SessionClient,
-        target: Target,
-        operation: Operation,
-        exchange: Exchange,
-    ) -> Reply:
+    async def forward(self, caller: Caller, target: Target, operation: Operation, exchange: Exchange) -> Reply:
         """The backend's answer, or ours where it gives none.
 
         Raises:
             InvalidParamsError: the params do not have the shape of the method.
         """
-        bounds = self.bounds
+        bounds, client = self.bounds, caller.client
         capability, member = target.capability, target.member
         headers = client.headers_for(member, caller.snapshot)
         name = capability.backend
@@ -68,13 +60,13 @@ class Forwarder:
         if bounds is None:
             return unknown(operation)
         members = _members_for(operation, capability)
-        link = self._links.of(client, member)
+        link = client.link(member)
         now = asyncio.get_running_loop().time()
         permit = member.circuit.admit(now)
         if isinstance(permit, Refused):
             return unavailable(CircuitOpenError(name, permit.retry_after))
         deadline = Deadline.after(target.began, bounds.call(name), bounds.maximum)
-        receiver = CallReceiver(client, member, members, exchange, deadline, self._ways)
+        receiver = CallReceiver(client, member, members, exchange, deadline, self._changes)
         exchange.routed(name)
         span = self._observer.begin(member, operation)
         began = time.perf_counter()
@@ -126,7 +118,7 @@ def _members_for(operation: Operation, capability: Capability) -> RawMembers:
     return members
 
 
-def _reply_of(answer: Response, client: SessionClient, capability: Capability, method: str) -> Reply:
+def _reply_of(answer: Response, client: ClientContext, capability: Capability, method: str) -> Reply:
     backend = capability.backend
     if answer.result is None:
         return RawFailure(answer.error or b"{}", backend)
@@ -136,8 +128,8 @@ def _reply_of(answer: Response, client: SessionClient, capability: Capability, m
     return Result(raw, backend, None if marks is None else marks.is_error)
 
 
-def _with_owners(raw: Raw, client: SessionClient, capability: Capability, method: str) -> Raw:
-    """The result, with what it hands out noted for the session; pages get the URIs that clients know them by."""
+def _with_owners(raw: Raw, client: ClientContext, capability: Capability, method: str) -> Raw:
+    """The result, with what it hands out noted for the client; pages get the URIs that clients know them by."""
     backend = capability.backend
     if method == _READ:
         is_renamed = capability.kind is Kind.RESOURCE and capability.exposed != capability.original
@@ -145,10 +137,8 @@ def _with_owners(raw: Raw, client: SessionClient, capability: Capability, method
     if method not in _HANDING_OUT or not may_hand_out(raw):
         return raw
     uris = uris_of(raw)
-    if uris and client.handed_out is None:
-        client.handed_out = HandedOut()
-    if client.handed_out is not None:
-        client.handed_out.note(uris, backend)
+    if uris:
+        client.note_handed_out(uris, backend)
     has_page = any(uri.startswith(SCHEME) for uri in uris) or names_page(raw)
     return rename_links(raw, client.uri_of(backend)) if has_page else raw
 

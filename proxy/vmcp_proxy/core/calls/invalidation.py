@@ -1,43 +1,39 @@
 """What a backend's `list_changed` does: its listing is out of date for one scope, on every pod (ADR-0018)."""
 
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final
 
+from vmcp_proxy.core.calls.notifications import CHANGED_KINDS
 from vmcp_proxy.core.calls.views import Views
-from vmcp_proxy.core.clients.notifications import CHANGED_KINDS
-from vmcp_proxy.core.clients.session_client import SessionClient
+from vmcp_proxy.core.client import ClientContext
 from vmcp_proxy.core.listings.cache import Listings
 from vmcp_proxy.core.listings.scopes import is_public
 from vmcp_proxy.core.members.member import Member
-
-Tell: TypeAlias = Callable[[SessionClient, str], None]
-"""Lets the other pods know that one backend's listing is out of date for one client."""
 
 
 class Changes:
     """Marks listings as out of date; `on_change` is called each time."""
 
-    def __init__(self, listings: Listings, views: Views, on_change: Callable[[], None], tell: Tell) -> None:
+    def __init__(self, listings: Listings, views: Views, on_change: Callable[[], None]) -> None:
         self._listings: Final = listings
         self._views: Final = views
         self._on_change: Final = on_change
-        self._tell: Final = tell
 
-    def heard(self, method: str, member: Member, client: SessionClient) -> None:
-        """Notes a notification that came for one client session: the scope of that session is out of date.
+    def heard(self, method: str, member: Member, client: ClientContext) -> None:
+        """Notes a notification that came for one client: the scope of that client is out of date.
 
         The other pods have not heard it where the client's own headers stand behind that scope.
         """
         if method not in CHANGED_KINDS:
             return
         if not is_public(self._out_of_date(member, client)):
-            self._tell(client, member.name)
+            client.lists_changed(member.name)
 
-    def heard_elsewhere(self, member: Member, client: SessionClient) -> None:
+    def heard_elsewhere(self, member: Member, client: ClientContext) -> None:
         """Notes one that another pod has heard."""
         self._out_of_date(member, client)
 
-    def _out_of_date(self, member: Member, client: SessionClient) -> str:
+    def _out_of_date(self, member: Member, client: ClientContext) -> str:
         scope = self._views.scope_for(member, client)
         self._listings.invalidate(member, scope)
         self._views.changed()

@@ -9,9 +9,9 @@ from vmcp_proxy.core.calls.views import Views
 from vmcp_proxy.core.catalog.capabilities import Capability, Kind, Outcome
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.ui_pages import parse_own_uri
-from vmcp_proxy.core.clients.links import Links
-from vmcp_proxy.core.clients.session_client import SessionClient, SessionClients
+from vmcp_proxy.core.client import ClientContext
 from vmcp_proxy.core.members.member import Bounds, Members
+from vmcp_proxy.core.members.own_links import OwnLinks
 from vmcp_proxy.core.outcomes import Unlisted
 from vmcp_proxy.core.owners.owner import find_owner, resource_of
 from vmcp_proxy.core.owners.silence import may_own
@@ -22,8 +22,7 @@ from vmcp_proxy.core.virtual import Caller, Operation, OwnNames, Resolved, Targe
 class Resolver:
     """Finds targets in the caller's catalog; `configure` takes over what names are composed by."""
 
-    def __init__(self, clients: SessionClients, links: Links, views: Views) -> None:
-        self._clients: Final = clients
+    def __init__(self, links: OwnLinks, views: Views) -> None:
         self._links: Final = links
         self._views: Final = views
         self._members: Members = {}
@@ -39,22 +38,22 @@ class Resolver:
     async def resolve(self, caller: Caller, operation: Operation) -> Resolved:
         """See `VirtualMCP.resolve`."""
         began = asyncio.get_running_loop().time()
-        client = self._clients.of(caller.session)
+        client = caller.client
         catalog = self._views.current(client, caller.snapshot)
         if catalog is None:
             catalog = await self._views.for_call(client, caller.snapshot)
         found = self._find(client, catalog, operation, began)
         return found if found is not None else await self._awaited(caller, client, operation, began)
 
-    def _find(self, client: SessionClient, catalog: Catalog, operation: Operation, began: float) -> Target | None:
-        capability = find_owner(catalog, client.handed_out, operation)
+    def _find(self, client: ClientContext, catalog: Catalog, operation: Operation, began: float) -> Target | None:
+        capability = find_owner(catalog, client.handed_out_by, operation)
         return None if capability is None else self._target(capability, began)
 
     def _target(self, capability: Capability, began: float) -> Target | None:
         member = self._members.get(capability.backend)
         return None if member is None else Target(capability, member, began)
 
-    async def _awaited(self, caller: Caller, client: SessionClient, operation: Operation, began: float) -> Resolved:
+    async def _awaited(self, caller: Caller, client: ClientContext, operation: Operation, began: float) -> Resolved:
         """Looks again whenever a listing comes that may have the name, up to the bound of the call."""
         while True:
             # Perhaps it is new: what a backend has declared out of date is worth the wait now.
@@ -90,7 +89,7 @@ class Resolver:
         return self._target(resource_of(operation.name, only), began) if only in hellos and only is not None else None
 
     def _silent(
-        self, caller: Caller, client: SessionClient, catalog: Catalog, operation: Operation
+        self, caller: Caller, client: ClientContext, catalog: Catalog, operation: Operation
     ) -> dict[str, Outcome]:
         """The backends that may have what the operation names, and why that is not known."""
         kind = target_kind(operation)

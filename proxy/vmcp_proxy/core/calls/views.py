@@ -13,18 +13,18 @@ from vmcp_proxy.core.catalog.capabilities import Listing, Outcome
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.merge import merge
 from vmcp_proxy.core.catalog.ui_pages import claims_of
-from vmcp_proxy.core.clients.links import Links
-from vmcp_proxy.core.clients.session_client import SessionClient
+from vmcp_proxy.core.client import BuiltView, ClientContext
 from vmcp_proxy.core.listings.cache import Entry, Listings
 from vmcp_proxy.core.listings.reader import fetch_listing
 from vmcp_proxy.core.listings.scopes import SHARED, scope
 from vmcp_proxy.core.members.circuit import CIRCUIT_IS_OPEN
 from vmcp_proxy.core.members.member import Bounds, Member, Members
+from vmcp_proxy.core.members.own_links import OwnLinks
 from vmcp_proxy.core.policy.all_or_nothing import IS_WITHHELD, WITHHELD
-from vmcp_proxy.headerforward import Collision, HeaderSnapshot
+from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, Collision, HeaderSnapshot
 
 _KEPT_CATALOGS: Final = 64
-"""Catalogs that are kept although no session sees them just now."""
+"""Catalogs that are kept although no client sees them just now."""
 
 ScopeOf = Callable[[HeaderSnapshot], str]
 """The keyed digest of a snapshot, so that no cache key holds a header value."""
@@ -37,7 +37,7 @@ class Views:
     capabilities the same; others have listings of their own, never mixed with anybody else's headers (ADR-0018).
     """
 
-    def __init__(self, listings: Listings, links: Links, scope_of: ScopeOf) -> None:
+    def __init__(self, listings: Listings, links: OwnLinks, scope_of: ScopeOf) -> None:
         self.epoch = 0
         self.deadlines_missed: Counter[str] = Counter()
         self._listings = listings
@@ -64,20 +64,21 @@ class Views:
         """Says that some listing or some backend's state is another one now."""
         self.epoch += 1
 
-    def current(self, client: SessionClient, snapshot: HeaderSnapshot) -> Catalog | None:
+    def current(self, client: ClientContext, snapshot: HeaderSnapshot) -> Catalog | None:
         """The caller's catalog where nothing has changed since it was built."""
-        if client.epoch == self.epoch and client.view_snapshot == snapshot:
-            return client.view
+        built = client.view
+        if built is not None and built.epoch == self.epoch and built.snapshot == snapshot:
+            return built.catalog
         return None
 
-    async def view(self, client: SessionClient, snapshot: HeaderSnapshot) -> Catalog:
+    async def view(self, client: ClientContext, snapshot: HeaderSnapshot) -> Catalog:
         """The caller's catalog; waits for members whose listing is not there, each up to the list deadline."""
-        catalog = self.current(client, snapshot)
-        if catalog is not None and asyncio.get_running_loop().time() < client.view_expires:
+        catalog, built = self.current(client, snapshot), client.view
+        if catalog is not None and built is not None and asyncio.get_running_loop().time() < built.expires:
             return catalog
         return await self._built(client, snapshot, self._listings.needs_fetch)
 
-    async def for_call(self, client: SessionClient, snapshot: HeaderSnapshot) -> Catalog:
+    async def for_call(self, client: ClientContext, snapshot: HeaderSnapshot) -> Catalog:
         """The caller's catalog to route by: a listing that is out of date, or could not be had, is not waited for.
 
         Else a backend that changes its lists all the time and is slow to tell them, or one that hangs whenever it
@@ -89,7 +90,7 @@ class Views:
         return entry.listing is None and entry.failure is None and self._listings.needs_fetch(entry)
 
     async def _built(
-        self, client: SessionClient, snapshot: HeaderSnapshot, needs_fetch: Callable[[Entry], bool]
+        self, client: ClientContext, snapshot: HeaderSnapshot, needs_fetch: Callable[[Entry], bool]
     ) -> Catalog:
         while True:
             members = self._members
@@ -102,11 +103,11 @@ class Views:
             # The config was replaced meanwhile: what has been fetched belongs to the former members.
         epoch = self.epoch
         catalog = self._merged(entries)
-        client.view, client.view_snapshot, client.epoch = catalog, snapshot, epoch
-        client.view_expires = min((self._listings.asks_again_at(entry) for entry in entries.values()), default=math.inf)
+        expires = min((self._listings.asks_again_at(entry) for entry in entries.values()), default=math.inf)
+        client.view = BuiltView(catalog, snapshot, epoch, expires)
         return catalog
 
-    def _entries(self, members: Members, client: SessionClient, snapshot: HeaderSnapshot) -> dict[str, Entry]:
+    def _entries(self, members: Members, client: ClientContext, snapshot: HeaderSnapshot) -> dict[str, Entry]:
         audience = client.audience
         public = scope(audience, "")
         private = scope(audience, self._scope_of(snapshot)) if len(snapshot) else public
@@ -115,13 +116,13 @@ class Views:
             for name, member in members.items()
         }
 
-    def silent(self, client: SessionClient, snapshot: HeaderSnapshot) -> dict[str, Outcome]:
+    def silent(self, client: ClientContext, snapshot: HeaderSnapshot) -> dict[str, Outcome]:
         """The backends of which it is not known what they offer this caller, and why."""
         entries = self._entries(self._members, client, snapshot)
         return {name: _outcome(entry) for name, entry in entries.items() if entry.is_silent} | self._withheld
 
     async def answered(
-        self, client: SessionClient, snapshot: HeaderSnapshot, names: Collection[str], until: float
+        self, client: ClientContext, snapshot: HeaderSnapshot, names: Collection[str], until: float
     ) -> bool:
         """Waits for the next listing on its way from one of these backends, up to a loop time.
 
@@ -135,9 +136,9 @@ class Views:
         done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         return bool(done)
 
-    def scope_for(self, member: Member, client: SessionClient) -> str:
+    def scope_for(self, member: Member, client: ClientContext) -> str:
         """The scope of what one backend lists for this client, with the headers of its present view."""
-        snapshot = client.view_snapshot
+        snapshot = EMPTY_SNAPSHOT if client.view is None else client.view.snapshot
         is_private = len(snapshot) and member.backend.takes_headers
         return scope(client.audience, self._scope_of(snapshot) if is_private else "")
 
@@ -145,7 +146,7 @@ class Views:
         """What the proxy itself sees, as far as it is known now."""
         return self._merged({name: self._listings.entry(member, SHARED) for name, member in self._members.items()})
 
-    async def _fetch_all(self, missing: list[Entry], client: SessionClient, snapshot: HeaderSnapshot) -> None:
+    async def _fetch_all(self, missing: list[Entry], client: ClientContext, snapshot: HeaderSnapshot) -> None:
         bounds = self.bounds
         if bounds is None:
             return
@@ -153,13 +154,13 @@ class Views:
             for entry in missing:
                 group.create_task(self._fetch_one(entry, client, snapshot, bounds))
 
-    async def _fetch_one(self, entry: Entry, client: SessionClient, snapshot: HeaderSnapshot, bounds: Bounds) -> None:
+    async def _fetch_one(self, entry: Entry, client: ClientContext, snapshot: HeaderSnapshot, bounds: Bounds) -> None:
         member = entry.member
         headers = client.headers_for(member, snapshot)
         if isinstance(headers, Collision):
             self._listings.refused(entry, member.collision(headers), asyncio.get_running_loop().time())
             return
-        link = self._links.own(member) if entry.is_shared else self._links.of(client, member)
+        link = self._links.of(member) if entry.is_shared else client.link(member)
         sent = member.own_headers if entry.is_shared else headers
         try:
             async with asyncio.timeout(bounds.listing):

@@ -6,22 +6,26 @@ from collections.abc import Callable, Mapping
 from vmcp_api.config import ProxyConfig
 from vmcp_proxy.core.calls.aggregate import Aggregate
 from vmcp_proxy.core.calls.views import Views
-from vmcp_proxy.core.clients.links import Links
 from vmcp_proxy.core.group.supervisor import Supervisor
 from vmcp_proxy.core.listings.cache import Listings
-from vmcp_proxy.core.members.member import Bounds, Member
+from vmcp_proxy.core.members.member import Bounds, Member, Members
+from vmcp_proxy.core.members.own_links import OwnLinks
 
 
 class Group:
-    """The members with a supervisor each; `apply` is the only way in."""
+    """The members with a supervisor each; `apply` is the only way in.
+
+    `on_members` hears whom the clients' links may lead to from now on.
+    """
 
     def __init__(
         self,
         tasks: asyncio.TaskGroup,
         listings: Listings,
-        links: Links,
+        links: OwnLinks,
         views: Views,
         aggregate: Aggregate,
+        on_members: Callable[[Members], None],
         on_change: Callable[[], None],
     ) -> None:
         self._tasks = tasks
@@ -29,6 +33,7 @@ class Group:
         self._links = links
         self._views = views
         self._aggregate = aggregate
+        self._on_members = on_members
         self._on_change = on_change
         self._members: dict[str, Member] = {}
         self.withheld: frozenset[str] = frozenset()
@@ -63,6 +68,7 @@ class Group:
         for name in rebound:
             self._supervise(name, members[name], bounds)
         self._links.configure(members)
+        self._on_members(members)
         for member in gone:
             self._tasks.create_task(member.backend.aclose(), name=f"close {member.name}")
         self._on_change()
@@ -73,7 +79,7 @@ class Group:
             task.cancel()
         await asyncio.gather(*self._supervisors.values(), return_exceptions=True)
         self._supervisors.clear()
-        await self._links.close_own()
+        await self._links.close_all()
         async with asyncio.TaskGroup() as group:
             for member in self._members.values():
                 group.create_task(member.backend.aclose())

@@ -10,14 +10,14 @@ import msgspec
 
 from vmcp_proxy.backends.errors import BackendError
 from vmcp_proxy.backends.interface import Deadline, Reply, refuse
-from vmcp_proxy.core.clients.links import Links
-from vmcp_proxy.core.clients.notifications import CHANGED_KINDS
+from vmcp_proxy.core.calls.notifications import CHANGED_KINDS
 from vmcp_proxy.core.listings.cache import Listings
 from vmcp_proxy.core.listings.reader import fetch_listing
 from vmcp_proxy.core.listings.scopes import SHARED
 from vmcp_proxy.core.members.circuit import Refused
 from vmcp_proxy.core.members.feedback import Asked, answered, failed
 from vmcp_proxy.core.members.member import Bounds, Member
+from vmcp_proxy.core.members.own_links import OwnLinks
 from vmcp_proxy.protocol.jsonrpc import Request
 
 LISTEN_PAUSES: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
@@ -37,7 +37,7 @@ class Supervisor:
     """The loop of one member; it ends by cancellation only."""
 
     def __init__(
-        self, member: Member, listings: Listings, links: Links, bounds: Bounds, on_change: Callable[[], None]
+        self, member: Member, listings: Listings, links: OwnLinks, bounds: Bounds, on_change: Callable[[], None]
     ) -> None:
         self._member = member
         self._listings = listings
@@ -108,7 +108,7 @@ class Supervisor:
         entry = self._listings.entry(member, SHARED)
         if entry.is_fresh(asyncio.get_running_loop().time(), self._listings.ttl):
             return True
-        link = self._links.own(member)
+        link = self._links.of(member)
         await self._listings.refresh(entry, lambda: fetch_listing(member.name, link, member.own_headers, self._bounds))
         return False
 
@@ -120,7 +120,7 @@ class Supervisor:
         if isinstance(permit, Refused):
             return
         deadline = Deadline.after(loop.time(), self._bounds.operational.failure_handling.health_check_timeout)
-        link = self._links.own(member)
+        link = self._links.of(member)
         try:
             await link.request("ping", lambda _: None, member.own_headers, deadline, self)
         except BackendError as error:
@@ -141,7 +141,7 @@ class Supervisor:
         A backend that resumes its stream does so below; a stream that ends here has lost what was said meanwhile.
         """
         member = self._member
-        link = self._links.own(member)
+        link = self._links.of(member)
         loop = asyncio.get_running_loop()
         short = 0
         while True:

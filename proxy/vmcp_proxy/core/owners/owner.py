@@ -1,9 +1,10 @@
 """Whose an operation's name is, by what is known now: a pure decision (ADR-0031)."""
 
+from collections.abc import Callable
+
 from vmcp_proxy.core.catalog.capabilities import Capability, Kind
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.ui_pages import SCHEME, parse_own_uri
-from vmcp_proxy.core.owners.handed_out import HandedOut
 from vmcp_proxy.core.targets import find_target, target_kind
 from vmcp_proxy.core.virtual import Operation
 
@@ -13,10 +14,10 @@ def resource_of(uri: str, backend: str, original: str | None = None) -> Capabili
     return Capability(Kind.RESOURCE, uri, backend, uri if original is None else original, b"")
 
 
-def find_owner(catalog: Catalog, handed_out: HandedOut | None, operation: Operation) -> Capability | None:
+def find_owner(catalog: Catalog, handed_out_by: Callable[[str], str | None], operation: Operation) -> Capability | None:
     """What the operation names, listed or not; None where nothing is known of it.
 
-    A URI of our own says itself whose it is. Else that backend counts which handed the URI out to this session,
+    A URI of our own says itself whose it is. Else that backend counts which handed the URI out to this client,
     whoever claims it. `ui://` URIs that others could claim are handed out under one of ours, so the list decides.
     """
     uri = operation.name
@@ -26,5 +27,5 @@ def find_owner(catalog: Catalog, handed_out: HandedOut | None, operation: Operat
     if own is not None:
         return resource_of(uri, *own)
     listed = find_target(catalog, operation)
-    owner = handed_out.owner(uri) if handed_out is not None and not uri.startswith(SCHEME) else None
+    owner = None if uri.startswith(SCHEME) else handed_out_by(uri)
     return listed if owner is None or (listed is not None and listed.backend == owner) else resource_of(uri, owner)

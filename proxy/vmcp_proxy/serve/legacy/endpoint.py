@@ -5,9 +5,9 @@ import time
 from functools import partial
 from typing import Final
 
-from vmcp_proxy.core.clients.messages import ClientMessages
-from vmcp_proxy.core.clients.session_client import SessionClient, SessionClients
-from vmcp_proxy.core.virtual import Caller
+from vmcp_proxy.clients.messages import ClientMessages
+from vmcp_proxy.clients.registry import SessionClients
+from vmcp_proxy.clients.session_client import SessionCaller
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
 from vmcp_proxy.observability.audit import Outcome
 from vmcp_proxy.protocol.initialize import NO_CAPABILITIES
@@ -93,7 +93,7 @@ class Endpoint:
         if isinstance(message, Batch):
             await self._batch(context, caller, message)
             return
-        client = self._clients.of(caller.session)
+        client = caller.client
         client.caller = caller
         if isinstance(message, Notification):
             await self._messages.notified(client, message, context.body)
@@ -103,14 +103,14 @@ class Endpoint:
             return
         await context.respond(202)
 
-    async def _batch(self, context: RequestContext, caller: Caller, message: Batch) -> None:
-        if context.each is None or not has_batches(caller.session.protocol_version):
+    async def _batch(self, context: RequestContext, caller: SessionCaller, message: Batch) -> None:
+        if context.each is None or not has_batches(caller.client.session.protocol_version):
             context.outcome = Outcome.FAILURE
             await context.reject(NAME, rejections.NO_BATCHES)
             return
         await serve_batch(context, message, context.each)
 
-    async def _request(self, context: RequestContext, caller: Caller, message: Request) -> None:
+    async def _request(self, context: RequestContext, caller: SessionCaller, message: Request) -> None:
         handling = HANDLING.get(message.method)
         if handling is None:
             context.outcome = Outcome.FAILURE
@@ -119,12 +119,11 @@ class Endpoint:
         if handling is Handling.PING:
             await context.respond(200, encode_result(message.id, NO_CAPABILITIES))
             return
-        client = self._clients.of(caller.session)
-        client.caller = caller
+        caller.client.caller = caller
         now = asyncio.get_running_loop().time()
-        exchange = PostExchange(context, caller.session, message.id, self._answers, now)
+        exchange = PostExchange(context, caller.client.session, message.id, self._answers, now)
         try:
-            answer = await self._answer(context, caller, client, message, handling, exchange)
+            answer = await self._answer(context, caller, message, handling, exchange)
             if answer is not None:
                 await exchange.finish(answer)
         finally:
@@ -133,17 +132,17 @@ class Endpoint:
     async def _answer(
         self,
         context: RequestContext,
-        caller: Caller,
-        client: SessionClient,
+        caller: SessionCaller,
         message: Request,
         handling: Handling,
         exchange: PostExchange,
     ) -> Answer | None:
+        client, session = caller.client, caller.client.session
         task = asyncio.current_task()
         if task is not None:
             client.in_flight[task] = message.id
         self._keep_alive.add(exchange)
-        caller.session.uses.add(context)
+        session.uses.add(context)
         try:
             return await self._requests.answer(context, caller, message, handling, exchange)
         except InvalidParamsError as error:
@@ -153,14 +152,14 @@ class Endpoint:
             if task is None or task not in client.cancelled or task.uncancel() > 0:
                 raise
             context.outcome = Outcome.FAILURE
-            return cancelled(message.id, is_session_over=caller.session.ended is not None)
+            return cancelled(message.id, is_session_over=session.ended is not None)
         finally:
             if task is not None:
                 del client.in_flight[task]
                 client.cancelled.discard(task)
             self._keep_alive.discard(exchange)
-            caller.session.uses.discard(context)
-            caller.session.touch(time.monotonic())
+            session.uses.discard(context)
+            session.touch(time.monotonic())
 
     async def _delete(self, context: RequestContext) -> None:
         session_id = await self._session_id(context)
@@ -177,7 +176,7 @@ class Endpoint:
         else:
             await self._refuse(context, missing.reason)
 
-    async def _caller(self, context: RequestContext) -> Caller | None:
+    async def _caller(self, context: RequestContext) -> SessionCaller | None:
         """Who asks, in which session; None after a refusal."""
         session_id = await self._session_id(context)
         identity = context.identity
@@ -194,7 +193,7 @@ class Endpoint:
             session = found
         context.session_ref = session.ref
         snapshot = context.captured() if self.takes_request_headers else session.snapshot
-        return Caller(identity, session, snapshot)
+        return SessionCaller(identity, self._clients.of(session), snapshot)
 
     def _captured(self, context: RequestContext) -> HeaderSnapshot:
         """What binds a restored session to its headers; nothing where each request has its own."""

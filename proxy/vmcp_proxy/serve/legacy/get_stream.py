@@ -7,11 +7,11 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-from vmcp_proxy.core.clients.links import Links
-from vmcp_proxy.core.clients.notifier import Notifier
-from vmcp_proxy.core.clients.outbox import Outbox, Reader
-from vmcp_proxy.core.clients.session_client import SessionClient, SessionClients
-from vmcp_proxy.core.virtual import Caller
+from vmcp_proxy.clients.links import Links
+from vmcp_proxy.clients.notifier import Notifier
+from vmcp_proxy.clients.outbox import Outbox, Reader
+from vmcp_proxy.clients.registry import SessionClients
+from vmcp_proxy.clients.session_client import SessionCaller, SessionClient
 from vmcp_proxy.observability.logs import log_event
 from vmcp_proxy.protocol.event_ids import EventId, encode_end, parse_event_id
 from vmcp_proxy.protocol.sse import KEEP_ALIVE, RETRY, encode_event, encode_priming
@@ -51,17 +51,17 @@ class GetStream:
         self._is_closing = False
         self.keep_alive = 15.0
 
-    async def serve(self, context: RequestContext, caller: Caller) -> None:
+    async def serve(self, context: RequestContext, caller: SessionCaller) -> None:
         """Streams until the client goes, the session ends, or the process does."""
-        caller.session.uses.add(context)
+        caller.client.session.uses.add(context)
         try:
             await self._serve(context, caller)
         finally:
-            caller.session.uses.discard(context)
-            caller.session.touch(time.monotonic())
+            caller.client.session.uses.discard(context)
+            caller.client.session.touch(time.monotonic())
 
-    async def _serve(self, context: RequestContext, caller: Caller) -> None:
-        client = self._clients.of(caller.session)
+    async def _serve(self, context: RequestContext, caller: SessionCaller) -> None:
+        client = caller.client
         client.caller = caller
         raw = context.header(_LAST_EVENT_ID)
         seen = parse_event_id(raw)
@@ -77,32 +77,34 @@ class GetStream:
             return
         if self._is_closing:
             await context.start_stream()
-            await _end(context, caller.session)
+            await _end(context, caller.client.session)
             return
-        outbox = client.outbox
+        outbox = client.stream.outbox
         after = None
         if seen is not None and seen.stream == outbox.number and self._clients.replay.is_own(seen):
             after = seen.sequence
         elif raw is not None:
-            log_event(logger, logging.DEBUG, "nothing to replay", session=caller.session.ref)
+            log_event(logger, logging.DEBUG, "nothing to replay", session=caller.client.session.ref)
         await self._own(context, client, outbox, outbox.open(after))
 
     def close_all(self) -> None:
         """Lets every session's own stream end, and those that come, so that clients reconnect to another pod."""
         self._is_closing = True
         for client in self._clients.all():
-            if client.is_listening:
-                client.outbox.finish()
+            if client.stream.is_listening:
+                client.stream.outbox.finish()
 
-    async def _answer(self, context: RequestContext, caller: Caller, seen: EventId, request: bytes, raw: bytes) -> None:
+    async def _answer(
+        self, context: RequestContext, caller: SessionCaller, seen: EventId, request: bytes, raw: bytes
+    ) -> None:
         """Gives the rest of an answer, or says that it is lost, and ends; the session's own stream is another.
 
         `raw` is the text of the id that was `seen`.
         """
-        stream = self._answers.find(caller.session, seen)
+        stream = self._answers.find(caller.client.session, seen)
         await context.start_stream()
         if stream is None:
-            log_event(logger, logging.DEBUG, "answer to resume is lost", session=caller.session.ref)
+            log_event(logger, logging.DEBUG, "answer to resume is lost", session=caller.client.session.ref)
             await context.write(encode_event(answer_lost(request), encode_end(raw)))
         else:
             async with _watching(context, lambda: stream.leave(context)):
@@ -124,7 +126,7 @@ class GetStream:
             await _end(context, client.session)
         finally:
             reader.close()
-            if not client.is_listening:
+            if not client.stream.is_listening:
                 self._links.linger(client)
                 self._on_listening(client)
 

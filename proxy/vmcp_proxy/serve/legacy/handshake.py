@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Final
 
+from vmcp_proxy.clients.registry import SessionClients
 from vmcp_proxy.core.catalog.capabilities import Kind
 from vmcp_proxy.core.catalog.catalog import Catalog
-from vmcp_proxy.core.clients.links import Links
+from vmcp_proxy.core.members.own_links import OwnLinks
 from vmcp_proxy.core.virtual import Caller, VirtualMCP
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT
 from vmcp_proxy.observability.audit import Outcome
@@ -42,8 +43,9 @@ class Handshake:
     `instructions` of None are those of the backends; an empty text is none.
     """
 
-    def __init__(self, sessions: SessionManager, virtual: VirtualMCP, links: Links) -> None:
+    def __init__(self, sessions: SessionManager, clients: SessionClients, virtual: VirtualMCP, links: OwnLinks) -> None:
         self._sessions = sessions
+        self._clients = clients
         self._virtual = virtual
         self._links = links
         self.info = ServerInfo("vmcp", "")
@@ -75,7 +77,7 @@ class Handshake:
         session = made.session
         context.session_ref = session.ref
         try:
-            catalog = await self._virtual.view(Caller(identity, session, context.captured()))
+            catalog = await self._virtual.view(Caller(identity, self._clients.of(session), context.captured()))
         except BaseException:
             await self._sessions.end(made.session_id, identity)
             raise

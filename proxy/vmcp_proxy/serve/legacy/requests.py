@@ -5,14 +5,13 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from vmcp_proxy.clients.links import Links
+from vmcp_proxy.clients.notifier import saw
+from vmcp_proxy.clients.session_client import SessionCaller
 from vmcp_proxy.core.catalog.capabilities import KIND_LISTED_BY
 from vmcp_proxy.core.catalog.pagination import BadCursor, ListEncoder
-from vmcp_proxy.core.clients.links import Links
-from vmcp_proxy.core.clients.notifier import saw
-from vmcp_proxy.core.clients.session_client import SessionClients
 from vmcp_proxy.core.outcomes import PartialFailure, Result, Unanswered
 from vmcp_proxy.core.virtual import (
-    Caller,
     Operation,
     VirtualMCP,
 )
@@ -48,14 +47,12 @@ class Requests:
     def __init__(
         self,
         virtual: VirtualMCP,
-        clients: SessionClients,
         links: Links,
         metrics: Metrics,
         refusal: Callable[[], PartialFailure | None],
         remember_level: RememberLevel,
     ) -> None:
         self._virtual = virtual
-        self._clients = clients
         self._links = links
         self._metrics = metrics
         self._refusal = refusal
@@ -65,7 +62,7 @@ class Requests:
     async def answer(
         self,
         context: RequestContext,
-        caller: Caller,
+        caller: SessionCaller,
         message: Request,
         handling: Handling,
         exchange: PostExchange,
@@ -83,7 +80,7 @@ class Requests:
             return await self._call(context, caller, message, exchange)
         return await self._list(context, caller, message)
 
-    async def _list(self, context: RequestContext, caller: Caller, message: Request) -> Answer:
+    async def _list(self, context: RequestContext, caller: SessionCaller, message: Request) -> Answer:
         kind = KIND_LISTED_BY[message.method]
         cursor = params.optional_text_of(params.parse_members(message.params), "cursor")
         catalog = await self._virtual.view(caller)
@@ -91,11 +88,11 @@ class Requests:
         if isinstance(page, BadCursor):
             context.outcome = Outcome.FAILURE
             return invalid_params(message.id, "The cursor is not one of this list; begin without one.")
-        saw(self._clients.of(caller.session), kind, catalog)
+        saw(caller.client, kind, catalog)
         return encode_answer(message.id, page)
 
     async def _call(
-        self, context: RequestContext, caller: Caller, message: Request, exchange: PostExchange
+        self, context: RequestContext, caller: SessionCaller, message: Request, exchange: PostExchange
     ) -> Answer | None:
         members = params.parse_members(message.params)
         name = target_name(message.method, members)
@@ -121,12 +118,12 @@ class Requests:
         await context.respond(answer.status, answer.body)
         return None
 
-    async def _set_level(self, caller: Caller, message: Request) -> bytes:
+    async def _set_level(self, caller: SessionCaller, message: Request) -> bytes:
         level = params.text_of(params.parse_members(message.params), "level")
         if level not in LOG_LEVELS:
             raise InvalidParamsError(f"The level must be one of {', '.join(LOG_LEVELS)}.")
-        client = self._clients.of(caller.session)
-        await self._remember_level(caller.session, level)
+        client = caller.client
+        await self._remember_level(caller.client.session, level)
         await self._links.set_level_everywhere(client, level)
         return encode_result(message.id, NO_CAPABILITIES)
 

@@ -74,7 +74,7 @@ async def supervised(link, *, breaker=None, interval=0.01):
     bounds = Bounds(Operational(failure_handling=FailureHandling(health_check_interval=interval)))
     async with asyncio.TaskGroup() as tasks:
         listings = Listings(tasks, lambda: None)
-        links = SimpleNamespace(own=lambda _: link)
+        links = SimpleNamespace(of=lambda _: link)
         task = tasks.create_task(Supervisor(member, listings, links, bounds, lambda: None).run())
         yield member
         task.cancel()

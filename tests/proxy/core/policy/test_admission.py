@@ -76,7 +76,7 @@ class NoExchange:
 
 
 def caller(identity: Identity = ALICE) -> Caller:
-    return Caller(identity, session=None)
+    return Caller(identity, client=None)
 
 
 def operation(method: str, name: str) -> Operation:

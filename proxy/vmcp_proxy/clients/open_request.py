@@ -1,17 +1,13 @@
 """One request of a backend that waits for a client's answer."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 import msgspec
 
 from vmcp_proxy.backends.interface import Deadline, Reply
+from vmcp_proxy.core.client import Tell
 from vmcp_proxy.core.members.member import Member
-
-Tell: TypeAlias = Callable[[bytes, Callable[[], None] | None], Awaitable[int | None]]
-"""Sends one message to the client, on the stream that the request belongs to; see `SessionStream.say`."""
 
 
 @dataclass(slots=True, eq=False)

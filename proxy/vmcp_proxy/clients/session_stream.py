@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
-    from vmcp_proxy.core.clients.session_client import SessionClient
+    from vmcp_proxy.clients.session_client import SessionClient
     from vmcp_proxy.sessions import Session
 
 Elsewhere: TypeAlias = Callable[["Session", bytes], Awaitable[bool]]
@@ -30,9 +30,9 @@ class SessionStream:
         Returns the ticket by which the outbox knows it, None where another pod has it. `on_drop` hears that the
         client will never get it.
         """
-        if not client.is_listening and await self._elsewhere(client.session, message):
+        if not client.stream.is_listening and await self._elsewhere(client.session, message):
             return None
-        ticket = client.outbox.put(message, on_drop=on_drop)
-        if not client.is_listening:
+        ticket = client.stream.outbox.put(message, on_drop=on_drop)
+        if not client.stream.is_listening:
             await self._waits_here(client.session)
         return ticket

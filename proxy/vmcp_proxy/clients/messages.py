@@ -3,14 +3,14 @@
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from vmcp_proxy.core.clients.links import Links
-from vmcp_proxy.core.clients.server_requests import ServerRequests
+from vmcp_proxy.clients.links import Links
+from vmcp_proxy.clients.server_requests import ServerRequests
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.jsonrpc import Message, Notification, Response, encode_notification
 from vmcp_proxy.protocol.params import InvalidParamsError
 
 if TYPE_CHECKING:
-    from vmcp_proxy.core.clients.session_client import SessionClient
+    from vmcp_proxy.clients.session_client import SessionClient
     from vmcp_proxy.sessions import Session
 
 Forward: TypeAlias = Callable[[str, "Session", bytes], Awaitable[bool]]

@@ -1,8 +1,8 @@
-"""Links of client sessions to members, and the proxy's own link to each."""
+"""The links of clients to members."""
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
@@ -10,12 +10,14 @@ import msgspec
 from vmcp_proxy.backends.errors import BackendError
 from vmcp_proxy.backends.interface import BackendSession, Deadline, Receiver
 from vmcp_proxy.backends.link import Link
-from vmcp_proxy.core.clients.session_client import SessionClient, SessionClients
-from vmcp_proxy.core.clients.subscriptions import SUBSCRIBE
+from vmcp_proxy.clients.registry import SessionClients
+from vmcp_proxy.clients.session_client import SessionClient
+from vmcp_proxy.core.calls.subscriptions import SUBSCRIBE
 from vmcp_proxy.core.members.member import Member, Members
+from vmcp_proxy.core.members.own_links import close_link
 from vmcp_proxy.headerforward import Collision, OutgoingHeaders
 from vmcp_proxy.protocol import params
-from vmcp_proxy.protocol.initialize import NO_CAPABILITIES, ServerHello
+from vmcp_proxy.protocol.initialize import NO_CAPABILITIES
 
 if TYPE_CHECKING:
     from vmcp_proxy.sessions import Session
@@ -33,10 +35,6 @@ _LINGER_SECONDS: Final = 10.0
 _LISTEN_PAUSES: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
 
 
-async def _forget(_link: Link, _session: BackendSession) -> None:
-    """The proxy's own sessions are of no use to another process."""
-
-
 class Links:
     """Makes, keeps and ends links; work that outlives a request runs in `tasks`."""
 
@@ -48,26 +46,14 @@ class Links:
         clients.on_forget = self.forget
         self._remember = remember
         self._receiver_of = receiver_of
-        self._own: dict[str, tuple[Member, Link]] = {}
         self._members: Members = {}
 
     def configure(self, members: Members) -> None:
         """Takes over a new config; sessions with members that are gone end, those with replaced ones go on."""
         former, self._members = self._members, members
-        for name, (member, link) in list(self._own.items()):
-            if members.get(name) is not member:
-                del self._own[name]
-                self._tasks.create_task(self._close(link, member.own_headers), name=f"end own session at {name}")
         for client in self._clients.all():
             for name in [name for name in client.links if members.get(name) is not former.get(name)]:
                 self._replace(client, name, former.get(name))
-
-    def own(self, member: Member) -> Link:
-        """The proxy's own link to a member: for listings without client headers, probes and changes."""
-        known = self._own.get(member.name)
-        if known is None or known[0] is not member:
-            known = self._own[member.name] = (member, Link(member.backend, NO_CAPABILITIES, _forget))
-        return known[1]
 
     def of(self, client: SessionClient, member: Member) -> Link:
         """The link of a client session to a member, resumed where another pod has opened it."""
@@ -84,14 +70,14 @@ class Links:
         # A call that outlives its session must not leave a session behind at a backend.
         if session.ended is not None:
             link.end()
-        if client.is_receiving and link.session is not None:
+        if client.stream.is_receiving and link.session is not None:
             self.listen(client, member, link)
         return link
 
     def _replace(self, client: SessionClient, name: str, former: Member | None) -> None:
         """Moves a client session over to the new member of a name, or ends what it has with the former one."""
         link = client.links.pop(name)
-        listening = client.listening.pop(name, None)
+        listening = client.stream.listening.pop(name, None)
         if listening is not None:
             listening.cancel()
         member = self._members.get(name)
@@ -102,15 +88,6 @@ class Links:
         if not isinstance(headers, Collision):
             # One that is still being opened ends too: as soon as it is there.
             self._tasks.create_task(self._retire(link, headers), name=f"end session at {name}")
-
-    def hellos(self, backends: Iterable[str]) -> dict[str, ServerHello]:
-        """What these backends say of themselves, by name, as far as the proxy's own sessions have heard."""
-        sessions = {name: self._own[name][1].session for name in backends if name in self._own}
-        return {name: session.hello for name, session in sessions.items() if session is not None}
-
-    def offers(self, backends: Iterable[str]) -> frozenset[str]:
-        """What these backends offer, together."""
-        return frozenset(offer for hello in self.hellos(backends).values() for offer in hello.offers)
 
     async def set_level_everywhere(self, client: SessionClient, level: str) -> None:
         """Tells the log level to every backend that this session has a session with, at the same time."""
@@ -129,38 +106,38 @@ class Links:
 
     def listen(self, client: SessionClient, member: Member, link: Link) -> None:
         """Receives from one backend until the client's stream or the session ends."""
-        running = client.listening.get(member.name)
+        running = client.stream.listening.get(member.name)
         if running is None or running.done():
             task = self._tasks.create_task(self._listen(client, member, link), name=f"listen {member.name}")
-            client.listening[member.name] = task
+            client.stream.listening[member.name] = task
         if link.session is not None:
             link.session.expect_stream()
 
     def _listen_anew(self, client: SessionClient, member: Member, link: Link) -> None:
         """Receives from a session that took the place of another; who has opened it to receive goes on by itself."""
-        running = client.listening.get(member.name)
+        running = client.stream.listening.get(member.name)
         if running is not None and running is not asyncio.current_task():
             running.cancel()
-            del client.listening[member.name]
+            del client.stream.listening[member.name]
         self.listen(client, member, link)
 
     def stop_listening(self, client: SessionClient) -> None:
         """Ends what `listen` began."""
         _stop_lingering(client)
-        for task in client.listening.values():
+        for task in client.stream.listening.values():
             task.cancel()
-        client.listening.clear()
+        client.stream.listening.clear()
 
     def linger(self, client: SessionClient) -> None:
         """Ends what `listen` began in a while, unless the client listens again by then."""
         if client.session.ended is None:
             _stop_lingering(client)
             loop = asyncio.get_running_loop()
-            client.lingering = loop.call_later(_LINGER_SECONDS, self._lingered, client)
+            client.stream.lingering = loop.call_later(_LINGER_SECONDS, self._lingered, client)
 
     def _lingered(self, client: SessionClient) -> None:
-        client.lingering = None
-        if not client.is_listening:
+        client.stream.lingering = None
+        if not client.stream.is_listening:
             self.stop_listening(client)
 
     async def release(self, client: SessionClient, *, end_sessions: bool) -> None:
@@ -172,7 +149,7 @@ class Links:
             for member, link in self._open_links(client) if end_sessions else self._bound_here(client):
                 headers = client.headers_for(member, client.snapshot)
                 if not isinstance(headers, Collision):
-                    group.create_task(self._close(link, headers), name=f"end session at {member.name}")
+                    group.create_task(close_link(link, headers), name=f"end session at {member.name}")
 
     def forget(self, client: SessionClient) -> None:
         """Lets go of the client's headers, perhaps long before it is known whether the session has ended or moved.
@@ -182,7 +159,7 @@ class Links:
         for link in client.links.values():
             link.end()
         for member, link in self._bound_here(client):
-            self._tasks.create_task(self._close(link, ()), name=f"end session at {member.name}")
+            self._tasks.create_task(close_link(link, ()), name=f"end session at {member.name}")
         client.forget_headers()
 
     def _open_links(self, client: SessionClient) -> list[tuple[Member, Link]]:
@@ -201,24 +178,13 @@ class Links:
             if member is not None and link.session is not None and not link.session.token
         ]
 
-    async def close_own(self) -> None:
-        """Ends the proxy's own sessions, at shutdown."""
-        async with asyncio.TaskGroup() as group:
-            for member, link in self._own.values():
-                group.create_task(self._close(link, member.own_headers))
-        self._own.clear()
-
     async def _retire(self, link: Link, headers: OutgoingHeaders) -> None:
         """Ends a session once its calls in flight are through; each of them has a bound of its own."""
         await link.idle()
-        await self._close(link, headers)
-
-    async def _close(self, link: Link, headers: OutgoingHeaders) -> None:
-        with contextlib.suppress(BackendError):
-            await link.close(headers)
+        await close_link(link, headers)
 
     async def _on_opened(self, client: SessionClient, member: Member, link: Link, session: BackendSession) -> None:
-        if client.is_receiving or client.capabilities != NO_CAPABILITIES:
+        if client.stream.is_receiving or client.capabilities != NO_CAPABILITIES:
             # Before anything else is said in it: servers drop what they have to say while nobody listens.
             self._listen_anew(client, member, link)
         if session.token:
@@ -287,12 +253,12 @@ class Links:
                 failures += 1
             if loop.time() - began > _LISTEN_PAUSES[-1]:
                 failures = 0
-            if not client.is_receiving:
+            if not client.stream.is_receiving:
                 return
             await asyncio.sleep(_LISTEN_PAUSES[min(failures, len(_LISTEN_PAUSES) - 1)])
 
 
 def _stop_lingering(client: SessionClient) -> None:
-    if client.lingering is not None:
-        client.lingering.cancel()
-        client.lingering = None
+    if client.stream.lingering is not None:
+        client.stream.lingering.cancel()
+        client.stream.lingering = None

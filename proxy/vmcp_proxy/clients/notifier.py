@@ -5,9 +5,10 @@ import logging
 import math
 from typing import Final
 
+from vmcp_proxy.clients.registry import SessionClients
+from vmcp_proxy.clients.session_client import SessionClient
 from vmcp_proxy.core.catalog.capabilities import Kind
 from vmcp_proxy.core.catalog.catalog import Catalog
-from vmcp_proxy.core.clients.session_client import SessionClient, SessionClients
 from vmcp_proxy.core.virtual import Caller, VirtualMCP
 from vmcp_proxy.observability.logs import describe_exception, log_event
 from vmcp_proxy.protocol.jsonrpc import encode_notification
@@ -28,7 +29,7 @@ _MESSAGES: Final = (
 
 def saw(client: SessionClient, kind: Kind, catalog: Catalog) -> None:
     """Notes that the client has been given a list."""
-    client.told[kind] = catalog.digest_of(kind)
+    client.stream.told[kind] = catalog.digest_of(kind)
 
 
 class Notifier:
@@ -64,7 +65,7 @@ class Notifier:
             slots = asyncio.Semaphore(_PARALLEL)
             async with asyncio.TaskGroup() as group:
                 for client in self._clients.all():
-                    if client.is_listening and client.caller is not None:
+                    if client.stream.is_listening and client.caller is not None:
                         group.create_task(self._tell(client, client.caller, slots))
             quiet_since = loop.time()
 
@@ -90,10 +91,10 @@ class Notifier:
             log_event(logger, logging.ERROR, "view failed", session=client.session.ref, error=reason)
             return
         for kind in Kind:
-            client.told.setdefault(kind, catalog.digest_of(kind))
+            client.stream.told.setdefault(kind, catalog.digest_of(kind))
         for kinds, message in _MESSAGES:
-            seen = [kind for kind in kinds if kind in client.told]
-            if any(client.told[kind] != catalog.digest_of(kind) for kind in seen):
+            seen = [kind for kind in kinds if kind in client.stream.told]
+            if any(client.stream.told[kind] != catalog.digest_of(kind) for kind in seen):
                 for kind in seen:
                     saw(client, kind, catalog)
-                client.outbox.put(message, coalesce=True)
+                client.stream.outbox.put(message, coalesce=True)

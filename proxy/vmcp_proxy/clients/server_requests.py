@@ -13,8 +13,9 @@ import msgspec
 
 from vmcp_proxy.backends import unanswered
 from vmcp_proxy.backends.interface import Deadline, Reply, refuse
-from vmcp_proxy.core.clients.open_request import ServerRequest, Tell
-from vmcp_proxy.core.clients.questions import encode_cancelled, encode_question, undeclared
+from vmcp_proxy.clients.open_request import ServerRequest
+from vmcp_proxy.clients.questions import encode_cancelled, encode_question, undeclared
+from vmcp_proxy.core.client import Tell
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.jsonrpc import (
@@ -27,7 +28,7 @@ from vmcp_proxy.protocol.jsonrpc import (
 from vmcp_proxy.protocol.params import InvalidParamsError, inbound_result
 
 if TYPE_CHECKING:
-    from vmcp_proxy.core.clients.session_client import SessionClient
+    from vmcp_proxy.clients.session_client import SessionClient
     from vmcp_proxy.sessions import Session
 
 MOST_OPEN: Final = 256
@@ -170,7 +171,7 @@ def _pop(client: "SessionClient", number: int) -> ServerRequest | None:
 
 async def _take_back(client: "SessionClient", opened: ServerRequest, reason: str) -> None:
     """Tells the client not to answer, unless it has not even been asked."""
-    if opened.ticket is None or not client.outbox.discard(opened.ticket):
+    if opened.ticket is None or not client.stream.outbox.discard(opened.ticket):
         await opened.tell(encode_cancelled(opened.client_id, reason), None)
 
 

@@ -1,0 +1,1 @@
+"""What this process holds for a client with a session, and how that client is spoken to."""

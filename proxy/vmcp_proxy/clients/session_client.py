@@ -1,0 +1,198 @@
+"""A client with a session: what this process holds for it besides the session's record."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from vmcp_proxy.backends.interface import Deadline, Reply
+from vmcp_proxy.backends.link import Link
+from vmcp_proxy.clients.client_stream import ClientStream
+from vmcp_proxy.clients.open_request import ServerRequest
+from vmcp_proxy.core.catalog.ui_pages import NO_CLAIMS
+from vmcp_proxy.core.client import BuiltView, Tell
+from vmcp_proxy.core.listings.scopes import audience
+from vmcp_proxy.core.members.member import Member
+from vmcp_proxy.core.owners.handed_out import HandedOut
+from vmcp_proxy.core.virtual import Caller
+from vmcp_proxy.headerforward import Collision, HeaderSnapshot, OutgoingHeaders
+from vmcp_proxy.protocol.initialize import mirrored_capabilities
+from vmcp_proxy.protocol.jsonrpc import Request
+
+if TYPE_CHECKING:
+    from vmcp_proxy.sessions import Session
+
+
+class Services(Protocol):
+    """What the clients of this process share: the ways to backends, to the clients themselves and to other pods."""
+
+    def open_link(self, client: "SessionClient", member: Member) -> Link:
+        """See `ClientContext.link`; for a member that the client has no link to."""
+
+    def shares_subscription(self, client: "SessionClient", member: Member, uri: str) -> bool:
+        """See `ClientContext.shares_subscription`."""
+
+    def lists_changed(self, client: "SessionClient", backend: str) -> None:
+        """See `ClientContext.lists_changed`."""
+
+    async def say(self, client: "SessionClient", message: bytes, on_drop: Callable[[], None] | None) -> int | None:
+        """See `ClientContext.say`."""
+
+    async def ask(
+        self,
+        client: "SessionClient",
+        member: Member,
+        request: Request,
+        reply: Reply,
+        tell: Tell,
+        deadline: Deadline | None,
+    ) -> None:
+        """See `ClientContext.ask`."""
+
+    async def withdrawn(self, client: "SessionClient", member: Member, raw: msgspec.Raw | None) -> None:
+        """See `ClientContext.withdrawn`."""
+
+    async def abandon(self, client: "SessionClient", deadline: Deadline) -> None:
+        """See `ClientContext.abandon`."""
+
+
+@dataclass(slots=True, eq=False)
+class SessionClient:
+    """The `ClientContext` of one session; dies with it.
+
+    `caller` asked last. `stream` is how it hears what belongs to no answer. `in_flight` are the tasks of its requests
+    with their ids, which clients may repeat; `server_requests` wait for the client's answer, by number;
+    `subscriptions` are backends' own URIs by backend. `handed_out` has the resources that results of its calls link
+    to, once there are any. `capabilities` are the client's as backends hear them, `audience` stands for them in scopes
+    of listings.
+    """
+
+    session: "Session"
+    stream: ClientStream = field(repr=False)
+    services: Services = field(repr=False)
+    links: dict[str, Link] = field(default_factory=dict)
+    headers: dict[str, tuple[Member, HeaderSnapshot, OutgoingHeaders | Collision]] = field(default_factory=dict)
+    view: BuiltView | None = None
+    caller: Caller | None = None
+    in_flight: dict["asyncio.Task[None]", bytes] = field(default_factory=dict)
+    cancelled: "set[asyncio.Task[None]]" = field(default_factory=set)
+    server_requests: dict[int, ServerRequest] = field(default_factory=dict)
+    subscriptions: dict[str, set[str]] = field(default_factory=dict)
+    handed_out: HandedOut | None = None
+    capabilities: bytes = field(init=False)
+    audience: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.capabilities = mirrored_capabilities(self.session.client_capabilities)
+        self.audience = audience(self.capabilities)
+
+    def __repr__(self) -> str:
+        return f"<SessionClient {self.session!r} links={sorted(self.links)} in_flight={len(self.in_flight)}>"
+
+    @property
+    def log_level(self) -> str | None:
+        """The least severe level that the client wants to hear of, as it said to any pod."""
+        return self.session.log_level
+
+    @property
+    def snapshot(self) -> HeaderSnapshot:
+        """The client's headers for what no request of its own stands behind: those of its latest request."""
+        return self.session.snapshot if self.caller is None else self.caller.snapshot
+
+    def headers_for(self, member: Member, snapshot: HeaderSnapshot) -> OutgoingHeaders | Collision:
+        """See `ClientContext.headers_for`."""
+        known = self.headers.get(member.name)
+        if known is not None and known[0] is member and known[1] is snapshot:
+            return known[2]
+        merged = member.headers_for(snapshot)
+        self.headers[member.name] = (member, snapshot, merged)
+        return merged
+
+    def link(self, member: Member) -> Link:
+        """See `ClientContext.link`."""
+        link = self.links.get(member.name)
+        if link is not None and link.backend is member.backend:
+            return link
+        return self.services.open_link(self, member)
+
+    def uri_of(self, backend: str) -> Callable[[str], str]:
+        """See `ClientContext.uri_of`."""
+        claims = NO_CLAIMS if self.view is None else self.view.catalog.claims
+        return lambda uri: claims.exposed(backend, uri)
+
+    def handed_out_by(self, uri: str) -> str | None:
+        """See `ClientContext.handed_out_by`."""
+        return None if self.handed_out is None else self.handed_out.owner(uri)
+
+    def note_handed_out(self, uris: Iterable[str], backend: str) -> None:
+        """See `ClientContext.note_handed_out`."""
+        if self.handed_out is None:
+            self.handed_out = HandedOut()
+        self.handed_out.note(uris, backend)
+
+    def shares_subscription(self, member: Member, uri: str) -> bool:
+        """See `ClientContext.shares_subscription`."""
+        return self.services.shares_subscription(self, member, uri)
+
+    def lists_changed(self, backend: str) -> None:
+        """See `ClientContext.lists_changed`."""
+        self.services.lists_changed(self, backend)
+
+    async def say(self, message: bytes, on_drop: Callable[[], None] | None = None) -> int | None:
+        """See `ClientContext.say`."""
+        return await self.services.say(self, message, on_drop)
+
+    async def ask(self, member: Member, request: Request, reply: Reply, tell: Tell, deadline: Deadline | None) -> None:
+        """See `ClientContext.ask`."""
+        await self.services.ask(self, member, request, reply, tell, deadline)
+
+    async def withdrawn(self, member: Member, raw: msgspec.Raw | None) -> None:
+        """See `ClientContext.withdrawn`."""
+        await self.services.withdrawn(self, member, raw)
+
+    async def abandon(self, deadline: Deadline) -> None:
+        """See `ClientContext.abandon`."""
+        await self.services.abandon(self, deadline)
+
+    def forget_headers(self) -> None:
+        """Lets go of the client's headers and of all that was made of them.
+
+        Links go too: a session at a backend keeps the headers that it sent last. What there still is to do at a
+        backend begins anew with the token of its session.
+        """
+        for task in self.stream.listening.values():
+            task.cancel()
+        self.links.clear()
+        self.stream.listening.clear()
+        self.headers.clear()
+        self.handed_out = None
+        self.caller = None
+        self.view = None
+
+    def cancel(self, request_id: bytes) -> bool:
+        """Cancels a call in flight on the client's word; True where there was one."""
+        task = next((task for task, number in reversed(self.in_flight.items()) if number == request_id), None)
+        if task is None:
+            return False
+        self._cancel(task)
+        return True
+
+    def cancel_all(self) -> None:
+        """Cancels the calls in flight: the session is over, and they hold its headers."""
+        for task in self.in_flight:
+            self._cancel(task)
+
+    def _cancel(self, task: "asyncio.Task[None]") -> None:
+        if task not in self.cancelled:
+            # Once: a second time would cut off the first one's way out, and with it the answer.
+            self.cancelled.add(task)
+            task.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCaller(Caller):
+    """A caller in a session."""
+
+    client: SessionClient

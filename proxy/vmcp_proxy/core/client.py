@@ -1,0 +1,87 @@
+"""What the core asks of a client, whichever way that client speaks to us."""
+
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+from vmcp_proxy.backends.interface import Deadline, Reply
+from vmcp_proxy.backends.link import Link
+from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.core.members.member import Member
+from vmcp_proxy.headerforward import Collision, HeaderSnapshot, OutgoingHeaders
+from vmcp_proxy.protocol.jsonrpc import Request
+
+Tell: TypeAlias = Callable[[bytes, Callable[[], None] | None], Awaitable[int | None]]
+"""Sends one message to the client, on the stream that it belongs to; see `ClientContext.say`."""
+
+
+class BuiltView(msgspec.Struct, frozen=True, gc=False):
+    """A catalog as of `epoch`, for a client's headers, until `expires` (loop time)."""
+
+    catalog: Catalog
+    snapshot: HeaderSnapshot
+    epoch: int
+    expires: float
+
+
+class ClientContext(Protocol):
+    """One client: what backends may be told of it, how it is spoken to, and what this process holds for it.
+
+    `view` is what it sees, as `Views` built it last; `subscriptions` are backends' own URIs by backend.
+    """
+
+    view: BuiltView | None
+    subscriptions: dict[str, set[str]]
+
+    @property
+    def capabilities(self) -> bytes:
+        """The client's, as backends hear of them."""
+
+    @property
+    def audience(self) -> str:
+        """Stands for the capabilities in scopes of listings."""
+
+    @property
+    def log_level(self) -> str | None:
+        """The least severe level that the client wants to hear of."""
+
+    @property
+    def server_requests(self) -> Collection[int]:
+        """The requests of backends that wait for this client's answer, by number."""
+
+    def headers_for(self, member: Member, snapshot: HeaderSnapshot) -> OutgoingHeaders | Collision:
+        """What goes to one backend; the same object as long as its sources are the same."""
+
+    def link(self, member: Member) -> Link:
+        """The tie to a backend that this client's calls go over."""
+
+    def uri_of(self, backend: str) -> Callable[[str], str]:
+        """By which URI this client knows one of a backend's."""
+
+    def handed_out_by(self, uri: str) -> str | None:
+        """The backend whose result has handed this URI out to the client (ADR-0031)."""
+
+    def note_handed_out(self, uris: Iterable[str], backend: str) -> None:
+        """Remembers what a backend's result hands out."""
+
+    def shares_subscription(self, member: Member, uri: str) -> bool:
+        """Whether another client relies on the same subscription, because both speak to one program."""
+
+    def lists_changed(self, backend: str) -> None:
+        """Hears that a backend has said to this client alone that its lists are others."""
+
+    async def say(self, message: bytes, on_drop: Callable[[], None] | None = None) -> int | None:
+        """Sends what belongs to no call in flight; returns the ticket of a message that waits in this process.
+
+        `on_drop` hears that the client will never get it.
+        """
+
+    async def ask(self, member: Member, request: Request, reply: Reply, tell: Tell, deadline: Deadline | None) -> None:
+        """Relays a backend's request, or answers it; the call behind it is known by `deadline`."""
+
+    async def withdrawn(self, member: Member, raw: msgspec.Raw | None) -> None:
+        """Hears that a backend has cancelled a request of its own."""
+
+    async def abandon(self, deadline: Deadline) -> None:
+        """Takes back what the client has not answered: the call with this deadline is over."""

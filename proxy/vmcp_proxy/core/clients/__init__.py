@@ -1,1 +1,0 @@
-"""What this process holds for one client, and how that client is spoken to."""
