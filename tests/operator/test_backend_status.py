@@ -168,3 +168,16 @@ async def test_a_pod_that_has_not_looked_at_its_backends_yet_changes_nothing_tha
     story.passes(10)
     await story.reconcile(ONE)
     assert (story.status(ONE)["phase"], story.status(ONE)["backendSummary"]) == ("Ready", "2/2")
+
+
+async def test_a_backend_that_another_release_described_in_words_of_its_own_is_described_anew():
+    story = await serving()
+
+    def rename(live):
+        live["status"]["backends"][0].update(status="quarantined", lastTransitionTime="2020-01-01T00:00:00Z")
+
+    story.cluster.edit(ONE, rename)
+    story.passes(10)
+    await story.reconcile(ONE)
+    first = story.status(ONE)["backends"][0]
+    assert (first["status"], first["lastTransitionTime"]) == ("ready", "2026-05-04T12:00:20Z")

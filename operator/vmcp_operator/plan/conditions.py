@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from vmcp_api.kinds.status import Condition, ConditionStatus
 from vmcp_api.manifests.problems import Problems
 from vmcp_operator.plan.rollout import Rollout
 
 _MESSAGE_LIMIT: Final = 32768
-_SUMMARY_LIMIT: Final = 4096
+
+MESSAGE_LIMIT: Final = 4096
+"""Characters that a status takes for its message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ def deployment_finding(rollout: Rollout) -> Finding:
 
 def summarise(problems: Problems) -> str:
     """Problems as one line."""
-    return "; ".join(map(str, problems))[:_SUMMARY_LIMIT]
+    return "; ".join(map(str, problems))[:MESSAGE_LIMIT]
 
 
 def ready_generation(status: Mapping[str, Any]) -> int | None:
@@ -78,10 +81,10 @@ def ready_generation(status: Mapping[str, Any]) -> int | None:
 
 def build_conditions(
     findings: Iterable[Finding], live: Iterable[Mapping[str, Any]], now: datetime, generation: int
-) -> list[dict[str, Any]]:
+) -> tuple[Condition, ...]:
     """Conditions for a status; one whose `status` stays keeps the time of its last change."""
     before = {each["type"]: each for each in live}
-    return [_build(finding, before.get(finding.type), now, generation) for finding in findings]
+    return tuple(_build(finding, before.get(finding.type), now, generation) for finding in findings)
 
 
 def format_time(moment: datetime) -> str:
@@ -89,14 +92,14 @@ def format_time(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _build(finding: Finding, before: Mapping[str, Any] | None, now: datetime, generation: int) -> dict[str, Any]:
-    status = {True: "True", False: "False", None: "Unknown"}[finding.holds]
+def _build(finding: Finding, before: Mapping[str, Any] | None, now: datetime, generation: int) -> Condition:
+    status = {True: ConditionStatus.TRUE, False: ConditionStatus.FALSE, None: ConditionStatus.UNKNOWN}[finding.holds]
     kept = before is not None and before.get("status") == status
-    return {
-        "type": finding.type,
-        "status": status,
-        "reason": finding.reason,
-        "message": finding.message[:_MESSAGE_LIMIT],
-        "lastTransitionTime": before["lastTransitionTime"] if kept and before else format_time(now),
-        "observedGeneration": generation,
-    }
+    return Condition(
+        type=finding.type,
+        status=status,
+        reason=finding.reason,
+        message=finding.message[:_MESSAGE_LIMIT],
+        last_transition_time=before["lastTransitionTime"] if kept and before else format_time(now),
+        observed_generation=generation,
+    )

@@ -9,7 +9,7 @@ from vmcp_api.manifests.problems import Problems
 from vmcp_api.manifests.resources import Resources
 from vmcp_operator.plan.conditions import PhaseReason
 from vmcp_operator.plan.kinds import Kind, Ref
-from vmcp_operator.plan.world import Outcome, Plan, Status, World
+from vmcp_operator.plan.world import Outcome, Plan, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Controller(Generic[PlannedT]):
 
     kind: Kind
     status_type: type[StatusModel]
-    status: Callable[[World, PlannedT, Outcome], tuple[Status | None, PhaseReason]]
+    status: Callable[[World, PlannedT, Outcome], tuple[StatusModel | None, PhaseReason]]
     plan: Callable[[World], PlannedT]
     reads: Callable[[Ref, Resources], tuple[Read, ...]] = no_reads
     children: Callable[[Ref, Resources], tuple[Child, ...]] = no_children

@@ -1,6 +1,6 @@
 """The status of an MCPServerEntry: nothing runs for it."""
 
-from typing import Any, Final
+from typing import Final
 
 from vmcp_api.kinds import MCPServerEntry
 from vmcp_api.kinds.mcpserverentry import MCPServerEntryPhase as Phase
@@ -9,11 +9,11 @@ from vmcp_api.manifests.problems import Problems
 from vmcp_api.manifests.resources import Resources
 from vmcp_api.render.member import refuse_missing
 from vmcp_api.render.server import clash
-from vmcp_operator.plan.conditions import Finding, PhaseReason, build_conditions, summarise
+from vmcp_operator.plan.conditions import MESSAGE_LIMIT, Finding, PhaseReason, build_conditions, summarise
 from vmcp_operator.plan.controller import Controller, Planned, Read, plan_nothing
 from vmcp_operator.plan.kinds import ENTRY, MCP_GROUP, SERVER, Ref
 from vmcp_operator.plan.members import bundles_of_entries, group_finding, group_of
-from vmcp_operator.plan.world import Outcome, Status, World
+from vmcp_operator.plan.world import Outcome, World
 
 
 def entry_reads(key: Ref, found: Resources) -> tuple[Read, ...]:
@@ -25,7 +25,7 @@ def entry_reads(key: Ref, found: Resources) -> tuple[Read, ...]:
     return (group, Ref(SERVER, key.namespace, key.name), *bundles_of_entries(key.namespace, found))
 
 
-def entry_status(world: World, _planned: Planned, _outcome: Outcome) -> tuple[Status, PhaseReason]:
+def entry_status(world: World, _planned: Planned, _outcome: Outcome) -> tuple[MCPServerEntryStatus, PhaseReason]:
     """Whether the entry can be served as it is written."""
     entry = world.resources.of(MCPServerEntry).get(world.key.name)
     problems = _problems(world, entry)
@@ -36,12 +36,12 @@ def entry_status(world: World, _planned: Planned, _outcome: Outcome) -> tuple[St
         group,
         Finding("Ready", decided.phase == Phase.VALID, decided.reason, decided.message),
     )
-    status: dict[str, Any] = {
-        "phase": str(decided.phase),
-        "message": decided.message,
-        "observedGeneration": world.generation,
-        "conditions": build_conditions(findings, world.status.get("conditions") or (), world.now, world.generation),
-    }
+    status = MCPServerEntryStatus(
+        phase=Phase(decided.phase),
+        message=decided.message[:MESSAGE_LIMIT],
+        observed_generation=world.generation,
+        conditions=build_conditions(findings, world.conditions, world.now, world.generation),
+    )
     return status, decided
 
 

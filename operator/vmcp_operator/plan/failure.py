@@ -6,6 +6,7 @@ from typing import Any, Final
 from vmcp_api.kinds.status import StatusModel
 from vmcp_operator.plan.conditions import Finding, build_conditions
 from vmcp_operator.plan.kinds import Manifest
+from vmcp_operator.plan.status import dump_status
 from vmcp_operator.plan.world import Status
 
 RECONCILE_FAILED: Final = "ReconcileFailed"
@@ -21,7 +22,7 @@ def failed_status(status_type: type[StatusModel], manifest: Manifest, message: s
     conditions = status.get("conditions") or ()
     generation = manifest["metadata"].get("generation", 0)
     finding = Finding.unknown("Ready", RECONCILE_FAILED, message[:_MESSAGE_LIMIT])
-    ready = build_conditions((finding,), conditions, now, generation)
+    ready = map(dump_status, build_conditions((finding,), conditions, now, generation))
     said = {"message": finding.message} if "message" in status_type.model_fields else {}
     return {**status, **said, "conditions": [*(each for each in conditions if each["type"] != "Ready"), *ready]}
 

@@ -1,6 +1,6 @@
 """The status of an MCPGroup: nothing runs for it."""
 
-from typing import Any, Final
+from typing import Final
 
 from vmcp_api.kinds import MCPServer, MCPServerEntry, VirtualMCPServer
 from vmcp_api.kinds.mcpgroup import MCPGroupPhase as Phase
@@ -10,7 +10,7 @@ from vmcp_operator.plan.conditions import Finding, PhaseReason, build_conditions
 from vmcp_operator.plan.controller import Controller, Planned, Read, Selection, plan_nothing
 from vmcp_operator.plan.kinds import ENTRY, MCP_GROUP, SERVER, VMCP, Kind, Ref
 from vmcp_operator.plan.members import failed_servers, invalid_members, members_of
-from vmcp_operator.plan.world import Outcome, Status, World
+from vmcp_operator.plan.world import Outcome, World
 
 _NAMED: Final = 8
 MOST: Final = 256
@@ -22,7 +22,7 @@ def group_reads(key: Ref, _found: Resources) -> tuple[Read, ...]:
     return (*members_of(key), Selection(VMCP, key))
 
 
-def group_status(world: World, _planned: Planned, _outcome: Outcome) -> tuple[Status, PhaseReason]:
+def group_status(world: World, _planned: Planned, _outcome: Outcome) -> tuple[MCPGroupStatus, PhaseReason]:
     """Who is in the group and who serves it."""
     decided = _decide(world)
     servers, entries = _members(world, SERVER, MCPServer), _members(world, ENTRY, MCPServerEntry)
@@ -31,18 +31,18 @@ def group_status(world: World, _planned: Planned, _outcome: Outcome) -> tuple[St
         Finding("Valid", not world.problems, "Invalid" if world.problems else "Valid", summarise(world.problems)),
         Finding("Ready", decided.phase == Phase.READY, decided.reason, decided.message),
     )
-    status: dict[str, Any] = {
-        "phase": str(decided.phase),
-        "observedGeneration": world.generation,
-        "servers": servers[:MOST],
-        "serverCount": len(servers),
-        "entries": entries[:MOST],
-        "entryCount": len(entries),
-        "virtualServers": endpoints[:MOST],
-        "virtualServerCount": len(endpoints),
-        "conditions": build_conditions(findings, world.status.get("conditions") or (), world.now, world.generation),
-    }
-    return {key: value for key, value in status.items() if value != []}, decided
+    status = MCPGroupStatus(
+        phase=Phase(decided.phase),
+        observed_generation=world.generation,
+        servers=tuple(servers[:MOST]),
+        server_count=len(servers),
+        entries=tuple(entries[:MOST]),
+        entry_count=len(entries),
+        virtual_servers=tuple(endpoints[:MOST]),
+        virtual_server_count=len(endpoints),
+        conditions=build_conditions(findings, world.conditions, world.now, world.generation),
+    )
+    return status, decided
 
 
 def _members(world: World, kind: Kind, model: type[MCPServer | MCPServerEntry]) -> list[str]:

@@ -83,6 +83,11 @@ class World:
         """The status that the resource has now."""
         return self.manifest.get("status") or {}
 
+    @property
+    def conditions(self) -> tuple[Mapping[str, Any], ...]:
+        """The conditions that the resource has now."""
+        return tuple(self.status.get("conditions") or ())
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any, Final
 from uuid import uuid4
 
+from vmcp_api.kinds.status import StatusModel
 from vmcp_operator.cluster import Cluster
 from vmcp_operator.errors import ClusterError
 from vmcp_operator.logs import log_event
@@ -14,6 +15,7 @@ from vmcp_operator.plan.conditions import PhaseReason
 from vmcp_operator.plan.controllers import controller_of
 from vmcp_operator.plan.failure import RECONCILE_FAILED, failed_status, has_failed
 from vmcp_operator.plan.kinds import EVENT, Manifest, Ref
+from vmcp_operator.plan.status import dump_status
 from vmcp_operator.plan.world import Status, World
 from vmcp_operator.reconcile.dependents import Change
 
@@ -49,14 +51,15 @@ class Reporter:
         self._failures: Final[dict[Ref, str]] = {}
         self._reliefs: Final[dict[Ref, list[float]]] = {}
 
-    async def report(self, world: World, status: Status | None, decided: PhaseReason) -> float | None:
+    async def report(self, world: World, told: StatusModel | None, decided: PhaseReason) -> float | None:
         """Writes the status, None as it is; where it is too early for that, the answer is the seconds to wait.
 
         Raises:
             ClusterError: the status could not be written.
         """
         self._failures.pop(world.key, None)
-        if status is None or status == world.status:
+        status = world.status if told is None else dump_status(told)
+        if status == world.status:
             return None
         is_back = has_failed(world.status)
         changed = status.get("phase") != world.status.get("phase") or is_back

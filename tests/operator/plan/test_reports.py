@@ -1,5 +1,5 @@
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 from hypothesis import given
@@ -13,7 +13,8 @@ from vmcp_api.pod_status import Counts, DroppedReport, PodStatus, UnmatchedRepor
 from vmcp_api.spec.incoming import IncomingAuth
 from vmcp_operator.plan.kinds import VMCP, Ref
 from vmcp_operator.plan.pod_status import read_status
-from vmcp_operator.plan.vmcp.backends import build_backends, build_conflicts, build_counts, build_unmatched, collect
+from vmcp_operator.plan.status import dump_status
+from vmcp_operator.plan.vmcp.backends import build_backends, build_conflicts, build_unmatched, collect, report_counts
 from vmcp_operator.plan.world import PodSettings, World
 
 POD = {"metadata": {"name": "pod", "uid": "pod"}, "status": {"phase": "Running"}}
@@ -122,12 +123,15 @@ def test_what_a_pod_says_fits_into_a_status_whatever_it_says():
         incoming_auth=IncomingAuth(type="anonymous"),
         backends=(Backend(name="a", kind="MCPServer", transport="streamable-http", url="https://a.test"),),
     )
-    status = {
-        "backends": build_backends(world, config, reports),
-        "conflicts": build_conflicts(reports),
-        "unmatched": build_unmatched(reports),
-        **build_counts(reports),
-    }
+    counts = report_counts(reports)
+    status = dump_status(
+        VirtualMCPServerStatus(
+            backends=build_backends(world, config, reports),
+            conflicts=build_conflicts(reports),
+            unmatched=build_unmatched(reports),
+            tool_count=counts.tools,
+        )
+    )
     json.dumps(status, ensure_ascii=False).encode()
     assert isinstance(parse_model(VirtualMCPServerStatus, json.loads(json.dumps(status))), VirtualMCPServerStatus)
-    assert all(value < 1 << 31 for value in build_counts(reports).values())
+    assert all(value < 1 << 31 for value in asdict(counts).values() if value is not None)

@@ -1,13 +1,13 @@
 """The status of an MCPServer."""
 
-from typing import Any
-
 from vmcp_api.kinds import MCPServer
 from vmcp_api.kinds.mcpserver import MCPServerPhase as Phase
+from vmcp_api.kinds.mcpserver import MCPServerStatus
 from vmcp_api.manifests.problems import Problems
 from vmcp_api.naming import server_url
 from vmcp_api.render.cluster import default_path
 from vmcp_operator.plan.conditions import (
+    MESSAGE_LIMIT,
     Finding,
     PhaseReason,
     build_conditions,
@@ -20,10 +20,10 @@ from vmcp_operator.plan.members import group_finding
 from vmcp_operator.plan.objects.naming import scale_selector
 from vmcp_operator.plan.objects.workload import deployment_ref
 from vmcp_operator.plan.rollout import ROLLING_OUT, Rollout, observe_rollout
-from vmcp_operator.plan.world import Outcome, Refused, Status, World
+from vmcp_operator.plan.world import Outcome, Refused, World
 
 
-def server_status(world: World, planned: Planned, outcome: Outcome) -> tuple[Status, PhaseReason]:
+def server_status(world: World, planned: Planned, outcome: Outcome) -> tuple[MCPServerStatus | None, PhaseReason]:
     """The status after a plan was carried out."""
     server, problems = world.resources.of(MCPServer).get(world.key.name), planned.problems
     deployment = outcome.children.get(deployment_ref(world.key))
@@ -32,7 +32,7 @@ def server_status(world: World, planned: Planned, outcome: Outcome) -> tuple[Sta
     decided = _broken(problems, outcome.refused, rollout)
     if decided is None and proved is not None and not rollout.is_current:
         # The Deployment's controller has not seen the present generation: the status speaks of the one before.
-        return world.status, PhaseReason(Phase.READY, "Running", "")
+        return None, PhaseReason(Phase.READY, "Running", "")
     groups = _group(world, server)
     decided = decided or _outside(world, groups) or _running(rollout, is_proved=proved == world.generation)
     findings = (
@@ -41,17 +41,17 @@ def server_status(world: World, planned: Planned, outcome: Outcome) -> tuple[Sta
         deployment_finding(rollout),
         Finding("Ready", decided.phase == Phase.READY, decided.reason, decided.message),
     )
-    status: dict[str, Any] = {
-        "phase": str(decided.phase),
-        "message": decided.message,
-        "url": _url(world, server) if server and not problems else None,
-        "observedGeneration": world.generation,
-        "replicas": rollout.replicas,
-        "readyReplicas": rollout.ready,
-        "selector": scale_selector(world.key),
-        "conditions": build_conditions(findings, world.status.get("conditions") or (), world.now, world.generation),
-    }
-    return {key: value for key, value in status.items() if value is not None}, decided
+    status = MCPServerStatus(
+        phase=Phase(decided.phase),
+        message=decided.message[:MESSAGE_LIMIT],
+        url=_url(world, server) if server and not problems else None,
+        observed_generation=world.generation,
+        replicas=rollout.replicas,
+        ready_replicas=rollout.ready,
+        selector=scale_selector(world.key),
+        conditions=build_conditions(findings, world.conditions, world.now, world.generation),
+    )
+    return status, decided
 
 
 def _broken(problems: Problems, refused: tuple[Refused, ...], rollout: Rollout) -> PhaseReason | None:

@@ -3,18 +3,20 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from vmcp_api.config import ProxyConfig
-from vmcp_api.pod_status import WITHHELD, BackendReport, CircuitState, Health, PodStatus
+from vmcp_api.kinds.virtualmcpserver import BackendHealth, BackendStatus, ConflictStatus, UnmatchedStatus
+from vmcp_api.pod_status import WITHHELD, BackendReport, CircuitState, Counts, Health, PodStatus
 from vmcp_operator.plan.conditions import format_time
 from vmcp_operator.plan.kinds import SERVER
 from vmcp_operator.plan.members import failed_servers
+from vmcp_operator.plan.status import read_parts
 from vmcp_operator.plan.trouble import moment
 from vmcp_operator.plan.trouble.pods import is_ready, is_running
 from vmcp_operator.plan.world import World
 
-ROUTABLE: Final = frozenset({"ready", "degraded", "unauthenticated"})
+ROUTABLE: Final = frozenset({BackendHealth.READY, BackendHealth.DEGRADED, BackendHealth.UNAUTHENTICATED})
 """Backends that get calls; one that refuses our credentials may serve other callers."""
 
 STARTING: Final = "Starting"
@@ -23,15 +25,21 @@ STARTING: Final = "Starting"
 START_SECONDS: Final = 60.0
 """How long a member that has never answered is called starting."""
 
-_STATUSES: Final[Mapping[str, str]] = {
-    Health.HEALTHY: "ready",
-    Health.DEGRADED: "degraded",
-    Health.UNHEALTHY: "unavailable",
-    Health.UNAUTHENTICATED: "unauthenticated",
-    Health.UNKNOWN: "unknown",
-    WITHHELD: "unavailable",
+_STATUSES: Final[Mapping[str, BackendHealth]] = {
+    Health.HEALTHY: BackendHealth.READY,
+    Health.DEGRADED: BackendHealth.DEGRADED,
+    Health.UNHEALTHY: BackendHealth.UNAVAILABLE,
+    Health.UNAUTHENTICATED: BackendHealth.UNAUTHENTICATED,
+    Health.UNKNOWN: BackendHealth.UNKNOWN,
+    WITHHELD: BackendHealth.UNAVAILABLE,
 }
-_WORST_FIRST: Final = ("unavailable", "degraded", "unauthenticated", "ready", "unknown")
+_WORST_FIRST: Final = (
+    BackendHealth.UNAVAILABLE,
+    BackendHealth.DEGRADED,
+    BackendHealth.UNAUTHENTICATED,
+    BackendHealth.READY,
+    BackendHealth.UNKNOWN,
+)
 _CIRCUITS: Final = (CircuitState.OPEN, CircuitState.HALF_OPEN, CircuitState.CLOSED)
 """States of a breaker, the worst of all pods first."""
 
@@ -66,108 +74,100 @@ def collect(world: World, digest: str | None) -> PodReports:
     )
 
 
-def build_backends(world: World, config: ProxyConfig | None, reports: PodReports) -> list[dict[str, Any]]:
+def build_backends(world: World, config: ProxyConfig | None, reports: PodReports) -> tuple[BackendStatus, ...]:
     """`status.backends`: every member of the config, sorted by name, two of one name as one."""
     if config is None:
-        return []
-    before = {each["name"]: each for each in world.status.get("backends") or ()}
-    entries: dict[str, dict[str, Any]] = {}
+        return ()
+    before = {each.name: each for each in read_parts(BackendStatus, world.status, "backends")}
+    entries: dict[str, BackendStatus] = {}
     for backend in config.backends:
         said = [each for report in reports.reporting for each in report.backends if each.name == backend.name]
-        entry = _merge(backend.name, backend.kind, said)
-        entry = _with_history(entry, before.get(backend.name), world, is_told=bool(said))
-        entry["url"] = backend.url
-        entry["transport"] = backend.transport.value
-        entry["message"] = "; ".join(filter(None, (entry["message"], _dropped(backend.name, reports))))
-        entries[backend.name] = entry
+        merged = _merge(backend.name, backend.kind, said)
+        known = _with_history(merged, before.get(backend.name), world, is_told=bool(said))
+        message = "; ".join(filter(None, (known.message, _dropped(backend.name, reports))))
+        entries[backend.name] = known.model_copy(
+            update={"url": backend.url, "transport": backend.transport.value, "message": message}
+        )
     for each in config.withheld:
-        entries[each.name] = {
-            "name": each.name,
-            "kind": each.kind,
-            "status": "unavailable",
-            "reason": str(each.reason),
-            "message": each.message,
-        }
-    return [_finish(entries[name], before.get(name), world) for name in sorted(entries)]
+        entries[each.name] = BackendStatus(
+            name=each.name,
+            kind=each.kind,
+            status=BackendHealth.UNAVAILABLE,
+            reason=str(each.reason),
+            message=each.message[:_MESSAGE_LIMIT],
+        )
+    return tuple(_finish(entries[name], before.get(name), world) for name in sorted(entries))
 
 
-def build_counts(reports: PodReports) -> dict[str, int]:
-    """`status.toolCount` and its like; absent until a pod has told."""
+def report_counts(reports: PodReports) -> Counts:
+    """How much is served, as one pod tells; nothing until one has."""
     first = next(iter(reports.reporting), None)
-    if first is None:
-        return {}
-    counts = first.counts
-    told = {
-        "toolCount": counts.tools,
-        "resourceCount": counts.resources,
-        "promptCount": counts.prompts,
-        "contextBytes": counts.context_bytes,
-    }
-    return {name: count for name, count in told.items() if count is not None}
+    return first.counts if first else Counts()
 
 
-def build_conflicts(reports: PodReports) -> list[dict[str, Any]]:
+def build_conflicts(reports: PodReports) -> tuple[ConflictStatus, ...]:
     """`status.conflicts`: names that several backends claim."""
     first = next(iter(reports.reporting), None)
-    if first is None:
-        return []
-    described: list[dict[str, Any]] = []
-    for conflict in first.conflicts[:_MOST_CONFLICTS]:
-        claimants = (*((conflict.winner,) if conflict.winner else ()), *conflict.losers)
-        claimants = claimants[:_MOST_CONFLICTS]
-        entry = {"kind": conflict.kind, "name": conflict.name[:512], "backends": list(claimants)}
-        if conflict.winner:
-            entry["winner"] = conflict.winner
-        described.append(entry)
-    return described
+    found = first.conflicts[:_MOST_CONFLICTS] if first else ()
+    return tuple(
+        ConflictStatus(
+            kind=each.kind,
+            name=each.name[:512],
+            backends=(*((each.winner,) if each.winner else ()), *each.losers)[:_MOST_CONFLICTS],
+            winner=each.winner or None,
+        )
+        for each in found
+    )
 
 
-def build_unmatched(reports: PodReports) -> list[dict[str, Any]]:
+def build_unmatched(reports: PodReports) -> tuple[UnmatchedStatus, ...]:
     """`status.unmatched`: entries of the aggregation settings that fit nothing."""
     first = next(iter(reports.reporting), None)
     found = first.unmatched[:_MOST_UNMATCHED] if first else ()
-    return [{"backend": each.backend, "setting": each.setting, "name": each.name[:512]} for each in found]
+    return tuple(UnmatchedStatus(backend=each.backend, setting=each.setting, name=each.name[:512]) for each in found)
 
 
-def _merge(name: str, kind: str, said: Iterable[BackendReport]) -> dict[str, Any]:
+def _merge(name: str, kind: str, said: Iterable[BackendReport]) -> BackendStatus:
     """One entry of what several pods say: the worst state, the first number that is known."""
-    ranked = sorted(said, key=lambda each: _WORST_FIRST.index(_STATUSES.get(each.status, "unknown")))
+    ranked = sorted(said, key=lambda each: _WORST_FIRST.index(_health(each)))
     if not ranked:
-        return {"name": name, "kind": kind, "status": "unknown", "message": ""}
+        return BackendStatus(name=name, kind=kind)
     worst = ranked[0]
-    entry: dict[str, Any] = {
-        "name": name,
-        "kind": kind,
-        "status": _STATUSES.get(worst.status, "unknown"),
-        "message": worst.message,
-        "reason": worst.reason,
-        "circuitState": next((state.value for state in _CIRCUITS if state in {each.circuit for each in ranked}), None),
-        "protocolRevision": next((each.revision for each in ranked if each.revision), None),
-        "tools": next((each.tools for each in ranked if each.tools is not None), None),
-    }
-    return entry
+    return BackendStatus(
+        name=name,
+        kind=kind,
+        status=_health(worst),
+        message=worst.message,
+        reason=worst.reason,
+        circuit_state=next((state.value for state in _CIRCUITS if state in {each.circuit for each in ranked}), None),
+        protocol_revision=next((each.revision for each in ranked if each.revision), None),
+        tools=next((each.tools for each in ranked if each.tools is not None), None),
+    )
 
 
-def _with_history(
-    entry: dict[str, Any], before: Mapping[str, Any] | None, world: World, *, is_told: bool
-) -> dict[str, Any]:
+def _health(report: BackendReport) -> BackendHealth:
+    return _STATUSES.get(report.status, BackendHealth.UNKNOWN)
+
+
+def _with_history(entry: BackendStatus, before: BackendStatus | None, world: World, *, is_told: bool) -> BackendStatus:
     """What a moment does not show: a pod that has not looked yet knows less than the status, and a server comes up."""
-    known = before or {}
-    if entry["status"] == "unknown":
-        is_known = is_told and known.get("status", "unknown") != "unknown"
-        return {**entry, **{key: known.get(key, "") for key in ("status", "reason", "message")}} if is_known else entry
-    is_ours = entry["kind"] == SERVER.name and entry["name"] not in failed_servers(world)
-    if entry["status"] != "unavailable" or entry.get("reason") or not is_ours:
+    known = before or BackendStatus(name=entry.name, kind=entry.kind)
+    if entry.status is BackendHealth.UNKNOWN:
+        if not is_told or known.status is BackendHealth.UNKNOWN:
+            return entry
+        return entry.model_copy(update={"status": known.status, "reason": known.reason, "message": known.message})
+    is_ours = entry.kind == SERVER.name and entry.name not in failed_servers(world)
+    if entry.status is not BackendHealth.UNAVAILABLE or entry.reason or not is_ours:
         return entry
-    is_new = known.get("status", "unknown") == "unknown"
-    if is_new or (known.get("reason") == STARTING and left_to_start(known, world.now) > 0):
-        return {**entry, "reason": STARTING}
+    is_new = known.status is BackendHealth.UNKNOWN
+    if is_new or (known.reason == STARTING and left_to_start(known, world.now) > 0):
+        return entry.model_copy(update={"reason": STARTING})
     return entry
 
 
-def left_to_start(entry: Mapping[str, Any], now: datetime) -> float:
+def left_to_start(entry: BackendStatus, now: datetime) -> float:
     """Seconds for which a member is still called starting."""
-    since = moment(entry.get("lastTransitionTime"))
+    since = moment(entry.last_transition_time)
     return START_SECONDS if since is None else START_SECONDS - (now - since).total_seconds()
 
 
@@ -177,10 +177,13 @@ def _dropped(name: str, reports: PodReports) -> str:
     return f"not served: {', '.join(lost)}" if lost else ""
 
 
-def _finish(entry: dict[str, Any], before: Mapping[str, Any] | None, world: World) -> dict[str, Any]:
-    entry["message"] = entry["message"][:_MESSAGE_LIMIT]
-    if before is not None and before.get("status") == entry["status"] and before.get("lastTransitionTime"):
-        entry["lastTransitionTime"] = before["lastTransitionTime"]
-    else:
-        entry["lastTransitionTime"] = format_time(world.now)
-    return {key: value for key, value in entry.items() if value not in (None, "")}
+def _finish(entry: BackendStatus, before: BackendStatus | None, world: World) -> BackendStatus:
+    """The entry with what its schema takes of the message, and the time at which its status last changed."""
+    kept = before.last_transition_time if before is not None and before.status == entry.status else None
+    return entry.model_copy(
+        update={
+            "message": (entry.message or "")[:_MESSAGE_LIMIT] or None,
+            "reason": entry.reason or None,
+            "last_transition_time": kept or format_time(world.now),
+        }
+    )

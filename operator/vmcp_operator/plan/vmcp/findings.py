@@ -1,5 +1,6 @@
 """The conditions of a VirtualMCPServer."""
 
+from vmcp_api.kinds.virtualmcpserver import BackendHealth
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerPhase as Phase
 from vmcp_api.manifests.problems import Problem, Problems
 from vmcp_api.render.reasons import Reason
@@ -114,14 +115,16 @@ def _config(facts: Facts) -> Finding:
 
 
 def _backends(facts: Facts) -> Finding:
-    starting = [each["name"] for each in facts.backends if each.get("reason") == STARTING]
-    down = [each["name"] for each in facts.backends if each["status"] == "unavailable" and each["name"] not in starting]
-    unknown = [each["name"] for each in facts.backends if each["status"] == "unknown"] + starting
+    starting = [each.name for each in facts.backends if each.reason == STARTING]
+    down = [
+        each.name for each in facts.backends if each.status is BackendHealth.UNAVAILABLE and each.name not in starting
+    ]
+    unknown = [each.name for each in facts.backends if each.status is BackendHealth.UNKNOWN] + starting
     if down:
         return Finding.false("BackendsReady", "BackendsUnavailable", f"not served: {', '.join(down)}")
     if unknown:
         return Finding.unknown("BackendsReady", "CheckingBackends", f"no answer yet: {', '.join(unknown)}")
-    routable = sum(each["status"] in ROUTABLE for each in facts.backends)
+    routable = sum(each.status in ROUTABLE for each in facts.backends)
     return Finding.true("BackendsReady", "AllReady" if routable else "NoBackends", "")
 
 

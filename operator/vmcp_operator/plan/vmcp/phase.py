@@ -1,10 +1,11 @@
 """Where a VirtualMCPServer stands, decided in one order from worst to best."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from vmcp_api.config import ProxyConfig
+from vmcp_api.kinds.virtualmcpserver import BackendHealth, BackendStatus
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerPhase as Phase
 from vmcp_api.manifests.problems import Problem, Problems
 from vmcp_api.pod_status import PodStatus
@@ -49,7 +50,7 @@ class Facts:
     config: ProxyConfig | None
     digest: str | None
     now: datetime
-    backends: list[dict[str, Any]] = field(default_factory=list)
+    backends: tuple[BackendStatus, ...] = ()
     has_served: bool = False
     was_ready: bool = False
     has_run: bool = False
@@ -164,24 +165,24 @@ def _judge_backends(facts: Facts) -> PhaseReason:
         return PhaseReason(Phase.READY, "NoBackends", "the group has no members yet; let MCPServers or entries join it")
     if checking := _checking(facts):
         return checking
-    starting = [each for each in facts.backends if each.get("reason") == STARTING]
-    down = [each for each in facts.backends if each["status"] == "unavailable" and each not in starting]
+    starting = [each for each in facts.backends if each.reason == STARTING]
+    down = [each for each in facts.backends if each.status is BackendHealth.UNAVAILABLE and each not in starting]
     if down:
         return _degraded(facts, down)
     if facts.rollout.has_several and not facts.shares_sessions:
         return PhaseReason(Phase.DEGRADED, "SessionsNotShared", say_not_shared(facts))
     served = f"{len(facts.backends)} backend{'s' if len(facts.backends) > 1 else ''}"
     if starting:
-        names = ", ".join(each["name"] for each in starting)[:_MESSAGE_LIMIT]
+        names = ", ".join(each.name for each in starting)[:_MESSAGE_LIMIT]
         served = f"{len(facts.backends) - len(starting)} of {served}; starting: {names}"
     return PhaseReason(Phase.READY, "Serving", f"serving {served}", _time_left(facts, starting))
 
 
 def _checking(facts: Facts) -> PhaseReason | None:
     """A first apply, or a group whose members all are new: it is Pending until they had their time."""
-    starting = [each for each in facts.backends if each.get("reason") == STARTING]
-    down = [each for each in facts.backends if each["status"] == "unavailable"]
-    is_answered = any(each["status"] in ROUTABLE for each in facts.backends)
+    starting = [each for each in facts.backends if each.reason == STARTING]
+    down = [each for each in facts.backends if each.status is BackendHealth.UNAVAILABLE]
+    is_answered = any(each.status in ROUTABLE for each in facts.backends)
     is_first = not facts.has_served and (starting or not is_answered)
     if not is_first and (is_answered or len(down) != len(starting)):
         return None
@@ -214,27 +215,27 @@ def say_store_away(report: PodStatus) -> str:
     return message if ";" in message else f"{message}; check sessionStorage and the Redis service"
 
 
-def _time_left(facts: Facts, starting: list[dict[str, Any]]) -> float | None:
+def _time_left(facts: Facts, starting: list[BackendStatus]) -> float | None:
     """Seconds until the next of these members is no longer called starting."""
     return min((max(0.0, left_to_start(each, facts.now)) for each in starting), default=None)
 
 
-def _may_be_starting(facts: Facts, backend: dict[str, Any]) -> bool:
+def _may_be_starting(facts: Facts, backend: BackendStatus) -> bool:
     """Whether time alone may bring its first answer: not looked at yet, or a server of ours that comes up."""
-    if backend["status"] == "unknown":
+    if backend.status is BackendHealth.UNKNOWN:
         return True
-    is_ours = backend["kind"] == SERVER.name and backend.get("reason") in (None, STARTING)
-    return is_ours and backend["name"] not in facts.failed_servers
+    is_ours = backend.kind == SERVER.name and backend.reason in (None, STARTING)
+    return is_ours and backend.name not in facts.failed_servers
 
 
-def _named(down: list[dict[str, Any]]) -> str:
-    named = "; ".join(f"{each['name']}: {each.get('message', 'does not answer')}" for each in down[:_NAMED])
+def _named(down: list[BackendStatus]) -> str:
+    named = "; ".join(f"{each.name}: {each.message or 'does not answer'}" for each in down[:_NAMED])
     return f"{named}; and {len(down) - _NAMED} more" if len(down) > _NAMED else named
 
 
-def _degraded(facts: Facts, down: list[dict[str, Any]]) -> PhaseReason:
+def _degraded(facts: Facts, down: list[BackendStatus]) -> PhaseReason:
     message = f"{len(down)} of {len(facts.backends)} backends not served: {_named(down)}"[:_MESSAGE_LIMIT]
-    none_left = not any(each["status"] in ROUTABLE for each in facts.backends)
+    none_left = not any(each.status in ROUTABLE for each in facts.backends)
     mode = facts.config.config.operational.failure_handling.partial_failure_mode if facts.config else None
     if none_left:
         phase = Phase.FAILED if mode is PartialFailureMode.FAIL else Phase.DEGRADED

@@ -1,9 +1,8 @@
 """`status` of a VirtualMCPServer."""
 
-from typing import Any
-
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerPhase as Phase
-from vmcp_operator.plan.conditions import PhaseReason, build_conditions, ready_generation
+from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerStatus
+from vmcp_operator.plan.conditions import MESSAGE_LIMIT, PhaseReason, build_conditions, ready_generation
 from vmcp_operator.plan.members import failed_servers
 from vmcp_operator.plan.objects.naming import scale_selector
 from vmcp_operator.plan.objects.workload import deployment_ref
@@ -13,9 +12,9 @@ from vmcp_operator.plan.vmcp.backends import (
     ROUTABLE,
     build_backends,
     build_conflicts,
-    build_counts,
     build_unmatched,
     collect,
+    report_counts,
 )
 from vmcp_operator.plan.vmcp.findings import vmcp_findings
 from vmcp_operator.plan.vmcp.network import service_ref, service_url
@@ -23,10 +22,10 @@ from vmcp_operator.plan.vmcp.phase import NONE_AVAILABLE, Facts, decide_phase
 from vmcp_operator.plan.vmcp.plan import VmcpPlanned
 from vmcp_operator.plan.world import Outcome, Status, World
 
-_MESSAGE_LIMIT = 4096
 
-
-def vmcp_status(world: World, planned: VmcpPlanned, outcome: Outcome) -> tuple[Status, PhaseReason]:
+def vmcp_status(
+    world: World, planned: VmcpPlanned, outcome: Outcome
+) -> tuple[VirtualMCPServerStatus | None, PhaseReason]:
     """The status after a plan was carried out, with the phase that it tells."""
     choice = planned.choice
     reports = collect(world, choice.digest)
@@ -53,25 +52,30 @@ def vmcp_status(world: World, planned: VmcpPlanned, outcome: Outcome) -> tuple[S
     decided = decide_phase(facts)
     if facts.is_early and world.status.get("phase"):
         # An operator that has just started knows less than the status says.
-        return world.status, decided
+        return None, decided
     findings = vmcp_findings(facts, decided, choice.warnings)
-    status: dict[str, Any] = {
-        "phase": str(decided.phase),
-        "message": decided.message[:_MESSAGE_LIMIT],
-        "url": service_url(world.key, outcome.children.get(service_ref(world.key))),
-        "observedGeneration": world.generation,
-        "replicas": rollout.replicas,
-        "readyReplicas": rollout.ready,
-        "selector": scale_selector(world.key),
-        **build_counts(reports),
-        "backends": backends,
-        "backendCount": len(backends),
-        "backendSummary": f"{sum(each['status'] in ROUTABLE for each in backends)}/{len(backends)}",
-        "conflicts": build_conflicts(reports),
-        "unmatched": build_unmatched(reports),
-        "conditions": build_conditions(findings, world.status.get("conditions") or (), world.now, world.generation),
-    }
-    return {key: value for key, value in status.items() if value not in (None, [])}, decided
+    counts = report_counts(reports)
+    routable = sum(each.status in ROUTABLE for each in backends)
+    status = VirtualMCPServerStatus(
+        phase=Phase(decided.phase),
+        message=decided.message[:MESSAGE_LIMIT],
+        url=service_url(world.key, outcome.children.get(service_ref(world.key))),
+        observed_generation=world.generation,
+        replicas=rollout.replicas,
+        ready_replicas=rollout.ready,
+        selector=scale_selector(world.key),
+        tool_count=counts.tools,
+        resource_count=counts.resources,
+        prompt_count=counts.prompts,
+        context_bytes=counts.context_bytes,
+        backends=backends,
+        backend_count=len(backends),
+        backend_summary=f"{routable}/{len(backends)}",
+        conflicts=build_conflicts(reports),
+        unmatched=build_unmatched(reports),
+        conditions=build_conditions(findings, world.conditions, world.now, world.generation),
+    )
+    return status, decided
 
 
 def _has_served(status: Status) -> bool:
