@@ -10,7 +10,7 @@ PARALLEL := -n 3 --dist worksteal
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test busy e2e images lint format bench soak servers scenarios audit crds lock clean
+.PHONY: help demo test busy e2e images lint format bench soak servers conformance scenarios audit crds lock clean
 
 help:  ## Show the verbs.
 	@awk -F':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ soak: $(STAMP) redis  ## Twenty minutes of half load while backends and Redis br
 
 servers: $(STAMP)  ## Compare real servers of others (PyPI, npm, Go) directly and through one proxy (needs node and go; some minutes).
 	@$(BIN)/python -m tests.servers $(SERVERS)
+
+conformance: $(STAMP)  ## Run the official MCP conformance suite against the proxy, legacy era (needs npm).
+	@$(BIN)/python -m tests.conformance $(CONFORMANCE)
 
 scenarios: $(STAMP) redis  ## List the acceptance scenarios with what the tests say (PYTEST="tests e2e" asks the cluster too, one test at a time).
 	@mkdir -p .cache

@@ -79,7 +79,7 @@ async def serving(place: Place) -> AsyncIterator[None]:
         yield
         return
     async with program(place.command, {**os.environ, **place.environment}, place.tmp / "server.log"):
-        await _listening(place.port)
+        await listening(place.port)
         yield
 
 
@@ -125,12 +125,13 @@ async def gateway(places: list[Place], folder: Path) -> AsyncIterator[Asks]:
     port = free_port()
     command = [VMCP, "serve", "--mcp-config", file, "--port", port, "--admin-port", free_port()]
     async with program([str(each) for each in command], os.environ, folder / "vmcp.log"):
-        await _listening(port)
+        await listening(port)
         async with over_http(f"http://127.0.0.1:{port}/mcp") as client:
             yield client
 
 
-async def _listening(port: int) -> None:
+async def listening(port: int) -> None:
+    """Waits until somebody listens at a port."""
     async with asyncio.timeout(READY_SECONDS):
         while True:
             with contextlib.suppress(OSError):
