@@ -10,18 +10,16 @@ from typing import TypeAlias, final
 import msgspec
 
 from vmcp_proxy.core.catalog.capabilities import Kind, Outcome
+from vmcp_proxy.protocol.jsonrpc import Marks
 
 
 @final
 class Result(msgspec.Struct, frozen=True, gc=False):
-    """A JSON-RPC result as raw JSON, and the backend that gave it.
-
-    `is_error` is what it says of itself under `isError`; None where nobody has looked.
-    """
+    """A JSON-RPC result as raw JSON, and the backend that gave it; `marks` are its own, where they have been read."""
 
     raw: bytes | msgspec.Raw
     backend: str = ""
-    is_error: bool | None = None
+    marks: Marks | None = None
 
 
 class RawFailure(msgspec.Struct, frozen=True, gc=False):

@@ -25,7 +25,6 @@ PARAMS: Final = frozenset({"_meta", "argument", "arguments", "context", "cursor"
 REFERENCE: Final = frozenset({"name", "type", "uri"})
 """The same of a completion's `ref`."""
 
-_OPENS_OBJECT: Final = ord("{")
 _PROGRESS: Final = "progressToken"
 _FOLDED: Final = _PROGRESS.casefold()
 
@@ -133,37 +132,17 @@ def inbound_result(raw: Raw, marks: Marks | None = None) -> Raw:
 
     `marks` are those of this result, where they are known.
     """
-    return _relayed(raw, marks, is_of_tool=False)
-
-
-def inbound_tool_result(raw: Raw, marks: Marks | None = None) -> Raw:
-    """The same for the result of a tool, and without structured content that legacy clients refuse.
-
-    They throw the whole result away for it. The rest stays as it is, and nothing is put in its place.
-    """
-    return _relayed(raw, marks, is_of_tool=True)
-
-
-def is_structured_for_legacy_clients(content: Raw) -> bool:
-    """Whether clients up to MCP 2025-11-25 read it: it must be an object. Later revisions allow any value."""
-    return memoryview(content)[0] == _OPENS_OBJECT
-
-
-def _relayed(raw: Raw, marks: Marks | None, *, is_of_tool: bool) -> Raw:
+    meta = (marks_of(raw) if marks is None else marks).meta
+    if meta is msgspec.UNSET:
+        return raw
     try:
-        seen = _marks_of(raw) if marks is None else marks
-        meta = None if seen.meta is msgspec.UNSET else _meta_of_backend(seen.meta)
-        structured = seen.structured if is_of_tool else msgspec.UNSET
-        is_refused = structured is not msgspec.UNSET and not is_structured_for_legacy_clients(structured)
-        if meta is None and not is_refused:
+        kept = _meta_of_backend(meta)
+        if kept is None:
             return raw
         members = _decode_members(raw)
     except _UNREADABLE:
         return raw
-    if meta is not None:
-        members["_meta"] = meta
-    if is_refused:
-        del members["structuredContent"]
+    members["_meta"] = kept
     return encode_members(members)
 
 
@@ -177,13 +156,23 @@ def _meta_of_backend(raw: msgspec.Raw) -> msgspec.Raw | None:
     return None if len(kept) == len(keys) else msgspec.Raw(encode_members(kept))
 
 
-def _marks_of(raw: Raw) -> Marks:
+def marks_of(raw: Raw) -> Marks:
+    """The marks of a result; none of what cannot be read."""
     try:
         # One pass of the decoder is cheaper than searching the text for the names, and finds them escaped too.
         return _decode_marks(raw)
-    except msgspec.DecodeError:
-        # Perhaps only for a lone surrogate or an odd `isError`, behind which nothing may hide.
+    except msgspec.ValidationError:
+        # An odd `isError`, which says nothing, and behind which nothing may hide.
+        is_odd = True
+    except _UNREADABLE:
+        # Perhaps only for a lone surrogate.
+        is_odd = False
+    try:
         members = _decode_members(raw)
-        return Marks(
-            meta=members.get("_meta", msgspec.UNSET), structured=members.get("structuredContent", msgspec.UNSET)
-        )
+    except _UNREADABLE:
+        return Marks()
+    return Marks(
+        is_error=not is_odd and bytes(members.get("isError", b"")) == b"true",
+        meta=members.get("_meta", msgspec.UNSET),
+        structured=members.get("structuredContent", msgspec.UNSET),
+    )

@@ -56,6 +56,7 @@ from vmcp_proxy.serve.http.listener import CONNECTION, Listener
 from vmcp_proxy.serve.http.servers import Opens, Servers
 from vmcp_proxy.serve.legacy.answer_streams import AnswerStreams
 from vmcp_proxy.serve.legacy.endpoint import Endpoint
+from vmcp_proxy.serve.legacy.fitting import fit_entry
 from vmcp_proxy.serve.legacy.get_stream import GetStream
 from vmcp_proxy.serve.legacy.handshake import Handshake, ServerInfo
 from vmcp_proxy.serve.legacy.post_exchange import KeepAlive
@@ -227,7 +228,7 @@ class Wiring:
         self.endpoint.takes_request_headers = self.handshake.takes_request_headers = by_request
         self.handshake.info = ServerInfo(config.name, SOFTWARE_VERSION)
         self.handshake.instructions = config.config.instructions
-        self.requests.encoder = ListEncoder(operational.limits.page_size)
+        self.requests.encoder = ListEncoder(operational.limits.page_size, fit=fit_entry)
         self._partial_failure_mode = operational.failure_handling.partial_failure_mode
         self.get_stream.keep_alive = self.keep_alive.interval = operational.keep_alive_interval
         self.servers.drain = operational.timeouts.drain

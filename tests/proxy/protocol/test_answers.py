@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.support.mutation import mutated
 from vmcp_proxy.protocol.jsonrpc import Response, encode_answer, encode_result, parse_answer, parse_message, size_of
-from vmcp_proxy.protocol.params import inbound_result, inbound_tool_result
-from vmcp_proxy.serve.legacy.requests import is_tool_error
+from vmcp_proxy.protocol.params import inbound_result, marks_of
+from vmcp_proxy.serve.legacy.fitting import fit_tool_result
 
 RESULTS = [
     b'{"content":[{"type":"text","text":"a \\"quoted\\" text\\n"}],"isError":true}',
@@ -40,9 +40,9 @@ def said(message) -> object:
     """What a caller makes of a message."""
     if not isinstance(message, Response) or message.result is None:
         return message
-    is_error = is_tool_error(message.result) if message.marks is None else message.marks.is_error
-    relayed = [bytes(inbound(message.result, message.marks)) for inbound in (inbound_result, inbound_tool_result)]
-    return message.id, bytes(message.result), is_error, relayed
+    marks = marks_of(message.result) if message.marks is None else message.marks
+    relayed = inbound_result(message.result, message.marks)
+    return message.id, bytes(message.result), marks.is_error, bytes(relayed), bytes(fit_tool_result(relayed, marks))
 
 
 @settings(max_examples=1500)

@@ -19,7 +19,6 @@ from vmcp_proxy.protocol.jsonrpc import Malformed, Notification, Request, Respon
 from vmcp_proxy.protocol.methods import target_name
 from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.protocol.sse import EventTooLargeError, SseParser, encode_event
-from vmcp_proxy.serve.legacy.requests import is_tool_error
 from vmcp_proxy.sessions import Keyring, SessionIds
 from vmcp_proxy.sessions.keyed.sealing import seal, unseal
 from vmcp_proxy.sessions.store.record import SessionRecord, parse_record
@@ -94,7 +93,7 @@ def test_what_a_backend_may_answer_is_read_to_its_end_or_refused(body, level):
         assert sent is None or is_json(sent)
     if not isinstance(message, Response) or message.result is None:
         return
-    assert isinstance(is_tool_error(message.result), bool)
+    assert isinstance(params.marks_of(message.result).is_error, bool)
     assert is_json(bytes(params.inbound_result(message.result)))
     try:
         hello = parse_server_hello(message.result)

@@ -27,7 +27,7 @@ from vmcp_proxy.headerforward import Collision, HeaderSnapshot
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.jsonrpc import Raw, Response
 from vmcp_proxy.protocol.params import Members as RawMembers
-from vmcp_proxy.protocol.params import inbound_result, inbound_tool_result, parse_members, raw_text
+from vmcp_proxy.protocol.params import inbound_result, parse_members, raw_text
 
 _REFERENCE: Final = "ref"
 _COMPLETION: Final = "completion/complete"
@@ -123,9 +123,8 @@ def _reply_of(answer: Response, client: ClientContext, capability: Capability, m
     if answer.result is None:
         return RawFailure(answer.error or b"{}", backend)
     marks = answer.marks
-    inbound = inbound_tool_result if method == _TOOL_CALL else inbound_result
-    raw = _with_owners(inbound(answer.result, marks), client, capability, method)
-    return Result(raw, backend, None if marks is None else marks.is_error)
+    raw = _with_owners(inbound_result(answer.result, marks), client, capability, method)
+    return Result(raw, backend, marks)
 
 
 def _with_owners(raw: Raw, client: ClientContext, capability: Capability, method: str) -> Raw:

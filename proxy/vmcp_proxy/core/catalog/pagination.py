@@ -4,7 +4,8 @@ import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from bisect import bisect_right
 from collections import OrderedDict
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -20,6 +21,10 @@ OUTCOMES_KEY: Final = "vmcp.dev/serverOutcomes"
 
 _MARKS: Final = {Kind.TOOL: b"1t", Kind.RESOURCE: b"1r", Kind.TEMPLATE: b"1u", Kind.PROMPT: b"1p"}
 _encode: Final = msgspec.json.Encoder().encode
+
+
+Fit: TypeAlias = Callable[[Kind, bytes], bytes]
+"""An entry's JSON as the clients of an era can read it."""
 
 
 class BadCursor(msgspec.Struct, frozen=True, gc=False):
@@ -55,24 +60,28 @@ def encode_page(catalog: Catalog, kind: Kind, cursor: str | None, page_size: int
     behind the last entry yields an empty page.
     """
     start = _start_of(catalog, kind, cursor)
-    return start if isinstance(start, BadCursor) else _encode_from(catalog, kind, start, page_size)
+    return start if isinstance(start, BadCursor) else _encode_from(catalog, kind, start, page_size, None)
 
 
 class ListEncoder:
     """Encodes each page once per catalog version and keeps the most recently used bytes.
 
-    `max_bytes` bounds what is kept. Only pages that start where a reader of the whole list would start one
-    are kept, so that made-up cursors push nothing out.
+    It is for the clients of one era, whose `fit` is asked once for each entry of a page; without one entries are as
+    the catalog has them. `max_bytes` bounds what is kept. Only pages that start where a reader of the whole list would
+    start one are kept, so that made-up cursors push nothing out.
     """
 
-    def __init__(self, page_size: int = PAGE_SIZE, max_bytes: int = 64 * 1024 * 1024) -> None:
+    def __init__(
+        self, page_size: int = PAGE_SIZE, max_bytes: int = 64 * 1024 * 1024, *, fit: Fit | None = None
+    ) -> None:
         self._page_size = page_size
+        self._fit = fit
         self._max_bytes = max_bytes
         self._held = 0
         self._pages: OrderedDict[tuple[str, Kind, int], bytes] = OrderedDict()
 
     def encode(self, catalog: Catalog, kind: Kind, cursor: str | None) -> bytes | BadCursor:
-        """The same bytes as `encode_page`."""
+        """The same bytes as `encode_page`, but for what the clients cannot read."""
         start = _start_of(catalog, kind, cursor)
         if isinstance(start, BadCursor):
             return start
@@ -81,7 +90,7 @@ class ListEncoder:
         if page is not None:
             self._pages.move_to_end(key)
             return page
-        page = _encode_from(catalog, kind, start, self._page_size)
+        page = _encode_from(catalog, kind, start, self._page_size, self._fit)
         if start % self._page_size == 0:
             self._keep(key, page)
         return page
@@ -112,10 +121,11 @@ def _exposed(capability: Capability) -> str:
     return capability.exposed
 
 
-def _encode_from(catalog: Catalog, kind: Kind, start: int, page_size: int) -> bytes:
+def _encode_from(catalog: Catalog, kind: Kind, start: int, page_size: int, fit: Fit | None) -> bytes:
     entries = catalog.of(kind)
     page = entries[start : start + page_size]
-    parts = [b'{"%b":[' % WIRE[kind].result_key.encode(), b",".join([entry.raw for entry in page]), b"]"]
+    texts = [entry.raw if fit is None else fit(kind, entry.raw) for entry in page]
+    parts = [b'{"%b":[' % WIRE[kind].result_key.encode(), b",".join(texts), b"]"]
     if start + page_size < len(entries):
         parts += (b',"nextCursor":', _encode(encode_cursor(kind, page[-1].exposed)))
     missing = catalog.missing

@@ -124,18 +124,29 @@ def _parse_odd_entry(kind: Kind, raw: bytes, limits: ListingLimits, anonymous: s
     reason = _name_flaw(kind, name, limits)
     if reason is not None:
         return BadEntry(_label(name, anonymous), reason)
-    read_by_legacy = _without_schema_that_legacy_clients_refuse(members) if kind is Kind.TOOL else members
-    kept = fit_members(ENTRY_SHAPES[kind], read_by_legacy)
+    fitted = _fit(kind, raw, members)
+    if isinstance(fitted, Misfit):
+        return BadEntry(_label(name, anonymous), fitted.reason)
+    return Descriptor(kind, name, fitted)
+
+
+def _fit(kind: Kind, raw: bytes, members: Members) -> bytes | Misfit:
+    """The entry without members that are null instead of absent."""
+    # What later revisions allow is not judged by the types of this one, and stays.
+    judged = _without_schema_of_later_revisions(members) if kind is Kind.TOOL else members
+    kept = fit_members(ENTRY_SHAPES[kind], judged)
     if isinstance(kept, Misfit):
-        return BadEntry(_label(name, anonymous), kept.reason)
-    return Descriptor(kind, name, raw if kept is members else encode_members(kept))
+        return kept
+    if kept is judged:
+        return raw
+    whole = {each: kept.get(each, value) for each, value in members.items() if each in kept or each not in judged}
+    return encode_members(whole)
 
 
-def _without_schema_that_legacy_clients_refuse(tool: Members) -> Members:
+def _without_schema_of_later_revisions(tool: Members) -> Members:
     """The tool without an `outputSchema` that describes no object, or not by its root's `type`.
 
-    Up to MCP 2025-11-25 that `type` is "object", and clients refuse the whole list for another; later revisions allow
-    any schema, and their clients need it.
+    Up to MCP 2025-11-25 that `type` is "object"; later revisions allow any schema.
     """
     schema = tool.get("outputSchema")
     try:

@@ -3,26 +3,19 @@
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
-import msgspec
-
 from vmcp_proxy.clients.links import Links
 from vmcp_proxy.clients.notifier import saw
 from vmcp_proxy.clients.session_client import SessionCaller
 from vmcp_proxy.core.catalog.capabilities import KIND_LISTED_BY
 from vmcp_proxy.core.catalog.pagination import BadCursor, ListEncoder
 from vmcp_proxy.core.outcomes import PartialFailure, Result, Unanswered
-from vmcp_proxy.core.virtual import (
-    Operation,
-    VirtualMCP,
-)
+from vmcp_proxy.core.virtual import Operation, VirtualMCP
 from vmcp_proxy.observability.audit import Outcome
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.initialize import NO_CAPABILITIES
 from vmcp_proxy.protocol.jsonrpc import (
     Answer,
-    Marks,
-    Raw,
     Request,
     encode_answer,
     encode_result,
@@ -31,11 +24,11 @@ from vmcp_proxy.protocol.methods import LOG_LEVELS, Handling, target_name
 from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.serve.context import RequestContext
 from vmcp_proxy.serve.legacy.answers import invalid_params, own_answer
+from vmcp_proxy.serve.legacy.fitting import fit_entry, fit_tool_result
 from vmcp_proxy.serve.legacy.post_exchange import PostExchange
 from vmcp_proxy.sessions import Session
 
 _OK: Final = 200
-_decode_marks: Final = msgspec.json.Decoder(Marks).decode
 
 RememberLevel: TypeAlias = Callable[[Session, str], Awaitable[None]]
 """Keeps a session's log level, for every pod."""
@@ -57,7 +50,7 @@ class Requests:
         self._metrics = metrics
         self._refusal = refusal
         self._remember_level = remember_level
-        self.encoder = ListEncoder()
+        self.encoder = ListEncoder(fit=fit_entry)
 
     async def answer(
         self,
@@ -102,10 +95,13 @@ class Requests:
         context.target = name
         if type(reply) is Result:
             context.backend = reply.backend
-            if message.method == "tools/call" and _is_error(reply):
+            if message.method != "tools/call":
+                return encode_answer(message.id, reply.raw)
+            marks = reply.marks if reply.marks is not None else params.marks_of(reply.raw)
+            if marks.is_error:
                 context.outcome = Outcome.APPLICATION_ERROR
                 self._metrics.on_tool_error(reply.backend)
-            return encode_answer(message.id, reply.raw)
+            return encode_answer(message.id, fit_tool_result(reply.raw, marks))
         return await self._without_result(context, message, reply)
 
     async def _without_result(self, context: RequestContext, message: Request, reply: Unanswered) -> bytes | None:
@@ -126,21 +122,3 @@ class Requests:
         await self._remember_level(caller.client.session, level)
         await self._links.set_level_everywhere(client, level)
         return encode_result(message.id, NO_CAPABILITIES)
-
-
-def _is_error(reply: Result) -> bool:
-    return is_tool_error(reply.raw) if reply.is_error is None else reply.is_error
-
-
-def is_tool_error(raw: Raw) -> bool:
-    """Whether a tool result says `isError: true`."""
-    try:
-        return _decode_marks(raw).is_error
-    except msgspec.ValidationError:
-        return False
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass
-    try:
-        return bytes(params.parse_members(raw).get("isError", b"")) == b"true"
-    except InvalidParamsError:
-        return False

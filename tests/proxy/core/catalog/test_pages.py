@@ -140,6 +140,21 @@ def test_equal_views_share_the_bytes_of_a_page():
     assert encoder.encode(catalog_of(Kind.TOOL, "ac"), Kind.TOOL, None) != first
 
 
+def test_each_entry_is_fitted_once_to_the_clients_that_a_page_is_for():
+    asked = []
+
+    def fit(kind, raw):
+        asked.append(kind)
+        return raw.replace(b"a", b"A")
+
+    catalog = catalog_of(Kind.PROMPT, "ab")
+    encoder = ListEncoder(fit=fit)
+    page = encoder.encode(catalog, Kind.PROMPT, None)
+    assert page == encode_page(catalog, Kind.PROMPT, None).replace(b'"a"', b'"A"').replace(b"na", b"nA")
+    assert encoder.encode(catalog, Kind.PROMPT, None) is page
+    assert asked == [Kind.PROMPT] * 2
+
+
 @given(st.sets(TEXT, max_size=12), st.integers(1, 5), st.lists(st.none() | TEXT, max_size=6))
 def test_the_encoder_answers_like_the_function_whatever_it_keeps(names, page_size, after):
     catalog = catalog_of(Kind.PROMPT, names)

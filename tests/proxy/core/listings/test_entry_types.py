@@ -15,6 +15,7 @@ from vmcp_proxy.core.listings.entry_shape import fit_members
 from vmcp_proxy.core.listings.entry_types import DECODE_ENTRY, ENTRY_SHAPES
 from vmcp_proxy.core.listings.page import BadEntry, ListingLimits, Page, parse_page
 from vmcp_proxy.protocol.surrogates import decode_members
+from vmcp_proxy.serve.legacy.fitting import fit_entry
 
 pytestmark = pytest.mark.scenario("A-9")
 
@@ -188,10 +189,13 @@ UNFIT = [
 
 
 @pytest.mark.parametrize("schema", UNFIT)
-def test_an_output_schema_whose_root_is_no_object_is_taken_out_and_all_else_stays(schema):
-    entry = parsed(Kind.TOOL, b'{"z":1.0,"name":"e","outputSchema":%b,"inputSchema":{ }}' % json.dumps(schema).encode())
-    assert isinstance(entry, Descriptor)
-    assert entry.raw == b'{"z":1.0,"name":"e","inputSchema":{ }}'
+def test_an_output_schema_of_later_revisions_stays_where_it_is_and_hides_no_fault(schema):
+    raw = json.dumps({"z": 1.0, "name": "e", "outputSchema": schema, "inputSchema": {}}).encode()
+    assert parsed(Kind.TOOL, raw) == Descriptor(Kind.TOOL, "e", raw)
+    without_null = read(Kind.TOOL, title=None, outputSchema=schema, x=1)
+    assert isinstance(without_null, Descriptor)
+    assert list(json.loads(without_null.raw).items()) == [*TOOL.items(), ("outputSchema", schema), ("x", 1)]
+    assert read(Kind.TOOL, title=5, outputSchema=schema) == BadEntry("e", "its title is no text")
 
 
 @pytest.mark.parametrize("schema", [b'{"type":"object"}', b'{ "type": "\\u006fbject", "$defs":{"a":true}, "oneOf":[]}'])
@@ -306,7 +310,7 @@ def test_an_entry_whose_members_have_their_types_stays_to_the_byte(kind, data, i
 def test_the_sdk_reads_every_list_of_entries_that_are_kept(kind, data):
     """Its models of the revision are an oracle: what they refuse, clients refuse with the whole list."""
     entry = parsed(kind, json.dumps(data.draw(spoiled(kind))).encode())
-    content = {} if isinstance(entry, BadEntry) else json.loads(entry.raw)
+    content = {} if isinstance(entry, BadEntry) else json.loads(fit_entry(kind, entry.raw))
     if not content or has_lone_surrogate(json.dumps(content, ensure_ascii=False)):
         return
     if kind is Kind.TOOL:

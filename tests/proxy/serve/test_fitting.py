@@ -1,4 +1,4 @@
-"""What clients get of a tool's structured content: up to MCP 2025-11-25 they read objects and nothing else."""
+"""What clients get of output schemas and structured content: up to MCP 2025-11-25 they read objects alone."""
 
 import json
 
@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.mutation import json_values
+from vmcp_proxy.core.catalog.capabilities import Kind
 from vmcp_proxy.protocol.jsonrpc import Marks, Response, encode_result, parse_answer, parse_message
-from vmcp_proxy.protocol.params import inbound_result, inbound_tool_result
+from vmcp_proxy.protocol.params import inbound_result, marks_of
+from vmcp_proxy.serve.legacy.fitting import fit_entry, fit_tool_result
 
 BEFORE = b'{"z":[1.0,  1E2],"content":[{"type":"text","text":"\\u00e9\\/ \\ud83d"}],'
 AFTER = b'"big":12345678901234567890123,"_meta":{"k":[ ]}}'
@@ -20,7 +22,8 @@ def relayed(result: bytes, read) -> bytes:
     answer = read(encode_result(b"7", result))
     assert isinstance(answer, Response)
     assert answer.result is not None
-    return bytes(inbound_tool_result(answer.result, answer.marks))
+    marks = marks_of(answer.result) if answer.marks is None else answer.marks
+    return bytes(fit_tool_result(inbound_result(answer.result, answer.marks), marks))
 
 
 @pytest.mark.parametrize("read", READERS)
@@ -52,10 +55,44 @@ def test_of_repeated_structured_content_the_last_counts(read):
 def test_a_result_with_an_object_is_the_very_same(content):
     structured = json.dumps(content).encode()
     raw = msgspec.Raw(b'{"structuredContent":%b,"content":[],"_meta":{}}' % structured)
-    assert inbound_tool_result(raw) is raw
-    assert inbound_tool_result(raw, Marks(structured=msgspec.Raw(structured))) is raw
+    assert fit_tool_result(raw, marks_of(raw)) is raw
+    assert fit_tool_result(raw, Marks(structured=msgspec.Raw(structured))) is raw
 
 
-def test_what_is_no_result_of_a_tool_keeps_a_member_of_that_name():
+def test_what_the_core_relays_keeps_it_whatever_it_is():
     raw = b'{"structuredContent":[1]}'
     assert inbound_result(raw) is raw
+
+
+UNFIT = [
+    b'{"type":"array", "items":{}}',
+    b'{"type":["object","null"]}',
+    b'{"type":null}',
+    b'{"oneOf":[{"type":"object"}]}',
+    b'{"type":"array","properties":[]}',
+    b'{"title":"\\ud83d"}',
+    b"{}",
+]
+
+
+@pytest.mark.parametrize("name", [b"outputSchema", b"output\\u0053chema"])
+@pytest.mark.parametrize("schema", UNFIT)
+def test_an_output_schema_whose_root_is_no_object_goes_and_all_else_stays(schema, name):
+    raw = b'{"z":1.0,"name":"e","%b":%b,"inputSchema":{ },"t":"\\ud83d"}' % (name, schema)
+    assert fit_entry(Kind.TOOL, raw) == b'{"z":1.0,"name":"e","inputSchema":{ },"t":"\\ud83d"}'
+    assert fit_entry(Kind.RESOURCE, raw) is raw
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"name":"e","inputSchema":{}}',
+        b'{"name":"\\u00e9","inputSchema":{}}',
+        b'{"name":"e","outputSchema":{"type":"object"}}',
+        b'{"name":"e","outputSchema":{ "type": "\\u006fbject", "title":"\\ud83d", "oneOf":[]}}',
+        b'{"name":"e","outputSchema":{"type":"string"},"outputSchema":{"type":"object"}}',
+        b'{"name":"e","x":{"outputSchema":{"type":"string"}}}',
+    ],
+)
+def test_an_entry_that_is_fit_is_the_very_same(raw):
+    assert fit_entry(Kind.TOOL, raw) is raw
