@@ -1,6 +1,7 @@
 """What was read is what is depended on, for every kind."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,7 @@ from tests.operator.manifests import ALL
 from tests.support.certificates import CA_CERTIFICATE
 from vmcp_api.kinds import KINDS
 from vmcp_operator.errors import Unavailable
+from vmcp_operator.plan import controllers
 from vmcp_operator.plan.controllers import CONTROLLERS
 from vmcp_operator.plan.kinds import CONFIG_MAP, ENTRY, MCP_GROUP, OWN, SERVER, VMCP, Manifest, Ref, ref_of
 from vmcp_operator.plan.objects.naming import labels
@@ -158,8 +160,21 @@ async def test_a_key_whose_reads_failed_is_woken_by_what_it_had_read_until_then(
     assert key in story.woken_by(read_change(SERVER, story.cluster.objects[files]))
 
 
+async def test_a_key_whose_plan_fails_is_woken_by_what_it_read(monkeypatch):
+    def fail(_world):
+        raise RuntimeError("odd")
+
+    monkeypatch.setitem(controllers._BY_KIND, ENTRY, replace(controllers.controller_of(ENTRY), plan=fail))
+    story, key = make(everything()), Ref(ENTRY, "default", "docs")
+    with pytest.raises(RuntimeError):
+        await story.reconcile(key)
+    bundle = Ref(CONFIG_MAP, "default", "entry-ca")
+    assert key in story.woken_by(read_change(CONFIG_MAP, story.cluster.objects[bundle]))
+
+
 def test_every_kind_of_the_api_has_one_controller():
     kinds = [controller.kind for controller in CONTROLLERS]
+    assert [key.kind.name for key in KEYS] == [kind.name for kind in OWN], "ask the questions of this file of each kind"
     assert sorted(kind.name for kind in kinds) == sorted(kind.name for kind in OWN) == sorted(KINDS)
     assert {controller.kind: controller.status_type for controller in CONTROLLERS} == {
         kind: KINDS[kind.name].model_fields["status"].annotation.__args__[0] for kind in kinds

@@ -53,8 +53,8 @@ class Reconciler:
             self._pods.forget(key)
             self._reporter.forget(key)
             return None
-        planned = controller.plan(world)
         was_outrun = self._dependents.declare(key, reads)
+        planned = controller.plan(world)
         if (poll := planned.plan.poll) is not None:
             self._pods.watch(key, poll.targets, poll.digest)
         outcome = await self._applier.apply(world, planned.plan)

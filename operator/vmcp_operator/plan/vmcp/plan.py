@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from vmcp_api.config import ProxyConfig
 from vmcp_api.kinds import VirtualMCPServer
 from vmcp_api.manifests.problems import Problems
 from vmcp_operator.plan.controller import Planned
@@ -51,21 +52,20 @@ def plan_vmcp(world: World) -> VmcpPlanned:
         stamps=stamps,
         requeue=requeue,
     )
-    manifests = tuple(seal(manifest) for manifest in _children(world, vmcp, choice))
+    manifests = tuple(seal(manifest) for manifest in _children(world, vmcp, choice.config))
     if not isinstance(deployment, Problems):
         manifests = (*manifests, deployment)
     stale = find_stale(world, _optional(world, vmcp), _OPTIONAL)
     return VmcpPlanned(replace(plan, apply=manifests, prune=stale), problems, choice)
 
 
-def _children(world: World, vmcp: VirtualMCPServer, choice: Choice) -> tuple[Manifest, ...]:
+def _children(world: World, vmcp: VirtualMCPServer, config: ProxyConfig) -> tuple[Manifest, ...]:
     """Everything but the Deployment, which comes last: its pods need the others."""
-    assert choice.config is not None  # noqa: S101 - the caller has looked
     own_account = () if vmcp.spec.service_account else (build_service_account(world),)
     optional = (build_network_policy(world, vmcp), build_disruption_budget(world, vmcp))
     return (
         *own_account,
-        build_config_map(world, choice.config),
+        build_config_map(world, config),
         build_service(world, vmcp),
         *(manifest for manifest in optional if manifest is not None),
     )
