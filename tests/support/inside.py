@@ -222,9 +222,15 @@ class Inside:
         }[work]
 
     def within_admission(self, layer: Callable[[VirtualMCP], _Layer]) -> _Layer:
-        """Puts a layer around what admission decides on."""
-        admission = self._parts.virtual
+        """Puts a layer around what admission decides on, until the next reload."""
+        admission = self._parts.virtual.current
         made = admission._inner = layer(admission._inner)
+        return made
+
+    def around_core(self, layer: Callable[[VirtualMCP], _Layer]) -> _Layer:
+        """Puts a layer around the whole core, until the next reload."""
+        live = self._parts.virtual
+        made = live.current = layer(live.current)
         return made
 
     @contextlib.contextmanager

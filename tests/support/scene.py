@@ -12,7 +12,7 @@ from tests.support.inside import Inside
 from tests.support.raw_client import RawClient
 from tests.support.scripted_backend import ScriptedBackend
 from tests.support.serving import admin_of, http_backend, load, running, url_of
-from vmcp_proxy.core.policy.admission import Admitter
+from vmcp_proxy.core.policy.questions import Admitter
 from vmcp_proxy.run.loading import Loaded
 from vmcp_proxy.run.proxy import Proxy
 from vmcp_proxy.run.settings import Settings
@@ -46,11 +46,13 @@ class Scene:
             await client.open()
             yield client
 
-    def apply(self, backends: Backends | None = None, **changes: Any) -> None:
-        """Reloads with other backends or other settings."""
+    def apply(self, backends: Backends | None = None, *, admitter: Admitter | None = None, **changes: Any) -> None:
+        """Reloads with other backends, another policy or other settings."""
         self.config = {**self.config, **changes}
         if backends is not None:
             self.config["backends"] = configs_of(backends)
+        if admitter is not None:
+            self.proxy.admitter = admitter
         self.proxy.apply(load(self.config))
 
     async def admin(self, path: str) -> str:

@@ -8,7 +8,7 @@ import uvicorn
 
 from vmcp_api.config import ProxyConfig
 from vmcp_api.secret import SecretBytes
-from vmcp_proxy.core.policy.admission import Admitter
+from vmcp_proxy.core.policy.questions import Admitter
 from vmcp_proxy.run.loading import Loaded
 from vmcp_proxy.run.proxy import Proxy
 from vmcp_proxy.run.settings import Settings

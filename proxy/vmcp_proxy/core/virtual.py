@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import msgspec
 
 from vmcp_proxy.auth.identity import Identity
-from vmcp_proxy.core.catalog.capabilities import Capability
+from vmcp_proxy.core.catalog.capabilities import Capability, Kind
 from vmcp_proxy.core.catalog.catalog import Catalog
-from vmcp_proxy.core.outcomes import Reply, Unlisted
+from vmcp_proxy.core.outcomes import PartialFailure, Reply, Unlisted
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
 from vmcp_proxy.protocol.params import Members, parse_members
 
@@ -60,8 +60,8 @@ class OwnNames(msgspec.Struct, frozen=True, gc=False):
     targets: tuple[Target, ...]
 
 
-Resolved: TypeAlias = Target | OwnNames | Unlisted | None
-"""What an operation names; None where nothing does."""
+Resolved: TypeAlias = Target | OwnNames | Unlisted | PartialFailure | None
+"""What an operation names; a failure where nobody may look, None where nothing bears the name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,9 @@ class VirtualMCP(Protocol):
     async def view(self, caller: Caller) -> Catalog:
         """What this caller may see."""
 
+    async def list(self, caller: Caller, kind: Kind) -> Catalog | PartialFailure:
+        """The view that a list request of one kind is answered from, or why there is no answer."""
+
     async def resolve(self, caller: Caller, operation: Operation) -> Resolved:
         """What the operation is about; waits, within the bound of the call, for backends that may have it."""
 
@@ -105,3 +108,15 @@ class VirtualMCP(Protocol):
         Raises:
             InvalidParamsError: the params do not have the shape of the method.
         """
+
+
+async def call(virtual: VirtualMCP, caller: Caller, operation: Operation, exchange: Exchange) -> Reply:
+    """The answer to one request of this caller: what it is about is found once, then decided on and acted on.
+
+    Layers that call on a caller's behalf come this way too, with a `ChildExchange`: admission is asked each time.
+
+    Raises:
+        InvalidParamsError: the params do not have the shape of the method.
+    """
+    resolved = await virtual.resolve(caller, operation)
+    return await virtual.perform(caller, operation, resolved, exchange)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeAlias
 
 from vmcp_api.manifests.problems import Problems
-from vmcp_proxy.core.policy.admission import Admitter, AllowAll
+from vmcp_proxy.core.policy.questions import Admitter, AllowAll
 from vmcp_proxy.observability.logs import log_event
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.run.gauges import read_gauges
@@ -25,7 +25,7 @@ Watch: TypeAlias = Callable[["Proxy"], Coroutine[Any, Any, None]]
 class Proxy:
     """`run` serves until it is told to stop; `apply` takes a new config over while it runs.
 
-    `admitter` is the policy behind the admission seam.
+    `admitter` is the policy behind the admission seam; another one is in force from the next `apply` on.
     """
 
     def __init__(self, settings: Settings, loaded: Loaded, *, admitter: Admitter | None = None) -> None:
@@ -33,7 +33,7 @@ class Proxy:
         self.state: Final = ProxyState(loaded, has_keys=not settings.needs_keys)
         self.metrics: Final = Metrics()
         self.started: Final = asyncio.Event()
-        self._admitter: Final = admitter or AllowAll()
+        self.admitter: Admitter = admitter or AllowAll()
         self._wiring: Wiring | None = None
 
     async def run(self, watch: Watch | None = None) -> None:
@@ -46,7 +46,7 @@ class Proxy:
             ExceptionGroup: a supervisor crashed; the process should end and be started again.
         """
         async with asyncio.TaskGroup() as tasks:
-            wiring = self._wiring = Wiring(self.settings, self.state, self.metrics, self._admitter, tasks)
+            wiring = self._wiring = Wiring(self.settings, self.state, self.metrics, self.admitter, tasks)
             read_gauges(self.metrics, wiring)
             self.apply(self.state.loaded)
             supervisors = [tasks.create_task(each) for each in wiring.supervisors()]
@@ -99,7 +99,7 @@ class Proxy:
         """
         wiring = self.wiring
         assembled = wiring.assembler.assemble(loaded, wiring.group.members)
-        wiring.configure(loaded.config)
+        wiring.configure(loaded.config, self.admitter)
         self._take_keys(loaded.keyring)
         self.state.loaded = loaded
         self.state.withheld = assembled.withheld

@@ -32,9 +32,8 @@ from vmcp_proxy.core.group.group import Group
 from vmcp_proxy.core.listings.cache import Listings
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.members.own_links import OwnLinks
-from vmcp_proxy.core.outcomes import PartialFailure
-from vmcp_proxy.core.policy.admission import Admission, Admitter
-from vmcp_proxy.core.policy.all_or_nothing import refusal
+from vmcp_proxy.core.policy.questions import Admitter
+from vmcp_proxy.core.stack import CoreServices, CoreSettings, LiveCore, build_core
 from vmcp_proxy.headerforward import AllowList, HeaderSnapshot
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.pods.announcer import News
@@ -83,7 +82,6 @@ class Wiring:
         self._settings = settings
         self._longest = config.config.operational.timeouts.maximum
         self._max_request = config.config.operational.limits.request_body
-        self._partial_failure_mode = config.config.operational.failure_handling.partial_failure_mode
         self.keyring = state.loaded.keyring or settings.keyring
         self.logger = logging.getLogger(LOGGER)
         self.audit = AuditOutput(self.logger)
@@ -91,7 +89,7 @@ class Wiring:
         self.client = _build_client(settings, config)
         self.assembler = Assembler(self.client, tasks, SOFTWARE_VERSION)
         self._wire_sessions(state, config, tasks)
-        self._wire_core(metrics, admitter, tasks)
+        self._wire_core(config, metrics, admitter, tasks)
         self._wire_surface(state, config, metrics)
 
     def _wire_sessions(self, state: ProxyState, config: ProxyConfig, tasks: asyncio.TaskGroup) -> None:
@@ -112,7 +110,7 @@ class Wiring:
         self.between = BetweenPods(self.pods, self.sessions.shared, self.clients)
         self.news = News(tasks, self.between, self.clients, is_shared=self.store.is_shared)
 
-    def _wire_core(self, metrics: Metrics, admitter: Admitter, tasks: asyncio.TaskGroup) -> None:
+    def _wire_core(self, config: ProxyConfig, metrics: Metrics, admitter: Admitter, tasks: asyncio.TaskGroup) -> None:
         self.notifier = Notifier(self.clients)
         self.listings = Listings(tasks, self._on_change)
         self.own_links = OwnLinks(tasks)
@@ -121,8 +119,6 @@ class Wiring:
         forwarder = Forwarder(self.changes, metrics, self._on_change)
         resolver = Resolver(self.own_links, self.views)
         self.aggregate = Aggregate(self.views, resolver, forwarder)
-        self.virtual = Admission(self.aggregate, admitter)
-        self.notifier.attach(self.virtual)
         self._wire_clients(tasks)
         self.group = Group(
             tasks,
@@ -133,6 +129,9 @@ class Wiring:
             self.links.configure,
             self._on_change,
         )
+        self.core_services = CoreServices(self.aggregate, self.group)
+        self.virtual = LiveCore(build_core(_core_settings(config, admitter), self.core_services))
+        self.notifier.attach(self.virtual)
 
     def _wire_clients(self, tasks: asyncio.TaskGroup) -> None:
         self.links = Links(tasks, self.clients, self._remember_backend, self._receiver)
@@ -151,7 +150,7 @@ class Wiring:
         self.keep_alive = KeepAlive(operational.keep_alive_interval)
         self.answers = AnswerStreams(self.clients.replay)
         self.get_stream = GetStream(self.clients, self.links, self.notifier, self.answers, self._on_listening)
-        self.requests = Requests(self.virtual, self.links, metrics, self._refusal, self._remember_level)
+        self.requests = Requests(self.virtual, self.links, metrics, self._remember_level)
         self.handshake = Handshake(self.sessions, self.clients, self.virtual, self.own_links)
         self.endpoint = Endpoint(
             self.sessions,
@@ -211,7 +210,7 @@ class Wiring:
             self.in_flight.run(),
         )
 
-    def configure(self, config: ProxyConfig) -> None:
+    def configure(self, config: ProxyConfig, admitter: Admitter) -> None:
         """Hands the settings of a new config to the parts that live on.
 
         Storage, connection bounds and addresses hold from the start of the process to its end.
@@ -220,6 +219,7 @@ class Wiring:
         # First what can fail (an audit file that cannot be opened), so that a refused config changes nothing.
         chain = build_chain(self.chain_settings(config), self.endpoint, self.services)
         self.chain.current = chain
+        self.virtual.current = build_core(_core_settings(config, admitter), self.core_services)
         self.sessions.configure(config.session_management)
         by_request = config.passthrough_header_mode is PassthroughHeaderMode.REQUEST
         if by_request is not self.endpoint.takes_request_headers:
@@ -229,7 +229,6 @@ class Wiring:
         self.handshake.info = ServerInfo(config.name, SOFTWARE_VERSION)
         self.handshake.instructions = config.config.instructions
         self.requests.encoder = ListEncoder(operational.limits.page_size, fit=fit_entry)
-        self._partial_failure_mode = operational.failure_handling.partial_failure_mode
         self.get_stream.keep_alive = self.keep_alive.interval = operational.keep_alive_interval
         self.servers.drain = operational.timeouts.drain
         self._longest = operational.timeouts.maximum
@@ -287,9 +286,6 @@ class Wiring:
         if self.store.is_shared:
             await self.between.waits_here(session)
 
-    def _refusal(self) -> PartialFailure | None:
-        return refusal(self.group.members, self.group.withheld, self._partial_failure_mode)
-
     def _on_change(self) -> None:
         self.views.changed()
         self.notifier.changed()
@@ -297,6 +293,10 @@ class Wiring:
     def _scope_of(self, snapshot: HeaderSnapshot) -> str:
         key = self.keyring.derive(self.keyring.signing_kid, KeyLabel.CACHE)
         return blake2b(snapshot.canonical_bytes(), key=key, digest_size=16).hexdigest()
+
+
+def _core_settings(config: ProxyConfig, admitter: Admitter) -> CoreSettings:
+    return CoreSettings(admitter, config.config.operational.failure_handling.partial_failure_mode)
 
 
 def _build_client(settings: Settings, config: ProxyConfig) -> HttpClient:

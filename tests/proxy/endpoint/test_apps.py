@@ -7,9 +7,9 @@ import pytest
 
 from tests.proxy.endpoint.test_handed_out import embedded, link
 from tests.support.raw_client import eventually
+from tests.support.rules import Effect, Rule, RuleBased
 from tests.support.scene import operational, scene
 from tests.support.scripted_backend import ScriptedBackend, tool
-from vmcp_proxy.core.policy.rules import Effect, Rule, RuleBased
 
 UI = "io.modelcontextprotocol/ui"
 MIME = "text/html;profile=mcp-app"

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.rules import Effect, Rule, RuleBased
 from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend, text_content
 from vmcp_proxy.core.owners.handed_out import MOST_CHARACTERS, MOST_URIS, HandedOut
-from vmcp_proxy.core.policy.rules import Effect, Rule, RuleBased
 
 LINK = "file:///made/by/a/tool"
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from tests.support.rules import Effect, Rule, RuleBased
 from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend
-from vmcp_proxy.core.policy.rules import Effect, Rule, RuleBased
 
 
 def telling(instructions: str | None) -> ScriptedBackend:

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.proxy.endpoint.helpers import QUIET
+from tests.support.policies import NamePolicy
 from tests.support.raw_client import eventually
 from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend, tool
@@ -11,14 +12,11 @@ TOOLS = "notifications/tools/list_changed"
 PROMPTS = "notifications/prompts/list_changed"
 
 
-class ByPresence:
+class ByPresence(NamePolicy):
     """Admits strangers to the tools in `strangers`, and whoever sends credentials to `known`; to all prompts."""
 
-    enforcing = True
-
-    def __init__(self, strangers, known):
-        self.strangers, self.known = strangers, known
-        self.version = "1"
+    def __init__(self, version, strangers, known):
+        self.version, self.strangers, self.known = version, strangers, known
 
     def admits(self, identity, action, capability, name):
         return name in {"one_p", "one_q"} or name in (self.known if identity.has_authorization else self.strangers)
@@ -27,7 +25,7 @@ class ByPresence:
 @pytest.mark.scenario("A-14", "Z-4")
 async def test_a_policy_edit_is_told_once_on_the_streams_of_those_whose_tools_it_changes_and_on_no_others():
     backend = ScriptedBackend(tools=[tool("open"), tool("closed")], prompts=[{"name": "p"}])
-    rules = ByPresence({"one_open"}, {"one_closed"})
+    rules = ByPresence("1", {"one_open"}, {"one_closed"})
     async with (
         scene({"one": backend}, config=QUIET, admitter=rules) as world,
         world.session() as stranger,
@@ -40,15 +38,13 @@ async def test_a_policy_edit_is_told_once_on_the_streams_of_those_whose_tools_it
         assert await stranger.names("prompts") == await known.names("prompts") == ["one_p"]
         await eventually(lambda: hers.comments and his.comments and backend.streams)
 
-        rules.strangers, rules.version = {"one_open", "one_closed"}, "2"
-        world.apply()
+        world.apply(admitter=ByPresence("2", {"one_open", "one_closed"}, {"one_closed"}))
         await hers.until(TOOLS)
         assert await stranger.names() == ["one_closed", "one_open"]
         assert (await stranger.call("one_closed"))["content"]
 
         # Taken away again: that is news too.
-        rules.strangers, rules.version = {"one_open"}, "3"
-        world.apply()
+        world.apply(admitter=ByPresence("3", {"one_open"}, {"one_closed"}))
         await hers.until(TOOLS, 2)
         assert await stranger.names() == ["one_open"]
         refused = await stranger.post(

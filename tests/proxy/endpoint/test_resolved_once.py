@@ -5,20 +5,18 @@ import asyncio
 import pytest
 
 from tests.proxy.endpoint.helpers import QUIET
+from tests.support.policies import NamePolicy
 from tests.support.raw_client import eventually
+from tests.support.rules import Effect, Rule, RuleBased
 from tests.support.scene import operational, scene
 from tests.support.scripted_backend import ScriptedBackend, tool
-from vmcp_proxy.core.policy.rules import Effect, Rule, RuleBased
 
 TOOLS = "notifications/tools/list_changed"
 BY_PRIORITY = {"conflictResolution": "priority", "conflictResolutionConfig": {"priorityOrder": ["a", "b"]}}
 
 
-class OnlyOf:
+class OnlyOf(NamePolicy):
     """Admits to what one backend has."""
-
-    enforcing = True
-    version = "1"
 
     def __init__(self, backend):
         self.backend = backend
@@ -36,6 +34,9 @@ class Gate:
 
     async def view(self, caller):
         return await self.inner.view(caller)
+
+    async def list(self, caller, kind):
+        return await self.inner.list(caller, kind)
 
     async def resolve(self, caller, operation):
         return await self.inner.resolve(caller, operation)

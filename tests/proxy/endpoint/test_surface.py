@@ -6,12 +6,13 @@ from dataclasses import replace
 import httpx2
 import pytest
 
+from tests.support.policies import NamePolicy
 from tests.support.scene import operational, scene
 from tests.support.scripted_backend import ScriptedBackend, tool
 from tests.support.serving import admin_of
 from vmcp_api.manifests.problems import Problem, Problems
 from vmcp_proxy.core.catalog.capabilities import Kind
-from vmcp_proxy.core.policy.admission import Action
+from vmcp_proxy.core.policy.questions import Action
 from vmcp_proxy.run.settings import Settings
 
 CLUSTER = Settings(port=0, admin_port=0, handles_signals=False, is_local=False)
@@ -158,10 +159,8 @@ async def test_a_cluster_takes_any_host_but_only_listed_origins_and_answers_thei
         assert "Mcp-Session-Id" in named.headers["access-control-expose-headers"]
 
 
-class Rules:
+class Rules(NamePolicy):
     """Admits what stands in `allowed`, by action and name; a template is listed if anything below it may be read."""
-
-    enforcing = True
 
     def __init__(self, *allowed):
         self.allowed = set(allowed)

@@ -1,6 +1,7 @@
 """The innermost layer of the core: routes a call to the backend that owns what it names."""
 
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final
 
 from vmcp_api.spec.aggregation import Aggregation
 from vmcp_proxy.core.calls.forwarder import Forwarder
@@ -11,7 +12,7 @@ from vmcp_proxy.core.calls.views import Views
 from vmcp_proxy.core.catalog.capabilities import Kind
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.members.member import Bounds, Members
-from vmcp_proxy.core.outcomes import Invalid, Reply, Result, Unlisted
+from vmcp_proxy.core.outcomes import Invalid, PartialFailure, Reply, Result, Unlisted
 from vmcp_proxy.core.targets import find_target
 from vmcp_proxy.core.virtual import (
     Caller,
@@ -43,9 +44,14 @@ class Aggregate:
         """See `VirtualMCP.view`."""
         return await self._views.view(caller.client, caller.snapshot)
 
-    async def resolve(self, caller: Caller, operation: Operation) -> Resolved:
+    async def list(self, caller: Caller, kind: Kind) -> Catalog | PartialFailure:
+        """See `VirtualMCP.list`: every kind is read off the one view."""
+        del kind
+        return await self._views.view(caller.client, caller.snapshot)
+
+    def resolve(self, caller: Caller, operation: Operation) -> Coroutine[Any, Any, Resolved]:
         """See `VirtualMCP.resolve`."""
-        return await self._resolver.resolve(caller, operation)
+        return self._resolver.resolve(caller, operation)
 
     async def perform(self, caller: Caller, operation: Operation, resolved: Resolved, exchange: Exchange) -> Reply:
         """See `VirtualMCP.perform`.
@@ -53,6 +59,8 @@ class Aggregate:
         Raises:
             InvalidParamsError: the params do not have the shape of the method.
         """
+        if isinstance(resolved, OwnNames):
+            resolved = resolved.targets[0] if len(resolved.targets) == 1 else None
         if not isinstance(resolved, Target):
             return self._unroutable(caller, operation, resolved)
         if operation.method in SUBSCRIPTIONS:
@@ -75,8 +83,10 @@ class Aggregate:
             held.add(uri)
         return reply
 
-    def _unroutable(self, caller: Caller, operation: Operation, resolved: OwnNames | Unlisted | None) -> Reply:
+    def _unroutable(self, caller: Caller, operation: Operation, resolved: Unlisted | PartialFailure | None) -> Reply:
         """The answer where this caller's catalog has no such name."""
+        if isinstance(resolved, PartialFailure):
+            return resolved
         if len(caller.snapshot):
             # A backend that refuses the caller's headers has no list for it; say why it cannot be called.
             shared = find_target(self._views.shared(), operation)

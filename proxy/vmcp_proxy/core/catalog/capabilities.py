@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from vmcp_proxy.core.catalog.annotations import NO_ANNOTATIONS, Annotations
 from vmcp_proxy.core.catalog.arguments import ArgumentPlan
 
 
@@ -112,7 +113,8 @@ class Listing:
 class Capability(msgspec.Struct, frozen=True, gc=False):
     """One routable entry of a catalog: what clients call it, whose it is, and the JSON that they see.
 
-    `arguments` says what becomes of the arguments of a tool's calls; None leaves them alone.
+    `arguments` says what becomes of the arguments of a tool's calls; None leaves them alone. `annotations` are a
+    tool's, by the backend or by the settings.
     """
 
     kind: Kind
@@ -121,6 +123,7 @@ class Capability(msgspec.Struct, frozen=True, gc=False):
     original: str
     raw: bytes
     arguments: ArgumentPlan | None = None
+    annotations: Annotations = NO_ANNOTATIONS
 
 
 class ConflictReason(StrEnum):

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from vmcp_api.spec.aggregation import Aggregation, ConflictResolution, ToolOverride, WorkloadTools
+from vmcp_proxy.core.catalog.annotations import NO_ANNOTATIONS, read_annotations
 from vmcp_proxy.core.catalog.arguments import build_plan
 from vmcp_proxy.core.catalog.capabilities import (
     WIRE,
@@ -236,11 +237,13 @@ def _build_capability(claim: Claim, claims: PageClaims) -> Capability:
         raw = rename_pages(raw, lambda uri: claims.exposed(claim.backend, uri))
     name = claim.exposed if claim.exposed != claim.original else None
     arguments = override.arguments if override is not None else {}
+    shown = rewrite_descriptor(raw, member=WIRE[claim.descriptor.kind].member, name=name, override=override)
     return Capability(
         claim.descriptor.kind,
         claim.exposed,
         claim.backend,
         claim.original,
-        rewrite_descriptor(raw, member=WIRE[claim.descriptor.kind].member, name=name, override=override),
+        shown,
         build_plan(arguments, property_names(raw)) if arguments else None,
+        read_annotations(shown) if claim.descriptor.kind is Kind.TOOL else NO_ANNOTATIONS,
     )

@@ -1,25 +1,68 @@
-"""Whether the rest is served while a member of the group is unhealthy: a pure decision."""
+"""The layer that serves all members of the group or none (`partialFailureMode: fail`)."""
 
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Collection, Coroutine, Mapping
+from typing import Any, Final, Protocol
 
 from vmcp_api.pod_status import Health
-from vmcp_api.spec.operational import PartialFailureMode
-from vmcp_proxy.core.members.member import Members
-from vmcp_proxy.core.outcomes import PartialFailure
+from vmcp_proxy.core.catalog.capabilities import Kind
+from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.core.members.member import Member
+from vmcp_proxy.core.outcomes import PartialFailure, Reply
+from vmcp_proxy.core.virtual import Caller, Exchange, Operation, Resolved, VirtualMCP
 
 WITHHELD: Final = "withheld"
 IS_WITHHELD: Final = "is not served: its configuration lacks something"
 """What clients may know of it; the status says what is missing."""
 
 
-def refusal(members: Members, withheld: Collection[str], mode: PartialFailureMode) -> PartialFailure | None:
-    """The answer to every list and call while a member is unhealthy or withheld and the mode is `fail`.
+class Served(Protocol):
+    """Who is served now, and who cannot be as it is configured."""
+
+    @property
+    def members(self) -> Mapping[str, Member]:
+        """The members, by name."""
+
+    @property
+    def withheld(self) -> Collection[str]:
+        """The names of the others."""
+
+
+class AllOrNothing:
+    """A `VirtualMCP` that answers no list and no call while a member is unhealthy or withheld.
+
+    Views are as ever: what a client may see does not change, so that it hears of no change either.
+    """
+
+    def __init__(self, inner: VirtualMCP, served: Served) -> None:
+        self._inner: Final = inner
+        self._served: Final = served
+
+    def view(self, caller: Caller) -> Coroutine[Any, Any, Catalog]:
+        """See `VirtualMCP.view`."""
+        return self._inner.view(caller)
+
+    async def list(self, caller: Caller, kind: Kind) -> Catalog | PartialFailure:
+        """See `VirtualMCP.list`."""
+        refused = refusal(self._served.members, self._served.withheld)
+        return await self._inner.list(caller, kind) if refused is None else refused
+
+    async def resolve(self, caller: Caller, operation: Operation) -> Resolved:
+        """See `VirtualMCP.resolve`; refused before anybody looks, once for the whole call."""
+        refused = refusal(self._served.members, self._served.withheld)
+        return await self._inner.resolve(caller, operation) if refused is None else refused
+
+    async def perform(self, caller: Caller, operation: Operation, resolved: Resolved, exchange: Exchange) -> Reply:
+        """See `VirtualMCP.perform`."""
+        if isinstance(resolved, PartialFailure):
+            return resolved
+        return await self._inner.perform(caller, operation, resolved, exchange)
+
+
+def refusal(members: Mapping[str, Member], withheld: Collection[str]) -> PartialFailure | None:
+    """The answer to every list and call while a member is unhealthy or withheld; None where none is.
 
     It names the first. One that refuses credentials is not unhealthy: it may serve callers who bring their own.
     """
-    if mode is PartialFailureMode.BEST_EFFORT:
-        return None
     down = {name: "is unhealthy" for name, member in members.items() if member.health.state is Health.UNHEALTHY}
     down |= dict.fromkeys(withheld, IS_WITHHELD)
     if not down:

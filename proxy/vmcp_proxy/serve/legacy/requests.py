@@ -9,7 +9,7 @@ from vmcp_proxy.clients.session_client import SessionCaller
 from vmcp_proxy.core.catalog.capabilities import KIND_LISTED_BY
 from vmcp_proxy.core.catalog.pagination import BadCursor, ListEncoder
 from vmcp_proxy.core.outcomes import PartialFailure, Result, Unanswered
-from vmcp_proxy.core.virtual import Operation, VirtualMCP
+from vmcp_proxy.core.virtual import Operation, VirtualMCP, call
 from vmcp_proxy.observability.audit import Outcome
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol import params
@@ -42,13 +42,11 @@ class Requests:
         virtual: VirtualMCP,
         links: Links,
         metrics: Metrics,
-        refusal: Callable[[], PartialFailure | None],
         remember_level: RememberLevel,
     ) -> None:
         self._virtual = virtual
         self._links = links
         self._metrics = metrics
-        self._refusal = refusal
         self._remember_level = remember_level
         self.encoder = ListEncoder(fit=fit_entry)
 
@@ -67,16 +65,16 @@ class Requests:
         """
         if handling is Handling.SET_LEVEL:
             return await self._set_level(caller, message)
-        if (refused := self._refusal()) is not None:
-            return await self._without_result(context, message, refused)
         if handling is not Handling.LIST:
             return await self._call(context, caller, message, exchange)
         return await self._list(context, caller, message)
 
-    async def _list(self, context: RequestContext, caller: SessionCaller, message: Request) -> Answer:
+    async def _list(self, context: RequestContext, caller: SessionCaller, message: Request) -> Answer | None:
         kind = KIND_LISTED_BY[message.method]
         cursor = params.optional_text_of(params.parse_members(message.params), "cursor")
-        catalog = await self._virtual.view(caller)
+        catalog = await self._virtual.list(caller, kind)
+        if isinstance(catalog, PartialFailure):
+            return await self._without_result(context, message, catalog)
         page = self.encoder.encode(catalog, kind, cursor)
         if isinstance(page, BadCursor):
             context.outcome = Outcome.FAILURE
@@ -90,8 +88,7 @@ class Requests:
         members = params.parse_members(message.params)
         name = target_name(message.method, members)
         operation = Operation(message.method, name, message.params, members)
-        resolved = await self._virtual.resolve(caller, operation)
-        reply = await self._virtual.perform(caller, operation, resolved, exchange)
+        reply = await call(self._virtual, caller, operation, exchange)
         context.target = name
         if type(reply) is Result:
             context.backend = reply.backend

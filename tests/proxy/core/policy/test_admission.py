@@ -1,6 +1,8 @@
 """The seam that can only take away: lists and calls decide alike."""
 
+import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -9,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.proxy.core.builders import exposed, listing, merged, settings
+from tests.support.policies import NamePolicy
+from tests.support.rules import Effect, Rule, RuleBased
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.capabilities import Capability, Kind, Outcome
 from vmcp_proxy.core.catalog.catalog import Catalog
-from vmcp_proxy.core.outcomes import Denied, Reply, Result, Unknown, Unlisted
-from vmcp_proxy.core.policy.admission import Action, Admission, AllowAll
-from vmcp_proxy.core.policy.rules import Effect, Rule, RuleBased
+from vmcp_proxy.core.outcomes import Denied, PartialFailure, Reply, Result, Unknown, Unlisted
+from vmcp_proxy.core.policy.admission import Admission
+from vmcp_proxy.core.policy.questions import Action, Decision, Question
 from vmcp_proxy.core.targets import find_target
 from vmcp_proxy.core.virtual import (
     Caller,
@@ -22,6 +26,7 @@ from vmcp_proxy.core.virtual import (
     Operation,
     Resolved,
     Target,
+    call,
 )
 
 ALICE = Identity("https://issuer.example", "alice", claims={"groups": ["dev"]})
@@ -45,6 +50,9 @@ class Inner:
     async def view(self, caller: Caller) -> Catalog:
         return self.catalog
 
+    async def list(self, caller: Caller, kind: Kind) -> Catalog | PartialFailure:
+        return self.catalog
+
     async def resolve(self, caller: Caller, operation: Operation) -> Resolved:
         found = find_target(self.catalog, operation)
         return None if found is None else Target(found, None, 0.0)
@@ -55,7 +63,7 @@ class Inner:
 
 
 @dataclass
-class Groups:
+class Groups(NamePolicy):
     """Admits by a claim, and counts how often it is asked."""
 
     version: str = "1"
@@ -77,6 +85,28 @@ class NoExchange:
 
 def caller(identity: Identity = ALICE) -> Caller:
     return Caller(identity, client=None)
+
+
+class Paths:
+    """Admits calls by an argument, once it has been told what it waits for; a list shows whatever may be called."""
+
+    version = "1"
+    enforcing = True
+
+    def __init__(self) -> None:
+        self.asked: list[Question] = []
+        self.begun, self.told = asyncio.Event(), asyncio.Event()
+        self.errors: tuple[str, ...] = ()
+
+    async def decide(self, question: Question) -> Decision:
+        self.asked.append(question)
+        self.begun.set()
+        await self.told.wait()
+        may = json.loads(question.arguments or b"{}").get("path") == "/open"
+        return Decision(may, ("by-path",), self.errors)
+
+    def shows(self, identity: Identity, capabilities: Sequence[Capability]) -> Sequence[bool]:
+        return [True] * len(capabilities)
 
 
 def operation(method: str, name: str) -> Operation:
@@ -177,15 +207,6 @@ async def test_a_name_that_a_silent_backend_may_have_is_told_of_to_those_who_may
     assert await admission.perform(caller(), asked, unlisted, NoExchange()) == reply
 
 
-async def test_without_policies_unknown_and_hidden_names_get_their_own_answer():
-    inner = Inner()
-    admission = Admission(inner, AllowAll())
-    assert await admission.view(caller()) is inner.catalog
-    assert await ask(admission, "tools/call", "a_x") == Result(b"{}")
-    assert await ask(admission, "tools/call", "b_hidden") == UNKNOWN
-    assert await ask(admission, "tools/call", "nothing") == UNKNOWN
-
-
 @pytest.mark.parametrize(
     ("params", "name", "reply"),
     [
@@ -279,3 +300,43 @@ async def test_the_views_that_are_kept_are_bounded():
     assert admitter.asked == asked
     await admission.view(caller(people[0]))
     assert admitter.asked > asked
+
+
+@pytest.mark.parametrize(
+    ("path", "errors", "reply"),
+    [
+        ("/open", (), Result(b"{}")),
+        ("/etc", (), Denied()),
+        # A policy that failed might have been the one that forbids.
+        ("/open", ("by-owner",), Denied()),
+    ],
+)
+async def test_a_decision_may_wait_and_sees_what_is_called_with_which_arguments(path, errors, reply):
+    inner, admitter = Inner(), Paths()
+    admitter.errors = errors
+    params = msgspec.Raw(json.dumps({"name": "a_x", "arguments": {"path": path}}).encode())
+    asked = Operation("tools/call", "a_x", params)
+    calling = asyncio.create_task(call(Admission(inner, admitter), caller(), asked, NoExchange()))
+    await admitter.begun.wait()
+    assert inner.reached == []
+    # What bears the name now is none of this call's: it has been found.
+    inner.catalog = merged(listing("c", tools=["x"]))
+    admitter.told.set()
+    assert await calling == reply
+    assert inner.reached == ([asked] if isinstance(reply, Result) else [])
+    question = Question(
+        ALICE, Action.CALL_TOOL, CATALOG.find(Kind.TOOL, "a_x"), "a_x", json.dumps({"path": path}).encode()
+    )
+    assert admitter.asked == [question]
+
+
+async def test_a_list_is_one_question_however_long_it_is():
+    asked = []
+
+    class Counting(Groups):
+        def shows(self, identity, capabilities):
+            asked.append([capability.exposed for capability in capabilities])
+            return super().shows(identity, capabilities)
+
+    await Admission(Inner(), Counting()).list(caller(), Kind.TOOL)
+    assert asked == [[capability.exposed for kind in Kind for capability in CATALOG.of(kind)]]

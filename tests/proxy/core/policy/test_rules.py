@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.rules import Effect, Rule, RuleBased
 from vmcp_proxy.auth.identity import ANONYMOUS, Identity
 from vmcp_proxy.core.catalog.capabilities import Capability, Kind
 from vmcp_proxy.core.catalog.uri_template import expand_all
-from vmcp_proxy.core.policy.admission import Action
-from vmcp_proxy.core.policy.rules import Effect, Rule, RuleBased
+from vmcp_proxy.core.policy.questions import Action
 
 PERMIT, FORBID = Effect.PERMIT, Effect.FORBID
 ALICE = Identity("https://issuer.example", "alice")

@@ -9,10 +9,11 @@ from typing import Final
 
 import msgspec
 
+from tests.support.policies import NamePolicy
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.capabilities import Capability, Kind
 from vmcp_proxy.core.catalog.uri_template import expand_all
-from vmcp_proxy.core.policy.admission import Action
+from vmcp_proxy.core.policy.questions import Action
 
 _HOLE: Final = "\x00"
 _PROBES: Final = ("", _HOLE, _HOLE * 3)
@@ -41,14 +42,12 @@ class Rule(msgspec.Struct, frozen=True, gc=False):
     names: tuple[str, ...] = ()
 
 
-class RuleBased:
+class RuleBased(NamePolicy):
     """Admits what some rule permits and none forbids; without a rule that fits, nothing."""
-
-    enforcing: Final = True
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
         self._rules = rules
-        self.version: Final = blake2b(msgspec.msgpack.encode(rules), digest_size=16).hexdigest()
+        self.version = blake2b(msgspec.msgpack.encode(rules), digest_size=16).hexdigest()
 
     def admits(self, identity: Identity, action: Action, capability: Capability | None, name: str) -> bool:
         fits = [rule for rule in self._rules if _is_about(rule, identity, action)]

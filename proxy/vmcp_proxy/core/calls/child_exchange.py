@@ -1,0 +1,32 @@
+"""The exchange of a call that the core makes on behalf of a call."""
+
+from collections.abc import Callable
+from typing import Final
+
+from vmcp_proxy.core.virtual import Exchange
+
+
+class ChildExchange:
+    """What a backend says during the inner call goes to the client on the outer call's stream.
+
+    `backend` is who got the inner call; the outer one names its own.
+    """
+
+    __slots__ = ("_outer", "backend")
+
+    def __init__(self, outer: Exchange) -> None:
+        self._outer: Final = outer
+        self.backend = ""
+
+    @property
+    def takes_messages(self) -> bool:
+        """See `Exchange.takes_messages`."""
+        return self._outer.takes_messages
+
+    def routed(self, backend: str) -> None:
+        """See `Exchange.routed`."""
+        self.backend = backend
+
+    async def send(self, message: bytes, on_drop: Callable[[], None] | None = None) -> None:
+        """See `Exchange.send`."""
+        await self._outer.send(message, on_drop)

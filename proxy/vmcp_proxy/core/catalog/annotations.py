@@ -1,0 +1,43 @@
+"""What a tool says of itself beside its schema (MCP, "Tool annotations"): hints, for policies to decide by."""
+
+from typing import Final
+
+import msgspec
+
+from vmcp_proxy.protocol.surrogates import decode_members
+
+_TRUTH: Final = {b"true": True, b"false": False}
+
+
+class Annotations(msgspec.Struct, frozen=True, gc=False):
+    """The hints; None where the tool does not give one, or gives no truth value."""
+
+    read_only: bool | None = None
+    destructive: bool | None = None
+    idempotent: bool | None = None
+    open_world: bool | None = None
+
+
+NO_ANNOTATIONS: Final = Annotations()
+
+
+def read_annotations(raw: bytes) -> Annotations:
+    """The annotations in a tool's descriptor, as the settings left them; those of an odd one are none."""
+    try:
+        own = decode_members(raw).get("annotations")
+        hints = {} if own is None else decode_members(own)
+    except msgspec.DecodeError:
+        return NO_ANNOTATIONS
+    if not hints:
+        return NO_ANNOTATIONS
+    return Annotations(
+        _hint(hints, "readOnlyHint"),
+        _hint(hints, "destructiveHint"),
+        _hint(hints, "idempotentHint"),
+        _hint(hints, "openWorldHint"),
+    )
+
+
+def _hint(hints: dict[str, msgspec.Raw], name: str) -> bool | None:
+    value = hints.get(name)
+    return None if value is None else _TRUTH.get(bytes(value).strip())

@@ -1,0 +1,43 @@
+"""Which layers the core has under a config, and in which order."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from tests.support.rules import Effect, Rule, RuleBased
+from vmcp_api.spec.operational import PartialFailureMode
+from vmcp_proxy.core.policy.admission import Admission
+from vmcp_proxy.core.policy.all_or_nothing import AllOrNothing
+from vmcp_proxy.core.policy.questions import AllowAll
+from vmcp_proxy.core.stack import CoreServices, CoreSettings, LiveCore, build_core
+
+POLICY = RuleBased((Rule(Effect.PERMIT),))
+FAIL, BEST_EFFORT = PartialFailureMode.FAIL, PartialFailureMode.BEST_EFFORT
+SERVICES = CoreServices(SimpleNamespace(), SimpleNamespace(members={}, withheld=()))
+
+
+def layers(core):
+    """The types of the layers above the aggregate, outermost first."""
+    while core is not SERVICES.aggregate:
+        yield type(core)
+        core = core._inner
+
+
+@pytest.mark.scenario("C-1")
+@pytest.mark.parametrize(
+    ("admitter", "mode", "expected"),
+    [
+        (AllowAll(), BEST_EFFORT, []),
+        (POLICY, BEST_EFFORT, [Admission]),
+        (AllowAll(), FAIL, [AllOrNothing]),
+        (POLICY, FAIL, [AllOrNothing, Admission]),
+    ],
+)
+def test_what_is_not_configured_is_not_in_the_core_and_the_rest_stands_in_one_order(admitter, mode, expected):
+    assert list(layers(build_core(CoreSettings(admitter, mode), SERVICES))) == expected
+
+
+def test_a_core_in_force_hands_on_without_a_step_of_its_own():
+    inner = SimpleNamespace(**{name: lambda *asked, name=name: (name, *asked) for name in ("view", "list", "resolve")})
+    live = LiveCore(inner)
+    assert (live.view(1), live.list(1, 2), live.resolve(1, 2)) == (("view", 1), ("list", 1, 2), ("resolve", 1, 2))

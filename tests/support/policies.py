@@ -1,0 +1,27 @@
+"""Policies that decide by the name alone, as most tests want them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.core.catalog.capabilities import Capability
+from vmcp_proxy.core.policy.questions import ACTION_ON, Action, Decision, Question, judged_name
+
+
+class NamePolicy(ABC):
+    """An `Admitter` by one function of who, what and which name; calls and lists follow it alike."""
+
+    enforcing = True
+    version = "1"
+
+    @abstractmethod
+    def admits(self, identity: Identity, action: Action, capability: Capability | None, name: str) -> bool:
+        """Whether the identity may; of a template by its own name: whether it may for any expansion."""
+
+    async def decide(self, question: Question) -> Decision:
+        return Decision(self.admits(question.identity, question.action, question.capability, question.name))
+
+    def shows(self, identity: Identity, capabilities: Sequence[Capability]) -> Sequence[bool]:
+        return [
+            self.admits(identity, ACTION_ON[each.kind], each, judged_name(each, each.exposed)) for each in capabilities
+        ]
