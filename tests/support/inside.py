@@ -221,6 +221,11 @@ class Inside:
             "resolve_host": (parts.client._connector, "_resolver"),
         }[work]
 
+    @property
+    def core(self) -> VirtualMCP:
+        """The core in force, whatever the reloads."""
+        return self._parts.virtual
+
     def within_admission(self, layer: Callable[[VirtualMCP], _Layer]) -> _Layer:
         """Puts a layer around what admission decides on, until the next reload."""
         admission = self._parts.virtual.current

@@ -8,7 +8,8 @@ from typing import Any, Final
 import msgspec
 
 from vmcp_proxy.auth.identity import Identity
-from vmcp_proxy.core.catalog.capabilities import Kind
+from vmcp_proxy.core.catalog.arguments import apply_arguments
+from vmcp_proxy.core.catalog.capabilities import Capability, Kind
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.ui_pages import pages_of, rename_pages
 from vmcp_proxy.core.outcomes import Denied, PartialFailure, Reply
@@ -75,7 +76,7 @@ class Admission:
             return not operation.name
         capability = resolved.capability if type(resolved) is Target else None
         name = operation.name if capability is None else judged_name(capability, operation.name)
-        arguments = _arguments_of(operation) if kind in _WITH_ARGUMENTS else None
+        arguments = _arguments_of(operation, capability) if kind in _WITH_ARGUMENTS else None
         decision = await self._admitter.decide(Question(identity, ACTION_ON[kind], capability, name, arguments))
         # What nobody has told yet may be heard of by those who may do this whoever it belongs to.
         return _admits(decision) and resolved is not None
@@ -125,10 +126,13 @@ def _admits(decision: Decision) -> bool:
     return decision.admits and not decision.errors
 
 
-def _arguments_of(operation: Operation) -> bytes | None:
-    """The caller's arguments; none where the params are no object: nobody will carry that out."""
+def _arguments_of(operation: Operation, capability: Capability | None) -> bytes | None:
+    """The arguments as the backend gets them (ADR-0022); none where they are no object: nobody will carry that out."""
     try:
-        arguments = operation.members.get("arguments")
+        members = operation.members
+        if capability is not None and capability.arguments is not None:
+            apply_arguments(members, capability.arguments)
     except InvalidParamsError:
         return None
+    arguments = members.get("arguments")
     return None if arguments is None else bytes(arguments)

@@ -34,8 +34,8 @@ class Question(msgspec.Struct, frozen=True, gc=False):
 
     `capability` is what bears it, with its owner and annotations; None where nothing does. `name` is what policies
     know it by (`judged_name`). Where the capability is a template and `name` is the template itself, the question is
-    whether any expansion of it could be admitted (completions ask that). `arguments` are the caller's own, as JSON;
-    None where it gives none.
+    whether any expansion of it could be admitted (completions ask that). `arguments` are JSON, as the backend would
+    get them (ADR-0022); None where there are none.
     """
 
     identity: Identity

@@ -340,3 +340,17 @@ async def test_a_list_is_one_question_however_long_it_is():
 
     await Admission(Inner(), Counting()).list(caller(), Kind.TOOL)
     assert asked == [[capability.exposed for kind in Kind for capability in CATALOG.of(kind)]]
+
+
+@pytest.mark.parametrize(
+    ("sent", "judged"), [({}, {"path": "/open", "deep": True}), ({"path": "/etc"}, {"path": "/etc", "deep": True})]
+)
+async def test_arguments_are_judged_as_the_backend_gets_them(sent, judged):
+    arguments = {"path": {"default": "/open"}, "deep": {"fixed": True}}
+    using = settings(tools=[{"workload": "a", "overrides": {"x": {"arguments": arguments}}}])
+    inner, admitter = Inner(merged(listing("a", tools=["x"]), using=using)), Paths()
+    admitter.told.set()
+    params = msgspec.Raw(json.dumps({"name": "a_x", "arguments": {"deep": False} | sent}).encode())
+    await answer_of(Admission(inner, admitter), Operation("tools/call", "a_x", params))
+    assert [json.loads(each.arguments) for each in admitter.asked] == [judged]
+    assert len(inner.reached) == (judged["path"] == "/open")
