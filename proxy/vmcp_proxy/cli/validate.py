@@ -11,6 +11,7 @@ import click
 from vmcp_api.base import Json
 from vmcp_api.editor.servers import parse_mcp_servers
 from vmcp_api.manifests.problems import Problem, Problems
+from vmcp_api.naming import MCP_PORT
 from vmcp_api.render import Mode, Rendered, render
 from vmcp_proxy.cli.checks.itself import itself
 from vmcp_proxy.cli.checks.programs import find_missing_programs
@@ -68,12 +69,12 @@ def check_manifests(paths: tuple[Path, ...]) -> Verdict:
 
 
 def check_mcp_config(file: Path) -> Verdict:
-    """The problems of an editor's server file, by the variables of this environment."""
+    """The problems of an editor's server file, by the variables of this environment, served at the default port."""
     text = read_text(file)
     if isinstance(text, Problems):
         return Verdict(str(file), text)
     outcome = parse_mcp_servers(
-        text, file=str(file), environment=os.environ, read_text=read_text, is_itself=itself(file)
+        text, file=str(file), environment=os.environ, read_text=read_text, is_itself=itself(file, MCP_PORT)
     )
     if isinstance(outcome, Problems):
         return Verdict(str(file), outcome)

@@ -38,6 +38,16 @@ def test_what_clients_writes_into_the_file_that_is_served_is_not_served_in_turn(
     assert "ok: 1 server " in checked.out
 
 
+def test_validate_names_a_url_that_leads_back_where_serve_would_on_its_default_port(capsys, tmp_path):
+    file = tmp_path / "mcp.json"
+    entries = {"works": WORKS, "vmcp": {"url": f"http://localhost:{MCP_PORT}/mcp"}, "other": {"url": "http://[::1]:1/"}}
+    file.write_text(json.dumps({"mcpServers": entries}))
+    checked = call_vmcp(capsys, "validate", "--mcp-config", str(file))
+    assert "mcpServers.vmcp: is the endpoint that serves this file" in checked.out
+    assert "ok: 2 servers " in checked.out
+    assert checked.code == 0
+
+
 @pytest.mark.parametrize(
     "entry",
     [

@@ -1,5 +1,6 @@
 """Replaces a client's file in one step, and keeps what was there."""
 
+import itertools
 import os
 import tempfile
 from pathlib import Path
@@ -33,12 +34,26 @@ def replace(file: Path, before: bytes | None, after: bytes) -> Path | None:
     backup = None
     mode = _NEW_MODE if before is None else target.stat().st_mode & 0o7777
     if before is not None:
-        backup = target.with_name(target.name + BACKUP_SUFFIX)
-        _put(backup, before, mode)
+        backup = _back_up(target, before, mode)
     if read(target) != before:
         raise ChangedMeanwhileError
     _put(target, after, mode)
     return backup
+
+
+def _back_up(target: Path, data: bytes, mode: int) -> Path:
+    """Where these bytes are kept beside a file; no backup takes the place of another, for the first is the user's."""
+    for number in itertools.count():
+        backup = target.with_name(f"{target.name}{BACKUP_SUFFIX}{f'.{number}' if number else ''}")
+        if read(backup) == data:
+            return backup
+        try:
+            backup.touch(mode=_NEW_MODE, exist_ok=False)
+        except FileExistsError:
+            continue
+        _put(backup, data, mode)
+        return backup
+    raise AssertionError("numbers do not end")
 
 
 def _put(target: Path, data: bytes, mode: int) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from vmcp_api.base import Json
-from vmcp_api.text.suggest import suggest
 from vmcp_proxy.cli.completion import complete_tools
 from vmcp_proxy.cli.endpoint.arguments import check_text, parse_object, parse_pairs
-from vmcp_proxy.cli.endpoint.conversation import Conversation, Object, converse, list_all_tools
+from vmcp_proxy.cli.endpoint.conversation import Conversation, Listing, Object, converse, list_whole
 from vmcp_proxy.cli.endpoint.target import choose, local_options
-from vmcp_proxy.cli.exits import CommandError, Exit
+from vmcp_proxy.cli.endpoint.unknown import names_of, unlisted
+from vmcp_proxy.cli.exits import Exit
 from vmcp_proxy.cli.output import clean, print_json, print_text, to_json
 
 
@@ -31,7 +31,7 @@ class Call:
             CommandError: there is no such tool.
             click.UsageError: the arguments do not fit it.
         """
-        schema = find_schema(await list_all_tools(conversation), self.tool)
+        schema = find_schema(await list_whole(conversation, "tools/list", "tools"), self.tool)
         arguments = dict(self.whole) if self.whole is not None else parse_pairs(self.pairs, self.tool, schema)
         check_text(arguments)
         params: Object = {"name": self.tool, "arguments": arguments}
@@ -89,16 +89,15 @@ def split_words(words: Sequence[str]) -> tuple[str | None, str]:
             raise click.UsageError("Give [URL] TOOL; arguments of the tool go into --arg NAME=VALUE.")
 
 
-def find_schema(tools: Sequence[Json], name: str) -> Object:
+def find_schema(tools: Listing, name: str) -> Object:
     """The input schema of the tool of a name; empty where it has none.
 
     Raises:
         CommandError: there is no such tool.
     """
-    known = {entry["name"]: entry for entry in tools if isinstance(entry, dict) and isinstance(entry.get("name"), str)}
+    known = names_of(tools, "name")
     if name not in known:
-        remedy = suggest(name, known, noun="tools")
-        raise CommandError(Exit.FAILED, f"there is no tool {name!r}", remedy)
+        raise unlisted("tool", name, known, tools.missing)
     schema = known[name].get("inputSchema")
     return schema if isinstance(schema, dict) else {}
 

@@ -21,6 +21,7 @@ from vmcp_api.base import Json
 from vmcp_api.naming import MCP_PORT
 from vmcp_proxy.cli.endpoint.failures import EXPECTED, Progress, explain, first_of
 from vmcp_proxy.cli.exits import CommandError, Exit
+from vmcp_proxy.core.catalog.pagination import OUTCOMES_KEY
 from vmcp_proxy.run.settings import SOFTWARE_VERSION
 
 DEFAULT_URL: Final = f"http://127.0.0.1:{MCP_PORT}/mcp"
@@ -184,6 +185,19 @@ async def list_all_tools(conversation: Conversation) -> tuple[Json, ...]:
 
 
 async def list_all(conversation: Conversation, method: str, key: str) -> tuple[Json, ...]:
+    """Every entry of a list; see `list_whole`."""
+    return (await list_whole(conversation, method, key)).entries
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The entries of a whole list, and why entries of some backends may be missing, by the backend's name."""
+
+    entries: tuple[Json, ...]
+    missing: Mapping[str, str]
+
+
+async def list_whole(conversation: Conversation, method: str, key: str) -> Listing:
     """Every entry of a list, page by page, whatever it looks like; `key` is the member that holds them.
 
     Raises:
@@ -199,12 +213,19 @@ async def list_all(conversation: Conversation, method: str, key: str) -> tuple[J
             raise _no_list(method, f"has no list of {key}")
         found += entries
         if not isinstance(cursor, str) or not cursor:
-            return tuple(found)
+            return Listing(tuple(found), _missing(page))
         if cursor in cursors:
             raise _no_list(method, "has no end: its nextCursor repeats")
         cursors.add(cursor)
         params = {"cursor": cursor}
     raise _no_list(method, f"has more than {PAGES} pages")
+
+
+def _missing(page: Object) -> dict[str, str]:
+    meta = page.get("_meta")
+    outcomes = meta.get(OUTCOMES_KEY) if isinstance(meta, dict) else None
+    found = outcomes.items() if isinstance(outcomes, dict) else ()
+    return {name: str(each.get("message", "")) for name, each in found if isinstance(each, dict)}
 
 
 def _no_list(method: str, what: str) -> CommandError:

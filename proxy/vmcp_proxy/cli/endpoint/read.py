@@ -10,8 +10,9 @@ from typing import Any
 import click
 
 from vmcp_api.base import Json
-from vmcp_proxy.cli.endpoint.conversation import Conversation, converse
+from vmcp_proxy.cli.endpoint.conversation import Conversation, Object, converse
 from vmcp_proxy.cli.endpoint.target import choose, local_options, split_words
+from vmcp_proxy.cli.endpoint.unknown import prompt_or_hint, resource_or_hint
 from vmcp_proxy.cli.exits import CommandError, Exit
 from vmcp_proxy.cli.output import clean, print_json, print_text
 
@@ -44,7 +45,7 @@ def read(
     url, uri = split_words(words, "URI")
 
     async def ask(conversation: Conversation) -> dict[str, Json]:
-        return await conversation.ask("resources/read", {"uri": uri})
+        return await resource_or_hint(conversation, uri, conversation.ask("resources/read", {"uri": uri}))
 
     result = converse(choose(url, headers, files, mcp_config), ask)
     if output == "json":
@@ -81,7 +82,8 @@ def get(
     arguments = parse_texts(pairs)
 
     async def ask(conversation: Conversation) -> dict[str, Json]:
-        return await conversation.ask("prompts/get", {"name": name, "arguments": dict(arguments)})
+        params: Object = {"name": name, "arguments": dict(arguments)}
+        return await prompt_or_hint(conversation, name, conversation.ask("prompts/get", params))
 
     result = converse(choose(url, headers, files, mcp_config), ask)
     if output == "json":

@@ -107,6 +107,8 @@ def _print(status: PodStatus, sessions: int | None) -> None:
 def notes(status: PodStatus) -> list[str]:
     """What is to be said beside the table of backends."""
     lines = []
+    if not status.backends:
+        lines.append("no backend: the config names no server, so that nothing is served; add one to it")
     for each in status.conflicts:
         served = f"served by {each.winner}" if each.winner else "served by nobody"
         lines.append(f"conflict: {each.kind} {each.name} of {', '.join(each.losers)}, {served}")

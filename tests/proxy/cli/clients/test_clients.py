@@ -95,6 +95,23 @@ def test_writing_keeps_the_mode_follows_a_link_and_keeps_what_was_there(capsys, 
     assert "already" in call_vmcp(capsys, "clients", "cursor", "--write").out
 
 
+def test_no_backup_takes_the_place_of_the_first_one(capsys, home):
+    file = home / "mcp.json"
+    file.write_text('{"mine": 1}')
+    backups = [home / f"mcp.json.vmcp.bak{number}" for number in ("", ".1", ".2")]
+    for name in ("one", "two"):
+        assert call_vmcp(capsys, "clients", "cursor", "--to", str(file), "--name", name, "--write").code == 0
+    with_one = json.loads(backups[1].read_text())
+    assert json.loads(backups[0].read_text()) == {"mine": 1}
+    assert list(with_one["mcpServers"]) == ["one"]
+    assert stat.S_IMODE(backups[1].stat().st_mode) == stat.S_IMODE(file.stat().st_mode)
+    # Once more with what is kept already: no other copy.
+    file.write_text('{"mine": 1}')
+    said = call_vmcp(capsys, "clients", "cursor", "--to", str(file), "--name", "three", "--write").out
+    assert f"is in {backups[0]}\n" in said
+    assert not backups[2].exists()
+
+
 def test_a_client_that_starts_servers_itself_gets_a_command_with_whole_paths(capsys, home, monkeypatch):
     (home / "v.yaml").touch()
     monkeypatch.chdir(home)

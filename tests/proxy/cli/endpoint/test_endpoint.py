@@ -7,7 +7,8 @@ import pytest
 
 from tests.proxy.cli.commands import EXAMPLE, run_vmcp, serving
 
-pytestmark = pytest.mark.scenario("D-6")
+# Each of them starts programs, which a busy machine takes long for.
+pytestmark = [pytest.mark.scenario("D-6"), pytest.mark.timeout(300)]
 
 OFFERING = """
 from mcp.server.mcpserver import MCPServer
@@ -81,3 +82,36 @@ async def test_the_status_of_an_endpoint_has_backends_and_sessions_and_says_when
     assert ended.code == 4
     assert "is `vmcp serve` running?" in ended.err
     assert run_vmcp("status", "--mcp-config", file, url).code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("call", "ex_ecko"), "there is no tool 'ex_ecko'; did you mean 'ex_echo'?"),
+        (("get", "of_greed"), "there is no prompt 'of_greed'; did you mean 'of_greet'?"),
+        (("read", "test://texts"), "there is no resource 'test://texts'; did you mean 'test://text'?"),
+    ],
+)
+def test_a_name_that_there_is_not_brings_a_near_one_to_mind(file, words, said):
+    ended = run_vmcp(words[0], "--mcp-config", file, *words[1:])
+    assert ended.code == 1
+    assert said in ended.err
+
+
+@pytest.mark.parametrize("words", [("call", "gone_x"), ("get", "gone_x"), ("read", "test://gone")])
+def test_a_name_that_a_backend_may_have_which_is_down_names_the_backend_and_the_reason(file, tmp_path, words):
+    servers = json.loads((tmp_path / "mcp.json").read_text())
+    servers["mcpServers"]["gone"] = {"command": "no-such-program"}
+    (tmp_path / "mcp.json").write_text(json.dumps(servers))
+    ended = run_vmcp(words[0], "--mcp-config", file, *words[1:])
+    assert ended.code == 1
+    assert "backend 'gone' is not running" in ended.err
+    assert "no-such-program" in ended.err
+
+
+def test_the_status_of_a_file_without_servers_says_that_there_are_none(tmp_path):
+    file = tmp_path / "mcp.json"
+    file.write_text('{"mcpServers": {}}')
+    ended = run_vmcp("status", "--mcp-config", str(file))
+    assert ended.code == 1
+    assert "the config names no server" in ended.out

@@ -1,0 +1,79 @@
+"""Names that an endpoint does not list: what may have been meant, or which backend may have them."""
+
+from collections.abc import Awaitable, Collection, Mapping
+from typing import Final
+
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS
+
+from vmcp_api.base import Json
+from vmcp_api.text.suggest import suggest
+from vmcp_proxy.cli.endpoint.conversation import Conversation, Listing, list_whole
+from vmcp_proxy.cli.exits import CommandError, Exit
+from vmcp_proxy.cli.output import clean
+
+_RESOURCE_NOT_FOUND: Final = -32002
+"""Revisions before 2026-07-28 have a code of their own for resources."""
+
+
+def unlisted(noun: str, name: str, known: Collection[str], missing: Mapping[str, str]) -> CommandError:
+    """What is said of a name that stands in no list; `missing` says by backend why its entries may be missing.
+
+    A backend whose name the wanted one begins with is blamed before a near name is offered; without such a one all
+    that are missing may have it.
+    """
+    owners = [said for backend, said in missing.items() if name.startswith(backend)]
+    if owners:
+        remedy = "mend that backend, or try again once it is back; `vmcp status` shows it"
+        return CommandError(Exit.FAILED, f"there is no {noun} {name!r} yet: {clean('; '.join(owners))}", remedy)
+    remedy = suggest(name, known, noun=f"{noun}s")
+    if missing:
+        remedy += f"; others may be missing: {clean('; '.join(missing.values()))}"
+    return CommandError(Exit.FAILED, f"there is no {noun} {name!r}", remedy)
+
+
+def names_of(listing: Listing, member: str) -> dict[str, dict[str, Json]]:
+    """The entries of a list by their names, those without one left out."""
+    entries = [each for each in listing.entries if isinstance(each, dict)]
+    return {name: each for each in entries if isinstance(name := each.get(member), str)}
+
+
+async def prompt_or_hint(conversation: Conversation, name: str, asked: Awaitable[dict[str, Json]]) -> dict[str, Json]:
+    """The answer to `prompts/get`; where the prompt is unknown to the endpoint, an error that offers near names.
+
+    Raises:
+        CommandError: there is no such prompt.
+    """
+    try:
+        return await asked
+    except MCPError as error:
+        if error.code != INVALID_PARAMS:
+            raise
+        listing = await list_whole(conversation, "prompts/list", "prompts")
+        known = names_of(listing, "name")
+        if name in known:
+            raise
+        raise unlisted("prompt", name, known, listing.missing) from None
+
+
+async def resource_or_hint(conversation: Conversation, uri: str, asked: Awaitable[dict[str, Json]]) -> dict[str, Json]:
+    """The answer to `resources/read`; where the endpoint knows no such resource, an error that offers near URIs.
+
+    A URI that a template may stand for is the backend's to refuse, in its own words.
+
+    Raises:
+        CommandError: there is no such resource.
+    """
+    try:
+        return await asked
+    except MCPError as error:
+        if error.code not in {INVALID_PARAMS, _RESOURCE_NOT_FOUND}:
+            raise
+        listing = await list_whole(conversation, "resources/list", "resources")
+        templates = names_of(
+            await list_whole(conversation, "resources/templates/list", "resourceTemplates"), "uriTemplate"
+        )
+        known = names_of(listing, "uri")
+        if uri in known or any(uri.startswith(each.partition("{")[0]) for each in templates):
+            raise
+        raise unlisted("resource", uri, known, listing.missing) from None
