@@ -6,13 +6,13 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
-from vmcp_proxy.backends.budget import STALLED, ReadBudget
+from vmcp_proxy.backends.budget import STALLED, Lease, ReadBudget
 from vmcp_proxy.backends.channel.conversation import Conversation
 from vmcp_proxy.backends.channel.mailbox import Mailbox
 from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
 from vmcp_proxy.backends.http import HeaderBlock, HttpClient, HttpError, InvalidUrl, Peer, Response, Timeout
 from vmcp_proxy.backends.interface import Deadline, Receiver, Reply, refuse
-from vmcp_proxy.backends.refusals.refusal import read_refusal
+from vmcp_proxy.backends.refusals.refusal import EVENTS, JSON, media_type, read_refusal
 from vmcp_proxy.backends.refusals.signs import Sign, names_session, sign_of
 from vmcp_proxy.backends.streamable.reader import translate
 from vmcp_proxy.headerforward import OutgoingHeaders
@@ -142,9 +142,10 @@ class SseSession:
     async def send(self, message: bytes, headers: OutgoingHeaders) -> None:
         """See `Channel.send`."""
         try:
-            await self._post(message, HeaderBlock(_POST + headers), _SEND_SECONDS, is_repeatable=True)
+            receipt = await self._post(message, HeaderBlock(_POST + headers), _SEND_SECONDS, is_repeatable=True)
         except HttpError as error:
             raise translate(self._backend, error) from error
+        await receipt.aclose()
 
     async def refuse(self, request: jsonrpc.Request, reply: Reply) -> None:
         """See `Channel.refuse`: a server may be slow to take it, and answers come on the stream meanwhile."""
@@ -159,7 +160,8 @@ class SseSession:
 
     async def _deliver(self, message: bytes, headers: HeaderBlock, mailbox: Mailbox, *, is_repeatable: bool) -> None:
         try:
-            await self._post(message, headers, _RECEIPT_SECONDS, is_repeatable=is_repeatable)
+            receipt = await self._post(message, headers, _RECEIPT_SECONDS, is_repeatable=is_repeatable)
+            await self._take_receipt(receipt)
         except SessionLostError as error:
             mailbox.put(error)
             self._fail("its session is gone")
@@ -170,7 +172,7 @@ class SseSession:
             if not (isinstance(error, Timeout) and error.phase == "head"):
                 mailbox.put(translate(self._backend, error))
 
-    async def _post(self, message: bytes, headers: HeaderBlock, seconds: float, *, is_repeatable: bool) -> None:
+    async def _post(self, message: bytes, headers: HeaderBlock, seconds: float, *, is_repeatable: bool) -> Response:
         if self._endpoint is None:
             raise SessionLostError(self._backend)
         response = await self._client.request(
@@ -178,7 +180,37 @@ class SseSession:
         )
         if response.status >= HTTPStatus.MULTIPLE_CHOICES:
             raise await self._refusal(response, self._endpoint)
-        await response.aclose()
+        return response
+
+    async def _take_receipt(self, receipt: Response) -> None:
+        """Takes the answer where a server gives it here, instead of on the stream or there too.
+
+        What breaks off here costs nothing: the answer may still come on the stream.
+        """
+        kind = media_type(receipt.headers)
+        lease = self._budget.lease(receipt.abandon)
+        try:
+            if kind == EVENTS:
+                await self._take_events(receipt, lease)
+            elif kind == JSON:
+                await self._conversation.take(await self._whole(receipt, lease), self._headers)
+        except EventTooLargeError:
+            raise BackendError(self._backend, Category.TOO_LARGE) from None
+        except HttpError:
+            pass
+        finally:
+            lease.drop()
+            await receipt.aclose()
+
+    async def _whole(self, receipt: Response, lease: Lease) -> bytes:
+        pieces, size = [], 0
+        async for piece in receipt.chunks(idle_timeout=_RECEIPT_SECONDS):
+            pieces.append(piece)
+            size += len(piece)
+            if size > self._max_bytes:
+                raise BackendError(self._backend, Category.TOO_LARGE)
+            await lease.hold(size)
+        return b"".join(pieces)
 
     async def _refusal(self, response: Response, endpoint: Peer) -> BackendError:
         """What a refusal of a message says: nothing was executed, for answers come on the stream only."""
@@ -204,13 +236,9 @@ class SseSession:
 
     async def _read(self) -> BackendError:
         """Takes what comes on the stream; returns why nothing comes any more."""
-        parser = SseParser(self._max_bytes)
         lease = self._budget.lease(self._stream.abandon)
         try:
-            async for chunk in self._stream.chunks(idle_timeout=None):
-                for event in parser.feed(chunk):
-                    await self._take(event)
-                await lease.hold(parser.held)
+            await self._take_events(self._stream, lease)
         except EventTooLargeError:
             return BackendError(self._backend, Category.TOO_LARGE)
         except HttpError as error:
@@ -221,9 +249,18 @@ class SseSession:
         except BackendError as error:
             return error
         finally:
-            parser.forget()
             lease.drop()
         return self._lost(_ENDED)
+
+    async def _take_events(self, stream: Response, lease: Lease) -> None:
+        parser = SseParser(self._max_bytes)
+        try:
+            async for chunk in stream.chunks(idle_timeout=None):
+                for event in parser.feed(chunk):
+                    await self._take(event)
+                await lease.hold(parser.held)
+        finally:
+            parser.forget()
 
     async def _take(self, event: Event) -> None:
         if event.event == "message" and event.data:
