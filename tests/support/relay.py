@@ -14,6 +14,7 @@ class Relay:
 
     target: int
     port: int = 0
+    host: str = "127.0.0.1"
     opened: int = 0
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
 
@@ -27,7 +28,7 @@ class Relay:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Relay"]:
         """Listens while the block runs."""
-        async with listening(self._serve, self.port) as self.port:
+        async with listening(self._serve, self.port, host=self.host) as self.port:
             yield self
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

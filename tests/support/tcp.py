@@ -9,7 +9,9 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @contextlib.asynccontextmanager
-async def listening(serve: Serve, port: int = 0, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+async def listening(
+    serve: Serve, port: int = 0, context: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[int]:
     """Serves each connection on a loopback port while the block runs; no connection outlives it."""
     tasks: set[asyncio.Task[None]] = set()
 
@@ -18,7 +20,7 @@ async def listening(serve: Serve, port: int = 0, context: ssl.SSLContext | None 
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    server = await asyncio.start_server(connected, "127.0.0.1", port, ssl=context)
+    server = await asyncio.start_server(connected, host, port, ssl=context)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

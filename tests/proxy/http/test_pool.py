@@ -226,3 +226,23 @@ async def test_pools_of_peers_that_are_gone_are_dropped():
         await fetch(client, two.peer())
         assert list(client._pools) == [two.peer().pool_key]
     await client.aclose()
+
+
+@pytest.mark.parametrize(("max_age", "opened"), [(0.0, 5), (300.0, 1)])
+async def test_a_connection_is_used_until_it_is_too_old(max_age, opened):
+    client = HttpClient(ClientLimits(max_age=max_age))
+    async with raw_server(answering(OK)) as server:
+        for _ in range(5):
+            assert await fetch(client, server.peer()) == (200, b"ok")
+        assert client.connections_opened == opened
+    await client.aclose()
+
+
+async def test_who_waits_for_a_connection_that_is_too_old_gets_a_new_one():
+    client = HttpClient(ClientLimits(max_connections=1, max_age=0.0))
+    async with raw_server(answering(OK)) as server:
+        async with asyncio.timeout(10):
+            answers = await asyncio.gather(*(fetch(client, server.peer()) for _ in range(5)))
+        assert answers == [(200, b"ok")] * 5
+        assert client.connections_opened == 5
+    await client.aclose()

@@ -61,8 +61,8 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_awaited", "_cap", "_deadline", "_expiry", "_is_paused", "_limits", "_loop", "_owner", "_reader", "_response",
-        "_rings_at", "_timer", "_transport", "_waiter", "error", "served",
+        "_awaited", "_cap", "_deadline", "_expiry", "_is_paused", "_limits", "_loop", "_old_from", "_owner", "_reader",
+        "_response", "_rings_at", "_timer", "_transport", "_waiter", "error", "served",
     )  # fmt: skip
 
     _transport: asyncio.Transport  # there from connection_made() on, before which nobody has the connection
@@ -80,6 +80,7 @@ class Connection(asyncio.Protocol):
         self._is_paused = False
         self._deadline = self._rings_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._old_from = loop.time() + limits.max_age
         self.error: HttpError | None = None
         self.served = 0
 
@@ -87,6 +88,11 @@ class Connection(asyncio.Protocol):
     def is_usable(self) -> bool:
         """Whether a request may be written: not closed as far as the event loop knows."""
         return self.error is None and not self._transport.is_closing()
+
+    @property
+    def is_old(self) -> bool:
+        """Whether it should not be used for another request."""
+        return self._loop.time() >= self._old_from
 
     # The task's side.
 

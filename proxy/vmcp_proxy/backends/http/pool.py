@@ -52,7 +52,9 @@ class Pool:
         """Return an idle connection, to which the caller must write before it awaits anything."""
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_usable:
+            if connection.is_old:
+                connection.close()
+            elif connection.is_usable:
                 return connection
         return None
 
@@ -79,7 +81,7 @@ class Pool:
             self._callers -= 1
 
     def release(self, connection: Connection) -> None:
-        if self._keeps_from and asyncio.get_running_loop().time() < self._keeps_from:
+        if connection.is_old or (self._keeps_from and asyncio.get_running_loop().time() < self._keeps_from):
             connection.close()
             return
         waiter = self._next_waiter() if self._waiters else None
