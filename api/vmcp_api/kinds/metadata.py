@@ -18,5 +18,3 @@ class ObjectMeta(Model):
     annotations: Annotated[dict[str, str], Field(description="Annotations.")] = Field(default_factory=dict)
     uid: Annotated[str | None, Field(description="Identity of this very object.")] = None
     generation: Annotated[int, Field(description="Number of the specification, counted by Kubernetes.")] = 0
-    resource_version: Annotated[str | None, Field(description="Version of the object.")] = None
-    deletion_timestamp: Annotated[str | None, Field(description="Set once the object is being deleted.")] = None

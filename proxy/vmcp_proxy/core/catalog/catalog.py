@@ -49,7 +49,6 @@ class Catalog:
     version: str = field(init=False)
     _digests: dict[Kind, str] = field(init=False, repr=False)
     _index: dict[Kind, dict[str, Capability]] = field(init=False, repr=False)
-    _hidden_index: dict[str, Capability] = field(init=False, repr=False)
     _pages_index: dict[str, Capability] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -66,7 +65,6 @@ class Catalog:
         object.__setattr__(self, "version", blake2b(seen, digest_size=16).hexdigest())
         object.__setattr__(self, "_digests", digests)
         object.__setattr__(self, "_index", index)
-        object.__setattr__(self, "_hidden_index", {tool.exposed: tool for tool in self.hidden})
         object.__setattr__(self, "_pages_index", {page.exposed: page for page in self.pages})
 
     def of(self, kind: Kind) -> tuple[Capability, ...]:
@@ -84,10 +82,6 @@ class Catalog:
     def find(self, kind: Kind, exposed: str) -> Capability | None:
         """The entry that a client knows by this name; hidden tools are not found."""
         return self._index[kind].get(exposed)
-
-    def find_hidden(self, exposed: str) -> Capability | None:
-        """The hidden tool of this exposed name."""
-        return self._hidden_index.get(exposed)
 
     def owner_of(self, uri: str) -> Capability | None:
         """The resource of exactly this URI, listed or some tool's page, else the first template that expands to it.

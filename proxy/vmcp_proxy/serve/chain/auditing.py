@@ -1,4 +1,4 @@
-"""The audit layer: one event for each request that authentication let in."""
+"""The audit's two layers: one event for each request that authentication let in, and what the dispatch adds to it."""
 
 import ipaddress
 import time
@@ -16,9 +16,10 @@ from vmcp_proxy.observability.audit import (
     event_type,
 )
 from vmcp_proxy.observability.audit_sink import AuditSink
-from vmcp_proxy.serve.context import Handler, RequestContext
+from vmcp_proxy.serve.context import Enrichment, Handler, RequestContext
 
 NAME: Final = "audit"
+ENRICHMENT: Final = "backend_enrichment"
 _LONGEST: Final = 1024
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -125,5 +126,19 @@ def auditing(inner: Handler, auditor: Auditor) -> Handler:
             await inner(context)
         finally:
             auditor.record(context)
+
+    return handle
+
+
+def backend_enrichment(inner: Handler) -> Handler:
+    """Keeps for the event what the dispatch found out: method, target, backend and session, however it ended."""
+
+    async def handle(context: RequestContext) -> None:
+        try:
+            await inner(context)
+        finally:
+            context.backend_enrichment = Enrichment(
+                context.rpc_method, context.target, context.backend, context.session_ref
+            )
 
     return handle

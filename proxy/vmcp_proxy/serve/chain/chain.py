@@ -15,7 +15,6 @@ from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.serve.chain import (
     auditing,
     authentication,
-    enrichment,
     header_validation,
     parsing,
     recovery,
@@ -131,7 +130,7 @@ def build_chain(settings: ChainSettings, dispatch: Handler, services: ChainServi
     if settings.auditor is not None:
         audit = [
             (auditing.NAME, partial(auditing.auditing, auditor=settings.auditor)),
-            (enrichment.NAME, enrichment.backend_enrichment),
+            (auditing.ENRICHMENT, auditing.backend_enrichment),
         ]
     # A crash of one message must not cost the rest of its batch, and each is audited as if it had come alone.
     around_each = _stack((layers[0], *audit))

@@ -14,12 +14,7 @@ from vmcp_proxy.observability.audit import Outcome
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.initialize import NO_CAPABILITIES
-from vmcp_proxy.protocol.jsonrpc import (
-    Answer,
-    Request,
-    encode_answer,
-    encode_result,
-)
+from vmcp_proxy.protocol.jsonrpc import Answer, Request, encode_answer, encode_result
 from vmcp_proxy.protocol.methods import LOG_LEVELS, Handling, target_name
 from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.serve.context import RequestContext

@@ -68,9 +68,6 @@ def test_what_is_not_served_is_hidden_and_still_there_for_composite_tools(member
     assert exposed(catalog.hidden) == [name for name in ("a_x", "b_x") if name not in served]
     for tool in catalog.hidden:
         assert catalog.find(Kind.TOOL, tool.exposed) is None
-        assert catalog.find_hidden(tool.exposed) is tool
-    for tool in catalog.tools:
-        assert catalog.find_hidden(tool.exposed) is None
 
 
 def test_filters_are_for_tools_alone():
