@@ -1,7 +1,6 @@
 """What a running proxy holds inside, for the few tests that ask; the only module that knows how it is put together."""
 
 import contextlib
-import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 from unittest import mock
@@ -37,17 +36,17 @@ class Inside:
     @property
     def sessions(self) -> int:
         """How many sessions are live."""
-        return self._parts.sessions.live
+        return self._parts.sessions.manager.live
 
     @property
     def snapshots(self) -> int:
         """How many clients' headers are held."""
-        return self._parts.sessions.snapshots
+        return self._parts.sessions.manager.snapshots
 
     @property
     def clients(self) -> tuple[SessionClient, ...]:
         """What is held for the client of each session that has asked something here."""
-        return self._parts.clients.all()
+        return self._parts.sessions.clients.all()
 
     @property
     def client(self) -> SessionClient:
@@ -57,7 +56,7 @@ class Inside:
 
     def forget_client(self, session: Session) -> None:
         """Drops what is held for a session's client, as if it had never asked here."""
-        self._parts.clients.remove(session)
+        self._parts.sessions.clients.remove(session)
 
     def backend_session(self, backend: str) -> BackendSession:
         """The session that the first client has with a backend."""
@@ -65,135 +64,135 @@ class Inside:
 
     def session_ref(self, session_id: str) -> str:
         """The name of a session in logs and audit events."""
-        return self._parts.sessions.ref_of(session_id)
+        return self._parts.sessions.manager.ref_of(session_id)
 
     def end_all_sessions(self) -> None:
-        self._parts.sessions.drop_all()
+        self._parts.sessions.manager.drop_all()
 
     def sweep_sessions(self) -> None:
         """Looks for idle sessions now."""
-        self._parts.sessions._upkeep._sweep()
+        self._parts.sessions.manager._upkeep._sweep()
 
     # The store, and other pods
 
     @property
     def store_is_available(self) -> bool:
-        return self._parts.store.state.available
+        return self._parts.sessions.store.state.available
 
     @property
     def shared_state(self) -> SharedState:
         """What the pods tell each other about a session through the store."""
-        return self._parts.sessions.shared
+        return self._parts.sessions.manager.shared
 
     @property
     def pod(self) -> str:
         """The name of this pod among those that share the store."""
-        return self._parts.pods.pod
+        return self._parts.sessions.pods.pod
 
     @property
     def times_subscribed(self) -> int:
         """How often the pod has begun to listen for ends of sessions."""
-        return self._parts.sessions._cache.epoch
+        return self._parts.sessions.manager._cache.epoch
 
     # Backends and their lists
 
     @property
     def members(self) -> dict[str, Member]:
-        return dict(self._parts.group.members)
+        return dict(self._parts.core.group.members)
 
     def backend(self, name: str) -> Backend:
         return self.members[name].backend
 
     def invalidate_lists(self, backend: str) -> None:
         """Lets the backend's shared lists be asked for anew, as its `list_changed` would."""
-        self._parts.listings.invalidate(self.members[backend], "shared")
-        self._parts.views.changed()
+        self._parts.core.listings.invalidate(self.members[backend], "shared")
+        self._parts.core.views.changed()
 
     def outdate_lists(self) -> None:
         """Lets the next list ask every backend, whatever the last one brought."""
-        for listing in self._parts.listings._entries.values():
+        for listing in self._parts.core.listings._entries.values():
             listing.is_stale = True
             self.outdate(listing)
 
     def private_listing(self, backend: str) -> Entry:
         """The only listing of a backend that belongs to one client's headers."""
-        entries = self._parts.listings._entries.items()
+        entries = self._parts.core.listings._entries.items()
         (entry,) = [entry for (name, _), entry in entries if name == backend and not entry.is_shared]
         return entry
 
     def outdate(self, listing: Entry) -> None:
         """Lets a listing that failed be tried again at once."""
         listing.retry_at = 0.0
-        self._parts.views.changed()
+        self._parts.core.views.changed()
 
     def needs_fetch(self, listing: Entry) -> bool:
-        return self._parts.listings.needs_fetch(listing)
+        return self._parts.core.listings.needs_fetch(listing)
 
     def announce_changes(self) -> None:
         """Lets clients hear of lists that have changed."""
-        self._parts.notifier.changed()
+        self._parts.core.notifier.changed()
 
     def stop_listening(self, client: SessionClient) -> None:
         """Ends the wait for a client whose stream broke: its backends' own streams close."""
-        self._parts.links._lingered(client)
+        self._parts.core.links._lingered(client)
 
     # Calls, their answers and streams
 
     @property
     def calls(self) -> int:
         """How many requests are in flight."""
-        return self._parts.in_flight.calls
+        return self._parts.surface.in_flight.calls
 
     @property
     def exchanges(self) -> tuple[PostExchange, ...]:
         """The requests in flight whose streams are kept alive."""
-        return tuple(self._parts.keep_alive._exchanges)
+        return tuple(self._parts.surface.keep_alive._exchanges)
 
     @property
     def answers(self) -> int:
         """How many answers are kept for clients that may resume them."""
-        return len(self._parts.answers)
+        return len(self._parts.surface.answers)
 
     @property
     def expiring_answers(self) -> int:
         """How many finished answers wait for the end of their time."""
-        return len(self._parts.answers._expiring)
+        return len(self._parts.surface.answers._expiring)
 
     @property
     def answer_stream(self) -> AnswerStream:
         """The only answer that may be resumed."""
-        (streams,) = self._parts.answers._sessions.values()
+        (streams,) = self._parts.surface.answers._sessions.values()
         (stream,) = streams.by_number.values()
         return stream
 
     def drop_answer(self) -> None:
         """Forgets the only answer that may be resumed, as if its time were over."""
-        ((session, streams),) = self._parts.answers._sessions.items()
+        ((session, streams),) = self._parts.surface.answers._sessions.items()
         (number,) = streams.by_number
-        self._parts.answers.drop(session, number)
+        self._parts.surface.answers.drop(session, number)
 
     def keep_answers_for(self, seconds: float) -> None:
-        self._parts.answers.kept_seconds = seconds
+        self._parts.surface.answers.kept_seconds = seconds
 
     @property
     def replay_budget(self) -> Budget:
         """Counts the bytes that are kept for clients that come back."""
-        return self._parts.clients.replay.budget
+        return self._parts.sessions.clients.replay.budget
 
     def close_streams(self) -> None:
         """Closes the clients' streams, as the drain does."""
-        self._parts.get_stream.close_all()
+        self._parts.surface.get_stream.close_all()
 
     def cut_calls(self, older_than: float | None = None) -> int:
         """Cuts what is in flight: all and for good, as the end of the drain does, or what began before a time."""
         if older_than is not None:
-            return self._parts.in_flight.cut_overdue(older_than)
-        return self._parts.in_flight.cut_all()
+            return self._parts.surface.in_flight.cut_overdue(older_than)
+        return self._parts.surface.in_flight.cut_all()
 
     @property
     def layers(self) -> tuple[str, ...]:
         """The names of the chain's layers, outermost first."""
-        return self._parts.chain.current.names
+        return self._parts.surface.chain.current.names
 
     # Other works for a while
 
@@ -210,14 +209,14 @@ class Inside:
     def _place(self, work: str) -> tuple[object, str]:
         parts = self._parts
         return {
-            "endpoint": (parts.endpoint, "_request"),
-            "handshake": (parts.handshake, "serve"),
-            "requests": (parts.requests, "answer"),
-            "get_stream": (parts.get_stream, "serve"),
-            "sessions": (parts.sessions, "peek"),
-            "view": (parts.virtual, "view"),
-            "load": (parts.store, "load"),
-            "claim_stream": (parts.sessions.shared, "claim_stream"),
+            "endpoint": (parts.surface.endpoint, "_request"),
+            "handshake": (parts.surface.handshake, "serve"),
+            "requests": (parts.surface.requests, "answer"),
+            "get_stream": (parts.surface.get_stream, "serve"),
+            "sessions": (parts.sessions.manager, "peek"),
+            "view": (parts.core.virtual, "view"),
+            "load": (parts.sessions.store, "load"),
+            "claim_stream": (parts.sessions.manager.shared, "claim_stream"),
             "resolve_host": (parts.client._connector, "_resolver"),
         }[work]
 
@@ -228,23 +227,19 @@ class Inside:
 
     def within_admission(self, layer: Callable[[VirtualMCP], _Layer]) -> _Layer:
         """Puts a layer around what admission decides on, until the next reload."""
-        admission = self._parts.virtual.current
+        admission = self._parts.core.virtual.current
         made = admission._inner = layer(admission._inner)
         return made
 
     def around_core(self, layer: Callable[[VirtualMCP], _Layer]) -> _Layer:
         """Puts a layer around the whole core, until the next reload."""
-        live = self._parts.virtual
+        live = self._parts.core.virtual
         made = live.current = layer(live.current)
         return made
 
     @contextlib.contextmanager
     def authenticated_by(self, authenticator: Authenticator) -> Iterator[None]:
         """From the next reload on clients are who an authenticator says."""
-        build = self._parts.chain_settings
-        with mock.patch.object(
-            self._parts,
-            "chain_settings",
-            lambda config: dataclasses.replace(build(config), authenticator=authenticator),
-        ):
+        authenticators = self._parts.surface.sources.authenticators
+        with mock.patch.object(authenticators, "authenticator_for", return_value=authenticator):
             yield

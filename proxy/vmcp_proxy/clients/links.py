@@ -43,7 +43,7 @@ class Links:
     ) -> None:
         self._tasks = tasks
         self._clients = clients
-        clients.on_forget = self.forget
+        clients.on_forget, clients.on_ended = self.forget, self._release_ended
         self._remember = remember
         self._receiver_of = receiver_of
         self._members: Members = {}
@@ -139,6 +139,9 @@ class Links:
         client.stream.lingering = None
         if not client.stream.is_listening:
             self.stop_listening(client)
+
+    async def _release_ended(self, client: SessionClient, is_over: bool) -> None:
+        await self.release(client, end_sessions=is_over)
 
     async def release(self, client: SessionClient, *, end_sessions: bool) -> None:
         """Gives up the links of a session that has ended or moved; ends its backend sessions where it has ended."""

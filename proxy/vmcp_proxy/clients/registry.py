@@ -1,25 +1,34 @@
 """The clients of every session that this process serves."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from vmcp_proxy.clients.client_stream import ClientStream
+from vmcp_proxy.clients.server_requests import forget_all
 from vmcp_proxy.clients.session_client import Services, SessionClient
 from vmcp_proxy.clients.streams import Replay
 
 if TYPE_CHECKING:
-    from vmcp_proxy.sessions import Session
+    from vmcp_proxy.sessions import EndReason, Session
+
+OnEnded: TypeAlias = Callable[[SessionClient, bool], Awaitable[None]]
+
+
+async def _nothing_to_end(_client: SessionClient, _is_over: bool) -> None:
+    """There are no links yet."""
 
 
 class SessionClients:
     """Every client of this process, by its session.
 
-    `on_forget` is called when the client's headers must go, and what hangs on them with them.
+    `on_forget` is called when the client's headers must go, and what hangs on them with them; `on_ended` when the
+    session has ended or moved, with whether it has ended for good.
     """
 
     def __init__(self, replay: Replay | None = None) -> None:
         self.replay: Final = replay or Replay()
         self.on_forget: Callable[[SessionClient], None] = SessionClient.forget_headers
+        self.on_ended: OnEnded = _nothing_to_end
         self._services: Services | None = None
         self._by_session: dict[Session, SessionClient] = {}
         self._by_digest: dict[str, SessionClient] = {}
@@ -62,6 +71,12 @@ class SessionClients:
         if client is not None and self._by_digest.get(session.digest.hex) is client:
             del self._by_digest[session.digest.hex]
         return client
+
+    async def ended(self, session: "Session", reason: "EndReason") -> None:
+        """Lets go of all that is held for the client of a session that this process serves no more."""
+        client = self.remove(session) or self.of(session)
+        forget_all(client)
+        await self.on_ended(client, reason.deletes_backend_sessions)
 
     def all(self) -> tuple[SessionClient, ...]:
         """All of them, now."""

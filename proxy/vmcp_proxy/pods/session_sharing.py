@@ -63,10 +63,13 @@ class SharedState(Protocol):
 class BetweenPods:
     """Sends and takes what pods say of a session: for its stream, from its client, of news in the store, of a move."""
 
-    def __init__(self, mailbox: Mailbox, shared: SharedState, clients: SessionClients) -> None:
+    def __init__(
+        self, mailbox: Mailbox, shared: SharedState, clients: SessionClients, *, is_shared: bool = True
+    ) -> None:
         self._mailbox: Final = mailbox
         self._shared: Final = shared
         self._clients: Final = clients
+        self._is_shared: Final = is_shared
         self._handing_over: Final[set[SessionClient]] = set()
 
     def serve(self, links: Links, messages: ClientMessages, on_changed: Callable[[SessionClient, str], None]) -> None:
@@ -146,8 +149,10 @@ class BetweenPods:
     async def waits_here(self, session: "Session") -> None:
         """See `session_stream.WaitsHere`: the pod that the client turns to finds this one's name, and asks.
 
-        Where the client has turned to one already, that one gets what waits.
+        Where the client has turned to one already, that one gets what waits. Without other pods nothing happens.
         """
+        if not self._is_shared:
+            return
         client = self._clients.find(session)
         for _ in range(_TRIES):
             if await self._shared.claim_stream(session, self._mailbox.pod) or client is None:

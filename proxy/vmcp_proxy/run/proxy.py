@@ -2,19 +2,22 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final, TypeAlias
 
 from vmcp_api.manifests.problems import Problems
+from vmcp_api.pod_status import PodStatus
+from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.policy.questions import Admitter, AllowAll
 from vmcp_proxy.observability.logs import log_event
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.run.gauges import read_gauges
 from vmcp_proxy.run.loading import Loaded
-from vmcp_proxy.run.settings import Settings
+from vmcp_proxy.run.settings import LOGGER, Settings
 from vmcp_proxy.run.status import ProxyState
-from vmcp_proxy.run.wiring import LOGGER, Wiring
-from vmcp_proxy.sessions import Keyring
+from vmcp_proxy.run.wiring import Wiring
+from vmcp_proxy.sessions import Keyring, StoreState
 
 logger: Final = logging.getLogger(LOGGER)
 
@@ -54,9 +57,9 @@ class Proxy:
             if watch is not None:
                 supervisors.append(tasks.create_task(watch(self)))
             try:
-                await wiring.servers.run(
+                await wiring.surface.servers.run(
                     on_stop=self._leave,
-                    on_drain=wiring.get_stream.close_all,
+                    on_drain=wiring.surface.get_stream.close_all,
                     delay=self.settings.shutdown_delay,
                     handle_signals=self.settings.handles_signals,
                 )
@@ -78,18 +81,36 @@ class Proxy:
         return self._wiring
 
     @property
+    def members(self) -> Mapping[str, Member]:
+        """The backends served now."""
+        return self.wiring.core.group.members
+
+    @property
+    def store_state(self) -> StoreState:
+        """Whether the session store answers."""
+        return self.wiring.sessions.store.state
+
+    def catalog(self) -> Catalog:
+        """What a client without headers and capabilities would see now, of what is known."""
+        return self.wiring.core.views.shared()
+
+    def status(self) -> PodStatus:
+        """What `/status` says."""
+        return self.wiring.status.status()
+
+    @property
     def mcp_port(self) -> int:
         """The port of the endpoint, once it is started."""
-        return self.wiring.servers.mcp_port
+        return self.wiring.surface.servers.mcp_port
 
     @property
     def admin_port(self) -> int:
         """The port of the admin application, once it is started."""
-        return self.wiring.servers.admin_port
+        return self.wiring.surface.servers.admin_port
 
     def stop(self) -> None:
         """Begins the shutdown; a second call waits for nothing."""
-        self.wiring.servers.stop()
+        self.wiring.surface.servers.stop()
 
     def apply(self, loaded: Loaded) -> None:
         """Serves by a config from the next request on; sessions, links and catalogs that still hold stay.
@@ -98,13 +119,13 @@ class Proxy:
             OSError: the audit file cannot be opened; nothing has changed.
         """
         wiring = self.wiring
-        assembled = wiring.assembler.assemble(loaded, wiring.group.members)
+        assembled = wiring.assembler.assemble(loaded, wiring.core.group.members)
         wiring.configure(loaded.config, self.admitter)
         self._take_keys(loaded.keyring)
         self.state.loaded = loaded
         self.state.withheld = assembled.withheld
         self.state.load_problems = Problems()
-        wiring.group.apply(loaded.config, assembled.members, frozenset(each.name for each in assembled.withheld))
+        wiring.core.group.apply(loaded.config, assembled.members, frozenset(each.name for each in assembled.withheld))
         log_event(
             logger,
             logging.INFO,
@@ -118,7 +139,7 @@ class Proxy:
         """Rotates to the mounted keys; where all of them are gone the last ones stay in force, as a config would."""
         state = self.state
         if keyring is not None:
-            self.wiring.rotate(keyring)
+            self.wiring.sessions.rotate(keyring)
             state.has_keys = True
         elif self.settings.needs_keys and state.has_keys and not state.has_lost_keys:
             remedy = (
@@ -134,7 +155,7 @@ class Proxy:
             log_event(logger, logging.ERROR, "config refused, the last good one stays", problem=str(problem))
 
     async def _announce(self) -> None:
-        await self.wiring.servers.started.wait()
+        await self.wiring.surface.servers.started.wait()
         self.state.is_started = True
         self.started.set()
 

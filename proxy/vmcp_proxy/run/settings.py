@@ -4,11 +4,16 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Final
 
+from vmcp_api.config import ProxyConfig
 from vmcp_api.distribution import DISTRIBUTION
+from vmcp_api.spec.operational import Operational
 from vmcp_proxy.serve.stdio.pipes import Pipes
 from vmcp_proxy.sessions import Keyring
 
 SOFTWARE_VERSION: Final = version(DISTRIBUTION)
+
+LOGGER: Final = "vmcp"
+"""Name of the logger of the process."""
 
 MCP_PORT: Final = 4483
 ADMIN_PORT: Final = 9090
@@ -35,3 +40,17 @@ class Settings:
     handles_signals: bool = True
     shutdown_delay: float = 0.0
     pipes: Pipes | None = None
+
+
+class LiveConfig:
+    """The config in force: `current` is replaced as a whole; what it bounds asks here each time."""
+
+    __slots__ = ("current",)
+
+    def __init__(self, current: ProxyConfig) -> None:
+        self.current = current
+
+    @property
+    def operational(self) -> Operational:
+        """Its bounds and intervals."""
+        return self.current.config.operational

@@ -94,13 +94,13 @@ async def _settle(proxy: Proxy) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(SETTLE_SECONDS):
             # Health has no event to wait on: whoever serves looks at it as well.
-            while any(member.health.state is Health.UNKNOWN for member in proxy.wiring.group.members.values()):  # noqa: ASYNC110
+            while any(member.health.state is Health.UNKNOWN for member in proxy.members.values()):  # noqa: ASYNC110
                 await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _tell(proxy: Proxy) -> None:
     """Names what does not serve: an answer without it would look whole."""
-    for backend in proxy.wiring.status.status().backends:
+    for backend in proxy.status().backends:
         if backend.status != Health.HEALTHY:
             said = clean(backend.message or "no answer")
             click.echo(f"vmcp: {backend.name} is {backend.status}: {said}", err=True)

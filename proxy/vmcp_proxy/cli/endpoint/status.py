@@ -60,7 +60,7 @@ def is_well(status: PodStatus) -> bool:
 
 def _start(group: LocalGroup) -> dict[str, Any]:
     async def look(proxy: Proxy) -> PodStatus:
-        return proxy.wiring.status.status()
+        return proxy.status()
 
     return to_document(asyncio.run(group.run(look)))
 

@@ -15,8 +15,7 @@ from vmcp_proxy.cli.serve.report import Reporter
 from vmcp_proxy.observability.logs import configure_logging, log_event
 from vmcp_proxy.run.proxy import Proxy
 from vmcp_proxy.run.reload import ConfigSource, FileWatcher, Reloader, describe_os_error
-from vmcp_proxy.run.settings import Settings
-from vmcp_proxy.run.wiring import LOGGER
+from vmcp_proxy.run.settings import LOGGER, Settings
 from vmcp_proxy.serve.http.listener import PortInUseError
 
 

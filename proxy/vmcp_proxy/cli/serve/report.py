@@ -75,7 +75,7 @@ class Reporter:
             present = _fingerprint(proxy)
             if present != fingerprint:
                 fingerprint = present
-                seen = observe(proxy.wiring.status.status(), proxy.state.loaded.config)
+                seen = observe(proxy.status(), proxy.state.loaded.config)
                 clashes = self._clashes.told(seen)
                 self._log(changes(told, dataclasses.replace(seen, clashes=clashes)))
                 told = dataclasses.replace(seen, clashes=clashes)
@@ -103,6 +103,5 @@ def _places(proxy: Proxy) -> dict[str, str]:
 
 def _fingerprint(proxy: Proxy) -> tuple[object, ...]:
     """What has to be another before the status can be: the status itself is dear where lists are long."""
-    wiring = proxy.wiring
-    members = tuple((member, member.health.state, member.health.message) for member in wiring.group.members.values())
-    return (wiring.views.shared(), members, proxy.state.withheld, wiring.store.state)
+    members = tuple((member, member.health.state, member.health.message) for member in proxy.members.values())
+    return (proxy.catalog(), members, proxy.state.withheld, proxy.store_state)

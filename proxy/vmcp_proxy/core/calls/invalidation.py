@@ -29,9 +29,10 @@ class Changes:
         if not is_public(self._out_of_date(member, client)):
             client.lists_changed(member.name)
 
-    def heard_elsewhere(self, member: Member, client: ClientContext) -> None:
-        """Notes one that another pod has heard."""
-        self._out_of_date(member, client)
+    def heard_elsewhere(self, client: ClientContext, backend: str) -> None:
+        """Notes one that another pod has heard; it may still serve a backend that this one does not."""
+        if (member := self._views.member(backend)) is not None:
+            self._out_of_date(member, client)
 
     def _out_of_date(self, member: Member, client: ClientContext) -> str:
         scope = self._views.scope_for(member, client)

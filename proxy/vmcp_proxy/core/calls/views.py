@@ -60,6 +60,10 @@ class Views:
         self._kept.clear()
         self.epoch += 1
 
+    def member(self, name: str) -> Member | None:
+        """The member of this name that is served now."""
+        return self._members.get(name)
+
     def changed(self) -> None:
         """Says that some listing or some backend's state is another one now."""
         self.epoch += 1

@@ -3,16 +3,26 @@
 from hashlib import blake2b
 from typing import Final
 
+from vmcp_proxy.headerforward import HeaderSnapshot
+from vmcp_proxy.keys.keyring import KeyLabel, Keyring
+
 SHARED: Final = "shared"
 """What the backend says to the proxy itself: no client's headers, no client's capabilities."""
 
 _DIGEST_BYTES: Final = 8
+_HEADER_DIGEST_BYTES: Final = 16
 _NOTHING: Final = b"{}"
 
 
 def audience(capabilities: bytes) -> str:
     """Stands for the capabilities that backends hear of; empty for none."""
     return "" if capabilities == _NOTHING else blake2b(capabilities, digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def header_digest(keyring: Keyring, snapshot: HeaderSnapshot) -> str:
+    """Stands for a client's headers: keyed, so that no scope lets a header value be guessed."""
+    key = keyring.derive(keyring.signing_kid, KeyLabel.CACHE)
+    return blake2b(snapshot.canonical_bytes(), key=key, digest_size=_HEADER_DIGEST_BYTES).hexdigest()
 
 
 def scope(audience: str, headers: str) -> str:

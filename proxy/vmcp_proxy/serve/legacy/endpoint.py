@@ -31,6 +31,7 @@ from vmcp_proxy.serve.legacy.get_stream import GetStream
 from vmcp_proxy.serve.legacy.handshake import Handshake
 from vmcp_proxy.serve.legacy.post_exchange import KeepAlive, PostExchange
 from vmcp_proxy.serve.legacy.requests import Requests
+from vmcp_proxy.serve.legacy.settings import LiveSettings
 from vmcp_proxy.sessions import Missing, MissingReason, SessionManager, StoreUnavailable
 
 NAME: Final = "dispatch"
@@ -53,6 +54,7 @@ class Endpoint:
         keep_alive: KeepAlive,
         answers: AnswerStreams,
         messages: ClientMessages,
+        settings: LiveSettings,
     ) -> None:
         self._sessions = sessions
         self._clients = clients
@@ -62,8 +64,7 @@ class Endpoint:
         self._keep_alive = keep_alive
         self._answers = answers
         self._messages = messages
-        self.takes_request_headers = False
-        """Whether each request's own passthrough headers go to backends, not those of the session."""
+        self._settings = settings
 
     async def __call__(self, context: RequestContext) -> None:
         """Serves one request that the chain has let through."""
@@ -192,12 +193,12 @@ class Endpoint:
                 return None
             session = found
         context.session_ref = session.ref
-        snapshot = context.captured() if self.takes_request_headers else session.snapshot
+        snapshot = context.captured() if self._settings.current.takes_request_headers else session.snapshot
         return SessionCaller(identity, self._clients.of(session), snapshot)
 
     def _captured(self, context: RequestContext) -> HeaderSnapshot:
         """What binds a restored session to its headers; nothing where each request has its own."""
-        return EMPTY_SNAPSHOT if self.takes_request_headers else context.captured()
+        return EMPTY_SNAPSHOT if self._settings.current.takes_request_headers else context.captured()
 
     async def _session_id(self, context: RequestContext) -> str | None:
         raw = context.header(SESSION_HEADER)

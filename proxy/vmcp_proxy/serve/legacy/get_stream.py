@@ -20,6 +20,7 @@ from vmcp_proxy.serve import rejections
 from vmcp_proxy.serve.context import RequestContext
 from vmcp_proxy.serve.legacy.answer_streams import AnswerStreams
 from vmcp_proxy.serve.legacy.answers import answer_lost
+from vmcp_proxy.serve.legacy.settings import LiveSettings
 from vmcp_proxy.sessions import Session
 
 logger: Final = logging.getLogger("vmcp.serve")
@@ -42,6 +43,7 @@ class GetStream:
         notifier: Notifier,
         answers: AnswerStreams,
         on_listening: Callable[[SessionClient], None],
+        settings: LiveSettings,
     ) -> None:
         self._clients = clients
         self._links = links
@@ -49,7 +51,7 @@ class GetStream:
         self._answers = answers
         self._on_listening = on_listening
         self._is_closing = False
-        self.keep_alive = 15.0
+        self._settings = settings
 
     async def serve(self, context: RequestContext, caller: SessionCaller) -> None:
         """Streams until the client goes, the session ends, or the process does."""
@@ -133,7 +135,7 @@ class GetStream:
     async def _relay(self, context: RequestContext, outbox: Outbox, reader: Reader) -> None:
         while True:
             try:
-                async with asyncio.timeout(self.keep_alive):
+                async with asyncio.timeout(self._settings.current.keep_alive):
                     entry = await reader.next()
             except TimeoutError:
                 await context.write(KEEP_ALIVE)

@@ -1,6 +1,5 @@
 """The `initialize` request: a session is made before the answer is given."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from vmcp_proxy.clients.registry import SessionClients
@@ -18,6 +17,7 @@ from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.serve import rejections
 from vmcp_proxy.serve.context import RequestContext
 from vmcp_proxy.serve.legacy.answers import invalid_params
+from vmcp_proxy.serve.legacy.settings import LiveSettings
 from vmcp_proxy.sessions import RefusalReason, Refused, SessionManager
 
 _NAME: Final = "dispatch"
@@ -29,28 +29,22 @@ _REFUSALS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ServerInfo:
-    """How the endpoint names itself."""
-
-    name: str
-    version: str
-
-
 class Handshake:
-    """Makes sessions; `info` and `instructions` are replaced when the config is.
+    """Makes sessions."""
 
-    `instructions` of None are those of the backends; an empty text is none.
-    """
-
-    def __init__(self, sessions: SessionManager, clients: SessionClients, virtual: VirtualMCP, links: OwnLinks) -> None:
+    def __init__(
+        self,
+        sessions: SessionManager,
+        clients: SessionClients,
+        virtual: VirtualMCP,
+        links: OwnLinks,
+        settings: LiveSettings,
+    ) -> None:
         self._sessions = sessions
         self._clients = clients
         self._virtual = virtual
         self._links = links
-        self.info = ServerInfo("vmcp", "")
-        self.instructions: str | None = None
-        self.takes_request_headers = False
+        self._settings = settings
 
     async def serve(self, context: RequestContext, message: Request) -> None:
         """Answers `initialize` with a session id; nothing is left behind where it fails."""
@@ -63,12 +57,13 @@ class Handshake:
             context.outcome = Outcome.FAILURE
             await context.respond(200, invalid_params(message.id, str(error)))
             return
+        settings = self._settings.current
         made = await self._sessions.create(
             identity,
             protocol_version=hello.version,
             client_capabilities=hello.capabilities,
             client_info=hello.client_info,
-            snapshot=EMPTY_SNAPSHOT if self.takes_request_headers else context.captured(),
+            snapshot=EMPTY_SNAPSHOT if settings.takes_request_headers else context.captured(),
         )
         if isinstance(made, Refused):
             context.outcome = Outcome.ERROR
@@ -83,13 +78,13 @@ class Handshake:
             raise
         result = encode_server_hello(
             version=hello.version,
-            name=self.info.name,
-            server_version=self.info.version,
+            name=settings.info.name,
+            server_version=settings.info.version,
             offers=self._links.offers(catalog.outcomes),
             carried=join_extensions(
                 hello.extensions for _, hello in sorted(self._links.hellos(catalog.outcomes).items())
             ),
-            instructions=self._instructions_for(catalog) if self.instructions is None else self.instructions,
+            instructions=self._instructions_for(catalog) if settings.instructions is None else settings.instructions,
         )
         headers = ((b"mcp-session-id", made.session_id.encode()),)
         await context.respond(200, encode_result(message.id, result), headers=headers)

@@ -10,6 +10,7 @@ from vmcp_proxy.serve.chain.header_rules import accepts
 from vmcp_proxy.serve.context import EVENT_STREAM, RequestContext
 from vmcp_proxy.serve.legacy.answer_stream import AnswerStream
 from vmcp_proxy.serve.legacy.answer_streams import AnswerStreams
+from vmcp_proxy.serve.legacy.settings import LiveSettings
 from vmcp_proxy.sessions import Session
 
 _COMMENT_SECONDS: Final = 1.0
@@ -84,10 +85,10 @@ class PostExchange:
 
 
 class KeepAlive:
-    """Comments on every exchange that has been silent for `interval` seconds; one task for all of them."""
+    """Comments on every exchange that has been silent for the keep-alive interval; one task for all of them."""
 
-    def __init__(self, interval: float) -> None:
-        self.interval = interval
+    def __init__(self, settings: LiveSettings) -> None:
+        self._settings = settings
         self._exchanges: Final[set[PostExchange]] = set()
 
     def add(self, exchange: PostExchange) -> None:
@@ -102,8 +103,8 @@ class KeepAlive:
         """Looks at the exchanges forever."""
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(min(self.interval / 2, 1.0))
-            silent = loop.time() - self.interval
+            await asyncio.sleep(min(self._settings.current.keep_alive / 2, 1.0))
+            silent = loop.time() - self._settings.current.keep_alive
             # Side by side: a client that does not read must not hold up the comments of the others.
             async with asyncio.TaskGroup() as group:
                 for exchange in [each for each in self._exchanges if each.last_write <= silent]:

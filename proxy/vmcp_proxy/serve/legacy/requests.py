@@ -7,7 +7,7 @@ from vmcp_proxy.clients.links import Links
 from vmcp_proxy.clients.notifier import saw
 from vmcp_proxy.clients.session_client import SessionCaller
 from vmcp_proxy.core.catalog.capabilities import KIND_LISTED_BY
-from vmcp_proxy.core.catalog.pagination import BadCursor, ListEncoder
+from vmcp_proxy.core.catalog.pagination import BadCursor
 from vmcp_proxy.core.outcomes import PartialFailure, Result, Unanswered
 from vmcp_proxy.core.virtual import Operation, VirtualMCP, call
 from vmcp_proxy.observability.audit import Outcome
@@ -19,8 +19,9 @@ from vmcp_proxy.protocol.methods import LOG_LEVELS, Handling, target_name
 from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.serve.context import RequestContext
 from vmcp_proxy.serve.legacy.answers import invalid_params, own_answer
-from vmcp_proxy.serve.legacy.fitting import fit_entry, fit_tool_result
+from vmcp_proxy.serve.legacy.fitting import fit_tool_result
 from vmcp_proxy.serve.legacy.post_exchange import PostExchange
+from vmcp_proxy.serve.legacy.settings import LiveSettings
 from vmcp_proxy.sessions import Session
 
 _OK: Final = 200
@@ -38,12 +39,13 @@ class Requests:
         links: Links,
         metrics: Metrics,
         remember_level: RememberLevel,
+        settings: LiveSettings,
     ) -> None:
         self._virtual = virtual
         self._links = links
         self._metrics = metrics
         self._remember_level = remember_level
-        self.encoder = ListEncoder(fit=fit_entry)
+        self._settings = settings
 
     async def answer(
         self,
@@ -70,7 +72,7 @@ class Requests:
         catalog = await self._virtual.list(caller, kind)
         if isinstance(catalog, PartialFailure):
             return await self._without_result(context, message, catalog)
-        page = self.encoder.encode(catalog, kind, cursor)
+        page = self._settings.current.encoder.encode(catalog, kind, cursor)
         if isinstance(page, BadCursor):
             context.outcome = Outcome.FAILURE
             return invalid_params(message.id, "The cursor is not one of this list; begin without one.")

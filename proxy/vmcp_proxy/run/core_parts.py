@@ -1,0 +1,100 @@
+"""Builds the core, and the ways between it and the clients of sessions."""
+
+import asyncio
+from dataclasses import dataclass
+
+from vmcp_api.config import ProxyConfig
+from vmcp_proxy.clients.links import Links
+from vmcp_proxy.clients.messages import ClientMessages
+from vmcp_proxy.clients.notifier import Notifier
+from vmcp_proxy.clients.server_requests import ServerRequests
+from vmcp_proxy.clients.services import SessionServices
+from vmcp_proxy.clients.session_client import SessionClient
+from vmcp_proxy.clients.session_stream import SessionStream
+from vmcp_proxy.core.calls.aggregate import Aggregate
+from vmcp_proxy.core.calls.forwarder import Forwarder
+from vmcp_proxy.core.calls.invalidation import Changes
+from vmcp_proxy.core.calls.receivers import ClientReceiver
+from vmcp_proxy.core.calls.resolver import Resolver
+from vmcp_proxy.core.calls.views import Views
+from vmcp_proxy.core.group.group import Group
+from vmcp_proxy.core.listings.cache import Listings
+from vmcp_proxy.core.listings.scopes import header_digest
+from vmcp_proxy.core.members.member import Member
+from vmcp_proxy.core.members.own_links import OwnLinks
+from vmcp_proxy.core.policy.questions import Admitter
+from vmcp_proxy.core.stack import CoreServices, CoreSettings, LiveCore, build_core
+from vmcp_proxy.observability.metrics import Metrics
+from vmcp_proxy.pods.request_ids import RequestIds
+from vmcp_proxy.run.session_parts import SessionParts
+from vmcp_proxy.run.settings import LiveConfig
+
+
+@dataclass(frozen=True, slots=True)
+class CoreParts:
+    """`virtual` is the whole core, `services` what its layers stand on."""
+
+    virtual: LiveCore
+    services: CoreServices
+    group: Group
+    views: Views
+    listings: Listings
+    own_links: OwnLinks
+    links: Links
+    notifier: Notifier
+    messages: ClientMessages
+
+    def configure(self, config: ProxyConfig, admitter: Admitter) -> None:
+        """Follows another config and policy from the next call on; the group's members are told apart from it."""
+        self.virtual.current = build_core(core_settings(config, admitter), self.services)
+
+
+def core_settings(config: ProxyConfig, admitter: Admitter) -> CoreSettings:
+    """What the layers of the core follow under a config."""
+    return CoreSettings(admitter, config.config.operational.failure_handling.partial_failure_mode)
+
+
+def build_core_parts(
+    config: LiveConfig, sessions: SessionParts, metrics: Metrics, admitter: Admitter, tasks: asyncio.TaskGroup
+) -> CoreParts:
+    """`tasks` hold the work that outlives a request."""
+
+    def on_change() -> None:
+        views.changed()
+        notifier.changed()
+
+    notifier = Notifier(sessions.clients)
+    listings = Listings(tasks, on_change)
+    own_links = OwnLinks(tasks)
+    views = Views(listings, own_links, lambda snapshot: header_digest(sessions.keyring(), snapshot))
+    changes = Changes(listings, views, on_change)
+    aggregate = Aggregate(views, Resolver(own_links, views), Forwarder(changes, metrics, on_change))
+
+    def receiver_of(client: SessionClient, member: Member) -> ClientReceiver:
+        return ClientReceiver(client, member, changes)
+
+    links = Links(tasks, sessions.clients, sessions.news.remember_backend, receiver_of)
+    messages = _serve_clients(config, sessions, links, changes, tasks)
+    group = Group(tasks, listings, own_links, views, aggregate, links.configure, on_change)
+    services = CoreServices(aggregate, group)
+    virtual = LiveCore(build_core(core_settings(config.current, admitter), services))
+    notifier.attach(virtual)
+    return CoreParts(virtual, services, group, views, listings, own_links, links, notifier, messages)
+
+
+def _serve_clients(
+    config: LiveConfig, sessions: SessionParts, links: Links, changes: Changes, tasks: asyncio.TaskGroup
+) -> ClientMessages:
+    """Gives clients what they share, and begins to take what other pods say of them."""
+
+    def longest_call() -> float:
+        return config.operational.timeouts.maximum
+
+    between, news, pod = sessions.between, sessions.news, sessions.pods.pod
+    requests = ServerRequests(tasks, pod, RequestIds(pod, sessions.keyring), longest_call)
+    stream = SessionStream(between.to_stream, between.waits_here)
+    sessions.clients.serve(SessionServices(sessions.clients, links, requests, stream, news.changed))
+    messages = ClientMessages(requests, links, between.from_client, between.from_client_to_all)
+    news.serve(links)
+    between.serve(links, messages, changes.heard_elsewhere)
+    return messages

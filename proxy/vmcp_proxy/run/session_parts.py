@@ -1,0 +1,50 @@
+"""Builds what holds sessions, and what tells other pods of them."""
+
+import asyncio
+from dataclasses import dataclass
+
+from vmcp_proxy.clients.registry import SessionClients
+from vmcp_proxy.pods.announcer import News
+from vmcp_proxy.pods.messages import PodMessages
+from vmcp_proxy.pods.session_sharing import BetweenPods
+from vmcp_proxy.run.loading import Loaded
+from vmcp_proxy.sessions import Keyring, SessionIds, SessionManager, SessionStore, build_store
+
+
+@dataclass(frozen=True, slots=True)
+class SessionParts:
+    """`clients` are what the process holds for the client of each session, `pods` the messages of other pods."""
+
+    store: SessionStore
+    ids: SessionIds
+    manager: SessionManager
+    clients: SessionClients
+    pods: PodMessages
+    between: BetweenPods
+    news: News
+
+    def keyring(self) -> Keyring:
+        """The session keys in force now."""
+        return self.ids.keyring
+
+    def rotate(self, keyring: Keyring) -> None:
+        """Takes new session keys; sessions whose key is gone end."""
+        if not keyring.is_same(self.ids.keyring):
+            self.manager.rotate(keyring)
+
+
+def build_sessions(loaded: Loaded, keyring: Keyring, tasks: asyncio.TaskGroup) -> SessionParts:
+    """The store is the one of this config until the process ends."""
+    config = loaded.config
+    storage = config.session_storage
+    references = (storage.password_ref, storage.sentinel_password_ref)
+    password, sentinel_password = (loaded.value(ref) if ref is not None else None for ref in references)
+    scope = f"{config.namespace}/{config.name}"
+    store = build_store(storage, scope=scope, password=password, sentinel_password=sentinel_password)
+    ids = SessionIds(keyring)
+    clients = SessionClients()
+    manager = SessionManager(store=store, ids=ids, settings=config.session_management, on_end=clients.ended)
+    pods = PodMessages(store, ids)
+    between = BetweenPods(pods, manager.shared, clients, is_shared=store.is_shared)
+    news = News(tasks, between, manager.shared, clients, is_shared=store.is_shared)
+    return SessionParts(store, ids, manager, clients, pods, between, news)

@@ -1,0 +1,187 @@
+"""Builds what listens: the chain and the endpoint behind it, the admin application, the servers of both."""
+
+import logging
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from vmcp_api.config import ProxyConfig
+from vmcp_api.spec.headers import PassthroughHeaderMode
+from vmcp_proxy.auth.incoming.authenticators import Authenticators
+from vmcp_proxy.core.catalog.pagination import ListEncoder
+from vmcp_proxy.headerforward import AllowList
+from vmcp_proxy.observability.metrics import Metrics
+from vmcp_proxy.protocol.versions import CLIENT_REVISIONS
+from vmcp_proxy.run.core_parts import CoreParts
+from vmcp_proxy.run.session_parts import SessionParts
+from vmcp_proxy.run.settings import LOGGER, SOFTWARE_VERSION, LiveConfig, Settings
+from vmcp_proxy.run.status import ProxyStatus
+from vmcp_proxy.serve.apps.admin import build_admin_app
+from vmcp_proxy.serve.apps.mcp import build_mcp_app
+from vmcp_proxy.serve.chain.audit_output import AuditOutput
+from vmcp_proxy.serve.chain.chain import ChainServices, ChainSettings, LiveChain, build_chain
+from vmcp_proxy.serve.chain.header_rules import HostRule, is_loopback
+from vmcp_proxy.serve.chain.header_validation import HeaderPolicy
+from vmcp_proxy.serve.chain.stream_timeout import InFlight
+from vmcp_proxy.serve.http.listener import CONNECTION, Listener
+from vmcp_proxy.serve.http.servers import Opens, Servers
+from vmcp_proxy.serve.legacy.answer_streams import AnswerStreams
+from vmcp_proxy.serve.legacy.endpoint import Endpoint
+from vmcp_proxy.serve.legacy.fitting import fit_entry
+from vmcp_proxy.serve.legacy.get_stream import GetStream
+from vmcp_proxy.serve.legacy.handshake import Handshake
+from vmcp_proxy.serve.legacy.post_exchange import KeepAlive
+from vmcp_proxy.serve.legacy.requests import Requests
+from vmcp_proxy.serve.legacy.settings import LegacySettings, LiveSettings, ServerInfo
+from vmcp_proxy.serve.stdio.front import StdioListener
+
+
+@dataclass(frozen=True, slots=True)
+class ChainSources:
+    """Where the settings of the chain come from, beside the config."""
+
+    is_local: bool
+    authenticators: Authenticators
+    audit: AuditOutput
+
+    def settings(self, config: ProxyConfig) -> ChainSettings:
+        """What the layers of the chain follow under a config.
+
+        Raises:
+            OSError: the audit file cannot be opened.
+        """
+        return ChainSettings(
+            policy=HeaderPolicy.of(config, local=self.is_local, legacy_revisions=CLIENT_REVISIONS),
+            maximum=config.config.operational.timeouts.maximum,
+            authenticator=self.authenticators.authenticator_for(config.incoming_auth),
+            allow_list=AllowList.of(config.passthrough_headers),
+            auditor=self.audit.auditor_for(config),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SurfaceParts:
+    """What is built once; `legacy` and `chain` hold what the config decides, each replaced as a whole."""
+
+    sources: ChainSources
+    services: ChainServices
+    chain: LiveChain
+    legacy: LiveSettings
+    endpoint: Endpoint
+    handshake: Handshake
+    requests: Requests
+    get_stream: GetStream
+    keep_alive: KeepAlive
+    answers: AnswerStreams
+    in_flight: InFlight
+    servers: Servers
+
+    def configure(self, config: ProxyConfig) -> None:
+        """Follows another config from the next request on.
+
+        Raises:
+            OSError: the audit file cannot be opened; nothing has changed.
+        """
+        self.chain.current = build_chain(self.sources.settings(config), self.endpoint, self.services)
+        self.legacy.current = legacy_settings(config)
+        self.servers.drain = config.config.operational.timeouts.drain
+
+    def supervisors(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        """What runs for as long as the process."""
+        return (self.keep_alive.run(), self.answers.run(), self.in_flight.run())
+
+
+def legacy_settings(config: ProxyConfig) -> LegacySettings:
+    """What the session era follows under a config."""
+    return LegacySettings(
+        info=ServerInfo(config.name, SOFTWARE_VERSION),
+        instructions=config.config.instructions,
+        takes_request_headers=config.passthrough_header_mode is PassthroughHeaderMode.REQUEST,
+        encoder=ListEncoder(config.config.operational.limits.page_size, fit=fit_entry),
+        keep_alive=config.config.operational.keep_alive_interval,
+    )
+
+
+def build_surface(
+    settings: Settings,
+    config: LiveConfig,
+    sessions: SessionParts,
+    core: CoreParts,
+    status: ProxyStatus,
+    metrics: Metrics,
+) -> SurfaceParts:
+    """Nothing listens before the servers run.
+
+    Raises:
+        OSError: the audit file cannot be opened.
+    """
+    logger = logging.getLogger(LOGGER)
+    sources = ChainSources(settings.is_local, Authenticators(), AuditOutput(logger))
+    legacy = LiveSettings(legacy_settings(config.current))
+    keep_alive, answers = KeepAlive(legacy), AnswerStreams(sessions.clients.replay)
+    manager, clients, news = sessions.manager, sessions.clients, sessions.news
+    get_stream = GetStream(clients, core.links, core.notifier, answers, news.listening, legacy)
+    requests = Requests(core.virtual, core.links, metrics, news.remember_level, legacy)
+    handshake = Handshake(manager, clients, core.virtual, core.own_links, legacy)
+    endpoint = Endpoint(manager, clients, handshake, requests, get_stream, keep_alive, answers, core.messages, legacy)
+    in_flight = InFlight()
+    services = ChainServices(metrics, in_flight, logger, manager.is_ours)
+    chain = LiveChain(build_chain(sources.settings(config.current), endpoint, services))
+    servers = _servers(settings, config, chain, in_flight, status, metrics)
+    return SurfaceParts(
+        sources,
+        services,
+        chain,
+        legacy,
+        endpoint,
+        handshake,
+        requests,
+        get_stream,
+        keep_alive,
+        answers,
+        in_flight,
+        servers,
+    )
+
+
+def _servers(
+    settings: Settings,
+    config: LiveConfig,
+    chain: LiveChain,
+    in_flight: InFlight,
+    status: ProxyStatus,
+    metrics: Metrics,
+) -> Servers:
+    def on_end() -> None:
+        servers.stop()
+
+    def on_gone() -> None:
+        # Twice: nobody reads the answers of what is in flight.
+        servers.stop()
+        servers.stop()
+
+    def request_limit() -> int:
+        return config.operational.limits.request_body
+
+    front: Opens
+    if settings.pipes is None:
+        count = partial(metrics.on_rejected, CONNECTION)
+        front = Listener(build_mcp_app(chain), settings.host, settings.port, on_refused=count)
+    else:
+        front = StdioListener(chain, settings.pipes, request_limit, on_end, on_gone)
+    servers = Servers(
+        front,
+        _admin(settings, status, metrics),
+        drain=config.operational.timeouts.drain,
+        drained=in_flight.drained,
+        cut=in_flight.cut_all,
+    )
+    return servers
+
+
+def _admin(settings: Settings, status: ProxyStatus, metrics: Metrics) -> Listener | None:
+    if settings.admin_port is None:
+        return None
+    rule = HostRule(loopback=is_loopback(settings.admin_host))
+    return Listener(build_admin_app(status, metrics, rule), settings.admin_host, settings.admin_port)
