@@ -37,7 +37,7 @@ async def called(client):
 
 
 @contextlib.asynccontextmanager
-async def moving(monkeypatch, answers):
+async def moving(answers):
     """Two servers at one name and port; the answers of the resolver say which of them it means."""
     old, new = ScriptedBackend(), ScriptedBackend()
 
@@ -51,15 +51,15 @@ async def moving(monkeypatch, answers):
         relay = await stack.enter_async_context(Relay(old.port).running())
         await stack.enter_async_context(Relay(new.port, relay.port, NEW).running())
         world = await stack.enter_async_context(scene({}, config=QUIET))
-        monkeypatch.setattr(world.proxy.wiring.client._connector, "_resolver", resolve)
+        stack.enter_context(world.inside.replaced("resolve_host", resolve))
         world.config["backends"] = [http_backend("one", 0, url=f"http://moving.example:{relay.port}/mcp")]
         world.apply()
         yield world, relay, old, new
 
 
-async def test_a_name_that_moves_while_calls_never_pause_is_followed_and_no_call_fails(monkeypatch, age):
+async def test_a_name_that_moves_while_calls_never_pause_is_followed_and_no_call_fails(age):
     answers = [OLD]
-    async with moving(monkeypatch, answers) as (world, _, old, new), world.session() as client:
+    async with moving(answers) as (world, _, old, new), world.session() as client:
         for _ in range(3):
             await called(client)
         answers[:] = [NEW]
@@ -74,9 +74,9 @@ async def test_a_name_that_moves_while_calls_never_pause_is_followed_and_no_call
         assert new.calls("initialize")
 
 
-async def test_a_name_that_moves_because_its_server_is_gone_is_followed_with_the_next_call(monkeypatch):
+async def test_a_name_that_moves_because_its_server_is_gone_is_followed_with_the_next_call():
     answers = [OLD]
-    async with moving(monkeypatch, answers) as (world, relay, old, new), world.session() as client:
+    async with moving(answers) as (world, relay, old, new), world.session() as client:
         await called(client)
         answers[:] = [NEW]
         relay.cut()
@@ -88,9 +88,9 @@ async def test_a_name_that_moves_because_its_server_is_gone_is_followed_with_the
         assert new.calls("tools/call")
 
 
-async def test_of_two_addresses_the_one_that_answers_is_taken(monkeypatch):
+async def test_of_two_addresses_the_one_that_answers_is_taken():
     answers = ["127.0.0.3", NEW]
-    async with moving(monkeypatch, answers) as (world, _, old, new), world.session() as client:
+    async with moving(answers) as (world, _, old, new), world.session() as client:
         await called(client)
         assert (len(old.calls("tools/call")), len(new.calls("tools/call"))) == (0, 1)
 
