@@ -11,9 +11,10 @@ import msgspec
 
 from tests.support.policies import NamePolicy
 from vmcp_proxy.auth.identity import Identity
-from vmcp_proxy.core.catalog.capabilities import Capability, Kind
+from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.uri_template import expand_all
 from vmcp_proxy.core.policy.questions import Action
+from vmcp_proxy.protocol.kinds import Kind
 
 _HOLE: Final = "\x00"
 _PROBES: Final = ("", _HOLE, _HOLE * 3)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from vmcp_proxy.clients.outbox import Outbox
 from vmcp_proxy.clients.streams import Replay
-from vmcp_proxy.core.catalog.capabilities import Kind
+from vmcp_proxy.protocol.kinds import Kind
 
 if TYPE_CHECKING:
     from vmcp_proxy.sessions import Session

@@ -7,11 +7,11 @@ from typing import Final
 
 from vmcp_proxy.clients.registry import SessionClients
 from vmcp_proxy.clients.session_client import SessionClient
-from vmcp_proxy.core.catalog.capabilities import Kind
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.virtual import Caller, VirtualMCP
 from vmcp_proxy.observability.logs import describe_exception, log_event
 from vmcp_proxy.protocol.jsonrpc import encode_notification
+from vmcp_proxy.protocol.kinds import Kind
 
 logger: Final = logging.getLogger("vmcp.core")
 

@@ -9,8 +9,9 @@ from typing import TypeAlias, final
 
 import msgspec
 
-from vmcp_proxy.core.catalog.capabilities import Kind, Outcome
+from vmcp_proxy.core.catalog.capabilities import Outcome
 from vmcp_proxy.protocol.jsonrpc import Marks
+from vmcp_proxy.protocol.kinds import Kind
 
 
 @final

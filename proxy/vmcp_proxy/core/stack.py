@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from vmcp_api.spec.operational import PartialFailureMode
-from vmcp_proxy.core.catalog.capabilities import Kind
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.outcomes import PartialFailure, Reply
 from vmcp_proxy.core.policy.admission import Admission
 from vmcp_proxy.core.policy.all_or_nothing import AllOrNothing, Served
 from vmcp_proxy.core.policy.questions import Admitter
 from vmcp_proxy.core.virtual import Caller, Exchange, Operation, Resolved, VirtualMCP
+from vmcp_proxy.protocol.kinds import Kind
 
 
 @dataclass(frozen=True, slots=True)

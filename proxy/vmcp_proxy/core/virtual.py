@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import msgspec
 
 from vmcp_proxy.auth.identity import Identity
-from vmcp_proxy.core.catalog.capabilities import Capability, Kind
+from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.outcomes import PartialFailure, Reply, Unlisted
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
+from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.params import Members, parse_members
 
 if TYPE_CHECKING:
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
 class Operation(msgspec.Struct, frozen=True, gc=False):
     """A request that a backend has to answer.
 
-    `name` is the exposed tool or prompt name, or the URI; for a completion that of its reference; else empty.
+    `kind` and `name` are of what it is about (`protocol.methods.Reference`): None and empty where it names nothing.
     `parsed` are the members of `params`, where they have been read.
     """
 
     method: str
+    kind: Kind | None
     name: str
     params: msgspec.Raw | None = None
     parsed: Members | None = None

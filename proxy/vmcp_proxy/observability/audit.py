@@ -10,6 +10,7 @@ from typing import Final, Literal
 import msgspec
 
 from vmcp_api.spec.audit import Audit
+from vmcp_proxy.protocol.methods import METHODS
 
 
 class Outcome(StrEnum):
@@ -43,21 +44,7 @@ OTHER: Final = "mcp_other"
 
 EVENT_TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "initialize": "mcp_initialize",
-        "server/discover": "mcp_discover",
-        "ping": "mcp_ping",
-        "tools/list": "mcp_list",
-        "resources/list": "mcp_list",
-        "resources/templates/list": "mcp_list",
-        "prompts/list": "mcp_list",
-        "tools/call": "mcp_tool_call",
-        "resources/read": "mcp_resource_read",
-        "resources/subscribe": "mcp_subscription",
-        "resources/unsubscribe": "mcp_subscription",
-        "subscriptions/listen": "mcp_subscription",
-        "prompts/get": "mcp_prompt_get",
-        "completion/complete": "mcp_completion",
-        "logging/setLevel": "mcp_logging",
+        **{method.name: method.audit_type for method in METHODS.values()},
         "GET": "mcp_stream",
         "DELETE": "mcp_session_end",
         "response": "mcp_response",

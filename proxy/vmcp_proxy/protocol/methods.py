@@ -1,10 +1,22 @@
-"""Methods of MCP that clients may call here, and how each is handled."""
+"""The methods of MCP that clients call, each with all that follows from it, and what a message is about."""
 
+from collections.abc import Mapping
 from enum import Enum
+from types import MappingProxyType
 from typing import Final
 
-from vmcp_proxy.protocol import params
-from vmcp_proxy.protocol.params import InvalidParamsError, Members
+import msgspec
+
+from vmcp_proxy.protocol.jsonrpc import Raw
+from vmcp_proxy.protocol.kinds import WIRE, Kind
+from vmcp_proxy.protocol.params import InvalidParamsError, Members, parse_members, text_of
+
+
+class Era(Enum):
+    """The two protocols that are called MCP: with sessions up to 2025-11-25, without from 2026-07-28."""
+
+    LEGACY = "legacy"
+    MODERN = "modern"
 
 
 class Handling(Enum):
@@ -16,50 +28,98 @@ class Handling(Enum):
     CALL = "call"
     SUBSCRIPTION = "subscription"
     SET_LEVEL = "set_level"
+    DISCOVER = "discover"
 
 
-HANDLING: Final = {
-    "initialize": Handling.INITIALIZE,
-    "ping": Handling.PING,
-    "tools/list": Handling.LIST,
-    "resources/list": Handling.LIST,
-    "resources/templates/list": Handling.LIST,
-    "prompts/list": Handling.LIST,
-    "tools/call": Handling.CALL,
-    "resources/read": Handling.CALL,
-    "resources/subscribe": Handling.SUBSCRIPTION,
-    "resources/unsubscribe": Handling.SUBSCRIPTION,
-    "prompts/get": Handling.CALL,
-    "completion/complete": Handling.CALL,
-    "logging/setLevel": Handling.SET_LEVEL,
-}
+class Method(msgspec.Struct, frozen=True, gc=False):
+    """A method of MCP.
 
-EXECUTING: Final = frozenset({"tools/call"})
-"""What may change the world: such a request is never sent again unless it is certain that it did not run."""
+    `named_by` is the member of the params that names what a request is about, `kind` the kind of that; both are empty
+    where it is about the server, and the kind of a completion is that of its `ref`. `audit_type` is the type of its
+    audit events. `executes` is what may change the world: such a request is never sent again unless it is certain
+    that it did not run.
+    """
+
+    name: str
+    eras: frozenset[Era]
+    handling: Handling
+    audit_type: str
+    kind: Kind | None = None
+    named_by: str = ""
+    executes: bool = False
+
+
+_BOTH: Final = frozenset(Era)
+_LEGACY: Final = frozenset({Era.LEGACY})
+_MODERN: Final = frozenset({Era.MODERN})
+_REF: Final = "ref"
+
+_METHODS: Final = (
+    Method("initialize", _LEGACY, Handling.INITIALIZE, "mcp_initialize"),
+    Method("server/discover", _MODERN, Handling.DISCOVER, "mcp_discover"),
+    Method("ping", _LEGACY, Handling.PING, "mcp_ping"),
+    *(Method(wire.list_method, _BOTH, Handling.LIST, "mcp_list", kind) for kind, wire in WIRE.items()),
+    Method("tools/call", _BOTH, Handling.CALL, "mcp_tool_call", Kind.TOOL, "name", executes=True),
+    Method("resources/read", _BOTH, Handling.CALL, "mcp_resource_read", Kind.RESOURCE, "uri"),
+    Method("resources/subscribe", _LEGACY, Handling.SUBSCRIPTION, "mcp_subscription", Kind.RESOURCE, "uri"),
+    Method("resources/unsubscribe", _LEGACY, Handling.SUBSCRIPTION, "mcp_subscription", Kind.RESOURCE, "uri"),
+    Method("subscriptions/listen", _MODERN, Handling.SUBSCRIPTION, "mcp_subscription"),
+    Method("prompts/get", _BOTH, Handling.CALL, "mcp_prompt_get", Kind.PROMPT, "name"),
+    Method("completion/complete", _BOTH, Handling.CALL, "mcp_completion", named_by=_REF),
+    Method("logging/setLevel", _LEGACY, Handling.SET_LEVEL, "mcp_logging"),
+)
+
+METHODS: Final[Mapping[str, Method]] = MappingProxyType({method.name: method for method in _METHODS})
+"""Every method by its name."""
+
+LEGACY_METHODS: Final[Mapping[str, Method]] = MappingProxyType(
+    {method.name: method for method in _METHODS if Era.LEGACY in method.eras}
+)
+"""Those that a client with a session may call."""
+
+EXECUTING: Final = frozenset(method.name for method in _METHODS if method.executes)
 
 LOG_LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 
-_NAMED_BY: Final = {
-    "tools/call": "name",
-    "prompts/get": "name",
-    "resources/read": "uri",
-    "resources/subscribe": "uri",
-    "resources/unsubscribe": "uri",
-}
+
+class Reference(msgspec.Struct, frozen=True, gc=False):
+    """What a message is about: a tool or prompt by the name that it is served under, or a resource by its URI.
+
+    `kind` is that of what is listed, where the message asks for a list, and None where it is about nothing of the kind.
+    `members` are those of the params, to be read only.
+    """
+
+    kind: Kind | None = None
+    name: str = ""
+    members: Members = {}
 
 
-def target_name(method: str, members: Members) -> str:
-    """The tool, prompt or URI that a call is about; for a completion that of its reference.
+NO_REFERENCE: Final = Reference()
+
+
+def read_reference(method: str, raw: Raw | None) -> Reference:
+    """The one reading of what a request is about: audit, admission and routing must not differ in a corner.
 
     Raises:
-        InvalidParamsError: the params do not name one.
+        InvalidParamsError: the params are no object, or do not name what the method needs.
     """
-    if method != "completion/complete":
-        return params.text_of(members, _NAMED_BY[method])
-    if "ref" not in members:
+    known = METHODS.get(method)
+    if known is None:
+        return NO_REFERENCE
+    members = parse_members(raw)
+    if known.named_by == _REF:
+        return _read_completion(members)
+    return Reference(known.kind, text_of(members, known.named_by) if known.named_by else "", members)
+
+
+def _read_completion(members: Members) -> Reference:
+    """A completion is for a prompt, or for a template: its reference has a `uri` then."""
+    if _REF not in members:
         raise InvalidParamsError('The params need a member "ref".')
-    reference = params.parse_members(members["ref"])
+    reference = parse_members(members[_REF])
     if "uri" in reference and "name" in reference:
         # A backend could look at the one while we have judged by the other.
         raise InvalidParamsError('The reference needs either a "name" or a "uri".')
-    return params.text_of(reference, "uri" if "uri" in reference else "name")
+    if "uri" in reference:
+        return Reference(Kind.TEMPLATE, text_of(reference, "uri"), members)
+    return Reference(Kind.PROMPT, text_of(reference, "name"), members)

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from vmcp_api.pod_status import CircuitState
-from vmcp_proxy.core.catalog.capabilities import Kind
 from vmcp_proxy.core.members.member import Member, Members
 from vmcp_proxy.observability.metrics import Metrics
+from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.run.wiring import Wiring
 
 _LEVEL: Final = {CircuitState.CLOSED: 0, CircuitState.HALF_OPEN: 1, CircuitState.OPEN: 2}

@@ -18,11 +18,11 @@ from vmcp_api.pod_status import (
     StoreReport,
     UnmatchedReport,
 )
-from vmcp_proxy.core.catalog.capabilities import Kind
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.members.circuit import CIRCUIT_IS_OPEN
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.members.own_links import OwnLinks
+from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.run.loading import Loaded
 from vmcp_proxy.serve.apps.admin import Readiness
 from vmcp_proxy.sessions import SessionStore

@@ -13,7 +13,8 @@ from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, AllowList, HeaderSnapshot
 from vmcp_proxy.observability.audit import Outcome, outcome_of_status
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol.jsonrpc import Answer, Batch, Notification, Raw, Request, Response, encode_error, size_of
-from vmcp_proxy.serve.display_target import target_of
+from vmcp_proxy.protocol.methods import NO_REFERENCE, Reference, read_reference
+from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.serve.http.bounds import SHORT_BYTES
 from vmcp_proxy.serve.http.direct_answers import has_gone, note_long, release_head, write_answer
 from vmcp_proxy.serve.http.head import shortened
@@ -66,11 +67,12 @@ class RequestContext:
     __slots__ = (
         "_allow_list",
         "_metrics",
+        "_misread",
         "_receive",
+        "_reference",
         "_request_id",
         "_send",
         "_snapshot",
-        "_target",
         "_whole",
         "backend",
         "backend_enrichment",
@@ -126,7 +128,8 @@ class RequestContext:
         self.each: Handler | None = None
         self.malformed_id: bytes | None = None
         self.rpc_method = ""
-        self._target: str | None = None
+        self._reference: Reference | None = None
+        self._misread = ""
         self.backend = ""
         self.session_ref = ""
         self.outcome: Outcome | None = None
@@ -185,16 +188,36 @@ class RequestContext:
         return self.outcome or outcome_of_status(self.final_status)
 
     @property
-    def target(self) -> str:
-        """The name or URI that the message is about, as the client sent it unless the dispatch said better."""
-        if self._target is None:
-            message = self.message
-            self._target = target_of(message) if isinstance(message, Request | Notification) else ""
-        return self._target
+    def reference(self) -> Reference:
+        """What the message is about; read on the first call, and the same ever after.
 
-    @target.setter
-    def target(self, target: str) -> None:
-        self._target = target
+        Raises:
+            InvalidParamsError: the params do not have the shape of the method.
+        """
+        if self._reference is None:
+            if self._misread:
+                raise InvalidParamsError(self._misread)
+            self._reference = self._read_reference()
+        return self._reference
+
+    def _read_reference(self) -> Reference:
+        message = self.message
+        if not isinstance(message, Request | Notification):
+            return NO_REFERENCE
+        try:
+            return read_reference(message.method, message.params)
+        except InvalidParamsError as error:
+            # The text alone: an error that is kept holds the frames that it came through.
+            self._misread = str(error)
+            raise
+
+    @property
+    def target(self) -> str:
+        """The name or URI that the message is about; empty where it names none, or none that could be served."""
+        try:
+            return self.reference.name
+        except InvalidParamsError:
+            return ""
 
     @property
     def has_gone(self) -> bool:

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 
 from vmcp_api.spec.aggregation import Aggregation
-from vmcp_proxy.core.catalog.capabilities import Capability, Descriptor, Kind, Listing, Outcome
+from vmcp_proxy.core.catalog.capabilities import Capability, Descriptor, Listing, Outcome
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.merge import merge
+from vmcp_proxy.protocol.kinds import Kind
 
 
 class FakeMember(SimpleNamespace):

@@ -14,6 +14,7 @@ from vmcp_proxy.core.client import BuiltView
 from vmcp_proxy.core.outcomes import Result
 from vmcp_proxy.core.virtual import Caller, Operation, call
 from vmcp_proxy.protocol.initialize import NO_CAPABILITIES
+from vmcp_proxy.protocol.kinds import Kind
 
 
 async def remember_nothing(link, session):
@@ -85,7 +86,7 @@ async def test_a_caller_without_a_session_lists_and_calls_and_no_session_is_made
         catalog = await world.inside.core.view(caller)
         assert [each.exposed for each in catalog.tools] == ["one_echo"]
         params = msgspec.Raw(b'{"name":"one_echo","arguments":{}}')
-        reply = await call(world.inside.core, caller, Operation("tools/call", "one_echo", params), exchange)
+        reply = await call(world.inside.core, caller, Operation("tools/call", Kind.TOOL, "one_echo", params), exchange)
         assert isinstance(reply, Result)
         assert b"done" in bytes(reply.raw)
         assert begun.is_set()

@@ -9,6 +9,7 @@ from tests.support.scripted_backend import ScriptedBackend, tool
 from vmcp_proxy.core.calls.child_exchange import ChildExchange
 from vmcp_proxy.core.outcomes import Denied, Result
 from vmcp_proxy.core.virtual import Operation, call
+from vmcp_proxy.protocol.kinds import Kind
 
 POLICY = RuleBased((Rule(Effect.PERMIT, names=("one_open", "both")),))
 
@@ -34,7 +35,9 @@ class Both:
             return await self.inner.perform(caller, operation, resolved, exchange)
         for name in ("one_open", "one_closed"):
             child = ChildExchange(exchange)
-            self.replies.append(await call(self.inner, caller, Operation("tools/call", name, operation.params), child))
+            self.replies.append(
+                await call(self.inner, caller, Operation("tools/call", Kind.TOOL, name, operation.params), child)
+            )
             self.backends.append(child.backend)
         return Result(b'{"content":[]}')
 

@@ -10,8 +10,9 @@ from tests.proxy.endpoint.helpers import QUIET
 from tests.support.raw_client import eventually
 from tests.support.scene import operational, scene
 from tests.support.scripted_backend import ScriptedBackend, text, tool
-from vmcp_proxy.core.catalog.capabilities import Capability, Kind
+from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.protocol.kinds import Kind
 
 TOOLS = "notifications/tools/list_changed"
 PROMPTS = "notifications/prompts/list_changed"

@@ -11,8 +11,8 @@ from tests.support.scene import operational, scene
 from tests.support.scripted_backend import ScriptedBackend, tool
 from tests.support.serving import admin_of
 from vmcp_api.manifests.problems import Problem, Problems
-from vmcp_proxy.core.catalog.capabilities import Kind
 from vmcp_proxy.core.policy.questions import Action
+from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.run.settings import Settings
 
 CLUSTER = Settings(port=0, admin_port=0, handles_signals=False, is_local=False)

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from tests.support.mutation import mutated
 from vmcp_proxy.core.calls.notifications import relayed
-from vmcp_proxy.core.catalog.capabilities import Kind
 from vmcp_proxy.core.catalog.pagination import BadCursor, encode_cursor, parse_cursor
 from vmcp_proxy.core.listings.builder import BadListing, ListingBuilder, ListingLimits, Page, parse_page
 from vmcp_proxy.protocol import jsonrpc, params
 from vmcp_proxy.protocol.initialize import encode_client_hello, parse_client_hello, parse_server_hello
 from vmcp_proxy.protocol.jsonrpc import Malformed, Notification, Request, Response, parse_message
-from vmcp_proxy.protocol.methods import target_name
+from vmcp_proxy.protocol.kinds import Kind
+from vmcp_proxy.protocol.methods import read_reference
 from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.protocol.sse import EventTooLargeError, SseParser, encode_event
 from vmcp_proxy.sessions import Keyring, SessionIds
@@ -73,7 +73,7 @@ def test_what_a_client_may_send_is_read_to_its_end_or_refused(body):
         assert token is None or is_json(bytes(token))
         assert is_json(params.encode_members(members))
         for method in ("tools/call", "resources/read", "completion/complete"):
-            assert isinstance(target_name(method, members), str)
+            assert isinstance(read_reference(method, message.params).name, str)
     try:
         hello = parse_client_hello(message.params)
     except InvalidParamsError:

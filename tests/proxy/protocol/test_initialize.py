@@ -11,8 +11,7 @@ from vmcp_proxy.protocol.initialize import (
     parse_client_hello,
     parse_server_hello,
 )
-from vmcp_proxy.protocol.methods import HANDLING, target_name
-from vmcp_proxy.protocol.params import InvalidParamsError, parse_members
+from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.protocol.versions import CLIENT_REVISIONS, LATEST, negotiate
 
 HELLO = b'{"protocolVersion":"2025-06-18","capabilities":{"roots":{"x":1.0}},"clientInfo":{"name":"n","version":"1"}}'
@@ -103,32 +102,3 @@ def test_a_revision_that_is_not_spoken_is_answered_with_the_latest(version):
 @pytest.mark.parametrize("version", sorted(CLIENT_REVISIONS))
 def test_a_revision_that_is_spoken_is_kept(version):
     assert negotiate(version) == version
-
-
-@pytest.mark.parametrize(
-    ("method", "raw", "name"),
-    [
-        ("tools/call", b'{"name":"t"}', "t"),
-        ("prompts/get", b'{"name":"p"}', "p"),
-        ("resources/read", b'{"uri":"u","name":"x"}', "u"),
-        ("completion/complete", b'{"ref":{"name":"p"}}', "p"),
-        ("completion/complete", b'{"ref":{"uri":"u"}}', "u"),
-    ],
-)
-def test_a_call_names_its_target(method, raw, name):
-    assert method in HANDLING
-    assert target_name(method, parse_members(raw)) == name
-
-
-@pytest.mark.parametrize(
-    ("method", "raw"),
-    [
-        ("tools/call", b"{}"),
-        ("completion/complete", b"{}"),
-        ("completion/complete", b'{"ref":[]}'),
-        ("completion/complete", b'{"ref":{"uri":"u","name":"p"}}'),
-    ],
-)
-def test_a_call_without_a_target_is_invalid(method, raw):
-    with pytest.raises(InvalidParamsError):
-        target_name(method, parse_members(raw))

@@ -91,6 +91,33 @@ async def test_what_the_core_denies_is_audited_with_its_target(world):
 
 
 @pytest.mark.scenario("C-7")
+@pytest.mark.parametrize(
+    ("method", "params", "name"),
+    [
+        # The member that the method goes by, as it is judged and routed, not one beside it.
+        ("resources/read", {"name": "decoy", "uri": "test://asked"}, "test://asked"),
+        ("tools/call", {"name": "asked", "ref": {"name": "decoy"}}, "asked"),
+        ("tools/call", {"name": "asked", "uri": 5}, "asked"),
+        ("completion/complete", {"name": "decoy", "ref": {"uri": "test://{asked}"}}, "test://{asked}"),
+        # What is refused for its params is about nothing.
+        ("completion/complete", {"ref": {"name": "decoy", "uri": "test://decoy"}}, ""),
+        ("tools/call", {"name": 5}, ""),
+        ("tools/call", [], ""),
+    ],
+)
+async def test_an_event_names_what_the_request_is_judged_and_routed_by(world, method, params, name):
+    async def refuse(context):
+        await context.respond(404, b"{}")
+
+    world.audited()
+    world.dispatch = refuse
+    async with world.serving():
+        await world.post(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode())
+    (event,) = world.sink.events
+    assert event["target"].get("name", "") == name
+
+
+@pytest.mark.scenario("C-7")
 async def test_concurrent_calls_never_swap_identities_targets_or_backends(world):
     arrived = asyncio.Barrier(20)
 

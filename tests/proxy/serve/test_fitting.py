@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.mutation import json_values
-from vmcp_proxy.core.catalog.capabilities import Kind
 from vmcp_proxy.protocol.jsonrpc import Marks, Response, encode_result, parse_answer, parse_message
+from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.params import inbound_result, marks_of
 from vmcp_proxy.serve.legacy.fitting import fit_entry, fit_tool_result
 

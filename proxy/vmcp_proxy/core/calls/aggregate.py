@@ -9,7 +9,6 @@ from vmcp_proxy.core.calls.replies import unavailable, unknown
 from vmcp_proxy.core.calls.resolver import Resolver
 from vmcp_proxy.core.calls.subscriptions import MOST_SUBSCRIPTIONS, SUBSCRIBE, SUBSCRIPTIONS, UNSUBSCRIBE
 from vmcp_proxy.core.calls.views import Views
-from vmcp_proxy.core.catalog.capabilities import Kind
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.members.member import Bounds, Members
 from vmcp_proxy.core.outcomes import Invalid, PartialFailure, Reply, Result, Unlisted
@@ -23,6 +22,7 @@ from vmcp_proxy.core.virtual import (
     Target,
 )
 from vmcp_proxy.headerforward import Collision
+from vmcp_proxy.protocol.kinds import Kind
 
 
 class Aggregate:

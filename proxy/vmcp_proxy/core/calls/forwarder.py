@@ -14,7 +14,7 @@ from vmcp_proxy.core.calls.receivers import CallReceiver
 from vmcp_proxy.core.calls.replies import name_bound, unavailable, unknown
 from vmcp_proxy.core.calls.spans import CANCELLED, CallObserver
 from vmcp_proxy.core.catalog.arguments import apply_arguments
-from vmcp_proxy.core.catalog.capabilities import Capability, Kind
+from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.ui_pages import SCHEME
 from vmcp_proxy.core.client import ClientContext
 from vmcp_proxy.core.members.circuit import Permit, Refused
@@ -26,6 +26,7 @@ from vmcp_proxy.core.virtual import Caller, Exchange, Operation, Target
 from vmcp_proxy.headerforward import Collision, HeaderSnapshot
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.jsonrpc import Raw, Response
+from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.params import Members as RawMembers
 from vmcp_proxy.protocol.params import inbound_result, parse_members, raw_text
 

@@ -5,8 +5,8 @@ from typing import Final
 
 import msgspec
 
-from vmcp_proxy.core.catalog.capabilities import Kind
 from vmcp_proxy.protocol import jsonrpc, params
+from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.methods import LOG_LEVELS
 from vmcp_proxy.protocol.params import InvalidParamsError, inbound_result
 

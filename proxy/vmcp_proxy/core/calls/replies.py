@@ -6,7 +6,6 @@ from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.interface import Deadline
 from vmcp_proxy.core.members.member import Bounds
 from vmcp_proxy.core.outcomes import Unavailable, Unknown
-from vmcp_proxy.core.targets import target_kind
 from vmcp_proxy.core.virtual import Operation
 
 _EARLY_SECONDS: Final = 0.05
@@ -15,7 +14,7 @@ _EARLY_SECONDS: Final = 0.05
 
 def unknown(operation: Operation) -> Unknown:
     """The name is not in the caller's catalog."""
-    return Unknown(target_kind(operation), operation.name)
+    return Unknown(operation.kind, operation.name)
 
 
 def unavailable(error: BackendError) -> Unavailable:

@@ -6,7 +6,7 @@ from typing import Final
 
 from vmcp_api.spec.aggregation import Aggregation
 from vmcp_proxy.core.calls.views import Views
-from vmcp_proxy.core.catalog.capabilities import Capability, Kind, Outcome
+from vmcp_proxy.core.catalog.capabilities import Capability, Outcome
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.ui_pages import parse_own_uri
 from vmcp_proxy.core.client import ClientContext
@@ -15,8 +15,8 @@ from vmcp_proxy.core.members.own_links import OwnLinks
 from vmcp_proxy.core.outcomes import Unlisted
 from vmcp_proxy.core.owners.owner import find_owner, resource_of
 from vmcp_proxy.core.owners.silence import may_own
-from vmcp_proxy.core.targets import target_kind
 from vmcp_proxy.core.virtual import Caller, Operation, OwnNames, Resolved, Target
+from vmcp_proxy.protocol.kinds import Kind
 
 
 class Resolver:
@@ -64,14 +64,14 @@ class Resolver:
             until = began + self._bound(silent)
             if not await self._views.answered(client, caller.snapshot, silent, until):
                 return (
-                    Unlisted(target_kind(operation), operation.name, silent)
+                    Unlisted(operation.kind, operation.name, silent)
                     if silent
                     else self._unlisted(catalog, operation, began)
                 )
 
     def _unlisted(self, catalog: Catalog, operation: Operation, began: float) -> Resolved:
         """What the operation means although nobody lists it: a page's own tool, or the only resource server's."""
-        kind = target_kind(operation)
+        kind = operation.kind
         if kind is Kind.TOOL:
             with_pages = catalog.claims.claimants
             tools = (tool for tool in catalog.tools if tool.original == operation.name and tool.backend in with_pages)
@@ -92,7 +92,7 @@ class Resolver:
         self, caller: Caller, client: ClientContext, catalog: Catalog, operation: Operation
     ) -> dict[str, Outcome]:
         """The backends that may have what the operation names, and why that is not known."""
-        kind = target_kind(operation)
+        kind = operation.kind
         if kind is None:
             return {}
         silent = self._views.silent(client, caller.snapshot)

@@ -1,46 +1,14 @@
 """The values that aggregation works on: what backends offer and what clients see of it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
-from types import MappingProxyType
-from typing import Final
 
 import msgspec
 
 from vmcp_proxy.core.catalog.annotations import NO_ANNOTATIONS, Annotations
 from vmcp_proxy.core.catalog.arguments import ArgumentPlan
-
-
-class Kind(StrEnum):
-    """The four kinds of capability that MCP servers list."""
-
-    TOOL = "tool"
-    RESOURCE = "resource"
-    TEMPLATE = "template"
-    PROMPT = "prompt"
-
-
-class Wire(msgspec.Struct, frozen=True, gc=False):
-    """How a kind stands on the wire: its list method, the result's member, the member that names an entry."""
-
-    list_method: str
-    result_key: str
-    member: str
-
-
-WIRE: Final[Mapping[Kind, Wire]] = MappingProxyType(
-    {
-        Kind.TOOL: Wire("tools/list", "tools", "name"),
-        Kind.RESOURCE: Wire("resources/list", "resources", "uri"),
-        Kind.TEMPLATE: Wire("resources/templates/list", "resourceTemplates", "uriTemplate"),
-        Kind.PROMPT: Wire("prompts/list", "prompts", "name"),
-    }
-)
-
-KIND_LISTED_BY: Final[Mapping[str, Kind]] = MappingProxyType({wire.list_method: kind for kind, wire in WIRE.items()})
-"""Kind by list method."""
+from vmcp_proxy.protocol.kinds import Kind
 
 
 class Descriptor(msgspec.Struct, frozen=True, gc=False):

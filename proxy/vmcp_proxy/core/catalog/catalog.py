@@ -6,17 +6,10 @@ from hashlib import blake2b
 
 import msgspec
 
-from vmcp_proxy.core.catalog.capabilities import (
-    Capability,
-    Conflict,
-    Dropped,
-    Incomplete,
-    Kind,
-    Outcome,
-    Unmatched,
-)
+from vmcp_proxy.core.catalog.capabilities import Capability, Conflict, Dropped, Incomplete, Outcome, Unmatched
 from vmcp_proxy.core.catalog.ui_pages import PageClaims
 from vmcp_proxy.core.catalog.uri_template import find_template
+from vmcp_proxy.protocol.kinds import Kind
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from vmcp_api.spec.aggregation import ToolOverride
-from vmcp_proxy.core.catalog.capabilities import Conflict, ConflictReason, Descriptor, Kind
+from vmcp_proxy.core.catalog.capabilities import Conflict, ConflictReason, Descriptor
+from vmcp_proxy.protocol.kinds import Kind
 
 
 class Claim(msgspec.Struct, frozen=True, gc=False):

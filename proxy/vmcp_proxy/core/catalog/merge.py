@@ -6,16 +6,7 @@ from types import MappingProxyType
 from vmcp_api.spec.aggregation import Aggregation, ConflictResolution, ToolOverride, WorkloadTools
 from vmcp_proxy.core.catalog.annotations import NO_ANNOTATIONS, read_annotations
 from vmcp_proxy.core.catalog.arguments import build_plan
-from vmcp_proxy.core.catalog.capabilities import (
-    WIRE,
-    Capability,
-    Descriptor,
-    Incomplete,
-    Kind,
-    Listing,
-    Outcome,
-    Unmatched,
-)
+from vmcp_proxy.core.catalog.capabilities import Capability, Descriptor, Incomplete, Listing, Outcome, Unmatched
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.conflict import (
     Claim,
@@ -29,6 +20,7 @@ from vmcp_proxy.core.catalog.exposed_names import add_prefix, fit_name
 from vmcp_proxy.core.catalog.filters import ToolNames, select_tools
 from vmcp_proxy.core.catalog.overrides import property_names, rewrite_descriptor
 from vmcp_proxy.core.catalog.ui_pages import PageClaims, claims_of, pages_of, rename_pages
+from vmcp_proxy.protocol.kinds import WIRE, Kind
 
 _Entries = Mapping[str, WorkloadTools]
 

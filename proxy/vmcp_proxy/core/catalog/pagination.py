@@ -9,8 +9,9 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from vmcp_proxy.core.catalog.capabilities import WIRE, Capability, Kind
+from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.protocol.kinds import WIRE, Kind
 
 PAGE_SIZE: Final = 1_000
 MAX_CURSOR_LENGTH: Final = 32_768

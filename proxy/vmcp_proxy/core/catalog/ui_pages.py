@@ -9,7 +9,8 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from vmcp_proxy.core.catalog.capabilities import Kind, Listing
+from vmcp_proxy.core.catalog.capabilities import Listing
+from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.surrogates import decode_members, encode_members
 
 SCHEME: Final = "ui://"

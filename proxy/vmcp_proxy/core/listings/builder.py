@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from vmcp_proxy.core.catalog.capabilities import Descriptor, Dropped, Incomplete, Kind, Listing
+from vmcp_proxy.core.catalog.capabilities import Descriptor, Dropped, Incomplete, Listing
 from vmcp_proxy.core.listings.page import LABEL_LENGTH, BadEntry, BadListing, ListingLimits, Page, parse_page
+from vmcp_proxy.protocol.kinds import Kind
 
 __all__ = ["ListingBuilder", "ListingLimits"]
 

@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal, TypeAlias, cast
 
 import msgspec
 
-from vmcp_proxy.core.catalog.capabilities import Kind
+from vmcp_proxy.protocol.kinds import Kind
 
 
 class _Object(msgspec.Struct, frozen=True, gc=False):

@@ -6,9 +6,10 @@ from typing import Final
 
 import msgspec
 
-from vmcp_proxy.core.catalog.capabilities import WIRE, Descriptor, Kind
+from vmcp_proxy.core.catalog.capabilities import Descriptor
 from vmcp_proxy.core.listings.entry_shape import Members, Misfit, fit_members, is_text
 from vmcp_proxy.core.listings.entry_types import DECODE_ENTRY, ENTRY_SHAPES
+from vmcp_proxy.protocol.kinds import WIRE, Kind
 from vmcp_proxy.protocol.surrogates import decode_items, decode_members, encode_members
 
 _decode_text: Final = msgspec.json.Decoder(str).decode

@@ -8,10 +8,11 @@ from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.interface import NOBODY, Deadline
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.backends.messages import lacks_method
-from vmcp_proxy.core.catalog.capabilities import WIRE, Kind, Listing
+from vmcp_proxy.core.catalog.capabilities import Listing
 from vmcp_proxy.core.listings.builder import ListingBuilder, ListingLimits
 from vmcp_proxy.core.members.member import Bounds
 from vmcp_proxy.headerforward import OutgoingHeaders
+from vmcp_proxy.protocol.kinds import WIRE, Kind
 
 _OFFER: Final = {
     Kind.TOOL: "tools",

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
-from vmcp_proxy.core.catalog.capabilities import Capability, Kind
+from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.ui_pages import SCHEME, parse_own_uri
-from vmcp_proxy.core.targets import find_target, target_kind
+from vmcp_proxy.core.targets import find_target
 from vmcp_proxy.core.virtual import Operation
+from vmcp_proxy.protocol.kinds import Kind
 
 
 def resource_of(uri: str, backend: str, original: str | None = None) -> Capability:
@@ -21,7 +22,7 @@ def find_owner(catalog: Catalog, handed_out_by: Callable[[str], str | None], ope
     whoever claims it. `ui://` URIs that others could claim are handed out under one of ours, so the list decides.
     """
     uri = operation.name
-    if target_kind(operation) is not Kind.RESOURCE:
+    if operation.kind is not Kind.RESOURCE:
         return find_target(catalog, operation)
     own = parse_own_uri(uri)
     if own is not None:

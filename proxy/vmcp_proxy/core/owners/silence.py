@@ -1,8 +1,8 @@
 """Which backends may own a name that nobody has listed: a pure decision (ADR-0030)."""
 
 from vmcp_api.spec.aggregation import Aggregation, ConflictResolution
-from vmcp_proxy.core.catalog.capabilities import Kind
 from vmcp_proxy.core.catalog.exposed_names import add_prefix, may_bear_prefix
+from vmcp_proxy.protocol.kinds import Kind
 
 
 def may_own(aggregation: Aggregation, backend: str, kind: Kind, name: str) -> bool:

@@ -9,13 +9,13 @@ import msgspec
 
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.arguments import apply_arguments
-from vmcp_proxy.core.catalog.capabilities import Capability, Kind
+from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.ui_pages import pages_of, rename_pages
 from vmcp_proxy.core.outcomes import Denied, PartialFailure, Reply
 from vmcp_proxy.core.policy.questions import ACTION_ON, Action, Admitter, Decision, Question, judged_name
-from vmcp_proxy.core.targets import target_kind
 from vmcp_proxy.core.virtual import Caller, Exchange, Operation, OwnNames, Resolved, Target, VirtualMCP
+from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.params import InvalidParamsError
 
 _WITH_ARGUMENTS: Final = frozenset({Kind.TOOL, Kind.PROMPT})
@@ -70,7 +70,7 @@ class Admission:
         return admitted[0] if len(admitted) == 1 else None
 
     async def _is_admitted(self, identity: Identity, operation: Operation, resolved: Resolved) -> bool:
-        kind = target_kind(operation)
+        kind = operation.kind
         if kind is None:
             # What names nothing is about the client itself; a name that nobody knows how to judge is refused.
             return not operation.name

@@ -4,11 +4,11 @@ from collections.abc import Collection, Coroutine, Mapping
 from typing import Any, Final, Protocol
 
 from vmcp_api.pod_status import Health
-from vmcp_proxy.core.catalog.capabilities import Kind
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.outcomes import PartialFailure, Reply
 from vmcp_proxy.core.virtual import Caller, Exchange, Operation, Resolved, VirtualMCP
+from vmcp_proxy.protocol.kinds import Kind
 
 WITHHELD: Final = "withheld"
 IS_WITHHELD: Final = "is not served: its configuration lacks something"

@@ -8,7 +8,8 @@ from typing import Final, Protocol
 import msgspec
 
 from vmcp_proxy.auth.identity import Identity
-from vmcp_proxy.core.catalog.capabilities import Capability, Kind
+from vmcp_proxy.core.catalog.capabilities import Capability
+from vmcp_proxy.protocol.kinds import Kind
 
 
 class Action(StrEnum):

@@ -4,7 +4,6 @@ from typing import Final
 
 import msgspec
 
-from vmcp_proxy.core.catalog.capabilities import Kind
 from vmcp_proxy.core.outcomes import (
     Denied,
     Invalid,
@@ -26,6 +25,7 @@ from vmcp_proxy.protocol.error_codes import (
     RESOURCE_NOT_FOUND,
 )
 from vmcp_proxy.protocol.jsonrpc import Malformed, Request, encode_error, encode_raw_error, encode_result
+from vmcp_proxy.protocol.kinds import Kind
 
 _COMPLETION: Final = "completion/complete"
 _NO_COMPLETION: Final = b'{"completion":{"values":[],"hasMore":false}}'

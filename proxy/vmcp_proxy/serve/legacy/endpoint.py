@@ -19,7 +19,7 @@ from vmcp_proxy.protocol.jsonrpc import (
     Response,
     encode_result,
 )
-from vmcp_proxy.protocol.methods import HANDLING, Handling
+from vmcp_proxy.protocol.methods import LEGACY_METHODS, Handling, Method
 from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.protocol.versions import SESSION_HEADER, has_batches
 from vmcp_proxy.serve import rejections
@@ -112,19 +112,19 @@ class Endpoint:
         await serve_batch(context, message, context.each)
 
     async def _request(self, context: RequestContext, caller: SessionCaller, message: Request) -> None:
-        handling = HANDLING.get(message.method)
-        if handling is None:
+        method = LEGACY_METHODS.get(message.method)
+        if method is None:
             context.outcome = Outcome.FAILURE
             await context.respond(200, method_not_found(message))
             return
-        if handling is Handling.PING:
+        if method.handling is Handling.PING:
             await context.respond(200, encode_result(message.id, NO_CAPABILITIES))
             return
         caller.client.caller = caller
         now = asyncio.get_running_loop().time()
         exchange = PostExchange(context, caller.client.session, message.id, self._answers, now)
         try:
-            answer = await self._answer(context, caller, message, handling, exchange)
+            answer = await self._answer(context, caller, message, method, exchange)
             if answer is not None:
                 await exchange.finish(answer)
         finally:
@@ -135,7 +135,7 @@ class Endpoint:
         context: RequestContext,
         caller: SessionCaller,
         message: Request,
-        handling: Handling,
+        method: Method,
         exchange: PostExchange,
     ) -> Answer | None:
         client, session = caller.client, caller.client.session
@@ -145,7 +145,7 @@ class Endpoint:
         self._keep_alive.add(exchange)
         session.uses.add(context)
         try:
-            return await self._requests.answer(context, caller, message, handling, exchange)
+            return await self._requests.answer(context, caller, message, method, exchange)
         except InvalidParamsError as error:
             context.outcome = Outcome.FAILURE
             return invalid_params(message.id, str(error))

@@ -8,9 +8,9 @@ from typing import Final, Literal
 
 import msgspec
 
-from vmcp_proxy.core.catalog.capabilities import Kind
 from vmcp_proxy.core.listings.entry_shape import is_text
 from vmcp_proxy.protocol.jsonrpc import Marks, Raw
+from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.surrogates import decode_members, encode_members
 
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)

@@ -3,7 +3,6 @@
 from typing import Final
 
 from vmcp_proxy.clients.registry import SessionClients
-from vmcp_proxy.core.catalog.capabilities import Kind
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.members.own_links import OwnLinks
 from vmcp_proxy.core.virtual import Caller, VirtualMCP
@@ -13,6 +12,7 @@ from vmcp_proxy.protocol.extensions import join_extensions
 from vmcp_proxy.protocol.initialize import encode_server_hello, parse_client_hello
 from vmcp_proxy.protocol.instructions import join_instructions
 from vmcp_proxy.protocol.jsonrpc import Request, encode_result
+from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.serve import rejections
 from vmcp_proxy.serve.context import RequestContext

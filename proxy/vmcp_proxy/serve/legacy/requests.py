@@ -6,7 +6,6 @@ from typing import Final, TypeAlias
 from vmcp_proxy.clients.links import Links
 from vmcp_proxy.clients.notifier import saw
 from vmcp_proxy.clients.session_client import SessionCaller
-from vmcp_proxy.core.catalog.capabilities import KIND_LISTED_BY
 from vmcp_proxy.core.catalog.pagination import BadCursor
 from vmcp_proxy.core.outcomes import PartialFailure, Result, Unanswered
 from vmcp_proxy.core.virtual import Operation, VirtualMCP, call
@@ -15,8 +14,9 @@ from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.initialize import NO_CAPABILITIES
 from vmcp_proxy.protocol.jsonrpc import Answer, Request, encode_answer, encode_result
-from vmcp_proxy.protocol.methods import LOG_LEVELS, Handling, target_name
-from vmcp_proxy.protocol.params import InvalidParamsError
+from vmcp_proxy.protocol.kinds import Kind
+from vmcp_proxy.protocol.methods import LOG_LEVELS, Handling, Method
+from vmcp_proxy.protocol.params import InvalidParamsError, Members
 from vmcp_proxy.serve.context import RequestContext
 from vmcp_proxy.serve.legacy.answers import invalid_params, own_answer
 from vmcp_proxy.serve.legacy.fitting import fit_tool_result
@@ -52,7 +52,7 @@ class Requests:
         context: RequestContext,
         caller: SessionCaller,
         message: Request,
-        handling: Handling,
+        method: Method,
         exchange: PostExchange,
     ) -> Answer | None:
         """The JSON-RPC answer; None where the response has been given already.
@@ -60,15 +60,16 @@ class Requests:
         Raises:
             InvalidParamsError: the params do not have the shape of the method.
         """
-        if handling is Handling.SET_LEVEL:
-            return await self._set_level(caller, message)
-        if handling is not Handling.LIST:
-            return await self._call(context, caller, message, exchange)
-        return await self._list(context, caller, message)
+        if method.handling is Handling.SET_LEVEL:
+            return await self._set_level(caller, message, context.reference.members)
+        if method.handling is Handling.LIST and method.kind is not None:
+            return await self._list(context, caller, message, method.kind)
+        return await self._call(context, caller, message, exchange)
 
-    async def _list(self, context: RequestContext, caller: SessionCaller, message: Request) -> Answer | None:
-        kind = KIND_LISTED_BY[message.method]
-        cursor = params.optional_text_of(params.parse_members(message.params), "cursor")
+    async def _list(
+        self, context: RequestContext, caller: SessionCaller, message: Request, kind: Kind
+    ) -> Answer | None:
+        cursor = params.optional_text_of(context.reference.members, "cursor")
         catalog = await self._virtual.list(caller, kind)
         if isinstance(catalog, PartialFailure):
             return await self._without_result(context, message, catalog)
@@ -82,11 +83,9 @@ class Requests:
     async def _call(
         self, context: RequestContext, caller: SessionCaller, message: Request, exchange: PostExchange
     ) -> Answer | None:
-        members = params.parse_members(message.params)
-        name = target_name(message.method, members)
-        operation = Operation(message.method, name, message.params, members)
+        asked = context.reference
+        operation = Operation(message.method, asked.kind, asked.name, message.params, asked.members)
         reply = await call(self._virtual, caller, operation, exchange)
-        context.target = name
         if type(reply) is Result:
             context.backend = reply.backend
             if message.method != "tools/call":
@@ -108,8 +107,8 @@ class Requests:
         await context.respond(answer.status, answer.body)
         return None
 
-    async def _set_level(self, caller: SessionCaller, message: Request) -> bytes:
-        level = params.text_of(params.parse_members(message.params), "level")
+    async def _set_level(self, caller: SessionCaller, message: Request, members: Members) -> bytes:
+        level = params.text_of(members, "level")
         if level not in LOG_LEVELS:
             raise InvalidParamsError(f"The level must be one of {', '.join(LOG_LEVELS)}.")
         client = caller.client

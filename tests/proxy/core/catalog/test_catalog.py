@@ -3,8 +3,9 @@
 import pytest
 
 from tests.proxy.core.builders import listing, merged, settings
-from vmcp_proxy.core.catalog.capabilities import Capability, Kind, Outcome
+from vmcp_proxy.core.catalog.capabilities import Capability, Outcome
 from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.protocol.kinds import Kind
 
 
 def test_a_uri_belongs_to_its_resource_then_to_the_first_template_of_the_list():

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.proxy.core.builders import exposed, listing, merged, routes, settings
-from vmcp_proxy.core.catalog.capabilities import Conflict, ConflictReason, Kind
+from vmcp_proxy.core.catalog.capabilities import Conflict, ConflictReason
+from vmcp_proxy.protocol.kinds import Kind
 
 AMBIGUOUS = ConflictReason.AMBIGUOUS
 LOWER = ConflictReason.LOWER_PRIORITY

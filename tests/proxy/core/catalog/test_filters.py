@@ -3,7 +3,8 @@
 import pytest
 
 from tests.proxy.core.builders import exposed, listing, merged, settings
-from vmcp_proxy.core.catalog.capabilities import Incomplete, Kind, Listing, Outcome, Unmatched
+from vmcp_proxy.core.catalog.capabilities import Incomplete, Listing, Outcome, Unmatched
+from vmcp_proxy.protocol.kinds import Kind
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.proxy.core.builders import descriptor, exposed, listing, merged, routes, settings
-from vmcp_proxy.core.catalog.capabilities import (
-    Conflict,
-    ConflictReason,
-    Dropped,
-    Incomplete,
-    Kind,
-    Listing,
-    Outcome,
-)
+from vmcp_proxy.core.catalog.capabilities import Conflict, ConflictReason, Dropped, Incomplete, Listing, Outcome
 from vmcp_proxy.core.catalog.merge import merge
+from vmcp_proxy.protocol.kinds import Kind
 
 BACKENDS = ("a", "b", "a_b", "c")
 NAMES = st.sampled_from(["x", "y", "b_x", "x y", "n" * 70, "a_b_x"])

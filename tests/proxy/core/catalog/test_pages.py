@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.proxy.core.builders import listing, merged
-from vmcp_proxy.core.catalog.capabilities import WIRE, Capability, Kind, Outcome
+from vmcp_proxy.core.catalog.capabilities import Capability, Outcome
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.pagination import BadCursor, ListEncoder, encode_cursor, encode_page, parse_cursor
+from vmcp_proxy.protocol.kinds import WIRE, Kind
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from tests.proxy.core.builders import merged, raw_tool, settings
 from tests.proxy.core.catalog.test_arguments import NAMES, OVERRIDES
 from vmcp_api.spec.aggregation import ToolOverride
-from vmcp_proxy.core.catalog.capabilities import Descriptor, Kind, Listing, Outcome, Unmatched
+from vmcp_proxy.core.catalog.capabilities import Descriptor, Listing, Outcome, Unmatched
 from vmcp_proxy.core.catalog.overrides import property_names, rewrite_descriptor
+from vmcp_proxy.protocol.kinds import Kind
 
 
 def rewritten(schema: bytes, **arguments: dict[str, Any]) -> bytes:

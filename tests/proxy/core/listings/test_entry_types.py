@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from mcp_types.methods import validate_server_result
 
 from tests.support.mutation import json_values
-from vmcp_proxy.core.catalog.capabilities import WIRE, Descriptor, Kind
+from vmcp_proxy.core.catalog.capabilities import Descriptor
 from vmcp_proxy.core.listings.entry_shape import fit_members
 from vmcp_proxy.core.listings.entry_types import DECODE_ENTRY, ENTRY_SHAPES
 from vmcp_proxy.core.listings.page import BadEntry, ListingLimits, Page, parse_page
+from vmcp_proxy.protocol.kinds import WIRE, Kind
 from vmcp_proxy.protocol.surrogates import decode_members
 from vmcp_proxy.serve.legacy.fitting import fit_entry
 

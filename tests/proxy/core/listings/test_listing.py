@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.proxy.core.builders import raw_tool
-from vmcp_proxy.core.catalog.capabilities import WIRE, Dropped, Incomplete, Kind
+from vmcp_proxy.core.catalog.capabilities import Dropped, Incomplete
 from vmcp_proxy.core.listings.builder import ListingBuilder
 from vmcp_proxy.core.listings.page import BadListing, ListingLimits, Page, parse_page
+from vmcp_proxy.protocol.kinds import WIRE, Kind
 
 ODD_TOOL = (
     b'{"inputSchema": {"$defs":{"b":{"$ref":"#/$defs/a"},"a":{}},  "oneOf":[{"maximum":'

@@ -5,11 +5,12 @@ import asyncio
 import pytest
 
 from tests.proxy.core.builders import FakeMember
-from vmcp_proxy.core.catalog.capabilities import Descriptor, Kind, Listing
+from vmcp_proxy.core.catalog.capabilities import Descriptor, Listing
 from vmcp_proxy.core.listings import cache as listings
 from vmcp_proxy.core.listings.cache import SHARED, Listings
 from vmcp_proxy.core.members.circuit import Circuit
 from vmcp_proxy.core.members.health import HealthTracker
+from vmcp_proxy.protocol.kinds import Kind
 
 
 def a_member(name):

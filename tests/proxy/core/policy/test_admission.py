@@ -14,7 +14,7 @@ from tests.proxy.core.builders import exposed, listing, merged, settings
 from tests.support.policies import NamePolicy
 from tests.support.rules import Effect, Rule, RuleBased
 from vmcp_proxy.auth.identity import Identity
-from vmcp_proxy.core.catalog.capabilities import Capability, Kind, Outcome
+from vmcp_proxy.core.catalog.capabilities import Capability, Outcome
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.outcomes import Denied, PartialFailure, Reply, Result, Unknown, Unlisted
 from vmcp_proxy.core.policy.admission import Admission
@@ -28,6 +28,8 @@ from vmcp_proxy.core.virtual import (
     Target,
     call,
 )
+from vmcp_proxy.protocol.kinds import Kind
+from vmcp_proxy.protocol.methods import METHODS
 
 ALICE = Identity("https://issuer.example", "alice", claims={"groups": ["dev"]})
 BOB = Identity("https://issuer.example", "bob")
@@ -110,10 +112,10 @@ class Paths:
 
 
 def operation(method: str, name: str) -> Operation:
-    if method != "completion/complete":
-        return Operation(method, name)
-    member = "uri" if "://" in name else "name"
-    return Operation(method, name, msgspec.Raw(json.dumps({"ref": {member: name}}).encode()))
+    if method == "completion/complete":
+        return Operation(method, Kind.TEMPLATE if "://" in name else Kind.PROMPT, name)
+    known = METHODS.get(method)
+    return Operation(method, known and known.kind, name)
 
 
 async def ask(admission: Admission, method: str, name: str, identity: Identity = ALICE) -> Reply:
@@ -208,23 +210,19 @@ async def test_a_name_that_a_silent_backend_may_have_is_told_of_to_those_who_may
 
 
 @pytest.mark.parametrize(
-    ("params", "name", "reply"),
+    ("kind", "name", "reply"),
     [
-        (b'{"ref":{"type":"ref/prompt","name":"a_p"}}', "a_p", Result(b"{}")),
-        (b'{"ref":{"type":"ref/prompt","name":"b_p"}}', "b_p", Denied()),
-        (b'{"ref":{"type":"ref/resource","uri":"t://{id}"}}', "t://{id}", Result(b"{}")),
-        # What is not a reference to a prompt must not be let in as one, whatever its type says.
-        (b'{"ref":{"type":"ref/prompt","name":"a_p","uri":"b_p"}}', "a_p", Denied()),
-        (b'{"ref":{"type":"ref/prompt"}}', "a_p", Denied()),
-        (b'{"ref":7}', "a_p", Denied()),
-        (b"{}", "a_p", Denied()),
+        (Kind.PROMPT, "a_p", Result(b"{}")),
+        (Kind.PROMPT, "b_p", Denied()),
+        (Kind.TEMPLATE, "t://{id}", Result(b"{}")),
+        # What is not known to be a prompt must not be let in as one.
+        (Kind.TEMPLATE, "a_p", Denied()),
         (None, "a_p", Denied()),
     ],
 )
-async def test_a_completion_goes_by_the_prompt_or_template_that_it_is_for(params, name, reply):
+async def test_a_completion_goes_by_the_prompt_or_template_that_it_is_for(kind, name, reply):
     admission = Admission(Inner(), permitting("a_p", "t://*"))
-    raw = msgspec.Raw(params) if params is not None else None
-    assert await answer_of(admission, Operation("completion/complete", name, raw)) == reply
+    assert await answer_of(admission, Operation("completion/complete", kind, name)) == reply
 
 
 @pytest.mark.parametrize(("name", "reply"), [("", Result(b"{}")), ("a_x", Denied())])
@@ -315,7 +313,7 @@ async def test_a_decision_may_wait_and_sees_what_is_called_with_which_arguments(
     inner, admitter = Inner(), Paths()
     admitter.errors = errors
     params = msgspec.Raw(json.dumps({"name": "a_x", "arguments": {"path": path}}).encode())
-    asked = Operation("tools/call", "a_x", params)
+    asked = Operation("tools/call", Kind.TOOL, "a_x", params)
     calling = asyncio.create_task(call(Admission(inner, admitter), caller(), asked, NoExchange()))
     await admitter.begun.wait()
     assert inner.reached == []
@@ -351,6 +349,6 @@ async def test_arguments_are_judged_as_the_backend_gets_them(sent, judged):
     inner, admitter = Inner(merged(listing("a", tools=["x"]), using=using)), Paths()
     admitter.told.set()
     params = msgspec.Raw(json.dumps({"name": "a_x", "arguments": {"deep": False} | sent}).encode())
-    await answer_of(Admission(inner, admitter), Operation("tools/call", "a_x", params))
+    await answer_of(Admission(inner, admitter), Operation("tools/call", Kind.TOOL, "a_x", params))
     assert [json.loads(each.arguments) for each in admitter.asked] == [judged]
     assert len(inner.reached) == (judged["path"] == "/open")

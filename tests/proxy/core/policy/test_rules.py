@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from tests.support.rules import Effect, Rule, RuleBased
 from vmcp_proxy.auth.identity import ANONYMOUS, Identity
-from vmcp_proxy.core.catalog.capabilities import Capability, Kind
+from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.uri_template import expand_all
 from vmcp_proxy.core.policy.questions import Action
+from vmcp_proxy.protocol.kinds import Kind
 
 PERMIT, FORBID = Effect.PERMIT, Effect.FORBID
 ALICE = Identity("https://issuer.example", "alice")
