@@ -79,13 +79,16 @@ def build_backends(world: World, config: ProxyConfig | None, reports: PodReports
     if config is None:
         return ()
     before = {each.name: each for each in read_parts(BackendStatus, world.status, "backends")}
+    failed = failed_servers(world)
     entries: dict[str, BackendStatus] = {}
     for backend in config.backends:
         said = [each for report in reports.reporting for each in report.backends if each.name == backend.name]
         merged = _merge(backend.name, backend.kind, said)
-        known = _with_history(merged, before.get(backend.name), world, is_told=bool(said))
-        message = "; ".join(filter(None, (known.message, _dropped(backend.name, reports))))
-        entries[backend.name] = known.model_copy(
+        if said:
+            may_start = backend.kind == SERVER.name and backend.name not in failed
+            merged = _with_history(merged, before.get(backend.name), world.now, may_start=may_start)
+        message = "; ".join(filter(None, (merged.message, _dropped(backend.name, reports))))
+        entries[backend.name] = merged.model_copy(
             update={"url": backend.url, "transport": backend.transport.value, "message": message}
         )
     for each in config.withheld:
@@ -149,18 +152,19 @@ def _health(report: BackendReport) -> BackendHealth:
     return _STATUSES.get(report.status, BackendHealth.UNKNOWN)
 
 
-def _with_history(entry: BackendStatus, before: BackendStatus | None, world: World, *, is_told: bool) -> BackendStatus:
+def _with_history(
+    entry: BackendStatus, before: BackendStatus | None, now: datetime, *, may_start: bool
+) -> BackendStatus:
     """What a moment does not show: a pod that has not looked yet knows less than the status, and a server comes up."""
     known = before or BackendStatus(name=entry.name, kind=entry.kind)
+    is_new = known.status is BackendHealth.UNKNOWN
     if entry.status is BackendHealth.UNKNOWN:
-        if not is_told or known.status is BackendHealth.UNKNOWN:
+        if is_new:
             return entry
         return entry.model_copy(update={"status": known.status, "reason": known.reason, "message": known.message})
-    is_ours = entry.kind == SERVER.name and entry.name not in failed_servers(world)
-    if entry.status is not BackendHealth.UNAVAILABLE or entry.reason or not is_ours:
+    if entry.status is not BackendHealth.UNAVAILABLE or entry.reason or not may_start:
         return entry
-    is_new = known.status is BackendHealth.UNKNOWN
-    if is_new or (known.reason == STARTING and left_to_start(known, world.now) > 0):
+    if is_new or (known.reason == STARTING and left_to_start(known, now) > 0):
         return entry.model_copy(update={"reason": STARTING})
     return entry
 
