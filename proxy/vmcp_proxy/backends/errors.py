@@ -2,6 +2,7 @@
 
 BackendError
 ├── SessionLostError       the backend has forgotten our session; nothing was executed
+├── CredentialsRefusedError the backend did not take our credentials; nothing was executed
 ├── SessionBrokenError     the backend has forgotten our session; the request may have been executed
 ├── CircuitOpenError       the backend was not asked, for it kept failing; says when to try again
 └── (category)             everything else, told apart by `Category`
@@ -89,6 +90,13 @@ class SessionLostError(BackendError):
 
     def __init__(self, backend: str) -> None:
         super().__init__(backend, Category.REFUSED, "its session is gone")
+
+
+class CredentialsRefusedError(BackendError):
+    """The backend wants other credentials (HTTP 401); the request was not executed (RFC 9110 section 15.5.2).
+
+    A 403 is no such error: the credentials were taken, and are not good for this.
+    """
 
 
 class SessionBrokenError(BackendError):

@@ -1,15 +1,26 @@
 """The tie between one client session and one backend: opened once, reused, healed once when it is lost."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
-from vmcp_proxy.backends.errors import BackendError, Category, SessionBrokenError, SessionLostError
+from vmcp_proxy.backends.credentials import Credentials, headers_from
+from vmcp_proxy.backends.errors import (
+    BackendError,
+    Category,
+    CredentialsRefusedError,
+    SessionBrokenError,
+    SessionLostError,
+)
 from vmcp_proxy.backends.interface import Backend, BackendSession, Deadline, Receiver
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol.jsonrpc import Raw, Response
 
 ResultT = TypeVar("ResultT")
+
+_FAREWELL_SECONDS: Final = 5.0
+"""How long the end of a session waits for the credentials that it is told with."""
 
 OnOpened: TypeAlias = Callable[["Link", BackendSession], Awaitable[None]]
 """Hears of a session that was opened anew, to store its token and to restore what belongs to it."""
@@ -63,46 +74,48 @@ class Link:
         """The open session, where there is one."""
         return self._session
 
-    async def opened(self, headers: OutgoingHeaders, deadline: Deadline) -> BackendSession:
+    async def opened(self, credentials: Credentials, deadline: Deadline) -> BackendSession:
         """The session, opened now if need be.
 
         Raises:
             BackendError: it cannot be had.
         """
         session = self._session
-        return session if session is not None else await self._until_end(self._open(headers, deadline, lost=None))
+        if session is not None:
+            return session
+        opening = self._let_in(credentials, deadline, lambda headers: self._open(headers, deadline, lost=None))
+        return await self._until_end(opening)
 
     async def request(
         self,
         method: str,
         params_for: Callable[[int], Raw | None],
-        headers: OutgoingHeaders,
+        credentials: Credentials,
         deadline: Deadline,
         receiver: Receiver,
         extra: OutgoingHeaders = (),
     ) -> Response:
         """Sends one request; `params_for` gets the request id, which is the progress token too.
 
-        A session that the backend has forgotten is opened anew once, and the request, of which nothing was
-        executed, goes out once more.
+        The credentials come with each request: those of one client session may differ from one to the next. Of a
+        request that the backend did not let in, or whose session it has forgotten, nothing was executed: it goes out
+        once more, with other credentials where there are any, in a session that is opened anew.
 
         Raises:
             BackendError: there is no answer.
         """
-        return await self._until_end(self._request(method, params_for, headers, deadline, receiver, extra))
+        return await self._until_end(self._request(method, params_for, credentials, deadline, receiver, extra))
 
-    async def listen(self, headers: OutgoingHeaders, receiver: Receiver, deadline: Deadline) -> bool:
+    async def listen(self, credentials: Credentials, receiver: Receiver, deadline: Deadline) -> bool:
         """Receives what the backend says outside of calls; see `BackendSession.listen`.
 
         Raises:
             BackendError: the stream broke.
         """
-        session = await self.opened(headers, deadline)
-        try:
-            return await session.listen(headers, receiver)
-        except SessionLostError:
-            session = await self._open(headers, deadline, lost=session)
-            return await session.listen(headers, receiver)
+        session = await self.opened(credentials, deadline)
+        return await self._let_in(
+            credentials, deadline, lambda headers: self._listen(session, headers, receiver, deadline)
+        )
 
     async def opened_after(self, generation: int) -> None:
         """Waits until a session was opened after that one."""
@@ -125,12 +138,17 @@ class Link:
                 self._in_flight[task] = True
                 task.cancel()
 
-    async def close(self, headers: OutgoingHeaders) -> None:
-        """Ends the session at the backend where one is open."""
+    async def close(self, credentials: Credentials) -> None:
+        """Ends the session at the backend where one is open; here it ends whether or not the backend can be told."""
         self.closed = True
         session, self._session = self._session, None
-        if session is not None:
-            await session.close(headers)
+        if session is None:
+            return
+        deadline = Deadline.after(asyncio.get_running_loop().time(), _FAREWELL_SECONDS)
+        headers: OutgoingHeaders = ()
+        with contextlib.suppress(BackendError):
+            headers = await headers_from(credentials, self.backend.name, deadline)
+        await session.close(headers)
 
     async def _until_end(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
         task = asyncio.current_task()
@@ -151,27 +169,57 @@ class Link:
         self,
         method: str,
         params_for: Callable[[int], Raw | None],
-        headers: OutgoingHeaders,
+        credentials: Credentials,
         deadline: Deadline,
         receiver: Receiver,
         extra: OutgoingHeaders,
     ) -> Response:
-        session = self._session
-        if session is None:
-            session = await self._open(headers, deadline, lost=None)
-        request_id = session.next_id()
-        params = params_for(request_id)
+        """As `_let_in`, which would cost every call a frame more."""
+        headers = credentials.current()
+        if headers is None:
+            headers = await headers_from(credentials, self.backend.name, deadline)
+        session, lost, may_renew = self._session, None, True
+        while True:
+            try:
+                if session is None:
+                    session = await self._open(headers, deadline, lost)
+                request_id = session.next_id()
+                params = params_for(request_id)
+                return await session.request(request_id, method, params, headers, deadline, receiver, extra)
+            except SessionLostError:
+                if session is None or lost is not None:
+                    raise
+                session, lost = None, session
+            except CredentialsRefusedError:
+                if not may_renew or not credentials.refused(headers):
+                    raise
+                may_renew = False
+                headers = await headers_from(credentials, self.backend.name, deadline)
+            except SessionBrokenError:
+                if self._session is session:
+                    self._session = None
+                raise
+
+    async def _let_in(
+        self, credentials: Credentials, deadline: Deadline, work: Callable[[OutgoingHeaders], Awaitable[ResultT]]
+    ) -> ResultT:
+        """Does the work; once more with other credentials, where the backend did not take these."""
+        headers = await headers_from(credentials, self.backend.name, deadline)
         try:
-            return await session.request(request_id, method, params, headers, deadline, receiver, extra)
+            return await work(headers)
+        except CredentialsRefusedError:
+            if not credentials.refused(headers):
+                raise
+        return await work(await headers_from(credentials, self.backend.name, deadline))
+
+    async def _listen(
+        self, session: BackendSession, headers: OutgoingHeaders, receiver: Receiver, deadline: Deadline
+    ) -> bool:
+        try:
+            return await session.listen(headers, receiver)
         except SessionLostError:
             session = await self._open(headers, deadline, lost=session)
-        except SessionBrokenError:
-            if self._session is session:
-                self._session = None
-            raise
-        request_id = session.next_id()
-        params = params_for(request_id)
-        return await session.request(request_id, method, params, headers, deadline, receiver, extra)
+            return await session.listen(headers, receiver)
 
     async def _open(self, headers: OutgoingHeaders, deadline: Deadline, lost: BackendSession | None) -> BackendSession:
         if self._opening is None:

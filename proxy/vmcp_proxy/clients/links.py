@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
+from vmcp_proxy.backends.credentials import NO_CREDENTIALS, Credentials, headers_from
 from vmcp_proxy.backends.errors import BackendError
 from vmcp_proxy.backends.interface import BackendSession, Deadline, Receiver
 from vmcp_proxy.backends.link import Link
@@ -15,7 +16,7 @@ from vmcp_proxy.clients.session_client import SessionClient
 from vmcp_proxy.core.calls.subscriptions import SUBSCRIBE
 from vmcp_proxy.core.members.member import Member, Members
 from vmcp_proxy.core.members.own_links import close_link
-from vmcp_proxy.headerforward import Collision, OutgoingHeaders
+from vmcp_proxy.headerforward import Collision
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.initialize import NO_CAPABILITIES
 
@@ -84,10 +85,10 @@ class Links:
         if member is not None and self.of(client, member).session is not None:
             # The same server under new headers: its session goes on, and so do the calls in flight.
             return
-        headers = () if former is None else client.headers_for(former, client.snapshot)
-        if not isinstance(headers, Collision):
+        credentials = NO_CREDENTIALS if former is None else client.credentials_for(former, client.snapshot)
+        if not isinstance(credentials, Collision):
             # One that is still being opened ends too: as soon as it is there.
-            self._tasks.create_task(self._retire(link, headers), name=f"end session at {name}")
+            self._tasks.create_task(self._retire(link, credentials), name=f"end session at {name}")
 
     async def set_level_everywhere(self, client: SessionClient, level: str) -> None:
         """Tells the log level to every backend that this session has a session with, at the same time."""
@@ -150,9 +151,9 @@ class Links:
             link.end()
         async with asyncio.TaskGroup() as group:
             for member, link in self._open_links(client) if end_sessions else self._bound_here(client):
-                headers = client.headers_for(member, client.snapshot)
-                if not isinstance(headers, Collision):
-                    group.create_task(close_link(link, headers), name=f"end session at {member.name}")
+                credentials = client.credentials_for(member, client.snapshot)
+                if not isinstance(credentials, Collision):
+                    group.create_task(close_link(link, credentials), name=f"end session at {member.name}")
 
     def forget(self, client: SessionClient) -> None:
         """Lets go of the client's headers, perhaps long before it is known whether the session has ended or moved.
@@ -162,7 +163,7 @@ class Links:
         for link in client.links.values():
             link.end()
         for member, link in self._bound_here(client):
-            self._tasks.create_task(close_link(link, ()), name=f"end session at {member.name}")
+            self._tasks.create_task(close_link(link, NO_CREDENTIALS), name=f"end session at {member.name}")
         client.forget_headers()
 
     def _open_links(self, client: SessionClient) -> list[tuple[Member, Link]]:
@@ -181,10 +182,10 @@ class Links:
             if member is not None and link.session is not None and not link.session.token
         ]
 
-    async def _retire(self, link: Link, headers: OutgoingHeaders) -> None:
+    async def _retire(self, link: Link, credentials: Credentials) -> None:
         """Ends a session once its calls in flight are through; each of them has a bound of its own."""
         await link.idle()
-        await close_link(link, headers)
+        await close_link(link, credentials)
 
     async def _on_opened(self, client: SessionClient, member: Member, link: Link, session: BackendSession) -> None:
         if client.stream.is_receiving or client.capabilities != NO_CAPABILITIES:
@@ -200,14 +201,15 @@ class Links:
 
     async def _subscribe(self, client: SessionClient, member: Member, session: BackendSession, uris: list[str]) -> None:
         """Says the client's subscriptions again in a backend session that took the place of another."""
-        headers = client.headers_for(member, client.snapshot)
-        if isinstance(headers, Collision):
+        credentials = client.credentials_for(member, client.snapshot)
+        if isinstance(credentials, Collision):
             return
         receiver = self._receiver_of(client, member)
         for uri in uris:
             body = params.encode_members({"uri": params.raw_text(uri)})
-            deadline = Deadline.after(asyncio.get_running_loop().time(), _LISTEN_OPEN_SECONDS)
+            deadline = _soon()
             try:
+                headers = await headers_from(credentials, member.name, deadline)
                 await session.request(session.next_id(), SUBSCRIBE, body, headers, deadline, receiver)
             except BackendError:
                 return
@@ -216,27 +218,29 @@ class Links:
         """Tells a notification of the client to every backend that its session has a session with."""
         async with asyncio.TaskGroup() as group:
             for member, link in self._open_links(client):
-                headers = client.headers_for(member, client.snapshot)
+                credentials = client.credentials_for(member, client.snapshot)
                 session = link.session
-                if session is not None and not isinstance(headers, Collision):
-                    group.create_task(self._notify(session, method, raw, headers))
+                if session is not None and not isinstance(credentials, Collision):
+                    group.create_task(self._notify(member, session, method, raw, credentials))
 
     async def _notify(
-        self, session: BackendSession, method: str, raw: msgspec.Raw | None, headers: OutgoingHeaders
+        self, member: Member, session: BackendSession, method: str, raw: msgspec.Raw | None, credentials: Credentials
     ) -> None:
         with contextlib.suppress(BackendError):
+            headers = await headers_from(credentials, member.name, _soon())
             await session.notify(method, raw, headers)
 
     async def set_level(self, client: SessionClient, member: Member, session: BackendSession, level: str) -> None:
         """Tells one backend the log level of the client; a refusal costs nothing but the records."""
         if not member.circuit.is_closed:
             return
-        headers = client.headers_for(member, client.snapshot)
-        if isinstance(headers, Collision):
+        credentials = client.credentials_for(member, client.snapshot)
+        if isinstance(credentials, Collision):
             return
         body = params.encode_members({"level": params.raw_text(level)})
-        deadline = Deadline.after(asyncio.get_running_loop().time(), _LISTEN_OPEN_SECONDS)
+        deadline = _soon()
         with contextlib.suppress(BackendError):
+            headers = await headers_from(credentials, member.name, deadline)
             receiver = self._receiver_of(client, member)
             await session.request(session.next_id(), "logging/setLevel", body, headers, deadline, receiver)
 
@@ -245,12 +249,12 @@ class Links:
         receiver = self._receiver_of(client, member)
         failures = 0
         while True:
-            headers = client.headers_for(member, client.snapshot)
-            if isinstance(headers, Collision):
+            credentials = client.credentials_for(member, client.snapshot)
+            if isinstance(credentials, Collision):
                 return
             began = loop.time()
             try:
-                if not await link.listen(headers, receiver, Deadline.after(began, _LISTEN_OPEN_SECONDS)):
+                if not await link.listen(credentials, receiver, _soon()):
                     return
             except BackendError:
                 failures += 1
@@ -259,6 +263,11 @@ class Links:
             if not client.stream.is_receiving:
                 return
             await asyncio.sleep(_LISTEN_PAUSES[min(failures, len(_LISTEN_PAUSES) - 1)])
+
+
+def _soon() -> Deadline:
+    """The bound of what no client waits for."""
+    return Deadline.after(asyncio.get_running_loop().time(), _LISTEN_OPEN_SECONDS)
 
 
 def _stop_lingering(client: SessionClient) -> None:

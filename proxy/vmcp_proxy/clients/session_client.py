@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from vmcp_proxy.backends.credentials import Credentials
 from vmcp_proxy.backends.interface import Deadline, Reply
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.clients.client_stream import ClientStream
@@ -17,7 +18,7 @@ from vmcp_proxy.core.listings.scopes import audience
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.owners.handed_out import HandedOut
 from vmcp_proxy.core.virtual import Caller
-from vmcp_proxy.headerforward import Collision, HeaderSnapshot, OutgoingHeaders
+from vmcp_proxy.headerforward import Collision, HeaderSnapshot
 from vmcp_proxy.protocol.initialize import mirrored_capabilities
 from vmcp_proxy.protocol.jsonrpc import Request
 
@@ -73,7 +74,7 @@ class SessionClient:
     stream: ClientStream = field(repr=False)
     services: Services = field(repr=False)
     links: dict[str, Link] = field(default_factory=dict)
-    headers: dict[str, tuple[Member, HeaderSnapshot, OutgoingHeaders | Collision]] = field(default_factory=dict)
+    credentials: dict[str, tuple[Member, HeaderSnapshot, Credentials | Collision]] = field(default_factory=dict)
     view: BuiltView | None = None
     caller: Caller | None = None
     in_flight: dict["asyncio.Task[None]", bytes] = field(default_factory=dict)
@@ -101,14 +102,14 @@ class SessionClient:
         """The client's headers for what no request of its own stands behind: those of its latest request."""
         return self.session.snapshot if self.caller is None else self.caller.snapshot
 
-    def headers_for(self, member: Member, snapshot: HeaderSnapshot) -> OutgoingHeaders | Collision:
-        """See `ClientContext.headers_for`."""
-        known = self.headers.get(member.name)
+    def credentials_for(self, member: Member, snapshot: HeaderSnapshot) -> Credentials | Collision:
+        """See `ClientContext.credentials_for`."""
+        known = self.credentials.get(member.name)
         if known is not None and known[0] is member and known[1] is snapshot:
             return known[2]
-        merged = member.headers_for(snapshot)
-        self.headers[member.name] = (member, snapshot, merged)
-        return merged
+        credentials = member.credentials_for(snapshot)
+        self.credentials[member.name] = (member, snapshot, credentials)
+        return credentials
 
     def link(self, member: Member) -> Link:
         """See `ClientContext.link`."""
@@ -166,7 +167,7 @@ class SessionClient:
             task.cancel()
         self.links.clear()
         self.stream.listening.clear()
-        self.headers.clear()
+        self.credentials.clear()
         self.handed_out = None
         self.caller = None
         self.view = None

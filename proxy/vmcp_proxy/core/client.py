@@ -5,11 +5,12 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
+from vmcp_proxy.backends.credentials import Credentials
 from vmcp_proxy.backends.interface import Deadline, Reply
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.members.member import Member
-from vmcp_proxy.headerforward import Collision, HeaderSnapshot, OutgoingHeaders
+from vmcp_proxy.headerforward import Collision, HeaderSnapshot
 from vmcp_proxy.protocol.jsonrpc import Request
 
 Tell: TypeAlias = Callable[[bytes, Callable[[], None] | None], Awaitable[int | None]]
@@ -50,8 +51,8 @@ class ClientContext(Protocol):
     def server_requests(self) -> Collection[int]:
         """The requests of backends that wait for this client's answer, by number."""
 
-    def headers_for(self, member: Member, snapshot: HeaderSnapshot) -> OutgoingHeaders | Collision:
-        """What goes to one backend; the same object as long as its sources are the same."""
+    def credentials_for(self, member: Member, snapshot: HeaderSnapshot) -> Credentials | Collision:
+        """What lets requests to one backend in; the same object as long as its sources are the same."""
 
     def link(self, member: Member) -> Link:
         """The tie to a backend that this client's calls go over."""

@@ -9,6 +9,9 @@ from vmcp_proxy.headerforward.snapshot import HeaderSnapshot, is_sendable
 OutgoingHeaders = tuple[tuple[bytes, bytes], ...]
 """Pairs ready for the wire, in canonical case, sorted by name."""
 
+StaticHeaders = tuple[tuple[str, bytes], ...]
+"""The headers of a backend's config and Secrets, as they are written there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Collision:

@@ -20,7 +20,8 @@ from vmcp_proxy.backends.stdio.backend import StdioBackend, StdioSettings
 from vmcp_proxy.backends.stdio.program import StdioCommand
 from vmcp_proxy.backends.streamable import HttpBackend, HttpBackendSettings
 from vmcp_proxy.core.members.health import HealthTracker
-from vmcp_proxy.core.members.member import Member, StaticHeaders
+from vmcp_proxy.core.members.member import Member
+from vmcp_proxy.headerforward import StaticHeaders
 from vmcp_proxy.run.loading import Loaded
 
 _PRIVATE_KEY = "tls.key"

@@ -11,6 +11,7 @@ from tests.proxy.backends.helpers import Recorder, call, within
 from tests.proxy.backends.test_stdio import backend, who
 from tests.support.programs import is_running
 from tests.support.raw_client import eventually
+from vmcp_proxy.backends.credentials import NO_CREDENTIALS
 from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
 from vmcp_proxy.backends.interface import NOBODY
 from vmcp_proxy.backends.link import Link
@@ -55,7 +56,7 @@ def link_of(made, owner=None):
 
 async def ask(link, receiver=None, name="who", method="tools/call"):
     body = b'{"name":"%b","uri":"test://a"}' % name.encode()
-    return await link.request(method, lambda _: body, (), within(), receiver or Recorder())
+    return await link.request(method, lambda _: body, NO_CREDENTIALS, within(), receiver or Recorder())
 
 
 async def process_of(link):
@@ -143,7 +144,7 @@ async def test_a_program_that_nobody_needs_ends_and_the_next_call_has_a_new_one(
         assert second != first
         assert is_running(second)
         for link in (listed, called):
-            await link.close(())
+            await link.close(NO_CREDENTIALS)
 
 
 @pytest.mark.scenario("B-13")
@@ -151,7 +152,7 @@ async def test_a_program_ends_soon_after_its_client_ceased_to_listen_but_not_dur
     async with backend(tmp_path, bounds=SOON) as made:
         link = link_of(made)
         first = await process_of(link)
-        listening = asyncio.create_task(link.listen((), Recorder(), within()))
+        listening = asyncio.create_task(link.listen(NO_CREDENTIALS, Recorder(), within()))
         await eventually(lambda: link.session._listeners)
         link.session._used_at -= 1000
         assert link.session.ends_at(SOON) < asyncio.get_running_loop().time()
@@ -166,11 +167,11 @@ async def test_a_program_ends_soon_after_its_client_ceased_to_listen_but_not_dur
         await holding
         await eventually(lambda: not is_running(first))
         # The client comes back, and still waits for news of what it has subscribed to.
-        again = asyncio.create_task(link.listen((), Recorder(), within()))
+        again = asyncio.create_task(link.listen(NO_CREDENTIALS, Recorder(), within()))
         await eventually(lambda: link.session and link.session.process.pid != first and link.session._listeners)
         again.cancel()
         await asyncio.gather(again, return_exceptions=True)
-        await link.close(())
+        await link.close(NO_CREDENTIALS)
 
 
 async def test_a_listener_starts_no_program_that_was_ended_for_want_of_use(tmp_path):
@@ -178,9 +179,9 @@ async def test_a_listener_starts_no_program_that_was_ended_for_want_of_use(tmp_p
         link = link_of(made)
         await ask(link, NOBODY, method="ping")
         first = link.session
-        listening = asyncio.create_task(link.listen((), Recorder(), within()))
+        listening = asyncio.create_task(link.listen(NO_CREDENTIALS, Recorder(), within()))
         assert await listening is False
-        assert await link.listen((), Recorder(), within()) is False
+        assert await link.listen(NO_CREDENTIALS, Recorder(), within()) is False
         assert link.session is first
         with pytest.raises(BackendError):
             await first.notify("notifications/roots/list_changed", None, ())
@@ -215,7 +216,7 @@ async def test_programs_are_bounded_over_all_backends_and_per_session_and_idle_o
         assert len(made._pool) == 3
         assert (await who(await made.open(b"{}", (), within())))[0] not in pids
         for link in (*links, third, other, fourth):
-            await link.close(())
+            await link.close(NO_CREDENTIALS)
         assert not len(made._pool)
 
 

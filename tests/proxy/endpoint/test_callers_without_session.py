@@ -35,8 +35,8 @@ class Stateless:
     log_level = None
     server_requests = ()
 
-    def headers_for(self, member, snapshot):
-        return member.headers_for(snapshot)
+    def credentials_for(self, member, snapshot):
+        return member.credentials_for(snapshot)
 
     def link(self, member):
         return self.links.setdefault(member.name, Link(member.backend, self.capabilities, remember_nothing))
@@ -94,4 +94,4 @@ async def test_a_caller_without_a_session_lists_and_calls_and_no_session_is_made
         assert b"under way" in exchange.sent[0]
         assert (world.inside.sessions, world.inside.clients) == (0, ())
         for member, link in client.links.items():
-            await link.close(world.inside.members[member].own_headers)
+            await link.close(world.inside.members[member].own_credentials)

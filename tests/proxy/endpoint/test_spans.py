@@ -10,6 +10,7 @@ from tests.support.scene import operational, scene
 from tests.support.scripted_backend import Die, ScriptedBackend, Status, text
 from tests.support.serving import http_backend
 from vmcp_proxy.backends.http import head
+from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.observability.metrics import Metrics
 
 KEY = "key-of-the-client"
@@ -98,6 +99,46 @@ async def test_a_call_that_is_sent_again_in_a_new_session_is_one_span(tracer):
         assert both == [tracer.spans[1].traceparent] * 2
         assert first == tracer.spans[0].traceparent
         assert tracer.ends == [("tools/call", [None])] * 2
+
+
+class Renewed:
+    """Credentials whose first token the backend does not take."""
+
+    def __init__(self):
+        self.tokens = [b"first", b"second"]
+        self.made = {}
+
+    def current(self):
+        return self.made.setdefault(self.tokens[0], ((b"X-Token", self.tokens[0]),))
+
+    async def fetch(self, deadline):
+        return self.current()
+
+    def refused(self, used):
+        return self.tokens.pop(0) == b"first"
+
+
+async def test_a_call_that_is_sent_again_with_other_credentials_is_one_span_and_no_fault_of_the_backend(
+    tracer, monkeypatch
+):
+    backend, credentials = ScriptedBackend(), Renewed()
+    monkeypatch.setattr(Member, "credentials_for", lambda member, snapshot: credentials)
+
+    @backend.on("tools/call")
+    async def check(call):
+        if call.heard.headers["x-token"] != "second":
+            raise Status(401)
+        return text("done")
+
+    async with scene({"one": backend}) as world, world.session() as client:
+        assert (await client.call("one_echo"))["content"][0]["text"] == "done"
+        calls = backend.calls("tools/call")
+        assert [call.headers["x-token"] for call in calls] == ["first", "second"]
+        assert {call.headers["traceparent"] for call in calls} == {tracer.spans[0].traceparent}
+        assert tracer.ends == [("tools/call", [None])]
+        (state,) = (await world.status())["backends"]
+        assert state["status"] == "healthy"
+        assert not [name for name in await world.metrics() if name.startswith("vmcp_backend_errors_total")]
 
 
 async def refuse(call):

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from time import time
 from typing import Final
 
-from vmcp_proxy.backends.errors import BackendError, Category
+from vmcp_proxy.backends.errors import BackendError, Category, CredentialsRefusedError
 from vmcp_proxy.backends.http import HttpError, Response, ResponseHeaders, Url
 from vmcp_proxy.backends.interface import Deadline
 from vmcp_proxy.backends.messages import is_error
@@ -96,9 +96,8 @@ class Refusal:
         else:
             words = "" if b"<" in self.text[:64] else printable(mask(self.text.decode("utf-8", "replace")))
         detail = place(verb, url) + (f", it said {words}" if words else "")
-        return BackendError(
-            backend, category, hint, detail=detail, advice=advice, status=self.status, retry_after=pause
-        )
+        kind = CredentialsRefusedError if self.status == HTTPStatus.UNAUTHORIZED else BackendError
+        return kind(backend, category, hint, detail=detail, advice=advice, status=self.status, retry_after=pause)
 
 
 async def read_refusal(response: Response, deadline: Deadline | None = None) -> Refusal:

@@ -91,7 +91,7 @@ class Aggregate:
             # A backend that refuses the caller's headers has no list for it; say why it cannot be called.
             shared = find_target(self._views.shared(), operation)
             member = self._members.get(shared.backend) if shared is not None else None
-            headers = caller.client.headers_for(member, caller.snapshot) if member is not None else ()
-            if member is not None and isinstance(headers, Collision):
-                return unavailable(member.collision(headers))
+            credentials = None if member is None else caller.client.credentials_for(member, caller.snapshot)
+            if member is not None and isinstance(credentials, Collision):
+                return unavailable(member.collision(credentials))
         return resolved if isinstance(resolved, Unlisted) else unknown(operation)

@@ -54,10 +54,10 @@ class Forwarder:
         """
         bounds, client = self.bounds, caller.client
         capability, member = target.capability, target.member
-        headers = client.headers_for(member, caller.snapshot)
+        credentials = client.credentials_for(member, caller.snapshot)
         name = capability.backend
-        if isinstance(headers, Collision):
-            return unavailable(member.collision(headers))
+        if isinstance(credentials, Collision):
+            return unavailable(member.collision(credentials))
         if bounds is None:
             return unknown(operation)
         members = _members_for(operation, capability)
@@ -74,7 +74,7 @@ class Forwarder:
         outcome: str | None = CANCELLED
         try:
             answer = await link.request(
-                operation.method, receiver.params_for, headers, deadline, receiver, span.headers
+                operation.method, receiver.params_for, credentials, deadline, receiver, span.headers
             )
             outcome = None
         except BackendError as error:

@@ -7,7 +7,7 @@ from vmcp_proxy.core.calls.notifications import CHANGED_KINDS
 from vmcp_proxy.core.calls.views import Views
 from vmcp_proxy.core.client import ClientContext
 from vmcp_proxy.core.listings.cache import Listings
-from vmcp_proxy.core.listings.scopes import is_public
+from vmcp_proxy.core.listings.scopes import Scope
 from vmcp_proxy.core.members.member import Member
 
 
@@ -26,7 +26,7 @@ class Changes:
         """
         if method not in CHANGED_KINDS:
             return
-        if not is_public(self._out_of_date(member, client)):
+        if not self._out_of_date(member, client).is_public:
             client.lists_changed(member.name)
 
     def heard_elsewhere(self, client: ClientContext, backend: str) -> None:
@@ -34,7 +34,7 @@ class Changes:
         if (member := self._views.member(backend)) is not None:
             self._out_of_date(member, client)
 
-    def _out_of_date(self, member: Member, client: ClientContext) -> str:
+    def _out_of_date(self, member: Member, client: ClientContext) -> Scope:
         scope = self._views.scope_for(member, client)
         self._listings.invalidate(member, scope)
         self._views.changed()

@@ -16,7 +16,7 @@ from vmcp_proxy.core.catalog.ui_pages import claims_of
 from vmcp_proxy.core.client import BuiltView, ClientContext
 from vmcp_proxy.core.listings.cache import Entry, Listings
 from vmcp_proxy.core.listings.reader import fetch_listing
-from vmcp_proxy.core.listings.scopes import SHARED, scope
+from vmcp_proxy.core.listings.scopes import SHARED, Scope
 from vmcp_proxy.core.members.circuit import CIRCUIT_IS_OPEN
 from vmcp_proxy.core.members.member import Bounds, Member, Members
 from vmcp_proxy.core.members.own_links import OwnLinks
@@ -26,23 +26,23 @@ from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, Collision, HeaderSnapshot
 _KEPT_CATALOGS: Final = 64
 """Catalogs that are kept although no client sees them just now."""
 
-ScopeOf = Callable[[HeaderSnapshot], str]
+DigestOf = Callable[[HeaderSnapshot], str]
 """The keyed digest of a snapshot, so that no cache key holds a header value."""
 
 
 class Views:
     """Builds catalogs; `epoch` counts what may have changed one, so that a call can trust the view it has.
 
-    A caller without capabilities and headers sees what the proxy itself sees (scope `shared`), those with the same
+    A caller without capabilities and headers sees what the proxy itself sees (`SHARED`), those with the same
     capabilities the same; others have listings of their own, never mixed with anybody else's headers (ADR-0018).
     """
 
-    def __init__(self, listings: Listings, links: OwnLinks, scope_of: ScopeOf) -> None:
+    def __init__(self, listings: Listings, links: OwnLinks, digest_of: DigestOf) -> None:
         self.epoch = 0
         self.deadlines_missed: Counter[str] = Counter()
         self._listings = listings
         self._links = links
-        self._scope_of = scope_of
+        self._digest_of = digest_of
         self._members: Members = {}
         self._withheld: dict[str, Outcome] = {}
         self._aggregation = Aggregation()
@@ -113,8 +113,8 @@ class Views:
 
     def _entries(self, members: Members, client: ClientContext, snapshot: HeaderSnapshot) -> dict[str, Entry]:
         audience = client.audience
-        public = scope(audience, "")
-        private = scope(audience, self._scope_of(snapshot)) if len(snapshot) else public
+        public = Scope(audience)
+        private = Scope(audience, self._digest_of(snapshot)) if len(snapshot) else public
         return {
             name: self._listings.entry(member, private if member.backend.takes_headers else public)
             for name, member in members.items()
@@ -140,11 +140,11 @@ class Views:
         done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         return bool(done)
 
-    def scope_for(self, member: Member, client: ClientContext) -> str:
+    def scope_for(self, member: Member, client: ClientContext) -> Scope:
         """The scope of what one backend lists for this client, with the headers of its present view."""
         snapshot = EMPTY_SNAPSHOT if client.view is None else client.view.snapshot
         is_private = len(snapshot) and member.backend.takes_headers
-        return scope(client.audience, self._scope_of(snapshot) if is_private else "")
+        return Scope(client.audience, self._digest_of(snapshot) if is_private else "")
 
     def shared(self) -> Catalog:
         """What the proxy itself sees, as far as it is known now."""
@@ -160,15 +160,15 @@ class Views:
 
     async def _fetch_one(self, entry: Entry, client: ClientContext, snapshot: HeaderSnapshot, bounds: Bounds) -> None:
         member = entry.member
-        headers = client.headers_for(member, snapshot)
-        if isinstance(headers, Collision):
-            self._listings.refused(entry, member.collision(headers), asyncio.get_running_loop().time())
+        credentials = client.credentials_for(member, snapshot)
+        if isinstance(credentials, Collision):
+            self._listings.refused(entry, member.collision(credentials), asyncio.get_running_loop().time())
             return
         link = self._links.of(member) if entry.is_shared else client.link(member)
-        sent = member.own_headers if entry.is_shared else headers
+        presented = member.own_credentials if entry.is_shared else credentials
         try:
             async with asyncio.timeout(bounds.listing):
-                await self._listings.refresh(entry, lambda: fetch_listing(member.name, link, sent, bounds))
+                await self._listings.refresh(entry, lambda: fetch_listing(member.name, link, presented, bounds))
         except TimeoutError:
             entry.is_overdue = True
             self.deadlines_missed[member.name] += 1

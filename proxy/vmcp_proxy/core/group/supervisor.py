@@ -109,7 +109,9 @@ class Supervisor:
         if entry.is_fresh(asyncio.get_running_loop().time(), self._listings.ttl):
             return True
         link = self._links.of(member)
-        await self._listings.refresh(entry, lambda: fetch_listing(member.name, link, member.own_headers, self._bounds))
+        await self._listings.refresh(
+            entry, lambda: fetch_listing(member.name, link, member.own_credentials, self._bounds)
+        )
         return False
 
     async def _probe(self) -> None:
@@ -122,7 +124,7 @@ class Supervisor:
         deadline = Deadline.after(loop.time(), self._bounds.operational.failure_handling.health_check_timeout)
         link = self._links.of(member)
         try:
-            await link.request("ping", lambda _: None, member.own_headers, deadline, self)
+            await link.request("ping", lambda _: None, member.own_credentials, deadline, self)
         except BackendError as error:
             changed = failed(member, permit, error, Asked.PROBE, loop.time())
             self._pause(error.retry_after)
@@ -149,7 +151,7 @@ class Supervisor:
             began, generation = loop.time(), link.generation
             deadline = Deadline.after(began, self._bounds.operational.timeouts.connect)
             with contextlib.suppress(BackendError):
-                if not await link.listen(member.own_headers, self, deadline):
+                if not await link.listen(member.own_credentials, self, deadline):
                     # Another session may be with another version of the server.
                     await link.opened_after(generation)
                     continue

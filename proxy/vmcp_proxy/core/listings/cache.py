@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.core.catalog.capabilities import Listing, Outcome
-from vmcp_proxy.core.listings.scopes import SHARED, headers_of, is_public
+from vmcp_proxy.core.listings.scopes import SHARED, Scope
 from vmcp_proxy.core.members.circuit import Permit
 from vmcp_proxy.core.members.feedback import Asked, answered, failed
 from vmcp_proxy.core.members.member import Member
@@ -45,7 +45,7 @@ class Entry:
     """
 
     member: Member
-    scope: str = SHARED
+    scope: Scope = SHARED
     listing: Listing | None = None
     former: Listing | None = None
     failure: Outcome | None = None
@@ -101,12 +101,12 @@ class Listings:
         self.ttl = 300.0
         self._tasks = tasks
         self._on_change = on_change
-        self._entries: OrderedDict[tuple[str, str], Entry] = OrderedDict()
+        self._entries: OrderedDict[tuple[str, Scope], Entry] = OrderedDict()
         self._by_content: WeakValueDictionary[tuple[str, bytes], Listing] = WeakValueDictionary()
-        self._told: WeakValueDictionary[tuple[Member, str], Listing] = WeakValueDictionary()
+        self._told: WeakValueDictionary[tuple[Member, Scope], Listing] = WeakValueDictionary()
         self._private_bytes = 0
 
-    def entry(self, member: Member, scope: str) -> Entry:
+    def entry(self, member: Member, scope: Scope) -> Entry:
         """The entry of a member, a new one where the member was replaced."""
         key = (member.name, scope)
         entry = self._entries.get(key)
@@ -140,9 +140,9 @@ class Listings:
         return self.shown(entry) or entry.former or self._told_to_others(entry)
 
     def _told_to_others(self, entry: Entry) -> Listing | None:
-        return self._told.get((entry.member, headers_of(entry.scope)))
+        return self._told.get((entry.member, entry.scope.for_any_audience))
 
-    def _private(self, *, newest_first: bool = False) -> Iterator[tuple[str, str]]:
+    def _private(self, *, newest_first: bool = False) -> Iterator[tuple[str, Scope]]:
         """What may give way to more of its kind: what clients send must not push out what the proxy itself sees."""
         items = reversed(self._entries.items()) if newest_first else iter(self._entries.items())
         return (key for key, entry in items if not entry.is_shared)
@@ -194,11 +194,14 @@ class Listings:
             entry.task = self._tasks.create_task(task, name=f"listing {entry.member.name}")
         await asyncio.wait((entry.task,))
 
-    def invalidate(self, member: Member, scope: str) -> None:
+    def invalidate(self, member: Member, scope: Scope) -> None:
         """Marks what a backend declares out of date; a public listing takes all public ones with it."""
-        public = is_public(scope)
         for (name, other), entry in self._entries.items():
-            if name == member.name and entry.member is member and (other == scope or (public and is_public(other))):
+            if (
+                name == member.name
+                and entry.member is member
+                and (other == scope or (scope.is_public and other.is_public))
+            ):
                 entry.is_stale = True
                 entry.retry_at = 0.0
 
@@ -239,7 +242,7 @@ class Listings:
             if entry.is_shared and entry.former is not None and entry.former.digest != listing.digest:
                 self._doubt_private(entry.member)
             entry.listing = entry.former = self._interned(listing, is_shared=entry.is_shared)
-        group = (entry.member, headers_of(entry.scope))
+        group = (entry.member, entry.scope.for_any_audience)
         if entry.is_shared or group not in self._told:
             self._told[group] = entry.listing
         entry.failure = None

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from vmcp_proxy.backends.credentials import Credentials
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.interface import NOBODY, Deadline
 from vmcp_proxy.backends.link import Link
@@ -11,7 +12,6 @@ from vmcp_proxy.backends.messages import lacks_method
 from vmcp_proxy.core.catalog.capabilities import Listing
 from vmcp_proxy.core.listings.builder import ListingBuilder, ListingLimits
 from vmcp_proxy.core.members.member import Bounds
-from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol.kinds import WIRE, Kind
 
 _OFFER: Final = {
@@ -22,7 +22,7 @@ _OFFER: Final = {
 }
 
 
-async def fetch_listing(backend: str, link: Link, headers: OutgoingHeaders, bounds: Bounds) -> Listing:
+async def fetch_listing(backend: str, link: Link, credentials: Credentials, bounds: Bounds) -> Listing:
     """Every page of every kind that the backend offers, the kinds at the same time.
 
     A kind that fails alone is reported in the listing's `incomplete`; the others stay.
@@ -39,13 +39,13 @@ async def fetch_listing(backend: str, link: Link, headers: OutgoingHeaders, boun
     until = now + bounds.call(backend)
     # A call may take long, a handshake may not: one that hangs must not pass for a backend of unknown health.
     soon = min(until, now + bounds.handshake)
-    session = await link.opened(headers, Deadline(soon, soon, 0.0))
+    session = await link.opened(credentials, Deadline(soon, soon, 0.0))
     kinds = [kind for kind in Kind if _OFFER[kind] in session.hello.offers]
     errors: list[BackendError] = []
 
     async def read(kind: Kind) -> None:
         try:
-            await _read_kind(kind, builder, link, headers, Deadline(until, until, 0.0))
+            await _read_kind(kind, builder, link, credentials, Deadline(until, until, 0.0))
         except BackendError as error:
             errors.append(error)
             builder.cut_off(kind, str(error))
@@ -59,13 +59,13 @@ async def fetch_listing(backend: str, link: Link, headers: OutgoingHeaders, boun
 
 
 async def _read_kind(
-    kind: Kind, builder: ListingBuilder, link: Link, headers: OutgoingHeaders, deadline: Deadline
+    kind: Kind, builder: ListingBuilder, link: Link, credentials: Credentials, deadline: Deadline
 ) -> None:
     method = WIRE[kind].list_method
     cursor: bytes | None = None
     while True:
         body = b'{"cursor":' + cursor + b"}" if cursor is not None else b"{}"
-        answer = await link.request(method, _same(body), headers, deadline, NOBODY)
+        answer = await link.request(method, _same(body), credentials, deadline, NOBODY)
         if answer.result is None:
             if lacks_method(answer):
                 return

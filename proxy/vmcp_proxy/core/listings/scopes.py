@@ -3,15 +3,41 @@
 from hashlib import blake2b
 from typing import Final
 
+import msgspec
+
 from vmcp_proxy.headerforward import HeaderSnapshot
 from vmcp_proxy.keys.keyring import KeyLabel, Keyring
-
-SHARED: Final = "shared"
-"""What the backend says to the proxy itself: no client's headers, no client's capabilities."""
 
 _DIGEST_BYTES: Final = 8
 _HEADER_DIGEST_BYTES: Final = 16
 _NOTHING: Final = b"{}"
+
+
+class Scope(msgspec.Struct, frozen=True, gc=False):
+    """Whom a listing was told to: equal scopes share it, others never see it.
+
+    `audience` stands for the capabilities that the backend heard of, `snapshot` for the client's passthrough headers,
+    by a keyed digest, `identity` for the caller, where the backend gets credentials of its own for each; any may be
+    empty.
+    """
+
+    audience: str = ""
+    snapshot: str = ""
+    identity: str = ""
+
+    @property
+    def is_public(self) -> bool:
+        """Whether no client's credentials stand behind what is listed here."""
+        return not self.snapshot and not self.identity
+
+    @property
+    def for_any_audience(self) -> "Scope":
+        """The scope without the audience: equal for those who differ by their capabilities alone."""
+        return Scope("", self.snapshot, self.identity) if self.audience else self
+
+
+SHARED: Final = Scope()
+"""What the backend says to the proxy itself: no client's credentials, no client's capabilities."""
 
 
 def audience(capabilities: bytes) -> str:
@@ -23,20 +49,3 @@ def header_digest(keyring: Keyring, snapshot: HeaderSnapshot) -> str:
     """Stands for a client's headers: keyed, so that no scope lets a header value be guessed."""
     key = keyring.derive(keyring.signing_kid, KeyLabel.CACHE)
     return blake2b(snapshot.canonical_bytes(), key=key, digest_size=_HEADER_DIGEST_BYTES).hexdigest()
-
-
-def scope(audience: str, headers: str) -> str:
-    """The scope for an audience, and for headers of a client by their keyed digest; both may be empty."""
-    if headers:
-        return f"{headers}/{audience}"
-    return f"{SHARED}/{audience}" if audience else SHARED
-
-
-def headers_of(scope: str) -> str:
-    """What of a scope stands for the client's headers: equal for those who differ by their capabilities alone."""
-    return scope.partition("/")[0]
-
-
-def is_public(scope: str) -> bool:
-    """Whether no client's headers stand behind what is listed there."""
-    return scope.startswith(SHARED)

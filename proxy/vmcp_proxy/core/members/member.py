@@ -6,13 +6,12 @@ from dataclasses import dataclass, field
 
 from vmcp_api.config import Backend as BackendConfig
 from vmcp_api.spec.operational import Operational
+from vmcp_proxy.backends.credentials import NO_CREDENTIALS, Credentials, PassthroughCredentials, StaticCredentials
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.interface import Backend
 from vmcp_proxy.core.members.circuit import Circuit
 from vmcp_proxy.core.members.health import HealthTracker
-from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, Collision, HeaderSnapshot, OutgoingHeaders, merge
-
-StaticHeaders = tuple[tuple[str, bytes], ...]
+from vmcp_proxy.headerforward import Collision, HeaderSnapshot, StaticHeaders
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,27 +29,27 @@ class Member:
     """Set where its supervisor should think again."""
     name: str = field(init=False)
     """Its name within the group."""
+    own_credentials: Credentials = field(init=False, repr=False)
+    """What a request carries that no client stands behind."""
 
     def __post_init__(self) -> None:
+        own = StaticCredentials.of(self.static) if self.backend.takes_headers else NO_CREDENTIALS
         object.__setattr__(self, "name", self.config.name)
+        object.__setattr__(self, "own_credentials", own)
 
     def __repr__(self) -> str:
         return f"<Member {self.config.name} {self.config.transport} {self.health.state}>"
 
-    def headers_for(self, snapshot: HeaderSnapshot) -> OutgoingHeaders | Collision:
-        """What a request of the client with this snapshot carries; nothing where headers cannot reach it."""
-        return merge(snapshot, self.static) if self.backend.takes_headers else ()
+    def credentials_for(self, snapshot: HeaderSnapshot) -> Credentials | Collision:
+        """What requests of the client with this snapshot carry; nothing where headers cannot reach it."""
+        if not self.backend.takes_headers or not len(snapshot):
+            return self.own_credentials
+        return PassthroughCredentials.of(snapshot, self.static)
 
     def collision(self, found: Collision) -> BackendError:
         """Why a client with such headers cannot reach this backend."""
         hint = f"{found.header} is both a passthrough and a static header; remove it from one of them"
         return BackendError(self.name, Category.HEADERS, hint)
-
-    @property
-    def own_headers(self) -> OutgoingHeaders:
-        """What a request carries that no client stands behind."""
-        headers = self.headers_for(EMPTY_SNAPSHOT)
-        return () if isinstance(headers, Collision) else headers
 
 
 @dataclass(frozen=True, slots=True)

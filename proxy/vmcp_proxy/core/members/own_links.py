@@ -5,11 +5,11 @@ import contextlib
 from collections.abc import Iterable
 from typing import Final
 
+from vmcp_proxy.backends.credentials import Credentials
 from vmcp_proxy.backends.errors import BackendError
 from vmcp_proxy.backends.interface import BackendSession
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.core.members.member import Member, Members
-from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol.initialize import NO_CAPABILITIES, ServerHello
 
 
@@ -17,10 +17,10 @@ async def _forget(_link: Link, _session: BackendSession) -> None:
     """The proxy's own sessions are of no use to another process."""
 
 
-async def close_link(link: Link, headers: OutgoingHeaders) -> None:
+async def close_link(link: Link, credentials: Credentials) -> None:
     """Ends a session at a backend; one that cannot be told is left to its time."""
     with contextlib.suppress(BackendError):
-        await link.close(headers)
+        await link.close(credentials)
 
 
 class OwnLinks:
@@ -35,7 +35,7 @@ class OwnLinks:
         for name, (member, link) in list(self._links.items()):
             if members.get(name) is not member:
                 del self._links[name]
-                self._tasks.create_task(close_link(link, member.own_headers), name=f"end own session at {name}")
+                self._tasks.create_task(close_link(link, member.own_credentials), name=f"end own session at {name}")
 
     def of(self, member: Member) -> Link:
         """The link to a member, made at its first use."""
@@ -57,5 +57,5 @@ class OwnLinks:
         """Ends every session, at shutdown."""
         async with asyncio.TaskGroup() as group:
             for member, link in self._links.values():
-                group.create_task(close_link(link, member.own_headers))
+                group.create_task(close_link(link, member.own_credentials))
         self._links.clear()

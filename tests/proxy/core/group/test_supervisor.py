@@ -9,6 +9,7 @@ import pytest
 from tests.proxy.core.builders import FakeMember
 from tests.support.raw_client import eventually
 from vmcp_api.spec.operational import CircuitBreaker, FailureHandling, Operational
+from vmcp_proxy.backends.credentials import NO_CREDENTIALS
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.core.group import supervisor as supervisors
 from vmcp_proxy.core.group.supervisor import Supervisor
@@ -41,7 +42,7 @@ class FakeLink:
             raise BackendError("one", Category.UNREACHABLE)
         return Response(b"1", b"{}", None)
 
-    async def listen(self, headers, receiver, deadline):
+    async def listen(self, credentials, receiver, deadline):
         self.listens += 1
         return await self._listen()
 
@@ -66,7 +67,7 @@ async def break_off():
 async def supervised(link, *, breaker=None, interval=0.01):
     member = FakeMember(
         name="one",
-        own_headers=(),
+        own_credentials=NO_CREDENTIALS,
         health=HealthTracker(3),
         circuit=Circuit(breaker or CircuitBreaker(), 1.0),
         attention=asyncio.Event(),

@@ -8,9 +8,12 @@ from tests.proxy.core.builders import FakeMember
 from vmcp_proxy.core.catalog.capabilities import Descriptor, Listing
 from vmcp_proxy.core.listings import cache as listings
 from vmcp_proxy.core.listings.cache import SHARED, Listings
+from vmcp_proxy.core.listings.scopes import Scope
 from vmcp_proxy.core.members.circuit import Circuit
 from vmcp_proxy.core.members.health import HealthTracker
 from vmcp_proxy.protocol.kinds import Kind
+
+MINE = Scope(snapshot="mine")
 
 
 def a_member(name):
@@ -22,11 +25,11 @@ async def test_what_clients_send_never_pushes_out_what_the_proxy_itself_sees(mon
     kept = Listings(None, lambda: None)
     one, two = a_member("one"), a_member("two")
     shared = kept.entry(one, SHARED), kept.entry(two, SHARED)
-    first = kept.entry(one, "scope 0")
+    first = kept.entry(one, Scope(snapshot="0"))
     for number in range(1, 10):
-        kept.entry(one, f"scope {number}")
+        kept.entry(one, Scope(snapshot=str(number)))
     assert (kept.entry(one, SHARED), kept.entry(two, SHARED)) == shared
-    assert kept.entry(one, "scope 0") is not first
+    assert kept.entry(one, Scope(snapshot="0")) is not first
 
 
 def listing(name="echo", size=2):
@@ -37,7 +40,7 @@ def tell(kept, member, scope, told):
     kept._succeeded(kept.entry(member, scope), member.circuit.admit(0.0), told, 0.0)
 
 
-@pytest.mark.parametrize("scopes", [(SHARED, "mine"), ("mine", "yours")])
+@pytest.mark.parametrize("scopes", [(SHARED, MINE), (MINE, Scope(snapshot="yours"))])
 async def test_callers_that_see_the_same_share_one_copy(scopes):
     kept = Listings(None, lambda: None)
     one = a_member("one")
@@ -53,12 +56,57 @@ async def test_what_clients_are_told_is_bounded_in_bytes_and_the_latest_stays(mo
     one = a_member("one")
     tell(kept, one, SHARED, listing("own", 200_000))
     for number in range(200):
-        tell(kept, one, f"same {number}", listing("same", 1000))
-        tell(kept, one, f"other {number}", listing(f"other {number}", 1000))
+        tell(kept, one, Scope(snapshot=f"same {number}"), listing("same", 1000))
+        tell(kept, one, Scope(snapshot=f"other {number}"), listing(f"other {number}", 1000))
         told = [entry.listing for entry in kept._entries.values() if not entry.is_shared]
         assert sum({each.digest: each.size for each in told}.values()) <= 100_000
-        assert kept.entry(one, f"other {number}").listing is not None
+        assert kept.entry(one, Scope(snapshot=f"other {number}")).listing is not None
     assert len(told) > 200, "those of equal content cost nothing and stay"
     assert kept.entry(one, SHARED).listing is not None
-    tell(kept, one, "huge", listing("huge", 300_000))
-    assert kept.entry(one, "huge").listing is not None
+    tell(kept, one, MINE, listing("huge", 300_000))
+    assert kept.entry(one, MINE).listing is not None
+
+
+OTHERS = [
+    Scope(),
+    Scope(audience="a"),
+    Scope("a", "k"),
+    Scope("a", "k", "bob"),
+    Scope("a", "", "ada"),
+    Scope("", "k", "ada"),
+]
+
+
+@pytest.mark.parametrize("other", OTHERS)
+async def test_what_one_identity_was_told_nobody_else_is_shown(other):
+    kept = Listings(None, lambda: None)
+    one = a_member("one")
+    hers = Scope("a", "k", "ada")
+    tell(kept, one, hers, listing("of ada"))
+    entry = kept.entry(one, other)
+    assert entry is not kept.entry(one, hers)
+    if other.for_any_audience == hers.for_any_audience:
+        assert kept.shown(entry) is kept.entry(one, hers).listing
+    else:
+        assert kept.shown(entry) is None
+        assert kept.known(entry) is None
+
+
+async def test_what_was_told_to_the_same_identity_stands_in_whatever_its_client_can_do():
+    kept = Listings(None, lambda: None)
+    one = a_member("one")
+    tell(kept, one, Scope("a", "k", "ada"), listing("of ada"))
+    assert kept.shown(kept.entry(one, Scope("b", "k", "ada"))).tools[0].name == "of ada"
+
+
+async def test_a_change_that_one_identity_hears_of_is_a_change_for_that_identity_alone():
+    kept = Listings(None, lambda: None)
+    one = a_member("one")
+    scopes = [Scope("a", "", "ada"), Scope("a", "", "bob"), Scope("a"), SHARED]
+    for scope in scopes:
+        tell(kept, one, scope, listing())
+        kept.entry(one, scope).is_stale = False
+    kept.invalidate(one, scopes[0])
+    assert [kept.entry(one, scope).is_stale for scope in scopes] == [True, False, False, False]
+    kept.invalidate(one, SHARED)
+    assert [kept.entry(one, scope).is_stale for scope in scopes] == [True, False, True, True]
