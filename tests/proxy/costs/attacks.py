@@ -1,4 +1,4 @@
-"""What a peer without scruples sends to a real `vmcp serve`, bounded in bytes and in time."""
+"""What a peer without scruples sends to a real `vmcp serve`, bounded in bytes."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,9 @@ from tests.support.raw_client import RawClient
 POD_MIB = 512
 """The memory limit of a pod by default."""
 
-SECONDS = 20.0
 _PIECE = 64 << 10
+_STILL = 10
+"""Clients that are served while nothing moves, before it is taken to have ended."""
 
 
 @dataclass
@@ -62,6 +63,17 @@ class Pod:
             answer = await client.request("ping")
             return answer["result"] == {} and await client.delete() == 204
 
+    async def serves_until_still(self, count: Callable[[], int]) -> None:
+        """Serves others until what is counted grows no more.
+
+        No time is waited for: a process that has served that many clients has had its turns to read what had come.
+        """
+        still, before = 0, count()
+        while still < _STILL:
+            assert await self.answers()
+            still = still + 1 if count() == before else 0
+            before = count()
+
 
 @contextlib.asynccontextmanager
 async def pod(folder: Path, *options: str, servers: dict[str, object] | None = None) -> AsyncIterator[Pod]:
@@ -85,33 +97,64 @@ async def pod(folder: Path, *options: str, servers: dict[str, object] | None = N
         await process.wait()
 
 
-async def pour(pod: Pod, first: bytes, piece: bytes, most: int, *, seconds: float = SECONDS) -> int:
-    """Sends and reads nothing; how many bytes were taken before the peer stopped to, or ended it."""
-    sent = 0
-    block = piece * max(_PIECE // len(piece), 1)
-    with contextlib.suppress(OSError, TimeoutError):
-        async with asyncio.timeout(seconds):
+class Flood:
+    """What a peer sends that never reads: `first`, then the same `piece` up to `most` bytes; held open then."""
+
+    def __init__(self, first: bytes, piece: bytes, most: int) -> None:
+        self._first = first
+        self._block = piece * max(_PIECE // len(piece), 1)
+        self._most = most
+        self._written = 0
+        self._transport: asyncio.WriteTransport | None = None
+        self.has_begun = False
+
+    @property
+    def taken(self) -> int:
+        """How many bytes the other side and the kernel have taken."""
+        waiting = self._transport.get_write_buffer_size() if self._transport else 0
+        return self._written - waiting
+
+    async def run(self, pod: Pod) -> None:
+        """Goes on until it is cancelled or the pod ends the connection."""
+        try:
             reader, writer = await asyncio.open_connection("127.0.0.1", pod.port, limit=1)
-            reader._transport.pause_reading()
-            writer.transport.set_write_buffer_limits(high=_PIECE)
-            try:
-                writer.write(first)
-                await writer.drain()
-                while sent < most:
-                    writer.write(block)
-                    await writer.drain()
-                    sent += len(block)
-            finally:
-                writer.transport.abort()
-    return sent
+        finally:
+            self.has_begun = True
+        reader._transport.pause_reading()
+        self._transport = writer.transport
+        self._transport.set_write_buffer_limits(high=_PIECE)
+        try:
+            with contextlib.suppress(ConnectionError):
+                await self._send(writer, self._first)
+                while self._written < self._most + len(self._first):
+                    await self._send(writer, self._block)
+                await asyncio.Event().wait()
+        finally:
+            self._transport.abort()
+
+    async def _send(self, writer: asyncio.StreamWriter, data: bytes) -> None:
+        self._written += len(data)
+        writer.write(data)
+        await writer.drain()
 
 
-async def status_of(pod: Pod, sent: bytes, *, seconds: float = SECONDS) -> int:
+async def pour(pod: Pod, floods: Sequence[Flood]) -> None:
+    """Sends all floods side by side, until the pod takes no more of any of them; others are served meanwhile."""
+    async with asyncio.TaskGroup() as group:
+        running = [group.create_task(flood.run(pod)) for flood in floods]
+        while not all(flood.has_begun for flood in floods):
+            assert await pod.answers()
+        await pod.serves_until_still(lambda: sum(flood.taken for flood in floods))
+        for each in running:
+            each.cancel()
+
+
+async def status_of(pod: Pod, sent: bytes) -> int:
     """The status of the first answer; the connection is dropped then."""
     reader, writer = await asyncio.open_connection("127.0.0.1", pod.port)
     try:
         writer.write(sent)
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(60):
             return int((await reader.readline()).split()[1])
     finally:
         writer.transport.abort()

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.proxy.costs.attacks import POD_MIB, pod, pour, status_of
+from tests.proxy.costs.attacks import POD_MIB, Flood, pod, pour, status_of
 from tests.support.raw_client import RawClient
 from vmcp_proxy.serve.http.bounds import MOST_BODY_BYTES
 
@@ -15,13 +15,10 @@ ROOM_MIB = 100
 pytestmark = [pytest.mark.scenario("C-10"), pytest.mark.timeout(240)]
 
 
-async def held_after(pod, *attacks):
-    """The memory that attacks side by side made the process hold, in MiB more than before; others were served."""
+async def held_after(pod, *floods):
+    """The memory that floods side by side made the process hold, in MiB more than before; others were served."""
     before = pod.peak_mib
-    async with asyncio.TaskGroup() as group:
-        for attack in attacks:
-            group.create_task(attack)
-        assert await pod.answers()
+    await pour(pod, floods)
     assert await pod.answers()
     assert pod.peak_mib < POD_MIB
     return pod.peak_mib - before
@@ -30,7 +27,7 @@ async def held_after(pod, *attacks):
 async def test_pipelined_requests_are_not_read_before_those_in_front_of_them_are_answered(tmp_path):
     async with pod(tmp_path) as target:
         request = b"GET /x HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
-        grown = await held_after(target, *(pour(target, b"", request, 64 * MIB, seconds=8) for _ in range(4)))
+        grown = await held_after(target, *(Flood(b"", request, 64 * MIB) for _ in range(4)))
         assert grown < ROOM_MIB
 
 
@@ -45,8 +42,8 @@ async def test_trailers_and_chunk_extensions_without_end_are_cost_neither_memory
         if not tail.startswith(b"1;"):
             first += b"2\r\n{}\r\n0\r\nx: "
         before = target.cpu
-        attacks = (pour(target, first, tail, 64 * MIB) for _ in range(4))
-        assert await held_after(target, *attacks) < ROOM_MIB
+        floods = (Flood(first, tail, 64 * MIB) for _ in range(4))
+        assert await held_after(target, *floods) < ROOM_MIB
         # A parser that buffers one value without end takes minutes for so much: its time grows with the square.
         assert target.cpu - before < 30
 
@@ -55,8 +52,8 @@ async def test_bodies_that_stay_unfinished_are_bounded_over_all_connections_and_
     async with pod(tmp_path) as target:
         length = 8 * MIB
         first = target.head(f"content-length: {length}")
-        attacks = (pour(target, first, b" ", length - 1, seconds=10) for _ in range(64))
-        assert await held_after(target, *attacks) < ROOM_MIB
+        floods = (Flood(first, b" ", length - 1) for _ in range(64))
+        assert await held_after(target, *floods) < ROOM_MIB
         assert await status_of(target, first) == 413
 
 
@@ -66,8 +63,8 @@ async def test_half_bodies_in_a_session_give_way_to_newer_ones_beyond_the_bound(
         length = 8 * MIB
         first = target.head(f"content-length: {length}", f"mcp-session-id: {client.session}")
         # 64 times 8 MiB, each a piece short of its end.
-        attacks = (pour(target, first, b" " * 65536, length - 65536, seconds=10) for _ in range(64))
-        assert await held_after(target, *attacks) < MOST_BODY_BYTES / MIB + ROOM_MIB
+        floods = (Flood(first, b" " * 65536, length - 65536) for _ in range(64))
+        assert await held_after(target, *floods) < MOST_BODY_BYTES / MIB + ROOM_MIB
 
 
 async def test_connections_that_say_nothing_are_bounded_and_cost_little(tmp_path):
