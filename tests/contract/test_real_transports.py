@@ -11,7 +11,7 @@ from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.streamable_http import EventMessage, EventStore
 from pydantic import BaseModel
 
-from tests.support.raw_client import eventually
+from tests.support.raw_client import WAIT_SECONDS, eventually
 from tests.support.scene import operational, scene
 from tests.support.serving import http_backend, load, serve
 from vmcp_proxy.backends.http import HttpClient
@@ -31,7 +31,7 @@ class MemoryEventStore(EventStore):
     def __init__(self):
         self.events = []
         self.numbers = itertools.count(1)
-        self.resumed = []
+        self.resumed = asyncio.Event()
 
     async def store_event(self, stream_id, message):
         event_id = f"é{next(self.numbers)} "  # the id must come back byte for byte
@@ -40,7 +40,7 @@ class MemoryEventStore(EventStore):
 
     async def replay_events_after(self, last_event_id, send_callback):
         last_event_id = last_event_id.encode("latin-1").decode()
-        self.resumed.append(last_event_id)
+        self.resumed.set()
         ids = [each[0] for each in self.events]
         start = ids.index(last_event_id)
         stream = self.events[start][1]
@@ -54,7 +54,7 @@ class Person(BaseModel):
     name: str
 
 
-def sdk_server() -> MCPServer:
+def sdk_server(store: MemoryEventStore | None = None) -> MCPServer:
     server = MCPServer("real")
 
     @server.tool()
@@ -70,8 +70,9 @@ def sdk_server() -> MCPServer:
     @server.tool()
     async def nap(ctx: Context) -> str:
         await ctx.report_progress(1, 2)
-        await ctx.close_sse_stream()
-        await asyncio.sleep(0.3)
+        while not store.resumed.is_set():
+            await ctx.close_sse_stream()  # it does nothing before the server has begun to write the stream
+            await asyncio.sleep(0.02)
         await ctx.report_progress(2, 2)
         return "rested"
 
@@ -150,7 +151,7 @@ async def test_a_server_is_the_same_over_every_transport(transport, tmp_path):
 
 
 async def until_listed(client, name):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT_SECONDS):
         while name not in await client.names():  # noqa: ASYNC110 - the state of the product has no event to wait on
             await asyncio.sleep(0.02)
 
@@ -158,7 +159,7 @@ async def until_listed(client, name):
 @pytest.mark.scenario("B-1", "P-10")
 async def test_a_stream_that_an_sdk_server_closes_is_taken_up_again_for_the_rest_of_the_call():
     store = MemoryEventStore()
-    app = sdk_server().streamable_http_app(event_store=store, retry_interval=150)
+    app = sdk_server(store).streamable_http_app(event_store=store, retry_interval=50)
     async with (
         serve(app) as port,
         scene({}, extra=(http_backend("real", port),), config=QUIET) as world,
@@ -167,7 +168,7 @@ async def test_a_stream_that_an_sdk_server_closes_is_taken_up_again_for_the_rest
         result = await client.call("real_nap", _meta={"progressToken": "p"})
         assert result["content"][0]["text"] == "rested"
         assert [each["params"]["progress"] for each in client.said] == [1, 2]
-        assert store.resumed
+        assert store.resumed.is_set()
 
 
 class Answering:

@@ -10,7 +10,8 @@ from typing import Any, Self
 import httpx2
 
 ACCEPT = "application/json, text/event-stream"
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 45.0
+"""Far beyond what a busy machine needs: nothing that is waited for so long is about time."""
 
 
 async def eventually(condition: Callable[[], object], seconds: float = WAIT_SECONDS) -> None:
@@ -20,7 +21,7 @@ async def eventually(condition: Callable[[], object], seconds: float = WAIT_SECO
             await asyncio.sleep(0.005)
 
 
-async def until_status(client: "RawClient", content: object, status: int, seconds: float = 20.0) -> None:
+async def until_status(client: "RawClient", content: object, status: int, seconds: float = WAIT_SECONDS) -> None:
     """Posts a message until it is answered with this status."""
     async with asyncio.timeout(seconds):
         while (await client.post(content)).status_code != status:  # noqa: ASYNC110 - as above

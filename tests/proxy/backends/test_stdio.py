@@ -10,7 +10,7 @@ import textwrap
 import pytest
 
 from tests.proxy.backends.helpers import Recorder, call, within
-from tests.support.raw_client import eventually
+from tests.support.raw_client import WAIT_SECONDS, eventually
 from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
 from vmcp_proxy.backends.interface import NOBODY
 from vmcp_proxy.backends.programs.pool import ProgramBounds, ProgramPool
@@ -171,7 +171,7 @@ async def test_a_program_that_hangs_fails_who_waits_and_is_there_once_it_has_com
 
 
 async def test_a_program_that_never_comes_up_ends_with_its_backend(tmp_path):
-    async with asyncio.timeout(8), backend(tmp_path, MUTE, patience=0.05) as made:
+    async with asyncio.timeout(WAIT_SECONDS), backend(tmp_path, MUTE, patience=0.05) as made:
         with pytest.raises(BackendError):
             await made.open(b"{}", (), within())
         with pytest.raises(BackendError):

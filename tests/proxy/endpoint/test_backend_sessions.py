@@ -178,14 +178,16 @@ async def test_progress_keeps_a_call_alive_beyond_its_timeout():
 
     @backend.on("tools/call")
     async def steps(call):
-        for number in range(6):
+        loop = asyncio.get_running_loop()
+        over = loop.time() + 1.3
+        while (now := loop.time()) < over:
             await call.notify(
-                "notifications/progress", progressToken=call.params["_meta"]["progressToken"], progress=number
+                "notifications/progress", progressToken=call.params["_meta"]["progressToken"], progress=now
             )
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.02)
         return text("done")
 
-    config = operational(timeouts={"default": "600ms"})
+    config = operational(timeouts={"default": "1s"})
     async with scene({"one": backend}, config=config) as world, world.session() as client:
         result = await client.call("one_echo", _meta={"progressToken": "p"})
         assert result["content"][0]["text"] == "done"

@@ -87,8 +87,10 @@ LISTING = PROGRAM.replace(
 
 
 def program(tmp_path):
+    """Writes the file `held` when it is called to hold."""
     path = tmp_path / "program.py"
-    path.write_text(LISTING)
+    holding = f"held.append(number)\n            open({str(tmp_path / 'held')!r}, 'w').close()"
+    path.write_text(LISTING.replace("held.append(number)", holding, 1))
     return {
         "name": "one", "kind": "MCPServer", "transport": "stdio", "network": "local",
         "command": [sys.executable, str(path)],
@@ -126,7 +128,8 @@ async def test_sessions_that_end_with_calls_on_their_own_programs_open_no_circui
                 await client.open({"roots": {}})
                 pid = json.loads((await client.call("one_who"))["content"][0]["text"])[0]
                 async with client.sending(call_of("one_hold")) as calling:
-                    await asyncio.sleep(0.1)
+                    await eventually((tmp_path / "held").exists)
+                    (tmp_path / "held").unlink()
                     await client.delete()
                     await asyncio.wait((calling,), timeout=5)
                 with pytest.raises(ProcessLookupError):

@@ -6,7 +6,7 @@ import time
 import httpx2
 import pytest
 
-from tests.support.raw_client import events_of, eventually
+from tests.support.raw_client import WAIT_SECONDS, events_of, eventually
 from tests.support.scene import operational, scene
 from tests.support.scripted_backend import ScriptedBackend, text
 
@@ -115,9 +115,9 @@ async def test_reads_and_prompts_expire_by_the_timeout_of_their_workload_too(met
         return text("late")
 
     backend.handlers[method] = hang
-    config = operational(timeouts={"default": "20s", "perWorkload": {"slow": "1s"}}, **SILENT)
+    config = operational(timeouts={"default": "1h", "perWorkload": {"slow": "1s"}}, **SILENT)
     async with scene({"slow": backend}, config=config) as world, world.session() as client:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WAIT_SECONDS):
             error = (await client.request(method, params))["error"]
         assert error["code"] == -32603
         assert error["data"] == {"vmcp.dev/backend": "slow", "vmcp.dev/category": "timeout"}

@@ -1,5 +1,6 @@
 """Two whole proxies on each layout of Redis, set up by the manifests that a user writes."""
 
+import asyncio
 import base64
 import contextlib
 import json
@@ -9,7 +10,7 @@ import trustme
 
 from tests.proxy.cli.commands import endpoint, write
 from tests.proxy.endpoint.helpers import QUIET, everything
-from tests.support.raw_client import RawClient, initialize, until_status
+from tests.support.raw_client import WAIT_SECONDS, RawClient, initialize, until_status
 from tests.support.redis_layouts import cluster_of_three, guarded_sentinel, rights, tls_redis, until_whole
 from tests.support.redis_server import RedisServer, running
 from tests.support.scene import Scene
@@ -60,6 +61,14 @@ async def pods(folder, backend, storage, *documents, count=2):
         yield scenes
 
 
+async def until_store(world, condition):
+    """What the status says of the store, once the condition is met."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while not condition(store := (await world.status())["store"]):  # noqa: ASYNC110 - nobody announces it
+            await asyncio.sleep(0.02)
+    return store
+
+
 async def sessions_move(folder, storage, *documents):
     """A session made on one proxy is used on the other, and ended there for both."""
     backend = everything()
@@ -78,7 +87,7 @@ async def sessions_move(folder, storage, *documents):
         first, second = backend.calls("tools/call")
         assert first.session == second.session
         for each in (a, b):
-            assert (await each.status())["store"] == {"state": "ok", "message": ""}
+            await until_store(each, lambda store: store == {"state": "ok", "message": ""})
         assert await there.delete() in (200, 204)
         assert (await there.post(PING)).status_code == 404
         await until_status(client, PING, 404)
@@ -136,9 +145,9 @@ async def test_a_store_that_is_not_to_be_trusted_is_named_in_the_status_and_gets
                 refused = await client.post(initialize())
                 assert refused.status_code == 503
                 assert "retry-after" in refused.headers
-            store = (await world.status())["store"]
+            advice = "name its CA with sessionStorage.tls.caBundleRef"
+            store = await until_store(world, lambda store: advice in store["message"])
             assert store["state"] != "ok"
-            assert "name its CA with sessionStorage.tls.caBundleRef" in store["message"]
             assert json.loads(await world.admin("/readyz"))["ready"]
 
 
@@ -159,10 +168,9 @@ async def test_a_wrong_password_is_said_without_the_password_and_healed_without_
             world.client() as client,
         ):
             assert (await client.post(initialize())).status_code == 503
-            store = (await world.status())["store"]
+            store = await until_store(world, lambda store: "password" in store["message"])
             assert store["state"] != "ok"
-            assert "password" in store["message"]
             assert "canary" not in json.dumps(await world.status())
             server.command("ACL", "SETUSER", "vmcp", ">canary-90c1")
             await until_status(client, initialize(), 200)
-            assert (await world.status())["store"]["state"] == "ok"
+            await until_store(world, lambda store: store["state"] == "ok")

@@ -221,7 +221,7 @@ async def test_a_backend_that_hangs_after_the_answer_is_cut_off_in_time():
     async def call_tool(call: Call) -> dict[str, Any]:
         await call.say(asker.request)
         await asker.answers.get()
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()
         return {}
 
     asker.backend.on("tools/call")(call_tool)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from tests.support.raw_client import WAIT_SECONDS
 from vmcp_api.config import Network
 from vmcp_proxy.backends.http import Peer, TrustSetting, Url
 
@@ -137,14 +138,14 @@ def silent_after(*pieces: bytes) -> Handler:
 
 async def until(condition: Callable[[], object]) -> None:
     """Let the event loop run until something is true."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WAIT_SECONDS):
         while not condition():  # noqa: ASYNC110 - what it waits for has no event
             await asyncio.sleep(0)
 
 
 async def ended(server: RawServer) -> None:
     """Wait until the client has closed its connection."""
-    await asyncio.wait_for(server.closed_by_client.wait(), 5)
+    await asyncio.wait_for(server.closed_by_client.wait(), WAIT_SECONDS)
 
 
 async def fetch(client, peer, method=b"POST", headers=(), body=b"{}", *, timeout=5.0, cap=1 << 20):  # noqa: ASYNC109 - handed on

@@ -152,7 +152,7 @@ def test_any_bytes_from_a_server_end_in_a_response_or_an_http_error(new_loop):
     @given(st.lists(st.one_of(tokens, st.binary(max_size=8)), max_size=12).filter(lambda pieces: b"" not in pieces))
     def survive(pieces):
         stage.pieces = pieces
-        outcomes.add(runner.run(asyncio.wait_for(stage.ask_ours(server), 3)) == "refused")
+        outcomes.add(runner.run(asyncio.wait_for(stage.ask_ours(server), 30)) == "refused")
 
     stage = Stage()
     with asyncio.Runner(loop_factory=new_loop) as runner:

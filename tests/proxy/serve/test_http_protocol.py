@@ -7,6 +7,7 @@ import re
 import pytest
 
 from tests.proxy.serve.harness import World, call
+from tests.support.raw_client import WAIT_SECONDS
 from vmcp_proxy.protocol.jsonrpc import encode_answer, encode_result
 from vmcp_proxy.serve import context as context_module
 from vmcp_proxy.serve.http import direct_answers as http_answers
@@ -26,7 +27,7 @@ async def spoken(port: int, *requests: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(b"".join(requests))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WAIT_SECONDS):
             return DATE.sub(b"date: now\r\n", await reader.read())
     finally:
         writer.close()
@@ -76,7 +77,7 @@ async def test_an_answer_that_is_written_at_once_has_the_bytes_of_the_long_way(m
 
 
 async def answered(reader: asyncio.StreamReader) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT_SECONDS):
         head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 OK\r\n")
         await reader.readexactly(int(re.search(rb"content-length: (\d+)", head)[1]))
@@ -94,7 +95,7 @@ async def test_a_connection_without_a_next_request_is_closed_after_the_keep_aliv
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
         writer.write(request(call()))
         await answered(reader)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WAIT_SECONDS):
             assert await reader.read() == b""
         writer.close()
         await writer.wait_closed()

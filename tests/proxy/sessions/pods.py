@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Self, TypeVar
 
+from tests.support.raw_client import WAIT_SECONDS, eventually
 from tests.support.redis_server import RedisServer
 from vmcp_api.config.sessions import StorageConfig
 from vmcp_api.spec.sessions import SessionManagement, StorageProvider
@@ -111,7 +112,7 @@ class Pod:
         found = await self.sessions.resolve(session_id, identity, lambda: snapshot)
         return found.reason if isinstance(found, Missing) else found
 
-    async def end_of(self, session: Session, seconds: float = 10.0) -> EndReason:
+    async def end_of(self, session: Session, seconds: float = WAIT_SECONDS) -> EndReason:
         """Wait until the hook was called for a session; why it ended."""
         async with asyncio.timeout(seconds), self._changed:
             await self._changed.wait_for(lambda: session.ref in dict(self.ends))
@@ -124,14 +125,7 @@ class Pod:
             self._changed.notify_all()
 
 
-async def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Wait until something is so."""
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - other processes set no event of ours
-            await asyncio.sleep(0.005)
-
-
-async def once_available(ask: Callable[[], Awaitable[T]], seconds: float = 15.0) -> T:
+async def once_available(ask: Callable[[], Awaitable[T]], seconds: float = WAIT_SECONDS) -> T:
     """Ask until the answer is another than that the store is unavailable."""
     unavailable = (MissingReason.UNAVAILABLE, Refused(RefusalReason.UNAVAILABLE))
     async with asyncio.timeout(seconds):

@@ -171,8 +171,9 @@ async def test_an_end_that_arrives_during_a_restore_wins(a, b):
 
     async def touch_and_dawdle(touches, ttl):
         answer = await touch(touches, ttl)
+        (flight,) = b.sessions._flights._flights.values()
         assert await a.sessions.end(session_id, ALICE) is None
-        await asyncio.sleep(0.2)
+        await eventually(lambda: flight.ended)
         return answer
 
     store.touch = touch_and_dawdle
