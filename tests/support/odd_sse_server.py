@@ -86,8 +86,7 @@ class OddSseServer:
         if odd.on_post != "instead" and odd.late:
             await self._answer(number, data)
         if odd.on_post:
-            body = self._event(odd.name, data) if "event-stream" in odd.post_kind else data
-            await Says(200, body, odd.post_kind).to(asked)
+            await Says(200, data, odd.post_kind).to(asked)
         else:
             await odd.receipt.to(asked)
         if odd.on_post != "instead" and not odd.late:

@@ -6,8 +6,9 @@ import pytest
 
 from tests.proxy.endpoint.helpers import QUIET
 from tests.proxy.endpoint.test_odd_servers import count, rewriting
-from tests.support.odd_server import Says
+from tests.support.odd_server import Says, plain
 from tests.support.odd_sse_server import OddSse, OddSseServer, with_another
+from tests.support.raw_server import HangUp, answer_to
 from tests.support.scene import scene
 
 PING = b"event: ping\ndata: 2026-11-29T12:00:00Z\n\n"
@@ -66,7 +67,7 @@ SERVED = {
     "answers on the POST instead": OddSse(on_post="instead"),
     "answers on the POST instead, ids as text": OddSse(on_post="instead", write=rewriting(id=str)),
     "answers on the POST instead, in an array": OddSse(on_post="instead", write=with_another),
-    "answers in an event of the POST instead": OddSse(on_post="instead", post_kind="text/event-stream"),
+    "answers on the POST instead, their type in another case": OddSse(on_post="instead", post_kind="Application/JSON"),
     "answers in both places": OddSse(on_post="too"),
     "answers in both places, on the stream first": OddSse(on_post="too", late=True),
     # Revisions.
@@ -88,3 +89,22 @@ async def test_an_odd_server_is_served_and_its_sessions_are_kept(oddity):
         # The proxy's own session and the client's.
         assert len(server.raw.of("POST", "initialize")) == 2
         assert not [each for each in server.raw.of("POST") if each.target.startswith("/elsewhere")]
+
+
+@pytest.mark.scenario("B-11")
+async def test_an_answer_on_the_post_that_breaks_off_leaves_the_call_to_the_one_on_the_stream():
+    server = OddSseServer(OddSse())
+
+    async def half(asked):
+        if asked.verb == "POST" and asked.method == "tools/call":
+            await asked.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{")
+            await server._answer(int(asked.target.rpartition("=")[2]), plain(answer_to(asked.message["id"], "whole")))
+            raise HangUp
+        await server._handle(asked)
+
+    server.raw.handle = half
+    async with (
+        scene({"one": server}, more={"one": {"transport": "sse"}}, config=QUIET) as world,
+        world.session() as client,
+    ):
+        assert await count(client) == "whole"

@@ -12,7 +12,7 @@ from vmcp_proxy.backends.channel.mailbox import Mailbox
 from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
 from vmcp_proxy.backends.http import HeaderBlock, HttpClient, HttpError, InvalidUrl, Peer, Response, Timeout
 from vmcp_proxy.backends.interface import Deadline, Receiver, Reply, refuse
-from vmcp_proxy.backends.refusals.refusal import EVENTS, JSON, media_type, read_refusal
+from vmcp_proxy.backends.refusals.refusal import JSON, media_type, read_refusal
 from vmcp_proxy.backends.refusals.signs import Sign, names_session, sign_of
 from vmcp_proxy.backends.streamable.reader import translate
 from vmcp_proxy.headerforward import OutgoingHeaders
@@ -187,15 +187,10 @@ class SseSession:
 
         What breaks off here costs nothing: the answer may still come on the stream.
         """
-        kind = media_type(receipt.headers)
         lease = self._budget.lease(receipt.abandon)
         try:
-            if kind == EVENTS:
-                await self._take_events(receipt, lease)
-            elif kind == JSON:
+            if media_type(receipt.headers) == JSON:
                 await self._conversation.take(await self._whole(receipt, lease), self._headers)
-        except EventTooLargeError:
-            raise BackendError(self._backend, Category.TOO_LARGE) from None
         except HttpError:
             pass
         finally:
@@ -236,9 +231,13 @@ class SseSession:
 
     async def _read(self) -> BackendError:
         """Takes what comes on the stream; returns why nothing comes any more."""
+        parser = SseParser(self._max_bytes)
         lease = self._budget.lease(self._stream.abandon)
         try:
-            await self._take_events(self._stream, lease)
+            async for chunk in self._stream.chunks(idle_timeout=None):
+                for event in parser.feed(chunk):
+                    await self._take(event)
+                await lease.hold(parser.held)
         except EventTooLargeError:
             return BackendError(self._backend, Category.TOO_LARGE)
         except HttpError as error:
@@ -249,18 +248,9 @@ class SseSession:
         except BackendError as error:
             return error
         finally:
+            parser.forget()
             lease.drop()
         return self._lost(_ENDED)
-
-    async def _take_events(self, stream: Response, lease: Lease) -> None:
-        parser = SseParser(self._max_bytes)
-        try:
-            async for chunk in stream.chunks(idle_timeout=None):
-                for event in parser.feed(chunk):
-                    await self._take(event)
-                await lease.hold(parser.held)
-        finally:
-            parser.forget()
 
     async def _take(self, event: Event) -> None:
         if event.event == "message" and event.data:
