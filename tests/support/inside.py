@@ -223,7 +223,7 @@ class Inside:
     @property
     def core(self) -> VirtualMCP:
         """The core in force, whatever the reloads."""
-        return self._parts.virtual
+        return self._parts.core.virtual
 
     def within_admission(self, layer: Callable[[VirtualMCP], _Layer]) -> _Layer:
         """Puts a layer around what admission decides on, until the next reload."""
