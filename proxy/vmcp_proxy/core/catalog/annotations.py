@@ -6,6 +6,9 @@ import msgspec
 
 from vmcp_proxy.protocol.surrogates import decode_members
 
+_SIGNS: Final = (b"annotations", b"\\u")
+"""What a descriptor with annotations has in it, however it spells them."""
+
 _TRUTH: Final = {b"true": True, b"false": False}
 
 
@@ -23,6 +26,8 @@ NO_ANNOTATIONS: Final = Annotations()
 
 def read_annotations(raw: bytes) -> Annotations:
     """The annotations in a tool's descriptor, as the settings left them; those of an odd one are none."""
+    if not any(sign in raw for sign in _SIGNS):
+        return NO_ANNOTATIONS
     try:
         own = decode_members(raw).get("annotations")
         hints = {} if own is None else decode_members(own)
