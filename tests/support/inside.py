@@ -10,6 +10,7 @@ from vmcp_proxy.backends.interface import Backend, BackendSession
 from vmcp_proxy.clients.event_log import Budget
 from vmcp_proxy.clients.session_client import SessionClient
 from vmcp_proxy.core.listings.cache import Entry
+from vmcp_proxy.core.listings.scopes import SHARED
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.virtual import VirtualMCP
 from vmcp_proxy.run.proxy import Proxy
@@ -105,7 +106,7 @@ class Inside:
 
     def invalidate_lists(self, backend: str) -> None:
         """Lets the backend's shared lists be asked for anew, as its `list_changed` would."""
-        self._parts.core.listings.invalidate(self.members[backend], "shared")
+        self._parts.core.listings.invalidate(self.members[backend], SHARED)
         self._parts.core.views.changed()
 
     def outdate_lists(self) -> None:
