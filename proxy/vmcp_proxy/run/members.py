@@ -14,11 +14,12 @@ from vmcp_proxy.backends.budget import ReadBudget
 from vmcp_proxy.backends.fallback import FallbackBackend
 from vmcp_proxy.backends.http import HttpClient, InvalidUrl, Peer, TrustSetting, Url
 from vmcp_proxy.backends.interface import Backend
+from vmcp_proxy.backends.over_http import HttpBackendSettings
 from vmcp_proxy.backends.programs.pool import ProgramPool
 from vmcp_proxy.backends.sse.backend import SseBackend
 from vmcp_proxy.backends.stdio.backend import StdioBackend, StdioSettings
 from vmcp_proxy.backends.stdio.program import StdioCommand
-from vmcp_proxy.backends.streamable import HttpBackend, HttpBackendSettings
+from vmcp_proxy.backends.streamable import HttpBackend
 from vmcp_proxy.core.members.health import HealthTracker
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.headerforward import StaticHeaders

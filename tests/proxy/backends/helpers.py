@@ -9,8 +9,9 @@ import msgspec
 from vmcp_api.config import Network
 from vmcp_proxy.backends.http import ClientLimits, HttpClient, Peer, Url
 from vmcp_proxy.backends.interface import Deadline, Reply
+from vmcp_proxy.backends.over_http import HttpBackendSettings
 from vmcp_proxy.backends.sse.backend import SseBackend
-from vmcp_proxy.backends.streamable import HttpBackend, HttpBackendSettings
+from vmcp_proxy.backends.streamable import HttpBackend
 from vmcp_proxy.protocol.jsonrpc import Request
 
 CAP = 64 << 10

@@ -10,7 +10,7 @@ from vmcp_api.pod_status import from_document
 from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType
 from vmcp_api.spec.sessions import StorageProvider
 from vmcp_proxy.backends import http
-from vmcp_proxy.backends.streamable.reader import translate
+from vmcp_proxy.backends.over_http import translate
 from vmcp_proxy.cli.serve.lines import SHOWN, Line, changes, silent_line
 from vmcp_proxy.cli.serve.observed import BackendState, Observed, describe_place, observe
 from vmcp_proxy.cli.serve.report import Patience, ToldClashes

@@ -5,6 +5,7 @@ every wait and every buffer. Built on httptools (llhttp) and asyncio transports.
 """
 
 from vmcp_proxy.backends.http.client import HttpClient
+from vmcp_proxy.backends.http.connect import Resolver
 from vmcp_proxy.backends.http.errors import (
     COMPRESSED,
     NAME_UNKNOWN,
@@ -24,7 +25,6 @@ from vmcp_proxy.backends.http.head import HeaderBlock
 from vmcp_proxy.backends.http.limits import ClientLimits
 from vmcp_proxy.backends.http.peer import Peer, TrustSetting
 from vmcp_proxy.backends.http.reader import ResponseHeaders
-from vmcp_proxy.backends.http.resolve import Resolver
 from vmcp_proxy.backends.http.response import Response
 from vmcp_proxy.backends.http.url import InvalidUrl, Url
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from vmcp_proxy.backends.http.connect import Connector
+from vmcp_proxy.backends.http.connect import Connector, Resolver, resolve_by_system
 from vmcp_proxy.backends.http.connection import Awaited
 from vmcp_proxy.backends.http.dial import Address
 from vmcp_proxy.backends.http.errors import PeerClosed, PoolClosed, RedirectRefused
@@ -13,13 +13,15 @@ from vmcp_proxy.backends.http.head import HeaderBlock, Headers, encode_head
 from vmcp_proxy.backends.http.limits import ClientLimits
 from vmcp_proxy.backends.http.peer import Peer
 from vmcp_proxy.backends.http.pool import Pool
-from vmcp_proxy.backends.http.redirect import MAX_REDIRECTS, next_url
-from vmcp_proxy.backends.http.resolve import Resolver, resolve_by_system
 from vmcp_proxy.backends.http.response import Response
 from vmcp_proxy.backends.http.tls import TlsContexts
-from vmcp_proxy.backends.http.url import Url
+from vmcp_proxy.backends.http.url import InvalidUrl, Url
 
 _REDIRECT: Final = range(300, 400)
+MAX_REDIRECTS: Final = 5
+
+_KEEPS_METHOD: Final = frozenset({307, 308})
+_FOLLOWED: Final = frozenset({301, 302, 303, 307, 308})
 _DEFAULT_LIMITS: Final = ClientLimits()
 _KEEPS_NONE_SECONDS: Final = 300.0
 """How long a server that closed a kept connection under a request gets a new connection for each."""
@@ -146,4 +148,24 @@ async def _follow(url: Url, method: bytes, response: Response) -> Url | None:
         raise
     if target is not None:
         await response.aclose()
+    return target
+
+
+def next_url(url: Url, method: bytes, status: int, location: bytes | None) -> Url | None:
+    """Return where to send the request again, or None where the response itself is the answer.
+
+    307 and 308 repeat the request with method and body. 301, 302 and 303 are followed for GET only: for
+    anything else clients turn them into a GET, and an MCP message is none. RedirectRefused for these, for a target
+    outside the origin and for one that cannot be read.
+    """
+    if location is None or status not in _FOLLOWED:
+        return None
+    try:
+        target = url.join(location.decode("utf-8"))
+    except (InvalidUrl, UnicodeDecodeError):
+        raise RedirectRefused("its target is no usable URL") from None
+    if target.origin != url.origin:
+        raise RedirectRefused("it leads to another origin")
+    if method != b"GET" and status not in _KEEPS_METHOD:
+        raise RedirectRefused(f"HTTP status {status} would lose the message; correct the URL of the backend")
     return target

@@ -1,7 +1,10 @@
 """Opening a connection: resolve once, check, dial exactly what was checked."""
 
 import asyncio
+import socket
 import ssl
+from collections.abc import Sequence
+from typing import Protocol
 
 from vmcp_proxy.backends.http.connection import Connection, Owner
 from vmcp_proxy.backends.http.dial import Address, Refusal, choose
@@ -16,8 +19,19 @@ from vmcp_proxy.backends.http.errors import (
 )
 from vmcp_proxy.backends.http.limits import ClientLimits
 from vmcp_proxy.backends.http.peer import Peer
-from vmcp_proxy.backends.http.resolve import Resolver
 from vmcp_proxy.backends.http.tls import HANDSHAKE_REFUSED, TlsContexts, explain_tls_error
+
+
+class Resolver(Protocol):
+    """Asks once and returns addresses as text, best first; OSError when the name is unknown."""
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]: ...
+
+
+async def resolve_by_system(host: str, port: int) -> Sequence[str]:
+    """Resolve as the operating system does; short forms such as ``127.1`` become real addresses."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
 class Connector:

@@ -10,11 +10,10 @@ from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.handshake import greet, read_hello
 from vmcp_proxy.backends.http import HttpClient, HttpError, Peer, Response
 from vmcp_proxy.backends.interface import NOBODY, BackendSession, Deadline
+from vmcp_proxy.backends.over_http import HttpBackendSettings, translate
 from vmcp_proxy.backends.refusals.refusal import EVENTS, is_success, media_type, read_refusal
 from vmcp_proxy.backends.refusals.words import masked
 from vmcp_proxy.backends.sse.session import SseSession
-from vmcp_proxy.backends.streamable import HttpBackendSettings
-from vmcp_proxy.backends.streamable.reader import translate
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol.initialize import encode_client_hello
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
 from http import HTTPStatus
@@ -10,11 +9,11 @@ from typing import Final
 
 import msgspec
 
-from vmcp_proxy.backends.budget import ReadBudget
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.handshake import greet, read_hello
 from vmcp_proxy.backends.http import HeaderBlock, HttpClient, HttpError, Peer, Response
 from vmcp_proxy.backends.interface import NOBODY, BackendSession, Deadline
+from vmcp_proxy.backends.over_http import HttpBackendSettings, translate
 from vmcp_proxy.backends.refusals.refusal import (
     EVENTS,
     JSON,
@@ -26,7 +25,7 @@ from vmcp_proxy.backends.refusals.refusal import (
 )
 from vmcp_proxy.backends.refusals.words import masked
 from vmcp_proxy.backends.streamable.background import Aside
-from vmcp_proxy.backends.streamable.reader import ENDED, HttpReader, translate
+from vmcp_proxy.backends.streamable.reader import ENDED, HttpReader
 from vmcp_proxy.backends.streamable.session import GET, POST, HttpBackendSession
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol import jsonrpc
@@ -47,17 +46,6 @@ class _Token(msgspec.Struct, frozen=True):
     id: str
     version: str
     offers: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class HttpBackendSettings:
-    """What one HTTP backend needs to know besides its peer; sizes in bytes, waits in seconds."""
-
-    max_response: int
-    connect_timeout: float
-    software_version: str
-    budget: ReadBudget = field(default_factory=ReadBudget, compare=False)
-    """Of the whole process."""
 
 
 class HttpBackend:

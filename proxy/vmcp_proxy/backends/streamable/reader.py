@@ -9,6 +9,7 @@ from vmcp_proxy.backends.budget import STALLED, UNCOUNTED_BYTES, Lease, ReadBudg
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.interface import Deadline, Receiver, Reply
 from vmcp_proxy.backends.messages import hand_over, is_answer_to, parse_incoming, sound
+from vmcp_proxy.backends.over_http import translate
 from vmcp_proxy.backends.refusals.refusal import EVENTS, JSON, media_type, message_in
 from vmcp_proxy.backends.streamable.resume_point import Position
 from vmcp_proxy.protocol import jsonrpc
@@ -19,32 +20,11 @@ _NO_ROOM: Final = "while other large answers were read; ask for less at once"
 _MOST_ATTEMPTS: Final = 6
 """Requests in a row for the rest of a stream that reach nobody: about half a minute of asking."""
 
-_UNREACHED: Final = {
-    http.NAME_UNKNOWN: "its name cannot be resolved",
-    http.REFUSES: "it refuses connections",
-}
-
 Elsewhere: TypeAlias = Callable[[jsonrpc.Response], None]
 """Takes an answer that came on a stream which is not that of its request."""
 
 Reopen: TypeAlias = Callable[[bytes, Deadline], Awaitable[http.Response | None]]
 """Asks for what follows an event id; None where it is worth asking again later."""
-
-
-def translate(backend: str, error: http.HttpError) -> BackendError:
-    """The HTTP client's failure as the core knows it."""
-    match error:
-        case http.Timeout():
-            return BackendError(backend, Category.TIMEOUT)
-        case http.ResponseTooLarge():
-            return BackendError(backend, Category.TOO_LARGE)
-        case http.ProtocolError():
-            return BackendError(backend, Category.PROTOCOL, error.reason if error.reason == http.COMPRESSED else "")
-        case http.DialRefused() | http.TlsFailed() | http.RedirectRefused():
-            return BackendError(backend, Category.REFUSED, str(error))
-        case http.ConnectFailed():
-            return BackendError(backend, Category.UNREACHABLE, _UNREACHED.get(error.reason, ""))
-    return BackendError(backend, Category.FAILED if error.sent else Category.UNREACHABLE)
 
 
 async def ignore(_message: bytes) -> None:

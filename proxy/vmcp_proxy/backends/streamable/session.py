@@ -13,11 +13,12 @@ from vmcp_proxy.backends.errors import BackendError, Category, SessionBrokenErro
 from vmcp_proxy.backends.http import HeaderBlock, HttpError, Response
 from vmcp_proxy.backends.interface import NOBODY, Deadline, Receiver
 from vmcp_proxy.backends.messages import is_answer_to, sound
+from vmcp_proxy.backends.over_http import translate
 from vmcp_proxy.backends.refusals.refusal import EVENTS, JSON, Refusal, is_success, media_type, read_refusal
 from vmcp_proxy.backends.refusals.signs import Sign, is_lost, names_session, sign_of
 from vmcp_proxy.backends.streamable.answers import Answers
 from vmcp_proxy.backends.streamable.own_stream import OwnStream
-from vmcp_proxy.backends.streamable.reader import ENDED, translate
+from vmcp_proxy.backends.streamable.reader import ENDED
 from vmcp_proxy.backends.streamable.resume_point import Position
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol import jsonrpc

@@ -1,0 +1,40 @@
+"""What the backends that speak HTTP share: their settings, and their failures as the core knows them."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from vmcp_proxy.backends import http
+from vmcp_proxy.backends.budget import ReadBudget
+from vmcp_proxy.backends.errors import BackendError, Category
+
+_UNREACHED: Final = {
+    http.NAME_UNKNOWN: "its name cannot be resolved",
+    http.REFUSES: "it refuses connections",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HttpBackendSettings:
+    """What one HTTP backend needs to know besides its peer; sizes in bytes, waits in seconds."""
+
+    max_response: int
+    connect_timeout: float
+    software_version: str
+    budget: ReadBudget = field(default_factory=ReadBudget, compare=False)
+    """Of the whole process."""
+
+
+def translate(backend: str, error: http.HttpError) -> BackendError:
+    """The HTTP client's failure as the core knows it."""
+    match error:
+        case http.Timeout():
+            return BackendError(backend, Category.TIMEOUT)
+        case http.ResponseTooLarge():
+            return BackendError(backend, Category.TOO_LARGE)
+        case http.ProtocolError():
+            return BackendError(backend, Category.PROTOCOL, error.reason if error.reason == http.COMPRESSED else "")
+        case http.DialRefused() | http.TlsFailed() | http.RedirectRefused():
+            return BackendError(backend, Category.REFUSED, str(error))
+        case http.ConnectFailed():
+            return BackendError(backend, Category.UNREACHABLE, _UNREACHED.get(error.reason, ""))
+    return BackendError(backend, Category.FAILED if error.sent else Category.UNREACHABLE)
