@@ -11,6 +11,7 @@ from vmcp_api.kinds.metadata import ObjectMeta
 from vmcp_api.kinds.pods import DEFAULT_REPLICAS, ImagePullSecrets, NetworkPeer, PodDisruptionBudget, PodTemplateSpec
 from vmcp_api.kinds.status import Condition, StatusModel
 from vmcp_api.spec.headers import PassthroughHeaderMode
+from vmcp_api.spec.incoming import IncomingAuthSpec
 from vmcp_api.spec.references import NameRef
 from vmcp_api.spec.sessions import SessionManagement, SessionStorage
 
@@ -28,12 +29,6 @@ class SessionAffinity(StrEnum):
 
     CLIENT_IP = "ClientIP"
     NONE = "None"
-
-
-class IncomingAuthSpec(Model):
-    """How callers are identified."""
-
-    type: Annotated[Literal["anonymous"], Field(description="`anonymous`: nobody is asked who they are.")]
 
 
 class VirtualMCPServerNetworkPolicy(Model):

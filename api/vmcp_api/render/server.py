@@ -101,7 +101,7 @@ def _config(
     return ProxyConfig(
         name=vmcp.metadata.name,
         namespace=vmcp.metadata.namespace,
-        incoming_auth=IncomingAuth(type=IncomingAuthType(spec.incoming_auth.type)),
+        incoming_auth=IncomingAuth(type=spec.incoming_auth.type),
         passthrough_headers=spec.passthrough_headers,
         passthrough_header_mode=spec.passthrough_header_mode,
         allowed_hosts=spec.allowed_hosts,
@@ -123,7 +123,7 @@ def _storage(storage: SessionStorage, resources: Resources) -> StorageConfig:
 
 
 def _exposed_session(vmcp: VirtualMCPServer) -> Problems:
-    if not vmcp.spec.passthrough_headers or vmcp.spec.incoming_auth.type != "anonymous":
+    if not vmcp.spec.passthrough_headers or vmcp.spec.incoming_auth.type is not IncomingAuthType.ANONYMOUS:
         return Problems()
     message = "callers are anonymous, so a session id alone opens the headers that were passed through"
     remedy = "identify callers, or keep session ids secret and the endpoint private"

@@ -1,7 +1,7 @@
 """Who may come in."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -21,4 +21,12 @@ class IncomingAuth(Model):
     type: Annotated[
         IncomingAuthType,
         Field(description="`anonymous`: nobody is asked; `local`: the user of this machine (local mode only)."),
+    ]
+
+
+class IncomingAuthSpec(Model):
+    """How callers are identified, as a resource may say it: in a cluster there is no user of this machine."""
+
+    type: Annotated[
+        Literal[IncomingAuthType.ANONYMOUS], Field(description="`anonymous`: nobody is asked who they are.")
     ]
