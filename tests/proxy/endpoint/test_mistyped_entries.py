@@ -84,6 +84,24 @@ async def test_what_is_taken_out_of_an_entry_leaves_the_rest_of_it_as_it_was():
         assert f'{{"name":"one_t",{rest}}}' in answer.text
 
 
+@pytest.mark.scenario("A-9")
+async def test_an_entry_so_deep_that_not_every_reader_gets_through_costs_nobody_the_others():
+    backend = ScriptedBackend()
+    depths = (100, 300, 700, 800, 900)
+
+    @backend.on("tools/list")
+    async def listing(call):
+        deep = (b'{"name":"t%d","inputSchema":{},"x":%b%b}' % (each, b"[" * each, b"]" * each) for each in depths)
+        return b'{"tools":[%b]}' % b",".join(deep)
+
+    async with scene({"one": backend}, config=QUIET) as world, world.session() as client:
+        assert await client.names() == ["one_t100", "one_t300"]
+        dropped = (await world.status())["droppedTools"]
+        assert [(each["name"], each["reason"]) for each in dropped] == [
+            (f"#{position}", "it is nested too deeply") for position in (3, 4, 5)
+        ]
+
+
 @pytest.mark.parametrize("answers_events", [False, True], ids=["json", "events"])
 @pytest.mark.parametrize("structured", [[1, 2], "text", None, 5])
 async def test_a_real_client_reads_the_result_beside_structured_content_that_is_no_object(structured, answers_events):

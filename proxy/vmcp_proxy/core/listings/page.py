@@ -17,6 +17,10 @@ _decode_text: Final = msgspec.json.Decoder(str).decode
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
+_SHALLOW: Final = 200
+_ROOM: Final = 500
+"""Levels of nesting that must be left below an entry: how deep a reader goes depends on how deep its caller stands."""
+
 LABEL_LENGTH: Final = 64
 """Longest name that a report shows, in characters."""
 
@@ -98,6 +102,8 @@ def parse_entry(kind: Kind, item: msgspec.Raw, limits: ListingLimits, position: 
     """One entry, copied out of its page so that the page can be freed."""
     raw = bytes(item)
     anonymous = f"#{position}"
+    if _is_too_deep(raw):
+        return BadEntry(anonymous, "it is nested too deeply")
     try:
         if not raw.isascii():
             raw.decode()
@@ -106,6 +112,19 @@ def parse_entry(kind: Kind, item: msgspec.Raw, limits: ListingLimits, position: 
         return _parse_odd_entry(kind, raw, limits, anonymous)
     reason = _name_flaw(kind, name, limits)
     return Descriptor(kind, name, raw) if reason is None else BadEntry(_label(name, anonymous), reason)
+
+
+def _is_too_deep(raw: bytes) -> bool:
+    """Whether a reader that stands deeper than this one might give up."""
+    if raw.count(b"{") + raw.count(b"[") <= _SHALLOW:
+        return False
+    try:
+        decode_items(b"[" * _ROOM + raw + b"]" * _ROOM)
+    except RecursionError:
+        return True
+    except _UNREADABLE:
+        return False
+    return False
 
 
 def _parse_odd_entry(kind: Kind, raw: bytes, limits: ListingLimits, anonymous: str) -> Descriptor | BadEntry:

@@ -16,8 +16,6 @@ from vmcp_proxy.protocol.surrogates import decode_members, encode_members
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _SCHEMA: Final = "outputSchema"
 _STRUCTURED: Final = "structuredContent"
-_NAMED: Final = _SCHEMA.encode()
-_ESCAPED: Final = b"\\u"
 _OPENS_OBJECT: Final = ord("{")
 
 
@@ -37,9 +35,10 @@ def fit_entry(kind: Kind, raw: bytes) -> bytes:
 
     Clients refuse the whole list for one. `raw` is what the core has found to be an entry of its kind.
     """
-    if kind is not Kind.TOOL or (_NAMED not in raw and _ESCAPED not in raw):
+    if kind is not Kind.TOOL:
         return raw
     try:
+        # Cheaper than a search for the name, and finds it escaped too.
         _decode_tool(raw)
     except _UNREADABLE:
         # Perhaps for a lone surrogate alone.

@@ -7,7 +7,7 @@ from vmcp_proxy.clients.links import Links
 from vmcp_proxy.clients.notifier import saw
 from vmcp_proxy.clients.session_client import SessionCaller
 from vmcp_proxy.core.catalog.pagination import BadCursor
-from vmcp_proxy.core.outcomes import PartialFailure, Result, Unanswered
+from vmcp_proxy.core.outcomes import Invalid, PartialFailure, Result, Unanswered
 from vmcp_proxy.core.virtual import Operation, VirtualMCP, call
 from vmcp_proxy.observability.audit import Outcome
 from vmcp_proxy.observability.metrics import Metrics
@@ -18,13 +18,14 @@ from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.methods import LOG_LEVELS, Handling, Method
 from vmcp_proxy.protocol.params import InvalidParamsError, Members
 from vmcp_proxy.serve.context import RequestContext
-from vmcp_proxy.serve.legacy.answers import invalid_params, own_answer
+from vmcp_proxy.serve.legacy.answers import own_answer
 from vmcp_proxy.serve.legacy.fitting import fit_tool_result
 from vmcp_proxy.serve.legacy.post_exchange import PostExchange
 from vmcp_proxy.serve.legacy.settings import LiveSettings
 from vmcp_proxy.sessions import Session
 
 _OK: Final = 200
+_BAD_CURSOR: Final = "The cursor is not one of this list; begin without one."
 
 RememberLevel: TypeAlias = Callable[[Session, str], Awaitable[None]]
 """Keeps a session's log level, for every pod."""
@@ -75,8 +76,7 @@ class Requests:
             return await self._without_result(context, message, catalog)
         page = self._settings.current.encoder.encode(catalog, kind, cursor)
         if isinstance(page, BadCursor):
-            context.outcome = Outcome.FAILURE
-            return invalid_params(message.id, "The cursor is not one of this list; begin without one.")
+            return await self._without_result(context, message, Invalid(_BAD_CURSOR))
         saw(caller.client, kind, catalog)
         return encode_answer(message.id, page)
 
