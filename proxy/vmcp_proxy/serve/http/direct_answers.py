@@ -13,9 +13,12 @@ _JOINED: Final = 64 << 10
 
 
 def has_gone(send: object) -> bool:
-    """Whether the client that `send` leads to is known to have closed its connection; what is sent then is lost."""
+    """Whether the client that `send` leads to has closed its connection, or its side: what it is sent may be lost."""
     cycle = getattr(send, "__self__", None)
-    return isinstance(cycle, RequestResponseCycle) and cycle.disconnected
+    if isinstance(cycle, RequestResponseCycle) and cycle.disconnected:
+        return True
+    connection = _connection_of(send)
+    return connection is not None and connection.is_half_closed
 
 
 def note_long(send: object) -> None:

@@ -46,7 +46,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._refusal_log: Final = log
         self._head_bytes = self._head_cost = self._read_bytes = 0
         self._is_between = True
-        self._is_in = self._is_head_only = self._is_head_done = self._is_refused = self._is_half_closed = False
+        self._is_in = self._is_head_only = self._is_head_done = self._is_refused = self.is_half_closed = False
         self._plain_head: bytes | None = None
         self._head_since: float | None = self.loop.time()
         self._body_since: float | None = None
@@ -125,7 +125,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._refuse_incomplete()
         if self.is_waiting or is_stream or self.cycle.disconnected:
             return False
-        self._is_half_closed = True
+        self.is_half_closed = True
         if not self._ahead:
             self.cycle.keep_alive = False
         return True
@@ -379,7 +379,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._read_on()
 
     def _read_on(self) -> None:
-        if not self._is_half_closed:
+        if not self.is_half_closed:
             self.flow.resume_reading()
             return
         self._refuse_incomplete()
