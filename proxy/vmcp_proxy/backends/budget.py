@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-MOST_READ_BYTES: Final = 64 << 20
+MOST_READ_BYTES: Final = 32 << 20
 """Bytes that unfinished answers hold together; the oldest of them may go beyond, up to the bound of one answer."""
 
 UNCOUNTED_BYTES: Final = 64 << 10

@@ -12,7 +12,7 @@ SPARE_DESCRIPTORS: Final = 256
 MOST_BODY_BYTES: Final = 96 << 20
 """Bytes of heads and bodies that all connections hold until they are answered; up to `UNCOUNTED_BYTES` are free."""
 
-MOST_UNREAD_BYTES: Final = 128 << 20
+MOST_UNREAD_BYTES: Final = 96 << 20
 """Bytes of answers that wait for clients that do not read them, over all connections; short ones are not counted."""
 
 SHORT_BYTES: Final = 64 << 10
