@@ -1,7 +1,7 @@
 """What can go wrong with a backend.
 
 BackendError
-├── SessionLostError       the backend has forgotten our session; nothing was executed
+├── SessionLostError       the backend has forgotten our session; the request may be sent again
 ├── CredentialsRefusedError the backend did not take our credentials; nothing was executed
 ├── SessionBrokenError     the backend has forgotten our session; the request may have been executed
 ├── CircuitOpenError       the backend was not asked, for it kept failing; says when to try again
@@ -86,7 +86,7 @@ def _in_brackets(hint: str, detail: str, advice: str) -> str:
 
 
 class SessionLostError(BackendError):
-    """The backend no longer knows our session; the request was not executed."""
+    """The backend no longer knows our session; the request was not executed, or executes nothing."""
 
     def __init__(self, backend: str) -> None:
         super().__init__(backend, Category.REFUSED, "its session is gone")

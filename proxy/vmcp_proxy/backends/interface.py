@@ -132,7 +132,7 @@ class BackendSession(Protocol):
         Cancellation and expiry are told to the backend.
 
         Raises:
-            SessionLostError: the session is gone and nothing was executed.
+            SessionLostError: the session is gone; the request was not executed, or executes nothing.
             BackendError: there is no answer.
         """
 

@@ -99,7 +99,7 @@ class Link:
 
         The credentials come with each request: those of one client session may differ from one to the next. Of a
         request that the backend did not let in, or whose session it has forgotten, nothing was executed: it goes out
-        once more, with other credentials where there are any, in a session that is opened anew.
+        again, once for each of the two: with other credentials where there are any, in a session that is opened anew.
 
         Raises:
             BackendError: there is no answer.

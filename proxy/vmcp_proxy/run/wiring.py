@@ -1,4 +1,4 @@
-"""The root: builds the rooms of one proxy in their order and connects them; decides nothing."""
+"""The root: builds the rooms of one proxy in their order and connects them."""
 
 import asyncio
 import ipaddress

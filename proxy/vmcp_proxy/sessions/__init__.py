@@ -1,4 +1,4 @@
-"""MCP sessions of clients: signed ids, identity binding, header snapshots, stores, messages between pods."""
+"""MCP sessions of clients: signed ids, identity binding, header snapshots, stores."""
 
 from vmcp_proxy.keys.keyring import BadKeyError, KeyLabel, Keyring
 from vmcp_proxy.sessions.keyed.ids import SessionDigest, SessionIds

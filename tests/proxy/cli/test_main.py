@@ -63,8 +63,8 @@ def test_an_unknown_command_is_a_wrong_command_line():
 
 
 def test_a_package_that_is_not_installed_is_named_with_the_way_to_install_it(capsys, monkeypatch):
-    for module in ("tools", "client", "failures"):
-        monkeypatch.delitem(sys.modules, f"vmcp_proxy.cli.{module}", raising=False)
+    for module in ("tools", "conversation", "failures"):
+        monkeypatch.delitem(sys.modules, f"vmcp_proxy.cli.endpoint.{module}", raising=False)
     monkeypatch.setitem(sys.modules, "mcp", None)
     monkeypatch.setitem(sys.modules, "mcp_types", None)
     done = call_vmcp(capsys, "tools")

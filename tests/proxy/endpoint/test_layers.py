@@ -16,7 +16,7 @@ ALWAYS = (
     "recovery",
     "stream_timeout",
     "header_validation",
-    "request_context",
+    "header_capture",
     "authentication",
     "mcp_parsing",
     "telemetry",

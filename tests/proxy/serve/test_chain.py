@@ -14,7 +14,7 @@ WITHOUT_AUDIT = (
     "recovery",
     "stream_timeout",
     "header_validation",
-    "request_context",
+    "header_capture",
     "authentication",
     "mcp_parsing",
     "telemetry",

@@ -35,7 +35,7 @@ class HttpClient:
 
     ``limits`` bound the connections for calls; what goes ``apart`` has connections of its own. ``denied_addresses`` are
     never dialled: the Kubernetes API server's. A request is written at most once, except where the server itself
-    answers with a redirect.
+    answers with a redirect, and where it may be repeated.
     """
 
     def __init__(
@@ -85,8 +85,8 @@ class HttpClient:
 
         A stream that may stay open for hours goes ``apart``: it must not take a connection that calls need.
 
-        A server may close a kept connection in the moment in which a request is written to it. What
-        ``is_repeatable`` goes out again, on a new connection (RFC 9110 section 9.2.2), and for a
+        A server may close a kept connection in the moment in which a request is written to it. A
+        request that ``is_repeatable`` goes out again, on a new connection (RFC 9110 section 9.2.2), and for a
         while no connection to such a server is kept, for the sake of the requests that are not.
 
         Raises HttpError; ValueError for headers that may not be sent.

@@ -54,8 +54,8 @@ class ClientReceiver:
 class CallReceiver:
     """One call's way there and back: `members` are its params, `exchange` is the stream of the client's request.
 
-    The backend gets a progress token of ours, the client its own one back. What a client cannot take on the
-    call's stream goes where what belongs to no call goes.
+    The backend gets a progress token of ours, the client its own one back. A question that a client cannot
+    take on the call's stream goes where what belongs to no call goes; a notification is dropped.
     """
 
     __slots__ = ("_changes", "_client", "_deadline", "_exchange", "_member", "_members", "_token")

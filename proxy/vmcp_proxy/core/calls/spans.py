@@ -32,7 +32,7 @@ class CallSpan(Protocol):
 
 
 class CallObserver(Protocol):
-    """Watches the requests that are sent to backends; what an open circuit holds back is not sent."""
+    """Watches the calls that are sent to backends, not lists and pings; what an open circuit holds back is not sent."""
 
     def begin(self, member: Member, operation: Operation) -> CallSpan:
         """The span of a request that is about to be sent; it must not raise.

@@ -15,13 +15,13 @@ from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.serve.chain import (
     auditing,
     authentication,
+    header_capture,
     header_validation,
     parsing,
     recovery,
     stream_timeout,
     telemetry,
 )
-from vmcp_proxy.serve.chain import header_capture as request_context
 from vmcp_proxy.serve.chain.refused_names import RefusedNames
 from vmcp_proxy.serve.context import Handler, Receive, RequestContext, Scope, Send
 
@@ -114,8 +114,8 @@ def build_chain(settings: ChainSettings, dispatch: Handler, services: ChainServi
             ),
         ),
         (
-            request_context.NAME,
-            partial(request_context.request_context, allow_list=settings.allow_list),
+            header_capture.NAME,
+            partial(header_capture.header_capture, allow_list=settings.allow_list),
         ),
         (
             authentication.NAME,

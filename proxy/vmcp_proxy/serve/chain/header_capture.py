@@ -5,10 +5,10 @@ from typing import Final
 from vmcp_proxy.headerforward import AllowList
 from vmcp_proxy.serve.context import Handler, RequestContext
 
-NAME: Final = "request_context"
+NAME: Final = "header_capture"
 
 
-def request_context(inner: Handler, allow_list: AllowList) -> Handler:
+def header_capture(inner: Handler, allow_list: AllowList) -> Handler:
     """Arms the capture of passthrough headers; it happens when somebody asks, from this request alone."""
 
     async def handle(context: RequestContext) -> None:

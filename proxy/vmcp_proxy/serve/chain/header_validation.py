@@ -66,7 +66,7 @@ def check_headers(context: RequestContext, policy: HeaderPolicy) -> Rejection | 
 
     In order: more than one Host (400, RFC 9112 section 3.2), a repeated Mcp-* header (400), Host (421), Origin (403),
     method (405), `Accept` (406), `Content-Type` (415), declared length (413), protocol revision (400). Outside of
-    sessions, revisions from 2026-07-28 on are judged where the eras are told apart.
+    sessions, revisions from 2026-07-28 on pass: the endpoint refuses them for want of a session.
     """
     if (repeated := _check_repeated(context)) is not None:
         return repeated

@@ -42,7 +42,7 @@ _AWAY: Final = {
 
 
 class Endpoint:
-    """Serves legacy MCP: sessions by header, one message for each POST, one stream for each GET."""
+    """Serves legacy MCP: sessions by header, a message or a batch for each POST, a stream for each GET."""
 
     def __init__(
         self,
