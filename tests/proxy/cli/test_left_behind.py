@@ -55,7 +55,6 @@ async def test_sessions_that_go_idle_while_redis_is_away_leave_no_program_behind
 
 
 @pytest.mark.scenario("B-13")
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 async def test_a_kill_of_the_process_leaves_no_program_that_does_not_read_its_input_and_no_child_of_it(tmp_path):
     program = Noted(tmp_path, behaves="deaf")
     file = tmp_path / "mcp.json"

@@ -90,7 +90,7 @@ async def test_answers_without_end_are_errors_that_name_the_backend_and_the_proc
                     running = group.create_task(attacked())
                     while not running.done():
                         assert await other.call("honest_echo") == text("called echo")
-                        await asyncio.sleep(0.1)
+                        await asyncio.wait((running,), timeout=0.1)
                 await client.delete()
                 await other.delete()
             assert target.peak_mib < POD_MIB

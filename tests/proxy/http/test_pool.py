@@ -165,7 +165,7 @@ async def test_cancelling_a_dial_gives_its_slot_back():
 
     async def never(host, port):
         asked.set()
-        await asyncio.sleep(60)
+        await asyncio.Event().wait()
 
     client = HttpClient(ClientLimits(max_connections=1), resolver=never)
     dialling = asyncio.create_task(fetch(client, Peer(Url.parse("http://a/"), Network.LOCAL)))
