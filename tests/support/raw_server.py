@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,18 +77,19 @@ def notification(method: str, **params: Any) -> dict[str, Any]:
 
 @dataclass
 class RawServer:
-    """`asked` has every request in its order."""
+    """`asked` has every request in its order; `context` lets it speak TLS."""
 
     handle: Callable[[Asked], Awaitable[None]]
     asked: list[Asked] = field(default_factory=list)
     port: int = 0
+    context: ssl.SSLContext | None = None
 
     def of(self, verb: str, method: str | None = None) -> list[Asked]:
         return [each for each in self.asked if each.verb == verb and (method is None or each.method == method)]
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["RawServer"]:
-        async with listening(self._serve, self.port) as self.port:
+        async with listening(self._serve, self.port, self.context) as self.port:
             yield self
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
