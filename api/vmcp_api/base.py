@@ -73,6 +73,11 @@ HeaderName: TypeAlias = Annotated[
 ]
 """An HTTP field name (RFC 9110 section 5.1); what may not be forwarded is refused in ``vmcp_api.headers``."""
 
+URL_PATTERN: Final = r"^https?://[^\s/?#@]+([/?][^\s#]*)?$"
+
+Url: TypeAlias = Annotated[str, Field(max_length=2048, pattern=URL_PATTERN)]
+"""An http or https URL without user name and fragment."""
+
 Bytes: TypeAlias = Annotated[int, Field(ge=1024, le=1 << 30)]
 """A size limit in bytes, 1 KiB to 1 GiB."""
 

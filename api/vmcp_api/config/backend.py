@@ -7,6 +7,8 @@ from pydantic import Field
 
 from vmcp_api.base import BackendName, Model
 from vmcp_api.spec.headers import HeaderForward
+from vmcp_api.spec.network import Network
+from vmcp_api.spec.outgoing import OutgoingAuth
 from vmcp_api.spec.references import KeyRef
 
 
@@ -16,15 +18,6 @@ class Transport(StrEnum):
     STREAMABLE_HTTP = "streamable-http"
     SSE = "sse"
     STDIO = "stdio"
-
-
-class Network(StrEnum):
-    """Which addresses a backend's name may resolve to."""
-
-    CLUSTER = "cluster"
-    PRIVATE = "private"
-    PUBLIC = "public"
-    LOCAL = "local"
 
 
 class BackendTls(Model):
@@ -56,6 +49,9 @@ class Backend(Model):
     ] = False
     network: Annotated[Network, Field(description="Addresses that may be dialled.")] = Network.PUBLIC
     header_forward: Annotated[HeaderForward, Field(description="Static headers.")] = HeaderForward()
+    outgoing_auth: Annotated[
+        OutgoingAuth | None, Field(description="Credentials that it is shown; absent adds none.")
+    ] = None
     tls: Annotated[BackendTls, Field(description="TLS beyond the system's roots.")] = BackendTls()
     command: Annotated[
         tuple[str, ...],

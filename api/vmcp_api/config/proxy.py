@@ -9,6 +9,7 @@ from vmcp_api.config.backend import Backend, Withheld
 from vmcp_api.config.sessions import StorageConfig
 from vmcp_api.spec.aggregation import Aggregation
 from vmcp_api.spec.audit import Audit
+from vmcp_api.spec.authorization import Authorization
 from vmcp_api.spec.headers import PassthroughHeaderMode
 from vmcp_api.spec.incoming import IncomingAuth
 from vmcp_api.spec.operational import Operational
@@ -40,6 +41,9 @@ class ProxyConfig(Model):
     name: Annotated[Name, Field(description="Name of the VirtualMCPServer.")]
     namespace: Annotated[Name, Field(description="Its namespace.")] = "default"
     incoming_auth: Annotated[IncomingAuth, Field(description="How callers are identified.")]
+    authorization: Annotated[
+        Authorization | None, Field(description="What callers may do; absent lets them do everything.")
+    ] = None
     passthrough_headers: Annotated[
         tuple[HeaderName, ...],
         Field(max_length=64, description="Client headers that are forwarded to every backend."),

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from vmcp_api.base import Model, Name, list_map
+from vmcp_api.base import Model, Name, Url, list_map
 from vmcp_api.kinds.metadata import ObjectMeta
 from vmcp_api.kinds.status import Condition, StatusModel
 from vmcp_api.spec.headers import HeaderForward
@@ -41,12 +41,8 @@ class MCPServerEntrySpec(Model):
     """Where the remote server is and how it is reached."""
 
     remote_url: Annotated[
-        str,
-        Field(
-            max_length=2048,
-            pattern=r"^https?://[^\s/?#@]+([/?][^\s#]*)?$",
-            description="Endpoint, http or https, without user name or fragment.",
-        ),
+        Url,
+        Field(description="Endpoint, http or https, without user name or fragment."),
     ]
     transport: Annotated[Literal["streamable-http", "sse"], Field(description="How the server is spoken to.")]
     group_ref: Annotated[NameRef, Field(description="MCPGroup that the entry joins.")]

@@ -11,7 +11,7 @@ from vmcp_api.kinds.metadata import ObjectMeta
 from vmcp_api.kinds.pods import DEFAULT_REPLICAS, ImagePullSecrets, NetworkPeer, PodDisruptionBudget, PodTemplateSpec
 from vmcp_api.kinds.status import Condition, StatusModel
 from vmcp_api.spec.headers import PassthroughHeaderMode
-from vmcp_api.spec.incoming import IncomingAuthSpec
+from vmcp_api.spec.incoming import IncomingAuthType
 from vmcp_api.spec.references import NameRef
 from vmcp_api.spec.sessions import SessionManagement, SessionStorage
 
@@ -41,11 +41,19 @@ class VirtualMCPServerNetworkPolicy(Model):
     ] = ()
 
 
+class VirtualMCPServerIncomingAuth(Model):
+    """How callers are identified; in a cluster there is no user of this machine."""
+
+    type: Annotated[
+        Literal[IncomingAuthType.ANONYMOUS], Field(description="`anonymous`: nobody is asked who they are.")
+    ]
+
+
 class VirtualMCPServerSpec(Model):
     """What the endpoint serves and how it runs."""
 
     group_ref: Annotated[NameRef, Field(description="MCPGroup whose members are served.")]
-    incoming_auth: Annotated[IncomingAuthSpec, Field(description="How callers are identified.")]
+    incoming_auth: Annotated[VirtualMCPServerIncomingAuth, Field(description="How callers are identified.")]
     passthrough_headers: Annotated[
         tuple[HeaderName, ...],
         Field(

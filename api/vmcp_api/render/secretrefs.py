@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from vmcp_api.config import ProxyConfig
 from vmcp_api.render.member import PRIVATE_KEY
+from vmcp_api.spec.outgoing import OutgoingAuth
 from vmcp_api.spec.references import KeyRef
 
 
@@ -13,10 +14,29 @@ def secret_refs(config: ProxyConfig) -> Iterator[KeyRef]:
         yield config.session_storage.password_ref
     if config.session_storage.sentinel_password_ref:
         yield config.session_storage.sentinel_password_ref
+    if config.incoming_auth.oidc and (secret := config.incoming_auth.oidc.client_secret_ref):
+        yield secret
     for backend in config.backends:
+        if backend.outgoing_auth:
+            yield from outgoing_secret_refs(backend.outgoing_auth)
         for header in backend.header_forward.add_headers_from_secret:
             yield header.value_secret_ref
         yield from backend.env_from_secret.values()
         if certificate := backend.tls.client_certificate_ref:
             yield certificate
             yield KeyRef(name=certificate.name, key=PRIVATE_KEY)
+
+
+def outgoing_secret_refs(auth: OutgoingAuth) -> Iterator[KeyRef]:
+    """Every key of a Secret that a strategy needs."""
+    if auth.header_injection:
+        yield auth.header_injection.value_secret_ref
+    if auth.bearer_token:
+        yield auth.bearer_token.token_secret_ref
+    if auth.client_credentials:
+        yield auth.client_credentials.client_secret_ref
+    if auth.token_exchange and auth.token_exchange.client_secret_ref:
+        yield auth.token_exchange.client_secret_ref
+    if auth.identity_assertion:
+        yield auth.identity_assertion.client_secret_ref
+        yield auth.identity_assertion.idp.client_secret_ref

@@ -1,18 +1,45 @@
 """Who may come in."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from vmcp_api.base import Model
+from vmcp_api.base import Model, Url
+from vmcp_api.spec.network import Reach
+from vmcp_api.spec.oauth import Audience, ClientId, Scopes
+from vmcp_api.spec.references import KeyRef
 
 
 class IncomingAuthType(StrEnum):
-    """How callers are identified."""
+    """How callers are identified; a resource may not say `local`."""
 
     ANONYMOUS = "anonymous"
+    OIDC = "oidc"
     LOCAL = "local"
+
+
+class OidcProvider(Model):
+    """An OpenID provider, and the credentials with which tokens are introspected there."""
+
+    issuer: Annotated[Url, Field(description="Issuer: the `iss` of its tokens, and where its discovery document is.")]
+    jwks_url: Annotated[Url | None, Field(description="Where its keys are; absent asks the discovery document.")] = None
+    introspection_url: Annotated[Url | None, Field(description="Where opaque tokens are introspected (RFC 7662).")] = (
+        None
+    )
+    client_id: Annotated[ClientId | None, Field(description="Client that introspects.")] = None
+    client_secret_ref: Annotated[KeyRef | None, Field(description="Secret key with that client's secret.")] = None
+
+
+class OidcSettings(Reach, OidcProvider):
+    """How a proxy verifies the tokens of its callers."""
+
+    audience: Annotated[Audience, Field(description="What `aud` of a token has to hold.")]
+    scopes: Annotated[Scopes, Field(description="Scopes that a token has to have.")] = ()
+    resource_url: Annotated[
+        Url | None,
+        Field(description="URL of the endpoint as clients know it (RFC 9728); absent takes that of the request."),
+    ] = None
 
 
 class IncomingAuth(Model):
@@ -20,13 +47,17 @@ class IncomingAuth(Model):
 
     type: Annotated[
         IncomingAuthType,
-        Field(description="`anonymous`: nobody is asked; `local`: the user of this machine (local mode only)."),
+        Field(
+            description=(
+                "`anonymous`: nobody is asked; `oidc`: by their token; `local`: the user of this machine (local mode)."
+            )
+        ),
     ]
+    oidc: Annotated[OidcSettings | None, Field(description="How tokens are verified; given for `oidc`.")] = None
 
-
-class IncomingAuthSpec(Model):
-    """How callers are identified, as a resource may say it: in a cluster there is no user of this machine."""
-
-    type: Annotated[
-        Literal[IncomingAuthType.ANONYMOUS], Field(description="`anonymous`: nobody is asked who they are.")
-    ]
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        """A config of another hand may not leave out how tokens are verified."""
+        if (self.type is IncomingAuthType.OIDC) != (self.oidc is not None):
+            raise ValueError("needs oidc for type oidc, and for no other; let it be written again")
+        return self

@@ -2,7 +2,9 @@
 
 from typing import Final
 
+from vmcp_api.base import URL_PATTERN
 from vmcp_api.headers import TOKEN_PATTERN
+from vmcp_api.spec.oauth import SCOPE_PATTERN
 from vmcp_api.text import durations
 from vmcp_api.text.texts import NO_NUL
 
@@ -23,11 +25,10 @@ FORMS: Final = {
     PERCENT: "a share such as 50%",
     r"^[A-Za-z_][A-Za-z0-9_.-]*$": "letters, digits, '_', '.' and '-', not beginning with a digit",
     r"^/[^\s?#]*$": "a path that begins with '/', without '?' and '#'",
-    r"^https?://[^\s/?#@]+([/?][^\s#]*)?$": (
-        "a URL such as https://host/path, without user name, password and fragment"
-    ),
+    URL_PATTERN: ("a URL such as https://host/path, without user name, password and fragment"),
     NO_NUL: "text without NUL characters",
     TOKEN_PATTERN: "a header name such as X-Api-Key",
+    SCOPE_PATTERN: "a scope without blanks, quotes and backslashes",
     durations.PATTERN: "a duration such as 500ms, 30s or 1h30m",
 }
 """Words by pattern; a test holds the table to the patterns in use."""

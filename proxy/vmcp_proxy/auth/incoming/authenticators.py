@@ -25,3 +25,5 @@ def _build(settings: IncomingAuth) -> Authenticator:
             return AnonymousAuthenticator()
         case IncomingAuthType.LOCAL:
             return LocalAuthenticator(operating_system_user())
+        case IncomingAuthType.OIDC:
+            raise NotImplementedError("no resource can say oidc yet")

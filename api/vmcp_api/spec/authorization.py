@@ -1,0 +1,47 @@
+"""What callers may do: Cedar policies (ADR-0041)."""
+
+from enum import StrEnum
+from typing import Annotated, Final, TypeAlias
+
+from pydantic import Field
+
+from vmcp_api.base import Model
+
+DEFAULT_GROUP_CLAIMS: Final = ("groups",)
+
+
+class PolicyMode(StrEnum):
+    """Whether decisions bite, or are only counted and written down."""
+
+    ENFORCE = "Enforce"
+    SHADOW = "Shadow"
+
+
+GroupClaims: TypeAlias = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=253)], ...],
+    Field(
+        max_length=16,
+        description=(
+            "Claims with the caller's groups, each the whole name of one, or else a path such as `realm_access.roles`;"
+            " a list, or text with blanks or commas between them."
+        ),
+    ),
+]
+
+EntitiesJson: TypeAlias = Annotated[
+    str, Field(max_length=1 << 18, description="Further Cedar entities, as the text of a JSON list.")
+]
+
+
+class Authorization(Model):
+    """The policies of an endpoint: what none permits is denied, and `forbid` wins."""
+
+    mode: Annotated[PolicyMode, Field(description="`Enforce`, or `Shadow`: decide and write down, deny nothing.")] = (
+        PolicyMode.ENFORCE
+    )
+    policies: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=1 << 20)], ...],
+        Field(min_length=1, max_length=1024, description="Cedar policies; a text may hold several."),
+    ]
+    entities_json: EntitiesJson = "[]"
+    group_claims: GroupClaims = DEFAULT_GROUP_CLAIMS
