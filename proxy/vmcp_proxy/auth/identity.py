@@ -5,6 +5,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
+from vmcp_api.secret import SecretBytes
+
+ANONYMOUS_ISSUER: Final = "anonymous"
+LOCAL_ISSUER: Final = "local"
+"""Stand where no authorization server vouches for the caller: those have URLs for names."""
+
 
 def _no_claims() -> Mapping[str, Any]:
     return MappingProxyType({})
@@ -16,7 +22,9 @@ class Identity:
 
     `scopes` are what the credentials are good for, `expires_at` is when they end, in Unix seconds (`None`: never).
     Like the claims they are those of one token; the caller stays the same when it is refreshed, so they do not
-    count when identities are compared. `repr` shows neither subject nor claims: they are personal data.
+    count when identities are compared. `token` is that token, for what it is exchanged for and for nothing else: it is
+    sent to no backend, and lives no longer than the request or the session that holds it.
+    `repr` shows neither subject nor claims: they are personal data.
     """
 
     issuer: str
@@ -25,12 +33,18 @@ class Identity:
     claims: Mapping[str, Any] = field(default_factory=_no_claims, repr=False, compare=False, hash=False)
     scopes: frozenset[str] = field(default=frozenset(), compare=False, hash=False)
     expires_at: float | None = field(default=None, compare=False, hash=False)
+    token: SecretBytes | None = field(default=None, repr=False, compare=False, hash=False)
 
     @property
     def is_anonymous(self) -> bool:
         """Whether nobody vouches for this caller."""
-        return self.issuer == "anonymous"
+        return self.issuer == ANONYMOUS_ISSUER
+
+    @property
+    def is_by_token(self) -> bool:
+        """Whether an authorization server vouches for this caller, by a token."""
+        return self.issuer not in (ANONYMOUS_ISSUER, LOCAL_ISSUER)
 
 
-ANONYMOUS: Final = Identity("anonymous", "anonymous")
-ANONYMOUS_WITH_AUTHORIZATION: Final = Identity("anonymous", "anonymous", has_authorization=True)
+ANONYMOUS: Final = Identity(ANONYMOUS_ISSUER, "anonymous")
+ANONYMOUS_WITH_AUTHORIZATION: Final = Identity(ANONYMOUS_ISSUER, "anonymous", has_authorization=True)

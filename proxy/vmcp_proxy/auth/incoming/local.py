@@ -2,11 +2,8 @@
 
 import getpass
 import os
-from typing import Final
 
-from vmcp_proxy.auth.identity import Identity
-
-LOCAL_ISSUER: Final = "local"
+from vmcp_proxy.auth.identity import LOCAL_ISSUER, Identity
 
 
 class LocalAuthenticator:
