@@ -30,7 +30,7 @@ demo: $(STAMP)  ## Start four MCP servers, serve them as one endpoint, show a cl
 test: $(STAMP) redis  ## Install what the tests need and run them.
 	@$(BIN)/pytest $(PARALLEL) $(PYTEST)
 
-BUSY := tests/proxy/serve tests/proxy/http tests/proxy/sessions tests/proxy/pods tests/operator
+BUSY := tests/proxy/serve tests/proxy/http_client tests/proxy/sessions tests/proxy/pods tests/operator
 
 busy: $(STAMP) redis  ## Run a part of the tests beside six busy loops: no test may depend on a quiet machine.
 	@for each in 1 2 3 4 5 6; do $(BIN)/python -c 'while True: pass' & loops="$$loops $$!"; done; \

@@ -20,7 +20,7 @@ import httpx2
 import uvloop
 
 from vmcp_api.config import Network
-from vmcp_proxy.backends.http import HeaderBlock, HttpClient, Peer, Url
+from vmcp_proxy.http_client import HeaderBlock, HttpClient, Peer, Url
 
 BODY = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":"hello"}}}'
 ANSWER = b'{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"hello"}]}}'

@@ -14,7 +14,7 @@ import uvloop
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vmcp_api.config import Network
-from vmcp_proxy.backends.http import HttpClient, Peer, Url
+from vmcp_proxy.http_client import HttpClient, Peer, Url
 
 COPIED = frozenset((b"content-type", b"accept", b"mcp-protocol-version", b"mcp-session-id"))
 RETURNED = (b"content-type", b"mcp-session-id")

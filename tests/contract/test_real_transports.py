@@ -14,8 +14,8 @@ from pydantic import BaseModel
 from tests.support.raw_client import WAIT_SECONDS, eventually
 from tests.support.scene import operational, scene
 from tests.support.serving import http_backend, load, serve
-from vmcp_proxy.backends.http import HttpClient
-from vmcp_proxy.backends.interface import Deadline
+from vmcp_proxy.backends.deadline import Deadline
+from vmcp_proxy.http_client import HttpClient
 from vmcp_proxy.run.members import Assembler
 
 QUIET = operational(timeouts={"list": "10s"}, failureHandling={"healthCheckInterval": "1h"})

@@ -2,13 +2,21 @@
 
 from typing import Final, Protocol, Self
 
+from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
-from vmcp_proxy.backends.interface import Deadline
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, Collision, HeaderSnapshot, OutgoingHeaders, StaticHeaders, merge
 
 
 class Credentials(Protocol):
-    """What the requests of one caller to one backend carry (ADR-0016)."""
+    """What the requests of one caller to one backend carry (ADR-0016).
+
+    `is_callers`: whether anything of it is the caller's own, so that what the backend makes of it says nothing of
+    what it does to others.
+    """
+
+    @property
+    def is_callers(self) -> bool:
+        """See above."""
 
     def current(self) -> OutgoingHeaders | None:
         """The headers, without waiting; `None` where they have to be fetched.
@@ -54,6 +62,7 @@ class StaticCredentials(_Known):
     """The headers of a backend's config and Secrets: what stands behind the proxy's own requests."""
 
     __slots__ = ()
+    is_callers = False
 
     @classmethod
     def of(cls, static: StaticHeaders) -> Self:
@@ -66,6 +75,7 @@ class PassthroughCredentials(_Known):
     """The headers that a client gave for backends, beside a backend's static ones."""
 
     __slots__ = ()
+    is_callers = True
 
     @classmethod
     def of(cls, snapshot: HeaderSnapshot, static: StaticHeaders) -> Self | Collision:

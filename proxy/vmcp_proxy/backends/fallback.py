@@ -4,8 +4,9 @@ import logging
 from http import HTTPStatus
 from typing import Final
 
+from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError
-from vmcp_proxy.backends.interface import Backend, BackendSession, Deadline
+from vmcp_proxy.backends.interface import Backend, BackendSession
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.observability.logs import log_event
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeAlias, TypeVar
 
 from vmcp_proxy.backends.credentials import Credentials, headers_from
+from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import (
     BackendError,
     Category,
@@ -13,7 +14,7 @@ from vmcp_proxy.backends.errors import (
     SessionBrokenError,
     SessionLostError,
 )
-from vmcp_proxy.backends.interface import Backend, BackendSession, Deadline, Receiver
+from vmcp_proxy.backends.interface import Backend, BackendSession, Receiver
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol.jsonrpc import Raw, Response
 
@@ -116,6 +117,36 @@ class Link:
         return await self._let_in(
             credentials, deadline, lambda headers: self._listen(session, headers, receiver, deadline)
         )
+
+    async def ask(
+        self,
+        session: BackendSession,
+        method: str,
+        params: Raw | None,
+        credentials: Credentials,
+        receiver: Receiver,
+        deadline: Deadline,
+    ) -> Response:
+        """Sends one request in this very session, which is not opened again where it is lost.
+
+        Raises:
+            BackendError: there is no answer.
+        """
+        return await self._let_in(
+            credentials,
+            deadline,
+            lambda headers: session.request(session.next_id(), method, params, headers, deadline, receiver),
+        )
+
+    async def notify(
+        self, session: BackendSession, method: str, params: Raw | None, credentials: Credentials, deadline: Deadline
+    ) -> None:
+        """Sends one notification in this very session.
+
+        Raises:
+            BackendError: it could not be sent.
+        """
+        await self._let_in(credentials, deadline, lambda headers: session.notify(method, params, headers))
 
     async def opened_after(self, generation: int) -> None:
         """Waits until a session was opened after that one."""

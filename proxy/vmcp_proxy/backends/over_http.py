@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from vmcp_proxy.backends import http
+from vmcp_proxy import http_client
 from vmcp_proxy.backends.budget import ReadBudget
 from vmcp_proxy.backends.errors import BackendError, Category
 
 _UNREACHED: Final = {
-    http.NAME_UNKNOWN: "its name cannot be resolved",
-    http.REFUSES: "it refuses connections",
+    http_client.NAME_UNKNOWN: "its name cannot be resolved",
+    http_client.REFUSES: "it refuses connections",
 }
 
 
@@ -24,17 +24,19 @@ class HttpBackendSettings:
     """Of the whole process."""
 
 
-def translate(backend: str, error: http.HttpError) -> BackendError:
+def translate(backend: str, error: http_client.HttpError) -> BackendError:
     """The HTTP client's failure as the core knows it."""
     match error:
-        case http.Timeout():
+        case http_client.Timeout():
             return BackendError(backend, Category.TIMEOUT)
-        case http.ResponseTooLarge():
+        case http_client.ResponseTooLarge():
             return BackendError(backend, Category.TOO_LARGE)
-        case http.ProtocolError():
-            return BackendError(backend, Category.PROTOCOL, error.reason if error.reason == http.COMPRESSED else "")
-        case http.DialRefused() | http.TlsFailed() | http.RedirectRefused():
+        case http_client.ProtocolError():
+            return BackendError(
+                backend, Category.PROTOCOL, error.reason if error.reason == http_client.COMPRESSED else ""
+            )
+        case http_client.DialRefused() | http_client.TlsFailed() | http_client.RedirectRefused():
             return BackendError(backend, Category.REFUSED, str(error))
-        case http.ConnectFailed():
+        case http_client.ConnectFailed():
             return BackendError(backend, Category.UNREACHABLE, _UNREACHED.get(error.reason, ""))
     return BackendError(backend, Category.FAILED if error.sent else Category.UNREACHABLE)

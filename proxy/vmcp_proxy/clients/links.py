@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
-from vmcp_proxy.backends.credentials import NO_CREDENTIALS, Credentials, headers_from
+from vmcp_proxy.backends.credentials import NO_CREDENTIALS, Credentials
+from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError
-from vmcp_proxy.backends.interface import BackendSession, Deadline, Receiver
+from vmcp_proxy.backends.interface import BackendSession, Receiver
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.clients.registry import SessionClients
 from vmcp_proxy.clients.session_client import SessionClient
@@ -85,7 +86,7 @@ class Links:
         if member is not None and self.of(client, member).session is not None:
             # The same server under new headers: its session goes on, and so do the calls in flight.
             return
-        credentials = NO_CREDENTIALS if former is None else client.credentials_for(former, client.snapshot)
+        credentials = NO_CREDENTIALS if former is None else client.latest_credentials_for(former)
         if not isinstance(credentials, Collision):
             # One that is still being opened ends too: as soon as it is there.
             self._tasks.create_task(self._retire(link, credentials), name=f"end session at {name}")
@@ -97,7 +98,7 @@ class Links:
                 session = link.session
                 member = self._members.get(name)
                 if session is not None and member is not None and "logging" in session.hello.offers:
-                    group.create_task(self.set_level(client, member, session, level))
+                    group.create_task(self._set_level(client, member, link, session, level))
 
     def listen_all(self, client: SessionClient) -> None:
         """Begins to receive from every backend that this session has a session with (the client listens now)."""
@@ -151,7 +152,7 @@ class Links:
             link.end()
         async with asyncio.TaskGroup() as group:
             for member, link in self._open_links(client) if end_sessions else self._bound_here(client):
-                credentials = client.credentials_for(member, client.snapshot)
+                credentials = client.latest_credentials_for(member)
                 if not isinstance(credentials, Collision):
                     group.create_task(close_link(link, credentials), name=f"end session at {member.name}")
 
@@ -194,23 +195,23 @@ class Links:
         if session.token:
             await self._remember(client.session, member.name, session.token)
         if client.log_level is not None and "logging" in session.hello.offers:
-            await self.set_level(client, member, session, client.log_level)
+            await self._set_level(client, member, link, session, client.log_level)
         if uris := client.subscriptions.get(member.name):
             name = f"subscribe at {member.name}"
-            self._tasks.create_task(self._subscribe(client, member, session, sorted(uris)), name=name)
+            self._tasks.create_task(self._subscribe(client, member, link, session, sorted(uris)), name=name)
 
-    async def _subscribe(self, client: SessionClient, member: Member, session: BackendSession, uris: list[str]) -> None:
+    async def _subscribe(
+        self, client: SessionClient, member: Member, link: Link, session: BackendSession, uris: list[str]
+    ) -> None:
         """Says the client's subscriptions again in a backend session that took the place of another."""
-        credentials = client.credentials_for(member, client.snapshot)
+        credentials = client.latest_credentials_for(member)
         if isinstance(credentials, Collision):
             return
         receiver = self._receiver_of(client, member)
         for uri in uris:
             body = params.encode_members({"uri": params.raw_text(uri)})
-            deadline = _soon()
             try:
-                headers = await headers_from(credentials, member.name, deadline)
-                await session.request(session.next_id(), SUBSCRIBE, body, headers, deadline, receiver)
+                await link.ask(session, SUBSCRIBE, body, credentials, receiver, _soon())
             except BackendError:
                 return
 
@@ -218,38 +219,31 @@ class Links:
         """Tells a notification of the client to every backend that its session has a session with."""
         async with asyncio.TaskGroup() as group:
             for member, link in self._open_links(client):
-                credentials = client.credentials_for(member, client.snapshot)
+                credentials = client.latest_credentials_for(member)
                 session = link.session
                 if session is not None and not isinstance(credentials, Collision):
-                    group.create_task(self._notify(member, session, method, raw, credentials))
+                    group.create_task(_notify(link, session, method, raw, credentials))
 
-    async def _notify(
-        self, member: Member, session: BackendSession, method: str, raw: msgspec.Raw | None, credentials: Credentials
+    async def _set_level(
+        self, client: SessionClient, member: Member, link: Link, session: BackendSession, level: str
     ) -> None:
-        with contextlib.suppress(BackendError):
-            headers = await headers_from(credentials, member.name, _soon())
-            await session.notify(method, raw, headers)
-
-    async def set_level(self, client: SessionClient, member: Member, session: BackendSession, level: str) -> None:
         """Tells one backend the log level of the client; a refusal costs nothing but the records."""
         if not member.circuit.is_closed:
             return
-        credentials = client.credentials_for(member, client.snapshot)
+        credentials = client.latest_credentials_for(member)
         if isinstance(credentials, Collision):
             return
         body = params.encode_members({"level": params.raw_text(level)})
-        deadline = _soon()
         with contextlib.suppress(BackendError):
-            headers = await headers_from(credentials, member.name, deadline)
             receiver = self._receiver_of(client, member)
-            await session.request(session.next_id(), "logging/setLevel", body, headers, deadline, receiver)
+            await link.ask(session, "logging/setLevel", body, credentials, receiver, _soon())
 
     async def _listen(self, client: SessionClient, member: Member, link: Link) -> None:
         loop = asyncio.get_running_loop()
         receiver = self._receiver_of(client, member)
         failures = 0
         while True:
-            credentials = client.credentials_for(member, client.snapshot)
+            credentials = client.latest_credentials_for(member)
             if isinstance(credentials, Collision):
                 return
             began = loop.time()
@@ -263,6 +257,13 @@ class Links:
             if not client.stream.is_receiving:
                 return
             await asyncio.sleep(_LISTEN_PAUSES[min(failures, len(_LISTEN_PAUSES) - 1)])
+
+
+async def _notify(
+    link: Link, session: BackendSession, method: str, raw: msgspec.Raw | None, credentials: Credentials
+) -> None:
+    with contextlib.suppress(BackendError):
+        await link.notify(session, method, raw, credentials, _soon())
 
 
 def _soon() -> Deadline:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from vmcp_proxy.backends.interface import Deadline, Reply
+from vmcp_proxy.backends.deadline import Deadline
+from vmcp_proxy.backends.interface import Reply
 from vmcp_proxy.core.client import Tell
 from vmcp_proxy.core.members.member import Member
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 
 from vmcp_proxy.backends import unanswered
-from vmcp_proxy.backends.interface import Deadline, Reply, refuse
+from vmcp_proxy.backends.deadline import Deadline
+from vmcp_proxy.backends.interface import Reply, refuse
 from vmcp_proxy.clients.open_request import ServerRequest
 from vmcp_proxy.clients.questions import encode_cancelled, encode_question, undeclared
 from vmcp_proxy.core.client import Tell

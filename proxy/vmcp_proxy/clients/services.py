@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from vmcp_proxy.backends.interface import Deadline, Reply
+from vmcp_proxy.backends.deadline import Deadline
+from vmcp_proxy.backends.interface import Reply
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.clients.links import Links
 from vmcp_proxy.clients.registry import SessionClients

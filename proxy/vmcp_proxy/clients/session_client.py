@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.backends.credentials import Credentials
-from vmcp_proxy.backends.interface import Deadline, Reply
+from vmcp_proxy.backends.deadline import Deadline
+from vmcp_proxy.backends.interface import Reply
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.clients.client_stream import ClientStream
 from vmcp_proxy.clients.open_request import ServerRequest
@@ -74,7 +76,9 @@ class SessionClient:
     stream: ClientStream = field(repr=False)
     services: Services = field(repr=False)
     links: dict[str, Link] = field(default_factory=dict)
-    credentials: dict[str, tuple[Member, HeaderSnapshot, Credentials | Collision]] = field(default_factory=dict)
+    credentials: dict[str, tuple[Member, Identity, HeaderSnapshot, Credentials | Collision]] = field(
+        default_factory=dict
+    )
     view: BuiltView | None = None
     caller: Caller | None = None
     in_flight: dict["asyncio.Task[None]", bytes] = field(default_factory=dict)
@@ -102,14 +106,23 @@ class SessionClient:
         """The client's headers for what no request of its own stands behind: those of its latest request."""
         return self.session.snapshot if self.caller is None else self.caller.snapshot
 
-    def credentials_for(self, member: Member, snapshot: HeaderSnapshot) -> Credentials | Collision:
+    @property
+    def identity(self) -> Identity:
+        """Who the client is for what no request of its own stands behind: as its latest request said."""
+        return self.session.owner if self.caller is None else self.caller.identity
+
+    def credentials_for(self, member: Member, identity: Identity, snapshot: HeaderSnapshot) -> Credentials | Collision:
         """See `ClientContext.credentials_for`."""
         known = self.credentials.get(member.name)
-        if known is not None and known[0] is member and known[1] is snapshot:
-            return known[2]
-        credentials = member.credentials_for(snapshot)
-        self.credentials[member.name] = (member, snapshot, credentials)
+        if known is not None and known[0] is member and known[1] is identity and known[2] is snapshot:
+            return known[3]
+        credentials = member.credentials_for(identity, snapshot)
+        self.credentials[member.name] = (member, identity, snapshot, credentials)
         return credentials
+
+    def latest_credentials_for(self, member: Member) -> Credentials | Collision:
+        """What is sent where no request of the client stands behind it: notices, subscriptions, the end."""
+        return self.credentials_for(member, self.identity, self.snapshot)
 
     def link(self, member: Member) -> Link:
         """See `ClientContext.link`."""

@@ -5,8 +5,10 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
+from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.backends.credentials import Credentials
-from vmcp_proxy.backends.interface import Deadline, Reply
+from vmcp_proxy.backends.deadline import Deadline
+from vmcp_proxy.backends.interface import Reply
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.members.member import Member
@@ -18,9 +20,10 @@ Tell: TypeAlias = Callable[[bytes, Callable[[], None] | None], Awaitable[int | N
 
 
 class BuiltView(msgspec.Struct, frozen=True, gc=False):
-    """A catalog as of `epoch`, for a client's headers, until `expires` (loop time)."""
+    """A catalog as of `epoch`, for a caller and its headers, until `expires` (loop time)."""
 
     catalog: Catalog
+    identity: Identity
     snapshot: HeaderSnapshot
     epoch: int
     expires: float
@@ -51,7 +54,7 @@ class ClientContext(Protocol):
     def server_requests(self) -> Collection[int]:
         """The requests of backends that wait for this client's answer, by number."""
 
-    def credentials_for(self, member: Member, snapshot: HeaderSnapshot) -> Credentials | Collision:
+    def credentials_for(self, member: Member, identity: Identity, snapshot: HeaderSnapshot) -> Credentials | Collision:
         """What lets requests to one backend in; the same object as long as its sources are the same."""
 
     def link(self, member: Member) -> Link:

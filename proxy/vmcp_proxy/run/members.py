@@ -12,7 +12,6 @@ from vmcp_api.render.reasons import Reason
 from vmcp_api.spec.references import KeyRef
 from vmcp_proxy.backends.budget import ReadBudget
 from vmcp_proxy.backends.fallback import FallbackBackend
-from vmcp_proxy.backends.http import HttpClient, InvalidUrl, Peer, TrustSetting, Url
 from vmcp_proxy.backends.interface import Backend
 from vmcp_proxy.backends.over_http import HttpBackendSettings
 from vmcp_proxy.backends.programs.pool import ProgramPool
@@ -23,6 +22,7 @@ from vmcp_proxy.backends.streamable import HttpBackend
 from vmcp_proxy.core.members.health import HealthTracker
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.headerforward import StaticHeaders
+from vmcp_proxy.http_client import HttpClient, InvalidUrl, Peer, TrustSetting, Url
 from vmcp_proxy.run.loading import Loaded
 
 _PRIVATE_KEY = "tls.key"

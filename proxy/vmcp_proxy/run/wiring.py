@@ -6,8 +6,8 @@ from collections.abc import Coroutine
 from typing import Any
 
 from vmcp_api.config import ProxyConfig
-from vmcp_proxy.backends.http import ClientLimits, HttpClient
 from vmcp_proxy.core.policy.questions import Admitter
+from vmcp_proxy.http_client import ClientLimits, HttpClient
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.run.core_parts import build_core_parts
 from vmcp_proxy.run.members import Assembler

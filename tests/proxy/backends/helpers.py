@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 
 from vmcp_api.config import Network
-from vmcp_proxy.backends.http import ClientLimits, HttpClient, Peer, Url
-from vmcp_proxy.backends.interface import Deadline, Reply
+from vmcp_proxy.backends.deadline import Deadline
+from vmcp_proxy.backends.interface import Reply
 from vmcp_proxy.backends.over_http import HttpBackendSettings
 from vmcp_proxy.backends.sse.backend import SseBackend
 from vmcp_proxy.backends.streamable import HttpBackend
+from vmcp_proxy.http_client import ClientLimits, HttpClient, Peer, Url
 from vmcp_proxy.protocol.jsonrpc import Request
 
 CAP = 64 << 10

@@ -12,11 +12,11 @@ from tests.support.raw_client import eventually
 from tests.support.scripted_backend import ScriptedBackend, Status
 from vmcp_proxy.backends.credentials import NO_CREDENTIALS, PassthroughCredentials, StaticCredentials
 from vmcp_proxy.backends.errors import BackendError, Category, CredentialsRefusedError
-from vmcp_proxy.backends.http import ClientLimits, HttpClient
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.backends.sse.backend import SseBackend
 from vmcp_proxy.backends.streamable import HttpBackend
 from vmcp_proxy.headerforward import Collision, HeaderSnapshot
+from vmcp_proxy.http_client import ClientLimits, HttpClient
 
 pytestmark = pytest.mark.scenario("H-3")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmcp_proxy.backends.interface import Deadline
+from vmcp_proxy.backends.deadline import Deadline
 
 pytestmark = pytest.mark.scenario("B-3")
 SECONDS = st.floats(0.001, 1000)

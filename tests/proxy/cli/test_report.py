@@ -9,7 +9,7 @@ from vmcp_api.config.sessions import StorageConfig
 from vmcp_api.pod_status import from_document
 from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType
 from vmcp_api.spec.sessions import StorageProvider
-from vmcp_proxy.backends import http
+from vmcp_proxy import http_client
 from vmcp_proxy.backends.over_http import translate
 from vmcp_proxy.cli.serve.lines import SHOWN, Line, changes, silent_line
 from vmcp_proxy.cli.serve.observed import BackendState, Observed, describe_place, observe
@@ -220,7 +220,7 @@ def test_refused_credentials_point_at_where_they_are_set():
 
 
 def test_a_name_that_does_not_resolve_points_at_the_host_name():
-    said = str(translate("h", http.ConnectFailed(http.NAME_UNKNOWN)))
+    said = str(translate("h", http_client.ConnectFailed(http_client.NAME_UNKNOWN)))
     (line,) = lines(None, status(backend("h", "unhealthy", said)), HTTP)
     assert "host name" in fields(line)["remedy"]
 

@@ -18,10 +18,10 @@ from tests.support.scene import configs_of, scene
 from tests.support.scripted_backend import text
 from tests.support.serving import http_backend
 from tests.support.tls_front import tls_front
-from vmcp_proxy.backends.http import HttpClient
-from vmcp_proxy.backends.http.pool import Pool
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.backends.streamable.session import HttpBackendSession
+from vmcp_proxy.http_client import HttpClient
+from vmcp_proxy.http_client.pool import Pool
 from vmcp_proxy.run.settings import Settings
 from vmcp_proxy.sessions import Keyring
 

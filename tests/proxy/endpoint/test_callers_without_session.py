@@ -35,8 +35,8 @@ class Stateless:
     log_level = None
     server_requests = ()
 
-    def credentials_for(self, member, snapshot):
-        return member.credentials_for(snapshot)
+    def credentials_for(self, member, identity, snapshot):
+        return member.credentials_for(identity, snapshot)
 
     def link(self, member):
         return self.links.setdefault(member.name, Link(member.backend, self.capabilities, remember_nothing))

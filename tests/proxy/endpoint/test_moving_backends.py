@@ -13,7 +13,7 @@ from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend
 from tests.support.serving import http_backend
 from tests.support.tls_front import tls_front
-from vmcp_proxy.backends.http.connection import Connection
+from vmcp_proxy.http_client.connection import Connection
 
 OLD, NEW = "127.0.0.1", "127.0.0.2"
 

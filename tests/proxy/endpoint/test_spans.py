@@ -9,8 +9,8 @@ from tests.support.raw_client import eventually
 from tests.support.scene import operational, scene
 from tests.support.scripted_backend import Die, ScriptedBackend, Status, text
 from tests.support.serving import http_backend
-from vmcp_proxy.backends.http import head
 from vmcp_proxy.core.members.member import Member
+from vmcp_proxy.http_client import head
 from vmcp_proxy.observability.metrics import Metrics
 
 KEY = "key-of-the-client"
@@ -122,7 +122,7 @@ async def test_a_call_that_is_sent_again_with_other_credentials_is_one_span_and_
     tracer, monkeypatch
 ):
     backend, credentials = ScriptedBackend(), Renewed()
-    monkeypatch.setattr(Member, "credentials_for", lambda member, snapshot: credentials)
+    monkeypatch.setattr(Member, "credentials_for", lambda member, identity, snapshot: credentials)
 
     @backend.on("tools/call")
     async def check(call):

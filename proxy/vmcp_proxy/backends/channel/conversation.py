@@ -8,8 +8,9 @@ import msgspec
 
 from vmcp_proxy.backends.channel.demultiplexer import Demultiplexer
 from vmcp_proxy.backends.channel.mailbox import Mailbox
+from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
-from vmcp_proxy.backends.interface import NOBODY, Deadline, Receiver, Reply
+from vmcp_proxy.backends.interface import NOBODY, Receiver, Reply
 from vmcp_proxy.backends.messages import hand_over, parse_incoming, sound
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol import jsonrpc

@@ -10,11 +10,11 @@ from http import HTTPStatus
 from time import time
 from typing import Final
 
+from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category, CredentialsRefusedError
-from vmcp_proxy.backends.http import HttpError, Response, ResponseHeaders, Url
-from vmcp_proxy.backends.interface import Deadline
 from vmcp_proxy.backends.messages import is_error
 from vmcp_proxy.backends.refusals.words import masked, place, printable, words_of_error
+from vmcp_proxy.http_client import HttpError, Response, ResponseHeaders, Url
 from vmcp_proxy.protocol import jsonrpc, params
 from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.protocol.sse import EventTooLargeError, SseParser

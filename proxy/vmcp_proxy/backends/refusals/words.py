@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from vmcp_proxy.backends.http import Url
+from vmcp_proxy.http_client import Url
 from vmcp_proxy.observability.masking import MASK, Masks
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.params import InvalidParamsError

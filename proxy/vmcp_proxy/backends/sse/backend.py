@@ -6,15 +6,16 @@ from functools import partial
 from http import HTTPStatus
 from typing import Final
 
+from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.handshake import greet, read_hello
-from vmcp_proxy.backends.http import HttpClient, HttpError, Peer, Response
-from vmcp_proxy.backends.interface import NOBODY, BackendSession, Deadline
+from vmcp_proxy.backends.interface import NOBODY, BackendSession
 from vmcp_proxy.backends.over_http import HttpBackendSettings, translate
 from vmcp_proxy.backends.refusals.refusal import EVENTS, is_success, media_type, read_refusal
 from vmcp_proxy.backends.refusals.words import masked
 from vmcp_proxy.backends.sse.session import SseSession
 from vmcp_proxy.headerforward import OutgoingHeaders
+from vmcp_proxy.http_client import HttpClient, HttpError, Peer, Response
 from vmcp_proxy.protocol.initialize import encode_client_hello
 
 _GET: Final = ((b"Accept", b"text/event-stream"), (b"Cache-Control", b"no-store"))

@@ -9,13 +9,14 @@ from typing import Final
 from vmcp_proxy.backends.budget import STALLED, Lease, ReadBudget
 from vmcp_proxy.backends.channel.conversation import Conversation
 from vmcp_proxy.backends.channel.mailbox import Mailbox
+from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
-from vmcp_proxy.backends.http import HeaderBlock, HttpClient, HttpError, InvalidUrl, Peer, Response, Timeout
-from vmcp_proxy.backends.interface import Deadline, Receiver, Reply, refuse
+from vmcp_proxy.backends.interface import Receiver, Reply, refuse
 from vmcp_proxy.backends.over_http import translate
 from vmcp_proxy.backends.refusals.refusal import JSON, media_type, read_refusal
 from vmcp_proxy.backends.refusals.signs import Sign, names_session, sign_of
 from vmcp_proxy.headerforward import OutgoingHeaders
+from vmcp_proxy.http_client import HeaderBlock, HttpClient, HttpError, InvalidUrl, Peer, Response, Timeout
 from vmcp_proxy.protocol import jsonrpc
 from vmcp_proxy.protocol.initialize import ServerHello
 from vmcp_proxy.protocol.jsonrpc import Raw

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from vmcp_proxy.backends.budget import ReadBudget
+from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import SAID, BackendError, Category, SessionLostError
 from vmcp_proxy.backends.handshake import read_hello
-from vmcp_proxy.backends.interface import NOBODY, BackendSession, Deadline
+from vmcp_proxy.backends.interface import NOBODY, BackendSession
 from vmcp_proxy.backends.programs.pool import Place, ProgramPool
 from vmcp_proxy.backends.programs.stderr import Stderr
 from vmcp_proxy.backends.stdio.program import StdioCommand, close_pipes, start, stop

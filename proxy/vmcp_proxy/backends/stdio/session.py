@@ -12,8 +12,9 @@ from typing import Final
 from vmcp_proxy.backends.budget import STALLED, ReadBudget
 from vmcp_proxy.backends.channel.conversation import Conversation
 from vmcp_proxy.backends.channel.mailbox import Mailbox
+from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import SAID, BackendError, Category, SessionLostError
-from vmcp_proxy.backends.interface import NOBODY, Deadline, Receiver, Reply, refuse
+from vmcp_proxy.backends.interface import NOBODY, Receiver, Reply, refuse
 from vmcp_proxy.backends.programs.lines import Lines
 from vmcp_proxy.backends.programs.pool import ProgramBounds
 from vmcp_proxy.backends.programs.stderr import Stderr

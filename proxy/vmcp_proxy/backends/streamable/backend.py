@@ -9,10 +9,10 @@ from typing import Final
 
 import msgspec
 
+from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.handshake import greet, read_hello
-from vmcp_proxy.backends.http import HeaderBlock, HttpClient, HttpError, Peer, Response
-from vmcp_proxy.backends.interface import NOBODY, BackendSession, Deadline
+from vmcp_proxy.backends.interface import NOBODY, BackendSession
 from vmcp_proxy.backends.over_http import HttpBackendSettings, translate
 from vmcp_proxy.backends.refusals.refusal import (
     EVENTS,
@@ -28,6 +28,7 @@ from vmcp_proxy.backends.streamable.background import Aside
 from vmcp_proxy.backends.streamable.reader import ENDED, HttpReader
 from vmcp_proxy.backends.streamable.session import GET, POST, HttpBackendSession
 from vmcp_proxy.headerforward import OutgoingHeaders
+from vmcp_proxy.http_client import HeaderBlock, HttpClient, HttpError, Peer, Response
 from vmcp_proxy.protocol import jsonrpc
 from vmcp_proxy.protocol.initialize import ServerHello, encode_client_hello
 from vmcp_proxy.protocol.versions import LATEST

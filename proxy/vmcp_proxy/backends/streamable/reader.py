@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
-from vmcp_proxy.backends import http
+from vmcp_proxy import http_client
 from vmcp_proxy.backends.budget import STALLED, UNCOUNTED_BYTES, Lease, ReadBudget
+from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
-from vmcp_proxy.backends.interface import Deadline, Receiver, Reply
+from vmcp_proxy.backends.interface import Receiver, Reply
 from vmcp_proxy.backends.messages import hand_over, is_answer_to, parse_incoming, sound
 from vmcp_proxy.backends.over_http import translate
 from vmcp_proxy.backends.refusals.refusal import EVENTS, JSON, media_type, message_in
@@ -23,7 +24,7 @@ _MOST_ATTEMPTS: Final = 6
 Elsewhere: TypeAlias = Callable[[jsonrpc.Response], None]
 """Takes an answer that came on a stream which is not that of its request."""
 
-Reopen: TypeAlias = Callable[[bytes, Deadline], Awaitable[http.Response | None]]
+Reopen: TypeAlias = Callable[[bytes, Deadline], Awaitable[http_client.Response | None]]
 """Asks for what follows an event id; None where it is worth asking again later."""
 
 
@@ -47,7 +48,7 @@ class HttpReader:
 
     async def answer(
         self,
-        response: http.Response,
+        response: http_client.Response,
         request_id: bytes,
         deadline: Deadline,
         receiver: Receiver,
@@ -81,7 +82,7 @@ class HttpReader:
 
     async def stream(
         self,
-        response: http.Response,
+        response: http_client.Response,
         receiver: Receiver,
         reply: Reply,
         position: Position,
@@ -107,13 +108,13 @@ class HttpReader:
                             elsewhere(message)
                         await hand_over(message, receiver, reply)
                 await lease.hold(parser.held)
-        except http.PeerClosed as error:
+        except http_client.PeerClosed as error:
             if position.last_id is None:
                 raise translate(self._backend, error) from error
         except EventTooLargeError as error:
             position.last_id = None  # or the same event would come again
             raise BackendError(self._backend, Category.TOO_LARGE) from error
-        except http.HttpError as error:
+        except http_client.HttpError as error:
             raise self._failure(error, lease) from error
         finally:
             parser.forget()
@@ -123,7 +124,7 @@ class HttpReader:
 
     async def _from_json(
         self,
-        response: http.Response,
+        response: http_client.Response,
         request_id: bytes,
         deadline: Deadline,
         receiver: Receiver,
@@ -145,7 +146,7 @@ class HttpReader:
         # Servers that refuse before they look at the id leave it out; the body is about this request alone.
         return jsonrpc.Response(request_id, None, refused.error)
 
-    async def _body(self, response: http.Response, deadline: Deadline) -> bytes:
+    async def _body(self, response: http_client.Response, deadline: Deadline) -> bytes:
         length = response.length
         lease = self._budget.lease(response.abandon)
         try:
@@ -155,17 +156,17 @@ class HttpReader:
                 return await self._read_unknown(response, deadline, lease)
             await self._hold(lease, min(length, self._max_bytes), deadline)
             return await self._read(response, deadline)
-        except http.HttpError as error:
+        except http_client.HttpError as error:
             raise self._failure(error, lease) from error
         finally:
             response.abandon()
             lease.drop()
 
-    async def _read(self, response: http.Response, deadline: Deadline) -> bytes:
+    async def _read(self, response: http_client.Response, deadline: Deadline) -> bytes:
         seconds = deadline.at - asyncio.get_running_loop().time()
         return await response.read(self._max_bytes, timeout=max(seconds, 0.0))
 
-    async def _read_unknown(self, response: http.Response, deadline: Deadline, lease: Lease) -> bytes:
+    async def _read_unknown(self, response: http_client.Response, deadline: Deadline, lease: Lease) -> bytes:
         """The whole body where nothing says how long it will be."""
         loop = asyncio.get_running_loop()
         parts: list[bytes] = []
@@ -175,7 +176,7 @@ class HttpReader:
                 parts.append(part)
                 size += len(part)
                 if size > self._max_bytes:
-                    raise http.ResponseTooLarge(self._max_bytes)
+                    raise http_client.ResponseTooLarge(self._max_bytes)
                 await self._hold(lease, size, deadline)
             return b"".join(parts)
         finally:
@@ -191,14 +192,14 @@ class HttpReader:
         except TimeoutError as error:
             raise BackendError(self._backend, Category.TIMEOUT, _NO_ROOM) from error
 
-    def _failure(self, error: http.HttpError, lease: Lease) -> BackendError:
+    def _failure(self, error: http_client.HttpError, lease: Lease) -> BackendError:
         if lease.is_ended:
             return BackendError(self._backend, Category.TIMEOUT, STALLED)
         return translate(self._backend, error)
 
     async def _from_events(
         self,
-        response: http.Response,
+        response: http_client.Response,
         request_id: bytes,
         position: Position,
         deadline: Deadline,
@@ -226,11 +227,11 @@ class HttpReader:
                         response.settle()
                         return answer
                 await self._hold(lease, parser.held, deadline)
-        except http.PeerClosed:
+        except http_client.PeerClosed:
             return None
         except EventTooLargeError as error:
             raise BackendError(self._backend, Category.TOO_LARGE) from error
-        except http.HttpError as error:
+        except http_client.HttpError as error:
             raise self._failure(error, lease) from error
         finally:
             parser.forget()
@@ -238,7 +239,7 @@ class HttpReader:
             position.ended(asyncio.get_running_loop().time() - began)
             await response.aclose()
 
-    async def _rest(self, position: Position, deadline: Deadline, reopen: Reopen | None) -> http.Response:
+    async def _rest(self, position: Position, deadline: Deadline, reopen: Reopen | None) -> http_client.Response:
         """What follows the events so far; the call may have run, so this is the only way to its answer."""
         for _ in range(_MOST_ATTEMPTS):
             if position.last_id is None or reopen is None:

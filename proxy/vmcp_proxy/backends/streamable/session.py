@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category, SessionBrokenError, SessionLostError
-from vmcp_proxy.backends.http import HeaderBlock, HttpError, Response
-from vmcp_proxy.backends.interface import NOBODY, Deadline, Receiver
+from vmcp_proxy.backends.interface import NOBODY, Receiver
 from vmcp_proxy.backends.messages import is_answer_to, sound
 from vmcp_proxy.backends.over_http import translate
 from vmcp_proxy.backends.refusals.refusal import EVENTS, JSON, Refusal, is_success, media_type, read_refusal
@@ -21,6 +21,7 @@ from vmcp_proxy.backends.streamable.own_stream import OwnStream
 from vmcp_proxy.backends.streamable.reader import ENDED
 from vmcp_proxy.backends.streamable.resume_point import Position
 from vmcp_proxy.headerforward import OutgoingHeaders
+from vmcp_proxy.http_client import HeaderBlock, HttpError, Response
 from vmcp_proxy.protocol import jsonrpc
 from vmcp_proxy.protocol.initialize import ServerHello
 from vmcp_proxy.protocol.jsonrpc import Raw

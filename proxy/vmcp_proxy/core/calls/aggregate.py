@@ -42,12 +42,12 @@ class Aggregate:
 
     async def view(self, caller: Caller) -> Catalog:
         """See `VirtualMCP.view`."""
-        return await self._views.view(caller.client, caller.snapshot)
+        return await self._views.view(caller)
 
     async def list(self, caller: Caller, kind: Kind) -> Catalog | PartialFailure:
         """See `VirtualMCP.list`: every kind is read off the one view."""
         del kind
-        return await self._views.view(caller.client, caller.snapshot)
+        return await self._views.view(caller)
 
     def resolve(self, caller: Caller, operation: Operation) -> Coroutine[Any, Any, Resolved]:
         """See `VirtualMCP.resolve`."""
@@ -91,7 +91,9 @@ class Aggregate:
             # A backend that refuses the caller's headers has no list for it; say why it cannot be called.
             shared = find_target(self._views.shared(), operation)
             member = self._members.get(shared.backend) if shared is not None else None
-            credentials = None if member is None else caller.client.credentials_for(member, caller.snapshot)
+            credentials = (
+                None if member is None else caller.client.credentials_for(member, caller.identity, caller.snapshot)
+            )
             if member is not None and isinstance(credentials, Collision):
                 return unavailable(member.collision(credentials))
         return resolved if isinstance(resolved, Unlisted) else unknown(operation)

@@ -7,8 +7,9 @@ from typing import Final
 
 import msgspec
 
+from vmcp_proxy.backends.credentials import Credentials
+from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category, CircuitOpenError
-from vmcp_proxy.backends.interface import Deadline
 from vmcp_proxy.core.calls.invalidation import Changes
 from vmcp_proxy.core.calls.receivers import CallReceiver
 from vmcp_proxy.core.calls.replies import name_bound, unavailable, unknown
@@ -23,7 +24,7 @@ from vmcp_proxy.core.members.member import Bounds, Member
 from vmcp_proxy.core.outcomes import RawFailure, Reply, Result
 from vmcp_proxy.core.owners.handed_out import may_hand_out, names_page, rename_links, uris_of
 from vmcp_proxy.core.virtual import Caller, Exchange, Operation, Target
-from vmcp_proxy.headerforward import Collision, HeaderSnapshot
+from vmcp_proxy.headerforward import Collision
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.jsonrpc import Raw, Response
 from vmcp_proxy.protocol.kinds import Kind
@@ -54,7 +55,7 @@ class Forwarder:
         """
         bounds, client = self.bounds, caller.client
         capability, member = target.capability, target.member
-        credentials = client.credentials_for(member, caller.snapshot)
+        credentials = client.credentials_for(member, caller.identity, caller.snapshot)
         name = capability.backend
         if isinstance(credentials, Collision):
             return unavailable(member.collision(credentials))
@@ -81,7 +82,7 @@ class Forwarder:
             # What becomes of a call whose session has ended meanwhile says nothing of the backend.
             counted = BackendError(name, Category.ENDED) if link.closed else error
             outcome = counted.category.value
-            self._failed(member, permit, counted, caller.snapshot)
+            self._failed(member, permit, counted, credentials)
             return unavailable(name_bound(error, deadline, bounds, asyncio.get_running_loop().time()))
         except BaseException:
             member.circuit.abandoned(permit)
@@ -89,14 +90,14 @@ class Forwarder:
         finally:
             span.end(outcome, time.perf_counter() - began)
             await receiver.close()
-        if answered(member, permit, Asked.CALL, has_callers_headers=len(caller.snapshot) > 0):
+        if answered(member, permit, Asked.CALL, is_callers=credentials.is_callers):
             self._on_health()
         return _reply_of(answer, client, capability, operation.method)
 
-    def _failed(self, member: Member, permit: Permit, error: BackendError, snapshot: HeaderSnapshot) -> None:
+    def _failed(self, member: Member, permit: Permit, error: BackendError, credentials: Credentials) -> None:
         now = asyncio.get_running_loop().time()
         # A client that shows a wrong key must not make the backend look broken to everybody else.
-        if failed(member, permit, error, Asked.CALL, now, has_callers_headers=len(snapshot) > 0):
+        if failed(member, permit, error, Asked.CALL, now, is_callers=credentials.is_callers):
             self._on_health()
 
 

@@ -5,7 +5,8 @@ from typing import Final
 
 import msgspec
 
-from vmcp_proxy.backends.interface import Deadline, Reply
+from vmcp_proxy.backends.deadline import Deadline
+from vmcp_proxy.backends.interface import Reply
 from vmcp_proxy.core.calls.invalidation import Changes
 from vmcp_proxy.core.calls.notifications import CANCELLED, RESOURCE_UPDATED, relayed
 from vmcp_proxy.core.calls.subscriptions import is_subscribed

@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
-from vmcp_proxy.backends.interface import Deadline
 from vmcp_proxy.core.members.member import Bounds
 from vmcp_proxy.core.outcomes import Unavailable, Unknown
 from vmcp_proxy.core.virtual import Operation

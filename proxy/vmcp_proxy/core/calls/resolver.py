@@ -39,9 +39,9 @@ class Resolver:
         """See `VirtualMCP.resolve`."""
         began = asyncio.get_running_loop().time()
         client = caller.client
-        catalog = self._views.current(client, caller.snapshot)
+        catalog = self._views.current(caller)
         if catalog is None:
-            catalog = await self._views.for_call(client, caller.snapshot)
+            catalog = await self._views.for_call(caller)
         found = self._find(client, catalog, operation, began)
         return found if found is not None else await self._awaited(caller, client, operation, began)
 
@@ -57,12 +57,12 @@ class Resolver:
         """Looks again whenever a listing comes that may have the name, up to the bound of the call."""
         while True:
             # Perhaps it is new: what a backend has declared out of date is worth the wait now.
-            catalog = await self._views.view(client, caller.snapshot)
+            catalog = await self._views.view(caller)
             if (found := self._find(client, catalog, operation, began)) is not None:
                 return found
-            silent = self._silent(caller, client, catalog, operation)
+            silent = self._silent(caller, catalog, operation)
             until = began + self._bound(silent)
-            if not await self._views.answered(client, caller.snapshot, silent, until):
+            if not await self._views.answered(caller, silent, until):
                 return (
                     Unlisted(operation.kind, operation.name, silent)
                     if silent
@@ -88,14 +88,12 @@ class Resolver:
         only = backends[0] if len(backends) == 1 else None
         return self._target(resource_of(operation.name, only), began) if only in hellos and only is not None else None
 
-    def _silent(
-        self, caller: Caller, client: ClientContext, catalog: Catalog, operation: Operation
-    ) -> dict[str, Outcome]:
+    def _silent(self, caller: Caller, catalog: Catalog, operation: Operation) -> dict[str, Outcome]:
         """The backends that may have what the operation names, and why that is not known."""
         kind = operation.kind
         if kind is None:
             return {}
-        silent = self._views.silent(client, caller.snapshot)
+        silent = self._views.silent(caller)
         kinds = (Kind.RESOURCE, Kind.TEMPLATE) if kind in (Kind.RESOURCE, Kind.TEMPLATE) else (kind,)
         for entry in catalog.incomplete:
             if entry.kind in kinds:

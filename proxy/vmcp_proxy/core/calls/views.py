@@ -21,6 +21,7 @@ from vmcp_proxy.core.members.circuit import CIRCUIT_IS_OPEN
 from vmcp_proxy.core.members.member import Bounds, Member, Members
 from vmcp_proxy.core.members.own_links import OwnLinks
 from vmcp_proxy.core.policy.all_or_nothing import IS_WITHHELD, WITHHELD
+from vmcp_proxy.core.virtual import Caller
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, Collision, HeaderSnapshot
 
 _KEPT_CATALOGS: Final = 64
@@ -68,71 +69,67 @@ class Views:
         """Says that some listing or some backend's state is another one now."""
         self.epoch += 1
 
-    def current(self, client: ClientContext, snapshot: HeaderSnapshot) -> Catalog | None:
+    def current(self, caller: Caller) -> Catalog | None:
         """The caller's catalog where nothing has changed since it was built."""
-        built = client.view
-        if built is not None and built.epoch == self.epoch and built.snapshot == snapshot:
-            return built.catalog
-        return None
+        built = caller.client.view
+        if built is None or built.epoch != self.epoch:
+            return None
+        return built.catalog if built.identity == caller.identity and built.snapshot == caller.snapshot else None
 
-    async def view(self, client: ClientContext, snapshot: HeaderSnapshot) -> Catalog:
+    async def view(self, caller: Caller) -> Catalog:
         """The caller's catalog; waits for members whose listing is not there, each up to the list deadline."""
-        catalog, built = self.current(client, snapshot), client.view
+        catalog, built = self.current(caller), caller.client.view
         if catalog is not None and built is not None and asyncio.get_running_loop().time() < built.expires:
             return catalog
-        return await self._built(client, snapshot, self._listings.needs_fetch)
+        return await self._built(caller, self._listings.needs_fetch)
 
-    async def for_call(self, client: ClientContext, snapshot: HeaderSnapshot) -> Catalog:
+    async def for_call(self, caller: Caller) -> Catalog:
         """The caller's catalog to route by: a listing that is out of date, or could not be had, is not waited for.
 
         Else a backend that changes its lists all the time and is slow to tell them, or one that hangs whenever it
         is asked again, would slow down the calls to all the others.
         """
-        return await self._built(client, snapshot, self._is_worth_the_wait)
+        return await self._built(caller, self._is_worth_the_wait)
 
     def _is_worth_the_wait(self, entry: Entry) -> bool:
         return entry.listing is None and entry.failure is None and self._listings.needs_fetch(entry)
 
-    async def _built(
-        self, client: ClientContext, snapshot: HeaderSnapshot, needs_fetch: Callable[[Entry], bool]
-    ) -> Catalog:
+    async def _built(self, caller: Caller, needs_fetch: Callable[[Entry], bool]) -> Catalog:
         while True:
             members = self._members
-            entries = self._entries(members, client, snapshot)
+            entries = self._entries(members, caller)
             missing = [entry for entry in entries.values() if needs_fetch(entry)]
             if missing:
-                await self._fetch_all(missing, client, snapshot)
+                await self._fetch_all(missing, caller)
             if self._members is members:
                 break
             # The config was replaced meanwhile: what has been fetched belongs to the former members.
         epoch = self.epoch
         catalog = self._merged(entries)
         expires = min((self._listings.asks_again_at(entry) for entry in entries.values()), default=math.inf)
-        client.view = BuiltView(catalog, snapshot, epoch, expires)
+        caller.client.view = BuiltView(catalog, caller.identity, caller.snapshot, epoch, expires)
         return catalog
 
-    def _entries(self, members: Members, client: ClientContext, snapshot: HeaderSnapshot) -> dict[str, Entry]:
-        audience = client.audience
+    def _entries(self, members: Members, caller: Caller) -> dict[str, Entry]:
+        audience = caller.client.audience
         public = Scope(audience)
-        private = Scope(audience, self._digest_of(snapshot)) if len(snapshot) else public
+        private = Scope(audience, self._digest_of(caller.snapshot)) if len(caller.snapshot) else public
         return {
             name: self._listings.entry(member, private if member.backend.takes_headers else public)
             for name, member in members.items()
         }
 
-    def silent(self, client: ClientContext, snapshot: HeaderSnapshot) -> dict[str, Outcome]:
+    def silent(self, caller: Caller) -> dict[str, Outcome]:
         """The backends of which it is not known what they offer this caller, and why."""
-        entries = self._entries(self._members, client, snapshot)
+        entries = self._entries(self._members, caller)
         return {name: _outcome(entry) for name, entry in entries.items() if entry.is_silent} | self._withheld
 
-    async def answered(
-        self, client: ClientContext, snapshot: HeaderSnapshot, names: Collection[str], until: float
-    ) -> bool:
+    async def answered(self, caller: Caller, names: Collection[str], until: float) -> bool:
         """Waits for the next listing on its way from one of these backends, up to a loop time.
 
         Returns False where none is on its way any more, or none has come in time.
         """
-        entries = self._entries(self._members, client, snapshot)
+        entries = self._entries(self._members, caller)
         tasks = [entry.task for name, entry in entries.items() if name in names and entry.task is not None]
         seconds = until - asyncio.get_running_loop().time()
         if not tasks or seconds <= 0:
@@ -150,17 +147,17 @@ class Views:
         """What the proxy itself sees, as far as it is known now."""
         return self._merged({name: self._listings.entry(member, SHARED) for name, member in self._members.items()})
 
-    async def _fetch_all(self, missing: list[Entry], client: ClientContext, snapshot: HeaderSnapshot) -> None:
+    async def _fetch_all(self, missing: list[Entry], caller: Caller) -> None:
         bounds = self.bounds
         if bounds is None:
             return
         async with asyncio.TaskGroup() as group:
             for entry in missing:
-                group.create_task(self._fetch_one(entry, client, snapshot, bounds))
+                group.create_task(self._fetch_one(entry, caller, bounds))
 
-    async def _fetch_one(self, entry: Entry, client: ClientContext, snapshot: HeaderSnapshot, bounds: Bounds) -> None:
-        member = entry.member
-        credentials = client.credentials_for(member, snapshot)
+    async def _fetch_one(self, entry: Entry, caller: Caller, bounds: Bounds) -> None:
+        member, client = entry.member, caller.client
+        credentials = client.credentials_for(member, caller.identity, caller.snapshot)
         if isinstance(credentials, Collision):
             self._listings.refused(entry, member.collision(credentials), asyncio.get_running_loop().time())
             return

@@ -8,8 +8,9 @@ from typing import Final
 
 import msgspec
 
+from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError
-from vmcp_proxy.backends.interface import Deadline, Reply, refuse
+from vmcp_proxy.backends.interface import Reply, refuse
 from vmcp_proxy.core.calls.notifications import CHANGED_KINDS
 from vmcp_proxy.core.listings.cache import Listings
 from vmcp_proxy.core.listings.reader import fetch_listing

@@ -250,7 +250,7 @@ class Listings:
         entry.failures = 0
         entry.retry_at = 0.0
         entry.fetched_at = now
-        told = answered(entry.member, permit, Asked.LISTING, has_callers_headers=not entry.is_shared)
+        told = answered(entry.member, permit, Asked.LISTING, is_callers=not entry.is_shared)
         entry.turn = entry.member.health.turns
         if told or changed:
             self._on_change()
@@ -272,7 +272,7 @@ class Listings:
             entry.member.circuit.abandoned(permit)
             entry.is_stale = True
             return
-        if failed(entry.member, permit, error, Asked.LISTING, now, has_callers_headers=not entry.is_shared):
+        if failed(entry.member, permit, error, Asked.LISTING, now, is_callers=not entry.scope.is_public):
             self._on_change()
         self.refused(entry, error, now)
 

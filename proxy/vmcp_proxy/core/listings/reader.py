@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Final
 
 from vmcp_proxy.backends.credentials import Credentials
+from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
-from vmcp_proxy.backends.interface import NOBODY, Deadline
+from vmcp_proxy.backends.interface import NOBODY
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.backends.messages import lacks_method
 from vmcp_proxy.core.catalog.capabilities import Listing

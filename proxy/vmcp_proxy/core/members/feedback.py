@@ -25,10 +25,10 @@ _PERHAPS_THE_CALLS: Final = frozenset(
 """What one slow tool or one odd argument can bring about while everything else works: all but being unreachable."""
 
 
-def answered(member: Member, permit: Permit, asked: Asked, *, has_callers_headers: bool = False) -> bool:
+def answered(member: Member, permit: Permit, asked: Asked, *, is_callers: bool = False) -> bool:
     """Notes an answer, errors of MCP included; True where lists or status may differ from now on.
 
-    `has_callers_headers`: the request showed headers of a client. That those are taken does not mean that the
+    `is_callers`: the request showed credentials of a client. That those are taken does not mean that the
     backend's own credentials are; and a list that was told to them alone does not heal it, for a backend that
     fails without them would go up and down for ever, each turn having the lists read again.
     """
@@ -36,7 +36,7 @@ def answered(member: Member, permit: Permit, asked: Asked, *, has_callers_header
         return False
     closed = member.circuit.succeeded(permit)
     is_down = member.health.is_down and asked is Asked.LISTING
-    is_about_others = has_callers_headers and (is_down or member.health.state is Health.UNAUTHENTICATED)
+    is_about_others = is_callers and (is_down or member.health.state is Health.UNAUTHENTICATED)
     healed = not is_about_others and member.health.succeeded()
     if closed:
         member.attention.set()
@@ -44,11 +44,11 @@ def answered(member: Member, permit: Permit, asked: Asked, *, has_callers_header
 
 
 def failed(
-    member: Member, permit: Permit, error: BackendError, asked: Asked, now: float, *, has_callers_headers: bool = False
+    member: Member, permit: Permit, error: BackendError, asked: Asked, now: float, *, is_callers: bool = False
 ) -> bool:
     """Notes that there was no answer; True where lists or status may differ from now on.
 
-    `has_callers_headers`: the request showed headers of a client, and refused credentials are those.
+    `is_callers`: the request showed credentials of a client, and it is those that were refused.
     """
     circuit = member.circuit
     if not circuit.counts(permit):
@@ -58,7 +58,7 @@ def failed(
         return False
     turns = member.health.turns
     moved = _move(member, permit, error, asked, now)
-    told = _tell(member, error, asked, has_callers_headers=has_callers_headers)
+    told = _tell(member, error, asked, is_callers=is_callers)
     if moved and circuit.state is CircuitState.OPEN:
         member.health.given_up()
     elif moved and error.category in _ALIVE and told is None:
@@ -77,11 +77,11 @@ def _move(member: Member, permit: Permit, error: BackendError, asked: Asked, now
     return member.circuit.failed(permit, now)
 
 
-def _tell(member: Member, error: BackendError, asked: Asked, *, has_callers_headers: bool) -> bool | None:
+def _tell(member: Member, error: BackendError, asked: Asked, *, is_callers: bool) -> bool | None:
     """Feeds the health; None where the error says nothing of the backend."""
-    is_callers = error.category is Category.AUTH and has_callers_headers
+    are_refused = error.category is Category.AUTH and is_callers
     is_the_calls = asked is Asked.CALL and error.category in _PERHAPS_THE_CALLS
     is_busy = error.category is Category.BUSY and asked is not Asked.LISTING
-    if is_callers or is_the_calls or is_busy or error.category is Category.TOO_LARGE:
+    if are_refused or is_the_calls or is_busy or error.category is Category.TOO_LARGE:
         return None
     return member.health.failed(error.category, str(error), error.told)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from vmcp_api.config import Backend as BackendConfig
 from vmcp_api.spec.operational import Operational
+from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.backends.credentials import NO_CREDENTIALS, Credentials, PassthroughCredentials, StaticCredentials
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.interface import Backend
@@ -40,8 +41,9 @@ class Member:
     def __repr__(self) -> str:
         return f"<Member {self.config.name} {self.config.transport} {self.health.state}>"
 
-    def credentials_for(self, snapshot: HeaderSnapshot) -> Credentials | Collision:
-        """What requests of the client with this snapshot carry; nothing where headers cannot reach it."""
+    def credentials_for(self, identity: Identity, snapshot: HeaderSnapshot) -> Credentials | Collision:
+        """What requests of this caller with this snapshot carry; nothing where headers cannot reach it."""
+        del identity
         if not self.backend.takes_headers or not len(snapshot):
             return self.own_credentials
         return PassthroughCredentials.of(snapshot, self.static)

@@ -87,15 +87,15 @@ def test_what_was_never_sent_says_nothing(category):
 
 
 @pytest.mark.parametrize(
-    ("category", "has_callers_headers", "health"),
+    ("category", "is_callers", "health"),
     [
         (Category.AUTH, True, Health.HEALTHY),
         (Category.AUTH, False, Health.UNAUTHENTICATED),
         (Category.TOO_LARGE, False, Health.HEALTHY),
     ],
 )
-def test_who_refuses_credentials_or_says_too_much_is_alive(category, has_callers_headers, health):
-    more = {"has_callers_headers": has_callers_headers}
+def test_who_refuses_credentials_or_says_too_much_is_alive(category, is_callers, health):
+    more = {"is_callers": is_callers}
     assert state_after(category, Asked.CALL, **more) == (CircuitState.CLOSED, health)
     member = a_member(threshold=1)
     fail(member, Category.UNREACHABLE)
@@ -106,7 +106,7 @@ def test_who_refuses_credentials_or_says_too_much_is_alive(category, has_callers
 def test_a_client_whose_credentials_are_taken_does_not_hide_that_the_backends_own_are_refused():
     member = a_member()
     fail(member, Category.AUTH, Asked.PROBE)
-    assert not answered(member, member.circuit.admit(0.0), Asked.CALL, has_callers_headers=True)
+    assert not answered(member, member.circuit.admit(0.0), Asked.CALL, is_callers=True)
     assert member.health.state is Health.UNAUTHENTICATED
     assert answered(member, member.circuit.admit(0.0), Asked.CALL)
     assert member.health.state is Health.HEALTHY

@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 import pytest
 import trustme
 
-from tests.proxy.http.servers import OK, answering, fetch, raw_server
+from tests.proxy.http_client.servers import OK, answering, fetch, raw_server
 from vmcp_api.config import Network
-from vmcp_proxy.backends.http import HttpClient, Peer, TlsFailed, TrustSetting, Url
+from vmcp_proxy.http_client import HttpClient, Peer, TlsFailed, TrustSetting, Url
 
 pytestmark = pytest.mark.scenario("B-7")
 PAST = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)

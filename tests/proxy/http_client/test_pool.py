@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from tests.proxy.http.servers import OK, Exchange, answering, fetch, raw_server, until
+from tests.proxy.http_client.servers import OK, Exchange, answering, fetch, raw_server, until
 from vmcp_api.config import Network
-from vmcp_proxy.backends.http import ClientLimits, ConnectFailed, HttpClient, Peer, PoolClosed, Timeout, Url
+from vmcp_proxy.http_client import ClientLimits, ConnectFailed, HttpClient, Peer, PoolClosed, Timeout, Url
 
 
 class Gate:

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 
 from vmcp_api.config import Network
-from vmcp_proxy.backends.http.url import Url
+from vmcp_proxy.http_client.url import Url
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from vmcp_proxy.backends.http.errors import COMPRESSED, PeerClosed, ProtocolError
+from vmcp_proxy.http_client.errors import COMPRESSED, PeerClosed, ProtocolError
 
 _NO_BODY: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 _FINAL: Final = int(HTTPStatus.OK)

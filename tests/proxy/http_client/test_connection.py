@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from tests.proxy.http.servers import OK
-from vmcp_proxy.backends.http import ClientLimits, PeerClosed, Timeout
-from vmcp_proxy.backends.http.connection import HIGH_WATER, Connection
+from tests.proxy.http_client.servers import OK
+from vmcp_proxy.http_client import ClientLimits, PeerClosed, Timeout
+from vmcp_proxy.http_client.connection import HIGH_WATER, Connection
 
 
 class FakeTransport:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.proxy.http.servers import Exchange, ended, fetch, raw_server, silent_after, until
+from tests.proxy.http_client.servers import Exchange, ended, fetch, raw_server, silent_after, until
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 FIRST = CHUNKED + b"6\r\nanswer\r\n"
@@ -50,7 +50,7 @@ async def test_a_stream_that_does_not_end_is_closed_soon(client):
 
 
 async def test_a_stream_that_goes_on_at_length_is_closed_before_its_time_is_up(client, monkeypatch):
-    monkeypatch.setattr("vmcp_proxy.backends.http.connection._SETTLING_SECONDS", 60.0)
+    monkeypatch.setattr("vmcp_proxy.http_client.connection._SETTLING_SECONDS", 60.0)
     go_on = asyncio.Event()
     piece = b"1000\r\n" + b"x" * 4096 + b"\r\n"
     async with raw_server(ending(go_on, *[piece] * 1000)) as server:

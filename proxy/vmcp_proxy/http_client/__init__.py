@@ -4,9 +4,9 @@ Keep-alive pools, TLS, a dial guard on the address that is really dialled, strea
 every wait and every buffer. Built on httptools (llhttp) and asyncio transports.
 """
 
-from vmcp_proxy.backends.http.client import HttpClient
-from vmcp_proxy.backends.http.connect import Resolver
-from vmcp_proxy.backends.http.errors import (
+from vmcp_proxy.http_client.client import HttpClient
+from vmcp_proxy.http_client.connect import Resolver
+from vmcp_proxy.http_client.errors import (
     COMPRESSED,
     NAME_UNKNOWN,
     REFUSES,
@@ -21,12 +21,12 @@ from vmcp_proxy.backends.http.errors import (
     Timeout,
     TlsFailed,
 )
-from vmcp_proxy.backends.http.head import HeaderBlock
-from vmcp_proxy.backends.http.limits import ClientLimits
-from vmcp_proxy.backends.http.peer import Peer, TrustSetting
-from vmcp_proxy.backends.http.reader import ResponseHeaders
-from vmcp_proxy.backends.http.response import Response
-from vmcp_proxy.backends.http.url import InvalidUrl, Url
+from vmcp_proxy.http_client.head import HeaderBlock
+from vmcp_proxy.http_client.limits import ClientLimits
+from vmcp_proxy.http_client.peer import Peer, TrustSetting
+from vmcp_proxy.http_client.reader import ResponseHeaders
+from vmcp_proxy.http_client.response import Response
+from vmcp_proxy.http_client.url import InvalidUrl, Url
 
 __all__ = [
     "COMPRESSED",

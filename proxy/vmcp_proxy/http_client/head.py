@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
-from vmcp_proxy.backends.http.url import Url
+from vmcp_proxy.http_client.url import Url
 
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 """Request header fields in the order in which they are sent."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tests.support.raw_client import WAIT_SECONDS
 from vmcp_api.config import Network
-from vmcp_proxy.backends.http import Peer, TrustSetting, Url
+from vmcp_proxy.http_client import Peer, TrustSetting, Url
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 

@@ -6,8 +6,8 @@ import tracemalloc
 
 import pytest
 
-from tests.proxy.http.servers import OK, Exchange, answering, ended, fetch, raw_server, silent_after, until
-from vmcp_proxy.backends.http import ClientLimits, HttpClient, PeerClosed, ProtocolError, ResponseTooLarge, Timeout
+from tests.proxy.http_client.servers import OK, Exchange, answering, ended, fetch, raw_server, silent_after, until
+from vmcp_proxy.http_client import ClientLimits, HttpClient, PeerClosed, ProtocolError, ResponseTooLarge, Timeout
 
 pytestmark = pytest.mark.scenario("B-4")
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"

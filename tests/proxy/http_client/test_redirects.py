@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.proxy.http.servers import OK, Exchange, answering, fetch, raw_server
-from vmcp_proxy.backends.http import RedirectRefused
+from tests.proxy.http_client.servers import OK, Exchange, answering, fetch, raw_server
+from vmcp_proxy.http_client import RedirectRefused
 
 pytestmark = pytest.mark.scenario("B-5")
 SECRET = (b"authorization", b"Bearer canary-6f1d")

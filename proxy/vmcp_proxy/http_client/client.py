@@ -5,17 +5,17 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from vmcp_proxy.backends.http.connect import Connector, Resolver, resolve_by_system
-from vmcp_proxy.backends.http.connection import Awaited
-from vmcp_proxy.backends.http.dial import Address
-from vmcp_proxy.backends.http.errors import PeerClosed, PoolClosed, RedirectRefused
-from vmcp_proxy.backends.http.head import HeaderBlock, Headers, encode_head
-from vmcp_proxy.backends.http.limits import ClientLimits
-from vmcp_proxy.backends.http.peer import Peer
-from vmcp_proxy.backends.http.pool import Pool
-from vmcp_proxy.backends.http.response import Response
-from vmcp_proxy.backends.http.tls import TlsContexts
-from vmcp_proxy.backends.http.url import InvalidUrl, Url
+from vmcp_proxy.http_client.connect import Connector, Resolver, resolve_by_system
+from vmcp_proxy.http_client.connection import Awaited
+from vmcp_proxy.http_client.dial import Address
+from vmcp_proxy.http_client.errors import PeerClosed, PoolClosed, RedirectRefused
+from vmcp_proxy.http_client.head import HeaderBlock, Headers, encode_head
+from vmcp_proxy.http_client.limits import ClientLimits
+from vmcp_proxy.http_client.peer import Peer
+from vmcp_proxy.http_client.pool import Pool
+from vmcp_proxy.http_client.response import Response
+from vmcp_proxy.http_client.tls import TlsContexts
+from vmcp_proxy.http_client.url import InvalidUrl, Url
 
 _REDIRECT: Final = range(300, 400)
 MAX_REDIRECTS: Final = 5

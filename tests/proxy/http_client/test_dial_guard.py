@@ -8,10 +8,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.proxy.http.servers import OK, answering, fetch, raw_server, until
+from tests.proxy.http_client.servers import OK, answering, fetch, raw_server, until
 from vmcp_api.config import Network
-from vmcp_proxy.backends.http import ConnectFailed, DialRefused, HttpClient, Peer, Url
-from vmcp_proxy.backends.http.dial import Category, Refusal, choose, classify
+from vmcp_proxy.http_client import ConnectFailed, DialRefused, HttpClient, Peer, Url
+from vmcp_proxy.http_client.dial import Category, Refusal, choose, classify
 
 pytestmark = pytest.mark.scenario("B-6")
 

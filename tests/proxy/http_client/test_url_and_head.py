@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmcp_proxy.backends.http import HeaderBlock, InvalidUrl, Peer, TrustSetting, Url
-from vmcp_proxy.backends.http.head import encode_head
+from vmcp_proxy.http_client import HeaderBlock, InvalidUrl, Peer, TrustSetting, Url
+from vmcp_proxy.http_client.head import encode_head
 
 CANARY = "canary-6f1d"
 

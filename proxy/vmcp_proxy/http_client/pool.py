@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
-from vmcp_proxy.backends.http.connection import Connection, Owner
-from vmcp_proxy.backends.http.errors import PoolClosed, Timeout
-from vmcp_proxy.backends.http.limits import ClientLimits
+from vmcp_proxy.http_client.connection import Connection, Owner
+from vmcp_proxy.http_client.errors import PoolClosed, Timeout
+from vmcp_proxy.http_client.limits import ClientLimits
 
 Dial: TypeAlias = Callable[[Owner, float], Awaitable[Connection]]
 """Open a connection for an owner before a deadline (event loop time)."""

@@ -9,8 +9,8 @@ import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.proxy.http.servers import Exchange, raw_server
-from vmcp_proxy.backends.http import HttpClient, HttpError
+from tests.proxy.http_client.servers import Exchange, raw_server
+from vmcp_proxy.http_client import HttpClient, HttpError
 
 NAMES = st.text("abcXYZ-", min_size=1, max_size=8).map(lambda name: f"x{name}".encode())
 VALUES = st.text("aZ 0;=,\t\"'é", max_size=12).map(lambda value: value.strip().encode())

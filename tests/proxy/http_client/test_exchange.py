@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from tests.proxy.http.servers import OK, Exchange, answering, ended, fetch, raw_server, silent_after, until
-from vmcp_proxy.backends.http import (
+from tests.proxy.http_client.servers import OK, Exchange, answering, ended, fetch, raw_server, silent_after, until
+from vmcp_proxy.http_client import (
     ClientLimits,
     ConnectFailed,
     HttpClient,

@@ -5,7 +5,7 @@ import socket
 import ssl
 from typing import Final, Literal, Protocol, TypeAlias, cast
 
-from vmcp_proxy.backends.http.errors import (
+from vmcp_proxy.http_client.errors import (
     HttpError,
     PeerClosed,
     PoolClosed,
@@ -14,10 +14,10 @@ from vmcp_proxy.backends.http.errors import (
     Timeout,
     TlsFailed,
 )
-from vmcp_proxy.backends.http.limits import ClientLimits
-from vmcp_proxy.backends.http.reader import Message, ResponseReader
-from vmcp_proxy.backends.http.response import Response
-from vmcp_proxy.backends.http.tls import explain_tls_error
+from vmcp_proxy.http_client.limits import ClientLimits
+from vmcp_proxy.http_client.reader import Message, ResponseReader
+from vmcp_proxy.http_client.response import Response
+from vmcp_proxy.http_client.tls import explain_tls_error
 
 HIGH_WATER: Final = 64 << 10
 """Body bytes that are buffered before anybody reads them; then the peer has to wait."""

@@ -6,9 +6,9 @@ import ssl
 from collections.abc import Sequence
 from typing import Protocol
 
-from vmcp_proxy.backends.http.connection import Connection, Owner
-from vmcp_proxy.backends.http.dial import Address, Refusal, choose
-from vmcp_proxy.backends.http.errors import (
+from vmcp_proxy.http_client.connection import Connection, Owner
+from vmcp_proxy.http_client.dial import Address, Refusal, choose
+from vmcp_proxy.http_client.errors import (
     NAME_UNKNOWN,
     REFUSES,
     ConnectFailed,
@@ -17,9 +17,9 @@ from vmcp_proxy.backends.http.errors import (
     Timeout,
     TlsFailed,
 )
-from vmcp_proxy.backends.http.limits import ClientLimits
-from vmcp_proxy.backends.http.peer import Peer
-from vmcp_proxy.backends.http.tls import HANDSHAKE_REFUSED, TlsContexts, explain_tls_error
+from vmcp_proxy.http_client.limits import ClientLimits
+from vmcp_proxy.http_client.peer import Peer
+from vmcp_proxy.http_client.tls import HANDSHAKE_REFUSED, TlsContexts, explain_tls_error
 
 
 class Resolver(Protocol):

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Final
 
 from vmcp_api.certificates import to_ascii
-from vmcp_proxy.backends.http.errors import TlsFailed
-from vmcp_proxy.backends.http.peer import TrustSetting
+from vmcp_proxy.http_client.errors import TlsFailed
+from vmcp_proxy.http_client.peer import TrustSetting
 
 _MAX_CONTEXTS: Final = 128
 """Contexts that are kept; certificates rotate, so settings come and go for as long as the process runs."""

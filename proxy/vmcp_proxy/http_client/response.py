@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from vmcp_proxy.backends.http.errors import ResponseTooLarge
-from vmcp_proxy.backends.http.reader import Message
+from vmcp_proxy.http_client.errors import ResponseTooLarge
+from vmcp_proxy.http_client.reader import Message
 
 
 class Source(Protocol):

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 import uvloop
 
-from vmcp_proxy.backends.http import HttpClient
+from vmcp_proxy.http_client import HttpClient
 
 
 def pytest_asyncio_loop_factories(config, item):

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from vmcp_proxy.backends.http import PeerClosed, ProtocolError
-from vmcp_proxy.backends.http.reader import Message, ResponseReader
+from vmcp_proxy.http_client import PeerClosed, ProtocolError
+from vmcp_proxy.http_client.reader import Message, ResponseReader
 
 LIMIT = 1024
 H = b"HTTP/1.1 200 OK\r\n"
