@@ -104,6 +104,8 @@ async def test_a_call_that_is_sent_again_in_a_new_session_is_one_span(tracer):
 class Renewed:
     """Credentials whose first token the backend does not take."""
 
+    is_callers = False
+
     def __init__(self):
         self.tokens = [b"first", b"second"]
         self.made = {}
