@@ -1,0 +1,106 @@
+"""Cedar as people write it: whether a text of policies can be read, and where it cannot."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+MOST_BRACKETS: Final = 64
+"""How deep brackets of a policy may be nested: some hundreds end the parser, and with it the process."""
+
+MOST_BRANCHES: Final = 256
+"""How many `if` a policy may have, for the same reason: one may stand in the other."""
+
+# What is in strings and comments opens and ends nothing.
+_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|//[^\n]*|[;(\[{)\]}]|\bif\b', re.DOTALL)
+_BLANK: Final = re.compile(r"(?:\s+|//[^\n]*)*")
+
+
+@dataclass(frozen=True, slots=True)
+class CedarFlaw:
+    """Why a text is of no use; `line` counts from 1, 0 where it is about the whole text."""
+
+    message: str
+    remedy: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        place = f"line {self.line}: " if self.line else ""
+        return f"{place}{self.message}"
+
+
+def find_policy_flaw(text: str) -> CedarFlaw | None:
+    """What is wrong with a text of Cedar policies; None for one that can be decided by.
+
+    A text without a policy is refused: it would read as if there were a rule where there is none. So is a template,
+    which nothing here links. The parser tells no place, and goes on after an error for as long as the text lasts: it
+    is asked about one policy after the other.
+    """
+    # Imported where somebody has policies: it weighs more than all else of this package.
+    import cedarpy  # noqa: PLC0415
+
+    count, line, before = 0, 1, 0
+    for start, written in _split(text):
+        line, before = line + text.count("\n", before, start), start
+        if _is_too_deep(written):
+            remedy = "write several policies, or conditions joined by && and ||"
+            return CedarFlaw("is a policy that is nested too deeply", remedy, line)
+        try:
+            policies = cedarpy.PolicySet.from_str(written)
+        except ValueError as error:
+            return CedarFlaw(f"is no Cedar: {error}", "correct the policy that begins there", line)
+        if policies.templates():
+            return CedarFlaw("is a template, which nothing links", "write it without ?principal and ?resource", line)
+        count += len(policies)
+    return None if count else CedarFlaw("holds no policy", "write one, or remove the entry")
+
+
+def find_entities_flaw(text: str) -> CedarFlaw | None:
+    """What is wrong with entities in Cedar's JSON; None for those that can be decided by."""
+    import cedarpy  # noqa: PLC0415 - see `find_policy_flaw`
+
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        line = error.lineno if isinstance(error, json.JSONDecodeError) else 0
+        return CedarFlaw("is no JSON", "check commas, quotes and brackets", line)
+    if not isinstance(data, list):
+        return CedarFlaw("is no list", "write a JSON list of entities, [] for none")
+    try:
+        cedarpy.Entities.from_json_str(text)
+    except ValueError as error:
+        return CedarFlaw(f"holds no Cedar entities: {error}", "give each of them uid {type, id}, attrs and parents")
+    return None
+
+
+def _split(text: str) -> Iterator[tuple[int, str]]:
+    """The policies of a text with their places, each from its first word to its semicolon."""
+    start = 0
+    ends = [token.end() for token in _TOKEN.finditer(text) if token[0] == ";"]
+    for end in (*ends, len(text)):
+        first = _begin(text, start)
+        if first < end:
+            yield first, text[first:end]
+        start = end
+
+
+def _begin(text: str, start: int) -> int:
+    """Where the first word stands after blanks and comments."""
+    found = _BLANK.match(text, start)
+    return found.end() if found else start
+
+
+def _is_too_deep(written: str) -> bool:
+    """Whether the parser would be at risk."""
+    depth = deepest = branches = 0
+    for token in _TOKEN.finditer(written):
+        match token[0]:
+            case "(" | "[" | "{":
+                depth += 1
+                deepest = max(deepest, depth)
+            case ")" | "]" | "}":
+                depth -= 1
+            case "if":
+                branches += 1
+    return deepest > MOST_BRACKETS or branches > MOST_BRANCHES
