@@ -1,0 +1,215 @@
+"""The tokens of one backend's strategy: kept while they are good, got once for all who wait, renewed in time."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import sha256
+from typing import Any, Final, Protocol, TypeAlias
+from weakref import WeakValueDictionary
+
+from vmcp_api.secret import SecretBytes
+from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.auth.outgoing.errors import EndpointAwayError, OutgoingAuthError
+from vmcp_proxy.auth.outgoing.fixed import AUTHORIZATION, FixedHeader
+from vmcp_proxy.auth.outgoing.grant import Issued
+
+ISSUE_SECONDS: Final = 15.0
+"""How long it may take to get a token, with all requests that it needs."""
+
+_MARGIN_SECONDS: Final = 10.0
+"""A token is not used in its last seconds, or its last tenth: it has to be good when the backend reads it."""
+
+_RENEWED_FROM: Final = 0.75
+_RENEWED_UNTIL: Final = 0.9
+"""The part of its time after which a token that is in use is renewed, at random between these."""
+
+_FIRST_PAUSE: Final = 1.0
+_LONGEST_PAUSE: Final = 30.0
+"""How long an endpoint that gave no token is left alone, in seconds, the longer the more often it did."""
+
+_RENEWAL_PAUSE: Final = 10.0
+"""A token that replaced a refused one is not replaced in its turn for so many seconds: it is not what is wrong."""
+
+_STEPS: Final = 1024
+
+
+class Issuer(Protocol):
+    """Gets tokens; equal issuers get the same."""
+
+    @property
+    def needs_user(self) -> bool:
+        """Whether each caller has tokens of its own."""
+
+    async def issue(self, user: SecretBytes | None) -> Issued:
+        """A token; `user` is the caller's own token, where it has one.
+
+        Raises:
+            OutgoingAuthError: there is none.
+        """
+
+
+Issue: TypeAlias = Callable[[], Coroutine[Any, Any, Issued]]
+"""Gets the token of one slot."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grant:
+    """The header that a token makes, from when on it should be renewed and from when on it is no good (loop time)."""
+
+    header: FixedHeader
+    renew_at: float
+    expires_at: float
+
+
+class Slot:
+    """The token of one caller at one backend, or of all callers.
+
+    It lives as long as somebody's credentials hold it, and the token with it: a session that ends takes it along.
+    What gets the token runs in `tasks`, for none of those who wait may take it away from the others.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_failure",
+        "_failures",
+        "_flight",
+        "_grant",
+        "_issue",
+        "_renewable_at",
+        "_retry_at",
+        "_tasks",
+        "header_name",
+    )
+
+    def __init__(self, issue: Issue, header_name: str, tasks: asyncio.TaskGroup) -> None:
+        self.header_name = header_name
+        self._issue = issue
+        self._tasks = tasks
+        self._grant: Grant | None = None
+        self._flight: asyncio.Task[Grant | OutgoingAuthError] | None = None
+        self._failure: OutgoingAuthError | None = None
+        self._failures = 0
+        self._retry_at = 0.0
+        self._renewable_at = 0.0
+
+    def __repr__(self) -> str:
+        state = "empty" if self._grant is None else "filled"
+        return f"<Slot {state}{', waiting' if self._flight else ''}>"
+
+    def current(self) -> Grant | None:
+        """The token at hand; one that ends soon is renewed meanwhile."""
+        grant = self._grant
+        if grant is None:
+            return None
+        now = asyncio.get_running_loop().time()
+        if now < grant.renew_at:
+            return grant
+        if now >= grant.expires_at:
+            self._grant = None
+            return None
+        if self._flight is None and now >= self._retry_at:
+            self._begin()
+        return grant
+
+    async def fetch(self) -> Grant:
+        """The token at hand, or the one that is got now; whoever waits may be cancelled without the others.
+
+        Raises:
+            OutgoingAuthError: there is none, or there was none a moment ago.
+        """
+        grant = self.current()
+        if grant is not None:
+            return grant
+        flight = self._flight
+        if flight is None:
+            if self._failure is not None and asyncio.get_running_loop().time() < self._retry_at:
+                raise _again(self._failure)
+            flight = self._begin()
+        await asyncio.wait((flight,))
+        found = flight.result()
+        if isinstance(found, OutgoingAuthError):
+            raise _again(found)
+        return found
+
+    def refused(self, grant: Grant) -> bool:
+        """Hears that the backend did not take it; whether there may be another one."""
+        if self._grant is not grant:
+            return True
+        now = asyncio.get_running_loop().time()
+        if now < self._renewable_at:
+            return False
+        self._grant = None
+        self._renewable_at = now + _RENEWAL_PAUSE
+        return True
+
+    def _begin(self) -> "asyncio.Task[Grant | OutgoingAuthError]":
+        self._flight = self._tasks.create_task(self._get(), name="get a token")
+        return self._flight
+
+    async def _get(self) -> Grant | OutgoingAuthError:
+        began = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(ISSUE_SECONDS):
+                issued = await self._issue()
+        except OutgoingAuthError as error:
+            return self._failed(error)
+        except TimeoutError:
+            return self._failed(EndpointAwayError("the token endpoint", "does not answer in time"))
+        finally:
+            self._flight = None
+        self._failure, self._failures = None, 0
+        usable = max(issued.lifetime - min(_MARGIN_SECONDS, issued.lifetime / 10), 0.0)
+        share = _RENEWED_FROM + (_RENEWED_UNTIL - _RENEWED_FROM) * secrets.randbelow(_STEPS) / _STEPS
+        header = FixedHeader(self.header_name, SecretBytes(b"Bearer " + issued.token.reveal()))
+        self._grant = Grant(header, began + usable * share, began + usable)
+        return self._grant
+
+    def _failed(self, error: OutgoingAuthError) -> OutgoingAuthError:
+        """What is asked with something dead is not asked again soon, and what was got with it is not used."""
+        if error.is_dead:
+            self._grant = None
+        pause = _LONGEST_PAUSE if error.is_dead else min(_FIRST_PAUSE * 2**self._failures, _LONGEST_PAUSE)
+        self._failures = min(self._failures + 1, 10)
+        # A copy: the traceback of the one that was raised holds what was sent.
+        self._failure = _again(error)
+        self._retry_at = asyncio.get_running_loop().time() + max(pause, error.retry_after)
+        return self._failure
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSource:
+    """The tokens of one backend; equal sources get the same, each with what it holds.
+
+    `header_name` is where they go, `Authorization` where nothing else is said.
+    """
+
+    issuer: Issuer
+    tasks: asyncio.TaskGroup = field(repr=False, compare=False)
+    header_name: str = AUTHORIZATION
+    _slots: WeakValueDictionary[bytes, Slot] = field(
+        default_factory=WeakValueDictionary, init=False, repr=False, compare=False
+    )
+
+    @property
+    def needs_user(self) -> bool:
+        """Whether each caller has tokens of its own."""
+        return self.issuer.needs_user
+
+    def slot_for(self, identity: Identity | None) -> Slot:
+        """The slot of a caller: the same for the same token of the same caller, as long as somebody holds it.
+
+        What is got for one token of a caller is not used for another one of the same: it may be good for more.
+        """
+        token = None if identity is None or not self.needs_user else identity.token
+        key = b"" if token is None else sha256(token.reveal()).digest()
+        slot = self._slots.get(key)
+        if slot is None:
+            slot = self._slots[key] = Slot(partial(self.issuer.issue, token), self.header_name, self.tasks)
+        return slot
+
+
+def _again(error: OutgoingAuthError) -> OutgoingAuthError:
+    """The same error without where it was raised: each who waits raises one of its own."""
+    return OutgoingAuthError(str(error), detail=error.detail, retry_after=error.retry_after, is_dead=error.is_dead)

@@ -1,0 +1,136 @@
+"""Token endpoints that are slow, away, broken or hostile: always a bounded error that says which, and shows nothing."""
+
+import asyncio
+import json
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.proxy.auth.outgoing.helpers import bearer, caller, desk
+from tests.support.idp import hang_up, huge, oauth_error, says, slow
+from vmcp_proxy.auth.outgoing.errors import OutgoingAuthError
+from vmcp_proxy.auth.outgoing.grant import Issued, read_answer
+
+CANARY = "canary-b00c"
+
+
+async def failure(at):
+    with pytest.raises(OutgoingAuthError) as caught:
+        await at.client_credentials().slot_for(None).fetch()
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        (says(500), "answers with HTTP status 500"),
+        (says(502, b"<html>", "text/html"), "answers with HTTP status 502"),
+        (says(404), "answers with HTTP status 404"),
+        (says(500, {"error": "server_error"}), "answers with HTTP status 500"),
+        (says(200, b"<html>"), "answers without a token"),
+        (says(200, b""), "answers without a token"),
+        (says(200, b"null"), "answers without a token"),
+        (says(200, b"[1]"), "answers without a token"),
+        (says(200, b"[" * 60_000), "answers without a token"),
+        (says(200, b'{"access_token": "\xff"}'), "answers without a token"),
+        (says(200, {"access_token": 7}), "answers without a token"),
+        (says(200, {"access_token": ""}), "answers without a token"),
+        (says(200, {"access_token": "a\r\nX-Evil: 1"}), "answers without a token"),
+        (says(200, {"access_token": "caf\u00e9"}), "answers without a token"),
+        (says(200, {"access_token": "two words"}), "answers without a token"),
+        (says(200, {"access_token": "a" * 40_000}), "answers without a token"),
+        (says(200, {"access_token": "t", "token_type": "DPoP"}), "no bearer tokens"),
+        (says(200, {"access_token": "t", "token_type": 1}), "no bearer tokens"),
+        (says(200, {"access_token": "t", "error": "access_denied"}), "refuses with access_denied"),
+        (says(201, {"access_token": "t"}), "answers with HTTP status 201"),
+        (says(302, b"", location="https://elsewhere.example/token"), "redirect"),
+        (huge(70_000), "larger than 65536 bytes"),
+        (hang_up, "closed the connection"),
+        (oauth_error("invalid_client", status=401), "invalid_client; correct its client ID and secret"),
+        (oauth_error("unauthorized_client"), "unauthorized_client; allow this client the grant there"),
+        (oauth_error("a strange\r\ncode"), "refuses with an error"),
+        (oauth_error("<script>"), "refuses with an error"),
+        (says(400, {"error": {"code": 1}}), "answers with HTTP status 400"),
+    ],
+)
+async def test_whatever_it_answers_there_is_an_error_that_says_what_came(monkeypatch, act, said):
+    async with desk(monkeypatch) as at:
+        at.idp.acts["token"] = act
+        error = await failure(at)
+    assert str(error).startswith("the token endpoint ")
+    assert said in str(error)
+
+
+async def test_one_that_is_away_is_an_error(monkeypatch):
+    async with desk(monkeypatch) as at:
+        source = at.client_credentials()
+        at.idp.server.port, port = 1, at.idp.server.port
+        error_source = at.client_credentials()
+        at.idp.server.port = port
+        with pytest.raises(OutgoingAuthError, match="gives no answer: cannot connect"):
+            await error_source.slot_for(None).fetch()
+        assert bearer(await source.slot_for(None).fetch())
+
+
+async def test_one_that_says_nothing_is_waited_for_within_a_bound(monkeypatch):
+    async with desk(monkeypatch) as at:
+        monkeypatch.setattr("vmcp_proxy.auth.outgoing.tokens.ISSUE_SECONDS", 0.3)
+        gate = asyncio.Event()
+        at.idp.acts["token"] = slow(gate)
+        assert str(await failure(at)) == "the token endpoint does not answer in time"
+        gate.set()
+
+
+@pytest.mark.scenario("H-7")
+async def test_no_error_tells_a_secret_or_a_token_whatever_the_server_says_back(monkeypatch):
+    async with desk(monkeypatch, clients={"proxy": CANARY}) as at:
+        alice = caller(at.idp)
+        token = alice.token.reveal().decode()
+        said = f"the assertion {token} of client proxy\x1b[31m\nis {token[:40]} no good: AADSTS50013"
+        at.idp.acts["token"] = oauth_error("invalid_request", said)
+        with pytest.raises(OutgoingAuthError) as caught:
+            await at.token_exchange().slot_for(alice).fetch()
+    error = caught.value
+    shown = f"{error!r} {error} {error.detail} {error.__cause__} {error.__context__}"
+    assert CANARY not in shown
+    assert token not in shown
+    assert token.split(".")[1][:30] not in shown
+    assert "AADSTS50013" in error.detail, "what helps an operator stays"
+    assert error.detail.isprintable()
+
+
+async def test_a_client_that_is_refused_both_ways_is_refused_once_more_and_no_more(monkeypatch):
+    async with desk(monkeypatch, clients={}) as at:
+        assert "invalid_client" in str(await failure(at))
+        assert [each.client.way for each in at.idp.requests()] == ["basic", "post"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+MEMBERS = st.sampled_from(
+    ["access_token", "token_type", "expires_in", "error", "error_description", "issued_token_type"]
+)
+
+
+@given(
+    st.integers(100, 599),
+    st.binary(max_size=64) | st.dictionaries(MEMBERS, JSON).map(lambda each: json.dumps(each).encode()),
+)
+def test_an_answer_of_any_bytes_is_a_token_or_an_error(status, body):
+    try:
+        issued = read_answer("it", status, body, 0.0)
+    except OutgoingAuthError as error:
+        shown = str(error)
+        issued = None
+    if issued is None:
+        assert shown.isprintable()
+        return
+    assert isinstance(issued, Issued)
+    assert status == 200
+    assert issued.token.reveal().decode() == msgspec.json.decode(body)["access_token"]
+    assert 0 < issued.lifetime <= 86_400
