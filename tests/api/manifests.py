@@ -18,6 +18,9 @@ _SPECS: dict[str, dict[str, Any]] = {
         "transport": "streamable-http",
         "groupRef": {"name": "team"},
     },
+    "MCPExternalAuthConfig": {"type": "unauthenticated"},
+    "MCPOIDCConfig": {"type": "inline", "inline": {"issuer": "https://idp.example.com"}},
+    "MCPAuthzConfig": {"config": {"policies": ["permit(principal, action, resource);"]}},
 }
 
 

@@ -1,24 +1,9 @@
 """An accepted and a rejected example of every rule, for the validator and for a real API server."""
 
-from dataclasses import dataclass, field
 from typing import Any
 
-
-@dataclass(frozen=True, slots=True)
-class RuleCase:
-    """A rule by its words, with specs (and names) on both sides of it.
-
-    `answer` is what the API server says where it has words of its own.
-    """
-
-    kind: str
-    path: str
-    words: str
-    rejected: dict[str, Any]
-    accepted: dict[str, Any] = field(default_factory=dict)
-    rejected_name: str = "one"
-    accepted_name: str = "one"
-    answer: str = ""
+from tests.api.authcases import AUTH_CASES
+from tests.api.rulecase import RuleCase
 
 
 def _operational(**part: Any) -> dict[str, Any]:
@@ -292,4 +277,5 @@ RULE_CASES = (
         {"headerForward": {"addHeadersFromSecret": _from_secret("X-A", "x-a")}},
         {"headerForward": {"addHeadersFromSecret": _from_secret("X-A", "x-b")}},
     ),
+    *AUTH_CASES,
 )

@@ -149,6 +149,9 @@ def test_names_columns_and_subresources_are_as_documented():
         "MCPGroup": "mcpgroups",
         "MCPServer": "mcpservers",
         "MCPServerEntry": "mcpserverentries",
+        "MCPExternalAuthConfig": "mcpexternalauthconfigs",
+        "MCPOIDCConfig": "mcpoidcconfigs",
+        "MCPAuthzConfig": "mcpauthzconfigs",
     }
     assert all(spec["names"]["categories"] == ["mcp"] for spec in found.values())
     columns = {
@@ -160,6 +163,9 @@ def test_names_columns_and_subresources_are_as_documented():
         "MCPGroup": ["Phase", "Servers", "Entries", "VMCPs", "Age"],
         "MCPServer": ["Phase", "Transport", "URL", "Ready", "Age"],
         "MCPServerEntry": ["Phase", "Transport", "Remote URL", "Group", "Age"],
+        "MCPExternalAuthConfig": ["Type", "Valid", "Age"],
+        "MCPOIDCConfig": ["Issuer", "Valid", "Age"],
+        "MCPAuthzConfig": ["Mode", "Valid", "Age"],
     }
     assert "scale" in found["VirtualMCPServer"]["versions"][0]["subresources"]
 

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.api.manifests import problems_of
-from tests.api.rulecases import RULE_CASES, RuleCase
+from tests.api.rulecase import RuleCase
+from tests.api.rulecases import RULE_CASES
 from vmcp_api.rules import RULES
 
 

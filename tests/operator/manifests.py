@@ -52,4 +52,29 @@ spec:
         valueSecretRef: {name: billing, key: api-key}
 """
 
-ALL = VMCP + GROUP + SERVER + ENTRY
+AUTH_CONFIGS = """
+---
+apiVersion: vmcp.dev/v1beta1
+kind: MCPExternalAuthConfig
+metadata: {name: keys, namespace: default}
+spec:
+  type: bearerToken
+  bearerToken:
+    tokenSecretRef: {name: keys, key: token}
+---
+apiVersion: vmcp.dev/v1beta1
+kind: MCPOIDCConfig
+metadata: {name: idp, namespace: default}
+spec:
+  type: inline
+  inline: {issuer: "https://idp.example.com"}
+---
+apiVersion: vmcp.dev/v1beta1
+kind: MCPAuthzConfig
+metadata: {name: policies, namespace: default}
+spec:
+  config:
+    policies: ["permit(principal, action, resource);"]
+"""
+
+ALL = VMCP + GROUP + SERVER + ENTRY + AUTH_CONFIGS

@@ -19,6 +19,7 @@ Column: TypeAlias = tuple[str, str, str]
 
 _AGE: Final[Column] = ("Age", "date", ".metadata.creationTimestamp")
 _READY: Final[Column] = ("Ready", "string", '.status.conditions[?(@.type=="Ready")].status')
+_VALID: Final[Column] = ("Valid", "string", '.status.conditions[?(@.type=="Valid")].status')
 _PHASE: Final[Column] = ("Phase", "string", ".status.phase")
 
 _SHORT_NAMES: Final = {
@@ -26,6 +27,9 @@ _SHORT_NAMES: Final = {
     "MCPGroup": "mcpg",
     "MCPServer": "mcpserver",
     "MCPServerEntry": "mcpentry",
+    "MCPExternalAuthConfig": "extauth",
+    "MCPOIDCConfig": "mcpoidc",
+    "MCPAuthzConfig": "authzcfg",
 }
 _PLURALS: Final = {"MCPServerEntry": "mcpserverentries"}
 _COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
@@ -58,6 +62,9 @@ _COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
         ("Group", "string", ".spec.groupRef.name"),
         _AGE,
     ),
+    "MCPExternalAuthConfig": (("Type", "string", ".spec.type"), _VALID, _AGE),
+    "MCPOIDCConfig": (("Issuer", "string", ".spec.inline.issuer"), _VALID, _AGE),
+    "MCPAuthzConfig": (("Mode", "string", ".spec.mode"), _VALID, _AGE),
 }
 _SCALE: Final = {
     "specReplicasPath": ".spec.replicas",

@@ -2,25 +2,36 @@
 
 from typing import Final, TypeAlias
 
+from vmcp_api.kinds.mcpauthzconfig import MCPAuthzConfig
+from vmcp_api.kinds.mcpexternalauthconfig import MCPExternalAuthConfig
 from vmcp_api.kinds.mcpgroup import MCPGroup
+from vmcp_api.kinds.mcpoidcconfig import MCPOIDCConfig
 from vmcp_api.kinds.mcpserver import MCPServer
 from vmcp_api.kinds.mcpserverentry import MCPServerEntry
 from vmcp_api.kinds.metadata import ObjectMeta
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServer
 
-Resource: TypeAlias = VirtualMCPServer | MCPGroup | MCPServer | MCPServerEntry
+Resource: TypeAlias = (
+    VirtualMCPServer | MCPGroup | MCPServer | MCPServerEntry | MCPExternalAuthConfig | MCPOIDCConfig | MCPAuthzConfig
+)
 
 KINDS: Final[dict[str, type[Resource]]] = {
     "VirtualMCPServer": VirtualMCPServer,
     "MCPGroup": MCPGroup,
     "MCPServer": MCPServer,
     "MCPServerEntry": MCPServerEntry,
+    "MCPExternalAuthConfig": MCPExternalAuthConfig,
+    "MCPOIDCConfig": MCPOIDCConfig,
+    "MCPAuthzConfig": MCPAuthzConfig,
 }
 """Every kind by name."""
 
 __all__ = [
     "KINDS",
+    "MCPAuthzConfig",
+    "MCPExternalAuthConfig",
     "MCPGroup",
+    "MCPOIDCConfig",
     "MCPServer",
     "MCPServerEntry",
     "ObjectMeta",

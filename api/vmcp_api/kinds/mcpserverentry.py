@@ -5,27 +5,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from vmcp_api.base import Model, Name, Url, list_map
+from vmcp_api.base import Model, Url, list_map
 from vmcp_api.kinds.metadata import ObjectMeta
 from vmcp_api.kinds.status import Condition, StatusModel
 from vmcp_api.spec.headers import HeaderForward
-from vmcp_api.spec.references import NameRef
-
-
-class ConfigMapKeyRef(Model):
-    """One key of a ConfigMap of the same namespace."""
-
-    name: Annotated[Name, Field(description="Name of the ConfigMap.")]
-    key: Annotated[
-        str,
-        Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$", description="Key within it."),
-    ] = "ca.crt"
-
-
-class CaBundleRef(Model):
-    """Where the CA certificates are."""
-
-    config_map_ref: Annotated[ConfigMapKeyRef, Field(description="ConfigMap key with CA certificates (PEM).")]
+from vmcp_api.spec.references import CaBundleRef, NameRef
 
 
 class EntryTls(Model):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from vmcp_api.base import Model
+from vmcp_api.base import Model, list_map
 
 
 class StatusModel(Model):
@@ -38,3 +38,13 @@ class Condition(StatusModel):
         ),
     ]
     observed_generation: Annotated[int, Field(ge=0, description="Generation that the observation is about.")] = 0
+
+
+class ConfigStatus(StatusModel):
+    """What the operator observes of settings that others refer to."""
+
+    observed_generation: Annotated[int | None, Field(ge=0, description="Generation that this status describes.")] = None
+    conditions: Annotated[
+        tuple[Condition, ...],
+        Field(max_length=32, description="Observations.", json_schema_extra=list_map("type")),
+    ] = ()

@@ -78,10 +78,7 @@ def refuse_missing(member: Member, resources: Resources) -> Refusal | None:
 
 def ca_bundle_ref(entry: MCPServerEntry) -> KeyRef | None:
     """Where an entry's CA certificates are."""
-    if entry.spec.ca_bundle_ref is None:
-        return None
-    ref = entry.spec.ca_bundle_ref.config_map_ref
-    return KeyRef(name=ref.name, key=ref.key)
+    return entry.spec.ca_bundle_ref.key_ref if entry.spec.ca_bundle_ref else None
 
 
 def build_tls(entry: MCPServerEntry, resources: Resources) -> BackendTls:

@@ -16,7 +16,8 @@ from vmcp_api.rules.rule import Finding, Rule
 from vmcp_api.spec.headers import HeaderForward, HeaderFromSecret
 
 
-def _cel_allowed(subject: str, names: Iterable[str]) -> str:
+def cel_allowed(subject: str, names: Iterable[str]) -> str:
+    """CEL that holds for a name which is not among some and none of MCP's own."""
     listed = ", ".join(f"'{name}'" for name in sorted(names))
     lower = f"{subject}.lowerAscii()"
     return f"!({lower} in [{listed}]) && !{lower}.startsWith('{MCP_PREFIX}')"
@@ -51,7 +52,8 @@ def _find_secret(header: HeaderFromSecret) -> Iterator[Finding]:
         yield ("headerName",), text
 
 
-def _find_nothing(_: object) -> Iterator[Finding]:
+def find_nothing(_: object) -> Iterator[Finding]:
+    """Of a CEL rule whose Python is part of another one's."""
     return iter(())
 
 
@@ -60,7 +62,7 @@ HEADER_RULES: Final = (
         model=VirtualMCPServerSpec,
         field="passthroughHeaders",
         each=True,
-        cel=_cel_allowed("self", RESTRICTED_PASSTHROUGH),
+        cel=cel_allowed("self", RESTRICTED_PASSTHROUGH),
         message="is never passed on: it belongs to the connection, to MCP or to this endpoint; remove it",
         find=_find_passthrough,
     ),
@@ -69,7 +71,7 @@ HEADER_RULES: Final = (
         field="passthroughHeaders",
         cel="self.all(a, self.exists_one(b, a.lowerAscii() == b.lowerAscii()))",
         message="a header is listed twice (case does not count); remove one of them",
-        find=_find_nothing,
+        find=find_nothing,
     ),
     Rule(
         model=HeaderForward,
@@ -81,9 +83,9 @@ HEADER_RULES: Final = (
     Rule(
         model=HeaderForward,
         field="addPlaintextHeaders",
-        cel=f"self.all(name, {_cel_allowed('name', RESTRICTED)})",
+        cel=f"self.all(name, {cel_allowed('name', RESTRICTED)})",
         message="a header belongs to the connection to the backend or to MCP; remove it",
-        find=_find_nothing,
+        find=find_nothing,
     ),
     Rule(
         model=HeaderForward,
@@ -93,12 +95,12 @@ HEADER_RULES: Final = (
             "'^[\\\\x09\\\\x20-\\\\x7e]*[\\\\x21-\\\\x7e][\\\\x09\\\\x20-\\\\x7e]*$'))"
         ),
         message="a header value is empty or holds a line break, control character or non-ASCII text; write it anew",
-        find=_find_nothing,
+        find=find_nothing,
     ),
     Rule(
         model=HeaderFromSecret,
         field="headerName",
-        cel=_cel_allowed("self", RESTRICTED),
+        cel=cel_allowed("self", RESTRICTED),
         message="belongs to the connection to the backend or to MCP; remove it",
         find=_find_secret,
     ),
@@ -111,7 +113,7 @@ HEADER_RULES: Final = (
             " !self.addPlaintextHeaders.exists(name, name.lowerAscii() == a.headerName.lowerAscii())))"
         ),
         message="a header is set twice (case does not count); remove one of them",
-        find=_find_nothing,
+        find=find_nothing,
     ),
 )
 """The rules on headers; one Python search may stand for several CEL rules, and is named at the first."""

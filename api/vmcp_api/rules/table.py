@@ -9,6 +9,7 @@ from vmcp_api.kinds.mcpserver import MCPServerSpec
 from vmcp_api.kinds.pods import PodDisruptionBudget
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerSpec
 from vmcp_api.naming import MAX_MEMBER_NAME, MAX_SERVER_NAME, MAX_VMCP_NAME
+from vmcp_api.rules.credentials import CREDENTIAL_RULES
 from vmcp_api.rules.headers import HEADER_RULES
 from vmcp_api.rules.rule import Rule, require, require_each, require_form
 from vmcp_api.spec.aggregation import Aggregation, ArgumentOverride
@@ -231,5 +232,13 @@ _PODS: Final = (
     ),
 )
 
-RULES: Final[tuple[Rule, ...]] = (*_NAMES, *_SESSIONS, *_BEHAVIOUR, *_ARGUMENTS, *_PODS, *HEADER_RULES)
+RULES: Final[tuple[Rule, ...]] = (
+    *_NAMES,
+    *_SESSIONS,
+    *_BEHAVIOUR,
+    *_ARGUMENTS,
+    *_PODS,
+    *HEADER_RULES,
+    *CREDENTIAL_RULES,
+)
 """Every rule, for the validator and for the CRDs."""

@@ -33,12 +33,24 @@ EntitiesJson: TypeAlias = Annotated[
 ]
 
 
+Mode: TypeAlias = Annotated[
+    PolicyMode, Field(description="`Enforce`, or `Shadow`: decide and write down, deny nothing.")
+]
+
+Policies: TypeAlias = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=1 << 16)], ...],
+    Field(
+        min_length=1,
+        max_length=256,
+        description="Cedar policies; a text may hold several. What none permits is denied, and `forbid` wins.",
+    ),
+]
+
+
 class Authorization(Model):
     """The policies of an endpoint: what none permits is denied, and `forbid` wins."""
 
-    mode: Annotated[PolicyMode, Field(description="`Enforce`, or `Shadow`: decide and write down, deny nothing.")] = (
-        PolicyMode.ENFORCE
-    )
+    mode: Mode = PolicyMode.ENFORCE
     policies: Annotated[
         tuple[Annotated[str, Field(min_length=1, max_length=1 << 20)], ...],
         Field(min_length=1, max_length=1024, description="Cedar policies; a text may hold several."),

@@ -21,3 +21,24 @@ class KeyRef(Model):
         str,
         Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$", description="Key within the object."),
     ]
+
+
+class CaBundleKeyRef(Model):
+    """One key of a ConfigMap of the same namespace."""
+
+    name: Annotated[Name, Field(description="Name of the ConfigMap.")]
+    key: Annotated[
+        str,
+        Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$", description="Key within it."),
+    ] = "ca.crt"
+
+
+class CaBundleRef(Model):
+    """Where the CA certificates are."""
+
+    config_map_ref: Annotated[CaBundleKeyRef, Field(description="ConfigMap key with CA certificates (PEM).")]
+
+    @property
+    def key_ref(self) -> KeyRef:
+        """The same as a reference to any key."""
+        return KeyRef(name=self.config_map_ref.name, key=self.config_map_ref.key)

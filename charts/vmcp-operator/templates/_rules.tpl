@@ -1,10 +1,24 @@
 {{- /* What the operator may do in a namespace: what it does, and nothing else (docs/reference/rbac.md). It cannot read Secrets. */ -}}
 {{- define "vmcp-operator.rules" -}}
 - apiGroups: [vmcp.dev]
-  resources: [virtualmcpservers, mcpgroups, mcpservers, mcpserverentries]
+  resources:
+    - virtualmcpservers
+    - mcpgroups
+    - mcpservers
+    - mcpserverentries
+    - mcpexternalauthconfigs
+    - mcpoidcconfigs
+    - mcpauthzconfigs
   verbs: [get, list, watch]
 - apiGroups: [vmcp.dev]
-  resources: [virtualmcpservers/status, mcpgroups/status, mcpservers/status, mcpserverentries/status]
+  resources:
+    - virtualmcpservers/status
+    - mcpgroups/status
+    - mcpservers/status
+    - mcpserverentries/status
+    - mcpexternalauthconfigs/status
+    - mcpoidcconfigs/status
+    - mcpauthzconfigs/status
   verbs: [patch]
 # Clusters that enforce permissions of owner references want this for references that block deletion.
 - apiGroups: [vmcp.dev]

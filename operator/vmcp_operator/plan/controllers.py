@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from vmcp_operator.plan.auth_configs import AUTH_CONTROLLERS
 from vmcp_operator.plan.controller import Controller
 from vmcp_operator.plan.entry import ENTRY_CONTROLLER
 from vmcp_operator.plan.group import GROUP_CONTROLLER
@@ -14,6 +15,7 @@ CONTROLLERS: Final[tuple[Controller[Any], ...]] = (
     GROUP_CONTROLLER,
     SERVER_CONTROLLER,
     ENTRY_CONTROLLER,
+    *AUTH_CONTROLLERS,
 )
 
 

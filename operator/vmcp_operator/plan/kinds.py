@@ -62,6 +62,9 @@ VMCP: Final = Kind(GROUP, VERSION, "VirtualMCPServer", "virtualmcpservers", PROX
 MCP_GROUP: Final = Kind(GROUP, VERSION, "MCPGroup", "mcpgroups")
 SERVER: Final = Kind(GROUP, VERSION, "MCPServer", "mcpservers", SERVERS)
 ENTRY: Final = Kind(GROUP, VERSION, "MCPServerEntry", "mcpserverentries")
+EXTERNAL_AUTH_CONFIG: Final = Kind(GROUP, VERSION, "MCPExternalAuthConfig", "mcpexternalauthconfigs")
+OIDC_CONFIG: Final = Kind(GROUP, VERSION, "MCPOIDCConfig", "mcpoidcconfigs")
+AUTHZ_CONFIG: Final = Kind(GROUP, VERSION, "MCPAuthzConfig", "mcpauthzconfigs")
 
 CONFIG_MAP: Final = Kind("", "v1", "ConfigMap", "configmaps")
 SECRET: Final = Kind("", "v1", "Secret", "secrets")
@@ -74,7 +77,7 @@ NETWORK_POLICY: Final = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networ
 DISRUPTION_BUDGET: Final = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 EVENT: Final = Kind("events.k8s.io", "v1", "Event", "events")
 
-OWN: Final = (VMCP, MCP_GROUP, SERVER, ENTRY)
+OWN: Final = (VMCP, MCP_GROUP, SERVER, ENTRY, EXTERNAL_AUTH_CONFIG, OIDC_CONFIG, AUTHZ_CONFIG)
 """The kinds of our API group: each object of them is a key of the queue."""
 
 OWNED: Final = (DEPLOYMENT, SERVICE, SERVICE_ACCOUNT, NETWORK_POLICY, DISRUPTION_BUDGET, POD)

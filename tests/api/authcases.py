@@ -1,0 +1,111 @@
+"""Examples on both sides of the rules on identity providers and credentials."""
+
+from typing import Any
+
+from tests.api.rulecase import RuleCase
+
+SECRET = {"name": "s", "key": "k"}
+TOKEN_URL = "https://idp.example.com/token"
+CLIENT = {"tokenUrl": TOKEN_URL, "clientId": "proxy", "clientSecretRef": SECRET}
+EXCHANGE = {"tokenUrl": TOKEN_URL, "audience": "files"}
+STRATEGIES: dict[str, dict[str, Any]] = {
+    "headerInjection": {"headerName": "X-Key", "valueSecretRef": SECRET},
+    "bearerToken": {"tokenSecretRef": SECRET},
+    "clientCredentials": CLIENT,
+    "tokenExchange": EXCHANGE,
+    "identityAssertion": {**CLIENT, "audience": "https://as.example.com", "idp": CLIENT},
+    "relay": {"headers": ["Authorization"]},
+}
+"""Settings of every strategy, whole."""
+
+_PLAIN = "http://idp.example.com/token"
+_LOOPBACK = "http://localhost:8080/token"
+
+
+def strategy(kind: str, **changed: Any) -> dict[str, Any]:
+    """The spec of a strategy with some of its settings replaced."""
+    return {"type": kind, kind: {**STRATEGIES[kind], **changed}}
+
+
+def _oidc(**part: Any) -> dict[str, Any]:
+    return {"inline": {"issuer": "https://idp.example.com", **part}}
+
+
+def _relay(*headers: str) -> dict[str, Any]:
+    return strategy("relay", headers=list(headers))
+
+
+def _case(path: str, words: str, rejected: dict[str, Any], accepted: dict[str, Any]) -> RuleCase:
+    return RuleCase("MCPExternalAuthConfig", f"spec.{path}", words, rejected, accepted)
+
+
+AUTH_CASES = (
+    *(
+        RuleCase("MCPOIDCConfig", f"spec.inline.{field}", "without TLS", _oidc(**{field: _PLAIN}), _oidc(**accepted))
+        for field in ("issuer", "jwksUrl", "introspectionUrl")
+        for accepted in (
+            {field: _LOOPBACK},
+            {field: "http://[::1]/token"},
+            {field: "http://127.0.0.1"},
+            {field: _PLAIN, "insecureAllowHTTP": True},
+        )
+    ),
+    *(
+        RuleCase("MCPOIDCConfig", "spec.inline.issuer", "without TLS", _oidc(issuer=url), _oidc())
+        for url in ("http://localhost.example.com", "http://127.0.0.1.example.com/x", "http://localhostx:80")
+    ),
+    RuleCase(
+        "MCPOIDCConfig",
+        "spec.inline.clientId",
+        "is required beside clientSecretRef",
+        _oidc(clientSecretRef=SECRET),
+        _oidc(clientSecretRef=SECRET, clientId="proxy"),
+    ),
+    *(_case(kind, f"is required for type {kind}", {"type": kind}, strategy(kind)) for kind in STRATEGIES),
+    *(
+        _case(kind, f"belongs to type {kind}", {**strategy(other), kind: STRATEGIES[kind]}, strategy(other))
+        for kind, other in zip(STRATEGIES, ("relay", "relay", "relay", "relay", "relay", "tokenExchange"), strict=True)
+    ),
+    _case(
+        "relay",
+        "a backend has one strategy",
+        {"type": "unauthenticated", **_relay("X-A")}
+        | {"type": "bearerToken", "bearerToken": STRATEGIES["bearerToken"]},
+        {"type": "unauthenticated"},
+    ),
+    *(
+        _case(f"{kind}.tokenUrl", "without TLS", strategy(kind, tokenUrl=_PLAIN), strategy(kind, **accepted))
+        for kind in ("clientCredentials", "tokenExchange", "identityAssertion")
+        for accepted in ({"tokenUrl": _LOOPBACK}, {"tokenUrl": _PLAIN, "insecureAllowHTTP": True})
+    ),
+    _case(
+        "identityAssertion.idp.tokenUrl",
+        "without TLS",
+        strategy("identityAssertion", idp={**CLIENT, "tokenUrl": _PLAIN}),
+        strategy("identityAssertion", idp={**CLIENT, "tokenUrl": _LOOPBACK}),
+    ),
+    _case(
+        "tokenExchange.clientId",
+        "is required beside clientSecretRef",
+        strategy("tokenExchange", clientSecretRef=SECRET),
+        strategy("tokenExchange", clientSecretRef=SECRET, clientId="proxy"),
+    ),
+    _case(
+        "tokenExchange.audience",
+        "write audience or resource",
+        {"type": "tokenExchange", "tokenExchange": {"tokenUrl": TOKEN_URL}},
+        {"type": "tokenExchange", "tokenExchange": {"tokenUrl": TOKEN_URL, "resource": "https://files.example.com"}},
+    ),
+    *(
+        _case(
+            f"{kind}.{field}", "belongs to", strategy(kind, **{field: name}), strategy(kind, **{field: "authorization"})
+        )
+        for kind, field in (("tokenExchange", "externalTokenHeaderName"), ("headerInjection", "headerName"))
+        for name in ("Host", "mcp-session-id", "CONTENT-LENGTH")
+    ),
+    *(
+        _case("relay.headers[1]", "belongs to", _relay("Cookie", name), _relay("Cookie", "X-Key"))
+        for name in ("TE", "Mcp-Name")
+    ),
+    _case("relay.headers[1]", "listed twice", _relay("Cookie", "cookie"), _relay("Cookie", "Authorization")),
+)
