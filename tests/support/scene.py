@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 
 from tests.support.inside import Inside
-from tests.support.raw_client import RawClient
+from tests.support.raw_client import WAIT_SECONDS, RawClient
 from tests.support.scripted_backend import ScriptedBackend
 from tests.support.serving import admin_of, http_backend, load, running, url_of
 from vmcp_proxy.core.policy.questions import Admitter
@@ -58,6 +58,13 @@ class Scene:
     async def admin(self, path: str) -> str:
         async with httpx2.AsyncClient(trust_env=False, timeout=10) as http:
             return (await http.get(admin_of(self.proxy) + path)).text
+
+    async def explain(self, name: str, **question: Any) -> dict[str, Any]:
+        """What the admin port says of a name; keywords are members of the question."""
+        async with httpx2.AsyncClient(trust_env=False, timeout=WAIT_SECONDS) as http:
+            answer = await http.post(admin_of(self.proxy) + "/explain", json={"name": name, **question})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
 
     async def status(self) -> dict[str, Any]:
         return json.loads(await self.admin("/status"))

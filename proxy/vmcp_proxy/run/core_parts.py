@@ -38,6 +38,7 @@ class CoreParts:
     services: CoreServices
     group: Group
     views: Views
+    resolver: Resolver
     listings: Listings
     own_links: OwnLinks
     links: Links
@@ -68,7 +69,8 @@ def build_core_parts(
     own_links = OwnLinks(tasks)
     views = Views(listings, own_links, lambda snapshot: header_digest(sessions.keyring(), snapshot))
     changes = Changes(listings, views, on_change)
-    aggregate = Aggregate(views, Resolver(own_links, views), Forwarder(changes, metrics, on_change))
+    resolver = Resolver(own_links, views)
+    aggregate = Aggregate(views, resolver, Forwarder(changes, metrics, on_change))
 
     def receiver_of(client: SessionClient, member: Member) -> ClientReceiver:
         return ClientReceiver(client, member, changes)
@@ -79,7 +81,7 @@ def build_core_parts(
     services = CoreServices(aggregate, group)
     virtual = LiveCore(build_core(core_settings(config.current, admitter), services))
     notifier.attach(virtual)
-    return CoreParts(virtual, services, group, views, listings, own_links, links, notifier, messages)
+    return CoreParts(virtual, services, group, views, resolver, listings, own_links, links, notifier, messages)
 
 
 def _serve_clients(

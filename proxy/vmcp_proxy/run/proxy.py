@@ -8,6 +8,8 @@ from typing import Any, Final, TypeAlias
 from vmcp_api.manifests.problems import Problems
 from vmcp_api.pod_status import PodStatus
 from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.core.explain.explainer import Asked
+from vmcp_proxy.core.explain.explanation import Explanation
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.policy.questions import Admitter, AllowAll
 from vmcp_proxy.observability.logs import log_event
@@ -93,6 +95,10 @@ class Proxy:
     def catalog(self) -> Catalog:
         """What a client without headers and capabilities would see now, of what is known."""
         return self.wiring.core.views.shared()
+
+    async def explain(self, asked: Asked) -> Explanation:
+        """What `/explain` says."""
+        return await self.wiring.explainer.explain(asked)
 
     def status(self) -> PodStatus:
         """What `/status` says."""

@@ -18,6 +18,7 @@ from vmcp_proxy.run.session_parts import SessionParts
 from vmcp_proxy.run.settings import LOGGER, SOFTWARE_VERSION, LiveConfig, Settings
 from vmcp_proxy.run.status import ProxyStatus
 from vmcp_proxy.serve.apps.admin import build_admin_app
+from vmcp_proxy.serve.apps.explain import Explain
 from vmcp_proxy.serve.apps.mcp import build_mcp_app
 from vmcp_proxy.serve.chain.audit_output import AuditOutput
 from vmcp_proxy.serve.chain.chain import ChainServices, ChainSettings, LiveChain, build_chain
@@ -110,6 +111,7 @@ def build_surface(
     core: CoreParts,
     status: ProxyStatus,
     metrics: Metrics,
+    explain: Explain,
 ) -> SurfaceParts:
     """Nothing listens before the servers run.
 
@@ -128,7 +130,7 @@ def build_surface(
     in_flight = InFlight()
     services = ChainServices(metrics, in_flight, logger, manager.is_ours)
     chain = LiveChain(build_chain(sources.settings(config.current), endpoint, services))
-    servers = _servers(settings, config, chain, in_flight, status, metrics)
+    servers = _servers(settings, config, chain, in_flight, _admin(settings, status, metrics, explain), metrics)
     return SurfaceParts(
         sources,
         services,
@@ -150,7 +152,7 @@ def _servers(
     config: LiveConfig,
     chain: LiveChain,
     in_flight: InFlight,
-    status: ProxyStatus,
+    admin: Listener | None,
     metrics: Metrics,
 ) -> Servers:
     def on_end() -> None:
@@ -172,7 +174,7 @@ def _servers(
         front = StdioListener(chain, settings.pipes, request_limit, on_end, on_gone)
     servers = Servers(
         front,
-        _admin(settings, status, metrics),
+        admin,
         drain=config.operational.timeouts.drain,
         drained=in_flight.drained,
         cut=in_flight.cut_all,
@@ -180,8 +182,8 @@ def _servers(
     return servers
 
 
-def _admin(settings: Settings, status: ProxyStatus, metrics: Metrics) -> Listener | None:
+def _admin(settings: Settings, status: ProxyStatus, metrics: Metrics, explain: Explain) -> Listener | None:
     if settings.admin_port is None:
         return None
     rule = HostRule(loopback=is_loopback(settings.admin_host))
-    return Listener(build_admin_app(status, metrics, rule), settings.admin_host, settings.admin_port)
+    return Listener(build_admin_app(status, metrics, explain, rule), settings.admin_host, settings.admin_port)

@@ -6,10 +6,11 @@ from collections.abc import Coroutine
 from typing import Any
 
 from vmcp_api.config import ProxyConfig
+from vmcp_proxy.core.explain.explainer import Explainer
 from vmcp_proxy.core.policy.questions import Admitter
 from vmcp_proxy.http_client import ClientLimits, HttpClient
 from vmcp_proxy.observability.metrics import Metrics
-from vmcp_proxy.run.core_parts import build_core_parts
+from vmcp_proxy.run.core_parts import build_core_parts, core_settings
 from vmcp_proxy.run.members import Assembler
 from vmcp_proxy.run.session_parts import build_sessions
 from vmcp_proxy.run.settings import SOFTWARE_VERSION, LiveConfig, Settings
@@ -37,7 +38,12 @@ class Wiring:
         self.status = ProxyStatus(
             state, self.sessions.store, lambda: core.group.members, core.own_links, core.views.shared
         )
-        self.surface = build_surface(settings, self.config, self.sessions, core, self.status, metrics)
+        self.explainer = Explainer(
+            core.views, core.resolver, core.group, lambda: {each.name: each.message for each in state.withheld}
+        )
+        self.surface = build_surface(
+            settings, self.config, self.sessions, core, self.status, metrics, self.explainer.explain
+        )
 
     def supervisors(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """What runs for as long as the process; a crash of one ends it."""
@@ -60,6 +66,7 @@ class Wiring:
         # First what can fail, so that a refused config changes nothing.
         self.surface.configure(config)
         self.core.configure(config, admitter)
+        self.explainer.configure(core_settings(config, admitter), config.config.aggregation)
         self.sessions.manager.configure(config.session_management)
         if self.surface.legacy.current.takes_request_headers is not former.takes_request_headers:
             # A session has its headers from its beginning, or never: under the other mode it would lack them.

@@ -14,6 +14,8 @@ import httpx2
 
 from vmcp_proxy.auth.incoming.anonymous import AnonymousAuthenticator
 from vmcp_proxy.auth.incoming.refusal import Fault, Refusal
+from vmcp_proxy.core.explain.explainer import Asked
+from vmcp_proxy.core.explain.explanation import Explanation
 from vmcp_proxy.headerforward import AllowList
 from vmcp_proxy.observability.audit import EventFilter
 from vmcp_proxy.observability.logs import JsonFormatter
@@ -42,6 +44,11 @@ def call(name: str = "echo", request_id: int = 1, **arguments: Any) -> bytes:
 
 def message(method: str, **params: Any) -> bytes:
     return json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
+
+
+async def explain_nothing(asked: Asked) -> Explanation:
+    """Takes the place of the core where nothing is asked of it."""
+    raise AssertionError(asked)
 
 
 async def answer_empty(context: RequestContext) -> None:

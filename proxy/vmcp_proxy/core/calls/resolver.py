@@ -1,7 +1,7 @@
 """The one look-up of what an operation is about: it waits for backends that may have it (ADR-0030)."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from vmcp_api.spec.aggregation import Aggregation
@@ -60,14 +60,24 @@ class Resolver:
             catalog = await self._views.view(caller)
             if (found := self._find(client, catalog, operation, began)) is not None:
                 return found
-            silent = self._silent(caller, catalog, operation)
+            silent = self._silent(self._views.silent(caller), catalog, operation)
             until = began + self._bound(silent)
             if not await self._views.answered(caller, silent, until):
-                return (
-                    Unlisted(operation.kind, operation.name, silent)
-                    if silent
-                    else self._unlisted(catalog, operation, began)
-                )
+                return self._unfound(silent, catalog, operation, began)
+
+    def look_up(self, catalog: Catalog, silent: Mapping[str, Outcome], operation: Operation) -> Resolved:
+        """What the operation is about by what is known now, for a client that nothing was handed out to.
+
+        `silent` are the backends of which it is not known what they offer, and why. Nothing is waited for.
+        """
+        capability = find_owner(catalog, _nobody, operation)
+        found = None if capability is None else self._target(capability, 0.0)
+        return found or self._unfound(self._silent(silent, catalog, operation), catalog, operation, 0.0)
+
+    def _unfound(self, silent: Mapping[str, Outcome], catalog: Catalog, operation: Operation, began: float) -> Resolved:
+        if silent:
+            return Unlisted(operation.kind, operation.name, silent)
+        return self._unlisted(catalog, operation, began)
 
     def _unlisted(self, catalog: Catalog, operation: Operation, began: float) -> Resolved:
         """What the operation means although nobody lists it: a page's own tool, or the only resource server's."""
@@ -88,12 +98,12 @@ class Resolver:
         only = backends[0] if len(backends) == 1 else None
         return self._target(resource_of(operation.name, only), began) if only in hellos and only is not None else None
 
-    def _silent(self, caller: Caller, catalog: Catalog, operation: Operation) -> dict[str, Outcome]:
-        """The backends that may have what the operation names, and why that is not known."""
+    def _silent(self, silent: Mapping[str, Outcome], catalog: Catalog, operation: Operation) -> dict[str, Outcome]:
+        """Those of the silent backends that may have what the operation names, and why that is not known."""
         kind = operation.kind
         if kind is None:
             return {}
-        silent = self._views.silent(caller)
+        silent = dict(silent)
         kinds = (Kind.RESOURCE, Kind.TEMPLATE) if kind in (Kind.RESOURCE, Kind.TEMPLATE) else (kind,)
         for entry in catalog.incomplete:
             if entry.kind in kinds:
@@ -105,3 +115,8 @@ class Resolver:
     def _bound(self, names: Collection[str]) -> float:
         bounds = self._bounds
         return max((bounds.call(name) for name in names), default=0.0) if bounds is not None else 0.0
+
+
+def _nobody(uri: str) -> str | None:
+    del uri
+    return None

@@ -7,12 +7,16 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Final
 from weakref import WeakValueDictionary
 
+import msgspec
+
 from vmcp_api.spec.aggregation import Aggregation
 from vmcp_proxy.backends.errors import Category
 from vmcp_proxy.core.catalog.capabilities import Listing, Outcome
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.merge import merge
-from vmcp_proxy.core.catalog.ui_pages import claims_of
+from vmcp_proxy.core.catalog.selection import select_entries
+from vmcp_proxy.core.catalog.trace import Traced, trace_entries
+from vmcp_proxy.core.catalog.ui_pages import PageClaims, claims_of
 from vmcp_proxy.core.client import BuiltView, ClientContext
 from vmcp_proxy.core.listings.cache import Entry, Listings
 from vmcp_proxy.core.listings.reader import fetch_listing
@@ -23,6 +27,7 @@ from vmcp_proxy.core.members.own_links import OwnLinks
 from vmcp_proxy.core.policy.all_or_nothing import IS_WITHHELD, WITHHELD
 from vmcp_proxy.core.virtual import Caller
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, Collision, HeaderSnapshot
+from vmcp_proxy.protocol.kinds import Kind
 
 _KEPT_CATALOGS: Final = 64
 """Catalogs that are kept although no client sees them just now."""
@@ -122,6 +127,9 @@ class Views:
     def silent(self, caller: Caller) -> dict[str, Outcome]:
         """The backends of which it is not known what they offer this caller, and why."""
         entries = self._entries(self._members, caller)
+        return self._silent_of(entries)
+
+    def _silent_of(self, entries: Mapping[str, Entry]) -> dict[str, Outcome]:
         return {name: _outcome(entry) for name, entry in entries.items() if entry.is_silent} | self._withheld
 
     async def answered(self, caller: Caller, names: Collection[str], until: float) -> bool:
@@ -145,7 +153,29 @@ class Views:
 
     def shared(self) -> Catalog:
         """What the proxy itself sees, as far as it is known now."""
-        return self._merged({name: self._listings.entry(member, SHARED) for name, member in self._members.items()})
+        return self._merged(self._shared_entries())
+
+    def shared_silent(self) -> dict[str, Outcome]:
+        """As `silent`, for the proxy itself."""
+        return self._silent_of(self._shared_entries())
+
+    def traced(self, kind: Kind, names: Collection[str]) -> tuple[Traced, ...]:
+        """What became of the entries of these names on their way into `shared`, those of unserved backends last."""
+        entries = self._shared_entries()
+        shown = {name: self._listings.shown(entry) for name, entry in entries.items()}
+        known = {name: self._listings.known(entry) for name, entry in entries.items()}
+        claims = self._claims(known)
+        served = select_entries(_there(shown), self._aggregation, claims)
+        everything = select_entries(_there(known), self._aggregation, claims)
+        away = (
+            msgspec.structs.replace(each, is_away=True)
+            for each in trace_entries(everything, kind, names)
+            if shown[each.capability.backend] is None
+        )
+        return (*trace_entries(served, kind, names), *away)
+
+    def _shared_entries(self) -> dict[str, Entry]:
+        return {name: self._listings.entry(member, SHARED) for name, member in self._members.items()}
 
     async def _fetch_all(self, missing: list[Entry], caller: Caller) -> None:
         bounds = self.bounds
@@ -187,13 +217,19 @@ class Views:
     def _merge(
         self, shown: Mapping[str, Listing | None], known: Mapping[str, Listing | None], outcomes: Mapping[str, Outcome]
     ) -> Catalog:
-        everything = [each for each in known.values() if each is not None]
-        claims = claims_of(everything, is_alone=len(self._members) <= 1)
-        catalog = merge([each for each in shown.values() if each is not None], self._aggregation, outcomes, claims)
+        claims = self._claims(known)
+        catalog = merge(_there(shown), self._aggregation, outcomes, claims)
         away = {name for name, listing in known.items() if listing is not None and shown[name] is None}
         if not away:
             return catalog
-        return catalog.beside(merge(everything, self._aggregation, outcomes, claims), away)
+        return catalog.beside(merge(_there(known), self._aggregation, outcomes, claims), away)
+
+    def _claims(self, known: Mapping[str, Listing | None]) -> PageClaims:
+        return claims_of(_there(known), is_alone=len(self._members) <= 1)
+
+
+def _there(listings: Mapping[str, Listing | None]) -> list[Listing]:
+    return [each for each in listings.values() if each is not None]
 
 
 def _digest(listing: Listing | None) -> bytes | None:

@@ -1,6 +1,7 @@
 """Which tools of one backend clients get to see."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 
 import msgspec
 
@@ -15,10 +16,22 @@ class ToolNames(msgspec.Struct, frozen=True, gc=False):
     exposed: str | None
 
 
+class FilterSetting(StrEnum):
+    """The member of `spec.config.aggregation` that decides which tools of a backend are served."""
+
+    DEFAULT = "defaultToolVisibility"
+    EXCLUDE_ALL_TOOLS = "excludeAllTools"
+    ENTRY = "tools"
+    """The backend's entry, which leaves nothing out; the next two are members of it."""
+    EXCLUDE_ALL = "excludeAll"
+    FILTER = "filter"
+
+
 class Selection(msgspec.Struct, frozen=True, gc=False):
-    """Original names of the tools that are served, and the filter entries that fit no tool."""
+    """Original names of the tools that are served, by which setting, and the filter entries that fit no tool."""
 
     served: frozenset[str]
+    setting: FilterSetting
     unmatched: tuple[str, ...] = ()
 
 
@@ -29,13 +42,17 @@ def select_tools(aggregation: Aggregation, entry: WorkloadTools | None, tools: S
     overridden to it; and only where there is none either, the one that is exposed under it.
     """
     everything = frozenset(tool.original for tool in tools)
+    matched, unmatched = _match(entry.filter if entry is not None else (), everything, tools)
+    if aggregation.exclude_all_tools:
+        return Selection(frozenset(), FilterSetting.EXCLUDE_ALL_TOOLS, unmatched)
     if entry is None:
-        denied = aggregation.exclude_all_tools or aggregation.default_tool_visibility is Visibility.DENY
-        return Selection(frozenset() if denied else everything)
-    matched, unmatched = _match(entry.filter, everything, tools)
-    if aggregation.exclude_all_tools or entry.exclude_all:
-        return Selection(frozenset(), unmatched)
-    return Selection(matched if entry.filter else everything, unmatched)
+        denied = aggregation.default_tool_visibility is Visibility.DENY
+        return Selection(frozenset() if denied else everything, FilterSetting.DEFAULT)
+    if entry.exclude_all:
+        return Selection(frozenset(), FilterSetting.EXCLUDE_ALL, unmatched)
+    if not entry.filter:
+        return Selection(everything, FilterSetting.ENTRY)
+    return Selection(matched, FilterSetting.FILTER, unmatched)
 
 
 def _match(

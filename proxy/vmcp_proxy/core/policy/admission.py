@@ -59,27 +59,18 @@ class Admission:
         Of several tools with one name of their own, the caller means the only one that it is admitted to.
         """
         if isinstance(resolved, OwnNames):
-            resolved = self._the_only_one(caller.identity, resolved.targets)
+            resolved = only_shown(self._admitter, caller.identity, resolved.targets)
         if not await self._is_admitted(caller.identity, operation, resolved):
             return Denied()
         return await self._inner.perform(caller, operation, resolved, exchange)
 
-    def _the_only_one(self, identity: Identity, targets: Sequence[Target]) -> Target | None:
-        shown = self._admitter.shows(identity, [target.capability for target in targets])
-        admitted = [target for target, is_shown in zip(targets, shown, strict=True) if is_shown]
-        return admitted[0] if len(admitted) == 1 else None
-
     async def _is_admitted(self, identity: Identity, operation: Operation, resolved: Resolved) -> bool:
-        kind = operation.kind
-        if kind is None:
+        question = question_of(identity, operation, resolved)
+        if question is None:
             # What names nothing is about the client itself; a name that nobody knows how to judge is refused.
             return not operation.name
-        capability = resolved.capability if type(resolved) is Target else None
-        name = operation.name if capability is None else judged_name(capability, operation.name)
-        arguments = _arguments_of(operation, capability) if kind in _WITH_ARGUMENTS else None
-        decision = await self._admitter.decide(Question(identity, ACTION_ON[kind], capability, name, arguments))
         # What nobody has told yet may be heard of by those who may do this whoever it belongs to.
-        return _admits(decision) and resolved is not None
+        return is_admitted(await self._admitter.decide(question)) and resolved is not None
 
     async def _reduced(self, identity: Identity, catalog: Catalog) -> Catalog:
         key = (catalog.version, self._admitter.version, identity)
@@ -118,10 +109,28 @@ class Admission:
         if page is None:
             return False
         question = Question(identity, Action.READ_RESOURCE, page, judged_name(page, uri))
-        return _admits(await self._admitter.decide(question))
+        return is_admitted(await self._admitter.decide(question))
 
 
-def _admits(decision: Decision) -> bool:
+def only_shown(admitter: Admitter, identity: Identity, targets: Sequence[Target]) -> Target | None:
+    """Of several tools with one name of their own the one that the caller means; None where that is not clear."""
+    shown = admitter.shows(identity, [target.capability for target in targets])
+    admitted = [target for target, is_shown in zip(targets, shown, strict=True) if is_shown]
+    return admitted[0] if len(admitted) == 1 else None
+
+
+def question_of(identity: Identity, operation: Operation, resolved: Resolved) -> Question | None:
+    """What policies are asked about a call; None where it names nothing that they judge."""
+    kind = operation.kind
+    if kind is None:
+        return None
+    capability = resolved.capability if type(resolved) is Target else None
+    name = operation.name if capability is None else judged_name(capability, operation.name)
+    arguments = _arguments_of(operation, capability) if kind in _WITH_ARGUMENTS else None
+    return Question(identity, ACTION_ON[kind], capability, name, arguments)
+
+
+def is_admitted(decision: Decision) -> bool:
     """Whether it admits: a policy that failed might have forbidden it."""
     return decision.admits and not decision.errors
 

@@ -1,4 +1,4 @@
-"""The admin port: health, readiness, status, metrics."""
+"""The admin port: health, readiness, status, metrics, explanations."""
 
 import asyncio
 import hashlib
@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Annotated, Final, Protocol
 
 import msgspec
-from fastapi import FastAPI, Header, Response
+from fastapi import FastAPI, Header, Request, Response
 
 from vmcp_api.pod_status import PodStatus, encode
 from vmcp_proxy.observability.metrics import Metrics
+from vmcp_proxy.serve.apps.explain import Explain, answer_question
 from vmcp_proxy.serve.chain.header_rules import HostRule
 from vmcp_proxy.serve.context import Receive, Scope, Send
 
@@ -46,8 +47,8 @@ class AdminApp(FastAPI):
         await super().__call__(scope, receive, send)
 
 
-def build_admin_app(source: StatusSource, metrics: Metrics, hosts: HostRule) -> FastAPI:
-    """The admin application: `/healthz`, `/readyz`, `/status` (with an ETag) and `/metrics`, nothing else.
+def build_admin_app(source: StatusSource, metrics: Metrics, explain: Explain, hosts: HostRule) -> FastAPI:
+    """The admin application: `/healthz`, `/readyz`, `/status` (with an ETag), `/metrics` and `/explain`, nothing else.
 
     Where only this machine reaches the port, `hosts` keeps web pages out that have their own name resolve to it
     (DNS rebinding); in a cluster probes and scrapes come by the pod's address.
@@ -73,6 +74,10 @@ def build_admin_app(source: StatusSource, metrics: Metrics, hosts: HostRule) -> 
     async def scrape(accept: Annotated[str, Header()] = "") -> Response:
         text, media_type = await asyncio.to_thread(metrics.snapshot().render, accept)
         return Response(text, headers={"content-type": media_type})
+
+    @app.post("/explain")
+    async def answer(request: Request) -> Response:
+        return await answer_question(request, explain)
 
     return app
 

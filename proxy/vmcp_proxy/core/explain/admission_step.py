@@ -1,0 +1,73 @@
+"""The step of the policies in words: what they were asked, and what they answered."""
+
+from typing import Final
+
+import msgspec
+
+from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.core.explain.explanation import Stage, Step, Verdict
+from vmcp_proxy.core.policy.admission import is_admitted
+from vmcp_proxy.core.policy.questions import Action, Admitter, Decision, Question
+
+_PERMIT: Final = "permit it by a policy"
+
+
+class Admitted(msgspec.Struct, frozen=True, gc=False):
+    """The step, and whether a list would show the capability that the question is about."""
+
+    step: Step
+    shown: bool
+
+
+async def ask_policies(admitter: Admitter, question: Question, *, has_arguments: bool) -> Admitted:
+    """What the policies say of one call, and of the list; without arguments they may not say either."""
+    if not admitter.enforcing:
+        return Admitted(_step(Verdict.PASS, "there are no policies: everybody is admitted"), shown=True)
+    shown = question.capability is not None and admitter.shows(question.identity, [question.capability])[0]
+    decision = await admitter.decide(question)
+    if is_admitted(decision):
+        reason = f"{_policies(decision)} permits {_asked(question)}"
+        return Admitted(_step(Verdict.PASS, reason, decision=decision), shown)
+    if shown and not has_arguments and question.action is not Action.READ_RESOURCE:
+        reason = f"some call of {question.name!r} can be admitted, but not one without arguments"
+        step = _step(Verdict.DEPENDS, reason, "say which arguments (--arguments)", decision)
+        return Admitted(step, shown)
+    return Admitted(_denied(question, decision), shown)
+
+
+def _denied(question: Question, decision: Decision) -> Step:
+    who = _name(question.identity)
+    if decision.errors:
+        reason = f"policy {_list(decision.errors)} failed, and whatever fails denies"
+        return _step(Verdict.STOP, reason, "mend that policy", decision)
+    if decision.policies:
+        reason = f"policy {_list(decision.policies)} forbids {_asked(question)} to {who}"
+        return _step(Verdict.STOP, reason, "change that policy: a permit does not help against a forbid", decision)
+    return _step(Verdict.STOP, f"no policy permits {_asked(question)} to {who}", _PERMIT, decision)
+
+
+def _policies(decision: Decision) -> str:
+    return f"policy {_list(decision.policies)}" if decision.policies else "the policy"
+
+
+def _list(ids: tuple[str, ...]) -> str:
+    return ", ".join(ids)
+
+
+def _asked(question: Question) -> str:
+    return f"{question.action} {question.name!r}"
+
+
+def _name(identity: Identity) -> str:
+    return "an anonymous caller" if identity.is_anonymous else repr(identity.subject)
+
+
+def _step(verdict: Verdict, reason: str, change: str = "", decision: Decision | None = None) -> Step:
+    return Step(
+        stage=Stage.ADMISSION,
+        verdict=verdict,
+        reason=reason,
+        change=change,
+        policies=decision.policies if decision is not None else (),
+        errors=decision.errors if decision is not None else (),
+    )

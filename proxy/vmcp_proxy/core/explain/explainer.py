@@ -1,0 +1,203 @@
+"""Asks everyone who decides on a name, in their order, and puts their answers together (ADR-0042)."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+
+from vmcp_api.pod_status import Health
+from vmcp_api.spec.aggregation import Aggregation
+from vmcp_api.spec.operational import PartialFailureMode
+from vmcp_api.text.suggest import suggest
+from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.core.calls.resolver import Resolver
+from vmcp_proxy.core.calls.views import Views
+from vmcp_proxy.core.catalog.capabilities import Capability, Outcome
+from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.core.catalog.trace import Traced
+from vmcp_proxy.core.explain.admission_step import Admitted, ask_policies
+from vmcp_proxy.core.explain.explanation import Chain, Conclusion, Explanation, Stage, Step, Verdict, conclude
+from vmcp_proxy.core.explain.steps import (
+    BackendState,
+    backend_step,
+    conflict_step,
+    filter_step,
+    group_step,
+    limit_step,
+    unlisted_step,
+)
+from vmcp_proxy.core.outcomes import Unlisted
+from vmcp_proxy.core.policy.admission import only_shown, question_of
+from vmcp_proxy.core.policy.all_or_nothing import Served, refusal
+from vmcp_proxy.core.policy.questions import AllowAll, Question
+from vmcp_proxy.core.stack import CoreSettings
+from vmcp_proxy.core.virtual import Operation, OwnNames, Resolved, Target
+from vmcp_proxy.protocol.kinds import Kind
+
+MOST_CHAINS: Final = 20
+
+_METHODS: Final[Mapping[Kind, tuple[str, str]]] = MappingProxyType(
+    {
+        Kind.TOOL: ("tools/call", "name"),
+        Kind.RESOURCE: ("resources/read", "uri"),
+        Kind.PROMPT: ("prompts/get", "name"),
+    }
+)
+"""What is asked about by kind: the method that uses it, and the member of the params that names it."""
+
+KINDS: Final = tuple(_METHODS)
+"""The kinds that can be asked about; templates are asked about by a URI."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """May this caller use what it knows by this name? `arguments` are JSON, None where the call is left open."""
+
+    identity: Identity
+    kind: Kind
+    name: str
+    arguments: bytes | None = None
+
+    @property
+    def operation(self) -> Operation:
+        """The call that it is about."""
+        return self.operation_on(self.name)
+
+    def operation_on(self, name: str) -> Operation:
+        """The same call by another name."""
+        method, member = _METHODS[self.kind]
+        params = {member: name, **({"arguments": msgspec.Raw(self.arguments)} if self.arguments is not None else {})}
+        return Operation(method, self.kind, name, msgspec.Raw(msgspec.json.encode(params)))
+
+
+class Explainer:
+    """Explains by what the proxy itself sees, and never asks a backend.
+
+    A list that a backend tells to one caller's headers or credentials alone is that caller's; who explains has none.
+    `withheld` are the backends that cannot be served as they are configured, and why.
+    """
+
+    def __init__(
+        self, views: Views, resolver: Resolver, served: Served, withheld: Callable[[], Mapping[str, str]]
+    ) -> None:
+        self._views: Final = views
+        self._resolver: Final = resolver
+        self._served: Final = served
+        self._withheld: Final = withheld
+        self._settings = CoreSettings(AllowAll())
+        self._aggregation = Aggregation()
+
+    def configure(self, settings: CoreSettings, aggregation: Aggregation) -> None:
+        """Takes over what the core follows from now on."""
+        self._settings = settings
+        self._aggregation = aggregation
+
+    async def explain(self, asked: Asked) -> Explanation:
+        """The chain of what a call by this name is about, then those of entries that may have been meant."""
+        catalog = self._views.shared()
+        resolved = self._resolver.look_up(catalog, self._views.shared_silent(), asked.operation)
+        notes: list[str] = []
+        if isinstance(resolved, OwnNames):
+            notes.append("pages call the tools of their servers by the servers' own names")
+            resolved = only_shown(self._settings.admitter, asked.identity, resolved.targets)
+        entries = list(self._entries(catalog, asked, resolved))
+        chains = [await self._of_entry(asked, catalog, entry, name) for entry, name in entries[:MOST_CHAINS]]
+        if len(entries) > MOST_CHAINS:
+            notes.append(f"{len(entries) - MOST_CHAINS} more entries bear this name")
+        if isinstance(resolved, Unlisted):
+            silent = list(resolved.silent.items())[:MOST_CHAINS]
+            chains = [await self._of_silent(asked, resolved, *each) for each in silent] + chains
+        if not chains:
+            known = {each.exposed for each in catalog.of(asked.kind)}
+            notes.append(f"no backend lists this {asked.kind}; {suggest(asked.name, known, noun=f'{asked.kind}s')}")
+        is_found = isinstance(resolved, Target | Unlisted) or any(asked.name == each.exposed for each in chains)
+        return Explanation(
+            kind=asked.kind,
+            name=asked.name,
+            issuer=asked.identity.issuer,
+            subject=asked.identity.subject,
+            conclusion=chains[0].conclusion if is_found else Conclusion.UNKNOWN,
+            listed=isinstance(resolved, Target) and chains[0].listed,
+            chains=tuple(chains),
+            notes=tuple(notes),
+        )
+
+    def _entries(self, catalog: Catalog, asked: Asked, resolved: Resolved) -> Iterator[tuple[Traced, str]]:
+        """The entry that the call is about, then others of the name, those that want it as clients see it first.
+
+        Each with the name that a call of it goes by.
+        """
+        target = resolved.capability if isinstance(resolved, Target) else None
+        if target is not None:
+            yield self._entry_of(catalog, asked.name, target), asked.name
+        others = [
+            each
+            for each in self._views.traced(asked.kind, {asked.name})
+            if target is None
+            or (each.capability.backend, each.capability.original) != (target.backend, target.original)
+        ]
+        others.sort(key=lambda each: asked.name not in (each.capability.exposed, each.wanted))
+        yield from ((each, each.capability.exposed) for each in others)
+
+    def _entry_of(self, catalog: Catalog, name: str, capability: Capability) -> Traced:
+        """How the catalog came by what a call is about; what no backend lists has come by nothing."""
+        key = (capability.exposed, capability.backend, capability.original)
+        for each in self._views.traced(capability.kind, {capability.exposed}):
+            if key == (each.capability.exposed, each.capability.backend, each.capability.original):
+                return each
+        is_away = catalog.owner_of(name) is None and capability.backend in catalog.missing
+        return Traced(capability, capability.exposed, None, is_kept=True, setting=None, is_shown=True, is_away=is_away)
+
+    async def _of_entry(self, asked: Asked, catalog: Catalog, entry: Traced, name: str) -> Chain:
+        capability = entry.capability
+        member = self._served.members[capability.backend]
+        question = question_of(asked.identity, asked.operation_on(name), Target(capability, member, 0.0))
+        admission = await self._admission(asked, question)
+        steps = (
+            *self._group(),
+            backend_step(self._state(capability.backend, catalog.outcomes), is_away=entry.is_away),
+            conflict_step(entry, self._aggregation),
+            filter_step(entry),
+            admission.step,
+            limit_step(),
+        )
+        in_list = catalog.find(capability.kind, capability.exposed) if entry.is_served and not entry.is_away else None
+        is_refused = steps[0].stage is Stage.GROUP and steps[0].verdict is Verdict.STOP
+        return Chain(
+            backend=capability.backend,
+            original=capability.original,
+            exposed=capability.exposed,
+            conclusion=conclude(steps),
+            listed=in_list is not None and admission.shown and not is_refused,
+            steps=steps,
+        )
+
+    async def _of_silent(self, asked: Asked, resolved: Unlisted, backend: str, outcome: Outcome) -> Chain:
+        """A backend that may have the name; the policies are asked about the name alone, as for the call."""
+        question = question_of(asked.identity, asked.operation, resolved)
+        step = unlisted_step(self._state(backend, {backend: outcome}))
+        steps = (*self._group(), step, (await self._admission(asked, question)).step)
+        return Chain(
+            backend=backend, original="", exposed=asked.name, conclusion=conclude(steps), listed=False, steps=steps
+        )
+
+    async def _admission(self, asked: Asked, question: Question | None) -> Admitted:
+        assert question is not None  # noqa: S101 - there is one for each kind that can be asked about
+        return await ask_policies(self._settings.admitter, question, has_arguments=asked.arguments is not None)
+
+    def _group(self) -> tuple[Step, ...]:
+        if self._settings.partial_failure_mode is not PartialFailureMode.FAIL:
+            return ()
+        return (group_step(refusal(self._served.members, self._served.withheld)),)
+
+    def _state(self, name: str, outcomes: Mapping[str, Outcome]) -> BackendState:
+        member = self._served.members.get(name)
+        outcome = outcomes.get(name, Outcome())
+        if member is None:
+            return BackendState(name, Health.UNKNOWN, withheld=self._withheld().get(name, outcome.message))
+        health = member.health
+        return BackendState(
+            name, health.state, health.told, is_circuit_open=not member.circuit.is_closed, outcome=outcome
+        )
