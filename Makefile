@@ -10,7 +10,7 @@ PARALLEL := -n 3 --dist worksteal
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test busy e2e images lint format bench soak servers conformance scenarios audit crds lock clean
+.PHONY: help demo test busy e2e images lint format bench soak servers conformance keycloak scenarios audit crds lock clean
 
 help:  ## Show the verbs.
 	@awk -F':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,17 @@ servers: $(STAMP)  ## Compare real servers of others (PyPI, npm, Go) directly an
 conformance: $(STAMP)  ## Run the official MCP conformance suite against the proxy, legacy era (needs npm).
 	@$(BIN)/python -m tests.conformance $(CONFORMANCE)
 
+keycloak: $(STAMP) java redis  ## Run the part of e2e with a real Keycloak, and no cluster (its first run installs it: some minutes).
+	@$(BIN)/pytest -q e2e/keycloak $(PYTEST)
+
+.PHONY: java
+java:
+	@command -v java >/dev/null && command -v mvn >/dev/null || { \
+		echo "installing java and maven for Keycloak"; \
+		SUDO=; test "$$(id -u)" = 0 || SUDO=sudo; \
+		$$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends default-jre-headless maven >/dev/null; } \
+		|| { echo "install java (17 or newer) and maven and try again" >&2; exit 1; }
+
 scenarios: $(STAMP) redis  ## List the acceptance scenarios with what the tests say (PYTEST="tests e2e" asks the cluster too, one test at a time).
 	@mkdir -p .cache
 	@$(BIN)/pytest -q $(if $(findstring e2e,$(PYTEST)),,$(PARALLEL)) --scenarios .cache/scenarios.json $(PYTEST) >.cache/scenarios.log 2>&1 || tail -n 30 .cache/scenarios.log
@@ -83,7 +94,7 @@ crds: $(STAMP)  ## Generate crds/, docs/reference/ and the charts' templates fro
 images: $(STAMP) cluster-packages  ## Build the images' archives for the test cluster.
 	@$(BIN)/python -m e2e.images build $(IMAGES)
 
-e2e: $(STAMP) cluster-packages  ## Bring up a real cluster and run the cluster scenarios (CLUSTER=kind where Docker is).
+e2e: $(STAMP) cluster-packages java redis  ## Bring up a real cluster and a Keycloak, and run the scenarios on them (CLUSTER=kind where Docker is).
 	@CLUSTER=$(CLUSTER) $(BIN)/pytest e2e $(PYTEST)
 
 CLUSTER_PACKAGES := containerd runc containernetworking-plugins iptables iproute2 util-linux mmdebstrap buildah xz-utils
