@@ -1,9 +1,9 @@
 """Who a request comes from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from vmcp_api.secret import SecretBytes
 
@@ -16,7 +16,7 @@ def _no_claims() -> Mapping[str, Any]:
     return MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Identity:
     """The caller, named by issuer and subject; anonymous ones differ by having sent `Authorization`.
 
@@ -25,6 +25,8 @@ class Identity:
     count when identities are compared. `token` is that token, for what it is exchanged for and for nothing else: it is
     sent to no backend, and lives no longer than the request or the session that holds it.
     `repr` shows neither subject nor claims: they are personal data.
+
+    Who keeps an identity beyond the session of its caller keeps its `caller`.
     """
 
     issuer: str
@@ -34,6 +36,11 @@ class Identity:
     scopes: frozenset[str] = field(default=frozenset(), compare=False, hash=False)
     expires_at: float | None = field(default=None, compare=False, hash=False)
     token: SecretBytes | None = field(default=None, repr=False, compare=False, hash=False)
+
+    @property
+    def caller(self) -> Self:
+        """The caller alone, without what belongs to one token."""
+        return replace(self, claims=_no_claims(), scopes=frozenset(), expires_at=None, token=None)
 
     @property
     def is_anonymous(self) -> bool:

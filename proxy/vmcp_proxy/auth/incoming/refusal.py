@@ -6,18 +6,24 @@ from typing import Final
 
 REALM: Final = "vmcp"
 
+_RETRY: Final = ((b"retry-after", b"5"),)
 _SPACE, _TILDE = 0x20, 0x7E
 _NOT_QUOTED: Final = {'"': "'", "\\": "/"}
 """What RFC 6750 section 3 keeps out of its parameters, and what stands there instead."""
 
 
 class Fault(Enum):
-    """What is wrong with the credentials of a request, as RFC 6750 section 3.1 names it; `None`: there are none."""
+    """What is wrong with the credentials of a request, as RFC 6750 section 3.1 names it; `None`: there are none.
+
+    `UNAVAILABLE` (RFC 6749 section 4.1.2.1): nothing is known to be wrong, but nobody can judge them now. A client that
+    was challenged would throw them away.
+    """
 
     NO_CREDENTIALS = None
     INVALID_REQUEST = "invalid_request"
     INVALID_TOKEN = "invalid_token"  # noqa: S105 - a code of the RFC
     INSUFFICIENT_SCOPE = "insufficient_scope"
+    UNAVAILABLE = "temporarily_unavailable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,9 @@ class Refusal:
 
     @property
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
-        """The headers of the answer: the challenge."""
+        """The headers of the answer: the challenge, or when to come again."""
+        if self.fault is Fault.UNAVAILABLE:
+            return _RETRY
         return ((b"www-authenticate", challenge(self)),)
 
 

@@ -90,7 +90,7 @@ class Session:
     ) -> None:
         self.digest: Final = digest
         # Without the claims: a session outlives the token that opened it.
-        self.owner: Final = Identity(identity.issuer, identity.subject, identity.has_authorization)
+        self.owner: Final = identity.caller
         self.binding: Final = binding
         self.fingerprint: Final = fingerprint
         self.snapshot = snapshot

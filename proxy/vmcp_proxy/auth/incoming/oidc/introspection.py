@@ -1,0 +1,64 @@
+"""Asks the issuer about opaque tokens (RFC 7662)."""
+
+import asyncio
+import time
+from typing import Final
+
+from vmcp_proxy.auth.incoming.oidc.claims import LEEWAY_SECONDS, Claims, is_for, subject_of, time_of
+from vmcp_proxy.auth.incoming.oidc.signature import Flaw
+from vmcp_proxy.auth.oauth.endpoints import ClientLogin, EndpointError, Endpoints, JsonObject
+
+MOST_AT_ONCE: Final = 16
+"""Questions to an issuer at a time: whoever sends invented tokens has the issuer asked about each."""
+
+PATIENCE_SECONDS: Final = 10.0
+"""For an answer, the wait for a turn included."""
+
+UNTOLD_LIFETIME: Final = 3600.0
+"""How long streams of a token may last whose end the issuer does not tell."""
+
+
+class Introspection:
+    """Asks one issuer; `login` is who asks, and may change at any time."""
+
+    def __init__(self, endpoints: Endpoints, issuer: str, audience: str) -> None:
+        self._endpoints: Final = endpoints
+        self._issuer: Final = issuer
+        self._audience: Final = audience
+        self._turns: Final = asyncio.Semaphore(MOST_AT_ONCE)
+        self.login: ClientLogin | None = None
+
+    async def ask(self, url: str, token: bytes) -> Claims | Flaw:
+        """What the endpoint at a URL says of a token.
+
+        Raises:
+            EndpointError: it says nothing that could be understood, or nothing in time.
+        """
+        form = {"token": token.decode("ascii"), "token_type_hint": "access_token"}
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS), self._turns:
+                answer = await self._endpoints.post(url, form, self.login)
+        except TimeoutError:
+            raise EndpointError("it does not answer in time") from None
+        if not answer.is_ok:
+            raise EndpointError(f"HTTP status {answer.status}")
+        return self._judged(answer.document)
+
+    def _judged(self, claims: JsonObject) -> Claims | Flaw:
+        """Section 2.2: of a token that is no good only that is said; all but `active` may be missing of another."""
+        if claims.get("active") is not True:
+            return Flaw.INACTIVE
+        now = time.time()
+        expires, begins = time_of(claims, "exp"), time_of(claims, "nbf")
+        if expires is not None and expires + LEEWAY_SECONDS <= now:
+            return Flaw.EXPIRED
+        if begins is not None and begins - LEEWAY_SECONDS > now:
+            return Flaw.NOT_YET
+        if claims.get("iss", self._issuer) != self._issuer:
+            return Flaw.ISSUER
+        if not is_for(claims, self._audience):
+            return Flaw.AUDIENCE
+        subject = subject_of(claims)
+        if subject is None:
+            return Flaw.NO_SUBJECT
+        return Claims.of(claims, subject, now + UNTOLD_LIFETIME if expires is None else expires)
