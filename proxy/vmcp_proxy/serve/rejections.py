@@ -56,12 +56,14 @@ NOT_LOCAL_ORIGIN: Final = Rejection(
 WRONG_METHOD: Final = Rejection(
     405, SERVER_ERROR, "Method not allowed; use POST, GET or DELETE.", ((b"allow", METHODS),)
 )
+READ_ONLY: Final = Rejection(405, SERVER_ERROR, "Method not allowed; use GET.", ((b"allow", b"GET, HEAD, OPTIONS"),))
 NOT_STREAM: Final = Rejection(406, SERVER_ERROR, "A GET opens an event stream; accept text/event-stream.")
 NOT_ACCEPTABLE: Final = Rejection(406, SERVER_ERROR, "Answers are application/json or text/event-stream; accept both.")
 NOT_JSON: Final = Rejection(415, SERVER_ERROR, "Send the message as Content-Type: application/json.")
 BAD_LENGTH: Final = Rejection(400, INVALID_REQUEST, "Content-Length must be a number.")
 MANY_HOSTS: Final = Rejection(400, INVALID_REQUEST, "Send one Host header.")
 REPEATED: Final = Rejection(400, INVALID_REQUEST, "Send each Mcp-* header once.")
+MANY_CREDENTIALS: Final = Rejection(400, INVALID_REQUEST, "Send one Authorization header.")
 BAD_REVISION: Final = Rejection(
     400, INVALID_REQUEST, f"Unsupported MCP-Protocol-Version; sessions speak {', '.join(sorted(CLIENT_REVISIONS))}."
 )
@@ -73,6 +75,7 @@ _STATUS_OF_FAULT: Final[Mapping[Fault, int]] = MappingProxyType(
         Fault.INVALID_REQUEST: 400,
         Fault.INVALID_TOKEN: 401,
         Fault.INSUFFICIENT_SCOPE: 403,
+        Fault.UNAVAILABLE: 503,
     }
 )
 

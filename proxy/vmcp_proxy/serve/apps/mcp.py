@@ -1,4 +1,4 @@
-"""The application of the MCP port: the endpoint, and JSON 404 for everything else."""
+"""The application of the MCP port: the endpoint, what is well-known of it, and JSON 404 for everything else."""
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
@@ -6,6 +6,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from vmcp_proxy.protocol.jsonrpc import encode_error
+from vmcp_proxy.serve.apps.well_known import PREFIX
 from vmcp_proxy.serve.context import Receive, Scope, Send
 from vmcp_proxy.serve.rejections import CRASHED, MCP_PATH, refused_by_framework
 
@@ -20,19 +21,21 @@ class McpApp(FastAPI):
     """
 
     endpoint: ASGIApp
+    well_known: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] in _PATHS:
             await self.endpoint(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"].startswith(PREFIX):
+            await self.well_known(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
 
-def build_mcp_app(endpoint: ASGIApp) -> FastAPI:
-    """An application that serves `/mcp` with an ASGI endpoint; nothing operational answers here.
+def build_mcp_app(endpoint: ASGIApp, well_known: ASGIApp) -> FastAPI:
+    """An application that serves `/mcp` and `/.well-known/*` with an ASGI application each.
 
-    `/.well-known/*` gets a JSON 404 like every other path, so that clients that look for an authorization
-    server there learn that there is none.
+    Nothing operational answers here, and every other path gets a JSON 404.
     """
     app = McpApp(
         title="vmcp",
@@ -44,6 +47,7 @@ def build_mcp_app(endpoint: ASGIApp) -> FastAPI:
         routes=[Route(path, endpoint=endpoint) for path in sorted(_PATHS)],
     )
     app.endpoint = endpoint
+    app.well_known = well_known
     app.add_exception_handler(HTTPException, _refuse)
     return app
 

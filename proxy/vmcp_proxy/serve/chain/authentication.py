@@ -1,8 +1,10 @@
 """The layer that finds out who the caller is."""
 
+from dataclasses import replace
 from typing import Final
 
 from vmcp_proxy.auth.incoming.authenticator import Authenticator
+from vmcp_proxy.auth.incoming.protected_resource import ProtectedResource, RequestAddress
 from vmcp_proxy.auth.incoming.refusal import Refusal
 from vmcp_proxy.serve.chain.auditing import Auditor
 from vmcp_proxy.serve.context import Handler, RequestContext
@@ -11,8 +13,10 @@ from vmcp_proxy.serve.rejections import unauthorized
 NAME: Final = "authentication"
 
 
-def authentication(inner: Handler, authenticator: Authenticator, auditor: Auditor | None) -> Handler:
-    """Sets the identity, or refuses with a challenge.
+def authentication(
+    inner: Handler, authenticator: Authenticator, auditor: Auditor | None, resource: ProtectedResource | None
+) -> Handler:
+    """Sets the identity, or refuses with a challenge, which names where the `resource` says who gives tokens for it.
 
     Refusals go to the auditor from here, for the audit layer is inside.
     """
@@ -20,7 +24,7 @@ def authentication(inner: Handler, authenticator: Authenticator, auditor: Audito
     async def handle(context: RequestContext) -> None:
         verdict = await authenticator.authenticate(context.header(b"authorization"))
         if isinstance(verdict, Refusal):
-            await context.reject(NAME, unauthorized(verdict))
+            await context.reject(NAME, unauthorized(_complete(verdict, context, resource)))
             if auditor is not None:
                 auditor.record(context)
             return
@@ -28,3 +32,10 @@ def authentication(inner: Handler, authenticator: Authenticator, auditor: Audito
         await inner(context)
 
     return handle
+
+
+def _complete(refusal: Refusal, context: RequestContext, resource: ProtectedResource | None) -> Refusal:
+    if resource is None:
+        return refusal
+    address = RequestAddress(context.header(b"host"), context.header(b"x-forwarded-proto"))
+    return replace(refusal, resource_metadata=resource.metadata_url(address))

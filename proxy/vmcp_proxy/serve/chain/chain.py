@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final
 
 from vmcp_proxy.auth.incoming.authenticator import Authenticator
+from vmcp_proxy.auth.incoming.protected_resource import ProtectedResource
 from vmcp_proxy.headerforward import AllowList
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.serve.chain import (
@@ -32,7 +33,7 @@ Layer = Callable[[Handler], Handler]
 class ChainSettings:
     """What the layers follow; `maximum` in seconds. A reload makes new settings and a new chain.
 
-    `auditor` absent means that there is no audit layer and no enrichment.
+    `auditor` absent means that there is no audit layer and no enrichment, `resource` absent that no challenge names one.
     """
 
     policy: header_validation.HeaderPolicy
@@ -40,6 +41,7 @@ class ChainSettings:
     authenticator: Authenticator
     allow_list: AllowList
     auditor: auditing.Auditor | None = None
+    resource: ProtectedResource | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,7 @@ def build_chain(settings: ChainSettings, dispatch: Handler, services: ChainServi
                 authentication.authentication,
                 authenticator=settings.authenticator,
                 auditor=settings.auditor,
+                resource=settings.resource,
             ),
         ),
     ]

@@ -15,6 +15,7 @@ from vmcp_proxy.serve.rejections import (
     BAD_LENGTH,
     BAD_REVISION,
     HOSTS_SETTING,
+    MANY_CREDENTIALS,
     MANY_HOSTS,
     METHODS,
     NOT_ACCEPTABLE,
@@ -64,7 +65,7 @@ class HeaderPolicy:
 def check_headers(context: RequestContext, policy: HeaderPolicy) -> Rejection | None:
     """What is wrong with the headers of a request; `None` when it may go on.
 
-    In order: more than one Host (400, RFC 9112 section 3.2), a repeated Mcp-* header (400), Host (421), Origin (403),
+    In order: more than one Host (400, RFC 9112 section 3.2) or Authorization, a repeated Mcp-* header (400), Host (421), Origin (403),
     method (405), `Accept` (406), `Content-Type` (415), declared length (413), protocol revision (400). Outside of
     sessions, revisions from 2026-07-28 on pass: the endpoint refuses them for want of a session.
     """
@@ -93,6 +94,8 @@ def _check_repeated(context: RequestContext) -> Rejection | None:
         return None
     if names.count(b"host") > 1:
         return MANY_HOSTS
+    if names.count(b"authorization") > 1:
+        return MANY_CREDENTIALS
     return REPEATED if any(name.startswith(b"mcp-") and names.count(name) > 1 for name in names) else None
 
 
@@ -131,7 +134,7 @@ def header_validation(inner: Handler, policy: HeaderPolicy, refused: RefusedName
             refused.note(logger, "Host", context.header(b"host"), HOSTS_SETTING)
         elif refusal in (WRONG_ORIGIN, NOT_LOCAL_ORIGIN):
             refused.note(logger, "Origin", origin, ORIGINS_SETTING)
-        elif origin is not None and refusal not in (MANY_HOSTS, REPEATED):
+        elif origin is not None and refusal not in (MANY_CREDENTIALS, MANY_HOSTS, REPEATED):
             context.cors_headers = (
                 (b"access-control-allow-origin", origin),
                 (b"access-control-expose-headers", _EXPOSED),
