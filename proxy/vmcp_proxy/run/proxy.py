@@ -126,7 +126,7 @@ class Proxy:
         """
         wiring = self.wiring
         assembled = wiring.assembler.assemble(loaded, wiring.core.group.members)
-        wiring.configure(loaded.config, self.admitter)
+        wiring.configure(loaded, self.admitter)
         self._take_keys(loaded.keyring)
         self.state.loaded = loaded
         self.state.withheld = assembled.withheld

@@ -9,17 +9,20 @@ from typing import Any
 from vmcp_api.config import ProxyConfig
 from vmcp_api.spec.headers import PassthroughHeaderMode
 from vmcp_proxy.auth.incoming.authenticators import Authenticators
+from vmcp_proxy.auth.incoming.protected_resource import ProtectedResource
 from vmcp_proxy.core.catalog.pagination import ListEncoder
 from vmcp_proxy.headerforward import AllowList
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol.versions import CLIENT_REVISIONS
 from vmcp_proxy.run.core_parts import CoreParts
+from vmcp_proxy.run.loading import Loaded
 from vmcp_proxy.run.session_parts import SessionParts
 from vmcp_proxy.run.settings import LOGGER, SOFTWARE_VERSION, LiveConfig, Settings
 from vmcp_proxy.run.status import ProxyStatus
 from vmcp_proxy.serve.apps.admin import build_admin_app
 from vmcp_proxy.serve.apps.explain import Explain
 from vmcp_proxy.serve.apps.mcp import build_mcp_app
+from vmcp_proxy.serve.apps.well_known import WellKnown, WellKnownSettings
 from vmcp_proxy.serve.chain.audit_output import AuditOutput
 from vmcp_proxy.serve.chain.chain import ChainServices, ChainSettings, LiveChain, build_chain
 from vmcp_proxy.serve.chain.header_rules import HostRule, is_loopback
@@ -35,6 +38,7 @@ from vmcp_proxy.serve.legacy.handshake import Handshake
 from vmcp_proxy.serve.legacy.post_exchange import KeepAlive
 from vmcp_proxy.serve.legacy.requests import Requests
 from vmcp_proxy.serve.legacy.settings import LegacySettings, LiveSettings, ServerInfo
+from vmcp_proxy.serve.rejections import MCP_PATH
 from vmcp_proxy.serve.stdio.front import StdioListener
 
 
@@ -46,18 +50,24 @@ class ChainSources:
     authenticators: Authenticators
     audit: AuditOutput
 
-    def settings(self, config: ProxyConfig) -> ChainSettings:
-        """What the layers of the chain follow under a config.
+    def settings(self, loaded: Loaded) -> ChainSettings:
+        """What the layers of the chain follow under a config and its secrets.
 
         Raises:
             OSError: the audit file cannot be opened.
         """
+        config = loaded.config
+        # First what can fail: an authenticator that is not kept has lost what it knew.
+        auditor = self.audit.auditor_for(config)
+        oidc = config.incoming_auth.oidc
+        secret = loaded.value(oidc.client_secret_ref) if oidc and oidc.client_secret_ref else None
         return ChainSettings(
             policy=HeaderPolicy.of(config, local=self.is_local, legacy_revisions=CLIENT_REVISIONS),
             maximum=config.config.operational.timeouts.maximum,
-            authenticator=self.authenticators.authenticator_for(config.incoming_auth),
+            authenticator=self.authenticators.authenticator_for(config.incoming_auth, secret),
             allow_list=AllowList.of(config.passthrough_headers),
-            auditor=self.audit.auditor_for(config),
+            auditor=auditor,
+            resource=ProtectedResource.of(config.incoming_auth, MCP_PATH),
         )
 
 
@@ -77,15 +87,22 @@ class SurfaceParts:
     answers: AnswerStreams
     in_flight: InFlight
     servers: Servers
+    well_known: WellKnown
 
-    def configure(self, config: ProxyConfig) -> None:
+    def configure(self, loaded: Loaded) -> None:
         """Follows another config from the next request on.
 
         Raises:
             OSError: the audit file cannot be opened; nothing has changed.
         """
-        self.chain.current = build_chain(self.sources.settings(config), self.endpoint, self.services)
+        config, former = loaded.config, self.sources.authenticators.current
+        settings = self.sources.settings(loaded)
+        self.chain.current = build_chain(settings, self.endpoint, self.services)
+        self.well_known.current = WellKnownSettings(settings.policy.hosts, settings.resource)
         self.legacy.current = legacy_settings(config)
+        if settings.authenticator is not former:
+            # Who listens was let in by another: clients come back and are asked by this one.
+            self.get_stream.end_all()
         self.servers.drain = config.config.operational.timeouts.drain
 
     def supervisors(self) -> tuple[Coroutine[Any, Any, None], ...]:
@@ -106,7 +123,9 @@ def legacy_settings(config: ProxyConfig) -> LegacySettings:
 
 def build_surface(
     settings: Settings,
+    loaded: Loaded,
     config: LiveConfig,
+    authenticators: Authenticators,
     sessions: SessionParts,
     core: CoreParts,
     status: ProxyStatus,
@@ -119,7 +138,7 @@ def build_surface(
         OSError: the audit file cannot be opened.
     """
     logger = logging.getLogger(LOGGER)
-    sources = ChainSources(settings.is_local, Authenticators(), AuditOutput(logger))
+    sources = ChainSources(settings.is_local, authenticators, AuditOutput(logger))
     legacy = LiveSettings(legacy_settings(config.current))
     keep_alive, answers = KeepAlive(legacy), AnswerStreams(sessions.clients.replay)
     manager, clients, news = sessions.manager, sessions.clients, sessions.news
@@ -129,8 +148,11 @@ def build_surface(
     endpoint = Endpoint(manager, clients, handshake, requests, get_stream, keep_alive, answers, core.messages, legacy)
     in_flight = InFlight()
     services = ChainServices(metrics, in_flight, logger, manager.is_ours)
-    chain = LiveChain(build_chain(sources.settings(config.current), endpoint, services))
-    servers = _servers(settings, config, chain, in_flight, _admin(settings, status, metrics, explain), metrics)
+    chain_settings = sources.settings(loaded)
+    chain = LiveChain(build_chain(chain_settings, endpoint, services))
+    well_known = WellKnown(WellKnownSettings(chain_settings.policy.hosts, chain_settings.resource), metrics.on_rejected)
+    admin = _admin(settings, status, metrics, explain)
+    servers = _servers(settings, config, chain, well_known, in_flight, admin, metrics)
     return SurfaceParts(
         sources,
         services,
@@ -144,6 +166,7 @@ def build_surface(
         answers,
         in_flight,
         servers,
+        well_known,
     )
 
 
@@ -151,6 +174,7 @@ def _servers(
     settings: Settings,
     config: LiveConfig,
     chain: LiveChain,
+    well_known: WellKnown,
     in_flight: InFlight,
     admin: Listener | None,
     metrics: Metrics,
@@ -169,7 +193,7 @@ def _servers(
     front: Opens
     if settings.pipes is None:
         count = partial(metrics.on_rejected, CONNECTION)
-        front = Listener(build_mcp_app(chain), settings.host, settings.port, on_refused=count)
+        front = Listener(build_mcp_app(chain, well_known), settings.host, settings.port, on_refused=count)
     else:
         front = StdioListener(chain, settings.pipes, request_limit, on_end, on_gone)
     servers = Servers(

@@ -6,11 +6,13 @@ from collections.abc import Coroutine
 from typing import Any
 
 from vmcp_api.config import ProxyConfig
+from vmcp_proxy.auth.incoming.authenticators import Authenticators
 from vmcp_proxy.core.explain.explainer import Explainer
 from vmcp_proxy.core.policy.questions import Admitter
 from vmcp_proxy.http_client import ClientLimits, HttpClient
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.run.core_parts import build_core_parts, core_settings
+from vmcp_proxy.run.loading import Loaded
 from vmcp_proxy.run.members import Assembler
 from vmcp_proxy.run.session_parts import build_sessions
 from vmcp_proxy.run.settings import SOFTWARE_VERSION, LiveConfig, Settings
@@ -32,6 +34,7 @@ class Wiring:
         loaded = state.loaded
         self.config = LiveConfig(loaded.config)
         self.client = _build_client(settings, loaded.config)
+        self.authenticators = Authenticators(self.client, tasks)
         self.assembler = Assembler(self.client, tasks, SOFTWARE_VERSION)
         self.sessions = build_sessions(loaded, loaded.keyring or settings.keyring, tasks)
         self.core = core = build_core_parts(self.config, self.sessions, metrics, admitter, tasks)
@@ -42,7 +45,15 @@ class Wiring:
             core.views, core.resolver, core.group, lambda: {each.name: each.message for each in state.withheld}
         )
         self.surface = build_surface(
-            settings, self.config, self.sessions, core, self.status, metrics, self.explainer.explain
+            settings,
+            loaded,
+            self.config,
+            self.authenticators,
+            self.sessions,
+            core,
+            self.status,
+            metrics,
+            self.explainer.explain,
         )
 
     def supervisors(self) -> tuple[Coroutine[Any, Any, None], ...]:
@@ -54,7 +65,7 @@ class Wiring:
             *self.surface.supervisors(),
         )
 
-    def configure(self, config: ProxyConfig, admitter: Admitter) -> None:
+    def configure(self, loaded: Loaded, admitter: Admitter) -> None:
         """Has every room follow a new config.
 
         Storage, connection bounds and addresses hold from the start of the process to its end.
@@ -62,9 +73,9 @@ class Wiring:
         Raises:
             OSError: the audit file cannot be opened; nothing has changed.
         """
-        former = self.surface.legacy.current
+        config, former = loaded.config, self.surface.legacy.current
         # First what can fail, so that a refused config changes nothing.
-        self.surface.configure(config)
+        self.surface.configure(loaded)
         self.core.configure(config, admitter)
         self.explainer.configure(core_settings(config, admitter), config.config.aggregation)
         self.sessions.manager.configure(config.session_management)
@@ -75,6 +86,7 @@ class Wiring:
 
     async def aclose(self) -> None:
         """Releases everything, from the sessions inwards; backends hear that their sessions are over."""
+        self.authenticators.close()
         await self.sessions.manager.aclose()
         await self.core.group.aclose()
         await self.assembler.aclose()

@@ -63,7 +63,7 @@ class ProtectedResource:
         return f"{parts.scheme}://{parts.netloc}{WELL_KNOWN}{parts.path.rstrip('/')}"
 
     def is_document(self, path: str) -> bool:
-        """Whether the document is at a path of this endpoint: at that of its URL too, for an ingress that keeps paths."""
+        """Whether the document is at a path here: at that of its URL too, for an ingress that keeps paths."""
         known = (WELL_KNOWN, WELL_KNOWN + self.path, WELL_KNOWN + urlsplit(self.url).path)
         return path.rstrip("/") in {each.rstrip("/") for each in known}
 

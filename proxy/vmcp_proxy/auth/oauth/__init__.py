@@ -1,1 +1,1 @@
-"""What both directions of authentication need of OAuth: its endpoints over HTTP, clients' logins, one request for many."""
+"""What both directions of authentication need of OAuth: its endpoints over HTTP, and one request for many callers."""

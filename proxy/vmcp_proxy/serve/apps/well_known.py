@@ -38,8 +38,8 @@ _READS: Final = frozenset({"GET", "HEAD"})
 class WellKnownSettings:
     """Which names requests may be for, and the resource that the endpoint is where it asks for tokens."""
 
-    hosts: HostRule = HostRule()
-    resource: ProtectedResource | None = None
+    hosts: HostRule
+    resource: ProtectedResource | None
 
 
 class WellKnown:
@@ -49,7 +49,7 @@ class WellKnown:
         self.current = current
         self._on_rejected: Final = on_rejected
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - bodies are not read
         """Answers one request, whatever body it has."""
         answer = self._answer(scope)
         if isinstance(answer, Rejection):

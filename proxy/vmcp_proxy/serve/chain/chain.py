@@ -33,7 +33,7 @@ Layer = Callable[[Handler], Handler]
 class ChainSettings:
     """What the layers follow; `maximum` in seconds. A reload makes new settings and a new chain.
 
-    `auditor` absent means that there is no audit layer and no enrichment, `resource` absent that no challenge names one.
+    `auditor` absent means that there is no audit layer and no enrichment, `resource` absent that challenges name none.
     """
 
     policy: header_validation.HeaderPolicy

@@ -65,9 +65,10 @@ class HeaderPolicy:
 def check_headers(context: RequestContext, policy: HeaderPolicy) -> Rejection | None:
     """What is wrong with the headers of a request; `None` when it may go on.
 
-    In order: more than one Host (400, RFC 9112 section 3.2) or Authorization, a repeated Mcp-* header (400), Host (421), Origin (403),
-    method (405), `Accept` (406), `Content-Type` (415), declared length (413), protocol revision (400). Outside of
-    sessions, revisions from 2026-07-28 on pass: the endpoint refuses them for want of a session.
+    In order: more than one Host (400, RFC 9112 section 3.2) or Authorization (400), a repeated Mcp-* header (400),
+    Host (421), Origin (403), method (405), `Accept` (406), `Content-Type` (415), declared length (413), protocol
+    revision (400). Outside of sessions, revisions from 2026-07-28 on pass: the endpoint refuses them for want of a
+    session.
     """
     if (repeated := _check_repeated(context)) is not None:
         return repeated

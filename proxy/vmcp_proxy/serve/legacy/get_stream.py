@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Final
@@ -54,7 +55,7 @@ class GetStream:
         self._settings = settings
 
     async def serve(self, context: RequestContext, caller: SessionCaller) -> None:
-        """Streams until the client goes, the session ends, or the process does."""
+        """Streams until the client goes, its credentials expire, the session ends, or the process does."""
         caller.client.session.uses.add(context)
         try:
             await self._serve(context, caller)
@@ -92,6 +93,10 @@ class GetStream:
     def close_all(self) -> None:
         """Lets every session's own stream end, and those that come, so that clients reconnect to another pod."""
         self._is_closing = True
+        self.end_all()
+
+    def end_all(self) -> None:
+        """Lets every session's own stream end; clients open theirs again, and are asked anew who they are."""
         for client in self._clients.all():
             if client.stream.is_listening:
                 client.stream.outbox.finish()
@@ -133,17 +138,26 @@ class GetStream:
                 self._on_listening(client)
 
     async def _relay(self, context: RequestContext, outbox: Outbox, reader: Reader) -> None:
-        while True:
+        """Relays what there is until somebody ends it, or the client's credentials do (ADR-0039)."""
+        while (left := _credentials_hold(context)) > 0:
+            keep_alive = self._settings.current.keep_alive
             try:
-                async with asyncio.timeout(self._settings.current.keep_alive):
+                async with asyncio.timeout(min(keep_alive, left)):
                     entry = await reader.next()
             except TimeoutError:
-                await context.write(KEEP_ALIVE)
+                if keep_alive < left:
+                    await context.write(KEEP_ALIVE)
                 continue
             if entry is None:
                 return
             sequence, message = entry
             await context.write(encode_event(message, _id(outbox, sequence)))
+
+
+def _credentials_hold(context: RequestContext) -> float:
+    """For how many more seconds the client would be let in with what it has shown."""
+    expires_at = None if context.identity is None else context.identity.expires_at
+    return math.inf if expires_at is None else expires_at - time.time()
 
 
 @contextlib.asynccontextmanager

@@ -49,7 +49,7 @@ Verdict: TypeAlias = Claims | Flaw | Unjudged
 class OidcAuthenticator:
     """Knows callers by tokens of one issuer; `run` has to run beside it (ADR-0039).
 
-    `authenticate` is a look-up for a token that is known, and equal tokens are of one `Identity`, the same object for as
+    `authenticate` is a look-up for a token that is known. Equal tokens are of one `Identity`, the same object for as
     long as somebody holds it.
     """
 
@@ -66,10 +66,13 @@ class OidcAuthenticator:
         self._log: Final = RefusalLog(settings)
         self._required: Final = frozenset(settings.scopes)
         self._lacks_secret = False
-        self._no_credentials: Final = self._refusal(Fault.NO_CREDENTIALS, "Send an access token as Authorization: Bearer.")
+        self._no_credentials: Final = self._refusal(
+            Fault.NO_CREDENTIALS, "Send an access token as Authorization: Bearer."
+        )
         self._invalid: Final = self._refusal(Fault.INVALID_TOKEN, "The access token is not valid here; get a new one.")
         self._insufficient: Final = self._refusal(
-            Fault.INSUFFICIENT_SCOPE, "The access token lacks a scope that this endpoint needs; get one that has them all."
+            Fault.INSUFFICIENT_SCOPE,
+            "The access token lacks a scope that this endpoint needs; get one that has them all.",
         )
         self._unavailable: Final = Refusal(Fault.UNAVAILABLE, "Access tokens cannot be checked now; try again.")
         self.take_secret(secret)

@@ -35,7 +35,7 @@ _WELL_KNOWN: Final = "/.well-known/openid-configuration"
 
 @dataclass(frozen=True, slots=True)
 class ProviderState:
-    """Whether the issuer was reached when it was last asked; None: it was not asked yet. `message` says what is wrong."""
+    """Whether the issuer was reached when it was last asked (None: not yet), and what is wrong where it was not."""
 
     is_reached: bool | None = None
     message: str = ""
@@ -62,7 +62,7 @@ class Provider:
         self._found: _Found | None = None
         self._wanted: Final = asyncio.Event()
         self._next = self._first = self._forced = asyncio.Event()
-        """Set at the end of the look that has yet to begin, of the first one, and of the last one for a token's sake."""
+        """Set at the end of the look that has yet to begin, of the first, and of the last for a token's sake."""
         self._asked = float("-inf")
         self.state = ProviderState()
 
@@ -81,7 +81,7 @@ class Provider:
         return None if self._found is None else self._found.keys.find(kid, algorithm)
 
     async def look(self) -> None:
-        """Waits for a look at the issuer that begins from now on; within the floor, for the end of the last such one."""
+        """Waits for a look at the issuer that begins from now on; within the floor, for the end of the last one."""
         if not self._first.is_set():
             await self._until(self._first)
             return
