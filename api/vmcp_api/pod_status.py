@@ -21,6 +21,10 @@ STORE_OK: Final = "ok"
 STORE_UNAVAILABLE: Final = "unavailable"
 STORE_UNKNOWN: Final = "unknown"
 """A store that nobody has asked yet."""
+ISSUER_OK: Final = "ok"
+ISSUER_UNAVAILABLE: Final = "unavailable"
+ISSUER_UNKNOWN: Final = "unknown"
+"""An issuer that was not asked yet."""
 WITHHELD: Final = "withheld"
 """The status of a backend that is not served, beside those of `Health`."""
 
@@ -117,6 +121,24 @@ class StoreReport:
 
 
 @dataclass(frozen=True, slots=True)
+class IssuerReport:
+    """The issuer of callers' tokens as the pod reaches it; `message` is empty while it does.
+
+    Tokens by keys that are known are let in while it is away, so that a pod without it is ready.
+    """
+
+    __pydantic_config__: ClassVar = _DOCUMENT
+
+    state: _Text = ISSUER_UNKNOWN
+    message: _Text = ""
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it was asked and does not answer as it should."""
+        return self.state == ISSUER_UNAVAILABLE
+
+
+@dataclass(frozen=True, slots=True)
 class BackendReport:
     """One backend as the pod sees it; `status` is a `Health`, or `WITHHELD` with the `reason`.
 
@@ -191,7 +213,8 @@ class Counts:
 class PodStatus:
     """The whole document; holds names and counts, no URL and no secret.
 
-    `dropped_tools` are entries of every kind. `missing_secrets` are as `<Secret>/<key>`.
+    `dropped_tools` are entries of every kind. `missing_secrets` are as `<Secret>/<key>`. `issuer` is absent where
+    callers show no tokens.
     """
 
     __pydantic_config__: ClassVar = _DOCUMENT
@@ -201,6 +224,7 @@ class PodStatus:
     load_error: Annotated[LoadError | None, BeforeValidator(_part)] = None
     keys: _Text = KEYS_OK
     store: Annotated[StoreReport, BeforeValidator(_part)] = field(default_factory=StoreReport)
+    issuer: Annotated[IssuerReport | None, BeforeValidator(_part), _ABSENT] = None
     missing_secrets: _Texts = ()
     backends: Annotated[tuple[BackendReport, ...], BeforeValidator(_parts)] = ()
     conflicts: Annotated[tuple[ConflictReport, ...], BeforeValidator(_parts)] = ()

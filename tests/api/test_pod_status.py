@@ -13,6 +13,7 @@ from vmcp_api.pod_status import (
     ConflictReport,
     Counts,
     DroppedReport,
+    IssuerReport,
     LoadError,
     PodStatus,
     StoreReport,
@@ -49,6 +50,7 @@ STATUSES = st.builds(
     load_error=st.none() | st.builds(LoadError, TEXT, TEXT),
     keys=NAME,
     store=st.builds(StoreReport, NAME, TEXT),
+    issuer=st.none() | st.builds(IssuerReport, NAME, TEXT),
     missing_secrets=many(NAME),
     backends=many(BACKENDS),
     conflicts=many(st.builds(ConflictReport, TEXT, TEXT, OPTIONAL, many(NAME))),
@@ -101,7 +103,8 @@ def test_a_member_that_is_renamed_at_one_end_is_missed():
         seen.setdefault(type(part), set()).update(told)
     assert seen == {part: {each.name for each in fields(part)} for part in seen}
     assert set(seen) == {
-        *(PodStatus, LoadError, StoreReport, BackendReport, ConflictReport, DroppedReport, UnmatchedReport, Counts)
+        *(PodStatus, LoadError, StoreReport, IssuerReport, BackendReport, ConflictReport, DroppedReport),
+        *(UnmatchedReport, Counts),
     }
     assert to_document(read) == document
 

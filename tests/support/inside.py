@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar
 from unittest import mock
 
 from vmcp_proxy.auth.incoming.authenticator import Authenticator
+from vmcp_proxy.auth.incoming.authenticators import Authenticators
 from vmcp_proxy.backends.interface import Backend, BackendSession
 from vmcp_proxy.clients.event_log import Budget
 from vmcp_proxy.clients.session_client import SessionClient
@@ -237,6 +238,11 @@ class Inside:
         live = self._parts.core.virtual
         made = live.current = layer(live.current)
         return made
+
+    @property
+    def authenticators(self) -> Authenticators:
+        """What finds out who callers are."""
+        return self._parts.authenticators
 
     @contextlib.contextmanager
     def authenticated_by(self, authenticator: Authenticator) -> Iterator[None]:

@@ -2,10 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from vmcp_api.config import Withheld
 from vmcp_api.manifests.problems import Problems
 from vmcp_api.pod_status import (
+    ISSUER_OK,
+    ISSUER_UNAVAILABLE,
+    ISSUER_UNKNOWN,
     KEYS_MISSING,
     KEYS_OK,
     WITHHELD,
@@ -13,11 +17,13 @@ from vmcp_api.pod_status import (
     ConflictReport,
     Counts,
     DroppedReport,
+    IssuerReport,
     LoadError,
     PodStatus,
     StoreReport,
     UnmatchedReport,
 )
+from vmcp_proxy.auth.incoming.oidc.provider import ProviderState
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.members.circuit import CIRCUIT_IS_OPEN
 from vmcp_proxy.core.members.member import Member
@@ -26,6 +32,8 @@ from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.run.loading import Loaded
 from vmcp_proxy.serve.apps.admin import Readiness
 from vmcp_proxy.sessions import SessionStore
+
+_ISSUER_STATES: Final = {None: ISSUER_UNKNOWN, True: ISSUER_OK, False: ISSUER_UNAVAILABLE}
 
 
 @dataclass(slots=True)
@@ -54,12 +62,14 @@ class ProxyStatus:
         members: Callable[[], Mapping[str, Member]],
         links: OwnLinks,
         catalog: Callable[[], Catalog],
+        provider: Callable[[], ProviderState | None],
     ) -> None:
         self._state = state
         self._store = store
         self._members = members
         self._links = links
         self._catalog = catalog
+        self._provider = provider
 
     def readiness(self) -> Readiness:
         """Whether the pod may get traffic; never a question of Redis or of backends."""
@@ -79,6 +89,7 @@ class ProxyStatus:
             load_error=_load_error(state.load_problems),
             keys=KEYS_OK if state.has_keys and not state.has_lost_keys else KEYS_MISSING,
             store=StoreReport(str(self._store.state), self._store.state.message),
+            issuer=_issuer(self._provider()),
             missing_secrets=tuple(f"{ref.name}/{ref.key}" for ref in state.loaded.missing),
             backends=(
                 *(self._backend(member, catalog) for _, member in sorted(self._members().items())),
@@ -136,6 +147,12 @@ def _ails(member: Member) -> str:
 
 def _withheld(each: Withheld) -> BackendReport:
     return BackendReport(each.name, each.kind, WITHHELD, reason=each.reason, message=each.message)
+
+
+def _issuer(state: ProviderState | None) -> IssuerReport | None:
+    if state is None:
+        return None
+    return IssuerReport(_ISSUER_STATES[state.is_reached], state.message)
 
 
 def _load_error(problems: Problems) -> LoadError | None:

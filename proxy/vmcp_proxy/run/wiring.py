@@ -39,7 +39,12 @@ class Wiring:
         self.sessions = build_sessions(loaded, loaded.keyring or settings.keyring, tasks)
         self.core = core = build_core_parts(self.config, self.sessions, metrics, admitter, tasks)
         self.status = ProxyStatus(
-            state, self.sessions.store, lambda: core.group.members, core.own_links, core.views.shared
+            state,
+            self.sessions.store,
+            lambda: core.group.members,
+            core.own_links,
+            core.views.shared,
+            lambda: self.authenticators.provider_state,
         )
         self.explainer = Explainer(
             core.views, core.resolver, core.group, lambda: {each.name: each.message for each in state.withheld}

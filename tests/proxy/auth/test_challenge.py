@@ -26,7 +26,7 @@ def test_who_shows_nothing_is_told_where_to_ask_and_of_no_error():
     assert read(challenge(refusal)) == {"realm": "vmcp", "scope": "mcp:tools", "resource_metadata": METADATA}
 
 
-@pytest.mark.parametrize("fault", [fault for fault in Fault if fault is not Fault.NO_CREDENTIALS])
+@pytest.mark.parametrize("fault", sorted(set(Fault) - {Fault.NO_CREDENTIALS, Fault.UNAVAILABLE}, key=str))
 def test_who_shows_something_wrong_is_told_what(fault):
     parameters = read(challenge(Refusal(fault, "Get another token.", ("a", "b"))))
     assert parameters == {
@@ -47,3 +47,7 @@ def test_no_text_ends_its_parameter_or_the_header(message, scopes, metadata):
 def test_a_refusal_brings_its_challenge_as_its_only_header():
     refusal = Refusal(Fault.INVALID_TOKEN, "It has expired.")
     assert refusal.headers == ((b"www-authenticate", challenge(refusal)),)
+
+
+def test_who_cannot_be_judged_now_is_told_to_come_again_and_not_to_get_another_token():
+    assert Refusal(Fault.UNAVAILABLE, "Try again.").headers == ((b"retry-after", b"5"),)

@@ -6,8 +6,8 @@ from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend
 from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType
 from vmcp_proxy.auth.identity import ANONYMOUS, ANONYMOUS_WITH_AUTHORIZATION, Identity
-from vmcp_proxy.auth.incoming import authenticators
 from vmcp_proxy.auth.incoming.anonymous import AnonymousAuthenticator
+from vmcp_proxy.auth.incoming.authenticators import Authenticators
 from vmcp_proxy.auth.incoming.local import LocalAuthenticator, operating_system_user
 
 
@@ -54,7 +54,7 @@ def test_nobody_vouches_for_how_long_an_anonymous_caller_is_let_in():
 
 
 def test_an_authenticator_is_kept_while_its_settings_are_the_same():
-    kept = authenticators.Authenticators()
+    kept = Authenticators(client=None, tasks=None)
     first = kept.authenticator_for(IncomingAuth(type=IncomingAuthType.ANONYMOUS))
     assert kept.authenticator_for(IncomingAuth(type=IncomingAuthType.ANONYMOUS)) is first
     local = kept.authenticator_for(IncomingAuth(type=IncomingAuthType.LOCAL))
@@ -63,13 +63,13 @@ def test_an_authenticator_is_kept_while_its_settings_are_the_same():
 
 
 async def test_a_reload_keeps_the_authenticator_and_what_it_has_learned(monkeypatch):
-    built, build = [], authenticators._build
+    built, build = [], Authenticators._build
 
-    def counting(settings):
+    def counting(self, settings, secret):
         built.append(settings.type.value)
-        return build(settings)
+        return build(self, settings, secret)
 
-    monkeypatch.setattr(authenticators, "_build", counting)
+    monkeypatch.setattr(Authenticators, "_build", counting)
     async with scene({"one": ScriptedBackend()}) as world, world.session() as client:
         world.apply(passthroughHeaders=["X-Api-Key"])
         world.apply({})

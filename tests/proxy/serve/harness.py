@@ -23,6 +23,7 @@ from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol.jsonrpc import Request, encode_result
 from vmcp_proxy.protocol.versions import CLIENT_REVISIONS
 from vmcp_proxy.serve.apps.mcp import build_mcp_app
+from vmcp_proxy.serve.apps.well_known import WellKnown, WellKnownSettings
 from vmcp_proxy.serve.chain.auditing import Auditor
 from vmcp_proxy.serve.chain.chain import ChainServices, ChainSettings, LiveChain, build_chain
 from vmcp_proxy.serve.chain.header_rules import HostRule, OriginRule
@@ -96,6 +97,7 @@ class World:
     services: ChainServices = field(init=False)
     server: ListenerServer = field(init=False)
     live: LiveChain = field(init=False)
+    well_known: WellKnown = field(init=False)
     client: httpx2.AsyncClient = field(init=False)
     port: int = 0
 
@@ -123,8 +125,9 @@ class World:
         """Listens on a free port while the block runs."""
         self.live = LiveChain(build_chain(replace(self.settings, **changes), self._dispatch, self.services))
         self.rebuild(**changes)
+        self.well_known = WellKnown(WellKnownSettings(self.settings.policy.hosts, None), self.metrics.on_rejected)
         count = partial(self.metrics.on_rejected, CONNECTION)
-        listener = Listener(build_mcp_app(self.live), on_refused=count)
+        listener = Listener(build_mcp_app(self.live, self.well_known), on_refused=count)
         server = self.server = ListenerServer(listener, listener.bind())
         async with asyncio.TaskGroup() as group:
             supervisor = group.create_task(self.in_flight.run())

@@ -38,7 +38,7 @@ class Pod:
         self.delay = delay
         chain = build_chain(self.world.settings, self.hold, self.world.services)
         self.servers = Servers(
-            Listener(build_mcp_app(chain)),
+            Listener(build_mcp_app(chain, chain)),
             Listener(build_admin_app(self, self.world.metrics, explain_nothing, HostRule())),
             drain=drain,
             drained=self.world.in_flight.drained,

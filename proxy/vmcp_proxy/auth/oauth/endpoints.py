@@ -1,14 +1,14 @@
 """The endpoints of an authorization server over HTTP: JSON objects, bounded in size and time."""
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import urlencode
 
 import msgspec
 
 from vmcp_api.spec.network import Reach
+from vmcp_proxy.auth.oauth.client_login import basic
 from vmcp_proxy.http_client import HttpClient, HttpError, InvalidUrl, Peer, TrustSetting, Url
 
 JsonObject: TypeAlias = dict[str, Any]
@@ -44,12 +44,10 @@ class ClientLogin:
     secret: bytes | None = field(default=None, repr=False)
 
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
-        """How it says who it is: `client_secret_basic` (RFC 6749 section 2.3.1); nothing for a public client."""
+        """How it says who it is; nothing for a public client."""
         if self.secret is None:
             return ()
-        # Both are form-encoded before they are joined.
-        pair = f"{quote_plus(self.client_id)}:{quote_plus(self.secret)}"
-        return ((b"Authorization", b"Basic " + base64.b64encode(pair.encode("ascii"))),)
+        return ((b"Authorization", basic(self.client_id, self.secret)),)
 
     def form(self) -> dict[str, str]:
         """What of it stands in the form: the id of a public client (RFC 6749 section 3.2.1)."""
@@ -110,7 +108,7 @@ class Endpoints:
             raise EndpointError("its URL begins with http://; use https://, or allow it with insecureAllowHttp")
         try:
             response = await self._client.request(
-                peer, method, headers, body, timeout=ANSWER_SECONDS, is_repeatable=method == b"GET"
+                peer, method, headers, body, timeout=ANSWER_SECONDS, is_repeatable=True
             )
             raw = await response.read(MAX_ANSWER_BYTES, timeout=ANSWER_SECONDS)
         except HttpError as error:

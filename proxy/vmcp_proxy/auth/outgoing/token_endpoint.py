@@ -1,12 +1,12 @@
 """The one place that speaks to token endpoints (RFC 6749 section 3.2)."""
 
-import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import urlencode
 
 from vmcp_api.secret import SecretBytes
+from vmcp_proxy.auth.oauth.client_login import basic
 from vmcp_proxy.auth.outgoing.errors import EndpointAwayError, GrantRefusedError
 from vmcp_proxy.auth.outgoing.grant import MOST_BYTES, Issued, read_answer
 from vmcp_proxy.http_client import HttpClient, HttpError, Peer, ResponseHeaders
@@ -89,13 +89,7 @@ class TokenEndpoint:
             return _FORM, (("client_id", client),)
         if in_body:
             return _FORM, (("client_id", client), ("client_secret", secret.reveal()))
-        return (*_FORM, (b"Authorization", _basic(client, secret))), ()
-
-
-def _basic(client: str, secret: SecretBytes) -> bytes:
-    """Both are form-encoded first, so that a colon in the name does no harm (RFC 6749 section 2.3.1)."""
-    pair = f"{quote_plus(client)}:{quote_plus(secret.reveal())}"
-    return b"Basic " + base64.b64encode(pair.encode("ascii"))
+        return (*_FORM, (b"Authorization", basic(client, secret.reveal()))), ()
 
 
 def _pause(headers: ResponseHeaders) -> float:

@@ -54,6 +54,7 @@ def is_well(status: PodStatus) -> bool:
         and not status.missing_secrets
         and status.has_keys
         and not status.store.is_away
+        and not (status.issuer and status.issuer.is_away)
         and all(each.winner for each in status.conflicts)
     )
 
@@ -117,4 +118,6 @@ def notes(status: PodStatus) -> list[str]:
     lines += [f"missing secret: {each}" for each in status.missing_secrets]
     if status.store.is_away:
         lines.append(f"session store: {status.store.state}: {status.store.message}")
+    if status.issuer and status.issuer.is_away:
+        lines.append(f"issuer of tokens: {status.issuer.state}: {status.issuer.message}")
     return lines
