@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.proxy.auth.oidc.helpers import oidc
+from tests.support.idp import Idp, Key, says
+from tests.support.raw_client import initialize
 from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend, tool
 from vmcp_api.manifests.problems import Problem, Problems
@@ -45,7 +48,14 @@ async def test_a_status_with_every_member_is_on_the_wire_what_it_always_was():
         "operational": {"failureHandling": {"healthCheckInterval": "1h", "circuitBreaker": {"enabled": True}}},
     }
     backends = {"east": east, "west": west}
-    async with scene(backends, extra=(lacking,), config=config) as world, world.session() as client:
+    async with (
+        Idp().running() as idp,
+        scene(backends, extra=(lacking,), config=config, incomingAuth=oidc(idp)) as world,
+        world.session(authorization=f"Bearer {idp.mint('alice')}") as client,
+    ):
+        idp.acts["jwks"] = says(500)
+        async with world.client(authorization=f"Bearer {idp.mint('bob', key=Key('new'))}") as other:
+            await other.post(initialize())
         assert await client.names() == ["show"]
         await client.names("resources")
         await client.names("prompts")
