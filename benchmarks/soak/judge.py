@@ -43,6 +43,7 @@ _LISTED_AGAIN = 12.0
 """How long its tools may still be unknown: the pause between two tries of a listing grows to 8 s in 6 s."""
 
 _REDIS_AGAIN = 5.0
+_MOST_WORDS = 300
 _UNKNOWN_TOOL = -32602
 _INTERNAL = -32603
 _CANARY = re.compile(rb"cnry[0-9a-f]+[ahd][0-9]+q")
@@ -81,20 +82,20 @@ class Judgement:
 def judge_call(asked: Asked, answer: Answer | None, outages: Sequence[Outage]) -> Judgement:
     """Judges the answer to a `tools/call`; None is an answer that never came."""
     if answer is None:
-        return Judgement(Verdict.LOST, f"no answer of {asked.backend} after {asked.answered - asked.sent:.1f} s")
+        return Judgement(Verdict.LOST, f"no answer of {asked.backend}, {_timing(asked)}")
     foreign = foreign_canaries(answer.body, asked.argument, asked.header)
     if foreign:
         return Judgement(Verdict.CROSSED, f"{foreign} foreign canaries in an answer of {asked.backend}")
     message = _message_of(answer)
     if answer.status != 200 or message.get("id") != asked.request_id:
         seen = f"HTTP status {answer.status}, {_describe(message)}, to a call to {asked.backend}"
-        return Judgement(Verdict.WRONG, seen)
+        return Judgement(Verdict.WRONG, f"{seen}, {_timing(asked)}")
     if _text_of(message) == json.dumps([asked.argument, asked.header]):
         return Judgement(Verdict.RIGHT)
     seen = _describe(message)
     if _is_documented(message, asked, outages):
         return Judgement(Verdict.EXCUSED, seen)
-    return Judgement(Verdict.WRONG, f"{seen} from {asked.backend}")
+    return Judgement(Verdict.WRONG, f"{seen} from {asked.backend}, {_timing(asked)}: {_words_of(message)}")
 
 
 def judge_open(answer: Answer | None, sent: float, answered: float, outages: Sequence[Outage]) -> Judgement:
@@ -163,6 +164,17 @@ def _text_of(message: dict[str, Any]) -> str | None:
         return str(message["result"]["content"][0]["text"])
     except (KeyError, IndexError, TypeError):
         return None
+
+
+def _timing(asked: Asked) -> str:
+    return f"sent at {asked.sent:.2f} s, over {asked.answered - asked.sent:.2f} s later"
+
+
+def _words_of(message: dict[str, Any]) -> str:
+    """What an answer says to people; canaries, its own ones too, are no words."""
+    error = message.get("error")
+    said = error.get("message") if isinstance(error, dict) else _text_of(message)
+    return _CANARY.sub(b"(canary)", str(said)[:_MOST_WORDS].encode()).decode(errors="replace")
 
 
 def _describe(message: dict[str, Any]) -> str:
