@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.interface import BackendSession
 from vmcp_proxy.backends.refusals.words import printable, words_of_error
@@ -19,10 +20,17 @@ logger: Final = logging.getLogger("vmcp.backends")
 _LONGEST_REVISION: Final = 40
 
 
-async def greet(session: BackendSession, backend: str, headers: OutgoingHeaders) -> None:
-    """Says that the handshake is through. A refusal is logged: what the server makes of it the first request shows."""
+async def greet(session: BackendSession, backend: str, headers: OutgoingHeaders, deadline: Deadline) -> None:
+    """Says that the handshake is through. A refusal is logged: what the server makes of it the first request shows.
+
+    Raises:
+        BackendError: a server that does not take it has used up the time of who waits for the session.
+    """
     try:
-        await session.notify("notifications/initialized", None, headers)
+        async with deadline.bound():
+            await session.notify("notifications/initialized", None, headers)
+    except TimeoutError as error:
+        raise BackendError(backend, Category.TIMEOUT) from error
     except BackendError as error:
         log_event(logger, logging.INFO, "initialized was refused", backend=backend, error=error.told)
 

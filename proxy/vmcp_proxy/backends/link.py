@@ -272,10 +272,19 @@ class Link:
             opened, self._opened = self._opened, None
             if opened is not None:
                 opened.set()
-            await self._on_opened(self, session)
+            await self._tell_opened(session, deadline)
             return session
         finally:
             self._opening.release()
+
+    async def _tell_opened(self, session: BackendSession, deadline: Deadline) -> None:
+        """Has restored what belongs to the session, within the time of the call that has opened it."""
+        try:
+            async with asyncio.timeout_at(deadline.at):
+                await self._on_opened(self, session)
+        except TimeoutError as error:
+            # The session stands: those who come next go on in it.
+            raise BackendError(self.backend.name, Category.TIMEOUT) from error
 
     async def _begin(self, headers: OutgoingHeaders, deadline: Deadline) -> BackendSession:
         try:

@@ -58,7 +58,7 @@ class SseBackend:
             hello = encode_client_hello(capabilities, self._settings.software_version)
             answer = await session.request(session.next_id(), "initialize", hello, headers, deadline, NOBODY)
             session.hello = read_hello(self.name, answer, partial(masked, self._peer.url, headers))
-            await greet(session, self.name, headers)
+            await greet(session, self.name, headers, deadline)
         except BaseException:
             await session.close(headers)
             raise

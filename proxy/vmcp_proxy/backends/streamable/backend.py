@@ -82,9 +82,10 @@ class HttpBackend:
         session = HttpBackendSession(self, ServerHello(LATEST, frozenset(), None), session_id)
         try:
             session.begin(read_hello(self.name, answer, partial(masked, self.peer.url, headers)))
-            await greet(session, self.name, headers)
+            await greet(session, self.name, headers, deadline)
         except BaseException:
-            await session.close(headers)
+            # Beside: a server that hangs would let the caller wait for this, too.
+            self.aside.do(session.close(headers), f"end session at {self.name}")
             raise
         return session
 

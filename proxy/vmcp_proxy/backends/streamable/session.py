@@ -213,10 +213,10 @@ class HttpBackendSession:
             )
         except BackendError as error:
             if error.hint == ENDED and self._stream.is_read:
-                await asyncio.sleep(_GRACE_SECONDS)
+                await asyncio.sleep(min(_GRACE_SECONDS, deadline.at - asyncio.get_running_loop().time()))
             raise
         if answer.error is not None and self.session_id is not None and names_session(answer.error):
-            await self._check_session(headers)
+            await self._check_session(headers, deadline)
         return answer
 
     async def _answered_elsewhere(
@@ -251,22 +251,26 @@ class HttpBackendSession:
             sign = sign_of(refusal.status, refusal.said, is_answer=answer is not None)
             if sign is Sign.LOST:
                 raise SessionLostError(self._backend.name)
-            if sign is not Sign.NONE and await self._is_lost(headers):
+            if sign is not Sign.NONE and await self._is_lost(headers, deadline):
                 raise SessionBrokenError(error) if sign is Sign.BROKEN and executes else SessionLostError(error.backend)
         if answer is not None and error.category is not Category.AUTH:
             return jsonrpc.Response(b"%d" % request_id, None, answer.error)
         raise error
 
-    async def _check_session(self, headers: OutgoingHeaders) -> None:
-        if await self._is_lost(headers):
+    async def _check_session(self, headers: OutgoingHeaders, within: Deadline | None = None) -> None:
+        if await self._is_lost(headers, within):
             raise SessionLostError(self._backend.name)
 
-    async def _is_lost(self, headers: OutgoingHeaders) -> bool:
-        """Asks in the session itself: what is refused may be the request alone, and a session is worth keeping."""
+    async def _is_lost(self, headers: OutgoingHeaders, within: Deadline | None = None) -> bool:
+        """Asks in the session itself: what is refused may be the request alone, and a session is worth keeping.
+
+        `within` is the time of the call that waits for this.
+        """
         backend = self._backend
         number = self.next_id()
-        loop = asyncio.get_running_loop()
-        deadline = Deadline.after(loop.time(), _PING_SECONDS)
+        deadline = Deadline.after(asyncio.get_running_loop().time(), _PING_SECONDS)
+        if within is not None:
+            deadline.at = min(deadline.at, within.at)
         body = jsonrpc.encode_request(number, "ping", None)
         try:
             response = await backend.post(self._headers(headers), body, deadline.at, is_repeatable=True)
