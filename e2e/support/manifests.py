@@ -35,6 +35,23 @@ def entry(name: str, url: str, group: str = GROUP, **spec: Any) -> Manifest:
     return _resource("MCPServerEntry", name, {**base, "allowPrivateEndpoint": True, **spec})
 
 
+def oidc_config(name: str, issuer: str, **inline: Any) -> Manifest:
+    """An MCPOIDCConfig whose provider is within the cluster and has no TLS."""
+    within = {"jwksAllowPrivateIP": True, "insecureAllowHTTP": True}
+    return _resource("MCPOIDCConfig", name, {"type": "inline", "inline": {"issuer": issuer, **within, **inline}})
+
+
+def authz_config(name: str, *policies: str, **spec: Any) -> Manifest:
+    """An MCPAuthzConfig with these policies."""
+    return _resource("MCPAuthzConfig", name, {"config": {"policies": list(policies)}, **spec})
+
+
+def external_auth(name: str, strategy: str, **settings: Any) -> Manifest:
+    """An MCPExternalAuthConfig; a token endpoint is within the cluster and has no TLS."""
+    within = {"allowPrivateEndpoint": True, "insecureAllowHTTP": True} if "tokenUrl" in settings else {}
+    return _resource("MCPExternalAuthConfig", name, {"type": strategy, strategy: {**within, **settings}})
+
+
 def secret(name: str, **values: str) -> Manifest:
     """A Secret with these keys."""
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": values}

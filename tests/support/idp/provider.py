@@ -28,7 +28,8 @@ class Idp:
     (`discovery`, `jwks`, `token`, `introspect`) does instead of its duty. `clients` are ids with their secrets.
     `trusts` are the providers whose assertions the jwt-bearer grant takes.
     `expires_in` is the lifetime of what the token endpoint gives, in seconds; `None` is not said.
-    `answers` overrides members of what the token endpoint gives (`None` takes one out).
+    `answers` overrides members of what the token endpoint gives (`None` takes one out). `origin` is where clients reach
+    it that are elsewhere.
     """
 
     path: str = ""
@@ -42,6 +43,7 @@ class Idp:
     expires_in: float | None = 300
     answers: dict[str, Any] = field(default_factory=dict)
     tls: ssl.SSLContext | None = None
+    origin: str = ""
     known: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The tokens that are good here, with their claims."""
     server: RawServer = field(init=False, repr=False)
@@ -64,7 +66,7 @@ class Idp:
 
     @property
     def _origin(self) -> str:
-        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.server.port}"
+        return self.origin or f"{'https' if self.tls else 'http'}://127.0.0.1:{self.server.port}"
 
     def url(self, endpoint: str) -> str:
         """Where an endpoint is: `jwks`, `token`, `introspect`."""
