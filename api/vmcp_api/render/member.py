@@ -62,18 +62,24 @@ def refuse_collision(member: Member, passthrough: tuple[str, ...]) -> Refusal | 
 
 def refuse_missing(member: Member, resources: Resources) -> Refusal | None:
     """A member that refers to a ConfigMap or Secret that is known to be missing, or to be of no use."""
-    if isinstance(member, MCPServerEntry) and (bundle := ca_bundle_ref(member)):
-        place = ("spec", "caBundleRef", "configMapRef")
-        if problem := check_config_map(resources, bundle, place):
-            return Refusal(Reason.CA_BUNDLE_NOT_FOUND, problem)
-        if flaw := find_bundle_flaw(resources.of(ConfigMap)[bundle.name].data[bundle.key]):
-            message = f"key {bundle.key!r} of ConfigMap {bundle.name!r} {flaw}"
-            return Refusal(Reason.CA_BUNDLE_INVALID, Problem(message, BUNDLE_REMEDY, (*place, "key")))
+    bundle = ca_bundle_ref(member) if isinstance(member, MCPServerEntry) else None
+    if bundle and (refusal := refuse_bundle(bundle, resources, ("spec", "caBundleRef", "configMapRef"))):
+        return refusal
     for ref, loc in _secret_refs(member):
         if problem := check_secret(resources, ref, loc):
             return Refusal(Reason.SECRET_NOT_FOUND, problem)
     problem = next(_unsendable(member, resources), None)
     return None if problem is None else Refusal(Reason.SECRET_INVALID, problem)
+
+
+def refuse_bundle(ref: KeyRef, resources: Resources, loc: Loc) -> Refusal | None:
+    """CA certificates that are missing or of no use; ``loc`` is the place of the reference."""
+    if problem := check_config_map(resources, ref, loc):
+        return Refusal(Reason.CA_BUNDLE_NOT_FOUND, problem)
+    if flaw := find_bundle_flaw(resources.of(ConfigMap)[ref.name].data[ref.key]):
+        message = f"key {ref.key!r} of ConfigMap {ref.name!r} {flaw}"
+        return Refusal(Reason.CA_BUNDLE_INVALID, Problem(message, BUNDLE_REMEDY, (*loc, "key")))
+    return None
 
 
 def ca_bundle_ref(entry: MCPServerEntry) -> KeyRef | None:

@@ -1,0 +1,22 @@
+"""Whether policies can be decided by, as a resource or a ConfigMap says them."""
+
+from collections.abc import Sequence
+
+from vmcp_api.manifests.problems import Loc, Problem, Problems
+from vmcp_api.text.cedar_text import CedarFlaw, find_entities_flaw, find_policy_flaw
+
+
+def check_policies(policies: Sequence[str], loc: Loc) -> Problems:
+    """What is wrong with Cedar policies, each by its place in the list and its line; ``loc`` is that of the list."""
+    flaws = ((index, find_policy_flaw(text)) for index, text in enumerate(policies))
+    return Problems(tuple(_problem(flaw, (*loc, index)) for index, flaw in flaws if flaw))
+
+
+def check_entities(text: str, loc: Loc) -> Problems:
+    """What is wrong with the entities that policies speak of."""
+    flaw = find_entities_flaw(text)
+    return Problems.of(_problem(flaw, loc)) if flaw else Problems()
+
+
+def _problem(flaw: CedarFlaw, loc: Loc) -> Problem:
+    return Problem(str(flaw), flaw.remedy, loc)
