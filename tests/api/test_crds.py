@@ -163,9 +163,9 @@ def test_names_columns_and_subresources_are_as_documented():
         "MCPGroup": ["Phase", "Servers", "Entries", "VMCPs", "Age"],
         "MCPServer": ["Phase", "Transport", "URL", "Ready", "Age"],
         "MCPServerEntry": ["Phase", "Transport", "Remote URL", "Group", "Age"],
-        "MCPExternalAuthConfig": ["Type", "Valid", "Age"],
-        "MCPOIDCConfig": ["Issuer", "Valid", "Age"],
-        "MCPAuthzConfig": ["Mode", "Valid", "Age"],
+        "MCPExternalAuthConfig": ["Type", "Valid", "References", "Age"],
+        "MCPOIDCConfig": ["Issuer", "Valid", "References", "Age"],
+        "MCPAuthzConfig": ["Mode", "Valid", "References", "Age"],
     }
     assert "scale" in found["VirtualMCPServer"]["versions"][0]["subresources"]
 

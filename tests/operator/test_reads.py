@@ -138,11 +138,15 @@ async def test_every_object_that_was_read_wakes_the_key_there_or_not(key):
     assert asked or not EXPECTED[key.kind.name]
     for ref in asked:
         if ref.kind in WATCHED:
-            # One that a list would find is of the group, or a child.
+            # One that a list would find is of the group, refers to the settings, or is a child.
             metadata = {"name": ref.name or "new", "namespace": ref.namespace}
             if not ref.name and key.kind.children:
                 metadata["labels"] = labels(key)
-            manifest = {"metadata": metadata, "spec": {"groupRef": {"name": "tools"}}}
+            named = {"name": key.name}
+            spec = {"groupRef": {"name": "tools"}, "externalAuthConfigRef": named}
+            spec["incomingAuth"] = {"oidcConfigRef": named, "authzConfigRef": named}
+            spec["outgoingAuth"] = {"default": {"externalAuthConfigRef": named}}
+            manifest = {"metadata": metadata, "spec": spec}
             assert key in story.woken_by(read_change(ref.kind, manifest)), str(ref)
 
 

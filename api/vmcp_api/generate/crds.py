@@ -20,6 +20,7 @@ Column: TypeAlias = tuple[str, str, str]
 _AGE: Final[Column] = ("Age", "date", ".metadata.creationTimestamp")
 _READY: Final[Column] = ("Ready", "string", '.status.conditions[?(@.type=="Ready")].status')
 _VALID: Final[Column] = ("Valid", "string", '.status.conditions[?(@.type=="Valid")].status')
+_USERS: Final[Column] = ("References", "integer", ".status.referenceCount")
 _PHASE: Final[Column] = ("Phase", "string", ".status.phase")
 
 _SHORT_NAMES: Final = {
@@ -62,9 +63,9 @@ _COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
         ("Group", "string", ".spec.groupRef.name"),
         _AGE,
     ),
-    "MCPExternalAuthConfig": (("Type", "string", ".spec.type"), _VALID, _AGE),
-    "MCPOIDCConfig": (("Issuer", "string", ".spec.inline.issuer"), _VALID, _AGE),
-    "MCPAuthzConfig": (("Mode", "string", ".spec.mode"), _VALID, _AGE),
+    "MCPExternalAuthConfig": (("Type", "string", ".spec.type"), _VALID, _USERS, _AGE),
+    "MCPOIDCConfig": (("Issuer", "string", ".spec.inline.issuer"), _VALID, _USERS, _AGE),
+    "MCPAuthzConfig": (("Mode", "string", ".spec.mode"), _VALID, _USERS, _AGE),
 }
 _SCALE: Final = {
     "specReplicasPath": ".spec.replicas",

@@ -40,10 +40,22 @@ class Condition(StatusModel):
     observed_generation: Annotated[int, Field(ge=0, description="Generation that the observation is about.")] = 0
 
 
+class WorkloadReference(StatusModel):
+    """A resource that refers to settings."""
+
+    kind: Annotated[str, Field(max_length=63, description="Its kind.")]
+    name: Annotated[str, Field(max_length=253, description="Its name.")]
+
+
 class ConfigStatus(StatusModel):
     """What the operator observes of settings that others refer to."""
 
     observed_generation: Annotated[int | None, Field(ge=0, description="Generation that this status describes.")] = None
+    reference_count: Annotated[int | None, Field(ge=0, description="Resources that refer to it.")] = None
+    referencing_workloads: Annotated[
+        tuple[WorkloadReference, ...],
+        Field(max_length=256, description="Which ones.", json_schema_extra=list_map("kind", "name")),
+    ] = ()
     conditions: Annotated[
         tuple[Condition, ...],
         Field(max_length=32, description="Observations.", json_schema_extra=list_map("type")),

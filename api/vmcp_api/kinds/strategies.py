@@ -1,5 +1,6 @@
 """The strategies of outgoing authentication, as resources say them."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field
@@ -72,3 +73,13 @@ class StrategySpec(Model):
         Relay | None,
         Field(description="Headers of the caller for this one backend, `Authorization` and `Cookie` possible."),
     ] = None
+
+    def endpoints(self) -> Iterator[tuple[tuple[str, ...], EndpointReach]]:
+        """The token endpoints that the strategy asks, each with its place below these settings."""
+        if self.client_credentials:
+            yield ("clientCredentials",), self.client_credentials
+        if self.token_exchange:
+            yield ("tokenExchange",), self.token_exchange
+        if self.identity_assertion:
+            yield ("identityAssertion",), self.identity_assertion
+            yield ("identityAssertion", "idp"), self.identity_assertion.idp

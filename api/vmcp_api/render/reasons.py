@@ -13,6 +13,8 @@ class Reason(StrEnum):
     CA_BUNDLE_INVALID = "CaBundleInvalid"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, no secret
     SECRET_INVALID = "SecretInvalid"  # noqa: S105 - a reason, no secret
+    POLICY_INVALID = "PolicyInvalid"
+    ENTITIES_INVALID = "EntitiesInvalid"
     NO_LOCAL_COMMAND = "NoLocalCommand"
     INVALID_ENTRY = "InvalidEntry"
     INVALID_LOCAL_COMMAND = "InvalidLocalCommand"

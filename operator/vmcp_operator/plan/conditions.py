@@ -14,6 +14,8 @@ _MESSAGE_LIMIT: Final = 32768
 MESSAGE_LIMIT: Final = 4096
 """Characters that a status takes for its message."""
 
+_PHASES: Final = {ConditionStatus.TRUE: "Valid", ConditionStatus.FALSE: "Failed", ConditionStatus.UNKNOWN: "Pending"}
+
 
 @dataclass(frozen=True, slots=True)
 class PhaseReason:
@@ -69,6 +71,14 @@ def deployment_finding(rollout: Rollout) -> Finding:
 def summarise(problems: Problems) -> str:
     """Problems as one line."""
     return "; ".join(map(str, problems))[:MESSAGE_LIMIT]
+
+
+def phase_of(status: Mapping[str, Any]) -> str | None:
+    """The phase that a status tells; of a kind without phases, what its condition `Valid` amounts to."""
+    if phase := status.get("phase"):
+        return str(phase)
+    valid = next((each["status"] for each in status.get("conditions") or () if each["type"] == "Valid"), None)
+    return _PHASES.get(valid) if valid else None
 
 
 def ready_generation(status: Mapping[str, Any]) -> int | None:

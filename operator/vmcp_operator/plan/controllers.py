@@ -2,7 +2,9 @@
 
 from typing import Any, Final
 
-from vmcp_operator.plan.auth_configs import AUTH_CONTROLLERS
+from vmcp_operator.plan.auth_configs.authz import AUTHZ_CONTROLLER
+from vmcp_operator.plan.auth_configs.external_auth import EXTERNAL_AUTH_CONTROLLER
+from vmcp_operator.plan.auth_configs.oidc import OIDC_CONTROLLER
 from vmcp_operator.plan.controller import Controller
 from vmcp_operator.plan.entry import ENTRY_CONTROLLER
 from vmcp_operator.plan.group import GROUP_CONTROLLER
@@ -15,7 +17,9 @@ CONTROLLERS: Final[tuple[Controller[Any], ...]] = (
     GROUP_CONTROLLER,
     SERVER_CONTROLLER,
     ENTRY_CONTROLLER,
-    *AUTH_CONTROLLERS,
+    OIDC_CONTROLLER,
+    EXTERNAL_AUTH_CONTROLLER,
+    AUTHZ_CONTROLLER,
 )
 
 

@@ -12,7 +12,8 @@ from vmcp_api.render.server import clash
 from vmcp_operator.plan.conditions import MESSAGE_LIMIT, Finding, PhaseReason, build_conditions, summarise
 from vmcp_operator.plan.controller import Controller, Planned, Read, plan_nothing
 from vmcp_operator.plan.kinds import ENTRY, MCP_GROUP, SERVER, Ref
-from vmcp_operator.plan.members import bundles_of_entries, group_finding, group_of
+from vmcp_operator.plan.members import bundles_of_entries, group_finding
+from vmcp_operator.plan.pointers import group_of, points_of_member
 from vmcp_operator.plan.world import Outcome, World
 
 
@@ -73,7 +74,7 @@ def _decide(problems: Problems, group: Finding, youth: float | None) -> PhaseRea
 ENTRY_CONTROLLER: Final[Controller[Planned]] = Controller(
     kind=ENTRY,
     status_type=MCPServerEntryStatus,
-    points_to=group_of,
+    points_to=points_of_member,
     reads=entry_reads,
     plan=plan_nothing,
     status=entry_status,

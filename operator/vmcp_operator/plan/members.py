@@ -1,14 +1,13 @@
 """Groups and their members: who points to whom, who cannot serve."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from vmcp_api.kinds import MCPGroup, MCPServerEntry
 from vmcp_api.kinds.mcpserver import MCPServerPhase
 from vmcp_api.manifests.resources import Resources
 from vmcp_operator.plan.conditions import Finding
 from vmcp_operator.plan.controller import Read, Selection
-from vmcp_operator.plan.kinds import CONFIG_MAP, ENTRY, MCP_GROUP, SERVER, Ref
+from vmcp_operator.plan.kinds import CONFIG_MAP, ENTRY, SERVER, Ref
 from vmcp_operator.plan.world import Invalid, World
 
 MEMBERS: Final = (SERVER, ENTRY)
@@ -16,12 +15,6 @@ MEMBERS: Final = (SERVER, ENTRY)
 
 GROUP_NOT_FOUND: Final = "GroupNotFound"
 """Reason of a resource whose group is not there."""
-
-
-def group_of(manifest: Mapping[str, Any]) -> tuple[Ref, ...]:
-    """The group that a resource names in `groupRef`, valid or not."""
-    name = ((manifest.get("spec") or {}).get("groupRef") or {}).get("name")
-    return (Ref(MCP_GROUP, manifest["metadata"]["namespace"], name),) if name else ()
 
 
 def members_of(group: Ref) -> tuple[Read, ...]:

@@ -11,7 +11,7 @@ from vmcp_api.kinds.status import StatusModel
 from vmcp_operator.cluster import Cluster
 from vmcp_operator.errors import ClusterError
 from vmcp_operator.logs import log_event
-from vmcp_operator.plan.conditions import PhaseReason
+from vmcp_operator.plan.conditions import PhaseReason, phase_of
 from vmcp_operator.plan.controllers import controller_of
 from vmcp_operator.plan.failure import RECONCILE_FAILED, failed_status, has_failed
 from vmcp_operator.plan.kinds import EVENT, Manifest, Ref
@@ -62,7 +62,7 @@ class Reporter:
         if status == world.status:
             return None
         is_back = has_failed(world.status)
-        changed = status.get("phase") != world.status.get("phase") or is_back
+        changed = phase_of(status) != phase_of(world.status) or is_back
         wait = self._written.get(world.key, -PACE) + PACE - self._clock()
         if wait > 0 and not changed:
             return wait
@@ -90,7 +90,7 @@ class Reporter:
                 reason=decided.reason,
             )
             # What was good from the start is no news.
-            if world.status.get("phase") or decided.phase not in _GOOD:
+            if phase_of(world.status) or decided.phase not in _GOOD:
                 await self._post(_event(world.manifest, decided, self._instance, world.now))
         return None
 
@@ -162,7 +162,7 @@ def _is_relief(before: Status, after: Status) -> bool:
     """Whether the phase of one generation changed for the better; an edit is told at once."""
     if before.get("observedGeneration") != after.get("observedGeneration"):
         return False
-    return _RANK.get(after.get("phase", ""), 0) < _RANK.get(before.get("phase", ""), 0)
+    return _RANK.get(phase_of(after) or "", 0) < _RANK.get(phase_of(before) or "", 0)
 
 
 def _says_the_same(after: Manifest, observed: Manifest) -> bool:

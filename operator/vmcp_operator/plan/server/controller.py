@@ -7,9 +7,9 @@ from vmcp_api.kinds.mcpserver import MCPServerStatus
 from vmcp_api.manifests.resources import Resources
 from vmcp_operator.plan.controller import Child, Controller, Planned, Read
 from vmcp_operator.plan.kinds import MCP_GROUP, NETWORK_POLICY, SERVER, SERVICE, SERVICE_ACCOUNT, Ref
-from vmcp_operator.plan.members import group_of
 from vmcp_operator.plan.objects.naming import object_name
 from vmcp_operator.plan.objects.workload import deployment_ref
+from vmcp_operator.plan.pointers import points_of_member
 from vmcp_operator.plan.server.plan import plan_server
 from vmcp_operator.plan.server.status import server_status
 
@@ -36,7 +36,7 @@ def server_reads(key: Ref, found: Resources) -> tuple[Read, ...]:
 SERVER_CONTROLLER: Final[Controller[Planned]] = Controller(
     kind=SERVER,
     status_type=MCPServerStatus,
-    points_to=group_of,
+    points_to=points_of_member,
     reads=server_reads,
     children=server_children,
     plan=plan_server,

@@ -15,9 +15,10 @@ from vmcp_operator.plan.kinds import (
     VMCP,
     Ref,
 )
-from vmcp_operator.plan.members import bundles_of_entries, group_of, members_of
+from vmcp_operator.plan.members import bundles_of_entries, members_of
 from vmcp_operator.plan.objects.naming import config_map_name, object_name
 from vmcp_operator.plan.objects.workload import deployment_ref
+from vmcp_operator.plan.pointers import points_of_vmcp
 from vmcp_operator.plan.vmcp.network import service_ref
 from vmcp_operator.plan.vmcp.plan import VmcpPlanned, plan_vmcp
 from vmcp_operator.plan.vmcp.status import vmcp_status
@@ -51,7 +52,7 @@ def vmcp_reads(key: Ref, found: Resources) -> tuple[Read, ...]:
 VMCP_CONTROLLER: Final[Controller[VmcpPlanned]] = Controller(
     kind=VMCP,
     status_type=VirtualMCPServerStatus,
-    points_to=group_of,
+    points_to=points_of_vmcp,
     reads=vmcp_reads,
     children=vmcp_children,
     plan=plan_vmcp,

@@ -1,0 +1,1 @@
+"""The settings that others refer to: providers, strategies and policies. Nothing runs for them."""

@@ -1,0 +1,35 @@
+"""The status of an MCPOIDCConfig."""
+
+from typing import Final
+
+from vmcp_api.kinds import MCPOIDCConfig
+from vmcp_api.kinds.mcpoidcconfig import MCPOIDCConfigStatus
+from vmcp_api.manifests.resources import Resources
+from vmcp_api.render.member import refuse_bundle
+from vmcp_operator.plan.auth_configs.status import config_status, users_of
+from vmcp_operator.plan.conditions import PhaseReason
+from vmcp_operator.plan.controller import Controller, Planned, Read, plan_nothing
+from vmcp_operator.plan.kinds import CONFIG_MAP, OIDC_CONFIG, VMCP, Ref
+from vmcp_operator.plan.world import Outcome, World
+
+
+def oidc_reads(key: Ref, found: Resources) -> tuple[Read, ...]:
+    """The endpoints that identify their callers by it, and its CA bundle."""
+    config = found.of(MCPOIDCConfig).get(key.name)
+    bundle = config.spec.inline.ca_bundle_ref if config else None
+    bundles = (Ref(CONFIG_MAP, key.namespace, bundle.config_map_ref.name),) if bundle else ()
+    return (*users_of(key, (VMCP,)), *bundles)
+
+
+def oidc_status(world: World, _planned: Planned, _outcome: Outcome) -> tuple[MCPOIDCConfigStatus, PhaseReason]:
+    """Whether callers can be identified by it, as far as the cluster knows: nobody asks the provider."""
+    config = world.resources.of(MCPOIDCConfig).get(world.key.name)
+    bundle = config.spec.inline.ca_bundle_ref if config else None
+    place = ("spec", "inline", "caBundleRef", "configMapRef")
+    refusal = refuse_bundle(bundle.key_ref, world.resources, place) if bundle else None
+    return config_status(MCPOIDCConfigStatus, world, (refusal,) if refusal else ())
+
+
+OIDC_CONTROLLER: Final[Controller[Planned]] = Controller(
+    kind=OIDC_CONFIG, status_type=MCPOIDCConfigStatus, reads=oidc_reads, plan=plan_nothing, status=oidc_status
+)

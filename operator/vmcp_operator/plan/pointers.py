@@ -1,0 +1,49 @@
+"""What a resource points to, read from the manifest: it may be one that does not validate."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from vmcp_operator.plan.kinds import AUTHZ_CONFIG, EXTERNAL_AUTH_CONFIG, MCP_GROUP, OIDC_CONFIG, Kind, Ref
+
+_GROUP: Final = "groupRef"
+_EXTERNAL_AUTH: Final = "externalAuthConfigRef"
+
+
+def group_of(manifest: Mapping[str, Any]) -> tuple[Ref, ...]:
+    """The group that a resource names in `groupRef`."""
+    return tuple(_named(manifest, MCP_GROUP, (_GROUP,)))
+
+
+def points_of_member(manifest: Mapping[str, Any]) -> tuple[Ref, ...]:
+    """The group of a member, and what it is shown."""
+    return (*group_of(manifest), *_named(manifest, EXTERNAL_AUTH_CONFIG, (_EXTERNAL_AUTH,)))
+
+
+def points_of_vmcp(manifest: Mapping[str, Any]) -> tuple[Ref, ...]:
+    """The group of an endpoint, who is asked about callers, what they may do, and what backends are shown."""
+    outgoing = _at(manifest, ("spec", "outgoingAuth", "backends"))
+    return (
+        *group_of(manifest),
+        *_named(manifest, OIDC_CONFIG, ("incomingAuth", "oidcConfigRef")),
+        *_named(manifest, AUTHZ_CONFIG, ("incomingAuth", "authzConfigRef")),
+        *_named(manifest, EXTERNAL_AUTH_CONFIG, ("outgoingAuth", "default", _EXTERNAL_AUTH)),
+        *(
+            ref
+            for name in (outgoing if isinstance(outgoing, Mapping) else ())
+            for ref in _named(manifest, EXTERNAL_AUTH_CONFIG, ("outgoingAuth", "backends", name, _EXTERNAL_AUTH))
+        ),
+    )
+
+
+def _named(manifest: Mapping[str, Any], kind: Kind, path: tuple[str, ...]) -> Iterator[Ref]:
+    """The object that a reference below `spec` names."""
+    name = _at(manifest, ("spec", *path, "name"))
+    if isinstance(name, str) and name:
+        yield Ref(kind, manifest["metadata"]["namespace"], name)
+
+
+def _at(manifest: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+    found: Any = manifest
+    for step in path:
+        found = found.get(step) if isinstance(found, Mapping) else None
+    return found
