@@ -37,6 +37,7 @@ SUBCOMMANDS: Final[Mapping[str, Subcommand]] = MappingProxyType(
         "prompts": Subcommand("vmcp_proxy.cli.endpoint.lists", "List its prompts.", "prompts"),
         "get": Subcommand("vmcp_proxy.cli.endpoint.read", "Get a prompt, filled in.", "get"),
         "status": Subcommand("vmcp_proxy.cli.endpoint.status", "Show its backends and what is wrong with them."),
+        "explain": Subcommand("vmcp_proxy.cli.explain.command", "Say why a caller may or may not use a name."),
         "clients": Subcommand("vmcp_proxy.cli.clients.command", "Print or write the entry of an MCP client."),
     }
 )

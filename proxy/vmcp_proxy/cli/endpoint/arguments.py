@@ -14,8 +14,8 @@ from vmcp_api.text.suggest import suggest
 _ALTERNATIVES: Final = ("anyOf", "oneOf")
 
 
-def parse_object(text: str) -> dict[str, Json]:
-    """The arguments of `--json`.
+def parse_object(text: str, option: str = "--json") -> dict[str, Json]:
+    """The arguments of `--json`, or of another option that takes them whole.
 
     Raises:
         click.UsageError: the text is no JSON object.
@@ -23,12 +23,13 @@ def parse_object(text: str) -> dict[str, Json]:
     try:
         value = _read_json(text)
     except OverflowError as error:
-        raise click.UsageError(f"--json: {error}") from None
+        raise click.UsageError(f"{option}: {error}") from None
     except (ValueError, RecursionError) as error:
         place = f" ({error})" if isinstance(error, ValueError) else ""
-        raise click.UsageError(f"--json is no JSON{place}; quote it for the shell: --json '{{\"key\": 1}}'.") from None
+        example = f"{option} '{{\"key\": 1}}'"
+        raise click.UsageError(f"{option} is no JSON{place}; quote it for the shell: {example}.") from None
     if not isinstance(value, dict):
-        raise click.UsageError("--json must be an object such as '{\"key\": 1}'.")
+        raise click.UsageError(f"{option} must be an object such as '{{\"key\": 1}}'.")
     return value
 
 

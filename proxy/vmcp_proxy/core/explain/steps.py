@@ -22,9 +22,9 @@ _MODE: Final = "spec.config.operational.failureHandling.partialFailureMode"
 
 _FILTERS: Final[Mapping[tuple[FilterSetting, bool], tuple[str, str]]] = MappingProxyType(
     {
-        (FilterSetting.DEFAULT, True): ("is allow, and tools has no entry for this backend", ""),
+        (FilterSetting.DEFAULT, True): ("is allow, and tools has no entry for it", ""),
         (FilterSetting.DEFAULT, False): (
-            "is deny, and tools has no entry for this backend",
+            "is deny, and tools has no entry for it",
             "add an entry, or set it to allow",
         ),
         (FilterSetting.ENTRY, True): ("leaves nothing out", ""),

@@ -1,0 +1,1 @@
+"""`vmcp explain`: why a caller may or may not use a name."""
