@@ -104,3 +104,10 @@ def test_entities_that_can_be_read_have_no_flaw(text):
 )
 def test_entities_that_cannot_be_read_are_told(text, words):
     assert words in said(find_entities_flaw(text))
+
+
+@pytest.mark.parametrize("count", [120, 2000, 100_000])
+def test_a_chain_that_nothing_could_look_through_is_refused_with_another_way_to_write_it(count):
+    flaw = find_policy_flaw(when(" || ".join(["context.a"] * count)))
+    assert "nested too deeply" in str(flaw)
+    assert "several policies" in flaw.remedy

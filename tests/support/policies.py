@@ -3,15 +3,27 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+from vmcp_api.spec.authorization import PolicyMode
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.capabilities import Capability
-from vmcp_proxy.core.policy.questions import ACTION_ON, Action, Decision, Question, judged_name
+from vmcp_proxy.core.decision import Decision
+from vmcp_proxy.core.policy.questions import ACTION_ON, Action, Question, judged_name
+
+
+class Heard:
+    """A `DecisionObserver` that remembers."""
+
+    def __init__(self) -> None:
+        self.decisions: list[Decision] = []
+
+    def on_decision(self, decision: Decision) -> None:
+        self.decisions.append(decision)
 
 
 class NamePolicy(ABC):
     """An `Admitter` by one function of who, what and which name; calls and lists follow it alike."""
 
-    enforcing = True
+    mode = PolicyMode.ENFORCE
     version = "1"
 
     @abstractmethod

@@ -9,11 +9,14 @@ from typing import Final
 MOST_BRACKETS: Final = 64
 """How deep brackets of a policy may be nested: some hundreds end the parser, and with it the process."""
 
-MOST_BRANCHES: Final = 256
+MOST_BRANCHES: Final = 64
 """How many `if` a policy may have, for the same reason: one may stand in the other."""
 
+MOST_OPERATORS: Final = 1000
+"""How many operators a policy may have: each of a chain is a level for what reads the parser's tree."""
+
 # What is in strings and comments opens and ends nothing.
-_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|//[^\n]*|[;(\[{)\]}]|\bif\b', re.DOTALL)
+_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|//[^\n]*|[;(\[{)\]}]|\bif\b|&&|\|\||[-+*.!]', re.DOTALL)
 _BLANK: Final = re.compile(r"(?:\s+|//[^\n]*)*")
 
 
@@ -50,6 +53,12 @@ def find_policy_flaw(text: str) -> CedarFlaw | None:
             policies = cedarpy.PolicySet.from_str(written)
         except ValueError as error:
             return CedarFlaw(f"is no Cedar: {error}", "correct the policy that begins there", line)
+        try:
+            cedarpy.policies_to_pst(written)
+        except ValueError as error:
+            # A chain counts too: `a || b || c` is a level for each. What decides for lists needs the tree.
+            remedy = "write several policies, or a set: [...].contains(...), resource in [...]"
+            return CedarFlaw(f"is a policy that is nested too deeply: {error}", remedy, line)
         if policies.templates():
             return CedarFlaw("is a template, which nothing links", "write it without ?principal and ?resource", line)
         count += len(policies)
@@ -93,7 +102,7 @@ def _begin(text: str, start: int) -> int:
 
 def _is_too_deep(written: str) -> bool:
     """Whether the parser would be at risk."""
-    depth = deepest = branches = 0
+    depth = deepest = branches = operators = 0
     for token in _TOKEN.finditer(written):
         match token[0]:
             case "(" | "[" | "{":
@@ -103,4 +112,6 @@ def _is_too_deep(written: str) -> bool:
                 depth -= 1
             case "if":
                 branches += 1
-    return deepest > MOST_BRACKETS or branches > MOST_BRANCHES
+            case "&&" | "||" | "-" | "+" | "*" | "." | "!":
+                operators += 1
+    return deepest > MOST_BRACKETS or branches > MOST_BRANCHES or operators > MOST_OPERATORS

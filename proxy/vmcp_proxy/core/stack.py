@@ -4,12 +4,14 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from vmcp_api.spec.authorization import PolicyMode
 from vmcp_api.spec.operational import PartialFailureMode
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.outcomes import PartialFailure, Reply
 from vmcp_proxy.core.policy.admission import Admission
 from vmcp_proxy.core.policy.all_or_nothing import AllOrNothing, Served
-from vmcp_proxy.core.policy.questions import Admitter
+from vmcp_proxy.core.policy.questions import Admitter, DecisionObserver
+from vmcp_proxy.core.policy.shadow import Shadow
 from vmcp_proxy.core.virtual import Caller, Exchange, Operation, Resolved, VirtualMCP
 from vmcp_proxy.protocol.kinds import Kind
 
@@ -28,13 +30,17 @@ class CoreServices:
 
     aggregate: VirtualMCP
     served: Served
+    decisions: DecisionObserver
 
 
 def build_core(settings: CoreSettings, services: CoreServices) -> VirtualMCP:
     """The core: all or nothing, then admission, then the aggregate; what is not configured is not in it."""
     core = services.aggregate
-    if settings.admitter.enforcing:
-        core = Admission(core, settings.admitter)
+    match settings.admitter.mode:
+        case PolicyMode.ENFORCE:
+            core = Admission(core, settings.admitter, services.decisions)
+        case PolicyMode.SHADOW:
+            core = Shadow(core, settings.admitter, services.decisions)
     if settings.partial_failure_mode is PartialFailureMode.FAIL:
         core = AllOrNothing(core, services.served)
     return core

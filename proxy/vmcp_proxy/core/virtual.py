@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import msgspec
 
 from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.core.catalog.arguments import ArgumentPlan, apply_arguments
 from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.core.decision import Decision
 from vmcp_proxy.core.outcomes import PartialFailure, Reply, Unlisted
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
 from vmcp_proxy.protocol.kinds import Kind
@@ -23,7 +25,8 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
     """A request that a backend has to answer.
 
     `kind` and `name` are of what it is about (`protocol.methods.Reference`): None and empty where it names nothing.
-    `parsed` are the members of `params`, where they have been read.
+    `parsed` are the members of `params`, where they have been read; `is_prepared` where its arguments are those that
+    the backend gets.
     """
 
     method: str
@@ -31,6 +34,17 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
     name: str
     params: msgspec.Raw | None = None
     parsed: Members | None = None
+    is_prepared: bool = False
+
+    def prepared(self, plan: ArgumentPlan) -> "Operation":
+        """The same with the arguments that the backend gets (ADR-0022): they are judged, and sent.
+
+        Raises:
+            InvalidParamsError: the params are no object, or their arguments are none.
+        """
+        members = self.members
+        apply_arguments(members, plan)
+        return msgspec.structs.replace(self, parsed=members, is_prepared=True)
 
     @property
     def members(self) -> Members:
@@ -84,6 +98,9 @@ class Exchange(Protocol):
 
     def routed(self, backend: str) -> None:
         """Hears which backend gets the request, before it does: the request may end without a reply."""
+
+    def decided(self, decision: Decision) -> None:
+        """Hears what policies have decided on the request; nothing where none are asked."""
 
     async def send(self, message: bytes, on_drop: Callable[[], None] | None = None) -> None:
         """Sends a server-to-client message on this request's own stream.

@@ -10,6 +10,7 @@ from typing import Final, Literal
 import msgspec
 
 from vmcp_api.spec.audit import Audit
+from vmcp_api.spec.authorization import PolicyMode
 from vmcp_proxy.protocol.methods import METHODS
 
 
@@ -78,11 +79,23 @@ class Target(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     name: str = ""
 
 
+class PolicyDecision(msgspec.Struct, frozen=True, gc=False):
+    """What policies said of a request: by which of them, by their ids, and which of them failed.
+
+    Under the mode `Shadow` nothing follows from it.
+    """
+
+    outcome: Literal["allow", "deny"]
+    policies: tuple[str, ...]
+    errors: tuple[str, ...]
+    mode: PolicyMode
+
+
 class AuditEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One line of the audit log; times in UTC, durations in milliseconds, sizes in bytes.
 
     It never holds a header value, a session id (only the first 8 hex digits of its digest) or any content of
-    requests and answers.
+    requests and answers. `decision` is absent where no policy was asked.
     """
 
     log: Literal["audit"] = "audit"
@@ -96,6 +109,7 @@ class AuditEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     target: Target
     backend: str
     session: str
+    decision: PolicyDecision | msgspec.UnsetType = msgspec.UNSET
     status: int
     rejected_by: str
     duration_ms: float

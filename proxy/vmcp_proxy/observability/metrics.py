@@ -1,7 +1,7 @@
 """What the proxy counts, with bounded label sets."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final, Protocol
@@ -153,6 +153,7 @@ class Metrics(Collector):
         self._calls: dict[tuple[str, str], BackendCalls] = {}
         self._rejected: dict[_Key, float] = {}
         self._tool_errors: dict[_Key, float] = {}
+        self._decisions: dict[_Key, float] = {}
         self._readers: dict[str, Callable[[], Values]] = {}
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
@@ -183,6 +184,16 @@ class Metrics(Collector):
         """Counts one tool result with `isError`: the tool failed, the transport did not."""
         self._tool_errors[backend,] = self._tool_errors.get((backend,), 0) + 1
 
+    def on_decision(self, policies: Iterable[str], outcome: str, mode: str) -> None:
+        """Counts one decision under each policy that made it come out so."""
+        for policy in policies:
+            key = (policy, outcome, mode)
+            self._decisions[key] = self._decisions.get(key, 0) + 1
+
+    def keep_policies(self, policies: Collection[str]) -> None:
+        """Forgets what was counted under other ids: edits must not add up to series without end."""
+        self._decisions = {key: count for key, count in self._decisions.items() if key[0] in policies}
+
     def read_from(self, name: str, reader: Callable[[], Values]) -> None:
         """Takes a family of `READINGS` from a callback, which runs at each scrape on the event loop.
 
@@ -199,6 +210,8 @@ class Metrics(Collector):
         rejected = "HTTP requests refused before they were MCP requests."
         yield _counters("vmcp_http_rejected", rejected, ("layer", "status"), self._rejected)
         yield _counters("vmcp_tool_errors", "Tool results with isError.", ("backend",), self._tool_errors)
+        text = "Decisions on calls, by the policies that made them; an empty id is the default, to deny."
+        yield _counters("vmcp_policy_decisions", text, ("policy", "outcome", "mode"), self._decisions)
         for name, reader in self._readers.items():
             yield _readings(name, READINGS[name], reader())
 

@@ -54,6 +54,8 @@ _LEGACY: Final = frozenset({Era.LEGACY})
 _MODERN: Final = frozenset({Era.MODERN})
 _REF: Final = "ref"
 
+COMPLETION: Final = "completion/complete"
+
 _METHODS: Final = (
     Method("initialize", _LEGACY, Handling.INITIALIZE, "mcp_initialize"),
     Method("server/discover", _MODERN, Handling.DISCOVER, "mcp_discover"),
@@ -65,7 +67,7 @@ _METHODS: Final = (
     Method("resources/unsubscribe", _LEGACY, Handling.SUBSCRIPTION, "mcp_subscription", Kind.RESOURCE, "uri"),
     Method("subscriptions/listen", _MODERN, Handling.SUBSCRIPTION, "mcp_subscription"),
     Method("prompts/get", _BOTH, Handling.CALL, "mcp_prompt_get", Kind.PROMPT, "name"),
-    Method("completion/complete", _BOTH, Handling.CALL, "mcp_completion", named_by=_REF),
+    Method(COMPLETION, _BOTH, Handling.CALL, "mcp_completion", named_by=_REF),
     Method("logging/setLevel", _LEGACY, Handling.SET_LEVEL, "mcp_logging"),
 )
 

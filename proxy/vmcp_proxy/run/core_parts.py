@@ -22,7 +22,7 @@ from vmcp_proxy.core.listings.cache import Listings
 from vmcp_proxy.core.listings.scopes import header_digest
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.members.own_links import OwnLinks
-from vmcp_proxy.core.policy.questions import Admitter
+from vmcp_proxy.core.policy.questions import Admitter, AllowAll, DecisionObserver
 from vmcp_proxy.core.stack import CoreServices, CoreSettings, LiveCore, build_core
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.pods.request_ids import RequestIds
@@ -56,9 +56,13 @@ def core_settings(config: ProxyConfig, admitter: Admitter) -> CoreSettings:
 
 
 def build_core_parts(
-    config: LiveConfig, sessions: SessionParts, metrics: Metrics, admitter: Admitter, tasks: asyncio.TaskGroup
+    config: LiveConfig,
+    sessions: SessionParts,
+    metrics: Metrics,
+    decisions: DecisionObserver,
+    tasks: asyncio.TaskGroup,
 ) -> CoreParts:
-    """`tasks` hold the work that outlives a request."""
+    """`tasks` hold the work that outlives a request; policies come with the first config that is followed."""
 
     def on_change() -> None:
         views.changed()
@@ -78,8 +82,8 @@ def build_core_parts(
     links = Links(tasks, sessions.clients, sessions.news.remember_backend, receiver_of)
     messages = _serve_clients(config, sessions, links, changes, tasks)
     group = Group(tasks, listings, own_links, views, aggregate, links.configure, on_change)
-    services = CoreServices(aggregate, group)
-    virtual = LiveCore(build_core(core_settings(config.current, admitter), services))
+    services = CoreServices(aggregate, group, decisions)
+    virtual = LiveCore(build_core(core_settings(config.current, AllowAll()), services))
     notifier.attach(virtual)
     return CoreParts(virtual, services, group, views, resolver, listings, own_links, links, notifier, messages)
 

@@ -11,11 +11,12 @@ from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.explain.explainer import Asked
 from vmcp_proxy.core.explain.explanation import Explanation
 from vmcp_proxy.core.members.member import Member
-from vmcp_proxy.core.policy.questions import Admitter, AllowAll
+from vmcp_proxy.core.policy.questions import Admitter
 from vmcp_proxy.observability.logs import log_event
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.run.gauges import read_gauges
 from vmcp_proxy.run.loading import Loaded
+from vmcp_proxy.run.policies import LivePolicies, PolicyDecisions
 from vmcp_proxy.run.settings import LOGGER, Settings
 from vmcp_proxy.run.status import ProxyState
 from vmcp_proxy.run.wiring import Wiring
@@ -30,7 +31,7 @@ Watch: TypeAlias = Callable[["Proxy"], Coroutine[Any, Any, None]]
 class Proxy:
     """`run` serves until it is told to stop; `apply` takes a new config over while it runs.
 
-    `admitter` is the policy behind the admission seam; another one is in force from the next `apply` on.
+    `admitter` takes the place of the config's policies; another one is in force from the next `apply` on.
     """
 
     def __init__(self, settings: Settings, loaded: Loaded, *, admitter: Admitter | None = None) -> None:
@@ -38,7 +39,9 @@ class Proxy:
         self.state: Final = ProxyState(loaded, has_keys=not settings.needs_keys)
         self.metrics: Final = Metrics()
         self.started: Final = asyncio.Event()
-        self.admitter: Admitter = admitter or AllowAll()
+        self.admitter = admitter
+        self._decisions: Final = PolicyDecisions(self.metrics)
+        self._policies: Final = LivePolicies(self._decisions)
         self._wiring: Wiring | None = None
 
     async def run(self, watch: Watch | None = None) -> None:
@@ -51,7 +54,7 @@ class Proxy:
             ExceptionGroup: a supervisor crashed; the process should end and be started again.
         """
         async with asyncio.TaskGroup() as tasks:
-            wiring = self._wiring = Wiring(self.settings, self.state, self.metrics, self.admitter, tasks)
+            wiring = self._wiring = Wiring(self.settings, self.state, self.metrics, self._decisions, tasks)
             read_gauges(self.metrics, wiring)
             self.apply(self.state.loaded)
             supervisors = [tasks.create_task(each) for each in wiring.supervisors()]
@@ -126,7 +129,9 @@ class Proxy:
         """
         wiring = self.wiring
         assembled = wiring.assembler.assemble(loaded, wiring.core.group.members)
-        wiring.configure(loaded, self.admitter)
+        wiring.configure(loaded, self.admitter or self._policies.admitter_for(loaded.config))
+        self.state.policy_problem = self._policies.problem
+        self.state.lacks_policies = self._policies.are_lacking
         self._take_keys(loaded.keyring)
         self.state.loaded = loaded
         self.state.withheld = assembled.withheld

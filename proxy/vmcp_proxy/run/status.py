@@ -40,12 +40,15 @@ _ISSUER_STATES: Final = {None: ISSUER_UNKNOWN, True: ISSUER_OK, False: ISSUER_UN
 class ProxyState:
     """What changes over the life of the process; `loaded` is the config in force.
 
-    `has_lost_keys`: the session keys that it works with are mounted no more.
+    `has_lost_keys`: the session keys that it works with are mounted no more. `policy_problem`: why the config's
+    policies are not in force; `lacks_policies`: there are no former ones either.
     """
 
     loaded: Loaded
     withheld: tuple[Withheld, ...] = ()
     load_problems: Problems = field(default_factory=Problems)
+    policy_problem: LoadError | None = None
+    lacks_policies: bool = False
     has_keys: bool = True
     has_lost_keys: bool = False
     is_started: bool = False
@@ -77,6 +80,7 @@ class ProxyStatus:
         reasons = (
             *(("the config is not loaded yet",) if not state.is_started else ()),
             *(("no session keys are mounted",) if not state.has_keys else ()),
+            *(("the policies cannot be used, and there are no former ones",) if state.lacks_policies else ()),
             *(("shutting down",) if state.is_draining else ()),
         )
         return Readiness(not reasons, reasons)
@@ -86,7 +90,7 @@ class ProxyStatus:
         state, catalog = self._state, self._catalog()
         return PodStatus(
             config_hash=state.loaded.digest,
-            load_error=_load_error(state.load_problems),
+            load_error=_load_error(state.load_problems) or state.policy_problem,
             keys=KEYS_OK if state.has_keys and not state.has_lost_keys else KEYS_MISSING,
             store=StoreReport(str(self._store.state), self._store.state.message),
             issuer=_issuer(self._provider()),

@@ -8,7 +8,7 @@ from typing import Any
 from vmcp_api.config import ProxyConfig
 from vmcp_proxy.auth.incoming.authenticators import Authenticators
 from vmcp_proxy.core.explain.explainer import Explainer
-from vmcp_proxy.core.policy.questions import Admitter
+from vmcp_proxy.core.policy.questions import Admitter, DecisionObserver
 from vmcp_proxy.http_client import ClientLimits, HttpClient
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.run.core_parts import build_core_parts, core_settings
@@ -28,7 +28,7 @@ class Wiring:
         settings: Settings,
         state: ProxyState,
         metrics: Metrics,
-        admitter: Admitter,
+        decisions: DecisionObserver,
         tasks: asyncio.TaskGroup,
     ) -> None:
         loaded = state.loaded
@@ -37,7 +37,7 @@ class Wiring:
         self.authenticators = Authenticators(self.client, tasks)
         self.assembler = Assembler(self.client, tasks, SOFTWARE_VERSION)
         self.sessions = build_sessions(loaded, loaded.keyring or settings.keyring, tasks)
-        self.core = core = build_core_parts(self.config, self.sessions, metrics, admitter, tasks)
+        self.core = core = build_core_parts(self.config, self.sessions, metrics, decisions, tasks)
         self.status = ProxyStatus(
             state,
             self.sessions.store,

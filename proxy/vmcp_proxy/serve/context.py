@@ -10,7 +10,7 @@ import msgspec
 
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, AllowList, HeaderSnapshot
-from vmcp_proxy.observability.audit import Outcome, outcome_of_status
+from vmcp_proxy.observability.audit import Outcome, PolicyDecision, outcome_of_status
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol.jsonrpc import Answer, Batch, Notification, Raw, Request, Response, encode_error, size_of
 from vmcp_proxy.protocol.methods import NO_REFERENCE, Reference, read_reference
@@ -45,12 +45,13 @@ class Cut(Enum):
 
 
 class Enrichment(msgspec.Struct, frozen=True, gc=False):
-    """What the dispatch found out about a request: who served which target for which session."""
+    """What the dispatch found out about a request: who served which target for which session, and by which policies."""
 
     method: str
     name: str
     backend: str
     session: str
+    decision: PolicyDecision | None = None
 
 
 class RequestContext:
@@ -58,8 +59,9 @@ class RequestContext:
 
     Layers fill it from the outside in: `identity` (authentication), `body`, `message`, `rpc_method` and, for a
     batch, `each`, which serves one message of it (parsing). The dispatch fills `session_ref` (first 8 hex digits of
-    the digest, never the id), `backend` and `outcome`, which audit and telemetry read on the way out. `is_stream`
-    takes a request out of the hard time limit and out of the drain: set it for answers that are meant to stay open.
+    the digest, never the id), `backend`, `decision` and `outcome`, which audit and telemetry read on the way out.
+    `is_stream` takes a request out of the hard time limit and out of the drain: set it for answers that are meant to
+    stay open.
 
     `repr` shows the request id and no header.
     """
@@ -80,6 +82,7 @@ class RequestContext:
         "bytes_out",
         "cors_headers",
         "cut",
+        "decision",
         "each",
         "header",
         "http_method",
@@ -131,6 +134,7 @@ class RequestContext:
         self._reference: Reference | None = None
         self._misread = ""
         self.backend = ""
+        self.decision: PolicyDecision | None = None
         self.session_ref = ""
         self.outcome: Outcome | None = None
         self.rejected_by = ""

@@ -4,16 +4,19 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.support.policies import Heard
 from tests.support.rules import Effect, Rule, RuleBased
+from vmcp_api.spec.authorization import PolicyMode
 from vmcp_api.spec.operational import PartialFailureMode
 from vmcp_proxy.core.policy.admission import Admission
 from vmcp_proxy.core.policy.all_or_nothing import AllOrNothing
-from vmcp_proxy.core.policy.questions import AllowAll
+from vmcp_proxy.core.policy.questions import AllowAll, RefuseAll
+from vmcp_proxy.core.policy.shadow import Shadow
 from vmcp_proxy.core.stack import CoreServices, CoreSettings, LiveCore, build_core
 
 POLICY = RuleBased((Rule(Effect.PERMIT),))
 FAIL, BEST_EFFORT = PartialFailureMode.FAIL, PartialFailureMode.BEST_EFFORT
-SERVICES = CoreServices(SimpleNamespace(), SimpleNamespace(members={}, withheld=()))
+SERVICES = CoreServices(SimpleNamespace(), SimpleNamespace(members={}, withheld=()), Heard())
 
 
 def layers(core):
@@ -29,6 +32,7 @@ def layers(core):
     [
         (AllowAll(), BEST_EFFORT, []),
         (POLICY, BEST_EFFORT, [Admission]),
+        (RefuseAll(PolicyMode.SHADOW), BEST_EFFORT, [Shadow]),
         (AllowAll(), FAIL, [AllOrNothing]),
         (POLICY, FAIL, [AllOrNothing, Admission]),
     ],

@@ -63,6 +63,9 @@ class Exchange:
     backend: str = ""
     takes_messages = True
 
+    def decided(self, decision):
+        pass
+
     def routed(self, backend):
         self.backend = backend
 

@@ -3,20 +3,22 @@
 from collections.abc import Callable
 from typing import Final
 
+from vmcp_proxy.core.decision import Decision
 from vmcp_proxy.core.virtual import Exchange
 
 
 class ChildExchange:
     """What a backend says during the inner call goes to the client on the outer call's stream.
 
-    `backend` is who got the inner call; the outer one names its own.
+    `backend` is who got the inner call and `decision` what policies said of it; the outer one names its own.
     """
 
-    __slots__ = ("_outer", "backend")
+    __slots__ = ("_outer", "backend", "decision")
 
     def __init__(self, outer: Exchange) -> None:
         self._outer: Final = outer
         self.backend = ""
+        self.decision: Decision | None = None
 
     @property
     def takes_messages(self) -> bool:
@@ -26,6 +28,10 @@ class ChildExchange:
     def routed(self, backend: str) -> None:
         """See `Exchange.routed`."""
         self.backend = backend
+
+    def decided(self, decision: Decision) -> None:
+        """See `Exchange.decided`."""
+        self.decision = decision
 
     async def send(self, message: bytes, on_drop: Callable[[], None] | None = None) -> None:
         """See `Exchange.send`."""

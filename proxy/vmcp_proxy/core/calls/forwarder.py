@@ -28,11 +28,11 @@ from vmcp_proxy.headerforward import Collision
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.jsonrpc import Raw, Response
 from vmcp_proxy.protocol.kinds import Kind
+from vmcp_proxy.protocol.methods import COMPLETION
 from vmcp_proxy.protocol.params import Members as RawMembers
 from vmcp_proxy.protocol.params import inbound_result, parse_members, raw_text
 
 _REFERENCE: Final = "ref"
-_COMPLETION: Final = "completion/complete"
 _TOOL_CALL: Final = "tools/call"
 _READ: Final = "resources/read"
 _HANDING_OUT: Final = frozenset({_TOOL_CALL, "prompts/get"})
@@ -104,7 +104,7 @@ class Forwarder:
 def clean_params(members: RawMembers, method: str) -> None:
     """Takes out what a lax backend would act by instead of what the call was judged by."""
     params.drop_lookalikes(members, params.PARAMS)
-    if method == _COMPLETION:
+    if method == COMPLETION:
         reference = parse_members(members[_REFERENCE])
         if params.drop_lookalikes(reference, params.REFERENCE):
             members[_REFERENCE] = msgspec.Raw(params.encode_members(reference))
@@ -115,7 +115,7 @@ def _members_for(operation: Operation, capability: Capability) -> RawMembers:
     members = operation.members
     clean_params(members, operation.method)
     name_target(members, operation, capability)
-    if capability.arguments is not None:
+    if capability.arguments is not None and not operation.is_prepared:
         apply_arguments(members, capability.arguments)
     return members
 
@@ -149,7 +149,7 @@ def name_target(members: RawMembers, operation: Operation, capability: Capabilit
     if operation.name == capability.original or capability.kind is Kind.TEMPLATE:
         return
     member = "uri" if capability.kind is Kind.RESOURCE else "name"
-    if operation.method == _COMPLETION:
+    if operation.method == COMPLETION:
         reference = parse_members(members[_REFERENCE])
         reference[member] = raw_text(capability.original)
         members[_REFERENCE] = msgspec.Raw(params.encode_members(reference))

@@ -4,10 +4,11 @@ from typing import Final
 
 import msgspec
 
+from vmcp_api.spec.authorization import PolicyMode
 from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.core.decision import ALLOW, Decision
 from vmcp_proxy.core.explain.explanation import Stage, Step, Verdict
-from vmcp_proxy.core.policy.admission import is_admitted
-from vmcp_proxy.core.policy.questions import Action, Admitter, Decision, Question
+from vmcp_proxy.core.policy.questions import Action, Admitter, Question
 
 _PERMIT: Final = "permit it by a policy"
 
@@ -21,11 +22,19 @@ class Admitted(msgspec.Struct, frozen=True, gc=False):
 
 async def ask_policies(admitter: Admitter, question: Question, *, has_arguments: bool) -> Admitted:
     """What the policies say of one call, and of the list; without arguments they may not say either."""
-    if not admitter.enforcing:
+    if admitter.mode is None:
         return Admitted(_step(Verdict.PASS, "there are no policies: everybody is admitted"), shown=True)
+    found = await _ask(admitter, question, has_arguments=has_arguments)
+    if admitter.mode is PolicyMode.ENFORCE:
+        return found
+    reason = f"{found.step.reason}; in mode {PolicyMode.SHADOW} nothing follows from it"
+    return Admitted(msgspec.structs.replace(found.step, verdict=Verdict.PASS, reason=reason, change=""), shown=True)
+
+
+async def _ask(admitter: Admitter, question: Question, *, has_arguments: bool) -> Admitted:
     shown = question.capability is not None and admitter.shows(question.identity, [question.capability])[0]
     decision = await admitter.decide(question)
-    if is_admitted(decision):
+    if decision.outcome == ALLOW:
         reason = f"{_policies(decision)} permits {_asked(question)}"
         return Admitted(_step(Verdict.PASS, reason, decision=decision), shown)
     if shown and not has_arguments and question.action is not Action.READ_RESOURCE:

@@ -29,8 +29,8 @@ from vmcp_proxy.core.explain.steps import (
     unlisted_step,
 )
 from vmcp_proxy.core.outcomes import Unlisted
-from vmcp_proxy.core.policy.admission import only_shown, question_of
 from vmcp_proxy.core.policy.all_or_nothing import Served, refusal
+from vmcp_proxy.core.policy.judge import only_shown, question_of
 from vmcp_proxy.core.policy.questions import AllowAll, Question
 from vmcp_proxy.core.stack import CoreSettings
 from vmcp_proxy.core.virtual import Operation, OwnNames, Resolved, Target

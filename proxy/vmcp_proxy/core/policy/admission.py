@@ -2,23 +2,20 @@
 
 import dataclasses
 from collections import OrderedDict
-from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Coroutine, Mapping
+from typing import Any
 
 import msgspec
 
 from vmcp_proxy.auth.identity import Identity
-from vmcp_proxy.core.catalog.arguments import apply_arguments
-from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.ui_pages import pages_of, rename_pages
+from vmcp_proxy.core.decision import ALLOW
 from vmcp_proxy.core.outcomes import Denied, PartialFailure, Reply
-from vmcp_proxy.core.policy.questions import ACTION_ON, Action, Admitter, Decision, Question, judged_name
-from vmcp_proxy.core.virtual import Caller, Exchange, Operation, OwnNames, Resolved, Target, VirtualMCP
+from vmcp_proxy.core.policy.judge import Judge, only_shown
+from vmcp_proxy.core.policy.questions import Action, Admitter, DecisionObserver, Question, judged_name
+from vmcp_proxy.core.virtual import Caller, Exchange, Operation, OwnNames, Resolved, VirtualMCP
 from vmcp_proxy.protocol.kinds import Kind
-from vmcp_proxy.protocol.params import InvalidParamsError
-
-_WITH_ARGUMENTS: Final = frozenset({Kind.TOOL, Kind.PROMPT})
 
 
 class _View(msgspec.Struct, frozen=True):
@@ -34,9 +31,12 @@ class _View(msgspec.Struct, frozen=True):
 class Admission:
     """A `VirtualMCP` without what the caller is not admitted to; it keeps at most `max_views` views."""
 
-    def __init__(self, inner: VirtualMCP, admitter: Admitter, *, max_views: int = 1024) -> None:
+    def __init__(
+        self, inner: VirtualMCP, admitter: Admitter, observer: DecisionObserver, *, max_views: int = 1024
+    ) -> None:
         self._inner = inner
         self._admitter = admitter
+        self._judge = Judge(admitter, observer)
         self._max_views = max_views
         self._views: OrderedDict[tuple[str, str, Identity], _View] = OrderedDict()
 
@@ -60,17 +60,16 @@ class Admission:
         """
         if isinstance(resolved, OwnNames):
             resolved = only_shown(self._admitter, caller.identity, resolved.targets)
-        if not await self._is_admitted(caller.identity, operation, resolved):
+        kind = operation.kind
+        if kind is None:
+            # What names nothing is about the client itself; a name that nobody knows how to judge is refused.
+            admits = not operation.name
+        else:
+            decision, operation = await self._judge.decide(caller.identity, operation, resolved, exchange)
+            admits = decision.outcome == ALLOW
+        if not admits:
             return Denied()
         return await self._inner.perform(caller, operation, resolved, exchange)
-
-    async def _is_admitted(self, identity: Identity, operation: Operation, resolved: Resolved) -> bool:
-        question = question_of(identity, operation, resolved)
-        if question is None:
-            # What names nothing is about the client itself; a name that nobody knows how to judge is refused.
-            return not operation.name
-        # What nobody has told yet may be heard of by those who may do this whoever it belongs to.
-        return is_admitted(await self._admitter.decide(question)) and resolved is not None
 
     async def _reduced(self, identity: Identity, catalog: Catalog) -> Catalog:
         key = (catalog.version, self._admitter.version, identity)
@@ -109,39 +108,4 @@ class Admission:
         if page is None:
             return False
         question = Question(identity, Action.READ_RESOURCE, page, judged_name(page, uri))
-        return is_admitted(await self._admitter.decide(question))
-
-
-def only_shown(admitter: Admitter, identity: Identity, targets: Sequence[Target]) -> Target | None:
-    """Of several tools with one name of their own the one that the caller means; None where that is not clear."""
-    shown = admitter.shows(identity, [target.capability for target in targets])
-    admitted = [target for target, is_shown in zip(targets, shown, strict=True) if is_shown]
-    return admitted[0] if len(admitted) == 1 else None
-
-
-def question_of(identity: Identity, operation: Operation, resolved: Resolved) -> Question | None:
-    """What policies are asked about a call; None where it names nothing that they judge."""
-    kind = operation.kind
-    if kind is None:
-        return None
-    capability = resolved.capability if type(resolved) is Target else None
-    name = operation.name if capability is None else judged_name(capability, operation.name)
-    arguments = _arguments_of(operation, capability) if kind in _WITH_ARGUMENTS else None
-    return Question(identity, ACTION_ON[kind], capability, name, arguments)
-
-
-def is_admitted(decision: Decision) -> bool:
-    """Whether it admits: a policy that failed might have forbidden it."""
-    return decision.admits and not decision.errors
-
-
-def _arguments_of(operation: Operation, capability: Capability | None) -> bytes | None:
-    """The arguments as the backend gets them (ADR-0022); none where they are no object: nobody will carry that out."""
-    try:
-        members = operation.members
-        if capability is not None and capability.arguments is not None:
-            apply_arguments(members, capability.arguments)
-    except InvalidParamsError:
-        return None
-    arguments = members.get("arguments")
-    return None if arguments is None else bytes(arguments)
+        return (await self._admitter.decide(question)).outcome == ALLOW

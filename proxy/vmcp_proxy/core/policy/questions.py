@@ -7,9 +7,14 @@ from typing import Final, Protocol
 
 import msgspec
 
+from vmcp_api.spec.authorization import PolicyMode
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.capabilities import Capability
+from vmcp_proxy.core.decision import Decision
 from vmcp_proxy.protocol.kinds import Kind
+
+UNUSABLE: Final = "policies"
+"""Stands among the errors where the policies as a whole cannot be used."""
 
 
 class Action(StrEnum):
@@ -35,8 +40,8 @@ class Question(msgspec.Struct, frozen=True, gc=False):
 
     `capability` is what bears it, with its owner and annotations; None where nothing does. `name` is what policies
     know it by (`judged_name`). Where the capability is a template and `name` is the template itself, the question is
-    whether any expansion of it could be admitted (completions ask that). `arguments` are JSON, as the backend would
-    get them (ADR-0022); None where there are none.
+    whether any expansion of it could be admitted (completions ask that); `is_open` asks the same of what takes
+    arguments. `arguments` are JSON, as the backend would get them (ADR-0022); None where there are none.
     """
 
     identity: Identity
@@ -44,21 +49,21 @@ class Question(msgspec.Struct, frozen=True, gc=False):
     capability: Capability | None
     name: str
     arguments: bytes | None = None
+    is_open: bool = False
 
 
-class Decision(msgspec.Struct, frozen=True, gc=False):
-    """The answer; `policies` are the ids of those that decided it, `errors` of those that failed and so deny."""
+class DecisionObserver(Protocol):
+    """Hears every decision on a call: for metrics and the log."""
 
-    admits: bool
-    policies: tuple[str, ...] = ()
-    errors: tuple[str, ...] = ()
+    def on_decision(self, decision: Decision) -> None:
+        """Hears one; it must not raise."""
 
 
 class Admitter(Protocol):
     """Decides who may do what.
 
-    `version` changes when a decision could. `enforcing` is False where everything is admitted and unknown names may
-    get an answer of their own: such a policy is asked nothing.
+    `version` changes when a decision could. Under `Enforce` denied, unknown and hidden names must look alike, under
+    `Shadow` no answer changes; `mode` is None where everything is admitted: such a policy is asked nothing.
     """
 
     @property
@@ -66,8 +71,8 @@ class Admitter(Protocol):
         """Equal versions decide alike."""
 
     @property
-    def enforcing(self) -> bool:
-        """Whether denied, unknown and hidden names must look alike."""
+    def mode(self) -> PolicyMode | None:
+        """Whether its decisions bind."""
 
     async def decide(self, question: Question) -> Decision:
         """The decision on one call; it may wait, and whoever asked acts on the very target that it was about."""
@@ -76,11 +81,31 @@ class Admitter(Protocol):
         """For each of these whether a list shows it to the identity: where some call of it could be admitted."""
 
 
+class RefuseAll:
+    """Admits nobody to anything: stands in for policies that cannot be used where no former ones are in force."""
+
+    version: Final = "refuse-all"
+
+    def __init__(self, mode: PolicyMode) -> None:
+        self.mode: Final[PolicyMode | None] = mode
+        self._decision: Final = Decision(admits=False, errors=(UNUSABLE,), mode=mode)
+
+    async def decide(self, question: Question) -> Decision:
+        """See `Admitter.decide`."""
+        del question
+        return self._decision
+
+    def shows(self, identity: Identity, capabilities: Sequence[Capability]) -> Sequence[bool]:
+        """See `Admitter.shows`."""
+        del identity
+        return [False] * len(capabilities)
+
+
 class AllowAll:
     """Admits everyone to everything."""
 
     version: Final = "allow-all"
-    enforcing: Final = False
+    mode: Final[PolicyMode | None] = None
 
     async def decide(self, question: Question) -> Decision:
         """See `Admitter.decide`."""

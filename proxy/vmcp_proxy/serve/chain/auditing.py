@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
+import msgspec
+
 from vmcp_proxy.observability.audit import (
     AuditEvent,
     EventFilter,
@@ -104,6 +106,7 @@ class Auditor:
             target=Target(_cut(found.method), _cut(found.name)) if found else Target(_cut(context.rpc_method)),
             backend=found.backend if found else "",
             session=found.session if found else "",
+            decision=(found and found.decision) or msgspec.UNSET,
             status=context.final_status,
             rejected_by=context.rejected_by,
             duration_ms=round((time.perf_counter() - context.started) * 1000, 3),
@@ -138,7 +141,7 @@ def backend_enrichment(inner: Handler) -> Handler:
             await inner(context)
         finally:
             context.backend_enrichment = Enrichment(
-                context.rpc_method, context.target, context.backend, context.session_ref
+                context.rpc_method, context.target, context.backend, context.session_ref, context.decision
             )
 
     return handle

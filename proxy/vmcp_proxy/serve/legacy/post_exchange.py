@@ -5,6 +5,8 @@ import contextlib
 from collections.abc import Callable
 from typing import Final
 
+from vmcp_proxy.core.decision import Decision
+from vmcp_proxy.observability.audit import PolicyDecision
 from vmcp_proxy.protocol.jsonrpc import Answer
 from vmcp_proxy.serve.chain.header_rules import accepts
 from vmcp_proxy.serve.context import EVENT_STREAM, RequestContext
@@ -43,6 +45,10 @@ class PostExchange:
     def routed(self, backend: str) -> None:
         """See `Exchange.routed`."""
         self._context.backend = backend
+
+    def decided(self, decision: Decision) -> None:
+        """See `Exchange.decided`."""
+        self._context.decision = PolicyDecision(decision.outcome, decision.policies, decision.errors, decision.mode)
 
     async def send(self, message: bytes, on_drop: Callable[[], None] | None = None) -> None:
         """See `Exchange.send`."""

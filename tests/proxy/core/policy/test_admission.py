@@ -11,14 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.proxy.core.builders import exposed, listing, merged, settings
-from tests.support.policies import NamePolicy
+from tests.support.policies import Heard, NamePolicy
 from tests.support.rules import Effect, Rule, RuleBased
+from vmcp_api.spec.authorization import PolicyMode
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.capabilities import Capability, Outcome
 from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.core.decision import Decision
 from vmcp_proxy.core.outcomes import Denied, PartialFailure, Reply, Result, Unknown, Unlisted
 from vmcp_proxy.core.policy.admission import Admission
-from vmcp_proxy.core.policy.questions import Action, Decision, Question
+from vmcp_proxy.core.policy.questions import Action, Admitter, Question
 from vmcp_proxy.core.targets import find_target
 from vmcp_proxy.core.virtual import (
     Caller,
@@ -26,6 +28,7 @@ from vmcp_proxy.core.virtual import (
     Operation,
     Resolved,
     Target,
+    VirtualMCP,
     call,
 )
 from vmcp_proxy.protocol.kinds import Kind
@@ -69,7 +72,7 @@ class Groups(NamePolicy):
     """Admits by a claim, and counts how often it is asked."""
 
     version: str = "1"
-    enforcing: bool = True
+    mode: PolicyMode = PolicyMode.ENFORCE
     asked: int = 0
 
     def admits(self, identity: Identity, action: Action, capability: Capability | None, name: str) -> bool:
@@ -78,11 +81,21 @@ class Groups(NamePolicy):
 
 
 class NoExchange:
+    def __init__(self) -> None:
+        self.decision: Decision | None = None
+
     def routed(self, backend: str) -> None:
         pass
 
+    def decided(self, decision: Decision) -> None:
+        self.decision = decision
+
     async def send(self, message: bytes, on_drop=None) -> None:
         raise AssertionError("nothing is sent to the client here")
+
+
+def admission_of(inner: VirtualMCP, admitter: Admitter, heard: Heard | None = None, **more: int) -> Admission:
+    return Admission(inner, admitter, heard or Heard(), **more)
 
 
 def caller(identity: Identity = ALICE) -> Caller:
@@ -93,7 +106,7 @@ class Paths:
     """Admits calls by an argument, once it has been told what it waits for; a list shows whatever may be called."""
 
     version = "1"
-    enforcing = True
+    mode = PolicyMode.ENFORCE
 
     def __init__(self) -> None:
         self.asked: list[Question] = []
@@ -155,7 +168,7 @@ RULES = st.lists(
 @given(RULES, st.sampled_from([ALICE, BOB]))
 async def test_what_is_listed_is_callable_and_what_is_not_answers_like_what_does_not_exist(rules, identity):
     inner = Inner()
-    admission = Admission(inner, RuleBased(rules))
+    admission = admission_of(inner, RuleBased(rules))
     view = await admission.view(caller(identity))
     for kind in Kind:
         listed = set(exposed(view.of(kind)))
@@ -180,7 +193,7 @@ async def test_what_is_listed_is_callable_and_what_is_not_answers_like_what_does
 @given(RULES, st.sampled_from(["t://1", "t://2", "t://{id}", "t://1/2"]))
 async def test_a_template_is_decided_on_the_uri_that_is_read(rules, uri):
     admitter = RuleBased(rules)
-    reply = await ask(Admission(Inner(), admitter), "resources/read", uri)
+    reply = await ask(admission_of(Inner(), admitter), "resources/read", uri)
     entry = CATALOG.find(Kind.TEMPLATE, "t://{id}")
     may = uri in ("t://1", "t://2") and admitter.admits(ALICE, Action.READ_RESOURCE, entry, uri)
     assert reply == (Result(b"{}") if may else Denied())
@@ -188,13 +201,13 @@ async def test_a_template_is_decided_on_the_uri_that_is_read(rules, uri):
 
 async def test_a_denied_call_never_reaches_the_inner_layer():
     inner = Inner()
-    assert await ask(Admission(inner, permitting("a_y")), "tools/call", "a_x") == Denied()
+    assert await ask(admission_of(inner, permitting("a_y")), "tools/call", "a_x") == Denied()
     assert inner.reached == []
 
 
 async def test_an_unknown_name_is_decided_once_like_a_known_one():
     admitter = Groups()
-    admission = Admission(Inner(), admitter)
+    admission = admission_of(Inner(), admitter)
     for name in ("a_x", "nothing", "b_hidden"):
         admitter.asked = 0
         await ask(admission, "tools/call", name)
@@ -203,7 +216,7 @@ async def test_an_unknown_name_is_decided_once_like_a_known_one():
 
 @pytest.mark.parametrize(("names", "reply"), [(("b_*",), Result(b"{}")), (("a_*",), Denied())])
 async def test_a_name_that_a_silent_backend_may_have_is_told_of_to_those_who_may_have_it(names, reply):
-    admission = Admission(Inner(), permitting(*names))
+    admission = admission_of(Inner(), permitting(*names))
     unlisted = Unlisted(Kind.TOOL, "b_new", {"b": Outcome("timeout", "backend 'b' has not answered yet")})
     asked = operation("tools/call", "b_new")
     assert await admission.perform(caller(), asked, unlisted, NoExchange()) == reply
@@ -221,18 +234,18 @@ async def test_a_name_that_a_silent_backend_may_have_is_told_of_to_those_who_may
     ],
 )
 async def test_a_completion_goes_by_the_prompt_or_template_that_it_is_for(kind, name, reply):
-    admission = Admission(Inner(), permitting("a_p", "t://*"))
+    admission = admission_of(Inner(), permitting("a_p", "t://*"))
     assert await answer_of(admission, Operation("completion/complete", kind, name)) == reply
 
 
 @pytest.mark.parametrize(("name", "reply"), [("", Result(b"{}")), ("a_x", Denied())])
 async def test_a_method_that_nobody_can_judge_passes_only_where_it_names_nothing(name, reply):
-    assert await ask(Admission(Inner(), permitting("*")), "logging/setLevel", name) == reply
+    assert await ask(admission_of(Inner(), permitting("*")), "logging/setLevel", name) == reply
 
 
 async def test_a_view_is_decided_once_per_catalog_policy_and_identity():
     inner, admitter = Inner(), Groups()
-    admission = Admission(inner, admitter)
+    admission = admission_of(inner, admitter)
     first = await admission.view(caller())
     asked = admitter.asked
     assert await admission.view(caller()) is first
@@ -247,7 +260,7 @@ async def test_a_view_is_decided_once_per_catalog_policy_and_identity():
 
 
 async def test_a_new_token_with_other_claims_does_not_get_the_old_view():
-    admission = Admission(Inner(), Groups())
+    admission = admission_of(Inner(), Groups())
     demoted = Identity(ALICE.issuer, ALICE.subject, claims={"groups": []})
     assert (await admission.view(caller(ALICE))).tools
     assert (await admission.view(caller(demoted))).tools == ()
@@ -260,7 +273,7 @@ class Scopes(Groups):
 
 
 async def test_a_new_token_with_other_scopes_does_not_get_the_old_view():
-    admission = Admission(Inner(), Scopes())
+    admission = admission_of(Inner(), Scopes())
     granted = Identity("i", "ada", scopes=frozenset({"tools"}), expires_at=1000.0)
     narrowed = Identity("i", "ada", expires_at=2000.0)
     assert (await admission.view(caller(granted))).tools
@@ -269,7 +282,7 @@ async def test_a_new_token_with_other_scopes_does_not_get_the_old_view():
 
 
 async def test_views_of_equal_content_have_equal_versions_and_others_differ():
-    admission = Admission(
+    admission = admission_of(
         Inner(),
         RuleBased(
             (
@@ -289,7 +302,7 @@ async def test_views_of_equal_content_have_equal_versions_and_others_differ():
 
 async def test_the_views_that_are_kept_are_bounded():
     admitter = Groups()
-    admission = Admission(Inner(), admitter, max_views=2)
+    admission = admission_of(Inner(), admitter, max_views=2)
     people = [Identity("i", str(number), claims={"groups": []}) for number in range(3)]
     for person in people:
         await admission.view(caller(person))
@@ -314,7 +327,7 @@ async def test_a_decision_may_wait_and_sees_what_is_called_with_which_arguments(
     admitter.errors = errors
     params = msgspec.Raw(json.dumps({"name": "a_x", "arguments": {"path": path}}).encode())
     asked = Operation("tools/call", Kind.TOOL, "a_x", params)
-    calling = asyncio.create_task(call(Admission(inner, admitter), caller(), asked, NoExchange()))
+    calling = asyncio.create_task(call(admission_of(inner, admitter), caller(), asked, NoExchange()))
     await admitter.begun.wait()
     assert inner.reached == []
     # What bears the name now is none of this call's: it has been found.
@@ -336,7 +349,7 @@ async def test_a_list_is_one_question_however_long_it_is():
             asked.append([capability.exposed for capability in capabilities])
             return super().shows(identity, capabilities)
 
-    await Admission(Inner(), Counting()).list(caller(), Kind.TOOL)
+    await admission_of(Inner(), Counting()).list(caller(), Kind.TOOL)
     assert asked == [[capability.exposed for kind in Kind for capability in CATALOG.of(kind)]]
 
 
@@ -349,6 +362,6 @@ async def test_arguments_are_judged_as_the_backend_gets_them(sent, judged):
     inner, admitter = Inner(merged(listing("a", tools=["x"]), using=using)), Paths()
     admitter.told.set()
     params = msgspec.Raw(json.dumps({"name": "a_x", "arguments": {"deep": False} | sent}).encode())
-    await answer_of(Admission(inner, admitter), Operation("tools/call", Kind.TOOL, "a_x", params))
+    await answer_of(admission_of(inner, admitter), Operation("tools/call", Kind.TOOL, "a_x", params))
     assert [json.loads(each.arguments) for each in admitter.asked] == [judged]
     assert len(inner.reached) == (judged["path"] == "/open")

@@ -1,0 +1,238 @@
+"""The `Admitter` that decides by Cedar: one set of policies, one decision for lists and calls (ADR-0041)."""
+
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, Final
+
+import msgspec
+from cedarpy import Decision as Verdict
+from cedarpy import Entities, PolicySet, is_authorized
+
+from vmcp_api.spec.authorization import PolicyMode
+from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.core.catalog.capabilities import Capability
+from vmcp_proxy.core.decision import Decision
+from vmcp_proxy.core.policy.cedar.entities import TYPE_ON, Principal, Thing, World
+from vmcp_proxy.core.policy.cedar.policies import Policies, read_policies
+from vmcp_proxy.core.policy.cedar.residuals import ERROR, FALSE, TRUE, Outcomes, Seen, build_residuals
+from vmcp_proxy.core.policy.cedar.values import NO_ARGUMENTS, Arguments, read_arguments
+from vmcp_proxy.core.policy.questions import ACTION_ON, Action, Question, judged_name
+from vmcp_proxy.protocol.kinds import Kind
+
+_MOST_IDENTITIES: Final = 1024
+_MOST_THINGS: Final = 512
+_FAILED: Final = re.compile(r"policy `(\w+)`")
+LIBRARY: Final = "cedar"
+"""Stands among the errors where the library itself failed, and names no policy."""
+
+_DECIDED: Final = (TRUE, FALSE, ERROR)
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What is known of an identity and a thing before any call: the decision itself where no argument counts.
+
+    `open` are the policies whose outcome arguments may change, `names` the arguments that they read (None: all).
+    """
+
+    decision: Decision | None
+    open: tuple[str, ...] = ()
+    names: frozenset[str] | None = None
+    entities: Entities | None = None
+
+
+class _Subject(msgspec.Struct, frozen=True):
+    """One identity with the claims of one token, and what has been found out for it."""
+
+    claims: Mapping[str, Any]
+    principal: Principal
+    standings: dict[Thing, Standing]
+
+
+class CedarAdmitter:
+    """Decides by policies; `server` is the name of the vMCP, `entities` a list in Cedar's JSON.
+
+    Raises:
+        PolicyError: policies or entities cannot be used.
+    """
+
+    def __init__(
+        self,
+        policies: Sequence[str],
+        *,
+        server: str,
+        entities: str = "[]",
+        group_claims: Sequence[str] = (),
+        mode: PolicyMode = PolicyMode.ENFORCE,
+    ) -> None:
+        self.mode: Final = mode
+        said = msgspec.msgpack.encode((mode, tuple(policies), server, entities, tuple(group_claims)))
+        self.version: Final = blake2b(said, digest_size=16).hexdigest()
+        self.policies: Final[Policies] = read_policies(policies)
+        self._world: Final = World(entities, server, group_claims)
+        told = self._world.resource_attributes
+        everything = self.policies.by_key.values()
+        self._calls: Final = build_residuals(everything, of_templates=False, told=told)
+        self._templates: Final = build_residuals(everything, of_templates=True, told=told)
+        self._named: Final = self.policies.reads.uids | self._world.uids
+        self._subjects: OrderedDict[Identity, _Subject] = OrderedDict()
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """The ids of all policies, in their order."""
+        return [policy.id for policy in self.policies.by_key.values()]
+
+    async def decide(self, question: Question) -> Decision:
+        """See `Admitter.decide`."""
+        subject = self._subject(question.identity)
+        capability, name = question.capability, question.name
+        thing = self._thing(question.action, capability, name)
+        is_any = capability is not None and capability.kind is Kind.TEMPLATE and name == capability.exposed
+        if question.is_open or is_any:
+            return self._possible(subject.principal, thing, name if is_any else "")
+        standing = subject.standings.get(thing)
+        if standing is None:
+            standing = self._standing(subject.principal, thing)
+            if len(subject.standings) >= _MOST_THINGS:
+                subject.standings.clear()
+            subject.standings[thing] = standing
+        if standing.decision is not None:
+            return standing.decision
+        return self._judged(subject.principal, thing, standing, question.arguments)
+
+    def shows(self, identity: Identity, capabilities: Sequence[Capability]) -> Sequence[bool]:
+        """See `Admitter.shows`; it fills no memory of decisions, so that a list does not quicken what it hides."""
+        principal = self._subject(identity).principal
+        shown: dict[tuple[Thing, str], bool] = {}
+        answers = []
+        for capability in capabilities:
+            thing, template = self._listed(capability)
+            if (thing, template) not in shown:
+                shown[thing, template] = self._possible(principal, thing, template).admits
+            answers.append(shown[thing, template])
+        return answers
+
+    def outcomes(self, identity: Identity, capability: Capability) -> dict[str, Outcomes]:
+        """What each policy, by key, may come to on some call or expansion."""
+        thing, template = self._listed(capability)
+        return self._outcomes(self._subject(identity).principal, thing, template)
+
+    def _subject(self, identity: Identity) -> _Subject:
+        kept = self._subjects.get(identity)
+        if kept is not None and (kept.claims is identity.claims or kept.claims == identity.claims):
+            self._subjects.move_to_end(identity)
+            return kept
+        subject = _Subject(identity.claims, self._world.principal(identity, self.policies.reads), {})
+        self._subjects[identity] = subject
+        self._subjects.move_to_end(identity)
+        if len(self._subjects) > _MOST_IDENTITIES:
+            self._subjects.popitem(last=False)
+        return subject
+
+    def _listed(self, capability: Capability) -> tuple[Thing, str]:
+        """What a list asks of it: about itself, or about the expansions of a template."""
+        name = judged_name(capability, capability.exposed)
+        thing = self._thing(ACTION_ON[capability.kind], capability, name)
+        return thing, name if capability.kind is Kind.TEMPLATE else ""
+
+    def _thing(self, action: Action, capability: Capability | None, name: str) -> Thing:
+        """What policies can see of it: those that look alike to them are one, as most do whose name no policy reads."""
+        counts = self.policies.reads.names or (TYPE_ON[action], name) in self._named
+        if capability is None:
+            return Thing(action, name if counts else "", None)
+        return Thing(action, name if counts else "", capability.backend, capability.annotations)
+
+    def _is_open(self, thing: Thing) -> bool:
+        """Whether arguments may count: nothing that is read by URI has any."""
+        return self.policies.reads.open and thing.action is not Action.READ_RESOURCE
+
+    def _standing(self, principal: Principal, thing: Thing) -> Standing:
+        entities = self._world.entities(principal, thing)
+        outcomes = self._outcomes(principal, thing) if self._is_open(thing) else {}
+        undecided = tuple(key for key, found in outcomes.items() if found not in _DECIDED)
+        if not undecided or principal.ill:
+            return Standing(self._asked(principal, thing, entities, NO_ARGUMENTS))
+        reads = [self.policies.by_key[key].reads for key in undecided]
+        names = None if any(each.whole for each in reads) else frozenset().union(*(each.arguments for each in reads))
+        return Standing(None, undecided, names, entities)
+
+    def _judged(self, principal: Principal, thing: Thing, standing: Standing, raw: bytes | None) -> Decision:
+        """The decision on one call whose arguments count."""
+        arguments = read_arguments(raw, standing.names)
+        failed = [key for key in standing.open if self._cannot_judge(key, arguments)]
+        if failed or standing.entities is None:
+            return self._decision(admits=False, errors=failed)
+        return self._asked(principal, thing, standing.entities, arguments)
+
+    def _cannot_judge(self, key: str, arguments: Arguments) -> bool:
+        reads = self.policies.by_key[key].reads
+        if not arguments.is_readable:
+            return True
+        return bool(arguments.ill) if reads.whole else not reads.arguments.isdisjoint(arguments.ill)
+
+    def _asked(self, principal: Principal, thing: Thing, entities: Entities, arguments: Arguments) -> Decision:
+        """What Cedar says; whatever it cannot say is an error, and denies."""
+        failed = self._misled_by(principal)
+        if failed:
+            return self._decision(admits=False, errors=failed)
+        context = {**principal.claims, **arguments.held}
+        admits, reasons, errors = _ask(self.policies.handle, principal, thing, entities, context)
+        return self._decision(admits=admits and not errors, policies=reasons, errors=errors)
+
+    def _misled_by(self, principal: Principal) -> list[str]:
+        """The policies that read a claim of the caller that Cedar cannot hold."""
+        if not principal.ill:
+            return []
+        policies = self.policies.by_key.items()
+        return [key for key, each in policies if each.reads.whole or each.reads.attributes & principal.ill]
+
+    def _possible(self, principal: Principal, thing: Thing, template: str) -> Decision:
+        """Whether some call could be admitted, with the policies that let it, or that stand in the way of all."""
+        if not template and not self._is_open(thing):
+            return self._asked(principal, thing, self._world.entities(principal, thing), NO_ARGUMENTS)
+        failed = self._misled_by(principal)
+        outcomes = self._outcomes(principal, thing, template)
+        failed += [key for key, found in outcomes.items() if found == ERROR]
+        if failed:
+            return self._decision(admits=False, errors=failed)
+        policies = self.policies.by_key
+        forbids = [key for key, found in outcomes.items() if policies[key].forbids and not found & FALSE]
+        permits = [key for key, found in outcomes.items() if not policies[key].forbids and found & TRUE]
+        return self._decision(admits=bool(permits) and not forbids, policies=forbids or permits)
+
+    def _outcomes(self, principal: Principal, thing: Thing, template: str = "") -> dict[str, Outcomes]:
+        residuals = self._templates if template else self._calls
+        entities = self._world.entities(principal, thing)
+        _, holds, errs = _ask(residuals.probes, principal, thing, entities, dict(principal.claims))
+        return residuals.outcomes(Seen(frozenset(holds), frozenset(errs), template))
+
+    def _decision(self, *, admits: bool, policies: Iterable[str] = (), errors: Iterable[str] = ()) -> Decision:
+        return Decision(admits, self._told(policies), self._told(errors), self.mode)
+
+    def _told(self, keys: Iterable[str]) -> tuple[str, ...]:
+        """Ids as people know them, in the order of the policies."""
+        found = set(keys)
+        told = [policy.id for key, policy in self.policies.by_key.items() if key in found]
+        return (*dict.fromkeys(told), *sorted(found - self.policies.by_key.keys()))
+
+
+def _ask(
+    policies: PolicySet, principal: Principal, thing: Thing, entities: Entities, context: dict[str, object]
+) -> tuple[bool, Sequence[str], Sequence[str]]:
+    """Cedar's answer: whether it allows, the policies that decided, and those that failed."""
+    request = {
+        "principal": principal.entity["uid"],
+        "action": {"type": "Action", "id": thing.action.value},
+        "resource": {"type": TYPE_ON[thing.action], "id": thing.name},
+        "context": context,
+    }
+    try:
+        answer = is_authorized(request, policies, entities)
+    except ValueError:
+        return False, (), (LIBRARY,)
+    said = answer.diagnostics.errors
+    errors = [each for text in said for each in _FAILED.findall(text)[:1] or (LIBRARY,)]
+    if answer.decision is Verdict.NoDecision and not errors:
+        errors = [LIBRARY]
+    return answer.decision is Verdict.Allow, answer.diagnostics.reasons, errors

@@ -1,0 +1,87 @@
+"""Policy text as Cedar reads it, each policy with the id that people know it by."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import msgspec
+from cedarpy import PolicySet, policies_to_pst, pst
+
+from vmcp_api.text.cedar_text import find_policy_flaw
+from vmcp_proxy.core.policy.cedar.reads import ForeignArgumentError, Reads, reads_of, with_arguments_in_context
+
+_ID: Final = "id"
+_LONGEST_ID: Final = 128
+
+
+class PolicyError(ValueError):
+    """Policies or entities that cannot be used; the text is fit for the operator and the status."""
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """One policy: `key` is Cedar's id for it, `id` that of its `@id`, else the same."""
+
+    key: str
+    id: str
+    node: pst.Template
+    reads: Reads
+
+    @property
+    def forbids(self) -> bool:
+        """Whether it takes away."""
+        return self.node.effect == "forbid"
+
+
+class Policies(msgspec.Struct, frozen=True):
+    """The policies of one set, by key, with all that they read."""
+
+    by_key: Mapping[str, Policy]
+    handle: PolicySet
+    reads: Reads
+
+
+def read_policies(texts: Sequence[str]) -> Policies:
+    """The policies of all texts, counted from 0 over all of them.
+
+    Raises:
+        PolicyError: a text is no Cedar, or there is no policy at all.
+    """
+    policies: list[Policy] = []
+    for position, text in enumerate(texts):
+        where = f"policies[{position}]"
+        for node in _parse(text, where):
+            policies.append(_policy(node, f"policy{len(policies)}", where))
+    by_key = {policy.key: policy for policy in policies}
+    return Policies(by_key, handle_of([policy.node for policy in policies]), reads_of(each.node for each in policies))
+
+
+def handle_of(nodes: Sequence[pst.Template]) -> PolicySet:
+    """The policies as Cedar evaluates them.
+
+    Raises:
+        PolicyError: one is nested too deeply.
+    """
+    static = pst.FrozenMap({node.id: node for node in nodes})
+    try:
+        return PolicySet.from_pst(pst.PolicySet(pst.FrozenMap({}), static, ()))
+    except (ValueError, RecursionError) as error:
+        raise PolicyError(f"policies: {error}") from None
+
+
+def _parse(text: str, where: str) -> Sequence[pst.Template]:
+    flaw = find_policy_flaw(text)
+    if flaw is not None:
+        raise PolicyError(f"{where}: {flaw}; {flaw.remedy}")
+    # By the numbers that Cedar counts them by, which is their order in the text.
+    return sorted(policies_to_pst(text).static_policies.values(), key=lambda node: int(node.id.removeprefix("policy")))
+
+
+def _policy(node: pst.Template, key: str, where: str) -> Policy:
+    moved: Any = with_arguments_in_context(replace(node, id=key))
+    try:
+        reads = reads_of((moved,))
+    except ForeignArgumentError as error:
+        text = f"{where}: {error} is read of something else than resource or context; write context.{error}"
+        raise PolicyError(text) from None
+    told = node.annotations.get(_ID) or key
+    return Policy(key, told[:_LONGEST_ID], moved, reads)

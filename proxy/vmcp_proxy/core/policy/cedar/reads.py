@@ -1,0 +1,144 @@
+"""What policies read of a request, found in their syntax."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, Final, TypeAlias
+
+import msgspec
+from cedarpy import pst
+
+from vmcp_proxy.core.policy.cedar.values import ARGUMENT
+
+CONTEXT: Final = pst.Var("context")
+RESOURCE: Final = pst.Var("resource")
+NAMES: Final = frozenset({"name", "uri"})
+"""Attributes of a resource that say which one it is."""
+
+_EQUALITY: Final = ("eq", "not_eq")
+
+Uid: TypeAlias = tuple[str, str]
+"""Type and id of an entity."""
+
+
+class Reads(msgspec.Struct, frozen=True):
+    """What some policies read.
+
+    `arguments` are names with their prefix, `attributes` all that are named of anything, `uids` all entities that
+    are named. `whole` where the context is read as a whole; `names` where it counts which resource it is beyond
+    comparing it to `uids`.
+    """
+
+    arguments: frozenset[str]
+    attributes: frozenset[str]
+    uids: frozenset[Uid]
+    whole: bool
+    names: bool
+
+    @property
+    def open(self) -> bool:
+        """Whether the arguments of a call count."""
+        return self.whole or bool(self.arguments)
+
+
+class ForeignArgumentError(ValueError):
+    """An argument is read of something that is neither the resource nor the context."""
+
+
+def children(node: object) -> Iterator[object]:
+    """The nodes and values directly below a node."""
+    if isinstance(node, Mapping):
+        yield from node.values()
+    elif isinstance(node, tuple):
+        yield from node
+    elif is_dataclass(node):
+        yield from (getattr(node, field.name) for field in fields(node))
+
+
+def with_arguments_in_context(node: Any) -> Any:
+    """The same with arguments read of the context where they are read of the resource: there they stand too."""
+    match node:
+        case pst.GetAttr(pst.Var("resource"), attr) if attr.startswith(ARGUMENT):
+            return pst.GetAttr(CONTEXT, attr)
+        case pst.HasAttr(pst.Var("resource"), attrs) if attrs[0].startswith(ARGUMENT):
+            return pst.HasAttr(CONTEXT, attrs)
+        case Mapping():
+            return pst.FrozenMap({key: with_arguments_in_context(value) for key, value in node.items()})
+        case tuple():
+            return tuple(with_arguments_in_context(each) for each in node)
+        case _ if is_dataclass(node) and not isinstance(node, type):
+            changed = {field.name: with_arguments_in_context(getattr(node, field.name)) for field in fields(node)}
+            return replace(node, **changed)
+        case _:
+            return node
+
+
+def reads_of(nodes: Iterable[object]) -> Reads:
+    """What these policies or expressions read, once arguments are read of the context alone.
+
+    Raises:
+        ForeignArgumentError: an argument is read of something else.
+    """
+    found = _Found()
+    for node in nodes:
+        found.visit(node)
+    arguments = frozenset(found.arguments)
+    return Reads(arguments, frozenset(found.attributes), frozenset(found.uids), found.whole, found.names)
+
+
+class _Found:
+    def __init__(self) -> None:
+        self.arguments: set[str] = set()
+        self.attributes: set[str] = set()
+        self.uids: set[Uid] = set()
+        self.whole = False
+        self.names = False
+
+    def visit(self, node: object) -> None:
+        """Notes what a node and all below it read."""
+        match node:
+            case pst.EntityUid(kind, name):
+                self.uids.add((str(kind), name))
+            case pst.Var("context"):
+                self.whole = True
+            case pst.Var("resource"):
+                self.names = True
+            case pst.GetAttr(base, attr):
+                self._attributes(base, (attr,))
+            case pst.HasAttr(base, attrs):
+                self._attributes(base, attrs)
+            case pst.BinaryOp(op, pst.Var("resource"), pst.EntityLit() as other) if op in _EQUALITY:
+                self.visit(other)
+            case pst.BinaryOp(op, pst.EntityLit() as other, pst.Var("resource")) if op in _EQUALITY:
+                self.visit(other)
+            case pst.BinaryOp("in", pst.Var("resource"), other) | pst.Is(pst.Var("resource"), _, other):
+                self.visit(other)
+            case _:
+                for child in children(node):
+                    self.visit(child)
+
+    def _attributes(self, base: object, attrs: tuple[str, ...]) -> None:
+        self.attributes.update(attrs)
+        is_argument = attrs[0].startswith(ARGUMENT)
+        match base:
+            case pst.Var("context"):
+                if is_argument:
+                    self.arguments.add(attrs[0])
+            case pst.Var("resource"):
+                self.names = self.names or attrs[0] in NAMES
+            case pst.Var():
+                if is_argument:
+                    raise ForeignArgumentError(attrs[0])
+            case _:
+                if is_argument and not _is_in_argument(base):
+                    raise ForeignArgumentError(attrs[0])
+                # It may be the resource by another way.
+                self.names = self.names or attrs[0] in NAMES
+                self.visit(base)
+
+
+def _is_in_argument(node: object) -> bool:
+    while isinstance(node, pst.GetAttr):
+        if node.base == CONTEXT:
+            return node.attr.startswith(ARGUMENT)
+        node = node.base
+    return False

@@ -1,0 +1,78 @@
+"""From a call to the question that a policy is asked, and from the answer to those who keep it."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.core.decision import Decision
+from vmcp_proxy.core.policy.questions import ACTION_ON, Admitter, DecisionObserver, Question, judged_name
+from vmcp_proxy.core.virtual import Exchange, Operation, Resolved, Target
+from vmcp_proxy.protocol.kinds import Kind
+from vmcp_proxy.protocol.methods import COMPLETION
+from vmcp_proxy.protocol.params import InvalidParamsError
+
+_WITH_ARGUMENTS: Final = frozenset({Kind.TOOL, Kind.PROMPT})
+
+
+class Judge:
+    """Asks an `Admitter` about calls; each decision goes to the call's exchange and to the observer."""
+
+    def __init__(self, admitter: Admitter, observer: DecisionObserver) -> None:
+        self._admitter: Final = admitter
+        self._observer: Final = observer
+
+    async def decide(
+        self, identity: Identity, operation: Operation, resolved: Resolved, exchange: Exchange
+    ) -> tuple[Decision, Operation]:
+        """The decision, and the operation with the arguments that it was about; it names something."""
+        operation = prepared(operation, resolved)
+        question = question_of(identity, operation, resolved)
+        if question is None:
+            raise ValueError(operation.method)
+        decision = await self._admitter.decide(question)
+        if resolved is None:
+            # After the policies were asked as for any other name. What nobody has told yet may be heard of by those
+            # who may do this whoever it belongs to; what is not there, by nobody.
+            decision = Decision(admits=False, mode=decision.mode)
+        exchange.decided(decision)
+        self._observer.on_decision(decision)
+        return decision, operation
+
+
+def only_shown(admitter: Admitter, identity: Identity, targets: Sequence[Target]) -> Target | None:
+    """Of several tools with one name of their own the one that the caller means; None where that is not clear."""
+    shown = admitter.shows(identity, [target.capability for target in targets])
+    admitted = [target for target, is_shown in zip(targets, shown, strict=True) if is_shown]
+    return admitted[0] if len(admitted) == 1 else None
+
+
+def question_of(identity: Identity, operation: Operation, resolved: Resolved) -> Question | None:
+    """What policies are asked about a call, with the arguments that it has; None where it names nothing."""
+    kind = operation.kind
+    if kind is None:
+        return None
+    capability = resolved.capability if type(resolved) is Target else None
+    name = operation.name if capability is None else judged_name(capability, operation.name)
+    is_open = operation.method == COMPLETION
+    arguments = _arguments_of(operation) if kind in _WITH_ARGUMENTS and not is_open else None
+    return Question(identity, ACTION_ON[kind], capability, name, arguments, is_open)
+
+
+def prepared(operation: Operation, resolved: Resolved) -> Operation:
+    """The operation with the arguments that the backend gets (ADR-0022), once for the decision and the act."""
+    plan = resolved.capability.arguments if type(resolved) is Target else None
+    if plan is None or operation.is_prepared:
+        return operation
+    try:
+        return operation.prepared(plan)
+    except InvalidParamsError:
+        # Nobody will carry that out.
+        return operation
+
+
+def _arguments_of(operation: Operation) -> bytes | None:
+    try:
+        arguments = operation.members.get("arguments")
+    except InvalidParamsError:
+        return None
+    return None if arguments is None else bytes(arguments)

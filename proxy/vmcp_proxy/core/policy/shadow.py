@@ -1,0 +1,40 @@
+"""Policies on trial: decisions are taken, told and counted, and change no answer."""
+
+from collections.abc import Coroutine
+from typing import Any, Final
+
+from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.core.outcomes import PartialFailure, Reply
+from vmcp_proxy.core.policy.judge import Judge
+from vmcp_proxy.core.policy.questions import Admitter, DecisionObserver
+from vmcp_proxy.core.virtual import Caller, Exchange, Operation, OwnNames, Resolved, VirtualMCP
+from vmcp_proxy.protocol.kinds import Kind
+
+
+class Shadow:
+    """A `VirtualMCP` that answers like the inner one."""
+
+    def __init__(self, inner: VirtualMCP, admitter: Admitter, observer: DecisionObserver) -> None:
+        self._inner: Final = inner
+        self._judge: Final = Judge(admitter, observer)
+
+    def view(self, caller: Caller) -> Coroutine[Any, Any, Catalog]:
+        """See `VirtualMCP.view`."""
+        return self._inner.view(caller)
+
+    def list(self, caller: Caller, kind: Kind) -> Coroutine[Any, Any, Catalog | PartialFailure]:
+        """See `VirtualMCP.list`."""
+        return self._inner.list(caller, kind)
+
+    def resolve(self, caller: Caller, operation: Operation) -> Coroutine[Any, Any, Resolved]:
+        """See `VirtualMCP.resolve`."""
+        return self._inner.resolve(caller, operation)
+
+    async def perform(self, caller: Caller, operation: Operation, resolved: Resolved, exchange: Exchange) -> Reply:
+        """See `VirtualMCP.perform`; the decision is on what the inner layer will act on."""
+        about = resolved
+        if isinstance(resolved, OwnNames):
+            about = resolved.targets[0] if len(resolved.targets) == 1 else None
+        if operation.kind is not None:
+            await self._judge.decide(caller.identity, operation, about, exchange)
+        return await self._inner.perform(caller, operation, resolved, exchange)
