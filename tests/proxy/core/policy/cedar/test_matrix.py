@@ -1,0 +1,208 @@
+"""For random policies, callers, tools and arguments: what Cedar says by itself is what is decided (Z-1, Z-3)."""
+
+import json
+import re
+
+import pytest
+from cedarpy import Decision as Verdict
+from cedarpy import is_authorized
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tests.proxy.core.policy.cedar.helpers import SERVER, a_tool, admitter, decided, entry, shown, who
+from vmcp_proxy.core.catalog.uri_template import can_expand_to
+from vmcp_proxy.protocol.kinds import Kind
+
+pytestmark = pytest.mark.scenario("Z-1", "Z-3")
+
+SUBJECTS = ("alice", "bob")
+GROUPS = ("dev", "ops")
+TOOLS = [
+    a_tool("t", "b", read_only=True),
+    a_tool("u", "b", read_only=False),
+    a_tool("t2", "c"),
+    entry(Kind.PROMPT, "t", "c"),
+]
+RESOURCES = [entry(Kind.RESOURCE, "x://a", "b"), entry(Kind.RESOURCE, "x://b/1", "c")]
+TEMPLATES = [entry(Kind.TEMPLATE, "x://{id}", "b"), entry(Kind.TEMPLATE, "y://a/{id}/z", "c")]
+URIS = ["x://a", "x://b", "y://a/1/z", "y://a//z"]
+
+SCOPES = [
+    st.sampled_from(
+        ["principal", 'principal == Client::"alice"', 'principal in Group::"dev"', 'principal in THVGroup::"ops"']
+    ),
+    st.sampled_from(
+        [
+            "action",
+            'action == Action::"call_tool"',
+            'action in [Action::"read_resource", Action::"get_prompt"]',
+            'action == Action::"list_tools"',
+        ]
+    ),
+    st.sampled_from(
+        [
+            "resource",
+            'resource == Tool::"t"',
+            'resource == Resource::"x://a"',
+            'resource in Backend::"b"',
+            'resource in MCP::"office"',
+            'resource in MCP::"other"',
+            "resource is Tool",
+            'resource is Resource in Backend::"c"',
+        ]
+    ),
+]
+ATOMS = st.sampled_from(
+    [
+        "true",
+        "resource.readOnlyHint",
+        "resource has readOnlyHint",
+        'resource.backend == "b"',
+        'resource.name like "t*"',
+        'resource.uri like "x://*"',
+        'resource.name == "x://b"',
+        'resource == Resource::"x://b"',
+        '[Tool::"t", Tool::"u"].contains(resource)',
+        'resource in [Backend::"b", Resource::"y://a/1/z"]',
+        'principal.claim_team == "red"',
+        "principal has claim_team",
+        "context.claim_level > 2",
+        'context has claim_team && context.claim_team == "red"',
+        'principal.claim_groups.contains("dev")',
+        'context.arg_path like "/open/*"',
+        "context has arg_path",
+        "resource.arg_count < 3",
+        "resource has arg_count",
+        "context.arg_count == principal.claim_level",
+        "context.arg_flag",
+        'context.arg_tags.contains("a")',
+        "context has arg_tags_present",
+        "context.arg_deep.inner == 1",
+        "context has arg_deep.inner",
+        "context.arg_path == resource.name",
+        "context.arg_count",
+        "1 == 1 + 0",
+    ]
+)
+EXPRESSIONS = st.recursive(
+    ATOMS,
+    lambda inner: st.one_of(
+        st.tuples(inner, st.sampled_from(["&&", "||"]), inner).map(lambda each: f"(({each[0]}) {each[1]} ({each[2]}))"),
+        inner.map(lambda each: f"!({each})"),
+        st.tuples(inner, inner, inner).map(lambda each: f"(if ({each[0]}) then ({each[1]}) else ({each[2]}))"),
+    ),
+    max_leaves=4,
+)
+CLAUSES = st.lists(
+    st.tuples(st.sampled_from(["when", "unless"]), EXPRESSIONS).map(lambda each: f"{each[0]} {{ {each[1]} }}"),
+    max_size=2,
+).map(" ".join)
+POLICY = st.tuples(st.sampled_from(["permit", "permit", "forbid"]), *SCOPES, CLAUSES).map(
+    lambda each: f"{each[0]}({each[1]}, {each[2]}, {each[3]}) {each[4]};"
+)
+POLICIES = st.lists(POLICY, min_size=1, max_size=4)
+IDENTITIES = st.builds(
+    who,
+    st.sampled_from(SUBJECTS),
+).flatmap(
+    lambda made: st.fixed_dictionaries(
+        {},
+        optional={
+            "groups": st.lists(st.sampled_from(GROUPS), unique=True),
+            "team": st.sampled_from(["red", "blue", 3]),
+            "level": st.integers(0, 4),
+        },
+    ).map(lambda claims: who(made.subject, **claims))
+)
+ARGUMENTS = st.one_of(
+    st.none(),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "path": st.sampled_from(["/open/a", "/etc", "t"]),
+            "count": st.integers(0, 5),
+            "flag": st.booleans(),
+            "tags": st.lists(st.sampled_from(["a", "b"])),
+            "deep": st.fixed_dictionaries({}, optional={"inner": st.integers(0, 2)}),
+            "other": st.integers(),
+        },
+    ),
+)
+
+
+def by_cedar(policies, identity, capability, arguments, name):
+    """Cedar asked directly, with the whole request, as the documentation says that it is."""
+    kind, action, operation = {
+        Kind.TOOL: ("Tool", "call_tool", "call"),
+        Kind.PROMPT: ("Prompt", "get_prompt", "get"),
+        Kind.RESOURCE: ("Resource", "read_resource", "read"),
+        Kind.TEMPLATE: ("Resource", "read_resource", "read"),
+    }[capability.kind]
+    claims = {f"claim_{key}": value for key, value in identity.claims.items()}
+    given = {f"arg_{key}": value for key, value in (arguments or {}).items()}
+    given |= {f"arg_{key}_present": True for key, value in (arguments or {}).items() if isinstance(value, list | dict)}
+    hints = {} if capability.annotations.read_only is None else {"readOnlyHint": capability.annotations.read_only}
+    uri = {"uri": name} if kind == "Resource" else {}
+    attributes = {"name": name, "backend": capability.backend, "operation": operation, "feature": kind.lower()}
+    uid = {"type": "Client", "id": identity.subject}
+    groups = [
+        {"type": each, "id": group} for group in identity.claims.get("groups", ()) for each in ("Group", "THVGroup")
+    ]
+    parents = [{"type": "MCP", "id": SERVER}, {"type": "Backend", "id": capability.backend}]
+    thing = {"type": kind, "id": name}
+    entities = [
+        {"uid": uid, "attrs": claims, "parents": groups},
+        {"uid": thing, "attrs": {**attributes, **uri, **hints, **given}, "parents": parents},
+    ]
+    request = {"principal": uid, "action": {"type": "Action", "id": action}, "resource": thing}
+    answer = is_authorized({**request, "context": {**claims, **given}}, "\n".join(policies), entities)
+    errors = {each for text in answer.diagnostics.errors for each in re.findall(r"policy `(\w+)`", text)}
+    return answer.decision is Verdict.Allow, set(answer.diagnostics.reasons), errors
+
+
+@settings(max_examples=150, deadline=None)
+@given(POLICIES, IDENTITIES, st.sampled_from(TOOLS), st.lists(ARGUMENTS, min_size=1, max_size=4))
+@example(["permit(principal, action, resource) when { context.arg_flag || true };"], who(), TOOLS[0], [{"flag": True}])
+async def test_a_call_is_allowed_where_cedar_says_so_and_no_policy_failed_and_a_list_hides_none_of_them(
+    policies, identity, capability, calls
+):
+    ours = admitter(*policies)
+    listed = shown(ours, identity, capability)
+    for arguments in calls:
+        decision = await decided(ours, identity, capability, arguments)
+        allowed, reasons, errors = by_cedar(policies, identity, capability, arguments, capability.exposed)
+        assert (decision.outcome == "allow") == (allowed and not errors)
+        assert set(decision.errors) == errors
+        assert errors or set(decision.policies) == reasons
+        if decision.outcome == "allow":
+            assert listed
+        # Once more: what is remembered is the same.
+        assert await decided(ours, identity, capability, arguments) == decision
+
+
+@settings(max_examples=150, deadline=None)
+@given(POLICIES, IDENTITIES)
+async def test_resources_and_expansions_of_templates_are_listed_if_they_can_be_read(policies, identity):
+    ours = admitter(*policies)
+    for capability in RESOURCES:
+        decision = await decided(ours, identity, capability)
+        allowed, _, errors = by_cedar(policies, identity, capability, None, capability.original)
+        assert (decision.outcome == "allow") == (allowed and not errors) == bool(shown(ours, identity, capability))
+    for template in TEMPLATES:
+        listed = shown(ours, identity, template)
+        for uri in URIS:
+            if not can_expand_to(template.exposed, uri):
+                continue
+            decision = await decided(ours, identity, template, name=uri)
+            allowed, _, errors = by_cedar(policies, identity, template, None, uri)
+            assert (decision.outcome == "allow") == (allowed and not errors)
+            assert listed or decision.outcome == "deny"
+
+
+@settings(max_examples=100, deadline=None)
+@given(POLICIES, IDENTITIES, st.sampled_from(TOOLS[:3]))
+async def test_what_no_arguments_can_reach_is_not_listed_where_no_policy_reads_any(policies, identity, capability):
+    ours = admitter(*policies)
+    if "arg_" not in "".join(policies):
+        decision = await decided(ours, identity, capability, json.dumps({"path": "/"}).encode())
+        assert (decision.outcome == "allow") == bool(shown(ours, identity, capability))
