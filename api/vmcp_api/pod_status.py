@@ -142,7 +142,8 @@ class IssuerReport:
 class BackendReport:
     """One backend as the pod sees it; `status` is a `Health`, or `WITHHELD` with the `reason`.
 
-    `circuit` is absent without a breaker, `revision` (of MCP) and the numbers until the backend has answered.
+    `auth_type` is the strategy by which it is authenticated to. `circuit` is absent without a breaker, `revision` (of
+    MCP) and the numbers until the backend has answered.
     """
 
     __pydantic_config__: ClassVar = _DOCUMENT
@@ -151,6 +152,7 @@ class BackendReport:
     kind: _Text = ""
     status: _Text = ""
     transport: _OptionalText = None
+    auth_type: _OptionalText = None
     reason: _OptionalText = None
     message: _Text = ""
     circuit: _OptionalText = None

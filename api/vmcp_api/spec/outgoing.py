@@ -129,6 +129,9 @@ class IdentityAssertionSettings(TokenClient):
     audience: Annotated[Audience, Field(description="The backend's authorization server, as the IdP names it.")]
     resource: Annotated[Resource | None, Field(description="Resource that the token is for (RFC 8707).")] = None
     scopes: Annotated[Scopes, Field(description="Scopes to ask for.")] = ()
+    subject_token_type: Annotated[SubjectTokenType, Field(description="What the caller's token is to the IdP.")] = (
+        TokenType.ID_TOKEN
+    )
 
 
 class ClientCredentials(Reach, ClientCredentialsSettings):

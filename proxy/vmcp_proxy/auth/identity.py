@@ -48,6 +48,19 @@ class Identity:
         return self.issuer == ANONYMOUS_ISSUER
 
     @property
+    def canonical_bytes(self) -> bytes:
+        """One unambiguous byte string of who the caller is, fields prefixed with their length, for keyed digests.
+
+        For an anonymous caller the presence of `Authorization` counts too; for others it may come and go with
+        the way the same caller proves who it is.
+        """
+        # A token may carry a lone surrogate; it must count like any other text.
+        fields = [text.encode(errors="surrogatepass") for text in (self.issuer, self.subject)]
+        if self.is_anonymous:
+            fields.append(b"with" if self.has_authorization else b"without")
+        return b"".join(len(part).to_bytes(4, "big") + part for part in fields)
+
+    @property
     def is_by_token(self) -> bool:
         """Whether an authorization server vouches for this caller, by a token."""
         return self.issuer not in (ANONYMOUS_ISSUER, LOCAL_ISSUER)

@@ -65,22 +65,27 @@ class StaticCredentials(_Known):
     is_callers = False
 
     @classmethod
-    def of(cls, static: StaticHeaders) -> Self:
-        """The credentials of a backend with these headers."""
-        merged = merge(EMPTY_SNAPSHOT, static)
+    def of(cls, static: StaticHeaders, authentication: StaticHeaders = ()) -> Self:
+        """The credentials of a backend with these headers, over which those that authenticate win."""
+        merged = merge(EMPTY_SNAPSHOT, static, authentication)
         return cls(() if isinstance(merged, Collision) else merged)
 
 
 class PassthroughCredentials(_Known):
-    """The headers that a client gave for backends, beside a backend's static ones."""
+    """The headers that a client gave for backends, beside a backend's own."""
 
     __slots__ = ()
     is_callers = True
 
     @classmethod
-    def of(cls, snapshot: HeaderSnapshot, static: StaticHeaders) -> Self | Collision:
-        """The credentials of a client at a backend with these headers; a `Collision` where both name the same."""
-        merged = merge(snapshot, static)
+    def of(
+        cls, snapshot: HeaderSnapshot, static: StaticHeaders, authentication: StaticHeaders = ()
+    ) -> Self | Collision:
+        """The credentials of a client at a backend with these headers; a `Collision` where both name the same.
+
+        What authenticates wins over both.
+        """
+        merged = merge(snapshot, static, authentication)
         return merged if isinstance(merged, Collision) else cls(merged)
 
 

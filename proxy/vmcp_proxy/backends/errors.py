@@ -32,6 +32,7 @@ class Category(StrEnum):
     FULL = "no_room"
     CIRCUIT_OPEN = "circuit_open"
     BUSY = "busy"
+    CREDENTIALS = "no_credentials"
 
 
 _TEXT: Final = {
@@ -48,6 +49,7 @@ _TEXT: Final = {
     Category.FULL: "has no room for another client session",
     Category.CIRCUIT_OPEN: "kept failing and is not called for now",
     Category.BUSY: "takes no more requests for now",
+    Category.CREDENTIALS: "was not asked, for there are no credentials for it",
 }
 
 

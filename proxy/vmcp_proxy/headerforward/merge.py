@@ -30,12 +30,7 @@ def merge(
     `authentication` is what the outgoing strategy adds: it wins over both. Neither input is changed. A name in
     both `passthrough` and `static` yields a `Collision` that names it.
     """
-    merged: dict[str, bytes] = {}
-    for name, value in static:
-        canonical = canonical_name(name)
-        if is_token(canonical) and not is_restricted(canonical) and is_sendable(value):
-            merged[canonical] = bytes(value)
-    wins = {canonical_name(name): bytes(value) for name, value in authentication}
+    merged, wins = _sendable(static), _sendable(authentication)
     for name, value in passthrough.items():
         if is_restricted(name, passthrough=True) or not is_sendable(value):
             continue
@@ -44,3 +39,9 @@ def merge(
         merged[name] = value
     merged.update(wins)
     return tuple(sorted((name.encode(), value) for name, value in merged.items()))
+
+
+def _sendable(headers: Iterable[tuple[str, bytes]]) -> dict[str, bytes]:
+    """Those that may be sent by configuration, by canonical name."""
+    named = ((canonical_name(name), bytes(value)) for name, value in headers)
+    return {name: value for name, value in named if is_token(name) and not is_restricted(name) and is_sendable(value)}

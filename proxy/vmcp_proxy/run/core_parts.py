@@ -19,7 +19,7 @@ from vmcp_proxy.core.calls.resolver import Resolver
 from vmcp_proxy.core.calls.views import Views
 from vmcp_proxy.core.group.group import Group
 from vmcp_proxy.core.listings.cache import Listings
-from vmcp_proxy.core.listings.scopes import header_digest
+from vmcp_proxy.core.listings.scopes import Digests
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.members.own_links import OwnLinks
 from vmcp_proxy.core.policy.questions import Admitter, AllowAll, DecisionObserver
@@ -71,7 +71,7 @@ def build_core_parts(
     notifier = Notifier(sessions.clients)
     listings = Listings(tasks, on_change)
     own_links = OwnLinks(tasks)
-    views = Views(listings, own_links, lambda snapshot: header_digest(sessions.keyring(), snapshot))
+    views = Views(listings, own_links, Digests(sessions.keyring))
     changes = Changes(listings, views, on_change)
     resolver = Resolver(own_links, views)
     aggregate = Aggregate(views, resolver, Forwarder(changes, metrics, on_change))

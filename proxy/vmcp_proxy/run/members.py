@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from vmcp_api.config import Backend as BackendConfig
 from vmcp_api.config import Transport, Withheld
-from vmcp_api.headers import canonical_name, find_value_flaw
+from vmcp_api.headers import find_value_flaw
 from vmcp_api.render.reasons import Reason
-from vmcp_api.spec.references import KeyRef
 from vmcp_proxy.backends.budget import ReadBudget
 from vmcp_proxy.backends.fallback import FallbackBackend
 from vmcp_proxy.backends.interface import Backend
@@ -24,6 +23,14 @@ from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.headerforward import StaticHeaders
 from vmcp_proxy.http_client import HttpClient, InvalidUrl, Peer, TrustSetting, Url
 from vmcp_proxy.run.loading import Loaded
+from vmcp_proxy.run.outgoing import Strategies
+from vmcp_proxy.run.secret_values import (
+    InvalidHeaderError,
+    InvalidSecretError,
+    MissingSecretError,
+    header_value,
+    text_of,
+)
 
 _PRIVATE_KEY = "tls.key"
 
@@ -48,27 +55,6 @@ class _Server:
     settings: HttpBackendSettings
 
 
-class MissingSecretError(Exception):
-    """A backend needs a key of a Secret that has no value."""
-
-    def __init__(self, secret: str, key: str) -> None:
-        super().__init__(f"Secret {secret!r} has no key {key!r}; create it and the backend is served")
-
-
-class InvalidSecretError(Exception):
-    """A key of a Secret has a value that cannot be used; `flaw` says why and what to do, without the value."""
-
-    def __init__(self, secret: str, key: str, flaw: str) -> None:
-        super().__init__(f"key {key!r} of Secret {secret!r} {flaw}")
-
-
-class InvalidHeaderError(Exception):
-    """A header in the clear has a value that cannot be sent; `flaw` as above."""
-
-    def __init__(self, header: str, flaw: str) -> None:
-        super().__init__(f"the value of {canonical_name(header)} {flaw}")
-
-
 class Assembler:
     """Makes backends over one HTTP client; programs run in `tasks`."""
 
@@ -78,6 +64,7 @@ class Assembler:
         self._budget = ReadBudget()
         self._tasks = tasks
         self._version = software_version
+        self._strategies = Strategies(client, tasks)
 
     def assemble(self, loaded: Loaded, previous: Mapping[str, Member]) -> Assembled:
         """The members of a config; a member whose config, headers and secrets are the same is `previous`' own."""
@@ -104,14 +91,17 @@ class Assembler:
         static = _static_headers(config, loaded)
         threshold = loaded.config.config.operational.failure_handling.unhealthy_threshold
         recipe = self._recipe(config, loaded)
-        if previous is not None and (previous.config, previous.static, previous.recipe) == (config, static, recipe):
+        strategy = self._strategies.strategy_for(config, loaded, previous.strategy if previous else None)
+        made_from = (config, static, recipe, strategy)
+        if previous is not None and (previous.config, previous.static, previous.recipe, previous.strategy) == made_from:
             return previous
-        return Member(config, self._backend(config, recipe), static, HealthTracker(threshold), recipe)
+        backend = self._backend(config, recipe)
+        return Member(config, backend, static, HealthTracker(threshold), recipe, strategy=strategy)
 
     def _recipe(self, config: BackendConfig, loaded: Loaded) -> _Program | _Server:
         operational = loaded.config.config.operational
         if config.transport is Transport.STDIO:
-            secret = {name: _text(loaded, ref.name, ref.key) for name, ref in config.env_from_secret.items()}
+            secret = {name: text_of(loaded, ref.name, ref.key) for name, ref in config.env_from_secret.items()}
             command = StdioCommand(config.command, tuple((config.env | secret).items()), config.cwd)
             patience = operational.failure_handling.health_check_timeout
             limit, environ = operational.limits.response_body, dict(os.environ)
@@ -119,8 +109,8 @@ class Assembler:
         certificate = config.tls.client_certificate_ref
         trust = TrustSetting(
             ca_bundle=config.tls.ca_bundle,
-            client_certificate=_text(loaded, certificate.name, certificate.key) if certificate else None,
-            client_key=_text(loaded, certificate.name, _PRIVATE_KEY) if certificate else None,
+            client_certificate=text_of(loaded, certificate.name, certificate.key) if certificate else None,
+            client_key=text_of(loaded, certificate.name, _PRIVATE_KEY) if certificate else None,
         )
         peer = Peer(Url.parse(config.url or ""), config.network, trust)
         limit, patience = operational.limits.response_body, operational.timeouts.connect
@@ -137,21 +127,6 @@ class Assembler:
         return HttpBackend(*of_http)
 
 
-def _required(loaded: Loaded, name: str, key: str) -> bytes:
-    value = loaded.value(KeyRef(name=name, key=key))
-    if value is None:
-        raise MissingSecretError(name, key)
-    return value
-
-
-def _text(loaded: Loaded, name: str, key: str) -> str:
-    try:
-        return _required(loaded, name, key).decode()
-    except UnicodeDecodeError:
-        # Not even as a cause: the error of the codec holds the value.
-        raise InvalidSecretError(name, key, "is not text in UTF-8; write it again") from None
-
-
 def _static_headers(config: BackendConfig, loaded: Loaded) -> StaticHeaders:
     return (*_plain_headers(config), *_secret_headers(config, loaded))
 
@@ -166,12 +141,7 @@ def _plain_headers(config: BackendConfig) -> Iterator[tuple[str, bytes]]:
 
 def _secret_headers(config: BackendConfig, loaded: Loaded) -> Iterator[tuple[str, bytes]]:
     for header in config.header_forward.add_headers_from_secret:
-        ref = header.value_secret_ref
-        value = _required(loaded, ref.name, ref.key)
-        # Left out of the requests it would be missed at the backend only.
-        if flaw := find_value_flaw(value):
-            raise InvalidSecretError(ref.name, ref.key, flaw)
-        yield header.header_name, value
+        yield header.header_name, header_value(loaded, header.value_secret_ref).reveal()
 
 
 def _withhold(config: BackendConfig, reason: str, message: str) -> Withheld:

@@ -23,6 +23,7 @@ from vmcp_api.pod_status import (
     StoreReport,
     UnmatchedReport,
 )
+from vmcp_api.spec.outgoing import OutgoingAuthType
 from vmcp_proxy.auth.incoming.oidc.provider import ProviderState
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.members.circuit import CIRCUIT_IS_OPEN
@@ -122,6 +123,7 @@ class ProxyStatus:
             member.config.kind,
             member.health.state.value,
             transport=member.config.transport.value,
+            auth_type=_auth_type(member).value,
             message="; ".join((*filter(None, (_ails(member),)), *incomplete)),
             circuit=member.circuit.state.value if member.circuit.is_enabled else None,
         )
@@ -137,6 +139,11 @@ class ProxyStatus:
             templates=served[Kind.TEMPLATE],
             prompts=served[Kind.PROMPT],
         )
+
+
+def _auth_type(member: Member) -> OutgoingAuthType:
+    auth = member.config.outgoing_auth
+    return OutgoingAuthType.UNAUTHENTICATED if auth is None else auth.type
 
 
 def _ails(member: Member) -> str:

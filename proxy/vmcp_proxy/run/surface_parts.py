@@ -1,7 +1,7 @@
 """Builds what listens: the chain and the endpoint behind it, the admin application, the servers of both."""
 
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -65,10 +65,17 @@ class ChainSources:
             policy=HeaderPolicy.of(config, local=self.is_local, legacy_revisions=CLIENT_REVISIONS),
             maximum=config.config.operational.timeouts.maximum,
             authenticator=self.authenticators.authenticator_for(config.incoming_auth, secret),
-            allow_list=AllowList.of(config.passthrough_headers),
+            allow_list=AllowList.of(config.passthrough_headers, _relayed(config)),
             auditor=auditor,
             resource=ProtectedResource.of(config.incoming_auth, MCP_PATH),
         )
+
+
+def _relayed(config: ProxyConfig) -> Iterator[str]:
+    """The headers that some backend alone is relayed."""
+    for backend in config.backends:
+        if backend.outgoing_auth is not None and backend.outgoing_auth.relay is not None:
+            yield from backend.outgoing_auth.relay.headers
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from vmcp_api.spec.aggregation import Aggregation
+from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.backends.errors import Category
 from vmcp_proxy.core.catalog.capabilities import Listing, Outcome
 from vmcp_proxy.core.catalog.catalog import Catalog
@@ -20,35 +21,33 @@ from vmcp_proxy.core.catalog.ui_pages import PageClaims, claims_of
 from vmcp_proxy.core.client import BuiltView, ClientContext
 from vmcp_proxy.core.listings.cache import Entry, Listings
 from vmcp_proxy.core.listings.reader import fetch_listing
-from vmcp_proxy.core.listings.scopes import SHARED, Scope
+from vmcp_proxy.core.listings.scopes import SHARED, Digests, Scope
 from vmcp_proxy.core.members.circuit import CIRCUIT_IS_OPEN
 from vmcp_proxy.core.members.member import Bounds, Member, Members
 from vmcp_proxy.core.members.own_links import OwnLinks
 from vmcp_proxy.core.policy.all_or_nothing import IS_WITHHELD, WITHHELD
 from vmcp_proxy.core.virtual import Caller
-from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, Collision, HeaderSnapshot
+from vmcp_proxy.headerforward import Collision, HeaderSnapshot
 from vmcp_proxy.protocol.kinds import Kind
 
 _KEPT_CATALOGS: Final = 64
 """Catalogs that are kept although no client sees them just now."""
-
-DigestOf = Callable[[HeaderSnapshot], str]
-"""The keyed digest of a snapshot, so that no cache key holds a header value."""
 
 
 class Views:
     """Builds catalogs; `epoch` counts what may have changed one, so that a call can trust the view it has.
 
     A caller without capabilities and headers sees what the proxy itself sees (`SHARED`), those with the same
-    capabilities the same; others have listings of their own, never mixed with anybody else's headers (ADR-0018).
+    capabilities the same; others have listings of their own, never mixed with anybody else's headers (ADR-0018), nor,
+    where a backend tells callers apart by who they are, with anybody else's tokens (ADR-0040).
     """
 
-    def __init__(self, listings: Listings, links: OwnLinks, digest_of: DigestOf) -> None:
+    def __init__(self, listings: Listings, links: OwnLinks, digests: Digests) -> None:
         self.epoch = 0
         self.deadlines_missed: Counter[str] = Counter()
         self._listings = listings
         self._links = links
-        self._digest_of = digest_of
+        self._digests = digests
         self._members: Members = {}
         self._withheld: dict[str, Outcome] = {}
         self._aggregation = Aggregation()
@@ -116,13 +115,21 @@ class Views:
         return catalog
 
     def _entries(self, members: Members, caller: Caller) -> dict[str, Entry]:
-        audience = caller.client.audience
+        audience, snapshot = caller.client.audience, caller.snapshot
         public = Scope(audience)
-        private = Scope(audience, self._digest_of(caller.snapshot)) if len(caller.snapshot) else public
-        return {
-            name: self._listings.entry(member, private if member.backend.takes_headers else public)
-            for name, member in members.items()
-        }
+        private = Scope(audience, self._digests.of_headers(snapshot.narrowed(()))) if len(snapshot) else public
+        entries: dict[str, Entry] = {}
+        for name, member in members.items():
+            if member.is_personal:
+                scope = self._personal_scope(member, audience, caller.identity, snapshot)
+            else:
+                scope = private if member.backend.takes_headers else public
+            entries[name] = self._listings.entry(member, scope)
+        return entries
+
+    def _personal_scope(self, member: Member, audience: str, identity: Identity, snapshot: HeaderSnapshot) -> Scope:
+        headers = self._digests.of_headers(snapshot.narrowed(member.relayed))
+        return Scope(audience, headers, self._digests.of_identity(identity))
 
     def silent(self, caller: Caller) -> dict[str, Outcome]:
         """The backends of which it is not known what they offer this caller, and why."""
@@ -146,10 +153,13 @@ class Views:
         return bool(done)
 
     def scope_for(self, member: Member, client: ClientContext) -> Scope:
-        """The scope of what one backend lists for this client, with the headers of its present view."""
-        snapshot = EMPTY_SNAPSHOT if client.view is None else client.view.snapshot
-        is_private = len(snapshot) and member.backend.takes_headers
-        return Scope(client.audience, self._digest_of(snapshot) if is_private else "")
+        """The scope of what one backend lists for this client, with the headers and the caller of its present view."""
+        view = client.view
+        if view is None or not member.backend.takes_headers:
+            return Scope(client.audience)
+        if member.is_personal:
+            return self._personal_scope(member, client.audience, view.identity, view.snapshot)
+        return Scope(client.audience, self._digests.of_headers(view.snapshot.narrowed(())))
 
     def shared(self) -> Catalog:
         """What the proxy itself sees, as far as it is known now."""

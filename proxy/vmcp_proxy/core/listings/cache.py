@@ -23,7 +23,7 @@ _MAX_ENTRIES: Final = 8192
 _MAX_PRIVATE_BYTES: Final = 64 << 20
 """What the listings that were told to clients' headers may hold together, those of equal content once."""
 
-_OF_THE_CALLER: Final = frozenset({Category.AUTH.value, Category.HEADERS.value})
+_OF_THE_CALLER: Final = frozenset({Category.AUTH.value, Category.HEADERS.value, Category.CREDENTIALS.value})
 
 _FIRST_RETRY: Final = 1.0
 _LAST_RETRY: Final = 30.0

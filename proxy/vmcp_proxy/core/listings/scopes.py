@@ -1,15 +1,17 @@
 """Who may share a listing: those for whom a backend says the same things (ADR-0018)."""
 
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import Final
 
 import msgspec
 
+from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.headerforward import HeaderSnapshot
 from vmcp_proxy.keys.keyring import KeyLabel, Keyring
 
 _DIGEST_BYTES: Final = 8
-_HEADER_DIGEST_BYTES: Final = 16
+_KEYED_DIGEST_BYTES: Final = 16
 _NOTHING: Final = b"{}"
 
 
@@ -45,7 +47,23 @@ def audience(capabilities: bytes) -> str:
     return "" if capabilities == _NOTHING else blake2b(capabilities, digest_size=_DIGEST_BYTES).hexdigest()
 
 
-def header_digest(keyring: Keyring, snapshot: HeaderSnapshot) -> str:
-    """Stands for a client's headers: keyed, so that no scope lets a header value be guessed."""
-    key = keyring.derive(keyring.signing_kid, KeyLabel.CACHE)
-    return blake2b(snapshot.canonical_bytes(), key=key, digest_size=_HEADER_DIGEST_BYTES).hexdigest()
+class Digests:
+    """Stand for what is a client's own: keyed, so that no scope lets a header value or a name be guessed."""
+
+    __slots__ = ("_keyring",)
+
+    def __init__(self, keyring: Callable[[], Keyring]) -> None:
+        self._keyring: Final = keyring
+
+    def of_headers(self, snapshot: HeaderSnapshot) -> str:
+        """Stands for a client's headers; empty for none."""
+        return "" if snapshot.is_empty else self._digest(b"headers", snapshot.canonical_bytes())
+
+    def of_identity(self, identity: Identity) -> str:
+        """Stands for who the caller is."""
+        return self._digest(b"identity", identity.canonical_bytes)
+
+    def _digest(self, what: bytes, content: bytes) -> str:
+        keyring = self._keyring()
+        key = keyring.derive(keyring.signing_kid, KeyLabel.CACHE)
+        return blake2b(content, key=key, person=what, digest_size=_KEYED_DIGEST_BYTES).hexdigest()

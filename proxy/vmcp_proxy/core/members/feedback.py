@@ -56,6 +56,10 @@ def failed(
     if error.category in _NOT_ASKED:
         circuit.abandoned(permit)
         return False
+    if error.category is Category.CREDENTIALS:
+        # Whoever hands them out has failed, or has refused this caller: nothing is known of the backend itself.
+        circuit.abandoned(permit)
+        return not is_callers and member.health.failed(error.category, str(error), error.told)
     turns = member.health.turns
     moved = _move(member, permit, error, asked, now)
     told = _tell(member, error, asked, is_callers=is_callers)

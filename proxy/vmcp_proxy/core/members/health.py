@@ -69,7 +69,7 @@ class HealthTracker:
         if _without_numbers(told) != _without_numbers(self.told):
             self._message, self.told = message, told
         self.category = category
-        if category is Category.AUTH:
+        if category in (Category.AUTH, Category.CREDENTIALS):
             self._become(Health.UNAUTHENTICATED)
         else:
             self._failures += 1

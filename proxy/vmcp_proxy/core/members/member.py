@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from vmcp_api.config import Backend as BackendConfig
 from vmcp_api.spec.operational import Operational
 from vmcp_proxy.auth.identity import Identity
-from vmcp_proxy.backends.credentials import NO_CREDENTIALS, Credentials, PassthroughCredentials, StaticCredentials
+from vmcp_proxy.backends.authentication import (
+    Strategy,
+    callers_credentials,
+    is_personal,
+    own_credentials,
+    relayed_names,
+)
+from vmcp_proxy.backends.credentials import NO_CREDENTIALS, Credentials
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.interface import Backend
 from vmcp_proxy.core.members.circuit import Circuit
@@ -25,6 +32,8 @@ class Member:
     health: HealthTracker
     recipe: object = field(default=None, repr=False)
     """What the backend was built from: equal recipes need no new backend."""
+    strategy: Strategy | None = None
+    """How it is authenticated to beside its static headers."""
     circuit: Circuit = field(default_factory=Circuit, repr=False)
     attention: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
     """Set where its supervisor should think again."""
@@ -32,21 +41,27 @@ class Member:
     """Its name within the group."""
     own_credentials: Credentials = field(init=False, repr=False)
     """What a request carries that no client stands behind."""
+    is_personal: bool = field(init=False, repr=False)
+    """Whether it tells callers apart by who they are, so that what it lists for one is not for another."""
+    relayed: frozenset[str] = field(init=False, repr=False)
+    """The headers of the caller that it alone gets, by canonical name."""
 
     def __post_init__(self) -> None:
-        own = StaticCredentials.of(self.static) if self.backend.takes_headers else NO_CREDENTIALS
-        object.__setattr__(self, "name", self.config.name)
+        name, takes_headers = self.config.name, self.backend.takes_headers
+        own = own_credentials(name, self.static, self.strategy) if takes_headers else NO_CREDENTIALS
+        object.__setattr__(self, "name", name)
         object.__setattr__(self, "own_credentials", own)
+        object.__setattr__(self, "is_personal", takes_headers and is_personal(self.strategy))
+        object.__setattr__(self, "relayed", relayed_names(self.strategy) if takes_headers else frozenset())
 
     def __repr__(self) -> str:
         return f"<Member {self.config.name} {self.config.transport} {self.health.state}>"
 
     def credentials_for(self, identity: Identity, snapshot: HeaderSnapshot) -> Credentials | Collision:
         """What requests of this caller with this snapshot carry; nothing where headers cannot reach it."""
-        del identity
-        if not self.backend.takes_headers or not len(snapshot):
+        if not self.backend.takes_headers or not (self.is_personal or len(snapshot)):
             return self.own_credentials
-        return PassthroughCredentials.of(snapshot, self.static)
+        return callers_credentials(self.name, self.static, self.strategy, identity, snapshot)
 
     def collision(self, found: Collision) -> BackendError:
         """Why a client with such headers cannot reach this backend."""

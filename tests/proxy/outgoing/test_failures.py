@@ -1,0 +1,187 @@
+"""Where there are no credentials for a backend: it is named, the others serve, and nothing is told that is secret."""
+
+import asyncio
+import gc
+import json
+
+import pytest
+
+from tests.proxy.outgoing.helpers import (
+    SECRETS,
+    Guarded,
+    bearer_token,
+    client_credentials,
+    header_injection,
+    stage,
+    token_exchange,
+)
+from tests.support.idp import Idp, oauth_error, says, slow
+from tests.support.raw_client import eventually
+from tests.support.serving import load
+
+
+async def told(client, name):
+    answer = await client.call(name)
+    assert answer["isError"], answer
+    return answer["content"][0]["text"]
+
+
+@pytest.mark.scenario("I-6")
+async def test_a_token_endpoint_that_fails_costs_its_backend_alone_and_the_error_names_that():
+    idp = Idp()
+    async with stage(lambda idp: {"one": token_exchange(idp), "two": bearer_token()}, idp=idp) as at:
+        async with at.signed_in() as client:
+            assert await client.names() == ["one_echo", "two_echo"]
+            idp.acts["token"] = says(500, b"boom")
+            await client.delete()
+        async with at.signed_in("bob") as bob:
+            assert await bob.names() == ["two_echo"], "nobody else's list stands in for his own"
+            answer = await bob.request("tools/call", {"name": "one_echo"})
+            assert "backend 'one'" in json.dumps(answer)
+            assert "no credentials" in json.dumps(answer)
+            assert await bob.call("two_echo")
+
+
+@pytest.mark.scenario("I-6")
+async def test_a_call_whose_token_cannot_be_got_says_why_and_blames_neither_backend_nor_circuit():
+    idp, backend = Idp(), Guarded()
+    circuit = {"operational": {"failureHandling": {"circuitBreaker": {"failureThreshold": 1}}}}
+    async with stage(lambda idp: {"one": token_exchange(idp)}, {"one": backend}, idp, config=circuit) as at:
+        async with at.signed_in("alice") as alice, at.signed_in("bob") as bob:
+            await alice.names()
+            await bob.names()
+            (first,) = (
+                backend.shown("authorization", "tools/list")
+                - {""}
+                - {f"Bearer {token}" for token, claims in idp.known.items() if claims["sub"] == "bob"}
+            )
+            backend.lets_in = lambda headers: headers.get("authorization") != first
+            idp.acts["token"] = oauth_error("invalid_grant", "user alice has been signed out")
+            said = await told(alice, "one_echo")
+            assert "backend 'one' was not asked, for there are no credentials for it" in said
+            assert "its token endpoint refuses with invalid_grant; sign in again" in said
+            assert "signed out" not in said
+            assert await bob.call("one_echo")
+        status = await at.backend_status("one")
+        assert (status["status"], status.get("circuit", "closed")) == ("healthy", "closed")
+
+
+@pytest.mark.scenario("B-10")
+async def test_without_a_token_of_its_own_a_backend_counts_as_unauthenticated_and_the_status_says_why():
+    idp = Idp()
+    idp.acts["token"] = oauth_error("invalid_client", "AADSTS7000215: invalid client secret provided", 401)
+    async with stage(lambda idp: {"one": client_credentials(idp)}, idp=idp) as at:
+        await eventually(lambda: at.world.proxy.members["one"].health.state.value == "unauthenticated")
+        status = await at.backend_status("one")
+        assert "invalid_client; correct its client ID and secret" in status["message"]
+        assert "AADSTS7000215" in status["message"]
+        assert "proxy-secret" not in json.dumps(status)
+        assert at.backends["one"].heard == []
+
+
+async def test_a_call_waits_for_its_token_no_longer_than_it_may_take():
+    idp, gate = Idp(), asyncio.Event()
+    short = {"operational": {"timeouts": {"default": "500ms", "list": "200ms"}}}
+    async with (
+        stage(lambda idp: {"one": token_exchange(idp)}, idp=idp, config=short) as at,
+        at.signed_in() as client,
+    ):
+        await client.names()
+        backend = at.backends["one"]
+        (first,) = backend.shown("authorization") - {""}
+        backend.lets_in = lambda headers: headers.get("authorization") != first
+        idp.acts["token"] = slow(gate)
+        assert "backend 'one' did not answer in time" in await told(client, "one_echo")
+        gate.set()
+        await eventually(lambda: len(idp.known) == 3)
+        assert await client.call("one_echo"), "the token came for the next"
+
+
+@pytest.mark.scenario("I-8")
+@pytest.mark.parametrize("settings", [client_credentials, token_exchange, lambda _: header_injection("X-Key")])
+async def test_a_backend_whose_secret_is_missing_is_withheld_and_the_others_serve(settings):
+    secrets = {key: value for key, value in SECRETS.items() if key[1] not in ("client", "header")}
+    async with stage(lambda idp: {"one": settings(idp), "two": bearer_token()}, secrets=secrets) as at:
+        async with at.signed_in() as client:
+            assert await client.names() == ["two_echo"]
+        status = await at.backend_status("one")
+        assert (status["status"], status["reason"]) == ("withheld", "SecretMissing")
+        assert at.backends["one"].heard == []
+
+
+@pytest.mark.scenario("I-8")
+@pytest.mark.parametrize("value", ["", "two\nlines", "caf\u00e9"])
+async def test_a_secret_that_no_header_can_hold_withholds_the_backend(value):
+    secrets = {**SECRETS, ("keys", "bearer"): value}
+    async with stage(lambda _: {"one": bearer_token()}, secrets=secrets) as at:
+        status = await at.backend_status("one")
+    assert (status["status"], status["reason"]) == ("withheld", "SecretInvalid")
+    assert "two" not in status["message"].replace("'", "")
+
+
+@pytest.mark.parametrize("name", ["Host", "Mcp-Session-Id", "content-length"])
+async def test_a_header_that_no_config_may_set_is_not_set_by_a_strategy_either(name):
+    async with stage(lambda _: {"one": header_injection(name)}) as at, at.signed_in() as client:
+        assert await client.call("one_echo")
+        assert at.heard_anywhere("canary-header") == []
+
+
+@pytest.mark.scenario("I-8")
+async def test_a_secret_is_rotated_live_and_what_has_not_changed_keeps_its_member_and_its_tokens():
+    def strategies(idp):
+        return {"one": client_credentials(idp), "two": token_exchange(idp), "three": bearer_token()}
+
+    async with stage(strategies) as at, at.signed_in() as client:
+        for name in ("one", "two", "three"):
+            await client.call(f"{name}_echo")
+        before, asked = dict(at.world.proxy.members), len(at.idp.requests())
+        at.world.proxy.apply(load(at.world.config, {**SECRETS, ("keys", "bearer"): "rotated"}))
+        assert {name: member is before[name] for name, member in at.world.proxy.members.items()} == {
+            "one": True,
+            "two": True,
+            "three": False,
+        }
+        for name in ("one", "two", "three"):
+            await client.call(f"{name}_echo")
+        assert at.backends["three"].calls("tools/call")[-1].headers["authorization"] == "Bearer rotated"
+        assert len(at.idp.requests()) == asked
+        at.idp.clients["proxy"] = "new"
+        at.world.proxy.apply(load(at.world.config, {**SECRETS, ("keys", "client"): "new"}))
+        await client.call("one_echo")
+        assert at.idp.requests()[-1].client.secret == "new"
+
+
+@pytest.mark.scenario("I-8")
+async def test_tokens_outlive_another_change_of_their_backend():
+    async with stage(lambda idp: {"one": token_exchange(idp)}) as at, at.signed_in() as client:
+        await client.call("one_echo")
+        changed = [
+            {**each, "headerForward": {"addPlaintextHeaders": {"X-New": "1"}}} for each in at.world.config["backends"]
+        ]
+        at.world.proxy.apply(load({**at.world.config, "backends": changed}, SECRETS))
+        await client.call("one_echo")
+        assert at.backends["one"].calls("tools/call")[-1].headers["x-new"] == "1"
+        assert len(at.idp.requests()) == 1
+
+
+@pytest.mark.scenario("H-7", "I-10")
+async def test_nothing_of_a_callers_tokens_is_in_memory_after_its_session():
+    async with stage(lambda idp: {"one": token_exchange(idp)}) as at:
+        async with at.signed_in() as client:
+            await client.call("one_echo")
+            (sent,) = at.backends["one"].shown("authorization", "tools/call")
+            token = sent.removeprefix("Bearer ").encode()
+            assert holders_of(token), "while the session lives"
+            await client.delete()
+        await eventually(lambda: not holders_of(token))
+
+
+def holders_of(token: bytes) -> list[str]:
+    """What holds bytes with a token in them, but for the test itself."""
+    gc.collect()
+    return [
+        f"{type(each).__module__}.{type(each).__qualname__}"
+        for each in gc.get_objects()
+        for value in gc.get_referents(each)
+        if type(value) in (bytes, bytearray) and value is not token and token in value
+    ]
