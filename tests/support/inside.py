@@ -244,6 +244,10 @@ class Inside:
         """What finds out who callers are."""
         return self._parts.authenticators
 
+    def ask_the_issuer_at_will(self) -> None:
+        """Lets every token with a key that is not known have the issuer asked, with no time between."""
+        self._parts.authenticators.current._provider._floor = 0.0
+
     @contextlib.contextmanager
     def authenticated_by(self, authenticator: Authenticator) -> Iterator[None]:
         """From the next reload on clients are who an authenticator says."""

@@ -1,9 +1,7 @@
 """What clients are told of the endpoint as a protected resource, and where (RFC 9728)."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
@@ -67,17 +65,15 @@ class ProtectedResource:
         known = (WELL_KNOWN, WELL_KNOWN + self.path, WELL_KNOWN + urlsplit(self.url).path)
         return path.rstrip("/") in {each.rstrip("/") for each in known}
 
-    def document(self, address: RequestAddress) -> Mapping[str, Any] | None:
+    def document(self, address: RequestAddress) -> dict[str, Any] | None:
         """The metadata (section 2); None where the request does not tell what the resource is."""
         resource = self.url_for(address)
         if resource is None:
             return None
         scopes = {"scopes_supported": self.scopes} if self.scopes else {}
-        return MappingProxyType(
-            {
-                "resource": resource,
-                "authorization_servers": (self.issuer,),
-                **scopes,
-                "bearer_methods_supported": ("header",),
-            }
-        )
+        return {
+            "resource": resource,
+            "authorization_servers": (self.issuer,),
+            **scopes,
+            "bearer_methods_supported": ("header",),
+        }

@@ -112,10 +112,11 @@ class OidcAuthenticator:
         return known.identity(self._issuer, token)
 
     async def _judge(self, token: bytes, digest: bytes, now: float) -> Known | Refusal:
-        head = read_head(token) if is_well_formed(token) else None
+        verdict: Verdict
+        head = None
         if not is_well_formed(token):
-            verdict: Verdict = Flaw.MALFORMED
-        elif head is not None:
+            verdict = Flaw.MALFORMED
+        elif (head := read_head(token)) is not None:
             verdict = await self._verify(token, head)
         else:
             verdict = self._refused.get(digest, now) or await self._introspections.ask(
