@@ -5,8 +5,9 @@ says both back. An answer is
 
 - right: it holds exactly these two, and no canary of anybody else stands anywhere in it;
 - excused: the backend was broken (or Redis was away, for `initialize`) while the call ran or shortly before, and the
-  answer is one of those that are documented for it: a tool result with `isError` that names the backend, the
-  error -32603 that names it, or -32602 while its listing is lost; for `initialize`, 503 with Retry-After;
+  answer is one of those that are documented for it: a tool result with `isError` that names the backend, a little
+  longer where it says that the tool is not known yet (ADR-0030), the error -32603 that names the backend, or -32602
+  while its listing is lost; for `initialize`, 503 with Retry-After;
 - crossed: a canary that belongs to another call, to another session, or to a header that came after `initialize`;
 - lost: no complete answer within `ANSWER_SECONDS` (`OPEN_SECONDS` for `initialize`), whatever broke, because a
   timeout of the proxy is an answer too; or the connection ended before the answer did. A call whose caller hung up
@@ -40,7 +41,10 @@ _SERVED_AGAIN = 3.0
 """How long after its return a backend may still be answered for: a call that began before, a probe on its way."""
 
 _LISTED_AGAIN = 12.0
-"""How long its tools may still be unknown: the pause between two tries of a listing grows to 8 s in 6 s."""
+"""How long its tools may still be unknown to a new session: the pause between two tries of a listing grows to 8 s."""
+
+_NOT_YET = "is known yet"
+"""What the answer says meanwhile."""
 
 _REDIS_AGAIN = 5.0
 _MOST_WORDS = 300
@@ -142,7 +146,8 @@ def _is_documented(message: dict[str, Any], asked: Asked, outages: Sequence[Outa
     span = (asked.backend, asked.sent, asked.answered)
     if isinstance(result, dict):
         named = (result.get("_meta") or {}).get("vmcp.dev/backend") == asked.backend
-        return bool(result.get("isError")) and named and is_during(outages, *span, _SERVED_AGAIN)
+        again = _LISTED_AGAIN if _NOT_YET in str(_text_of(message)) else _SERVED_AGAIN
+        return bool(result.get("isError")) and named and is_during(outages, *span, again)
     if not isinstance(error, dict):
         return False
     if error.get("code") == _UNKNOWN_TOOL:

@@ -21,8 +21,9 @@ def said(argument, header):
     return {"result": {"content": [{"type": "text", "text": json.dumps([argument, header])}]}}
 
 
-def broken_result(backend="json1"):
-    return {"result": {"content": [], "isError": True, "_meta": {"vmcp.dev/backend": backend}}}
+def broken_result(backend="json1", text="it did not answer in time"):
+    content = [{"type": "text", "text": text}]
+    return {"result": {"content": content, "isError": True, "_meta": {"vmcp.dev/backend": backend}}}
 
 
 def verdict(message, outages=(), **more):
@@ -59,9 +60,18 @@ def test_a_backend_that_forgot_its_sessions_excuses_nothing():
 
 
 def test_an_unknown_tool_is_excused_a_little_longer():
-    unknown = {"error": {"code": -32602, "message": "Unknown tool"}}
-    assert verdict(unknown, (Outage("json1", Fault.HANG, 8.0, 12.0),)) is Verdict.EXCUSED
-    assert verdict(unknown, LONG_AGO) is Verdict.WRONG
+    over = (Outage("json1", Fault.HANG, 8.0, 12.0),)
+    not_yet = broken_result(text="No tool 'json1_say' is known yet, and it may belong to: backend 'json1'")
+    for unknown in ({"error": {"code": -32602, "message": "Unknown tool"}}, not_yet):
+        assert verdict(unknown, over) is Verdict.EXCUSED
+        assert verdict(unknown, LONG_AGO) is Verdict.WRONG
+    assert verdict(broken_result(), over) is Verdict.WRONG
+
+
+def test_a_wrong_answer_is_told_with_its_words_and_its_times_and_without_canaries():
+    seen = judge_call(ASKED, answer(broken_result(text=f"no answer to {ARGUMENT} and {HEADER}")), ()).seen
+    assert "no answer to (canary) and (canary)" in seen
+    assert "sent at 20.00 s, over 0.10 s later" in seen
 
 
 def test_a_status_or_an_id_that_is_not_the_calls_is_wrong():
