@@ -1,25 +1,22 @@
 """One session over HTTP+SSE: a stream that carries everything a backend says, and POSTs that carry what we say."""
 
 import asyncio
-import itertools
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
 from vmcp_proxy.backends.budget import STALLED, Lease, ReadBudget
-from vmcp_proxy.backends.channel.conversation import Conversation
 from vmcp_proxy.backends.channel.mailbox import Mailbox
+from vmcp_proxy.backends.channel.session import ChannelSession
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
-from vmcp_proxy.backends.interface import Receiver, Reply, refuse
+from vmcp_proxy.backends.interface import Reply, refuse
 from vmcp_proxy.backends.over_http import translate
 from vmcp_proxy.backends.refusals.refusal import JSON, media_type, read_refusal
 from vmcp_proxy.backends.refusals.signs import Sign, names_session, sign_of
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.http_client import HeaderBlock, HttpClient, HttpError, InvalidUrl, Peer, Response, Timeout
 from vmcp_proxy.protocol import jsonrpc
-from vmcp_proxy.protocol.initialize import ServerHello
-from vmcp_proxy.protocol.jsonrpc import Raw
 from vmcp_proxy.protocol.sse import Event, EventTooLargeError, SseParser
 
 _POST: Final = ((b"Content-Type", b"application/json"), (b"Accept", b"application/json, text/event-stream"))
@@ -31,13 +28,11 @@ _MOST_REFUSALS: Final = 8
 _ENDED: Final = "its stream ended before the answer"
 
 
-class SseSession:
+class SseSession(ChannelSession):
     """One stream, and the URL that it named; `headers` are what it was opened with.
 
     When the stream is lost the session is: calls in flight fail, for they may have run.
     """
-
-    token = b""
 
     def __init__(
         self,
@@ -49,8 +44,7 @@ class SseSession:
         budget: ReadBudget,
         headers: OutgoingHeaders,
     ) -> None:
-        self.hello = ServerHello("", frozenset(), None)
-        self._backend = backend
+        super().__init__(backend, is_shared=False)
         self._peer = peer
         self._client = client
         self._stream = stream
@@ -60,8 +54,6 @@ class SseSession:
         self._endpoint: Peer | None = None
         self._ready = asyncio.Event()
         self._failure: BackendError | None = None
-        self._ids = itertools.count(1)
-        self._conversation = Conversation(backend, self, is_shared=False)
         self._posts: set[asyncio.Task[None]] = set()
         self._refusals: set[asyncio.Task[None]] = set()
         self._group: asyncio.TaskGroup | None = None
@@ -89,34 +81,6 @@ class SseSession:
         if self._failure is not None:
             raise self._failure
 
-    def next_id(self) -> int:
-        """See `BackendSession.next_id`."""
-        return next(self._ids)
-
-    def expect_stream(self) -> None:
-        """See `BackendSession.expect_stream`: what carries the answers carries the rest, and is there."""
-
-    async def request(
-        self,
-        request_id: int,
-        method: str,
-        params: Raw | None,
-        headers: OutgoingHeaders,
-        deadline: Deadline,
-        receiver: Receiver,
-        extra: OutgoingHeaders = (),
-    ) -> jsonrpc.Response:
-        """See `BackendSession.request`."""
-        return await self._conversation.request(request_id, method, params, headers, deadline, receiver, extra)
-
-    async def notify(self, method: str, params: Raw | None, headers: OutgoingHeaders) -> None:
-        """See `BackendSession.notify`."""
-        await self.send(jsonrpc.encode_notification(method, params), headers)
-
-    async def listen(self, headers: OutgoingHeaders, receiver: Receiver) -> bool:
-        """See `BackendSession.listen`: the same stream, beside the calls."""
-        return await self._conversation.listen(headers, receiver)
-
     async def close(self, headers: OutgoingHeaders) -> None:
         """Closes the stream, which is what ends the session at the backend."""
         del headers
@@ -124,10 +88,6 @@ class SseSession:
         if self._task is not None:
             await asyncio.wait((self._task,))
         await self._stream.aclose()
-
-    async def idle(self) -> None:
-        """Waits for the calls in flight."""
-        await self._conversation.idle()
 
     async def begin(self, message: bytes, headers: OutgoingHeaders, mailbox: Mailbox, *, is_repeatable: bool) -> None:
         """See `Channel.begin`: the answer comes on the stream, perhaps before the receipt of the POST."""

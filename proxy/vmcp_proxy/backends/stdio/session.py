@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import itertools
 import math
 import signal
 from asyncio.subprocess import Process
@@ -10,8 +9,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from vmcp_proxy.backends.budget import STALLED, ReadBudget
-from vmcp_proxy.backends.channel.conversation import Conversation
 from vmcp_proxy.backends.channel.mailbox import Mailbox
+from vmcp_proxy.backends.channel.session import ChannelSession
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import SAID, BackendError, Category, SessionLostError
 from vmcp_proxy.backends.interface import NOBODY, Receiver, Reply, refuse
@@ -20,7 +19,6 @@ from vmcp_proxy.backends.programs.pool import ProgramBounds
 from vmcp_proxy.backends.programs.stderr import Stderr
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol import jsonrpc
-from vmcp_proxy.protocol.initialize import ServerHello
 from vmcp_proxy.protocol.jsonrpc import Raw
 from vmcp_proxy.protocol.params import parse_members
 
@@ -34,13 +32,11 @@ class _RetiredError(SessionLostError):
     """The program was ended because nobody used it."""
 
 
-class StdioSession:
+class StdioSession(ChannelSession):
     """One process: shared by client sessions, or the own one of a client session that ends with it.
 
     `on_close` ends the process where it belongs to one client session; `stderr` is what it has said beside.
     """
-
-    token = b""
 
     def __init__(
         self,
@@ -51,15 +47,12 @@ class StdioSession:
         stderr: Stderr,
         budget: ReadBudget,
     ) -> None:
+        super().__init__(backend, is_shared=on_close is None)
         self.process = process
         self.stderr = stderr
-        self.hello = ServerHello("", frozenset(), None)
-        self._backend = backend
         self._max_line = max_line
         self._budget = budget
         self._on_close = on_close
-        self._ids = itertools.count(1)
-        self._conversation = Conversation(backend, self, is_shared=on_close is None)
         self._writing = asyncio.Lock()
         self._in_use = 0
         self._used_at = asyncio.get_running_loop().time()
@@ -80,13 +73,6 @@ class StdioSession:
         """Whether the process belongs to one client session."""
         return self._on_close is not None
 
-    def next_id(self) -> int:
-        """See `BackendSession.next_id`."""
-        return next(self._ids)
-
-    def expect_stream(self) -> None:
-        """See `BackendSession.expect_stream`: what carries the answers carries the rest, and is there."""
-
     async def request(
         self,
         request_id: int,
@@ -101,17 +87,13 @@ class StdioSession:
         self._in_use += 1
         self._is_called = self._is_called or receiver is not NOBODY
         try:
-            answer = await self._conversation.request(request_id, method, params, headers, deadline, receiver, extra)
+            answer = await super().request(request_id, method, params, headers, deadline, receiver, extra)
         finally:
             self._in_use -= 1
             self._note_use()
         if method in (_SUBSCRIBE, _UNSUBSCRIBE):
             self._note_subscription(method, params)
         return answer
-
-    async def notify(self, method: str, params: Raw | None, headers: OutgoingHeaders) -> None:
-        """See `BackendSession.notify`."""
-        await self.send(jsonrpc.encode_notification(method, params), headers)
 
     async def listen(self, headers: OutgoingHeaders, receiver: Receiver) -> bool:
         """See `BackendSession.listen`; nothing comes from a program that has ended for want of use.
@@ -125,7 +107,7 @@ class StdioSession:
         self._listeners += 1
         self._was_heard = True
         try:
-            return await self._conversation.listen(headers, receiver)
+            return await super().listen(headers, receiver)
         except _RetiredError:
             return False
         finally:
@@ -137,10 +119,6 @@ class StdioSession:
         del headers
         if self._on_close is not None:
             await self._on_close(self)
-
-    async def idle(self) -> None:
-        """Waits for the calls in flight."""
-        await self._conversation.idle()
 
     def ends_at(self, bounds: ProgramBounds) -> float:
         """When it has been idle for long enough to end, in loop time; infinity while it is in use."""
