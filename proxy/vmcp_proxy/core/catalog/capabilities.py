@@ -3,12 +3,15 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
 
 from vmcp_proxy.core.catalog.annotations import NO_ANNOTATIONS, Annotations
 from vmcp_proxy.core.catalog.arguments import ArgumentPlan
 from vmcp_proxy.protocol.kinds import Kind
+
+EntryT = TypeVar("EntryT")
 
 
 class Descriptor(msgspec.Struct, frozen=True, gc=False):
@@ -36,8 +39,37 @@ class Incomplete(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
+class ByKind(Generic[EntryT]):
+    """Has the entries of each kind in a member of its own; the subclass is a dataclass and declares them."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @property
+        def tools(self) -> tuple[EntryT, ...]: ...
+        @property
+        def resources(self) -> tuple[EntryT, ...]: ...
+        @property
+        def templates(self) -> tuple[EntryT, ...]: ...
+        @property
+        def prompts(self) -> tuple[EntryT, ...]: ...
+
+    def of(self, kind: Kind) -> tuple[EntryT, ...]:
+        """The entries of one kind, in their order."""
+        match kind:
+            case Kind.TOOL:
+                return self.tools
+            case Kind.RESOURCE:
+                return self.resources
+            case Kind.TEMPLATE:
+                return self.templates
+            case Kind.PROMPT:
+                return self.prompts
+
+
 @dataclass(frozen=True, slots=True, weakref_slot=True)
-class Listing:
+class Listing(ByKind[Descriptor]):
     """Everything that one backend lists, in its own order.
 
     `digest` changes exactly when anything else here does; `size` is about its bytes.
@@ -64,18 +96,6 @@ class Listing:
         )
         object.__setattr__(self, "digest", blake2b(content, digest_size=16).digest())
         object.__setattr__(self, "size", len(content))
-
-    def of(self, kind: Kind) -> tuple[Descriptor, ...]:
-        """The entries of one kind."""
-        match kind:
-            case Kind.TOOL:
-                return self.tools
-            case Kind.RESOURCE:
-                return self.resources
-            case Kind.TEMPLATE:
-                return self.templates
-            case Kind.PROMPT:
-                return self.prompts
 
 
 class Capability(msgspec.Struct, frozen=True, gc=False):

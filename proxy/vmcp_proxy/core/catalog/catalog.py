@@ -6,14 +6,14 @@ from hashlib import blake2b
 
 import msgspec
 
-from vmcp_proxy.core.catalog.capabilities import Capability, Conflict, Dropped, Incomplete, Outcome, Unmatched
+from vmcp_proxy.core.catalog.capabilities import ByKind, Capability, Conflict, Dropped, Incomplete, Outcome, Unmatched
 from vmcp_proxy.core.catalog.ui_pages import PageClaims
 from vmcp_proxy.core.catalog.uri_template import find_template
 from vmcp_proxy.protocol.kinds import Kind
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
-class Catalog:
+class Catalog(ByKind[Capability]):
     """Everything that can be listed and called, each kind sorted by exposed name (by code points).
 
     `hidden` tools are neither listed nor callable by clients; composite tools may use them. `version` is a
@@ -59,18 +59,6 @@ class Catalog:
         object.__setattr__(self, "_digests", digests)
         object.__setattr__(self, "_index", index)
         object.__setattr__(self, "_pages_index", {page.exposed: page for page in self.pages})
-
-    def of(self, kind: Kind) -> tuple[Capability, ...]:
-        """The entries of one kind, in the order in which they are listed."""
-        match kind:
-            case Kind.TOOL:
-                return self.tools
-            case Kind.RESOURCE:
-                return self.resources
-            case Kind.TEMPLATE:
-                return self.templates
-            case Kind.PROMPT:
-                return self.prompts
 
     def find(self, kind: Kind, exposed: str) -> Capability | None:
         """The entry that a client knows by this name; hidden tools are not found."""
