@@ -31,13 +31,13 @@ def verified(idp, token, keys):
 
 
 async def jwks_of(idp, http):
-    document = (await http.get(f"{idp.issuer}/.well-known/openid-configuration")).json()
+    document = (await http.get(f"{idp.issuer.rstrip('/')}/.well-known/openid-configuration")).json()
     assert document["issuer"] == idp.issuer
     return (await http.get(document["jwks_uri"])).json()
 
 
 @pytest.mark.parametrize("alg", ["RS256", "RS512", "PS256", "ES256", "ES384", "ES512", "EdDSA"])
-@pytest.mark.parametrize("path", ["", "/realms/test"])
+@pytest.mark.parametrize("path", ["", "/", "/realms/test", "/application/o/test/"])
 async def test_a_token_of_any_algorithm_is_good_by_the_keys_that_discovery_leads_to(http, alg, path):
     async with Idp(path=path, keys=[Key("k", alg)]).running() as idp:
         claims = verified(idp, idp.mint("alice", groups=["a", "b"]), await jwks_of(idp, http))

@@ -70,7 +70,7 @@ class Idp:
 
     def url(self, endpoint: str) -> str:
         """Where an endpoint is: `jwks`, `token`, `introspect`."""
-        return f"{self.issuer}/{endpoint}"
+        return f"{self.issuer.rstrip('/')}/{endpoint}"
 
     # What it was asked
 
@@ -126,13 +126,14 @@ class Idp:
 
     def _endpoint_of(self, asked: Asked) -> str | None:
         path = asked.target.partition("?")[0]
+        base = self.path.rstrip("/")
         if path in (
-            f"{self.path}/.well-known/openid-configuration",
-            f"{self.path}/.well-known/oauth-authorization-server",
-            f"/.well-known/oauth-authorization-server{self.path}",
+            f"{base}/.well-known/openid-configuration",
+            f"{base}/.well-known/oauth-authorization-server",
+            f"/.well-known/oauth-authorization-server{base}",
         ):
             return "discovery"
-        name = path.removeprefix(f"{self.path}/")
+        name = path.removeprefix(f"{base}/")
         return name if name in ENDPOINTS else None
 
     async def _handle(self, asked: Asked) -> None:

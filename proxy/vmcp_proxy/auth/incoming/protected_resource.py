@@ -9,6 +9,10 @@ from vmcp_api.spec.incoming import IncomingAuth
 
 WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
 
+_LEAST_SCOPES: Final = ("openid",)
+"""What clients are told to ask for where no scope is needed. Told nothing, some ask for all that the issuer has, among
+them the MCP SDK for Python, and Keycloak refuses those."""
+
 _SCHEMES: Final = frozenset({b"http", b"https"})
 _AUTHORITY: Final = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
@@ -70,10 +74,9 @@ class ProtectedResource:
         resource = self.url_for(address)
         if resource is None:
             return None
-        scopes = {"scopes_supported": self.scopes} if self.scopes else {}
         return {
             "resource": resource,
             "authorization_servers": (self.issuer,),
-            **scopes,
+            "scopes_supported": self.scopes or _LEAST_SCOPES,
             "bearer_methods_supported": ("header",),
         }

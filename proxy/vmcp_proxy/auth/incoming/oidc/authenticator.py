@@ -8,7 +8,7 @@ import jwt
 
 from vmcp_api.spec.incoming import OidcSettings
 from vmcp_proxy.auth.identity import Identity
-from vmcp_proxy.auth.incoming.oidc.claims import Claims
+from vmcp_proxy.auth.incoming.oidc.claims import Claims, are_held
 from vmcp_proxy.auth.incoming.oidc.introspection import Introspection
 from vmcp_proxy.auth.incoming.oidc.keys import SHAPES
 from vmcp_proxy.auth.incoming.oidc.provider import FLOOR_SECONDS, Provider, ProviderState
@@ -107,7 +107,7 @@ class OidcAuthenticator:
             if isinstance(judged, Refusal):
                 return judged
             known = judged
-        if not self._required <= known.claims.scopes:
+        if not are_held(self._required, known.claims.scopes):
             return self._insufficient
         return known.identity(self._issuer, token)
 

@@ -33,6 +33,19 @@ def scopes_of(claims: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(scope for name in _SCOPE_CLAIMS for scope in _texts(claims.get(name)))
 
 
+def are_held(required: frozenset[str], held: frozenset[str]) -> bool:
+    """Whether a token has the scopes that are required.
+
+    Entra ID has clients ask for `<App ID URI>/<scope>` and its tokens say `<scope>`: one that is written like a URI is
+    held by its last part as well. Whose scope it is, is what the audience says.
+    """
+    return required <= held or all(each in held or _last_part(each) in held for each in required)
+
+
+def _last_part(scope: str) -> str:
+    return scope.rpartition("/")[2] if "://" in scope else scope
+
+
 def _texts(value: object) -> list[str]:
     if isinstance(value, str):
         return value.split()
