@@ -78,6 +78,8 @@ class Admission:
             self._views.move_to_end(key)
             return kept.catalog
         reduced = await self._without_pages(identity, self._without_refused(identity, catalog))
+        # The caller alone: what is kept beyond the session must not keep its token.
+        key = (catalog.version, self._admitter.version, identity.caller)
         self._views[key] = _View(identity.claims, identity.scopes, reduced)
         self._views.move_to_end(key)
         if len(self._views) > self._max_views:

@@ -124,7 +124,8 @@ class CedarAdmitter:
             self._subjects.move_to_end(identity)
             return kept
         subject = _Subject(identity.claims, self._world.principal(identity, self.policies.reads), {})
-        self._subjects[identity] = subject
+        # The caller alone: what is kept beyond the session must not keep its token.
+        self._subjects[identity.caller] = subject
         self._subjects.move_to_end(identity)
         if len(self._subjects) > _MOST_IDENTITIES:
             self._subjects.popitem(last=False)

@@ -1,10 +1,13 @@
 """What policies can say, and what becomes of what they cannot judge by."""
 
 import json
+import sys
+from dataclasses import replace
 
 import pytest
 
 from tests.proxy.core.policy.cedar.helpers import a_tool, admitter, decided, entry, shown, unknown, who
+from vmcp_api.secret import SecretBytes
 from vmcp_api.spec.authorization import PolicyMode
 from vmcp_proxy.core.decision import Decision
 from vmcp_proxy.core.policy.cedar import admitter as module
@@ -255,6 +258,18 @@ async def test_arguments_are_unknown_to_a_list_and_errors_that_are_certain_are_n
     policies = admitter(CALLS + " when { context.arg_owner == principal.claim_sub };")
     assert shown(policies, who("a", sub="a"), READ) == ["read"]
     assert shown(policies, who("a"), READ) == []
+
+
+@pytest.mark.scenario("H-7")
+async def test_no_token_is_kept_with_what_is_remembered_of_its_caller():
+    policies = admitter('permit(principal in Group::"dev", action, resource) when { context has arg_x };')
+    token = SecretBytes(b"canary")
+    for number in range(3):
+        identity = replace(who(f"a{number}", groups=["dev"]), token=token)
+        assert (await decided(policies, identity, READ, {"x": 1})).admits
+        assert shown(policies, identity, READ) == ["read"]
+    del identity
+    assert sys.getrefcount(token) == 2
 
 
 class Counted:
