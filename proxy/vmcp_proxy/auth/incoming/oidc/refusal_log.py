@@ -33,15 +33,15 @@ class RefusalLog:
         """Notes a token that is no good."""
         if (others := self._due(flaw.value)) is None:
             return
-        facts: dict[str, Any] = {"reason": flaw.value, "others": others}
+        facts: dict[str, Any] = {"reason": flaw.value}
         if (claim := _COMPARED.get(flaw)) is not None:
             facts |= {"expected": self._expected[claim], "came": _shown(token, claim)}
-        log_event(logger, logging.INFO, "token refused", **facts)
+        log_event(logger, logging.INFO, "token refused", **facts, **_counted(others))
 
     def unjudged(self, reason: str) -> None:
         """Notes a token that nobody could judge."""
         if (others := self._due(reason)) is not None:
-            log_event(logger, logging.WARNING, "token could not be checked", reason=reason, others=others)
+            log_event(logger, logging.WARNING, "token could not be checked", reason=reason, **_counted(others))
 
     def _due(self, reason: str) -> int | None:
         """How many were not told since the last line, where one is due."""
@@ -51,6 +51,10 @@ class RefusalLog:
             return None
         self._told[reason] = now
         return self._silent.pop(reason, 0)
+
+
+def _counted(others: int) -> dict[str, int]:
+    return {"others": others} if others else {}
 
 
 def _shown(token: bytes, claim: str) -> str:
