@@ -27,6 +27,14 @@ async def test_a_key_that_is_new_is_taken_at_once(keeps_old):
 
 
 @pytest.mark.scenario("I-3")
+async def test_a_key_that_takes_the_name_of_another_is_taken_at_once():
+    async with door() as it:
+        assert await it.status_of(it.idp.mint("alice")) == 200
+        it.idp.keys = [Key(it.idp.keys[0].kid, number=2)]
+        assert await it.status_of(it.idp.mint("alice")) == 200
+
+
+@pytest.mark.scenario("I-3")
 async def test_a_token_that_is_known_falls_with_its_key(monkeypatch):
     monkeypatch.setattr(SIGNED_SECONDS, 0.0)
     async with door() as it:

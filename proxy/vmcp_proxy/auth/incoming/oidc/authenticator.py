@@ -4,8 +4,6 @@ import time
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-import jwt
-
 from vmcp_api.spec.incoming import OidcSettings
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.auth.incoming.oidc.claims import Claims, are_held
@@ -145,17 +143,19 @@ class OidcAuthenticator:
             return Flaw.TYPE
         if not head.kid:
             return Flaw.NO_KEY_NAME
-        key = self._provider.find(head.kid, head.alg) or await self._new_key(head)
-        return verify(token, key, self._issuer, self._settings.audience) if isinstance(key, jwt.PyJWK) else key
+        verdict = self._verify_by_known(token, head)
+        if verdict in (Flaw.UNKNOWN_KEY, Flaw.SIGNATURE):
+            # The issuer may have begun just now to sign with this key, or with another one of this name.
+            await self._provider.look()
+            verdict = self._verify_by_known(token, head)
+        if verdict is Flaw.UNKNOWN_KEY and not self._provider.state.is_reached:
+            # That it had no such key before it went away says nothing of what it has now.
+            return Unjudged(self._provider.state.message)
+        return verdict
 
-    async def _new_key(self, head: TokenHead) -> jwt.PyJWK | Flaw | Unjudged:
-        """The key after another look at the issuer: it may have begun to sign with it just now."""
-        await self._provider.look()
-        if (key := self._provider.find(head.kid, head.alg)) is not None:
-            return key
-        # That the issuer had no such key before it went away says nothing of what it has now.
-        state = self._provider.state
-        return Flaw.UNKNOWN_KEY if state.is_reached else Unjudged(state.message)
+    def _verify_by_known(self, token: bytes, head: TokenHead) -> Claims | Flaw:
+        key = self._provider.find(head.kid, head.alg)
+        return Flaw.UNKNOWN_KEY if key is None else verify(token, key, self._issuer, self._settings.audience)
 
     async def _introspect(self, token: bytes, digest: bytes) -> Verdict:
         if (url := self._provider.introspection_url) is None and self._settings.client_id is not None:
