@@ -89,7 +89,8 @@ def check_passthrough_name(name: str) -> str | None:
         return None
     shown = canonical_name(name)
     if shown in {"Authorization", "Cookie"}:
-        return f"{shown} carries the client's credentials for this endpoint and is never passed on; remove it"
+        message = f"{shown} carries the client's credentials for this endpoint and is never passed on to all backends"
+        return f"{message}; remove it, and give it to one backend with relay in an MCPExternalAuthConfig"
     return _restricted_text(shown)
 
 

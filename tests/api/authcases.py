@@ -68,7 +68,7 @@ AUTH_CASES = (
     ),
     _case(
         "relay",
-        "a backend has one strategy",
+        "stands beside no other",
         {"type": "unauthenticated", **_relay("X-A")}
         | {"type": "bearerToken", "bearerToken": STRATEGIES["bearerToken"]},
         {"type": "unauthenticated"},

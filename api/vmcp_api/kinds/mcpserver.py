@@ -93,6 +93,9 @@ class MCPServerSpec(Model):
     header_forward: Annotated[HeaderForward, Field(description="Static headers of every request to it.")] = (
         HeaderForward()
     )
+    external_auth_config_ref: Annotated[
+        NameRef | None, Field(description="MCPExternalAuthConfig that says what it is shown.")
+    ] = None
     network_policy: Annotated[MCPServerNetworkPolicy, Field(description="Who may connect to the pods.")] = (
         MCPServerNetworkPolicy()
     )

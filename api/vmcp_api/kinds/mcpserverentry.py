@@ -33,6 +33,9 @@ class MCPServerEntrySpec(Model):
     header_forward: Annotated[HeaderForward, Field(description="Static headers of every request to it.")] = (
         HeaderForward()
     )
+    external_auth_config_ref: Annotated[
+        NameRef | None, Field(description="MCPExternalAuthConfig that says what it is shown.")
+    ] = None
     ca_bundle_ref: Annotated[CaBundleRef | None, Field(description="CA certificates beyond the system's.")] = None
     tls: Annotated[EntryTls, Field(description="TLS beyond the CA certificates.")] = EntryTls()
     allow_private_endpoint: Annotated[

@@ -7,11 +7,11 @@ from pydantic import Field
 
 from vmcp_api.base import LIST_SET, HeaderName, Model, Name, list_map
 from vmcp_api.config.proxy import VmcpConfig
+from vmcp_api.kinds.endpoint_auth import VirtualMCPServerIncomingAuth, VirtualMCPServerOutgoingAuth
 from vmcp_api.kinds.metadata import ObjectMeta
 from vmcp_api.kinds.pods import DEFAULT_REPLICAS, ImagePullSecrets, NetworkPeer, PodDisruptionBudget, PodTemplateSpec
 from vmcp_api.kinds.status import Condition, StatusModel
 from vmcp_api.spec.headers import PassthroughHeaderMode
-from vmcp_api.spec.incoming import IncomingAuthType
 from vmcp_api.spec.references import NameRef
 from vmcp_api.spec.sessions import SessionManagement, SessionStorage
 
@@ -41,19 +41,16 @@ class VirtualMCPServerNetworkPolicy(Model):
     ] = ()
 
 
-class VirtualMCPServerIncomingAuth(Model):
-    """How callers are identified; in a cluster there is no user of this machine."""
-
-    type: Annotated[
-        Literal[IncomingAuthType.ANONYMOUS], Field(description="`anonymous`: nobody is asked who they are.")
-    ]
-
-
 class VirtualMCPServerSpec(Model):
     """What the endpoint serves and how it runs."""
 
     group_ref: Annotated[NameRef, Field(description="MCPGroup whose members are served.")]
-    incoming_auth: Annotated[VirtualMCPServerIncomingAuth, Field(description="How callers are identified.")]
+    incoming_auth: Annotated[
+        VirtualMCPServerIncomingAuth, Field(description="How callers are identified, and what they may do.")
+    ]
+    outgoing_auth: Annotated[VirtualMCPServerOutgoingAuth, Field(description="What backends are shown.")] = (
+        VirtualMCPServerOutgoingAuth()
+    )
     passthrough_headers: Annotated[
         tuple[HeaderName, ...],
         Field(
@@ -149,6 +146,7 @@ class BackendStatus(StatusModel):
     status: Annotated[BackendHealth, Field(description="How it fares.")] = BackendHealth.UNKNOWN
     transport: Annotated[str | None, Field(max_length=32, description="How it is spoken to.")] = None
     protocol_revision: Annotated[str | None, Field(max_length=32, description="MCP revision in use.")] = None
+    auth_type: Annotated[str | None, Field(max_length=32, description="Strategy of what it is shown.")] = None
     tools: Annotated[int | None, Field(ge=0, description="Tools that it offers.")] = None
     circuit_state: Annotated[str | None, Field(max_length=16, description="State of its breaker.")] = None
     last_transition_time: Annotated[

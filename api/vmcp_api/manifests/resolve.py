@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
-from vmcp_api.kinds import MCPGroup, MCPServer, MCPServerEntry, VirtualMCPServer
+from vmcp_api.kinds import MCPGroup, MCPServer, MCPServerEntry, Resource, VirtualMCPServer
 from vmcp_api.kinds.core import ConfigMap, Secret
 from vmcp_api.manifests.problems import Loc, Problem, Problems
 from vmcp_api.manifests.resources import Resources
@@ -12,6 +12,8 @@ from vmcp_api.spec.references import KeyRef
 from vmcp_api.text.suggest import suggest
 
 Member: TypeAlias = MCPServer | MCPServerEntry
+
+ResourceT = TypeVar("ResourceT", bound=Resource)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,9 @@ def resolve(resources: Resources, name: str) -> Resolved | Problems:
         remedy = suggest(name, known, noun="VirtualMCPServers")
         return Problems.of(Problem(f"VirtualMCPServer {name!r} does not exist", remedy))
     subject = f"VirtualMCPServer/{name}"
-    group = resources.of(MCPGroup).get(vmcp.spec.group_ref.name)
-    if group is None:
-        there = _known(resources, resources.of(MCPGroup))
-        missing = _missing(("spec", "groupRef", "name"), "MCPGroup", vmcp.spec.group_ref.name, there)
-        return Problems.of(missing).about(subject)
+    group = follow(resources, MCPGroup, vmcp.spec.group_ref.name, ("spec", "groupRef", "name"))
+    if isinstance(group, Problem):
+        return Problems.of(group).about(subject)
     problems = Problems(tuple(_storage_problems(vmcp, resources)))
     if problems:
         return problems.about(subject)
@@ -50,6 +50,17 @@ def find_members(resources: Resources, group: str) -> tuple[Member, ...]:
     everyone: list[Member] = [*resources.of(MCPServer).values(), *resources.of(MCPServerEntry).values()]
     own = [member for member in everyone if member.spec.group_ref and member.spec.group_ref.name == group]
     return tuple(sorted(own, key=lambda member: member.metadata.name))
+
+
+def follow(resources: Resources, kind: type[ResourceT], name: str, loc: Loc) -> ResourceT | Problem:
+    """An object of ours that is referred to; one that is there and does not validate is not told to be missing."""
+    known = resources.of(kind)
+    if name in known:
+        return known[name]
+    if flaws := resources.invalid.get((kind.__name__, name)):
+        first = next(iter(flaws.about(f"{kind.__name__}/{name}")))
+        return Problem(f"{kind.__name__} {name!r} is not valid: {first}", "correct it there", loc)
+    return _missing(loc, kind.__name__, name, _known(resources, known))
 
 
 def check_config_map(resources: Resources, ref: KeyRef, loc: Loc) -> Problem | None:
@@ -112,7 +123,8 @@ def _workload_warnings(vmcp: VirtualMCPServer, known: Collection[str]) -> Iterat
         (("operational", "timeouts", "perWorkload", name), name)
         for name in vmcp.spec.config.operational.timeouts.per_workload
     ]
-    for loc, name in places:
+    own = [(("spec", "outgoingAuth", "backends", name), name) for name in vmcp.spec.outgoing_auth.backends]
+    for loc, name in (*((("spec", "config", *loc), name) for loc, name in places), *own):
         if name not in known:
             remedy = suggest(name, known, noun="backends")
-            yield Problem(f"the group has no backend {name!r}", remedy, ("spec", "config", *loc))
+            yield Problem(f"the group has no backend {name!r}", remedy, loc)

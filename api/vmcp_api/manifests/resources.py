@@ -6,8 +6,12 @@ from typing import TypeAlias, TypeVar, cast
 
 from vmcp_api.kinds import Resource
 from vmcp_api.kinds.core import ConfigMap, Secret
+from vmcp_api.manifests.problems import Problems
 
 AnyObject: TypeAlias = Resource | ConfigMap | Secret
+
+ObjectName: TypeAlias = tuple[str, str]
+"""Kind and name of an object of the namespace."""
 
 ObjectT = TypeVar("ObjectT", bound=AnyObject)
 
@@ -18,13 +22,14 @@ class Resources:
 
     ``reads_secrets`` is False where nobody may read Secrets, as in the operator: one that is not here may exist.
     ``is_whole`` says that nothing of the namespace is left out, so that what is not here does not exist. The operator
-    reads what it was asked for by name and no more.
+    reads what it was asked for by name and no more. ``invalid`` are objects that are there and do not validate.
     """
 
     namespace: str
     by_kind: Mapping[type, Mapping[str, AnyObject]] = field(default_factory=dict)
     reads_secrets: bool = False
     is_whole: bool = False
+    invalid: Mapping[ObjectName, Problems] = field(default_factory=dict)
 
     def of(self, kind: type[ObjectT]) -> Mapping[str, ObjectT]:
         """The objects of one kind by name."""
@@ -32,14 +37,19 @@ class Resources:
 
 
 def build_resources(
-    namespace: str, objects: Iterable[AnyObject], *, reads_secrets: bool, is_whole: bool = True
+    namespace: str,
+    objects: Iterable[AnyObject],
+    *,
+    reads_secrets: bool,
+    is_whole: bool = True,
+    invalid: Mapping[ObjectName, Problems] | None = None,
 ) -> Resources:
     """Index the objects of one namespace; those of other namespaces are passed over."""
     by_kind: dict[type, dict[str, AnyObject]] = {}
     for thing in objects:
         if _namespace(thing) == namespace:
             by_kind.setdefault(type(thing), {})[_name(thing)] = thing
-    return Resources(namespace, by_kind, reads_secrets=reads_secrets, is_whole=is_whole)
+    return Resources(namespace, by_kind, reads_secrets=reads_secrets, is_whole=is_whole, invalid=invalid or {})
 
 
 def _name(thing: AnyObject) -> str:

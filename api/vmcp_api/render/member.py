@@ -1,7 +1,7 @@
 """What holds for one member in every mode: its backend, or why it is withheld."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from vmcp_api.certificates import BUNDLE_REMEDY, find_bundle_flaw
@@ -39,20 +39,22 @@ def subject_of(member: Member) -> str:
 
 def withhold(member: Member, refusal: Refusal) -> tuple[Withheld, Problems]:
     """The entry of a withheld member in the config, and the warning about it."""
-    problem = refusal.problem
-    message = f"{problem.path}: {problem.message}; {problem.remedy}" if problem.loc else str(problem)
+    own = subject_of(member)
+    problem = replace(refusal.problem, subject=refusal.problem.subject or own)
+    place = ": ".join(filter(None, (problem.subject if problem.subject != own else "", problem.path)))
+    message = f"{place}: {problem.message}; {problem.remedy}" if place else f"{problem.message}; {problem.remedy}"
     withheld = Withheld(
         name=member.metadata.name,
         kind=member.kind,
         reason=refusal.reason,
         message=message[:_MESSAGE_LIMIT],
     )
-    return withheld, Problems.of(problem).as_warnings().about(subject_of(member))
+    return withheld, Problems.of(problem).as_warnings()
 
 
 def refuse_collision(member: Member, passthrough: tuple[str, ...]) -> Refusal | None:
     """A member whose static headers name one that clients pass through: neither may silently win."""
-    names = find_collisions(passthrough, _static_names(member.spec.header_forward))
+    names = find_collisions(passthrough, static_names(member.spec.header_forward))
     if not names:
         return None
     message = f"{', '.join(names)} is both static here and in passthroughHeaders of the VirtualMCPServer"
@@ -97,7 +99,8 @@ def build_tls(entry: MCPServerEntry, resources: Resources) -> BackendTls:
     )
 
 
-def _static_names(forward: HeaderForward) -> tuple[str, ...]:
+def static_names(forward: HeaderForward) -> tuple[str, ...]:
+    """The names of the headers that every request to a member carries."""
     secret = tuple(header.header_name for header in forward.add_headers_from_secret)
     return (*forward.add_plaintext_headers, *secret)
 

@@ -15,6 +15,10 @@ class Reason(StrEnum):
     SECRET_INVALID = "SecretInvalid"  # noqa: S105 - a reason, no secret
     POLICY_INVALID = "PolicyInvalid"
     ENTITIES_INVALID = "EntitiesInvalid"
+    AUTH_CONFIG_NOT_FOUND = "ExternalAuthConfigNotFound"
+    AUTH_CONFIG_INVALID = "ExternalAuthConfigInvalid"
+    CALLER_TOKEN_NEEDED = "CallerTokenNeeded"  # noqa: S105 - a reason, no token
+    RELAY_NOT_ALLOWED = "RelayNotAllowed"
     NO_LOCAL_COMMAND = "NoLocalCommand"
     INVALID_ENTRY = "InvalidEntry"
     INVALID_LOCAL_COMMAND = "InvalidLocalCommand"

@@ -1,7 +1,7 @@
 """What a rendering yields."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from vmcp_api.config import ProxyConfig
@@ -26,3 +26,26 @@ class Rendered:
     config: ProxyConfig
     secrets: Mapping[SecretKey, SecretBytes] = field(default_factory=dict)
     warnings: Problems = field(default_factory=Problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Unguarded:
+    """All of a config but who may come in and what they may do, of which one cannot be told.
+
+    ``incoming`` says what is wrong with the former, ``authorization`` with the latter. Of both stays in force what was
+    in force, and the rest follows the resources (ADR-0043); without a config that was in force nobody is served.
+    """
+
+    incoming: Problems
+    authorization: Problems
+    rest: Rendered
+
+    @property
+    def problems(self) -> Problems:
+        """All that keeps the config from being whole."""
+        return self.incoming + self.authorization
+
+    def guarded_by(self, live: ProxyConfig) -> Rendered:
+        """The rest, with those who may come in and what they may do as in a config that is in force."""
+        kept = {"incoming_auth": live.incoming_auth, "authorization": live.authorization}
+        return replace(self.rest, config=self.rest.config.model_copy(update=kept))

@@ -1,32 +1,30 @@
 """One VirtualMCPServer with its members as a proxy config."""
 
-from collections import Counter
 from collections.abc import Mapping
+from typing import Final
 
-from vmcp_api.config import Backend, ProxyConfig, Withheld
+from vmcp_api.config import ProxyConfig
 from vmcp_api.config.sessions import StorageConfig, StorageTls
 from vmcp_api.kinds import VirtualMCPServer
 from vmcp_api.kinds.core import ConfigMap, Secret
-from vmcp_api.manifests.problems import Problem, Problems, Severity
-from vmcp_api.manifests.resolve import Member, Resolved, resolve
+from vmcp_api.manifests.problems import Loc, Problem, Problems
+from vmcp_api.manifests.resolve import Resolved, resolve
 from vmcp_api.manifests.resources import Resources
-from vmcp_api.render.cluster import build_cluster_backend
-from vmcp_api.render.local import build_local_backend
-from vmcp_api.render.member import (
-    Outcome,
-    Refusal,
-    refuse_collision,
-    refuse_missing,
-    withhold,
-)
-from vmcp_api.render.reasons import Reason
-from vmcp_api.render.rendered import Mode, Rendered
+from vmcp_api.render.incoming import build_incoming
+from vmcp_api.render.members import Members, build_members
+from vmcp_api.render.policies import build_authorization
+from vmcp_api.render.rendered import Mode, Rendered, Unguarded
 from vmcp_api.render.secretrefs import secret_refs
 from vmcp_api.secret import SecretBytes, SecretKey
+from vmcp_api.spec.authorization import Authorization
 from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType
 from vmcp_api.spec.sessions import SessionStorage
 
 MAX_BACKENDS = 256
+
+_NOBODY: Final = IncomingAuth(type=IncomingAuthType.ANONYMOUS)
+_NOTHING: Final = Authorization(policies=("forbid (principal, action, resource);",))
+"""What stands in a config that lacks its own: nobody may do anything, whoever would take it as it is."""
 
 
 def render(resources: Resources, name: str, *, mode: Mode) -> Rendered | Problems:
@@ -34,16 +32,41 @@ def render(resources: Resources, name: str, *, mode: Mode) -> Rendered | Problem
 
     The answer is problems when the endpoint as a whole cannot be rendered.
     """
+    outcome = render_parts(resources, name, mode=mode)
+    return outcome.problems if isinstance(outcome, Unguarded) else outcome
+
+
+def render_parts(resources: Resources, name: str, *, mode: Mode) -> Rendered | Unguarded | Problems:
+    """As ``render``, and told apart where all is well but who may come in and what they may do."""
     resolved = resolve(resources, name)
     if isinstance(resolved, Problems):
         return resolved
     if len(resolved.members) > MAX_BACKENDS:
         return refuse_crowd(name)
-    backends, withheld, warnings = _members(resolved, resources, mode)
-    config = _config(resolved.vmcp, resources, backends, withheld)
+    incoming = build_incoming(resolved.vmcp, resources, mode)
+    authorization = build_authorization(resolved.vmcp, resources)
+    members = build_members(resolved, resources, mode)
+    if isinstance(incoming, Problems) or isinstance(authorization, Problems):
+        return Unguarded(
+            incoming if isinstance(incoming, Problems) else Problems(),
+            authorization if isinstance(authorization, Problems) else Problems(),
+            _assemble(resolved, resources, members, _NOBODY, _NOTHING, mode),
+        )
+    return _assemble(resolved, resources, members, incoming, authorization, mode)
+
+
+def _assemble(
+    resolved: Resolved,
+    resources: Resources,
+    members: Members,
+    incoming: IncomingAuth,
+    authorization: Authorization | None,
+    mode: Mode,
+) -> Rendered:
+    config = _config(resolved.vmcp, resources, members, incoming, authorization)
     secrets = _secrets(config, resources) if mode is Mode.LOCAL else {}
-    noted = resolved.warnings + _exposed_session(resolved.vmcp)
-    return Rendered(config, secrets, noted + warnings)
+    noted = resolved.warnings + _exposed_session(resolved.vmcp, members)
+    return Rendered(config, secrets, noted + members.warnings)
 
 
 def refuse_crowd(name: str) -> Problems:
@@ -52,56 +75,19 @@ def refuse_crowd(name: str) -> Problems:
     return Problems.of(Problem(message, "split it", ("spec", "groupRef"), f"VirtualMCPServer/{name}"))
 
 
-def _members(
-    resolved: Resolved, resources: Resources, mode: Mode
-) -> tuple[tuple[Backend, ...], tuple[Withheld, ...], Problems]:
-    names = Counter(member.metadata.name for member in resolved.members)
-    backends: list[Backend] = []
-    withheld: list[Withheld] = []
-    warnings = Problems()
-    for member in resolved.members:
-        clash = names[member.metadata.name] > 1
-        outcome = _clash(member) if clash else _build(member, resolved.vmcp, resources, mode)
-        if isinstance(outcome, Backend):
-            backends.append(outcome)
-            continue
-        entry, warning = withhold(member, outcome)
-        withheld.append(entry)
-        warnings += warning
-    return tuple(backends), tuple(withheld), warnings
-
-
-def _clash(member: Member) -> Refusal:
-    return Refusal(Reason.NAME_CLASH, clash(member.kind))
-
-
-def clash(kind: str) -> Problem:
-    """What is wrong with a member of a kind whose name is also that of a member of the other kind."""
-    other = "MCPServerEntry" if kind == "MCPServer" else "MCPServer"
-    message = f"an {other} of the same name is in the group, so that neither is served"
-    return Problem(message, "rename one of the two", ("metadata", "name"))
-
-
-def _build(member: Member, vmcp: VirtualMCPServer, resources: Resources, mode: Mode) -> Outcome:
-    refusal = refuse_collision(member, vmcp.spec.passthrough_headers) or refuse_missing(member, resources)
-    if refusal:
-        return refusal
-    if mode is Mode.LOCAL:
-        return build_local_backend(member, resources)
-    return build_cluster_backend(member, resources)
-
-
 def _config(
     vmcp: VirtualMCPServer,
     resources: Resources,
-    backends: tuple[Backend, ...],
-    withheld: tuple[Withheld, ...],
+    members: Members,
+    incoming: IncomingAuth,
+    authorization: Authorization | None,
 ) -> ProxyConfig:
     spec = vmcp.spec
     return ProxyConfig(
         name=vmcp.metadata.name,
         namespace=vmcp.metadata.namespace,
-        incoming_auth=IncomingAuth(type=spec.incoming_auth.type),
+        incoming_auth=incoming,
+        authorization=authorization,
         passthrough_headers=spec.passthrough_headers,
         passthrough_header_mode=spec.passthrough_header_mode,
         allowed_hosts=spec.allowed_hosts,
@@ -109,8 +95,8 @@ def _config(
         config=spec.config,
         session_storage=_storage(spec.session_storage, resources),
         session_management=spec.session_management,
-        backends=backends,
-        withheld=withheld,
+        backends=members.backends,
+        withheld=members.withheld,
     )
 
 
@@ -122,14 +108,19 @@ def _storage(storage: SessionStorage, resources: Resources) -> StorageConfig:
     return StorageConfig(tls=StorageTls(enabled=storage.tls.enabled, ca_bundle=bundle), **rest)
 
 
-def _exposed_session(vmcp: VirtualMCPServer) -> Problems:
-    if not vmcp.spec.passthrough_headers or vmcp.spec.incoming_auth.type is not IncomingAuthType.ANONYMOUS:
+def _exposed_session(vmcp: VirtualMCPServer, members: Members) -> Problems:
+    """Warnings about headers of callers that a session id alone opens."""
+    if vmcp.spec.incoming_auth.type is not IncomingAuthType.ANONYMOUS:
         return Problems()
-    message = "callers are anonymous, so a session id alone opens the headers that were passed through"
+    places: list[tuple[Loc, str]] = []
+    if vmcp.spec.passthrough_headers:
+        places.append((("spec", "passthroughHeaders"), "passed through"))
+    if any(backend.outgoing_auth and backend.outgoing_auth.relay for backend in members.backends):
+        places.append((("spec", "incomingAuth", "type"), "relayed"))
     remedy = "identify callers, or keep session ids secret and the endpoint private"
-    loc = ("spec", "passthroughHeaders")
-    subject = f"VirtualMCPServer/{vmcp.metadata.name}"
-    return Problems.of(Problem(message, remedy, loc, subject, severity=Severity.WARNING))
+    message = "callers are anonymous, so a session id alone opens the headers that were"
+    found = Problems(tuple(Problem(f"{message} {said}", remedy, loc) for loc, said in places))
+    return found.as_warnings().about(f"VirtualMCPServer/{vmcp.metadata.name}")
 
 
 def _secrets(config: ProxyConfig, resources: Resources) -> Mapping[SecretKey, SecretBytes]:

@@ -8,6 +8,7 @@ from pydantic.alias_generators import to_snake
 
 from vmcp_api.base import Model
 from vmcp_api.headers import RESTRICTED, canonical_name, check_static_header
+from vmcp_api.kinds.endpoint_auth import AuthzConfig, BackendAuth, BackendAuthType, VirtualMCPServerIncomingAuth
 from vmcp_api.kinds.mcpexternalauthconfig import MCPExternalAuthConfigSpec
 from vmcp_api.kinds.mcpoidcconfig import InlineOidc
 from vmcp_api.kinds.strategies import (
@@ -19,6 +20,7 @@ from vmcp_api.kinds.strategies import (
 )
 from vmcp_api.rules.headers import cel_allowed, find_nothing
 from vmcp_api.rules.rule import Finding, Rule, require
+from vmcp_api.spec.incoming import IncomingAuthType
 from vmcp_api.spec.outgoing import HeaderInjection, OutgoingAuthType, Relay
 
 _LOOPBACK: Final = r"^http://(localhost|127[.]0[.]0[.]1|\[::1\])(:[0-9]*)?([/?].*)?$"
@@ -49,29 +51,30 @@ def _secret_needs_client(model: type[Model]) -> Rule:
     )
 
 
-def one_strategy(model: type[StrategySpec]) -> tuple[Rule, ...]:
+def one_strategy(model: type[StrategySpec]) -> Iterator[Rule]:
     """The type of a strategy and the members with settings agree."""
-    return (*(_needs(model, member) for member in _MEMBERS), *(_excludes(model, member) for member in _MEMBERS))
+    for member in _MEMBERS:
+        yield from _of_type(model, member)
 
 
-def _needs(model: type[StrategySpec], member: OutgoingAuthType) -> Rule:
-    return require(
-        model,
-        (member,),
-        f"self.type != '{member}' || has(self.{member})",
-        f"is required for type {member}; write its settings",
-        lambda part: part.type != member or getattr(part, to_snake(member)) is not None,
-    )
-
-
-def _excludes(model: type[StrategySpec], member: OutgoingAuthType) -> Rule:
-    said = f"belongs to type {member}, and a backend has one strategy; remove it, or set type to {member}"
-    return require(
-        model,
-        (member,),
-        f"self.type == '{member}' || !has(self.{member})",
-        said,
-        lambda part: part.type == member or getattr(part, to_snake(member)) is None,
+def _of_type(model: type[Model], named: str, member: str = "") -> tuple[Rule, Rule]:
+    """A member that is there for one value of ``type``, and for no other."""
+    member = member or named
+    return (
+        require(
+            model,
+            (member,),
+            f"self.type != '{named}' || has(self.{member})",
+            f"is required for type {named}; write it",
+            lambda part: part.type != named or getattr(part, to_snake(member)) is not None,
+        ),
+        require(
+            model,
+            (member,),
+            f"self.type == '{named}' || !has(self.{member})",
+            f"belongs to type {named} and stands beside no other; remove it, or set type to {named}",
+            lambda part: part.type == named or getattr(part, to_snake(member)) is None,
+        ),
     )
 
 
@@ -106,6 +109,30 @@ CREDENTIAL_RULES: Final = (
     *(_https(InlineOidc, field) for field in ("issuer", "jwksUrl", "introspectionUrl")),
     _secret_needs_client(InlineOidc),
     *one_strategy(MCPExternalAuthConfigSpec),
+    *one_strategy(BackendAuth),
+    *_of_type(BackendAuth, BackendAuthType.EXTERNAL_AUTH_CONFIG_REF),
+    *_of_type(VirtualMCPServerIncomingAuth, IncomingAuthType.OIDC, "oidcConfigRef"),
+    require(
+        VirtualMCPServerIncomingAuth,
+        ("authzConfigRef",),
+        "!has(self.authzConfig) || !has(self.authzConfigRef)",
+        "stands beside authzConfig; remove one of the two",
+        lambda auth: auth.authz_config is None or auth.authz_config_ref is None,
+    ),
+    require(
+        AuthzConfig,
+        (),
+        "has(self.inline) != has(self.configMap)",
+        "needs one of inline and configMap; write exactly one",
+        lambda authz: (authz.inline is None) != (authz.config_map is None),
+    ),
+    require(
+        AuthzConfig,
+        ("type",),
+        "!has(self.type) || (self.type == 'inline' ? has(self.inline) : has(self.configMap))",
+        "is not where the policies are; name the member that is there, or remove it",
+        lambda authz: authz.type is None or getattr(authz, to_snake(authz.type)) is not None,
+    ),
     *(_https(model, "tokenUrl") for model in _ENDPOINTS),
     _secret_needs_client(TokenExchangeSpec),
     require(

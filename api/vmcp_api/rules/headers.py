@@ -6,7 +6,6 @@ from typing import Final
 from vmcp_api.headers import (
     MCP_PREFIX,
     RESTRICTED,
-    RESTRICTED_PASSTHROUGH,
     canonical_name,
     check_passthrough_names,
     check_static_header,
@@ -62,9 +61,20 @@ HEADER_RULES: Final = (
         model=VirtualMCPServerSpec,
         field="passthroughHeaders",
         each=True,
-        cel=cel_allowed("self", RESTRICTED_PASSTHROUGH),
-        message="is never passed on: it belongs to the connection, to MCP or to this endpoint; remove it",
+        cel=cel_allowed("self", RESTRICTED),
+        message="is never passed on: it belongs to the connection or to MCP; remove it",
         find=_find_passthrough,
+    ),
+    Rule(
+        model=VirtualMCPServerSpec,
+        field="passthroughHeaders",
+        each=True,
+        cel="!(self.lowerAscii() in ['authorization', 'cookie'])",
+        message=(
+            "is never passed on to all backends: it carries the client's credentials for this endpoint; remove it, and"
+            " give it to one backend with relay in an MCPExternalAuthConfig"
+        ),
+        find=find_nothing,
     ),
     Rule(
         model=VirtualMCPServerSpec,

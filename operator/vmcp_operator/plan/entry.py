@@ -8,7 +8,7 @@ from vmcp_api.kinds.mcpserverentry import MCPServerEntryStatus
 from vmcp_api.manifests.problems import Problems
 from vmcp_api.manifests.resources import Resources
 from vmcp_api.render.member import refuse_missing
-from vmcp_api.render.server import clash
+from vmcp_api.render.members import clash
 from vmcp_operator.plan.conditions import MESSAGE_LIMIT, Finding, PhaseReason, build_conditions, summarise
 from vmcp_operator.plan.controller import Controller, Planned, Read, plan_nothing
 from vmcp_operator.plan.kinds import ENTRY, MCP_GROUP, SERVER, Ref

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from vmcp_api.config import ProxyConfig, Withheld
 from vmcp_api.manifests.problems import Problems
 from vmcp_api.render import Mode, config_hash, decode_config, encode_config, render
+from vmcp_api.render.members import clash
 from vmcp_api.render.reasons import Reason
-from vmcp_api.render.server import MAX_BACKENDS, clash, refuse_crowd
+from vmcp_api.render.server import MAX_BACKENDS, refuse_crowd
 from vmcp_operator.plan.kinds import CONFIG_MAP, Manifest, Ref
 from vmcp_operator.plan.members import invalid_members
 from vmcp_operator.plan.objects.children import build_child

@@ -1,0 +1,96 @@
+"""The members of a group as backends, and those that are not served."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from vmcp_api.config import Backend, Transport, Withheld
+from vmcp_api.kinds import VirtualMCPServer
+from vmcp_api.kinds.endpoint_auth import BackendAuthType, OutgoingAuthSource
+from vmcp_api.manifests.problems import Problem, Problems
+from vmcp_api.manifests.resolve import Member, Resolved
+from vmcp_api.manifests.resources import Resources
+from vmcp_api.naming import LOCAL_COMMAND
+from vmcp_api.render.cluster import build_cluster_backend
+from vmcp_api.render.local import build_local_backend
+from vmcp_api.render.member import Outcome, Refusal, refuse_collision, refuse_missing, subject_of, withhold
+from vmcp_api.render.outgoing import build_outgoing, find_overridden
+from vmcp_api.render.reasons import Reason
+from vmcp_api.render.rendered import Mode
+from vmcp_api.spec.outgoing import OutgoingAuthType
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """What is served, what is withheld, and what is odd about either."""
+
+    backends: tuple[Backend, ...]
+    withheld: tuple[Withheld, ...]
+    warnings: Problems = field(default_factory=Problems)
+
+
+def build_members(resolved: Resolved, resources: Resources, mode: Mode) -> Members:
+    """Every member of the group, served or withheld with a reason."""
+    names = Counter(member.metadata.name for member in resolved.members)
+    backends: list[Backend] = []
+    withheld: list[Withheld] = []
+    warnings = Problems()
+    for member in resolved.members:
+        is_clash = names[member.metadata.name] > 1
+        outcome = (
+            Refusal(Reason.NAME_CLASH, clash(member.kind))
+            if is_clash
+            else _build(member, resolved.vmcp, resources, mode)
+        )
+        if isinstance(outcome, Backend):
+            backends.append(outcome)
+            warnings += _warn(member, outcome, resolved.vmcp)
+            continue
+        entry, warning = withhold(member, outcome)
+        withheld.append(entry)
+        warnings += warning
+    return Members(tuple(backends), tuple(withheld), warnings)
+
+
+def clash(kind: str) -> Problem:
+    """What is wrong with a member of a kind whose name is also that of a member of the other kind."""
+    other = "MCPServerEntry" if kind == "MCPServer" else "MCPServer"
+    message = f"an {other} of the same name is in the group, so that neither is served"
+    return Problem(message, "rename one of the two", ("metadata", "name"))
+
+
+def _build(member: Member, vmcp: VirtualMCPServer, resources: Resources, mode: Mode) -> Outcome:
+    refusal = refuse_collision(member, vmcp.spec.passthrough_headers) or refuse_missing(member, resources)
+    if refusal:
+        return refusal
+    auth = build_outgoing(member, vmcp, resources, mode)
+    if isinstance(auth, Refusal):
+        return auth
+    build = build_local_backend if mode is Mode.LOCAL else build_cluster_backend
+    backend = build(member, resources)
+    return backend.model_copy(update={"outgoing_auth": auth}) if isinstance(backend, Backend) else backend
+
+
+def _warn(member: Member, backend: Backend, vmcp: VirtualMCPServer) -> Problems:
+    auth = backend.outgoing_auth
+    found = [_unused_reference(member, vmcp), _not_sent(backend), find_overridden(member, auth) if auth else None]
+    return Problems(tuple(each for each in found if each)).as_warnings().about(subject_of(member))
+
+
+def _unused_reference(member: Member, vmcp: VirtualMCPServer) -> Problem | None:
+    """A VirtualMCPServer that says something of a member which says it itself."""
+    outgoing = vmcp.spec.outgoing_auth
+    said = outgoing.backends.get(member.metadata.name)
+    is_both = member.spec.external_auth_config_ref and said and said.type is not BackendAuthType.DISCOVERED
+    if not is_both or outgoing.source is not OutgoingAuthSource.DISCOVERED:
+        return None
+    message = f"counts, and not what outgoingAuth.backends of the VirtualMCPServer {vmcp.metadata.name!r} says"
+    return Problem(message, "remove one of the two, or set source to inline there", ("spec", "externalAuthConfigRef"))
+
+
+def _not_sent(backend: Backend) -> Problem | None:
+    """A program that is to be shown something: it has no headers."""
+    auth = backend.outgoing_auth
+    if backend.transport is not Transport.STDIO or auth is None or auth.type is OutgoingAuthType.UNAUTHENTICATED:
+        return None
+    message = f"is a program here, which gets no headers, so that {auth.type} is left out"
+    return Problem(message, "give it the credential by env or secrets", ("metadata", "annotations", LOCAL_COMMAND))

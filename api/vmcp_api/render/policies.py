@@ -1,0 +1,106 @@
+"""What callers may do: the policies of an endpoint, from wherever they are written."""
+
+import json
+from dataclasses import replace
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from vmcp_api.base import Model
+from vmcp_api.kinds import MCPAuthzConfig, VirtualMCPServer
+from vmcp_api.kinds.core import ConfigMap
+from vmcp_api.kinds.endpoint_auth import AuthzConfig
+from vmcp_api.kinds.mcpauthzconfig import CedarConfig, MCPAuthzConfigSpec
+from vmcp_api.manifests.policies import check_entities, check_policies
+from vmcp_api.manifests.problems import Loc, Problem, Problems
+from vmcp_api.manifests.resolve import check_config_map, follow
+from vmcp_api.manifests.resources import Resources
+from vmcp_api.manifests.validate import parse_model
+from vmcp_api.spec.authorization import Authorization
+from vmcp_api.spec.references import KeyRef
+
+_INCOMING: Loc = ("spec", "incomingAuth")
+
+Texts: TypeAlias = tuple[tuple[str, ...], str]
+"""Policies, and the entities that they speak of."""
+
+
+class CedarFile(Model):
+    """The JSON form of policies in a ConfigMap."""
+
+    version: Annotated[str | None, Field(max_length=32, description="Version of the form.")] = None
+    type: Annotated[Literal["cedarv1"], Field(description="`cedarv1`: Cedar.")] = "cedarv1"
+    cedar: Annotated[CedarConfig, Field(description="The policies.")]
+
+
+def build_authorization(vmcp: VirtualMCPServer, resources: Resources) -> Authorization | Problems | None:
+    """The policies of an endpoint; None where it has none, problems where it has some that cannot be read."""
+    auth = vmcp.spec.incoming_auth
+    subject = f"VirtualMCPServer/{vmcp.metadata.name}"
+    if auth.authz_config_ref:
+        return _shared(auth.authz_config_ref.name, resources, subject)
+    return _own(auth.authz_config, resources, subject) if auth.authz_config else None
+
+
+def _shared(name: str, resources: Resources, subject: str) -> Authorization | Problems:
+    found = follow(resources, MCPAuthzConfig, name, (*_INCOMING, "authzConfigRef", "name"))
+    if isinstance(found, Problem):
+        return Problems.of(found).about(subject)
+    spec, loc = found.spec, ("spec", "config")
+    texts = (spec.config.policies, spec.config.entities_json)
+    problems = _check(texts, (*loc, "policies"), (*loc, "entities_json")).about(f"{found.kind}/{name}")
+    return problems or _build(texts, spec)
+
+
+def _own(authz: AuthzConfig, resources: Resources, subject: str) -> Authorization | Problems:
+    loc = (*_INCOMING, "authzConfig")
+    if authz.config_map:
+        return _from_key(authz, authz.config_map.key_ref, resources, subject)
+    inline = authz.inline
+    if inline is None:
+        missing = Problem("says no policies", "write inline or configMap", loc)
+        return Problems.of(missing).about(subject)
+    texts = (inline.policies, inline.entities_json)
+    place = (*loc, "inline")
+    problems = _check(texts, (*place, "policies"), (*place, "entitiesJson")).about(subject)
+    return problems or _build(texts, authz)
+
+
+def _from_key(authz: AuthzConfig, ref: KeyRef, resources: Resources, subject: str) -> Authorization | Problems:
+    if missing := check_config_map(resources, ref, (*_INCOMING, "authzConfig", "configMap")):
+        return Problems.of(missing).about(subject)
+    texts = _read(resources.of(ConfigMap)[ref.name].data[ref.key])
+    problems = (
+        texts if isinstance(texts, Problems) else _check(texts, ("cedar", "policies"), ("cedar", "entities_json"))
+    )
+    if problems or isinstance(texts, Problems):
+        return Problems(tuple(_in_key(problem, ref) for problem in problems))
+    return _build(texts, authz)
+
+
+def _read(text: str) -> Texts | Problems:
+    """The policies of a ConfigMap's key: Cedar as it is, or a JSON document that holds some."""
+    if not text.lstrip().startswith("{"):
+        return (text,), "[]"
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        place = f": {error.msg} in line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        return Problems.of(Problem(f"is no JSON{place}", "check commas, quotes and brackets"))
+    parsed = parse_model(CedarFile, data)
+    return parsed if isinstance(parsed, Problems) else (parsed.cedar.policies, parsed.cedar.entities_json)
+
+
+def _in_key(problem: Problem, ref: KeyRef) -> Problem:
+    """A problem of a text within a ConfigMap, which has no places of its own."""
+    within = f"{problem.path}: " if problem.loc else ""
+    loc: Loc = ("data", ref.key)
+    return replace(problem, message=f"{within}{problem.message}", loc=loc, subject=f"ConfigMap/{ref.name}")
+
+
+def _check(texts: Texts, policies: Loc, entities: Loc) -> Problems:
+    return check_policies(texts[0], policies) + check_entities(texts[1], entities)
+
+
+def _build(texts: Texts, said: AuthzConfig | MCPAuthzConfigSpec) -> Authorization:
+    return Authorization(mode=said.mode, policies=texts[0], entities_json=texts[1], group_claims=said.group_claims)
