@@ -39,6 +39,93 @@ def _case(path: str, words: str, rejected: dict[str, Any], accepted: dict[str, A
     return RuleCase("MCPExternalAuthConfig", f"spec.{path}", words, rejected, accepted)
 
 
+def _front(path: str, words: str, rejected: dict[str, Any], accepted: dict[str, Any]) -> RuleCase:
+    return RuleCase("VirtualMCPServer", f"spec.{path}", words, rejected, accepted)
+
+
+def _incoming(**part: Any) -> dict[str, Any]:
+    return {"incomingAuth": {"type": "anonymous", **part}}
+
+
+def _backend(**said: Any) -> dict[str, Any]:
+    return {"outgoingAuth": {"backends": {"a": said}}}
+
+
+_OIDC_REF = {"name": "idp", "audience": "vmcp"}
+_INLINE = {"inline": {"policies": ["permit(principal, action, resource);"]}}
+_MAP = {"configMap": {"name": "policies"}}
+
+_INCOMING_CASES = (
+    _front(
+        "incomingAuth.oidcConfigRef",
+        "is required for type oidc",
+        _incoming(type="oidc"),
+        _incoming(type="oidc", oidcConfigRef=_OIDC_REF),
+    ),
+    _front("incomingAuth.oidcConfigRef", "belongs to type oidc", _incoming(oidcConfigRef=_OIDC_REF), _incoming()),
+    _front(
+        "incomingAuth.authzConfigRef",
+        "stands beside authzConfig",
+        _incoming(authzConfig=_INLINE, authzConfigRef={"name": "policies"}),
+        _incoming(authzConfigRef={"name": "policies"}),
+    ),
+    *(
+        _front(
+            "incomingAuth.authzConfig",
+            "write exactly one",
+            _incoming(authzConfig=rejected),
+            _incoming(authzConfig=accepted),
+        )
+        for rejected, accepted in (({}, _INLINE), (_INLINE | _MAP, _MAP))
+    ),
+    *(
+        _front(
+            "incomingAuth.authzConfig.type",
+            "is not where the policies are",
+            _incoming(authzConfig={"type": kind, **other}),
+            _incoming(authzConfig={"type": kind, **own}),
+        )
+        for kind, own, other in (("inline", _INLINE, _MAP), ("configMap", _MAP, _INLINE))
+    ),
+    *(
+        _front("passthroughHeaders[1]", "with relay in", {"passthroughHeaders": ["X-A", name]}, {})
+        for name in ("authorization", "Cookie")
+    ),
+)
+
+_OUTGOING_CASES = (
+    *(
+        _front(
+            f"outgoingAuth.backends.a.{kind}",
+            f"is required for type {kind}",
+            _backend(type=kind),
+            _backend(**strategy(kind)),
+        )
+        for kind in STRATEGIES
+    ),
+    *(
+        _front(
+            f"outgoingAuth.backends.a.{kind}",
+            f"belongs to type {kind}",
+            _backend(type="unauthenticated", **{kind: settings}),
+            _backend(type="unauthenticated"),
+        )
+        for kind, settings in STRATEGIES.items()
+    ),
+    _front(
+        "outgoingAuth.default.externalAuthConfigRef",
+        "is required for type externalAuthConfigRef",
+        {"outgoingAuth": {"default": {"type": "externalAuthConfigRef"}}},
+        {"outgoingAuth": {"default": {"type": "externalAuthConfigRef", "externalAuthConfigRef": {"name": "keys"}}}},
+    ),
+    _front(
+        "outgoingAuth.default.externalAuthConfigRef",
+        "belongs to type externalAuthConfigRef",
+        {"outgoingAuth": {"default": {"type": "discovered", "externalAuthConfigRef": {"name": "keys"}}}},
+        {"outgoingAuth": {"source": "inline", "default": {"type": "discovered"}}},
+    ),
+)
+
 AUTH_CASES = (
     *(
         RuleCase("MCPOIDCConfig", f"spec.inline.{field}", "without TLS", _oidc(**{field: _PLAIN}), _oidc(**accepted))
@@ -108,4 +195,6 @@ AUTH_CASES = (
         for name in ("TE", "Mcp-Name")
     ),
     _case("relay.headers[1]", "listed twice", _relay("Cookie", "cookie"), _relay("Cookie", "Authorization")),
+    *_INCOMING_CASES,
+    *_OUTGOING_CASES,
 )

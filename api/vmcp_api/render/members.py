@@ -42,7 +42,8 @@ def build_members(resolved: Resolved, resources: Resources, mode: Mode) -> Membe
             else _build(member, resolved.vmcp, resources, mode)
         )
         if isinstance(outcome, Backend):
-            backends.append(outcome)
+            is_program = outcome.transport is Transport.STDIO
+            backends.append(outcome.model_copy(update={"outgoing_auth": None}) if is_program else outcome)
             warnings += _warn(member, outcome, resolved.vmcp)
             continue
         entry, warning = withhold(member, outcome)

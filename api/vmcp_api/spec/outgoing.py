@@ -71,7 +71,7 @@ class Relay(Model):
         tuple[HeaderName, ...],
         Field(
             min_length=1,
-            max_length=16,
+            max_length=8,
             description="Headers of the caller that this backend gets.",
             json_schema_extra=LIST_SET,
         ),

@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 from vmcp_api.kinds import KINDS, Resource
 from vmcp_api.kinds.core import ConfigMap
 from vmcp_api.manifests.problems import Problems
-from vmcp_api.manifests.resources import AnyObject, Resources, build_resources
+from vmcp_api.manifests.resources import AnyObject, ObjectName, Resources, build_resources
 from vmcp_api.manifests.validate import validate
 from vmcp_api.pod_status import PodStatus
 from vmcp_operator.cluster import Cluster
@@ -103,7 +103,8 @@ class _Found:
 
     def index(self, key: Ref, known: Iterable[AnyObject]) -> Resources:
         valid = (each for each in self._parsed.values() if not isinstance(each, Problems))
-        return _index(key, (*valid, *known))
+        invalid = {(each.ref.kind.name, each.ref.name): each.problems for each in self.invalid}
+        return _index(key, (*valid, *known), invalid)
 
 
 async def _read_referenced(
@@ -163,8 +164,8 @@ _PARSERS: Final[Mapping[str, Callable[[Manifest], AnyObject | Problems]]] = {CON
 """Of foreign kinds; the others are our own."""
 
 
-def _index(key: Ref, objects: Iterable[AnyObject]) -> Resources:
-    return build_resources(key.namespace, objects, reads_secrets=False, is_whole=False)
+def _index(key: Ref, objects: Iterable[AnyObject], invalid: Mapping[ObjectName, Problems] | None = None) -> Resources:
+    return build_resources(key.namespace, objects, reads_secrets=False, is_whole=False, invalid=invalid)
 
 
 def _uid(manifest: Manifest) -> str:
