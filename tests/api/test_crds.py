@@ -1,5 +1,6 @@
 """The CRDs: structural, closed, bounded, small, and the same as the committed files."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,8 @@ def test_the_committed_crds_are_those_of_the_models():
 
 def test_each_crd_is_small_enough_for_client_side_apply_and_has_no_anchors():
     for name, text in build_files().items():
-        assert len(text.encode()) < 128 * 1024, name
         assert "&id" not in text
-        assert yaml.safe_load(text)["kind"] == "CustomResourceDefinition"
+        crd = yaml.safe_load(text)
+        assert crd["kind"] == "CustomResourceDefinition"
+        # Client-side apply keeps it as JSON in an annotation; all annotations together have 256 KiB.
+        assert len(json.dumps(crd, separators=(",", ":")).encode()) < 128 * 1024, name
