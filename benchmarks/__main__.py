@@ -13,6 +13,7 @@ from pathlib import Path
 from benchmarks.contenders.roster import Peers, roster
 from benchmarks.docs import write_docs
 from benchmarks.figures import Result, document
+from benchmarks.issuer import issuer
 from benchmarks.machine import describe
 from benchmarks.report import absent_lines, machine_line, terminal
 from benchmarks.rig import QUICK, RefusedError, Rig, Scale
@@ -73,12 +74,13 @@ def main() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     peers = Peers(options.agentgateway, options.toolhive_vmcp, options.fastmcp, options.contextforge)
-    scale, present = scale_of(options), roster(peers)
-    about = describe(present, scale)
-    print(machine_line(about))
-    for line in absent_lines(about):
-        print(line)
-    with tempfile.TemporaryDirectory(prefix="vmcp-bench-") as folder:
+    scale = scale_of(options)
+    with issuer() as vouching, tempfile.TemporaryDirectory(prefix="vmcp-bench-") as folder:
+        present = roster(peers, vouching)
+        about = describe(present, scale)
+        print(machine_line(about))
+        for line in absent_lines(about):
+            print(line)
         results = run(Rig(Path(folder), present, scale, _PATIENT_SECONDS), chosen(options.only))
     if options.output is not None:
         options.output.write_text(json.dumps(document(results, about), indent=1) + "\n")

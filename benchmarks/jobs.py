@@ -8,13 +8,17 @@ TEXT = "Nothing is as fast as what is not done."
 
 
 class Open(msgspec.Struct, tag=True):
-    """Opens sessions over some kept connections; `lists` reads the tools once with the first of them."""
+    """Opens sessions over some kept connections; `lists` reads the tools once with the first of them.
+
+    `authorization` is what every request shows, where there is any.
+    """
 
     port: int
     path: str
     sessions: int
     connections: int
     lists: bool = True
+    authorization: str = ""
 
 
 class Calls(msgspec.Struct, tag=True):

@@ -21,6 +21,7 @@ from benchmarks.mcp_client import (
     list_tools,
     open_session,
     request,
+    with_authorization,
 )
 from benchmarks.wire import Answer, Connection, connect
 
@@ -94,11 +95,12 @@ class Load:
         await self._connect(job.port, job.connections)
         latencies: list[float] = []
         left = iter(range(job.sessions))
+        headers = with_authorization(job.authorization)
 
         async def work(connection: Connection) -> None:
             for _ in left:
                 began = time.perf_counter()
-                self._sessions.append(await open_session(connection, job.port, job.path))
+                self._sessions.append(await open_session(connection, job.port, job.path, headers))
                 latencies.append(time.perf_counter() - began)
 
         began = time.perf_counter()

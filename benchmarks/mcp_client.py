@@ -19,6 +19,11 @@ HEADERS = (
 )
 
 
+def with_authorization(value: str) -> bytes:
+    """The headers of every request, with credentials where there are any."""
+    return HEADERS + f"authorization: {value}\r\n".encode() if value else HEADERS
+
+
 class WrongAnswerError(Exception):
     """An answer came that is not the one to the request."""
 

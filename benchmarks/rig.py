@@ -103,6 +103,7 @@ class Entrant:
     path: str = "/mcp"
     child: Child | None = None
     ready_seconds: float = 0.0
+    authorization: str = ""
 
     def usage(self) -> Usage:
         """What it has used so far; nothing where nobody stands between."""
@@ -133,7 +134,9 @@ class Starting:
             raise RefusedError(f"{error}: {child.last_words()}") from error
         except OSError as error:
             raise RefusedError(str(error)) from error
-        return Entrant(self.contender.name, self.contender.title, self.site.port, launch.path, child, seconds)
+        return Entrant(
+            self.contender.name, self.contender.title, self.site.port, launch.path, child, seconds, launch.authorization
+        )
 
 
 @dataclass(slots=True)

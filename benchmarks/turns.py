@@ -29,7 +29,15 @@ def seated(rig: Rig, entrant: Entrant, sessions: int | None = None) -> Iterator[
     """
     with rig.load() as load:
         connections = rig.scale.connections
-        load.do(jobs.Open(entrant.port, entrant.path, sessions or connections, connections))
+        load.do(
+            jobs.Open(
+                entrant.port,
+                entrant.path,
+                sessions or connections,
+                connections,
+                authorization=entrant.authorization,
+            )
+        )
         yield Seat(entrant, load)
 
 

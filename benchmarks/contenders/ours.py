@@ -3,16 +3,38 @@
 import secrets
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from benchmarks.contenders.site import Contender, Launch, Site, answers
+from benchmarks.issuer import AUDIENCE, Issuer
 from vmcp_api.config import CONTRACT
 from vmcp_proxy.run.settings import SOFTWARE_VERSION
 
 PASSTHROUGH = ("X-Tenant", "X-Api-Key")
 STATIC = {"X-Source": "vmcp", "X-Environment": "bench"}
 _KEY_BYTES = 32
+
+_HOUSE_POLICIES = """
+@id("engineers-use-tools")
+permit(principal in Group::"engineering", action == Action::"call_tool", resource);
+@id("readers-read")
+permit(principal in Group::"readers", action == Action::"read_resource", resource);
+@id("nothing-destructive")
+forbid(principal, action == Action::"call_tool", resource)
+when { resource has destructiveHint && resource.destructiveHint };
+@id("nobody-deletes")
+forbid(principal, action == Action::"call_tool", resource) when { resource.name like "*_delete" };
+"""
+_TEAM_POLICY = """
+@id("team-{number}")
+permit(principal in Group::"team-{number}", action == Action::"call_tool", resource in Backend::"b{number:03}")
+when {{ resource.name like "b{number:03}_*" }};
+"""
+_TEAMS = 16
+POLICIES = (_HOUSE_POLICIES, *(_TEAM_POLICY.format(number=number) for number in range(_TEAMS)))
+"""Twenty, as a house with teams has them."""
 
 
 def plain_config(site: Site) -> dict[str, object]:
@@ -79,6 +101,34 @@ def launch(config: Callable[[Site], Mapping[str, object]], site: Site) -> Launch
 def contender(name: str, title: str, config: Callable[[Site], Mapping[str, object]]) -> Contender:
     """This proxy under a config."""
     return Contender(name, title, partial(launch, config), SOFTWARE_VERSION, is_ours=True)
+
+
+def secured_config(issuer: Issuer, site: Site) -> dict[str, object]:
+    """The same, and callers show a token that twenty policies judge: by group, by annotation, by backend, by name."""
+    oidc = {
+        "issuer": issuer.name,
+        "jwksUrl": issuer.jwks_url,
+        "audience": AUDIENCE,
+        "network": "local",
+        "insecureAllowHttp": True,
+    }
+    return {
+        **full_config(site),
+        "incomingAuth": {"type": "oidc", "oidc": oidc},
+        "authorization": {"policies": list(POLICIES)},
+    }
+
+
+def secured(issuer: Issuer) -> Contender:
+    """This proxy with everything on."""
+    config = partial(secured_config, issuer)
+    return Contender(
+        "vmcp-secured",
+        "vmcp, OIDC token, 20 policies, audit, headers",
+        lambda site: replace(launch(config, site), authorization=f"Bearer {issuer.token}"),
+        SOFTWARE_VERSION,
+        is_ours=True,
+    )
 
 
 PLAIN = contender("vmcp", "vmcp, anonymous, metrics", plain_config)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from benchmarks.contenders import bare, binary, contextforge, fast_mcp, ours
 from benchmarks.contenders.site import Absent, Contender
+from benchmarks.issuer import Issuer
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +20,11 @@ class Peers:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """Who takes part and who does not."""
+    """Who takes part and who does not; who is `secured` takes part where calls and lists are measured."""
 
     present: tuple[Contender, ...]
     absent: tuple[Absent, ...]
+    secured: tuple[Contender, ...] = ()
 
     @property
     def base(self) -> Contender:
@@ -40,8 +42,8 @@ class Roster:
         return tuple(each for each in self.present if each.aggregates)
 
 
-def roster(peers: Peers) -> Roster:
-    """The passthroughs, this proxy, and every peer that is named and there."""
+def roster(peers: Peers, issuer: Issuer | None = None) -> Roster:
+    """The passthroughs, this proxy, every peer that is named and there; with an issuer also those that want tokens."""
     others = (
         binary.agentgateway(peers.agentgateway),
         binary.toolhive(peers.toolhive_vmcp),
@@ -50,4 +52,5 @@ def roster(peers: Peers) -> Roster:
     )
     present = (*bare.contenders(), ours.PLAIN, ours.FULL)
     present += tuple(each for each in others if isinstance(each, Contender))
-    return Roster(present, tuple(each for each in others if isinstance(each, Absent)))
+    absent = tuple(each for each in others if isinstance(each, Absent))
+    return Roster(present, absent, () if issuer is None else (ours.secured(issuer),))

@@ -32,13 +32,17 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How to start a program; `ready` asks once whether it serves, `settle` finishes its set-up after that."""
+    """How to start a program; `ready` asks once whether it serves, `settle` finishes its set-up after that.
+
+    `authorization` is what its clients have to show, where it lets nobody in without.
+    """
 
     command: Sequence[str]
     ready: Callable[[], bool]
     path: str = "/mcp"
     env: Mapping[str, str] = field(default_factory=dict)
     settle: Callable[[], None] | None = None
+    authorization: str = ""
 
 
 @dataclass(frozen=True, slots=True)

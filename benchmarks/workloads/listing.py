@@ -26,7 +26,7 @@ def run(rig: Rig) -> Result:
     with contextlib.ExitStack() as stack:
         many = stack.enter_context(rig.backends(scale.backends, scale.tools // scale.backends))
         single = stack.enter_context(rig.backends(1, scale.tools))
-        contenders = (rig.roster.base, *rig.roster.aggregating)
+        contenders = (rig.roster.base, *rig.roster.aggregating, *rig.roster.secured)
         seats, refused = seat_all(rig, stack, case, contenders, lambda each: many if each.aggregates else single)
         warm(seats, jobs.Lists(scale.warm_seconds))
 

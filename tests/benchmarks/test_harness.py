@@ -1,5 +1,7 @@
 """The harness on itself: a backend and a passthrough under load, contenders that are not there, the command line."""
 
+from dataclasses import replace
+
 import pytest
 
 from benchmarks import jobs
@@ -8,6 +10,7 @@ from benchmarks.contenders import binary, contextforge, ours
 from benchmarks.contenders.bare import BASE
 from benchmarks.contenders.roster import Peers, roster
 from benchmarks.contenders.site import Absent, Site
+from benchmarks.issuer import issuer
 from benchmarks.rig import QUICK, RefusedError, Rig
 from benchmarks.turns import measure, seated
 from vmcp_api.manifests.problems import Problems
@@ -62,6 +65,17 @@ def test_a_contender_that_does_not_start_is_refused(rig):
     broken = ours.contender("broken", "broken", lambda _: {"contract": 0})
     with pytest.raises(RefusedError, match="ended before it was ready"), rig.entered(broken, ()):
         pass
+
+
+def test_the_contender_with_everything_on_lets_its_load_in_and_nobody_without_a_token(tmp_path):
+    with issuer() as vouching:
+        rig = Rig(tmp_path, roster(Peers(), vouching), QUICK)
+        (secured,) = rig.roster.secured
+        with rig.backends() as backends, rig.entered(secured, backends.urls) as entrant:
+            with seated(rig, entrant) as seat:
+                assert seat.load.do(jobs.Calls(0.1)).count > 0
+            with pytest.raises(RefusedError, match="401"), seated(rig, replace(entrant, authorization="")):
+                pass
 
 
 def test_peers_that_are_not_there_are_told_of(tmp_path):
