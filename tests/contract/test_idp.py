@@ -13,6 +13,7 @@ from tests.support.idp import Idp, Key, hang_up, hmac_signed, huge, oauth_error,
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
+ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"
 ID_JAG = "urn:ietf:params:oauth:token-type:id-jag"
 PROXY = ("proxy", "proxy-secret")
 
@@ -136,10 +137,12 @@ async def test_an_identity_assertion_leads_from_one_provider_to_a_token_of_anoth
             "grant_type": EXCHANGE,
             "requested_token_type": ID_JAG,
             "subject_token": company.mint("alice"),
-            "subject_token_type": ACCESS_TOKEN,
+            "subject_token_type": ID_TOKEN,
             "audience": tool.issuer,
             "scope": "read",
         }
+        refused = await http.post(company.url("token"), data={**form, "subject_token_type": ACCESS_TOKEN}, auth=PROXY)
+        assert refused.json()["error"] == "invalid_request"
         first = (await http.post(company.url("token"), data=form, auth=PROXY)).json()
         assert (first["token_type"], first["issued_token_type"]) == ("N_A", ID_JAG)
         assert jwt.get_unverified_header(first["access_token"])["typ"] == "oauth-id-jag+jwt"

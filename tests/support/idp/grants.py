@@ -14,6 +14,7 @@ TOKEN_TYPE = "urn:ietf:params:oauth:token-type:"
 ID_JAG = f"{TOKEN_TYPE}id-jag"
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+IDENTITY_ASSERTIONS = (f"{TOKEN_TYPE}id_token", f"{TOKEN_TYPE}saml2")
 ID_JAG_TYP = "oauth-id-jag+jwt"
 
 
@@ -72,6 +73,8 @@ def _exchanged(idp: Idp, request: TokenRequest) -> dict[str, Any]:
         return {**_access(idp, request, claims["sub"]), "issued_token_type": f"{TOKEN_TYPE}access_token"}
     if not form.get("audience"):
         raise Denied("invalid_request", "an identity assertion needs an audience")
+    if form["subject_token_type"] not in IDENTITY_ASSERTIONS:
+        raise Denied("invalid_request", "an access token says for whom a client acts, not who somebody is")
     assertion = idp.claims(
         claims["sub"],
         aud=form["audience"],

@@ -97,6 +97,7 @@ async def test_an_identity_assertion_is_got_at_the_callers_provider_and_shown_to
             audience=server.issuer,
             resource="https://mcp.example.com",
             scopes=("read",),
+            subject_type=f"{TYPE}id_token",
             requested_type=f"{TYPE}id-jag",
         )
         issuer = IdentityAssertion(exchange, at.endpoint(server, "at-server", "server-secret"))
@@ -118,7 +119,12 @@ async def test_an_identity_assertion_is_got_at_the_callers_provider_and_shown_to
 async def test_what_is_no_identity_assertion_is_not_shown_to_the_backends_server(monkeypatch):
     server = Idp(clients={"proxy": "proxy-secret"})
     async with desk(monkeypatch, answers={"issued_token_type": f"{TYPE}access_token"}) as at, server.running():
-        exchange = TokenExchange(at.endpoint(), audience=server.issuer, requested_type=f"{TYPE}id-jag")
+        exchange = TokenExchange(
+            at.endpoint(),
+            audience=server.issuer,
+            subject_type=f"{TYPE}id_token",
+            requested_type=f"{TYPE}id-jag",
+        )
         source = TokenSource(IdentityAssertion(exchange, at.endpoint(server)), at.tasks)
         with pytest.raises(OutgoingAuthError, match="something else than an identity assertion"):
             await source.slot_for(caller(at.idp)).fetch()
