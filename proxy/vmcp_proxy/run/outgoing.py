@@ -6,10 +6,12 @@ from typing import Final, Protocol
 from vmcp_api.config import Backend
 from vmcp_api.headers import canonical_name
 from vmcp_api.secret import SecretBytes
+from vmcp_api.spec.incoming import IncomingAuth
 from vmcp_api.spec.network import Network
 from vmcp_api.spec.outgoing import TOKEN_TYPE_PREFIX, OutgoingAuth
 from vmcp_api.spec.outgoing import ClientCredentials as ClientCredentialsConfig
 from vmcp_api.spec.outgoing import IdentityAssertion as IdentityAssertionConfig
+from vmcp_api.spec.outgoing import Relay as RelayConfig
 from vmcp_api.spec.outgoing import TokenExchange as TokenExchangeConfig
 from vmcp_api.spec.references import KeyRef
 from vmcp_proxy.auth.outgoing.client_credentials import ClientCredentials
@@ -76,7 +78,7 @@ class Strategies:
         if bearer := auth.bearer_token:
             return FixedHeader.bearer(header_value(loaded, bearer.token_secret_ref))
         if relay := auth.relay:
-            return Relay(frozenset(map(canonical_name, relay.headers)), relay.audience)
+            return Relay(frozenset(map(canonical_name, relay.headers)), _audience(relay, loaded.config.incoming_auth))
         issuer = self._issuer(auth, loaded)
         chosen = None if auth.token_exchange is None else auth.token_exchange.external_token_header_name
         return None if issuer is None else TokenSource(issuer, self._tasks, canonical_name(chosen or AUTHORIZATION))
@@ -119,6 +121,12 @@ class Strategies:
         peer = Peer(Url.parse(config.token_url), config.network, TrustSetting(ca_bundle=config.ca_bundle))
         secret = None if ref is None else _client_secret(loaded, ref)
         return TokenEndpoint(place, peer, self._client, config.client_id, secret)
+
+
+def _audience(relay: RelayConfig, incoming: IncomingAuth) -> str | None:
+    """What names the backend in tokens; none where it is the endpoint's own name, which stands in all of them."""
+    is_ours = incoming.oidc is not None and incoming.oidc.audience == relay.audience
+    return None if is_ours else relay.audience
 
 
 def _client_secret(loaded: Loaded, ref: KeyRef) -> SecretBytes:
