@@ -140,7 +140,11 @@ def test_without_policies_a_config_says_nothing_of_them():
                 said,
             )
             for text, said in (
-                (BROKEN, "ConfigMap/policies: data['authz.json']: cedar.policies[0]: line 3: is no Cedar"),
+                (BROKEN, "ConfigMap/policies: data['authz.json']: line 3: is no Cedar"),
+                (
+                    json.dumps({"cedar": {"policies": [PERMIT, BROKEN]}}),
+                    "data['authz.json']: cedar.policies[1]: line 3: is no Cedar",
+                ),
                 ("", "holds no policy"),
                 ("// permit (principal, action, resource);", "holds no policy"),
                 ("{", "is no JSON"),

@@ -70,25 +70,26 @@ def _from_key(authz: AuthzConfig, ref: KeyRef, resources: Resources, subject: st
     if missing := check_config_map(resources, ref, (*_INCOMING, "authzConfig", "configMap")):
         return Problems.of(missing).about(subject)
     texts = _read(resources.of(ConfigMap)[ref.name].data[ref.key])
-    problems = (
-        texts if isinstance(texts, Problems) else _check(texts, ("cedar", "policies"), ("cedar", "entities_json"))
-    )
-    if problems or isinstance(texts, Problems):
-        return Problems(tuple(_in_key(problem, ref) for problem in problems))
+    if isinstance(texts, Problems):
+        return Problems(tuple(_in_key(problem, ref) for problem in texts))
     return _build(texts, authz)
 
 
 def _read(text: str) -> Texts | Problems:
     """The policies of a ConfigMap's key: Cedar as it is, or a JSON document that holds some."""
     if not text.lstrip().startswith("{"):
-        return (text,), "[]"
+        flaws = tuple(replace(problem, loc=()) for problem in check_policies((text,), ()))
+        return Problems(flaws) if flaws else ((text,), "[]")
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
         place = f": {error.msg} in line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         return Problems.of(Problem(f"is no JSON{place}", "check commas, quotes and brackets"))
     parsed = parse_model(CedarFile, data)
-    return parsed if isinstance(parsed, Problems) else (parsed.cedar.policies, parsed.cedar.entities_json)
+    if isinstance(parsed, Problems):
+        return parsed
+    texts = (parsed.cedar.policies, parsed.cedar.entities_json)
+    return _check(texts, ("cedar", "policies"), ("cedar", "entities_json")) or texts
 
 
 def _in_key(problem: Problem, ref: KeyRef) -> Problem:
