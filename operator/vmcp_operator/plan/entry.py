@@ -9,21 +9,28 @@ from vmcp_api.manifests.problems import Problems
 from vmcp_api.manifests.resources import Resources
 from vmcp_api.render.member import refuse_missing
 from vmcp_api.render.members import clash
+from vmcp_api.render.outgoing import refuse_reference
 from vmcp_operator.plan.conditions import MESSAGE_LIMIT, Finding, PhaseReason, build_conditions, summarise
 from vmcp_operator.plan.controller import Controller, Planned, Read, plan_nothing
 from vmcp_operator.plan.kinds import ENTRY, MCP_GROUP, SERVER, Ref
-from vmcp_operator.plan.members import bundles_of_entries, group_finding
+from vmcp_operator.plan.members import group_finding
 from vmcp_operator.plan.pointers import group_of, points_of_member
+from vmcp_operator.plan.references import read_entry_bundles, read_member_auth
 from vmcp_operator.plan.world import Outcome, World
 
 
 def entry_reads(key: Ref, found: Resources) -> tuple[Read, ...]:
-    """The group, the CA bundle, and a server of the same name."""
+    """The group, what the entry is shown, the CA bundles, and a server of the same name."""
     entry = found.of(MCPServerEntry).get(key.name)
     if entry is None:
         return ()
     group = Ref(MCP_GROUP, key.namespace, entry.spec.group_ref.name)
-    return (group, Ref(SERVER, key.namespace, key.name), *bundles_of_entries(key.namespace, found))
+    return (
+        group,
+        Ref(SERVER, key.namespace, key.name),
+        *read_entry_bundles(key.namespace, found),
+        *read_member_auth(key.namespace, found),
+    )
 
 
 def entry_status(world: World, _planned: Planned, _outcome: Outcome) -> tuple[MCPServerEntryStatus, PhaseReason]:
@@ -53,7 +60,7 @@ def _problems(world: World, entry: MCPServerEntry | None) -> Problems:
     twin = world.found.get(Ref(SERVER, world.key.namespace, world.key.name))
     if twin is not None and group_of(twin) == group_of(world.manifest):
         return Problems.of(clash(world.key.kind.name))
-    refusal = refuse_missing(entry, world.resources)
+    refusal = refuse_missing(entry, world.resources) or refuse_reference(entry, world.resources)
     return Problems.of(refusal.problem) if refusal else Problems()
 
 

@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from vmcp_api.kinds import MCPGroup, MCPServerEntry
+from vmcp_api.kinds import MCPGroup
 from vmcp_api.kinds.mcpserver import MCPServerPhase
 from vmcp_api.manifests.resources import Resources
 from vmcp_operator.plan.conditions import Finding
 from vmcp_operator.plan.controller import Read, Selection
-from vmcp_operator.plan.kinds import CONFIG_MAP, ENTRY, SERVER, Ref
+from vmcp_operator.plan.kinds import ENTRY, SERVER, Ref
 from vmcp_operator.plan.world import Invalid, World
 
 MEMBERS: Final = (SERVER, ENTRY)
@@ -20,12 +20,6 @@ GROUP_NOT_FOUND: Final = "GroupNotFound"
 def members_of(group: Ref) -> tuple[Read, ...]:
     """Reads all members of a group."""
     return tuple(Selection(kind, group) for kind in MEMBERS)
-
-
-def bundles_of_entries(namespace: str, found: Resources) -> tuple[Read, ...]:
-    """Reads the CA bundles of the entries that were found."""
-    bundles = (entry.spec.ca_bundle_ref for entry in found.of(MCPServerEntry).values())
-    return tuple(Ref(CONFIG_MAP, namespace, bundle.config_map_ref.name) for bundle in bundles if bundle)
 
 
 def invalid_members(world: World) -> tuple[Invalid, ...]:

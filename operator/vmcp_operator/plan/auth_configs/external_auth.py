@@ -9,16 +9,15 @@ from vmcp_api.render.member import refuse_bundle
 from vmcp_operator.plan.auth_configs.status import USERS, config_status, users_of
 from vmcp_operator.plan.conditions import PhaseReason
 from vmcp_operator.plan.controller import Controller, Planned, Read, plan_nothing
-from vmcp_operator.plan.kinds import CONFIG_MAP, EXTERNAL_AUTH_CONFIG, Ref
+from vmcp_operator.plan.kinds import EXTERNAL_AUTH_CONFIG, Ref
+from vmcp_operator.plan.references import read_strategy_bundles
 from vmcp_operator.plan.world import Outcome, World
 
 
 def external_auth_reads(key: Ref, found: Resources) -> tuple[Read, ...]:
     """The servers, entries and endpoints that refer to it, and the CA bundles of its token endpoints."""
     config = found.of(MCPExternalAuthConfig).get(key.name)
-    bundles = (reach.ca_bundle_ref for _, reach in config.spec.endpoints()) if config else ()
-    names = (bundle.config_map_ref.name for bundle in bundles if bundle)
-    return (*users_of(key, USERS), *(Ref(CONFIG_MAP, key.namespace, name) for name in names))
+    return (*users_of(key, USERS), *read_strategy_bundles(key.namespace, (config.spec,) if config else ()))
 
 
 def external_auth_status(

@@ -9,7 +9,8 @@ from vmcp_api.render.member import refuse_bundle
 from vmcp_operator.plan.auth_configs.status import config_status, users_of
 from vmcp_operator.plan.conditions import PhaseReason
 from vmcp_operator.plan.controller import Controller, Planned, Read, plan_nothing
-from vmcp_operator.plan.kinds import CONFIG_MAP, OIDC_CONFIG, VMCP, Ref
+from vmcp_operator.plan.kinds import OIDC_CONFIG, VMCP, Ref
+from vmcp_operator.plan.references import read_bundles
 from vmcp_operator.plan.world import Outcome, World
 
 
@@ -17,8 +18,7 @@ def oidc_reads(key: Ref, found: Resources) -> tuple[Read, ...]:
     """The endpoints that identify their callers by it, and its CA bundle."""
     config = found.of(MCPOIDCConfig).get(key.name)
     bundle = config.spec.inline.ca_bundle_ref if config else None
-    bundles = (Ref(CONFIG_MAP, key.namespace, bundle.config_map_ref.name),) if bundle else ()
-    return (*users_of(key, (VMCP,)), *bundles)
+    return (*users_of(key, (VMCP,)), *read_bundles(key.namespace, (bundle,)))
 
 
 def oidc_status(world: World, _planned: Planned, _outcome: Outcome) -> tuple[MCPOIDCConfigStatus, PhaseReason]:

@@ -10,6 +10,7 @@ from vmcp_operator.plan.kinds import MCP_GROUP, NETWORK_POLICY, SERVER, SERVICE,
 from vmcp_operator.plan.objects.naming import object_name
 from vmcp_operator.plan.objects.workload import deployment_ref
 from vmcp_operator.plan.pointers import points_of_member
+from vmcp_operator.plan.references import read_member_auth
 from vmcp_operator.plan.server.plan import plan_server
 from vmcp_operator.plan.server.status import server_status
 
@@ -27,10 +28,11 @@ def server_children(key: Ref, found: Resources) -> tuple[Child, ...]:
 
 
 def server_reads(key: Ref, found: Resources) -> tuple[Read, ...]:
-    """The group, where the server joins one."""
+    """The group, where the server joins one, and what it is shown."""
     server = found.of(MCPServer).get(key.name)
     group = server.spec.group_ref if server else None
-    return (Ref(MCP_GROUP, key.namespace, group.name),) if group else ()
+    groups = (Ref(MCP_GROUP, key.namespace, group.name),) if group else ()
+    return (*groups, *read_member_auth(key.namespace, found))
 
 
 SERVER_CONTROLLER: Final[Controller[Planned]] = Controller(

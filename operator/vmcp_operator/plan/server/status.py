@@ -6,6 +6,7 @@ from vmcp_api.kinds.mcpserver import MCPServerStatus
 from vmcp_api.manifests.problems import Problems
 from vmcp_api.naming import server_url
 from vmcp_api.render.cluster import default_path
+from vmcp_api.render.outgoing import refuse_reference
 from vmcp_operator.plan.conditions import (
     MESSAGE_LIMIT,
     Finding,
@@ -38,6 +39,7 @@ def server_status(world: World, planned: Planned, outcome: Outcome) -> tuple[MCP
     findings = (
         Finding("Valid", not problems, "Invalid" if problems else "Valid", summarise(problems)),
         *groups,
+        *_auth(world, server),
         deployment_finding(rollout),
         Finding("Ready", decided.phase == Phase.READY, decided.reason, decided.message),
     )
@@ -93,6 +95,15 @@ def _group(world: World, server: MCPServer | None) -> tuple[Finding, ...]:
     if server is None or server.spec.group_ref is None:
         return ()
     return (group_finding(server.spec.group_ref.name, world.resources),)
+
+
+def _auth(world: World, server: MCPServer | None) -> tuple[Finding, ...]:
+    """Whether what the server is shown can be told; its pods run either way, and no endpoint that asks it serves it."""
+    if server is None or server.spec.external_auth_config_ref is None:
+        return ()
+    if refusal := refuse_reference(server, world.resources):
+        return (Finding.false("AuthConfigured", refusal.reason, str(refusal.problem)),)
+    return (Finding.true("AuthConfigured", "Configured"),)
 
 
 def _url(world: World, server: MCPServer) -> str:

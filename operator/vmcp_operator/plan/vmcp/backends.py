@@ -89,7 +89,12 @@ def build_backends(world: World, config: ProxyConfig | None, reports: PodReports
             merged = _with_history(merged, before.get(backend.name), world.now, may_start=may_start)
         message = "; ".join(filter(None, (merged.message, _dropped(backend.name, reports))))
         entries[backend.name] = merged.model_copy(
-            update={"url": backend.url, "transport": backend.transport.value, "message": message}
+            update={
+                "url": backend.url,
+                "transport": backend.transport.value,
+                "auth_type": backend.outgoing_auth.type.value if backend.outgoing_auth else None,
+                "message": message,
+            }
         )
     for each in config.withheld:
         entries[each.name] = BackendStatus(

@@ -1,13 +1,16 @@
 """The proxy's config: rendered from the resources, or the last good one."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from vmcp_api.config import ProxyConfig, Withheld
+from vmcp_api.kinds import VirtualMCPServer
 from vmcp_api.manifests.problems import Problems
-from vmcp_api.render import Mode, config_hash, decode_config, encode_config, render
+from vmcp_api.render import Mode, Rendered, Unguarded, config_hash, decode_config, encode_config, render_parts
 from vmcp_api.render.members import clash
 from vmcp_api.render.reasons import Reason
 from vmcp_api.render.server import MAX_BACKENDS, refuse_crowd
+from vmcp_api.spec.outgoing import OutgoingAuthType
 from vmcp_operator.plan.kinds import CONFIG_MAP, Manifest, Ref
 from vmcp_operator.plan.members import invalid_members
 from vmcp_operator.plan.objects.children import build_child
@@ -16,6 +19,9 @@ from vmcp_operator.plan.world import Invalid, World
 
 CONFIG_KEY = "config.json"
 _MESSAGE_LIMIT = 1024
+_OF_CALLERS: Final = frozenset(
+    {OutgoingAuthType.TOKEN_EXCHANGE, OutgoingAuthType.IDENTITY_ASSERTION, OutgoingAuthType.RELAY}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +29,14 @@ class Choice:
     """The config that pods shall run.
 
     `config` is None when none was ever good. `is_frozen` says that it is the live one because the resources cannot
-    be rendered; `errors` say why.
+    be rendered; `errors` say why. With `unguarded`, one of who may come in and what they may do cannot be told: both
+    are as in the live one, and the rest is not (ADR-0043).
     """
 
     config: ProxyConfig | None = None
     is_frozen: bool = False
     errors: Problems = field(default_factory=Problems)
+    unguarded: Unguarded | None = None
     warnings: Problems = field(default_factory=Problems)
 
     @property
@@ -41,13 +49,33 @@ def choose_config(world: World) -> Choice:
     """Render, or fail stale: a resource that cannot be rendered keeps what its pods run."""
     if world.problems:
         return _frozen(world, world.problems)
-    rendered = render(world.resources, world.key.name, mode=Mode.CLUSTER)
+    rendered = render_parts(world.resources, world.key.name, mode=Mode.CLUSTER)
     if isinstance(rendered, Problems):
         return _frozen(world, rendered.errors)
+    if isinstance(rendered, Rendered):
+        return _complete(world, rendered)
+    live = live_config(world)
+    if live is None or not _goes_with(world, rendered, live):
+        return Choice(live, unguarded=rendered, warnings=rendered.rest.warnings)
+    return replace(_complete(world, rendered.guarded_by(live)), unguarded=rendered)
+
+
+def _complete(world: World, rendered: Rendered) -> Choice:
     config = _with_invalid(rendered.config, invalid_members(world))
     if len(config.backends) + len(config.withheld) > MAX_BACKENDS:
         return _frozen(world, refuse_crowd(world.key.name))
     return Choice(config, warnings=rendered.warnings)
+
+
+def _goes_with(world: World, rendered: Unguarded, live: ProxyConfig) -> bool:
+    """Whether the rest of a config may stand beside the live one's guards.
+
+    What backends are shown was chosen for the callers that the resource asks for: a backend that is handed something of
+    theirs must not get it from others.
+    """
+    wanted = world.resources.of(VirtualMCPServer)[world.key.name].spec.incoming_auth.type
+    shown = (each.outgoing_auth.type for each in rendered.rest.config.backends if each.outgoing_auth)
+    return live.incoming_auth.type is wanted or _OF_CALLERS.isdisjoint(shown)
 
 
 def build_config_map(world: World, config: ProxyConfig) -> Manifest:

@@ -1,24 +1,35 @@
 """What a VirtualMCPServer owns and reads."""
 
+from collections.abc import Iterator
 from typing import Final
 
-from vmcp_api.kinds import VirtualMCPServer
+from vmcp_api.kinds import MCPOIDCConfig, VirtualMCPServer
+from vmcp_api.kinds.endpoint_auth import VirtualMCPServerIncomingAuth, VirtualMCPServerOutgoingAuth
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerStatus
 from vmcp_api.manifests.resources import Resources
 from vmcp_operator.plan.controller import Child, Controller, Read
 from vmcp_operator.plan.kinds import (
+    AUTHZ_CONFIG,
     CONFIG_MAP,
     DISRUPTION_BUDGET,
     MCP_GROUP,
     NETWORK_POLICY,
+    OIDC_CONFIG,
     SERVICE_ACCOUNT,
     VMCP,
     Ref,
 )
-from vmcp_operator.plan.members import bundles_of_entries, members_of
+from vmcp_operator.plan.members import members_of
 from vmcp_operator.plan.objects.naming import config_map_name, object_name
 from vmcp_operator.plan.objects.workload import deployment_ref
 from vmcp_operator.plan.pointers import points_of_vmcp
+from vmcp_operator.plan.references import (
+    read_auth_configs,
+    read_bundles,
+    read_entry_bundles,
+    read_member_auth,
+    read_strategy_bundles,
+)
 from vmcp_operator.plan.vmcp.network import service_ref
 from vmcp_operator.plan.vmcp.plan import VmcpPlanned, plan_vmcp
 from vmcp_operator.plan.vmcp.status import vmcp_status
@@ -39,14 +50,38 @@ def vmcp_children(key: Ref, found: Resources) -> tuple[Child, ...]:
 
 
 def vmcp_reads(key: Ref, found: Resources) -> tuple[Read, ...]:
-    """The group with its members, and the CA bundles of the session store and of the entries."""
+    """The group with its members, who is asked about callers, what they may do, what backends are shown; CA bundles."""
     vmcp = found.of(VirtualMCPServer).get(key.name)
     if vmcp is None:
         return ()
     group = Ref(MCP_GROUP, key.namespace, vmcp.spec.group_ref.name)
     bundle = vmcp.spec.session_storage.tls.ca_bundle_ref
     store = (Ref(CONFIG_MAP, key.namespace, bundle.name),) if bundle else ()
-    return (group, *members_of(group), *store, *bundles_of_entries(key.namespace, found))
+    return (
+        group,
+        *members_of(group),
+        *store,
+        *read_entry_bundles(key.namespace, found),
+        *_read_incoming(key.namespace, vmcp.spec.incoming_auth, found),
+        *_read_outgoing(key.namespace, vmcp.spec.outgoing_auth, found),
+    )
+
+
+def _read_incoming(namespace: str, auth: VirtualMCPServerIncomingAuth, found: Resources) -> Iterator[Read]:
+    if auth.oidc_config_ref:
+        yield Ref(OIDC_CONFIG, namespace, auth.oidc_config_ref.name)
+    if auth.authz_config_ref:
+        yield Ref(AUTHZ_CONFIG, namespace, auth.authz_config_ref.name)
+    if auth.authz_config and auth.authz_config.config_map:
+        yield Ref(CONFIG_MAP, namespace, auth.authz_config.config_map.name)
+    yield from read_bundles(namespace, (each.spec.inline.ca_bundle_ref for each in found.of(MCPOIDCConfig).values()))
+
+
+def _read_outgoing(namespace: str, auth: VirtualMCPServerOutgoingAuth, found: Resources) -> Iterator[Read]:
+    own = [*auth.backends.values(), *((auth.default,) if auth.default else ())]
+    yield from read_auth_configs(namespace, (each.external_auth_config_ref for each in own))
+    yield from read_strategy_bundles(namespace, own)
+    yield from read_member_auth(namespace, found)
 
 
 VMCP_CONTROLLER: Final[Controller[VmcpPlanned]] = Controller(

@@ -1,9 +1,12 @@
 """The conditions of a VirtualMCPServer."""
 
+from typing import Final
+
 from vmcp_api.kinds.virtualmcpserver import BackendHealth
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerPhase as Phase
 from vmcp_api.manifests.problems import Problem, Problems
 from vmcp_api.render.reasons import Reason
+from vmcp_api.spec.authorization import PolicyMode
 from vmcp_operator.plan.conditions import Finding, PhaseReason, deployment_finding, summarise
 from vmcp_operator.plan.kinds import DEPLOYMENT
 from vmcp_operator.plan.vmcp.backends import ROUTABLE, STARTING
@@ -17,6 +20,19 @@ from vmcp_operator.plan.vmcp.phase import (
     say_store_away,
 )
 
+_BROKEN_AUTH: Final = frozenset(
+    {
+        Reason.AUTH_CONFIG_NOT_FOUND,
+        Reason.AUTH_CONFIG_INVALID,
+        Reason.CALLER_TOKEN_NEEDED,
+        Reason.RELAY_NOT_ALLOWED,
+    }
+)
+"""Reasons of backends that are withheld for what they would be shown."""
+
+_POLICIES: Final = "authorization"
+"""Where policies stand in the config that a pod refuses."""
+
 
 def vmcp_findings(facts: Facts, decided: PhaseReason, warnings: Problems) -> tuple[Finding, ...]:
     """Every condition, in a fixed order."""
@@ -24,7 +40,8 @@ def vmcp_findings(facts: Facts, decided: PhaseReason, warnings: Problems) -> tup
         _valid(facts, warnings),
         _group(facts),
         _session_exposed(warnings),
-        _secrets(facts),
+        _auth(facts),
+        _authorization(facts),
         _template(facts),
         _storage(facts),
         _deployment(facts),
@@ -57,17 +74,44 @@ def _session_exposed(warnings: Problems) -> Finding:
     return Finding.false("SessionIdIsCredential", "NotExposed", "")
 
 
-def _secrets(facts: Facts) -> Finding:
+def _auth(facts: Facts) -> Finding:
+    """Whether callers are identified and backends are shown what the resources say."""
+    name = "AuthConfigured"
     reporting = facts.reports.reporting
+    if gap := facts.guard.incoming:
+        return Finding.false(name, gap.reason, gap.message)
+    if broken := [each for each in facts.backends if each.reason in _BROKEN_AUTH]:
+        said = "; ".join(f"{each.name}: {each.message}" for each in broken)
+        return Finding.false(name, broken[0].reason or "", f"backends that are not served: {said}")
     missing = sorted({name for report in reporting for name in report.missing_secrets})
     if missing:
         message = f"Secret keys are not there: {', '.join(missing)}; create them, the pods take them over"
-        return Finding.false("AuthConfigured", "SecretNotFound", message)
+        return Finding.false(name, "SecretNotFound", message)
     backends = (each for report in reporting for each in report.backends)
     invalid = sorted({each.message for each in backends if each.reason == Reason.SECRET_INVALID})
     if invalid:
-        return Finding.false("AuthConfigured", Reason.SECRET_INVALID, "; ".join(invalid))
-    return Finding.true("AuthConfigured", "Configured", "")
+        return Finding.false(name, Reason.SECRET_INVALID, "; ".join(invalid))
+    away = next((each.issuer for each in reporting if each.issuer and each.issuer.is_away), None)
+    if away:
+        return Finding.false(name, "IssuerUnavailable", away.message)
+    return Finding.true(name, "Configured", "")
+
+
+def _authorization(facts: Facts) -> Finding:
+    """Whether what callers may do is what the resources say."""
+    name = "AuthzConfigured"
+    if gap := facts.guard.authorization:
+        return Finding.false(name, gap.reason, gap.message)
+    loads = (report.load_error for report in facts.reports.all if report.load_error)
+    refused = next((each for each in loads if each.path.startswith(_POLICIES)), None)
+    if refused:
+        return Finding.false(name, "PoliciesRefused", refused.message)
+    authorization = facts.config.authorization if facts.config else None
+    if authorization is None:
+        return Finding.true(name, "NoPolicies", "callers may do all that is served")
+    if authorization.mode is PolicyMode.SHADOW:
+        return Finding.true(name, "Shadow", "policies decide and are written down, and deny nothing")
+    return Finding.true(name, "Enforced", "")
 
 
 def _template(facts: Facts) -> Finding:

@@ -1,6 +1,6 @@
 """Where a VirtualMCPServer stands, decided in one order from worst to best."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -16,6 +16,7 @@ from vmcp_operator.plan.kinds import SERVER
 from vmcp_operator.plan.members import GROUP_NOT_FOUND
 from vmcp_operator.plan.rollout import ROLLING_OUT, Rollout
 from vmcp_operator.plan.vmcp.backends import ROUTABLE, STARTING, PodReports, left_to_start
+from vmcp_operator.plan.vmcp.guard import MISSING, Guard
 from vmcp_operator.plan.world import Refused
 
 NONE_AVAILABLE: Final = "NoBackendAvailable"
@@ -56,6 +57,7 @@ class Facts:
     has_run: bool = False
     failed_servers: frozenset[str] = frozenset()
     is_awaited: bool = False
+    guard: Guard = field(default_factory=Guard)
     youth: float | None = None
 
     @property
@@ -114,18 +116,34 @@ def say_not_shared(facts: Facts) -> str:
 
 
 def _broken(facts: Facts) -> PhaseReason | None:
+    return _unrendered(facts) or _refused(facts) or _in_trouble(facts)
+
+
+def _unrendered(facts: Facts) -> PhaseReason | None:
+    """What the resources ask for cannot be told, so that it does not become a config."""
+    gap = facts.guard.gap
     if facts.errors:
         kept = "; its pods keep the last good config" if facts.config else ""
-        reason = reason_of(facts.errors)
-        may_come = facts.youth if reason == GROUP_NOT_FOUND else None
-        phase = Phase.PENDING if may_come else Phase.FAILED
-        return PhaseReason(phase, reason, f"{summarise(facts.errors)}{kept}", may_come)
+        reason, message = reason_of(facts.errors), f"{summarise(facts.errors)}{kept}"
+    elif gap and facts.config is None:
+        reason, message = gap.reason, gap.message
+    else:
+        return None
+    may_come = facts.youth if reason == GROUP_NOT_FOUND or reason in MISSING else None
+    return PhaseReason(Phase.PENDING if may_come else Phase.FAILED, reason, message, may_come)
+
+
+def _refused(facts: Facts) -> PhaseReason | None:
     if facts.template_problems:
         return PhaseReason(Phase.FAILED, "PodTemplateInvalid", summarise(facts.template_problems))
     if facts.refused:
         first = facts.refused[0]
         message = f"{first.ref.kind} {first.ref.name} was refused: {first.message}"
         return PhaseReason(Phase.FAILED, "Refused", message)
+    return None
+
+
+def _in_trouble(facts: Facts) -> PhaseReason | None:
     trouble = facts.rollout.trouble
     if trouble is None:
         return None
@@ -157,7 +175,13 @@ def _serving(facts: Facts) -> PhaseReason:
     if facts.load_error:
         message = f"pods refuse the config and serve the last good one: {facts.load_error}"
         return PhaseReason(Phase.DEGRADED, "ConfigRefused", message)
-    return _away(facts) or _judge_backends(facts)
+    return _away(facts) or _unguarded(facts) or _judge_backends(facts)
+
+
+def _unguarded(facts: Facts) -> PhaseReason | None:
+    """It serves on by what was in force, and what its owner asks for is not."""
+    gap = facts.guard.gap
+    return PhaseReason(Phase.DEGRADED, gap.reason, gap.message) if gap else None
 
 
 def _judge_backends(facts: Facts) -> PhaseReason:

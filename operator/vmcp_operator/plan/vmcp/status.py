@@ -17,6 +17,7 @@ from vmcp_operator.plan.vmcp.backends import (
     report_counts,
 )
 from vmcp_operator.plan.vmcp.findings import vmcp_findings
+from vmcp_operator.plan.vmcp.guard import find_guard
 from vmcp_operator.plan.vmcp.network import service_ref, service_url
 from vmcp_operator.plan.vmcp.phase import NONE_AVAILABLE, Facts, decide_phase
 from vmcp_operator.plan.vmcp.plan import VmcpPlanned
@@ -47,6 +48,7 @@ def vmcp_status(
         now=world.now,
         youth=world.youth,
         failed_servers=failed,
+        guard=find_guard(world, choice),
         is_awaited=any(is_ready(pod) and pod["metadata"]["uid"] in world.awaited for pod in world.pods),
     )
     decided = decide_phase(facts)
