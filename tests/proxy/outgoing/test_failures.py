@@ -1,7 +1,6 @@
 """Where there are no credentials for a backend: it is named, the others serve, and nothing is told that is secret."""
 
 import asyncio
-import gc
 import json
 
 import pytest
@@ -15,6 +14,7 @@ from tests.proxy.outgoing.helpers import (
     stage,
     token_exchange,
 )
+from tests.proxy.sessions.reachable import holders_of
 from tests.support.idp import Idp, oauth_error, says, slow
 from tests.support.raw_client import eventually
 from tests.support.serving import load
@@ -174,14 +174,3 @@ async def test_nothing_of_a_callers_tokens_is_in_memory_after_its_session():
             assert holders_of(token), "while the session lives"
             await client.delete()
         await eventually(lambda: not holders_of(token))
-
-
-def holders_of(token: bytes) -> list[str]:
-    """What holds bytes with a token in them, but for the test itself."""
-    gc.collect()
-    return [
-        f"{type(each).__module__}.{type(each).__qualname__}"
-        for each in gc.get_objects()
-        for value in gc.get_referents(each)
-        if type(value) in (bytes, bytearray) and value is not token and token in value
-    ]
