@@ -6,7 +6,7 @@ SPY = """\
 import atexit, os, sys
 atexit.register(lambda: open(os.environ["IMPORTED"], "w").write("\\n".join(sys.modules)))
 """
-UNUSED = {"redis", "mcp", "mcp_types", "httpx2", "rich", "kubernetes", "kopf", "aiohttp"}
+UNUSED = {"cedarpy", "redis", "mcp", "mcp_types", "httpx2", "rich", "kubernetes", "kopf", "aiohttp"}
 
 
 async def imported(tmp_path, **spec):

@@ -15,7 +15,7 @@ from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.decision import Decision
 from vmcp_proxy.core.policy.cedar.entities import TYPE_ON, Principal, Thing, World
-from vmcp_proxy.core.policy.cedar.policies import Policies, read_policies
+from vmcp_proxy.core.policy.cedar.policies import Policies, handle_of, read_policies
 from vmcp_proxy.core.policy.cedar.residuals import ERROR, FALSE, TRUE, Outcomes, Seen, build_residuals
 from vmcp_proxy.core.policy.cedar.values import NO_ARGUMENTS, Arguments, read_arguments
 from vmcp_proxy.core.policy.questions import ACTION_ON, Action, Question, judged_name
@@ -23,6 +23,7 @@ from vmcp_proxy.protocol.kinds import Kind
 
 _MOST_IDENTITIES: Final = 1024
 _MOST_THINGS: Final = 512
+_MOST_PARTS: Final = 512
 _FAILED: Final = re.compile(r"policy `(\w+)`")
 LIBRARY: Final = "cedar"
 """Stands among the errors where the library itself failed, and names no policy."""
@@ -34,11 +35,13 @@ class Standing(msgspec.Struct, frozen=True):
     """What is known of an identity and a thing before any call: the decision itself where no argument counts.
 
     `open` are the policies whose outcome arguments may change, `names` the arguments that they read (None: all).
+    `policies` are those that may still come to something, as Cedar evaluates them.
     """
 
     decision: Decision | None
     open: tuple[str, ...] = ()
     names: frozenset[str] | None = None
+    policies: PolicySet | None = None
     entities: Entities | None = None
 
 
@@ -76,6 +79,7 @@ class CedarAdmitter:
         self._calls: Final = build_residuals(everything, of_templates=False, told=told)
         self._templates: Final = build_residuals(everything, of_templates=True, told=told)
         self._named: Final = self.policies.reads.uids | self._world.uids
+        self._parts: Final[dict[tuple[str, ...], PolicySet]] = {}
         self._subjects: OrderedDict[Identity, _Subject] = OrderedDict()
 
     @property
@@ -153,10 +157,20 @@ class CedarAdmitter:
         outcomes = self._outcomes(principal, thing) if self._is_open(thing) else {}
         undecided = tuple(key for key, found in outcomes.items() if found not in _DECIDED)
         if not undecided or principal.ill:
-            return Standing(self._asked(principal, thing, entities, NO_ARGUMENTS))
+            return Standing(self._asked(principal, thing, entities))
         reads = [self.policies.by_key[key].reads for key in undecided]
         names = None if any(each.whole for each in reads) else frozenset().union(*(each.arguments for each in reads))
-        return Standing(None, undecided, names, entities)
+        relevant = tuple(key for key, found in outcomes.items() if found != FALSE)
+        return Standing(None, undecided, names, self._only(relevant), entities)
+
+    def _only(self, keys: tuple[str, ...]) -> PolicySet:
+        """Some of the policies: what cannot hold for a thing need not be evaluated on each call of it."""
+        found = self._parts.get(keys)
+        if found is None:
+            if len(self._parts) >= _MOST_PARTS:
+                return self.policies.handle
+            found = self._parts[keys] = handle_of([self.policies.by_key[key].node for key in keys])
+        return found
 
     def _judged(self, principal: Principal, thing: Thing, standing: Standing, raw: bytes | None) -> Decision:
         """The decision on one call whose arguments count."""
@@ -164,7 +178,7 @@ class CedarAdmitter:
         failed = [key for key in standing.open if self._cannot_judge(key, arguments)]
         if failed or standing.entities is None:
             return self._decision(admits=False, errors=failed)
-        return self._asked(principal, thing, standing.entities, arguments)
+        return self._asked(principal, thing, standing.entities, arguments, standing.policies)
 
     def _cannot_judge(self, key: str, arguments: Arguments) -> bool:
         reads = self.policies.by_key[key].reads
@@ -172,13 +186,20 @@ class CedarAdmitter:
             return True
         return bool(arguments.ill) if reads.whole else not reads.arguments.isdisjoint(arguments.ill)
 
-    def _asked(self, principal: Principal, thing: Thing, entities: Entities, arguments: Arguments) -> Decision:
+    def _asked(
+        self,
+        principal: Principal,
+        thing: Thing,
+        entities: Entities,
+        arguments: Arguments = NO_ARGUMENTS,
+        policies: PolicySet | None = None,
+    ) -> Decision:
         """What Cedar says; whatever it cannot say is an error, and denies."""
         failed = self._misled_by(principal)
         if failed:
             return self._decision(admits=False, errors=failed)
         context = {**principal.claims, **arguments.held}
-        admits, reasons, errors = _ask(self.policies.handle, principal, thing, entities, context)
+        admits, reasons, errors = _ask(policies or self.policies.handle, principal, thing, entities, context)
         return self._decision(admits=admits and not errors, policies=reasons, errors=errors)
 
     def _misled_by(self, principal: Principal) -> list[str]:
@@ -191,7 +212,7 @@ class CedarAdmitter:
     def _possible(self, principal: Principal, thing: Thing, template: str) -> Decision:
         """Whether some call could be admitted, with the policies that let it, or that stand in the way of all."""
         if not template and not self._is_open(thing):
-            return self._asked(principal, thing, self._world.entities(principal, thing), NO_ARGUMENTS)
+            return self._asked(principal, thing, self._world.entities(principal, thing))
         failed = self._misled_by(principal)
         outcomes = self._outcomes(principal, thing, template)
         failed += [key for key, found in outcomes.items() if found == ERROR]
@@ -214,6 +235,8 @@ class CedarAdmitter:
     def _told(self, keys: Iterable[str]) -> tuple[str, ...]:
         """Ids as people know them, in the order of the policies."""
         found = set(keys)
+        if not found:
+            return ()
         told = [policy.id for key, policy in self.policies.by_key.items() if key in found]
         return (*dict.fromkeys(told), *sorted(found - self.policies.by_key.keys()))
 
