@@ -1,9 +1,11 @@
 """The keys of the issuer: rotated, asked for by a storm, away, slow, huge, and of somebody else."""
 
 import asyncio
+import ssl
 import time
 
 import pytest
+import trustme
 
 from tests.proxy.auth.oidc.helpers import door, oidc
 from tests.support.idp import Idp, Key, hang_up, huge, says, slow
@@ -127,6 +129,28 @@ async def test_bad_answers_leave_the_keys_as_they_were_and_are_told(act, message
         assert await it.status_of(it.idp.mint("eve", key=OTHER)) == 503
         assert await it.status_of(it.idp.mint("alice")) == 200
         assert await it.issuer() == {"state": "unavailable", "message": message}
+
+
+@pytest.mark.scenario("I-3")
+async def test_an_issuer_that_never_answers_is_waited_for_within_a_bound(monkeypatch):
+    monkeypatch.setattr("vmcp_proxy.auth.oauth.endpoints.ANSWER_SECONDS", 0.1)
+    async with door() as it:
+        it.idp.acts["jwks"] = slow(asyncio.Event())
+        assert await it.status_of(it.idp.mint("alice", key=OTHER)) == 503
+        assert (await it.issuer())["message"] == "its keys: timed out waiting for the response"
+
+
+async def test_an_issuer_is_trusted_by_the_ca_bundle_that_is_given_for_it():
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    bundle = authority.cert_pem.bytes().decode()
+    async with Idp(tls=context).running() as idp:
+        async with door(idp, insecureAllowHttp=False, caBundle=bundle) as it:
+            assert await it.status_of(idp.mint("alice")) == 200
+        async with door(idp, insecureAllowHttp=False, is_reached=False) as it:
+            assert await it.status_of(idp.mint("alice")) == 503
+            assert (await it.issuer())["message"].startswith("its discovery document: TLS failed: ")
 
 
 @pytest.mark.parametrize(

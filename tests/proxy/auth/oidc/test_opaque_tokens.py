@@ -6,8 +6,10 @@ import time
 import pytest
 
 from tests.proxy.auth.oidc.helpers import SECRET, door, introspecting
-from tests.support.idp import Idp, hang_up, huge, says
+from tests.support.idp import Idp, hang_up, huge, says, slow
+from tests.support.raw_client import eventually
 from tests.support.serving import load
+from vmcp_proxy.auth.incoming.oidc.introspection import MOST_AT_ONCE
 
 OPAQUE_SECONDS = "vmcp_proxy.auth.incoming.oidc.authenticator.OPAQUE_SECONDS"
 REFUSED_SECONDS = "vmcp_proxy.auth.incoming.oidc.authenticator.REFUSED_SECONDS"
@@ -115,6 +117,22 @@ async def test_a_token_that_the_issuer_does_not_judge_now_is_not_refused(act):
         assert await it.status_of(it.idp.mint("alice")) == 200
         it.idp.acts.clear()
         assert await it.status_of(token) == 200
+
+
+@pytest.mark.scenario("I-4")
+async def test_invented_tokens_ask_the_issuer_a_few_at_a_time_and_hold_up_nobody_who_is_known():
+    answers = asyncio.Event()
+    async with door(auth=introspecting) as it:
+        known = it.idp.opaque("alice")
+        assert await it.status_of(known) == 200
+        it.idp.acts["introspect"] = slow(answers)
+        invented = [asyncio.create_task(it.status_of(f"invented-{number}")) for number in range(3 * MOST_AT_ONCE)]
+        await eventually(lambda: len(it.idp.asked("introspect")) == 1 + MOST_AT_ONCE)
+        assert await it.status_of(known) == 200
+        assert await it.status_of(it.idp.mint("alice")) == 200
+        assert len(it.idp.asked("introspect")) == 1 + MOST_AT_ONCE
+        answers.set()
+        assert set(await asyncio.gather(*invented)) <= {401, 503}
 
 
 @pytest.mark.scenario("I-4")
