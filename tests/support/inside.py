@@ -244,9 +244,9 @@ class Inside:
         """What finds out who callers are."""
         return self._parts.authenticators
 
-    def ask_the_issuer_at_will(self) -> None:
-        """Lets every token with a key that is not known have the issuer asked, with no time between."""
-        self._parts.authenticators.current._provider._floor = 0.0
+    def have_the_issuer_asked_once_in(self, seconds: float) -> None:
+        """The least time between two looks at the issuer for the sake of a token."""
+        self._parts.authenticators.current._provider._floor = seconds
 
     @contextlib.contextmanager
     def authenticated_by(self, authenticator: Authenticator) -> Iterator[None]:

@@ -50,10 +50,12 @@ async def test_a_token_that_is_known_falls_with_its_key(monkeypatch):
 @pytest.mark.scenario("I-3")
 async def test_a_storm_of_unknown_keys_makes_one_request_and_all_get_its_answer():
     async with door() as it:
+        it.world.inside.have_the_issuer_asked_once_in(3600.0)
         invented = [it.idp.mint("eve", key=Key(f"k{number}", number=9)) for number in range(30)]
         assert set(await asyncio.gather(*map(it.status_of, invented))) == {401}
+        assert [await it.status_of(token) for token in invented[:3]] == [401] * 3
         assert [len(it.idp.asked(each)) for each in ("discovery", "jwks")] == [2, 2]
-        it.world.inside.ask_the_issuer_at_will()
+        it.world.inside.have_the_issuer_asked_once_in(0.0)
         it.idp.rotate()
         fresh = [it.idp.mint("alice", n=number) for number in range(30)]
         assert set(await asyncio.gather(*map(it.status_of, fresh))) == {200}
@@ -72,7 +74,7 @@ async def test_while_the_issuer_is_away_known_keys_let_in_and_what_nobody_can_ju
         assert await it.status_of(idp.mint("bob")) == 200
         assert (await it.issuer())["state"] == "unavailable"
         idp.acts.clear()
-        it.world.inside.ask_the_issuer_at_will()
+        it.world.inside.have_the_issuer_asked_once_in(0.0)
         idp.rotate(OTHER)
         assert await it.status_of(idp.mint("alice")) == 200
         assert await it.issuer() == {"state": "ok", "message": ""}
@@ -92,7 +94,7 @@ async def test_a_pod_whose_issuer_is_away_is_ready_and_serves_when_it_comes_back
             "state": "unavailable",
             "message": "its discovery document: cannot connect: connection refused",
         }
-        it.world.inside.ask_the_issuer_at_will()
+        it.world.inside.have_the_issuer_asked_once_in(0.0)
         async with idp.running():
             assert await it.status_of(token) == 200
 
