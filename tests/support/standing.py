@@ -96,7 +96,7 @@ async def exchange(port: int, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(request)
-        if b"connection: close" not in request.lower():
+        if b"connection: close\r\n" not in request.lower():
             writer.write_eof()
         async with asyncio.timeout(WAIT_SECONDS):
             return await reader.read()
