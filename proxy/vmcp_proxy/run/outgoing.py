@@ -50,10 +50,10 @@ class Strategies:
             InvalidSecretError: the value of one cannot be used.
             InvalidUrl: an endpoint has no usable URL.
         """
-        made = None if config.outgoing_auth is None else self._build(config.outgoing_auth, loaded)
+        made = None if config.outgoing_auth is None else self._build(config.name, config.outgoing_auth, loaded)
         return previous if previous == made else made
 
-    def _build(self, auth: OutgoingAuth, loaded: Loaded) -> Strategy | None:
+    def _build(self, backend: str, auth: OutgoingAuth, loaded: Loaded) -> Strategy | None:
         if injection := auth.header_injection:
             return FixedHeader(injection.header_name, header_value(loaded, injection.value_secret_ref))
         if bearer := auth.bearer_token:
@@ -62,7 +62,8 @@ class Strategies:
             return Relay(frozenset(map(canonical_name, relay.headers)), _audience(relay, loaded.config.incoming_auth))
         issuer = self._issuer(auth, loaded)
         chosen = None if auth.token_exchange is None else auth.token_exchange.external_token_header_name
-        return None if issuer is None else TokenSource(issuer, self._tasks, canonical_name(chosen or AUTHORIZATION))
+        header = canonical_name(chosen or AUTHORIZATION)
+        return None if issuer is None else TokenSource(backend, issuer, self._tasks, header)
 
     def _issuer(self, auth: OutgoingAuth, loaded: Loaded) -> Issuer | None:
         if credentials := auth.client_credentials:

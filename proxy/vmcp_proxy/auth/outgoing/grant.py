@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -32,8 +33,8 @@ class Issued:
     """`issued_token_type`, where it is said."""
 
 
-def read_answer(place: str, said: EndpointAnswer) -> Issued:
-    """The token in an answer.
+def read_answer(place: str, said: EndpointAnswer, hidden: Iterable[str] = ()) -> Issued:
+    """The token in an answer; what was sent and is `hidden` stands in no error, whatever the server repeats.
 
     Raises:
         OutgoingAuthError: there is none.
@@ -43,7 +44,10 @@ def read_answer(place: str, said: EndpointAnswer) -> Issued:
     if isinstance(code, str):
         description = answer.get("error_description")
         if status < _SERVER_ERROR and status != _TOO_MANY:
-            raise GrantRefusedError(place, code, description if isinstance(description, str) else "", status)
+            words = description if isinstance(description, str) else ""
+            for secret in hidden:
+                words = words.replace(secret, "***")
+            raise GrantRefusedError(place, code, words, status)
     if not said.is_ok:
         raise EndpointAwayError(place, f"answers with HTTP status {status}", said.retry_after)
     token = answer.get("access_token")

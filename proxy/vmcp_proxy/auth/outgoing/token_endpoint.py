@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
+from urllib.parse import quote_plus
 
 from vmcp_api.secret import SecretBytes
 from vmcp_api.spec.network import Reach
@@ -12,6 +13,7 @@ from vmcp_proxy.auth.outgoing.grant import Issued, read_answer
 from vmcp_proxy.http_client import HttpClient
 
 _WRONG_CLIENT: Final = "invalid_client"
+_SECRET_FIELDS: Final = ("subject_token", "assertion")
 
 Form: TypeAlias = Iterable[tuple[str, str]]
 """The parameters of a grant; empty ones are left out."""
@@ -70,4 +72,10 @@ class TokenEndpoint:
             answer = await Endpoints(self.http, self.reach).post(self.url, fields, login)
         except EndpointError as error:
             raise EndpointAwayError(self.place, f"gives no answer: {error}") from None
-        return read_answer(self.place, answer)
+        shown = [fields[name] for name in _SECRET_FIELDS if name in fields]
+        return read_answer(self.place, answer, (*shown, *_forms_of(secret)))
+
+
+def _forms_of(secret: bytes | None) -> tuple[str, ...]:
+    """The client's secret as it stands in what was sent, but for base64, which is long."""
+    return () if not secret else (secret.decode("utf-8", "replace"), quote_plus(secret))

@@ -33,10 +33,10 @@ class Desk:
         return TokenEndpoint(PLACE, (idp or self.idp).url("token"), reach, self.http, client, value)
 
     def client_credentials(self, **more) -> TokenSource:
-        return TokenSource(ClientCredentials(self.endpoint(), **more), self.tasks)
+        return TokenSource("one", ClientCredentials(self.endpoint(), **more), self.tasks)
 
     def token_exchange(self, **more) -> TokenSource:
-        return TokenSource(TokenExchange(self.endpoint(), **more), self.tasks)
+        return TokenSource("one", TokenExchange(self.endpoint(), **more), self.tasks)
 
     def turn_on(self, seconds: float) -> None:
         """Lets time pass."""

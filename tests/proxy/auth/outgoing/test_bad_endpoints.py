@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from urllib.parse import quote_plus
 
 import pytest
 from hypothesis import given
@@ -11,8 +12,10 @@ from tests.proxy.auth.outgoing.helpers import bearer, caller, desk
 from tests.support.idp import hang_up, huge, oauth_error, says, slow
 from vmcp_api.spec.network import Network, Reach
 from vmcp_proxy.auth.oauth.endpoints import EndpointAnswer
+from vmcp_proxy.auth.outgoing.client_credentials import ClientCredentials
 from vmcp_proxy.auth.outgoing.errors import OutgoingAuthError
 from vmcp_proxy.auth.outgoing.grant import Issued, read_answer
+from vmcp_proxy.auth.outgoing.tokens import TokenSource
 
 CANARY = "canary-b00c"
 
@@ -102,6 +105,17 @@ async def test_no_error_tells_a_secret_or_a_token_whatever_the_server_says_back(
     assert error.detail.isprintable()
 
 
+@pytest.mark.scenario("H-7")
+@pytest.mark.parametrize("secret", ["pw", "p w&=", "\u20ac1", "short-secret"])
+async def test_not_even_a_short_secret_is_told_where_the_server_repeats_it(monkeypatch, secret):
+    async with desk(monkeypatch, clients={"proxy": secret}) as at:
+        at.idp.acts["token"] = oauth_error("invalid_request", f"got <{secret}> and <{quote_plus(secret)}>, wanted more")
+        source = TokenSource("one", ClientCredentials(at.endpoint(secret=secret)), at.tasks)
+        with pytest.raises(OutgoingAuthError) as caught:
+            await source.slot_for(None).fetch()
+    assert caught.value.detail == "got <***> and <***>, wanted more"
+
+
 async def test_a_client_that_is_refused_both_ways_is_refused_once_more_and_no_more(monkeypatch):
     async with desk(monkeypatch, clients={}) as at:
         assert "invalid_client" in str(await failure(at))
@@ -140,3 +154,16 @@ async def test_a_secret_goes_over_no_connection_without_tls_unless_that_is_allow
         with pytest.raises(OutgoingAuthError, match="use https://, or allow it with insecureAllowHttp"):
             await endpoint.ask((("grant_type", "client_credentials"),))
         assert at.idp.requests() == []
+
+
+async def test_a_fault_of_ours_costs_the_token_and_not_the_process(monkeypatch, caplog):
+    async with desk(monkeypatch) as at:
+        source = at.client_credentials()
+        monkeypatch.setattr(type(source.issuer), "issue", broken)
+        with pytest.raises(OutgoingAuthError, match="gives an answer that cannot be read"):
+            await source.slot_for(None).fetch()
+    assert CANARY not in caplog.text
+
+
+async def broken(*_):
+    raise LookupError(CANARY)
