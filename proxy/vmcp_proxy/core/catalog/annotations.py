@@ -1,5 +1,6 @@
 """What a tool says of itself beside its schema (MCP, "Tool annotations"): hints, for policies to decide by."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -54,3 +55,8 @@ def read_annotations(raw: bytes) -> Annotations:
 def _hint(hints: dict[str, msgspec.Raw], name: str) -> bool | None:
     value = hints.get(name)
     return None if value is None else _TRUTH.get(bytes(value).strip())
+
+
+def annotations_of(hints: Mapping[str, bool]) -> Annotations:
+    """The annotations with these hints, by their names in MCP; others are left out."""
+    return Annotations(**{member: hints.get(name) for name, member in _HINTS})

@@ -62,7 +62,7 @@ class CedarAdmitter:
 
     def __init__(
         self,
-        policies: Sequence[str],
+        policies: Sequence[str] | Policies,
         *,
         server: str,
         entities: str = "[]",
@@ -70,9 +70,10 @@ class CedarAdmitter:
         mode: PolicyMode = PolicyMode.ENFORCE,
     ) -> None:
         self.mode: Final = mode
-        said = msgspec.msgpack.encode((mode, tuple(policies), server, entities, tuple(group_claims)))
+        texts = tuple(policies.by_key) if isinstance(policies, Policies) else tuple(policies)
+        said = msgspec.msgpack.encode((mode, texts, server, entities, tuple(group_claims)))
         self.version: Final = blake2b(said, digest_size=16).hexdigest()
-        self.policies: Final[Policies] = read_policies(policies)
+        self.policies: Final = policies if isinstance(policies, Policies) else read_policies(policies)
         self._world: Final = World(entities, server, group_claims)
         told = self._world.resource_attributes
         everything = self.policies.by_key.values()
@@ -86,6 +87,11 @@ class CedarAdmitter:
     def ids(self) -> Sequence[str]:
         """The ids of all policies, in their order."""
         return [policy.id for policy in self.policies.by_key.values()]
+
+    @property
+    def told_types(self) -> frozenset[str]:
+        """The types of the entities that the config tells of."""
+        return frozenset(kind for kind, _ in self._world.uids)
 
     async def decide(self, question: Question) -> Decision:
         """See `Admitter.decide`."""
