@@ -16,7 +16,7 @@ from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.decision import Decision
 from vmcp_proxy.core.policy.cedar.entities import TYPE_ON, Principal, Thing, World
 from vmcp_proxy.core.policy.cedar.policies import Policies, handle_of, read_policies
-from vmcp_proxy.core.policy.cedar.residuals import ERROR, FALSE, TRUE, Outcomes, Seen, build_residuals
+from vmcp_proxy.core.policy.cedar.residuals import ERROR, FALSE, TRUE, Outcomes, Residuals, Seen, build_residuals
 from vmcp_proxy.core.policy.cedar.values import NO_ARGUMENTS, Arguments, read_arguments
 from vmcp_proxy.core.policy.questions import ACTION_ON, Action, Question, judged_name
 from vmcp_proxy.protocol.kinds import Kind
@@ -75,10 +75,9 @@ class CedarAdmitter:
         self.version: Final = blake2b(said, digest_size=16).hexdigest()
         self.policies: Final = policies if isinstance(policies, Policies) else read_policies(policies)
         self._world: Final = World(entities, server, group_claims)
-        told = self._world.resource_attributes
-        everything = self.policies.by_key.values()
-        self._calls: Final = build_residuals(everything, of_templates=False, told=told)
-        self._templates: Final = build_residuals(everything, of_templates=True, told=told)
+        # Both at once: what is nested too deeply for either is found out here.
+        self._calls: Final = self._residuals(of_templates=False)
+        self._templates: Final = self._residuals(of_templates=True)
         self._named: Final = self.policies.reads.uids | self._world.uids
         self._parts: Final[dict[tuple[str, ...], PolicySet]] = {}
         self._subjects: OrderedDict[Identity, _Subject] = OrderedDict()
@@ -127,6 +126,10 @@ class CedarAdmitter:
         """What each policy, by key, may come to on some call or expansion."""
         thing, template = self._listed(capability)
         return self._outcomes(self._subject(identity).principal, thing, template)
+
+    def _residuals(self, *, of_templates: bool) -> Residuals:
+        told = self._world.resource_attributes
+        return build_residuals(self.policies.by_key.values(), of_templates=of_templates, told=told)
 
     def _subject(self, identity: Identity) -> _Subject:
         kept = self._subjects.get(identity)

@@ -8,7 +8,7 @@ import msgspec
 from cedarpy import PolicySet, policies_to_pst, pst
 
 from vmcp_api.text.cedar_text import find_policy_flaw
-from vmcp_proxy.core.policy.cedar.reads import ForeignArgumentError, Reads, reads_of, with_arguments_in_context
+from vmcp_proxy.core.policy.cedar.reads import ForeignArgumentError, Reads, join, reads_of, with_arguments_in_context
 
 _ID: Final = "id"
 _LONGEST_ID: Final = 128
@@ -52,7 +52,7 @@ def read_policies(texts: Sequence[str]) -> Policies:
         for node in _parse(text, where):
             policies.append(_policy(node, f"policy{len(policies)}", where))
     by_key = {policy.key: policy for policy in policies}
-    return Policies(by_key, handle_of([policy.node for policy in policies]), reads_of(each.node for each in policies))
+    return Policies(by_key, handle_of([policy.node for policy in policies]), join(each.reads for each in policies))
 
 
 def without(policies: Policies, keys: Collection[str]) -> Policies:
