@@ -164,11 +164,11 @@ def test_ca_bundles_and_networks_of_token_endpoints_are_told_to_the_proxy():
 @pytest.mark.parametrize("header", ["Authorization", "Cookie", "X-Key"])
 def test_relay_under_oidc_needs_the_name_of_the_backend_in_the_audience(header):
     entry = build("MCPServerEntry", **OWN)
-    reason, message = refused(
-        rendered(entry, config(**strategy("relay", headers=[header])), PROVIDER, incomingAuth=OIDC)
-    )
-    assert reason == "RelayNotAllowed"
-    assert "write in relay.audience how `aud` of their tokens names this backend" in message
+    for of_all in ({}, {"audience": OIDC["oidcConfigRef"]["audience"]}):
+        unnamed = config(**strategy("relay", headers=[header], **of_all))
+        reason, message = refused(rendered(entry, unnamed, PROVIDER, incomingAuth=OIDC))
+        assert reason == "RelayNotAllowed"
+        assert "write in relay.audience how `aud` of their tokens names this backend alone" in message
     named = config(**strategy("relay", headers=[header], audience="files"))
     auth = shown(rendered(entry, named, PROVIDER, incomingAuth=OIDC))
     assert auth

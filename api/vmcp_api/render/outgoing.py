@@ -141,9 +141,11 @@ def _refuse_callers(choice: Choice, vmcp: VirtualMCPServer) -> Refusal | None:
         message = "begins with the token of the caller, and callers come without"
         remedy = "set incomingAuth.type of the VirtualMCPServer to oidc, or use clientCredentials"
         return Refusal(Reason.CALLER_TOKEN_NEEDED, Problem(message, remedy, (*choice.loc, "type"), choice.subject))
-    if choice.said.relay and choice.said.relay.audience is None and has_tokens:
+    oidc = vmcp.spec.incoming_auth.oidc_config_ref
+    if choice.said.relay and has_tokens and choice.said.relay.audience in (None, oidc.audience if oidc else None):
         message = "would hand a token of callers to a backend that it is not for"
-        remedy = "write in relay.audience how `aud` of their tokens names this backend, or use tokenExchange"
+        # The endpoint's own audience stands in the token of every caller.
+        remedy = "write in relay.audience how `aud` of their tokens names this backend alone, or use tokenExchange"
         loc = (*choice.loc, "relay", "audience")
         return Refusal(Reason.RELAY_NOT_ALLOWED, Problem(message, remedy, loc, choice.subject))
     return None
