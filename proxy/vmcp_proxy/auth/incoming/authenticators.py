@@ -2,12 +2,12 @@
 
 import asyncio
 
-from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType
+from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType, OidcSettings
 from vmcp_proxy.auth.incoming.anonymous import AnonymousAuthenticator
 from vmcp_proxy.auth.incoming.authenticator import Authenticator
 from vmcp_proxy.auth.incoming.local import LocalAuthenticator, operating_system_user
 from vmcp_proxy.auth.incoming.oidc.authenticator import OidcAuthenticator
-from vmcp_proxy.auth.incoming.oidc.provider import ProviderState
+from vmcp_proxy.auth.incoming.oidc.provider import Provider, ProviderState
 from vmcp_proxy.auth.oauth.endpoints import Endpoints
 from vmcp_proxy.http_client import HttpClient
 
@@ -15,14 +15,16 @@ from vmcp_proxy.http_client import HttpClient
 class Authenticators:
     """Hands out authenticators; one lives, with what it has learned, as long as its settings do.
 
-    What an authenticator does beside its callers runs in `tasks`, until another takes its place.
+    An issuer that stays the same keeps its keys even so: a reload while it is away costs nobody their access. It is
+    looked at in `tasks`, until another takes its place.
     """
 
     def __init__(self, client: HttpClient, tasks: asyncio.TaskGroup) -> None:
         self._client = client
         self._tasks = tasks
         self._current: tuple[IncomingAuth, Authenticator] | None = None
-        self._running: asyncio.Task[None] | None = None
+        self._provider: Provider | None = None
+        self._looking: asyncio.Task[None] | None = None
 
     @property
     def current(self) -> Authenticator | None:
@@ -32,8 +34,7 @@ class Authenticators:
     @property
     def provider_state(self) -> ProviderState | None:
         """Whether the issuer of the callers' tokens is reached; None where there is none."""
-        current = self.current
-        return current.state if isinstance(current, OidcAuthenticator) else None
+        return None if self._provider is None else self._provider.state
 
     def authenticator_for(self, settings: IncomingAuth, secret: bytes | None = None) -> Authenticator:
         """The authenticator for some settings: the one there is where they are those of the last time.
@@ -45,22 +46,29 @@ class Authenticators:
             if isinstance(current, OidcAuthenticator):
                 current.take_secret(secret)
             return current
-        self.close()
         authenticator = self._build(settings, secret)
         self._current = (settings, authenticator)
         return authenticator
 
     def close(self) -> None:
         """Ends what runs beside callers."""
-        if self._running is not None:
-            self._running.cancel()
-            self._running = None
+        if self._looking is not None:
+            self._looking.cancel()
+        self._provider = self._looking = None
 
     def _build(self, settings: IncomingAuth, secret: bytes | None) -> Authenticator:
-        if settings.oidc is not None:
-            authenticator = OidcAuthenticator(settings.oidc, Endpoints(self._client, settings.oidc), secret)
-            self._running = self._tasks.create_task(authenticator.run())
-            return authenticator
+        oidc = settings.oidc
+        if oidc is not None:
+            endpoints = Endpoints(self._client, oidc)
+            return OidcAuthenticator(oidc, endpoints, self._provider_of(oidc, endpoints), secret)
+        self.close()
         if settings.type is IncomingAuthType.LOCAL:
             return LocalAuthenticator(operating_system_user())
         return AnonymousAuthenticator()
+
+    def _provider_of(self, settings: OidcSettings, endpoints: Endpoints) -> Provider:
+        if self._provider is None or not self._provider.is_of(settings):
+            self.close()
+            self._provider = Provider(endpoints, settings)
+            self._looking = self._tasks.create_task(self._provider.run())
+        return self._provider

@@ -214,6 +214,9 @@ async def test_a_reload_keeps_the_keys_and_another_issuer_has_others():
         it.idp.acts |= {"discovery": hang_up, "jwks": hang_up}
         it.world.apply({"two": ScriptedBackend()})
         assert await it.status_of(it.idp.mint("alice")) == 200
+        it.world.apply(incomingAuth=oidc(it.idp, scopes=["s"], audience="next"))
+        assert await it.status_of(it.idp.mint("alice", aud="next", scope="s")) == 200
+        assert await it.status_of(it.idp.mint("alice", aud="next")) == 403
         it.world.apply(incomingAuth=oidc(other))
         assert await it.status_of(it.idp.mint("alice")) == 401
         assert await it.status_of(other.mint("alice")) == 200

@@ -9,7 +9,7 @@ from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.auth.incoming.oidc.claims import Claims, are_held
 from vmcp_proxy.auth.incoming.oidc.introspection import Introspection
 from vmcp_proxy.auth.incoming.oidc.keys import SHAPES
-from vmcp_proxy.auth.incoming.oidc.provider import FLOOR_SECONDS, Provider, ProviderState
+from vmcp_proxy.auth.incoming.oidc.provider import Provider
 from vmcp_proxy.auth.incoming.oidc.refusal_log import RefusalLog
 from vmcp_proxy.auth.incoming.oidc.signature import Flaw, verify
 from vmcp_proxy.auth.incoming.oidc.token import TokenHead, bearer_token, is_well_formed, read_head
@@ -45,18 +45,16 @@ Verdict: TypeAlias = Claims | Flaw | Unjudged
 
 
 class OidcAuthenticator:
-    """Knows callers by tokens of one issuer; `run` has to run beside it (ADR-0039).
+    """Knows callers by tokens of one issuer, whose `provider` has to run beside it (ADR-0039).
 
     `authenticate` is a look-up for a token that is known. Equal tokens are of one `Identity`, the same object for as
     long as somebody holds it.
     """
 
-    def __init__(
-        self, settings: OidcSettings, endpoints: Endpoints, secret: bytes | None, *, floor: float = FLOOR_SECONDS
-    ) -> None:
+    def __init__(self, settings: OidcSettings, endpoints: Endpoints, provider: Provider, secret: bytes | None) -> None:
         self._settings: Final = settings
         self._issuer: Final = settings.issuer
-        self._provider: Final = Provider(endpoints, settings, floor=floor)
+        self._provider: Final = provider
         self._introspection: Final = Introspection(endpoints, settings.issuer, settings.audience)
         self._introspections: Final[SingleFlight[bytes, Verdict]] = SingleFlight()
         self._known: Final[Verdicts[Known]] = Verdicts(MOST_TOKENS)
@@ -78,20 +76,11 @@ class OidcAuthenticator:
     def __repr__(self) -> str:
         return f"OidcAuthenticator({self._issuer}, {len(self._known)} tokens known)"
 
-    @property
-    def state(self) -> ProviderState:
-        """Whether the issuer is reached."""
-        return self._provider.state
-
     def take_secret(self, secret: bytes | None) -> None:
         """Introspects with another secret from now on; None where the Secret is not there."""
         client = self._settings.client_id
         self._lacks_secret = self._settings.client_secret_ref is not None and secret is None
         self._introspection.login = None if client is None else ClientLogin(client, secret)
-
-    async def run(self) -> None:
-        """Keeps the keys of the issuer fresh; ends by being cancelled."""
-        await self._provider.run()
 
     async def authenticate(self, authorization: bytes | None) -> Identity | Refusal:
         """See `Authenticator`."""

@@ -55,16 +55,20 @@ class Provider:
     While the issuer is away its known keys stay in force: what it has signed is as good as before.
     """
 
-    def __init__(self, endpoints: Endpoints, settings: OidcSettings, *, floor: float = FLOOR_SECONDS) -> None:
+    def __init__(self, endpoints: Endpoints, settings: OidcSettings) -> None:
         self._endpoints: Final = endpoints
         self._settings: Final = settings
-        self._floor: Final = floor
+        self._floor = FLOOR_SECONDS
         self._found: _Found | None = None
         self._wanted: Final = asyncio.Event()
         self._next = self._first = self._forced = asyncio.Event()
         """Set at the end of the look that has yet to begin, of the first, and of the last for a token's sake."""
         self._asked = float("-inf")
         self.state = ProviderState()
+
+    def is_of(self, settings: OidcSettings) -> bool:
+        """Whether this is the issuer of some settings too, found and reached in the same way."""
+        return _place(self._settings) == _place(settings)
 
     @property
     def introspection_url(self) -> str | None:
@@ -168,3 +172,8 @@ class Provider:
 def _url(document: JsonObject, name: str) -> str | None:
     value = document.get(name)
     return value if isinstance(value, str) else None
+
+
+def _place(settings: OidcSettings) -> OidcSettings:
+    """The settings without what does not decide where an issuer is and how it is reached."""
+    return settings.model_copy(update={"audience": "", "scopes": (), "resource_url": None, "client_secret_ref": None})
