@@ -23,8 +23,8 @@ class Launch:
     url: str
 
 
-def launch(home: Path, host: str, port: int) -> Launch:
-    """A Keycloak that listens on one address, which is also in the issuers of its realms."""
+def launch(home: Path, host: str, port: int, origin: str = "") -> Launch:
+    """A Keycloak that listens on one address, which is in the issuers of its realms unless it has another origin."""
     url = f"http://{host}:{port}"
     command = (
         str(home / "bin" / "kc.sh"),
@@ -33,7 +33,7 @@ def launch(home: Path, host: str, port: int) -> Launch:
         "--http-enabled=true",
         f"--http-host={host}",
         f"--http-port={port}",
-        f"--hostname={url}",
+        f"--hostname={origin or url}",
         # Nobody to share caches with, and no sockets to find others by.
         "--cache=local",
     )

@@ -63,7 +63,7 @@ class Exchange:
     backend: str = ""
     takes_messages = True
 
-    def decided(self, record):
+    def decided(self, decision):
         pass
 
     def routed(self, backend):

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Iterator
 
 import pytest
@@ -37,8 +36,7 @@ class WithArguments(RuleBased):
 
     async def decide(self, question):
         decision = await super().decide(question)
-        arguments = {} if question.arguments is None else json.loads(question.arguments)
-        if question.name in self.careful and not arguments.get("safe"):
+        if question.name in self.careful and question.arguments != b'{"safe":true}':
             return Decision(admits=False)
         return decision
 

@@ -5,7 +5,8 @@ import contextlib
 from collections.abc import Callable
 from typing import Final
 
-from vmcp_proxy.core.decision import DecisionRecord
+from vmcp_proxy.core.decision import Decision
+from vmcp_proxy.observability.audit import PolicyDecision
 from vmcp_proxy.protocol.jsonrpc import Answer
 from vmcp_proxy.serve.chain.header_rules import accepts
 from vmcp_proxy.serve.context import EVENT_STREAM, RequestContext
@@ -45,9 +46,9 @@ class PostExchange:
         """See `Exchange.routed`."""
         self._context.backend = backend
 
-    def decided(self, record: DecisionRecord) -> None:
+    def decided(self, decision: Decision) -> None:
         """See `Exchange.decided`."""
-        self._context.decision = record
+        self._context.decision = PolicyDecision(decision.outcome, decision.policies, decision.errors, decision.mode)
 
     async def send(self, message: bytes, on_drop: Callable[[], None] | None = None) -> None:
         """See `Exchange.send`."""

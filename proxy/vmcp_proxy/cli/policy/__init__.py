@@ -1,1 +1,0 @@
-"""`vmcp policy`: policies, before they are in force."""
