@@ -23,6 +23,7 @@ from vmcp_proxy.protocol.kinds import Kind
 
 _MOST_IDENTITIES: Final = 1024
 _MOST_THINGS: Final = 512
+_MOST_STANDINGS: Final = 16_384
 _MOST_PARTS: Final = 512
 _FAILED: Final = re.compile(r"policy `(\w+)`")
 LIBRARY: Final = "cedar"
@@ -80,6 +81,7 @@ class CedarAdmitter:
         self._templates: Final = build_residuals(everything, of_templates=True, told=told)
         self._named: Final = self.policies.reads.uids | self._world.uids
         self._parts: Final[dict[tuple[str, ...], PolicySet]] = {}
+        self._kept = 0
         self._subjects: OrderedDict[Identity, _Subject] = OrderedDict()
 
     @property
@@ -98,9 +100,7 @@ class CedarAdmitter:
         standing = subject.standings.get(thing)
         if standing is None:
             standing = self._standing(subject.principal, thing)
-            if len(subject.standings) >= _MOST_THINGS:
-                subject.standings.clear()
-            subject.standings[thing] = standing
+            self._keep(subject, thing, standing)
         if standing.decision is not None:
             return standing.decision
         return self._judged(subject.principal, thing, standing, question.arguments)
@@ -127,12 +127,15 @@ class CedarAdmitter:
         if kept is not None and (kept.claims is identity.claims or kept.claims == identity.claims):
             self._subjects.move_to_end(identity)
             return kept
+        if kept is not None:
+            self._kept -= len(kept.standings)
         subject = _Subject(identity.claims, self._world.principal(identity, self.policies.reads), {})
         # The caller alone: what is kept beyond the session must not keep its token.
         self._subjects[identity.caller] = subject
         self._subjects.move_to_end(identity)
         if len(self._subjects) > _MOST_IDENTITIES:
-            self._subjects.popitem(last=False)
+            _, oldest = self._subjects.popitem(last=False)
+            self._kept -= len(oldest.standings)
         return subject
 
     def _listed(self, capability: Capability) -> tuple[Thing, str]:
@@ -147,6 +150,18 @@ class CedarAdmitter:
         if capability is None:
             return Thing(action, name if counts else "", None)
         return Thing(action, name if counts else "", capability.backend, capability.annotations)
+
+    def _keep(self, subject: _Subject, thing: Thing, standing: Standing) -> None:
+        """Remembers it, within bounds: names are the caller's to choose where policies read them."""
+        if len(subject.standings) >= _MOST_THINGS:
+            self._kept -= len(subject.standings)
+            subject.standings.clear()
+        if self._kept >= _MOST_STANDINGS:
+            self._kept = 0
+            for each in self._subjects.values():
+                each.standings.clear()
+        subject.standings[thing] = standing
+        self._kept += 1
 
     def _is_open(self, thing: Thing) -> bool:
         """Whether arguments may count: nothing that is read by URI has any."""

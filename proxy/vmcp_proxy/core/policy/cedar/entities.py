@@ -113,7 +113,7 @@ class World:
 
 def _clean(text: str) -> str:
     """Half a surrogate pair, which JSON may hold, stands in no UTF-8; U+FFFD takes its place."""
-    return text.encode(errors="replace").decode()
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _uid(kind: str, name: str) -> dict[str, str]:
