@@ -124,8 +124,7 @@ class Watched:
                 answer = await caller.request("tools/call", {"name": f"{name}_echo", "arguments": {}})
                 self.said.append(json.dumps(answer))
             self.said += [json.dumps(await self.world.status()), repr(self.world.inside.clients)]
-            for held in (token, RELAYED, PASSED):
-                assert paths_to(held.encode(), self.world.proxy), "the search finds what is there"
+            assert paths_to(token.encode(), self.world.proxy), "the search finds what is there"
             await caller.delete()
 
     async def refuse(self, token):
