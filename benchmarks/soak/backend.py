@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import json
 import random
+import socket
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
@@ -34,6 +35,10 @@ _HELLO = {
     "capabilities": {"tools": {"listChanged": True}, "logging": {}},
     "serverInfo": {"name": "soak", "version": "1"},
 }
+_BACKLOG = 512
+_HANDLES = 16
+"""On its port: uvloop takes one connection for each in a turn of the loop. Sessions that all begin anew at once would
+wait for a backend that is well, a turn each, in a loop that pours floods."""
 
 
 @dataclass(slots=True, eq=False)
@@ -49,18 +54,20 @@ class Backend:
     sessions: set[str] = field(default_factory=set)
     _connections: "set[_Connection]" = field(default_factory=set)
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
-    _server: asyncio.Server | None = None
+    _servers: list[asyncio.Server] = field(default_factory=list)
 
     async def start(self) -> None:
         """Listens on its port, which stays the same over all its lives."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(partial(_Connection, self), "127.0.0.1", self.port, backlog=512)
+        first = socket.create_server(("127.0.0.1", self.port), backlog=_BACKLOG)
+        for each in (first, *(first.dup() for _ in range(_HANDLES - 1))):
+            self._servers.append(await loop.create_server(partial(_Connection, self), sock=each, backlog=_BACKLOG))
 
     def stop(self) -> None:
         """Dies: its port refuses, its connections break, its sessions are gone."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
         self.sessions.clear()
         for connection in tuple(self._connections):
             connection.abort()

@@ -43,21 +43,23 @@ def installed() -> Path:
         if not home.exists():
             unfinished = CACHE / "unfinished"
             shutil.rmtree(unfinished, ignore_errors=True)
-            _unpacked(_archive(), unfinished)
+            archive = _archive()
+            _unpacked(archive, unfinished)
             _run([str(unfinished / "bin" / "kc.sh"), "build", *BUILD_OPTIONS], BUILD_SECONDS)
             unfinished.rename(home)
+            # Maven has a copy of its own.
+            archive.unlink()
     return home
 
 
 def _archive() -> Path:
     """The archive as Maven Central has it."""
     archive = CACHE / f"keycloak-quarkus-dist-{VERSION}.tar.gz"
-    if not archive.exists() or _sum(archive) != SHA256:
-        _run(["mvn", "-q", "-B", _COPY, f"-Dartifact={_ARTIFACT}", f"-DoutputDirectory={CACHE}"], DOWNLOAD_SECONDS)
-        found = _sum(archive)
-        if found != SHA256:
-            archive.unlink()
-            raise RuntimeError(f"{_ARTIFACT} has the SHA-256 {found}, not {SHA256}")
+    _run(["mvn", "-q", "-B", _COPY, f"-Dartifact={_ARTIFACT}", f"-DoutputDirectory={CACHE}"], DOWNLOAD_SECONDS)
+    found = _sum(archive)
+    if found != SHA256:
+        archive.unlink()
+        raise RuntimeError(f"{_ARTIFACT} has the SHA-256 {found}, not {SHA256}")
     return archive
 
 

@@ -26,6 +26,9 @@ def said(flaw: CedarFlaw | None) -> str:
         when("(" * 62 + "true" + ")" * 62),
         when("if true then " * MOST_BRANCHES + "true" + " else true" * MOST_BRANCHES),
         when("context.iffy"),
+        when("resource in [" + ", ".join(f'Tool::"t{number}"' for number in range(1000)) + "]"),
+        when('resource.name like "' + "x" * 1000 + '*"'),
+        when("context.a == {" + ", ".join(f'"k{number}": {number}' for number in range(200)) + "}"),
     ],
 )
 def test_policies_that_can_be_read_have_no_flaw(text):

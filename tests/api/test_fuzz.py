@@ -9,6 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.api.authcases import strategy
 from tests.api.manifests import manifest
 from tests.support.mutation import json_values, mutated
 from vmcp_api.config import CONTRACT
@@ -44,8 +45,29 @@ DOCUMENTS: list[dict[str, Any]] = [
             "addHeadersFromSecret": [{"headerName": "X-A", "valueSecretRef": {"name": "s", "key": "k"}}],
         },
     ),
+    manifest("MCPOIDCConfig", "idp", inline={"issuer": "https://idp.example.com", "insecureAllowHTTP": False}),
+    manifest("MCPExternalAuthConfig", "keys", **strategy("clientCredentials", scopes=["read"])),
+    manifest("MCPAuthzConfig", "policies"),
+    manifest(
+        "VirtualMCPServer",
+        "guarded",
+        incomingAuth={
+            "type": "oidc",
+            "oidcConfigRef": {"name": "idp", "audience": "a", "scopes": ["b"]},
+            "authzConfigRef": {"name": "policies"},
+        },
+        outgoingAuth={
+            "default": {"type": "externalAuthConfigRef", "externalAuthConfigRef": {"name": "keys"}},
+            "backends": {"two": strategy("relay", audience="b")},
+        },
+    ),
+    manifest(
+        "VirtualMCPServer",
+        "own",
+        incomingAuth={"type": "anonymous", "authzConfig": {"configMap": {"name": "s", "key": "k"}}},
+    ),
     SECRET,
-    {**SECRET, "kind": "ConfigMap", "data": {"k": "text"}},
+    {**SECRET, "kind": "ConfigMap", "data": {"k": "permit (principal, action, resource);"}},
 ]
 VALUES = json_values | st.sampled_from(
     ["0s", "1h", "10000000h", "-1s", "X-A\r\nX-B", "http://", "https://u:p@h/x", "no"]

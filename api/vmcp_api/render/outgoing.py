@@ -118,7 +118,8 @@ def _refuse_references(choice: Choice, resources: Resources) -> Refusal | None:
 
 def _find_secret_flaw(resources: Resources, ref: KeyRef) -> str | None:
     holder = resources.of(Secret).get(ref.name)
-    return None if holder is None else find_value_flaw(trim_secret(holder.data[ref.key].reveal()))
+    value = holder.data.get(ref.key) if holder else None
+    return None if value is None else find_value_flaw(trim_secret(value.reveal()))
 
 
 def _secrets(said: Said) -> Iterator[tuple[tuple[str, ...], KeyRef, bool]]:

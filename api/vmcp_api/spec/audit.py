@@ -29,3 +29,30 @@ class Audit(Model):
         tuple[Annotated[str, Field(max_length=64)], ...],
         Field(max_length=64, description="Event types not to write."),
     ] = ()
+    include_claims: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=253)], ...],
+        Field(
+            max_length=16,
+            description=(
+                "Claims of callers to write with each policy decision, beside those that hold their groups; named as"
+                " under `groupClaims`. `vmcp policy test` cannot judge by others."
+            ),
+        ),
+    ] = ()
+    include_request_data: Annotated[
+        bool,
+        Field(
+            description=(
+                "Whether to write the arguments of a call with its policy decision; those that look like secrets are"
+                " left out."
+            )
+        ),
+    ] = False
+    max_data_size: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=1 << 20,
+            description="Bytes of claims, and of arguments, that one event may hold; more is left out.",
+        ),
+    ] = 4096

@@ -2,8 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Final
 
 MOST_BRACKETS: Final = 64
@@ -14,6 +14,9 @@ MOST_BRANCHES: Final = 64
 
 MOST_OPERATORS: Final = 1000
 """How many operators a policy may have: each of a chain is a level for what reads the parser's tree."""
+
+MOST_LEVELS: Final = 96
+"""How deep a policy may be in the parser's tree, which ends at 100 levels of an expression; some are for its scope."""
 
 # What is in strings and comments opens and ends nothing.
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|//[^\n]*|[;(\[{)\]}]|\bif\b|&&|\|\||[-+*.!]', re.DOTALL)
@@ -53,12 +56,14 @@ def find_policy_flaw(text: str) -> CedarFlaw | None:
             policies = cedarpy.PolicySet.from_str(written)
         except ValueError as error:
             return CedarFlaw(f"is no Cedar: {error}", "correct the policy that begins there", line)
+        # A chain counts too: `a || b || c` is a level for each. What decides for lists needs the tree.
         try:
-            cedarpy.policies_to_pst(written)
-        except ValueError as error:
-            # A chain counts too: `a || b || c` is a level for each. What decides for lists needs the tree.
+            levels = _levels(cedarpy.policies_to_pst(written))
+        except ValueError:
+            levels = MOST_LEVELS + 1
+        if levels > MOST_LEVELS:
             remedy = "write several policies, or a set: [...].contains(...), resource in [...]"
-            return CedarFlaw(f"is a policy that is nested too deeply: {error}", remedy, line)
+            return CedarFlaw("is a policy that is nested too deeply", remedy, line)
         if policies.templates():
             return CedarFlaw("is a template, which nothing links", "write it without ?principal and ?resource", line)
         count += len(policies)
@@ -81,6 +86,18 @@ def find_entities_flaw(text: str) -> CedarFlaw | None:
     except ValueError as error:
         return CedarFlaw(f"holds no Cedar entities: {error}", "give each of them uid {type, id}, attrs and parents")
     return None
+
+
+def _levels(node: object) -> int:
+    """How deep the tree of some policies is; each clause of a policy is one more, for they are joined by `&&`."""
+    if isinstance(node, Mapping):
+        return max((_levels(each) for each in node.values()), default=0)
+    if isinstance(node, tuple):
+        return max((_levels(each) for each in node), default=0)
+    if not is_dataclass(node):
+        return 0
+    deepest = max((_levels(getattr(node, each.name)) for each in fields(node)), default=0)
+    return 1 + deepest + len(getattr(node, "clauses", ()))
 
 
 def _split(text: str) -> Iterator[tuple[int, str]]:

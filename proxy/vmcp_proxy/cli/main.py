@@ -38,6 +38,7 @@ SUBCOMMANDS: Final[Mapping[str, Subcommand]] = MappingProxyType(
         "get": Subcommand("vmcp_proxy.cli.endpoint.read", "Get a prompt, filled in.", "get"),
         "status": Subcommand("vmcp_proxy.cli.endpoint.status", "Show its backends and what is wrong with them."),
         "explain": Subcommand("vmcp_proxy.cli.explain.command", "Say why a caller may or may not use a name."),
+        "policy": Subcommand("vmcp_proxy.cli.policy.command", "Try policies on what was audited."),
         "clients": Subcommand("vmcp_proxy.cli.clients.command", "Print or write the entry of an MCP client."),
     }
 )

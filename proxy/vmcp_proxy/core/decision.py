@@ -1,10 +1,11 @@
-"""What a policy answers."""
+"""What a policy answers, and what it was asked about."""
 
 from typing import Final, Literal
 
 import msgspec
 
 from vmcp_api.spec.authorization import PolicyMode
+from vmcp_proxy.core.catalog.annotations import NO_ANNOTATIONS, Annotations
 
 ALLOW: Final = "allow"
 DENY: Final = "deny"
@@ -22,3 +23,18 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     def outcome(self) -> Literal["allow", "deny"]:
         """What it comes to: a policy that failed might have forbidden it."""
         return ALLOW if self.admits and not self.errors else DENY
+
+
+class DecisionRecord(msgspec.Struct, frozen=True, gc=False):
+    """A decision on a call and all of the call that policies could see, so that others can judge it again (ADR-0042).
+
+    `name` is what policies know it by; `backend` is None where nothing bears the name. `arguments` are JSON, as the
+    backend would get them.
+    """
+
+    decision: Decision
+    action: str
+    name: str
+    backend: str | None = None
+    annotations: Annotations = NO_ANNOTATIONS
+    arguments: bytes | None = None

@@ -10,7 +10,7 @@ from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.arguments import ArgumentPlan, apply_arguments
 from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.catalog import Catalog
-from vmcp_proxy.core.decision import Decision
+from vmcp_proxy.core.decision import DecisionRecord
 from vmcp_proxy.core.outcomes import PartialFailure, Reply, Unlisted
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
 from vmcp_proxy.protocol.kinds import Kind
@@ -99,7 +99,7 @@ class Exchange(Protocol):
     def routed(self, backend: str) -> None:
         """Hears which backend gets the request, before it does: the request may end without a reply."""
 
-    def decided(self, decision: Decision) -> None:
+    def decided(self, record: DecisionRecord) -> None:
         """Hears what policies have decided on the request; nothing where none are asked."""
 
     async def send(self, message: bytes, on_drop: Callable[[], None] | None = None) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -82,20 +82,31 @@ class Target(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 class PolicyDecision(msgspec.Struct, frozen=True, gc=False):
     """What policies said of a request: by which of them, by their ids, and which of them failed.
 
-    Under the mode `Shadow` nothing follows from it.
+    Under the mode `Shadow` nothing follows from it. The rest is what they were asked about, so that other policies can
+    be asked the same (ADR-0042): `resource` is what policies know it by, `backend` is absent where nothing bears the
+    name. `claims` are those of the caller that the settings name, null where its token has none of the name.
+    `arguments` are there only where the settings want request data; `masked` names those that are left out as secret.
     """
 
     outcome: Literal["allow", "deny"]
     policies: tuple[str, ...]
     errors: tuple[str, ...]
     mode: PolicyMode
+    action: str
+    resource: str
+    backend: str | msgspec.UnsetType = msgspec.UNSET
+    annotations: dict[str, bool] | msgspec.UnsetType = msgspec.UNSET
+    claims: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    arguments: dict[str, msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
+    masked: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class AuditEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One line of the audit log; times in UTC, durations in milliseconds, sizes in bytes.
 
-    It never holds a header value, a session id (only the first 8 hex digits of its digest) or any content of
-    requests and answers. `decision` is absent where no policy was asked.
+    It never holds a header value, a session id (only the first 8 hex digits of its digest) or, but for the arguments
+    of a `decision` where the settings want them, any content of requests and answers. `decision` is absent where no
+    policy was asked.
     """
 
     log: Literal["audit"] = "audit"

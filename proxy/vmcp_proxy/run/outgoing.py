@@ -1,16 +1,17 @@
 """Builds the strategies by which backends are authenticated to, from a loaded config (ADR-0040)."""
 
 import asyncio
-from typing import Final, Protocol
+from typing import Final, TypeAlias
 
 from vmcp_api.config import Backend
 from vmcp_api.headers import canonical_name
 from vmcp_api.secret import SecretBytes
 from vmcp_api.spec.incoming import IncomingAuth
-from vmcp_api.spec.network import Network
+from vmcp_api.spec.network import Reach
 from vmcp_api.spec.outgoing import TOKEN_TYPE_PREFIX, OutgoingAuth
 from vmcp_api.spec.outgoing import ClientCredentials as ClientCredentialsConfig
 from vmcp_api.spec.outgoing import IdentityAssertion as IdentityAssertionConfig
+from vmcp_api.spec.outgoing import IdentityProvider as IdentityProviderConfig
 from vmcp_api.spec.outgoing import Relay as RelayConfig
 from vmcp_api.spec.outgoing import TokenExchange as TokenExchangeConfig
 from vmcp_api.spec.references import KeyRef
@@ -22,7 +23,7 @@ from vmcp_proxy.auth.outgoing.token_endpoint import TokenEndpoint
 from vmcp_proxy.auth.outgoing.token_exchange import TokenExchange
 from vmcp_proxy.auth.outgoing.tokens import Issuer, TokenSource
 from vmcp_proxy.backends.authentication import Strategy
-from vmcp_proxy.http_client import HttpClient, Peer, TrustSetting, Url
+from vmcp_proxy.http_client import HttpClient, Url
 from vmcp_proxy.run.loading import Loaded
 from vmcp_proxy.run.secret_values import InvalidSecretError, header_value, required
 
@@ -30,28 +31,8 @@ _ITS_ENDPOINT: Final = "its token endpoint"
 _THEIR_ENDPOINT: Final = "the token endpoint of the callers' identity provider"
 
 
-class _Endpoint(Protocol):
-    """What the config says of a token endpoint, whichever strategy needs it."""
-
-    @property
-    def token_url(self) -> str:
-        """Where it is."""
-
-    @property
-    def client_id(self) -> str | None:
-        """Who we are there."""
-
-    @property
-    def client_secret_ref(self) -> KeyRef | None:
-        """What proves it."""
-
-    @property
-    def ca_bundle(self) -> str | None:
-        """Whom its TLS may be vouched for by, beside the system's."""
-
-    @property
-    def network(self) -> Network:
-        """Where it may be."""
+_Endpoint: TypeAlias = ClientCredentialsConfig | TokenExchangeConfig | IdentityAssertionConfig | IdentityProviderConfig
+"""What the config says of a token endpoint, whichever strategy needs it."""
 
 
 class Strategies:
@@ -69,10 +50,10 @@ class Strategies:
             InvalidSecretError: the value of one cannot be used.
             InvalidUrl: an endpoint has no usable URL.
         """
-        made = None if config.outgoing_auth is None else self._build(config.outgoing_auth, loaded)
+        made = None if config.outgoing_auth is None else self._build(config.name, config.outgoing_auth, loaded)
         return previous if previous == made else made
 
-    def _build(self, auth: OutgoingAuth, loaded: Loaded) -> Strategy | None:
+    def _build(self, backend: str, auth: OutgoingAuth, loaded: Loaded) -> Strategy | None:
         if injection := auth.header_injection:
             return FixedHeader(injection.header_name, header_value(loaded, injection.value_secret_ref))
         if bearer := auth.bearer_token:
@@ -81,7 +62,8 @@ class Strategies:
             return Relay(frozenset(map(canonical_name, relay.headers)), _audience(relay, loaded.config.incoming_auth))
         issuer = self._issuer(auth, loaded)
         chosen = None if auth.token_exchange is None else auth.token_exchange.external_token_header_name
-        return None if issuer is None else TokenSource(issuer, self._tasks, canonical_name(chosen or AUTHORIZATION))
+        header = canonical_name(chosen or AUTHORIZATION)
+        return None if issuer is None else TokenSource(backend, issuer, self._tasks, header)
 
     def _issuer(self, auth: OutgoingAuth, loaded: Loaded) -> Issuer | None:
         if credentials := auth.client_credentials:
@@ -117,10 +99,14 @@ class Strategies:
         return IdentityAssertion(exchange, self._endpoint(_ITS_ENDPOINT, config, loaded))
 
     def _endpoint(self, place: str, config: _Endpoint, loaded: Loaded) -> TokenEndpoint:
+        # Only to be refused here: what cannot be asked withholds its backend.
+        Url.parse(config.token_url)
         ref = config.client_secret_ref
-        peer = Peer(Url.parse(config.token_url), config.network, TrustSetting(ca_bundle=config.ca_bundle))
         secret = None if ref is None else _client_secret(loaded, ref)
-        return TokenEndpoint(place, peer, self._client, config.client_id, secret)
+        reach = Reach(
+            ca_bundle=config.ca_bundle, network=config.network, insecure_allow_http=config.insecure_allow_http
+        )
+        return TokenEndpoint(place, config.token_url, reach, self._client, config.client_id, secret)
 
 
 def _audience(relay: RelayConfig, incoming: IncomingAuth) -> str | None:

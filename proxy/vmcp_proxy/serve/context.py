@@ -9,8 +9,9 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.core.decision import DecisionRecord
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, AllowList, HeaderSnapshot
-from vmcp_proxy.observability.audit import Outcome, PolicyDecision, outcome_of_status
+from vmcp_proxy.observability.audit import Outcome, outcome_of_status
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol.jsonrpc import Answer, Batch, Notification, Raw, Request, Response, encode_error, size_of
 from vmcp_proxy.protocol.methods import NO_REFERENCE, Reference, read_reference
@@ -51,7 +52,7 @@ class Enrichment(msgspec.Struct, frozen=True, gc=False):
     name: str
     backend: str
     session: str
-    decision: PolicyDecision | None = None
+    decision: DecisionRecord | None = None
 
 
 class RequestContext:
@@ -134,7 +135,7 @@ class RequestContext:
         self._reference: Reference | None = None
         self._misread = ""
         self.backend = ""
-        self.decision: PolicyDecision | None = None
+        self.decision: DecisionRecord | None = None
         self.session_ref = ""
         self.outcome: Outcome | None = None
         self.rejected_by = ""

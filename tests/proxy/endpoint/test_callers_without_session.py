@@ -63,7 +63,7 @@ class Exchange:
     backend: str = ""
     takes_messages = True
 
-    def decided(self, decision):
+    def decided(self, record):
         pass
 
     def routed(self, backend):

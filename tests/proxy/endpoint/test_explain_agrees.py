@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -36,7 +37,8 @@ class WithArguments(RuleBased):
 
     async def decide(self, question):
         decision = await super().decide(question)
-        if question.name in self.careful and question.arguments != b'{"safe":true}':
+        arguments = {} if question.arguments is None else json.loads(question.arguments)
+        if question.name in self.careful and not arguments.get("safe"):
             return Decision(admits=False)
         return decision
 

@@ -164,6 +164,34 @@ async def test_tokens_outlive_another_change_of_their_backend():
         assert len(at.idp.requests()) == 1
 
 
+async def test_what_a_token_endpoint_says_is_logged_once_for_its_operator_and_told_to_no_caller(caplog):
+    idp = Idp()
+    async with stage(lambda idp: {"one": token_exchange(idp)}, idp=idp) as at:
+        idp.acts["token"] = oauth_error("invalid_target", "AADSTS500011: no such resource")
+        async with at.signed_in() as client:
+            for _ in range(3):
+                answer = json.dumps(await client.request("tools/call", {"name": "one_echo"}))
+                assert "invalid_target; correct audience and resource" in answer
+                assert "AADSTS500011" not in answer
+    (line,) = [each for each in caplog.records if each.getMessage() == "no token for a backend"]
+    assert line.levelname == "WARNING"
+    assert (line.vmcp_fields["backend"], line.vmcp_fields["said"]) == ("one", "AADSTS500011: no such resource")
+
+
+@pytest.mark.scenario("I-6")
+async def test_the_end_of_a_session_is_told_to_the_backend_with_its_callers_token():
+    async with stage(lambda idp: {"one": token_exchange(idp)}) as at:
+        async with at.signed_in() as client:
+            await client.call("one_echo")
+            await client.delete()
+        backend = at.backends["one"]
+        await eventually(lambda: backend.deletes)
+        assert {each.headers["authorization"] for each in backend.deletes} == backend.shown(
+            "authorization", "tools/call"
+        )
+        assert len(at.idp.requests()) == 1
+
+
 @pytest.mark.scenario("H-7", "I-10")
 async def test_nothing_of_a_callers_tokens_is_in_memory_after_its_session():
     async with stage(lambda idp: {"one": token_exchange(idp)}) as at:

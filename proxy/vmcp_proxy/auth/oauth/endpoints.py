@@ -9,7 +9,7 @@ import msgspec
 
 from vmcp_api.spec.network import Reach
 from vmcp_proxy.auth.oauth.client_login import basic
-from vmcp_proxy.http_client import HttpClient, HttpError, InvalidUrl, Peer, TrustSetting, Url
+from vmcp_proxy.http_client import HttpClient, HttpError, InvalidUrl, Peer, ResponseHeaders, TrustSetting, Url
 
 JsonObject: TypeAlias = dict[str, Any]
 
@@ -19,6 +19,7 @@ MAX_ANSWER_BYTES: Final = 512 << 10
 ANSWER_SECONDS: Final = 5.0
 """For each of the two: until the head of an answer is there, and until the rest of it is."""
 
+_LONGEST_PAUSE: Final = 300
 _OK: Final = 200
 _ACCEPT: Final = (b"Accept", b"application/json")
 _FORM: Final = (b"Content-Type", b"application/x-www-form-urlencoded")
@@ -42,16 +43,20 @@ class ClientLogin:
 
     client_id: str
     secret: bytes | None = field(default=None, repr=False)
+    in_form: bool = False
+    """Whether the secret stands in the form too, as some servers would have it."""
 
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
         """How it says who it is; nothing for a public client."""
-        if self.secret is None:
+        if self.secret is None or self.in_form:
             return ()
         return ((b"Authorization", basic(self.client_id, self.secret)),)
 
-    def form(self) -> dict[str, str]:
-        """What of it stands in the form: the id of a public client (RFC 6749 section 3.2.1)."""
-        return {"client_id": self.client_id} if self.secret is None else {}
+    def form(self) -> dict[str, str | bytes]:
+        """What of it stands in the form: the id of a public client (RFC 6749 section 3.2.1), or all of it."""
+        if self.secret is None:
+            return {"client_id": self.client_id}
+        return {"client_id": self.client_id, "client_secret": self.secret} if self.in_form else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,8 @@ class EndpointAnswer:
 
     status: int
     document: JsonObject = field(repr=False)
+    retry_after: float = 0.0
+    """The pause that it asks for, in seconds; 0 for none."""
 
     @property
     def is_ok(self) -> bool:
@@ -116,7 +123,13 @@ class Endpoints:
         document = _read(raw)
         if response.status == _OK and document is None:
             raise EndpointError("the answer is no JSON object")
-        return EndpointAnswer(response.status, document or {})
+        return EndpointAnswer(response.status, document or {}, _pause(response.headers))
+
+
+def _pause(headers: ResponseHeaders) -> float:
+    """`Retry-After` in seconds; 0 where it is not a number of them."""
+    written = (headers.get(b"retry-after") or b"").strip()
+    return float(min(int(written[:6]), _LONGEST_PAUSE)) if written.isdigit() else 0.0
 
 
 def _read(raw: bytes) -> JsonObject | None:

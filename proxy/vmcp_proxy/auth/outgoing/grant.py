@@ -2,16 +2,13 @@
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from vmcp_api.secret import SecretBytes
+from vmcp_proxy.auth.oauth.endpoints import EndpointAnswer
 from vmcp_proxy.auth.outgoing.errors import EndpointAwayError, GrantRefusedError
-
-MOST_BYTES: Final = 64 << 10
-"""Of an answer."""
 
 _LONGEST_TOKEN: Final = 32 << 10
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
@@ -22,7 +19,6 @@ _LONGEST_LIFETIME: Final = 86_400.0
 _BEARER: Final = frozenset({"bearer", "n_a"})
 """What may be sent as a bearer token, and what is no access token but an assertion (RFC 8693 section 2.2.1)."""
 
-_OK: Final = 200
 _TOO_MANY: Final = 429
 _SERVER_ERROR: Final = 500
 
@@ -37,20 +33,23 @@ class Issued:
     """`issued_token_type`, where it is said."""
 
 
-def read_answer(place: str, status: int, body: bytes, retry_after: float) -> Issued:
-    """The token in an answer.
+def read_answer(place: str, said: EndpointAnswer, hidden: Iterable[str] = ()) -> Issued:
+    """The token in an answer; what was sent and is `hidden` stands in no error, whatever the server repeats.
 
     Raises:
         OutgoingAuthError: there is none.
     """
-    answer = _members(body)
+    answer, status = said.document, said.status
     code = answer.get("error")
     if isinstance(code, str):
         description = answer.get("error_description")
         if status < _SERVER_ERROR and status != _TOO_MANY:
-            raise GrantRefusedError(place, code, description if isinstance(description, str) else "", status)
-    if status != _OK:
-        raise EndpointAwayError(place, f"answers with HTTP status {status}", retry_after)
+            words = description if isinstance(description, str) else ""
+            for secret in hidden:
+                words = words.replace(secret, "***")
+            raise GrantRefusedError(place, code, words, status)
+    if not said.is_ok:
+        raise EndpointAwayError(place, f"answers with HTTP status {status}", said.retry_after)
     token = answer.get("access_token")
     if not isinstance(token, str) or len(token) > _LONGEST_TOKEN or not _TOKEN.fullmatch(token):
         raise EndpointAwayError(place, "answers without a token that could be sent")
@@ -63,14 +62,6 @@ def read_answer(place: str, status: int, body: bytes, retry_after: float) -> Iss
         _lifetime(answer.get("expires_in")),
         issued if isinstance(issued, str) else "",
     )
-
-
-def _members(body: bytes) -> dict[str, Any]:
-    try:
-        answer = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return {}
-    return answer if isinstance(answer, dict) else {}
 
 
 def _lifetime(said: object) -> float:

@@ -1,22 +1,19 @@
 """The one place that speaks to token endpoints (RFC 6749 section 3.2)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 from vmcp_api.secret import SecretBytes
-from vmcp_proxy.auth.oauth.client_login import basic
+from vmcp_api.spec.network import Reach
+from vmcp_proxy.auth.oauth.endpoints import ClientLogin, EndpointError, Endpoints
 from vmcp_proxy.auth.outgoing.errors import EndpointAwayError, GrantRefusedError
-from vmcp_proxy.auth.outgoing.grant import MOST_BYTES, Issued, read_answer
-from vmcp_proxy.http_client import HttpClient, HttpError, Peer, ResponseHeaders
+from vmcp_proxy.auth.outgoing.grant import Issued, read_answer
+from vmcp_proxy.http_client import HttpClient
 
-SECONDS: Final = 10.0
-"""How long one request may take."""
-
-_FORM: Final = ((b"Content-Type", b"application/x-www-form-urlencoded"), (b"Accept", b"application/json"))
 _WRONG_CLIENT: Final = "invalid_client"
-_LONGEST_PAUSE: Final = 300
+_SECRET_FIELDS: Final = ("subject_token", "assertion")
 
 Form: TypeAlias = Iterable[tuple[str, str]]
 """The parameters of a grant; empty ones are left out."""
@@ -24,9 +21,9 @@ Form: TypeAlias = Iterable[tuple[str, str]]
 
 @dataclass(slots=True)
 class _Learned:
-    """Whether the server takes the client's secret in the body only."""
+    """Whether the server takes the client's secret in the form only."""
 
-    in_body: bool = False
+    in_form: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +31,13 @@ class TokenEndpoint:
     """One endpoint, and the client that we are there; `place` names it to people.
 
     Without an ID there is no client to authenticate; without a secret it is a public one. The secret goes into
-    `Authorization`, which every server must take, and into the body where one refuses it there
+    `Authorization`, which every server must take, and into the form where one refuses it there
     (RFC 6749 section 2.3.1).
     """
 
     place: str
-    peer: Peer
+    url: str = field(repr=False)
+    reach: Reach = field(repr=False)
     http: HttpClient = field(repr=False, compare=False)
     client_id: str | None = None
     client_secret: SecretBytes | None = field(default=None, repr=False)
@@ -51,48 +49,33 @@ class TokenEndpoint:
         Raises:
             OutgoingAuthError: there is none.
         """
-        fields = [(name, value) for name, value in form if value]
-        if self._learned.in_body:
-            return await self._post(fields, in_body=True)
+        fields = {name: value for name, value in form if value}
+        if self._learned.in_form:
+            return await self._post(fields, in_form=True)
         try:
-            return await self._post(fields, in_body=False)
+            return await self._post(fields, in_form=False)
         except GrantRefusedError as error:
             if self.client_secret is None or error.code != _WRONG_CLIENT:
                 raise
             refused = error
         try:
-            issued = await self._post(fields, in_body=True)
+            issued = await self._post(fields, in_form=True)
         except GrantRefusedError:
             raise refused from None
-        self._learned.in_body = True
+        self._learned.in_form = True
         return issued
 
-    async def _post(self, fields: Sequence[tuple[str, str]], *, in_body: bool) -> Issued:
-        headers, more = self._login(in_body=in_body)
-        body = urlencode((*fields, *more)).encode("ascii")
+    async def _post(self, fields: dict[str, str], *, in_form: bool) -> Issued:
+        secret = None if self.client_secret is None else self.client_secret.reveal()
+        login = None if self.client_id is None else ClientLogin(self.client_id, secret, in_form=in_form)
         try:
-            response = await self.http.request(self.peer, b"POST", headers, body, timeout=SECONDS, is_repeatable=True)
-            try:
-                text = await response.read(MOST_BYTES, timeout=SECONDS)
-            finally:
-                await response.aclose()
-        except HttpError as error:
+            answer = await Endpoints(self.http, self.reach).post(self.url, fields, login)
+        except EndpointError as error:
             raise EndpointAwayError(self.place, f"gives no answer: {error}") from None
-        return read_answer(self.place, response.status, text, _pause(response.headers))
-
-    def _login(self, *, in_body: bool) -> tuple[Sequence[tuple[bytes, bytes]], Sequence[tuple[str, str | bytes]]]:
-        """The headers, and the fields of the form beside those of the grant."""
-        client, secret = self.client_id, self.client_secret
-        if client is None:
-            return _FORM, ()
-        if secret is None:
-            return _FORM, (("client_id", client),)
-        if in_body:
-            return _FORM, (("client_id", client), ("client_secret", secret.reveal()))
-        return (*_FORM, (b"Authorization", basic(client, secret.reveal()))), ()
+        shown = [fields[name] for name in _SECRET_FIELDS if name in fields]
+        return read_answer(self.place, answer, (*shown, *_forms_of(secret)))
 
 
-def _pause(headers: ResponseHeaders) -> float:
-    """`Retry-After` in seconds; 0 where it is not a number of them."""
-    written = (headers.get(b"retry-after") or b"").strip()
-    return float(min(int(written[:6]), _LONGEST_PAUSE)) if written.isdigit() else 0.0
+def _forms_of(secret: bytes | None) -> tuple[str, ...]:
+    """The client's secret as it stands in what was sent, but for base64, which is long."""
+    return () if not secret else (secret.decode("utf-8", "replace"), quote_plus(secret))

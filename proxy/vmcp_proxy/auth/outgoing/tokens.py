@@ -1,6 +1,7 @@
 """The tokens of one backend's strategy: kept while they are good, got once for all who wait, renewed in time."""
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -14,6 +15,9 @@ from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.auth.outgoing.errors import EndpointAwayError, OutgoingAuthError
 from vmcp_proxy.auth.outgoing.fixed import AUTHORIZATION, FixedHeader
 from vmcp_proxy.auth.outgoing.grant import Issued
+from vmcp_proxy.observability.logs import describe_exception, log_event
+
+logger: Final = logging.getLogger("vmcp.auth")
 
 ISSUE_SECONDS: Final = 15.0
 """How long it may take to get a token, with all requests that it needs."""
@@ -72,6 +76,7 @@ class Slot:
 
     __slots__ = (
         "__weakref__",
+        "_backend",
         "_failure",
         "_failures",
         "_flight",
@@ -83,8 +88,9 @@ class Slot:
         "header_name",
     )
 
-    def __init__(self, issue: Issue, header_name: str, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, backend: str, issue: Issue, header_name: str, tasks: asyncio.TaskGroup) -> None:
         self.header_name = header_name
+        self._backend = backend
         self._issue = issue
         self._tasks = tasks
         self._grant: Grant | None = None
@@ -157,6 +163,9 @@ class Slot:
             return self._failed(error)
         except TimeoutError:
             return self._failed(EndpointAwayError("the token endpoint", "does not answer in time"))
+        except Exception as error:  # noqa: BLE001 - whatever an endpoint sends, it must not end the process
+            log_event(logger, logging.ERROR, "token failed", backend=self._backend, error=describe_exception(error))
+            return self._failed(EndpointAwayError("the token endpoint", "gives an answer that cannot be read"))
         finally:
             self._flight = None
         self._failure, self._failures = None, 0
@@ -172,6 +181,9 @@ class Slot:
             self._grant = None
         pause = _LONGEST_PAUSE if error.is_dead else min(_FIRST_PAUSE * 2**self._failures, _LONGEST_PAUSE)
         self._failures = min(self._failures + 1, 10)
+        # Once for each pause; the words of the server, which no caller hears, are what its operator has to know.
+        told = {"reason": str(error), **({"said": error.detail} if error.detail else {})}
+        log_event(logger, logging.WARNING, "no token for a backend", backend=self._backend, **told)
         # A copy: the traceback of the one that was raised holds what was sent.
         self._failure = _again(error)
         self._retry_at = asyncio.get_running_loop().time() + max(pause, error.retry_after)
@@ -180,11 +192,12 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class TokenSource:
-    """The tokens of one backend; equal sources get the same, each with what it holds.
+    """The tokens of one backend, by its name; equal sources get the same, each with what it holds.
 
     `header_name` is where they go, `Authorization` where nothing else is said.
     """
 
+    backend: str
     issuer: Issuer
     tasks: asyncio.TaskGroup = field(repr=False, compare=False)
     header_name: str = AUTHORIZATION
@@ -206,7 +219,8 @@ class TokenSource:
         key = b"" if token is None else sha256(token.reveal()).digest()
         slot = self._slots.get(key)
         if slot is None:
-            slot = self._slots[key] = Slot(partial(self.issuer.issue, token), self.header_name, self.tasks)
+            issue = partial(self.issuer.issue, token)
+            slot = self._slots[key] = Slot(self.backend, issue, self.header_name, self.tasks)
         return slot
 
 

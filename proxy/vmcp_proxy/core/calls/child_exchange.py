@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from vmcp_proxy.core.decision import Decision
+from vmcp_proxy.core.decision import DecisionRecord
 from vmcp_proxy.core.virtual import Exchange
 
 
@@ -18,7 +18,7 @@ class ChildExchange:
     def __init__(self, outer: Exchange) -> None:
         self._outer: Final = outer
         self.backend = ""
-        self.decision: Decision | None = None
+        self.decision: DecisionRecord | None = None
 
     @property
     def takes_messages(self) -> bool:
@@ -29,9 +29,9 @@ class ChildExchange:
         """See `Exchange.routed`."""
         self.backend = backend
 
-    def decided(self, decision: Decision) -> None:
+    def decided(self, record: DecisionRecord) -> None:
         """See `Exchange.decided`."""
-        self.decision = decision
+        self.decision = record
 
     async def send(self, message: bytes, on_drop: Callable[[], None] | None = None) -> None:
         """See `Exchange.send`."""

@@ -1,5 +1,6 @@
 """What a tool says of itself beside its schema (MCP, "Tool annotations"): hints, for policies to decide by."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -23,6 +24,19 @@ class Annotations(msgspec.Struct, frozen=True, gc=False):
 
 NO_ANNOTATIONS: Final = Annotations()
 
+_HINTS: Final = (
+    ("readOnlyHint", "read_only"),
+    ("destructiveHint", "destructive"),
+    ("idempotentHint", "idempotent"),
+    ("openWorldHint", "open_world"),
+)
+"""By their names in MCP."""
+
+
+def hints_of(annotations: Annotations) -> dict[str, bool]:
+    """The hints that a tool gives, by their names in MCP."""
+    return {name: hint for name, member in _HINTS if (hint := getattr(annotations, member)) is not None}
+
 
 def read_annotations(raw: bytes) -> Annotations:
     """The annotations in a tool's descriptor, as the settings left them; those of an odd one are none."""
@@ -35,14 +49,14 @@ def read_annotations(raw: bytes) -> Annotations:
         return NO_ANNOTATIONS
     if not hints:
         return NO_ANNOTATIONS
-    return Annotations(
-        _hint(hints, "readOnlyHint"),
-        _hint(hints, "destructiveHint"),
-        _hint(hints, "idempotentHint"),
-        _hint(hints, "openWorldHint"),
-    )
+    return Annotations(**{member: _hint(hints, name) for name, member in _HINTS})
 
 
 def _hint(hints: dict[str, msgspec.Raw], name: str) -> bool | None:
     value = hints.get(name)
     return None if value is None else _TRUTH.get(bytes(value).strip())
+
+
+def annotations_of(hints: Mapping[str, bool]) -> Annotations:
+    """The annotations with these hints, by their names in MCP; others are left out."""
+    return Annotations(**{member: hints.get(name) for name, member in _HINTS})

@@ -9,6 +9,7 @@ import msgspec
 
 from vmcp_api.pod_status import Health
 from vmcp_api.spec.aggregation import Aggregation
+from vmcp_api.spec.authorization import PolicyMode
 from vmcp_api.spec.operational import PartialFailureMode
 from vmcp_api.text.suggest import suggest
 from vmcp_proxy.auth.identity import Identity
@@ -30,7 +31,7 @@ from vmcp_proxy.core.explain.steps import (
 )
 from vmcp_proxy.core.outcomes import Unlisted
 from vmcp_proxy.core.policy.all_or_nothing import Served, refusal
-from vmcp_proxy.core.policy.judge import only_shown, question_of
+from vmcp_proxy.core.policy.judge import only_shown, prepared, question_of
 from vmcp_proxy.core.policy.questions import AllowAll, Question
 from vmcp_proxy.core.stack import CoreSettings
 from vmcp_proxy.core.virtual import Operation, OwnNames, Resolved, Target
@@ -101,7 +102,7 @@ class Explainer:
         notes: list[str] = []
         if isinstance(resolved, OwnNames):
             notes.append("pages call the tools of their servers by the servers' own names")
-            resolved = only_shown(self._settings.admitter, asked.identity, resolved.targets)
+            resolved = self._of_own_names(asked.identity, resolved)
         entries = list(self._entries(catalog, asked, resolved))
         chains = [await self._of_entry(asked, catalog, entry, name) for entry, name in entries[:MOST_CHAINS]]
         if len(entries) > MOST_CHAINS:
@@ -123,6 +124,13 @@ class Explainer:
             chains=tuple(chains),
             notes=tuple(notes),
         )
+
+    def _of_own_names(self, identity: Identity, resolved: OwnNames) -> Resolved:
+        """As the layers do: under policies that bind the one that the caller may see, else the only one there is."""
+        admitter = self._settings.admitter
+        if admitter.mode is PolicyMode.ENFORCE:
+            return only_shown(admitter, identity, resolved.targets)
+        return resolved.targets[0] if len(resolved.targets) == 1 else None
 
     def _entries(self, catalog: Catalog, asked: Asked, resolved: Resolved) -> Iterator[tuple[Traced, str]]:
         """The entry that the call is about, then others of the name, those that want it as clients see it first.
@@ -153,7 +161,8 @@ class Explainer:
     async def _of_entry(self, asked: Asked, catalog: Catalog, entry: Traced, name: str) -> Chain:
         capability = entry.capability
         member = self._served.members[capability.backend]
-        question = question_of(asked.identity, asked.operation_on(name), Target(capability, member, 0.0))
+        target = Target(capability, member, 0.0)
+        question = question_of(asked.identity, prepared(asked.operation_on(name), target), target)
         admission = await self._admission(asked, question)
         steps = (
             *self._group(),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from vmcp_proxy.auth.identity import Identity
-from vmcp_proxy.core.decision import Decision
+from vmcp_proxy.core.decision import Decision, DecisionRecord
 from vmcp_proxy.core.policy.questions import ACTION_ON, Admitter, DecisionObserver, Question, judged_name
 from vmcp_proxy.core.virtual import Exchange, Operation, Resolved, Target
 from vmcp_proxy.protocol.kinds import Kind
@@ -34,7 +34,7 @@ class Judge:
             # After the policies were asked as for any other name. What nobody has told yet may be heard of by those
             # who may do this whoever it belongs to; what is not there, by nobody.
             decision = Decision(admits=False, mode=decision.mode)
-        exchange.decided(decision)
+        exchange.decided(_record(decision, question))
         self._observer.on_decision(decision)
         return decision, operation
 
@@ -68,6 +68,13 @@ def prepared(operation: Operation, resolved: Resolved) -> Operation:
     except InvalidParamsError:
         # Nobody will carry that out.
         return operation
+
+
+def _record(decision: Decision, question: Question) -> DecisionRecord:
+    action, name, capability = question.action.value, question.name, question.capability
+    if capability is None:
+        return DecisionRecord(decision, action, name, arguments=question.arguments)
+    return DecisionRecord(decision, action, name, capability.backend, capability.annotations, question.arguments)
 
 
 def _arguments_of(operation: Operation) -> bytes | None:

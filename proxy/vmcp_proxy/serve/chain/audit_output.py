@@ -10,6 +10,7 @@ from vmcp_api.spec.audit import AuditSink as Destination
 from vmcp_proxy.observability.audit import EventFilter
 from vmcp_proxy.observability.audit_sink import AuditSink
 from vmcp_proxy.serve.chain.auditing import Auditor, parse_networks
+from vmcp_proxy.serve.chain.decision_data import DecisionData
 
 
 class AuditOutput:
@@ -36,7 +37,7 @@ class AuditOutput:
             return None
         networks = parse_networks(config.config.operational.trusted_proxies)
         component = f"{config.namespace}/{config.name}"
-        return Auditor(self._sink_for(audit), component, EventFilter.of(audit), networks)
+        return Auditor(self._sink_for(audit), component, EventFilter.of(audit), networks, DecisionData.of(config))
 
     def close(self) -> None:
         """Writes what is left and closes the sink."""

@@ -18,6 +18,7 @@ from vmcp_proxy.observability.audit import (
     event_type,
 )
 from vmcp_proxy.observability.audit_sink import AuditSink
+from vmcp_proxy.serve.chain.decision_data import NO_DATA, DecisionData
 from vmcp_proxy.serve.context import Enrichment, Handler, RequestContext
 
 NAME: Final = "audit"
@@ -81,6 +82,7 @@ class Auditor:
     component: str
     filter: EventFilter
     trusted_proxies: tuple[Network, ...] = ()
+    data: DecisionData = NO_DATA
 
     def record(self, context: RequestContext) -> None:
         """Writes the event of a request that is over, unless its type is filtered out."""
@@ -106,7 +108,9 @@ class Auditor:
             target=Target(_cut(found.method), _cut(found.name)) if found else Target(_cut(context.rpc_method)),
             backend=found.backend if found else "",
             session=found.session if found else "",
-            decision=(found and found.decision) or msgspec.UNSET,
+            decision=msgspec.UNSET
+            if found is None or found.decision is None
+            else self.data.describe(found.decision, identity),
             status=context.final_status,
             rejected_by=context.rejected_by,
             duration_ms=round((time.perf_counter() - context.started) * 1000, 3),

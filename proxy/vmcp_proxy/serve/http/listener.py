@@ -21,6 +21,11 @@ from vmcp_proxy.serve.http.refusal_log import RefusalLog
 logger: Final = logging.getLogger("vmcp.serve")
 
 BACKLOG: Final = 2048
+_HANDLES: Final = 8
+"""On one listening socket: uvloop takes one connection for each of them in a turn of the loop.
+
+With a single one, whoever connects queues, turn by turn, behind everybody who opens many connections.
+"""
 KEEP_ALIVE_SECONDS: Final = 75
 """Longer than the 60 s of common load balancers, so that they close idle connections first."""
 
@@ -128,12 +133,14 @@ class ListenerServer(uvicorn.Server):
         Raises:
             StartError: the application's lifespan failed, or the server ended unasked.
         """
+        sockets = [self._socket, *(self._socket.dup() for _ in range(_HANDLES - 1))]
         try:
-            await self.serve(sockets=[self._socket])
+            await self.serve(sockets=sockets)
         except SystemExit:  # that is how uvicorn tells that the lifespan failed
             raise StartError("the application did not start") from None
         finally:
-            self._socket.close()
+            for each in sockets:
+                each.close()
         if not self._closing:
             raise StartError("the listener ended by itself")
 

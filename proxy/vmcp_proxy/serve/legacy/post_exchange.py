@@ -5,8 +5,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Final
 
-from vmcp_proxy.core.decision import Decision
-from vmcp_proxy.observability.audit import PolicyDecision
+from vmcp_proxy.core.decision import DecisionRecord
 from vmcp_proxy.protocol.jsonrpc import Answer
 from vmcp_proxy.serve.chain.header_rules import accepts
 from vmcp_proxy.serve.context import EVENT_STREAM, RequestContext
@@ -46,9 +45,9 @@ class PostExchange:
         """See `Exchange.routed`."""
         self._context.backend = backend
 
-    def decided(self, decision: Decision) -> None:
+    def decided(self, record: DecisionRecord) -> None:
         """See `Exchange.decided`."""
-        self._context.decision = PolicyDecision(decision.outcome, decision.policies, decision.errors, decision.mode)
+        self._context.decision = record
 
     async def send(self, message: bytes, on_drop: Callable[[], None] | None = None) -> None:
         """See `Exchange.send`."""

@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from tests.support.idp import Idp
-from vmcp_api.config import Network
 from vmcp_api.secret import SecretBytes
+from vmcp_api.spec.network import Network, Reach
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.auth.outgoing.client_credentials import ClientCredentials
 from vmcp_proxy.auth.outgoing.token_endpoint import TokenEndpoint
 from vmcp_proxy.auth.outgoing.token_exchange import TokenExchange
 from vmcp_proxy.auth.outgoing.tokens import TokenSource
-from vmcp_proxy.http_client import ClientLimits, HttpClient, Peer, Url
+from vmcp_proxy.http_client import ClientLimits, HttpClient
 
 PLACE = "the token endpoint"
 
@@ -28,14 +28,15 @@ class Desk:
     ahead: float = field(default=0.0)
 
     def endpoint(self, idp: Idp | None = None, client: str | None = "proxy", secret: str | None = "proxy-secret"):
-        peer = Peer(Url.parse((idp or self.idp).url("token")), Network.LOCAL)
-        return TokenEndpoint(PLACE, peer, self.http, client, None if secret is None else SecretBytes(secret.encode()))
+        reach = Reach(network=Network.LOCAL, insecure_allow_http=True)
+        value = None if secret is None else SecretBytes(secret.encode())
+        return TokenEndpoint(PLACE, (idp or self.idp).url("token"), reach, self.http, client, value)
 
     def client_credentials(self, **more) -> TokenSource:
-        return TokenSource(ClientCredentials(self.endpoint(), **more), self.tasks)
+        return TokenSource("one", ClientCredentials(self.endpoint(), **more), self.tasks)
 
     def token_exchange(self, **more) -> TokenSource:
-        return TokenSource(TokenExchange(self.endpoint(), **more), self.tasks)
+        return TokenSource("one", TokenExchange(self.endpoint(), **more), self.tasks)
 
     def turn_on(self, seconds: float) -> None:
         """Lets time pass."""

@@ -1,17 +1,21 @@
 """Token endpoints that are slow, away, broken or hostile: always a bounded error that says which, and shows nothing."""
 
 import asyncio
-import json
+from dataclasses import replace
+from urllib.parse import quote_plus
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.proxy.auth.outgoing.helpers import bearer, caller, desk
 from tests.support.idp import hang_up, huge, oauth_error, says, slow
+from vmcp_api.spec.network import Network, Reach
+from vmcp_proxy.auth.oauth.endpoints import EndpointAnswer
+from vmcp_proxy.auth.outgoing.client_credentials import ClientCredentials
 from vmcp_proxy.auth.outgoing.errors import OutgoingAuthError
 from vmcp_proxy.auth.outgoing.grant import Issued, read_answer
+from vmcp_proxy.auth.outgoing.tokens import TokenSource
 
 CANARY = "canary-b00c"
 
@@ -29,12 +33,12 @@ async def failure(at):
         (says(502, b"<html>", "text/html"), "answers with HTTP status 502"),
         (says(404), "answers with HTTP status 404"),
         (says(500, {"error": "server_error"}), "answers with HTTP status 500"),
-        (says(200, b"<html>"), "answers without a token"),
-        (says(200, b""), "answers without a token"),
-        (says(200, b"null"), "answers without a token"),
-        (says(200, b"[1]"), "answers without a token"),
-        (says(200, b"[" * 60_000), "answers without a token"),
-        (says(200, b'{"access_token": "\xff"}'), "answers without a token"),
+        (says(200, b"<html>"), "the answer is no JSON object"),
+        (says(200, b""), "the answer is no JSON object"),
+        (says(200, b"null"), "the answer is no JSON object"),
+        (says(200, b"[1]"), "the answer is no JSON object"),
+        (says(200, b"[" * 60_000), "the answer is no JSON object"),
+        (says(200, b'{"access_token": "\xff"}'), "the answer is no JSON object"),
         (says(200, {"access_token": 7}), "answers without a token"),
         (says(200, {"access_token": ""}), "answers without a token"),
         (says(200, {"access_token": "a\r\nX-Evil: 1"}), "answers without a token"),
@@ -46,7 +50,7 @@ async def failure(at):
         (says(200, {"access_token": "t", "error": "access_denied"}), "refuses with access_denied"),
         (says(201, {"access_token": "t"}), "answers with HTTP status 201"),
         (says(302, b"", location="https://elsewhere.example/token"), "redirect"),
-        (huge(70_000), "larger than 65536 bytes"),
+        (huge(600_000), "larger than 524288 bytes"),
         (hang_up, "closed the connection"),
         (oauth_error("invalid_client", status=401), "invalid_client; correct its client ID and secret"),
         (oauth_error("unauthorized_client"), "unauthorized_client; allow this client the grant there"),
@@ -101,6 +105,17 @@ async def test_no_error_tells_a_secret_or_a_token_whatever_the_server_says_back(
     assert error.detail.isprintable()
 
 
+@pytest.mark.scenario("H-7")
+@pytest.mark.parametrize("secret", ["pw", "p w&=", "\u20ac1", "short-secret"])
+async def test_not_even_a_short_secret_is_told_where_the_server_repeats_it(monkeypatch, secret):
+    async with desk(monkeypatch, clients={"proxy": secret}) as at:
+        at.idp.acts["token"] = oauth_error("invalid_request", f"got <{secret}> and <{quote_plus(secret)}>, wanted more")
+        source = TokenSource("one", ClientCredentials(at.endpoint(secret=secret)), at.tasks)
+        with pytest.raises(OutgoingAuthError) as caught:
+            await source.slot_for(None).fetch()
+    assert caught.value.detail == "got <***> and <***>, wanted more"
+
+
 async def test_a_client_that_is_refused_both_ways_is_refused_once_more_and_no_more(monkeypatch):
     async with desk(monkeypatch, clients={}) as at:
         assert "invalid_client" in str(await failure(at))
@@ -117,13 +132,10 @@ MEMBERS = st.sampled_from(
 )
 
 
-@given(
-    st.integers(100, 599),
-    st.binary(max_size=64) | st.dictionaries(MEMBERS, JSON).map(lambda each: json.dumps(each).encode()),
-)
-def test_an_answer_of_any_bytes_is_a_token_or_an_error(status, body):
+@given(st.integers(100, 599), st.dictionaries(MEMBERS | st.text(max_size=4), JSON))
+def test_an_answer_of_any_members_is_a_token_or_an_error(status, document):
     try:
-        issued = read_answer("it", status, body, 0.0)
+        issued = read_answer("it", EndpointAnswer(status, document))
     except OutgoingAuthError as error:
         shown = str(error)
         issued = None
@@ -132,5 +144,26 @@ def test_an_answer_of_any_bytes_is_a_token_or_an_error(status, body):
         return
     assert isinstance(issued, Issued)
     assert status == 200
-    assert issued.token.reveal().decode() == msgspec.json.decode(body)["access_token"]
+    assert issued.token.reveal().decode() == document["access_token"]
     assert 0 < issued.lifetime <= 86_400
+
+
+async def test_a_secret_goes_over_no_connection_without_tls_unless_that_is_allowed(monkeypatch):
+    async with desk(monkeypatch) as at:
+        endpoint = replace(at.endpoint(), reach=Reach(network=Network.LOCAL))
+        with pytest.raises(OutgoingAuthError, match="use https://, or allow it with insecureAllowHttp"):
+            await endpoint.ask((("grant_type", "client_credentials"),))
+        assert at.idp.requests() == []
+
+
+async def test_a_fault_of_ours_costs_the_token_and_not_the_process(monkeypatch, caplog):
+    async with desk(monkeypatch) as at:
+        source = at.client_credentials()
+        monkeypatch.setattr(type(source.issuer), "issue", broken)
+        with pytest.raises(OutgoingAuthError, match="gives an answer that cannot be read"):
+            await source.slot_for(None).fetch()
+    assert CANARY not in caplog.text
+
+
+async def broken(*_):
+    raise LookupError(CANARY)

@@ -62,7 +62,7 @@ async def test_a_token_exchange_gives_the_callers_token_for_another_of_the_same_
 async def test_a_token_exchange_may_name_the_callers_token_otherwise_and_put_the_new_one_elsewhere(monkeypatch):
     async with desk(monkeypatch) as at:
         issuer = TokenExchange(at.endpoint(), subject_type=f"{TYPE}id_token")
-        grant = await TokenSource(issuer, at.tasks, "X-Upstream-Token").slot_for(caller(at.idp)).fetch()
+        grant = await TokenSource("one", issuer, at.tasks, "X-Upstream-Token").slot_for(caller(at.idp)).fetch()
         assert at.idp.requests()[0].form["subject_token_type"] == f"{TYPE}id_token"
     ((name, value),) = grant.header.headers
     assert name == "X-Upstream-Token"
@@ -75,7 +75,7 @@ async def test_a_client_without_a_secret_or_without_a_name_shows_none(monkeypatc
     async with desk(monkeypatch, clients={"proxy": "", "": ""}) as at:
         for client in ("proxy", None):
             issuer = TokenExchange(at.endpoint(client=client, secret=None))
-            await TokenSource(issuer, at.tasks).slot_for(caller(at.idp)).fetch()
+            await TokenSource("one", issuer, at.tasks).slot_for(caller(at.idp)).fetch()
         assert [(each.client.way, each.client.id) for each in at.idp.requests()] == [("none", "proxy"), ("none", "")]
 
 
@@ -102,7 +102,7 @@ async def test_an_identity_assertion_is_got_at_the_callers_provider_and_shown_to
         )
         issuer = IdentityAssertion(exchange, at.endpoint(server, "at-server", "server-secret"))
         alice = caller(at.idp)
-        token = bearer(await TokenSource(issuer, at.tasks).slot_for(alice).fetch())
+        token = bearer(await TokenSource("one", issuer, at.tasks).slot_for(alice).fetch())
         (first,), (second,) = at.idp.requests(), server.requests()
     assert server.known[token]["sub"] == "alice"
     assert first.form["requested_token_type"] == f"{TYPE}id-jag"
@@ -125,7 +125,7 @@ async def test_what_is_no_identity_assertion_is_not_shown_to_the_backends_server
             subject_type=f"{TYPE}id_token",
             requested_type=f"{TYPE}id-jag",
         )
-        source = TokenSource(IdentityAssertion(exchange, at.endpoint(server)), at.tasks)
+        source = TokenSource("one", IdentityAssertion(exchange, at.endpoint(server)), at.tasks)
         with pytest.raises(OutgoingAuthError, match="something else than an identity assertion"):
             await source.slot_for(caller(at.idp)).fetch()
         assert server.requests() == []
@@ -171,7 +171,7 @@ async def test_nothing_shows_a_secret_or_a_token(monkeypatch):
         endpoint = at.endpoint(secret=CANARY)
         at.idp.answers = {"access_token": CANARY}
         issuer = TokenExchange(endpoint)
-        source = TokenSource(issuer, at.tasks)
+        source = TokenSource("one", issuer, at.tasks)
         alice = caller(at.idp)
         slot = source.slot_for(alice)
         grant = await slot.fetch()

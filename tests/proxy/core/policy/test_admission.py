@@ -17,7 +17,7 @@ from vmcp_api.spec.authorization import PolicyMode
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.capabilities import Capability, Outcome
 from vmcp_proxy.core.catalog.catalog import Catalog
-from vmcp_proxy.core.decision import Decision
+from vmcp_proxy.core.decision import Decision, DecisionRecord
 from vmcp_proxy.core.outcomes import Denied, PartialFailure, Reply, Result, Unknown, Unlisted
 from vmcp_proxy.core.policy.admission import Admission
 from vmcp_proxy.core.policy.questions import Action, Admitter, Question
@@ -87,8 +87,8 @@ class NoExchange:
     def routed(self, backend: str) -> None:
         pass
 
-    def decided(self, decision: Decision) -> None:
-        self.decision = decision
+    def decided(self, record: DecisionRecord) -> None:
+        self.decision = record.decision
 
     async def send(self, message: bytes, on_drop=None) -> None:
         raise AssertionError("nothing is sent to the client here")

@@ -16,7 +16,7 @@ from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.decision import Decision
 from vmcp_proxy.core.policy.cedar.entities import TYPE_ON, Principal, Thing, World
 from vmcp_proxy.core.policy.cedar.policies import Policies, handle_of, read_policies
-from vmcp_proxy.core.policy.cedar.residuals import ERROR, FALSE, TRUE, Outcomes, Seen, build_residuals
+from vmcp_proxy.core.policy.cedar.residuals import ERROR, FALSE, TRUE, Outcomes, Residuals, Seen, build_residuals
 from vmcp_proxy.core.policy.cedar.values import NO_ARGUMENTS, Arguments, read_arguments
 from vmcp_proxy.core.policy.questions import ACTION_ON, Action, Question, judged_name
 from vmcp_proxy.protocol.kinds import Kind
@@ -63,7 +63,7 @@ class CedarAdmitter:
 
     def __init__(
         self,
-        policies: Sequence[str],
+        policies: Sequence[str] | Policies,
         *,
         server: str,
         entities: str = "[]",
@@ -71,14 +71,14 @@ class CedarAdmitter:
         mode: PolicyMode = PolicyMode.ENFORCE,
     ) -> None:
         self.mode: Final = mode
-        said = msgspec.msgpack.encode((mode, tuple(policies), server, entities, tuple(group_claims)))
+        texts = tuple(policies.by_key) if isinstance(policies, Policies) else tuple(policies)
+        said = msgspec.msgpack.encode((mode, texts, server, entities, tuple(group_claims)))
         self.version: Final = blake2b(said, digest_size=16).hexdigest()
-        self.policies: Final[Policies] = read_policies(policies)
+        self.policies: Final = policies if isinstance(policies, Policies) else read_policies(policies)
         self._world: Final = World(entities, server, group_claims)
-        told = self._world.resource_attributes
-        everything = self.policies.by_key.values()
-        self._calls: Final = build_residuals(everything, of_templates=False, told=told)
-        self._templates: Final = build_residuals(everything, of_templates=True, told=told)
+        # Both at once: what is nested too deeply for either is found out here.
+        self._calls: Final = self._residuals(of_templates=False)
+        self._templates: Final = self._residuals(of_templates=True)
         self._named: Final = self.policies.reads.uids | self._world.uids
         self._parts: Final[dict[tuple[str, ...], PolicySet]] = {}
         self._kept = 0
@@ -88,6 +88,11 @@ class CedarAdmitter:
     def ids(self) -> Sequence[str]:
         """The ids of all policies, in their order."""
         return [policy.id for policy in self.policies.by_key.values()]
+
+    @property
+    def told_types(self) -> frozenset[str]:
+        """The types of the entities that the config tells of."""
+        return frozenset(kind for kind, _ in self._world.uids)
 
     async def decide(self, question: Question) -> Decision:
         """See `Admitter.decide`."""
@@ -121,6 +126,10 @@ class CedarAdmitter:
         """What each policy, by key, may come to on some call or expansion."""
         thing, template = self._listed(capability)
         return self._outcomes(self._subject(identity).principal, thing, template)
+
+    def _residuals(self, *, of_templates: bool) -> Residuals:
+        told = self._world.resource_attributes
+        return build_residuals(self.policies.by_key.values(), of_templates=of_templates, told=told)
 
     def _subject(self, identity: Identity) -> _Subject:
         kept = self._subjects.get(identity)

@@ -8,8 +8,9 @@ import msgspec
 from cedarpy import Entities
 
 from vmcp_api.text.cedar_text import find_entities_flaw
+from vmcp_proxy.auth.claims import find_claim
 from vmcp_proxy.auth.identity import Identity
-from vmcp_proxy.core.catalog.annotations import NO_ANNOTATIONS, Annotations
+from vmcp_proxy.core.catalog.annotations import NO_ANNOTATIONS, Annotations, hints_of
 from vmcp_proxy.core.policy.cedar.policies import PolicyError
 from vmcp_proxy.core.policy.cedar.reads import Reads, Uid
 from vmcp_proxy.core.policy.cedar.values import UnholdableError, to_value
@@ -32,12 +33,6 @@ _FEATURE_ON: Final[Mapping[Action, tuple[str, str]]] = {
     Action.GET_PROMPT: ("get", "prompt"),
 }
 _OF_REQUESTS: Final = frozenset({PRINCIPAL, "Action", *TYPE_ON.values()})
-_HINTS: Final = (
-    ("readOnlyHint", "read_only"),
-    ("destructiveHint", "destructive"),
-    ("idempotentHint", "idempotent"),
-    ("openWorldHint", "open_world"),
-)
 
 Entity = dict[str, Any]
 """An entity in Cedar's JSON: `uid`, `attrs`, `parents`."""
@@ -92,9 +87,7 @@ class World:
         """What is asked for; the attributes are those of the backend and of the settings, never the caller's."""
         operation, feature = _FEATURE_ON[thing.action]
         name = _clean(thing.name)
-        attributes: dict[str, object] = {
-            attribute: hint for attribute, field in _HINTS if (hint := getattr(thing.annotations, field)) is not None
-        }
+        attributes: dict[str, object] = {**hints_of(thing.annotations)}
         attributes |= {"name": name, "operation": operation, "feature": feature, "backend": thing.backend or ""}
         if thing.action is Action.READ_RESOURCE:
             attributes["uri"] = name
@@ -211,18 +204,8 @@ def _elements(value: object) -> list[str] | None:
 
 def _groups(claims: Mapping[str, Any], named: Sequence[str]) -> tuple[str, ...]:
     """The caller's groups in all of the claims that are named."""
-    found = [_clean(group) for name in named for group in _names_in(_claim(claims, name))]
+    found = [_clean(group) for name in named for group in _names_in(find_claim(claims, name))]
     return tuple(dict.fromkeys(found))
-
-
-def _claim(claims: Mapping[str, Any], name: str) -> object:
-    """A claim by its whole name (`https://example.com/groups`), else by a path (`realm_access.roles`)."""
-    if name in claims:
-        return claims[name]
-    value: Any = claims
-    for part in name.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
 
 
 def _names_in(value: object) -> list[str]:

@@ -1,6 +1,6 @@
 """Policy text as Cedar reads it, each policy with the id that people know it by."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ import msgspec
 from cedarpy import PolicySet, policies_to_pst, pst
 
 from vmcp_api.text.cedar_text import find_policy_flaw
-from vmcp_proxy.core.policy.cedar.reads import ForeignArgumentError, Reads, reads_of, with_arguments_in_context
+from vmcp_proxy.core.policy.cedar.reads import ForeignArgumentError, Reads, join, reads_of, with_arguments_in_context
 
 _ID: Final = "id"
 _LONGEST_ID: Final = 128
@@ -52,7 +52,14 @@ def read_policies(texts: Sequence[str]) -> Policies:
         for node in _parse(text, where):
             policies.append(_policy(node, f"policy{len(policies)}", where))
     by_key = {policy.key: policy for policy in policies}
-    return Policies(by_key, handle_of([policy.node for policy in policies]), reads_of(each.node for each in policies))
+    return Policies(by_key, handle_of([policy.node for policy in policies]), join(each.reads for each in policies))
+
+
+def without(policies: Policies, keys: Collection[str]) -> Policies:
+    """The others of a set."""
+    kept = {key: policy for key, policy in policies.by_key.items() if key not in keys}
+    nodes = [policy.node for policy in kept.values()]
+    return Policies(kept, handle_of(nodes), reads_of(nodes))
 
 
 def handle_of(nodes: Sequence[pst.Template]) -> PolicySet:

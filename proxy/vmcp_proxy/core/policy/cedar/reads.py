@@ -85,6 +85,18 @@ def reads_of(nodes: Iterable[object]) -> Reads:
     return Reads(arguments, frozenset(found.attributes), frozenset(found.uids), found.whole, found.names)
 
 
+def join(all_reads: Iterable[Reads]) -> Reads:
+    """What all of them read."""
+    every = list(all_reads)
+    return Reads(
+        arguments=frozenset().union(*(each.arguments for each in every)),
+        attributes=frozenset().union(*(each.attributes for each in every)),
+        uids=frozenset().union(*(each.uids for each in every)),
+        whole=any(each.whole for each in every),
+        names=any(each.names for each in every),
+    )
+
+
 class _Found:
     def __init__(self) -> None:
         self.arguments: set[str] = set()

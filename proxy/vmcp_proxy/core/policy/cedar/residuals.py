@@ -99,7 +99,7 @@ def build_residuals(policies: Iterable[Policy], *, of_templates: bool, told: fro
     `told` are attributes that some resource has by the entities of the config: of a template they are unknown.
     """
     compiler = _Compiler(of_templates=of_templates, told=told)
-    conditions = {policy.key: compiler.condition(condition_of(policy.node)) for policy in policies}
+    conditions = {policy.key: compiler.of_policy(policy) for policy in policies}
     return Residuals(conditions, compiler.handle())
 
 
@@ -180,6 +180,12 @@ class _Compiler:
                 for expr, name in self._probes.items()
             ]
         )
+
+    def of_policy(self, policy: Policy) -> Condition:
+        """The tree of one policy; that of most is a single probe."""
+        whole = condition_of(policy.node)
+        is_known = not self._of_templates and not policy.reads.open
+        return Known(self._probe(whole)) if is_known else self.condition(whole)
 
     def condition(self, expr: pst.Expr) -> Condition:
         """The tree of one expression that stands for a truth value."""

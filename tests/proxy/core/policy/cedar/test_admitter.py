@@ -9,6 +9,7 @@ import pytest
 from tests.proxy.core.policy.cedar.helpers import a_tool, admitter, decided, entry, shown, unknown, who
 from vmcp_api.secret import SecretBytes
 from vmcp_api.spec.authorization import PolicyMode
+from vmcp_api.text.cedar_text import find_policy_flaw
 from vmcp_proxy.core.decision import Decision
 from vmcp_proxy.core.policy.cedar import admitter as module
 from vmcp_proxy.core.policy.cedar.policies import PolicyError
@@ -157,6 +158,22 @@ async def test_an_argument_is_no_entity_whatever_it_looks_like():
     claimed = who("eve", who={"__entity": {"type": "Group", "id": "dev"}})
     policies = admitter('permit(principal, action, resource) when { principal.claim_who in Group::"dev" };')
     assert (await decided(policies, claimed, READ)).errors == ("policy0",)
+
+
+@pytest.mark.parametrize("atom", ["context.arg_a", "resource.readOnlyHint", 'resource.name == "x"'])
+async def test_what_is_nested_as_deeply_as_can_be_is_refused_or_can_be_decided_by(atom):
+    flawed = 0
+    for count in range(80, 100):
+        text = "permit(principal, action, resource) when { " + " || ".join([f"({atom} && true)"] * count) + " };"
+        if find_policy_flaw(text) is not None:
+            flawed += 1
+            continue
+        # What validation lets pass can be decided by.
+        policies = admitter(text)
+        for identity, capability in ((ALICE, READ), (BOB, entry(Kind.TEMPLATE, "x://{a}"))):
+            await decided(policies, identity, capability, {"a": False})
+            assert len(shown(policies, identity, capability)) <= 1
+    assert 0 < flawed < 20
 
 
 async def test_a_claim_that_cedar_cannot_hold_denies_and_one_that_is_null_is_absent():

@@ -1,0 +1,1 @@
+"""`vmcp policy`: policies, before they are in force."""

@@ -1,0 +1,147 @@
+"""`vmcp policy test`: what other policies would change of what was audited."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import click
+import msgspec
+from pydantic import ValidationError
+
+from vmcp_api.manifests.problems import Problems
+from vmcp_api.spec.authorization import DEFAULT_GROUP_CLAIMS, Authorization
+from vmcp_proxy.cli.exits import CommandError, Exit
+from vmcp_proxy.cli.manifests import read_text
+from vmcp_proxy.cli.output import print_json
+from vmcp_proxy.cli.policy.report import describe
+from vmcp_proxy.cli.policy.totals import Calls
+from vmcp_proxy.cli.serve.process import invalid
+from vmcp_proxy.cli.serve.sources import ManifestSource
+from vmcp_proxy.core.policy.cedar.policies import PolicyError
+from vmcp_proxy.core.policy.cedar.replay import Replay
+
+_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+_LOG: Final = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+_STDIN: Final = Path("-")
+
+
+@click.group("policy")
+def command() -> None:
+    """Try policies on what was audited."""
+
+
+@command.command("test")
+@click.argument("logs", nargs=-1, required=True, metavar="AUDIT...", type=_LOG)
+@click.option("--policies", "texts", multiple=True, metavar="FILE", type=_FILE, help="Cedar policies. Repeat it.")
+@click.option("--entities", type=_FILE, help="Further Cedar entities, a JSON list; with --policies.")
+@click.option(
+    "--group-claim",
+    "groups",
+    multiple=True,
+    metavar="NAME",
+    help=f"A claim with the caller's groups, by default {DEFAULT_GROUP_CLAIMS[0]}; with --policies. Repeat it.",
+)
+@click.option(
+    "-f",
+    "--file",
+    "files",
+    multiple=True,
+    metavar="FILE_OR_DIR",
+    type=click.Path(exists=True, path_type=Path),
+    help="Manifests whose policies to take, instead of --policies. Repeat it.",
+)
+@click.option("--name", help="The VirtualMCPServer of the manifests, as [NS/]NAME.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def test(
+    logs: tuple[Path, ...],
+    texts: tuple[Path, ...],
+    entities: Path | None,
+    groups: tuple[str, ...],
+    files: tuple[Path, ...],
+    name: str | None,
+    output: str,
+) -> None:
+    """Say who would lose or gain what if these policies were in force, by audit lines; - reads them from stdin.
+
+    Nothing is called. Exit code 0: no call that can be judged would come out otherwise; 1: some would.
+
+    Example: vmcp policy test --policies new.cedar audit.jsonl
+    """
+    if bool(texts) == bool(files):
+        raise click.UsageError("Give --policies FILE or -f FILE_OR_DIR.")
+    if files and (entities is not None or groups):
+        raise click.UsageError("--entities and --group-claim go with --policies; manifests say their own.")
+    if texts and name is not None:
+        raise click.UsageError("--name goes with -f.")
+    settings = _of_manifests(files, name) if files else _of_files(texts, entities, groups)
+    replay_of = _replays(settings)
+    calls = Calls(with_arguments=replay_of("").reads_arguments)
+    for log in logs:
+        _read(log, calls.add)
+    totals = asyncio.run(calls.judge(replay_of))
+    if output == "json":
+        print_json(msgspec.to_builtins(totals))
+    else:
+        for line in describe(totals):
+            click.echo(line)
+    if totals.changes:
+        raise click.exceptions.Exit(Exit.FAILED)
+
+
+def _of_files(texts: tuple[Path, ...], entities: Path | None, groups: tuple[str, ...]) -> Authorization:
+    policies = tuple(map(_text, texts))
+    told = "[]" if entities is None else _text(entities)
+    try:
+        return Authorization(policies=policies, entities_json=told, group_claims=groups or DEFAULT_GROUP_CLAIMS)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise CommandError(Exit.INVALID, f"the policies cannot be used: {place}: {first['msg']}") from None
+
+
+def _of_manifests(files: tuple[Path, ...], name: str | None) -> Authorization:
+    outcome = ManifestSource(files, name).load()
+    if isinstance(outcome, Problems):
+        raise invalid(outcome)
+    settings = outcome.loaded.config.authorization
+    if settings is None:
+        raise CommandError(
+            Exit.INVALID, "the VirtualMCPServer has no policies", "refer to some, or give --policies FILE"
+        )
+    return settings
+
+
+def _text(path: Path) -> str:
+    text = read_text(path)
+    if isinstance(text, Problems):
+        raise invalid(text)
+    return text
+
+
+def _replays(settings: Authorization) -> Callable[[str], Replay]:
+    """The policies at an endpoint of a name, which policies may ask for (`MCP::"name"`)."""
+
+    @cache
+    def replay_of(server: str) -> Replay:
+        entities, groups = settings.entities_json, settings.group_claims
+        try:
+            return Replay(settings.policies, server=server, entities=entities, group_claims=groups)
+        except PolicyError as error:
+            remedy = "correct them; `vmcp validate` checks those of manifests"
+            raise CommandError(Exit.INVALID, str(error), remedy) from None
+
+    return replay_of
+
+
+def _read(log: Path, add: Callable[[BinaryIO], None]) -> None:
+    if log == _STDIN:
+        add(sys.stdin.buffer)
+        return
+    try:
+        with log.open("rb") as lines:
+            add(lines)
+    except OSError as error:
+        raise CommandError(Exit.INVALID, f"{log} cannot be read: {error.strerror}") from None

@@ -1,0 +1,54 @@
+"""What other policies would change, for people."""
+
+from collections.abc import Iterator, Sequence
+
+from vmcp_proxy.cli.output import align, clean
+from vmcp_proxy.cli.policy.totals import Change, Totals
+
+_HEADINGS = ("CALLER", "ACTION", "NAME", "BACKEND", "CALLS", "WHY")
+
+
+def describe(totals: Totals) -> Iterator[str]:
+    """The lines: what was read, who would lose and who would gain what, and what cannot be told."""
+    unjudged = sum(each.calls for each in totals.unjudged)
+    skipped = totals.skipped
+    counts = (
+        f"{_count(totals.judged, 'call')} judged",
+        f"{unjudged} not judged",
+        f"{skipped['other']} other requests",
+        f"{skipped['nobodys']} calls of unknown names",
+        f"{skipped['no_audit']} no audit lines",
+    )
+    yield f"{totals.lines} lines: {', '.join(counts)}"
+    yield from _side("would lose", totals.lose)
+    yield from _side("would gain", totals.gain)
+    if totals.unjudged:
+        yield ""
+        yield f"not judged: {unjudged} calls, which may come out either way"
+    for each in totals.unjudged:
+        policies, lacks = ", ".join(each.policies), ", ".join(each.lacks)
+        yield clean(f"  {_count(each.calls, 'call')}: {policies} reads what the lines do not hold: {lacks}")
+
+
+def _side(title: str, changes: Sequence[Change]) -> Iterator[str]:
+    yield ""
+    if not changes:
+        yield f"{title}: nobody"
+        return
+    callers = len({(each.issuer, each.subject) for each in changes})
+    yield f"{title}: {_count(callers, 'caller')}, {_count(sum(each.calls for each in changes), 'call')}"
+    rows = [
+        tuple(map(clean, (each.subject, each.action, each.name, each.backend, str(each.calls), _why(each))))
+        for each in changes
+    ]
+    yield from (f"  {line}" for line in align([_HEADINGS, *rows]))
+
+
+def _why(change: Change) -> str:
+    if change.errors:
+        return f"{', '.join(change.errors)} fails"
+    return ", ".join(change.policies) or "no policy permits it"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
