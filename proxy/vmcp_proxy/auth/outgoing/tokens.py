@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import math
 import secrets
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
@@ -35,6 +37,9 @@ _LONGEST_PAUSE: Final = 30.0
 
 _RENEWAL_PAUSE: Final = 10.0
 """A token that replaced a refused one is not replaced in its turn for so many seconds: it is not what is wrong."""
+
+_LEEWAY_SECONDS: Final = 60.0
+"""How long after its end a caller's token still lets in (ADR-0039), and what was got for it is still used."""
 
 _STEPS: Final = 1024
 
@@ -71,7 +76,8 @@ class Slot:
     """The token of one caller at one backend, or of all callers.
 
     It lives as long as somebody's credentials hold it, and the token with it: a session that ends takes it along.
-    What gets the token runs in `tasks`, for none of those who wait may take it away from the others.
+    What gets the token runs in `tasks`, for none of those who wait may take it away from the others. It is used no
+    longer than the caller's own, which ends at `until` (Unix seconds; `None`: never).
     """
 
     __slots__ = (
@@ -85,14 +91,18 @@ class Slot:
         "_renewable_at",
         "_retry_at",
         "_tasks",
+        "_until",
         "header_name",
     )
 
-    def __init__(self, backend: str, issue: Issue, header_name: str, tasks: asyncio.TaskGroup) -> None:
+    def __init__(
+        self, backend: str, issue: Issue, header_name: str, tasks: asyncio.TaskGroup, until: float | None = None
+    ) -> None:
         self.header_name = header_name
         self._backend = backend
         self._issue = issue
         self._tasks = tasks
+        self._until = until
         self._grant: Grant | None = None
         self._flight: asyncio.Task[Grant | OutgoingAuthError] | None = None
         self._failure: OutgoingAuthError | None = None
@@ -169,11 +179,18 @@ class Slot:
         finally:
             self._flight = None
         self._failure, self._failures = None, 0
-        usable = max(issued.lifetime - min(_MARGIN_SECONDS, issued.lifetime / 10), 0.0)
-        share = _RENEWED_FROM + (_RENEWED_UNTIL - _RENEWED_FROM) * secrets.randbelow(_STEPS) / _STEPS
-        header = FixedHeader(self.header_name, SecretBytes(b"Bearer " + issued.token.reveal()))
-        self._grant = Grant(header, began + usable * share, began + usable)
+        self._grant = self._granted(issued, began)
         return self._grant
+
+    def _granted(self, issued: Issued, began: float) -> Grant:
+        header = FixedHeader(self.header_name, SecretBytes(b"Bearer " + issued.token.reveal()))
+        usable = issued.lifetime - min(_MARGIN_SECONDS, issued.lifetime / 10)
+        left = math.inf if self._until is None else self._until + _LEEWAY_SECONDS - time.time()
+        if left <= usable:
+            # Another one could not be used for longer.
+            return Grant(header, began + left, began + left)
+        share = _RENEWED_FROM + (_RENEWED_UNTIL - _RENEWED_FROM) * secrets.randbelow(_STEPS) / _STEPS
+        return Grant(header, began + usable * share, began + usable)
 
     def _failed(self, error: OutgoingAuthError) -> OutgoingAuthError:
         """What is asked with something dead is not asked again soon, and what was got with it is not used."""
@@ -220,7 +237,8 @@ class TokenSource:
         slot = self._slots.get(key)
         if slot is None:
             issue = partial(self.issuer.issue, token)
-            slot = self._slots[key] = Slot(self.backend, issue, self.header_name, self.tasks)
+            until = None if identity is None or token is None else identity.expires_at
+            slot = self._slots[key] = Slot(self.backend, issue, self.header_name, self.tasks, until)
         return slot
 
 

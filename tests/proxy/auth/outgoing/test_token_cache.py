@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import gc
+import time
 import weakref
+from dataclasses import replace
 
 import pytest
 
@@ -118,6 +120,20 @@ async def test_a_token_is_used_for_as_long_as_it_is_good_but_not_in_its_last_mom
         grant = await slot.fetch()
         now = asyncio.get_running_loop().time()
         assert now + good - 1 < grant.expires_at < now + bad
+
+
+@pytest.mark.scenario("I-10")
+async def test_what_was_got_for_a_callers_token_is_used_no_longer_than_that_is_good(monkeypatch):
+    async with desk(monkeypatch, expires_in=3600) as at:
+        ending = replace(caller(at.idp), expires_at=time.time() + 100)
+        slot = at.token_exchange().slot_for(ending)
+        grant = await slot.fetch()
+        assert 100 < grant.expires_at - asyncio.get_running_loop().time() <= 160, "a minute's leeway, as at the door"
+        assert grant.renew_at == grant.expires_at, "another one could not be used for longer"
+        at.turn_on(161)
+        assert slot.current() is None
+        lasting = at.token_exchange().slot_for(replace(caller(at.idp), expires_at=None))
+        assert (await lasting.fetch()).expires_at > asyncio.get_running_loop().time() + 3500
 
 
 @pytest.mark.scenario("I-7")
