@@ -17,6 +17,7 @@ _HELLO: Final = {
 }
 _FLOOD_BYTES: Final = 96 << 20
 _PIECE: Final = 64 << 10
+_BLANKS: Final = gzip.compress(b" " * (2 << 20))
 _STREAM_PAUSE: Final = 0.02
 """Between two pieces of its standalone stream: a flood, but no competition in who has more of the processor."""
 
@@ -128,7 +129,9 @@ async def _events(_: dict[str, Any], write: Write) -> None:
 
 
 async def _bomb(message: dict[str, Any], write: Write) -> None:
-    body = gzip.compress(b'{"jsonrpc":"2.0","id":%d,"result":{}}' % int(message["id"]) + b" " * (64 << 20))
+    # Of members of its own (RFC 1952 section 2.2): to make one of all would hold up the loop of callers and backends.
+    start = gzip.compress(b'{"jsonrpc":"2.0","id":%d,"result":{}}' % int(message["id"]))
+    body = start + _BLANKS * 32
     head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\n"
     await write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
 

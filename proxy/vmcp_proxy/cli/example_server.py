@@ -3,15 +3,17 @@
 import json
 import sys
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from vmcp_api.base import Json
+if TYPE_CHECKING:
+    # For the types alone: what it brings with it would make the start of this program ten times as long.
+    from vmcp_api.base import Json
 
 REVISION: Final = "2025-06-18"
 METHOD_NOT_FOUND: Final = -32601
 INVALID_PARAMS: Final = -32602
 
-TOOLS: Final[tuple[dict[str, Json], ...]] = (
+TOOLS: "Final[tuple[dict[str, Json], ...]]" = (
     {
         "name": "echo",
         "description": "Say the text back.",
@@ -31,7 +33,7 @@ TOOLS: Final[tuple[dict[str, Json], ...]] = (
 )
 
 
-def answer(message: Mapping[str, Any]) -> dict[str, Json] | None:
+def answer(message: Mapping[str, Any]) -> "dict[str, Json] | None":
     """The response to a message; None where none is due."""
     if "id" not in message or "method" not in message:
         return None
@@ -51,7 +53,7 @@ def answer(message: Mapping[str, Any]) -> dict[str, Json] | None:
             return reply | {"error": {"code": METHOD_NOT_FOUND, "message": f"no method {method}"}}
 
 
-def call(name: str, arguments: Mapping[str, Json]) -> dict[str, Json]:
+def call(name: str, arguments: "Mapping[str, Json]") -> "dict[str, Json]":
     """The result of a tool, or the error."""
     match name, arguments:
         case "echo", {"text": str(text)}:
@@ -64,7 +66,7 @@ def call(name: str, arguments: Mapping[str, Json]) -> dict[str, Json]:
             return {"error": {"code": INVALID_PARAMS, "message": f"no tool {name}"}}
 
 
-def _text(text: str, *, is_error: bool = False) -> dict[str, Json]:
+def _text(text: str, *, is_error: bool = False) -> "dict[str, Json]":
     return {"result": {"content": [{"type": "text", "text": text}], "isError": is_error}}
 
 

@@ -44,7 +44,8 @@ async def single_bytes(call):
 
 
 async def bomb(call):
-    body = gzip.compress(b" " * (256 * MIB))
+    # Of members of its own (RFC 1952 section 2.2), which are cheaper to make than one of all.
+    body = gzip.compress(b" " * (8 * MIB)) * 32
     fields = b"content-encoding: gzip\r\ncontent-length: %d\r\n" % len(body)
     await call.write(HEAD % (JSON, fields) + body)
     await asyncio.Event().wait()

@@ -11,19 +11,40 @@ from tests.proxy.cli.commands import EXAMPLE, run_vmcp, serving
 pytestmark = [pytest.mark.scenario("D-6"), pytest.mark.timeout(300)]
 
 OFFERING = """
-from mcp.server.mcpserver import MCPServer
-server = MCPServer("offering")
-@server.resource("test://text", mime_type="text/plain")
-def text() -> str:
-    return "written"
-@server.resource("test://bytes", mime_type="application/octet-stream")
-def data() -> bytes:
-    return bytes(range(256))
-@server.prompt()
-def greet(name: str) -> str:
-    return f"Greet {name}."
-server.run("stdio")
+import base64, json, sys
+BYTES = base64.b64encode(bytes(range(256))).decode()
+READ = {
+    "test://text": {"uri": "test://text", "mimeType": "text/plain", "text": "written"},
+    "test://bytes": {"uri": "test://bytes", "mimeType": "application/octet-stream", "blob": BYTES},
+}
+GREET = {"name": "greet", "arguments": [{"name": "name", "required": True}]}
+def result(method, params):
+    match method:
+        case "initialize":
+            return {"protocolVersion": "2025-11-25", "capabilities": {"resources": {}, "prompts": {}},
+                    "serverInfo": {"name": "offering", "version": "1"}}
+        case "resources/list":
+            return {"resources": [{"uri": uri, "name": uri[7:], "mimeType": READ[uri]["mimeType"]} for uri in READ]}
+        case "resources/templates/list":
+            return {"resourceTemplates": []}
+        case "resources/read":
+            return {"contents": [READ[params["uri"]]]}
+        case "prompts/list":
+            return {"prompts": [GREET]}
+        case "prompts/get":
+            text = f"Greet {params['arguments']['name']}."
+            return {"messages": [{"role": "user", "content": {"type": "text", "text": text}}]}
+    return {}
+for line in sys.stdin:
+    message = json.loads(line)
+    if "id" in message:
+        try:
+            answer = {"result": result(message["method"], message.get("params"))}
+        except KeyError:
+            answer = {"error": {"code": -32002, "message": "Resource not found"}}
+        print(json.dumps({"jsonrpc": "2.0", "id": message["id"]} | answer), flush=True)
 """
+"""Light, for it is started for each command; servers on the SDKs have tests of their own."""
 
 
 @pytest.fixture
