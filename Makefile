@@ -80,7 +80,7 @@ java:
 scenarios: $(STAMP) redis  ## List the acceptance scenarios with what the tests say (PYTEST="tests e2e" asks the cluster too, one test at a time).
 	@mkdir -p .cache
 	@$(BIN)/pytest -q $(if $(findstring e2e,$(PYTEST)),,$(PARALLEL)) --scenarios .cache/scenarios.json $(PYTEST) >.cache/scenarios.log 2>&1 || tail -n 30 .cache/scenarios.log
-	@$(BIN)/python -m tests.support.scenarios docs/acceptance.md .cache/scenarios.json
+	@$(BIN)/python -m tests.support.scenarios docs/acceptance.md .cache/scenarios.json $(wildcard .cache/scenarios-*.json)
 
 audit: $(STAMP)  ## Ask for known vulnerabilities of the locked packages (needs the advisories of PyPI or OSV).
 	@for lock in requirements*.lock; do \

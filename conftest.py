@@ -27,6 +27,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         # A report takes these along from the process that ran the test to the one that counts.
         item.user_properties += [("scenario", name) for mark in item.iter_markers("scenario") for name in mark.args]
+    # Stable: those that wait for long begin first, and the rest runs meanwhile.
+    items.sort(key=lambda item: item.get_closest_marker("waits") is None)
 
 
 @pytest.hookimpl(wrapper=True)

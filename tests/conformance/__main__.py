@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -19,6 +20,10 @@ PLACE: Final = ROOT / ".cache" / "conformance"
 RESULTS: Final = PLACE / "results"
 """Where the suite writes each check."""
 LEGACY: Final = "2025-11-25"
+SCENARIOS: Final = {LEGACY: "P-5"}
+"""The acceptance scenarios that the suite shows, by revision."""
+RECORD: Final = ROOT / ".cache" / "scenarios-conformance.json"
+"""Where `make scenarios` looks for what came of them."""
 OLDEST_NODE: Final = 22
 SUMMARY: Final = "=== SUMMARY"
 INSTALL_SECONDS: Final = 300.0
@@ -148,13 +153,23 @@ def main() -> int:
     parser.add_argument("--revision", default=LEGACY, help="whose requirements count (default: %(default)s)")
     options = parser.parse_args()
     shutil.rmtree(RESULTS, ignore_errors=True)
+    if options.revision in SCENARIOS:
+        RECORD.unlink(missing_ok=True)
     try:
         code = asyncio.run(run(options.revision))
     except FailedError as error:
         print(error, file=sys.stderr)
         return 1
     print(f"{'conforms' if code == 0 else 'DOES NOT CONFORM'} to {options.revision}; each check: {RESULTS}")
+    note(options.revision, "failed" if code else "passed")
     return 1 if code else 0
+
+
+def note(revision: str, outcome: str) -> None:
+    """Keeps the outcome beside those of the tests."""
+    if (scenario := SCENARIOS.get(revision)) is not None:
+        RECORD.parent.mkdir(parents=True, exist_ok=True)
+        RECORD.write_text(json.dumps({scenario: [outcome]}))
 
 
 if __name__ == "__main__":

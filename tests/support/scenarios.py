@@ -1,8 +1,12 @@
-"""Lists the acceptance scenarios of a document beside what a test run recorded for them."""
+"""Lists the acceptance scenarios of a document beside what test runs recorded for them.
+
+A record holds outcomes by scenario; besides that of pytest there may be those of suites of others (`make conformance`).
+"""
 
 import json
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 _SCENARIO = re.compile(r"^- (?P<id>[A-Z]-\d+) (?P<text>.*)$", re.MULTILINE)
@@ -20,10 +24,19 @@ def state_of(outcomes: list[str]) -> str:
     return "passed" if outcomes == ["passed"] else "FAILED"
 
 
-def main(document: Path, record: Path) -> int:
+def merged(records: Iterable[dict[str, list[str]]]) -> dict[str, list[str]]:
+    """All outcomes by scenario, each once."""
+    seen: dict[str, set[str]] = {}
+    for record in records:
+        for name, outcomes in record.items():
+            seen.setdefault(name, set()).update(outcomes)
+    return {name: sorted(outcomes) for name, outcomes in seen.items()}
+
+
+def main(document: Path, *records: Path) -> int:
     """Prints a line for each scenario and the sums; 1 where a tagged test failed or an id is unknown."""
     scenarios = read_scenarios(document.read_text())
-    seen: dict[str, list[str]] = json.loads(record.read_text())
+    seen = merged(json.loads(record.read_text()) for record in records)
     states = {name: state_of(seen.get(name, [])) for name in scenarios}
     for name, sentence in scenarios.items():
         print(f"{states[name]:8} {name:5} {sentence[:100]}")  # noqa: T201 - the point of the program
@@ -36,4 +49,4 @@ def main(document: Path, record: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))
+    sys.exit(main(*map(Path, sys.argv[1:])))

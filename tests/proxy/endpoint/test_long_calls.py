@@ -36,6 +36,7 @@ def cancelled(backend):
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.waits
 @pytest.mark.scenario("B-3")
 async def test_a_call_of_45_seconds_with_progress_succeeds_under_a_timeout_of_8():
     backend, other = ScriptedBackend(), ScriptedBackend()
