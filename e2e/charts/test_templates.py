@@ -2,6 +2,8 @@
 
 import pytest
 
+from vmcp_api.kinds import KINDS
+
 CLUSTER = {"ClusterRole", "ClusterRoleBinding"}
 ALWAYS = {"ServiceAccount", "Service", "Deployment"}
 ALL_ON = (
@@ -187,7 +189,7 @@ def test_what_is_optional_is_there_when_asked_for(helm):
 def test_crds_are_templates_that_helm_upgrades_and_keeps(helm, keep, policy):
     made = helm.template("vmcp-operator-crds", f"keep={keep}")
     crds = [each for (kind, _), each in made.objects.items() if kind == "CustomResourceDefinition"]
-    assert len(crds) == 4
+    assert len(crds) == len(KINDS)
     for crd in crds:
         assert crd["metadata"].get("annotations", {}).get("helm.sh/resource-policy") == policy
 
