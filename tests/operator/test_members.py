@@ -1,6 +1,6 @@
 import pytest
 
-from tests.operator.harness import Story
+from tests.operator.harness import Story, vmcp
 from tests.operator.manifests import ALL, ENTRY, GROUP, SERVER, VMCP
 from tests.support.certificates import CA_CERTIFICATE
 from vmcp_operator.plan.kinds import (
@@ -189,3 +189,15 @@ async def test_a_server_and_an_entry_without_their_group_say_the_same():
     for key in (FILES, DOCS):
         await story.reconcile(key)
         assert (story.status(key)["phase"], story.condition(key, "Ready")["reason"]) == ("Failed", "GroupNotFound")
+
+
+@pytest.mark.scenario("K-7")
+async def test_a_group_that_is_there_and_not_valid_is_not_told_to_be_missing():
+    story = Story(VMCP + GROUP + SERVER + ENTRY)
+    story.cluster.edit(TOOLS, lambda each: each.update(spec={"description": 1}))
+    for key in (FILES, DOCS, vmcp()):
+        await story.reconcile(key)
+        condition = story.condition(key, "GroupRefValidated")
+        assert (condition["status"], condition["reason"]) == ("False", "GroupInvalid")
+        assert "MCPGroup 'tools' is not valid" in condition["message"]
+        assert "does not exist" not in condition["message"]

@@ -16,6 +16,9 @@ MEMBERS: Final = (SERVER, ENTRY)
 GROUP_NOT_FOUND: Final = "GroupNotFound"
 """Reason of a resource whose group is not there."""
 
+GROUP_INVALID: Final = "GroupInvalid"
+"""Reason of a resource whose group is there and does not validate."""
+
 
 def members_of(group: Ref) -> tuple[Read, ...]:
     """Reads all members of a group."""
@@ -40,5 +43,8 @@ def group_finding(name: str, found: Resources) -> Finding:
     """Whether the group that a member names is there."""
     if name in found.of(MCPGroup):
         return Finding.true("GroupRefValidated", "GroupFound", "the group exists")
+    if (MCPGroup.__name__, name) in found.invalid:
+        message = f"MCPGroup {name!r} is not valid; its own status says why, correct it there"
+        return Finding.false("GroupRefValidated", GROUP_INVALID, message)
     message = f"MCPGroup {name!r} does not exist in this namespace; create it, or name another"
     return Finding.false("GroupRefValidated", GROUP_NOT_FOUND, message)

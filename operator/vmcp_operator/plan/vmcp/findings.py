@@ -63,7 +63,9 @@ def _valid(facts: Facts, warnings: Problems) -> Finding:
 def _group(facts: Facts) -> Finding:
     errors = Problems(tuple(each for each in facts.errors if is_about_group(each)))
     if errors:
-        return Finding.false("GroupRefValidated", reason_of(errors), summarise(errors))
+        return Finding.false(
+            "GroupRefValidated", reason_of(errors, is_group_there=facts.is_group_there), summarise(errors)
+        )
     return Finding.true("GroupRefValidated", "GroupFound", "the group exists")
 
 

@@ -13,7 +13,7 @@ from vmcp_api.spec.operational import PartialFailureMode
 from vmcp_api.spec.sessions import StorageProvider
 from vmcp_operator.plan.conditions import PhaseReason, summarise
 from vmcp_operator.plan.kinds import SERVER
-from vmcp_operator.plan.members import GROUP_NOT_FOUND
+from vmcp_operator.plan.members import GROUP_INVALID, GROUP_NOT_FOUND
 from vmcp_operator.plan.rollout import ROLLING_OUT, Rollout
 from vmcp_operator.plan.vmcp.backends import ROUTABLE, STARTING, PodReports, left_to_start
 from vmcp_operator.plan.vmcp.guard import MISSING, Guard
@@ -57,6 +57,7 @@ class Facts:
     has_run: bool = False
     failed_servers: frozenset[str] = frozenset()
     is_awaited: bool = False
+    is_group_there: bool = False
     guard: Guard = field(default_factory=Guard)
     youth: float | None = None
 
@@ -99,12 +100,14 @@ def is_about_group(problem: Problem) -> bool:
     return problem.loc[:2] == ("spec", "groupRef")
 
 
-def reason_of(errors: Problems) -> str:
+def reason_of(errors: Problems, *, is_group_there: bool) -> str:
     """The reason of a resource with these problems, by the first of them."""
     first = next(iter(errors))
     if not is_about_group(first):
         return "Invalid"
-    return GROUP_NOT_FOUND if first.loc[2:] == ("name",) else "TooManyMembers"
+    if first.loc[2:] != ("name",):
+        return "TooManyMembers"
+    return GROUP_INVALID if is_group_there else GROUP_NOT_FOUND
 
 
 def say_not_shared(facts: Facts) -> str:
@@ -124,7 +127,8 @@ def _unrendered(facts: Facts) -> PhaseReason | None:
     gap = facts.guard.gap
     if facts.errors:
         kept = "; its pods keep the last good config" if facts.config else ""
-        reason, message = reason_of(facts.errors), f"{summarise(facts.errors)}{kept}"
+        reason = reason_of(facts.errors, is_group_there=facts.is_group_there)
+        message = f"{summarise(facts.errors)}{kept}"
     elif gap and facts.config is None:
         reason, message = gap.reason, gap.message
     else:

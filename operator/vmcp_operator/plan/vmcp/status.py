@@ -3,6 +3,7 @@
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerPhase as Phase
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerStatus
 from vmcp_operator.plan.conditions import MESSAGE_LIMIT, PhaseReason, build_conditions, ready_generation
+from vmcp_operator.plan.kinds import MCP_GROUP
 from vmcp_operator.plan.members import failed_servers
 from vmcp_operator.plan.objects.naming import scale_selector
 from vmcp_operator.plan.objects.workload import deployment_ref
@@ -48,6 +49,7 @@ def vmcp_status(
         now=world.now,
         youth=world.youth,
         failed_servers=failed,
+        is_group_there=any(ref.kind == MCP_GROUP for ref in world.found),
         guard=find_guard(world, choice),
         is_awaited=any(is_ready(pod) and pod["metadata"]["uid"] in world.awaited for pod in world.pods),
     )
