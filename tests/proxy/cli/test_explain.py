@@ -96,6 +96,19 @@ def test_manifests_are_explained_too(tmp_path: Path):
     assert (done.code, done.out.splitlines()[0]) == (Exit.OK, "tool one_add for anonymous: allowed, listed"), done.err
 
 
+def test_the_policies_of_manifests_are_asked_before_anybody_serves_them(tmp_path: Path):
+    claims = tmp_path / "alice.json"
+    claims.write_text('{"sub": "alice", "groups": ["dev"]}')
+    policy = '@id("devs") permit(principal in Group::"dev", action, resource);'
+    documents = endpoint()
+    documents[0]["spec"]["incomingAuth"]["authzConfig"] = {"type": "inline", "inline": {"policies": [policy]}}
+    file = write(tmp_path / "v.yaml", *documents, server("one"))
+    done = run_vmcp("explain", "one_add", "-f", file, "--claims", str(claims))
+    assert (done.code, "policy devs permits call_tool 'one_add'" in done.out) == (Exit.OK, True), done.err + done.out
+    done = run_vmcp("explain", "one_add", "-f", file, "--as", "bob")
+    assert (done.code, "no policy permits call_tool 'one_add' to 'bob'" in done.out) == (Exit.FAILED, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [

@@ -175,14 +175,12 @@ class Views:
         shown = {name: self._listings.shown(entry) for name, entry in entries.items()}
         known = {name: self._listings.known(entry) for name, entry in entries.items()}
         claims = self._claims(known)
-        served = select_entries(_there(shown), self._aggregation, claims)
-        everything = select_entries(_there(known), self._aggregation, claims)
-        away = (
-            msgspec.structs.replace(each, is_away=True)
-            for each in trace_entries(everything, kind, names)
-            if shown[each.capability.backend] is None
-        )
-        return (*trace_entries(served, kind, names), *away)
+        served = trace_entries(select_entries(_there(shown), self._aggregation, claims), kind, names)
+        if all(shown[name] is not None for name, listing in known.items() if listing is not None):
+            return served
+        everything = trace_entries(select_entries(_there(known), self._aggregation, claims), kind, names)
+        away = (each for each in everything if shown[each.capability.backend] is None)
+        return (*served, *(msgspec.structs.replace(each, is_away=True) for each in away))
 
     def _shared_entries(self) -> dict[str, Entry]:
         return {name: self._listings.entry(member, SHARED) for name, member in self._members.items()}

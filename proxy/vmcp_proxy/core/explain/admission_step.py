@@ -38,9 +38,9 @@ async def _ask(admitter: Admitter, question: Question, *, has_arguments: bool) -
         reason = f"{_policies(decision)} permits {_asked(question)}"
         return Admitted(_step(Verdict.PASS, reason, decision=decision), shown)
     if shown and not has_arguments and question.action is not Action.READ_RESOURCE:
-        reason = f"some call of {question.name!r} can be admitted, but not one without arguments"
-        step = _step(Verdict.DEPENDS, reason, "say which arguments (--arguments)", decision)
-        return Admitted(step, shown)
+        some = await admitter.decide(msgspec.structs.replace(question, is_open=True))
+        reason = f"{_policies(some)} can admit a call of {question.name!r}, but none without arguments"
+        return Admitted(_step(Verdict.DEPENDS, reason, "say which arguments (--arguments)", some), shown)
     return Admitted(_denied(question, decision), shown)
 
 

@@ -207,6 +207,5 @@ class Explainer:
         if member is None:
             return BackendState(name, Health.UNKNOWN, withheld=self._withheld().get(name, outcome.message))
         health = member.health
-        return BackendState(
-            name, health.state, health.told, is_circuit_open=not member.circuit.is_closed, outcome=outcome
-        )
+        is_open = not member.circuit.is_closed
+        return BackendState(name, health.state, health.told, is_open, outcome=outcome, is_personal=member.is_personal)

@@ -17,6 +17,7 @@ from vmcp_proxy.protocol.kinds import Kind
 
 AGGREGATION: Final = "spec.config.aggregation"
 _MEND: Final = "mend the backend; it is asked again by itself"
+_PERSONAL: Final = "lists to each caller by the caller's own credentials, which nobody asks with here"
 _MODE: Final = "spec.config.operational.failureHandling.partialFailureMode"
 
 
@@ -38,7 +39,10 @@ _FILTERS: Final[Mapping[tuple[FilterSetting, bool], tuple[str, str]]] = MappingP
 
 
 class BackendState(msgspec.Struct, frozen=True, gc=False):
-    """How one backend is: `withheld` says why it cannot be served, empty where it can."""
+    """How one backend is: `withheld` says why it cannot be served, empty where it can.
+
+    `is_personal`: it tells callers apart, and what is known here is what it says to the proxy itself.
+    """
 
     name: str
     health: Health
@@ -46,6 +50,7 @@ class BackendState(msgspec.Struct, frozen=True, gc=False):
     is_circuit_open: bool = False
     withheld: str = ""
     outcome: Outcome = Outcome()
+    is_personal: bool = False
 
 
 def group_step(refused: PartialFailure | None) -> Step:
@@ -62,7 +67,8 @@ def backend_step(state: BackendState, *, is_away: bool) -> Step:
     if state.withheld:
         return _stop(f"backend {name!r} is withheld: {state.withheld}", "mend what its configuration lacks")
     if not is_away and not outcome.is_missing:
-        return _passed(f"backend {name!r} is {state.health}")
+        more = f"; it {_PERSONAL}, so that a caller may see others" if state.is_personal else ""
+        return _passed(f"backend {name!r} is {state.health}{more}")
     if state.is_circuit_open:
         said = f": {state.message}" if state.message else ""
         return _stop(f"the circuit of backend {name!r} is open{said}", _MEND)
@@ -77,6 +83,8 @@ def unlisted_step(state: BackendState) -> Step:
     if state.withheld or state.is_circuit_open:
         return backend_step(state, is_away=True)
     said = state.outcome.message or f"backend {state.name!r} has not answered yet"
+    if state.is_personal:
+        return _stop(f"backend {state.name!r} {_PERSONAL}; to the proxy: {said}", "list with the caller's token")
     return _stop(f"what backend {state.name!r} lists is not known: {said}", _MEND)
 
 
