@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from vmcp_api.spec.authorization import PolicyMode
+from vmcp_proxy.auth.decision import Decision
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.capabilities import Capability
-from vmcp_proxy.core.decision import Decision
 from vmcp_proxy.core.policy.questions import ACTION_ON, Action, Question, judged_name
 
 

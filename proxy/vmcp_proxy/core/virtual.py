@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import msgspec
 
+from vmcp_proxy.auth.decision import DecisionRecord
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.arguments import ArgumentPlan, apply_arguments
 from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.catalog import Catalog
-from vmcp_proxy.core.decision import DecisionRecord
 from vmcp_proxy.core.outcomes import PartialFailure, Reply, Unlisted
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
 from vmcp_proxy.protocol.kinds import Kind

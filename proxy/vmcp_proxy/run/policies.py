@@ -6,7 +6,7 @@ from typing import Final
 from vmcp_api.config import ProxyConfig
 from vmcp_api.pod_status import LoadError
 from vmcp_api.spec.authorization import Authorization
-from vmcp_proxy.core.decision import Decision
+from vmcp_proxy.auth.decision import Decision
 from vmcp_proxy.core.policy.questions import UNUSABLE, Admitter, AllowAll, RefuseAll
 from vmcp_proxy.observability.logs import log_event
 from vmcp_proxy.observability.metrics import Metrics

@@ -12,7 +12,7 @@ from tests.support.rules import Effect, Rule, RuleBased
 from tests.support.scene import operational, scene
 from tests.support.scripted_backend import ScriptedBackend, tool
 from tests.support.serving import admin_of, http_backend
-from vmcp_proxy.core.decision import Decision
+from vmcp_proxy.auth.decision import Decision
 from vmcp_proxy.core.policy.questions import Action
 
 pytestmark = pytest.mark.scenario("Z-7")

@@ -15,7 +15,7 @@ from tests.support.raw_client import RawClient
 from tests.support.rules import Effect, Rule, RuleBased
 from tests.support.scene import Scene, scene
 from tests.support.scripted_backend import ScriptedBackend, text, tool
-from vmcp_proxy.core.decision import Decision
+from vmcp_proxy.auth.decision import Decision
 from vmcp_proxy.core.policy.questions import AllowAll
 
 pytestmark = pytest.mark.scenario("Z-7")

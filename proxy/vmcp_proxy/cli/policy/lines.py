@@ -7,13 +7,13 @@ from typing import Any, Final
 import msgspec
 
 from vmcp_api.spec.authorization import PolicyMode
+from vmcp_proxy.auth.decision import ALLOW, DENY
 from vmcp_proxy.auth.identity import ANONYMOUS_ISSUER, LOCAL_ISSUER, Identity
-from vmcp_proxy.core.catalog.annotations import NO_ANNOTATIONS, annotations_of
 from vmcp_proxy.core.catalog.ui_pages import parse_own_uri
-from vmcp_proxy.core.decision import ALLOW, DENY
 from vmcp_proxy.core.policy.cedar.replay import RecordedCall
 from vmcp_proxy.core.policy.questions import ACTION_ON, Action
 from vmcp_proxy.observability.audit import Outcome
+from vmcp_proxy.protocol.annotations import NO_ANNOTATIONS, annotations_of
 from vmcp_proxy.protocol.methods import METHODS, Handling
 
 _CUT: Final = "…"

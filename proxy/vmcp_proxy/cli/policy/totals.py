@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from vmcp_proxy.auth.decision import ALLOW
 from vmcp_proxy.cli.policy.lines import Recorded, Skipped, read_line
-from vmcp_proxy.core.decision import ALLOW
 from vmcp_proxy.core.policy.cedar.replay import Replay
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from vmcp_proxy.core.decision import DecisionRecord
+from vmcp_proxy.auth.decision import DecisionRecord
 from vmcp_proxy.core.virtual import Exchange
 
 

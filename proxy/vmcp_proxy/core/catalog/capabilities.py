@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
 
-from vmcp_proxy.core.catalog.annotations import NO_ANNOTATIONS, Annotations
 from vmcp_proxy.core.catalog.arguments import ArgumentPlan
+from vmcp_proxy.protocol.annotations import NO_ANNOTATIONS, Annotations
 from vmcp_proxy.protocol.kinds import Kind
 
 EntryT = TypeVar("EntryT")

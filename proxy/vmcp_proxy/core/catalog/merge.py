@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from vmcp_api.spec.aggregation import Aggregation
-from vmcp_proxy.core.catalog.annotations import NO_ANNOTATIONS, read_annotations
 from vmcp_proxy.core.catalog.arguments import build_plan
 from vmcp_proxy.core.catalog.capabilities import Capability, Incomplete, Listing, Outcome, Unmatched
 from vmcp_proxy.core.catalog.catalog import Catalog
@@ -12,6 +11,7 @@ from vmcp_proxy.core.catalog.conflict import Claim
 from vmcp_proxy.core.catalog.overrides import property_names, rewrite_descriptor
 from vmcp_proxy.core.catalog.selection import Selected, select_entries
 from vmcp_proxy.core.catalog.ui_pages import PageClaims, pages_of, rename_pages
+from vmcp_proxy.protocol.annotations import NO_ANNOTATIONS, read_annotations
 from vmcp_proxy.protocol.kinds import WIRE, Kind
 
 

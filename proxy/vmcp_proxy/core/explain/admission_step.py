@@ -5,8 +5,8 @@ from typing import Final
 import msgspec
 
 from vmcp_api.spec.authorization import PolicyMode
+from vmcp_proxy.auth.decision import ALLOW, Decision
 from vmcp_proxy.auth.identity import Identity
-from vmcp_proxy.core.decision import ALLOW, Decision
 from vmcp_proxy.core.explain.explanation import Stage, Step, Verdict
 from vmcp_proxy.core.policy.questions import Action, Admitter, Question
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
+from vmcp_proxy.auth.decision import ALLOW
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.ui_pages import pages_of, rename_pages
-from vmcp_proxy.core.decision import ALLOW
 from vmcp_proxy.core.outcomes import Denied, PartialFailure, Reply
 from vmcp_proxy.core.policy.judge import Judge, only_shown
 from vmcp_proxy.core.policy.questions import Action, Admitter, DecisionObserver, Question, judged_name

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
+from vmcp_proxy.auth.decision import Decision, DecisionRecord
 from vmcp_proxy.auth.identity import Identity
-from vmcp_proxy.core.decision import Decision, DecisionRecord
 from vmcp_proxy.core.policy.questions import ACTION_ON, Admitter, DecisionObserver, Question, judged_name
 from vmcp_proxy.core.virtual import Exchange, Operation, Resolved, Target
 from vmcp_proxy.protocol.kinds import Kind

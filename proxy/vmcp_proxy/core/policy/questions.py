@@ -8,9 +8,9 @@ from typing import Final, Protocol
 import msgspec
 
 from vmcp_api.spec.authorization import PolicyMode
+from vmcp_proxy.auth.decision import Decision
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.capabilities import Capability
-from vmcp_proxy.core.decision import Decision
 from vmcp_proxy.protocol.kinds import Kind
 
 UNUSABLE: Final = "policies"

@@ -8,11 +8,11 @@ import msgspec
 
 from vmcp_api.config import ProxyConfig
 from vmcp_proxy.auth.claims import find_claim
+from vmcp_proxy.auth.decision import DecisionRecord
 from vmcp_proxy.auth.identity import Identity
-from vmcp_proxy.core.catalog.annotations import hints_of
-from vmcp_proxy.core.decision import DecisionRecord
 from vmcp_proxy.observability.audit import PolicyDecision
 from vmcp_proxy.observability.masking import Masks
+from vmcp_proxy.protocol.annotations import hints_of
 from vmcp_proxy.protocol.surrogates import decode_members
 
 _LONGEST: Final = 1024

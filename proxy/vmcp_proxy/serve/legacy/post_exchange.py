@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Final
 
-from vmcp_proxy.core.decision import DecisionRecord
+from vmcp_proxy.auth.decision import DecisionRecord
 from vmcp_proxy.protocol.jsonrpc import Answer
 from vmcp_proxy.serve.chain.header_rules import accepts
 from vmcp_proxy.serve.context import EVENT_STREAM, RequestContext

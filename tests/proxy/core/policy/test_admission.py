@@ -14,10 +14,10 @@ from tests.proxy.core.builders import exposed, listing, merged, settings
 from tests.support.policies import Heard, NamePolicy
 from tests.support.rules import Effect, Rule, RuleBased
 from vmcp_api.spec.authorization import PolicyMode
+from vmcp_proxy.auth.decision import Decision, DecisionRecord
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.capabilities import Capability, Outcome
 from vmcp_proxy.core.catalog.catalog import Catalog
-from vmcp_proxy.core.decision import Decision, DecisionRecord
 from vmcp_proxy.core.outcomes import Denied, PartialFailure, Reply, Result, Unknown, Unlisted
 from vmcp_proxy.core.policy.admission import Admission
 from vmcp_proxy.core.policy.questions import Action, Admitter, Question

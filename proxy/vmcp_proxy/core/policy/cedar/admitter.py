@@ -11,9 +11,9 @@ from cedarpy import Decision as Verdict
 from cedarpy import Entities, PolicySet, is_authorized
 
 from vmcp_api.spec.authorization import PolicyMode
+from vmcp_proxy.auth.decision import Decision
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.capabilities import Capability
-from vmcp_proxy.core.decision import Decision
 from vmcp_proxy.core.policy.cedar.entities import TYPE_ON, Principal, Thing, World
 from vmcp_proxy.core.policy.cedar.policies import Policies, handle_of, read_policies
 from vmcp_proxy.core.policy.cedar.residuals import ERROR, FALSE, TRUE, Outcomes, Residuals, Seen, build_residuals

@@ -10,11 +10,11 @@ from cedarpy import Entities
 from vmcp_api.text.cedar_text import find_entities_flaw
 from vmcp_proxy.auth.claims import find_claim
 from vmcp_proxy.auth.identity import Identity
-from vmcp_proxy.core.catalog.annotations import NO_ANNOTATIONS, Annotations, hints_of
 from vmcp_proxy.core.policy.cedar.policies import PolicyError
 from vmcp_proxy.core.policy.cedar.reads import Reads, Uid
 from vmcp_proxy.core.policy.cedar.values import UnholdableError, to_value
 from vmcp_proxy.core.policy.questions import Action
+from vmcp_proxy.protocol.annotations import NO_ANNOTATIONS, Annotations, hints_of
 
 CLAIM: Final = "claim_"
 CLAIM_SET: Final = "claimset_"

@@ -3,12 +3,12 @@
 import json
 from typing import Any
 
+from vmcp_proxy.auth.decision import Decision
 from vmcp_proxy.auth.identity import Identity
-from vmcp_proxy.core.catalog.annotations import NO_ANNOTATIONS, Annotations
 from vmcp_proxy.core.catalog.capabilities import Capability
-from vmcp_proxy.core.decision import Decision
 from vmcp_proxy.core.policy.cedar.admitter import CedarAdmitter
 from vmcp_proxy.core.policy.questions import ACTION_ON, Action, Question, judged_name
+from vmcp_proxy.protocol.annotations import NO_ANNOTATIONS, Annotations
 from vmcp_proxy.protocol.kinds import Kind
 
 SERVER = "office"

@@ -10,7 +10,7 @@ from tests.proxy.core.policy.cedar.helpers import a_tool, admitter, decided, ent
 from vmcp_api.secret import SecretBytes
 from vmcp_api.spec.authorization import PolicyMode
 from vmcp_api.text.cedar_text import find_policy_flaw
-from vmcp_proxy.core.decision import Decision
+from vmcp_proxy.auth.decision import Decision
 from vmcp_proxy.core.policy.cedar import admitter as module
 from vmcp_proxy.core.policy.cedar.policies import PolicyError
 from vmcp_proxy.protocol.kinds import Kind

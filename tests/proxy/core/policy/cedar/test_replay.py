@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from tests.proxy.core.policy.cedar.helpers import SERVER, a_tool, admitter, decided, entry, who
 from tests.proxy.core.policy.cedar.test_matrix import POLICIES, RESOURCES, TOOLS
-from vmcp_proxy.core.catalog.annotations import NO_ANNOTATIONS
 from vmcp_proxy.core.policy.cedar.replay import RecordedCall, Replay
 from vmcp_proxy.core.policy.questions import ACTION_ON
+from vmcp_proxy.protocol.annotations import NO_ANNOTATIONS
 from vmcp_proxy.protocol.kinds import Kind
 
 pytestmark = pytest.mark.scenario("Z-8")

@@ -5,7 +5,7 @@ from typing import Final, Literal
 import msgspec
 
 from vmcp_api.spec.authorization import PolicyMode
-from vmcp_proxy.core.catalog.annotations import NO_ANNOTATIONS, Annotations
+from vmcp_proxy.protocol.annotations import NO_ANNOTATIONS, Annotations
 
 ALLOW: Final = "allow"
 DENY: Final = "deny"

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.proxy.core.builders import listing, merged, raw_tool, settings
-from vmcp_proxy.core.catalog.annotations import NO_ANNOTATIONS, Annotations, read_annotations
 from vmcp_proxy.core.catalog.capabilities import Descriptor, Listing
+from vmcp_proxy.protocol.annotations import NO_ANNOTATIONS, Annotations, read_annotations
 from vmcp_proxy.protocol.kinds import Kind
 
 
