@@ -146,6 +146,34 @@ async def test_arguments_are_judged_as_the_backend_gets_them():
     assert calls == [{"path": "/open/a", "count": 2}, {"path": "/open/set", "count": 1}]
 
 
+@pytest.mark.scenario("Z-3")
+@pytest.mark.parametrize(
+    ("guard", "fine", "posing"),
+    [
+        ("unless { context.arg_transfer.amount <= 500 }", b'{"amount": 1}', b'{"amount": 1, "Amount": 100000}'),
+        ("unless { context.arg_transfer.amount <= 500 }", b'{"amount": 1}', b'{"amount": 1, "amount": 1}'),
+        ('when { context.arg_transfer == {"all": true} }', b'{"all": false}', b'{"All": true}'),
+    ],
+)
+async def test_members_within_an_argument_are_judged_as_strictly_as_arguments(guard, fine, posing):
+    rules = policies("permit(principal, action, resource);", f"forbid(principal, action, resource) {guard};")
+    async with scene(backends(), config=HIDING, authorization=rules) as world, world.session() as client:
+        for sent, allowed in ((fine, True), (posing, False)):
+            params = b'{"name": "one_read", "arguments": {"transfer": %b}}' % sent
+            body = b'{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": %b}' % params
+            answer = await client.post(body)
+            assert ("result" in answer.json()) is allowed
+            assert allowed or answer.status_code == 403
+
+
+@pytest.mark.scenario("Z-1")
+async def test_a_policy_about_an_empty_name_opens_nothing():
+    rules = policies('permit(principal, action, resource == Tool::"");')
+    async with scene(backends(), config=HIDING, authorization=rules) as world, world.session() as client:
+        assert await client.names() == []
+        assert await outcome(client, "one_read") == await outcome(client, "nobody") == DENIED
+
+
 @pytest.mark.scenario("Z-4")
 async def test_an_edit_of_policies_reaches_running_sessions_and_a_broken_one_leaves_the_last_in_force(caplog):
     first = policies('permit(principal, action, resource == Tool::"one_read");')

@@ -14,10 +14,10 @@ from vmcp_api.spec.authorization import PolicyMode
 from vmcp_proxy.auth.decision import Decision
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.capabilities import Capability
+from vmcp_proxy.core.policy.cedar.arguments import NO_ARGUMENTS, Arguments, Wanted, read_arguments, wanted_by
 from vmcp_proxy.core.policy.cedar.entities import TYPE_ON, Principal, Thing, World
 from vmcp_proxy.core.policy.cedar.policies import Policies, handle_of, read_policies
 from vmcp_proxy.core.policy.cedar.residuals import ERROR, FALSE, TRUE, Outcomes, Residuals, Seen, build_residuals
-from vmcp_proxy.core.policy.cedar.values import NO_ARGUMENTS, Arguments, read_arguments
 from vmcp_proxy.core.policy.questions import ACTION_ON, Action, Question, judged_name
 from vmcp_proxy.protocol.kinds import Kind
 
@@ -26,6 +26,9 @@ _MOST_THINGS: Final = 512
 _MOST_STANDINGS: Final = 16_384
 _MOST_PARTS: Final = 512
 _FAILED: Final = re.compile(r"policy `(\w+)`")
+_ANY_NAME: Final = ""
+"""Stands for the names that no policy tells apart."""
+
 LIBRARY: Final = "cedar"
 """Stands among the errors where the library itself failed, and names no policy."""
 
@@ -35,13 +38,13 @@ _DECIDED: Final = (TRUE, FALSE, ERROR)
 class Standing(msgspec.Struct, frozen=True):
     """What is known of an identity and a thing before any call: the decision itself where no argument counts.
 
-    `open` are the policies whose outcome arguments may change, `names` the arguments that they read (None: all).
+    `open` are the policies whose outcome arguments may change, `wanted` what they read of them.
     `policies` are those that may still come to something, as Cedar evaluates them.
     """
 
     decision: Decision | None
     open: tuple[str, ...] = ()
-    names: frozenset[str] | None = None
+    wanted: Wanted | None = None
     policies: PolicySet | None = None
     entities: Entities | None = None
 
@@ -80,6 +83,10 @@ class CedarAdmitter:
         self._calls: Final = self._residuals(of_templates=False)
         self._templates: Final = self._residuals(of_templates=True)
         self._named: Final = self.policies.reads.uids | self._world.uids
+        # Nothing may stand for many where a policy or an entity means what stands for them.
+        self._told_apart: Final = frozenset(
+            action for action, kind in TYPE_ON.items() if self.policies.reads.names or (kind, _ANY_NAME) in self._named
+        )
         self._parts: Final[dict[tuple[str, ...], PolicySet]] = {}
         self._kept = 0
         self._subjects: OrderedDict[Identity, _Subject] = OrderedDict()
@@ -155,10 +162,10 @@ class CedarAdmitter:
 
     def _thing(self, action: Action, capability: Capability | None, name: str) -> Thing:
         """What policies can see of it: those that look alike to them are one, as most do whose name no policy reads."""
-        counts = self.policies.reads.names or (TYPE_ON[action], name) in self._named
+        counts = action in self._told_apart or (TYPE_ON[action], name) in self._named
         if capability is None:
-            return Thing(action, name if counts else "", None)
-        return Thing(action, name if counts else "", capability.backend, capability.annotations)
+            return Thing(action, name if counts else _ANY_NAME, None)
+        return Thing(action, name if counts else _ANY_NAME, capability.backend, capability.annotations)
 
     def _keep(self, subject: _Subject, thing: Thing, standing: Standing) -> None:
         """Remembers it, within bounds: names are the caller's to choose where policies read them."""
@@ -182,10 +189,9 @@ class CedarAdmitter:
         undecided = tuple(key for key, found in outcomes.items() if found not in _DECIDED)
         if not undecided or principal.ill:
             return Standing(self._asked(principal, thing, entities))
-        reads = [self.policies.by_key[key].reads for key in undecided]
-        names = None if any(each.whole for each in reads) else frozenset().union(*(each.arguments for each in reads))
+        wanted = wanted_by(self.policies.by_key[key].reads for key in undecided)
         relevant = tuple(key for key, found in outcomes.items() if found != FALSE)
-        return Standing(None, undecided, names, self._only(relevant), entities)
+        return Standing(None, undecided, wanted, self._only(relevant), entities)
 
     def _only(self, keys: tuple[str, ...]) -> PolicySet:
         """Some of the policies: what cannot hold for a thing need not be evaluated on each call of it."""
@@ -198,9 +204,11 @@ class CedarAdmitter:
 
     def _judged(self, principal: Principal, thing: Thing, standing: Standing, raw: bytes | None) -> Decision:
         """The decision on one call whose arguments count."""
-        arguments = read_arguments(raw, standing.names)
+        if standing.wanted is None or standing.entities is None:
+            return self._decision(admits=False)
+        arguments = read_arguments(raw, standing.wanted)
         failed = [key for key in standing.open if self._cannot_judge(key, arguments)]
-        if failed or standing.entities is None:
+        if failed:
             return self._decision(admits=False, errors=failed)
         return self._asked(principal, thing, standing.entities, arguments, standing.policies)
 

@@ -7,7 +7,8 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from cedarpy import pst
 
-from vmcp_proxy.core.policy.cedar.values import ARGUMENT
+ARGUMENT: Final = "arg_"
+"""Stands before the names of arguments in a policy."""
 
 CONTEXT: Final = pst.Var("context")
 RESOURCE: Final = pst.Var("resource")
@@ -23,12 +24,15 @@ Uid: TypeAlias = tuple[str, str]
 class Reads(msgspec.Struct, frozen=True):
     """What some policies read.
 
-    `arguments` are names with their prefix, `attributes` all that are named of anything, `uids` all entities that
+    `arguments` are names with their prefix, `paths` these and what is read below them, member by member; `members` are
+    names that may be read below any argument. `attributes` are all that are named of anything, `uids` all entities that
     are named. `whole` where the context is read as a whole; `names` where it counts which resource it is beyond
     comparing it to `uids`.
     """
 
     arguments: frozenset[str]
+    paths: frozenset[tuple[str, ...]]
+    members: frozenset[str]
     attributes: frozenset[str]
     uids: frozenset[Uid]
     whole: bool
@@ -81,8 +85,15 @@ def reads_of(nodes: Iterable[object]) -> Reads:
     found = _Found()
     for node in nodes:
         found.visit(node)
-    arguments = frozenset(found.arguments)
-    return Reads(arguments, frozenset(found.attributes), frozenset(found.uids), found.whole, found.names)
+    return Reads(
+        arguments=frozenset(path[0] for path in found.paths),
+        paths=frozenset(found.paths),
+        members=frozenset(found.members),
+        attributes=frozenset(found.attributes),
+        uids=frozenset(found.uids),
+        whole=found.whole,
+        names=found.names,
+    )
 
 
 def join(all_reads: Iterable[Reads]) -> Reads:
@@ -90,6 +101,8 @@ def join(all_reads: Iterable[Reads]) -> Reads:
     every = list(all_reads)
     return Reads(
         arguments=frozenset().union(*(each.arguments for each in every)),
+        paths=frozenset().union(*(each.paths for each in every)),
+        members=frozenset().union(*(each.members for each in every)),
         attributes=frozenset().union(*(each.attributes for each in every)),
         uids=frozenset().union(*(each.uids for each in every)),
         whole=any(each.whole for each in every),
@@ -99,7 +112,8 @@ def join(all_reads: Iterable[Reads]) -> Reads:
 
 class _Found:
     def __init__(self) -> None:
-        self.arguments: set[str] = set()
+        self.paths: set[tuple[str, ...]] = set()
+        self.members: set[str] = set()
         self.attributes: set[str] = set()
         self.uids: set[Uid] = set()
         self.whole = False
@@ -114,13 +128,17 @@ class _Found:
                 self.whole = True
             case pst.Var("resource"):
                 self.names = True
+            case pst.Record(members):
+                # What is compared with it has the same members, or others that look alike.
+                self.members.update(members)
+                self.visit(members)
             case pst.GetAttr(base, attr):
                 self._attributes(base, (attr,))
             case pst.HasAttr(base, attrs):
                 self._attributes(base, attrs)
-            case pst.BinaryOp(op, pst.Var("resource"), pst.EntityLit() as other) if op in _EQUALITY:
-                self.visit(other)
-            case pst.BinaryOp(op, pst.EntityLit() as other, pst.Var("resource")) if op in _EQUALITY:
+            case pst.BinaryOp(op, pst.Var("resource"), pst.EntityLit() as other) | pst.BinaryOp(
+                op, pst.EntityLit() as other, pst.Var("resource")
+            ) if op in _EQUALITY:
                 self.visit(other)
             case pst.BinaryOp("in", pst.Var("resource"), other) | pst.Is(pst.Var("resource"), _, other):
                 self.visit(other)
@@ -131,26 +149,30 @@ class _Found:
     def _attributes(self, base: object, attrs: tuple[str, ...]) -> None:
         self.attributes.update(attrs)
         is_argument = attrs[0].startswith(ARGUMENT)
+        root, path = _path_to(base)
+        if not isinstance(root, pst.Var):
+            self.members.update(attrs)
+        elif root == CONTEXT and (*path, *attrs)[0].startswith(ARGUMENT):
+            self.paths.add((*path, *attrs))
         match base:
             case pst.Var("context"):
-                if is_argument:
-                    self.arguments.add(attrs[0])
+                pass
             case pst.Var("resource"):
                 self.names = self.names or attrs[0] in NAMES
             case pst.Var():
                 if is_argument:
                     raise ForeignArgumentError(attrs[0])
             case _:
-                if is_argument and not _is_in_argument(base):
+                if is_argument and not (root == CONTEXT and path[0].startswith(ARGUMENT)):
                     raise ForeignArgumentError(attrs[0])
                 # It may be the resource by another way.
                 self.names = self.names or attrs[0] in NAMES
                 self.visit(base)
 
 
-def _is_in_argument(node: object) -> bool:
+def _path_to(node: Any) -> tuple[object, tuple[str, ...]]:
+    """What attributes are read of in the end, and those on the way."""
+    path: tuple[str, ...] = ()
     while isinstance(node, pst.GetAttr):
-        if node.base == CONTEXT:
-            return node.attr.startswith(ARGUMENT)
-        node = node.base
-    return False
+        node, path = node.base, (node.attr, *path)
+    return node, path

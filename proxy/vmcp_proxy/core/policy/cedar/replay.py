@@ -13,8 +13,8 @@ from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.policy.cedar.admitter import CedarAdmitter
 from vmcp_proxy.core.policy.cedar.entities import CLAIM, CLAIM_SET, PRINCIPAL, TYPE_ON
 from vmcp_proxy.core.policy.cedar.policies import Policy, without
+from vmcp_proxy.core.policy.cedar.reads import ARGUMENT
 from vmcp_proxy.core.policy.cedar.residuals import ANYTHING, ERROR, FALSE, TRUE, Outcomes
-from vmcp_proxy.core.policy.cedar.values import ARGUMENT
 from vmcp_proxy.core.policy.questions import Action, Question
 from vmcp_proxy.protocol.annotations import NO_ANNOTATIONS, Annotations, hints_of
 from vmcp_proxy.protocol.kinds import Kind

@@ -7,6 +7,8 @@ from vmcp_proxy.auth.decision import Decision
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.policy.cedar.admitter import CedarAdmitter
+from vmcp_proxy.core.policy.cedar.arguments import Wanted, wanted_by
+from vmcp_proxy.core.policy.cedar.policies import read_policies
 from vmcp_proxy.core.policy.questions import ACTION_ON, Action, Question, judged_name
 from vmcp_proxy.protocol.annotations import NO_ANNOTATIONS, Annotations
 from vmcp_proxy.protocol.kinds import Kind
@@ -49,3 +51,8 @@ async def unknown(
 def shown(policies: CedarAdmitter, identity: Identity, *capabilities: Capability) -> list[str]:
     shows = policies.shows(identity, capabilities)
     return [capability.exposed for capability, is_shown in zip(capabilities, shows, strict=True) if is_shown]
+
+
+def wanted(condition: str) -> Wanted:
+    """What a policy with this condition reads of arguments."""
+    return wanted_by([read_policies([f"permit(principal, action, resource) when {{ {condition} }};"]).reads])

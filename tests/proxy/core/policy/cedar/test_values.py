@@ -6,11 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmcp_proxy.core.policy.cedar.values import UnholdableError, read_arguments, to_value
+from tests.proxy.core.policy.cedar.helpers import wanted
+from vmcp_proxy.core.policy.cedar.arguments import read_arguments
+from vmcp_proxy.core.policy.cedar.values import UnholdableError, to_value
 
 pytestmark = pytest.mark.scenario("Z-3")
 
-X = frozenset({"arg_x"})
+PRESENT = wanted("context has arg_x_present")
+WHOLE = wanted("context == {}")
+X = wanted("context.arg_x == 1")
 
 
 def decimal(text):
@@ -75,7 +79,7 @@ def test_what_cedar_can_hold_is_held_as_what_it_means(written, value):
     ],
 )
 def test_what_cedar_cannot_hold_is_named_and_nothing_else_is_lost(written):
-    held = read_arguments(b'{"y": 1, "x": %b}' % written.encode(), frozenset({"arg_x", "arg_y"}))
+    held = read_arguments(b'{"y": 1, "x": %b}' % written.encode(), wanted("context.arg_x == context.arg_y"))
     assert (held.held, held.ill, held.is_readable) == ({"arg_y": 1}, {"arg_x"}, True)
 
 
@@ -103,13 +107,13 @@ def test_only_what_policies_read_is_looked_at():
 
 @pytest.mark.parametrize("value", ["[]", "{}", "null", "[1, null]"])
 def test_the_presence_of_what_is_no_single_value_can_be_asked_for_as_with_toolhive(value):
-    held = read_arguments(b'{"x": %b}' % value.encode(), frozenset({"arg_x_present"}))
+    held = read_arguments(b'{"x": %b}' % value.encode(), PRESENT)
     assert (held.held, held.ill) == ({"arg_x_present": True}, frozenset())
-    assert read_arguments(b'{"x": 1}', frozenset({"arg_x_present"})).held == {}
+    assert read_arguments(b'{"x": 1}', PRESENT).held == {}
 
 
 def test_a_caller_cannot_say_itself_that_something_is_present_or_not():
-    held = read_arguments(b'{"x": [], "x_present": false}', frozenset({"arg_x_present"}))
+    held = read_arguments(b'{"x": [], "x_present": false}', PRESENT)
     assert (held.held, held.ill) == ({}, {"arg_x_present"})
 
 
@@ -122,7 +126,7 @@ JSON = st.recursive(
 
 @given(st.dictionaries(st.text(max_size=4), JSON, max_size=4))
 def test_whatever_comes_is_held_or_named(arguments):
-    held = read_arguments(json.dumps(arguments).encode(), None)
+    held = read_arguments(json.dumps(arguments).encode(), WHOLE)
     for name, value in arguments.items():
         try:
             to_value(value)

@@ -1,0 +1,162 @@
+"""The arguments of a call as policies read them; what a backend could take for another one is ill (ADR-0041)."""
+
+import json
+from collections.abc import Iterable, Mapping
+from decimal import Decimal, InvalidOperation
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from vmcp_proxy.core.policy.cedar.reads import ARGUMENT, Reads, join
+from vmcp_proxy.core.policy.cedar.values import Pairs, UnholdableError, to_value
+
+Members: TypeAlias = Mapping[str, "Members"]
+"""Names that policies read of a record, each with those that they read below it."""
+
+_PRESENT: Final = "_present"
+_NONE: Final[frozenset[str]] = frozenset()
+_NO_MEMBERS: Final[Members] = MappingProxyType({})
+_LONGEST_INTEGER: Final = 20
+_HUGE: Final = object()
+"""A number that is out of any range."""
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What policies read of the arguments.
+
+    `members` are the attributes (`arg_x`), each with the members that are read of it; `anywhere` are members that may
+    be read of any of them, at any depth. `whole` where every argument counts. `folded` are the attributes by their
+    case folding.
+    """
+
+    members: Members
+    anywhere: frozenset[str]
+    whole: bool
+    folded: Mapping[str, frozenset[str]]
+
+
+class Arguments(msgspec.Struct, frozen=True):
+    """The arguments of one call as a policy's context has them; `ill` are names that policies cannot judge by.
+
+    `is_readable` is False where nothing can be said of any of them.
+    """
+
+    held: Mapping[str, object]
+    ill: frozenset[str] = _NONE
+    is_readable: bool = True
+
+
+NO_ARGUMENTS: Final = Arguments({})
+
+
+def wanted_by(all_reads: Iterable[Reads]) -> Wanted:
+    """What policies of which each reads one of these want to know of arguments."""
+    reads = join(all_reads)
+    members: dict[str, Any] = {}
+    for path in reads.paths:
+        level = members
+        for name in path:
+            level = level.setdefault(name, {})
+    folded: dict[str, frozenset[str]] = {}
+    for name in (*members, *(each for each in reads.members if each.startswith(ARGUMENT))):
+        folded[name.casefold()] = folded.get(name.casefold(), _NONE) | {name}
+    return Wanted(members, reads.members, reads.whole, folded)
+
+
+def read_arguments(raw: bytes | None, wanted: Wanted) -> Arguments:
+    """The arguments that policies read (`arg_x`), of all that were sent.
+
+    As with ToolHive `arg_x_present` is true where the argument is an array, an object or null. Ill is what Cedar
+    cannot hold, what stands there twice, and, at every level, what differs by case alone from a member beside it or
+    from one that a policy reads: backends exist that would take it for the other one. So is an argument that would
+    itself be an `arg_x_present`.
+    """
+    if raw is None:
+        return NO_ARGUMENTS
+    pairs = _parsed(raw)
+    if pairs is None:
+        return NO_ARGUMENTS
+    if not isinstance(pairs, Pairs):
+        return Arguments({}, is_readable=False)
+    held: dict[str, object] = {}
+    ill: set[str] = set()
+    seen: dict[str, frozenset[str]] = {}
+    for name, value in pairs:
+        counts = _counted(name, wanted, ill)
+        if not counts:
+            continue
+        fold = name.casefold()
+        if fold in seen:
+            ill |= counts | seen[fold]
+        seen[fold] = counts | seen.get(fold, _NONE)
+        _hold(held, ill, name, value, wanted)
+    return Arguments({name: value for name, value in held.items() if name not in ill}, frozenset(ill))
+
+
+def _counted(name: str, wanted: Wanted, ill: set[str]) -> frozenset[str]:
+    """The attributes that an argument of this name counts for; those that it only looks like are ill."""
+    known = ARGUMENT + name
+    counts = frozenset({known}) if wanted.whole else _NONE
+    for attribute in (known, known + _PRESENT):
+        read = wanted.folded.get(attribute.casefold(), _NONE)
+        counts |= read
+        if attribute not in read:
+            ill |= read
+    return counts
+
+
+def _hold(held: dict[str, object], ill: set[str], name: str, value: object, wanted: Wanted) -> None:
+    known = ARGUMENT + name
+    present = known + _PRESENT
+    if (value is None or isinstance(value, list | Pairs)) and (wanted.whole or present in wanted.members):
+        held[present] = True
+    if not wanted.whole and known not in wanted.members:
+        return
+    try:
+        held[known] = to_value(value)
+    except UnholdableError:
+        ill.add(known)
+    else:
+        if name.endswith(_PRESENT) or _is_ambiguous(value, wanted.members.get(known, _NO_MEMBERS), wanted.anywhere):
+            ill.add(known)
+
+
+def _is_ambiguous(value: object, read: Members, anywhere: frozenset[str]) -> bool:
+    """Whether a member could be taken for one beside it, or for one that policies read there and is not it."""
+    if isinstance(value, list):
+        return any(_is_ambiguous(each, _NO_MEMBERS, anywhere) for each in value)
+    if not isinstance(value, Pairs):
+        return False
+    names = {name for name, _ in value}
+    folds = {name.casefold() for name in names}
+    meant = {name.casefold() for name in (read.keys() | anywhere) - names}
+    is_taken = len(folds) < len(value) or not folds.isdisjoint(meant)
+    return is_taken or any(_is_ambiguous(inner, read.get(name, _NO_MEMBERS), anywhere) for name, inner in value)
+
+
+def _parsed(raw: bytes) -> object:
+    try:
+        return _decode(raw.decode())
+    except (ValueError, RecursionError):
+        return _HUGE
+
+
+def _integer(text: str) -> object:
+    return int(text) if len(text) <= _LONGEST_INTEGER else _HUGE
+
+
+def _fraction(text: str) -> object:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return _HUGE
+
+
+def _decode(text: str) -> Any:
+    return _DECODER.decode(text)
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=Pairs, parse_int=_integer, parse_float=_fraction, parse_constant=lambda _: _HUGE
+)
