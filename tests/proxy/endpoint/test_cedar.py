@@ -174,6 +174,23 @@ async def test_a_policy_about_an_empty_name_opens_nothing():
         assert await outcome(client, "one_read") == await outcome(client, "nobody") == DENIED
 
 
+@pytest.mark.scenario("Z-2", "Z-3")
+async def test_an_expansion_that_a_backend_could_resolve_to_another_uri_is_denied_like_an_unknown_one():
+    served = {"one": ScriptedBackend(templates=[{"uriTemplate": "file:///{+path}", "name": "f"}])}
+    rules = policies('permit(principal, action, resource) when { resource.uri like "file:///public/*" };')
+
+    async def read(uri):
+        answer = await client.post({"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": uri}})
+        return answer.status_code, answer.content
+
+    async with scene(served, config=QUIET, authorization=rules) as world, world.session() as client:
+        unknown = await read("other:///x")
+        assert unknown[0] == 403
+        for rest in ("../secret/x", "%2e%2e/secret/x", "\x00", "#/../x", "..\\secret", "a b", "%2Fx"):
+            assert await read(f"file:///public/{rest}") == unknown
+        assert (await read("file:///public/x%20y"))[0] == 200
+
+
 @pytest.mark.scenario("Z-4")
 async def test_an_edit_of_policies_reaches_running_sessions_and_a_broken_one_leaves_the_last_in_force(caplog):
     first = policies('permit(principal, action, resource == Tool::"one_read");')

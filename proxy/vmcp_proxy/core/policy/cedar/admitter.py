@@ -18,6 +18,7 @@ from vmcp_proxy.core.policy.cedar.arguments import NO_ARGUMENTS, Arguments, Want
 from vmcp_proxy.core.policy.cedar.entities import TYPE_ON, Principal, Thing, World
 from vmcp_proxy.core.policy.cedar.policies import Policies, handle_of, read_policies
 from vmcp_proxy.core.policy.cedar.residuals import ERROR, FALSE, TRUE, Outcomes, Residuals, Seen, build_residuals
+from vmcp_proxy.core.policy.cedar.uris import is_plain
 from vmcp_proxy.core.policy.questions import ACTION_ON, Action, Question, judged_name
 from vmcp_proxy.protocol.kinds import Kind
 
@@ -87,6 +88,9 @@ class CedarAdmitter:
         self._told_apart: Final = frozenset(
             action for action, kind in TYPE_ON.items() if self.policies.reads.names or (kind, _ANY_NAME) in self._named
         )
+        self._compares_uris: Final = any(kind == TYPE_ON[Action.READ_RESOURCE] for kind, _ in self._named) or any(
+            policy.reads.names and policy.may_be_about_reads for policy in self.policies.by_key.values()
+        )
         self._parts: Final[dict[tuple[str, ...], PolicySet]] = {}
         self._kept = 0
         self._subjects: OrderedDict[Identity, _Subject] = OrderedDict()
@@ -109,6 +113,8 @@ class CedarAdmitter:
         is_any = capability is not None and capability.kind is Kind.TEMPLATE and name == capability.exposed
         if question.is_open or is_any:
             return self._possible(subject.principal, thing, name if is_any else "")
+        if (capability is None or capability.kind is Kind.TEMPLATE) and self.doubts(question.action, name):
+            return self._decision(admits=False)
         standing = subject.standings.get(thing)
         if standing is None:
             standing = self._standing(subject.principal, thing)
@@ -116,6 +122,10 @@ class CedarAdmitter:
         if standing.decision is not None:
             return standing.decision
         return self._judged(subject.principal, thing, standing, question.arguments)
+
+    def doubts(self, action: Action, uri: str) -> bool:
+        """Whether policies compare URIs and cannot tell what this one means, unless a resource is listed by it."""
+        return self._compares_uris and action is Action.READ_RESOURCE and not is_plain(uri)
 
     def shows(self, identity: Identity, capabilities: Sequence[Capability]) -> Sequence[bool]:
         """See `Admitter.shows`; it fills no memory of decisions, so that a list does not quicken what it hides."""

@@ -9,6 +9,7 @@ from cedarpy import PolicySet, policies_to_pst, pst
 
 from vmcp_api.text.cedar_text import find_policy_flaw
 from vmcp_proxy.core.policy.cedar.reads import ForeignArgumentError, Reads, join, reads_of, with_arguments_in_context
+from vmcp_proxy.core.policy.questions import Action
 
 _ID: Final = "id"
 _LONGEST_ID: Final = 128
@@ -30,6 +31,12 @@ class Policy(msgspec.Struct, frozen=True):
     def forbids(self) -> bool:
         """Whether it takes away."""
         return self.node.effect == "forbid"
+
+    @property
+    def may_be_about_reads(self) -> bool:
+        """Whether its scope leaves room for the reading of resources."""
+        action = self.node.action
+        return not isinstance(action, pst.ActionEq) or action.entity.id == Action.READ_RESOURCE
 
 
 class Policies(msgspec.Struct, frozen=True):

@@ -22,6 +22,7 @@ from vmcp_proxy.protocol.kinds import Kind
 ARGUMENTS: Final = "arguments"
 ANNOTATIONS: Final = "annotations"
 GROUPS: Final = "groups"
+LISTED: Final = "whether the URI is listed"
 
 _KIND_OF: Final[Mapping[Action, Kind]] = MappingProxyType(
     {Action.CALL_TOOL: Kind.TOOL, Action.READ_RESOURCE: Kind.RESOURCE, Action.GET_PROMPT: Kind.PROMPT}
@@ -80,8 +81,15 @@ class Replay:
     async def judge(self, call: RecordedCall) -> Verdict:
         """The decision where all is known that it rests on, else what it comes to whatever the rest is.
 
-        The policies that lack nothing decide by themselves; what the others may come to is weighed against that.
+        Of a read it is not known whether the URI was that of a listed resource.
         """
+        verdict = await self._judged(call)
+        if verdict.outcome == ALLOW and self._whole.doubts(call.action, call.name):
+            return msgspec.structs.replace(verdict, outcome=None, lacks=(LISTED,))
+        return verdict
+
+    async def _judged(self, call: RecordedCall) -> Verdict:
+        """The policies that lack nothing decide by themselves; what the others may come to is weighed against that."""
         lacking = {key: lacks for key, policy in self._policies.items() if (lacks := self._lacks(policy, call))}
         capability = Capability(_KIND_OF[call.action], call.name, call.backend, call.name, b"", None, call.annotations)
         question = Question(call.identity, call.action, capability, call.name, call.arguments)
