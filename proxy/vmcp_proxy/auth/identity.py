@@ -48,6 +48,16 @@ class Identity:
         return self.issuer == ANONYMOUS_ISSUER
 
     @property
+    def audiences(self) -> frozenset[str] | None:
+        """What the caller's token is for: `aud`, one text or many (RFC 7519 section 4.1.3); `None` without a token."""
+        if not self.is_by_token:
+            return None
+        said = self.claims.get("aud")
+        return frozenset(
+            each for each in (said if isinstance(said, list | tuple) else (said,)) if isinstance(each, str)
+        )
+
+    @property
     def canonical_bytes(self) -> bytes:
         """One unambiguous byte string of who the caller is, fields prefixed with their length, for keyed digests.
 

@@ -3,7 +3,7 @@
 from typing import Final, NoReturn, Self, TypeAlias
 
 from vmcp_proxy.auth.identity import Identity
-from vmcp_proxy.auth.outgoing.errors import OutgoingAuthError, RelayRefusedError
+from vmcp_proxy.auth.outgoing.errors import OutgoingAuthError
 from vmcp_proxy.auth.outgoing.fixed import FixedHeader
 from vmcp_proxy.auth.outgoing.relay import Relay
 from vmcp_proxy.auth.outgoing.tokens import Grant, Slot, TokenSource
@@ -95,6 +95,12 @@ def relayed_names(strategy: Strategy | None) -> frozenset[str]:
     return strategy.names if isinstance(strategy, Relay) else frozenset()
 
 
+def refusal(strategy: Strategy | None, identity: Identity, snapshot: HeaderSnapshot) -> str:
+    """Why nothing is sent for a caller with these headers, which then sees nothing of the backend; empty if it is."""
+    found = strategy.refusal(identity, snapshot) if isinstance(strategy, Relay) else None
+    return "" if found is None else str(found)
+
+
 def own_credentials(backend: str, static: StaticHeaders, strategy: Strategy | None) -> Credentials:
     """What requests carry that no caller stands behind: never what is a user's (ADR-0040)."""
     if isinstance(strategy, FixedHeader):
@@ -113,8 +119,8 @@ def callers_credentials(
             slot, is_callers = strategy.slot_for(identity), strategy.needs_user or len(snapshot) > 0
             return TokenCredentials.of(backend, slot, snapshot, static, is_callers=is_callers)
         case Relay():
-            if not strategy.allows(identity):
-                return WithheldCredentials(backend, RelayRefusedError())
+            if (refused := strategy.refusal(identity, snapshot)) is not None:
+                return WithheldCredentials(backend, refused)
             return PassthroughCredentials.of(snapshot, static, snapshot.relayed(strategy.names))
         case FixedHeader():
             return PassthroughCredentials.of(snapshot, static, strategy.headers)

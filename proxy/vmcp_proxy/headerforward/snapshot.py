@@ -25,14 +25,21 @@ class HeaderSnapshot:
     `str` tell only how many there are, so that no log or traceback can hold a credential.
 
     What goes to every backend are its items. Apart from them it holds what is relayed: each of these goes to the
-    backends whose own setting names it, and iteration, length and `items` do not know of it (ADR-0040).
+    backends whose own setting names it, and iteration, length and `items` do not know of it (ADR-0040). `audiences`
+    are those of the token that came with what is relayed; `None` where there was no token, or nothing is relayed.
     """
 
-    __slots__ = ("_items", "_relayed")
+    __slots__ = ("_items", "_relayed", "audiences")
 
-    def __init__(self, items: Iterable[tuple[str, bytes]] = (), relayed: Iterable[tuple[str, bytes]] = ()) -> None:
+    def __init__(
+        self,
+        items: Iterable[tuple[str, bytes]] = (),
+        relayed: Iterable[tuple[str, bytes]] = (),
+        audiences: frozenset[str] | None = None,
+    ) -> None:
         self._items: Final = _first_of_each(items)
         self._relayed: Final = _first_of_each(relayed)
+        self.audiences: Final = audiences if self._relayed else None
 
     def items(self) -> Pairs:
         """The captured pairs that go to every backend, sorted by name."""
@@ -45,7 +52,7 @@ class HeaderSnapshot:
     def narrowed(self, names: Collection[str]) -> "HeaderSnapshot":
         """What concerns a backend that is relayed these names: equal for clients that it cannot tell apart."""
         relayed = self.relayed(names)
-        return self if relayed == self._relayed else HeaderSnapshot(self._items, relayed)
+        return self if relayed == self._relayed else HeaderSnapshot(self._items, relayed, self.audiences)
 
     def __iter__(self) -> Iterator[str]:
         return (name for name, _ in self._items)
@@ -54,10 +61,14 @@ class HeaderSnapshot:
         return len(self._items)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, HeaderSnapshot) and (self._items, self._relayed) == (other._items, other._relayed)
+        return isinstance(other, HeaderSnapshot) and self._all == other._all
 
     def __hash__(self) -> int:
-        return hash((self._items, self._relayed))
+        return hash(self._all)
+
+    @property
+    def _all(self) -> tuple[object, ...]:
+        return self._items, self._relayed, self.audiences
 
     def __repr__(self) -> str:
         relayed = f", {len(self._relayed)} relayed" if self._relayed else ""
@@ -69,7 +80,10 @@ class HeaderSnapshot:
         return not self._items and not self._relayed
 
     def canonical_bytes(self) -> bytes:
-        """One unambiguous byte string of all pairs, fields prefixed with their length, for keyed digests."""
+        """One unambiguous byte string of all pairs, fields prefixed with their length, for keyed digests.
+
+        The audiences are no part of it: a refreshed token is no other header.
+        """
         relayed = (_RELAYED, *_with_lengths(self._relayed)) if self._relayed else ()
         return b"".join((*_with_lengths(self._items), *relayed))
 
@@ -109,17 +123,20 @@ class AllowList:
             _pairs(name for name in relayed if is_token(name) and not is_restricted(name)),
         )
 
-    def capture(self, headers: Iterable[tuple[bytes, bytes]]) -> HeaderSnapshot:
+    def capture(
+        self, headers: Iterable[tuple[bytes, bytes]], audiences: frozenset[str] | None = None
+    ) -> HeaderSnapshot:
         """A snapshot of the allowed headers of one request; `headers` has lower-case names as in ASGI.
 
-        The first value of a name counts; absent, empty and malformed values are not captured.
+        The first value of a name counts; absent, empty and malformed values are not captured. `audiences` are those
+        of the token that let the request in.
         """
         if not self.names and not self.relayed:
             return EMPTY_SNAPSHOT
         first: dict[bytes, bytes] = {}
         for name, value in headers:
             first.setdefault(name.lower(), value)
-        return HeaderSnapshot(_captured(self.names, first), _captured(self.relayed, first))
+        return HeaderSnapshot(_captured(self.names, first), _captured(self.relayed, first), audiences)
 
 
 def _pairs(names: Iterable[str]) -> Names:

@@ -234,10 +234,14 @@ class RequestContext:
         self._allow_list = allow_list
 
     def captured(self) -> HeaderSnapshot:
-        """The passthrough headers of this request; made on the first call and the same ever after."""
+        """The passthrough headers of this request; made on the first call and the same ever after.
+
+        What is relayed of them is known with the token of this request: call it once the caller is.
+        """
         if self._snapshot is None:
-            allowed = self._allow_list
-            self._snapshot = EMPTY_SNAPSHOT if allowed is None else allowed.capture(self.scope["headers"])
+            allowed, identity = self._allow_list, self.identity
+            audiences = None if identity is None else identity.audiences
+            self._snapshot = EMPTY_SNAPSHOT if allowed is None else allowed.capture(self.scope["headers"], audiences)
         return self._snapshot
 
     def release_head(self) -> None:

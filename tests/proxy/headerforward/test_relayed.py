@@ -51,6 +51,18 @@ def test_only_what_a_backend_is_relayed_tells_two_clients_apart_for_it():
     assert EMPTY_SNAPSHOT.narrowed({"Cookie"}) is EMPTY_SNAPSHOT
 
 
+@pytest.mark.scenario("I-9")
+def test_a_snapshot_knows_what_the_token_was_for_that_relayed_headers_came_with():
+    audiences = frozenset({"vmcp", "files"})
+    allowed = AllowList.of(["X-Tenant"], ["Cookie"])
+    taken = allowed.capture(HEADERS, audiences)
+    assert taken.audiences == taken.narrowed({"Cookie"}).audiences == audiences
+    assert allowed.capture(HEADERS).audiences is None
+    assert taken != allowed.capture(HEADERS, frozenset({"vmcp"})), "what is known of them is not the same"
+    assert taken.canonical_bytes() == allowed.capture(HEADERS).canonical_bytes(), "only values are fingerprinted"
+    assert taken.narrowed(()) == allowed.capture(HEADERS[2:], audiences) == HeaderSnapshot([("X-Tenant", b"blue")])
+
+
 PAIRS = st.dictionaries(st.from_regex(r"\A[A-Z][a-z]{0,5}\Z"), st.binary(max_size=8), max_size=3)
 
 

@@ -5,9 +5,11 @@ import json
 
 import pytest
 
+from tests.proxy.auth.oidc.helpers import oidc
 from tests.proxy.endpoint.helpers import QUIET
 from tests.proxy.outgoing.helpers import Guarded, relay, stage
 from tests.proxy.outgoing.test_failures import holders_of
+from tests.support.idp import Idp
 from tests.support.raw_client import RawClient, eventually
 from tests.support.scene import scene
 from tests.support.serving import http_backend
@@ -137,12 +139,111 @@ async def test_under_oidc_they_are_relayed_only_if_the_callers_token_is_for_that
             assert at.backends["one"].calls("tools/call") == []
 
 
+def denied(answer, why):
+    """Whether a call failed because nothing of the caller may go to the backend."""
+    return why in json.dumps(answer)
+
+
+NOT_FOR_IT = "this caller's token is not for it"
+BEGUN_WITH_ANOTHER = "the token they came with is not for it; begin a new session"
+
+
 @contextlib.asynccontextmanager
-async def pod(redis, backend):
+async def two_tokens(*headers, **config):
+    """Alice's token for this endpoint alone, and one that is for `one` as well, both with one and the same cookie."""
+    strategies = {"one": relay(*headers, audience="one"), "two": {}}
+    async with stage(lambda _: strategies, **config) as at:
+        narrow, wide = at.idp.mint("alice"), at.idp.mint("alice", aud=["vmcp", "one"])
+        async with at.bearing(narrow, cookie=CANARY) as client:
+            yield at, client, {"authorization": f"Bearer {narrow}"}, {"authorization": f"Bearer {wide}"}
+
+
+def relayed_to(backend):
+    """The requests that carried anything of the caller."""
+    return [each.method or each.verb for each in backend.heard if {"authorization", "cookie"} & each.headers.keys()]
+
+
+async def asked(client):
+    return await client.request("tools/call", {"name": "one_echo", "arguments": {}})
+
+
+@pytest.mark.scenario("I-9", "H-2")
+@pytest.mark.parametrize("headers", [["Authorization", "Cookie"], ["Authorization"], ["Cookie"]])
+async def test_a_later_token_for_the_backend_does_not_send_it_what_came_with_one_that_is_not(headers):
+    async with two_tokens(*headers) as (at, client, narrow, wide):
+        await client.open()
+        assert await client.names() == ["two_echo"]
+        cookie = client.headers["cookie"]
+        for later in (wide, wide | {"cookie": cookie}):
+            client.headers = later
+            assert await client.names() == ["two_echo"]
+            assert denied(await asked(client), BEGUN_WITH_ANOTHER)
+        async with client.listening() as stream:
+            await eventually(lambda: stream.comments)
+            await client.post({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"})
+        assert await client.delete() == 204
+        async with at.world.client(**wide, cookie=cookie) as anew:
+            await anew.open()
+            assert sorted(await anew.names()) == ["one_echo", "two_echo"]
+        assert at.heard_anywhere(narrow["authorization"]) == []
+        assert at.backends["one"].calls("tools/call") == []
+
+
+@pytest.mark.scenario("I-9", "H-2")
+async def test_a_later_token_that_is_not_for_the_backend_neither_sends_nor_sees_what_an_earlier_one_opened():
+    async with two_tokens("Authorization", "Cookie") as (at, client, narrow, wide):
+        client.headers |= wide
+        await client.open()
+        for _ in range(2):
+            client.headers |= wide
+            assert sorted(await client.names()) == ["one_echo", "two_echo"]
+            assert not (await asked(client))["result"].get("isError")
+            sent = relayed_to(at.backends["one"])
+            client.headers |= narrow
+            assert await client.names() == ["two_echo"]
+            assert denied(await asked(client), NOT_FOR_IT)
+            assert relayed_to(at.backends["one"]) == sent
+        async with client.listening() as stream:
+            await eventually(lambda: stream.comments)
+        assert await client.delete() == 204
+        assert relayed_to(at.backends["one"]) == sent
+        assert at.heard_anywhere(narrow["authorization"]) == []
+
+
+@pytest.mark.scenario("I-9")
+@pytest.mark.parametrize("first", ["narrow", "wide"])
+async def test_where_each_request_has_its_own_headers_each_token_is_judged_and_listed_by_itself(first):
+    async with two_tokens("Cookie", passthroughHeaderMode="Request") as (at, client, narrow, wide):
+        seen = {"narrow": (narrow, ["two_echo"]), "wide": (wide, ["one_echo", "two_echo"])}
+        second = ({*seen} - {first}).pop()
+        client.headers |= seen[first][0]
+        await client.open()
+        for which in (first, second, first, second):
+            token, names = seen[which]
+            client.headers |= token
+            assert sorted(await client.names()) == names
+            assert denied(await asked(client), NOT_FOR_IT) is (which == "narrow")
+        assert len(at.backends["one"].calls("tools/call")) == 2
+        assert at.backends["one"].shown("cookie", "tools/call") == {CANARY}
+
+
+@pytest.mark.scenario("I-9")
+async def test_a_list_refused_to_one_token_is_not_refused_to_another_of_the_same_caller():
+    async with two_tokens("Cookie") as (at, client, _, wide):
+        await client.open()
+        assert await client.names() == ["two_echo"]
+        async with at.world.client(**wide, cookie=CANARY) as other:
+            await other.open()
+            assert sorted(await other.names()) == ["one_echo", "two_echo"]
+        assert await client.names() == ["two_echo"]
+
+
+@contextlib.asynccontextmanager
+async def pod(redis, backend, strategy=None, **config):
     settings = Settings(port=0, admin_port=0, handles_signals=False, keyring=KEYS)
     storage = {"provider": "redis", "address": redis.address}
-    extra = (http_backend("one", backend.port, **relay("Authorization")),)
-    async with scene({}, extra=extra, settings=settings, config=QUIET, sessionStorage=storage) as world:
+    extra = (http_backend("one", backend.port, **(strategy or relay("Authorization"))),)
+    async with scene({}, extra=extra, settings=settings, config=QUIET, sessionStorage=storage, **config) as world:
         yield world
 
 
@@ -163,6 +264,27 @@ async def test_another_pod_takes_the_session_over_with_the_same_headers_only(red
                 assert (await there.post(message)).status_code == status
         assert backend.shown("authorization", "tools/call") == {"Bearer alice"}
         assert len(backend.calls("tools/call")) == 2
+
+
+@pytest.mark.scenario("I-9", "H-8")
+async def test_another_pod_relays_a_cookie_for_those_tokens_alone_that_it_saw_it_come_with(redis_server):
+    backend, idp = Guarded(), Idp()
+    async with idp.running(), backend.running():
+        settings = (redis_server, backend, relay("Cookie", audience="one"))
+        tokens = {"narrow": idp.mint("alice"), "wide": idp.mint("alice", aud=["vmcp", "one"])}
+        headers = {name: {"authorization": f"Bearer {token}", "cookie": CANARY} for name, token in tokens.items()}
+        async with pod(*settings, incomingAuth=oidc(idp)) as a, pod(*settings, incomingAuth=oidc(idp)) as b:
+            for began, restored in (("narrow", "wide"), ("wide", "narrow")):
+                async with a.client(**headers[began]) as client, b.client(**headers[restored]) as there:
+                    await client.open()
+                    there.session = client.session
+                    sent = len(backend.calls("tools/call"))
+                    assert denied(await asked(there), NOT_FOR_IT) is (restored == "narrow")
+                    there.headers = headers["wide"]
+                    assert denied(await asked(there), BEGUN_WITH_ANOTHER) is (restored == "narrow")
+                    client.headers = headers["wide"]
+                    assert denied(await asked(client), BEGUN_WITH_ANOTHER) is (began == "narrow")
+                    assert len(backend.calls("tools/call")) - sent == (1 if restored == "narrow" else 2)
 
 
 @pytest.mark.scenario("I-9", "H-6")

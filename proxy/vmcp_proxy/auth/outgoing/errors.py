@@ -10,7 +10,7 @@ The texts name no address, no token and no secret: clients may read them, and th
 """
 
 import re
-from typing import Final
+from typing import Final, Self
 
 _NO_CODE: Final = "an error"
 _CODE: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}")
@@ -45,11 +45,22 @@ class NoUserError(OutgoingAuthError):
 
 
 class RelayRefusedError(OutgoingAuthError):
-    """The caller's token is not for the backend, so that nothing of the caller's may go there."""
+    """No token for the backend stands behind the headers, or behind the caller, so that they may not go there."""
 
-    def __init__(self) -> None:
-        super().__init__(
+    @classmethod
+    def of_caller(cls) -> Self:
+        """The token that this request came with is not for the backend."""
+        return cls(
             "it is relayed the caller's headers, and this caller's token is not for it; get one with its audience too",
+            is_dead=True,
+        )
+
+    @classmethod
+    def of_headers(cls) -> Self:
+        """The token of this request is, and the one that the session's headers came with is not."""
+        return cls(
+            "it is relayed the headers that this session began with, and the token they came with is not for it; "
+            "begin a new session",
             is_dead=True,
         )
 

@@ -1,10 +1,10 @@
 """The caller's own headers, shown to one backend that has no other credentials."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.auth.outgoing.errors import RelayRefusedError
+from vmcp_proxy.headerforward import HeaderSnapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,18 +14,22 @@ class Relay:
     names: frozenset[str]
     audience: str | None = None
 
-    def allows(self, identity: Identity) -> bool:
-        """Whether this caller's headers may go there (ADR-0040).
+    def refusal(self, identity: Identity, snapshot: HeaderSnapshot) -> RelayRefusedError | None:
+        """Why the headers of a snapshot may not go there for this caller; `None` where they may (ADR-0040).
 
         Where an authorization server vouches for the caller, its token has to be for the backend as well: a backend
-        must not get what opens this endpoint, and the others behind it, from somebody who never meant it to.
+        must not get what opens this endpoint, and the others behind it, from somebody who never meant it to. That
+        holds for the token that the headers came with, which is another than the present one when a session's
+        headers are those of its first request, and for the present one, which must not be served what another opens.
         """
-        if not identity.is_by_token:
-            return True
-        return self.audience is not None and self.audience in _audiences(identity.claims)
+        asked, brought = identity.audiences, snapshot.audiences
+        if not self._is_named_by(asked):
+            return RelayRefusedError.of_caller()
+        is_alike = (asked is None) is (brought is None)
+        if snapshot.relayed(self.names) and not (is_alike and self._is_named_by(brought)):
+            return RelayRefusedError.of_headers()
+        return None
 
-
-def _audiences(claims: Mapping[str, Any]) -> Iterator[object]:
-    """`aud`, which is one text or many (RFC 7519 section 4.1.3)."""
-    said = claims.get("aud")
-    yield from said if isinstance(said, list | tuple) else (said,)
+    def _is_named_by(self, audiences: frozenset[str] | None) -> bool:
+        """Whether a token is for the backend; `None` stands for no token, where none is asked for."""
+        return audiences is None or self.audience in audiences

@@ -78,7 +78,7 @@ class Views:
         built = caller.client.view
         if built is None or built.epoch != self.epoch:
             return None
-        return built.catalog if built.identity == caller.identity and built.snapshot == caller.snapshot else None
+        return built.catalog if _is_for(built, caller) else None
 
     async def view(self, caller: Caller) -> Catalog:
         """The caller's catalog; waits for members whose listing is not there, each up to the list deadline."""
@@ -128,7 +128,7 @@ class Views:
         return entries
 
     def _personal_scope(self, member: Member, audience: str, identity: Identity, snapshot: HeaderSnapshot) -> Scope:
-        headers = self._digests.of_headers(snapshot.narrowed(member.relayed))
+        headers = member.refusal(identity, snapshot) or self._digests.of_headers(snapshot.narrowed(member.relayed))
         return Scope(audience, headers, self._digests.of_identity(identity))
 
     def silent(self, caller: Caller) -> dict[str, Outcome]:
@@ -234,6 +234,13 @@ class Views:
 
     def _claims(self, known: Mapping[str, Listing | None]) -> PageClaims:
         return claims_of(_there(known), is_alone=len(self._members) <= 1)
+
+
+def _is_for(built: BuiltView, caller: Caller) -> bool:
+    """Whether a view holds for the caller: identities are equal whatever their tokens are for, views are not."""
+    was, now = built.identity, caller.identity
+    is_same = was is now or (was == now and was.audiences == now.audiences)
+    return is_same and built.snapshot == caller.snapshot
 
 
 def _there(listings: Mapping[str, Listing | None]) -> list[Listing]:

@@ -20,7 +20,8 @@ class Scope(msgspec.Struct, frozen=True, gc=False):
 
     `audience` stands for the capabilities that the backend heard of, `snapshot` for the client's passthrough headers,
     by a keyed digest, `identity` for the caller, where the backend gets credentials of its own for each; any may be
-    empty.
+    empty. Where the backend gets no request of the caller, why not stands in the place of the headers: with another
+    token the same caller may be served.
     """
 
     audience: str = ""

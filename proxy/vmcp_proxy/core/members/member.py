@@ -12,6 +12,7 @@ from vmcp_proxy.backends.authentication import (
     callers_credentials,
     is_personal,
     own_credentials,
+    refusal,
     relayed_names,
 )
 from vmcp_proxy.backends.credentials import NO_CREDENTIALS, Credentials
@@ -62,6 +63,10 @@ class Member:
         if not self.backend.takes_headers or not (self.is_personal or len(snapshot)):
             return self.own_credentials
         return callers_credentials(self.name, self.static, self.strategy, identity, snapshot)
+
+    def refusal(self, identity: Identity, snapshot: HeaderSnapshot) -> str:
+        """Why it gets no request of this caller with this snapshot; empty where it does."""
+        return refusal(self.strategy, identity, snapshot) if self.is_personal else ""
 
     def collision(self, found: Collision) -> BackendError:
         """Why a client with such headers cannot reach this backend."""
