@@ -148,17 +148,22 @@ async def test_a_broken_edit_says_so_by_its_line_and_leaves_the_last_good_polici
 
 @pytest.mark.scenario("K-19")
 async def test_a_provider_that_is_deleted_while_it_is_in_use_keeps_the_door_as_it_was(kube, endpoint, idp):
-    kube.delete("mcpoidcconfig/idp")
-    degraded = kube.until_phase(ONE, "Degraded")
+    # An endpoint of its own: what flaps is told of its recovery a few times in two minutes only.
+    auth = {"oidcConfigRef": {"name": "kept", "audience": idp.audience}, "authzConfigRef": {"name": "policies"}}
+    kube.apply(oidc_config("kept", idp.issuer), vmcp("kept", incomingAuth={"type": "oidc", **auth}))
+    url = kube.until_phase("virtualmcpserver/kept", "Ready")["status"]["url"]
+    kube.delete("mcpoidcconfig/kept")
+    degraded = kube.until_phase("virtualmcpserver/kept", "Degraded")
     assert condition(degraded, "AuthConfigured")["reason"] == "OIDCConfigNotFound"
-    async with connected(endpoint, alice(idp)) as (client, _):
+    async with connected(url, alice(idp)) as (client, _):
         assert await tool_names(client) == ["notes_add"]
     with pytest.raises(ExceptionGroup) as refused:
-        async with connected(endpoint):
+        async with connected(url):
             pass
     assert "access token" in described(refused.value)
-    kube.apply(oidc_config("idp", idp.issuer))
-    kube.until_phase(ONE, "Ready")
+    kube.apply(oidc_config("kept", idp.issuer))
+    kube.until_phase("virtualmcpserver/kept", "Ready")
+    kube.delete("virtualmcpserver/kept")
 
 
 @pytest.mark.scenario("K-7")
