@@ -14,6 +14,7 @@ from vmcp_api.text.durations import format_duration
 from vmcp_api.text.forms import QUANTITY, describe_form
 
 _SIGNS: Final = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
+_RULES: Final = "## Rules\n\nBeyond the bounds above, a manifest is refused when one of these is broken:\n\n"
 _HEAD: Final = "| Field | Type | Default | Bounds | Description |\n| --- | --- | --- | --- | --- |\n"
 
 
@@ -29,12 +30,13 @@ def _kind_page(kind: str, model: type[BaseModel]) -> str:
     parts = schema["properties"]
     spec = _HEAD + "".join(_rows("spec", parts["spec"]))
     status = _HEAD + "".join(_rows("status", parts["status"]))
-    rules = "".join(f"- {_escape(text)}\n" for text in dict.fromkeys(_rule_lines("", schema)))
+    broken = "".join(f"- {_escape(text)}\n" for text in dict.fromkeys(_rule_lines("", schema)))
+    rules = f"{_RULES}{broken}\n" if broken else ""
     return (
         f"# {kind}\n\n{schema['description']}\n\n"
         f"`apiVersion: vmcp.dev/v1beta1`, `kind: {kind}`. Generated from the models; do not edit.\n\n"
         f"## Spec\n\n{spec}\n"
-        f"## Rules\n\nBeyond the bounds above, a manifest is refused when one of these is broken:\n\n{rules}\n"
+        f"{rules}"
         f"## Status\n\n{status}"
     )
 
