@@ -8,6 +8,7 @@ import pytest
 import trustme
 
 from tests.proxy.endpoint.helpers import QUIET
+from tests.support.raw_client import eventually
 from tests.support.relay import Relay
 from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend
@@ -111,6 +112,8 @@ async def test_a_certificate_that_is_replaced_is_followed_and_one_of_a_stranger_
         document = http_backend("one", front.port, url=f"https://localhost:{front.port}/mcp", **bundle)
         async with scene({}, extra=(document,), config=QUIET) as world, world.session() as client:
             await called(client)
+            # Its own stream comes through a handshake of its own.
+            await eventually(lambda: backend.streams)
             ca.issue_cert("localhost").configure_cert(context)
             age.is_old = True
             shaken = front.handshakes
