@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import httpx2
@@ -10,11 +10,13 @@ import httpx2
 from vmcp_api.naming import ADMIN_PORT
 from vmcp_api.pod_status import Health, PodStatus, from_document, to_document
 from vmcp_proxy.cli.endpoint.conversation import parse_endpoint
-from vmcp_proxy.cli.endpoint.local import LocalGroup
 from vmcp_proxy.cli.endpoint.target import local_group, local_options
 from vmcp_proxy.cli.exits import CommandError, Exit
 from vmcp_proxy.cli.output import clean, print_json, print_table
-from vmcp_proxy.run.proxy import Proxy
+
+if TYPE_CHECKING:
+    from vmcp_proxy.cli.endpoint.local import LocalGroup
+    from vmcp_proxy.run.proxy import Proxy
 
 DEFAULT_STATUS: Final = f"http://127.0.0.1:{ADMIN_PORT}"
 _SECONDS: Final = 10.0
@@ -59,8 +61,8 @@ def is_well(status: PodStatus) -> bool:
     )
 
 
-def _start(group: LocalGroup) -> dict[str, Any]:
-    async def look(proxy: Proxy) -> PodStatus:
+def _start(group: "LocalGroup") -> dict[str, Any]:
+    async def look(proxy: "Proxy") -> PodStatus:
         return proxy.status()
 
     return to_document(asyncio.run(group.run(look)))

@@ -3,14 +3,14 @@
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from vmcp_proxy.cli.endpoint.conversation import DEFAULT_URL, Target, parse_endpoint
-from vmcp_proxy.cli.endpoint.local import LocalGroup
-from vmcp_proxy.cli.serve.sources import ManifestSource, McpConfigSource
-from vmcp_proxy.cli.stdio.source import OneClientSource
+
+if TYPE_CHECKING:
+    from vmcp_proxy.cli.endpoint.local import LocalGroup
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -34,7 +34,7 @@ def local_options(function: CommandT) -> CommandT:
     )(function)
 
 
-def local_group(files: tuple[Path, ...], mcp_config: Path | None) -> LocalGroup | None:
+def local_group(files: tuple[Path, ...], mcp_config: Path | None) -> "LocalGroup | None":
     """The group of the files; None where none are named.
 
     Raises:
@@ -42,11 +42,16 @@ def local_group(files: tuple[Path, ...], mcp_config: Path | None) -> LocalGroup 
     """
     if files and mcp_config is not None:
         raise click.UsageError("Give -f FILE_OR_DIR or --mcp-config FILE, not both.")
+    if mcp_config is None and not files:
+        return None
+    # A whole proxy, which a command that is given a URL would load for nothing (half a second).
+    from vmcp_proxy.cli.endpoint.local import LocalGroup  # noqa: PLC0415
+    from vmcp_proxy.cli.serve.sources import ManifestSource, McpConfigSource  # noqa: PLC0415
+    from vmcp_proxy.cli.stdio.source import OneClientSource  # noqa: PLC0415
+
     if mcp_config is not None:
         return LocalGroup(OneClientSource(McpConfigSource(mcp_config, os.environ)), (mcp_config,))
-    if files:
-        return LocalGroup(OneClientSource(ManifestSource(files)), files)
-    return None
+    return LocalGroup(OneClientSource(ManifestSource(files)), files)
 
 
 def choose(url: str | None, headers: Sequence[str], files: tuple[Path, ...], mcp_config: Path | None) -> Target:

@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 import httpx2
@@ -12,7 +12,6 @@ from vmcp_api.naming import ADMIN_PORT
 from vmcp_proxy.cli.completion import complete_tools
 from vmcp_proxy.cli.endpoint.arguments import parse_object
 from vmcp_proxy.cli.endpoint.conversation import parse_endpoint
-from vmcp_proxy.cli.endpoint.local import LocalGroup
 from vmcp_proxy.cli.endpoint.target import local_group, local_options, split_words
 from vmcp_proxy.cli.exits import CommandError, Exit
 from vmcp_proxy.cli.explain.caller import read_caller
@@ -21,8 +20,11 @@ from vmcp_proxy.cli.output import print_json
 from vmcp_proxy.core.explain.explainer import KINDS
 from vmcp_proxy.core.explain.explanation import Explanation
 from vmcp_proxy.protocol.kinds import Kind
-from vmcp_proxy.run.proxy import Proxy
 from vmcp_proxy.serve.apps.explain import Question, parse_question
+
+if TYPE_CHECKING:
+    from vmcp_proxy.cli.endpoint.local import LocalGroup
+    from vmcp_proxy.run.proxy import Proxy
 
 DEFAULT_ADMIN: Final = f"http://127.0.0.1:{ADMIN_PORT}"
 _SECONDS: Final = 30.0
@@ -90,8 +92,8 @@ def _parse_arguments(text: str) -> dict[str, msgspec.Raw]:
     return {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in parse_object(text, "--arguments").items()}
 
 
-def _start(group: LocalGroup, asked: Question) -> Explanation:
-    async def explain(proxy: Proxy) -> Explanation:
+def _start(group: "LocalGroup", asked: Question) -> Explanation:
+    async def explain(proxy: "Proxy") -> Explanation:
         return await proxy.explain(asked.asked)
 
     return asyncio.run(group.run(explain))
