@@ -14,6 +14,7 @@ from vmcp_api.spec.headers import PassthroughHeaderMode
 from vmcp_api.spec.incoming import IncomingAuth
 from vmcp_api.spec.operational import Operational
 from vmcp_api.spec.sessions import SessionManagement
+from vmcp_api.spec.telemetry import Telemetry
 
 CONTRACT: Final = 1
 """Number of the contract; a proxy refuses a config that carries another (ADR-0009)."""
@@ -63,6 +64,7 @@ class ProxyConfig(Model):
     config: Annotated[VmcpConfig, Field(description="How the endpoint behaves.")] = VmcpConfig()
     session_storage: Annotated[StorageConfig, Field(description="Where session metadata lives.")] = StorageConfig()
     session_management: Annotated[SessionManagement, Field(description="Lifetimes and caps.")] = SessionManagement()
+    telemetry: Annotated[Telemetry | None, Field(description="What is sent by OTLP; absent sends nothing.")] = None
     backends: Annotated[
         tuple[Backend, ...], Field(max_length=256, description="Members of the group that are served.")
     ] = ()

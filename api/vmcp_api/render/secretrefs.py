@@ -6,6 +6,7 @@ from vmcp_api.config import ProxyConfig
 from vmcp_api.render.member import PRIVATE_KEY
 from vmcp_api.spec.outgoing import OutgoingAuth
 from vmcp_api.spec.references import KeyRef
+from vmcp_api.spec.telemetry import OtlpConnection
 
 
 def secret_refs(config: ProxyConfig) -> Iterator[KeyRef]:
@@ -16,6 +17,8 @@ def secret_refs(config: ProxyConfig) -> Iterator[KeyRef]:
         yield config.session_storage.sentinel_password_ref
     if config.incoming_auth.oidc and (secret := config.incoming_auth.oidc.client_secret_ref):
         yield secret
+    if config.telemetry and config.telemetry.otlp:
+        yield from otlp_secret_refs(config.telemetry.otlp)
     for backend in config.backends:
         if backend.outgoing_auth:
             yield from outgoing_secret_refs(backend.outgoing_auth)
@@ -25,6 +28,12 @@ def secret_refs(config: ProxyConfig) -> Iterator[KeyRef]:
         if certificate := backend.tls.client_certificate_ref:
             yield certificate
             yield KeyRef(name=certificate.name, key=PRIVATE_KEY)
+
+
+def otlp_secret_refs(collector: OtlpConnection) -> Iterator[KeyRef]:
+    """Every key of a Secret that a collector needs."""
+    for header in collector.sensitive_headers:
+        yield header.secret_key_ref
 
 
 def outgoing_secret_refs(auth: OutgoingAuth) -> Iterator[KeyRef]:

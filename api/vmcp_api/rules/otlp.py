@@ -1,0 +1,125 @@
+"""The rules on collectors that take OTLP."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from pydantic.alias_generators import to_snake
+
+from vmcp_api.base import Model
+from vmcp_api.headers import RESTRICTED, canonical_name, check_static_header
+from vmcp_api.rules.headers import cel_allowed, find_nothing
+from vmcp_api.rules.rule import Finding, Rule, require
+from vmcp_api.spec.telemetry import SensitiveHeader
+
+_SIGNALS: Final = r"/v1/(traces|metrics|logs)/?$"
+
+
+def otlp_rules(model: type[Model], *, ca: str) -> Iterator[Rule]:
+    """The rules on a model with the fields of `OtlpConnection`; ``ca`` names its field with CA certificates."""
+    yield require(
+        model,
+        ("endpoint",),
+        f"!self.endpoint.matches(r'{_SIGNALS}')",
+        "names one signal; leave the path of the signal out, it is added for each",
+        lambda part: re.search(_SIGNALS, part.endpoint) is None,
+    )
+    yield require(
+        model,
+        ("endpoint",),
+        "!self.endpoint.startsWith('http://') || self.insecure",
+        "goes over the network without TLS; write https, or set insecure",
+        lambda part: not part.endpoint.startswith("http://") or part.insecure,
+    )
+    yield require(
+        model,
+        ("insecure",),
+        "!self.endpoint.startsWith('https://') || !self.insecure",
+        "contradicts the endpoint, which says https; remove one of the two",
+        lambda part: not part.endpoint.startswith("https://") or not part.insecure,
+    )
+    yield require(
+        model,
+        (ca,),
+        f"!has(self.{ca}) || !self.insecure",
+        "verifies nothing beside insecure; remove one of the two",
+        lambda part: getattr(part, to_snake(ca)) is None or not part.insecure,
+    )
+    yield from _header_rules(model)
+
+
+def _find_headers(part: Any) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for name, value in part.headers.items():
+        if text := _check(name, value):
+            yield ("headers", name), text
+        elif name.lower() in seen:
+            yield ("headers", name), f"{canonical_name(name)} is set twice (case does not count); remove one of them"
+        seen.add(name.lower())
+    for index, header in enumerate(part.sensitive_headers):
+        if header.name.lower() in seen:
+            shown = canonical_name(header.name)
+            yield (
+                ("sensitiveHeaders", index, "name"),
+                f"{shown} is set twice (case does not count); remove one of them",
+            )
+        seen.add(header.name.lower())
+
+
+def _check(name: str, value: str | None = None) -> str | None:
+    text = check_static_header(name, value)
+    return text and text.replace("between the proxy and the backend", "to the collector")
+
+
+def _find_sensitive(header: SensitiveHeader) -> Iterator[Finding]:
+    if text := _check(header.name):
+        yield ("name",), text
+
+
+def _header_rules(model: type[Model]) -> Iterator[Rule]:
+    yield Rule(
+        model=model,
+        field="headers",
+        cel="self.all(name, name.size() <= 128 && name.matches('^[!#$%&\\'*+.^_`|~0-9A-Za-z-]+$'))",
+        message="a header name has at most 128 letters, digits and hyphens, such as X-Api-Key; write one",
+        find=find_nothing,
+    )
+    yield Rule(
+        model=model,
+        field="headers",
+        cel=f"self.all(name, {cel_allowed('name', RESTRICTED)})",
+        message="a header belongs to the connection to the collector; remove it",
+        find=find_nothing,
+    )
+    yield Rule(
+        model=model,
+        field="headers",
+        cel=(
+            "self.all(name, self[name].matches("
+            "'^[\\\\x09\\\\x20-\\\\x7e]*[\\\\x21-\\\\x7e][\\\\x09\\\\x20-\\\\x7e]*$'))"
+        ),
+        message="a header value is empty or holds a line break, control character or non-ASCII text; write it anew",
+        find=find_nothing,
+    )
+    yield Rule(
+        model=model,
+        cel=(
+            "!has(self.sensitiveHeaders) || self.sensitiveHeaders.all(a,"
+            " self.sensitiveHeaders.exists_one(b, a.name.lowerAscii() == b.name.lowerAscii())"
+            " && (!has(self.headers) || !self.headers.exists(name, name.lowerAscii() == a.name.lowerAscii())))"
+        ),
+        message="a header is set twice (case does not count); remove one of them",
+        find=_find_headers,
+    )
+
+
+OTLP_HEADER_RULES: Final = (
+    Rule(
+        model=SensitiveHeader,
+        field="name",
+        cel=cel_allowed("self", RESTRICTED),
+        message="belongs to the connection to the collector; remove it",
+        find=_find_sensitive,
+    ),
+)
+"""The rules on the parts that every collector shares; they go with those of `otlp_rules`."""
