@@ -6,7 +6,7 @@ from typing import Final
 
 from vmcp_api.pod_status import CircuitState
 from vmcp_proxy.core.members.member import Member, Members
-from vmcp_proxy.observability.metrics import Metrics
+from vmcp_proxy.observability.metrics import Metrics, families
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.run.wiring import Wiring
 
@@ -15,26 +15,26 @@ _LEVEL: Final = {CircuitState.CLOSED: 0, CircuitState.HALF_OPEN: 1, CircuitState
 
 def read_gauges(metrics: Metrics, parts: Wiring) -> None:
     """Says where each figure is found."""
-    metrics.read_from("vmcp_sessions", lambda: parts.sessions.manager.live)
-    metrics.read_from("vmcp_header_snapshots", lambda: parts.sessions.manager.snapshots)
+    metrics.read_from(families.SESSIONS, lambda: parts.sessions.manager.live)
+    metrics.read_from(families.HEADER_SNAPSHOTS, lambda: parts.sessions.manager.snapshots)
     metrics.read_from(
-        "vmcp_server_requests_open", lambda: sum(len(each.server_requests) for each in parts.sessions.clients.all())
+        families.SERVER_REQUESTS, lambda: sum(len(each.server_requests) for each in parts.sessions.clients.all())
     )
-    metrics.read_from("vmcp_stream_buffer_bytes", lambda: parts.sessions.clients.replay.budget.used)
-    metrics.read_from("vmcp_stream_messages_dropped_total", lambda: parts.sessions.clients.replay.budget.dropped)
-    metrics.read_from("vmcp_pod_messages_dropped_total", lambda: dict(parts.sessions.pods.dropped))
-    metrics.read_from("vmcp_connections_opened_total", lambda: parts.client.connections_opened)
-    metrics.read_from("vmcp_tls_contexts_total", lambda: parts.client.contexts_built)
-    metrics.read_from("vmcp_list_deadline_missed_total", lambda: dict(parts.core.views.deadlines_missed))
-    metrics.read_from("vmcp_audit_dropped_total", lambda: parts.surface.sources.audit.dropped)
-    metrics.read_from("vmcp_circuit_state", lambda: circuit_states(parts.core.group.members))
-    metrics.read_from("vmcp_circuit_transitions_total", lambda: circuit_transitions(parts.core.group.members))
-    metrics.read_from("vmcp_circuit_refused_total", lambda: refused_by_circuits(parts.core.group.members))
+    metrics.read_from(families.STREAM_BUFFER, lambda: parts.sessions.clients.replay.budget.used)
+    metrics.read_from(families.STREAM_DROPPED, lambda: parts.sessions.clients.replay.budget.dropped)
+    metrics.read_from(families.POD_MESSAGES_DROPPED, lambda: dict(parts.sessions.pods.dropped))
+    metrics.read_from(families.CONNECTIONS_OPENED, lambda: parts.client.connections_opened)
+    metrics.read_from(families.TLS_CONTEXTS, lambda: parts.client.contexts_built)
+    metrics.read_from(families.DEADLINES_MISSED, lambda: dict(parts.core.views.deadlines_missed))
+    metrics.read_from(families.AUDIT_DROPPED, lambda: parts.surface.sources.audit.dropped)
+    metrics.read_from(families.CIRCUIT_STATE, lambda: circuit_states(parts.core.group.members))
+    metrics.read_from(families.CIRCUIT_TRANSITIONS, lambda: circuit_transitions(parts.core.group.members))
+    metrics.read_from(families.CIRCUIT_REFUSED, lambda: refused_by_circuits(parts.core.group.members))
     metrics.read_from(
-        "vmcp_backends", lambda: Counter(member.health.state.value for member in parts.core.group.members.values())
+        families.BACKENDS, lambda: Counter(member.health.state.value for member in parts.core.group.members.values())
     )
     metrics.read_from(
-        "vmcp_catalog_capabilities", lambda: {kind.value: len(parts.core.views.shared().of(kind)) for kind in Kind}
+        families.CAPABILITIES, lambda: {kind.value: len(parts.core.views.shared().of(kind)) for kind in Kind}
     )
 
 

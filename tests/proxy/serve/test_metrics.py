@@ -11,7 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from tests.proxy.serve.harness import World, message
 from vmcp_proxy.observability.audit import Outcome
-from vmcp_proxy.observability.metrics import BUCKETS, METHODS, READINGS, Metrics
+from vmcp_proxy.observability.metrics import Metrics, families
+from vmcp_proxy.observability.metrics.families import METHODS
+from vmcp_proxy.observability.metrics.series import BUCKETS
 from vmcp_proxy.serve.rejections import Rejection
 
 
@@ -35,7 +37,7 @@ async def test_what_the_dispatch_refuses_counts_under_its_real_method_and_not_as
     assert samples['vmcp_requests_total{method="tools/call",status="403"}'] == 1
     assert samples['vmcp_requests_total{method="prompts/get",status="403"}'] == 1
     assert samples['vmcp_requests_total{method="GET",status="403"}'] == 1
-    denied = 'mcp_server_operation_duration_seconds_count{method="tools/call",outcome="denied"}'
+    denied = 'mcp_server_operation_duration_seconds_count{error_type="denied",mcp_method_name="tools/call"}'
     assert samples[denied] == 1
     assert not [name for name in samples if name.startswith("vmcp_http_rejected")]
 
@@ -62,7 +64,7 @@ async def test_a_call_that_crashes_counts_as_an_error_of_its_method(world):
         await world.post(message("tools/list"))
     samples = world.scrape()
     assert samples['vmcp_requests_total{method="tools/list",status="500"}'] == 1
-    assert samples['mcp_server_operation_duration_seconds_count{method="tools/list",outcome="error"}'] == 1
+    assert samples['mcp_server_operation_duration_seconds_count{error_type="error",mcp_method_name="tools/list"}'] == 1
 
 
 @pytest.mark.scenario("C-8")
@@ -73,10 +75,11 @@ def test_random_method_names_make_no_new_labels(names):
         metrics.on_request(name, 404, Outcome.FAILURE, 0.1)
         count_call(metrics, "a", name, None, 0.1)
     methods = {
-        sample.labels["method"]
-        for family in metrics.collect()
-        for sample in family.samples
-        if "method" in sample.labels
+        value
+        for measured in metrics.snapshot().measured()
+        for key in measured.values
+        for label, value in zip(measured.family.attributes, key, strict=True)
+        if "method" in label
     }
     assert methods <= METHODS | {"other"}
 
@@ -104,7 +107,7 @@ def test_histograms_are_cumulative_and_sum_up():
     metrics.on_request("ping", 500, Outcome.ERROR, 1.0)
     families = {family.name: family for family in parse_text(metrics.snapshot().render("")[0].decode())}
     samples = families["mcp_server_operation_duration_seconds"].samples
-    success = [sample for sample in samples if sample.labels["outcome"] == "success"]
+    success = [sample for sample in samples if not sample.labels["error_type"]]
     buckets = {sample.labels["le"]: sample.value for sample in success if sample.name.endswith("_bucket")}
     assert len(buckets) == len(BUCKETS) + 1
     assert (buckets["0.0005"], buckets["0.01"], buckets["0.025"], buckets["300.0"]) == (2, 2, 3, 3)
@@ -126,24 +129,22 @@ def test_backend_requests_errors_and_tool_errors_count_apart():
     assert samples['vmcp_backend_requests_total{backend="a",method="tools/call"}'] == 2
     assert samples['vmcp_backend_errors_total{backend="a",category="timeout"}'] == 2
     assert samples['vmcp_tool_errors_total{backend="a"}'] == 1
-    error = 'mcp_client_operation_duration_seconds_count{backend="a",method="tools/call",outcome="error"}'
+    error = 'mcp_client_operation_duration_seconds_count{backend="a",error_type="timeout",mcp_method_name="tools/call"}'
     assert samples[error] == 1
 
 
 def test_every_reading_shows_what_its_callback_says_at_the_time_of_the_scrape():
     metrics = Metrics()
     now = {"n": 1}
-    for name, reading in READINGS.items():
-        values = ("x",) * len(reading.labels)
-        metrics.read_from(name, lambda values=values: {values: now["n"]} if values else now["n"])
+    for family in families.READ:
+        key = ("x",) * len(family.labels)
+        metrics.read_from(family, lambda key=key: {key: now["n"]} if key else now["n"])
     world = World(metrics=metrics)
     for now["n"] in (1, 5):
         samples = world.scrape()
-        for name, reading in READINGS.items():
-            labels = ",".join(f'{label}="x"' for label in reading.labels)
-            assert samples[f"{name}{{{labels}}}" if labels else name] == now["n"]
-    with pytest.raises(KeyError):
-        metrics.read_from("vmcp_unknown", lambda: 1)
+        for family in families.READ:
+            labels = ",".join(f'{label}="x"' for label in family.labels)
+            assert samples[f"{family.sampled}{{{labels}}}" if labels else family.sampled] == now["n"]
 
 
 def test_the_exposition_is_valid_in_both_formats_and_two_proxies_share_nothing():

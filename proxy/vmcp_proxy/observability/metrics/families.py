@@ -1,0 +1,125 @@
+"""Every family that the proxy has: what counts as it happens, and what is read off its parts."""
+
+from typing import Final
+
+from vmcp_proxy.observability.audit import EVENT_TYPES
+from vmcp_proxy.observability.metrics.family import Family, Kind
+
+NOTIFICATIONS: Final = (
+    "notifications/initialized",
+    "notifications/cancelled",
+    "notifications/progress",
+    "notifications/roots/list_changed",
+)
+
+METHODS: Final = frozenset((*EVENT_TYPES, *NOTIFICATIONS))
+"""The values of the labels for methods; anything else counts as `other`."""
+
+
+def _counter(name: str, unit: str, text: str, *attributes: str) -> Family:
+    return Family(name, Kind.COUNTER, unit, text, attributes)
+
+
+def _gauge(name: str, unit: str, text: str, *attributes: str) -> Family:
+    return Family(name, Kind.GAUGE, unit, text, attributes)
+
+
+def _histogram(name: str, text: str, *attributes: str) -> Family:
+    return Family(name, Kind.HISTOGRAM, "s", text, attributes)
+
+
+REQUESTS: Final = _counter("vmcp.requests", "{request}", "MCP requests.", "method", "status")
+OPERATIONS: Final = _histogram(
+    "mcp.server.operation.duration",
+    "Duration of MCP requests as the client sees it; without an error type they succeeded.",
+    "mcp.method.name",
+    "error.type",
+)
+REJECTED: Final = _counter(
+    "vmcp.http.rejected", "{request}", "HTTP requests refused before they were MCP requests.", "layer", "status"
+)
+BACKEND_REQUESTS: Final = _counter("vmcp.backend.requests", "{request}", "Requests to backends.", "backend", "method")
+BACKEND_ERRORS: Final = _counter(
+    "vmcp.backend.errors", "{request}", "Requests that a backend did not answer.", "backend", "category"
+)
+BACKEND_OPERATIONS: Final = _histogram(
+    "mcp.client.operation.duration",
+    "Duration of requests to backends; without an error type they were answered.",
+    "mcp.method.name",
+    "backend",
+    "error.type",
+)
+TOOL_ERRORS: Final = _counter("vmcp.tool.errors", "{call}", "Tool results with isError.", "backend")
+POLICY_DECISIONS: Final = _counter(
+    "vmcp.policy.decisions",
+    "{decision}",
+    "Decisions on calls, by the policies that made them; an empty id is the default, to deny.",
+    "policy",
+    "outcome",
+    "mode",
+)
+
+COUNTED: Final = (
+    REQUESTS,
+    OPERATIONS,
+    REJECTED,
+    BACKEND_REQUESTS,
+    BACKEND_ERRORS,
+    BACKEND_OPERATIONS,
+    TOOL_ERRORS,
+    POLICY_DECISIONS,
+)
+"""Families that are counted as it happens."""
+
+AUDIT_DROPPED: Final = _counter("vmcp.audit.dropped", "{event}", "Audit events that could not be written.")
+SESSIONS: Final = _gauge("vmcp.sessions", "{session}", "Live sessions on this pod.")
+HEADER_SNAPSHOTS: Final = _gauge(
+    "vmcp.header_snapshots", "{snapshot}", "Passthrough header snapshots held on this pod."
+)
+CAPABILITIES: Final = _gauge("vmcp.catalog.capabilities", "{capability}", "Capabilities served, by kind.", "kind")
+BACKENDS: Final = _gauge("vmcp.backends", "{backend}", "Backends, by health status.", "status")
+SERVER_REQUESTS: Final = _gauge(
+    "vmcp.server_requests.open", "{request}", "Requests of backends that wait for a client's answer."
+)
+STREAM_BUFFER: Final = _gauge("vmcp.stream.buffer", "By", "Bytes kept for clients that may ask for them again.")
+STREAM_DROPPED: Final = _counter(
+    "vmcp.stream.messages_dropped", "{message}", "Messages that gave way before a client took them."
+)
+POD_MESSAGES_DROPPED: Final = _counter(
+    "vmcp.pod.messages_dropped", "{message}", "Messages of other pods not taken, by reason.", "reason"
+)
+CONNECTIONS_OPENED: Final = _counter("vmcp.connections.opened", "{connection}", "Connections opened to backends.")
+TLS_CONTEXTS: Final = _counter("vmcp.tls_contexts", "{context}", "TLS contexts built.")
+DEADLINES_MISSED: Final = _counter(
+    "vmcp.list.deadline_missed", "{listing}", "Listings that a backend did not answer in time.", "backend"
+)
+CIRCUIT_STATE: Final = _gauge(
+    "vmcp.circuit.state", "{state}", "State of a backend's breaker: 0 closed, 1 half-open, 2 open.", "backend"
+)
+CIRCUIT_TRANSITIONS: Final = _counter(
+    "vmcp.circuit.transitions", "{transition}", "States that a breaker entered.", "backend", "to"
+)
+CIRCUIT_REFUSED: Final = _counter(
+    "vmcp.circuit.refused", "{request}", "Requests that an open breaker did not let pass.", "backend"
+)
+
+READ: Final = (
+    AUDIT_DROPPED,
+    SESSIONS,
+    HEADER_SNAPSHOTS,
+    CAPABILITIES,
+    BACKENDS,
+    SERVER_REQUESTS,
+    STREAM_BUFFER,
+    STREAM_DROPPED,
+    POD_MESSAGES_DROPPED,
+    CONNECTIONS_OPENED,
+    TLS_CONTEXTS,
+    DEADLINES_MISSED,
+    CIRCUIT_STATE,
+    CIRCUIT_TRANSITIONS,
+    CIRCUIT_REFUSED,
+)
+"""Families whose values somebody else keeps: they are asked for at each snapshot."""
+
+ALL: Final = (*COUNTED, *READ)

@@ -1,0 +1,79 @@
+"""All numbers as they were at one moment, summed up into families by whoever shows them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from vmcp_proxy.observability.audit import Outcome
+from vmcp_proxy.observability.metrics import families, prometheus
+from vmcp_proxy.observability.metrics.family import Family
+from vmcp_proxy.observability.metrics.measured import Measured
+from vmcp_proxy.observability.metrics.series import Distribution, Key
+
+_CALL: Final = "tools/call"
+_TOOL_ERROR: Final = "tool_error"
+"""What the conventions call a result with `isError`."""
+
+Distributions: TypeAlias = Mapping[Key, Distribution]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Copies of the counters; all that is expensive may be done with it in another thread.
+
+    `served` are requests by (method, status, outcome), `called` those to backends by (backend, method, error type).
+    """
+
+    served: Distributions
+    called: Distributions
+    counted: Mapping[Family, Mapping[Key, float]]
+    read: Mapping[Family, Mapping[Key, float]]
+
+    def measured(self) -> Iterator[Measured]:
+        """Every family with its values."""
+        yield from self._served()
+        yield from self._called()
+        for numbers in (self.counted, self.read):
+            for family, values in numbers.items():
+                yield Measured(family, values)
+
+    def render(self, accept: str) -> tuple[bytes, str]:
+        """The exposition text and its media type for an `Accept` header (Prometheus or OpenMetrics text)."""
+        return prometheus.render(self.measured(), accept)
+
+    def _served(self) -> Iterator[Measured]:
+        requests: dict[Key, float] = {}
+        durations: dict[Key, Distribution] = {}
+        for (method, status, outcome), seen in self.served.items():
+            _count(requests, (method, status), seen)
+            _sum(durations, (method, _error_type(method, outcome)), seen)
+        yield Measured(families.REQUESTS, requests)
+        yield Measured(families.OPERATIONS, durations)
+
+    def _called(self) -> Iterator[Measured]:
+        requests: dict[Key, float] = {}
+        errors: dict[Key, float] = {}
+        durations: dict[Key, Distribution] = {}
+        for (backend, method, error), seen in self.called.items():
+            _count(requests, (backend, method), seen)
+            if error:
+                _count(errors, (backend, error), seen)
+            _sum(durations, (method, backend, error), seen)
+        yield Measured(families.BACKEND_REQUESTS, requests)
+        yield Measured(families.BACKEND_ERRORS, errors)
+        yield Measured(families.BACKEND_OPERATIONS, durations)
+
+
+def _error_type(method: str | int, outcome: str | int) -> str:
+    if outcome == Outcome.SUCCESS:
+        return ""
+    return _TOOL_ERROR if outcome == Outcome.APPLICATION_ERROR and method == _CALL else str(outcome)
+
+
+def _count(counts: dict[Key, float], key: Key, seen: Distribution) -> None:
+    counts[key] = counts.get(key, 0) + seen.count
+
+
+def _sum(sums: dict[Key, Distribution], key: Key, seen: Distribution) -> None:
+    former = sums.get(key)
+    sums[key] = seen if former is None else former + seen
