@@ -128,7 +128,13 @@ _OUTGOING_CASES = (
 
 AUTH_CASES = (
     *(
-        RuleCase("MCPOIDCConfig", f"spec.inline.{field}", "without TLS", _oidc(**{field: _PLAIN}), _oidc(**accepted))
+        RuleCase(
+            "MCPOIDCConfig",
+            f"spec.inline.{field}",
+            "without TLS",
+            _oidc(**{field: _PLAIN, "clientId": "proxy"}),
+            _oidc(**accepted, clientId="proxy"),
+        )
         for field in ("issuer", "jwksUrl", "introspectionUrl")
         for accepted in (
             {field: _LOOPBACK},
@@ -147,6 +153,20 @@ AUTH_CASES = (
         "is required beside clientSecretRef",
         _oidc(clientSecretRef=SECRET),
         _oidc(clientSecretRef=SECRET, clientId="proxy"),
+    ),
+    RuleCase(
+        "MCPOIDCConfig",
+        "spec.inline.clientId",
+        "is required beside introspectionUrl",
+        _oidc(introspectionUrl=TOKEN_URL),
+        _oidc(introspectionUrl=TOKEN_URL, clientId="proxy"),
+    ),
+    RuleCase(
+        "MCPOIDCConfig",
+        "spec.inline.issuer",
+        "where a document of the issuer is; write what that document says",
+        _oidc(issuer="https://idp.example.com/realms/a/.well-known/openid-configuration"),
+        _oidc(issuer="https://idp.example.com/realms/a"),
     ),
     *(_case(kind, f"is required for type {kind}", {"type": kind}, strategy(kind)) for kind in STRATEGIES),
     *(

@@ -6,6 +6,7 @@ import pytest
 from vmcp_api.text.cedar_text import MOST_BRACKETS, MOST_BRANCHES, CedarFlaw, find_entities_flaw, find_policy_flaw
 
 PERMIT = "permit(principal, action, resource);"
+ENTITY = '{"uid": {"type": "A", "id": "b"}, "attrs": {"level": %d}, "parents": []}'
 
 
 def when(condition: str) -> str:
@@ -97,11 +98,13 @@ def test_entities_that_can_be_read_have_no_flaw(text):
         ("", "line 1: is no JSON"),
         ("[\n{]", "line 2: is no JSON"),
         ("{}", "is no list"),
-        ('[{"uid": 1}]', "holds no Cedar entities"),
+        ('[{"uid": 1}]', "entry [0] is no Cedar entity"),
+        (f'[{ENTITY % 1}, {{"uid": 1}}]', "entry [1] is no Cedar entity"),
+        (f"[{ENTITY % 1}, {ENTITY % 2}]", "holds no Cedar entities: "),
         ("[" * 100_000, "is no JSON"),
         (
             '[{"uid": {"type": "A", "id": "b"}, "attrs": {}, "parents": [{"type": "A", "id": "b"}]}]',
-            "no Cedar entities",
+            "no Cedar entity: transitive",
         ),
     ],
 )

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from vmcp_api.kinds import MCPGroup
 from vmcp_api.kinds.core import Secret
+from vmcp_api.manifests import toolhive
 from vmcp_api.manifests.documents import Source, parse_documents
 from vmcp_api.manifests.load import Loaded, load
 from vmcp_api.text.yaml_text import parse_yaml
@@ -164,6 +165,22 @@ def test_the_entries_of_a_list_are_read_with_their_own_lines():
 def test_manifests_of_the_reference_system_are_told_the_one_line_to_change():
     text = GROUP.format(name="a").replace("vmcp.dev", "toolhive.stacklok.dev")
     assert "change apiVersion to vmcp.dev/v1beta1" in str(load_text(text).problems.errors)
+
+
+def test_manifests_of_the_reference_system_are_told_all_that_is_to_be_changed_at_once():
+    text = GROUP.format(name="a").replace("vmcp.dev", "toolhive.stacklok.dev") + "spec: {descripton: x}\n"
+    assert lines_of(load_text(text)) == [
+        "m.yaml:1: MCPGroup: apiVersion: toolhive.stacklok.dev is another product's group; change apiVersion to"
+        " vmcp.dev/v1beta1",
+        "m.yaml:5: MCPGroup/a: spec.descripton: is an unknown key; did you mean 'description'?",
+    ]
+
+
+@pytest.mark.parametrize("group", ["vmcp.dev", "toolhive.stacklok.dev"])
+@pytest.mark.parametrize("kind", toolhive.KINDS)
+def test_a_kind_that_is_not_there_is_named_with_what_to_write_instead(kind, group):
+    text = GROUP.format(name="a").replace("MCPGroup", kind).replace("vmcp.dev", group)
+    assert lines_of(load_text(text)) == [f"m.yaml:2: kind: vmcp.dev has no kind {kind!r}; {toolhive.KINDS[kind]}"]
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "Namespace"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.api.authcases import CLIENT, EXCHANGE, STRATEGIES, strategy
+from tests.api.authcases import CLIENT, EXCHANGE, SECRET, STRATEGIES, strategy
 from tests.api.manifests import build, team
 from tests.support.certificates import CA_CERTIFICATE
 from vmcp_api.config import Network
@@ -87,6 +87,19 @@ def test_what_does_not_count_is_told():
         ("VirtualMCPServer/front", "spec.outgoingAuth.backends.oen"),
         ("MCPServerEntry/one", "spec.externalAuthConfigRef"),
     }
+
+
+@pytest.mark.parametrize("members", [(), ("one",), ("one", "two")])
+def test_a_default_that_is_not_there_is_told_once_whoever_is_shown_it(members):
+    entries = [build("MCPServerEntry", name) for name in members]
+    result = rendered(*entries, build("MCPServerEntry", "last", **OWN), outgoingAuth={"default": REFERENCE})
+    told = [
+        str(each) for each in result.warnings if each.path == "spec.outgoingAuth.default.externalAuthConfigRef.name"
+    ]
+    assert told == [
+        "warning: VirtualMCPServer/front: spec.outgoingAuth.default.externalAuthConfigRef.name: MCPExternalAuthConfig"
+        " 'keys' does not exist in this namespace; create it, or name another (there are no MCPExternalAuthConfigs)"
+    ]
 
 
 @pytest.mark.scenario("I-8")
@@ -228,6 +241,17 @@ def test_locally_a_secret_that_is_of_no_use_withholds_its_backend_and_is_named(d
     assert found == reason
     assert message.startswith("MCPExternalAuthConfig/keys: spec.bearerToken.tokenSecretRef")
     assert "canary" not in message
+
+
+def test_locally_a_client_without_a_secret_in_its_secret_is_told():
+    empty = Secret("s", "ns", {"k": SecretBytes(b"\n")})
+    shared = config(**strategy("clientCredentials"))
+    reason, message = refused(rendered(build("MCPServerEntry", **OWN), shared, empty, mode=Mode.LOCAL))
+    assert reason == "SecretInvalid"
+    assert "clientSecretRef.key: key 'k' of Secret 's' is empty; write the secret into it" in message
+    idp = build("MCPOIDCConfig", "idp", inline={"issuer": "https://i", "clientId": "a", "clientSecretRef": SECRET})
+    problems = render(team(idp, empty, incomingAuth=OIDC), "front", mode=Mode.LOCAL)
+    assert "MCPOIDCConfig/idp: spec.inline.clientSecretRef.key: key 'k' of Secret 's' is empty" in str(problems)
 
 
 def test_locally_the_secrets_of_a_strategy_stand_beside_the_config():

@@ -91,8 +91,21 @@ def test_locally_the_secret_of_the_provider_has_to_be_there():
 JSON_FORM = json.dumps({"version": "1.0", "type": "cedarv1", "cedar": {"policies": [PERMIT], "entities_json": "[]"}})
 
 
-@pytest.mark.parametrize("text", [PERMIT, f"// office hours\n{PERMIT}\n", JSON_FORM, f"\n {JSON_FORM}"])
-def test_policies_of_a_config_map_may_be_cedar_or_json(text):
+YAML_FORM = f"# of the office\n---\nversion: '1.0'\ntype: cedarv1\ncedar:\n  policies:\n    - |\n      {PERMIT}\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PERMIT,
+        f"// office hours\n{PERMIT}\n",
+        JSON_FORM,
+        f"\n {JSON_FORM}",
+        YAML_FORM,
+        f"cedar: {{policies: ['{PERMIT}']}}",
+    ],
+)
+def test_policies_of_a_config_map_may_be_cedar_json_or_yaml(text):
     authz = {"configMap": {"name": "policies"}, "mode": "Shadow", "groupClaims": ["roles"]}
     authorization = guarded(ConfigMap("policies", "ns", {"authz.json": text}), authzConfig=authz).config.authorization
     assert authorization
@@ -148,11 +161,15 @@ def test_without_policies_a_config_says_nothing_of_them():
                 ("", "holds no policy"),
                 ("// permit (principal, action, resource);", "holds no policy"),
                 ("{", "is no JSON"),
-                ('{"cedar": {"policies": []}}', "cedar.policies: must have at least 1 entries"),
+                ('{"cedar": {"policies": []}}', "cedar.policies: must have at least 1 entry; write"),
                 (
                     '{"cedar": {"policies": ["x"], "group_claim_name": "g"}}',
-                    "cedar.group_claim_name: is an unknown key",
+                    "cedar.group_claim_name: is an unknown key; write groupClaims: [NAME]",
                 ),
+                ("version: 1.0\ncedar: {policies: [x]}", "data['authz.json']: version: must be text"),
+                ("cedar:\n  policies: [", "is no YAML"),
+                ("cedar:\n  policies: [x]\n---\ncedar: {}", "holds several documents"),
+                (f"cedar:\n  policies: ['{PERMIT}', permit]", "cedar.policies[1]: line 1: is no Cedar"),
                 ('{"type": "httpv1", "cedar": {"policies": ["x"]}}', "type: is not one of the allowed values"),
             )
         ),

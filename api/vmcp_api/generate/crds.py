@@ -156,6 +156,7 @@ def _structural(schema: Schema) -> Schema:
     result = dict(schema)
     model = result.pop("x-model", None)
     bounds = result.pop("x-duration", {})
+    result.pop("x-default", None)
     if not isinstance(result.get("additionalProperties"), dict):
         result.pop("additionalProperties", None)
     else:

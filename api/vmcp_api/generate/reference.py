@@ -107,6 +107,8 @@ def _type(schema: Schema) -> str:
 
 
 def _default(schema: Schema) -> str:
+    if "x-default" in schema:
+        return ", ".join(f"`{each}`" for each in schema["x-default"])
     if "default" not in schema:
         return ""
     value = schema["default"]

@@ -1,7 +1,8 @@
 """One plain schema per model: references put in place, nullable and one-value forms made simple.
 
 The CRDs, the reference tables and the messages for unknown keys are all read from it. Beside JSON Schema it
-has ``x-duration`` (bounds in seconds) and ``x-model`` (name of the class that an object comes from).
+has ``x-duration`` (bounds in seconds), ``x-model`` (name of the class that an object comes from) and ``x-default`` (a
+list that counts where none is written: the API server would write it into the resource).
 """
 
 from collections.abc import Mapping
@@ -87,6 +88,8 @@ def _duration(schema: Schema) -> Schema:
 
 
 def _scalar_default(schema: Schema) -> Schema:
-    if not isinstance(schema.get("default"), str | int | float):
+    if not isinstance(default := schema.get("default"), str | int | float):
         schema.pop("default", None)
+    if isinstance(default, list) and default:
+        schema["x-default"] = default
     return schema

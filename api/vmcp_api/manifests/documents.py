@@ -7,7 +7,8 @@ from typing import Any, Final
 from vmcp_api.base import Json
 from vmcp_api.editor.text import is_server_file
 from vmcp_api.kinds import KINDS
-from vmcp_api.manifests.problems import Loc, Problem, Problems
+from vmcp_api.manifests import toolhive
+from vmcp_api.manifests.problems import Loc, Problem, Problems, shorten
 from vmcp_api.naming import API_VERSION, GROUP, REFERENCE_GROUP
 from vmcp_api.text.suggest import suggest
 from vmcp_api.text.yaml_text import YamlDocument, parse_yaml
@@ -85,7 +86,9 @@ def parse_documents(sources: Iterable[Source]) -> Documents:
         parts, unreadable = parse_yaml(source.text)
         problems += unreadable.in_file(source.file)
         for part in _objects(parts):
-            document = _identify(part, source.file)
+            ours, foreign = _as_ours(part)
+            problems += foreign.in_file(source.file)
+            document = _identify(ours, source.file)
             if isinstance(document, Problems):
                 problems += document.in_file(source.file)
                 continue
@@ -111,6 +114,19 @@ def _objects(parts: Iterable[YamlDocument]) -> Iterator[YamlDocument]:
             place = ("items", index)
             lines = {loc[2:]: line for loc, line in part.lines.items() if loc[:2] == place}
             yield YamlDocument(entry, lines[()], lines)
+
+
+def _as_ours(part: YamlDocument) -> tuple[YamlDocument, Problems]:
+    """A resource of the reference system as one of ours, so that all that is to be changed is told at once."""
+    data = part.data
+    if not isinstance(data, dict):
+        return part, Problems()
+    kind, written = data.get("kind"), data.get("apiVersion")
+    group = written.partition("/")[0] if isinstance(written, str) else ""
+    if group != REFERENCE_GROUP or not isinstance(kind, str) or kind not in KINDS:
+        return part, Problems()
+    told = _at(part, ("apiVersion",), f"{group} is another product's group", f"change apiVersion to {API_VERSION}")
+    return replace(part, data={**data, "apiVersion": API_VERSION}), told.about(kind)
 
 
 def _declared_twice(first: Document) -> Problem:
@@ -180,14 +196,12 @@ def _check_kind(part: YamlDocument, api_version: str, kind: str) -> Problems:
     group = api_version.partition("/")[0]
     if api_version == "v1" and kind in CORE_KINDS:
         return Problems()
-    if group == REFERENCE_GROUP:
-        remedy = f"change apiVersion to {API_VERSION}"
-        return _at(part, ("apiVersion",), f"{group} is another product's group", remedy).about(kind)
+    if group == REFERENCE_GROUP or (group == GROUP and kind not in KINDS):
+        remedy = toolhive.KINDS.get(kind) or suggest(kind, KINDS, noun="kinds")
+        return _at(part, ("kind",), f"{GROUP} has no kind {shorten(kind)!r}", remedy)
     if group == GROUP and api_version != API_VERSION:
         remedy = f"write {API_VERSION}"
         return _at(part, ("apiVersion",), "is no version that is served", remedy).about(kind)
-    if group == GROUP and kind not in KINDS:
-        return _at(part, ("kind",), f"{GROUP} has no such kind", suggest(kind, KINDS, noun="kinds"))
     if group == GROUP:
         return Problems()
     ignored = _at(part, ("kind",), f"{kind} is not read here", "nothing to do; only a cluster uses it")

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeAlias
 from pydantic import BaseModel, ValidationError
 
 from vmcp_api.generate.schema import Schema, at_path, build_schema
+from vmcp_api.manifests import toolhive
 from vmcp_api.manifests.problems import Loc, Problem, Problems, shorten
 from vmcp_api.text.durations import format_duration
 from vmcp_api.text.forms import describe_form
@@ -43,6 +44,7 @@ class Fault:
     schema: Schema
     context: Mapping[str, Any]
     fallback: str
+    written: object = None
 
     @property
     def part(self) -> Schema:
@@ -59,9 +61,10 @@ def explain(error: ValidationError, model: type[BaseModel]) -> Problems:
 def _problem(details: Mapping[str, Any], schema: Schema) -> Problem:
     kind = details["type"]
     loc = tuple(step for step in details["loc"] if step != "[key]")
+    written = details.get("input")
     say = _SAYERS.get(kind, _say_plainly)
-    message, remedy = say(Fault(kind, loc, schema, details.get("ctx", {}), str(details["msg"])))
-    value = _value(kind, details.get("input"))
+    message, remedy = say(Fault(kind, loc, schema, details.get("ctx", {}), str(details["msg"]), written))
+    value = _value(kind, written)
     return Problem(message=message, remedy=remedy, loc=loc, value=value)
 
 
@@ -75,7 +78,8 @@ def _say_missing(_: Fault) -> Said:
 
 def _say_choice(fault: Fault) -> Said:
     options = fault.part.get("enum", [])
-    return "is not one of the allowed values", f"write {' or '.join(map(str, options))}"
+    remedy = toolhive.VALUES.get(fault.written) if isinstance(fault.written, str) else None
+    return "is not one of the allowed values", remedy or f"write {' or '.join(map(str, options))}"
 
 
 def _say_form(fault: Fault) -> Said:
@@ -88,8 +92,9 @@ def _say_own(fault: Fault) -> Said:
 
 
 def _say_unknown(fault: Fault) -> Said:
-    parent = at_path(fault.schema, fault.loc[:-1]) or {}
-    return "is an unknown key", suggest(str(fault.loc[-1]), parent.get("properties", {}), noun="keys")
+    parent, key = at_path(fault.schema, fault.loc[:-1]) or {}, str(fault.loc[-1])
+    remedy = toolhive.KEYS.get(parent.get("x-model", ""), {}).get(key)
+    return "is an unknown key", remedy or suggest(key, parent.get("properties", {}), noun="keys")
 
 
 def _say_type(fault: Fault) -> Said:
@@ -112,8 +117,9 @@ def _number(sign: str, key: str) -> Callable[[Fault], Said]:
 
 def _length(side: str, key: str) -> Callable[[Fault], Said]:
     def say(fault: Fault) -> Said:
-        unit = "characters" if fault.kind.startswith("string") else "entries"
-        bound = f"at {side} {fault.context[key]} {unit}"
+        one, many = ("character", "characters") if fault.kind.startswith("string") else ("entry", "entries")
+        number = fault.context[key]
+        bound = f"at {side} {number} {one if number == 1 else many}"
         return f"must have {bound}", f"write {bound}"
 
     return say

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
+from vmcp_api.headers import trim_secret
 from vmcp_api.kinds import MCPGroup, MCPServer, MCPServerEntry, Resource, VirtualMCPServer
 from vmcp_api.kinds.core import ConfigMap, Secret
 from vmcp_api.manifests.problems import Loc, Problem, Problems
@@ -73,6 +74,20 @@ def check_secret(resources: Resources, ref: KeyRef, loc: Loc) -> Problem | None:
     return _check_key(resources, resources.of(Secret), ref, loc, "Secret") if resources.reads_secrets else None
 
 
+def check_credential(resources: Resources, ref: KeyRef, loc: Loc) -> Problem | None:
+    """As ``check_secret``, and what is empty lets in nowhere."""
+    return check_secret(resources, ref, loc) or find_empty(resources, ref, loc)
+
+
+def find_empty(resources: Resources, ref: KeyRef, loc: Loc) -> Problem | None:
+    """A key of a Secret that is there and holds nothing; the line break at a file's end is no part of a value."""
+    holder = resources.of(Secret).get(ref.name)
+    value = holder.data.get(ref.key) if holder else None
+    if value is None or trim_secret(value.reveal()):
+        return None
+    return Problem(f"key {ref.key!r} of Secret {ref.name!r} is empty", "write the secret into it", (*loc, "key"))
+
+
 def _check_key(
     resources: Resources, holders: Mapping[str, ConfigMap] | Mapping[str, Secret], ref: KeyRef, loc: Loc, kind: str
 ) -> Problem | None:
@@ -101,9 +116,9 @@ def _storage_problems(vmcp: VirtualMCPServer, resources: Resources) -> Iterator[
     loc = ("spec", "sessionStorage")
     found = []
     if storage.password_ref:
-        found.append(check_secret(resources, storage.password_ref, (*loc, "passwordRef")))
+        found.append(check_credential(resources, storage.password_ref, (*loc, "passwordRef")))
     if storage.sentinel_password_ref:
-        found.append(check_secret(resources, storage.sentinel_password_ref, (*loc, "sentinelPasswordRef")))
+        found.append(check_credential(resources, storage.sentinel_password_ref, (*loc, "sentinelPasswordRef")))
     if storage.tls.ca_bundle_ref:
         found.append(check_config_map(resources, storage.tls.ca_bundle_ref, (*loc, "tls", "caBundleRef")))
     yield from (problem for problem in found if problem)

@@ -3,7 +3,7 @@
 from vmcp_api.kinds import MCPOIDCConfig, VirtualMCPServer
 from vmcp_api.kinds.endpoint_auth import OidcConfigRef
 from vmcp_api.manifests.problems import Problem, Problems
-from vmcp_api.manifests.resolve import check_secret, follow
+from vmcp_api.manifests.resolve import check_credential, follow
 from vmcp_api.manifests.resources import Resources
 from vmcp_api.render.member import refuse_bundle
 from vmcp_api.render.reach import provider_reach
@@ -33,7 +33,7 @@ def _find_missing(config: MCPOIDCConfig, resources: Resources) -> Problem | None
         if refusal:
             return refusal.problem
     if provider.client_secret_ref:
-        return check_secret(resources, provider.client_secret_ref, (*loc, "clientSecretRef"))
+        return check_credential(resources, provider.client_secret_ref, (*loc, "clientSecretRef"))
     return None
 
 

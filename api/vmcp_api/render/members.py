@@ -13,7 +13,7 @@ from vmcp_api.naming import LOCAL_COMMAND
 from vmcp_api.render.cluster import build_cluster_backend
 from vmcp_api.render.local import build_local_backend
 from vmcp_api.render.member import Outcome, Refusal, refuse_collision, refuse_missing, subject_of, withhold
-from vmcp_api.render.outgoing import build_outgoing, find_overridden
+from vmcp_api.render.outgoing import build_outgoing, find_broken_references, find_overridden
 from vmcp_api.render.reasons import Reason
 from vmcp_api.render.rendered import Mode
 from vmcp_api.spec.outgoing import OutgoingAuthType
@@ -49,7 +49,9 @@ def build_members(resolved: Resolved, resources: Resources, mode: Mode) -> Membe
         entry, warning = withhold(member, outcome)
         withheld.append(entry)
         warnings += warning
-    return Members(tuple(backends), tuple(withheld), warnings)
+    warnings += Problems(tuple(find_broken_references(resolved.vmcp, resources))).as_warnings()
+    # Several members may have met the same one.
+    return Members(tuple(backends), tuple(withheld), Problems(tuple(dict.fromkeys(warnings))))
 
 
 def clash(kind: str) -> Problem:

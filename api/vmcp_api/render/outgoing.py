@@ -11,7 +11,7 @@ from vmcp_api.kinds.core import Secret
 from vmcp_api.kinds.endpoint_auth import BackendAuth, BackendAuthType, OutgoingAuthSource
 from vmcp_api.kinds.mcpexternalauthconfig import MCPExternalAuthConfigSpec
 from vmcp_api.manifests.problems import Loc, Problem
-from vmcp_api.manifests.resolve import Member, check_secret, follow
+from vmcp_api.manifests.resolve import Member, check_secret, find_empty, follow
 from vmcp_api.manifests.resources import Resources
 from vmcp_api.render.member import Refusal, refuse_bundle, static_names, subject_of
 from vmcp_api.render.reach import endpoint_reach
@@ -109,6 +109,8 @@ def _refuse_references(choice: Choice, resources: Resources) -> Refusal | None:
         loc = (*choice.loc, *place)
         if problem := check_secret(resources, ref, loc):
             return Refusal(Reason.SECRET_NOT_FOUND, replace(problem, subject=choice.subject))
+        if not is_sent and (problem := find_empty(resources, ref, loc)):
+            return Refusal(Reason.SECRET_INVALID, replace(problem, subject=choice.subject))
         if is_sent and (flaw := _find_secret_flaw(resources, ref)):
             message, _, remedy = flaw.partition("; ")
             said = f"key {ref.key!r} of Secret {ref.name!r} {message}"
@@ -160,6 +162,24 @@ def _refuse_collision(choice: Choice, member: Member) -> Refusal | None:
     message = f"{', '.join(names)} is static here and relayed from the caller by {choice.subject}"
     problem = Problem(message, "remove it from one of the two", ("spec", "headerForward"))
     return Refusal(Reason.HEADER_COLLISION, problem)
+
+
+def find_broken_references(vmcp: VirtualMCPServer, resources: Resources) -> Iterator[Problem]:
+    """What the VirtualMCPServer refers to and is not there or of no use, whether a member is shown it now or not."""
+    outgoing = vmcp.spec.outgoing_auth
+    told = [(("default",), outgoing.default)] if outgoing.default else []
+    places: list[tuple[Loc, BackendAuth]] = [
+        *told,
+        *((("backends", name), each) for name, each in outgoing.backends.items()),
+    ]
+    for place, said in places:
+        if said.external_auth_config_ref is None:
+            continue
+        loc = ("spec", "outgoingAuth", *place, "externalAuthConfigRef")
+        choice = _follow(said.external_auth_config_ref, resources, f"VirtualMCPServer/{vmcp.metadata.name}", loc)
+        refusal = choice if isinstance(choice, Refusal) else _refuse_references(choice, resources)
+        if refusal:
+            yield refusal.problem
 
 
 def find_overridden(member: Member, auth: OutgoingAuth | None) -> Problem | None:

@@ -1,12 +1,13 @@
 """What callers may do: the policies of an endpoint, from wherever they are written."""
 
 import json
+import re
 from dataclasses import replace
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field
 
-from vmcp_api.base import Model
+from vmcp_api.base import Json, Model
 from vmcp_api.kinds import MCPAuthzConfig, VirtualMCPServer
 from vmcp_api.kinds.core import ConfigMap
 from vmcp_api.kinds.endpoint_auth import AuthzConfig
@@ -18,15 +19,19 @@ from vmcp_api.manifests.resources import Resources
 from vmcp_api.manifests.validate import parse_model
 from vmcp_api.spec.authorization import Authorization
 from vmcp_api.spec.references import KeyRef
+from vmcp_api.text.yaml_text import parse_yaml
 
 _INCOMING: Loc = ("spec", "incomingAuth")
+
+_YAML: Final = re.compile(r"(\s+|#[^\n]*\n|---[ \t]*\n)*[\"']?(version|type|cedar)[\"']?[ \t]*:")
+"""What no Cedar begins with."""
 
 Texts: TypeAlias = tuple[tuple[str, ...], str]
 """Policies, and the entities that they speak of."""
 
 
 class CedarFile(Model):
-    """The JSON form of policies in a ConfigMap."""
+    """The form of policies in a ConfigMap that is no bare Cedar: JSON or YAML."""
 
     version: Annotated[str | None, Field(max_length=32, description="Version of the form.")] = None
     type: Annotated[Literal["cedarv1"], Field(description="`cedarv1`: Cedar.")] = "cedarv1"
@@ -76,15 +81,23 @@ def _from_key(authz: AuthzConfig, ref: KeyRef, resources: Resources, subject: st
 
 
 def _read(text: str) -> Texts | Problems:
-    """The policies of a ConfigMap's key: Cedar as it is, or a JSON document that holds some."""
+    """The policies of a ConfigMap's key: Cedar as it is, or a document of JSON or YAML that holds some."""
+    if _YAML.match(text):
+        documents, problems = parse_yaml(text)
+        if len(documents) > 1:
+            problems += Problems.of(Problem("holds several documents", "put all policies into one"))
+        return problems or _read_document(documents[0].data)
     if not text.lstrip().startswith("{"):
         flaws = tuple(replace(problem, loc=()) for problem in check_policies((text,), ()))
         return Problems(flaws) if flaws else ((text,), "[]")
     try:
-        data = json.loads(text)
+        return _read_document(json.loads(text))
     except (ValueError, RecursionError) as error:
         place = f": {error.msg} in line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         return Problems.of(Problem(f"is no JSON{place}", "check commas, quotes and brackets"))
+
+
+def _read_document(data: Json) -> Texts | Problems:
     parsed = parse_model(CedarFile, data)
     if isinstance(parsed, Problems):
         return parsed

@@ -24,6 +24,7 @@ from vmcp_api.spec.incoming import IncomingAuthType
 from vmcp_api.spec.outgoing import HeaderInjection, OutgoingAuthType, Relay
 
 _LOOPBACK: Final = r"^http://(localhost|127[.]0[.]0[.]1|\[::1\])(:[0-9]*)?([/?].*)?$"
+_WELL_KNOWN: Final = "/.well-known/"
 _MEMBERS: Final = tuple(each for each in OutgoingAuthType if each is not OutgoingAuthType.UNAUTHENTICATED)
 
 
@@ -108,6 +109,20 @@ _ENDPOINTS: Final = (ClientCredentialsSpec, TokenExchangeSpec, IdentityAssertion
 CREDENTIAL_RULES: Final = (
     *(_https(InlineOidc, field) for field in ("issuer", "jwksUrl", "introspectionUrl")),
     _secret_needs_client(InlineOidc),
+    require(
+        InlineOidc,
+        ("clientId",),
+        "!has(self.introspectionUrl) || has(self.clientId)",
+        "is required beside introspectionUrl; write the client that introspects, and its clientSecretRef",
+        lambda oidc: oidc.introspection_url is None or oidc.client_id is not None,
+    ),
+    require(
+        InlineOidc,
+        ("issuer",),
+        f"!self.issuer.contains('{_WELL_KNOWN}')",
+        "is where a document of the issuer is; write what that document says as `issuer`",
+        lambda oidc: _WELL_KNOWN not in oidc.issuer,
+    ),
     *one_strategy(MCPExternalAuthConfigSpec),
     *one_strategy(BackendAuth),
     *_of_type(BackendAuth, BackendAuthType.EXTERNAL_AUTH_CONFIG_REF),

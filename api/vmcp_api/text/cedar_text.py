@@ -18,6 +18,8 @@ MOST_OPERATORS: Final = 1000
 MOST_LEVELS: Final = 96
 """How deep a policy may be in the parser's tree, which ends at 100 levels of an expression; some are for its scope."""
 
+_ENTITY_REMEDY: Final = "give each of them uid {type, id}, attrs and parents"
+
 # What is in strings and comments opens and ends nothing.
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|//[^\n]*|[;(\[{)\]}]|\bif\b|&&|\|\||[-+*.!]', re.DOTALL)
 _BLANK: Final = re.compile(r"(?:\s+|//[^\n]*)*")
@@ -84,7 +86,19 @@ def find_entities_flaw(text: str) -> CedarFlaw | None:
     try:
         cedarpy.Entities.from_json_str(text)
     except ValueError as error:
-        return CedarFlaw(f"holds no Cedar entities: {error}", "give each of them uid {type, id}, attrs and parents")
+        return _entity_flaw(data) or CedarFlaw(f"holds no Cedar entities: {error}", _ENTITY_REMEDY)
+    return None
+
+
+def _entity_flaw(entities: list[object]) -> CedarFlaw | None:
+    """The first entity that is none by itself: the parser does not tell which."""
+    import cedarpy  # noqa: PLC0415 - see `find_policy_flaw`
+
+    for index, entity in enumerate(entities):
+        try:
+            cedarpy.Entities.from_json_str(json.dumps([entity]))
+        except ValueError as error:
+            return CedarFlaw(f"entry [{index}] is no Cedar entity: {error}", _ENTITY_REMEDY)
     return None
 
 

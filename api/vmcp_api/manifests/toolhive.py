@@ -1,0 +1,143 @@
+"""What manifests for ToolHive say that is unknown here, and what to do instead: the nearest name would mislead."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+_VMCP: Final = "of the VirtualMCPServer"
+_PROVIDER: Final = "remove it: there is no authorization server in here; describe yours in an MCPOIDCConfig"
+_AT_THE_ENDPOINT: Final = f"move it to spec.incomingAuth {_VMCP}, where callers come in"
+_NO_PROXY: Final = (
+    "remove it: clients connect to the VirtualMCPServer, and no proxy stands before each server; the port of the"
+    " server itself is mcpPort"
+)
+_TOOLS: Final = f"write filter and overrides under spec.config.aggregation.tools {_VMCP}"
+_BESIDE: Final = "write it in spec, beside config"
+_NOT_YET: Final = "remove it: there are no composite tools here"
+_NO_OPTIMIZER: Final = "remove it: tools are not searched for here, all are listed"
+_FURTHER_GROUPS: Final = "add the claim to groupClaims: roles are groups here"
+_ENTITY_TYPE: Final = "remove it: policies may write Group and THVGroup for the same"
+_ONE_CALLER: Final = "remove it: each caller comes with one token, whose claims count"
+_NO_STRATEGY: Final = "choose another type: there is no such strategy here (docs/how-to/outgoing-auth.md has them)"
+_ASSERTION: Final = "write identityAssertion: idp has tokenUrl and client of the IdP, the rest is the target's"
+_EXCHANGE: Final = "write tokenExchange, where the provider knows RFC 8693"
+_CLUSTER: Final = (
+    "write inline with the cluster's issuer, jwksAllowPrivateIP: true, and the cluster's CA by caBundleRef; its keys"
+    " have to be readable without a token"
+)
+_OF_ENDPOINT: Final = f"write it in incomingAuth.oidcConfigRef {_VMCP}"
+
+_STRATEGIES: Final = MappingProxyType(
+    {
+        "xaa": _ASSERTION,
+        "obo": _EXCHANGE,
+        "awsSts": _NO_STRATEGY,
+        "upstreamInject": _NO_STRATEGY,
+        "embeddedAuthServer": _PROVIDER,
+    }
+)
+
+_CLAIMS: Final = MappingProxyType(
+    {
+        "groupClaimName": "write groupClaims: [NAME]",
+        "roleClaimName": _FURTHER_GROUPS,
+        "groupEntityType": _ENTITY_TYPE,
+        "primaryUpstreamProvider": _ONE_CALLER,
+    }
+)
+
+KEYS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
+    {
+        "MCPServerSpec": {
+            **dict.fromkeys(("proxyMode", "proxyPort", "port"), _NO_PROXY),
+            "targetPort": "write mcpPort",
+            "volumes": "write them in podTemplateSpec: spec.volumes, and volumeMounts of the container mcp",
+            "serviceAccount": "write podTemplateSpec.spec.serviceAccountName",
+            "permissionProfile": "remove it; networkPolicy and podTemplateSpec say what the pods may do",
+            "resourceOverrides": "write podTemplateSpec: its metadata and its spec are merged into the pods'",
+            **dict.fromkeys(("oidcConfigRef", "oidcConfig", "authzConfig", "authzConfigRef"), _AT_THE_ENDPOINT),
+            "audit": f"move it to spec.config.audit {_VMCP}",
+            "rateLimiting": f"move it to spec.config.rateLimiting {_VMCP}",
+            **dict.fromkeys(("sessionStorage", "sessionAffinity"), f"move it to spec {_VMCP}"),
+            "telemetryConfigRef": f"move it to spec {_VMCP}",
+            **dict.fromkeys(("toolConfigRef", "toolsFilter"), _TOOLS),
+            "webhookConfigRef": "remove it: there are no webhooks here; policies decide on calls",
+            "authServerRef": _PROVIDER,
+            "trustProxyHeaders": f"remove it; spec.config.operational.trustedProxies {_VMCP} names proxies",
+            "endpointPrefix": f"remove it; incomingAuth.oidcConfigRef.resourceUrl {_VMCP} says what clients call it",
+            "backendReplicas": "write replicas",
+        },
+        "VirtualMCPServerSpec": {
+            "authServerConfig": _PROVIDER,
+            "embeddingServerRef": _NO_OPTIMIZER,
+        },
+        "VmcpConfig": {
+            "name": "remove it: metadata.name is the name",
+            "groupRef": "write spec.groupRef: {name: …}, beside config",
+            "backends": "write an MCPServerEntry for each: all members of the group are served",
+            **dict.fromkeys(("incomingAuth", "outgoingAuth", "passthroughHeaders", "sessionStorage"), _BESIDE),
+            **dict.fromkeys(("compositeTools", "compositeToolRefs"), _NOT_YET),
+            "metadata": "remove it; use labels and annotations of the resource",
+            "optimizer": _NO_OPTIMIZER,
+            "codeMode": "remove it: there is no code mode here",
+        },
+        "WorkloadTools": {
+            "toolConfigRef": "write what its MCPToolConfig has: toolsFilter as filter, toolsOverride as overrides",
+        },
+        "FailureHandling": {
+            "statusReportingInterval": "remove it: the operator asks the pods by itself",
+        },
+        "Audit": {
+            "component": "remove it: lines name the VirtualMCPServer",
+            "logFile": "write sink: file, and the file's path",
+            "detectApplicationErrors": "remove it: they are told apart always",
+            "maxDelegationDepth": "remove it: lines have issuer and subject",
+        },
+        "InlineOidc": {
+            "jwksAuthTokenPath": "remove it: keys are asked for without a token",
+            "clientSecretEnv": "write clientSecretRef",
+            "caBundlePath": "write caBundleRef",
+            **dict.fromkeys(("audience", "scopes", "resourceUrl", "resource"), _OF_ENDPOINT),
+        },
+        "MCPOIDCConfigSpec": {
+            "kubernetesServiceAccount": _CLUSTER,
+        },
+        "VirtualMCPServerIncomingAuth": {
+            **dict.fromkeys(("oidc", "oidcConfig"), "write an MCPOIDCConfig, and its name in oidcConfigRef"),
+            "authz": "write authzConfig",
+        },
+        "AuthzConfig": _CLAIMS,
+        "InlinePolicies": {
+            **_CLAIMS,
+            "groupClaimName": "write groupClaims: [NAME] beside inline",
+        },
+        "CedarConfig": {
+            "group_claim_name": "write groupClaims: [NAME] in spec of the MCPAuthzConfig, or in authzConfig",
+            "role_claim_name": _FURTHER_GROUPS,
+            "group_entity_type": _ENTITY_TYPE,
+            "primary_upstream_provider": _ONE_CALLER,
+            "multi_valued_claims": "remove it: claimset_NAME is every claim as a set",
+        },
+        "MCPExternalAuthConfigSpec": _STRATEGIES,
+        "BackendAuth": _STRATEGIES,
+        "TokenExchangeSpec": {"subjectProviderName": _ONE_CALLER},
+    }
+)
+"""The remedy by model and key."""
+
+VALUES: Final[Mapping[str, str]] = MappingProxyType(
+    {**_STRATEGIES, "kubernetesServiceAccount": _CLUSTER, "httpv1": "write cedarv1: policies are Cedar here"}
+)
+"""The remedy by what stands where one of some values should."""
+
+KINDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "MCPToolConfig": f"write its toolsFilter and toolsOverride as filter and overrides, {_TOOLS.partition(' ')[2]}",
+        "MCPRemoteProxy": f"write an MCPServerEntry; what it says of callers is said in spec.incomingAuth {_VMCP}",
+        "VirtualMCPCompositeToolDefinition": _NOT_YET,
+        "EmbeddingServer": _NO_OPTIMIZER,
+        "MCPRegistry": "remove it: there is no registry of servers here",
+        "MCPWebhookConfig": "remove it: there are no webhooks here; policies decide on calls",
+    }
+)
+"""The remedy by kind."""

@@ -1,0 +1,74 @@
+"""What users of ToolHive write: the key or kind that is unknown here is answered by what to do instead."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.api.manifests import problems_of
+from vmcp_api.generate.schema import Schema, build_schema
+from vmcp_api.kinds import KINDS
+from vmcp_api.manifests import toolhive
+from vmcp_api.render.policies import CedarFile
+
+OIDC = {"type": "inline", "inline": {"issuer": "https://idp.example.com"}}
+POLICIES = {"policies": ["permit(principal, action, resource);"]}
+
+
+def objects_of(schema: Schema) -> Iterator[tuple[str, Schema]]:
+    """Every object of a schema by its model."""
+    if "x-model" in schema:
+        yield schema["x-model"], schema.get("properties", {})
+    inner = [*schema.get("properties", {}).values(), schema.get("items"), schema.get("additionalProperties")]
+    for part in inner:
+        if isinstance(part, dict):
+            yield from objects_of(part)
+
+
+KNOWN = dict(pair for model in (*KINDS.values(), CedarFile) for pair in objects_of(build_schema(model)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "path", "remedy"),
+    [
+        ("MCPServer", {"proxyPort": 8080}, "spec.proxyPort", "the port of the server itself is mcpPort"),
+        ("MCPServer", {"targetPort": 8080}, "spec.targetPort", "write mcpPort"),
+        ("MCPServer", {"oidcConfigRef": {"name": "a"}}, "spec.oidcConfigRef", "spec.incomingAuth of the VirtualMCP"),
+        ("MCPServer", {"toolConfigRef": {"name": "a"}}, "spec.toolConfigRef", "spec.config.aggregation.tools"),
+        ("VirtualMCPServer", {"authServerConfig": {}}, "spec.authServerConfig", "describe yours in an MCPOIDCConfig"),
+        ("VirtualMCPServer", {"config": {"groupRef": "a"}}, "spec.config.groupRef", "write spec.groupRef: {name: …}"),
+        (
+            "VirtualMCPServer",
+            {"config": {"aggregation": {"tools": [{"workload": "a", "toolConfigRef": {"name": "b"}}]}}},
+            "spec.config.aggregation.tools[0].toolConfigRef",
+            "toolsFilter as filter, toolsOverride as overrides",
+        ),
+        (
+            "VirtualMCPServer",
+            {"incomingAuth": {"type": "anonymous", "authzConfig": {"inline": POLICIES, "groupClaimName": "g"}}},
+            "spec.incomingAuth.authzConfig.groupClaimName",
+            "write groupClaims: [NAME]",
+        ),
+        (
+            "MCPAuthzConfig",
+            {"config": {**POLICIES, "group_claim_name": "g"}},
+            "spec.config.group_claim_name",
+            "in spec",
+        ),
+        ("MCPAuthzConfig", {"type": "httpv1"}, "spec.type", "write cedarv1: policies are Cedar here"),
+        ("MCPExternalAuthConfig", {"type": "xaa"}, "spec.type", "write identityAssertion"),
+        ("MCPExternalAuthConfig", {"xaa": {}}, "spec.xaa", "write identityAssertion"),
+        ("MCPOIDCConfig", {"type": "kubernetesServiceAccount"}, "spec.type", "write inline with the cluster's issuer"),
+        ("MCPOIDCConfig", {"inline": OIDC["inline"] | {"audience": "a"}}, "spec.inline.audience", "oidcConfigRef"),
+    ],
+)
+def test_a_key_of_toolhive_is_answered_by_what_to_do_here(kind, spec, path, remedy):
+    (problem,) = problems_of(kind, **spec)
+    assert problem.path == path
+    assert remedy in problem.remedy
+
+
+def test_the_table_is_about_keys_and_kinds_that_are_unknown_here():
+    assert toolhive.KEYS.keys() <= KNOWN.keys()
+    taken = {(model, key) for model, keys in toolhive.KEYS.items() for key in keys if key in KNOWN[model]}
+    assert not taken
+    assert not toolhive.KINDS.keys() & KINDS.keys()
