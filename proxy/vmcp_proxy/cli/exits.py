@@ -16,6 +16,7 @@ class Exit(IntEnum):
     INVALID = 3
     UNAVAILABLE = 4
     ADDRESS = 5
+    NOTHING = 6
     INTERNAL = 70
     INTERRUPTED = 130
 
@@ -28,6 +29,7 @@ MEANINGS: Final = MappingProxyType(
         Exit.INVALID: "an input file is invalid",
         Exit.UNAVAILABLE: "the endpoint cannot be reached or does not serve",
         Exit.ADDRESS: "the address to listen on is in use or cannot be used",
+        Exit.NOTHING: "there was nothing to judge",
         Exit.INTERNAL: "an internal error",
         Exit.INTERRUPTED: "Ctrl-C ended a call or a listing",
     }

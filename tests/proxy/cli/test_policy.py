@@ -123,7 +123,8 @@ async def test_under_shadow_all_calls_were_let_through_and_that_is_what_would_ch
 async def test_what_was_not_written_down_is_not_judged_and_says_what_is_missing(tmp_path, log, new, capsys):
     by_argument = '@id("own") permit(principal, action, resource) when { context.arg_q == principal.claim_sub };'
     done = await asyncio.to_thread(call_vmcp, capsys, "policy", "test", "--policies", new(by_argument), str(log))
-    assert done.code == Exit.OK
+    assert done.code == Exit.NOTHING
+    assert "no call could be judged: the lines do not hold what the policies read; set under" in done.err
     assert "not judged: 6 calls, which may come out either way" in done.out
     assert "  6 calls: own reads what the lines do not hold: arguments" in done.out
     whole = tmp_path / "whole.jsonl"
@@ -193,6 +194,22 @@ def test_lines_that_are_none_are_counted_and_stop_nothing(tmp_path, new, capsys)
     assert done.out.splitlines()[0].endswith("4 no audit lines")
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "the log is empty; turn it on"),
+        ("starting\n[1]\n", "no line is of the audit log; turn it on (spec.config.audit.enabled)"),
+        (json.dumps({**LINE, "backend": ""}), "no audit line is about a call of a name that a backend has; give"),
+    ],
+)
+def test_a_log_that_says_nothing_of_the_policies_is_no_success(tmp_path, new, capsys, text, says):
+    log = tmp_path / "some.log"
+    log.write_text(text)
+    done = call_vmcp(capsys, "policy", "test", "--policies", new(NEW), str(log), "-o", "json")
+    assert (done.code, f"no call could be judged: {says}" in done.err) == (Exit.NOTHING, True), done.err
+    assert json.loads(done.out)["judged"] == 0
+
+
 def test_the_policies_of_manifests_are_taken_as_they_would_be_served(tmp_path, capsys):
     inline = {"type": "inline", "inline": {"policies": ['permit(principal == Client::"bob", action, resource);']}}
     with_policies = endpoint()
@@ -213,15 +230,19 @@ def test_the_policies_of_manifests_are_taken_as_they_would_be_served(tmp_path, c
         (("-f", ".", "--group-claim", "roles"), Exit.USAGE, "go with --policies"),
         (("--policies", "good.cedar", "--name", "v"), Exit.USAGE, "--name goes with -f"),
         (("--policies", "missing.cedar"), Exit.USAGE, "does not exist"),
-        (("--policies", "bad.cedar"), Exit.INVALID, "policies[0]"),
-        (("--policies", "empty.cedar"), Exit.INVALID, "policies"),
-        (("--policies", "good.cedar", "--entities", "bad.cedar"), Exit.INVALID, "entitiesJson"),
+        (("--policies", "bad.cedar"), Exit.INVALID, "bad.cedar:2: is no Cedar: "),
+        (("--policies", "empty.cedar"), Exit.INVALID, "empty.cedar: holds no policy; write one"),
+        (("--policies", "good.cedar", "--entities", "bad.cedar"), Exit.INVALID, "bad.cedar:1: is no JSON"),
+        (("--policies", "bad.cedar", "--policies", "empty.cedar"), Exit.INVALID, "2 errors, nothing is judged"),
+        (("--policies", "good.cedar", "--policies", "odd.cedar"), Exit.INVALID, "odd.cedar: arg_x is read of"),
     ],
 )
 def test_a_wrong_command_line_hears_what_came_and_what_to_do(capsys, tmp_path, monkeypatch, words, code, says):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.jsonl").write_text("")
-    for name, text in (("good", "permit(principal, action, resource);"), ("bad", "permit("), ("empty", "")):
+    texts = {"good": "permit(principal, action, resource);", "bad": "// one\npermit(", "empty": ""}
+    texts["odd"] = "permit(principal, action, resource) when { principal.arg_x == 1 };"
+    for name, text in texts.items():
         (tmp_path / f"{name}.cedar").write_text(text)
     done = call_vmcp(capsys, "policy", "test", *words, "a.jsonl")
     assert (done.code, says in done.err) == (code, True), done.err

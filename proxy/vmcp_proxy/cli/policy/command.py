@@ -11,12 +11,13 @@ import click
 import msgspec
 from pydantic import ValidationError
 
-from vmcp_api.manifests.problems import Problems
+from vmcp_api.manifests.problems import Problem, Problems
 from vmcp_api.spec.authorization import DEFAULT_GROUP_CLAIMS, Authorization
+from vmcp_api.text.cedar_text import CedarFlaw, find_entities_flaw, find_policy_flaw
 from vmcp_proxy.cli.exits import CommandError, Exit
 from vmcp_proxy.cli.manifests import read_text
 from vmcp_proxy.cli.output import print_json
-from vmcp_proxy.cli.policy.report import describe
+from vmcp_proxy.cli.policy.report import describe, remedy_of_nothing, why_nothing
 from vmcp_proxy.cli.policy.totals import Calls
 from vmcp_proxy.cli.serve.process import invalid
 from vmcp_proxy.cli.serve.sources import ManifestSource
@@ -26,6 +27,8 @@ from vmcp_proxy.core.policy.cedar.replay import Replay
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 _LOG: Final = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 _STDIN: Final = Path("-")
+_NOTHING: Final = "nothing is judged"
+_CORRECT: Final = "correct them; `vmcp validate` checks those of manifests"
 
 
 @click.group("policy")
@@ -66,7 +69,8 @@ def test(
 ) -> None:
     """Say who would lose or gain what if these policies were in force, by audit lines; - reads them from stdin.
 
-    Nothing is called. Exit code 0: no call that can be judged would come out otherwise; 1: some would.
+    Nothing is called. Exit code 0: no call that can be judged would come out otherwise; 1: some would; 6: there is no
+    call that can be judged.
 
     Example: vmcp policy test --policies new.cedar audit.jsonl
     """
@@ -77,7 +81,7 @@ def test(
     if texts and name is not None:
         raise click.UsageError("--name goes with -f.")
     settings = _of_manifests(files, name) if files else _of_files(texts, entities, groups)
-    replay_of = _replays(settings)
+    replay_of = _replays(settings, texts)
     calls = Calls(with_arguments=replay_of("").reads_arguments)
     for log in logs:
         _read(log, calls.add)
@@ -87,6 +91,8 @@ def test(
     else:
         for line in describe(totals):
             click.echo(line)
+    if not totals.judged:
+        raise CommandError(Exit.NOTHING, f"no call could be judged: {why_nothing(totals)}", remedy_of_nothing(totals))
     if totals.changes:
         raise click.exceptions.Exit(Exit.FAILED)
 
@@ -94,6 +100,10 @@ def test(
 def _of_files(texts: tuple[Path, ...], entities: Path | None, groups: tuple[str, ...]) -> Authorization:
     policies = tuple(map(_text, texts))
     told = "[]" if entities is None else _text(entities)
+    flaws = [(path, find_policy_flaw(text)) for path, text in zip(texts, policies, strict=True)]
+    flaws += [] if entities is None else [(entities, find_entities_flaw(told))]
+    if problems := Problems(tuple(_problem(flaw, path) for path, flaw in flaws if flaw)):
+        raise invalid(problems, _NOTHING)
     try:
         return Authorization(policies=policies, entities_json=told, group_claims=groups or DEFAULT_GROUP_CLAIMS)
     except ValidationError as error:
@@ -102,10 +112,14 @@ def _of_files(texts: tuple[Path, ...], entities: Path | None, groups: tuple[str,
         raise CommandError(Exit.INVALID, f"the policies cannot be used: {place}: {first['msg']}") from None
 
 
+def _problem(flaw: CedarFlaw, path: Path) -> Problem:
+    return Problem(flaw.message, flaw.remedy, file=str(path), line=flaw.line or None)
+
+
 def _of_manifests(files: tuple[Path, ...], name: str | None) -> Authorization:
     outcome = ManifestSource(files, name).load()
     if isinstance(outcome, Problems):
-        raise invalid(outcome)
+        raise invalid(outcome, _NOTHING)
     settings = outcome.loaded.config.authorization
     if settings is None:
         raise CommandError(
@@ -117,12 +131,12 @@ def _of_manifests(files: tuple[Path, ...], name: str | None) -> Authorization:
 def _text(path: Path) -> str:
     text = read_text(path)
     if isinstance(text, Problems):
-        raise invalid(text)
+        raise invalid(text, _NOTHING)
     return text
 
 
-def _replays(settings: Authorization) -> Callable[[str], Replay]:
-    """The policies at an endpoint of a name, which policies may ask for (`MCP::"name"`)."""
+def _replays(settings: Authorization, files: tuple[Path, ...]) -> Callable[[str], Replay]:
+    """The policies at an endpoint of a name, which policies may ask for (`MCP::"name"`); errors name their file."""
 
     @cache
     def replay_of(server: str) -> Replay:
@@ -130,8 +144,10 @@ def _replays(settings: Authorization) -> Callable[[str], Replay]:
         try:
             return Replay(settings.policies, server=server, entities=entities, group_claims=groups)
         except PolicyError as error:
-            remedy = "correct them; `vmcp validate` checks those of manifests"
-            raise CommandError(Exit.INVALID, str(error), remedy) from None
+            said = str(error)
+            for position, file in enumerate(files):
+                said = said.replace(f"policies[{position}]: ", f"{file}: ", 1)
+            raise CommandError(Exit.INVALID, said, _CORRECT) from None
 
     return replay_of
 

@@ -30,6 +30,26 @@ def describe(totals: Totals) -> Iterator[str]:
         yield clean(f"  {_count(each.calls, 'call')}: {policies} reads what the lines do not hold: {lacks}")
 
 
+def why_nothing(totals: Totals) -> str:
+    """Why no call of a log could be judged."""
+    if not totals.lines:
+        return "the log is empty"
+    if totals.unjudged:
+        return "the lines do not hold what the policies read"
+    if totals.skipped["no_audit"] == totals.lines:
+        return "no line is of the audit log"
+    return "no audit line is about a call of a name that a backend has"
+
+
+def remedy_of_nothing(totals: Totals) -> str:
+    """What to do about it."""
+    if totals.unjudged:
+        return "set under spec.config.audit what is missing, and try again with the lines of a day"
+    if totals.skipped["no_audit"] == totals.lines:
+        return "turn it on (spec.config.audit.enabled), and give its lines"
+    return "give the lines of a day with calls"
+
+
 def _side(title: str, changes: Sequence[Change]) -> Iterator[str]:
     yield ""
     if not changes:

@@ -63,12 +63,12 @@ async def _run(proxy: Proxy, plan: Plan, watcher: FileWatcher, warnings: Problem
     log_event(logger, logging.INFO, "endpoint has stopped")
 
 
-def invalid(problems: Problems) -> CommandError:
-    """Prints every problem to stderr; the error that ends the command."""
+def invalid(problems: Problems, outcome: str = "nothing is served") -> CommandError:
+    """Prints every problem to stderr; the error that ends the command, with what comes of it."""
     for problem in problems:
         click.echo(str(problem), err=True)
     number = len(problems.errors)
-    return CommandError(Exit.INVALID, f"{number} {'error' if number == 1 else 'errors'}, nothing is served")
+    return CommandError(Exit.INVALID, f"{number} {'error' if number == 1 else 'errors'}, {outcome}")
 
 
 def explain(group: BaseExceptionGroup[BaseException], settings: Settings) -> CommandError | None:
