@@ -170,8 +170,10 @@ def test_manifests_of_the_reference_system_are_told_the_one_line_to_change():
 def test_manifests_of_the_reference_system_are_told_all_that_is_to_be_changed_at_once():
     text = GROUP.format(name="a").replace("vmcp.dev", "toolhive.stacklok.dev") + "spec: {descripton: x}\n"
     assert lines_of(load_text(text)) == [
-        "m.yaml:1: MCPGroup: apiVersion: toolhive.stacklok.dev is another product's group; change apiVersion to"
-        " vmcp.dev/v1beta1",
+        (
+            "m.yaml:1: MCPGroup: apiVersion: toolhive.stacklok.dev is another product's group; change apiVersion to"
+            " vmcp.dev/v1beta1"
+        ),
         "m.yaml:5: MCPGroup/a: spec.descripton: is an unknown key; did you mean 'description'?",
     ]
 

@@ -96,10 +96,8 @@ def test_a_default_that_is_not_there_is_told_once_whoever_is_shown_it(members):
     told = [
         str(each) for each in result.warnings if each.path == "spec.outgoingAuth.default.externalAuthConfigRef.name"
     ]
-    assert told == [
-        "warning: VirtualMCPServer/front: spec.outgoingAuth.default.externalAuthConfigRef.name: MCPExternalAuthConfig"
-        " 'keys' does not exist in this namespace; create it, or name another (there are no MCPExternalAuthConfigs)"
-    ]
+    assert len(told) == 1
+    assert "MCPExternalAuthConfig 'keys' does not exist in this namespace; create it, or name another" in told[0]
 
 
 @pytest.mark.scenario("I-8")
