@@ -28,13 +28,14 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 class DecisionRecord(msgspec.Struct, frozen=True, gc=False):
     """A decision on a call and all of the call that policies could see, so that others can judge it again (ADR-0042).
 
-    `name` is what policies know it by; `backend` is None where nothing bears the name. `arguments` are JSON, as the
-    backend would get them.
+    `name` is what policies know it by, `original` what its backend calls it, None for what has no other name than that;
+    `backend` is None where nothing bears the name. `arguments` are JSON, as the backend would get them.
     """
 
     decision: Decision
     action: str
     name: str
+    original: str | None = None
     backend: str | None = None
     annotations: Annotations = NO_ANNOTATIONS
     arguments: bytes | None = None

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, Final, Self
 
 from vmcp_api.secret import SecretBytes
+from vmcp_proxy.auth.claims import OF_ONE_TOKEN, fingerprint
 
 ANONYMOUS_ISSUER: Final = "anonymous"
 LOCAL_ISSUER: Final = "local"
@@ -69,6 +70,17 @@ class Identity:
         if self.is_anonymous:
             fields.append(b"with" if self.has_authorization else b"without")
         return b"".join(len(part).to_bytes(4, "big") + part for part in fields)
+
+    @property
+    def grant(self) -> bytes:
+        """Stands for what the caller's token says and is good for; the same when the token is refreshed, and no more.
+
+        Callers are equal whatever their tokens are for; what was made for one of them goes by this too.
+        """
+        if not self.claims and not self.scopes:
+            return b""
+        scopes = "".join(f" {scope}" for scope in sorted(self.scopes))
+        return fingerprint(self.claims, OF_ONE_TOKEN) + scopes.encode(errors="surrogatepass")
 
     @property
     def is_by_token(self) -> bool:

@@ -83,9 +83,10 @@ class PolicyDecision(msgspec.Struct, frozen=True, gc=False):
     """What policies said of a request: by which of them, by their ids, and which of them failed.
 
     Under the mode `Shadow` nothing follows from it. The rest is what they were asked about, so that other policies can
-    be asked the same (ADR-0042): `resource` is what policies know it by, `backend` is absent where nothing bears the
-    name. `claims` are those of the caller that the settings name, null where its token has none of the name.
-    `arguments` are there only where the settings want request data; `masked` names those that are left out as secret.
+    be asked the same (ADR-0042): `resource` is what policies know it by, `original` what its backend calls it, absent
+    for resources, which are known by nothing else; `backend` is absent where nothing bears the name. `claims` are those
+    of the caller that the settings name, null where its token has none of the name. `arguments` are there only where
+    the settings want request data; `masked` names those that are left out as secret.
     """
 
     outcome: Literal["allow", "deny"]
@@ -94,6 +95,7 @@ class PolicyDecision(msgspec.Struct, frozen=True, gc=False):
     mode: PolicyMode
     action: str
     resource: str
+    original: str | msgspec.UnsetType = msgspec.UNSET
     backend: str | msgspec.UnsetType = msgspec.UNSET
     annotations: dict[str, bool] | msgspec.UnsetType = msgspec.UNSET
     claims: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET

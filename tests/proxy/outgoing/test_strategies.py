@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 
 import pytest
 
@@ -178,6 +179,32 @@ async def test_what_a_backend_lists_for_one_user_no_other_sees():
         async with at.signed_in("alice") as again:
             assert await again.names() == ["one_of-alice"]
         assert "alice" not in json.dumps(await at.world.status())
+
+
+@pytest.mark.scenario("I-6")
+async def test_tokens_of_one_user_that_say_different_things_share_no_list_and_a_refreshed_one_keeps_its_own():
+    backend = Guarded()
+
+    @backend.on("tools/list")
+    async def by_turn(call):
+        return {"tools": [{"name": f"nr{len(backend.calls('tools/list'))}", "inputSchema": {"type": "object"}}]}
+
+    async with stage(lambda idp: {"one": token_exchange(idp)}, {"one": backend}) as at:
+        seen = {}
+        async with at.signed_in("alice", scope="read") as client:
+            for scope in ("read", "read write", "read"):
+                for turn in range(3):
+                    # Refreshed each time: `iat`, `exp` and `jti` are others.
+                    later = {"now": time.time() - turn, "scope": scope}
+                    client.headers["authorization"] = f"Bearer {at.idp.mint('alice', **later)}"
+                    (name,) = await client.names()
+                    assert seen.setdefault(scope, name) == name
+            for claims in ({"scope": "read", "admin": 1}, {"scope": "read", "admin": True}):
+                client.headers["authorization"] = f"Bearer {at.idp.mint('alice', **claims)}"
+                seen[str(claims)] = (await client.names())[0]
+        async with at.signed_in("alice", scope="read") as again:
+            assert await again.names() == [seen["read"]]
+        assert len(set(seen.values())) == len(seen) == 4
 
 
 @pytest.mark.scenario("H-5", "H-6")

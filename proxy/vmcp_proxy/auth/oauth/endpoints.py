@@ -1,5 +1,6 @@
 """The endpoints of an authorization server over HTTP: JSON objects, bounded in size and time."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
@@ -10,6 +11,7 @@ import msgspec
 from vmcp_api.spec.network import Reach
 from vmcp_proxy.auth.oauth.client_login import basic
 from vmcp_proxy.http_client import HttpClient, HttpError, InvalidUrl, Peer, ResponseHeaders, TrustSetting, Url
+from vmcp_proxy.protocol.surrogates import mask
 
 JsonObject: TypeAlias = dict[str, Any]
 
@@ -134,7 +136,8 @@ def _pause(headers: ResponseHeaders) -> float:
 
 def _read(raw: bytes) -> JsonObject | None:
     try:
-        document = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # With half a surrogate pair it is JSON all the same: who reads it has words for what is wrong there.
+        document = msgspec.json.decode(raw) if mask(raw) is None else json.loads(raw)
+    except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None

@@ -56,6 +56,7 @@ class _Decision(msgspec.Struct):
     mode: str = PolicyMode.ENFORCE
     action: str = ""
     resource: str = ""
+    original: str | None = None
     backend: str = ""
     annotations: dict[str, bool] | None = None
     claims: dict[str, Any] | None = None
@@ -92,7 +93,7 @@ def read_line(raw: bytes, *, with_arguments: bool) -> Recorded | Skipped:
         # Nobody asked policies: what is known is who called what.
         action, name = ACTION_ON[method.kind], _judged(line.target.name)
         told = _Decision(
-            DENY if line.outcome == Outcome.DENIED else ALLOW, PolicyMode.ENFORCE, action, name, line.backend
+            DENY if line.outcome == Outcome.DENIED else ALLOW, PolicyMode.ENFORCE, action, name, None, line.backend
         )
         return _recorded(line, line.subject, told, with_arguments=with_arguments)
     return _recorded(line, line.subject, line.decision, with_arguments=with_arguments)
@@ -101,7 +102,7 @@ def read_line(raw: bytes, *, with_arguments: bool) -> Recorded | Skipped:
 def _recorded(line: _Line, subject: _Subject, told: _Decision, *, with_arguments: bool) -> Recorded | Skipped:
     if not told.backend:
         return Skipped.NOBODYS
-    if told.action not in set(Action) or told.resource.endswith(_CUT):
+    if told.action not in set(Action) or told.resource.endswith(_CUT) or (told.original or "").endswith(_CUT):
         return Skipped.OTHER
     before = ALLOW if told.outcome == ALLOW or told.mode == PolicyMode.SHADOW else DENY
     claims, known = _claims(subject, told.claims)
@@ -109,10 +110,12 @@ def _recorded(line: _Line, subject: _Subject, told: _Decision, *, with_arguments
     annotations = NO_ANNOTATIONS if told.annotations is None else annotations_of(told.annotations)
     # A decision says what the tool says of itself, if it says anything.
     has_annotations = told is line.decision
+    original = told.resource if told.action == Action.READ_RESOURCE else told.original
     call = RecordedCall(
         Identity(subject.issuer, subject.subject, subject.issuer not in _WITHOUT_TOKEN, claims=claims),
         Action(told.action),
         told.resource,
+        original,
         told.backend,
         annotations,
         arguments,
@@ -124,7 +127,7 @@ def _recorded(line: _Line, subject: _Subject, told: _Decision, *, with_arguments
     server = line.component.rpartition("/")[2]
     written = msgspec.json.encode((claims, None if known is None else sorted(known)), order="sorted")
     caller = (subject.issuer, subject.subject, written)
-    target = (told.action, told.resource, told.backend, annotations, has_annotations)
+    target = (told.action, told.resource, original, told.backend, annotations, has_annotations)
     given = (arguments, told.arguments is not None, told.masked)
     return Recorded(server, call, before, (server, before, caller, target, given))
 

@@ -10,7 +10,6 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from vmcp_api.spec.aggregation import Aggregation
-from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.backends.errors import Category
 from vmcp_proxy.core.catalog.capabilities import Listing, Outcome
 from vmcp_proxy.core.catalog.catalog import Catalog
@@ -27,7 +26,7 @@ from vmcp_proxy.core.members.member import Bounds, Member, Members
 from vmcp_proxy.core.members.own_links import OwnLinks
 from vmcp_proxy.core.policy.all_or_nothing import IS_WITHHELD, WITHHELD
 from vmcp_proxy.core.virtual import Caller
-from vmcp_proxy.headerforward import Collision, HeaderSnapshot
+from vmcp_proxy.headerforward import Collision
 from vmcp_proxy.protocol.kinds import Kind
 
 _KEPT_CATALOGS: Final = 64
@@ -76,9 +75,12 @@ class Views:
     def current(self, caller: Caller) -> Catalog | None:
         """The caller's catalog where nothing has changed since it was built."""
         built = caller.client.view
-        if built is None or built.epoch != self.epoch:
+        if built is None or built.epoch != self.epoch or not _is_for(built, caller):
             return None
-        return built.catalog if _is_for(built, caller) else None
+        if built.identity is not caller.identity:
+            # A refreshed token: found to say the same once, and the former one is let go of.
+            caller.client.view = msgspec.structs.replace(built, identity=caller.identity)
+        return built.catalog
 
     async def view(self, caller: Caller) -> Catalog:
         """The caller's catalog; waits for members whose listing is not there, each up to the list deadline."""
@@ -119,17 +121,22 @@ class Views:
         public = Scope(audience)
         private = Scope(audience, self._digests.of_headers(snapshot.narrowed(()))) if len(snapshot) else public
         entries: dict[str, Entry] = {}
+        whose = ""
         for name, member in members.items():
             if member.is_personal:
-                scope = self._personal_scope(member, audience, caller.identity, snapshot)
+                whose = whose or self._digests.of_identity(caller.identity)
+                scope = self._personal_scope(member, caller, whose)
             else:
                 scope = private if member.backend.takes_headers else public
             entries[name] = self._listings.entry(member, scope)
         return entries
 
-    def _personal_scope(self, member: Member, audience: str, identity: Identity, snapshot: HeaderSnapshot) -> Scope:
-        headers = member.refusal(identity, snapshot) or self._digests.of_headers(snapshot.narrowed(member.relayed))
-        return Scope(audience, headers, self._digests.of_identity(identity))
+    def _personal_scope(self, member: Member, caller: Caller, whose: str) -> Scope:
+        snapshot = caller.snapshot
+        refused = member.refusal(caller.identity, snapshot)
+        return Scope(
+            caller.client.audience, refused or self._digests.of_headers(snapshot.narrowed(member.relayed)), whose
+        )
 
     def silent(self, caller: Caller) -> dict[str, Outcome]:
         """The backends of which it is not known what they offer this caller, and why."""
@@ -158,7 +165,8 @@ class Views:
         if view is None or not member.backend.takes_headers:
             return Scope(client.audience)
         if member.is_personal:
-            return self._personal_scope(member, client.audience, view.identity, view.snapshot)
+            caller = Caller(view.identity, client, view.snapshot)
+            return self._personal_scope(member, caller, self._digests.of_identity(view.identity))
         return Scope(client.audience, self._digests.of_headers(view.snapshot.narrowed(())))
 
     def shared(self) -> Catalog:
@@ -239,7 +247,7 @@ class Views:
 def _is_for(built: BuiltView, caller: Caller) -> bool:
     """Whether a view holds for the caller: identities are equal whatever their tokens are for, views are not."""
     was, now = built.identity, caller.identity
-    is_same = was is now or (was == now and was.audiences == now.audiences)
+    is_same = was is now or (was == now and was.grant == now.grant)
     return is_same and built.snapshot == caller.snapshot
 
 

@@ -19,9 +19,9 @@ class Scope(msgspec.Struct, frozen=True, gc=False):
     """Whom a listing was told to: equal scopes share it, others never see it.
 
     `audience` stands for the capabilities that the backend heard of, `snapshot` for the client's passthrough headers,
-    by a keyed digest, `identity` for the caller, where the backend gets credentials of its own for each; any may be
-    empty. Where the backend gets no request of the caller, why not stands in the place of the headers: with another
-    token the same caller may be served.
+    by a keyed digest, `identity` for the caller and what its token says, where the backend gets credentials of its own
+    for each; any may be empty. Where the backend gets no request of the caller, why not stands in the place of the
+    headers: with another token the same caller may be served.
     """
 
     audience: str = ""
@@ -61,8 +61,11 @@ class Digests:
         return "" if snapshot.is_empty else self._digest(b"headers", snapshot.canonical_bytes())
 
     def of_identity(self, identity: Identity) -> str:
-        """Stands for who the caller is."""
-        return self._digest(b"identity", identity.canonical_bytes)
+        """Stands for who the caller is and what its token says: with another scope a backend may list other things.
+
+        A token that is refreshed, and says the same, keeps what was listed.
+        """
+        return self._digest(b"identity", identity.canonical_bytes + identity.grant)
 
     def _digest(self, what: bytes, content: bytes) -> str:
         keyring = self._keyring()

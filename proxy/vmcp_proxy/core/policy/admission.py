@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from vmcp_proxy.auth.claims import are_same
 from vmcp_proxy.auth.decision import ALLOW
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.catalog import Catalog
@@ -24,8 +25,8 @@ class _View(msgspec.Struct, frozen=True):
     catalog: Catalog
 
     def is_for(self, identity: Identity) -> bool:
-        """Whether it was made for this very token: identities are equal by issuer and subject alone."""
-        return self.claims == identity.claims and self.scopes == identity.scopes
+        """Whether it was made for a token that says the same: identities are equal by issuer and subject alone."""
+        return self.scopes == identity.scopes and are_same(self.claims, identity.claims)
 
 
 class Admission:

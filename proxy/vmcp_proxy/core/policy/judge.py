@@ -5,7 +5,7 @@ from typing import Final
 
 from vmcp_proxy.auth.decision import Decision, DecisionRecord
 from vmcp_proxy.auth.identity import Identity
-from vmcp_proxy.core.policy.questions import ACTION_ON, Admitter, DecisionObserver, Question, judged_name
+from vmcp_proxy.core.policy.questions import ACTION_ON, Action, Admitter, DecisionObserver, Question, judged_name
 from vmcp_proxy.core.virtual import Exchange, Operation, Resolved, Target
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.methods import COMPLETION
@@ -74,7 +74,10 @@ def _record(decision: Decision, question: Question) -> DecisionRecord:
     action, name, capability = question.action.value, question.name, question.capability
     if capability is None:
         return DecisionRecord(decision, action, name, arguments=question.arguments)
-    return DecisionRecord(decision, action, name, capability.backend, capability.annotations, question.arguments)
+    original = None if question.action is Action.READ_RESOURCE else capability.original
+    return DecisionRecord(
+        decision, action, name, original, capability.backend, capability.annotations, question.arguments
+    )
 
 
 def _arguments_of(operation: Operation) -> bytes | None:

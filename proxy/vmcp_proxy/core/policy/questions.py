@@ -131,3 +131,8 @@ def judged_name(capability: Capability, name: str) -> str:
             return capability.exposed
         case Kind.TEMPLATE:
             return name
+
+
+def original_name(capability: Capability, judged: str) -> str:
+    """What its backend calls what policies know by a name; of resources that is the URI that is read."""
+    return capability.original if capability.kind in (Kind.TOOL, Kind.PROMPT) else judged

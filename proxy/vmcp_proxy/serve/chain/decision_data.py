@@ -48,7 +48,8 @@ class DecisionData:
             decision.errors,
             decision.mode,
             record.action,
-            record.name if len(record.name) <= _LONGEST else record.name[:_LONGEST] + "…",
+            _shortened(record.name),
+            msgspec.UNSET if record.original is None else _shortened(record.original),
             msgspec.UNSET if record.backend is None else record.backend,
             hints_of(record.annotations) or msgspec.UNSET,
             msgspec.UNSET if identity is None else self._claims(identity),
@@ -72,6 +73,10 @@ class DecisionData:
             return msgspec.UNSET, ()
         masked = tuple(name for name, value in members.items() if _is_secret(name, bytes(value)))
         return {name: _on_one_line(value) for name, value in members.items() if name not in masked}, masked
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST else name[:_LONGEST] + "…"
 
 
 def _on_one_line(value: msgspec.Raw) -> msgspec.Raw:

@@ -4,14 +4,17 @@ import gc
 import json
 
 import jwt
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.idp import Idp, Key
+from vmcp_proxy.auth.claims import are_same, fingerprint
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.auth.incoming.oidc import claims as claims_of
+from vmcp_proxy.auth.incoming.oidc.flaw import Flaw, Refused
 from vmcp_proxy.auth.incoming.oidc.keys import SHAPES, KeySet
-from vmcp_proxy.auth.incoming.oidc.signature import Flaw, verify
+from vmcp_proxy.auth.incoming.oidc.signature import verify
 from vmcp_proxy.auth.incoming.oidc.token import MAX_TOKEN_BYTES, bearer_token, is_well_formed, read_head
 from vmcp_proxy.auth.incoming.oidc.token_cache import Known, Verdicts
 
@@ -61,12 +64,43 @@ def test_any_claims_that_are_signed_are_judged(more):
     payload = json.dumps({**idp.claims("alice"), **more}).encode()
     token = jwt.PyJWS().encode(payload, KEY.private, "RS256", {"kid": "key-1"}).encode()
     verdict = verify(token, FOUND, idp.issuer, idp.audience)
-    assert isinstance(verdict, claims_of.Claims | Flaw)
-    if isinstance(verdict, Flaw):
+    assert isinstance(verdict, claims_of.Claims | Refused)
+    if isinstance(verdict, Refused):
         assert more
     else:
         assert verdict.subject
         assert all(isinstance(scope, str) for scope in verdict.scopes)
+
+
+HALF = "a\ud83d"
+
+
+@pytest.mark.parametrize(
+    "more", [{"sub": HALF}, {"groups": [HALF]}, {"realm": {"deep": {HALF: 1}}}, {HALF: 1}, {"scope": f"a {HALF}"}]
+)
+def test_a_token_with_half_a_surrogate_pair_anywhere_is_refused_for_that(more):
+    claims = {"sub": "alice", **more}
+    assert claims_of.read_claims(json.loads(json.dumps(claims)), 1000.0) == Refused(Flaw.TEXT)
+
+
+def test_what_stands_for_claims_tells_their_types_apart_and_not_their_order():
+    values = [True, 1, 1.0, "1", "true", [1], [True], {"a": 1}, {"a": True}, None, 0, False, 0.0, -0.0, ""]
+    assert len({fingerprint({"x": value}) for value in values}) == len(values)
+    assert fingerprint({"a": 1, "b": {"c": 2, "d": 3}}) == fingerprint({"b": {"d": 3, "c": 2}, "a": 1})
+    assert not are_same({"a": [True]}, {"a": [1]})
+    assert are_same({"a": 1, "b": 2}, {"b": 2, "a": 1})
+    one, other = (claims_of.read_claims({"sub": "alice", "admin": admin}, 1000.0) for admin in (True, 1))
+    assert one != other
+
+
+def test_a_grant_is_that_of_a_refreshed_token_and_of_no_other():
+    def grant(scopes=("read",), **more):
+        return Identity("https://idp.example", "alice", claims={"sub": "alice", **more}, scopes=frozenset(scopes)).grant
+
+    usual = grant(exp=1, iat=1, nbf=1, jti="a", uti="b")
+    assert grant(exp=2, iat=2, nbf=2, jti="b", aio="x") == usual == grant()
+    others = [{"aud": "x"}, {"acr": "gold"}, {"groups": ["a"]}, {"groups": ["a", "b"]}, {"admin": 1}, {"admin": True}]
+    assert len({usual, grant(("read", "write")), grant(()), *(grant(**each) for each in others)}) == 3 + len(others)
 
 
 def test_a_weak_key_is_none():
@@ -91,7 +125,7 @@ def test_the_oldest_verdict_gives_way_and_what_is_over_is_let_go_of():
 
 
 def test_a_known_token_is_of_one_identity_while_somebody_holds_that_and_is_not_kept_with_it():
-    known = Known(claims_of.Claims.of({"sub": "alice"}, "alice", 1000.0))
+    known = Known(claims_of.read_claims({"sub": "alice"}, 1000.0))
     identity = known.identity("https://idp.example", b"secret-token")
     assert known.identity("https://idp.example", b"secret-token") is identity
     assert identity.token.reveal() == b"secret-token"

@@ -1,14 +1,16 @@
 """Callers with a token that only its issuer can read (RFC 7662)."""
 
 import asyncio
+import json
 import time
 
 import pytest
 
-from tests.proxy.auth.oidc.helpers import SECRET, door, introspecting
+from tests.proxy.auth.oidc.helpers import SECRET, challenge_of, door, introspecting
 from tests.support.idp import Idp, hang_up, huge, says, slow
 from tests.support.raw_client import eventually
 from tests.support.serving import load
+from vmcp_proxy.auth.incoming.oidc.flaw import Flaw
 from vmcp_proxy.auth.incoming.oidc.introspection import MOST_AT_ONCE
 
 OPAQUE_SECONDS = "vmcp_proxy.auth.incoming.oidc.authenticator.OPAQUE_SECONDS"
@@ -102,6 +104,50 @@ async def test_only_what_the_endpoint_says_in_so_many_words_lets_in(document, st
     async with door(auth=introspecting) as it:
         it.idp.acts["introspect"] = says(200, document)
         assert await it.status_of("opaque") == status
+
+
+@pytest.mark.scenario("I-4")
+async def test_what_is_no_access_token_or_not_yet_one_is_refused_and_the_log_says_as_what(caplog):
+    good = {"active": True, "sub": "a", "aud": "vmcp"}
+    fine = [
+        {"token_type": each}
+        for each in ("Bearer", "bearer", "access_token", "urn:ietf:params:oauth:token-type:access_token", None, 5)
+    ]
+    fine += [{"typ": "Bearer"}, {"typ": "at+jwt"}, {"token_use": "access"}, {"nbf": time.time() + 30}, {"nbf": "soon"}]
+    wrong = [
+        {"token_type": "refresh_token"},
+        {"token_type": "N_A"},
+        {"token_type": "DPoP"},
+        {"token_type": "urn:ietf:params:oauth:token-type:id_token"},
+        {"typ": "Refresh"},
+        {"typ": "ID", "token_type": "Bearer"},
+        {"typ": "Offline"},
+        {"token_use": "refresh_token"},
+        {"token_use": "id"},
+        {"nbf": time.time() + 100},
+        {"nbf": str(int(time.time()) + 100)},
+        {"sub": "a\ud83d"},
+        {"groups": ["\udc00"]},
+    ]
+    caplog.set_level("INFO", "vmcp.auth")
+    async with door(auth=introspecting) as it:
+        for number, more in enumerate((*fine, *wrong)):
+            it.idp.acts["introspect"] = says(200, json.dumps({**good, **more}).encode())
+            answer = await it.knock(f"opaque-{number}")
+            assert answer.status_code == (200 if more in fine else 401), more
+    said = [vars(record)["vmcp_fields"] for record in caplog.records if record.getMessage() == "token refused"]
+    assert [each["reason"] for each in said] == [Flaw.USE.value, Flaw.NOT_YET.value, Flaw.TEXT.value]
+    assert said[0]["came"] == "token_type: refresh_token"
+
+
+@pytest.mark.scenario("I-1")
+async def test_a_signed_token_that_is_for_something_else_or_holds_no_text_gets_the_same_401():
+    async with door() as it:
+        wrong = [{"typ": "ID"}, {"token_use": "id"}, {"sub": "a\ud83d"}, {"x": {"y": ["\udc00"]}}, {"\udc00": 1}]
+        for claims in wrong:
+            answer = await it.knock(it.idp.mint(claims.pop("sub", "alice"), **claims))
+            assert (answer.status_code, challenge_of(answer)["error"]) == (401, "invalid_token")
+        assert await it.status_of(it.idp.mint("alice", typ="Bearer", token_use="access", token_type="tenant")) == 200
 
 
 @pytest.mark.scenario("I-4")

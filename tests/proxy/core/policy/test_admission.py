@@ -365,3 +365,15 @@ async def test_arguments_are_judged_as_the_backend_gets_them(sent, judged):
     await answer_of(admission_of(inner, admitter), Operation("tools/call", Kind.TOOL, "a_x", params))
     assert [json.loads(each.arguments) for each in admitter.asked] == [judged]
     assert len(inner.reached) == (judged["path"] == "/open")
+
+
+class TrueAdmin(Groups):
+    def admits(self, identity: Identity, action: Action, capability: Capability | None, name: str) -> bool:
+        return identity.claims.get("admin") is True
+
+
+async def test_a_view_is_of_claims_by_type_for_python_takes_true_for_one():
+    layer = admission_of(Inner(), TrueAdmin())
+    for admin in (1, True, 1.0, True, 1):
+        identity = Identity("https://issuer.example", "alice", claims={"admin": admin})
+        assert bool((await layer.list(caller(identity), Kind.TOOL)).tools) is (admin is True)

@@ -7,11 +7,12 @@ from typing import Final, TypeAlias
 from vmcp_api.spec.incoming import OidcSettings
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.auth.incoming.oidc.claims import Claims, are_held
+from vmcp_proxy.auth.incoming.oidc.flaw import Flaw, Refused
 from vmcp_proxy.auth.incoming.oidc.introspection import Introspection
 from vmcp_proxy.auth.incoming.oidc.keys import SHAPES
 from vmcp_proxy.auth.incoming.oidc.provider import Provider
 from vmcp_proxy.auth.incoming.oidc.refusal_log import RefusalLog
-from vmcp_proxy.auth.incoming.oidc.signature import Flaw, verify
+from vmcp_proxy.auth.incoming.oidc.signature import verify
 from vmcp_proxy.auth.incoming.oidc.token import TokenHead, bearer_token, is_well_formed, read_head
 from vmcp_proxy.auth.incoming.oidc.token_cache import Known, Verdicts, digest_of
 from vmcp_proxy.auth.incoming.refusal import Fault, Refusal
@@ -33,6 +34,9 @@ OPAQUE_SECONDS: Final = 30.0
 REFUSED_SECONDS: Final = 10.0
 """How long a token that introspection refuses is refused without another question."""
 
+_MAY_BE_NEW: Final = frozenset({Flaw.UNKNOWN_KEY, Flaw.SIGNATURE})
+"""What another look at the issuer's keys may mend."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unjudged:
@@ -41,7 +45,7 @@ class Unjudged:
     reason: str
 
 
-Verdict: TypeAlias = Claims | Flaw | Unjudged
+Verdict: TypeAlias = Claims | Refused | Unjudged
 
 
 class OidcAuthenticator:
@@ -58,7 +62,7 @@ class OidcAuthenticator:
         self._introspection: Final = Introspection(endpoints, settings.issuer, settings.audience)
         self._introspections: Final[SingleFlight[bytes, Verdict]] = SingleFlight()
         self._known: Final[Verdicts[Known]] = Verdicts(MOST_TOKENS)
-        self._refused: Final[Verdicts[Flaw]] = Verdicts(MOST_REFUSED)
+        self._refused: Final[Verdicts[Refused]] = Verdicts(MOST_REFUSED)
         self._log: Final = RefusalLog(settings)
         self._required: Final = frozenset(settings.scopes)
         self._lacks_secret = False
@@ -102,15 +106,15 @@ class OidcAuthenticator:
         verdict: Verdict
         head = None
         if not is_well_formed(token):
-            verdict = Flaw.MALFORMED
+            verdict = Refused(Flaw.MALFORMED)
         elif (head := read_head(token)) is not None:
             verdict = await self._verify(token, head)
         else:
             verdict = self._refused.get(digest, now) or await self._introspections.ask(
                 digest, lambda: self._introspect(token, digest)
             )
-        if isinstance(verdict, Flaw):
-            self._log.refused(verdict, token)
+        if isinstance(verdict, Refused):
+            self._log.refused(verdict)
             return self._invalid
         if isinstance(verdict, Unjudged):
             self._log.unjudged(verdict.reason)
@@ -127,24 +131,26 @@ class OidcAuthenticator:
 
     async def _verify(self, token: bytes, head: TokenHead) -> Verdict:
         if head.alg not in SHAPES:
-            return Flaw.ALGORITHM
+            return Refused(Flaw.ALGORITHM)
         if not head.is_access_token:
-            return Flaw.TYPE
+            return Refused(Flaw.TYPE)
         if not head.kid:
-            return Flaw.NO_KEY_NAME
+            return Refused(Flaw.NO_KEY_NAME)
         verdict = self._verify_by_known(token, head)
-        if verdict in (Flaw.UNKNOWN_KEY, Flaw.SIGNATURE):
+        if isinstance(verdict, Refused) and verdict.flaw in _MAY_BE_NEW:
             # The issuer may have begun just now to sign with this key, or with another one of this name.
             await self._provider.look()
             verdict = self._verify_by_known(token, head)
-        if verdict is Flaw.UNKNOWN_KEY and not self._provider.state.is_reached:
+        if verdict == Refused(Flaw.UNKNOWN_KEY) and not self._provider.state.is_reached:
             # That it had no such key before it went away says nothing of what it has now.
             return Unjudged(self._provider.state.message)
         return verdict
 
-    def _verify_by_known(self, token: bytes, head: TokenHead) -> Claims | Flaw:
+    def _verify_by_known(self, token: bytes, head: TokenHead) -> Claims | Refused:
         key = self._provider.find(head.kid, head.alg)
-        return Flaw.UNKNOWN_KEY if key is None else verify(token, key, self._issuer, self._settings.audience)
+        if key is None:
+            return Refused(Flaw.UNKNOWN_KEY)
+        return verify(token, key, self._issuer, self._settings.audience)
 
     async def _introspect(self, token: bytes, digest: bytes) -> Verdict:
         if (url := self._provider.introspection_url) is None and self._settings.client_id is not None:
@@ -153,14 +159,14 @@ class OidcAuthenticator:
             if url is None and not self._provider.was_reached:
                 return Unjudged(self._provider.state.message)
         if url is None:
-            return Flaw.NO_INTROSPECTION
+            return Refused(Flaw.NO_INTROSPECTION)
         if self._lacks_secret:
             return Unjudged("the secret of the client that introspects is missing")
         try:
             verdict = await self._introspection.ask(url, token)
         except EndpointError as error:
             return Unjudged(f"introspection: {error.reason}")
-        if isinstance(verdict, Flaw):
+        if isinstance(verdict, Refused):
             now = time.time()
             self._refused.put(digest, verdict, now=now, until=now + REFUSED_SECONDS)
         return verdict

@@ -3,8 +3,12 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, Final
+
+from vmcp_proxy.auth.claims import canonical
+from vmcp_proxy.auth.incoming.oidc.flaw import Flaw, Refused, shown
 
 LEEWAY_SECONDS: Final = 60.0
 """How far the clocks of an issuer and of this machine may be apart."""
@@ -13,19 +17,64 @@ _SCOPE_CLAIMS: Final = ("scope", "scp")
 """RFC 8693 section 4.2, and what Entra ID and Okta say instead."""
 
 
+_USES: Final = ("token_type", "token_use", "typ")
+"""What says what a token is for: RFC 7662 section 2.2, Cognito and Hydra, Keycloak."""
+
+_OTHER_USES: Final = frozenset({"id", "id_token", "logout", "logout_token", "offline", "refresh", "refresh_token"})
+_TOKEN_TYPES: Final = frozenset({"bearer", "access", "access_token"})
+_TYPE_URN: Final = "urn:ietf:params:oauth:token-type:"
+"""RFC 8693 section 3."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The claims of a token that is good; `expires_at` is the moment from which it is refused, in Unix seconds."""
+    """The claims of a token that is good; `expires_at` is the moment from which it is refused, in Unix seconds.
+
+    `digest` stands for all of them, told apart by type too.
+    """
 
     subject: str = field(repr=False)
     scopes: frozenset[str]
     expires_at: float
-    every: Mapping[str, Any] = field(repr=False)
+    digest: bytes = field(repr=False)
+    every: Mapping[str, Any] = field(repr=False, compare=False)
 
-    @classmethod
-    def of(cls, claims: dict[str, Any], subject: str, expires: float) -> "Claims":
-        """The claims of a token that `expires` by its own word."""
-        return cls(subject, scopes_of(claims), expires + LEEWAY_SECONDS, MappingProxyType(claims))
+
+def read_claims(claims: dict[str, Any], expires: float) -> Claims | Refused:
+    """The claims of an access token that `expires` by its own word; those that no access token has are refused.
+
+    Whatever is kept or sent on of them has to be text: half a surrogate pair stands in no UTF-8.
+    """
+    try:
+        digest = blake2b(canonical(claims).encode(), digest_size=16).digest()
+    except UnicodeEncodeError:
+        return Refused(Flaw.TEXT)
+    except RecursionError:
+        return Refused(Flaw.MALFORMED)
+    if other := _other_use(claims):
+        return Refused(Flaw.USE, other)
+    subject = subject_of(claims)
+    if subject is None:
+        return Refused(Flaw.NO_SUBJECT)
+    return Claims(subject, scopes_of(claims), expires + LEEWAY_SECONDS, digest, MappingProxyType(claims))
+
+
+def _other_use(claims: Mapping[str, Any]) -> str:
+    """What a refresh or ID token says of itself; empty for an access token, and for one that says nothing."""
+    said = ((name, claims.get(name)) for name in _USES)
+    others = (
+        f"{name}: {shown(value)}" for name, value in said if isinstance(value, str) and _plain(value) in _OTHER_USES
+    )
+    return next(others, "")
+
+
+def is_bearer(token_type: object) -> bool:
+    """Whether a token of this type (RFC 7662 section 2.2) may be shown as a bearer's; one that says none may."""
+    return not isinstance(token_type, str) or _plain(token_type) in _TOKEN_TYPES
+
+
+def _plain(kind: str) -> str:
+    return kind.strip().lower().removeprefix(_TYPE_URN)
 
 
 def scopes_of(claims: Mapping[str, Any]) -> frozenset[str]:

@@ -4,8 +4,8 @@ import asyncio
 import time
 from typing import Final
 
-from vmcp_proxy.auth.incoming.oidc.claims import LEEWAY_SECONDS, Claims, is_for, subject_of, time_of
-from vmcp_proxy.auth.incoming.oidc.signature import Flaw
+from vmcp_proxy.auth.incoming.oidc.claims import LEEWAY_SECONDS, Claims, is_bearer, is_for, read_claims, time_of
+from vmcp_proxy.auth.incoming.oidc.flaw import Flaw, Refused, shown
 from vmcp_proxy.auth.oauth.endpoints import ClientLogin, EndpointError, Endpoints, JsonObject
 
 MOST_AT_ONCE: Final = 16
@@ -28,7 +28,7 @@ class Introspection:
         self._turns: Final = asyncio.Semaphore(MOST_AT_ONCE)
         self.login: ClientLogin | None = None
 
-    async def ask(self, url: str, token: bytes) -> Claims | Flaw:
+    async def ask(self, url: str, token: bytes) -> Claims | Refused:
         """What the endpoint at a URL says of a token.
 
         Raises:
@@ -44,19 +44,31 @@ class Introspection:
             raise EndpointError(f"HTTP status {answer.status}")
         return self._judged(answer.document)
 
-    def _judged(self, claims: JsonObject) -> Claims | Flaw:
+    def _judged(self, claims: JsonObject) -> Claims | Refused:
         """Section 2.2: of a token that is no good only that is said; all but `active` may be missing of another."""
+        return self._misfit(claims) or _timed(claims, time.time())
+
+    def _misfit(self, claims: JsonObject) -> Refused | None:
+        """What keeps a token from being a good one of this issuer for this endpoint, whatever the time."""
         if claims.get("active") is not True:
-            return Flaw.INACTIVE
-        if claims.get("iss", self._issuer) != self._issuer:
-            return Flaw.ISSUER
+            return Refused(Flaw.INACTIVE)
+        if not is_bearer(token_type := claims.get("token_type")):
+            return Refused(Flaw.USE, f"token_type: {shown(token_type)}")
+        if (issuer := claims.get("iss", self._issuer)) != self._issuer:
+            return Refused(Flaw.ISSUER, shown(issuer))
         if not is_for(claims, self._audience):
-            return Flaw.AUDIENCE
-        now = time.time()
-        expires = time_of(claims, "exp")
-        if expires is None:
-            expires = now + UNTOLD_LIFETIME
-        if expires + LEEWAY_SECONDS <= now:
-            return Flaw.EXPIRED
-        subject = subject_of(claims)
-        return Flaw.NO_SUBJECT if subject is None else Claims.of(claims, subject, expires)
+            return Refused(Flaw.AUDIENCE, shown(claims.get("aud", "")))
+        return None
+
+
+def _timed(claims: JsonObject, now: float) -> Claims | Refused:
+    """The claims, where this is their time."""
+    begins = time_of(claims, "nbf")
+    if begins is not None and now + LEEWAY_SECONDS < begins:
+        return Refused(Flaw.NOT_YET)
+    expires = time_of(claims, "exp")
+    if expires is None:
+        expires = now + UNTOLD_LIFETIME
+    if expires + LEEWAY_SECONDS <= now:
+        return Refused(Flaw.EXPIRED)
+    return read_claims(claims, expires)

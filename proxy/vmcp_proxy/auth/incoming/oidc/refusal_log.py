@@ -4,21 +4,14 @@ import logging
 import time
 from typing import Any, Final
 
-import jwt
-
 from vmcp_api.spec.incoming import OidcSettings
-from vmcp_proxy.auth.incoming.oidc.signature import Flaw
+from vmcp_proxy.auth.incoming.oidc.flaw import COMPARED, Refused
 from vmcp_proxy.observability.logs import log_event
 
 logger: Final = logging.getLogger("vmcp.auth")
 
 QUIET_SECONDS: Final = 60.0
 """One line for each reason in so many seconds, however many tokens come."""
-
-_MOST_SHOWN: Final = 256
-
-_COMPARED: Final = {Flaw.ISSUER: "iss", Flaw.AUDIENCE: "aud"}
-"""What is wrong with the settings as often as with the token: the log shows both sides."""
 
 
 class RefusalLog:
@@ -29,13 +22,16 @@ class RefusalLog:
         self._told: Final[dict[str, float]] = {}
         self._silent: Final[dict[str, int]] = {}
 
-    def refused(self, flaw: Flaw, token: bytes) -> None:
+    def refused(self, refused: Refused) -> None:
         """Notes a token that is no good."""
-        if (others := self._due(flaw.value)) is None:
+        reason = refused.flaw.value
+        if (others := self._due(reason)) is None:
             return
-        facts: dict[str, Any] = {"reason": flaw.value}
-        if (claim := _COMPARED.get(flaw)) is not None:
-            facts |= {"expected": self._expected[claim], "came": _shown(token, claim)}
+        facts: dict[str, Any] = {"reason": reason}
+        if (claim := COMPARED.get(refused.flaw)) is not None:
+            facts |= {"expected": self._expected[claim]}
+        if claim is not None or refused.came:
+            facts |= {"came": refused.came}
         log_event(logger, logging.INFO, "token refused", **facts, **_counted(others))
 
     def unjudged(self, reason: str) -> None:
@@ -55,12 +51,3 @@ class RefusalLog:
 
 def _counted(others: int) -> dict[str, int]:
     return {"others": others} if others else {}
-
-
-def _shown(token: bytes, claim: str) -> str:
-    """What a token says there; of an opaque one nothing is known here any more."""
-    try:
-        claims = jwt.decode(token, options={"verify_signature": False})
-    except jwt.PyJWTError:
-        return ""
-    return str(claims.get(claim, ""))[:_MOST_SHOWN]

@@ -11,6 +11,7 @@ from cedarpy import Decision as Verdict
 from cedarpy import Entities, PolicySet, is_authorized
 
 from vmcp_api.spec.authorization import PolicyMode
+from vmcp_proxy.auth.claims import are_same
 from vmcp_proxy.auth.decision import Decision
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.capabilities import Capability
@@ -19,7 +20,7 @@ from vmcp_proxy.core.policy.cedar.entities import TYPE_ON, Principal, Thing, Wor
 from vmcp_proxy.core.policy.cedar.policies import Policies, handle_of, read_policies
 from vmcp_proxy.core.policy.cedar.residuals import ERROR, FALSE, TRUE, Outcomes, Residuals, Seen, build_residuals
 from vmcp_proxy.core.policy.cedar.uris import is_plain
-from vmcp_proxy.core.policy.questions import ACTION_ON, Action, Question, judged_name
+from vmcp_proxy.core.policy.questions import ACTION_ON, Action, Question, judged_name, original_name
 from vmcp_proxy.protocol.kinds import Kind
 
 _MOST_IDENTITIES: Final = 1024
@@ -150,7 +151,7 @@ class CedarAdmitter:
 
     def _subject(self, identity: Identity) -> _Subject:
         kept = self._subjects.get(identity)
-        if kept is not None and (kept.claims is identity.claims or kept.claims == identity.claims):
+        if kept is not None and are_same(kept.claims, identity.claims):
             self._subjects.move_to_end(identity)
             return kept
         if kept is not None:
@@ -173,9 +174,12 @@ class CedarAdmitter:
     def _thing(self, action: Action, capability: Capability | None, name: str) -> Thing:
         """What policies can see of it: those that look alike to them are one, as most do whose name no policy reads."""
         counts = action in self._told_apart or (TYPE_ON[action], name) in self._named
+        if not counts:
+            name = _ANY_NAME
         if capability is None:
-            return Thing(action, name if counts else _ANY_NAME, None)
-        return Thing(action, name if counts else _ANY_NAME, capability.backend, capability.annotations)
+            return Thing(action, name, name, None)
+        original = original_name(capability, name) if counts else _ANY_NAME
+        return Thing(action, name, original, capability.backend, capability.annotations)
 
     def _keep(self, subject: _Subject, thing: Thing, standing: Standing) -> None:
         """Remembers it, within bounds: names are the caller's to choose where policies read them."""

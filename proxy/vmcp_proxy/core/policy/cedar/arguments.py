@@ -8,13 +8,12 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from vmcp_proxy.core.policy.cedar.reads import ARGUMENT, Reads, join
+from vmcp_proxy.core.policy.cedar.reads import ARGUMENT, PRESENT, Reads, join
 from vmcp_proxy.core.policy.cedar.values import Pairs, UnholdableError, to_value
 
 Members: TypeAlias = Mapping[str, "Members"]
 """Names that policies read of a record, each with those that they read below it."""
 
-_PRESENT: Final = "_present"
 _NONE: Final[frozenset[str]] = frozenset()
 _NO_MEMBERS: Final[Members] = MappingProxyType({})
 _LONGEST_INTEGER: Final = 20
@@ -98,7 +97,7 @@ def _counted(name: str, wanted: Wanted, ill: set[str]) -> frozenset[str]:
     """The attributes that an argument of this name counts for; those that it only looks like are ill."""
     known = ARGUMENT + name
     counts = frozenset({known}) if wanted.whole else _NONE
-    for attribute in (known, known + _PRESENT):
+    for attribute in (known, known + PRESENT):
         read = wanted.folded.get(attribute.casefold(), _NONE)
         counts |= read
         if attribute not in read:
@@ -108,7 +107,7 @@ def _counted(name: str, wanted: Wanted, ill: set[str]) -> frozenset[str]:
 
 def _hold(held: dict[str, object], ill: set[str], name: str, value: object, wanted: Wanted) -> None:
     known = ARGUMENT + name
-    present = known + _PRESENT
+    present = known + PRESENT
     if (value is None or isinstance(value, list | Pairs)) and (wanted.whole or present in wanted.members):
         held[present] = True
     if not wanted.whole and known not in wanted.members:
@@ -118,7 +117,7 @@ def _hold(held: dict[str, object], ill: set[str], name: str, value: object, want
     except UnholdableError:
         ill.add(known)
     else:
-        if name.endswith(_PRESENT) or _is_ambiguous(value, wanted.members.get(known, _NO_MEMBERS), wanted.anywhere):
+        if name.endswith(PRESENT) or _is_ambiguous(value, wanted.members.get(known, _NO_MEMBERS), wanted.anywhere):
             ill.add(known)
 
 

@@ -47,10 +47,14 @@ class Principal(msgspec.Struct, frozen=True):
 
 
 class Thing(msgspec.Struct, frozen=True, gc=False):
-    """What is asked for, as far as policies can see it; no backend where nothing bears the name."""
+    """What is asked for, as far as policies can see it; no backend where nothing bears the name.
+
+    `original` is what its backend calls it; where nothing bears the name, the name again.
+    """
 
     action: Action
     name: str
+    original: str
     backend: str | None
     annotations: Annotations = NO_ANNOTATIONS
 
@@ -88,7 +92,8 @@ class World:
         operation, feature = _FEATURE_ON[thing.action]
         name = _clean(thing.name)
         attributes: dict[str, object] = {**hints_of(thing.annotations)}
-        attributes |= {"name": name, "operation": operation, "feature": feature, "backend": thing.backend or ""}
+        attributes |= {"name": name, "original": _clean(thing.original), "backend": thing.backend or ""}
+        attributes |= {"operation": operation, "feature": feature}
         if thing.action is Action.READ_RESOURCE:
             attributes["uri"] = name
         parents = [_uid("MCP", self._server)]

@@ -10,9 +10,15 @@ from cedarpy import pst
 ARGUMENT: Final = "arg_"
 """Stands before the names of arguments in a policy."""
 
+PRESENT: Final = "_present"
+"""Stands behind the name of an argument in what is true where it is an array, an object or null."""
+
 CONTEXT: Final = pst.Var("context")
 RESOURCE: Final = pst.Var("resource")
-NAMES: Final = frozenset({"name", "uri"})
+ORIGINAL: Final = "original"
+"""The attribute with what the backend itself calls it: what clients see may be shortened or prefixed."""
+
+NAMES: Final = frozenset({"name", "uri", ORIGINAL})
 """Attributes of a resource that say which one it is."""
 
 _EQUALITY: Final = ("eq", "not_eq")
@@ -42,6 +48,15 @@ class Reads(msgspec.Struct, frozen=True):
     def open(self) -> bool:
         """Whether the arguments of a call count."""
         return self.whole or bool(self.arguments)
+
+    def may_mean(self, arguments: Iterable[str]) -> bool:
+        """Whether what these policies read could depend on one of these arguments, by their own names.
+
+        On its presence as well, and on one that only looks like what they read: that one could not be judged by.
+        """
+        members = (each for each in self.members if each.startswith(ARGUMENT))
+        read = {name.casefold() for name in (*self.arguments, *members)}
+        return any((ARGUMENT + name + end).casefold() in read for name in arguments for end in ("", PRESENT))
 
 
 class ForeignArgumentError(ValueError):

@@ -13,7 +13,7 @@ from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.policy.cedar.admitter import CedarAdmitter
 from vmcp_proxy.core.policy.cedar.entities import CLAIM, CLAIM_SET, PRINCIPAL, TYPE_ON
 from vmcp_proxy.core.policy.cedar.policies import Policy, without
-from vmcp_proxy.core.policy.cedar.reads import ARGUMENT
+from vmcp_proxy.core.policy.cedar.reads import ORIGINAL
 from vmcp_proxy.core.policy.cedar.residuals import ANYTHING, ERROR, FALSE, TRUE, Outcomes
 from vmcp_proxy.core.policy.questions import Action, Question
 from vmcp_proxy.protocol.annotations import NO_ANNOTATIONS, Annotations, hints_of
@@ -22,6 +22,7 @@ from vmcp_proxy.protocol.kinds import Kind
 ARGUMENTS: Final = "arguments"
 ANNOTATIONS: Final = "annotations"
 GROUPS: Final = "groups"
+ORIGINAL_NAME: Final = "the backend's own name"
 LISTED: Final = "whether the URI is listed"
 
 _KIND_OF: Final[Mapping[Action, Kind]] = MappingProxyType(
@@ -35,12 +36,14 @@ class RecordedCall(msgspec.Struct, frozen=True):
     """One call as it was written down.
 
     `claims` are the names that are known, whether or not the caller has such a claim, None where all are; `masked` are
-    arguments that were left out. `has_arguments` and `has_annotations` say whether those are known.
+    arguments that were left out. `has_arguments` and `has_annotations` say whether those are known. `original` is what
+    the backend calls it, None where that is not known.
     """
 
     identity: Identity
     action: Action
     name: str
+    original: str | None
     backend: str
     annotations: Annotations = NO_ANNOTATIONS
     arguments: bytes | None = None
@@ -91,7 +94,8 @@ class Replay:
     async def _judged(self, call: RecordedCall) -> Verdict:
         """The policies that lack nothing decide by themselves; what the others may come to is weighed against that."""
         lacking = {key: lacks for key, policy in self._policies.items() if (lacks := self._lacks(policy, call))}
-        capability = Capability(_KIND_OF[call.action], call.name, call.backend, call.name, b"", None, call.annotations)
+        original = call.name if call.original is None else call.original
+        capability = Capability(_KIND_OF[call.action], call.name, call.backend, original, b"", None, call.annotations)
         question = Question(call.identity, call.action, capability, call.name, call.arguments)
         decision = await self._without(frozenset(lacking)).decide(question)
         if not lacking or decision.errors or (decision.outcome == DENY and decision.policies):
@@ -120,8 +124,9 @@ class Replay:
             lacks |= {GROUPS} if asks_groups and not self._group_claims <= call.claims else set()
         if not call.has_annotations and reads.attributes & _HINTS:
             lacks.add(ANNOTATIONS)
-        masked = {ARGUMENT + name for name in call.masked}
-        is_known = call.has_arguments and not (masked and (reads.whole or reads.arguments & masked))
+        if call.original is None and ORIGINAL in reads.attributes:
+            lacks.add(ORIGINAL_NAME)
+        is_known = call.has_arguments and not (call.masked and (reads.whole or reads.may_mean(call.masked)))
         if reads.open and call.action is not Action.READ_RESOURCE and not is_known:
             lacks.add(ARGUMENTS)
         return lacks

@@ -24,13 +24,13 @@ def who(subject: str = "alice", **claims: Any) -> Identity:
     return Identity("https://issuer.example", subject, claims=claims)
 
 
-def a_tool(name: str = "t", backend: str = "b", **hints: bool) -> Capability:
+def a_tool(name: str = "t", backend: str = "b", *, original: str = "", **hints: bool) -> Capability:
     annotations = Annotations(**hints) if hints else NO_ANNOTATIONS
-    return Capability(Kind.TOOL, name, backend, name, b"{}", annotations=annotations)
+    return Capability(Kind.TOOL, name, backend, original or name, b"{}", annotations=annotations)
 
 
-def entry(kind: Kind, name: str, backend: str = "b") -> Capability:
-    return Capability(kind, name, backend, name, b"{}")
+def entry(kind: Kind, name: str, backend: str = "b", *, original: str = "") -> Capability:
+    return Capability(kind, name, backend, original or name, b"{}")
 
 
 async def decided(

@@ -342,3 +342,11 @@ async def test_decisions_say_in_which_mode_they_were_taken():
     assert (await decided(policies, ALICE, READ)).mode is PolicyMode.SHADOW
     assert policies.mode is PolicyMode.SHADOW
     assert policies.version != admitter(CALLS + ";").version
+
+
+async def test_claims_that_python_takes_for_equal_are_decided_apart():
+    policies = admitter("permit(principal, action, resource) when { principal has claim_a && principal.claim_a == 1 };")
+    for value in (1, True, 1.0, False, 1, 0, [1], [True]):
+        decision = await decided(policies, who("alice", a=value), READ)
+        assert decision.admits is (type(value) is not bool and value == 1), value
+        assert shown(policies, who("alice", a=value), READ) == (["read"] if decision.admits else [])

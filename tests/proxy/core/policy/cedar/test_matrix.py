@@ -17,9 +17,9 @@ pytestmark = pytest.mark.scenario("Z-1", "Z-3")
 
 TOOLS = [
     a_tool("t", "b", read_only=True),
-    a_tool("u", "b", read_only=False),
-    a_tool("t2", "c"),
-    entry(Kind.PROMPT, "t", "c"),
+    a_tool("u", "b", read_only=False, original="t"),
+    a_tool("t2", "c", original="own2"),
+    entry(Kind.PROMPT, "t", "c", original="own"),
 ]
 RESOURCES = [entry(Kind.RESOURCE, "x://a", "b"), entry(Kind.RESOURCE, "x://b/1", "c")]
 TEMPLATES = [entry(Kind.TEMPLATE, "x://{id}", "b"), entry(Kind.TEMPLATE, "y://a/{id}/z", "c")]
@@ -57,6 +57,10 @@ ATOMS = st.sampled_from(
         "resource has readOnlyHint",
         'resource.backend == "b"',
         'resource.name like "t*"',
+        'resource.original like "o*"',
+        'resource.original == "x://b"',
+        "resource.original == resource.name",
+        "resource has original",
         'resource.uri like "x://*"',
         'resource.name == "x://b"',
         'resource == Resource::"x://b"',
@@ -133,7 +137,9 @@ def by_cedar(policies, identity, capability, arguments, name):
     given |= {f"arg_{key}_present": True for key, value in (arguments or {}).items() if isinstance(value, list | dict)}
     hints = {} if capability.annotations.read_only is None else {"readOnlyHint": capability.annotations.read_only}
     uri = {"uri": name} if kind == "Resource" else {}
-    attributes = {"name": name, "backend": capability.backend, "operation": operation, "feature": kind.lower()}
+    original = name if kind == "Resource" else capability.original
+    attributes = {"name": name, "original": original, "backend": capability.backend}
+    attributes |= {"operation": operation, "feature": kind.lower()}
     uid = {"type": "Client", "id": identity.subject}
     groups = [
         {"type": each, "id": group} for group in identity.claims.get("groups", ()) for each in ("Group", "THVGroup")

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.proxy.core.policy.cedar.helpers import SERVER, a_tool, admitter, decided, entry, who
 from tests.proxy.core.policy.cedar.test_matrix import POLICIES, RESOURCES, TOOLS
-from vmcp_proxy.core.policy.cedar.replay import RecordedCall, Replay
-from vmcp_proxy.core.policy.questions import ACTION_ON
+from vmcp_proxy.core.policy.cedar.replay import ORIGINAL_NAME, RecordedCall, Replay
+from vmcp_proxy.core.policy.questions import ACTION_ON, Action, judged_name
 from vmcp_proxy.protocol.annotations import NO_ANNOTATIONS
 from vmcp_proxy.protocol.kinds import Kind
 
@@ -40,6 +40,7 @@ ARGUMENTS = st.none() | st.fixed_dictionaries(
     },
 )
 SUB = {"claims": frozenset({"sub"})}
+UNNAMED = {"original": None}
 ALL_CLAIMS = frozenset({"groups", "team", "level", "sub", "iss"})
 
 
@@ -47,11 +48,12 @@ def recorded(identity, capability, arguments=None, **known):
     """The call with all of it written down, but for what `known` says otherwise."""
     raw = None if arguments is None else json.dumps(arguments).encode()
     whole = {"claims": ALL_CLAIMS, "has_arguments": True, "has_annotations": True, **known}
-    action = ACTION_ON[capability.kind]
-    return RecordedCall(identity, action, capability.original, capability.backend, capability.annotations, raw, **whole)
+    action, name = ACTION_ON[capability.kind], judged_name(capability, capability.exposed)
+    about = (name, capability.original, capability.backend, capability.annotations)
+    return RecordedCall(identity, action, *about, raw, **whole)
 
 
-def forgotten(call, claims, has_arguments, has_annotations):
+def forgotten(call, claims, has_arguments, has_annotations, has_original):
     """The same call of which less was written down."""
     kept = {name: value for name, value in call.identity.claims.items() if name in claims}
     return msgspec.structs.replace(
@@ -59,6 +61,7 @@ def forgotten(call, claims, has_arguments, has_annotations):
         identity=dataclasses.replace(call.identity, claims=kept),
         claims=frozenset(claims) | {"sub", "iss"},
         arguments=call.arguments if has_arguments else None,
+        original=call.original if has_original or call.action is Action.READ_RESOURCE else None,
         has_arguments=has_arguments,
         annotations=call.annotations if has_annotations else NO_ANNOTATIONS,
         has_annotations=has_annotations,
@@ -78,9 +81,10 @@ async def judged(policies, call):
     st.frozensets(st.sampled_from(["groups", "team", "level"])),
     st.booleans(),
     st.booleans(),
+    st.booleans(),
 )
 async def test_a_verdict_is_that_of_the_whole_call_however_little_of_it_was_written_down(
-    policies, identity, capability, arguments, claims, has_arguments, has_annotations
+    policies, identity, capability, arguments, claims, has_arguments, has_annotations, has_original
 ):
     if capability.kind is Kind.RESOURCE:
         arguments = None
@@ -89,7 +93,9 @@ async def test_a_verdict_is_that_of_the_whole_call_however_little_of_it_was_writ
     )
     whole = await judged(policies, recorded(identity, capability, arguments or None))
     assert (whole.outcome, whole.policies, whole.errors) == (decision.outcome, decision.policies, decision.errors)
-    less = forgotten(recorded(identity, capability, arguments or None), claims, has_arguments, has_annotations)
+    less = forgotten(
+        recorded(identity, capability, arguments or None), claims, has_arguments, has_annotations, has_original
+    )
     part = await judged(policies, less)
     assert part.outcome in (None, decision.outcome)
     assert (part.outcome is None) == bool(part.lacks)
@@ -106,6 +112,8 @@ async def test_a_verdict_is_that_of_the_whole_call_however_little_of_it_was_writ
         ('permit(principal, action, resource) when { context.claim_team == "r" };', {}, None, ("claim team",)),
         ('permit(principal, action, resource) when { context.claim_sub == "alice" };', SUB, "allow", ()),
         ("permit(principal, action, resource) when { resource.readOnlyHint };", {}, None, ("annotations",)),
+        ('permit(principal, action, resource) when { resource.original == "t" };', UNNAMED, None, (ORIGINAL_NAME,)),
+        ('permit(principal, action, resource) when { resource.original == "t" };', {}, "allow", ()),
         ("permit(principal, action, resource) when { context.arg_a == 1 };", {}, None, ("arguments",)),
         ("permit(principal, action, resource) when { context == {} };", {}, None, ("all claims", "arguments")),
         # What is about others needs nothing.
@@ -117,9 +125,8 @@ async def test_a_verdict_is_that_of_the_whole_call_however_little_of_it_was_writ
 )  # fmt: skip
 async def test_what_is_not_known_counts_only_where_it_decides(policy, known, outcome, lacks):
     identity = who("alice", groups=["g"], sub="alice")
-    call = recorded(
-        identity, a_tool("t"), has_arguments=False, has_annotations=False, **{"claims": frozenset(), **known}
-    )
+    call = recorded(identity, a_tool("t"), claims=frozenset(), has_arguments=False, has_annotations=False)
+    call = msgspec.structs.replace(call, **known)
     verdict = await judged([policy], call)
     assert (verdict.outcome, verdict.lacks) == (outcome, lacks)
 
@@ -138,6 +145,26 @@ async def test_masked_arguments_count_as_unknown_where_a_policy_reads_them():
     assert (await judged(["permit(principal, action, resource) when { context.arg_a == 1 };"], call)).outcome == "allow"
     verdict = await judged(['permit(principal, action, resource) when { context.arg_password == "x" };'], call)
     assert (verdict.outcome, verdict.lacks) == (None, ("arguments",))
+
+
+@pytest.mark.parametrize(
+    ("condition", "masked"),
+    [
+        ("context has arg_password_present", "password"),
+        ("resource has arg_password_present", "password"),
+        ("!(context has arg_password_present && context.arg_password_present)", "password"),
+        ("context has arg_token_present", "token_present"),
+        # It would be denied for being so like the one that is read.
+        ('context has arg_token && context.arg_token == "x"', "Token"),
+        ("context has arg_token_present", "TOKEN"),
+    ],
+)
+async def test_a_masked_argument_counts_as_unknown_by_whatever_a_policy_could_see_of_it(condition, masked):
+    call = recorded(who("alice"), a_tool("t"), {"a": 1}, masked=frozenset({masked}))
+    for effect in ("permit", "forbid"):
+        policies = [f"{effect}(principal, action, resource) when {{ {condition} }};"]
+        verdict = await judged([*policies, *(["permit(principal, action, resource);"] * (effect == "forbid"))], call)
+        assert (verdict.outcome, verdict.lacks) == (None, ("arguments",))
 
 
 async def test_resources_have_no_arguments_that_could_be_missing():
