@@ -23,7 +23,7 @@ GroupClaims: TypeAlias = Annotated[
         max_length=16,
         description=(
             "Claims with the caller's groups, each the whole name of one, or else a path such as `realm_access.roles`;"
-            " a list, or text with blanks or commas between them."
+            " a list of groups, or the text of one; `scope` and `scp` are a list where they are text with blanks."
         ),
     ),
 ]

@@ -5,6 +5,9 @@ from collections.abc import Collection, Mapping
 from hashlib import blake2b
 from typing import Any, Final
 
+SCOPES: Final = ("scope", "scp")
+"""Claims that are a list with blanks where they are text: RFC 8693 section 4.2, and what Entra ID and Okta say."""
+
 OF_ONE_TOKEN: Final = frozenset({"exp", "iat", "nbf", "jti", "uti", "aio", "rh"})
 """Claims that are others in each token, whatever its caller may (RFC 7519 section 4.1; the last three: Entra ID)."""
 

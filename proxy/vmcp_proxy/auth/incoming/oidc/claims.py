@@ -7,14 +7,11 @@ from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, Final
 
-from vmcp_proxy.auth.claims import canonical
+from vmcp_proxy.auth.claims import SCOPES, canonical
 from vmcp_proxy.auth.incoming.oidc.flaw import Flaw, Refused, shown
 
 LEEWAY_SECONDS: Final = 60.0
 """How far the clocks of an issuer and of this machine may be apart."""
-
-_SCOPE_CLAIMS: Final = ("scope", "scp")
-"""RFC 8693 section 4.2, and what Entra ID and Okta say instead."""
 
 
 _USES: Final = ("token_type", "token_use", "typ")
@@ -79,7 +76,7 @@ def _plain(kind: str) -> str:
 
 def scopes_of(claims: Mapping[str, Any]) -> frozenset[str]:
     """The scopes of a token: a text with blanks between them, or an array."""
-    return frozenset(scope for name in _SCOPE_CLAIMS for scope in _texts(claims.get(name)))
+    return frozenset(scope for name in SCOPES for scope in _texts(claims.get(name)))
 
 
 def are_held(required: frozenset[str], held: frozenset[str]) -> bool:

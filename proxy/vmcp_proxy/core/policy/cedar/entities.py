@@ -8,7 +8,7 @@ import msgspec
 from cedarpy import Entities
 
 from vmcp_api.text.cedar_text import find_entities_flaw
-from vmcp_proxy.auth.claims import find_claim
+from vmcp_proxy.auth.claims import SCOPES, find_claim
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.policy.cedar.policies import PolicyError
 from vmcp_proxy.core.policy.cedar.reads import Reads, Uid
@@ -209,14 +209,15 @@ def _elements(value: object) -> list[str] | None:
 
 def _groups(claims: Mapping[str, Any], named: Sequence[str]) -> tuple[str, ...]:
     """The caller's groups in all of the claims that are named."""
-    found = [_clean(group) for name in named for group in _names_in(find_claim(claims, name))]
+    found = [_clean(group) for name in named for group in _names_in(name, find_claim(claims, name))]
     return tuple(dict.fromkeys(found))
 
 
-def _names_in(value: object) -> list[str]:
+def _names_in(claim: str, value: object) -> list[str]:
+    """The groups of a claim; a text is one of them, but for scopes: no separator is one that no group's name holds."""
     match value:
         case str():
-            return value.replace(",", " ").split()
+            return value.split() if claim in SCOPES else [value] if value else []
         case list() | tuple():
             return [each for each in value if isinstance(each, str) and each]
         case _:

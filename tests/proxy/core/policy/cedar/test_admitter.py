@@ -28,8 +28,10 @@ CALLS = 'permit(principal, action == Action::"call_tool", resource)'
     ("claims", "named"),
     [
         ({"groups": ["x", "dev"]}, ("groups",)),
-        ({"groups": "x dev"}, ("groups",)),
-        ({"groups": "x,dev"}, ("groups",)),
+        ({"groups": "dev"}, ("groups",)),
+        ({"hd": "dev"}, ("groups", "hd")),
+        ({"scope": "x dev"}, ("scope",)),
+        ({"scp": "x dev"}, ("groups", "scp")),
         ({"realm_access": {"roles": ["dev"]}}, ("realm_access.roles",)),
         ({"https://example.com/groups": ["dev"]}, ("https://example.com/groups",)),
         ({"cognito:groups": ["dev"]}, ("groups", "cognito:groups")),
@@ -44,7 +46,22 @@ async def test_the_groups_of_a_token_are_parents_of_the_principal(claims, named,
     assert not (await decided(policies, who("a", **{key: ["other"] for key in claims}), READ)).admits
 
 
-@pytest.mark.parametrize("claims", [{}, {"groups": {"dev": 1}}, {"groups": 3}, {"groups": None}, {"roles": ["dev"]}])
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {},
+        {"groups": {"dev": 1}},
+        {"groups": 3},
+        {"groups": None},
+        {"roles": ["dev"]},
+        # One group, whatever its name holds: nobody is in another one by a name with a blank or a comma in it.
+        {"groups": "sales dev"},
+        {"groups": "sales,dev"},
+        {"groups": "sales, dev"},
+        {"groups": ["sales dev", "sales,dev", ""]},
+        {"groups": ""},
+    ],
+)
 async def test_other_claims_make_no_groups(claims):
     policies = admitter('permit(principal in Group::"dev", action, resource);', group_claims=("groups", "a.b.c"))
     assert not (await decided(policies, who("a", **claims), READ)).admits
@@ -350,3 +367,10 @@ async def test_claims_that_python_takes_for_equal_are_decided_apart():
         decision = await decided(policies, who("alice", a=value), READ)
         assert decision.admits is (type(value) is not bool and value == 1), value
         assert shown(policies, who("alice", a=value), READ) == (["read"] if decision.admits else [])
+
+
+@pytest.mark.parametrize("name", ["Sales EMEA", "R&D, Admins", "CN=Admins,OU=Groups,DC=example"])
+async def test_a_group_whose_name_holds_blanks_or_commas_is_that_group_as_text_and_in_a_list(name):
+    policies = admitter(f'permit(principal in Group::"{name}", action, resource);')
+    for told in (name, [name], ["other", name]):
+        assert (await decided(policies, who("alice", groups=told), READ)).admits
