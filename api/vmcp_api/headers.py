@@ -90,7 +90,7 @@ def check_passthrough_name(name: str) -> str | None:
     shown = canonical_name(name)
     if shown in {"Authorization", "Cookie"}:
         message = f"{shown} carries the client's credentials for this endpoint and is never passed on to all backends"
-        return f"{message}; remove it, and give it to one backend with relay in an MCPExternalAuthConfig"
+        return f"{message}; remove it, and give it to one backend with relay in outgoingAuth.backends"
     return _restricted_text(shown)
 
 

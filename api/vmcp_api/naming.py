@@ -37,6 +37,15 @@ def vmcp_object_name(name: str) -> str:
     return f"vmcp-{name}"
 
 
+def keys_secret_name(name: str) -> str:
+    """Name of the Secret with the session keys of a VirtualMCPServer."""
+    return f"{vmcp_object_name(name)}-keys"
+
+
+KEYS_SECRET_PATTERN: Final = f"^{keys_secret_name('.+')}$"
+"""Names of Secrets that hold session keys: a reference to one would hand them to whoever gets its value (ADR-0049)."""
+
+
 def server_object_name(name: str) -> str:
     """Name of the Service and other children of an MCPServer."""
     return f"mcp-{name}"

@@ -126,6 +126,62 @@ _OUTGOING_CASES = (
     ),
 )
 
+_KEYS = {"name": "vmcp-front-keys", "key": "1"}
+"""A reference to the session keys of an endpoint."""
+
+
+def _no_keys(kind: str, path: str, rejected: dict[str, Any], accepted: dict[str, Any]) -> RuleCase:
+    return RuleCase(kind, f"spec.{path}.name", "session keys of an endpoint", rejected, accepted)
+
+
+_KEYS_CASES = (
+    *(
+        _no_keys(
+            "MCPExternalAuthConfig",
+            f"{kind}.{field}",
+            strategy(kind, **{field: _KEYS}),
+            strategy(kind, **{field: {**_KEYS, "name": name}}),
+        )
+        for kind, field in (
+            ("headerInjection", "valueSecretRef"),
+            ("bearerToken", "tokenSecretRef"),
+            ("clientCredentials", "clientSecretRef"),
+        )
+        for name in ("vmcp-keys", "vmcp-front-key", "my-vmcp-front-keys")
+    ),
+    _no_keys(
+        "VirtualMCPServer",
+        "outgoingAuth.backends.a.bearerToken.tokenSecretRef",
+        _backend(**strategy("bearerToken", tokenSecretRef=_KEYS)),
+        _backend(**strategy("bearerToken")),
+    ),
+    _no_keys(
+        "VirtualMCPServer",
+        "sessionStorage.passwordRef",
+        {"sessionStorage": {"provider": "redis", "address": "redis", "passwordRef": _KEYS}},
+        {"sessionStorage": {"provider": "redis", "address": "redis", "passwordRef": SECRET}},
+    ),
+    _no_keys(
+        "MCPOIDCConfig",
+        "inline.clientSecretRef",
+        _oidc(clientId="proxy", clientSecretRef=_KEYS),
+        _oidc(clientId="proxy", clientSecretRef=SECRET),
+    ),
+    _no_keys("MCPServer", "secrets[0]", {"secrets": [_KEYS]}, {"secrets": [SECRET]}),
+    _no_keys(
+        "MCPServer",
+        "headerForward.addHeadersFromSecret[0].valueSecretRef",
+        {"headerForward": {"addHeadersFromSecret": [{"headerName": "X-A", "valueSecretRef": _KEYS}]}},
+        {},
+    ),
+    _no_keys(
+        "MCPServerEntry",
+        "tls.clientCertificateRef",
+        {"tls": {"clientCertificateRef": {"name": _KEYS["name"]}}},
+        {"tls": {"clientCertificateRef": {"name": "vmcp-front"}}},
+    ),
+)
+
 AUTH_CASES = (
     *(
         RuleCase(
@@ -217,4 +273,19 @@ AUTH_CASES = (
     _case("relay.headers[1]", "listed twice", _relay("Cookie", "cookie"), _relay("Cookie", "Authorization")),
     *_INCOMING_CASES,
     *_OUTGOING_CASES,
+    *_KEYS_CASES,
+    *(
+        _front(
+            "outgoingAuth.allowedTokenHosts[1]",
+            "is no host",
+            {"outgoingAuth": {"allowedTokenHosts": ["a", rejected]}},
+            {"outgoingAuth": {"allowedTokenHosts": ["a", accepted]}},
+        )
+        for rejected, accepted in (
+            ("https://idp.example.com/token", "https://idp.example.com"),
+            ("user@idp.example.com", "idp.example.com:8443"),
+            ("*/", "http://10.0.0.1:8080"),
+            ("idp.example.com:port", "[2001:db8::1]:8443"),
+        )
+    ),
 )

@@ -16,6 +16,7 @@ from vmcp_api.spec.outgoing import OutgoingAuth, TokenType
 OIDC = {"type": "oidc", "oidcConfigRef": {"name": "idp", "audience": "vmcp"}}
 PROVIDER = build("MCPOIDCConfig", "idp")
 OWN = {"externalAuthConfigRef": {"name": "keys"}}
+ALLOWED = {"outgoingAuth": {"allowedTokenHosts": ["mcp.example.com", "http://idp.example.com"]}}
 REFERENCE = {"type": "externalAuthConfigRef", "externalAuthConfigRef": {"name": "keys"}}
 
 
@@ -53,7 +54,7 @@ def test_a_strategy_in_the_virtual_server_is_the_same_as_by_reference(kind):
         written["outgoingAuth"]["backends"]["one"]["relay"] = {"headers": ["X-A"], "audience": "files"}
     shared = config(**written["outgoingAuth"]["backends"]["one"])
     inline = shown(rendered(build("MCPServerEntry"), PROVIDER, **written))
-    by_reference = shown(rendered(build("MCPServerEntry", **OWN), shared, PROVIDER, incomingAuth=OIDC))
+    by_reference = shown(rendered(build("MCPServerEntry", **OWN), shared, PROVIDER, incomingAuth=OIDC, **ALLOWED))
     assert inline == by_reference != None  # noqa: E711 - both say something
 
 
@@ -156,7 +157,7 @@ def test_ca_bundles_and_networks_of_token_endpoints_are_told_to_the_proxy():
         )
     )
     bundle = ConfigMap("ca", "ns", {"ca.crt": CA_CERTIFICATE})
-    auth = shown(rendered(build("MCPServerEntry", **OWN), shared, bundle, PROVIDER, incomingAuth=OIDC))
+    auth = shown(rendered(build("MCPServerEntry", **OWN), shared, bundle, PROVIDER, incomingAuth=OIDC, **ALLOWED))
     assert auth
     assertion = auth.identity_assertion
     assert (assertion.ca_bundle, assertion.network, assertion.insecure_allow_http) == (
@@ -181,13 +182,13 @@ def test_relay_under_oidc_needs_the_name_of_the_backend_in_the_audience(header):
         assert reason == "RelayNotAllowed"
         assert "write in relay.audience how `aud` of their tokens names this backend alone" in message
     named = config(**strategy("relay", headers=[header], audience="files"))
-    auth = shown(rendered(entry, named, PROVIDER, incomingAuth=OIDC))
+    auth = shown(rendered(entry, named, PROVIDER, incomingAuth=OIDC, **ALLOWED))
     assert auth
     assert (auth.relay.headers, auth.relay.audience) == ((header,), "files")
 
 
 def test_relay_for_anonymous_callers_warns_that_a_session_id_opens_the_headers():
-    result = rendered(build("MCPServerEntry", **OWN), config(**strategy("relay")))
+    result = rendered(build("MCPServerEntry", **OWN), config(**strategy("relay")), **ALLOWED)
     assert [(problem.subject, problem.path) for problem in result.warnings] == [
         ("VirtualMCPServer/front", "spec.incomingAuth.type")
     ]
@@ -196,7 +197,7 @@ def test_relay_for_anonymous_callers_warns_that_a_session_id_opens_the_headers()
 @pytest.mark.scenario("H-5")
 def test_a_header_that_is_static_and_relayed_withholds_the_backend_and_is_named():
     entry = build("MCPServerEntry", headerForward={"addPlaintextHeaders": {"authorization": "x"}}, **OWN)
-    reason, message = refused(rendered(entry, config(**strategy("relay"))))
+    reason, message = refused(rendered(entry, config(**strategy("relay")), **ALLOWED))
     assert reason == "HeaderCollision"
     assert "Authorization" in message
 

@@ -8,7 +8,15 @@ from tests.operator.endpoints import ONE, healthy, serving
 from tests.operator.harness import Story
 from tests.operator.manifests import AUTH_CONFIGS, ENTRY, GROUP, SERVER, VMCP
 from vmcp_api.pod_status import IssuerReport, LoadError
-from vmcp_operator.plan.kinds import AUTHZ_CONFIG, CONFIG_MAP, DEPLOYMENT, EVENT, EXTERNAL_AUTH_CONFIG, OIDC_CONFIG, Ref
+from vmcp_operator.plan.kinds import (
+    AUTHZ_CONFIG,
+    CONFIG_MAP,
+    DEPLOYMENT,
+    EVENT,
+    EXTERNAL_AUTH_CONFIG,
+    OIDC_CONFIG,
+    Ref,
+)
 from vmcp_operator.plan.kinds import ENTRY as ENTRY_KIND
 from vmcp_operator.plan.kinds import SERVER as SERVER_KIND
 from vmcp_operator.watch import read_change
@@ -177,7 +185,8 @@ async def test_a_backend_that_gets_something_of_callers_gets_it_from_no_others_t
     relay = AUTH_CONFIGS.replace("type: bearerToken", "type: relay").replace(
         "bearerToken:\n    tokenSecretRef: {name: keys, key: token}", "relay: {headers: [Authorization]}"
     )
-    story = await serving(GUARDED + GROUP + SERVER + relay, "files")
+    allowing = f"{GUARDED}  outgoingAuth: {{allowedTokenHosts: ['http://mcp-files.default.svc:8080']}}\n"
+    story = await serving(allowing + GROUP + SERVER + relay, "files")
     before = config(story)
     story.cluster.edit(FILES, lambda each: each["spec"].update(externalAuthConfigRef={"name": "keys"}))
     incoming = {"type": "anonymous", "authzConfigRef": {"name": "nowhere"}}
@@ -278,6 +287,34 @@ async def test_an_issuer_that_pods_do_not_reach_is_told_and_stops_nobody_who_is_
     assert (condition["status"], condition["reason"]) == ("False", "IssuerUnavailable")
     assert condition["message"] == "no answer from the issuer; check its address"
     assert story.status(ONE)["phase"] == "Ready"
+    assert story.status(ONE)["message"] == "serving 2 backends; no answer from the issuer; check its address"
+
+
+@pytest.mark.scenario("I-9")
+async def test_an_edit_of_a_shared_strategy_leads_no_token_elsewhere_and_says_what_would():
+    exchange = {"tokenUrl": f"{ISSUER}/token", "audience": "files"}
+    story = await serving(WHOLE)
+    story.cluster.edit(KEYS, lambda each: each.update(spec={"type": "tokenExchange", "tokenExchange": exchange}))
+    story.cluster.edit(FILES, lambda each: each["spec"].update(externalAuthConfigRef={"name": "keys"}))
+    await story.reconcile(ONE)
+    assert [each["name"] for each in config(story)["backends"]] == ["docs", "files"]
+    story.cluster.edit(
+        KEYS, lambda each: each["spec"]["tokenExchange"].update(tokenUrl="https://sts.example.net/token")
+    )
+    story.passes(10)
+    await story.reconcile(ONE)
+    assert [each["name"] for each in config(story)["backends"]] == ["docs"]
+    assert told(story, "AuthConfigured") == ("False", "TokenHostNotAllowed")
+    assert "add sts.example.net to that list" in backend(story, "files")["message"]
+    allowed = {"allowedTokenHosts": ["sts.example.net"]}
+    story.cluster.edit(ONE, lambda each: each["spec"].update(outgoingAuth=allowed))
+    story.cluster.remove(IDP)
+    await story.reconcile(ONE)
+    assert [each["name"] for each in config(story)["backends"]] == ["docs", "files"]
+    # The provider of the config in force counts while there is none.
+    story.cluster.edit(KEYS, lambda each: each["spec"]["tokenExchange"].update(tokenUrl=f"{ISSUER}/token"))
+    await story.reconcile(ONE)
+    assert [each["name"] for each in config(story)["backends"]] == ["docs", "files"]
 
 
 async def test_policies_in_a_config_map_are_followed():

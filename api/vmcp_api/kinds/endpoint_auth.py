@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from vmcp_api.base import BackendName, Model, Name, Url
+from vmcp_api.base import LIST_SET, BackendName, Model, Name, Url
 from vmcp_api.kinds.strategies import StrategySpec
 from vmcp_api.spec.authorization import DEFAULT_GROUP_CLAIMS, EntitiesJson, GroupClaims, Mode, Policies, PolicyMode
 from vmcp_api.spec.incoming import IncomingAuthType
@@ -140,6 +140,19 @@ class VirtualMCPServerOutgoingAuth(Model):
             )
         ),
     ] = OutgoingAuthSource.DISCOVERED
+    allowed_token_hosts: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=262)], ...],
+        Field(
+            max_length=64,
+            description=(
+                "Hosts that an MCPExternalAuthConfig may send what callers came with to: token endpoints of"
+                " `tokenExchange` and `identityAssertion`, and backends with `relay`. Each as `idp.example.com` or"
+                " `idp.example.com:8443`, with `http://` before it where it has no TLS. The callers' own provider needs"
+                " no entry, nor does what is written here."
+            ),
+            json_schema_extra=LIST_SET,
+        ),
+    ] = ()
     default: Annotated[BackendAuth | None, Field(description="For backends of which nothing else is said.")] = None
     backends: Annotated[
         dict[BackendName, BackendAuth], Field(max_length=256, description="By the name of the backend.")

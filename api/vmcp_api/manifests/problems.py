@@ -23,7 +23,8 @@ class Problem:
     """One thing that is wrong, in words for a person.
 
     ``subject`` is ``Kind/name``. ``value`` is a short form of what was written, and ``None`` wherever a
-    secret could stand. ``file`` and ``line`` say where the input came from, if it came from a file.
+    secret could stand. ``file`` and ``line`` say where the input came from, if it came from a file. ``is_missing`` says
+    that it is only that an object does not exist, which may be on its way.
     """
 
     message: str
@@ -34,6 +35,7 @@ class Problem:
     severity: Severity = Severity.ERROR
     file: str | None = None
     line: int | None = None
+    is_missing: bool = False
 
     @property
     def path(self) -> str:
@@ -77,6 +79,11 @@ class Problems:
     def errors(self) -> "Problems":
         """Those that keep the input from being used."""
         return Problems(tuple(problem for problem in self.items if problem.is_error))
+
+    @property
+    def may_come(self) -> bool:
+        """Whether it is only that objects do not exist, which may be on their way."""
+        return bool(self.items) and all(problem.is_missing for problem in self.items)
 
     @property
     def warnings(self) -> "Problems":

@@ -108,7 +108,7 @@ def _known(resources: Resources, names: Collection[str]) -> Collection[str] | No
 def _missing(loc: Loc, kind: str, name: str, known: Collection[str] | None) -> Problem:
     hint = "" if known is None else f" ({suggest(name, known, noun=f'{kind}s')})"
     remedy = f"create it, or name another{hint}"
-    return Problem(f"{kind} {name!r} does not exist in this namespace", remedy, loc)
+    return Problem(f"{kind} {name!r} does not exist in this namespace", remedy, loc, is_missing=True)
 
 
 def _storage_problems(vmcp: VirtualMCPServer, resources: Resources) -> Iterator[Problem]:

@@ -13,9 +13,10 @@ from vmcp_api.naming import LOCAL_COMMAND
 from vmcp_api.render.cluster import build_cluster_backend
 from vmcp_api.render.local import build_local_backend
 from vmcp_api.render.member import Outcome, Refusal, refuse_collision, refuse_missing, subject_of, withhold
-from vmcp_api.render.outgoing import build_outgoing, find_broken_references, find_overridden
+from vmcp_api.render.outgoing import Shown, build_outgoing, find_broken_references, find_overridden
 from vmcp_api.render.reasons import Reason
 from vmcp_api.render.rendered import Mode
+from vmcp_api.render.token_hosts import TokenHosts
 from vmcp_api.spec.outgoing import OutgoingAuthType
 
 
@@ -28,7 +29,7 @@ class Members:
     warnings: Problems = field(default_factory=Problems)
 
 
-def build_members(resolved: Resolved, resources: Resources, mode: Mode) -> Members:
+def build_members(resolved: Resolved, resources: Resources, mode: Mode, hosts: TokenHosts) -> Members:
     """Every member of the group, served or withheld with a reason."""
     names = Counter(member.metadata.name for member in resolved.members)
     backends: list[Backend] = []
@@ -39,7 +40,7 @@ def build_members(resolved: Resolved, resources: Resources, mode: Mode) -> Membe
         outcome = (
             Refusal(Reason.NAME_CLASH, clash(member.kind))
             if is_clash
-            else _build(member, resolved.vmcp, resources, mode)
+            else _build(member, resolved.vmcp, resources, mode, hosts)
         )
         if isinstance(outcome, Backend):
             is_program = outcome.transport is Transport.STDIO
@@ -61,16 +62,16 @@ def clash(kind: str) -> Problem:
     return Problem(message, "rename one of the two", ("metadata", "name"))
 
 
-def _build(member: Member, vmcp: VirtualMCPServer, resources: Resources, mode: Mode) -> Outcome:
+def _build(member: Member, vmcp: VirtualMCPServer, resources: Resources, mode: Mode, hosts: TokenHosts) -> Outcome:
     refusal = refuse_collision(member, vmcp.spec.passthrough_headers) or refuse_missing(member, resources)
     if refusal:
         return refusal
-    auth = build_outgoing(member, vmcp, resources, mode)
-    if isinstance(auth, Refusal):
-        return auth
     build = build_local_backend if mode is Mode.LOCAL else build_cluster_backend
     backend = build(member, resources)
-    return backend.model_copy(update={"outgoing_auth": auth}) if isinstance(backend, Backend) else backend
+    if isinstance(backend, Refusal):
+        return backend
+    auth = build_outgoing(Shown(member, backend.url), vmcp, resources, mode, hosts)
+    return auth if isinstance(auth, Refusal) else backend.model_copy(update={"outgoing_auth": auth})
 
 
 def _warn(member: Member, backend: Backend, vmcp: VirtualMCPServer) -> Problems:

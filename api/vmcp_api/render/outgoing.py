@@ -17,6 +17,7 @@ from vmcp_api.render.member import Refusal, refuse_bundle, static_names, subject
 from vmcp_api.render.reach import endpoint_reach
 from vmcp_api.render.reasons import Reason
 from vmcp_api.render.rendered import Mode
+from vmcp_api.render.token_hosts import TokenHosts, find_host, token_urls_for_callers
 from vmcp_api.spec.incoming import IncomingAuthType
 from vmcp_api.spec.outgoing import (
     ClientCredentials,
@@ -35,6 +36,14 @@ Said: TypeAlias = MCPExternalAuthConfigSpec | BackendAuth
 """A strategy as resources say it."""
 
 ModelT = TypeVar("ModelT", bound=Model)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A member, and where it is reached; a program on this machine has no URL."""
+
+    member: Member
+    url: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +87,17 @@ def refuse_reference(member: Member, resources: Resources) -> Refusal | None:
 
 
 def build_outgoing(
-    member: Member, vmcp: VirtualMCPServer, resources: Resources, mode: Mode
+    shown: Shown, vmcp: VirtualMCPServer, resources: Resources, mode: Mode, hosts: TokenHosts
 ) -> OutgoingAuth | Refusal | None:
     """What a member is shown; None where nothing is said of it."""
-    choice = choose_strategy(member, vmcp, resources)
+    choice = choose_strategy(shown.member, vmcp, resources)
     if choice is None or isinstance(choice, Refusal):
         return choice
     refusal = (
-        _refuse_references(choice, resources) or _refuse_callers(choice, vmcp) or _refuse_collision(choice, member)
+        _refuse_references(choice, resources)
+        or _refuse_callers(choice, vmcp)
+        or _refuse_hosts(choice, shown, vmcp, hosts)
+        or _refuse_collision(choice, shown.member)
     )
     return refusal or _build(choice.said, resources, mode)
 
@@ -151,6 +163,30 @@ def _refuse_callers(choice: Choice, vmcp: VirtualMCPServer) -> Refusal | None:
         loc = (*choice.loc, "relay", "audience")
         return Refusal(Reason.RELAY_NOT_ALLOWED, Problem(message, remedy, loc, choice.subject))
     return None
+
+
+def _refuse_hosts(choice: Choice, shown: Shown, vmcp: VirtualMCPServer, hosts: TokenHosts) -> Refusal | None:
+    """A shared strategy that would send what callers came with to a host of which the endpoint's owner says nothing."""
+    if isinstance(choice.said, BackendAuth):
+        return None
+    owner = f"outgoingAuth.allowedTokenHosts of the VirtualMCPServer {vmcp.metadata.name!r}"
+    for place, url in token_urls_for_callers(choice.said):
+        if url not in hosts:
+            message = f"would send tokens of callers to {find_host(url) or 'a host that cannot be told'}"
+            problem = Problem(f"{message}, which is not in {owner}", _say_allow(url), (*choice.loc, *place))
+            return Refusal(Reason.TOKEN_HOST_NOT_ALLOWED, replace(problem, subject=choice.subject))
+    if choice.said.relay and shown.url is not None and shown.url not in hosts:
+        message = f"would relay headers of callers to {find_host(shown.url) or 'a host that cannot be told'}"
+        remedy = (
+            f"write relay under outgoingAuth.backends.{shown.member.metadata.name} there, or {_say_allow(shown.url)}"
+        )
+        problem = Problem(f"{message}, which is not in {owner}", remedy, (*choice.loc, "relay"))
+        return Refusal(Reason.RELAY_NOT_ALLOWED, replace(problem, subject=choice.subject))
+    return None
+
+
+def _say_allow(url: str) -> str:
+    return f"add {host} to that list if it may have them" if (host := find_host(url)) else "write the URL anew"
 
 
 def _refuse_collision(choice: Choice, member: Member) -> Refusal | None:

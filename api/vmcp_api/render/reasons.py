@@ -19,6 +19,7 @@ class Reason(StrEnum):
     AUTH_CONFIG_INVALID = "ExternalAuthConfigInvalid"
     CALLER_TOKEN_NEEDED = "CallerTokenNeeded"  # noqa: S105 - a reason, no token
     RELAY_NOT_ALLOWED = "RelayNotAllowed"
+    TOKEN_HOST_NOT_ALLOWED = "TokenHostNotAllowed"  # noqa: S105 - a reason, no token
     NO_LOCAL_COMMAND = "NoLocalCommand"
     INVALID_ENTRY = "InvalidEntry"
     INVALID_LOCAL_COMMAND = "InvalidLocalCommand"

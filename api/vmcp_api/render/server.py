@@ -15,6 +15,7 @@ from vmcp_api.render.members import Members, build_members
 from vmcp_api.render.policies import build_authorization
 from vmcp_api.render.rendered import Mode, Rendered, Unguarded
 from vmcp_api.render.secretrefs import secret_refs
+from vmcp_api.render.token_hosts import TokenHosts
 from vmcp_api.secret import SecretBytes, SecretKey
 from vmcp_api.spec.authorization import Authorization
 from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType
@@ -36,8 +37,13 @@ def render(resources: Resources, name: str, *, mode: Mode) -> Rendered | Problem
     return outcome.problems if isinstance(outcome, Unguarded) else outcome
 
 
-def render_parts(resources: Resources, name: str, *, mode: Mode) -> Rendered | Unguarded | Problems:
-    """As ``render``, and told apart where all is well but who may come in and what they may do."""
+def render_parts(
+    resources: Resources, name: str, *, mode: Mode, live: ProxyConfig | None = None
+) -> Rendered | Unguarded | Problems:
+    """As ``render``, and told apart where all is well but who may come in and what they may do.
+
+    ``live`` is the config that is in force: while the callers' provider cannot be told, it is the one of that.
+    """
     resolved = resolve(resources, name)
     if isinstance(resolved, Problems):
         return resolved
@@ -45,7 +51,9 @@ def render_parts(resources: Resources, name: str, *, mode: Mode) -> Rendered | U
         return refuse_crowd(name)
     incoming = build_incoming(resolved.vmcp, resources, mode)
     authorization = build_authorization(resolved.vmcp, resources)
-    members = build_members(resolved, resources, mode)
+    known = incoming if isinstance(incoming, IncomingAuth) else live.incoming_auth if live else None
+    hosts = TokenHosts.of(resolved.vmcp.spec.outgoing_auth.allowed_token_hosts, known.oidc if known else None)
+    members = build_members(resolved, resources, mode, hosts)
     if isinstance(incoming, Problems) or isinstance(authorization, Problems):
         return Unguarded(
             incoming if isinstance(incoming, Problems) else Problems(),

@@ -8,7 +8,13 @@ from pydantic.alias_generators import to_snake
 
 from vmcp_api.base import Model
 from vmcp_api.headers import RESTRICTED, canonical_name, check_static_header
-from vmcp_api.kinds.endpoint_auth import AuthzConfig, BackendAuth, BackendAuthType, VirtualMCPServerIncomingAuth
+from vmcp_api.kinds.endpoint_auth import (
+    AuthzConfig,
+    BackendAuth,
+    BackendAuthType,
+    VirtualMCPServerIncomingAuth,
+    VirtualMCPServerOutgoingAuth,
+)
 from vmcp_api.kinds.mcpexternalauthconfig import MCPExternalAuthConfigSpec
 from vmcp_api.kinds.mcpoidcconfig import InlineOidc
 from vmcp_api.kinds.strategies import (
@@ -19,12 +25,13 @@ from vmcp_api.kinds.strategies import (
     TokenExchangeSpec,
 )
 from vmcp_api.rules.headers import cel_allowed, find_nothing
-from vmcp_api.rules.rule import Finding, Rule, require
+from vmcp_api.rules.rule import Finding, Rule, require, require_each
 from vmcp_api.spec.incoming import IncomingAuthType
 from vmcp_api.spec.outgoing import HeaderInjection, OutgoingAuthType, Relay
 
 _LOOPBACK: Final = r"^http://(localhost|127[.]0[.]0[.]1|\[::1\])(:[0-9]*)?([/?].*)?$"
 _WELL_KNOWN: Final = "/.well-known/"
+_HOST: Final = r"^(https?://)?([^\s/?#@:\[\]\\]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$"
 _MEMBERS: Final = tuple(each for each in OutgoingAuthType if each is not OutgoingAuthType.UNAUTHENTICATED)
 
 
@@ -147,6 +154,14 @@ CREDENTIAL_RULES: Final = (
         "!has(self.type) || (self.type == 'inline' ? has(self.inline) : has(self.configMap))",
         "is not where the policies are; name the member that is there, or remove it",
         lambda authz: authz.type is None or getattr(authz, to_snake(authz.type)) is not None,
+    ),
+    require_each(
+        VirtualMCPServerOutgoingAuth,
+        "allowedTokenHosts",
+        f"self.matches(r'{_HOST}')",
+        "is no host; write one such as idp.example.com or idp.example.com:8443, without path",
+        lambda host: re.search(_HOST, host) is not None,
+        values=lambda outgoing: outgoing.allowed_token_hosts,
     ),
     *(_https(model, "tokenUrl") for model in _ENDPOINTS),
     _secret_needs_client(TokenExchangeSpec),

@@ -72,7 +72,7 @@ HEADER_RULES: Final = (
         cel="!(self.lowerAscii() in ['authorization', 'cookie'])",
         message=(
             "is never passed on to all backends: it carries the client's credentials for this endpoint; remove it, and"
-            " give it to one backend with relay in an MCPExternalAuthConfig"
+            " give it to one backend with relay in outgoingAuth.backends"
         ),
         find=find_nothing,
     ),

@@ -12,6 +12,7 @@ from vmcp_api.naming import MAX_MEMBER_NAME, MAX_SERVER_NAME, MAX_VMCP_NAME
 from vmcp_api.rules.credentials import CREDENTIAL_RULES
 from vmcp_api.rules.headers import HEADER_RULES
 from vmcp_api.rules.rule import Rule, require, require_each, require_form
+from vmcp_api.rules.secrets import SECRET_RULES
 from vmcp_api.spec.aggregation import Aggregation, ArgumentOverride
 from vmcp_api.spec.audit import Audit
 from vmcp_api.spec.operational import Operational, Timeouts
@@ -240,5 +241,6 @@ RULES: Final[tuple[Rule, ...]] = (
     *_PODS,
     *HEADER_RULES,
     *CREDENTIAL_RULES,
+    *SECRET_RULES,
 )
 """Every rule, for the validator and for the CRDs."""

@@ -40,7 +40,7 @@ def entry_status(world: World, _planned: Planned, _outcome: Outcome) -> tuple[MC
     group = _group(world, entry)
     decided = _decide(problems, group, world.youth)
     findings = (
-        Finding("Valid", not problems, "Invalid" if problems else "Valid", summarise(problems)),
+        _valid(problems, decided),
         group,
         Finding("Ready", decided.phase == Phase.VALID, decided.reason, decided.message),
     )
@@ -70,8 +70,16 @@ def _group(world: World, entry: MCPServerEntry | None) -> Finding:
     return group_finding(entry.spec.group_ref.name, world.resources)
 
 
+def _valid(problems: Problems, decided: PhaseReason) -> Finding:
+    if not problems:
+        return Finding.true("Valid", "Valid")
+    return Finding("Valid", None if decided.phase == Phase.PENDING else False, decided.reason, decided.message)
+
+
 def _decide(problems: Problems, group: Finding, youth: float | None) -> PhaseReason:
     if problems:
+        if problems.may_come and youth:
+            return PhaseReason(Phase.PENDING, "ReferenceNotFound", summarise(problems), youth)
         return PhaseReason(Phase.FAILED, "Invalid", summarise(problems))
     if group.holds is False:
         return PhaseReason(Phase.PENDING if youth else Phase.FAILED, group.reason, group.message, youth)

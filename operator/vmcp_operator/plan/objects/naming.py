@@ -5,7 +5,7 @@ import json
 from typing import Final
 
 from vmcp_api.config import CONTRACT
-from vmcp_api.naming import GROUP, vmcp_object_name
+from vmcp_api.naming import GROUP, keys_secret_name, vmcp_object_name
 from vmcp_operator.plan.kinds import OWN, PROXIES, ChildNames, Manifest, Ref
 
 OPERATOR: Final = "vmcp-operator"
@@ -76,7 +76,7 @@ def config_map_name(owner: Ref) -> str:
 
 def keys_name(owner: Ref) -> str:
     """Name of the Secret with the session keys."""
-    return f"{vmcp_object_name(owner.name)}-keys"
+    return keys_secret_name(owner.name)
 
 
 def _names(owner: Ref) -> ChildNames:

@@ -49,12 +49,12 @@ def choose_config(world: World) -> Choice:
     """Render, or fail stale: a resource that cannot be rendered keeps what its pods run."""
     if world.problems:
         return _frozen(world, world.problems)
-    rendered = render_parts(world.resources, world.key.name, mode=Mode.CLUSTER)
+    live = live_config(world)
+    rendered = render_parts(world.resources, world.key.name, mode=Mode.CLUSTER, live=live)
     if isinstance(rendered, Problems):
         return _frozen(world, rendered.errors)
     if isinstance(rendered, Rendered):
         return _complete(world, rendered)
-    live = live_config(world)
     if live is None or not _goes_with(world, rendered, live):
         return Choice(live, unguarded=rendered, warnings=rendered.rest.warnings)
     return replace(_complete(world, rendered.guarded_by(live)), unguarded=rendered)

@@ -26,6 +26,7 @@ _BROKEN_AUTH: Final = frozenset(
         Reason.AUTH_CONFIG_INVALID,
         Reason.CALLER_TOKEN_NEEDED,
         Reason.RELAY_NOT_ALLOWED,
+        Reason.TOKEN_HOST_NOT_ALLOWED,
     }
 )
 """Reasons of backends that are withheld for what they would be shown."""
@@ -55,7 +56,7 @@ def vmcp_findings(facts: Facts, decided: PhaseReason, warnings: Problems) -> tup
 def _valid(facts: Facts, warnings: Problems) -> Finding:
     errors = Problems(tuple(each for each in facts.errors if not is_about_group(each)))
     if errors:
-        return Finding.false("Valid", "Invalid", summarise(errors))
+        return Finding.false("Valid", reason_of(errors, is_group_there=facts.is_group_there), summarise(errors))
     own = Problems(tuple(each for each in warnings if _is_own(each)))
     return Finding.true("Valid", "Valid", summarise(own))
 

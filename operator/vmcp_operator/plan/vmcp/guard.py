@@ -7,6 +7,7 @@ from vmcp_api.kinds import VirtualMCPServer
 from vmcp_api.manifests.problems import Problems
 from vmcp_operator.plan.conditions import summarise
 from vmcp_operator.plan.kinds import AUTHZ_CONFIG, CONFIG_MAP, OIDC_CONFIG, Ref
+from vmcp_operator.plan.objects.workload import deployment_ref
 from vmcp_operator.plan.vmcp.config import Choice
 from vmcp_operator.plan.world import World
 
@@ -14,19 +15,22 @@ OIDC_NOT_FOUND: Final = "OIDCConfigNotFound"
 OIDC_INVALID: Final = "OIDCConfigInvalid"
 AUTHZ_NOT_FOUND: Final = "AuthzConfigNotFound"
 AUTHZ_INVALID: Final = "AuthzConfigInvalid"
-MISSING: Final = frozenset({OIDC_NOT_FOUND, AUTHZ_NOT_FOUND})
-"""Reasons that the coming of an object ends."""
-
 _KEPT: Final = "; what was in force stays: who may come in and what they may do is as before"
 _OPEN: Final = "; nothing is served before, as nobody may be let in unasked"
+LOST: Final = (
+    "; the ConfigMap that held what was in force is gone: pods that run serve on by it, and no other starts before"
+    " this is corrected"
+)
+"""Of an endpoint that cannot be rendered, and whose config somebody deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Half of a guard that is missing."""
+    """Half of a guard that is missing; one that `may_come` lacks only objects that may be on their way."""
 
     reason: str
     message: str
+    may_come: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,9 @@ def find_guard(world: World, choice: Choice) -> Guard:
     vmcp = world.resources.of(VirtualMCPServer).get(world.key.name)
     if choice.unguarded is None or vmcp is None:
         return Guard()
-    holds = _OPEN if choice.config is None else _KEPT
+    holds = _KEPT
+    if choice.config is None:
+        holds = LOST if deployment_ref(world.key) in world.children else _OPEN
     incoming, authorization = _targets(world.key.namespace, vmcp)
     return Guard(
         _gap(world, choice.unguarded.incoming, incoming, (OIDC_NOT_FOUND, OIDC_INVALID), holds),
@@ -71,4 +77,4 @@ def _gap(world: World, problems: Problems, target: Ref | None, reasons: tuple[st
         return None
     missing, invalid = reasons
     is_missing = target is not None and target not in world.found
-    return Gap(missing if is_missing else invalid, f"{summarise(problems)}{holds}")
+    return Gap(missing if is_missing else invalid, f"{summarise(problems)}{holds}", problems.may_come)

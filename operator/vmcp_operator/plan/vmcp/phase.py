@@ -1,6 +1,6 @@
 """Where a VirtualMCPServer stands, decided in one order from worst to best."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -9,6 +9,7 @@ from vmcp_api.kinds.virtualmcpserver import BackendHealth, BackendStatus
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerPhase as Phase
 from vmcp_api.manifests.problems import Problem, Problems
 from vmcp_api.pod_status import PodStatus
+from vmcp_api.render.reasons import Reason
 from vmcp_api.spec.operational import PartialFailureMode
 from vmcp_api.spec.sessions import StorageProvider
 from vmcp_operator.plan.conditions import PhaseReason, summarise
@@ -16,7 +17,7 @@ from vmcp_operator.plan.kinds import SERVER
 from vmcp_operator.plan.members import GROUP_INVALID, GROUP_NOT_FOUND
 from vmcp_operator.plan.rollout import ROLLING_OUT, Rollout
 from vmcp_operator.plan.vmcp.backends import ROUTABLE, STARTING, PodReports, left_to_start
-from vmcp_operator.plan.vmcp.guard import MISSING, Guard
+from vmcp_operator.plan.vmcp.guard import LOST, Guard
 from vmcp_operator.plan.world import Refused
 
 NONE_AVAILABLE: Final = "NoBackendAvailable"
@@ -104,7 +105,7 @@ def reason_of(errors: Problems, *, is_group_there: bool) -> str:
     """The reason of a resource with these problems, by the first of them."""
     first = next(iter(errors))
     if not is_about_group(first):
-        return "Invalid"
+        return Reason.CA_BUNDLE_NOT_FOUND if errors.may_come else "Invalid"
     if first.loc[2:] != ("name",):
         return "TooManyMembers"
     return GROUP_INVALID if is_group_there else GROUP_NOT_FOUND
@@ -126,15 +127,21 @@ def _unrendered(facts: Facts) -> PhaseReason | None:
     """What the resources ask for cannot be told, so that it does not become a config."""
     gap = facts.guard.gap
     if facts.errors:
-        kept = "; its pods keep the last good config" if facts.config else ""
         reason = reason_of(facts.errors, is_group_there=facts.is_group_there)
-        message = f"{summarise(facts.errors)}{kept}"
+        message, may_come = f"{summarise(facts.errors)}{_say_kept(facts)}", facts.errors.may_come
     elif gap and facts.config is None:
-        reason, message = gap.reason, gap.message
+        reason, message, may_come = gap.reason, gap.message, gap.may_come
     else:
         return None
-    may_come = facts.youth if reason == GROUP_NOT_FOUND or reason in MISSING else None
-    return PhaseReason(Phase.PENDING if may_come else Phase.FAILED, reason, message, may_come)
+    again = facts.youth if may_come else None
+    return PhaseReason(Phase.PENDING if again else Phase.FAILED, reason, message, again)
+
+
+def _say_kept(facts: Facts) -> str:
+    """What the pods of a resource run that cannot be rendered."""
+    if facts.config:
+        return "; its pods keep the last good config"
+    return "" if facts.rollout.wanted is None else LOST
 
 
 def _refused(facts: Facts) -> PhaseReason | None:
@@ -179,7 +186,14 @@ def _serving(facts: Facts) -> PhaseReason:
     if facts.load_error:
         message = f"pods refuse the config and serve the last good one: {facts.load_error}"
         return PhaseReason(Phase.DEGRADED, "ConfigRefused", message)
-    return _away(facts) or _unguarded(facts) or _judge_backends(facts)
+    return _away(facts) or _unguarded(facts) or _with_notes(facts, _judge_backends(facts))
+
+
+def _with_notes(facts: Facts, decided: PhaseReason) -> PhaseReason:
+    """What stops nobody and is worth a look all the same."""
+    heard = (report.issuer for report in facts.reports.ready if report)
+    away = next((issuer for issuer in heard if issuer and issuer.is_away), None)
+    return replace(decided, message=f"{decided.message}; {away.message}") if away else decided
 
 
 def _unguarded(facts: Facts) -> PhaseReason | None:
