@@ -90,6 +90,7 @@ crds: $(STAMP)  ## Generate crds/, docs/reference/ and the charts' templates fro
 	@$(BIN)/python -m vmcp_api crds crds
 	@$(BIN)/python -m vmcp_api reference docs/reference
 	@$(BIN)/python charts/generate.py
+	@$(BIN)/python -m charts.metrics_page
 
 images: $(STAMP) cluster-packages  ## Build the images' archives for the test cluster.
 	@$(BIN)/python -m e2e.images build $(IMAGES)

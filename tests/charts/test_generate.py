@@ -3,6 +3,7 @@
 import pytest
 import yaml
 
+from charts import metrics_page
 from charts.generate import (
     CRDS_CHART,
     PAGE,
@@ -33,6 +34,10 @@ def test_the_committed_crd_templates_are_those_of_the_crds():
 
 def test_the_committed_page_is_that_of_the_values():
     assert PAGE.read_text(encoding="utf-8") == build_page(), "run: python charts/generate.py"
+
+
+def test_the_committed_page_of_metrics_is_that_of_the_code():
+    assert metrics_page.PAGE.read_text(encoding="utf-8") == metrics_page.build_page(), "run: make crds"
 
 
 @pytest.mark.scenario("K-15")

@@ -22,13 +22,14 @@ class SessionClients:
     """Every client of this process, by its session.
 
     `on_forget` is called when the client's headers must go, and what hangs on them with them; `on_ended` when the
-    session has ended or moved, with whether it has ended for good.
+    session has ended or moved, with whether it has ended for good; `on_left` hears of the same at once, for counting.
     """
 
     def __init__(self, replay: Replay | None = None) -> None:
         self.replay: Final = replay or Replay()
         self.on_forget: Callable[[SessionClient], None] = SessionClient.forget_headers
         self.on_ended: OnEnded = _nothing_to_end
+        self.on_left: Callable[[Session, EndReason], None] = lambda _session, _reason: None
         self._services: Services | None = None
         self._by_session: dict[Session, SessionClient] = {}
         self._by_digest: dict[str, SessionClient] = {}
@@ -74,6 +75,7 @@ class SessionClients:
 
     async def ended(self, session: "Session", reason: "EndReason") -> None:
         """Lets go of all that is held for the client of a session that this process serves no more."""
+        self.on_left(session, reason)
         client = self.remove(session) or self.of(session)
         forget_all(client)
         await self.on_ended(client, reason.deletes_backend_sessions)

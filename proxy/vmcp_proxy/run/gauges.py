@@ -1,16 +1,22 @@
 """The figures that are read off the parts of the proxy whenever somebody asks for the metrics."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from vmcp_api.pod_status import CircuitState
+from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.members.member import Member, Members
 from vmcp_proxy.observability.metrics import Metrics, families
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.run.wiring import Wiring
+from vmcp_proxy.sessions import EndReason, Session
 
 _LEVEL: Final = {CircuitState.CLOSED: 0, CircuitState.HALF_OPEN: 1, CircuitState.OPEN: 2}
+
+_BYTES_PER_TOKEN: Final = 4
 
 
 def read_gauges(metrics: Metrics, parts: Wiring) -> None:
@@ -36,6 +42,32 @@ def read_gauges(metrics: Metrics, parts: Wiring) -> None:
     metrics.read_from(
         families.CAPABILITIES, lambda: {kind.value: len(parts.core.views.shared().of(kind)) for kind in Kind}
     )
+    metrics.read_from(families.CONTEXT_BYTES, lambda: context_bytes(parts.core.views.shared()))
+    metrics.read_from(families.CONTEXT_TOKENS, lambda: context_tokens(parts.core.views.shared()))
+    metrics.read_from(families.STORE_UP, lambda: parts.sessions.store.state.available)
+    metrics.read_from(families.CONFIG_REFUSED, lambda: parts.status.has_refused)
+    parts.sessions.clients.on_left = partial(count_session, metrics)
+    metrics.calls.served = lambda: {(tool.backend, tool.exposed) for tool in parts.core.views.shared().tools}
+
+
+def count_session(metrics: Metrics, session: Session, reason: EndReason) -> None:
+    """Counts a session that is over by how long it was; the pod that ends it counts it, and no other that had it."""
+    if reason.deletes_backend_sessions and reason is not EndReason.ENDED_ELSEWHERE:
+        metrics.on_session_end(session.protocol_version, time.monotonic() - session.created)
+
+
+def context_bytes(catalog: Catalog) -> Counter[tuple[str, ...]]:
+    """What the entries of each backend and kind are long, as clients list them without headers or tokens."""
+    sizes: Counter[tuple[str, ...]] = Counter()
+    for kind in Kind:
+        for entry in catalog.of(kind):
+            sizes[entry.backend, kind.value] += len(entry.raw)
+    return sizes
+
+
+def context_tokens(catalog: Catalog) -> dict[tuple[str, ...], float]:
+    """An estimate of the tokens that a model reads of them."""
+    return {key: -(-size // _BYTES_PER_TOKEN) for key, size in context_bytes(catalog).items()}
 
 
 def circuit_states(members: Members) -> dict[str, float]:

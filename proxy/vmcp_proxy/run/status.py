@@ -86,6 +86,11 @@ class ProxyStatus:
         )
         return Readiness(not reasons, reasons)
 
+    @property
+    def has_refused(self) -> bool:
+        """Whether a part of the config that is mounted cannot be used, so that a former one is in force."""
+        return bool(self._state.load_problems.errors) or self._state.policy_problem is not None
+
     def status(self) -> PodStatus:
         """The whole state, in an order that only changes when it does."""
         state, catalog = self._state, self._catalog()

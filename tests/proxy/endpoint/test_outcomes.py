@@ -37,8 +37,13 @@ async def test_a_backend_that_does_not_answer_is_no_tool_error_in_metrics_and_au
         await client.request("resources/read", {"uri": "test://a"})
         await eventually(lambda: len(path.read_text().splitlines()) == 5)
         metrics = await world.metrics()
-    assert metrics['vmcp_tool_errors_total{backend="one"}'] == 1
+    assert metrics['vmcp_tool_errors_total{backend="one",tool="one_echo"}'] == 1
     assert metrics['vmcp_backend_errors_total{backend="one",category="failed"}'] == 2
+    calls = {name: value for name, value in metrics.items() if name.startswith("vmcp_tool_calls_total")}
+    assert calls == {
+        'vmcp_tool_calls_total{backend="one",category="",tool="one_echo"}': 3,
+        'vmcp_tool_calls_total{backend="one",category="failed",tool="one_echo"}': 1,
+    }
     events = [json.loads(line) for line in path.read_text().splitlines()]
     assert [event["outcome"] for event in events] == [
         "error",

@@ -18,7 +18,7 @@ from vmcp_proxy.serve.rejections import Rejection
 
 
 def count_call(metrics, backend, method, category, seconds):
-    metrics.begin(SimpleNamespace(name=backend), SimpleNamespace(method=method)).end(category, seconds)
+    metrics.begin(SimpleNamespace(name=backend), SimpleNamespace(method=method, name="x")).end(category, seconds)
 
 
 async def refuse(context):
@@ -123,12 +123,12 @@ def test_backend_requests_errors_and_tool_errors_count_apart():
     count_call(metrics, "a", "tools/call", None, 0.1)
     count_call(metrics, "a", "tools/call", "timeout", 0.1)
     count_call(metrics, "a", "tools/list", "timeout", 0.1)
-    metrics.on_tool_error("a")
+    metrics.on_tool_error("a", "x")
     world = World(metrics=metrics)
     samples = world.scrape()
     assert samples['vmcp_backend_requests_total{backend="a",method="tools/call"}'] == 2
     assert samples['vmcp_backend_errors_total{backend="a",category="timeout"}'] == 2
-    assert samples['vmcp_tool_errors_total{backend="a"}'] == 1
+    assert samples['vmcp_tool_errors_total{backend="a",tool="x"}'] == 1
     error = 'mcp_client_operation_duration_seconds_count{backend="a",error_type="timeout",mcp_method_name="tools/call"}'
     assert samples[error] == 1
 

@@ -1,16 +1,19 @@
 """What hot paths count, with bounded label sets."""
 
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, Protocol, TypeAlias
 
 from vmcp_proxy.observability.audit import Outcome
 from vmcp_proxy.observability.metrics import families
+from vmcp_proxy.observability.metrics.backend_calls import CALL, OTHER, AllCalls, BackendCalls
 from vmcp_proxy.observability.metrics.families import METHODS
 from vmcp_proxy.observability.metrics.family import Family
 from vmcp_proxy.observability.metrics.series import Key, Series, read_all
 from vmcp_proxy.observability.metrics.snapshot import Snapshot
 
-_OTHER: Final = "other"
+SESSION_BUCKETS: Final = (1.0, 10.0, 60.0, 300.0, 1800.0, 3600.0, 14_400.0, 43_200.0, 86_400.0, 604_800.0)
+"""Upper bounds of the durations of sessions, in seconds."""
 
 Values: TypeAlias = float | Mapping[str, float] | Mapping[tuple[str, ...], float]
 """A single number, or numbers by label value; with several labels, by a tuple of values."""
@@ -21,30 +24,11 @@ class _Named(Protocol):
     def name(self) -> str: ...
 
 
-class _WithMethod(Protocol):
+class _Operation(Protocol):
     @property
     def method(self) -> str: ...
-
-
-class BackendCalls:
-    """Requests to one backend by one method: the span of every such call, for it keeps nothing of the single one."""
-
-    __slots__ = ("_backend", "_method", "_series")
-
-    headers: Final[tuple[tuple[bytes, bytes], ...]] = ()
-
-    def __init__(self, series: dict[Key, Series], backend: str, method: str) -> None:
-        self._series: Final = series
-        self._backend: Final = backend
-        self._method: Final = method
-
-    def end(self, category: str | None, seconds: float) -> None:
-        """Counts one request; `category` names why there was no answer, `None` is one."""
-        key = (self._backend, self._method, category or "")
-        series = self._series.get(key)
-        if series is None:
-            series = self._series[key] = Series()
-        series.observe(seconds)
+    @property
+    def name(self) -> str: ...
 
 
 class Metrics:
@@ -55,33 +39,48 @@ class Metrics:
     and is summed up into families elsewhere.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._began: Final = time.time_ns()
         self._served: dict[Key, Series] = {}
-        self._called: dict[Key, Series] = {}
-        self._calls: dict[tuple[str, str], BackendCalls] = {}
+        self._sessions: dict[Key, Series] = {}
+        self.calls: Final = AllCalls(clock)
+        self._by_tool: Final = self.calls.by_tool
+        self._by_method: Final = self.calls.by_method
         self._counted: dict[Family, dict[Key, float]] = {
             families.REJECTED: {},
-            families.TOOL_ERRORS: {},
             families.POLICY_DECISIONS: {},
         }
         self._readers: dict[Family, Callable[[], Values]] = {}
 
-    def on_request(self, method: str, status: int, outcome: Outcome, seconds: float) -> None:
-        """Counts one MCP request that the dispatch answered (or broke on) with an HTTP status."""
-        key = (method if method in METHODS else _OTHER, status, outcome)
+    def on_request(
+        self, method: str, status: int, outcome: Outcome, seconds: float, span: tuple[str, str] | None = None
+    ) -> None:
+        """Counts one MCP request that the dispatch answered (or broke on) with an HTTP status.
+
+        `span` are the ids of its trace and span (hexadecimal) where it was traced.
+        """
+        key = (method if method in METHODS else OTHER, status, outcome)
         series = self._served.get(key)
         if series is None:
             series = self._served[key] = Series()
         series.observe(seconds)
+        if span is not None:
+            series.mark(seconds, *span)
 
-    def begin(self, member: _Named, operation: _WithMethod) -> BackendCalls:
+    def begin(self, member: _Named, operation: _Operation) -> BackendCalls:
         """The span of a request to a backend: it counts when it ends."""
-        method = operation.method
-        calls = self._calls.get((member.name, method))
-        if calls is None:
-            label = method if method in METHODS else _OTHER
-            calls = self._calls[member.name, label] = BackendCalls(self._called, member.name, label)
-        return calls
+        method, backend = operation.method, member.name
+        if method == CALL:
+            tool = operation.name
+            return self._by_tool.get((backend, tool)) or self.calls.of_tool(backend, tool)
+        return self._by_method.get((backend, method)) or self.calls.of_method(backend, method)
+
+    def on_session_end(self, protocol_version: str, seconds: float) -> None:
+        """Counts one session of a client that is over on every pod."""
+        series = self._sessions.get((protocol_version,))
+        if series is None:
+            series = self._sessions[protocol_version,] = Series(SESSION_BUCKETS)
+        series.observe(seconds)
 
     def count(self, family: Family, *key: str | int) -> None:
         """Adds one to a counter that `families.COUNTED` names; `key` are the values of its labels, which are bounded.
@@ -96,9 +95,9 @@ class Metrics:
         """Counts one HTTP request that a layer outside telemetry refused."""
         self.count(families.REJECTED, layer, status)
 
-    def on_tool_error(self, backend: str) -> None:
+    def on_tool_error(self, backend: str, tool: str) -> None:
         """Counts one tool result with `isError`: the tool failed, the transport did not."""
-        self.count(families.TOOL_ERRORS, backend)
+        self.calls.of_tool(backend, tool).tool_errors += 1
 
     def on_decision(self, policies: Iterable[str], outcome: str, mode: str) -> None:
         """Counts one decision under each policy that made it come out so."""
@@ -116,10 +115,17 @@ class Metrics:
 
     def snapshot(self) -> Snapshot:
         """Everything as it is now; call it on the event loop, and encode it elsewhere (that takes milliseconds)."""
+        self.calls.sweep()
         return Snapshot(
+            began=self._began,
+            at=time.time_ns(),
             served=read_all(self._served),
-            called=read_all(self._called),
-            counted={family: dict(counts) for family, counts in self._counted.items()},
+            called=self.calls.read(),
+            sessions=read_all(self._sessions),
+            counted={
+                families.TOOL_ERRORS: self.calls.tool_errors(),
+                **{family: dict(counts) for family, counts in self._counted.items()},
+            },
             read={family: _by_key(reader()) for family, reader in self._readers.items()},
         )
 

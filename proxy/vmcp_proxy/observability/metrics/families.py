@@ -49,7 +49,23 @@ BACKEND_OPERATIONS: Final = _histogram(
     "backend",
     "error.type",
 )
-TOOL_ERRORS: Final = _counter("vmcp.tool.errors", "{call}", "Tool results with isError.", "backend")
+TOOL_CALLS: Final = _counter(
+    "vmcp.tool.calls",
+    "{call}",
+    "Tool calls sent to backends, by the name that clients know; without a category they were answered.",
+    "backend",
+    "tool",
+    "category",
+)
+TOOL_ERRORS: Final = _counter(
+    "vmcp.tool.errors", "{call}", "Tool results with isError: the tool failed, its backend answered.", "backend", "tool"
+)
+TOOL_DURATION: Final = _histogram(
+    "vmcp.tool.call.duration", "Duration of tool calls as backends were waited for.", "backend", "tool"
+)
+SESSION_DURATION: Final = _histogram(
+    "mcp.server.session.duration", "Duration of clients' sessions that are over.", "mcp.protocol.version"
+)
 POLICY_DECISIONS: Final = _counter(
     "vmcp.policy.decisions",
     "{decision}",
@@ -66,7 +82,10 @@ COUNTED: Final = (
     BACKEND_REQUESTS,
     BACKEND_ERRORS,
     BACKEND_OPERATIONS,
+    TOOL_CALLS,
     TOOL_ERRORS,
+    TOOL_DURATION,
+    SESSION_DURATION,
     POLICY_DECISIONS,
 )
 """Families that are counted as it happens."""
@@ -77,6 +96,20 @@ HEADER_SNAPSHOTS: Final = _gauge(
     "vmcp.header_snapshots", "{snapshot}", "Passthrough header snapshots held on this pod."
 )
 CAPABILITIES: Final = _gauge("vmcp.catalog.capabilities", "{capability}", "Capabilities served, by kind.", "kind")
+CONTEXT_BYTES: Final = _gauge(
+    "vmcp.context.size",
+    "By",
+    "What a backend adds to the lists of a client, by kind, as JSON.",
+    "backend",
+    "kind",
+)
+CONTEXT_TOKENS: Final = _gauge(
+    "vmcp.context.tokens",
+    "{token}",
+    "The same in tokens of a model: an estimate, one for every 4 bytes.",
+    "backend",
+    "kind",
+)
 BACKENDS: Final = _gauge("vmcp.backends", "{backend}", "Backends, by health status.", "status")
 SERVER_REQUESTS: Final = _gauge(
     "vmcp.server_requests.open", "{request}", "Requests of backends that wait for a client's answer."
@@ -102,12 +135,18 @@ CIRCUIT_TRANSITIONS: Final = _counter(
 CIRCUIT_REFUSED: Final = _counter(
     "vmcp.circuit.refused", "{request}", "Requests that an open breaker did not let pass.", "backend"
 )
+STORE_UP: Final = _gauge("vmcp.session_store.up", "{store}", "Whether the session store answers (1) or not (0).")
+CONFIG_REFUSED: Final = _gauge(
+    "vmcp.config.refused", "{config}", "Whether the config that is mounted cannot be used (1), and a former one serves."
+)
 
 READ: Final = (
     AUDIT_DROPPED,
     SESSIONS,
     HEADER_SNAPSHOTS,
     CAPABILITIES,
+    CONTEXT_BYTES,
+    CONTEXT_TOKENS,
     BACKENDS,
     SERVER_REQUESTS,
     STREAM_BUFFER,
@@ -119,6 +158,8 @@ READ: Final = (
     CIRCUIT_STATE,
     CIRCUIT_TRANSITIONS,
     CIRCUIT_REFUSED,
+    STORE_UP,
+    CONFIG_REFUSED,
 )
 """Families whose values somebody else keeps: they are asked for at each snapshot."""
 

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
 from vmcp_proxy.observability.metrics.family import Kind
 from vmcp_proxy.observability.metrics.measured import Measured
@@ -48,7 +49,20 @@ def _histogram(measured: Measured) -> Metric:
     family = HistogramMetricFamily(described.exposed, described.help, labels=described.labels)
     for key, seen in measured.values.items():
         if isinstance(seen, Distribution):
-            bounds = (*map(str, seen.bounds), "+Inf")
-            cumulated = list(zip(bounds, accumulate(seen.counts), strict=True))
-            family.add_metric([str(part) for part in key], cumulated, seen.total)
+            family.add_metric([str(part) for part in key], _buckets(seen), seen.total)
     return family
+
+
+def _buckets(seen: Distribution) -> list[tuple[str, int] | tuple[str, int, Exemplar]]:
+    """Cumulated counts; with examples where there are any, which only the text of OpenMetrics shows."""
+    buckets: list[tuple[str, int] | tuple[str, int, Exemplar]] = []
+    for position, (bound, count) in enumerate(
+        zip((*map(str, seen.bounds), "+Inf"), accumulate(seen.counts), strict=True)
+    ):
+        example = seen.exemplars.get(position)
+        if example is None:
+            buckets.append((bound, count))
+        else:
+            ids = {"trace_id": example.trace_id, "span_id": example.span_id}
+            buckets.append((bound, count, Exemplar(ids, example.value, example.at / 1e9)))
+    return buckets

@@ -14,6 +14,9 @@ _CALL: Final = "tools/call"
 _TOOL_ERROR: Final = "tool_error"
 """What the conventions call a result with `isError`."""
 
+TOOL_BUCKETS: Final = (0.01, 0.05, 0.25, 1.0, 5.0, 30.0, 300.0)
+"""Upper bounds of the durations by tool, in seconds: some of `BUCKETS`, for there may be many tools."""
+
 Distributions: TypeAlias = Mapping[Key, Distribution]
 
 
@@ -21,11 +24,15 @@ Distributions: TypeAlias = Mapping[Key, Distribution]
 class Snapshot:
     """Copies of the counters; all that is expensive may be done with it in another thread.
 
-    `served` are requests by (method, status, outcome), `called` those to backends by (backend, method, error type).
+    `served` are requests by (method, status, outcome), `called` those to backends by (backend, method, tool, category),
+    `sessions` those that are over by revision. `began` and `at` are nanoseconds since 1970.
     """
 
+    began: int
+    at: int
     served: Distributions
     called: Distributions
+    sessions: Distributions
     counted: Mapping[Family, Mapping[Key, float]]
     read: Mapping[Family, Mapping[Key, float]]
 
@@ -33,6 +40,8 @@ class Snapshot:
         """Every family with its values."""
         yield from self._served()
         yield from self._called()
+        yield from self._tools()
+        yield Measured(families.SESSION_DURATION, self.sessions)
         for numbers in (self.counted, self.read):
             for family, values in numbers.items():
                 yield Measured(family, values)
@@ -54,14 +63,25 @@ class Snapshot:
         requests: dict[Key, float] = {}
         errors: dict[Key, float] = {}
         durations: dict[Key, Distribution] = {}
-        for (backend, method, error), seen in self.called.items():
+        for (backend, method, _, category), seen in self.called.items():
             _count(requests, (backend, method), seen)
-            if error:
-                _count(errors, (backend, error), seen)
-            _sum(durations, (method, backend, error), seen)
+            if category:
+                _count(errors, (backend, category), seen)
+            _sum(durations, (method, backend, category), seen)
         yield Measured(families.BACKEND_REQUESTS, requests)
         yield Measured(families.BACKEND_ERRORS, errors)
         yield Measured(families.BACKEND_OPERATIONS, durations)
+
+    def _tools(self) -> Iterator[Measured]:
+        calls: dict[Key, float] = {}
+        durations: dict[Key, Distribution] = {}
+        for (backend, _, tool, category), seen in self.called.items():
+            if tool:
+                _count(calls, (backend, tool, category), seen)
+                _sum(durations, (backend, tool), seen)
+        yield Measured(families.TOOL_CALLS, calls)
+        coarse = {key: seen.coarser(TOOL_BUCKETS) for key, seen in durations.items()}
+        yield Measured(families.TOOL_DURATION, coarse)
 
 
 def _error_type(method: str | int, outcome: str | int) -> str:

@@ -93,7 +93,7 @@ class Requests:
             marks = reply.marks if reply.marks is not None else params.marks_of(reply.raw)
             if marks.is_error:
                 context.outcome = Outcome.APPLICATION_ERROR
-                self._metrics.on_tool_error(reply.backend)
+                self._metrics.on_tool_error(reply.backend, asked.name)
             return encode_answer(message.id, fit_tool_result(reply.raw, marks))
         return await self._without_result(context, message, reply)
 
