@@ -103,6 +103,26 @@ async def test_an_edit_of_policies_reaches_the_config_and_rolls_nothing():
     assert {ref for verb, ref in story.cluster.writes if verb == "apply"} == {CONFIG}
 
 
+async def test_what_policies_name_and_nothing_has_is_told_in_the_conditions_and_keeps_nothing_from_being_in_force():
+    story = await serving(WHOLE)
+    slips = 'permit(principal, action == Action::"call_tols", resource in Backend::"fils") when { resource.readOnly };'
+    elsewhere = 'permit(principal, action, resource in Backend::"of-another-endpoint");'
+    story.cluster.edit(POLICIES, set_policies(PERMIT, slips, elsewhere))
+    story.passes(10)
+    await story.reconcile(ONE)
+    await story.reconcile(POLICIES)
+    assert guards(story)[1]["policies"] == [PERMIT, slips, elsewhere]
+    assert told(story, "AuthzConfigured") == ("True", "Enforced")
+    message = story.condition(ONE, "AuthzConfigured")["message"]
+    assert [each in message for each in ("did you mean 'call_tool'?", "did you mean 'files'?", "readOnlyHint")] == [
+        True
+    ] * 3
+    assert "of-another-endpoint" not in message
+    valid = story.condition(POLICIES, "Valid")
+    assert (valid["status"], valid["reason"]) == ("True", "Valid")
+    assert "spec.config.policies[1]: line 1: policy 'policy1': names Action::" in valid["message"]
+
+
 @pytest.mark.scenario("I-8", "Z-4", "K-19")
 @pytest.mark.parametrize("case", BREAKS)
 async def test_a_broken_guard_keeps_both_guards_and_nothing_else(case):

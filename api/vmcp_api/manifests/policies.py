@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from vmcp_api.manifests.problems import Loc, Problem, Problems
+from vmcp_api.text.cedar_names import Names, find_doubts
 from vmcp_api.text.cedar_text import CedarFlaw, find_entities_flaw, find_policy_flaw
 
 
@@ -10,6 +11,12 @@ def check_policies(policies: Sequence[str], loc: Loc) -> Problems:
     """What is wrong with Cedar policies, each by its place in the list and its line; ``loc`` is that of the list."""
     flaws = ((index, find_policy_flaw(text)) for index, text in enumerate(policies))
     return Problems(tuple(_problem(flaw, (*loc, index)) for index, flaw in flaws if flaw))
+
+
+def doubt_policies(policies: Sequence[str], entities: str, loc: Loc, names: Names) -> Problems:
+    """Warnings about what policies name and nothing has, where there is nothing wrong with the policies themselves."""
+    doubts = find_doubts(policies, entities, names)
+    return Problems(tuple(Problem(each.message, each.remedy, (*loc, each.text)) for each in doubts)).as_warnings()
 
 
 def check_entities(text: str, loc: Loc) -> Problems:

@@ -2,26 +2,32 @@
 
 import json
 import re
+from collections.abc import Collection
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field
 
 from vmcp_api.base import Json, Model
-from vmcp_api.kinds import MCPAuthzConfig, VirtualMCPServer
+from vmcp_api.kinds import MCPAuthzConfig, MCPServer, MCPServerEntry, VirtualMCPServer
 from vmcp_api.kinds.core import ConfigMap
 from vmcp_api.kinds.endpoint_auth import AuthzConfig
 from vmcp_api.kinds.mcpauthzconfig import CedarConfig, MCPAuthzConfigSpec
-from vmcp_api.manifests.policies import check_entities, check_policies
+from vmcp_api.manifests.policies import check_entities, check_policies, doubt_policies
 from vmcp_api.manifests.problems import Loc, Problem, Problems
 from vmcp_api.manifests.resolve import check_config_map, follow
 from vmcp_api.manifests.resources import Resources
 from vmcp_api.manifests.validate import parse_model
 from vmcp_api.spec.authorization import Authorization
 from vmcp_api.spec.references import KeyRef
+from vmcp_api.text.cedar_names import Names
 from vmcp_api.text.yaml_text import parse_yaml
 
 _INCOMING: Loc = ("spec", "incomingAuth")
+_OWN: Loc = (*_INCOMING, "authzConfig", "inline", "policies")
+POLICIES: Loc = ("spec", "config", "policies")
+"""Where an MCPAuthzConfig says them."""
 
 _YAML: Final = re.compile(r"(\s+|#[^\n]*\n|---[ \t]*\n)*[\"']?(version|type|cedar)[\"']?[ \t]*:")
 """What no Cedar begins with."""
@@ -45,6 +51,35 @@ def build_authorization(vmcp: VirtualMCPServer, resources: Resources) -> Authori
     if auth.authz_config_ref:
         return _shared(auth.authz_config_ref.name, resources, subject)
     return _own(auth.authz_config, resources, subject) if auth.authz_config else None
+
+
+def doubt_authorization(
+    vmcp: VirtualMCPServer, resources: Resources, authorization: Authorization, members: Collection[str]
+) -> Problems:
+    """Warnings about what the policies of an endpoint name and nothing has.
+
+    Those that several endpoints may share may be about the others: there a name counts as known that anything in the
+    namespace bears, and where nobody knows all of those, only a slip is told.
+    """
+    auth, own = vmcp.spec.incoming_auth, vmcp.metadata.name
+    authz, ref = auth.authz_config, auth.authz_config_ref
+    names = Names(members, (own,))
+    if ref:
+        others = (*resources.of(MCPServer), *resources.of(MCPServerEntry)) if resources.is_whole else ()
+        servers = {own, *resources.of(VirtualMCPServer)}
+        names = Names({*members, *others}, servers, is_whole=resources.is_whole)
+    doubts = partial(doubt_policies, authorization.policies, authorization.entities_json, names=names)
+    if ref:
+        return doubts(loc=POLICIES).about(f"MCPAuthzConfig/{ref.name}")
+    if authz and authz.config_map:
+        key = authz.config_map.key_ref
+        return Problems(tuple(_in_key(replace(each, loc=()), key) for each in doubts(loc=())))
+    return doubts(loc=_OWN).about(f"VirtualMCPServer/{own}")
+
+
+def is_about_policies(problem: Problem) -> bool:
+    """Whether a warning of a rendering is one of `doubt_authorization`."""
+    return problem.loc[:3] == POLICIES or problem.loc[: len(_OWN)] == _OWN or problem.subject.startswith("ConfigMap/")
 
 
 def _shared(name: str, resources: Resources, subject: str) -> Authorization | Problems:

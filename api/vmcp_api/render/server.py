@@ -12,7 +12,7 @@ from vmcp_api.manifests.resolve import Resolved, resolve
 from vmcp_api.manifests.resources import Resources
 from vmcp_api.render.incoming import build_incoming
 from vmcp_api.render.members import Members, build_members
-from vmcp_api.render.policies import build_authorization
+from vmcp_api.render.policies import build_authorization, doubt_authorization
 from vmcp_api.render.rendered import Mode, Rendered, Unguarded
 from vmcp_api.render.secretrefs import secret_refs
 from vmcp_api.render.token_hosts import TokenHosts
@@ -74,6 +74,9 @@ def _assemble(
     config = _config(resolved.vmcp, resources, members, incoming, authorization)
     secrets = _secrets(config, resources) if mode is Mode.LOCAL else {}
     noted = resolved.warnings + _exposed_session(resolved.vmcp, members)
+    if authorization is not None and authorization is not _NOTHING:
+        known = {each.metadata.name for each in resolved.members}
+        noted += doubt_authorization(resolved.vmcp, resources, authorization, known)
     return Rendered(config, secrets, noted + members.warnings)
 
 

@@ -4,7 +4,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from cedarpy import pst
 
 MOST_BRACKETS: Final = 64
 """How deep brackets of a policy may be nested: some hundreds end the parser, and with it the process."""
@@ -70,6 +73,16 @@ def find_policy_flaw(text: str) -> CedarFlaw | None:
             return CedarFlaw("is a template, which nothing links", "write it without ?principal and ?resource", line)
         count += len(policies)
     return None if count else CedarFlaw("holds no policy", "write one, or remove the entry")
+
+
+def read_policies(text: str) -> "Iterator[tuple[int, pst.Template]]":
+    """The policies of a text in which there is no flaw, each with its line, which counts from 1."""
+    import cedarpy  # noqa: PLC0415 - see `find_policy_flaw`
+
+    line, before = 1, 0
+    for start, written in _split(text):
+        line, before = line + text.count("\n", before, start), start
+        yield from ((line, node) for node in cedarpy.policies_to_pst(written).static_policies.values())
 
 
 def find_entities_flaw(text: str) -> CedarFlaw | None:

@@ -136,3 +136,40 @@ def test_an_editors_file_is_checked_without_telling_its_values(tmp_path, capsys)
 @pytest.mark.parametrize("arguments", [(), ("no-such-file.yaml",)])
 def test_a_command_line_that_names_no_file_is_wrong(arguments, capsys):
     assert call_vmcp(capsys, "validate", *arguments).code == Exit.USAGE
+
+
+def test_what_policies_name_and_nothing_has_is_a_warning_with_its_policy_wherever_the_policies_stand(tmp_path, capsys):
+    text = '@id("slip") permit(principal, action, resource in Backend::"on") when { resource.original like "*" };'
+    shared = {
+        "apiVersion": "vmcp.dev/v1beta1",
+        "kind": "MCPAuthzConfig",
+        "metadata": {"name": "office"},
+        "spec": {"config": {"policies": [text, 'forbid(principal, action, resource in MCP::"other");']}},
+    }
+    data = {
+        "rules.cedar": text,
+        "rules.json": json.dumps(
+            {"version": "1.0", "type": "cedarv1", "cedar": {"policies": [text], "entities_json": "[]"}}
+        ),
+    }
+    cluster = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "rules"}, "data": data}
+    guards = {
+        "MCPAuthzConfig/office: spec.config.policies[0]": {"authzConfigRef": {"name": "office"}},
+        "VirtualMCPServer/v: spec.incomingAuth.authzConfig.inline.policies[0]": inline("inline", {"policies": [text]}),
+        "ConfigMap/rules: data['rules.cedar']": inline("configMap", {"name": "rules", "key": "rules.cedar"}),
+        "ConfigMap/rules: data['rules.json']": inline("configMap", {"name": "rules", "key": "rules.json"}),
+    }
+    for place, auth in guards.items():
+        vmcp, group = endpoint(incomingAuth={"type": "anonymous", **auth})
+        other = {**vmcp, "metadata": {"name": "other"}, "spec": {**vmcp["spec"], "incomingAuth": {"type": "anonymous"}}}
+        file = write(tmp_path / "all.yaml", vmcp, other, group, server("one"), shared, cluster)
+        done = call_vmcp(capsys, "validate", file)
+        assert done.code == Exit.OK
+        (line,) = [each for each in done.out.splitlines() if "names Backend" in each]
+        assert place in line
+        assert "line 1: policy 'slip': names Backend::\"on\", and there is no such backend; did you mean 'one'?" in line
+        assert done.out.splitlines()[-1].endswith("(1 warning)")
+
+
+def inline(way, said):
+    return {"authzConfig": {"type": way, way: said}}

@@ -3,6 +3,7 @@
 from typing import Final, TypeVar
 
 from vmcp_api.kinds.status import ConfigStatus, WorkloadReference
+from vmcp_api.manifests.problems import Problems
 from vmcp_api.render.member import Refusal
 from vmcp_api.render.reasons import Reason
 from vmcp_operator.plan.conditions import Finding, PhaseReason, build_conditions, summarise
@@ -20,6 +21,8 @@ MOST: Final = 256
 _HOLDS: Final = {VALID: True, "Pending": None, "Failed": False}
 _MAY_COME: Final = frozenset({Reason.CA_BUNDLE_NOT_FOUND})
 
+NOTHING: Final = Problems()
+
 StatusT = TypeVar("StatusT", bound=ConfigStatus)
 
 
@@ -29,10 +32,13 @@ def users_of(key: Ref, kinds: tuple[Kind, ...]) -> tuple[Read, ...]:
 
 
 def config_status(
-    status_type: type[StatusT], world: World, refusals: tuple[Refusal, ...]
+    status_type: type[StatusT], world: World, refusals: tuple[Refusal, ...], doubts: Problems = NOTHING
 ) -> tuple[StatusT, PhaseReason]:
-    """The status of settings; the refusals say why they are of no use although they validate."""
-    decided = _decide(world, refusals)
+    """The status of settings; the refusals say why they are of no use although they validate.
+
+    What is in doubt stands in the message of settings that are valid.
+    """
+    decided = _decide(world, refusals, doubts)
     finding = Finding(VALID, _HOLDS[decided.phase], decided.reason, decided.message)
     users = sorted((ref.kind.name, ref.name) for ref in world.found if ref.kind in USERS)
     status = status_type(
@@ -44,11 +50,11 @@ def config_status(
     return status, decided
 
 
-def _decide(world: World, refusals: tuple[Refusal, ...]) -> PhaseReason:
+def _decide(world: World, refusals: tuple[Refusal, ...], doubts: Problems) -> PhaseReason:
     if world.problems:
         return PhaseReason("Failed", "Invalid", summarise(world.problems))
     if not refusals:
-        return PhaseReason(VALID, VALID, "")
+        return PhaseReason(VALID, VALID, summarise(doubts))
     reason = refusals[0].reason
     youth = world.youth if reason in _MAY_COME else None
     message = "; ".join(str(each.problem) for each in refusals)

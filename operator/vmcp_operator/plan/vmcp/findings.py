@@ -5,6 +5,7 @@ from typing import Final
 from vmcp_api.kinds.virtualmcpserver import BackendHealth
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerPhase as Phase
 from vmcp_api.manifests.problems import Problem, Problems
+from vmcp_api.render.policies import is_about_policies
 from vmcp_api.render.reasons import Reason
 from vmcp_api.spec.authorization import PolicyMode
 from vmcp_operator.plan.conditions import Finding, PhaseReason, deployment_finding, summarise
@@ -42,7 +43,7 @@ def vmcp_findings(facts: Facts, decided: PhaseReason, warnings: Problems) -> tup
         _group(facts),
         _session_exposed(warnings),
         _auth(facts),
-        _authorization(facts),
+        _authorization(facts, warnings),
         _template(facts),
         _storage(facts),
         _deployment(facts),
@@ -100,8 +101,8 @@ def _auth(facts: Facts) -> Finding:
     return Finding.true(name, "Configured", "")
 
 
-def _authorization(facts: Facts) -> Finding:
-    """Whether what callers may do is what the resources say."""
+def _authorization(facts: Facts, warnings: Problems) -> Finding:
+    """Whether what callers may do is what the resources say, and what policies name that nothing has."""
     name = "AuthzConfigured"
     if gap := facts.guard.authorization:
         return Finding.false(name, gap.reason, gap.message)
@@ -112,9 +113,11 @@ def _authorization(facts: Facts) -> Finding:
     authorization = facts.config.authorization if facts.config else None
     if authorization is None:
         return Finding.true(name, "NoPolicies", "callers may do all that is served")
+    doubts = summarise(Problems(tuple(each for each in warnings if is_about_policies(each))))
     if authorization.mode is PolicyMode.SHADOW:
-        return Finding.true(name, "Shadow", "policies decide and are written down, and deny nothing")
-    return Finding.true(name, "Enforced", "")
+        said = "policies decide and are written down, and deny nothing"
+        return Finding.true(name, "Shadow", f"{said}; {doubts}" if doubts else said)
+    return Finding.true(name, "Enforced", doubts)
 
 
 def _template(facts: Facts) -> Finding:
