@@ -1,10 +1,31 @@
-"""The connection to a collector, with the values of the Secrets that the config names."""
+"""Who sends to a collector, and the connection to it with the values of the Secrets that the config names."""
 
+import socket
+from importlib.metadata import version
+
+from vmcp_api.config import ProxyConfig
 from vmcp_api.headers import find_value_flaw
 from vmcp_api.spec.telemetry import OtlpEndpoint
 from vmcp_proxy.observability.otlp.connection import OtlpConnection
 from vmcp_proxy.run.loading import Loaded
 from vmcp_proxy.run.secret_values import InvalidHeaderError, header_value
+from vmcp_proxy.run.settings import SOFTWARE_VERSION
+
+
+def resource_of(config: ProxyConfig) -> dict[str, str]:
+    """What the process calls itself in everything that it sends by OTLP; attributes that people set come first."""
+    telemetry = config.telemetry
+    own = {
+        "service.namespace": config.namespace,
+        "service.version": SOFTWARE_VERSION,
+        "service.instance.id": socket.gethostname(),
+        "telemetry.sdk.language": "python",
+        "telemetry.sdk.name": "opentelemetry",
+        "telemetry.sdk.version": version("opentelemetry-sdk"),
+    }
+    if telemetry is None:
+        return own | {"service.name": config.name}
+    return own | telemetry.resource_attributes | {"service.name": telemetry.service_name or config.name}
 
 
 def connect(endpoint: OtlpEndpoint, loaded: Loaded) -> OtlpConnection:

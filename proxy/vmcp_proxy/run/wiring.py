@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import logging
 from collections.abc import Coroutine
 from typing import Any
 
@@ -14,8 +15,9 @@ from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.run.core_parts import build_core_parts, core_settings
 from vmcp_proxy.run.loading import Loaded
 from vmcp_proxy.run.members import Assembler
+from vmcp_proxy.run.metrics_export import MetricsExport
 from vmcp_proxy.run.session_parts import build_sessions
-from vmcp_proxy.run.settings import SOFTWARE_VERSION, LiveConfig, Settings
+from vmcp_proxy.run.settings import LOGGER, SOFTWARE_VERSION, LiveConfig, Settings
 from vmcp_proxy.run.status import ProxyState, ProxyStatus
 from vmcp_proxy.run.surface_parts import build_surface
 
@@ -34,6 +36,7 @@ class Wiring:
         loaded = state.loaded
         self.config = LiveConfig(loaded.config)
         self.client = _build_client(settings, loaded.config)
+        self.metrics_export = MetricsExport(metrics, logging.getLogger(LOGGER))
         self.authenticators = Authenticators(self.client, tasks)
         self.assembler = Assembler(self.client, tasks, SOFTWARE_VERSION)
         self.sessions = build_sessions(loaded, loaded.keyring or settings.keyring, tasks)
@@ -67,6 +70,7 @@ class Wiring:
             self.sessions.manager.run(),
             self.sessions.pods.run(),
             self.core.notifier.run(),
+            self.metrics_export.run(),
             *self.surface.supervisors(),
         )
 
@@ -81,6 +85,7 @@ class Wiring:
         config, former = loaded.config, self.surface.legacy.current
         # First what can fail, so that a refused config changes nothing.
         self.surface.configure(loaded)
+        self.metrics_export.configure(loaded)
         self.core.configure(config, admitter)
         self.explainer.configure(core_settings(config, admitter), config.config.aggregation)
         self.sessions.manager.configure(config.session_management)
@@ -91,6 +96,7 @@ class Wiring:
 
     async def aclose(self) -> None:
         """Releases everything, from the sessions inwards; backends hear that their sessions are over."""
+        await self.metrics_export.aclose()
         self.authenticators.close()
         await self.sessions.manager.aclose()
         await self.core.group.aclose()

@@ -139,6 +139,12 @@ STORE_UP: Final = _gauge("vmcp.session_store.up", "{store}", "Whether the sessio
 CONFIG_REFUSED: Final = _gauge(
     "vmcp.config.refused", "{config}", "Whether the config that is mounted cannot be used (1), and a former one serves."
 )
+METRICS_EXPORTS: Final = _counter(
+    "vmcp.metrics.exports",
+    "{export}",
+    "Exports of metrics by OTLP: sent, failed, or skipped while one was on its way; the next has their numbers.",
+    "outcome",
+)
 
 READ: Final = (
     AUDIT_DROPPED,
@@ -160,6 +166,7 @@ READ: Final = (
     CIRCUIT_REFUSED,
     STORE_UP,
     CONFIG_REFUSED,
+    METRICS_EXPORTS,
 )
 """Families whose values somebody else keeps: they are asked for at each snapshot."""
 
