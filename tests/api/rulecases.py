@@ -15,6 +15,10 @@ def _argument(**override: Any) -> dict[str, Any]:
     return {"config": {"aggregation": {"tools": [entry]}}}
 
 
+def _syslog(**settings: Any) -> dict[str, Any]:
+    return {"config": {"audit": {"sink": "syslog", "syslog": {"address": "logs:514", **settings}}}}
+
+
 def _secret(name: str, key: str, target: str | None = None) -> dict[str, str]:
     return {"name": name, "key": key} | ({"targetEnvName": target} if target else {})
 
@@ -136,6 +140,41 @@ RULE_CASES = (
         "is required for sink file",
         {"config": {"audit": {"sink": "file"}}},
         {"config": {"audit": {"sink": "file", "path": "/tmp/audit"}}},
+    ),
+    RuleCase(
+        "VirtualMCPServer",
+        "spec.config.audit.path",
+        "stands beside file",
+        {"config": {"audit": {"sink": "file", "path": "/a", "file": {"path": "/a"}}}},
+        {"config": {"audit": {"sink": "file", "file": {"path": "/a", "maxBytes": 1 << 20, "keep": 3}}}},
+    ),
+    RuleCase(
+        "VirtualMCPServer",
+        "spec.config.audit.otlp",
+        "is required for sink otlp",
+        {"config": {"audit": {"sink": "otlp"}}},
+        {"config": {"audit": {"sink": "otlp", "otlp": {"endpoint": "https://collector:4318"}}}},
+    ),
+    RuleCase(
+        "VirtualMCPServer",
+        "spec.config.audit.syslog",
+        "is required for sink syslog",
+        {"config": {"audit": {"sink": "syslog"}}},
+        {"config": {"audit": {"sink": "syslog", "syslog": {"address": "[fd00::1]:514"}}}},
+    ),
+    RuleCase(
+        "VirtualMCPServer",
+        "spec.config.audit.syslog.caBundle",
+        "belongs to transport tls",
+        _syslog(caBundle="x"),
+        _syslog(caBundle="x", transport="tls"),
+    ),
+    RuleCase(
+        "VirtualMCPServer",
+        "spec.config.audit.syslog.clientCertificateRef",
+        "belongs to transport tls",
+        _syslog(clientCertificateRef={"name": "x"}),
+        _syslog(clientCertificateRef={"name": "x"}, transport="tls"),
     ),
     RuleCase(
         "VirtualMCPServer",

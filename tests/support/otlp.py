@@ -1,6 +1,7 @@
 """A collector for tests: takes OTLP over HTTP on a real socket, decodes it, and misbehaves as it is told."""
 
 import contextlib
+import gzip
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -107,6 +108,12 @@ class OtlpReceiver:
     def logs(self) -> list[Any]:
         return [request for path, request in self.accepted if path == "/v1/logs"]
 
+    @property
+    def records(self) -> list[Any]:
+        """The log records, in their order."""
+        groups = [group for request in self.logs for group in request.resource_logs]
+        return [record for group in groups for scope in group.scope_logs for record in scope.log_records]
+
     async def having(self, count: int) -> list[Spanned]:
         """The spans, once there are so many."""
         await eventually(lambda: len(self.spans) >= count)
@@ -116,8 +123,9 @@ class OtlpReceiver:
         assert asked.verb == "POST"
         assert asked.headers["content-type"] == PROTOBUF.encode()
         request = KINDS[asked.target.removeprefix("/base")]()
-        request.ParseFromString(asked.body)
-        self.texts.append(f"{request} {asked.body.decode('latin-1')}")
+        body = gzip.decompress(asked.body) if asked.headers.get("content-encoding") == b"gzip" else asked.body
+        request.ParseFromString(body)
+        self.texts.append(f"{request} {body.decode('latin-1')}")
         answered: list[bytes] = []
         write = asked.write
 

@@ -9,7 +9,7 @@ from vmcp_api.kinds import MCPGroup, MCPServer, MCPServerEntry, Resource, Virtua
 from vmcp_api.kinds.core import ConfigMap, Secret
 from vmcp_api.manifests.problems import Loc, Problem, Problems
 from vmcp_api.manifests.resources import Resources
-from vmcp_api.spec.references import KeyRef
+from vmcp_api.spec.references import CERTIFICATE_KEY, PRIVATE_KEY, KeyRef
 from vmcp_api.text.suggest import suggest
 
 Member: TypeAlias = MCPServer | MCPServerEntry
@@ -38,7 +38,7 @@ def resolve(resources: Resources, name: str) -> Resolved | Problems:
     group = follow(resources, MCPGroup, vmcp.spec.group_ref.name, ("spec", "groupRef", "name"))
     if isinstance(group, Problem):
         return Problems.of(group).about(subject)
-    problems = Problems(tuple(_storage_problems(vmcp, resources)))
+    problems = Problems((*_storage_problems(vmcp, resources), *_audit_problems(vmcp, resources)))
     if problems:
         return problems.about(subject)
     members = find_members(resources, group.metadata.name)
@@ -122,6 +122,21 @@ def _storage_problems(vmcp: VirtualMCPServer, resources: Resources) -> Iterator[
     if storage.tls.ca_bundle_ref:
         found.append(check_config_map(resources, storage.tls.ca_bundle_ref, (*loc, "tls", "caBundleRef")))
     yield from (problem for problem in found if problem)
+
+
+def _audit_problems(vmcp: VirtualMCPServer, resources: Resources) -> Iterator[Problem]:
+    audit = vmcp.spec.config.audit
+    loc = ("spec", "config", "audit")
+    places: list[tuple[KeyRef, Loc]] = []
+    if audit.otlp:
+        headers = enumerate(audit.otlp.sensitive_headers)
+        places += [
+            (each.secret_key_ref, (*loc, "otlp", "sensitiveHeaders", index, "secretKeyRef")) for index, each in headers
+        ]
+    if audit.syslog and (certificate := audit.syslog.client_certificate_ref):
+        keys = (CERTIFICATE_KEY, PRIVATE_KEY)
+        places += [(KeyRef(name=certificate.name, key=key), (*loc, "syslog", "clientCertificateRef")) for key in keys]
+    yield from (problem for ref, place in places if (problem := check_secret(resources, ref, place)))
 
 
 def _workload_warnings(vmcp: VirtualMCPServer, known: Collection[str]) -> Iterator[Problem]:

@@ -14,10 +14,8 @@ from vmcp_api.manifests.resolve import Member, check_config_map, check_secret
 from vmcp_api.manifests.resources import Resources
 from vmcp_api.render.reasons import Reason
 from vmcp_api.spec.headers import HeaderForward
-from vmcp_api.spec.references import KeyRef
+from vmcp_api.spec.references import CERTIFICATE_KEY, PRIVATE_KEY, KeyRef
 
-CERTIFICATE_KEY = "tls.crt"
-PRIVATE_KEY = "tls.key"
 _MESSAGE_LIMIT = 1024
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from vmcp_api.config import ProxyConfig
-from vmcp_api.render.member import PRIVATE_KEY
+from vmcp_api.spec.audit import Audit
 from vmcp_api.spec.outgoing import OutgoingAuth
-from vmcp_api.spec.references import KeyRef
+from vmcp_api.spec.references import CERTIFICATE_KEY, PRIVATE_KEY, KeyRef
 from vmcp_api.spec.telemetry import OtlpConnection
 
 
@@ -19,6 +19,7 @@ def secret_refs(config: ProxyConfig) -> Iterator[KeyRef]:
         yield secret
     if config.telemetry and config.telemetry.otlp:
         yield from otlp_secret_refs(config.telemetry.otlp)
+    yield from audit_secret_refs(config.config.audit)
     for backend in config.backends:
         if backend.outgoing_auth:
             yield from outgoing_secret_refs(backend.outgoing_auth)
@@ -28,6 +29,15 @@ def secret_refs(config: ProxyConfig) -> Iterator[KeyRef]:
         if certificate := backend.tls.client_certificate_ref:
             yield certificate
             yield KeyRef(name=certificate.name, key=PRIVATE_KEY)
+
+
+def audit_secret_refs(audit: Audit) -> Iterator[KeyRef]:
+    """Every key of a Secret that the sink of the audit log needs."""
+    if audit.otlp:
+        yield from otlp_secret_refs(audit.otlp)
+    if audit.syslog and (certificate := audit.syslog.client_certificate_ref):
+        yield KeyRef(name=certificate.name, key=CERTIFICATE_KEY)
+        yield KeyRef(name=certificate.name, key=PRIVATE_KEY)
 
 
 def otlp_secret_refs(collector: OtlpConnection) -> Iterator[KeyRef]:

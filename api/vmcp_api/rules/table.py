@@ -9,12 +9,12 @@ from vmcp_api.kinds.mcpserver import MCPServerSpec
 from vmcp_api.kinds.pods import PodDisruptionBudget
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerSpec
 from vmcp_api.naming import MAX_MEMBER_NAME, MAX_SERVER_NAME, MAX_VMCP_NAME
+from vmcp_api.rules.audit import AUDIT_RULES
 from vmcp_api.rules.credentials import CREDENTIAL_RULES
 from vmcp_api.rules.headers import HEADER_RULES
 from vmcp_api.rules.rule import Rule, require, require_each, require_form
 from vmcp_api.rules.secrets import SECRET_RULES
 from vmcp_api.spec.aggregation import Aggregation, ArgumentOverride
-from vmcp_api.spec.audit import Audit
 from vmcp_api.spec.operational import Operational, Timeouts
 from vmcp_api.spec.sessions import SessionManagement, SessionStorage
 from vmcp_api.text.durations import compare_durations
@@ -143,13 +143,6 @@ _BEHAVIOUR: Final = (
         ),
     ),
     require(
-        Audit,
-        ("path",),
-        "self.sink != 'file' || has(self.path)",
-        "is required for sink file; write the file's path",
-        lambda audit: audit.sink != "file" or audit.path is not None,
-    ),
-    require(
         Timeouts,
         ("default",),
         compare_durations("self.default", "<=", "self.maximum"),
@@ -237,6 +230,7 @@ RULES: Final[tuple[Rule, ...]] = (
     *_NAMES,
     *_SESSIONS,
     *_BEHAVIOUR,
+    *AUDIT_RULES,
     *_ARGUMENTS,
     *_PODS,
     *HEADER_RULES,

@@ -1,10 +1,14 @@
 """References by name within one namespace."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
 from vmcp_api.base import Model, Name
+
+CERTIFICATE_KEY: Final = "tls.crt"
+PRIVATE_KEY: Final = "tls.key"
+"""Keys of a Secret of type `kubernetes.io/tls`."""
 
 
 class NameRef(Model):

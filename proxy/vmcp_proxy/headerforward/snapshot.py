@@ -79,6 +79,10 @@ class HeaderSnapshot:
         """Whether nothing was captured, for all backends or for some."""
         return not self._items and not self._relayed
 
+    def values(self) -> tuple[bytes, ...]:
+        """Every value, of what goes to all backends and of what is relayed to some: for a search, never to be shown."""
+        return tuple(value for _, value in (*self._items, *self._relayed))
+
     def canonical_bytes(self) -> bytes:
         """One unambiguous byte string of all pairs, fields prefixed with their length, for keyed digests.
 

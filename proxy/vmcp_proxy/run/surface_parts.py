@@ -14,6 +14,7 @@ from vmcp_proxy.core.catalog.pagination import ListEncoder
 from vmcp_proxy.headerforward import AllowList
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol.versions import CLIENT_REVISIONS
+from vmcp_proxy.run.audit import AuditOutput
 from vmcp_proxy.run.core_parts import CoreParts
 from vmcp_proxy.run.loading import Loaded
 from vmcp_proxy.run.session_parts import SessionParts
@@ -23,7 +24,6 @@ from vmcp_proxy.serve.apps.admin import build_admin_app
 from vmcp_proxy.serve.apps.explain import Explain
 from vmcp_proxy.serve.apps.mcp import build_mcp_app
 from vmcp_proxy.serve.apps.well_known import WellKnown, WellKnownSettings
-from vmcp_proxy.serve.chain.audit_output import AuditOutput
 from vmcp_proxy.serve.chain.chain import ChainServices, ChainSettings, LiveChain, build_chain
 from vmcp_proxy.serve.chain.header_rules import HostRule, is_loopback
 from vmcp_proxy.serve.chain.header_validation import HeaderPolicy
@@ -58,7 +58,7 @@ class ChainSources:
         """
         config = loaded.config
         # First what can fail: an authenticator that is not kept has lost what it knew.
-        auditor = self.audit.auditor_for(config)
+        auditor = self.audit.auditor_for(loaded)
         oidc = config.incoming_auth.oidc
         secret = loaded.value(oidc.client_secret_ref) if oidc and oidc.client_secret_ref else None
         return ChainSettings(

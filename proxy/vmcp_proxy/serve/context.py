@@ -11,7 +11,7 @@ import msgspec
 from vmcp_proxy.auth.decision import DecisionRecord
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, AllowList, HeaderSnapshot
-from vmcp_proxy.observability.audit import Outcome, outcome_of_status
+from vmcp_proxy.observability.audit import Outcome, Reason, outcome_of_status
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol.jsonrpc import Answer, Batch, Notification, Raw, Request, Response, encode_error, size_of
 from vmcp_proxy.protocol.methods import NO_REFERENCE, Reference, read_reference
@@ -61,6 +61,8 @@ class RequestContext:
     Layers fill it from the outside in: `identity` (authentication), `body`, `message`, `rpc_method` and, for a
     batch, `each`, which serves one message of it (parsing). The dispatch fills `session_ref` (first 8 hex digits of
     the digest, never the id), `backend`, `decision` and `outcome`, which audit and telemetry read on the way out.
+    `reason` says what came between, `sent_headers` are those of the client that backends get. `answer` is the JSON-RPC
+    answer, kept where `keeps_answer` asks for it, as it is and not copied.
     `is_stream` takes a request out of the hard time limit and out of the drain: set it for answers that are meant to
     stay open.
 
@@ -77,6 +79,7 @@ class RequestContext:
         "_send",
         "_snapshot",
         "_whole",
+        "answer",
         "backend",
         "backend_enrichment",
         "body",
@@ -90,14 +93,17 @@ class RequestContext:
         "identity",
         "is_measured",
         "is_stream",
+        "keeps_answer",
         "malformed_id",
         "message",
         "outcome",
+        "reason",
         "rejected_by",
         "response_complete",
         "response_started",
         "rpc_method",
         "scope",
+        "sent_headers",
         "session_ref",
         "started",
         "status",
@@ -138,6 +144,10 @@ class RequestContext:
         self.decision: DecisionRecord | None = None
         self.session_ref = ""
         self.outcome: Outcome | None = None
+        self.reason: Reason | None = None
+        self.answer: Answer | None = None
+        self.keeps_answer = False
+        self.sent_headers: HeaderSnapshot = EMPTY_SNAPSHOT
         self.rejected_by = ""
         self.backend_enrichment: Enrichment | None = None
         self.cors_headers: tuple[tuple[bytes, bytes], ...] = ()
@@ -191,6 +201,15 @@ class RequestContext:
         if not self.response_complete and not self.is_stream:
             return Outcome.ERROR
         return self.outcome or outcome_of_status(self.final_status)
+
+    @property
+    def final_reason(self) -> Reason | None:
+        """What came between a request that is over and its outcome."""
+        if self.cut is not None:
+            return Reason.TIMEOUT if self.cut is Cut.TIMEOUT else Reason.SHUTDOWN
+        if self.reason is not None:
+            return self.reason
+        return Reason.DISCONNECTED if not self.is_stream and self.has_gone else None
 
     @property
     def reference(self) -> Reference:
@@ -281,6 +300,8 @@ class RequestContext:
 
     async def respond(self, status: int, body: Answer = b"", content_type: bytes = JSON, headers: Headers = ()) -> None:
         """Answers with a whole body; without one there is no `Content-Type` either."""
+        if self.keeps_answer:
+            self.answer = body
         is_plain = status == _OK and body and content_type is JSON and not headers and not self.cors_headers
         if is_plain and write_answer(self._send, body):
             self.status = status

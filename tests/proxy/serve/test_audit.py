@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import logging
-import os
-import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -25,11 +22,9 @@ from vmcp_proxy.observability.audit import (
     event_type,
     outcome_of_status,
 )
-from vmcp_proxy.observability.audit_sink import AuditSink
 from vmcp_proxy.serve.chain.auditing import parse_networks, source_address
 
 CANARY = "canary-88d1"
-LOGGER = logging.getLogger("tests.audit")
 
 
 async def serve_from_a(context):
@@ -286,73 +281,3 @@ def test_no_value_can_begin_another_line(name):
     assert line.count(b"\n") == 1
     assert len(line.decode().splitlines()) == 1 or not {c for c in line.decode()[:-1] if ord(c) < 0x20}
     assert json.loads(line)["target"].get("name", "") == name
-
-
-def test_a_file_sink_appends_whole_lines_that_only_the_owner_may_read(tmp_path):
-    path = tmp_path / "audit.log"
-    path.write_bytes(b"before\n")
-    for start in (0, 500):
-        sink = AuditSink.to_file(path, LOGGER)
-        for number in range(start, start + 500):
-            sink.write(b"%d\n" % number)
-        sink.close()
-        assert sink.dropped == 0
-    assert path.read_bytes() == b"before\n" + b"".join(b"%d\n" % number for number in range(1000))
-    sink = AuditSink.to_file(tmp_path / "new.log", LOGGER)
-    sink.close()
-    assert (tmp_path / "new.log").stat().st_mode & 0o777 == 0o600
-
-
-class BrokenStream:
-    """A stream whose disk is full until it is mended; tells each attempt."""
-
-    def __init__(self):
-        self.broken = True
-        self.attempts = threading.Semaphore(0)
-        self.written = []
-
-    def write(self, data):
-        if self.broken:
-            self.attempts.release()
-            raise OSError(28, CANARY)
-        self.written.append(bytes(data))
-        self.attempts.release()
-
-    def flush(self):
-        pass
-
-
-def test_a_failing_sink_is_counted_and_logged_once_and_recovers(caplog):
-    stream = BrokenStream()
-    sink = AuditSink(stream, LOGGER)
-    with caplog.at_level(logging.WARNING):
-        for _ in range(2):
-            sink.write(b"lost\n")
-            assert stream.attempts.acquire(timeout=5)
-        stream.broken = False
-        sink.write(b"kept\n")
-        assert stream.attempts.acquire(timeout=5)
-        sink.close()
-    assert sink.dropped == 2
-    assert stream.written == [b"kept\n"]
-    events = [record.getMessage() for record in caplog.records]
-    assert events == ["audit sink fails; events are lost", "audit sink works again"]
-    assert CANARY not in caplog.text
-
-
-def test_a_reader_that_stalls_never_blocks_the_writer_of_events(monkeypatch):
-    monkeypatch.setattr("vmcp_proxy.observability.audit_sink._MAX_LINES", 50)
-    receiving, sending = os.pipe()
-    with os.fdopen(receiving, "rb"), os.fdopen(sending, "wb", buffering=0) as stream:
-        sink = AuditSink(stream, LOGGER)
-        sink.write(b"x" * 1_000_000)
-        for _ in range(200):
-            sink.write(b"y\n")
-        sink.close(timeout=0.05)
-        assert sink.dropped >= 150
-        os.set_blocking(receiving, False)
-        while sink._thread.is_alive():
-            try:
-                os.read(receiving, 1 << 20)
-            except BlockingIOError:
-                sink._thread.join(0.01)

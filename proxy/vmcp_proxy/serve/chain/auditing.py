@@ -2,10 +2,10 @@
 
 import ipaddress
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import msgspec
 
@@ -17,13 +17,18 @@ from vmcp_proxy.observability.audit import (
     encode_event,
     event_type,
 )
-from vmcp_proxy.observability.audit_sink import AuditSink
+from vmcp_proxy.observability.audit.line import Excerpt, LineWithData
+from vmcp_proxy.observability.audit.queue import Line
+from vmcp_proxy.observability.masking import Masks
+from vmcp_proxy.protocol.jsonrpc import Batch, Response
 from vmcp_proxy.serve.chain.decision_data import NO_DATA, DecisionData
 from vmcp_proxy.serve.context import Enrichment, Handler, RequestContext
 
 NAME: Final = "audit"
 ENRICHMENT: Final = "backend_enrichment"
 _LONGEST: Final = 1024
+_CREDENTIALS: Final = frozenset({b"authorization", b"proxy-authorization", b"cookie"})
+_NO_SECRETS: Final = Masks(())
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -74,21 +79,73 @@ def _parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address |
     return mapped or address
 
 
+class Lines(Protocol):
+    """Where lines go."""
+
+    def write(self, line: Line) -> None:
+        """Takes one line; never blocks, never raises."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Which content of messages is written with events, `most` bytes of each, and what is never: `secrets`."""
+
+    of_requests: bool = False
+    of_answers: bool = False
+    most: int = 4096
+    secrets: Masks = _NO_SECRETS
+
+    def line(self, event: AuditEvent, context: RequestContext) -> Line:
+        """The line of an event with what is wanted; the parts of a batch have their own."""
+        said = None if isinstance(context.message, Batch) else context.message
+        request = None
+        if self.of_requests and said is not None:
+            raw = said.result or said.error if isinstance(said, Response) else said.params
+            request = None if raw is None else Excerpt.of(raw, self.most)
+        is_message = self.of_answers and context.answer and not isinstance(context.message, Batch)
+        answer = Excerpt.of(context.answer, self.most) if is_message and context.answer else None
+        if request is None and answer is None:
+            return encode_event(event)
+        return LineWithData(event, request, answer, self.most, self.secrets, _values_of(context))
+
+
+NO_CONTENT: Final = Content()
+
+
+def _values_of(context: RequestContext) -> Iterator[str]:
+    """Values of headers that a backend may have repeated."""
+    for value in context.sent_headers.values():
+        yield value.decode("latin-1")
+    for name, value in context.scope["headers"]:
+        if name in _CREDENTIALS:
+            text = value.decode("latin-1")
+            yield text
+            yield text.partition(" ")[2]
+
+
 @dataclass(frozen=True, slots=True)
 class Auditor:
     """Turns requests into audit events; `component` names the endpoint (`<namespace>/<name>`)."""
 
-    sink: AuditSink
+    sink: Lines
     component: str
     filter: EventFilter
     trusted_proxies: tuple[Network, ...] = ()
     data: DecisionData = NO_DATA
+    content: Content = NO_CONTENT
+
+    def begin(self, context: RequestContext) -> None:
+        """Hears of a request before it is served."""
+        context.keeps_answer = self.content.of_answers
 
     def record(self, context: RequestContext) -> None:
         """Writes the event of a request that is over, unless its type is filtered out."""
         kind = event_type(context.rpc_method)
-        if self.filter.wants(kind):
-            self.sink.write(encode_event(self._event(context, kind)))
+        if not self.filter.wants(kind):
+            return
+        event = self._event(context, kind)
+        self.sink.write(encode_event(event) if self.content is NO_CONTENT else self.content.line(event, context))
 
     def _event(self, context: RequestContext, kind: str) -> AuditEvent:
         found = context.backend_enrichment
@@ -102,6 +159,7 @@ class Auditor:
             time=datetime.now(UTC),
             type=kind,
             outcome=context.final_outcome,
+            reason=context.final_reason or msgspec.UNSET,
             component=self.component,
             source=source_address(peer, context.scope["headers"], trusted) if trusted else peer,
             subject=None if identity is None else Subject(identity.issuer, identity.subject),
@@ -129,6 +187,7 @@ def auditing(inner: Handler, auditor: Auditor) -> Handler:
     """Records the request when it is over, however it ended."""
 
     async def handle(context: RequestContext) -> None:
+        auditor.begin(context)
         try:
             await inner(context)
         finally:

@@ -11,14 +11,13 @@ from vmcp_proxy.auth.claims import find_claim
 from vmcp_proxy.auth.decision import DecisionRecord
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.observability.audit import PolicyDecision
+from vmcp_proxy.observability.audit.data import SECRET_NAME
 from vmcp_proxy.observability.masking import Masks
 from vmcp_proxy.protocol.annotations import hints_of
 from vmcp_proxy.protocol.surrogates import decode_members
 
 _LONGEST: Final = 1024
-_SECRET: Final = re.compile(
-    rb"api[-_]?key|token|secret|passw(?:or)?d|passphrase|credential|authorization|cookie", re.IGNORECASE
-)
+_SECRET: Final = re.compile(SECRET_NAME.pattern.encode(), SECRET_NAME.flags & re.IGNORECASE)
 _LOOKS: Final = Masks(())
 
 

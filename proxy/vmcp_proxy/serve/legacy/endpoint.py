@@ -9,7 +9,7 @@ from vmcp_proxy.clients.messages import ClientMessages
 from vmcp_proxy.clients.registry import SessionClients
 from vmcp_proxy.clients.session_client import SessionCaller
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
-from vmcp_proxy.observability.audit import Outcome
+from vmcp_proxy.observability.audit import Outcome, Reason
 from vmcp_proxy.protocol.initialize import NO_CAPABILITIES
 from vmcp_proxy.protocol.jsonrpc import (
     Answer,
@@ -152,7 +152,7 @@ class Endpoint:
         except asyncio.CancelledError:
             if task is None or task not in client.cancelled or task.uncancel() > 0:
                 raise
-            context.outcome = Outcome.FAILURE
+            context.outcome, context.reason = Outcome.FAILURE, Reason.CANCELLED
             return cancelled(message.id, is_session_over=session.ended is not None)
         finally:
             if task is not None:
@@ -194,6 +194,7 @@ class Endpoint:
             session = found
         context.session_ref = session.ref
         snapshot = context.captured() if self._settings.current.takes_request_headers else session.snapshot
+        context.sent_headers = snapshot
         return SessionCaller(identity, self._clients.of(session), snapshot)
 
     def _captured(self, context: RequestContext) -> HeaderSnapshot:

@@ -68,6 +68,8 @@ class PostExchange:
             return
         # What is kept for a client that comes back must not keep alive what the answer was read from.
         text = b"".join(answer) if isinstance(answer, tuple) else answer
+        if self._context.keeps_answer:
+            self._context.answer = text
         try:
             await self._stream.finish(text)
         finally:

@@ -1,8 +1,9 @@
 """What one audit line says."""
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Literal
@@ -36,6 +37,24 @@ def outcome_of_status(status: int) -> Outcome:
         return Outcome.FAILURE
     return Outcome.SUCCESS if 200 <= status < 400 else Outcome.ERROR  # noqa: PLR2004 - as above
 
+
+class Reason(StrEnum):
+    """What came between a request and its outcome, where something did.
+
+    `CANCELLED`: the client gave it up, or ended its session; `RATE_LIMITED`: too many before it; `TIMEOUT` and
+    `SHUTDOWN`: the proxy cut it; `DISCONNECTED`: the client had gone before the answer, which says nothing of the
+    outcome. What was cancelled or cut may have been carried out.
+    """
+
+    CANCELLED = "cancelled"
+    RATE_LIMITED = "rate_limited"
+    TIMEOUT = "timeout"
+    SHUTDOWN = "shutdown"
+    DISCONNECTED = "disconnected"
+
+
+LOST: Final = "audit_lost"
+"""Type of the line that stands where events are missing; no filter takes it out."""
 
 REJECTED: Final = "http_rejected"
 """Type of what never became an MCP message."""
@@ -106,9 +125,9 @@ class PolicyDecision(msgspec.Struct, frozen=True, gc=False):
 class AuditEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One line of the audit log; times in UTC, durations in milliseconds, sizes in bytes.
 
-    It never holds a header value, a session id (only the first 8 hex digits of its digest) or, but for the arguments
-    of a `decision` where the settings want them, any content of requests and answers. `decision` is absent where no
-    policy was asked.
+    It never holds a header value, a session id (only the first 8 hex digits of its digest) or, but for `data` and the
+    arguments of a `decision` where the settings want them, any content of requests and answers. `decision` is absent
+    where no policy was asked, `reason` where there is none.
     """
 
     log: Literal["audit"] = "audit"
@@ -116,6 +135,7 @@ class AuditEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     time: datetime
     type: str
     outcome: Outcome
+    reason: Reason | msgspec.UnsetType = msgspec.UNSET
     component: str
     source: str | None
     subject: Subject | None
@@ -129,6 +149,26 @@ class AuditEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     request_bytes: int
     response_bytes: int
     request_id: str
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Loss(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """The line where events are missing: `lost` of them, from `since` on, counted to the line."""
+
+    log: Literal["audit"] = "audit"
+    id: str
+    time: datetime
+    type: str = LOST
+    outcome: Outcome = Outcome.ERROR
+    component: str
+    lost: int
+    since: datetime
+
+
+def encode_loss(component: str, count: int, since: datetime) -> bytes:
+    """The line that says that events of an endpoint were lost."""
+    line = _Loss(id=f"a-{uuid.uuid4().hex}", time=datetime.now(UTC), component=component, lost=count, since=since)
+    return msgspec.json.encode(line) + b"\n"
 
 
 def encode_event(event: AuditEvent) -> bytes:

@@ -1,0 +1,298 @@
+"""Content of requests and answers for the audit: secrets masked, cut to a size, and JSON all the same.
+
+It works on the beginning of a text alone, so that a result of any size costs what a small one costs.
+"""
+
+import contextlib
+import json
+import re
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import Final, TypeAlias
+
+from vmcp_proxy.observability.masking import MASK, Masks
+
+Hide: TypeAlias = Callable[[str], str]
+"""A text without the secrets in it."""
+
+SLACK: Final = 8 << 10
+"""Bytes that are looked at beyond those that are written: a secret that begins before the cut is masked as a whole."""
+
+SECRET_NAME: Final = re.compile(
+    r"api[-_]?key|access[-_]?key|private[-_]?key|token|secret|passw(?:or)?d|pass(?:phrase|code)|credential"
+    r"|authorization|cookie|signature|session[-_]?id",
+    re.IGNORECASE,
+)
+"""Names of what nobody should read in a log."""
+
+_SHAPES: Final = re.compile(
+    r"""-----BEGIN[ A-Z]*PRIVATE\ KEY-----.*?(?:-----END[ A-Z]*-----|\Z)  # PEM
+    | \beyJ[\w-]{8,}(?:\.[\w-]*){0,4}                                     # JWT, JWE
+    | \b(?:AKIA|ASIA)[0-9A-Z]{16}\b                                       # AWS
+    | \bgh[oprsu]_\w{20,} | \bgithub_pat_\w{20,} | \bglpat-[\w-]{16,}     # GitHub, GitLab
+    | \bsk-[\w-]{16,} | \bxox[abeoprs]-[\w-]{10,} | \bAIza[\w-]{30,}      # OpenAI, Slack, Google
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+"""Secrets that are known by their look, also where only their beginning is there."""
+
+_ASSIGNED: Final = re.compile(
+    rf"((?:{SECRET_NAME.pattern})[\w-]{{0,32}}\\{{0,3}}[\"']?\s{{0,8}}[:=]\s{{0,8}})(?!\\{{0,3}}[\"']?\*\*\*)"
+    r"(?:\\{0,3}\"(?:[^\"\\]|\\[^\"])*+|'[^']*+|[^\s\"',;&}\]\\]++)",
+    re.IGNORECASE,
+)
+"""`name: value` and `"name": "value"` within prose, also where the quotes are escaped."""
+
+_FIELD_LINE: Final = re.compile(
+    r"((?:authorization|cookie)\\{0,3}[\"']?\s{0,8}[:=]\s{0,8}\\{0,3}[\"']?)[^\"'\r\n\\]++", re.IGNORECASE
+)
+"""Fields of HTTP whose whole value is secret."""
+
+_DEEPEST: Final = 4
+"""JSON in texts in JSON that is looked into; deeper ones are texts."""
+
+_TOKEN: Final = re.compile(
+    r'[ \t\r\n]*+(?:(?P<text>"(?:[^"\\\x00-\x1f]++|\\.)*+")|(?P<mark>[\[\]{},:])|(?P<atom>[-+.\w]++))', re.DOTALL
+)
+_ATOM: Final = re.compile(r"true|false|null|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?")
+_BROKEN_ESCAPE: Final = re.compile(r"(?:\\u[0-9a-fA-F]{0,3}|\\)\Z")
+_CUT: Final = "…"
+_LEAST_TEXT: Final = 16
+"""Characters of a text that are worth beginning with."""
+
+_LOOKS: Final = Masks(())
+
+
+def hides(secrets: Masks = _LOOKS, values: Iterable[str] = ()) -> Hide:
+    """Takes out known secrets, in every form, `values` as they are, and what looks like a secret."""
+    known = sorted({value for value in values if len(value) >= _LEAST_TEXT // 2}, key=len, reverse=True)
+
+    def hide(text: str) -> str:
+        for value in known:
+            text = text.replace(value, MASK)
+        text = _FIELD_LINE.sub(rf"\1{MASK}", _SHAPES.sub(MASK, secrets.apply(text)))
+        return _ASSIGNED.sub(rf"\1{MASK}", text)
+
+    return hide
+
+
+def clip(text: str, most: int, hide: Hide, *, is_whole: bool) -> tuple[bytes, bool] | None:
+    """The JSON value that a text begins with, as JSON of at most `most` bytes; and whether something was cut.
+
+    `is_whole` says that nothing was cut off the end of the text before. None where it begins with no JSON.
+    """
+    clipper = _Clipper(text, max(most, _LEAST_BYTES), hide, is_whole=is_whole)
+    try:
+        clipper.run()
+    except _NoJsonError:
+        return None
+    return "".join(clipper.out).encode("utf-8", "replace"), clipper.is_cut
+
+
+_LEAST_BYTES: Final = 8
+
+
+class _Expects(Enum):
+    """What may come next."""
+
+    VALUE = "value"
+    VALUE_OR_END = "value or end"
+    NAME = "name"
+    NAME_OR_END = "name or end"
+    COLON = "colon"
+    NEXT = "comma or end"
+
+
+_ENDS: Final = frozenset({_Expects.VALUE_OR_END, _Expects.NAME_OR_END, _Expects.NEXT})
+_VALUES: Final = frozenset({_Expects.VALUE, _Expects.VALUE_OR_END})
+_NAMES: Final = frozenset({_Expects.NAME, _Expects.NAME_OR_END})
+
+
+class _NoJsonError(Exception):
+    pass
+
+
+class _Clipper:
+    """Copies tokens until the room is used up, and closes what is open then; `end` is where the value ended."""
+
+    def __init__(self, text: str, most: int, hide: Hide, *, is_whole: bool, depth: int = 0) -> None:
+        self._text = text
+        self._left = most
+        self._hide = hide
+        self._is_whole = is_whole
+        self._depth = depth
+        self._open: list[str] = []
+        self._pending = ""
+        self._expects = _Expects.VALUE
+        self._is_secret = False
+        self._skipped = 0
+        self.out: list[str] = []
+        self.is_cut = False
+        self.is_masked = False
+        self.end = 0
+
+    def run(self) -> None:
+        """Raises `_NoJsonError` for what is none."""
+        while not self.is_cut:
+            token = _TOKEN.match(self._text, self.end)
+            if token is None or (token["atom"] is not None and self._may_go_on(token.end())):
+                self._run_out(self._text[self.end :].lstrip(" \t\r\n"))
+                break
+            self.end = token.end()
+            if self._skipped:
+                self._skipped += _NESTS.get(token["mark"] or "", 0)
+            elif token["mark"] is not None:
+                self._mark(token["mark"])
+            elif token["text"] is not None:
+                self._text_token(token["text"])
+            else:
+                self._atom(token["atom"])
+            if not self._open:
+                break
+        self.out += reversed(self._open)
+
+    def _may_go_on(self, end: int) -> bool:
+        return end == len(self._text) and not self._is_whole
+
+    def _run_out(self, rest: str) -> None:
+        """The text is over, or it is no JSON from here on."""
+        if self._is_whole or (rest and not rest.startswith('"') and len(rest) > _LONGEST_ATOM):
+            raise _NoJsonError
+        self.is_cut = True
+        # A secret may stand at the very end, and not be known by what there is of it.
+        if rest.startswith('"') and self._expects in _VALUES and not self._is_secret and len(rest) > SLACK:
+            self._begin_text(self._hidden(_decode(rest[1 : -SLACK // 2])))
+
+    def _mark(self, mark: str) -> None:
+        if mark in "{[":
+            self._enter(mark)
+        elif mark in "}]":
+            if self._expects not in _ENDS or not self._open or self._open[-1] != mark:
+                raise _NoJsonError
+            self._pending = ""
+            self.out.append(self._open.pop())
+            self._expects = _Expects.NEXT
+        elif mark == ",":
+            if self._expects is not _Expects.NEXT:
+                raise _NoJsonError
+            self._pending = ","
+            self._expects = _Expects.NAME if self._open[-1] == "}" else _Expects.VALUE
+        elif self._expects is not _Expects.COLON:
+            raise _NoJsonError
+        else:
+            self._pending += ":"
+            self._expects = _Expects.VALUE
+
+    def _enter(self, mark: str) -> None:
+        if self._expects not in _VALUES:
+            raise _NoJsonError
+        if self._is_secret:
+            self._mask()
+            self._skipped = 1
+        elif not self._fits(mark + mark):
+            self.is_cut = True
+        else:
+            self._put(mark)
+            self._left -= 1
+            self._open.append("}" if mark == "{" else "]")
+            self._expects = _Expects.NAME_OR_END if mark == "{" else _Expects.VALUE_OR_END
+
+    def _text_token(self, token: str) -> None:
+        text = _decode(token[1:-1])
+        if self._expects in _NAMES:
+            shown = self._hide(text)
+            self._pending += token if shown == text else _encode(shown)
+            self._is_secret = SECRET_NAME.search(text) is not None
+            self._expects = _Expects.COLON
+        elif self._expects not in _VALUES:
+            raise _NoJsonError
+        elif self._is_secret:
+            self._mask()
+        else:
+            shown = self._hidden(text)
+            self.is_masked |= shown != text
+            encoded = token if shown == text else _encode(shown)
+            if self._fits(encoded):
+                self._put(encoded)
+            else:
+                self._begin_text(shown)
+
+    def _hidden(self, text: str) -> str:
+        """A text without secrets; one that is JSON itself is read as such."""
+        if self._depth < _DEEPEST and text.lstrip()[:1] in ("{", "["):
+            inner = _Clipper(text, 2 * len(text) + _LEAST_BYTES, self._hide, is_whole=True, depth=self._depth + 1)
+            with contextlib.suppress(_NoJsonError):
+                inner.run()
+                if not text[inner.end :].strip():
+                    return "".join(inner.out) if inner.is_masked else text
+        return self._hide(text)
+
+    def _atom(self, atom: str) -> None:
+        if self._expects not in _VALUES or _ATOM.fullmatch(atom) is None:
+            raise _NoJsonError
+        if self._is_secret and atom not in _HARMLESS:
+            self._mask()
+        else:
+            self._put(atom)
+
+    def _mask(self) -> None:
+        self.is_masked = True
+        self._put(f'"{MASK}"')
+
+    def _fits(self, value: str) -> bool:
+        return _size(self._pending) + _size(value) <= self._left
+
+    def _put(self, value: str) -> None:
+        """Writes a value, or what begins one, with what has to stand before it, if there is room."""
+        if not self._fits(value):
+            self.is_cut = True
+            return
+        self._left -= _size(self._pending) + _size(value)
+        self.out.append(self._pending + value)
+        self._pending = ""
+        self._is_secret = False
+        self._expects = _Expects.NEXT
+
+    def _begin_text(self, text: str) -> None:
+        """Writes as much of a text as there is room for."""
+        room = self._left - _size(self._pending) - _size(_CUT) - 2
+        if room >= _LEAST_TEXT:
+            shown = text[:room]
+            while shown and _size(_encode(shown)) - 2 > room:
+                shown = shown[: len(shown) * 3 // 4]
+            self._put(_encode(shown + _CUT))
+        self.is_cut = True
+
+
+_LONGEST_ATOM: Final = 1024
+_HARMLESS: Final = frozenset({"true", "false", "null"})
+_NESTS: Final = {"{": 1, "[": 1, "}": -1, "]": -1}
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+
+
+def _decode(inside: str) -> str:
+    """What stands between quotes, as text; of a broken end as much as there is."""
+    try:
+        found: str = json.loads(f'"{inside}"', strict=False)
+    except ValueError:
+        try:
+            found = json.loads(f'"{_BROKEN_ESCAPE.sub("", inside)}"', strict=False)
+        except ValueError:
+            return inside
+    return found
+
+
+def _encode(text: str) -> str:
+    # A lone surrogate can only be written as an escape.
+    return json.dumps(text, ensure_ascii=not _is_sound(text))
+
+
+def _is_sound(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,116 @@
+"""An audit line with content of the request and its answer, made where nobody waits for it."""
+
+from collections.abc import Iterable
+from typing import Final, Self
+
+import msgspec
+
+from vmcp_proxy.observability.audit.data import SLACK, Hide, clip, hides
+from vmcp_proxy.observability.audit.event import AuditEvent, encode_event
+from vmcp_proxy.observability.masking import Masks
+from vmcp_proxy.protocol.jsonrpc import Answer, Raw, size_of
+
+_EVENT_BYTES: Final = 1024
+"""About what an event takes beside its data."""
+
+_RESULT: Final = b',"result":'
+_ERROR: Final = b',"error":'
+_LONGEST_HEAD: Final = 1024
+"""Bytes of an answer before its result: the version, and an id of bounded length (`MAX_ID_BYTES`)."""
+
+
+class Excerpt(msgspec.Struct, frozen=True, gc=False):
+    """The beginning of a text, and the bytes of the whole."""
+
+    text: bytes
+    size: int
+
+    @classmethod
+    def of(cls, text: Answer | Raw, most: int) -> Self:
+        """What is needed to write `most` bytes of it; nothing else is copied."""
+        if not isinstance(text, tuple):
+            return cls(bytes(memoryview(text)[: most + SLACK]), len(memoryview(text)))
+        parts: list[bytes] = []
+        left = most + SLACK
+        for part in text:
+            parts.append(bytes(part[:left]))
+            left -= len(parts[-1])
+            if left <= 0:
+                break
+        return cls(b"".join(parts), size_of(text))
+
+
+class Data(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What `data` of an event holds; `cut` has the bytes that there were of what is not whole."""
+
+    request: msgspec.Raw | None = None
+    response: msgspec.Raw | None = None
+    error: msgspec.Raw | None = None
+    cut: dict[str, int] | None = None
+
+
+class LineWithData:
+    """An event and what its data is made of; `values` are those of headers that stand in no log."""
+
+    __slots__ = ("_event", "_most", "_request", "_response", "_secrets", "_values")
+
+    def __init__(
+        self,
+        event: AuditEvent,
+        request: Excerpt | None,
+        response: Excerpt | None,
+        most: int,
+        secrets: Masks,
+        values: Iterable[str],
+    ) -> None:
+        self._event: Final = event
+        self._request: Final = request
+        self._response: Final = response
+        self._most: Final = most
+        self._secrets: Final = secrets
+        self._values: Final = tuple(values)
+
+    def __len__(self) -> int:
+        return _EVENT_BYTES + sum(len(each.text) for each in (self._request, self._response) if each is not None)
+
+    def encode(self) -> bytes:
+        """The line, with what of the data is fit for it."""
+        hide = hides(self._secrets, self._values)
+        cut: dict[str, int] = {}
+        found: dict[str, msgspec.Raw] = {}
+        if self._request is not None:
+            self._take("request", self._request, 0, hide, found, cut)
+        if self._response is not None:
+            name, start = _place(self._response.text)
+            self._take(name, self._response, start, hide, found, cut)
+        data = msgspec.json.encode(Data(**found, cut=cut or None))
+        return encode_event(msgspec.structs.replace(self._event, data=msgspec.Raw(data)))
+
+    def _take(
+        self,
+        name: str,
+        excerpt: Excerpt,
+        start: int,
+        hide: Hide,
+        found: dict[str, msgspec.Raw],
+        cut: dict[str, int],
+    ) -> None:
+        is_whole = len(excerpt.text) == excerpt.size
+        text = excerpt.text[start:].decode("utf-8", "ignore")
+        clipped = clip(text, self._most, hide, is_whole=is_whole)
+        if clipped is None:
+            cut[name] = excerpt.size
+            return
+        written, was_cut = clipped
+        if written:
+            found[name] = msgspec.Raw(written)
+        if was_cut:
+            cut[name] = excerpt.size
+
+
+def _place(answer: bytes) -> tuple[str, int]:
+    """Where the result or error of an answer begins, and which of both; only an id stands before it."""
+    head = answer[:_LONGEST_HEAD]
+    marks = {"response": _RESULT, "error": _ERROR}
+    places = {name: at + len(mark) for name, mark in marks.items() if (at := head.find(mark)) >= 0}
+    return min(places.items(), key=lambda place: place[1]) if places else ("response", 0)
