@@ -7,7 +7,7 @@ from vmcp_api.spec.authorization import PolicyMode
 from vmcp_proxy.auth.decision import Decision
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.capabilities import Capability
-from vmcp_proxy.core.policy.questions import ACTION_ON, Action, Question, judged_name
+from vmcp_proxy.core.policy.questions import ACTION_ON, Action, Prospect, Question, judged_name
 
 
 class Heard:
@@ -37,3 +37,6 @@ class NamePolicy(ABC):
         return [
             self.admits(identity, ACTION_ON[each.kind], each, judged_name(each, each.exposed)) for each in capabilities
         ]
+
+    def could(self, identity: Identity, prospects: Sequence[Prospect]) -> bool:
+        return True

@@ -39,6 +39,10 @@ class ClientContext(Protocol):
     subscriptions: dict[str, set[str]]
 
     @property
+    def identity(self) -> Identity:
+        """Who the client is for what no request of its own stands behind: as its latest request said."""
+
+    @property
     def capabilities(self) -> bytes:
         """The client's, as backends hear of them."""
 

@@ -11,6 +11,7 @@ from vmcp_proxy.core.outcomes import PartialFailure, Reply
 from vmcp_proxy.core.policy.admission import Admission
 from vmcp_proxy.core.policy.all_or_nothing import AllOrNothing, Served
 from vmcp_proxy.core.policy.questions import Admitter, DecisionObserver
+from vmcp_proxy.core.policy.reach import Reach
 from vmcp_proxy.core.policy.shadow import Shadow
 from vmcp_proxy.core.virtual import Caller, Exchange, Operation, Resolved, VirtualMCP
 from vmcp_proxy.protocol.kinds import Kind
@@ -31,6 +32,7 @@ class CoreServices:
     aggregate: VirtualMCP
     served: Served
     decisions: DecisionObserver
+    reach: Reach
 
 
 def build_core(settings: CoreSettings, services: CoreServices) -> VirtualMCP:
@@ -42,7 +44,7 @@ def build_core(settings: CoreSettings, services: CoreServices) -> VirtualMCP:
         case PolicyMode.SHADOW:
             core = Shadow(core, settings.admitter, services.decisions)
     if settings.partial_failure_mode is PartialFailureMode.FAIL:
-        core = AllOrNothing(core, services.served)
+        core = AllOrNothing(core, services.served, services.reach)
     return core
 
 

@@ -23,6 +23,7 @@ from vmcp_proxy.core.listings.scopes import Digests
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.members.own_links import OwnLinks
 from vmcp_proxy.core.policy.questions import Admitter, AllowAll, DecisionObserver
+from vmcp_proxy.core.policy.reach import Reach
 from vmcp_proxy.core.stack import CoreServices, CoreSettings, LiveCore, build_core
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.pods.request_ids import RequestIds
@@ -47,6 +48,7 @@ class CoreParts:
 
     def configure(self, config: ProxyConfig, admitter: Admitter) -> None:
         """Follows another config and policy from the next call on; the group's members are told apart from it."""
+        self.services.reach.configure(admitter, config.config.aggregation)
         self.virtual.current = build_core(core_settings(config, admitter), self.services)
 
 
@@ -68,12 +70,12 @@ def build_core_parts(
         views.changed()
         notifier.changed()
 
-    notifier = Notifier(sessions.clients)
+    notifier, reach = Notifier(sessions.clients), Reach()
     listings = Listings(tasks, on_change)
     own_links = OwnLinks(tasks)
-    views = Views(listings, own_links, Digests(sessions.keyring))
+    views = Views(listings, own_links, Digests(sessions.keyring), reach)
     changes = Changes(listings, views, on_change)
-    resolver = Resolver(own_links, views)
+    resolver = Resolver(own_links, views, reach)
     aggregate = Aggregate(views, resolver, Forwarder(changes, metrics, on_change))
 
     def receiver_of(client: SessionClient, member: Member) -> ClientReceiver:
@@ -82,7 +84,7 @@ def build_core_parts(
     links = Links(tasks, sessions.clients, sessions.news.remember_backend, receiver_of)
     messages = _serve_clients(config, sessions, links, changes, tasks)
     group = Group(tasks, listings, own_links, views, aggregate, links.configure, on_change)
-    services = CoreServices(aggregate, group, decisions)
+    services = CoreServices(aggregate, group, decisions, reach)
     virtual = LiveCore(build_core(core_settings(config.current, AllowAll()), services))
     notifier.attach(virtual)
     return CoreParts(virtual, services, group, views, resolver, listings, own_links, links, notifier, messages)

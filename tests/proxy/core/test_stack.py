@@ -11,12 +11,13 @@ from vmcp_api.spec.operational import PartialFailureMode
 from vmcp_proxy.core.policy.admission import Admission
 from vmcp_proxy.core.policy.all_or_nothing import AllOrNothing
 from vmcp_proxy.core.policy.questions import AllowAll, RefuseAll
+from vmcp_proxy.core.policy.reach import Reach
 from vmcp_proxy.core.policy.shadow import Shadow
 from vmcp_proxy.core.stack import CoreServices, CoreSettings, LiveCore, build_core
 
 POLICY = RuleBased((Rule(Effect.PERMIT),))
 FAIL, BEST_EFFORT = PartialFailureMode.FAIL, PartialFailureMode.BEST_EFFORT
-SERVICES = CoreServices(SimpleNamespace(), SimpleNamespace(members={}, withheld=()), Heard())
+SERVICES = CoreServices(SimpleNamespace(), SimpleNamespace(members={}, withheld=()), Heard(), Reach())
 
 
 def layers(core):

@@ -30,6 +30,7 @@ class Stateless:
     links: dict[str, Link] = field(default_factory=dict)
     changed: list[str] = field(default_factory=list)
     said: list[bytes] = field(default_factory=list)
+    identity = Identity("", "anyone")
     capabilities = NO_CAPABILITIES
     audience = ""
     log_level = None

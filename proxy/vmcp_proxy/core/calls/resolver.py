@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from vmcp_api.spec.aggregation import Aggregation
+from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.calls.views import Views
 from vmcp_proxy.core.catalog.capabilities import Capability, Outcome
 from vmcp_proxy.core.catalog.catalog import Catalog
@@ -15,6 +16,7 @@ from vmcp_proxy.core.members.own_links import OwnLinks
 from vmcp_proxy.core.outcomes import Unlisted
 from vmcp_proxy.core.owners.owner import find_owner, resource_of
 from vmcp_proxy.core.owners.silence import may_own
+from vmcp_proxy.core.policy.reach import Reach
 from vmcp_proxy.core.virtual import Caller, Operation, OwnNames, Resolved, Target
 from vmcp_proxy.protocol.kinds import Kind
 
@@ -22,9 +24,10 @@ from vmcp_proxy.protocol.kinds import Kind
 class Resolver:
     """Finds targets in the caller's catalog; `configure` takes over what names are composed by."""
 
-    def __init__(self, links: OwnLinks, views: Views) -> None:
+    def __init__(self, links: OwnLinks, views: Views, reach: Reach) -> None:
         self._links: Final = links
         self._views: Final = views
+        self._reach: Final = reach
         self._members: Members = {}
         self._aggregation = Aggregation()
         self._bounds: Bounds | None = None
@@ -54,32 +57,45 @@ class Resolver:
         return None if member is None else Target(capability, member, began)
 
     async def _awaited(self, caller: Caller, client: ClientContext, operation: Operation, began: float) -> Resolved:
-        """Looks again whenever a listing comes that may have the name, up to the bound of the call."""
+        """Looks again whenever a listing comes that may have the name, up to the bound of the call.
+
+        Only backends are waited for that may have it as something that policies could permit: else who is denied would
+        be told sooner than who asks for what is not there.
+        """
+        identity = caller.identity
+
         while True:
             # Perhaps it is new: what a backend has declared out of date is worth the wait now.
-            catalog = await self._views.view(caller)
+            catalog = await self._views.with_news(caller, lambda name: self._may_have(identity, name, operation))
             if (found := self._find(client, catalog, operation, began)) is not None:
                 return found
-            silent = self._silent(self._views.silent(caller), catalog, operation)
+            silent = self._silent(identity, self._views.silent(caller), catalog, operation)
             until = began + self._bound(silent)
             if not await self._views.answered(caller, silent, until):
-                return self._unfound(silent, catalog, operation, began)
+                members = self._views.within_reach(identity)
+                return self._unfound(members, silent, catalog, operation, began)
 
-    def look_up(self, catalog: Catalog, silent: Mapping[str, Outcome], operation: Operation) -> Resolved:
-        """What the operation is about by what is known now, for a client that nothing was handed out to.
+    def look_up(self, identity: Identity, operation: Operation) -> Resolved:
+        """What the operation is about by what the proxy itself sees now, for a client that nothing was handed out to.
 
-        `silent` are the backends of which it is not known what they offer, and why. Nothing is waited for.
+        Nothing is waited for.
         """
+        catalog = self._views.shared(identity)
         capability = find_owner(catalog, _nobody, operation)
         found = None if capability is None else self._target(capability, 0.0)
-        return found or self._unfound(self._silent(silent, catalog, operation), catalog, operation, 0.0)
+        if found is not None:
+            return found
+        silent = self._silent(identity, self._views.shared_silent(identity), catalog, operation)
+        return self._unfound(self._views.within_reach(identity), silent, catalog, operation, 0.0)
 
-    def _unfound(self, silent: Mapping[str, Outcome], catalog: Catalog, operation: Operation, began: float) -> Resolved:
+    def _unfound(
+        self, members: Members, silent: Mapping[str, Outcome], catalog: Catalog, operation: Operation, began: float
+    ) -> Resolved:
         if silent:
             return Unlisted(operation.kind, operation.name, silent)
-        return self._unlisted(catalog, operation, began)
+        return self._unlisted(members, catalog, operation, began)
 
-    def _unlisted(self, catalog: Catalog, operation: Operation, began: float) -> Resolved:
+    def _unlisted(self, members: Members, catalog: Catalog, operation: Operation, began: float) -> Resolved:
         """What the operation means although nobody lists it: a page's own tool, or the only resource server's."""
         kind = operation.kind
         if kind is Kind.TOOL:
@@ -92,13 +108,15 @@ class Resolver:
         # Whose page a claimed URI is has been decided: it must not lead elsewhere while its backends are away.
         if operation.name in catalog.claims.owners:
             return None
-        hellos = self._links.hellos(self._members)
+        hellos = self._links.hellos(members)
         # Of a backend that is away it is not known, so it counts as one that has resources.
-        backends = [name for name in self._members if name not in hellos or "resources" in hellos[name].offers]
+        backends = [name for name in members if name not in hellos or "resources" in hellos[name].offers]
         only = backends[0] if len(backends) == 1 else None
         return self._target(resource_of(operation.name, only), began) if only in hellos and only is not None else None
 
-    def _silent(self, silent: Mapping[str, Outcome], catalog: Catalog, operation: Operation) -> dict[str, Outcome]:
+    def _silent(
+        self, identity: Identity, silent: Mapping[str, Outcome], catalog: Catalog, operation: Operation
+    ) -> dict[str, Outcome]:
         """Those of the silent backends that may have what the operation names, and why that is not known."""
         kind = operation.kind
         if kind is None:
@@ -109,8 +127,15 @@ class Resolver:
             if entry.kind in kinds:
                 silent.setdefault(entry.backend, catalog.outcomes[entry.backend])
         return {
-            name: outcome for name, outcome in silent.items() if may_own(self._aggregation, name, kind, operation.name)
+            name: outcome
+            for name, outcome in silent.items()
+            if may_own(self._aggregation, name, kind, operation.name) and self._may_have(identity, name, operation)
         }
+
+    def _may_have(self, identity: Identity, backend: str, operation: Operation) -> bool:
+        """Whether the backend may have it as something that policies could permit; a URI of ours says whose it is."""
+        own = parse_own_uri(operation.name) if operation.kind is Kind.RESOURCE else None
+        return own[0] == backend if own is not None else self._reach.may_have(identity, backend, operation)
 
     def _bound(self, names: Collection[str]) -> float:
         bounds = self._bounds

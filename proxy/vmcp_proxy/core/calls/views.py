@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from vmcp_api.spec.aggregation import Aggregation
+from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.backends.errors import Category
 from vmcp_proxy.core.catalog.capabilities import Listing, Outcome
 from vmcp_proxy.core.catalog.catalog import Catalog
@@ -25,6 +26,7 @@ from vmcp_proxy.core.members.circuit import CIRCUIT_IS_OPEN
 from vmcp_proxy.core.members.member import Bounds, Member, Members
 from vmcp_proxy.core.members.own_links import OwnLinks
 from vmcp_proxy.core.policy.all_or_nothing import IS_WITHHELD, WITHHELD
+from vmcp_proxy.core.policy.reach import Reach
 from vmcp_proxy.core.virtual import Caller
 from vmcp_proxy.headerforward import Collision
 from vmcp_proxy.protocol.kinds import Kind
@@ -38,15 +40,17 @@ class Views:
 
     A caller without capabilities and headers sees what the proxy itself sees (`SHARED`), those with the same
     capabilities the same; others have listings of their own, never mixed with anybody else's headers (ADR-0018), nor,
-    where a backend tells callers apart by who they are, with anybody else's tokens (ADR-0040).
+    where a backend tells callers apart by who they are, with anybody else's tokens (ADR-0040). For a caller the group
+    are the backends within its reach: the others are not asked, and add nothing (ADR-0044).
     """
 
-    def __init__(self, listings: Listings, links: OwnLinks, digests: Digests) -> None:
+    def __init__(self, listings: Listings, links: OwnLinks, digests: Digests, reach: Reach) -> None:
         self.epoch = 0
         self.deadlines_missed: Counter[str] = Counter()
         self._listings = listings
         self._links = links
         self._digests = digests
+        self._reach = reach
         self._members: Members = {}
         self._withheld: dict[str, Outcome] = {}
         self._aggregation = Aggregation()
@@ -89,6 +93,12 @@ class Views:
             return catalog
         return await self._built(caller, self._listings.needs_fetch)
 
+    async def with_news(self, caller: Caller, may_have: Callable[[str], bool]) -> Catalog:
+        """As `view`, waiting only for backends that may have what is looked for."""
+        return await self._built(
+            caller, lambda entry: self._listings.needs_fetch(entry) and may_have(entry.member.name)
+        )
+
     async def for_call(self, caller: Caller) -> Catalog:
         """The caller's catalog to route by: a listing that is out of date, or could not be had, is not waited for.
 
@@ -103,7 +113,8 @@ class Views:
     async def _built(self, caller: Caller, needs_fetch: Callable[[Entry], bool]) -> Catalog:
         while True:
             members = self._members
-            entries = self._entries(members, caller)
+            reach = self._reach_of(caller.identity)
+            entries = self._entries(caller, reach)
             missing = [entry for entry in entries.values() if needs_fetch(entry)]
             if missing:
                 await self._fetch_all(missing, caller)
@@ -111,18 +122,29 @@ class Views:
                 break
             # The config was replaced meanwhile: what has been fetched belongs to the former members.
         epoch = self.epoch
-        catalog = self._merged(entries)
+        catalog = self._merged(entries, reach)
         expires = min((self._listings.asks_again_at(entry) for entry in entries.values()), default=math.inf)
         caller.client.view = BuiltView(catalog, caller.identity, caller.snapshot, epoch, expires)
         return catalog
 
-    def _entries(self, members: Members, caller: Caller) -> dict[str, Entry]:
+    def _reach_of(self, identity: Identity | None) -> frozenset[str] | None:
+        """The backends within reach of a caller, withheld ones included; None for all, as the proxy sees them."""
+        return None if identity is None else self._reach.of(identity, (*self._members, *self._withheld))
+
+    def _within(self, reach: frozenset[str] | None) -> Members:
+        return {name: member for name, member in self._members.items() if reach is None or name in reach}
+
+    def within_reach(self, identity: Identity) -> Members:
+        """The members of which the caller can have anything."""
+        return self._within(self._reach_of(identity))
+
+    def _entries(self, caller: Caller, reach: frozenset[str] | None) -> dict[str, Entry]:
         audience, snapshot = caller.client.audience, caller.snapshot
         public = Scope(audience)
         private = Scope(audience, self._digests.of_headers(snapshot.narrowed(()))) if len(snapshot) else public
         entries: dict[str, Entry] = {}
         whose = ""
-        for name, member in members.items():
+        for name, member in self._within(reach).items():
             if member.is_personal:
                 whose = whose or self._digests.of_identity(caller.identity)
                 scope = self._personal_scope(member, caller, whose)
@@ -140,18 +162,22 @@ class Views:
 
     def silent(self, caller: Caller) -> dict[str, Outcome]:
         """The backends of which it is not known what they offer this caller, and why."""
-        entries = self._entries(self._members, caller)
-        return self._silent_of(entries)
+        reach = self._reach_of(caller.identity)
+        return self._silent_of(self._entries(caller, reach), reach)
 
-    def _silent_of(self, entries: Mapping[str, Entry]) -> dict[str, Outcome]:
-        return {name: _outcome(entry) for name, entry in entries.items() if entry.is_silent} | self._withheld
+    def _silent_of(self, entries: Mapping[str, Entry], reach: frozenset[str] | None) -> dict[str, Outcome]:
+        silent = {name: _outcome(entry) for name, entry in entries.items() if entry.is_silent}
+        return silent | self._withheld_from(reach)
+
+    def _withheld_from(self, reach: frozenset[str] | None) -> dict[str, Outcome]:
+        return {name: outcome for name, outcome in self._withheld.items() if reach is None or name in reach}
 
     async def answered(self, caller: Caller, names: Collection[str], until: float) -> bool:
         """Waits for the next listing on its way from one of these backends, up to a loop time.
 
         Returns False where none is on its way any more, or none has come in time.
         """
-        entries = self._entries(self._members, caller)
+        entries = self._entries(caller, self._reach_of(caller.identity))
         tasks = [entry.task for name, entry in entries.items() if name in names and entry.task is not None]
         seconds = until - asyncio.get_running_loop().time()
         if not tasks or seconds <= 0:
@@ -169,20 +195,32 @@ class Views:
             return self._personal_scope(member, caller, self._digests.of_identity(view.identity))
         return Scope(client.audience, self._digests.of_headers(view.snapshot.narrowed(())))
 
-    def shared(self) -> Catalog:
-        """What the proxy itself sees, as far as it is known now."""
-        return self._merged(self._shared_entries())
+    def shared(self, identity: Identity | None = None) -> Catalog:
+        """What the proxy itself sees, as far as it is known now: all of it, or what is within reach of a caller."""
+        reach = self._reach_of(identity)
+        return self._merged(self._shared_entries(reach), reach)
 
-    def shared_silent(self) -> dict[str, Outcome]:
+    def shared_silent(self, identity: Identity | None = None) -> dict[str, Outcome]:
         """As `silent`, for the proxy itself."""
-        return self._silent_of(self._shared_entries())
+        reach = self._reach_of(identity)
+        return self._silent_of(self._shared_entries(reach), reach)
 
-    def traced(self, kind: Kind, names: Collection[str]) -> tuple[Traced, ...]:
-        """What became of the entries of these names on their way into `shared`, those of unserved backends last."""
-        entries = self._shared_entries()
+    def traced(self, kind: Kind, names: Collection[str], identity: Identity | None = None) -> tuple[Traced, ...]:
+        """What became of the entries of these names on their way into `shared`, those of unserved backends last.
+
+        Entries of backends that are not within reach stand at the end, as they would be if these were.
+        """
+        reach = self._reach_of(identity)
+        found = self._traced(self._shared_entries(reach), kind, names)
+        if reach is None:
+            return found
+        everything = self._traced(self._shared_entries(None), kind, names)
+        return (*found, *(each for each in everything if each.capability.backend not in reach))
+
+    def _traced(self, entries: Mapping[str, Entry], kind: Kind, names: Collection[str]) -> tuple[Traced, ...]:
         shown = {name: self._listings.shown(entry) for name, entry in entries.items()}
         known = {name: self._listings.known(entry) for name, entry in entries.items()}
-        claims = self._claims(known)
+        claims = _claims(known)
         served = trace_entries(select_entries(_there(shown), self._aggregation, claims), kind, names)
         if all(shown[name] is not None for name, listing in known.items() if listing is not None):
             return served
@@ -190,8 +228,8 @@ class Views:
         away = (each for each in everything if shown[each.capability.backend] is None)
         return (*served, *(msgspec.structs.replace(each, is_away=True) for each in away))
 
-    def _shared_entries(self) -> dict[str, Entry]:
-        return {name: self._listings.entry(member, SHARED) for name, member in self._members.items()}
+    def _shared_entries(self, reach: frozenset[str] | None) -> dict[str, Entry]:
+        return {name: self._listings.entry(member, SHARED) for name, member in self._within(reach).items()}
 
     async def _fetch_all(self, missing: list[Entry], caller: Caller) -> None:
         bounds = self.bounds
@@ -216,8 +254,8 @@ class Views:
             entry.is_overdue = True
             self.deadlines_missed[member.name] += 1
 
-    def _merged(self, entries: dict[str, Entry]) -> Catalog:
-        outcomes = {name: _outcome(entry) for name, entry in entries.items()} | self._withheld
+    def _merged(self, entries: dict[str, Entry], reach: frozenset[str] | None) -> Catalog:
+        outcomes = {name: _outcome(entry) for name, entry in entries.items()} | self._withheld_from(reach)
         shown = {name: self._listings.shown(entry) for name, entry in entries.items()}
         known = {name: self._listings.known(entry) for name, entry in entries.items()}
         key = (
@@ -233,15 +271,12 @@ class Views:
     def _merge(
         self, shown: Mapping[str, Listing | None], known: Mapping[str, Listing | None], outcomes: Mapping[str, Outcome]
     ) -> Catalog:
-        claims = self._claims(known)
+        claims = _claims(known)
         catalog = merge(_there(shown), self._aggregation, outcomes, claims)
         away = {name for name, listing in known.items() if listing is not None and shown[name] is None}
         if not away:
             return catalog
         return catalog.beside(merge(_there(known), self._aggregation, outcomes, claims), away)
-
-    def _claims(self, known: Mapping[str, Listing | None]) -> PageClaims:
-        return claims_of(_there(known), is_alone=len(self._members) <= 1)
 
 
 def _is_for(built: BuiltView, caller: Caller) -> bool:
@@ -249,6 +284,10 @@ def _is_for(built: BuiltView, caller: Caller) -> bool:
     was, now = built.identity, caller.identity
     is_same = was is now or (was == now and was.grant == now.grant)
     return is_same and built.snapshot == caller.snapshot
+
+
+def _claims(known: Mapping[str, Listing | None]) -> PageClaims:
+    return claims_of(_there(known), is_alone=len(known) <= 1)
 
 
 def _there(listings: Mapping[str, Listing | None]) -> list[Listing]:

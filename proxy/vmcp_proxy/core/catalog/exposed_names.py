@@ -16,7 +16,12 @@ def add_prefix(prefix_format: str, workload: str, name: str) -> str:
 
 def may_bear_prefix(name: str, prefix: str, limit: int) -> bool:
     """Whether an exposed name may have been composed with this prefix, which a short limit may have cut."""
-    return name.startswith(prefix[: limit - _TAG_LENGTH - 1]) and (name.startswith(prefix) or len(name) == limit)
+    return name.startswith(kept_beginning(prefix, limit)) and (name.startswith(prefix) or len(name) == limit)
+
+
+def kept_beginning(prefix: str, limit: int) -> str:
+    """What of a prefix stands at the beginning of every name that was composed with it, however long it got."""
+    return prefix[: limit - _TAG_LENGTH - 1]
 
 
 def fit_name(wanted: str, *, backend: str, original: str, limit: int) -> str:

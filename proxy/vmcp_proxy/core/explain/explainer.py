@@ -97,9 +97,9 @@ class Explainer:
 
     async def explain(self, asked: Asked) -> Explanation:
         """The chain of what a call by this name is about, then those of entries that may have been meant."""
-        catalog = self._views.shared()
-        resolved = self._resolver.look_up(catalog, self._views.shared_silent(), asked.operation)
-        notes: list[str] = []
+        catalog = self._views.shared(asked.identity)
+        resolved = self._resolver.look_up(asked.identity, asked.operation)
+        notes = list(self._unasked(asked))
         if isinstance(resolved, OwnNames):
             notes.append("pages call the tools of their servers by the servers' own names")
             resolved = self._of_own_names(asked.identity, resolved)
@@ -125,6 +125,12 @@ class Explainer:
             notes=tuple(notes),
         )
 
+    def _unasked(self, asked: Asked) -> Iterator[str]:
+        """The backends that are not known yet and are not asked for this caller, with the reason (ADR-0044)."""
+        everyone = self._views.shared_silent()
+        for name in everyone.keys() - self._views.shared_silent(asked.identity).keys():
+            yield f"backend {name!r} is not asked for this caller: policies could permit it nothing there"
+
     def _of_own_names(self, identity: Identity, resolved: OwnNames) -> Resolved:
         """As the layers do: under policies that bind the one that the caller may see, else the only one there is."""
         admitter = self._settings.admitter
@@ -139,23 +145,23 @@ class Explainer:
         """
         target = resolved.capability if isinstance(resolved, Target) else None
         if target is not None:
-            yield self._entry_of(catalog, asked.name, target), asked.name
+            yield self._entry_of(catalog, asked, target), asked.name
         others = [
             each
-            for each in self._views.traced(asked.kind, {asked.name})
+            for each in self._views.traced(asked.kind, {asked.name}, asked.identity)
             if target is None
             or (each.capability.backend, each.capability.original) != (target.backend, target.original)
         ]
         others.sort(key=lambda each: asked.name not in (each.capability.exposed, each.wanted))
         yield from ((each, each.capability.exposed) for each in others)
 
-    def _entry_of(self, catalog: Catalog, name: str, capability: Capability) -> Traced:
+    def _entry_of(self, catalog: Catalog, asked: Asked, capability: Capability) -> Traced:
         """How the catalog came by what a call is about; what no backend lists has come by nothing."""
         key = (capability.exposed, capability.backend, capability.original)
-        for each in self._views.traced(capability.kind, {capability.exposed}):
+        for each in self._views.traced(capability.kind, {capability.exposed}, asked.identity):
             if key == (each.capability.exposed, each.capability.backend, each.capability.original):
                 return each
-        is_away = catalog.owner_of(name) is None and capability.backend in catalog.missing
+        is_away = catalog.owner_of(asked.name) is None and capability.backend in catalog.missing
         return Traced(capability, capability.exposed, None, is_kept=True, setting=None, is_shown=True, is_away=is_away)
 
     async def _of_entry(self, asked: Asked, catalog: Catalog, entry: Traced, name: str) -> Chain:
@@ -166,7 +172,7 @@ class Explainer:
         admission = await self._admission(asked, question)
         steps = (
             *self._group(),
-            backend_step(self._state(capability.backend, catalog.outcomes), is_away=entry.is_away),
+            backend_step(self._state(capability.backend, self._views.shared().outcomes), is_away=entry.is_away),
             conflict_step(entry, self._aggregation),
             filter_step(entry),
             admission.step,

@@ -4,15 +4,20 @@ from collections.abc import Collection, Coroutine, Mapping
 from typing import Any, Final, Protocol
 
 from vmcp_api.pod_status import Health
+from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.outcomes import PartialFailure, Reply
+from vmcp_proxy.core.policy.reach import Reach
 from vmcp_proxy.core.virtual import Caller, Exchange, Operation, Resolved, VirtualMCP
 from vmcp_proxy.protocol.kinds import Kind
 
 WITHHELD: Final = "withheld"
 IS_WITHHELD: Final = "is not served: its configuration lacks something"
 """What clients may know of it; the status says what is missing."""
+
+
+_NAMELESS: Final = PartialFailure("", "unavailable", "a backend is not served, and this endpoint serves all or none")
 
 
 class Served(Protocol):
@@ -30,12 +35,14 @@ class Served(Protocol):
 class AllOrNothing:
     """A `VirtualMCP` that answers no list and no call while a member is unhealthy or withheld.
 
-    Views are as ever: what a client may see does not change, so that it hears of no change either.
+    Views are as ever: what a client may see does not change, so that it hears of no change either. Which backend it is
+    is told to those who can have anything of it.
     """
 
-    def __init__(self, inner: VirtualMCP, served: Served) -> None:
+    def __init__(self, inner: VirtualMCP, served: Served, reach: Reach) -> None:
         self._inner: Final = inner
         self._served: Final = served
+        self._reach: Final = reach
 
     def view(self, caller: Caller) -> Coroutine[Any, Any, Catalog]:
         """See `VirtualMCP.view`."""
@@ -43,12 +50,12 @@ class AllOrNothing:
 
     async def list(self, caller: Caller, kind: Kind) -> Catalog | PartialFailure:
         """See `VirtualMCP.list`."""
-        refused = refusal(self._served.members, self._served.withheld)
+        refused = self._refusal(caller.identity)
         return await self._inner.list(caller, kind) if refused is None else refused
 
     async def resolve(self, caller: Caller, operation: Operation) -> Resolved:
         """See `VirtualMCP.resolve`; refused before anybody looks, once for the whole call."""
-        refused = refusal(self._served.members, self._served.withheld)
+        refused = self._refusal(caller.identity)
         return await self._inner.resolve(caller, operation) if refused is None else refused
 
     async def perform(self, caller: Caller, operation: Operation, resolved: Resolved, exchange: Exchange) -> Reply:
@@ -56,6 +63,10 @@ class AllOrNothing:
         if isinstance(resolved, PartialFailure):
             return resolved
         return await self._inner.perform(caller, operation, resolved, exchange)
+
+    def _refusal(self, identity: Identity) -> PartialFailure | None:
+        refused = refusal(self._served.members, self._served.withheld)
+        return refused if refused is None or self._reach.holds(identity, refused.backend) else _NAMELESS
 
 
 def refusal(members: Mapping[str, Member], withheld: Collection[str]) -> PartialFailure | None:

@@ -52,6 +52,19 @@ class Question(msgspec.Struct, frozen=True, gc=False):
     is_open: bool = False
 
 
+class Prospect(msgspec.Struct, frozen=True, gc=False):
+    """Something that a backend may have, as far as is known before the backend is asked (ADR-0044).
+
+    `name` is what policies would know it by, or with `is_beginning` what that begins with. What it says of itself, and
+    the arguments of its calls, are not known.
+    """
+
+    action: Action
+    backend: str
+    name: str = ""
+    is_beginning: bool = False
+
+
 class DecisionObserver(Protocol):
     """Hears every decision on a call: for metrics and the log."""
 
@@ -80,6 +93,9 @@ class Admitter(Protocol):
     def shows(self, identity: Identity, capabilities: Sequence[Capability]) -> Sequence[bool]:
         """For each of these whether a list shows it to the identity: where some call of it could be admitted."""
 
+    def could(self, identity: Identity, prospects: Sequence[Prospect]) -> bool:
+        """Whether some call of some of these could be admitted; what is listed or decided is never more than this."""
+
 
 class RefuseAll:
     """Admits nobody to anything: stands in for policies that cannot be used where no former ones are in force."""
@@ -100,6 +116,11 @@ class RefuseAll:
         del identity
         return [False] * len(capabilities)
 
+    def could(self, identity: Identity, prospects: Sequence[Prospect]) -> bool:
+        """See `Admitter.could`."""
+        del identity, prospects
+        return False
+
 
 class AllowAll:
     """Admits everyone to everything."""
@@ -116,6 +137,11 @@ class AllowAll:
         """See `Admitter.shows`."""
         del identity
         return [True] * len(capabilities)
+
+    def could(self, identity: Identity, prospects: Sequence[Prospect]) -> bool:
+        """See `Admitter.could`."""
+        del identity, prospects
+        return True
 
 
 def judged_name(capability: Capability, name: str) -> str:

@@ -18,9 +18,23 @@ from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.policy.cedar.arguments import NO_ARGUMENTS, Arguments, Wanted, read_arguments, wanted_by
 from vmcp_proxy.core.policy.cedar.entities import TYPE_ON, Principal, Thing, World
 from vmcp_proxy.core.policy.cedar.policies import Policies, handle_of, read_policies
-from vmcp_proxy.core.policy.cedar.residuals import ERROR, FALSE, TRUE, Outcomes, Residuals, Seen, build_residuals
+from vmcp_proxy.core.policy.cedar.residuals import (
+    ERROR,
+    FALSE,
+    OF_BACKENDS,
+    OF_CALLS,
+    OF_NAMES,
+    OF_TEMPLATES,
+    TRUE,
+    Outcomes,
+    Residuals,
+    Seen,
+    Told,
+    Unknown,
+    build_residuals,
+)
 from vmcp_proxy.core.policy.cedar.uris import is_plain
-from vmcp_proxy.core.policy.questions import ACTION_ON, Action, Question, judged_name, original_name
+from vmcp_proxy.core.policy.questions import ACTION_ON, Action, Prospect, Question, judged_name, original_name
 from vmcp_proxy.protocol.kinds import Kind
 
 _MOST_IDENTITIES: Final = 1024
@@ -57,6 +71,15 @@ class _Subject(msgspec.Struct, frozen=True):
     claims: Mapping[str, Any]
     principal: Principal
     standings: dict[Thing, Standing]
+    prospects: dict[Prospect, bool]
+
+
+class _Vague(msgspec.Struct, frozen=True):
+    """What is not known of a request, and what is known nonetheless of a name that is not: see `Seen`."""
+
+    residuals: Residuals
+    text: str = ""
+    is_beginning: bool = False
 
 
 class CedarAdmitter:
@@ -81,10 +104,13 @@ class CedarAdmitter:
         self.version: Final = blake2b(said, digest_size=16).hexdigest()
         self.policies: Final = policies if isinstance(policies, Policies) else read_policies(policies)
         self._world: Final = World(entities, server, group_claims)
-        # Both at once: what is nested too deeply for either is found out here.
-        self._calls: Final = self._residuals(of_templates=False)
-        self._templates: Final = self._residuals(of_templates=True)
+        # All at once: what is nested too deeply for one of them is found out here.
+        self._calls: Final = _Vague(self._residuals(OF_CALLS))
+        self._templates: Final = self._residuals(OF_TEMPLATES, Action.READ_RESOURCE)
+        self._of_names: Final = _Vague(self._residuals(OF_NAMES))
+        self._of_backends: Final = self._residuals(OF_BACKENDS, *Action)
         self._named: Final = self.policies.reads.uids | self._world.uids
+        self._unnamed: Final = _unlike(name for _, name in self._named)
         # Nothing may stand for many where a policy or an entity means what stands for them.
         self._told_apart: Final = frozenset(
             action for action, kind in TYPE_ON.items() if self.policies.reads.names or (kind, _ANY_NAME) in self._named
@@ -112,8 +138,10 @@ class CedarAdmitter:
         capability, name = question.capability, question.name
         thing = self._thing(question.action, capability, name)
         is_any = capability is not None and capability.kind is Kind.TEMPLATE and name == capability.exposed
-        if question.is_open or is_any:
-            return self._possible(subject.principal, thing, name if is_any else "")
+        if is_any:
+            return self._possible(subject.principal, thing, _Vague(self._templates, name))
+        if question.is_open:
+            return self._possible(subject.principal, thing, self._calls)
         if (capability is None or capability.kind is Kind.TEMPLATE) and self.doubts(question.action, name):
             return self._decision(admits=False)
         standing = subject.standings.get(thing)
@@ -136,18 +164,23 @@ class CedarAdmitter:
         for capability in capabilities:
             thing, template = self._listed(capability)
             if (thing, template) not in shown:
-                shown[thing, template] = self._possible(principal, thing, template).admits
+                shown[thing, template] = self._possible(principal, thing, self._listing(template)).admits
             answers.append(shown[thing, template])
         return answers
+
+    def could(self, identity: Identity, prospects: Sequence[Prospect]) -> bool:
+        """See `Admitter.could`; remembered for a backend, not for names that callers choose."""
+        subject = self._subject(identity)
+        return any(self._could(subject, each) for each in prospects)
 
     def outcomes(self, identity: Identity, capability: Capability) -> dict[str, Outcomes]:
         """What each policy, by key, may come to on some call or expansion."""
         thing, template = self._listed(capability)
-        return self._outcomes(self._subject(identity).principal, thing, template)
+        return self._outcomes(self._subject(identity).principal, thing, self._listing(template))
 
-    def _residuals(self, *, of_templates: bool) -> Residuals:
-        told = self._world.resource_attributes
-        return build_residuals(self.policies.by_key.values(), of_templates=of_templates, told=told)
+    def _residuals(self, unknown: Unknown, *actions: Action) -> Residuals:
+        told = Told(self._world.attributes(*actions), self._world.parents)
+        return build_residuals(self.policies.by_key.values(), unknown, told)
 
     def _subject(self, identity: Identity) -> _Subject:
         kept = self._subjects.get(identity)
@@ -156,7 +189,7 @@ class CedarAdmitter:
             return kept
         if kept is not None:
             self._kept -= len(kept.standings)
-        subject = _Subject(identity.claims, self._world.principal(identity, self.policies.reads), {})
+        subject = _Subject(identity.claims, self._world.principal(identity, self.policies.reads), {}, {})
         # The caller alone: what is kept beyond the session must not keep its token.
         self._subjects[identity.caller] = subject
         self._subjects.move_to_end(identity)
@@ -171,15 +204,38 @@ class CedarAdmitter:
         thing = self._thing(ACTION_ON[capability.kind], capability, name)
         return thing, name if capability.kind is Kind.TEMPLATE else ""
 
+    def _listing(self, template: str) -> _Vague:
+        return _Vague(self._templates, template) if template else self._calls
+
     def _thing(self, action: Action, capability: Capability | None, name: str) -> Thing:
         """What policies can see of it: those that look alike to them are one, as most do whose name no policy reads."""
-        counts = action in self._told_apart or (TYPE_ON[action], name) in self._named
+        counts = self._counts(action, name)
         if not counts:
             name = _ANY_NAME
         if capability is None:
             return Thing(action, name, name, None)
         original = original_name(capability, name) if counts else _ANY_NAME
         return Thing(action, name, original, capability.backend, capability.annotations)
+
+    def _counts(self, action: Action, name: str) -> bool:
+        return action in self._told_apart or (TYPE_ON[action], name) in self._named
+
+    def _could(self, subject: _Subject, prospect: Prospect) -> bool:
+        action, backend, name = prospect.action, prospect.backend, prospect.name
+        if prospect.is_beginning:
+            vague, known = _Vague(self._of_backends, name, is_beginning=True), self._unnamed
+        else:
+            vague, known = self._of_names, name
+            if self._counts(action, name):
+                return self._possible(subject.principal, Thing(action, name, name, backend), vague).admits
+            prospect = Prospect(action, backend, _ANY_NAME)
+        kept = subject.prospects.get(prospect)
+        if kept is None:
+            if len(subject.prospects) >= _MOST_THINGS:
+                subject.prospects.clear()
+            thing = Thing(action, known, known, backend)
+            kept = subject.prospects[prospect] = self._possible(subject.principal, thing, vague).admits
+        return kept
 
     def _keep(self, subject: _Subject, thing: Thing, standing: Standing) -> None:
         """Remembers it, within bounds: names are the caller's to choose where policies read them."""
@@ -199,7 +255,7 @@ class CedarAdmitter:
 
     def _standing(self, principal: Principal, thing: Thing) -> Standing:
         entities = self._world.entities(principal, thing)
-        outcomes = self._outcomes(principal, thing) if self._is_open(thing) else {}
+        outcomes = self._outcomes(principal, thing, self._calls) if self._is_open(thing) else {}
         undecided = tuple(key for key, found in outcomes.items() if found not in _DECIDED)
         if not undecided or principal.ill:
             return Standing(self._asked(principal, thing, entities))
@@ -255,12 +311,12 @@ class CedarAdmitter:
         policies = self.policies.by_key.items()
         return [key for key, each in policies if each.reads.whole or each.reads.attributes & principal.ill]
 
-    def _possible(self, principal: Principal, thing: Thing, template: str) -> Decision:
+    def _possible(self, principal: Principal, thing: Thing, vague: _Vague) -> Decision:
         """Whether some call could be admitted, with the policies that let it, or that stand in the way of all."""
-        if not template and not self._is_open(thing):
+        if vague is self._calls and not self._is_open(thing):
             return self._asked(principal, thing, self._world.entities(principal, thing))
         failed = self._misled_by(principal)
-        outcomes = self._outcomes(principal, thing, template)
+        outcomes = self._outcomes(principal, thing, vague)
         failed += [key for key, found in outcomes.items() if found == ERROR]
         if failed:
             return self._decision(admits=False, errors=failed)
@@ -269,11 +325,10 @@ class CedarAdmitter:
         permits = [key for key, found in outcomes.items() if not policies[key].forbids and found & TRUE]
         return self._decision(admits=bool(permits) and not forbids, policies=forbids or permits)
 
-    def _outcomes(self, principal: Principal, thing: Thing, template: str = "") -> dict[str, Outcomes]:
-        residuals = self._templates if template else self._calls
-        entities = self._world.entities(principal, thing)
+    def _outcomes(self, principal: Principal, thing: Thing, vague: _Vague) -> dict[str, Outcomes]:
+        entities, residuals = self._world.entities(principal, thing), vague.residuals
         _, holds, errs = _ask(residuals.probes, principal, thing, entities, dict(principal.claims))
-        return residuals.outcomes(Seen(frozenset(holds), frozenset(errs), template))
+        return residuals.outcomes(Seen(frozenset(holds), frozenset(errs), vague.text, vague.is_beginning))
 
     def _decision(self, *, admits: bool, policies: Iterable[str] = (), errors: Iterable[str] = ()) -> Decision:
         return Decision(admits, self._told(policies), self._told(errors), self.mode)
@@ -285,6 +340,11 @@ class CedarAdmitter:
             return ()
         told = [policy.id for key, policy in self.policies.by_key.items() if key in found]
         return (*dict.fromkeys(told), *sorted(found - self.policies.by_key.keys()))
+
+
+def _unlike(names: Iterable[str]) -> str:
+    """A name that is none of these: it stands for one that is not known."""
+    return "?" * (1 + max(map(len, names), default=0))
 
 
 def _ask(

@@ -76,8 +76,13 @@ class World:
         # Once all together, so that what is wrong with one comes out now.
         _handle(self._base, list(self._of_requests.values()))
         self.uids: Final = frozenset(_uids_in(told))
-        self.resource_attributes: Final = frozenset(
-            attr for (kind, _), each in self._of_requests.items() if kind == "Resource" for attr in _told_of(each)
+        self.parents: Final = frozenset((parent["type"], parent["id"]) for each in told for parent in each["parents"])
+
+    def attributes(self, *actions: Action) -> frozenset[str]:
+        """The attributes that some resource of these actions has by the config's word."""
+        kinds = {TYPE_ON[action] for action in actions}
+        return frozenset(
+            attr for (kind, _), each in self._of_requests.items() if kind in kinds for attr in each["attrs"]
         )
 
     def principal(self, identity: Identity, reads: Reads) -> Principal:
@@ -132,10 +137,6 @@ def _joined(own: Entity, told: Entity | None) -> Entity:
         return own
     parents = [*own["parents"], *(each for each in told["parents"] if each not in own["parents"])]
     return {**told, "uid": own["uid"], "attrs": {**told["attrs"], **own["attrs"]}, "parents": parents}
-
-
-def _told_of(entity: Entity) -> Iterable[str]:
-    return (*entity["attrs"], *(["parents"] if entity["parents"] else []))
 
 
 def _handle(base: Entities | None, entities: Sequence[Entity]) -> Entities:

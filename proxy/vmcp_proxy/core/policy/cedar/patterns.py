@@ -1,4 +1,4 @@
-"""Whether the expansions of a URI template can fit a pattern of Cedar's `like`, and whether all of them do."""
+"""Whether expansions of a URI template, or names that begin alike, can fit a pattern of Cedar's `like`, or all do."""
 
 import re
 from collections.abc import Iterator
@@ -26,7 +26,35 @@ def covers_some(pattern: Pattern, template: str) -> bool:
     """Whether some expansion may fit; an expression of the template is taken for any text."""
     if None not in pattern:
         return can_expand_to(template, "".join(part or "" for part in pattern))
-    shape = tuple(None if char == _HOLE else char for char in expand_all(template, _HOLE))
+    return _meet(tuple(None if char == _HOLE else char for char in expand_all(template, _HOLE)), pattern)
+
+
+@lru_cache(maxsize=1024)
+def covers_all(pattern: Pattern, template: str) -> bool:
+    """Whether every expansion fits: tried on expansions that only a `*` covers together."""
+    shape = _shape_of(pattern)
+    return all(shape.fullmatch(expand_all(template, probe)) for probe in _PROBES)
+
+
+@lru_cache(maxsize=1024)
+def covers_some_after(pattern: Pattern, beginning: str) -> bool:
+    """Whether some text that begins like this fits."""
+    return _meet((*beginning, None), pattern)
+
+
+@lru_cache(maxsize=1024)
+def covers_all_after(pattern: Pattern, beginning: str) -> bool:
+    """Whether every text that begins like this fits."""
+    shape = _shape_of(pattern)
+    return all(shape.fullmatch(beginning + probe) for probe in _PROBES)
+
+
+def _shape_of(pattern: Pattern) -> re.Pattern[str]:
+    return re.compile("".join(".*" if part is None else re.escape(part) for part in pattern), re.DOTALL)
+
+
+def _meet(shape: Pattern, pattern: Pattern) -> bool:
+    """Whether some text fits both."""
     open_pairs = [(0, 0)]
     seen = set(open_pairs)
     while open_pairs:
@@ -38,13 +66,6 @@ def covers_some(pattern: Pattern, template: str) -> bool:
                 seen.add(pair)
                 open_pairs.append(pair)
     return False
-
-
-@lru_cache(maxsize=1024)
-def covers_all(pattern: Pattern, template: str) -> bool:
-    """Whether every expansion fits: tried on expansions that only a `*` covers together."""
-    shape = re.compile("".join(".*" if part is None else re.escape(part) for part in pattern), re.DOTALL)
-    return all(shape.fullmatch(expand_all(template, probe)) for probe in _PROBES)
 
 
 def _steps(left: Pattern, i: int, right: Pattern, j: int) -> Iterator[tuple[int, int]]:

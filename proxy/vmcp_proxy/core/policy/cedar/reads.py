@@ -164,7 +164,7 @@ class _Found:
     def _attributes(self, base: object, attrs: tuple[str, ...]) -> None:
         self.attributes.update(attrs)
         is_argument = attrs[0].startswith(ARGUMENT)
-        root, path = _path_to(base)
+        root, path = path_to(base)
         if not isinstance(root, pst.Var):
             self.members.update(attrs)
         elif root == CONTEXT and (*path, *attrs)[0].startswith(ARGUMENT):
@@ -185,7 +185,7 @@ class _Found:
                 self.visit(base)
 
 
-def _path_to(node: Any) -> tuple[object, tuple[str, ...]]:
+def path_to(node: Any) -> tuple[object, tuple[str, ...]]:
     """What attributes are read of in the end, and those on the way."""
     path: tuple[str, ...] = ()
     while isinstance(node, pst.GetAttr):

@@ -14,9 +14,9 @@ from vmcp_proxy.core.policy.cedar.admitter import CedarAdmitter
 from vmcp_proxy.core.policy.cedar.entities import CLAIM, CLAIM_SET, PRINCIPAL, TYPE_ON
 from vmcp_proxy.core.policy.cedar.policies import Policy, without
 from vmcp_proxy.core.policy.cedar.reads import ORIGINAL
-from vmcp_proxy.core.policy.cedar.residuals import ANYTHING, ERROR, FALSE, TRUE, Outcomes
+from vmcp_proxy.core.policy.cedar.residuals import ANYTHING, ERROR, FALSE, HINTS, TRUE, Outcomes
 from vmcp_proxy.core.policy.questions import Action, Question
-from vmcp_proxy.protocol.annotations import NO_ANNOTATIONS, Annotations, hints_of
+from vmcp_proxy.protocol.annotations import NO_ANNOTATIONS, Annotations
 from vmcp_proxy.protocol.kinds import Kind
 
 ARGUMENTS: Final = "arguments"
@@ -29,7 +29,6 @@ _KIND_OF: Final[Mapping[Action, Kind]] = MappingProxyType(
     {Action.CALL_TOOL: Kind.TOOL, Action.READ_RESOURCE: Kind.RESOURCE, Action.GET_PROMPT: Kind.PROMPT}
 )
 _NOT_OF_GROUPS: Final = frozenset({PRINCIPAL, "Action", "MCP", "Backend", *TYPE_ON.values()})
-_HINTS: Final = frozenset(hints_of(Annotations(True, True, True, True)))  # noqa: FBT003 - every hint there is
 
 
 class RecordedCall(msgspec.Struct, frozen=True):
@@ -122,7 +121,7 @@ class Replay:
             lacks |= {"all claims"} if reads.whole else set()
             asks_groups = any(kind not in _NOT_OF_GROUPS for kind, _ in reads.uids)
             lacks |= {GROUPS} if asks_groups and not self._group_claims <= call.claims else set()
-        if not call.has_annotations and reads.attributes & _HINTS:
+        if not call.has_annotations and reads.attributes & HINTS:
             lacks.add(ANNOTATIONS)
         if call.original is None and ORIGINAL in reads.attributes:
             lacks.add(ORIGINAL_NAME)

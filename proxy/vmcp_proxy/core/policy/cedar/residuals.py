@@ -1,4 +1,4 @@
-"""What a policy may come to while something of the request is not known: arguments, or which expansion is read.
+"""What a policy may come to while something of the request is not known: arguments, hints, or which resource it is.
 
 A policy's condition becomes a tree. What in it does not depend on the unknown is a probe, which Cedar itself evaluates;
 the rest may come to anything. So what Cedar says is never guessed at, and a list hides nothing that some call reaches.
@@ -10,9 +10,18 @@ from typing import Final, TypeAlias
 import msgspec
 from cedarpy import PolicySet, pst
 
-from vmcp_proxy.core.policy.cedar.patterns import Pattern, covers_all, covers_some, pattern_of
+from vmcp_proxy.core.policy.cedar.entities import CLAIM, TYPE_ON
+from vmcp_proxy.core.policy.cedar.patterns import (
+    Pattern,
+    covers_all,
+    covers_all_after,
+    covers_some,
+    covers_some_after,
+    pattern_of,
+)
 from vmcp_proxy.core.policy.cedar.policies import Policy, handle_of
-from vmcp_proxy.core.policy.cedar.reads import NAMES, RESOURCE, children, reads_of
+from vmcp_proxy.core.policy.cedar.reads import ARGUMENT, NAMES, ORIGINAL, RESOURCE, Uid, children, path_to, reads_of
+from vmcp_proxy.protocol.annotations import Annotations, hints_of
 
 Outcomes: TypeAlias = int
 TRUE: Final = 1
@@ -20,16 +29,43 @@ FALSE: Final = 2
 ERROR: Final = 4
 ANYTHING: Final = TRUE | FALSE | ERROR
 
+HINTS: Final = frozenset(hints_of(Annotations(True, True, True, True)))  # noqa: FBT003 - every hint there is
+"""What a tool may say of itself."""
+
 _PREFIX: Final = "probe"
-_RESOURCE_TYPE: Final = "Resource"
+_TYPES: Final = frozenset(TYPE_ON.values())
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """What is not known of a request.
+
+    `names` is which resource it is, `hints` what a tool says of itself and what its backend calls it.
+    """
+
+    names: bool = False
+    hints: bool = False
+    arguments: bool = False
+
+
+OF_CALLS: Final = Unknown(arguments=True)
+OF_TEMPLATES: Final = Unknown(names=True)
+"""Nothing that is read by URI has arguments."""
+
+OF_NAMES: Final = Unknown(hints=True, arguments=True)
+OF_BACKENDS: Final = Unknown(names=True, hints=True, arguments=True)
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What Cedar says of the probes: those that hold and those that err; `template` is what is expanded, if any."""
+    """What Cedar says of the probes: those that hold and those that err.
+
+    `text` is what is known of a name that is not: the template of which it is an expansion, or with `is_beginning`
+    what it begins with.
+    """
 
     holds: Collection[str]
     errs: Collection[str]
-    template: str = ""
+    text: str = ""
+    is_beginning: bool = False
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -46,9 +82,10 @@ class Maybe(msgspec.Struct, frozen=True):
 
 
 class Matches(msgspec.Struct, frozen=True):
-    """Whether the URI that is read fits a pattern."""
+    """Whether the name or URI fits a pattern, or what the backend itself calls it."""
 
     pattern: Pattern
+    is_original: bool = False
 
 
 class And(msgspec.Struct, frozen=True):
@@ -93,13 +130,17 @@ class Residuals(msgspec.Struct, frozen=True):
         return {key: outcomes_of(condition, seen) for key, condition in self.conditions.items()}
 
 
-def build_residuals(policies: Iterable[Policy], *, of_templates: bool, told: frozenset[str]) -> Residuals:
-    """The residuals where arguments are unknown, or for templates the URI that is read.
+class Told(msgspec.Struct, frozen=True):
+    """What the config tells of some resources: attributes, and whatever has anything below it by the config's word."""
 
-    `told` are attributes that some resource has by the entities of the config: of a template they are unknown.
-    """
-    compiler = _Compiler(of_templates=of_templates, told=told)
-    conditions = {policy.key: compiler.of_policy(policy) for policy in policies}
+    attributes: frozenset[str] = frozenset()
+    parents: frozenset[Uid] = frozenset()
+
+
+def build_residuals(policies: Iterable[Policy], unknown: Unknown, told: Told) -> Residuals:
+    """The residuals where that is unknown; which of what is `told` holds of a resource is unknown where its name is."""
+    compiler = _Compiler(unknown, told if unknown.names else Told())
+    conditions = {policy.key: compiler.condition(condition_of(policy.node)) for policy in policies}
     return Residuals(conditions, compiler.handle())
 
 
@@ -110,9 +151,11 @@ def outcomes_of(condition: Condition, seen: Seen) -> Outcomes:  # noqa: PLR0911 
             return TRUE if probe in seen.holds else ERROR if probe in seen.errs else FALSE
         case Maybe(outcomes, parts):
             return ERROR if any(part in seen.errs for part in parts) else outcomes
-        case Matches(pattern):
-            some, every = covers_some(pattern, seen.template), covers_all(pattern, seen.template)
-            return (TRUE if some else 0) | (0 if every else FALSE)
+        case Matches(pattern, is_original):
+            # What names begin with here is no part of what backends call them.
+            text = "" if is_original and seen.is_beginning else seen.text
+            some, every = (covers_some_after, covers_all_after) if seen.is_beginning else (covers_some, covers_all)
+            return (TRUE if some(pattern, text) else 0) | (0 if every(pattern, text) else FALSE)
         case Not(inner):
             found = outcomes_of(inner, seen)
             return (found & ERROR) | (FALSE if found & TRUE else 0) | (TRUE if found & FALSE else 0)
@@ -167,9 +210,12 @@ def _action(constraint: pst.ActionConstraint) -> Iterator[pst.Expr]:
 
 
 class _Compiler:
-    def __init__(self, *, of_templates: bool, told: frozenset[str]) -> None:
-        self._of_templates = of_templates
-        self._told = told
+    def __init__(self, unknown: Unknown, told: Told) -> None:
+        self._unknown = unknown
+        self._parents = told.parents
+        hints = HINTS if unknown.hints else frozenset[str]()
+        self._presences = told.attributes | hints
+        self._attributes = self._presences | (NAMES if unknown.names else {ORIGINAL} if unknown.hints else frozenset())
         self._probes: dict[pst.Expr, str] = {}
 
     def handle(self) -> PolicySet:
@@ -180,12 +226,6 @@ class _Compiler:
                 for expr, name in self._probes.items()
             ]
         )
-
-    def of_policy(self, policy: Policy) -> Condition:
-        """The tree of one policy; that of most is a single probe."""
-        whole = condition_of(policy.node)
-        is_known = not self._of_templates and not policy.reads.open
-        return Known(self._probe(whole)) if is_known else self.condition(whole)
 
     def condition(self, expr: pst.Expr) -> Condition:
         """The tree of one expression that stands for a truth value."""
@@ -201,24 +241,24 @@ class _Compiler:
             case pst.IfThenElse(test, yes, no):
                 return If(self.condition(test), self.condition(yes), self.condition(no))
             case _:
-                return (self._about_uri(expr) if self._of_templates else None) or self._maybe(expr)
+                return (self._about_name(expr) if self._unknown.names else None) or self._maybe(expr)
 
-    def _about_uri(self, expr: pst.Expr) -> Condition | None:  # noqa: PLR0911 - one for each way to ask
-        """What asks for the URI of the resource itself, in one of the usual ways."""
+    def _about_name(self, expr: pst.Expr) -> Condition | None:  # noqa: PLR0911 - one for each way to ask
+        """What asks for the name or URI of the resource itself, in one of the usual ways."""
         match expr:
             case pst.Like(pst.GetAttr(pst.Var("resource"), attr), pattern) if attr in NAMES:
-                return Matches(pattern_of(pattern))
+                return Matches(pattern_of(pattern), attr == ORIGINAL)
             case pst.BinaryOp("not_eq", left, right):
-                equal = self._about_uri(pst.BinaryOp("eq", left, right))
+                equal = self._about_name(pst.BinaryOp("eq", left, right))
                 return None if equal is None else Not(equal)
             case pst.BinaryOp("eq", pst.GetAttr(pst.Var("resource"), attr), pst.StringLit(text)) | pst.BinaryOp(
                 "eq", pst.StringLit(text), pst.GetAttr(pst.Var("resource"), attr)
             ) if attr in NAMES:
-                return Matches(tuple(text))
+                return Matches(tuple(text), attr == ORIGINAL)
             case pst.BinaryOp("eq", pst.Var("resource"), pst.EntityLit(uid)) | pst.BinaryOp(
                 "eq", pst.EntityLit(uid), pst.Var("resource")
             ):
-                return _is(uid)
+                return self._is(uid)
             case pst.BinaryOp("in", pst.Var("resource"), pst.EntityLit(uid)):
                 return self._within(uid)
             case pst.BinaryOp("in", pst.Var("resource"), pst.Set(elements)):
@@ -237,8 +277,8 @@ class _Compiler:
     def _within(self, uid: pst.EntityUid) -> Condition:
         """Whether the resource is an entity or below it: by its vMCP and backend, or by what the config says of it."""
         known = Known(self._probe(pst.BinaryOp("in", RESOURCE, pst.EntityLit(uid))))
-        told = Maybe(TRUE | FALSE) if self._told else Maybe(FALSE)
-        return Or(known, Or(_is(uid), told))
+        told = Maybe(TRUE | FALSE if (str(uid.type), uid.id) in self._parents else FALSE)
+        return Or(known, Or(self._is(uid), told))
 
     def _maybe(self, expr: pst.Expr) -> Condition:
         parts = tuple(self._probe(pst.BinaryOp("eq", part, part)) for part in self._certain(expr))
@@ -265,27 +305,42 @@ class _Compiler:
             elif not isinstance(operand, pst.Var | pst.BoolLit | pst.LongLit | pst.StringLit | pst.EntityLit):
                 yield operand
 
+    def _is(self, uid: pst.EntityUid) -> Condition:
+        """Whether the resource is this very entity, which what is called, got or read has to be of the type of."""
+        if str(uid.type) not in _TYPES:
+            return Maybe(FALSE)
+        return And(Known(self._probe(pst.Is(RESOURCE, uid.type, None))), Matches(tuple(uid.id)))
+
     def _is_open(self, expr: pst.Expr) -> bool:
-        # Nothing that is read by URI has arguments.
-        return _reads_resource(expr, self._told) if self._of_templates else reads_of((expr,)).open
+        unknown = self._unknown
+        if unknown.arguments and reads_of((expr,)).open:
+            return True
+        return (unknown.names or unknown.hints) and self._reads_unknown(expr)
+
+    def _reads_unknown(self, node: object) -> bool:  # noqa: PLR0911 - one for each way to read
+        """Whether it counts what is not known of the resource, and not only its type, backend and vMCP."""
+        match node:
+            case pst.GetAttr(pst.Var(root), attr):
+                return root == "resource" and attr in self._attributes
+            case pst.HasAttr(pst.Var(root), attrs):
+                # It has a name, whichever it is.
+                return root == "resource" and attrs[0] in self._presences
+            case pst.Is(pst.Var("resource"), _, None):
+                return False
+            case pst.GetAttr(base, attr) if attr in self._attributes and _may_be_resource(base):
+                return True
+            case pst.HasAttr(base, attrs) if attrs[0] in self._presences and _may_be_resource(base):
+                return True
+            case _ if node == RESOURCE:
+                return self._unknown.names
+            case _:
+                return any(self._reads_unknown(child) for child in children(node))
 
     def _probe(self, expr: pst.Expr) -> str:
         return self._probes.setdefault(expr, f"{_PREFIX}{len(self._probes)}")
 
 
-def _is(uid: pst.EntityUid) -> Condition:
-    return Matches(tuple(uid.id)) if str(uid.type) == _RESOURCE_TYPE else Maybe(FALSE)
-
-
-def _reads_resource(node: object, told: frozenset[str]) -> bool:
-    """Whether it counts which resource it is, and not only of what type, backend and vMCP."""
-    match node:
-        case pst.GetAttr(pst.Var("resource"), attr):
-            return attr in NAMES or attr in told
-        case pst.HasAttr(pst.Var("resource"), attrs):
-            # It has a name and a URI, whichever they are.
-            return attrs[0] in told
-        case pst.Is(pst.Var("resource"), _, None):
-            return False
-        case _:
-            return node == RESOURCE or any(_reads_resource(child, told) for child in children(node))
+def _may_be_resource(node: object) -> bool:
+    """Whether it may be the resource by another way; claims and arguments are no entities."""
+    _, path = path_to(node)
+    return not path or not path[0].startswith((CLAIM, ARGUMENT))

@@ -3,6 +3,7 @@
 import itertools
 import re
 
+import msgspec
 import pytest
 from cedarpy import Decision as Verdict
 from cedarpy import is_authorized
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.proxy.core.policy.cedar.helpers import SERVER, a_tool, admitter, decided, entry, shown, who
 from vmcp_proxy.core.catalog.uri_template import can_expand_to
+from vmcp_proxy.core.policy.questions import ACTION_ON, Prospect, judged_name
 from vmcp_proxy.protocol.kinds import Kind
 
 pytestmark = pytest.mark.scenario("Z-1", "Z-3")
@@ -194,3 +196,25 @@ async def test_resources_and_expansions_of_templates_are_listed_if_they_can_be_r
                 allowed, _, errors = by_cedar(policies, identity, template, None, uri)
                 assert (decision.outcome == "allow") == (allowed and not errors)
                 assert listed or decision.outcome == "deny"
+
+
+@settings(max_examples=60, deadline=None)
+@given(POLICIES)
+@example(['permit(principal, action, resource) when { resource.original like "o*" };'])
+@example(["permit(principal, action, resource) when { resource.readOnlyHint };"])
+@example(["permit(principal, action, resource); forbid(principal, action, resource) unless { resource.readOnlyHint };"])
+@example(['permit(principal, action, resource) when { resource.name == "t" || resource has readOnlyHint };'])
+@example(['permit(principal, action, resource) when { [Tool::"t", Tool::"u"].contains(resource) };'])
+@example(['permit(principal, action, resource); forbid(principal, action, resource) when { resource.name like "t*" };'])
+async def test_what_could_be_permitted_at_a_backend_is_never_less_than_what_is(policies):
+    ours = admitter(*policies)
+    for identity, capability in itertools.product(IDENTITIES, TOOLS + RESOURCES):
+        by_name = Prospect(ACTION_ON[capability.kind], capability.backend, judged_name(capability, capability.exposed))
+        beginnings = [msgspec.structs.replace(by_name, name=name, is_beginning=True) for name in (by_name.name[0], "")]
+        could = [ours.could(identity, [each]) for each in (by_name, *beginnings)]
+        for arguments in CALLS if capability in TOOLS else [None]:
+            decision = await decided(ours, identity, capability, arguments)
+            assert decision.outcome == "deny" or all(could)
+        # What is known of a name says no less than that it begins like that.
+        assert could == sorted(could)
+        assert shown(ours, identity, capability) == [] or all(could)
