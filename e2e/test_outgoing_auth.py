@@ -39,8 +39,7 @@ def endpoint(kube, idp):
         ),
         server("plain", "headers"),
     )
-    auth = {"type": "oidc", "oidcConfigRef": {"name": "idp", "audience": idp.audience}}
-    kube.apply(vmcp("one", incomingAuth=auth))
+    kube.apply(vmcp("one", incomingAuth=incoming(idp)))
     ready = kube.until_phase(ONE, "Ready")
     assert condition(ready, "AuthConfigured")["status"] == "True"
     return ready
@@ -97,6 +96,37 @@ async def test_a_backend_whose_auth_is_missing_is_withheld_and_named_and_its_com
     assert backend(ready, "late")["authType"] == "headerInjection"
     async with connected(ready["status"]["url"], headers) as (client, _):
         assert (await shown_headers(client, "late_show_headers"))["x-key"] == STATIC
+
+
+@pytest.mark.scenario("I-9")
+async def test_an_edit_of_a_shared_strategy_leads_no_token_to_a_host_that_the_endpoint_does_not_name(
+    kube, endpoint, idp
+):
+    elsewhere = "http://192.0.2.7:18499"
+    client = {"clientId": "proxy", "clientSecretRef": {"name": "credentials", "key": "client-secret"}}
+    kube.apply(
+        external_auth("exchanged", "tokenExchange", audience="exchanged-backend", tokenUrl=f"{elsewhere}/t", **client)
+    )
+    withheld = kube.until(ONE, lambda live: backend(live, "exchanged").get("reason") == "TokenHostNotAllowed")
+    assert f"add {elsewhere} to that list" in backend(withheld, "exchanged")["message"]
+    assert condition(withheld, "AuthConfigured")["reason"] == "TokenHostNotAllowed"
+    async with connected(endpoint["status"]["url"], bearer(idp.mint("alice"))) as (near, _):
+
+        async def is_withheld():
+            names = await tool_names(near)
+            return "plain_show_headers" in names and "exchanged_show_headers" not in names
+
+        await until(is_withheld)
+    kube.apply(vmcp("one", incomingAuth=incoming(idp), outgoingAuth={"allowedTokenHosts": [elsewhere]}))
+    kube.until(ONE, lambda live: "reason" not in backend(live, "exchanged"))
+    token = {"tokenUrl": idp.url("token"), **client}
+    kube.apply(external_auth("exchanged", "tokenExchange", audience="exchanged-backend", **token))
+    kube.apply(vmcp("one", incomingAuth=incoming(idp)))
+    kube.until_phase(ONE, "Ready")
+
+
+def incoming(idp):
+    return {"type": "oidc", "oidcConfigRef": {"name": "idp", "audience": idp.audience}}
 
 
 def bearer_of(headers):
