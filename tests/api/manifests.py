@@ -20,6 +20,7 @@ _SPECS: dict[str, dict[str, Any]] = {
     },
     "MCPExternalAuthConfig": {"type": "unauthenticated"},
     "MCPOIDCConfig": {"type": "inline", "inline": {"issuer": "https://idp.example.com"}},
+    "MCPTelemetryConfig": {},
     "MCPAuthzConfig": {"config": {"policies": ["permit(principal, action, resource);"]}},
 }
 

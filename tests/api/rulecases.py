@@ -4,6 +4,7 @@ from typing import Any
 
 from tests.api.authcases import AUTH_CASES
 from tests.api.rulecase import RuleCase
+from tests.api.telemetrycases import TELEMETRY_CASES
 
 
 def _operational(**part: Any) -> dict[str, Any]:
@@ -317,4 +318,5 @@ RULE_CASES = (
         {"headerForward": {"addHeadersFromSecret": _from_secret("X-A", "x-b")}},
     ),
     *AUTH_CASES,
+    *TELEMETRY_CASES,
 )

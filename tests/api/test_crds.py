@@ -153,6 +153,7 @@ def test_names_columns_and_subresources_are_as_documented():
         "MCPExternalAuthConfig": "mcpexternalauthconfigs",
         "MCPOIDCConfig": "mcpoidcconfigs",
         "MCPAuthzConfig": "mcpauthzconfigs",
+        "MCPTelemetryConfig": "mcptelemetryconfigs",
     }
     assert all(spec["names"]["categories"] == ["mcp"] for spec in found.values())
     columns = {
@@ -167,6 +168,7 @@ def test_names_columns_and_subresources_are_as_documented():
         "MCPExternalAuthConfig": ["Type", "Valid", "References", "Age"],
         "MCPOIDCConfig": ["Issuer", "Valid", "References", "Age"],
         "MCPAuthzConfig": ["Mode", "Valid", "References", "Age"],
+        "MCPTelemetryConfig": ["Endpoint", "Valid", "Tracing", "Metrics", "References", "Age"],
     }
     assert "scale" in found["VirtualMCPServer"]["versions"][0]["subresources"]
 

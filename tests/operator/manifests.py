@@ -77,4 +77,18 @@ spec:
     policies: ["permit(principal, action, resource);"]
 """
 
-ALL = VMCP + GROUP + SERVER + ENTRY + AUTH_CONFIGS
+TELEMETRY = """
+---
+apiVersion: vmcp.dev/v1beta1
+kind: MCPTelemetryConfig
+metadata: {name: otel, namespace: default}
+spec:
+  openTelemetry:
+    enabled: true
+    endpoint: https://collector.example.com:4318
+    sensitiveHeaders: [{name: X-Api-Key, secretKeyRef: {name: collector, key: token}}]
+    resourceAttributes: {deployment.environment: test}
+    tracing: {enabled: true, samplingRate: "0.1"}
+"""
+
+ALL = VMCP + GROUP + SERVER + ENTRY + AUTH_CONFIGS + TELEMETRY

@@ -21,6 +21,7 @@ from vmcp_operator.plan.kinds import (
     OIDC_CONFIG,
     OWN,
     SERVER,
+    TELEMETRY_CONFIG,
     VMCP,
     Manifest,
     Ref,
@@ -38,6 +39,7 @@ KEYS = (
     Ref(EXTERNAL_AUTH_CONFIG, "default", "keys"),
     Ref(OIDC_CONFIG, "default", "idp"),
     Ref(AUTHZ_CONFIG, "default", "policies"),
+    Ref(TELEMETRY_CONFIG, "default", "otel"),
 )
 
 
@@ -63,6 +65,8 @@ def everything() -> list[Manifest]:
         "oidcConfigRef": {"name": "idp", "audience": "one"},
         "authzConfigRef": {"name": "policies"},
     }
+    by_kind["VirtualMCPServer"]["spec"]["telemetryConfigRef"] = {"name": "otel"}
+    by_kind["MCPTelemetryConfig"]["spec"]["openTelemetry"]["caBundleRef"] = {"configMapRef": {"name": "otel-ca"}}
     twin = copy.deepcopy(by_kind["MCPServer"])
     twin["metadata"]["name"] = "docs"
     bundles = [
@@ -72,7 +76,7 @@ def everything() -> list[Manifest]:
             "metadata": {"name": name, "namespace": "default"},
             "data": {"ca.crt": CA_CERTIFICATE},
         }
-        for name in ("entry-ca", "store-ca", "idp-ca", "keys-ca")
+        for name in ("entry-ca", "store-ca", "idp-ca", "keys-ca", "otel-ca")
     ]
     others = [{**by_kind["MCPGroup"], "metadata": {"name": "others", "namespace": "default"}}]
     return [*manifests, *bundles, *others, twin]
@@ -133,6 +137,8 @@ EXPECTED = {
         "MCPAuthzConfig/policies",
         "MCPExternalAuthConfig/keys",
         "ConfigMap/keys-ca",
+        "MCPTelemetryConfig/otel",
+        "ConfigMap/otel-ca",
     },
     "MCPGroup": {"MCPServer/files", "MCPServer/docs", "MCPServerEntry/docs", "VirtualMCPServer/one"},
     "MCPServer": {"MCPGroup/tools", "MCPExternalAuthConfig/keys", "ConfigMap/keys-ca"},
@@ -140,6 +146,7 @@ EXPECTED = {
     "MCPExternalAuthConfig": {"MCPServer/files", "MCPServer/docs", "MCPServerEntry/docs", "ConfigMap/keys-ca"},
     "MCPOIDCConfig": {"VirtualMCPServer/one", "ConfigMap/idp-ca"},
     "MCPAuthzConfig": {"VirtualMCPServer/one"},
+    "MCPTelemetryConfig": {"VirtualMCPServer/one", "ConfigMap/otel-ca"},
 }
 """What decides about a key of each kind: a guard that the question above is not asked of nothing."""
 
@@ -160,7 +167,7 @@ async def test_every_object_that_was_read_wakes_the_key_there_or_not(key):
             if not ref.name and key.kind.children:
                 metadata["labels"] = labels(key)
             named = {"name": key.name}
-            spec = {"groupRef": {"name": "tools"}, "externalAuthConfigRef": named}
+            spec = {"groupRef": {"name": "tools"}, "externalAuthConfigRef": named, "telemetryConfigRef": named}
             spec["incomingAuth"] = {"oidcConfigRef": named, "authzConfigRef": named}
             spec["outgoingAuth"] = {"default": {"externalAuthConfigRef": named}}
             manifest = {"metadata": metadata, "spec": spec}

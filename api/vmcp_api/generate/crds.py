@@ -31,6 +31,7 @@ _SHORT_NAMES: Final = {
     "MCPExternalAuthConfig": "extauth",
     "MCPOIDCConfig": "mcpoidc",
     "MCPAuthzConfig": "authzcfg",
+    "MCPTelemetryConfig": "mcpotel",
 }
 _PLURALS: Final = {"MCPServerEntry": "mcpserverentries"}
 _COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
@@ -66,6 +67,14 @@ _COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
     "MCPExternalAuthConfig": (("Type", "string", ".spec.type"), _VALID, _USERS, _AGE),
     "MCPOIDCConfig": (("Issuer", "string", ".spec.inline.issuer"), _VALID, _USERS, _AGE),
     "MCPAuthzConfig": (("Mode", "string", ".spec.mode"), _VALID, _USERS, _AGE),
+    "MCPTelemetryConfig": (
+        ("Endpoint", "string", ".spec.openTelemetry.endpoint"),
+        _VALID,
+        ("Tracing", "boolean", ".spec.openTelemetry.tracing.enabled"),
+        ("Metrics", "boolean", ".spec.openTelemetry.metrics.enabled"),
+        _USERS,
+        _AGE,
+    ),
 }
 _SCALE: Final = {
     "specReplicasPath": ".spec.replicas",

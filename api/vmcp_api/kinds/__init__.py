@@ -8,11 +8,19 @@ from vmcp_api.kinds.mcpgroup import MCPGroup
 from vmcp_api.kinds.mcpoidcconfig import MCPOIDCConfig
 from vmcp_api.kinds.mcpserver import MCPServer
 from vmcp_api.kinds.mcpserverentry import MCPServerEntry
+from vmcp_api.kinds.mcptelemetryconfig import MCPTelemetryConfig
 from vmcp_api.kinds.metadata import ObjectMeta
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServer
 
 Resource: TypeAlias = (
-    VirtualMCPServer | MCPGroup | MCPServer | MCPServerEntry | MCPExternalAuthConfig | MCPOIDCConfig | MCPAuthzConfig
+    VirtualMCPServer
+    | MCPGroup
+    | MCPServer
+    | MCPServerEntry
+    | MCPExternalAuthConfig
+    | MCPOIDCConfig
+    | MCPAuthzConfig
+    | MCPTelemetryConfig
 )
 
 KINDS: Final[dict[str, type[Resource]]] = {
@@ -23,6 +31,7 @@ KINDS: Final[dict[str, type[Resource]]] = {
     "MCPExternalAuthConfig": MCPExternalAuthConfig,
     "MCPOIDCConfig": MCPOIDCConfig,
     "MCPAuthzConfig": MCPAuthzConfig,
+    "MCPTelemetryConfig": MCPTelemetryConfig,
 }
 """Every kind by name."""
 
@@ -34,6 +43,7 @@ __all__ = [
     "MCPOIDCConfig",
     "MCPServer",
     "MCPServerEntry",
+    "MCPTelemetryConfig",
     "ObjectMeta",
     "Resource",
     "VirtualMCPServer",

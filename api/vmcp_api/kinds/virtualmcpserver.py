@@ -14,6 +14,7 @@ from vmcp_api.kinds.status import Condition, StatusModel
 from vmcp_api.spec.headers import PassthroughHeaderMode
 from vmcp_api.spec.references import NameRef
 from vmcp_api.spec.sessions import SessionManagement, SessionStorage
+from vmcp_api.spec.telemetry import ServiceName
 
 
 class ServiceType(StrEnum):
@@ -29,6 +30,14 @@ class SessionAffinity(StrEnum):
 
     CLIENT_IP = "ClientIP"
     NONE = "None"
+
+
+class TelemetryConfigRef(NameRef):
+    """Telemetry settings, and what the endpoint calls itself there."""
+
+    service_name: Annotated[
+        ServiceName | None, Field(description="`service.name`; absent takes the name of the VirtualMCPServer.")
+    ] = None
 
 
 class VirtualMCPServerNetworkPolicy(Model):
@@ -80,6 +89,10 @@ class VirtualMCPServerSpec(Model):
         ),
     ] = ()
     config: Annotated[VmcpConfig, Field(description="How the endpoint behaves.")] = VmcpConfig()
+    telemetry_config_ref: Annotated[
+        TelemetryConfigRef | None,
+        Field(description="MCPTelemetryConfig that says what is sent by OTLP; absent sends nothing."),
+    ] = None
     session_storage: Annotated[SessionStorage, Field(description="Where session metadata lives.")] = SessionStorage()
     session_management: Annotated[SessionManagement, Field(description="Lifetimes and caps of sessions.")] = (
         SessionManagement()

@@ -47,6 +47,10 @@ class Problem:
         """Whether the input cannot be used."""
         return self.severity is Severity.ERROR
 
+    def about(self, subject: str) -> "Problem":
+        """The same, as a problem of ``Kind/name``."""
+        return replace(self, subject=subject)
+
     def __str__(self) -> str:
         # Names, kinds and keys of a file stand in here, and this line goes to somebody's terminal.
         place = self.file or ""

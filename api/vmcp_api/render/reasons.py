@@ -20,6 +20,8 @@ class Reason(StrEnum):
     CALLER_TOKEN_NEEDED = "CallerTokenNeeded"  # noqa: S105 - a reason, no token
     RELAY_NOT_ALLOWED = "RelayNotAllowed"
     TOKEN_HOST_NOT_ALLOWED = "TokenHostNotAllowed"  # noqa: S105 - a reason, no token
+    TELEMETRY_CONFIG_NOT_FOUND = "TelemetryConfigNotFound"
+    TELEMETRY_CONFIG_INVALID = "TelemetryConfigInvalid"
     NO_LOCAL_COMMAND = "NoLocalCommand"
     INVALID_ENTRY = "InvalidEntry"
     INVALID_LOCAL_COMMAND = "InvalidLocalCommand"

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from vmcp_api.config import ProxyConfig
 from vmcp_api.manifests.problems import Problems
+from vmcp_api.render.member import Refusal
 from vmcp_api.secret import SecretBytes, SecretKey
 
 
@@ -20,12 +21,14 @@ class Mode(StrEnum):
 class Rendered:
     """A config, the values of the secrets that it refers to, and what is wrong without stopping it.
 
-    In cluster mode ``secrets`` is empty: pods mount them.
+    In cluster mode ``secrets`` is empty: pods mount them. ``telemetry`` says why what is sent by OTLP is not what the
+    resources ask for; it is among the warnings, too.
     """
 
     config: ProxyConfig
     secrets: Mapping[SecretKey, SecretBytes] = field(default_factory=dict)
     warnings: Problems = field(default_factory=Problems)
+    telemetry: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)

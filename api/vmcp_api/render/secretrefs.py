@@ -17,8 +17,7 @@ def secret_refs(config: ProxyConfig) -> Iterator[KeyRef]:
         yield config.session_storage.sentinel_password_ref
     if config.incoming_auth.oidc and (secret := config.incoming_auth.oidc.client_secret_ref):
         yield secret
-    if config.telemetry and config.telemetry.otlp:
-        yield from otlp_secret_refs(config.telemetry.otlp)
+    yield from telemetry_secret_refs(config)
     yield from audit_secret_refs(config.config.audit)
     for backend in config.backends:
         if backend.outgoing_auth:
@@ -38,6 +37,12 @@ def audit_secret_refs(audit: Audit) -> Iterator[KeyRef]:
     if audit.syslog and (certificate := audit.syslog.client_certificate_ref):
         yield KeyRef(name=certificate.name, key=CERTIFICATE_KEY)
         yield KeyRef(name=certificate.name, key=PRIVATE_KEY)
+
+
+def telemetry_secret_refs(config: ProxyConfig) -> Iterator[KeyRef]:
+    """Every key of a Secret that what a config sends needs, and no call does."""
+    if config.telemetry and config.telemetry.otlp:
+        yield from otlp_secret_refs(config.telemetry.otlp)
 
 
 def otlp_secret_refs(collector: OtlpConnection) -> Iterator[KeyRef]:

@@ -11,15 +11,18 @@ from vmcp_api.manifests.problems import Loc, Problem, Problems
 from vmcp_api.manifests.resolve import Resolved, resolve
 from vmcp_api.manifests.resources import Resources
 from vmcp_api.render.incoming import build_incoming
+from vmcp_api.render.member import Refusal
 from vmcp_api.render.members import Members, build_members
 from vmcp_api.render.policies import build_authorization, doubt_authorization
 from vmcp_api.render.rendered import Mode, Rendered, Unguarded
 from vmcp_api.render.secretrefs import secret_refs
+from vmcp_api.render.telemetry import build_telemetry
 from vmcp_api.render.token_hosts import TokenHosts
 from vmcp_api.secret import SecretBytes, SecretKey
 from vmcp_api.spec.authorization import Authorization
 from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType
 from vmcp_api.spec.sessions import SessionStorage
+from vmcp_api.spec.telemetry import Telemetry
 
 MAX_BACKENDS = 256
 
@@ -42,7 +45,8 @@ def render_parts(
 ) -> Rendered | Unguarded | Problems:
     """As ``render``, and told apart where all is well but who may come in and what they may do.
 
-    ``live`` is the config that is in force: while the callers' provider cannot be told, it is the one of that.
+    ``live`` is the config that is in force: while the callers' provider cannot be told, it is the one of that; and so
+    it is with telemetry, as what only tells must not stop what serves.
     """
     resolved = resolve(resources, name)
     if isinstance(resolved, Problems):
@@ -58,9 +62,9 @@ def render_parts(
         return Unguarded(
             incoming if isinstance(incoming, Problems) else Problems(),
             authorization if isinstance(authorization, Problems) else Problems(),
-            _assemble(resolved, resources, members, _NOBODY, _NOTHING, mode),
+            _assemble(resolved, resources, members, _NOBODY, _NOTHING, mode, live),
         )
-    return _assemble(resolved, resources, members, incoming, authorization, mode)
+    return _assemble(resolved, resources, members, incoming, authorization, mode, live)
 
 
 def _assemble(
@@ -70,14 +74,20 @@ def _assemble(
     incoming: IncomingAuth,
     authorization: Authorization | None,
     mode: Mode,
+    live: ProxyConfig | None,
 ) -> Rendered:
-    config = _config(resolved.vmcp, resources, members, incoming, authorization)
+    told = build_telemetry(resolved.vmcp, resources)
+    broken = told if isinstance(told, Refusal) else None
+    telemetry = (live.telemetry if live else None) if isinstance(told, Refusal) else told
+    config = _config(resolved.vmcp, resources, members, incoming, authorization, telemetry)
     secrets = _secrets(config, resources) if mode is Mode.LOCAL else {}
     noted = resolved.warnings + _exposed_session(resolved.vmcp, members)
     if authorization is not None and authorization is not _NOTHING:
         known = {each.metadata.name for each in resolved.members}
         noted += doubt_authorization(resolved.vmcp, resources, authorization, known)
-    return Rendered(config, secrets, noted + members.warnings)
+    if broken:
+        noted += Problems.of(broken.problem).as_warnings()
+    return Rendered(config, secrets, noted + members.warnings, broken)
 
 
 def refuse_crowd(name: str) -> Problems:
@@ -92,6 +102,7 @@ def _config(
     members: Members,
     incoming: IncomingAuth,
     authorization: Authorization | None,
+    telemetry: Telemetry | None,
 ) -> ProxyConfig:
     spec = vmcp.spec
     return ProxyConfig(
@@ -106,6 +117,7 @@ def _config(
         config=spec.config,
         session_storage=_storage(spec.session_storage, resources),
         session_management=spec.session_management,
+        telemetry=telemetry,
         backends=members.backends,
         withheld=members.withheld,
     )

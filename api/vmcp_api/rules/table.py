@@ -14,6 +14,7 @@ from vmcp_api.rules.credentials import CREDENTIAL_RULES
 from vmcp_api.rules.headers import HEADER_RULES
 from vmcp_api.rules.rule import Rule, require, require_each, require_form
 from vmcp_api.rules.secrets import SECRET_RULES
+from vmcp_api.rules.telemetry import TELEMETRY_RULES
 from vmcp_api.spec.aggregation import Aggregation, ArgumentOverride
 from vmcp_api.spec.operational import Operational, Timeouts
 from vmcp_api.spec.sessions import SessionManagement, SessionStorage
@@ -236,5 +237,6 @@ RULES: Final[tuple[Rule, ...]] = (
     *HEADER_RULES,
     *CREDENTIAL_RULES,
     *SECRET_RULES,
+    *TELEMETRY_RULES,
 )
 """Every rule, for the validator and for the CRDs."""

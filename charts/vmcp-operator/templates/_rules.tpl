@@ -9,6 +9,7 @@
     - mcpexternalauthconfigs
     - mcpoidcconfigs
     - mcpauthzconfigs
+    - mcptelemetryconfigs
   verbs: [get, list, watch]
 - apiGroups: [vmcp.dev]
   resources:
@@ -19,6 +20,7 @@
     - mcpexternalauthconfigs/status
     - mcpoidcconfigs/status
     - mcpauthzconfigs/status
+    - mcptelemetryconfigs/status
   verbs: [patch]
 # Clusters that enforce permissions of owner references want this for references that block deletion.
 - apiGroups: [vmcp.dev]

@@ -2,9 +2,10 @@
 
 from typing import Any, Final
 
-from vmcp_operator.plan.auth_configs.authz import AUTHZ_CONTROLLER
-from vmcp_operator.plan.auth_configs.external_auth import EXTERNAL_AUTH_CONTROLLER
-from vmcp_operator.plan.auth_configs.oidc import OIDC_CONTROLLER
+from vmcp_operator.plan.config_kinds.authz import AUTHZ_CONTROLLER
+from vmcp_operator.plan.config_kinds.external_auth import EXTERNAL_AUTH_CONTROLLER
+from vmcp_operator.plan.config_kinds.oidc import OIDC_CONTROLLER
+from vmcp_operator.plan.config_kinds.telemetry import TELEMETRY_CONTROLLER
 from vmcp_operator.plan.controller import Controller
 from vmcp_operator.plan.entry import ENTRY_CONTROLLER
 from vmcp_operator.plan.group import GROUP_CONTROLLER
@@ -20,6 +21,7 @@ CONTROLLERS: Final[tuple[Controller[Any], ...]] = (
     OIDC_CONTROLLER,
     EXTERNAL_AUTH_CONTROLLER,
     AUTHZ_CONTROLLER,
+    TELEMETRY_CONTROLLER,
 )
 
 

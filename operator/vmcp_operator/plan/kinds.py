@@ -65,6 +65,7 @@ ENTRY: Final = Kind(GROUP, VERSION, "MCPServerEntry", "mcpserverentries")
 EXTERNAL_AUTH_CONFIG: Final = Kind(GROUP, VERSION, "MCPExternalAuthConfig", "mcpexternalauthconfigs")
 OIDC_CONFIG: Final = Kind(GROUP, VERSION, "MCPOIDCConfig", "mcpoidcconfigs")
 AUTHZ_CONFIG: Final = Kind(GROUP, VERSION, "MCPAuthzConfig", "mcpauthzconfigs")
+TELEMETRY_CONFIG: Final = Kind(GROUP, VERSION, "MCPTelemetryConfig", "mcptelemetryconfigs")
 
 CONFIG_MAP: Final = Kind("", "v1", "ConfigMap", "configmaps")
 SECRET: Final = Kind("", "v1", "Secret", "secrets")
@@ -77,7 +78,7 @@ NETWORK_POLICY: Final = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networ
 DISRUPTION_BUDGET: Final = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 EVENT: Final = Kind("events.k8s.io", "v1", "Event", "events")
 
-OWN: Final = (VMCP, MCP_GROUP, SERVER, ENTRY, EXTERNAL_AUTH_CONFIG, OIDC_CONFIG, AUTHZ_CONFIG)
+OWN: Final = (VMCP, MCP_GROUP, SERVER, ENTRY, EXTERNAL_AUTH_CONFIG, OIDC_CONFIG, AUTHZ_CONFIG, TELEMETRY_CONFIG)
 """The kinds of our API group: each object of them is a key of the queue."""
 
 OWNED: Final = (DEPLOYMENT, SERVICE, SERVICE_ACCOUNT, NETWORK_POLICY, DISRUPTION_BUDGET, POD)

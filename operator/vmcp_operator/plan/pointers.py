@@ -3,7 +3,15 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from vmcp_operator.plan.kinds import AUTHZ_CONFIG, EXTERNAL_AUTH_CONFIG, MCP_GROUP, OIDC_CONFIG, Kind, Ref
+from vmcp_operator.plan.kinds import (
+    AUTHZ_CONFIG,
+    EXTERNAL_AUTH_CONFIG,
+    MCP_GROUP,
+    OIDC_CONFIG,
+    TELEMETRY_CONFIG,
+    Kind,
+    Ref,
+)
 
 _GROUP: Final = "groupRef"
 _EXTERNAL_AUTH: Final = "externalAuthConfigRef"
@@ -20,12 +28,13 @@ def points_of_member(manifest: Mapping[str, Any]) -> tuple[Ref, ...]:
 
 
 def points_of_vmcp(manifest: Mapping[str, Any]) -> tuple[Ref, ...]:
-    """The group of an endpoint, who is asked about callers, what they may do, and what backends are shown."""
+    """All that an endpoint names: its group, and the settings of each kind."""
     outgoing = _at(manifest, ("spec", "outgoingAuth", "backends"))
     return (
         *group_of(manifest),
         *_named(manifest, OIDC_CONFIG, ("incomingAuth", "oidcConfigRef")),
         *_named(manifest, AUTHZ_CONFIG, ("incomingAuth", "authzConfigRef")),
+        *_named(manifest, TELEMETRY_CONFIG, ("telemetryConfigRef",)),
         *_named(manifest, EXTERNAL_AUTH_CONFIG, ("outgoingAuth", "default", _EXTERNAL_AUTH)),
         *(
             ref

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from vmcp_api.kinds import MCPExternalAuthConfig, MCPServer, MCPServerEntry
+from vmcp_api.kinds import MCPExternalAuthConfig, MCPServer, MCPServerEntry, MCPTelemetryConfig
 from vmcp_api.kinds.strategies import StrategySpec
 from vmcp_api.manifests.resolve import Member
 from vmcp_api.manifests.resources import Resources
@@ -33,6 +33,12 @@ def read_auth_configs(namespace: str, refs: Iterable[NameRef | None]) -> tuple[R
 def read_strategy_bundles(namespace: str, strategies: Iterable[StrategySpec]) -> tuple[Read, ...]:
     """The CA bundles of the token endpoints of strategies."""
     return read_bundles(namespace, (reach.ca_bundle_ref for each in strategies for _, reach in each.endpoints()))
+
+
+def read_collector_bundles(namespace: str, found: Resources) -> tuple[Read, ...]:
+    """The CA bundles of the collectors of the telemetry settings that were found."""
+    settings = (each.spec.open_telemetry for each in found.of(MCPTelemetryConfig).values())
+    return read_bundles(namespace, (each.ca_bundle_ref for each in settings if each))
 
 
 def read_bundles(namespace: str, refs: Iterable[CaBundleRef | None]) -> tuple[Read, ...]:

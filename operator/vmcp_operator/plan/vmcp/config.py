@@ -7,6 +7,7 @@ from vmcp_api.config import ProxyConfig, Withheld
 from vmcp_api.kinds import VirtualMCPServer
 from vmcp_api.manifests.problems import Problems
 from vmcp_api.render import Mode, Rendered, Unguarded, config_hash, decode_config, encode_config, render_parts
+from vmcp_api.render.member import Refusal
 from vmcp_api.render.members import clash
 from vmcp_api.render.reasons import Reason
 from vmcp_api.render.server import MAX_BACKENDS, refuse_crowd
@@ -30,7 +31,8 @@ class Choice:
 
     `config` is None when none was ever good. `is_frozen` says that it is the live one because the resources cannot
     be rendered; `errors` say why. With `unguarded`, one of who may come in and what they may do cannot be told: both
-    are as in the live one, and the rest is not (ADR-0043).
+    are as in the live one, and the rest is not (ADR-0043). With `telemetry` it is so with
+    what is sent by OTLP.
     """
 
     config: ProxyConfig | None = None
@@ -38,6 +40,7 @@ class Choice:
     errors: Problems = field(default_factory=Problems)
     unguarded: Unguarded | None = None
     warnings: Problems = field(default_factory=Problems)
+    telemetry: Refusal | None = None
 
     @property
     def digest(self) -> str | None:
@@ -56,7 +59,7 @@ def choose_config(world: World) -> Choice:
     if isinstance(rendered, Rendered):
         return _complete(world, rendered)
     if live is None or not _goes_with(world, rendered, live):
-        return Choice(live, unguarded=rendered, warnings=rendered.rest.warnings)
+        return Choice(live, unguarded=rendered, warnings=rendered.rest.warnings, telemetry=rendered.rest.telemetry)
     return replace(_complete(world, rendered.guarded_by(live)), unguarded=rendered)
 
 
@@ -64,7 +67,7 @@ def _complete(world: World, rendered: Rendered) -> Choice:
     config = _with_invalid(rendered.config, invalid_members(world))
     if len(config.backends) + len(config.withheld) > MAX_BACKENDS:
         return _frozen(world, refuse_crowd(world.key.name))
-    return Choice(config, warnings=rendered.warnings)
+    return Choice(config, warnings=rendered.warnings, telemetry=rendered.telemetry)
 
 
 def _goes_with(world: World, rendered: Unguarded, live: ProxyConfig) -> bool:

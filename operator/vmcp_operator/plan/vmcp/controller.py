@@ -7,6 +7,7 @@ from vmcp_api.kinds import MCPOIDCConfig, VirtualMCPServer
 from vmcp_api.kinds.endpoint_auth import VirtualMCPServerIncomingAuth, VirtualMCPServerOutgoingAuth
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerStatus
 from vmcp_api.manifests.resources import Resources
+from vmcp_api.spec.references import NameRef
 from vmcp_operator.plan.controller import Child, Controller, Read
 from vmcp_operator.plan.kinds import (
     AUTHZ_CONFIG,
@@ -16,6 +17,7 @@ from vmcp_operator.plan.kinds import (
     NETWORK_POLICY,
     OIDC_CONFIG,
     SERVICE_ACCOUNT,
+    TELEMETRY_CONFIG,
     VMCP,
     Ref,
 )
@@ -26,6 +28,7 @@ from vmcp_operator.plan.pointers import points_of_vmcp
 from vmcp_operator.plan.references import (
     read_auth_configs,
     read_bundles,
+    read_collector_bundles,
     read_entry_bundles,
     read_member_auth,
     read_strategy_bundles,
@@ -64,6 +67,7 @@ def vmcp_reads(key: Ref, found: Resources) -> tuple[Read, ...]:
         *read_entry_bundles(key.namespace, found),
         *_read_incoming(key.namespace, vmcp.spec.incoming_auth, found),
         *_read_outgoing(key.namespace, vmcp.spec.outgoing_auth, found),
+        *_read_telemetry(key.namespace, vmcp.spec.telemetry_config_ref, found),
     )
 
 
@@ -82,6 +86,12 @@ def _read_outgoing(namespace: str, auth: VirtualMCPServerOutgoingAuth, found: Re
     yield from read_auth_configs(namespace, (each.external_auth_config_ref for each in own))
     yield from read_strategy_bundles(namespace, own)
     yield from read_member_auth(namespace, found)
+
+
+def _read_telemetry(namespace: str, ref: NameRef | None, found: Resources) -> Iterator[Read]:
+    if ref:
+        yield Ref(TELEMETRY_CONFIG, namespace, ref.name)
+    yield from read_collector_bundles(namespace, found)
 
 
 VMCP_CONTROLLER: Final[Controller[VmcpPlanned]] = Controller(

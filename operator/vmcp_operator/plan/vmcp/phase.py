@@ -9,6 +9,7 @@ from vmcp_api.kinds.virtualmcpserver import BackendHealth, BackendStatus
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerPhase as Phase
 from vmcp_api.manifests.problems import Problem, Problems
 from vmcp_api.pod_status import PodStatus
+from vmcp_api.render.member import Refusal
 from vmcp_api.render.reasons import Reason
 from vmcp_api.spec.operational import PartialFailureMode
 from vmcp_api.spec.sessions import StorageProvider
@@ -60,6 +61,7 @@ class Facts:
     is_awaited: bool = False
     is_group_there: bool = False
     guard: Guard = field(default_factory=Guard)
+    telemetry: Refusal | None = None
     youth: float | None = None
 
     @property
@@ -193,7 +195,8 @@ def _with_notes(facts: Facts, decided: PhaseReason) -> PhaseReason:
     """What stops nobody and is worth a look all the same."""
     heard = (report.issuer for report in facts.reports.ready if report)
     away = next((issuer for issuer in heard if issuer and issuer.is_away), None)
-    return replace(decided, message=f"{decided.message}; {away.message}") if away else decided
+    notes = (away.message if away else "", str(facts.telemetry.problem) if facts.telemetry else "")
+    return replace(decided, message="; ".join(filter(None, (decided.message, *notes))))
 
 
 def _unguarded(facts: Facts) -> PhaseReason | None:

@@ -51,6 +51,7 @@ def vmcp_status(
         failed_servers=failed,
         is_group_there=any(ref.kind == MCP_GROUP for ref in world.found),
         guard=find_guard(world, choice),
+        telemetry=choice.telemetry,
         is_awaited=any(is_ready(pod) and pod["metadata"]["uid"] in world.awaited for pod in world.pods),
     )
     decided = decide_phase(facts)

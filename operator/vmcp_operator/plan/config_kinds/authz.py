@@ -11,8 +11,8 @@ from vmcp_api.render.member import Refusal
 from vmcp_api.render.policies import POLICIES
 from vmcp_api.render.reasons import Reason
 from vmcp_api.text.cedar_names import Names
-from vmcp_operator.plan.auth_configs.status import NOTHING, config_status, users_of
 from vmcp_operator.plan.conditions import PhaseReason
+from vmcp_operator.plan.config_kinds.status import NOTHING, config_status, users_of
 from vmcp_operator.plan.controller import Controller, Planned, Read, plan_nothing
 from vmcp_operator.plan.kinds import AUTHZ_CONFIG, VMCP, Ref
 from vmcp_operator.plan.world import Outcome, World

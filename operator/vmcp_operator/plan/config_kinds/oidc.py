@@ -6,8 +6,8 @@ from vmcp_api.kinds import MCPOIDCConfig
 from vmcp_api.kinds.mcpoidcconfig import MCPOIDCConfigStatus
 from vmcp_api.manifests.resources import Resources
 from vmcp_api.render.member import refuse_bundle
-from vmcp_operator.plan.auth_configs.status import config_status, users_of
 from vmcp_operator.plan.conditions import PhaseReason
+from vmcp_operator.plan.config_kinds.status import config_status, users_of
 from vmcp_operator.plan.controller import Controller, Planned, Read, plan_nothing
 from vmcp_operator.plan.kinds import OIDC_CONFIG, VMCP, Ref
 from vmcp_operator.plan.references import read_bundles

@@ -1,1 +1,0 @@
-"""The settings that others refer to: providers, strategies and policies. Nothing runs for them."""

@@ -1,0 +1,1 @@
+"""The settings that others refer to: providers, strategies, policies, telemetry. Nothing runs for them."""
