@@ -20,7 +20,11 @@ def only(problems: Problems) -> Problem:
         ({"group_ref": {"name": "a"}}, "spec.group_ref", "did you mean 'groupRef'?"),
         ({"passthroughHeader": []}, "spec.passthroughHeader", "did you mean 'passthroughHeaders'?"),
         ({"config": {"agregation": {}}}, "spec.config.agregation", "did you mean 'aggregation'?"),
-        ({"config": {"zzz": {}}}, "spec.config.zzz", "known keys: aggregation, audit, instructions, operational"),
+        (
+            {"config": {"zzz": {}}},
+            "spec.config.zzz",
+            "known keys: aggregation, audit, instructions, operational, rateLimiting",
+        ),
         (
             {"config": {"aggregation": {"tools": [{"workload": "a", "overrides": {"t": {"nam": "x"}}}]}}},
             "spec.config.aggregation.tools[0].overrides.t.nam",

@@ -13,6 +13,7 @@ from vmcp_api.spec.authorization import Authorization
 from vmcp_api.spec.headers import PassthroughHeaderMode
 from vmcp_api.spec.incoming import IncomingAuth
 from vmcp_api.spec.operational import Operational
+from vmcp_api.spec.rate_limiting import RateLimiting
 from vmcp_api.spec.sessions import SessionManagement
 from vmcp_api.spec.telemetry import Telemetry
 
@@ -26,6 +27,9 @@ class VmcpConfig(Model):
     aggregation: Annotated[Aggregation, Field(description="How the catalog is composed.")] = Aggregation()
     operational: Annotated[Operational, Field(description="Timeouts, limits, health, shutdown.")] = Operational()
     audit: Annotated[Audit, Field(description="The audit log.")] = Audit()
+    rate_limiting: Annotated[
+        RateLimiting | None, Field(description="How much callers may ask; absent limits nothing.")
+    ] = None
     instructions: Annotated[
         str | None,
         Field(

@@ -12,6 +12,7 @@ from vmcp_api.naming import MAX_MEMBER_NAME, MAX_SERVER_NAME, MAX_VMCP_NAME
 from vmcp_api.rules.audit import AUDIT_RULES
 from vmcp_api.rules.credentials import CREDENTIAL_RULES
 from vmcp_api.rules.headers import HEADER_RULES
+from vmcp_api.rules.rate_limiting import RATE_LIMITING_RULES
 from vmcp_api.rules.rule import Rule, require, require_each, require_form
 from vmcp_api.rules.secrets import SECRET_RULES
 from vmcp_api.rules.telemetry import TELEMETRY_RULES
@@ -237,6 +238,10 @@ RULES: Final[tuple[Rule, ...]] = (
     *HEADER_RULES,
     *CREDENTIAL_RULES,
     *SECRET_RULES,
+<<<<<<< HEAD
     *TELEMETRY_RULES,
+=======
+    *RATE_LIMITING_RULES,
+>>>>>>> 77bed16 (Let endpoints say how much callers may ask)
 )
 """Every rule, for the validator and for the CRDs."""
