@@ -25,6 +25,8 @@ ISSUER_OK: Final = "ok"
 ISSUER_UNAVAILABLE: Final = "unavailable"
 ISSUER_UNKNOWN: Final = "unknown"
 """An issuer that was not asked yet."""
+RATE_LIMITING: Final = "rateLimiting"
+"""The setting of an `UnmatchedReport` that is about no backend: limits of a tool that nobody serves."""
 WITHHELD: Final = "withheld"
 """The status of a backend that is not served, beside those of `Health`."""
 
@@ -189,7 +191,7 @@ class DroppedReport:
 
 @dataclass(frozen=True, slots=True)
 class UnmatchedReport:
-    """An entry of the aggregation settings that fits nothing."""
+    """An entry of the aggregation settings, or of the rate limits (then without a backend), that fits nothing."""
 
     __pydantic_config__: ClassVar = _DOCUMENT
 
@@ -216,7 +218,7 @@ class PodStatus:
     """The whole document; holds names and counts, no URL and no secret.
 
     `dropped_tools` are entries of every kind. `missing_secrets` are as `<Secret>/<key>`. `issuer` is absent where
-    callers show no tokens.
+    callers show no tokens, `rate_limits` (how their buckets can be asked) where nothing is limited.
     """
 
     __pydantic_config__: ClassVar = _DOCUMENT
@@ -226,6 +228,7 @@ class PodStatus:
     load_error: Annotated[LoadError | None, BeforeValidator(_part)] = None
     keys: _Text = KEYS_OK
     store: Annotated[StoreReport, BeforeValidator(_part)] = field(default_factory=StoreReport)
+    rate_limits: Annotated[StoreReport | None, BeforeValidator(_part), _ABSENT] = None
     issuer: Annotated[IssuerReport | None, BeforeValidator(_part), _ABSENT] = None
     missing_secrets: _Texts = ()
     backends: Annotated[tuple[BackendReport, ...], BeforeValidator(_parts)] = ()

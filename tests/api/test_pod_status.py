@@ -51,6 +51,7 @@ STATUSES = st.builds(
     keys=NAME,
     store=st.builds(StoreReport, NAME, TEXT),
     issuer=st.none() | st.builds(IssuerReport, NAME, TEXT),
+    rate_limits=st.none() | st.builds(StoreReport, NAME, TEXT),
     missing_secrets=many(NAME),
     backends=many(BACKENDS),
     conflicts=many(st.builds(ConflictReport, TEXT, TEXT, OPTIONAL, many(NAME))),

@@ -45,6 +45,7 @@ async def test_a_status_with_every_member_is_on_the_wire_what_it_always_was():
     }
     config = {
         "aggregation": {"conflictResolution": "manual", "tools": [{"workload": "gone"}]},
+        "rateLimiting": {"shared": {"maxTokens": 1000, "refillPeriod": "1m"}},
         "operational": {"failureHandling": {"healthCheckInterval": "1h", "circuitBreaker": {"enabled": True}}},
     }
     backends = {"east": east, "west": west}

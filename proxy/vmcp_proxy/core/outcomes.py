@@ -5,6 +5,7 @@ table of the client's era (`vmcp_proxy.serve.legacy.answers`).
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import TypeAlias, final
 
 import msgspec
@@ -78,7 +79,34 @@ class Denied(msgspec.Struct, frozen=True, gc=False):
     """The caller may not, or there is no such thing: both look alike."""
 
 
-Unanswered: TypeAlias = RawFailure | Unknown | Unlisted | Unavailable | PartialFailure | Invalid | Denied
+class Limit(StrEnum):
+    """The kinds of buckets that a request may belong to, in the words of metrics and answers."""
+
+    SHARED = "shared"
+    PER_USER = "per_user"
+    TOOL_SHARED = "tool_shared"
+    TOOL_PER_USER = "tool_per_user"
+
+
+class Limited(msgspec.Struct, frozen=True, gc=False):
+    """The caller, or all callers together, have asked as much as they may for now.
+
+    `limit` is the bucket that has a token last of those that lack one, and `retry_after` when, in whole seconds.
+    """
+
+    limit: Limit
+    retry_after: int
+
+
+class Unchecked(msgspec.Struct, frozen=True, gc=False):
+    """Nobody can say now whether the caller has asked too much, and then it may not ask."""
+
+    retry_after: int
+
+
+Unanswered: TypeAlias = (
+    RawFailure | Unknown | Unlisted | Unavailable | PartialFailure | Invalid | Denied | Limited | Unchecked
+)
 """Why there is no result."""
 
 Reply: TypeAlias = Result | Unanswered

@@ -6,14 +6,17 @@ from typing import Any
 
 from vmcp_api.spec.authorization import PolicyMode
 from vmcp_api.spec.operational import PartialFailureMode
+from vmcp_api.spec.rate_limiting import RateLimiting
 from vmcp_proxy.core.catalog.catalog import Catalog
-from vmcp_proxy.core.outcomes import PartialFailure, Reply
+from vmcp_proxy.core.outcomes import Reply
 from vmcp_proxy.core.policy.admission import Admission
 from vmcp_proxy.core.policy.all_or_nothing import AllOrNothing, Served
 from vmcp_proxy.core.policy.questions import Admitter, DecisionObserver
+from vmcp_proxy.core.policy.rate_limit import LimitServices, RateLimit
+from vmcp_proxy.core.policy.rate_limits import RateLimits
 from vmcp_proxy.core.policy.reach import Reach
 from vmcp_proxy.core.policy.shadow import Shadow
-from vmcp_proxy.core.virtual import Caller, Exchange, Operation, Resolved, VirtualMCP
+from vmcp_proxy.core.virtual import Caller, Exchange, Listed, Operation, Resolved, VirtualMCP
 from vmcp_proxy.protocol.kinds import Kind
 
 
@@ -23,6 +26,7 @@ class CoreSettings:
 
     admitter: Admitter
     partial_failure_mode: PartialFailureMode = PartialFailureMode.BEST_EFFORT
+    rate_limiting: RateLimiting | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +37,14 @@ class CoreServices:
     served: Served
     decisions: DecisionObserver
     reach: Reach
+    limits: LimitServices
 
 
 def build_core(settings: CoreSettings, services: CoreServices) -> VirtualMCP:
-    """The core: all or nothing, then admission, then the aggregate; what is not configured is not in it."""
+    """The core: all or nothing, admission, rate limits, the aggregate; what is not configured is not in it."""
     core = services.aggregate
+    if settings.rate_limiting is not None:
+        core = RateLimit(core, RateLimits(settings.rate_limiting), services.limits)
     match settings.admitter.mode:
         case PolicyMode.ENFORCE:
             core = Admission(core, settings.admitter, services.decisions)
@@ -61,7 +68,7 @@ class LiveCore:
         """See `VirtualMCP.view`."""
         return self.current.view(caller)
 
-    def list(self, caller: Caller, kind: Kind) -> Coroutine[Any, Any, Catalog | PartialFailure]:
+    def list(self, caller: Caller, kind: Kind) -> Coroutine[Any, Any, Listed]:
         """See `VirtualMCP.list`."""
         return self.current.list(caller, kind)
 

@@ -11,7 +11,7 @@ from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.arguments import ArgumentPlan, apply_arguments
 from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.catalog import Catalog
-from vmcp_proxy.core.outcomes import PartialFailure, Reply, Unlisted
+from vmcp_proxy.core.outcomes import Limited, PartialFailure, Reply, Unchecked, Unlisted
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.params import Members, parse_members
@@ -80,6 +80,10 @@ Resolved: TypeAlias = Target | OwnNames | Unlisted | PartialFailure | None
 """What an operation names; a failure where nobody may look, None where nothing bears the name."""
 
 
+Listed: TypeAlias = Catalog | PartialFailure | Limited | Unchecked
+"""What a list request is answered from, or why there is no answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks, through which client, and with which passthrough headers: the client's, or this request's own."""
@@ -115,7 +119,7 @@ class VirtualMCP(Protocol):
     async def view(self, caller: Caller) -> Catalog:
         """What this caller may see."""
 
-    async def list(self, caller: Caller, kind: Kind) -> Catalog | PartialFailure:
+    async def list(self, caller: Caller, kind: Kind) -> Listed:
         """The view that a list request of one kind is answered from, or why there is no answer."""
 
     async def resolve(self, caller: Caller, operation: Operation) -> Resolved:

@@ -27,6 +27,7 @@ class KeyLabel(StrEnum):
     REQUEST_STATE = "request-state"
     POD_MESSAGE = "pod-message"
     REPLY = "reply"
+    RATE_LIMIT = "rate-limit"
 
 
 class BadKeyError(ValueError):

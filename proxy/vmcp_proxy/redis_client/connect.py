@@ -20,7 +20,7 @@ SOCKET_SECONDS: Final = 2.0
 """Longest wait for a connection and for an answer."""
 
 MOST_CONNECTIONS: Final = 32
-"""More than the store uses at once, the two subscriptions included."""
+"""More than all who keep something there use at once, two subscriptions included."""
 
 CLOSED_TRANSPORT: Final = "the handler is closed"
 """What stands in uvloop's error where a connection is written to that the peer has closed."""
@@ -67,7 +67,7 @@ class RedisLink:
 def connect(endpoint: RedisEndpoint) -> RedisLink:
     """A client that has not connected yet and never does so before the first command.
 
-    One retry heals pooled connections that a restart left dead: every command of the store may be repeated.
+    One retry heals pooled connections that a restart left dead: every command may be repeated.
     """
     options: dict[str, Any] = {
         **_user(endpoint.username, endpoint.password),

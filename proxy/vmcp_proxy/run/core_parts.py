@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from vmcp_api.config import ProxyConfig
 from vmcp_proxy.clients.links import Links
@@ -27,8 +28,12 @@ from vmcp_proxy.core.policy.reach import Reach
 from vmcp_proxy.core.stack import CoreServices, CoreSettings, LiveCore, build_core
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.pods.request_ids import RequestIds
+from vmcp_proxy.run.limits import build_limits
 from vmcp_proxy.run.session_parts import SessionParts
 from vmcp_proxy.run.settings import LiveConfig
+
+if TYPE_CHECKING:
+    from vmcp_proxy.redis_client.service import RedisService
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +59,14 @@ class CoreParts:
 
 def core_settings(config: ProxyConfig, admitter: Admitter) -> CoreSettings:
     """What the layers of the core follow under a config."""
-    return CoreSettings(admitter, config.config.operational.failure_handling.partial_failure_mode)
+    behaviour = config.config
+    partial_failure_mode = behaviour.operational.failure_handling.partial_failure_mode
+    return CoreSettings(admitter, partial_failure_mode, behaviour.rate_limiting)
 
 
 def build_core_parts(
     config: LiveConfig,
+    redis: "RedisService | None",
     sessions: SessionParts,
     metrics: Metrics,
     decisions: DecisionObserver,
@@ -84,7 +92,8 @@ def build_core_parts(
     links = Links(tasks, sessions.clients, sessions.news.remember_backend, receiver_of)
     messages = _serve_clients(config, sessions, links, changes, tasks)
     group = Group(tasks, listings, own_links, views, aggregate, links.configure, on_change)
-    services = CoreServices(aggregate, group, decisions, reach)
+    limits = build_limits(config.current, redis, sessions.keyring, views.asks, tasks)
+    services = CoreServices(aggregate, group, decisions, reach, limits)
     virtual = LiveCore(build_core(core_settings(config.current, AllowAll()), services))
     notifier.attach(virtual)
     return CoreParts(virtual, services, group, views, resolver, listings, own_links, links, notifier, messages)

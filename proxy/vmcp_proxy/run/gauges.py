@@ -45,6 +45,8 @@ def read_gauges(metrics: Metrics, parts: Wiring) -> None:
     metrics.read_from(families.CONTEXT_BYTES, lambda: context_bytes(parts.core.views.shared()))
     metrics.read_from(families.CONTEXT_TOKENS, lambda: context_tokens(parts.core.views.shared()))
     metrics.read_from(families.STORE_UP, lambda: int(parts.sessions.store.state.available))
+    metrics.read_from(families.RATE_LIMIT_DECISIONS, lambda: parts.core.services.limits.observer.counts)
+    metrics.read_from(families.RATE_LIMITS_UP, lambda: int(not parts.core.services.limits.limiter.state.is_away))
     metrics.read_from(families.CONFIG_REFUSED, lambda: int(parts.status.has_refused))
     parts.sessions.clients.on_left = partial(count_session, metrics)
     metrics.calls.served = lambda: {(tool.backend, tool.exposed) for tool in parts.core.views.shared().tools}

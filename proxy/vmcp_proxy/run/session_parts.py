@@ -2,13 +2,17 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from vmcp_api.config import ProxyConfig
 from vmcp_proxy.clients.registry import SessionClients
 from vmcp_proxy.pods.announcer import News
 from vmcp_proxy.pods.messages import PodMessages
 from vmcp_proxy.pods.session_sharing import BetweenPods
-from vmcp_proxy.run.loading import Loaded
 from vmcp_proxy.sessions import Keyring, SessionIds, SessionManager, SessionStore, build_store
+
+if TYPE_CHECKING:
+    from vmcp_proxy.redis_client.service import RedisService
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +37,11 @@ class SessionParts:
             self.manager.rotate(keyring)
 
 
-def build_sessions(loaded: Loaded, keyring: Keyring, tasks: asyncio.TaskGroup) -> SessionParts:
+def build_sessions(
+    config: ProxyConfig, redis: "RedisService | None", keyring: Keyring, tasks: asyncio.TaskGroup
+) -> SessionParts:
     """The store is the one of this config until the process ends."""
-    config = loaded.config
-    storage = config.session_storage
-    references = (storage.password_ref, storage.sentinel_password_ref)
-    password, sentinel_password = (loaded.value(ref) if ref is not None else None for ref in references)
-    scope = f"{config.namespace}/{config.name}"
-    store = build_store(storage, scope=scope, password=password, sentinel_password=sentinel_password)
+    store = build_store(redis, f"{config.namespace}/{config.name}")
     ids = SessionIds(keyring)
     clients = SessionClients()
     manager = SessionManager(store=store, ids=ids, settings=config.session_management, on_end=clients.ended)

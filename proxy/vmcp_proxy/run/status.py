@@ -1,6 +1,6 @@
 """The state of the proxy as the admin port tells it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -12,6 +12,7 @@ from vmcp_api.pod_status import (
     ISSUER_UNKNOWN,
     KEYS_MISSING,
     KEYS_OK,
+    RATE_LIMITING,
     WITHHELD,
     BackendReport,
     ConflictReport,
@@ -67,6 +68,7 @@ class ProxyStatus:
         links: OwnLinks,
         catalog: Callable[[], Catalog],
         provider: Callable[[], ProviderState | None],
+        rate_limits: Callable[[], StoreReport | None],
     ) -> None:
         self._state = state
         self._store = store
@@ -74,6 +76,7 @@ class ProxyStatus:
         self._links = links
         self._catalog = catalog
         self._provider = provider
+        self._rate_limits = rate_limits
 
     def readiness(self) -> Readiness:
         """Whether the pod may get traffic; never a question of Redis or of backends."""
@@ -100,6 +103,7 @@ class ProxyStatus:
             keys=KEYS_OK if state.has_keys and not state.has_lost_keys else KEYS_MISSING,
             store=StoreReport(str(self._store.state), self._store.state.message),
             issuer=_issuer(self._provider()),
+            rate_limits=self._rate_limits(),
             missing_secrets=tuple(f"{ref.name}/{ref.key}" for ref in state.loaded.missing),
             backends=(
                 *(self._backend(member, catalog) for _, member in sorted(self._members().items())),
@@ -111,7 +115,10 @@ class ProxyStatus:
             dropped_tools=tuple(
                 DroppedReport(each.backend, each.kind.value, each.name, each.reason) for each in catalog.dropped
             ),
-            unmatched=tuple(UnmatchedReport(each.workload, each.setting, each.entry) for each in catalog.unmatched),
+            unmatched=(
+                *(UnmatchedReport(each.workload, each.setting, each.entry) for each in catalog.unmatched),
+                *self._unlimited(catalog),
+            ),
             counts=Counts(
                 tools=len(catalog.tools),
                 resources=len(catalog.resources),
@@ -120,6 +127,15 @@ class ProxyStatus:
                 context_bytes=sum(len(tool.raw) for tool in catalog.tools),
             ),
         )
+
+    def _unlimited(self, catalog: Catalog) -> Iterator[UnmatchedReport]:
+        """The tools of rate limits that nobody serves; none while some backend may yet list more."""
+        limits = self._state.loaded.config.config.rate_limiting
+        if limits is None or catalog.missing or catalog.incomplete or any(map(_is_personal, self._members().values())):
+            return
+        for tool in limits.tools:
+            if catalog.find(Kind.TOOL, tool.name) is None:
+                yield UnmatchedReport("", RATE_LIMITING, tool.name)
 
     def _backend(self, member: Member, catalog: Catalog) -> BackendReport:
         incomplete = [each.reason for each in catalog.incomplete if each.backend == member.name]
@@ -149,6 +165,10 @@ class ProxyStatus:
 def _auth_type(member: Member) -> OutgoingAuthType:
     auth = member.config.outgoing_auth
     return OutgoingAuthType.UNAUTHENTICATED if auth is None else auth.type
+
+
+def _is_personal(member: Member) -> bool:
+    return member.is_personal
 
 
 def _ails(member: Member) -> str:

@@ -13,9 +13,11 @@ from vmcp_proxy.core.policy.questions import Admitter, DecisionObserver
 from vmcp_proxy.http_client import ClientLimits, HttpClient
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.run.core_parts import build_core_parts, core_settings
+from vmcp_proxy.run.limits import limits_report
 from vmcp_proxy.run.loading import Loaded
 from vmcp_proxy.run.members import Assembler
 from vmcp_proxy.run.metrics_export import MetricsExport
+from vmcp_proxy.run.redis_parts import build_redis
 from vmcp_proxy.run.session_parts import build_sessions
 from vmcp_proxy.run.settings import LOGGER, SOFTWARE_VERSION, LiveConfig, Settings
 from vmcp_proxy.run.status import ProxyState, ProxyStatus
@@ -39,8 +41,10 @@ class Wiring:
         self.metrics_export = MetricsExport(metrics, logging.getLogger(LOGGER))
         self.authenticators = Authenticators(self.client, tasks)
         self.assembler = Assembler(self.client, tasks, SOFTWARE_VERSION)
-        self.sessions = build_sessions(loaded, loaded.keyring or settings.keyring, tasks)
-        self.core = core = build_core_parts(self.config, self.sessions, metrics, decisions, tasks)
+        self.redis = build_redis(loaded)
+        keyring = loaded.keyring or settings.keyring
+        self.sessions = build_sessions(loaded.config, self.redis, keyring, tasks)
+        self.core = core = build_core_parts(self.config, self.redis, self.sessions, metrics, decisions, tasks)
         self.status = ProxyStatus(
             state,
             self.sessions.store,
@@ -48,6 +52,7 @@ class Wiring:
             core.own_links,
             core.views.shared,
             lambda: self.authenticators.provider_state,
+            lambda: limits_report(self.config.current, core.services.limits.limiter),
         )
         self.explainer = Explainer(
             core.views, core.resolver, core.group, lambda: {each.name: each.message for each in state.withheld}
@@ -102,6 +107,8 @@ class Wiring:
         await self.core.group.aclose()
         await self.assembler.aclose()
         await self.sessions.store.aclose()
+        if self.redis is not None:
+            await self.redis.link.aclose()
         await self.client.aclose()
         await asyncio.to_thread(self.surface.sources.audit.close)
 

@@ -5,11 +5,10 @@ from vmcp_proxy.sessions.keyed.ids import SessionDigest, SessionIds
 from vmcp_proxy.sessions.live.outcomes import Created, Missing, MissingReason, RefusalReason, Refused
 from vmcp_proxy.sessions.live.session import EndReason, Session
 from vmcp_proxy.sessions.manager import SessionManager
-from vmcp_proxy.sessions.store.factory import BadAddressError, build_store
+from vmcp_proxy.sessions.store.factory import build_store
 from vmcp_proxy.sessions.store.protocol import SessionStore, StoreState, StoreUnavailable
 
 __all__ = [
-    "BadAddressError",
     "BadKeyError",
     "Created",
     "EndReason",

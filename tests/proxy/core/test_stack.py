@@ -8,16 +8,20 @@ from tests.support.policies import Heard
 from tests.support.rules import Effect, Rule, RuleBased
 from vmcp_api.spec.authorization import PolicyMode
 from vmcp_api.spec.operational import PartialFailureMode
+from vmcp_api.spec.rate_limiting import Bucket, RateLimiting
 from vmcp_proxy.core.policy.admission import Admission
 from vmcp_proxy.core.policy.all_or_nothing import AllOrNothing
 from vmcp_proxy.core.policy.questions import AllowAll, RefuseAll
+from vmcp_proxy.core.policy.rate_limit import RateLimit
 from vmcp_proxy.core.policy.reach import Reach
 from vmcp_proxy.core.policy.shadow import Shadow
 from vmcp_proxy.core.stack import CoreServices, CoreSettings, LiveCore, build_core
 
 POLICY = RuleBased((Rule(Effect.PERMIT),))
 FAIL, BEST_EFFORT = PartialFailureMode.FAIL, PartialFailureMode.BEST_EFFORT
-SERVICES = CoreServices(SimpleNamespace(), SimpleNamespace(members={}, withheld=()), Heard(), Reach())
+LIMITED = RateLimiting(shared=Bucket(max_tokens=1, refill_period=1))
+LIMITS = SimpleNamespace(limiter=None, user_key=None, asks=None, observer=None)
+SERVICES = CoreServices(SimpleNamespace(), SimpleNamespace(members={}, withheld=()), Heard(), Reach(), LIMITS)
 
 
 def layers(core):
@@ -29,17 +33,19 @@ def layers(core):
 
 @pytest.mark.scenario("C-1")
 @pytest.mark.parametrize(
-    ("admitter", "mode", "expected"),
+    ("admitter", "mode", "limits", "expected"),
     [
-        (AllowAll(), BEST_EFFORT, []),
-        (POLICY, BEST_EFFORT, [Admission]),
-        (RefuseAll(PolicyMode.SHADOW), BEST_EFFORT, [Shadow]),
-        (AllowAll(), FAIL, [AllOrNothing]),
-        (POLICY, FAIL, [AllOrNothing, Admission]),
+        (AllowAll(), BEST_EFFORT, None, []),
+        (POLICY, BEST_EFFORT, None, [Admission]),
+        (RefuseAll(PolicyMode.SHADOW), BEST_EFFORT, None, [Shadow]),
+        (AllowAll(), FAIL, None, [AllOrNothing]),
+        (AllowAll(), BEST_EFFORT, LIMITED, [RateLimit]),
+        (RefuseAll(PolicyMode.SHADOW), BEST_EFFORT, LIMITED, [Shadow, RateLimit]),
+        (POLICY, FAIL, LIMITED, [AllOrNothing, Admission, RateLimit]),
     ],
 )
-def test_what_is_not_configured_is_not_in_the_core_and_the_rest_stands_in_one_order(admitter, mode, expected):
-    assert list(layers(build_core(CoreSettings(admitter, mode), SERVICES))) == expected
+def test_what_is_not_configured_is_not_in_the_core_and_the_rest_stands_in_one_order(admitter, mode, limits, expected):
+    assert list(layers(build_core(CoreSettings(admitter, mode, limits), SERVICES))) == expected
 
 
 def test_a_core_in_force_hands_on_without_a_step_of_its_own():

@@ -10,6 +10,7 @@ from vmcp_api.config.sessions import StorageConfig
 from vmcp_api.spec.sessions import SessionManagement, StorageProvider
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
+from vmcp_proxy.redis_client.service import build_service
 from vmcp_proxy.sessions import (
     Created,
     EndReason,
@@ -22,8 +23,8 @@ from vmcp_proxy.sessions import (
     SessionIds,
     SessionManager,
     SessionStore,
-    build_store,
 )
+from vmcp_proxy.sessions.store.redis import RedisStore
 
 T = TypeVar("T")
 
@@ -36,9 +37,21 @@ OTHER_HEADERS = HeaderSnapshot([("X-Api-Key", b"another-value")])
 CAPABILITIES = b'{"roots":{"listChanged":true}}'
 
 
-def redis_store(server: RedisServer, password: bytes | None = None, **storage: object) -> SessionStore:
+class OwnStore(RedisStore):
+    """A store that has its connections for itself, and closes them."""
+
+    def __init__(self, storage: StorageConfig, scope: str = SCOPE, **passwords: bytes | None) -> None:
+        service = build_service(storage, **passwords)
+        super().__init__(service, scope)
+        self._service = service
+
+    async def aclose(self) -> None:
+        await self._service.link.aclose()
+
+
+def redis_store(server: RedisServer, password: bytes | None = None, **storage: object) -> OwnStore:
     document = {"provider": StorageProvider.REDIS, "address": server.address, **storage}
-    return build_store(StorageConfig.model_validate(document), scope=SCOPE, password=password)
+    return OwnStore(StorageConfig.model_validate(document), password=password)
 
 
 class Pod:

@@ -7,12 +7,12 @@ import pytest
 import trustme
 
 from tests.proxy.sessions.messaging import DIGEST, KIND, Talker
-from tests.proxy.sessions.pods import ALICE, SCOPE, Pod, eventually, once_available, redis_store
+from tests.proxy.sessions.pods import ALICE, OwnStore, Pod, eventually, once_available, redis_store
 from tests.support.redis_layouts import cluster_of_three, guarded_sentinel, rights, tls_redis, until_whole
 from tests.support.redis_server import RedisServer, running
 from vmcp_api.config.sessions import StorageConfig
 from vmcp_proxy.pods.name import new_pod_name
-from vmcp_proxy.sessions import EndReason, MissingReason, Session, StoreUnavailable, build_store
+from vmcp_proxy.sessions import EndReason, MissingReason, Session, StoreUnavailable
 
 POD = new_pod_name()
 
@@ -53,7 +53,7 @@ def cluster(tmp_path):
 def cluster_store(nodes, password=None, **storage):
     addresses = ",".join(node.address for node in nodes)
     document = {"provider": "redis", "mode": "cluster", "address": addresses, **storage}
-    return build_store(StorageConfig.model_validate(document), scope=SCOPE, password=password)
+    return OwnStore(StorageConfig.model_validate(document), password=password)
 
 
 @pytest.mark.scenario("S-11")
@@ -82,7 +82,7 @@ async def test_a_sentinel_may_ask_for_a_user_and_password_of_its_own(sentinel):
     def open_store(sentinel_password=b"of-the-sentinel\n"):
         document = {"provider": "redis", "mode": "sentinel", "masterName": "desk", "sentinelUsername": "watcher"}
         storage = StorageConfig.model_validate({**document, "address": sentinel.address})
-        return build_store(storage, scope=SCOPE, password=b"of-the-data", sentinel_password=sentinel_password)
+        return OwnStore(storage, password=b"of-the-data", sentinel_password=sentinel_password)
 
     await full_circle(open_store)
     for wrong in (None, b"of-the-data"):
@@ -120,7 +120,7 @@ async def test_sentinel_leads_to_the_new_master_after_a_failover(tmp_path):
 
         def open_store():
             document = {"provider": "redis", "mode": "sentinel", "address": sentinel.address, "masterName": "desk"}
-            return build_store(StorageConfig.model_validate(document), scope=SCOPE)
+            return OwnStore(StorageConfig.model_validate(document))
 
         await full_circle(open_store)
         async with Pod(open_store()) as a, Pod(open_store()) as b:
@@ -151,7 +151,7 @@ async def test_tls_with_the_configured_authority_works_and_with_another_does_not
     def open_store(ca=authority):
         tls = {"enabled": True, "caBundle": ca.cert_pem.bytes().decode()}
         document = {"provider": "redis", "address": f"localhost:{encrypted.port}", "tls": tls}
-        return build_store(StorageConfig.model_validate(document), scope=SCOPE)
+        return OwnStore(StorageConfig.model_validate(document))
 
     await full_circle(open_store)
     stranger = open_store(trustme.CA())

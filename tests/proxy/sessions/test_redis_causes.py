@@ -7,12 +7,12 @@ import pytest
 import trustme
 import uvloop
 
-from tests.proxy.sessions.pods import SCOPE, eventually
+from tests.proxy.sessions.pods import OwnStore, eventually
 from tests.proxy.sessions.test_stores import NEW, RECORD
 from tests.support.redis_layouts import cluster_of_three, guarded_sentinel, tls_redis, until_whole
 from tests.support.redis_server import RedisServer, free_port, running
 from vmcp_api.config.sessions import StorageConfig
-from vmcp_proxy.sessions import StoreUnavailable, build_store
+from vmcp_proxy.sessions import StoreUnavailable
 
 pytestmark = pytest.mark.scenario("S-7")
 
@@ -22,9 +22,7 @@ SENTINEL = {"mode": "sentinel", "masterName": "desk"}
 
 def open_store(address, password=None, sentinel_password=None, **storage):
     document = {"provider": "redis", "address": address, **storage}
-    return build_store(
-        StorageConfig.model_validate(document), scope=SCOPE, password=password, sentinel_password=sentinel_password
-    )
+    return OwnStore(StorageConfig.model_validate(document), password=password, sentinel_password=sentinel_password)
 
 
 def trusting(authority):

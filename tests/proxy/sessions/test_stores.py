@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.proxy.sessions.pods import SCOPE, eventually, redis_store
+from tests.proxy.sessions.pods import SCOPE, OwnStore, eventually, redis_store
 from vmcp_api.config.sessions import StorageConfig
-from vmcp_proxy.sessions import BadAddressError, SessionDigest, StoreUnavailable, build_store
-from vmcp_proxy.sessions.store.factory import parse_addresses
+from vmcp_proxy.redis_client.addresses import BadAddressError, parse_addresses
+from vmcp_proxy.redis_client.service import build_service
+from vmcp_proxy.sessions import SessionDigest, StoreUnavailable, build_store
 from vmcp_proxy.sessions.store.memory import MemoryStore
 from vmcp_proxy.sessions.store.protocol import Absent, End, Ended, Found, IdleEnd, Presence, Times, Touch
 from vmcp_proxy.sessions.store.record import SessionRecord
@@ -213,8 +214,8 @@ async def test_a_command_that_fails_for_another_reason_is_no_missing_session(own
 
 async def test_ends_reach_every_watcher_on_the_channel_of_this_server_only(shared, redis_server):
     heard, subscriptions = [], []
-    stranger = build_store(
-        StorageConfig.model_validate({"provider": "redis", "address": redis_server.address}), scope="team-b/desk"
+    stranger = OwnStore(
+        StorageConfig.model_validate({"provider": "redis", "address": redis_server.address}), "team-b/desk"
     )
     async with asyncio.TaskGroup() as group:
         watching = group.create_task(shared.watch(heard.append, lambda: subscriptions.append(True), list))
@@ -267,16 +268,16 @@ def test_addresses_are_read_with_their_ports(text, addresses):
 @pytest.mark.parametrize("text", ["", "a,,b", "a:", ":6379", "a:0", "a:65536", "a:b", "::1", "re dis:1", "[::1"])
 def test_an_address_that_says_nothing_is_refused_with_the_form(text):
     with pytest.raises(BadAddressError, match=re.escape("write host:port")):
-        build_store(StorageConfig.model_validate({"provider": "redis", "address": text}), scope=SCOPE)
+        build_service(StorageConfig.model_validate({"provider": "redis", "address": text}))
 
 
 def test_memory_is_the_default_store():
-    assert isinstance(build_store(StorageConfig(), scope=SCOPE), MemoryStore)
+    assert isinstance(build_store(None, SCOPE), MemoryStore)
 
 
 async def test_a_store_never_shows_its_password():
     storage = StorageConfig.model_validate({"provider": "redis", "address": "127.0.0.1:1"})
-    store = build_store(storage, scope=SCOPE, password=b"canary-password\n")
+    store = OwnStore(storage, password=b"canary-password\n")
     assert isinstance(store, RedisStore)
     with pytest.raises(StoreUnavailable) as caught:
         await store.load(SessionDigest("1", DIGEST).hex)

@@ -12,6 +12,7 @@ from vmcp_proxy.auth.identity import ANONYMOUS_ISSUER, LOCAL_ISSUER, Identity
 from vmcp_proxy.core.catalog.ui_pages import parse_own_uri
 from vmcp_proxy.core.policy.cedar.replay import RecordedCall
 from vmcp_proxy.core.policy.questions import ACTION_ON, Action
+from vmcp_proxy.core.policy.rate_limit import LAYER
 from vmcp_proxy.observability.audit import Outcome
 from vmcp_proxy.protocol.annotations import NO_ANNOTATIONS, annotations_of
 from vmcp_proxy.protocol.methods import METHODS, Handling
@@ -87,7 +88,10 @@ def read_line(raw: bytes, *, with_arguments: bool) -> Recorded | Skipped:
     if line.log != "audit":
         return Skipped.NO_AUDIT
     method = METHODS.get(line.target.method)
-    if line.subject is None or line.rejected_by or method is None or method.handling not in _CALLS or not method.kind:
+    if line.subject is None or method is None or method.handling not in _CALLS or not method.kind:
+        return Skipped.OTHER
+    # What was asked too often had been decided on before, where policies were asked.
+    if line.rejected_by and (line.rejected_by != LAYER or line.decision is None):
         return Skipped.OTHER
     if line.decision is None or not line.decision.action:
         # Nobody asked policies: what is known is who called what.

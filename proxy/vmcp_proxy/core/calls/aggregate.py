@@ -16,6 +16,7 @@ from vmcp_proxy.core.targets import find_target
 from vmcp_proxy.core.virtual import (
     Caller,
     Exchange,
+    Listed,
     Operation,
     OwnNames,
     Resolved,
@@ -44,7 +45,7 @@ class Aggregate:
         """See `VirtualMCP.view`."""
         return await self._views.view(caller)
 
-    async def list(self, caller: Caller, kind: Kind) -> Catalog | PartialFailure:
+    async def list(self, caller: Caller, kind: Kind) -> Listed:
         """See `VirtualMCP.list`: every kind is read off the one view."""
         del kind
         return await self._views.view(caller)

@@ -88,10 +88,18 @@ class Views:
 
     async def view(self, caller: Caller) -> Catalog:
         """The caller's catalog; waits for members whose listing is not there, each up to the list deadline."""
+        catalog = self._fresh(caller)
+        return catalog if catalog is not None else await self._built(caller, self._listings.needs_fetch)
+
+    def asks(self, caller: Caller) -> bool:
+        """Whether `view` would ask a backend now, or wait for what one has been asked."""
+        if self._fresh(caller) is not None:
+            return False
+        return any(map(self._listings.needs_fetch, self._entries(self._members, caller).values()))
+
+    def _fresh(self, caller: Caller) -> Catalog | None:
         catalog, built = self.current(caller), caller.client.view
-        if catalog is not None and built is not None and asyncio.get_running_loop().time() < built.expires:
-            return catalog
-        return await self._built(caller, self._listings.needs_fetch)
+        return catalog if built is not None and asyncio.get_running_loop().time() < built.expires else None
 
     async def with_news(self, caller: Caller, may_have: Callable[[str], bool]) -> Catalog:
         """As `view`, waiting only for backends that may have what is looked for."""

@@ -33,6 +33,7 @@ from vmcp_proxy.core.outcomes import Unlisted
 from vmcp_proxy.core.policy.all_or_nothing import Served, refusal
 from vmcp_proxy.core.policy.judge import only_shown, prepared, question_of
 from vmcp_proxy.core.policy.questions import AllowAll, Question
+from vmcp_proxy.core.policy.rate_limits import RateLimits
 from vmcp_proxy.core.stack import CoreSettings
 from vmcp_proxy.core.virtual import Operation, OwnNames, Resolved, Target
 from vmcp_proxy.protocol.kinds import Kind
@@ -88,11 +89,14 @@ class Explainer:
         self._served: Final = served
         self._withheld: Final = withheld
         self._settings = CoreSettings(AllowAll())
+        self._limits: RateLimits | None = None
         self._aggregation = Aggregation()
 
     def configure(self, settings: CoreSettings, aggregation: Aggregation) -> None:
         """Takes over what the core follows from now on."""
         self._settings = settings
+        limits = settings.rate_limiting
+        self._limits = None if limits is None else RateLimits(limits)
         self._aggregation = aggregation
 
     async def explain(self, asked: Asked) -> Explanation:
@@ -176,7 +180,7 @@ class Explainer:
             conflict_step(entry, self._aggregation),
             filter_step(entry),
             admission.step,
-            limit_step(),
+            limit_step(self._limits, capability.kind, capability.exposed),
         )
         in_list = catalog.find(capability.kind, capability.exposed) if entry.is_served and not entry.is_away else None
         is_refused = steps[0].stage is Stage.GROUP and steps[0].verdict is Verdict.STOP

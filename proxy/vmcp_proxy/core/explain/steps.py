@@ -12,7 +12,8 @@ from vmcp_proxy.core.catalog.capabilities import Conflict, ConflictReason, Outco
 from vmcp_proxy.core.catalog.filters import FilterSetting
 from vmcp_proxy.core.catalog.trace import Traced
 from vmcp_proxy.core.explain.explanation import Stage, Step, Verdict
-from vmcp_proxy.core.outcomes import PartialFailure
+from vmcp_proxy.core.outcomes import Limit, PartialFailure
+from vmcp_proxy.core.policy.rate_limits import RateLimits, describe
 from vmcp_proxy.protocol.kinds import Kind
 
 AGGREGATION: Final = "spec.config.aggregation"
@@ -20,6 +21,15 @@ _MEND: Final = "mend the backend; it is asked again by itself"
 _PERSONAL: Final = "lists to each caller by the caller's own credentials, which nobody asks with here"
 _MODE: Final = "spec.config.operational.failureHandling.partialFailureMode"
 
+
+_LIMITS: Final = MappingProxyType(
+    {
+        Limit.SHARED: "for all callers together",
+        Limit.PER_USER: "for each caller",
+        Limit.TOOL_SHARED: "for this tool",
+        Limit.TOOL_PER_USER: "for this tool and each caller",
+    }
+)
 
 _FILTERS: Final[Mapping[tuple[FilterSetting, bool], tuple[str, str]]] = MappingProxyType(
     {
@@ -122,9 +132,13 @@ def filter_step(entry: Traced) -> Step:
     return Step(stage=Stage.FILTER, verdict=verdict, reason=f"{path} {says}", change=change)
 
 
-def limit_step() -> Step:
-    """Rate limits come after everything else."""
-    return Step(stage=Stage.LIMIT, verdict=Verdict.PASS, reason="no limit is set")
+def limit_step(limits: RateLimits | None, kind: Kind, exposed: str) -> Step:
+    """Rate limits come after everything else; what is left of them is asked of nobody, and nothing is taken."""
+    terms = [] if limits is None else list(limits.terms(exposed if kind is Kind.TOOL else None))
+    if not terms:
+        return Step(stage=Stage.LIMIT, verdict=Verdict.PASS, reason="no limit is set")
+    said = ", ".join(f"{_LIMITS[limit]} {describe(each)}" for limit, each in terms)
+    return Step(stage=Stage.LIMIT, verdict=Verdict.PASS, reason=f"limited to {said}; what is left is not looked at")
 
 
 def _setting_path(setting: FilterSetting, backend: str) -> str:

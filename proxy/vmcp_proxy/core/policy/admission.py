@@ -12,10 +12,10 @@ from vmcp_proxy.auth.decision import ALLOW
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.ui_pages import pages_of, rename_pages
-from vmcp_proxy.core.outcomes import Denied, PartialFailure, Reply
+from vmcp_proxy.core.outcomes import Denied, Reply
 from vmcp_proxy.core.policy.judge import Judge, only_shown
 from vmcp_proxy.core.policy.questions import Action, Admitter, DecisionObserver, Question, judged_name
-from vmcp_proxy.core.virtual import Caller, Exchange, Operation, OwnNames, Resolved, VirtualMCP
+from vmcp_proxy.core.virtual import Caller, Exchange, Listed, Operation, OwnNames, Resolved, VirtualMCP
 from vmcp_proxy.protocol.kinds import Kind
 
 
@@ -45,10 +45,10 @@ class Admission:
         """See `VirtualMCP.view`."""
         return await self._reduced(caller.identity, await self._inner.view(caller))
 
-    async def list(self, caller: Caller, kind: Kind) -> Catalog | PartialFailure:
+    async def list(self, caller: Caller, kind: Kind) -> Listed:
         """See `VirtualMCP.list`."""
         listed = await self._inner.list(caller, kind)
-        return listed if isinstance(listed, PartialFailure) else await self._reduced(caller.identity, listed)
+        return await self._reduced(caller.identity, listed) if isinstance(listed, Catalog) else listed
 
     def resolve(self, caller: Caller, operation: Operation) -> Coroutine[Any, Any, Resolved]:
         """See `VirtualMCP.resolve`: what is there is found before it is decided on."""

@@ -9,7 +9,7 @@ from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.outcomes import PartialFailure, Reply
 from vmcp_proxy.core.policy.reach import Reach
-from vmcp_proxy.core.virtual import Caller, Exchange, Operation, Resolved, VirtualMCP
+from vmcp_proxy.core.virtual import Caller, Exchange, Listed, Operation, Resolved, VirtualMCP
 from vmcp_proxy.protocol.kinds import Kind
 
 WITHHELD: Final = "withheld"
@@ -48,7 +48,7 @@ class AllOrNothing:
         """See `VirtualMCP.view`."""
         return self._inner.view(caller)
 
-    async def list(self, caller: Caller, kind: Kind) -> Catalog | PartialFailure:
+    async def list(self, caller: Caller, kind: Kind) -> Listed:
         """See `VirtualMCP.list`."""
         refused = self._refusal(caller.identity)
         return await self._inner.list(caller, kind) if refused is None else refused

@@ -4,10 +4,10 @@ from collections.abc import Coroutine
 from typing import Any, Final
 
 from vmcp_proxy.core.catalog.catalog import Catalog
-from vmcp_proxy.core.outcomes import PartialFailure, Reply
+from vmcp_proxy.core.outcomes import Reply
 from vmcp_proxy.core.policy.judge import Judge
 from vmcp_proxy.core.policy.questions import Admitter, DecisionObserver
-from vmcp_proxy.core.virtual import Caller, Exchange, Operation, OwnNames, Resolved, VirtualMCP
+from vmcp_proxy.core.virtual import Caller, Exchange, Listed, Operation, OwnNames, Resolved, VirtualMCP
 from vmcp_proxy.protocol.kinds import Kind
 
 
@@ -22,7 +22,7 @@ class Shadow:
         """See `VirtualMCP.view`."""
         return self._inner.view(caller)
 
-    def list(self, caller: Caller, kind: Kind) -> Coroutine[Any, Any, Catalog | PartialFailure]:
+    def list(self, caller: Caller, kind: Kind) -> Coroutine[Any, Any, Listed]:
         """See `VirtualMCP.list`."""
         return self._inner.list(caller, kind)
 

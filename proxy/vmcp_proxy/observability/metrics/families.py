@@ -136,6 +136,12 @@ CIRCUIT_REFUSED: Final = _counter(
     "vmcp.circuit.refused", "{request}", "Requests that an open breaker did not let pass.", "backend"
 )
 STORE_UP: Final = _gauge("vmcp.session_store.up", "{store}", "Whether the session store answers (1) or not (0).")
+RATE_LIMIT_DECISIONS: Final = _counter(
+    "vmcp.rate_limit.decisions", "{decision}", "What became of requests at each kind of bucket.", "limit", "outcome"
+)
+RATE_LIMITS_UP: Final = _gauge(
+    "vmcp.rate_limits.up", "{store}", "Whether the buckets of rate limits can be asked (1) or not (0)."
+)
 CONFIG_REFUSED: Final = _gauge(
     "vmcp.config.refused", "{config}", "Whether the config that is mounted cannot be used (1), and a former one serves."
 )
@@ -165,6 +171,8 @@ READ: Final = (
     CIRCUIT_TRANSITIONS,
     CIRCUIT_REFUSED,
     STORE_UP,
+    RATE_LIMIT_DECISIONS,
+    RATE_LIMITS_UP,
     CONFIG_REFUSED,
     METRICS_EXPORTS,
 )

@@ -7,13 +7,17 @@ import msgspec
 from vmcp_proxy.core.outcomes import (
     Denied,
     Invalid,
+    Limit,
+    Limited,
     PartialFailure,
     RawFailure,
     Unanswered,
     Unavailable,
+    Unchecked,
     Unknown,
     Unlisted,
 )
+from vmcp_proxy.core.policy.rate_limit import LAYER
 from vmcp_proxy.observability.audit import Outcome
 from vmcp_proxy.protocol.error_codes import (
     FORBIDDEN,
@@ -23,6 +27,8 @@ from vmcp_proxy.protocol.error_codes import (
     METHOD_NOT_FOUND,
     REQUEST_CANCELLED,
     RESOURCE_NOT_FOUND,
+    SERVER_ERROR,
+    TOO_MANY_REQUESTS,
 )
 from vmcp_proxy.protocol.jsonrpc import Malformed, Request, encode_error, encode_raw_error, encode_result
 from vmcp_proxy.protocol.kinds import Kind
@@ -38,18 +44,27 @@ _LONGEST_METHOD: Final = 128
 _BACKEND: Final = "vmcp.dev/backend"
 _CATEGORY: Final = "vmcp.dev/category"
 _RETRY_AFTER: Final = "vmcp.dev/retryAfterSeconds"
+_LIMITED: Final = {
+    Limit.SHARED: "This endpoint is asked more often than it may be",
+    Limit.PER_USER: "You have asked as often as you may",
+    Limit.TOOL_SHARED: "This tool is called more often than it may be",
+    Limit.TOOL_PER_USER: "You have called this tool as often as you may",
+}
+_UNCHECKED: Final = "Rate limits cannot be checked now; try again."
 
 
 class OwnAnswer(msgspec.Struct, frozen=True, gc=False):
-    """An answer that no backend's result is; `status` holds where the response has not begun yet.
+    """An answer that no backend's result is; `status` and `headers` hold where the response has not begun yet.
 
-    `outcome` is that of the audit, `backend` the one that the answer is about.
+    `outcome` is that of the audit, `backend` the one that the answer is about, `rejected_by` the layer that refused.
     """
 
     body: bytes
     outcome: Outcome | None
     backend: str = ""
     status: int = 200
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    rejected_by: str = ""
 
 
 def own_answer(request: Request, reply: Unanswered) -> OwnAnswer:  # noqa: PLR0911 - a row for each outcome
@@ -62,6 +77,10 @@ def own_answer(request: Request, reply: Unanswered) -> OwnAnswer:  # noqa: PLR09
             return OwnAnswer(encode_error(request.id, FORBIDDEN, "Forbidden."), Outcome.DENIED, status=403)
         case Invalid():
             return OwnAnswer(invalid_params(request.id, reply.reason), Outcome.FAILURE)
+        case Limited():
+            return _limited(request, reply)
+        case Unchecked():
+            return _refused_for(reply.retry_after, request, 503, SERVER_ERROR, _UNCHECKED, Outcome.ERROR)
         case Unknown():
             return _unknown(request, reply)
         case Unlisted():
@@ -73,6 +92,21 @@ def own_answer(request: Request, reply: Unanswered) -> OwnAnswer:  # noqa: PLR09
             return OwnAnswer(
                 encode_error(request.id, INTERNAL_ERROR, reply.message, data), Outcome.ERROR, reply.backend
             )
+
+
+def _limited(request: Request, reply: Limited) -> OwnAnswer:
+    text = f"{_LIMITED[reply.limit]}; try again in {reply.retry_after} s."
+    more = {"limit": reply.limit}
+    return _refused_for(reply.retry_after, request, 429, TOO_MANY_REQUESTS, text, Outcome.DENIED, **more)
+
+
+def _refused_for(
+    seconds: int, request: Request, status: int, code: int, text: str, outcome: Outcome, **more: str
+) -> OwnAnswer:
+    """Refused for a while: `Retry-After` (RFC 9110 section 10.2.3), and the same in the data for who sees no header."""
+    data = msgspec.json.encode({"retryAfterSeconds": seconds, **more})
+    headers = ((b"retry-after", b"%d" % seconds),)
+    return OwnAnswer(encode_error(request.id, code, text, data), outcome, "", status, headers, LAYER)
 
 
 def _unknown(request: Request, reply: Unknown) -> OwnAnswer:

@@ -6,8 +6,9 @@ from typing import Final, TypeAlias
 from vmcp_proxy.clients.links import Links
 from vmcp_proxy.clients.notifier import saw
 from vmcp_proxy.clients.session_client import SessionCaller
+from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.pagination import BadCursor
-from vmcp_proxy.core.outcomes import Invalid, PartialFailure, Result, Unanswered
+from vmcp_proxy.core.outcomes import Invalid, Result, Unanswered
 from vmcp_proxy.core.virtual import Operation, VirtualMCP, call
 from vmcp_proxy.observability.audit import Outcome
 from vmcp_proxy.observability.metrics import Metrics
@@ -72,7 +73,7 @@ class Requests:
     ) -> Answer | None:
         cursor = params.optional_text_of(context.reference.members, "cursor")
         catalog = await self._virtual.list(caller, kind)
-        if isinstance(catalog, PartialFailure):
+        if not isinstance(catalog, Catalog):
             return await self._without_result(context, message, catalog)
         page = self._settings.current.encoder.encode(catalog, kind, cursor)
         if isinstance(page, BadCursor):
@@ -101,10 +102,11 @@ class Requests:
         answer = own_answer(message, reply)
         context.backend = answer.backend
         context.outcome = answer.outcome
+        context.rejected_by = answer.rejected_by
         # A comment may have kept the connection open meanwhile: there is no status to choose any more then.
         if answer.status == _OK or context.response_started:
             return answer.body
-        await context.respond(answer.status, answer.body)
+        await context.respond(answer.status, answer.body, headers=answer.headers)
         return None
 
     async def _set_level(self, caller: SessionCaller, message: Request, members: Members) -> bytes:

@@ -1,18 +1,12 @@
 """The store that pods share: one Redis hash per session, changed by scripts only."""
 
-import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from redis.asyncio import RedisCluster
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisClusterException, RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from vmcp_proxy.redis_client.cancellation import keeping_cancellation
-from vmcp_proxy.redis_client.causes import RedisCauses
-from vmcp_proxy.redis_client.connect import RedisLink, telling_lost_connections
+from vmcp_proxy.redis_client.calls import REDIS_ERRORS, RedisCalls, RedisUnavailable
+from vmcp_proxy.redis_client.service import RedisService
 from vmcp_proxy.redis_client.watch import watch_channels
 from vmcp_proxy.sessions.store import redis_scripts as scripts
 from vmcp_proxy.sessions.store.protocol import (
@@ -31,13 +25,7 @@ from vmcp_proxy.sessions.store.record import LEVEL_FIELD, STREAM_FIELD, SessionR
 
 T = TypeVar("T")
 
-# A slot that no node of a cluster serves surfaces as a bare KeyError of redis-py's slot table.
-REDIS_ERRORS: Final = (RedisError, RedisClusterException, OSError, TimeoutError, LookupError)
-"""All that redis-py raises when the service is not there, does not let us in or does not obey."""
-
 CONCURRENT_COMMANDS: Final = 16
-_CALL_SECONDS: Final = 4.0
-_REST_SECONDS: Final = 0.5
 # The key outlives the TTL, so that the pod that ends an idle session still finds when it was last used.
 _KEEP_SECONDS: Final = 60.0
 
@@ -47,25 +35,17 @@ class RedisStore:
 
     Ends go out on the channel `<prefix>ended`, messages between pods on `<prefix>pod:<name>`.
 
-    Nothing connects before the first call, and until then the state is unknown. After a lost connection the next
-    calls fail at once for half a second, so that a dead Redis costs each request nothing.
+    Nothing connects before the first call, and until then the state is unknown.
     """
 
-    def __init__(
-        self, link: RedisLink, causes: RedisCauses, *, prefix: str, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._link: Final = link
-        self._client: Final = link.client
-        self._causes: Final = causes
+    def __init__(self, redis: RedisService, scope: str) -> None:
+        prefix = f"{redis.key_prefix}{scope}:"
+        self._client: Final = redis.link.client
         self._prefix: Final = prefix
         self._channel: Final = f"{prefix}ended"
-        self._clock: Final = clock
-        self._slots: Final = asyncio.Semaphore(CONCURRENT_COMMANDS)
-        self._commands = StoreState(available=False, is_known=False, message="Redis has not been asked yet")
+        self._calls: Final = RedisCalls(redis.causes, concurrent=CONCURRENT_COMMANDS)
         self._subscription = StoreState(available=True)
         self._hearing = StoreState(available=True)
-        self._has_answered = False
-        self._rests_until = 0.0
 
     @property
     def is_shared(self) -> bool:
@@ -73,8 +53,10 @@ class RedisStore:
 
     @property
     def state(self) -> StoreState:
-        states = (self._commands, self._subscription, self._hearing)
-        return next((state for state in states if not state.available), self._commands)
+        calls = self._calls
+        commands = StoreState(available=not calls.problem, message=calls.problem, is_known=calls.is_known)
+        states = (commands, self._subscription, self._hearing)
+        return next((state for state in states if not state.available), commands)
 
     async def create(self, digest: str, record: SessionRecord, times: Times, ttl: float) -> Presence:
         fields = [part for pair in record.encode().items() for part in pair]
@@ -133,7 +115,7 @@ class RedisStore:
     ) -> None:
         def subscribed() -> None:
             self._subscription = StoreState(available=True)
-            self._rests_until = 0.0
+            self._calls.wake()
             on_subscribed()
 
         def lost(error: Exception) -> None:
@@ -160,7 +142,7 @@ class RedisStore:
         await watch_channels(self._client, tuple(channels), heard, subscribed, lost, REDIS_ERRORS)
 
     async def aclose(self) -> None:
-        await self._link.aclose()
+        """Nothing to let go of: the connections are the process's."""
 
     def __repr__(self) -> str:
         return f"RedisStore({self.state})"
@@ -177,26 +159,13 @@ class RedisStore:
         return tuple(scripts.PRESENCE[answer] for answer in await self._call(pipeline.execute))
 
     async def _call(self, send: Callable[[], Awaitable[T]]) -> T:
-        if self._clock() < self._rests_until:
-            raise StoreUnavailable(self._commands.message)
         try:
-            with keeping_cancellation(), telling_lost_connections():
-                async with asyncio.timeout(_CALL_SECONDS), self._slots:
-                    answer = await send()
-        except REDIS_ERRORS as error:
-            self._commands = self._unavailable(error)
-            if isinstance(error, RedisConnectionError | RedisTimeoutError | OSError):
-                self._rests_until = self._clock() + _REST_SECONDS
-            # The cause would carry the command, and with it the session's record, into a traceback.
-            raise StoreUnavailable(self._commands.message) from None
-        self._commands = StoreState(available=True)
-        self._has_answered = True
-        self._rests_until = 0.0
-        return answer
+            return await self._calls.call(send)
+        except RedisUnavailable as error:
+            raise StoreUnavailable(str(error)) from None
 
     def _unavailable(self, error: Exception) -> StoreState:
-        message = self._causes.describe(error, has_answered=self._has_answered)
-        return StoreState(available=False, message=message)
+        return StoreState(available=False, message=self._calls.describe(error))
 
 
 def _text(raw: bytes | None) -> str | None:

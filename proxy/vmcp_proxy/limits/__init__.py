@@ -1,0 +1,1 @@
+"""Token buckets, in this process or in Redis (ADR-0045)."""

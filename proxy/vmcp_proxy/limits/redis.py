@@ -1,0 +1,127 @@
+"""The buckets that pods share: one hash each, all of one endpoint in one slot of a Cluster, changed by one script."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Final
+
+from redis.exceptions import NoScriptError
+
+from vmcp_api.pod_status import STORE_OK, STORE_UNAVAILABLE, STORE_UNKNOWN, StoreReport
+from vmcp_proxy.limits.bucket import Use, Waits
+from vmcp_proxy.limits.script import TAKE, TAKE_SHA
+from vmcp_proxy.observability.logs import describe_exception, log_event
+from vmcp_proxy.redis_client.calls import RedisCalls, RedisUnavailable
+from vmcp_proxy.redis_client.service import RedisService
+
+logger: Final = logging.getLogger("vmcp.limits")
+
+DECISION_SECONDS: Final = 0.5
+"""Longest wait of a request for its tokens."""
+
+_LATE: Final = f"Redis has not answered within {DECISION_SECONDS:g} s"
+_MOST_TRIPS: Final = 2
+"""Scripts on their way at once; requests that come meanwhile go together with the next."""
+
+_MOST_IN_TRIP: Final = 64
+"""Requests that one script decides on, so that it holds up nobody else's Redis."""
+
+
+class _Asked:
+    """A request that waits for its tokens."""
+
+    __slots__ = ("answer", "uses")
+
+    def __init__(self, uses: Sequence[Use]) -> None:
+        self.uses: Final = uses
+        self.answer: Final[asyncio.Future[Waits | None]] = asyncio.get_running_loop().create_future()
+
+
+class RedisLimiter:
+    """A `Limiter` for many replicas, in keys `<prefix>rl:{<namespace>/<name>}:<bucket>`.
+
+    A request waits no longer than `DECISION_SECONDS`; the script that it went with may take longer, and while that is
+    so, or Redis has failed, one trial at a time finds out whether it is back, and nobody else waits.
+    """
+
+    def __init__(self, redis: RedisService, scope: str, tasks: asyncio.TaskGroup) -> None:
+        self._client: Final = redis.link.client
+        self._calls: Final = RedisCalls(redis.causes, concurrent=_MOST_TRIPS)
+        self._prefix: Final = f"{redis.key_prefix}rl:{{{scope}}}:"
+        self._tasks: Final = tasks
+        self._asked: Final[deque[_Asked]] = deque()
+        self._trips = 0
+        self._is_late = False
+
+    @property
+    def state(self) -> StoreReport:
+        """See `Limiter.state`."""
+        problem = _LATE if self._is_late else self._calls.problem
+        if not self._calls.is_known and not self._is_late:
+            return StoreReport(STORE_UNKNOWN, problem)
+        return StoreReport(STORE_UNAVAILABLE if problem else STORE_OK, problem)
+
+    async def take(self, uses: Sequence[Use]) -> Waits | None:
+        """See `Limiter.take`."""
+        if self._calls.is_resting or (self._trips and self.state.is_away):
+            return None
+        asked = _Asked(uses)
+        self._asked.append(asked)
+        if self._trips < _MOST_TRIPS:
+            self._trips += 1
+            self._tasks.create_task(self._travel(), name="rate limits")
+        try:
+            async with asyncio.timeout(DECISION_SECONDS):
+                return await asked.answer
+        except TimeoutError:
+            self._is_late = True
+            return None
+
+    async def _travel(self) -> None:
+        """Asks for all who wait, until nobody does."""
+        try:
+            while self._asked:
+                together = [self._asked.popleft() for _ in range(min(_MOST_IN_TRIP, len(self._asked)))]
+                # Whoever has gone, or waits no longer, takes no token.
+                await self._decide([asked for asked in together if not asked.answer.done()])
+        finally:
+            self._trips -= 1
+
+    async def _decide(self, together: Sequence[_Asked]) -> None:
+        if not together:
+            return
+        try:
+            waits = await self._calls.call(lambda: self._take(together))
+        except RedisUnavailable:
+            _answer((*together, *self._asked), None)
+            self._asked.clear()
+        except Exception as error:  # noqa: BLE001 - whatever the client raises, it must not end the process
+            log_event(logger, logging.ERROR, "rate limits failed", error=describe_exception(error))
+            _answer(together, None)
+        else:
+            _answer(together, waits)
+        self._is_late = False
+
+    async def _take(self, together: Sequence[_Asked]) -> Sequence[int]:
+        uses = [use for asked in together for use in asked.uses]
+        arguments: list[str | int] = [len(uses), *(self._prefix + use.key for use in uses)]
+        for asked in together:
+            arguments.append(len(asked.uses))
+            for use in asked.uses:
+                arguments += (use.terms.tokens, use.terms.period)
+        client: Any = self._client
+        try:
+            waits: Sequence[int] = await client.execute_command("EVALSHA", TAKE_SHA, *arguments)
+        except NoScriptError:
+            waits = await client.execute_command("EVAL", TAKE, *arguments)
+        return waits
+
+
+def _answer(together: Sequence[_Asked], waits: Sequence[int] | None) -> None:
+    begin = 0
+    for asked in together:
+        end = begin + len(asked.uses)
+        if not asked.answer.done():
+            asked.answer.set_result(None if waits is None else tuple(waits[begin:end]))
+        begin = end

@@ -1,0 +1,87 @@
+"""The rate limits over reloads: one set of buckets, and what becomes of decisions."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from vmcp_api.config import ProxyConfig
+from vmcp_api.pod_status import StoreReport
+from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.core.outcomes import Limit
+from vmcp_proxy.core.policy.rate_limit import LimitOutcome, LimitServices
+from vmcp_proxy.core.virtual import Caller
+from vmcp_proxy.limits.limiter import Limiter
+from vmcp_proxy.limits.memory import MemoryLimiter
+from vmcp_proxy.limits.users import user_key
+from vmcp_proxy.observability.logs import log_event
+from vmcp_proxy.run.settings import LOGGER
+from vmcp_proxy.sessions import Keyring
+
+if TYPE_CHECKING:
+    from vmcp_proxy.redis_client.service import RedisService
+
+logger: Final = logging.getLogger(LOGGER)
+
+_UNCHECKED: Final = {
+    LimitOutcome.UNCHECKED_ALLOWED: "requests are let through without limits",
+    LimitOutcome.UNCHECKED_DENIED: "requests are refused",
+}
+
+
+class LimitDecisions:
+    """A `LimitObserver`: decisions are counted; that the buckets are away, and back again, is told once each."""
+
+    def __init__(self, limiter: Limiter) -> None:
+        self._limiter: Final = limiter
+        self._counts: Final[Counter[tuple[str, ...]]] = Counter()
+        self._told: LimitOutcome | None = None
+
+    @property
+    def counts(self) -> Mapping[tuple[str, ...], float]:
+        """How many there were, by bucket and outcome."""
+        return dict(self._counts)
+
+    def on_limits(self, limits: Sequence[Limit], outcome: LimitOutcome) -> None:
+        """See `LimitObserver.on_limits`."""
+        for limit in limits:
+            self._counts[limit.value, outcome.value] += 1
+        effect = _UNCHECKED.get(outcome)
+        if effect is None and self._told is not None:
+            self._told = None
+            log_event(logger, logging.INFO, "rate limits are checked again")
+        elif effect is not None and outcome is not self._told:
+            self._told = outcome
+            message = self._limiter.state.message
+            log_event(logger, logging.WARNING, "rate limits cannot be checked", message=message, effect=effect)
+
+
+def build_limits(
+    config: ProxyConfig,
+    redis: "RedisService | None",
+    keyring: Callable[[], Keyring],
+    asks: Callable[[Caller], bool],
+    tasks: asyncio.TaskGroup,
+) -> LimitServices:
+    """What limits stand on until the process ends, whether or not a config asks for some."""
+    limiter = _limiter(config, redis, tasks)
+
+    def key_of(identity: Identity) -> str:
+        return user_key(keyring(), identity.canonical_bytes)
+
+    return LimitServices(limiter, key_of, asks, LimitDecisions(limiter))
+
+
+def limits_report(config: ProxyConfig, limiter: Limiter) -> StoreReport | None:
+    """How the buckets fare, for the status; None where nothing is limited."""
+    return None if config.config.rate_limiting is None else limiter.state
+
+
+def _limiter(config: ProxyConfig, redis: "RedisService | None", tasks: asyncio.TaskGroup) -> Limiter:
+    if redis is None:
+        return MemoryLimiter()
+    # Imported where Redis' client is there already; see `run.redis_parts`.
+    from vmcp_proxy.limits.redis import RedisLimiter  # noqa: PLC0415
+
+    return RedisLimiter(redis, f"{config.namespace}/{config.name}", tasks)
