@@ -95,7 +95,8 @@ class Views:
         """Whether `view` would ask a backend now, or wait for what one has been asked."""
         if self._fresh(caller) is not None:
             return False
-        return any(map(self._listings.needs_fetch, self._entries(self._members, caller).values()))
+        entries = self._entries(caller, self._reach_of(caller.identity))
+        return any(map(self._listings.needs_fetch, entries.values()))
 
     def _fresh(self, caller: Caller) -> Catalog | None:
         catalog, built = self.current(caller), caller.client.view
