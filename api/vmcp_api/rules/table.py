@@ -238,10 +238,7 @@ RULES: Final[tuple[Rule, ...]] = (
     *HEADER_RULES,
     *CREDENTIAL_RULES,
     *SECRET_RULES,
-<<<<<<< HEAD
     *TELEMETRY_RULES,
-=======
     *RATE_LIMITING_RULES,
->>>>>>> 77bed16 (Let endpoints say how much callers may ask)
 )
 """Every rule, for the validator and for the CRDs."""
