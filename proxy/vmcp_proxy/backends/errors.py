@@ -12,6 +12,9 @@ import math
 from enum import StrEnum
 from typing import Final
 
+CANCELLED: Final = "cancelled"
+"""Stands where a category does for what nobody waits for any more."""
+
 SAID: Final = ", it said: "
 """Stands in a hint before the last lines of a program, which may hold anything but secrets."""
 

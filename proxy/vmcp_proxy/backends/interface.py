@@ -49,6 +49,45 @@ class Nobody:
 NOBODY: Final = Nobody()
 
 
+class RequestSpan(Protocol):
+    """Hears how one request gets to its backend, for traces (ADR-0047); nothing of it may raise."""
+
+    @property
+    def headers(self) -> OutgoingHeaders:
+        """What goes with this request alone, for example `traceparent`; empty costs nothing.
+
+        They are sent beside the caller's headers, which are encoded once for many requests.
+        """
+
+    def resent(self, reason: str) -> None:
+        """Hears that the request goes out again, and why."""
+
+    def opening(self) -> "RequestSpan":
+        """The span of a session that has to be opened first."""
+
+    def end(self, error: str) -> None:
+        """Hears once how it went: `error` is empty, or a category or another word for what went wrong."""
+
+
+class Untraced:
+    """The span of what belongs to no trace."""
+
+    headers: Final[OutgoingHeaders] = ()
+
+    def resent(self, reason: str) -> None:
+        """See `RequestSpan.resent`."""
+
+    def opening(self) -> "Untraced":
+        """See `RequestSpan.opening`."""
+        return self
+
+    def end(self, error: str) -> None:
+        """See `RequestSpan.end`."""
+
+
+UNTRACED: Final = Untraced()
+
+
 class BackendSession(Protocol):
     """One MCP session with a backend, already initialised."""
 

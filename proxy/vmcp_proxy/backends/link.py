@@ -8,13 +8,14 @@ from typing import Any, Final, TypeAlias, TypeVar
 from vmcp_proxy.backends.credentials import Credentials, headers_from
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import (
+    CANCELLED,
     BackendError,
     Category,
     CredentialsRefusedError,
     SessionBrokenError,
     SessionLostError,
 )
-from vmcp_proxy.backends.interface import Backend, BackendSession, Receiver
+from vmcp_proxy.backends.interface import UNTRACED, Backend, BackendSession, Receiver, RequestSpan
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol.jsonrpc import Raw, Response
 
@@ -94,7 +95,7 @@ class Link:
         credentials: Credentials,
         deadline: Deadline,
         receiver: Receiver,
-        extra: OutgoingHeaders = (),
+        span: RequestSpan = UNTRACED,
     ) -> Response:
         """Sends one request; `params_for` gets the request id, which is the progress token too.
 
@@ -105,7 +106,7 @@ class Link:
         Raises:
             BackendError: there is no answer.
         """
-        return await self._until_end(self._request(method, params_for, credentials, deadline, receiver, extra))
+        return await self._until_end(self._request(method, params_for, credentials, deadline, receiver, span))
 
     async def listen(self, credentials: Credentials, receiver: Receiver, deadline: Deadline) -> bool:
         """Receives what the backend says outside of calls; see `BackendSession.listen`.
@@ -203,7 +204,7 @@ class Link:
         credentials: Credentials,
         deadline: Deadline,
         receiver: Receiver,
-        extra: OutgoingHeaders,
+        span: RequestSpan,
     ) -> Response:
         """As `_let_in`, which would cost every call a frame more."""
         headers = credentials.current()
@@ -213,18 +214,20 @@ class Link:
         while True:
             try:
                 if session is None:
-                    session = await self._open(headers, deadline, lost)
+                    session = await self._open(headers, deadline, lost, span)
                 request_id = session.next_id()
                 params = params_for(request_id)
-                return await session.request(request_id, method, params, headers, deadline, receiver, extra)
+                return await session.request(request_id, method, params, headers, deadline, receiver, span.headers)
             except SessionLostError:
                 if session is None or lost is not None:
                     raise
                 session, lost = None, session
+                span.resent("session_lost")
             except CredentialsRefusedError:
                 if not may_renew or not credentials.refused(headers):
                     raise
                 may_renew = False
+                span.resent("credentials_refused")
                 headers = await headers_from(credentials, self.backend.name, deadline)
             except SessionBrokenError:
                 if self._session is session:
@@ -252,7 +255,13 @@ class Link:
             session = await self._open(headers, deadline, lost=session)
             return await session.listen(headers, receiver)
 
-    async def _open(self, headers: OutgoingHeaders, deadline: Deadline, lost: BackendSession | None) -> BackendSession:
+    async def _open(
+        self,
+        headers: OutgoingHeaders,
+        deadline: Deadline,
+        lost: BackendSession | None,
+        span: RequestSpan = UNTRACED,
+    ) -> BackendSession:
         if self._opening is None:
             self._opening = asyncio.Lock()
         await self._wait_for_turn(self._opening, deadline)
@@ -261,7 +270,7 @@ class Link:
                 return self._session
             self._session = None
             self._check_open()
-            session = await self._begin(headers, deadline)
+            session = await self._begin(headers, deadline, span.opening())
             try:
                 self._check_open()
             except BackendError:
@@ -286,12 +295,22 @@ class Link:
             # The session stands: those who come next go on in it.
             raise BackendError(self.backend.name, Category.TIMEOUT) from error
 
-    async def _begin(self, headers: OutgoingHeaders, deadline: Deadline) -> BackendSession:
+    async def _begin(self, headers: OutgoingHeaders, deadline: Deadline, span: RequestSpan) -> BackendSession:
+        outcome = CANCELLED
         try:
-            return await self.backend.open(self._capabilities, headers, deadline, self._owner)
-        except SessionLostError:
-            # Forgotten between the two halves of the handshake: nothing was executed.
-            return await self.backend.open(self._capabilities, headers, deadline, self._owner)
+            try:
+                session = await self.backend.open(self._capabilities, headers, deadline, self._owner)
+            except SessionLostError:
+                # Forgotten between the two halves of the handshake: nothing was executed.
+                span.resent("session_lost")
+                session = await self.backend.open(self._capabilities, headers, deadline, self._owner)
+            outcome = ""
+        except BackendError as error:
+            outcome = error.category.value
+            raise
+        finally:
+            span.end(outcome)
+        return session
 
     async def _wait_for_turn(self, opening: asyncio.Lock, deadline: Deadline) -> None:
         """Waits while somebody else opens, who may have more time than we have."""

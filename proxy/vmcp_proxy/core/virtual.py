@@ -13,6 +13,7 @@ from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.outcomes import Limited, PartialFailure, Reply, Unchecked, Unlisted
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
+from vmcp_proxy.observability.tracing.spans import Trace
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.params import Members, parse_members
 
@@ -26,7 +27,7 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
 
     `kind` and `name` are of what it is about (`protocol.methods.Reference`): None and empty where it names nothing.
     `parsed` are the members of `params`, where they have been read; `is_prepared` where its arguments are those that
-    the backend gets.
+    the backend gets. `trace` is that of the client's request; None where tracing is off.
     """
 
     method: str
@@ -35,6 +36,7 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
     params: msgspec.Raw | None = None
     parsed: Members | None = None
     is_prepared: bool = False
+    trace: Trace | None = None
 
     def prepared(self, plan: ArgumentPlan) -> "Operation":
         """The same with the arguments that the backend gets (ADR-0022): they are judged, and sent.

@@ -33,6 +33,9 @@ def read_gauges(metrics: Metrics, parts: Wiring) -> None:
     metrics.read_from(families.TLS_CONTEXTS, lambda: parts.client.contexts_built)
     metrics.read_from(families.DEADLINES_MISSED, lambda: dict(parts.core.views.deadlines_missed))
     metrics.read_from(families.AUDIT_DROPPED, lambda: parts.surface.sources.audit.dropped)
+    spans = parts.surface.sources.tracing.counts
+    metrics.read_from(families.SPANS_SENT, lambda: spans.sent)
+    metrics.read_from(families.SPANS_DROPPED, lambda: spans.dropped)
     metrics.read_from(families.CIRCUIT_STATE, lambda: circuit_states(parts.core.group.members))
     metrics.read_from(families.CIRCUIT_TRANSITIONS, lambda: circuit_transitions(parts.core.group.members))
     metrics.read_from(families.CIRCUIT_REFUSED, lambda: refused_by_circuits(parts.core.group.members))

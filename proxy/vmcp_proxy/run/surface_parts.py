@@ -20,6 +20,7 @@ from vmcp_proxy.run.loading import Loaded
 from vmcp_proxy.run.session_parts import SessionParts
 from vmcp_proxy.run.settings import LOGGER, SOFTWARE_VERSION, LiveConfig, Settings
 from vmcp_proxy.run.status import ProxyStatus
+from vmcp_proxy.run.tracing import LiveTracing
 from vmcp_proxy.serve.apps.admin import build_admin_app
 from vmcp_proxy.serve.apps.explain import Explain
 from vmcp_proxy.serve.apps.mcp import build_mcp_app
@@ -49,6 +50,7 @@ class ChainSources:
     is_local: bool
     authenticators: Authenticators
     audit: AuditOutput
+    tracing: LiveTracing
 
     def settings(self, loaded: Loaded) -> ChainSettings:
         """What the layers of the chain follow under a config and its secrets.
@@ -61,6 +63,7 @@ class ChainSources:
         auditor = self.audit.auditor_for(loaded)
         oidc = config.incoming_auth.oidc
         secret = loaded.value(oidc.client_secret_ref) if oidc and oidc.client_secret_ref else None
+        tracer = self.tracing.tracing_for(loaded)
         return ChainSettings(
             policy=HeaderPolicy.of(config, local=self.is_local, legacy_revisions=CLIENT_REVISIONS),
             maximum=config.config.operational.timeouts.maximum,
@@ -68,6 +71,7 @@ class ChainSources:
             allow_list=AllowList.of(config.passthrough_headers, _relayed(config)),
             auditor=auditor,
             resource=ProtectedResource.of(config.incoming_auth, MCP_PATH),
+            tracer=tracer,
         )
 
 
@@ -145,7 +149,7 @@ def build_surface(
         OSError: the audit file cannot be opened.
     """
     logger = logging.getLogger(LOGGER)
-    sources = ChainSources(settings.is_local, authenticators, AuditOutput(logger))
+    sources = ChainSources(settings.is_local, authenticators, AuditOutput(logger), LiveTracing(logger))
     legacy = LiveSettings(legacy_settings(config.current))
     keep_alive, answers = KeepAlive(legacy), AnswerStreams(sessions.clients.replay)
     manager, clients, news = sessions.manager, sessions.clients, sessions.news

@@ -111,6 +111,7 @@ class Wiring:
             await self.redis.link.aclose()
         await self.client.aclose()
         await asyncio.to_thread(self.surface.sources.audit.close)
+        await asyncio.to_thread(self.surface.sources.tracing.close)
 
 
 def _build_client(settings: Settings, config: ProxyConfig) -> HttpClient:

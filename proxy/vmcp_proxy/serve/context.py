@@ -13,6 +13,7 @@ from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, AllowList, HeaderSnapshot
 from vmcp_proxy.observability.audit import Outcome, Reason, outcome_of_status
 from vmcp_proxy.observability.metrics import Metrics
+from vmcp_proxy.observability.tracing.spans import RecordedTrace, Trace
 from vmcp_proxy.protocol.jsonrpc import Answer, Batch, Notification, Raw, Request, Response, encode_error, size_of
 from vmcp_proxy.protocol.methods import NO_REFERENCE, Reference, read_reference
 from vmcp_proxy.protocol.params import InvalidParamsError
@@ -62,7 +63,7 @@ class RequestContext:
     batch, `each`, which serves one message of it (parsing). The dispatch fills `session_ref` (first 8 hex digits of
     the digest, never the id), `backend`, `decision` and `outcome`, which audit and telemetry read on the way out.
     `reason` says what came between, `sent_headers` are those of the client that backends get. `answer` is the JSON-RPC
-    answer, kept where `keeps_answer` asks for it, as it is and not copied.
+    answer, kept where `keeps_answer` asks for it, as it is and not copied. `trace` is there where tracing is on.
     `is_stream` takes a request out of the hard time limit and out of the drain: set it for answers that are meant to
     stay open.
 
@@ -107,6 +108,7 @@ class RequestContext:
         "session_ref",
         "started",
         "status",
+        "trace",
     )
 
     def __init__(
@@ -148,6 +150,7 @@ class RequestContext:
         self.answer: Answer | None = None
         self.keeps_answer = False
         self.sent_headers: HeaderSnapshot = EMPTY_SNAPSHOT
+        self.trace: Trace | None = None
         self.rejected_by = ""
         self.backend_enrichment: Enrichment | None = None
         self.cors_headers: tuple[tuple[bytes, bytes], ...] = ()
@@ -184,6 +187,22 @@ class RequestContext:
         """Unique in this process' life and, by its random prefix, between pods; no secret."""
         prefix, number = self._request_id
         return f"{prefix}-{number:x}"
+
+    @property
+    def age(self) -> float:
+        """Seconds since the request began."""
+        return time.perf_counter() - self.started
+
+    @property
+    def recorded_span(self) -> tuple[str, str] | None:
+        """The ids of trace and span, in hex, where the request is recorded."""
+        trace = self.trace
+        return (trace.trace_id, trace.span_id) if isinstance(trace, RecordedTrace) else None
+
+    @property
+    def trace_id(self) -> str:
+        """The id of a trace that is recorded, in hex; empty where none is."""
+        return "" if self.trace is None else self.trace.trace_id
 
     @property
     def final_status(self) -> int:

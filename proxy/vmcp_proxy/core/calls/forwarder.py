@@ -9,11 +9,13 @@ import msgspec
 
 from vmcp_proxy.backends.credentials import Credentials
 from vmcp_proxy.backends.deadline import Deadline
-from vmcp_proxy.backends.errors import BackendError, Category, CircuitOpenError
+from vmcp_proxy.backends.errors import CANCELLED, BackendError, Category, CircuitOpenError
+from vmcp_proxy.backends.interface import UNTRACED
 from vmcp_proxy.core.calls.invalidation import Changes
 from vmcp_proxy.core.calls.receivers import CallReceiver
 from vmcp_proxy.core.calls.replies import name_bound, unavailable, unknown
-from vmcp_proxy.core.calls.spans import CANCELLED, CallObserver
+from vmcp_proxy.core.calls.spans import CallObserver
+from vmcp_proxy.core.calls.traced import begin_call, end_call
 from vmcp_proxy.core.catalog.arguments import apply_arguments
 from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.ui_pages import SCHEME
@@ -25,6 +27,7 @@ from vmcp_proxy.core.outcomes import RawFailure, Reply, Result
 from vmcp_proxy.core.owners.handed_out import may_hand_out, names_page, rename_links, uris_of
 from vmcp_proxy.core.virtual import Caller, Exchange, Operation, Target
 from vmcp_proxy.headerforward import Collision
+from vmcp_proxy.observability.tracing.spans import ClientSpan
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.jsonrpc import Raw, Response
 from vmcp_proxy.protocol.kinds import Kind
@@ -68,14 +71,19 @@ class Forwarder:
         if isinstance(permit, Refused):
             return unavailable(CircuitOpenError(name, permit.retry_after))
         deadline = Deadline.after(target.began, bounds.call(name), bounds.maximum)
-        receiver = CallReceiver(client, member, members, exchange, deadline, self._changes)
+        trace = operation.trace
+        traced = None if trace is None else begin_call(trace, operation, capability, member)
+        receiver = CallReceiver(
+            client, member, members, exchange, deadline, self._changes, None if traced is None else traced.meta
+        )
         exchange.routed(name)
         span = self._observer.begin(member, operation)
         began = time.perf_counter()
         outcome: str | None = CANCELLED
+        answer: Response | None = None
         try:
             answer = await link.request(
-                operation.method, receiver.params_for, credentials, deadline, receiver, span.headers
+                operation.method, receiver.params_for, credentials, deadline, receiver, traced or UNTRACED
             )
             outcome = None
         except BackendError as error:
@@ -88,7 +96,11 @@ class Forwarder:
             member.circuit.abandoned(permit)
             raise
         finally:
-            span.end(outcome, time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            span.end(outcome, seconds)
+            if isinstance(traced, ClientSpan):
+                end_call(traced, outcome, answer, link.session, receiver.request_id)
+                span.mark(outcome, seconds, traced.trace_id, traced.span_id)
             await receiver.close()
         if answered(member, permit, Asked.CALL, is_callers=credentials.is_callers):
             self._on_health()

@@ -56,10 +56,22 @@ class CallReceiver:
     """One call's way there and back: `members` are its params, `exchange` is the stream of the client's request.
 
     The backend gets a progress token of ours, the client its own one back. A question that a client cannot
-    take on the call's stream goes where what belongs to no call goes; a notification is dropped.
+    take on the call's stream goes where what belongs to no call goes; a notification is dropped. `context` goes into
+    `_meta` in place of the trace context that stands there; None leaves that as it came. `request_id` is the last one
+    at the backend, 0 before there is any.
     """
 
-    __slots__ = ("_changes", "_client", "_deadline", "_exchange", "_member", "_members", "_token")
+    __slots__ = (
+        "_changes",
+        "_client",
+        "_context",
+        "_deadline",
+        "_exchange",
+        "_member",
+        "_members",
+        "_token",
+        "request_id",
+    )
 
     def __init__(
         self,
@@ -69,10 +81,13 @@ class CallReceiver:
         exchange: Exchange,
         deadline: Deadline,
         changes: Changes,
+        context: RawMembers | None = None,
     ) -> None:
         self._client: Final = client
         self._member: Final = member
         self._members: Final = members
+        self._context: Final = context
+        self.request_id = 0
         self._exchange: Final = exchange
         self._deadline: Final = deadline
         self._changes: Final = changes
@@ -80,10 +95,11 @@ class CallReceiver:
 
     def params_for(self, request_id: int) -> bytes:
         """The params as the backend gets them, with `request_id` as progress token where the client gave one."""
-        if "_meta" not in self._members:
+        self.request_id = request_id
+        if "_meta" not in self._members and self._context is None:
             return params.encode_members(self._members)
         copy = dict(self._members)
-        self._token = outbound_meta(copy, request_id)
+        self._token = outbound_meta(copy, request_id, self._context)
         return params.encode_members(copy)
 
     async def on_notification(self, method: str, params: msgspec.Raw | None) -> None:

@@ -1,13 +1,9 @@
-"""What watches requests to backends: one span for each, which may send headers along (ADR-0019)."""
+"""What counts requests to backends: one span for each (ADR-0019)."""
 
-from typing import Final, Protocol
+from typing import Protocol
 
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.virtual import Operation
-from vmcp_proxy.headerforward import OutgoingHeaders
-
-CANCELLED: Final = "cancelled"
-"""Stands where a category does for a call that nobody waits for any more."""
 
 
 class CallSpan(Protocol):
@@ -16,19 +12,15 @@ class CallSpan(Protocol):
     A request that is sent again, because the backend had lost the session, is still one span.
     """
 
-    @property
-    def headers(self) -> OutgoingHeaders:
-        """What goes with this request alone, for example `traceparent`; empty costs nothing.
-
-        They are sent beside the caller's headers, which are encoded once for many requests.
-        """
-
     def end(self, category: str | None, seconds: float) -> None:
         """Hears how it went, once, cancellation included; it must not raise.
 
         `category` is `None` for an answer (an error of MCP is one), a `Category`'s value where there is none, or
         `CANCELLED`; `seconds` are wall time.
         """
+
+    def mark(self, category: str | None, seconds: float, trace_id: str, span_id: str) -> None:
+        """Hears the span of a request that is recorded (ADR-0047), once it has ended."""
 
 
 class CallObserver(Protocol):

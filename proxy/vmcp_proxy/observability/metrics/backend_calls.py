@@ -28,8 +28,6 @@ class BackendCalls:
 
     __slots__ = ("answered", "counted", "failed", "quiet_since", "tool_errors")
 
-    headers: Final[tuple[tuple[bytes, bytes], ...]] = ()
-
     def __init__(self, now: float = 0.0) -> None:
         self.answered = Series()
         self.failed: dict[str, Series] = {}

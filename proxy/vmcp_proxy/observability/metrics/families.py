@@ -91,6 +91,10 @@ COUNTED: Final = (
 """Families that are counted as it happens."""
 
 AUDIT_DROPPED: Final = _counter("vmcp.audit.dropped", "{event}", "Audit events that could not be written.")
+SPANS_SENT: Final = _counter("vmcp.spans.sent", "{span}", "Spans of traces that a collector has taken.")
+SPANS_DROPPED: Final = _counter(
+    "vmcp.spans.dropped", "{span}", "Spans that were lost: too many waited, or no collector took them."
+)
 SESSIONS: Final = _gauge("vmcp.sessions", "{session}", "Live sessions on this pod.")
 HEADER_SNAPSHOTS: Final = _gauge(
     "vmcp.header_snapshots", "{snapshot}", "Passthrough header snapshots held on this pod."
@@ -154,6 +158,8 @@ METRICS_EXPORTS: Final = _counter(
 
 READ: Final = (
     AUDIT_DROPPED,
+    SPANS_SENT,
+    SPANS_DROPPED,
     SESSIONS,
     HEADER_SNAPSHOTS,
     CAPABILITIES,

@@ -175,6 +175,7 @@ class Auditor:
             request_bytes=len(context.body),
             response_bytes=context.bytes_out,
             request_id=request_id,
+            trace_id=context.trace_id or msgspec.UNSET,
         )
 
 

@@ -13,6 +13,7 @@ from vmcp_proxy.auth.incoming.authenticator import Authenticator
 from vmcp_proxy.auth.incoming.protected_resource import ProtectedResource
 from vmcp_proxy.headerforward import AllowList
 from vmcp_proxy.observability.metrics import Metrics
+from vmcp_proxy.observability.tracing.spans import Tracing
 from vmcp_proxy.serve.chain import (
     auditing,
     authentication,
@@ -22,6 +23,7 @@ from vmcp_proxy.serve.chain import (
     recovery,
     stream_timeout,
     telemetry,
+    tracing,
 )
 from vmcp_proxy.serve.chain.refused_names import RefusedNames
 from vmcp_proxy.serve.context import Handler, Receive, RequestContext, Scope, Send
@@ -33,7 +35,8 @@ Layer = Callable[[Handler], Handler]
 class ChainSettings:
     """What the layers follow; `maximum` in seconds. A reload makes new settings and a new chain.
 
-    `auditor` absent means that there is no audit layer and no enrichment, `resource` absent that challenges name none.
+    `auditor` absent means that there is no audit layer and no enrichment, `resource` absent that challenges name none,
+    `tracer` absent that nothing is traced.
     """
 
     policy: header_validation.HeaderPolicy
@@ -42,6 +45,7 @@ class ChainSettings:
     allow_list: AllowList
     auditor: auditing.Auditor | None = None
     resource: ProtectedResource | None = None
+    tracer: Tracing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +152,10 @@ def build_chain(settings: ChainSettings, dispatch: Handler, services: ChainServi
                 is_ours=services.is_ours,
             ),
         ),
-        (telemetry.NAME, partial(telemetry.telemetry, metrics=services.metrics)),
     ]
+    if settings.tracer is not None:
+        layers.append((tracing.NAME, partial(tracing.tracing, tracer=settings.tracer)))
+    layers.append((telemetry.NAME, partial(telemetry.telemetry, metrics=services.metrics)))
     return Chain(tuple(layers), dispatch, services)
 
 

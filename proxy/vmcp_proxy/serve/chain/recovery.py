@@ -26,6 +26,7 @@ def recovery(inner: Handler, logger: logging.Logger) -> Handler:
                 logging.ERROR,
                 "request crashed",
                 request_id=context.request_id,
+                **({"trace_id": context.trace_id} if context.trace_id else {}),
                 method=context.rpc_method[:128] or context.http_method,
                 error=error,
             )

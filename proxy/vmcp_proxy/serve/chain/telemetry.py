@@ -22,6 +22,7 @@ def telemetry(inner: Handler, metrics: Metrics) -> Handler:
                 context.final_status,
                 context.final_outcome,
                 time.perf_counter() - context.started,
+                context.recorded_span,
             )
 
     return handle

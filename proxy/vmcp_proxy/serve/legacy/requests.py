@@ -85,7 +85,9 @@ class Requests:
         self, context: RequestContext, caller: SessionCaller, message: Request, exchange: PostExchange
     ) -> Answer | None:
         asked = context.reference
-        operation = Operation(message.method, asked.kind, asked.name, message.params, asked.members)
+        operation = Operation(
+            message.method, asked.kind, asked.name, message.params, asked.members, trace=context.trace
+        )
         reply = await call(self._virtual, caller, operation, exchange)
         if type(reply) is Result:
             context.backend = reply.backend

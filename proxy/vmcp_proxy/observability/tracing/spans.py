@@ -1,0 +1,259 @@
+"""The trace of one request: not recorded, it only hands the context on; recorded, it makes spans.
+
+None of these is a context variable: a trace rides in the request's context and in the operation (ADR-0047).
+"""
+
+import random
+import time
+from typing import Any, Final, Literal, Protocol, TypeAlias
+
+import msgspec
+
+from vmcp_proxy.observability.tracing.propagation import (
+    NOTHING,
+    SAMPLED,
+    Headers,
+    Incoming,
+    Outgoing,
+    TraceParent,
+    join,
+    read_headers,
+    read_meta,
+    write,
+)
+from vmcp_proxy.observability.tracing.sampler import Sampler
+from vmcp_proxy.protocol.jsonrpc import Raw
+
+Attributes: TypeAlias = dict[str, str | int | tuple[str, ...]]
+
+_random: Final = random.getrandbits
+_RANDOM: Final = 2
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """Something at a time (nanoseconds of the epoch) within a span."""
+
+    name: str
+    time: int
+    attributes: Attributes
+
+
+class FinishedSpan(msgspec.Struct, frozen=True, kw_only=True):
+    """A span that is over; times in nanoseconds of the epoch, `error` its `error.type`, empty where there is none."""
+
+    name: str
+    kind: Literal["server", "client"]
+    trace: str
+    span: str
+    flags: int
+    parent: str
+    is_parent_remote: bool
+    state: str
+    attributes: Attributes
+    events: tuple[Event, ...]
+    link: TraceParent | None
+    error: str
+    start: int
+    end: int
+
+
+class Output(Protocol):
+    """Takes spans that are over, and never holds anybody up."""
+
+    def write(self, span: FinishedSpan) -> None:
+        """Takes one; must not raise."""
+
+
+class PassedTrace:
+    """A request whose trace is not recorded: backends hear so, lest they begin one of their own.
+
+    It is the span of each of its requests to backends too, for it keeps nothing of the single one.
+    """
+
+    __slots__ = ("_incoming", "_low", "_out")
+
+    trace_id: Final = ""
+    """See `RecordedTrace.trace_id`."""
+
+    def __init__(self, incoming: Incoming, low: int) -> None:
+        self._incoming: Final = incoming
+        self._low: Final = low
+        self._out: Outgoing | None = None
+
+    @property
+    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """See `RequestSpan.headers`."""
+        return self._outgoing().headers
+
+    @property
+    def meta(self) -> dict[str, msgspec.Raw]:
+        """What goes into `_meta`."""
+        return self._outgoing().meta
+
+    def call(self, name: str, attributes: Attributes) -> "PassedTrace":
+        """See `RecordedTrace.call`."""
+        del name, attributes
+        return self
+
+    def resent(self, reason: str) -> None:
+        """See `RequestSpan.resent`."""
+
+    def opening(self) -> "PassedTrace":
+        """See `RequestSpan.opening`."""
+        return self
+
+    def end(self, error: str, attributes: Attributes | None = None) -> None:
+        """See `RequestSpan.end`."""
+
+    def _outgoing(self) -> Outgoing:
+        out = self._out
+        if out is None:
+            incoming = self._incoming
+            parent = incoming.parent
+            text = (
+                f"00-{_random(64):016x}{self._low:016x}-{_random(64) or 1:016x}-00" if parent is None else str(parent)
+            )
+            out = self._out = write(text, incoming.state, incoming.baggage)
+        return out
+
+
+class RecordedTrace:
+    """A request whose trace is recorded; it is the server span itself, `started` in nanoseconds of the epoch.
+
+    `failure` is the error of the last request to a backend, for a server span whose answer does not tell.
+    """
+
+    __slots__ = ("_flags", "_incoming", "_low", "_output", "failure", "span_id", "started", "trace_id")
+
+    def __init__(self, incoming: Incoming, low: int, output: Output, started: int) -> None:
+        parent = incoming.parent
+        self._incoming: Final = incoming
+        self._output: Final = output
+        self._flags: Final = SAMPLED | (_RANDOM if parent is None else parent.flags & _RANDOM)
+        self.trace_id: Final = f"{_random(64):016x}{low:016x}" if parent is None else parent.trace
+        """In hex; empty where nothing is recorded."""
+        self.span_id: Final = new_span_id()
+        self.started: Final = started
+        self.failure = ""
+
+    def call(self, name: str, attributes: Attributes) -> "ClientSpan":
+        """The span of one request to a backend."""
+        return ClientSpan(self, self.span_id, name, attributes)
+
+    def end(self, name: str, attributes: Attributes, error: str) -> None:
+        """Hands the server span on."""
+        incoming = self._incoming
+        self.finish(
+            name=name,
+            kind="server",
+            span=self.span_id,
+            parent="" if incoming.parent is None else incoming.parent.span,
+            is_parent_remote=incoming.parent is not None,
+            attributes=attributes,
+            events=(),
+            link=incoming.link,
+            error=error,
+            start=self.started,
+        )
+
+    def outgoing(self, span_id: str) -> Outgoing:
+        """The context for what a span of this trace sends."""
+        incoming = self._incoming
+        return write(f"00-{self.trace_id}-{span_id}-{self._flags:02x}", incoming.state, incoming.baggage)
+
+    def finish(self, **parts: Any) -> None:
+        """Hands one of its spans on."""
+        end = time.time_ns()
+        state = self._incoming.state
+        self._output.write(
+            FinishedSpan(trace=self.trace_id, flags=self._flags, state=state, end=max(end, parts["start"]), **parts)
+        )
+
+
+class ClientSpan:
+    """One request to a backend, or the handshake that it waits for; the same however often it is sent."""
+
+    __slots__ = ("_attributes", "_events", "_name", "_out", "_parent", "_started", "_trace", "span_id")
+
+    def __init__(self, trace: RecordedTrace, parent: str, name: str, attributes: Attributes) -> None:
+        self._trace: Final = trace
+        self._parent: Final = parent
+        self._name: Final = name
+        self._attributes: Final = attributes
+        self.span_id: Final = new_span_id()
+        self._out: Final = trace.outgoing(self.span_id)
+        self._started: Final = time.time_ns()
+        self._events: tuple[Event, ...] = ()
+
+    @property
+    def trace_id(self) -> str:
+        """See `RecordedTrace.trace_id`."""
+        return self._trace.trace_id
+
+    @property
+    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """See `RequestSpan.headers`."""
+        return self._out.headers
+
+    @property
+    def meta(self) -> dict[str, msgspec.Raw]:
+        """What goes into `_meta`."""
+        return self._out.meta
+
+    def resent(self, reason: str) -> None:
+        """See `RequestSpan.resent`."""
+        self._events += (Event("vmcp.request.resent", time.time_ns(), {"reason": reason}),)
+
+    def opening(self) -> "ClientSpan":
+        """See `RequestSpan.opening`."""
+        kept = {name: value for name, value in self._attributes.items() if not name.startswith(("gen_ai.", "mcp."))}
+        return ClientSpan(self._trace, self.span_id, "initialize", {**kept, "mcp.method.name": "initialize"})
+
+    def end(self, error: str, attributes: Attributes | None = None) -> None:
+        """See `RequestSpan.end`."""
+        if error:
+            self._trace.failure = error
+        self._trace.finish(
+            name=self._name,
+            kind="client",
+            span=self.span_id,
+            parent=self._parent,
+            is_parent_remote=False,
+            attributes=self._attributes if attributes is None else {**self._attributes, **attributes},
+            events=self._events,
+            link=None,
+            error=error,
+            start=self._started,
+        )
+
+
+Trace: TypeAlias = PassedTrace | RecordedTrace
+
+
+def new_span_id() -> str:
+    """16 hex digits, not all zero."""
+    return f"{_random(64) or 1:016x}"
+
+
+class Tracing:
+    """Begins traces; `baggage` are the names that may be forwarded."""
+
+    __slots__ = ("_baggage", "_output", "_sampler")
+
+    def __init__(self, sampler: Sampler, baggage: frozenset[str], output: Output) -> None:
+        self._sampler: Final = sampler
+        self._baggage: Final = baggage
+        self._output: Final = output
+
+    def begin(self, fields: Headers, has_parent: bool, meta: Raw | None, age: float) -> Trace:
+        """The trace of a request that is `age` seconds old.
+
+        `has_parent` says whether there is a `traceparent` among the header fields, which are not looked at else.
+        """
+        incoming = read_headers(fields, self._baggage) if has_parent or self._baggage else NOTHING
+        if meta is not None:
+            incoming = join(incoming, read_meta(meta, self._baggage))
+        parent, low = incoming.parent, _random(64)
+        if not (self._sampler.takes(low) if parent is None else parent.is_sampled):
+            return PassedTrace(incoming, low)
+        return RecordedTrace(incoming, low, self._output, time.time_ns() - round(age * 1e9))
