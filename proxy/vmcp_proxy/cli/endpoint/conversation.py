@@ -20,6 +20,7 @@ from mcp_types import Implementation
 from vmcp_api.base import Json
 from vmcp_api.naming import MCP_PORT
 from vmcp_proxy.cli.endpoint.failures import EXPECTED, Progress, explain, first_of
+from vmcp_proxy.cli.endpoint.interrupts import cancelling_on_interrupt
 from vmcp_proxy.cli.exits import CommandError, Exit
 from vmcp_proxy.core.catalog.pagination import OUTCOMES_KEY
 from vmcp_proxy.run.settings import SOFTWARE_VERSION
@@ -144,8 +145,9 @@ async def _converse(
     endpoint: Target, work: Callable[[Conversation], Awaitable[ResultT]], progress: Progress
 ) -> ResultT:
     try:
-        async with endpoint.connect(progress) as conversation:
-            return await work(conversation)
+        with cancelling_on_interrupt():
+            async with endpoint.connect(progress) as conversation:
+                return await work(conversation)
     except Exception:
         _raise_if_cancelled()
         raise
