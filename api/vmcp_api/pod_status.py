@@ -144,8 +144,9 @@ class IssuerReport:
 class BackendReport:
     """One backend as the pod sees it; `status` is a `Health`, or `WITHHELD` with the `reason`.
 
-    `auth_type` is the strategy by which it is authenticated to. `circuit` is absent without a breaker, `revision` (of
-    MCP) and the numbers until the backend has answered.
+    `auth_type` is the strategy by which it is authenticated to. `callers` is what keeps callers from a token of their
+    own for it, absent where nothing does: probes have no caller, so that `status` does not show it. `circuit` is absent
+    without a breaker, `revision` (of MCP) and the numbers until the backend has answered.
     """
 
     __pydantic_config__: ClassVar = _DOCUMENT
@@ -157,6 +158,7 @@ class BackendReport:
     auth_type: _OptionalText = None
     reason: _OptionalText = None
     message: _Text = ""
+    callers: _OptionalText = None
     circuit: _OptionalText = None
     revision: _OptionalText = None
     tools: _OptionalNumber = None

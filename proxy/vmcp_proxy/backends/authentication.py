@@ -95,6 +95,11 @@ def relayed_names(strategy: Strategy | None) -> frozenset[str]:
     return strategy.names if isinstance(strategy, Relay) else frozenset()
 
 
+def trouble_of_callers(strategy: Strategy | None) -> str:
+    """What last kept callers from their tokens and lies with none of them; empty where nothing does."""
+    return strategy.trouble.said if isinstance(strategy, TokenSource) else ""
+
+
 def refusal(strategy: Strategy | None, identity: Identity, snapshot: HeaderSnapshot) -> str:
     """Why nothing is sent for a caller with these headers, which then sees nothing of the backend; empty if it is."""
     found = strategy.refusal(identity, snapshot) if isinstance(strategy, Relay) else None

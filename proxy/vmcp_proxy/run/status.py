@@ -146,6 +146,7 @@ class ProxyStatus:
             transport=member.config.transport.value,
             auth_type=_auth_type(member).value,
             message="; ".join((*filter(None, (_ails(member),)), *incomplete)),
+            callers=member.callers_trouble or None,
             circuit=member.circuit.state.value if member.circuit.is_enabled else None,
         )
         session = self._links.of(member).session

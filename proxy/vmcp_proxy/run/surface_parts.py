@@ -22,7 +22,7 @@ from vmcp_proxy.run.settings import LOGGER, SOFTWARE_VERSION, LiveConfig, Settin
 from vmcp_proxy.run.status import ProxyStatus
 from vmcp_proxy.run.tracing import LiveTracing
 from vmcp_proxy.serve.apps.admin import build_admin_app
-from vmcp_proxy.serve.apps.explain import Explain
+from vmcp_proxy.serve.apps.explain import Explainer
 from vmcp_proxy.serve.apps.mcp import build_mcp_app
 from vmcp_proxy.serve.apps.well_known import WellKnown, WellKnownSettings
 from vmcp_proxy.serve.chain.chain import ChainServices, ChainSettings, LiveChain, build_chain
@@ -141,7 +141,7 @@ def build_surface(
     core: CoreParts,
     status: ProxyStatus,
     metrics: Metrics,
-    explain: Explain,
+    explainer: Explainer,
 ) -> SurfaceParts:
     """Nothing listens before the servers run.
 
@@ -162,7 +162,7 @@ def build_surface(
     chain_settings = sources.settings(loaded)
     chain = LiveChain(build_chain(chain_settings, endpoint, services))
     well_known = WellKnown(WellKnownSettings(chain_settings.policy.hosts, chain_settings.resource), metrics.on_rejected)
-    admin = _admin(settings, status, metrics, explain)
+    admin = _admin(settings, status, metrics, explainer)
     servers = _servers(settings, config, chain, well_known, in_flight, admin, metrics)
     return SurfaceParts(
         sources,
@@ -217,8 +217,8 @@ def _servers(
     return servers
 
 
-def _admin(settings: Settings, status: ProxyStatus, metrics: Metrics, explain: Explain) -> Listener | None:
+def _admin(settings: Settings, status: ProxyStatus, metrics: Metrics, explainer: Explainer) -> Listener | None:
     if settings.admin_port is None:
         return None
     rule = HostRule(loopback=is_loopback(settings.admin_host))
-    return Listener(build_admin_app(status, metrics, explain, rule), settings.admin_host, settings.admin_port)
+    return Listener(build_admin_app(status, metrics, explainer, rule), settings.admin_host, settings.admin_port)

@@ -66,7 +66,7 @@ class Wiring:
             core,
             self.status,
             metrics,
-            self.explainer.explain,
+            self.explainer,
         )
 
     def supervisors(self) -> tuple[Coroutine[Any, Any, None], ...]:
@@ -92,7 +92,7 @@ class Wiring:
         self.surface.configure(loaded)
         self.metrics_export.configure(loaded)
         self.core.configure(config, admitter)
-        self.explainer.configure(core_settings(config, admitter), config.config.aggregation)
+        self.explainer.configure(core_settings(config, admitter), config.config.aggregation, config.incoming_auth)
         self.sessions.manager.configure(config.session_management)
         if self.surface.legacy.current.takes_request_headers is not former.takes_request_headers:
             # A session has its headers from its beginning, or never: under the other mode it would lack them.

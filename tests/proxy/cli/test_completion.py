@@ -29,7 +29,12 @@ async def completed(*words):
 
 @pytest.mark.parametrize(
     ("words", "offered"),
-    [(("vmcp", "val"), ["validate"]), (("vmcp", "serve", "--mcp"), ["--mcp-config"]), (("vmcp", "serve", "x"), [])],
+    [
+        (("vmcp", "val"), ["validate"]),
+        (("vmcp", "serve", "--mcp"), ["--mcp-config"]),
+        (("vmcp", "serve", "x"), []),
+        (("vmcp", "policy", ""), ["test"]),
+    ],
 )
 async def test_commands_and_options_are_completed(words, offered):
     assert await completed(*words) == offered
@@ -42,6 +47,8 @@ async def test_tools_are_completed_from_the_endpoint_that_is_named(tmp_path):
         assert await completed("vmcp", "call", url, "one_") == ["one_add", "one_echo"]
         assert await completed("vmcp", "call", url, "one_e") == ["one_echo"]
         assert await completed("vmcp", "call", "one_add", "o") == []
+        admin = (await served.status_url()).removesuffix("/status")
+        assert await completed("vmcp", "explain", admin, "one_e") == ["one_echo"]
         # As bash parts it.
         assert await completed("vmcp", "call", *re.split("(:)", url), "one_e") == ["one_echo"]
 

@@ -145,12 +145,17 @@ def _merge(name: str, kind: str, said: Iterable[BackendReport]) -> BackendStatus
         name=name,
         kind=kind,
         status=_health(worst),
-        message=worst.message,
+        message="; ".join(filter(None, (worst.message, _callers(ranked)))),
         reason=worst.reason,
         circuit_state=next((state.value for state in _CIRCUITS if state in {each.circuit for each in ranked}), None),
         protocol_revision=next((each.revision for each in ranked if each.revision), None),
         tools=next((each.tools for each in ranked if each.tools is not None), None),
     )
+
+
+def _callers(said: Iterable[BackendReport]) -> str:
+    found = next((each.callers for each in said if each.callers), None)
+    return f"callers get no token for it: {found}" if found else ""
 
 
 def _health(report: BackendReport) -> BackendHealth:

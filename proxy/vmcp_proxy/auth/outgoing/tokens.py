@@ -72,6 +72,13 @@ class Grant:
     expires_at: float
 
 
+@dataclass(slots=True, eq=False)
+class Trouble:
+    """What last kept callers from a token and lies with none of them; empty once one is got."""
+
+    said: str = ""
+
+
 class Slot:
     """The token of one caller at one backend, or of all callers.
 
@@ -91,17 +98,25 @@ class Slot:
         "_renewable_at",
         "_retry_at",
         "_tasks",
+        "_trouble",
         "_until",
         "header_name",
     )
 
     def __init__(
-        self, backend: str, issue: Issue, header_name: str, tasks: asyncio.TaskGroup, until: float | None = None
+        self,
+        backend: str,
+        issue: Issue,
+        header_name: str,
+        tasks: asyncio.TaskGroup,
+        trouble: Trouble,
+        until: float | None = None,
     ) -> None:
         self.header_name = header_name
         self._backend = backend
         self._issue = issue
         self._tasks = tasks
+        self._trouble = trouble
         self._until = until
         self._grant: Grant | None = None
         self._flight: asyncio.Task[Grant | OutgoingAuthError] | None = None
@@ -179,6 +194,7 @@ class Slot:
         finally:
             self._flight = None
         self._failure, self._failures = None, 0
+        self._trouble.said = ""
         self._grant = self._granted(issued, began)
         return self._grant
 
@@ -196,6 +212,8 @@ class Slot:
         """What is asked with something dead is not asked again soon, and what was got with it is not used."""
         if error.is_dead:
             self._grant = None
+        else:
+            self._trouble.said = str(error)
         pause = _LONGEST_PAUSE if error.is_dead else min(_FIRST_PAUSE * 2**self._failures, _LONGEST_PAUSE)
         self._failures = min(self._failures + 1, 10)
         # Once for each pause; the words of the server, which no caller hears, are what its operator has to know.
@@ -218,6 +236,7 @@ class TokenSource:
     issuer: Issuer
     tasks: asyncio.TaskGroup = field(repr=False, compare=False)
     header_name: str = AUTHORIZATION
+    trouble: Trouble = field(default_factory=Trouble, init=False, repr=False, compare=False)
     _slots: WeakValueDictionary[bytes, Slot] = field(
         default_factory=WeakValueDictionary, init=False, repr=False, compare=False
     )
@@ -238,7 +257,7 @@ class TokenSource:
         if slot is None:
             issue = partial(self.issuer.issue, token)
             until = None if identity is None or token is None else identity.expires_at
-            slot = self._slots[key] = Slot(self.backend, issue, self.header_name, self.tasks, until)
+            slot = self._slots[key] = Slot(self.backend, issue, self.header_name, self.tasks, self.trouble, until)
         return slot
 
 

@@ -181,14 +181,9 @@ async def connect(endpoint: Endpoint, progress: Progress) -> AsyncIterator[Conve
             yield Conversation(dispatcher)
 
 
-async def list_all_tools(conversation: Conversation) -> tuple[Json, ...]:
-    """Every tool; see `list_all`."""
-    return await list_all(conversation, "tools/list", "tools")
-
-
-async def list_all(conversation: Conversation, method: str, key: str) -> tuple[Json, ...]:
-    """Every entry of a list; see `list_whole`."""
-    return (await list_whole(conversation, method, key)).entries
+async def list_tools(conversation: Conversation) -> "Listing":
+    """Every tool; see `list_whole`."""
+    return await list_whole(conversation, "tools/list", "tools")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from mcp_types import PARSE_ERROR
 
 from vmcp_proxy.cli.exits import CommandError, Exit
 from vmcp_proxy.cli.output import clean
+from vmcp_proxy.protocol.error_codes import FORBIDDEN
 
 _REMEDIES: Final = {
     401: "give credentials with --header 'Authorization: Bearer ...'",
@@ -20,6 +21,10 @@ _REMEDIES: Final = {
     421: "use a host name that the endpoint answers to (allowedHosts)",
     503: "wait until the session store is back; /status on the admin port says what it is",
 }
+
+_EXPLAIN: Final = (
+    "`vmcp explain NAME --claims FILE` asks the admin port which policy it was, or whether there is such a name"
+)
 
 EXPECTED: Final = (
     MCPError,
@@ -79,7 +84,7 @@ def _explain_answer(error: MCPError, url: str, progress: Progress) -> CommandErr
         code = Exit.FAILED if progress.connected else Exit.UNAVAILABLE
         return CommandError(code, f"the answer of {url} is no JSON-RPC that can be read")
     if progress.connected:
-        return CommandError(Exit.FAILED, f"{url} answered: {said}")
+        return CommandError(Exit.FAILED, f"{url} answered: {said}", _EXPLAIN if error.code == FORBIDDEN else "")
     status = f" with HTTP {progress.status}" if progress.status >= httpx2.codes.BAD_REQUEST else ""
     return CommandError(Exit.UNAVAILABLE, f"{url} refused the session{status}: {said}", _remedy(url, progress.status))
 

@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from vmcp_api.base import Json
-from vmcp_proxy.cli.endpoint.conversation import Conversation, converse, list_all
+from vmcp_proxy.cli.endpoint.conversation import Conversation, Listing, converse, list_whole
+from vmcp_proxy.cli.endpoint.missing import tell_missing
 from vmcp_proxy.cli.endpoint.target import choose, local_options
 from vmcp_proxy.cli.output import first_line, print_json, print_table
 
@@ -26,12 +27,14 @@ def resources(
 
     Example: vmcp resources --mcp-config ~/.cursor/mcp.json
     """
-    listed, templates = converse(choose(url, headers, files, mcp_config), _list_resources)
+    target = choose(url, headers, files, mcp_config)
+    listed, templates = converse(target, _list_resources)
+    tell_missing(target, listed.missing, templates.missing)
     if output == "json":
-        print_json({"resources": list(listed), "resourceTemplates": list(templates)})
+        print_json({"resources": list(listed.entries), "resourceTemplates": list(templates.entries)})
         return
-    rows = [(_text(each, "uri"), _text(each, "mimeType"), _about(each)) for each in listed]
-    rows += [(_text(each, "uriTemplate"), _text(each, "mimeType"), _about(each)) for each in templates]
+    rows = [(_text(each, "uri"), _text(each, "mimeType"), _about(each)) for each in listed.entries]
+    rows += [(_text(each, "uriTemplate"), _text(each, "mimeType"), _about(each)) for each in templates.entries]
     print_table(("URI", "Type", "Description"), rows)
 
 
@@ -47,25 +50,27 @@ def prompts(
 
     Example: vmcp prompts -f vmcp.yaml
     """
-    listed = converse(choose(url, headers, files, mcp_config), _list_prompts)
+    target = choose(url, headers, files, mcp_config)
+    listed = converse(target, _list_prompts)
+    tell_missing(target, listed.missing)
     if output == "json":
-        print_json(list(listed))
+        print_json(list(listed.entries))
         return
     print_table(
         ("Prompt", "Arguments", "Description"),
-        [(_text(each, "name"), _arguments(each), _about(each)) for each in listed],
+        [(_text(each, "name"), _arguments(each), _about(each)) for each in listed.entries],
     )
 
 
-async def _list_resources(conversation: Conversation) -> tuple[tuple[Json, ...], tuple[Json, ...]]:
+async def _list_resources(conversation: Conversation) -> tuple[Listing, Listing]:
     return (
-        await list_all(conversation, "resources/list", "resources"),
-        await list_all(conversation, "resources/templates/list", "resourceTemplates"),
+        await list_whole(conversation, "resources/list", "resources"),
+        await list_whole(conversation, "resources/templates/list", "resourceTemplates"),
     )
 
 
-async def _list_prompts(conversation: Conversation) -> tuple[Json, ...]:
-    return await list_all(conversation, "prompts/list", "prompts")
+async def _list_prompts(conversation: Conversation) -> Listing:
+    return await list_whole(conversation, "prompts/list", "prompts")
 
 
 def _text(entry: Any, key: str) -> str:

@@ -8,7 +8,7 @@ import click
 import httpx2
 
 from vmcp_api.naming import ADMIN_PORT
-from vmcp_api.pod_status import Health, PodStatus, from_document, to_document
+from vmcp_api.pod_status import BackendReport, Health, PodStatus, from_document, to_document
 from vmcp_proxy.cli.endpoint.conversation import parse_endpoint
 from vmcp_proxy.cli.endpoint.target import local_group, local_options
 from vmcp_proxy.cli.exits import CommandError, Exit
@@ -51,7 +51,7 @@ def is_well(status: PodStatus) -> bool:
     """Whether every backend serves, the config is in force and no name is served by nobody."""
     return (
         bool(status.backends)
-        and all(each.status == Health.HEALTHY and not each.message for each in status.backends)
+        and all(each.status == Health.HEALTHY and not _ails(each) for each in status.backends)
         and status.load_error is None
         and not status.missing_secrets
         and status.has_keys
@@ -96,7 +96,7 @@ def _print(status: PodStatus, sessions: int | None) -> None:
             each.status,
             each.transport or "-",
             "-" if each.tools is None else str(each.tools),
-            each.message,
+            _ails(each),
         )
         for each in status.backends
     ]
@@ -105,6 +105,12 @@ def _print(status: PodStatus, sessions: int | None) -> None:
         click.echo(f"sessions: {sessions}")
     for line in notes(status):
         click.echo(clean(line))
+
+
+def _ails(backend: BackendReport) -> str:
+    """What is wrong with it, for all callers or for those that need a token of their own."""
+    callers = f"callers get no token for it: {backend.callers}" if backend.callers else ""
+    return "; ".join(filter(None, (backend.message, callers)))
 
 
 def notes(status: PodStatus) -> list[str]:

@@ -7,7 +7,8 @@ import click
 
 from vmcp_api.base import Json
 from vmcp_proxy.cli.endpoint.arguments import required_names, type_names
-from vmcp_proxy.cli.endpoint.conversation import Object, converse, list_all_tools
+from vmcp_proxy.cli.endpoint.conversation import Object, converse, list_tools
+from vmcp_proxy.cli.endpoint.missing import tell_missing
 from vmcp_proxy.cli.endpoint.target import choose, local_options
 from vmcp_proxy.cli.output import first_line, print_json, print_table
 
@@ -31,7 +32,10 @@ def command(
 
     Example: vmcp tools --mcp-config ~/.cursor/mcp.json
     """
-    listed = converse(choose(url, headers, files, mcp_config), list_all_tools)
+    target = choose(url, headers, files, mcp_config)
+    listing = converse(target, list_tools)
+    tell_missing(target, listing.missing)
+    listed = listing.entries
     tools = [entry if isinstance(entry, dict) else {} for entry in listed]
     match output:
         case "json":

@@ -8,8 +8,7 @@ import click
 import httpx2
 import msgspec
 
-from vmcp_api.naming import ADMIN_PORT
-from vmcp_proxy.cli.completion import complete_tools
+from vmcp_proxy.cli.completion import DEFAULT_ADMIN, complete_names
 from vmcp_proxy.cli.endpoint.arguments import parse_object
 from vmcp_proxy.cli.endpoint.conversation import parse_endpoint
 from vmcp_proxy.cli.endpoint.target import local_group, local_options, split_words
@@ -26,14 +25,13 @@ if TYPE_CHECKING:
     from vmcp_proxy.cli.endpoint.local import LocalGroup
     from vmcp_proxy.run.proxy import Proxy
 
-DEFAULT_ADMIN: Final = f"http://127.0.0.1:{ADMIN_PORT}"
 _SECONDS: Final = 30.0
 _OFF: Final = "is `vmcp serve` running? --admin-port names its port; -f and --mcp-config need none"
 _NAME_ADMIN: Final = "name the admin port, not the endpoint, of a vmcp that has /explain"
 
 
 @click.command("explain")
-@click.argument("words", nargs=-1, required=True, metavar="[URL] NAME", shell_complete=complete_tools)
+@click.argument("words", nargs=-1, required=True, metavar="[URL] NAME", shell_complete=complete_names)
 @click.option("--as", "subject", metavar="SUB", help="The caller, as its token's `sub`; without it an anonymous one.")
 @click.option("--issuer", metavar="ISS", help="Who vouches for the caller, as its token's `iss`.")
 @click.option(

@@ -14,7 +14,8 @@ def describe(explanation: Explanation) -> Iterator[str]:
     """The lines."""
     who = explanation.subject or "an anonymous caller"
     listed = "listed" if explanation.listed else "not listed"
-    yield clean(f"{explanation.kind} {explanation.name} for {who}: {explanation.conclusion}, {listed}")
+    trial = f"; mode Shadow, in Enforce: {explanation.enforced}" if explanation.enforced else ""
+    yield clean(f"{explanation.kind} {explanation.name} for {who}: {explanation.conclusion}, {listed}{trial}")
     for chain in explanation.chains:
         yield ""
         yield from _describe(chain)

@@ -7,28 +7,50 @@ import msgspec
 from vmcp_api.spec.authorization import PolicyMode
 from vmcp_proxy.auth.decision import ALLOW, Decision
 from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.explain.explanation import Stage, Step, Verdict
 from vmcp_proxy.core.policy.questions import Action, Admitter, Question
 
 _PERMIT: Final = "permit it by a policy"
+_NO_POLICIES: Final = "there are no policies: everybody is admitted"
 
 
 class Admitted(msgspec.Struct, frozen=True, gc=False):
-    """The step, and whether a list would show the capability that the question is about."""
+    """The step, and whether a list would show the capability that the question is about.
+
+    `enforced` is the step as it would be in mode Enforce, where the policies are on trial.
+    """
 
     step: Step
     shown: bool
+    enforced: Step | None = None
 
 
 async def ask_policies(admitter: Admitter, question: Question, *, has_arguments: bool) -> Admitted:
     """What the policies say of one call, and of the list; without arguments they may not say either."""
     if admitter.mode is None:
-        return Admitted(_step(Verdict.PASS, "there are no policies: everybody is admitted"), shown=True)
+        return Admitted(_step(Verdict.PASS, _NO_POLICIES), shown=True)
     found = await _ask(admitter, question, has_arguments=has_arguments)
-    if admitter.mode is PolicyMode.ENFORCE:
-        return found
-    reason = f"{found.step.reason}; in mode {PolicyMode.SHADOW} nothing follows from it"
-    return Admitted(msgspec.structs.replace(found.step, verdict=Verdict.PASS, reason=reason, change=""), shown=True)
+    return found if admitter.mode is PolicyMode.ENFORCE else _on_trial(found.step)
+
+
+def ask_about_template(admitter: Admitter, identity: Identity, template: Capability) -> Admitted:
+    """What the policies say of the template in lists: each read is decided on its own URI."""
+    if admitter.mode is None:
+        return Admitted(_step(Verdict.PASS, _NO_POLICIES), shown=True)
+    shown = admitter.shows(identity, [template])[0]
+    if shown:
+        reason = f"the policies can admit reads by {template.exposed!r}; each is decided on its URI"
+        step = _step(Verdict.DEPENDS, reason, "ask about a URI")
+    else:
+        step = _step(Verdict.STOP, f"no policy permits a read by {template.exposed!r} to {_name(identity)}", _PERMIT)
+    return Admitted(step, shown) if admitter.mode is PolicyMode.ENFORCE else _on_trial(step)
+
+
+def _on_trial(step: Step) -> Admitted:
+    reason = f"{step.reason}; in mode {PolicyMode.SHADOW} nothing follows from it"
+    followed = msgspec.structs.replace(step, verdict=Verdict.PASS, reason=reason, change="")
+    return Admitted(followed, shown=True, enforced=step)
 
 
 async def _ask(admitter: Admitter, question: Question, *, has_arguments: bool) -> Admitted:

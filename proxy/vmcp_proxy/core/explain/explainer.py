@@ -1,6 +1,6 @@
 """Asks everyone who decides on a name, in their order, and puts their answers together (ADR-0042)."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -10,6 +10,7 @@ import msgspec
 from vmcp_api.pod_status import Health
 from vmcp_api.spec.aggregation import Aggregation
 from vmcp_api.spec.authorization import PolicyMode
+from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType
 from vmcp_api.spec.operational import PartialFailureMode
 from vmcp_api.text.suggest import suggest
 from vmcp_proxy.auth.identity import Identity
@@ -18,8 +19,9 @@ from vmcp_proxy.core.calls.views import Views
 from vmcp_proxy.core.catalog.capabilities import Capability, Outcome
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.trace import Traced
-from vmcp_proxy.core.explain.admission_step import Admitted, ask_policies
-from vmcp_proxy.core.explain.explanation import Chain, Conclusion, Explanation, Stage, Step, Verdict, conclude
+from vmcp_proxy.core.explain.admission_step import Admitted, ask_about_template, ask_policies
+from vmcp_proxy.core.explain.coming_in import notes_on_coming_in
+from vmcp_proxy.core.explain.explanation import Chain, Conclusion, Explanation, Step, Verdict, conclude
 from vmcp_proxy.core.explain.steps import (
     BackendState,
     backend_step,
@@ -91,19 +93,32 @@ class Explainer:
         self._settings = CoreSettings(AllowAll())
         self._limits: RateLimits | None = None
         self._aggregation = Aggregation()
+        self._incoming = IncomingAuth(type=IncomingAuthType.ANONYMOUS)
 
-    def configure(self, settings: CoreSettings, aggregation: Aggregation) -> None:
-        """Takes over what the core follows from now on."""
+    def configure(self, settings: CoreSettings, aggregation: Aggregation, incoming: IncomingAuth) -> None:
+        """Takes over what the core follows from now on, and how callers come in."""
         self._settings = settings
         limits = settings.rate_limiting
         self._limits = None if limits is None else RateLimits(limits)
         self._aggregation = aggregation
+        self._incoming = incoming
+
+    def names(self, kind: Kind) -> tuple[str, ...]:
+        """What can be asked about: all that clients are told of, and what filters hide."""
+        catalog = self._views.shared()
+        templates = catalog.templates if kind is Kind.RESOURCE else ()
+        hidden = catalog.hidden if kind is Kind.TOOL else ()
+        return tuple(sorted({each.exposed for each in (*catalog.of(kind), *templates, *hidden)}))
 
     async def explain(self, asked: Asked) -> Explanation:
         """The chain of what a call by this name is about, then those of entries that may have been meant."""
         catalog = self._views.shared(asked.identity)
+        notes = [*notes_on_coming_in(asked.identity, self._incoming), *self._unasked(asked)]
+        if asked.kind is Kind.RESOURCE and catalog.find(Kind.RESOURCE, asked.name) is None:
+            templates = self._views.traced(Kind.TEMPLATE, {asked.name}, asked.identity)
+            if templates:
+                return self._of_templates(asked, catalog, templates, notes)
         resolved = self._resolver.look_up(asked.identity, asked.operation)
-        notes = list(self._unasked(asked))
         if isinstance(resolved, OwnNames):
             notes.append("pages call the tools of their servers by the servers' own names")
             resolved = self._of_own_names(asked.identity, resolved)
@@ -127,6 +142,27 @@ class Explainer:
             listed=isinstance(resolved, Target) and chains[0].listed,
             chains=tuple(chains),
             notes=tuple(notes),
+            enforced=chains[0].enforced if is_found else None,
+        )
+
+    def _of_templates(
+        self, asked: Asked, catalog: Catalog, templates: Sequence[Traced], notes: Sequence[str]
+    ) -> Explanation:
+        """A template by its own name, that lists show: the one that is served first, then those that lost the name."""
+        chains = []
+        for entry in sorted(templates, key=lambda each: not each.is_served)[:MOST_CHAINS]:
+            admitted = ask_about_template(self._settings.admitter, asked.identity, entry.capability)
+            chains.append(self._chain(catalog, entry, admitted))
+        return Explanation(
+            kind=Kind.TEMPLATE,
+            name=asked.name,
+            issuer=asked.identity.issuer,
+            subject=asked.identity.subject,
+            conclusion=chains[0].conclusion,
+            listed=chains[0].listed,
+            chains=tuple(chains),
+            notes=tuple(notes),
+            enforced=chains[0].enforced,
         )
 
     def _unasked(self, asked: Asked) -> Iterator[str]:
@@ -173,17 +209,21 @@ class Explainer:
         member = self._served.members[capability.backend]
         target = Target(capability, member, 0.0)
         question = question_of(asked.identity, prepared(asked.operation_on(name), target), target)
-        admission = await self._admission(asked, question)
-        steps = (
-            *self._group(),
-            backend_step(self._state(capability.backend, self._views.shared().outcomes), is_away=entry.is_away),
+        return self._chain(catalog, entry, await self._admission(asked, question))
+
+    def _chain(self, catalog: Catalog, entry: Traced, admission: Admitted) -> Chain:
+        capability, group = entry.capability, self._group()
+        state = self._state(capability.backend, self._views.shared().outcomes)
+        before = (
+            *group,
+            backend_step(state, is_away=entry.is_away),
             conflict_step(entry, self._aggregation),
             filter_step(entry),
-            admission.step,
-            limit_step(self._limits, capability.kind, capability.exposed),
         )
+        limit = limit_step(self._limits, capability.kind, capability.exposed)
+        steps = (*before, admission.step, limit)
         in_list = catalog.find(capability.kind, capability.exposed) if entry.is_served and not entry.is_away else None
-        is_refused = steps[0].stage is Stage.GROUP and steps[0].verdict is Verdict.STOP
+        is_refused = bool(state.callers) or any(step.verdict is Verdict.STOP for step in group)
         return Chain(
             backend=capability.backend,
             original=capability.original,
@@ -191,15 +231,23 @@ class Explainer:
             conclusion=conclude(steps),
             listed=in_list is not None and admission.shown and not is_refused,
             steps=steps,
+            enforced=conclude((*before, admission.enforced)) if admission.enforced is not None else None,
         )
 
     async def _of_silent(self, asked: Asked, resolved: Unlisted, backend: str, outcome: Outcome) -> Chain:
         """A backend that may have the name; the policies are asked about the name alone, as for the call."""
         question = question_of(asked.identity, asked.operation, resolved)
         step = unlisted_step(self._state(backend, {backend: outcome}))
-        steps = (*self._group(), step, (await self._admission(asked, question)).step)
+        before, admission = (*self._group(), step), await self._admission(asked, question)
+        steps = (*before, admission.step)
         return Chain(
-            backend=backend, original="", exposed=asked.name, conclusion=conclude(steps), listed=False, steps=steps
+            backend=backend,
+            original="",
+            exposed=asked.name,
+            conclusion=conclude(steps),
+            listed=False,
+            steps=steps,
+            enforced=conclude((*before, admission.enforced)) if admission.enforced is not None else None,
         )
 
     async def _admission(self, asked: Asked, question: Question | None) -> Admitted:
@@ -218,4 +266,12 @@ class Explainer:
             return BackendState(name, Health.UNKNOWN, withheld=self._withheld().get(name, outcome.message))
         health = member.health
         is_open = not member.circuit.is_closed
-        return BackendState(name, health.state, health.told, is_open, outcome=outcome, is_personal=member.is_personal)
+        return BackendState(
+            name,
+            health.state,
+            health.told,
+            is_open,
+            outcome=outcome,
+            is_personal=member.is_personal,
+            callers=member.callers_trouble,
+        )

@@ -67,7 +67,8 @@ class Step(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
 class Chain(msgspec.Struct, frozen=True, gc=False, kw_only=True, rename="camel"):
     """The steps of one entry of a backend; `backend` and `original` are empty where nothing has the name.
 
-    All steps are there, those after the first that stops too: they say what would stop it next.
+    All steps are there, those after the first that stops too: they say what would stop it next. `enforced` is the
+    conclusion as it would be in mode Enforce, where the policies are on trial.
     """
 
     backend: str
@@ -76,13 +77,14 @@ class Chain(msgspec.Struct, frozen=True, gc=False, kw_only=True, rename="camel")
     conclusion: Conclusion
     listed: bool
     steps: tuple[Step, ...]
+    enforced: Conclusion | None = None
 
 
 class Explanation(msgspec.Struct, frozen=True, gc=False, kw_only=True, rename="camel"):
     """The answer to whether a caller may use a name, and why.
 
-    `conclusion` and `listed` are of the name as it was asked for; the first of the `chains` belongs to it. The others
-    are of entries that may have been meant. `notes` are what a reader should know besides.
+    `conclusion`, `listed` and `enforced` are of the name as it was asked for; the first of the `chains` belongs to it.
+    The others are of entries that may have been meant. `notes` are what a reader should know besides.
     """
 
     kind: Kind
@@ -93,6 +95,7 @@ class Explanation(msgspec.Struct, frozen=True, gc=False, kw_only=True, rename="c
     listed: bool
     chains: tuple[Chain, ...]
     notes: tuple[str, ...] = ()
+    enforced: Conclusion | None = None
 
 
 _CONCLUSIONS = (

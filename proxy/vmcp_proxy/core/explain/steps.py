@@ -18,7 +18,8 @@ from vmcp_proxy.protocol.kinds import Kind
 
 AGGREGATION: Final = "spec.config.aggregation"
 _MEND: Final = "mend the backend; it is asked again by itself"
-_PERSONAL: Final = "lists to each caller by the caller's own credentials, which nobody asks with here"
+_PERSONAL: Final = "lists to each caller by the caller's own credentials"
+_TRIED_AGAIN: Final = "correct its strategy (externalAuthConfigRef, outgoingAuth); it is tried again by itself"
 _MODE: Final = "spec.config.operational.failureHandling.partialFailureMode"
 
 
@@ -51,7 +52,8 @@ _FILTERS: Final[Mapping[tuple[FilterSetting, bool], tuple[str, str]]] = MappingP
 class BackendState(msgspec.Struct, frozen=True, gc=False):
     """How one backend is: `withheld` says why it cannot be served, empty where it can.
 
-    `is_personal`: it tells callers apart, and what is known here is what it says to the proxy itself.
+    `is_personal`: it tells callers apart, and what is known here is what it says to the proxy itself. `callers` is what
+    kept the last caller from a token for it, empty where nothing did.
     """
 
     name: str
@@ -61,6 +63,7 @@ class BackendState(msgspec.Struct, frozen=True, gc=False):
     withheld: str = ""
     outcome: Outcome = Outcome()
     is_personal: bool = False
+    callers: str = ""
 
 
 def group_step(refused: PartialFailure | None) -> Step:
@@ -76,6 +79,8 @@ def backend_step(state: BackendState, *, is_away: bool) -> Step:
     name, outcome = state.name, state.outcome
     if state.withheld:
         return _stop(f"backend {name!r} is withheld: {state.withheld}", "mend what its configuration lacks")
+    if state.callers:
+        return _stop(f"callers get no token for backend {name!r}: {state.callers}", _TRIED_AGAIN)
     if not is_away and not outcome.is_missing:
         more = f"; it {_PERSONAL}, so that a caller may see others" if state.is_personal else ""
         return _passed(f"backend {name!r} is {state.health}{more}")
@@ -90,7 +95,7 @@ def backend_step(state: BackendState, *, is_away: bool) -> Step:
 
 def unlisted_step(state: BackendState) -> Step:
     """A backend that may have the name and has not said so, as `backend_step` where it lists something."""
-    if state.withheld or state.is_circuit_open:
+    if state.withheld or state.is_circuit_open or state.callers:
         return backend_step(state, is_away=True)
     said = state.outcome.message or f"backend {state.name!r} has not answered yet"
     if state.is_personal:

@@ -14,6 +14,7 @@ from vmcp_proxy.backends.authentication import (
     own_credentials,
     refusal,
     relayed_names,
+    trouble_of_callers,
 )
 from vmcp_proxy.backends.credentials import NO_CREDENTIALS, Credentials
 from vmcp_proxy.backends.errors import BackendError, Category
@@ -67,6 +68,11 @@ class Member:
     def refusal(self, identity: Identity, snapshot: HeaderSnapshot) -> str:
         """Why it gets no request of this caller with this snapshot; empty where it does."""
         return refusal(self.strategy, identity, snapshot) if self.is_personal else ""
+
+    @property
+    def callers_trouble(self) -> str:
+        """What keeps callers from a token for it and lies with none of them; empty where nothing does."""
+        return trouble_of_callers(self.strategy) if self.is_personal else ""
 
     def collision(self, found: Collision) -> BackendError:
         """Why a client with such headers cannot reach this backend."""

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Header, Request, Response
 
 from vmcp_api.pod_status import PodStatus, encode
 from vmcp_proxy.observability.metrics import Metrics
-from vmcp_proxy.serve.apps.explain import Explain, answer_question
+from vmcp_proxy.serve.apps.explain import Explainer, answer_question, list_names
 from vmcp_proxy.serve.chain.header_rules import HostRule
 from vmcp_proxy.serve.context import Receive, Scope, Send
 
@@ -47,7 +47,7 @@ class AdminApp(FastAPI):
         await super().__call__(scope, receive, send)
 
 
-def build_admin_app(source: StatusSource, metrics: Metrics, explain: Explain, hosts: HostRule) -> FastAPI:
+def build_admin_app(source: StatusSource, metrics: Metrics, explainer: Explainer, hosts: HostRule) -> FastAPI:
     """The admin application: `/healthz`, `/readyz`, `/status` (with an ETag), `/metrics` and `/explain`, nothing else.
 
     Where only this machine reaches the port, `hosts` keeps web pages out that have their own name resolve to it
@@ -75,9 +75,13 @@ def build_admin_app(source: StatusSource, metrics: Metrics, explain: Explain, ho
         text, media_type = await asyncio.to_thread(metrics.snapshot().render, accept)
         return Response(text, headers={"content-type": media_type})
 
+    @app.get("/explain")
+    async def names(kind: str = "") -> Response:
+        return list_names(kind, explainer)
+
     @app.post("/explain")
     async def answer(request: Request) -> Response:
-        return await answer_question(request, explain)
+        return await answer_question(request, explainer)
 
     return app
 

@@ -1,7 +1,6 @@
-"""`/explain` of the admin port: a question as JSON, and the explanation as JSON."""
+"""`/explain` of the admin port: a question as JSON, and the explanation as JSON; what can be asked about."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol
 
 import msgspec
 from fastapi import Request, Response
@@ -19,8 +18,13 @@ _FORM: Final = "Send an object of name, kind, identity (an object of subject, is
 _JSON: Final = "application/json"
 _LONGEST_NAME: Final = 4096
 
-Explain: TypeAlias = Callable[[Asked], Awaitable[Explanation]]
-"""Who knows why."""
+
+class Explainer(Protocol):
+    """Who knows why, and what can be asked about."""
+
+    async def explain(self, asked: Asked) -> Explanation: ...
+
+    def names(self, kind: Kind) -> tuple[str, ...]: ...
 
 
 class AskedIdentity(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -55,7 +59,7 @@ class Question(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, g
 _decode: Final = msgspec.json.Decoder(Question).decode
 
 
-async def answer_question(request: Request, explain: Explain) -> Response:
+async def answer_question(request: Request, explainer: Explainer) -> Response:
     """The explanation; what cannot be answered is told with what came and what to send.
 
     A page of a browser cannot send this media type to another origin unasked, so none can ask in a user's name.
@@ -69,7 +73,15 @@ async def answer_question(request: Request, explain: Explain) -> Response:
     question = parse_question(body)
     if isinstance(question, str):
         return _refuse(400, question)
-    return Response(msgspec.json.encode(await explain(question.asked)), media_type=_JSON)
+    return Response(msgspec.json.encode(await explainer.explain(question.asked)), media_type=_JSON)
+
+
+def list_names(kind: str, explainer: Explainer) -> Response:
+    """The names of a kind, without it those of tools: for whoever completes a question."""
+    wanted = kind or Kind.TOOL
+    if wanted not in KINDS:
+        return _refuse(400, f"The kind must be one of {', '.join(KINDS)} (found {wanted[:64]!r}).")
+    return Response(msgspec.json.encode({"names": explainer.names(Kind(wanted))}), media_type=_JSON)
 
 
 def parse_question(body: bytes) -> Question | str:
