@@ -14,12 +14,13 @@ from vmcp_proxy.backends.interface import BackendSession, Receiver
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.clients.registry import SessionClients
 from vmcp_proxy.clients.session_client import SessionClient
-from vmcp_proxy.core.calls.subscriptions import SUBSCRIBE
+from vmcp_proxy.core.calls.hearing import Hearing
 from vmcp_proxy.core.members.member import Member, Members
 from vmcp_proxy.core.members.own_links import close_link
 from vmcp_proxy.headerforward import Collision
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.initialize import NO_CAPABILITIES
+from vmcp_proxy.protocol.methods import SUBSCRIBE
 
 if TYPE_CHECKING:
     from vmcp_proxy.sessions import Session
@@ -38,24 +39,37 @@ _LISTEN_PAUSES: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
 
 
 class Links:
-    """Makes, keeps and ends links; work that outlives a request runs in `tasks`."""
+    """Makes, keeps and ends links; work that outlives a request runs in `tasks`.
+
+    A member out of a client's reach is told nothing more on its behalf but that a session is over (ADR-0044).
+    """
 
     def __init__(
-        self, tasks: asyncio.TaskGroup, clients: SessionClients, remember: Remember, receiver_of: ReceiverOf
+        self,
+        tasks: asyncio.TaskGroup,
+        clients: SessionClients,
+        remember: Remember,
+        receiver_of: ReceiverOf,
+        hearing: Hearing,
     ) -> None:
         self._tasks = tasks
         self._clients = clients
         clients.on_forget, clients.on_ended = self.forget, self._release_ended
         self._remember = remember
         self._receiver_of = receiver_of
+        self._hearing = hearing
         self._members: Members = {}
 
     def configure(self, members: Members) -> None:
-        """Takes over a new config; sessions with members that are gone end, those with replaced ones go on."""
+        """Takes over a new config; sessions with members that are gone end, those with replaced ones go on.
+
+        So do those with members that are out of the client's reach now, by other policies.
+        """
         former, self._members = self._members, members
         for client in self._clients.all():
-            for name in [name for name in client.links if members.get(name) is not former.get(name)]:
-                self._replace(client, name, former.get(name))
+            for name in list(client.links):
+                if members.get(name) is not former.get(name) or not self._hearing.reaches(client, name):
+                    self._replace(client, name, former.get(name))
 
     def of(self, client: SessionClient, member: Member) -> Link:
         """The link of a client session to a member, resumed where another pod has opened it."""
@@ -83,13 +97,20 @@ class Links:
         if listening is not None:
             listening.cancel()
         member = self._members.get(name)
-        if member is not None and self.of(client, member).session is not None:
+        if not self._hearing.reaches(client, name):
+            client.subscriptions.pop(name, None)
+        elif member is not None and self.of(client, member).session is not None:
             # The same server under new headers: its session goes on, and so do the calls in flight.
             return
-        credentials = NO_CREDENTIALS if former is None else client.latest_credentials_for(former)
+        credentials = NO_CREDENTIALS if former is None else self._farewell(client, former)
         if not isinstance(credentials, Collision):
             # One that is still being opened ends too: as soon as it is there.
             self._tasks.create_task(self._retire(link, credentials), name=f"end session at {name}")
+
+    def _farewell(self, client: SessionClient, member: Member) -> Credentials | Collision:
+        """What the end of a session is told with: out of reach nothing of the client's."""
+        is_heard = self._hearing.reaches(client, member.name)
+        return client.latest_credentials_for(member) if is_heard else member.own_credentials
 
     async def set_level_everywhere(self, client: SessionClient, level: str) -> None:
         """Tells the log level to every backend that this session has a session with, at the same time."""
@@ -97,7 +118,9 @@ class Links:
             for name, link in client.links.items():
                 session = link.session
                 member = self._members.get(name)
-                if session is not None and member is not None and "logging" in session.hello.offers:
+                if session is None or member is None or not self._hearing.reaches(client, name):
+                    continue
+                if "logging" in session.hello.offers:
                     group.create_task(self._set_level(client, member, link, session, level))
 
     def listen_all(self, client: SessionClient) -> None:
@@ -108,6 +131,8 @@ class Links:
 
     def listen(self, client: SessionClient, member: Member, link: Link) -> None:
         """Receives from one backend until the client's stream or the session ends."""
+        if not self._hearing.reaches(client, member.name):
+            return
         running = client.stream.listening.get(member.name)
         if running is None or running.done():
             task = self._tasks.create_task(self._listen(client, member, link), name=f"listen {member.name}")
@@ -152,7 +177,7 @@ class Links:
             link.end()
         async with asyncio.TaskGroup() as group:
             for member, link in self._open_links(client) if end_sessions else self._bound_here(client):
-                credentials = client.latest_credentials_for(member)
+                credentials = self._farewell(client, member)
                 if not isinstance(credentials, Collision):
                     group.create_task(close_link(link, credentials), name=f"end session at {member.name}")
 
@@ -209,6 +234,9 @@ class Links:
             return
         receiver = self._receiver_of(client, member)
         for uri in uris:
+            if not await self._hearing.may_read(client, member, uri):
+                client.subscriptions[member.name].discard(uri)
+                continue
             body = params.encode_members({"uri": params.raw_text(uri)})
             try:
                 await link.ask(session, SUBSCRIBE, body, credentials, receiver, _soon())
@@ -219,6 +247,8 @@ class Links:
         """Tells a notification of the client to every backend that its session has a session with."""
         async with asyncio.TaskGroup() as group:
             for member, link in self._open_links(client):
+                if not self._hearing.reaches(client, member.name):
+                    continue
                 credentials = client.latest_credentials_for(member)
                 session = link.session
                 if session is not None and not isinstance(credentials, Collision):
@@ -242,7 +272,7 @@ class Links:
         loop = asyncio.get_running_loop()
         receiver = self._receiver_of(client, member)
         failures = 0
-        while True:
+        while self._hearing.reaches(client, member.name):
             credentials = client.latest_credentials_for(member)
             if isinstance(credentials, Collision):
                 return

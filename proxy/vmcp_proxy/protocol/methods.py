@@ -55,6 +55,8 @@ _MODERN: Final = frozenset({Era.MODERN})
 _REF: Final = "ref"
 
 COMPLETION: Final = "completion/complete"
+SUBSCRIBE: Final = "resources/subscribe"
+UNSUBSCRIBE: Final = "resources/unsubscribe"
 
 _METHODS: Final = (
     Method("initialize", _LEGACY, Handling.INITIALIZE, "mcp_initialize"),
@@ -63,8 +65,8 @@ _METHODS: Final = (
     *(Method(wire.list_method, _BOTH, Handling.LIST, "mcp_list", kind) for kind, wire in WIRE.items()),
     Method("tools/call", _BOTH, Handling.CALL, "mcp_tool_call", Kind.TOOL, "name", executes=True),
     Method("resources/read", _BOTH, Handling.CALL, "mcp_resource_read", Kind.RESOURCE, "uri"),
-    Method("resources/subscribe", _LEGACY, Handling.SUBSCRIPTION, "mcp_subscription", Kind.RESOURCE, "uri"),
-    Method("resources/unsubscribe", _LEGACY, Handling.SUBSCRIPTION, "mcp_subscription", Kind.RESOURCE, "uri"),
+    Method(SUBSCRIBE, _LEGACY, Handling.SUBSCRIPTION, "mcp_subscription", Kind.RESOURCE, "uri"),
+    Method(UNSUBSCRIBE, _LEGACY, Handling.SUBSCRIPTION, "mcp_subscription", Kind.RESOURCE, "uri"),
     Method("subscriptions/listen", _MODERN, Handling.SUBSCRIPTION, "mcp_subscription"),
     Method("prompts/get", _BOTH, Handling.CALL, "mcp_prompt_get", Kind.PROMPT, "name"),
     Method(COMPLETION, _BOTH, Handling.CALL, "mcp_completion", named_by=_REF),

@@ -14,6 +14,7 @@ from vmcp_proxy.clients.session_client import SessionClient
 from vmcp_proxy.clients.session_stream import SessionStream
 from vmcp_proxy.core.calls.aggregate import Aggregate
 from vmcp_proxy.core.calls.forwarder import Forwarder
+from vmcp_proxy.core.calls.hearing import Hearing
 from vmcp_proxy.core.calls.invalidation import Changes
 from vmcp_proxy.core.calls.receivers import ClientReceiver
 from vmcp_proxy.core.calls.resolver import Resolver
@@ -83,13 +84,14 @@ def build_core_parts(
     own_links = OwnLinks(tasks)
     views = Views(listings, own_links, Digests(sessions.keyring), reach)
     changes = Changes(listings, views, on_change)
+    hearing = Hearing(reach)
     resolver = Resolver(own_links, views, reach)
-    aggregate = Aggregate(views, resolver, Forwarder(changes, metrics, on_change))
+    aggregate = Aggregate(views, resolver, Forwarder(changes, hearing, metrics, on_change))
 
     def receiver_of(client: SessionClient, member: Member) -> ClientReceiver:
-        return ClientReceiver(client, member, changes)
+        return ClientReceiver(client, member, changes, hearing)
 
-    links = Links(tasks, sessions.clients, sessions.news.remember_backend, receiver_of)
+    links = Links(tasks, sessions.clients, sessions.news.remember_backend, receiver_of, hearing)
     messages = _serve_clients(config, sessions, links, changes, tasks)
     group = Group(tasks, listings, own_links, views, aggregate, links.configure, on_change)
     limits = build_limits(config.current, redis, sessions.keyring, views.asks, tasks)

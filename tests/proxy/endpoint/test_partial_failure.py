@@ -81,3 +81,19 @@ async def test_a_member_whose_secret_is_missing_is_named_and_counts_as_missing(m
             assert answer["result"]["_meta"]["vmcp.dev/serverOutcomes"]["lacking"]["status"] == "withheld"
         assert "valueSecretRef" not in str(answer)
         assert backends["lacking"].heard == []
+
+
+@pytest.mark.scenario("B-9", "Z-2")
+@pytest.mark.parametrize(("reached", "data"), [("lacking", "lacking"), ("one", "")])
+async def test_which_backend_is_lacking_is_told_to_those_who_could_use_it(reached, data):
+    secret = [{"headerName": "X-S", "valueSecretRef": {"name": "s", "key": "k"}}]
+    more = {"lacking": {"headerForward": {"addHeadersFromSecret": secret}}}
+    policies = {"mode": "Enforce", "policies": [f'permit(principal, action, resource in Backend::"{reached}");']}
+    backends = {"one": everything(), "lacking": everything()}
+    async with (
+        scene(backends, more=more, config=settings("fail"), authorization=policies) as world,
+        world.session() as client,
+    ):
+        error = (await client.request("tools/list"))["error"]
+        assert error["data"]["vmcp.dev/backend"] == data
+        assert ("lacking" in error["message"]) is bool(data)

@@ -7,7 +7,7 @@ from vmcp_api.spec.aggregation import Aggregation
 from vmcp_proxy.core.calls.forwarder import Forwarder
 from vmcp_proxy.core.calls.replies import unavailable, unknown
 from vmcp_proxy.core.calls.resolver import Resolver
-from vmcp_proxy.core.calls.subscriptions import MOST_SUBSCRIPTIONS, SUBSCRIBE, SUBSCRIPTIONS, UNSUBSCRIBE
+from vmcp_proxy.core.calls.subscriptions import MOST_SUBSCRIPTIONS, SUBSCRIPTIONS
 from vmcp_proxy.core.calls.views import Views
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.members.member import Bounds, Members
@@ -24,6 +24,7 @@ from vmcp_proxy.core.virtual import (
 )
 from vmcp_proxy.headerforward import Collision
 from vmcp_proxy.protocol.kinds import Kind
+from vmcp_proxy.protocol.methods import SUBSCRIBE, UNSUBSCRIBE
 
 
 class Aggregate:

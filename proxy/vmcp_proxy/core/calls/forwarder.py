@@ -11,6 +11,7 @@ from vmcp_proxy.backends.credentials import Credentials
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import CANCELLED, BackendError, Category, CircuitOpenError
 from vmcp_proxy.backends.interface import UNTRACED
+from vmcp_proxy.core.calls.hearing import Hearing
 from vmcp_proxy.core.calls.invalidation import Changes
 from vmcp_proxy.core.calls.receivers import CallReceiver
 from vmcp_proxy.core.calls.replies import name_bound, unavailable, unknown
@@ -44,8 +45,11 @@ _HANDING_OUT: Final = frozenset({_TOOL_CALL, "prompts/get"})
 class Forwarder:
     """Sends calls to backends; every outcome feeds health and circuit of its backend."""
 
-    def __init__(self, changes: Changes, observer: CallObserver, on_health: Callable[[], None]) -> None:
+    def __init__(
+        self, changes: Changes, hearing: Hearing, observer: CallObserver, on_health: Callable[[], None]
+    ) -> None:
         self._changes: Final = changes
+        self._hearing: Final = hearing
         self._observer: Final = observer
         self._on_health: Final = on_health
         self.bounds: Bounds | None = None
@@ -73,9 +77,8 @@ class Forwarder:
         deadline = Deadline.after(target.began, bounds.call(name), bounds.maximum)
         trace = operation.trace
         traced = None if trace is None else begin_call(trace, operation, capability, member)
-        receiver = CallReceiver(
-            client, member, members, exchange, deadline, self._changes, None if traced is None else traced.meta
-        )
+        context = None if traced is None else traced.meta
+        receiver = CallReceiver(client, member, members, exchange, deadline, self._changes, self._hearing, context)
         exchange.routed(name)
         span = self._observer.begin(member, operation)
         began = time.perf_counter()

@@ -6,10 +6,10 @@ from typing import Final
 import msgspec
 
 from vmcp_proxy.backends.deadline import Deadline
-from vmcp_proxy.backends.interface import Reply
+from vmcp_proxy.backends.interface import Reply, refuse
+from vmcp_proxy.core.calls.hearing import Hearing
 from vmcp_proxy.core.calls.invalidation import Changes
 from vmcp_proxy.core.calls.notifications import CANCELLED, RESOURCE_UPDATED, relayed
-from vmcp_proxy.core.calls.subscriptions import is_subscribed
 from vmcp_proxy.core.client import ClientContext
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.virtual import Exchange
@@ -22,12 +22,13 @@ from vmcp_proxy.protocol.params import outbound_meta
 class ClientReceiver:
     """Hears what a backend says to one client outside of calls."""
 
-    __slots__ = ("_changes", "_client", "_member")
+    __slots__ = ("_changes", "_client", "_hearing", "_member")
 
-    def __init__(self, client: ClientContext, member: Member, changes: Changes) -> None:
+    def __init__(self, client: ClientContext, member: Member, changes: Changes, hearing: Hearing) -> None:
         self._client: Final = client
         self._member: Final = member
         self._changes: Final = changes
+        self._hearing: Final = hearing
 
     async def on_notification(self, method: str, params: msgspec.Raw | None) -> None:
         """See `Receiver.on_notification`."""
@@ -35,7 +36,9 @@ class ClientReceiver:
         self._changes.heard(method, member, client)
         if method == CANCELLED:
             await client.withdrawn(member, params)
-        elif method != RESOURCE_UPDATED or is_subscribed(client, member, params):
+        elif not self._hearing.reaches(client, member.name):
+            return
+        elif method != RESOURCE_UPDATED or await self._hearing.hears_update(client, member, params):
             message = relayed(
                 method,
                 params,
@@ -49,6 +52,9 @@ class ClientReceiver:
 
     async def on_request(self, request: Request, reply: Reply) -> None:
         """See `Receiver.on_request`."""
+        if not self._hearing.reaches(self._client, self._member.name):
+            await refuse(request, reply)
+            return
         await self._client.ask(self._member, request, reply, self._client.say, None)
 
 
@@ -56,9 +62,9 @@ class CallReceiver:
     """One call's way there and back: `members` are its params, `exchange` is the stream of the client's request.
 
     The backend gets a progress token of ours, the client its own one back. A question that a client cannot
-    take on the call's stream goes where what belongs to no call goes; a notification is dropped. `context` goes into
-    `_meta` in place of the trace context that stands there; None leaves that as it came. `request_id` is the last one
-    at the backend, 0 before there is any.
+    take on the call's stream goes where what belongs to no call goes; a notification is dropped. The call has been
+    admitted: what belongs to it is relayed to its end. `context` goes into `_meta` in place of the trace context that
+    stands there; None leaves that as it came. `request_id` is the last one at the backend, 0 before there is any.
     """
 
     __slots__ = (
@@ -67,6 +73,7 @@ class CallReceiver:
         "_context",
         "_deadline",
         "_exchange",
+        "_hearing",
         "_member",
         "_members",
         "_token",
@@ -81,6 +88,7 @@ class CallReceiver:
         exchange: Exchange,
         deadline: Deadline,
         changes: Changes,
+        hearing: Hearing,
         context: RawMembers | None = None,
     ) -> None:
         self._client: Final = client
@@ -91,6 +99,7 @@ class CallReceiver:
         self._exchange: Final = exchange
         self._deadline: Final = deadline
         self._changes: Final = changes
+        self._hearing: Final = hearing
         self._token: msgspec.Raw | None = None
 
     def params_for(self, request_id: int) -> bytes:
@@ -108,7 +117,7 @@ class CallReceiver:
         self._changes.heard(method, member, client)
         if method == CANCELLED:
             await client.withdrawn(member, params)
-        elif method != RESOURCE_UPDATED or is_subscribed(client, member, params):
+        elif method != RESOURCE_UPDATED or await self._hearing.hears_update(client, member, params):
             message = relayed(
                 method,
                 params,

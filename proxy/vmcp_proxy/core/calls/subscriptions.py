@@ -7,10 +7,9 @@ import msgspec
 from vmcp_proxy.core.client import ClientContext
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.protocol import params
+from vmcp_proxy.protocol.methods import SUBSCRIBE, UNSUBSCRIBE
 from vmcp_proxy.protocol.params import InvalidParamsError
 
-SUBSCRIBE: Final = "resources/subscribe"
-UNSUBSCRIBE: Final = "resources/unsubscribe"
 SUBSCRIPTIONS: Final = frozenset({SUBSCRIBE, UNSUBSCRIBE})
 
 MOST_SUBSCRIPTIONS: Final = 1024

@@ -12,11 +12,12 @@ from vmcp_proxy.auth.decision import ALLOW
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.ui_pages import pages_of, rename_pages
-from vmcp_proxy.core.outcomes import Denied, Reply
-from vmcp_proxy.core.policy.judge import Judge, only_shown
+from vmcp_proxy.core.outcomes import Denied, Reply, Result
+from vmcp_proxy.core.policy.judge import Judge, only_shown, question_of
 from vmcp_proxy.core.policy.questions import Action, Admitter, DecisionObserver, Question, judged_name
-from vmcp_proxy.core.virtual import Caller, Exchange, Listed, Operation, OwnNames, Resolved, VirtualMCP
+from vmcp_proxy.core.virtual import Caller, Exchange, Listed, Operation, OwnNames, Resolved, Target, VirtualMCP
 from vmcp_proxy.protocol.kinds import Kind
+from vmcp_proxy.protocol.methods import UNSUBSCRIBE
 
 
 class _View(msgspec.Struct, frozen=True):
@@ -62,6 +63,8 @@ class Admission:
         if isinstance(resolved, OwnNames):
             resolved = only_shown(self._admitter, caller.identity, resolved.targets)
         kind = operation.kind
+        if operation.method == UNSUBSCRIBE:
+            return await self._unsubscribed(caller, operation, resolved, exchange)
         if kind is None:
             # What names nothing is about the client itself; a name that nobody knows how to judge is refused.
             admits = not operation.name
@@ -71,6 +74,26 @@ class Admission:
         if not admits:
             return Denied()
         return await self._inner.perform(caller, operation, resolved, exchange)
+
+    async def _unsubscribed(
+        self, caller: Caller, operation: Operation, resolved: Resolved, exchange: Exchange
+    ) -> Reply:
+        """Who may not read a resource any more may still end its subscription, made here or on another pod.
+
+        Nobody is denied that; of what the client has not subscribed to and may not read, all names get one answer.
+        """
+        subscriptions = caller.client.subscriptions
+        if type(resolved) is Target:
+            capability = resolved.capability
+            uri = operation.name if capability.kind is Kind.TEMPLATE else capability.original
+            if uri in subscriptions.get(capability.backend, ()):
+                return await self._inner.perform(caller, operation, resolved, exchange)
+            question = question_of(caller.identity, operation, resolved)
+            if question is not None and (await self._admitter.decide(question)).outcome == ALLOW:
+                return await self._inner.perform(caller, operation, resolved, exchange)
+        for held in subscriptions.values():
+            held.discard(operation.name)
+        return Result(b"{}")
 
     async def _reduced(self, identity: Identity, catalog: Catalog) -> Catalog:
         key = (catalog.version, self._admitter.version, identity)

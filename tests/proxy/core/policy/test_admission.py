@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -148,7 +149,7 @@ def permitting(*names: str, forbidding: tuple[str, ...] = ()) -> RuleBased:
 CALLS = {
     Kind.TOOL: ("tools/call",),
     Kind.PROMPT: ("prompts/get", "completion/complete"),
-    Kind.RESOURCE: ("resources/read", "resources/subscribe", "resources/unsubscribe", "completion/complete"),
+    Kind.RESOURCE: ("resources/read", "resources/subscribe", "completion/complete"),
     Kind.TEMPLATE: ("completion/complete",),
 }
 
@@ -197,6 +198,16 @@ async def test_a_template_is_decided_on_the_uri_that_is_read(rules, uri):
     entry = CATALOG.find(Kind.TEMPLATE, "t://{id}")
     may = uri in ("t://1", "t://2") and admitter.admits(ALICE, Action.READ_RESOURCE, entry, uri)
     assert reply == (Result(b"{}") if may else Denied())
+
+
+@pytest.mark.scenario("Z-2")
+@pytest.mark.parametrize("name", ["x://r", "y://r", "z://r"])
+async def test_whoever_may_not_read_it_may_still_unsubscribe_and_learns_nothing_by_it(name):
+    inner, client = Inner(), SimpleNamespace(subscriptions={"a": {"x://r"}})
+    asked = Operation("resources/unsubscribe", Kind.RESOURCE, name)
+    reply = await call(admission_of(inner, permitting("nothing")), Caller(ALICE, client), asked, NoExchange())
+    assert reply == Result(b"{}")
+    assert [each.name for each in inner.reached] == (["x://r"] if name == "x://r" else [])
 
 
 async def test_a_denied_call_never_reaches_the_inner_layer():
