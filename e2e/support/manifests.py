@@ -52,6 +52,12 @@ def external_auth(name: str, strategy: str, **settings: Any) -> Manifest:
     return _resource("MCPExternalAuthConfig", name, {"type": strategy, strategy: {**within, **settings}})
 
 
+def telemetry_config(name: str, endpoint: str, **settings: Any) -> Manifest:
+    """An MCPTelemetryConfig that sends to a collector without TLS."""
+    otel = {"enabled": True, "endpoint": endpoint, "insecure": True, **settings}
+    return _resource("MCPTelemetryConfig", name, {"openTelemetry": otel})
+
+
 def secret(name: str, **values: str) -> Manifest:
     """A Secret with these keys."""
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": values}

@@ -134,6 +134,11 @@ def _no_keys(kind: str, path: str, rejected: dict[str, Any], accepted: dict[str,
     return RuleCase(kind, f"spec.{path}.name", "session keys of an endpoint", rejected, accepted)
 
 
+def _syslog(name: str) -> dict[str, Any]:
+    server = {"address": "logs:6514", "transport": "tls", "clientCertificateRef": {"name": name}}
+    return {"config": {"audit": {"enabled": True, "sink": "syslog", "syslog": server}}}
+
+
 _KEYS_CASES = (
     *(
         _no_keys(
@@ -173,6 +178,12 @@ _KEYS_CASES = (
         "headerForward.addHeadersFromSecret[0].valueSecretRef",
         {"headerForward": {"addHeadersFromSecret": [{"headerName": "X-A", "valueSecretRef": _KEYS}]}},
         {},
+    ),
+    _no_keys(
+        "VirtualMCPServer",
+        "config.audit.syslog.clientCertificateRef",
+        _syslog(_KEYS["name"]),
+        _syslog("vmcp-front"),
     ),
     _no_keys(
         "MCPServerEntry",

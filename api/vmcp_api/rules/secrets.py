@@ -11,6 +11,7 @@ from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerSpec
 from vmcp_api.manifests.problems import Loc
 from vmcp_api.naming import KEYS_SECRET_PATTERN
 from vmcp_api.rules.rule import Finding, Rule, require
+from vmcp_api.spec.audit import Syslog
 from vmcp_api.spec.references import KeyRef
 
 _MESSAGE: Final = "is a Secret with the session keys of an endpoint, which nobody else may be shown; name another"
@@ -28,9 +29,14 @@ def _no_keys(model: type[Model]) -> Rule:
     return require(model, ("name",), cel, _MESSAGE, lambda ref: not _holds_keys(ref.name))
 
 
-def _certificate(tls: EntryTls) -> bool:
-    ref = tls.client_certificate_ref
-    return ref is None or not _holds_keys(ref.name)
+def _certificate(model: type[Model]) -> Rule:
+    """A reference to a TLS Secret as a whole."""
+    cel = f"!has(self.clientCertificateRef) || !self.clientCertificateRef.name.matches('{KEYS_SECRET_PATTERN}')"
+
+    def holds(part: Any) -> bool:
+        return part.client_certificate_ref is None or not _holds_keys(part.client_certificate_ref.name)
+
+    return require(model, ("clientCertificateRef", "name"), cel, _MESSAGE, holds)
 
 
 def _find_in_template(spec: Any) -> Iterator[Finding]:
@@ -60,13 +66,8 @@ SECRET_RULES: Final = (
     # In Python the second is part of the first, as its model is; CEL knows no such thing.
     _no_keys(KeyRef),
     _no_keys(SecretEnv),
-    require(
-        EntryTls,
-        ("clientCertificateRef", "name"),
-        f"!has(self.clientCertificateRef) || !self.clientCertificateRef.name.matches('{KEYS_SECRET_PATTERN}')",
-        _MESSAGE,
-        _certificate,
-    ),
+    _certificate(EntryTls),
+    _certificate(Syslog),
     _template(VirtualMCPServerSpec),
     _template(MCPServerSpec),
 )

@@ -1,6 +1,5 @@
 """The conditions of a VirtualMCPServer."""
 
-from collections.abc import Iterable
 from typing import Final
 
 from vmcp_api.kinds.virtualmcpserver import BackendHealth
@@ -8,12 +7,11 @@ from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerPhase as Phase
 from vmcp_api.manifests.problems import Problem, Problems
 from vmcp_api.render.policies import is_about_policies
 from vmcp_api.render.reasons import Reason
-from vmcp_api.render.secretrefs import secret_refs, telemetry_secret_refs
 from vmcp_api.spec.authorization import PolicyMode
-from vmcp_api.spec.references import KeyRef
 from vmcp_operator.plan.conditions import Finding, PhaseReason, deployment_finding, summarise
 from vmcp_operator.plan.kinds import DEPLOYMENT
 from vmcp_operator.plan.vmcp.backends import ROUTABLE, STARTING
+from vmcp_operator.plan.vmcp.observability import SECRET_NOT_FOUND, audit_finding, say_missing, telemetry_finding
 from vmcp_operator.plan.vmcp.phase import (
     STOPPED,
     STORE_AWAY,
@@ -47,7 +45,8 @@ def vmcp_findings(facts: Facts, decided: PhaseReason, warnings: Problems) -> tup
         _session_exposed(warnings),
         _auth(facts),
         _authorization(facts, warnings),
-        _telemetry(facts),
+        telemetry_finding(facts.config, facts.telemetry, facts.missing.telemetry),
+        audit_finding(facts.config, facts.audit_flaw, facts.missing.audit),
         _template(facts),
         _storage(facts),
         _deployment(facts),
@@ -91,8 +90,8 @@ def _auth(facts: Facts) -> Finding:
     if broken := [each for each in facts.backends if each.reason in _BROKEN_AUTH]:
         said = "; ".join(f"{each.name}: {each.message}" for each in broken)
         return Finding.false(name, broken[0].reason or "", f"backends that are not served: {said}")
-    if missing := _missing(facts) - _told_only(facts):
-        return Finding.false(name, "SecretNotFound", _say_missing(missing))
+    if facts.missing.auth:
+        return Finding.false(name, SECRET_NOT_FOUND, say_missing(facts.missing.auth))
     backends = (each for report in reporting for each in report.backends)
     invalid = sorted({each.message for each in backends if each.reason == Reason.SECRET_INVALID})
     if invalid:
@@ -120,41 +119,6 @@ def _authorization(facts: Facts, warnings: Problems) -> Finding:
         said = "policies decide and are written down, and deny nothing"
         return Finding.true(name, "Shadow", f"{said}; {doubts}" if doubts else said)
     return Finding.true(name, "Enforced", doubts)
-
-
-def _missing(facts: Facts) -> frozenset[str]:
-    """The Secret keys that pods miss."""
-    return frozenset(name for report in facts.reports.reporting for name in report.missing_secrets)
-
-
-def _told_only(facts: Facts) -> frozenset[str]:
-    """The Secret keys that are needed for what is sent to a collector, and for nothing else."""
-    if facts.config is None:
-        return frozenset()
-    rest = facts.config.model_copy(update={"telemetry": None})
-    return _names(telemetry_secret_refs(facts.config)) - _names(secret_refs(rest))
-
-
-def _names(refs: Iterable[KeyRef]) -> frozenset[str]:
-    return frozenset(f"{ref.name}/{ref.key}" for ref in refs)
-
-
-def _say_missing(names: Iterable[str]) -> str:
-    return f"Secret keys are not there: {', '.join(sorted(names))}; create them, the pods take them over"
-
-
-def _telemetry(facts: Facts) -> Finding:
-    """Whether what is sent by OTLP is what the resources say."""
-    name = "TelemetryConfigured"
-    sent = facts.config.telemetry if facts.config else None
-    if broken := facts.telemetry:
-        kept = "what was in force stays" if sent else "nothing is sent before"
-        return Finding.false(name, broken.reason, f"{broken.problem}; {kept}")
-    if missing := _missing(facts) & _told_only(facts):
-        return Finding.false(name, "SecretNotFound", _say_missing(missing))
-    if sent is None:
-        return Finding.true(name, "Off", "nothing is sent by OTLP; metrics can be scraped")
-    return Finding.true(name, "Configured", "")
 
 
 def _template(facts: Facts) -> Finding:

@@ -19,6 +19,7 @@ from vmcp_operator.plan.members import GROUP_INVALID, GROUP_NOT_FOUND
 from vmcp_operator.plan.rollout import ROLLING_OUT, Rollout
 from vmcp_operator.plan.vmcp.backends import ROUTABLE, STARTING, PodReports, left_to_start
 from vmcp_operator.plan.vmcp.guard import LOST, Guard
+from vmcp_operator.plan.vmcp.observability import NOT_WRITABLE, MissingSecrets
 from vmcp_operator.plan.world import Refused
 
 NONE_AVAILABLE: Final = "NoBackendAvailable"
@@ -62,6 +63,7 @@ class Facts:
     is_group_there: bool = False
     guard: Guard = field(default_factory=Guard)
     telemetry: Refusal | None = None
+    audit_flaw: str | None = None
     youth: float | None = None
 
     @property
@@ -85,6 +87,12 @@ class Facts:
     def current_ready(self) -> int:
         """Ready pods that run the present config."""
         return sum(report is not None and report.config_hash == self.digest for report in self.reports.ready)
+
+    @property
+    def missing(self) -> MissingSecrets:
+        """The Secret keys that pods miss."""
+        names = (name for report in self.reports.reporting for name in report.missing_secrets)
+        return MissingSecrets.of(names, self.config)
 
     @property
     def load_error(self) -> str | None:
@@ -188,7 +196,12 @@ def _serving(facts: Facts) -> PhaseReason:
     if facts.load_error:
         message = f"pods refuse the config and serve the last good one: {facts.load_error}"
         return PhaseReason(Phase.DEGRADED, "ConfigRefused", message)
-    return _away(facts) or _unguarded(facts) or _with_notes(facts, _judge_backends(facts))
+    return _away(facts) or _unguarded(facts) or _unwritten(facts) or _with_notes(facts, _judge_backends(facts))
+
+
+def _unwritten(facts: Facts) -> PhaseReason | None:
+    """It serves without the audit log that its owner asks for."""
+    return PhaseReason(Phase.DEGRADED, NOT_WRITABLE, facts.audit_flaw) if facts.audit_flaw else None
 
 
 def _with_notes(facts: Facts, decided: PhaseReason) -> PhaseReason:

@@ -20,6 +20,7 @@ from vmcp_operator.plan.vmcp.backends import (
 from vmcp_operator.plan.vmcp.findings import vmcp_findings
 from vmcp_operator.plan.vmcp.guard import find_guard
 from vmcp_operator.plan.vmcp.network import service_ref, service_url
+from vmcp_operator.plan.vmcp.observability import find_audit_flaw
 from vmcp_operator.plan.vmcp.phase import NONE_AVAILABLE, Facts, decide_phase
 from vmcp_operator.plan.vmcp.plan import VmcpPlanned
 from vmcp_operator.plan.world import Outcome, Status, World
@@ -52,6 +53,7 @@ def vmcp_status(
         is_group_there=any(ref.kind == MCP_GROUP for ref in world.found),
         guard=find_guard(world, choice),
         telemetry=choice.telemetry,
+        audit_flaw=find_audit_flaw(choice.config, outcome.children.get(deployment_ref(world.key))),
         is_awaited=any(is_ready(pod) and pod["metadata"]["uid"] in world.awaited for pod in world.pods),
     )
     decided = decide_phase(facts)

@@ -1,0 +1,101 @@
+"""What an endpoint tells others: whether its telemetry and its audit log are as the resources ask for."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from vmcp_api.config import ProxyConfig
+from vmcp_api.render.member import Refusal
+from vmcp_api.render.secretrefs import audit_secret_refs, secret_refs, telemetry_secret_refs
+from vmcp_api.spec.audit import Audit, AuditSink
+from vmcp_api.spec.references import KeyRef
+from vmcp_operator.plan.conditions import Finding
+from vmcp_operator.plan.kinds import Manifest
+from vmcp_operator.plan.vmcp.workload import CONTAINER
+
+NOT_WRITABLE: Final = "AuditPathNotWritable"
+SECRET_NOT_FOUND: Final = "SecretNotFound"  # noqa: S105 - a reason, no secret
+_READ_ONLY: Final = frozenset({"configMap", "secret", "projected", "downwardAPI", "image"})
+"""Sources of volumes that no pod can write to."""
+
+
+@dataclass(frozen=True, slots=True)
+class MissingSecrets:
+    """Secret keys that pods miss, by what goes without; one that several need is told by each."""
+
+    auth: frozenset[str] = frozenset()
+    telemetry: frozenset[str] = frozenset()
+    audit: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, names: Iterable[str], config: ProxyConfig | None) -> "MissingSecrets":
+        """The names that pods report, as `<Secret>/<key>`."""
+        missing = frozenset(names)
+        if config is None:
+            return cls(missing)
+        telemetry = missing & _names(telemetry_secret_refs(config))
+        audit = missing & _names(audit_secret_refs(config.config.audit))
+        behaviour = config.config.model_copy(update={"audit": Audit()})
+        rest = config.model_copy(update={"telemetry": None, "config": behaviour})
+        return cls(missing - telemetry - audit | missing & _names(secret_refs(rest)), telemetry, audit)
+
+
+def say_missing(names: Iterable[str]) -> str:
+    """Which keys are missing, and what to do."""
+    return f"Secret keys are not there: {', '.join(sorted(names))}; create them, the pods take them over"
+
+
+def telemetry_finding(config: ProxyConfig | None, broken: Refusal | None, missing: frozenset[str]) -> Finding:
+    """Whether what is sent by OTLP is what the resources say."""
+    name = "TelemetryConfigured"
+    sent = config.telemetry if config else None
+    if broken:
+        kept = "what was in force stays" if sent else "nothing is sent before"
+        return Finding.false(name, broken.reason, f"{broken.problem}; {kept}")
+    if missing:
+        return Finding.false(name, SECRET_NOT_FOUND, say_missing(missing))
+    if sent is None:
+        return Finding.true(name, "Off", "nothing is sent by OTLP; metrics can be scraped")
+    return Finding.true(name, "Configured", "")
+
+
+def audit_finding(config: ProxyConfig | None, flaw: str | None, missing: frozenset[str]) -> Finding:
+    """Whether the audit log can get where the resources say; `flaw` says why its file cannot be written."""
+    name = "AuditConfigured"
+    audit = config.config.audit if config else None
+    if audit is None or not audit.enabled:
+        return Finding.true(name, "Off", "no audit log is written")
+    if flaw:
+        return Finding.false(name, NOT_WRITABLE, flaw)
+    if missing:
+        return Finding.false(name, SECRET_NOT_FOUND, say_missing(missing))
+    return Finding.true(name, "Configured", "")
+
+
+def find_audit_flaw(config: ProxyConfig | None, deployment: Manifest | None) -> str | None:
+    """Why the file of the audit log cannot be written in the pods of a Deployment; None where it can, or may."""
+    audit = config.config.audit if config else None
+    if audit is None or not audit.enabled or audit.sink is not AuditSink.FILE or audit.output is None:
+        return None
+    path = PurePosixPath(audit.output.path)
+    if deployment is None or _is_writable(path, deployment["spec"]["template"]["spec"]):
+        return None
+    return (
+        f"spec.config.audit: {path.parent} is on no writable volume of the pods; mount one there in podTemplateSpec"
+        f" (volumes, and volumeMounts of the container {CONTAINER}), or write below /tmp, which goes with the pod"
+    )
+
+
+def _is_writable(path: PurePosixPath, pod: Mapping[str, Any]) -> bool:
+    container: Manifest = next((each for each in pod.get("containers") or () if each.get("name") == CONTAINER), {})
+    sources = {each["name"]: each for each in pod.get("volumes") or ()}
+    mounts = [each for each in container.get("volumeMounts") or () if path.is_relative_to(each["mountPath"])]
+    if not mounts:
+        return not (container.get("securityContext") or {}).get("readOnlyRootFilesystem")
+    nearest = max(mounts, key=lambda each: len(PurePosixPath(each["mountPath"]).parts))
+    return not nearest.get("readOnly") and _READ_ONLY.isdisjoint(sources.get(nearest["name"], {}))
+
+
+def _names(refs: Iterable[KeyRef]) -> frozenset[str]:
+    return frozenset(f"{ref.name}/{ref.key}" for ref in refs)
