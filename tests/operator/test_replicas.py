@@ -85,13 +85,14 @@ async def test_the_default_gives_way_to_a_number_that_somebody_gave_the_deployme
 
 @pytest.mark.scenario("K-24")
 async def test_two_pods_with_sessions_in_memory_are_told_however_they_came_to_be_two():
-    story = await serving()
+    limits = "{shared: {maxTokens: 9, refillPeriod: 1m}}"
+    story = await serving(ALL.replace("anonymous}\n", f"anonymous}}\n  config: {{rateLimiting: {limits}}}\n"))
     scale(story, DEPLOYMENTS[ONE], 2)
     story.run_pod(ONE)
     await story.reconcile(ONE)
     condition = story.condition(ONE, "SessionStorageReady")
     assert (condition["status"], condition["reason"]) == ("False", "MemoryNotShared")
-    assert "set sessionStorage.provider to redis" in condition["message"]
+    assert "and each pod counts rate limits for itself; set sessionStorage.provider to redis" in condition["message"]
     assert (story.status(ONE)["phase"], story.condition(ONE, "Ready")["reason"]) == ("Degraded", "SessionsNotShared")
     assert story.condition(ONE, "Ready")["status"] == "True"
     scale(story, DEPLOYMENTS[ONE], 1)

@@ -123,9 +123,11 @@ def reason_of(errors: Problems, *, is_group_there: bool) -> str:
 
 def say_not_shared(facts: Facts) -> str:
     """What is so where several pods keep sessions in memory."""
+    limits = facts.config.config.rate_limiting if facts.config else None
+    counted = ", and each pod counts rate limits for itself" if limits else ""
     return (
         f"sessions live in the memory of their pod, and {facts.rollout.wanted} pods are wanted: a client that reaches"
-        " another one has to begin again; set sessionStorage.provider to redis, or scale to one"
+        f" another one has to begin again{counted}; set sessionStorage.provider to redis, or scale to one"
     )
 
 
