@@ -27,7 +27,7 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP)  ## Start four MCP servers, serve them as one endpoint, show a client using it; keep serving.
 	@$(BIN)/python examples/demo $(DEMO)
 
-test: $(STAMP) redis  ## Install what the tests need and run them.
+test: $(STAMP) redis prometheus  ## Install what the tests need and run them.
 	@$(BIN)/pytest $(PARALLEL) $(PYTEST)
 
 BUSY := tests/proxy/serve tests/proxy/http_client tests/proxy/sessions tests/proxy/pods tests/operator
@@ -43,6 +43,14 @@ redis:
 		SUDO=; test "$$(id -u)" = 0 || SUDO=sudo; \
 		$$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends redis-server >/dev/null; } \
 		|| { echo "install redis-server (7 or newer) and try again" >&2; exit 1; }
+
+.PHONY: prometheus
+prometheus:
+	@command -v prometheus >/dev/null && command -v promtool >/dev/null || { \
+		echo "installing prometheus for the tests of dashboards and alerts"; \
+		SUDO=; test "$$(id -u)" = 0 || SUDO=sudo; \
+		$$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus >/dev/null; } \
+		|| { echo "install prometheus and promtool (2.40 or newer) and try again" >&2; exit 1; }
 
 lint: $(STAMP)  ## Check format, style, types and import rules.
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format" >&2; exit 1; }
@@ -77,7 +85,7 @@ java:
 		$$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends default-jre-headless maven >/dev/null; } \
 		|| { echo "install java (17 or newer) and maven and try again" >&2; exit 1; }
 
-scenarios: $(STAMP) redis  ## List the acceptance scenarios with what the tests say (PYTEST="tests e2e" asks the cluster too, one test at a time).
+scenarios: $(STAMP) redis prometheus  ## List the acceptance scenarios with what the tests say (PYTEST="tests e2e" asks the cluster too, one test at a time).
 	@mkdir -p .cache
 	@$(BIN)/pytest -q $(if $(findstring e2e,$(PYTEST)),,$(PARALLEL)) --scenarios .cache/scenarios.json $(PYTEST) >.cache/scenarios.log 2>&1 || tail -n 30 .cache/scenarios.log
 	@$(BIN)/python -m tests.support.scenarios docs/acceptance.md .cache/scenarios.json $(wildcard .cache/scenarios-*.json)
@@ -91,6 +99,7 @@ crds: $(STAMP)  ## Generate crds/, docs/reference/ and the charts' templates fro
 	@$(BIN)/python -m vmcp_api reference docs/reference
 	@$(BIN)/python charts/generate.py
 	@$(BIN)/python -m charts.metrics_page
+	@$(BIN)/python -m charts.dashboards
 
 images: $(STAMP) cluster-packages  ## Build the images' archives for the test cluster.
 	@$(BIN)/python -m e2e.images build $(IMAGES)

@@ -15,7 +15,7 @@ _HEAD: Final = """\
 # Metrics
 
 Proxies tell theirs at `/metrics` of the admin port, the operator at `/metrics` of port 8080, in the text of Prometheus
-or of OpenMetrics. Proxies send the same numbers by OTLP where `telemetry.metrics` is enabled.
+or of OpenMetrics. Proxies send the same numbers by OTLP where a [MCPTelemetryConfig](mcptelemetryconfig.md) enables it.
 
 Every label has a bounded set of values: methods outside of MCP are `other`, tools have a series each up to 500 and are
 `other` beyond, and no URL, URI or user is a label. An empty value is the same as no label.

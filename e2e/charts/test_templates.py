@@ -1,15 +1,23 @@
 """What helm makes of the charts."""
 
+import json
+import re
+
 import pytest
 
+from charts.generate import CHARTS
 from vmcp_api.kinds import KINDS
+from vmcp_operator.plan.objects.naming import INSTANCE_LABEL, PROXY_SELECTOR
 
 CLUSTER = {"ClusterRole", "ClusterRoleBinding"}
 ALWAYS = {"ServiceAccount", "Service", "Deployment"}
 ALL_ON = (
     "metrics.serviceMonitor.enabled=true",
     "metrics.serviceMonitor.interval=30s",
+    "metrics.podMonitor.enabled=true",
+    "metrics.podMonitor.interval=15s",
     "metrics.prometheusRule.enabled=true",
+    "metrics.dashboards.enabled=true",
     "podDisruptionBudget.enabled=true",
 )
 DIGEST = f"sha256:{'0' * 64}"
@@ -174,14 +182,39 @@ def test_common_labels_stand_on_every_object_and_change_no_selector(helm):
 
 def test_what_is_optional_is_there_when_asked_for(helm):
     made = helm.operator(*ALL_ON, "metrics.prometheusRule.labels.prometheus=main")
-    assert kinds(made) == ALWAYS | CLUSTER | {"ServiceMonitor", "PrometheusRule", "PodDisruptionBudget"}
+    monitoring = {"ServiceMonitor", "PodMonitor", "PrometheusRule", "ConfigMap"}
+    assert kinds(made) == ALWAYS | CLUSTER | monitoring | {"PodDisruptionBudget"}
     assert only(made, "ServiceMonitor")["spec"]["endpoints"] == [
         {"port": "metrics", "path": "/metrics", "interval": "30s"}
     ]
     assert only(made, "PrometheusRule")["metadata"]["labels"]["prometheus"] == "main"
-    (group,) = only(made, "PrometheusRule")["spec"]["groups"]
+    operator, endpoints = only(made, "PrometheusRule")["spec"]["groups"]
     job = 'job="vmcp-vmcp-operator", namespace="vmcp-system"'
-    assert all(job in rule["expr"] for rule in group["rules"])
+    assert all(job in rule["expr"] for rule in operator["rules"])
+    links = [rule["annotations"]["runbook_url"] for rule in (*operator["rules"], *endpoints["rules"])]
+    assert all(re.fullmatch(r"https://vmcp\.dev/docs/how-to/alerts#vmcp[a-z]+", link) for link in links)
+
+
+def test_dashboards_reach_grafana_as_they_are(helm):
+    made = helm.operator("metrics.dashboards.enabled=true", "metrics.dashboards.labels.grafana_dashboard=yes")
+    for path in sorted((CHARTS / "vmcp-operator" / "dashboards").glob("*.json")):
+        found = made.objects["ConfigMap", f"vmcp-system/vmcp-vmcp-operator-{path.stem}"]
+        assert found["metadata"]["labels"]["grafana_dashboard"] == "yes"
+        (text,) = found["data"].values()
+        assert json.loads(text) == json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "where"),
+    [((), {"any": True}), (("rbac.scope=namespace", "rbac.namespaces={red,blue}"), {"matchNames": ["red", "blue"]})],
+    ids=["cluster", "namespace"],
+)
+def test_endpoints_are_scraped_where_the_operator_works(helm, settings, where):
+    monitor = only(helm.operator("metrics.podMonitor.enabled=true", *settings), "PodMonitor")["spec"]
+    assert monitor["namespaceSelector"] == where
+    assert monitor["selector"]["matchLabels"] == PROXY_SELECTOR
+    (port,) = monitor["podMetricsEndpoints"]
+    assert (port["port"], monitor["jobLabel"]) == ("admin", INSTANCE_LABEL)
 
 
 @pytest.mark.scenario("K-15")

@@ -10,7 +10,6 @@ from vmcp_api.generate.crds import build_crd
 from vmcp_api.kinds import KINDS
 from vmcp_operator.plan import kinds
 from vmcp_operator.settings import HEALTH_PORT, LEVELS, parse_settings
-from vmcp_operator.telemetry import Telemetry
 
 READ = {"get", "list", "watch"}
 WRITE = {"create", "patch"}
@@ -102,16 +101,6 @@ def test_the_choices_are_those_that_the_operator_takes():
 def test_the_ports_are_the_operators():
     assert f"containerPort: {HEALTH_PORT}\n" in template("deployment.yaml")
     assert f"port: {HEALTH_PORT}\n" in template("service.yaml")
-
-
-def test_alerts_read_metrics_that_the_operator_has():
-    telemetry = Telemetry()
-    telemetry.observe_queue(int, int, int)
-    telemetry.errors.labels("virtualmcpserver").inc()
-    exported = set(re.findall(r"^(\w+)", telemetry.render().decode(), re.MULTILINE))
-    asked = set(re.findall(r"(\w+)\{%s", template("prometheusrule.yaml")))
-    assert len(asked) == 5
-    assert asked - {"up"} <= exported
 
 
 def test_the_operators_pods_carry_the_label_by_which_proxies_let_it_in():

@@ -9,7 +9,7 @@ from typing import Final
 
 from vmcp_proxy.observability.logs import log_event
 from vmcp_proxy.observability.metrics import Metrics, families
-from vmcp_proxy.observability.metrics.output import MetricsOutput
+from vmcp_proxy.observability.metrics.output import FAILED, SENT, SKIPPED, MetricsOutput
 from vmcp_proxy.observability.otlp.connection import OtlpConnection
 from vmcp_proxy.run.loading import Loaded
 from vmcp_proxy.run.otlp import connect, resource_of
@@ -33,7 +33,7 @@ class MetricsExport:
     def __init__(self, metrics: Metrics, logger: logging.Logger) -> None:
         self._metrics: Final = metrics
         self._logger: Final = logger
-        self._exports: Final[Counter[str]] = Counter()
+        self._exports: Final[Counter[str]] = Counter(dict.fromkeys((SENT, FAILED, SKIPPED), 0))
         self._destination: _Destination | None = None
         self._output: MetricsOutput | None = None
         self._changed: Final = asyncio.Event()
