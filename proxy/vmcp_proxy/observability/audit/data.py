@@ -68,9 +68,10 @@ def hides(secrets: Masks = _LOOKS, values: Iterable[str] = ()) -> Hide:
     known = sorted({value for value in values if len(value) >= _LEAST_TEXT // 2}, key=len, reverse=True)
 
     def hide(text: str) -> str:
+        text = secrets.apply(text)
         for value in known:
             text = text.replace(value, MASK)
-        text = _FIELD_LINE.sub(rf"\1{MASK}", _SHAPES.sub(MASK, secrets.apply(text)))
+        text = _FIELD_LINE.sub(rf"\1{MASK}", _SHAPES.sub(MASK, text))
         return _ASSIGNED.sub(rf"\1{MASK}", text)
 
     return hide

@@ -41,13 +41,12 @@ def outcome_of_status(status: int) -> Outcome:
 class Reason(StrEnum):
     """What came between a request and its outcome, where something did.
 
-    `CANCELLED`: the client gave it up, or ended its session; `RATE_LIMITED`: too many before it; `TIMEOUT` and
-    `SHUTDOWN`: the proxy cut it; `DISCONNECTED`: the client had gone before the answer, which says nothing of the
-    outcome. What was cancelled or cut may have been carried out.
+    `CANCELLED`: the client gave it up, or ended its session; `TIMEOUT` and `SHUTDOWN`: the proxy cut it;
+    `DISCONNECTED`: the client had gone before the answer, which says nothing of the outcome. What was cancelled or cut
+    may have been carried out.
     """
 
     CANCELLED = "cancelled"
-    RATE_LIMITED = "rate_limited"
     TIMEOUT = "timeout"
     SHUTDOWN = "shutdown"
     DISCONNECTED = "disconnected"

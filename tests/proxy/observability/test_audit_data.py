@@ -1,0 +1,117 @@
+"""Content of messages for the audit: without secrets, of a bounded size, and JSON whatever is cut."""
+
+import json
+import random
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vmcp_proxy.observability.audit.data import SLACK, clip, hides
+from vmcp_proxy.observability.audit.line import Excerpt
+from vmcp_proxy.observability.masking import Masks
+
+pytestmark = pytest.mark.scenario("O-1", "H-7")
+
+KEPT = "kept-3fa1"
+SECRET = "s3cr3t-9b2e"
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJlLW9mLWl0"
+
+
+def shown(value, most=4096):
+    text = value if isinstance(value, str) else json.dumps(value)
+    written, was_cut = clip(text, most, hides(Masks([SECRET + "-own"]), ["header-" + SECRET]), is_whole=True)
+    assert not was_cut
+    return json.loads(written)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"password": SECRET, "n": KEPT},
+        {"nested": [{"deep": {"X-Api-Key": SECRET}}], "n": KEPT},
+        {"credentials": {"user": SECRET, "list": [SECRET, {"a": SECRET}]}, "n": KEPT},
+        {"access_token": 123456, "SessionId": [SECRET], "n": KEPT},
+        {"content": [{"type": "text", "text": json.dumps({"secret": SECRET, "n": KEPT})}]},
+        {"text": json.dumps({"text": json.dumps({"n": KEPT, "Client-Secret": SECRET})})},
+        {"text": f"found {KEPT}: " + json.dumps({"apiKey": SECRET})},
+        {"text": json.dumps(f"found {KEPT}: " + json.dumps({"apiKey": SECRET}))},
+        {"text": f"{KEPT}\npassword: {SECRET}\nuser: a"},
+        {"text": f"{KEPT} https://me:{SECRET}@host/ and Authorization: Basic {SECRET}, Cookie: a={SECRET}; b={SECRET}"},
+        {"text": f"{KEPT} {JWT} ", "u": f"-----BEGIN RSA PRIVATE KEY-----\n{SECRET}\n-----END RSA PRIVATE KEY-----"},
+        {"text": f"{KEPT} {SECRET}-own and header-{SECRET}"},
+        {f"Bearer {SECRET}": KEPT},
+        f'"{KEPT} token={SECRET}"',
+        f'[ "{KEPT}" , {{ "p\\u0061ssword" : "{SECRET}" }} ]',
+    ],
+)
+def test_secrets_are_masked_by_name_by_look_and_by_value_however_deep(value):
+    found = json.dumps(shown(value))
+    assert KEPT in found
+    assert SECRET not in found
+    assert "eyJhbGci" not in found
+    assert "***" in found
+
+
+def test_what_is_no_secret_stays_as_it_was_written():
+    text = '{"a": 1.0, "b":[true,null,-2e5], "c": "d\\u00e9\\ud83d", "has_token": false, "d": "[not json"}'
+    assert clip(text, 4096, hides(), is_whole=True) == (text.replace('": ', '":').replace(", ", ",").encode(), False)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=40),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=10), inner, max_size=5),
+    max_leaves=30,
+)
+
+
+@given(JSON, st.integers(8, 300), st.data())
+def test_whatever_is_cut_is_json_within_its_bound(value, most, data):
+    text = json.dumps(value, ensure_ascii=data.draw(st.booleans()), indent=data.draw(st.sampled_from([None, 1])))
+    end = data.draw(st.integers(1, len(text)))
+    found = clip(text[:end], most, hides(), is_whole=end == len(text))
+    if found is None:
+        assert end < len(text)
+        return
+    written, was_cut = found
+    assert len(written) <= most
+    if written:
+        json.loads(written)
+    if end == len(text) and not was_cut and b"***" not in written:
+        assert json.loads(written) == json.loads(text)
+    assert was_cut or end == len(text) or written == text[:end].encode()
+
+
+@pytest.mark.parametrize("make", ["text", "secret", "list", "escapes"])
+def test_the_beginning_of_something_huge_costs_little_and_shows_no_part_of_a_secret(make):
+    whole = {
+        "text": json.dumps({"a": "x" * (1 << 20)}),
+        "secret": json.dumps({"a": "x" * 3000 + " token=" + "t0ps3cr3t" * 100_000}),
+        "list": json.dumps([{"n": number, "password": SECRET} for number in range(100_000)]),
+        "escapes": json.dumps({"a": '\\"' * 500_000}),
+    }[make]
+    written, was_cut = clip(whole[: 4096 + SLACK], 4096, hides(), is_whole=False)
+    assert was_cut
+    assert 1000 < len(written) <= 4096
+    json.loads(written)
+    assert b"t0ps3cr3t" not in written
+    assert SECRET.encode() not in written
+
+
+def test_of_an_answer_of_any_size_only_the_beginning_is_copied():
+    whole = memoryview(bytes(60 << 20))
+    excerpt = Excerpt.of((b'{"id":1,"result":', whole, b"}"), 4096)
+    assert (excerpt.size, len(excerpt.text)) == (len(whole) + 18, 4096 + SLACK)
+    assert excerpt.text.startswith(b'{"id":1,"result":\0')
+    for small in (b"{}", (b"{", b"}"), msgspec.Raw(b"{}")):
+        assert Excerpt.of(small, 1) == Excerpt(b"{}", 2)
+
+
+def test_texts_that_only_look_like_json_are_texts():
+    chance = random.Random(3)
+    for _ in range(300):
+        noise = "".join(chance.choice('{}[]",:\\ab1 ') for _ in range(chance.randrange(40)))
+        assert isinstance(shown({"t": noise})["t"], str)
+    for broken in ("[1,]", '{"a" 1}', '{"a":1,}', "[1 2]", '{"a":}', "{1:2}", "tru", "01", "[1]]", "", "]"):
+        assert clip(broken, 4096, hides(), is_whole=True) is None or broken == "[1]]"
