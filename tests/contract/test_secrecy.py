@@ -19,6 +19,7 @@ from tests.support.redis_server import running as redis_running
 from tests.support.scene import Scene
 from tests.support.scripted_backend import Status
 from tests.support.serving import running
+from tests.support.syslog import SyslogServer
 from vmcp_api.manifests.documents import Source
 from vmcp_api.manifests.load import load
 from vmcp_api.render import Mode, Rendered, encode_config, render
@@ -48,7 +49,7 @@ def manifests(backend, redis, audit):
                 "timeouts": {"list": "10s"},
                 "failureHandling": {"healthCheckInterval": "100ms", "unhealthyThreshold": 2},
             },
-            "audit": {"enabled": True, "sink": "file", "path": str(audit)},
+            "audit": {"enabled": True, **audit, "includeRequestData": True, "includeResponseData": True},
         },
     }
     one = entry(backend.port)
@@ -121,11 +122,11 @@ async def resource_status(text, report):
 
 @pytest.mark.scenario("H-7", "S-8")
 async def test_no_value_of_a_secret_or_header_stands_in_config_status_log_metric_audit_redis_or_resource(tmp_path):
-    backend, audit = everything(), tmp_path / "audit.log"
+    backend, syslog = everything(), SyslogServer()
     with redis_running(RedisServer(tmp_path)) as redis, everything_logged() as log:
         redis.command(*rights(f">{CANARY}"))
-        async with backend.running():
-            text = manifests(backend, redis, audit)
+        async with backend.running(), syslog.running():
+            text = manifests(backend, redis, {"sink": "syslog", "syslog": {"address": syslog.address}})
             found = rendered(text)
             assert {value.reveal() for value in found.secrets.values()} == {CANARY.encode()}
             loaded = Loaded(found.config, found.secrets)
@@ -139,9 +140,11 @@ async def test_no_value_of_a_secret_or_header_stands_in_config_status_log_metric
     resource, objects = await resource_status(text, status)
     assert [each["name"] for each in resource["backends"]] == ["one"]
     assert resource["phase"] == "Pending", "its only server has yet to answer for the first time"
-    assert '"type":"mcp_tool_call"' in audit.read_text()
+    audited = syslog.texts.decode()
+    assert '"type":"mcp_tool_call"' in audited
+    assert "x-heard" not in audited
     assert "config loaded" in log.getvalue()
-    shown += [*said, log.getvalue(), audit.read_text(), heard.decode("latin-1"), stored.decode("latin-1")]
+    shown += [*said, log.getvalue(), audited, heard.decode("latin-1"), stored.decode("latin-1")]
     shown += [json.dumps(resource), objects]
     for number, place in enumerate(shown):
         for form in FORMS:

@@ -14,6 +14,7 @@ from tests.proxy.cli.commands import as_yaml, endpoint
 from tests.proxy.endpoint.test_redis_layouts import secret
 from tests.proxy.sessions.reachable import holders_of, paths_to
 from tests.support.idp import Idp, Key
+from tests.support.otlp import OtlpReceiver
 from tests.support.raw_client import eventually, initialize
 from tests.support.redis_server import Monitor, RedisServer
 from tests.support.redis_server import running as redis_running
@@ -64,7 +65,7 @@ def client():
     return {"clientId": "proxy", "clientSecretRef": ref("client"), "insecureAllowHTTP": True}
 
 
-def manifests(company, tool, backends, redis, audit):
+def manifests(company, tool, backends, redis, collector):
     """An endpoint of which everything is written down, with a backend for each strategy."""
     provider = {"issuer": company.issuer, "introspectionUrl": company.url("introspect"), **client()}
     spec = {
@@ -78,7 +79,13 @@ def manifests(company, tool, backends, redis, audit):
         "sessionStorage": {"provider": "redis", "address": redis.address},
         "config": {
             "operational": {"logLevel": "debug", "timeouts": {"list": "10s"}},
-            "audit": {"enabled": True, "sink": "file", "path": str(audit)},
+            "audit": {
+                "enabled": True,
+                "sink": "otlp",
+                "otlp": {**collector.endpoint, "sensitiveHeaders": [{"name": "X-Key", "secretKeyRef": ref("client")}]},
+                "includeRequestData": True,
+                "includeResponseData": True,
+            },
         },
     }
     documents = [*endpoint(**spec), secret("keys", **KEYS)]
@@ -163,12 +170,12 @@ async def watched(folder):
     company = Idp(path="/company", clients={"proxy": KEYS["client"]})
     tool = Idp(path="/tool", clients={"proxy": KEYS["client"]}, trusts=[company])
     backends = {name: ScriptedBackend() for name in strategies(company, tool)}
-    audit = folder / "audit.log"
+    collector = OtlpReceiver()
     with redis_running(RedisServer(folder)) as redis, everything_logged() as log:
         async with contextlib.AsyncExitStack() as stack:
-            for each in (company, tool, *backends.values()):
+            for each in (company, tool, collector, *backends.values()):
                 await stack.enter_async_context(each.running())
-            text = manifests(company, tool, backends, redis, audit)
+            text = manifests(company, tool, backends, redis, collector)
             found = rendered(text)
             loaded = Loaded(found.config, found.secrets)
             settings = Settings(port=0, admin_port=0, handles_signals=False)
@@ -178,9 +185,10 @@ async def watched(folder):
             made.said += [encode_config(found.config), repr(found), repr(loaded), str(found.warnings)]
             yield made
             heard = b"".join(await monitor.lines())
+            await eventually(lambda: any("mcp_tool_call" in each for each in collector.texts))
+            assert {each.headers["x-key"] for each in collector.asked} == {KEYS["client"].encode()}
     assert b"vmcp:session:" in heard
-    assert '"type":"mcp_tool_call"' in audit.read_text()
-    made.said += [log.getvalue(), audit.read_text(), heard.decode("latin-1")]
+    made.said += [log.getvalue(), *collector.texts, heard.decode("latin-1")]
 
 
 def forms_of(value):

@@ -33,6 +33,7 @@ def read_gauges(metrics: Metrics, parts: Wiring) -> None:
     metrics.read_from(families.TLS_CONTEXTS, lambda: parts.client.contexts_built)
     metrics.read_from(families.DEADLINES_MISSED, lambda: dict(parts.core.views.deadlines_missed))
     metrics.read_from(families.AUDIT_DROPPED, lambda: parts.surface.sources.audit.dropped)
+    metrics.read_from(families.AUDIT_WAITING, lambda: parts.surface.sources.audit.waiting)
     spans = parts.surface.sources.tracing.counts
     metrics.read_from(families.SPANS_SENT, lambda: spans.sent)
     metrics.read_from(families.SPANS_DROPPED, lambda: spans.dropped)

@@ -90,7 +90,10 @@ COUNTED: Final = (
 )
 """Families that are counted as it happens."""
 
-AUDIT_DROPPED: Final = _counter("vmcp.audit.dropped", "{event}", "Audit events that could not be written.")
+AUDIT_DROPPED: Final = _counter(
+    "vmcp.audit.dropped", "{event}", "Audit events that are lost: their sink was away for too long, or refused them."
+)
+AUDIT_WAITING: Final = _gauge("vmcp.audit.waiting", "{event}", "Audit events that wait for their sink.")
 SPANS_SENT: Final = _counter("vmcp.spans.sent", "{span}", "Spans of traces that a collector has taken.")
 SPANS_DROPPED: Final = _counter(
     "vmcp.spans.dropped", "{span}", "Spans that were lost: too many waited, or no collector took them."
@@ -158,6 +161,7 @@ METRICS_EXPORTS: Final = _counter(
 
 READ: Final = (
     AUDIT_DROPPED,
+    AUDIT_WAITING,
     SPANS_SENT,
     SPANS_DROPPED,
     SESSIONS,
