@@ -12,12 +12,18 @@ DENY: Final = "deny"
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
-    """The answer; `policies` are the ids of those that decided it, `errors` of those that failed and so deny."""
+    """The answer; `policies` are the ids of those that decided it, `errors` of those that failed and so deny.
+
+    `why` says of each of those what failed, in their order, and holds nothing of claims and arguments. `flaw` is what
+    keeps policies from being asked: what is wrong with the URI.
+    """
 
     admits: bool
     policies: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
     mode: PolicyMode = PolicyMode.ENFORCE
+    why: tuple[str, ...] = ()
+    flaw: str = ""
 
     @property
     def outcome(self) -> Literal["allow", "deny"]:

@@ -1,11 +1,12 @@
 """The policies over reloads: those of the config, or the last that could be used; and what becomes of decisions."""
 
 import logging
+from itertools import zip_longest
 from typing import Final
 
 from vmcp_api.config import ProxyConfig
 from vmcp_api.pod_status import LoadError
-from vmcp_api.spec.authorization import Authorization
+from vmcp_api.spec.authorization import Authorization, PolicyMode
 from vmcp_proxy.auth.decision import Decision
 from vmcp_proxy.core.policy.questions import UNUSABLE, Admitter, AllowAll, RefuseAll
 from vmcp_proxy.observability.logs import log_event
@@ -30,8 +31,9 @@ class PolicyDecisions:
         """See `DecisionObserver.on_decision`."""
         if decision.errors:
             self._metrics.on_decision(decision.errors, "error", decision.mode.value)
-            if not self._told.issuperset(decision.errors):
-                self._tell(decision)
+            for policy, why in zip_longest(decision.errors, decision.why, fillvalue=""):
+                if policy not in self._told:
+                    self._tell(policy, why, decision.mode)
         else:
             self._metrics.on_decision(decision.policies or (_DEFAULT,), decision.outcome, decision.mode.value)
 
@@ -40,15 +42,16 @@ class PolicyDecisions:
         self._metrics.keep_policies(ids | {_DEFAULT, UNUSABLE})
         self._told.clear()
 
-    def _tell(self, decision: Decision) -> None:
-        self._told.update(decision.errors)
+    def _tell(self, policy: str, why: str, mode: PolicyMode) -> None:
+        self._told.add(policy)
         remedy = "ask with `has` for attributes that may be absent, and compare values of one type"
         log_event(
             logger,
             logging.WARNING,
-            "policies failed on a call, which denies it; told once for each",
-            policies=list(decision.errors),
-            mode=decision.mode.value,
+            "a policy failed on a call, which denies it; told once for each",
+            policy=policy,
+            why=why,
+            mode=mode.value,
             remedy=remedy,
         )
 

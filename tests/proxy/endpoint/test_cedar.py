@@ -280,7 +280,8 @@ async def test_a_policy_that_fails_is_counted_audited_and_told_once(tmp_path, ca
         assert await outcome(client, "one_write") == "allow"
         metrics = await world.metrics()
         assert not [name for name in metrics if 'policy="odd"' in name or 'policy="policy0"' in name]
-    assert caplog.text.count("policies failed on a call") == 1
+    (told,) = [vars(each)["vmcp_fields"] for each in caplog.records if "a policy failed" in each.getMessage()]
+    assert (told["policy"], told["why"]) == ("odd", "the Client of this call has no attribute 'claim_missing'")
     assert lines_of(path)[0]["decision"]["errors"] == ["odd"]
 
 

@@ -164,14 +164,29 @@ class Failing(NamePolicy):
         return True
 
     async def decide(self, question):
-        return Decision(admits=True, policies=("one",), errors=("two",))
+        return Decision(admits=True, policies=("one",), errors=("two",), why=("it has no x",))
 
 
 async def test_a_policy_that_fails_is_named_as_what_denies(world):
     world.apply(admitter=Failing())
     said = await world.explain("web_fetch", arguments={})
     assert (said["conclusion"], step_of(said, "admission")["errors"]) == ("denied", ["two"])
-    assert "policy two failed" in step_of(said, "admission")["reason"]
+    assert "policy two failed (it has no x)" in step_of(said, "admission")["reason"]
+
+
+class Doubting(Failing):
+    """Cannot tell which URI it is asked about."""
+
+    async def decide(self, question):
+        return Decision(admits=False, flaw="a fragment")
+
+
+async def test_a_name_that_no_policy_can_judge_is_denied_for_that_and_not_for_want_of_a_permit(world):
+    world.apply(admitter=Doubting())
+    step = step_of(await world.explain("web_fetch", arguments={}), "admission")
+    assert "it holds a fragment" in step["reason"]
+    assert "no policy permits" not in step["reason"]
+    assert step["change"]
 
 
 async def test_backends_that_do_not_serve_are_told_with_what_ails_them():

@@ -66,7 +66,7 @@ def _side(title: str, changes: Sequence[Change]) -> Iterator[str]:
 
 def _why(change: Change) -> str:
     if change.errors:
-        return f"{', '.join(change.errors)} fails"
+        return ", ".join(f"{each} fails: {why}" for each, why in zip(change.errors, change.why, strict=True))
     return ", ".join(change.policies) or "no policy permits it"
 
 

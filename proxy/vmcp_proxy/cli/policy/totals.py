@@ -11,7 +11,10 @@ from vmcp_proxy.core.policy.cedar.replay import Replay
 
 
 class Change(msgspec.Struct, frozen=True, rename="camel"):
-    """Calls of one caller to one name that would come out otherwise; `policies` and `errors` say by what."""
+    """Calls of one caller to one name that would come out otherwise; `policies` and `errors` say by what.
+
+    `why` says of each of the `errors` what failed.
+    """
 
     issuer: str
     subject: str
@@ -21,6 +24,7 @@ class Change(msgspec.Struct, frozen=True, rename="camel"):
     calls: int
     policies: tuple[str, ...]
     errors: tuple[str, ...]
+    why: tuple[str, ...]
 
 
 class Unjudged(msgspec.Struct, frozen=True, rename="camel"):
@@ -83,7 +87,7 @@ class Calls:
             if verdict.outcome != recorded.before:
                 call, who = recorded.call, recorded.call.identity
                 what = (who.issuer, who.subject, call.action.value, call.name, call.backend)
-                change = Change(*what, 0, verdict.policies, verdict.errors)
+                change = Change(*what, 0, verdict.policies, verdict.errors, verdict.why)
                 (gain if verdict.outcome == ALLOW else lose)[change] += count
         return Totals(
             sum(self._counts.values()) + sum(self._skipped.values()),

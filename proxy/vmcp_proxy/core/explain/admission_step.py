@@ -1,5 +1,6 @@
 """The step of the policies in words: what they were asked, and what they answered."""
 
+from itertools import zip_longest
 from typing import Final
 
 import msgspec
@@ -68,8 +69,15 @@ async def _ask(admitter: Admitter, question: Question, *, has_arguments: bool) -
 
 def _denied(question: Question, decision: Decision) -> Step:
     who = _name(question.identity)
+    if decision.flaw:
+        reason = (
+            f"no policy can tell what {question.name!r} means: it holds {decision.flaw}, and a backend may take it for"
+            " another URI"
+        )
+        return _step(Verdict.STOP, reason, "ask for it as the backend lists it, or without that", decision)
     if decision.errors:
-        reason = f"policy {_list(decision.errors)} failed, and whatever fails denies"
+        failed = "; ".join(_failure(*each) for each in zip_longest(decision.errors, decision.why, fillvalue=""))
+        reason = f"policy {failed}, and whatever fails denies"
         return _step(Verdict.STOP, reason, "mend that policy", decision)
     if decision.policies:
         reason = f"policy {_list(decision.policies)} forbids {_asked(question)} to {who}"
@@ -79,6 +87,10 @@ def _denied(question: Question, decision: Decision) -> Step:
 
 def _policies(decision: Decision) -> str:
     return f"policy {_list(decision.policies)}" if decision.policies else "the policy"
+
+
+def _failure(policy: str, why: str) -> str:
+    return f"{policy} failed ({why})" if why else f"{policy} failed"
 
 
 def _list(ids: tuple[str, ...]) -> str:

@@ -1,14 +1,12 @@
 """The `Admitter` that decides by Cedar: one set of policies, one decision for lists and calls (ADR-0041)."""
 
-import re
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
-from cedarpy import Decision as Verdict
-from cedarpy import Entities, PolicySet, is_authorized
+from cedarpy import Entities, PolicySet
 
 from vmcp_api.spec.authorization import PolicyMode
 from vmcp_proxy.auth.claims import are_same
@@ -17,6 +15,8 @@ from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.policy.cedar.arguments import NO_ARGUMENTS, Arguments, Wanted, read_arguments, wanted_by
 from vmcp_proxy.core.policy.cedar.entities import TYPE_ON, Principal, Thing, World
+from vmcp_proxy.core.policy.cedar.evaluation import NO_ERRORS, evaluate
+from vmcp_proxy.core.policy.cedar.failures import NOT_JSON, ambiguous, unholdable
 from vmcp_proxy.core.policy.cedar.policies import Policies, handle_of, read_policies
 from vmcp_proxy.core.policy.cedar.residuals import (
     ERROR,
@@ -26,14 +26,14 @@ from vmcp_proxy.core.policy.cedar.residuals import (
     OF_NAMES,
     OF_TEMPLATES,
     TRUE,
-    Outcomes,
+    Possible,
     Residuals,
     Seen,
     Told,
     Unknown,
     build_residuals,
 )
-from vmcp_proxy.core.policy.cedar.uris import is_plain
+from vmcp_proxy.core.policy.cedar.uris import find_ambiguity
 from vmcp_proxy.core.policy.questions import ACTION_ON, Action, Prospect, Question, judged_name, original_name
 from vmcp_proxy.protocol.kinds import Kind
 
@@ -41,12 +41,8 @@ _MOST_IDENTITIES: Final = 1024
 _MOST_THINGS: Final = 512
 _MOST_STANDINGS: Final = 16_384
 _MOST_PARTS: Final = 512
-_FAILED: Final = re.compile(r"policy `(\w+)`")
 _ANY_NAME: Final = ""
 """Stands for the names that no policy tells apart."""
-
-LIBRARY: Final = "cedar"
-"""Stands among the errors where the library itself failed, and names no policy."""
 
 _DECIDED: Final = (TRUE, FALSE, ERROR)
 
@@ -142,8 +138,9 @@ class CedarAdmitter:
             return self._possible(subject.principal, thing, _Vague(self._templates, name))
         if question.is_open:
             return self._possible(subject.principal, thing, self._calls)
-        if (capability is None or capability.kind is Kind.TEMPLATE) and self.doubts(question.action, name):
-            return self._decision(admits=False)
+        is_listed = capability is not None and capability.kind is not Kind.TEMPLATE
+        if not is_listed and (flaw := self.doubts(question.action, name)):
+            return Decision(admits=False, mode=self.mode, flaw=flaw)
         standing = subject.standings.get(thing)
         if standing is None:
             standing = self._standing(subject.principal, thing)
@@ -152,9 +149,9 @@ class CedarAdmitter:
             return standing.decision
         return self._judged(subject.principal, thing, standing, question.arguments)
 
-    def doubts(self, action: Action, uri: str) -> bool:
-        """Whether policies compare URIs and cannot tell what this one means, unless a resource is listed by it."""
-        return self._compares_uris and action is Action.READ_RESOURCE and not is_plain(uri)
+    def doubts(self, action: Action, uri: str) -> str:
+        """What keeps policies that compare URIs from telling what this one means, unless a resource is listed by it."""
+        return find_ambiguity(uri) if self._compares_uris and action is Action.READ_RESOURCE else ""
 
     def shows(self, identity: Identity, capabilities: Sequence[Capability]) -> Sequence[bool]:
         """See `Admitter.shows`; it fills no memory of decisions, so that a list does not quicken what it hides."""
@@ -173,10 +170,10 @@ class CedarAdmitter:
         subject = self._subject(identity)
         return any(self._could(subject, each) for each in prospects)
 
-    def outcomes(self, identity: Identity, capability: Capability) -> dict[str, Outcomes]:
-        """What each policy, by key, may come to on some call or expansion."""
+    def possible(self, identity: Identity, capability: Capability) -> Possible:
+        """What each policy may come to on some call or expansion."""
         thing, template = self._listed(capability)
-        return self._outcomes(self._subject(identity).principal, thing, self._listing(template))
+        return self._look(self._subject(identity).principal, thing, self._listing(template))
 
     def _residuals(self, unknown: Unknown, *actions: Action) -> Residuals:
         told = Told(self._world.attributes(*actions), self._world.parents)
@@ -255,7 +252,7 @@ class CedarAdmitter:
 
     def _standing(self, principal: Principal, thing: Thing) -> Standing:
         entities = self._world.entities(principal, thing)
-        outcomes = self._outcomes(principal, thing, self._calls) if self._is_open(thing) else {}
+        outcomes = self._look(principal, thing, self._calls).outcomes if self._is_open(thing) else {}
         undecided = tuple(key for key, found in outcomes.items() if found not in _DECIDED)
         if not undecided or principal.ill:
             return Standing(self._asked(principal, thing, entities))
@@ -277,16 +274,19 @@ class CedarAdmitter:
         if standing.wanted is None or standing.entities is None:
             return self._decision(admits=False)
         arguments = read_arguments(raw, standing.wanted)
-        failed = [key for key in standing.open if self._cannot_judge(key, arguments)]
+        failed = {key: why for key in standing.open if (why := self._cannot_judge(key, arguments))}
         if failed:
             return self._decision(admits=False, errors=failed)
         return self._asked(principal, thing, standing.entities, arguments, standing.policies)
 
-    def _cannot_judge(self, key: str, arguments: Arguments) -> bool:
+    def _cannot_judge(self, key: str, arguments: Arguments) -> str:
+        """Why a policy cannot be asked with these arguments; empty where it can."""
         reads = self.policies.by_key[key].reads
         if not arguments.is_readable:
-            return True
-        return bool(arguments.ill) if reads.whole else not reads.arguments.isdisjoint(arguments.ill)
+            return NOT_JSON
+        ill = reads.arguments & arguments.ill
+        # Of a policy that reads them all, those that it does not name are the caller's own words.
+        return ambiguous(ill or ("an argument",)) if ill or (reads.whole and arguments.ill) else ""
 
     def _asked(
         self,
@@ -301,23 +301,29 @@ class CedarAdmitter:
         if failed:
             return self._decision(admits=False, errors=failed)
         context = {**principal.claims, **arguments.held}
-        admits, reasons, errors = _ask(policies or self.policies.handle, principal, thing, entities, context)
+        admits, reasons, errors = evaluate(policies or self.policies.handle, principal, thing, entities, context)
         return self._decision(admits=admits and not errors, policies=reasons, errors=errors)
 
-    def _misled_by(self, principal: Principal) -> list[str]:
-        """The policies that read a claim of the caller that Cedar cannot hold."""
-        if not principal.ill:
-            return []
-        policies = self.policies.by_key.items()
-        return [key for key, each in policies if each.reads.whole or each.reads.attributes & principal.ill]
+    def _misled_by(self, principal: Principal) -> dict[str, str]:
+        """The policies that read a claim of the caller that Cedar cannot hold, with why they fail."""
+        ill = principal.ill
+        if not ill:
+            return {}
+        found = ((key, each.reads) for key, each in self.policies.by_key.items())
+        return {
+            key: unholdable(reads.attributes & ill or ("a claim",))
+            for key, reads in found
+            if reads.whole or reads.attributes & ill
+        }
 
     def _possible(self, principal: Principal, thing: Thing, vague: _Vague) -> Decision:
         """Whether some call could be admitted, with the policies that let it, or that stand in the way of all."""
         if vague is self._calls and not self._is_open(thing):
             return self._asked(principal, thing, self._world.entities(principal, thing))
         failed = self._misled_by(principal)
-        outcomes = self._outcomes(principal, thing, vague)
-        failed += [key for key, found in outcomes.items() if found == ERROR]
+        possible = self._look(principal, thing, vague)
+        outcomes = possible.outcomes
+        failed |= {key: possible.why(key) for key, found in outcomes.items() if found == ERROR}
         if failed:
             return self._decision(admits=False, errors=failed)
         policies = self.policies.by_key
@@ -325,13 +331,26 @@ class CedarAdmitter:
         permits = [key for key, found in outcomes.items() if not policies[key].forbids and found & TRUE]
         return self._decision(admits=bool(permits) and not forbids, policies=forbids or permits)
 
-    def _outcomes(self, principal: Principal, thing: Thing, vague: _Vague) -> dict[str, Outcomes]:
+    def _look(self, principal: Principal, thing: Thing, vague: _Vague) -> Possible:
         entities, residuals = self._world.entities(principal, thing), vague.residuals
-        _, holds, errs = _ask(residuals.probes, principal, thing, entities, dict(principal.claims))
-        return residuals.outcomes(Seen(frozenset(holds), frozenset(errs), vague.text, vague.is_beginning))
+        _, holds, errs = evaluate(residuals.probes, principal, thing, entities, dict(principal.claims))
+        return Possible(residuals, Seen(frozenset(holds), errs, vague.text, vague.is_beginning))
 
-    def _decision(self, *, admits: bool, policies: Iterable[str] = (), errors: Iterable[str] = ()) -> Decision:
-        return Decision(admits, self._told(policies), self._told(errors), self.mode)
+    def _decision(
+        self, *, admits: bool, policies: Iterable[str] = (), errors: Mapping[str, str] = NO_ERRORS
+    ) -> Decision:
+        if not errors:
+            return Decision(admits, self._told(policies), mode=self.mode)
+        failed = self.explain_errors(errors)
+        return Decision(admits, self._told(policies), tuple(failed), self.mode, tuple(failed.values()))
+
+    def explain_errors(self, errors: Mapping[str, str]) -> dict[str, str]:
+        """Why policies failed, by the ids that people know them by; of several of one id the first."""
+        failed: dict[str, str] = {}
+        for key in (*(each for each in self.policies.by_key if each in errors), *sorted(errors)):
+            known_by = self.policies.by_key[key].id if key in self.policies.by_key else key
+            failed.setdefault(known_by, errors[key])
+        return failed
 
     def _told(self, keys: Iterable[str]) -> tuple[str, ...]:
         """Ids as people know them, in the order of the policies."""
@@ -345,24 +364,3 @@ class CedarAdmitter:
 def _unlike(names: Iterable[str]) -> str:
     """A name that is none of these: it stands for one that is not known."""
     return "?" * (1 + max(map(len, names), default=0))
-
-
-def _ask(
-    policies: PolicySet, principal: Principal, thing: Thing, entities: Entities, context: dict[str, object]
-) -> tuple[bool, Sequence[str], Sequence[str]]:
-    """Cedar's answer: whether it allows, the policies that decided, and those that failed."""
-    request = {
-        "principal": principal.entity["uid"],
-        "action": {"type": "Action", "id": thing.action.value},
-        "resource": {"type": TYPE_ON[thing.action], "id": thing.name},
-        "context": context,
-    }
-    try:
-        answer = is_authorized(request, policies, entities)
-    except ValueError:
-        return False, (), (LIBRARY,)
-    said = answer.diagnostics.errors
-    errors = [each for text in said for each in _FAILED.findall(text)[:1] or (LIBRARY,)]
-    if answer.decision is Verdict.NoDecision and not errors:
-        errors = [LIBRARY]
-    return answer.decision is Verdict.Allow, answer.diagnostics.reasons, errors

@@ -53,11 +53,15 @@ class RecordedCall(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What the policies say; an `outcome` of None cannot be told, for want of what `lacks` names."""
+    """What the policies say; an `outcome` of None cannot be told, for want of what `lacks` names.
+
+    `why` says of each of the `errors` what failed.
+    """
 
     outcome: str | None
     policies: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
+    why: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
 
 
@@ -98,12 +102,14 @@ class Replay:
         question = Question(call.identity, call.action, capability, call.name, call.arguments)
         decision = await self._without(frozenset(lacking)).decide(question)
         if not lacking or decision.errors or (decision.outcome == DENY and decision.policies):
-            return Verdict(decision.outcome, decision.policies, decision.errors)
-        found = self._whole.outcomes(call.identity, capability)
+            return Verdict(decision.outcome, decision.policies, decision.errors, decision.why)
+        possible = self._whole.possible(call.identity, capability)
+        found = possible.outcomes
         outcomes = {
             key: found[key] if lacks == {ARGUMENTS} else self._unknown(key, call) for key, lacks in lacking.items()
         }
-        return self._weighed(decision, outcomes, lacking)
+        errors = {key: possible.why(key) for key, each in outcomes.items() if each == ERROR}
+        return self._weighed(decision, outcomes, lacking, self._whole.explain_errors(errors))
 
     def _without(self, keys: frozenset[str]) -> CedarAdmitter:
         """The policies but for these."""
@@ -134,14 +140,19 @@ class Replay:
         """Anything, unless the policy is about other actions or resources."""
         return ANYTHING if _may_be_about(self._policies[key].node, call, self._whole.told_types) else FALSE
 
-    def _weighed(self, known: Decision, outcomes: Mapping[str, Outcomes], lacking: Mapping[str, set[str]]) -> Verdict:
+    def _weighed(
+        self,
+        known: Decision,
+        outcomes: Mapping[str, Outcomes],
+        lacking: Mapping[str, set[str]],
+        errors: Mapping[str, str],
+    ) -> Verdict:
         """Allowed or denied for certain, or neither; a policy that errs denies."""
         forbids = {key for key in outcomes if self._policies[key].forbids}
-        errors = [key for key, found in outcomes.items() if found == ERROR]
         denying = [key for key in forbids if outcomes[key] == TRUE]
         admits = known.outcome == ALLOW
         if errors or denying or not (admits or any(outcomes[key] & TRUE for key in outcomes.keys() - forbids)):
-            return Verdict(DENY, self._ids(denying), self._ids(errors))
+            return Verdict(DENY, self._ids(denying), tuple(errors), tuple(errors.values()))
         sure = [key for key in outcomes.keys() - forbids if outcomes[key] == TRUE]
         in_doubt = [key for key, found in outcomes.items() if found & ERROR or (key in forbids and found & TRUE)]
         if (admits or sure) and not in_doubt:

@@ -56,14 +56,14 @@ OF_BACKENDS: Final = Unknown(names=True, hints=True, arguments=True)
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What Cedar says of the probes: those that hold and those that err.
+    """What Cedar says of the probes: those that hold, and those that err with why.
 
     `text` is what is known of a name that is not: the template of which it is an expansion, or with `is_beginning`
     what it begins with.
     """
 
     holds: Collection[str]
-    errs: Collection[str]
+    errs: Mapping[str, str]
     text: str = ""
     is_beginning: bool = False
 
@@ -129,6 +129,26 @@ class Residuals(msgspec.Struct, frozen=True):
         """What each policy may come to."""
         return {key: outcomes_of(condition, seen) for key, condition in self.conditions.items()}
 
+    def why(self, key: str, seen: Seen) -> str:
+        """Why a policy must fail: the first of its parts that does."""
+        return next(filter(None, _errors_in(self.conditions[key], seen)), "")
+
+
+class Possible(msgspec.Struct, frozen=True):
+    """What each policy, by key, may come to."""
+
+    residuals: Residuals
+    seen: Seen
+
+    @property
+    def outcomes(self) -> dict[str, Outcomes]:
+        """The outcomes, as bits."""
+        return self.residuals.outcomes(self.seen)
+
+    def why(self, key: str) -> str:
+        """Why a policy fails that must."""
+        return self.residuals.why(key, self.seen)
+
 
 class Told(msgspec.Struct, frozen=True):
     """What the config tells of some resources: attributes, and whatever has anything below it by the config's word."""
@@ -171,6 +191,24 @@ def outcomes_of(condition: Condition, seen: Seen) -> Outcomes:  # noqa: PLR0911 
 
 def _after(found: Outcomes, goes_on: Outcomes, right: Condition, seen: Seen) -> Outcomes:
     return (found & ~goes_on) | outcomes_of(right, seen) if found & goes_on else found
+
+
+def _errors_in(condition: Condition, seen: Seen) -> Iterator[str]:
+    match condition:
+        case Known(probe):
+            yield seen.errs.get(probe, "")
+        case Maybe(_, parts):
+            yield from (seen.errs.get(part, "") for part in parts)
+        case Not(inner):
+            yield from _errors_in(inner, seen)
+        case And(left, right) | Or(left, right):
+            yield from _errors_in(left, seen)
+            yield from _errors_in(right, seen)
+        case If(test, yes, no):
+            for each in (test, yes, no):
+                yield from _errors_in(each, seen)
+        case Matches():
+            pass
 
 
 def condition_of(node: pst.Template) -> pst.Expr:

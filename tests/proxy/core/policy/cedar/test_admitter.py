@@ -11,7 +11,7 @@ from vmcp_api.secret import SecretBytes
 from vmcp_api.spec.authorization import PolicyMode
 from vmcp_api.text.cedar_text import find_policy_flaw
 from vmcp_proxy.auth.decision import Decision
-from vmcp_proxy.core.policy.cedar import admitter as module
+from vmcp_proxy.core.policy.cedar import evaluation as module
 from vmcp_proxy.core.policy.cedar.policies import PolicyError
 from vmcp_proxy.protocol.kinds import Kind
 
@@ -163,7 +163,8 @@ async def test_an_argument_that_cedar_cannot_hold_denies_where_a_policy_reads_it
         " when { context has arg_x && context.arg_x == 1 };",
     )
     raw = b'{"x": %b}' % value.encode()
-    assert await decided(policies, ALICE, WRITE, raw) == Decision(admits=False, errors=("guard",))
+    decision = await decided(policies, ALICE, WRITE, raw)
+    assert (decision.admits, decision.errors) == (False, ("guard",))
     assert (await decided(policies, ALICE, READ, raw)).admits
     assert (await decided(policies, ALICE, WRITE, b'{"y": %b}' % value.encode())).admits
 

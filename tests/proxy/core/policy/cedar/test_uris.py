@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 
 from tests.proxy.core.policy.cedar.helpers import admitter, decided, entry, shown, unknown, who
@@ -44,8 +45,11 @@ async def test_a_uri_that_two_readers_could_take_for_two_is_denied_like_one_that
     ours = admitter(*policies)
     nobody = await unknown(admitter(PUBLIC), ALICE, "nothing", Action.READ_RESOURCE)
     assert not nobody.admits
-    assert await decided(ours, ALICE, FILES, name=f"file:///public/{rest}") == nobody
-    assert await unknown(ours, ALICE, f"file:///public/{rest}", Action.READ_RESOURCE) == nobody
+    read = await decided(ours, ALICE, FILES, name=f"file:///public/{rest}")
+    other = await unknown(ours, ALICE, f"file:///public/{rest}", Action.READ_RESOURCE)
+    # Why is for who runs the endpoint: it stands in no audit and in no answer.
+    assert read.flaw == other.flaw != ""
+    assert msgspec.structs.replace(read, flaw="") == msgspec.structs.replace(other, flaw="") == nobody
 
 
 @pytest.mark.parametrize("policies", [(PUBLIC,), NOT_SECRET])
