@@ -189,11 +189,15 @@ class ConflictStatus(StatusModel):
 
 
 class UnmatchedStatus(StatusModel):
-    """An entry of `spec.config.aggregation.tools` that fits nothing."""
+    """An entry of `spec.config.aggregation.tools` or `spec.config.rateLimiting.tools` that fits nothing."""
 
-    backend: Annotated[str, Field(max_length=63, description="Backend that it is about.")]
+    backend: Annotated[str, Field(max_length=63, description="Backend that it is about; empty for rateLimiting.")]
     setting: Annotated[
-        str, Field(max_length=32, description="filter, overrides, arguments, or workload for an unknown backend.")
+        str,
+        Field(
+            max_length=32,
+            description="filter, overrides, arguments, workload for an unknown backend, or rateLimiting.",
+        ),
     ]
     name: Annotated[str, Field(max_length=512, description="The entry; of arguments `<tool>.<argument>`.")]
 

@@ -73,15 +73,16 @@ _ANSWERS: Final[Table] = (
     (
         r"one of the keys|one of the channels|can't publish to the channel",
         (
-            "the Redis user may not use the keys and channels of sessions; "
+            "the Redis user may not use the keys and channels that are needed; "
             "grant it ~{prefix}* (keys) and &{prefix}* (channels)"
         ),
     ),
     (
         r"permissions to run|can't run this command",
         (
-            "the Redis user may not run what sessions need; grant it eval, time, hset, hdel, hmget, hgetall, del, "
-            "pexpire, publish, subscribe and ping, in a Cluster also command and cluster slots"
+            "the Redis user may not run what is needed; grant it eval, time, hset, hdel, hmget, hgetall, del, "
+            "pexpire, publish, subscribe and ping, for rate limits also evalsha, in a Cluster also command and "
+            "cluster slots"
         ),
     ),
     (

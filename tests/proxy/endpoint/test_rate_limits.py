@@ -1,10 +1,15 @@
 """Rate limits as a client meets them: which requests take a token of which bucket, and what is answered without one."""
 
+import asyncio
+
 import pytest
 
 from tests.proxy.endpoint.helpers import QUIET, everything
-from tests.proxy.endpoint.test_layers import counted
+from tests.proxy.endpoint.test_apps import app
+from tests.proxy.endpoint.test_layers import counted, events_in
 from tests.support.callers import BySubject
+from tests.support.policies import NamePolicy
+from tests.support.raw_client import eventually, initialize
 from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend, tool
 
@@ -128,3 +133,154 @@ async def test_each_user_and_each_tool_has_buckets_of_its_own_and_a_rejected_cal
         '{limit="tool_shared",outcome="limited"}': 1,
         '{limit="shared",outcome="limited"}': 1,
     }
+
+
+class NobodyMay(NamePolicy):
+    """Lets nobody call what has `b` in its name."""
+
+    def admits(self, identity, action, capability, name):
+        return "b" not in name
+
+
+async def test_what_is_denied_costs_nothing():
+    backend = ScriptedBackend(tools=[tool("a"), tool("b")])
+    call_a, call_b = (("tools/call", {"name": f"x_{name}", "arguments": {}}) for name in "ab")
+    async with (
+        scene({"x": backend}, config=limits(shared=bucket(1)), admitter=NobodyMay()) as world,
+        world.session() as client,
+    ):
+        assert await statuses(client, *[call_b] * 3, call_a, call_a, call_b) == [403, 403, 403, 200, 429, 403]
+
+
+async def test_a_list_takes_a_token_only_where_a_backend_has_to_be_asked_for_it():
+    backend = everything()
+    async with (
+        scene({"one": backend}, config=limits(shared=bucket(2))) as world,
+        world.session() as client,
+    ):
+        assert await client.names() == ["one_echo"]
+        for _ in range(2):
+            world.inside.outdate_lists()
+            assert await client.names() == ["one_echo"]
+            assert await client.names("prompts") == ["one_ask"]
+        world.inside.outdate_lists()
+        heard = len(backend.calls("tools/list"))
+        status, error = await asked(client, "tools/list", {})
+        assert (status, error["data"]["limit"]) == (429, "shared")
+        assert len(backend.calls("tools/list")) == heard
+        assert await decisions(world) == {
+            '{limit="shared",outcome="allowed"}': 2,
+            '{limit="shared",outcome="limited"}': 1,
+        }
+
+
+async def test_a_tool_that_a_page_calls_by_its_own_name_is_limited_like_by_the_other():
+    config = limits(tools=[{"name": "clock_tick", "shared": bucket(2)}])
+    by_own, by_exposed = (("tools/call", {"name": name, "arguments": {}}) for name in ("tick", "clock_tick"))
+    async with scene({"clock": app("clock")}, config=config) as world, world.session() as client:
+        assert await statuses(client, by_own, by_exposed, by_own, by_exposed) == [200, 200, 429, 429]
+
+
+@pytest.mark.scenario("R-1")
+async def test_in_a_batch_each_message_is_limited_for_itself_and_the_error_stands_in_the_array():
+    calls = [{"jsonrpc": "2.0", "id": n, "method": ECHO[0], "params": ECHO[1]} for n in range(3)]
+    async with scene({"one": everything()}, config=limits(shared=bucket(2))) as world, world.client() as client:
+        opened = await client.post(initialize("2025-03-26"))
+        client.session = opened.headers["mcp-session-id"]
+        answer = await client.post(calls)
+    assert answer.status_code == 200
+    errors = [each["error"] for each in answer.json() if "error" in each]
+    assert [(error["code"], error["data"]["limit"]) for error in errors] == [(429, "shared")]
+
+
+@pytest.mark.scenario("R-1")
+async def test_a_stream_that_has_begun_brings_the_error_as_its_last_event():
+    slow, released = ScriptedBackend(), asyncio.Event()
+
+    @slow.on("tools/list")
+    async def hold(_call):
+        await released.wait()
+        return {"tools": [tool("echo")]}
+
+    config = limits(shared=bucket(1))
+    config["operational"] = {**config["operational"], "keepAliveInterval": "50ms", "timeouts": {"list": "50ms"}}
+    async with scene({"one": everything(), "slow": slow}, config=config) as world, world.session() as client:
+        assert await statuses(client, ECHO) == [200]
+        async with client.posting("tools/call", {"name": "slow_echo", "arguments": {}}) as stream:
+            await eventually(lambda: stream.comments)
+            released.set()
+            answer = await stream.answer()
+    assert answer["error"]["code"] == 429
+    assert answer["error"]["data"]["retryAfterSeconds"] > 0
+
+
+@pytest.mark.scenario("C-7")
+async def test_the_audit_says_that_it_was_too_often_and_no_denial(tmp_path):
+    path = tmp_path / "audit.log"
+    config = {**limits(shared=bucket(1)), "audit": {"enabled": True, "sink": "file", "path": str(path)}}
+    async with scene({"one": everything()}, config=config) as world, world.session() as client:
+        assert await statuses(client, ECHO, ECHO) == [200, 429]
+    *_, served, limited = await events_in(path, 4)
+    assert (served["outcome"], served["rejected_by"]) == ("success", "")
+    assert (limited["outcome"], limited["rejected_by"], limited["status"]) == ("denied", "rate_limit", 429)
+    assert limited["target"] == {"method": "tools/call", "name": "one_echo"}
+
+
+@pytest.mark.scenario("D-4")
+async def test_an_edit_begins_the_buckets_that_it_changes_anew_and_leaves_the_others_as_they_are():
+    async with (
+        scene({"one": everything()}, config=limits(shared=bucket(2))) as world,
+        world.session() as client,
+    ):
+        assert await statuses(client, ECHO, ECHO, ECHO) == [200, 200, 429]
+        world.apply(config=limits(shared=bucket(2), tools=[{"name": "one_echo", "shared": bucket(5)}]))
+        assert await statuses(client, ECHO) == [429]
+        world.apply(config=limits(shared=bucket(3)))
+        assert await statuses(client, *[ECHO] * 4) == [200, 200, 200, 429]
+        world.apply(config=QUIET)
+        assert await statuses(client, *[ECHO] * 4) == [200] * 4
+        assert "rateLimits" not in await world.status()
+        world.apply(config=limits(shared=bucket(2)))
+        assert await statuses(client, ECHO) == [429]
+        assert (await world.status())["rateLimits"] == {"state": "ok", "message": ""}
+
+
+async def test_explain_names_the_limits_and_takes_nothing():
+    config = limits(shared=bucket(1), tools=[{"name": "one_echo", "shared": bucket(60, 90)}])
+    async with scene({"one": everything()}, config=config) as world, world.session() as client:
+        await client.names()
+        for _ in range(3):
+            steps = (await world.explain("one_echo"))["chains"][0]["steps"]
+        said = {step["stage"]: step["reason"] for step in steps}
+        expected = (
+            "limited to 1 in 1h for all callers together, 60 in 1m30s for this tool; what is left is not looked at"
+        )
+        assert said["limit"] == expected
+        (of_prompt,) = [
+            step["reason"]
+            for step in (await world.explain("one_ask", kind="prompt"))["chains"][0]["steps"]
+            if step["stage"] == "limit"
+        ]
+        assert of_prompt == "limited to 1 in 1h for all callers together; what is left is not looked at"
+        assert await statuses(client, ECHO) == [200]
+
+
+async def test_limits_of_tools_that_nobody_serves_are_told_once_every_list_is_known():
+    released, slow = asyncio.Event(), ScriptedBackend()
+
+    @slow.on("tools/list")
+    async def hold(_call):
+        await released.wait()
+        return {"tools": [tool("echo")]}
+
+    names = ("one_echo", "two_echo", "one_eco")
+    config = limits(tools=[{"name": name, "shared": bucket(5)} for name in names])
+    config["operational"] = {**config["operational"], "timeouts": {"list": "50ms"}}
+    async with scene({"one": everything(), "two": slow}, config=config) as world, world.session() as client:
+        await client.names()
+        assert (await world.status())["unmatched"] == []
+        released.set()
+        async with asyncio.timeout(45):
+            while not (unmatched := (await world.status())["unmatched"]):
+                await client.names()
+    assert unmatched == [{"backend": "", "setting": "rateLimiting", "name": "one_eco"}]

@@ -129,7 +129,7 @@ def build_conflicts(reports: PodReports) -> tuple[ConflictStatus, ...]:
 
 
 def build_unmatched(reports: PodReports) -> tuple[UnmatchedStatus, ...]:
-    """`status.unmatched`: entries of the aggregation settings that fit nothing."""
+    """`status.unmatched`: entries of the settings of tools that fit nothing."""
     first = next(iter(reports.reporting), None)
     found = first.unmatched[:_MOST_UNMATCHED] if first else ()
     return tuple(UnmatchedStatus(backend=each.backend, setting=each.setting, name=each.name[:512]) for each in found)

@@ -57,6 +57,7 @@ def is_well(status: PodStatus) -> bool:
         and status.has_keys
         and not status.store.is_away
         and not (status.issuer and status.issuer.is_away)
+        and not (status.rate_limits and status.rate_limits.is_away)
         and all(each.winner for each in status.conflicts)
     )
 
@@ -128,4 +129,6 @@ def notes(status: PodStatus) -> list[str]:
         lines.append(f"session store: {status.store.state}: {status.store.message}")
     if status.issuer and status.issuer.is_away:
         lines.append(f"issuer of tokens: {status.issuer.state}: {status.issuer.message}")
+    if status.rate_limits and status.rate_limits.is_away:
+        lines.append(f"rate limits cannot be checked: {status.rate_limits.message}")
     return lines

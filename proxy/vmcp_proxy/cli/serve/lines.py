@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, TypeVar
 
-from vmcp_api.pod_status import WITHHELD, ConflictReport, DroppedReport, Health, UnmatchedReport
+from vmcp_api.pod_status import RATE_LIMITING, WITHHELD, ConflictReport, DroppedReport, Health, UnmatchedReport
 from vmcp_proxy.cli.serve.observed import BackendState, Observed, Place
 
 SILENT_SECONDS: Final = 5.0
@@ -128,6 +128,10 @@ def _dropped_line(entry: DroppedReport) -> Line:
 
 
 def _unmatched_line(unmatched: UnmatchedReport) -> Line:
+    if unmatched.setting == RATE_LIMITING:
+        remedy = "write the name that clients see, or remove the entry"
+        named = (("setting", "rateLimiting.tools"), ("entry", unmatched.name), ("remedy", remedy))
+        return Line(logging.WARNING, "a setting matches nothing", named)
     is_unknown = unmatched.setting == "workload"
     remedy = "name a member of the group" if is_unknown else "correct the name, or remove the entry"
     fields = (("backend", unmatched.backend), ("setting", unmatched.setting), ("entry", unmatched.name))

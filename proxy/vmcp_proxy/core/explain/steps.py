@@ -142,7 +142,7 @@ def limit_step(limits: RateLimits | None, kind: Kind, exposed: str) -> Step:
     terms = [] if limits is None else list(limits.terms(exposed if kind is Kind.TOOL else None))
     if not terms:
         return Step(stage=Stage.LIMIT, verdict=Verdict.PASS, reason="no limit is set")
-    said = ", ".join(f"{_LIMITS[limit]} {describe(each)}" for limit, each in terms)
+    said = ", ".join(f"{describe(each)} {_LIMITS[limit]}" for limit, each in terms)
     return Step(stage=Stage.LIMIT, verdict=Verdict.PASS, reason=f"limited to {said}; what is left is not looked at")
 
 

@@ -1,0 +1,112 @@
+"""Rate limits of several pods with one Redis, and without it."""
+
+import asyncio
+import logging
+
+import pytest
+
+from tests.proxy.endpoint.helpers import everything
+from tests.proxy.endpoint.test_rate_limits import asked, bucket, decisions, limits, statuses
+from tests.proxy.endpoint.test_two_pods import pod
+from tests.support.callers import BySubject
+from tests.support.redis_server import Monitor
+from vmcp_proxy.limits import redis as redis_module
+
+
+@pytest.fixture
+def patience(monkeypatch):
+    """A busy machine is no fault of Redis where that is not what is looked at."""
+    monkeypatch.setattr(redis_module, "DECISION_SECONDS", 30.0)
+
+
+@pytest.mark.scenario("R-1", "H-7")
+@pytest.mark.usefixtures("patience")
+async def test_pods_share_the_buckets_of_users_whose_names_redis_never_hears(redis_server):
+    config = limits(perUser=bucket(3), tools=[{"name": "b0_echo", "perUser": bucket(2)}])
+    call = ("tools/call", {"name": "b0_echo", "arguments": {}})
+    backend = everything()
+    async with (
+        backend.running(),
+        pod(redis_server, backend, config=config) as a,
+        pod(redis_server, backend, config=config) as b,
+        Monitor(redis_server) as monitor,
+    ):
+        for world in (a, b):
+            with world.inside.authenticated_by(BySubject()):
+                world.apply()
+        async with (
+            a.session(authorization="Bearer alice-canary") as here,
+            b.session(authorization="Bearer alice-canary") as there,
+            b.session(authorization="Bearer bob-canary") as other,
+        ):
+            assert await statuses(here, call) == [200]
+            assert await statuses(there, call, call) == [200, 429]
+            assert await statuses(here, call) == [429]
+            assert await statuses(other, call, call, call) == [200, 200, 429]
+        said = b"\n".join(await monitor.lines())
+    assert b"vmcp:session:rl:{default/test}:user:" in said
+    assert b"canary" not in said
+    assert b"idp.example" not in said
+
+
+@pytest.mark.usefixtures("patience")
+async def test_a_request_without_limits_makes_no_round_trip_and_another_makes_one(redis_server):
+    backend = everything()
+    config = limits(tools=[{"name": "b0_echo", "shared": bucket(100)}])
+    call = ("tools/call", {"name": "b0_echo", "arguments": {}})
+    prompt = ("prompts/get", {"name": "b0_ask"})
+    async with (
+        backend.running(),
+        pod(redis_server, backend, config=config) as world,
+        world.session(x_api_key="k") as client,
+    ):
+        assert await statuses(client, call) == [200]
+        async with Monitor(redis_server) as monitor:
+            assert await statuses(client, *[prompt] * 5) == [200] * 5
+            assert not [line for line in await monitor.lines() if b"EVALSHA" in line]
+            assert await statuses(client, *[call] * 5) == [200] * 5
+            assert len([line for line in await monitor.lines() if b"EVALSHA" in line]) == 5
+
+
+@pytest.mark.scenario("R-3", "R-4")
+@pytest.mark.parametrize("policy", ["allow", "deny"])
+async def test_while_redis_is_stalled_the_settings_say_what_becomes_of_requests(own_redis, monkeypatch, caplog, policy):
+    monkeypatch.setattr(redis_module, "DECISION_SECONDS", 5.0)
+    caplog.set_level(logging.INFO)
+    backend = everything()
+    config = limits(shared=bucket(1), onStoreFailure=policy)
+    call = ("tools/call", {"name": "b0_echo", "arguments": {}})
+    async with (
+        backend.running(),
+        pod(own_redis, backend, config=config) as world,
+        world.session(x_api_key="k") as client,
+    ):
+        assert (await world.status())["rateLimits"]["state"] == "unknown"
+        assert await statuses(client, call, call) == [200, 429]
+        monkeypatch.setattr(redis_module, "DECISION_SECONDS", 0.2)
+        own_redis.freeze()
+        answers = await asyncio.gather(*(asked(client, *call) for _ in range(20)))
+        state = (await world.status())["rateLimits"]
+        assert state["state"] == "unavailable"
+        assert state["message"].startswith("Redis ")
+        assert (await world.metrics())["vmcp_rate_limits_up"] == 0
+        if policy == "allow":
+            assert answers == [(200, None)] * 20
+        else:
+            error = {
+                "code": -32000,
+                "message": "Rate limits cannot be checked now; try again.",
+                "data": {"retryAfterSeconds": 1},
+            }
+            assert answers == [(503, error)] * 20
+        own_redis.thaw()
+        monkeypatch.setattr(redis_module, "DECISION_SECONDS", 5.0)
+        async with asyncio.timeout(45):
+            while (await asked(client, *call))[0] != 429:  # noqa: ASYNC110 - nobody announces it
+                await asyncio.sleep(0.05)
+        assert (await world.status())["rateLimits"]["state"] == "ok"
+        found = await decisions(world)
+        outcome = {"allow": "unchecked_allowed", "deny": "unchecked_denied"}[policy]
+        assert found[f'{{limit="shared",outcome="{outcome}"}}'] >= 20
+    told = [record.getMessage() for record in caplog.records if "rate limits" in record.getMessage()]
+    assert told == ["rate limits cannot be checked", "rate limits are checked again"]
