@@ -32,3 +32,21 @@ async def test_a_client_that_stops_at_2025_03_26_connects_lists_and_calls_withou
     assert client.returncode == 0, complained.decode()
     assert printed.decode().splitlines() == ["2025-03-26", json.dumps(["one_echo"]), "answered"]
     assert not complained.decode()
+
+
+@pytest.mark.scenario("R-1", "P-13")
+@pytest.mark.timeout(180)
+async def test_such_a_client_hears_that_it_has_asked_too_often_and_keeps_its_connection():
+    """It ends everything that it has at any HTTP status but 200."""
+    python = await asyncio.to_thread(python_of, "mcp-1.9")
+    limits = {"shared": {"maxTokens": 1, "refillPeriod": "1h"}}
+    backend = ScriptedBackend()
+    async with scene({"one": backend}, config={"rateLimiting": limits}) as world, world.session() as other:
+        await other.call("one_echo")
+        client = await asyncio.create_subprocess_exec(
+            python, CLIENT, world.url, "one_echo", "{}", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        printed, complained = await client.communicate()
+    assert printed.decode().splitlines() == ["2025-03-26", json.dumps(["one_echo"])]
+    assert b"McpError: This endpoint is asked more often than it may be; try again in " in complained
+    assert b"HTTPStatusError" not in complained

@@ -34,8 +34,10 @@ async def asked(client, method, params):
     return answer.status_code, answer.json().get("error")
 
 
-async def statuses(client, *requests):
-    return [(await asked(client, *each))[0] for each in requests]
+async def codes(client, *requests):
+    """The code of the error that each request gets, or 200."""
+    answers = [await asked(client, *each) for each in requests]
+    return [status if error is None else error["code"] for status, error in answers]
 
 
 async def decisions(world):
@@ -49,7 +51,7 @@ async def test_the_answer_to_what_is_asked_too_often_says_so_and_when_to_come_ba
         answer = await client.post({"jsonrpc": "2.0", "id": 7, "method": ECHO[0], "params": ECHO[1]})
     seconds = int(answer.headers["retry-after"])
     assert 80 < seconds <= 90
-    assert answer.status_code == 429
+    assert answer.status_code == 200
     assert answer.json() == {
         "jsonrpc": "2.0",
         "id": 7,
@@ -82,9 +84,9 @@ async def test_calls_reads_prompts_completions_and_subscriptions_take_a_token_an
         scene({"one": backend}, config=limits(shared=bucket(len(dear)))) as world,
         world.session() as client,
     ):
-        assert await statuses(client, *free, *dear) == [200] * (len(free) + len(dear))
-        assert await statuses(client, *dear) == [429] * len(dear)
-        assert await statuses(client, *free, ("resources/unsubscribe", uri)) == [200] * (len(free) + 1)
+        assert await codes(client, *free, *dear) == [200] * (len(free) + len(dear) - 1) + [-32602]
+        assert await codes(client, *dear) == [429] * len(dear)
+        assert await codes(client, *free, ("resources/unsubscribe", uri)) == [200] * (len(free) + 1)
         async with world.session() as other:
             assert await other.names() == ["one_echo"]
     assert len(backend.calls("tools/call")) == 1
@@ -107,21 +109,21 @@ async def test_each_user_and_each_tool_has_buckets_of_its_own_and_a_rejected_cal
             world.session(authorization="Bearer alice") as again,
             world.session(authorization="Bearer bob") as bob,
         ):
-            assert await statuses(alice, call_a, call_a) == [200, 200]
-            status, error = await asked(again, *call_a)
-            assert (status, error["data"]["limit"]) == (429, "tool_per_user")
+            assert await codes(alice, call_a, call_a) == [200, 200]
+            _, error = await asked(again, *call_a)
+            assert (error["code"], error["data"]["limit"]) == (429, "tool_per_user")
             assert error["message"].startswith("You have called this tool as often as you may; ")
             # Had the refused calls cost anything, nothing would be left of her three.
-            assert await statuses(again, *[call_a] * 5, call_b, call_b) == [429] * 5 + [200, 429]
-            status, error = await asked(alice, *call_b)
-            assert (status, error["data"]["limit"]) == (429, "per_user")
-            assert await statuses(bob, call_a) == [200]
-            status, error = await asked(bob, *call_a)
-            assert (status, error["data"]["limit"]) == (429, "tool_shared")
-            assert await statuses(bob, call_b, call_b) == [200, 200]
+            assert await codes(again, *[call_a] * 5, call_b, call_b) == [429] * 5 + [200, 429]
+            _, error = await asked(alice, *call_b)
+            assert (error["code"], error["data"]["limit"]) == (429, "per_user")
+            assert await codes(bob, call_a) == [200]
+            _, error = await asked(bob, *call_a)
+            assert (error["code"], error["data"]["limit"]) == (429, "tool_shared")
+            assert await codes(bob, call_b, call_b) == [200, 200]
         async with world.session(authorization="Bearer carol") as carol:
-            status, error = await asked(carol, *call_b)
-            assert (status, error["data"]["limit"]) == (429, "shared")
+            _, error = await asked(carol, *call_b)
+            assert (error["code"], error["data"]["limit"]) == (429, "shared")
         found = await decisions(world)
     assert found == {
         '{limit="shared",outcome="allowed"}': 6,
@@ -149,7 +151,7 @@ async def test_what_is_denied_costs_nothing():
         scene({"x": backend}, config=limits(shared=bucket(1)), admitter=NobodyMay()) as world,
         world.session() as client,
     ):
-        assert await statuses(client, *[call_b] * 3, call_a, call_a, call_b) == [403, 403, 403, 200, 429, 403]
+        assert await codes(client, *[call_b] * 3, call_a, call_a, call_b) == [403, 403, 403, 200, 429, 403]
 
 
 async def test_a_list_takes_a_token_only_where_a_backend_has_to_be_asked_for_it():
@@ -165,8 +167,8 @@ async def test_a_list_takes_a_token_only_where_a_backend_has_to_be_asked_for_it(
             assert await client.names("prompts") == ["one_ask"]
         world.inside.outdate_lists()
         heard = len(backend.calls("tools/list"))
-        status, error = await asked(client, "tools/list", {})
-        assert (status, error["data"]["limit"]) == (429, "shared")
+        _, error = await asked(client, "tools/list", {})
+        assert (error["code"], error["data"]["limit"]) == (429, "shared")
         assert len(backend.calls("tools/list")) == heard
         assert await decisions(world) == {
             '{limit="shared",outcome="allowed"}': 2,
@@ -178,7 +180,7 @@ async def test_a_tool_that_a_page_calls_by_its_own_name_is_limited_like_by_the_o
     config = limits(tools=[{"name": "clock_tick", "shared": bucket(2)}])
     by_own, by_exposed = (("tools/call", {"name": name, "arguments": {}}) for name in ("tick", "clock_tick"))
     async with scene({"clock": app("clock")}, config=config) as world, world.session() as client:
-        assert await statuses(client, by_own, by_exposed, by_own, by_exposed) == [200, 200, 429, 429]
+        assert await codes(client, by_own, by_exposed, by_own, by_exposed) == [200, 200, 429, 429]
 
 
 @pytest.mark.scenario("R-1")
@@ -205,7 +207,7 @@ async def test_a_stream_that_has_begun_brings_the_error_as_its_last_event():
     config = limits(shared=bucket(1))
     config["operational"] = {**config["operational"], "keepAliveInterval": "50ms", "timeouts": {"list": "50ms"}}
     async with scene({"one": everything(), "slow": slow}, config=config) as world, world.session() as client:
-        assert await statuses(client, ECHO) == [200]
+        assert await codes(client, ECHO) == [200]
         async with client.posting("tools/call", {"name": "slow_echo", "arguments": {}}) as stream:
             await eventually(lambda: stream.comments)
             released.set()
@@ -219,10 +221,10 @@ async def test_the_audit_says_that_it_was_too_often_and_no_denial(tmp_path):
     path = tmp_path / "audit.log"
     config = {**limits(shared=bucket(1)), "audit": {"enabled": True, "sink": "file", "path": str(path)}}
     async with scene({"one": everything()}, config=config) as world, world.session() as client:
-        assert await statuses(client, ECHO, ECHO) == [200, 429]
+        assert await codes(client, ECHO, ECHO) == [200, 429]
     *_, served, limited = await events_in(path, 4)
     assert (served["outcome"], served["rejected_by"]) == ("success", "")
-    assert (limited["outcome"], limited["rejected_by"], limited["status"]) == ("denied", "rate_limit", 429)
+    assert (limited["outcome"], limited["rejected_by"], limited["status"]) == ("denied", "rate_limit", 200)
     assert limited["target"] == {"method": "tools/call", "name": "one_echo"}
 
 
@@ -232,16 +234,16 @@ async def test_an_edit_begins_the_buckets_that_it_changes_anew_and_leaves_the_ot
         scene({"one": everything()}, config=limits(shared=bucket(2))) as world,
         world.session() as client,
     ):
-        assert await statuses(client, ECHO, ECHO, ECHO) == [200, 200, 429]
+        assert await codes(client, ECHO, ECHO, ECHO) == [200, 200, 429]
         world.apply(config=limits(shared=bucket(2), tools=[{"name": "one_echo", "shared": bucket(5)}]))
-        assert await statuses(client, ECHO) == [429]
+        assert await codes(client, ECHO) == [429]
         world.apply(config=limits(shared=bucket(3)))
-        assert await statuses(client, *[ECHO] * 4) == [200, 200, 200, 429]
+        assert await codes(client, *[ECHO] * 4) == [200, 200, 200, 429]
         world.apply(config=QUIET)
-        assert await statuses(client, *[ECHO] * 4) == [200] * 4
+        assert await codes(client, *[ECHO] * 4) == [200] * 4
         assert "rateLimits" not in await world.status()
         world.apply(config=limits(shared=bucket(2)))
-        assert await statuses(client, ECHO) == [429]
+        assert await codes(client, ECHO) == [429]
         assert (await world.status())["rateLimits"] == {"state": "ok", "message": ""}
 
 
@@ -262,7 +264,7 @@ async def test_explain_names_the_limits_and_takes_nothing():
             if step["stage"] == "limit"
         ]
         assert of_prompt == "limited to 1 in 1h for all callers together; what is left is not looked at"
-        assert await statuses(client, ECHO) == [200]
+        assert await codes(client, ECHO) == [200]
 
 
 async def test_limits_of_tools_that_nobody_serves_are_told_once_every_list_is_known():

@@ -80,7 +80,7 @@ def own_answer(request: Request, reply: Unanswered) -> OwnAnswer:  # noqa: PLR09
         case Limited():
             return _limited(request, reply)
         case Unchecked():
-            return _refused_for(reply.retry_after, request, 503, SERVER_ERROR, _UNCHECKED, Outcome.ERROR)
+            return _for_a_while(reply.retry_after, request, SERVER_ERROR, _UNCHECKED, Outcome.ERROR)
         case Unknown():
             return _unknown(request, reply)
         case Unlisted():
@@ -96,17 +96,17 @@ def own_answer(request: Request, reply: Unanswered) -> OwnAnswer:  # noqa: PLR09
 
 def _limited(request: Request, reply: Limited) -> OwnAnswer:
     text = f"{_LIMITED[reply.limit]}; try again in {reply.retry_after} s."
-    more = {"limit": reply.limit}
-    return _refused_for(reply.retry_after, request, 429, TOO_MANY_REQUESTS, text, Outcome.DENIED, **more)
+    return _for_a_while(reply.retry_after, request, TOO_MANY_REQUESTS, text, Outcome.DENIED, limit=reply.limit.value)
 
 
-def _refused_for(
-    seconds: int, request: Request, status: int, code: int, text: str, outcome: Outcome, **more: str
-) -> OwnAnswer:
-    """Refused for a while: `Retry-After` (RFC 9110 section 10.2.3), and the same in the data for who sees no header."""
+def _for_a_while(seconds: int, request: Request, code: int, text: str, outcome: Outcome, **more: str) -> OwnAnswer:
+    """Refused for a while: `Retry-After` (RFC 9110 section 10.2.3), and the same in the data for who sees no header.
+
+    The status stays 200: clients on the Python SDK before 2.0 end their whole connection at any other one.
+    """
     data = msgspec.json.encode({"retryAfterSeconds": seconds, **more})
     headers = ((b"retry-after", b"%d" % seconds),)
-    return OwnAnswer(encode_error(request.id, code, text, data), outcome, "", status, headers, LAYER)
+    return OwnAnswer(encode_error(request.id, code, text, data), outcome, headers=headers, rejected_by=LAYER)
 
 
 def _unknown(request: Request, reply: Unknown) -> OwnAnswer:

@@ -106,7 +106,7 @@ class Requests:
         context.outcome = answer.outcome
         context.rejected_by = answer.rejected_by
         # A comment may have kept the connection open meanwhile: there is no status to choose any more then.
-        if answer.status == _OK or context.response_started:
+        if context.response_started or (answer.status == _OK and not answer.headers):
             return answer.body
         await context.respond(answer.status, answer.body, headers=answer.headers)
         return None
