@@ -61,8 +61,8 @@ class SessionStorage(Model):
             max_length=128,
             description=(
                 "ACL user. It needs the keys and channels that begin with `keyPrefix` and the commands eval, time, "
-                "hset, hdel, hmget, hgetall, del, pexpire, publish, subscribe and ping, for rate limits also evalsha; in "
-                "a Cluster also command and cluster slots."
+                "hset, hdel, hmget, hgetall, del, pexpire, publish, subscribe and ping, for rate limits also evalsha; "
+                "in a Cluster also command and cluster slots."
             ),
         ),
     ] = None
