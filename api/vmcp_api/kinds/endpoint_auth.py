@@ -23,6 +23,9 @@ class OidcConfigRef(NameRef):
     scopes: Annotated[
         Scopes, Field(description="Scopes that a token has to have; clients are told to ask for them.")
     ] = ()
+    scopes_supported: Annotated[
+        Scopes, Field(description="Further scopes that clients are told to ask for; no token has to have them.")
+    ] = ()
     resource_url: Annotated[
         Url | None,
         Field(description="URL of the endpoint as clients know it (RFC 9728); absent takes that of the request."),

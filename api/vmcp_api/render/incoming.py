@@ -44,5 +44,6 @@ def _settings(config: MCPOIDCConfig, ref: OidcConfigRef, resources: Resources, m
         **provider_reach(provider, resources, mode),
         audience=ref.audience,
         scopes=ref.scopes,
+        scopes_supported=ref.scopes_supported,
         resource_url=ref.resource_url,
     )

@@ -36,10 +36,16 @@ class OidcSettings(Reach, OidcProvider):
 
     audience: Annotated[Audience, Field(description="What `aud` of a token has to hold.")]
     scopes: Annotated[Scopes, Field(description="Scopes that a token has to have.")] = ()
+    scopes_supported: Annotated[Scopes, Field(description="Further scopes that clients are told to ask for.")] = ()
     resource_url: Annotated[
         Url | None,
         Field(description="URL of the endpoint as clients know it (RFC 9728); absent takes that of the request."),
     ] = None
+
+    @property
+    def wanted_scopes(self) -> tuple[str, ...]:
+        """What clients are told to ask for: what a token has to have, and what else is of use."""
+        return tuple(dict.fromkeys((*self.scopes, *self.scopes_supported)))
 
 
 class IncomingAuth(Model):

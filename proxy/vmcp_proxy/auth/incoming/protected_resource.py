@@ -42,7 +42,7 @@ class ProtectedResource:
     def of(cls, settings: IncomingAuth, path: str) -> Self | None:
         """The resource that some settings make of an endpoint at a path; None where nobody asks for tokens."""
         oidc = settings.oidc
-        return None if oidc is None else cls(oidc.issuer, path, oidc.scopes, oidc.resource_url or "")
+        return None if oidc is None else cls(oidc.issuer, path, oidc.wanted_scopes, oidc.resource_url or "")
 
     def url_for(self, address: RequestAddress) -> str | None:
         """The identifier of the resource (section 1.2); None where the request does not tell it."""

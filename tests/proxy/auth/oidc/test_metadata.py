@@ -26,7 +26,7 @@ async def visitor(world):
 
 @pytest.mark.scenario("I-2")
 async def test_a_challenge_leads_to_a_document_that_leads_to_the_issuer():
-    async with door(scopes=["mcp:tools"]) as it, visitor(it.world) as http:
+    async with door(scopes=["mcp:tools"], scopesSupported=["profile", "mcp:tools"]) as it, visitor(it.world) as http:
         url = challenge_of(await it.knock(None))["resource_metadata"]
         assert url == f"{it.world.url.removesuffix('/mcp')}{DOCUMENT}/mcp"
         answer = await http.get(url)
@@ -34,13 +34,16 @@ async def test_a_challenge_leads_to_a_document_that_leads_to_the_issuer():
         assert answer.json() == {
             "resource": it.world.url,
             "authorization_servers": [it.idp.issuer],
-            "scopes_supported": ["mcp:tools"],
+            "scopes_supported": ["mcp:tools", "profile"],
             "bearer_methods_supported": ["header"],
         }
         assert answer.headers["content-type"] == "application/json"
         assert answer.headers["access-control-allow-origin"] == "*"
         for path in (DOCUMENT, f"{DOCUMENT}/", f"{DOCUMENT}/mcp/"):
             assert (await http.get(path)).json() == answer.json()
+        # What is of use is asked for as well, and no token has to have it.
+        assert challenge_of(await it.knock(None))["scope"] == "mcp:tools profile"
+        assert await it.status_of(it.idp.mint("alice", scope="mcp:tools")) == 200
 
 
 @pytest.mark.scenario("I-2")

@@ -129,10 +129,15 @@ async def test_scopes_are_read_as_text_and_as_array(claims):
 
 @pytest.mark.scenario("I-5")
 @pytest.mark.parametrize("claims", [{}, {"scope": "mcp:tools"}, {"scp": {"mcp:tools": 1, "mcp:read": 1}}, {"scope": 5}])
-async def test_a_token_that_lacks_a_scope_gets_403_that_names_all_that_are_needed(claims):
+async def test_a_token_that_lacks_a_scope_gets_403_that_names_all_that_are_needed(claims, caplog):
+    caplog.set_level("INFO", "vmcp.auth")
     async with door(scopes=["mcp:tools", "mcp:read"]) as it:
         answer = await it.knock(it.idp.mint("alice", **claims))
         assert answer.status_code == 403
         challenge = challenge_of(answer)
         assert (challenge["error"], challenge["scope"]) == ("insufficient_scope", "mcp:tools mcp:read")
         assert challenge["resource_metadata"]
+        assert await it.status_of(it.idp.mint("bob", **claims)) == 403
+    (said,) = [record.vmcp_fields for record in caplog.records if record.getMessage() == "token refused"]
+    assert (said["reason"].partition(":")[0], said["expected"]) == ("it lacks a scope", "mcp:tools mcp:read")
+    assert said["came"] == (claims["scope"] if claims.get("scope") == "mcp:tools" else "")

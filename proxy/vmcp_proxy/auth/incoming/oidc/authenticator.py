@@ -99,6 +99,7 @@ class OidcAuthenticator:
                 return judged
             known = judged
         if not are_held(self._required, known.claims.scopes):
+            self._log.lacking(known.claims.scopes)
             return self._insufficient
         return known.identity(self._issuer, token)
 
@@ -172,4 +173,4 @@ class OidcAuthenticator:
         return verdict
 
     def _refusal(self, fault: Fault, message: str) -> Refusal:
-        return Refusal(fault, message, self._settings.scopes)
+        return Refusal(fault, message, self._settings.wanted_scopes)

@@ -176,4 +176,6 @@ def _url(document: JsonObject, name: str) -> str | None:
 
 def _place(settings: OidcSettings) -> OidcSettings:
     """The settings without what does not decide where an issuer is and how it is reached."""
-    return settings.model_copy(update={"audience": "", "scopes": (), "resource_url": None, "client_secret_ref": None})
+    return settings.model_copy(
+        update={"audience": "", "scopes": (), "scopes_supported": (), "resource_url": None, "client_secret_ref": None}
+    )

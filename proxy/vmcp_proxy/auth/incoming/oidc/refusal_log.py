@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Collection
 from typing import Any, Final
 
 from vmcp_api.spec.incoming import OidcSettings
@@ -13,12 +14,16 @@ logger: Final = logging.getLogger("vmcp.auth")
 QUIET_SECONDS: Final = 60.0
 """One line for each reason in so many seconds, however many tokens come."""
 
+_MOST_SHOWN: Final = 256
+_LACKING: Final = "it lacks a scope: have clients ask for it, and the provider say it in scope or scp"
+
 
 class RefusalLog:
     """One line for each reason and minute, with how many were refused for it since the last."""
 
     def __init__(self, settings: OidcSettings) -> None:
         self._expected: Final = {"iss": settings.issuer, "aud": settings.audience}
+        self._required: Final = " ".join(settings.scopes)
         self._told: Final[dict[str, float]] = {}
         self._silent: Final[dict[str, int]] = {}
 
@@ -33,6 +38,12 @@ class RefusalLog:
         if claim is not None or refused.came:
             facts |= {"came": refused.came}
         log_event(logger, logging.INFO, "token refused", **facts, **_counted(others))
+
+    def lacking(self, held: Collection[str]) -> None:
+        """Notes a good token that lacks a scope."""
+        if (others := self._due(_LACKING)) is not None:
+            facts = {"expected": self._required, "came": " ".join(sorted(held))[:_MOST_SHOWN]}
+            log_event(logger, logging.INFO, "token refused", reason=_LACKING, **facts, **_counted(others))
 
     def unjudged(self, reason: str) -> None:
         """Notes a token that nobody could judge."""
