@@ -8,6 +8,8 @@ from tests.api.manifests import problems_of
 from vmcp_api.generate.schema import Schema, build_schema
 from vmcp_api.kinds import KINDS
 from vmcp_api.manifests import toolhive
+from vmcp_api.manifests.documents import Source
+from vmcp_api.manifests.load import load
 from vmcp_api.render.policies import CedarFile
 
 OIDC = {"type": "inline", "inline": {"issuer": "https://idp.example.com"}}
@@ -65,6 +67,22 @@ def test_a_key_of_toolhive_is_answered_by_what_to_do_here(kind, spec, path, reme
     (problem,) = problems_of(kind, **spec)
     assert problem.path == path
     assert remedy in problem.remedy
+
+
+def test_what_stays_valid_and_comes_to_mean_something_else_is_told_while_it_is_taken_over():
+    text = (
+        "apiVersion: {group}/v1beta1\nkind: VirtualMCPServer\nmetadata: {{name: a}}\nspec:\n  groupRef: {{name: g}}\n"
+        "  incomingAuth:\n    type: oidc\n    oidcConfigRef:\n      name: i\n      audience: a\n"
+        "      scopes: [openid]\n"
+        "    authzConfig:\n      inline: {{policies: ['permit(principal, action, resource);']}}\n"
+    )
+    told = load([Source("m.yaml", text.format(group="toolhive.stacklok.dev"))]).problems.warnings
+    assert [(each.line, each.path) for each in told] == [
+        (11, "spec.incomingAuth.oidcConfigRef.scopes"),
+        (12, "spec.incomingAuth.authzConfig"),
+    ]
+    assert "write those that a token need not have as scopesSupported" in str(told)
+    assert not load([Source("m.yaml", text.format(group="vmcp.dev"))]).problems.warnings
 
 
 def test_the_table_is_about_keys_and_kinds_that_are_unknown_here():

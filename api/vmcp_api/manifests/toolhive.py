@@ -1,8 +1,11 @@
 """What manifests for ToolHive say that is unknown here, and what to do instead: the nearest name would mislead."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
+
+from vmcp_api.base import Json
+from vmcp_api.manifests.problems import Loc, Problem, Severity
 
 _VMCP: Final = "of the VirtualMCPServer"
 _PROVIDER: Final = "remove it: there is no authorization server in here; describe yours in an MCPOIDCConfig"
@@ -141,3 +144,34 @@ KINDS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """The remedy by kind."""
+
+_SCOPES: Final[Loc] = ("spec", "incomingAuth", "oidcConfigRef", "scopes")
+_INLINE: Final[Loc] = ("spec", "incomingAuth", "authzConfig")
+_REQUIRED: Final = (
+    "are required of every token here, and there only told to clients",
+    "write those that a token need not have as scopesSupported",
+)
+_ONE_CLAIM: Final = (
+    "takes groups from the claim `groups` alone where groupClaims names no other (ToolHive takes `roles` and more)",
+    "write groupClaims, or a forbid on a group may meet nobody",
+)
+
+
+def find_differences(kind: str, data: Mapping[str, Json]) -> Iterator[Problem]:
+    """Warnings of what stays valid in a manifest for ToolHive and comes to mean something else."""
+    if kind == "VirtualMCPServer" and _at(data, _SCOPES):
+        yield _differs(_REQUIRED, _SCOPES)
+    loc: Loc = ("spec",) if kind == "MCPAuthzConfig" else _INLINE
+    policies = _at(data, loc) if kind in ("MCPAuthzConfig", "VirtualMCPServer") else None
+    if isinstance(policies, Mapping) and policies and "groupClaims" not in policies:
+        yield _differs(_ONE_CLAIM, loc)
+
+
+def _differs(said: tuple[str, str], loc: Loc) -> Problem:
+    return Problem(*said, loc, severity=Severity.WARNING)
+
+
+def _at(data: object, loc: Loc) -> object:
+    for step in loc:
+        data = data.get(step) if isinstance(data, Mapping) else None
+    return data
