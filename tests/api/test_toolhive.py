@@ -59,6 +59,13 @@ KNOWN = dict(pair for model in (*KINDS.values(), CedarFile) for pair in objects_
         ("MCPAuthzConfig", {"type": "httpv1"}, "spec.type", "write cedarv1: policies are Cedar here"),
         ("MCPExternalAuthConfig", {"type": "xaa"}, "spec.type", "write identityAssertion"),
         ("MCPExternalAuthConfig", {"xaa": {}}, "spec.xaa", "write identityAssertion"),
+        (
+            "MCPTelemetryConfig",
+            {"openTelemetry": {"endpoint": "otel:4318", "useLegacyAttributes": True}},
+            "spec.openTelemetry.useLegacyAttributes",
+            "remove it",
+        ),
+        ("VirtualMCPServer", {"config": {"telemetry": {}}}, "spec.config.telemetry", "spec.telemetryConfigRef"),
         ("MCPOIDCConfig", {"type": "kubernetesServiceAccount"}, "spec.type", "write inline with the cluster's issuer"),
         ("MCPOIDCConfig", {"inline": OIDC["inline"] | {"audience": "a"}}, "spec.inline.audience", "oidcConfigRef"),
     ],

@@ -83,6 +83,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "metadata": "remove it; use labels and annotations of the resource",
             "optimizer": _NO_OPTIMIZER,
             "codeMode": "remove it: there is no code mode here",
+            "telemetry": "write an MCPTelemetryConfig, and its name in spec.telemetryConfigRef",
         },
         "WorkloadTools": {
             "toolConfigRef": "write what its MCPToolConfig has: toolsFilter as filter, toolsOverride as overrides",
@@ -123,6 +124,10 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         },
         "MCPExternalAuthConfigSpec": _STRATEGIES,
         "BackendAuth": _STRATEGIES,
+        "OpenTelemetry": {
+            "useLegacyAttributes": "remove it: attributes are named by the conventions for MCP alone",
+            "serviceName": f"write it in telemetryConfigRef {_VMCP}",
+        },
         "TokenExchangeSpec": {"subjectProviderName": _ONE_CALLER},
     }
 )
