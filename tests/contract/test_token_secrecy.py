@@ -22,6 +22,7 @@ from tests.support.scene import Scene
 from tests.support.scripted_backend import ScriptedBackend, Status
 from tests.support.serving import running
 from vmcp_api.render import encode_config
+from vmcp_api.spec.telemetry import Telemetry
 from vmcp_proxy.run.loading import Loaded
 from vmcp_proxy.run.settings import Settings
 
@@ -97,6 +98,16 @@ def manifests(company, tool, backends, redis, collector):
     for each in documents:
         each["metadata"]["namespace"] = "default"
     return as_yaml(*documents)
+
+
+def telemetry(collector):
+    """Every request traced, and the collector shown a secret."""
+    header = {"name": "X-Key", "secretKeyRef": ref("client")}
+    written = {
+        "otlp": {**collector.endpoint, "sensitiveHeaders": [header]},
+        "tracing": {"enabled": True, "samplingRate": "1", "baggage": ["tenant"]},
+    }
+    return Telemetry.model_validate(written, by_alias=True, by_name=False)
 
 
 def document(kind, name, spec):
@@ -177,17 +188,19 @@ async def watched(folder):
                 await stack.enter_async_context(each.running())
             text = manifests(company, tool, backends, redis, collector)
             found = rendered(text)
-            loaded = Loaded(found.config, found.secrets)
+            config = found.config.model_copy(update={"telemetry": telemetry(collector)})
+            loaded = Loaded(config, found.secrets)
             settings = Settings(port=0, admin_port=0, handles_signals=False)
             monitor = await stack.enter_async_context(Monitor(redis))
             proxy = await stack.enter_async_context(running(loaded, settings=settings))
             made = Watched(Scene(proxy, {}), company, tool, backends, text)
-            made.said += [encode_config(found.config), repr(found), repr(loaded), str(found.warnings)]
+            made.said += [encode_config(config), repr(found), repr(loaded), str(found.warnings)]
             yield made
             heard = b"".join(await monitor.lines())
             await eventually(lambda: any("mcp_tool_call" in each for each in collector.texts))
             assert {each.headers["x-key"] for each in collector.asked} == {KEYS["client"].encode()}
     assert b"vmcp:session:" in heard
+    assert {"tools/call inject_echo", "tools/call echo"} <= {each.name for each in collector.spans}
     made.said += [log.getvalue(), *collector.texts, heard.decode("latin-1")]
 
 

@@ -100,25 +100,25 @@ def drop_lookalikes(members: Members, known: frozenset[str]) -> bool:
     return bool(lookalikes)
 
 
-def outbound_meta(members: Members, progress_token: int | None, context: Members | None = None) -> msgspec.Raw | None:
+def outbound_meta(
+    members: Members, progress_token: int | None, context: msgspec.Raw | None = None
+) -> msgspec.Raw | None:
     """See `replace_meta`, for a token that is a number."""
-    if "_meta" not in members and context is None:
+    if "_meta" not in members:
         return None
     return replace_meta(members, None if progress_token is None else msgspec.Raw(b"%d" % progress_token), context)
 
 
 def replace_meta(
-    members: Members, progress_token: msgspec.Raw | None, context: Members | None = None
+    members: Members, progress_token: msgspec.Raw | None, context: msgspec.Raw | None = None
 ) -> msgspec.Raw | None:
     """Takes the sender's progress token and reserved keys out of `_meta` and puts our token in, in place.
 
-    A trace `context` takes the place of the sender's; None leaves that as it came. Returns the sender's token as raw
-    JSON where there was one and the sender may get progress.
+    An object with a trace `context` takes the place of the sender's; None leaves that as it came. Returns the
+    sender's token as raw JSON where there was one and the sender may get progress.
     """
     raw = members.get("_meta")
     if raw is None:
-        if context is not None:
-            members["_meta"] = msgspec.Raw(encode_members(context))
         return None
     meta = parse_members(None if bytes(raw) == b"null" else raw)
     token = meta.pop(_PROGRESS, None)
@@ -126,7 +126,8 @@ def replace_meta(
         key: value for key, value in meta.items() if not key.startswith(RESERVED_META) and key.casefold() != _FOLDED
     }
     if context is not None:
-        kept = {key: value for key, value in kept.items() if key.casefold() not in TRACE_CONTEXT} | context
+        kept = {key: value for key, value in kept.items() if key.casefold() not in TRACE_CONTEXT}
+        kept |= parse_members(context)
     if token is not None and progress_token is not None:
         kept[_PROGRESS] = progress_token
     if kept:

@@ -13,6 +13,8 @@ from vmcp_proxy.auth.incoming.protected_resource import ProtectedResource
 from vmcp_proxy.core.catalog.pagination import ListEncoder
 from vmcp_proxy.headerforward import AllowList
 from vmcp_proxy.observability.metrics import Metrics
+from vmcp_proxy.observability.tracing.propagation import NAMES as CONTEXT
+from vmcp_proxy.observability.tracing.spans import Tracing
 from vmcp_proxy.protocol.versions import CLIENT_REVISIONS
 from vmcp_proxy.run.audit import AuditOutput
 from vmcp_proxy.run.core_parts import CoreParts
@@ -68,11 +70,17 @@ class ChainSources:
             policy=HeaderPolicy.of(config, local=self.is_local, legacy_revisions=CLIENT_REVISIONS),
             maximum=config.config.operational.timeouts.maximum,
             authenticator=self.authenticators.authenticator_for(config.incoming_auth, secret),
-            allow_list=AllowList.of(config.passthrough_headers, _relayed(config)),
+            allow_list=AllowList.of(_passed(config, tracer), _relayed(config)),
             auditor=auditor,
             resource=ProtectedResource.of(config.incoming_auth, MCP_PATH),
             tracer=tracer,
         )
+
+
+def _passed(config: ProxyConfig, tracer: Tracing | None) -> tuple[str, ...]:
+    """The headers that every backend gets; where requests are traced, each has a context of its own."""
+    names = config.passthrough_headers
+    return names if tracer is None else tuple(name for name in names if name.lower() not in CONTEXT)
 
 
 def _relayed(config: ProxyConfig) -> Iterator[str]:

@@ -3,41 +3,15 @@
 import json
 import sys
 
-import httpx2
 import pytest
 
-from tests.proxy.backends.test_stdio import PROGRAM
+from tests.proxy.endpoint.tracing import OTHER, PARENT, TRACE, telemetry, traced
 from tests.support.old_server import OldServer
 from tests.support.otlp import OtlpReceiver
 from tests.support.scene import operational, scene
 from tests.support.scripted_backend import Refusal, ScriptedBackend, text
-from tests.support.serving import admin_of, http_backend
+from tests.support.serving import http_backend
 from vmcp_proxy.http_client import head
-
-TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
-PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
-OTHER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-
-
-def telemetry(collector, rate="1", *, otlp=None, **tracing):
-    """The config that sends traces to a collector."""
-    return {
-        "otlp": {**collector.endpoint, **(otlp or {})},
-        "tracing": {"enabled": True, "samplingRate": rate, **tracing},
-        "serviceName": "front",
-        "resourceAttributes": {"deployment.environment": "test"},
-    }
-
-
-async def traced(use, *, backend=None, rate="1", tracing=None, **config):
-    """The spans, by name, of what a client does with a proxy in front of one backend; and what the backend heard."""
-    backend = backend or ScriptedBackend()
-    async with OtlpReceiver().running() as collector:
-        settings = telemetry(collector, rate, **(tracing or {}))
-        async with scene({"one": backend}, telemetry=settings, **config) as world, world.session() as client:
-            await use(client)
-        spans = collector.spans
-    return {each.name: each for each in spans}, backend, spans
 
 
 @pytest.mark.scenario("O-2")
@@ -163,7 +137,7 @@ async def test_of_the_baggage_only_what_is_allowed_goes_on():
 
     for allowed, sent in ((["tenant", "bad"], "tenant=a%20b;p=1"), ([], None)):
         for rate in ("1", "0"):
-            _, backend, _ = await traced(use, rate=rate, tracing={"baggage": allowed})
+            _, backend, _ = await traced(use, rate=rate, baggage=allowed)
             for heard in backend.calls("tools/call"):
                 assert heard.headers.get("baggage") == sent
                 assert heard.message["params"]["_meta"].get("baggage") == sent
@@ -282,6 +256,23 @@ async def test_a_call_that_is_sent_again_is_one_span_with_an_event_and_its_hands
     assert first == f"00-{calls[0].trace}-{calls[0].id}-03"
 
 
+ECHO = """
+import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    method, params = message.get("method"), message.get("params") or {}
+    results = {
+        "initialize": {"protocolVersion": "2024-11-05", "capabilities": {"tools": {}},
+                       "serverInfo": {"name": "p", "version": "1"}},
+        "tools/list": {"tools": [{"name": "echo", "inputSchema": {"type": "object"}}]},
+        "tools/call": {"content": [{"type": "text", "text": json.dumps(params)}]},
+    }
+    if "id" in message:
+        answer = {"jsonrpc": "2.0", "id": message["id"], "result": results.get(method, {})}
+        print(json.dumps(answer), flush=True)
+"""
+
+
 async def test_programs_and_servers_of_the_first_http_transport_get_the_context_too():
     old, asked = OldServer(), []
     accept = old.on_post
@@ -295,17 +286,36 @@ async def test_programs_and_servers_of_the_first_http_transport_get_the_context_
     async with OtlpReceiver().running() as collector, old.server.running():
         configs = (
             http_backend("old", old.server.port, transport="sse"),
-            program | {"command": [sys.executable, "-c", PROGRAM]},
+            program | {"command": [sys.executable, "-c", ECHO]},
         )
         async with scene({}, extra=configs, telemetry=telemetry(collector)) as world, world.session() as client:
             await client.call("old_echo")
-            await client.names()
-        spans = {each.name: each for each in collector.spans if each.kind == "CLIENT"}
-    call = spans["tools/call echo"]
+            heard = json.loads((await client.call("p_echo"))["content"][0]["text"])
+        spans = {
+            each.attributes.get("vmcp.backend"): each for each in collector.spans if each.name == "tools/call echo"
+        }
+    sent = {name: f"00-{each.trace}-{each.id}-03" for name, each in spans.items()}
     (post,) = [each for each in asked if each.method == "tools/call"]
-    sent = f"00-{call.trace}-{call.id}-03"
-    assert post.headers["traceparent"] == sent.encode()
-    assert post.message["params"]["_meta"]["traceparent"] == sent
+    assert post.headers["traceparent"] == sent["old"].encode()
+    assert post.message["params"]["_meta"]["traceparent"] == sent["old"]
+    assert {each.headers.get("traceparent") for each in asked if each is not post} == {None}
+    assert heard["_meta"] == {"traceparent": sent["p"]}
+    assert spans["p"].attributes["network.transport"] == "pipe"
+    assert "server.address" not in spans["p"].attributes
+
+
+async def test_a_context_that_is_passed_through_gives_way_to_the_one_of_each_request():
+    async def use(client):
+        for parent in (PARENT, OTHER):
+            await client.request("tools/call", {"name": "one_echo"}, traceparent=parent, x_a="1")
+
+    names = ["Traceparent", "TraceState", "X-A"]
+    _, backend, spans = await traced(use, passthroughHeaders=names, passthroughHeaderMode="Request")
+    calls = [each for each in spans if each.kind == "CLIENT" and each.name == "tools/call echo"]
+    assert [each.headers["traceparent"].split("-")[2] for each in backend.calls("tools/call")] == [
+        each.id for each in calls
+    ]
+    assert {each.headers["x-a"] for each in backend.calls("tools/call")} == {"1"}
 
 
 async def test_each_message_of_a_batch_has_a_span_and_the_batch_has_none():
@@ -331,28 +341,3 @@ async def test_each_message_of_a_batch_has_a_span_and_the_batch_has_none():
     calls = {each.trace for each in spans if each.name == "tools/call one_echo"}
     assert calls == {TRACE, OTHER.split("-")[1]}
     assert not [each for each in spans if "batch" in str(each)]
-
-
-def audit_to(folder):
-    return {"enabled": True, "sink": "file", "path": str(folder / "audit.log")}
-
-
-async def test_audit_and_scrapes_name_the_trace_of_what_is_recorded(tmp_path):
-    backend = ScriptedBackend()
-    async with OtlpReceiver().running() as collector:
-        settings = {"telemetry": telemetry(collector, "0"), "config": {"audit": audit_to(tmp_path)}}
-        async with scene({"one": backend}, **settings) as world, world.session() as client:
-            await client.request("tools/call", {"name": "one_echo"}, traceparent=PARENT)
-            async with httpx2.AsyncClient(trust_env=False) as http:
-                accept = {"accept": "application/openmetrics-text; version=1.0.0"}
-                shown = (await http.get(f"{admin_of(world.proxy)}/metrics", headers=accept)).text.splitlines()
-        spans = {each.kind: each for each in collector.spans if each.trace == TRACE}
-    for kind, name in (("SERVER", "mcp_server_operation_duration"), ("CLIENT", "mcp_client_operation_duration")):
-        examples = [line for line in shown if line.startswith(name) and f'span_id="{spans[kind].id}"' in line]
-        assert [TRACE in line for line in examples] == [True]
-    events = [json.loads(line) for line in (tmp_path / "audit.log").read_text().splitlines()]
-    assert {each["type"]: each.get("trace_id") for each in events} == {
-        "mcp_initialize": None,
-        "mcp_notification": None,
-        "mcp_tool_call": TRACE,
-    }

@@ -89,7 +89,7 @@ class CallReceiver:
         deadline: Deadline,
         changes: Changes,
         hearing: Hearing,
-        context: RawMembers | None = None,
+        context: msgspec.Raw | None = None,
     ) -> None:
         self._client: Final = client
         self._member: Final = member
@@ -105,10 +105,11 @@ class CallReceiver:
     def params_for(self, request_id: int) -> bytes:
         """The params as the backend gets them, with `request_id` as progress token where the client gave one."""
         self.request_id = request_id
-        if "_meta" not in self._members and self._context is None:
-            return params.encode_members(self._members)
-        copy = dict(self._members)
-        self._token = outbound_meta(copy, request_id, self._context)
+        members, context = self._members, self._context
+        if "_meta" not in members:
+            return params.encode_members(members if context is None else {**members, "_meta": context})
+        copy = dict(members)
+        self._token = outbound_meta(copy, request_id, context)
         return params.encode_members(copy)
 
     async def on_notification(self, method: str, params: msgspec.Raw | None) -> None:

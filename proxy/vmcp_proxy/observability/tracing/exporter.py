@@ -153,8 +153,9 @@ class _CountingExporter(SpanExporter):
         shut()
 
     def give_up(self) -> None:
-        """Counts nothing any more: what has not been sent by now is lost."""
+        """Counts nothing any more, and tries nothing again: what has not been sent by now is lost."""
         self._gave_up = True
+        self.shutdown()
 
     def _note(self, count: int, *, is_sent: bool) -> None:
         if is_sent:

@@ -20,6 +20,8 @@ BAGGAGE: Final = "baggage"
 NAMES: Final = frozenset({TRACEPARENT, TRACESTATE, BAGGAGE})
 """The headers, and the keys of `_meta`."""
 
+_FIELDS: Final = frozenset(name.encode() for name in NAMES)
+
 SAMPLED: Final = 1
 _KEPT_FLAGS: Final = 3
 """Sampled, and random (Trace Context level 2); others have no meaning yet and are cleared."""
@@ -29,7 +31,8 @@ _MOST_STATES: Final = 32
 _LONGEST_BAGGAGE: Final = 8192
 _MOST_BAGGAGE: Final = 64
 
-_PARENT: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII).fullmatch
+_PARENT: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?", re.ASCII).fullmatch
+_LENGTH: Final = 55
 _STATE: Final = re.compile(
     r"([a-z0-9][a-z0-9_\-*/]{0,240}(?:@[a-z][a-z0-9_\-*/]{0,13})?)"
     r"=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
@@ -38,25 +41,23 @@ _MEMBER: Final = re.compile(
     r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*=[ \t]*[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*[ \t]*"
     r"(?:;[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*(?:=[ \t]*[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*[ \t]*)?)*"
 ).fullmatch
+_VERSION: Final = "00"
 _NO_TRACE: Final = "0" * 32
 _NO_SPAN: Final = "0" * 16
 
 
 class TraceParent(msgspec.Struct, frozen=True, gc=False):
-    """A span of another process: ids in hex, `flags` as they came."""
+    """A span of another process: ids in hex, `flags` as they came; `text` is the header in version 00."""
 
     trace: str
     span: str
     flags: int
+    text: str
 
     @property
     def is_sampled(self) -> bool:
         """Whether whoever has begun the trace records it."""
         return bool(self.flags & SAMPLED)
-
-    def __str__(self) -> str:
-        """The header, in the version that everybody reads."""
-        return f"00-{self.trace}-{self.span}-{self.flags & _KEPT_FLAGS:02x}"
 
 
 class Incoming(msgspec.Struct, frozen=True, gc=False):
@@ -94,10 +95,13 @@ def parse_traceparent(text: str) -> TraceParent | None:
     found = _PARENT(text)
     if found is None:
         return None
-    version, trace, span, flags, rest = found.groups()
-    if version == "ff" or (version == "00" and rest is not None) or trace == _NO_TRACE or span == _NO_SPAN:
+    version, trace, span, flags = found.groups()
+    if trace == _NO_TRACE or span == _NO_SPAN or version == "ff":
         return None
-    return TraceParent(trace, span, int(flags, 16))
+    number = int(flags, 16)
+    if version == _VERSION:
+        return TraceParent(trace, span, number, text) if len(text) == _LENGTH else None
+    return TraceParent(trace, span, number, f"{_VERSION}-{trace}-{span}-{number & _KEPT_FLAGS:02x}")
 
 
 def clean_tracestate(text: str) -> str:
@@ -125,21 +129,17 @@ def allowed_baggage(text: str, allowed: frozenset[str]) -> str:
 
 def read_headers(fields: Headers, allowed: frozenset[str]) -> Incoming:
     """What the headers of a request say; of two `traceparent` neither counts (section 3.2.1)."""
-    parents: list[bytes] = []
-    states: list[bytes] = []
-    baggage: list[bytes] = []
-    for name, value in fields:
-        if name == b"traceparent":
-            parents.append(value)
-        elif name == b"tracestate":
-            states.append(value)
-        elif name == b"baggage":
-            baggage.append(value)
+    found = [field for field in fields if field[0] in _FIELDS]
+    if len(found) == 1 and found[0][0] == b"traceparent":
+        return Incoming(parse_traceparent(found[0][1].decode("latin-1")))
+    parents = [value for name, value in found if name == b"traceparent"]
+    states = b",".join([value for name, value in found if name == b"tracestate"])
+    baggage = b",".join([value for name, value in found if name == b"baggage"])
     parent = parse_traceparent(parents[0].decode("latin-1")) if len(parents) == 1 else None
     return Incoming(
         parent,
-        clean_tracestate(b",".join(states).decode("latin-1")) if parent is not None and states else "",
-        allowed_baggage(b",".join(baggage).decode("latin-1"), allowed) if baggage else "",
+        clean_tracestate(states.decode("latin-1")) if parent is not None else "",
+        allowed_baggage(baggage.decode("latin-1"), allowed),
     )
 
 
@@ -176,18 +176,20 @@ def _text(raw: msgspec.Raw) -> str:
 
 
 class Outgoing(msgspec.Struct, frozen=True, gc=False):
-    """What goes with a request to a backend: header fields, and members of `_meta` as raw JSON."""
+    """What goes with a request to a backend: header fields, and an object for `_meta`."""
 
     headers: tuple[tuple[bytes, bytes], ...]
-    meta: dict[str, msgspec.Raw]
+    meta: msgspec.Raw
 
 
-def write(parent: str, state: str, baggage: str) -> Outgoing:
+def write(parent: bytes, state: str, baggage: str) -> Outgoing:
     """The context as both carriers have it; every value is of visible ASCII, so that it can be either."""
-    headers = [(b"traceparent", parent.encode())]
-    meta = {TRACEPARENT: msgspec.Raw(f'"{parent}"'.encode())}
+    if not state and not baggage:
+        return Outgoing(((b"traceparent", parent),), msgspec.Raw(b'{"traceparent":"%b"}' % parent))
+    headers = [(b"traceparent", parent)]
+    meta = {TRACEPARENT: parent.decode()}
     for name, value in ((TRACESTATE, state), (BAGGAGE, baggage)):
         if value:
             headers.append((name.encode(), value.encode()))
-            meta[name] = msgspec.Raw(msgspec.json.encode(value))
-    return Outgoing(tuple(headers), meta)
+            meta[name] = value
+    return Outgoing(tuple(headers), msgspec.Raw(msgspec.json.encode(meta)))

@@ -26,7 +26,7 @@ from vmcp_proxy.protocol.jsonrpc import Raw
 
 Attributes: TypeAlias = dict[str, str | int | tuple[str, ...]]
 
-_random: Final = random.getrandbits
+_random: Final = random.Random().getrandbits  # noqa: S311 - ids are no secrets, and nobody else may seed this one
 _RANDOM: Final = 2
 
 
@@ -86,8 +86,8 @@ class PassedTrace:
         return self._outgoing().headers
 
     @property
-    def meta(self) -> dict[str, msgspec.Raw]:
-        """What goes into `_meta`."""
+    def meta(self) -> msgspec.Raw:
+        """The object that goes into `_meta`."""
         return self._outgoing().meta
 
     def call(self, name: str, attributes: Attributes) -> "PassedTrace":
@@ -111,7 +111,9 @@ class PassedTrace:
             incoming = self._incoming
             parent = incoming.parent
             text = (
-                f"00-{_random(64):016x}{self._low:016x}-{_random(64) or 1:016x}-00" if parent is None else str(parent)
+                b"00-%016x%016x-%016x-00" % (_random(64), self._low, _random(64) or 1)
+                if parent is None
+                else parent.text.encode()
             )
             out = self._out = write(text, incoming.state, incoming.baggage)
         return out
@@ -159,7 +161,8 @@ class RecordedTrace:
     def outgoing(self, span_id: str) -> Outgoing:
         """The context for what a span of this trace sends."""
         incoming = self._incoming
-        return write(f"00-{self.trace_id}-{span_id}-{self._flags:02x}", incoming.state, incoming.baggage)
+        parent = f"00-{self.trace_id}-{span_id}-{self._flags:02x}"
+        return write(parent.encode(), incoming.state, incoming.baggage)
 
     def finish(self, **parts: Any) -> None:
         """Hands one of its spans on."""
@@ -196,8 +199,8 @@ class ClientSpan:
         return self._out.headers
 
     @property
-    def meta(self) -> dict[str, msgspec.Raw]:
-        """What goes into `_meta`."""
+    def meta(self) -> msgspec.Raw:
+        """The object that goes into `_meta`."""
         return self._out.meta
 
     def resent(self, reason: str) -> None:
@@ -245,7 +248,7 @@ class Tracing:
         self._baggage: Final = baggage
         self._output: Final = output
 
-    def begin(self, fields: Headers, has_parent: bool, meta: Raw | None, age: float) -> Trace:
+    def begin(self, fields: Headers, meta: Raw | None, age: float, *, has_parent: bool) -> Trace:
         """The trace of a request that is `age` seconds old.
 
         `has_parent` says whether there is a `traceparent` among the header fields, which are not looked at else.

@@ -41,9 +41,9 @@ def tracing(inner: Handler, tracer: Tracing) -> Handler:
             return inner(context)
         trace = context.trace = tracer.begin(
             context.scope["headers"],
-            context.header(b"traceparent") is not None,
             _meta_of(context, message),
             context.age,
+            has_parent=context.header(b"traceparent") is not None,
         )
         # Without a frame of its own where nothing is recorded.
         return inner(context) if isinstance(trace, PassedTrace) else _recorded(inner, context, trace)
