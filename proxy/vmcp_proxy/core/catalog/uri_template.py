@@ -1,7 +1,9 @@
 """Which URIs a URI template can expand to (RFC 6570, levels 1 to 3)."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from typing import Final
+from urllib.parse import quote
 
 import msgspec
 
@@ -20,6 +22,10 @@ _OPERATORS: Final = {
     "&": ("&", _QUERY),
 }
 """Operator: the character that a non-empty expansion begins with, and those that it never contains."""
+
+_NAMED: Final = (";", "?", "&")
+_SINGLE: Final = re.compile(r"\{([+#./;?&]?)([A-Za-z0-9_.%]+)\}")
+_UNENCODED: Final = ":/?#[]@!$&'()*+,;="
 
 MAX_URI_LENGTH: Final = 4096
 """Longest URI and longest template that are matched, in characters."""
@@ -83,6 +89,20 @@ def expand_all(template: str, value: str) -> str:
     if tokens is None:
         return template
     return "".join(token.char if isinstance(token, _Literal) else value for token in tokens)
+
+
+def expand_some(template: str, values: Mapping[str, str]) -> str:
+    """The template with what is known of it expanded: expressions of one variable without a modifier, by RFC 6570."""
+
+    def expanded(found: re.Match[str]) -> str:
+        operator, name = found.groups()
+        if name not in values:
+            return found.group()
+        text = quote(values[name], safe=_UNENCODED if operator in ("+", "#") else "", errors="replace")
+        lead = _OPERATORS[operator][0] if operator else ""
+        return f"{lead}{name}={text}" if operator in _NAMED else f"{lead}{text}"
+
+    return _SINGLE.sub(expanded, template)
 
 
 def _tokens(template: str) -> list[_Token] | None:

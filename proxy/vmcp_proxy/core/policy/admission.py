@@ -13,11 +13,12 @@ from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.ui_pages import pages_of, rename_pages
 from vmcp_proxy.core.outcomes import Denied, Reply, Result
+from vmcp_proxy.core.policy.completions import without_unusable
 from vmcp_proxy.core.policy.judge import Judge, only_shown, question_of
 from vmcp_proxy.core.policy.questions import Action, Admitter, DecisionObserver, Question, judged_name
 from vmcp_proxy.core.virtual import Caller, Exchange, Listed, Operation, OwnNames, Resolved, Target, VirtualMCP
 from vmcp_proxy.protocol.kinds import Kind
-from vmcp_proxy.protocol.methods import UNSUBSCRIBE
+from vmcp_proxy.protocol.methods import COMPLETION, UNSUBSCRIBE
 
 
 class _View(msgspec.Struct, frozen=True):
@@ -73,7 +74,10 @@ class Admission:
             admits = decision.outcome == ALLOW
         if not admits:
             return Denied()
-        return await self._inner.perform(caller, operation, resolved, exchange)
+        reply = await self._inner.perform(caller, operation, resolved, exchange)
+        if operation.method == COMPLETION and type(reply) is Result and type(resolved) is Target:
+            return await without_unusable(self._admitter, caller.identity, operation, resolved.capability, reply)
+        return reply
 
     async def _unsubscribed(
         self, caller: Caller, operation: Operation, resolved: Resolved, exchange: Exchange

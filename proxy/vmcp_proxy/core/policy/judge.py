@@ -5,6 +5,7 @@ from typing import Final
 
 from vmcp_proxy.auth.decision import Decision, DecisionRecord
 from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.core.policy.completions import question_about
 from vmcp_proxy.core.policy.questions import ACTION_ON, Action, Admitter, DecisionObserver, Question, judged_name
 from vmcp_proxy.core.virtual import Exchange, Operation, Resolved, Target
 from vmcp_proxy.protocol.kinds import Kind
@@ -52,10 +53,11 @@ def question_of(identity: Identity, operation: Operation, resolved: Resolved) ->
     if kind is None:
         return None
     capability = resolved.capability if type(resolved) is Target else None
+    if operation.method == COMPLETION:
+        return question_about(identity, operation, capability)
     name = operation.name if capability is None else judged_name(capability, operation.name)
-    is_open = operation.method == COMPLETION
-    arguments = _arguments_of(operation) if kind in _WITH_ARGUMENTS and not is_open else None
-    return Question(identity, ACTION_ON[kind], capability, name, arguments, is_open)
+    arguments = _arguments_of(operation) if kind in _WITH_ARGUMENTS else None
+    return Question(identity, ACTION_ON[kind], capability, name, arguments)
 
 
 def prepared(operation: Operation, resolved: Resolved) -> Operation:
@@ -72,12 +74,12 @@ def prepared(operation: Operation, resolved: Resolved) -> Operation:
 
 def _record(decision: Decision, question: Question) -> DecisionRecord:
     action, name, capability = question.action.value, question.name, question.capability
+    # The first few arguments of a call to come are not those of a call: nobody could judge it by them again.
+    arguments = None if question.is_open else question.arguments
     if capability is None:
-        return DecisionRecord(decision, action, name, arguments=question.arguments)
+        return DecisionRecord(decision, action, name, arguments=arguments)
     original = None if question.action is Action.READ_RESOURCE else capability.original
-    return DecisionRecord(
-        decision, action, name, original, capability.backend, capability.annotations, question.arguments
-    )
+    return DecisionRecord(decision, action, name, original, capability.backend, capability.annotations, arguments)
 
 
 def _arguments_of(operation: Operation) -> bytes | None:

@@ -39,9 +39,10 @@ class Question(msgspec.Struct, frozen=True, gc=False):
     """Whether an identity may do something now, to what bears a name or URI.
 
     `capability` is what bears it, with its owner and annotations; None where nothing does. `name` is what policies
-    know it by (`judged_name`). Where the capability is a template and `name` is the template itself, the question is
-    whether any expansion of it could be admitted (completions ask that); `is_open` asks the same of what takes
-    arguments. `arguments` are JSON, as the backend would get them (ADR-0022); None where there are none.
+    know it by (`judged_name`). `arguments` are JSON, as the backend would get them (ADR-0022); None where there are
+    none. With `is_open` the question is whether any call could be admitted that has these arguments, among others; of
+    a template, any expansion of `name`, which is the template or what has become of it so far. So it is where `name` is
+    the template itself.
     """
 
     identity: Identity

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmcp_proxy.core.catalog.uri_template import MAX_URI_LENGTH, can_expand_to, expand_all, find_template
+from vmcp_proxy.core.catalog.uri_template import MAX_URI_LENGTH, can_expand_to, expand_all, expand_some, find_template
 
 
 @pytest.mark.parametrize(
@@ -101,3 +101,17 @@ def test_what_is_too_long_is_not_matched():
 def test_expressions_can_all_be_filled_with_one_text():
     assert expand_all("x://{a}/{+b}{?c}", "*") == "x://*/**"
     assert expand_all("x://{a", "*") == "x://{a"
+
+
+@pytest.mark.parametrize(
+    ("template", "expanded"),
+    [
+        ("x://{a}/{b}", "x://1%2F%7B2/{b}"),
+        ("x://{+a}/{b:3}{c*}", "x://1/%7B2/{b:3}{c*}"),
+        ("x://y{/a}{.a}{#a}", "x://y/1%2F%7B2.1%2F%7B2#1/%7B2"),
+        ("x://y{?a}{&a}{;a}{?a,b}", "x://y?a=1%2F%7B2&a=1%2F%7B2;a=1%2F%7B2{?a,b}"),
+        ("x://y{b}{", "x://y{b}{"),
+    ],
+)
+def test_what_is_known_of_a_template_is_expanded_and_the_rest_stays(template, expanded):
+    assert expand_some(template, {"a": "1/{2", "": "no"}) == expanded

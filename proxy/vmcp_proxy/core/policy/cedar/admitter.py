@@ -13,7 +13,15 @@ from vmcp_proxy.auth.claims import are_same
 from vmcp_proxy.auth.decision import Decision
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.capabilities import Capability
-from vmcp_proxy.core.policy.cedar.arguments import NO_ARGUMENTS, Arguments, Wanted, read_arguments, wanted_by
+from vmcp_proxy.core.catalog.uri_template import expand_all
+from vmcp_proxy.core.policy.cedar.arguments import (
+    NO_ARGUMENTS,
+    Arguments,
+    Wanted,
+    attributes_of,
+    read_arguments,
+    wanted_by,
+)
 from vmcp_proxy.core.policy.cedar.entities import TYPE_ON, Principal, Thing, World
 from vmcp_proxy.core.policy.cedar.evaluation import NO_ERRORS, evaluate
 from vmcp_proxy.core.policy.cedar.failures import NOT_JSON, ambiguous, unholdable
@@ -41,6 +49,7 @@ _MOST_IDENTITIES: Final = 1024
 _MOST_THINGS: Final = 512
 _MOST_STANDINGS: Final = 16_384
 _MOST_PARTS: Final = 512
+_SOME: Final = "x"  # stands for what is not known of a URI
 _ANY_NAME: Final = ""
 """Stands for the names that no policy tells apart."""
 
@@ -76,6 +85,7 @@ class _Vague(msgspec.Struct, frozen=True):
     residuals: Residuals
     text: str = ""
     is_beginning: bool = False
+    given: Arguments = NO_ARGUMENTS
 
 
 class CedarAdmitter:
@@ -114,6 +124,8 @@ class CedarAdmitter:
         self._compares_uris: Final = any(kind == TYPE_ON[Action.READ_RESOURCE] for kind, _ in self._named) or any(
             policy.reads.names and policy.may_be_about_reads for policy in self.policies.by_key.values()
         )
+        self._wanted: Final = wanted_by([self.policies.reads])
+        self._given: Final[dict[frozenset[str], Residuals]] = {}
         self._parts: Final[dict[tuple[str, ...], PolicySet]] = {}
         self._kept = 0
         self._subjects: OrderedDict[Identity, _Subject] = OrderedDict()
@@ -133,11 +145,13 @@ class CedarAdmitter:
         subject = self._subject(question.identity)
         capability, name = question.capability, question.name
         thing = self._thing(question.action, capability, name)
-        is_any = capability is not None and capability.kind is Kind.TEMPLATE and name == capability.exposed
-        if is_any:
+        template = capability if capability is not None and capability.kind is Kind.TEMPLATE else None
+        if template is not None and (question.is_open or name == template.exposed):
+            if flaw := self.doubts(question.action, expand_all(name, _SOME)):
+                return Decision(admits=False, mode=self.mode, flaw=flaw)
             return self._possible(subject.principal, thing, _Vague(self._templates, name))
         if question.is_open:
-            return self._possible(subject.principal, thing, self._calls)
+            return self._begun(subject.principal, thing, question.arguments)
         is_listed = capability is not None and capability.kind is not Kind.TEMPLATE
         if not is_listed and (flaw := self.doubts(question.action, name)):
             return Decision(admits=False, mode=self.mode, flaw=flaw)
@@ -279,6 +293,23 @@ class CedarAdmitter:
             return self._decision(admits=False, errors=failed)
         return self._asked(principal, thing, standing.entities, arguments, standing.policies)
 
+    def _begun(self, principal: Principal, thing: Thing, raw: bytes | None) -> Decision:
+        """Whether some call could be admitted that has these arguments, and others that are not known."""
+        if raw is None or not self._is_open(thing):
+            return self._possible(principal, thing, self._calls)
+        arguments = read_arguments(raw, self._wanted)
+        reading = (key for key, policy in self.policies.by_key.items() if policy.reads.open)
+        failed = {key: why for key in reading if (why := self._cannot_judge(key, arguments))}
+        if failed:
+            return self._decision(admits=False, errors=failed)
+        given = self.policies.reads.arguments & attributes_of(raw)
+        residuals = self._given.get(given)
+        if residuals is None:
+            residuals = self._residuals(Unknown(arguments=True, given=given))
+            if len(self._given) < _MOST_PARTS:
+                self._given[given] = residuals
+        return self._possible(principal, thing, _Vague(residuals, given=arguments))
+
     def _cannot_judge(self, key: str, arguments: Arguments) -> str:
         """Why a policy cannot be asked with these arguments; empty where it can."""
         reads = self.policies.by_key[key].reads
@@ -333,7 +364,8 @@ class CedarAdmitter:
 
     def _look(self, principal: Principal, thing: Thing, vague: _Vague) -> Possible:
         entities, residuals = self._world.entities(principal, thing), vague.residuals
-        _, holds, errs = evaluate(residuals.probes, principal, thing, entities, dict(principal.claims))
+        context = {**principal.claims, **vague.given.held}
+        _, holds, errs = evaluate(residuals.probes, principal, thing, entities, context)
         return Possible(residuals, Seen(frozenset(holds), errs, vague.text, vague.is_beginning))
 
     def _decision(

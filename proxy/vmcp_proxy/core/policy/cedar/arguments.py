@@ -93,6 +93,13 @@ def read_arguments(raw: bytes | None, wanted: Wanted) -> Arguments:
     return Arguments({name: value for name, value in held.items() if name not in ill}, frozenset(ill))
 
 
+def attributes_of(raw: bytes) -> frozenset[str]:
+    """All that a policy may read of these very arguments, whether or not it could judge by it."""
+    pairs = _parsed(raw)
+    names = [name for name, _ in pairs] if isinstance(pairs, Pairs) else []
+    return frozenset(ARGUMENT + name + end for name in names for end in ("", PRESENT))
+
+
 def _counted(name: str, wanted: Wanted, ill: set[str]) -> frozenset[str]:
     """The attributes that an argument of this name counts for; those that it only looks like are ill."""
     known = ARGUMENT + name

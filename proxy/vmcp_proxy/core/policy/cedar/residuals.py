@@ -39,12 +39,14 @@ _TYPES: Final = frozenset(TYPE_ON.values())
 class Unknown(msgspec.Struct, frozen=True):
     """What is not known of a request.
 
-    `names` is which resource it is, `hints` what a tool says of itself and what its backend calls it.
+    `names` is which resource it is, `hints` what a tool says of itself and what its backend calls it, `arguments` all
+    but those that are `given`.
     """
 
     names: bool = False
     hints: bool = False
     arguments: bool = False
+    given: frozenset[str] = frozenset()
 
 
 OF_CALLS: Final = Unknown(arguments=True)
@@ -351,7 +353,8 @@ class _Compiler:
 
     def _is_open(self, expr: pst.Expr) -> bool:
         unknown = self._unknown
-        if unknown.arguments and reads_of((expr,)).open:
+        reads = reads_of((expr,)) if unknown.arguments else None
+        if reads is not None and (reads.whole or not reads.arguments <= unknown.given):
             return True
         return (unknown.names or unknown.hints) and self._reads_unknown(expr)
 

@@ -1,6 +1,7 @@
 """For random policies, callers, tools and arguments: what Cedar says by itself is what is decided (Z-1, Z-3)."""
 
 import itertools
+import json
 import re
 
 import msgspec
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.proxy.core.policy.cedar.helpers import SERVER, a_tool, admitter, decided, entry, shown, who
 from vmcp_proxy.core.catalog.uri_template import can_expand_to
-from vmcp_proxy.core.policy.questions import ACTION_ON, Prospect, judged_name
+from vmcp_proxy.core.policy.questions import ACTION_ON, Prospect, Question, judged_name
 from vmcp_proxy.protocol.kinds import Kind
 
 pytestmark = pytest.mark.scenario("Z-1", "Z-3")
@@ -198,8 +199,15 @@ async def test_resources_and_expansions_of_templates_are_listed_if_they_can_be_r
                 assert listed or decision.outcome == "deny"
 
 
+def question_of(identity, capability, known):
+    """Whether some call could be admitted of which some arguments are known."""
+    arguments = json.dumps(known).encode()
+    return Question(identity, ACTION_ON[capability.kind], capability, capability.exposed, arguments, is_open=True)
+
+
 @settings(max_examples=60, deadline=None)
 @given(POLICIES)
+@example(['permit(principal, action, resource) when { context.arg_path like "/open/*" && context.arg_count < 3 };'])
 @example(['permit(principal, action, resource) when { resource.original like "o*" };'])
 @example(["permit(principal, action, resource) when { resource.readOnlyHint };"])
 @example(["permit(principal, action, resource); forbid(principal, action, resource) unless { resource.readOnlyHint };"])
@@ -215,6 +223,9 @@ async def test_what_could_be_permitted_at_a_backend_is_never_less_than_what_is(p
         for arguments in CALLS if capability in TOOLS else [None]:
             decision = await decided(ours, identity, capability, arguments)
             assert decision.outcome == "deny" or all(could)
+            for known in () if capability is not TOOLS[0] or decision.outcome == "deny" else arguments or ():
+                begun = await ours.decide(question_of(identity, capability, {known: arguments[known]}))
+                assert begun.outcome == "allow"
         # What is known of a name says no less than that it begins like that.
         assert could == sorted(could)
         assert shown(ours, identity, capability) == [] or all(could)
