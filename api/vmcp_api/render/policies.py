@@ -63,11 +63,11 @@ def doubt_authorization(
     """
     auth, own = vmcp.spec.incoming_auth, vmcp.metadata.name
     authz, ref = auth.authz_config, auth.authz_config_ref
-    names = Names(members, (own,))
+    names = Names(frozenset(members), frozenset({own}))
     if ref:
         others = (*resources.of(MCPServer), *resources.of(MCPServerEntry)) if resources.is_whole else ()
         servers = {own, *resources.of(VirtualMCPServer)}
-        names = Names({*members, *others}, servers, is_whole=resources.is_whole)
+        names = Names(frozenset({*members, *others}), frozenset(servers), is_whole=resources.is_whole)
     doubts = partial(doubt_policies, authorization.policies, authorization.entities_json, names=names)
     if ref:
         return doubts(loc=POLICIES).about(f"MCPAuthzConfig/{ref.name}")

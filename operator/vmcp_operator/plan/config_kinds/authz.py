@@ -36,7 +36,7 @@ def authz_status(world: World, _planned: Planned, _outcome: Outcome) -> tuple[MC
 
 def _doubts(config: MCPAuthzConfig, world: World) -> Problems:
     cedar = config.spec.config
-    servers = {ref.name for ref in world.found if ref.kind is VMCP}
+    servers = frozenset(ref.name for ref in world.found if ref.kind is VMCP)
     return doubt_policies(cedar.policies, cedar.entities_json, POLICIES, Names(servers=servers or None))
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from vmcp_api.text.cedar_names import Names, find_doubts
+from vmcp_api.text.cedar_doubts import find_doubts
+from vmcp_api.text.cedar_names import Names
 from vmcp_api.text.cedar_text import find_policy_flaw
 
-NAMES = Names(("github", "web"), ("office",))
+NAMES = Names(frozenset({"github", "web"}), frozenset({"office"}))
 PERMIT = "permit(principal, action, resource)"
 ENTITIES = [
     {"uid": {"type": "Client", "id": "bot"}, "attrs": {"tier": 1}, "parents": [{"type": "Team", "id": "red"}]},
@@ -96,7 +97,7 @@ def test_what_entities_tell_of_is_there():
 def test_where_there_may_be_others_only_a_slip_is_told_and_without_names_nothing():
     policy = 'permit(principal, action, resource) when { resource in [Backend::"gihub", Backend::"crm", MCP::"x"] };'
     assert len(said(policy)) == 3
-    some = Names(("github",), ("office",), is_whole=False)
+    some = Names(frozenset({"github"}), frozenset({"office"}), is_whole=False)
     assert [message for message, _ in said(policy, names=some)] == [
         "'policy0': names Backend::\"gihub\", and there is no such backend"
     ]
