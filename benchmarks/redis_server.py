@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -53,6 +54,23 @@ class RedisServer:
             self._process.kill()
             self._process.wait(_START_SECONDS)
             self._process = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a process."""
+        return self._process is not None
+
+    def suspend(self) -> None:
+        """Has it hang: connections stay, and nothing is answered."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Lets it go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
 
     def calls(self) -> dict[str, int]:
         """How often each command was called since the start."""

@@ -98,13 +98,13 @@ def backend_of_all_ways(reached, release):
 
 
 @contextlib.asynccontextmanager
-async def staged(folder, **settings):
+async def staged(folder, config=None, **settings):
     path = folder / "audit.log"
     path.touch()
     reached, release = asyncio.Event(), asyncio.Event()
     backend = backend_of_all_ways(reached, release)
     audit = {"enabled": True, "sink": "file", "path": str(path)}
-    async with scene({"web": backend}, config={**QUIET, "audit": audit}, **settings) as world:
+    async with scene({"web": backend}, config={**QUIET, **(config or {}), "audit": audit}, **settings) as world:
         yield Stage(world, path, reached, release)
         release.set()
 
@@ -254,3 +254,14 @@ async def test_a_stream_of_a_client_succeeds_however_it_ends(tmp_path):
             await eventually(lambda: stream.ended)
         found = {event["type"]: facts(event) for event in await stage.events(2)}
         assert found == {"mcp_stream": ("success", None, 200, ""), "mcp_session_end": ("success", None, 204, "")}
+
+
+async def test_what_a_rate_limit_refuses_is_denied_and_says_by_what(tmp_path):
+    limit = {"shared": {"maxTokens": 1, "refillPeriod": "1h"}}
+    async with staged(tmp_path, {"rateLimiting": limit}) as stage, stage.world.session() as client:
+        for _ in range(2):
+            await client.post(calling("fine"))
+        *_, first, second = await stage.events(4)
+        assert facts(first) == SAYS["fine"]
+        assert (*facts(second), second["rejected_by"]) == ("denied", None, 200, "", "rate_limit")
+        assert second["target"]["name"] == "web_fine"

@@ -38,7 +38,13 @@ def numbers(receiver):
 
 
 async def test_a_line_is_a_record_with_its_time_severity_name_and_what_people_filter_by():
-    more = {"id": "a-1", "component": "d/v", "backend": "web", "target": {"method": "tools/call", "name": "web_x"}}
+    more = {
+        "id": "a-1",
+        "trace_id": "ab" * 16,
+        "component": "d/v",
+        "backend": "web",
+        "target": {"method": "tools/call", "name": "web_x"},
+    }
     lines = [line(0, **more), line(1, "denied"), line(2, "application_error")]
     async with OtlpReceiver().running() as receiver:
         async with Through(sink_to(receiver)) as queue:
@@ -50,7 +56,7 @@ async def test_a_line_is_a_record_with_its_time_severity_name_and_what_people_fi
     first, *_ = receiver.records
     assert first.time_unix_nano == 1_796_000_523_000_045_000
     assert abs(first.observed_time_unix_nano / 1e9 - time.time()) < 60
-    assert first.event_name == "mcp_tool_call"
+    assert (first.event_name, first.trace_id.hex()) == ("mcp_tool_call", "ab" * 16)
     assert attributes_of(first.attributes) == {
         "vmcp.audit.id": "a-1",
         "vmcp.audit.outcome": "success",

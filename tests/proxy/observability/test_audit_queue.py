@@ -87,10 +87,14 @@ def test_what_a_sink_will_never_take_is_counted_and_told_with_what_it_takes_agai
         sink.attempted()
         while queue.waiting:
             pass
-        sink.refuses = False
         write(queue, [5])
-    assert sink.numbers == ["lost 5", 5]
-    assert queue.dropped == 5
+        while queue.waiting:
+            pass
+        sink.refuses = False
+        write(queue, [6])
+    # The line about the first five was refused with the sixth event, so it is told once more.
+    assert sink.numbers == ["lost 6", 6]
+    assert queue.dropped == 6
 
 
 def test_a_line_that_cannot_be_made_is_lost_alone(caplog):

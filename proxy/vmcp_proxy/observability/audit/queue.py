@@ -48,9 +48,9 @@ LossLine: TypeAlias = Callable[[int, datetime], bytes]
 
 
 class _Loss(bytes):
-    """A line about lost events, which is none itself."""
+    """A line about `count` lost events, which is none itself."""
 
-    __slots__ = ()
+    count = 0
 
 
 class _Switch:
@@ -194,7 +194,9 @@ class AuditQueue:
         """The line about what was lost since the last such line."""
         with self._lock:
             count, self._untold = self._untold, 0
-            return _Loss(self._loss_line(count, self._lost_since)) if count else None
+            line = _Loss(self._loss_line(count, self._lost_since))
+            line.count = count
+            return line if count else None
 
     def _run(self) -> None:
         is_closing = False
@@ -277,7 +279,7 @@ class AuditQueue:
             except Exception as error:  # noqa: BLE001 - as above; these lines might fail for ever
                 refused = len(batch)
                 log_event(self._logger, logging.ERROR, "audit sink crashed; events are lost", error=error)
-            self._refuse(refused, sum(type(line) is not _Loss for line, _ in batch))
+            self._refuse(refused, [line for line, _ in batch])
             self._forget(sum(taken > 0 for _, taken in batch[:sent]), sum(taken for _, taken in batch[:sent]))
             del batch[:sent]
             if batch:
@@ -287,10 +289,15 @@ class AuditQueue:
                 pause = min(pause * 2, _LONGEST_PAUSE)
         return True
 
-    def _refuse(self, count: int, events: int) -> None:
-        """Counts what will never be taken of a batch with so many events; lines about losses are none."""
-        self._refuses = count > 0 and count >= events
-        if count := min(count, events):
+    def _refuse(self, count: int, lines: list[bytes]) -> None:
+        """Counts what will never be taken of some lines: events first, for nobody says which they are."""
+        losses = [line for line in lines if isinstance(line, _Loss)]
+        self._refuses = count > 0 and count >= len(lines) - len(losses)
+        if count >= len(lines):
+            # What they told is still to be told.
+            with self._lock:
+                self._untold += sum(line.count for line in losses)
+        if count := min(count, len(lines) - len(losses)):
             self._lose(count)
             log_event(self._logger, logging.ERROR, "audit sink refuses events; they are lost", count=count)
 

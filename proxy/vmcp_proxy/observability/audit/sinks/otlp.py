@@ -44,6 +44,7 @@ class _Line(msgspec.Struct):
     target: Target | None = None
     backend: str = ""
     component: str = ""
+    trace_id: str = ""
 
 
 _decode: Final = msgspec.json.Decoder(_Line).decode
@@ -142,6 +143,7 @@ def _record(line: bytes, now: int) -> LogRecord:
         severity_text=text,
         event_name=found.type,
         body=AnyValue(string_value=line.decode("utf-8", "replace").rstrip("\n")),
+        trace_id=bytes.fromhex(found.trace_id),
         attributes=[_attribute(name, value[:_LONGEST_TEXT]) for name, value in attributes.items() if value],
     )
 
