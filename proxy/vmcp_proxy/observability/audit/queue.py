@@ -48,9 +48,9 @@ LossLine: TypeAlias = Callable[[int, datetime], bytes]
 
 
 class _Loss(bytes):
-    """A line about `count` lost events, which is none itself."""
+    """A line about lost events (`told` of them), which is none itself."""
 
-    count = 0
+    told = 0
 
 
 class _Switch:
@@ -195,7 +195,7 @@ class AuditQueue:
         with self._lock:
             count, self._untold = self._untold, 0
             line = _Loss(self._loss_line(count, self._lost_since))
-            line.count = count
+            line.told = count
             return line if count else None
 
     def _run(self) -> None:
@@ -296,7 +296,7 @@ class AuditQueue:
         if count >= len(lines):
             # What they told is still to be told.
             with self._lock:
-                self._untold += sum(line.count for line in losses)
+                self._untold += sum(line.told for line in losses)
         if count := min(count, len(lines) - len(losses)):
             self._lose(count)
             log_event(self._logger, logging.ERROR, "audit sink refuses events; they are lost", count=count)
