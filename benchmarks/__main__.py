@@ -15,6 +15,7 @@ from benchmarks.docs import write_docs
 from benchmarks.figures import Result, document
 from benchmarks.issuer import issuer
 from benchmarks.machine import describe
+from benchmarks.redis_server import redis_address
 from benchmarks.report import absent_lines, machine_line, terminal
 from benchmarks.rig import QUICK, RefusedError, Rig, Scale
 from benchmarks.workloads.registry import WORKLOADS
@@ -75,8 +76,12 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     peers = Peers(options.agentgateway, options.toolhive_vmcp, options.fastmcp, options.contextforge)
     scale = scale_of(options)
-    with issuer() as vouching, tempfile.TemporaryDirectory(prefix="vmcp-bench-") as folder:
-        present = roster(peers, vouching)
+    with (
+        issuer() as vouching,
+        tempfile.TemporaryDirectory(prefix="vmcp-bench-") as folder,
+        redis_address(Path(folder)) as redis,
+    ):
+        present = roster(peers, vouching, redis)
         about = describe(present, scale)
         print(machine_line(about))
         for line in absent_lines(about):

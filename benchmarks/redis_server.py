@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.contenders.site import free_port
@@ -88,3 +89,17 @@ class RedisServer:
         with contextlib.closing(socket.socket()) as probe:
             probe.settimeout(1.0)
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+@contextlib.contextmanager
+def redis_address(folder: Path) -> Iterator[str | None]:
+    """Where a Redis listens while the block runs; None on a machine without it."""
+    if not RedisServer.is_installed():
+        yield None
+        return
+    server = RedisServer(folder)
+    server.start()
+    try:
+        yield server.address
+    finally:
+        server.stop()

@@ -60,6 +60,13 @@ def full_config(site: Site) -> dict[str, object]:
     }
 
 
+def limited_config(site: Site) -> dict[str, object]:
+    """The plain one with two buckets for each call, of which no load empties one."""
+    bucket = {"maxTokens": 1_000_000, "refillPeriod": "1s"}
+    limits = {"shared": bucket, "tools": [{"name": "b000_echo", "shared": bucket}]}
+    return {**plain_config(site), "config": {"rateLimiting": limits}}
+
+
 def backend_config(name: str, url: str) -> dict[str, object]:
     """One backend on a loopback port."""
     return {
@@ -131,5 +138,11 @@ def secured(issuer: Issuer) -> Contender:
     )
 
 
+def limited_by_redis(address: str) -> Contender:
+    """This proxy with its buckets, and its sessions, in Redis."""
+    return contender("vmcp-limited-redis", "vmcp, rate limits in Redis", with_redis(limited_config, address))
+
+
+LIMITED = contender("vmcp-limited", "vmcp, rate limits in memory", limited_config)
 PLAIN = contender("vmcp", "vmcp, anonymous, metrics", plain_config)
 FULL = contender("vmcp-full", "vmcp, audit and headers too", full_config)

@@ -20,11 +20,15 @@ class Peers:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """Who takes part and who does not; who is `secured` takes part where calls and lists are measured."""
+    """Who takes part and who does not.
+
+    Who is `secured` takes part where calls and lists are measured, who is `limited` where small calls are.
+    """
 
     present: tuple[Contender, ...]
     absent: tuple[Absent, ...]
     secured: tuple[Contender, ...] = ()
+    limited: tuple[Contender, ...] = ()
 
     @property
     def base(self) -> Contender:
@@ -42,8 +46,11 @@ class Roster:
         return tuple(each for each in self.present if each.aggregates)
 
 
-def roster(peers: Peers, issuer: Issuer | None = None) -> Roster:
-    """The passthroughs, this proxy, every peer that is named and there; with an issuer also those that want tokens."""
+def roster(peers: Peers, issuer: Issuer | None = None, redis: str | None = None) -> Roster:
+    """The passthroughs, this proxy, every peer that is named and there.
+
+    With an issuer also those that want tokens, with the address of a Redis those that share buckets there.
+    """
     others = (
         binary.agentgateway(peers.agentgateway),
         binary.toolhive(peers.toolhive_vmcp),
@@ -53,4 +60,6 @@ def roster(peers: Peers, issuer: Issuer | None = None) -> Roster:
     present = (*bare.contenders(), ours.PLAIN, ours.FULL)
     present += tuple(each for each in others if isinstance(each, Contender))
     absent = tuple(each for each in others if isinstance(each, Absent))
-    return Roster(present, absent, () if issuer is None else (ours.secured(issuer),))
+    secured = () if issuer is None else (ours.secured(issuer),)
+    limited = (ours.LIMITED,) if redis is None else (ours.LIMITED, ours.limited_by_redis(redis))
+    return Roster(present, absent, secured, limited)

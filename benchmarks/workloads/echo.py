@@ -21,7 +21,8 @@ def run(rig: Rig) -> Result:
     """Everybody in front of the same backend, sixteen sessions that call without a pause."""
     with contextlib.ExitStack() as stack:
         backends = stack.enter_context(rig.backends())
-        seats, refused = seat_all(rig, stack, "echo", rig.roster.present + rig.roster.secured, lambda _: backends)
+        contenders = rig.roster.present + rig.roster.secured + rig.roster.limited
+        seats, refused = seat_all(rig, stack, "echo", contenders, lambda _: backends)
         seats.insert(0, stack.enter_context(seated(rig, rig.direct(backends))))
         warm(seats, jobs.Calls(rig.scale.warm_seconds))
 

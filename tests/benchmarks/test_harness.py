@@ -11,6 +11,7 @@ from benchmarks.contenders.bare import BASE
 from benchmarks.contenders.roster import Peers, roster
 from benchmarks.contenders.site import Absent, Site
 from benchmarks.issuer import issuer
+from benchmarks.redis_server import redis_address
 from benchmarks.rig import QUICK, RefusedError, Rig
 from benchmarks.turns import measure, seated
 from vmcp_api.manifests.problems import Problems
@@ -76,6 +77,19 @@ def test_the_contender_with_everything_on_lets_its_load_in_and_nobody_without_a_
                 assert seat.load.do(jobs.Calls(0.1)).count > 0
             with pytest.raises(RefusedError, match="401"), seated(rig, replace(entrant, authorization="")):
                 pass
+
+
+def test_the_contenders_with_limits_limit_nothing_that_the_load_does(tmp_path):
+    with redis_address(tmp_path) as redis:
+        rig = Rig(tmp_path, roster(Peers(), redis=redis), QUICK)
+        assert len(rig.roster.limited) == 2
+        for contender in rig.roster.limited:
+            with (
+                rig.backends() as backends,
+                rig.entered(contender, backends.urls) as entrant,
+                seated(rig, entrant) as seat,
+            ):
+                assert seat.load.do(jobs.Calls(0.1)).count > 0
 
 
 def test_peers_that_are_not_there_are_told_of(tmp_path):

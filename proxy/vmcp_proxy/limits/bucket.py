@@ -6,8 +6,9 @@ each millisecond adds as many parts as a full bucket has tokens, and nothing is 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Self, TypeAlias
+
+import msgspec
 
 from vmcp_api.spec.rate_limiting import Bucket
 
@@ -15,8 +16,7 @@ State: TypeAlias = tuple[int, int]
 """The level at a moment, and that moment, in milliseconds of whichever clock; a bucket without one is full."""
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(msgspec.Struct, frozen=True, gc=False):
     """How large a bucket is, in tokens, and how long an empty one takes to be full, in milliseconds."""
 
     tokens: int
@@ -31,8 +31,7 @@ class Terms:
         return f"{self.tokens}/{self.period}"
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(msgspec.Struct, frozen=True, gc=False):
     """One of the buckets that a request needs a token of; `key` is its name, the terms included."""
 
     key: str
@@ -48,13 +47,20 @@ def take(terms: Sequence[Terms], held: Sequence[State | None], now: int) -> tupl
 
     A state of the future is of another clock, that of a Redis which has failed over: its level counts from now on.
     """
-    levels = [_level(each, state, now) for each, state in zip(terms, held, strict=True)]
-    pairs = tuple(zip(terms, levels, strict=True))
-    waits = tuple(max(0, _ceil(each.period - level, each.tokens)) for each, level in pairs)
-    if any(waits):
-        ahead = (state is not None and state[1] > now for state in held)
-        return waits, tuple((level, now) if is_ahead else None for level, is_ahead in zip(levels, ahead, strict=True))
-    return waits, tuple((level - each.period, now) for each, level in pairs)
+    levels, waits = [], []
+    lacks = is_ahead = False
+    for each, state in zip(terms, held, strict=True):
+        level = _level(each, state, now)
+        levels.append(level)
+        waits.append(0 if level >= each.period else _ceil(each.period - level, each.tokens))
+        lacks = lacks or level < each.period
+        is_ahead = is_ahead or (state is not None and state[1] > now)
+    if not lacks:
+        return tuple(waits), tuple((level - each.period, now) for each, level in zip(terms, levels, strict=True))
+    if not is_ahead:
+        return tuple(waits), (None,) * len(levels)
+    ahead = (state is not None and state[1] > now for state in held)
+    return tuple(waits), tuple((level, now) if is_it else None for level, is_it in zip(levels, ahead, strict=True))
 
 
 def lasts(terms: Terms, state: State) -> int:

@@ -1,21 +1,24 @@
 """Which buckets a request needs a token of (ADR-0045)."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
-from vmcp_api.spec.rate_limiting import OnStoreFailure, RateLimiting
+import msgspec
+
+from vmcp_api.spec.rate_limiting import Bucket, OnStoreFailure, RateLimiting
 from vmcp_api.text.durations import format_duration
 from vmcp_proxy.core.outcomes import Limit
 from vmcp_proxy.limits.bucket import Terms, Use
 
 
-@dataclass(frozen=True, slots=True)
-class ToolBuckets:
-    """Those of one tool."""
+class _Slot(msgspec.Struct, frozen=True, gc=False):
+    """A bucket, or one for each caller: `use` is None then, and its key is `before`, the caller, and `after`."""
 
-    shared: Terms | None
-    per_user: Terms | None
+    limit: Limit
+    terms: Terms
+    before: str
+    after: str
+    use: Use | None
 
 
 class RateLimits:
@@ -25,51 +28,46 @@ class RateLimits:
     """
 
     def __init__(self, settings: RateLimiting) -> None:
-        self.on_store_failure: Final = settings.on_store_failure
-        self._shared: Final = None if settings.shared is None else Terms.of(settings.shared)
-        self._per_user: Final = None if settings.per_user is None else Terms.of(settings.per_user)
+        self.denies_unchecked: Final = settings.on_store_failure is OnStoreFailure.DENY
+        """Whether nobody may ask while the buckets cannot be asked."""
+        shared = _slots(Limit.SHARED, "shared", settings.shared)
+        self._common: Final = (*shared, *_slots(Limit.PER_USER, "user:", settings.per_user))
         self._tools: Final = {
-            tool.name: ToolBuckets(
-                None if tool.shared is None else Terms.of(tool.shared),
-                None if tool.per_user is None else Terms.of(tool.per_user),
+            tool.name: (
+                *self._common,
+                *_slots(Limit.TOOL_SHARED, f"tool:{tool.name}:shared", tool.shared),
+                *_slots(Limit.TOOL_PER_USER, f"tool:{tool.name}:user:", tool.per_user),
             )
             for tool in settings.tools
         }
 
-    @property
-    def denies_unchecked(self) -> bool:
-        """Whether nobody may ask while the buckets cannot be asked."""
-        return self.on_store_failure is OnStoreFailure.DENY
-
     def terms(self, tool: str | None) -> Iterator[tuple[Limit, Terms]]:
         """The buckets of a call of this tool, or of another request where it is None."""
-        if self._shared is not None:
-            yield Limit.SHARED, self._shared
-        if self._per_user is not None:
-            yield Limit.PER_USER, self._per_user
-        buckets = None if tool is None else self._tools.get(tool)
-        if buckets is not None and buckets.shared is not None:
-            yield Limit.TOOL_SHARED, buckets.shared
-        if buckets is not None and buckets.per_user is not None:
-            yield Limit.TOOL_PER_USER, buckets.per_user
+        return ((slot.limit, slot.terms) for slot in self._of(tool))
 
     def uses(self, tool: str | None, user_key: Callable[[], str]) -> list[tuple[Limit, Use]]:
         """The same with their names, in which `user_key` stands for the caller."""
         user = ""
         uses = []
-        for limit, terms in self.terms(tool):
-            if not user and limit in (Limit.PER_USER, Limit.TOOL_PER_USER):
-                user = user_key()
-            uses.append((limit, Use(_KEYS[limit].format(user=user, tool=tool, terms=terms), terms)))
+        for slot in self._of(tool):
+            use = slot.use
+            if use is None:
+                user = user or user_key()
+                use = Use(f"{slot.before}{user}{slot.after}", slot.terms)
+            uses.append((slot.limit, use))
         return uses
 
+    def _of(self, tool: str | None) -> tuple[_Slot, ...]:
+        return self._common if tool is None else self._tools.get(tool, self._common)
 
-_KEYS: Final = {
-    Limit.SHARED: "shared:{terms}",
-    Limit.PER_USER: "user:{user}:{terms}",
-    Limit.TOOL_SHARED: "tool:{tool}:shared:{terms}",
-    Limit.TOOL_PER_USER: "tool:{tool}:user:{user}:{terms}",
-}
+
+def _slots(limit: Limit, before: str, bucket: Bucket | None) -> tuple[_Slot, ...]:
+    if bucket is None:
+        return ()
+    terms = Terms.of(bucket)
+    after = f":{terms}"
+    is_of_all = limit in (Limit.SHARED, Limit.TOOL_SHARED)
+    return (_Slot(limit, terms, before, after, Use(f"{before}{after}", terms) if is_of_all else None),)
 
 
 def describe(terms: Terms) -> str:
