@@ -240,7 +240,8 @@ async def test_all_buckets_of_an_endpoint_are_in_one_slot_of_a_cluster(tmp_path)
                 node.command("SCRIPT", "FLUSH")
             assert await outcomes(limiter, *uses, times=1) == [False]
         sizes = sorted(int(node.command("DBSIZE")[1:]) for node in nodes)
-    assert sizes == [0, 0, 5]
+    # That of the trial is full again at once.
+    assert sizes in ([0, 0, 4], [0, 0, 5])
 
 
 @pytest.mark.timeout(120)
