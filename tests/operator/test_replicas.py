@@ -2,10 +2,11 @@
 
 import pytest
 
-from tests.operator.endpoints import ONE, serving
+from tests.operator.endpoints import ONE, healthy, serving
 from tests.operator.harness import Story
 from tests.operator.manifests import ALL, GROUP, SERVER
 from vmcp_api.generate.crds import build_crd
+from vmcp_api.pod_status import StoreReport
 from vmcp_operator.plan.kinds import DEPLOYMENT, Ref
 from vmcp_operator.plan.kinds import SERVER as SERVER_KIND
 
@@ -92,6 +93,8 @@ async def test_two_pods_with_sessions_in_memory_are_told_however_they_came_to_be
     await story.reconcile(ONE)
     condition = story.condition(ONE, "SessionStorageReady")
     assert (condition["status"], condition["reason"]) == ("False", "MemoryNotShared")
+    counted = story.condition(ONE, "RateLimitsEnforced")
+    assert (counted["status"], counted["reason"]) == ("False", "CountedByPod")
     assert "and each pod counts rate limits for itself; set sessionStorage.provider to redis" in condition["message"]
     assert (story.status(ONE)["phase"], story.condition(ONE, "Ready")["reason"]) == ("Degraded", "SessionsNotShared")
     assert story.condition(ONE, "Ready")["status"] == "True"
@@ -99,6 +102,19 @@ async def test_two_pods_with_sessions_in_memory_are_told_however_they_came_to_be
     story.run_pod(ONE)
     await story.reconcile(ONE)
     assert story.status(ONE)["phase"] == "Ready"
+    assert story.condition(ONE, "RateLimitsEnforced")["reason"] == "Enforced"
+    for policy, said in (("allow", "requests are let through meanwhile"), ("deny", "requests are refused meanwhile")):
+        story.cluster.edit(
+            ONE, lambda each, policy=policy: each["spec"]["config"]["rateLimiting"].update(onStoreFailure=policy)
+        )
+        await story.reconcile(ONE)
+        away = StoreReport("unavailable", "no answer from Redis")
+        story.run_pod(ONE, report=healthy(story, "files", "docs", rate_limits=away))
+        story.passes(10)
+        await story.reconcile(ONE)
+        condition = story.condition(ONE, "RateLimitsEnforced")
+        assert (condition["status"], condition["reason"]) == ("False", "StoreUnavailable")
+        assert condition["message"] == f"no answer from Redis; {said} (onStoreFailure)"
 
 
 async def test_a_server_on_two_pods_keeps_no_sessions_of_ours():

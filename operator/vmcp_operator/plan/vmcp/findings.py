@@ -8,6 +8,7 @@ from vmcp_api.manifests.problems import Problem, Problems
 from vmcp_api.render.policies import is_about_policies
 from vmcp_api.render.reasons import Reason
 from vmcp_api.spec.authorization import PolicyMode
+from vmcp_api.spec.rate_limiting import OnStoreFailure
 from vmcp_operator.plan.conditions import Finding, PhaseReason, deployment_finding, summarise
 from vmcp_operator.plan.kinds import DEPLOYMENT
 from vmcp_operator.plan.vmcp.backends import ROUTABLE, STARTING
@@ -47,6 +48,7 @@ def vmcp_findings(facts: Facts, decided: PhaseReason, warnings: Problems) -> tup
         _authorization(facts, warnings),
         telemetry_finding(facts.config, facts.telemetry, facts.missing.telemetry),
         audit_finding(facts.config, facts.audit_flaw, facts.missing.audit),
+        _rate_limits(facts),
         _template(facts),
         _storage(facts),
         _deployment(facts),
@@ -119,6 +121,23 @@ def _authorization(facts: Facts, warnings: Problems) -> Finding:
         said = "policies decide and are written down, and deny nothing"
         return Finding.true(name, "Shadow", f"{said}; {doubts}" if doubts else said)
     return Finding.true(name, "Enforced", doubts)
+
+
+def _rate_limits(facts: Facts) -> Finding:
+    """Whether callers are limited as the resource says, over all pods together."""
+    name = "RateLimitsEnforced"
+    limits = facts.config.config.rate_limiting if facts.config else None
+    if limits is None:
+        return Finding.true(name, "NoLimits", "callers may ask as much as they like")
+    if not facts.shares_sessions and facts.rollout.has_several:
+        message = f"each of {facts.rollout.wanted} pods counts for itself; set sessionStorage.provider to redis"
+        return Finding.false(name, "CountedByPod", message)
+    reports = (each.rate_limits for each in facts.reports.reporting)
+    away = next((each for each in reports if each and each.is_away), None)
+    if away:
+        meanwhile = f"requests are {'refused' if limits.on_store_failure is OnStoreFailure.DENY else 'let through'}"
+        return Finding.false(name, STORE_AWAY, f"{away.message}; {meanwhile} meanwhile (onStoreFailure)")
+    return Finding.true(name, "Enforced", "")
 
 
 def _template(facts: Facts) -> Finding:
