@@ -81,7 +81,7 @@ def test_what_stays_valid_and_comes_to_mean_something_else_is_told_while_it_is_t
         "apiVersion: {group}/v1beta1\nkind: VirtualMCPServer\nmetadata: {{name: a}}\nspec:\n  groupRef: {{name: g}}\n"
         "  incomingAuth:\n    type: oidc\n    oidcConfigRef:\n      name: i\n      audience: a\n"
         "      scopes: [openid]\n"
-        "    authzConfig:\n      inline: {{policies: ['permit(principal, action, resource);']}}\n"
+        "    authzConfig:\n      inline: {{policies: ['permit(principal in THVGroup::\"a\", action, resource);']}}\n"
     )
     told = load([Source("m.yaml", text.format(group="toolhive.stacklok.dev"))]).problems.warnings
     assert [(each.line, each.path) for each in told] == [
@@ -90,6 +90,8 @@ def test_what_stays_valid_and_comes_to_mean_something_else_is_told_while_it_is_t
     ]
     assert "write those that a token need not have as scopesSupported" in str(told)
     assert not load([Source("m.yaml", text.format(group="vmcp.dev"))]).problems.warnings
+    anonymous = text.format(group="toolhive.stacklok.dev").replace("type: oidc", "type: anonymous")
+    assert "groupClaims" not in str(load([Source("m.yaml", anonymous)]).problems.warnings)
 
 
 def test_the_table_is_about_keys_and_kinds_that_are_unknown_here():

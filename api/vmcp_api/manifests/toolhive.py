@@ -140,7 +140,7 @@ VALUES: Final[Mapping[str, str]] = MappingProxyType(
 
 KINDS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "MCPToolConfig": f"write its toolsFilter and toolsOverride as filter and overrides, {_TOOLS.partition(' ')[2]}",
+        "MCPToolConfig": f"{_TOOLS}, for its toolsFilter and toolsOverride",
         "MCPRemoteProxy": f"write an MCPServerEntry; what it says of callers is said in spec.incomingAuth {_VMCP}",
         "VirtualMCPCompositeToolDefinition": _NOT_YET,
         "EmbeddingServer": _NO_OPTIMIZER,
@@ -151,6 +151,7 @@ KINDS: Final[Mapping[str, str]] = MappingProxyType(
 """The remedy by kind."""
 
 _SCOPES: Final[Loc] = ("spec", "incomingAuth", "oidcConfigRef", "scopes")
+_TYPE: Final[Loc] = ("spec", "incomingAuth", "type")
 _INLINE: Final[Loc] = ("spec", "incomingAuth", "authzConfig")
 _REQUIRED: Final = (
     "are required of every token here, and there only told to clients",
@@ -166,10 +167,16 @@ def find_differences(kind: str, data: Mapping[str, Json]) -> Iterator[Problem]:
     """Warnings of what stays valid in a manifest for ToolHive and comes to mean something else."""
     if kind == "VirtualMCPServer" and _at(data, _SCOPES):
         yield _differs(_REQUIRED, _SCOPES)
-    loc: Loc = ("spec",) if kind == "MCPAuthzConfig" else _INLINE
-    policies = _at(data, loc) if kind in ("MCPAuthzConfig", "VirtualMCPServer") else None
-    if isinstance(policies, Mapping) and policies and "groupClaims" not in policies:
-        yield _differs(_ONE_CLAIM, loc)
+    if kind == "MCPAuthzConfig" or _at(data, _TYPE) == "oidc":
+        loc: Loc = ("spec",) if kind == "MCPAuthzConfig" else _INLINE
+        policies = _at(data, loc)
+        if isinstance(policies, Mapping) and "groupClaims" not in policies and _may_name_groups(policies):
+            yield _differs(_ONE_CLAIM, loc)
+
+
+def _may_name_groups(policies: Mapping[str, object]) -> bool:
+    """Whether they do, or stand elsewhere; names of ToolHive's end in Group too."""
+    return "configMap" in policies or "Group" in str(policies)
 
 
 def _differs(said: tuple[str, str], loc: Loc) -> Problem:
