@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.collector import collector
 from benchmarks.contenders.roster import Peers, roster
 from benchmarks.docs import write_docs
 from benchmarks.figures import Result, document
@@ -78,10 +79,11 @@ def main() -> None:
     scale = scale_of(options)
     with (
         issuer() as vouching,
+        collector() as taking,
         tempfile.TemporaryDirectory(prefix="vmcp-bench-") as folder,
         redis_address(Path(folder)) as redis,
     ):
-        present = roster(peers, vouching, redis)
+        present = roster(peers, vouching, redis, taking)
         about = describe(present, scale)
         print(machine_line(about))
         for line in absent_lines(about):

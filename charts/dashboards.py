@@ -73,16 +73,23 @@ ENDPOINT: Final = Dashboard(
             "ops",
         ),
         Panel(
+            "Rate limits",
+            "Decisions of buckets, by what they limit.",
+            ((rate("vmcp_rate_limit_decisions_total", "limit, outcome"), "{{limit}} {{outcome}}"),),
+            "ops",
+        ),
+        Panel(
             "Capabilities",
             "What clients can list.",
             (("max by (kind) (vmcp_catalog_capabilities{FILTER})", "{{kind}}"),),
         ),
         Panel(
             "Lost",
-            "Audit events, messages for clients and messages of other pods that were given up.",
+            "Audit events, messages for clients and spans of traces that were given up.",
             (
                 ("sum(increase(vmcp_audit_dropped_total{FILTER}[RATE]))", "audit events"),
                 ("sum(increase(vmcp_stream_messages_dropped_total{FILTER}[RATE]))", "messages to clients"),
+                ("sum(increase(vmcp_spans_dropped_total{FILTER}[RATE]))", "spans"),
             ),
         ),
         Panel(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from benchmarks.collector import Collector
 from benchmarks.contenders.site import Contender, Launch, Site, answers
 from benchmarks.issuer import AUDIENCE, Issuer
 from vmcp_api.config import CONTRACT
@@ -33,6 +34,15 @@ permit(principal in Group::"team-{number}", action == Action::"call_tool", resou
 when {{ resource.name like "b{number:03}_*" }};
 """
 _TEAMS = 16
+TRACED = "0.05"
+"""Share of requests that are traced."""
+
+METRICS_INTERVAL = "5s"
+"""Between two exports of metrics: twelve times as often as by default, so that each turn has one."""
+
+PLENTY = {"maxTokens": 1_000_000, "refillPeriod": "1s"}
+"""A bucket that is never empty: what counts is that it is asked."""
+
 POLICIES = (_HOUSE_POLICIES, *(_TEAM_POLICY.format(number=number) for number in range(_TEAMS)))
 """Twenty, as a house with teams has them."""
 
@@ -62,8 +72,7 @@ def full_config(site: Site) -> dict[str, object]:
 
 def limited_config(site: Site) -> dict[str, object]:
     """The plain one with two buckets for each call, of which no load empties one."""
-    bucket = {"maxTokens": 1_000_000, "refillPeriod": "1s"}
-    limits = {"shared": bucket, "tools": [{"name": "b000_echo", "shared": bucket}]}
+    limits = {"shared": PLENTY, "tools": [{"name": "b000_echo", "shared": PLENTY}]}
     return {**plain_config(site), "config": {"rateLimiting": limits}}
 
 
@@ -110,8 +119,8 @@ def contender(name: str, title: str, config: Callable[[Site], Mapping[str, objec
     return Contender(name, title, partial(launch, config), SOFTWARE_VERSION, is_ours=True)
 
 
-def secured_config(issuer: Issuer, site: Site) -> dict[str, object]:
-    """The same, and callers show a token that twenty policies judge: by group, by annotation, by backend, by name."""
+def oidc_config(issuer: Issuer) -> dict[str, object]:
+    """Callers show a token that twenty policies judge: by group, by annotation, by backend, by name."""
     oidc = {
         "issuer": issuer.name,
         "jwksUrl": issuer.jwks_url,
@@ -119,28 +128,67 @@ def secured_config(issuer: Issuer, site: Site) -> dict[str, object]:
         "network": "local",
         "insecureAllowHttp": True,
     }
+    return {"incomingAuth": {"type": "oidc", "oidc": oidc}, "authorization": {"policies": list(POLICIES)}}
+
+
+def telemetry_config(collector: Collector, *, traces: bool, metrics: bool) -> dict[str, object]:
+    """What is sent to a collector."""
     return {
-        **full_config(site),
-        "incomingAuth": {"type": "oidc", "oidc": oidc},
-        "authorization": {"policies": list(POLICIES)},
+        "telemetry": {
+            "otlp": {"endpoint": collector.url, "insecure": True},
+            "tracing": {"enabled": traces, "samplingRate": TRACED},
+            "metrics": {"enabled": metrics, "interval": METRICS_INTERVAL},
+        }
     }
 
 
-def secured(issuer: Issuer) -> Contender:
+def secured_config(issuer: Issuer, collector: Collector, site: Site) -> dict[str, object]:
+    """Everything that there is: tokens, policies, limits, audit, traces of one request in twenty, metrics by OTLP."""
+    full = full_config(site)
+    settings = full["config"]
+    limits = {"rateLimiting": {"shared": PLENTY, "perUser": PLENTY}}
+    return {
+        **full,
+        **oidc_config(issuer),
+        **telemetry_config(collector, traces=True, metrics=True),
+        "config": {**settings, **limits} if isinstance(settings, dict) else limits,
+    }
+
+
+def secured(issuer: Issuer, collector: Collector) -> Contender:
     """This proxy with everything on."""
-    config = partial(secured_config, issuer)
-    return Contender(
-        "vmcp-secured",
-        "vmcp, OIDC token, 20 policies, audit, headers",
-        lambda site: replace(launch(config, site), authorization=f"Bearer {issuer.token}"),
-        SOFTWARE_VERSION,
-        is_ours=True,
+    made = contender("vmcp-secured", "vmcp, everything on", partial(secured_config, issuer, collector))
+    return _shown(made, issuer)
+
+
+def alone(issuer: Issuer, collector: Collector) -> tuple[Contender, ...]:
+    """This proxy with one thing on that costs, each."""
+
+    def plus(**more: object) -> Callable[[Site], Mapping[str, object]]:
+        return lambda site: {**plain_config(site), **more}
+
+    def audited(site: Site) -> Mapping[str, object]:
+        return {**plain_config(site), "config": full_config(site)["config"]}
+
+    traces = telemetry_config(collector, traces=True, metrics=False)
+    metrics = telemetry_config(collector, traces=False, metrics=True)
+    return (
+        _shown(contender("vmcp-oidc", "vmcp, OIDC token and 20 policies", plus(**oidc_config(issuer))), issuer),
+        contender("vmcp-audit", "vmcp, audit", audited),
+        contender("vmcp-traces", "vmcp, 5 % traces", plus(**traces)),
+        contender("vmcp-otlp-metrics", "vmcp, metrics by OTLP", plus(**metrics)),
     )
 
 
 def limited_by_redis(address: str) -> Contender:
     """This proxy with its buckets, and its sessions, in Redis."""
     return contender("vmcp-limited-redis", "vmcp, rate limits in Redis", with_redis(limited_config, address))
+
+
+def _shown(made: Contender, issuer: Issuer) -> Contender:
+    """The same for a load that shows its token."""
+    start = made.launch
+    return replace(made, launch=lambda site: replace(start(site), authorization=f"Bearer {issuer.token}"))
 
 
 LIMITED = contender("vmcp-limited", "vmcp, rate limits in memory", limited_config)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.collector import Collector
 from benchmarks.contenders import bare, binary, contextforge, fast_mcp, ours
 from benchmarks.contenders.site import Absent, Contender
 from benchmarks.issuer import Issuer
@@ -22,13 +23,15 @@ class Peers:
 class Roster:
     """Who takes part and who does not.
 
-    Who is `secured` takes part where calls and lists are measured, who is `limited` where small calls are.
+    Who is `secured` takes part where calls and lists are measured; who is `limited`, and `alone` what has one thing on,
+    where small calls are.
     """
 
     present: tuple[Contender, ...]
     absent: tuple[Absent, ...]
     secured: tuple[Contender, ...] = ()
     limited: tuple[Contender, ...] = ()
+    alone: tuple[Contender, ...] = ()
 
     @property
     def base(self) -> Contender:
@@ -46,10 +49,13 @@ class Roster:
         return tuple(each for each in self.present if each.aggregates)
 
 
-def roster(peers: Peers, issuer: Issuer | None = None, redis: str | None = None) -> Roster:
+def roster(
+    peers: Peers, issuer: Issuer | None = None, redis: str | None = None, collector: Collector | None = None
+) -> Roster:
     """The passthroughs, this proxy, every peer that is named and there.
 
-    With an issuer also those that want tokens, with the address of a Redis those that share buckets there.
+    With an issuer and a collector also those that want tokens, and those that send something; with the address of a
+    Redis those that share buckets there.
     """
     others = (
         binary.agentgateway(peers.agentgateway),
@@ -60,6 +66,7 @@ def roster(peers: Peers, issuer: Issuer | None = None, redis: str | None = None)
     present = (*bare.contenders(), ours.PLAIN, ours.FULL)
     present += tuple(each for each in others if isinstance(each, Contender))
     absent = tuple(each for each in others if isinstance(each, Absent))
-    secured = () if issuer is None else (ours.secured(issuer),)
     limited = (ours.LIMITED,) if redis is None else (ours.LIMITED, ours.limited_by_redis(redis))
-    return Roster(present, absent, secured, limited)
+    if issuer is None or collector is None:
+        return Roster(present, absent, limited=limited)
+    return Roster(present, absent, (ours.secured(issuer, collector),), limited, ours.alone(issuer, collector))

@@ -6,11 +6,12 @@ import pytest
 
 from benchmarks import jobs
 from benchmarks.__main__ import chosen, parse, scale_of
+from benchmarks.collector import Collector, collector
 from benchmarks.contenders import binary, contextforge, ours
 from benchmarks.contenders.bare import BASE
 from benchmarks.contenders.roster import Peers, roster
 from benchmarks.contenders.site import Absent, Site
-from benchmarks.issuer import issuer
+from benchmarks.issuer import Issuer, issuer
 from benchmarks.redis_server import redis_address
 from benchmarks.rig import QUICK, RefusedError, Rig
 from benchmarks.turns import measure, seated
@@ -69,8 +70,8 @@ def test_a_contender_that_does_not_start_is_refused(rig):
 
 
 def test_the_contender_with_everything_on_lets_its_load_in_and_nobody_without_a_token(tmp_path):
-    with issuer() as vouching:
-        rig = Rig(tmp_path, roster(Peers(), vouching), QUICK)
+    with issuer() as vouching, collector() as taking:
+        rig = Rig(tmp_path, roster(Peers(), vouching, collector=taking), QUICK)
         (secured,) = rig.roster.secured
         with rig.backends() as backends, rig.entered(secured, backends.urls) as entrant:
             with seated(rig, entrant) as seat:
@@ -127,6 +128,14 @@ def test_our_own_configs_are_valid(site):
     for config in (ours.plain_config, ours.full_config, ours.with_redis(ours.plain_config, "127.0.0.1:6379")):
         decoded = decode_config(site.write("config.json", config(site)).read_text(), "config.json")
         assert not isinstance(decoded, Problems), decoded
+
+
+def test_what_has_one_thing_on_has_a_valid_config(site):
+    vouching, taking = Issuer("http://127.0.0.1:1", "http://127.0.0.1:1/jwks", "token"), Collector("http://127.0.0.1:1")
+    for each in ours.alone(vouching, taking):
+        each.launch(site)
+        decoded = decode_config((site.folder / "config.yaml").read_text(), "config.yaml")
+        assert not isinstance(decoded, Problems), f"{each.name}: {decoded}"
 
 
 def test_configs_of_peers_name_every_backend(site):

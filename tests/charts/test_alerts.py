@@ -104,7 +104,17 @@ CASES = {
         {**ENDPOINT, "policy": "p"},
     ),
     "VmcpAuditLost": Case({of("vmcp_audit_dropped_total"): (0, 5)}, ENDPOINT),
-    "VmcpTelemetryLost": Case({of("vmcp_metrics_exports_total", outcome="failed"): (0, 1)}, ENDPOINT),
+    "VmcpTelemetryLost": Case(
+        {of("vmcp_metrics_exports_total", outcome="failed"): (0, 1), of("vmcp_spans_dropped_total"): (0, 9)}, ENDPOINT
+    ),
+    "VmcpCallersLimited": Case(
+        {
+            of("vmcp_rate_limit_decisions_total", limit="shared", outcome="limited"): (1, 40),
+            of("vmcp_rate_limit_decisions_total", limit="shared", outcome="allowed"): (60, 60),
+        },
+        {**ENDPOINT, "limit": "shared"},
+    ),
+    "VmcpRateLimitsDown": Case({of("vmcp_rate_limits_up"): (1, 0)}, ENDPOINT, grows=False),
     "VmcpContextLarge": Case({of("vmcp_context_tokens", backend="b", kind="tool"): (9e3, 6e4)}, ENDPOINT, grows=False),
 }
 

@@ -154,7 +154,7 @@ async def test_every_panel_has_data_and_the_scrape_has_its_examples(tmp_path):
     breaker = {"enabled": True, "failureThreshold": 1000, "timeout": "1h"}
     config = operational(
         failureHandling={"healthCheckInterval": "1h", "circuitBreaker": breaker}, timeouts={"list": "200ms"}
-    )
+    ) | {"rateLimiting": {"shared": {"maxTokens": 100_000, "refillPeriod": "1s"}}}
     more = {
         "authorization": {"mode": "Enforce", "policies": [each for each in RULES.strip().splitlines() if each]},
         "telemetry": {
