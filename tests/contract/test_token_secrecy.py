@@ -101,11 +101,12 @@ def manifests(company, tool, backends, redis, collector):
 
 
 def telemetry(collector):
-    """Every request traced, and the collector shown a secret."""
+    """Every request traced, metrics sent each second, and the collector shown a secret."""
     header = {"name": "X-Key", "secretKeyRef": ref("client")}
     written = {
         "otlp": {**collector.endpoint, "sensitiveHeaders": [header]},
         "tracing": {"enabled": True, "samplingRate": "1", "baggage": ["tenant"]},
+        "metrics": {"enabled": True, "interval": 1},
     }
     return Telemetry.model_validate(written, by_alias=True, by_name=False)
 
@@ -198,6 +199,7 @@ async def watched(folder):
             yield made
             heard = b"".join(await monitor.lines())
             await eventually(lambda: any("mcp_tool_call" in each for each in collector.texts))
+            await eventually(lambda: "vmcp.tool.calls" in str(collector.metrics[-1:]))
             assert {each.headers["x-key"] for each in collector.asked} == {KEYS["client"].encode()}
     assert b"vmcp:session:" in heard
     assert {"tools/call inject_echo", "tools/call echo"} <= {each.name for each in collector.spans}

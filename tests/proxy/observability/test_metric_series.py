@@ -7,7 +7,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 
 from tests.proxy.serve.harness import eventually
 from tests.support.scene import scene
-from tests.support.scripted_backend import ScriptedBackend
+from tests.support.scripted_backend import ScriptedBackend, tool
 from vmcp_proxy.observability.audit import Outcome
 from vmcp_proxy.observability.metrics import Metrics, families
 from vmcp_proxy.observability.metrics.backend_calls import MOST_TOOLS
@@ -57,13 +57,13 @@ def test_a_tool_that_left_the_catalog_is_forgotten_after_an_hour_without_a_call_
     clock = Clock()
     metrics = Metrics(clock)
     metrics.calls.served = lambda: {("a", "stays")}
-    for tool in ("stays", "goes", "is-called"):
-        call(metrics, "a", tool)
+    for name in ("stays", "goes", "is-called"):
+        call(metrics, "a", name)
     late = metrics.begin(SimpleNamespace(name="a"), SimpleNamespace(method="tools/call", name="goes"))
     seen = []
     for clock.now in range(0, 7200, 600):
         call(metrics, "a", "is-called")
-        tools = {tool for _, tool, _ in values_of(metrics, families.TOOL_CALLS)}
+        tools = {name for _, name, _ in values_of(metrics, families.TOOL_CALLS)}
         seen.append((clock.now, "goes" in tools))
         assert {"stays", "is-called"} <= tools
     assert [is_there for now, is_there in seen if now <= 3600] == [True] * 7
@@ -149,3 +149,25 @@ async def test_what_lists_cost_and_how_long_sessions_were_is_told():
     assert before['vmcp_context_tokens{backend="one",kind="tool"}'] == -(-size // 4)
     assert before["vmcp_session_store_up"] == 1
     assert before["vmcp_config_refused"] == 0
+
+
+@pytest.mark.scenario("C-8", "R-4")
+async def test_what_policies_limits_and_catalogs_refuse_counts_under_its_method_and_reaches_no_series_by_tool():
+    limits = {"rateLimiting": {"tools": [{"name": "one_echo", "shared": {"maxTokens": 1, "refillPeriod": "1h"}}]}}
+    policies = [
+        'permit(principal, action, resource) unless { resource.name == "one_never" };',
+    ]
+    backend = ScriptedBackend(tools=[tool("echo"), tool("never")])
+    rules = {"authorization": {"policies": policies}}
+    async with scene({"one": backend}, config=limits, **rules) as world, world.session() as client:
+        for name in ("echo", "echo", "never", "unknown"):
+            params = {"name": f"one_{name}", "arguments": {}}
+            await client.post({"jsonrpc": "2.0", "id": name, "method": "tools/call", "params": params})
+        seen = await world.metrics()
+    ends = {
+        error: seen[f'mcp_server_operation_duration_seconds_count{{error_type="{error}",mcp_method_name="tools/call"}}']
+        for error in ("", "denied")
+    }
+    assert ends == {"": 1, "denied": 3}
+    tools = {name: value for name, value in seen.items() if name.startswith("vmcp_tool_calls_total")}
+    assert tools == {'vmcp_tool_calls_total{backend="one",category="",tool="one_echo"}': 1}
