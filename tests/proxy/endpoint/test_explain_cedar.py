@@ -47,7 +47,7 @@ def backends() -> dict[str, ScriptedBackend]:
     return {
         "b": ScriptedBackend(tools=[tool("t", **hint), tool("u")], resources=[{"uri": "x://a", "name": "a"}]),
         "c": ScriptedBackend(
-            tools=[tool("t2")],
+            tools=[tool("t2"), tool("u")],
             prompts=[{"name": "t"}],
             resources=[{"uri": "x://b/1", "name": "b"}],
             templates=[template],

@@ -8,6 +8,8 @@ import pytest
 from tests.proxy.outgoing.helpers import Guarded, relay, stage, token_exchange
 from tests.support.raw_client import eventually
 from tests.support.scripted_backend import ScriptedBackend, tool
+from vmcp_proxy.core.policy.cedar.admitter import CedarAdmitter
+from vmcp_proxy.core.policy.cedar.evaluation import evaluate
 
 pytestmark = pytest.mark.scenario("Z-2", "H-5")
 
@@ -114,3 +116,28 @@ async def test_another_token_of_the_same_caller_reaches_what_its_own_claims_let_
         assert await client.names() == ["red-plain_echo", "red-swaps_echo"]
         client.headers["authorization"] = f"Bearer {st.idp.mint('bob', groups=['blue'])}"
         assert await client.names() == ["blue_echo"]
+
+
+async def test_a_name_belongs_to_the_backend_within_reach_and_a_warm_call_asks_cedar_nothing(monkeypatch):
+    config = {"aggregation": {"conflictResolution": "priority"}}
+    backends = {"blue": Guarded(), "red": Guarded()}
+    asked = []
+
+    def counting(*request):
+        asked.append(request)
+        return evaluate(*request)
+
+    monkeypatch.setattr(f"{CedarAdmitter.__module__}.evaluate", counting)
+    async with stage(lambda _: {"blue": {}, "red": {}}, backends, authorization=APART, config=config) as st:
+        for group in ("blue", "red"):
+            async with st.signed_in(group, groups=[group]) as client:
+                assert await client.names() == ["echo"]
+                await client.call("echo")
+                del asked[:]
+                await client.call("echo")
+                assert asked == []
+                assert [len(each.calls("tools/call")) for each in backends.values()] == [2, 2 if group == "red" else 0]
+            told = await st.world.explain("echo", identity={"subject": group, "claims": {"groups": [group]}})
+            assert (told["conclusion"], told["listed"]) == ("allowed", True)
+            others = [(each["backend"], each["conclusion"]) for each in told["chains"] if each["backend"] != group]
+            assert others == [("red" if group == "blue" else "blue", "denied")]

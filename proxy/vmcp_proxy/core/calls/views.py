@@ -217,14 +217,15 @@ class Views:
     def traced(self, kind: Kind, names: Collection[str], identity: Identity | None = None) -> tuple[Traced, ...]:
         """What became of the entries of these names on their way into `shared`, those of unserved backends last.
 
-        Entries of backends that are not within reach stand at the end, as they would be if these were.
+        Entries of backends that are not within reach stand at the end, as if each of these were alone: what else has
+        their names is not why the caller lacks them.
         """
         reach = self._reach_of(identity)
         found = self._traced(self._shared_entries(reach), kind, names)
         if reach is None:
             return found
-        everything = self._traced(self._shared_entries(None), kind, names)
-        return (*found, *(each for each in everything if each.capability.backend not in reach))
+        outside = ({name: entry} for name, entry in self._shared_entries(None).items() if name not in reach)
+        return (*found, *(each for alone in outside for each in self._traced(alone, kind, names)))
 
     def _traced(self, entries: Mapping[str, Entry], kind: Kind, names: Collection[str]) -> tuple[Traced, ...]:
         shown = {name: self._listings.shown(entry) for name, entry in entries.items()}
