@@ -31,6 +31,11 @@ class Masks:
     def __repr__(self) -> str:
         return "<Masks>"
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no secret is known, so that only what looks like a credential is masked."""
+        return self._pattern is None
+
     def apply(self, text: str) -> str:
         """The text without them, and without what looks like a credential by its place."""
         if self._pattern is not None:

@@ -60,14 +60,18 @@ _CUT: Final = "…"
 _LEAST_TEXT: Final = 16
 """Characters of a text that are worth beginning with."""
 
+_LEAST_SECRET: Final = 8
 _LOOKS: Final = Masks(())
 
 
 def hides(secrets: Masks = _LOOKS, values: Iterable[str] = ()) -> Hide:
     """Takes out known secrets, in every form, `values` as they are, and what looks like a secret."""
-    known = sorted({value for value in values if len(value) >= _LEAST_TEXT // 2}, key=len, reverse=True)
+    known = sorted({value for value in values if len(value) >= _LEAST_SECRET}, key=len, reverse=True)
 
     def hide(text: str) -> str:
+        if len(text) < _LEAST_SECRET and text.isalnum():
+            # Most texts are such words, and none of the looks is so short.
+            return text if secrets.is_empty else secrets.apply(text)
         text = secrets.apply(text)
         for value in known:
             text = text.replace(value, MASK)
@@ -127,6 +131,7 @@ class _Clipper:
         self._expects = _Expects.VALUE
         self._is_secret = False
         self._skipped = 0
+        self._names: dict[str, tuple[str, bool]] = {}
         self.out: list[str] = []
         self.is_cut = False
         self.is_masked = False
@@ -162,7 +167,7 @@ class _Clipper:
         self.is_cut = True
         # A secret may stand at the very end, and not be known by what there is of it.
         if rest.startswith('"') and self._expects in _VALUES and not self._is_secret and len(rest) > SLACK:
-            self._begin_text(self._hidden(_decode(rest[1 : -SLACK // 2])))
+            self._begin_text(self._hidden(_decode(rest[1 : -SLACK // 2]), is_whole=False))
 
     def _mark(self, mark: str) -> None:
         if mark in "{[":
@@ -201,10 +206,7 @@ class _Clipper:
     def _text_token(self, token: str) -> None:
         text = _decode(token[1:-1])
         if self._expects in _NAMES:
-            shown = self._hide(text)
-            self._pending += token if shown == text else _encode(shown)
-            self._is_secret = SECRET_NAME.search(text) is not None
-            self._expects = _Expects.COLON
+            self._name(text, token)
         elif self._expects not in _VALUES:
             raise _NoJsonError
         elif self._is_secret:
@@ -216,14 +218,29 @@ class _Clipper:
             if self._fits(encoded):
                 self._put(encoded)
             else:
-                self._begin_text(shown)
+                self._begin_text(shown.removesuffix(_CUT))
 
-    def _hidden(self, text: str) -> str:
-        """A text without secrets; one that is JSON itself is read as such."""
+    def _name(self, text: str, token: str) -> None:
+        # Names come again and again.
+        known = self._names.get(text)
+        if known is None:
+            shown = self._hide(text)
+            known = (token if shown == text else _encode(shown), SECRET_NAME.search(text) is not None)
+            self._names[text] = known
+        written, self._is_secret = known
+        self._pending += written
+        self._expects = _Expects.COLON
+
+    def _hidden(self, text: str, *, is_whole: bool = True) -> str:
+        """A text without secrets; one that is JSON itself is read as such, as far as there is room for it."""
         if self._depth < _DEEPEST and text.lstrip()[:1] in ("{", "["):
-            inner = _Clipper(text, 2 * len(text) + _LEAST_BYTES, self._hide, is_whole=True, depth=self._depth + 1)
+            room = max(self._left, _LEAST_BYTES)
+            inner = _Clipper(text, room, self._hide, is_whole=is_whole, depth=self._depth + 1)
             with contextlib.suppress(_NoJsonError):
                 inner.run()
+                if inner.is_cut:
+                    self.is_cut = True
+                    return "".join(inner.out) + _CUT
                 if not text[inner.end :].strip():
                     return "".join(inner.out) if inner.is_masked else text
         return self._hide(text)

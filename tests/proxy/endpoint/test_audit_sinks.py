@@ -1,0 +1,67 @@
+"""The sink of a whole proxy over its life: changed by an edit, lacking a Secret, and away while calls go on."""
+
+import json
+
+import pytest
+
+from tests.proxy.endpoint.helpers import QUIET
+from tests.support.otlp import OtlpReceiver
+from tests.support.raw_client import eventually
+from tests.support.scene import scene
+from tests.support.scripted_backend import ScriptedBackend
+from tests.support.serving import load
+from tests.support.syslog import SyslogServer
+from vmcp_proxy.observability.audit import queue
+
+pytestmark = pytest.mark.scenario("O-4", "O-5")
+
+
+def audited(**audit):
+    return {**QUIET, "audit": {"enabled": True, "eventTypes": ["mcp_tool_call"], **audit}}
+
+
+def numbers(lines):
+    """The arguments of the calls that lines are about, in their order."""
+    return [json.loads(line)["data"]["request"]["arguments"]["n"] for line in lines]
+
+
+async def test_an_edit_takes_what_waits_to_another_sink_and_a_missing_secret_delays_it(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(queue, "CLOSE_SECONDS", 0.1)
+    path, syslog, collector = tmp_path / "audit.log", SyslogServer(), OtlpReceiver()
+    async with syslog.running():
+        pass
+    sinks = {
+        "file": {"sink": "file", "path": str(path)},
+        "syslog": {"sink": "syslog", "syslog": {"address": syslog.address}},
+        "otlp": {
+            "sink": "otlp",
+            "otlp": {
+                **collector.endpoint,
+                "sensitiveHeaders": [{"name": "X-Key", "secretKeyRef": {"name": "k", "key": "s"}}],
+            },
+        },
+    }
+
+    async with collector.running():
+        sinks["otlp"]["otlp"] |= collector.endpoint
+        configs = {name: audited(**sink, includeRequestData=True) for name, sink in sinks.items()}
+        async with scene({"one": ScriptedBackend()}, config=configs["file"]) as world, world.session() as client:
+            for number, name in enumerate(("file", "syslog", "otlp")):
+                world.apply(config=configs[name])
+                for each in range(3):
+                    await client.call("one_echo", {"n": 3 * number + each})
+            await eventually(lambda: path.exists() and len(path.read_text().splitlines()) == 3)
+            values = await world.metrics()
+            assert values["vmcp_audit_waiting"] == 6
+            assert values["vmcp_audit_dropped_total"] == 0
+            assert "audit sink cannot be used; events wait" in caplog.text
+            # The Secret comes; the syslog server never does, so its lines go to the collector too.
+            world.proxy.apply(load(world.config, {("k", "s"): "value"}))
+            await client.call("one_echo", {"n": 9})
+            await eventually(lambda: len(collector.records) == 7)
+            assert (await world.metrics())["vmcp_audit_dropped_total"] == 0
+    assert numbers(path.read_text().splitlines()) == [0, 1, 2]
+    assert numbers(record.body.string_value for record in collector.records) == list(range(3, 10))
+    assert {each.headers["x-key"] for each in collector.asked} == {b"value"}
+    resource = {pair.key for pair in collector.logs[0].resource_logs[0].resource.attributes}
+    assert {"service.name", "service.namespace", "service.instance.id"} <= resource
