@@ -131,12 +131,12 @@ def oidc_config(issuer: Issuer) -> dict[str, object]:
     return {"incomingAuth": {"type": "oidc", "oidc": oidc}, "authorization": {"policies": list(POLICIES)}}
 
 
-def telemetry_config(collector: Collector, *, traces: bool, metrics: bool) -> dict[str, object]:
+def telemetry_config(collector: Collector, *, traces: bool, metrics: bool, share: str = TRACED) -> dict[str, object]:
     """What is sent to a collector."""
     return {
         "telemetry": {
             "otlp": {"endpoint": collector.url, "insecure": True},
-            "tracing": {"enabled": traces, "samplingRate": TRACED},
+            "tracing": {"enabled": traces, "samplingRate": share},
             "metrics": {"enabled": metrics, "interval": METRICS_INTERVAL},
         }
     }
@@ -170,12 +170,16 @@ def alone(issuer: Issuer, collector: Collector) -> tuple[Contender, ...]:
     def audited(site: Site) -> Mapping[str, object]:
         return {**plain_config(site), "config": full_config(site)["config"]}
 
-    traces = telemetry_config(collector, traces=True, metrics=False)
+    def traced(share: str) -> Callable[[Site], Mapping[str, object]]:
+        return plus(**telemetry_config(collector, traces=True, metrics=False, share=share))
+
     metrics = telemetry_config(collector, traces=False, metrics=True)
     return (
         _shown(contender("vmcp-oidc", "vmcp, OIDC token and 20 policies", plus(**oidc_config(issuer))), issuer),
         contender("vmcp-audit", "vmcp, audit", audited),
-        contender("vmcp-traces", "vmcp, 5 % traces", plus(**traces)),
+        contender("vmcp-traces-0", "vmcp, 0 % traces", traced("0")),
+        contender("vmcp-traces", "vmcp, 5 % traces", traced(TRACED)),
+        contender("vmcp-traces-100", "vmcp, 100 % traces", traced("1")),
         contender("vmcp-otlp-metrics", "vmcp, metrics by OTLP", plus(**metrics)),
     )
 
