@@ -21,9 +21,6 @@ DECISION_SECONDS: Final = 0.5
 """Longest wait of a request for its tokens."""
 
 _LATE: Final = f"Redis has not answered within {DECISION_SECONDS:g} s"
-_MOST_TRIPS: Final = 2
-"""Scripts on their way at once; requests that come meanwhile go together with the next."""
-
 _MOST_IN_TRIP: Final = 64
 """Requests that one script decides on, so that it holds up nobody else's Redis."""
 
@@ -41,17 +38,19 @@ class _Asked:
 class RedisLimiter:
     """A `Limiter` for many replicas, in keys `<prefix>rl:{<namespace>/<name>}:<bucket>`.
 
-    A request waits no longer than `DECISION_SECONDS`; the script that it went with may take longer, and while that is
-    so, or Redis has failed, one trial at a time finds out whether it is back, and nobody else waits.
+    One script is on its way at a time, and requests that come meanwhile go together with the next: a command costs
+    this process more than many decisions. A request waits no longer than `DECISION_SECONDS`; its script may take
+    longer, and while that is so, or Redis has failed, one trial at a time finds out whether it is back, and nobody
+    else waits.
     """
 
     def __init__(self, redis: RedisService, scope: str, tasks: asyncio.TaskGroup) -> None:
         self._client: Final = redis.link.client
-        self._calls: Final = RedisCalls(redis.causes, concurrent=_MOST_TRIPS)
+        self._calls: Final = RedisCalls(redis.causes, concurrent=1)
         self._prefix: Final = f"{redis.key_prefix}rl:{{{scope}}}:"
         self._tasks: Final = tasks
         self._asked: Final[deque[_Asked]] = deque()
-        self._trips = 0
+        self._is_travelling = False
         self._is_late = False
 
     @property
@@ -64,12 +63,12 @@ class RedisLimiter:
 
     async def take(self, uses: Sequence[Use]) -> Waits | None:
         """See `Limiter.take`."""
-        if self._calls.is_resting or (self._trips and self.state.is_away):
+        if self._calls.is_resting or (self._is_travelling and self.state.is_away):
             return None
         asked = _Asked(uses)
         self._asked.append(asked)
-        if self._trips < _MOST_TRIPS:
-            self._trips += 1
+        if not self._is_travelling:
+            self._is_travelling = True
             self._tasks.create_task(self._travel(), name="rate limits")
         try:
             async with asyncio.timeout(DECISION_SECONDS):
@@ -86,7 +85,7 @@ class RedisLimiter:
                 # Whoever has gone, or waits no longer, takes no token.
                 await self._decide([asked for asked in together if not asked.answer.done()])
         finally:
-            self._trips -= 1
+            self._is_travelling = False
 
     async def _decide(self, together: Sequence[_Asked]) -> None:
         if not together:
