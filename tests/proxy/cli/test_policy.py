@@ -17,7 +17,8 @@ from vmcp_proxy.cli.exits import Exit
 pytestmark = pytest.mark.scenario("Z-8")
 
 IN_FORCE = """@id("readers") permit(principal in Group::"readers", action, resource == Tool::"web_read");
-@id("bob") permit(principal == Client::"bob", action, resource);"""
+@id("bob") permit(principal == Client::"bob", action, resource);
+@id("carol") permit(principal == Client::"carol", action == Action::"get_prompt", resource);"""
 NEW = """@id("all-read") permit(principal, action, resource == Tool::"web_read");
 @id("no-write") forbid(principal, action, resource == Tool::"web_write");"""
 GROUPS = {"alice": ["readers"], "bob": [], "carol": []}
@@ -100,6 +101,7 @@ async def test_programs_read_it_as_json_and_the_same_policies_change_nothing(log
         "calls": 2,
         "policies": ["no-write"],
         "errors": [],
+        "why": [],
     }
     done = await asyncio.to_thread(call_vmcp, capsys, "policy", "test", "--policies", new(IN_FORCE), str(log))
     assert (done.code, "would lose: nobody" in done.out, "would gain: nobody" in done.out) == (Exit.OK, True, True)
