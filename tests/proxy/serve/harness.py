@@ -21,6 +21,7 @@ from vmcp_proxy.observability.audit import EventFilter
 from vmcp_proxy.observability.logs import JsonFormatter
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol.jsonrpc import Request, encode_result
+from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.versions import CLIENT_REVISIONS
 from vmcp_proxy.serve.apps.mcp import build_mcp_app
 from vmcp_proxy.serve.apps.well_known import WellKnown, WellKnownSettings
@@ -47,9 +48,14 @@ def message(method: str, **params: Any) -> bytes:
     return json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
 
 
-async def explain_nothing(asked: Asked) -> Explanation:
-    """Takes the place of the core where nothing is asked of it."""
-    raise AssertionError(asked)
+class NothingToExplain:
+    """Takes the place of the core where nothing is asked of it, and where nothing is served."""
+
+    async def explain(self, asked: Asked) -> Explanation:
+        raise AssertionError(asked)
+
+    def names(self, kind: Kind) -> tuple[str, ...]:
+        return ()
 
 
 async def answer_empty(context: RequestContext) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import httpx2
 import pytest
 
-from tests.proxy.serve.harness import call, explain_nothing
+from tests.proxy.serve.harness import NothingToExplain, call
 from vmcp_api.pod_status import BackendReport, PodStatus, to_document
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.serve.apps.admin import Readiness, build_admin_app
@@ -37,7 +37,7 @@ def source():
 @pytest.fixture
 async def admin(source):
     async with contextlib.AsyncExitStack() as stack:
-        transport = httpx2.ASGITransport(build_admin_app(source, Metrics(), explain_nothing, HostRule()))
+        transport = httpx2.ASGITransport(build_admin_app(source, Metrics(), NothingToExplain(), HostRule()))
         yield await stack.enter_async_context(httpx2.AsyncClient(transport=transport, base_url="http://admin"))
 
 
@@ -51,14 +51,15 @@ async def test_the_admin_port_has_health_readiness_status_metrics_explanations_a
         "/metrics",
     ]
     assert (await admin.post("/status")).status_code == 405
-    assert (await admin.get("/explain")).status_code == 405
+    assert (await admin.get("/explain")).json() == {"names": []}
+    assert (await admin.put("/explain")).status_code == 405
     assert (await admin.post("/mcp")).status_code == 404
 
 
 @pytest.mark.scenario("C-5", "C-6")
 @pytest.mark.parametrize("path", [*OPERATIONAL, "/nowhere"])
 async def test_an_admin_port_of_this_machine_shows_nothing_to_a_page_that_was_rebound_to_it(source, path):
-    transport = httpx2.ASGITransport(build_admin_app(source, Metrics(), explain_nothing, HostRule(loopback=True)))
+    transport = httpx2.ASGITransport(build_admin_app(source, Metrics(), NothingToExplain(), HostRule(loopback=True)))
     async with httpx2.AsyncClient(transport=transport, base_url="http://localhost:9090") as admin:
         expected = (await admin.get(path)).status_code
         for host in ("127.0.0.1:9090", "[::1]:9090", "LOCALHOST"):

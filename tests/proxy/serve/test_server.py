@@ -14,7 +14,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from tests.proxy.serve.harness import POST_HEADERS, World, answer_empty, call, eventually, exchange, explain_nothing
+from tests.proxy.serve.harness import POST_HEADERS, NothingToExplain, World, answer_empty, call, eventually, exchange
 from vmcp_proxy.serve.apps.admin import Readiness, build_admin_app
 from vmcp_proxy.serve.apps.mcp import build_mcp_app
 from vmcp_proxy.serve.chain.chain import build_chain
@@ -39,7 +39,7 @@ class Pod:
         chain = build_chain(self.world.settings, self.hold, self.world.services)
         self.servers = Servers(
             Listener(build_mcp_app(chain, chain)),
-            Listener(build_admin_app(self, self.world.metrics, explain_nothing, HostRule())),
+            Listener(build_admin_app(self, self.world.metrics, NothingToExplain(), HostRule())),
             drain=drain,
             drained=self.world.in_flight.drained,
             cut=self.world.in_flight.cut_all,
