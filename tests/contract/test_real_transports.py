@@ -16,7 +16,7 @@ from tests.support.scene import operational, scene
 from tests.support.serving import http_backend, load, serve
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.http_client import HttpClient
-from vmcp_proxy.run.members import Assembler
+from vmcp_proxy.run.parts.members import Assembler
 
 QUIET = operational(timeouts={"list": "10s"}, failureHandling={"healthCheckInterval": "1h"})
 PROGRAM = """

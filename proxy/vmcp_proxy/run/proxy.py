@@ -14,11 +14,11 @@ from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.policy.questions import Admitter
 from vmcp_proxy.observability.logs import log_event
 from vmcp_proxy.observability.metrics import Metrics
-from vmcp_proxy.run.gauges import read_gauges
 from vmcp_proxy.run.loading import Loaded
-from vmcp_proxy.run.policies import LivePolicies, PolicyDecisions
+from vmcp_proxy.run.parts.policies import LivePolicies, PolicyDecisions
 from vmcp_proxy.run.settings import LOGGER, Settings
 from vmcp_proxy.run.status import ProxyState
+from vmcp_proxy.run.telemetry.gauges import read_gauges
 from vmcp_proxy.run.wiring import Wiring
 from vmcp_proxy.sessions import Keyring, StoreState
 

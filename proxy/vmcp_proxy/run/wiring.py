@@ -12,16 +12,16 @@ from vmcp_proxy.core.explain.explainer import Explainer
 from vmcp_proxy.core.policy.questions import Admitter, DecisionObserver
 from vmcp_proxy.http_client import ClientLimits, HttpClient
 from vmcp_proxy.observability.metrics import Metrics
-from vmcp_proxy.run.core_parts import build_core_parts, core_settings
-from vmcp_proxy.run.limits import limits_report
 from vmcp_proxy.run.loading import Loaded
-from vmcp_proxy.run.members import Assembler
-from vmcp_proxy.run.metrics_export import MetricsExport
-from vmcp_proxy.run.redis_parts import build_redis
-from vmcp_proxy.run.session_parts import build_sessions
+from vmcp_proxy.run.parts.core import build_core_parts, core_settings
+from vmcp_proxy.run.parts.limits import limits_report
+from vmcp_proxy.run.parts.members import Assembler
+from vmcp_proxy.run.parts.redis import build_redis
+from vmcp_proxy.run.parts.sessions import build_sessions
+from vmcp_proxy.run.parts.surface import build_surface
 from vmcp_proxy.run.settings import LOGGER, SOFTWARE_VERSION, LiveConfig, Settings
 from vmcp_proxy.run.status import ProxyState, ProxyStatus
-from vmcp_proxy.run.surface_parts import build_surface
+from vmcp_proxy.run.telemetry.metrics import MetricsExport
 
 
 class Wiring:

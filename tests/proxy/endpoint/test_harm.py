@@ -99,7 +99,7 @@ def program(tmp_path):
 
 @pytest.mark.scenario("B-8")
 async def test_sessions_beyond_the_bound_of_programs_open_no_circuit_for_the_others(tmp_path, monkeypatch):
-    monkeypatch.setattr("vmcp_proxy.run.members.ProgramPool", lambda: ProgramPool(ProgramBounds(most=1)))
+    monkeypatch.setattr("vmcp_proxy.run.parts.members.ProgramPool", lambda: ProgramPool(ProgramBounds(most=1)))
     config = guarded(threshold=2)
     config["operational"]["failureHandling"]["healthCheckTimeout"] = "500ms"
     async with (

@@ -11,7 +11,7 @@ from tests.support.otlp import OtlpReceiver, accept, answers
 from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend
 from tests.support.serving import admin_of
-from vmcp_proxy.run import tracing
+from vmcp_proxy.run.telemetry import tracing
 
 
 @pytest.mark.scenario("O-4")

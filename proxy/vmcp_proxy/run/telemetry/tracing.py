@@ -12,9 +12,9 @@ from vmcp_proxy.observability.tracing.counts import SpanCounts
 from vmcp_proxy.observability.tracing.sampler import Sampler
 from vmcp_proxy.observability.tracing.spans import Tracing
 from vmcp_proxy.run.loading import Loaded
-from vmcp_proxy.run.otlp import connect, resource_of
 from vmcp_proxy.run.secret_values import InvalidHeaderError, InvalidSecretError, MissingSecretError
 from vmcp_proxy.run.settings import SOFTWARE_VERSION
+from vmcp_proxy.run.telemetry.otlp import connect, resource_of
 
 if TYPE_CHECKING:
     from vmcp_proxy.observability.tracing.exporter import SpanOutput

@@ -23,7 +23,7 @@ from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.headerforward import StaticHeaders
 from vmcp_proxy.http_client import HttpClient, InvalidUrl, Peer, TrustSetting, Url
 from vmcp_proxy.run.loading import Loaded
-from vmcp_proxy.run.outgoing import Strategies
+from vmcp_proxy.run.parts.outgoing import Strategies
 from vmcp_proxy.run.secret_values import (
     InvalidHeaderError,
     InvalidSecretError,

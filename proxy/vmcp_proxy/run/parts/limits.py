@@ -81,7 +81,7 @@ def limits_report(config: ProxyConfig, limiter: Limiter) -> StoreReport | None:
 def _limiter(config: ProxyConfig, redis: "RedisService | None", tasks: asyncio.TaskGroup) -> Limiter:
     if redis is None:
         return MemoryLimiter()
-    # Imported where Redis' client is there already; see `run.redis_parts`.
+    # Imported where Redis' client is there already; see `run.parts.redis`.
     from vmcp_proxy.limits.redis import RedisLimiter  # noqa: PLC0415
 
     return RedisLimiter(redis, f"{config.namespace}/{config.name}", tasks)

@@ -12,9 +12,9 @@ from vmcp_proxy.observability.metrics import Metrics, families
 from vmcp_proxy.observability.metrics.output import FAILED, SENT, SKIPPED, MetricsOutput
 from vmcp_proxy.observability.otlp.connection import OtlpConnection
 from vmcp_proxy.run.loading import Loaded
-from vmcp_proxy.run.otlp import connect, resource_of
 from vmcp_proxy.run.secret_values import InvalidHeaderError, InvalidSecretError, MissingSecretError
 from vmcp_proxy.run.settings import SOFTWARE_VERSION
+from vmcp_proxy.run.telemetry.otlp import connect, resource_of
 
 FLUSH_SECONDS: Final = 3.0
 """How long the last numbers may take to leave when the process ends."""

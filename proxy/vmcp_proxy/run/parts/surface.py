@@ -16,13 +16,13 @@ from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.observability.tracing.propagation import NAMES as CONTEXT
 from vmcp_proxy.observability.tracing.spans import Tracing
 from vmcp_proxy.protocol.versions import CLIENT_REVISIONS
-from vmcp_proxy.run.audit import AuditOutput
-from vmcp_proxy.run.core_parts import CoreParts
 from vmcp_proxy.run.loading import Loaded
-from vmcp_proxy.run.session_parts import SessionParts
+from vmcp_proxy.run.parts.core import CoreParts
+from vmcp_proxy.run.parts.sessions import SessionParts
 from vmcp_proxy.run.settings import LOGGER, SOFTWARE_VERSION, LiveConfig, Settings
 from vmcp_proxy.run.status import ProxyStatus
-from vmcp_proxy.run.tracing import LiveTracing
+from vmcp_proxy.run.telemetry.audit import AuditOutput
+from vmcp_proxy.run.telemetry.tracing import LiveTracing
 from vmcp_proxy.serve.apps.admin import build_admin_app
 from vmcp_proxy.serve.apps.explain import Explainer
 from vmcp_proxy.serve.apps.mcp import build_mcp_app

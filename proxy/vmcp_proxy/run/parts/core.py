@@ -29,8 +29,8 @@ from vmcp_proxy.core.policy.reach import Reach
 from vmcp_proxy.core.stack import CoreServices, CoreSettings, LiveCore, build_core
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.pods.request_ids import RequestIds
-from vmcp_proxy.run.limits import build_limits
-from vmcp_proxy.run.session_parts import SessionParts
+from vmcp_proxy.run.parts.limits import build_limits
+from vmcp_proxy.run.parts.sessions import SessionParts
 from vmcp_proxy.run.settings import LiveConfig
 
 if TYPE_CHECKING:

@@ -24,8 +24,8 @@ from vmcp_proxy.observability.logs import log_event
 from vmcp_proxy.observability.masking import Masks
 from vmcp_proxy.observability.otlp.connection import OtlpConnection
 from vmcp_proxy.run.loading import Loaded
-from vmcp_proxy.run.otlp import connect
 from vmcp_proxy.run.secret_values import InvalidHeaderError, InvalidSecretError, MissingSecretError, text_of
+from vmcp_proxy.run.telemetry.otlp import connect
 from vmcp_proxy.serve.chain.auditing import NO_CONTENT, Auditor, Content, parse_networks
 from vmcp_proxy.serve.chain.decision_data import DecisionData
 

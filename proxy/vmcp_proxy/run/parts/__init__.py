@@ -1,0 +1,1 @@
+"""The rooms of one proxy, each built from its settings."""

@@ -1,0 +1,1 @@
+"""Where counts, spans and audit lines of one proxy go, over reloads."""
