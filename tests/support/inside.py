@@ -14,6 +14,7 @@ from vmcp_proxy.core.listings.cache import Entry
 from vmcp_proxy.core.listings.scopes import SHARED
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.virtual import VirtualMCP
+from vmcp_proxy.observability.tracing.counts import SpanCounts
 from vmcp_proxy.run.proxy import Proxy
 from vmcp_proxy.serve.legacy.answer_stream import AnswerStream
 from vmcp_proxy.serve.legacy.post_exchange import PostExchange
@@ -195,6 +196,12 @@ class Inside:
     def layers(self) -> tuple[str, ...]:
         """The names of the chain's layers, outermost first."""
         return self._parts.surface.chain.current.names
+
+    @property
+    def spans(self) -> SpanCounts:
+        """How many spans went out, and how many were lost."""
+        counts: SpanCounts = self._parts.surface.sources.tracing.counts
+        return counts
 
     # Other works for a while
 

@@ -50,7 +50,7 @@ async def test_calls_go_on_whatever_becomes_of_the_collector_and_every_span_is_c
         async with scene({"one": ScriptedBackend()}, telemetry=settings) as world, world.session() as client:
             for _ in range(20):
                 await client.call("one_echo")
-            counts = world.proxy.wiring.surface.sources.tracing.counts
+            counts = world.inside.spans
     # initialize and its notice; each call twice, the first with a handshake.
     assert (counts.sent, counts.dropped) == (0, 2 + 2 * 20 + 1)
 

@@ -169,7 +169,7 @@ async def test_with_tracing_off_meta_is_relayed_as_it_came_and_no_header_is_made
     meta = {"traceparent": PARENT, "baggage": "tenant=a"}
     async with scene({"one": backend}) as world, world.session() as client:
         await client.request("tools/call", {"name": "one_echo", "_meta": meta}, traceparent=OTHER)
-        assert "tracing" not in world.proxy.wiring.surface.chain.current.names
+        assert "tracing" not in world.inside.layers
     (heard,) = backend.calls("tools/call")
     assert heard.message["params"]["_meta"] == meta
     assert "traceparent" not in heard.headers
