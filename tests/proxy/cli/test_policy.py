@@ -148,6 +148,23 @@ LINE = {
     "rejected_by": "",
 }
 
+LIMITED = {
+    "outcome": "denied",
+    "backend": "",
+    "rejected_by": "rate_limit",
+    "decision": {
+        "outcome": "allow",
+        "policies": ["all"],
+        "errors": [],
+        "mode": "Enforce",
+        "action": "call_tool",
+        "resource": "web_read",
+        "backend": "web",
+        "claims": {},
+    },
+}
+"""A call that policies had let through, and that was one too many."""
+
 
 @pytest.mark.parametrize(
     ("changes", "policies", "counted"),
@@ -160,6 +177,8 @@ LINE = {
         ({"backend": ""}, "permit(principal, action, resource);", {"nobodys": 1}),
         ({"subject": None}, "permit(principal, action, resource);", {"other": 1}),
         ({"rejected_by": "authentication"}, "permit(principal, action, resource);", {"other": 1}),
+        ({"rejected_by": "rate_limit"}, "permit(principal, action, resource);", {"other": 1}),
+        (LIMITED, "permit(principal, action, resource);", {"judged": 1}),
         ({"target": {"method": "tools/list"}}, "permit(principal, action, resource);", {"other": 1}),
         ({"target": {"method": "x/y"}}, "permit(principal, action, resource);", {"other": 1}),
         ({"log": "other"}, "permit(principal, action, resource);", {"no_audit": 1}),
