@@ -88,7 +88,7 @@ PROVIDERS = {
         {"hd": None},
         {"audience": "c.apps.example"},
     ),
-    "text of groups": Provider("", {"groups": f"staff,{MEMBER} sales"}, "groups", {"groups": f"{MEMBER}s x{MEMBER}"}),
+    "text of one group": Provider("", {"groups": MEMBER}, "groups", {"groups": f"staff,{MEMBER} sales"}),
 }
 
 
