@@ -27,7 +27,7 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP)  ## Start four MCP servers, serve them as one endpoint, show a client using it; keep serving.
 	@$(BIN)/python examples/demo $(DEMO)
 
-test: $(STAMP) redis prometheus  ## Install what the tests need and run them.
+test: $(STAMP) redis prometheus rsyslog  ## Install what the tests need and run them.
 	@$(BIN)/pytest $(PARALLEL) $(PYTEST)
 
 BUSY := tests/proxy/serve tests/proxy/http_client tests/proxy/sessions tests/proxy/pods tests/operator
@@ -51,6 +51,14 @@ prometheus:
 		SUDO=; test "$$(id -u)" = 0 || SUDO=sudo; \
 		$$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus >/dev/null; } \
 		|| { echo "install prometheus and promtool (2.40 or newer) and try again" >&2; exit 1; }
+
+.PHONY: rsyslog
+rsyslog:
+	@command -v rsyslogd >/dev/null || test -x /usr/sbin/rsyslogd || { \
+		echo "installing rsyslog for the tests of the audit log"; \
+		SUDO=; test "$$(id -u)" = 0 || SUDO=sudo; \
+		$$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends rsyslog >/dev/null; } \
+		|| { echo "install rsyslog (8.2 or newer) and try again" >&2; exit 1; }
 
 lint: $(STAMP)  ## Check format, style, types and import rules.
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format" >&2; exit 1; }
@@ -85,7 +93,7 @@ java:
 		$$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends default-jre-headless maven >/dev/null; } \
 		|| { echo "install java (17 or newer) and maven and try again" >&2; exit 1; }
 
-scenarios: $(STAMP) redis prometheus  ## List the acceptance scenarios with what the tests say (PYTEST="tests e2e" asks the cluster too, one test at a time).
+scenarios: $(STAMP) redis prometheus rsyslog  ## List the acceptance scenarios with what the tests say (PYTEST="tests e2e" asks the cluster too, one test at a time).
 	@mkdir -p .cache
 	@$(BIN)/pytest -q $(if $(findstring e2e,$(PYTEST)),,$(PARALLEL)) --scenarios .cache/scenarios.json $(PYTEST) >.cache/scenarios.log 2>&1 || tail -n 30 .cache/scenarios.log
 	@$(BIN)/python -m tests.support.scenarios docs/acceptance.md .cache/scenarios.json $(wildcard .cache/scenarios-*.json)
