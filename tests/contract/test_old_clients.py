@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.peers import python_of
 from tests.support.scene import scene
-from tests.support.scripted_backend import ScriptedBackend, text
+from tests.support.scripted_backend import ScriptedBackend, text, tool
 
 CLIENT = Path(__file__).resolve().parents[1] / "peers" / "old_client.py"
 
@@ -49,4 +49,20 @@ async def test_such_a_client_hears_that_it_has_asked_too_often_and_keeps_its_con
         printed, complained = await client.communicate()
     assert printed.decode().splitlines() == ["2025-03-26", json.dumps(["one_echo"])]
     assert b"McpError: This endpoint is asked more often than it may be; try again in " in complained
+    assert b"HTTPStatusError" not in complained
+
+
+@pytest.mark.scenario("Z-2", "P-13")
+@pytest.mark.timeout(180)
+async def test_such_a_client_hears_that_it_may_not_and_keeps_its_connection():
+    python = await asyncio.to_thread(python_of, "mcp-1.9")
+    policies = ['permit(principal, action, resource == Tool::"one_other");']
+    backend = ScriptedBackend(tools=[tool("echo"), tool("other")])
+    async with scene({"one": backend}, authorization={"policies": policies}) as world:
+        client = await asyncio.create_subprocess_exec(
+            python, CLIENT, world.url, "one_echo", "{}", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        printed, complained = await client.communicate()
+    assert printed.decode().splitlines() == ["2025-03-26", json.dumps(["one_other"])]
+    assert b"McpError: Forbidden." in complained
     assert b"HTTPStatusError" not in complained

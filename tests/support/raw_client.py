@@ -28,6 +28,13 @@ async def until_status(client: "RawClient", content: object, status: int, second
             await asyncio.sleep(0.05)
 
 
+async def until_code(client: "RawClient", content: object, code: int, seconds: float = WAIT_SECONDS) -> None:
+    """Posts a request until it is answered with this code of JSON-RPC."""
+    async with asyncio.timeout(seconds):
+        while (await client.post(content)).json().get("error", {}).get("code") != code:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.05)
+
+
 def initialize(version: str = "2025-11-25", **capabilities: Any) -> dict[str, Any]:
     params = {"protocolVersion": version, "capabilities": capabilities, "clientInfo": {"name": "t", "version": "1"}}
     return {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}

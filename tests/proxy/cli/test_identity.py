@@ -5,7 +5,7 @@ import pytest
 from tests.proxy.cli.commands import endpoint, replace, serving, write
 from tests.proxy.outgoing.helpers import Guarded
 from tests.support.idp import Idp
-from tests.support.raw_client import RawClient, until_status
+from tests.support.raw_client import RawClient, until_code
 from tests.support.scripted_backend import tool
 
 ENGINEERS = '@id("engineers") permit (principal in Group::"eng", action, resource);'
@@ -83,6 +83,6 @@ async def test_tokens_policies_and_exchanged_tokens_work_out_of_files_and_follow
 
                 replace(file, *manifests(idp, backend, ENGINEERS))
                 wanted = {"jsonrpc": "2.0", "id": 9, "method": "tools/call", "params": {"name": "tickets_read"}}
-                await until_status(reader, wanted, 403)
+                await until_code(reader, wanted, 403)
                 assert await reader.names() == []
                 assert sorted(await engineer.names()) == ["tickets_read", "tickets_write"]

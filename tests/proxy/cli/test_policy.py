@@ -173,7 +173,7 @@ LIMITED = {
         ({}, 'permit(principal, action, resource in MCP::"office");', {"judged": 1}),
         ({}, 'permit(principal in Group::"g", action, resource);', {"unjudged": 1}),
         ({}, "permit(principal, action, resource) when { resource.readOnlyHint };", {"unjudged": 1}),
-        ({"outcome": "denied", "status": 403}, "permit(principal, action, resource);", {"gain": 1}),
+        ({"outcome": "denied"}, "permit(principal, action, resource);", {"gain": 1}),
         ({"backend": ""}, "permit(principal, action, resource);", {"nobodys": 1}),
         ({"subject": None}, "permit(principal, action, resource);", {"other": 1}),
         ({"rejected_by": "authentication"}, "permit(principal, action, resource);", {"other": 1}),

@@ -187,7 +187,7 @@ async def test_a_page_that_the_caller_may_not_read_is_taken_out_of_its_tool():
         assert shown["_meta"] == {"x": 1}
         for uri in (PAGE, OF_C):
             message = {"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": uri}}
-            assert (await client.post(message)).status_code == 403
+            assert (await client.post(message)).json()["error"]["code"] == 403
 
 
 async def test_policies_know_a_page_by_its_backends_own_uri():

@@ -12,7 +12,7 @@ from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend, text, tool
 
 TOOLS_CHANGED = "notifications/tools/list_changed"
-DENIED = (403, 403)
+DENIED = (200, 403)
 
 
 class ByGroups:
@@ -91,7 +91,7 @@ async def test_two_callers_see_and_call_what_their_groups_and_the_backends_allow
                 # What a caller says of a tool counts for nothing.
                 posed = {"name": "two_read", "annotations": {"readOnlyHint": True}, "arguments": {"readOnlyHint": True}}
                 answer = await others.post({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": posed})
-                assert answer.status_code == 403
+                assert answer.json()["error"]["code"] == 403
 
 
 def verdict_in(line):
@@ -106,7 +106,7 @@ async def test_denied_unknown_and_hidden_names_get_one_answer_and_a_line_of_audi
     async with scene(backends(), config=audited(path), authorization=rules) as world, world.session() as client:
         assert await client.names() == ["one_read"]
         answers = [await call(client, name) for name in ("one_write", "one_hidden", "nobody", "read")]
-        assert {answer.status_code for answer in answers} == {403}
+        assert {(answer.status_code, answer.json()["error"]["code"]) for answer in answers} == {DENIED}
         assert len({answer.content for answer in answers}) == 1
         headers = [{name for name in answer.headers if name != "date"} for answer in answers]
         assert all(each == headers[0] for each in headers)
@@ -163,7 +163,7 @@ async def test_members_within_an_argument_are_judged_as_strictly_as_arguments(gu
             body = b'{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": %b}' % params
             answer = await client.post(body)
             assert ("result" in answer.json()) is allowed
-            assert allowed or answer.status_code == 403
+            assert allowed or answer.json()["error"]["code"] == 403
 
 
 @pytest.mark.scenario("Z-1")
@@ -185,10 +185,10 @@ async def test_an_expansion_that_a_backend_could_resolve_to_another_uri_is_denie
 
     async with scene(served, config=QUIET, authorization=rules) as world, world.session() as client:
         unknown = await read("other:///x")
-        assert unknown[0] == 403
+        assert unknown == (200, b'{"jsonrpc":"2.0","id":1,"error":{"code":403,"message":"Forbidden."}}')
         for rest in ("../secret/x", "%2e%2e/secret/x", "\x00", "#/../x", "..\\secret", "a b", "%2Fx"):
             assert await read(f"file:///public/{rest}") == unknown
-        assert (await read("file:///public/x%20y"))[0] == 200
+        assert b'"result"' in (await read("file:///public/x%20y"))[1]
 
 
 @pytest.mark.scenario("Z-4")

@@ -54,7 +54,7 @@ async def test_a_completion_is_for_what_could_be_used_and_suggests_no_more(refer
         params = {"ref": reference, "argument": {"name": argument, "value": "p"}, "context": {"arguments": chosen}}
         asked = {"jsonrpc": "2.0", "id": 1, "method": "completion/complete", "params": params}
         answer = await client.post(asked)
-        assert (answer.status_code == 403) is (suggested is None)
+        assert ("error" in answer.json()) is (suggested is None)
         assert len(one.calls("completion/complete")) == (suggested is not None)
         if suggested is not None:
             completion = answer.json()["result"]["completion"]

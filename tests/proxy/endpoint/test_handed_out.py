@@ -82,7 +82,7 @@ async def test_policies_decide_on_what_was_handed_out_like_on_what_is_listed():
         await client.call("c_echo")
         assert await read(client, "file:///open") == "read by c"
         message = {"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": "file:///closed"}}
-        assert (await client.post(message)).status_code == 403
+        assert (await client.post(message)).json()["error"]["code"] == 403
         assert len(backends["c"].calls("resources/read")) == 1
 
 

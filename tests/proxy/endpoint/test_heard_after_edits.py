@@ -41,7 +41,7 @@ async def test_an_update_is_for_who_may_read_the_resource_now_and_all_may_unsubs
         [message] = await stream.until(UPDATED)
         assert message["params"] == {"uri": "test://b"}
         again = {**unsubscribing("test://a"), "method": "resources/subscribe"}
-        assert (await client.post(again)).status_code == 403
+        assert (await client.post(again)).json()["error"]["code"] == 403
         for uri, told in (("test://a", ["test://a"]), ("test://nobody", ["test://a"]), ("test://a", ["test://a"])):
             answer = await client.post(unsubscribing(uri))
             assert (answer.status_code, answer.json()["result"]) == (200, {})

@@ -50,7 +50,7 @@ async def test_a_policy_edit_is_told_once_on_the_streams_of_those_whose_tools_it
         refused = await stranger.post(
             {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "one_closed"}}
         )
-        assert refused.status_code == 403
+        assert refused.json()["error"]["code"] == 403
 
         # Something that concerns everybody: nothing else came before it, on either stream.
         backend.prompts = [{"name": "p"}, {"name": "q"}]

@@ -1,4 +1,4 @@
-"""The table of the legacy era: what becomes of a call as JSON-RPC code, form of the message and HTTP status."""
+"""The table of the legacy era: what becomes of a call as JSON-RPC code, form of the message and header fields."""
 
 from typing import Final
 
@@ -54,15 +54,16 @@ _UNCHECKED: Final = "Rate limits cannot be checked now; try again."
 
 
 class OwnAnswer(msgspec.Struct, frozen=True, gc=False):
-    """An answer that no backend's result is; `status` and `headers` hold where the response has not begun yet.
+    """An answer that no backend's result is; `headers` go with it where the response has not begun yet.
 
+    Its status is 200, as it is an answer: clients on the Python SDK before 2.0 end their whole connection at any other
+    one (ADR-0050).
     `outcome` is that of the audit, `backend` the one that the answer is about, `rejected_by` the layer that refused.
     """
 
     body: bytes
     outcome: Outcome | None
     backend: str = ""
-    status: int = 200
     headers: tuple[tuple[bytes, bytes], ...] = ()
     rejected_by: str = ""
 
@@ -74,7 +75,7 @@ def own_answer(request: Request, reply: Unanswered) -> OwnAnswer:  # noqa: PLR09
             body = encode_raw_error(request.id, reply.error)
             return OwnAnswer(body, Outcome.APPLICATION_ERROR, reply.backend)
         case Denied():
-            return OwnAnswer(encode_error(request.id, FORBIDDEN, "Forbidden."), Outcome.DENIED, status=403)
+            return OwnAnswer(encode_error(request.id, FORBIDDEN, "Forbidden."), Outcome.DENIED)
         case Invalid():
             return OwnAnswer(invalid_params(request.id, reply.reason), Outcome.FAILURE)
         case Limited():
@@ -100,10 +101,7 @@ def _limited(request: Request, reply: Limited) -> OwnAnswer:
 
 
 def _for_a_while(seconds: int, request: Request, code: int, text: str, outcome: Outcome, **more: str) -> OwnAnswer:
-    """Refused for a while: `Retry-After` (RFC 9110 section 10.2.3), and the same in the data for who sees no header.
-
-    The status stays 200: clients on the Python SDK before 2.0 end their whole connection at any other one.
-    """
+    """Refused for a while: `Retry-After` (RFC 9110 section 10.2.3), and the same in the data for who sees no header."""
     data = msgspec.json.encode({"retryAfterSeconds": seconds, **more})
     headers = ((b"retry-after", b"%d" % seconds),)
     return OwnAnswer(encode_error(request.id, code, text, data), outcome, headers=headers, rejected_by=LAYER)

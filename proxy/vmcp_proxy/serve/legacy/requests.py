@@ -105,10 +105,10 @@ class Requests:
         context.backend = answer.backend
         context.outcome = answer.outcome
         context.rejected_by = answer.rejected_by
-        # A comment may have kept the connection open meanwhile: there is no status to choose any more then.
-        if context.response_started or (answer.status == _OK and not answer.headers):
+        # A comment may have kept the connection open meanwhile: there are no headers to add any more then.
+        if context.response_started or not answer.headers:
             return answer.body
-        await context.respond(answer.status, answer.body, headers=answer.headers)
+        await context.respond(_OK, answer.body, headers=answer.headers)
         return None
 
     async def _set_level(self, caller: SessionCaller, message: Request, members: Members) -> bytes:
