@@ -8,13 +8,13 @@ import difflib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from cedarpy import pst
 
 from vmcp_api.manifests.problems import shorten
 from vmcp_api.text.cedar_names import CedarDoubt, Names
-from vmcp_api.text.cedar_text import read_policies
+from vmcp_api.text.cedar_text import read_policies, uids_in
 from vmcp_api.text.suggest import fold, suggest
 
 _KIND_OF: Final = {"call_tool": "Tool", "read_resource": "Resource", "get_prompt": "Prompt"}
@@ -46,8 +46,6 @@ _PREFIXES: Final[Mapping[str, tuple[str, ...]]] = {
 _NEAR: Final = 0.8
 """How much alike two names are of which one may be a slip, where there are more than those that are known."""
 
-_Uid: TypeAlias = tuple[str, str]
-
 
 def find_doubts(texts: Sequence[str], entities: str, names: Names) -> tuple[CedarDoubt, ...]:
     """What nothing has of what policies name; for texts and entities in which there is no flaw."""
@@ -77,7 +75,7 @@ class _Told:
 
     def __init__(self, entities: str) -> None:
         data: Any = json.loads(entities)
-        self.uids: Final = frozenset(_uids_in(data))
+        self.uids: Final = frozenset(uids_in(data))
         self.types: Final = frozenset(kind for kind, _ in self.uids)
         self.attributes: Final[dict[str, set[str]]] = {}
         for each in data:
@@ -261,16 +259,3 @@ def _below(node: object) -> Iterator[object]:
         elif is_dataclass(node):
             yield node
             waiting.extend(getattr(node, each.name) for each in reversed(fields(node)))
-
-
-def _uids_in(value: object) -> Iterator[_Uid]:
-    if isinstance(value, list):
-        for each in value:
-            yield from _uids_in(each)
-    elif isinstance(value, dict):
-        match value:
-            case {"type": str(kind), "id": str(name)}:
-                yield kind, name
-            case _:
-                for each in value.values():
-                    yield from _uids_in(each)

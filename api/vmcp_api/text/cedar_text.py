@@ -103,6 +103,20 @@ def find_entities_flaw(text: str) -> CedarFlaw | None:
     return None
 
 
+def uids_in(value: object) -> Iterator[tuple[str, str]]:
+    """The type and id of every entity that a part of Cedar's JSON names, however deep."""
+    if isinstance(value, list):
+        for each in value:
+            yield from uids_in(each)
+    elif isinstance(value, dict):
+        match value:
+            case {"type": str(kind), "id": str(name)}:
+                yield kind, name
+            case _:
+                for each in value.values():
+                    yield from uids_in(each)
+
+
 def _entity_flaw(entities: list[object]) -> CedarFlaw | None:
     """The first entity that is none by itself: the parser does not tell which."""
     import cedarpy  # noqa: PLC0415 - see `find_policy_flaw`

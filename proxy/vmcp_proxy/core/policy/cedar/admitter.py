@@ -1,15 +1,13 @@
 """The `Admitter` that decides by Cedar: one set of policies, one decision for lists and calls (ADR-0041)."""
 
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from cedarpy import Entities, PolicySet
 
 from vmcp_api.spec.authorization import PolicyMode
-from vmcp_proxy.auth.claims import are_same
 from vmcp_proxy.auth.decision import Decision
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.capabilities import Capability
@@ -17,7 +15,6 @@ from vmcp_proxy.core.catalog.uri_template import expand_all
 from vmcp_proxy.core.policy.cedar.arguments import (
     NO_ARGUMENTS,
     Arguments,
-    Wanted,
     attributes_of,
     read_arguments,
     wanted_by,
@@ -41,42 +38,17 @@ from vmcp_proxy.core.policy.cedar.residuals import (
     Unknown,
     build_residuals,
 )
+from vmcp_proxy.core.policy.cedar.standings import Standing, Subject, Subjects, keep_prospect
 from vmcp_proxy.core.policy.cedar.uris import find_ambiguity
 from vmcp_proxy.core.policy.questions import ACTION_ON, Action, Prospect, Question, judged_name, original_name
 from vmcp_proxy.protocol.kinds import Kind
 
-_MOST_IDENTITIES: Final = 1024
-_MOST_THINGS: Final = 512
-_MOST_STANDINGS: Final = 16_384
 _MOST_PARTS: Final = 512
 _SOME: Final = "x"  # stands for what is not known of a URI
 _ANY_NAME: Final = ""
 """Stands for the names that no policy tells apart."""
 
 _DECIDED: Final = (TRUE, FALSE, ERROR)
-
-
-class Standing(msgspec.Struct, frozen=True):
-    """What is known of an identity and a thing before any call: the decision itself where no argument counts.
-
-    `open` are the policies whose outcome arguments may change, `wanted` what they read of them.
-    `policies` are those that may still come to something, as Cedar evaluates them.
-    """
-
-    decision: Decision | None
-    open: tuple[str, ...] = ()
-    wanted: Wanted | None = None
-    policies: PolicySet | None = None
-    entities: Entities | None = None
-
-
-class _Subject(msgspec.Struct, frozen=True):
-    """One identity with the claims of one token, and what has been found out for it."""
-
-    claims: Mapping[str, Any]
-    principal: Principal
-    standings: dict[Thing, Standing]
-    prospects: dict[Prospect, bool]
 
 
 class _Vague(msgspec.Struct, frozen=True):
@@ -127,8 +99,7 @@ class CedarAdmitter:
         self._wanted: Final = wanted_by([self.policies.reads])
         self._given: Final[dict[frozenset[str], Residuals]] = {}
         self._parts: Final[dict[tuple[str, ...], PolicySet]] = {}
-        self._kept = 0
-        self._subjects: OrderedDict[Identity, _Subject] = OrderedDict()
+        self._subjects: Final = Subjects(lambda identity: self._world.principal(identity, self.policies.reads))
 
     @property
     def ids(self) -> Sequence[str]:
@@ -142,7 +113,7 @@ class CedarAdmitter:
 
     async def decide(self, question: Question) -> Decision:
         """See `Admitter.decide`."""
-        subject = self._subject(question.identity)
+        subject = self._subjects.of(question.identity)
         capability, name = question.capability, question.name
         thing = self._thing(question.action, capability, name)
         template = capability if capability is not None and capability.kind is Kind.TEMPLATE else None
@@ -158,7 +129,7 @@ class CedarAdmitter:
         standing = subject.standings.get(thing)
         if standing is None:
             standing = self._standing(subject.principal, thing)
-            self._keep(subject, thing, standing)
+            self._subjects.keep(subject, thing, standing)
         if standing.decision is not None:
             return standing.decision
         return self._judged(subject.principal, thing, standing, question.arguments)
@@ -169,7 +140,7 @@ class CedarAdmitter:
 
     def shows(self, identity: Identity, capabilities: Sequence[Capability]) -> Sequence[bool]:
         """See `Admitter.shows`; it fills no memory of decisions, so that a list does not quicken what it hides."""
-        principal = self._subject(identity).principal
+        principal = self._subjects.of(identity).principal
         shown: dict[tuple[Thing, str], bool] = {}
         answers = []
         for capability in capabilities:
@@ -181,33 +152,17 @@ class CedarAdmitter:
 
     def could(self, identity: Identity, prospects: Sequence[Prospect]) -> bool:
         """See `Admitter.could`; remembered for a backend, not for names that callers choose."""
-        subject = self._subject(identity)
+        subject = self._subjects.of(identity)
         return any(self._could(subject, each) for each in prospects)
 
     def possible(self, identity: Identity, capability: Capability) -> Possible:
         """What each policy may come to on some call or expansion."""
         thing, template = self._listed(capability)
-        return self._look(self._subject(identity).principal, thing, self._listing(template))
+        return self._look(self._subjects.of(identity).principal, thing, self._listing(template))
 
     def _residuals(self, unknown: Unknown, *actions: Action) -> Residuals:
         told = Told(self._world.attributes(*actions), self._world.parents)
         return build_residuals(self.policies.by_key.values(), unknown, told)
-
-    def _subject(self, identity: Identity) -> _Subject:
-        kept = self._subjects.get(identity)
-        if kept is not None and are_same(kept.claims, identity.claims):
-            self._subjects.move_to_end(identity)
-            return kept
-        if kept is not None:
-            self._kept -= len(kept.standings)
-        subject = _Subject(identity.claims, self._world.principal(identity, self.policies.reads), {}, {})
-        # The caller alone: what is kept beyond the session must not keep its token.
-        self._subjects[identity.caller] = subject
-        self._subjects.move_to_end(identity)
-        if len(self._subjects) > _MOST_IDENTITIES:
-            _, oldest = self._subjects.popitem(last=False)
-            self._kept -= len(oldest.standings)
-        return subject
 
     def _listed(self, capability: Capability) -> tuple[Thing, str]:
         """What a list asks of it: about itself, or about the expansions of a template."""
@@ -231,7 +186,7 @@ class CedarAdmitter:
     def _counts(self, action: Action, name: str) -> bool:
         return action in self._told_apart or (TYPE_ON[action], name) in self._named
 
-    def _could(self, subject: _Subject, prospect: Prospect) -> bool:
+    def _could(self, subject: Subject, prospect: Prospect) -> bool:
         action, backend, name = prospect.action, prospect.backend, prospect.name
         if prospect.is_beginning:
             vague, known = _Vague(self._of_backends, name, is_beginning=True), self._unnamed
@@ -240,25 +195,8 @@ class CedarAdmitter:
             if self._counts(action, name):
                 return self._possible(subject.principal, Thing(action, name, name, backend), vague).admits
             prospect = Prospect(action, backend, _ANY_NAME)
-        kept = subject.prospects.get(prospect)
-        if kept is None:
-            if len(subject.prospects) >= _MOST_THINGS:
-                subject.prospects.clear()
-            thing = Thing(action, known, known, backend)
-            kept = subject.prospects[prospect] = self._possible(subject.principal, thing, vague).admits
-        return kept
-
-    def _keep(self, subject: _Subject, thing: Thing, standing: Standing) -> None:
-        """Remembers it, within bounds: names are the caller's to choose where policies read them."""
-        if len(subject.standings) >= _MOST_THINGS:
-            self._kept -= len(subject.standings)
-            subject.standings.clear()
-        if self._kept >= _MOST_STANDINGS:
-            self._kept = 0
-            for each in self._subjects.values():
-                each.standings.clear()
-        subject.standings[thing] = standing
-        self._kept += 1
+        thing = Thing(action, known, known, backend)
+        return keep_prospect(subject, prospect, lambda: self._possible(subject.principal, thing, vague).admits)
 
     def _is_open(self, thing: Thing) -> bool:
         """Whether arguments may count: nothing that is read by URI has any."""

@@ -1,13 +1,13 @@
 """Principal, action and resource of a request as Cedar's entities, beside those that the config tells of."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 from cedarpy import Entities
 
-from vmcp_api.text.cedar_text import find_entities_flaw
+from vmcp_api.text.cedar_text import find_entities_flaw, uids_in
 from vmcp_proxy.auth.claims import SCOPES, find_claim
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.policy.cedar.policies import PolicyError
@@ -75,7 +75,7 @@ class World:
         self._base = _handle(None, rest)
         # Once all together, so that what is wrong with one comes out now.
         _handle(self._base, list(self._of_requests.values()))
-        self.uids: Final = frozenset(_uids_in(told))
+        self.uids: Final = frozenset(uids_in(told))
         self.parents: Final = frozenset((parent["type"], parent["id"]) for each in told for parent in each["parents"])
 
     def attributes(self, *actions: Action) -> frozenset[str]:
@@ -161,19 +161,6 @@ def _parse(text: str) -> list[Entity]:
 def _plain(uid: dict[str, Any]) -> dict[str, Any]:
     inner = uid.get("__entity", uid)
     return {"type": inner["type"], "id": inner["id"]}
-
-
-def _uids_in(value: object) -> Iterable[Uid]:
-    if isinstance(value, list):
-        for each in value:
-            yield from _uids_in(each)
-    elif isinstance(value, dict):
-        match value:
-            case {"type": str(kind), "id": str(name)}:
-                yield kind, name
-            case _:
-                for each in value.values():
-                    yield from _uids_in(each)
 
 
 def _claims(claims: Mapping[str, Any], reads: Reads) -> tuple[dict[str, object], frozenset[str]]:

@@ -3,14 +3,14 @@
 import pytest
 
 from tests.proxy.core.policy.cedar.helpers import a_tool, admitter, decided, unknown, who
-from vmcp_proxy.core.policy.cedar import admitter as module
+from vmcp_proxy.core.policy.cedar import standings as module
 
 READ = a_tool("read")
 BY_NAME = 'permit(principal, action, resource) when { resource.name like "a*" && context has arg_x };'
 
 
 def kept(policies):
-    return [len(each.standings) for each in policies._subjects.values()]
+    return [len(each.standings) for each in policies._subjects._subjects.values()]
 
 
 async def test_guessed_names_and_many_callers_are_remembered_within_bounds(monkeypatch):
@@ -21,7 +21,7 @@ async def test_guessed_names_and_many_callers_are_remembered_within_bounds(monke
     for number in range(300):
         identity = who(f"caller-{number % 7}", number=number % 3)
         assert not (await unknown(policies, identity, f"name-{number}")).admits
-        assert sum(kept(policies)) == policies._kept <= 50
+        assert sum(kept(policies)) == policies._subjects._kept <= 50
         assert len(kept(policies)) <= 5
         assert max(kept(policies)) <= 20
     assert (await decided(admitter(BY_NAME), who("a"), a_tool("abc"), {"x": 1})).admits

@@ -65,4 +65,4 @@ def test_names_that_callers_choose_fill_no_memory(names):
     ours = admitter(f"permit(principal, action, resource){names};")
     for number in range(100):
         assert ours.could(DEV, [Prospect(Action.CALL_TOOL, "b", f"b_{number}")])
-    assert sum(len(each.prospects) for each in ours._subjects.values()) <= 1
+    assert sum(len(each.prospects) for each in ours._subjects._subjects.values()) <= 1

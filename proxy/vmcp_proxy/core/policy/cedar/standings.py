@@ -1,0 +1,93 @@
+"""What has been found out for callers before any call of theirs, remembered within bounds (ADR-0041)."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+from cedarpy import Entities, PolicySet
+
+from vmcp_proxy.auth.claims import are_same
+from vmcp_proxy.auth.decision import Decision
+from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.core.policy.cedar.arguments import Wanted
+from vmcp_proxy.core.policy.cedar.entities import Principal, Thing
+from vmcp_proxy.core.policy.questions import Prospect
+
+_MOST_IDENTITIES: Final = 1024
+_MOST_THINGS: Final = 512
+_MOST_STANDINGS: Final = 16_384
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What is known of an identity and a thing before any call: the decision itself where no argument counts.
+
+    `open` are the policies whose outcome arguments may change, `wanted` what they read of them.
+    `policies` are those that may still come to something, as Cedar evaluates them.
+    """
+
+    decision: Decision | None
+    open: tuple[str, ...] = ()
+    wanted: Wanted | None = None
+    policies: PolicySet | None = None
+    entities: Entities | None = None
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """One identity with the claims of one token, and what has been found out for it."""
+
+    claims: Mapping[str, Any]
+    principal: Principal
+    standings: dict[Thing, Standing]
+    prospects: dict[Prospect, bool]
+
+
+class Subjects:
+    """The callers that were asked about last; `principal_of` says what policies know of one.
+
+    Nothing of it outlives the policies, and no token is in it.
+    """
+
+    def __init__(self, principal_of: Callable[[Identity], Principal]) -> None:
+        self._principal_of: Final = principal_of
+        self._subjects: Final[OrderedDict[Identity, Subject]] = OrderedDict()
+        self._kept = 0
+
+    def of(self, identity: Identity) -> Subject:
+        """What is remembered for an identity and just these claims; nothing yet where they are new."""
+        kept = self._subjects.get(identity)
+        if kept is not None and are_same(kept.claims, identity.claims):
+            self._subjects.move_to_end(identity)
+            return kept
+        if kept is not None:
+            self._kept -= len(kept.standings)
+        subject = Subject(identity.claims, self._principal_of(identity), {}, {})
+        # The caller alone: what is kept beyond the session must not keep its token.
+        self._subjects[identity.caller] = subject
+        self._subjects.move_to_end(identity)
+        if len(self._subjects) > _MOST_IDENTITIES:
+            _, oldest = self._subjects.popitem(last=False)
+            self._kept -= len(oldest.standings)
+        return subject
+
+    def keep(self, subject: Subject, thing: Thing, standing: Standing) -> None:
+        """Remembers it, within bounds: names are the caller's to choose where policies read them."""
+        if len(subject.standings) >= _MOST_THINGS:
+            self._kept -= len(subject.standings)
+            subject.standings.clear()
+        if self._kept >= _MOST_STANDINGS:
+            self._kept = 0
+            for each in self._subjects.values():
+                each.standings.clear()
+        subject.standings[thing] = standing
+        self._kept += 1
+
+
+def keep_prospect(subject: Subject, prospect: Prospect, could: Callable[[], bool]) -> bool:
+    """What a prospect of a caller comes to, found out once."""
+    kept = subject.prospects.get(prospect)
+    if kept is None:
+        if len(subject.prospects) >= _MOST_THINGS:
+            subject.prospects.clear()
+        kept = subject.prospects[prospect] = could()
+    return kept
