@@ -11,6 +11,7 @@ from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.outcomes import Reply
 from vmcp_proxy.core.policy.admission import Admission
 from vmcp_proxy.core.policy.all_or_nothing import AllOrNothing, Served
+from vmcp_proxy.core.policy.judge import Known
 from vmcp_proxy.core.policy.questions import Admitter, DecisionObserver
 from vmcp_proxy.core.policy.rate_limit import LimitServices, RateLimit
 from vmcp_proxy.core.policy.rate_limits import RateLimits
@@ -36,6 +37,7 @@ class CoreServices:
     aggregate: VirtualMCP
     served: Served
     decisions: DecisionObserver
+    known: Known
     reach: Reach
     limits: LimitServices
 
@@ -47,9 +49,9 @@ def build_core(settings: CoreSettings, services: CoreServices) -> VirtualMCP:
         core = RateLimit(core, RateLimits(settings.rate_limiting), services.limits)
     match settings.admitter.mode:
         case PolicyMode.ENFORCE:
-            core = Admission(core, settings.admitter, services.decisions)
+            core = Admission(core, settings.admitter, services.decisions, services.known)
         case PolicyMode.SHADOW:
-            core = Shadow(core, settings.admitter, services.decisions)
+            core = Shadow(core, settings.admitter, services.decisions, services.known)
     if settings.partial_failure_mode is PartialFailureMode.FAIL:
         core = AllOrNothing(core, services.served, services.reach)
     return core

@@ -17,8 +17,7 @@ from vmcp_proxy.cli.exits import Exit
 pytestmark = pytest.mark.scenario("Z-8")
 
 IN_FORCE = """@id("readers") permit(principal in Group::"readers", action, resource == Tool::"web_read");
-@id("bob") permit(principal == Client::"bob", action, resource);
-@id("carol") permit(principal == Client::"carol", action == Action::"get_prompt", resource);"""
+@id("bob") permit(principal == Client::"bob", action, resource);"""
 NEW = """@id("all-read") permit(principal, action, resource == Tool::"web_read");
 @id("no-write") forbid(principal, action, resource == Tool::"web_write");"""
 GROUPS = {"alice": ["readers"], "bob": [], "carol": []}

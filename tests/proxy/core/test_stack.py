@@ -21,7 +21,7 @@ POLICY = RuleBased((Rule(Effect.PERMIT),))
 FAIL, BEST_EFFORT = PartialFailureMode.FAIL, PartialFailureMode.BEST_EFFORT
 LIMITED = RateLimiting(shared=Bucket(max_tokens=1, refill_period=1))
 LIMITS = SimpleNamespace(limiter=None, user_key=None, asks=None, observer=None)
-SERVICES = CoreServices(SimpleNamespace(), SimpleNamespace(members={}, withheld=()), Heard(), Reach(), LIMITS)
+SERVICES = CoreServices(SimpleNamespace(), SimpleNamespace(members={}, withheld=()), Heard(), {}.get, Reach(), LIMITS)
 
 
 def layers(core):

@@ -88,6 +88,10 @@ class Resolver:
         silent = self._silent(identity, self._views.shared_silent(identity), catalog, operation)
         return self._unfound(self._views.within_reach(identity), silent, catalog, operation, 0.0)
 
+    def known(self, operation: Operation) -> Capability | None:
+        """What bears the name by what the proxy itself sees of all backends now."""
+        return find_owner(self._views.shared(), _nobody, operation)
+
     def _unfound(
         self, members: Members, silent: Mapping[str, Outcome], catalog: Catalog, operation: Operation, began: float
     ) -> Resolved:

@@ -14,7 +14,7 @@ from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.ui_pages import pages_of, rename_pages
 from vmcp_proxy.core.outcomes import Denied, Reply, Result
 from vmcp_proxy.core.policy.completions import without_unusable
-from vmcp_proxy.core.policy.judge import Judge, only_shown, question_of
+from vmcp_proxy.core.policy.judge import Judge, Known, only_shown, question_of
 from vmcp_proxy.core.policy.questions import Action, Admitter, DecisionObserver, Question, judged_name
 from vmcp_proxy.core.virtual import Caller, Exchange, Listed, Operation, OwnNames, Resolved, Target, VirtualMCP
 from vmcp_proxy.protocol.kinds import Kind
@@ -35,11 +35,11 @@ class Admission:
     """A `VirtualMCP` without what the caller is not admitted to; it keeps at most `max_views` views."""
 
     def __init__(
-        self, inner: VirtualMCP, admitter: Admitter, observer: DecisionObserver, *, max_views: int = 1024
+        self, inner: VirtualMCP, admitter: Admitter, observer: DecisionObserver, known: Known, *, max_views: int = 1024
     ) -> None:
         self._inner = inner
         self._admitter = admitter
-        self._judge = Judge(admitter, observer)
+        self._judge = Judge(admitter, observer, known)
         self._max_views = max_views
         self._views: OrderedDict[tuple[str, str, Identity], _View] = OrderedDict()
 

@@ -1,10 +1,13 @@
 """From a call to the question that a policy is asked, and from the answer to those who keep it."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
+
+import msgspec
 
 from vmcp_proxy.auth.decision import Decision, DecisionRecord
 from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.policy.completions import question_about
 from vmcp_proxy.core.policy.questions import ACTION_ON, Action, Admitter, DecisionObserver, Question, judged_name
 from vmcp_proxy.core.virtual import Exchange, Operation, Resolved, Target
@@ -15,12 +18,21 @@ from vmcp_proxy.protocol.params import InvalidParamsError
 _WITH_ARGUMENTS: Final = frozenset({Kind.TOOL, Kind.PROMPT})
 
 
-class Judge:
-    """Asks an `Admitter` about calls; each decision goes to the call's exchange and to the observer."""
+Known: TypeAlias = Callable[[Operation], Capability | None]
+"""What bears the name that an operation has, whoever asks, as far as the proxy itself knows."""
 
-    def __init__(self, admitter: Admitter, observer: DecisionObserver) -> None:
+
+class Judge:
+    """Asks an `Admitter` about calls; each decision goes to the call's exchange and to the observer.
+
+    `known` is asked for the record alone, about names of which nothing is within the caller's reach (ADR-0044): other
+    policies could be tried on such a call, so that it has to say what it was about (ADR-0042).
+    """
+
+    def __init__(self, admitter: Admitter, observer: DecisionObserver, known: Known) -> None:
         self._admitter: Final = admitter
         self._observer: Final = observer
+        self._known: Final = known
 
     async def decide(
         self, identity: Identity, operation: Operation, resolved: Resolved, exchange: Exchange
@@ -35,6 +47,7 @@ class Judge:
             # After the policies were asked as for any other name. What nobody has told yet may be heard of by those
             # who may do this whoever it belongs to; what is not there, by nobody.
             decision = Decision(admits=False, mode=decision.mode)
+            question = msgspec.structs.replace(question, capability=self._known(operation))
         exchange.decided(_record(decision, question))
         self._observer.on_decision(decision)
         return decision, operation

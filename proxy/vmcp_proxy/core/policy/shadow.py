@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.outcomes import Reply
-from vmcp_proxy.core.policy.judge import Judge
+from vmcp_proxy.core.policy.judge import Judge, Known
 from vmcp_proxy.core.policy.questions import Admitter, DecisionObserver
 from vmcp_proxy.core.virtual import Caller, Exchange, Listed, Operation, OwnNames, Resolved, VirtualMCP
 from vmcp_proxy.protocol.kinds import Kind
@@ -14,9 +14,9 @@ from vmcp_proxy.protocol.kinds import Kind
 class Shadow:
     """A `VirtualMCP` that answers like the inner one."""
 
-    def __init__(self, inner: VirtualMCP, admitter: Admitter, observer: DecisionObserver) -> None:
+    def __init__(self, inner: VirtualMCP, admitter: Admitter, observer: DecisionObserver, known: Known) -> None:
         self._inner: Final = inner
-        self._judge: Final = Judge(admitter, observer)
+        self._judge: Final = Judge(admitter, observer, known)
 
     def view(self, caller: Caller) -> Coroutine[Any, Any, Catalog]:
         """See `VirtualMCP.view`."""

@@ -96,7 +96,7 @@ class NoExchange:
 
 
 def admission_of(inner: VirtualMCP, admitter: Admitter, heard: Heard | None = None, **more: int) -> Admission:
-    return Admission(inner, admitter, heard or Heard(), **more)
+    return Admission(inner, admitter, heard or Heard(), lambda _: None, **more)
 
 
 def caller(identity: Identity = ALICE) -> Caller:
