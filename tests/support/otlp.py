@@ -36,6 +36,20 @@ def answers(status: int, body: bytes = b"", **headers: str) -> Callable[[Asked],
     return act
 
 
+def decoded(asked: Asked) -> tuple[bytes, Any]:
+    """The body of a request as it was before it was compressed, and what it says."""
+    request = KINDS[asked.target.removeprefix("/base")]()
+    body = gzip.decompress(asked.body) if asked.headers.get("content-encoding") == b"gzip" else asked.body
+    request.ParseFromString(body)
+    return body, request
+
+
+def records_in(request: Any) -> list[Any]:
+    """The log records of one request, in their order."""
+    scopes = [scope for group in request.resource_logs for scope in group.scope_logs]
+    return [record for scope in scopes for record in scope.log_records]
+
+
 @dataclass(frozen=True)
 class Spanned:
     """One span in plain values; ids in hex, `parent` empty for a root."""
@@ -111,8 +125,7 @@ class OtlpReceiver:
     @property
     def records(self) -> list[Any]:
         """The log records, in their order."""
-        groups = [group for request in self.logs for group in request.resource_logs]
-        return [record for group in groups for scope in group.scope_logs for record in scope.log_records]
+        return [record for request in self.logs for record in records_in(request)]
 
     async def having(self, count: int) -> list[Spanned]:
         """The spans, once there are so many."""
@@ -122,9 +135,7 @@ class OtlpReceiver:
     async def _handle(self, asked: Asked) -> None:
         assert asked.verb == "POST"
         assert asked.headers["content-type"] == PROTOBUF.encode()
-        request = KINDS[asked.target.removeprefix("/base")]()
-        body = gzip.decompress(asked.body) if asked.headers.get("content-encoding") == b"gzip" else asked.body
-        request.ParseFromString(body)
+        body, request = decoded(asked)
         self.texts.append(f"{request} {body.decode('latin-1')}")
         answered: list[bytes] = []
         write = asked.write
