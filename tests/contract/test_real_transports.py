@@ -104,8 +104,7 @@ def sdk_server(store: MemoryEventStore | None = None) -> MCPServer:
     def greet(who: str) -> str:
         return f"Hello {who}"
 
-    if store is not None:
-        add_nap(server, store)
+    add_nap(server, store or MemoryEventStore())
     return server
 
 
