@@ -13,6 +13,7 @@ from tests.support.callers import ISSUER, identity_of
 from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend, tool
 from vmcp_proxy.cli.exits import Exit
+from vmcp_proxy.cli.policy.lines import Recorded, Skipped, read_line
 
 pytestmark = pytest.mark.scenario("Z-8")
 
@@ -266,3 +267,15 @@ def test_a_wrong_command_line_hears_what_came_and_what_to_do(capsys, tmp_path, m
         (tmp_path / f"{name}.cedar").write_text(text)
     done = call_vmcp(capsys, "policy", "test", *words, "a.jsonl")
     assert (done.code, says in done.err) == (code, True), done.err
+
+
+@pytest.mark.parametrize("name", ["https://***@h/x?api_key=***", "https://h/x…"])
+def test_a_name_that_is_not_written_as_it_was_is_not_judged_by_what_stands_there(name):
+    asked = {"outcome": "allow", "action": "read_resource", "backend": "web"}
+    line = {"log": "audit", "subject": {"issuer": ISSUER, "subject": "alice"}, "target": {"method": "resources/read"}}
+    whole = read_line(
+        json.dumps({**line, "decision": {**asked, "resource": "https://h/x"}}).encode(), with_arguments=True
+    )
+    assert isinstance(whole, Recorded)
+    told = read_line(json.dumps({**line, "decision": {**asked, "resource": name}}).encode(), with_arguments=True)
+    assert told is Skipped.OTHER

@@ -73,6 +73,67 @@ async def test_further_claims_and_arguments_are_written_where_the_settings_want_
     assert "s3cr3t" not in (tmp_path / "audit.log").read_text()
 
 
+VALUES = {
+    "secret_of_config": "Zx9Kq77LmPwYY",
+    "token_of_caller": "opaque-token-of-alice",
+    "passed_on": "KeyValueOfAlice",
+    "aws": "AKIAIOSFODNN7EXAMPLE",
+    "github": "ghp_abcdefghijklmnopqrstuvwxyz0123",
+    "openai": "sk-abcdefghijklmnopqrstuvwx",
+}
+
+
+async def line_of(tmp_path, make):
+    """The last line, and its text, of what a client with `VALUES` sends."""
+    path = tmp_path / "audit.log"
+    static = {"addHeadersFromSecret": [{"headerName": "X-Static", "valueSecretRef": {"name": "k", "key": "s"}}]}
+    more = {
+        **settings(path, includeRequestData=True),
+        "passthroughHeaders": ["X-My-Key"],
+        "more": {"web": {"headerForward": static}},
+        "secrets": {("k", "s"): VALUES["secret_of_config"]},
+    }
+    headers = {"x_my_key": VALUES["passed_on"], "authorization": f"Bearer {VALUES['token_of_caller']}"}
+    async with scene({"web": ScriptedBackend(tools=[tool("read")])}, **more) as world:
+        with world.inside.authenticated_by(WithClaims()):
+            world.apply()
+        async with world.session(**headers) as client:
+            method, params = make(client.session)
+            await client.post({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}, **headers)
+            events = await events_in(path, 3)
+    return events[-1], json.dumps(events[-1], ensure_ascii=False)
+
+
+async def test_arguments_of_a_decision_hide_what_the_data_beside_them_hides(tmp_path):
+    hidden = {name: {"list": [json.dumps({"x": f"a {value} b"})]} for name, value in VALUES.items()}
+    arguments = {"q": "x", **VALUES, **{f"deep_{name}": value for name, value in hidden.items()}}
+
+    def call(session):
+        return "tools/call", {"name": "web_read", "arguments": {**arguments, "of_session": session}}
+
+    event, written = await line_of(tmp_path, call)
+    assert event["data"]["request"]["arguments"]["aws"] == "***"
+    assert event["decision"]["arguments"] == {"q": "x"}
+    assert sorted(event["decision"]["masked"]) == sorted([*arguments.keys() - {"q"}, "of_session"])
+    assert [value for value in VALUES.values() if value in written] == []
+
+
+async def test_an_argument_that_has_a_secret_for_its_name_leaves_out_all_of_them(tmp_path):
+    call = {"name": "web_read", "arguments": {VALUES["passed_on"]: 1, "api_key": 2, "q": 3}}
+    event, written = await line_of(tmp_path, lambda _session: ("tools/call", call))
+    assert not {"arguments", "masked"} & event["decision"].keys()
+    assert VALUES["passed_on"] not in written
+
+
+async def test_a_target_is_written_without_the_secrets_in_it(tmp_path):
+    uri = f"https://user:pa55word@h/x?api_key=zzzzzz123&x={VALUES['passed_on']}"
+    event, written = await line_of(tmp_path, lambda _session: ("resources/read", {"uri": uri}))
+    hidden = "https://***@h/x?api_key=***&x=***"
+    assert (event["target"]["name"], event["decision"]["resource"]) == (hidden, hidden)
+    assert "pa55word" not in written
+    assert "zzzzzz123" not in written
+
+
 async def test_what_is_too_much_is_left_out_and_so_is_not_taken_for_nothing(tmp_path):
     small, large = {"name": "web_read"}, {"name": "web_read", "arguments": {"q": "x" * 100}}
     first, second = await decisions(tmp_path, small, large, includeRequestData=True, maxDataSize=64)

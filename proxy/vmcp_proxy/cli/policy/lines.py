@@ -14,6 +14,7 @@ from vmcp_proxy.core.policy.cedar.replay import RecordedCall
 from vmcp_proxy.core.policy.questions import ACTION_ON, Action
 from vmcp_proxy.core.policy.rate_limit import LAYER
 from vmcp_proxy.observability.audit import Outcome
+from vmcp_proxy.observability.masking import MASK
 from vmcp_proxy.protocol.annotations import NO_ANNOTATIONS, annotations_of
 from vmcp_proxy.protocol.methods import METHODS, Handling
 
@@ -106,7 +107,7 @@ def read_line(raw: bytes, *, with_arguments: bool) -> Recorded | Skipped:
 def _recorded(line: _Line, subject: _Subject, told: _Decision, *, with_arguments: bool) -> Recorded | Skipped:
     if not told.backend:
         return Skipped.NOBODYS
-    if told.action not in set(Action) or told.resource.endswith(_CUT) or (told.original or "").endswith(_CUT):
+    if told.action not in set(Action) or not (_is_whole(told.resource) and _is_whole(told.original or "")):
         return Skipped.OTHER
     before = ALLOW if told.outcome == ALLOW or told.mode == PolicyMode.SHADOW else DENY
     claims, known = _claims(subject, told.claims)
@@ -142,6 +143,11 @@ def _claims(subject: _Subject, written: Mapping[str, Any] | None) -> tuple[dict[
         return {}, None
     found = {**(written or {}), "sub": subject.subject, "iss": subject.issuer}
     return {name: value for name, value in found.items() if value is not None}, frozenset(found)
+
+
+def _is_whole(name: str) -> bool:
+    """Whether it is what was asked for: the audit shortens names, and hides secrets in them."""
+    return not name.endswith(_CUT) and MASK not in name
 
 
 def _judged(name: str) -> str:

@@ -94,7 +94,18 @@ def clip(text: str, most: int, hide: Hide, *, is_whole: bool) -> tuple[bytes, bo
     return "".join(clipper.out).encode("utf-8", "replace"), clipper.is_cut
 
 
+def holds_secret(text: str, hide: Hide) -> bool:
+    """Whether something of a whole JSON value would be hidden; also where it is no JSON, and so cannot be judged."""
+    reader = _Clipper(text, _NO_BOUND, hide, is_whole=True)
+    try:
+        reader.run()
+    except _NoJsonError:
+        return True
+    return reader.is_masked
+
+
 _LEAST_BYTES: Final = 8
+_NO_BOUND: Final = 1 << 40
 
 
 class _Expects(Enum):
@@ -227,6 +238,7 @@ class _Clipper:
             shown = self._hide(text)
             known = (token if shown == text else _encode(shown), SECRET_NAME.search(text) is not None)
             self._names[text] = known
+            self.is_masked |= shown != text
         written, self._is_secret = known
         self._pending += written
         self._expects = _Expects.COLON
@@ -248,7 +260,7 @@ class _Clipper:
     def _atom(self, atom: str) -> None:
         if self._expects not in _VALUES or _ATOM.fullmatch(atom) is None:
             raise _NoJsonError
-        if self._is_secret and atom not in _HARMLESS:
+        if (self._is_secret and atom not in _HARMLESS) or self._hide(atom) != atom:
             self._mask()
         else:
             self._put(atom)

@@ -5,8 +5,8 @@ from typing import Final, Self
 
 import msgspec
 
-from vmcp_proxy.observability.audit.data import SLACK, Hide, clip, hides
-from vmcp_proxy.observability.audit.event import AuditEvent, encode_event
+from vmcp_proxy.observability.audit.data import SLACK, Hide, clip, hides, holds_secret
+from vmcp_proxy.observability.audit.event import AuditEvent, PolicyDecision, Target, encode_event
 from vmcp_proxy.observability.masking import Masks
 from vmcp_proxy.protocol.jsonrpc import Answer, Raw, size_of
 
@@ -84,7 +84,8 @@ class LineWithData:
             name, start = _place(self._response.text)
             self._take(name, self._response, start, hide, found, cut)
         data = msgspec.json.encode(Data(**found, cut=cut or None))
-        return encode_event(msgspec.structs.replace(self._event, data=msgspec.Raw(data)))
+        event = _without_secrets(self._event, hide)
+        return encode_event(msgspec.structs.replace(event, data=msgspec.Raw(data)))
 
     def _take(
         self,
@@ -106,6 +107,36 @@ class LineWithData:
             found[name] = msgspec.Raw(written)
         if was_cut:
             cut[name] = excerpt.size
+
+
+def _without_secrets(event: AuditEvent, hide: Hide) -> AuditEvent:
+    """The event without secrets in what its caller chose: the target, and what policies were asked about."""
+    target, decision = event.target, event.decision
+    return msgspec.structs.replace(
+        event,
+        target=Target(hide(target.method), hide(target.name)),
+        decision=msgspec.UNSET if decision is msgspec.UNSET else _decision(decision, hide),
+    )
+
+
+def _decision(decision: PolicyDecision, hide: Hide) -> PolicyDecision:
+    arguments, masked = decision.arguments, decision.masked or ()
+    if arguments is not msgspec.UNSET:
+        if any(hide(name) != name for name in (*arguments, *masked)):
+            # Without its name nobody could say which argument is unknown: so all are.
+            arguments, masked = msgspec.UNSET, ()
+        else:
+            found = {name for name, raw in arguments.items() if holds_secret(bytes(raw).decode(errors="replace"), hide)}
+            masked = (*masked, *(name for name in arguments if name in found))
+            arguments = {name: raw for name, raw in arguments.items() if name not in found}
+    original = decision.original
+    return msgspec.structs.replace(
+        decision,
+        resource=hide(decision.resource),
+        original=msgspec.UNSET if original is msgspec.UNSET else hide(original),
+        arguments=arguments,
+        masked=masked or msgspec.UNSET,
+    )
 
 
 def _place(answer: bytes) -> tuple[str, int]:

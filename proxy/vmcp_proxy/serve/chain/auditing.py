@@ -27,7 +27,7 @@ from vmcp_proxy.serve.context import Enrichment, Handler, RequestContext
 NAME: Final = "audit"
 ENRICHMENT: Final = "backend_enrichment"
 _LONGEST: Final = 1024
-_CREDENTIALS: Final = frozenset({b"authorization", b"proxy-authorization", b"cookie"})
+_CREDENTIALS: Final = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"mcp-session-id"})
 _NO_SECRETS: Final = Masks(())
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -114,7 +114,7 @@ NO_CONTENT: Final = Content()
 
 
 def _values_of(context: RequestContext) -> Iterator[str]:
-    """Values of headers that a backend may have repeated."""
+    """Values of headers that a client or a backend may have repeated."""
     for value in context.sent_headers.values():
         yield value.decode("latin-1")
     for name, value in context.scope["headers"]:
