@@ -49,7 +49,8 @@ class ClientMessages:
                 case "notifications/progress":
                     await self._progressed(client, notification, raw)
                 case "notifications/roots/list_changed":
-                    await self._links.notify_all(client, notification.method, notification.params)
+                    # It has no params but the client's `_meta`, whose baggage is this hop's.
+                    await self._links.notify_all(client, notification.method, None)
         except InvalidParamsError:
             return
 

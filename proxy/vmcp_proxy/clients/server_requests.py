@@ -26,7 +26,7 @@ from vmcp_proxy.protocol.jsonrpc import (
     encode_raw_error,
     encode_result,
 )
-from vmcp_proxy.protocol.params import InvalidParamsError, inbound_result
+from vmcp_proxy.protocol.params import InvalidParamsError, client_result
 
 if TYPE_CHECKING:
     from vmcp_proxy.clients.session_client import SessionClient
@@ -119,7 +119,7 @@ class ServerRequests:
         if opened is None:
             return
         if response.result is not None:
-            await opened.reply(encode_result(opened.backend_id, inbound_result(response.result)))
+            await opened.reply(encode_result(opened.backend_id, client_result(response.result)))
         else:
             await opened.reply(encode_raw_error(opened.backend_id, response.error or b"{}"))
 
@@ -130,6 +130,8 @@ class ServerRequests:
             return
         if opened.deadline is not None:
             opened.deadline.extend(asyncio.get_running_loop().time())
+        # A trace and its baggage are cleaned where they go on with calls; of progress nothing but itself goes on.
+        members = {name: value for name, value in members.items() if name.casefold() != "_meta"}
         body = params.encode_members(members | {"progressToken": opened.progress_token})
         await opened.reply(encode_notification("notifications/progress", body))
 

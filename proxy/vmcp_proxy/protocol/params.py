@@ -27,6 +27,7 @@ PARAMS: Final = frozenset({"_meta", "argument", "arguments", "context", "cursor"
 REFERENCE: Final = frozenset({"name", "type", "uri"})
 """The same of a completion's `ref`."""
 
+_META: Final = frozenset({"_meta"})
 _PROGRESS: Final = "progressToken"
 _FOLDED: Final = _PROGRESS.casefold()
 
@@ -153,6 +154,26 @@ def inbound_result(raw: Raw, marks: Marks | None = None) -> Raw:
     except _UNREADABLE:
         return raw
     members["_meta"] = kept
+    return encode_members(members)
+
+
+def client_result(raw: Raw) -> Raw:
+    """A client's answer without the keys of `_meta` that are ours to set, or of a trace; the same where it has none."""
+    try:
+        members = _decode_members(raw)
+        is_odd = drop_lookalikes(members, _META)
+        meta = {} if "_meta" not in members else _decode_members(members["_meta"])
+    except _UNREADABLE:
+        return raw
+    kept = {
+        key: value
+        for key, value in meta.items()
+        if not key.startswith(RESERVED_META) and key.casefold() not in TRACE_CONTEXT
+    }
+    if len(kept) == len(meta) and not is_odd:
+        return raw
+    if len(kept) < len(meta):
+        members["_meta"] = msgspec.Raw(encode_members(kept))
     return encode_members(members)
 
 

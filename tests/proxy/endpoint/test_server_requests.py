@@ -155,7 +155,8 @@ async def test_progress_of_the_client_reaches_the_backend_under_its_own_token():
             [request] = await stream.until("sampling/createMessage")
             meta = request["params"]["_meta"]
             assert meta == {"note": 1, "progressToken": request["id"]}
-            progress = {"progressToken": meta["progressToken"], "progress": 0.5}
+            odd = {"_meta": {"baggage": "user=alice"}, "_Meta": {"baggage": "user=bob"}}
+            progress = {"progressToken": meta["progressToken"], "progress": 0.5, **odd}
             await client.post({"jsonrpc": "2.0", "method": "notifications/progress", "params": progress})
             await eventually(lambda: heard)
             await reply(client, request, result={})
@@ -258,11 +259,13 @@ async def test_changed_roots_reach_every_backend_of_the_session():
         await client.open({"roots": {"listChanged": True}})
         for name in backends:
             await client.call(f"{name}_echo")
-        await client.post({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"})
+        meta = {"_meta": {"baggage": "user=alice", "note": 1}}
+        await client.post({"jsonrpc": "2.0", "method": "notifications/roots/list_changed", "params": meta})
         for backend in backends.values():
             mine = backend.calls("tools/call")[0].session
             [heard] = backend.calls("notifications/roots/list_changed")
             assert heard.session == mine
+            assert "params" not in heard.message
 
 
 async def test_a_backend_cannot_pile_up_questions_without_end():

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from vmcp_proxy.protocol.params import (
     PARAMS,
     InvalidParamsError,
+    client_result,
     drop_lookalikes,
     encode_members,
     inbound_result,
@@ -119,3 +120,17 @@ def test_params_without_lookalikes_stay_as_they_are():
     members = parse_members(b'{"name":"a","arguments":{"Name":1},"Other":1}')
     assert not drop_lookalikes(members, PARAMS)
     assert encode_members(members) == b'{"name":"a","arguments":{"Name":1},"Other":1}'
+
+
+@pytest.mark.parametrize(
+    ("raw", "relayed"),
+    [
+        (b'{"a": 1}', b'{"a": 1}'),
+        (b'{"a": 1, "_meta": {"k": 1}}', b'{"a": 1, "_meta": {"k": 1}}'),
+        (b'{"a":1,"_meta":{"k":1,"baggage":"user=a","Traceparent":"x","vmcp.dev/x":1}}', b'{"a":1,"_meta":{"k":1}}'),
+        (b'{"a":1,"_Meta":{"baggage":"user=a"}}', b'{"a":1}'),
+        (b"5", b"5"),
+    ],
+)
+def test_an_answer_of_a_client_loses_what_belongs_to_this_hop_and_its_trace(raw, relayed):
+    assert bytes(client_result(msgspec.Raw(raw))) == relayed

@@ -10,6 +10,7 @@ from vmcp_proxy.core.calls.views import Views
 from vmcp_proxy.core.catalog.capabilities import Capability, Outcome
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.ui_pages import parse_own_uri
+from vmcp_proxy.core.catalog.uri_template import LONGEST_NAME
 from vmcp_proxy.core.client import ClientContext
 from vmcp_proxy.core.members.member import Bounds, Members
 from vmcp_proxy.core.members.own_links import OwnLinks
@@ -39,7 +40,9 @@ class Resolver:
         self._bounds = bounds
 
     async def resolve(self, caller: Caller, operation: Operation) -> Resolved:
-        """See `VirtualMCP.resolve`."""
+        """See `VirtualMCP.resolve`; a name that no list can hold is looked for nowhere (ADR-0028)."""
+        if len(operation.name) > LONGEST_NAME:
+            return None
         began = asyncio.get_running_loop().time()
         client = caller.client
         catalog = self._views.current(caller)

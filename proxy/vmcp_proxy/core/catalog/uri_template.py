@@ -28,6 +28,9 @@ _SINGLE: Final = re.compile(r"\{([+#./;?&]?)([A-Za-z0-9_.%]+)\}")
 _UNENCODED: Final = ":/?#[]@!$&'()*+,;="
 
 MAX_URI_LENGTH: Final = 4096
+
+LONGEST_NAME: Final = MAX_URI_LENGTH + 512
+"""Characters of what a request may name: a URI of a list, and what stands before one of our own (ADR-0031)."""
 """Longest URI and longest template that are matched, in characters."""
 
 MAX_STEPS: Final = 262_144

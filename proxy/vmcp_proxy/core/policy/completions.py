@@ -9,7 +9,7 @@ from vmcp_proxy.auth.decision import ALLOW
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.ui_pages import text_in
-from vmcp_proxy.core.catalog.uri_template import expand_some
+from vmcp_proxy.core.catalog.uri_template import LONGEST_NAME, expand_some
 from vmcp_proxy.core.outcomes import Result
 from vmcp_proxy.core.policy.questions import ACTION_ON, Admitter, Question, judged_name
 from vmcp_proxy.core.virtual import Operation
@@ -39,7 +39,9 @@ def question_about(
         arguments = encode_members(known) if known else None
         return Question(identity, ACTION_ON[kind], capability, name, arguments, is_open=True)
     if capability is not None and capability.kind is Kind.TEMPLATE:
-        texts = {each: text for each, value in known.items() if (text := text_in(value)) is not None}
+        # What is cut here makes a name that is too long to be permitted, and costs no more than that to spell.
+        found = {each: text for each, value in known.items() if (text := text_in(value)) is not None}
+        texts = {each: text[: LONGEST_NAME + 1] for each, text in found.items()}
         name = expand_some(name, texts)
     return Question(identity, ACTION_ON[kind], capability, name, is_open=True)
 

@@ -11,7 +11,7 @@ from vmcp_api.spec.authorization import PolicyMode
 from vmcp_proxy.auth.decision import Decision
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.capabilities import Capability
-from vmcp_proxy.core.catalog.uri_template import expand_all
+from vmcp_proxy.core.catalog.uri_template import LONGEST_NAME, expand_all
 from vmcp_proxy.core.policy.cedar.arguments import (
     NO_ARGUMENTS,
     Arguments,
@@ -21,7 +21,7 @@ from vmcp_proxy.core.policy.cedar.arguments import (
 )
 from vmcp_proxy.core.policy.cedar.entities import TYPE_ON, Principal, Thing, World
 from vmcp_proxy.core.policy.cedar.evaluation import NO_ERRORS, evaluate
-from vmcp_proxy.core.policy.cedar.failures import NOT_JSON, ambiguous, unholdable
+from vmcp_proxy.core.policy.cedar.failures import OVERLONG, ambiguous, unholdable
 from vmcp_proxy.core.policy.cedar.policies import Policies, handle_of, read_policies
 from vmcp_proxy.core.policy.cedar.residuals import (
     ERROR,
@@ -112,27 +112,10 @@ class CedarAdmitter:
         return frozenset(kind for kind, _ in self._world.uids)
 
     async def decide(self, question: Question) -> Decision:
-        """See `Admitter.decide`."""
-        subject = self._subjects.of(question.identity)
-        capability, name = question.capability, question.name
-        thing = self._thing(question.action, capability, name)
-        template = capability if capability is not None and capability.kind is Kind.TEMPLATE else None
-        if template is not None and (question.is_open or name == template.exposed):
-            if flaw := self.doubts(question.action, expand_all(name, _SOME)):
-                return Decision(admits=False, mode=self.mode, flaw=flaw)
-            return self._possible(subject.principal, thing, _Vague(self._templates, name))
-        if question.is_open:
-            return self._begun(subject.principal, thing, question.arguments)
-        is_listed = capability is not None and capability.kind is not Kind.TEMPLATE
-        if not is_listed and (flaw := self.doubts(question.action, name)):
-            return Decision(admits=False, mode=self.mode, flaw=flaw)
-        standing = subject.standings.get(thing)
-        if standing is None:
-            standing = self._standing(subject.principal, thing)
-            self._subjects.keep(subject, thing, standing)
-        if standing.decision is not None:
-            return standing.decision
-        return self._judged(subject.principal, thing, standing, question.arguments)
+        """See `Admitter.decide`; nobody looks into a name that no list can hold."""
+        if len(question.name) > LONGEST_NAME:
+            return Decision(admits=False, mode=self.mode, flaw=OVERLONG)
+        return self._decided(question)
 
     def doubts(self, action: Action, uri: str) -> str:
         """What keeps policies that compare URIs from telling what this one means, unless a resource is listed by it."""
@@ -159,6 +142,28 @@ class CedarAdmitter:
         """What each policy may come to on some call or expansion."""
         thing, template = self._listed(capability)
         return self._look(self._subjects.of(identity).principal, thing, self._listing(template))
+
+    def _decided(self, question: Question) -> Decision:
+        subject = self._subjects.of(question.identity)
+        capability, name = question.capability, question.name
+        thing = self._thing(question.action, capability, name)
+        template = capability if capability is not None and capability.kind is Kind.TEMPLATE else None
+        if template is not None and (question.is_open or name == template.exposed):
+            if flaw := self.doubts(question.action, expand_all(name, _SOME)):
+                return Decision(admits=False, mode=self.mode, flaw=flaw)
+            return self._possible(subject.principal, thing, _Vague(self._templates, name))
+        if question.is_open:
+            return self._begun(subject.principal, thing, question.arguments)
+        is_listed = capability is not None and capability.kind is not Kind.TEMPLATE
+        if not is_listed and (flaw := self.doubts(question.action, name)):
+            return Decision(admits=False, mode=self.mode, flaw=flaw)
+        standing = subject.standings.get(thing)
+        if standing is None:
+            standing = self._standing(subject.principal, thing)
+            self._subjects.keep(subject, thing, standing)
+        if standing.decision is not None:
+            return standing.decision
+        return self._judged(subject.principal, thing, standing, question.arguments)
 
     def _residuals(self, unknown: Unknown, *actions: Action) -> Residuals:
         told = Told(self._world.attributes(*actions), self._world.parents)
@@ -251,8 +256,8 @@ class CedarAdmitter:
     def _cannot_judge(self, key: str, arguments: Arguments) -> str:
         """Why a policy cannot be asked with these arguments; empty where it can."""
         reads = self.policies.by_key[key].reads
-        if not arguments.is_readable:
-            return NOT_JSON
+        if arguments.flaw:
+            return arguments.flaw
         ill = reads.arguments & arguments.ill
         # Of a policy that reads them all, those that it does not name are the caller's own words.
         return ambiguous(ill or ("an argument",)) if ill or (reads.whole and arguments.ill) else ""

@@ -1,6 +1,7 @@
 """The arguments of a call as policies read them; what a backend could take for another one is ill (ADR-0041)."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
@@ -8,6 +9,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from vmcp_proxy.core.policy.cedar.failures import NOT_JSON, TOO_LARGE, TOO_MANY
 from vmcp_proxy.core.policy.cedar.reads import ARGUMENT, PRESENT, Reads, join
 from vmcp_proxy.core.policy.cedar.values import Pairs, UnholdableError, to_value
 
@@ -16,6 +18,13 @@ Members: TypeAlias = Mapping[str, "Members"]
 
 _NONE: Final[frozenset[str]] = frozenset()
 _NO_MEMBERS: Final[Members] = MappingProxyType({})
+MOST_VALUES: Final = 10_000
+"""Members and elements of a call's arguments, at all levels, that policies judge by."""
+
+MOST_BYTES: Final = 1 << 20
+"""Of JSON, of those arguments that policies read; what else a call sends may be longer."""
+
+_TEXT: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _LONGEST_INTEGER: Final = 20
 _HUGE: Final = object()
 """A number that is out of any range."""
@@ -38,12 +47,12 @@ class Wanted(msgspec.Struct, frozen=True):
 class Arguments(msgspec.Struct, frozen=True):
     """The arguments of one call as a policy's context has them; `ill` are names that policies cannot judge by.
 
-    `is_readable` is False where nothing can be said of any of them.
+    `flaw` is why nothing can be said of any of them, where that is so.
     """
 
     held: Mapping[str, object]
     ill: frozenset[str] = _NONE
-    is_readable: bool = True
+    flaw: str = ""
 
 
 NO_ARGUMENTS: Final = Arguments({})
@@ -73,11 +82,13 @@ def read_arguments(raw: bytes | None, wanted: Wanted) -> Arguments:
     """
     if raw is None:
         return NO_ARGUMENTS
+    if _has_too_many(raw):
+        return Arguments({}, flaw=TOO_MANY)
     pairs = _parsed(raw)
     if pairs is None:
         return NO_ARGUMENTS
     if not isinstance(pairs, Pairs):
-        return Arguments({}, is_readable=False)
+        return Arguments({}, flaw=NOT_JSON)
     held: dict[str, object] = {}
     ill: set[str] = set()
     seen: dict[str, frozenset[str]] = {}
@@ -90,6 +101,8 @@ def read_arguments(raw: bytes | None, wanted: Wanted) -> Arguments:
             ill |= counts | seen[fold]
         seen[fold] = counts | seen.get(fold, _NONE)
         _hold(held, ill, name, value, wanted)
+    if len(raw) > MOST_BYTES and len(msgspec.json.encode(held)) > MOST_BYTES:
+        return Arguments({}, flaw=TOO_LARGE)
     return Arguments({name: value for name, value in held.items() if name not in ill}, frozenset(ill))
 
 
@@ -139,6 +152,11 @@ def _is_ambiguous(value: object, read: Members, anywhere: frozenset[str]) -> boo
     meant = {name.casefold() for name in (read.keys() | anywhere) - names}
     is_taken = len(folds) < len(value) or not folds.isdisjoint(meant)
     return is_taken or any(_is_ambiguous(inner, read.get(name, _NO_MEMBERS), anywhere) for name, inner in value)
+
+
+def _has_too_many(raw: bytes) -> bool:
+    """Whether there are more values than `MOST_VALUES`, by the commas; those within texts are not counted."""
+    return raw.count(b",") > MOST_VALUES and _TEXT.sub(b"", raw).count(b",") > MOST_VALUES
 
 
 def _parsed(raw: bytes) -> object:

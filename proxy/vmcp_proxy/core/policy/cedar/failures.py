@@ -10,6 +10,9 @@ from typing import Final
 
 UNTOLD: Final = "it cannot be evaluated for this call"
 NOT_JSON: Final = "the arguments are no JSON object"
+TOO_MANY: Final = "the arguments have more members and elements than policies judge by (10 000)"
+TOO_LARGE: Final = "the arguments that policies read are larger than what policies judge by (1 MiB)"
+OVERLONG: Final = "more characters than any list may have in a name or URI"
 
 _BEFORE: Final = re.compile(r"^error while evaluating policy `\w+`: ")
 _UID: Final = r'`((?:\w+::)*\w+)::"(?:[^"\\]|\\.)*"`'

@@ -2,8 +2,13 @@
 
 import pytest
 
-from tests.proxy.core.policy.cedar.helpers import a_tool, admitter, decided, unknown, who
+from tests.proxy.core.policy.cedar.helpers import a_tool, admitter, decided, entry, unknown, who
+from vmcp_proxy.core.catalog.uri_template import LONGEST_NAME
+from vmcp_proxy.core.policy.cedar import admitter as asking
 from vmcp_proxy.core.policy.cedar import standings as module
+from vmcp_proxy.core.policy.cedar.arguments import MOST_BYTES, MOST_VALUES
+from vmcp_proxy.core.policy.questions import Action
+from vmcp_proxy.protocol.kinds import Kind
 
 READ = a_tool("read")
 BY_NAME = 'permit(principal, action, resource) when { resource.name like "a*" && context has arg_x };'
@@ -36,3 +41,39 @@ async def test_names_of_all_sorts_are_decided_and_stand_for_no_other(name):
     )
     assert not (await unknown(policies, who("alice"), name)).admits
     assert not (await decided(policies, who(name, groups=[name]), READ)).admits
+
+
+async def test_a_uri_longer_than_any_of_a_list_is_denied_and_nobody_looks_into_it(monkeypatch):
+    looked = []
+    monkeypatch.setattr(asking, "find_ambiguity", lambda uri: looked.append(len(uri)) or "")
+    policies = admitter('permit(principal, action, resource) when { resource.uri like "file:///p/*" };')
+    template = entry(Kind.TEMPLATE, "file:///{+path}")
+    fits = "file:///p/".ljust(LONGEST_NAME, "x")
+    assert (await decided(policies, who(), template, name=fits)).admits
+    for rest in ("x", "%25" * 100_000):
+        refused = await decided(policies, who(), template, name=fits + rest)
+        assert (refused.admits, refused.errors) == (False, ())
+        assert refused.flaw
+        assert not (await unknown(policies, who(), fits + rest, Action.READ_RESOURCE)).admits
+    assert set(looked) == {LONGEST_NAME}
+
+
+@pytest.mark.parametrize("mode", ["array", "members", "within"])
+async def test_arguments_with_more_values_than_policies_judge_by_deny_and_say_so(mode):
+    policies = admitter('@id("p") permit(principal, action, resource) when { context.arg_x == 1 };')
+    texts = ",".join(["1"] * (MOST_VALUES + 2))
+    more = {"array": f'"y":[{texts}]', "within": '"y":"' + r"\",".ljust(MOST_VALUES * 2, ",") + '"'}
+    more["members"] = ",".join(f'"y{number}":1' for number in range(MOST_VALUES + 2))
+    decision = await decided(policies, who(), READ, b'{"x":1,%b}' % more[mode].encode())
+    assert decision.admits == (mode == "within")
+    assert decision.errors == (() if mode == "within" else ("p",))
+    assert all("10 000" in why for why in decision.why)
+
+
+async def test_policies_judge_by_one_mebibyte_and_what_they_do_not_read_may_be_longer():
+    policies = admitter('@id("p") permit(principal, action, resource) when { context.arg_x like "a*" };')
+    long = "a" * MOST_BYTES
+    assert (await decided(policies, who(), READ, {"x": "a", "content": long})).admits
+    refused = await decided(policies, who(), READ, {"x": long})
+    assert (refused.admits, refused.errors) == (False, ("p",))
+    assert "1 MiB" in refused.why[0]

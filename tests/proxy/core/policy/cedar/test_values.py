@@ -80,18 +80,18 @@ def test_what_cedar_can_hold_is_held_as_what_it_means(written, value):
 )
 def test_what_cedar_cannot_hold_is_named_and_nothing_else_is_lost(written):
     held = read_arguments(b'{"y": 1, "x": %b}' % written.encode(), wanted("context.arg_x == context.arg_y"))
-    assert (held.held, held.ill, held.is_readable) == ({"arg_y": 1}, {"arg_x"}, True)
+    assert (held.held, held.ill, held.flaw) == ({"arg_y": 1}, {"arg_x"}, "")
 
 
 @pytest.mark.parametrize("raw", [b"[1]", b'"x"', b"1", b"{", b"\xff", b"[" * 100_000, b'{"x": ' + b"[" * 100_000])
 def test_arguments_that_are_no_object_cannot_be_judged_by_at_all(raw):
-    assert not read_arguments(raw, X).is_readable
+    assert read_arguments(raw, X).flaw
 
 
 @pytest.mark.parametrize("raw", [None, b"null", b"{}"])
 def test_no_arguments_are_none(raw):
     held = read_arguments(raw, X)
-    assert (held.held, held.ill, held.is_readable) == ({}, frozenset(), True)
+    assert (held.held, held.ill, held.flaw) == ({}, frozenset(), "")
 
 
 @pytest.mark.parametrize("raw", [b'{"x": 1, "x": 1}', b'{"x": 1, "X": 2}', b'{"X": 2}'])
