@@ -46,6 +46,10 @@ class TokenCredentials:
         grant = self._slot.current()
         return None if grant is None else self._with(grant)
 
+    @property
+    def latest(self) -> OutgoingHeaders:
+        return self._headers
+
     async def fetch(self, deadline: Deadline) -> OutgoingHeaders:
         del deadline
         try:
@@ -68,6 +72,7 @@ class WithheldCredentials:
 
     __slots__ = ("_backend", "_error")
     is_callers = True
+    latest: OutgoingHeaders = ()
 
     def __init__(self, backend: str, error: OutgoingAuthError) -> None:
         self._backend: Final = backend

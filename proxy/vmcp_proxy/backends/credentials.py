@@ -24,6 +24,10 @@ class Credentials(Protocol):
         The same object for as long as they hold: sessions keep it with its encoded form.
         """
 
+    @property
+    def latest(self) -> OutgoingHeaders:
+        """The headers that were last at hand, also where they hold no more: what a backend may repeat."""
+
     async def fetch(self, deadline: Deadline) -> OutgoingHeaders:
         """The headers, got from whoever hands them out.
 
@@ -49,6 +53,10 @@ class _Known:
         return f"<{type(self).__name__} {len(self._headers)} headers>"
 
     def current(self) -> OutgoingHeaders:
+        return self._headers
+
+    @property
+    def latest(self) -> OutgoingHeaders:
         return self._headers
 
     async def fetch(self, deadline: Deadline) -> OutgoingHeaders:  # noqa: ARG002 - nothing is waited for

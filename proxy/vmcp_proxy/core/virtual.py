@@ -8,6 +8,7 @@ import msgspec
 
 from vmcp_proxy.auth.decision import DecisionRecord
 from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.backends.credentials import Credentials
 from vmcp_proxy.core.catalog.arguments import ArgumentPlan, apply_arguments
 from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.catalog import Catalog
@@ -102,8 +103,8 @@ class Exchange(Protocol):
     def takes_messages(self) -> bool:
         """Whether the client takes messages before the answer."""
 
-    def routed(self, backend: str) -> None:
-        """Hears which backend gets the request, before it does: the request may end without a reply."""
+    def routed(self, backend: str, credentials: Credentials) -> None:
+        """Hears which backend gets the request with what, before it does: the request may end without a reply."""
 
     def decided(self, record: DecisionRecord) -> None:
         """Hears what policies have decided on the request; nothing where none are asked."""

@@ -10,6 +10,7 @@ import msgspec
 
 from vmcp_proxy.auth.decision import DecisionRecord
 from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.backends.credentials import Credentials
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, AllowList, HeaderSnapshot
 from vmcp_proxy.observability.audit import Outcome, Reason, outcome_of_status
 from vmcp_proxy.observability.metrics import Metrics
@@ -62,7 +63,8 @@ class RequestContext:
     Layers fill it from the outside in: `identity` (authentication), `body`, `message`, `rpc_method` and, for a
     batch, `each`, which serves one message of it (parsing). The dispatch fills `session_ref` (first 8 hex digits of
     the digest, never the id), `backend`, `decision` and `outcome`, which audit and telemetry read on the way out.
-    `reason` says what came between, `sent_headers` are those of the client that backends get. `answer` is the JSON-RPC
+    `reason` says what came between, `sent_headers` are those of the client that backends get, `credentials` what lets
+    the request in at its backend. `answer` is the JSON-RPC
     answer, kept where `keeps_answer` asks for it, as it is and not copied. `trace` is there where tracing is on.
     `is_stream` takes a request out of the hard time limit and out of the drain: set it for answers that are meant to
     stay open.
@@ -86,6 +88,7 @@ class RequestContext:
         "body",
         "bytes_out",
         "cors_headers",
+        "credentials",
         "cut",
         "decision",
         "each",
@@ -143,6 +146,7 @@ class RequestContext:
         self._reference: Reference | None = None
         self._misread = ""
         self.backend = ""
+        self.credentials: Credentials | None = None
         self.decision: DecisionRecord | None = None
         self.session_ref = ""
         self.outcome: Outcome | None = None

@@ -67,7 +67,7 @@ class Exchange:
     def decided(self, record):
         pass
 
-    def routed(self, backend):
+    def routed(self, backend, credentials):
         self.backend = backend
 
     async def send(self, message, on_drop=None):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from vmcp_proxy.auth.decision import DecisionRecord
+from vmcp_proxy.backends.credentials import Credentials
 from vmcp_proxy.core.virtual import Exchange
 
 
@@ -25,7 +26,7 @@ class ChildExchange:
         """See `Exchange.takes_messages`."""
         return self._outer.takes_messages
 
-    def routed(self, backend: str) -> None:
+    def routed(self, backend: str, credentials: Credentials) -> None:  # noqa: ARG002 - inner answers are in no event
         """See `Exchange.routed`."""
         self.backend = backend
 

@@ -79,7 +79,7 @@ class Forwarder:
         traced = None if trace is None else begin_call(trace, operation, capability, member)
         context = None if traced is None else traced.meta
         receiver = CallReceiver(client, member, members, exchange, deadline, self._changes, self._hearing, context)
-        exchange.routed(name)
+        exchange.routed(name, credentials)
         span = self._observer.begin(member, operation)
         began = time.perf_counter()
         outcome: str | None = CANCELLED

@@ -117,11 +117,13 @@ def _values_of(context: RequestContext) -> Iterator[str]:
     """Values of headers that a client or a backend may have repeated."""
     for value in context.sent_headers.values():
         yield value.decode("latin-1")
-    for name, value in context.scope["headers"]:
-        if name in _CREDENTIALS:
-            text = value.decode("latin-1")
-            yield text
-            yield text.partition(" ")[2]
+    received = [value for name, value in context.scope["headers"] if name in _CREDENTIALS]
+    sent = () if context.credentials is None else context.credentials.latest
+    for value in (*received, *(value for _, value in sent)):
+        text = value.decode("latin-1")
+        yield text
+        # Without the scheme.
+        yield text.partition(" ")[2]
 
 
 @dataclass(frozen=True, slots=True)

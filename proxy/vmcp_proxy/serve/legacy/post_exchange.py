@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from vmcp_proxy.auth.decision import DecisionRecord
+from vmcp_proxy.backends.credentials import Credentials
 from vmcp_proxy.protocol.jsonrpc import Answer
 from vmcp_proxy.serve.chain.header_rules import accepts
 from vmcp_proxy.serve.context import EVENT_STREAM, RequestContext
@@ -41,9 +42,10 @@ class PostExchange:
         """See `Exchange.takes_messages`."""
         return accepts(self._context.header(b"accept"), EVENT_STREAM)
 
-    def routed(self, backend: str) -> None:
+    def routed(self, backend: str, credentials: Credentials) -> None:
         """See `Exchange.routed`."""
         self._context.backend = backend
+        self._context.credentials = credentials
 
     def decided(self, record: DecisionRecord) -> None:
         """See `Exchange.decided`."""

@@ -85,7 +85,7 @@ class NoExchange:
     def __init__(self) -> None:
         self.decision: Decision | None = None
 
-    def routed(self, backend: str) -> None:
+    def routed(self, backend: str, credentials: object) -> None:
         pass
 
     def decided(self, record: DecisionRecord) -> None:
