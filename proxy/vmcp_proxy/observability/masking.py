@@ -38,11 +38,16 @@ class Masks:
 
     def apply(self, text: str) -> str:
         """The text without them, and without what looks like a credential by its place."""
-        if self._pattern is not None:
-            text = self._pattern.sub(MASK, text)
-        text = _USER_INFO.sub(rf"\1{MASK}@", text)
-        text = _SCHEME.sub(rf"\1\2{MASK}", text)
-        return _ASSIGNED.sub(rf"\1{MASK}", text)
+        return _ASSIGNED.sub(rf"\1{MASK}", mask_schemes(self.apply_known(text)))
+
+    def apply_known(self, text: str) -> str:
+        """The text without them."""
+        return text if self._pattern is None else self._pattern.sub(MASK, text)
+
+
+def mask_schemes(text: str) -> str:
+    """The text without the user of URLs and without what stands after `Bearer` and `Basic`."""
+    return _SCHEME.sub(rf"\1\2{MASK}", _USER_INFO.sub(rf"\1{MASK}@", text))
 
 
 def _forms(value: str) -> Iterator[str]:

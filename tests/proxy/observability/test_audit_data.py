@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmcp_proxy.observability.audit.data import SLACK, clip, hides
+from vmcp_proxy.observability.audit.data import SLACK, clip
 from vmcp_proxy.observability.audit.line import Excerpt
+from vmcp_proxy.observability.audit.secrets import hides
 from vmcp_proxy.observability.masking import Masks
 
 pytestmark = pytest.mark.scenario("O-1", "H-7")
@@ -52,6 +53,51 @@ def test_secrets_are_masked_by_name_by_look_and_by_value_however_deep(value):
     assert SECRET not in found
     assert "eyJhbGci" not in found
     assert "***" in found
+
+
+def encoded(value, times):
+    for _ in range(times):
+        value = json.dumps(value)
+    return value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'Result: {{"password": "a\\"{SECRET} tail", "n": "{KEPT}"}} end',
+        f'config: {{"passwords": ["a]b", "{SECRET}"], "n": "{KEPT}"}}',
+        f'config: {{"token": {{"value": "{SECRET}", "more": [{{"b": "{SECRET}"}}]}}, "n": "{KEPT}"}}',
+        f'{KEPT} {{"token": ["{SECRET}", "x',
+        f"{{'password': b'{SECRET}', 'n': '{KEPT}'}}",
+        f"Got {{'secret': ['{SECRET}', 'x'], 'n': '{KEPT}'}}",
+        f"password=SecretStr('{SECRET}') n={KEPT}",
+        f"token=['a', '{SECRET}'] secret=b'{SECRET}' token: Bearer {SECRET} n={KEPT}",
+        f"password: |\n  {SECRET}\n\n    {SECRET}\nn: {KEPT}",
+        f"a:\n  password: >-\n    {SECRET}\n  n: {KEPT}",
+        f'{{"a":1}}\n{{"token":["{SECRET}"]}}\n{{"n":"{KEPT}"}}',
+        f'{{"a":1}}\n{{"token":{{"v":"{SECRET}"}}}}\n{{"n":"{KEPT}"}}',
+        f'Authorization: Digest username="bob", response="{SECRET}"\n{KEPT}',
+        f"pwd={SECRET} auth: {SECRET} jwt: {SECRET} otp={SECRET} {KEPT}",
+        *(encoded({"password": f"a {SECRET}", "token": [SECRET], "n": KEPT}, times) for times in range(1, 6)),
+        f"said {KEPT}: " + encoded({"tokens": [SECRET, SECRET], "n": 1}, 3),
+    ],
+)
+def test_a_secret_within_prose_is_masked_to_its_end_and_no_further(text):
+    found = json.dumps(shown({"text": text}))
+    assert KEPT in found
+    assert SECRET not in found
+
+
+@pytest.mark.parametrize("name", ["pwd", "auth", "jwt", "otp", "user_auth"])
+def test_short_names_of_secrets_count_where_they_are_the_name(name):
+    assert shown({name: SECRET}) == {name: "***"}
+    harmless = {"author": "a", "pwdx": "b", "path": f"/{name}/x", "said": f"the {name} of it"}
+    assert shown(harmless) == harmless
+
+
+@pytest.mark.parametrize("part", ["token=[\n", "token={", 'pwd: "\\"', "token: |\n  a\n", 'token=\\"\\\\'])
+def test_text_made_to_be_costly_is_hidden_in_a_time_that_grows_with_its_length(part):
+    assert shown({"text": part * (12_000 // len(part))}, 1 << 20)
 
 
 def test_what_is_no_secret_stays_as_it_was_written():

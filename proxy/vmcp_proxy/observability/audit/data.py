@@ -6,47 +6,14 @@ It works on the beginning of a text alone, so that a result of any size costs wh
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Final, TypeAlias
+from typing import Final
 
-from vmcp_proxy.observability.masking import MASK, Masks
-
-Hide: TypeAlias = Callable[[str], str]
-"""A text without the secrets in it."""
+from vmcp_proxy.observability.audit.secrets import SECRET_NAME, Hide
+from vmcp_proxy.observability.masking import MASK
 
 SLACK: Final = 8 << 10
 """Bytes that are looked at beyond those that are written: a secret that begins before the cut is masked as a whole."""
-
-SECRET_NAME: Final = re.compile(
-    r"api[-_]?key|access[-_]?key|private[-_]?key|token|secret|passw(?:or)?d|pass(?:phrase|code)|credential"
-    r"|authorization|cookie|signature|session[-_]?id",
-    re.IGNORECASE,
-)
-"""Names of what nobody should read in a log."""
-
-_SHAPES: Final = re.compile(
-    r"""-----BEGIN[ A-Z]*PRIVATE\ KEY-----.*?(?:-----END[ A-Z]*-----|\Z)  # PEM
-    | \beyJ[\w-]{8,}(?:\.[\w-]*){0,4}                                     # JWT, JWE
-    | \b(?:AKIA|ASIA)[0-9A-Z]{16}\b                                       # AWS
-    | \bgh[oprsu]_\w{20,} | \bgithub_pat_\w{20,} | \bglpat-[\w-]{16,}     # GitHub, GitLab
-    | \bsk-[\w-]{16,} | \bxox[abeoprs]-[\w-]{10,} | \bAIza[\w-]{30,}      # OpenAI, Slack, Google
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-"""Secrets that are known by their look, also where only their beginning is there."""
-
-_ASSIGNED: Final = re.compile(
-    rf"((?:{SECRET_NAME.pattern})[\w-]{{0,32}}\\{{0,3}}[\"']?\s{{0,8}}[:=]\s{{0,8}})(?!\\{{0,3}}[\"']?\*\*\*)"
-    r"(?:\\{0,3}\"(?:[^\"\\]|\\[^\"])*+|'[^']*+|[^\s\"',;&}\]\\]++)",
-    re.IGNORECASE,
-)
-"""`name: value` and `"name": "value"` within prose, also where the quotes are escaped."""
-
-_FIELD_LINE: Final = re.compile(
-    r"((?:authorization|cookie)\\{0,3}[\"']?\s{0,8}[:=]\s{0,8}\\{0,3}[\"']?)[^\"'\r\n\\]++", re.IGNORECASE
-)
-"""Fields of HTTP whose whole value is secret."""
 
 _DEEPEST: Final = 4
 """JSON in texts in JSON that is looked into; deeper ones are texts."""
@@ -59,26 +26,6 @@ _BROKEN_ESCAPE: Final = re.compile(r"(?:\\u[0-9a-fA-F]{0,3}|\\)\Z")
 _CUT: Final = "…"
 _LEAST_TEXT: Final = 16
 """Characters of a text that are worth beginning with."""
-
-_LEAST_SECRET: Final = 8
-_LOOKS: Final = Masks(())
-
-
-def hides(secrets: Masks = _LOOKS, values: Iterable[str] = ()) -> Hide:
-    """Takes out known secrets, in every form, `values` as they are, and what looks like a secret."""
-    known = sorted({value for value in values if len(value) >= _LEAST_SECRET}, key=len, reverse=True)
-
-    def hide(text: str) -> str:
-        if len(text) < _LEAST_SECRET and text.isalnum():
-            # Most texts are such words, and none of the looks is so short.
-            return text if secrets.is_empty else secrets.apply(text)
-        text = secrets.apply(text)
-        for value in known:
-            text = text.replace(value, MASK)
-        text = _FIELD_LINE.sub(rf"\1{MASK}", _SHAPES.sub(MASK, text))
-        return _ASSIGNED.sub(rf"\1{MASK}", text)
-
-    return hide
 
 
 def clip(text: str, most: int, hide: Hide, *, is_whole: bool) -> tuple[bytes, bool] | None:
@@ -245,7 +192,8 @@ class _Clipper:
 
     def _hidden(self, text: str, *, is_whole: bool = True) -> str:
         """A text without secrets; one that is JSON itself is read as such, as far as there is room for it."""
-        if self._depth < _DEEPEST and text.lstrip()[:1] in ("{", "["):
+        # A text in quotes that goes on may be one that only begins with a quotation.
+        if self._depth < _DEEPEST and text.lstrip()[:1] in (("{", "[", '"') if is_whole else ("{", "[")):
             room = max(self._left, _LEAST_BYTES)
             inner = _Clipper(text, room, self._hide, is_whole=is_whole, depth=self._depth + 1)
             with contextlib.suppress(_NoJsonError):

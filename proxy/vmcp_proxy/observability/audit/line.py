@@ -5,8 +5,9 @@ from typing import Final, Self
 
 import msgspec
 
-from vmcp_proxy.observability.audit.data import SLACK, Hide, clip, hides, holds_secret
+from vmcp_proxy.observability.audit.data import SLACK, clip, holds_secret
 from vmcp_proxy.observability.audit.event import AuditEvent, PolicyDecision, Target, encode_event
+from vmcp_proxy.observability.audit.secrets import Hide, hides
 from vmcp_proxy.observability.masking import Masks
 from vmcp_proxy.protocol.jsonrpc import Answer, Raw, size_of
 

@@ -11,7 +11,7 @@ from vmcp_proxy.auth.claims import find_claim
 from vmcp_proxy.auth.decision import DecisionRecord
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.observability.audit import PolicyDecision
-from vmcp_proxy.observability.audit.data import SECRET_NAME
+from vmcp_proxy.observability.audit.secrets import SECRET_NAME
 from vmcp_proxy.observability.masking import Masks
 from vmcp_proxy.protocol.annotations import hints_of
 from vmcp_proxy.protocol.surrogates import decode_members

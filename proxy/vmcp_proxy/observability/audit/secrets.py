@@ -1,0 +1,105 @@
+"""What a text of a message must not show: known secrets, what looks like one, and values of what is named like one."""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Final, TypeAlias
+
+from vmcp_proxy.observability.masking import MASK, Masks, mask_schemes
+
+Hide: TypeAlias = Callable[[str], str]
+"""A text without the secrets in it."""
+
+SECRET_NAME: Final = re.compile(
+    r"api[-_]?key|access[-_]?key|private[-_]?key|token|secret|passw(?:or)?d|pass(?:phrase|code)|credential"
+    r"|authorization|cookie|signature|session[-_]?id"
+    # Parts of other words elsewhere.
+    r"|(?<![a-z])(?:pwd|auth|jwt|otp)(?=\\{0,15}[\"']?\s{0,8}[:=]|\Z)",
+    re.IGNORECASE,
+)
+"""Names of what nobody should read in a log."""
+
+_SHAPES: Final = re.compile(
+    r"""-----BEGIN[ A-Z]*PRIVATE\ KEY-----.*?(?:-----END[ A-Z]*-----|\Z)  # PEM
+    | \beyJ[\w-]{8,}(?:\.[\w-]*){0,4}                                     # JWT, JWE
+    | \b(?:AKIA|ASIA)[0-9A-Z]{16}\b                                       # AWS
+    | \bgh[oprsu]_\w{20,} | \bgithub_pat_\w{20,} | \bglpat-[\w-]{16,}     # GitHub, GitLab
+    | \bresponse=\\{0,15}"[0-9a-fA-F]{16,}                                # Digest
+    | \bsk-[\w-]{16,} | \bxox[abeoprs]-[\w-]{10,} | \bAIza[\w-]{30,}      # OpenAI, Slack, Google
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+"""Secrets that are known by their look, also where only their beginning is there."""
+
+_ASSIGNED: Final = re.compile(
+    rf"""
+    (?P<before>(?:{SECRET_NAME.pattern})[\w-]{{0,32}}\\{{0,15}}["']?\s{{0,8}}[:=]\s{{0,8}})
+    (?!\\{{0,15}}["']?\*\*\*)
+    """
+    r"""
+    (?:(?P<open>[\[{])
+    | [|>][-+0-9]{0,2}[ \t]*\r?\n(?P<indent>[ \t]+)[^\n]*+                      # a block of YAML
+        (?:\n(?:(?P=indent)[^\n]*+|[ \t]*(?=\n|\Z)))*+
+    | (?:[\w.]{1,32}\(\s{0,8})?[a-z]{0,2}                                      # SecretStr('...'), b'...'
+        (?:"(?:[^"\\]|\\.)*+ | '(?:[^'\\]|\\.)*+
+        | (?P<escapes>\\{1,15})(?P<quote>["'])(?:(?!(?<!\\)(?P=escapes)(?P=quote)).)*+)
+    | [^\s"',;&}\]\\]++)
+    """,
+    re.IGNORECASE | re.VERBOSE | re.DOTALL,
+)
+"""`name: value` and `"name": "value"` within prose, also where the quotes are escaped."""
+
+_FIELD_LINE: Final = re.compile(
+    r"((?:authorization|cookie)\\{0,15}[\"']?\s{0,8}[:=]\s{0,8}\\{0,15}[\"']?)(?:digest\s[^\r\n]++|[^\"'\r\n\\]++)",
+    re.IGNORECASE,
+)
+"""Fields of HTTP whose whole value is secret; that of Digest has quotes in it."""
+
+_BRACKET: Final = re.compile(r"""(?P<text>"(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+')|[\[\]{}]""")
+_BARE_BRACKET: Final = re.compile(r"(?P<text>(?!))|[\[\]{}]")
+_MOST_BRACKETS: Final = 256
+_LINE_END: Final = re.compile(r"[\r\n]|\Z")
+
+_LEAST_SECRET: Final = 8
+_LOOKS: Final = Masks(())
+
+
+def hides(secrets: Masks = _LOOKS, values: Iterable[str] = ()) -> Hide:
+    """Takes out known secrets, in every form, `values` as they are, and what looks like a secret."""
+    known = sorted({value for value in values if len(value) >= _LEAST_SECRET}, key=len, reverse=True)
+
+    def hide(text: str) -> str:
+        if len(text) < _LEAST_SECRET and text.isalnum():
+            # Most texts are such words, and none of the looks is so short.
+            return text if secrets.is_empty else secrets.apply_known(text)
+        text = secrets.apply_known(text)
+        for value in known:
+            text = text.replace(value, MASK)
+        text = _FIELD_LINE.sub(rf"\1{MASK}", _SHAPES.sub(MASK, mask_schemes(text)))
+        return _without_values(text)
+
+    return hide
+
+
+def _without_values(text: str) -> str:
+    """The text without the values of names that say that they are secret."""
+    parts: list[str] = []
+    at = 0
+    while (found := _ASSIGNED.search(text, at)) is not None:
+        before = found["before"]
+        parts += (text[at : found.end("before")], MASK)
+        at = found.end() if found["open"] is None else _end_of_nest(text, found.start("open"), "\\" in before)
+    return "".join((*parts, text[at:])) if parts else text
+
+
+def _end_of_nest(text: str, start: int, is_escaped: bool) -> int:
+    """Where the brackets that open there are closed, else the end of the line; all of the text where they are many."""
+    depth = 0
+    for number, each in enumerate((_BARE_BRACKET if is_escaped else _BRACKET).finditer(text, start)):
+        if each["text"] is None:
+            depth += 1 if each[0] in "[{" else -1
+        if depth == 0:
+            return each.end()
+        if number == _MOST_BRACKETS:
+            return len(text)
+    end = _LINE_END.search(text, start)
+    return len(text) if end is None else end.start()
