@@ -24,7 +24,7 @@ MOST_VALUES: Final = 10_000
 MOST_BYTES: Final = 1 << 20
 """Of JSON, of those arguments that policies read; what else a call sends may be longer."""
 
-_TEXT: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_TEXT: Final = re.compile(rb'"[^"]*"')
 _LONGEST_INTEGER: Final = 20
 _HUGE: Final = object()
 """A number that is out of any range."""
@@ -156,7 +156,11 @@ def _is_ambiguous(value: object, read: Members, anywhere: frozenset[str]) -> boo
 
 def _has_too_many(raw: bytes) -> bool:
     """Whether there are more values than `MOST_VALUES`, by the commas; those within texts are not counted."""
-    return raw.count(b",") > MOST_VALUES and _TEXT.sub(b"", raw).count(b",") > MOST_VALUES
+    if raw.count(b",") <= MOST_VALUES:
+        return False
+    # Without what is escaped a text ends at the next quote: a pattern that knew escapes took seconds for 8 MiB.
+    unescaped = raw.replace(rb"\\", b"").replace(rb"\"", b"")
+    return _TEXT.sub(b"", unescaped).count(b",") > MOST_VALUES
 
 
 def _parsed(raw: bytes) -> object:

@@ -58,11 +58,12 @@ async def test_a_uri_longer_than_any_of_a_list_is_denied_and_nobody_looks_into_i
     assert set(looked) == {LONGEST_NAME}
 
 
-@pytest.mark.parametrize("mode", ["array", "members", "within"])
+@pytest.mark.parametrize("mode", ["array", "members", "within", "behind"])
 async def test_arguments_with_more_values_than_policies_judge_by_deny_and_say_so(mode):
     policies = admitter('@id("p") permit(principal, action, resource) when { context.arg_x == 1 };')
     texts = ",".join(["1"] * (MOST_VALUES + 2))
     more = {"array": f'"y":[{texts}]', "within": '"y":"' + r"\",".ljust(MOST_VALUES * 2, ",") + '"'}
+    more["behind"] = r'"z":"\"\\",' + more["array"]
     more["members"] = ",".join(f'"y{number}":1' for number in range(MOST_VALUES + 2))
     decision = await decided(policies, who(), READ, b'{"x":1,%b}' % more[mode].encode())
     assert decision.admits == (mode == "within")
