@@ -9,6 +9,7 @@ import msgspec
 import pytest
 import yaml
 
+from vmcp_api.spec import audit
 from vmcp_api.spec.audit import Audit
 from vmcp_proxy.observability.audit import EVENT_TYPES, LOST, OTHER, REJECTED, AuditEvent, Outcome, Reason, encode_loss
 from vmcp_proxy.observability.audit.line import Data
@@ -42,6 +43,10 @@ def test_every_outcome_reason_and_type_is_named():
     assert all(f"`{reason}`" in PAGE for reason in Reason)
     named = set(re.findall(r"`(\w+)`", PAGE))
     assert {*EVENT_TYPES.values(), "mcp_notification", OTHER, REJECTED, LOST} <= named
+
+
+def test_filters_can_name_what_is_written_and_nothing_else():
+    assert {*EVENT_TYPES.values(), "mcp_notification", OTHER, REJECTED} == audit.EVENT_TYPES
 
 
 def test_the_settings_that_it_shows_are_valid():

@@ -10,6 +10,7 @@ from vmcp_api.kinds.core import ConfigMap, Secret
 from vmcp_api.manifests.problems import Loc, Problem, Problems
 from vmcp_api.manifests.resolve import Resolved, resolve
 from vmcp_api.manifests.resources import Resources
+from vmcp_api.render.audit import doubt_audit
 from vmcp_api.render.incoming import build_incoming
 from vmcp_api.render.member import Refusal
 from vmcp_api.render.members import Members, build_members
@@ -81,7 +82,7 @@ def _assemble(
     telemetry = (live.telemetry if live else None) if isinstance(told, Refusal) else told
     config = _config(resolved.vmcp, resources, members, incoming, authorization, telemetry)
     secrets = _secrets(config, resources) if mode is Mode.LOCAL else {}
-    noted = resolved.warnings + _exposed_session(resolved.vmcp, members)
+    noted = resolved.warnings + _exposed_session(resolved.vmcp, members) + doubt_audit(resolved.vmcp)
     if authorization is not None and authorization is not _NOTHING:
         known = {each.metadata.name for each in resolved.members}
         noted += doubt_authorization(resolved.vmcp, resources, authorization, known)

@@ -19,6 +19,30 @@ class AuditSink(StrEnum):
     SYSLOG = "syslog"
 
 
+EVENT_TYPES: Final = frozenset(
+    {
+        "http_rejected",
+        "mcp_batch",
+        "mcp_completion",
+        "mcp_discover",
+        "mcp_initialize",
+        "mcp_list",
+        "mcp_logging",
+        "mcp_notification",
+        "mcp_other",
+        "mcp_ping",
+        "mcp_prompt_get",
+        "mcp_resource_read",
+        "mcp_response",
+        "mcp_session_end",
+        "mcp_stream",
+        "mcp_subscription",
+        "mcp_tool_call",
+    }
+)
+"""The event types that a filter can name; not in the schema, for a proxy of another version may know others."""
+
+
 AuditPath: TypeAlias = Annotated[str, Field(min_length=1, max_length=1024)]
 
 

@@ -92,11 +92,13 @@ class Serving:
 
 
 @contextlib.asynccontextmanager
-async def serving(*arguments: str, env: Mapping[str, str] | None = None) -> AsyncIterator[Serving]:
+async def serving(
+    *arguments: str, env: Mapping[str, str] | None = None, stdin: int = asyncio.subprocess.DEVNULL
+) -> AsyncIterator[Serving]:
     """`vmcp serve` on free ports for the length of a block."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "vmcp_proxy", "serve", "--port", "0", "--admin-port", "0", *arguments),
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=stdin,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
         env=os.environ | dict(env or {}),

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
@@ -82,7 +83,7 @@ class Servers:
         delay: float = 0.0,
         handle_signals: bool = True,
     ) -> None:
-        """Serves until `stop`, SIGTERM or SIGINT, and for `delay` seconds more, then drains and closes.
+        """Serves until `stop` or a signal to end, and for `delay` seconds more, then drains and closes.
 
         In order: `on_stop` (it turns readiness off), everything is served for `delay` seconds while Services learn
         that this pod is leaving, each answer as the last one of its connection, `on_drain` (it tells streams to go
@@ -100,6 +101,9 @@ class Servers:
         if handle_signals:
             for number in _SIGNALS:
                 loop.add_signal_handler(number, self.stop)
+            if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup means to outlive its terminal
+                # It stays until the loop closes: a shell sends it again while the last audit lines go out.
+                loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         try:
             async with asyncio.TaskGroup() as group:
                 serving_mcp = group.create_task(mcp.run_until_closed())
@@ -123,6 +127,14 @@ class Servers:
             if handle_signals:
                 for number in _SIGNALS:
                     loop.remove_signal_handler(number)
+
+    def _hang_up(self) -> None:
+        """The terminal has gone, which ends the process as SIGTERM does; without one, somebody asks for a reload.
+
+        Files are watched, and a rotated audit file is noticed, without it. Repeated, as shells do, it hurries nothing.
+        """
+        if not self._stopping.is_set() and os.isatty(0):
+            self.stop()
 
     def _bind(self) -> tuple[Front, Front | None]:
         mcp = self._opens_mcp.open()
