@@ -83,12 +83,12 @@ VALUES = {
 }
 
 
-async def line_of(tmp_path, make):
+async def line_of(tmp_path, make, **audit):
     """The last line, and its text, of what a client with `VALUES` sends."""
     path = tmp_path / "audit.log"
     static = {"addHeadersFromSecret": [{"headerName": "X-Static", "valueSecretRef": {"name": "k", "key": "s"}}]}
     more = {
-        **settings(path, includeRequestData=True),
+        **settings(path, **(audit or {"includeRequestData": True})),
         "passthroughHeaders": ["X-My-Key"],
         "more": {"web": {"headerForward": static}},
         "secrets": {("k", "s"): VALUES["secret_of_config"]},
@@ -125,9 +125,13 @@ async def test_an_argument_that_has_a_secret_for_its_name_leaves_out_all_of_them
     assert VALUES["passed_on"] not in written
 
 
-async def test_a_target_is_written_without_the_secrets_in_it(tmp_path):
+@pytest.mark.parametrize("content", [True, False])
+async def test_a_target_is_written_without_the_secrets_in_it(tmp_path, content):
     uri = f"https://user:pa55word@h/x?api_key=zzzzzz123&x={VALUES['passed_on']}"
-    event, written = await line_of(tmp_path, lambda _session: ("resources/read", {"uri": uri}))
+    event, written = await line_of(
+        tmp_path, lambda _session: ("resources/read", {"uri": uri}), includeRequestData=content
+    )
+    assert ("data" in event) is content
     hidden = "https://***@h/x?api_key=***&x=***"
     assert (event["target"]["name"], event["decision"]["resource"]) == (hidden, hidden)
     assert "pa55word" not in written

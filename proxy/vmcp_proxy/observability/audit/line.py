@@ -10,6 +10,7 @@ from vmcp_proxy.observability.audit.event import AuditEvent, PolicyDecision, Tar
 from vmcp_proxy.observability.audit.secrets import Hide, hides
 from vmcp_proxy.observability.masking import Masks
 from vmcp_proxy.protocol.jsonrpc import Answer, Raw, size_of
+from vmcp_proxy.protocol.methods import METHODS
 
 _EVENT_BYTES: Final = 1024
 """About what an event takes beside its data."""
@@ -84,8 +85,10 @@ class LineWithData:
         if self._response is not None:
             name, start = _place(self._response.text)
             self._take(name, self._response, start, hide, found, cut)
-        data = msgspec.json.encode(Data(**found, cut=cut or None))
         event = _without_secrets(self._event, hide)
+        if self._request is None and self._response is None:
+            return encode_event(event)
+        data = msgspec.json.encode(Data(**found, cut=cut or None))
         return encode_event(msgspec.structs.replace(event, data=msgspec.Raw(data)))
 
     def _take(
@@ -113,9 +116,10 @@ class LineWithData:
 def _without_secrets(event: AuditEvent, hide: Hide) -> AuditEvent:
     """The event without secrets in what its caller chose: the target, and what policies were asked about."""
     target, decision = event.target, event.decision
+    method = target.method if target.method in METHODS else hide(target.method)
     return msgspec.structs.replace(
         event,
-        target=Target(hide(target.method), hide(target.name)),
+        target=Target(method, hide(target.name)),
         decision=msgspec.UNSET if decision is msgspec.UNSET else _decision(decision, hide),
     )
 

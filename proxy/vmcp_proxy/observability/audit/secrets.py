@@ -57,6 +57,7 @@ _FIELD_LINE: Final = re.compile(
 _BRACKET: Final = re.compile(r"""(?P<text>"(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+')|[\[\]{}]""")
 _BARE_BRACKET: Final = re.compile(r"(?P<text>(?!))|[\[\]{}]")
 _MOST_BRACKETS: Final = 256
+_SEPARATOR: Final = re.compile(r"[\s:=]")
 _LINE_END: Final = re.compile(r"[\r\n]|\Z")
 
 _LEAST_SECRET: Final = 8
@@ -74,6 +75,9 @@ def hides(secrets: Masks = _LOOKS, values: Iterable[str] = ()) -> Hide:
         text = secrets.apply_known(text)
         for value in known:
             text = text.replace(value, MASK)
+        if _SEPARATOR.search(text) is None:
+            # As names are: nothing is assigned in it, and no scheme stands before anything.
+            return _SHAPES.sub(MASK, text)
         text = _FIELD_LINE.sub(rf"\1{MASK}", _SHAPES.sub(MASK, mask_schemes(text)))
         return _without_values(text)
 

@@ -26,7 +26,7 @@ from vmcp_proxy.observability.otlp.connection import OtlpConnection
 from vmcp_proxy.run.loading import Loaded
 from vmcp_proxy.run.secret_values import InvalidHeaderError, InvalidSecretError, MissingSecretError, text_of
 from vmcp_proxy.run.telemetry.otlp import connect
-from vmcp_proxy.serve.chain.auditing import NO_CONTENT, Auditor, Content, parse_networks
+from vmcp_proxy.serve.chain.auditing import Auditor, Content, parse_networks
 from vmcp_proxy.serve.chain.decision_data import DecisionData
 
 
@@ -201,7 +201,5 @@ def _syslog_sink(server: _Server) -> Sink:
 
 
 def _content(audit: Audit, loaded: Loaded) -> Content:
-    if not audit.include_request_data and not audit.include_response_data:
-        return NO_CONTENT
     secrets = Masks(value.reveal().decode("utf-8", "replace") for value in loaded.secrets.values())
     return Content(audit.include_request_data, audit.include_response_data, audit.max_data_size, secrets)

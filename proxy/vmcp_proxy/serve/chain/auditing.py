@@ -105,8 +105,6 @@ class Content:
             request = None if raw is None else Excerpt.of(raw, self.most)
         is_message = self.of_answers and context.answer and not isinstance(context.message, Batch)
         answer = Excerpt.of(context.answer, self.most) if is_message and context.answer else None
-        if request is None and answer is None:
-            return encode_event(event)
         return LineWithData(event, request, answer, self.most, self.secrets, _values_of(context))
 
 
