@@ -84,6 +84,11 @@ ENDPOINT: Final = Dashboard(
             (("max by (kind) (vmcp_catalog_capabilities{FILTER})", "{{kind}}"),),
         ),
         Panel(
+            "Audit events that wait",
+            "For their sink, on each pod; more than a moment's worth means that it is away.",
+            (("sum by (instance) (vmcp_audit_waiting{FILTER})", "{{instance}}"),),
+        ),
+        Panel(
             "Lost",
             "Audit events, messages for clients and spans of traces that were given up.",
             (

@@ -103,6 +103,7 @@ CASES = {
         {of("vmcp_policy_decisions_total", policy="p", outcome="error", mode="Enforce"): (0, 1)},
         {**ENDPOINT, "policy": "p"},
     ),
+    "VmcpAuditWaiting": Case({of("vmcp_audit_waiting"): (0, 3)}, ENDPOINT, grows=False),
     "VmcpAuditLost": Case({of("vmcp_audit_dropped_total"): (0, 5)}, ENDPOINT),
     "VmcpTelemetryLost": Case(
         {of("vmcp_metrics_exports_total", outcome="failed"): (0, 1), of("vmcp_spans_dropped_total"): (0, 9)}, ENDPOINT
