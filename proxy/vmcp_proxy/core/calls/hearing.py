@@ -11,7 +11,6 @@ from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.owners.owner import resource_of
 from vmcp_proxy.core.policy.reach import Reach
 from vmcp_proxy.protocol import params
-from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.params import InvalidParamsError
 
 
@@ -43,11 +42,7 @@ class Hearing:
 
 
 def _resource_of(client: ClientContext, backend: str, uri: str) -> Capability:
-    """What bears the URI; where nothing is known of it, an expansion of some template: its spelling counts."""
+    """What bears the URI; of all that no list has, its spelling counts."""
     view = client.view
-    listed = None if view is None else view.catalog.find(Kind.RESOURCE, client.uri_of(backend)(uri))
-    if listed is not None and listed.backend == backend:
-        return listed
-    if client.handed_out_by(uri) == backend:
-        return resource_of(uri, backend)
-    return Capability(Kind.TEMPLATE, "", backend, "", b"")
+    listed = None if view is None else view.catalog.owner_of(client.uri_of(backend)(uri))
+    return listed if listed is not None and listed.backend == backend else resource_of(uri, backend)

@@ -102,7 +102,8 @@ class Capability(msgspec.Struct, frozen=True, gc=False):
     """One routable entry of a catalog: what clients call it, whose it is, and the JSON that they see.
 
     `arguments` says what becomes of the arguments of a tool's calls; None leaves them alone. `annotations` are a
-    tool's, by the backend or by the settings.
+    tool's, by the backend or by the settings. `is_listed` where a list of the backend has it, or names it as a tool's
+    page; without it the caller may have chosen the URI (ADR-0041).
     """
 
     kind: Kind
@@ -112,6 +113,7 @@ class Capability(msgspec.Struct, frozen=True, gc=False):
     raw: bytes
     arguments: ArgumentPlan | None = None
     annotations: Annotations = NO_ANNOTATIONS
+    is_listed: bool = False
 
 
 class ConflictReason(StrEnum):

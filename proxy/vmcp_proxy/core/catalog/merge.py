@@ -83,7 +83,7 @@ def _build_pages(tools: Iterable[Claim], listed: Iterable[Claim], claims: PageCl
         for uri in pages_of(tool.descriptor.raw):
             exposed = claims.exposed(tool.backend, uri)
             if exposed not in known:
-                pages[exposed] = Capability(Kind.RESOURCE, exposed, tool.backend, uri, b"")
+                pages[exposed] = Capability(Kind.RESOURCE, exposed, tool.backend, uri, b"", is_listed=True)
     return tuple(pages[exposed] for exposed in sorted(pages))
 
 
@@ -107,4 +107,5 @@ def build_capability(claim: Claim, claims: PageClaims) -> Capability:
         shown,
         build_plan(arguments, property_names(raw)) if arguments else None,
         read_annotations(shown) if claim.descriptor.kind is Kind.TOOL else NO_ANNOTATIONS,
+        is_listed=True,
     )

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import msgspec
+
 from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.ui_pages import SCHEME, parse_own_uri
@@ -11,7 +13,7 @@ from vmcp_proxy.protocol.kinds import Kind
 
 
 def resource_of(uri: str, backend: str, original: str | None = None) -> Capability:
-    """A resource that nobody lists."""
+    """A resource that nobody lists, so that its URI may be the caller's own words."""
     return Capability(Kind.RESOURCE, uri, backend, uri if original is None else original, b"")
 
 
@@ -26,7 +28,16 @@ def find_owner(catalog: Catalog, handed_out_by: Callable[[str], str | None], ope
         return find_target(catalog, operation)
     own = parse_own_uri(uri)
     if own is not None:
-        return resource_of(uri, *own)
+        return _page_of(catalog, uri, *own)
     listed = find_target(catalog, operation)
     owner = None if uri.startswith(SCHEME) else handed_out_by(uri)
     return listed if owner is None or (listed is not None and listed.backend == owner) else resource_of(uri, owner)
+
+
+def _page_of(catalog: Catalog, uri: str, backend: str, original: str) -> Capability:
+    """The page that a URI of ours stands for; whether it is listed, under whichever URI clients know it by now."""
+    exposed = catalog.claims.exposed(backend, original)
+    listed = find_target(catalog, Operation("", Kind.RESOURCE, exposed))
+    if listed is not None and (listed.backend, listed.original) == (backend, original):
+        return msgspec.structs.replace(listed, exposed=uri)
+    return resource_of(uri, backend, original)

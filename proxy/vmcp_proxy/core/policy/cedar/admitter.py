@@ -148,15 +148,15 @@ class CedarAdmitter:
         capability, name = question.capability, question.name
         thing = self._thing(question.action, capability, name)
         template = capability if capability is not None and capability.kind is Kind.TEMPLATE else None
-        if template is not None and (question.is_open or name == template.exposed):
-            if flaw := self.doubts(question.action, expand_all(name, _SOME)):
-                return Decision(admits=False, mode=self.mode, flaw=flaw)
+        is_whole = template is not None and (question.is_open or name == template.exposed)
+        # Whoever expands a template, or reads what no list has, has chosen how the URI is spelt.
+        is_chosen = template is not None or capability is None or not capability.is_listed
+        if is_chosen and (flaw := self.doubts(question.action, expand_all(name, _SOME) if is_whole else name)):
+            return Decision(admits=False, mode=self.mode, flaw=flaw)
+        if is_whole:
             return self._possible(subject.principal, thing, _Vague(self._templates, name))
         if question.is_open:
             return self._begun(subject.principal, thing, question.arguments)
-        is_listed = capability is not None and capability.kind is not Kind.TEMPLATE
-        if not is_listed and (flaw := self.doubts(question.action, name)):
-            return Decision(admits=False, mode=self.mode, flaw=flaw)
         standing = subject.standings.get(thing)
         if standing is None:
             standing = self._standing(subject.principal, thing)

@@ -98,7 +98,11 @@ class Replay:
         """The policies that lack nothing decide by themselves; what the others may come to is weighed against that."""
         lacking = {key: lacks for key, policy in self._policies.items() if (lacks := self._lacks(policy, call))}
         original = call.name if call.original is None else call.original
-        capability = Capability(_KIND_OF[call.action], call.name, call.backend, original, b"", None, call.annotations)
+        kind = _KIND_OF[call.action]
+        # Whether it was listed is for `judge`.
+        capability = Capability(
+            kind, call.name, call.backend, original, b"", annotations=call.annotations, is_listed=True
+        )
         question = Question(call.identity, call.action, capability, call.name, call.arguments)
         decision = await self._without(frozenset(lacking)).decide(question)
         if not lacking or decision.errors or (decision.outcome == DENY and decision.policies):

@@ -30,7 +30,7 @@ def a_tool(name: str = "t", backend: str = "b", *, original: str = "", **hints: 
 
 
 def entry(kind: Kind, name: str, backend: str = "b", *, original: str = "") -> Capability:
-    return Capability(kind, name, backend, original or name, b"{}")
+    return Capability(kind, name, backend, original or name, b"{}", is_listed=True)
 
 
 async def decided(

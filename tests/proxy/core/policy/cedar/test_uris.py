@@ -7,7 +7,8 @@ import pytest
 
 from tests.proxy.core.policy.cedar.helpers import admitter, decided, entry, shown, unknown, who
 from tests.proxy.core.policy.cedar.test_replay import judged, recorded
-from vmcp_proxy.core.policy.questions import Action
+from vmcp_proxy.core.owners.owner import resource_of
+from vmcp_proxy.core.policy.questions import Action, Question
 from vmcp_proxy.protocol.kinds import Kind
 
 pytestmark = pytest.mark.scenario("Z-3")
@@ -63,6 +64,21 @@ async def test_the_uri_of_a_listed_resource_is_its_own_however_it_is_spelt(rest)
     listed = entry(Kind.RESOURCE, f"file:///public/{rest}")
     assert (await decided(admitter(PUBLIC), ALICE, listed)).admits
     assert shown(admitter(PUBLIC), ALICE, listed, FILES) == [listed.exposed, FILES.exposed]
+
+
+@pytest.mark.parametrize("policies", [(PUBLIC,), NOT_SECRET])
+@pytest.mark.parametrize("rest", ODD)
+async def test_that_its_backend_is_known_makes_no_uri_a_listed_one(policies, rest):
+    ours, known = admitter(*policies), resource_of(f"file:///public/{rest}", "b")
+    read = await decided(ours, ALICE, known)
+    some = await ours.decide(Question(ALICE, Action.READ_RESOURCE, known, known.original, is_open=True))
+    assert (read.admits, some.admits) == (False, False)
+    assert read.flaw == some.flaw != ""
+
+
+@pytest.mark.parametrize("rest", PLAIN)
+async def test_what_is_not_listed_is_decided_on_as_it_is_where_its_spelling_is_plain(rest):
+    assert (await decided(admitter(PUBLIC), ALICE, resource_of(f"file:///public/{rest}", "b"))).admits
 
 
 @pytest.mark.parametrize(
