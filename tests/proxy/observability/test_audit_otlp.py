@@ -86,6 +86,21 @@ async def test_what_may_pass_is_tried_again_and_nothing_is_lost(fault):
     assert queue.dropped == 0
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_takes_no_line_and_its_target_gets_neither_lines_nor_headers(status, caplog):
+    async with OtlpReceiver().running() as other:
+        receiver = OtlpReceiver(act=answers(status, location=f"{other.url}/v1/logs"))
+        async with receiver.running(), Through(sink_to(receiver)) as queue:
+            queue.write(line(0))
+            await eventually(lambda: caplog.records)
+            assert queue.waiting == 1
+            receiver.act = accept
+    assert caplog.records[0].vmcp_fields["reason"] == "it redirects; write the URL that it redirects to"
+    assert not other.asked
+    assert numbers(receiver) == [0]
+    assert queue.dropped == 0
+
+
 async def test_a_collector_that_was_not_there_gets_everything_once_it_is():
     receiver = OtlpReceiver()
     async with receiver.running():

@@ -4,6 +4,7 @@ import asyncio
 import ssl
 
 import pytest
+import requests
 import trustme
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -11,7 +12,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
-from tests.support.otlp import OtlpReceiver, answers
+from tests.support.otlp import PROTOBUF, OtlpReceiver, answers
 from vmcp_proxy.observability.otlp.connection import OtlpConnection
 from vmcp_proxy.observability.otlp.session import MOST_BYTES
 
@@ -121,3 +122,19 @@ async def test_a_collector_that_never_comes_to_an_end_costs_the_time_of_one_expo
     gone = Export(collector.url, insecure=True, timeout=0.3)
     assert await gone.run() is SpanExportResult.FAILURE
     assert gone.session.problem == "it cannot be reached"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_leads_nowhere_whatever_is_asked_of_the_session(status):
+    async with OtlpReceiver().running() as other:
+        for location in (f"{other.url}/v1/traces", "//[", "?", ""):
+            async with OtlpReceiver(answers(status, location=location)).running() as collector:
+                export = Export(collector.url, {"X-Key": SECRET}, insecure=True)
+                assert await export.run() is SpanExportResult.FAILURE
+                assert export.session.problem.startswith("it redirects; write the URL")
+                session = OtlpConnection.to(collector.url, {"X-Key": SECRET}).open()
+                how = {"headers": {"Content-Type": PROTOBUF}, "allow_redirects": True, "timeout": 5}
+                with pytest.raises(requests.TooManyRedirects):
+                    await asyncio.to_thread(session.post, f"{collector.url}/v1/logs", b"", **how)
+                session.close()
+    assert not other.asked

@@ -46,8 +46,11 @@ class OtlpSession(requests.Session):
         self.mount("https://", _Adapter(_context(connection.ca_bundle)))
         self.mount("http://", _Adapter(None))
 
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nowhere, whatever the caller says of redirects: another host must not get our headers and records."""
+
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """See `requests.Session.send`; redirects are not followed but an error, as the spans have not arrived."""
+        """See `requests.Session.send`; a redirect is an error, as nothing has arrived."""
         self.answer = b""
         try:
             response = super().send(request, **kwargs)

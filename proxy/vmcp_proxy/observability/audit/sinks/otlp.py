@@ -94,7 +94,11 @@ class OtlpSink:
         body = gzip.compress(self._request(lines).SerializeToString(), 1)
         try:
             answer = session.post(
-                self._connection.url("logs"), data=body, headers=headers, timeout=self._connection.timeout
+                self._connection.url("logs"),
+                data=body,
+                headers=headers,
+                timeout=self._connection.timeout,
+                allow_redirects=False,
             )
         except requests.RequestException:
             raise SinkAwayError(session.problem) from None
