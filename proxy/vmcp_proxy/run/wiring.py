@@ -55,7 +55,11 @@ class Wiring:
             lambda: limits_report(self.config.current, core.services.limits.limiter),
         )
         self.explainer = Explainer(
-            core.views, core.resolver, core.group, lambda: {each.name: each.message for each in state.withheld}
+            core.views,
+            core.resolver,
+            core.group,
+            lambda: {each.name: each.message for each in state.withheld},
+            lambda: core.services.limits.limiter.state,
         )
         self.surface = build_surface(
             settings,

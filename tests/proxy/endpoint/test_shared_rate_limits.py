@@ -90,6 +90,11 @@ async def test_while_redis_is_stalled_the_settings_say_what_becomes_of_requests(
         assert state["state"] == "unavailable"
         assert state["message"].startswith("Redis ")
         assert (await world.metrics())["vmcp_rate_limits_up"] == 0
+        explained = await world.explain("b0_echo")
+        step = next(each for each in explained["chains"][0]["steps"] if each["stage"] == "limit")
+        assert "which cannot be checked now (Redis " in step["reason"]
+        said = {"allow": ("allowed", "pass"), "deny": ("unavailable", "stop")}[policy]
+        assert (explained["conclusion"], step["verdict"]) == said
         if policy == "allow":
             assert answers == [(200, None)] * 20
         else:

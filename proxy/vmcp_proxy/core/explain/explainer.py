@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from vmcp_api.pod_status import Health
+from vmcp_api.pod_status import Health, StoreReport
 from vmcp_api.spec.aggregation import Aggregation
 from vmcp_api.spec.authorization import PolicyMode
 from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType
@@ -80,16 +80,23 @@ class Explainer:
     """Explains by what the proxy itself sees, and never asks a backend.
 
     A list that a backend tells to one caller's headers or credentials alone is that caller's; who explains has none.
-    `withheld` are the backends that cannot be served as they are configured, and why.
+    `withheld` are the backends that cannot be served as they are configured, and why; `limit_store` is how
+    the buckets of rate limits fare.
     """
 
     def __init__(
-        self, views: Views, resolver: Resolver, served: Served, withheld: Callable[[], Mapping[str, str]]
+        self,
+        views: Views,
+        resolver: Resolver,
+        served: Served,
+        withheld: Callable[[], Mapping[str, str]],
+        limit_store: Callable[[], StoreReport],
     ) -> None:
         self._views: Final = views
         self._resolver: Final = resolver
         self._served: Final = served
         self._withheld: Final = withheld
+        self._limit_store: Final = limit_store
         self._settings = CoreSettings(AllowAll())
         self._limits: RateLimits | None = None
         self._aggregation = Aggregation()
@@ -220,7 +227,7 @@ class Explainer:
             conflict_step(entry, self._aggregation),
             filter_step(entry),
         )
-        limit = limit_step(self._limits, capability.kind, capability.exposed)
+        limit = limit_step(self._limits, self._limit_store(), capability.kind, capability.exposed)
         steps = (*before, admission.step, limit)
         in_list = catalog.find(capability.kind, capability.exposed) if entry.is_served and not entry.is_away else None
         is_refused = bool(state.callers) or any(step.verdict is Verdict.STOP for step in group)
@@ -231,7 +238,7 @@ class Explainer:
             conclusion=conclude(steps),
             listed=in_list is not None and admission.shown and not is_refused,
             steps=steps,
-            enforced=conclude((*before, admission.enforced)) if admission.enforced is not None else None,
+            enforced=conclude((*before, admission.enforced, limit)) if admission.enforced is not None else None,
         )
 
     async def _of_silent(self, asked: Asked, resolved: Unlisted, backend: str, outcome: Outcome) -> Chain:

@@ -41,7 +41,7 @@ class Conclusion(StrEnum):
     WITHHELD = "withheld"
     """Others claim the name too, and it was not the one to get it."""
     UNAVAILABLE = "unavailable"
-    """Its backend, or the group, does not serve now."""
+    """Its backend, or the group, does not serve now, or its limits cannot be checked."""
     UNKNOWN = "unknown"
 
     @property
@@ -103,6 +103,7 @@ _CONCLUSIONS = (
     (Stage.CONFLICT, Conclusion.WITHHELD),
     (Stage.FILTER, Conclusion.HIDDEN),
     (Stage.ADMISSION, Conclusion.DENIED),
+    (Stage.LIMIT, Conclusion.UNAVAILABLE),
     (Stage.BACKEND, Conclusion.UNAVAILABLE),
 )
 """By the first of these that stops: a call is admitted before its backend is asked, so that who may not hears that."""

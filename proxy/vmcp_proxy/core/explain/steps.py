@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from vmcp_api.pod_status import Health
+from vmcp_api.pod_status import Health, StoreReport
 from vmcp_api.spec.aggregation import Aggregation, ConflictResolution
 from vmcp_proxy.core.catalog.capabilities import Conflict, ConflictReason, Outcome
 from vmcp_proxy.core.catalog.filters import FilterSetting
@@ -21,7 +21,7 @@ _MEND: Final = "mend the backend; it is asked again by itself"
 _PERSONAL: Final = "lists to each caller by the caller's own credentials"
 _TRIED_AGAIN: Final = "correct its strategy (externalAuthConfigRef, outgoingAuth); it is tried again by itself"
 _MODE: Final = "spec.config.operational.failureHandling.partialFailureMode"
-
+_ON_STORE_FAILURE: Final = "spec.config.rateLimiting.onStoreFailure"
 
 _LIMITS: Final = MappingProxyType(
     {
@@ -137,13 +137,23 @@ def filter_step(entry: Traced) -> Step:
     return Step(stage=Stage.FILTER, verdict=verdict, reason=f"{path} {says}", change=change)
 
 
-def limit_step(limits: RateLimits | None, kind: Kind, exposed: str) -> Step:
-    """Rate limits come after everything else; what is left of them is asked of nobody, and nothing is taken."""
+def limit_step(limits: RateLimits | None, store: StoreReport, kind: Kind, exposed: str) -> Step:
+    """Rate limits come after admission; what is left of them is asked of nobody, and nothing is taken.
+
+    `store` is how it went when the buckets were asked the last time.
+    """
     terms = [] if limits is None else list(limits.terms(exposed if kind is Kind.TOOL else None))
     if not terms:
         return Step(stage=Stage.LIMIT, verdict=Verdict.PASS, reason="no limit is set")
     said = ", ".join(f"{describe(each)} {_LIMITS[limit]}" for limit, each in terms)
-    return Step(stage=Stage.LIMIT, verdict=Verdict.PASS, reason=f"limited to {said}; what is left is not looked at")
+    if limits is None or not store.is_away:
+        return Step(stage=Stage.LIMIT, verdict=Verdict.PASS, reason=f"limited to {said}; what is left is not looked at")
+    away = f"limited to {said}, which cannot be checked now ({store.message})"
+    if not limits.denies_unchecked:
+        reason = f"{away}; {_ON_STORE_FAILURE} is allow, so that requests pass without limits"
+        return Step(stage=Stage.LIMIT, verdict=Verdict.PASS, reason=reason)
+    reason = f"{away}; {_ON_STORE_FAILURE} is deny"
+    return Step(stage=Stage.LIMIT, verdict=Verdict.STOP, reason=reason, change="bring Redis back, or set it to allow")
 
 
 def _setting_path(setting: FilterSetting, backend: str) -> str:
