@@ -265,3 +265,11 @@ async def test_what_a_rate_limit_refuses_is_denied_and_says_by_what(tmp_path):
         assert facts(first) == SAYS["fine"]
         assert (*facts(second), second["rejected_by"]) == ("denied", None, 200, "", "rate_limit")
         assert second["target"]["name"] == "web_fine"
+
+
+async def test_a_call_that_its_time_limit_cuts_says_so(tmp_path):
+    limits = {"timeouts": {"default": "200ms"}}
+    async with staged(tmp_path, {"operational": limits}) as stage, stage.world.session() as client:
+        await stage.events()
+        await client.post(calling("hanging"))
+        assert facts(await stage.event()) == ("error", "timeout", 200, "web")

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from tests.support.otlp import OtlpReceiver, accept, answers
+from tests.support.otlp import PROTOBUF, OtlpReceiver, accept, answers
 from tests.support.raw_client import eventually
 from vmcp_proxy.observability.otlp.connection import OtlpConnection
 from vmcp_proxy.observability.tracing import exporter
@@ -118,12 +118,12 @@ async def test_what_waits_for_a_collector_that_is_silent_is_bounded_and_given_up
 
 async def test_spans_that_the_collector_rejects_are_lost_and_garbage_says_nothing(output):
     partial = b"\x0a\x02\x08\x01"
-    async with OtlpReceiver(answers(200, partial)).running() as collector:
+    async with OtlpReceiver(answers(200, partial, kind=PROTOBUF)).running() as collector:
         out, counts = output(collector.url)
         record(out)
         await eventually(lambda: counts.sent == 1)
         assert counts.dropped == 1
-        collector.act = answers(200, b"\xff\xff garbage")
+        collector.act = answers(200, b"\xff\xff garbage", kind=PROTOBUF)
         record(out)
         await eventually(lambda: counts.sent == 3)
         assert counts.dropped == 1

@@ -9,7 +9,7 @@ import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AGGREGATION_TEMPORALITY_CUMULATIVE
 
-from tests.support.otlp import OtlpReceiver, accept, answers, attributes_of
+from tests.support.otlp import PROTOBUF, OtlpReceiver, accept, answers, attributes_of
 from tests.support.raw_client import eventually
 from tests.support.scene import operational, scene
 from tests.support.scripted_backend import ScriptedBackend
@@ -145,9 +145,10 @@ async def test_the_last_numbers_are_sent_when_the_process_ends():
     [
         (answers(403, b"secret words of the collector"), "it answers 403"),
         (answers(302, location="http://127.0.0.1/"), "it redirects"),
-        (answers(200, REJECTED.SerializeToString()), "refused 3 data points"),
+        (answers(200, b"<html>", kind="text/html"), "not one of a collector"),
+        (answers(200, REJECTED.SerializeToString(), kind=PROTOBUF), "refused 3 data points"),
     ],
-    ids=["refuses", "redirects", "takes a part"],
+    ids=["refuses", "redirects", "is a web server", "takes a part"],
 )
 async def test_a_failure_is_counted_and_told_once_until_it_is_over(act, words, caplog):
     exports, metrics = Counter(), Metrics()

@@ -86,11 +86,14 @@ async def test_tls_is_verified_by_the_ca_bundle():
         (answers(503, retry_after="9"), "it answers 503", "FAILURE"),
         (answers(307, location="http://127.0.0.1:1/v1/traces"), "it redirects; write the URL", "FAILURE"),
         (answers(401, www_authenticate=SECRET), "it answers 401", "FAILURE"),
-        (answers(200, b"\xff garbage"), "", "SUCCESS"),
-        (answers(200, b"x" * (4 << 20)), "", "SUCCESS"),
+        (answers(200, b"\xff garbage", kind=PROTOBUF), "", "SUCCESS"),
+        (answers(200, b"x" * (4 << 20), kind=PROTOBUF), "", "SUCCESS"),
+        (answers(200, b"<html>", kind="text/html; charset=utf-8"), "its answer is not one of a collector", "FAILURE"),
+        (answers(200, b"", kind="text/html"), "", "SUCCESS"),
+        (answers(200, b"{}", kind="Application/JSON; charset=utf-8"), "", "SUCCESS"),
         (answers(200, b"", set_cookie="a=b; Path=/"), "", "SUCCESS"),
     ],
-    ids=["broken", "busy", "elsewhere", "refuses", "garbage", "huge", "cookie"],
+    ids=["broken", "busy", "elsewhere", "refuses", "garbage", "huge", "page", "empty", "JSON", "cookie"],
 )
 async def test_whatever_a_collector_answers_is_taken_within_bounds(act, problem, result, caplog):
     async with OtlpReceiver(act).running() as collector:

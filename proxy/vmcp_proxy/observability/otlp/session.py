@@ -19,7 +19,16 @@ MOST_BYTES: Final = 64 * 1024
 
 _REDIRECTS: Final = range(300, 400)
 _FAILURES: Final = range(300, 600)
+_SPOKEN: Final = frozenset({"", "application/x-protobuf", "application/protobuf", "application/json"})
+"""Content types of a collector's answers; one that names none may be read all the same."""
+
+
+class _NoCollectorError(requests.RequestException):
+    """A success of something else, such as the start page of a web server: nothing was taken."""
+
+
 _WORDS: Final[Mapping[type[Exception], str]] = {
+    _NoCollectorError: "its answer is not one of a collector; check the URL",
     requests.exceptions.ConnectTimeout: "it cannot be reached in time",
     requests.exceptions.ReadTimeout: "it does not answer in time",
     requests.exceptions.SSLError: "TLS failed; its certificate may be of a CA that is not known here",
@@ -56,12 +65,18 @@ class OtlpSession(requests.Session):
             response = super().send(request, **kwargs)
             if response.status_code in _REDIRECTS:
                 raise requests.exceptions.TooManyRedirects
+            if response.ok and response.content and _content_type(response) not in _SPOKEN:
+                raise _NoCollectorError
         except requests.RequestException as error:
             self.problem = next((words for kind, words in _WORDS.items() if isinstance(error, kind)), "it failed")
             raise
         self.answer = response.content
         self.problem = f"it answers {response.status_code}" if response.status_code in _FAILURES else ""
         return response
+
+
+def _content_type(response: requests.Response) -> str:
+    return response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
 class _Adapter(HTTPAdapter):

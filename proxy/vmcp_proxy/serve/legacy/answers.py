@@ -18,7 +18,7 @@ from vmcp_proxy.core.outcomes import (
     Unlisted,
 )
 from vmcp_proxy.core.policy.rate_limit import LAYER
-from vmcp_proxy.observability.audit import Outcome
+from vmcp_proxy.observability.audit import Outcome, Reason
 from vmcp_proxy.protocol.error_codes import (
     FORBIDDEN,
     INTERNAL_ERROR,
@@ -58,7 +58,8 @@ class OwnAnswer(msgspec.Struct, frozen=True, gc=False):
 
     Its status is 200, as it is an answer: clients on the Python SDK before 2.0 end their whole connection at any other
     one (ADR-0050).
-    `outcome` is that of the audit, `backend` the one that the answer is about, `rejected_by` the layer that refused.
+    `outcome` is that of the audit, `backend` the one that the answer is about, `rejected_by` the layer that refused,
+    `reason` what came between: the proxy gave up the wait for the backend.
     """
 
     body: bytes
@@ -66,6 +67,7 @@ class OwnAnswer(msgspec.Struct, frozen=True, gc=False):
     backend: str = ""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     rejected_by: str = ""
+    reason: Reason | None = None
 
 
 def own_answer(request: Request, reply: Unanswered) -> OwnAnswer:  # noqa: PLR0911 - a row for each outcome
@@ -138,7 +140,8 @@ def _unavailable(request: Request, reply: Unavailable) -> OwnAnswer:
         body = encode_result(request.id, msgspec.json.encode(result))
     else:
         body = encode_error(request.id, INTERNAL_ERROR, reply.message, msgspec.json.encode(data))
-    return OwnAnswer(body, Outcome.ERROR, reply.backend)
+    reason = Reason.TIMEOUT if reply.category == Reason.TIMEOUT.value else None
+    return OwnAnswer(body, Outcome.ERROR, reply.backend, reason=reason)
 
 
 def _noun(request: Request, kind: Kind | None) -> str:

@@ -105,6 +105,7 @@ class Requests:
         context.backend = answer.backend
         context.outcome = answer.outcome
         context.rejected_by = answer.rejected_by
+        context.reason = answer.reason
         # A comment may have kept the connection open meanwhile: there are no headers to add any more then.
         if context.response_started or not answer.headers:
             return answer.body

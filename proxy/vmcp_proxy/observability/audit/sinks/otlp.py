@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 import requests
+from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
@@ -115,13 +116,20 @@ class OtlpSink:
         return self._session
 
     def _rejected(self) -> int:
-        """How many records the collector says that it has thrown away."""
+        """How many records the collector says that it has thrown away.
+
+        Raises:
+            SinkAwayError: what it says cannot be read, so that nobody knows whether it is a collector.
+        """
         answer = b"" if self._session is None else self._session.answer
         try:
-            found = ExportLogsServiceResponse.FromString(answer)
-            return max(int(found.partial_success.rejected_log_records), 0)
-        except DecodeError:
-            return 0
+            if answer.lstrip().startswith(b"{"):
+                found = json_format.Parse(answer, ExportLogsServiceResponse(), ignore_unknown_fields=True)
+            else:
+                found = ExportLogsServiceResponse.FromString(answer)
+        except (DecodeError, json_format.ParseError, UnicodeDecodeError, RecursionError):
+            raise SinkAwayError("its answer cannot be read; check the URL") from None
+        return max(int(found.partial_success.rejected_log_records), 0)
 
     def _request(self, lines: Sequence[bytes]) -> ExportLogsServiceRequest:
         now = time.time_ns()
