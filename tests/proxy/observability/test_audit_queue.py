@@ -97,6 +97,18 @@ def test_what_a_sink_will_never_take_is_counted_and_told_with_what_it_takes_agai
     assert queue.dropped == 6
 
 
+def test_a_sink_that_refuses_every_batch_is_told_at_once_and_then_with_a_count(caplog):
+    sink = SteeredSink()
+    sink.refuses = True
+    with queued(sink) as queue:
+        for number in range(5):
+            write(queue, [number])
+            sink.attempted()
+    assert told(caplog) == ["audit sink refuses events; they are lost"] * 2
+    assert [record.vmcp_fields["count"] for record in caplog.records] == [1, 4]
+    assert queue.dropped == 5
+
+
 def test_a_line_that_cannot_be_made_is_lost_alone(caplog):
     class Broken:
         def __len__(self):

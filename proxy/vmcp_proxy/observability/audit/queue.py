@@ -30,6 +30,9 @@ _MOST_ASKED: Final = 60.0
 _AWAY_SECONDS: Final = 1.0
 """A sink that fails for less is not worth a line of the log."""
 
+_REFUSED_SECONDS: Final = 60.0
+"""Between two lines of the log about what a sink refuses: a wrong one refuses each batch."""
+
 
 class PendingLine(Protocol):
     """A line that is yet to be made, in the queue's thread; `len` is about its bytes."""
@@ -93,6 +96,8 @@ class AuditQueue:
         "_lost_since",
         "_newest",
         "_number",
+        "_refused",
+        "_refused_next",
         "_refuses",
         "_sink",
         "_taken",
@@ -119,6 +124,8 @@ class AuditQueue:
         self._failing_since: float | None = None
         self._away_logged = False
         self._refuses = False
+        self._refused = 0
+        self._refused_next = 0.0
         self._wake: Final = threading.Event()
         self._closing: Final = threading.Event()
         self._deadline = float("inf")
@@ -212,6 +219,7 @@ class AuditQueue:
                 # Perhaps nothing comes any more that the loss could be told with.
                 if self._untold and self._sink is not None and (is_closing or not self._refuses):
                     self._tell_loss()
+        self._log_refused(at_once=True)
         if left := self.waiting:
             self._lose(left)
             self._forget(left, self._taken_bytes - self._done_bytes)
@@ -299,7 +307,16 @@ class AuditQueue:
                 self._untold += sum(line.told for line in losses)
         if count := min(count, len(lines) - len(losses)):
             self._lose(count)
-            log_event(self._logger, logging.ERROR, "audit sink refuses events; they are lost", count=count)
+            self._refused += count
+        self._log_refused()
+
+    def _log_refused(self, *, at_once: bool = False) -> None:
+        """Logs how many were refused since it last did, at most once a minute unless `at_once`."""
+        now = time.monotonic()
+        if self._refused and (at_once or now >= self._refused_next):
+            log_event(self._logger, logging.ERROR, "audit sink refuses events; they are lost", count=self._refused)
+            self._refused = 0
+            self._refused_next = now + _REFUSED_SECONDS
 
     def _rest(self, seconds: float) -> bool:
         """Waits before the next attempt; False where there may be none."""
