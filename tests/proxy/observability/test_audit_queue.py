@@ -157,6 +157,28 @@ def test_a_sink_that_never_returns_holds_up_neither_writers_nor_the_end():
     queue._thread.join(SECONDS)
 
 
+def test_what_a_stuck_sink_loses_at_the_end_is_counted_once_when_it_comes_back_too_late(caplog, monkeypatch):
+    monkeypatch.setattr(module, "_GRACE_SECONDS", 0.0)
+    entered, release = threading.Event(), threading.Event()
+
+    class Stuck(SteeredSink):
+        def send(self, lines):
+            entered.set()
+            release.wait(SECONDS)
+            raise SinkAwayError("gone")
+
+    queue = AuditQueue(Stuck(), LOGGER, loss_line)
+    write(queue, range(20))
+    assert entered.wait(SECONDS)
+    queue.close(0.01)
+    release.set()
+    queue._thread.join(SECONDS)
+    assert queue.dropped == 20
+    assert [each for each in told(caplog) if "at the end" in each] == [
+        "audit sink is stuck at the end; events are lost"
+    ]
+
+
 def test_another_sink_takes_over_when_the_former_one_has_what_was_written_for_it():
     first, second, third = SteeredSink(), SteeredSink(), SteeredSink()
     first.away = "slow"

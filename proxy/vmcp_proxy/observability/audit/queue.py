@@ -87,6 +87,7 @@ class AuditQueue:
         "_done",
         "_done_bytes",
         "_failing_since",
+        "_gave_up",
         "_is_full",
         "_lines",
         "_lock",
@@ -126,6 +127,7 @@ class AuditQueue:
         self._refuses = False
         self._refused = 0
         self._refused_next = 0.0
+        self._gave_up = False
         self._wake: Final = threading.Event()
         self._closing: Final = threading.Event()
         self._deadline = float("inf")
@@ -172,10 +174,18 @@ class AuditQueue:
         self._closing.set()
         self._wake.set()
         self._thread.join(timeout + _GRACE_SECONDS)
-        if self._thread.is_alive() and (left := self.waiting):
+        if self._thread.is_alive():
             # It is stuck in the sink: whether what it was writing gets there nobody will know.
+            self._give_up("audit sink is stuck at the end; events are lost")
+
+    def _give_up(self, message: str) -> None:
+        """Counts and tells what still waits as lost, once: a sink that was stuck may come back after `close`."""
+        with self._lock:
+            left = 0 if self._gave_up else self.waiting
+            self._gave_up = True
+        if left:
             self._lose(left)
-            log_event(self._logger, logging.ERROR, "audit sink is stuck at the end; events are lost", lost=left)
+            log_event(self._logger, logging.ERROR, message, lost=left)
 
     def _append(self, line: Line, size: int) -> None:
         self._taken += 1
@@ -220,10 +230,8 @@ class AuditQueue:
                 if self._untold and self._sink is not None and (is_closing or not self._refuses):
                     self._tell_loss()
         self._log_refused(at_once=True)
-        if left := self.waiting:
-            self._lose(left)
-            self._forget(left, self._taken_bytes - self._done_bytes)
-            log_event(self._logger, logging.ERROR, "audit sink is away at the end; events are lost", lost=left)
+        self._give_up("audit sink is away at the end; events are lost")
+        self._forget(self.waiting, self._taken_bytes - self._done_bytes)
         self._take_over(_Switch(self._newest.number + 1, None))
 
     def _tell_loss(self) -> None:
