@@ -136,6 +136,7 @@ def world() -> Iterator[World]:
             runner.run(stack.aclose())
 
 
+@pytest.mark.timeout(400)
 @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     aggregation=aggregations,

@@ -100,6 +100,7 @@ def world() -> Iterator[World]:
             runner.run(stack.aclose())
 
 
+@pytest.mark.timeout(400)
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     policies=POLICIES,
