@@ -58,11 +58,14 @@ async def _listen(
         with keeping_cancellation():
             await pubsub.subscribe(*channels)
         while True:
-            message = await pubsub.get_message(timeout=_QUIET_SECONDS)
+            # Waiting for a message writes too: it subscribes again after a connection was lost.
+            with keeping_cancellation():
+                message = await pubsub.get_message(timeout=_QUIET_SECONDS)
             if message is None:
                 with keeping_cancellation():
                     await pubsub.ping()
-                message = await pubsub.get_message(timeout=SOCKET_SECONDS)
+                with keeping_cancellation():
+                    message = await pubsub.get_message(timeout=SOCKET_SECONDS)
             if message is None:
                 raise TimeoutError
             if message["type"] == "subscribe":
