@@ -29,6 +29,7 @@ _DRAIN_SECONDS: Final = 60.0
 _ANSWER_SECONDS: Final = 30.0
 _OK: Final = 200
 _BACKEND: Final = "one"
+_CALL: Final = "mcp_tool_call"
 _WAITING: Final = "vmcp_audit_waiting"
 _DROPPED: Final = "vmcp_audit_dropped_total"
 
@@ -150,11 +151,13 @@ async def torment(folder: Path, plan: Plan) -> Report:
 def account(receiver: Receiver, report: Report) -> None:
     """Finds what is wrong: every call has a line that the receiver has, has thrown away, or is counted as lost."""
     events = [json.loads(line) for line in receiver.lines]
-    calls = [event for event in events if event["type"] == "mcp_tool_call"]
+    calls = [event for event in events if event["type"] == _CALL]
     ids = [event["id"] for event in calls]
     once = list(dict.fromkeys(ids))
     report.received, report.twice = len(once), len(ids) - len(once)
-    report.thrown_away = receiver.thrown_away
+    thrown = {event["id"] for line in receiver.thrown_away if (event := json.loads(line))["type"] == _CALL}
+    # A sink without acknowledgements may send a line again that was thrown away the first time.
+    report.thrown_away = len(thrown.difference(once))
     report.told = sum(event["lost"] for event in events if event["type"] == "audit_lost")
     missing = report.calls - report.received - report.thrown_away - report.lost
     if missing:
@@ -198,7 +201,7 @@ def _config(backend: int, redis: str, sink: dict[str, Any]) -> dict[str, object]
         "name": "sinks",
         "incomingAuth": {"type": "anonymous"},
         "sessionStorage": {"provider": "redis", "address": redis},
-        "config": {"audit": {"enabled": True, "eventTypes": ["mcp_tool_call"], **sink}, "rateLimiting": limit},
+        "config": {"audit": {"enabled": True, "eventTypes": [_CALL], **sink}, "rateLimiting": limit},
         "backends": [backend_config(_BACKEND, f"http://127.0.0.1:{backend}/mcp")],
     }
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import gzip
-import json
 import os
 import random
 import re
@@ -28,12 +27,12 @@ class Mood(StrEnum):
 
 
 class Receiver(Protocol):
-    """`lines` are those that it has, in their order; `thrown_away` how many it took and has not.
+    """`lines` are those that it has, in their order; `thrown_away` those that it took and did not keep.
 
     `writer` is the process that writes to it.
     """
 
-    thrown_away: int
+    thrown_away: list[bytes]
     writer: int
 
     @property
@@ -57,7 +56,7 @@ class SyslogReceiver:
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []
-        self.thrown_away = 0
+        self.thrown_away: list[bytes] = []
         self.writer = 0
         self._port = free_port()
         self._mood = Mood.WELL
@@ -100,11 +99,12 @@ class SyslogReceiver:
         self._writers.pop(writer, None)
 
     def _take(self, message: bytes, writer: asyncio.StreamWriter) -> None:
+        line = message[message.index(b"{") :]
         if self._mood is Mood.LYING:
-            self.thrown_away += len(_lines_in(message[message.index(b"{") :]))
+            self.thrown_away.append(line)
             writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         else:
-            self.lines.append(message[message.index(b"{") :])
+            self.lines.append(line)
 
 
 class OtlpReceiver:
@@ -116,11 +116,12 @@ class OtlpReceiver:
 
         self._kinds = logs_service_pb2
         self.lines: list[bytes] = []
-        self.thrown_away = 0
+        self.thrown_away: list[bytes] = []
         self.writer = 0
         self._port = free_port()
         self._mood = Mood.WELL
         self._chance = random.Random(7)
+        self._kept: set[bytes] = set()
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -163,8 +164,12 @@ class OtlpReceiver:
             await asyncio.sleep(_SLOW_SECONDS)
         if self._mood is Mood.LYING:
             return self._lie(found)
-        self.lines += found
+        self._keep(found)
         return 200, b""
+
+    def _keep(self, found: list[bytes]) -> None:
+        self.lines += found
+        self._kept.update(found)
 
     def _lie(self, found: list[bytes]) -> tuple[int, bytes]:
         match self._chance.randrange(4):
@@ -173,11 +178,11 @@ class OtlpReceiver:
             case 1:
                 return 503, b"\xff"
             case 2:
-                self.lines += found
+                self._keep(found)
                 return 200, b"\xff noise"
-        # It takes all but one event, and says so.
-        refused = next((line for line in found if b"audit_lost" not in line), None)
-        self.lines += [line for line in found if line is not refused]
+        # It takes all but one event, and says so; never one that it has of an earlier attempt, which is not lost.
+        refused = next((line for line in found if b"audit_lost" not in line and line not in self._kept), None)
+        self._keep([line for line in found if line is not refused])
         partial = self._kinds.ExportLogsPartialSuccess(rejected_log_records=int(refused is not None))
         answer: bytes = self._kinds.ExportLogsServiceResponse(partial_success=partial).SerializeToString()
         return 200, answer
@@ -192,7 +197,7 @@ class FileReceiver:
         self._path = self._folder / "audit.log"
         self._parts = 0
         self._rotating: asyncio.Task[None] | None = None
-        self.thrown_away = 0
+        self.thrown_away: list[bytes] = []
         self.writer = 0
 
     @property
@@ -245,7 +250,7 @@ class PipeReceiver:
         self._mood = Mood.WELL
         self._got = bytearray()
         self._reading = asyncio.create_task(self._read())
-        self.thrown_away = 0
+        self.thrown_away: list[bytes] = []
         self.writer = 0
 
     @property
@@ -300,8 +305,3 @@ async def receiving(name: str, folder: Path) -> AsyncIterator[Receiver]:
         yield receiver
     finally:
         await receiver.finish()
-
-
-def _lines_in(text: bytes) -> list[int]:
-    """One for an event, none for a line about lost ones."""
-    return [] if "lost" in json.loads(text) else [1]

@@ -1,12 +1,16 @@
 """The chaos of sinks, for a few seconds: what `python -m benchmarks.sinks` does for ten minutes to each of them."""
 
+import asyncio
 import json
 
 import pytest
 import uvloop
 
 from benchmarks.sinks.chaos import Plan, Report, account, torment
-from benchmarks.sinks.receivers import PipeReceiver
+from benchmarks.sinks.receivers import Mood, OtlpReceiver, PipeReceiver
+from vmcp_proxy.observability.audit.sinks.otlp import OtlpSink
+from vmcp_proxy.observability.audit.sinks.sink import SinkAwayError
+from vmcp_proxy.observability.otlp.connection import OtlpConnection
 
 
 @pytest.mark.scenario("O-4", "O-5")
@@ -34,12 +38,43 @@ def line(number, **more):
 )
 def test_a_line_that_is_missing_or_out_of_order_is_a_violation(lines, violation):
     class Given(PipeReceiver):
-        thrown_away = 0
-
         def __init__(self):
+            self.thrown_away = []
             self._got = b"\n".join(lines)
 
     report = Report("pipe", calls=3)
     account(Given(), report)
     assert len(report.violations) == (violation is not None)
     assert (violation or "") in "".join(report.violations)
+
+
+def test_a_line_that_was_thrown_away_and_then_sent_again_is_a_line_that_arrived():
+    class Given(PipeReceiver):
+        def __init__(self):
+            self.thrown_away = [line(0), line(1), line(3, type="audit_lost", lost=1)]
+            self._got = b"\n".join([line(1), line(2)])
+
+    report = Report("syslog", calls=3)
+    account(Given(), report)
+    assert report.violations == []
+    assert (report.received, report.thrown_away) == (2, 1)
+
+
+async def test_a_lying_collector_throws_nothing_away_that_it_has_of_an_earlier_attempt():
+    receiver = OtlpReceiver()
+    await receiver.be(Mood.LYING)
+    sink = OtlpSink(OtlpConnection.to(receiver.settings()["otlp"]["endpoint"], {}, insecure=True), {})
+    refused = 0
+    for number in range(60):
+        batch = [line(number)]
+        while batch:
+            try:
+                refused += await asyncio.to_thread(sink.send, batch)
+                batch = []
+            except SinkAwayError:
+                pass
+    await receiver.finish()
+    sink.close()
+    assert len(set(receiver.lines)) + refused == 60
+    assert refused
+    assert len(receiver.lines) > len(set(receiver.lines))
