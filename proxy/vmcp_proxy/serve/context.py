@@ -378,3 +378,6 @@ class RequestContext:
 
 Handler: TypeAlias = Callable[[RequestContext], Awaitable[None]]
 """A layer with everything inside it, or the dispatch itself."""
+
+Told: TypeAlias = Callable[[RequestContext], None]
+"""Somebody who hears of a request that is over."""

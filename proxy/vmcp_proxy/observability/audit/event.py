@@ -126,7 +126,8 @@ class AuditEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     It never holds a header value, a session id (only the first 8 hex digits of its digest) or, but for `data` and the
     arguments of a `decision` where the settings want them, any content of requests and answers. `decision` is absent
-    where no policy was asked, `reason` where there is none, `trace_id` where no trace is recorded (ADR-0047).
+    where no policy was asked, `reason` where there is none, `trace_id` where no trace is recorded (ADR-0047). A line
+    with `count` is the first of as many refusals that are alike, from `since` to `time`.
     """
 
     log: Literal["audit"] = "audit"
@@ -149,6 +150,8 @@ class AuditEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     response_bytes: int
     request_id: str
     trace_id: str | msgspec.UnsetType = msgspec.UNSET
+    count: int | msgspec.UnsetType = msgspec.UNSET
+    since: datetime | msgspec.UnsetType = msgspec.UNSET
     data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 

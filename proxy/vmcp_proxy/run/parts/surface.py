@@ -126,7 +126,7 @@ class SurfaceParts:
 
     def supervisors(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """What runs for as long as the process."""
-        return (self.keep_alive.run(), self.answers.run(), self.in_flight.run())
+        return (self.keep_alive.run(), self.answers.run(), self.in_flight.run(), self.services.refusals.run())
 
 
 def legacy_settings(config: ProxyConfig) -> LegacySettings:

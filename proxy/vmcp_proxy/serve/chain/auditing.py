@@ -141,27 +141,31 @@ class Auditor:
 
     def record(self, context: RequestContext) -> None:
         """Writes the event of a request that is over, unless its type is filtered out."""
-        kind = event_type(context.rpc_method)
-        if not self.filter.wants(kind):
+        if not self.filter.wants(event_type(context.rpc_method)):
             return
-        event = self._event(context, kind)
+        event = self.event_of(context)
         self.sink.write(encode_event(event) if self.content is NO_CONTENT else self.content.line(event, context))
 
-    def _event(self, context: RequestContext, kind: str) -> AuditEvent:
-        found = context.backend_enrichment
-        identity = context.identity
+    def source_of(self, context: RequestContext) -> str | None:
+        """The address that a request comes from."""
         client = context.scope.get("client")
         peer = client[0] if client else None
         trusted = self.trusted_proxies
+        return source_address(peer, context.scope["headers"], trusted) if trusted else peer
+
+    def event_of(self, context: RequestContext) -> AuditEvent:
+        """The event of a request that is over."""
+        found = context.backend_enrichment
+        identity = context.identity
         request_id = context.request_id
         return AuditEvent(
             id=f"a-{request_id}",
             time=datetime.now(UTC),
-            type=kind,
+            type=event_type(context.rpc_method),
             outcome=context.final_outcome,
             reason=context.final_reason or msgspec.UNSET,
             component=self.component,
-            source=source_address(peer, context.scope["headers"], trusted) if trusted else peer,
+            source=self.source_of(context),
             subject=None if identity is None else Subject(identity.issuer, identity.subject),
             target=Target(_cut(found.method), _cut(found.name)) if found else Target(_cut(context.rpc_method)),
             backend=found.backend if found else "",

@@ -6,27 +6,28 @@ from typing import Final
 from vmcp_proxy.auth.incoming.authenticator import Authenticator
 from vmcp_proxy.auth.incoming.protected_resource import ProtectedResource, RequestAddress
 from vmcp_proxy.auth.incoming.refusal import Refusal
-from vmcp_proxy.serve.chain.auditing import Auditor
-from vmcp_proxy.serve.context import Handler, RequestContext
+from vmcp_proxy.serve.context import Handler, RequestContext, Told
 from vmcp_proxy.serve.rejections import unauthorized
 
 NAME: Final = "authentication"
 
 
 def authentication(
-    inner: Handler, authenticator: Authenticator, auditor: Auditor | None, resource: ProtectedResource | None
+    inner: Handler, authenticator: Authenticator, audit: Told | None, resource: ProtectedResource | None
 ) -> Handler:
     """Sets the identity, or refuses with a challenge, which names where the `resource` says who gives tokens for it.
 
-    Refusals go to the auditor from here, for the audit layer is inside.
+    `audit` hears of refusals from here, for the audit layer is inside.
     """
 
     async def handle(context: RequestContext) -> None:
         verdict = await authenticator.authenticate(context.header(b"authorization"))
         if isinstance(verdict, Refusal):
-            await context.reject(NAME, unauthorized(_complete(verdict, context, resource)))
-            if auditor is not None:
-                auditor.record(context)
+            try:
+                await context.reject(NAME, unauthorized(_complete(verdict, context, resource)))
+            finally:
+                if audit is not None:
+                    audit(context)
             return
         context.identity = verdict
         await inner(context)

@@ -25,6 +25,7 @@ from vmcp_proxy.serve.chain import (
     telemetry,
     tracing,
 )
+from vmcp_proxy.serve.chain.refusal_audit import RefusalAudit
 from vmcp_proxy.serve.chain.refused_names import RefusedNames
 from vmcp_proxy.serve.context import Handler, Receive, RequestContext, Scope, Send
 
@@ -50,13 +51,14 @@ class ChainSettings:
 
 @dataclass(frozen=True, slots=True)
 class ChainServices:
-    """What outlives a reload: counters, the requests in flight, refused names, the numbering of requests."""
+    """What outlives a reload: counters, requests in flight, refused names, sums of refusals, numbers of requests."""
 
     metrics: Metrics
     in_flight: stream_timeout.InFlight
     logger: logging.Logger
     is_ours: parsing.IsOurs | None = None
     refused: RefusedNames = field(default_factory=RefusedNames)
+    refusals: RefusalAudit = field(default_factory=RefusalAudit)
     id_prefix: str = field(default_factory=lambda: secrets.token_hex(4))
     numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
@@ -104,6 +106,9 @@ def build_chain(settings: ChainSettings, dispatch: Handler, services: ChainServi
 
     Authorization is no layer: the admission seam decides it for lists and calls alike.
     """
+    auditor = settings.auditor
+    # What is refused outside of the audit layer.
+    audit_refusal = None if auditor is None else partial(services.refusals.record, auditor)
     layers: list[tuple[str, Layer]] = [
         (recovery.NAME, partial(recovery.recovery, logger=services.logger)),
         (
@@ -117,6 +122,7 @@ def build_chain(settings: ChainSettings, dispatch: Handler, services: ChainServi
                 policy=settings.policy,
                 refused=services.refused,
                 logger=services.logger,
+                audit=audit_refusal,
             ),
         ),
         (
@@ -128,15 +134,15 @@ def build_chain(settings: ChainSettings, dispatch: Handler, services: ChainServi
             partial(
                 authentication.authentication,
                 authenticator=settings.authenticator,
-                auditor=settings.auditor,
+                audit=audit_refusal,
                 resource=settings.resource,
             ),
         ),
     ]
     audit: list[tuple[str, Layer]] = []
-    if settings.auditor is not None:
+    if auditor is not None:
         audit = [
-            (auditing.NAME, partial(auditing.auditing, auditor=settings.auditor)),
+            (auditing.NAME, partial(auditing.auditing, auditor=auditor)),
             (auditing.ENRICHMENT, auditing.backend_enrichment),
         ]
     # A crash of one message must not cost the rest of its batch, and each is audited as if it had come alone.

@@ -10,7 +10,7 @@ from vmcp_api.config import ProxyConfig
 from vmcp_proxy.protocol.versions import SESSION_HEADER
 from vmcp_proxy.serve.chain.header_rules import HostRule, OriginRule, accepts, is_json, wants_stream
 from vmcp_proxy.serve.chain.refused_names import RefusedNames
-from vmcp_proxy.serve.context import EVENT_STREAM, JSON, Handler, RequestContext
+from vmcp_proxy.serve.context import EVENT_STREAM, JSON, Handler, RequestContext, Told
 from vmcp_proxy.serve.rejections import (
     BAD_LENGTH,
     BAD_REVISION,
@@ -122,10 +122,12 @@ def _check_post(context: RequestContext, policy: HeaderPolicy) -> Rejection | No
     return TOO_LARGE if int(length) > policy.max_body else None
 
 
-def header_validation(inner: Handler, policy: HeaderPolicy, refused: RefusedNames, logger: logging.Logger) -> Handler:
+def header_validation(
+    inner: Handler, policy: HeaderPolicy, refused: RefusedNames, logger: logging.Logger, audit: Told | None
+) -> Handler:
     """Refuses what the policy does not allow and answers CORS preflights of allowed origins.
 
-    Each name that is refused is logged once: who runs the endpoint may want to allow it.
+    Each name that is refused is logged once: who runs the endpoint may want to allow it. `audit` hears of refusals.
     """
 
     async def handle(context: RequestContext) -> None:
@@ -142,7 +144,11 @@ def header_validation(inner: Handler, policy: HeaderPolicy, refused: RefusedName
                 (b"vary", b"Origin"),
             )
         if refusal is not None:
-            await context.reject(NAME, refusal)
+            try:
+                await context.reject(NAME, refusal)
+            finally:
+                if audit is not None:
+                    audit(context)
         elif context.http_method == "OPTIONS":
             await context.respond(204, headers=_preflight(context))
         else:
