@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -25,33 +26,14 @@ def start_relay(kube: Kube) -> None:
 @asynccontextmanager
 async def tunnel(host: str, port: int) -> AsyncIterator[int]:
     """A port of this machine's loopback that leads to an address of the cluster, one connection to one."""
-    busy: set[asyncio.Task[None]] = set()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        busy.add(task)
-        try:
-            far = await asyncio.open_connection("127.0.0.1", HOST_PORT)
-            far[1].write(f"{host} {port}\n".encode())
-            await relay.carry((reader, writer), far)
-        except OSError:
-            writer.close()
-        except asyncio.CancelledError:
-            # The end of the tunnel; a server of streams takes an unhandled one for a failure.
-            pass
-        finally:
-            busy.discard(task)
+    async def dial(_reader: asyncio.StreamReader) -> relay.Streams:
+        far = await asyncio.open_connection("127.0.0.1", HOST_PORT)
+        far[1].write(f"{host} {port}\n".encode())
+        return far
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        try:
-            yield server.sockets[0].getsockname()[1]
-        finally:
-            server.close()
-            tasks = tuple(busy)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+    async with relay.accepting(partial(asyncio.start_server, host="127.0.0.1", port=0), dial) as server:
+        yield server.sockets[0].getsockname()[1]
 
 
 @asynccontextmanager

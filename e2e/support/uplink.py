@@ -10,8 +10,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -60,30 +61,11 @@ def beside(serving: AbstractAsyncContextManager[Served]) -> Iterator[Served]:
         loop.close()
 
 
-@asynccontextmanager
-async def _carrying(socket: Path, near: int) -> AsyncIterator[None]:
+def _carrying(socket: Path, near: int) -> AbstractAsyncContextManager[asyncio.Server]:
     """Carries what comes through the socket file to a port of the loopback."""
-    busy: set[asyncio.Task[None]] = set()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        busy.add(task)
-        try:
-            await relay.carry((reader, writer), await asyncio.open_connection("127.0.0.1", near))
-        except OSError:
-            writer.close()
-        except asyncio.CancelledError:
-            # The end of the uplink; a server of streams takes an unhandled one for a failure.
-            pass
-        finally:
-            busy.discard(task)
-
-    async with await asyncio.start_unix_server(serve, socket):
-        yield
-        for task in (tasks := tuple(busy)):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    return relay.accepting(
+        partial(asyncio.start_unix_server, path=socket), lambda _reader: asyncio.open_connection("127.0.0.1", near)
+    )
 
 
 def _await_ready(process: subprocess.Popen[str]) -> None:
@@ -95,16 +77,8 @@ def _await_ready(process: subprocess.Popen[str]) -> None:
 
 async def _main(port: int, socket: str) -> None:
     """The node's side: each connection to the port goes through the socket file, until the process is ended."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            far = await asyncio.open_unix_connection(socket)
-        except OSError:
-            writer.close()
-            return
-        await relay.carry((reader, writer), far)
-
-    async with await asyncio.start_server(serve, "0.0.0.0", port) as server:
+    listen = partial(asyncio.start_server, host="0.0.0.0", port=port)
+    async with relay.accepting(listen, lambda _reader: asyncio.open_unix_connection(socket)) as server:
         print(READY, flush=True)
         await server.serve_forever()
 
