@@ -33,8 +33,11 @@ TELEMETRY_CASES = (
         {"endpoint": "https://collector/v1/traces"},
         {"endpoint": "https://collector/base"},
     ),
+    _case("enabled", "remove the endpoint", {"tracing": {}}, {"tracing": {}, "endpoint": ""}),
     _case("endpoint", "without TLS", _PLAIN, {**_PLAIN, "insecure": True}),
+    _case("endpoint", "without TLS", _PLAIN, {**_PLAIN, "enabled": False}),
     _case("insecure", "contradicts the endpoint", {"insecure": True}, {"endpoint": "collector:4318", "insecure": True}),
+    _case("insecure", "contradicts the endpoint", {"insecure": True}, {"enabled": False, "insecure": True}),
     _case(
         "caBundleRef",
         "verifies nothing beside insecure",

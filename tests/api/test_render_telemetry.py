@@ -40,6 +40,39 @@ def test_without_settings_that_are_enabled_nothing_is_sent(objects):
     assert rendered(*objects, **(TOLD if objects else {})).config.telemetry is None
 
 
+def whole(**telemetry):
+    return build("MCPTelemetryConfig", "otel", openTelemetry=telemetry)
+
+
+SIGNALS = {"enabled": True, "tracing": {"enabled": True}}
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize(
+    ("config", "is_doubtful"),
+    [
+        (whole(), False),
+        (whole(enabled=True), False),
+        (whole(enabled=True, endpoint=""), False),
+        (whole(**SIGNALS), True),
+        (whole(**SIGNALS, endpoint=""), True),
+        (whole(enabled=True, metrics={"enabled": True}, insecure=True), True),
+        (whole(tracing={"enabled": True}), False),
+        # As ToolHive's guide for upgrades has it: off, so that it goes nowhere without TLS.
+        (whole(endpoint="http://otel-collector:4317", tracing={"enabled": True}), False),
+    ],
+)
+def test_settings_of_toolhive_without_a_collector_send_nothing_and_say_so_where_it_may_not_be_meant(
+    config, is_doubtful, mode
+):
+    result = rendered(config, mode=mode, **TOLD)
+    assert result.config.telemetry is None
+    assert not result.telemetry
+    said = [str(each) for each in result.warnings]
+    wanted = "MCPTelemetryConfig/otel: spec.openTelemetry.endpoint: is absent, so that nothing is sent by OTLP"
+    assert [wanted in each for each in said] == ([True] if is_doubtful else [])
+
+
 @pytest.mark.parametrize(
     ("objects", "path", "words"),
     [

@@ -59,12 +59,6 @@ KNOWN = dict(pair for model in (*KINDS.values(), CedarFile) for pair in objects_
         ("MCPAuthzConfig", {"type": "httpv1"}, "spec.type", "write cedarv1: policies are Cedar here"),
         ("MCPExternalAuthConfig", {"type": "xaa"}, "spec.type", "write identityAssertion"),
         ("MCPExternalAuthConfig", {"xaa": {}}, "spec.xaa", "write identityAssertion"),
-        (
-            "MCPTelemetryConfig",
-            {"openTelemetry": {"endpoint": "otel:4318", "useLegacyAttributes": True}},
-            "spec.openTelemetry.useLegacyAttributes",
-            "remove it",
-        ),
         ("VirtualMCPServer", {"config": {"telemetry": {}}}, "spec.config.telemetry", "spec.telemetryConfigRef"),
         ("MCPOIDCConfig", {"type": "kubernetesServiceAccount"}, "spec.type", "write inline with the cluster's issuer"),
         ("MCPOIDCConfig", {"inline": OIDC["inline"] | {"audience": "a"}}, "spec.inline.audience", "oidcConfigRef"),
@@ -92,6 +86,18 @@ def test_what_stays_valid_and_comes_to_mean_something_else_is_told_while_it_is_t
     assert not load([Source("m.yaml", text.format(group="vmcp.dev"))]).problems.warnings
     anonymous = text.format(group="toolhive.stacklok.dev").replace("type: oidc", "type: anonymous")
     assert "groupClaims" not in str(load([Source("m.yaml", anonymous)]).problems.warnings)
+
+
+@pytest.mark.parametrize(("value", "count"), [("true", 1), ("false", 0)])
+def test_attributes_that_dashboards_may_look_for_are_told_of(value, count):
+    text = (
+        "apiVersion: toolhive.stacklok.dev/v1beta1\nkind: MCPTelemetryConfig\nmetadata: {name: a}\n"
+        f"spec: {{openTelemetry: {{enabled: true, endpoint: 'otel:4318', useLegacyAttributes: {value},"
+        " tracing: {enabled: true}}}\n"
+    )
+    loaded = load([Source("m.yaml", text)])
+    assert [each.path for each in loaded.problems.errors] == ["apiVersion"]
+    assert [each.path for each in loaded.problems.warnings] == ["spec.openTelemetry.useLegacyAttributes"] * count
 
 
 def test_the_table_is_about_keys_and_kinds_that_are_unknown_here():

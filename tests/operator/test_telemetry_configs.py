@@ -140,6 +140,18 @@ async def test_a_secret_of_a_collector_that_pods_miss_is_no_matter_of_authentica
     assert story.status(ONE)["phase"] == "Ready"
 
 
+async def test_settings_without_a_collector_are_valid_and_both_resources_say_that_nothing_is_sent():
+    story = Story(WHOLE)
+    story.cluster.edit(OTEL, lambda each: each["spec"]["openTelemetry"].pop("endpoint"))
+    await story.reconcile(OTEL)
+    said = "spec.openTelemetry.endpoint: is absent, so that nothing is sent by OTLP; write the URL of the collector"
+    valid = story.condition(OTEL, "Valid")
+    assert (valid["status"], said in valid["message"]) == ("True", True)
+    await story.reconcile(ONE)
+    told = story.condition(ONE, "TelemetryConfigured")
+    assert (told["status"], told["reason"], said in told["message"]) == ("True", "Off", True)
+
+
 async def test_settings_with_a_ca_bundle_of_no_use_say_so_themselves():
     story = Story(TELEMETRY)
     story.cluster.edit(OTEL, settings(**TRUST))

@@ -23,6 +23,15 @@ class OpenTelemetry(OtlpConnection):
     ] = Field(default_factory=dict)
     tracing: Annotated[Tracing, Field(description="Traces.")] = Tracing()
     metrics: Annotated[OtlpMetrics, Field(description="Metrics.")] = OtlpMetrics()
+    use_legacy_attributes: Annotated[
+        bool,
+        Field(description="Taken and without effect: attributes are named by the conventions for MCP alone."),
+    ] = False
+
+    @property
+    def has_signals(self) -> bool:
+        """Whether there is something that a collector would get."""
+        return self.tracing.enabled or self.metrics.enabled
 
 
 class Prometheus(Model):

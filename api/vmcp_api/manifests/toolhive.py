@@ -125,7 +125,6 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "MCPExternalAuthConfigSpec": _STRATEGIES,
         "BackendAuth": _STRATEGIES,
         "OpenTelemetry": {
-            "useLegacyAttributes": "remove it: attributes are named by the conventions for MCP alone",
             "serviceName": f"write it in telemetryConfigRef {_VMCP}",
         },
         "TokenExchangeSpec": {"subjectProviderName": _ONE_CALLER},
@@ -153,6 +152,11 @@ KINDS: Final[Mapping[str, str]] = MappingProxyType(
 _SCOPES: Final[Loc] = ("spec", "incomingAuth", "oidcConfigRef", "scopes")
 _TYPE: Final[Loc] = ("spec", "incomingAuth", "type")
 _INLINE: Final[Loc] = ("spec", "incomingAuth", "authzConfig")
+_LEGACY: Final[Loc] = ("spec", "openTelemetry", "useLegacyAttributes")
+_CONVENTIONS: Final = (
+    "has no effect: attributes are named by the conventions for MCP alone",
+    "remove it, and look for their names in dashboards",
+)
 _REQUIRED: Final = (
     "are required of every token here, and there only told to clients",
     "write those that a token need not have as scopesSupported",
@@ -167,6 +171,8 @@ def find_differences(kind: str, data: Mapping[str, Json]) -> Iterator[Problem]:
     """Warnings of what stays valid in a manifest for ToolHive and comes to mean something else."""
     if kind == "VirtualMCPServer" and _at(data, _SCOPES):
         yield _differs(_REQUIRED, _SCOPES)
+    if kind == "MCPTelemetryConfig" and _at(data, _LEGACY) is True:
+        yield _differs(_CONVENTIONS, _LEGACY)
     if kind == "MCPAuthzConfig" or _at(data, _TYPE) == "oidc":
         loc: Loc = ("spec",) if kind == "MCPAuthzConfig" else _INLINE
         policies = _at(data, loc)

@@ -17,7 +17,7 @@ from vmcp_api.render.members import Members, build_members
 from vmcp_api.render.policies import build_authorization, doubt_authorization
 from vmcp_api.render.rendered import Mode, Rendered, Unguarded
 from vmcp_api.render.secretrefs import secret_refs
-from vmcp_api.render.telemetry import build_telemetry
+from vmcp_api.render.telemetry import build_telemetry, doubt_telemetry
 from vmcp_api.render.token_hosts import TokenHosts
 from vmcp_api.secret import SecretBytes, SecretKey
 from vmcp_api.spec.authorization import Authorization
@@ -83,6 +83,7 @@ def _assemble(
     config = _config(resolved.vmcp, resources, members, incoming, authorization, telemetry)
     secrets = _secrets(config, resources) if mode is Mode.LOCAL else {}
     noted = resolved.warnings + _exposed_session(resolved.vmcp, members) + doubt_audit(resolved.vmcp)
+    noted += doubt_telemetry(resolved.vmcp, resources)
     if authorization is not None and authorization is not _NOTHING:
         known = {each.metadata.name for each in resolved.members}
         noted += doubt_authorization(resolved.vmcp, resources, authorization, known)

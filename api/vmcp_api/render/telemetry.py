@@ -3,7 +3,7 @@
 from vmcp_api.kinds import MCPTelemetryConfig, VirtualMCPServer
 from vmcp_api.kinds.core import ConfigMap
 from vmcp_api.kinds.mcptelemetryconfig import OpenTelemetry
-from vmcp_api.manifests.problems import Loc, Problem
+from vmcp_api.manifests.problems import Loc, Problem, Problems
 from vmcp_api.manifests.resolve import check_credential, follow
 from vmcp_api.manifests.resources import Resources
 from vmcp_api.render.member import Refusal, refuse_bundle
@@ -24,7 +24,7 @@ def build_telemetry(vmcp: VirtualMCPServer, resources: Resources) -> Telemetry |
         reason = Reason.TELEMETRY_CONFIG_INVALID if is_there else Reason.TELEMETRY_CONFIG_NOT_FOUND
         return Refusal(reason, found.about(f"VirtualMCPServer/{vmcp.metadata.name}"))
     otel = found.spec.open_telemetry
-    if otel is None or not otel.enabled:
+    if otel is None or not otel.enabled or not otel.endpoint:
         return None
     if refusal := refuse_telemetry(found, resources):
         return Refusal(refusal.reason, refusal.problem.about(f"{found.kind}/{ref.name}"))
@@ -51,6 +51,24 @@ def refuse_telemetry(config: MCPTelemetryConfig, resources: Resources) -> Refusa
         if problem := check_credential(resources, header.secret_key_ref, place):
             return Refusal(Reason.SECRET_NOT_FOUND, problem)
     return None
+
+
+def doubt_telemetry(vmcp: VirtualMCPServer, resources: Resources) -> Problems:
+    """What an endpoint refers to and sends nothing by, although it says what should be sent."""
+    ref = vmcp.spec.telemetry_config_ref
+    config = resources.of(MCPTelemetryConfig).get(ref.name) if ref else None
+    doubts = doubt_endpoint(config) if config else Problems()
+    return doubts.about(f"{MCPTelemetryConfig.__name__}/{config.metadata.name}") if config else doubts
+
+
+def doubt_endpoint(config: MCPTelemetryConfig) -> Problems:
+    """Settings with traces or metrics and without a collector are valid, as in ToolHive; few who write them know."""
+    otel = config.spec.open_telemetry
+    if otel is None or not otel.enabled or otel.endpoint or not otel.has_signals:
+        return Problems()
+    said = "is absent, so that nothing is sent by OTLP"
+    remedy = "write the URL of the collector, or disable tracing and metrics"
+    return Problems.of(Problem(said, remedy, (*_OPEN_TELEMETRY, "endpoint"))).as_warnings()
 
 
 def _collector(otel: OpenTelemetry, resources: Resources) -> OtlpEndpoint:

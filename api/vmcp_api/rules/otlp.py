@@ -1,8 +1,8 @@
 """The rules on collectors that take OTLP."""
 
 import re
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeAlias
 
 from pydantic.alias_generators import to_snake
 
@@ -12,32 +12,21 @@ from vmcp_api.rules.headers import cel_allowed, find_nothing
 from vmcp_api.rules.rule import Finding, Rule, require
 from vmcp_api.spec.telemetry import SensitiveHeader
 
+Test: TypeAlias = Callable[[Any], bool]
+
 _SIGNALS: Final = r"/v1/(traces|metrics|logs)/?$"
 
 
-def otlp_rules(model: type[Model], *, ca: str) -> Iterator[Rule]:
-    """The rules on a model with the fields of `OtlpConnection`; ``ca`` names its field with CA certificates."""
-    yield require(
-        model,
-        ("endpoint",),
-        f"!self.endpoint.matches(r'{_SIGNALS}')",
-        "names one signal; leave the path of the signal out, it is added for each",
-        lambda part: re.search(_SIGNALS, part.endpoint) is None,
-    )
-    yield require(
-        model,
-        ("endpoint",),
-        "!self.endpoint.startsWith('http://') || self.insecure",
-        "goes over the network without TLS; write https, or set insecure",
-        lambda part: not part.endpoint.startswith("http://") or part.insecure,
-    )
-    yield require(
-        model,
-        ("insecure",),
-        "!self.endpoint.startsWith('https://') || !self.insecure",
-        "contradicts the endpoint, which says https; remove one of the two",
-        lambda part: not part.endpoint.startswith("https://") or not part.insecure,
-    )
+NO_ENDPOINT: Final = ("!has(self.endpoint)", lambda part: not part.endpoint)
+"""When nothing is sent, in CEL and in Python."""
+
+
+def otlp_rules(model: type[Model], *, ca: str, unless: tuple[str, Test] = NO_ENDPOINT) -> Iterator[Rule]:
+    """The rules on a model with the fields of `OtlpConnection`; ``ca`` names its field with CA certificates.
+
+    ``unless`` says when nothing is sent to the endpoint.
+    """
+    yield from _endpoint_rules(model, *unless)
     yield require(
         model,
         (ca,),
@@ -46,6 +35,30 @@ def otlp_rules(model: type[Model], *, ca: str) -> Iterator[Rule]:
         lambda part: getattr(part, to_snake(ca)) is None or not part.insecure,
     )
     yield from _header_rules(model)
+
+
+def _endpoint_rules(model: type[Model], off: str, is_off: Test) -> Iterator[Rule]:
+    yield require(
+        model,
+        ("endpoint",),
+        f"{off} || !self.endpoint.matches(r'{_SIGNALS}')",
+        "names one signal; leave the path of the signal out, it is added for each",
+        lambda part: is_off(part) or re.search(_SIGNALS, part.endpoint) is None,
+    )
+    yield require(
+        model,
+        ("endpoint",),
+        f"{off} || !self.endpoint.startsWith('http://') || self.insecure",
+        "goes over the network without TLS; write https, or set insecure",
+        lambda part: is_off(part) or not part.endpoint.startswith("http://") or part.insecure,
+    )
+    yield require(
+        model,
+        ("insecure",),
+        f"{off} || !self.endpoint.startsWith('https://') || !self.insecure",
+        "contradicts the endpoint, which says https; remove one of the two",
+        lambda part: is_off(part) or not part.endpoint.startswith("https://") or not part.insecure,
+    )
 
 
 def _find_headers(part: Any) -> Iterator[Finding]:

@@ -7,14 +7,20 @@ from vmcp_api.rules.otlp import OTLP_HEADER_RULES, otlp_rules
 from vmcp_api.rules.rule import require
 
 TELEMETRY_RULES: Final = (
-    *otlp_rules(OpenTelemetry, ca="caBundleRef"),
+    # What is off cannot go to the wrong place, and manifests of ToolHive say what they like there.
+    *otlp_rules(
+        OpenTelemetry,
+        ca="caBundleRef",
+        unless=("!self.enabled || !has(self.endpoint)", lambda otel: not otel.enabled or not otel.endpoint),
+    ),
     *OTLP_HEADER_RULES,
     require(
         OpenTelemetry,
         ("enabled",),
-        "!self.enabled || (has(self.tracing) && self.tracing.enabled) || (has(self.metrics) && self.metrics.enabled)",
-        "sends nothing; enable tracing or metrics, or remove it",
-        lambda otel: not otel.enabled or otel.tracing.enabled or otel.metrics.enabled,
+        "!self.enabled || !has(self.endpoint) || self.endpoint == ''"
+        " || (has(self.tracing) && self.tracing.enabled) || (has(self.metrics) && self.metrics.enabled)",
+        "sends nothing; enable tracing or metrics, or remove the endpoint",
+        lambda otel: not otel.enabled or not otel.endpoint or otel.has_signals,
     ),
 )
 """The rules on telemetry settings."""

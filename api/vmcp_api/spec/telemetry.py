@@ -10,7 +10,14 @@ from pydantic import Field, model_validator
 from vmcp_api.base import LIST_SET, HeaderName, Model, Seconds, list_map
 from vmcp_api.spec.references import KeyRef
 
-ENDPOINT_PATTERN: Final = r"^(https?://)?(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:[0-9]{1,5})?(/[^\s?#]*)?$"
+_ENDPOINT: Final = r"(https?://)?(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:[0-9]{1,5})?(/[^\s?#]*)?"
+ENDPOINT_PATTERN: Final = f"^{_ENDPOINT}$"
+ENDPOINT_OR_NONE_PATTERN: Final = f"^({_ENDPOINT})?$"
+"""As ToolHive's, where an empty endpoint is none."""
+ENDPOINT_DESCRIPTION: Final = (
+    "Collector that takes OTLP over HTTP (protobuf): a URL or `host:port`, without `/v1/traces` and the like, which is"
+    " added for each signal."
+)
 RATIO_PATTERN: Final = r"^(0(\.[0-9]+)?|1(\.0+)?)$"
 
 Ratio: TypeAlias = Annotated[str, Field(max_length=32, pattern=RATIO_PATTERN)]
@@ -35,17 +42,13 @@ class OtlpConnection(Model):
     """How a collector is reached, as resources and the config of a proxy both say it."""
 
     endpoint: Annotated[
-        str,
+        str | None,
         Field(
-            min_length=1,
             max_length=2048,
-            pattern=ENDPOINT_PATTERN,
-            description=(
-                "Collector that takes OTLP over HTTP (protobuf): a URL or `host:port`, without `/v1/traces` and the"
-                " like, which is added for each signal."
-            ),
+            pattern=ENDPOINT_OR_NONE_PATTERN,
+            description=f"{ENDPOINT_DESCRIPTION} Absent or empty, nothing is sent.",
         ),
-    ]
+    ] = None
     insecure: Annotated[bool, Field(description="Whether it is spoken to without TLS.")] = False
     headers: Annotated[
         dict[HeaderName, Annotated[str, Field(max_length=8192)]],
@@ -67,6 +70,9 @@ class OtlpConnection(Model):
 class OtlpEndpoint(OtlpConnection):
     """A collector, with the CA certificates themselves."""
 
+    endpoint: Annotated[
+        str, Field(min_length=1, max_length=2048, pattern=ENDPOINT_PATTERN, description=ENDPOINT_DESCRIPTION)
+    ]
     ca_bundle: Annotated[
         str | None,
         Field(max_length=1 << 20, description="CA certificates (PEM) beside those of the system."),

@@ -6,7 +6,7 @@ from vmcp_api.base import URL_PATTERN
 from vmcp_api.headers import TOKEN_PATTERN
 from vmcp_api.spec.audit import APP_NAME_PATTERN, SYSLOG_ADDRESS_PATTERN
 from vmcp_api.spec.oauth import SCOPE_PATTERN
-from vmcp_api.spec.telemetry import ENDPOINT_PATTERN, RATIO_PATTERN
+from vmcp_api.spec.telemetry import ENDPOINT_OR_NONE_PATTERN, ENDPOINT_PATTERN, RATIO_PATTERN
 from vmcp_api.text import durations
 from vmcp_api.text.texts import NO_NUL
 
@@ -33,7 +33,10 @@ FORMS: Final = {
     SCOPE_PATTERN: "a scope without blanks, quotes and backslashes",
     SYSLOG_ADDRESS_PATTERN: "an address such as syslog.example:514 or [fd00::1]:514",
     APP_NAME_PATTERN: "printable ASCII without blanks",
-    ENDPOINT_PATTERN: "a URL such as https://host:4318, or host:4318, without user name and query",
+    **dict.fromkeys(
+        (ENDPOINT_PATTERN, ENDPOINT_OR_NONE_PATTERN),
+        "a URL such as https://host:4318, or host:4318, without user name and query",
+    ),
     RATIO_PATTERN: "a share from 0 to 1 as text, such as '0.05'",
     durations.PATTERN: "a duration such as 500ms, 30s or 1h30m",
 }

@@ -5,9 +5,9 @@ from typing import Final
 from vmcp_api.kinds import MCPTelemetryConfig
 from vmcp_api.kinds.mcptelemetryconfig import MCPTelemetryConfigStatus
 from vmcp_api.manifests.resources import Resources
-from vmcp_api.render.telemetry import refuse_telemetry
+from vmcp_api.render.telemetry import doubt_endpoint, refuse_telemetry
 from vmcp_operator.plan.conditions import PhaseReason
-from vmcp_operator.plan.config_kinds.status import config_status, users_of
+from vmcp_operator.plan.config_kinds.status import NOTHING, config_status, users_of
 from vmcp_operator.plan.controller import Controller, Planned, Read, plan_nothing
 from vmcp_operator.plan.kinds import TELEMETRY_CONFIG, VMCP, Ref
 from vmcp_operator.plan.references import read_collector_bundles
@@ -25,7 +25,8 @@ def telemetry_status(
     """Whether it can be used, as far as the cluster knows: nobody asks the collector or reads a Secret."""
     config = world.resources.of(MCPTelemetryConfig).get(world.key.name)
     refusal = refuse_telemetry(config, world.resources) if config else None
-    return config_status(MCPTelemetryConfigStatus, world, (refusal,) if refusal else ())
+    doubts = doubt_endpoint(config) if config else NOTHING
+    return config_status(MCPTelemetryConfigStatus, world, (refusal,) if refusal else (), doubts)
 
 
 TELEMETRY_CONTROLLER: Final[Controller[Planned]] = Controller(

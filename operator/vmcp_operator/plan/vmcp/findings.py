@@ -46,7 +46,7 @@ def vmcp_findings(facts: Facts, decided: PhaseReason, warnings: Problems) -> tup
         _session_exposed(warnings),
         _auth(facts),
         _authorization(facts, warnings),
-        telemetry_finding(facts.config, facts.telemetry, facts.missing.telemetry),
+        telemetry_finding(facts.config, facts.telemetry, facts.missing.telemetry, warnings),
         audit_finding(facts.config, facts.audit_flaw, facts.missing.audit),
         _rate_limits(facts),
         _template(facts),

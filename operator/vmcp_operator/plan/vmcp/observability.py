@@ -6,11 +6,12 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from vmcp_api.config import ProxyConfig
+from vmcp_api.manifests.problems import Problems
 from vmcp_api.render.member import Refusal
 from vmcp_api.render.secretrefs import audit_secret_refs, secret_refs, telemetry_secret_refs
 from vmcp_api.spec.audit import Audit, AuditSink
 from vmcp_api.spec.references import KeyRef
-from vmcp_operator.plan.conditions import Finding
+from vmcp_operator.plan.conditions import Finding, summarise
 from vmcp_operator.plan.kinds import Manifest
 from vmcp_operator.plan.vmcp.workload import CONTAINER
 
@@ -46,8 +47,10 @@ def say_missing(names: Iterable[str]) -> str:
     return f"Secret keys are not there: {', '.join(sorted(names))}; create them, the pods take them over"
 
 
-def telemetry_finding(config: ProxyConfig | None, broken: Refusal | None, missing: frozenset[str]) -> Finding:
-    """Whether what is sent by OTLP is what the resources say."""
+def telemetry_finding(
+    config: ProxyConfig | None, broken: Refusal | None, missing: frozenset[str], warnings: Problems
+) -> Finding:
+    """Whether what is sent by OTLP is what the resources say, and why they may say something else than is meant."""
     name = "TelemetryConfigured"
     sent = config.telemetry if config else None
     if broken:
@@ -56,7 +59,8 @@ def telemetry_finding(config: ProxyConfig | None, broken: Refusal | None, missin
     if missing:
         return Finding.false(name, SECRET_NOT_FOUND, say_missing(missing))
     if sent is None:
-        return Finding.true(name, "Off", "nothing is sent by OTLP; metrics can be scraped")
+        doubts = summarise(Problems(tuple(each for each in warnings if each.subject.startswith("MCPTelemetryConfig/"))))
+        return Finding.true(name, "Off", doubts or "nothing is sent by OTLP; metrics can be scraped")
     return Finding.true(name, "Configured", "")
 
 
