@@ -19,6 +19,12 @@ def find_target(catalog: Catalog, operation: Operation) -> Capability | None:
     return found if found is not None or catalog.away is None else _find(catalog.away, operation)
 
 
+def find_step_tool(catalog: Catalog, name: str) -> Capability | None:
+    """The tool that a step of a composite tool names, whether or not clients can reach it; as `find_target`."""
+    found = catalog.find_for_step(name)
+    return found if found is not None or catalog.away is None else catalog.away.find_for_step(name)
+
+
 def _find(catalog: Catalog, operation: Operation) -> Capability | None:
     name = operation.name
     match operation.kind:

@@ -23,12 +23,21 @@ if TYPE_CHECKING:
     from vmcp_proxy.core.members.member import Member
 
 
+class Inner(msgspec.Struct, frozen=True, gc=False):
+    """Marks a call that a layer makes on behalf of a caller's call: it may be about a tool that clients cannot name.
+
+    `seconds` is its bound, in place of that of its backend; neither progress nor a question to the client moves it.
+    """
+
+    seconds: float
+
+
 class Operation(msgspec.Struct, frozen=True, gc=False):
     """A request that a backend has to answer.
 
     `kind` and `name` are of what it is about (`protocol.methods.Reference`): None and empty where it names nothing.
     `parsed` are the members of `params`, where they have been read; `is_prepared` where its arguments are those that
-    the backend gets. `trace` is that of the client's request; None where tracing is off.
+    the backend gets. `trace` is that of the client's request; None where tracing is off. `inner` marks calls of layers.
     """
 
     method: str
@@ -38,6 +47,7 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
     parsed: Members | None = None
     is_prepared: bool = False
     trace: Trace | None = None
+    inner: Inner | None = None
 
     def prepared(self, plan: ArgumentPlan) -> "Operation":
         """The same with the arguments that the backend gets (ADR-0022): they are judged, and sent.
@@ -59,15 +69,27 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
         return parse_members(self.params) if self.parsed is None else self.parsed.copy()
 
 
-class Target(msgspec.Struct, frozen=True, gc=False):
-    """What an operation is about, found once: the decision and the act are about the same.
+class Found(msgspec.Struct, frozen=True, gc=False):
+    """What an operation is about, found once: the decision and the act are about the same."""
+
+    capability: Capability
+
+
+class Target(Found, frozen=True, gc=False):
+    """Something of a backend.
 
     `began` is when the search began, in loop time: the bound of the call counts from there.
     """
 
-    capability: Capability
     member: "Member"
     began: float
+
+
+class Composite(Found, frozen=True, gc=False):
+    """A tool of the proxy's own: the layer that has found it acts on it, and no backend has it.
+
+    That layer subclasses it with what it acts by, so that a call ends by the definition that it was found under.
+    """
 
 
 class OwnNames(msgspec.Struct, frozen=True, gc=False):
@@ -79,7 +101,7 @@ class OwnNames(msgspec.Struct, frozen=True, gc=False):
     targets: tuple[Target, ...]
 
 
-Resolved: TypeAlias = Target | OwnNames | Unlisted | PartialFailure | None
+Resolved: TypeAlias = Target | Composite | OwnNames | Unlisted | PartialFailure | None
 """What an operation names; a failure where nobody may look, None where nothing bears the name."""
 
 

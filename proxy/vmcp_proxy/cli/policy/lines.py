@@ -105,7 +105,8 @@ def read_line(raw: bytes, *, with_arguments: bool) -> Recorded | Skipped:
 
 
 def _recorded(line: _Line, subject: _Subject, told: _Decision, *, with_arguments: bool) -> Recorded | Skipped:
-    if not told.backend:
+    # A tool of the proxy's own has no backend, but a name of its own.
+    if not told.backend and told.original is None:
         return Skipped.NOBODYS
     if told.action not in set(Action) or not (_is_whole(told.resource) and _is_whole(told.original or "")):
         return Skipped.OTHER

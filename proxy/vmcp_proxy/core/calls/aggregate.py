@@ -15,6 +15,7 @@ from vmcp_proxy.core.outcomes import Invalid, PartialFailure, Reply, Result, Unl
 from vmcp_proxy.core.targets import find_target
 from vmcp_proxy.core.virtual import (
     Caller,
+    Composite,
     Exchange,
     Listed,
     Operation,
@@ -85,8 +86,10 @@ class Aggregate:
             held.add(uri)
         return reply
 
-    def _unroutable(self, caller: Caller, operation: Operation, resolved: Unlisted | PartialFailure | None) -> Reply:
-        """The answer where this caller's catalog has no such name."""
+    def _unroutable(
+        self, caller: Caller, operation: Operation, resolved: Composite | Unlisted | PartialFailure | None
+    ) -> Reply:
+        """The answer where no backend has such a name for this caller."""
         if isinstance(resolved, PartialFailure):
             return resolved
         if len(caller.snapshot):

@@ -74,7 +74,11 @@ class Forwarder:
         permit = member.circuit.admit(now)
         if isinstance(permit, Refused):
             return unavailable(CircuitOpenError(name, permit.retry_after))
-        deadline = Deadline.after(target.began, bounds.call(name), bounds.maximum)
+        inner = operation.inner
+        if inner is None:
+            deadline = Deadline.after(target.began, bounds.call(name), bounds.maximum)
+        else:
+            deadline = Deadline.after(target.began, min(inner.seconds, bounds.maximum))
         trace = operation.trace
         traced = None if trace is None else begin_call(trace, operation, capability, member)
         context = None if traced is None else traced.meta
@@ -94,7 +98,7 @@ class Forwarder:
             counted = BackendError(name, Category.ENDED) if link.closed else error
             outcome = counted.category.value
             self._failed(member, permit, counted, credentials)
-            return unavailable(name_bound(error, deadline, bounds, asyncio.get_running_loop().time()))
+            return unavailable(name_bound(error, deadline, bounds, inner, asyncio.get_running_loop().time()))
         except BaseException:
             member.circuit.abandoned(permit)
             raise

@@ -18,6 +18,7 @@ from vmcp_proxy.core.outcomes import Unlisted
 from vmcp_proxy.core.owners.owner import find_owner, resource_of
 from vmcp_proxy.core.owners.silence import may_own
 from vmcp_proxy.core.policy.reach import Reach
+from vmcp_proxy.core.targets import find_step_tool
 from vmcp_proxy.core.virtual import Caller, Operation, OwnNames, Resolved, Target
 from vmcp_proxy.protocol.kinds import Kind
 
@@ -53,6 +54,8 @@ class Resolver:
 
     def _find(self, client: ClientContext, catalog: Catalog, operation: Operation, began: float) -> Target | None:
         capability = find_owner(catalog, client.handed_out_by, operation)
+        if capability is None and operation.inner is not None and operation.kind is Kind.TOOL:
+            capability = find_step_tool(catalog, operation.name)
         return None if capability is None else self._target(capability, began)
 
     def _target(self, capability: Capability, began: float) -> Target | None:
@@ -73,7 +76,7 @@ class Resolver:
             if (found := self._find(client, catalog, operation, began)) is not None:
                 return found
             silent = self._silent(identity, self._views.silent(caller), catalog, operation)
-            until = began + self._bound(silent)
+            until = began + (self._bound(silent) if operation.inner is None else operation.inner.seconds)
             if not await self._views.answered(caller, silent, until):
                 members = self._views.within_reach(identity)
                 return self._unfound(members, silent, catalog, operation, began)
@@ -105,6 +108,8 @@ class Resolver:
     def _unlisted(self, members: Members, catalog: Catalog, operation: Operation, began: float) -> Resolved:
         """What the operation means although nobody lists it: a page's own tool, or the only resource server's."""
         kind = operation.kind
+        if operation.inner is not None:
+            return None
         if kind is Kind.TOOL:
             with_pages = catalog.claims.claimants
             tools = (tool for tool in catalog.tools if tool.original == operation.name and tool.backend in with_pages)
@@ -136,8 +141,12 @@ class Resolver:
         return {
             name: outcome
             for name, outcome in silent.items()
-            if may_own(self._aggregation, name, kind, operation.name) and self._may_have(identity, name, operation)
+            if self._may_own(name, kind, operation) and self._may_have(identity, name, operation)
         }
+
+    def _may_own(self, backend: str, kind: Kind, operation: Operation) -> bool:
+        is_own = operation.inner is not None and operation.name.startswith(f"{backend}.")
+        return is_own or may_own(self._aggregation, backend, kind, operation.name)
 
     def _may_have(self, identity: Identity, backend: str, operation: Operation) -> bool:
         """Whether the backend may have it as something that policies could permit; a URI of ours says whose it is."""

@@ -101,8 +101,10 @@ class Listing(ByKind[Descriptor]):
 class Capability(msgspec.Struct, frozen=True, gc=False):
     """One routable entry of a catalog: what clients call it, whose it is, and the JSON that they see.
 
+    `backend` is empty for a tool of the proxy's own, which its `original` name belongs to as well.
     `arguments` says what becomes of the arguments of a tool's calls; None leaves them alone. `annotations` are a
-    tool's, by the backend or by the settings. `is_listed` where a list of the backend has it, or names it as a tool's
+    tool's, by the backend or by the settings. `renamed` is a tool's name by the settings, before it became the one that
+    clients know; empty where they give none. `is_listed` where a list of the backend has it, or names it as a tool's
     page; without it the caller may have chosen the URI (ADR-0041).
     """
 
@@ -114,6 +116,7 @@ class Capability(msgspec.Struct, frozen=True, gc=False):
     arguments: ArgumentPlan | None = None
     annotations: Annotations = NO_ANNOTATIONS
     is_listed: bool = False
+    renamed: str = ""
 
 
 class ConflictReason(StrEnum):

@@ -1,6 +1,6 @@
 """The frozen routing table that one caller's view consists of."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
@@ -43,6 +43,7 @@ class Catalog(ByKind[Capability]):
     _digests: dict[Kind, str] = field(init=False, repr=False)
     _index: dict[Kind, dict[str, Capability]] = field(init=False, repr=False)
     _pages_index: dict[str, Capability] = field(init=False, repr=False)
+    _own_names: dict[str, Capability] | None = field(init=False, default=None, repr=False)
 
     def __post_init__(self) -> None:
         digests = {kind: _digest(capability.raw for capability in self.of(kind)) for kind in Kind}
@@ -63,6 +64,17 @@ class Catalog(ByKind[Capability]):
     def find(self, kind: Kind, exposed: str) -> Capability | None:
         """The entry that a client knows by this name; hidden tools are not found."""
         return self._index[kind].get(exposed)
+
+    def find_for_step(self, name: str) -> Capability | None:
+        """The tool that a step of a composite tool means, hidden ones among them (ADR-0051).
+
+        It goes by the name that clients know it by, or that they would if it were not hidden; else by
+        `<workload>.<tool>`, with the tool's name at its backend or the one that the settings give it.
+        """
+        if self._own_names is None:
+            object.__setattr__(self, "_own_names", _names_for_steps((*self.tools, *self.hidden)))
+            return self.find_for_step(name)
+        return self._own_names.get(name)
 
     def owner_of(self, uri: str) -> Capability | None:
         """The resource of exactly this URI, listed or some tool's page, else the first template that expands to it.
@@ -105,7 +117,19 @@ class Catalog(ByKind[Capability]):
 
     def beside(self, known: "Catalog", away: Collection[str]) -> "Catalog":
         """This catalog, with the entries that `known` has of the backends that are away."""
-        return replace(self, away=known.reduced(lambda capability: capability.backend in away))
+        shown = known.reduced(lambda capability: capability.backend in away)
+        hidden = tuple(capability for capability in known.hidden if capability.backend in away)
+        return replace(self, away=replace(shown, hidden=hidden))
+
+
+def _names_for_steps(tools: Sequence[Capability]) -> dict[str, Capability]:
+    names = {tool.exposed: tool for tool in tools}
+    for tool in tools:
+        names.setdefault(f"{tool.backend}.{tool.original}", tool)
+    for tool in tools:
+        if tool.renamed:
+            names.setdefault(f"{tool.backend}.{tool.renamed}", tool)
+    return names
 
 
 def _digest(parts: Iterable[bytes]) -> str:

@@ -108,4 +108,5 @@ def build_capability(claim: Claim, claims: PageClaims) -> Capability:
         build_plan(arguments, property_names(raw)) if arguments else None,
         read_annotations(shown) if claim.descriptor.kind is Kind.TOOL else NO_ANNOTATIONS,
         is_listed=True,
+        renamed=(override.name if override is not None else None) or "",
     )

@@ -10,7 +10,7 @@ from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.policy.completions import question_about
 from vmcp_proxy.core.policy.questions import ACTION_ON, Action, Admitter, DecisionObserver, Question, judged_name
-from vmcp_proxy.core.virtual import Exchange, Operation, Resolved, Target
+from vmcp_proxy.core.virtual import Exchange, Found, Operation, Resolved, Target
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.methods import COMPLETION
 from vmcp_proxy.protocol.params import InvalidParamsError
@@ -65,7 +65,7 @@ def question_of(identity: Identity, operation: Operation, resolved: Resolved) ->
     kind = operation.kind
     if kind is None:
         return None
-    capability = resolved.capability if type(resolved) is Target else None
+    capability = resolved.capability if isinstance(resolved, Found) else None
     if operation.method == COMPLETION:
         return question_about(identity, operation, capability)
     name = operation.name if capability is None else judged_name(capability, operation.name)
@@ -75,7 +75,7 @@ def question_of(identity: Identity, operation: Operation, resolved: Resolved) ->
 
 def prepared(operation: Operation, resolved: Resolved) -> Operation:
     """The operation with the arguments that the backend gets (ADR-0022), once for the decision and the act."""
-    plan = resolved.capability.arguments if type(resolved) is Target else None
+    plan = resolved.capability.arguments if isinstance(resolved, Found) else None
     if plan is None or operation.is_prepared:
         return operation
     try:

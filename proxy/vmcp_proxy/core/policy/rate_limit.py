@@ -9,7 +9,7 @@ from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.outcomes import Limit, Limited, Reply, Unchecked
 from vmcp_proxy.core.policy.rate_limits import RateLimits
-from vmcp_proxy.core.virtual import Caller, Exchange, Listed, Operation, OwnNames, Resolved, Target, VirtualMCP
+from vmcp_proxy.core.virtual import Caller, Exchange, Found, Listed, Operation, OwnNames, Resolved, VirtualMCP
 from vmcp_proxy.limits.limiter import Limiter
 from vmcp_proxy.protocol.kinds import Kind
 
@@ -114,4 +114,4 @@ def _tool(operation: Operation, resolved: Resolved) -> str | None:
         return None
     if isinstance(resolved, OwnNames) and len(resolved.targets) == 1:
         resolved = resolved.targets[0]
-    return resolved.capability.exposed if isinstance(resolved, Target) else operation.name
+    return resolved.capability.exposed if isinstance(resolved, Found) else operation.name

@@ -186,7 +186,7 @@ class CedarAdmitter:
         if capability is None:
             return Thing(action, name, name, None)
         original = original_name(capability, name) if counts else _ANY_NAME
-        return Thing(action, name, original, capability.backend, capability.annotations)
+        return Thing(action, name, original, capability.backend or None, capability.annotations)
 
     def _counts(self, action: Action, name: str) -> bool:
         return action in self._told_apart or (TYPE_ON[action], name) in self._named

@@ -47,7 +47,7 @@ class Principal(msgspec.Struct, frozen=True):
 
 
 class Thing(msgspec.Struct, frozen=True, gc=False):
-    """What is asked for, as far as policies can see it; no backend where nothing bears the name.
+    """What is asked for, as far as policies can see it; no backend where nothing bears the name, or the proxy itself.
 
     `original` is what its backend calls it; where nothing bears the name, the name again.
     """
