@@ -62,6 +62,13 @@ Written: TypeAlias = Annotated[
 ]
 """Any JSON value, or None where the field is absent: ``null`` in a document is a value like others."""
 
+JsonObject: TypeAlias = Annotated[
+    dict[str, Any],
+    Field(max_length=256),
+    WithJsonSchema({"type": "object", "maxProperties": 256, "x-kubernetes-preserve-unknown-fields": True}),
+]
+"""Any JSON object."""
+
 Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
 """A DNS-1123 subdomain: the name of an object in the same namespace."""
 

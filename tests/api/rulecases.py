@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.api.authcases import AUTH_CASES
+from tests.api.compositecases import COMPOSITE_CASES
 from tests.api.limitcases import LIMIT_CASES
 from tests.api.rulecase import RuleCase
 from tests.api.telemetrycases import TELEMETRY_CASES
@@ -321,4 +322,5 @@ RULE_CASES = (
     *AUTH_CASES,
     *TELEMETRY_CASES,
     *LIMIT_CASES,
+    *COMPOSITE_CASES,
 )

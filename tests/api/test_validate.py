@@ -23,7 +23,7 @@ def only(problems: Problems) -> Problem:
         (
             {"config": {"zzz": {}}},
             "spec.config.zzz",
-            "known keys: aggregation, audit, instructions, operational, rateLimiting",
+            "known keys: aggregation, audit, compositeTools, instructions, operational, rateLimiting",
         ),
         (
             {"config": {"aggregation": {"tools": [{"workload": "a", "overrides": {"t": {"nam": "x"}}}]}}},

@@ -4,12 +4,13 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from vmcp_api.base import HeaderName, Model, Name
+from vmcp_api.base import HeaderName, Model, Name, list_map
 from vmcp_api.config.backend import Backend, Withheld
 from vmcp_api.config.sessions import StorageConfig
 from vmcp_api.spec.aggregation import Aggregation
 from vmcp_api.spec.audit import Audit
 from vmcp_api.spec.authorization import Authorization
+from vmcp_api.spec.composite import MAX_COMPOSITE_TOOLS, CompositeTool
 from vmcp_api.spec.headers import PassthroughHeaderMode
 from vmcp_api.spec.incoming import IncomingAuth
 from vmcp_api.spec.operational import Operational
@@ -30,6 +31,14 @@ class VmcpConfig(Model):
     rate_limiting: Annotated[
         RateLimiting | None, Field(description="How much callers may ask; absent limits nothing.")
     ] = None
+    composite_tools: Annotated[
+        tuple[CompositeTool, ...],
+        Field(
+            max_length=MAX_COMPOSITE_TOOLS,
+            description="Tools that run workflows over tools of the backends.",
+            json_schema_extra=list_map("name"),
+        ),
+    ] = ()
     instructions: Annotated[
         str | None,
         Field(

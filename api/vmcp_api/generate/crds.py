@@ -166,6 +166,7 @@ def _structural(schema: Schema) -> Schema:
     model = result.pop("x-model", None)
     bounds = result.pop("x-duration", {})
     result.pop("x-default", None)
+    result.pop("x-recursive", None)
     if not isinstance(result.get("additionalProperties"), dict):
         result.pop("additionalProperties", None)
     else:

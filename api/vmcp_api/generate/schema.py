@@ -2,7 +2,8 @@
 
 The CRDs, the reference tables and the messages for unknown keys are all read from it. Beside JSON Schema it
 has ``x-duration`` (bounds in seconds), ``x-model`` (name of the class that an object comes from) and ``x-default`` (a
-list that counts where none is written: the API server would write it into the resource).
+list that counts where none is written: the API server would write it into the resource). A model within itself is an
+open object with ``x-recursive``, its name: a CRD has no references, and ``at_path`` goes on in the outer one.
 """
 
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ Schema: TypeAlias = dict[str, Any]
 """A JSON Schema as plain data."""
 
 _BOUNDS: Final = ("gt", "ge", "lt", "le")
+_OPEN: Final[Schema] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 _DROPPED: Final = ("title", "$defs", "propertyNames")
 
 
@@ -31,19 +33,21 @@ def build_schema(model: type[BaseModel]) -> Schema:
 
 def at_path(schema: Schema, loc: tuple[str | int, ...]) -> Schema | None:
     """The part of a plain schema that a place in a document falls under, if there is one."""
+    outer: dict[str, Schema] = {}
     for step in loc:
+        outer[schema.get("x-model", "")] = schema
         if isinstance(step, int):
             following = schema.get("items")
         else:
             following = schema.get("properties", {}).get(step, schema.get("additionalProperties"))
         if not isinstance(following, dict):
             return None
-        schema = following
+        schema = outer[following["x-recursive"]] if "x-recursive" in following else following
     return schema
 
 
 def _plain(schema: Schema, defs: Mapping[str, Schema]) -> Schema:
-    schema = _without_reference(schema, defs)
+    schema, defs = _without_reference(schema, defs)
     if "anyOf" in schema:
         return _plain(_without_null(schema), defs)
     if schema.pop("x-duration", False):
@@ -61,12 +65,15 @@ def _plain(schema: Schema, defs: Mapping[str, Schema]) -> Schema:
     return _scalar_default(result)
 
 
-def _without_reference(schema: Schema, defs: Mapping[str, Schema]) -> Schema:
+def _without_reference(schema: Schema, defs: Mapping[str, Schema]) -> tuple[Schema, Mapping[str, Schema]]:
+    """The schema in the place of its reference, and what may be referred to within it."""
     schema = dict(schema)
     while reference := schema.pop("$ref", None):
         name = reference.rsplit("/", 1)[1]
-        schema = {**defs[name], "x-model": name, **schema}
-    return schema
+        found = {**defs[name], "x-model": name} if name in defs else {**_OPEN, "x-recursive": name}
+        schema = {**found, **schema}
+        defs = {each: part for each, part in defs.items() if each != name}
+    return schema, defs
 
 
 def _without_null(schema: Schema) -> Schema:

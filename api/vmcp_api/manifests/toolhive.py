@@ -79,7 +79,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "groupRef": "write spec.groupRef: {name: …}, beside config",
             "backends": "write an MCPServerEntry for each: all members of the group are served",
             **dict.fromkeys(("incomingAuth", "outgoingAuth", "passthroughHeaders", "sessionStorage"), _BESIDE),
-            **dict.fromkeys(("compositeTools", "compositeToolRefs"), _NOT_YET),
+            "compositeToolRefs": _NOT_YET,
             "metadata": "remove it; use labels and annotations of the resource",
             "optimizer": _NO_OPTIMIZER,
             "codeMode": "remove it: there is no code mode here",

@@ -10,6 +10,7 @@ from vmcp_api.kinds.pods import PodDisruptionBudget
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerSpec
 from vmcp_api.naming import MAX_MEMBER_NAME, MAX_SERVER_NAME, MAX_VMCP_NAME
 from vmcp_api.rules.audit import AUDIT_RULES
+from vmcp_api.rules.composite import COMPOSITE_RULES
 from vmcp_api.rules.credentials import CREDENTIAL_RULES
 from vmcp_api.rules.headers import HEADER_RULES
 from vmcp_api.rules.rate_limiting import RATE_LIMITING_RULES
@@ -240,5 +241,6 @@ RULES: Final[tuple[Rule, ...]] = (
     *SECRET_RULES,
     *TELEMETRY_RULES,
     *RATE_LIMITING_RULES,
+    *COMPOSITE_RULES,
 )
 """Every rule, for the validator and for the CRDs."""

@@ -5,6 +5,7 @@ from typing import Final
 from vmcp_api.base import URL_PATTERN
 from vmcp_api.headers import TOKEN_PATTERN
 from vmcp_api.spec.audit import APP_NAME_PATTERN, SYSLOG_ADDRESS_PATTERN
+from vmcp_api.spec.composite import STEP_ID_PATTERN, VARIABLE_PATTERN
 from vmcp_api.spec.oauth import SCOPE_PATTERN
 from vmcp_api.spec.telemetry import ENDPOINT_OR_NONE_PATTERN, ENDPOINT_PATTERN, RATIO_PATTERN
 from vmcp_api.text import durations
@@ -23,6 +24,8 @@ FORMS: Final = {
     r"^[-._a-zA-Z0-9]+$": "letters, digits, '-', '_' and '.'",
     r"^[A-Za-z0-9_.-]+$": "letters, digits, '_', '.' and '-'",
     r"^[A-Za-z0-9_.-]*\{workload\}[A-Za-z0-9_.-]*$": "letters, digits, '_', '.', '-' around one '{workload}'",
+    STEP_ID_PATTERN: "letters, digits, '_' and '-'",
+    VARIABLE_PATTERN: "letters, digits and '_', not beginning with a digit",
     QUANTITY: "an amount such as 500m, 2 or 256Mi",
     PERCENT: "a share such as 50%",
     r"^[A-Za-z_][A-Za-z0-9_.-]*$": "letters, digits, '_', '.' and '-', not beginning with a digit",

@@ -1,0 +1,107 @@
+"""The rules of composite tools; what CEL cannot say of a whole workflow is found in Python alone."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from vmcp_api.rules.rule import Finding, Rule, require
+from vmcp_api.spec.composite import CompositeTool, ErrorAction, OnError, Output, OutputProperty, Step, StepType
+from vmcp_api.workflows import faults
+
+
+def _needs(type_: StepType, field: str, attribute: str, remedy: str) -> Rule:
+    return require(
+        Step,
+        (field,),
+        f"self.type != '{type_}' || has(self.{field})",
+        f"is required for type {type_}; {remedy}",
+        lambda step: step.type is not type_ or getattr(step, attribute) is not None,
+    )
+
+
+def _belongs(type_: StepType, field: str, attribute: str) -> Rule:
+    return require(
+        Step,
+        (field,),
+        f"self.type == '{type_}' || !has(self.{field})",
+        f"belongs to type {type_}; remove it or set type: {type_}",
+        lambda step: step.type is type_ or getattr(step, attribute) is None,
+    )
+
+
+def _is_counted(on_error: OnError) -> bool:
+    return on_error.action is not ErrorAction.RETRY or on_error.retries > 0
+
+
+def _find_faults(tool: Any) -> Iterator[Finding]:
+    yield from faults(tool)
+
+
+COMPOSITE_RULES: Final[tuple[Rule, ...]] = (
+    _needs(StepType.TOOL, "tool", "tool", "name the tool to call, or set type: elicitation for a question"),
+    _needs(StepType.ELICITATION, "message", "message", "write the question"),
+    _needs(StepType.FOR_EACH, "collection", "collection", "write a template of a list"),
+    _needs(StepType.FOR_EACH, "step", "step", "write the call that is made for each item"),
+    _belongs(StepType.TOOL, "tool", "tool"),
+    _belongs(StepType.ELICITATION, "message", "message"),
+    _belongs(StepType.ELICITATION, "schema", "response_schema"),
+    _belongs(StepType.FOR_EACH, "collection", "collection"),
+    _belongs(StepType.FOR_EACH, "step", "step"),
+    require(
+        OnError,
+        ("retryCount",),
+        "!has(self.action) || self.action != 'retry' || (has(self.retryCount) && self.retryCount > 0) ||"
+        " (has(self.maxRetries) && self.maxRetries > 0)",
+        "is required for action retry; write how often, from 1 to 10",
+        _is_counted,
+    ),
+    require(
+        OnError,
+        ("maxRetries",),
+        "!has(self.maxRetries) || !has(self.retryCount)",
+        "stands beside retryCount; keep one of the two",
+        lambda on_error: on_error.max_retries is None or on_error.retry_count is None,
+    ),
+    require(
+        OnError,
+        ("fallback",),
+        "!has(self.fallback) || (has(self.action) && self.action == 'retry')",
+        "belongs to action retry; write it as action",
+        lambda on_error: on_error.fallback is None or on_error.action is ErrorAction.RETRY,
+    ),
+    require(
+        OutputProperty,
+        ("properties",),
+        "self.type == 'object' || !has(self.properties) || self.properties.size() == 0",
+        "belongs to type object; write value, or set type: object",
+        lambda part: part.type == "object" or not part.properties,
+    ),
+    require(
+        OutputProperty,
+        ("value",),
+        "has(self.value) || (has(self.properties) && self.properties.size() > 0)",
+        "is required; write a template, or the properties of an object",
+        lambda part: part.value is not None or bool(part.properties),
+    ),
+    require(
+        OutputProperty,
+        ("value",),
+        "!has(self.value) || !has(self.properties) || self.properties.size() == 0",
+        "stands beside properties; keep one of the two",
+        lambda part: part.value is None or not part.properties,
+    ),
+    require(
+        Output,
+        ("required",),
+        "!has(self.required) || self.required.all(name, name in self.properties)",
+        "names a property that is not there; write it under properties, or leave it out",
+        lambda output: all(name in output.properties for name in output.required),
+    ),
+    Rule(
+        model=CompositeTool,
+        cel="",
+        message="has to hold together: steps that exist and do not wait in a circle, schemas and templates that can be"
+        " read; each fault is told at its place",
+        find=_find_faults,
+    ),
+)
+"""The rules of composite tools."""
