@@ -1,26 +1,37 @@
-"""One request of a backend that waits for a client's answer."""
+"""One request that waits for a client's answer, whoever asks."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
 from vmcp_proxy.backends.deadline import Deadline
-from vmcp_proxy.backends.interface import Reply
-from vmcp_proxy.core.client import Tell
-from vmcp_proxy.core.members.member import Member
+from vmcp_proxy.core.client import NoReply, Tell
+from vmcp_proxy.protocol.jsonrpc import Response
+
+
+class Asker(Protocol):
+    """Whoever has asked the client something; it hears once what became of it."""
+
+    async def answered(self, response: Response) -> None:
+        """Takes the client's answer, whatever it is."""
+
+    async def progressed(self, body: bytes) -> None:
+        """Takes the client's progress, under the asker's own token; only who gave one hears of any."""
+
+    def unanswered(self, why: NoReply) -> None:
+        """Hears that there will be no answer, unless the asker itself has withdrawn."""
 
 
 @dataclass(slots=True, eq=False)
-class ServerRequest:
-    """One open request: whom it came from, and how either side is told of it."""
+class OpenRequest:
+    """One open request: who asks, and how the client is told."""
 
     client_id: str
-    member: Member
-    backend_id: bytes
+    asker: Asker
     progress_token: msgspec.Raw | None
-    reply: Reply = field(repr=False)
-    tell: Tell = field(repr=False)
+    tell: Tell
     deadline: Deadline | None
     expiry: asyncio.TimerHandle | None = None
     ticket: int | None = None

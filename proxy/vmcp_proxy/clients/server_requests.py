@@ -1,4 +1,4 @@
-"""Requests of backends that wait for a client's answer: sampling, elicitation, roots (ADR-0027).
+"""Requests that wait for a client's answer, of backends and of our own: sampling, elicitation, roots (ADR-0027).
 
 A request gets an id of ours on its way to the client. The answer may reach any pod, so the id says, sealed and
 bound to the session, which pod knows whom to give it to.
@@ -14,19 +14,15 @@ import msgspec
 from vmcp_proxy.backends import unanswered
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.interface import Reply, refuse
-from vmcp_proxy.clients.open_request import ServerRequest
+from vmcp_proxy.clients.open_request import Asker, OpenRequest
+from vmcp_proxy.clients.prompt import Prompt
 from vmcp_proxy.clients.questions import encode_cancelled, encode_question, undeclared
-from vmcp_proxy.core.client import Tell
+from vmcp_proxy.clients.relayed_request import RelayedRequest
+from vmcp_proxy.core.client import NoReply, Tell
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.protocol import params
-from vmcp_proxy.protocol.jsonrpc import (
-    Request,
-    Response,
-    encode_notification,
-    encode_raw_error,
-    encode_result,
-)
-from vmcp_proxy.protocol.params import InvalidParamsError, client_result
+from vmcp_proxy.protocol.jsonrpc import Request, Response
+from vmcp_proxy.protocol.params import InvalidParamsError
 
 if TYPE_CHECKING:
     from vmcp_proxy.clients.session_client import SessionClient
@@ -82,15 +78,43 @@ class ServerRequests:
         if len(client.server_requests) >= MOST_OPEN:
             await reply(unanswered.crowded(request.id))
             return
+        await self._open(client, request, RelayedRequest(member, request, reply, self._send_later), tell, deadline)
+
+    async def prompt(
+        self, client: "SessionClient", method: str, raw: msgspec.Raw | None, tell: Tell, deadline: Deadline
+    ) -> Response | NoReply:
+        """See `ClientContext.prompt`."""
+        session = client.session
+        if session.ended is not None:
+            return NoReply.ENDED
+        if undeclared(method, session.client_capabilities) is not None:
+            return NoReply.UNDECLARED
+        if len(client.server_requests) >= MOST_OPEN:
+            return NoReply.CROWDED
+        prompt = Prompt()
+        try:
+            async with deadline.bound():
+                await self._open(client, Request(b"null", method, raw), prompt, tell, deadline)
+                return await prompt.reply
+        except TimeoutError:
+            return NoReply.OVERDUE
+        finally:
+            await self.abandon(client, deadline)
+
+    async def _open(
+        self, client: "SessionClient", request: Request, asker: Asker, tell: Tell, deadline: Deadline | None
+    ) -> None:
+        """Puts a request to the client; its own id is replaced by one of ours."""
         self._last += 1
         number = self._last
-        client_id = self._ids.mint(session, number)
+        client_id = self._ids.mint(client.session, number)
         message, token = encode_question(request, client_id)
-        opened = ServerRequest(client_id, member, request.id, token, reply, tell, deadline)
+        opened = OpenRequest(client_id, asker, token, tell, deadline)
         client.server_requests[number] = opened
 
         def give_up() -> None:
-            self._give_up(client, number)
+            if _pop(client, number) is not None:
+                asker.unanswered(NoReply.OVERDUE if client.session.ended is None else NoReply.ENDED)
 
         if deadline is not None:
             deadline.hold()
@@ -98,12 +122,8 @@ class ServerRequests:
             opened.expiry = asyncio.get_running_loop().call_later(self._maximum(), give_up)
         opened.ticket = await tell(message, give_up)
 
-    def _give_up(self, client: "SessionClient", number: int) -> None:
-        """Tells a backend that its request was never answered, where its session still stands."""
-        opened = _pop(client, number)
-        if opened is not None and client.session.ended is None:
-            answer = unanswered.overdue(opened.backend_id)
-            self._tasks.create_task(_send(opened.reply, answer), name="give up a request to a client")
+    def _send_later(self, reply: Reply, answer: bytes) -> None:
+        self._tasks.create_task(_send(reply, answer), name="give up a request to a client")
 
     def owner(self, client: "SessionClient", raw_id: bytes | msgspec.Raw) -> tuple[str, int] | None:
         """The pod and the number in an id or progress token that the client sent; None where it is none of ours."""
@@ -114,17 +134,13 @@ class ServerRequests:
         return self._ids.read(client.session, text)
 
     async def answered(self, client: "SessionClient", number: int, response: Response) -> None:
-        """Gives the client's answer to the backend; one that comes too late is dropped, as MCP allows."""
+        """Gives the client's answer to whoever asked; one that comes too late is dropped, as MCP allows."""
         opened = _pop(client, number)
-        if opened is None:
-            return
-        if response.result is not None:
-            await opened.reply(encode_result(opened.backend_id, client_result(response.result)))
-        else:
-            await opened.reply(encode_raw_error(opened.backend_id, response.error or b"{}"))
+        if opened is not None:
+            await opened.asker.answered(response)
 
     async def progressed(self, client: "SessionClient", number: int, members: params.Members) -> None:
-        """Gives the client's progress to the backend, under the backend's own token."""
+        """Gives the client's progress to whoever asked, under the asker's own token."""
         opened = client.server_requests.get(number)
         if opened is None or opened.progress_token is None:
             return
@@ -132,8 +148,7 @@ class ServerRequests:
             opened.deadline.extend(asyncio.get_running_loop().time())
         # A trace and its baggage are cleaned where they go on with calls; of progress nothing but itself goes on.
         members = {name: value for name, value in members.items() if name.casefold() != "_meta"}
-        body = params.encode_members(members | {"progressToken": opened.progress_token})
-        await opened.reply(encode_notification("notifications/progress", body))
+        await opened.asker.progressed(params.encode_members(members | {"progressToken": opened.progress_token}))
 
     async def withdrawn(self, client: "SessionClient", member: Member, raw: msgspec.Raw | None) -> None:
         """Hears that a backend has cancelled a request of its own, and tells the client."""
@@ -141,9 +156,8 @@ class ServerRequests:
             backend_id = params.parse_members(raw).get("requestId")
         except InvalidParamsError:
             return
-        wanted = None if backend_id is None else bytes(backend_id)
         for number, opened in list(client.server_requests.items()):
-            if opened.member is member and opened.backend_id == wanted:
+            if isinstance(opened.asker, RelayedRequest) and opened.asker.is_of(member, backend_id):
                 _pop(client, number)
                 await _take_back(client, opened, "The server cancelled the request.")
 
@@ -161,7 +175,7 @@ class ServerRequests:
                     await _take_back(client, opened, "The call that needed this is over.")
 
 
-def _pop(client: "SessionClient", number: int) -> ServerRequest | None:
+def _pop(client: "SessionClient", number: int) -> OpenRequest | None:
     opened = client.server_requests.pop(number, None)
     if opened is None:
         return None
@@ -172,7 +186,7 @@ def _pop(client: "SessionClient", number: int) -> ServerRequest | None:
     return opened
 
 
-async def _take_back(client: "SessionClient", opened: ServerRequest, reason: str) -> None:
+async def _take_back(client: "SessionClient", opened: OpenRequest, reason: str) -> None:
     """Tells the client not to answer, unless it has not even been asked."""
     if opened.ticket is None or not client.stream.outbox.discard(opened.ticket):
         await opened.tell(encode_cancelled(opened.client_id, reason), None)
@@ -185,4 +199,6 @@ async def _send(reply: Reply, answer: bytes) -> None:
 def forget_all(client: "SessionClient") -> None:
     """Drops every open request of a session that has ended."""
     for number in list(client.server_requests):
-        _pop(client, number)
+        opened = _pop(client, number)
+        if opened is not None:
+            opened.asker.unanswered(NoReply.ENDED)

@@ -13,9 +13,9 @@ from vmcp_proxy.clients.registry import SessionClients
 from vmcp_proxy.clients.server_requests import ServerRequests
 from vmcp_proxy.clients.session_client import SessionClient
 from vmcp_proxy.clients.session_stream import SessionStream
-from vmcp_proxy.core.client import Tell
+from vmcp_proxy.core.client import NoReply, Tell
 from vmcp_proxy.core.members.member import Member
-from vmcp_proxy.protocol.jsonrpc import Request
+from vmcp_proxy.protocol.jsonrpc import Request, Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,12 @@ class SessionServices:
     ) -> None:
         """See `Services.ask`."""
         await self.requests.ask(client, member, request, reply, tell, deadline)
+
+    async def prompt(
+        self, client: SessionClient, method: str, params: msgspec.Raw | None, tell: Tell, deadline: Deadline
+    ) -> Response | NoReply:
+        """See `Services.prompt`."""
+        return await self.requests.prompt(client, method, params, tell, deadline)
 
     async def withdrawn(self, client: SessionClient, member: Member, raw: msgspec.Raw | None) -> None:
         """See `Services.withdrawn`."""

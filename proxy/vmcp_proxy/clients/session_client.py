@@ -13,16 +13,16 @@ from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.interface import Reply
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.clients.client_stream import ClientStream
-from vmcp_proxy.clients.open_request import ServerRequest
+from vmcp_proxy.clients.open_request import OpenRequest
 from vmcp_proxy.core.catalog.ui_pages import NO_CLAIMS
-from vmcp_proxy.core.client import BuiltView, Tell
+from vmcp_proxy.core.client import BuiltView, NoReply, Tell
 from vmcp_proxy.core.listings.scopes import audience
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.owners.handed_out import HandedOut
 from vmcp_proxy.core.virtual import Caller
 from vmcp_proxy.headerforward import Collision, HeaderSnapshot
 from vmcp_proxy.protocol.initialize import mirrored_capabilities
-from vmcp_proxy.protocol.jsonrpc import Request
+from vmcp_proxy.protocol.jsonrpc import Request, Response
 
 if TYPE_CHECKING:
     from vmcp_proxy.sessions import Session
@@ -54,6 +54,11 @@ class Services(Protocol):
     ) -> None:
         """See `ClientContext.ask`."""
 
+    async def prompt(
+        self, client: "SessionClient", method: str, params: msgspec.Raw | None, tell: Tell, deadline: Deadline
+    ) -> Response | NoReply:
+        """See `ClientContext.prompt`."""
+
     async def withdrawn(self, client: "SessionClient", member: Member, raw: msgspec.Raw | None) -> None:
         """See `ClientContext.withdrawn`."""
 
@@ -83,7 +88,7 @@ class SessionClient:
     caller: Caller | None = None
     in_flight: dict["asyncio.Task[None]", bytes] = field(default_factory=dict)
     cancelled: "set[asyncio.Task[None]]" = field(default_factory=set)
-    server_requests: dict[int, ServerRequest] = field(default_factory=dict)
+    server_requests: dict[int, OpenRequest] = field(default_factory=dict)
     subscriptions: dict[str, set[str]] = field(default_factory=dict)
     handed_out: HandedOut | None = None
     capabilities: bytes = field(init=False)
@@ -161,6 +166,12 @@ class SessionClient:
     async def ask(self, member: Member, request: Request, reply: Reply, tell: Tell, deadline: Deadline | None) -> None:
         """See `ClientContext.ask`."""
         await self.services.ask(self, member, request, reply, tell, deadline)
+
+    async def prompt(
+        self, method: str, params: msgspec.Raw | None, tell: Tell, deadline: Deadline
+    ) -> Response | NoReply:
+        """See `ClientContext.prompt`."""
+        return await self.services.prompt(self, method, params, tell, deadline)
 
     async def withdrawn(self, member: Member, raw: msgspec.Raw | None) -> None:
         """See `ClientContext.withdrawn`."""

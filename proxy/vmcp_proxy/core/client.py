@@ -1,6 +1,7 @@
 """What the core asks of a client, whichever way that client speaks to us."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable
+from enum import StrEnum
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -13,10 +14,23 @@ from vmcp_proxy.backends.link import Link
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.headerforward import Collision, HeaderSnapshot
-from vmcp_proxy.protocol.jsonrpc import Request
+from vmcp_proxy.protocol.jsonrpc import Request, Response
 
 Tell: TypeAlias = Callable[[bytes, Callable[[], None] | None], Awaitable[int | None]]
 """Sends one message to the client, on the stream that it belongs to; see `ClientContext.say`."""
+
+
+class NoReply(StrEnum):
+    """Why there is no answer of the client's."""
+
+    UNDECLARED = "undeclared"
+    """It has not declared the capability that it takes."""
+    CROWDED = "crowded"
+    """It is being asked too much already."""
+    OVERDUE = "overdue"
+    """It has not answered in time, or could not be reached."""
+    ENDED = "ended"
+    """Its session is over."""
 
 
 class BuiltView(msgspec.Struct, frozen=True, gc=False):
@@ -56,7 +70,7 @@ class ClientContext(Protocol):
 
     @property
     def server_requests(self) -> Collection[int]:
-        """The requests of backends that wait for this client's answer, by number."""
+        """The requests that wait for this client's answer, by number."""
 
     def credentials_for(self, member: Member, identity: Identity, snapshot: HeaderSnapshot) -> Credentials | Collision:
         """What lets requests to one backend in; the same object as long as its sources are the same."""
@@ -87,6 +101,14 @@ class ClientContext(Protocol):
 
     async def ask(self, member: Member, request: Request, reply: Reply, tell: Tell, deadline: Deadline | None) -> None:
         """Relays a backend's request, or answers it; the call behind it is known by `deadline`."""
+
+    async def prompt(
+        self, method: str, params: msgspec.Raw | None, tell: Tell, deadline: Deadline
+    ) -> Response | NoReply:
+        """Asks the client something of the proxy's own and waits for the answer, no longer than `deadline` says.
+
+        One that is not waited for any more is taken back, cancellation included. The deadline is of this question.
+        """
 
     async def withdrawn(self, member: Member, raw: msgspec.Raw | None) -> None:
         """Hears that a backend has cancelled a request of its own."""

@@ -10,7 +10,7 @@ from vmcp_proxy.backends.interface import Reply, refuse
 from vmcp_proxy.core.calls.hearing import Hearing
 from vmcp_proxy.core.calls.invalidation import Changes
 from vmcp_proxy.core.calls.notifications import CANCELLED, RESOURCE_UPDATED, relayed
-from vmcp_proxy.core.client import ClientContext
+from vmcp_proxy.core.client import ClientContext, Tell
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.virtual import Exchange
 from vmcp_proxy.protocol import params
@@ -132,15 +132,22 @@ class CallReceiver:
 
     async def on_request(self, request: Request, reply: Reply) -> None:
         """See `Receiver.on_request`."""
-        await self._client.ask(self._member, request, reply, self._ask, self._deadline)
+        tell = tell_during(self._exchange, self._client)
+        await self._client.ask(self._member, request, reply, tell, self._deadline)
 
     async def close(self) -> None:
         """Takes back what the client has not answered: the call is over."""
         if self._client.server_requests:
             await self._client.abandon(self._deadline)
 
-    async def _ask(self, message: bytes, on_drop: Callable[[], None] | None) -> int | None:
-        if not self._exchange.takes_messages:
-            return await self._client.say(message, on_drop)
-        await self._exchange.send(message, on_drop)
+
+def tell_during(exchange: Exchange, client: ClientContext) -> Tell:
+    """How the client is told what belongs to a call and may not be lost: on the call's stream, where it takes any."""
+
+    async def tell(message: bytes, on_drop: Callable[[], None] | None) -> int | None:
+        if not exchange.takes_messages:
+            return await client.say(message, on_drop)
+        await exchange.send(message, on_drop)
         return None
+
+    return tell

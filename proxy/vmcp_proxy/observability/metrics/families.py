@@ -119,7 +119,9 @@ CONTEXT_TOKENS: Final = _gauge(
 )
 BACKENDS: Final = _gauge("vmcp.backends", "{backend}", "Backends, by health status.", "status")
 SERVER_REQUESTS: Final = _gauge(
-    "vmcp.server_requests.open", "{request}", "Requests of backends that wait for a client's answer."
+    "vmcp.server_requests.open",
+    "{request}",
+    "Requests of backends and of composite tools that wait for a client's answer.",
 )
 STREAM_BUFFER: Final = _gauge("vmcp.stream.buffer", "By", "Bytes kept for clients that may ask for them again.")
 STREAM_DROPPED: Final = _counter(
