@@ -21,11 +21,18 @@ _SPECS: dict[str, dict[str, Any]] = {
     "MCPExternalAuthConfig": {"type": "unauthenticated"},
     "MCPOIDCConfig": {"type": "inline", "inline": {"issuer": "https://idp.example.com"}},
     "MCPTelemetryConfig": {},
+    "VirtualMCPCompositeToolDefinition": {
+        "name": "report",
+        "description": "Writes a report.",
+        "steps": [{"id": "read", "tool": "notes.read"}],
+    },
     "MCPAuthzConfig": {"config": {"policies": ["permit(principal, action, resource);"]}},
 }
 
 
-def manifest(kind: str, name: str = "one", *, annotations: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
+def manifest(
+    kind: str, name: str = "one", /, *, annotations: dict[str, str] | None = None, **spec: Any
+) -> dict[str, Any]:
     """A valid manifest of a kind with some fields of its spec replaced."""
     return {
         "apiVersion": "vmcp.dev/v1beta1",
@@ -35,14 +42,14 @@ def manifest(kind: str, name: str = "one", *, annotations: dict[str, str] | None
     }
 
 
-def build(kind: str, name: str = "one", **spec: Any) -> Resource:
+def build(kind: str, name: str = "one", /, **spec: Any) -> Resource:
     """The model of such a manifest."""
     parsed = validate(KINDS[kind], manifest(kind, name, **spec))
     assert not isinstance(parsed, Problems), str(parsed)
     return parsed
 
 
-def problems_of(kind: str, name: str = "one", **spec: Any) -> Problems:
+def problems_of(kind: str, name: str = "one", /, **spec: Any) -> Problems:
     """What is wrong with such a manifest; none when it is valid."""
     parsed = validate(KINDS[kind], manifest(kind, name, **spec))
     return parsed if isinstance(parsed, Problems) else Problems()

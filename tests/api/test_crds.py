@@ -64,20 +64,20 @@ def schema_of(kind: str) -> dict[str, Any]:
 
 def opened(kind: str) -> list[str]:
     """The places that may hold anything, in the order of the schema."""
-    argument, composite = "spec.config.aggregation.tools[].overrides.*.arguments.*", "spec.config.compositeTools[]"
-    values = [
-        f"{argument}.fixed",
-        f"{argument}.default",
-        f"{composite}.parameters",
-        *(f"{composite}.steps[].{field}" for field in ("arguments", "defaultResults", "schema", "step.arguments")),
-        # What a property holds may hold such properties again.
-        f"{composite}.output.properties.*.properties.*",
-        f"{composite}.output.properties.*.default",
-    ]
-    return [
-        *(values if kind == "VirtualMCPServer" else []),
-        *(["spec.podTemplateSpec"] if kind in {"VirtualMCPServer", "MCPServer"} else []),
-    ]
+    argument = "spec.config.aggregation.tools[].overrides.*.arguments.*"
+    values = [f"{argument}.fixed", f"{argument}.default", *opened_of_composite("spec.config.compositeTools[]")]
+    return {
+        "VirtualMCPServer": [*values, "spec.podTemplateSpec"],
+        "MCPServer": ["spec.podTemplateSpec"],
+        "VirtualMCPCompositeToolDefinition": opened_of_composite("spec"),
+    }.get(kind, [])
+
+
+def opened_of_composite(tool: str) -> list[str]:
+    fields = ("arguments", "defaultResults", "schema", "step.arguments")
+    # What a property holds may hold such properties again.
+    properties = [f"{tool}.output.properties.*.{field}" for field in ("properties.*", "default")]
+    return [f"{tool}.parameters", *(f"{tool}.steps[].{field}" for field in fields), *properties]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -165,6 +165,7 @@ def test_names_columns_and_subresources_are_as_documented():
         "MCPOIDCConfig": "mcpoidcconfigs",
         "MCPAuthzConfig": "mcpauthzconfigs",
         "MCPTelemetryConfig": "mcptelemetryconfigs",
+        "VirtualMCPCompositeToolDefinition": "virtualmcpcompositetooldefinitions",
     }
     assert all(spec["names"]["categories"] == ["mcp"] for spec in found.values())
     columns = {
@@ -180,6 +181,7 @@ def test_names_columns_and_subresources_are_as_documented():
         "MCPOIDCConfig": ["Issuer", "Valid", "References", "Age"],
         "MCPAuthzConfig": ["Mode", "Valid", "References", "Age"],
         "MCPTelemetryConfig": ["Endpoint", "Valid", "Tracing", "Metrics", "References", "Age"],
+        "VirtualMCPCompositeToolDefinition": ["Workflow", "Status", "Age"],
     }
     assert "scale" in found["VirtualMCPServer"]["versions"][0]["subresources"]
 

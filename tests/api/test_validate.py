@@ -23,7 +23,10 @@ def only(problems: Problems) -> Problem:
         (
             {"config": {"zzz": {}}},
             "spec.config.zzz",
-            "known keys: aggregation, audit, compositeTools, instructions, operational, rateLimiting",
+            (
+                "known keys: aggregation, audit, compositeToolRefs, compositeTools, instructions, operational, "
+                "rateLimiting"
+            ),
         ),
         (
             {"config": {"aggregation": {"tools": [{"workload": "a", "overrides": {"t": {"nam": "x"}}}]}}},

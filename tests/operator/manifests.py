@@ -91,4 +91,15 @@ spec:
     tracing: {enabled: true, samplingRate: "0.1"}
 """
 
-ALL = VMCP + GROUP + SERVER + ENTRY + AUTH_CONFIGS + TELEMETRY
+COMPOSITE_TOOL = """
+---
+apiVersion: vmcp.dev/v1beta1
+kind: VirtualMCPCompositeToolDefinition
+metadata: {name: report, namespace: default}
+spec:
+  name: write_report
+  description: Writes a report.
+  steps: [{id: read, tool: files.read}]
+"""
+
+ALL = VMCP + GROUP + SERVER + ENTRY + AUTH_CONFIGS + TELEMETRY + COMPOSITE_TOOL

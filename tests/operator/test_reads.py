@@ -14,6 +14,7 @@ from vmcp_operator.plan import controllers
 from vmcp_operator.plan.controllers import CONTROLLERS
 from vmcp_operator.plan.kinds import (
     AUTHZ_CONFIG,
+    COMPOSITE_TOOL,
     CONFIG_MAP,
     ENTRY,
     EXTERNAL_AUTH_CONFIG,
@@ -40,6 +41,7 @@ KEYS = (
     Ref(OIDC_CONFIG, "default", "idp"),
     Ref(AUTHZ_CONFIG, "default", "policies"),
     Ref(TELEMETRY_CONFIG, "default", "otel"),
+    Ref(COMPOSITE_TOOL, "default", "report"),
 )
 
 
@@ -66,6 +68,7 @@ def everything() -> list[Manifest]:
         "authzConfigRef": {"name": "policies"},
     }
     by_kind["VirtualMCPServer"]["spec"]["telemetryConfigRef"] = {"name": "otel"}
+    by_kind["VirtualMCPServer"]["spec"]["config"] = {"compositeToolRefs": [{"name": "report"}]}
     by_kind["MCPTelemetryConfig"]["spec"]["openTelemetry"]["caBundleRef"] = {"configMapRef": {"name": "otel-ca"}}
     twin = copy.deepcopy(by_kind["MCPServer"])
     twin["metadata"]["name"] = "docs"
@@ -139,6 +142,7 @@ EXPECTED = {
         "ConfigMap/keys-ca",
         "MCPTelemetryConfig/otel",
         "ConfigMap/otel-ca",
+        "VirtualMCPCompositeToolDefinition/report",
     },
     "MCPGroup": {"MCPServer/files", "MCPServer/docs", "MCPServerEntry/docs", "VirtualMCPServer/one"},
     "MCPServer": {"MCPGroup/tools", "MCPExternalAuthConfig/keys", "ConfigMap/keys-ca"},
@@ -147,6 +151,7 @@ EXPECTED = {
     "MCPOIDCConfig": {"VirtualMCPServer/one", "ConfigMap/idp-ca"},
     "MCPAuthzConfig": {"VirtualMCPServer/one"},
     "MCPTelemetryConfig": {"VirtualMCPServer/one", "ConfigMap/otel-ca"},
+    "VirtualMCPCompositeToolDefinition": {"VirtualMCPServer/one"},
 }
 """What decides about a key of each kind: a guard that the question above is not asked of nothing."""
 
@@ -169,6 +174,7 @@ async def test_every_object_that_was_read_wakes_the_key_there_or_not(key):
             named = {"name": key.name}
             spec = {"groupRef": {"name": "tools"}, "externalAuthConfigRef": named, "telemetryConfigRef": named}
             spec["incomingAuth"] = {"oidcConfigRef": named, "authzConfigRef": named}
+            spec["config"] = {"compositeToolRefs": [named]}
             spec["outgoingAuth"] = {"default": {"externalAuthConfigRef": named}}
             manifest = {"metadata": metadata, "spec": spec}
             assert key in story.woken_by(read_change(ref.kind, manifest)), str(ref)

@@ -32,6 +32,7 @@ _SHORT_NAMES: Final = {
     "MCPOIDCConfig": "mcpoidc",
     "MCPAuthzConfig": "authzcfg",
     "MCPTelemetryConfig": "mcpotel",
+    "VirtualMCPCompositeToolDefinition": "vmcpctd",
 }
 _PLURALS: Final = {"MCPServerEntry": "mcpserverentries"}
 _COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
@@ -73,6 +74,11 @@ _COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
         ("Tracing", "boolean", ".spec.openTelemetry.tracing.enabled"),
         ("Metrics", "boolean", ".spec.openTelemetry.metrics.enabled"),
         _USERS,
+        _AGE,
+    ),
+    "VirtualMCPCompositeToolDefinition": (
+        ("Workflow", "string", ".spec.name"),
+        ("Status", "string", ".status.validationStatus"),
         _AGE,
     ),
 }

@@ -10,6 +10,7 @@ from vmcp_api.kinds.mcpserver import MCPServer
 from vmcp_api.kinds.mcpserverentry import MCPServerEntry
 from vmcp_api.kinds.mcptelemetryconfig import MCPTelemetryConfig
 from vmcp_api.kinds.metadata import ObjectMeta
+from vmcp_api.kinds.virtualmcpcompositetooldefinition import VirtualMCPCompositeToolDefinition
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServer
 
 Resource: TypeAlias = (
@@ -21,6 +22,7 @@ Resource: TypeAlias = (
     | MCPOIDCConfig
     | MCPAuthzConfig
     | MCPTelemetryConfig
+    | VirtualMCPCompositeToolDefinition
 )
 
 KINDS: Final[dict[str, type[Resource]]] = {
@@ -32,6 +34,7 @@ KINDS: Final[dict[str, type[Resource]]] = {
     "MCPOIDCConfig": MCPOIDCConfig,
     "MCPAuthzConfig": MCPAuthzConfig,
     "MCPTelemetryConfig": MCPTelemetryConfig,
+    "VirtualMCPCompositeToolDefinition": VirtualMCPCompositeToolDefinition,
 }
 """Every kind by name."""
 
@@ -46,5 +49,6 @@ __all__ = [
     "MCPTelemetryConfig",
     "ObjectMeta",
     "Resource",
+    "VirtualMCPCompositeToolDefinition",
     "VirtualMCPServer",
 ]

@@ -11,6 +11,7 @@ from vmcp_api.kinds.endpoint_auth import VirtualMCPServerIncomingAuth, VirtualMC
 from vmcp_api.kinds.metadata import ObjectMeta
 from vmcp_api.kinds.pods import DEFAULT_REPLICAS, ImagePullSecrets, NetworkPeer, PodDisruptionBudget, PodTemplateSpec
 from vmcp_api.kinds.status import Condition, StatusModel
+from vmcp_api.spec.composite import MAX_COMPOSITE_TOOLS
 from vmcp_api.spec.headers import PassthroughHeaderMode
 from vmcp_api.spec.references import NameRef
 from vmcp_api.spec.sessions import SessionManagement, SessionStorage
@@ -38,6 +39,24 @@ class TelemetryConfigRef(NameRef):
     service_name: Annotated[
         ServiceName | None, Field(description="`service.name`; absent takes the name of the VirtualMCPServer.")
     ] = None
+
+
+class VirtualMCPServerConfig(VmcpConfig):
+    """How the endpoint behaves, with what it takes over from other resources."""
+
+    composite_tool_refs: Annotated[
+        tuple[NameRef, ...],
+        Field(
+            max_length=MAX_COMPOSITE_TOOLS,
+            description="VirtualMCPCompositeToolDefinitions whose tools are served beside those of `compositeTools`.",
+            json_schema_extra=list_map("name"),
+        ),
+    ] = ()
+
+    @property
+    def behaviour(self) -> VmcpConfig:
+        """All that is said here itself."""
+        return VmcpConfig(**{name: getattr(self, name) for name in VmcpConfig.model_fields})
 
 
 class VirtualMCPServerNetworkPolicy(Model):
@@ -88,7 +107,7 @@ class VirtualMCPServerSpec(Model):
             json_schema_extra=LIST_SET,
         ),
     ] = ()
-    config: Annotated[VmcpConfig, Field(description="How the endpoint behaves.")] = VmcpConfig()
+    config: Annotated[VirtualMCPServerConfig, Field(description="How the endpoint behaves.")] = VirtualMCPServerConfig()
     telemetry_config_ref: Annotated[
         TelemetryConfigRef | None,
         Field(description="MCPTelemetryConfig that says what is sent by OTLP; absent sends nothing."),

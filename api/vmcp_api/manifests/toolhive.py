@@ -16,7 +16,6 @@ _NO_PROXY: Final = (
 )
 _TOOLS: Final = f"write filter and overrides under spec.config.aggregation.tools {_VMCP}"
 _BESIDE: Final = "write it in spec, beside config"
-_NOT_YET: Final = "remove it: there are no composite tools here"
 _NO_OPTIMIZER: Final = "remove it: tools are not searched for here, all are listed"
 _FURTHER_GROUPS: Final = "add the claim to groupClaims: roles are groups here"
 _ENTITY_TYPE: Final = "remove it: policies may write Group and THVGroup for the same"
@@ -73,13 +72,13 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "VirtualMCPServerSpec": {
             "authServerConfig": _PROVIDER,
             "embeddingServerRef": _NO_OPTIMIZER,
+            "compositeToolRefs": "write it in spec.config",
         },
-        "VmcpConfig": {
+        "VirtualMCPServerConfig": {
             "name": "remove it: metadata.name is the name",
             "groupRef": "write spec.groupRef: {name: …}, beside config",
             "backends": "write an MCPServerEntry for each: all members of the group are served",
             **dict.fromkeys(("incomingAuth", "outgoingAuth", "passthroughHeaders", "sessionStorage"), _BESIDE),
-            "compositeToolRefs": _NOT_YET,
             "metadata": "remove it; use labels and annotations of the resource",
             "optimizer": _NO_OPTIMIZER,
             "codeMode": "remove it: there is no code mode here",
@@ -87,6 +86,9 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         },
         "WorkloadTools": {
             "toolConfigRef": "write what its MCPToolConfig has: toolsFilter as filter, toolsOverride as overrides",
+        },
+        "Step": {
+            "defaultResponse": "write defaultResults, an object of what templates read where nobody answers",
         },
         "FailureHandling": {
             "statusReportingInterval": "remove it: the operator asks the pods by itself",
@@ -141,7 +143,6 @@ KINDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "MCPToolConfig": f"{_TOOLS}, for its toolsFilter and toolsOverride",
         "MCPRemoteProxy": f"write an MCPServerEntry; what it says of callers is said in spec.incomingAuth {_VMCP}",
-        "VirtualMCPCompositeToolDefinition": _NOT_YET,
         "EmbeddingServer": _NO_OPTIMIZER,
         "MCPRegistry": "remove it: there is no registry of servers here",
         "MCPWebhookConfig": "remove it: there are no webhooks here; policies decide on calls",

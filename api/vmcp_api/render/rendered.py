@@ -22,13 +22,14 @@ class Rendered:
     """A config, the values of the secrets that it refers to, and what is wrong without stopping it.
 
     In cluster mode ``secrets`` is empty: pods mount them. ``telemetry`` says why what is sent by OTLP is not what the
-    resources ask for; it is among the warnings, too.
+    resources ask for, and ``composites`` why composite tools are not served; they are among the warnings, too.
     """
 
     config: ProxyConfig
     secrets: Mapping[SecretKey, SecretBytes] = field(default_factory=dict)
     warnings: Problems = field(default_factory=Problems)
     telemetry: Refusal | None = None
+    composites: tuple[Refusal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

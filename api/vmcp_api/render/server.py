@@ -11,6 +11,7 @@ from vmcp_api.manifests.problems import Loc, Problem, Problems
 from vmcp_api.manifests.resolve import Resolved, resolve
 from vmcp_api.manifests.resources import Resources
 from vmcp_api.render.audit import doubt_audit
+from vmcp_api.render.composites import Composites, build_composites
 from vmcp_api.render.incoming import build_incoming
 from vmcp_api.render.member import Refusal
 from vmcp_api.render.members import Members, build_members
@@ -80,16 +81,17 @@ def _assemble(
     told = build_telemetry(resolved.vmcp, resources)
     broken = told if isinstance(told, Refusal) else None
     telemetry = (live.telemetry if live else None) if isinstance(told, Refusal) else told
-    config = _config(resolved.vmcp, resources, members, incoming, authorization, telemetry)
+    composites = build_composites(resolved.vmcp, resources)
+    config = _config(resolved.vmcp, resources, members, incoming, authorization, telemetry, composites)
     secrets = _secrets(config, resources) if mode is Mode.LOCAL else {}
     noted = resolved.warnings + _exposed_session(resolved.vmcp, members) + doubt_audit(resolved.vmcp)
-    noted += doubt_telemetry(resolved.vmcp, resources)
+    noted += doubt_telemetry(resolved.vmcp, resources) + composites.warnings
     if authorization is not None and authorization is not _NOTHING:
         known = {each.metadata.name for each in resolved.members}
         noted += doubt_authorization(resolved.vmcp, resources, authorization, known)
     if broken:
         noted += Problems.of(broken.problem).as_warnings()
-    return Rendered(config, secrets, noted + members.warnings, broken)
+    return Rendered(config, secrets, noted + members.warnings, broken, composites.refused)
 
 
 def refuse_crowd(name: str) -> Problems:
@@ -105,6 +107,7 @@ def _config(
     incoming: IncomingAuth,
     authorization: Authorization | None,
     telemetry: Telemetry | None,
+    composites: Composites,
 ) -> ProxyConfig:
     spec = vmcp.spec
     return ProxyConfig(
@@ -116,7 +119,7 @@ def _config(
         passthrough_header_mode=spec.passthrough_header_mode,
         allowed_hosts=spec.allowed_hosts,
         allowed_origins=spec.allowed_origins,
-        config=spec.config,
+        config=spec.config.behaviour.model_copy(update={"composite_tools": composites.tools}),
         session_storage=_storage(spec.session_storage, resources),
         session_management=spec.session_management,
         telemetry=telemetry,

@@ -3,8 +3,18 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerConfig
 from vmcp_api.rules.rule import Finding, Rule, require
-from vmcp_api.spec.composite import CompositeTool, ErrorAction, OnError, Output, OutputProperty, Step, StepType
+from vmcp_api.spec.composite import (
+    MAX_COMPOSITE_TOOLS,
+    CompositeTool,
+    ErrorAction,
+    OnError,
+    Output,
+    OutputProperty,
+    Step,
+    StepType,
+)
 from vmcp_api.workflows import faults
 
 
@@ -95,6 +105,14 @@ COMPOSITE_RULES: Final[tuple[Rule, ...]] = (
         "!has(self.required) || self.required.all(name, name in self.properties)",
         "names a property that is not there; write it under properties, or leave it out",
         lambda output: all(name in output.properties for name in output.required),
+    ),
+    require(
+        VirtualMCPServerConfig,
+        ("compositeToolRefs",),
+        "(has(self.compositeTools) ? self.compositeTools.size() : 0) +"
+        f" (has(self.compositeToolRefs) ? self.compositeToolRefs.size() : 0) <= {MAX_COMPOSITE_TOOLS}",
+        f"makes more than {MAX_COMPOSITE_TOOLS} composite tools, together with compositeTools; leave some out",
+        lambda config: len(config.composite_tools) + len(config.composite_tool_refs) <= MAX_COMPOSITE_TOOLS,
     ),
     Rule(
         model=CompositeTool,

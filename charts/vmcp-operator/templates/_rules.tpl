@@ -10,6 +10,7 @@
     - mcpoidcconfigs
     - mcpauthzconfigs
     - mcptelemetryconfigs
+    - virtualmcpcompositetooldefinitions
   verbs: [get, list, watch]
 - apiGroups: [vmcp.dev]
   resources:
@@ -21,6 +22,7 @@
     - mcpoidcconfigs/status
     - mcpauthzconfigs/status
     - mcptelemetryconfigs/status
+    - virtualmcpcompositetooldefinitions/status
   verbs: [patch]
 # Clusters that enforce permissions of owner references want this for references that block deletion.
 - apiGroups: [vmcp.dev]

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from vmcp_operator.plan.config_kinds.authz import AUTHZ_CONTROLLER
+from vmcp_operator.plan.config_kinds.composite_tool import COMPOSITE_TOOL_CONTROLLER
 from vmcp_operator.plan.config_kinds.external_auth import EXTERNAL_AUTH_CONTROLLER
 from vmcp_operator.plan.config_kinds.oidc import OIDC_CONTROLLER
 from vmcp_operator.plan.config_kinds.telemetry import TELEMETRY_CONTROLLER
@@ -22,6 +23,7 @@ CONTROLLERS: Final[tuple[Controller[Any], ...]] = (
     EXTERNAL_AUTH_CONTROLLER,
     AUTHZ_CONTROLLER,
     TELEMETRY_CONTROLLER,
+    COMPOSITE_TOOL_CONTROLLER,
 )
 
 

@@ -66,6 +66,7 @@ EXTERNAL_AUTH_CONFIG: Final = Kind(GROUP, VERSION, "MCPExternalAuthConfig", "mcp
 OIDC_CONFIG: Final = Kind(GROUP, VERSION, "MCPOIDCConfig", "mcpoidcconfigs")
 AUTHZ_CONFIG: Final = Kind(GROUP, VERSION, "MCPAuthzConfig", "mcpauthzconfigs")
 TELEMETRY_CONFIG: Final = Kind(GROUP, VERSION, "MCPTelemetryConfig", "mcptelemetryconfigs")
+COMPOSITE_TOOL: Final = Kind(GROUP, VERSION, "VirtualMCPCompositeToolDefinition", "virtualmcpcompositetooldefinitions")
 
 CONFIG_MAP: Final = Kind("", "v1", "ConfigMap", "configmaps")
 SECRET: Final = Kind("", "v1", "Secret", "secrets")
@@ -78,7 +79,17 @@ NETWORK_POLICY: Final = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networ
 DISRUPTION_BUDGET: Final = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 EVENT: Final = Kind("events.k8s.io", "v1", "Event", "events")
 
-OWN: Final = (VMCP, MCP_GROUP, SERVER, ENTRY, EXTERNAL_AUTH_CONFIG, OIDC_CONFIG, AUTHZ_CONFIG, TELEMETRY_CONFIG)
+OWN: Final = (
+    VMCP,
+    MCP_GROUP,
+    SERVER,
+    ENTRY,
+    EXTERNAL_AUTH_CONFIG,
+    OIDC_CONFIG,
+    AUTHZ_CONFIG,
+    TELEMETRY_CONFIG,
+    COMPOSITE_TOOL,
+)
 """The kinds of our API group: each object of them is a key of the queue."""
 
 OWNED: Final = (DEPLOYMENT, SERVICE, SERVICE_ACCOUNT, NETWORK_POLICY, DISRUPTION_BUDGET, POD)

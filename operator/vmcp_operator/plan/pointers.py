@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from vmcp_operator.plan.kinds import (
     AUTHZ_CONFIG,
+    COMPOSITE_TOOL,
     EXTERNAL_AUTH_CONFIG,
     MCP_GROUP,
     OIDC_CONFIG,
@@ -30,6 +31,7 @@ def points_of_member(manifest: Mapping[str, Any]) -> tuple[Ref, ...]:
 def points_of_vmcp(manifest: Mapping[str, Any]) -> tuple[Ref, ...]:
     """All that an endpoint names: its group, and the settings of each kind."""
     outgoing = _at(manifest, ("spec", "outgoingAuth", "backends"))
+    composites = _at(manifest, ("spec", "config", "compositeToolRefs"))
     return (
         *group_of(manifest),
         *_named(manifest, OIDC_CONFIG, ("incomingAuth", "oidcConfigRef")),
@@ -41,17 +43,26 @@ def points_of_vmcp(manifest: Mapping[str, Any]) -> tuple[Ref, ...]:
             for name in (outgoing if isinstance(outgoing, Mapping) else ())
             for ref in _named(manifest, EXTERNAL_AUTH_CONFIG, ("outgoingAuth", "backends", name, _EXTERNAL_AUTH))
         ),
+        *(
+            ref
+            for each in (composites if isinstance(composites, list) else ())
+            for ref in _called(manifest, COMPOSITE_TOOL, _at(each, ("name",)))
+        ),
     )
 
 
 def _named(manifest: Mapping[str, Any], kind: Kind, path: tuple[str, ...]) -> Iterator[Ref]:
     """The object that a reference below `spec` names."""
-    name = _at(manifest, ("spec", *path, "name"))
+    yield from _called(manifest, kind, _at(manifest, ("spec", *path, "name")))
+
+
+def _called(manifest: Mapping[str, Any], kind: Kind, name: object) -> Iterator[Ref]:
+    """An object of the same namespace, where what stands for its name can be one."""
     if isinstance(name, str) and name:
         yield Ref(kind, manifest["metadata"]["namespace"], name)
 
 
-def _at(manifest: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+def _at(manifest: object, path: tuple[str, ...]) -> Any:
     found: Any = manifest
     for step in path:
         found = found.get(step) if isinstance(found, Mapping) else None

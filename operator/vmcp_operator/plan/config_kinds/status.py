@@ -38,9 +38,8 @@ def config_status(
 
     What is in doubt stands in the message of settings that are valid.
     """
-    decided = _decide(world, refusals, doubts)
-    finding = Finding(VALID, _HOLDS[decided.phase], decided.reason, decided.message)
-    users = sorted((ref.kind.name, ref.name) for ref in world.found if ref.kind in USERS)
+    finding, decided = judge(world, refusals, doubts)
+    users = referrers(world)
     status = status_type(
         observed_generation=world.generation,
         reference_count=len(users),
@@ -48,6 +47,17 @@ def config_status(
         conditions=build_conditions((finding,), world.conditions, world.now, world.generation),
     )
     return status, decided
+
+
+def judge(world: World, refusals: tuple[Refusal, ...] = (), doubts: Problems = NOTHING) -> tuple[Finding, PhaseReason]:
+    """The condition `Valid` of settings, and what the reporter makes of it."""
+    decided = _decide(world, refusals, doubts)
+    return Finding(VALID, _HOLDS[decided.phase], decided.reason, decided.message), decided
+
+
+def referrers(world: World) -> list[tuple[str, str]]:
+    """Kind and name of every resource that refers to the settings, sorted."""
+    return sorted((ref.kind.name, ref.name) for ref in world.found if ref.kind in USERS)
 
 
 def _decide(world: World, refusals: tuple[Refusal, ...], doubts: Problems) -> PhaseReason:

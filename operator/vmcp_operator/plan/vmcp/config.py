@@ -31,8 +31,8 @@ class Choice:
 
     `config` is None when none was ever good. `is_frozen` says that it is the live one because the resources cannot
     be rendered; `errors` say why. With `unguarded`, one of who may come in and what they may do cannot be told: both
-    are as in the live one, and the rest is not (ADR-0043). With `telemetry` it is so with
-    what is sent by OTLP.
+    are as in the live one, and the rest is not (ADR-0043). With `telemetry` it is so with what is sent by OTLP.
+    `composites` say why composite tools are not served.
     """
 
     config: ProxyConfig | None = None
@@ -41,6 +41,7 @@ class Choice:
     unguarded: Unguarded | None = None
     warnings: Problems = field(default_factory=Problems)
     telemetry: Refusal | None = None
+    composites: tuple[Refusal, ...] = ()
 
     @property
     def digest(self) -> str | None:
@@ -59,7 +60,10 @@ def choose_config(world: World) -> Choice:
     if isinstance(rendered, Rendered):
         return _complete(world, rendered)
     if live is None or not _goes_with(world, rendered, live):
-        return Choice(live, unguarded=rendered, warnings=rendered.rest.warnings, telemetry=rendered.rest.telemetry)
+        rest = rendered.rest
+        return Choice(
+            live, unguarded=rendered, warnings=rest.warnings, telemetry=rest.telemetry, composites=rest.composites
+        )
     return replace(_complete(world, rendered.guarded_by(live)), unguarded=rendered)
 
 
@@ -67,7 +71,7 @@ def _complete(world: World, rendered: Rendered) -> Choice:
     config = _with_invalid(rendered.config, invalid_members(world))
     if len(config.backends) + len(config.withheld) > MAX_BACKENDS:
         return _frozen(world, refuse_crowd(world.key.name))
-    return Choice(config, warnings=rendered.warnings, telemetry=rendered.telemetry)
+    return Choice(config, warnings=rendered.warnings, telemetry=rendered.telemetry, composites=rendered.composites)
 
 
 def _goes_with(world: World, rendered: Unguarded, live: ProxyConfig) -> bool:

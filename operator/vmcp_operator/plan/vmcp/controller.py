@@ -11,6 +11,7 @@ from vmcp_api.spec.references import NameRef
 from vmcp_operator.plan.controller import Child, Controller, Read
 from vmcp_operator.plan.kinds import (
     AUTHZ_CONFIG,
+    COMPOSITE_TOOL,
     CONFIG_MAP,
     DISRUPTION_BUDGET,
     MCP_GROUP,
@@ -53,7 +54,7 @@ def vmcp_children(key: Ref, found: Resources) -> tuple[Child, ...]:
 
 
 def vmcp_reads(key: Ref, found: Resources) -> tuple[Read, ...]:
-    """The group with its members, who is asked about callers, what they may do, what backends are shown; CA bundles."""
+    """The group with its members, who is asked about callers, what they may do, what backends are shown, and more."""
     vmcp = found.of(VirtualMCPServer).get(key.name)
     if vmcp is None:
         return ()
@@ -68,6 +69,7 @@ def vmcp_reads(key: Ref, found: Resources) -> tuple[Read, ...]:
         *_read_incoming(key.namespace, vmcp.spec.incoming_auth, found),
         *_read_outgoing(key.namespace, vmcp.spec.outgoing_auth, found),
         *_read_telemetry(key.namespace, vmcp.spec.telemetry_config_ref, found),
+        *(Ref(COMPOSITE_TOOL, key.namespace, ref.name) for ref in vmcp.spec.config.composite_tool_refs),
     )
 
 

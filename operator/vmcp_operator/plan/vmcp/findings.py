@@ -21,6 +21,7 @@ from vmcp_operator.plan.vmcp.phase import (
     reason_of,
     say_not_shared,
     say_store_away,
+    say_without_tools,
 )
 
 _BROKEN_AUTH: Final = frozenset(
@@ -49,6 +50,7 @@ def vmcp_findings(facts: Facts, decided: PhaseReason, warnings: Problems) -> tup
         telemetry_finding(facts.config, facts.telemetry, facts.missing.telemetry, warnings),
         audit_finding(facts.config, facts.audit_flaw, facts.missing.audit),
         _rate_limits(facts),
+        _composites(facts),
         _template(facts),
         _storage(facts),
         _deployment(facts),
@@ -138,6 +140,17 @@ def _rate_limits(facts: Facts) -> Finding:
         meanwhile = f"requests are {'refused' if limits.on_store_failure is OnStoreFailure.DENY else 'let through'}"
         return Finding.false(name, STORE_AWAY, f"{away.message}; {meanwhile} meanwhile (onStoreFailure)")
     return Finding.true(name, "Enforced", "")
+
+
+def _composites(facts: Facts) -> Finding:
+    """Whether the composite tools that the resource refers to are served."""
+    name = "CompositeToolRefsValidated"
+    if facts.composites:
+        return Finding.false(name, facts.composites[0].reason, say_without_tools(facts.composites))
+    tools = facts.config.config.composite_tools if facts.config else ()
+    if not tools:
+        return Finding.true(name, "NoCompositeTools", "the endpoint has no composite tools")
+    return Finding.true(name, "CompositeToolRefsValid", "")
 
 
 def _template(facts: Facts) -> Finding:

@@ -63,6 +63,7 @@ class Facts:
     is_group_there: bool = False
     guard: Guard = field(default_factory=Guard)
     telemetry: Refusal | None = None
+    composites: tuple[Refusal, ...] = ()
     audit_flaw: str | None = None
     youth: float | None = None
 
@@ -198,12 +199,25 @@ def _serving(facts: Facts) -> PhaseReason:
     if facts.load_error:
         message = f"pods refuse the config and serve the last good one: {facts.load_error}"
         return PhaseReason(Phase.DEGRADED, "ConfigRefused", message)
-    return _away(facts) or _unguarded(facts) or _unwritten(facts) or _with_notes(facts, _judge_backends(facts))
+    lacks = _away(facts) or _unguarded(facts) or _unwritten(facts) or _without_tools(facts)
+    return lacks or _with_notes(facts, _judge_backends(facts))
 
 
 def _unwritten(facts: Facts) -> PhaseReason | None:
     """It serves without the audit log that its owner asks for."""
     return PhaseReason(Phase.DEGRADED, NOT_WRITABLE, facts.audit_flaw) if facts.audit_flaw else None
+
+
+def _without_tools(facts: Facts) -> PhaseReason | None:
+    """It serves without composite tools that its owner asks for."""
+    if not facts.composites:
+        return None
+    return PhaseReason(Phase.DEGRADED, facts.composites[0].reason, say_without_tools(facts.composites))
+
+
+def say_without_tools(refused: tuple[Refusal, ...]) -> str:
+    """Which composite tools are not served, and why."""
+    return f"composite tools are not served: {summarise(Problems(tuple(each.problem for each in refused)))}"
 
 
 def _with_notes(facts: Facts, decided: PhaseReason) -> PhaseReason:

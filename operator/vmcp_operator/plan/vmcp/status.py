@@ -53,6 +53,7 @@ def vmcp_status(
         is_group_there=any(ref.kind == MCP_GROUP for ref in world.found),
         guard=find_guard(world, choice),
         telemetry=choice.telemetry,
+        composites=choice.composites,
         audit_flaw=find_audit_flaw(choice.config, outcome.children.get(deployment_ref(world.key))),
         is_awaited=any(is_ready(pod) and pod["metadata"]["uid"] in world.awaited for pod in world.pods),
     )

@@ -1,0 +1,64 @@
+"""The composite tools of an endpoint, with its references followed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from vmcp_api.kinds import VirtualMCPCompositeToolDefinition, VirtualMCPServer
+from vmcp_api.manifests.problems import Loc, Problem, Problems
+from vmcp_api.manifests.resolve import follow
+from vmcp_api.manifests.resources import Resources
+from vmcp_api.render.member import Refusal
+from vmcp_api.render.reasons import Reason
+from vmcp_api.spec.composite import CompositeTool
+
+_CONFIG: Final[Loc] = ("spec", "config")
+
+
+@dataclass(frozen=True, slots=True)
+class Composites:
+    """The tools that are served, those of the endpoint itself before those by reference, and why others are not."""
+
+    tools: tuple[CompositeTool, ...]
+    refused: tuple[Refusal, ...]
+
+    @property
+    def warnings(self) -> Problems:
+        """What is wrong with the references, none of which stops the rest."""
+        return Problems(tuple(each.problem for each in self.refused)).as_warnings()
+
+
+def build_composites(vmcp: VirtualMCPServer, resources: Resources) -> Composites:
+    """The composite tools of an endpoint.
+
+    One whose definition is missing or not valid, or whose name an earlier one has, is left out, and the rest is served.
+    """
+    tools = {tool.name: tool for tool in vmcp.spec.config.composite_tools}
+    refused: list[Refusal] = []
+    for found in _follow_all(vmcp, resources, taken=tools):
+        if isinstance(found, Refusal):
+            refused.append(found)
+        else:
+            tools[found.name] = found
+    return Composites(tuple(tools.values()), tuple(refused))
+
+
+def _follow_all(
+    vmcp: VirtualMCPServer, resources: Resources, *, taken: dict[str, CompositeTool]
+) -> Iterator[CompositeTool | Refusal]:
+    subject = f"VirtualMCPServer/{vmcp.metadata.name}"
+    for index, ref in enumerate(vmcp.spec.config.composite_tool_refs):
+        loc: Loc = (*_CONFIG, "compositeToolRefs", index, "name")
+        found = follow(resources, VirtualMCPCompositeToolDefinition, ref.name, loc)
+        if isinstance(found, Problem):
+            is_there = (VirtualMCPCompositeToolDefinition.__name__, ref.name) in resources.invalid
+            reason = Reason.COMPOSITE_TOOL_INVALID if is_there else Reason.COMPOSITE_TOOL_NOT_FOUND
+            yield Refusal(reason, found.about(subject))
+        elif found.spec.name in taken:
+            said = (
+                f"another composite tool of this endpoint has the name {found.spec.name!r}, so that this is not served"
+            )
+            problem = Problem(said, f"change spec.name of {found.kind} {ref.name!r}, or leave one out", loc, subject)
+            yield Refusal(Reason.NAME_CLASH, problem)
+        else:
+            yield found.spec

@@ -1,0 +1,104 @@
+"""The composite tools of an endpoint: its own, and those that it refers to."""
+
+import pytest
+
+from tests.api.compositecases import composite, step
+from tests.api.manifests import build, problems_of, team
+from vmcp_api.manifests.documents import Source
+from vmcp_api.manifests.load import load
+from vmcp_api.manifests.problems import Problems
+from vmcp_api.manifests.resources import build_resources
+from vmcp_api.render import Mode, Rendered, decode_config, encode_config, render
+from vmcp_api.spec.composite import MAX_COMPOSITE_TOOLS
+
+DEFINITION = "VirtualMCPCompositeToolDefinition"
+SUBJECT = "VirtualMCPServer/front"
+
+
+def definition(resource: str, tool: str):
+    return build(DEFINITION, resource, **composite(step("read"), name=tool))
+
+
+def rendered(*objects, own=(), refs=()) -> Rendered:
+    config = {
+        "compositeTools": [composite(name=name) for name in own],
+        "compositeToolRefs": [{"name": ref} for ref in refs],
+    }
+    outcome = render(team(*objects, config=config), "front", mode=Mode.CLUSTER)
+    assert isinstance(outcome, Rendered)
+    return outcome
+
+
+def names(outcome: Rendered) -> list[str]:
+    return [tool.name for tool in outcome.config.config.composite_tools]
+
+
+def test_tools_by_reference_stand_after_the_endpoints_own_and_reach_the_proxy_as_they_are():
+    outcome = rendered(definition("b", "two"), definition("a", "three"), own=["one"], refs=["b", "a"])
+    assert names(outcome) == ["one", "two", "three"]
+    assert not outcome.warnings
+    text = encode_config(outcome.config)
+    assert "compositeToolRefs" not in text
+    assert decode_config(text, "config") == outcome.config
+
+
+def test_a_tool_that_is_missing_or_has_a_name_that_is_taken_is_left_out_alone():
+    outcome = rendered(definition("a", "one"), definition("b", "two"), own=["one"], refs=["a", "bb", "b"])
+    assert names(outcome) == ["one", "two"]
+    assert [(each.reason, each.problem.path, each.problem.subject) for each in outcome.composites] == [
+        ("NameClash", "spec.config.compositeToolRefs[0].name", SUBJECT),
+        ("CompositeToolRefNotFound", "spec.config.compositeToolRefs[1].name", SUBJECT),
+    ]
+    clash, missing = (str(each.problem) for each in outcome.composites)
+    assert "has the name 'one', so that this is not served; change spec.name" in clash
+    assert f"{DEFINITION} 'bb' does not exist in this namespace; create it" in missing
+    assert "did you mean 'b'?" in missing
+    assert len(outcome.warnings) == len(outcome.composites)
+    assert not outcome.warnings.errors
+
+
+def test_a_tool_whose_definition_is_not_valid_is_left_out_with_its_first_fault():
+    faulty = problems_of(DEFINITION, "a", **composite(step("read", dependsOn=["red"]), step("write")))
+    base = (
+        build("VirtualMCPServer", "front", config={"compositeToolRefs": [{"name": "a"}]}),
+        build("MCPGroup", "team"),
+    )
+    resources = build_resources("ns", base, reads_secrets=False, invalid={(DEFINITION, "a"): faulty})
+    outcome = render(resources, "front", mode=Mode.CLUSTER)
+    assert isinstance(outcome, Rendered)
+    (refused,) = outcome.composites
+    assert refused.reason == "CompositeToolRefInvalid"
+    said = f"{DEFINITION} 'a' is not valid: {DEFINITION}/a: spec.steps[0].dependsOn[0]: there is no step 'red'"
+    assert said in str(refused.problem)
+
+
+@pytest.mark.scenario("W-8")
+def test_faults_of_tools_in_files_are_told_with_their_line():
+    text = """
+apiVersion: vmcp.dev/v1beta1
+kind: VirtualMCPCompositeToolDefinition
+metadata: {name: report}
+spec:
+  name: report
+  description: Writes a report.
+  steps:
+    - id: read
+      tool: notes.read
+    - id: write
+      tool: notes.write
+      dependsOn: [raed]
+"""
+    problems = load([Source("tools.yaml", text)]).problems
+    assert [str(each) for each in problems] == [
+        f"tools.yaml:13: {DEFINITION}/report: spec.steps[1].dependsOn[0]: there is no step 'raed'; did you mean 'read'?"
+    ]
+
+
+def test_an_endpoint_has_a_bounded_number_of_tools_its_own_and_others_together():
+    tools = {
+        "compositeTools": [composite(name=f"t{n}") for n in range(MAX_COMPOSITE_TOOLS)],
+        "compositeToolRefs": [{"name": "a"}],
+    }
+    problems = problems_of("VirtualMCPServer", config=tools)
+    assert isinstance(problems, Problems)
+    assert [each.path for each in problems] == ["spec.config.compositeToolRefs"]
