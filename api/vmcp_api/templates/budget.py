@@ -1,0 +1,64 @@
+"""What one evaluation may cost: templates come from whoever may write a resource, values from whoever may call."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from vmcp_api.templates.errors import TemplateError
+
+MOST_STEPS: Final = 20_000
+"""Expressions and statements that are evaluated, each turn of a loop again: below 100 ms."""
+
+MOST_SIZE: Final = 10 << 20
+"""Characters of all texts that are made, and 64 for each value that is looked through."""
+
+_VALUE_SIZE: Final = 64
+
+
+class Budget:
+    """Counts what evaluating costs; several templates may share one.
+
+    Values are made of references, so that a short template could make one that is huge once it is written out: whatever
+    looks through a value asks `measure` first.
+    """
+
+    __slots__ = ("_size", "_steps")
+
+    def __init__(self, steps: int = MOST_STEPS, size: int = MOST_SIZE) -> None:
+        self._steps = steps
+        self._size = size
+
+    def step(self) -> None:
+        """Counts the evaluation of one expression or statement.
+
+        Raises:
+            TemplateError: that was one too many.
+        """
+        self._steps -= 1
+        if self._steps < 0:
+            raise TemplateError("takes too many steps; loop over less")
+
+    def take(self, size: int) -> None:
+        """Counts characters before they are made.
+
+        Raises:
+            TemplateError: these are too many.
+        """
+        self._size -= size
+        if self._size < 0:
+            raise TemplateError("makes more than 10 MiB of text")
+
+    def measure(self, value: object) -> None:
+        """Counts a value as if it were written out.
+
+        Raises:
+            TemplateError: it is too large.
+        """
+        left = [value]
+        while left:
+            each = left.pop()
+            self.take(_VALUE_SIZE + (len(each) if isinstance(each, str) else 0))
+            if isinstance(each, Mapping):
+                self.take(sum(len(key) for key in each if isinstance(key, str)))
+                left.extend(each.values())
+            elif isinstance(each, list | tuple):
+                left.extend(each)

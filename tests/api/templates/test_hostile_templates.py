@@ -1,0 +1,210 @@
+"""Templates of hostile authors over values of hostile callers: nothing escapes or costs more than its bounds."""
+
+import contextlib
+import json
+import resource
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vmcp_api.templates import Budget, TemplateError, compile_template
+
+LONG = "x" * 100_000
+SCOPE = {"params": {"long": LONG, "many": [LONG] * 1000, "text": "abc", "rows": [{"a": 1}]}, "steps": {}}
+
+
+def refusal(text, scope=SCOPE):
+    with pytest.raises(TemplateError) as caught:
+        compile_template(text).value(scope, Budget())
+    return caught.value.reason
+
+
+@pytest.mark.scenario("W-2")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ params.__class__ }}",
+        "{{ params.text.__class__.__mro__ }}",
+        "{{ params['__class__'] }}",
+        "{{ params.text['format'] }}",
+        "{{ params.rows | map(attribute='a.__class__') }}",
+        "{{ params.rows | selectattr('__class__', 'defined') | first }}",
+        '{{index .params "__class__"}}',
+        "{{.params.text.__init__.__globals__}}",
+        "{% for k in params.text.__dict__ %}{{ k }}{% endfor %}",
+        "{{ self.__init__ }}",
+        "{{ range.__globals__ }}",
+        "{{ loop.__class__ }}",
+        "{{ joiner }}{{ namespace }}{{ lipsum }}",
+        "{{ params.text | attr('upper') }}",
+        "{{ params.text | format('x') }}",
+        "{% set x = params.text.join %}{{ x }}",
+    ],
+)
+def test_nothing_but_json_can_be_read(text):
+    assert refusal(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{% for a in range(10000) %}{% for b in range(10000) %}{% endfor %}{% endfor %}",
+        "{{range .params.many}}{{range $.params.many}}{{range $.params.many}}{{end}}{{end}}{{end}}",
+        "{% for a in range(1000) %}{% for b in range(1000) %}x{% endfor %}{% endfor %}",
+        "{{ range(1000000000) }}",
+        "{{ params.long | replace('x', params.long) }}",
+        "{{ params.long | replace('', params.long) }}",
+        "{{ params.many | join(params.long) }}",
+        "{{ params.many | tojson }}",
+        "{{ params.many }}",
+        "{{json .params.many}}",
+        "{{.params.many}} and more",
+        '{{printf "%999999999d" 1}}',
+        "{{ '%s' * 999999999 }}",
+        "{{ 9223372036854775807 * 9223372036854775807 }}",
+        "{{ 1e308 * 10 }}",
+        "{{ ('9' * 1) | int }}",
+        "{{ params.long | int }}",
+        "{% set a = [1, 1] %}" + "".join(f"{{% set a = [{'a, ' * 10}a] %}}" for _ in range(12)) + "{{ a }}",
+        "{% set a = [1, 1] %}" + "".join("{% set a = [a, a] %}" for _ in range(60)) + "{{ a == a and a | tojson }}",
+        "{% set a = [1, 1] %}" + "".join("{% set a = [a, a] %}" for _ in range(60)) + "{{ [a] | sort }}",
+        "{% set a = [1] %}{% set b = [1] %}"
+        + "".join("{% set a = [a, a] %}{% set b = [b, b] %}" for _ in range(60))
+        + "{{ a == b }}",
+        "{% set a = [1] %}"
+        + "".join("{% set a = [a, a] %}" for _ in range(60))
+        + "{{ 1 in [a] and a in [a] }}x{{ a }}",
+        "{{ $x := .params.long }}{{range .params.many}}{{$x = print $x $x}}{{end}}",
+        "{{ params.many | unique | join }}{{ params.many | join }}",
+        "{{ params.many | map(attribute='a') }}",
+        "{% for i in params.many %}{{ params.long | upper }}{% endfor %}",
+    ],
+)
+def test_no_template_takes_more_time_or_memory_than_it_may(text):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert refusal(text)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 120 << 10
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "{{",
+        "{{(",
+        '"\\"',
+        "'\\'",
+        "{{ `",
+        "{{/*",
+        "{{-",
+        "}}{{",
+        "{%",
+        "{#",
+        "{{.a",
+        "{{ a|",
+        "[",
+        "{{ a + ",
+        "{% if a %}",
+        "\\",
+        "{{if .params}}",
+        "{{$a,",
+        "{{ 1e",
+        "{{ not ",
+        "{{ a.b",
+        "{{ -",
+        "{% for a in ",
+    ],
+)
+def test_hostile_texts_are_read_in_time_that_grows_with_their_length(piece):
+    for text in (piece * (60_000 // len(piece)), "{{" + piece * (60_000 // len(piece)), "{{" + piece * 20_000 + "}}"):
+        with contextlib.suppress(TemplateError):
+            compile_template(text[:65_000]).value(SCOPE, Budget())
+
+
+def test_errors_hold_no_value_of_a_caller():
+    canary = "s3cr3t-c4n4ry"
+    scope = {"params": {"s": canary, "l": [canary], "o": {canary: canary}}, "steps": {}}
+    for text in (
+        "{{ params.s.x }}",
+        "{{ params.s | int }}",
+        "{{ params.s + 1 }}",
+        "{{ params.s | fromjson }}",
+        "{{ params.l < 3 }}",
+        "{{ params.o[params.s].x }}",
+        "{{ params.o | join }}",
+        "{{ params[params.s] }}",
+        "{{gt .params.s 1}}",
+        "{{index .params .params.s}}",
+        '{{printf "%d" .params.s}}',
+        "{{ params.l | map(attribute=params.s) }}",
+        "{% for a, b in params.l %}{% endfor %}",
+    ):
+        assert canary not in refusal(text, scope)
+
+
+pieces = st.sampled_from(
+    [
+        "{{",
+        "}}",
+        "{%",
+        "%}",
+        ".params.text",
+        "params.rows",
+        " if ",
+        " end ",
+        "range ",
+        " in ",
+        "for ",
+        "endfor",
+        "|",
+        "(",
+        ")",
+        '"',
+        "'",
+        "$x",
+        ":=",
+        "=",
+        ",",
+        "0",
+        "1.5",
+        "[",
+        "]",
+        ":",
+        "{",
+        "~",
+        "-",
+        "eq ",
+        "index ",
+        "json ",
+        "printf ",
+        "len ",
+        "upper",
+        "join",
+        " not ",
+        " and ",
+        "set x",
+        "else",
+        "with ",
+        "loop.index",
+        "x",
+        "\n",
+        "`",
+        "\\",
+        ".",
+        "params",
+        "steps",
+        "__class__",
+        "[0]",
+        "tojson",
+    ]
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(pieces, max_size=25))
+def test_any_text_has_a_json_value_or_an_error_of_ours(parts):
+    try:
+        found = compile_template("".join(parts)).value(SCOPE, Budget())
+    except TemplateError:
+        return
+    json.dumps(found)
