@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,12 @@ def parts(kind: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def schema_of(kind: str) -> dict[str, Any]:
-    return build_crd(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return crd_of(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+
+
+# What is only read is built once for all tests.
+crd_of = cache(build_crd)
+files = cache(build_files)
 
 
 def opened(kind: str) -> list[str]:
@@ -155,7 +161,7 @@ def test_a_rule_that_names_a_field_names_one_that_exists(kind):
 
 
 def test_names_columns_and_subresources_are_as_documented():
-    found = {kind: build_crd(kind)["spec"] for kind in KINDS}
+    found = {kind: crd_of(kind)["spec"] for kind in KINDS}
     assert {kind: spec["names"]["plural"] for kind, spec in found.items()} == {
         "VirtualMCPServer": "virtualmcpservers",
         "MCPGroup": "mcpgroups",
@@ -188,7 +194,7 @@ def test_names_columns_and_subresources_are_as_documented():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_columns_and_scale_read_fields_that_exist(kind):
-    version = build_crd(kind)["spec"]["versions"][0]
+    version = crd_of(kind)["spec"]["versions"][0]
     known = {f".{path}" for path, _ in parts(kind)}
     paths = [column["jsonPath"] for column in version["additionalPrinterColumns"]]
     paths += version["subresources"].get("scale", {}).values()
@@ -197,16 +203,15 @@ def test_columns_and_scale_read_fields_that_exist(kind):
 
 
 def test_the_committed_crds_are_those_of_the_models():
-    files = build_files()
-    assert {path.name for path in CRDS.glob("*.yaml")} == set(files)
-    for name, text in files.items():
+    assert {path.name for path in CRDS.glob("*.yaml")} == set(files())
+    for name, text in files().items():
         assert (CRDS / name).read_text(encoding="utf-8") == text, f"run: python -m vmcp_api crds crds ({name})"
 
 
 def test_each_crd_is_small_enough_for_client_side_apply_and_has_no_anchors():
-    for name, text in build_files().items():
+    for name, text in files().items():
         assert "&id" not in text
-        crd = yaml.safe_load(text)
+        crd = yaml.load(text, Loader=yaml.CSafeLoader)
         assert crd["kind"] == "CustomResourceDefinition"
         # Client-side apply keeps it as JSON in an annotation; all annotations together have 256 KiB.
         assert len(json.dumps(crd, separators=(",", ":")).encode()) < 128 * 1024, name

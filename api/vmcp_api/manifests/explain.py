@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, TypeAlias
 
 from pydantic import BaseModel, ValidationError
@@ -54,8 +55,14 @@ class Fault:
 
 def explain(error: ValidationError, model: type[BaseModel]) -> Problems:
     """Every error of a model's validation as a problem, in document order."""
-    schema = build_schema(model)
+    schema = _schema_of(model)
     return Problems(tuple(_problem(details, schema) for details in error.errors(include_url=False)))
+
+
+@cache
+def _schema_of(model: type[BaseModel]) -> Schema:
+    """Read only, and kept: to build one takes far longer than all else about a bad document."""
+    return build_schema(model)
 
 
 def _problem(details: Mapping[str, Any], schema: Schema) -> Problem:
