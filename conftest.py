@@ -2,10 +2,16 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# What is compiled is kept, also where the machine's setting is to keep nothing: each worker and each command that a
+# test starts would compile all that it imports anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 _OUTCOMES = pytest.StashKey[dict[str, set[str]]]()
 
