@@ -38,9 +38,10 @@ async def endless_head(call):
     await pour(call, b"HTTP/1.1 200 OK\r\n", b"x-a: " + PIECE[:200] + b"\r\n", 200 * MIB)
 
 
-async def single_bytes(call):
+async def tiny_chunks(call):
+    # Up to the bound on a body they take more than a pod may hold, were each kept as it came.
     head = HEAD % (JSON, b"transfer-encoding: chunked\r\n")
-    await pour(call, head, b"1\r\n \r\n" * 10_000, 200 * MIB)
+    await pour(call, head, b"4\r\n    \r\n" * 10_000, 200 * MIB)
 
 
 async def bomb(call):
@@ -62,7 +63,7 @@ async def other_ids(call):
     await pour(call, HEAD % (EVENTS, b""), event * 1000, 200 * MIB)
 
 
-ATTACKS = (large_answer, endless_line, endless_head, single_bytes, bomb, no_text, other_ids)
+ATTACKS = (large_answer, endless_line, endless_head, tiny_chunks, bomb, no_text, other_ids)
 
 
 @pytest.mark.scenario("B-4")
