@@ -9,6 +9,7 @@ import jwt
 import pytest
 
 from tests.support.idp import Idp, Key, hang_up, hmac_signed, huge, oauth_error, once, says, slow, tampered, unsigned
+from tests.support.plain_http import http_client
 
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -20,7 +21,7 @@ PROXY = ("proxy", "proxy-secret")
 
 @pytest.fixture
 async def http():
-    async with httpx2.AsyncClient(trust_env=False, timeout=20) as client:
+    async with http_client(timeout=20) as client:
         yield client
 
 

@@ -2,13 +2,13 @@
 
 import asyncio
 
-import httpx2
 import mcp_types as types
 import pytest
 from mcp import Client, ClientSession
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.message import ClientMessageMetadata
 
+from tests.support.plain_http import http_client
 from tests.support.raw_client import eventually
 from tests.support.relay import Relay
 from tests.support.scene import operational, scene
@@ -103,7 +103,7 @@ async def test_an_sdk_client_that_was_started_again_resumes_by_its_token():
     request = types.CallToolRequest(params=types.CallToolRequestParams(name="one_echo", arguments={}))
     async with scene({"one": backend}, config=QUIET) as world, asyncio.timeout(30):
         async with (
-            httpx2.AsyncClient(event_hooks={"response": [note]}, timeout=20, trust_env=False) as http,
+            http_client(event_hooks={"response": [note]}, timeout=20) as http,
             streamable_http_client(world.url, http_client=http, terminate_on_close=False) as (read, write),
             ClientSession(read, write) as session,
         ):
@@ -119,7 +119,7 @@ async def test_an_sdk_client_that_was_started_again_resumes_by_its_token():
         backend.hold.set()
         headers = {"mcp-session-id": sessions[0], "mcp-protocol-version": "2025-11-25"}
         async with (
-            httpx2.AsyncClient(headers=headers, timeout=20, trust_env=False) as http,
+            http_client(headers=headers, timeout=20) as http,
             streamable_http_client(world.url, http_client=http, terminate_on_close=False) as (read, write),
             ClientSession(read, write) as session,
         ):

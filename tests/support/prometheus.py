@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 import yaml
 
+from tests.support.plain_http import http_client
 from tests.support.redis_server import free_port
 
 INTERVAL = 1.0
@@ -67,7 +68,7 @@ async def prometheus(jobs: Mapping[str, Mapping[str, str]], folder: Path) -> Asy
     with (folder / "prometheus.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(program("prometheus"), *arguments, stdout=log, stderr=log)
     try:
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=10) as http:
+        async with http_client(base_url=f"http://127.0.0.1:{port}", timeout=10) as http:
             async with asyncio.timeout(START_SECONDS):
                 while not await _is_ready(http):
                     assert process.returncode is None, (folder / "prometheus.log").read_text()

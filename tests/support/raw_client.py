@@ -9,6 +9,8 @@ from typing import Any, Self
 
 import httpx2
 
+from tests.support.plain_http import http_client
+
 ACCEPT = "application/json, text/event-stream"
 WAIT_SECONDS = 45.0
 """Far beyond what a busy machine needs: nothing that is waited for so long is about time."""
@@ -55,7 +57,7 @@ class RawClient:
         self.session = ""
         self.said: list[dict[str, Any]] = []
         self._ids = itertools.count(1)
-        self._http = httpx2.AsyncClient(timeout=WAIT_SECONDS, trust_env=False)
+        self._http = http_client(timeout=WAIT_SECONDS)
 
     async def __aenter__(self) -> Self:
         return self

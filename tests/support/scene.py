@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import httpx2
-
 from tests.support.inside import Inside
+from tests.support.plain_http import http_client
 from tests.support.raw_client import WAIT_SECONDS, RawClient
 from tests.support.scripted_backend import ScriptedBackend
 from tests.support.serving import admin_of, http_backend, load, running, url_of
@@ -56,12 +55,12 @@ class Scene:
         self.proxy.apply(load(self.config))
 
     async def admin(self, path: str) -> str:
-        async with httpx2.AsyncClient(trust_env=False, timeout=10) as http:
+        async with http_client(timeout=10) as http:
             return (await http.get(admin_of(self.proxy) + path)).text
 
     async def explain(self, name: str, **question: Any) -> dict[str, Any]:
         """What the admin port says of a name; keywords are members of the question."""
-        async with httpx2.AsyncClient(trust_env=False, timeout=WAIT_SECONDS) as http:
+        async with http_client(timeout=WAIT_SECONDS) as http:
             answer = await http.post(admin_of(self.proxy) + "/explain", json={"name": name, **question})
         assert answer.status_code == 200, answer.text
         return answer.json()

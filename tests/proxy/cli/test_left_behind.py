@@ -4,10 +4,10 @@ import json
 import signal
 import sys
 
-import httpx2
 import pytest
 
 from tests.proxy.cli.commands import endpoint, serving, write
+from tests.support.plain_http import http_client
 from tests.support.programs import Noted
 from tests.support.raw_client import RawClient, eventually
 from tests.support.redis_server import RedisServer, running
@@ -81,7 +81,7 @@ async def test_why_a_program_fails_stands_in_the_log_and_in_the_status_without_i
         await served.line("unhealthy", "name=missing", "exit code 1", "No module named", "--log-level debug")
         await served.line("unhealthy", "name=secret", "exit code 3", "the key *** is refused")
         await served.line("unhealthy", "name=nowhere", "does not exist; install it or correct the command")
-        async with httpx2.AsyncClient(trust_env=False, timeout=20) as http:
+        async with http_client(timeout=20) as http:
             status = (await http.get(await served.status_url())).json()
         messages = {each["name"]: each["message"] for each in status["backends"]}
         assert "it said: ModuleNotFoundError: No module named 'no_such_module_4711'" in messages["missing"]

@@ -11,6 +11,7 @@ import pytest
 
 from tests.proxy.cli.commands import as_yaml, call_vmcp, endpoint, replace, run_vmcp, server, serving, write
 from tests.proxy.cli.test_sources import mounted
+from tests.support.plain_http import http_client
 from tests.support.redis_server import RedisServer, free_port, running
 from vmcp_proxy.cli.exits import Exit
 
@@ -27,7 +28,7 @@ NO_AUDIT_FILE = {"audit": {"enabled": True, "sink": "file", "path": "/no-such-fo
 
 
 async def initialize(url, **headers):
-    async with httpx2.AsyncClient(timeout=20) as http:
+    async with http_client(timeout=20) as http:
         return await http.post(url, json=INITIALIZE, headers={**HEADERS, **headers})
 
 
@@ -68,7 +69,7 @@ async def test_manifests_are_served_on_loopback_only_and_backends_are_named_as_t
             with pytest.raises(httpx2.ConnectError):
                 await initialize(address.replace("127.0.0.1", "127.0.0.2"))
         assert (await initialize(url, host="vmcp.example")).status_code == 421
-        async with httpx2.AsyncClient() as http:
+        async with http_client() as http:
             status = (await http.get(await served.status_url())).json()
         assert {each["name"]: each["status"] for each in status["backends"]} == {
             "one": "healthy",
@@ -220,7 +221,7 @@ async def test_keys_that_are_all_gone_at_run_time_show_in_the_status_and_the_las
     keys.mkdir()
     (keys / "1").write_bytes(secrets.token_bytes(32))
     arguments = ("--config", str(source.config), "--secrets", str(source.secrets), "--keys", str(keys))
-    async with serving(*arguments) as served, httpx2.AsyncClient(trust_env=False, timeout=20) as http:
+    async with serving(*arguments) as served, http_client(timeout=20) as http:
         line = json.loads(await served.line("endpoint is ready"))
         url, admin = line["url"].replace("0.0.0.0", "127.0.0.1"), line["status"].removesuffix("/status")
         session = (await initialize(url)).headers["mcp-session-id"]
@@ -261,7 +262,7 @@ async def test_a_broken_edit_is_refused_and_a_good_one_heals(manifest):
         await served.line("backend is up", "name=one")
         manifest.write_text(as_yaml(*good) + "kind: [\n")
         assert str(manifest) in await served.line("config refused, the last good one stays")
-        async with httpx2.AsyncClient() as http:
+        async with http_client() as http:
             status = (await http.get(await served.status_url())).json()
             assert str(manifest) in status["loadError"]["message"]
             assert (await initialize(url)).status_code == 200

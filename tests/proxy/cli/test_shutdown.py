@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from tests.proxy.cli.commands import endpoint, serving, write
+from tests.support.plain_http import http_client
 from tests.support.raw_client import ACCEPT, RawClient, eventually
 from tests.support.scripted_backend import ScriptedBackend, text
 from vmcp_proxy.cli.exits import Exit
@@ -75,7 +76,7 @@ async def until_refused(http, served, url):
 async def test_a_call_in_flight_is_answered_whole_while_new_ones_are_refused_and_the_process_ends_well(tmp_path):
     async with one_held_call(tmp_path, drain="20s") as (served, backend, client, calling, hold):
         url = httpx2.URL(await served.url())
-        async with httpx2.AsyncClient(trust_env=False, timeout=10) as http, client.listening() as stream:
+        async with http_client(timeout=10) as http, client.listening() as stream:
             await eventually(lambda: stream.comments)
             assert (await readiness(http, served)).status_code == 200
             served.process.terminate()
@@ -119,7 +120,7 @@ async def test_a_call_that_outlasts_the_drain_is_cut_and_the_process_ends_well_a
 async def test_a_second_signal_does_not_wait_for_the_call(tmp_path):
     async with one_held_call(tmp_path, drain="1h") as (served, _, _, calling, _):
         url = httpx2.URL(await served.url())
-        async with httpx2.AsyncClient(trust_env=False, timeout=10) as http:
+        async with http_client(timeout=10) as http:
             served.process.terminate()
             await until_refused(http, served, url)
             assert not calling.done()
@@ -166,7 +167,7 @@ async def test_during_the_shutdown_delay_everything_is_served_and_a_second_signa
     async with one_held_call(tmp_path, "--shutdown-delay", "60", drain="1h") as (served, _, client, calling, _):
         url = httpx2.URL(await served.url())
         async with (
-            httpx2.AsyncClient(trust_env=False, timeout=10) as http,
+            http_client(timeout=10) as http,
             kept_connection(url, client.session) as kept,
             client.listening() as stream,
         ):
@@ -192,7 +193,7 @@ async def test_after_the_shutdown_delay_streams_go_elsewhere_and_the_port_is_clo
     async with one_held_call(tmp_path, "--shutdown-delay", "1", drain="20s") as (served, _, client, calling, hold):
         url = httpx2.URL(await served.url())
         async with (
-            httpx2.AsyncClient(trust_env=False, timeout=10) as http,
+            http_client(timeout=10) as http,
             kept_connection(url, client.session) as (reader, _),
             client.listening() as stream,
         ):

@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 
 from tests.proxy.cli.commands import endpoint, replace, serving, write
+from tests.support.plain_http import http_client
 from tests.support.scripted_backend import ScriptedBackend, Status, tool
 
 
@@ -61,7 +61,7 @@ async def test_conflicts_and_dropped_entries_are_told_and_a_filter_that_hides_th
             replace(file, *aggregated(**hides), *members)
             line = json.loads(await served.line("a name is served by nobody", after=known))
             assert line["claimed_by"] == ["alpha", "beta"]
-            async with httpx2.AsyncClient() as http:
+            async with http_client() as http:
                 ready = json.loads(await served.line("endpoint is ready"))
                 (conflict,) = (await http.get(ready["status"])).json()["conflicts"]
             assert conflict == {"kind": "tool", "name": "echo", "winner": None, "losers": ["alpha", "beta"]}

@@ -2,10 +2,10 @@
 
 import contextlib
 
-import httpx2
 import pytest
 
 from tests.proxy.endpoint.helpers import QUIET
+from tests.support.plain_http import http_client
 from tests.support.policies import NamePolicy
 from tests.support.raw_client import eventually
 from tests.support.rules import Effect, Rule, RuleBased
@@ -248,12 +248,12 @@ async def test_resources_and_prompts_are_explained_too(world, kind, name, expose
 )
 async def test_a_bad_question_hears_what_came_and_what_to_send(world, body, headers, status, says):
     headers = {"content-type": "application/json", **headers}
-    async with httpx2.AsyncClient(trust_env=False) as http:
+    async with http_client() as http:
         answer = await http.post(admin_of(world.proxy) + "/explain", content=body, headers=headers)
     assert (answer.status_code, says in answer.json()["detail"]) == (status, True), answer.text
 
 
 async def test_the_endpoint_of_the_clients_explains_nothing(world):
-    async with httpx2.AsyncClient(trust_env=False) as http:
+    async with http_client() as http:
         answer = await http.post(world.url.removesuffix("/mcp") + "/explain", json={"name": "web_search"})
     assert answer.status_code == 404

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import httpx2
 
 from tests.proxy.endpoint.helpers import QUIET
+from tests.support.plain_http import http_client
 from tests.support.raw_client import ACCEPT, initialize
 from tests.support.scene import Scene, operational, scene
 from tests.support.scripted_backend import ScriptedBackend
@@ -34,7 +35,7 @@ async def ask(world: Scene, verb: str, content: bytes | None, *headers: tuple[st
     usual = {"accept": ACCEPT} | ({} if content is None else {"content-type": "application/json"})
     named = {name for name, _ in headers}
     fields = [(name, value) for name, value in usual.items() if name not in named] + list(headers)
-    async with httpx2.AsyncClient(trust_env=False, timeout=10) as http:
+    async with http_client(timeout=10) as http:
         return await http.request(verb, world.url.removesuffix("/mcp") + path, content=content, headers=fields)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.proxy.endpoint.helpers import QUIET
 from tests.proxy.endpoint.resuming import CUSTOM, LOST, Steps, answer_of, numbers, say, stream_headers
+from tests.support.plain_http import http_client
 from tests.support.raw_client import ACCEPT, eventually, initialize
 from tests.support.scene import operational, scene
 from tests.support.scripted_backend import Refusal, ScriptedBackend, text
@@ -231,7 +232,7 @@ async def test_comments_keep_a_resumed_answer_open_and_make_no_events_of_their_o
             steps.steps.put_nowait("done")
             await eventually(lambda: rest.ended)
         assert answer_of(rest)["result"] == text("done")
-        http = httpx2.AsyncClient(timeout=10, trust_env=False)
+        http = http_client(timeout=10)
         async with http, http.stream("GET", world.url, headers={**stream_headers(client)}) as response:
             events = []
             with contextlib.suppress(TimeoutError):

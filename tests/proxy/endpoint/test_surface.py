@@ -3,9 +3,9 @@
 import asyncio
 from dataclasses import replace
 
-import httpx2
 import pytest
 
+from tests.support.plain_http import http_client
 from tests.support.policies import NamePolicy
 from tests.support.scene import operational, scene
 from tests.support.scripted_backend import ScriptedBackend, tool
@@ -53,7 +53,7 @@ async def test_faults_are_answered_from_the_outermost_layer_inwards():
 @pytest.mark.scenario("C-5", "C-6")
 async def test_an_admin_port_checks_host_where_only_this_machine_reaches_it_and_not_where_probes_come_by_pod_ip():
     for settings, status in ((None, 421), (CLUSTER, 421), (replace(CLUSTER, admin_host="0.0.0.0"), 200)):
-        async with scene({}, settings=settings) as world, httpx2.AsyncClient(trust_env=False) as http:
+        async with scene({}, settings=settings) as world, http_client() as http:
             for path in ("/status", "/metrics", "/readyz"):
                 answer = await http.get(admin_of(world.proxy) + path, headers={"host": "10.1.2.3:9090"})
                 assert answer.status_code == status, (settings, path)
@@ -102,7 +102,7 @@ async def test_a_crash_anywhere_is_an_answer_without_detail_and_the_next_request
 
 @pytest.mark.scenario("C-6")
 async def test_nothing_operational_answers_on_the_mcp_port_and_the_admin_port_has_it_all():
-    async with scene({"one": ScriptedBackend()}) as world, httpx2.AsyncClient(trust_env=False) as http:
+    async with scene({"one": ScriptedBackend()}) as world, http_client() as http:
         root = world.url.removesuffix("/mcp")
         for path in ("/", "/healthz", "/readyz", "/status", "/metrics", "/docs", "/openapi.json", "/mcp/x"):
             answer = await http.get(root + path)

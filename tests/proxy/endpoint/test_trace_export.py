@@ -3,11 +3,11 @@
 import asyncio
 import json
 
-import httpx2
 import pytest
 
 from tests.proxy.endpoint.tracing import OTHER, PARENT, TRACE, telemetry
 from tests.support.otlp import OtlpReceiver, accept, answers
+from tests.support.plain_http import http_client
 from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend
 from tests.support.serving import admin_of
@@ -77,7 +77,7 @@ async def test_audit_and_scrapes_name_the_trace_of_what_is_recorded(tmp_path):
         settings = {"telemetry": telemetry(collector, "0"), "config": {"audit": audit_to(tmp_path)}}
         async with scene({"one": backend}, **settings) as world, world.session() as client:
             await client.request("tools/call", {"name": "one_echo"}, traceparent=PARENT)
-            async with httpx2.AsyncClient(trust_env=False) as http:
+            async with http_client() as http:
                 accept = {"accept": "application/openmetrics-text; version=1.0.0"}
                 shown = (await http.get(f"{admin_of(world.proxy)}/metrics", headers=accept)).text.splitlines()
         spans = {each.kind: each for each in collector.spans if each.trace == TRACE}

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx2
 
+from tests.support.plain_http import http_client
 from vmcp_proxy.auth.incoming.anonymous import AnonymousAuthenticator
 from vmcp_proxy.auth.incoming.refusal import Fault, Refusal
 from vmcp_proxy.core.explain.explainer import Asked
@@ -141,7 +142,7 @@ class World:
             await server.listening.wait()
             self.port = server.port
             url = f"http://127.0.0.1:{server.port}"
-            async with httpx2.AsyncClient(base_url=url, headers=POST_HEADERS, timeout=10) as self.client:
+            async with http_client(base_url=url, headers=POST_HEADERS, timeout=10) as self.client:
                 try:
                     yield self
                 finally:

@@ -15,6 +15,7 @@ import pytest
 from fastapi import FastAPI
 
 from tests.proxy.serve.harness import POST_HEADERS, NothingToExplain, World, answer_empty, call, eventually, exchange
+from tests.support.plain_http import http_client
 from vmcp_proxy.serve.apps.admin import Readiness, build_admin_app
 from vmcp_proxy.serve.apps.mcp import build_mcp_app
 from vmcp_proxy.serve.chain.chain import build_chain
@@ -70,7 +71,7 @@ class Pod:
     async def running(self):
         async with (
             asyncio.timeout(20),
-            httpx2.AsyncClient(headers=POST_HEADERS, timeout=10) as self.client,
+            http_client(headers=POST_HEADERS, timeout=10) as self.client,
             asyncio.TaskGroup() as group,
         ):
             self.run = group.create_task(self.serve())
@@ -218,7 +219,7 @@ async def test_a_listener_takes_a_socket_that_is_bound_already(world):
     with socket.create_server(("127.0.0.1", 0)) as bound:
         listener = Listener(FastAPI(), fd=bound.detach())
     server = ListenerServer(listener, listener.bind())
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group, httpx2.AsyncClient() as client:
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group, http_client() as client:
         group.create_task(server.run_until_closed())
         await server.listening.wait()
         assert (await client.get(f"http://127.0.0.1:{server.port}/")).status_code == 404
@@ -240,7 +241,7 @@ async def test_a_listener_serves_ipv6():
         return
     bound = listener.bind()
     server = ListenerServer(listener, bound)
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group, httpx2.AsyncClient() as client:
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group, http_client() as client:
         group.create_task(server.run_until_closed())
         await server.listening.wait()
         assert (await client.get(f"http://[::1]:{server.port}/")).status_code == 404

@@ -2,12 +2,12 @@
 
 import contextlib
 
-import httpx2
 import pytest
 
 from tests.proxy.auth.oidc.helpers import challenge_of, door, oidc
 from tests.proxy.serve.parts import in_whole
 from tests.support.idp import Idp
+from tests.support.plain_http import http_client
 from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend
 from vmcp_proxy.auth.incoming.protected_resource import ProtectedResource, RequestAddress
@@ -20,7 +20,7 @@ CLUSTER = Settings(port=0, admin_port=0, handles_signals=False, is_local=False)
 @contextlib.asynccontextmanager
 async def visitor(world):
     base = world.url.removesuffix("/mcp")
-    async with httpx2.AsyncClient(trust_env=False, base_url=base, timeout=30) as http:
+    async with http_client(base_url=base, timeout=30) as http:
         yield http
 
 

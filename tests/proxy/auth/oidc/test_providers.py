@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx2
 import pytest
 
 from tests.proxy.auth.oidc.helpers import door
 from tests.support.idp import Idp
+from tests.support.plain_http import http_client
 
 ENTRA_APP = "11111111-2222-3333-4444-555555555555"
 
@@ -131,7 +131,7 @@ async def test_a_scope_is_held_by_its_last_part_only_where_it_is_written_like_a_
 @pytest.mark.scenario("I-2")
 @pytest.mark.parametrize(("scopes", "told"), [([], ["openid"]), (["a", "b"], ["a", "b"])])
 async def test_clients_are_told_which_scopes_to_ask_for_and_one_at_least(scopes, told):
-    async with Idp().running() as idp, door(idp, scopes=scopes) as it, httpx2.AsyncClient(trust_env=False) as http:
+    async with Idp().running() as idp, door(idp, scopes=scopes) as it, http_client() as http:
         where = it.world.url.replace("/mcp", "/.well-known/oauth-protected-resource/mcp")
         document = (await http.get(where)).json()
         assert document["scopes_supported"] == told
