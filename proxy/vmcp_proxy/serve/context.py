@@ -21,6 +21,7 @@ from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.serve.http.bounds import SHORT_BYTES
 from vmcp_proxy.serve.http.direct_answers import has_gone, note_long, release_head, write_answer
 from vmcp_proxy.serve.http.head import shortened
+from vmcp_proxy.serve.http.repeated import SAME_HEAD, RepeatedHead
 from vmcp_proxy.serve.rejections import CRASHED, SHUTTING_DOWN, TIMED_OUT, Rejection
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -106,6 +107,7 @@ class RequestContext:
         "response_complete",
         "response_started",
         "rpc_method",
+        "same_head",
         "scope",
         "sent_headers",
         "session_ref",
@@ -129,8 +131,11 @@ class RequestContext:
         self._send = send
         self._request_id = request_id
         self._metrics = metrics
+        self.same_head: RepeatedHead | None = scope.get(SAME_HEAD)
         # Later pairs win in a dict; the first value of a repeated header is the one that counts.
-        self.header: Callable[[bytes], bytes | None] = dict(reversed(scope["headers"])).get
+        self.header: Callable[[bytes], bytes | None] = (
+            dict(reversed(scope["headers"])) if self.same_head is None else self.same_head.named(scope["headers"])
+        ).get
         """The first value of a header by its lower-case name; `None` when it is absent."""
         self._allow_list: AllowList | None = None
         self._snapshot: HeaderSnapshot | None = None
@@ -283,7 +288,13 @@ class RequestContext:
         if self._snapshot is None:
             allowed, identity = self._allow_list, self.identity
             audiences = None if identity is None else identity.audiences
+            known = None if self.same_head is None else self.same_head.captured
+            if known is not None and known[0] is allowed and known[1] == audiences:
+                self._snapshot = known[2]
+                return self._snapshot
             self._snapshot = EMPTY_SNAPSHOT if allowed is None else allowed.capture(self.scope["headers"], audiences)
+            if self.same_head is not None:
+                self.same_head.captured = (allowed, audiences, self._snapshot)
         return self._snapshot
 
     def release_head(self) -> None:

@@ -11,6 +11,7 @@ from vmcp_proxy.protocol.versions import SESSION_HEADER
 from vmcp_proxy.serve.chain.header_rules import HostRule, OriginRule, accepts, is_json, wants_stream
 from vmcp_proxy.serve.chain.refused_names import RefusedNames
 from vmcp_proxy.serve.context import EVENT_STREAM, JSON, Handler, RequestContext, Told
+from vmcp_proxy.serve.http.repeated import MOST_BYTES
 from vmcp_proxy.serve.rejections import (
     BAD_LENGTH,
     BAD_REVISION,
@@ -131,6 +132,11 @@ def header_validation(
     """
 
     async def handle(context: RequestContext) -> None:
+        same = context.same_head
+        if same is not None and same.passed is policy:
+            # Of a head that comes again only the length may be another, which no more than 4 KiB are.
+            await inner(context)
+            return
         refusal = check_headers(context, policy)
         origin = context.header(b"origin")
         if refusal in (WRONG_HOST, NOT_LOCAL_HOST):
@@ -152,6 +158,8 @@ def header_validation(
         elif context.http_method == "OPTIONS":
             await context.respond(204, headers=_preflight(context))
         else:
+            if same is not None and origin is None and policy.max_body >= MOST_BYTES:
+                same.passed = policy
             await inner(context)
 
     return handle

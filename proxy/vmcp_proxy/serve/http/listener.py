@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from vmcp_proxy.serve.http.bounds import Bounds
 from vmcp_proxy.serve.http.protocol import BoundedHttpProtocol
 from vmcp_proxy.serve.http.refusal_log import RefusalLog
+from vmcp_proxy.serve.http.repeating import RepeatingHttpProtocol
 
 logger: Final = logging.getLogger("vmcp.serve")
 
@@ -109,7 +110,7 @@ class ListenerServer(uvicorn.Server):
                 listener.app,
                 http=cast(
                     "type[asyncio.Protocol]",
-                    partial(BoundedHttpProtocol, leaving=self._leaving, bounds=self.bounds, log=log),
+                    partial(RepeatingHttpProtocol, leaving=self._leaving, bounds=self.bounds, log=log),
                 ),
                 ws="none",
                 lifespan="on",
