@@ -22,11 +22,15 @@ _GROUPS: Final = ("engineering", "readers")
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Who vouches for the load: the name in its tokens, where its keys are, a token that outlives the run."""
+    """Who vouches for the load: the name in its tokens, where its keys are, a token that outlives the run.
+
+    `stranger` is the token of a caller without groups, to whom nothing is allowed.
+    """
 
     name: str
     jwks_url: str
     token: str
+    stranger: str
 
 
 @contextlib.contextmanager
@@ -39,7 +43,7 @@ def issuer() -> Iterator[Issuer]:
     name = f"http://127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, name="issuer", daemon=True).start()
     try:
-        yield Issuer(name, f"{name}/jwks", _token(name, key))
+        yield Issuer(name, f"{name}/jwks", _token(name, key, "load", _GROUPS), _token(name, key, "stranger", ()))
     finally:
         server.shutdown()
         server.server_close()
@@ -60,15 +64,15 @@ def _handler_of(keys: bytes) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _token(name: str, key: rsa.RSAPrivateKey) -> str:
+def _token(name: str, key: rsa.RSAPrivateKey, subject: str, groups: tuple[str, ...]) -> str:
     now = int(time.time())
     claims = {
         "iss": name,
-        "sub": "load",
+        "sub": subject,
         "aud": AUDIENCE,
         "iat": now,
         "exp": now + _LIFETIME_SECONDS,
         "scope": "mcp",
-        "groups": _GROUPS,
+        "groups": groups,
     }
     return jwt.encode(claims, key, algorithm="RS256", headers={"kid": _KID})

@@ -3,9 +3,10 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from benchmarks.contenders.site import Absent, Contender, Launch, Site, answers, free_port
 
@@ -15,10 +16,14 @@ _MOST_BYTES = 16 << 20
 _PATIENCE = "2s"
 """For one request to a backend: as long as this proxy waits for a list."""
 
+GatewayConfig: TypeAlias = Callable[[Site, int, tuple[int, int]], dict[str, object]]
+"""What agentgateway reads, by its site, its port, and those of its metrics and its readiness."""
 
-def agentgateway(path: Path | None) -> Contender | Absent:
-    """The Rust gateway, log off."""
-    return _contender("agentgateway", "agentgateway (Rust)", path, ("-V",), _launch_agentgateway)
+
+def agentgateway(path: Path | None, config: GatewayConfig | None = None) -> Contender | Absent:
+    """The Rust gateway, log off, anonymous unless another `config` is given."""
+    launch = partial(_launch_agentgateway, config or agentgateway_config)
+    return _contender("agentgateway", "agentgateway (Rust)", path, ("-V",), launch)
 
 
 def toolhive(path: Path | None) -> Contender | Absent:
@@ -26,13 +31,18 @@ def toolhive(path: Path | None) -> Contender | Absent:
     return _contender("toolhive-vmcp", "ToolHive vMCP (Go)", path, ("version",), _launch_toolhive)
 
 
-def agentgateway_config(site: Site, port: int, others: tuple[int, int]) -> dict[str, object]:
+def agentgateway_config(
+    site: Site, port: int, others: tuple[int, int], route: Mapping[str, object] | None = None
+) -> dict[str, object]:
     """One listener whose only route leads to all backends; admin, metrics and readiness on ports of their own.
+
+    `route` are the policies of the route, where there are any.
 
     By default it reads 2 MiB of a JSON answer, which the large results exceed, waits for a backend that hangs for as
     long as the client does, and refuses a session that one backend refuses.
     """
     policies = {"http": {"requestTimeout": _PATIENCE}}
+    way = {"policies": route} if route else {}
     targets = [
         {"name": f"b{number:03}", "mcp": {"host": url}, "policies": policies}
         for number, url in enumerate(site.backends)
@@ -46,7 +56,7 @@ def agentgateway_config(site: Site, port: int, others: tuple[int, int]) -> dict[
             "readinessAddr": f"127.0.0.1:{readiness}",
         },
         "frontendPolicies": {"http": {"maxBufferSize": _MOST_BYTES}},
-        "binds": [{"port": port, "listeners": [{"routes": [{"backends": [backend]}]}]}],
+        "binds": [{"port": port, "listeners": [{"routes": [{"backends": [backend], **way}]}]}],
     }
 
 
@@ -71,9 +81,9 @@ def toolhive_config(site: Site) -> dict[str, object]:
     }
 
 
-def _launch_agentgateway(binary: str, site: Site) -> Launch:
+def _launch_agentgateway(config: GatewayConfig, binary: str, site: Site) -> Launch:
     stats, readiness = free_port(), free_port()
-    file = site.write("config.yaml", agentgateway_config(site, site.port, (stats, readiness)))
+    file = site.write("config.yaml", config(site, site.port, (stats, readiness)))
     ready = partial(answers, readiness, "/healthz/ready")
     return Launch((binary, "-f", str(file)), ready, env={"RUST_LOG": "off"})
 

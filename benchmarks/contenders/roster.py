@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.collector import Collector
-from benchmarks.contenders import bare, binary, contextforge, fast_mcp, ours
+from benchmarks.contenders import bare, binary, contextforge, fast_mcp, ours, ruled
 from benchmarks.contenders.site import Absent, Contender
 from benchmarks.issuer import Issuer
 
@@ -69,4 +69,6 @@ def roster(
     limited = (ours.LIMITED,) if redis is None else (ours.LIMITED, ours.limited_by_redis(redis))
     if issuer is None or collector is None:
         return Roster(present, absent, limited=limited)
-    return Roster(present, absent, (ours.secured(issuer, collector),), limited, ours.alone(issuer, collector))
+    peer = ruled.agentgateway(peers.agentgateway, issuer)
+    secured = (ours.secured(issuer, collector), *((peer,) if isinstance(peer, Contender) else ()))
+    return Roster(present, absent, secured, limited, ours.alone(issuer, collector))

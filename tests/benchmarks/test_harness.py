@@ -1,22 +1,27 @@
 """The harness on itself: a backend and a passthrough under load, contenders that are not there, the command line."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
 from benchmarks import jobs
 from benchmarks.__main__ import chosen, parse, scale_of
+from benchmarks.child import Child, python, running
 from benchmarks.collector import Collector, collector
-from benchmarks.contenders import binary, contextforge, ours
+from benchmarks.contenders import binary, contextforge, ours, ruled
 from benchmarks.contenders.bare import BASE
 from benchmarks.contenders.roster import Peers, roster
+from benchmarks.contenders.ruled import NotJudgedError
 from benchmarks.contenders.site import Absent, Site
 from benchmarks.issuer import Issuer, issuer
 from benchmarks.redis_server import redis_address
-from benchmarks.rig import QUICK, RefusedError, Rig
+from benchmarks.rig import QUICK, Backends, RefusedError, Rig
 from benchmarks.turns import measure, seated
 from vmcp_api.manifests.problems import Problems
 from vmcp_api.render import decode_config
+
+VOUCHING = Issuer("http://127.0.0.1:1", "http://127.0.0.1:1/jwks", "token", "stranger")
 
 
 @pytest.fixture
@@ -131,11 +136,26 @@ def test_our_own_configs_are_valid(site):
 
 
 def test_what_has_one_thing_on_has_a_valid_config(site):
-    vouching, taking = Issuer("http://127.0.0.1:1", "http://127.0.0.1:1/jwks", "token"), Collector("http://127.0.0.1:1")
-    for each in ours.alone(vouching, taking):
+    taking = Collector("http://127.0.0.1:1")
+    for each in ours.alone(VOUCHING, taking):
         each.launch(site)
         decoded = decode_config((site.folder / "config.yaml").read_text(), "config.yaml")
         assert not isinstance(decoded, Problems), f"{each.name}: {decoded}"
+
+
+def test_a_gateway_that_lets_everybody_in_is_found_out(tmp_path):
+    with running(Child(python("backend"), tmp_path / "log")) as child:
+        port = Backends(child).ports[0]
+        with pytest.raises(NotJudgedError, match="without a token"):
+            asyncio.run(ruled._see_judged(VOUCHING, port))
+
+
+def test_the_peer_has_as_many_rules_as_we_have_policies(site):
+    config = ruled.config(VOUCHING, site, 4483, (1, 2))
+    route = config["binds"][0]["listeners"][0]["routes"][0]
+    assert len(route["policies"]["mcpAuthorization"]["rules"]) == 20
+    assert "\n".join(ours.POLICIES).count("@id(") == 20
+    assert route["policies"]["jwtAuth"]["mode"] == "strict"
 
 
 def test_configs_of_peers_name_every_backend(site):
