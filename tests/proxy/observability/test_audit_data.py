@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmcp_proxy.observability.audit.data import SLACK, clip
-from vmcp_proxy.observability.audit.line import Excerpt
+from vmcp_proxy.observability.audit.line import Excerpt, HeaderValues
 from vmcp_proxy.observability.audit.secrets import hides
 from vmcp_proxy.observability.masking import Masks
 
@@ -161,3 +161,12 @@ def test_texts_that_only_look_like_json_are_texts():
         assert isinstance(shown({"t": noise})["t"], str)
     for broken in ("[1,]", '{"a" 1}', '{"a":1,}', "[1 2]", '{"a":}', "{1:2}", "tru", "01", "[1]]", "", "]"):
         assert clip(broken, 4096, hides(), is_whole=True) is None or broken == "[1]]"
+
+
+@given(
+    st.text("ab -", max_size=24),
+    st.lists(st.binary(max_size=24).map(lambda raw: bytes(b"ab -"[each % 4] for each in raw)), max_size=6),
+)
+def test_values_that_are_longer_than_a_text_are_in_no_place_of_it(text, values):
+    shown = HeaderValues(tuple(values[::2]), tuple(values[1::2]))
+    assert hides(values=shown.texts(len(text)))(text) == hides(values=shown.texts(None))(text)

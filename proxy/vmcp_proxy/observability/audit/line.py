@@ -1,6 +1,6 @@
 """An audit line with content of the request and its answer, made where nobody waits for it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Final, Self
 
 import msgspec
@@ -51,8 +51,22 @@ class Data(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     cut: dict[str, int] | None = None
 
 
+class HeaderValues(msgspec.Struct, frozen=True, gc=False):
+    """Values of headers that stand in no log; those of `credentials` are secret without their scheme too."""
+
+    plain: tuple[bytes, ...] = ()
+    credentials: tuple[bytes, ...] = ()
+
+    def texts(self, longest: int | None) -> Iterator[str]:
+        """Those that a text of so many characters could hold; None: a text of any length."""
+        bare = (value.partition(b" ")[2] for value in self.credentials)
+        for value in (*self.plain, *self.credentials, *bare):
+            if longest is None or len(value) <= longest:
+                yield value.decode("latin-1")
+
+
 class LineWithData:
-    """An event and what its data is made of; `values` are those of headers that stand in no log."""
+    """An event and what its data is made of."""
 
     __slots__ = ("_event", "_most", "_request", "_response", "_secrets", "_values")
 
@@ -63,21 +77,21 @@ class LineWithData:
         response: Excerpt | None,
         most: int,
         secrets: Masks,
-        values: Iterable[str],
+        values: HeaderValues,
     ) -> None:
         self._event: Final = event
         self._request: Final = request
         self._response: Final = response
         self._most: Final = most
         self._secrets: Final = secrets
-        self._values: Final = tuple(values)
+        self._values: Final = values
 
     def __len__(self) -> int:
         return _EVENT_BYTES + sum(len(each.text) for each in (self._request, self._response) if each is not None)
 
     def encode(self) -> bytes:
         """The line, with what of the data is fit for it."""
-        hide = hides(self._secrets, self._values)
+        hide = hides(self._secrets, self._values.texts(self._longest))
         cut: dict[str, int] = {}
         found: dict[str, msgspec.Raw] = {}
         if self._request is not None:
@@ -90,6 +104,18 @@ class LineWithData:
             return encode_event(event)
         data = msgspec.json.encode(Data(**found, cut=cut or None))
         return encode_event(msgspec.structs.replace(event, data=msgspec.Raw(data)))
+
+    @property
+    def _longest(self) -> int | None:
+        """Characters of the longest text of the event that may hold a secret; None where there is content."""
+        target, decision = self._event.target, self._event.decision
+        if self._request is not None or self._response is not None:
+            return None
+        if decision is msgspec.UNSET:
+            return max(len(target.method), len(target.name))
+        if decision.arguments is not msgspec.UNSET:
+            return None
+        return max(len(target.method), len(target.name), len(decision.resource), len(decision.original or ""))
 
     def _take(
         self,

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 logger: Final = logging.getLogger(LOGGER)
 
+_MOST_USERS: Final = 4096
+"""Callers whose digest is remembered; of more, all begin anew."""
+
 _UNCHECKED: Final = {
     LimitOutcome.UNCHECKED_ALLOWED: "requests are let through without limits",
     LimitOutcome.UNCHECKED_DENIED: "requests are refused",
@@ -57,6 +60,27 @@ class LimitDecisions:
             log_event(logger, logging.WARNING, "rate limits cannot be checked", message=message, effect=effect)
 
 
+class UserKeys:
+    """What stands for callers in the names of their buckets, computed once for each while one key signs."""
+
+    def __init__(self, keyring: Callable[[], Keyring]) -> None:
+        self._keyring: Final = keyring
+        self._ring: Keyring | None = None
+        self._known: Final[dict[tuple[str, str, bool], str]] = {}
+
+    def of(self, identity: Identity) -> str:
+        """See `user_key`."""
+        keyring = self._keyring()
+        if self._ring is not keyring or len(self._known) >= _MOST_USERS:
+            self._ring = keyring
+            self._known.clear()
+        who = identity.issuer, identity.subject, identity.has_authorization
+        known = self._known.get(who)
+        if known is None:
+            known = self._known[who] = user_key(keyring, identity.canonical_bytes)
+        return known
+
+
 def build_limits(
     config: ProxyConfig,
     redis: "RedisService | None",
@@ -66,11 +90,7 @@ def build_limits(
 ) -> LimitServices:
     """What limits stand on until the process ends, whether or not a config asks for some."""
     limiter = _limiter(config, redis, tasks)
-
-    def key_of(identity: Identity) -> str:
-        return user_key(keyring(), identity.canonical_bytes)
-
-    return LimitServices(limiter, key_of, asks, LimitDecisions(limiter))
+    return LimitServices(limiter, UserKeys(keyring).of, asks, LimitDecisions(limiter))
 
 
 def limits_report(config: ProxyConfig, limiter: Limiter) -> StoreReport | None:

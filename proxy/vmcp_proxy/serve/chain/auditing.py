@@ -2,7 +2,7 @@
 
 import ipaddress
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol, TypeAlias
@@ -17,7 +17,7 @@ from vmcp_proxy.observability.audit import (
     encode_event,
     event_type,
 )
-from vmcp_proxy.observability.audit.line import Excerpt, LineWithData
+from vmcp_proxy.observability.audit.line import Excerpt, HeaderValues, LineWithData
 from vmcp_proxy.observability.audit.queue import Line
 from vmcp_proxy.observability.masking import Masks
 from vmcp_proxy.protocol.jsonrpc import Batch, Response
@@ -111,17 +111,11 @@ class Content:
 NO_CONTENT: Final = Content()
 
 
-def _values_of(context: RequestContext) -> Iterator[str]:
+def _values_of(context: RequestContext) -> HeaderValues:
     """Values of headers that a client or a backend may have repeated."""
-    for value in context.sent_headers.values():
-        yield value.decode("latin-1")
     received = [value for name, value in context.scope["headers"] if name in _CREDENTIALS]
     sent = () if context.credentials is None else context.credentials.latest
-    for value in (*received, *(value for _, value in sent)):
-        text = value.decode("latin-1")
-        yield text
-        # Without the scheme.
-        yield text.partition(" ")[2]
+    return HeaderValues(context.sent_headers.values(), (*received, *[value for _, value in sent]))
 
 
 @dataclass(frozen=True, slots=True)
