@@ -47,7 +47,7 @@ def build_validator(schema: Schema) -> "Validator":
 
     _check_size(schema)
     try:
-        return validator_for(dict(schema), retriever=_refuse, pattern_options=RegexOptions())
+        return validator_for(dict(schema), retriever=_refuse, pattern_options=RegexOptions(), mask="the value")
     except ValidationError as error:
         raise SchemaError(_explain(error), tuple(error.instance_path)) from error
     except ValueError as error:

@@ -46,4 +46,7 @@ def _cycles(tool: CompositeTool) -> Iterator[Fault]:
 
 
 def _wait_loc(step: Step, index: int, name: str) -> Loc:
+    """Where the wait is said; the whole step where its templates say it by what they read."""
+    if name not in step.depends_on:
+        return "steps", index
     return ("steps", index, "dependsOn", step.depends_on.index(name))

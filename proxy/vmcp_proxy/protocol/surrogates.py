@@ -40,6 +40,11 @@ class Masked:
         first, *rest = part.split(self._marker.decode())
         return first + "".join(chr(int(each[:4], 16)) + each[4:] for each in rest)
 
+    @property
+    def replaced(self) -> bytes:
+        """The whole text with a replacement character for each lone surrogate: it can be read, and written again."""
+        return re.sub(re.escape(self._marker) + rb"[0-9a-fA-F]{4}", rb"\\ufffd", self.text)
+
     def is_in(self, part: msgspec.Raw | bytes) -> bool:
         """Whether a part of the text holds a lone surrogate."""
         return self._marker in bytes(part)

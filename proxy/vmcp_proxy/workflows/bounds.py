@@ -1,0 +1,56 @@
+"""What workflows may hold and how long they wait between attempts: decided without I/O."""
+
+from collections.abc import Callable
+from typing import Final
+
+from vmcp_proxy.workflows.acts import ToolFailure
+
+MOST_RUNNING: Final = 256
+"""Workflows that run at once in one process."""
+
+MOST_HELD: Final = 64 << 20
+"""Bytes of results, as JSON, that the steps of one workflow may have."""
+
+MOST_HELD_IN_ALL: Final = 512 << 20
+"""The same for all workflows of the process together."""
+
+MOST_PAUSE: Final = 60.0
+"""Seconds between two attempts at most, unless who refused one asked for more."""
+
+
+class Shelf:
+    """The bytes of results that all workflows of a process hold."""
+
+    def __init__(self, most: int = MOST_HELD_IN_ALL) -> None:
+        self.left = most
+
+
+class Held:
+    """The bytes of results that one run holds, until it gives them back."""
+
+    def __init__(self, shelf: Shelf, most: int = MOST_HELD) -> None:
+        self._shelf: Final = shelf
+        self._most: Final = most
+        self._size = 0
+
+    def take(self, size: int) -> bool:
+        """Counts a result; False where it is too much, and then it is not counted."""
+        if self._size + size > self._most or size > self._shelf.left:
+            return False
+        self._size += size
+        self._shelf.left -= size
+        return True
+
+    def give_back(self) -> None:
+        """Counts all as gone: the run is over."""
+        self._shelf.left += self._size
+        self._size = 0
+
+
+def pause_before(attempt: int, delay: float, failure: ToolFailure | None, jitter: Callable[[float], float]) -> float:
+    """Seconds to wait before the attempt after this one: exponential with full jitter, or what was asked for if longer.
+
+    Many callers that failed together would otherwise come back together.
+    """
+    drawn = jitter(min(delay * 2 ** (attempt - 1), MOST_PAUSE))
+    return max(drawn, failure.retry_after or 0.0) if failure is not None else drawn

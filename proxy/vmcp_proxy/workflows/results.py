@@ -1,0 +1,136 @@
+"""What the result of a tool is to templates, read once (`CallToolResult`, MCP 2025-11-25)."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from vmcp_api.base import Json
+from vmcp_proxy.protocol.surrogates import mask
+
+MOST_REASON: Final = 2000
+"""Characters of a backend's own text in the reason of a failure."""
+
+_NO_TEXT: Final = "the tool failed and did not say why"
+
+
+class Reads(msgspec.Struct, frozen=True, gc=False):
+    """What templates read of a step, so that nothing else is made of its result."""
+
+    output: bool = False
+    content: bool = False
+
+
+class Values(msgspec.Struct, frozen=True):
+    """What templates see of a result, both empty where none reads them, and the result as it came."""
+
+    output: dict[str, Json]
+    content: dict[str, Json]
+    raw: bytes | msgspec.Raw
+
+
+class ToolError(msgspec.Struct, frozen=True, gc=False):
+    """A result that is none: `isError`, or nothing that can be read."""
+
+    reason: str
+
+
+class _Mark(msgspec.Struct, gc=False):
+    is_error: Any = msgspec.field(name="isError", default=False)
+
+
+class _Whole(msgspec.Struct):
+    is_error: Any = msgspec.field(name="isError", default=False)
+    structured: Any = msgspec.field(name="structuredContent", default=None)
+    content: Any = None
+
+
+_decode_mark: Final = msgspec.json.Decoder(_Mark).decode
+_decode_whole: Final = msgspec.json.Decoder(_Whole).decode
+
+
+def read_result(raw: bytes | msgspec.Raw, reads: Reads) -> Values | ToolError:
+    """What a result holds, or why it is none.
+
+    Leniently: `content` may be missing, and what is no object among it, or of an unknown type, is passed over.
+    """
+    try:
+        if not (reads.output or reads.content) and _decode_mark(raw).is_error is not True:
+            return Values({}, {}, raw)
+        result = _whole(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ToolError("the tool answered with what is no result of a tool")
+    if result.is_error is True:
+        return ToolError(_reason(result))
+    content = _by_kind(result.content) if reads.content or not isinstance(result.structured, dict) else {}
+    return Values(result.structured if isinstance(result.structured, dict) else content, content, raw)
+
+
+def _whole(raw: bytes | msgspec.Raw) -> _Whole:
+    """The members of a result; texts that were cut inside a character end with a replacement character.
+
+    Raises:
+        msgspec.DecodeError, UnicodeDecodeError, RecursionError: it is no object.
+    """
+    try:
+        return _decode_whole(raw)
+    except msgspec.DecodeError:
+        masked = mask(raw)
+        if masked is None:
+            raise
+    return _decode_whole(masked.replaced)
+
+
+def _by_kind(blocks: object) -> dict[str, Json]:
+    """The blocks by their kinds, as ToolHive names them: `text`, `text_1`, …, `image_0`, …, `resource`, and so on."""
+    found: dict[str, Json] = {}
+    counts: dict[str, int] = {}
+    for block in blocks if isinstance(blocks, list) else ():
+        if not isinstance(block, dict):
+            continue
+        kind, value = _content(block)
+        if kind:
+            count = counts[kind] = counts.get(kind, -1) + 1
+            found[f"{kind}_{count}" if count or kind in _NUMBERED else kind] = value
+    return found
+
+
+_NUMBERED: Final = frozenset({"image", "audio"})
+"""Kinds whose first block has a number too."""
+
+
+def _content(block: dict[str, Any]) -> tuple[str, Json]:
+    """The kind of a block, empty for unknown ones, and what it holds."""
+    match block.get("type"):
+        case "text":
+            return "text", block.get("text", "")
+        case "image" | "audio" as kind:
+            return kind, block.get("data", "")
+        case "resource_link":
+            return "link", block.get("uri", "")
+        case "resource":
+            resource = block.get("resource")
+            held = resource if isinstance(resource, dict) else {}
+            return "resource", held.get("text") or held.get("blob", "")
+    return "", None
+
+
+def _reason(result: _Whole) -> str:
+    blocks = result.content if isinstance(result.content, list) else ()
+    texts = (block.get("text") for block in blocks if isinstance(block, dict))
+    structured = result.structured if isinstance(result.structured, dict) else {}
+    return _first_text((*texts, structured.get("error"), structured.get("message"))) or _NO_TEXT
+
+
+def _first_text(found: Iterable[object]) -> str:
+    """The first text that says something, cut to what a reason may have."""
+    text = next((each.strip() for each in found if isinstance(each, str) and each.strip()), "")
+    return text if len(text) <= MOST_REASON else f"{text[:MOST_REASON]}…"
+
+
+def encode_result(output: Mapping[str, Json]) -> bytes:
+    """A `CallToolResult` of an object: structured, and its JSON as text for those who read no other."""
+    text = msgspec.json.encode(output)
+    return msgspec.json.encode(
+        {"content": [{"type": "text", "text": text.decode()}], "structuredContent": msgspec.Raw(text)}
+    )

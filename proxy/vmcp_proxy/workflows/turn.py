@@ -1,0 +1,226 @@
+"""One step as it is carried out: its condition, then its calls or its question, within its time."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from vmcp_api.base import Json
+from vmcp_api.templates import Budget, TemplateError
+from vmcp_api.text.durations import format_duration
+from vmcp_proxy.workflows.acts import FINAL, Acts, ElicitAction, StepRef, ToolFailure, ToolReply, Unasked
+from vmcp_proxy.workflows.bounds import Held, pause_before
+from vmcp_proxy.workflows.model import ForEach, Question, ToolCall, WorkflowStep
+from vmcp_proxy.workflows.outcome import Iterations, StepStatus
+from vmcp_proxy.workflows.parameters import first_fault
+from vmcp_proxy.workflows.results import ToolError, Values, read_result
+from vmcp_proxy.workflows.schedule import Verdict
+
+Scope: TypeAlias = Mapping[str, object]
+
+_LATE: Final = "there was no time left to try again"
+_MOST_ASKED: Final = 2
+"""How often a question is asked: once more where the answer does not fit."""
+
+_NO_ANSWER: Final[dict[ElicitAction, str]] = {
+    "decline": "the question was declined",
+    "cancel": "the question was dismissed, or not answered in time",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What the steps of one run share: `now` is the loop's clock, `jitter` draws between 0 and what it is given."""
+
+    run: str
+    acts: Acts
+    held: Held
+    now: Callable[[], float]
+    jitter: Callable[[float], float]
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """What became of a step: `output` and `content` as templates see them, `verdict` what it means for the others.
+
+    `result` is the one of the tool as it came, where there is one.
+    """
+
+    status: StepStatus
+    output: Mapping[str, Json] = {}
+    content: Mapping[str, Json] = {}
+    error: str = ""
+    verdict: Verdict = Verdict.GO_ON
+    result: bytes | msgspec.Raw | None = None
+    iterations: Iterations | None = None
+
+
+class Turn:
+    """A step that has its turn; `attempts` counts the calls and questions that it made so far."""
+
+    def __init__(self, step: WorkflowStep, scope: Scope, world: World) -> None:
+        self.attempts = 0
+        self._step: Final = step
+        self._scope: Final = scope
+        self._world: Final = world
+        self._deadline: Final = world.now() + step.seconds
+
+    async def take(self) -> Ending:
+        """Carries the step out; whatever goes wrong is an ending, but for cancellation."""
+        step = self._step
+        try:
+            async with asyncio.timeout_at(self._deadline) as bound:
+                return await self._act()
+        except TemplateError as error:
+            return self._failed(str(error))
+        except TimeoutError:
+            if not bound.expired():
+                raise
+        if isinstance(step.act, Question):
+            return self._unanswered(step.act, "cancel")
+        return self._failed(f"timed out after {format_duration(step.seconds)}")
+
+    async def _act(self) -> Ending:
+        step = self._step
+        if step.condition is not None and not step.condition.truth(self._scope, Budget()):
+            return Ending(StepStatus.SKIPPED, step.defaults)
+        match step.act:
+            case ToolCall():
+                return await self._tool(step.act)
+            case ForEach():
+                return await self._for_each(step.act)
+            case Question():
+                return await self._ask(step.act)
+
+    async def _tool(self, call: ToolCall) -> Ending:
+        found = await self._call(call, self._scope)
+        if isinstance(found, ToolError):
+            return self._failed(found.reason)
+        return Ending(StepStatus.COMPLETED, found.output, found.content, result=found.raw)
+
+    async def _for_each(self, act: ForEach) -> Ending:
+        items = _items(act.collection.value(self._scope, Budget()))
+        if len(items) > act.most:
+            return self._failed(f"the collection has {len(items)} items; maxIterations allows {act.most}")
+        done: list[dict[str, Json]] = [{}] * len(items)
+        places = iter(range(len(items)))
+
+        async def work() -> None:
+            for place in places:
+                seen = done[place] = await self._iterate(act, place, items[place])
+                if ends_all and "error" in seen:
+                    raise _IterationError(f"item {place}: {seen['error']}")
+
+        ends_all = self._step.failed is Verdict.ABORT
+        reason = ""
+        try:
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(min(act.parallel, len(items))):
+                    workers.create_task(work())
+        except* _IterationError as errors:
+            reason = str(errors.exceptions[0])
+        went = _count(done)
+        if reason:
+            return msgspec.structs.replace(self._failed(reason), iterations=went)
+        output: dict[str, Json] = {"iterations": done, **msgspec.structs.asdict(went)}
+        return Ending(StepStatus.COMPLETED, output, iterations=went)
+
+    async def _iterate(self, act: ForEach, place: int, item: Json) -> dict[str, Json]:
+        """What templates see of one item, as ToolHive's do: `error` only where there is one."""
+        scope = {**self._scope, "forEach": {act.item: item, "index": place}}
+        try:
+            found = await self._call(act.call, scope, place)
+        except TemplateError as error:
+            found = ToolError(str(error))
+        seen: dict[str, Json] = {"index": place, "item": item}
+        if isinstance(found, ToolError):
+            return {**seen, "status": StepStatus.FAILED.value, "output": {}, "error": found.reason}
+        return {**seen, "status": StepStatus.COMPLETED.value, "output": found.output}
+
+    async def _call(self, call: ToolCall, scope: Scope, place: int | None = None) -> Values | ToolError:
+        """Calls a tool, again where that may help, and reads what it gave."""
+        world = self._world
+        arguments: Any = call.arguments.value(scope, Budget())
+        attempt = 0
+        while True:
+            attempt += 1
+            self.attempts += 1
+            ref = StepRef(world.run, self._step.id, place, attempt)
+            reply = await world.acts.call_tool(ref, call.tool, arguments, self._deadline - world.now())
+            found = self._read(reply)
+            if not isinstance(found, ToolError) or attempt > call.retries or _is_final(reply):
+                return found
+            pause = pause_before(attempt, call.delay, reply if isinstance(reply, ToolFailure) else None, world.jitter)
+            if world.now() + pause >= self._deadline:
+                return ToolError(f"{found.reason} ({_LATE})")
+            await asyncio.sleep(pause)
+
+    def _read(self, reply: ToolReply) -> Values | ToolError:
+        if isinstance(reply, ToolFailure):
+            return ToolError(reply.text)
+        found = read_result(reply.raw, self._step.reads)
+        if isinstance(found, Values) and not self._world.held.take(memoryview(reply.raw).nbytes):
+            return ToolError("the results of the steps take more memory than a workflow may have")
+        return found
+
+    async def _ask(self, act: Question) -> Ending:
+        message = _text(act.message.value(self._scope, Budget()))
+        asked, wrong = message, ""
+        for attempt in range(1, _MOST_ASKED + 1):
+            self.attempts = attempt
+            ref = StepRef(self._world.run, self._step.id, attempt=attempt)
+            reply = await self._world.acts.ask(ref, asked, act.schema, self._deadline - self._world.now())
+            if isinstance(reply, Unasked):
+                return self._failed(reply.text)
+            if reply.action != "accept":
+                return self._unanswered(act, reply.action)
+            fault = first_fault(act.validator, reply.content)
+            if fault is None:
+                return Ending(StepStatus.COMPLETED, {"action": reply.action, "content": reply.content})
+            wrong = fault.about("answer")
+            asked = f"{message}\n\nThe last answer cannot be taken: {wrong}"
+        return self._failed(f"the answer is not what was asked for: {wrong}")
+
+    def _unanswered(self, act: Question, action: ElicitAction) -> Ending:
+        verdict = act.declined if action == "decline" else act.cancelled
+        if verdict is Verdict.ABORT:
+            return Ending(StepStatus.FAILED, error=_NO_ANSWER[action], verdict=verdict)
+        return Ending(StepStatus.COMPLETED, {**self._step.defaults, "action": action}, verdict=verdict)
+
+    def _failed(self, reason: str) -> Ending:
+        return Ending(StepStatus.FAILED, self._step.defaults, error=reason, verdict=self._step.failed)
+
+
+class _IterationError(Exception):
+    """The call for an item has failed, which ends the step."""
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _items(value: object) -> list[Any]:
+    """The items of a collection: an array, or the JSON text of one, as ToolHive's `json` makes it.
+
+    Raises:
+        TemplateError: it is neither.
+    """
+    found = value
+    if isinstance(value, str):
+        try:
+            found = msgspec.json.decode(value)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            found = None
+    if not isinstance(found, list):
+        raise TemplateError("the collection is no array, and no JSON text of one")
+    return found
+
+
+def _count(done: list[dict[str, Json]]) -> Iterations:
+    states = [each.get("status") for each in done]
+    return Iterations(len(done), states.count(StepStatus.COMPLETED.value), states.count(StepStatus.FAILED.value))
+
+
+def _is_final(reply: ToolReply) -> bool:
+    return isinstance(reply, ToolFailure) and reply.kind in FINAL

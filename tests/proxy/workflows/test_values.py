@@ -1,0 +1,158 @@
+"""What results are to templates, and what arguments are to tools: pure, by tables."""
+
+import json
+
+import pytest
+
+from vmcp_proxy.workflows.arguments import InputShapes, fitted, shape_of
+from vmcp_proxy.workflows.results import MOST_REASON, Reads, ToolError, Values, read_result
+
+ALL = Reads(output=True, content=True)
+
+
+def block(kind, **more):
+    return {"type": kind, **more}
+
+
+def texts(*said):
+    return [block("text", text=each) for each in said]
+
+
+@pytest.mark.parametrize(
+    ("result", "output", "content"),
+    [
+        ({"content": texts("a")}, {"text": "a"}, {"text": "a"}),
+        (
+            {"content": texts("a", "b", "c")},
+            {"text": "a", "text_1": "b", "text_2": "c"},
+            {"text": "a", "text_1": "b", "text_2": "c"},
+        ),
+        ({"structuredContent": {"n": 1}, "content": texts("{}")}, {"n": 1}, {"text": "{}"}),
+        ({"structuredContent": [1], "content": texts("[1]")}, {"text": "[1]"}, {"text": "[1]"}),
+        ({"structuredContent": None, "content": texts("x")}, {"text": "x"}, {"text": "x"}),
+        (
+            {
+                "content": [
+                    block("image", data="aW1n", mimeType="image/png"),
+                    block("audio", data="YXVk"),
+                    block("resource", resource={"uri": "a:b", "text": "held"}),
+                    block("resource", resource={"uri": "a:c", "blob": "YmxvYg=="}),
+                    block("resource_link", uri="a:d", name="d"),
+                    block("image", data="aW1n"),
+                    block("dance", text="unknown"),
+                    "no block",
+                    {"text": "of no type"},
+                ]
+            },
+            *[
+                {
+                    "image_0": "aW1n",
+                    "audio_0": "YXVk",
+                    "resource": "held",
+                    "resource_1": "YmxvYg==",
+                    "link": "a:d",
+                    "image_1": "aW1n",
+                }
+            ]
+            * 2,
+        ),
+        ({}, {}, {}),
+        ({"content": None, "isError": None}, {}, {}),
+        ({"content": "text", "isError": "false"}, {}, {}),
+    ],
+)
+def test_a_result_is_its_structure_else_its_blocks_by_kind(result, output, content):
+    raw = json.dumps(result).encode()
+
+    assert read_result(raw, ALL) == Values(output, content, raw)
+    assert read_result(raw, Reads()) == Values({}, {}, raw)
+
+
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [
+        ({"isError": True, "content": texts(" ", "no space left\n")}, "no space left"),
+        ({"isError": True, "structuredContent": {"error": "why"}}, "why"),
+        ({"isError": True, "structuredContent": {"message": "why"}, "content": []}, "why"),
+        ({"isError": True, "content": [1, {"text": 2}]}, "the tool failed and did not say why"),
+        ({"isError": True, "content": texts("x" * 5000)}, "x" * MOST_REASON + "…"),
+    ],
+)
+def test_an_error_says_what_the_tool_says(result, reason):
+    for reads in (ALL, Reads()):
+        assert read_result(json.dumps(result).encode(), reads) == ToolError(reason)
+
+
+@pytest.mark.parametrize("raw", [b"[]", b"null", b'"text"', b"{", b"\xff", b"", b'{"content":' + b"[" * 5000])
+def test_what_is_no_result_is_an_error(raw):
+    for reads in (ALL, Reads()):
+        assert read_result(raw, reads) == ToolError("the tool answered with what is no result of a tool")
+
+
+def test_a_text_that_was_cut_inside_a_character_is_read():
+    raw = rb'{"content":[{"type":"text","text":"a\ud83d"}],"structuredContent":{"\udc00":"\ud83d\ude00 \\ud83d"}}'
+
+    assert read_result(raw, ALL) == Values({"\ufffd": "\U0001f600 \\ud83d"}, {"text": "a\ufffd"}, raw)
+
+
+def schema(**properties):
+    return {"type": "object", "properties": properties}
+
+
+STRING, INTEGER, NUMBER, BOOLEAN, NULL = ({"type": name} for name in ["string", "integer", "number", "boolean", "null"])
+
+
+@pytest.mark.parametrize(
+    ("of", "given", "fits"),
+    [
+        (STRING, 3, "3"),
+        (STRING, True, "true"),
+        (STRING, 2.5, "2.5"),
+        (STRING, 3.0, "3"),
+        (STRING, 1e300, "1e+300"),
+        (STRING, None, None),
+        (STRING, {"a": 1}, {"a": 1}),
+        (INTEGER, "3", 3),
+        (INTEGER, "-3", -3),
+        (INTEGER, 3.0, 3),
+        (INTEGER, "3.5", "3.5"),
+        (INTEGER, "three", "three"),
+        (INTEGER, True, True),
+        (INTEGER, "9" * 500, "9" * 500),
+        (NUMBER, "3.5e1", 35.0),
+        (NUMBER, "3", 3),
+        (NUMBER, "1e999", "1e999"),
+        (NUMBER, "nan", "nan"),
+        (BOOLEAN, "true", True),
+        (BOOLEAN, "F", False),
+        (BOOLEAN, "yes", "yes"),
+        (BOOLEAN, 1, 1),
+        ({"type": ["integer", "null"]}, "7", 7),
+        ({"type": ["string", "integer"]}, "7", "7"),
+        ({"anyOf": [INTEGER, NULL]}, "7", 7),
+        ({"oneOf": [{"$ref": "#/$defs/x"}, NULL]}, "7", "7"),
+        ({"enum": [1, 2]}, "1", "1"),
+        ({}, 3, 3),
+        ({"type": "array", "items": INTEGER}, ["1", 2, "x"], [1, 2, "x"]),
+        (schema(deep=schema(n=INTEGER)), {"deep": {"n": "1", "other": "2"}}, {"deep": {"n": 1, "other": "2"}}),
+        ({"type": "array", "items": INTEGER}, "[1]", "[1]"),
+        (7, "7", "7"),
+        ({"type": 7, "properties": [], "items": []}, "7", "7"),
+    ],
+)
+def test_scalars_become_what_the_tool_declares_and_nothing_else_changes(of, given, fits):
+    came = fitted({"x": given, "y": given}, shape_of(schema(x=of)))
+
+    assert came == {"x": fits, "y": given}
+    assert type(came["x"]) is type(fits)
+
+
+def test_the_shape_of_a_descriptor_is_read_once_and_nonsense_has_none():
+    shapes = InputShapes()
+    descriptor = json.dumps({"name": "t", "inputSchema": schema(n=INTEGER)}).encode()
+
+    assert shapes.of(descriptor) is shapes.of(bytes(bytearray(descriptor)))
+    for odd in (b"[]", b"{", b'{"inputSchema":7}', b'{"inputSchema":{"properties":' + b"[" * 5000):
+        assert shapes.of(odd) is None
+    deep = b'{"inputSchema":' + b'{"items":' * 500 + b'{"type":"integer"}' + b"}" * 501
+    assert shapes.of(deep) is None
