@@ -9,7 +9,7 @@ MOST_RUNNING: Final = 256
 """Workflows that run at once in one process."""
 
 MOST_HELD: Final = 64 << 20
-"""Bytes of results, as JSON, that the steps of one workflow may have."""
+"""Bytes that the results of the steps of one workflow may take, decoded where templates read them."""
 
 MOST_HELD_IN_ALL: Final = 512 << 20
 """The same for all workflows of the process together."""
@@ -19,7 +19,7 @@ MOST_PAUSE: Final = 60.0
 
 
 class Shelf:
-    """The bytes of results that all workflows of a process hold."""
+    """The bytes of results that all workflows of a process may still hold."""
 
     def __init__(self, most: int = MOST_HELD_IN_ALL) -> None:
         self.left = most
@@ -30,19 +30,22 @@ class Held:
 
     def __init__(self, shelf: Shelf, most: int = MOST_HELD) -> None:
         self._shelf: Final = shelf
-        self._most: Final = most
+        self._left = most
         self._size = 0
 
-    def take(self, size: int) -> bool:
-        """Counts a result; False where it is too much, and then it is not counted."""
-        if self._size + size > self._most or size > self._shelf.left:
-            return False
+    @property
+    def room(self) -> int:
+        """How many more it may hold."""
+        return min(self._left, self._shelf.left)
+
+    def take(self, size: int) -> None:
+        """Holds a result for which there is room."""
         self._size += size
+        self._left -= size
         self._shelf.left -= size
-        return True
 
     def give_back(self) -> None:
-        """Counts all as gone: the run is over."""
+        """Holds nothing any more: the run is over."""
         self._shelf.left += self._size
         self._size = 0
 

@@ -4,12 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-import msgspec
-
 from vmcp_api.base import Constant, Json
 from vmcp_api.spec.composite import JsonType, Output, OutputProperty
 from vmcp_api.templates import Budget, Template, TemplateError, TemplateKeyError, compile_template
 from vmcp_proxy.workflows.scalars import as_type, is_of
+from vmcp_proxy.workflows.weight import NoJsonError, read_json
 
 Scope: TypeAlias = Mapping[str, object]
 
@@ -76,7 +75,7 @@ class OutputPlan:
         Raises:
             OutputError: a property has no value.
         """
-        return dict(_built(self.properties, scope, "", is_cut=is_cut))
+        return dict(_built(self.properties, _Making(scope, Budget(), is_cut), ""))
 
 
 def output_schema(output: Output) -> dict[str, Any]:
@@ -99,27 +98,36 @@ def _schemas(properties: Mapping[str, OutputProperty]) -> dict[str, Any]:
     return found
 
 
-def _built(properties: tuple[Property, ...], scope: Scope, path: str, *, is_cut: bool) -> Iterator[tuple[str, Json]]:
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """What making one result shares: its templates cost together what one may."""
+
+    scope: Scope
+    budget: Budget
+    is_cut: bool
+
+
+def _built(properties: tuple[Property, ...], making: _Making, path: str) -> Iterator[tuple[str, Json]]:
     for each in properties:
         here = f"{path}{each.name}"
         if each.template is None:
-            yield each.name, dict(_built(each.members, scope, f"{here}.", is_cut=is_cut))
+            yield each.name, dict(_built(each.members, making, f"{here}."))
             continue
-        value = _value(each, each.template, scope, here, is_cut=is_cut)
+        value = _value(each, each.template, making, here)
         if value is not _NOT_THERE:
             yield each.name, value
         elif each.is_required:
             raise OutputError(here, "is required and has no value; give it a default")
 
 
-def _value(of: Property, template: Template, scope: Scope, path: str, *, is_cut: bool) -> Any:
+def _value(of: Property, template: Template, making: _Making, path: str) -> Any:
     """The value of the template in the declared type, else the default; null counts as no value."""
     try:
-        made: Any = template.value(scope, Budget())
+        made: Any = template.value(making.scope, making.budget)
         value = None if made is None else _typed(made, of.type)
         reason = f"is no {of.type.value}"
     except TemplateError as error:
-        made = _NOT_THERE if is_cut and isinstance(error, TemplateKeyError) else error
+        made = _NOT_THERE if making.is_cut and isinstance(error, TemplateKeyError) else error
         value, reason = None, error.reason
     if value is not None:
         return value
@@ -137,7 +145,7 @@ def _typed(value: Any, wanted: JsonType) -> Any:
     if wanted not in _CONTAINERS:
         return as_type(value, wanted.value)
     try:
-        read = msgspec.json.decode(value) if isinstance(value, str) else None
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        read = read_json(value) if isinstance(value, str) else None
+    except NoJsonError:
         return None
     return read if is_of(read, wanted.value) else None

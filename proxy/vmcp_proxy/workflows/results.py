@@ -7,10 +7,13 @@ import msgspec
 
 from vmcp_api.base import Json
 from vmcp_proxy.protocol.surrogates import mask
+from vmcp_proxy.workflows.weight import weight_of
 
 MOST_REASON: Final = 2000
 """Characters of a backend's own text in the reason of a failure."""
 
+_NO_RESULT: Final = "the tool answered with what is no result of a tool"
+_TOO_LARGE: Final = "the results of the steps take more memory than a workflow may have"
 _NO_TEXT: Final = "the tool failed and did not say why"
 
 
@@ -22,11 +25,15 @@ class Reads(msgspec.Struct, frozen=True, gc=False):
 
 
 class Values(msgspec.Struct, frozen=True):
-    """What templates see of a result, both empty where none reads them, and the result as it came."""
+    """What templates see of a result, both empty where none reads them, and the result as it came.
+
+    `weight` is what holding them takes, in bytes.
+    """
 
     output: dict[str, Json]
     content: dict[str, Json]
     raw: bytes | msgspec.Raw
+    weight: int
 
 
 class ToolError(msgspec.Struct, frozen=True, gc=False):
@@ -49,21 +56,25 @@ _decode_mark: Final = msgspec.json.Decoder(_Mark).decode
 _decode_whole: Final = msgspec.json.Decoder(_Whole).decode
 
 
-def read_result(raw: bytes | msgspec.Raw, reads: Reads) -> Values | ToolError:
-    """What a result holds, or why it is none.
+def read_result(raw: bytes | msgspec.Raw, reads: Reads, room: int) -> Values | ToolError:
+    """What a result holds, or why it is none; one that weighs more than there is `room` is not decoded.
 
     Leniently: `content` may be missing, and what is no object among it, or of an unknown type, is passed over.
     """
     try:
         if not (reads.output or reads.content) and _decode_mark(raw).is_error is not True:
-            return Values({}, {}, raw)
+            found = Values({}, {}, raw, memoryview(raw).nbytes)
+            return found if found.weight <= room else ToolError(_TOO_LARGE)
+        weight = weight_of(raw)
+        if weight > room:
+            return ToolError(_TOO_LARGE)
         result = _whole(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return ToolError("the tool answered with what is no result of a tool")
+        return ToolError(_NO_RESULT)
     if result.is_error is True:
         return ToolError(_reason(result))
     content = _by_kind(result.content) if reads.content or not isinstance(result.structured, dict) else {}
-    return Values(result.structured if isinstance(result.structured, dict) else content, content, raw)
+    return Values(result.structured if isinstance(result.structured, dict) else content, content, raw, weight)
 
 
 def _whole(raw: bytes | msgspec.Raw) -> _Whole:

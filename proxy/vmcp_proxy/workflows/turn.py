@@ -17,6 +17,7 @@ from vmcp_proxy.workflows.outcome import Iterations, StepStatus
 from vmcp_proxy.workflows.parameters import first_fault
 from vmcp_proxy.workflows.results import ToolError, Values, read_result
 from vmcp_proxy.workflows.schedule import Verdict
+from vmcp_proxy.workflows.weight import NoJsonError, read_json
 
 Scope: TypeAlias = Mapping[str, object]
 
@@ -159,9 +160,9 @@ class Turn:
     def _read(self, reply: ToolReply) -> Values | ToolError:
         if isinstance(reply, ToolFailure):
             return ToolError(reply.text)
-        found = read_result(reply.raw, self._step.reads)
-        if isinstance(found, Values) and not self._world.held.take(memoryview(reply.raw).nbytes):
-            return ToolError("the results of the steps take more memory than a workflow may have")
+        found = read_result(reply.raw, self._step.reads, self._world.held.room)
+        if isinstance(found, Values):
+            self._world.held.take(found.weight)
         return found
 
     async def _ask(self, act: Question) -> Ending:
@@ -206,12 +207,10 @@ def _items(value: object) -> list[Any]:
     Raises:
         TemplateError: it is neither.
     """
-    found = value
-    if isinstance(value, str):
-        try:
-            found = msgspec.json.decode(value)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            found = None
+    try:
+        found = read_json(value) if isinstance(value, str) else value
+    except NoJsonError:
+        found = None
     if not isinstance(found, list):
         raise TemplateError("the collection is no array, and no JSON text of one")
     return found

@@ -1,11 +1,13 @@
 """What results are to templates, and what arguments are to tools: pure, by tables."""
 
 import json
+import tracemalloc
 
 import pytest
 
 from vmcp_proxy.workflows.arguments import InputShapes, fitted, shape_of
 from vmcp_proxy.workflows.results import MOST_REASON, Reads, ToolError, Values, read_result
+from vmcp_proxy.workflows.weight import NoJsonError, read_json, weight_of
 
 ALL = Reads(output=True, content=True)
 
@@ -64,8 +66,8 @@ def texts(*said):
 def test_a_result_is_its_structure_else_its_blocks_by_kind(result, output, content):
     raw = json.dumps(result).encode()
 
-    assert read_result(raw, ALL) == Values(output, content, raw)
-    assert read_result(raw, Reads()) == Values({}, {}, raw)
+    assert read_result(raw, ALL, 1 << 20) == Values(output, content, raw, weight_of(raw))
+    assert read_result(raw, Reads(), 1 << 20) == Values({}, {}, raw, len(raw))
 
 
 @pytest.mark.parametrize(
@@ -80,19 +82,21 @@ def test_a_result_is_its_structure_else_its_blocks_by_kind(result, output, conte
 )
 def test_an_error_says_what_the_tool_says(result, reason):
     for reads in (ALL, Reads()):
-        assert read_result(json.dumps(result).encode(), reads) == ToolError(reason)
+        assert read_result(json.dumps(result).encode(), reads, 1 << 20) == ToolError(reason)
 
 
 @pytest.mark.parametrize("raw", [b"[]", b"null", b'"text"', b"{", b"\xff", b"", b'{"content":' + b"[" * 5000])
 def test_what_is_no_result_is_an_error(raw):
     for reads in (ALL, Reads()):
-        assert read_result(raw, reads) == ToolError("the tool answered with what is no result of a tool")
+        assert read_result(raw, reads, 1 << 20) == ToolError("the tool answered with what is no result of a tool")
 
 
 def test_a_text_that_was_cut_inside_a_character_is_read():
     raw = rb'{"content":[{"type":"text","text":"a\ud83d"}],"structuredContent":{"\udc00":"\ud83d\ude00 \\ud83d"}}'
 
-    assert read_result(raw, ALL) == Values({"\ufffd": "\U0001f600 \\ud83d"}, {"text": "a\ufffd"}, raw)
+    assert read_result(raw, ALL, 1 << 20) == Values(
+        {"\ufffd": "\U0001f600 \\ud83d"}, {"text": "a\ufffd"}, raw, weight_of(raw)
+    )
 
 
 def schema(**properties):
@@ -156,3 +160,39 @@ def test_the_shape_of_a_descriptor_is_read_once_and_nonsense_has_none():
         assert shapes.of(odd) is None
     deep = b'{"inputSchema":' + b'{"items":' * 500 + b'{"type":"integer"}' + b"}" * 501
     assert shapes.of(deep) is None
+
+
+def memory_of(text):
+    """Bytes that the most which is allocated while a text is read."""
+    tracemalloc.start()
+    try:
+        read_json(text)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" + ",".join(["[]"] * 20_000) + "]",
+        "[" + ",".join(["{}"] * 20_000) + "]",
+        "[" + ",".join(["1234567"] * 20_000) + "]",
+        "[" + ",".join(['""'] * 20_000) + "]",
+        "[" + ",".join(['{"a":1}'] * 20_000) + "]",
+        "[" + ",".join(["1.5"] * 20_000) + "]",
+        json.dumps({f"key {number}": f"value {number}" for number in range(20_000)}),
+        json.dumps(["\u20ac" * 20_000]),
+    ],
+    ids=lambda text: text[:12],
+)
+def test_the_weight_of_json_is_about_what_it_takes_decoded(text):
+    assert memory_of(text) < 4 * weight_of(text.encode())
+
+
+def test_what_would_take_too_much_memory_is_not_decoded():
+    with pytest.raises(NoJsonError):
+        read_json("[" + "[]," * 600_000 + "[]]")
+    raw = b'{"structuredContent":{"a":[' + b"[]," * 1000 + b"[]]}}"
+    assert read_result(raw, ALL, weight_of(raw)).output["a"][0] == []
+    assert "more memory" in read_result(raw, ALL, weight_of(raw) - 1).reason
