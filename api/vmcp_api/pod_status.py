@@ -104,7 +104,7 @@ class LoadError:
 
 @dataclass(frozen=True, slots=True)
 class StoreReport:
-    """The session store as the pod reaches it; `message` is empty while it does."""
+    """A store or sink as the pod reaches it; `message` is empty while it does."""
 
     __pydantic_config__: ClassVar = _DOCUMENT
 
@@ -203,6 +203,16 @@ class UnmatchedReport:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretReport:
+    """A key of a Secret, as `<Secret>/<key>`, that is there and of no use; `message` says why and what to do."""
+
+    __pydantic_config__: ClassVar = _DOCUMENT
+
+    name: _Text = ""
+    message: _Text = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """How much is served; `context_bytes` is what all tools together cost a model."""
 
@@ -220,7 +230,8 @@ class PodStatus:
     """The whole document; holds names and counts, no URL and no secret.
 
     `dropped_tools` are entries of every kind. `missing_secrets` are as `<Secret>/<key>`. `issuer` is absent where
-    callers show no tokens, `rate_limits` (how their buckets can be asked) where nothing is limited.
+    callers show no tokens, `rate_limits` (how their buckets can be asked) where nothing is limited, `audit` (how its
+    sink fares) where none is written.
     """
 
     __pydantic_config__: ClassVar = _DOCUMENT
@@ -232,7 +243,9 @@ class PodStatus:
     store: Annotated[StoreReport, BeforeValidator(_part)] = field(default_factory=StoreReport)
     rate_limits: Annotated[StoreReport | None, BeforeValidator(_part), _ABSENT] = None
     issuer: Annotated[IssuerReport | None, BeforeValidator(_part), _ABSENT] = None
+    audit: Annotated[StoreReport | None, BeforeValidator(_part), _ABSENT] = None
     missing_secrets: _Texts = ()
+    invalid_secrets: Annotated[tuple[SecretReport, ...], BeforeValidator(_parts)] = ()
     backends: Annotated[tuple[BackendReport, ...], BeforeValidator(_parts)] = ()
     conflicts: Annotated[tuple[ConflictReport, ...], BeforeValidator(_parts)] = ()
     dropped_tools: Annotated[tuple[DroppedReport, ...], BeforeValidator(_parts)] = ()

@@ -16,6 +16,7 @@ from vmcp_api.pod_status import (
     IssuerReport,
     LoadError,
     PodStatus,
+    SecretReport,
     StoreReport,
     UnmatchedReport,
     decode,
@@ -52,7 +53,9 @@ STATUSES = st.builds(
     store=st.builds(StoreReport, NAME, TEXT),
     issuer=st.none() | st.builds(IssuerReport, NAME, TEXT),
     rate_limits=st.none() | st.builds(StoreReport, NAME, TEXT),
+    audit=st.none() | st.builds(StoreReport, NAME, TEXT),
     missing_secrets=many(NAME),
+    invalid_secrets=many(st.builds(SecretReport, TEXT, TEXT)),
     backends=many(BACKENDS),
     conflicts=many(st.builds(ConflictReport, TEXT, TEXT, OPTIONAL, many(NAME))),
     dropped_tools=many(st.builds(DroppedReport, *[TEXT] * 4)),
@@ -107,7 +110,7 @@ def test_a_member_that_is_renamed_at_one_end_is_missed():
     assert seen == {part: {each.name for each in fields(part)} for part in seen}
     assert set(seen) == {
         *(PodStatus, LoadError, StoreReport, IssuerReport, BackendReport, ConflictReport, DroppedReport),
-        *(UnmatchedReport, Counts),
+        *(UnmatchedReport, SecretReport, Counts),
     }
     assert to_document(read) == document
 

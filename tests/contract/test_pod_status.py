@@ -26,7 +26,7 @@ def compact(document):
 
 
 @pytest.mark.scenario("K-6")
-async def test_a_status_with_every_member_is_on_the_wire_what_it_always_was():
+async def test_a_status_with_every_member_is_on_the_wire_what_it_always_was(tmp_path):
     shown = {"uri": "test://same", "name": "r"}
     east = ScriptedBackend(resources=[shown], prompts=[{"name": "größe"}])
     west = ScriptedBackend(tools=[tool("echo")], resources=[shown], templates=[{"uriTemplate": "x://{y}", "name": "t"}])
@@ -35,7 +35,11 @@ async def test_a_status_with_every_member_is_on_the_wire_what_it_always_was():
     async def listing(call):
         return {"tools": [tool("echo"), tool("show"), {"name": "bad", "inputSchema": 5}], "nextCursor": "loop"}
 
-    secret = {"addHeadersFromSecret": [{"headerName": "X-Key", "valueSecretRef": {"name": "billing", "key": "api"}}]}
+    secret = {
+        "addHeadersFromSecret": [
+            {"headerName": f"X-{key}", "valueSecretRef": {"name": "billing", "key": key}} for key in ("api", "other")
+        ]
+    }
     lacking = {
         "name": "lacking",
         "kind": "MCPServerEntry",
@@ -44,14 +48,16 @@ async def test_a_status_with_every_member_is_on_the_wire_what_it_always_was():
         "headerForward": secret,
     }
     config = {
+        "audit": {"enabled": True, "sink": "file", "path": str(tmp_path / "audit.log")},
         "aggregation": {"conflictResolution": "manual", "tools": [{"workload": "gone"}]},
         "rateLimiting": {"shared": {"maxTokens": 1000, "refillPeriod": "1m"}},
         "operational": {"failureHandling": {"healthCheckInterval": "1h", "circuitBreaker": {"enabled": True}}},
     }
     backends = {"east": east, "west": west}
+    empty = {("billing", "other"): "\n"}
     async with (
         Idp().running() as idp,
-        scene(backends, extra=(lacking,), config=config, incomingAuth=oidc(idp)) as world,
+        scene(backends, extra=(lacking,), config=config, secrets=empty, incomingAuth=oidc(idp)) as world,
         world.session(authorization=f"Bearer {idp.mint('alice')}") as client,
     ):
         idp.acts["jwks"] = says(500)

@@ -4,6 +4,7 @@ import pytest
 
 from tests.operator.endpoints import ONE, healthy, serving
 from tests.operator.manifests import GROUP, SERVER, VMCP
+from vmcp_api.pod_status import StoreReport
 from vmcp_operator.plan.kinds import DEPLOYMENT
 
 NAMED = "/var/log/vmcp/audit.log"
@@ -73,6 +74,21 @@ async def test_the_secrets_of_a_sink_are_mounted_and_missed_under_the_audit_log_
     assert (condition["status"], condition["reason"]) == ("False", "SecretNotFound")
     assert "logs/token" in condition["message"]
     assert story.condition(ONE, "AuthConfigured")["status"] == "True"
+
+
+async def test_a_sink_that_takes_nothing_is_told_and_stops_nothing():
+    story = await serving(audited(f"sink: file, path: {NAMED}", mounting("emptyDir: {}")), "files")
+    for audit, told in (
+        (StoreReport("unavailable", f"{NAMED}: No space left on device"), ("False", "AuditSinkUnavailable")),
+        (StoreReport(), ("True", "Configured")),
+    ):
+        story.run_pod(ONE, report=healthy(story, "files", audit=audit))
+        story.passes(10)
+        await story.reconcile(ONE)
+        condition = story.condition(ONE, "AuditConfigured")
+        assert (condition["status"], condition["reason"]) == told
+        assert audit.message in condition["message"]
+        assert story.status(ONE)["phase"] == "Ready"
 
 
 async def test_without_an_audit_log_there_is_nothing_to_say():

@@ -107,7 +107,7 @@ async def test_a_restart_of_a_generation_that_runs_leaves_it_ready():
 
 def crashing(state, restarts, **more):
     last = {"terminated": {"exitCode": 1, "reason": "Error"}} if restarts else {}
-    return [{"name": "vmcp", "state": state, "lastState": last, "restartCount": restarts, **more}]
+    return [{"name": "vmcp", "state": state, "lastState": last, "restartCount": restarts} | more]
 
 
 @pytest.mark.scenario("K-23")
@@ -135,6 +135,35 @@ async def test_a_crash_loop_stays_failed_between_two_restarts(is_ready_between):
         told.append((story.status(ONE)["phase"], ready(story)))
     assert set(told) == {("Failed", ("False", "CrashLoop"))}
     assert events(story, ONE) == ["Pending", "Failed"]
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        (
+            "vmcp: /etc/vmcp/keys: session key '1': it has 0 bytes instead of 32\n",
+            "session key '1'",
+        ),
+        ('{"log":"app","event":"config loaded"}\nvmcp: port 4483 is taken; name another\n', "port 4483 is taken"),
+        ("Traceback: one\nBoom: two", "Traceback: one\nBoom: two"),
+        ("", "Error"),
+    ],
+)
+async def test_a_process_that_cannot_start_is_told_in_its_own_last_words(log, said):
+    story = Story(ALL)
+    await story.reconcile(ONE)
+    ended = {"terminated": {"exitCode": 3, "reason": "Error", "message": log}}
+    backoff = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}
+    story.run_pod(ONE, phase="Running", conditions=[], containerStatuses=crashing(backoff, 2, lastState=ended))
+    await story.reconcile(ONE)
+    message = story.status(ONE)["message"]
+    assert f"exit code 3: {said}" in message.replace("/etc/vmcp/keys: ", "")
+    assert "config loaded" not in message
+    policies = {
+        each.get("terminationMessagePolicy")
+        for each in story.live(DEPLOYMENT, "vmcp-one")["spec"]["template"]["spec"]["containers"]
+    }
+    assert policies == {"FallbackToLogsOnError"}
 
 
 @pytest.mark.scenario("K-23")

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
-from vmcp_api.headers import trim_secret
+from vmcp_api.headers import find_value_flaw, trim_secret
 from vmcp_api.kinds import MCPGroup, MCPServer, MCPServerEntry, Resource, VirtualMCPServer
 from vmcp_api.kinds.core import ConfigMap, Secret
 from vmcp_api.manifests.problems import Loc, Problem, Problems
@@ -88,6 +88,17 @@ def find_empty(resources: Resources, ref: KeyRef, loc: Loc) -> Problem | None:
     return Problem(f"key {ref.key!r} of Secret {ref.name!r} is empty", "write the secret into it", (*loc, "key"))
 
 
+def find_unsendable(resources: Resources, ref: KeyRef, loc: Loc) -> Problem | None:
+    """A key of a Secret that is there and whose value no header can have."""
+    holder = resources.of(Secret).get(ref.name)
+    value = holder.data.get(ref.key) if holder else None
+    flaw = None if value is None else find_value_flaw(trim_secret(value.reveal()))
+    if flaw is None:
+        return None
+    message, _, remedy = flaw.partition("; ")
+    return Problem(f"key {ref.key!r} of Secret {ref.name!r} {message}", remedy, (*loc, "key"))
+
+
 def _check_key(
     resources: Resources, holders: Mapping[str, ConfigMap] | Mapping[str, Secret], ref: KeyRef, loc: Loc, kind: str
 ) -> Problem | None:
@@ -136,7 +147,7 @@ def _audit_problems(vmcp: VirtualMCPServer, resources: Resources) -> Iterator[Pr
     if audit.syslog and (certificate := audit.syslog.client_certificate_ref):
         keys = (CERTIFICATE_KEY, PRIVATE_KEY)
         places += [(KeyRef(name=certificate.name, key=key), (*loc, "syslog", "clientCertificateRef")) for key in keys]
-    yield from (problem for ref, place in places if (problem := check_secret(resources, ref, place)))
+    yield from (problem for ref, place in places if (problem := check_credential(resources, ref, place)))
 
 
 def _workload_warnings(vmcp: VirtualMCPServer, known: Collection[str]) -> Iterator[Problem]:

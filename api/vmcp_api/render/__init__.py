@@ -2,7 +2,7 @@
 
 from vmcp_api.render.codec import config_hash, decode_config, encode_config
 from vmcp_api.render.rendered import Mode, Rendered, Unguarded
-from vmcp_api.render.secretrefs import secret_refs
+from vmcp_api.render.secretrefs import secret_refs, secret_uses
 from vmcp_api.render.server import render, render_parts
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "render",
     "render_parts",
     "secret_refs",
+    "secret_uses",
 ]

@@ -6,11 +6,11 @@ from typing import TypeAlias
 
 from vmcp_api.certificates import BUNDLE_REMEDY, find_bundle_flaw
 from vmcp_api.config import Backend, BackendTls, Withheld
-from vmcp_api.headers import find_collisions, find_value_flaw, trim_secret
+from vmcp_api.headers import find_collisions
 from vmcp_api.kinds import MCPServer, MCPServerEntry
-from vmcp_api.kinds.core import ConfigMap, Secret
+from vmcp_api.kinds.core import ConfigMap
 from vmcp_api.manifests.problems import Loc, Problem, Problems
-from vmcp_api.manifests.resolve import Member, check_config_map, check_secret
+from vmcp_api.manifests.resolve import Member, check_config_map, check_secret, find_unsendable
 from vmcp_api.manifests.resources import Resources
 from vmcp_api.render.reasons import Reason
 from vmcp_api.spec.headers import HeaderForward
@@ -104,15 +104,10 @@ def static_names(forward: HeaderForward) -> tuple[str, ...]:
 
 
 def _unsendable(member: Member, resources: Resources) -> Iterator[Problem]:
-    secrets = resources.of(Secret)
     for index, header in enumerate(member.spec.header_forward.add_headers_from_secret):
-        ref = header.value_secret_ref
-        holder = secrets.get(ref.name)
-        flaw = None if holder is None else find_value_flaw(trim_secret(holder.data[ref.key].reveal()))
-        if flaw is not None:
-            message, _, remedy = flaw.partition("; ")
-            loc: Loc = ("spec", "headerForward", "addHeadersFromSecret", index, "valueSecretRef", "key")
-            yield Problem(f"key {ref.key!r} of Secret {ref.name!r} {message}", remedy, loc)
+        loc: Loc = ("spec", "headerForward", "addHeadersFromSecret", index, "valueSecretRef")
+        if problem := find_unsendable(resources, header.value_secret_ref, loc):
+            yield problem
 
 
 def _secret_refs(member: Member) -> Iterator[tuple[KeyRef, Loc]]:

@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias, TypeVar
 
 from vmcp_api.base import Model
-from vmcp_api.headers import canonical_name, find_collisions, find_value_flaw, trim_secret
+from vmcp_api.headers import canonical_name, find_collisions
 from vmcp_api.kinds import MCPExternalAuthConfig, VirtualMCPServer
-from vmcp_api.kinds.core import Secret
 from vmcp_api.kinds.endpoint_auth import BackendAuth, BackendAuthType, OutgoingAuthSource
 from vmcp_api.kinds.mcpexternalauthconfig import MCPExternalAuthConfigSpec
 from vmcp_api.manifests.problems import Loc, Problem
-from vmcp_api.manifests.resolve import Member, check_secret, find_empty, follow
+from vmcp_api.manifests.resolve import Member, check_secret, find_empty, find_unsendable, follow
 from vmcp_api.manifests.resources import Resources
 from vmcp_api.render.member import Refusal, refuse_bundle, static_names, subject_of
 from vmcp_api.render.reach import endpoint_reach
@@ -123,17 +122,9 @@ def _refuse_references(choice: Choice, resources: Resources) -> Refusal | None:
             return Refusal(Reason.SECRET_NOT_FOUND, replace(problem, subject=choice.subject))
         if not is_sent and (problem := find_empty(resources, ref, loc)):
             return Refusal(Reason.SECRET_INVALID, replace(problem, subject=choice.subject))
-        if is_sent and (flaw := _find_secret_flaw(resources, ref)):
-            message, _, remedy = flaw.partition("; ")
-            said = f"key {ref.key!r} of Secret {ref.name!r} {message}"
-            return Refusal(Reason.SECRET_INVALID, Problem(said, remedy, (*loc, "key"), choice.subject))
+        if is_sent and (problem := find_unsendable(resources, ref, loc)):
+            return Refusal(Reason.SECRET_INVALID, replace(problem, subject=choice.subject))
     return None
-
-
-def _find_secret_flaw(resources: Resources, ref: KeyRef) -> str | None:
-    holder = resources.of(Secret).get(ref.name)
-    value = holder.data.get(ref.key) if holder else None
-    return None if value is None else find_value_flaw(trim_secret(value.reveal()))
 
 
 def _secrets(said: Said) -> Iterator[tuple[tuple[str, ...], KeyRef, bool]]:

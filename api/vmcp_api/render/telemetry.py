@@ -4,7 +4,7 @@ from vmcp_api.kinds import MCPTelemetryConfig, VirtualMCPServer
 from vmcp_api.kinds.core import ConfigMap
 from vmcp_api.kinds.mcptelemetryconfig import OpenTelemetry
 from vmcp_api.manifests.problems import Loc, Problem, Problems
-from vmcp_api.manifests.resolve import check_credential, follow
+from vmcp_api.manifests.resolve import check_secret, find_unsendable, follow
 from vmcp_api.manifests.resources import Resources
 from vmcp_api.render.member import Refusal, refuse_bundle
 from vmcp_api.render.reasons import Reason
@@ -48,8 +48,10 @@ def refuse_telemetry(config: MCPTelemetryConfig, resources: Resources) -> Refusa
             return refusal
     for index, header in enumerate(otel.sensitive_headers):
         place = (*_OPEN_TELEMETRY, "sensitiveHeaders", index, "secretKeyRef")
-        if problem := check_credential(resources, header.secret_key_ref, place):
+        if problem := check_secret(resources, header.secret_key_ref, place):
             return Refusal(Reason.SECRET_NOT_FOUND, problem)
+        if problem := find_unsendable(resources, header.secret_key_ref, place):
+            return Refusal(Reason.SECRET_INVALID, problem)
     return None
 
 

@@ -9,6 +9,8 @@ from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.credentials import CredentialProvider
+from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from vmcp_api.certificates import to_ascii
@@ -33,7 +35,8 @@ _RESP_VERSION: Final = 2
 class RedisEndpoint:
     """Where and how to connect; `ca` is PEM text, absent means the system's certificates.
 
-    `username` and `password` are those of the nodes with the data; Sentinels have a user of their own, or none.
+    `username` is that of the nodes with the data; Sentinels have a user of their own, or none. Passwords come later,
+    by the link: they change while it lives.
     """
 
     addresses: tuple[tuple[str, int], ...]
@@ -41,21 +44,56 @@ class RedisEndpoint:
     master_name: str | None = None
     db: int = 0
     username: str | None = None
-    password: bytes | None = field(default=None, repr=False)
+    needs_password: bool = False
     sentinel_username: str | None = None
-    sentinel_password: bytes | None = field(default=None, repr=False)
+    needs_sentinel_password: bool = False
     tls: bool = False
     ca: str | None = field(default=None, repr=False)
 
 
+class LiveUser(CredentialProvider):
+    """A user whose password may change: each new connection takes the one of now (an old one stays logged in)."""
+
+    def __init__(self, username: str | None, *, needs_password: bool) -> None:
+        self._username: Final = username
+        self._needs_password: Final = needs_password
+        self.password: bytes | None = None
+
+    def get_credentials(self) -> Any:
+        """See `CredentialProvider`; the password as bytes, for it need be no text.
+
+        Raises:
+            AuthenticationError: it is needed and not there; connected without, the connection would stay as it is.
+        """
+        if self.password is None and self._needs_password:
+            raise AuthenticationError("no password")
+        if self._username:
+            return self._username, self.password or b""
+        return () if self.password is None else (self.password,)
+
+
 class RedisLink:
-    """A client and what has to be closed with it."""
+    """A client, the users that it connects as, and what has to be closed with it."""
 
-    __slots__ = ("_sentinel", "client")
+    __slots__ = ("_sentinel", "_sentinel_user", "_user", "client")
 
-    def __init__(self, client: RedisClient, sentinel: Sentinel | None = None) -> None:
+    def __init__(
+        self,
+        client: RedisClient,
+        user: LiveUser,
+        sentinel: Sentinel | None = None,
+        sentinel_user: LiveUser | None = None,
+    ) -> None:
         self.client: Final = client
+        self._user: Final = user
         self._sentinel: Final = sentinel
+        self._sentinel_user: Final = sentinel_user
+
+    def take_passwords(self, password: bytes | None, sentinel_password: bytes | None) -> None:
+        """Has connections from now on log in with these."""
+        self._user.password = password
+        if self._sentinel_user is not None:
+            self._sentinel_user.password = sentinel_password
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -69,8 +107,9 @@ def connect(endpoint: RedisEndpoint) -> RedisLink:
 
     One retry heals pooled connections that a restart left dead: every command may be repeated.
     """
+    user = LiveUser(endpoint.username, needs_password=endpoint.needs_password)
     options: dict[str, Any] = {
-        **_user(endpoint.username, endpoint.password),
+        "credential_provider": user,
         "max_connections": MOST_CONNECTIONS,
         "health_check_interval": _HEALTH_CHECK_SECONDS,
         **_wire(endpoint),
@@ -78,20 +117,16 @@ def connect(endpoint: RedisEndpoint) -> RedisLink:
     match endpoint.mode:
         case RedisMode.CLUSTER:
             nodes = [ClusterNode(host, port) for host, port in endpoint.addresses]
-            return RedisLink(RedisCluster(startup_nodes=nodes, **options))
+            return RedisLink(RedisCluster(startup_nodes=nodes, **options), user)
         case RedisMode.SENTINEL:
-            own = _user(endpoint.sentinel_username, endpoint.sentinel_password) | _wire(endpoint)
+            sentinel_user = LiveUser(endpoint.sentinel_username, needs_password=endpoint.needs_sentinel_password)
+            own = {"credential_provider": sentinel_user} | _wire(endpoint)
             sentinel = Sentinel(list(endpoint.addresses), sentinel_kwargs=own)  # type: ignore[no-untyped-call]
             client = sentinel.master_for(endpoint.master_name or "", db=endpoint.db, **options)
-            return RedisLink(client, sentinel)
+            return RedisLink(client, user, sentinel, sentinel_user)
         case RedisMode.STANDALONE:
             host, port = endpoint.addresses[0]
-            return RedisLink(Redis(host=host, port=port, db=endpoint.db, **options))
-
-
-def _user(username: str | None, password: bytes | None) -> dict[str, Any]:
-    # As bytes: a password need be no text.
-    return {"username": username, "password": password}
+            return RedisLink(Redis(host=host, port=port, db=endpoint.db, **options), user)
 
 
 def _wire(endpoint: RedisEndpoint) -> dict[str, Any]:

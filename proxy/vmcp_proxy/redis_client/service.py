@@ -27,7 +27,7 @@ def build_service(
     """The service that a config asks for; it does not connect yet.
 
     The passwords are the contents of the Secret keys that `passwordRef` and `sentinelPasswordRef` name; a trailing
-    line break is no part of them.
+    line break is no part of them. Where one is named and absent, nothing connects until the link gets it.
 
     Raises:
         BadAddressError: the address is absent or malformed.
@@ -38,13 +38,15 @@ def build_service(
         master_name=storage.master_name,
         db=storage.db,
         username=storage.username,
-        password=_password(password),
+        needs_password=storage.password_ref is not None or password is not None,
         sentinel_username=storage.sentinel_username,
-        sentinel_password=_password(sentinel_password),
+        needs_sentinel_password=storage.sentinel_password_ref is not None or sentinel_password is not None,
         tls=storage.tls.enabled,
         ca=storage.tls.ca_bundle,
     )
-    return RedisService(connect(endpoint), RedisCauses(storage.tls.enabled, storage.key_prefix), storage.key_prefix)
+    link = connect(endpoint)
+    link.take_passwords(_password(password), _password(sentinel_password))
+    return RedisService(link, RedisCauses(storage.tls.enabled, storage.key_prefix), storage.key_prefix)
 
 
 def _password(content: bytes | None) -> bytes | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from vmcp_api.config import ProxyConfig
 from vmcp_api.headers import trim_secret
 from vmcp_api.manifests.problems import Problems
-from vmcp_api.render import config_hash, decode_config, secret_refs
+from vmcp_api.render import config_hash, decode_config, secret_refs, secret_uses
 from vmcp_api.secret import SecretBytes, SecretKey
 from vmcp_api.spec.references import KeyRef
 from vmcp_proxy.sessions import Keyring
@@ -34,6 +34,21 @@ class Loaded:
         """References without a value, each once, in the order of the config."""
         refs = dict.fromkeys(secret_refs(self.config))
         return tuple(ref for ref in refs if (ref.name, ref.key) not in self.secrets)
+
+    @property
+    def flaws(self) -> dict[KeyRef, str]:
+        """What keeps values that are there from being used, as `SecretUse.find_flaw` says it, in the same order."""
+        found: dict[KeyRef, str] = {}
+        for use in secret_uses(self.config):
+            secret = self.secrets.get((use.ref.name, use.ref.key))
+            if secret is not None and (flaw := use.find_flaw(secret.reveal())):
+                found.setdefault(use.ref, flaw)
+        return found
+
+    def usable(self, ref: KeyRef | None) -> bytes | None:
+        """The value behind a reference; None where there is none, or one that lets in nowhere, as it is empty."""
+        value = None if ref is None else self.value(ref)
+        return value if value and value.strip() else None
 
     def value(self, ref: KeyRef) -> bytes | None:
         """The value behind a reference, without the line break that files end with."""

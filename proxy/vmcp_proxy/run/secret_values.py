@@ -7,10 +7,10 @@ from vmcp_proxy.run.loading import Loaded
 
 
 class MissingSecretError(Exception):
-    """A backend needs a key of a Secret that has no value."""
+    """A key of a Secret is needed that has no value."""
 
     def __init__(self, secret: str, key: str) -> None:
-        super().__init__(f"Secret {secret!r} has no key {key!r}; create it and the backend is served")
+        super().__init__(f"Secret {secret!r} has no key {key!r}; create it, it is taken over")
 
 
 class InvalidSecretError(Exception):

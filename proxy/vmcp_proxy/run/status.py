@@ -21,10 +21,12 @@ from vmcp_api.pod_status import (
     IssuerReport,
     LoadError,
     PodStatus,
+    SecretReport,
     StoreReport,
     UnmatchedReport,
 )
 from vmcp_api.spec.outgoing import OutgoingAuthType
+from vmcp_api.spec.references import KeyRef
 from vmcp_proxy.auth.incoming.oidc.provider import ProviderState
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.members.circuit import CIRCUIT_IS_OPEN
@@ -69,6 +71,7 @@ class ProxyStatus:
         catalog: Callable[[], Catalog],
         provider: Callable[[], ProviderState | None],
         rate_limits: Callable[[], StoreReport | None],
+        audit: Callable[[], StoreReport | None],
     ) -> None:
         self._state = state
         self._store = store
@@ -77,6 +80,7 @@ class ProxyStatus:
         self._catalog = catalog
         self._provider = provider
         self._rate_limits = rate_limits
+        self._audit = audit
 
     def readiness(self) -> Readiness:
         """Whether the pod may get traffic; never a question of Redis or of backends."""
@@ -104,7 +108,9 @@ class ProxyStatus:
             store=StoreReport(str(self._store.state), self._store.state.message),
             issuer=_issuer(self._provider()),
             rate_limits=self._rate_limits(),
-            missing_secrets=tuple(f"{ref.name}/{ref.key}" for ref in state.loaded.missing),
+            audit=self._audit(),
+            missing_secrets=tuple(map(_name, state.loaded.missing)),
+            invalid_secrets=tuple(SecretReport(_name(ref), flaw) for ref, flaw in state.loaded.flaws.items()),
             backends=(
                 *(self._backend(member, catalog) for _, member in sorted(self._members().items())),
                 *map(_withheld, state.withheld),
@@ -190,6 +196,10 @@ def _issuer(state: ProviderState | None) -> IssuerReport | None:
     if state is None:
         return None
     return IssuerReport(_ISSUER_STATES[state.is_reached], state.message)
+
+
+def _name(ref: KeyRef) -> str:
+    return f"{ref.name}/{ref.key}"
 
 
 def _load_error(problems: Problems) -> LoadError | None:

@@ -16,7 +16,7 @@ from vmcp_proxy.run.loading import Loaded
 from vmcp_proxy.run.parts.core import build_core_parts, core_settings
 from vmcp_proxy.run.parts.limits import limits_report
 from vmcp_proxy.run.parts.members import Assembler
-from vmcp_proxy.run.parts.redis import build_redis
+from vmcp_proxy.run.parts.redis import build_redis, configure_redis
 from vmcp_proxy.run.parts.sessions import build_sessions
 from vmcp_proxy.run.parts.surface import build_surface
 from vmcp_proxy.run.settings import LOGGER, SOFTWARE_VERSION, LiveConfig, Settings
@@ -53,6 +53,7 @@ class Wiring:
             core.views.shared,
             lambda: self.authenticators.provider_state,
             lambda: limits_report(self.config.current, core.services.limits.limiter),
+            lambda: self.surface.sources.audit.report,
         )
         self.explainer = Explainer(
             core.views,
@@ -94,6 +95,7 @@ class Wiring:
         config, former = loaded.config, self.surface.legacy.current
         # First what can fail, so that a refused config changes nothing.
         self.surface.configure(loaded)
+        configure_redis(self.redis, loaded)
         self.metrics_export.configure(loaded)
         self.core.configure(config, admitter)
         self.explainer.configure(core_settings(config, admitter), config.config.aggregation, config.incoming_auth)

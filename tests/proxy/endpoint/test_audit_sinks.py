@@ -1,17 +1,23 @@
 """The sink of a whole proxy over its life: changed by an edit, lacking a Secret, and away while calls go on."""
 
 import json
+import logging
+from dataclasses import replace
 
 import pytest
 
 from tests.proxy.endpoint.helpers import QUIET
 from tests.support.otlp import OtlpReceiver
-from tests.support.raw_client import eventually
+from tests.support.raw_client import RawClient, eventually
 from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend
-from tests.support.serving import load
+from tests.support.serving import load, running
 from tests.support.syslog import SyslogServer
+from vmcp_api.pod_status import StoreReport
 from vmcp_proxy.observability.audit import queue
+from vmcp_proxy.run.settings import Settings
+from vmcp_proxy.run.telemetry.audit import AuditOutput
+from vmcp_proxy.sessions import Keyring
 
 pytestmark = pytest.mark.scenario("O-4", "O-5")
 
@@ -65,3 +71,22 @@ async def test_an_edit_takes_what_waits_to_another_sink_and_a_missing_secret_del
     assert {each.headers["x-key"] for each in collector.asked} == {b"value"}
     resource = {pair.key for pair in collector.logs[0].resource_logs[0].resource.attributes}
     assert {"service.name", "service.namespace", "service.instance.id"} <= resource
+
+
+async def test_a_pod_whose_audit_file_cannot_be_opened_serves_says_so_and_catches_up(tmp_path):
+    folder = tmp_path / "volume"
+    settings = Settings(port=0, admin_port=0, handles_signals=False, needs_keys=True)
+    loaded = load({"config": audited(sink="file", path=str(folder / "audit.log"))})
+    async with running(replace(loaded, keyring=Keyring.random()), settings=settings) as proxy:
+        assert proxy.status().audit == StoreReport("unavailable", f"{folder}/audit.log: No such file or directory")
+        async with RawClient(f"http://127.0.0.1:{proxy.mcp_port}/mcp") as client:
+            await client.open()
+            await client.request("tools/call", {"name": "none", "arguments": {}})
+        folder.mkdir()
+        await eventually(lambda: (folder / "audit.log").exists() and bool((folder / "audit.log").read_text()))
+        await eventually(lambda: proxy.status().audit == StoreReport())
+    # A person on this machine is told of a mistyped path before anybody is served.
+    with pytest.raises(FileNotFoundError):
+        AuditOutput(logging.getLogger("test")).auditor_for(
+            load({"config": audited(sink="file", path=str(tmp_path / "none" / "a"))})
+        )

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import json
+from dataclasses import replace
 
 import pytest
 import trustme
@@ -15,6 +16,7 @@ from tests.support.redis_layouts import cluster_of_three, guarded_sentinel, righ
 from tests.support.redis_server import RedisServer, running
 from tests.support.scene import Scene, operational
 from tests.support.serving import running as running_proxy
+from vmcp_api.secret import SecretBytes
 from vmcp_proxy.cli.serve.sources import ManifestSource
 from vmcp_proxy.run.reload import Reading
 from vmcp_proxy.run.settings import Settings
@@ -48,18 +50,19 @@ def entry(port):
 
 
 @contextlib.asynccontextmanager
-async def pods(folder, backend, storage, *documents, count=2):
-    """So many proxies from the same manifests, with the same session keys."""
+async def pods(folder, backend, storage, *documents, count=2, **mounted):
+    """So many proxies from the same manifests, with the same session keys; `mounted` takes the place of the Secrets."""
     spec = {"sessionStorage": {"provider": "redis", **storage}, "config": PATIENT, "passthroughHeaders": ["X-Api-Key"]}
     file = folder / "v.yaml"
     write(file, *endpoint(**spec), entry(backend.port), *documents)
     reading = ManifestSource((file,)).load()
     assert isinstance(reading, Reading), str(reading)
+    loaded = replace(reading.loaded, **mounted)
     async with contextlib.AsyncExitStack() as stack:
         scenes = []
         for _ in range(count):
             settings = Settings(port=0, admin_port=0, handles_signals=False, keyring=KEYS)
-            proxy = await stack.enter_async_context(running_proxy(reading.loaded, settings=settings))
+            proxy = await stack.enter_async_context(running_proxy(loaded, settings=settings))
             scenes.append(Scene(proxy, {}))
         yield scenes
 
@@ -177,3 +180,33 @@ async def test_a_wrong_password_is_said_without_the_password_and_healed_without_
             server.command("ACL", "SETUSER", "vmcp", ">canary-90c1")
             await until_status(client, initialize(), 200)
             await until_store(world, lambda store: store["state"] == "ok")
+
+
+@pytest.mark.scenario("S-7")
+@pytest.mark.parametrize("content", [None, b"", b"\n", b" \r\n"])
+async def test_a_password_that_is_missing_or_empty_is_named_and_healed_by_one_without_a_restart(tmp_path, content):
+    backend = everything()
+    with running(RedisServer(tmp_path)) as server:
+        server.command(*rights())
+        storage = {
+            "address": server.address,
+            "username": "vmcp",
+            "passwordRef": {"name": "redis", "key": "password"},
+        }
+        mounted = {} if content is None else {("redis", "password"): SecretBytes(content)}
+        right = secret("redis", password="secret")
+        async with (
+            backend.running(),
+            pods(tmp_path, backend, storage, right, count=1, secrets=mounted) as (world,),
+            world.client() as client,
+        ):
+            assert (await client.post(initialize())).status_code == 503
+            status = await world.status()
+            assert status["missingSecrets"] == (["redis/password"] if content is None else [])
+            flaw = {"name": "redis/password", "message": "is empty; write the secret into it"}
+            assert status["invalidSecrets"] == ([] if content is None else [flaw])
+            loaded = replace(world.proxy.state.loaded, secrets={("redis", "password"): SecretBytes(b"secret\n")})
+            world.proxy.apply(loaded)
+            await until_status(client, initialize(), 200)
+            await until_store(world, lambda store: store["state"] == "ok")
+            assert not (await world.status())["invalidSecrets"]

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import os
 import resource
 import threading
@@ -46,11 +47,32 @@ def test_a_file_is_appended_to_and_for_its_owner_alone(tmp_path):
             for line in lines(range(start, start + 500)):
                 queue.write(line)
     assert numbers_in(path.read_bytes()) == list(range(-1, 1000))
-    with queued(file_sink(tmp_path / "new")):
-        pass
+    with queued(file_sink(tmp_path / "new")) as queue:
+        queue.write(*lines([0]))
     assert mode_of(tmp_path / "new") == 0o600
     with pytest.raises(OSError, match="No such file"):
-        file_sink(tmp_path / "none" / "audit")
+        file_sink(tmp_path / "none" / "audit").open()
+
+
+def test_processes_that_share_a_file_rotate_it_once(tmp_path, monkeypatch):
+    path = tmp_path / "audit"
+    sink = file_sink(path, most_bytes=40, keep=1)
+    sink.send(lines(range(4)))
+    with path.open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        # Somebody else is about to rotate it: better a long file than one that is rotated away twice.
+        sink.send(lines(range(4, 8)))
+        assert [each.name for each in tmp_path.iterdir()] == ["audit"]
+
+    def late(*_):
+        # They were quicker, and the file of now is theirs.
+        path.rename(tmp_path / "audit.1")
+        path.write_bytes(b"".join(lines([8])))
+
+    monkeypatch.setattr(streams.fcntl, "flock", late)
+    sink.send(lines([9]))
+    sink.close()
+    assert all_numbers(tmp_path) == list(range(10))
 
 
 def test_it_is_rotated_by_size_and_the_oldest_are_removed(tmp_path):

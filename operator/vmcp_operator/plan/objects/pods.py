@@ -21,6 +21,10 @@ CONTAINER_SECURITY: Final[dict[str, Any]] = {
 """The container half of Pod Security level `restricted`."""
 
 
+TELLS_WHY: Final[dict[str, Any]] = {"terminationMessagePolicy": "FallbackToLogsOnError"}
+"""Of containers of ours alone: the end of their log stands in the pod's status, and theirs holds no secrets."""
+
+
 def http_probe(path: str, port: str) -> dict[str, Any]:
     """A probe of a named port."""
     return {"httpGet": {"path": path, "port": port, "scheme": "HTTP"}, "timeoutSeconds": 2}

@@ -14,6 +14,9 @@ UNREADY_SECONDS: Final = 600.0
 _RESTARTS: Final = 2
 """Restarts after which one more start is no news: the kubelet's first back-off lies before the second."""
 
+_OURS: Final = "vmcp: "
+"""How the last line of a process of ours begins that cannot start."""
+
 _CRASH: Final = "CrashLoopBackOff"
 _IMAGE: Final = ("ImagePullFailed", "correct the image or the pull secret")
 _CONFIG: Final = ("ContainerConfigInvalid", "correct what it names")
@@ -72,8 +75,14 @@ def _patience(container: dict[str, Any]) -> float:
 def _loop(container: dict[str, Any], cause: dict[str, Any], again: float | None = None) -> Trouble:
     code = f" with exit code {cause['exitCode']}" if "exitCode" in cause else ""
     remedy = "read its log with kubectl logs --previous"
-    text = f"container {container['name']!r} ends again and again{code}: {_clip(cause)}; {remedy}"
+    text = f"container {container['name']!r} ends again and again{code}: {_last_words(cause)}; {remedy}"
     return Trouble("CrashLoop", text, again)
+
+
+def _last_words(cause: dict[str, Any]) -> str:
+    """The message of a container that ended: of a log of ours the line that says why, of all else what there is."""
+    *_, last = (cause.get("message") or "").strip().splitlines() or ("",)
+    return last.removeprefix(_OURS)[:MESSAGE_LIMIT] if last.startswith(_OURS) else _clip(cause)
 
 
 def _clip(cause: dict[str, Any]) -> str:

@@ -12,7 +12,8 @@ from vmcp_api.spec.rate_limiting import OnStoreFailure
 from vmcp_operator.plan.conditions import Finding, PhaseReason, deployment_finding, summarise
 from vmcp_operator.plan.kinds import DEPLOYMENT
 from vmcp_operator.plan.vmcp.backends import ROUTABLE, STARTING
-from vmcp_operator.plan.vmcp.observability import SECRET_NOT_FOUND, audit_finding, say_missing, telemetry_finding
+from vmcp_operator.plan.vmcp.lacks import Lacks
+from vmcp_operator.plan.vmcp.observability import audit_finding, telemetry_finding
 from vmcp_operator.plan.vmcp.phase import (
     STOPPED,
     STORE_AWAY,
@@ -41,14 +42,15 @@ _POLICIES: Final = "authorization"
 
 def vmcp_findings(facts: Facts, decided: PhaseReason, warnings: Problems) -> tuple[Finding, ...]:
     """Every condition, in a fixed order."""
+    reporting = facts.reports.reporting
     return (
         _valid(facts, warnings),
         _group(facts),
         _session_exposed(warnings),
         _auth(facts),
         _authorization(facts, warnings),
-        telemetry_finding(facts.config, facts.telemetry, facts.missing.telemetry, warnings),
-        audit_finding(facts.config, facts.audit_flaw, facts.missing.audit),
+        telemetry_finding(facts.config, facts.telemetry, facts.lacks.telemetry, warnings),
+        audit_finding(facts.config, facts.audit_flaw, facts.lacks.audit, reporting),
         _rate_limits(facts),
         _composites(facts),
         _template(facts),
@@ -94,12 +96,10 @@ def _auth(facts: Facts) -> Finding:
     if broken := [each for each in facts.backends if each.reason in _BROKEN_AUTH]:
         said = "; ".join(f"{each.name}: {each.message}" for each in broken)
         return Finding.false(name, broken[0].reason or "", f"backends that are not served: {said}")
-    if facts.missing.auth:
-        return Finding.false(name, SECRET_NOT_FOUND, say_missing(facts.missing.auth))
     backends = (each for report in reporting for each in report.backends)
-    invalid = sorted({each.message for each in backends if each.reason == Reason.SECRET_INVALID})
-    if invalid:
-        return Finding.false(name, Reason.SECRET_INVALID, "; ".join(invalid))
+    withheld = frozenset(each.message for each in backends if each.reason == Reason.SECRET_INVALID)
+    if lacks := Lacks(facts.lacks.auth.missing, facts.lacks.auth.flaws | withheld):
+        return Finding.false(name, lacks.reason, lacks.message)
     away = next((each.issuer for each in reporting if each.issuer and each.issuer.is_away), None)
     if away:
         return Finding.false(name, "IssuerUnavailable", away.message)
@@ -172,7 +172,8 @@ def _storage(facts: Facts) -> Finding:
         return Finding.unknown(name, "PodsSilent", "no pod has reported yet")
     away = next((each for each in facts.reports.all if each.store.is_away), None)
     if away:
-        return Finding.false(name, STORE_AWAY, say_store_away(away))
+        reason = facts.lacks.storage.reason if facts.lacks.storage else STORE_AWAY
+        return Finding.false(name, reason, say_store_away(facts, away))
     if not any(each.store.is_known for each in facts.reports.all):
         return Finding.unknown(name, "StoreNotAsked", "no pod has asked Redis yet")
     return Finding.true(name, "StoreAvailable", "")

@@ -1,70 +1,41 @@
 """What an endpoint tells others: whether its telemetry and its audit log are as the resources ask for."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 from vmcp_api.config import ProxyConfig
 from vmcp_api.manifests.problems import Problems
+from vmcp_api.pod_status import PodStatus
 from vmcp_api.render.member import Refusal
-from vmcp_api.render.secretrefs import audit_secret_refs, secret_refs, telemetry_secret_refs
-from vmcp_api.spec.audit import Audit, AuditSink
-from vmcp_api.spec.references import KeyRef
+from vmcp_api.spec.audit import AuditSink
 from vmcp_operator.plan.conditions import Finding, summarise
 from vmcp_operator.plan.kinds import Manifest
+from vmcp_operator.plan.vmcp.lacks import Lacks
 from vmcp_operator.plan.vmcp.workload import CONTAINER
 
 NOT_WRITABLE: Final = "AuditPathNotWritable"
-SECRET_NOT_FOUND: Final = "SecretNotFound"  # noqa: S105 - a reason, no secret
+SINK_AWAY: Final = "AuditSinkUnavailable"
 _READ_ONLY: Final = frozenset({"configMap", "secret", "projected", "downwardAPI", "image"})
 """Sources of volumes that no pod can write to."""
 
 
-@dataclass(frozen=True, slots=True)
-class MissingSecrets:
-    """Secret keys that pods miss, by what goes without; one that several need is told by each."""
-
-    auth: frozenset[str] = frozenset()
-    telemetry: frozenset[str] = frozenset()
-    audit: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(cls, names: Iterable[str], config: ProxyConfig | None) -> "MissingSecrets":
-        """The names that pods report, as `<Secret>/<key>`."""
-        missing = frozenset(names)
-        if config is None:
-            return cls(missing)
-        telemetry = missing & _names(telemetry_secret_refs(config))
-        audit = missing & _names(audit_secret_refs(config.config.audit))
-        behaviour = config.config.model_copy(update={"audit": Audit()})
-        rest = config.model_copy(update={"telemetry": None, "config": behaviour})
-        return cls(missing - telemetry - audit | missing & _names(secret_refs(rest)), telemetry, audit)
-
-
-def say_missing(names: Iterable[str]) -> str:
-    """Which keys are missing, and what to do."""
-    return f"Secret keys are not there: {', '.join(sorted(names))}; create them, the pods take them over"
-
-
-def telemetry_finding(
-    config: ProxyConfig | None, broken: Refusal | None, missing: frozenset[str], warnings: Problems
-) -> Finding:
+def telemetry_finding(config: ProxyConfig | None, broken: Refusal | None, lacks: Lacks, warnings: Problems) -> Finding:
     """Whether what is sent by OTLP is what the resources say, and why they may say something else than is meant."""
     name = "TelemetryConfigured"
     sent = config.telemetry if config else None
     if broken:
         kept = "what was in force stays" if sent else "nothing is sent before"
         return Finding.false(name, broken.reason, f"{broken.problem}; {kept}")
-    if missing:
-        return Finding.false(name, SECRET_NOT_FOUND, say_missing(missing))
+    if lacks:
+        return Finding.false(name, lacks.reason, lacks.message)
     if sent is None:
         doubts = summarise(Problems(tuple(each for each in warnings if each.subject.startswith("MCPTelemetryConfig/"))))
         return Finding.true(name, "Off", doubts or "nothing is sent by OTLP; metrics can be scraped")
     return Finding.true(name, "Configured", "")
 
 
-def audit_finding(config: ProxyConfig | None, flaw: str | None, missing: frozenset[str]) -> Finding:
+def audit_finding(config: ProxyConfig | None, flaw: str | None, lacks: Lacks, reports: Iterable[PodStatus]) -> Finding:
     """Whether the audit log can get where the resources say; `flaw` says why its file cannot be written."""
     name = "AuditConfigured"
     audit = config.config.audit if config else None
@@ -72,8 +43,15 @@ def audit_finding(config: ProxyConfig | None, flaw: str | None, missing: frozens
         return Finding.true(name, "Off", "no audit log is written")
     if flaw:
         return Finding.false(name, NOT_WRITABLE, flaw)
-    if missing:
-        return Finding.false(name, SECRET_NOT_FOUND, say_missing(missing))
+    if lacks:
+        return Finding.false(name, lacks.reason, lacks.message)
+    away = next((each.audit for each in reports if each.audit and each.audit.is_away), None)
+    if away:
+        said = (
+            f"the sink of the audit log takes nothing: {away.message}; mend it: lines wait, and the newest are lost"
+            " once too many do"
+        )
+        return Finding.false(name, SINK_AWAY, said)
     return Finding.true(name, "Configured", "")
 
 
@@ -99,7 +77,3 @@ def _is_writable(path: PurePosixPath, pod: Mapping[str, Any]) -> bool:
         return not (container.get("securityContext") or {}).get("readOnlyRootFilesystem")
     nearest = max(mounts, key=lambda each: len(PurePosixPath(each["mountPath"]).parts))
     return not nearest.get("readOnly") and _READ_ONLY.isdisjoint(sources.get(nearest["name"], {}))
-
-
-def _names(refs: Iterable[KeyRef]) -> frozenset[str]:
-    return frozenset(f"{ref.name}/{ref.key}" for ref in refs)

@@ -19,7 +19,8 @@ from vmcp_operator.plan.members import GROUP_INVALID, GROUP_NOT_FOUND
 from vmcp_operator.plan.rollout import ROLLING_OUT, Rollout
 from vmcp_operator.plan.vmcp.backends import ROUTABLE, STARTING, PodReports, left_to_start
 from vmcp_operator.plan.vmcp.guard import LOST, Guard
-from vmcp_operator.plan.vmcp.observability import NOT_WRITABLE, MissingSecrets
+from vmcp_operator.plan.vmcp.lacks import SecretLacks
+from vmcp_operator.plan.vmcp.observability import NOT_WRITABLE
 from vmcp_operator.plan.world import Refused
 
 NONE_AVAILABLE: Final = "NoBackendAvailable"
@@ -90,10 +91,9 @@ class Facts:
         return sum(report is not None and report.config_hash == self.digest for report in self.reports.ready)
 
     @property
-    def missing(self) -> MissingSecrets:
-        """The Secret keys that pods miss."""
-        names = (name for report in self.reports.reporting for name in report.missing_secrets)
-        return MissingSecrets.of(names, self.config)
+    def lacks(self) -> SecretLacks:
+        """The Secret keys that pods miss or cannot use."""
+        return SecretLacks.of(self.reports.reporting, self.config)
 
     @property
     def load_error(self) -> str | None:
@@ -273,7 +273,7 @@ def _away(facts: Facts) -> PhaseReason | None:
     away = [report for report in heard if report.store.is_away]
     if not away or not facts.shares_sessions:
         return None
-    said = say_store_away(away[0])
+    said = say_store_away(facts, away[0])
     if len(away) == len(heard):
         return PhaseReason(Phase.DEGRADED, STORE_AWAY, f"no client can begin a session: {said}")
     reason = "StorePartlyUnavailable"
@@ -282,8 +282,11 @@ def _away(facts: Facts) -> PhaseReason | None:
     )
 
 
-def say_store_away(report: PodStatus) -> str:
+def say_store_away(facts: Facts, report: PodStatus) -> str:
     """Why a pod does not reach the session store, and what to do."""
+    if lacks := facts.lacks.storage:
+        # What Redis says of a password that is none leads nobody to the Secret.
+        return lacks.message
     message = report.store.message or "Redis does not answer"
     # A message with a semicolon brings its own remedy.
     return message if ";" in message else f"{message}; check sessionStorage and the Redis service"

@@ -8,7 +8,7 @@ from vmcp_api.manifests.problems import Problems
 from vmcp_api.naming import ADMIN_PORT, MCP_PORT
 from vmcp_operator.plan.kinds import Manifest
 from vmcp_operator.plan.objects.naming import APPLIED, PROCESS, config_map_name, digest, keys_name
-from vmcp_operator.plan.objects.pods import CONTAINER_SECURITY, http_probe
+from vmcp_operator.plan.objects.pods import CONTAINER_SECURITY, TELLS_WHY, http_probe
 from vmcp_operator.plan.objects.workload import build_deployment, build_template, deployment_ref
 from vmcp_operator.plan.vmcp.secrets import SecretItems, build_secrets_volume, mounted_items, needed_items
 from vmcp_operator.plan.world import World
@@ -89,6 +89,7 @@ def _container(world: World) -> dict[str, Any]:
         ],
         "resources": _RESOURCES,
         "securityContext": {**CONTAINER_SECURITY, "readOnlyRootFilesystem": True},
+        **TELLS_WHY,
         "startupProbe": {**http_probe("/healthz", "admin"), "periodSeconds": 1, "failureThreshold": 60},
         "livenessProbe": {**http_probe("/healthz", "admin"), "periodSeconds": 10, "failureThreshold": 3},
         "readinessProbe": {**http_probe("/readyz", "admin"), "periodSeconds": 2, "failureThreshold": 2},

@@ -54,6 +54,8 @@ def is_well(status: PodStatus) -> bool:
         and all(each.status == Health.HEALTHY and not _ails(each) for each in status.backends)
         and status.load_error is None
         and not status.missing_secrets
+        and not status.invalid_secrets
+        and not (status.audit and status.audit.is_away)
         and status.has_keys
         and not status.store.is_away
         and not (status.issuer and status.issuer.is_away)
@@ -125,6 +127,9 @@ def notes(status: PodStatus) -> list[str]:
     if status.load_error is not None:
         lines.append(f"config refused, the last good one is in force: {status.load_error.message}")
     lines += [f"missing secret: {each}" for each in status.missing_secrets]
+    lines += [f"secret {each.name} {each.message}" for each in status.invalid_secrets]
+    if status.audit and status.audit.is_away:
+        lines.append(f"audit log goes nowhere, lines wait: {status.audit.message}")
     if status.store.is_away:
         lines.append(f"session store: {status.store.state}: {status.store.message}")
     if status.issuer and status.issuer.is_away:

@@ -59,11 +59,12 @@ class _Loss(bytes):
 class _Switch:
     """From here on lines go to another sink; none means nowhere. Takes no room."""
 
-    __slots__ = ("number", "sink", "until")
+    __slots__ = ("number", "sink", "trouble", "until")
 
-    def __init__(self, number: int, sink: Sink | None) -> None:
+    def __init__(self, number: int, sink: Sink | None, trouble: str = "") -> None:
         self.number: Final = number
         self.sink: Final = sink
+        self.trouble: Final = trouble
         self.until: Final = time.monotonic() + CLOSE_SECONDS
 
 
@@ -104,14 +105,16 @@ class AuditQueue:
         "_taken",
         "_taken_bytes",
         "_thread",
+        "_trouble",
         "_untold",
         "_wake",
     )
 
-    def __init__(self, sink: Sink, logger: logging.Logger, loss_line: LossLine) -> None:
+    def __init__(self, sink: Sink, logger: logging.Logger, loss_line: LossLine, trouble: str = "") -> None:
         self._sink: Sink | None = sink
         self._number = 0
-        self._newest = _Switch(0, sink)
+        self._newest = _Switch(0, sink, trouble)
+        self._trouble = trouble
         self._logger: Final = logger
         self._loss_line: Final = loss_line
         self._lines: deque[Line | _Switch] = deque()
@@ -140,6 +143,12 @@ class AuditQueue:
         return self._lost
 
     @property
+    def trouble(self) -> str:
+        """Why the sink takes nothing, for longer than a moment; empty while it works or has not been tried."""
+        newest = self._newest
+        return self._trouble if newest.number == self._number else newest.trouble
+
+    @property
     def waiting(self) -> int:
         """How many lines have yet to reach the sink."""
         return self._taken - self._done
@@ -161,9 +170,12 @@ class AuditQueue:
             self._append(told, len(told))
         self._append(line, size)
 
-    def switch(self, sink: Sink | None) -> None:
-        """Has the lines from here on go to another sink, or nowhere; never blocks."""
-        self._newest = _Switch(self._newest.number + 1, sink)
+    def switch(self, sink: Sink | None, trouble: str = "") -> None:
+        """Has the lines from here on go to another sink, or nowhere; never blocks.
+
+        `trouble` is what is known to keep that one from taking any.
+        """
+        self._newest = _Switch(self._newest.number + 1, sink, trouble)
         self._lines.append(self._newest)
         self._wake.set()
 
@@ -267,7 +279,8 @@ class AuditQueue:
         """Goes on with another sink, unless one that came after it has been taken already."""
         former = switch.sink
         if switch.number > self._number:
-            former, self._sink, self._number = self._sink, switch.sink, switch.number
+            former, self._sink, self._trouble = self._sink, switch.sink, switch.trouble
+            self._number = switch.number
             self._failing_since = None
             self._away_logged = False
         if former is not None and former is not self._sink:
@@ -349,6 +362,7 @@ class AuditQueue:
             self._failing_since = now
         elif not self._away_logged and now - self._failing_since >= _AWAY_SECONDS:
             self._away_logged = True
+            self._trouble = reason
             log_event(
                 self._logger,
                 logging.ERROR,
@@ -363,6 +377,7 @@ class AuditQueue:
             log_event(self._logger, logging.WARNING, "audit sink works again", lost=self._lost)
         self._failing_since = None
         self._away_logged = False
+        self._trouble = ""
 
 
 def _is_past(moment: float) -> bool:

@@ -17,6 +17,13 @@ def build_redis(loaded: Loaded) -> "RedisService | None":
     # Redis' client costs 12 MiB and a third of a second, which most processes have no use for.
     from vmcp_proxy.redis_client.service import build_service  # noqa: PLC0415
 
-    references = (storage.password_ref, storage.sentinel_password_ref)
-    password, sentinel_password = (loaded.value(ref) if ref is not None else None for ref in references)
-    return build_service(storage, password=password, sentinel_password=sentinel_password)
+    service = build_service(storage)
+    configure_redis(service, loaded)
+    return service
+
+
+def configure_redis(service: "RedisService | None", loaded: Loaded) -> None:
+    """Has what connects from now on use the passwords of now: the rest of the storage is that of the start."""
+    if service is not None:
+        storage = loaded.config.session_storage
+        service.link.take_passwords(loaded.usable(storage.password_ref), loaded.usable(storage.sentinel_password_ref))

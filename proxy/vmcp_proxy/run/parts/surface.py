@@ -64,7 +64,7 @@ class ChainSources:
         # First what can fail: an authenticator that is not kept has lost what it knew.
         auditor = self.audit.auditor_for(loaded)
         oidc = config.incoming_auth.oidc
-        secret = loaded.value(oidc.client_secret_ref) if oidc and oidc.client_secret_ref else None
+        secret = loaded.usable(oidc.client_secret_ref) if oidc else None
         tracer = self.tracing.tracing_for(loaded)
         return ChainSettings(
             policy=HeaderPolicy.of(config, local=self.is_local, legacy_revisions=CLIENT_REVISIONS),
@@ -75,6 +75,11 @@ class ChainSources:
             resource=ProtectedResource.of(config.incoming_auth, MCP_PATH),
             tracer=tracer,
         )
+
+
+def _audit_output(settings: Settings, logger: logging.Logger) -> AuditOutput:
+    # A pod without a disk serves; a person who has mistyped a path is told before anybody is served.
+    return AuditOutput(logger, must_open=not settings.needs_keys)
 
 
 def _passed(config: ProxyConfig, tracer: Tracing | None) -> tuple[str, ...]:
@@ -157,7 +162,7 @@ def build_surface(
         OSError: the audit file cannot be opened.
     """
     logger = logging.getLogger(LOGGER)
-    sources = ChainSources(settings.is_local, authenticators, AuditOutput(logger), LiveTracing(logger))
+    sources = ChainSources(settings.is_local, authenticators, _audit_output(settings, logger), LiveTracing(logger))
     legacy = LiveSettings(legacy_settings(config.current))
     keep_alive, answers = KeepAlive(legacy), AnswerStreams(sessions.clients.replay)
     manager, clients, news = sessions.manager, sessions.clients, sessions.news

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from vmcp_api.config import ProxyConfig
+from vmcp_api.pod_status import STORE_UNAVAILABLE, StoreReport
 from vmcp_api.spec.audit import Audit, AuditFile, AuditSink, Syslog, SyslogTransport
 from vmcp_api.spec.references import CERTIFICATE_KEY, PRIVATE_KEY
 from vmcp_proxy.http_client.peer import TrustSetting
@@ -58,10 +59,14 @@ _Destination: TypeAlias = AuditFile | _Server | _Collector | _Lacking | None
 
 
 class AuditOutput:
-    """Hands out auditors, and takes their lines to the sink that is in force."""
+    """Hands out auditors, and takes their lines to the sink that is in force.
 
-    def __init__(self, logger: logging.Logger) -> None:
+    `must_open` says that a file which cannot be opened is an error; otherwise lines wait for it as for any sink.
+    """
+
+    def __init__(self, logger: logging.Logger, *, must_open: bool = True) -> None:
         self._logger: Final = logger
+        self._must_open: Final = must_open
         self._queue: AuditQueue | None = None
         self._is_on = False
         self._destination: _Destination = None
@@ -77,6 +82,14 @@ class AuditOutput:
         """Events that have yet to reach their sink."""
         return 0 if self._queue is None else self._queue.waiting
 
+    @property
+    def report(self) -> StoreReport | None:
+        """How the sink fares, for the status; None while the audit is off."""
+        if not self._is_on or self._queue is None:
+            return None
+        trouble = self._queue.trouble
+        return StoreReport(STORE_UNAVAILABLE, f"{_place(self._destination)}{trouble}") if trouble else StoreReport()
+
     def write(self, line: Line) -> None:
         """Takes one line; also of a request that began under a former config."""
         if self._is_on and self._queue is not None:
@@ -86,7 +99,7 @@ class AuditOutput:
         """The auditor of a config; None where the audit is off.
 
         Raises:
-            OSError: the audit file cannot be opened.
+            OSError: the audit file cannot be opened, and has to be.
         """
         config = loaded.config
         audit = config.config.audit
@@ -108,11 +121,25 @@ class AuditOutput:
         if self._is_on and wanted == self._destination:
             return
         sink = self._sink(wanted)
+        trouble = self._find_trouble(wanted, sink)
         if self._queue is None:
-            self._queue = AuditQueue(sink, self._logger, self._loss_line)
+            self._queue = AuditQueue(sink, self._logger, self._loss_line, trouble)
         else:
-            self._queue.switch(sink)
+            self._queue.switch(sink, trouble)
         self._is_on, self._destination = True, wanted
+
+    def _find_trouble(self, wanted: _Destination, sink: Sink) -> str:
+        """What keeps a sink from taking anything, as far as it is known before the first line."""
+        if isinstance(wanted, _Lacking):
+            return wanted.problem
+        if isinstance(sink, FileSink):
+            try:
+                sink.open()
+            except OSError as error:
+                if self._must_open:
+                    raise
+                return error.strerror or type(error).__name__
+        return ""
 
     def _turn_off(self) -> None:
         if self._is_on and self._queue is not None:
@@ -153,6 +180,11 @@ class _AwaySink:
 
     def close(self) -> None:
         """See `Sink`."""
+
+
+def _place(destination: _Destination) -> str:
+    """What cannot be reached, as the beginning of a sentence; the rest is nobody's business at an admin port."""
+    return f"{destination.path}: " if isinstance(destination, AuditFile) else ""
 
 
 def _destination(audit: Audit, loaded: Loaded) -> _Destination:

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import itertools
 import logging
 import os
@@ -100,10 +101,7 @@ class FileSink(StreamSink):
     With `most_bytes` it is rotated before it would grow beyond: `<path>.1` is the newest of the `keep` former ones.
     Where somebody else has renamed or removed it (logrotate without `copytruncate`), the next line goes to a new one:
     it is looked for before every batch, so that no signal is needed. What is written is left to the kernel; a file that
-    is left is synced first.
-
-    Raises:
-        OSError: the file cannot be opened.
+    is left is synced first. Processes that share one file rotate it once.
     """
 
     def __init__(self, path: Path, logger: logging.Logger, *, most_bytes: int | None = None, keep: int = 1) -> None:
@@ -114,6 +112,13 @@ class FileSink(StreamSink):
         self._most: Final = most_bytes
         self._keep: Final = keep
         self._no_rotation_before = 0.0
+
+    def open(self) -> None:
+        """Opens the file before the first line comes, to find out whether that can be done.
+
+        Raises:
+            OSError: it cannot.
+        """
         try:
             self._open()
         except OSError as error:
@@ -183,6 +188,8 @@ class FileSink(StreamSink):
     def _rotate(self, sent: int) -> int:
         """Makes room; the size of the file that is written to from here on."""
         try:
+            if not self._is_ours_to_rotate():
+                return self._current_size(sent) or 0
             for number in range(self._keep - 1, 0, -1):
                 with contextlib.suppress(FileNotFoundError):
                     self._numbered(number).replace(self._numbered(number + 1))
@@ -192,6 +199,19 @@ class FileSink(StreamSink):
             self._no_rotation_before = time.monotonic() + _TRY_AGAIN_SECONDS
             log_event(self._logger, logging.ERROR, "audit file cannot be rotated, it grows", reason=error.strerror)
         return self._current_size(sent) or 0
+
+    def _is_ours_to_rotate(self) -> bool:
+        """Whether no other process rotates the file, or has done so since it was looked at; until the file is left."""
+        if self._descriptor is None:
+            return False
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            # A file system without locks: one process alone, we hope.
+            return True
+        return self._is_current()
 
     def _numbered(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}")
