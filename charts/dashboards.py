@@ -152,6 +152,17 @@ BACKENDS: Final = Dashboard(
             "s",
         ),
         Panel(
+            "Duration of sessions, p95",
+            "With backends, of those that are over, by what broke them.",
+            (
+                (
+                    quantile(0.95, "mcp_client_session_duration_seconds", "backend, error_type"),
+                    "{{backend}} {{error_type}}",
+                ),
+            ),
+            "s",
+        ),
+        Panel(
             "Circuits",
             "0 closed, 1 half-open, 2 open.",
             (("max by (backend) (vmcp_circuit_state{FILTER})", "{{backend}}"),),

@@ -50,6 +50,7 @@ def endpoint(kube, idp, collector):
         telemetry_config("otel", collector.far, tracing=TRACED),
         group(),
         server("headers", "headers"),
+        server("context", "context"),
         vmcp(
             "one",
             replicas=2,
@@ -68,7 +69,7 @@ def endpoint(kube, idp, collector):
 
 
 def is_complete(status):
-    return (status.get("phase"), status.get("readyReplicas"), status.get("backendSummary")) == ("Ready", 2, "1/1")
+    return (status.get("phase"), status.get("readyReplicas"), status.get("backendSummary")) == ("Ready", 2, "2/2")
 
 
 def pods(kube):
@@ -130,6 +131,28 @@ async def test_a_trace_of_a_client_goes_on_through_either_replica_to_the_backend
             assert entered.name == "tools/call headers_show_headers"
             resource = entered.resource
             assert (resource["service.name"], resource["service.instance.id"]) == ("front", pod)
+
+
+@pytest.mark.scenario("O-2")
+async def test_the_context_in_meta_names_the_parent_and_reaches_the_backend_by_both_ways(
+    kube, endpoint, idp, collector
+):
+    async with sessions(kube, idp, "alice") as clients:
+        for client in clients.values():
+            told, beside = (f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01" for _ in range(2))
+            meta = {"traceparent": told, "tracestate": "vendor=1", "baggage": "user=canary"}
+            params = {"name": "context_show_context", "arguments": {}, "_meta": meta}
+            seen = shown(await client.request("tools/call", params, traceparent=beside))
+            assert seen["headers"] == seen["meta"]
+            assert seen["meta"].keys() == {"traceparent", "tracestate"}
+            assert seen["meta"]["tracestate"] == "vendor=1"
+            _, trace, parent, _ = told.split("-")
+            spans = await spans_of(collector, trace, 2)
+            by_id = {each.id: each for each in spans}
+            sending = by_id[seen["meta"]["traceparent"].split("-")[2]]
+            entered = by_id[sending.parent]
+            assert (entered.parent, entered.kind, sending.kind) == (parent, "SERVER", "CLIENT")
+            assert entered.links == [tuple(beside.split("-")[1:3])]
 
 
 @pytest.mark.scenario("O-2")

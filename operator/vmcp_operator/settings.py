@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pydantic import TypeAdapter, ValidationError
+
+from vmcp_api.kinds.pods import NetworkPeer
 from vmcp_operator.errors import SettingsError
 from vmcp_operator.plan.world import PodSettings
 from vmcp_operator.watch import Scope
 
 SERVICE_ACCOUNT_TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 HEALTH_PORT: Final = 8080
+_PEERS: Final = TypeAdapter(tuple[NetworkPeer, ...])
 LEVELS: Final = ("debug", "info", "warning", "error")
 
 
@@ -50,7 +54,7 @@ def parse_settings(arguments: Sequence[str], environ: Mapping[str, str], *, in_c
     if not in_cluster and kubeconfig is None:
         raise SettingsError("set KUBECONFIG, or run in a pod with a service account")
     return Settings(
-        pods=PodSettings(options.proxy_image, options.proxy_pull_policy),
+        pods=PodSettings(options.proxy_image, options.proxy_pull_policy, _peers(options.metrics_from)),
         scope=Scope(tuple(sorted({name.strip() for name in options.namespaces.split(",") if name.strip()}))),
         kubeconfig=None if in_cluster else kubeconfig,
         instance=environ.get("POD_NAME") or environ.get("HOSTNAME") or "vmcp-operator",
@@ -61,6 +65,17 @@ def parse_settings(arguments: Sequence[str], environ: Mapping[str, str], *, in_c
         port=options.port,
         log_level=options.log_level,
     )
+
+
+def _peers(text: str) -> tuple[NetworkPeer, ...]:
+    """The peers of a JSON list, as a NetworkPolicy has them."""
+    try:
+        return _PEERS.validate_json(text, by_alias=True, by_name=False)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        problem = f"{place}: {first['msg']}" if place else first["msg"]
+        raise SettingsError(f"--metrics-from is no list of NetworkPolicyPeers: {problem}") from None
 
 
 def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
@@ -77,6 +92,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
 
     flag("proxy-image", "", "image of the proxy pods")
     flag("proxy-pull-policy", "IfNotPresent", "pull policy of that image", choices=("Always", "IfNotPresent", "Never"))
+    flag("metrics-from", "[]", "who may scrape endpoints that have a NetworkPolicy: NetworkPolicyPeers, as JSON")
     flag("namespaces", "", "namespaces to watch, separated by commas; empty watches the cluster")
     flag("resync", "600", "seconds between two listings of everything", type=float)
     flag("poll", "5", "seconds between two questions to a pod", type=float)

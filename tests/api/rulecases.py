@@ -9,6 +9,10 @@ from tests.api.rulecase import RuleCase
 from tests.api.telemetrycases import TELEMETRY_CASES
 
 
+def _scraped_by(*labels: dict[str, Any]) -> dict[str, Any]:
+    return {"networkPolicy": {"metricsFrom": [{"podSelector": {"matchExpressions": list(labels)}}]}}
+
+
 def _operational(**part: Any) -> dict[str, Any]:
     return {"config": {"operational": part}}
 
@@ -234,6 +238,27 @@ RULE_CASES = (
         "set exactly one",
         {"podDisruptionBudget": {"minAvailable": 1, "maxUnavailable": 1}},
         {"podDisruptionBudget": {"maxUnavailable": 1}},
+    ),
+    RuleCase(
+        "VirtualMCPServer",
+        "spec.networkPolicy.metricsFrom[0].ipBlock",
+        "make it an entry of its own",
+        {"networkPolicy": {"metricsFrom": [{"podSelector": {}, "ipBlock": {"cidr": "10.0.0.0/8"}}]}},
+        {"networkPolicy": {"metricsFrom": [{"podSelector": {}}, {"ipBlock": {"cidr": "10.0.0.0/8"}}]}},
+    ),
+    RuleCase(
+        "VirtualMCPServer",
+        "spec.networkPolicy.ingressFrom[0].ipBlock.cidr",
+        "is no network",
+        {"networkPolicy": {"ingressFrom": [{"ipBlock": {"cidr": "10.0.0.1"}}]}},
+        {"networkPolicy": {"ingressFrom": [{"ipBlock": {"cidr": "fd00::/8", "except": ["fd01::/16"]}}]}},
+    ),
+    RuleCase(
+        "VirtualMCPServer",
+        "spec.networkPolicy.metricsFrom[0].podSelector.matchExpressions[0].values",
+        "write both or neither",
+        _scraped_by({"key": "app", "operator": "In"}),
+        _scraped_by({"key": "app", "operator": "NotIn", "values": ["a"]}, {"key": "b", "operator": "Exists"}),
     ),
     RuleCase(
         "VirtualMCPServer",

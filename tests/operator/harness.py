@@ -51,14 +51,14 @@ class Pods:
 class Story:
     """Applies manifests, reconciles, lets time pass; `cluster.writes` tells what the operator wrote."""
 
-    def __init__(self, text: str = "") -> None:
+    def __init__(self, text: str = "", settings: PodSettings = SETTINGS) -> None:
         self.cluster = MemoryCluster()
         self.pods = Pods()
         self.now = START
         self.dependents = Dependents()
         self.reporter = Reporter(self.cluster, clock=self._seconds, instance="test")
         self.reconciler = Reconciler(
-            Observer(self.cluster, self.pods, SETTINGS, clock=lambda: self.now),
+            Observer(self.cluster, self.pods, settings, clock=lambda: self.now),
             Applier(self.cluster, entropy=bytes),
             self.reporter,
             self.dependents,

@@ -5,6 +5,7 @@ import pytest
 from tests.operator.endpoints import ONE, healthy, serving
 from tests.operator.harness import Story
 from tests.operator.manifests import ALL, ENTRY, ENTRY_WITH_SECRET, GROUP, SERVER, VMCP
+from vmcp_api.kinds.pods import NetworkPeer
 from vmcp_operator.errors import Conflict, Denied, Unavailable
 from vmcp_operator.plan.kinds import (
     CONFIG_MAP,
@@ -18,6 +19,7 @@ from vmcp_operator.plan.kinds import (
     Ref,
 )
 from vmcp_operator.plan.objects.naming import STAMP
+from vmcp_operator.plan.world import PodSettings
 
 
 @pytest.mark.scenario("K-2")
@@ -171,6 +173,26 @@ async def test_optional_children_come_and_go_with_the_spec():
     await story.reconcile(ONE)
     assert not story.has(NETWORK_POLICY, "vmcp-one")
     assert not story.has(DISRUPTION_BUDGET, "vmcp-one")
+
+
+async def test_who_scrapes_metrics_reaches_the_admin_port_beside_the_operator_and_no_other():
+    everywhere = ({"ipBlock": {"cidr": "192.0.2.0/24", "except": ["192.0.2.1/32"]}},)
+    monitoring = {"matchExpressions": [{"key": "team", "operator": "In", "values": ["a", "b"]}]}
+    story = Story(ALL, settings=PodSettings("registry.test/vmcp:1", metrics_from=tuple(map(peer, everywhere))))
+    scraper = {"namespaceSelector": {"matchLabels": {"name": "monitoring"}}, "podSelector": monitoring}
+    wanted = {"networkPolicy": {"enabled": True, "ingressFrom": [{"podSelector": {}}], "metricsFrom": [scraper]}}
+    story.cluster.edit(ONE, lambda each: each["spec"].update(wanted))
+    await story.reconcile(ONE)
+    clients, scrapes = story.live(NETWORK_POLICY, "vmcp-one")["spec"]["ingress"]
+    assert clients == {"from": [{"podSelector": {}}], "ports": [{"port": 4483, "protocol": "TCP"}]}
+    operator, *others = scrapes["from"]
+    assert operator["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "vmcp-operator"}}
+    assert others == [*everywhere, scraper]
+    assert scrapes["ports"] == [{"port": 9090, "protocol": "TCP"}]
+
+
+def peer(document):
+    return NetworkPeer.model_validate(document, by_alias=True, by_name=False)
 
 
 async def test_a_resource_that_is_gone_is_forgotten_without_a_write():

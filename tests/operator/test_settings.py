@@ -19,6 +19,12 @@ def test_flags_win_over_the_environment_and_defaults_fill_in():
         ([], {"KUBECONFIG": "x"}, "--proxy-image"),
         (["--proxy-image=a", "--workers=0"], {"KUBECONFIG": "x"}, "--workers must be more than 0"),
         (["--proxy-image=a"], {}, "KUBECONFIG"),
+        (["--proxy-image=a", "--metrics-from=x"], {"KUBECONFIG": "x"}, "no list of NetworkPolicyPeers: Invalid JSON"),
+        (
+            ["--proxy-image=a"],
+            {"KUBECONFIG": "x", "VMCP_METRICS_FROM": '[{"podSelectors": {}}]'},
+            "no list of NetworkPolicyPeers: 0.podSelectors",
+        ),
     ],
 )
 def test_settings_that_cannot_be_used_are_named(arguments, environ, words):

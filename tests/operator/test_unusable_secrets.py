@@ -3,9 +3,13 @@
 import pytest
 
 from tests.operator.endpoints import ONE, healthy, serving
+from tests.operator.harness import Story
 from tests.operator.manifests import ENTRY, GROUP, SERVER, TELEMETRY, VMCP
 from vmcp_api.pod_status import SecretReport, StoreReport
+from vmcp_operator.plan.kinds import ENTRY as ENTRY_KIND
+from vmcp_operator.plan.kinds import Ref
 
+DOCS = Ref(ENTRY_KIND, "default", "docs")
 EMPTY = "is empty; write the secret into it"
 HEADER = "is empty; write a value, or remove the header"
 REF = "{{name: {0}, key: {1}}}"
@@ -60,3 +64,27 @@ async def test_what_is_missing_and_what_is_empty_are_told_together():
         "Secret keys are not there: billing/id; create them, the pods take them over;"
         f" key 'token' of Secret 'billing' {EMPTY}"
     )
+
+
+async def test_backends_that_are_withheld_hide_no_secret_that_is_missing():
+    story = await serving(WHOLE)
+    story.cluster.edit(DOCS, lambda each: each["spec"].update(externalAuthConfigRef={"name": "nope"}))
+    report = healthy(story, "files", missing_secrets=("billing/id",))
+    story.run_pod(ONE, report=report)
+    story.passes(10)
+    await story.reconcile(ONE)
+    condition = story.condition(ONE, "AuthConfigured")
+    assert (condition["status"], condition["reason"]) == ("False", "ExternalAuthConfigNotFound")
+    assert "docs: spec.externalAuthConfigRef.name: MCPExternalAuthConfig 'nope' does not exist" in condition["message"]
+    assert condition["message"].endswith("Secret keys are not there: billing/id; create them, the pods take them over")
+
+
+@pytest.mark.scenario("K-6")
+async def test_nothing_is_said_of_what_no_config_says_yet():
+    story = Story(VMCP + SERVER)
+    story.passes(60)
+    await story.reconcile(ONE)
+    assert story.condition(ONE, "GroupRefValidated")["status"] == "False"
+    names = ("AuthzConfigured", "TelemetryConfigured", "AuditConfigured", "RateLimitsEnforced", "SessionStorageReady")
+    told = {(story.condition(ONE, name)["status"], story.condition(ONE, name)["reason"]) for name in names}
+    assert told == {("Unknown", "NoConfig")}

@@ -1,6 +1,7 @@
 """Settings of the pods that the operator creates."""
 
 import re
+from enum import StrEnum
 from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
@@ -79,6 +80,26 @@ class PodDisruptionBudget(Model):
     ] = None
 
 
+class LabelOperator(StrEnum):
+    """How a label is compared."""
+
+    IN = "In"
+    NOT_IN = "NotIn"
+    EXISTS = "Exists"
+    DOES_NOT_EXIST = "DoesNotExist"
+
+
+class LabelSelectorRequirement(Model):
+    """What a label must be like."""
+
+    key: Annotated[str, Field(min_length=1, max_length=316, description="Name of the label.")]
+    operator: Annotated[LabelOperator, Field(description="How it is compared.")]
+    values: Annotated[
+        tuple[Annotated[str, Field(max_length=63)], ...],
+        Field(max_length=16, description="Values of `In` and `NotIn`."),
+    ] = ()
+
+
 class LabelSelector(Model):
     """Objects that carry all of these labels."""
 
@@ -86,10 +107,23 @@ class LabelSelector(Model):
         dict[str, Annotated[str, Field(max_length=63)]],
         Field(max_length=16, description="Labels that must all be there; none selects everything."),
     ] = Field(default_factory=dict)
+    match_expressions: Annotated[
+        tuple[LabelSelectorRequirement, ...], Field(max_length=8, description="What must be so besides.")
+    ] = ()
+
+
+class IPBlock(Model):
+    """Addresses of a network."""
+
+    cidr: Annotated[str, Field(max_length=64, description="The network, such as `10.0.0.0/8`.")]
+    except_: Annotated[
+        tuple[Annotated[str, Field(max_length=64)], ...],
+        Field(alias="except", max_length=16, description="Networks within it that may not."),
+    ] = ()
 
 
 class NetworkPeer(Model):
-    """Pods that may connect."""
+    """Who may connect, as in a NetworkPolicy: pods, or a network."""
 
     namespace_selector: Annotated[
         LabelSelector | None, Field(description="Their namespaces; absent means this one.")
@@ -97,3 +131,4 @@ class NetworkPeer(Model):
     pod_selector: Annotated[
         LabelSelector | None, Field(description="The pods; absent means all of the namespaces.")
     ] = None
+    ip_block: Annotated[IPBlock | None, Field(description="Addresses, beside which there are no selectors.")] = None

@@ -67,6 +67,16 @@ class VirtualMCPServerNetworkPolicy(Model):
         tuple[NetworkPeer, ...],
         Field(max_length=32, description="Who may reach the MCP port; empty allows this namespace."),
     ] = ()
+    metrics_from: Annotated[
+        tuple[NetworkPeer, ...],
+        Field(
+            max_length=32,
+            description=(
+                "Who may reach the admin port to scrape metrics, besides the operator and those that it lets in"
+                " everywhere."
+            ),
+        ),
+    ] = ()
 
 
 class VirtualMCPServerSpec(Model):

@@ -1,6 +1,5 @@
 """Every rule between fields."""
 
-import ipaddress
 import re
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ from vmcp_api.rules.audit import AUDIT_RULES
 from vmcp_api.rules.composite import COMPOSITE_RULES
 from vmcp_api.rules.credentials import CREDENTIAL_RULES
 from vmcp_api.rules.headers import HEADER_RULES
+from vmcp_api.rules.network import NETWORK_PATTERN, NETWORK_RULES, NO_NETWORK, is_network
 from vmcp_api.rules.rate_limiting import RATE_LIMITING_RULES
 from vmcp_api.rules.rule import Rule, require, require_each, require_form
 from vmcp_api.rules.secrets import SECRET_RULES
@@ -28,14 +28,6 @@ _ADDRESSES: Final = rf"^\s*{_ADDRESS}(\s*,\s*{_ADDRESS})*\s*$"
 
 def _is_service_name(name: str, limit: int) -> bool:
     return len(name) <= limit and "." not in name
-
-
-def _is_network(text: str) -> bool:
-    try:
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return "/" in text
 
 
 def _names_twice(spec: MCPServerSpec) -> bool:
@@ -163,9 +155,9 @@ _BEHAVIOUR: Final = (
     require_each(
         Operational,
         "trustedProxies",
-        "self.matches('^[0-9a-fA-F:.]+/[0-9]{1,3}$')",
-        "is no network; write one such as 10.0.0.0/8 or fd00::/8",
-        _is_network,
+        f"self.matches('{NETWORK_PATTERN}')",
+        NO_NETWORK,
+        is_network,
         values=lambda operational: operational.trusted_proxies,
     ),
     require_each(
@@ -236,6 +228,7 @@ RULES: Final[tuple[Rule, ...]] = (
     *AUDIT_RULES,
     *_ARGUMENTS,
     *_PODS,
+    *NETWORK_RULES,
     *HEADER_RULES,
     *CREDENTIAL_RULES,
     *SECRET_RULES,

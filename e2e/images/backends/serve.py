@@ -1,15 +1,16 @@
-"""Serves one of the test servers on port 8080: `serve.py headers` or `serve.py notes`."""
+"""Serves one of the test servers on port 8080: `serve.py headers`, `serve.py notes` or `serve.py context`."""
 
 import os
 import sys
 
+import context
 import headers
 import notes
 import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
 
 PORT = 8080
-SERVERS = {"headers": headers.build_server, "notes": notes.build_server}
+SERVERS = {"context": context.build_server, "headers": headers.build_server, "notes": notes.build_server}
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from vmcp_api.kinds.pods import NetworkPeer
 from vmcp_api.manifests.problems import Problems
 from vmcp_api.manifests.resources import Resources
 from vmcp_api.pod_status import PodStatus
@@ -24,10 +25,11 @@ YOUTH_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class PodSettings:
-    """What the operator's own settings say about proxy pods."""
+    """What the operator's own settings say about proxy pods; `metrics_from` may scrape every one of them."""
 
     image: str
     pull_policy: str = "IfNotPresent"
+    metrics_from: tuple[NetworkPeer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -24,8 +25,15 @@ ResultT = TypeVar("ResultT")
 _FAREWELL_SECONDS: Final = 5.0
 """How long the end of a session waits for the credentials that it is told with."""
 
+OnOver: TypeAlias = Callable[[str, str, str, float], None]
+"""Hears of a session that is over: the backend, its revision of MCP, what broke it (else empty), its seconds."""
+
 OnOpened: TypeAlias = Callable[["Link", BackendSession], Awaitable[None]]
 """Hears of a session that was opened anew, to store its token and to restore what belongs to it."""
+
+
+def _unheard(_backend: str, _revision: str, _error: str, _seconds: float) -> None:
+    """Nobody counts."""
 
 
 class Link:
@@ -33,14 +41,17 @@ class Link:
 
     `token` resumes a session that another process opened; `owner` is the client session that it is for.
     `generation` counts the sessions opened here. A closed link opens nothing any more; one that is being opened
-    meanwhile ends what it gets. `end` cuts off what is in flight as well.
+    meanwhile ends what it gets. `end` cuts off what is in flight as well. `on_over` hears once of each session that
+    was opened here: of one that is resumed nobody knows when it began.
     """
 
     __slots__ = (
+        "_began",
         "_capabilities",
         "_idle",
         "_in_flight",
         "_on_opened",
+        "_on_over",
         "_opened",
         "_opening",
         "_owner",
@@ -57,6 +68,7 @@ class Link:
         on_opened: OnOpened,
         token: bytes | None = None,
         owner: object = None,
+        on_over: OnOver = _unheard,
     ) -> None:
         self.backend = backend
         self.generation = 0
@@ -64,6 +76,9 @@ class Link:
         self._capabilities = capabilities
         self._on_opened = on_opened
         self._owner = owner
+        self._on_over = on_over
+        self._began = 0.0
+        """When the session was opened here; 0 where it was not, or its end has been told."""
         self._opening: asyncio.Lock | None = None
         self._in_flight: dict[asyncio.Task[Any], bool] = {}
         """Tasks that wait for the backend, and whether `end` has cancelled them."""
@@ -165,6 +180,7 @@ class Link:
     def end(self) -> None:
         """Closes the link and cuts off what is in flight: the client's session is over, its headers must go."""
         self.closed = True
+        self._tell_over()
         for task in self._in_flight:
             if not task.cancelling():
                 self._in_flight[task] = True
@@ -173,6 +189,7 @@ class Link:
     async def close(self, credentials: Credentials) -> None:
         """Ends the session at the backend where one is open; here it ends whether or not the backend can be told."""
         self.closed = True
+        self._tell_over()
         session, self._session = self._session, None
         if session is None:
             return
@@ -229,8 +246,9 @@ class Link:
                 may_renew = False
                 span.resent("credentials_refused")
                 headers = await headers_from(credentials, self.backend.name, deadline)
-            except SessionBrokenError:
+            except SessionBrokenError as error:
                 if self._session is session:
+                    self._tell_over(error.category.value)
                     self._session = None
                 raise
 
@@ -268,6 +286,7 @@ class Link:
         try:
             if self._session is not None and self._session is not lost:
                 return self._session
+            self._tell_over("session_lost")
             self._session = None
             self._check_open()
             session = await self._begin(headers, deadline, span.opening())
@@ -276,7 +295,7 @@ class Link:
             except BackendError:
                 await session.close(headers)
                 raise
-            self._session = session
+            self._session, self._began = session, time.monotonic()
             self.generation += 1
             opened, self._opened = self._opened, None
             if opened is not None:
@@ -319,6 +338,11 @@ class Link:
                 await opening.acquire()
         except TimeoutError as error:
             raise BackendError(self.backend.name, Category.TIMEOUT) from error
+
+    def _tell_over(self, error: str = "") -> None:
+        began, self._began = self._began, 0.0
+        if began and self._session is not None:
+            self._on_over(self.backend.name, self._session.hello.version, error, time.monotonic() - began)
 
     def _check_open(self) -> None:
         if self.closed:

@@ -11,7 +11,7 @@ from vmcp_proxy.backends.credentials import NO_CREDENTIALS, Credentials
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError
 from vmcp_proxy.backends.interface import BackendSession, Receiver
-from vmcp_proxy.backends.link import Link
+from vmcp_proxy.backends.link import Link, OnOver
 from vmcp_proxy.clients.registry import SessionClients
 from vmcp_proxy.clients.session_client import SessionClient
 from vmcp_proxy.core.calls.hearing import Hearing
@@ -42,6 +42,7 @@ class Links:
     """Makes, keeps and ends links; work that outlives a request runs in `tasks`.
 
     A member out of a client's reach is told nothing more on its behalf but that a session is over (ADR-0044).
+    `on_over` hears of each that is over.
     """
 
     def __init__(
@@ -51,8 +52,10 @@ class Links:
         remember: Remember,
         receiver_of: ReceiverOf,
         hearing: Hearing,
+        on_over: OnOver,
     ) -> None:
         self._tasks = tasks
+        self._on_over = on_over
         self._clients = clients
         clients.on_forget, clients.on_ended = self.forget, self._release_ended
         self._remember = remember
@@ -82,7 +85,8 @@ class Links:
         async def on_opened(opened: Link, backend_session: BackendSession) -> None:
             await self._on_opened(client, member, opened, backend_session)
 
-        link = client.links[member.name] = Link(member.backend, client.capabilities, on_opened, token, session)
+        link = Link(member.backend, client.capabilities, on_opened, token, session, self._on_over)
+        client.links[member.name] = link
         # A call that outlives its session must not leave a session behind at a backend.
         if session.ended is not None:
             link.end()

@@ -151,6 +151,29 @@ async def test_what_lists_cost_and_how_long_sessions_were_is_told():
     assert before["vmcp_config_refused"] == 0
 
 
+@pytest.mark.scenario("O-3")
+async def test_sessions_with_backends_count_once_they_are_over_by_what_broke_them():
+    backend = ScriptedBackend()
+    async with scene({"one": backend}) as world:
+        async with world.session() as client:
+            await client.call("one_echo")
+            backend.forget_sessions()
+            await client.call("one_echo")
+            assert await client.delete() < 300
+
+        def counted():
+            seen = values_of(world.proxy.metrics, families.BACKEND_SESSION_DURATION)
+            assert {backend for backend, _, _ in seen} <= {"one"}
+            return {(error, each.count) for (_, revision, error), each in seen.items() if revision}
+
+        # The proxy's own session was forgotten as well, and is missed at its next use.
+        await eventually(lambda: {("session_lost", 1), ("", 1)} <= counted())
+    text = world.proxy.metrics.snapshot().render("text/plain")[0].decode()
+    # At the end the proxy's own session is over, too.
+    assert sum(count for _, count in counted()) == 3
+    assert 'mcp_client_session_duration_seconds_count{backend="one",error_type="session_lost"' in text
+
+
 @pytest.mark.scenario("C-8", "R-4")
 async def test_what_policies_limits_and_catalogs_refuse_counts_under_its_method_and_reaches_no_series_by_tool():
     limits = {"rateLimiting": {"tools": [{"name": "one_echo", "shared": {"maxTokens": 1, "refillPeriod": "1h"}}]}}

@@ -13,7 +13,7 @@ from vmcp_operator.plan.conditions import Finding, PhaseReason, deployment_findi
 from vmcp_operator.plan.kinds import DEPLOYMENT
 from vmcp_operator.plan.vmcp.backends import ROUTABLE, STARTING
 from vmcp_operator.plan.vmcp.lacks import Lacks
-from vmcp_operator.plan.vmcp.observability import audit_finding, telemetry_finding
+from vmcp_operator.plan.vmcp.observability import audit_finding, not_rendered, telemetry_finding
 from vmcp_operator.plan.vmcp.phase import (
     STOPPED,
     STORE_AWAY,
@@ -93,13 +93,15 @@ def _auth(facts: Facts) -> Finding:
     reporting = facts.reports.reporting
     if gap := facts.guard.incoming:
         return Finding.false(name, gap.reason, gap.message)
-    if broken := [each for each in facts.backends if each.reason in _BROKEN_AUTH]:
-        said = "; ".join(f"{each.name}: {each.message}" for each in broken)
-        return Finding.false(name, broken[0].reason or "", f"backends that are not served: {said}")
+    broken = [each for each in facts.backends if each.reason in _BROKEN_AUTH]
+    said = "; ".join(f"{each.name}: {each.message}" for each in broken)
     backends = (each for report in reporting for each in report.backends)
     withheld = frozenset(each.message for each in backends if each.reason == Reason.SECRET_INVALID)
-    if lacks := Lacks(facts.lacks.auth.missing, facts.lacks.auth.flaws | withheld):
-        return Finding.false(name, lacks.reason, lacks.message)
+    lacks = Lacks(facts.lacks.auth.missing, facts.lacks.auth.flaws | withheld)
+    if broken or lacks:
+        reason = (broken[0].reason or "") if broken else lacks.reason
+        unserved = f"backends that are not served: {said}" if broken else ""
+        return Finding.false(name, reason, "; ".join(filter(None, (unserved, lacks.message))))
     away = next((each.issuer for each in reporting if each.issuer and each.issuer.is_away), None)
     if away:
         return Finding.false(name, "IssuerUnavailable", away.message)
@@ -115,7 +117,9 @@ def _authorization(facts: Facts, warnings: Problems) -> Finding:
     refused = next((each for each in loads if each.path.startswith(_POLICIES)), None)
     if refused:
         return Finding.false(name, "PoliciesRefused", refused.message)
-    authorization = facts.config.authorization if facts.config else None
+    if facts.config is None:
+        return not_rendered(name)
+    authorization = facts.config.authorization
     if authorization is None:
         return Finding.true(name, "NoPolicies", "callers may do all that is served")
     doubts = summarise(Problems(tuple(each for each in warnings if is_about_policies(each))))
@@ -128,7 +132,9 @@ def _authorization(facts: Facts, warnings: Problems) -> Finding:
 def _rate_limits(facts: Facts) -> Finding:
     """Whether callers are limited as the resource says, over all pods together."""
     name = "RateLimitsEnforced"
-    limits = facts.config.config.rate_limiting if facts.config else None
+    if facts.config is None:
+        return not_rendered(name)
+    limits = facts.config.config.rate_limiting
     if limits is None:
         return Finding.true(name, "NoLimits", "callers may ask as much as they like")
     if not facts.shares_sessions and facts.rollout.has_several:
@@ -164,10 +170,16 @@ def _template(facts: Facts) -> Finding:
 
 def _storage(facts: Facts) -> Finding:
     name = "SessionStorageReady"
-    if not facts.shares_sessions:
-        if facts.rollout.has_several:
-            return Finding.false(name, "MemoryNotShared", say_not_shared(facts))
-        return Finding.true(name, "Memory", "sessions live in the memory of their pod")
+    if facts.config is None:
+        return not_rendered(name)
+    if facts.shares_sessions:
+        return _shared_storage(facts, name)
+    if facts.rollout.has_several:
+        return Finding.false(name, "MemoryNotShared", say_not_shared(facts))
+    return Finding.true(name, "Memory", "sessions live in the memory of their pod")
+
+
+def _shared_storage(facts: Facts, name: str) -> Finding:
     if not facts.reports.all:
         return Finding.unknown(name, "PodsSilent", "no pod has reported yet")
     away = next((each for each in facts.reports.all if each.store.is_away), None)

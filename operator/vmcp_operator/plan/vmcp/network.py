@@ -33,18 +33,19 @@ def build_service(world: World, vmcp: VirtualMCPServer) -> Manifest:
 
 
 def build_network_policy(world: World, vmcp: VirtualMCPServer) -> Manifest | None:
-    """Who may connect: the named peers to the MCP port, the operator to the admin port."""
+    """Who may connect: the named peers to the MCP port, the operator and who scrapes metrics to the admin port."""
     policy = vmcp.spec.network_policy
     if not policy.enabled:
         return None
     peers = [_peer(peer) for peer in policy.ingress_from] or [{"podSelector": {}}]
     operator = {"namespaceSelector": {}, "podSelector": {"matchLabels": {NAME_LABEL: OPERATOR}}}
+    scrapers = [_peer(peer) for peer in (*world.settings.metrics_from, *policy.metrics_from)]
     spec = {
         "podSelector": {"matchLabels": selector_labels(world.key)},
         "policyTypes": ["Ingress"],
         "ingress": [
             {"from": peers, "ports": [{"port": MCP_PORT, "protocol": "TCP"}]},
-            {"from": [operator], "ports": [{"port": ADMIN_PORT, "protocol": "TCP"}]},
+            {"from": [operator, *scrapers], "ports": [{"port": ADMIN_PORT, "protocol": "TCP"}]},
         ],
     }
     return build_child(NETWORK_POLICY, world.key, world.uid, object_name(world.key), spec=spec)
@@ -81,6 +82,8 @@ def service_url(key: Ref, service: Manifest | None) -> str | None:
 
 
 def _peer(peer: NetworkPeer) -> dict[str, Any]:
+    if peer.ip_block is not None:
+        return {"ipBlock": peer.ip_block.model_dump(by_alias=True, exclude_defaults=True, mode="json")}
     described: dict[str, Any] = {}
     if peer.namespace_selector is not None:
         described["namespaceSelector"] = _selector(peer.namespace_selector)
@@ -90,4 +93,5 @@ def _peer(peer: NetworkPeer) -> dict[str, Any]:
 
 
 def _selector(selector: LabelSelector) -> dict[str, Any]:
-    return {"matchLabels": selector.match_labels} if selector.match_labels else {}
+    described: dict[str, Any] = selector.model_dump(by_alias=True, exclude_defaults=True, mode="json")
+    return described

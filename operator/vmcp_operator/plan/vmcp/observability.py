@@ -20,6 +20,11 @@ _READ_ONLY: Final = frozenset({"configMap", "secret", "projected", "downwardAPI"
 """Sources of volumes that no pod can write to."""
 
 
+def not_rendered(name: str) -> Finding:
+    """Nothing is known of what no config says yet: what a resource asks for is told once it can be rendered."""
+    return Finding.unknown(name, "NoConfig", "there is no config yet; Ready says what keeps it from being rendered")
+
+
 def telemetry_finding(config: ProxyConfig | None, broken: Refusal | None, lacks: Lacks, warnings: Problems) -> Finding:
     """Whether what is sent by OTLP is what the resources say, and why they may say something else than is meant."""
     name = "TelemetryConfigured"
@@ -29,6 +34,8 @@ def telemetry_finding(config: ProxyConfig | None, broken: Refusal | None, lacks:
         return Finding.false(name, broken.reason, f"{broken.problem}; {kept}")
     if lacks:
         return Finding.false(name, lacks.reason, lacks.message)
+    if config is None:
+        return not_rendered(name)
     if sent is None:
         doubts = summarise(Problems(tuple(each for each in warnings if each.subject.startswith("MCPTelemetryConfig/"))))
         return Finding.true(name, "Off", doubts or "nothing is sent by OTLP; metrics can be scraped")
@@ -38,8 +45,9 @@ def telemetry_finding(config: ProxyConfig | None, broken: Refusal | None, lacks:
 def audit_finding(config: ProxyConfig | None, flaw: str | None, lacks: Lacks, reports: Iterable[PodStatus]) -> Finding:
     """Whether the audit log can get where the resources say; `flaw` says why its file cannot be written."""
     name = "AuditConfigured"
-    audit = config.config.audit if config else None
-    if audit is None or not audit.enabled:
+    if config is None:
+        return not_rendered(name)
+    if not config.config.audit.enabled:
         return Finding.true(name, "Off", "no audit log is written")
     if flaw:
         return Finding.false(name, NOT_WRITABLE, flaw)

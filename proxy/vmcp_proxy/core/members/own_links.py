@@ -8,7 +8,7 @@ from typing import Final
 from vmcp_proxy.backends.credentials import Credentials
 from vmcp_proxy.backends.errors import BackendError
 from vmcp_proxy.backends.interface import BackendSession
-from vmcp_proxy.backends.link import Link
+from vmcp_proxy.backends.link import Link, OnOver
 from vmcp_proxy.core.members.member import Member, Members
 from vmcp_proxy.protocol.initialize import NO_CAPABILITIES, ServerHello
 
@@ -24,10 +24,11 @@ async def close_link(link: Link, credentials: Credentials) -> None:
 
 
 class OwnLinks:
-    """Makes, keeps and ends them; an end that outlives its cause runs in `tasks`."""
+    """Makes, keeps and ends them; an end that outlives its cause runs in `tasks`, `on_over` hears of each."""
 
-    def __init__(self, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, tasks: asyncio.TaskGroup, on_over: OnOver) -> None:
         self._tasks: Final = tasks
+        self._on_over: Final = on_over
         self._links: Final[dict[str, tuple[Member, Link]]] = {}
 
     def configure(self, members: Members) -> None:
@@ -41,7 +42,8 @@ class OwnLinks:
         """The link to a member, made at its first use."""
         known = self._links.get(member.name)
         if known is None or known[0] is not member:
-            known = self._links[member.name] = (member, Link(member.backend, NO_CAPABILITIES, _forget))
+            link = Link(member.backend, NO_CAPABILITIES, _forget, on_over=self._on_over)
+            known = self._links[member.name] = (member, link)
         return known[1]
 
     def hellos(self, backends: Iterable[str]) -> dict[str, ServerHello]:

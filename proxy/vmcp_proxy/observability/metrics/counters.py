@@ -43,6 +43,7 @@ class Metrics:
         self._began: Final = time.time_ns()
         self._served: dict[Key, Series] = {}
         self._sessions: dict[Key, Series] = {}
+        self._backend_sessions: dict[Key, Series] = {}
         self.calls: Final = AllCalls(clock)
         self._by_tool: Final = self.calls.by_tool
         self._by_method: Final = self.calls.by_method
@@ -77,10 +78,11 @@ class Metrics:
 
     def on_session_end(self, protocol_version: str, seconds: float) -> None:
         """Counts one session of a client that is over on every pod."""
-        series = self._sessions.get((protocol_version,))
-        if series is None:
-            series = self._sessions[protocol_version,] = Series(SESSION_BUCKETS)
-        series.observe(seconds)
+        _count_session(self._sessions, (protocol_version,), seconds)
+
+    def on_backend_session_end(self, backend: str, protocol_version: str, error: str, seconds: float) -> None:
+        """Counts one session with a backend that was opened here; `error` says what broke it, empty is its end."""
+        _count_session(self._backend_sessions, (backend, protocol_version, error), seconds)
 
     def count(self, family: Family, *key: str | int) -> None:
         """Adds one to a counter that `families.COUNTED` names; `key` are the values of its labels, which are bounded.
@@ -122,12 +124,20 @@ class Metrics:
             served=read_all(self._served),
             called=self.calls.read(),
             sessions=read_all(self._sessions),
+            backend_sessions=read_all(self._backend_sessions),
             counted={
                 families.TOOL_ERRORS: self.calls.tool_errors(),
                 **{family: dict(counts) for family, counts in self._counted.items()},
             },
             read={family: _by_key(reader()) for family, reader in self._readers.items()},
         )
+
+
+def _count_session(sessions: dict[Key, Series], key: Key, seconds: float) -> None:
+    series = sessions.get(key)
+    if series is None:
+        series = sessions[key] = Series(SESSION_BUCKETS)
+    series.observe(seconds)
 
 
 def _by_key(values: Values) -> dict[Key, float]:

@@ -66,6 +66,13 @@ TOOL_DURATION: Final = _histogram(
 SESSION_DURATION: Final = _histogram(
     "mcp.server.session.duration", "Duration of clients' sessions that are over.", "mcp.protocol.version"
 )
+BACKEND_SESSION_DURATION: Final = _histogram(
+    "mcp.client.session.duration",
+    "Duration of sessions with backends that are over; without an error type they were ended.",
+    "backend",
+    "mcp.protocol.version",
+    "error.type",
+)
 POLICY_DECISIONS: Final = _counter(
     "vmcp.policy.decisions",
     "{decision}",
@@ -86,6 +93,7 @@ COUNTED: Final = (
     TOOL_ERRORS,
     TOOL_DURATION,
     SESSION_DURATION,
+    BACKEND_SESSION_DURATION,
     POLICY_DECISIONS,
 )
 """Families that are counted as it happens."""

@@ -25,7 +25,8 @@ class Snapshot:
     """Copies of the counters; all that is expensive may be done with it in another thread.
 
     `served` are requests by (method, status, outcome), `called` those to backends by (backend, method, tool, category),
-    `sessions` those that are over by revision. `began` and `at` are nanoseconds since 1970.
+    `sessions` those that are over by revision, `backend_sessions` by (backend, revision, error). `began` and `at` are
+    nanoseconds since 1970.
     """
 
     began: int
@@ -33,6 +34,7 @@ class Snapshot:
     served: Distributions
     called: Distributions
     sessions: Distributions
+    backend_sessions: Distributions
     counted: Mapping[Family, Mapping[Key, float]]
     read: Mapping[Family, Mapping[Key, float]]
 
@@ -42,6 +44,7 @@ class Snapshot:
         yield from self._called()
         yield from self._tools()
         yield Measured(families.SESSION_DURATION, self.sessions)
+        yield Measured(families.BACKEND_SESSION_DURATION, self.backend_sessions)
         for numbers in (self.counted, self.read):
             for family, values in numbers.items():
                 yield Measured(family, values)

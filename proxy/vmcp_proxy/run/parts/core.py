@@ -81,7 +81,8 @@ def build_core_parts(
 
     notifier, reach = Notifier(sessions.clients), Reach()
     listings = Listings(tasks, on_change)
-    own_links = OwnLinks(tasks)
+    on_over = metrics.on_backend_session_end
+    own_links = OwnLinks(tasks, on_over)
     views = Views(listings, own_links, Digests(sessions.keyring), reach)
     changes = Changes(listings, views, on_change)
     hearing = Hearing(reach)
@@ -91,7 +92,9 @@ def build_core_parts(
     def receiver_of(client: SessionClient, member: Member) -> ClientReceiver:
         return ClientReceiver(client, member, changes, hearing)
 
-    links = Links(tasks, sessions.clients, sessions.news.remember_backend, receiver_of, hearing)
+    links = Links(
+        tasks, sessions.clients, sessions.news.remember_backend, receiver_of, hearing, metrics.on_backend_session_end
+    )
     messages = _serve_clients(config, sessions, links, changes, tasks)
     group = Group(tasks, listings, own_links, views, aggregate, links.configure, on_change)
     limits = build_limits(config.current, redis, sessions.keyring, views.asks, tasks)
