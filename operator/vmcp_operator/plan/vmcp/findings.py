@@ -153,8 +153,9 @@ def _composites(facts: Facts) -> Finding:
     name = "CompositeToolRefsValidated"
     if facts.composites:
         return Finding.false(name, facts.composites[0].reason, say_without_tools(facts.composites))
-    tools = facts.config.config.composite_tools if facts.config else ()
-    if not tools:
+    if facts.config is None:
+        return not_rendered(name)
+    if not facts.config.config.composite_tools:
         return Finding.true(name, "NoCompositeTools", "the endpoint has no composite tools")
     return Finding.true(name, "CompositeToolRefsValid", "")
 
