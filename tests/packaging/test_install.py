@@ -3,6 +3,7 @@
 import email
 import sys
 import zipfile
+from functools import cache
 
 import pytest
 
@@ -18,6 +19,12 @@ def wheel(tmp_path_factory):
     return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
+@pytest.fixture(scope="module")
+def installed_with(wheel, tmp_path_factory):
+    """An installation with some extras, made once for all tests that only run what is in it."""
+    return cache(lambda extras: install(wheel, extras, tmp_path_factory.mktemp("installed") / "env"))
+
+
 def test_the_wheel_says_what_it_is_and_that_its_packages_are_typed(wheel):
     with zipfile.ZipFile(wheel) as files:
         names = set(files.namelist())
@@ -31,8 +38,8 @@ def test_the_wheel_says_what_it_is_and_that_its_packages_are_typed(wheel):
 
 
 @pytest.mark.parametrize("extras", ["", "[operator]"])
-def test_without_an_extra_every_way_to_the_command_says_what_to_install(wheel, tmp_path, extras):
-    installed = install(wheel, extras, tmp_path / "env")
+def test_without_an_extra_every_way_to_the_command_says_what_to_install(installed_with, extras):
+    installed = installed_with(extras)
     for done in (
         installed.vmcp(),
         installed.vmcp("--help"),
@@ -50,16 +57,16 @@ def test_without_an_extra_every_way_to_the_command_says_what_to_install(wheel, t
 
 
 @pytest.mark.parametrize("extras", ["", "[proxy]"])
-def test_the_operator_says_what_to_install_where_its_extra_is_missing(wheel, tmp_path, extras):
-    done = install(wheel, extras, tmp_path / "env").module("vmcp_operator")
+def test_the_operator_says_what_to_install_where_its_extra_is_missing(installed_with, extras):
+    done = installed_with(extras).module("vmcp_operator")
     assert done.code == 2
     assert done.err.startswith("vmcp-operator: this installation lacks the package '")
     assert "uv tool install 'vmcp-gateway[operator]'" in done.err
     assert done.err.count("\n") == 1
 
 
-def test_the_proxy_alone_serves_and_names_what_the_client_commands_need(wheel, tmp_path):
-    installed = install(wheel, "[proxy]", tmp_path / "env")
+def test_the_proxy_alone_serves_and_names_what_the_client_commands_need(installed_with):
+    installed = installed_with("[proxy]")
     assert installed.vmcp("--version").out == VERSION
     assert installed.vmcp("serve", "--help").code == 0
     for command in ("tools", "call"):
