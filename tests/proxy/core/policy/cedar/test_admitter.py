@@ -180,18 +180,17 @@ async def test_an_argument_is_no_entity_whatever_it_looks_like():
 
 @pytest.mark.parametrize("atom", ["context.arg_a", "resource.readOnlyHint", 'resource.name == "x"'])
 async def test_what_is_nested_as_deeply_as_can_be_is_refused_or_can_be_decided_by(atom):
-    flawed = 0
-    for count in range(80, 100):
-        text = "permit(principal, action, resource) when { " + " || ".join([f"({atom} && true)"] * count) + " };"
-        if find_policy_flaw(text) is not None:
-            flawed += 1
-            continue
-        # What validation lets pass can be decided by.
-        policies = admitter(text)
-        for identity, capability in ((ALICE, READ), (BOB, entry(Kind.TEMPLATE, "x://{a}"))):
-            await decided(policies, identity, capability, {"a": False})
-            assert len(shown(policies, identity, capability)) <= 1
-    assert 0 < flawed < 20
+    texts = [
+        "permit(principal, action, resource) when { " + " || ".join([f"({atom} && true)"] * count) + " };"
+        for count in range(80, 100)
+    ]
+    sound = [text for text in texts if find_policy_flaw(text) is None]
+    assert 0 < len(sound) < len(texts)
+    # What validation lets pass can be decided by, at its deepest too.
+    policies = admitter(sound[-1])
+    for identity, capability in ((ALICE, READ), (BOB, entry(Kind.TEMPLATE, "x://{a}"))):
+        await decided(policies, identity, capability, {"a": False})
+        assert len(shown(policies, identity, capability)) <= 1
 
 
 async def test_a_claim_that_cedar_cannot_hold_denies_and_one_that_is_null_is_absent():
