@@ -1,5 +1,6 @@
 """Options and records for the whole suite."""
 
+import gc
 import json
 import os
 import sys
@@ -27,6 +28,17 @@ def pytest_configure(config):
     settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
     settings.load_profile("ci" if os.environ.get("CI") else "default")
     config.stash[_OUTCOMES] = {}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    # Nearly all that is made here stays to the end, so that looking for garbage among it takes time and finds none.
+    # (Not frozen: tests that search the memory for secrets look at everything.)
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items):
