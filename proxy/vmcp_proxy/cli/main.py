@@ -1,11 +1,12 @@
 """The `vmcp` command: finds the subcommand and loads no other."""
 
+import gc
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Final, NoReturn
 
 import click
@@ -76,7 +77,7 @@ class LazyGroup(click.Group):
         if entry is None:
             return None
         try:
-            command = getattr(importlib.import_module(entry.module), entry.name)
+            command = getattr(_import(entry.module), entry.name)
         except ModuleNotFoundError as error:
             raise CommandError(Exit.USAGE, explain_missing(error, "cli")) from None
         assert isinstance(command, click.Command)  # noqa: S101 - what every module of the table holds
@@ -93,6 +94,15 @@ class LazyGroup(click.Group):
         del ctx
         with formatter.section("Exit codes"):
             formatter.write_dl([(str(int(code)), meaning) for code, meaning in MEANINGS.items()])
+
+
+def _import(name: str) -> ModuleType:
+    """A module; all that it imports stays, so that looking for garbage among it only delays the start."""
+    gc.disable()
+    try:
+        return importlib.import_module(name)
+    finally:
+        gc.enable()
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
