@@ -8,6 +8,7 @@ import pytest
 from charts.generate import CHARTS
 from vmcp_api.kinds import KINDS
 from vmcp_operator.plan.objects.naming import INSTANCE_LABEL, PROXY_SELECTOR
+from vmcp_operator.settings import parse_settings
 
 CLUSTER = {"ClusterRole", "ClusterRoleBinding"}
 ALWAYS = {"ServiceAccount", "Service", "Deployment"}
@@ -215,6 +216,15 @@ def test_endpoints_are_scraped_where_the_operator_works(helm, settings, where):
     assert monitor["selector"]["matchLabels"] == PROXY_SELECTOR
     (port,) = monitor["podMetricsEndpoints"]
     assert (port["port"], monitor["jobLabel"]) == ("admin", INSTANCE_LABEL)
+
+
+def test_who_may_scrape_every_endpoint_reaches_the_operator_as_it_was_written(helm):
+    base = "proxy.networkPolicy.metricsFrom"
+    made = helm.operator(f"{base}[0].namespaceSelector.matchLabels.team=obs", f"{base}[1].ipBlock.cidr=192.0.2.0/24")
+    settings = parse_settings([], environment(made), in_cluster=True)
+    first, second = settings.pods.metrics_from
+    assert first.namespace_selector.match_labels == {"team": "obs"}
+    assert second.ip_block.cidr == "192.0.2.0/24"
 
 
 @pytest.mark.scenario("K-15")
