@@ -106,8 +106,19 @@ class Wiring:
         self.config.current = config
 
     async def aclose(self) -> None:
-        """Releases everything, from the sessions inwards; backends hear that their sessions are over."""
-        await self.metrics_export.aclose()
+        """Releases everything, from the sessions inwards; backends hear that their sessions are over.
+
+        No request is left, so what is to be said of them goes out meanwhile: collectors and backends that hang cost one
+        wait together, within what a pod has beyond its drain (ADR-0014).
+        """
+        self.metrics_export.end()
+        async with asyncio.TaskGroup() as ends:
+            ends.create_task(asyncio.to_thread(self.metrics_export.join))
+            ends.create_task(asyncio.to_thread(self.surface.sources.audit.close))
+            ends.create_task(asyncio.to_thread(self.surface.sources.tracing.close))
+            ends.create_task(self._close_rooms())
+
+    async def _close_rooms(self) -> None:
         self.authenticators.close()
         await self.sessions.manager.aclose()
         await self.core.group.aclose()
@@ -116,8 +127,6 @@ class Wiring:
         if self.redis is not None:
             await self.redis.link.aclose()
         await self.client.aclose()
-        await asyncio.to_thread(self.surface.sources.audit.close)
-        await asyncio.to_thread(self.surface.sources.tracing.close)
 
 
 def _build_client(settings: Settings, config: ProxyConfig) -> HttpClient:

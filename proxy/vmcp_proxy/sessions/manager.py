@@ -28,7 +28,9 @@ from vmcp_proxy.sessions.upkeep.pending_ends import PendingEnds
 from vmcp_proxy.sessions.upkeep.timing import Pace
 
 _HOOK_WAIT_SECONDS: Final = 2.0
-_DRAIN_SECONDS: Final = 5.0
+_WRITE_SECONDS: Final = 2.0
+_DRAIN_SECONDS: Final = 3.0
+"""What the end of the process may take here: its pod has ten seconds for everything after the drain."""
 
 
 class SessionManager:
@@ -205,8 +207,9 @@ class SessionManager:
         """
         self._is_closed = True
         # Without the store the other pods see a last use up to one touch interval too old; nothing else is lost.
-        with contextlib.suppress(StoreUnavailable):
-            await self._upkeep.write_all()
+        with contextlib.suppress(StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(_WRITE_SECONDS):
+                await self._upkeep.write_all()
         reason = EndReason.MOVED if self._store.is_shared else EndReason.SHUTDOWN
         for session in self._cache:
             self._upkeep.drop(session, reason)

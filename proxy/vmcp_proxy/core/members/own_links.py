@@ -12,6 +12,8 @@ from vmcp_proxy.backends.link import Link, OnOver
 from vmcp_proxy.core.members.member import Member, Members
 from vmcp_proxy.protocol.initialize import NO_CAPABILITIES, ServerHello
 
+_FAREWELL_SECONDS: Final = 2.0
+
 
 async def _forget(_link: Link, _session: BackendSession) -> None:
     """The proxy's own sessions are of no use to another process."""
@@ -56,8 +58,9 @@ class OwnLinks:
         return frozenset(offer for hello in self.hellos(backends).values() for offer in hello.offers)
 
     async def close_all(self) -> None:
-        """Ends every session, at shutdown."""
-        async with asyncio.TaskGroup() as group:
-            for member, link in self._links.values():
-                group.create_task(close_link(link, member.own_credentials))
+        """Ends every session, at shutdown; backends that cannot be told in time end theirs by themselves."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL_SECONDS), asyncio.TaskGroup() as group:
+                for member, link in self._links.values():
+                    group.create_task(close_link(link, member.own_credentials))
         self._links.clear()

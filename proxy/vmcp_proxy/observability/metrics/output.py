@@ -63,9 +63,10 @@ class MetricsOutput:
         with contextlib.suppress(queue.Full):
             self._waiting.put_nowait(None)
 
-    def join(self, timeout: float) -> None:
-        """Waits for the end, at most so many seconds; it blocks."""
+    def join(self, timeout: float) -> bool:
+        """Waits for the end, at most so many seconds, and says whether it came; it blocks."""
         self._thread.join(timeout)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         try:

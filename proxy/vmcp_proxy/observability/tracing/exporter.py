@@ -52,6 +52,7 @@ class SpanOutput:
         self._resource: Final = Resource(dict(resource))
         self._scope: Final = InstrumentationScope("vmcp", version)
         self._counts: Final = counts
+        self._logger: Final = logger
         self._exporter: Final = _CountingExporter(connection, counts, logger)
         self._processor: Final = BatchSpanProcessor(
             self._exporter,
@@ -91,6 +92,7 @@ class SpanOutput:
         left = self.waiting
         if left:
             self._counts.lose(left)
+            log_event(self._logger, logging.ERROR, "traces cannot be sent at the end, spans are lost", lost=left)
 
     def _readable(self, span: FinishedSpan) -> ReadableSpan:
         # Made whole at its end: a span of the SDK's own that is open costs a lock for every attribute.

@@ -66,13 +66,17 @@ class MetricsExport:
             except TimeoutError:
                 self._offer()
 
-    async def aclose(self) -> None:
-        """Sends the last numbers, within bounds."""
-        output = self._output
-        if output is not None:
+    def end(self) -> None:
+        """Has the last numbers be sent, and nothing more; never blocks."""
+        if self._output is not None:
             self._offer()
-            output.end()
-            await asyncio.to_thread(output.join, FLUSH_SECONDS)
+            self._output.end()
+
+    def join(self) -> None:
+        """Waits until they are, within bounds; it blocks."""
+        if self._output is not None and not self._output.join(FLUSH_SECONDS):
+            problem = f"the collector has not taken them in {FLUSH_SECONDS:g} s"
+            log_event(self._logger, logging.ERROR, "the last metrics are lost", problem=problem)
 
     def _offer(self) -> None:
         if self._output is not None:

@@ -59,14 +59,18 @@ class LiveTracing:
         return Tracing(Sampler(settings.ratio), frozenset(settings.baggage), self._output)
 
     def close(self) -> None:
-        """Sends what waits, within bounds, and ends; it blocks."""
+        """Sends what waits, within bounds for all outputs together, and ends; it blocks."""
         output, self._output, self._destination = self._output, None, None
-        if output is not None:
-            output.close(FLUSH_SECONDS)
+        outputs = [] if output is None else [output]
         for timer, former in self._retired:
             timer.cancel()
-            former.close(FLUSH_SECONDS)
+            outputs.append(former)
         self._retired.clear()
+        closing = [threading.Thread(target=each.close, args=[FLUSH_SECONDS], daemon=True) for each in outputs]
+        for thread in closing:
+            thread.start()
+        for thread in closing:
+            thread.join()
 
     def _wanted(self, loaded: Loaded) -> _Destination | None:
         telemetry = loaded.config.telemetry
