@@ -48,9 +48,9 @@ async def test_a_status_with_every_member_is_on_the_wire_what_it_always_was(tmp_
         "headerForward": secret,
     }
     config = {
-        "audit": {"enabled": True, "sink": "file", "path": str(tmp_path / "audit.log")},
         "aggregation": {"conflictResolution": "manual", "tools": [{"workload": "gone"}]},
         "rateLimiting": {"shared": {"maxTokens": 1000, "refillPeriod": "1m"}},
+        "audit": {"enabled": True, "sink": "file", "path": str(tmp_path / "audit.log")},
         "operational": {"failureHandling": {"healthCheckInterval": "1h", "circuitBreaker": {"enabled": True}}},
     }
     backends = {"east": east, "west": west}

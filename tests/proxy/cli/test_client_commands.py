@@ -114,6 +114,22 @@ async def test_a_refusal_is_told_with_its_status_and_a_remedy(url, vmcp):
     assert "check the path of the URL" in done.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (("call", "b_secret"), "`vmcp explain b_secret`"),
+        (("call", "b; reboot"), "`vmcp explain 'b; reboot'`"),
+        (("read", "test://gone"), "`vmcp explain --kind resource test://gone`"),
+    ],
+)
+async def test_a_name_that_is_listed_nowhere_leads_to_explain_for_it_may_be_hidden_or_denied(
+    url, vmcp, arguments, command
+):
+    done = await vmcp(arguments[0], url, *arguments[1:])
+    assert done.code == Exit.FAILED
+    assert command in done.err
+
+
 async def test_a_slash_too_many_does_no_harm(url, vmcp):
     done = await vmcp("tools", f"{url}/")
     assert done.code == Exit.OK, done.err

@@ -1,6 +1,7 @@
 """`vmcp status`: what an endpoint serves, and what is wrong with it."""
 
 import asyncio
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -8,7 +9,15 @@ import click
 import httpx2
 
 from vmcp_api.naming import ADMIN_PORT
-from vmcp_api.pod_status import BackendReport, Health, PodStatus, from_document, to_document
+from vmcp_api.pod_status import (
+    RATE_LIMITING,
+    BackendReport,
+    Health,
+    PodStatus,
+    UnmatchedReport,
+    from_document,
+    to_document,
+)
 from vmcp_proxy.cli.endpoint.conversation import parse_endpoint
 from vmcp_proxy.cli.endpoint.target import local_group, local_options
 from vmcp_proxy.cli.exits import CommandError, Exit
@@ -21,7 +30,15 @@ if TYPE_CHECKING:
 DEFAULT_STATUS: Final = f"http://127.0.0.1:{ADMIN_PORT}"
 _SECONDS: Final = 10.0
 _SESSIONS: Final = "sessions"
-_FIGURE: Final = "vmcp_sessions "
+_WORKLOAD: Final = "workload"
+"""The setting of an unmatched entry that is about a backend itself."""
+
+_FIGURES: Final = {
+    _SESSIONS: "vmcp_sessions ",
+    "auditWaiting": "vmcp_audit_waiting ",
+    "auditDropped": "vmcp_audit_dropped_total ",
+}
+"""What stands beside the document: it changes with every request, so that the document itself does not hold it."""
 _OFF: Final = "is `vmcp serve` running? --admin-port names its port; with --stdio there is one only if it is given"
 
 
@@ -42,7 +59,7 @@ def command(url: str, files: tuple[Path, ...], mcp_config: Path | None, output: 
     if output == "json":
         print_json(document)
     else:
-        _print(status, document.get(_SESSIONS))
+        _print(status, document)
     if not is_well(status):
         raise click.exceptions.Exit(Exit.FAILED)
 
@@ -55,11 +72,11 @@ def is_well(status: PodStatus) -> bool:
         and status.load_error is None
         and not status.missing_secrets
         and not status.invalid_secrets
-        and not (status.audit and status.audit.is_away)
         and status.has_keys
         and not status.store.is_away
         and not (status.issuer and status.issuer.is_away)
         and not (status.rate_limits and status.rate_limits.is_away)
+        and not (status.audit and status.audit.is_away)
         and all(each.winner for each in status.conflicts)
     )
 
@@ -72,7 +89,7 @@ def _start(group: "LocalGroup") -> dict[str, Any]:
 
 
 def _ask(url: str) -> dict[str, Any]:
-    """The document as it came, whatever version says it, and the number of sessions beside it."""
+    """The document as it came, whatever version says it, and the figures beside it."""
     endpoint = parse_endpoint(url, ())
     base = endpoint.url.rstrip("/").removesuffix("/status")
     try:
@@ -88,11 +105,20 @@ def _ask(url: str) -> dict[str, Any]:
         raise CommandError(Exit.UNAVAILABLE, f"no status at {endpoint.shown}", _OFF) from None
     if not isinstance(document, dict) or not isinstance(document.get("backends"), list):
         raise CommandError(Exit.UNAVAILABLE, f"{endpoint.shown} has no status of vmcp", "name the admin port")
-    found = [line.removeprefix(_FIGURE) for line in metrics.splitlines() if line.startswith(_FIGURE)]
-    return {**document, _SESSIONS: int(float(found[0]))} if found else document
+    return {**document, **_figures(metrics.splitlines(), has_audit="audit" in document)}
 
 
-def _print(status: PodStatus, sessions: int | None) -> None:
+def _figures(lines: Sequence[str], *, has_audit: bool) -> dict[str, int]:
+    names = _FIGURES if has_audit else {_SESSIONS}
+    return {
+        name: int(float(line.removeprefix(_FIGURES[name])))
+        for name in names
+        for line in lines
+        if line.startswith(_FIGURES[name])
+    }
+
+
+def _print(status: PodStatus, figures: Mapping[str, Any]) -> None:
     rows = [
         (
             each.name,
@@ -104,9 +130,9 @@ def _print(status: PodStatus, sessions: int | None) -> None:
         for each in status.backends
     ]
     print_table(("Backend", "Status", "Transport", "Tools", "Reason"), rows)
-    if sessions is not None:
+    if (sessions := figures.get(_SESSIONS)) is not None:
         click.echo(f"sessions: {sessions}")
-    for line in notes(status):
+    for line in (*notes(status), *_of_audit(figures)):
         click.echo(clean(line))
 
 
@@ -118,7 +144,7 @@ def _ails(backend: BackendReport) -> str:
 
 def notes(status: PodStatus) -> list[str]:
     """What is to be said beside the table of backends."""
-    lines = []
+    lines: list[str] = []
     if not status.backends:
         lines.append("no backend: the config names no server, so that nothing is served; add one to it")
     for each in status.conflicts:
@@ -136,4 +162,20 @@ def notes(status: PodStatus) -> list[str]:
         lines.append(f"issuer of tokens: {status.issuer.state}: {status.issuer.message}")
     if status.rate_limits and status.rate_limits.is_away:
         lines.append(f"rate limits cannot be checked: {status.rate_limits.message}")
+    lines += map(_unmatched, status.unmatched)
     return lines
+
+
+def _unmatched(entry: UnmatchedReport) -> str:
+    if entry.setting == RATE_LIMITING:
+        return f"rateLimiting.tools limits nothing: no tool is called {entry.name}; write the name that clients see"
+    if entry.setting == _WORKLOAD:
+        return f"a setting matches nothing: no backend is called {entry.name}; correct it or remove it"
+    return f"a setting matches nothing: {entry.setting} of {entry.backend}: {entry.name}; correct it or remove it"
+
+
+def _of_audit(figures: Mapping[str, Any]) -> Iterator[str]:
+    """How many events of the audit wait for their sink, and how many are lost."""
+    waiting, dropped = figures.get("auditWaiting") or 0, figures.get("auditDropped") or 0
+    if waiting or dropped:
+        yield f"audit events: {waiting} wait, {dropped} are lost since the process began"

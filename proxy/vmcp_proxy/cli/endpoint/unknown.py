@@ -1,5 +1,6 @@
 """Names that an endpoint does not list: what may have been meant, or which backend may have them."""
 
+import shlex
 from collections.abc import Awaitable, Collection, Mapping
 from typing import Final
 
@@ -12,6 +13,7 @@ from vmcp_proxy.cli.endpoint.conversation import Conversation, Listing, list_who
 from vmcp_proxy.cli.exits import CommandError, Exit
 from vmcp_proxy.cli.output import clean
 
+_TOOL: Final = "tool"
 _RESOURCE_NOT_FOUND: Final = -32002
 """Revisions before 2026-07-28 have a code of their own for resources."""
 
@@ -29,6 +31,9 @@ def unlisted(noun: str, name: str, known: Collection[str], missing: Mapping[str,
     remedy = suggest(name, known, noun=f"{noun}s")
     if missing:
         remedy += f"; others may be missing: {clean('; '.join(missing.values()))}"
+    # One that is hidden, or denied to this caller, stands in no list either; only the admin port tells them apart.
+    kind = "" if noun == _TOOL else f" --kind {noun}"
+    remedy += f"; `vmcp explain{kind} {shlex.quote(clean(name))}` asks the admin port whether it is hidden or denied"
     return CommandError(Exit.FAILED, f"there is no {noun} {name!r}", remedy)
 
 

@@ -1,0 +1,93 @@
+"""What `vmcp status` says of parts that serve on while something is wrong with them."""
+
+import asyncio
+import json
+
+import pytest
+
+from tests.proxy.cli.commands import call_vmcp
+from tests.support.otlp import OtlpReceiver, accept, answers
+from tests.support.raw_client import eventually
+from tests.support.scene import scene
+from tests.support.scripted_backend import ScriptedBackend
+from tests.support.serving import admin_of
+from vmcp_api.pod_status import (
+    RATE_LIMITING,
+    STORE_OK,
+    STORE_UNAVAILABLE,
+    BackendReport,
+    PodStatus,
+    StoreReport,
+    UnmatchedReport,
+)
+from vmcp_proxy.cli.endpoint.status import is_well, notes
+from vmcp_proxy.observability.audit import queue
+
+SECRET = "canary-collector-6c20"
+
+
+@pytest.mark.scenario("O-4", "O-5")
+async def test_an_audit_sink_that_is_away_is_told_with_what_waits_until_it_is_back(capsys, monkeypatch):
+    monkeypatch.setattr(queue, "_AWAY_SECONDS", 0.0)
+    monkeypatch.setattr(queue, "_LONGEST_PAUSE", 0.2)
+
+    async def status(*more):
+        return await asyncio.to_thread(call_vmcp, capsys, "status", admin_of(world.proxy), *more)
+
+    async with OtlpReceiver(answers(401)).running() as collector:
+        audit = {"enabled": True, "sink": "otlp", "otlp": collector.endpoint | {"headers": {"X-Key": SECRET}}}
+        async with (
+            scene({"one": ScriptedBackend()}, config={"audit": audit}) as world,
+            world.session() as client,
+        ):
+            await client.call("one_echo")
+            await eventually(lambda: world.proxy.status().audit.is_away)
+            shown, document = await status(), await status("-o", "json")
+            collector.act = accept
+            await eventually(lambda: not world.proxy.status().audit.is_away)
+            await eventually(lambda: len(collector.records) == 3)
+            after = await status()
+    assert (shown.code, after.code) == (1, 0), (shown.err, after.err)
+    assert "audit log goes nowhere, lines wait: it answers 401" in shown.out
+    assert "audit events: 3 wait, 0 are lost" in shown.out
+    found = json.loads(document.out)
+    assert found["audit"] == {"state": STORE_UNAVAILABLE, "message": "it answers 401"}
+    assert (found["auditWaiting"], found["auditDropped"]) == (3, 0)
+    assert "audit" not in after.out
+    assert SECRET not in shown.out + document.out
+    assert str(collector.port) not in shown.out + document.out
+
+
+@pytest.mark.scenario("O-5")
+async def test_audit_events_that_the_sink_refuses_are_told_as_lost(capsys):
+    async with OtlpReceiver(answers(400)).running() as collector:
+        audit = {"enabled": True, "sink": "otlp", "otlp": collector.endpoint}
+        async with scene({"one": ScriptedBackend()}, config={"audit": audit}) as world, world.session() as client:
+            await client.call("one_echo")
+            lost = world.proxy.wiring.surface.sources.audit
+            await eventually(lambda: lost.dropped == 3 and not lost.waiting)
+            shown = await asyncio.to_thread(call_vmcp, capsys, "status", admin_of(world.proxy))
+    assert "audit events: 0 wait, 3 are lost" in shown.out
+
+
+def test_settings_that_match_nothing_are_named_with_what_to_do():
+    unmatched = (
+        UnmatchedReport("", RATE_LIMITING, "serach"),
+        UnmatchedReport("gone", "workload", "gone"),
+        UnmatchedReport("one", "filter", "ecoh"),
+    )
+    status = PodStatus(backends=(BackendReport("one", "MCPServerEntry", "healthy"),), unmatched=unmatched)
+    assert notes(status) == [
+        "rateLimiting.tools limits nothing: no tool is called serach; write the name that clients see",
+        "a setting matches nothing: no backend is called gone; correct it or remove it",
+        "a setting matches nothing: filter of one: ecoh; correct it or remove it",
+    ]
+    # Everything that is there is served all the same.
+    assert is_well(status)
+
+
+@pytest.mark.parametrize("audit", [None, StoreReport(STORE_OK)])
+def test_an_audit_that_works_needs_no_word(audit):
+    status = PodStatus(backends=(BackendReport("one", "MCPServerEntry", "healthy"),), audit=audit)
+    assert notes(status) == []
+    assert is_well(status)
