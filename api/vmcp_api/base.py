@@ -80,7 +80,10 @@ HeaderName: TypeAlias = Annotated[
 ]
 """An HTTP field name (RFC 9110 section 5.1); what may not be forwarded is refused in ``vmcp_api.headers``."""
 
-URL_PATTERN: Final = r"^https?://[^\s/?#@]+([/?][^\s#]*)?$"
+PORT_PATTERN: Final = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+"""A port from 1 to 65535; part of other patterns."""
+
+URL_PATTERN: Final = rf"^https?://(\[[0-9A-Fa-f:.%]+\]|[^\s/?#@:\[\]]+)(:{PORT_PATTERN})?([/?][^\s#]*)?$"
 
 Url: TypeAlias = Annotated[str, Field(max_length=2048, pattern=URL_PATTERN)]
 """An http or https URL without user name and fragment."""

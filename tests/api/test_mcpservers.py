@@ -157,6 +157,7 @@ def test_a_variable_that_is_not_set_is_named_at_its_place(text, said):
         ({"command": "a", "url": "http://h"}, "has both command and url"),
         ({"url": "ws://h", "type": "ws"}, "mcpServers.a.type: names WebSockets, which are not spoken here"),
         ({"url": "ftp://h"}, "mcpServers.a.url: is no URL"),
+        ({"url": "http://h:65536/mcp"}, "with a port of at most 65535"),
         ({"url": "http://h", "headers": {"X-A": "1", "x-a": "2"}}, "names a header twice"),
         ({"url": "http://h", "headers": {"X-A": ""}}, "mcpServers.a.headers['X-A']: the value of X-A is empty"),
         ({"command": "run", "args": "x"}, "mcpServers.a.args: must be a list"),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from vmcp_api.base import Json
+from vmcp_api.base import URL_PATTERN, Json
 from vmcp_api.config import Transport
 from vmcp_api.editor import keys
 from vmcp_api.editor.env_file import parse_env_file
@@ -24,7 +24,7 @@ from vmcp_api.text.texts import find_program_flaw
 ReadText: TypeAlias = Callable[[str], str | Problems]
 """The text of a file by its path, or why there is none."""
 
-_URL: Final = re.compile(r"https?://[^\s/?#@]+([/?][^\s#]*)?")
+_URL: Final = re.compile(URL_PATTERN)
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 
 
@@ -161,7 +161,7 @@ class EntryReader:
     def _url(self) -> str:
         url = self._text("url")
         if url and not _URL.fullmatch(url):
-            remedy = "write https://host/path without user name and fragment"
+            remedy = "write https://host/path without user name and fragment, with a port of at most 65535 if any"
             self._report((self._key("url"),), "is no URL", remedy)
         return url
 

@@ -3,6 +3,7 @@
 import re
 from typing import Any, Final
 
+from vmcp_api.base import PORT_PATTERN
 from vmcp_api.kinds import MCPServer, MCPServerEntry, VirtualMCPServer
 from vmcp_api.kinds.mcpserver import MCPServerSpec
 from vmcp_api.kinds.pods import PodDisruptionBudget
@@ -22,7 +23,7 @@ from vmcp_api.spec.operational import Operational, Timeouts
 from vmcp_api.spec.sessions import SessionManagement, SessionStorage
 from vmcp_api.text.durations import compare_durations
 
-_ADDRESS: Final = r"(\[[0-9A-Fa-f:.%]+\]|[^\s:,/\[\]]+)(:[0-9]{1,5})?"
+_ADDRESS: Final = rf"(\[[0-9A-Fa-f:.%]+\]|[^\s:,/\[\]]+)(:{PORT_PATTERN})?"
 _ADDRESSES: Final = rf"^\s*{_ADDRESS}(\s*,\s*{_ADDRESS})*\s*$"
 
 
@@ -113,7 +114,10 @@ _SESSIONS: Final = (
         SessionStorage,
         ("address",),
         f"!has(self.address) || self.address.matches(r'{_ADDRESSES}')",
-        "is no address; write host:port, several separated by commas, IPv6 hosts in brackets, without redis://",
+        (
+            "is no address; write host:port with a port of at most 65535, several separated by commas, IPv6 hosts in"
+            " brackets, without redis://"
+        ),
         lambda storage: storage.address is None or re.search(_ADDRESSES, storage.address) is not None,
     ),
     require(

@@ -5,7 +5,7 @@ from typing import Annotated, Final, TypeAlias
 
 from pydantic import Field
 
-from vmcp_api.base import Bytes, Model
+from vmcp_api.base import PORT_PATTERN, Bytes, Model
 from vmcp_api.spec.references import NameRef
 from vmcp_api.spec.telemetry import OtlpEndpoint
 
@@ -100,7 +100,7 @@ _NUMBERS: Final = {
     **{SyslogFacility(f"local{number}"): _FIRST_LOCAL + number for number in range(8)},
 }
 
-SYSLOG_ADDRESS_PATTERN: Final = r"^(\[[0-9A-Fa-f:.%]+\]|[^\s:,/\[\]]+):[0-9]{1,5}$"
+SYSLOG_ADDRESS_PATTERN: Final = rf"^(\[[0-9A-Fa-f:.%]+\]|[^\s:,/\[\]]+):{PORT_PATTERN}$"
 
 
 APP_NAME_PATTERN: Final = r"^[!-~]+$"

@@ -7,10 +7,10 @@ from typing import Annotated, Final, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from vmcp_api.base import LIST_SET, HeaderName, Model, Seconds, list_map
+from vmcp_api.base import LIST_SET, PORT_PATTERN, HeaderName, Model, Seconds, list_map
 from vmcp_api.spec.references import KeyRef
 
-_ENDPOINT: Final = r"(https?://)?(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:[0-9]{1,5})?(/[^\s?#]*)?"
+_ENDPOINT: Final = rf"(https?://)?(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:{PORT_PATTERN})?(/[^\s?#]*)?"
 ENDPOINT_PATTERN: Final = f"^{_ENDPOINT}$"
 ENDPOINT_OR_NONE_PATTERN: Final = f"^({_ENDPOINT})?$"
 """As ToolHive's, where an empty endpoint is none."""

@@ -19,7 +19,8 @@ from vmcp_proxy.http_client.errors import (
 )
 from vmcp_proxy.http_client.limits import ClientLimits
 from vmcp_proxy.http_client.peer import Peer
-from vmcp_proxy.http_client.tls import HANDSHAKE_REFUSED, TlsContexts, explain_tls_error
+from vmcp_proxy.http_client.tls import TlsContexts
+from vmcp_proxy.protocol.tls_trouble import HANDSHAKE_REFUSED, explain_tls_error
 
 
 class Resolver(Protocol):

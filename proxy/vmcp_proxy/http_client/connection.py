@@ -17,7 +17,7 @@ from vmcp_proxy.http_client.errors import (
 from vmcp_proxy.http_client.limits import ClientLimits
 from vmcp_proxy.http_client.reader import Message, ResponseReader
 from vmcp_proxy.http_client.response import Response
-from vmcp_proxy.http_client.tls import explain_tls_error
+from vmcp_proxy.protocol.tls_trouble import explain_tls_error
 
 HIGH_WATER: Final = 64 << 10
 """Body bytes that are buffered before anybody reads them; then the peer has to wait."""
@@ -166,7 +166,7 @@ class Connection(asyncio.Protocol):
             return
         try:
             self._reader.feed(data)
-        except ProtocolError as error:
+        except (ProtocolError, TlsFailed) as error:
             self._fail(error)
             return
         if message.complete:

@@ -5,7 +5,8 @@ from typing import Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from vmcp_proxy.http_client.errors import COMPRESSED, PeerClosed, ProtocolError
+from vmcp_proxy.http_client.errors import COMPRESSED, PeerClosed, ProtocolError, TlsFailed
+from vmcp_proxy.protocol.tls_trouble import WANTS_TLS, wants_tls
 
 _NO_BODY: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 _FINAL: Final = int(HTTPStatus.OK)
@@ -92,7 +93,10 @@ class ResponseReader:
         return self._message
 
     def feed(self, data: bytes) -> None:
-        """Take bytes from the peer; ProtocolError when they are not acceptable."""
+        """Take bytes from the peer; ProtocolError when they are not acceptable, TlsFailed when it wants TLS."""
+        if not self.has_started and wants_tls(data):
+            # It has read no request: nothing was carried out.
+            raise TlsFailed(WANTS_TLS)
         self.has_started = True
         self._unframed += len(data)
         try:

@@ -16,23 +16,6 @@ from vmcp_proxy.http_client.peer import TrustSetting
 _MAX_CONTEXTS: Final = 128
 """Contexts that are kept; certificates rotate, so settings come and go for as long as the process runs."""
 
-_ADD: Final = "add it to the backend's CA bundle, or to the PEM file that SSL_CERT_FILE names"
-_X509_REASONS: Final = {
-    9: "the certificate is not valid yet; check the clocks of both sides",
-    10: "the certificate has expired",
-    18: f"the certificate is self-signed; {_ADD}",
-    19: f"the certificate's CA is unknown; {_ADD}",
-    20: f"the certificate's CA is unknown; {_ADD}",
-    21: f"the certificate's CA is unknown; {_ADD}",
-    62: "the certificate is for another host name",
-    64: "the certificate is not for this IP address",
-}
-"""X509_V_ERR_* numbers (OpenSSL x509_vfy.h) that users meet."""
-
-HANDSHAKE_REFUSED: Final = (
-    "the peer ended the handshake; it may ask for a client certificate, or for another version of TLS"
-)
-
 
 class TlsContexts:
     """Builds a context on first use, off the event loop, and keeps it (20 ms each: ADR-0012)."""
@@ -97,17 +80,3 @@ def _as_file(text: str) -> Iterator[str]:
             file.write(text)
             file.flush()
             yield file.name
-
-
-def explain_tls_error(error: ssl.SSLError) -> str:
-    """Say in plain words why TLS failed, with the remedy where there is one."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return _X509_REASONS.get(error.verify_code, f"the certificate is not trusted: {error.verify_message}")
-    reason = (error.reason or "handshake failed").lower().replace("_", " ")
-    if "wrong version number" in reason or "http request" in reason:
-        return "the peer does not speak TLS on this port"
-    if "certificate required" in reason:
-        return "the peer asks for a client certificate"
-    if "alert handshake failure" in reason:
-        return HANDSHAKE_REFUSED
-    return reason

@@ -198,8 +198,40 @@ async def test_a_plain_port_is_named_as_such(local, trust):
 
     async with raw_server(plain) as server:
         peer = Peer(Url.parse(f"https://good.example:{server.port}/"), Network.LOCAL, trust)
-        with pytest.raises(TlsFailed, match="does not speak TLS"):
+        with pytest.raises(TlsFailed, match="does not speak TLS on this port; name its TLS port"):
             await fetch(local, peer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"\x15\x03\x01\x00\x02\x02\x46",
+        b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
+        b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\n\r\nThe plain HTTP request was sent to HTTPS port",
+        b"HTTP/1.1 400 Bad Request\r\n\r\nReason: You're speaking plain HTTP to an SSL-enabled server port.<br />",
+    ],
+)
+async def test_a_tls_port_that_is_spoken_to_in_plaintext_is_named_as_such(local, answer):
+    async def tls(exchange):
+        await exchange.reader.read(10)
+        await exchange.send(answer)
+
+    async with raw_server(tls) as server:
+        peer = Peer(Url.parse(f"http://127.0.0.1:{server.port}/"), Network.LOCAL)
+        with pytest.raises(TlsFailed, match="speaks TLS on this port; turn TLS on") as caught:
+            await fetch(local, peer)
+        # It has read no request.
+        assert not caught.value.sent
+
+
+async def test_a_plain_400_is_an_answer_whatever_it_says_later(local):
+    async def refuse(exchange):
+        await exchange.reader.read(10)
+        await exchange.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 3\r\n\r\n400")
+
+    async with raw_server(refuse) as server:
+        status, _ = await fetch(local, Peer(Url.parse(f"http://127.0.0.1:{server.port}/"), Network.LOCAL))
+        assert status == 400
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,17 @@ def numbers(receiver):
     return [json.loads(record.body.string_value).get("n") for record in receiver.records]
 
 
+async def test_a_tls_collector_that_is_spoken_to_in_plaintext_loses_nothing():
+    # Go's server, which collectors are made with, answers 400: of a collector that means that lines are thrown away.
+    act = answers(400, b"Client sent an HTTP request to an HTTPS server.\n", kind="text/plain")
+    async with OtlpReceiver(act).running() as receiver:
+        async with Through(sink_to(receiver)) as queue:
+            queue.write(line(0))
+            await eventually(lambda: "turn TLS on" in queue.trouble)
+            receiver.act = accept
+        assert (numbers(receiver), queue.dropped) == ([0], 0)
+
+
 async def test_a_line_is_a_record_with_its_time_severity_name_and_what_people_filter_by():
     more = {
         "id": "a-1",

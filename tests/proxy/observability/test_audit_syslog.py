@@ -13,12 +13,14 @@ import trustme
 from tests.proxy.observability.queueing import LOGGER, SECONDS, loss_line
 from tests.support.raw_client import eventually
 from tests.support.syslog import SyslogServer
+from tests.support.tcp import listening
 from vmcp_proxy.http_client.peer import TrustSetting
 from vmcp_proxy.http_client.tls import build_context
 from vmcp_proxy.observability.audit import queue as module
 from vmcp_proxy.observability.audit.queue import AuditQueue
 from vmcp_proxy.observability.audit.sinks import syslog
 from vmcp_proxy.observability.audit.sinks.syslog import SyslogFormat, TcpSink, UdpSink
+from vmcp_proxy.protocol.tls_trouble import HANGS_UP, NO_TLS, WANTS_TLS
 
 pytestmark = pytest.mark.scenario("O-5")
 FORM = SyslogFormat.of(13, "vmcp")
@@ -135,6 +137,37 @@ async def test_by_tls_a_server_is_trusted_by_the_bundle_alone_and_shown_a_certif
         await eventually(lambda: len(server.messages) == 500)
     assert numbers(server) == list(range(500))
     assert server.peers[-1]
+
+
+async def test_a_server_that_speaks_tls_where_none_is_wanted_or_none_where_it_is_costs_no_line():
+    async def alert(_reader, writer):
+        writer.write(b"\x15\x03\x01\x00\x02\x02\x46")
+        await writer.drain()
+
+    async def reset(_reader, writer):
+        writer.transport.abort()
+
+    for act, words in ((alert, WANTS_TLS), (reset, HANGS_UP)):
+        async with listening(act) as port, SyslogServer().running() as server:
+            async with Through(TcpSink(("127.0.0.1", port), FORM)) as queue:
+                queue.write(line(0))
+                await eventually(lambda queue=queue, words=words: queue.trouble == words)
+                queue.switch(TcpSink(("127.0.0.1", server.port), FORM))
+                await eventually(lambda server=server: numbers(server) == [0])
+            assert queue.dropped == 0
+
+    async def plain(reader, writer):
+        await reader.read(10)
+        writer.write(b"what is that?")
+        await writer.drain()
+
+    async with listening(plain) as port, SyslogServer().running() as server:
+        secure = TcpSink(("127.0.0.1", port), FORM, lambda: build_context(TrustSetting()))
+        async with Through(secure) as queue:
+            queue.write(line(0))
+            await eventually(lambda: queue.trouble == f"TLS failed: {NO_TLS}")
+            queue.switch(TcpSink(("127.0.0.1", server.port), FORM))
+            await eventually(lambda: numbers(server) == [0])
 
 
 async def test_datagrams_have_one_message_each_and_what_none_holds_is_counted(caplog):

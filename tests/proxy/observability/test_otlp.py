@@ -13,8 +13,11 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from tests.support.otlp import PROTOBUF, OtlpReceiver, answers
+from tests.support.raw_server import HangUp
+from tests.support.tcp import listening
 from vmcp_proxy.observability.otlp.connection import OtlpConnection
 from vmcp_proxy.observability.otlp.session import MOST_BYTES
+from vmcp_proxy.protocol.tls_trouble import HANGS_UP, NO_TLS, WANTS_TLS
 
 SECRET = "canary-collector-6f2a"
 
@@ -77,6 +80,40 @@ async def test_tls_is_verified_by_the_ca_bundle():
             assert await export.run() is SpanExportResult.FAILURE
             assert export.session.problem.startswith("TLS failed")
     assert len(collector.spans) == 1
+
+
+async def test_a_port_without_tls_and_one_that_wants_it_are_told_apart_from_a_bad_certificate():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+
+    async def alert(asked):
+        await asked.write(b"\x15\x03\x01\x00\x02\x02\x46")
+        raise HangUp
+
+    async def reset(_):
+        raise HangUp
+
+    async def problem(collector, url, **settings):
+        async with collector.running():
+            export = Export(url.format(collector.port), timeout=1.0, **settings)
+            assert await export.run() is SpanExportResult.FAILURE
+        return export.session.problem
+
+    refused = b"Client sent an HTTP request to an HTTPS server.\n"
+
+    async def plain(reader, writer):
+        await reader.read(10)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+
+    async with listening(plain) as port:
+        export = Export(f"https://127.0.0.1:{port}")
+        assert await export.run() is SpanExportResult.FAILURE
+        assert export.session.problem == f"TLS failed: {NO_TLS}"
+    assert "CA is unknown" in await problem(OtlpReceiver(context=context), "https://127.0.0.1:{}")
+    for act in (alert, answers(400, refused, kind="text/plain")):
+        assert await problem(OtlpReceiver(act), "http://127.0.0.1:{}") == WANTS_TLS
+    assert await problem(OtlpReceiver(reset), "http://127.0.0.1:{}") == HANGS_UP
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import io
 import ssl
 import time
 from collections.abc import Mapping
+from http.client import BadStatusLine
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from urllib3.exceptions import HTTPError
 
 from vmcp_api.certificates import to_ascii
 from vmcp_proxy.observability.otlp.connection import OtlpConnection
+from vmcp_proxy.protocol.tls_trouble import HANGS_UP, WANTS_TLS, chain_of, explain_tls_error, wants_tls
 
 MOST_BYTES: Final = 64 * 1024
 """What is read of an answer: one that says more says nothing that is of use."""
@@ -23,11 +25,16 @@ _SPOKEN: Final = frozenset({"", "application/x-protobuf", "application/protobuf"
 """Content types of a collector's answers; one that names none may be read all the same."""
 
 
+class _WantsTlsError(requests.RequestException):
+    """A TLS server has been spoken to in plaintext: what it says is no word on what was sent."""
+
+
 class _NoCollectorError(requests.RequestException):
     """A success of something else, such as the start page of a web server: nothing was taken."""
 
 
 _WORDS: Final[Mapping[type[Exception], str]] = {
+    _WantsTlsError: WANTS_TLS,
     _NoCollectorError: "its answer is not one of a collector; check the URL",
     requests.exceptions.ConnectTimeout: "it cannot be reached in time",
     requests.exceptions.ReadTimeout: "it does not answer in time",
@@ -65,14 +72,28 @@ class OtlpSession(requests.Session):
             response = super().send(request, **kwargs)
             if response.status_code in _REDIRECTS:
                 raise requests.exceptions.TooManyRedirects
+            if wants_tls(b"HTTP/1.1 %d " % response.status_code + response.content):
+                raise _WantsTlsError
             if response.ok and response.content and _content_type(response) not in _SPOKEN:
                 raise _NoCollectorError
         except requests.RequestException as error:
-            self.problem = next((words for kind, words in _WORDS.items() if isinstance(error, kind)), "it failed")
+            self.problem = _explain(error)
             raise
         self.answer = response.content
         self.problem = f"it answers {response.status_code}" if response.status_code in _FAILURES else ""
         return response
+
+
+def _explain(error: requests.RequestException) -> str:
+    is_plain = error.request is not None and str(error.request.url).startswith("http://")
+    for cause in chain_of(error):
+        if isinstance(cause, ssl.SSLError):
+            return f"TLS failed: {explain_tls_error(cause)}"
+        if isinstance(cause, BadStatusLine) and wants_tls(str(cause).encode("latin-1", "replace")):
+            return WANTS_TLS
+        if is_plain and isinstance(cause, ConnectionResetError):
+            return HANGS_UP
+    return next((words for kind, words in _WORDS.items() if isinstance(error, kind)), "it failed")
 
 
 def _content_type(response: requests.Response) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import ssl
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from vmcp_api.config import ProxyConfig
 from vmcp_api.pod_status import STORE_UNAVAILABLE, StoreReport
 from vmcp_api.spec.audit import Audit, AuditFile, AuditSink, Syslog, SyslogTransport
 from vmcp_api.spec.references import CERTIFICATE_KEY, PRIVATE_KEY
+from vmcp_proxy.http_client import TlsFailed
 from vmcp_proxy.http_client.peer import TrustSetting
 from vmcp_proxy.http_client.tls import build_context
 from vmcp_proxy.observability.audit import EventFilter, encode_loss
@@ -229,7 +231,15 @@ def _syslog_sink(server: _Server) -> Sink:
     form = SyslogFormat.of(settings.facility.number, settings.app_name)
     if settings.transport is SyslogTransport.UDP:
         return UdpSink(address, form)
-    return TcpSink(address, form, None if server.trust is None else partial(build_context, server.trust))
+    return TcpSink(address, form, None if server.trust is None else partial(_context, server.trust))
+
+
+def _context(trust: TrustSetting) -> ssl.SSLContext:
+    try:
+        return build_context(trust)
+    except TlsFailed as error:
+        # Lines wait until it is corrected.
+        raise SinkAwayError(error.reason) from None
 
 
 def _content(audit: Audit, loaded: Loaded) -> Content:

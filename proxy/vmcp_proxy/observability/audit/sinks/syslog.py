@@ -20,7 +20,9 @@ import msgspec
 
 from vmcp_proxy.observability.audit.event import Outcome
 from vmcp_proxy.observability.audit.sinks.sink import SinkAwayError
+from vmcp_proxy.protocol.tls_trouble import HANGS_UP, WANTS_TLS, explain_tls_error, wants_tls
 
+_ALERT_SECONDS: Final = 0.1
 _CONNECT_SECONDS: Final = 5.0
 _SEND_SECONDS: Final = 10.0
 """How long a server may take to acknowledge one chunk."""
@@ -148,13 +150,16 @@ class TcpSink:
             try:
                 if self._socket is not None and _is_closed(self._socket):
                     self.close()
+                is_new = self._socket is None
                 if self._socket is None:
                     self._socket = self._connect()
                 self._send(frames)
+                if is_new and self._make_context is None and _is_asked_for_tls(self._socket):
+                    raise ConnectionError(WANTS_TLS)
             except (OSError, ValueError) as error:
                 # By TLS nobody can tell which of them got there, and after a reset the kernel has forgotten.
                 self.close()
-                raise SinkAwayError(_reason(error), sent=sent) from None
+                raise SinkAwayError(_reason(error, is_plain=self._make_context is None), sent=sent) from None
             sent += len(frames)
         return 0
 
@@ -206,9 +211,11 @@ class TcpSink:
             pause = min(pause * 2, 0.05)
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}"
+def _reason(error: Exception, *, is_plain: bool) -> str:
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {explain_tls_error(error)}"
+    if is_plain and isinstance(error, ConnectionResetError):
+        return HANGS_UP
     if isinstance(error, OSError):
         return error.strerror or str(error) or type(error).__name__
     return type(error).__name__
@@ -220,6 +227,21 @@ def _unacknowledged(connection: socket.socket) -> int:
         return int(struct.unpack("i", fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))[0])
     except OSError:
         return 0
+
+
+def _is_asked_for_tls(connection: socket.socket) -> bool:
+    """Whether the server is one of TLS, which reads nothing of plaintext and says so: looked at once a connection.
+
+    Raises:
+        ConnectionResetError: it resets the connection, as some do, though its kernel has acknowledged what was sent.
+    """
+    if not select.select((connection,), (), (), _ALERT_SECONDS)[0]:
+        return False
+    connection.settimeout(0)
+    try:
+        return wants_tls(connection.recv(4096, socket.MSG_PEEK))
+    except BlockingIOError:
+        return False
 
 
 def _is_closed(connection: socket.socket) -> bool:
