@@ -43,6 +43,9 @@ def shown(value, most=4096):
         {"text": f"{KEPT} {JWT} ", "u": f"-----BEGIN RSA PRIVATE KEY-----\n{SECRET}\n-----END RSA PRIVATE KEY-----"},
         {"text": f"{KEPT} {SECRET}-own and header-{SECRET}"},
         {f"Bearer {SECRET}": KEPT},
+        {"headers": [{"name": "X-Api-Key", "value": SECRET}, {"name": "n", "value": KEPT}]},
+        {"env": [{"value": SECRET, "enabled": True, "key": "DB_PASSWORD"}, {"value": KEPT, "key": "N"}]},
+        {"fields": [{"Label": "secret", "Values": [SECRET, {"a": SECRET}]}], "n": KEPT},
         f'"{KEPT} token={SECRET}"',
         f'[ "{KEPT}" , {{ "p\\u0061ssword" : "{SECRET}" }} ]',
     ],
@@ -78,6 +81,18 @@ def encoded(value, times):
         f'{{"a":1}}\n{{"token":{{"v":"{SECRET}"}}}}\n{{"n":"{KEPT}"}}',
         f'Authorization: Digest username="bob", response="{SECRET}"\n{KEPT}',
         f"pwd={SECRET} auth: {SECRET} jwt: {SECRET} otp={SECRET} {KEPT}",
+        f"passphrase: correct horse {SECRET} it's\n{KEPT}",
+        f"PASSWORD=correct {SECRET}, {KEPT}",
+        f"password: correct {SECRET} user: {KEPT}",
+        f'found {{"name": "password", "value": "{SECRET}"}}, {KEPT}',
+        f"{{'key': 'api_key', 'val': '{SECRET}'}} {KEPT}",
+        f"<password>{SECRET}</password><n>{KEPT}</n>",
+        f"<a><db.password type='x'><![CDATA[{SECRET} <b>]]></db.password><n>{KEPT}</n></a>",
+        f"<Token><value>{SECRET}</value><value>{SECRET}</value></Token> {KEPT}",
+        f'<string name="api_key">{SECRET}</string><string name="n">{KEPT}</string>',
+        f'<add key="password" value="{SECRET}"/><add key="n" value="{KEPT}"/>',
+        f'<server user="a" password="{SECRET}" n="{KEPT}"/>',
+        f'<input type="password" value="{SECRET}"><p>{KEPT}</p>',
         *(encoded({"password": f"a {SECRET}", "token": [SECRET], "n": KEPT}, times) for times in range(1, 6)),
         f"said {KEPT}: " + encoded({"tokens": [SECRET, SECRET], "n": 1}, 3),
     ],
@@ -93,6 +108,55 @@ def test_short_names_of_secrets_count_where_they_are_the_name(name):
     assert shown({name: SECRET}) == {name: "***"}
     harmless = {"author": "a", "pwdx": "b", "path": f"/{name}/x", "said": f"the {name} of it"}
     assert shown(harmless) == harmless
+
+
+@pytest.mark.parametrize(
+    "name", ["progressToken", "progress_token", "max_tokens", "totalTokens", "token_count", "tokenizer"]
+)
+def test_names_that_only_sound_like_a_secrets_are_none(name):
+    value = {name: 7, "_meta": {name: "abc"}, "text": f"{name}: 5, {name}=6 and <{name} a='1'/>"}
+    assert shown(value) == value
+    # Part of a longer name they say nothing.
+    assert shown({f"x{name}secret": 7}) == {f"x{name}secret": "***"}
+
+
+@pytest.mark.parametrize(
+    "value", [{"value": 5, "name": "token"}, {"value": "", "name": "token"}, {"value": "ab", "name": "token"}]
+)
+def test_a_value_that_stands_before_its_name_is_masked_in_the_room_that_it_has(value):
+    length = len(json.dumps(value).replace(" ", ""))
+    written, was_cut = clip(json.dumps(value), length, hides(), is_whole=True)
+    assert not was_cut
+    assert len(written) <= length
+    assert json.loads(written) != value or value["value"] == ""
+
+
+def test_a_name_that_closes_nothing_is_no_element():
+    text = f"if token > 5 then </password> {KEPT} <password/> {KEPT} <x> password > {KEPT}"
+    assert shown({"text": text}) == {"text": text}
+
+
+HOSTILE = [
+    "<token>",
+    "<token a='",
+    '<i name="token">',
+    "<token><token/>",
+    "password: a b ",
+    "password=a\t",
+    '"password","value":',
+    '"token" , "val" ',
+    "progressToken: ",
+    "x" * 31 + "token",
+    "<" * 64,
+    "token ",
+    "a-" * 200 + "auth:",
+]
+
+
+@pytest.mark.parametrize("part", HOSTILE)
+def test_8_mb_that_are_made_to_be_costly_are_hidden_in_a_time_that_grows_with_their_length(part):
+    # A cost that grew with the square would take days.
+    assert hides()(part * ((8 << 20) // len(part)))
 
 
 @pytest.mark.parametrize("part", ["token=[\n", "token={", 'pwd: "\\"', "token: |\n  a\n", 'token=\\"\\\\'])

@@ -9,7 +9,7 @@ import re
 from enum import Enum
 from typing import Final
 
-from vmcp_proxy.observability.audit.secrets import SECRET_NAME, Hide
+from vmcp_proxy.observability.audit.secrets import Hide, is_secret_name
 from vmcp_proxy.observability.masking import MASK
 
 SLACK: Final = 8 << 10
@@ -75,6 +75,24 @@ class _NoJsonError(Exception):
     pass
 
 
+_PAIR_NAMES: Final = frozenset({"name", "key", "field", "header", "param", "parameter", "variable", "label"})
+_PAIR_VALUES: Final = frozenset({"value", "val", "values"})
+
+
+class _Pair:
+    """What an open object may be beside itself: a name and its value (`{"name": "password", "value": "..."}`).
+
+    `value` is where a value stands whose name is not known yet: its part of what is written, and where in that.
+    """
+
+    __slots__ = ("is_secret", "member", "value")
+
+    def __init__(self) -> None:
+        self.member = ""
+        self.is_secret = False
+        self.value: tuple[int, int] | None = None
+
+
 class _Clipper:
     """Copies tokens until the room is used up, and closes what is open then; `end` is where the value ended."""
 
@@ -85,6 +103,7 @@ class _Clipper:
         self._is_whole = is_whole
         self._depth = depth
         self._open: list[str] = []
+        self._pairs: list[_Pair] = []
         self._pending = ""
         self._expects = _Expects.VALUE
         self._is_secret = False
@@ -135,6 +154,7 @@ class _Clipper:
                 raise _NoJsonError
             self._pending = ""
             self.out.append(self._open.pop())
+            self._pairs.pop()
             self._expects = _Expects.NEXT
         elif mark == ",":
             if self._expects is not _Expects.NEXT:
@@ -159,6 +179,7 @@ class _Clipper:
             self._put(mark)
             self._left -= 1
             self._open.append("}" if mark == "{" else "]")
+            self._pairs.append(_Pair())
             self._expects = _Expects.NAME_OR_END if mark == "{" else _Expects.VALUE_OR_END
 
     def _text_token(self, token: str) -> None:
@@ -174,6 +195,7 @@ class _Clipper:
             self.is_masked |= shown != text
             encoded = token if shown == text else _encode(shown)
             if self._fits(encoded):
+                self._pair(text, len(self._pending))
                 self._put(encoded)
             else:
                 self._begin_text(shown.removesuffix(_CUT))
@@ -183,10 +205,13 @@ class _Clipper:
         known = self._names.get(text)
         if known is None:
             shown = self._hide(text)
-            known = (token if shown == text else _encode(shown), SECRET_NAME.search(text) is not None)
+            known = (token if shown == text else _encode(shown), is_secret_name(text))
             self._names[text] = known
             self.is_masked |= shown != text
         written, self._is_secret = known
+        pair = self._pairs[-1]
+        pair.member = text.lower()
+        self._is_secret |= pair.is_secret and pair.member in _PAIR_VALUES
         self._pending += written
         self._expects = _Expects.COLON
 
@@ -211,7 +236,22 @@ class _Clipper:
         if (self._is_secret and atom not in _HARMLESS) or self._hide(atom) != atom:
             self._mask()
         else:
+            self._pair(atom, len(self._pending))
             self._put(atom)
+
+    def _pair(self, text: str, start: int) -> None:
+        """Notes a value that is about to be written, for the name that may belong to it."""
+        pair = self._pairs[-1] if self._pairs else None
+        if pair is None or not pair.member:
+            return
+        if pair.member in _PAIR_VALUES:
+            pair.value = (len(self.out), start)
+        elif pair.member in _PAIR_NAMES and is_secret_name(text):
+            pair.is_secret = True
+            if pair.value is not None:
+                number, at = pair.value
+                self.out[number] = self.out[number][:at] + _mask_of(len(self.out[number]) - at)
+                self.is_masked = True
 
     def _mask(self) -> None:
         self.is_masked = True
@@ -245,6 +285,11 @@ class _Clipper:
 _LONGEST_ATOM: Final = 1024
 _HARMLESS: Final = frozenset({"true", "false", "null"})
 _NESTS: Final = {"{": 1, "[": 1, "}": -1, "]": -1}
+
+
+def _mask_of(length: int) -> str:
+    """What stands for a value, and is no longer than it."""
+    return f'"{MASK[: length - 2]}"' if length > 1 else "0"
 
 
 def _size(text: str) -> int:

@@ -18,6 +18,14 @@ SECRET_NAME: Final = re.compile(
 )
 """Names of what nobody should read in a log."""
 
+_NO_SECRET_NAME: Final = re.compile(
+    r"progress[-_]?token"  # MCP
+    r"|(?:max|min|input|output|prompt|completion|total|cached|reasoning|budget)[-_]?tokens"
+    r"|tokens?[-_]?(?:count|limit|usage|budget)|tokeni[sz]ers?|tokeni[sz]e",
+    re.IGNORECASE,
+)
+"""Whole names that only sound like one."""
+
 _SHAPES: Final = re.compile(
     r"""-----BEGIN[ A-Z]*PRIVATE\ KEY-----.*?(?:-----END[ A-Z]*-----|\Z)  # PEM
     | \beyJ[\w-]{8,}(?:\.[\w-]*){0,4}                                     # JWT, JWE
@@ -32,21 +40,34 @@ _SHAPES: Final = re.compile(
 
 _ASSIGNED: Final = re.compile(
     rf"""
-    (?P<before>(?:{SECRET_NAME.pattern})[\w-]{{0,32}}\\{{0,15}}["']?\s{{0,8}}[:=]\s{{0,8}})
-    (?!\\{{0,15}}["']?\*\*\*)
+    (?P<name>(?:{SECRET_NAME.pattern})[\w-]{{0,32}})
     """
     r"""
+    (?:(?P<before>
+        (?:\\{0,15}["']\s{0,8},?\s{0,8}\\{0,15}["']?val(?:ue)?)?               # {"name": "password", "value": ...
+        \\{0,15}["']?\s{0,8}[:=]\s{0,8})
+    (?!\\{0,15}["']?\*\*\*)
     (?:(?P<open>[\[{])
     | [|>][-+0-9]{0,2}[ \t]*\r?\n(?P<indent>[ \t]+)[^\n]*+                      # a block of YAML
         (?:\n(?:(?P=indent)[^\n]*+|[ \t]*(?=\n|\Z)))*+
     | (?:[\w.]{1,32}\(\s{0,8})?[a-z]{0,2}                                      # SecretStr('...'), b'...'
         (?:"(?:[^"\\]|\\.)*+ | '(?:[^'\\]|\\.)*+
         | (?P<escapes>\\{1,15})(?P<quote>["'])(?:(?!(?<!\\)(?P=escapes)(?P=quote)).)*+)
-    | [^\s"',;&}\]\\]++)
+    | (?P<bare>[^\s"',;&}\]\\]++))
+    | (?P<element>[\w:.-]{0,32}\\{0,15}["']?(?:\s[^<>]{0,256})?(?<!/)>)(?!\*\*\*))  # <password>, <x name="password">
     """,
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
-"""`name: value` and `"name": "value"` within prose, also where the quotes are escaped."""
+"""`name: value`, `"name": "value"` and elements of XML within prose, also where the quotes are escaped."""
+
+_PHRASE: Final = re.compile(r"passw(?:or)?d|passphrase|passcode", re.IGNORECASE)
+_MORE_WORDS: Final = re.compile(r"""(?:[ \t]{1,8}(?![\w.-]{1,32}["']?\s{0,8}[:=])[^\s",;&}\]\\<]++){1,24}""")
+"""The rest of a passphrase without quotes: words of the same line, up to what is assigned next."""
+
+_LONGEST_WORD: Final = 64
+_MOST_BEFORE: Final = 320
+_WORD_END: Final = re.compile(r"[\w-]*\Z")
+_TAG: Final = re.compile(r"[\w:.-]+")
 
 _FIELD_LINE: Final = re.compile(
     r"((?:authorization|cookie)\\{0,15}[\"']?\s{0,8}[:=]\s{0,8}\\{0,15}[\"']?)(?:digest\s[^\r\n]++|[^\"'\r\n\\]++)",
@@ -57,7 +78,7 @@ _FIELD_LINE: Final = re.compile(
 _BRACKET: Final = re.compile(r"""(?P<text>"(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+')|[\[\]{}]""")
 _BARE_BRACKET: Final = re.compile(r"(?P<text>(?!))|[\[\]{}]")
 _MOST_BRACKETS: Final = 256
-_SEPARATOR: Final = re.compile(r"[\s:=]")
+_SEPARATOR: Final = re.compile(r"[\s:=>]")
 _LINE_END: Final = re.compile(r"[\r\n]|\Z")
 
 _LEAST_SECRET: Final = 8
@@ -84,15 +105,51 @@ def hides(secrets: Masks = _LOOKS, values: Iterable[str] = ()) -> Hide:
     return hide
 
 
+def is_secret_name(name: str) -> bool:
+    """Whether what is called so should be read by nobody."""
+    return SECRET_NAME.search(name) is not None and _NO_SECRET_NAME.fullmatch(name) is None
+
+
 def _without_values(text: str) -> str:
     """The text without the values of names that say that they are secret."""
     parts: list[str] = []
-    at = 0
-    while (found := _ASSIGNED.search(text, at)) is not None:
-        before = found["before"]
-        parts += (text[at : found.end("before")], MASK)
-        at = found.end() if found["open"] is None else _end_of_nest(text, found.start("open"), "\\" in before)
+    at = looked = 0
+    while (found := _ASSIGNED.search(text, looked)) is not None:
+        start = found.end("element" if found["before"] is None else "before")
+        end = _end_of_value(text, found)
+        if end is None or end <= start:
+            looked = found.end("name")
+            continue
+        parts += (text[at:start], MASK)
+        at = looked = end
     return "".join((*parts, text[at:])) if parts else text
+
+
+def _end_of_value(text: str, found: "re.Match[str]") -> int | None:
+    """Where the value of a name ends; None where it is no secret's."""
+    if found["element"] is not None:
+        return _end_of_element(text, found)
+    word = _WORD_END.search(text, max(found.start() - _LONGEST_WORD, 0), found.start())
+    name = f"{word[0] if word else ''}{found['name']}"
+    if _NO_SECRET_NAME.fullmatch(name):
+        return None
+    if found["open"] is not None:
+        return _end_of_nest(text, found.start("open"), "\\" in found["before"])
+    more = _MORE_WORDS.match(text, found.end()) if found["bare"] is not None and _PHRASE.search(name) else None
+    return found.end() if more is None else more.end()
+
+
+def _end_of_element(text: str, found: "re.Match[str]") -> int | None:
+    """Where the content of an element ends whose tag has the name: closed, or with all of the text."""
+    first = max(found.start() - _MOST_BEFORE, 0)
+    opening = text.rfind("<", first, found.start())
+    tag = _TAG.match(text, opening + 1) if opening > text.rfind(">", first, found.start()) else None
+    if tag is None:
+        return None
+    # Elements that have it in an attribute need have no end.
+    mark = f"</{tag[0]}" if tag.end() > found.start() else "<"
+    end = text.find(mark, found.end())
+    return len(text) if end < 0 else end
 
 
 def _end_of_nest(text: str, start: int, is_escaped: bool) -> int:

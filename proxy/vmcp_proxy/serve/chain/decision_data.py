@@ -11,7 +11,7 @@ from vmcp_proxy.auth.claims import find_claim
 from vmcp_proxy.auth.decision import DecisionRecord
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.observability.audit import PolicyDecision
-from vmcp_proxy.observability.audit.secrets import SECRET_NAME
+from vmcp_proxy.observability.audit.secrets import SECRET_NAME, is_secret_name
 from vmcp_proxy.observability.masking import Masks
 from vmcp_proxy.protocol.annotations import hints_of
 from vmcp_proxy.protocol.surrogates import decode_members
@@ -85,7 +85,7 @@ def _on_one_line(value: msgspec.Raw) -> msgspec.Raw:
 
 def _is_secret(name: str, value: bytes) -> bool:
     """Whether the name says so, or one inside the value, or the form of a text in it."""
-    if _SECRET.search(name.encode(errors="replace")) or _SECRET.search(value):
+    if is_secret_name(name) or _SECRET.search(value):
         return True
     text = value.decode(errors="replace")
     return _LOOKS.apply(text) != text
