@@ -28,7 +28,7 @@ AUDIT_RULES: Final[tuple[Rule, ...]] = (
         Audit,
         ("otlp",),
         "self.sink != 'otlp' || has(self.otlp)",
-        "is required for sink otlp; write otlp.endpoint, the collector's URL",
+        "is required for sink otlp; write otlp.endpoint, the collector's URL, also where traces have one already",
         lambda audit: audit.sink != AuditSink.OTLP or audit.otlp is not None,
     ),
     require(

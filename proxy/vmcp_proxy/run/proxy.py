@@ -15,6 +15,7 @@ from vmcp_proxy.core.policy.questions import Admitter
 from vmcp_proxy.observability.logs import log_event
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.run.loading import Loaded
+from vmcp_proxy.run.parts.limits import has_unshared_users
 from vmcp_proxy.run.parts.policies import LivePolicies, PolicyDecisions
 from vmcp_proxy.run.settings import LOGGER, Settings
 from vmcp_proxy.run.status import ProxyState
@@ -43,6 +44,7 @@ class Proxy:
         self._decisions: Final = PolicyDecisions(self.metrics)
         self._policies: Final = LivePolicies(self._decisions)
         self._wiring: Wiring | None = None
+        self._has_told_unshared = False
 
     async def run(self, watch: Watch | None = None) -> None:
         """Serves until SIGTERM, SIGINT or `stop`, and for the shutdown delay more, then drains.
@@ -133,6 +135,7 @@ class Proxy:
         self.state.policy_problem = self._policies.problem
         self.state.lacks_policies = self._policies.are_lacking
         self._take_keys(loaded.keyring)
+        self._tell_unshared(loaded)
         self.state.loaded = loaded
         self.state.withheld = assembled.withheld
         self.state.load_problems = Problems()
@@ -145,6 +148,15 @@ class Proxy:
             backends=sorted(assembled.members),
             withheld=[each.name for each in assembled.withheld],
         )
+
+    def _tell_unshared(self, loaded: Loaded) -> None:
+        """Says once that each process would limit users for itself, which nothing else shows."""
+        has_keys = self.settings.needs_keys or loaded.keyring is not None
+        if self._has_told_unshared or not has_unshared_users(loaded.config, has_keys=has_keys):
+            return
+        self._has_told_unshared = True
+        remedy = "give all replicas the same --keys; with one replica this is right but for restarts, which begin anew"
+        log_event(logger, logging.WARNING, "rate limits of users hold for this process alone", remedy=remedy)
 
     def _take_keys(self, keyring: Keyring | None) -> None:
         """Rotates to the mounted keys; where all of them are gone the last ones stay in force, as a config would."""

@@ -73,6 +73,33 @@ async def test_further_claims_and_arguments_are_written_where_the_settings_want_
     assert "s3cr3t" not in (tmp_path / "audit.log").read_text()
 
 
+@pytest.mark.parametrize("reads", [False, True])
+async def test_an_argument_that_is_sent_twice_has_no_value_in_the_decision_and_none_that_policies_judge_by(
+    tmp_path, reads
+):
+    path, backend = tmp_path / "audit.log", ScriptedBackend(tools=[tool("read")])
+    config = settings(path, includeRequestData=True)
+    when = ' when { context.arg_to == "me" }' if reads else ""
+    config["authorization"]["policies"] = [f'@id("p") permit(principal, action, resource){when};']
+    arguments = b'{"to":"you","n":1,"\\u0074o":"me","deep":{"a":1,"a":2}}'
+    body = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"web_read","arguments":%b}}' % arguments
+    async with scene({"web": backend}, **config) as world:
+        with world.inside.authenticated_by(WithClaims()):
+            world.apply()
+        async with world.session() as client:
+            await client.post(body)
+            events = await events_in(path, 3)
+    decision = events[-1]["decision"]
+    assert decision["outcome"] == ("deny" if reads else "allow")
+    assert decision["masked"] == ["to"]
+    assert decision["arguments"].keys() == {"n", "deep"}
+    assert len(backend.calls("tools/call")) == (not reads)
+    # The line has all that came, and the backend gets it.
+    assert b'"arguments":{"to":"you","n":1,"to":"me","deep":{"a":1,"a":2}}' in path.read_bytes().replace(
+        b"\\u0074", b"t"
+    )
+
+
 VALUES = {
     "secret_of_config": "Zx9Kq77LmPwYY",
     "token_of_caller": "opaque-token-of-alice",

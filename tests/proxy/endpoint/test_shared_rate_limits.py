@@ -10,7 +10,9 @@ from tests.proxy.endpoint.test_rate_limits import asked, bucket, codes, decision
 from tests.proxy.endpoint.test_two_pods import pod
 from tests.support.callers import BySubject
 from tests.support.redis_server import Monitor
+from tests.support.serving import load
 from vmcp_proxy.limits import redis as redis_module
+from vmcp_proxy.run.parts.limits import has_unshared_users
 
 
 @pytest.fixture
@@ -115,3 +117,27 @@ async def test_while_redis_is_stalled_the_settings_say_what_becomes_of_requests(
         assert found[f'{{limit="shared",outcome="{outcome}"}}'] >= 20
     told = [record.getMessage() for record in caplog.records if "rate limits" in record.getMessage()]
     assert told == ["rate limits cannot be checked", "rate limits are checked again"]
+
+
+@pytest.mark.parametrize(
+    ("config", "is_told"),
+    [
+        (limits(perUser=bucket(3)), True),
+        (limits(tools=[{"name": "b0_echo", "perUser": bucket(3)}]), True),
+        (limits(shared=bucket(3)), False),
+    ],
+)
+async def test_buckets_of_users_that_other_replicas_cannot_find_are_told_once(redis_server, caplog, config, is_told):
+    said = "rate limits of users hold for this process alone"
+    backend = everything()
+    async with backend.running(), pod(redis_server, backend, config=config) as world:
+        world.apply()
+        assert [record.getMessage() for record in caplog.records].count(said) == is_told
+
+
+@pytest.mark.parametrize(("provider", "has_keys"), [("redis", True), ("memory", False)])
+def test_replicas_with_the_same_keys_and_a_store_of_ones_own_are_fine(provider, has_keys):
+    storage = {"provider": provider, "address": "redis:6379"}
+    config = load({"config": limits(perUser=bucket(3)), "sessionStorage": storage, "backends": []}).config
+    assert not has_unshared_users(config, has_keys=has_keys)
+    assert has_unshared_users(config, has_keys=False) == (provider == "redis")

@@ -104,7 +104,8 @@ class PolicyDecision(msgspec.Struct, frozen=True, gc=False):
     be asked the same (ADR-0042): `resource` is what policies know it by, `original` what its backend calls it, absent
     for resources, which are known by nothing else; `backend` is absent where nothing bears the name. `claims` are those
     of the caller that the settings name, null where its token has none of the name. `arguments` are there only where
-    the settings want request data; `masked` names those that are left out as secret.
+    the settings want request data; `masked` names those that are left out, as secret or
+    as sent twice.
     """
 
     outcome: Literal["allow", "deny"]

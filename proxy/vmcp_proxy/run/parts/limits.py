@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from vmcp_api.config import ProxyConfig
 from vmcp_api.pod_status import StoreReport
+from vmcp_api.spec.sessions import StorageProvider
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.outcomes import Limit
 from vmcp_proxy.core.policy.rate_limit import LimitOutcome, LimitServices
@@ -96,6 +97,13 @@ def build_limits(
 def limits_report(config: ProxyConfig, limiter: Limiter) -> StoreReport | None:
     """How the buckets fare, for the status; None where nothing is limited."""
     return None if config.config.rate_limiting is None else limiter.state
+
+
+def has_unshared_users(config: ProxyConfig, *, has_keys: bool) -> bool:
+    """Whether buckets of users lie in a store that proxies share, under names that each makes with keys of its own."""
+    limits = config.config.rate_limiting
+    is_shared = config.session_storage.provider is StorageProvider.REDIS
+    return is_shared and not has_keys and limits is not None and limits.has_per_user
 
 
 def _limiter(config: ProxyConfig, redis: "RedisService | None", tasks: asyncio.TaskGroup) -> Limiter:

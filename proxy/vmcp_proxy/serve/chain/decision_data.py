@@ -1,6 +1,8 @@
 """What an audit event says of a policy decision, and how much of the caller and the call with it (ADR-0042)."""
 
+import json
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -19,6 +21,8 @@ from vmcp_proxy.protocol.surrogates import decode_members
 _LONGEST: Final = 1024
 _SECRET: Final = re.compile(SECRET_NAME.pattern.encode(), SECRET_NAME.flags & re.IGNORECASE)
 _LOOKS: Final = Masks(())
+_NAMES: Final = json.JSONDecoder(object_pairs_hook=lambda pairs: [name for name, _ in pairs])
+"""Of an object its names, repeated ones too, which the other decoder knows once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +72,17 @@ class DecisionData:
             return msgspec.UNSET, ()
         try:
             members = decode_members(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            repeated = _repeated(raw)
+        except (msgspec.DecodeError, ValueError, RecursionError):
             return msgspec.UNSET, ()
-        masked = tuple(name for name, value in members.items() if _is_secret(name, bytes(value)))
+        masked = tuple(name for name, value in members.items() if name in repeated or _is_secret(name, bytes(value)))
         return {name: _on_one_line(value) for name, value in members.items() if name not in masked}, masked
+
+
+def _repeated(raw: bytes) -> set[str]:
+    """The arguments that were sent more than once: which of their values counts each backend decides for itself."""
+    counts = Counter(_NAMES.decode(raw.decode()))
+    return {name for name, count in counts.items() if count > 1}
 
 
 def _shortened(name: str) -> str:

@@ -12,6 +12,7 @@ UNTOLD: Final = "it cannot be evaluated for this call"
 NOT_JSON: Final = "the arguments are no JSON object"
 TOO_MANY: Final = "the arguments have more members and elements than policies judge by (10 000)"
 TOO_LARGE: Final = "the arguments that policies read are larger than what policies judge by (1 MiB)"
+FRACTIONS: Final = "the arguments that policies read have more fractions than policies judge by (1 000)"
 OVERLONG: Final = "more characters than any list may have in a name or URI"
 
 _BEFORE: Final = re.compile(r"^error while evaluating policy `\w+`: ")

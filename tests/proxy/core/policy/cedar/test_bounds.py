@@ -6,7 +6,7 @@ from tests.proxy.core.policy.cedar.helpers import a_tool, admitter, decided, ent
 from vmcp_proxy.core.catalog.uri_template import LONGEST_NAME
 from vmcp_proxy.core.policy.cedar import admitter as asking
 from vmcp_proxy.core.policy.cedar import standings as module
-from vmcp_proxy.core.policy.cedar.arguments import MOST_BYTES, MOST_VALUES
+from vmcp_proxy.core.policy.cedar.arguments import MOST_BYTES, MOST_FRACTIONS, MOST_VALUES
 from vmcp_proxy.core.policy.questions import Action
 from vmcp_proxy.protocol.kinds import Kind
 
@@ -69,6 +69,30 @@ async def test_arguments_with_more_values_than_policies_judge_by_deny_and_say_so
     assert decision.admits == (mode == "within")
     assert decision.errors == (() if mode == "within" else ("p",))
     assert all("10 000" in why for why in decision.why)
+
+
+@pytest.mark.parametrize("shape", ["array", "members", "nested", "arguments"])
+async def test_policies_judge_by_a_thousand_fractions_and_those_that_they_do_not_read_may_be_more(shape):
+    policies = admitter(
+        '@id("p") permit(principal, action, resource) when { context has arg_x && context has arg_z };',
+        '@id("q") forbid(principal, action, resource) when { context.arg_z == 1 };',
+    )
+
+    def arguments(count):
+        numbers = [number + (0.5 if number % 2 else 1e-4) for number in range(count)]
+        match shape:
+            case "members":
+                return {"x": {f"m{number}": number for number in numbers}, "z": 0}
+            case "nested":
+                return {"x": [{"a": [number]} for number in numbers], "z": 0}
+            case "arguments":
+                return {"x": numbers[: count // 2], "z": numbers[count // 2 :]}
+        return {"x": numbers, "z": 0, "vector": [0.1] * 4 * MOST_FRACTIONS}
+
+    assert (await decided(policies, who(), READ, arguments(MOST_FRACTIONS))).admits
+    refused = await decided(policies, who(), READ, arguments(MOST_FRACTIONS + 1))
+    assert (refused.admits, refused.errors) == (False, ("p", "q"))
+    assert all("1 000" in why for why in refused.why)
 
 
 async def test_policies_judge_by_one_mebibyte_and_what_they_do_not_read_may_be_longer():
