@@ -154,9 +154,9 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("part", HOSTILE)
-def test_8_mb_that_are_made_to_be_costly_are_hidden_in_a_time_that_grows_with_their_length(part):
-    # A cost that grew with the square would take days.
-    assert hides()(part * ((8 << 20) // len(part)))
+def test_a_long_text_that_is_made_to_be_costly_is_hidden_in_a_time_that_grows_with_its_length(part):
+    # A cost that grew with the square would take hours.
+    assert hides()(part * ((256 << 10) // len(part)))
 
 
 @pytest.mark.parametrize("part", ["token=[\n", "token={", 'pwd: "\\"', "token: |\n  a\n", 'token=\\"\\\\'])

@@ -54,7 +54,7 @@ _ASSIGNED: Final = re.compile(
         (?:"(?:[^"\\]|\\.)*+ | '(?:[^'\\]|\\.)*+
         | (?P<escapes>\\{1,15})(?P<quote>["'])(?:(?!(?<!\\)(?P=escapes)(?P=quote)).)*+)
     | (?P<bare>[^\s"',;&}\]\\]++))
-    | (?P<element>[\w:.-]{0,32}\\{0,15}["']?(?:\s[^<>]{0,256})?(?<!/)>)(?!\*\*\*))  # <password>, <x name="password">
+    | (?P<element>[\w:.-]{0,32}+\\{0,15}["']?(?:\s[^<>]{0,256}+)?(?<!/)>)(?!\*\*\*))  # <password>, <x name="password">
     """,
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )

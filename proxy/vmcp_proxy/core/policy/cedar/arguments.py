@@ -90,20 +90,15 @@ def read_arguments(raw: bytes | None, wanted: Wanted) -> Arguments:
     pairs = _parsed(raw)
     if pairs is None:
         return NO_ARGUMENTS
-    if not isinstance(pairs, Pairs):
-        return Arguments({}, flaw=NOT_JSON)
+    if not isinstance(pairs, Pairs) or (len(raw) > MOST_FRACTIONS and _has_too_many_fractions(pairs, wanted)):
+        return Arguments({}, flaw=FRACTIONS if isinstance(pairs, Pairs) else NOT_JSON)
     held: dict[str, object] = {}
     ill: set[str] = set()
     seen: dict[str, frozenset[str]] = {}
-    fractions = 0
     for name, value in pairs:
         counts = _counted(name, wanted, ill)
         if not counts:
             continue
-        if len(raw) > MOST_FRACTIONS and (wanted.whole or ARGUMENT + name in wanted.members):
-            fractions += _fractions_in(value)
-            if fractions > MOST_FRACTIONS:
-                return Arguments({}, flaw=FRACTIONS)
         fold = name.casefold()
         if fold in seen:
             ill |= counts | seen[fold]
@@ -162,19 +157,19 @@ def _is_ambiguous(value: object, read: Members, anywhere: frozenset[str]) -> boo
     return is_taken or any(_is_ambiguous(inner, read.get(name, _NO_MEMBERS), anywhere) for name, inner in value)
 
 
-def _fractions_in(value: object) -> int:
-    """How many of the values are no integers, at all levels."""
+def _has_too_many_fractions(pairs: Pairs, wanted: Wanted) -> bool:
+    """Whether more of what policies read is no integer, at all levels, than `MOST_FRACTIONS`."""
     count = 0
-    left = [value]
+    left = [value for name, value in pairs if wanted.whole or ARGUMENT + name in wanted.members]
     while left:
         match left.pop():
             case Decimal():
                 count += 1
-            case Pairs() as pairs:
-                left += (inner for _, inner in pairs)
+            case Pairs() as members:
+                left += (inner for _, inner in members)
             case list() as values:
                 left += values
-    return count
+    return count > MOST_FRACTIONS
 
 
 def _has_too_many(raw: bytes) -> bool:
