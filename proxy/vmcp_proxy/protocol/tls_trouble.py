@@ -55,9 +55,9 @@ def explain_tls_error(error: ssl.SSLError) -> str:
 
 def wants_tls(answer: bytes) -> bool:
     """Whether what came first on a connection in plaintext is how a TLS server takes that: an alert, or HTTP 400."""
-    if answer.startswith(_ALERT):
-        return True
-    head = answer[:_LOOKED_INTO] if answer[9:12] == b"400" else b""
+    if answer[9:12] != b"400":
+        return answer.startswith(_ALERT)
+    head = answer[:_LOOKED_INTO]
     return any(text in head for text in _PLAIN_ON_TLS)
 
 

@@ -100,8 +100,8 @@ class Stage:
         finally:
             await client.aclose()
 
-    async def ask_aiohttp(self, server):
-        timeout = aiohttp.ClientTimeout(total=0.5)
+    async def ask_aiohttp(self, server, seconds):
+        timeout = aiohttp.ClientTimeout(total=seconds)
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session,
@@ -123,7 +123,8 @@ def test_both_clients_read_the_same_response_or_both_refuse(new_loop):
     def compare(pieces):
         stage.pieces = pieces
         ours = runner.run(stage.ask_ours(server))
-        theirs = runner.run(stage.ask_aiohttp(server))
+        # What we refuse it may wait for in vain; what we read it reads too, however busy the machine is.
+        theirs = runner.run(stage.ask_aiohttp(server, 0.5 if ours == "refused" else 30))
         seen.add(ours == "refused")
         assert ours == theirs
 
