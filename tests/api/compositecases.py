@@ -42,6 +42,21 @@ _EACH = {"type": "forEach", "collection": "{{ params.items }}", "step": {"tool":
 _TEXT = {"type": "string", "value": "{{ params.a }}"}
 
 COMPOSITE_CASES = (
+    RuleCase(
+        "VirtualMCPCompositeToolDefinition",
+        "spec.steps[0].dependsOn[0]",
+        "there is no step 'c'",
+        composite(step("a", dependsOn=["c"]), step("b")),
+        composite(step("a", dependsOn=["b"]), step("b")),
+        answer="holds a step that waits for one that does not exist",
+    ),
+    RuleCase(
+        "VirtualMCPServer",
+        "spec.config.compositeTools[0].steps[1].dependsOn[1]",
+        "the step waits for itself",
+        _tools(step("a"), step("b", dependsOn=["a", "b"])),
+        _tools(step("a"), step("b", dependsOn=["a"])),
+    ),
     _step_case("tool", "name the tool to call", {"type": "tool"}, {"type": "tool", "tool": "notes.search"}),
     _step_case("message", "write the question", {"type": "elicitation"}, _ASK),
     _step_case("collection", "a template of a list", {key: _EACH[key] for key in ("type", "step")}, _EACH),

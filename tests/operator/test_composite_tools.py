@@ -41,7 +41,7 @@ async def test_a_definition_says_whether_it_is_valid_what_is_wrong_and_who_serve
     await story.reconcile(REPORT)
     assert story.status(REPORT)["validationStatus"] == "Invalid"
     assert story.status(REPORT)["validationErrors"] == [
-        "spec.steps[0].dependsOn[0]: there is no step 'b'; known steps: c",
+        "spec.steps[0].dependsOn[0]: there is no step 'b'; known other steps: c",
         "spec.steps[1].collection: is required for type forEach; write a template of a list",
         "spec.steps[1].step: is required for type forEach; write the call that is made for each item",
     ]

@@ -1,6 +1,6 @@
 """Pydantic's errors as problems: camelCase paths, plain words, a remedy."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, TypeAlias
@@ -56,7 +56,16 @@ class Fault:
 def explain(error: ValidationError, model: type[BaseModel]) -> Problems:
     """Every error of a model's validation as a problem, in document order."""
     schema = _schema_of(model)
-    return Problems(tuple(_problem(details, schema) for details in error.errors(include_url=False)))
+    found = error.errors(include_url=False)
+    return Problems(tuple(_problem(details, schema) for details in found if not _is_consequence(details, found)))
+
+
+def _is_consequence(details: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a list is told to be too short only because entries of it have errors of their own."""
+    loc = details["loc"]
+    return details["type"] == "too_short" and any(
+        len(each["loc"]) > len(loc) and each["loc"][: len(loc)] == loc for each in found
+    )
 
 
 @cache

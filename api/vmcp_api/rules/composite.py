@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from vmcp_api.kinds import VirtualMCPCompositeToolDefinition
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerConfig
 from vmcp_api.rules.rule import Finding, Rule, require
 from vmcp_api.spec.composite import (
@@ -16,6 +17,8 @@ from vmcp_api.spec.composite import (
     StepType,
 )
 from vmcp_api.workflows import faults
+
+_WAITS_FOR_ITSELF: Final = "the step waits for itself; remove it"
 
 
 def _needs(type_: StepType, field: str, attribute: str, remedy: str) -> Rule:
@@ -42,6 +45,16 @@ def _is_counted(on_error: OnError) -> bool:
     return on_error.action is not ErrorAction.RETRY or on_error.retries > 0
 
 
+def _find_self(step: Step) -> Iterator[Finding]:
+    if step.id in step.depends_on:
+        yield ("dependsOn", step.depends_on.index(step.id)), _WAITS_FOR_ITSELF
+
+
+def _find_nothing(_: Any) -> tuple[Finding, ...]:
+    """What CEL says of a whole definition is told with more by the faults of its tool."""
+    return ()
+
+
 def _find_faults(tool: Any) -> Iterator[Finding]:
     yield from faults(tool)
 
@@ -56,6 +69,22 @@ COMPOSITE_RULES: Final[tuple[Rule, ...]] = (
     _belongs(StepType.ELICITATION, "schema", "response_schema"),
     _belongs(StepType.FOR_EACH, "collection", "collection"),
     _belongs(StepType.FOR_EACH, "step", "step"),
+    Rule(
+        model=Step,
+        cel="!has(self.dependsOn) || !(self.id in self.dependsOn)",
+        message=_WAITS_FOR_ITSELF,
+        find=_find_self,
+        about=("dependsOn",),
+    ),
+    Rule(
+        model=VirtualMCPCompositeToolDefinition,
+        # Of tools within a VirtualMCPServer, of which there may be many, the API server could not afford this.
+        cel="self.spec.steps.all(step, !has(step.dependsOn) ||"
+        " step.dependsOn.all(id, self.spec.steps.exists(other, other.id == id)))",
+        message="holds a step that waits for one that does not exist; correct its dependsOn",
+        find=_find_nothing,
+        about=("spec", "steps"),
+    ),
     require(
         OnError,
         ("retryCount",),

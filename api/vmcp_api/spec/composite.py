@@ -13,6 +13,7 @@ from vmcp_api.base import LIST_SET, JsonObject, Model, Seconds, Written, list_ma
 from vmcp_api.spec.aggregation import AnnotationsOverride
 
 MAX_STEPS: Final = 100
+MAX_DEPENDENCIES: Final = 50
 MAX_RETRIES: Final = 10
 MAX_ITERATIONS: Final = 1000
 MAX_PARALLEL_ITERATIONS: Final = 50
@@ -166,7 +167,7 @@ class Step(Model):
     depends_on: Annotated[
         tuple[StepId, ...],
         Field(
-            max_length=MAX_STEPS,
+            max_length=MAX_DEPENDENCIES,
             description="Steps that must be over before; those that templates read are waited for anyway.",
             json_schema_extra=LIST_SET,
         ),

@@ -1,0 +1,148 @@
+"""Templates of composite tools: what they read is waited for, and what can never be there is told at its place."""
+
+from typing import Any
+
+import pytest
+
+from tests.api.compositecases import composite, step
+from tests.api.test_workflows import problems, tool
+from vmcp_api.manifests.validate import validate
+from vmcp_api.spec.composite import CompositeTool
+from vmcp_api.workflows import dependencies
+
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}}
+EACH = {"type": "forEach", "collection": "{{ params.city }}"}
+
+
+@pytest.mark.scenario("W-1")
+def test_a_step_waits_for_those_that_its_templates_read_wherever_they_stand():
+    built = tool(
+        step("a"),
+        step("b"),
+        step("c"),
+        step(
+            "asked",
+            arguments={"x": {"y": ["{{.steps.a.output.text}}", 1]}},
+            condition="{{ steps.b.status == 'failed' }}",
+        ),
+        step("question", type="elicitation", message="Use {{ steps.a.output.text }}?", dependsOn=["c"]),
+        step(
+            "each",
+            type="forEach",
+            collection="{{json .steps.b.output}}",
+            step={"tool": "t", "arguments": {"z": "{{ steps['c'] }}"}},
+        ),
+        step("free", arguments={"x": "no template of steps.a"}),
+        output={"properties": {"all": {"type": "string", "value": "{{ steps.free.output.text }}"}}},
+    )
+    found = dependencies(built)
+    assert {name: found[name] for name in ("asked", "question", "each", "free")} == {
+        "asked": {"a", "b"},
+        "question": {"a", "c"},
+        "each": {"b", "c"},
+        "free": set(),
+    }
+
+
+@pytest.mark.scenario("W-8")
+def test_a_circle_through_templates_is_told_at_the_template():
+    found = problems(step("a", arguments={"x": ["{{ steps.b.output.text }}"]}), step("b", dependsOn=["a"]))
+    assert list(found) == ["steps[1].dependsOn[0]"]
+    found = problems(step("b", dependsOn=["a"]), step("a", arguments={"x": ["{{ steps.b.output.text }}"]}))
+    assert list(found) == ["steps[1].arguments.x[0]"]
+    assert "b → a → b" in found["steps[1].arguments.x[0]"]
+
+
+@pytest.mark.scenario("W-8", "W-2")
+@pytest.mark.parametrize(
+    ("fields", "place", "words"),
+    [
+        ({"arguments": {"x": "{{ params.city "}}, "arguments.x", "correct the template"),
+        ({"arguments": {"x": "{{ city }}"}}, "arguments.x", "there is no 'city'; templates read params"),
+        ({"arguments": {"a": [{"b c": "{{.nope}}"}]}}, "arguments.a[0]['b c']", "there is no 'nope'"),
+        (
+            {"arguments": {"x": "{{ params.cty }}"}},
+            "arguments.x",
+            "declare it under parameters.properties (did you mean 'city'?)",
+        ),
+        (
+            {"arguments": {"x": "{{ steps.b.output }}"}},
+            "arguments.x",
+            "the step 'b', which does not exist; known other steps: z",
+        ),
+        ({"arguments": {"x": "{{ steps.a.output }}"}}, "arguments.x", "its own step"),
+        ({"arguments": {"x": "{{ steps.z.result }}"}}, "arguments.x", "has output, content, status and error"),
+        ({"arguments": {"x": "{{json .steps}}"}}, "arguments.x", "reads all steps and waits for none"),
+        ({"arguments": {"x": "{{ forEach.item }}"}}, "arguments.x", "only within the step of a forEach"),
+        ({"condition": "params.city"}, "condition", "neither true nor false; write a template"),
+        ({**EACH, "collection": "params.city", "step": {"tool": "t"}}, "collection", "no list; write a template"),
+        ({**EACH, "condition": "{{ forEach.item }}", "step": {"tool": "t"}}, "condition", "only within the step"),
+        (
+            {**EACH, "itemVar": "town", "step": {"tool": "t", "arguments": {"x": "{{ forEach.item.name }}"}}},
+            "step.arguments.x",
+            "the item is forEach.town",
+        ),
+        ({"type": "elicitation", "message": "{% include 'x' %}"}, "message", "; "),
+    ],
+)
+def test_a_template_that_cannot_be_read_or_reads_what_is_never_there_is_told(fields, place, words):
+    ((path, said),) = problems(step("a", **fields), step("z"), parameters=CITY).items()
+    assert path == f"steps[0].{place}"
+    assert words in said
+
+
+@pytest.mark.scenario("W-8")
+def test_values_of_the_result_are_read_at_any_depth_and_may_read_all_steps():
+    def output(value: str) -> dict[str, str]:
+        deep = {"type": "object", "properties": {"b": {"type": "string", "value": value}}}
+        return problems(step("a"), output={"properties": {"a": deep}})
+
+    assert list(output("{{ steps.b.output }}")) == ["output.properties.a.properties.b.value"]
+    assert not output("{{ steps | tojson }}")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"arguments": {"x": "{{.params.city}}", "y": 1}},
+        {"condition": " True "},
+        {
+            **EACH,
+            "collection": '["a", "b"]',
+            "step": {"tool": "t", "arguments": {"x": "{{ forEach.item }} {{ forEach.index }}"}},
+        },
+        {**EACH, "itemVar": "town", "step": {"tool": "t", "arguments": {"x": "{{.forEach.town.name}}"}}},
+        {"arguments": {"x": "{{json .steps}}"}, "dependsOn": ["z"]},
+    ],
+)
+def test_what_can_be_there_is_read(fields):
+    assert not problems(step("a", **fields), step("z"), parameters=CITY)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {**CITY, "additionalProperties": True},
+        {**CITY, "additionalProperties": {"type": "string"}},
+        {**CITY, "patternProperties": {"^x": {}}},
+        {**CITY, "anyOf": [{"properties": {"town": {}}}]},
+    ],
+)
+def test_a_parameter_that_a_schema_lets_through_counts_as_declared(schema):
+    reads = step("a", arguments={"x": "{{ params.town }}"})
+    assert not problems(reads, parameters=schema)
+    assert list(problems(reads, parameters=CITY)) == ["steps[0].arguments.x"]
+    assert list(problems(reads)) == ["steps[0].arguments.x"]
+
+
+def test_dependencies_of_a_tool_with_faults_name_steps_that_exist_only():
+    written: dict[str, Any] = composite(
+        step("a", arguments={"x": "{{ steps.b.output }} {{ steps.a.output }}", "y": "{{"})
+    )
+    built = CompositeTool.model_validate(written, by_alias=True, by_name=False)
+    assert not isinstance(validate(CompositeTool, written), CompositeTool)
+    assert dependencies(built) == {"a": frozenset()}
+
+
+def test_a_list_whose_entries_are_faulty_is_not_told_to_be_too_short():
+    assert list(problems(step("a", tol="x"))) == ["steps[0].tol"]
