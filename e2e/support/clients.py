@@ -19,7 +19,9 @@ FOLLOW_SECONDS = 20.0
 
 
 @asynccontextmanager
-async def connected(url: str, headers: dict[str, str] | None = None) -> AsyncIterator[tuple[Client, list[Any]]]:
+async def connected(
+    url: str, headers: dict[str, str] | None = None, **callbacks: Any
+) -> AsyncIterator[tuple[Client, list[Any]]]:
     """An SDK client with a session at a URL of the cluster, and the messages that the endpoint sent unasked."""
     said: list[Any] = []
 
@@ -29,7 +31,9 @@ async def connected(url: str, headers: dict[str, str] | None = None) -> AsyncIte
     async with (
         reachable(url) as near,
         httpx2.AsyncClient(headers=headers, timeout=ANSWER_SECONDS, trust_env=False) as http,
-        Client(streamable_http_client(near, http_client=http), mode="legacy", message_handler=note) as client,
+        Client(
+            streamable_http_client(near, http_client=http), mode="legacy", message_handler=note, **callbacks
+        ) as client,
     ):
         yield client, said
 

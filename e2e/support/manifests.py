@@ -58,6 +58,12 @@ def telemetry_config(name: str, endpoint: str, **settings: Any) -> Manifest:
     return _resource("MCPTelemetryConfig", name, {"openTelemetry": otel})
 
 
+def composite_tool(name: str, tool: str, steps: list[dict[str, Any]], **spec: Any) -> Manifest:
+    """A VirtualMCPCompositeToolDefinition."""
+    described = {"name": tool, "description": "Runs a workflow.", "steps": steps, **spec}
+    return _resource("VirtualMCPCompositeToolDefinition", name, described)
+
+
 def secret(name: str, **values: str) -> Manifest:
     """A Secret with these keys."""
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": values}

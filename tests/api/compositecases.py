@@ -16,7 +16,8 @@ def composite(*steps: dict[str, Any], **fields: Any) -> dict[str, Any]:
 
 
 def _tools(*steps: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    return {"config": {"compositeTools": [composite(*steps, **fields)]}}
+    declared = {"type": "object", "properties": {"a": {}, "items": {"type": "array"}}}
+    return {"config": {"compositeTools": [composite(*steps, parameters=declared, **fields)]}}
 
 
 def _step_case(field: str, words: str, rejected: dict[str, Any], accepted: dict[str, Any]) -> RuleCase:

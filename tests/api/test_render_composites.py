@@ -94,6 +94,21 @@ spec:
     ]
 
 
+def test_results_that_may_not_be_there_are_warnings_at_the_place_where_they_are_read():
+    maybe = (step("a", onError={"action": "continue"}), step("b", arguments={"x": "{{ steps.a.output.text }}"}))
+    shared = build(DEFINITION, "shared", **composite(*maybe, name="shared"))
+    config = {"compositeTools": [composite(*maybe, name="own")], "compositeToolRefs": [{"name": "shared"}]}
+    outcome = render(team(shared, config=config), "front", mode=Mode.CLUSTER)
+    assert isinstance(outcome, Rendered)
+    assert [(each.subject, each.path) for each in outcome.warnings] == [
+        (SUBJECT, "spec.config.compositeTools[0].steps[1].arguments.x"),
+        (f"{DEFINITION}/shared", "spec.steps[1].arguments.x"),
+    ]
+    assert "give it a value in defaultResults" in str(outcome.warnings)
+    assert not outcome.warnings.errors
+    assert names(outcome) == ["own", "shared"]
+
+
 def test_an_endpoint_has_a_bounded_number_of_tools_its_own_and_others_together():
     tools = {
         "compositeTools": [composite(name=f"t{n}") for n in range(MAX_COMPOSITE_TOOLS)],

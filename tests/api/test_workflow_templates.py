@@ -6,12 +6,18 @@ import pytest
 
 from tests.api.compositecases import composite, step
 from tests.api.test_workflows import problems, tool
+from vmcp_api.manifests.problems import format_path
 from vmcp_api.manifests.validate import validate
 from vmcp_api.spec.composite import CompositeTool
-from vmcp_api.workflows import dependencies
+from vmcp_api.workflows import dependencies, doubts
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}}
 EACH = {"type": "forEach", "collection": "{{ params.city }}"}
+
+
+def nested(levels: int) -> Any:
+    """A text within that many lists."""
+    return [nested(levels - 1)] if levels else "{{ params.city }}"
 
 
 @pytest.mark.scenario("W-1")
@@ -82,6 +88,7 @@ def test_a_circle_through_templates_is_told_at_the_template():
             "step.arguments.x",
             "the item is forEach.town",
         ),
+        ({"arguments": {"x": nested(70)}}, "arguments", "nested more than 64 deep"),
         ({"type": "elicitation", "message": "{% include 'x' %}"}, "message", "; "),
     ],
 )
@@ -146,3 +153,27 @@ def test_dependencies_of_a_tool_with_faults_name_steps_that_exist_only():
 
 def test_a_list_whose_entries_are_faulty_is_not_told_to_be_too_short():
     assert list(problems(step("a", tol="x"))) == ["steps[0].tol"]
+
+
+def doubted(*steps: dict[str, Any], **fields: Any) -> list[str]:
+    """The places of results that may not be there."""
+    return [format_path(loc) for loc, _ in doubts(tool(*steps, **fields))]
+
+
+@pytest.mark.scenario("W-3")
+def test_a_result_that_may_not_be_there_is_told_unless_somebody_looks_first_or_has_a_value_for_it():
+    reads = {"x": "{{ steps.a.output.text }}"}
+    maybe = step("a", condition="{{ params.city == 'Ulm' }}")
+    let_go = step("a", onError={"action": "continue"})
+    assert doubted(maybe, step("b", arguments=reads), parameters=CITY) == ["steps[1].arguments.x"]
+    assert doubted(let_go, step("b", arguments=reads)) == ["steps[1].arguments.x"]
+    assert doubted(step("a"), step("b", arguments=reads), failureMode="continue") == ["steps[1].arguments.x"]
+    assert not doubted(step("a"), step("b", arguments=reads))
+    assert not doubted({**let_go, "defaultResults": {"text": "none"}}, step("b", arguments=reads))
+    assert doubted({**let_go, "defaultResults": {"other": 1}}, step("b", arguments=reads))
+    assert not doubted(let_go, step("b", arguments=reads, condition="{{ steps.a.status == 'completed' }}"))
+    looks = "{{if .steps.a.error}}none{{else}}{{.steps.a.output.text}}{{end}}"
+    assert not doubted(let_go, step("b", arguments={"x": looks}))
+    value = {"type": "string", "value": reads["x"]}
+    assert doubted(let_go, output={"properties": {"v": value}}) == ["output.properties.v.value"]
+    assert not doubted(let_go, output={"properties": {"v": {**value, "default": None}}})

@@ -11,6 +11,7 @@ from vmcp_api.manifests.resources import Resources
 from vmcp_api.render.member import Refusal
 from vmcp_api.render.reasons import Reason
 from vmcp_api.spec.composite import CompositeTool
+from vmcp_api.workflows import doubts
 
 _CONFIG: Final[Loc] = ("spec", "config")
 
@@ -22,10 +23,12 @@ class Composites:
     tools: tuple[CompositeTool, ...]
     refused: tuple[Refusal, ...]
 
+    doubts: Problems
+
     @property
     def warnings(self) -> Problems:
-        """What is wrong with the references, none of which stops the rest."""
-        return Problems(tuple(each.problem for each in self.refused)).as_warnings()
+        """What is wrong with the references, none of which stops the rest, and what may fail of the tools."""
+        return Problems(tuple(each.problem for each in self.refused)).as_warnings() + self.doubts
 
 
 def build_composites(vmcp: VirtualMCPServer, resources: Resources) -> Composites:
@@ -33,20 +36,36 @@ def build_composites(vmcp: VirtualMCPServer, resources: Resources) -> Composites
 
     One whose definition is missing or not valid, or whose name an earlier one has, is left out, and the rest is served.
     """
-    tools = {tool.name: tool for tool in vmcp.spec.config.composite_tools}
+    own = vmcp.spec.config.composite_tools
+    tools = {tool.name: tool for tool in own}
     refused: list[Refusal] = []
+    found_doubts = [
+        doubt_tool(tool, (*_CONFIG, "compositeTools", index), _subject(vmcp)) for index, tool in enumerate(own)
+    ]
     for found in _follow_all(vmcp, resources, taken=tools):
         if isinstance(found, Refusal):
             refused.append(found)
         else:
-            tools[found.name] = found
-    return Composites(tuple(tools.values()), tuple(refused))
+            tools[found.spec.name] = found.spec
+            found_doubts.append(doubt_tool(found.spec, ("spec",), f"{found.kind}/{found.metadata.name}"))
+    return Composites(tuple(tools.values()), tuple(refused), Problems.join(found_doubts))
+
+
+def doubt_tool(tool: CompositeTool, loc: Loc, subject: str) -> Problems:
+    """Warnings about what may fail of a tool that stands at a place of a resource."""
+    split = ((place, text.partition("; ")) for place, text in doubts(tool))
+    found = (Problem(said, remedy, (*loc, *place)) for place, (said, _, remedy) in split)
+    return Problems(tuple(found)).as_warnings().about(subject)
+
+
+def _subject(vmcp: VirtualMCPServer) -> str:
+    return f"VirtualMCPServer/{vmcp.metadata.name}"
 
 
 def _follow_all(
     vmcp: VirtualMCPServer, resources: Resources, *, taken: dict[str, CompositeTool]
-) -> Iterator[CompositeTool | Refusal]:
-    subject = f"VirtualMCPServer/{vmcp.metadata.name}"
+) -> Iterator[VirtualMCPCompositeToolDefinition | Refusal]:
+    subject = _subject(vmcp)
     for index, ref in enumerate(vmcp.spec.config.composite_tool_refs):
         loc: Loc = (*_CONFIG, "compositeToolRefs", index, "name")
         found = follow(resources, VirtualMCPCompositeToolDefinition, ref.name, loc)
@@ -61,4 +80,4 @@ def _follow_all(
             problem = Problem(said, f"change spec.name of {found.kind} {ref.name!r}, or leave one out", loc, subject)
             yield Refusal(Reason.NAME_CLASH, problem)
         else:
-            yield found.spec
+            yield found

@@ -4,7 +4,8 @@ Pure, and the same for admission, operator, local mode and proxy.
 """
 
 from vmcp_api.workflows.dependencies import dependencies
+from vmcp_api.workflows.doubts import doubts
 from vmcp_api.workflows.fault import Fault
 from vmcp_api.workflows.validation import faults
 
-__all__ = ["Fault", "dependencies", "faults"]
+__all__ = ["Fault", "dependencies", "doubts", "faults"]

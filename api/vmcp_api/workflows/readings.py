@@ -1,10 +1,10 @@
 """Every template of a composite tool, with its place, and what it reads."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from vmcp_api.base import Json
+from vmcp_api.base import Json, JsonObject
 from vmcp_api.manifests.problems import Loc
 from vmcp_api.spec.composite import CompositeTool, OutputProperty, Step, StepType
 
@@ -19,7 +19,7 @@ class Reading:
     """One template: where it stands, and the paths that it reads in order, or why it cannot be read.
 
     `step` is the one that it belongs to, None for those of the result; `is_inner` says that it is evaluated for each
-    item of a collection.
+    item of a collection, `has_default` that there is a value for where it reads what is not there.
     """
 
     loc: Loc
@@ -27,6 +27,7 @@ class Reading:
     paths: tuple[Path, ...] = ()
     flaw: str | None = None
     is_inner: bool = False
+    has_default: bool = False
 
 
 def readings(tool: CompositeTool) -> Iterator[Reading]:
@@ -64,19 +65,33 @@ def _of_step(step: Step, loc: Loc) -> Iterator[Reading]:
     for field, text in (("condition", step.condition), ("message", step.message), ("collection", step.collection)):
         if text is not None:
             yield from _read(text, (*loc, field), step)
-    yield from _of_json(step.arguments, (*loc, "arguments"), step)
+    yield from _of_arguments(step.arguments, (*loc, "arguments"), step, is_inner=False)
     if step.step is not None and step.type is StepType.FOR_EACH:
-        yield from _of_json(step.step.arguments, (*loc, "step", "arguments"), step, is_inner=True)
+        yield from _of_arguments(step.step.arguments, (*loc, "step", "arguments"), step, is_inner=True)
 
 
 def _of_properties(properties: Mapping[str, OutputProperty], loc: Loc) -> Iterator[Reading]:
     for name, part in properties.items():
         if part.value is not None:
-            yield from _read(part.value, (*loc, name, "value"), None)
+            for reading in _read(part.value, (*loc, name, "value"), None):
+                yield replace(reading, has_default=part.default is not None)
         yield from _of_properties(part.properties, (*loc, name, "properties"))
 
 
-def _of_json(value: Json, loc: Loc, step: Step, *, is_inner: bool = False) -> Iterator[Reading]:
+def _of_arguments(arguments: JsonObject, loc: Loc, step: Step, *, is_inner: bool) -> Iterator[Reading]:
+    found = tuple(_of_json(arguments, loc, step, is_inner=is_inner))
+    yield from found
+    if arguments and not any(each.flaw for each in found):
+        # Each for itself can be read; what is wrong with all of them together is known to whoever evaluates them.
+        from vmcp_api.templates import TemplateError, compile_tree  # noqa: PLC0415
+
+        try:
+            compile_tree(arguments)
+        except TemplateError as error:
+            yield Reading(loc, step, flaw=str(error), is_inner=is_inner)
+
+
+def _of_json(value: Json, loc: Loc, step: Step, *, is_inner: bool) -> Iterator[Reading]:
     if isinstance(value, str):
         yield from _read(value, loc, step, is_inner=is_inner)
     elif isinstance(value, list):

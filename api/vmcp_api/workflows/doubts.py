@@ -1,0 +1,53 @@
+"""What of a composite tool may fail though it holds together: results that are read and may not be there."""
+
+from collections.abc import Iterator
+
+from vmcp_api.manifests.problems import shorten
+from vmcp_api.spec.composite import CompositeTool, FailureMode, OnError, Step
+from vmcp_api.workflows.fault import Fault
+from vmcp_api.workflows.readings import Path, Reading, readings
+
+_ALWAYS = OnError()
+
+
+def doubts(tool: CompositeTool) -> tuple[Fault, ...]:
+    """Reads of results that a step leaves out where it is skipped, or fails while the workflow goes on.
+
+    Whoever looks at the step's `status` first, in the same template or in the condition of its step, is taken to know.
+    """
+    without = {step.id: frozenset(step.default_results or {}) for step in tool.steps if _may_have_none(step, tool)}
+    found = list(readings(tool))
+    guarded = {
+        (each.step.id, name) for each in found if each.step and each.loc[-1] == "condition" for name in _asked(each)
+    }
+    return tuple(
+        (reading.loc, _say(path))
+        for reading in found
+        if not reading.has_default
+        for path in reading.paths
+        if _is_read_blindly(path, reading, guarded) and path[1] in without and path[3] not in without[path[1]]
+    )
+
+
+def _may_have_none(step: Step, tool: CompositeTool) -> bool:
+    on_error = step.on_error or _ALWAYS
+    return step.condition is not None or on_error.outcome(tool.failure_mode) is FailureMode.CONTINUE
+
+
+def _asked(reading: Reading) -> Iterator[str]:
+    """The steps whose fate a template asks for."""
+    return (path[1] for path in reading.paths if path[0] == "steps" and path[2:3] in (("status",), ("error",)))
+
+
+def _is_read_blindly(path: Path, reading: Reading, guarded: set[tuple[str, str]]) -> bool:
+    if path[0] != "steps" or path[2:3] != ("output",) or len(path) < 4:  # noqa: PLR2004 - steps, id, output, key
+        return False
+    own = reading.step.id if reading.step else ""
+    return path[1] not in _asked(reading) and (own, path[1]) not in guarded
+
+
+def _say(path: Path) -> str:
+    said = (
+        f"reads output.{shorten(path[3])} of the step {path[1]!r}, which may be skipped, or fail while the rest goes on"
+    )
+    return f"{said}; give it a value in defaultResults of that step"
