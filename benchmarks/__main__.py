@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.collector import collector
-from benchmarks.contenders.roster import Peers, roster
+from benchmarks.contenders.bare import BASE
+from benchmarks.contenders.roster import Peers, Roster, roster
 from benchmarks.docs import write_docs
 from benchmarks.figures import Result, document
 from benchmarks.issuer import issuer
@@ -28,6 +29,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line; ends the process where it is wrong."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", metavar="NAMES", help=f"workloads, with commas: {','.join(WORKLOADS)}")
+    parser.add_argument("--contenders", metavar="NAMES", help="of ours and the peers these alone, with commas")
     parser.add_argument("--quick", action="store_true", help="a smoke run: everything small and once")
     parser.add_argument("--turns", type=int, help="turns of each contender")
     parser.add_argument("--seconds", type=float, help="length of one measurement")
@@ -47,6 +49,21 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def chosen(only: str | None) -> tuple[str, ...]:
     """The names of the workloads to run."""
     return tuple(WORKLOADS) if only is None else tuple(filter(None, only.split(",")))
+
+
+def roster_of(everybody: Roster, names: str | None) -> Roster:
+    """Those who are named, and the passthrough that ratios are against.
+
+    Raises:
+        ValueError: somebody is named who does not take part.
+    """
+    if names is None:
+        return everybody
+    wanted = {BASE, *filter(None, names.split(","))}
+    there = {each.name for each in everybody.all}
+    if wanted - there:
+        raise ValueError(f"no contender {', '.join(sorted(wanted - there))}; there are {', '.join(sorted(there))}")
+    return everybody.only(wanted)
 
 
 def scale_of(options: argparse.Namespace) -> Scale:
@@ -83,7 +100,7 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="vmcp-bench-") as folder,
         redis_address(Path(folder)) as redis,
     ):
-        present = roster(peers, vouching, redis, taking)
+        present = roster_of(roster(peers, vouching, redis, taking), options.contenders)
         about = describe(present, scale)
         print(machine_line(about))
         for line in absent_lines(about):

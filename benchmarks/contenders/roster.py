@@ -1,5 +1,6 @@
 """All contenders of a run, in the order of their turns, and who is missing."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,19 @@ class Roster:
     secured: tuple[Contender, ...] = ()
     limited: tuple[Contender, ...] = ()
     alone: tuple[Contender, ...] = ()
+
+    @property
+    def all(self) -> tuple[Contender, ...]:
+        """Everybody who takes part somewhere, in the order of their turns."""
+        return (*self.present, *self.alone, *self.limited, *self.secured)
+
+    def only(self, names: Collection[str]) -> "Roster":
+        """The same without those who have another name."""
+
+        def kept(contenders: tuple[Contender, ...]) -> tuple[Contender, ...]:
+            return tuple(each for each in contenders if each.name in names)
+
+        return Roster(kept(self.present), self.absent, kept(self.secured), kept(self.limited), kept(self.alone))
 
     @property
     def base(self) -> Contender:

@@ -21,8 +21,7 @@ def run(rig: Rig) -> Result:
     """Everybody in front of the same backend, sixteen sessions that call without a pause."""
     with contextlib.ExitStack() as stack:
         backends = stack.enter_context(rig.backends())
-        everybody = (*rig.roster.present, *rig.roster.alone, *rig.roster.limited, *rig.roster.secured)
-        seats, refused = seat_all(rig, stack, "echo", everybody, lambda _: backends)
+        seats, refused = seat_all(rig, stack, "echo", rig.roster.all, lambda _: backends)
         seats.insert(0, stack.enter_context(seated(rig, rig.direct(backends))))
         warm(seats, jobs.Calls(rig.scale.warm_seconds))
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks import jobs
-from benchmarks.__main__ import chosen, parse, scale_of
+from benchmarks.__main__ import chosen, parse, roster_of, scale_of
 from benchmarks.child import Child, python, running
 from benchmarks.collector import Collector, collector
 from benchmarks.contenders import binary, contextforge, ours, ruled
@@ -162,6 +162,13 @@ def test_configs_of_peers_name_every_backend(site):
     for config in (binary.agentgateway_config(site, 4483, (1, 2)), binary.toolhive_config(site)):
         assert all(url in str(config) for url in site.backends)
     assert contextforge.settings(site, "key")["DATABASE_URL"].startswith("sqlite:///")
+
+
+def test_contenders_are_chosen_by_name_beside_the_passthrough_that_counts():
+    few = roster_of(roster(Peers()), "vmcp,vmcp-limited")
+    assert [each.name for each in few.all] == [BASE, "vmcp", "vmcp-limited"]
+    with pytest.raises(ValueError, match="no contender nobody; there are bare"):
+        roster_of(roster(Peers()), "nobody")
 
 
 def test_workloads_are_chosen_by_name_and_unknown_ones_are_refused(capsys):
