@@ -216,9 +216,7 @@ class OutputProperty(Model):
         "dict[PropertyName, OutputProperty]",
         Field(max_length=100, description="Properties of an object that is put together here, in place of `value`."),
     ] = Field(default_factory=dict)
-    default: Annotated[
-        Written, Field(description="Its value where the template reads something that is not there.")
-    ] = None
+    default: Annotated[Written, Field(description="Its value where the template has none, or none of its type.")] = None
 
 
 class Output(Model):

@@ -1,5 +1,6 @@
 """What the result of a tool is to templates, read once (`CallToolResult`, MCP 2025-11-25)."""
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -139,9 +140,17 @@ def _first_text(found: Iterable[object]) -> str:
     return text if len(text) <= MOST_REASON else f"{text[:MOST_REASON]}…"
 
 
+def encode_json(value: object) -> bytes:
+    """Values as JSON; what UTF-8 cannot hold is escaped."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
 def encode_result(output: Mapping[str, Json]) -> bytes:
     """A `CallToolResult` of an object: structured, and its JSON as text for those who read no other."""
-    text = msgspec.json.encode(output)
+    text = encode_json(output)
     return msgspec.json.encode(
         {"content": [{"type": "text", "text": text.decode()}], "structuredContent": msgspec.Raw(text)}
     )

@@ -235,6 +235,15 @@ def test_an_output_that_cannot_be_made_fails_the_workflow_unless_it_has_a_defaul
         assert result(outcome)["structuredContent"] == {"x": default}
 
 
+def test_half_a_character_that_a_template_has_read_is_written_as_it_was():
+    value = {"type": "object", "value": "{{fromJson .steps.a.output.text}}"}
+    acts = Acts({"tools.a": text('{"x": "a\\ud83d"}')})
+
+    outcome = play(workflow(step("a"), output={"properties": {"o": value}}), acts)
+
+    assert result(outcome)["structuredContent"] == {"o": {"x": "a\ud83d"}}
+
+
 @pytest.mark.parametrize(("required", "kept"), [(["x"], True), (["x", "y"], False)])
 def test_a_run_that_a_person_cut_short_lacks_what_was_not_done_where_it_may(required, kept):
     value = {"type": "string", "value": "{{.steps.b.output.text}}"}
