@@ -90,9 +90,6 @@ def test_the_provider_of_the_callers_has_their_tokens_anyway(url):
         "https://idp.example.com./token",
         r"https://idp.example.com\.example.net/token",
         "https://sub.idp.example.com/token",
-        "https://idp.example.com:/token",
-        "https://idp.example.com:x/token",
-        "https://[idp.example.com]/token",
         "https://\u0131dp.example.com/token",
     ],
 )
@@ -100,6 +97,13 @@ def test_what_only_looks_like_the_provider_is_not_it(url):
     said = strategy("tokenExchange", tokenUrl=url, insecureAllowHTTP=True)
     reason, _ = refused(rendered(build("MCPServerEntry", **OWN), config(**said), PROVIDER, **of_callers()))
     assert reason == "TokenHostNotAllowed"
+
+
+@pytest.mark.parametrize("place", ["idp.example.com:", "idp.example.com:x", "[idp.example.com]"])
+def test_a_host_or_port_that_is_none_cannot_be_written_at_all(place):
+    said = strategy("tokenExchange", tokenUrl=f"https://{place}/token")
+    problems = problems_of("MCPExternalAuthConfig", **said)
+    assert [each.path for each in problems] == ["spec.tokenExchange.tokenUrl"]
 
 
 @pytest.mark.parametrize(
