@@ -1,34 +1,23 @@
 """The admission layer: one decision for lists and calls, which can only take away (ADR-0011)."""
 
 import dataclasses
-from collections import OrderedDict
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from typing import Any
 
 import msgspec
 
-from vmcp_proxy.auth.claims import are_same
 from vmcp_proxy.auth.decision import ALLOW
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.ui_pages import pages_of, rename_pages
 from vmcp_proxy.core.outcomes import Denied, Reply, Result
+from vmcp_proxy.core.policy.by_identity import ByIdentity
 from vmcp_proxy.core.policy.completions import without_unusable
 from vmcp_proxy.core.policy.judge import Judge, Known, only_shown, question_of
 from vmcp_proxy.core.policy.questions import Action, Admitter, DecisionObserver, Question, judged_name
 from vmcp_proxy.core.virtual import Caller, Exchange, Listed, Operation, OwnNames, Resolved, Target, VirtualMCP
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.methods import COMPLETION, UNSUBSCRIBE
-
-
-class _View(msgspec.Struct, frozen=True):
-    claims: Mapping[str, Any]
-    scopes: frozenset[str]
-    catalog: Catalog
-
-    def is_for(self, identity: Identity) -> bool:
-        """Whether it was made for a token that says the same: identities are equal by issuer and subject alone."""
-        return self.scopes == identity.scopes and are_same(self.claims, identity.claims)
 
 
 class Admission:
@@ -40,8 +29,7 @@ class Admission:
         self._inner = inner
         self._admitter = admitter
         self._judge = Judge(admitter, observer, known)
-        self._max_views = max_views
-        self._views: OrderedDict[tuple[str, str, Identity], _View] = OrderedDict()
+        self._views: ByIdentity[Catalog] = ByIdentity(max_views)
 
     async def view(self, caller: Caller) -> Catalog:
         """See `VirtualMCP.view`."""
@@ -100,19 +88,12 @@ class Admission:
         return Result(b"{}")
 
     async def _reduced(self, identity: Identity, catalog: Catalog) -> Catalog:
-        key = (catalog.version, self._admitter.version, identity)
-        kept = self._views.get(key)
-        if kept is not None and kept.is_for(identity):
-            self._views.move_to_end(key)
-            return kept.catalog
-        reduced = await self._without_pages(identity, self._without_refused(identity, catalog))
-        # The caller alone: what is kept beyond the session must not keep its token.
-        key = (catalog.version, self._admitter.version, identity.caller)
-        self._views[key] = _View(identity.claims, identity.scopes, reduced)
-        self._views.move_to_end(key)
-        if len(self._views) > self._max_views:
-            self._views.popitem(last=False)
-        return reduced
+        version = f"{catalog.version}/{self._admitter.version}"
+        kept = self._views.find(version, identity)
+        if kept is None:
+            kept = await self._without_pages(identity, self._without_refused(identity, catalog))
+            self._views.keep(version, identity, kept)
+        return kept
 
     def _without_refused(self, identity: Identity, catalog: Catalog) -> Catalog:
         everything = [capability for kind in Kind for capability in catalog.of(kind)] + list(catalog.pages)
