@@ -1,18 +1,20 @@
 """The layers of the core, outermost first, and the one that is in force."""
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from vmcp_api.spec.authorization import PolicyMode
 from vmcp_api.spec.operational import PartialFailureMode
 from vmcp_api.spec.rate_limiting import RateLimiting
+from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.outcomes import Reply
 from vmcp_proxy.core.policy.admission import Admission
 from vmcp_proxy.core.policy.all_or_nothing import AllOrNothing, Served
 from vmcp_proxy.core.policy.judge import Known
-from vmcp_proxy.core.policy.questions import Admitter, DecisionObserver
+from vmcp_proxy.core.policy.questions import Admitter, AllowAll, DecisionObserver
 from vmcp_proxy.core.policy.rate_limit import LimitServices, RateLimit
 from vmcp_proxy.core.policy.rate_limits import RateLimits
 from vmcp_proxy.core.policy.reach import Reach
@@ -20,14 +22,35 @@ from vmcp_proxy.core.policy.shadow import Shadow
 from vmcp_proxy.core.virtual import Caller, Exchange, Listed, Operation, Resolved, VirtualMCP
 from vmcp_proxy.protocol.kinds import Kind
 
+Shows: TypeAlias = Callable[[Identity, Sequence[Capability]], Sequence[bool]]
+"""Which capabilities policies that bind show to an identity; see `Admitter.shows`."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepLayers:
+    """What the calls of a composite tool's steps go through: with policies, and without (`authorizeSteps: false`).
+
+    `version` is that of the policies.
+    """
+
+    judged: VirtualMCP
+    unjudged: VirtualMCP
+    shows: Shows
+    version: str
+
+
+BuildComposites: TypeAlias = Callable[[VirtualMCP, StepLayers], VirtualMCP]
+"""Makes the layer of composite tools around the aggregate (ADR-0051)."""
+
 
 @dataclass(frozen=True, slots=True)
 class CoreSettings:
-    """What the layers follow under a config."""
+    """What the layers follow under a config; `composites` is None where it has no composite tools."""
 
     admitter: Admitter
     partial_failure_mode: PartialFailureMode = PartialFailureMode.BEST_EFFORT
     rate_limiting: RateLimiting | None = None
+    composites: BuildComposites | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +66,40 @@ class CoreServices:
 
 
 def build_core(settings: CoreSettings, services: CoreServices) -> VirtualMCP:
-    """The core: all or nothing, admission, rate limits, the aggregate; what is not configured is not in it."""
-    core = services.aggregate
-    if settings.rate_limiting is not None:
-        core = RateLimit(core, RateLimits(settings.rate_limiting), services.limits)
-    match settings.admitter.mode:
-        case PolicyMode.ENFORCE:
-            core = Admission(core, settings.admitter, services.decisions, services.known)
-        case PolicyMode.SHADOW:
-            core = Shadow(core, settings.admitter, services.decisions, services.known)
+    """The core: all or nothing, admission, rate limits, composite tools, the aggregate.
+
+    What is not configured is not in it. A composite tool is one call to policies and limits, and each of its steps is
+    another.
+    """
+    aggregate = services.aggregate
+    limited = _limited(aggregate, settings, services)
+    core = _judged(limited, settings, services)
+    if settings.composites is not None:
+        steps = StepLayers(core, limited, _shows(settings.admitter), settings.admitter.version)
+        core = _judged(_limited(settings.composites(aggregate, steps), settings, services), settings, services)
     if settings.partial_failure_mode is PartialFailureMode.FAIL:
         core = AllOrNothing(core, services.served, services.reach)
     return core
+
+
+def _limited(inner: VirtualMCP, settings: CoreSettings, services: CoreServices) -> VirtualMCP:
+    limits = settings.rate_limiting
+    return inner if limits is None else RateLimit(inner, RateLimits(limits), services.limits)
+
+
+def _judged(inner: VirtualMCP, settings: CoreSettings, services: CoreServices) -> VirtualMCP:
+    match settings.admitter.mode:
+        case PolicyMode.ENFORCE:
+            return Admission(inner, settings.admitter, services.decisions, services.known)
+        case PolicyMode.SHADOW:
+            return Shadow(inner, settings.admitter, services.decisions, services.known)
+        case None:
+            return inner
+
+
+def _shows(admitter: Admitter) -> Shows:
+    """What lists show; where policies bind nobody that is all."""
+    return admitter.shows if admitter.mode is PolicyMode.ENFORCE else AllowAll().shows
 
 
 class LiveCore:

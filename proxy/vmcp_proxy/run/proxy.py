@@ -99,7 +99,7 @@ class Proxy:
 
     def catalog(self) -> Catalog:
         """What a client without headers and capabilities would see now, of what is known."""
-        return self.wiring.core.views.shared()
+        return self.wiring.core.catalog()
 
     async def explain(self, asked: Asked) -> Explanation:
         """What `/explain` says."""

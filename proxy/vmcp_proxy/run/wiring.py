@@ -50,7 +50,7 @@ class Wiring:
             self.sessions.store,
             lambda: core.group.members,
             core.own_links,
-            core.views.shared,
+            core.catalog,
             lambda: self.authenticators.provider_state,
             lambda: limits_report(self.config.current, core.services.limits.limiter),
             lambda: self.surface.sources.audit.report,

@@ -9,6 +9,7 @@ from tests.support.rules import Effect, Rule, RuleBased
 from vmcp_api.spec.authorization import PolicyMode
 from vmcp_api.spec.operational import PartialFailureMode
 from vmcp_api.spec.rate_limiting import Bucket, RateLimiting
+from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.policy.admission import Admission
 from vmcp_proxy.core.policy.all_or_nothing import AllOrNothing
 from vmcp_proxy.core.policy.questions import AllowAll, RefuseAll
@@ -16,7 +17,9 @@ from vmcp_proxy.core.policy.rate_limit import RateLimit
 from vmcp_proxy.core.policy.reach import Reach
 from vmcp_proxy.core.policy.shadow import Shadow
 from vmcp_proxy.core.stack import CoreServices, CoreSettings, LiveCore, build_core
+from vmcp_proxy.protocol.kinds import Kind
 
+A_TOOL = Capability(Kind.TOOL, "t", "b", "t", b"{}")
 POLICY = RuleBased((Rule(Effect.PERMIT),))
 FAIL, BEST_EFFORT = PartialFailureMode.FAIL, PartialFailureMode.BEST_EFFORT
 LIMITED = RateLimiting(shared=Bucket(max_tokens=1, refill_period=1))
@@ -46,6 +49,40 @@ def layers(core):
 )
 def test_what_is_not_configured_is_not_in_the_core_and_the_rest_stands_in_one_order(admitter, mode, limits, expected):
     assert list(layers(build_core(CoreSettings(admitter, mode, limits), SERVICES))) == expected
+
+
+class Composites(SimpleNamespace):
+    """Stands for the layer of composite tools."""
+
+    def __init__(self, inner, steps):
+        super().__init__(_inner=inner, steps=steps)
+
+
+@pytest.mark.scenario("Z-5")
+@pytest.mark.parametrize(
+    ("admitter", "around", "judged", "unjudged"),
+    [
+        (AllowAll(), [RateLimit], [RateLimit], [RateLimit]),
+        (POLICY, [Admission, RateLimit], [Admission, RateLimit], [RateLimit]),
+        (RefuseAll(PolicyMode.SHADOW), [Shadow, RateLimit], [Shadow, RateLimit], [RateLimit]),
+    ],
+)
+def test_a_composite_tool_is_one_call_to_policies_and_limits_and_each_step_is_another(
+    admitter, around, judged, unjudged
+):
+    made = []
+
+    def build(inner, steps):
+        made.append(Composites(inner, steps))
+        return made[0]
+
+    core = build_core(CoreSettings(admitter, FAIL, LIMITED, build), SERVICES)
+    assert list(layers(core)) == [AllOrNothing, *around, Composites]
+    [composites] = made
+    assert list(layers(composites.steps.judged)) == judged
+    assert list(layers(composites.steps.unjudged)) == unjudged
+    shown = [True, True] if admitter is not POLICY else admitter.shows(None, [A_TOOL, A_TOOL])
+    assert list(composites.steps.shows(None, [A_TOOL, A_TOOL])) == list(shown)
 
 
 def test_a_core_in_force_hands_on_without_a_step_of_its_own():

@@ -16,7 +16,7 @@ from vmcp_proxy.core.members.member import Bounds, Members
 from vmcp_proxy.core.members.own_links import OwnLinks
 from vmcp_proxy.core.outcomes import Unlisted
 from vmcp_proxy.core.owners.owner import find_owner, resource_of
-from vmcp_proxy.core.owners.silence import may_own
+from vmcp_proxy.core.owners.silence import may_own, may_own_for_step
 from vmcp_proxy.core.policy.reach import Reach
 from vmcp_proxy.core.targets import find_step_tool
 from vmcp_proxy.core.virtual import Caller, Operation, OwnNames, Resolved, Target
@@ -145,8 +145,9 @@ class Resolver:
         }
 
     def _may_own(self, backend: str, kind: Kind, operation: Operation) -> bool:
-        is_own = operation.inner is not None and operation.name.startswith(f"{backend}.")
-        return is_own or may_own(self._aggregation, backend, kind, operation.name)
+        if operation.inner is not None:
+            return may_own_for_step(self._aggregation, backend, operation.name)
+        return may_own(self._aggregation, backend, kind, operation.name)
 
     def _may_have(self, identity: Identity, backend: str, operation: Operation) -> bool:
         """Whether the backend may have it as something that policies could permit; a URI of ours says whose it is."""

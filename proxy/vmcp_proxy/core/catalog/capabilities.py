@@ -130,6 +130,8 @@ class ConflictReason(StrEnum):
     """The first backend in sorted order serves it."""
     HIDDEN = "HiddenWinner"
     """Its winner does not serve it: the settings leave the tool out, which keeps the name all the same."""
+    COMPOSITE = "CompositeTool"
+    """A composite tool has the name of a backend's tool, and is not served."""
 
 
 class Conflict(msgspec.Struct, frozen=True, gc=False):

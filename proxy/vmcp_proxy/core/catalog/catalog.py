@@ -115,6 +115,22 @@ class Catalog(ByKind[Capability]):
             outcomes=self.outcomes,
         )
 
+    def with_tools(
+        self,
+        tools: Iterable[Capability],
+        conflicts: tuple[Conflict, ...],
+        dropped: tuple[Dropped, ...],
+        unmatched: tuple[Unmatched, ...],
+    ) -> "Catalog":
+        """This catalog with tools of the proxy's own, whose names no other tool has, and what is to be told of them."""
+        return replace(
+            self,
+            tools=tuple(sorted((*self.tools, *tools), key=lambda capability: capability.exposed)),
+            conflicts=self.conflicts + conflicts,
+            dropped=self.dropped + dropped,
+            unmatched=self.unmatched + unmatched,
+        )
+
     def beside(self, known: "Catalog", away: Collection[str]) -> "Catalog":
         """This catalog, with the entries that `known` has of the backends that are away."""
         shown = known.reduced(lambda capability: capability.backend in away)

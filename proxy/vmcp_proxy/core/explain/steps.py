@@ -123,6 +123,8 @@ def conflict_step(entry: Traced, aggregation: Aggregation) -> Step:
             reason = f"{made}; backend {conflict.winner!r} comes first by name and has it"
         case ConflictReason.HIDDEN:
             reason = f"{made}; {rivals} has won it and is hidden by a filter, which frees no name"
+        case ConflictReason.COMPOSITE:
+            reason = f"{made}; it has the name, and the composite tool of that name is not served"
     return _lost(reason, _rename(capability.kind))
 
 

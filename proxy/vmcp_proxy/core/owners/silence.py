@@ -13,6 +13,11 @@ def may_own(aggregation: Aggregation, backend: str, kind: Kind, name: str) -> bo
     return name.startswith(prefix)
 
 
+def may_own_for_step(aggregation: Aggregation, backend: str, tool: str) -> bool:
+    """Whether a step of a composite tool may mean a tool of the backend by this name (`Catalog.find_for_step`)."""
+    return tool.startswith(f"{backend}.") or may_own(aggregation, backend, Kind.TOOL, tool)
+
+
 def beginning_of(aggregation: Aggregation, backend: str, kind: Kind) -> str:
     """What the exposed names of all that a backend may have of a kind begin with; empty where that is not known."""
     prefix = _prefix_of(aggregation, backend, kind)

@@ -56,8 +56,8 @@ class Question(msgspec.Struct, frozen=True, gc=False):
 class Prospect(msgspec.Struct, frozen=True, gc=False):
     """Something that a backend may have, as far as is known before the backend is asked (ADR-0044).
 
-    `name` is what policies would know it by, or with `is_beginning` what that begins with. What it says of itself, and
-    the arguments of its calls, are not known.
+    `name` is what policies would know it by, or with `is_beginning` what that begins with; `backend` is empty for a
+    tool of the proxy's own. What it says of itself, and the arguments of its calls, are not known.
     """
 
     action: Action

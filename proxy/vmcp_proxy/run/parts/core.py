@@ -1,10 +1,12 @@
 """Builds the core, and the ways between it and the clients of sessions."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from vmcp_api.config import ProxyConfig
+from vmcp_api.spec.composite import CompositeTool, Step
 from vmcp_proxy.clients.links import Links
 from vmcp_proxy.clients.messages import ClientMessages
 from vmcp_proxy.clients.notifier import Notifier
@@ -19,18 +21,20 @@ from vmcp_proxy.core.calls.invalidation import Changes
 from vmcp_proxy.core.calls.receivers import ClientReceiver
 from vmcp_proxy.core.calls.resolver import Resolver
 from vmcp_proxy.core.calls.views import Views
+from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.group.group import Group
 from vmcp_proxy.core.listings.cache import Listings
 from vmcp_proxy.core.listings.scopes import Digests
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.members.own_links import OwnLinks
 from vmcp_proxy.core.policy.questions import Admitter, AllowAll, DecisionObserver
-from vmcp_proxy.core.policy.reach import Reach
+from vmcp_proxy.core.policy.reach import Errand, Reach
 from vmcp_proxy.core.stack import CoreServices, CoreSettings, LiveCore, build_core
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.pods.request_ids import RequestIds
 from vmcp_proxy.run.parts.limits import build_limits
 from vmcp_proxy.run.parts.sessions import SessionParts
+from vmcp_proxy.run.parts.workflows import LiveWorkflows
 from vmcp_proxy.run.settings import LiveConfig
 
 if TYPE_CHECKING:
@@ -51,11 +55,31 @@ class CoreParts:
     links: Links
     notifier: Notifier
     messages: ClientMessages
+    workflows: LiveWorkflows
 
     def configure(self, config: ProxyConfig, admitter: Admitter) -> None:
         """Follows another config and policy from the next call on; the group's members are told apart from it."""
-        self.services.reach.configure(admitter, config.config.aggregation)
-        self.virtual.current = build_core(core_settings(config, admitter), self.services)
+        tools = config.config.composite_tools
+        self.services.reach.configure(admitter, config.config.aggregation, errands_of(tools))
+        settings = replace(core_settings(config, admitter), composites=self.workflows.follow(config))
+        self.virtual.current = build_core(settings, self.services)
+
+    def catalog(self) -> Catalog:
+        """What the proxy itself sees now, of what is known: what clients without headers and capabilities can see."""
+        return self.workflows.beside(self.views.shared())
+
+
+def errands_of(tools: Iterable[CompositeTool]) -> tuple[Errand, ...]:
+    """The composite tools whose steps policies are not asked about."""
+    unjudged = (tool for tool in tools if not tool.authorize_steps)
+    return tuple(Errand(tool.name, tuple(_called(tool.steps))) for tool in unjudged)
+
+
+def _called(steps: Iterable[Step]) -> Iterator[str]:
+    for step in steps:
+        tool = step.tool if step.step is None else step.step.tool
+        if tool is not None:
+            yield tool
 
 
 def core_settings(config: ProxyConfig, admitter: Admitter) -> CoreSettings:
@@ -101,7 +125,9 @@ def build_core_parts(
     services = CoreServices(aggregate, group, decisions, resolver.known, reach, limits)
     virtual = LiveCore(build_core(core_settings(config.current, AllowAll()), services))
     notifier.attach(virtual)
-    return CoreParts(virtual, services, group, views, resolver, listings, own_links, links, notifier, messages)
+    return CoreParts(
+        virtual, services, group, views, resolver, listings, own_links, links, notifier, messages, LiveWorkflows()
+    )
 
 
 def _serve_clients(

@@ -198,9 +198,9 @@ class CedarAdmitter:
         else:
             vague, known = self._of_names, name
             if self._counts(action, name):
-                return self._possible(subject.principal, Thing(action, name, name, backend), vague).admits
+                return self._possible(subject.principal, Thing(action, name, name, backend or None), vague).admits
             prospect = Prospect(action, backend, _ANY_NAME)
-        thing = Thing(action, known, known, backend)
+        thing = Thing(action, known, known, backend or None)
         return keep_prospect(subject, prospect, lambda: self._possible(subject.principal, thing, vague).admits)
 
     def _is_open(self, thing: Thing) -> bool:

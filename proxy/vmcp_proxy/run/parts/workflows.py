@@ -1,0 +1,34 @@
+"""Composite tools over reloads: what of them a config leaves as it was is kept."""
+
+from typing import TYPE_CHECKING
+
+from vmcp_api.config import ProxyConfig
+from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.core.stack import BuildComposites
+
+if TYPE_CHECKING:
+    from vmcp_proxy.workflows.tools.serving import Serving
+
+
+class LiveWorkflows:
+    """Follows the composite tools of the config; what runs ends by the definition that it began with."""
+
+    def __init__(self) -> None:
+        self._serving: Serving | None = None
+
+    def follow(self, config: ProxyConfig) -> BuildComposites | None:
+        """What makes the layer of the tools of a config; None where it has none."""
+        tools = config.config.composite_tools
+        if self._serving is None and tools:
+            # Imported where somebody has composite tools: templates and schemas weigh more than the core.
+            from vmcp_proxy.workflows.tools.serving import Serving  # noqa: PLC0415
+
+            self._serving = Serving()
+        if self._serving is None:
+            return None
+        self._serving.configure(tools, config.config.operational.timeouts.maximum)
+        return self._serving.layer if tools else None
+
+    def beside(self, catalog: Catalog) -> Catalog:
+        """What the proxy itself sees of a catalog: with the composite tools whose steps are there."""
+        return catalog if self._serving is None else self._serving.beside(catalog)

@@ -1,0 +1,108 @@
+"""What a run does in the world: calls through the layers of the core, and questions to the client."""
+
+import asyncio
+from typing import Any, Final, cast, get_args
+
+import msgspec
+
+from vmcp_api.base import Json
+from vmcp_proxy.backends.deadline import Deadline
+from vmcp_proxy.core.calls.child_exchange import ChildExchange
+from vmcp_proxy.core.calls.receivers import tell_during
+from vmcp_proxy.core.client import NoReply
+from vmcp_proxy.core.virtual import Caller, Exchange, Inner, Operation, Target, VirtualMCP
+from vmcp_proxy.protocol.jsonrpc import Raw, encode_notification
+from vmcp_proxy.protocol.kinds import Kind
+from vmcp_proxy.protocol.params import InvalidParamsError, parse_members, raw_text
+from vmcp_proxy.workflows.acts import Arguments, ElicitAction, ElicitReply, StepRef, ToolReply, Unasked
+from vmcp_proxy.workflows.arguments import InputShapes, fitted
+from vmcp_proxy.workflows.tools.call import CompositeCall, decode_json, encode_json
+from vmcp_proxy.workflows.tools.replies import tool_reply
+
+_TOOL_CALL: Final = "tools/call"
+_ELICIT: Final = "elicitation/create"
+_ACTIONS: Final = frozenset(get_args(ElicitAction))
+_NO_REPLY: Final = {
+    NoReply.UNDECLARED: "the client takes no questions (it has not declared the capability elicitation)",
+    NoReply.CROWDED: "the client is being asked too much already",
+    NoReply.ENDED: "the client's session has ended",
+}
+
+
+class CallActs:
+    """The `Acts` of one call of a composite tool: its steps are calls of the same caller.
+
+    What backends say and ask meanwhile goes to the client on the stream of that call.
+    """
+
+    def __init__(
+        self, steps: VirtualMCP, caller: Caller, exchange: Exchange, call: CompositeCall, shapes: InputShapes
+    ) -> None:
+        self._steps: Final = steps
+        self._caller: Final = caller
+        self._exchange: Final = exchange
+        self._call: Final = call
+        self._shapes: Final = shapes
+
+    async def call_tool(self, step: StepRef, tool: str, arguments: Arguments, seconds: float) -> ToolReply:
+        """See `Acts.call_tool`; what the tool is, is found once: its schema, the decision and the act are of one."""
+        del step
+        named = {"name": raw_text(tool)}
+        wanted = Operation(
+            _TOOL_CALL, Kind.TOOL, tool, parsed=named, trace=self._call.trace, inner=Inner(max(seconds, 0.0))
+        )
+        child = ChildExchange(self._exchange)
+        resolved = await self._steps.resolve(self._caller, wanted)
+        if isinstance(resolved, Target):
+            arguments = fitted(arguments, self._shapes.of(resolved.capability.raw))
+        members = {**named, "arguments": msgspec.Raw(encode_json(arguments))}
+        operation = msgspec.structs.replace(wanted, parsed=members)
+        return tool_reply(await self._steps.perform(self._caller, operation, resolved, child))
+
+    async def ask(self, step: StepRef, message: str, schema: dict[str, Json], seconds: float) -> ElicitReply | Unasked:
+        """See `Acts.ask`."""
+        del step
+        client = self._caller.client
+        if not _takes_forms(client.capabilities):
+            return Unasked(_NO_REPLY[NoReply.UNDECLARED])
+        params = msgspec.Raw(encode_json({"message": message, "requestedSchema": schema}))
+        deadline = Deadline.after(asyncio.get_running_loop().time(), max(seconds, 0.0))
+        heard = await client.prompt(_ELICIT, params, tell_during(self._exchange, client), deadline)
+        if heard is NoReply.OVERDUE:
+            return ElicitReply("cancel")
+        if isinstance(heard, NoReply):
+            return Unasked(_NO_REPLY[heard])
+        if heard.result is None:
+            return Unasked("the client has refused the question with an error")
+        return _read_answer(heard.result)
+
+    async def progressed(self, done: int, total: int, message: str) -> None:
+        """See `Acts.progressed`."""
+        token = self._call.progress_token
+        if token is None or not self._exchange.takes_messages:
+            return
+        body = {"progressToken": token, "progress": done, "total": total, "message": message}
+        await self._exchange.send(encode_notification("notifications/progress", msgspec.json.encode(body)))
+
+
+def _takes_forms(capabilities: bytes) -> bool:
+    """Whether the client takes questions by form: since MCP 2025-11-25 it may take those by URL alone."""
+    try:
+        declared = parse_members(capabilities).get("elicitation")
+        modes = parse_members(declared)
+    except InvalidParamsError:
+        return False
+    return declared is not None and (not modes or "form" in modes)
+
+
+def _read_answer(raw: Raw) -> ElicitReply | Unasked:
+    """An `ElicitResult`; its content is not checked yet."""
+    try:
+        result: Any = decode_json(raw)
+    except (ValueError, RecursionError):
+        result = None
+    action = result.get("action") if isinstance(result, dict) else None
+    if action not in _ACTIONS:
+        return Unasked("the client's answer is no answer to a question")
+    content = result.get("content")
+    return ElicitReply(cast("ElicitAction", action), content if isinstance(content, dict) else {})

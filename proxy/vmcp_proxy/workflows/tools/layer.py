@@ -1,0 +1,129 @@
+"""The layer of composite tools: lists them beside the tools of the backends, and runs them (ADR-0051)."""
+
+from collections import OrderedDict
+from collections.abc import Coroutine
+from typing import Any, Final
+
+from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.core.outcomes import Reply
+from vmcp_proxy.core.policy.by_identity import ByIdentity
+from vmcp_proxy.core.stack import StepLayers
+from vmcp_proxy.core.virtual import Caller, Composite, Exchange, Listed, Operation, Resolved, VirtualMCP
+from vmcp_proxy.protocol.kinds import Kind
+from vmcp_proxy.workflows.arguments import InputShapes
+from vmcp_proxy.workflows.engine import WorkflowRunner
+from vmcp_proxy.workflows.tools.acts import CallActs
+from vmcp_proxy.workflows.tools.call import CompositeCall
+from vmcp_proxy.workflows.tools.definition import Definition, Definitions
+from vmcp_proxy.workflows.tools.listing import Placed, Placement, extended, place
+
+_MOST_CATALOGS: Final = 64
+"""Catalogs for which it is kept where composite tools stand, those of before a change first to go."""
+
+
+class CompositeTarget(Composite, frozen=True, gc=False):
+    """A composite tool that a call is about: it runs by this definition to its end, whatever is configured then."""
+
+    definition: Definition
+
+
+class CompositeTools:
+    """A `VirtualMCP` with the composite tools of a config beside the tools of the inner one.
+
+    A caller sees those whose steps can call all of their tools for it.
+    """
+
+    def __init__(
+        self,
+        inner: VirtualMCP,
+        steps: StepLayers,
+        definitions: Definitions,
+        runner: WorkflowRunner,
+        shapes: InputShapes,
+    ) -> None:
+        self._inner: Final = inner
+        self._steps: Final = steps
+        self._definitions: Final = definitions
+        self._runner: Final = runner
+        self._shapes: Final = shapes
+        self._placed: Final[OrderedDict[str, Placed]] = OrderedDict()
+        self._views: Final[ByIdentity[Catalog]] = ByIdentity()
+        self._catalogs: Final[OrderedDict[tuple[str, tuple[str, ...]], Catalog]] = OrderedDict()
+
+    async def view(self, caller: Caller) -> Catalog:
+        """See `VirtualMCP.view`."""
+        return self._extended(caller.identity, await self._inner.view(caller))
+
+    async def list(self, caller: Caller, kind: Kind) -> Listed:
+        """See `VirtualMCP.list`."""
+        listed = await self._inner.list(caller, kind)
+        return self._extended(caller.identity, listed) if isinstance(listed, Catalog) else listed
+
+    def resolve(self, caller: Caller, operation: Operation) -> Coroutine[Any, Any, Resolved]:
+        """See `VirtualMCP.resolve`."""
+        is_composite = operation.kind is Kind.TOOL and operation.name in self._definitions.by_name
+        return self._found(caller, operation) if is_composite else self._inner.resolve(caller, operation)
+
+    def perform(
+        self, caller: Caller, operation: Operation, resolved: Resolved, exchange: Exchange
+    ) -> Coroutine[Any, Any, Reply]:
+        """See `VirtualMCP.perform`."""
+        if not isinstance(resolved, CompositeTarget):
+            return self._inner.perform(caller, operation, resolved, exchange)
+        return self._run(caller, operation, resolved.definition, exchange)
+
+    async def _found(self, caller: Caller, operation: Operation) -> Resolved:
+        """The composite tool; one with a step that its caller may not take is not there, so that none ends halfway.
+
+        What no backend lists now may be there when its step is: that is found out then.
+        """
+        placement = self._place(await self._inner.view(caller)).by_name.get(operation.name)
+        if placement is None:
+            return await self._inner.resolve(caller, operation)
+        if not self._may_take(caller.identity, placement):
+            return None
+        return CompositeTarget(placement.capability, placement.definition)
+
+    async def _run(self, caller: Caller, operation: Operation, definition: Definition, exchange: Exchange) -> Reply:
+        call = CompositeCall.of(operation)
+        steps = self._steps.judged if definition.tool.authorize_steps else self._steps.unjudged
+        acts = CallActs(steps, caller, exchange, call, self._shapes)
+        return call.reply(definition.workflow, await self._runner.run(definition.workflow, call.arguments, acts))
+
+    def _place(self, catalog: Catalog) -> Placed:
+        placed = self._placed.get(catalog.version)
+        if placed is None:
+            placed = self._placed[catalog.version] = place(self._definitions, catalog)
+            _shorten(self._placed)
+        return placed
+
+    def _extended(self, identity: Identity, catalog: Catalog) -> Catalog:
+        version = f"{catalog.version}/{self._steps.version}"
+        kept = self._views.find(version, identity)
+        if kept is None:
+            placed = self._place(catalog)
+            names = [name for name, each in placed.by_name.items() if each.is_whole and self._may_take(identity, each)]
+            kept = self._with_tools(catalog, placed, tuple(names))
+            self._views.keep(version, identity, kept)
+        return kept
+
+    def _with_tools(self, catalog: Catalog, placed: Placed, names: tuple[str, ...]) -> Catalog:
+        """One catalog for all who see the same."""
+        key = (catalog.version, names)
+        kept = self._catalogs.get(key)
+        if kept is None:
+            kept = self._catalogs[key] = extended(catalog, placed, (placed.by_name[name] for name in names))
+            _shorten(self._catalogs)
+        return kept
+
+    def _may_take(self, identity: Identity, placement: Placement) -> bool:
+        """Whether policies admit the identity to some call of every tool that is known of its steps."""
+        if not placement.definition.tool.authorize_steps:
+            return True
+        return all(self._steps.shows(identity, placement.tools))
+
+
+def _shorten(kept: OrderedDict[Any, Any]) -> None:
+    while len(kept) > _MOST_CATALOGS:
+        kept.popitem(last=False)

@@ -1,0 +1,99 @@
+"""Where composite tools stand in a catalog: which have their name, and which of their tools are there; pure."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from vmcp_proxy.core.catalog.capabilities import Capability, Conflict, ConflictReason, Dropped, Unmatched
+from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.core.targets import find_step_tool
+from vmcp_proxy.protocol.kinds import Kind
+from vmcp_proxy.workflows.tools.definition import Definition, Definitions
+from vmcp_proxy.workflows.tools.hints import WORST, broken_promises, floor_of, hints_with
+
+SETTING = "compositeTools"
+"""What stands for the composite tools of the config where backends are named."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Placement:
+    """A composite tool that has its name: `tools` are those of its steps that are known, those away among them.
+
+    `is_whole` where all of them can be called now.
+    """
+
+    definition: Definition
+    capability: Capability
+    tools: tuple[Capability, ...]
+    is_whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The composite tools of a config in a catalog; the rest is for the operator's eyes."""
+
+    by_name: Mapping[str, Placement]
+    conflicts: tuple[Conflict, ...]
+    dropped: tuple[Dropped, ...]
+    unmatched: tuple[Unmatched, ...]
+
+
+def place(definitions: Definitions, catalog: Catalog) -> Placed:
+    """What becomes of composite tools beside the tools of a catalog.
+
+    A name that a tool of a backend has, hidden or away, is that tool's: only the composite tool goes without.
+    """
+    found: dict[str, Placement] = {}
+    conflicts: list[Conflict] = []
+    dropped = [Dropped("", Kind.TOOL, name, reason) for name, reason in definitions.unusable.items()]
+    unmatched: list[Unmatched] = []
+    for name, definition in sorted(definitions.by_name.items()):
+        owner = _owner_of(catalog, name)
+        if owner is not None:
+            conflicts.append(Conflict(Kind.TOOL, name, owner, (SETTING,), ConflictReason.COMPOSITE))
+            continue
+        placement = _placement(definition, catalog)
+        if isinstance(placement, str):
+            dropped.append(Dropped("", Kind.TOOL, name, placement))
+            continue
+        found[name] = placement
+        unmatched += _unmatched(definition, catalog)
+    return Placed(found, tuple(conflicts), tuple(dropped), tuple(unmatched))
+
+
+def _owner_of(catalog: Catalog, name: str) -> str | None:
+    """The backend whose tool has the name; by what its steps might call it no tool has one."""
+    found = find_step_tool(catalog, name)
+    return found.backend if found is not None and found.exposed == name else None
+
+
+def _placement(definition: Definition, catalog: Catalog) -> Placement | str:
+    """Where it stands, or why it cannot be served."""
+    declared = definition.tool.annotations
+    tools = [find_step_tool(catalog, name) for name in definition.workflow.tools]
+    known = tuple(tool for tool in tools if tool is not None)
+    floor = floor_of([tool.annotations if tool is not None else WORST for tool in tools])
+    if len(known) < len(tools):
+        # What its steps keep is not known: nothing is promised.
+        return Placement(definition, definition.capability(floor), known, is_whole=False)
+    if broken := ", ".join(broken_promises(declared, floor)):
+        return (
+            f"its annotations promise more than its steps keep: {broken}; leave them out, or set them to the contrary"
+        )
+    is_whole = all(catalog.find_for_step(name) is not None for name in definition.workflow.tools)
+    return Placement(definition, definition.capability(hints_with(declared, floor)), known, is_whole)
+
+
+def _unmatched(definition: Definition, catalog: Catalog) -> Iterator[Unmatched]:
+    """Tools of steps that no backend has; not told while some backend may yet list more."""
+    if catalog.missing or catalog.incomplete:
+        return
+    for name in definition.workflow.tools:
+        if find_step_tool(catalog, name) is None:
+            yield Unmatched("", SETTING, f"{definition.tool.name}: {name}")
+
+
+def extended(catalog: Catalog, placed: Placed, shown: Iterable[Placement]) -> Catalog:
+    """The catalog with these composite tools, and the reports."""
+    return catalog.with_tools(
+        tuple(each.capability for each in shown), placed.conflicts, placed.dropped, placed.unmatched
+    )

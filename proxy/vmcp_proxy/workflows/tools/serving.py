@@ -1,0 +1,36 @@
+"""What composite tools stand on for the life of the process, and the definitions that are in force."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from vmcp_api.spec.composite import CompositeTool
+from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.core.stack import StepLayers
+from vmcp_proxy.core.virtual import VirtualMCP
+from vmcp_proxy.workflows.arguments import InputShapes
+from vmcp_proxy.workflows.engine import Engine
+from vmcp_proxy.workflows.tools.definition import NO_DEFINITIONS, Definitions
+from vmcp_proxy.workflows.tools.layer import CompositeTools
+from vmcp_proxy.workflows.tools.listing import extended, place
+
+
+class Serving:
+    """One engine, whose bounds are those of the process, behind the layers of all configs."""
+
+    def __init__(self) -> None:
+        self.engine: Final = Engine()
+        self._shapes: Final = InputShapes()
+        self._definitions: Definitions = NO_DEFINITIONS
+
+    def configure(self, tools: Iterable[CompositeTool], maximum: float) -> None:
+        """Takes over the tools of another config; see `Definitions.following`."""
+        self._definitions = self._definitions.following(tools, maximum)
+
+    def layer(self, inner: VirtualMCP, steps: StepLayers) -> VirtualMCP:
+        """See `BuildComposites`."""
+        return CompositeTools(inner, steps, self._definitions, self.engine, self._shapes)
+
+    def beside(self, catalog: Catalog) -> Catalog:
+        """The catalog with all composite tools whose steps are there, whoever may take them."""
+        placed = place(self._definitions, catalog)
+        return extended(catalog, placed, (each for each in placed.by_name.values() if each.is_whole))
