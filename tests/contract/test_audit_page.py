@@ -11,7 +11,17 @@ import yaml
 
 from vmcp_api.spec import audit
 from vmcp_api.spec.audit import Audit
-from vmcp_proxy.observability.audit import EVENT_TYPES, LOST, OTHER, REJECTED, AuditEvent, Outcome, Reason, encode_loss
+from vmcp_proxy.observability.audit import (
+    EVENT_TYPES,
+    LOST,
+    OTHER,
+    REJECTED,
+    AuditEvent,
+    Outcome,
+    Reason,
+    WorkflowType,
+    encode_loss,
+)
 from vmcp_proxy.observability.audit.line import Data
 
 pytestmark = pytest.mark.scenario("O-1")
@@ -42,11 +52,11 @@ def test_every_outcome_reason_and_type_is_named():
     assert set(table_under("Outcomes")) == set(Outcome)
     assert all(f"`{reason}`" in PAGE for reason in Reason)
     named = set(re.findall(r"`(\w+)`", PAGE))
-    assert {*EVENT_TYPES.values(), "mcp_notification", OTHER, REJECTED, LOST} <= named
+    assert {*EVENT_TYPES.values(), *WorkflowType, "mcp_notification", OTHER, REJECTED, LOST} <= named
 
 
 def test_filters_can_name_what_is_written_and_nothing_else():
-    assert {*EVENT_TYPES.values(), "mcp_notification", OTHER, REJECTED} == audit.EVENT_TYPES
+    assert {*EVENT_TYPES.values(), *WorkflowType, "mcp_notification", OTHER, REJECTED} == audit.EVENT_TYPES
 
 
 def test_the_settings_that_it_shows_are_valid():

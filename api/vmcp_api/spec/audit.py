@@ -38,6 +38,13 @@ EVENT_TYPES: Final = frozenset(
         "mcp_stream",
         "mcp_subscription",
         "mcp_tool_call",
+        "workflow_completed",
+        "workflow_failed",
+        "workflow_started",
+        "workflow_step_completed",
+        "workflow_step_failed",
+        "workflow_step_skipped",
+        "workflow_timed_out",
     }
 )
 """The event types that a filter can name; not in the schema, for a proxy of another version may know others."""

@@ -14,6 +14,7 @@ from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.outcomes import Limited, PartialFailure, Reply, Unchecked, Unlisted
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
+from vmcp_proxy.observability.audit import Outcome, Reason, WorkflowPart, WorkflowType
 from vmcp_proxy.observability.tracing.spans import Trace
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.params import Members, parse_members
@@ -118,6 +119,22 @@ class Caller:
     snapshot: HeaderSnapshot = EMPTY_SNAPSHOT
 
 
+class WorkflowEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What became of the run of a composite tool, or of a step of it (`workflow.step`).
+
+    `tool` is what the step called, by the name that clients know or would know; `decision` is what policies said of it.
+    """
+
+    type: WorkflowType
+    outcome: Outcome
+    workflow: WorkflowPart
+    seconds: float
+    reason: Reason | None = None
+    tool: str = ""
+    backend: str = ""
+    decision: DecisionRecord | None = None
+
+
 class Exchange(Protocol):
     """The client's side of one request."""
 
@@ -130,6 +147,9 @@ class Exchange(Protocol):
 
     def decided(self, record: DecisionRecord) -> None:
         """Hears what policies have decided on the request; nothing where none are asked."""
+
+    def ran(self, event: WorkflowEvent) -> None:
+        """Hears what became of a composite tool that the request calls, step by step."""
 
     async def send(self, message: bytes, on_drop: Callable[[], None] | None = None) -> None:
         """Sends a server-to-client message on this request's own stream.

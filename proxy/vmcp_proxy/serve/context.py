@@ -11,6 +11,7 @@ import msgspec
 from vmcp_proxy.auth.decision import DecisionRecord
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.backends.credentials import Credentials
+from vmcp_proxy.core.virtual import WorkflowEvent
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, AllowList, HeaderSnapshot
 from vmcp_proxy.observability.audit import Outcome, Reason, outcome_of_status
 from vmcp_proxy.observability.metrics import Metrics
@@ -65,8 +66,8 @@ class RequestContext:
     batch, `each`, which serves one message of it (parsing). The dispatch fills `session_ref` (first 8 hex digits of
     the digest, never the id), `backend`, `decision` and `outcome`, which audit and telemetry read on the way out.
     `reason` says what came between, `sent_headers` are those of the client that backends get, `credentials` what lets
-    the request in at its backend. `answer` is the JSON-RPC
-    answer, kept where `keeps_answer` asks for it, as it is and not copied. `trace` is there where tracing is on.
+    the request in at its backend. `answer` is the JSON-RPC answer, kept where `keeps_answer` asks for it, as it is and
+    not copied. `trace` is there where tracing is on, `on_workflow` where an audit is kept.
     `is_stream` takes a request out of the hard time limit and out of the drain: set it for answers that are meant to
     stay open.
 
@@ -101,6 +102,7 @@ class RequestContext:
         "keeps_answer",
         "malformed_id",
         "message",
+        "on_workflow",
         "outcome",
         "reason",
         "rejected_by",
@@ -157,6 +159,7 @@ class RequestContext:
         self.outcome: Outcome | None = None
         self.reason: Reason | None = None
         self.answer: Answer | None = None
+        self.on_workflow: Callable[[RequestContext, WorkflowEvent], None] | None = None
         self.keeps_answer = False
         self.sent_headers: HeaderSnapshot = EMPTY_SNAPSHOT
         self.trace: Trace | None = None

@@ -5,7 +5,7 @@ from typing import Final
 
 from vmcp_proxy.auth.decision import DecisionRecord
 from vmcp_proxy.backends.credentials import Credentials
-from vmcp_proxy.core.virtual import Exchange
+from vmcp_proxy.core.virtual import Exchange, WorkflowEvent
 
 
 class ChildExchange:
@@ -33,6 +33,10 @@ class ChildExchange:
     def decided(self, record: DecisionRecord) -> None:
         """See `Exchange.decided`."""
         self.decision = record
+
+    def ran(self, event: WorkflowEvent) -> None:
+        """See `Exchange.ran`."""
+        self._outer.ran(event)
 
     async def send(self, message: bytes, on_drop: Callable[[], None] | None = None) -> None:
         """See `Exchange.send`."""

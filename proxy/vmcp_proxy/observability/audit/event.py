@@ -74,6 +74,18 @@ EVENT_TYPES: Final[Mapping[str, str]] = MappingProxyType(
 as `batch`."""
 
 
+class WorkflowType(StrEnum):
+    """Types of what becomes of composite tools and their steps; the first is written only where a filter names it."""
+
+    STARTED = "workflow_started"
+    COMPLETED = "workflow_completed"
+    FAILED = "workflow_failed"
+    TIMED_OUT = "workflow_timed_out"
+    STEP_COMPLETED = "workflow_step_completed"
+    STEP_FAILED = "workflow_step_failed"
+    STEP_SKIPPED = "workflow_step_skipped"
+
+
 def event_type(method: str) -> str:
     """The audit type of a JSON-RPC method (or `GET`, `DELETE`, `response`); no method means a refusal."""
     if not method:
@@ -122,13 +134,29 @@ class PolicyDecision(msgspec.Struct, frozen=True, gc=False):
     masked: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
+class WorkflowPart(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """The run of a composite tool that a line is about, and the step of it where it is about one.
+
+    All lines of a run have the `request_id` of the call. `error` is a word for what went wrong, and nothing of what
+    anybody has said. With `authorizes_steps` false no policy was asked about steps.
+    """
+
+    name: str
+    run: str
+    step: str = ""
+    attempts: int = 0
+    error: str = ""
+    authorizes_steps: bool = True
+
+
 class AuditEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One line of the audit log; times in UTC, durations in milliseconds, sizes in bytes.
 
     It never holds a header value, a session id (only the first 8 hex digits of its digest) or, but for `data` and the
     arguments of a `decision` where the settings want them, any content of requests and answers. `decision` is absent
-    where no policy was asked, `reason` where there is none, `trace_id` where no trace is recorded (ADR-0047). A line
-    with `count` is the first of as many refusals that are alike, from `since` to `time`.
+    where no policy was asked, `reason` where there is none, `workflow` but for runs of composite tools, `trace_id`
+    where no trace is recorded (ADR-0047). A line with `count` is the first of as many refusals that are alike, from
+    `since` to `time`.
     """
 
     log: Literal["audit"] = "audit"
@@ -154,6 +182,7 @@ class AuditEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     count: int | msgspec.UnsetType = msgspec.UNSET
     since: datetime | msgspec.UnsetType = msgspec.UNSET
     data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    workflow: WorkflowPart | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Loss(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -194,4 +223,6 @@ class EventFilter:
 
     def wants(self, kind: str) -> bool:
         """Whether events of a type are written."""
+        if kind == WorkflowType.STARTED and kind not in self.included:
+            return False
         return kind not in self.excluded and (not self.included or kind in self.included)

@@ -15,6 +15,9 @@ from vmcp_proxy.observability.metrics.snapshot import Snapshot
 SESSION_BUCKETS: Final = (1.0, 10.0, 60.0, 300.0, 1800.0, 3600.0, 14_400.0, 43_200.0, 86_400.0, 604_800.0)
 """Upper bounds of the durations of sessions, in seconds."""
 
+WORKFLOW_BUCKETS: Final = (0.01, 0.05, 0.25, 1.0, 5.0, 30.0, 300.0, 1800.0, 3600.0)
+"""Upper bounds of the durations of workflows, in seconds."""
+
 Values: TypeAlias = float | Mapping[str, float] | Mapping[tuple[str, ...], float]
 """A single number, or numbers by label value; with several labels, by a tuple of values."""
 
@@ -44,12 +47,14 @@ class Metrics:
         self._served: dict[Key, Series] = {}
         self._sessions: dict[Key, Series] = {}
         self._backend_sessions: dict[Key, Series] = {}
+        self._workflows: dict[Key, Series] = {}
         self.calls: Final = AllCalls(clock)
         self._by_tool: Final = self.calls.by_tool
         self._by_method: Final = self.calls.by_method
         self._counted: dict[Family, dict[Key, float]] = {
             families.REJECTED: {},
             families.POLICY_DECISIONS: {},
+            families.WORKFLOW_ERRORS: {},
         }
         self._readers: dict[Family, Callable[[], Values]] = {}
 
@@ -111,6 +116,21 @@ class Metrics:
         counts = self._counted[families.POLICY_DECISIONS]
         self._counted[families.POLICY_DECISIONS] = {key: count for key, count in counts.items() if key[0] in policies}
 
+    def on_workflow(self, workflow: str, seconds: float, *, is_error: bool) -> None:
+        """Counts one run of a composite tool that is over."""
+        series = self._workflows.get((workflow,))
+        if series is None:
+            series = self._workflows[workflow,] = Series(WORKFLOW_BUCKETS)
+        series.observe(seconds)
+        if is_error:
+            self.count(families.WORKFLOW_ERRORS, workflow)
+
+    def keep_workflows(self, names: Collection[str]) -> None:
+        """Forgets what was counted for others, as `keep_policies`."""
+        errors = self._counted[families.WORKFLOW_ERRORS]
+        self._counted[families.WORKFLOW_ERRORS] = {key: count for key, count in errors.items() if key[0] in names}
+        self._workflows = {key: series for key, series in self._workflows.items() if key[0] in names}
+
     def read_from(self, family: Family, reader: Callable[[], Values]) -> None:
         """Takes a family of `families.READ` from a callback, which runs at each snapshot on the event loop."""
         self._readers[family] = reader
@@ -125,6 +145,7 @@ class Metrics:
             called=self.calls.read(),
             sessions=read_all(self._sessions),
             backend_sessions=read_all(self._backend_sessions),
+            workflows=read_all(self._workflows),
             counted={
                 families.TOOL_ERRORS: self.calls.tool_errors(),
                 **{family: dict(counts) for family, counts in self._counted.items()},

@@ -82,6 +82,17 @@ POLICY_DECISIONS: Final = _counter(
     "mode",
 )
 
+WORKFLOW_EXECUTIONS: Final = _counter(
+    "vmcp.workflow.executions", "{execution}", "Runs of composite tools that are over.", "workflow"
+)
+WORKFLOW_ERRORS: Final = _counter(
+    "vmcp.workflow.errors",
+    "{execution}",
+    "Runs of composite tools that failed, were out of time, or could not begin because too many were running.",
+    "workflow",
+)
+WORKFLOW_DURATION: Final = _histogram("vmcp.workflow.duration", "Duration of runs of composite tools.", "workflow")
+
 COUNTED: Final = (
     REQUESTS,
     OPERATIONS,
@@ -95,6 +106,9 @@ COUNTED: Final = (
     SESSION_DURATION,
     BACKEND_SESSION_DURATION,
     POLICY_DECISIONS,
+    WORKFLOW_EXECUTIONS,
+    WORKFLOW_ERRORS,
+    WORKFLOW_DURATION,
 )
 """Families that are counted as it happens."""
 

@@ -25,8 +25,8 @@ class Snapshot:
     """Copies of the counters; all that is expensive may be done with it in another thread.
 
     `served` are requests by (method, status, outcome), `called` those to backends by (backend, method, tool, category),
-    `sessions` those that are over by revision, `backend_sessions` by (backend, revision, error). `began` and `at` are
-    nanoseconds since 1970.
+    `sessions` those that are over by revision, `backend_sessions` by (backend, revision, error), `workflows` runs of
+    composite tools by name. `began` and `at` are nanoseconds since 1970.
     """
 
     began: int
@@ -35,6 +35,7 @@ class Snapshot:
     called: Distributions
     sessions: Distributions
     backend_sessions: Distributions
+    workflows: Distributions
     counted: Mapping[Family, Mapping[Key, float]]
     read: Mapping[Family, Mapping[Key, float]]
 
@@ -45,6 +46,8 @@ class Snapshot:
         yield from self._tools()
         yield Measured(families.SESSION_DURATION, self.sessions)
         yield Measured(families.BACKEND_SESSION_DURATION, self.backend_sessions)
+        yield Measured(families.WORKFLOW_EXECUTIONS, {key: seen.count for key, seen in self.workflows.items()})
+        yield Measured(families.WORKFLOW_DURATION, self.workflows)
         for numbers in (self.counted, self.read):
             for family, values in numbers.items():
                 yield Measured(family, values)

@@ -29,7 +29,7 @@ MOST_AT_ONCE: Final = 128
 DELAY: Final = 1.0
 """Seconds that a span waits for company."""
 
-_KINDS: Final = {"server": SpanKind.SERVER, "client": SpanKind.CLIENT}
+_KINDS: Final = {"server": SpanKind.SERVER, "client": SpanKind.CLIENT, "internal": SpanKind.INTERNAL}
 _ERROR: Final = Status(StatusCode.ERROR)
 _UNSET: Final = Status(StatusCode.UNSET)
 

@@ -42,7 +42,7 @@ class FinishedSpan(msgspec.Struct, frozen=True, kw_only=True):
     """A span that is over; times in nanoseconds of the epoch, `error` its `error.type`, empty where there is none."""
 
     name: str
-    kind: Literal["server", "client"]
+    kind: Literal["server", "client", "internal"]
     trace: str
     span: str
     flags: int
@@ -95,6 +95,11 @@ class PassedTrace:
         del name, attributes
         return self
 
+    def inner(self, name: str, attributes: Attributes) -> "PassedTrace":
+        """See `RecordedTrace.inner`."""
+        del name, attributes
+        return self
+
     def resent(self, reason: str) -> None:
         """See `RequestSpan.resent`."""
 
@@ -141,6 +146,10 @@ class RecordedTrace:
     def call(self, name: str, attributes: Attributes) -> "ClientSpan":
         """The span of one request to a backend."""
         return ClientSpan(self, self.span_id, name, attributes)
+
+    def inner(self, name: str, attributes: Attributes) -> "InternalSpan":
+        """The span of work of the proxy's own, with spans of requests below it."""
+        return InternalSpan(self, self.span_id, name, attributes)
 
     def end(self, name: str, attributes: Attributes, error: str) -> None:
         """Hands the server span on."""
@@ -230,7 +239,53 @@ class ClientSpan:
         )
 
 
-Trace: TypeAlias = PassedTrace | RecordedTrace
+class InternalSpan:
+    """Work of the proxy's own within a request: what it asks of backends is below it."""
+
+    __slots__ = ("_attributes", "_name", "_parent", "_started", "_trace", "span_id")
+
+    def __init__(self, trace: RecordedTrace, parent: str, name: str, attributes: Attributes) -> None:
+        self._trace: Final = trace
+        self._parent: Final = parent
+        self._name: Final = name
+        self._attributes: Final = attributes
+        self.span_id: Final = new_span_id()
+        self._started: Final = time.time_ns()
+
+    @property
+    def trace_id(self) -> str:
+        """See `RecordedTrace.trace_id`."""
+        return self._trace.trace_id
+
+    def call(self, name: str, attributes: Attributes) -> ClientSpan:
+        """See `RecordedTrace.call`."""
+        return ClientSpan(self._trace, self.span_id, name, attributes)
+
+    def inner(self, name: str, attributes: Attributes) -> "InternalSpan":
+        """See `RecordedTrace.inner`."""
+        return InternalSpan(self._trace, self.span_id, name, attributes)
+
+    def end(self, error: str, attributes: Attributes | None = None) -> None:
+        """Hands it on; `error` is empty, or a short word for what went wrong."""
+        self._trace.finish(
+            name=self._name,
+            kind="internal",
+            span=self.span_id,
+            parent=self._parent,
+            is_parent_remote=False,
+            attributes=self._attributes if attributes is None else {**self._attributes, **attributes},
+            events=(),
+            link=None,
+            error=error,
+            start=self._started,
+        )
+
+
+RequestTrace: TypeAlias = PassedTrace | RecordedTrace
+"""The trace of a request as it begins."""
+
+Trace: TypeAlias = RequestTrace | InternalSpan
+"""What spans of requests to backends are made of."""
 
 
 def new_span_id() -> str:
@@ -248,7 +303,7 @@ class Tracing:
         self._baggage: Final = baggage
         self._output: Final = output
 
-    def begin(self, fields: Headers, meta: Raw | None, age: float, *, has_parent: bool) -> Trace:
+    def begin(self, fields: Headers, meta: Raw | None, age: float, *, has_parent: bool) -> RequestTrace:
         """The trace of a request that is `age` seconds old.
 
         `has_parent` says whether there is a `traceparent` among the header fields, which are not looked at else.

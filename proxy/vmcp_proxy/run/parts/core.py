@@ -126,7 +126,17 @@ def build_core_parts(
     virtual = LiveCore(build_core(core_settings(config.current, AllowAll()), services))
     notifier.attach(virtual)
     return CoreParts(
-        virtual, services, group, views, resolver, listings, own_links, links, notifier, messages, LiveWorkflows()
+        virtual,
+        services,
+        group,
+        views,
+        resolver,
+        listings,
+        own_links,
+        links,
+        notifier,
+        messages,
+        LiveWorkflows(metrics),
     )
 
 

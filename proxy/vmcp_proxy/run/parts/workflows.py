@@ -1,10 +1,11 @@
 """Composite tools over reloads: what of them a config leaves as it was is kept."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from vmcp_api.config import ProxyConfig
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.stack import BuildComposites
+from vmcp_proxy.observability.metrics import Metrics
 
 if TYPE_CHECKING:
     from vmcp_proxy.workflows.tools.serving import Serving
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 class LiveWorkflows:
     """Follows the composite tools of the config; what runs ends by the definition that it began with."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics: Final = metrics
         self._serving: Serving | None = None
 
     def follow(self, config: ProxyConfig) -> BuildComposites | None:
@@ -23,9 +25,10 @@ class LiveWorkflows:
             # Imported where somebody has composite tools: templates and schemas weigh more than the core.
             from vmcp_proxy.workflows.tools.serving import Serving  # noqa: PLC0415
 
-            self._serving = Serving()
+            self._serving = Serving(self._metrics)
         if self._serving is None:
             return None
+        self._metrics.keep_workflows({tool.name for tool in tools})
         self._serving.configure(tools, config.config.operational.timeouts.maximum)
         return self._serving.layer if tools else None
 

@@ -9,6 +9,7 @@ from typing import Final, Protocol, TypeAlias
 
 import msgspec
 
+from vmcp_proxy.core.virtual import WorkflowEvent
 from vmcp_proxy.observability.audit import (
     AuditEvent,
     EventFilter,
@@ -107,6 +108,10 @@ class Content:
         answer = Excerpt.of(context.answer, self.most) if is_message and context.answer else None
         return LineWithData(event, request, answer, self.most, self.secrets, _values_of(context))
 
+    def without_data(self, event: AuditEvent, context: RequestContext) -> Line:
+        """The line of an event that is about no message of its own."""
+        return LineWithData(event, None, None, self.most, self.secrets, _values_of(context))
+
 
 NO_CONTENT: Final = Content()
 
@@ -139,6 +144,37 @@ class Auditor:
             return
         event = self.event_of(context)
         self.sink.write(encode_event(event) if self.content is NO_CONTENT else self.content.line(event, context))
+
+    def record_workflow(self, context: RequestContext, event: WorkflowEvent) -> None:
+        """Writes what became of a composite tool or of a step of it, now; the line of the request comes at its end."""
+        if not self.filter.wants(event.type):
+            return
+        identity, request_id, part = context.identity, context.request_id, event.workflow
+        line = AuditEvent(
+            id=f"a-{request_id}-{part.step or event.type}",
+            time=datetime.now(UTC),
+            type=event.type,
+            outcome=event.outcome,
+            reason=event.reason or msgspec.UNSET,
+            component=self.component,
+            source=self.source_of(context),
+            subject=None if identity is None else Subject(identity.issuer, identity.subject),
+            target=Target(context.rpc_method, _cut(event.tool or part.name)),
+            backend=event.backend,
+            session=context.session_ref,
+            decision=msgspec.UNSET if event.decision is None else self.data.describe(event.decision, identity),
+            status=0,
+            rejected_by="",
+            duration_ms=round(event.seconds * 1000, 3),
+            request_bytes=0,
+            response_bytes=0,
+            request_id=request_id,
+            trace_id=context.trace_id or msgspec.UNSET,
+            workflow=part,
+        )
+        content = self.content
+        is_plain = content is NO_CONTENT
+        self.sink.write(encode_event(line) if is_plain else content.without_data(line, context))
 
     def source_of(self, context: RequestContext) -> str | None:
         """The address that a request comes from."""
@@ -184,9 +220,11 @@ def _cut(text: str) -> str:
 
 def auditing(inner: Handler, auditor: Auditor) -> Handler:
     """Records the request when it is over, however it ended."""
+    on_workflow = auditor.record_workflow
 
     async def handle(context: RequestContext) -> None:
         auditor.begin(context)
+        context.on_workflow = on_workflow
         try:
             await inner(context)
         finally:

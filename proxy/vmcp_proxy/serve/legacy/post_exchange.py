@@ -7,6 +7,7 @@ from typing import Final
 
 from vmcp_proxy.auth.decision import DecisionRecord
 from vmcp_proxy.backends.credentials import Credentials
+from vmcp_proxy.core.virtual import WorkflowEvent
 from vmcp_proxy.protocol.jsonrpc import Answer
 from vmcp_proxy.serve.chain.header_rules import accepts
 from vmcp_proxy.serve.context import EVENT_STREAM, RequestContext
@@ -50,6 +51,11 @@ class PostExchange:
     def decided(self, record: DecisionRecord) -> None:
         """See `Exchange.decided`."""
         self._context.decision = record
+
+    def ran(self, event: WorkflowEvent) -> None:
+        """See `Exchange.ran`."""
+        if (on_workflow := self._context.on_workflow) is not None:
+            on_workflow(self._context, event)
 
     async def send(self, message: bytes, on_drop: Callable[[], None] | None = None) -> None:
         """See `Exchange.send`."""

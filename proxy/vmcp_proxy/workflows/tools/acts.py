@@ -6,15 +6,18 @@ from typing import Any, Final, cast, get_args
 import msgspec
 
 from vmcp_api.base import Json
+from vmcp_proxy.auth.decision import ALLOW, DecisionRecord
 from vmcp_proxy.backends.deadline import Deadline
+from vmcp_proxy.backends.errors import CANCELLED
 from vmcp_proxy.core.calls.child_exchange import ChildExchange
 from vmcp_proxy.core.calls.receivers import tell_during
 from vmcp_proxy.core.client import NoReply
 from vmcp_proxy.core.virtual import Caller, Exchange, Inner, Operation, Target, VirtualMCP
+from vmcp_proxy.observability.tracing.spans import Trace
 from vmcp_proxy.protocol.jsonrpc import Raw, encode_notification
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.params import InvalidParamsError, parse_members, raw_text
-from vmcp_proxy.workflows.acts import Arguments, ElicitAction, ElicitReply, StepRef, ToolReply, Unasked
+from vmcp_proxy.workflows.acts import Arguments, ElicitAction, ElicitReply, StepRef, ToolFailure, ToolReply, Unasked
 from vmcp_proxy.workflows.arguments import InputShapes, fitted
 from vmcp_proxy.workflows.tools.call import CompositeCall, decode_json, encode_json
 from vmcp_proxy.workflows.tools.replies import tool_reply
@@ -29,10 +32,20 @@ _NO_REPLY: Final = {
 }
 
 
+class StepNote(msgspec.Struct, frozen=True, gc=False):
+    """The call of a step, for those who tell of it: `error` is empty where the tool gave a result, whatever it says."""
+
+    tool: str
+    backend: str
+    decision: DecisionRecord | None
+    error: str
+
+
 class CallActs:
     """The `Acts` of one call of a composite tool: its steps are calls of the same caller.
 
-    What backends say and ask meanwhile goes to the client on the stream of that call.
+    What backends say and ask meanwhile goes to the client on the stream of that call. `notes` are kept by step;
+    `traces` has the spans that calls of a step belong to, where there are others than that of the request, `trace`.
     """
 
     def __init__(
@@ -43,21 +56,35 @@ class CallActs:
         self._exchange: Final = exchange
         self._call: Final = call
         self._shapes: Final = shapes
+        self.trace: Final = call.trace
+        self.traces: Final[dict[str, Trace]] = {}
+        self.notes: Final[dict[str, StepNote]] = {}
 
     async def call_tool(self, step: StepRef, tool: str, arguments: Arguments, seconds: float) -> ToolReply:
         """See `Acts.call_tool`; what the tool is, is found once: its schema, the decision and the act are of one."""
-        del step
-        named = {"name": raw_text(tool)}
-        wanted = Operation(
-            _TOOL_CALL, Kind.TOOL, tool, parsed=named, trace=self._call.trace, inner=Inner(max(seconds, 0.0))
-        )
+        trace = self.traces.get(step.step, self.trace)
+        wanted = Operation(_TOOL_CALL, Kind.TOOL, tool, parsed={}, trace=trace, inner=Inner(max(seconds, 0.0)))
         child = ChildExchange(self._exchange)
         resolved = await self._steps.resolve(self._caller, wanted)
         if isinstance(resolved, Target):
+            # By the name that it is counted and judged by.
+            tool = resolved.capability.exposed
             arguments = fitted(arguments, self._shapes.of(resolved.capability.raw))
-        members = {**named, "arguments": msgspec.Raw(encode_json(arguments))}
-        operation = msgspec.structs.replace(wanted, parsed=members)
-        return tool_reply(await self._steps.perform(self._caller, operation, resolved, child))
+        members = {"name": raw_text(tool), "arguments": msgspec.Raw(encode_json(arguments))}
+        operation = msgspec.structs.replace(wanted, name=tool, parsed=members)
+        error = CANCELLED
+        try:
+            reply = tool_reply(await self._steps.perform(self._caller, operation, resolved, child))
+            error = reply.kind.value if isinstance(reply, ToolFailure) else ""
+        finally:
+            self._note(step.step, StepNote(tool, child.backend, child.decision, error))
+        return reply
+
+    def _note(self, step: str, note: StepNote) -> None:
+        """Of the calls of a step the last one stands for all, or the first that was denied."""
+        former = self.notes.get(step)
+        if former is None or former.decision is None or former.decision.decision.outcome == ALLOW:
+            self.notes[step] = note
 
     async def ask(self, step: StepRef, message: str, schema: dict[str, Json], seconds: float) -> ElicitReply | Unasked:
         """See `Acts.ask`."""

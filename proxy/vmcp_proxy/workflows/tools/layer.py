@@ -1,5 +1,6 @@
 """The layer of composite tools: lists them beside the tools of the backends, and runs them (ADR-0051)."""
 
+import time
 from collections import OrderedDict
 from collections.abc import Coroutine
 from typing import Any, Final
@@ -14,6 +15,7 @@ from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.workflows.arguments import InputShapes
 from vmcp_proxy.workflows.engine import WorkflowRunner
 from vmcp_proxy.workflows.tools.acts import CallActs
+from vmcp_proxy.workflows.tools.audit import AuditedRun
 from vmcp_proxy.workflows.tools.call import CompositeCall
 from vmcp_proxy.workflows.tools.definition import Definition, Definitions
 from vmcp_proxy.workflows.tools.listing import Placed, Placement, extended, place
@@ -89,7 +91,15 @@ class CompositeTools:
         call = CompositeCall.of(operation)
         steps = self._steps.judged if definition.tool.authorize_steps else self._steps.unjudged
         acts = CallActs(steps, caller, exchange, call, self._shapes)
-        return call.reply(definition.workflow, await self._runner.run(definition.workflow, call.arguments, acts))
+        observer = AuditedRun(definition, acts, exchange)
+        began = time.perf_counter()
+        try:
+            outcome = await self._runner.run(definition.workflow, call.arguments, acts, observer)
+        except BaseException as end:
+            observer.broke(end, time.perf_counter() - began)
+            raise
+        observer.over(outcome, time.perf_counter() - began)
+        return call.reply(definition.workflow, outcome)
 
     def _place(self, catalog: Catalog) -> Placed:
         placed = self._placed.get(catalog.version)

@@ -12,13 +12,14 @@ from vmcp_proxy.workflows.engine import Engine
 from vmcp_proxy.workflows.tools.definition import NO_DEFINITIONS, Definitions
 from vmcp_proxy.workflows.tools.layer import CompositeTools
 from vmcp_proxy.workflows.tools.listing import extended, place
+from vmcp_proxy.workflows.tools.telemetry import Instrumented, WorkflowCounts
 
 
 class Serving:
     """One engine, whose bounds are those of the process, behind the layers of all configs."""
 
-    def __init__(self) -> None:
-        self.engine: Final = Engine()
+    def __init__(self, counts: WorkflowCounts) -> None:
+        self._runner: Final = Instrumented(Engine(), counts)
         self._shapes: Final = InputShapes()
         self._definitions: Definitions = NO_DEFINITIONS
 
@@ -28,7 +29,7 @@ class Serving:
 
     def layer(self, inner: VirtualMCP, steps: StepLayers) -> VirtualMCP:
         """See `BuildComposites`."""
-        return CompositeTools(inner, steps, self._definitions, self.engine, self._shapes)
+        return CompositeTools(inner, steps, self._definitions, self._runner, self._shapes)
 
     def beside(self, catalog: Catalog) -> Catalog:
         """The catalog with all composite tools whose steps are there, whoever may take them."""
