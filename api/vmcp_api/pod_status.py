@@ -27,6 +27,8 @@ ISSUER_UNKNOWN: Final = "unknown"
 """An issuer that was not asked yet."""
 RATE_LIMITING: Final = "rateLimiting"
 """The setting of an `UnmatchedReport` that is about no backend: limits of a tool that nobody serves."""
+COMPOSITE_TOOLS: Final = "compositeTools"
+"""The same for tools that steps of composite tools call and nobody serves; stands for those tools among claimants."""
 WITHHELD: Final = "withheld"
 """The status of a backend that is not served, beside those of `Health`."""
 
@@ -193,7 +195,7 @@ class DroppedReport:
 
 @dataclass(frozen=True, slots=True)
 class UnmatchedReport:
-    """An entry of the aggregation settings, or of the rate limits (then without a backend), that fits nothing."""
+    """An entry of the aggregation settings, of rate limits or composite tools (without a backend) that fits nothing."""
 
     __pydantic_config__: ClassVar = _DOCUMENT
 

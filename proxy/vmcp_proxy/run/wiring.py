@@ -61,6 +61,7 @@ class Wiring:
             core.group,
             lambda: {each.name: each.message for each in state.withheld},
             lambda: core.services.limits.limiter.state,
+            core.workflows,
         )
         self.surface = build_surface(
             settings,

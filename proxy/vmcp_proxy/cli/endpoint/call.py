@@ -11,6 +11,8 @@ from vmcp_proxy.cli.completion import complete_tools
 from vmcp_proxy.cli.endpoint.arguments import check_text, parse_object, parse_pairs
 from vmcp_proxy.cli.endpoint.conversation import Conversation, Listing, Object, converse, list_whole
 from vmcp_proxy.cli.endpoint.target import choose, local_options
+from vmcp_proxy.cli.endpoint.trace import KEY as TRACE
+from vmcp_proxy.cli.endpoint.trace import describe_trace
 from vmcp_proxy.cli.endpoint.unknown import names_of, unlisted
 from vmcp_proxy.cli.exits import Exit
 from vmcp_proxy.cli.output import clean, print_json, print_text, to_json
@@ -23,6 +25,7 @@ class Call:
     tool: str
     pairs: tuple[str, ...]
     whole: Mapping[str, Json] | None
+    wants_trace: bool = False
 
     async def run(self, conversation: Conversation) -> dict[str, Json]:
         """Looks the tool up, calls it and shows its progress.
@@ -34,7 +37,8 @@ class Call:
         schema = find_schema(await list_whole(conversation, "tools/list", "tools"), self.tool)
         arguments = dict(self.whole) if self.whole is not None else parse_pairs(self.pairs, self.tool, schema)
         check_text(arguments)
-        params: Object = {"name": self.tool, "arguments": arguments}
+        meta: Object = {"_meta": {TRACE: True}} if self.wants_trace else {}
+        params: Object = {"name": self.tool, "arguments": arguments, **meta}
         return await conversation.ask("tools/call", params, show_progress)
 
 
@@ -42,6 +46,7 @@ class Call:
 @click.argument("words", nargs=-1, required=True, metavar="[URL] TOOL", shell_complete=complete_tools)
 @click.option("--arg", "pairs", multiple=True, metavar="NAME=VALUE", help="An argument, read by the tool's schema.")
 @click.option("--json", "whole", metavar="OBJECT", help="All arguments as one JSON object.")
+@click.option("--trace", is_flag=True, help="Show on stderr how a composite tool went, step by step.")
 @local_options
 @click.option("--header", "headers", multiple=True, metavar="'K: V'", help="A header of every request; repeat it.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
@@ -49,6 +54,7 @@ def command(
     words: tuple[str, ...],
     pairs: tuple[str, ...],
     whole: str | None,
+    trace: bool,
     files: tuple[Path, ...],
     mcp_config: Path | None,
     headers: tuple[str, ...],
@@ -63,9 +69,11 @@ def command(
     url, tool = split_words(words)
     if pairs and whole is not None:
         raise click.UsageError("Give the arguments by --arg or by --json, not both.")
-    call = Call(tool, pairs, None if whole is None else parse_object(whole))
+    call = Call(tool, pairs, None if whole is None else parse_object(whole), trace)
     result = converse(choose(url, headers, files, mcp_config), call.run)
     is_error = result.get("isError") is True
+    if trace:
+        click.echo(describe_trace(result), err=True)
     if output == "json":
         print_json(result)
     else:

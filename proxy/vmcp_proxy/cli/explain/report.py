@@ -26,7 +26,8 @@ def describe(explanation: Explanation) -> Iterator[str]:
 
 def _describe(chain: Chain) -> Iterator[str]:
     what = f"{chain.original} of " if chain.original else ""
-    yield clean(f"{chain.exposed} ({what}backend {chain.backend}): {chain.conclusion}")
+    owner = f"{what}backend {chain.backend}" if chain.backend else "composite tool"
+    yield clean(f"{chain.exposed} ({owner}): {chain.conclusion}")
     for step in chain.steps:
         yield from _lines(step)
 

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, TypeVar
 
-from vmcp_api.pod_status import RATE_LIMITING, WITHHELD, ConflictReport, DroppedReport, Health, UnmatchedReport
+from vmcp_api.pod_status import (
+    COMPOSITE_TOOLS,
+    RATE_LIMITING,
+    WITHHELD,
+    ConflictReport,
+    DroppedReport,
+    Health,
+    UnmatchedReport,
+)
 from vmcp_proxy.cli.serve.observed import BackendState, Observed, Place
 
 SILENT_SECONDS: Final = 5.0
@@ -127,10 +135,20 @@ def _dropped_line(entry: DroppedReport) -> Line:
     return Line(logging.WARNING, "an entry is not served", fields)
 
 
+_OF_NO_BACKEND: Final = {
+    RATE_LIMITING: ("rateLimiting.tools", "write the name that clients see, or remove the entry"),
+    COMPOSITE_TOOLS: (
+        "compositeTools",
+        "write the name that clients see, or workload.tool, in the step",
+    ),
+}
+"""Settings that name tools and no backend, with what to do."""
+
+
 def _unmatched_line(unmatched: UnmatchedReport) -> Line:
-    if unmatched.setting == RATE_LIMITING:
-        remedy = "write the name that clients see, or remove the entry"
-        named = (("setting", "rateLimiting.tools"), ("entry", unmatched.name), ("remedy", remedy))
+    if unmatched.setting in _OF_NO_BACKEND:
+        setting, remedy = _OF_NO_BACKEND[unmatched.setting]
+        named = (("setting", setting), ("entry", unmatched.name), ("remedy", remedy))
         return Line(logging.WARNING, "a setting matches nothing", named)
     is_unknown = unmatched.setting == "workload"
     remedy = "name a member of the group" if is_unknown else "correct the name, or remove the entry"

@@ -21,6 +21,7 @@ from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.trace import Traced
 from vmcp_proxy.core.explain.admission_step import Admitted, ask_about_template, ask_policies
 from vmcp_proxy.core.explain.coming_in import notes_on_coming_in
+from vmcp_proxy.core.explain.composites import Composites, CompositeView, chain_of, steps_within_reach
 from vmcp_proxy.core.explain.explanation import Chain, Conclusion, Explanation, Step, Verdict, conclude
 from vmcp_proxy.core.explain.steps import (
     BackendState,
@@ -37,7 +38,7 @@ from vmcp_proxy.core.policy.judge import only_shown, prepared, question_of
 from vmcp_proxy.core.policy.questions import AllowAll, Question
 from vmcp_proxy.core.policy.rate_limits import RateLimits
 from vmcp_proxy.core.stack import CoreSettings
-from vmcp_proxy.core.virtual import Operation, OwnNames, Resolved, Target
+from vmcp_proxy.core.virtual import Composite, Operation, OwnNames, Resolved, Target
 from vmcp_proxy.protocol.kinds import Kind
 
 MOST_CHAINS: Final = 20
@@ -91,12 +92,14 @@ class Explainer:
         served: Served,
         withheld: Callable[[], Mapping[str, str]],
         limit_store: Callable[[], StoreReport],
+        composites: Composites,
     ) -> None:
         self._views: Final = views
         self._resolver: Final = resolver
         self._served: Final = served
         self._withheld: Final = withheld
         self._limit_store: Final = limit_store
+        self._composites: Final = composites
         self._settings = CoreSettings(AllowAll())
         self._limits: RateLimits | None = None
         self._aggregation = Aggregation()
@@ -115,7 +118,8 @@ class Explainer:
         catalog = self._views.shared()
         templates = catalog.templates if kind is Kind.RESOURCE else ()
         hidden = catalog.hidden if kind is Kind.TOOL else ()
-        return tuple(sorted({each.exposed for each in (*catalog.of(kind), *templates, *hidden)}))
+        names = {each.exposed for each in (*catalog.of(kind), *templates, *hidden)}
+        return tuple(sorted(names.union(self._composites.names if kind is Kind.TOOL else ())))
 
     async def explain(self, asked: Asked) -> Explanation:
         """The chain of what a call by this name is about, then those of entries that may have been meant."""
@@ -125,6 +129,8 @@ class Explainer:
             templates = self._views.traced(Kind.TEMPLATE, {asked.name}, asked.identity)
             if templates:
                 return self._of_templates(asked, catalog, templates, notes)
+        if asked.kind is Kind.TOOL and (composite := self._composites.look_up(catalog, asked.name)) is not None:
+            return await self._of_composite(asked, composite, notes)
         resolved = self._resolver.look_up(asked.identity, asked.operation)
         if isinstance(resolved, OwnNames):
             notes.append("pages call the tools of their servers by the servers' own names")
@@ -170,6 +176,28 @@ class Explainer:
             chains=tuple(chains),
             notes=tuple(notes),
             enforced=chains[0].enforced,
+        )
+
+    async def _of_composite(self, asked: Asked, view: CompositeView, notes: Sequence[str]) -> Explanation:
+        """A composite tool: its name, its steps, the policies about itself and its limits."""
+        admitter, admitted = self._settings.admitter, None
+        if view.capability is not None:
+            target = Composite(view.capability)
+            question = question_of(asked.identity, prepared(asked.operation, target), target)
+            admitted = await self._admission(asked, question)
+        limit = limit_step(self._limits, self._limit_store(), Kind.TOOL, asked.name)
+        steps = tuple(steps_within_reach(view, admitter, asked.identity))
+        chain = chain_of(view, asked.name, self._group(), admitted, limit, steps)
+        return Explanation(
+            kind=asked.kind,
+            name=asked.name,
+            issuer=asked.identity.issuer,
+            subject=asked.identity.subject,
+            conclusion=chain.conclusion,
+            listed=chain.listed,
+            chains=(chain,),
+            notes=tuple(notes),
+            enforced=chain.enforced,
         )
 
     def _unasked(self, asked: Asked) -> Iterator[str]:

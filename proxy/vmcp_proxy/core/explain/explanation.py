@@ -16,6 +16,8 @@ class Stage(StrEnum):
     BACKEND = "backend"
     CONFLICT = "conflict"
     FILTER = "filter"
+    STEPS = "steps"
+    """Whether the steps of a composite tool can call their tools."""
     ADMISSION = "admission"
     LIMIT = "limit"
 
@@ -67,6 +69,8 @@ class Step(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
 class Chain(msgspec.Struct, frozen=True, gc=False, kw_only=True, rename="camel"):
     """The steps of one entry of a backend; `backend` and `original` are empty where nothing has the name.
 
+    A composite tool has no `backend` either, and its own name as `original`.
+
     All steps are there, those after the first that stops too: they say what would stop it next. `enforced` is the
     conclusion as it would be in mode Enforce, where the policies are on trial.
     """
@@ -103,6 +107,7 @@ _CONCLUSIONS = (
     (Stage.CONFLICT, Conclusion.WITHHELD),
     (Stage.FILTER, Conclusion.HIDDEN),
     (Stage.ADMISSION, Conclusion.DENIED),
+    (Stage.STEPS, Conclusion.UNAVAILABLE),
     (Stage.LIMIT, Conclusion.UNAVAILABLE),
     (Stage.BACKEND, Conclusion.UNAVAILABLE),
 )

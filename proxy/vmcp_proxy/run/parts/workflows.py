@@ -1,9 +1,11 @@
 """Composite tools over reloads: what of them a config leaves as it was is kept."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 from vmcp_api.config import ProxyConfig
 from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.core.explain.composites import CompositeView
 from vmcp_proxy.core.stack import BuildComposites
 from vmcp_proxy.observability.metrics import Metrics
 
@@ -31,6 +33,15 @@ class LiveWorkflows:
         self._metrics.keep_workflows({tool.name for tool in tools})
         self._serving.configure(tools, config.config.operational.timeouts.maximum)
         return self._serving.layer if tools else None
+
+    @property
+    def names(self) -> Collection[str]:
+        """See `Composites.names`."""
+        return () if self._serving is None else self._serving.names
+
+    def look_up(self, catalog: Catalog, name: str) -> CompositeView | None:
+        """See `Composites.look_up`."""
+        return None if self._serving is None else self._serving.look_up(catalog, name)
 
     def beside(self, catalog: Catalog) -> Catalog:
         """What the proxy itself sees of a catalog: with the composite tools whose steps are there."""

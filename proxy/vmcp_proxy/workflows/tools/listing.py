@@ -3,15 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from vmcp_api.pod_status import COMPOSITE_TOOLS
 from vmcp_proxy.core.catalog.capabilities import Capability, Conflict, ConflictReason, Dropped, Unmatched
 from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.core.explain.composites import CompositeView
 from vmcp_proxy.core.targets import find_step_tool
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.workflows.tools.definition import Definition, Definitions
 from vmcp_proxy.workflows.tools.hints import WORST, broken_promises, floor_of, hints_with
-
-SETTING = "compositeTools"
-"""What stands for the composite tools of the config where backends are named."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +48,7 @@ def place(definitions: Definitions, catalog: Catalog) -> Placed:
     for name, definition in sorted(definitions.by_name.items()):
         owner = _owner_of(catalog, name)
         if owner is not None:
-            conflicts.append(Conflict(Kind.TOOL, name, owner, (SETTING,), ConflictReason.COMPOSITE))
+            conflicts.append(Conflict(Kind.TOOL, name, owner, (COMPOSITE_TOOLS,), ConflictReason.COMPOSITE))
             continue
         placement = _placement(definition, catalog)
         if isinstance(placement, str):
@@ -58,6 +57,21 @@ def place(definitions: Definitions, catalog: Catalog) -> Placed:
         found[name] = placement
         unmatched += _unmatched(definition, catalog)
     return Placed(found, tuple(conflicts), tuple(dropped), tuple(unmatched))
+
+
+def view_of(definitions: Definitions, catalog: Catalog, name: str) -> CompositeView | None:
+    """A composite tool for whoever asks why it is not served; None where it is none, or its name is another tool's."""
+    if name in definitions.unusable:
+        return CompositeView(None, withheld=definitions.unusable[name])
+    definition = definitions.by_name.get(name)
+    if definition is None or _owner_of(catalog, name) is not None:
+        return None
+    tools = tuple((tool, find_step_tool(catalog, tool)) for tool in definition.workflow.tools)
+    missing = tuple(tool for tool in definition.workflow.tools if catalog.find_for_step(tool) is None)
+    placement = _placement(definition, catalog)
+    withheld = placement if isinstance(placement, str) else ""
+    capability = None if isinstance(placement, str) else placement.capability
+    return CompositeView(capability, tools, missing, definition.tool.authorize_steps, withheld)
 
 
 def _owner_of(catalog: Catalog, name: str) -> str | None:
@@ -89,7 +103,7 @@ def _unmatched(definition: Definition, catalog: Catalog) -> Iterator[Unmatched]:
         return
     for name in definition.workflow.tools:
         if find_step_tool(catalog, name) is None:
-            yield Unmatched("", SETTING, f"{definition.tool.name}: {name}")
+            yield Unmatched("", COMPOSITE_TOOLS, f"{definition.tool.name}: {name}")
 
 
 def extended(catalog: Catalog, placed: Placed, shown: Iterable[Placement]) -> Catalog:

@@ -1,17 +1,18 @@
 """What composite tools stand on for the life of the process, and the definitions that are in force."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from vmcp_api.spec.composite import CompositeTool
 from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.core.explain.composites import CompositeView
 from vmcp_proxy.core.stack import StepLayers
 from vmcp_proxy.core.virtual import VirtualMCP
 from vmcp_proxy.workflows.arguments import InputShapes
 from vmcp_proxy.workflows.engine import Engine
 from vmcp_proxy.workflows.tools.definition import NO_DEFINITIONS, Definitions
 from vmcp_proxy.workflows.tools.layer import CompositeTools
-from vmcp_proxy.workflows.tools.listing import extended, place
+from vmcp_proxy.workflows.tools.listing import extended, place, view_of
 from vmcp_proxy.workflows.tools.telemetry import Instrumented, WorkflowCounts
 
 
@@ -30,6 +31,15 @@ class Serving:
     def layer(self, inner: VirtualMCP, steps: StepLayers) -> VirtualMCP:
         """See `BuildComposites`."""
         return CompositeTools(inner, steps, self._definitions, self._runner, self._shapes)
+
+    @property
+    def names(self) -> Collection[str]:
+        """Those of all composite tools that are configured."""
+        return (*self._definitions.by_name, *self._definitions.unusable)
+
+    def look_up(self, catalog: Catalog, name: str) -> CompositeView | None:
+        """See `Composites.look_up`."""
+        return view_of(self._definitions, catalog, name)
 
     def beside(self, catalog: Catalog) -> Catalog:
         """The catalog with all composite tools whose steps are there, whoever may take them."""
