@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from vmcp_api.kinds import VirtualMCPCompositeToolDefinition
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerConfig
 from vmcp_api.rules.rule import Finding, Rule, require
 from vmcp_api.spec.composite import (
@@ -50,11 +49,6 @@ def _find_self(step: Step) -> Iterator[Finding]:
         yield ("dependsOn", step.depends_on.index(step.id)), _WAITS_FOR_ITSELF
 
 
-def _find_nothing(_: Any) -> tuple[Finding, ...]:
-    """What CEL says of a whole definition is told with more by the faults of its tool."""
-    return ()
-
-
 def _find_faults(tool: Any) -> Iterator[Finding]:
     yield from faults(tool)
 
@@ -75,15 +69,6 @@ COMPOSITE_RULES: Final[tuple[Rule, ...]] = (
         message=_WAITS_FOR_ITSELF,
         find=_find_self,
         about=("dependsOn",),
-    ),
-    Rule(
-        model=VirtualMCPCompositeToolDefinition,
-        # Of tools within a VirtualMCPServer, of which there may be many, the API server could not afford this.
-        cel="self.spec.steps.all(step, !has(step.dependsOn) ||"
-        " step.dependsOn.all(id, self.spec.steps.exists(other, other.id == id)))",
-        message="holds a step that waits for one that does not exist; correct its dependsOn",
-        find=_find_nothing,
-        about=("spec", "steps"),
     ),
     require(
         OnError,
