@@ -173,9 +173,13 @@ def alone(issuer: Issuer, collector: Collector) -> tuple[Contender, ...]:
     def traced(share: str) -> Callable[[Site], Mapping[str, object]]:
         return plus(**telemetry_config(collector, traces=True, metrics=False, share=share))
 
+    def guarded(site: Site) -> Mapping[str, object]:
+        return {**audited(site), **oidc_config(issuer)}
+
     metrics = telemetry_config(collector, traces=False, metrics=True)
     return (
         _shown(contender("vmcp-oidc", "vmcp, OIDC token and 20 policies", plus(**oidc_config(issuer))), issuer),
+        _shown(contender("vmcp-guarded", "vmcp, OIDC token, 20 policies, audit", guarded), issuer),
         contender("vmcp-audit", "vmcp, audit", audited),
         contender("vmcp-traces-0", "vmcp, 0 % traces", traced("0")),
         contender("vmcp-traces", "vmcp, 5 % traces", traced(TRACED)),

@@ -103,6 +103,7 @@ YAML_FORM = f"# of the office\n---\nversion: '1.0'\ntype: cedarv1\ncedar:\n  pol
         f"\n {JSON_FORM}",
         YAML_FORM,
         f"cedar: {{policies: ['{PERMIT}']}}",
+        " " * 40 + PERMIT,
     ],
 )
 def test_policies_of_a_config_map_may_be_cedar_json_or_yaml(text):

@@ -29,7 +29,7 @@ _OWN: Loc = (*_INCOMING, "authzConfig", "inline", "policies")
 POLICIES: Loc = ("spec", "config", "policies")
 """Where an MCPAuthzConfig says them."""
 
-_YAML: Final = re.compile(r"(\s+|#[^\n]*\n|---[ \t]*\n)*[\"']?(version|type|cedar)[\"']?[ \t]*:")
+_YAML: Final = re.compile(r"(?:\s++|#[^\n]*+\n|---[ \t]*+\n)*+[\"']?(?:version|type|cedar)[\"']?[ \t]*+:")
 """What no Cedar begins with."""
 
 Texts: TypeAlias = tuple[tuple[str, ...], str]

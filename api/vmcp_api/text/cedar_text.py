@@ -25,7 +25,7 @@ _ENTITY_REMEDY: Final = "give each of them uid {type, id}, attrs and parents"
 
 # What is in strings and comments opens and ends nothing.
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|//[^\n]*|[;(\[{)\]}]|\bif\b|&&|\|\||[-+*.!]', re.DOTALL)
-_BLANK: Final = re.compile(r"(?:\s+|//[^\n]*)*")
+_BLANK: Final = re.compile(r"(?:\s++|//[^\n]*+)*+")
 
 
 @dataclass(frozen=True, slots=True)

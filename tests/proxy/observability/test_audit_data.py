@@ -234,3 +234,19 @@ def test_texts_that_only_look_like_json_are_texts():
 def test_values_that_are_longer_than_a_text_are_in_no_place_of_it(text, values):
     shown = HeaderValues(tuple(values[::2]), tuple(values[1::2]))
     assert hides(values=shown.texts(len(text)))(text) == hides(values=shown.texts(None))(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "jwt:[\n" * 250 + "'\\" * 3300,
+        "token: [" + "'\\" * 24_556,
+        "token: [\n" * 8000,
+        ("token: [\n" * 200 + "x" * 4000) * 15,
+        'token: ["' * 8000,
+    ],
+)
+def test_brackets_and_quotes_that_nothing_closes_hide_what_follows_in_time_that_grows_with_it(text):
+    hidden = hides()(f"{KEPT} {text} {SECRET}\n")
+    assert KEPT in hidden
+    assert SECRET not in hidden

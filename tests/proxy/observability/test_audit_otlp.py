@@ -217,8 +217,11 @@ async def test_batches_that_are_too_large_are_halved_until_they_fit():
             queue.write(line(number, x=str(number * 7919)))
         queue.write(line(900, x=random.Random(1).randbytes(30_000).hex()))
         queue.write(line(901))
-    assert [number for number in numbers(receiver) if number is not None] == [*range(900), 901]
+        queue.write(line(902, data={"request": random.Random(2).randbytes(30_000).hex()}))
+    assert [number for number in numbers(receiver) if number is not None] == [*range(900), 901, 902]
     assert queue.dropped == 1
+    events = [json.loads(each.body.string_value) for each in receiver.records]
+    assert next(each for each in events if each.get("n") == 902)["contentDropped"] is True
 
 
 async def test_an_answer_that_never_ends_costs_a_bounded_time():

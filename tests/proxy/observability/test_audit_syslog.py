@@ -187,3 +187,22 @@ async def test_a_name_that_does_not_resolve_is_a_server_that_is_away(caplog):
     await eventually(lambda: "audit sink is away; events wait" in caplog.text)
     await asyncio.to_thread(queue.close, 0.05)
     assert queue.dropped == 1
+
+
+async def test_a_line_that_no_datagram_holds_goes_without_its_content_and_says_so():
+    content = {"data": {"request": "x" * 70_000}, "decision": {"action": "call_tool", "arguments": {"a": "y" * 70_000}}}
+    async with SyslogServer().running_udp() as server:
+        async with Through(UdpSink(("127.0.0.1", server.port), FORM)) as queue:
+            for each in (line(0), line(1, **content), line(2, name="n" * 70_000), line(3)):
+                queue.write(each)
+        await eventually(lambda: 3 in numbers_told(server))
+        assert queue.dropped == 1
+    long = json.loads(next(message.text for message in server.messages if json.loads(message.text).get("n") == 1))
+    assert long["contentDropped"] is True
+    assert "data" not in long
+    assert long["decision"] == {"action": "call_tool"}
+    assert [each for each in numbers_told(server) if each is not None] == [0, 1, 3]
+
+
+def numbers_told(server):
+    return [json.loads(message.text).get("n") for message in server.messages]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 
-from vmcp_proxy.observability.tracing.attributes import clean_uri, request_attributes, span_name
+from vmcp_proxy.observability.tracing.attributes import clean_uri, method_of, request_attributes, span_name
 from vmcp_proxy.observability.tracing.propagation import (
     NOTHING,
     TraceParent,
@@ -136,3 +136,15 @@ def test_names_and_uris_are_bounded_and_tell_no_secret():
     assert span_name("no/" + "x" * 999, None, "") == "other"
     made = request_attributes("tools/call", Kind.TOOL, "t" * 999, b'"' + b"i" * 500 + b'"')
     assert {len(value) for value in made.values()} <= {10, 12, 128}
+
+
+def test_a_baggage_of_blanks_and_properties_takes_no_more_time_than_it_is_long():
+    allowed = frozenset({"tenant"})
+    assert allowed_baggage("tenant=1" + (";b=" + " " * 8) * 700 + '"', allowed) == ""
+    whole = "tenant=1" + ";b=2\t; c = 3 " * 500
+    assert allowed_baggage(whole, allowed) == whole.strip()
+
+
+def test_names_of_spans_are_those_of_mcp_whatever_clients_send():
+    names = ("notifications/cancelled", "notifications/made/up", "ping", "made/up")
+    assert list(map(method_of, names)) == ["notifications/cancelled", "notifications/other", "ping", "other"]

@@ -5,7 +5,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.proxy.serve.harness import TokenAuthenticator, answer_empty, call, message
@@ -241,6 +241,7 @@ TRUSTED = parse_networks(("10.0.0.0/8", "fd00::/8"))
         ("::ffff:10.0.0.1", ["203.0.113.9"], "203.0.113.9"),
         ("203.0.113.7", ["1.2.3.4"], "203.0.113.7"),
         ("fd00::1", ["2001:db8::1"], "2001:db8::1"),
+        ("fd00::1", ["fe80::1%any text"], "fe80::1"),
         (None, ["1.2.3.4"], None),
     ],
 )
@@ -276,8 +277,11 @@ def event(name: str) -> AuditEvent:
 
 @pytest.mark.scenario("X-2")
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_no_value_can_begin_another_line(name):
+@example("\x85\x9b31m\u2028\u202eevil\x7f\ufeff")
+def test_no_value_can_begin_another_line_or_turn_what_a_terminal_shows(name):
     line = encode_event(event(name))
-    assert line.count(b"\n") == 1
-    assert len(line.decode().splitlines()) == 1 or not {c for c in line.decode()[:-1] if ord(c) < 0x20}
+    assert len(line.decode().splitlines()) == 1
+    assert not {each for each in line.decode()[:-1] if not each.isprintable()}.intersection(
+        "\x7f\x85\x9b\u2028\u202e\ufeff"
+    )
     assert json.loads(line)["target"].get("name", "") == name

@@ -1,5 +1,6 @@
 """What one audit line says."""
 
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -204,9 +205,25 @@ def encode_loss(component: str, count: int, since: datetime) -> bytes:
     return msgspec.json.encode(line) + b"\n"
 
 
+_UNPRINTABLE: Final = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+"""What JSON may hold as it is, and terminals, editors or shippers of lines act on."""
+
+
 def encode_event(event: AuditEvent) -> bytes:
-    """The event as one line of JSON with its line end; no value can begin a line (RFC 8259 section 7)."""
-    return msgspec.json.encode(event) + b"\n"
+    """The event as one line of JSON with its line end; no value can begin a line or turn what stands beside it."""
+    line = msgspec.json.encode(event)
+    if not line.isascii() or b"\x7f" in line:
+        line = _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", line.decode("utf-8")).encode()
+    return line + b"\n"
+
+
+def without_content(line: bytes) -> bytes | None:
+    """A line without content of the request and its answer, for sinks that take no long ones; None if it has none."""
+    event = msgspec.json.decode(line)
+    had = event.pop("data", None) is not None
+    decision = event.get("decision")
+    had |= isinstance(decision, dict) and decision.pop("arguments", None) is not None
+    return msgspec.json.encode(event | {"contentDropped": True}) + b"\n" if had else None
 
 
 @dataclass(frozen=True, slots=True)

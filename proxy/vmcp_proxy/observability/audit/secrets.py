@@ -75,9 +75,13 @@ _FIELD_LINE: Final = re.compile(
 )
 """Fields of HTTP whose whole value is secret; that of Digest has quotes in it."""
 
-_BRACKET: Final = re.compile(r"""(?P<text>"(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+')|[\[\]{}]""")
+_BRACKET: Final = re.compile(r"""(?P<text>"(?:[^"\\\n]|\\.)*+"?+|'(?:[^'\\\n]|\\.)*+'?+)|[\[\]{}]""")
+"""A quote that is not closed takes its line with it: else what follows would be read again from each further one."""
 _BARE_BRACKET: Final = re.compile(r"(?P<text>(?!))|[\[\]{}]")
 _MOST_BRACKETS: Final = 256
+_LONGEST_NEST: Final = 4096
+"""Characters that are read for the end of a bracket: a text may have one that is not closed on each line."""
+
 _SEPARATOR: Final = re.compile(r"[\s:=>]")
 _LINE_END: Final = re.compile(r"[\r\n]|\Z")
 
@@ -153,14 +157,16 @@ def _end_of_element(text: str, found: "re.Match[str]") -> int | None:
 
 
 def _end_of_nest(text: str, start: int, is_escaped: bool) -> int:
-    """Where the brackets that open there are closed, else the end of the line; all of the text where they are many."""
-    depth = 0
-    for number, each in enumerate((_BARE_BRACKET if is_escaped else _BRACKET).finditer(text, start)):
+    """Where the brackets that open there are closed, else the end of the line; all of the text where that is far."""
+    depth, last = 0, min(start + _LONGEST_NEST, len(text))
+    for number, each in enumerate((_BARE_BRACKET if is_escaped else _BRACKET).finditer(text, start, last)):
         if each["text"] is None:
             depth += 1 if each[0] in "[{" else -1
         if depth == 0:
             return each.end()
         if number == _MOST_BRACKETS:
             return len(text)
+    if last < len(text):
+        return len(text)
     end = _LINE_END.search(text, start)
     return len(text) if end is None else end.start()

@@ -23,6 +23,12 @@ OTHER_ERROR: Final = "_OTHER"
 _LONGEST: Final = 128
 _LONGEST_URI: Final = 256
 _NOTIFICATION: Final = "notifications/"
+_NOTIFICATIONS: Final = frozenset(
+    f"{_NOTIFICATION}{name}"
+    for name in ("initialized", "cancelled", "progress", "roots/list_changed", "elicitation/complete")
+)
+"""Those that MCP lets clients send."""
+
 _NAMED: Final = {Kind.TOOL: "gen_ai.tool.name", Kind.PROMPT: "gen_ai.prompt.name"}
 _PORTS: Final = {"http": 80, "https": 443}
 _TOOL_CALL: Final = "tools/call"
@@ -42,7 +48,9 @@ _decode_answer: Final = msgspec.json.Decoder(_Answer).decode
 
 def method_of(method: str) -> str:
     """A method as a part of a span's name; clients may send any."""
-    return method[:_LONGEST] if method in METHODS or method.startswith(_NOTIFICATION) else "other"
+    if method in METHODS or method in _NOTIFICATIONS:
+        return method
+    return f"{_NOTIFICATION}other" if method.startswith(_NOTIFICATION) else "other"
 
 
 def request_attributes(method: str, kind: Kind | None, name: str, request_id: bytes | None) -> Attributes:

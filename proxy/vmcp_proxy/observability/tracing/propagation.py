@@ -38,9 +38,11 @@ _STATE: Final = re.compile(
     r"=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
 ).fullmatch
 _MEMBER: Final = re.compile(
-    r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*=[ \t]*[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*[ \t]*"
-    r"(?:;[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*(?:=[ \t]*[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*[ \t]*)?)*"
+    r"([!#$%&'*+.^_`|~0-9A-Za-z-]++)[ \t]*+=[ \t]*+[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*+[ \t]*+"
+    r"(?:;[ \t]*+[!#$%&'*+.^_`|~0-9A-Za-z-]++[ \t]*+"
+    r"(?:=[ \t]*+[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*+[ \t]*+)?+)*+"
 ).fullmatch
+"""Possessive throughout: blanks that two parts could both take would be tried in every way."""
 _VERSION: Final = "00"
 _NO_TRACE: Final = "0" * 32
 _NO_SPAN: Final = "0" * 16

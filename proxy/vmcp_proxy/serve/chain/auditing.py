@@ -76,8 +76,10 @@ def _parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address |
         address = ipaddress.ip_address(text)
     except ValueError:
         return None
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    # Without its zone, which is any text.
+    return address.ipv4_mapped or ipaddress.IPv6Address(int(address))
 
 
 class Lines(Protocol):

@@ -16,7 +16,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationSc
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs, SeverityNumber
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
-from vmcp_proxy.observability.audit.event import Outcome, Target
+from vmcp_proxy.observability.audit.event import Outcome, Target, without_content
 from vmcp_proxy.observability.audit.sinks.sink import SinkAwayError
 from vmcp_proxy.observability.otlp.connection import OtlpConnection
 from vmcp_proxy.observability.otlp.session import OtlpSession
@@ -66,6 +66,9 @@ class OtlpSink:
             return min(self._rejected(), len(lines))
         if status == _TOO_LARGE and len(lines) > 1:
             return self._send_halves(lines)
+        if status == _TOO_LARGE and (shorter := without_content(lines[0])) is not None:
+            # Else whoever sends much would stand in no log.
+            return self.send((shorter,))
         return len(lines)
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from vmcp_proxy.observability.audit.event import Outcome
+from vmcp_proxy.observability.audit.event import Outcome, without_content
 from vmcp_proxy.observability.audit.sinks.sink import SinkAwayError
 from vmcp_proxy.protocol.tls_trouble import HANGS_UP, WANTS_TLS, explain_tls_error, wants_tls
 
@@ -92,18 +92,31 @@ class UdpSink:
         self._socket: socket.socket | None = None
 
     def send(self, lines: Sequence[bytes]) -> int:
-        """See `Sink`; a line that no datagram holds is refused."""
+        """See `Sink`; a line that no datagram holds goes without its content, or is refused."""
         refused = 0
         for sent, line in enumerate(lines):
             try:
-                self._connected().send(self._form.encode(line))
+                refused += not self._fits(line)
             except OSError as error:
-                if _is_too_long(error):
-                    refused += 1
-                    continue
                 self.close()
                 raise SinkAwayError(error.strerror or type(error).__name__, sent=sent, refused=refused) from None
         return refused
+
+    def _fits(self, line: bytes) -> bool:
+        """Whether the line fits into a datagram, or what is left of it without its content; it is sent then."""
+        if self._is_sent(line):
+            return True
+        shorter = without_content(line)
+        return shorter is not None and self._is_sent(shorter)
+
+    def _is_sent(self, line: bytes) -> bool:
+        try:
+            self._connected().send(self._form.encode(line))
+        except OSError as error:
+            if not _is_too_long(error):
+                raise
+            return False
+        return True
 
     def close(self) -> None:
         """See `Sink`."""
