@@ -3,7 +3,8 @@ import sys
 
 import pytest
 
-from vmcp_api.text.cedar_text import MOST_BRACKETS, MOST_BRANCHES, CedarFlaw, find_entities_flaw, find_policy_flaw
+from vmcp_api.text.cedar_flaw import CedarFlaw
+from vmcp_api.text.cedar_text import MOST_BRACKETS, MOST_BRANCHES, find_entities_flaw, find_policy_flaw
 
 PERMIT = "permit(principal, action, resource);"
 ENTITY = '{"uid": {"type": "A", "id": "b"}, "attrs": {"level": %d}, "parents": []}'
@@ -104,7 +105,7 @@ def test_entities_that_can_be_read_have_no_flaw(text):
         ("[" * 100_000, "is no JSON"),
         (
             '[{"uid": {"type": "A", "id": "b"}, "attrs": {}, "parents": [{"type": "A", "id": "b"}]}]',
-            "no Cedar entity: transitive",
+            'is its own ancestor: A::"b"',
         ),
     ],
 )

@@ -2,12 +2,21 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Final
+
+from vmcp_api.text.cedar_flaw import CedarFlaw
+from vmcp_api.text.cedar_hierarchy import find_hierarchy_flaw
 
 if TYPE_CHECKING:
     from cedarpy import pst
+
+MOST_POLICIES: Final = 1000
+"""How many policies a set may have, over all its texts: each takes the best part of a millisecond to be read."""
+
+MOST_CHARACTERS: Final = 1 << 18
+"""How long the texts of a set may be together, for the same reason."""
 
 MOST_BRACKETS: Final = 64
 """How deep brackets of a policy may be nested: some hundreds end the parser, and with it the process."""
@@ -21,6 +30,7 @@ MOST_OPERATORS: Final = 1000
 MOST_LEVELS: Final = 96
 """How deep a policy may be in the parser's tree, which ends at 100 levels of an expression; some are for its scope."""
 
+_FEWER: Final = "let one policy speak of many: resource in [...], groups, entities with parents"
 _ENTITY_REMEDY: Final = "give each of them uid {type, id}, attrs and parents"
 
 # What is in strings and comments opens and ends nothing.
@@ -28,17 +38,21 @@ _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|//[^\n]*|[;(\[{)\]}]|\bif\b|&&|\
 _BLANK: Final = re.compile(r"(?:\s++|//[^\n]*+)*+")
 
 
-@dataclass(frozen=True, slots=True)
-class CedarFlaw:
-    """Why a text is of no use; `line` counts from 1, 0 where it is about the whole text."""
-
-    message: str
-    remedy: str
-    line: int = 0
-
-    def __str__(self) -> str:
-        place = f"line {self.line}: " if self.line else ""
-        return f"{place}{self.message}"
+def find_policy_flaws(texts: Sequence[str]) -> tuple[tuple[int, CedarFlaw], ...]:
+    """What is wrong with the texts of one set, each with its place among them; a set too large is not parsed."""
+    characters = policies = 0
+    for index, text in enumerate(texts):
+        characters += len(text)
+        if characters > MOST_CHARACTERS:
+            said = f"makes the policies longer than {MOST_CHARACTERS} characters in all"
+            return ((index, CedarFlaw(said, _FEWER)),)
+        for start, _ in _split(text):
+            policies += 1
+            if policies > MOST_POLICIES:
+                line = text.count("\n", 0, start) + 1
+                return ((index, CedarFlaw(f"is a policy beyond the {MOST_POLICIES} of a set", _FEWER, line)),)
+    flaws = ((index, find_policy_flaw(text)) for index, text in enumerate(texts))
+    return tuple((index, flaw) for index, flaw in flaws if flaw)
 
 
 def find_policy_flaw(text: str) -> CedarFlaw | None:
@@ -96,6 +110,8 @@ def find_entities_flaw(text: str) -> CedarFlaw | None:
         return CedarFlaw("is no JSON", "check commas, quotes and brackets", line)
     if not isinstance(data, list):
         return CedarFlaw("is no list", "write a JSON list of entities, [] for none")
+    if flaw := find_hierarchy_flaw(data):
+        return flaw
     try:
         cedarpy.Entities.from_json_str(text)
     except ValueError as error:

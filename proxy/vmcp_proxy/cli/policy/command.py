@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from vmcp_api.manifests.problems import Problem, Problems
 from vmcp_api.spec.authorization import DEFAULT_GROUP_CLAIMS, Authorization
-from vmcp_api.text.cedar_text import CedarFlaw, find_entities_flaw, find_policy_flaw
+from vmcp_api.text.cedar_flaw import CedarFlaw
+from vmcp_api.text.cedar_text import find_entities_flaw, find_policy_flaws
 from vmcp_proxy.cli.exits import CommandError, Exit
 from vmcp_proxy.cli.manifests import read_text
 from vmcp_proxy.cli.output import print_json
@@ -100,9 +101,10 @@ def test(
 def _of_files(texts: tuple[Path, ...], entities: Path | None, groups: tuple[str, ...]) -> Authorization:
     policies = tuple(map(_text, texts))
     told = "[]" if entities is None else _text(entities)
-    flaws = [(path, find_policy_flaw(text)) for path, text in zip(texts, policies, strict=True)]
-    flaws += [] if entities is None else [(entities, find_entities_flaw(told))]
-    if problems := Problems(tuple(_problem(flaw, path) for path, flaw in flaws if flaw)):
+    flaws = [(texts[index], flaw) for index, flaw in find_policy_flaws(policies)]
+    if entities is not None and (flaw := find_entities_flaw(told)):
+        flaws.append((entities, flaw))
+    if problems := Problems(tuple(_problem(flaw, path) for path, flaw in flaws)):
         raise invalid(problems, _NOTHING)
     try:
         return Authorization(policies=policies, entities_json=told, group_claims=groups or DEFAULT_GROUP_CLAIMS)

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 from cedarpy import PolicySet, policies_to_pst, pst
 
-from vmcp_api.text.cedar_text import find_policy_flaw
+from vmcp_api.text.cedar_text import find_policy_flaws
 from vmcp_proxy.core.policy.cedar.reads import ForeignArgumentError, Reads, join, reads_of, with_arguments_in_context
 from vmcp_proxy.core.policy.questions import Action
 
@@ -51,12 +51,14 @@ def read_policies(texts: Sequence[str]) -> Policies:
     """The policies of all texts, counted from 0 over all of them.
 
     Raises:
-        PolicyError: a text is no Cedar, or there is no policy at all.
+        PolicyError: a text is no Cedar, there is no policy at all, or there are too many.
     """
+    for position, flaw in find_policy_flaws(texts):
+        raise PolicyError(f"policies[{position}]: {flaw}; {flaw.remedy}")
     policies: list[Policy] = []
     for position, text in enumerate(texts):
         where = f"policies[{position}]"
-        for node in _parse(text, where):
+        for node in _parse(text):
             policies.append(_policy(node, f"policy{len(policies)}", where))
     by_key = {policy.key: policy for policy in policies}
     return Policies(by_key, handle_of([policy.node for policy in policies]), join(each.reads for each in policies))
@@ -82,10 +84,7 @@ def handle_of(nodes: Sequence[pst.Template]) -> PolicySet:
         raise PolicyError(f"policies: {error}") from None
 
 
-def _parse(text: str, where: str) -> Sequence[pst.Template]:
-    flaw = find_policy_flaw(text)
-    if flaw is not None:
-        raise PolicyError(f"{where}: {flaw}; {flaw.remedy}")
+def _parse(text: str) -> Sequence[pst.Template]:
     # By the numbers that Cedar counts them by, which is their order in the text.
     return sorted(policies_to_pst(text).static_policies.values(), key=lambda node: int(node.id.removeprefix("policy")))
 
