@@ -18,7 +18,7 @@ Strategy: TypeAlias = FixedHeader | TokenSource | Relay
 class TokenCredentials:
     """The headers of a client and of a backend, and over them a token that somebody hands out."""
 
-    __slots__ = ("_backend", "_grant", "_headers", "_slot", "_snapshot", "_static", "is_callers")
+    __slots__ = ("_backend", "_grant", "_headers", "_refused", "_slot", "_snapshot", "_static", "is_callers")
 
     def __init__(
         self, backend: str, slot: Slot, snapshot: HeaderSnapshot, static: StaticHeaders, *, is_callers: bool
@@ -29,6 +29,7 @@ class TokenCredentials:
         self._snapshot: Final = snapshot
         self._static: Final = static
         self._grant: Grant | None = None
+        self._refused: Grant | None = None
         self._headers: OutgoingHeaders = ()
 
     @classmethod
@@ -44,7 +45,7 @@ class TokenCredentials:
 
     def current(self) -> OutgoingHeaders | None:
         grant = self._slot.current()
-        return None if grant is None else self._with(grant)
+        return None if grant is None or grant is self._refused else self._with(grant)
 
     @property
     def latest(self) -> OutgoingHeaders:
@@ -52,16 +53,27 @@ class TokenCredentials:
 
     async def fetch(self, deadline: Deadline) -> OutgoingHeaders:
         del deadline
+        refused = self._refused
         try:
-            return self._with(await self._slot.fetch())
+            return self._with(await self._slot.fetch(refused))
         except OutgoingAuthError as error:
+            if self._refused is refused:
+                # No other is to be had: the next request may try it again.
+                self._refused = None
             raise _no_credentials(self._backend, error) from None
 
     def refused(self, used: OutgoingHeaders) -> bool:
-        return self._grant is None or used is not self._headers or self._slot.refused(self._grant)
+        grant = self._grant
+        if grant is None or used is not self._headers:
+            return True
+        if not self._slot.refused(grant):
+            return False
+        self._refused = grant
+        return True
 
     def _with(self, grant: Grant) -> OutgoingHeaders:
         if grant is not self._grant:
+            self._refused = None
             merged = merge(self._snapshot, self._static, grant.header.headers)
             self._grant, self._headers = grant, () if isinstance(merged, Collision) else merged
         return self._headers

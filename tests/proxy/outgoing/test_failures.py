@@ -11,6 +11,7 @@ from tests.proxy.outgoing.helpers import (
     bearer_token,
     client_credentials,
     header_injection,
+    issued_by,
     stage,
     token_exchange,
 )
@@ -202,3 +203,45 @@ async def test_nothing_of_a_callers_tokens_is_in_memory_after_its_session():
             assert holders_of(token), "while the session lives"
             await client.delete()
         await eventually(lambda: not holders_of(token))
+
+
+@pytest.mark.scenario("I-6")
+async def test_a_header_that_a_caller_brings_takes_the_token_of_all_from_nobody(monkeypatch):
+    """The backend's 401 is about the caller's own header; the provider is away when the proxy tries another token."""
+    monkeypatch.setattr("vmcp_proxy.auth.outgoing.tokens._RENEWAL_PAUSE", 600.0)
+    idp = Idp()
+    good = issued_by(idp)
+    backend = Guarded(lets_in=lambda headers: good(headers) and headers.get("x-api-key") != "bad")
+    headers = {"passthroughHeaders": ["X-Api-Key"]}
+    async with (
+        stage(lambda idp: {"one": client_credentials(idp)}, {"one": backend}, idp, **headers) as at,
+        at.signed_in("alice") as alice,
+        at.bearing(idp.mint("bob"), **{"x-api-key": "bad"}) as bob,
+    ):
+        assert await alice.call("one_echo")
+        before = len(idp.requests("token"))
+        idp.acts["token"] = says(503, {"error": "temporarily_unavailable"})
+        await bob.open()
+        for _ in range(3):
+            await bob.request("tools/call", {"name": "one_echo", "arguments": {}})
+            assert "isError" not in await alice.call("one_echo")
+        assert len(backend.refused) > 0
+        assert len(idp.requests("token")) == before + 1, "once for each pause"
+
+
+@pytest.mark.scenario("I-7")
+async def test_a_token_that_the_backend_has_forgotten_is_replaced_within_the_call_that_finds_out():
+    idp = Idp()
+    backend = Guarded()
+    async with (
+        stage(lambda idp: {"one": client_credentials(idp)}, {"one": backend}, idp) as at,
+        at.signed_in("alice") as alice,
+        at.signed_in("bob") as bob,
+    ):
+        assert await alice.call("one_echo")
+        assert await bob.call("one_echo")
+        (former,) = backend.shown("authorization", "tools/call")
+        backend.lets_in = lambda headers: headers.get("authorization") not in (former, None)
+        answers = await asyncio.gather(*(each.call("one_echo") for each in (alice, bob) for _ in range(5)))
+        assert not any(answer.get("isError") for answer in answers)
+        assert len(idp.requests("token")) == 2

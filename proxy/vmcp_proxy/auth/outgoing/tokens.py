@@ -144,14 +144,16 @@ class Slot:
             self._begin()
         return grant
 
-    async def fetch(self) -> Grant:
+    async def fetch(self, instead_of: Grant | None = None) -> Grant:
         """The token at hand, or the one that is got now; whoever waits may be cancelled without the others.
+
+        `instead_of` is one that was refused: another is waited for.
 
         Raises:
             OutgoingAuthError: there is none, or there was none a moment ago.
         """
         grant = self.current()
-        if grant is not None:
+        if grant is not None and grant is not instead_of:
             return grant
         flight = self._flight
         if flight is None:
@@ -165,14 +167,17 @@ class Slot:
         return found
 
     def refused(self, grant: Grant) -> bool:
-        """Hears that the backend did not take it; whether there may be another one."""
-        if self._grant is not grant:
+        """Hears that the backend did not take it; whether there may be another one, which is got meanwhile.
+
+        The others go on with this one: what was refused may be a header that the caller came with beside it.
+        """
+        if self._grant is not grant or self._flight is not None:
             return True
         now = asyncio.get_running_loop().time()
-        if now < self._renewable_at:
+        if now < max(self._renewable_at, self._retry_at):
             return False
-        self._grant = None
         self._renewable_at = now + _RENEWAL_PAUSE
+        self._begin()
         return True
 
     def _begin(self) -> "asyncio.Task[Grant | OutgoingAuthError]":

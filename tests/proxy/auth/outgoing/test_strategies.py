@@ -142,7 +142,7 @@ async def test_a_server_that_takes_the_clients_secret_in_the_body_only_gets_it_t
         first = await source.slot_for(None).fetch()
         slot = source.slot_for(None)
         assert slot.refused(first)
-        await slot.fetch()
+        await slot.fetch(first)
         assert [each.client.way for each in at.idp.requests()] == ["basic", "post", "post"]
 
 

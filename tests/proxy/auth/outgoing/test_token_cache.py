@@ -142,7 +142,7 @@ async def test_a_token_that_a_backend_refuses_is_replaced_once_for_all_who_used_
         slot = at.client_credentials().slot_for(None)
         first = await slot.fetch()
         assert all(slot.refused(first) for _ in range(50))
-        grants = await asyncio.gather(*(slot.fetch() for _ in range(50)))
+        grants = await asyncio.gather(*(slot.fetch(first) for _ in range(50)))
         assert len({bearer(grant) for grant in grants}) == 1
         assert grants[0] is not first
         assert slot.refused(first), "who comes late takes the new one"
@@ -153,12 +153,46 @@ async def test_a_token_that_a_backend_refuses_is_replaced_once_for_all_who_used_
 async def test_a_backend_that_takes_no_token_at_all_does_not_cost_one_for_each_call(monkeypatch):
     async with desk(monkeypatch) as at:
         slot = at.client_credentials().slot_for(None)
-        assert slot.refused(await slot.fetch())
+        first = await slot.fetch()
+        assert slot.refused(first)
+        assert await slot.fetch(first) is not first
         for _ in range(20):
             assert not slot.refused(await slot.fetch())
         assert len(at.idp.requests()) == 2
         at.turn_on(11)
         assert slot.refused(await slot.fetch()), "later it may be worth another try"
+
+
+@pytest.mark.scenario("I-7")
+async def test_a_refused_token_serves_the_others_until_another_is_there(monkeypatch):
+    async with desk(monkeypatch) as at:
+        slot = at.client_credentials().slot_for(None)
+        first = await slot.fetch()
+        gate = asyncio.Event()
+        at.idp.acts["token"] = slow(gate)
+        assert slot.refused(first)
+        assert slot.current() is first
+        assert await slot.fetch() is first
+        waiting = asyncio.create_task(slot.fetch(first))
+        await eventually(lambda: len(at.idp.requests()) == 2)
+        gate.set()
+        second = await waiting
+        assert slot.current() is second
+        assert second is not first
+
+
+@pytest.mark.scenario("I-7")
+async def test_where_no_other_token_is_to_be_had_the_refused_one_goes_on_and_nobody_asks_at_once_again(monkeypatch):
+    async with desk(monkeypatch) as at:
+        slot = at.client_credentials().slot_for(None)
+        first = await slot.fetch()
+        at.idp.acts["token"] = says(503, {"error": "temporarily_unavailable"})
+        assert slot.refused(first)
+        with pytest.raises(OutgoingAuthError):
+            await slot.fetch(first)
+        assert slot.current() is first
+        assert not slot.refused(first)
+        assert len(at.idp.requests()) == 2
 
 
 @pytest.mark.scenario("I-6")
