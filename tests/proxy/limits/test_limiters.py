@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from contextlib import ExitStack
 
 import pytest
@@ -168,6 +169,37 @@ async def test_a_stalled_redis_holds_a_request_no_longer_than_its_bound_and_the_
         await until_asked(limiter)
         assert limiter.state.state == "ok"
         assert await limiter.take([use("many", 1000)]) == (0,)
+
+
+@pytest.mark.scenario("R-3")
+@pytest.mark.parametrize("is_sent", [False, True])
+async def test_a_process_that_was_held_up_takes_the_answer_that_waits_and_does_not_blame_redis(
+    redis_server, monkeypatch, is_sent
+):
+    async with limiter_at(redis_server.address) as limiter:
+        await limiter.take([use("first")])
+        monkeypatch.setattr(redis_module, "DECISION_SECONDS", 1.5)
+        monkeypatch.setattr(redis_module, "_LAST_SECONDS", 1.3)
+        asking = asyncio.create_task(limiter.take([use("held", 1)]))
+        for _ in range(5 if is_sent else 1):
+            await asyncio.sleep(0)
+        time.sleep(1.6)  # noqa: ASYNC251 - what holds the loop up
+        assert await asking == (0,)
+        assert limiter.state.state == "ok"
+
+
+async def test_who_gives_up_waiting_takes_no_token(redis_server):
+    async with limiter_at(redis_server.address) as limiter:
+        await limiter.take([use("first")])
+        ahead = asyncio.create_task(limiter.take([use("ahead")]))
+        await asyncio.sleep(0)
+        gone = asyncio.create_task(limiter.take([use("one", 1)]))
+        await asyncio.sleep(0)
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        await ahead
+        assert await limiter.take([use("one", 1)]) == (0,)
 
 
 @pytest.mark.scenario("R-3")
