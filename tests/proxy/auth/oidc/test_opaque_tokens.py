@@ -182,6 +182,27 @@ async def test_invented_tokens_ask_the_issuer_a_few_at_a_time_and_hold_up_nobody
 
 
 @pytest.mark.scenario("I-4")
+async def test_invented_tokens_take_no_turn_of_those_that_were_good_a_moment_ago(monkeypatch):
+    answers = asyncio.Event()
+    async with door(auth=introspecting) as it:
+        monkeypatch.setattr(OPAQUE_SECONDS, 0.0)
+        known = it.idp.opaque("alice")
+        assert await it.status_of(known) == 200
+        before = len(it.idp.asked("introspect"))
+        it.idp.acts["introspect"] = slow(answers)
+        invented = [asyncio.create_task(it.status_of(f"invented-{number}")) for number in range(3 * MOST_AT_ONCE)]
+        await eventually(lambda: len(it.idp.asked("introspect")) == before + MOST_AT_ONCE)
+        del it.idp.acts["introspect"]
+        assert await it.status_of(known) == 200
+        asked = len(it.idp.asked("introspect")) - before - MOST_AT_ONCE
+        assert asked == 2, "for the first request and the last, before any other of the invented ones"
+        it.idp.revoke(known)
+        assert await it.status_of(known) == 401
+        answers.set()
+        assert set(await asyncio.gather(*invented)) <= {401, 503}
+
+
+@pytest.mark.scenario("I-4")
 async def test_the_secret_follows_its_secret_without_another_authenticator():
     async with door(auth=introspecting) as it:
         inside = it.world.inside.authenticators

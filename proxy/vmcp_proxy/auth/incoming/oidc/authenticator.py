@@ -164,7 +164,7 @@ class OidcAuthenticator:
         if self._lacks_secret:
             return Unjudged("the secret of the client that introspects is missing")
         try:
-            verdict = await self._introspection.ask(url, token)
+            verdict = await self._introspection.ask(url, token, again=self._known.past(digest) is not None)
         except EndpointError as error:
             return Unjudged(f"introspection: {error.reason}")
         if isinstance(verdict, Refused):
