@@ -10,7 +10,7 @@ try:
     from vmcp_operator.app import run
     from vmcp_operator.errors import SettingsError
     from vmcp_operator.logs import configure_logging
-    from vmcp_operator.settings import SERVICE_ACCOUNT_TOKEN, parse_settings
+    from vmcp_operator.settings import SERVICE_ACCOUNT_TOKEN, parse_settings, read_namespace
 except ModuleNotFoundError as error:
     sys.stderr.write(f"vmcp-operator: {explain_missing(error, 'operator')}\n")
     sys.exit(2)
@@ -19,7 +19,8 @@ except ModuleNotFoundError as error:
 def main() -> int:
     """Exit code 2 for settings that cannot be used, 0 after a clean stop; a crash keeps its own."""
     try:
-        settings = parse_settings(sys.argv[1:], os.environ, in_cluster=SERVICE_ACCOUNT_TOKEN.is_file())
+        in_cluster = SERVICE_ACCOUNT_TOKEN.is_file()
+        settings = parse_settings(sys.argv[1:], os.environ, in_cluster=in_cluster, namespace=read_namespace())
     except SettingsError as error:
         sys.stderr.write(f"vmcp-operator: {error}\n")
         return 2

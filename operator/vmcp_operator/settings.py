@@ -13,7 +13,9 @@ from vmcp_operator.errors import SettingsError
 from vmcp_operator.plan.world import PodSettings
 from vmcp_operator.watch import Scope
 
-SERVICE_ACCOUNT_TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+_SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+SERVICE_ACCOUNT_TOKEN: Final = _SERVICE_ACCOUNT / "token"
+SERVICE_ACCOUNT_NAMESPACE: Final = _SERVICE_ACCOUNT / "namespace"
 HEALTH_PORT: Final = 8080
 _PEERS: Final = TypeAdapter(tuple[NetworkPeer, ...])
 LEVELS: Final = ("debug", "info", "warning", "error")
@@ -38,8 +40,18 @@ class Settings:
     log_level: str = "info"
 
 
-def parse_settings(arguments: Sequence[str], environ: Mapping[str, str], *, in_cluster: bool) -> Settings:
-    """The settings of a command line over an environment.
+def read_namespace() -> str:
+    """The namespace of the operator's own pod, as its service account's files say it; empty where it runs in none."""
+    try:
+        return SERVICE_ACCOUNT_NAMESPACE.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return ""
+
+
+def parse_settings(
+    arguments: Sequence[str], environ: Mapping[str, str], *, in_cluster: bool, namespace: str = ""
+) -> Settings:
+    """The settings of a command line over an environment; `namespace` is that of the operator's own pod.
 
     Raises:
         SettingsError: one is missing or cannot be used.
@@ -54,7 +66,7 @@ def parse_settings(arguments: Sequence[str], environ: Mapping[str, str], *, in_c
     if not in_cluster and kubeconfig is None:
         raise SettingsError("set KUBECONFIG, or run in a pod with a service account")
     return Settings(
-        pods=PodSettings(options.proxy_image, options.proxy_pull_policy, _peers(options.metrics_from)),
+        pods=PodSettings(options.proxy_image, options.proxy_pull_policy, _peers(options.metrics_from), namespace),
         scope=Scope(tuple(sorted({name.strip() for name in options.namespaces.split(",") if name.strip()}))),
         kubeconfig=None if in_cluster else kubeconfig,
         instance=environ.get("POD_NAME") or environ.get("HOSTNAME") or "vmcp-operator",

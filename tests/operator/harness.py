@@ -18,7 +18,7 @@ from vmcp_operator.reconcile.reconciler import Reconciler
 from vmcp_operator.reconcile.reporter import Reporter
 
 START = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
-SETTINGS = PodSettings("registry.test/vmcp:1")
+SETTINGS = PodSettings("registry.test/vmcp:1", namespace="vmcp-system")
 
 
 def read_manifests(text: str) -> list[Manifest]:

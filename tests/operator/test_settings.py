@@ -1,7 +1,8 @@
 import pytest
 
+from vmcp_operator import settings as settings_module
 from vmcp_operator.errors import SettingsError
-from vmcp_operator.settings import parse_settings
+from vmcp_operator.settings import parse_settings, read_namespace
 
 
 def test_flags_win_over_the_environment_and_defaults_fill_in():
@@ -11,6 +12,16 @@ def test_flags_win_over_the_environment_and_defaults_fill_in():
     assert settings.scope.namespaces == ("a", "b")
     assert not settings.scope.is_cluster
     assert (settings.workers, settings.resync, settings.kubeconfig) == (3, 600.0, None)
+
+
+def test_the_operators_own_namespace_is_that_of_its_service_account(monkeypatch, tmp_path):
+    written = tmp_path / "namespace"
+    monkeypatch.setattr(settings_module, "SERVICE_ACCOUNT_NAMESPACE", written)
+    assert read_namespace() == ""
+    written.write_text("vmcp-system\n", encoding="utf-8")
+    assert read_namespace() == "vmcp-system"
+    settings = parse_settings(["--proxy-image=a"], {}, in_cluster=True, namespace=read_namespace())
+    assert settings.pods.namespace == "vmcp-system"
 
 
 @pytest.mark.parametrize(

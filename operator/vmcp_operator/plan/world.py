@@ -25,11 +25,15 @@ YOUTH_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class PodSettings:
-    """What the operator's own settings say about proxy pods; `metrics_from` may scrape every one of them."""
+    """What the operator's own settings say about proxy pods; `metrics_from` may scrape every one of them.
+
+    `namespace` is the operator's own, empty where it runs in no pod.
+    """
 
     image: str
     pull_policy: str = "IfNotPresent"
     metrics_from: tuple[NetworkPeer, ...] = ()
+    namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """How pods are reached: Service, NetworkPolicy, PodDisruptionBudget."""
 
-from typing import Any
+from typing import Any, Final
 
 from vmcp_api.kinds import VirtualMCPServer
 from vmcp_api.kinds.pods import LabelSelector, NetworkPeer
@@ -10,6 +10,9 @@ from vmcp_operator.plan.kinds import DISRUPTION_BUDGET, NETWORK_POLICY, SERVICE,
 from vmcp_operator.plan.objects.children import build_child
 from vmcp_operator.plan.objects.naming import NAME_LABEL, OPERATOR, object_name, selector_labels
 from vmcp_operator.plan.world import World
+
+_NAMESPACE_LABEL: Final = "kubernetes.io/metadata.name"
+"""What the API server itself gives to each namespace, and keeps."""
 
 
 def service_ref(key: Ref) -> Ref:
@@ -33,12 +36,18 @@ def build_service(world: World, vmcp: VirtualMCPServer) -> Manifest:
 
 
 def build_network_policy(world: World, vmcp: VirtualMCPServer) -> Manifest | None:
-    """Who may connect: the named peers to the MCP port, the operator and who scrapes metrics to the admin port."""
+    """Who may connect: the named peers to the MCP port, the operator and who scrapes metrics to the admin port.
+
+    The operator's own namespace alone counts: a label is given by whoever may create a pod, anywhere. Where it runs in
+    no pod, nothing says whose address it comes from.
+    """
     policy = vmcp.spec.network_policy
     if not policy.enabled:
         return None
     peers = [_peer(peer) for peer in policy.ingress_from] or [{"podSelector": {}}]
-    operator = {"namespaceSelector": {}, "podSelector": {"matchLabels": {NAME_LABEL: OPERATOR}}}
+    home = world.settings.namespace
+    where = {"matchLabels": {_NAMESPACE_LABEL: home}} if home else {}
+    operator = {"namespaceSelector": where, "podSelector": {"matchLabels": {NAME_LABEL: OPERATOR}}}
     scrapers = [_peer(peer) for peer in (*world.settings.metrics_from, *policy.metrics_from)]
     spec = {
         "podSelector": {"matchLabels": selector_labels(world.key)},
