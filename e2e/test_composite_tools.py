@@ -159,12 +159,12 @@ async def has(client, name):
 @pytest.mark.parametrize(
     ("steps", "words"),
     [
-        ([step("a", "t", dependsOn=["a"])], "the step waits for itself"),
+        ([step("a", "t", dependsOn=["b"])], "waits for one that does not exist"),
         ([step("a", "t"), step("a", "t")], "Duplicate value"),
         ([step(f"s{number}", "t") for number in range(101)], "must have at most 100 items"),
         ([{"id": "a", "type": "elicitation"}], "is required for type elicitation"),
     ],
-    ids=["a step that waits for itself", "duplicate id", "too many steps", "a question without a message"],
+    ids=["unknown dependency", "duplicate id", "too many steps", "a question without a message"],
 )
 def test_the_api_server_refuses_a_workflow_that_can_be_seen_not_to_run(kube, steps, words):
     manifest = composite_tool("refused", "refused", steps)

@@ -44,6 +44,14 @@ _TEXT = {"type": "string", "value": "{{ params.a }}"}
 
 COMPOSITE_CASES = (
     RuleCase(
+        "VirtualMCPCompositeToolDefinition",
+        "spec.steps[0].dependsOn[0]",
+        "there is no step 'c'",
+        composite(step("a", dependsOn=["c"]), step("b")),
+        composite(step("a", dependsOn=["b"]), step("b")),
+        answer="holds a step that waits for one that does not exist",
+    ),
+    RuleCase(
         "VirtualMCPServer",
         "spec.config.compositeTools[0].steps[1].dependsOn[1]",
         "the step waits for itself",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from vmcp_api.kinds import VirtualMCPCompositeToolDefinition
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerConfig
 from vmcp_api.rules.rule import Finding, Rule, require
 from vmcp_api.spec.composite import (
@@ -49,6 +50,11 @@ def _find_self(step: Step) -> Iterator[Finding]:
         yield ("dependsOn", step.depends_on.index(step.id)), _WAITS_FOR_ITSELF
 
 
+def _find_nothing(_: Any) -> tuple[Finding, ...]:
+    """What CEL says of a whole definition is told with more by the faults of its tool."""
+    return ()
+
+
 def _find_faults(tool: Any) -> Iterator[Finding]:
     yield from faults(tool)
 
@@ -69,6 +75,15 @@ COMPOSITE_RULES: Final[tuple[Rule, ...]] = (
         message=_WAITS_FOR_ITSELF,
         find=_find_self,
         about=("dependsOn",),
+    ),
+    Rule(
+        model=VirtualMCPCompositeToolDefinition,
+        # For each of the tools that a VirtualMCPServer may hold, it would cost the API server too much.
+        cel="self.spec.steps.all(step, !has(step.dependsOn) ||"
+        " sets.contains(self.spec.steps.map(other, other.id), step.dependsOn))",
+        message="holds a step that waits for one that does not exist; correct its dependsOn",
+        find=_find_nothing,
+        about=("spec", "steps"),
     ),
     require(
         OnError,
