@@ -19,7 +19,7 @@ from vmcp_proxy.core.policy.rate_limit import LimitServices, RateLimit
 from vmcp_proxy.core.policy.rate_limits import RateLimits
 from vmcp_proxy.core.policy.reach import Reach
 from vmcp_proxy.core.policy.shadow import Shadow
-from vmcp_proxy.core.virtual import Caller, Exchange, Listed, Operation, Resolved, VirtualMCP
+from vmcp_proxy.core.virtual import Caller, Exchange, Listed, Looked, Operation, Resolved, VirtualMCP
 from vmcp_proxy.protocol.kinds import Kind
 
 Shows: TypeAlias = Callable[[Identity, Sequence[Capability]], Sequence[bool]]
@@ -119,7 +119,7 @@ class LiveCore:
         """See `VirtualMCP.list`."""
         return self.current.list(caller, kind)
 
-    def resolve(self, caller: Caller, operation: Operation) -> Coroutine[Any, Any, Resolved]:
+    def resolve(self, caller: Caller, operation: Operation) -> Coroutine[Any, Any, Looked]:
         """See `VirtualMCP.resolve`."""
         return self.current.resolve(caller, operation)
 

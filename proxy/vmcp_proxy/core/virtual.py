@@ -39,6 +39,7 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
     `kind` and `name` are of what it is about (`protocol.methods.Reference`): None and empty where it names nothing.
     `parsed` are the members of `params`, where they have been read; `is_prepared` where its arguments are those that
     the backend gets. `trace` is that of the client's request; None where tracing is off. `inner` marks calls of layers.
+    `charged` where it has had its tokens before it was looked up.
     """
 
     method: str
@@ -49,6 +50,7 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
     is_prepared: bool = False
     trace: Trace | None = None
     inner: Inner | None = None
+    charged: "Charged | None" = None
 
     def prepared(self, plan: ArgumentPlan) -> "Operation":
         """The same with the arguments that the backend gets (ADR-0022): they are judged, and sent.
@@ -104,6 +106,20 @@ class OwnNames(msgspec.Struct, frozen=True, gc=False):
 
 Resolved: TypeAlias = Target | Composite | OwnNames | Unlisted | PartialFailure | None
 """What an operation names; a failure where nobody may look, None where nothing bears the name."""
+
+
+class Charged(msgspec.Struct, frozen=True, gc=False):
+    """What was found by asking backends for their lists, which took the tokens of the request first (ADR-0045).
+
+    `tool` is the name by which they were taken, where it is a call of one.
+    """
+
+    resolved: Resolved
+    tool: str | None = None
+
+
+Looked: TypeAlias = Resolved | Charged | Limited | Unchecked
+"""What came of looking an operation up; the last two where backends would have been asked, and no token was there."""
 
 
 Listed: TypeAlias = Catalog | PartialFailure | Limited | Unchecked
@@ -167,7 +183,7 @@ class VirtualMCP(Protocol):
     async def list(self, caller: Caller, kind: Kind) -> Listed:
         """The view that a list request of one kind is answered from, or why there is no answer."""
 
-    async def resolve(self, caller: Caller, operation: Operation) -> Resolved:
+    async def resolve(self, caller: Caller, operation: Operation) -> Looked:
         """What the operation is about; waits, within the bound of the call, for backends that may have it."""
 
     async def perform(self, caller: Caller, operation: Operation, resolved: Resolved, exchange: Exchange) -> Reply:
@@ -186,5 +202,19 @@ async def call(virtual: VirtualMCP, caller: Caller, operation: Operation, exchan
     Raises:
         InvalidParamsError: the params do not have the shape of the method.
     """
-    resolved = await virtual.resolve(caller, operation)
-    return await virtual.perform(caller, operation, resolved, exchange)
+    return await act(virtual, caller, operation, await virtual.resolve(caller, operation), exchange)
+
+
+async def act(virtual: VirtualMCP, caller: Caller, operation: Operation, looked: Looked, exchange: Exchange) -> Reply:
+    """The answer to a request that has been looked up.
+
+    Raises:
+        InvalidParamsError: the params do not have the shape of the method.
+    """
+    match looked:
+        case Limited() | Unchecked():
+            return looked
+        case Charged(resolved):
+            operation = msgspec.structs.replace(operation, charged=looked)
+            return await virtual.perform(caller, operation, resolved, exchange)
+    return await virtual.perform(caller, operation, looked, exchange)

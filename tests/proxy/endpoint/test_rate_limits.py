@@ -286,3 +286,43 @@ async def test_limits_of_tools_that_nobody_serves_are_told_once_every_list_is_kn
             while not (unmatched := (await world.status())["unmatched"]):
                 await client.names()
     assert unmatched == [{"backend": "", "setting": "rateLimiting", "name": "one_eco"}]
+
+
+async def test_without_a_token_new_headers_with_each_call_have_no_backend_asked():
+    backends = {"one": everything(), "two": everything()}
+    headers = {"passthroughHeaders": ["X-Api-Key"], "passthroughHeaderMode": "Request"}
+    async with scene(backends, config=limits(shared=bucket(2)), **headers) as world, world.session() as client:
+        assert await codes(client, ECHO) == [200]
+        answer = await client.request(ECHO[0], ECHO[1], **{"X-Api-Key": "new"})
+        assert "result" in answer, "one token for the look-up and the call together"
+        before = sum(len(each.heard) for each in backends.values())
+        for number in range(20):
+            for method, params in (ECHO, READ, ("tools/list", {}), ("resources/unsubscribe", {"uri": "test://a"})):
+                answer = await client.request(method, params, **{"X-Api-Key": f"k{number}"})
+                assert answer["error"]["code"] == 429
+        assert sum(len(each.heard) for each in backends.values()) == before
+
+
+async def test_a_call_that_was_charged_before_its_look_up_takes_its_tools_token_too():
+    settings = {"shared": bucket(50), "tools": [{"name": "one_echo", "shared": bucket(2)}]}
+    headers = {"passthroughHeaders": ["X-Api-Key"], "passthroughHeaderMode": "Request"}
+    async with scene({"one": everything()}, config=limits(**settings), **headers) as world, world.session() as client:
+        answers = [await client.request(ECHO[0], ECHO[1], **{"X-Api-Key": f"k{n}"}) for n in range(3)]
+        assert [each.get("error", {}).get("code") for each in answers] == [None, None, 429]
+        assert answers[2]["error"]["data"]["limit"] == "tool_shared"
+
+
+async def test_to_unsubscribe_from_what_nobody_subscribed_to_costs_a_token_and_no_backend_is_asked_without_one():
+    backend = everything()
+    backend.offers["resources"] = {"subscribe": True}
+    uri = {"uri": "test://a"}
+
+    @backend.on("resources/subscribe")
+    @backend.on("resources/unsubscribe")
+    async def subscribe(_call):
+        return {}
+
+    async with scene({"one": backend}, config=limits(shared=bucket(2))) as world, world.session() as client:
+        assert await codes(client, ("resources/unsubscribe", uri), ("resources/subscribe", uri)) == [200, 200]
+        assert await codes(client, *[("resources/unsubscribe", uri)] * 3) == [200, 429, 429]
+        assert len([each for each in backend.heard if each.method == "resources/unsubscribe"]) == 2

@@ -15,7 +15,7 @@ from vmcp_proxy.core.policy.by_identity import ByIdentity
 from vmcp_proxy.core.policy.completions import without_unusable
 from vmcp_proxy.core.policy.judge import Judge, Known, only_shown, question_of
 from vmcp_proxy.core.policy.questions import Action, Admitter, DecisionObserver, Question, judged_name
-from vmcp_proxy.core.virtual import Caller, Exchange, Listed, Operation, OwnNames, Resolved, Target, VirtualMCP
+from vmcp_proxy.core.virtual import Caller, Exchange, Listed, Looked, Operation, OwnNames, Resolved, Target, VirtualMCP
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.methods import COMPLETION, UNSUBSCRIBE
 
@@ -40,7 +40,7 @@ class Admission:
         listed = await self._inner.list(caller, kind)
         return await self._reduced(caller.identity, listed) if isinstance(listed, Catalog) else listed
 
-    def resolve(self, caller: Caller, operation: Operation) -> Coroutine[Any, Any, Resolved]:
+    def resolve(self, caller: Caller, operation: Operation) -> Coroutine[Any, Any, Looked]:
         """See `VirtualMCP.resolve`: what is there is found before it is decided on."""
         return self._inner.resolve(caller, operation)
 

@@ -9,7 +9,7 @@ from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.outcomes import PartialFailure, Reply
 from vmcp_proxy.core.policy.reach import Reach
-from vmcp_proxy.core.virtual import Caller, Exchange, Listed, Operation, Resolved, VirtualMCP
+from vmcp_proxy.core.virtual import Caller, Exchange, Listed, Looked, Operation, Resolved, VirtualMCP
 from vmcp_proxy.protocol.kinds import Kind
 
 WITHHELD: Final = "withheld"
@@ -53,7 +53,7 @@ class AllOrNothing:
         refused = self._refusal(caller.identity)
         return await self._inner.list(caller, kind) if refused is None else refused
 
-    async def resolve(self, caller: Caller, operation: Operation) -> Resolved:
+    async def resolve(self, caller: Caller, operation: Operation) -> Looked:
         """See `VirtualMCP.resolve`; refused before anybody looks, once for the whole call."""
         refused = self._refusal(caller.identity)
         return await self._inner.resolve(caller, operation) if refused is None else refused

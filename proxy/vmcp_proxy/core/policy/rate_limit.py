@@ -9,15 +9,26 @@ from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.outcomes import Limit, Limited, Reply, Unchecked
 from vmcp_proxy.core.policy.rate_limits import RateLimits
-from vmcp_proxy.core.virtual import Caller, Exchange, Found, Listed, Operation, OwnNames, Resolved, VirtualMCP
+from vmcp_proxy.core.virtual import (
+    Caller,
+    Charged,
+    Exchange,
+    Found,
+    Listed,
+    Looked,
+    Operation,
+    OwnNames,
+    Resolved,
+    Target,
+    VirtualMCP,
+)
+from vmcp_proxy.limits.bucket import Use
 from vmcp_proxy.limits.limiter import Limiter
 from vmcp_proxy.protocol.kinds import Kind
+from vmcp_proxy.protocol.methods import UNSUBSCRIBE
 
 LAYER: Final = "rate_limit"
 """What the audit calls it."""
-
-_FREE: Final = frozenset({"resources/unsubscribe"})
-"""What gives something back is never refused."""
 
 _RETRY_UNCHECKED: Final = 1
 _MILLISECONDS: Final = 1000
@@ -56,7 +67,8 @@ class LimitServices:
 class RateLimit:
     """A `VirtualMCP` that passes on what there are tokens for, each request for one of every bucket it belongs to.
 
-    It stands inside of admission: what is denied costs nothing. Views cost nothing, nor do lists that are known.
+    It stands inside of admission: what is denied costs nothing, unless a backend has to be asked for its lists to find
+    out what it is about. Then the tokens are taken before. Views cost nothing, nor do lists that are known.
     """
 
     def __init__(self, inner: VirtualMCP, limits: RateLimits, services: LimitServices) -> None:
@@ -73,23 +85,37 @@ class RateLimit:
 
     async def list(self, caller: Caller, kind: Kind) -> Listed:
         """See `VirtualMCP.list`."""
-        refused = await self._refusal(caller.identity, None) if self._asks(caller) else None
+        refused = await self._take(self._uses(caller.identity, None)) if self._asks(caller) else None
         return await self._inner.list(caller, kind) if refused is None else refused
 
-    def resolve(self, caller: Caller, operation: Operation) -> Coroutine[Any, Any, Resolved]:
-        """See `VirtualMCP.resolve`."""
-        return self._inner.resolve(caller, operation)
+    async def resolve(self, caller: Caller, operation: Operation) -> Looked:
+        """See `VirtualMCP.resolve`; new headers with each call would have all backends asked, tokens or not."""
+        if not self._asks(caller):
+            return await self._inner.resolve(caller, operation)
+        refused = await self._take(self._uses(caller.identity, _named(operation)))
+        if refused is not None:
+            return refused
+        looked = await self._inner.resolve(caller, operation)
+        return looked if isinstance(looked, Charged | Limited | Unchecked) else Charged(looked, _named(operation))
 
     async def perform(self, caller: Caller, operation: Operation, resolved: Resolved, exchange: Exchange) -> Reply:
         """See `VirtualMCP.perform`; names that do not exist cost as much as others."""
-        if operation.method not in _FREE:
-            refused = await self._refusal(caller.identity, _tool(operation, resolved))
+        if not _gives_back(caller, operation, resolved):
+            refused = await self._take(self._needed(caller.identity, operation, _tool(operation, resolved)))
             if refused is not None:
                 return refused
         return await self._inner.perform(caller, operation, resolved, exchange)
 
-    async def _refusal(self, identity: Identity, tool: str | None) -> Limited | Unchecked | None:
-        needed = self._limits.uses(tool, lambda: self._user_key(identity))
+    def _uses(self, identity: Identity, tool: str | None) -> Sequence[tuple[Limit, Use]]:
+        return self._limits.uses(tool, lambda: self._user_key(identity))
+
+    def _needed(self, identity: Identity, operation: Operation, tool: str | None) -> Sequence[tuple[Limit, Use]]:
+        if operation.charged is None:
+            return self._uses(identity, tool)
+        # A page may name a tool by its own name: which buckets it has was not known before it was looked up.
+        return self._limits.uses_beside(tool, operation.charged.tool, lambda: self._user_key(identity))
+
+    async def _take(self, needed: Sequence[tuple[Limit, Use]]) -> Limited | Unchecked | None:
         if not needed:
             return None
         limits = [limit for limit, _ in needed]
@@ -106,6 +132,25 @@ class RateLimit:
         lacking = [limit for limit, wait in zip(limits, waits, strict=True) if wait]
         self._observer.on_limits(lacking, LimitOutcome.LIMITED)
         return Limited(limits[waits.index(longest)], -(-longest // _MILLISECONDS))
+
+
+def _gives_back(caller: Caller, operation: Operation, resolved: Resolved) -> bool:
+    """Whether it ends a subscription that the client has here: that is never refused.
+
+    One that was made through another pod is not known here: ending it asks a backend, as ending none would.
+    """
+    if operation.method != UNSUBSCRIBE:
+        return False
+    if type(resolved) is not Target:
+        return True
+    capability = resolved.capability
+    uri = operation.name if capability.kind is Kind.TEMPLATE else capability.original
+    return uri in caller.client.subscriptions.get(capability.backend, ())
+
+
+def _named(operation: Operation) -> str | None:
+    """The tool that is called, as long as nobody has looked; else None."""
+    return operation.name if operation.kind is Kind.TOOL else None
 
 
 def _tool(operation: Operation, resolved: Resolved) -> str | None:

@@ -47,9 +47,19 @@ class RateLimits:
 
     def uses(self, tool: str | None, user_key: Callable[[], str]) -> list[tuple[Limit, Use]]:
         """The same with their names, in which `user_key` stands for the caller."""
+        return self._uses(self._of(tool), user_key)
+
+    def uses_beside(self, tool: str | None, had: str | None, user_key: Callable[[], str]) -> list[tuple[Limit, Use]]:
+        """Those of a call of one tool that are not among those of another, which it has had already."""
+        if tool == had:
+            return []
+        already = self._of(had)
+        return self._uses(tuple(slot for slot in self._of(tool) if slot not in already), user_key)
+
+    def _uses(self, slots: tuple[_Slot, ...], user_key: Callable[[], str]) -> list[tuple[Limit, Use]]:
         user = ""
         uses = []
-        for slot in self._of(tool):
+        for slot in slots:
             use = slot.use
             if use is None:
                 user = user or user_key()

@@ -7,7 +7,7 @@ from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.outcomes import Reply
 from vmcp_proxy.core.policy.judge import Judge, Known
 from vmcp_proxy.core.policy.questions import Admitter, DecisionObserver
-from vmcp_proxy.core.virtual import Caller, Exchange, Listed, Operation, OwnNames, Resolved, VirtualMCP
+from vmcp_proxy.core.virtual import Caller, Exchange, Listed, Looked, Operation, OwnNames, Resolved, VirtualMCP
 from vmcp_proxy.protocol.kinds import Kind
 
 
@@ -26,7 +26,7 @@ class Shadow:
         """See `VirtualMCP.list`."""
         return self._inner.list(caller, kind)
 
-    def resolve(self, caller: Caller, operation: Operation) -> Coroutine[Any, Any, Resolved]:
+    def resolve(self, caller: Caller, operation: Operation) -> Coroutine[Any, Any, Looked]:
         """See `VirtualMCP.resolve`."""
         return self._inner.resolve(caller, operation)
 

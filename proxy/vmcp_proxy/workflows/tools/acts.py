@@ -12,7 +12,7 @@ from vmcp_proxy.backends.errors import CANCELLED
 from vmcp_proxy.core.calls.child_exchange import ChildExchange
 from vmcp_proxy.core.calls.receivers import tell_during
 from vmcp_proxy.core.client import NoReply
-from vmcp_proxy.core.virtual import Caller, Exchange, Inner, Operation, Target, VirtualMCP
+from vmcp_proxy.core.virtual import Caller, Charged, Exchange, Inner, Operation, Target, VirtualMCP, act
 from vmcp_proxy.observability.tracing.spans import Trace
 from vmcp_proxy.protocol.jsonrpc import Raw, encode_notification
 from vmcp_proxy.protocol.kinds import Kind
@@ -65,7 +65,8 @@ class CallActs:
         trace = self.traces.get(step.step, self.trace)
         wanted = Operation(_TOOL_CALL, Kind.TOOL, tool, parsed={}, trace=trace, inner=Inner(max(seconds, 0.0)))
         child = ChildExchange(self._exchange)
-        resolved = await self._steps.resolve(self._caller, wanted)
+        looked = await self._steps.resolve(self._caller, wanted)
+        resolved = looked.resolved if isinstance(looked, Charged) else looked
         if isinstance(resolved, Target):
             # By the name that it is counted and judged by.
             tool = resolved.capability.exposed
@@ -74,7 +75,7 @@ class CallActs:
         operation = msgspec.structs.replace(wanted, name=tool, parsed=members)
         error = CANCELLED
         try:
-            reply = tool_reply(await self._steps.perform(self._caller, operation, resolved, child))
+            reply = tool_reply(await act(self._steps, self._caller, operation, looked, child))
             error = reply.kind.value if isinstance(reply, ToolFailure) else ""
         finally:
             self._note(step.step, StepNote(tool, child.backend, child.decision, error))

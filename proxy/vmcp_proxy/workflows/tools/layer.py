@@ -10,7 +10,7 @@ from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.outcomes import Reply
 from vmcp_proxy.core.policy.by_identity import ByIdentity
 from vmcp_proxy.core.stack import StepLayers
-from vmcp_proxy.core.virtual import Caller, Composite, Exchange, Listed, Operation, Resolved, VirtualMCP
+from vmcp_proxy.core.virtual import Caller, Composite, Exchange, Listed, Looked, Operation, Resolved, VirtualMCP
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.workflows.arguments import InputShapes
 from vmcp_proxy.workflows.engine import WorkflowRunner
@@ -62,7 +62,7 @@ class CompositeTools:
         listed = await self._inner.list(caller, kind)
         return self._extended(caller.identity, listed) if isinstance(listed, Catalog) else listed
 
-    def resolve(self, caller: Caller, operation: Operation) -> Coroutine[Any, Any, Resolved]:
+    def resolve(self, caller: Caller, operation: Operation) -> Coroutine[Any, Any, Looked]:
         """See `VirtualMCP.resolve`."""
         is_composite = operation.kind is Kind.TOOL and operation.name in self._definitions.by_name
         return self._found(caller, operation) if is_composite else self._inner.resolve(caller, operation)
@@ -75,7 +75,7 @@ class CompositeTools:
             return self._inner.perform(caller, operation, resolved, exchange)
         return self._run(caller, operation, resolved.definition, exchange)
 
-    async def _found(self, caller: Caller, operation: Operation) -> Resolved:
+    async def _found(self, caller: Caller, operation: Operation) -> Looked:
         """The composite tool; one with a step that its caller may not take is not there, so that none ends halfway.
 
         What no backend lists now may be there when its step is: that is found out then.
