@@ -30,6 +30,7 @@ class Scale:
     seconds: float = 3.0
     warm_seconds: float = 1.0
     connections: int = 16
+    workflows: int = 100
     live_sessions: int = 10_000
     cycles: int = 10_000
     streams: int = 5_000
@@ -45,6 +46,7 @@ QUICK = Scale(
     turns=1,
     seconds=0.2,
     warm_seconds=0.1,
+    workflows=10,
     live_sessions=200,
     cycles=200,
     streams=100,

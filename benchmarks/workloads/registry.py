@@ -4,7 +4,19 @@ from collections.abc import Callable, Mapping
 
 from benchmarks.figures import Result
 from benchmarks.rig import Rig
-from benchmarks.workloads import connect, echo, growth, large, latency, listing, redis, sessions, start, streams
+from benchmarks.workloads import (
+    composite,
+    connect,
+    echo,
+    growth,
+    large,
+    latency,
+    listing,
+    redis,
+    sessions,
+    start,
+    streams,
+)
 
 WORKLOADS: Mapping[str, Callable[[Rig], Result]] = {
     "echo": echo.run,
@@ -12,6 +24,7 @@ WORKLOADS: Mapping[str, Callable[[Rig], Result]] = {
     "list": listing.run,
     "initialize": connect.run,
     "latency": latency.run,
+    "composite": composite.run,
     "growth": growth.run,
     "sessions": sessions.run,
     "streams": streams.run,
