@@ -1,5 +1,6 @@
 """What the charts let the operator and users do, against what the operator's code does."""
 
+import json
 import re
 
 import pytest
@@ -86,11 +87,14 @@ def test_users_may_edit_every_kind_and_no_status():
 def test_the_environment_of_the_pod_is_what_the_operator_reads():
     text = template("deployment.yaml")
     names = re.findall(r"- name: (VMCP_\w+)", text)
-    assert names == ["VMCP_PROXY_IMAGE", "VMCP_PROXY_PULL_POLICY", "VMCP_NAMESPACES", "VMCP_LOG_LEVEL"]
-    environ = dict(zip(names, ("proxy:1", "Never", "a,b", "debug"), strict=True))
+    proxy = ["VMCP_PROXY_IMAGE", "VMCP_PROXY_PULL_POLICY", "VMCP_METRICS_FROM"]
+    assert names == [*proxy, "VMCP_NAMESPACES", "VMCP_LOG_LEVEL"]
+    peers = json.dumps([{"ipBlock": {"cidr": "192.0.2.0/24"}}])
+    environ = dict(zip(names, ("proxy:1", "Never", peers, "a,b", "debug"), strict=True))
     settings = parse_settings((), environ, in_cluster=True)
     assert (settings.pods.image, settings.pods.pull_policy) == ("proxy:1", "Never")
     assert (settings.scope.namespaces, settings.log_level) == (("a", "b"), "debug")
+    assert len(settings.pods.metrics_from) == 1
 
 
 def test_the_choices_are_those_that_the_operator_takes():

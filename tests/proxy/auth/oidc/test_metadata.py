@@ -117,7 +117,7 @@ async def test_the_document_follows_the_config():
     ],
 )
 async def test_without_a_url_of_its_own_the_resource_is_where_the_request_found_it(headers, resource):
-    settings = oidc(Idp(), jwksUrl="http://127.0.0.1:1/jwks")
+    settings = oidc(Idp(), issuer="http://127.0.0.1:1/idp", jwksUrl="http://127.0.0.1:1/jwks")
     async with scene({}, settings=CLUSTER, incomingAuth=settings) as world, visitor(world) as http:
         assert (await http.get(DOCUMENT, headers=headers)).json()["resource"] == resource
         refused = await http.get("/mcp", headers={**headers, "accept": "text/event-stream"})
