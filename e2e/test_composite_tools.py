@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+from mcp import MCPError
 from mcp_types import ElicitResult
 
 from e2e.cluster import ClusterError
@@ -104,9 +105,8 @@ async def test_a_step_whose_condition_does_not_hold_is_skipped_and_has_its_defau
         sums = [(await client.call_tool("maybe", {"enabled": each})).structured_content for each in (True, False)]
         assert sums == [{"sum": 4}, {"sum": 42}]
         assert (await client.call_tool("maybe", {})).structured_content == {"sum": 42}
-        refused = await client.call_tool("maybe", {"enabled": "perhaps"})
-        assert refused.is_error
-        assert "enabled" in refused.content[0].text
+        with pytest.raises(MCPError, match=r"arguments\.enabled"):
+            await client.call_tool("maybe", {"enabled": "perhaps"})
 
 
 @pytest.mark.scenario("W-6")
@@ -172,9 +172,17 @@ def test_the_api_server_refuses_a_workflow_that_can_be_seen_not_to_run(kube, ste
         kube.kubectl("create", "--dry-run=server", "--filename=-", stdin=json.dumps(manifest))
 
 
+def is_serving_in_part(manifest):
+    """Not Ready for the moment in which pods take the config over."""
+    return manifest["status"]["phase"] == "Degraded" and condition(manifest, "Ready")["status"] == "True"
+
+
 @pytest.mark.scenario("W-8")
 def test_a_workflow_that_cannot_run_says_why_and_takes_only_its_tool_away(kube, endpoint):
-    circle = [step("a", "t", dependsOn=["b"]), step("b", "t", arguments={"x": "{{ steps.a.output.x }} {{ params.y }}"})]
+    circle = [
+        step("a", "t", dependsOn=["b"]),
+        step("b", "t", arguments={"x": "{{ steps.a.output.x }}", "y": "{{ params.y }}"}),
+    ]
     kube.apply(
         composite_tool(
             "note", "write_down", circle, parameters={"type": "object", "properties": {"a": {"type": "text"}}}
@@ -183,11 +191,10 @@ def test_a_workflow_that_cannot_run_says_why_and_takes_only_its_tool_away(kube, 
     invalid = kube.until(NOTE, lambda each: (each.get("status") or {}).get("validationStatus") == "Invalid")
     said = "\n".join(invalid["status"]["validationErrors"])
     assert "spec.parameters.properties.a.type: names no type of JSON Schema" in said
-    assert "spec.steps[1].arguments.x: reads the parameter 'y', which is not declared" in said
+    assert "spec.steps[1].arguments.y: reads the parameter 'y', which is not declared" in said
     assert "steps wait for each other in a circle: a → b → a" in said
     assert invalid["status"]["referencingVirtualServers"] == ["one"]
-    degraded = kube.until_phase(ONE, "Degraded")
+    degraded = kube.until(ONE, is_serving_in_part)
     assert condition(degraded, "CompositeToolRefsValidated")["reason"] == "CompositeToolRefInvalid"
-    assert condition(degraded, "Ready")["status"] == "True"
     kube.apply(composite_tool("note", "write_down", ASKING, parameters=NAME))
     kube.until_phase(ONE, "Ready")
