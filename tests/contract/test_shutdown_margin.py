@@ -35,7 +35,7 @@ async def test_collectors_and_backends_that_hang_cost_one_wait_within_the_pods_m
                 # A former output has spans to send as well.
                 world.apply(telemetry=telemetry(collector, **metrics, serviceName="other"))
                 await client.call("one_echo")
-            inside, audited = world.inside, world.proxy.wiring.surface.sources.audit
+            inside, audited = world.inside, world.inside.audit
             begun = asyncio.get_running_loop().time()
         # This test is about time: formerly the waits came one after the other.
         assert asyncio.get_running_loop().time() - begun < SHUTDOWN_MARGIN

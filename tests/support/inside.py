@@ -16,6 +16,7 @@ from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.virtual import VirtualMCP
 from vmcp_proxy.observability.tracing.counts import SpanCounts
 from vmcp_proxy.run.proxy import Proxy
+from vmcp_proxy.run.telemetry.audit import AuditOutput
 from vmcp_proxy.serve.legacy.answer_stream import AnswerStream
 from vmcp_proxy.serve.legacy.post_exchange import PostExchange
 from vmcp_proxy.sessions import Session
@@ -202,6 +203,12 @@ class Inside:
         """How many spans went out, and how many were lost."""
         counts: SpanCounts = self._parts.surface.sources.tracing.counts
         return counts
+
+    @property
+    def audit(self) -> AuditOutput:
+        """Where audit lines go: how many wait, and how many were lost."""
+        output: AuditOutput = self._parts.surface.sources.audit
+        return output
 
     # Other works for a while
 

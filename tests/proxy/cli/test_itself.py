@@ -73,7 +73,6 @@ def test_an_entry_that_leads_back_to_this_endpoint_is_named_and_not_served(tmp_p
         {"url": f"http://127.0.0.1:{MCP_PORT + 1}/mcp"},
         {"url": "http://127.0.0.1/mcp"},
         {"url": f"http://example.com:{MCP_PORT}/mcp"},
-        {"url": f"http://127.0.0.1:{MCP_PORT}x/mcp"},
         starts("--mcp-config", "OTHER"),
         starts("-f", "missing.yaml"),
         {"command": "other", "args": ["serve", "FILE"]},

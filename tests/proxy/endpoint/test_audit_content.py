@@ -71,7 +71,7 @@ async def test_requests_and_answers_are_written_without_secrets_and_header_value
     assert told["data"]["request"] == {
         "name": "web_tell",
         "arguments": {"talks": talks, "q": "asked", "password": "***"},
-        "_meta": {"progressToken": "***"},
+        "_meta": {"progressToken": 1},
     }
     (content,) = told["data"]["response"]["content"]
     assert json.loads(content["text"]) == {

@@ -91,14 +91,15 @@ async def test_authentication_refuses_after_the_headers_were_judged_and_before_t
     }
     # Telemetry stands inside: what was refused further out is no request of any method.
     assert sum(counted(values, "vmcp_requests_total").values()) == 3
-    # What the headers gave away nobody writes down; from authentication on everything is.
-    events = await events_in(path, 9)
+    events = await events_in(path, 11)
     assert [(event["status"], event["rejected_by"], event["outcome"]) for event in events] == [
+        (421, "header_validation", "failure"),
+        (415, "header_validation", "failure"),
         *[(401, "authentication", "denied")] * 5,
         (400, "mcp_parsing", "failure"),
         *[(status, "", "success") for status in (200, 202, 200)],
     ]
-    assert [event["subject"] is None for event in events] == [True] * 5 + [False] * 4
+    assert [event["subject"] is None for event in events] == [True] * 7 + [False] * 4
 
 
 @pytest.mark.scenario("C-1", "C-2", "C-8")

@@ -4,7 +4,7 @@ import gc
 from itertools import count
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.proxy.sessions.pods import ALICE, BOB, eventually
@@ -146,6 +146,7 @@ async def test_the_walk_reaches_what_it_is_meant_to_reach():
 @pytest.mark.scenario("H-6")
 @settings(max_examples=150)
 @given(steps=STEPS)
+@example(steps=[("open", ALICE), ("store", False), ("wait", 100.0), ("store", True), ("wait", 20.0)])
 async def test_there_are_always_as_many_snapshots_as_sessions(steps):
     walk = Walk()
     sessions = walk.sessions
@@ -153,7 +154,9 @@ async def test_there_are_always_as_many_snapshots_as_sessions(steps):
         await walk.step(action, value)
         await sessions._upkeep.tick()
         held = {id(session) for session in (*sessions._cache, *sessions._retirements)}
-        assert sessions.snapshots == len(held)
+        # One that was idle while the store was away has none any more: its end may be long in coming.
+        assert len(sessions._cache) <= sessions.snapshots <= len(held)
+        assert all(session.holds_snapshot for session in sessions._cache)
         assert sessions.live <= len(held)
     walk.store.is_there = True
     await sessions.aclose()

@@ -5,11 +5,10 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 import msgspec
 
-from vmcp_proxy.core.virtual import WorkflowEvent
 from vmcp_proxy.observability.audit import (
     AuditEvent,
     EventFilter,
@@ -24,6 +23,9 @@ from vmcp_proxy.observability.masking import Masks
 from vmcp_proxy.protocol.jsonrpc import Batch, Response
 from vmcp_proxy.serve.chain.decision_data import NO_DATA, DecisionData
 from vmcp_proxy.serve.context import Enrichment, Handler, RequestContext
+
+if TYPE_CHECKING:
+    from vmcp_proxy.core.virtual import WorkflowEvent
 
 NAME: Final = "audit"
 ENRICHMENT: Final = "backend_enrichment"
@@ -147,7 +149,7 @@ class Auditor:
         event = self.event_of(context)
         self.sink.write(encode_event(event) if self.content is NO_CONTENT else self.content.line(event, context))
 
-    def record_workflow(self, context: RequestContext, event: WorkflowEvent) -> None:
+    def record_workflow(self, context: RequestContext, event: "WorkflowEvent") -> None:
         """Writes what became of a composite tool or of a step of it, now; the line of the request comes at its end."""
         if not self.filter.wants(event.type):
             return

@@ -64,7 +64,7 @@ async def test_audit_events_that_the_sink_refuses_are_told_as_lost(capsys):
         audit = {"enabled": True, "sink": "otlp", "otlp": collector.endpoint}
         async with scene({"one": ScriptedBackend()}, config={"audit": audit}) as world, world.session() as client:
             await client.call("one_echo")
-            lost = world.proxy.wiring.surface.sources.audit
+            lost = world.inside.audit
             await eventually(lambda: lost.dropped == 3 and not lost.waiting)
             shown = await asyncio.to_thread(call_vmcp, capsys, "status", admin_of(world.proxy))
     assert "audit events: 0 wait, 3 are lost" in shown.out
