@@ -12,6 +12,7 @@ MOST_SIZE: Final = 10 << 20
 """Characters of all texts that are made, and 64 for each value that is looked through."""
 
 _VALUE_SIZE: Final = 64
+_SIZE_OF_STEP: Final = 512
 
 
 class Budget:
@@ -21,11 +22,18 @@ class Budget:
     looks through a value asks `measure` first.
     """
 
-    __slots__ = ("_size", "_steps")
+    __slots__ = ("_size", "_steps", "_whole")
 
     def __init__(self, steps: int = MOST_STEPS, size: int = MOST_SIZE) -> None:
         self._steps = steps
         self._size = size
+        self._whole = (steps, size)
+
+    @property
+    def spent(self) -> int:
+        """What was counted so far, in steps; 512 characters are worth one."""
+        steps, size = self._whole
+        return steps - self._steps + (size - self._size) // _SIZE_OF_STEP
 
     def step(self) -> None:
         """Counts the evaluation of one expression or statement.

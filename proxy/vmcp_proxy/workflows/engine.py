@@ -10,6 +10,7 @@ from uuid import uuid4
 import msgspec
 
 from vmcp_api.base import Json
+from vmcp_api.templates import TemplateError
 from vmcp_api.text.durations import format_duration
 from vmcp_proxy.workflows.acts import Acts, Arguments
 from vmcp_proxy.workflows.bounds import MOST_HELD, MOST_RUNNING, Held, Shelf
@@ -26,6 +27,7 @@ from vmcp_proxy.workflows.outcome import (
     TimedOut,
 )
 from vmcp_proxy.workflows.output import OutputError
+from vmcp_proxy.workflows.pace import Pace, Purse
 from vmcp_proxy.workflows.parameters import Invalid
 from vmcp_proxy.workflows.results import encode_result
 from vmcp_proxy.workflows.schedule import Schedule, Verdict
@@ -62,6 +64,7 @@ class Engine:
         self._most_held: Final = most_held
         self._jitter: Final = jitter
         self._shelf: Final = Shelf()
+        self._pace: Final = Pace()
 
     async def run(
         self, workflow: Workflow, arguments: Arguments, acts: Acts, observer: WorkflowObserver = NOBODY
@@ -73,7 +76,8 @@ class Engine:
         if self.running >= self._most_running:
             return Busy(_RETRY_AFTER)
         now = asyncio.get_running_loop().time
-        world = World(str(uuid4()), acts, Held(self._shelf, self._most_held), now, self._jitter)
+        held = Held(self._shelf, self._most_held)
+        world = World(str(uuid4()), acts, held, self._pace, Purse(), now, self._jitter)
         self.running += 1
         try:
             return await _Run(workflow, params, world, observer).outcome()
@@ -115,7 +119,7 @@ class _Run:
         if self._culprit is not None:
             step = self._workflow.steps[self._culprit]
             return Failed(step.id, self._endings[self._culprit].error, self._report())
-        return self._completed()
+        return await self._completed()
 
     def _begin(self, places: list[int]) -> None:
         for place in places:
@@ -187,14 +191,15 @@ class _Run:
         }
         return {**self._base, "workflow": workflow, "timestamp": _written(datetime.now(UTC))}
 
-    def _completed(self) -> Outcome:
+    async def _completed(self) -> Outcome:
         output = self._workflow.output
         if output is None:
             return Completed(self._last_result(), self._report())
         is_cut = self._schedule.verdict is Verdict.SKIP_REMAINING
+        scope = self._clocked("completed")
         try:
-            built = output.build(self._clocked("completed"), is_cut=is_cut)
-        except OutputError as error:
+            built = await self._world.evaluate(lambda budget: output.build(scope, budget, is_cut=is_cut))
+        except (OutputError, TemplateError) as error:
             return Failed("", str(error), self._report())
         return Completed(encode_result(built), self._report())
 

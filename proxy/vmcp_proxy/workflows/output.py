@@ -69,13 +69,13 @@ class OutputPlan:
         )
         return cls(tuple(properties), output_schema(output))
 
-    def build(self, scope: Scope, *, is_cut: bool) -> dict[str, Json]:
+    def build(self, scope: Scope, budget: Budget, *, is_cut: bool) -> dict[str, Json]:
         """The result; one that `is_cut` short by a person lacks what was not done, where it may.
 
         Raises:
             OutputError: a property has no value.
         """
-        return dict(_built(self.properties, _Making(scope, Budget(), is_cut), ""))
+        return dict(_built(self.properties, _Making(scope, budget, is_cut), ""))
 
 
 def output_schema(output: Output) -> dict[str, Any]:

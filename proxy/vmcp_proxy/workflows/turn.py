@@ -14,6 +14,7 @@ from vmcp_proxy.workflows.acts import FINAL, Acts, ElicitAction, StepRef, ToolFa
 from vmcp_proxy.workflows.bounds import Held, pause_before
 from vmcp_proxy.workflows.model import ForEach, Question, ToolCall, WorkflowStep
 from vmcp_proxy.workflows.outcome import Iterations, StepStatus
+from vmcp_proxy.workflows.pace import Found, Pace, Purse
 from vmcp_proxy.workflows.parameters import first_fault
 from vmcp_proxy.workflows.results import ToolError, Values, read_result
 from vmcp_proxy.workflows.schedule import Verdict
@@ -38,8 +39,14 @@ class World:
     run: str
     acts: Acts
     held: Held
+    pace: Pace
+    purse: Purse
     now: Callable[[], float]
     jitter: Callable[[float], float]
+
+    async def evaluate(self, make: Callable[[Budget], Found]) -> Found:
+        """See `Pace.evaluate`."""
+        return await self.pace.evaluate(make, self.purse)
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -84,7 +91,8 @@ class Turn:
 
     async def _act(self) -> Ending:
         step = self._step
-        if step.condition is not None and not step.condition.truth(self._scope, Budget()):
+        condition = step.condition
+        if condition is not None and not await self._evaluate(condition.truth):
             return Ending(StepStatus.SKIPPED, step.defaults)
         match step.act:
             case ToolCall():
@@ -94,6 +102,10 @@ class Turn:
             case Question():
                 return await self._ask(step.act)
 
+    async def _evaluate(self, template: Callable[[Scope, Budget], Found], scope: Scope | None = None) -> Found:
+        found = self._scope if scope is None else scope
+        return await self._world.evaluate(lambda budget: template(found, budget))
+
     async def _tool(self, call: ToolCall) -> Ending:
         found = await self._call(call, self._scope)
         if isinstance(found, ToolError):
@@ -101,7 +113,7 @@ class Turn:
         return Ending(StepStatus.COMPLETED, found.output, found.content, result=found.raw)
 
     async def _for_each(self, act: ForEach) -> Ending:
-        items = _items(act.collection.value(self._scope, Budget()))
+        items = _items(await self._evaluate(act.collection.value))
         if len(items) > act.most:
             return self._failed(f"the collection has {len(items)} items; maxIterations allows {act.most}")
         done: list[dict[str, Json]] = [{}] * len(items)
@@ -142,7 +154,7 @@ class Turn:
     async def _call(self, call: ToolCall, scope: Scope, place: int | None = None) -> Values | ToolError:
         """Calls a tool, again where that may help, and reads what it gave."""
         world = self._world
-        arguments: Any = call.arguments.value(scope, Budget())
+        arguments: Any = await self._evaluate(call.arguments.value, scope)
         attempt = 0
         while True:
             attempt += 1
@@ -166,7 +178,7 @@ class Turn:
         return found
 
     async def _ask(self, act: Question) -> Ending:
-        message = _text(act.message.value(self._scope, Budget()))
+        message = _text(await self._evaluate(act.message.value))
         asked, wrong = message, ""
         for attempt in range(1, _MOST_ASKED + 1):
             self.attempts = attempt

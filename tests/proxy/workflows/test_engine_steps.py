@@ -1,11 +1,13 @@
 """What steps do: conditions, collections, questions, and the result of the whole."""
 
+import asyncio
 import json
 
 import pytest
 
 from tests.proxy.workflows.playing import Acts, accept, play, result, statuses, step, structured, text, workflow
 from vmcp_proxy.workflows.acts import ElicitReply, Unasked
+from vmcp_proxy.workflows.engine import Engine
 from vmcp_proxy.workflows.outcome import Completed, Iterations
 
 ITEMS = {"type": "object", "properties": {"items": {}}}
@@ -257,3 +259,38 @@ def test_a_run_that_a_person_cut_short_lacks_what_was_not_done_where_it_may(requ
         assert result(outcome)["structuredContent"] == {"x": "completed"}
     else:
         assert outcome.text == "output.y: is required and has no value; give it a default"
+
+
+@pytest.mark.scenario("W-5")
+@pytest.mark.parametrize("is_broken", [False, True])
+async def test_templates_of_many_items_leave_the_loop_to_others_and_end_when_their_time_is_up(is_broken):
+    """As many turns of the loop for others as there are evaluations, whether or not an item ever waits."""
+    heavy = "{% for a in range(3000) %}x{% endfor %}" + ("{{ params.absent }}" if is_broken else "")
+    loop = {"onError": {"action": "continue"}, "maxParallel": 50, "maxIterations": 1000}
+    inner = {"tool": "tools.each", "arguments": {"x": heavy}}
+    flow = workflow(
+        {"id": "loop", "type": "forEach", "collection": "{{ params.items }}", "step": inner, **loop}, parameters=ITEMS
+    )
+    turns = 0
+
+    async def other():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    watching = asyncio.create_task(other())
+    outcome = await Engine().run(flow, {"items": [0] * 60}, Acts({"tools.each": lambda _: (0, text("y"))}))
+    watching.cancel()
+    assert turns >= 60
+    assert outcome.report.steps[0].iterations.failed == (60 if is_broken else 0)
+
+
+async def test_what_all_templates_of_a_run_may_cost_is_bounded():
+    heavy = "{% for a in range(3000) %}x{% endfor %}"
+    inner = {"tool": "tools.each", "arguments": {"x": heavy}}
+    loop = {"id": "loop", "type": "forEach", "collection": "{{ params.items }}", "step": inner, "maxIterations": 1000}
+    acts = Acts({"tools.each": lambda _: (0, text("y"))})
+    outcome = await Engine().run(workflow(loop, parameters=ITEMS), {"items": [0] * 1000}, acts)
+    assert "have taken too many steps in all" in outcome.text
+    assert 50 < len(acts.calls) < 400
