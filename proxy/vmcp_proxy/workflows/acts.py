@@ -81,6 +81,10 @@ class Acts(Protocol):
     Cancellation of each method reaches whoever is being waited for: the backend, or the client's question.
     """
 
+    @property
+    def client(self) -> object:
+        """Whom the run is for: one client must not take the places of all others."""
+
     async def call_tool(self, step: StepRef, tool: str, arguments: Arguments, seconds: float) -> ToolReply:
         """Calls a tool by the name that the step has for it, as a call of this caller like any other.
 

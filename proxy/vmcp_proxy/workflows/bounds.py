@@ -8,6 +8,9 @@ from vmcp_proxy.workflows.acts import ToolFailure
 MOST_RUNNING: Final = 256
 """Workflows that run at once in one process."""
 
+MOST_OF_ONE: Final = 64
+"""Those of one client: whoever goes away while a question is open holds its place until that is over."""
+
 MOST_HELD: Final = 64 << 20
 """Bytes that the results of the steps of one workflow may take, decoded where templates read them."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -13,7 +14,7 @@ from vmcp_api.base import Json
 from vmcp_api.templates import TemplateError
 from vmcp_api.text.durations import format_duration
 from vmcp_proxy.workflows.acts import Acts, Arguments
-from vmcp_proxy.workflows.bounds import MOST_HELD, MOST_RUNNING, Held, Shelf
+from vmcp_proxy.workflows.bounds import MOST_HELD, MOST_OF_ONE, MOST_RUNNING, Held, Shelf
 from vmcp_proxy.workflows.model import Workflow, WorkflowStep
 from vmcp_proxy.workflows.observer import NOBODY, WorkflowObserver
 from vmcp_proxy.workflows.outcome import (
@@ -60,6 +61,7 @@ class Engine:
         jitter: Callable[[float], float] = _full_jitter,
     ) -> None:
         self.running = 0
+        self._by_client: Final[Counter[int]] = Counter()
         self._most_running: Final = most_running
         self._most_held: Final = most_held
         self._jitter: Final = jitter
@@ -73,16 +75,22 @@ class Engine:
         params = workflow.parameters.read(arguments)
         if isinstance(params, Invalid):
             return params
-        if self.running >= self._most_running:
+        # By identity: the run holds it for as long as it counts.
+        client = id(acts.client)
+        if self.running >= self._most_running or self._by_client[client] >= MOST_OF_ONE:
             return Busy(_RETRY_AFTER)
         now = asyncio.get_running_loop().time
         held = Held(self._shelf, self._most_held)
         world = World(str(uuid4()), acts, held, self._pace, Purse(), now, self._jitter)
         self.running += 1
+        self._by_client[client] += 1
         try:
             return await _Run(workflow, params, world, observer).outcome()
         finally:
             self.running -= 1
+            self._by_client[client] -= 1
+            if not self._by_client[client]:
+                del self._by_client[client]
             world.held.give_back()
 
 

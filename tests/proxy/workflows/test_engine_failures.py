@@ -1,9 +1,13 @@
 """What becomes of a workflow when steps fail: abort, continue, retry, timeouts, and what is left of it."""
 
+import asyncio
+
 import pytest
 
 from tests.proxy.workflows.playing import Acts, failure, play, result, statuses, step, structured, text, workflow
+from tests.support.virtual_time import run_virtually
 from vmcp_proxy.workflows.acts import FailureKind
+from vmcp_proxy.workflows.bounds import MOST_OF_ONE
 from vmcp_proxy.workflows.engine import Engine
 from vmcp_proxy.workflows.outcome import Busy, Completed, Failed, TimedOut
 
@@ -152,6 +156,20 @@ def test_more_workflows_than_may_run_at_once_are_told_to_come_again():
     engine = Engine(most_running=0)
 
     assert play(workflow(step("a")), engine=engine) == Busy(retry_after=5)
+
+
+def test_one_client_cannot_take_the_places_of_all_others():
+    engine = Engine()
+    flow = workflow(step("a"))
+
+    async def crowd():
+        one = [engine.run(flow, {}, Acts({"tools.a": (60, text("done"))})) for _ in range(MOST_OF_ONE + 2)]
+        return await asyncio.gather(*one, engine.run(flow, {}, Acts(client="other")))
+
+    *outcomes, others = run_virtually(crowd())
+    assert sum(outcome == Busy(5) for outcome in outcomes) == 2
+    assert isinstance(others, Completed)
+    assert isinstance(play(flow, engine=engine), Completed)
 
 
 def test_arguments_are_filled_in_and_checked_before_anything_runs():

@@ -52,6 +52,7 @@ class CallActs:
         self, steps: VirtualMCP, caller: Caller, exchange: Exchange, call: CompositeCall, shapes: InputShapes
     ) -> None:
         self._steps: Final = steps
+        self.client: Final = caller.client
         self._caller: Final = caller
         self._exchange: Final = exchange
         self._call: Final = call
