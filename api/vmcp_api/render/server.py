@@ -10,15 +10,15 @@ from vmcp_api.kinds.core import ConfigMap, Secret
 from vmcp_api.manifests.problems import Loc, Problem, Problems
 from vmcp_api.manifests.resolve import Resolved, resolve
 from vmcp_api.manifests.resources import Resources
-from vmcp_api.render.audit import doubt_audit
 from vmcp_api.render.composites import Composites, build_composites
 from vmcp_api.render.incoming import build_incoming
 from vmcp_api.render.member import Refusal
 from vmcp_api.render.members import Members, build_members
+from vmcp_api.render.observability.audit import doubt_audit
+from vmcp_api.render.observability.telemetry import build_telemetry, doubt_telemetry
 from vmcp_api.render.policies import build_authorization, doubt_authorization
 from vmcp_api.render.rendered import Mode, Rendered, Unguarded
 from vmcp_api.render.secretrefs import secret_refs
-from vmcp_api.render.telemetry import build_telemetry, doubt_telemetry
 from vmcp_api.render.token_hosts import TokenHosts
 from vmcp_api.secret import SecretBytes, SecretKey
 from vmcp_api.spec.authorization import Authorization

@@ -5,7 +5,7 @@ from typing import Final
 from vmcp_api.kinds import MCPTelemetryConfig
 from vmcp_api.kinds.mcptelemetryconfig import MCPTelemetryConfigStatus
 from vmcp_api.manifests.resources import Resources
-from vmcp_api.render.telemetry import doubt_endpoint, refuse_telemetry
+from vmcp_api.render.observability.telemetry import doubt_endpoint, refuse_telemetry
 from vmcp_operator.plan.conditions import PhaseReason
 from vmcp_operator.plan.config_kinds.status import NOTHING, config_status, users_of
 from vmcp_operator.plan.controller import Controller, Planned, Read, plan_nothing

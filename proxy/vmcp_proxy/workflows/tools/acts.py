@@ -19,7 +19,8 @@ from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.params import InvalidParamsError, parse_members, raw_text
 from vmcp_proxy.workflows.acts import Arguments, ElicitAction, ElicitReply, StepRef, ToolFailure, ToolReply, Unasked
 from vmcp_proxy.workflows.arguments import InputShapes, fitted
-from vmcp_proxy.workflows.tools.call import CompositeCall, decode_json, encode_json
+from vmcp_proxy.workflows.results import encode_json
+from vmcp_proxy.workflows.tools.call import CompositeCall, decode_json
 from vmcp_proxy.workflows.tools.replies import tool_reply
 
 _TOOL_CALL: Final = "tools/call"

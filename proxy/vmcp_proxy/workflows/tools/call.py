@@ -110,11 +110,3 @@ def decode_json(raw: Raw) -> Any:
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return json.loads(bytes(raw))
-
-
-def encode_json(value: Any) -> bytes:
-    """Values as JSON; what UTF-8 cannot hold is escaped."""
-    try:
-        return msgspec.json.encode(value)
-    except UnicodeEncodeError:
-        return json.dumps(value, separators=(",", ":")).encode()

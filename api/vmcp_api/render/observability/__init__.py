@@ -1,0 +1,1 @@
+"""What of an endpoint is seen from outside: audit and telemetry."""
