@@ -21,6 +21,7 @@ _SPECS: dict[str, dict[str, Any]] = {
     "MCPExternalAuthConfig": {"type": "unauthenticated"},
     "MCPOIDCConfig": {"type": "inline", "inline": {"issuer": "https://idp.example.com"}},
     "MCPTelemetryConfig": {},
+    "MCPToolConfig": {"toolsFilter": ["read"]},
     "VirtualMCPCompositeToolDefinition": {
         "name": "report",
         "description": "Writes a report.",

@@ -70,13 +70,18 @@ files = cache(build_files)
 
 def opened(kind: str) -> list[str]:
     """The places that may hold anything, in the order of the schema."""
-    argument = "spec.config.aggregation.tools[].overrides.*.arguments.*"
-    values = [f"{argument}.fixed", f"{argument}.default", *opened_of_composite("spec.config.compositeTools[]")]
+    overrides = opened_of_overrides("spec.config.aggregation.tools[].overrides")
+    values = [*overrides, *opened_of_composite("spec.config.compositeTools[]")]
     return {
         "VirtualMCPServer": [*values, "spec.podTemplateSpec"],
         "MCPServer": ["spec.podTemplateSpec"],
+        "MCPToolConfig": opened_of_overrides("spec.toolsOverride"),
         "VirtualMCPCompositeToolDefinition": opened_of_composite("spec"),
     }.get(kind, [])
+
+
+def opened_of_overrides(overrides: str) -> list[str]:
+    return [f"{overrides}.*.arguments.*.{field}" for field in ("fixed", "default")]
 
 
 def opened_of_composite(tool: str) -> list[str]:
@@ -171,6 +176,7 @@ def test_names_columns_and_subresources_are_as_documented():
         "MCPOIDCConfig": "mcpoidcconfigs",
         "MCPAuthzConfig": "mcpauthzconfigs",
         "MCPTelemetryConfig": "mcptelemetryconfigs",
+        "MCPToolConfig": "mcptoolconfigs",
         "VirtualMCPCompositeToolDefinition": "virtualmcpcompositetooldefinitions",
     }
     assert all(spec["names"]["categories"] == ["mcp"] for spec in found.values())
@@ -187,6 +193,7 @@ def test_names_columns_and_subresources_are_as_documented():
         "MCPOIDCConfig": ["Issuer", "Valid", "References", "Age"],
         "MCPAuthzConfig": ["Mode", "Valid", "References", "Age"],
         "MCPTelemetryConfig": ["Endpoint", "Valid", "Tracing", "Metrics", "References", "Age"],
+        "MCPToolConfig": ["Valid", "References", "Age"],
         "VirtualMCPCompositeToolDefinition": ["Workflow", "Status", "Age"],
     }
     assert "scale" in found["VirtualMCPServer"]["versions"][0]["subresources"]

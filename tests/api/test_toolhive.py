@@ -35,15 +35,9 @@ KNOWN = dict(pair for model in (*KINDS.values(), CedarFile) for pair in objects_
         ("MCPServer", {"proxyPort": 8080}, "spec.proxyPort", "the port of the server itself is mcpPort"),
         ("MCPServer", {"targetPort": 8080}, "spec.targetPort", "write mcpPort"),
         ("MCPServer", {"oidcConfigRef": {"name": "a"}}, "spec.oidcConfigRef", "spec.incomingAuth of the VirtualMCP"),
-        ("MCPServer", {"toolConfigRef": {"name": "a"}}, "spec.toolConfigRef", "spec.config.aggregation.tools"),
+        ("MCPServer", {"toolsFilter": ["a"]}, "spec.toolsFilter", "write an MCPToolConfig"),
         ("VirtualMCPServer", {"authServerConfig": {}}, "spec.authServerConfig", "describe yours in an MCPOIDCConfig"),
         ("VirtualMCPServer", {"config": {"groupRef": "a"}}, "spec.config.groupRef", "write spec.groupRef: {name: …}"),
-        (
-            "VirtualMCPServer",
-            {"config": {"aggregation": {"tools": [{"workload": "a", "toolConfigRef": {"name": "b"}}]}}},
-            "spec.config.aggregation.tools[0].toolConfigRef",
-            "toolsFilter as filter, toolsOverride as overrides",
-        ),
         (
             "VirtualMCPServer",
             {"incomingAuth": {"type": "anonymous", "authzConfig": {"inline": POLICIES, "groupClaimName": "g"}}},

@@ -102,4 +102,14 @@ spec:
   steps: [{id: read, tool: files.read}]
 """
 
-ALL = VMCP + GROUP + SERVER + ENTRY + AUTH_CONFIGS + TELEMETRY + COMPOSITE_TOOL
+TOOL_CONFIG = """
+---
+apiVersion: vmcp.dev/v1beta1
+kind: MCPToolConfig
+metadata: {name: curated, namespace: default}
+spec:
+  toolsFilter: [read, list]
+  toolsOverride: {read: {name: read_file}}
+"""
+
+ALL = VMCP + GROUP + SERVER + ENTRY + AUTH_CONFIGS + TELEMETRY + TOOL_CONFIG + COMPOSITE_TOOL

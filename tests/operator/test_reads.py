@@ -23,6 +23,7 @@ from vmcp_operator.plan.kinds import (
     OWN,
     SERVER,
     TELEMETRY_CONFIG,
+    TOOL_CONFIG,
     VMCP,
     Manifest,
     Ref,
@@ -41,6 +42,7 @@ KEYS = (
     Ref(OIDC_CONFIG, "default", "idp"),
     Ref(AUTHZ_CONFIG, "default", "policies"),
     Ref(TELEMETRY_CONFIG, "default", "otel"),
+    Ref(TOOL_CONFIG, "default", "curated"),
     Ref(COMPOSITE_TOOL, "default", "report"),
 )
 
@@ -62,13 +64,17 @@ def everything() -> list[Manifest]:
     by_kind["MCPExternalAuthConfig"]["spec"] = {"type": "tokenExchange", "tokenExchange": exchange}
     for member in ("MCPServer", "MCPServerEntry"):
         by_kind[member]["spec"]["externalAuthConfigRef"] = {"name": "keys"}
+        by_kind[member]["spec"]["toolConfigRef"] = {"name": "curated"}
     by_kind["VirtualMCPServer"]["spec"]["incomingAuth"] = {
         "type": "oidc",
         "oidcConfigRef": {"name": "idp", "audience": "one"},
         "authzConfigRef": {"name": "policies"},
     }
     by_kind["VirtualMCPServer"]["spec"]["telemetryConfigRef"] = {"name": "otel"}
-    by_kind["VirtualMCPServer"]["spec"]["config"] = {"compositeToolRefs": [{"name": "report"}]}
+    by_kind["VirtualMCPServer"]["spec"]["config"] = {
+        "compositeToolRefs": [{"name": "report"}],
+        "aggregation": {"tools": [{"workload": "files", "toolConfigRef": {"name": "curated"}}]},
+    }
     by_kind["MCPTelemetryConfig"]["spec"]["openTelemetry"]["caBundleRef"] = {"configMapRef": {"name": "otel-ca"}}
     twin = copy.deepcopy(by_kind["MCPServer"])
     twin["metadata"]["name"] = "docs"
@@ -143,14 +149,16 @@ EXPECTED = {
         "MCPTelemetryConfig/otel",
         "ConfigMap/otel-ca",
         "VirtualMCPCompositeToolDefinition/report",
+        "MCPToolConfig/curated",
     },
     "MCPGroup": {"MCPServer/files", "MCPServer/docs", "MCPServerEntry/docs", "VirtualMCPServer/one"},
-    "MCPServer": {"MCPGroup/tools", "MCPExternalAuthConfig/keys", "ConfigMap/keys-ca"},
+    "MCPServer": {"MCPGroup/tools", "MCPExternalAuthConfig/keys", "ConfigMap/keys-ca", "MCPToolConfig/curated"},
     "MCPServerEntry": {"MCPGroup/tools", "MCPServer/docs"},
     "MCPExternalAuthConfig": {"MCPServer/files", "MCPServer/docs", "MCPServerEntry/docs", "ConfigMap/keys-ca"},
     "MCPOIDCConfig": {"VirtualMCPServer/one", "ConfigMap/idp-ca"},
     "MCPAuthzConfig": {"VirtualMCPServer/one"},
     "MCPTelemetryConfig": {"VirtualMCPServer/one", "ConfigMap/otel-ca"},
+    "MCPToolConfig": {"VirtualMCPServer/one", "MCPServer/files", "MCPServer/docs", "MCPServerEntry/docs"},
     "VirtualMCPCompositeToolDefinition": {"VirtualMCPServer/one"},
 }
 """What decides about a key of each kind: a guard that the question above is not asked of nothing."""
@@ -174,7 +182,8 @@ async def test_every_object_that_was_read_wakes_the_key_there_or_not(key):
             named = {"name": key.name}
             spec = {"groupRef": {"name": "tools"}, "externalAuthConfigRef": named, "telemetryConfigRef": named}
             spec["incomingAuth"] = {"oidcConfigRef": named, "authzConfigRef": named}
-            spec["config"] = {"compositeToolRefs": [named]}
+            spec["config"] = {"compositeToolRefs": [named], "aggregation": {"tools": [{"toolConfigRef": named}]}}
+            spec["toolConfigRef"] = named
             spec["outgoingAuth"] = {"default": {"externalAuthConfigRef": named}}
             manifest = {"metadata": metadata, "spec": spec}
             assert key in story.woken_by(read_change(ref.kind, manifest)), str(ref)

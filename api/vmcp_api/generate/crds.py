@@ -32,6 +32,7 @@ _SHORT_NAMES: Final = {
     "MCPOIDCConfig": "mcpoidc",
     "MCPAuthzConfig": "authzcfg",
     "MCPTelemetryConfig": "mcpotel",
+    "MCPToolConfig": "tc",
     "VirtualMCPCompositeToolDefinition": "vmcpctd",
 }
 _PLURALS: Final = {"MCPServerEntry": "mcpserverentries"}
@@ -76,6 +77,7 @@ _COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
         _USERS,
         _AGE,
     ),
+    "MCPToolConfig": (_VALID, _USERS, _AGE),
     "VirtualMCPCompositeToolDefinition": (
         ("Workflow", "string", ".spec.name"),
         ("Status", "string", ".status.validationStatus"),

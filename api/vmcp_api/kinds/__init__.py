@@ -9,6 +9,7 @@ from vmcp_api.kinds.mcpoidcconfig import MCPOIDCConfig
 from vmcp_api.kinds.mcpserver import MCPServer
 from vmcp_api.kinds.mcpserverentry import MCPServerEntry
 from vmcp_api.kinds.mcptelemetryconfig import MCPTelemetryConfig
+from vmcp_api.kinds.mcptoolconfig import MCPToolConfig
 from vmcp_api.kinds.metadata import ObjectMeta
 from vmcp_api.kinds.virtualmcpcompositetooldefinition import VirtualMCPCompositeToolDefinition
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServer
@@ -22,6 +23,7 @@ Resource: TypeAlias = (
     | MCPOIDCConfig
     | MCPAuthzConfig
     | MCPTelemetryConfig
+    | MCPToolConfig
     | VirtualMCPCompositeToolDefinition
 )
 
@@ -34,6 +36,7 @@ KINDS: Final[dict[str, type[Resource]]] = {
     "MCPOIDCConfig": MCPOIDCConfig,
     "MCPAuthzConfig": MCPAuthzConfig,
     "MCPTelemetryConfig": MCPTelemetryConfig,
+    "MCPToolConfig": MCPToolConfig,
     "VirtualMCPCompositeToolDefinition": VirtualMCPCompositeToolDefinition,
 }
 """Every kind by name."""
@@ -47,6 +50,7 @@ __all__ = [
     "MCPServer",
     "MCPServerEntry",
     "MCPTelemetryConfig",
+    "MCPToolConfig",
     "ObjectMeta",
     "Resource",
     "VirtualMCPCompositeToolDefinition",

@@ -96,6 +96,9 @@ class MCPServerSpec(Model):
     external_auth_config_ref: Annotated[
         NameRef | None, Field(description="MCPExternalAuthConfig that says what it is shown.")
     ] = None
+    tool_config_ref: Annotated[
+        NameRef | None, Field(description="MCPToolConfig that says which of its tools every endpoint sees, and how.")
+    ] = None
     network_policy: Annotated[MCPServerNetworkPolicy, Field(description="Who may connect to the pods.")] = (
         MCPServerNetworkPolicy()
     )

@@ -36,6 +36,9 @@ class MCPServerEntrySpec(Model):
     external_auth_config_ref: Annotated[
         NameRef | None, Field(description="MCPExternalAuthConfig that says what it is shown.")
     ] = None
+    tool_config_ref: Annotated[
+        NameRef | None, Field(description="MCPToolConfig that says which of its tools every endpoint sees, and how.")
+    ] = None
     ca_bundle_ref: Annotated[CaBundleRef | None, Field(description="CA certificates beyond the system's.")] = None
     tls: Annotated[EntryTls, Field(description="TLS beyond the CA certificates.")] = EntryTls()
     allow_private_endpoint: Annotated[

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 
-from vmcp_api.kinds import MCPGroup, MCPServer, MCPServerEntry, VirtualMCPServer
+from vmcp_api.kinds import MCPGroup, MCPServer, MCPServerEntry, MCPToolConfig, VirtualMCPServer
 from vmcp_api.manifests.problems import Loc, Problem, Problems, Severity
 from vmcp_api.manifests.resolve import Member, find_members
 from vmcp_api.manifests.resources import Resources
-from vmcp_api.spec.aggregation import WorkloadTools
+from vmcp_api.spec.aggregation import ToolOverride
 from vmcp_api.text.suggest import suggest
 
 _GROUP: Loc = ("spec", "groupRef", "name")
@@ -52,20 +52,27 @@ def _lost(member: Member, group: str, namespaces: Mapping[str, Resources]) -> Pr
     return Problem(said, remedy, _GROUP, f"{member.kind}/{member.metadata.name}", severity=Severity.WARNING)
 
 
-def find_shared_names(vmcp: VirtualMCPServer) -> Problems:
+def find_shared_names(resource: VirtualMCPServer | MCPToolConfig) -> Problems:
     """Overrides that give two tools of one workload the same name, under which a proxy serves neither."""
     found: list[Problem] = []
-    for index, tools in enumerate(vmcp.spec.config.aggregation.tools):
-        for tool, other in _clashes(tools):
+    for place, overrides in _all_overrides(resource):
+        for tool, other in _clashes(overrides):
             message = f"gives the tool the name of the tool {other!r}, so that neither is served"
-            loc = ("spec", "config", "aggregation", "tools", index, "overrides", tool, "name")
-            found.append(Problem(message, "choose another name", loc))
-    return Problems(tuple(found)).about(f"VirtualMCPServer/{vmcp.metadata.name}")
+            found.append(Problem(message, "choose another name", (*place, tool, "name")))
+    return Problems(tuple(found)).about(f"{resource.kind}/{resource.metadata.name}")
 
 
-def _clashes(tools: WorkloadTools) -> Iterator[tuple[str, str]]:
+def _all_overrides(resource: VirtualMCPServer | MCPToolConfig) -> Iterator[tuple[Loc, Mapping[str, ToolOverride]]]:
+    if isinstance(resource, MCPToolConfig):
+        yield ("spec", "toolsOverride"), resource.spec.tools_override
+        return
+    for index, tools in enumerate(resource.spec.config.aggregation.tools):
+        yield ("spec", "config", "aggregation", "tools", index, "overrides"), tools.overrides
+
+
+def _clashes(overrides: Mapping[str, ToolOverride]) -> Iterator[tuple[str, str]]:
     """Each renamed tool whose name another one has, and that other: one that keeps its name, or the first."""
-    taken = {tool: tool for tool, override in tools.overrides.items() if override.name is None or override.name == tool}
-    for tool, override in tools.overrides.items():
+    taken = {tool: tool for tool, override in overrides.items() if override.name is None or override.name == tool}
+    for tool, override in overrides.items():
         if override.name is not None and (other := taken.setdefault(override.name, tool)) != tool:
             yield tool, other

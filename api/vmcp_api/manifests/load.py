@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from vmcp_api.kinds import KINDS, VirtualMCPServer
+from vmcp_api.kinds import KINDS, MCPToolConfig, VirtualMCPServer
 from vmcp_api.kinds.core import parse_config_map, parse_secret
 from vmcp_api.manifests.documents import Document, Documents, Source, parse_documents
 from vmcp_api.manifests.file_checks import find_lost, find_shared_names
@@ -49,7 +49,7 @@ def load(sources: Iterable[Source]) -> Loaded:
             problems += Problems(tuple(document.place(problem) for problem in parsed))
             continue
         objects.append(parsed)
-        if isinstance(parsed, VirtualMCPServer):
+        if isinstance(parsed, VirtualMCPServer | MCPToolConfig):
             problems += Problems(tuple(document.place(problem) for problem in find_shared_names(parsed)))
     names = sorted({document.namespace for document in documents.items})
     namespaces = {name: build_resources(name, objects, reads_secrets=True) for name in names}

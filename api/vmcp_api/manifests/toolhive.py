@@ -14,7 +14,7 @@ _NO_PROXY: Final = (
     "remove it: clients connect to the VirtualMCPServer, and no proxy stands before each server; the port of the"
     " server itself is mcpPort"
 )
-_TOOLS: Final = f"write filter and overrides under spec.config.aggregation.tools {_VMCP}"
+_TOOLS: Final = "write an MCPToolConfig, and its name in toolConfigRef"
 _BESIDE: Final = "write it in spec, beside config"
 _NO_OPTIMIZER: Final = "remove it: tools are not searched for here, all are listed"
 _FURTHER_GROUPS: Final = "add the claim to groupClaims: roles are groups here"
@@ -62,7 +62,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "rateLimiting": f"move it to spec.config.rateLimiting {_VMCP}",
             **dict.fromkeys(("sessionStorage", "sessionAffinity"), f"move it to spec {_VMCP}"),
             "telemetryConfigRef": f"move it to spec {_VMCP}",
-            **dict.fromkeys(("toolConfigRef", "toolsFilter"), _TOOLS),
+            "toolsFilter": _TOOLS,
             "webhookConfigRef": "remove it: there are no webhooks here; policies decide on calls",
             "authServerRef": _PROVIDER,
             "trustProxyHeaders": f"remove it; spec.config.operational.trustedProxies {_VMCP} names proxies",
@@ -83,9 +83,6 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "optimizer": _NO_OPTIMIZER,
             "codeMode": "remove it: there is no code mode here",
             "telemetry": "write an MCPTelemetryConfig, and its name in spec.telemetryConfigRef",
-        },
-        "WorkloadTools": {
-            "toolConfigRef": "write what its MCPToolConfig has: toolsFilter as filter, toolsOverride as overrides",
         },
         "Step": {
             "defaultResponse": "write defaultResults, an object of what templates read where nobody answers",
@@ -141,7 +138,6 @@ VALUES: Final[Mapping[str, str]] = MappingProxyType(
 
 KINDS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "MCPToolConfig": f"{_TOOLS}, for its toolsFilter and toolsOverride",
         "MCPRemoteProxy": f"write an MCPServerEntry; what it says of callers is said in spec.incomingAuth {_VMCP}",
         "EmbeddingServer": _NO_OPTIMIZER,
         "MCPRegistry": "remove it: there is no registry of servers here",

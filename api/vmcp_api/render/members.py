@@ -17,6 +17,7 @@ from vmcp_api.render.outgoing import Shown, build_outgoing, find_broken_referenc
 from vmcp_api.render.reasons import Reason
 from vmcp_api.render.rendered import Mode
 from vmcp_api.render.token_hosts import TokenHosts
+from vmcp_api.render.tools.configs import refuse_tools
 from vmcp_api.spec.outgoing import OutgoingAuthType
 
 
@@ -63,7 +64,11 @@ def clash(kind: str) -> Problem:
 
 
 def _build(member: Member, vmcp: VirtualMCPServer, resources: Resources, mode: Mode, hosts: TokenHosts) -> Outcome:
-    refusal = refuse_collision(member, vmcp.spec.passthrough_headers) or refuse_missing(member, resources)
+    refusal = (
+        refuse_collision(member, vmcp.spec.passthrough_headers)
+        or refuse_missing(member, resources)
+        or refuse_tools(member, vmcp, resources)
+    )
     if refusal:
         return refusal
     build = build_local_backend if mode is Mode.LOCAL else build_cluster_backend

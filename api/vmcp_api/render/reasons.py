@@ -22,6 +22,8 @@ class Reason(StrEnum):
     TOKEN_HOST_NOT_ALLOWED = "TokenHostNotAllowed"  # noqa: S105 - a reason, no token
     TELEMETRY_CONFIG_NOT_FOUND = "TelemetryConfigNotFound"
     TELEMETRY_CONFIG_INVALID = "TelemetryConfigInvalid"
+    TOOL_CONFIG_NOT_FOUND = "ToolConfigNotFound"
+    TOOL_CONFIG_INVALID = "ToolConfigInvalid"
     COMPOSITE_TOOL_NOT_FOUND = "CompositeToolRefNotFound"
     COMPOSITE_TOOL_INVALID = "CompositeToolRefInvalid"
     NO_LOCAL_COMMAND = "NoLocalCommand"

@@ -20,6 +20,7 @@ from vmcp_api.render.policies import build_authorization, doubt_authorization
 from vmcp_api.render.rendered import Mode, Rendered, Unguarded
 from vmcp_api.render.secretrefs import secret_refs
 from vmcp_api.render.token_hosts import TokenHosts
+from vmcp_api.render.tools.configs import build_aggregation, find_doubts
 from vmcp_api.secret import SecretBytes, SecretKey
 from vmcp_api.spec.authorization import Authorization
 from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType
@@ -82,10 +83,11 @@ def _assemble(
     broken = told if isinstance(told, Refusal) else None
     telemetry = (live.telemetry if live else None) if isinstance(told, Refusal) else told
     composites = build_composites(resolved.vmcp, resources)
-    config = _config(resolved.vmcp, resources, members, incoming, authorization, telemetry, composites)
+    config = _config(resolved, resources, members, incoming, authorization, telemetry, composites)
     secrets = _secrets(config, resources) if mode is Mode.LOCAL else {}
     noted = resolved.warnings + _exposed_session(resolved.vmcp, members) + doubt_audit(resolved.vmcp)
     noted += doubt_telemetry(resolved.vmcp, resources) + composites.warnings
+    noted += find_doubts(resolved.vmcp, resolved.members, resources)
     if authorization is not None and authorization is not _NOTHING:
         known = {each.metadata.name for each in resolved.members}
         noted += doubt_authorization(resolved.vmcp, resources, authorization, known)
@@ -101,7 +103,7 @@ def refuse_crowd(name: str) -> Problems:
 
 
 def _config(
-    vmcp: VirtualMCPServer,
+    resolved: Resolved,
     resources: Resources,
     members: Members,
     incoming: IncomingAuth,
@@ -109,7 +111,11 @@ def _config(
     telemetry: Telemetry | None,
     composites: Composites,
 ) -> ProxyConfig:
-    spec = vmcp.spec
+    vmcp, spec = resolved.vmcp, resolved.vmcp.spec
+    told = {
+        "aggregation": build_aggregation(vmcp, resolved.members, resources),
+        "composite_tools": composites.tools,
+    }
     return ProxyConfig(
         name=vmcp.metadata.name,
         namespace=vmcp.metadata.namespace,
@@ -119,7 +125,7 @@ def _config(
         passthrough_header_mode=spec.passthrough_header_mode,
         allowed_hosts=spec.allowed_hosts,
         allowed_origins=spec.allowed_origins,
-        config=spec.config.behaviour.model_copy(update={"composite_tools": composites.tools}),
+        config=spec.config.behaviour.model_copy(update=told),
         session_storage=_storage(spec.session_storage, resources),
         session_management=spec.session_management,
         telemetry=telemetry,

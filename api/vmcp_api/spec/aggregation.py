@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from vmcp_api.base import LIST_SET, BackendName, Constant, Model, Written, list_map
+from vmcp_api.spec.references import NameRef
 
 OriginalName = Annotated[str, Field(min_length=1, max_length=256)]
 ExposedName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.-]+$")]
@@ -97,6 +98,15 @@ class WorkloadTools(Model):
     """Filters and overrides for the tools of one backend."""
 
     workload: Annotated[BackendName, Field(description="Backend that the entry is about.")]
+    tool_config_ref: Annotated[
+        NameRef | None,
+        Field(
+            description=(
+                "MCPToolConfig with filter and overrides; a `filter` that stands here, and the overrides of a tool that"
+                " stand here, count instead."
+            )
+        ),
+    ] = None
     filter: Annotated[
         tuple[OriginalName, ...],
         Field(max_length=1000, description="Tools to serve, by original name; empty serves all."),

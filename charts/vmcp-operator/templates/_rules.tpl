@@ -10,6 +10,7 @@
     - mcpoidcconfigs
     - mcpauthzconfigs
     - mcptelemetryconfigs
+    - mcptoolconfigs
     - virtualmcpcompositetooldefinitions
   verbs: [get, list, watch]
 - apiGroups: [vmcp.dev]
@@ -22,6 +23,7 @@
     - mcpoidcconfigs/status
     - mcpauthzconfigs/status
     - mcptelemetryconfigs/status
+    - mcptoolconfigs/status
     - virtualmcpcompositetooldefinitions/status
   verbs: [patch]
 # Clusters that enforce permissions of owner references want this for references that block deletion.

@@ -7,6 +7,7 @@ from vmcp_operator.plan.config_kinds.composite_tool import COMPOSITE_TOOL_CONTRO
 from vmcp_operator.plan.config_kinds.external_auth import EXTERNAL_AUTH_CONTROLLER
 from vmcp_operator.plan.config_kinds.oidc import OIDC_CONTROLLER
 from vmcp_operator.plan.config_kinds.telemetry import TELEMETRY_CONTROLLER
+from vmcp_operator.plan.config_kinds.tool_config import TOOL_CONFIG_CONTROLLER
 from vmcp_operator.plan.controller import Controller
 from vmcp_operator.plan.entry import ENTRY_CONTROLLER
 from vmcp_operator.plan.group import GROUP_CONTROLLER
@@ -23,6 +24,7 @@ CONTROLLERS: Final[tuple[Controller[Any], ...]] = (
     EXTERNAL_AUTH_CONTROLLER,
     AUTHZ_CONTROLLER,
     TELEMETRY_CONTROLLER,
+    TOOL_CONFIG_CONTROLLER,
     COMPOSITE_TOOL_CONTROLLER,
 )
 

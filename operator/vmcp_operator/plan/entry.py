@@ -10,17 +10,18 @@ from vmcp_api.manifests.resources import Resources
 from vmcp_api.render.member import refuse_missing
 from vmcp_api.render.members import clash
 from vmcp_api.render.outgoing import refuse_reference
+from vmcp_api.render.tools.configs import refuse_tool_config
 from vmcp_operator.plan.conditions import MESSAGE_LIMIT, Finding, PhaseReason, build_conditions, summarise
 from vmcp_operator.plan.controller import Controller, Planned, Read, plan_nothing
 from vmcp_operator.plan.kinds import ENTRY, MCP_GROUP, SERVER, Ref
 from vmcp_operator.plan.members import group_finding
 from vmcp_operator.plan.pointers import group_of, points_of_member
-from vmcp_operator.plan.references import read_entry_bundles, read_member_auth
+from vmcp_operator.plan.references import read_entry_bundles, read_member_auth, read_member_tools
 from vmcp_operator.plan.world import Outcome, World
 
 
 def entry_reads(key: Ref, found: Resources) -> tuple[Read, ...]:
-    """The group, what the entry is shown, the CA bundles, and a server of the same name."""
+    """The group, what the entry is shown, which of its tools are seen, CA bundles, a server of the same name."""
     entry = found.of(MCPServerEntry).get(key.name)
     if entry is None:
         return ()
@@ -30,6 +31,7 @@ def entry_reads(key: Ref, found: Resources) -> tuple[Read, ...]:
         Ref(SERVER, key.namespace, key.name),
         *read_entry_bundles(key.namespace, found),
         *read_member_auth(key.namespace, found),
+        *read_member_tools(key.namespace, found),
     )
 
 
@@ -60,7 +62,11 @@ def _problems(world: World, entry: MCPServerEntry | None) -> Problems:
     twin = world.found.get(Ref(SERVER, world.key.namespace, world.key.name))
     if twin is not None and group_of(twin) == group_of(world.manifest):
         return Problems.of(clash(world.key.kind.name))
-    refusal = refuse_missing(entry, world.resources) or refuse_reference(entry, world.resources)
+    refusal = (
+        refuse_missing(entry, world.resources)
+        or refuse_reference(entry, world.resources)
+        or refuse_tool_config(entry, world.resources)
+    )
     return Problems.of(refusal.problem) if refusal else Problems()
 
 

@@ -66,6 +66,7 @@ EXTERNAL_AUTH_CONFIG: Final = Kind(GROUP, VERSION, "MCPExternalAuthConfig", "mcp
 OIDC_CONFIG: Final = Kind(GROUP, VERSION, "MCPOIDCConfig", "mcpoidcconfigs")
 AUTHZ_CONFIG: Final = Kind(GROUP, VERSION, "MCPAuthzConfig", "mcpauthzconfigs")
 TELEMETRY_CONFIG: Final = Kind(GROUP, VERSION, "MCPTelemetryConfig", "mcptelemetryconfigs")
+TOOL_CONFIG: Final = Kind(GROUP, VERSION, "MCPToolConfig", "mcptoolconfigs")
 COMPOSITE_TOOL: Final = Kind(GROUP, VERSION, "VirtualMCPCompositeToolDefinition", "virtualmcpcompositetooldefinitions")
 
 CONFIG_MAP: Final = Kind("", "v1", "ConfigMap", "configmaps")
@@ -88,6 +89,7 @@ OWN: Final = (
     OIDC_CONFIG,
     AUTHZ_CONFIG,
     TELEMETRY_CONFIG,
+    TOOL_CONFIG,
     COMPOSITE_TOOL,
 )
 """The kinds of our API group: each object of them is a key of the queue."""

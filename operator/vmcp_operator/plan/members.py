@@ -16,6 +16,9 @@ MEMBERS: Final = (SERVER, ENTRY)
 GROUP_NOT_FOUND: Final = "GroupNotFound"
 """Reason of a resource whose group is not there."""
 
+TOOL_CONFIGS: Final = "ToolConfigRefsValidated"
+"""Whether it can be told which tools of a resource are seen."""
+
 GROUP_INVALID: Final = "GroupInvalid"
 """Reason of a resource whose group is there and does not validate."""
 

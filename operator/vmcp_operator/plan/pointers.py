@@ -10,12 +10,14 @@ from vmcp_operator.plan.kinds import (
     MCP_GROUP,
     OIDC_CONFIG,
     TELEMETRY_CONFIG,
+    TOOL_CONFIG,
     Kind,
     Ref,
 )
 
 _GROUP: Final = "groupRef"
 _EXTERNAL_AUTH: Final = "externalAuthConfigRef"
+_TOOL_CONFIG: Final = "toolConfigRef"
 
 
 def group_of(manifest: Mapping[str, Any]) -> tuple[Ref, ...]:
@@ -24,14 +26,19 @@ def group_of(manifest: Mapping[str, Any]) -> tuple[Ref, ...]:
 
 
 def points_of_member(manifest: Mapping[str, Any]) -> tuple[Ref, ...]:
-    """The group of a member, and what it is shown."""
-    return (*group_of(manifest), *_named(manifest, EXTERNAL_AUTH_CONFIG, (_EXTERNAL_AUTH,)))
+    """The group of a member, what it is shown, and which of its tools are seen."""
+    return (
+        *group_of(manifest),
+        *_named(manifest, EXTERNAL_AUTH_CONFIG, (_EXTERNAL_AUTH,)),
+        *_named(manifest, TOOL_CONFIG, (_TOOL_CONFIG,)),
+    )
 
 
 def points_of_vmcp(manifest: Mapping[str, Any]) -> tuple[Ref, ...]:
     """All that an endpoint names: its group, and the settings of each kind."""
     outgoing = _at(manifest, ("spec", "outgoingAuth", "backends"))
     composites = _at(manifest, ("spec", "config", "compositeToolRefs"))
+    tools = _at(manifest, ("spec", "config", "aggregation", "tools"))
     return (
         *group_of(manifest),
         *_named(manifest, OIDC_CONFIG, ("incomingAuth", "oidcConfigRef")),
@@ -47,6 +54,11 @@ def points_of_vmcp(manifest: Mapping[str, Any]) -> tuple[Ref, ...]:
             ref
             for each in (composites if isinstance(composites, list) else ())
             for ref in _called(manifest, COMPOSITE_TOOL, _at(each, ("name",)))
+        ),
+        *(
+            ref
+            for each in (tools if isinstance(tools, list) else ())
+            for ref in _called(manifest, TOOL_CONFIG, _at(each, (_TOOL_CONFIG, "name")))
         ),
     )
 

@@ -1,4 +1,4 @@
-"""Reads that several kinds make: what backends are shown, and CA bundles."""
+"""Reads that several kinds make: what backends are shown, which tools are seen, and CA bundles."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ from vmcp_api.manifests.resolve import Member
 from vmcp_api.manifests.resources import Resources
 from vmcp_api.spec.references import CaBundleRef, NameRef
 from vmcp_operator.plan.controller import Read
-from vmcp_operator.plan.kinds import CONFIG_MAP, EXTERNAL_AUTH_CONFIG, Ref
+from vmcp_operator.plan.kinds import CONFIG_MAP, EXTERNAL_AUTH_CONFIG, TOOL_CONFIG, Ref
 
 
 def read_entry_bundles(namespace: str, found: Resources) -> tuple[Read, ...]:
@@ -23,6 +23,17 @@ def read_member_auth(namespace: str, found: Resources) -> tuple[Read, ...]:
         *read_auth_configs(namespace, (member.spec.external_auth_config_ref for member in members)),
         *read_strategy_bundles(namespace, (each.spec for each in found.of(MCPExternalAuthConfig).values())),
     )
+
+
+def read_member_tools(namespace: str, found: Resources) -> tuple[Read, ...]:
+    """What the members that were found refer to for which of their tools are seen."""
+    members: tuple[Member, ...] = (*found.of(MCPServer).values(), *found.of(MCPServerEntry).values())
+    return read_tool_configs(namespace, (member.spec.tool_config_ref for member in members))
+
+
+def read_tool_configs(namespace: str, refs: Iterable[NameRef | None]) -> tuple[Read, ...]:
+    """The MCPToolConfigs that are named."""
+    return tuple(Ref(TOOL_CONFIG, namespace, ref.name) for ref in refs if ref)
 
 
 def read_auth_configs(namespace: str, refs: Iterable[NameRef | None]) -> tuple[Read, ...]:

@@ -81,6 +81,11 @@ async def test_a_name_that_nobody_has_is_told_with_what_may_have_been_meant(worl
         ({"defaultToolVisibility": "deny"}, "defaultToolVisibility", "add an entry, or set it to allow"),
         ({"tools": [{"workload": "web", "excludeAll": True}]}, "tools[workload=web].excludeAll", "set it to false"),
         ({"tools": [{"workload": "web", "filter": ["search"]}]}, "tools[workload=web].filter", "add fetch to it"),
+        (
+            {"tools": [{"workload": "web", "filter": ["search"], "toolConfigRef": {"name": "curated"}}]},
+            "tools[workload=web].filter with toolsFilter of the MCPToolConfig 'curated'",
+            "add fetch to it",
+        ),
     ],
 )
 async def test_what_a_filter_leaves_out_is_told_with_the_setting_that_does(world, aggregation, setting, change):

@@ -10,7 +10,7 @@ from vmcp_operator.plan.kinds import MCP_GROUP, NETWORK_POLICY, SERVER, SERVICE,
 from vmcp_operator.plan.objects.naming import object_name
 from vmcp_operator.plan.objects.workload import deployment_ref
 from vmcp_operator.plan.pointers import points_of_member
-from vmcp_operator.plan.references import read_member_auth
+from vmcp_operator.plan.references import read_member_auth, read_member_tools
 from vmcp_operator.plan.server.plan import plan_server
 from vmcp_operator.plan.server.status import server_status
 
@@ -28,11 +28,11 @@ def server_children(key: Ref, found: Resources) -> tuple[Child, ...]:
 
 
 def server_reads(key: Ref, found: Resources) -> tuple[Read, ...]:
-    """The group, where the server joins one, and what it is shown."""
+    """The group, where the server joins one, what it is shown, and which of its tools are seen."""
     server = found.of(MCPServer).get(key.name)
     group = server.spec.group_ref if server else None
     groups = (Ref(MCP_GROUP, key.namespace, group.name),) if group else ()
-    return (*groups, *read_member_auth(key.namespace, found))
+    return (*groups, *read_member_auth(key.namespace, found), *read_member_tools(key.namespace, found))
 
 
 SERVER_CONTROLLER: Final[Controller[Planned]] = Controller(

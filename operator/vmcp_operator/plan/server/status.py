@@ -7,6 +7,7 @@ from vmcp_api.manifests.problems import Problems
 from vmcp_api.naming import server_url
 from vmcp_api.render.cluster import default_path
 from vmcp_api.render.outgoing import refuse_reference
+from vmcp_api.render.tools.configs import refuse_tool_config
 from vmcp_operator.plan.conditions import (
     MESSAGE_LIMIT,
     Finding,
@@ -17,7 +18,7 @@ from vmcp_operator.plan.conditions import (
     summarise,
 )
 from vmcp_operator.plan.controller import Planned
-from vmcp_operator.plan.members import group_finding
+from vmcp_operator.plan.members import TOOL_CONFIGS, group_finding
 from vmcp_operator.plan.objects.naming import scale_selector
 from vmcp_operator.plan.objects.workload import deployment_ref
 from vmcp_operator.plan.rollout import ROLLING_OUT, Rollout, observe_rollout
@@ -40,6 +41,7 @@ def server_status(world: World, planned: Planned, outcome: Outcome) -> tuple[MCP
         Finding("Valid", not problems, "Invalid" if problems else "Valid", summarise(problems)),
         *groups,
         *_auth(world, server),
+        *_tools(world, server),
         deployment_finding(rollout),
         Finding("Ready", decided.phase == Phase.READY, decided.reason, decided.message),
     )
@@ -104,6 +106,15 @@ def _auth(world: World, server: MCPServer | None) -> tuple[Finding, ...]:
     if refusal := refuse_reference(server, world.resources):
         return (Finding.false("AuthConfigured", refusal.reason, str(refusal.problem)),)
     return (Finding.true("AuthConfigured", "Configured"),)
+
+
+def _tools(world: World, server: MCPServer | None) -> tuple[Finding, ...]:
+    """Whether it can be told which of its tools are seen; its pods run either way, and no endpoint serves it."""
+    if server is None or server.spec.tool_config_ref is None:
+        return ()
+    if refusal := refuse_tool_config(server, world.resources):
+        return (Finding.false(TOOL_CONFIGS, refusal.reason, str(refusal.problem)),)
+    return (Finding.true(TOOL_CONFIGS, "ToolConfigRefsValid"),)
 
 
 def _url(world: World, server: MCPServer) -> str:

@@ -32,7 +32,9 @@ from vmcp_operator.plan.references import (
     read_collector_bundles,
     read_entry_bundles,
     read_member_auth,
+    read_member_tools,
     read_strategy_bundles,
+    read_tool_configs,
 )
 from vmcp_operator.plan.vmcp.network import service_ref
 from vmcp_operator.plan.vmcp.plan import VmcpPlanned, plan_vmcp
@@ -69,6 +71,8 @@ def vmcp_reads(key: Ref, found: Resources) -> tuple[Read, ...]:
         *_read_incoming(key.namespace, vmcp.spec.incoming_auth, found),
         *_read_outgoing(key.namespace, vmcp.spec.outgoing_auth, found),
         *_read_telemetry(key.namespace, vmcp.spec.telemetry_config_ref, found),
+        *read_tool_configs(key.namespace, (each.tool_config_ref for each in vmcp.spec.config.aggregation.tools)),
+        *read_member_tools(key.namespace, found),
         *(Ref(COMPOSITE_TOOL, key.namespace, ref.name) for ref in vmcp.spec.config.composite_tool_refs),
     )
 

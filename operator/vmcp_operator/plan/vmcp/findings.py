@@ -11,6 +11,7 @@ from vmcp_api.spec.authorization import PolicyMode
 from vmcp_api.spec.rate_limiting import OnStoreFailure
 from vmcp_operator.plan.conditions import Finding, PhaseReason, deployment_finding, summarise
 from vmcp_operator.plan.kinds import DEPLOYMENT
+from vmcp_operator.plan.members import TOOL_CONFIGS
 from vmcp_operator.plan.vmcp.backends import ROUTABLE, STARTING
 from vmcp_operator.plan.vmcp.lacks import Lacks
 from vmcp_operator.plan.vmcp.observability import audit_finding, not_rendered, telemetry_finding
@@ -36,6 +37,9 @@ _BROKEN_AUTH: Final = frozenset(
 )
 """Reasons of backends that are withheld for what they would be shown."""
 
+_BROKEN_TOOLS: Final = frozenset({Reason.TOOL_CONFIG_NOT_FOUND, Reason.TOOL_CONFIG_INVALID})
+"""Reasons of backends that are withheld as their filters cannot be told."""
+
 _POLICIES: Final = "authorization"
 """Where policies stand in the config that a pod refuses."""
 
@@ -52,6 +56,7 @@ def vmcp_findings(facts: Facts, decided: PhaseReason, warnings: Problems) -> tup
         telemetry_finding(facts.config, facts.telemetry, facts.lacks.telemetry, warnings),
         audit_finding(facts.config, facts.audit_flaw, facts.lacks.audit, reporting),
         _rate_limits(facts),
+        _tool_configs(facts),
         _composites(facts),
         _template(facts),
         _storage(facts),
@@ -146,6 +151,18 @@ def _rate_limits(facts: Facts) -> Finding:
         meanwhile = f"requests are {'refused' if limits.on_store_failure is OnStoreFailure.DENY else 'let through'}"
         return Finding.false(name, STORE_AWAY, f"{away.message}; {meanwhile} meanwhile (onStoreFailure)")
     return Finding.true(name, "Enforced", "")
+
+
+def _tool_configs(facts: Facts) -> Finding:
+    """Whether it can be told of every backend which of its tools are served."""
+    if broken := [each for each in facts.backends if each.reason in _BROKEN_TOOLS]:
+        said = "; ".join(f"{each.name}: {each.message}" for each in broken)
+        return Finding.false(TOOL_CONFIGS, broken[0].reason or "", f"backends that are not served: {said}")
+    if facts.config is None:
+        return not_rendered(TOOL_CONFIGS)
+    if not any(each.tool_config_ref for each in facts.config.config.aggregation.tools):
+        return Finding.true(TOOL_CONFIGS, "NoToolConfigs", "filters and overrides stand in the endpoint alone")
+    return Finding.true(TOOL_CONFIGS, "ToolConfigRefsValid", "")
 
 
 def _composites(facts: Facts) -> Finding:

@@ -253,7 +253,7 @@ class Explainer:
             *group,
             backend_step(state, is_away=entry.is_away),
             conflict_step(entry, self._aggregation),
-            filter_step(entry),
+            filter_step(entry, self._aggregation),
         )
         limit = limit_step(self._limits, self._limit_store(), capability.kind, capability.exposed)
         steps = (*before, admission.step, limit)

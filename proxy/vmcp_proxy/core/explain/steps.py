@@ -128,11 +128,11 @@ def conflict_step(entry: Traced, aggregation: Aggregation) -> Step:
     return _lost(reason, _rename(capability.kind))
 
 
-def filter_step(entry: Traced) -> Step:
+def filter_step(entry: Traced, aggregation: Aggregation) -> Step:
     """Whether the settings leave the entry out."""
     if entry.setting is None:
         return Step(stage=Stage.FILTER, verdict=Verdict.PASS, reason=f"nothing filters {entry.capability.kind}s")
-    path = _setting_path(entry.setting, entry.capability.backend)
+    path = _setting_path(entry.setting, entry.capability.backend, aggregation)
     says, change = _FILTERS[entry.setting, entry.is_shown]
     change = change.format(name=entry.capability.original)
     verdict = Verdict.PASS if entry.is_shown else Verdict.STOP
@@ -158,11 +158,14 @@ def limit_step(limits: RateLimits | None, store: StoreReport, kind: Kind, expose
     return Step(stage=Stage.LIMIT, verdict=Verdict.STOP, reason=reason, change="bring Redis back, or set it to allow")
 
 
-def _setting_path(setting: FilterSetting, backend: str) -> str:
+def _setting_path(setting: FilterSetting, backend: str, aggregation: Aggregation) -> str:
+    """Where the setting stands; that of a backend may come from an MCPToolConfig, wholly or in part."""
     if setting in (FilterSetting.DEFAULT, FilterSetting.EXCLUDE_ALL_TOOLS):
         return f"{AGGREGATION}.{setting}"
     entry = f"{AGGREGATION}.tools[workload={backend}]"
-    return entry if setting is FilterSetting.ENTRY else f"{entry}.{setting}"
+    own = entry if setting is FilterSetting.ENTRY else f"{entry}.{setting}"
+    ref = next((each.tool_config_ref for each in aggregation.tools if each.workload == backend), None)
+    return f"{own} with toolsFilter of the MCPToolConfig {ref.name!r}" if ref else own
 
 
 def _made(entry: Traced, aggregation: Aggregation) -> str:
