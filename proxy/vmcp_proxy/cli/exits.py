@@ -1,5 +1,6 @@
 """How `vmcp` ends: the exit codes, and the error that carries one."""
 
+from contextlib import suppress
 from enum import IntEnum
 from types import MappingProxyType
 from typing import IO, Any, Final
@@ -18,7 +19,9 @@ class Exit(IntEnum):
     ADDRESS = 5
     NOTHING = 6
     INTERNAL = 70
+    HUNG_UP = 129
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 MEANINGS: Final = MappingProxyType(
@@ -31,7 +34,9 @@ MEANINGS: Final = MappingProxyType(
         Exit.ADDRESS: "the address to listen on is in use or cannot be used",
         Exit.NOTHING: "there was nothing to judge",
         Exit.INTERNAL: "an internal error",
+        Exit.HUNG_UP: "SIGHUP ended a call or a listing",
         Exit.INTERRUPTED: "Ctrl-C ended a call or a listing",
+        Exit.TERMINATED: "SIGTERM ended a call or a listing",
     }
 )
 
@@ -44,4 +49,6 @@ class CommandError(click.ClickException):
         self.exit_code = int(code)  # type: ignore[misc]  # click declares it on the class and reads the instance's
 
     def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"vmcp: {self.message}", file=file, err=file is None)
+        # Whoever reads no output any more reads no error either (`2>&1 | head`), and the exit code still counts.
+        with suppress(BrokenPipeError):
+            click.echo(f"vmcp: {self.message}", file=file, err=file is None)

@@ -2,13 +2,11 @@
 
 import asyncio
 import json
-import signal
-import sys
 from typing import Any
 
 import pytest
 
-from tests.proxy.cli.commands import SECONDS, call_vmcp
+from tests.proxy.cli.commands import call_vmcp
 from tests.support.scripted_backend import Die, ScriptedBackend, tool
 from vmcp_proxy.cli.exits import Exit
 
@@ -184,35 +182,3 @@ async def test_text_that_json_cannot_carry_is_refused(backend, vmcp):
         assert done.code == Exit.USAGE
         assert "Unicode" in done.err
     assert backend.calls("tools/call") == []
-
-
-async def test_ctrl_c_cancels_the_call_and_ends_with_a_code_of_its_own(backend):
-    called, cancelled = asyncio.Event(), asyncio.Event()
-
-    @backend.on("tools/call")
-    async def call(_: Any) -> dict[str, Any]:
-        called.set()
-        await cancelled.wait()
-        return {"content": []}
-
-    @backend.on("notifications/cancelled")
-    async def cancel(_: Any) -> dict[str, Any]:
-        cancelled.set()
-        return {}
-
-    command = (sys.executable, "-m", "vmcp_proxy", "call", f"http://127.0.0.1:{backend.port}/mcp", "echo")
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    try:
-        async with asyncio.timeout(SECONDS):
-            await called.wait()
-            process.send_signal(signal.SIGINT)
-            out, err = await process.communicate()
-            await cancelled.wait()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert (process.returncode, out, err.decode()) == (Exit.INTERRUPTED, b"", "vmcp: interrupted\n")
-    assert len(backend.deletes) == 1

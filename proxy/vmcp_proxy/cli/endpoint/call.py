@@ -1,6 +1,7 @@
 """`vmcp call`: one call of a tool, with its progress on stderr."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +64,7 @@ def command(
     """Call a tool of an endpoint (by default of `vmcp serve` on this machine) and print its result.
 
     A result that is an error goes to stderr and ends with exit code 1.
+    Ctrl-C, SIGTERM, SIGHUP and the end of whoever reads the output cancel the call at the endpoint.
 
     Example: vmcp call --mcp-config ~/.cursor/mcp.json time_get_current_time --arg timezone=UTC
     """
@@ -113,7 +115,9 @@ def find_schema(tools: Listing, name: str) -> Object:
 async def show_progress(progress: float, total: float | None, message: str | None) -> None:
     """One line on stderr for each step that the tool reports."""
     done = f"{progress:g}" if total is None else f"{progress:g}/{total:g}"
-    click.echo(f"[{done}] {clean(message or '')}".rstrip(), err=True)
+    # A call is not worth less because nobody looks on.
+    with suppress(BrokenPipeError):
+        click.echo(f"[{done}] {clean(message or '')}".rstrip(), err=True)
 
 
 def describe_result(result: Object) -> str:

@@ -20,7 +20,7 @@ from mcp_types import Implementation
 from vmcp_api.base import Json
 from vmcp_api.naming import MCP_PORT
 from vmcp_proxy.cli.endpoint.failures import EXPECTED, Progress, explain, first_of
-from vmcp_proxy.cli.endpoint.interrupts import cancelling_on_interrupt
+from vmcp_proxy.cli.endpoint.interrupts import Interruption, cancelling_on_interrupt
 from vmcp_proxy.cli.exits import CommandError, Exit
 from vmcp_proxy.core.catalog.pagination import OUTCOMES_KEY
 from vmcp_proxy.run.settings import SOFTWARE_VERSION
@@ -123,16 +123,16 @@ def converse(endpoint: Target, work: Callable[[Conversation], Awaitable[ResultT]
     """Runs `work` within one session and returns what it returns.
 
     Raises:
-        CommandError: the endpoint cannot be reached, refuses, or answers with an error; or Ctrl-C.
+        CommandError: the endpoint cannot be reached, refuses, or answers with an error; or the command was ended.
         click.ClickException: whatever of that kind `work` raises.
     """
     # The SDK logs what we say better ourselves.
     logging.getLogger().addHandler(logging.NullHandler())
-    progress = Progress()
+    progress, interruption = Progress(), Interruption()
     try:
-        return asyncio.run(_converse(endpoint, work, progress))
+        return asyncio.run(_converse(endpoint, work, progress, interruption))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        raise CommandError(Exit.INTERRUPTED, "interrupted") from None
+        raise interruption.error from None
     except (ExceptionGroup, *EXPECTED) as error:
         # The SDK's task groups wrap whatever `work` raises.
         first = first_of(error)
@@ -142,10 +142,13 @@ def converse(endpoint: Target, work: Callable[[Conversation], Awaitable[ResultT]
 
 
 async def _converse(
-    endpoint: Target, work: Callable[[Conversation], Awaitable[ResultT]], progress: Progress
+    endpoint: Target,
+    work: Callable[[Conversation], Awaitable[ResultT]],
+    progress: Progress,
+    interruption: Interruption,
 ) -> ResultT:
     try:
-        with cancelling_on_interrupt():
+        with cancelling_on_interrupt(interruption):
             async with endpoint.connect(progress) as conversation:
                 return await work(conversation)
     except Exception:
@@ -154,7 +157,7 @@ async def _converse(
 
 
 def _raise_if_cancelled() -> None:
-    """Cancellation by Ctrl-C tears the SDK's streams down in no order; what that raises is no news."""
+    """Cancellation tears the SDK's streams down in no order; what that raises is no news."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError from None

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from vmcp_proxy.cli.endpoint.interrupts import cancelling_on_interrupt
+from vmcp_proxy.cli.endpoint.interrupts import Interruption, cancelling_on_interrupt
 
 
 async def wait_for_ever(swallowing: int) -> int:
@@ -23,7 +23,7 @@ async def wait_for_ever(swallowing: int) -> int:
 @pytest.mark.parametrize("swallowing", [0, 1, 3])
 async def test_a_cancellation_that_is_swallowed_comes_again(swallowing):
     async def command():
-        with cancelling_on_interrupt(again=0.01):
+        with cancelling_on_interrupt(Interruption(), again=0.01):
             asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGINT)
             await wait_for_ever(swallowing)
 
@@ -34,7 +34,7 @@ async def test_a_cancellation_that_is_swallowed_comes_again(swallowing):
 
 async def test_a_command_that_ends_is_cancelled_no_more():
     async def command():
-        with cancelling_on_interrupt(again=0.01):
+        with cancelling_on_interrupt(Interruption(), again=0.01):
             asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGINT)
             with pytest.raises(asyncio.CancelledError):
                 await asyncio.Event().wait()
