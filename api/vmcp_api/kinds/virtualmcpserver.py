@@ -218,17 +218,25 @@ class ConflictStatus(StatusModel):
 
 
 class UnmatchedStatus(StatusModel):
-    """An entry of `spec.config.aggregation.tools` or `spec.config.rateLimiting.tools` that fits nothing."""
+    """An entry of `spec.config.aggregation.tools` or `rateLimiting.tools`, or a tool of a step, that fits nothing."""
 
-    backend: Annotated[str, Field(max_length=63, description="Backend that it is about; empty for rateLimiting.")]
+    backend: Annotated[
+        str, Field(max_length=63, description="Backend that it is about; empty for rateLimiting and compositeTools.")
+    ]
     setting: Annotated[
         str,
         Field(
             max_length=32,
-            description="filter, overrides, arguments, workload for an unknown backend, or rateLimiting.",
+            description="filter, overrides, arguments, rateLimiting, compositeTools; workload: no such backend.",
         ),
     ]
-    name: Annotated[str, Field(max_length=512, description="The entry; of arguments `<tool>.<argument>`.")]
+    name: Annotated[
+        str,
+        Field(
+            max_length=512,
+            description="The entry; of arguments `<tool>.<argument>`, of compositeTools `<name>: <tool>`.",
+        ),
+    ]
 
 
 class VirtualMCPServerStatus(StatusModel):

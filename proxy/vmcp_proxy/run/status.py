@@ -1,6 +1,6 @@
 """The state of the proxy as the admin port tells it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -60,7 +60,10 @@ class ProxyState:
 
 
 class ProxyStatus:
-    """Answers `/readyz` and `/status`; both hold names and counts, no URLs and no secrets."""
+    """Answers `/readyz` and `/status`; both hold names and counts, no URLs and no secrets.
+
+    `within_steps` are the tools of a catalog, by their exposed names, that steps of composite tools call.
+    """
 
     def __init__(
         self,
@@ -69,6 +72,7 @@ class ProxyStatus:
         members: Callable[[], Mapping[str, Member]],
         links: OwnLinks,
         catalog: Callable[[], Catalog],
+        within_steps: Callable[[Catalog], Collection[str]],
         provider: Callable[[], ProviderState | None],
         rate_limits: Callable[[], StoreReport | None],
         audit: Callable[[], StoreReport | None],
@@ -78,6 +82,7 @@ class ProxyStatus:
         self._members = members
         self._links = links
         self._catalog = catalog
+        self._within_steps = within_steps
         self._provider = provider
         self._rate_limits = rate_limits
         self._audit = audit
@@ -135,12 +140,13 @@ class ProxyStatus:
         )
 
     def _unlimited(self, catalog: Catalog) -> Iterator[UnmatchedReport]:
-        """The tools of rate limits that nobody serves; none while some backend may yet list more."""
+        """The tools of rate limits that nothing can call; none while some backend may yet list more."""
         limits = self._state.loaded.config.config.rate_limiting
         if limits is None or catalog.missing or catalog.incomplete or any(map(_is_personal, self._members().values())):
             return
+        within_steps = self._within_steps(catalog)
         for tool in limits.tools:
-            if catalog.find(Kind.TOOL, tool.name) is None:
+            if catalog.find(Kind.TOOL, tool.name) is None and tool.name not in within_steps:
                 yield UnmatchedReport("", RATE_LIMITING, tool.name)
 
     def _backend(self, member: Member, catalog: Catalog) -> BackendReport:

@@ -189,7 +189,31 @@ async def test_each_step_takes_a_token_of_its_tool_and_the_composite_one_of_its_
         world.session() as client,
     ):
         result = await client.call("repeat", {"text": "x"})
-        assert "step 'again' failed: it is called more often than it may be" in result["content"][0]["text"]
+        text = result["content"][0]["text"]
+        assert "step 'again' failed: it is called more often than it may be; try again in 3600 s" in text
+
+
+async def test_limits_of_a_tool_that_steps_alone_reach_hold_and_only_those_that_nothing_reaches_are_told():
+    def once(name: str) -> dict:
+        return {"name": name, "shared": {"maxTokens": 1, "refillPeriod": "1h"}}
+
+    names = ("one_hidden", "one_unused", "one.hidden", "one_gone", "repeat", "one_echo")
+    hidden = composite(steps=[{"id": "a", "tool": "one.hidden"}, {"id": "b", "tool": "one_hidden", "dependsOn": ["a"]}])
+    # Its name is a tool's, so that its step is never called.
+    withheld = composite("one_echo", [{"id": "a", "tool": "one_unused"}])
+    config = having(
+        hidden,
+        withheld,
+        rateLimiting={"tools": [once(name) for name in names]},
+        aggregation={"tools": [{"workload": "one", "filter": ["echo"]}]},
+    )
+    backend = echoing(tool("echo"), tool("hidden"), tool("unused"))
+    async with scene({"one": backend}, config=config) as world, world.session() as client:
+        assert await client.names("tools") == ["one_echo", "repeat"]
+        unmatched = [each["name"] for each in (await world.status())["unmatched"]]
+        assert unmatched == ["one_unused", "one.hidden", "one_gone"]
+        result = await client.call("repeat")
+        assert "step 'b' failed: it is called more often than it may be" in result["content"][0]["text"]
 
 
 async def test_progress_is_told_for_each_step_that_is_over_under_the_clients_own_token():

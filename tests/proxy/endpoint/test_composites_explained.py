@@ -47,3 +47,36 @@ async def test_an_explanation_agrees_with_lists_and_calls_and_names_the_step_in_
             stops = [step for step in chain["steps"] if step["verdict"] == "stop"]
             assert [step["stage"] for step in stops] == ([stage] if stage else []), name
             assert all(said in step["reason"] for step in stops)
+
+
+FORBIDDING = ["permit(principal, action, resource);", 'forbid(principal, action, resource == Tool::"one_hidden");']
+UNPERMITTED = [f'permit(principal, action, resource == Tool::"{name}");' for name in ("halfway", "one_echo")]
+
+
+@pytest.mark.parametrize(
+    ("policies", "change"),
+    [
+        (FORBIDDING, "change that policy: a permit does not help against a forbid, or set authorizeSteps: false"),
+        (UNPERMITTED, "permit it by a policy, or set authorizeSteps: false"),
+    ],
+)
+async def test_what_policies_say_of_a_step_is_told_as_of_the_tool_itself(policies, change):
+    steps = [{"id": "a", "tool": "one.hidden"}, {"id": "b", "tool": "one_hidden"}]
+    config = having(composite("halfway", steps))
+    for mode, conclusion in (("Enforce", "denied"), ("Shadow", "allowed")):
+        auth = {"policies": policies, "mode": mode}
+        async with (
+            scene({"one": echoing()}, config=config, authorization=auth, name="p") as world,
+            world.session() as client,
+        ):
+            await client.names("tools")
+            found, plain = await world.explain("halfway"), await world.explain("one_hidden")
+            assert (found["conclusion"], found["enforced"]) == (conclusion, "denied" if mode == "Shadow" else None)
+            [chain], [of_tool] = found["chains"], plain["chains"]
+            own = next(step for step in of_tool["steps"] if step["stage"] == "admission")
+            told = [step for step in chain["steps"] if "its steps call" in step["reason"]]
+            assert [step["reason"] for step in told] == [
+                f"its steps call {name!r}: {own['reason']}" for name in ("one.hidden", "one_hidden")
+            ]
+            assert all(step.get("policies") == own.get("policies") for step in told)
+            assert [step.get("change", "") for step in told] == [change if mode == "Enforce" else ""] * 2

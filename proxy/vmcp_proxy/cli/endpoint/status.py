@@ -10,6 +10,7 @@ import httpx2
 
 from vmcp_api.naming import ADMIN_PORT
 from vmcp_api.pod_status import (
+    COMPOSITE_TOOLS,
     RATE_LIMITING,
     BackendReport,
     Health,
@@ -168,7 +169,11 @@ def notes(status: PodStatus) -> list[str]:
 
 def _unmatched(entry: UnmatchedReport) -> str:
     if entry.setting == RATE_LIMITING:
-        return f"rateLimiting.tools limits nothing: no tool is called {entry.name}; write the name that clients see"
+        remedy = "write the name that clients see, or would see of a hidden one"
+        return f"rateLimiting.tools limits nothing: no tool is called {entry.name}; {remedy}"
+    if entry.setting == COMPOSITE_TOOLS:
+        remedy = "write the name that clients see, or workload.tool"
+        return f"a step of a composite tool calls what no backend serves: {entry.name}; {remedy}"
     if entry.setting == _WORKLOAD:
         return f"a setting matches nothing: no backend is called {entry.name}; correct it or remove it"
     return f"a setting matches nothing: {entry.setting} of {entry.backend}: {entry.name}; correct it or remove it"

@@ -136,7 +136,10 @@ def _dropped_line(entry: DroppedReport) -> Line:
 
 
 _OF_NO_BACKEND: Final = {
-    RATE_LIMITING: ("rateLimiting.tools", "write the name that clients see, or remove the entry"),
+    RATE_LIMITING: (
+        "rateLimiting.tools",
+        "write the name that clients see, or would see of a hidden one, or remove the entry",
+    ),
     COMPOSITE_TOOLS: (
         "compositeTools",
         "write the name that clients see, or workload.tool, in the step",

@@ -5,13 +5,15 @@ from typing import Protocol
 
 import msgspec
 
-from vmcp_api.spec.authorization import PolicyMode
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.catalog import Catalog
-from vmcp_proxy.core.explain.admission_step import Admitted
+from vmcp_proxy.core.explain.admission_step import Admitted, ask_policies
 from vmcp_proxy.core.explain.explanation import Chain, Stage, Step, Verdict, conclude
+from vmcp_proxy.core.policy.judge import prepared, question_of
 from vmcp_proxy.core.policy.questions import Admitter
+from vmcp_proxy.core.virtual import Found, Operation
+from vmcp_proxy.protocol.kinds import Kind
 
 _REACH = "see why by that tool's own name, or name another one in the step"
 
@@ -41,49 +43,73 @@ class Composites(Protocol):
         """The one of this name; None where there is none, or where a tool of a backend has the name."""
 
 
+async def refusals_of_steps(view: CompositeView, admitter: Admitter, identity: Identity) -> tuple[Admitted, ...]:
+    """What the policies say of the tools of its steps that they admit the identity to no call of."""
+    if not view.authorizes_steps or admitter.mode is None:
+        return ()
+    known = [(name, tool) for name, tool in view.tools if tool is not None]
+    shown = admitter.shows(identity, [tool for _, tool in known])
+    refused = [each for each, is_shown in zip(known, shown, strict=True) if not is_shown]
+    return tuple([await _refusal(admitter, identity, name, tool) for name, tool in refused])
+
+
+async def _refusal(admitter: Admitter, identity: Identity, name: str, tool: Capability) -> Admitted:
+    """The words of the tool's own explanation, under the name that the step has for it."""
+    operation = Operation("tools/call", Kind.TOOL, tool.exposed, parsed={})
+    found = Found(tool)
+    question = question_of(identity, prepared(operation, found), found)
+    assert question is not None  # noqa: S101 - there is one for each tool
+    asked = await ask_policies(admitter, question, has_arguments=False)
+    enforced = None if asked.enforced is None else _about(name, asked.enforced)
+    return Admitted(_about(name, asked.step), asked.shown, enforced)
+
+
+def _about(name: str, step: Step) -> Step:
+    change = f"{step.change}, or set authorizeSteps: false" if step.change else ""
+    return msgspec.structs.replace(step, reason=f"its steps call {name!r}: {step.reason}", change=change)
+
+
 def chain_of(
-    view: CompositeView, name: str, group: Sequence[Step], admitted: Admitted | None, limit: Step, steps: Sequence[Step]
+    view: CompositeView,
+    name: str,
+    group: Sequence[Step],
+    admitted: Admitted | None,
+    limit: Step,
+    refusals: Sequence[Admitted],
 ) -> Chain:
-    """The chain of a composite tool; `steps` are those about the tools that it calls."""
-    before = (*group, _named(view, name), *steps)
-    asked = () if admitted is None else (admitted.step,)
-    every = (*before, *asked, limit)
-    is_shown = admitted is not None and admitted.shown
-    enforced = None if admitted is None else admitted.enforced
+    """The chain of a composite tool; `refusals` are those of the tools that its steps call."""
+    before = (*group, _named(view, name), *_within_reach(view))
+    asked = (*refusals, *(() if admitted is None else (admitted,)))
+    every = (*before, *(each.step for each in asked), limit)
+    stops = any(step.verdict is Verdict.STOP for step in (*before, *(each.step for each in refusals)))
+    on_trial = [each.enforced for each in asked if each.enforced is not None]
     return Chain(
         backend="",
         original=name,
         exposed=name,
         conclusion=conclude(every),
-        listed=is_shown and not any(step.verdict is Verdict.STOP for step in before),
+        listed=admitted is not None and admitted.shown and not stops,
         steps=every,
-        enforced=None if enforced is None else conclude((*before, enforced, limit)),
+        enforced=conclude((*before, *on_trial, limit)) if on_trial else None,
     )
 
 
-def steps_within_reach(view: CompositeView, admitter: Admitter, identity: Identity) -> Iterator[Step]:
-    """Whether its steps can call their tools, and whether the caller may."""
+def _within_reach(view: CompositeView) -> Iterator[Step]:
+    """Whether its steps can call their tools."""
     if view.missing:
         names = ", ".join(map(repr, view.missing))
         reason = f"its steps call {names}, which no backend serves now; it is not listed, and a call ends at that step"
         yield Step(stage=Stage.STEPS, verdict=Verdict.STOP, reason=reason, change=_REACH)
+    else:
+        yield Step(stage=Stage.STEPS, verdict=Verdict.PASS, reason="the tools of its steps are served")
     if not view.authorizes_steps:
         reason = "policies are not asked about its steps (authorizeSteps: false)"
         yield Step(stage=Stage.STEPS, verdict=Verdict.PASS, reason=reason)
-        return
-    known = [(name, tool) for name, tool in view.tools if tool is not None]
-    shown = admitter.shows(identity, [tool for _, tool in known])
-    refused = [name for (name, _), is_shown in zip(known, shown, strict=True) if not is_shown]
-    if refused and admitter.mode is PolicyMode.ENFORCE:
-        reason = f"no policy permits the caller a call of {', '.join(map(repr, refused))}, which its steps make"
-        change = "permit it by a policy, or set authorizeSteps: false"
-        yield Step(stage=Stage.ADMISSION, verdict=Verdict.STOP, reason=reason, change=change)
-    elif not view.missing:
-        yield Step(stage=Stage.STEPS, verdict=Verdict.PASS, reason="the tools of its steps can be called")
 
 
 def _named(view: CompositeView, name: str) -> Step:
     if view.withheld:
         return Step(stage=Stage.CONFLICT, verdict=Verdict.STOP, reason=view.withheld, change="mend its definition")
-    reason = f"{name!r} is a composite tool of {len(view.tools)} tools"
+    count = len(view.tools)
+    reason = f"{name!r} is a composite tool of {count} tool{'' if count == 1 else 's'}"
     return Step(stage=Stage.CONFLICT, verdict=Verdict.PASS, reason=reason)

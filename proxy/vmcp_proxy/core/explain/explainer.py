@@ -21,7 +21,7 @@ from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.trace import Traced
 from vmcp_proxy.core.explain.admission_step import Admitted, ask_about_template, ask_policies
 from vmcp_proxy.core.explain.coming_in import notes_on_coming_in
-from vmcp_proxy.core.explain.composites import Composites, CompositeView, chain_of, steps_within_reach
+from vmcp_proxy.core.explain.composites import Composites, CompositeView, chain_of, refusals_of_steps
 from vmcp_proxy.core.explain.explanation import Chain, Conclusion, Explanation, Step, Verdict, conclude
 from vmcp_proxy.core.explain.steps import (
     BackendState,
@@ -186,8 +186,8 @@ class Explainer:
             question = question_of(asked.identity, prepared(asked.operation, target), target)
             admitted = await self._admission(asked, question)
         limit = limit_step(self._limits, self._limit_store(), Kind.TOOL, asked.name)
-        steps = tuple(steps_within_reach(view, admitter, asked.identity))
-        chain = chain_of(view, asked.name, self._group(), admitted, limit, steps)
+        refusals = await refusals_of_steps(view, admitter, asked.identity)
+        chain = chain_of(view, asked.name, self._group(), admitted, limit, refusals)
         return Explanation(
             kind=asked.kind,
             name=asked.name,

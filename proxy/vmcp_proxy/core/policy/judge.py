@@ -60,7 +60,7 @@ def only_shown(admitter: Admitter, identity: Identity, targets: Sequence[Target]
     return admitted[0] if len(admitted) == 1 else None
 
 
-def question_of(identity: Identity, operation: Operation, resolved: Resolved) -> Question | None:
+def question_of(identity: Identity, operation: Operation, resolved: Resolved | Found) -> Question | None:
     """What policies are asked about a call, with the arguments that it has; None where it names nothing."""
     kind = operation.kind
     if kind is None:
@@ -73,7 +73,7 @@ def question_of(identity: Identity, operation: Operation, resolved: Resolved) ->
     return Question(identity, ACTION_ON[kind], capability, name, arguments)
 
 
-def prepared(operation: Operation, resolved: Resolved) -> Operation:
+def prepared(operation: Operation, resolved: Resolved | Found) -> Operation:
     """The operation with the arguments that the backend gets (ADR-0022), once for the decision and the act."""
     plan = resolved.capability.arguments if isinstance(resolved, Found) else None
     if plan is None or operation.is_prepared:

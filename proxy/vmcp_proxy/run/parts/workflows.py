@@ -46,3 +46,7 @@ class LiveWorkflows:
     def beside(self, catalog: Catalog) -> Catalog:
         """What the proxy itself sees of a catalog: with the composite tools whose steps are there."""
         return catalog if self._serving is None else self._serving.beside(catalog)
+
+    def within_steps(self, catalog: Catalog) -> Collection[str]:
+        """See `Serving.within_steps`."""
+        return () if self._serving is None else self._serving.within_steps(catalog)

@@ -46,7 +46,7 @@ def place(definitions: Definitions, catalog: Catalog) -> Placed:
     dropped = [Dropped("", Kind.TOOL, name, reason) for name, reason in definitions.unusable.items()]
     unmatched: list[Unmatched] = []
     for name, definition in sorted(definitions.by_name.items()):
-        owner = _owner_of(catalog, name)
+        owner = owner_of(catalog, name)
         if owner is not None:
             conflicts.append(Conflict(Kind.TOOL, name, owner, (COMPOSITE_TOOLS,), ConflictReason.COMPOSITE))
             continue
@@ -64,7 +64,7 @@ def view_of(definitions: Definitions, catalog: Catalog, name: str) -> CompositeV
     if name in definitions.unusable:
         return CompositeView(None, withheld=definitions.unusable[name])
     definition = definitions.by_name.get(name)
-    if definition is None or _owner_of(catalog, name) is not None:
+    if definition is None or owner_of(catalog, name) is not None:
         return None
     tools = tuple((tool, find_step_tool(catalog, tool)) for tool in definition.workflow.tools)
     missing = tuple(tool for tool in definition.workflow.tools if catalog.find_for_step(tool) is None)
@@ -74,10 +74,13 @@ def view_of(definitions: Definitions, catalog: Catalog, name: str) -> CompositeV
     return CompositeView(capability, tools, missing, definition.tool.authorize_steps, withheld)
 
 
-def _owner_of(catalog: Catalog, name: str) -> str | None:
+def owner_of(catalog: Catalog, name: str) -> str | None:
     """The backend whose tool has the name; by what its steps might call it no tool has one."""
     found = find_step_tool(catalog, name)
-    return found.backend if found is not None and found.exposed == name else None
+    if found is None or found.exposed != name:
+        return None
+    # A composite tool itself, in a catalog that has them already, is of no backend.
+    return found.backend or None
 
 
 def _placement(definition: Definition, catalog: Catalog) -> Placement | str:

@@ -43,9 +43,9 @@ def tool_reply(reply: Reply) -> ToolReply:  # noqa: C901, PLR0911 - a row for ea
         case Invalid():
             return ToolFailure(FailureKind.INVALID, reply.reason)
         case Limited():
-            return ToolFailure(FailureKind.LIMITED, "it is called more often than it may be", reply.retry_after)
+            return _limited("it is called more often than it may be", reply.retry_after)
         case Unchecked():
-            return ToolFailure(FailureKind.LIMITED, "rate limits cannot be checked now", reply.retry_after)
+            return _limited("rate limits cannot be checked now", reply.retry_after)
         case Unlisted():
             reasons = [outcome.message for outcome in reply.silent.values()][:_MOST_NAMED]
             return ToolFailure(FailureKind.UNAVAILABLE, f"its tool is not known yet: {'; '.join(reasons)}")
@@ -54,6 +54,10 @@ def tool_reply(reply: Reply) -> ToolReply:  # noqa: C901, PLR0911 - a row for ea
             return ToolFailure(kind, reply.message, reply.retry_after)
         case PartialFailure():
             return ToolFailure(FailureKind.UNAVAILABLE, reply.message)
+
+
+def _limited(text: str, seconds: int) -> ToolFailure:
+    return ToolFailure(FailureKind.LIMITED, f"{text}; try again in {seconds} s", seconds)
 
 
 class _Error(msgspec.Struct, gc=False):

@@ -7,12 +7,13 @@ from vmcp_api.spec.composite import CompositeTool
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.explain.composites import CompositeView
 from vmcp_proxy.core.stack import StepLayers
+from vmcp_proxy.core.targets import find_step_tool
 from vmcp_proxy.core.virtual import VirtualMCP
 from vmcp_proxy.workflows.arguments import InputShapes
 from vmcp_proxy.workflows.engine import Engine
 from vmcp_proxy.workflows.tools.definition import NO_DEFINITIONS, Definitions
 from vmcp_proxy.workflows.tools.layer import CompositeTools
-from vmcp_proxy.workflows.tools.listing import extended, place, view_of
+from vmcp_proxy.workflows.tools.listing import extended, owner_of, place, view_of
 from vmcp_proxy.workflows.tools.telemetry import Instrumented, WorkflowCounts
 
 
@@ -45,3 +46,12 @@ class Serving:
         """The catalog with all composite tools whose steps are there, whoever may take them."""
         placed = place(self._definitions, catalog)
         return extended(catalog, placed, (each for each in placed.by_name.values() if each.is_whole))
+
+    def within_steps(self, catalog: Catalog) -> Collection[str]:
+        """The tools that steps call, by the names that limits and policies know them by; hidden ones among them.
+
+        Of a composite tool whose name a tool of a backend has, no step is ever called.
+        """
+        served = (each for name, each in self._definitions.by_name.items() if owner_of(catalog, name) is None)
+        tools = (find_step_tool(catalog, tool) for each in served for tool in each.workflow.tools)
+        return frozenset(tool.exposed for tool in tools if tool is not None)

@@ -91,10 +91,9 @@ async def test_a_signal_that_whoever_started_it_ignores_cancels_nothing(endpoint
 
 async def test_a_call_whose_output_nobody_reads_any_more_is_cancelled(endpoint):
     reading, writing = os.pipe()
-    with open(reading, "rb") as reader, open(writing, "wb") as writer:
-        async with endpoint.calling(stdout=writer.fileno()) as process:
-            writer.close()
-            reader.close()
-            await endpoint.cancelled.wait()
-            _, err = await process.communicate()
+    async with endpoint.calling(stdout=writing) as process:
+        for end in (writing, reading):
+            os.close(end)
+        await endpoint.cancelled.wait()
+        _, err = await process.communicate()
     assert (process.returncode, err.decode()) == (Exit.FAILED, "vmcp: nobody reads the output any more\n")

@@ -12,6 +12,7 @@ from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend
 from tests.support.serving import admin_of
 from vmcp_api.pod_status import (
+    COMPOSITE_TOOLS,
     RATE_LIMITING,
     STORE_OK,
     STORE_UNAVAILABLE,
@@ -75,12 +76,15 @@ def test_settings_that_match_nothing_are_named_with_what_to_do():
         UnmatchedReport("", RATE_LIMITING, "serach"),
         UnmatchedReport("gone", "workload", "gone"),
         UnmatchedReport("one", "filter", "ecoh"),
+        UnmatchedReport("", COMPOSITE_TOOLS, "deploy: kubectl_aply"),
     )
     status = PodStatus(backends=(BackendReport("one", "MCPServerEntry", "healthy"),), unmatched=unmatched)
+    see = "write the name that clients see, or"
     assert notes(status) == [
-        "rateLimiting.tools limits nothing: no tool is called serach; write the name that clients see",
+        f"rateLimiting.tools limits nothing: no tool is called serach; {see} would see of a hidden one",
         "a setting matches nothing: no backend is called gone; correct it or remove it",
         "a setting matches nothing: filter of one: ecoh; correct it or remove it",
+        f"a step of a composite tool calls what no backend serves: deploy: kubectl_aply; {see} workload.tool",
     ]
     # Everything that is there is served all the same.
     assert is_well(status)
