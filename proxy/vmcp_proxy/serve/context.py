@@ -18,6 +18,7 @@ from vmcp_proxy.observability.tracing.spans import RecordedTrace, Trace
 from vmcp_proxy.protocol.jsonrpc import Answer, Batch, Notification, Raw, Request, Response, encode_error, size_of
 from vmcp_proxy.protocol.methods import NO_REFERENCE, Reference, read_reference
 from vmcp_proxy.protocol.params import InvalidParamsError
+from vmcp_proxy.protocol.versions import SESSION_HEADER
 from vmcp_proxy.serve.http.bounds import SHORT_BYTES
 from vmcp_proxy.serve.http.direct_answers import has_gone, note_long, release_head, write_answer
 from vmcp_proxy.serve.http.head import shortened
@@ -382,14 +383,18 @@ class RequestContext:
     async def reject(self, layer: str, refusal: Rejection, data: Raw | None = None) -> None:
         """Refuses the request in the name of a layer with a JSON-RPC error.
 
-        Outside telemetry it counts in `vmcp_http_rejected_total`; inside, telemetry counts it by its method.
+        Outside telemetry it counts in `vmcp_http_rejected_total`; inside, telemetry counts it by its method. What is
+        counted and audited is the status of the refusal, also where a client gets 200.
         """
         self.rejected_by = layer
         if not self.is_measured:
             self._metrics.on_rejected(layer, refusal.status)
-        message_id = self.message.id if isinstance(self.message, Request) else self.malformed_id
+        request = self.message if isinstance(self.message, Request) else None
+        message_id = self.malformed_id if request is None else request.id
         answer = encode_error(message_id, refusal.code, refusal.message, data)
-        await self.respond(refusal.status, answer, headers=refusal.headers)
+        is_answer = refusal.is_answer and request is not None and self.header(SESSION_HEADER) is not None
+        await self.respond(_OK if is_answer else refusal.status, answer, headers=refusal.headers)
+        self.status = refusal.status
 
 
 Handler: TypeAlias = Callable[[RequestContext], Awaitable[None]]

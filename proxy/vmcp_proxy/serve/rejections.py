@@ -31,12 +31,17 @@ _WRONG_ORIGIN: Final = "Pages from this origin may not use this endpoint; "
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """What is answered to a request that is not served: HTTP status, JSON-RPC code, what to do, more headers."""
+    """What is answered to a request that is not served: HTTP status, JSON-RPC code, what to do, more headers.
+
+    `is_answer`: a request of a session hears it with the status 200, for another status ends the whole connection of
+    many a client, with all that is in flight there, and this one may be asked again (ADR-0050).
+    """
 
     status: int
     code: int
     message: str
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    is_answer: bool = False
 
 
 # By path and headers alone.
@@ -82,7 +87,8 @@ _STATUS_OF_FAULT: Final[Mapping[Fault, int]] = MappingProxyType(
 
 def unauthorized(refusal: Refusal) -> Rejection:
     """That of credentials that are lacking or not good enough, with the challenge."""
-    return Rejection(_STATUS_OF_FAULT[refusal.fault], SERVER_ERROR, refusal.message, refusal.headers)
+    status, is_answer = _STATUS_OF_FAULT[refusal.fault], refusal.fault is Fault.UNAVAILABLE
+    return Rejection(status, SERVER_ERROR, refusal.message, refusal.headers, is_answer)
 
 
 # By the body.
@@ -120,9 +126,9 @@ NO_BATCHES: Final = Rejection(
 )
 
 # From outside of the request.
-TIMED_OUT: Final = Rejection(504, INTERNAL_ERROR, "The request took longer than the endpoint allows.")
-SHUTTING_DOWN: Final = Rejection(503, INTERNAL_ERROR, "The server is shutting down; try again.")
-CRASHED: Final = Rejection(500, INTERNAL_ERROR, "Internal error")
+TIMED_OUT: Final = Rejection(504, INTERNAL_ERROR, "The request took longer than the endpoint allows.", is_answer=True)
+SHUTTING_DOWN: Final = Rejection(503, INTERNAL_ERROR, "The server is shutting down; try again.", is_answer=True)
+CRASHED: Final = Rejection(500, INTERNAL_ERROR, "Internal error", is_answer=True)
 
 
 def malformed(body: Malformed) -> Rejection:

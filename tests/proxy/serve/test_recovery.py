@@ -59,6 +59,15 @@ async def test_a_crash_of_the_dispatch_is_answered_and_logged_by_id_without_deta
 
 
 @pytest.mark.scenario("C-2")
+async def test_a_crash_of_one_call_of_a_session_leaves_its_client_connected(world):
+    world.dispatch = crash
+    async with world.serving():
+        answer = await world.post(call(request_id=7), mcp_session_id="some")
+    assert (answer.status_code, answer.json()["id"], answer.json()["error"]["code"]) == (200, 7, -32603)
+    assert world.scrape()['vmcp_requests_total{method="tools/call",status="500"}'] == 1
+
+
+@pytest.mark.scenario("C-2")
 async def test_a_crash_in_authentication_is_answered_too(world):
     async with world.serving(authenticator=Broken()):
         assert_plain_500(await world.post(), world)

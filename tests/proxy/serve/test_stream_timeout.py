@@ -29,6 +29,15 @@ async def test_a_call_that_takes_too_long_gets_504(world):
 
 
 @pytest.mark.scenario("C-3")
+async def test_a_call_of_a_session_that_takes_too_long_is_an_error_that_leaves_its_client_connected(world):
+    world.dispatch = hang
+    async with world.serving(maximum=SHORT):
+        answer = await world.post(mcp_session_id="some")
+    assert (answer.status_code, answer.json()["id"], answer.json()["error"]["code"]) == (200, 1, -32603)
+    assert world.scrape()['vmcp_requests_total{method="tools/call",status="504"}'] == 1
+
+
+@pytest.mark.scenario("C-3")
 async def test_a_get_stream_outlives_the_limit_and_the_calls_beside_it(world):
     release = asyncio.Event()
 

@@ -6,6 +6,7 @@ from typing import Final
 from vmcp_proxy.auth.incoming.authenticator import Authenticator
 from vmcp_proxy.auth.incoming.protected_resource import ProtectedResource, RequestAddress
 from vmcp_proxy.auth.incoming.refusal import Refusal
+from vmcp_proxy.serve.chain.parsing import find_request
 from vmcp_proxy.serve.context import Handler, RequestContext, Told
 from vmcp_proxy.serve.rejections import unauthorized
 
@@ -17,14 +18,18 @@ def authentication(
 ) -> Handler:
     """Sets the identity, or refuses with a challenge, which names where the `resource` says who gives tokens for it.
 
-    `audit` hears of refusals from here, for the audit layer is inside.
+    `audit` hears of refusals from here, for the audit layer is inside. Whom nobody can judge now hears so as the answer
+    to its request.
     """
 
     async def handle(context: RequestContext) -> None:
         verdict = await authenticator.authenticate(context.header(b"authorization"))
         if isinstance(verdict, Refusal):
+            rejection = unauthorized(_complete(verdict, context, resource))
             try:
-                await context.reject(NAME, unauthorized(_complete(verdict, context, resource)))
+                if rejection.is_answer:
+                    await find_request(context)
+                await context.reject(NAME, rejection)
             finally:
                 if audit is not None:
                     audit(context)

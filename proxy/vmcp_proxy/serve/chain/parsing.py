@@ -50,6 +50,22 @@ async def read_body(context: RequestContext, max_body: int) -> bytes | BodyFault
         chunks.append(chunk)
 
 
+async def find_request(context: RequestContext) -> None:
+    """Sets the `message` of a POST within a session that is refused by its headers alone, so that its id is answered.
+
+    Nobody has vouched for the caller: a body that is long, or declares no length, is left unread.
+    """
+    length = context.header(b"content-length")
+    if context.http_method != "POST" or context.header(SESSION_HEADER) is None:
+        return
+    if length is None or int(length) > SHORT_BYTES:
+        return
+    body = await read_body(context, SHORT_BYTES)
+    message = body if isinstance(body, BodyFault) else parse_body(body)
+    if isinstance(message, Request):
+        context.message = message
+
+
 IsOurs: TypeAlias = Callable[[str], bool]
 """Whether a session id was made here, without asking any store."""
 

@@ -11,7 +11,7 @@ NAME: Final = "recovery"
 
 
 def recovery(inner: Handler, logger: logging.Logger) -> Handler:
-    """Answers 500 with JSON-RPC -32603 and the request id when anything inside raises.
+    """Answers 500 (in a session 200, ADR-0050) with JSON-RPC -32603 and the request id when anything inside raises.
 
     The log has the id and the traceback, the client no detail. A response that has begun cannot be taken
     back: it is left incomplete, upon which the server closes the connection. Cancellation passes.

@@ -86,8 +86,8 @@ class InFlight:
 def stream_timeout(inner: Handler, in_flight: InFlight, maximum: float) -> Handler:
     """Bounds requests to `maximum` seconds; a GET for an event stream is never cut.
 
-    A request that is cut before its response began gets 504 (503 at shutdown); later the connection is
-    closed. A cancellation that comes from elsewhere passes.
+    A request that is cut before its response began gets 504 (503 at shutdown), in a session an error with 200
+    (ADR-0050); later the connection is closed. A cancellation that comes from elsewhere passes.
     """
 
     async def handle(context: RequestContext) -> None:
