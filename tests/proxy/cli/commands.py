@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import forked
 from vmcp_proxy.cli.main import main
 
 SECONDS = 120.0
@@ -30,15 +30,7 @@ class Ended:
 
 def run_vmcp(*arguments: str, env: Mapping[str, str] | None = None) -> Ended:
     """A `vmcp` process from start to end."""
-    done = subprocess.run(
-        [sys.executable, "-m", "vmcp_proxy", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        env=os.environ | dict(env or {}),
-        check=False,
-    )
-    return Ended(done.returncode, done.stdout, done.stderr)
+    return Ended(*forked.run(*arguments, seconds=SECONDS, env=os.environ | dict(env or {})))
 
 
 def call_vmcp(capsys: pytest.CaptureFixture[str], *arguments: str) -> Ended:
@@ -53,7 +45,7 @@ def call_vmcp(capsys: pytest.CaptureFixture[str], *arguments: str) -> Ended:
 class Serving:
     """A `vmcp serve` process and what it has said on stderr so far."""
 
-    process: asyncio.subprocess.Process
+    process: asyncio.subprocess.Process | forked.Running
     lines: list[str] = field(default_factory=list)
     said: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -91,18 +83,37 @@ class Serving:
             self.said.notify_all()
 
 
+_SERVE = ("serve", "--port", "0", "--admin-port", "0")
+
+
 @contextlib.asynccontextmanager
 async def serving(
-    *arguments: str, env: Mapping[str, str] | None = None, stdin: int = asyncio.subprocess.DEVNULL
+    *arguments: str, env: Mapping[str, str] | None = None, stdin: int = forked.DEVNULL
 ) -> AsyncIterator[Serving]:
     """`vmcp serve` on free ports for the length of a block."""
+    async with (
+        forked.running(*_SERVE, *arguments, stdin=stdin, env=os.environ | dict(env or {})) as process,
+        _served(process) as served,
+    ):
+        yield served
+
+
+@contextlib.asynccontextmanager
+async def newly_serving(*arguments: str, env: Mapping[str, str] | None = None) -> AsyncIterator[Serving]:
+    """The same as a shell starts it, with all imports to come: for what depends on them."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "vmcp_proxy", "serve", "--port", "0", "--admin-port", "0", *arguments),
-        stdin=stdin,
+        *(sys.executable, "-m", "vmcp_proxy", *_SERVE, *arguments),
+        stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
         env=os.environ | dict(env or {}),
     )
+    async with _served(process) as served:
+        yield served
+
+
+@contextlib.asynccontextmanager
+async def _served(process: asyncio.subprocess.Process | forked.Running) -> AsyncIterator[Serving]:
     served = Serving(process)
     reader = asyncio.create_task(served.read())
     try:

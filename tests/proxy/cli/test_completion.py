@@ -2,29 +2,26 @@
 
 import asyncio
 import re
-import sys
 
 import pytest
 
 from tests.proxy.cli.commands import SECONDS, endpoint, server, serving, write
+from tests.support import forked
+from vmcp_proxy.cli import completion, entry
+
+
+def patient():
+    """The command; a busy machine may take longer to answer than a person waits."""
+    completion.SECONDS = SECONDS
+    entry.main()
 
 
 async def completed(*words):
     """What bash would offer for the last of the words."""
     variables = {"_VMCP_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
-    # A busy machine may take longer to answer than a person waits.
-    code = f"from vmcp_proxy.cli import completion, entry; completion.SECONDS = {SECONDS}; entry.main()"
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-c", code),
-        env=variables,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(SECONDS):
-        out, err = await process.communicate()
-    assert err == b""
-    return [line.partition(",")[2] for line in out.decode().splitlines() if line]
+    code, out, err = await asyncio.to_thread(forked.run, seconds=SECONDS, env=variables, main=patient)
+    assert (code, err) == (0, "")
+    return [line.partition(",")[2] for line in out.splitlines() if line]
 
 
 @pytest.mark.parametrize(

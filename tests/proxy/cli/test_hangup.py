@@ -5,19 +5,9 @@ import json
 import os
 import signal
 
-import pytest
-
 from tests.proxy.cli.commands import endpoint, serving, write
 from tests.support.raw_client import RawClient, eventually
 from vmcp_proxy.cli.exits import Exit
-
-
-@pytest.fixture(autouse=True)
-def told_of_hangups():
-    """As from a shell: whoever runs the tests under nohup has them ignored, and what they start as well."""
-    former = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, former)
 
 
 def manifest(tmp_path, log):

@@ -1,6 +1,10 @@
 """What `vmcp serve` imports: a client of Redis only where Redis is configured, nothing of the client commands."""
 
-from tests.proxy.cli.commands import endpoint, server, serving, write
+import subprocess
+import sys
+
+from tests.proxy.cli.commands import SECONDS, endpoint, newly_serving, server, write
+from vmcp_proxy.cli.main import SUBCOMMANDS
 
 SPY = """\
 import atexit, os, sys
@@ -14,7 +18,9 @@ async def imported(tmp_path, **spec):
     (tmp_path / "sitecustomize.py").write_text(SPY)
     seen = tmp_path / "imported"
     variables = {"PYTHONPATH": f"{tmp_path}", "IMPORTED": str(seen)}
-    async with serving("-f", write(tmp_path / "v.yaml", *endpoint(**spec), server("one")), env=variables) as served:
+    async with newly_serving(
+        "-f", write(tmp_path / "v.yaml", *endpoint(**spec), server("one")), env=variables
+    ) as served:
         await served.line("backend is up", "name=one")
     return {name.partition(".")[0] for name in seen.read_text().split()}
 
@@ -28,3 +34,18 @@ async def test_without_redis_no_client_of_it_is_imported_in_the_life_of_a_proces
 async def test_with_redis_its_client_is_imported(tmp_path):
     storage = {"provider": "redis", "address": "127.0.0.1:1"}
     assert "redis" in await imported(tmp_path, sessionStorage=storage)
+
+
+def test_every_command_can_be_the_first_that_is_imported():
+    """In one process: what others have written need not be imported anew for each."""
+    code = f"""
+import importlib, sys
+for module in {sorted({each.module for each in SUBCOMMANDS.values()})}:
+    for name in [each for each in sys.modules if each.startswith("vmcp_")]:
+        del sys.modules[name]
+    importlib.import_module(module)
+    print(module)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == len({each.module for each in SUBCOMMANDS.values()})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.proxy.cli.commands import endpoint, serving, write
+from tests.proxy.cli.commands import endpoint, newly_serving, write
 from tests.proxy.cli.test_shutdown import entry
 from tests.support.raw_client import RawClient
 from tests.support.scripted_backend import Die, ScriptedBackend
@@ -87,7 +87,7 @@ async def test_memory_stays_flat_while_a_backend_answers_beyond_the_cap_in_every
     }
     async with backend.running():
         file = write(tmp_path / "v.yaml", *endpoint(config=config), entry("one", backend.port))
-        async with serving("-f", file) as served, RawClient(await served.url()) as client:
+        async with newly_serving("-f", file) as served, RawClient(await served.url()) as client:
             await client.open()
             for _ in range(20):
                 assert (await client.call("one_echo", {"text": "x" * 1000}))["content"]

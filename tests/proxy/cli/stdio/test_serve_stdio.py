@@ -13,6 +13,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import CreateMessageResult, TextContent
 
 from tests.proxy.cli.commands import EXAMPLE, endpoint, run_vmcp, server, write
+from tests.support import forked
 
 pytestmark = pytest.mark.scenario("D-6")
 
@@ -84,21 +85,15 @@ class Typed:
 
 @contextlib.asynccontextmanager
 async def started(*arguments):
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "vmcp_proxy", "serve", "--stdio", *arguments),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        limit=1 << 26,
-    )
-    errors = asyncio.create_task(process.stderr.read())
-    try:
-        yield Typed(process)
-    finally:
-        process.stdin.close()
-        async with asyncio.timeout(SECONDS):
-            await process.wait()
-        process.errors = (await errors).decode()
+    async with forked.running("serve", "--stdio", *arguments, stdin=forked.PIPE, stdout=forked.PIPE) as process:
+        errors = asyncio.create_task(process.stderr.read())
+        try:
+            yield Typed(process)
+        finally:
+            process.stdin.close()
+            async with asyncio.timeout(SECONDS):
+                await process.wait()
+            process.errors = (await errors).decode()
 
 
 async def test_the_sdks_client_lists_and_calls_over_stdio_and_is_asked_by_a_backend(tmp_path):
