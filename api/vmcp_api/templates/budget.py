@@ -11,29 +11,43 @@ MOST_STEPS: Final = 20_000
 MOST_SIZE: Final = 10 << 20
 """Characters of all texts that are made, and 64 for each value that is looked through."""
 
+MOST_MEMORY: Final = 64 << 20
+"""Bytes that values decoded from JSON texts may take while they are looked through."""
+
 _VALUE_SIZE: Final = 64
 _SIZE_OF_STEP: Final = 512
 
 
 class Budget:
-    """Counts what evaluating costs; several templates may share one.
+    """Counts what evaluating costs; several templates may share one. `memory` is what JSON may take, in bytes.
 
     Values are made of references, so that a short template could make one that is huge once it is written out: whatever
     looks through a value asks `measure` first.
     """
 
-    __slots__ = ("_size", "_steps", "_whole")
+    __slots__ = ("_memory", "_size", "_steps", "_whole")
 
-    def __init__(self, steps: int = MOST_STEPS, size: int = MOST_SIZE) -> None:
+    def __init__(self, steps: int = MOST_STEPS, size: int = MOST_SIZE, memory: int = MOST_MEMORY) -> None:
         self._steps = steps
         self._size = size
-        self._whole = (steps, size)
+        self._memory = memory
+        self._whole = (steps, size, memory)
 
     @property
     def spent(self) -> int:
         """What was counted so far, in steps; 512 characters are worth one."""
-        steps, size = self._whole
+        steps, size, _ = self._whole
         return steps - self._steps + (size - self._size) // _SIZE_OF_STEP
+
+    @property
+    def size(self) -> int:
+        """The characters that were counted so far, values among them."""
+        return self._whole[1] - self._size
+
+    @property
+    def decoded(self) -> int:
+        """The bytes that values of JSON texts took so far."""
+        return self._whole[2] - self._memory
 
     def step(self) -> None:
         """Counts the evaluation of one expression or statement.
@@ -54,6 +68,16 @@ class Budget:
         self._size -= size
         if self._size < 0:
             raise TemplateError("makes more than 10 MiB of text")
+
+    def decode(self, weight: int) -> None:
+        """Counts what the values of JSON texts take in memory, in bytes, before they are decoded.
+
+        Raises:
+            TemplateError: that is too much.
+        """
+        self._memory -= weight
+        if self._memory < 0:
+            raise TemplateError("the JSON of its texts takes more memory than there is; read less of it")
 
     def measure(self, value: object) -> None:
         """Counts a value as if it were written out.

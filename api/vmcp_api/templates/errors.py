@@ -1,6 +1,6 @@
 """What is wrong with a template; texts name what its author wrote and types, never values."""
 
-from typing import Final
+from typing import Final, Self
 
 
 class TemplateError(Exception):
@@ -11,6 +11,18 @@ class TemplateError(Exception):
         self.reason: Final = reason
         self.position: Final = position
 
+    def within(self, place: str) -> Self:
+        """The same, told of a template that stands there."""
+        return type(self)(f"{place}: {self.reason}", self.position)
+
 
 class TemplateKeyError(TemplateError):
-    """A template reads what is not there."""
+    """A template reads what is not there; `path` are the keys from the root, empty where it is read in another way."""
+
+    def __init__(self, reason: str, position: int | None = None, path: tuple[str, ...] = ()) -> None:
+        super().__init__(reason, position)
+        self.path: Final = path
+
+    def within(self, place: str) -> Self:
+        """See `TemplateError.within`."""
+        return type(self)(f"{place}: {self.reason}", self.position, self.path)

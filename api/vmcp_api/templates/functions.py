@@ -10,6 +10,7 @@ from vmcp_api.templates.budget import Budget
 from vmcp_api.templates.errors import TemplateError
 from vmcp_api.templates.nodes import Function, holds
 from vmcp_api.templates.values import (
+    ABSENT,
     Missing,
     array,
     checked,
@@ -138,7 +139,9 @@ def _reversed(budget: Budget, value: object) -> object:
 
 def _attribute(item: object, path: object) -> object:
     for key in string(path, "an attribute").split("."):
-        item = member(item, key, "such attribute of an item")
+        item = member(item, key)
+        if item is ABSENT:
+            return Missing("such attribute of an item")
     return item
 
 

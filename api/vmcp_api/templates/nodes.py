@@ -6,7 +6,18 @@ from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
 from vmcp_api.templates.budget import Budget
 from vmcp_api.templates.errors import TemplateError
-from vmcp_api.templates.values import Missing, checked, given, is_equal, is_less, is_true, member, number, text_of
+from vmcp_api.templates.values import (
+    ABSENT,
+    Missing,
+    checked,
+    given,
+    is_equal,
+    is_less,
+    is_true,
+    member,
+    number,
+    text_of,
+)
 
 Function: TypeAlias = Callable[..., object]
 """Takes the budget, then what it is given in the template."""
@@ -38,9 +49,17 @@ class Expression(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A value that the author wrote."""
+    """A value that the author wrote.
+
+    Raises:
+        TemplateError: it is a number that is too large.
+    """
 
     value: object
+
+    def __post_init__(self) -> None:
+        if isinstance(self.value, int | float):
+            checked(self.value)
 
     def evaluate(self, frame: Frame) -> object:
         """See `Expression`."""
@@ -90,7 +109,8 @@ class Member:
     def evaluate(self, frame: Frame) -> object:
         """See `Expression`."""
         frame.budget.step()
-        return member(self.of.evaluate(frame), given(self.key.evaluate(frame)), described(self))
+        found = member(self.of.evaluate(frame), given(self.key.evaluate(frame)))
+        return Missing(described(self), path_of(self) or ()) if found is ABSENT else found
 
 
 @dataclass(frozen=True, slots=True)

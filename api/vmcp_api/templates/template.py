@@ -124,10 +124,11 @@ def is_go(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A JSON value whose strings are templates; keys are not. `reads` as in `Template`."""
+    """A JSON value whose strings are templates; keys are not. `reads` as in `Template`; errors begin with `name`."""
 
     compiled: object
     reads: Paths
+    name: str = ""
 
     def value(self, scope: Mapping[str, object], budget: Budget) -> object:
         """The value with every template in it evaluated.
@@ -135,17 +136,17 @@ class Tree:
         Raises:
             TemplateError: one of them has no value; the text says which.
         """
-        return _evaluated(self.compiled, scope, budget, "")
+        return _evaluated(self.compiled, scope, budget, self.name)
 
 
-def compile_tree(value: object) -> Tree:
-    """Reads the templates in a JSON value.
+def compile_tree(value: object, name: str = "") -> Tree:
+    """Reads the templates in a JSON value, which errors call by the name.
 
     Raises:
         TemplateError: one of them cannot be read; the text says which.
     """
     reads: set[tuple[str, ...]] = set()
-    return Tree(_compiled(value, reads, "", 0), frozenset(reads))
+    return Tree(_compiled(value, reads, name, 0), frozenset(reads), name)
 
 
 def _compiled(value: object, reads: set[tuple[str, ...]], path: str, level: int) -> object:
@@ -156,7 +157,7 @@ def _compiled(value: object, reads: set[tuple[str, ...]], path: str, level: int)
             try:
                 template = compile_template(text)
             except TemplateError as error:
-                raise _within(path, error) from None
+                raise (error.within(path) if path else error) from None
             reads.update(template.reads)
             return template
         case Mapping() as found:
@@ -172,7 +173,7 @@ def _evaluated(value: object, scope: Mapping[str, object], budget: Budget, path:
             try:
                 return template.value(scope, budget)
             except TemplateError as error:
-                raise _within(path, error) from None
+                raise (error.within(path) if path else error) from None
         case dict() as found:
             return {key: _evaluated(each, scope, budget, _below(path, key)) for key, each in found.items()}
         case list() as items:
@@ -182,8 +183,3 @@ def _evaluated(value: object, scope: Mapping[str, object], budget: Budget, path:
 
 def _below(path: str, key: object) -> str:
     return f"{path}.{key}" if path else str(key)
-
-
-def _within(path: str, error: TemplateError) -> TemplateError:
-    kind = type(error)
-    return kind(f"{path}: {error.reason}" if path else error.reason, error.position)

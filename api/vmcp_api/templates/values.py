@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from vmcp_api.templates.budget import Budget
+from vmcp_api.templates.decoding import RangeError, load_json, weight_of
 from vmcp_api.templates.errors import TemplateError, TemplateKeyError
 
 _MOST_INTEGER: Final = 1 << 63
@@ -24,9 +25,13 @@ _NAMES: Final[Sequence[tuple[type | tuple[type, ...], str]]] = (
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Stands for what is read and not there, which `path` says; it is false, and nothing else can be done with it."""
+    """Stands for what is read and not there, which `said` says; it is false, and nothing else can be done with it.
 
-    path: str
+    `path` are the keys from the root, empty where it is read in another way.
+    """
+
+    said: str
+    path: tuple[str, ...] = ()
 
     def refuse(self) -> NoReturn:
         """Raises that it is needed.
@@ -34,7 +39,7 @@ class Missing:
         Raises:
             TemplateKeyError: always.
         """
-        raise TemplateKeyError(f"there is no {self.path}")
+        raise TemplateKeyError(f"there is no {self.said}", path=self.path)
 
 
 def given(value: object) -> object:
@@ -100,14 +105,13 @@ def from_json(text: object, budget: Budget) -> object:
     """
     found = string(text, "JSON text")
     budget.take(len(found))
+    budget.decode(weight_of(found))
     try:
-        return json.loads(found, parse_constant=_refuse_constant)
+        return load_json(found)
+    except RangeError as error:
+        raise TemplateError(f"the JSON text holds {error}") from None
     except (ValueError, RecursionError):
         raise TemplateError("the text is no JSON") from None
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)
 
 
 def string(value: object, what: str) -> str:
@@ -190,16 +194,16 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def member(of: object, key: object, path: str) -> object:
-    """What an object or array has under a key; a `Missing` that names `path` where there is nothing.
+ABSENT: Final = Missing("what is read")
+"""What `member` finds where there is nothing: whoever asks knows what to call it."""
 
-    Raises:
-        TemplateError: the key is of no use there.
-    """
+
+def member(of: object, key: object) -> object:
+    """What an object or array has under a key; `ABSENT` where there is nothing."""
     if isinstance(of, Missing):
         return of
     if isinstance(of, Mapping):
-        return of[key] if isinstance(key, str) and key in of else Missing(path)
+        return of[key] if isinstance(key, str) and key in of else ABSENT
     if isinstance(of, list | tuple) and isinstance(key, int) and not isinstance(key, bool):
-        return of[key] if -len(of) <= key < len(of) else Missing(path)
-    return Missing(path)
+        return of[key] if -len(of) <= key < len(of) else ABSENT
+    return ABSENT

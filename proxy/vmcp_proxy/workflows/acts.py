@@ -63,10 +63,14 @@ ToolReply: TypeAlias = ToolResult | ToolFailure
 
 
 class ElicitReply(msgspec.Struct, frozen=True, gc=False):
-    """What a person answered; `content` is empty but for `accept`, and nobody has checked it yet."""
+    """What a person answered; `content` is empty but for `accept`, and nobody has checked it yet.
+
+    `weight` are the bytes that it takes.
+    """
 
     action: ElicitAction
     content: dict[str, Json] = {}
+    weight: int = 0
 
 
 class Unasked(msgspec.Struct, frozen=True, gc=False):

@@ -1,8 +1,10 @@
 """What workflows may hold and how long they wait between attempts: decided without I/O."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
+from vmcp_api.templates import TemplateError
 from vmcp_proxy.workflows.acts import ToolFailure
 
 MOST_RUNNING: Final = 256
@@ -12,7 +14,7 @@ MOST_OF_ONE: Final = 64
 """Those of one client: whoever goes away while a question is open holds its place until that is over."""
 
 MOST_HELD: Final = 64 << 20
-"""Bytes that the results of the steps of one workflow may take, decoded where templates read them."""
+"""Bytes that one workflow may hold: its arguments, those of its calls, the results of its steps, decoded where read."""
 
 MOST_HELD_IN_ALL: Final = 512 << 20
 """The same for all workflows of the process together."""
@@ -22,14 +24,14 @@ MOST_PAUSE: Final = 60.0
 
 
 class Shelf:
-    """The bytes of results that all workflows of a process may still hold."""
+    """The bytes that all workflows of a process may still hold."""
 
     def __init__(self, most: int = MOST_HELD_IN_ALL) -> None:
         self.left = most
 
 
 class Held:
-    """The bytes of results that one run holds, until it gives them back."""
+    """The bytes that one run holds, until it gives them back."""
 
     def __init__(self, shelf: Shelf, most: int = MOST_HELD) -> None:
         self._shelf: Final = shelf
@@ -42,10 +44,25 @@ class Held:
         return min(self._left, self._shelf.left)
 
     def take(self, size: int) -> None:
-        """Holds a result for which there is room."""
+        """Holds something for which there is room."""
         self._size += size
         self._left -= size
         self._shelf.left -= size
+
+    @contextmanager
+    def holding(self, size: int, what: str) -> Iterator[None]:
+        """Holds something for the length of a block; errors call it `what`.
+
+        Raises:
+            TemplateError: there is no room for it.
+        """
+        if size > self.room:
+            raise TemplateError(f"{what} take more memory, with what its steps gave, than a workflow may have")
+        self.take(size)
+        try:
+            yield
+        finally:
+            self.take(-size)
 
     def give_back(self) -> None:
         """Holds nothing any more: the run is over."""

@@ -30,9 +30,11 @@ from vmcp_proxy.workflows.outcome import (
 from vmcp_proxy.workflows.output import OutputError
 from vmcp_proxy.workflows.pace import Pace, Purse
 from vmcp_proxy.workflows.parameters import Invalid
+from vmcp_proxy.workflows.reasons import explained
 from vmcp_proxy.workflows.results import encode_result
 from vmcp_proxy.workflows.schedule import Schedule, Verdict
 from vmcp_proxy.workflows.turn import Ending, Scope, Turn, World
+from vmcp_proxy.workflows.weight import weight_of_values
 
 _RETRY_AFTER: Final = 5
 _MILLISECONDS: Final = 1000
@@ -68,6 +70,11 @@ class Engine:
         self._shelf: Final = Shelf()
         self._pace: Final = Pace()
 
+    @property
+    def left(self) -> int:
+        """The bytes that all runs may still hold."""
+        return self._shelf.left
+
     async def run(
         self, workflow: Workflow, arguments: Arguments, acts: Acts, observer: WorkflowObserver = NOBODY
     ) -> Outcome:
@@ -81,6 +88,12 @@ class Engine:
             return Busy(_RETRY_AFTER)
         now = asyncio.get_running_loop().time
         held = Held(self._shelf, self._most_held)
+        weight = weight_of_values(params, self._most_held)
+        if weight > self._most_held:
+            return Invalid("", "take more memory than a workflow may have")
+        if weight > held.room:
+            return Busy(_RETRY_AFTER)
+        held.take(weight)
         world = World(str(uuid4()), acts, held, self._pace, Purse(), now, self._jitter)
         self.running += 1
         self._by_client[client] += 1
@@ -207,8 +220,10 @@ class _Run:
         scope = self._clocked("completed")
         try:
             built = await self._world.evaluate(lambda budget: output.build(scope, budget, is_cut=is_cut))
-        except (OutputError, TemplateError) as error:
+        except OutputError as error:
             return Failed("", str(error), self._report())
+        except TemplateError as error:
+            return Failed("", explained(error, scope), self._report())
         return Completed(encode_result(built), self._report())
 
     async def _skip_remaining(self) -> None:

@@ -161,7 +161,7 @@ def _act(step: Step) -> tuple[Act, frozenset[tuple[str, ...]]]:
 
 def _call(tool: str, arguments: dict[str, Any], on_error: OnError | None) -> ToolCall:
     said = on_error or _NOTHING
-    return ToolCall(tool, compile_tree(arguments), said.retries, said.retry_delay)
+    return ToolCall(tool, compile_tree(arguments, "arguments"), said.retries, said.retry_delay)
 
 
 def _step(step: Step, part: _Part, mode: FailureMode, needs: tuple[str, ...], paths: Paths) -> WorkflowStep:

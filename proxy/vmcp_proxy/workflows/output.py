@@ -7,8 +7,9 @@ from typing import Any, Final, TypeAlias
 from vmcp_api.base import Constant, Json
 from vmcp_api.spec.composite import JsonType, Output, OutputProperty
 from vmcp_api.templates import Budget, Template, TemplateError, TemplateKeyError, compile_template
+from vmcp_proxy.workflows.reasons import explained
 from vmcp_proxy.workflows.scalars import as_type, is_of
-from vmcp_proxy.workflows.weight import NoJsonError, read_json
+from vmcp_proxy.workflows.weight import read_json
 
 Scope: TypeAlias = Mapping[str, object]
 
@@ -45,7 +46,7 @@ class Property:
         """A property without faults (`vmcp_api.workflows.faults`)."""
         template = None if spec.value is None else compile_template(spec.value)
         members = tuple(cls.of(inner, each) for inner, each in spec.properties.items())
-        default = spec.default and Constant(_typed(spec.default.value, spec.type))
+        default = spec.default and Constant(_typed(spec.default.value, spec.type, Budget()))
         return cls(name, spec.type, template, members, default, is_required)
 
 
@@ -124,11 +125,11 @@ def _value(of: Property, template: Template, making: _Making, path: str) -> Any:
     """The value of the template in the declared type, else the default; null counts as no value."""
     try:
         made: Any = template.value(making.scope, making.budget)
-        value = None if made is None else _typed(made, of.type)
+        value = None if made is None else _typed(made, of.type, making.budget)
         reason = f"is no {of.type.value}"
     except TemplateError as error:
         made = _NOT_THERE if making.is_cut and isinstance(error, TemplateKeyError) else error
-        value, reason = None, error.reason
+        value, reason = None, explained(error, making.scope)
     if value is not None:
         return value
     if of.default is not None and of.default.value is not None:
@@ -138,14 +139,11 @@ def _value(of: Property, template: Template, making: _Making, path: str) -> Any:
     raise OutputError(path, reason)
 
 
-def _typed(value: Any, wanted: JsonType) -> Any:
+def _typed(value: Any, wanted: JsonType, budget: Budget) -> Any:
     """The value in that type, None where it says none: texts may hold JSON, as in ToolHive."""
     if is_of(value, wanted.value):
         return value
     if wanted not in _CONTAINERS:
         return as_type(value, wanted.value)
-    try:
-        read = read_json(value) if isinstance(value, str) else None
-    except NoJsonError:
-        return None
+    read = read_json(value, budget) if isinstance(value, str) else None
     return read if is_of(read, wanted.value) else None

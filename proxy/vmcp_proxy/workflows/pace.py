@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from vmcp_api.templates import Budget, TemplateError
+from vmcp_api.templates.budget import MOST_MEMORY
 
 MOST_COST: Final = 1_000_000
 """What all evaluations of one run may cost, in steps: some seconds of processor time."""
@@ -26,13 +27,13 @@ class Pace:
         self._lock: Final = asyncio.Lock()
         self._spent = 0
 
-    async def evaluate(self, make: Callable[[Budget], Found], purse: "Purse") -> Found:
-        """What `make` gives for a budget of its own, which the run pays for.
+    async def evaluate(self, make: Callable[[Budget], Found], purse: "Purse", room: int = MOST_MEMORY) -> Found:
+        """What `make` gives for a budget of its own, which the run pays for; JSON may take so much `room`, in bytes.
 
         Raises:
             TemplateError: there is no value, or the run has spent all that it may.
         """
-        budget = Budget()
+        budget = Budget(memory=room)
         async with self._lock:
             try:
                 return make(budget)

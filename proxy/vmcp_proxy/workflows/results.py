@@ -7,11 +7,10 @@ from typing import Any, Final
 import msgspec
 
 from vmcp_api.base import Json
+from vmcp_api.templates.decoding import RangeError, load_json
 from vmcp_proxy.protocol.surrogates import mask
+from vmcp_proxy.workflows.reasons import shortened
 from vmcp_proxy.workflows.weight import weight_of
-
-MOST_REASON: Final = 2000
-"""Characters of a backend's own text in the reason of a failure."""
 
 _NO_RESULT: Final = "the tool answered with what is no result of a tool"
 _TOO_LARGE: Final = "the results of the steps take more memory than a workflow may have"
@@ -70,7 +69,9 @@ def read_result(raw: bytes | msgspec.Raw, reads: Reads, room: int) -> Values | T
         if weight > room:
             return ToolError(_TOO_LARGE)
         result = _whole(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except RangeError as error:
+        return ToolError(f"the tool's result holds {error}")
+    except (ValueError, RecursionError):
         return ToolError(_NO_RESULT)
     if result.is_error is True:
         return ToolError(_reason(result))
@@ -82,13 +83,15 @@ def _whole(raw: bytes | msgspec.Raw) -> _Whole:
     """The members of a result; texts that were cut inside a character end with a replacement character.
 
     Raises:
-        msgspec.DecodeError, UnicodeDecodeError, RecursionError: it is no object.
+        RangeError: it holds a number that is too large.
+        ValueError, RecursionError: it is no object.
     """
     try:
         return _decode_whole(raw)
     except msgspec.DecodeError:
         masked = mask(raw)
         if masked is None:
+            load_json(bytes(raw))
             raise
     return _decode_whole(masked.replaced)
 
@@ -136,8 +139,7 @@ def _reason(result: _Whole) -> str:
 
 def _first_text(found: Iterable[object]) -> str:
     """The first text that says something, cut to what a reason may have."""
-    text = next((each.strip() for each in found if isinstance(each, str) and each.strip()), "")
-    return text if len(text) <= MOST_REASON else f"{text[:MOST_REASON]}…"
+    return shortened(next((each.strip() for each in found if isinstance(each, str) and each.strip()), ""))
 
 
 def encode_json(value: object) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from vmcp_api.base import Json
-from vmcp_api.templates import Budget, TemplateError
+from vmcp_api.templates import Budget, Template, TemplateError
 from vmcp_api.text.durations import format_duration
 from vmcp_proxy.workflows.acts import FINAL, Acts, ElicitAction, StepRef, ToolFailure, ToolReply, Unasked
 from vmcp_proxy.workflows.bounds import Held, pause_before
@@ -16,9 +16,10 @@ from vmcp_proxy.workflows.model import ForEach, Question, ToolCall, WorkflowStep
 from vmcp_proxy.workflows.outcome import Iterations, StepStatus
 from vmcp_proxy.workflows.pace import Found, Pace, Purse
 from vmcp_proxy.workflows.parameters import first_fault
+from vmcp_proxy.workflows.reasons import explained
 from vmcp_proxy.workflows.results import ToolError, Values, read_result
 from vmcp_proxy.workflows.schedule import Verdict
-from vmcp_proxy.workflows.weight import NoJsonError, read_json
+from vmcp_proxy.workflows.weight import read_json
 
 Scope: TypeAlias = Mapping[str, object]
 
@@ -46,7 +47,7 @@ class World:
 
     async def evaluate(self, make: Callable[[Budget], Found]) -> Found:
         """See `Pace.evaluate`."""
-        return await self.pace.evaluate(make, self.purse)
+        return await self.pace.evaluate(make, self.purse, self.held.room)
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -81,7 +82,7 @@ class Turn:
             async with asyncio.timeout_at(self._deadline) as bound:
                 return await self._act()
         except TemplateError as error:
-            return self._failed(str(error))
+            return self._failed(explained(error, self._scope))
         except TimeoutError:
             if not bound.expired():
                 raise
@@ -92,7 +93,7 @@ class Turn:
     async def _act(self) -> Ending:
         step = self._step
         condition = step.condition
-        if condition is not None and not await self._evaluate(condition.truth):
+        if condition is not None and not await self._evaluate(condition.truth, "condition"):
             return Ending(StepStatus.SKIPPED, step.defaults)
         match step.act:
             case ToolCall():
@@ -102,9 +103,11 @@ class Turn:
             case Question():
                 return await self._ask(step.act)
 
-    async def _evaluate(self, template: Callable[[Scope, Budget], Found], scope: Scope | None = None) -> Found:
-        found = self._scope if scope is None else scope
-        return await self._world.evaluate(lambda budget: template(found, budget))
+    async def _evaluate(self, template: Callable[[Scope, Budget], Found], field: str) -> Found:
+        try:
+            return await self._world.evaluate(lambda budget: template(self._scope, budget))
+        except TemplateError as error:
+            raise error.within(field) from None
 
     async def _tool(self, call: ToolCall) -> Ending:
         found = await self._call(call, self._scope)
@@ -113,9 +116,13 @@ class Turn:
         return Ending(StepStatus.COMPLETED, found.output, found.content, result=found.raw)
 
     async def _for_each(self, act: ForEach) -> Ending:
-        items = _items(await self._evaluate(act.collection.value))
+        items, weight = await self._evaluate(lambda scope, budget: _items(act.collection, scope, budget), "collection")
         if len(items) > act.most:
             return self._failed(f"the collection has {len(items)} items; maxIterations allows {act.most}")
+        with self._world.held.holding(weight, "its items"):
+            return await self._iterate_all(act, items)
+
+    async def _iterate_all(self, act: ForEach, items: list[Any]) -> Ending:
         done: list[dict[str, Json]] = [{}] * len(items)
         places = iter(range(len(items)))
 
@@ -145,7 +152,7 @@ class Turn:
         try:
             found = await self._call(act.call, scope, place)
         except TemplateError as error:
-            found = ToolError(str(error))
+            found = ToolError(explained(error, scope))
         seen: dict[str, Json] = {"index": place, "item": item}
         if isinstance(found, ToolError):
             return {**seen, "status": StepStatus.FAILED.value, "output": {}, "error": found.reason}
@@ -153,9 +160,14 @@ class Turn:
 
     async def _call(self, call: ToolCall, scope: Scope, place: int | None = None) -> Values | ToolError:
         """Calls a tool, again where that may help, and reads what it gave."""
-        world = self._world
-        arguments: Any = await self._evaluate(call.arguments.value, scope)
-        attempt = 0
+        arguments, weight = await self._world.evaluate(
+            lambda budget: (call.arguments.value(scope, budget), budget.size)
+        )
+        with self._world.held.holding(weight, "its arguments"):
+            return await self._attempts(call, arguments, place)
+
+    async def _attempts(self, call: ToolCall, arguments: Any, place: int | None) -> Values | ToolError:
+        world, attempt = self._world, 0
         while True:
             attempt += 1
             self.attempts += 1
@@ -178,7 +190,7 @@ class Turn:
         return found
 
     async def _ask(self, act: Question) -> Ending:
-        message = _text(await self._evaluate(act.message.value))
+        message = _text(await self._evaluate(act.message.value, "message"))
         asked, wrong = message, ""
         for attempt in range(1, _MOST_ASKED + 1):
             self.attempts = attempt
@@ -190,6 +202,9 @@ class Turn:
                 return self._unanswered(act, reply.action)
             fault = first_fault(act.validator, reply.content)
             if fault is None:
+                if reply.weight > self._world.held.room:
+                    return self._failed("the answer takes more memory than a workflow may have")
+                self._world.held.take(reply.weight)
                 return Ending(StepStatus.COMPLETED, {"action": reply.action, "content": reply.content})
             wrong = fault.about("answer")
             asked = f"{message}\n\nThe last answer cannot be taken: {wrong}"
@@ -213,19 +228,19 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _items(value: object) -> list[Any]:
-    """The items of a collection: an array, or the JSON text of one, as ToolHive's `json` makes it.
+def _items(collection: Template, scope: Scope, budget: Budget) -> tuple[list[Any], int]:
+    """The items of a collection: an array, or the JSON text of one, as ToolHive's `json` makes it; and their weight.
 
     Raises:
         TemplateError: it is neither.
     """
-    try:
-        found = read_json(value) if isinstance(value, str) else value
-    except NoJsonError:
-        found = None
+    value = collection.value(scope, budget)
+    if isinstance(value, list):
+        return value, budget.size
+    found = read_json(value, budget) if isinstance(value, str) else None
     if not isinstance(found, list):
-        raise TemplateError("the collection is no array, and no JSON text of one")
-    return found
+        raise TemplateError("it is no array, and no JSON text of one")
+    return found, budget.size + budget.decoded
 
 
 def _count(done: list[dict[str, Json]]) -> Iterations:

@@ -1,39 +1,53 @@
-"""What JSON takes once it is decoded, told before it is: `[[],[],…]` takes twenty times its bytes."""
+"""What values take in memory, so that nothing is held, or decoded, that a workflow may not have."""
 
-from typing import Final
+from typing import Any
 
 import msgspec
 
-from vmcp_api.base import Json
-
-_VALUE_BYTES: Final = 64
-"""Of each value beside its characters: an object's head, and the place where it is referred to."""
-
-MOST_TEXT: Final = 64 << 20
-"""What a text that holds JSON may weigh."""
-
-
-class NoJsonError(Exception):
-    """A text is no JSON, or would take too much memory."""
+from vmcp_api.templates import Budget, TemplateError
+from vmcp_api.templates.decoding import RangeError, load_json
+from vmcp_api.templates.decoding import weight_of as weight_of_text
 
 
 def weight_of(raw: bytes | msgspec.Raw) -> int:
-    """Bytes that a JSON text may take once it is decoded: commas in its strings count as well."""
-    text = bytes(raw)
-    return len(text) + _VALUE_BYTES * (text.count(b",") + text.count(b"[") + text.count(b"{"))
+    """Bytes that raw JSON may take once it is decoded."""
+    return weight_of_text(bytes(raw))
 
 
-def read_json(text: str) -> Json:
-    """What a JSON text says that came as a value.
+def weight_of_values(value: object, most: int) -> int:
+    """Bytes that values take, counted up to a little more than `most`."""
+    budget = Budget(size=most)
+    try:
+        budget.measure(value)
+    except TemplateError:
+        return most + 1
+    return budget.size
+
+
+def decode_json(raw: bytes | msgspec.Raw) -> Any:
+    """JSON of anybody's as values; also what only lenient readers take, such as half a surrogate pair.
 
     Raises:
-        NoJsonError: it is none, or weighs more than a text may.
+        RangeError: it holds a number that is too large.
+        ValueError, RecursionError: it is no JSON.
+    """
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return load_json(bytes(raw))
+
+
+def read_json(text: str, budget: Budget) -> Any:
+    """What a JSON text says that came as a value; None where it is none.
+
+    Raises:
+        TemplateError: it holds a number that is too large, or takes more memory than the budget has.
     """
     try:
         raw = text.encode()
-        if weight_of(raw) > MOST_TEXT:
-            raise NoJsonError
-        decoded: Json = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        raise NoJsonError from None
-    return decoded
+        budget.decode(weight_of(raw))
+        return decode_json(raw)
+    except RangeError as error:
+        raise TemplateError(f"a JSON text holds {error}") from None
+    except (ValueError, RecursionError):
+        return None

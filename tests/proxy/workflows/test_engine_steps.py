@@ -91,11 +91,11 @@ def test_each_item_is_tried_again_by_itself():
 @pytest.mark.parametrize(
     ("items", "reason"),
     [
-        ("no list", "the collection is no array, and no JSON text of one"),
-        ({"a": 1}, "the collection is no array, and no JSON text of one"),
+        ("no list", "collection: it is no array, and no JSON text of one"),
+        ({"a": 1}, "collection: it is no array, and no JSON text of one"),
         ([1, 2, 3, 4], "the collection has 4 items; maxIterations allows 3"),
         ([], None),
-        ("[1,2]", "the collection is no array, and no JSON text of one"),  # the text of a text
+        ("[1,2]", "collection: it is no array, and no JSON text of one"),  # the text of a text
     ],
 )
 def test_a_collection_is_a_list_of_so_many_items(items, reason):
@@ -131,7 +131,7 @@ def test_no_answer_means_what_the_step_says(action, setting):
     assert "declined" in outcome.reason if action == "decline" else "dismissed" in outcome.reason
 
     _, outcome = ask(answer, **{setting: {"action": "continue"}})
-    assert outcome.text.startswith("step 'b' failed: sure: there is no 'steps.confirm.output.content'")
+    assert outcome.text.startswith("step 'b' failed: arguments.sure: there is no 'steps.confirm.output.content'")
 
     acts, outcome = ask(answer, defaultResults={"content": {"sure": False}}, **{setting: {"action": "continue"}})
     assert ("tools.b", {"sure": False, "said": action or "cancel"}) in acts.calls
@@ -229,7 +229,7 @@ def test_without_output_the_result_is_that_of_the_last_step_as_it_came():
 )
 def test_an_output_that_cannot_be_made_fails_the_workflow_unless_it_has_a_default(of_property, said):
     outcome = play(workflow(step("a"), output={"properties": {"x": of_property}}))
-    assert outcome.text.partition(" (")[0] == said
+    assert outcome.text.partition("; ")[0] == said
 
     if "value" in of_property:
         default = {"integer": 1, "object": {"k": 1}, "string": "d"}[of_property["type"]]

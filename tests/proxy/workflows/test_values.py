@@ -5,9 +5,12 @@ import tracemalloc
 
 import pytest
 
+from vmcp_api.templates import Budget, TemplateError
+from vmcp_api.templates.decoding import RangeError
 from vmcp_proxy.workflows.arguments import InputShapes, fitted, shape_of
-from vmcp_proxy.workflows.results import MOST_REASON, Reads, ToolError, Values, read_result
-from vmcp_proxy.workflows.weight import NoJsonError, read_json, weight_of
+from vmcp_proxy.workflows.reasons import MOST_REASON
+from vmcp_proxy.workflows.results import Reads, ToolError, Values, read_result
+from vmcp_proxy.workflows.weight import decode_json, read_json, weight_of
 
 ALL = Reads(output=True, content=True)
 
@@ -166,7 +169,7 @@ def memory_of(text):
     """Bytes that the most which is allocated while a text is read."""
     tracemalloc.start()
     try:
-        read_json(text)
+        read_json(text, Budget())
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -191,8 +194,26 @@ def test_the_weight_of_json_is_about_what_it_takes_decoded(text):
 
 
 def test_what_would_take_too_much_memory_is_not_decoded():
-    with pytest.raises(NoJsonError):
-        read_json("[" + "[]," * 600_000 + "[]]")
+    with pytest.raises(TemplateError, match="more memory"):
+        read_json("[" + "[]," * 600_000 + "[]]", Budget())
     raw = b'{"structuredContent":{"a":[' + b"[]," * 1000 + b"[]]}}"
     assert read_result(raw, ALL, weight_of(raw)).output["a"][0] == []
     assert "more memory" in read_result(raw, ALL, weight_of(raw) - 1).reason
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "1.5E+400"])
+def test_a_number_that_values_cannot_hold_is_an_error_and_never_null(number):
+    with pytest.raises(RangeError, match="too large"):
+        decode_json(f'{{"n":[{number}]}}'.encode())
+    with pytest.raises(TemplateError, match="too large"):
+        read_json(f"[{number}]", Budget())
+    raw = f'{{"structuredContent":{{"n":{number}}},"content":[]}}'.encode()
+    assert read_result(raw, ALL, 10_000) == ToolError("the tool's result holds a number that is too large")
+    # Nobody reads it: it is passed on as it came.
+    assert read_result(raw, Reads(), 10_000).raw is raw
+
+
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
+def test_what_is_no_number_of_json_is_no_json(word):
+    with pytest.raises(ValueError, match=r"NaN|Infinity|malformed"):
+        decode_json(f"[{word}]".encode())

@@ -6,6 +6,7 @@ from typing import Any, Final, cast, get_args
 import msgspec
 
 from vmcp_api.base import Json
+from vmcp_api.templates.decoding import RangeError
 from vmcp_proxy.auth.decision import ALLOW, DecisionRecord
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import CANCELLED
@@ -19,9 +20,11 @@ from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.params import InvalidParamsError, parse_members, raw_text
 from vmcp_proxy.workflows.acts import Arguments, ElicitAction, ElicitReply, StepRef, ToolFailure, ToolReply, Unasked
 from vmcp_proxy.workflows.arguments import InputShapes, fitted
+from vmcp_proxy.workflows.bounds import MOST_HELD
 from vmcp_proxy.workflows.results import encode_json
-from vmcp_proxy.workflows.tools.call import CompositeCall, decode_json
+from vmcp_proxy.workflows.tools.call import CompositeCall
 from vmcp_proxy.workflows.tools.replies import tool_reply
+from vmcp_proxy.workflows.weight import decode_json, weight_of
 
 _TOOL_CALL: Final = "tools/call"
 _ELICIT: Final = "elicitation/create"
@@ -127,12 +130,17 @@ def _takes_forms(capabilities: bytes) -> bool:
 
 def _read_answer(raw: Raw) -> ElicitReply | Unasked:
     """An `ElicitResult`; its content is not checked yet."""
+    weight = weight_of(raw)
+    if weight > MOST_HELD:
+        return Unasked("the client's answer takes more memory than a workflow may have")
     try:
         result: Any = decode_json(raw)
+    except RangeError as error:
+        return Unasked(f"the client's answer holds {error}")
     except (ValueError, RecursionError):
         result = None
     action = result.get("action") if isinstance(result, dict) else None
     if action not in _ACTIONS:
         return Unasked("the client's answer is no answer to a question")
     content = result.get("content")
-    return ElicitReply(cast("ElicitAction", action), content if isinstance(content, dict) else {})
+    return ElicitReply(cast("ElicitAction", action), content if isinstance(content, dict) else {}, weight)

@@ -1,10 +1,10 @@
 """The call of a composite tool: what the client said, and the answer made of what became of the run; pure."""
 
-import json
 from typing import Any, Final
 
 import msgspec
 
+from vmcp_api.templates.decoding import RangeError
 from vmcp_proxy.core import outcomes
 from vmcp_proxy.core.outcomes import Reply, Result, Unavailable
 from vmcp_proxy.core.virtual import Operation
@@ -12,15 +12,16 @@ from vmcp_proxy.observability.tracing.spans import Trace
 from vmcp_proxy.protocol.jsonrpc import Raw
 from vmcp_proxy.protocol.params import InvalidParamsError, Members, encode_members, parse_members
 from vmcp_proxy.workflows.acts import Arguments
+from vmcp_proxy.workflows.bounds import MOST_HELD
 from vmcp_proxy.workflows.model import Workflow
 from vmcp_proxy.workflows.outcome import Busy, Completed, Failed, Outcome, Report, TimedOut
 from vmcp_proxy.workflows.parameters import Invalid
 from vmcp_proxy.workflows.tools.trace import KEY, describe
+from vmcp_proxy.workflows.weight import decode_json, weight_of
 
 _BUSY: Final = "busy"
 _META: Final = "_meta"
 _ARGUMENTS: Final = "arguments"
-_UNREADABLE: Final = (ValueError, RecursionError)
 
 
 class CompositeCall(msgspec.Struct, frozen=True, gc=False):
@@ -37,7 +38,7 @@ class CompositeCall(msgspec.Struct, frozen=True, gc=False):
         """The call that an operation is.
 
         Raises:
-            InvalidParamsError: its arguments are no object.
+            InvalidParamsError: its arguments are no object, or hold what no workflow may.
         """
         members = operation.members
         meta = _meta_of(members)
@@ -89,24 +90,16 @@ def _meta_of(members: Members) -> Members:
 
 def _arguments_of(members: Members) -> Arguments:
     raw = members.get(_ARGUMENTS)
+    if raw is not None and weight_of(raw) > MOST_HELD:
+        raise InvalidParamsError('The member "arguments" takes more memory than a workflow may have.')
     try:
         found: Any = None if raw is None else decode_json(raw)
-    except _UNREADABLE:
+    except RangeError as error:
+        raise InvalidParamsError(f'The member "arguments" holds {error}.') from None
+    except (ValueError, RecursionError):
         found = ()
     if found is None:
         return {}
     if not isinstance(found, dict):
         raise InvalidParamsError('The member "arguments" must be an object.')
     return found
-
-
-def decode_json(raw: Raw) -> Any:
-    """JSON of anybody's as values; also what only lenient readers take, such as half a surrogate pair.
-
-    Raises:
-        ValueError, RecursionError: it is none.
-    """
-    try:
-        return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return json.loads(bytes(raw))

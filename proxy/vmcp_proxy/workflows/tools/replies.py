@@ -20,7 +20,7 @@ from vmcp_proxy.core.outcomes import (
 from vmcp_proxy.protocol.error_codes import INVALID_PARAMS
 from vmcp_proxy.protocol.jsonrpc import Raw
 from vmcp_proxy.workflows.acts import FailureKind, ToolFailure, ToolReply, ToolResult
-from vmcp_proxy.workflows.results import MOST_REASON
+from vmcp_proxy.workflows.reasons import shortened
 
 _TIMEOUT: Final = "timeout"
 _MOST_NAMED: Final = 5
@@ -75,6 +75,5 @@ def _refused(raw: Raw) -> ToolFailure:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         error = _Error()
     text = error.message.strip()
-    text = text if len(text) <= MOST_REASON else f"{text[:MOST_REASON]}…"
     kind = FailureKind.INVALID if error.code == INVALID_PARAMS else FailureKind.REFUSED
-    return ToolFailure(kind, text or f"its backend answered with error {error.code}")
+    return ToolFailure(kind, shortened(text) or f"its backend answered with error {error.code}")
