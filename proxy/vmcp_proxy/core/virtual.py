@@ -161,6 +161,12 @@ class Exchange(Protocol):
     def routed(self, backend: str, credentials: Credentials) -> None:
         """Hears which backend gets the request with what, before it does: the request may end without a reply."""
 
+    def composed(self) -> None:
+        """Hears that a composite tool answers the request, and no backend."""
+
+    def presented(self, credentials: Credentials) -> None:
+        """Hears what a call on behalf of this request is made with: the answer may repeat it, and no event may."""
+
     def decided(self, record: DecisionRecord) -> None:
         """Hears what policies have decided on the request; nothing where none are asked."""
 

@@ -69,8 +69,9 @@ class RequestContext:
     batch, `each`, which serves one message of it (parsing). The dispatch fills `session_ref` (first 8 hex digits of
     the digest, never the id), `backend`, `decision` and `outcome`, which audit and telemetry read on the way out.
     `reason` says what came between, `sent_headers` are those of the client that backends get, `credentials` what lets
-    the request in at its backend. `answer` is the JSON-RPC answer, kept where `keeps_answer` asks for it, as it is and
-    not copied. `trace` is there where tracing is on, `on_workflow` where an audit is kept.
+    the request in at its backend, or the steps of a composite tool at theirs (`is_composite`: one answers). `answer` is
+    the JSON-RPC answer, kept where `keeps_answer` asks for it, as it is and not copied. `trace` is there where tracing
+    is on, `on_workflow` where an audit is kept.
     `is_stream` takes a request out of the hard time limit and out of the drain: set it for answers that are meant to
     stay open.
 
@@ -100,6 +101,7 @@ class RequestContext:
         "header",
         "http_method",
         "identity",
+        "is_composite",
         "is_measured",
         "is_stream",
         "keeps_answer",
@@ -156,7 +158,8 @@ class RequestContext:
         self._reference: Reference | None = None
         self._misread = ""
         self.backend = ""
-        self.credentials: Credentials | None = None
+        self.is_composite = False
+        self.credentials: tuple[Credentials, ...] = ()
         self.decision: DecisionRecord | None = None
         self.session_ref = ""
         self.outcome: Outcome | None = None

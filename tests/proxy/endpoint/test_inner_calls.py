@@ -32,6 +32,9 @@ class Unheard:
     def routed(self, backend, credentials):
         pass
 
+    def presented(self, credentials):
+        pass
+
     def decided(self, record):
         pass
 

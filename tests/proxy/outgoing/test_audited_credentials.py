@@ -40,3 +40,32 @@ async def test_a_token_that_the_proxy_got_is_masked_where_a_backend_repeats_it(t
         assert content["text"] == 'who: ***"'
     written = path.read_text()
     assert [token for token in tokens if token.removeprefix("Bearer ") in written] == []
+
+
+@pytest.mark.scenario("O-1", "H-7")
+async def test_what_steps_are_let_in_with_is_masked_in_the_lines_of_their_composite_tool(tmp_path):
+    path = tmp_path / "audit.log"
+    audit = {"enabled": True, "sink": "file", "path": str(path), "includeResponseData": True}
+    backends = {name: repeating() for name in ("exchange", "client", "bearer")}
+    said = {"type": "string", "value": "{{.steps.exchange.output.text}} {{.steps.client.output.text}}"}
+    tool = {
+        "name": "all",
+        "description": "Asks all.",
+        "steps": [{"id": name, "tool": f"{name}_echo"} for name in backends],
+        "output": {"properties": {"said": said, "last": {"type": "string", "value": "{{.steps.bearer.output.text}}"}}},
+    }
+
+    def strategies(idp):
+        return {"exchange": token_exchange(idp), "client": client_credentials(idp), "bearer": bearer_token()}
+
+    config = {**QUIET, "audit": audit, "compositeTools": [tool]}
+    async with stage(strategies, backends, config=config) as at, at.signed_in("alice") as client:
+        result = await client.call("all")
+        events = await events_in(path, 7)
+    tokens = [token for backend in backends.values() for token in backend.shown("authorization", "tools/call")]
+    assert len(tokens) == 3
+    assert all(token.removeprefix("Bearer ") in result["content"][0]["text"] for token in tokens)
+    assert events[-1]["type"] == "mcp_tool_call"
+    assert events[-1]["data"]["response"]["structuredContent"]["last"] == 'who: ***"'
+    written = path.read_text()
+    assert [token for token in tokens if token.removeprefix("Bearer ") in written] == []

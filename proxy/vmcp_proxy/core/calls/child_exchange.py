@@ -26,9 +26,17 @@ class ChildExchange:
         """See `Exchange.takes_messages`."""
         return self._outer.takes_messages
 
-    def routed(self, backend: str, credentials: Credentials) -> None:  # noqa: ARG002 - inner answers are in no event
-        """See `Exchange.routed`."""
+    def routed(self, backend: str, credentials: Credentials) -> None:
+        """See `Exchange.routed`; what the backend repeats of it may stand in the answer of the outer call."""
         self.backend = backend
+        self._outer.presented(credentials)
+
+    def composed(self) -> None:
+        """See `Exchange.composed`."""
+
+    def presented(self, credentials: Credentials) -> None:
+        """See `Exchange.presented`."""
+        self._outer.presented(credentials)
 
     def decided(self, record: DecisionRecord) -> None:
         """See `Exchange.decided`."""

@@ -123,8 +123,8 @@ NO_CONTENT: Final = Content()
 def _values_of(context: RequestContext) -> HeaderValues:
     """Values of headers that a client or a backend may have repeated."""
     received = [value for name, value in context.scope["headers"] if name in _CREDENTIALS]
-    sent = () if context.credentials is None else context.credentials.latest
-    return HeaderValues(context.sent_headers.values(), (*received, *[value for _, value in sent]))
+    sent = [value for each in context.credentials for _, value in each.latest]
+    return HeaderValues(context.sent_headers.values(), (*received, *sent))
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,8 @@ def _end(context: RequestContext, trace: RecordedTrace, error: str) -> None:
     if not error and (error := _error_of(context, trace)).lstrip("-").isdigit():
         attributes[STATUS_CODE] = error
     # A name that nothing bears is the client's own invention: there may be any number of them.
-    name = span_name(method, reference.kind, reference.name) if context.backend else method_of(method)
+    is_known = context.backend or context.is_composite
+    name = span_name(method, reference.kind, reference.name) if is_known else method_of(method)
     trace.end(name, attributes, error)
 
 

@@ -46,7 +46,16 @@ class PostExchange:
     def routed(self, backend: str, credentials: Credentials) -> None:
         """See `Exchange.routed`."""
         self._context.backend = backend
-        self._context.credentials = credentials
+        self.presented(credentials)
+
+    def composed(self) -> None:
+        """See `Exchange.composed`."""
+        self._context.is_composite = True
+
+    def presented(self, credentials: Credentials) -> None:
+        """See `Exchange.presented`; one caller has the same for all calls of a backend."""
+        if not any(known is credentials for known in self._context.credentials):
+            self._context.credentials += (credentials,)
 
     def decided(self, record: DecisionRecord) -> None:
         """See `Exchange.decided`."""

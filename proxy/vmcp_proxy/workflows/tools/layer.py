@@ -88,6 +88,7 @@ class CompositeTools:
         return CompositeTarget(placement.capability, placement.definition)
 
     async def _run(self, caller: Caller, operation: Operation, definition: Definition, exchange: Exchange) -> Reply:
+        exchange.composed()
         call = CompositeCall.of(operation)
         steps = self._steps.judged if definition.tool.authorize_steps else self._steps.unjudged
         acts = CallActs(steps, caller, exchange, call, self._shapes)
