@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,7 @@ from vmcp_api.text.remembered import Remembered, digest_of
 from vmcp_proxy.core.policy.cedar.entities import World
 from vmcp_proxy.core.policy.cedar.policies import PolicyError, read_policies
 
+ROOT = Path(__file__).resolve().parents[2]
 PERMIT = "permit(principal,action,resource);"
 
 
@@ -77,6 +79,14 @@ def test_entities_with_more_ancestors_than_a_process_has_memory_for_do_not_reach
 def test_hierarchies_that_organisations_have_are_taken(text):
     assert find_entities_flaw(text) is None
     assert World(text, "office", ("groups",)).uids
+
+
+@pytest.mark.parametrize(("low", "high"), [("Group", "Client"), ("THVGroup", "Client"), ("Backend", "Tool")])
+def test_what_requests_are_put_below_is_not_below_what_requests_bring(low, high):
+    """Denying by a crash at the first such request would be all that came of it."""
+    above = [{"uid": {"type": "Team", "id": "x"}, "attrs": {}, "parents": [{"type": high, "id": "one"}]}]
+    below = [{"uid": {"type": low, "id": "dev"}, "attrs": {}, "parents": [{"type": "Team", "id": "x"}]}]
+    assert said(find_entities_flaw(json.dumps([*below, *above]))) == f'has {low}::"dev" below {high}::"one"'
 
 
 @pytest.mark.parametrize("length", [1, 2, 3000])
@@ -149,3 +159,11 @@ def test_what_was_asked_for_last_is_remembered_and_no_more():
 def test_texts_that_are_divided_elsewhere_are_others():
     keys = [digest_of("ab", "c"), digest_of("a", "bc"), digest_of("abc"), digest_of("abc", ""), digest_of("\ud800")]
     assert len(set(keys)) == len(keys)
+
+
+@pytest.mark.parametrize("name", ["mcpauthzconfigs", "virtualmcpservers"])
+def test_whoever_writes_policies_in_a_manifest_is_told_how_many_there_may_be(name):
+    written = (ROOT / "crds" / f"{name}.yaml").read_text()
+    told = " ".join(written.split())
+    assert f"all texts together {MOST_POLICIES} of them in {MOST_CHARACTERS} characters" in told
+    assert f"may be {MOST_ANCESTORS}" in told

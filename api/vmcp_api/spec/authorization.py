@@ -6,6 +6,8 @@ from typing import Annotated, Final, TypeAlias
 from pydantic import Field
 
 from vmcp_api.base import Model
+from vmcp_api.text.cedar_hierarchy import MOST_ANCESTORS
+from vmcp_api.text.cedar_text import MOST_CHARACTERS, MOST_POLICIES
 
 DEFAULT_GROUP_CLAIMS: Final = ("groups",)
 
@@ -29,8 +31,20 @@ GroupClaims: TypeAlias = Annotated[
 ]
 
 EntitiesJson: TypeAlias = Annotated[
-    str, Field(max_length=1 << 18, description="Further Cedar entities, as the text of a JSON list.")
+    str,
+    Field(
+        max_length=1 << 18,
+        description=(
+            "Further Cedar entities, as the text of a JSON list; all entities above each of them, counted together,"
+            f" may be {MOST_ANCESTORS}."
+        ),
+    ),
 ]
+
+_SAID: Final = (
+    f"Cedar policies; a text may hold several, all texts together {MOST_POLICIES} of them in {MOST_CHARACTERS}"
+    " characters."
+)
 
 
 Mode: TypeAlias = Annotated[
@@ -42,7 +56,7 @@ Policies: TypeAlias = Annotated[
     Field(
         min_length=1,
         max_length=256,
-        description="Cedar policies; a text may hold several. What none permits is denied, and `forbid` wins.",
+        description=f"{_SAID} What none permits is denied, and `forbid` wins.",
     ),
 ]
 
@@ -53,7 +67,7 @@ class Authorization(Model):
     mode: Mode = PolicyMode.ENFORCE
     policies: Annotated[
         tuple[Annotated[str, Field(min_length=1, max_length=1 << 20)], ...],
-        Field(min_length=1, max_length=1024, description="Cedar policies; a text may hold several."),
+        Field(min_length=1, max_length=1024, description=_SAID),
     ]
     entities_json: EntitiesJson = "[]"
     group_claims: GroupClaims = DEFAULT_GROUP_CLAIMS

@@ -12,6 +12,10 @@ Two thousand users in thirty groups each, or a chain of 360, and no chain of the
 that one took 16 s and a gigabyte.
 """
 
+_OF_REQUESTS: Final = frozenset({"Client", "Tool", "Resource", "Prompt"})
+_ABOVE_REQUESTS: Final = frozenset({"Group", "THVGroup", "MCP", "Backend"})
+"""What requests bring along, and what they put it below of."""
+
 _FORM: Final = "give each of them uid {type, id}, attrs and parents"
 
 Uid: TypeAlias = tuple[str, str]
@@ -19,6 +23,8 @@ Uid: TypeAlias = tuple[str, str]
 
 def find_hierarchy_flaw(entities: list[object]) -> CedarFlaw | None:
     """What keeps entities from being handed to Cedar: another form than that of objects, a circle, too many ancestors.
+
+    A group below a caller, or a backend below a tool, would be a circle with the first request that is below it.
 
     Cedar takes arrays in the place of objects as well, which nobody writes and nothing else here reads.
     """
@@ -73,7 +79,21 @@ def _count(parents: Mapping[Uid, set[Uid]]) -> CedarFlaw | None:
             waiting[each] -= 1
             if not waiting[each]:
                 ready.append(each)
-    return _circle(parents, waiting) if waiting else None
+    return _circle(parents, waiting) if waiting else _misplaced(ancestors)
+
+
+def _misplaced(ancestors: Mapping[Uid, set[Uid]]) -> CedarFlaw | None:
+    for uid, above in ancestors.items():
+        found = sorted(each for each in above if each[0] in _OF_REQUESTS) if uid[0] in _ABOVE_REQUESTS else ()
+        if found:
+            remedy = f"requests put a {found[0][0]} below a {uid[0]}; let no parents lead back"
+            return CedarFlaw(f"has {_shown(uid)} below {_shown(found[0])}", remedy)
+    return None
+
+
+def _shown(uid: Uid) -> str:
+    kind, name = uid
+    return f'{kind}::"{name}"'
 
 
 def _circle(parents: Mapping[Uid, set[Uid]], left: Mapping[Uid, int]) -> CedarFlaw:
@@ -83,5 +103,4 @@ def _circle(parents: Mapping[Uid, set[Uid]], left: Mapping[Uid, int]) -> CedarFl
     while uid not in seen:
         seen.add(uid)
         uid = next(each for each in parents[uid] if each in left)
-    kind, name = uid
-    return CedarFlaw(f'has an entity that is its own ancestor: {kind}::"{name}"', "let parents lead to no circle")
+    return CedarFlaw(f"has an entity that is its own ancestor: {_shown(uid)}", "let parents lead to no circle")

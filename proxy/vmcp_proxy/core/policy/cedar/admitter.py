@@ -22,6 +22,7 @@ from vmcp_proxy.core.policy.cedar.arguments import (
 from vmcp_proxy.core.policy.cedar.entities import TYPE_ON, Principal, Thing, World
 from vmcp_proxy.core.policy.cedar.evaluation import NO_ERRORS, evaluate
 from vmcp_proxy.core.policy.cedar.failures import OVERLONG, ambiguous, unholdable
+from vmcp_proxy.core.policy.cedar.hierarchy import opened_by
 from vmcp_proxy.core.policy.cedar.policies import Policies, handle_of, read_policies
 from vmcp_proxy.core.policy.cedar.residuals import (
     ERROR,
@@ -81,7 +82,7 @@ class CedarAdmitter:
         said = msgspec.msgpack.encode((mode, texts, server, entities, tuple(group_claims)))
         self.version: Final = blake2b(said, digest_size=16).hexdigest()
         self.policies: Final = policies if isinstance(policies, Policies) else read_policies(policies)
-        self._world: Final = World(entities, server, group_claims)
+        self._world: Final = World(entities, server, group_claims, opened_by(self.policies.nodes))
         # All at once: what is nested too deeply for one of them is found out here.
         self._calls: Final = _Vague(self._residuals(OF_CALLS))
         self._templates: Final = self._residuals(OF_TEMPLATES, Action.READ_RESOURCE)

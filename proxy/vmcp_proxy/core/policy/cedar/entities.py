@@ -1,7 +1,7 @@
 """Principal, action and resource of a request as Cedar's entities, beside those that the config tells of."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -10,6 +10,7 @@ from cedarpy import Entities
 from vmcp_api.text.cedar_text import find_entities_flaw, uids_in
 from vmcp_proxy.auth.claims import SCOPES, find_claim
 from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.core.policy.cedar.hierarchy import Entity, Hierarchy, uid_of
 from vmcp_proxy.core.policy.cedar.policies import PolicyError
 from vmcp_proxy.core.policy.cedar.reads import Reads, Uid
 from vmcp_proxy.core.policy.cedar.values import UnholdableError, to_value
@@ -32,10 +33,6 @@ _FEATURE_ON: Final[Mapping[Action, tuple[str, str]]] = {
     Action.READ_RESOURCE: ("read", "resource"),
     Action.GET_PROMPT: ("get", "prompt"),
 }
-_OF_REQUESTS: Final = frozenset({PRINCIPAL, "Action", *TYPE_ON.values()})
-
-Entity = dict[str, Any]
-"""An entity in Cedar's JSON: `uid`, `attrs`, `parents`."""
 
 
 class Principal(msgspec.Struct, frozen=True):
@@ -60,30 +57,30 @@ class Thing(msgspec.Struct, frozen=True, gc=False):
 
 
 class World:
-    """The entities of a config; those of types that requests bring along are joined with the request's own.
+    """The entities of a config; what it tells of those that a request brings along is joined with them.
+
+    `opened` are those that policies name to read what they hold, or are below of.
 
     Raises:
         PolicyError: the text is no list of entities.
     """
 
-    def __init__(self, text: str, server: str, group_claims: Sequence[str]) -> None:
+    def __init__(self, text: str, server: str, group_claims: Sequence[str], opened: Iterable[Uid] = ()) -> None:
         told = _parse(text)
         self._server = server
         self._group_claims = tuple(group_claims)
-        self._of_requests = {_uid_of(each): each for each in told if each["uid"]["type"] in _OF_REQUESTS}
-        rest = [each for each in told if each["uid"]["type"] not in _OF_REQUESTS]
-        self._base = _handle(None, rest)
+        self._opened = frozenset(opened)
         # Once all together, so that what is wrong with one comes out now.
-        _handle(self._base, list(self._of_requests.values()))
+        _handle(json.dumps(told))
+        self._hierarchy = Hierarchy(told)
         self.uids: Final = frozenset(uids_in(told))
         self.parents: Final = frozenset((parent["type"], parent["id"]) for each in told for parent in each["parents"])
+        self._resources = [each for each in told if each["uid"]["type"] in TYPE_ON.values()]
 
     def attributes(self, *actions: Action) -> frozenset[str]:
         """The attributes that some resource of these actions has by the config's word."""
         kinds = {TYPE_ON[action] for action in actions}
-        return frozenset(
-            attr for (kind, _), each in self._of_requests.items() if kind in kinds for attr in each["attrs"]
-        )
+        return frozenset(attr for each in self._resources if each["uid"]["type"] in kinds for attr in each["attrs"])
 
     def principal(self, identity: Identity, reads: Reads) -> Principal:
         """The caller, with the claims that policies read."""
@@ -107,11 +104,11 @@ class World:
         return _entity(_uid(TYPE_ON[thing.action], name), attributes, parents)
 
     def entities(self, principal: Principal, thing: Thing) -> Entities:
-        """All entities of one request."""
+        """All entities that evaluating one request can come to."""
         action = _entity(_uid("Action", thing.action.value), {"operation": thing.action.value}, [])
-        own = {_uid_of(each): each for each in (principal.entity, action, self.resource(thing))}
-        joined = {uid: _joined(each, self._of_requests.get(uid)) for uid, each in own.items()}
-        return _handle(self._base, list((self._of_requests | joined).values()))
+        own = {uid_of(each): each for each in (principal.entity, action, self.resource(thing))}
+        joined = {uid: _joined(each, self._hierarchy.get(uid)) for uid, each in own.items()}
+        return _handle(self._hierarchy.around(joined, self._opened))
 
 
 def _clean(text: str) -> str:
@@ -127,10 +124,6 @@ def _entity(uid: Mapping[str, str], attributes: Mapping[str, object], parents: S
     return {"uid": dict(uid), "attrs": dict(attributes), "parents": list(parents)}
 
 
-def _uid_of(entity: Entity) -> Uid:
-    return entity["uid"]["type"], entity["uid"]["id"]
-
-
 def _joined(own: Entity, told: Entity | None) -> Entity:
     """A request's entity with what the config tells of it; the request's own attributes win."""
     if told is None:
@@ -139,10 +132,9 @@ def _joined(own: Entity, told: Entity | None) -> Entity:
     return {**told, "uid": own["uid"], "attrs": {**told["attrs"], **own["attrs"]}, "parents": parents}
 
 
-def _handle(base: Entities | None, entities: Sequence[Entity]) -> Entities:
-    text = json.dumps(entities)
+def _handle(text: str) -> Entities:
     try:
-        return Entities.from_json_str(text) if base is None else base.with_added_json_str(text)
+        return Entities.from_json_str(text)
     except ValueError as error:
         raise PolicyError(f"entitiesJson: {error}") from None
 

@@ -46,6 +46,11 @@ class Policies(msgspec.Struct, frozen=True):
     handle: PolicySet
     reads: Reads
 
+    @property
+    def nodes(self) -> tuple[pst.Template, ...]:
+        """Their syntax, in their order."""
+        return tuple(policy.node for policy in self.by_key.values())
+
 
 def read_policies(texts: Sequence[str]) -> Policies:
     """The policies of all texts, counted from 0 over all of them.

@@ -21,7 +21,8 @@ ORIGINAL: Final = "original"
 NAMES: Final = frozenset({"name", "uri", ORIGINAL})
 """Attributes of a resource that say which one it is."""
 
-_EQUALITY: Final = ("eq", "not_eq")
+EQUALITY: Final = ("eq", "not_eq")
+"""Operators that compare entities by uid alone."""
 
 Uid: TypeAlias = tuple[str, str]
 """Type and id of an entity."""
@@ -153,7 +154,7 @@ class _Found:
                 self._attributes(base, attrs)
             case pst.BinaryOp(op, pst.Var("resource"), pst.EntityLit() as other) | pst.BinaryOp(
                 op, pst.EntityLit() as other, pst.Var("resource")
-            ) if op in _EQUALITY:
+            ) if op in EQUALITY:
                 self.visit(other)
             case pst.BinaryOp("in", pst.Var("resource"), other) | pst.Is(pst.Var("resource"), _, other):
                 self.visit(other)
