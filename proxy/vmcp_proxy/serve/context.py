@@ -225,9 +225,7 @@ class RequestContext:
     @property
     def final_status(self) -> int:
         """The HTTP status of a request that is over; of one that crashed or was cut, that of the answer to come."""
-        if self.status:
-            return self.status
-        return (CRASHED if self.cut is None else self.cut.value).status
+        return self.status or (CRASHED if self.cut is None else self.cut.value).status
 
     @property
     def final_outcome(self) -> Outcome:
@@ -386,8 +384,8 @@ class RequestContext:
     async def reject(self, layer: str, refusal: Rejection, data: Raw | None = None) -> None:
         """Refuses the request in the name of a layer with a JSON-RPC error.
 
-        Outside telemetry it counts in `vmcp_http_rejected_total`; inside, telemetry counts it by its method. What is
-        counted and audited is the status of the refusal, also where a client gets 200.
+        Outside telemetry it counts in `vmcp_http_rejected_total`, inside by its method, and always by the refusal's
+        status.
         """
         self.rejected_by = layer
         if not self.is_measured:
