@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
@@ -23,7 +22,7 @@ from vmcp_proxy.serve.http.bounds import SHORT_BYTES
 from vmcp_proxy.serve.http.direct_answers import has_gone, note_long, release_head, write_answer
 from vmcp_proxy.serve.http.head import shortened
 from vmcp_proxy.serve.http.repeated import SAME_HEAD, RepeatedHead
-from vmcp_proxy.serve.rejections import CRASHED, SHUTTING_DOWN, TIMED_OUT, Rejection
+from vmcp_proxy.serve.rejections import CRASHED, Cut, Rejection
 
 if TYPE_CHECKING:
     from vmcp_proxy.core.virtual import WorkflowEvent
@@ -43,13 +42,6 @@ _STREAM_HEADERS: Final = (
 )
 _OK: Final = 200
 _NO_CONTENT: Final = 204
-
-
-class Cut(Enum):
-    """Why a request was ended from outside, and what is answered."""
-
-    TIMEOUT = TIMED_OUT
-    SHUTDOWN = SHUTTING_DOWN
 
 
 class Enrichment(msgspec.Struct, frozen=True, gc=False):

@@ -5,6 +5,7 @@ What becomes of a call that was let in stands in the tables of the eras (`vmcp_p
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from types import MappingProxyType
 from typing import Final
 
@@ -129,6 +130,13 @@ NO_BATCHES: Final = Rejection(
 TIMED_OUT: Final = Rejection(504, INTERNAL_ERROR, "The request took longer than the endpoint allows.", is_answer=True)
 SHUTTING_DOWN: Final = Rejection(503, INTERNAL_ERROR, "The server is shutting down; try again.", is_answer=True)
 CRASHED: Final = Rejection(500, INTERNAL_ERROR, "Internal error", is_answer=True)
+
+
+class Cut(Enum):
+    """Why a request was ended from outside, and what is answered."""
+
+    TIMEOUT = TIMED_OUT
+    SHUTDOWN = SHUTTING_DOWN
 
 
 def malformed(body: Malformed) -> Rejection:

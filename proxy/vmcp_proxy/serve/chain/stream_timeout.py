@@ -5,7 +5,8 @@ import time
 from typing import Final
 
 from vmcp_proxy.serve.chain.header_rules import wants_stream
-from vmcp_proxy.serve.context import Cut, Handler, RequestContext
+from vmcp_proxy.serve.context import Handler, RequestContext
+from vmcp_proxy.serve.rejections import Cut
 
 NAME: Final = "stream_timeout"
 _TICK: Final = 1.0
