@@ -231,7 +231,7 @@ OPERATOR: Final = Dashboard(
         Panel(
             "Watch",
             "Whether the cluster is watched.",
-            (("min by (job) (vmcp_operator_watch_up{FILTER})", "{{job}}"),),
+            (("max by (job) (vmcp_operator_watch_up{FILTER})", "{{job}}"),),
             most=1,
         ),
         Panel(

@@ -133,7 +133,8 @@ def _row(value: Value, schema: dict[str, Any]) -> str:
 def _type(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return ", ".join(f"`{choice or json.dumps(choice)}`" for choice in schema["enum"])
-    return str(schema["type"])
+    kind = schema["type"]
+    return kind if isinstance(kind, str) else " or ".join(kind)
 
 
 if __name__ == "__main__":

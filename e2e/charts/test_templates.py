@@ -11,7 +11,9 @@ from vmcp_operator.plan.objects.naming import INSTANCE_LABEL, PROXY_SELECTOR
 from vmcp_operator.settings import parse_settings
 
 CLUSTER = {"ClusterRole", "ClusterRoleBinding"}
+LEASE = {"Role", "RoleBinding"}
 ALWAYS = {"ServiceAccount", "Service", "Deployment"}
+CLAIM = "vmcp-operator-claim"
 ALL_ON = (
     "metrics.serviceMonitor.enabled=true",
     "metrics.serviceMonitor.interval=30s",
@@ -25,7 +27,9 @@ DIGEST = f"sha256:{'0' * 64}"
 
 
 def only(outcome, kind):
-    (found,) = [each for (of, _), each in outcome.objects.items() if of == kind]
+    """The one object of a kind; rights to the Lease, and what grants nothing, are not asked for by kind."""
+    aside = ("-lease", f"/{CLAIM}")
+    (found,) = [each for (of, name), each in outcome.objects.items() if of == kind and not name.endswith(aside)]
     return found
 
 
@@ -38,7 +42,7 @@ def pod(outcome):
 
 
 def environment(outcome):
-    return {each["name"]: each["value"] for each in pod(outcome)["spec"]["containers"][0]["env"]}
+    return {each["name"]: each["value"] for each in pod(outcome)["spec"]["containers"][0]["env"] if "value" in each}
 
 
 @pytest.mark.scenario("K-1")
@@ -51,23 +55,31 @@ def test_both_charts_pass_lint(helm, settings):
 
 def test_the_default_is_one_operator_for_the_whole_cluster(helm):
     made = helm.operator()
-    assert kinds(made) == ALWAYS | CLUSTER
+    assert kinds(made) == ALWAYS | CLUSTER | LEASE
     assert environment(made) == {
         "VMCP_PROXY_IMAGE": "registry.test/vmcp-proxy:0.1.0",
         "VMCP_PROXY_PULL_POLICY": "IfNotPresent",
         "VMCP_NAMESPACES": "",
         "VMCP_LOG_LEVEL": "info",
+        "VMCP_LEADER_ELECT": "true",
+        "VMCP_LEADER_ELECT_RESOURCE_NAME": "vmcp-operator",
+        "VMCP_LEADER_ELECT_RESOURCE_NAMESPACE": "vmcp-system",
+        "VMCP_LEADER_ELECT_LEASE_DURATION": "15",
+        "VMCP_LEADER_ELECT_RENEW_DEADLINE": "10",
+        "VMCP_LEADER_ELECT_RETRY_PERIOD": "2",
     }
     assert only(made, "Deployment")["spec"]["replicas"] == 1
-    assert only(made, "Deployment")["spec"]["strategy"] == {"type": "Recreate"}
+    assert only(made, "Deployment")["spec"]["strategy"]["type"] == "RollingUpdate"
 
 
 @pytest.mark.scenario("K-15")
 def test_scope_namespace_has_rights_in_its_namespaces_and_none_in_the_cluster(helm):
     made = helm.operator("rbac.scope=namespace", "rbac.namespaces={red,blue}")
     names = {f"{place}/vmcp-vmcp-operator" for place in ("red", "blue")}
-    assert {name for kind, name in made.objects if kind == "Role"} == names
-    assert {name for kind, name in made.objects if kind == "RoleBinding"} == names
+    lease = {"vmcp-system/vmcp-vmcp-operator-lease"}
+    claims = {f"{place}/{CLAIM}" for place in ("red", "blue")}
+    assert {name for kind, name in made.objects if kind == "Role"} == names | lease | claims
+    assert {name for kind, name in made.objects if kind == "RoleBinding"} == names | lease
     assert not kinds(made) & CLUSTER
     assert environment(made)["VMCP_NAMESPACES"] == "red,blue"
     for place in ("red", "blue"):
@@ -107,10 +119,63 @@ def test_the_operators_pod_is_restricted(helm):
     assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
 
 
-def test_a_release_in_another_name_shares_no_object_with_the_first(helm):
+def test_a_release_in_another_name_shares_one_object_with_the_first_which_keeps_it_out(helm):
     first, second = helm.operator(release="one"), helm.operator(release="two")
-    assert not set(first.objects) & set(second.objects)
+    # Both would write: helm refuses the second, as it refuses any object of another release.
+    assert set(first.objects) & set(second.objects) == {("ClusterRole", f"/{CLAIM}")}
+    assert first.objects["ClusterRole", f"/{CLAIM}"]["rules"] == []
     assert only(second, "ClusterRoleBinding")["roleRef"]["name"] == "two-vmcp-operator"
+
+
+@pytest.mark.scenario("K-25")
+def test_releases_of_namespace_scope_may_stand_side_by_side_unless_they_share_a_namespace(helm):
+    red = helm.operator("rbac.scope=namespace", "rbac.namespaces={red}", release="one")
+    blue = helm.operator("rbac.scope=namespace", "rbac.namespaces={blue}", release="two")
+    both = helm.operator("rbac.scope=namespace", "rbac.namespaces={blue,red}", release="three")
+    assert not set(red.objects) & set(blue.objects)
+    assert set(red.objects) & set(both.objects) == {("Role", f"red/{CLAIM}")}
+    leases = {environment(each)["VMCP_LEADER_ELECT_RESOURCE_NAME"] for each in (red, blue, both)}
+    assert len(leases) == 3
+
+
+@pytest.mark.scenario("K-25")
+def test_releases_that_name_the_namespace_of_one_lease_share_it(helm):
+    shared = "leaderElection.namespace=shared"
+    first, second = helm.operator(shared, release="one"), helm.operator(shared, release="two", namespace="other")
+    assert not set(first.objects) & set(second.objects)
+    keys = ("VMCP_LEADER_ELECT_RESOURCE_NAME", "VMCP_LEADER_ELECT_RESOURCE_NAMESPACE")
+    assert {tuple(environment(each)[key] for key in keys) for each in (first, second)} == {("vmcp-operator", "shared")}
+    for release, made in (("one", first), ("two", second)):
+        rules = made.objects["Role", f"shared/{release}-vmcp-operator-lease"]["rules"]
+        assert [rule.get("resourceNames") for rule in rules] == [["vmcp-operator"], None]
+        assert [rule["verbs"] for rule in rules] == [["get", "update"], ["create"]]
+        (subject,) = made.objects["RoleBinding", f"shared/{release}-vmcp-operator-lease"]["subjects"]
+        assert subject["name"] == f"{release}-vmcp-operator"
+
+
+def test_without_an_election_there_is_one_replica_and_the_old_one_ends_first(helm):
+    made = helm.operator("leaderElection.enabled=false")
+    assert only(made, "Deployment")["spec"]["strategy"] == {"type": "Recreate"}
+    assert environment(made)["VMCP_LEADER_ELECT"] == "false"
+    assert not kinds(made) & LEASE
+    refused = helm.operator("leaderElection.enabled=false", "replicas=2")
+    assert "all of them would write at the same time" in refused.errors
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ((), {"minAvailable": 1}),
+        (("podDisruptionBudget.minAvailable=0",), {"minAvailable": 0}),
+        (("podDisruptionBudget.maxUnavailable=50%",), {"maxUnavailable": "50%"}),
+        (("podDisruptionBudget.maxUnavailable=1",), {"maxUnavailable": 1}),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, tuple) and value else "",
+)
+def test_a_budget_says_how_many_pods_stay_or_may_be_away(helm, settings, wanted):
+    made = helm.operator("podDisruptionBudget.enabled=true", "replicas=2", *settings)
+    spec = only(made, "PodDisruptionBudget")["spec"]
+    assert {key: spec[key] for key in ("minAvailable", "maxUnavailable") if key in spec} == wanted
 
 
 def test_the_release_gives_its_name_where_that_says_enough(helm):
@@ -184,7 +249,7 @@ def test_common_labels_stand_on_every_object_and_change_no_selector(helm):
 def test_what_is_optional_is_there_when_asked_for(helm):
     made = helm.operator(*ALL_ON, "metrics.prometheusRule.labels.prometheus=main")
     monitoring = {"ServiceMonitor", "PodMonitor", "PrometheusRule", "ConfigMap"}
-    assert kinds(made) == ALWAYS | CLUSTER | monitoring | {"PodDisruptionBudget"}
+    assert kinds(made) == ALWAYS | CLUSTER | LEASE | monitoring | {"PodDisruptionBudget"}
     assert only(made, "ServiceMonitor")["spec"]["endpoints"] == [
         {"port": "metrics", "path": "/metrics", "interval": "30s"}
     ]
@@ -250,7 +315,9 @@ def test_roles_of_users_are_merged_into_those_of_kubernetes(helm):
     ("settings", "said"),
     [
         (("image.tagg=1",), "'tagg' not allowed"),
-        (("replicas=2",), "'replicas' not allowed"),
+        (("replicas=two",), "at '/replicas'"),
+        (("leaderElection.retry=2",), "'retry' not allowed"),
+        (("podDisruptionBudget.enabled=true", "podDisruptionBudget.maxUnavailable=half"), "/maxUnavailable'"),
         (("image.repository=",), "image.repository is empty"),
         (("proxy.image.repository=",), "proxy.image.repository is empty"),
         (("image.repository=Upper/Case:1",), "at '/image/repository'"),

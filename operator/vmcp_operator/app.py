@@ -10,9 +10,12 @@ from typing import Final
 import aiohttp
 
 from vmcp_operator.cluster import Cluster
-from vmcp_operator.cluster.kube import connect
+from vmcp_operator.cluster.kube import KubeCluster, connect
 from vmcp_operator.cluster.pod_poller import Poller
-from vmcp_operator.health import Health, build_app, serve
+from vmcp_operator.health import Health, Standby, build_app, serve
+from vmcp_operator.leader.candidate import Candidate
+from vmcp_operator.leader.elector import Elector
+from vmcp_operator.leader.fence import Fenced
 from vmcp_operator.logs import log_event
 from vmcp_operator.plan.kinds import Ref
 from vmcp_operator.queue.worker import Resync, Worker
@@ -29,20 +32,20 @@ from vmcp_operator.watch import Watch
 logger = logging.getLogger(__name__)
 
 
-class Operator:
-    """Everything that works on one cluster; `run` ends by cancellation or by the first crash."""
+class Term:
+    """All the work on one cluster, from nothing: an operator that leads again has forgotten what it knew before."""
 
-    def __init__(self, settings: Settings, cluster: Cluster, http: aiohttp.ClientSession) -> None:
+    def __init__(self, settings: Settings, cluster: Cluster, http: aiohttp.ClientSession, telemetry: Telemetry) -> None:
         clock = asyncio.get_running_loop().time
         self._settings: Final = settings
-        self.telemetry: Final = Telemetry()
+        self._telemetry: Final = telemetry
         self.queue: Final[WorkQueue[Ref]] = WorkQueue()
-        self.telemetry.observe_queue(lambda: len(self.queue), lambda: self.queue.adds, lambda: self.queue.retries)
+        telemetry.observe_queue(lambda: len(self.queue), lambda: self.queue.adds, lambda: self.queue.retries)
         dependents = Dependents()
         reporter = self._reporter = Reporter(cluster, clock=clock, instance=settings.instance)
         self._poller: Final = Poller(http, self.queue.add, interval=settings.poll)
         self._watch: Final = Watch(
-            settings.scope, build_sink(dependents, reporter, self.queue), self.telemetry, cluster.missing
+            settings.scope, build_sink(dependents, reporter, self.queue), telemetry, cluster.missing
         )
         self.health: Final = Health(clock, lambda: self._watch.problems)
         self._reconciler: Final = Reconciler(
@@ -53,18 +56,16 @@ class Operator:
             self._poller,
         )
         self._resync: Final = Resync(
-            cluster, settings.scope, self.queue, self.health, self.telemetry, interval=settings.resync
+            cluster, settings.scope, self.queue, self.health, telemetry, interval=settings.resync
         )
 
     async def run(self) -> None:
-        """Works until cancelled."""
+        """Works until cancelled, or until the first crash."""
         worker = Worker(
-            self.queue, self._reconciler.reconcile, self.telemetry, self.health, self._reporter.report_failure
+            self.queue, self._reconciler.reconcile, self._telemetry, self.health, self._reporter.report_failure
         )
-        app = build_app(self.health, self.telemetry)
         try:
-            async with serve(app, self._settings.host, self._settings.port) as port, asyncio.TaskGroup() as group:
-                log_event(logger, logging.INFO, "operator started", port=port, scope=self._settings.scope.namespaces)
+            async with asyncio.TaskGroup() as group:
                 group.create_task(self._watch.run())
                 group.create_task(self._poller.run())
                 group.create_task(self._resync.run())
@@ -72,6 +73,41 @@ class Operator:
                     group.create_task(worker.run())
         finally:
             self.queue.close()
+
+
+class Operator:
+    """One process: answers probes and scrapes, and works while it leads; `run` ends by cancellation or a crash."""
+
+    def __init__(self, settings: Settings, cluster: KubeCluster, http: aiohttp.ClientSession) -> None:
+        self._settings: Final = settings
+        self._http: Final = http
+        self._telemetry: Final = Telemetry()
+        election = settings.election
+        self._elector: Final = (
+            None
+            if election is None
+            else Elector(cluster, election.place, Candidate(election.identity, election.timing), self._telemetry)
+        )
+        self._cluster: Final = cluster if self._elector is None else Fenced(cluster, self._elector.leads)
+        self._standby: Final = Standby(tuple if self._elector is None else self._elector.problems)
+
+    async def run(self) -> None:
+        """Works until cancelled."""
+        app = build_app(self._standby, self._telemetry)
+        async with serve(app, self._settings.host, self._settings.port) as port:
+            log_event(logger, logging.INFO, "operator started", port=port, scope=self._settings.scope.namespaces)
+            if self._elector is None:
+                await self._work()
+            else:
+                await self._elector.run(self._work)
+
+    async def _work(self) -> None:
+        term = Term(self._settings, self._cluster, self._http, self._telemetry)
+        self._standby.work = term.health
+        try:
+            await term.run()
+        finally:
+            self._standby.work = None
 
 
 async def run(settings: Settings) -> None:

@@ -6,6 +6,7 @@ OperatorError
 │   ├── Denied              the operator may not do this, or a quota is full (401, 403)
 │   ├── Conflict            somebody else was faster (409)
 │   └── Unavailable         try again later (429, 5xx, no connection, no answer in time)
+│       └── NotLeading      not asked: another operator writes now, or soon
 └── SettingsError           the environment of the process is not usable
 """
 
@@ -40,6 +41,10 @@ class Conflict(ClusterError):  # noqa: N818
 
 class Unavailable(ClusterError):  # noqa: N818
     """The API server cannot answer now."""
+
+
+class NotLeading(Unavailable):
+    """A write of one who does not hold the Lease, or not for sure."""
 
 
 class SettingsError(OperatorError):

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import web
 
@@ -13,9 +13,19 @@ STUCK_SECONDS: Final = 180.0
 """Age of the oldest unfinished reconcile at which the process counts as stuck; each is bounded by less."""
 
 
+class Probed(Protocol):
+    """Who answers the probes."""
+
+    def problems(self) -> tuple[str, ...]:
+        """Why the process should be started again."""
+
+    def missing(self) -> tuple[str, ...]:
+        """Why the process does not do its part yet."""
+
+
 @dataclass(slots=True)
 class Health:
-    """What the probes look at; times are those of the loop's clock, in seconds."""
+    """How the work fares, for as long as this process leads; times are those of the loop's clock, in seconds."""
 
     clock: Callable[[], float]
     not_watched: Callable[[], tuple[str, ...]]
@@ -35,7 +45,26 @@ class Health:
         )
 
 
-def build_app(health: Health, telemetry: Telemetry) -> web.Application:
+@dataclass(slots=True)
+class Standby:
+    """How a process fares that works, or waits until it may: `waiting` says why it could not take over.
+
+    One that only waits is ready: it does its part.
+    """
+
+    waiting: Callable[[], tuple[str, ...]]
+    work: Health | None = None
+
+    def problems(self) -> tuple[str, ...]:
+        """See `Probed`."""
+        return () if self.work is None else self.work.problems()
+
+    def missing(self) -> tuple[str, ...]:
+        """See `Probed`."""
+        return self.waiting() if self.work is None else self.work.missing()
+
+
+def build_app(health: Probed, telemetry: Telemetry) -> web.Application:
     """The application; nothing in its answers is secret."""
 
     async def healthz(_: web.Request) -> web.Response:

@@ -5,11 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 from pydantic import TypeAdapter, ValidationError
 
 from vmcp_api.kinds.pods import NetworkPeer
 from vmcp_operator.errors import SettingsError
+from vmcp_operator.leader.candidate import Timing
+from vmcp_operator.plan.kinds import LEASE, Ref
 from vmcp_operator.plan.world import PodSettings
 from vmcp_operator.watch import Scope
 
@@ -22,16 +25,26 @@ LEVELS: Final = ("debug", "info", "warning", "error")
 
 
 @dataclass(frozen=True, slots=True)
+class Election:
+    """Which Lease decides whether this process works, and who it is there."""
+
+    place: Ref
+    identity: str
+    timing: Timing
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The settings of one process; times are in seconds.
 
-    `kubeconfig` None means the pod's own service account.
+    `kubeconfig` None means the pod's own service account, `election` None that this process always works.
     """
 
     pods: PodSettings
     scope: Scope
     kubeconfig: str | None
     instance: str
+    election: Election | None = None
     resync: float = 600.0
     poll: float = 5.0
     workers: int = 8
@@ -65,11 +78,13 @@ def parse_settings(
     kubeconfig = environ.get("KUBECONFIG") or None
     if not in_cluster and kubeconfig is None:
         raise SettingsError("set KUBECONFIG, or run in a pod with a service account")
+    instance = environ.get("POD_NAME") or environ.get("HOSTNAME") or "vmcp-operator"
     return Settings(
         pods=PodSettings(options.proxy_image, options.proxy_pull_policy, _peers(options.metrics_from), namespace),
         scope=Scope(tuple(sorted({name.strip() for name in options.namespaces.split(",") if name.strip()}))),
         kubeconfig=None if in_cluster else kubeconfig,
-        instance=environ.get("POD_NAME") or environ.get("HOSTNAME") or "vmcp-operator",
+        instance=instance,
+        election=_election(options, namespace, f"{instance}_{environ.get('POD_UID') or uuid4()}"),
         resync=options.resync,
         poll=options.poll,
         workers=options.workers,
@@ -77,6 +92,29 @@ def parse_settings(
         port=options.port,
         log_level=options.log_level,
     )
+
+
+def _election(options: argparse.Namespace, namespace: str, identity: str) -> Election | None:
+    """The election that the flags ask for.
+
+    A container that starts again in its pod is the same candidate: the one before it has ended.
+    """
+    if options.leader_elect == "false":
+        return None
+    where = options.leader_elect_resource_namespace or namespace
+    if not where:
+        raise SettingsError(
+            "set --leader-elect-resource-namespace to where the Lease is kept, or --leader-elect=false if no other"
+            " operator works on this cluster"
+        )
+    timing = Timing(
+        options.leader_elect_lease_duration,
+        options.leader_elect_renew_deadline,
+        options.leader_elect_retry_period,
+    )
+    if problem := timing.problem():
+        raise SettingsError(f"--leader-elect-*: {problem}")
+    return Election(Ref(LEASE, where, options.leader_elect_resource_name), identity, timing)
 
 
 def _peers(text: str) -> tuple[NetworkPeer, ...]:
@@ -109,6 +147,12 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("resync", "600", "seconds between two listings of everything", type=float)
     flag("poll", "5", "seconds between two questions to a pod", type=float)
     flag("workers", "8", "resources that are reconciled at a time", type=int)
+    flag("leader-elect", "true", "work only while this process holds the Lease", choices=("true", "false"))
+    flag("leader-elect-resource-name", "vmcp-operator", "name of the Lease")
+    flag("leader-elect-resource-namespace", "", "its namespace; empty is the operator's own")
+    flag("leader-elect-lease-duration", "15", "seconds for which others leave it alone after a renewal", type=int)
+    flag("leader-elect-renew-deadline", "10", "seconds for which its holder works without a renewal", type=float)
+    flag("leader-elect-retry-period", "2", "seconds between two renewals", type=float)
     flag("host", "0.0.0.0", "address of the health and metrics port")
     flag("port", str(HEALTH_PORT), "health and metrics port", type=int)
     flag("log-level", "info", "least severe level that is logged", choices=LEVELS)

@@ -11,13 +11,17 @@ from prometheus_client.registry import Collector
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Queue(Collector):
-    """Reads a queue; what only grows is a counter, though the queue itself counts it."""
+def _nothing() -> int:
+    return 0
 
-    depth: Callable[[], int]
-    adds: Callable[[], int]
-    retries: Callable[[], int]
+
+@dataclass(slots=True, eq=False)
+class _Queue(Collector):
+    """Reads the queue of the present term; what only grows is a counter, though the queue itself counts it."""
+
+    depth: Callable[[], int] = _nothing
+    adds: Callable[[], int] = _nothing
+    retries: Callable[[], int] = _nothing
 
     def collect(self) -> Iterator[Metric]:
         """The metrics of this moment."""
@@ -36,6 +40,8 @@ class Telemetry:
 
     def __init__(self) -> None:
         self.registry: Final = CollectorRegistry()
+        self._queue: Final = _Queue()
+        self.registry.register(self._queue)
         self.reconciles: Final = Counter(
             "controller_runtime_reconcile",
             "Reconciles by result: success, requeue_after, error.",
@@ -52,6 +58,12 @@ class Telemetry:
             buckets=_BUCKETS,
             registry=self.registry,
         )
+        self.leads: Final = Gauge(
+            "leader_election_master_status",
+            "Whether this process holds the Lease of that name (1) or waits for it (0).",
+            ["name"],
+            registry=self.registry,
+        )
         self.watch_up: Final = Gauge(
             "vmcp_operator_watch_up", "Whether the cluster is watched (1) or not (0).", registry=self.registry
         )
@@ -63,8 +75,8 @@ class Telemetry:
         )
 
     def observe_queue(self, depth: Callable[[], int], adds: Callable[[], int], retries: Callable[[], int]) -> None:
-        """Tells of a queue as it is when somebody asks."""
-        self.registry.register(_Queue(depth, adds, retries))
+        """Tells of a queue as it is when somebody asks, in place of the one before."""
+        self._queue.depth, self._queue.adds, self._queue.retries = depth, adds, retries
 
     def render(self) -> bytes:
         """All metrics as text."""

@@ -43,6 +43,9 @@ UP = f'up{{{OF_OPERATOR}, instance="o"}}'
 
 CASES = {
     "VmcpOperatorDown": Case({UP: (1, 0)}, grows=False),
+    "VmcpOperatorWithoutLeader": Case(
+        {f'leader_election_master_status{{{OF_OPERATOR}, instance="o", name="vmcp-operator"}}': (1, 0)}, grows=False
+    ),
     "VmcpOperatorDeaf": Case({f"vmcp_operator_watch_up{OPERATOR}": (1, 0)}, grows=False),
     "VmcpOperatorResyncErrors": Case(
         {f"vmcp_operator_resync_errors_total{OPERATOR}": (0, 1)},

@@ -9,8 +9,10 @@ import yaml
 from charts.generate import CRDS_CHART, OPERATOR_CHART, ROOT
 from vmcp_api.generate.crds import build_crd
 from vmcp_api.kinds import KINDS
+from vmcp_operator.leader.candidate import Timing
 from vmcp_operator.plan import kinds
-from vmcp_operator.settings import HEALTH_PORT, LEVELS, parse_settings
+from vmcp_operator.plan.kinds import Ref
+from vmcp_operator.settings import HEALTH_PORT, LEVELS, Election, parse_settings
 
 READ = {"get", "list", "watch"}
 WRITE = {"create", "patch"}
@@ -38,7 +40,7 @@ def test_the_operator_may_create_secrets_and_never_read_them():
 
 
 def test_the_operator_may_do_nothing_with_kinds_that_it_does_not_know():
-    known = {(kind.group, kind.plural) for kind in kinds.ALL}
+    known = {(kind.group, kind.plural) for kind in kinds.ALL if kind != kinds.LEASE}
     assert {key for key in rules() if "/" not in key[1]} == known
     assert {key for key in rules() if "/" in key[1]} == {
         *((kind.group, f"{kind.plural}/status") for kind in kinds.OWN),
@@ -47,7 +49,7 @@ def test_the_operator_may_do_nothing_with_kinds_that_it_does_not_know():
 
 
 def test_the_operator_watches_what_it_needs_to_and_writes_only_children():
-    found = {kind: rules()[kind.group, kind.plural] for kind in kinds.ALL}
+    found = {kind: rules()[kind.group, kind.plural] for kind in kinds.ALL if kind != kinds.LEASE}
     assert all(found[kind] == READ for kind in kinds.OWN)
     assert found[kinds.POD] == {"list", "watch", "patch"}
     assert found[kinds.REPLICA_SET] == {"list"}
@@ -65,6 +67,8 @@ def test_the_page_of_rights_says_the_same():
         suffix = re.fullmatch(r"the same with `(/\w+)`", resources)
         names = [f"{name}{suffix[1]}" for name in own] if suffix else re.findall(r"`(.*?)`", resources)
         found |= {("" if group == "core" else group.strip("`"), name): set(verbs.split(", ")) for name in names}
+    lease = found.pop((kinds.LEASE.group, kinds.LEASE.plural))
+    assert lease == set(re.findall(r"\b(get|update|create)\b", template("role-lease.yaml")))
     assert found == rules()
 
 
@@ -86,15 +90,28 @@ def test_users_may_edit_every_kind_and_no_status():
 
 def test_the_environment_of_the_pod_is_what_the_operator_reads():
     text = template("deployment.yaml")
-    names = re.findall(r"- name: (VMCP_\w+)", text)
-    proxy = ["VMCP_PROXY_IMAGE", "VMCP_PROXY_PULL_POLICY", "VMCP_METRICS_FROM"]
-    assert names == [*proxy, "VMCP_NAMESPACES", "VMCP_LOG_LEVEL"]
-    peers = json.dumps([{"ipBlock": {"cidr": "192.0.2.0/24"}}])
-    environ = dict(zip(names, ("proxy:1", "Never", peers, "a,b", "debug"), strict=True))
+    environ = {
+        "VMCP_PROXY_IMAGE": "proxy:1",
+        "VMCP_PROXY_PULL_POLICY": "Never",
+        "VMCP_METRICS_FROM": json.dumps([{"ipBlock": {"cidr": "192.0.2.0/24"}}]),
+        "VMCP_NAMESPACES": "a,b",
+        "VMCP_LOG_LEVEL": "debug",
+        "VMCP_LEADER_ELECT": "true",
+        "VMCP_LEADER_ELECT_RESOURCE_NAME": "lease",
+        "VMCP_LEADER_ELECT_RESOURCE_NAMESPACE": "there",
+        "VMCP_LEADER_ELECT_LEASE_DURATION": "30",
+        "VMCP_LEADER_ELECT_RENEW_DEADLINE": "20.5",
+        "VMCP_LEADER_ELECT_RETRY_PERIOD": "4",
+        "POD_NAME": "vmcp-operator-1",
+        "POD_UID": "uid",
+    }
+    assert re.findall(r"- name: ((?:VMCP|POD)_\w+)", text) == list(environ)
     settings = parse_settings((), environ, in_cluster=True)
     assert (settings.pods.image, settings.pods.pull_policy) == ("proxy:1", "Never")
     assert (settings.scope.namespaces, settings.log_level) == (("a", "b"), "debug")
     assert len(settings.pods.metrics_from) == 1
+    place = Ref(kinds.LEASE, "there", "lease")
+    assert settings.election == Election(place, "vmcp-operator-1_uid", Timing(30, 20.5, 4.0))
 
 
 def test_the_choices_are_those_that_the_operator_takes():

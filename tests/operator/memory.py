@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from vmcp_operator.errors import ClusterError, Conflict
 from vmcp_operator.plan.kinds import DEPLOYMENT, Kind, Manifest, Ref, ref_of
 from vmcp_operator.plan.objects.template import MERGE_KEYS
 
@@ -49,6 +50,17 @@ class MemoryCluster:
         self.writes.append(("create", ref))
         self.put(manifest)
         return True
+
+    async def replace(self, manifest: Manifest) -> Manifest:
+        ref = ref_of(manifest)
+        self.fail("replace", ref)
+        live = self.objects.get(ref)
+        if live is None:
+            raise ClusterError(str(ref), 404, "not found")
+        if live["metadata"]["resourceVersion"] != manifest["metadata"]["resourceVersion"]:
+            raise Conflict(str(ref), 409, "the object has been modified")
+        self.writes.append(("replace", ref))
+        return copy.deepcopy(self.put(manifest))
 
     async def apply(self, manifest: Manifest) -> Manifest:
         ref = ref_of(manifest)

@@ -56,3 +56,14 @@ app.kubernetes.io/component: operator
 {{- fail "rbac.namespaces has no effect with rbac.scope=cluster: leave it empty, or set rbac.scope=namespace" -}}
 {{- end -}}
 {{- end }}
+
+{{- /* Name of the Lease. Whoever works in the whole cluster uses one name, so that two of them meet in a shared namespace. */ -}}
+{{- define "vmcp-operator.leaseName" -}}
+{{- $own := ternary "vmcp-operator" (include "vmcp-operator.fullname" .) (eq .Values.rbac.scope "cluster") -}}
+{{- .Values.leaderElection.name | default $own -}}
+{{- end }}
+
+{{- /* Name of what says that a release works here. It is the same in every release: helm refuses a second one. */ -}}
+{{- define "vmcp-operator.claim" -}}
+vmcp-operator-claim
+{{- end }}

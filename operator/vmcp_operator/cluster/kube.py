@@ -67,6 +67,16 @@ class KubeCluster:
             return False
         return True
 
+    async def replace(self, manifest: Manifest) -> Manifest:
+        """Writes an existing object whole, if it is still of the version that the manifest names.
+
+        Raises:
+            Conflict: it is of another version.
+            ClusterError: it is gone, or the API server cannot be written to.
+        """
+        ref = ref_of(manifest)
+        return await self._call("put", _path(ref), str(ref), body=manifest, field_manager=FIELD_MANAGER)
+
     async def apply(self, manifest: Manifest) -> Manifest:
         """See `Cluster`."""
         ref = ref_of(manifest)

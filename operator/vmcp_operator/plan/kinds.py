@@ -79,6 +79,7 @@ REPLICA_SET: Final = Kind("apps", "v1", "ReplicaSet", "replicasets")
 NETWORK_POLICY: Final = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
 DISRUPTION_BUDGET: Final = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 EVENT: Final = Kind("events.k8s.io", "v1", "Event", "events")
+LEASE: Final = Kind("coordination.k8s.io", "v1", "Lease", "leases")
 
 OWN: Final = (
     VMCP,
@@ -97,7 +98,7 @@ OWN: Final = (
 OWNED: Final = (DEPLOYMENT, SERVICE, SERVICE_ACCOUNT, NETWORK_POLICY, DISRUPTION_BUDGET, POD)
 """Kinds that are watched by our label: children, and the pods behind them."""
 
-ALL: Final = (*OWN, *OWNED, CONFIG_MAP, SECRET, REPLICA_SET, EVENT)
+ALL: Final = (*OWN, *OWNED, CONFIG_MAP, SECRET, REPLICA_SET, EVENT, LEASE)
 
 
 def kind_of(manifest: Manifest) -> Kind:

@@ -1,0 +1,1 @@
+"""Leader election: which one of several operators writes (ADR-0055)."""
