@@ -58,6 +58,11 @@ def telemetry_config(name: str, endpoint: str, **settings: Any) -> Manifest:
     return _resource("MCPTelemetryConfig", name, {"openTelemetry": otel})
 
 
+def tool_config(name: str, *only: str, **overrides: Any) -> Manifest:
+    """An MCPToolConfig that serves these tools."""
+    return _resource("MCPToolConfig", name, {"toolsFilter": list(only), "toolsOverride": overrides})
+
+
 def composite_tool(name: str, tool: str, steps: list[dict[str, Any]], **spec: Any) -> Manifest:
     """A VirtualMCPCompositeToolDefinition."""
     described = {"name": tool, "description": "Runs a workflow.", "steps": steps, **spec}

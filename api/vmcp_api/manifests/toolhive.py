@@ -39,6 +39,13 @@ _STRATEGIES: Final = MappingProxyType(
     }
 )
 
+_PROXIES: Final = MappingProxyType(
+    {
+        "trustProxyHeaders": f"remove it; spec.config.operational.trustedProxies {_VMCP} names proxies",
+        "endpointPrefix": f"remove it; incomingAuth.oidcConfigRef.resourceUrl {_VMCP} says what clients call it",
+    }
+)
+
 _CLAIMS: Final = MappingProxyType(
     {
         "groupClaimName": "write groupClaims: [NAME]",
@@ -65,9 +72,15 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "toolsFilter": _TOOLS,
             "webhookConfigRef": "remove it: there are no webhooks here; policies decide on calls",
             "authServerRef": _PROVIDER,
-            "trustProxyHeaders": f"remove it; spec.config.operational.trustedProxies {_VMCP} names proxies",
-            "endpointPrefix": f"remove it; incomingAuth.oidcConfigRef.resourceUrl {_VMCP} says what clients call it",
+            **_PROXIES,
             "backendReplicas": "write replicas",
+        },
+        "MCPServerEntrySpec": {
+            **dict.fromkeys(("oidcConfigRef", "oidcConfig", "authzConfig", "authzConfigRef"), _AT_THE_ENDPOINT),
+            "audit": f"move it to spec.config.audit {_VMCP}",
+            "telemetryConfigRef": f"move it to spec {_VMCP}",
+            "authServerRef": _PROVIDER,
+            **_PROXIES,
         },
         "VirtualMCPServerSpec": {
             "authServerConfig": _PROVIDER,

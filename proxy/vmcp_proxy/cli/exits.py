@@ -18,6 +18,7 @@ class Exit(IntEnum):
     UNAVAILABLE = 4
     ADDRESS = 5
     NOTHING = 6
+    INCOMPLETE = 7
     INTERNAL = 70
     HUNG_UP = 129
     INTERRUPTED = 130
@@ -33,6 +34,7 @@ MEANINGS: Final = MappingProxyType(
         Exit.UNAVAILABLE: "the endpoint cannot be reached or does not serve",
         Exit.ADDRESS: "the address to listen on is in use or cannot be used",
         Exit.NOTHING: "there was nothing to judge",
+        Exit.INCOMPLETE: "a conversion loses something, or two endpoints differ",
         Exit.INTERNAL: "an internal error",
         Exit.HUNG_UP: "SIGHUP ended a call or a listing",
         Exit.INTERRUPTED: "Ctrl-C ended a call or a listing",

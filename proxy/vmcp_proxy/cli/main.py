@@ -30,6 +30,7 @@ SUBCOMMANDS: Final[Mapping[str, Subcommand]] = MappingProxyType(
     {
         "serve": Subcommand("vmcp_proxy.cli.serve.command", "Serve MCP servers as one endpoint."),
         "validate": Subcommand("vmcp_proxy.cli.validate", "Check manifests or an mcpServers file."),
+        "convert": Subcommand("vmcp_proxy.cli.convert.command", "Turn manifests for ToolHive into ours."),
         "init": Subcommand("vmcp_proxy.cli.scaffold", "Write a manifest to start from."),
         "tools": Subcommand("vmcp_proxy.cli.endpoint.tools", "List the tools of an endpoint."),
         "call": Subcommand("vmcp_proxy.cli.endpoint.call", "Call a tool of an endpoint."),

@@ -1,0 +1,68 @@
+"""Hosts that shared strategies send tokens of callers to: an endpoint here has to name them, ToolHive's has not."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from vmcp_api.base import Json
+from vmcp_api.convert.report import Converted, Fate, Field
+from vmcp_api.manifests.problems import Loc
+from vmcp_api.render.token_hosts import find_host
+
+_LIST: Final[Loc] = ("spec", "outgoingAuth", "allowedTokenHosts")
+_WHY: Final = "names where strategies that others wrote may send tokens of callers; in ToolHive they may everywhere"
+
+
+def allow_token_hosts(objects: Iterable[Converted]) -> Iterator[Converted]:
+    """The objects, with the hosts of the token exchanges that reach each endpoint whose callers come with tokens."""
+    everything = tuple(objects)
+    results = [result for each in everything for result in each.results]
+    for each in everything:
+        first = each.results[0] if each.results else {}
+        hosts = sorted(_hosts_of(first, results)) if _wants(first) else []
+        if not hosts:
+            yield each
+            continue
+        spec: Any = first["spec"]
+        outgoing = {**(spec.get("outgoingAuth") or {}), "allowedTokenHosts": hosts}
+        changed = {**first, "spec": {**spec, "outgoingAuth": outgoing}}
+        added = Field(Fate.CHANGED, None, _LIST, _WHY)
+        yield replace(each, results=(changed, *each.results[1:]), fields=(*each.fields, added))
+
+
+def _wants(manifest: Mapping[str, Json]) -> bool:
+    is_ours = manifest.get("kind") == "VirtualMCPServer"
+    return is_ours and _at(manifest, "incomingAuth", "type") == "oidc" and _at(manifest, *_LIST[1:]) is None
+
+
+def _hosts_of(vmcp: Mapping[str, Json], results: Iterable[Mapping[str, Json]]) -> set[str]:
+    near = [each for each in results if _namespace(each) == _namespace(vmcp)]
+    group = _at(vmcp, "groupRef", "name")
+    members = [each for each in near if _at(each, "groupRef", "name") == group]
+    outgoing: Any = _at(vmcp, "outgoingAuth") or {}
+    said = [outgoing.get("default"), *(outgoing.get("backends") or {}).values()]
+    refs = {_at(each, "externalAuthConfigRef", "name") for each in members}
+    refs |= {(each.get("externalAuthConfigRef") or {}).get("name") for each in said if isinstance(each, dict)}
+    urls = (
+        _at(each, "tokenExchange", "tokenUrl")
+        for each in near
+        if each.get("kind") == "MCPExternalAuthConfig" and _name(each) in refs
+    )
+    return {host for url in urls if isinstance(url, str) and (host := find_host(url))}
+
+
+def _at(manifest: Mapping[str, Json], *path: str | int) -> Json:
+    found: Any = manifest.get("spec")
+    for step in path:
+        found = found.get(step) if isinstance(found, dict) else None
+    return found  # type: ignore[no-any-return] # what stands in a manifest is JSON
+
+
+def _name(manifest: Mapping[str, Json]) -> Json:
+    metadata: Any = manifest.get("metadata") or {}
+    return metadata.get("name")  # type: ignore[no-any-return] # what stands in a manifest is JSON
+
+
+def _namespace(manifest: Mapping[str, Json]) -> Json:
+    metadata: Any = manifest.get("metadata") or {}
+    return metadata.get("namespace") or "default"

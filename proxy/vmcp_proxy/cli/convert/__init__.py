@@ -1,0 +1,1 @@
+"""`vmcp convert`: manifests of ToolHive as ours, and whether two endpoints serve the same."""

@@ -1,0 +1,1 @@
+"""Manifests of ToolHive as ours."""

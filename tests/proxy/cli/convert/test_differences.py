@@ -1,0 +1,95 @@
+"""Whether two endpoints serve the same: what counts, and what two real ones answer."""
+
+import asyncio
+import json
+
+import pytest
+
+from tests.proxy.cli.commands import endpoint, run_vmcp, server, serving, write
+from vmcp_proxy.cli.convert.differences import find_differences
+from vmcp_proxy.cli.exits import Exit
+
+pytestmark = [pytest.mark.scenario("K-17"), pytest.mark.timeout(300)]
+
+SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a", "b"]}
+TOOL = {"name": "t", "description": "Does.", "inputSchema": SCHEMA, "annotations": {"readOnlyHint": True}}
+
+
+def differences(old, new, kind="tool"):
+    return [(each.change.value, each.name, each.members) for each in find_differences({kind: old}, {kind: new})]
+
+
+@pytest.mark.parametrize(
+    ("changes", "members"),
+    [
+        ({}, None),
+        ({"inputSchema": {**SCHEMA, "required": ["b", "a"]}}, None),
+        ({"_meta": {"a": 1}, "icons": []}, None),
+        ({"title": ""}, None),
+        ({"outputSchema": {}}, None),
+        ({"inputSchema": {**SCHEMA, "required": ["a"]}}, ("inputSchema",)),
+        ({"description": "Did."}, ("description",)),
+        ({"annotations": {"readOnlyHint": False}}, ("annotations",)),
+        ({"annotations": {}}, ("annotations",)),
+        ({"annotations": {"readOnlyHint": 1}}, ("annotations",)),
+        ({"title": "T", "outputSchema": {"type": "object"}}, ("title", "outputSchema")),
+    ],
+)
+def test_what_means_the_same_is_no_difference_and_all_else_is(changes, members):
+    expected = [] if members is None else [("changed", "t", members)]
+    assert differences([TOOL], [{**TOOL, **changes}]) == expected
+
+
+def test_what_is_missing_and_what_is_new_is_told_by_name_for_each_kind():
+    assert differences([TOOL], [{**TOOL, "name": "u"}]) == [("missing", "t", ()), ("added", "u", ())]
+    resource = {"uri": "a://b", "name": "b"}
+    assert differences([resource], [], "resource") == [("missing", "a://b", ())]
+    prompt = {"name": "p", "arguments": [{"name": "x"}, {"name": "y"}]}
+    turned = {**prompt, "arguments": prompt["arguments"][::-1]}
+    assert differences([prompt], [turned], "prompt") == [("changed", "p", ("arguments",))]
+    assert differences(["odd", {"name": 1}], [None]) == []
+
+
+async def test_two_endpoints_are_asked_and_compared(tmp_path):
+    config = {
+        "apiVersion": "vmcp.dev/v1beta1",
+        "kind": "MCPToolConfig",
+        "metadata": {"name": "curated"},
+        "spec": {"toolsFilter": ["echo"], "toolsOverride": {"echo": {"description": "Repeats."}}},
+    }
+    narrowed = server("one")
+    narrowed["spec"]["toolConfigRef"] = {"name": "curated"}
+    old = write(tmp_path / "old.yaml", *endpoint(), server("one"))
+    new = write(tmp_path / "new.yaml", *endpoint(), narrowed, config)
+    async with serving("-f", old) as first, serving("-f", new) as second:
+        urls = await first.url(), await second.url()
+        same = await compare(urls[0], urls[0])
+        assert same.code == Exit.OK, same.err
+        assert same.out.splitlines()[-1].startswith("0 differences; the new endpoint has 2 tools, 0 resources")
+        done = await compare(*urls)
+        assert done.code == Exit.INCOMPLETE
+        assert done.out.splitlines()[:2] == [
+            "tool one_add: is missing at the new endpoint",
+            "tool one_echo: differs in description",
+        ]
+        told = json.loads((await compare(*urls, "-o", "json")).out)
+        assert told["same"] is False
+        assert {"kind": "tool", "name": "one_echo", "change": "changed", "members": ["description"]} in told[
+            "differences"
+        ]
+
+
+async def compare(*arguments):
+    """Once all backends have answered: before, nothing can be told of what is missing."""
+    for _ in range(60):
+        ended = await asyncio.to_thread(run_vmcp, "convert", "--diff", *arguments)
+        if ended.code != Exit.UNAVAILABLE:
+            return ended
+        await asyncio.sleep(0.5)
+    raise AssertionError(ended.err)
+
+
+def test_an_endpoint_that_is_not_there_cannot_be_compared():
+    done = run_vmcp("convert", "--diff", "http://127.0.0.1:9/mcp", "http://127.0.0.1:9/mcp")
+    assert done.code == Exit.UNAVAILABLE
+    assert done.out == ""
