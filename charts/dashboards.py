@@ -235,6 +235,18 @@ OPERATOR: Final = Dashboard(
             most=1,
         ),
         Panel(
+            "Leader",
+            "The pod that works; the others wait for its Lease.",
+            (("max by (instance) (leader_election_master_status{FILTER})", "{{instance}}"),),
+            most=1,
+        ),
+        Panel(
+            "Requests to the API server",
+            "By method and status.",
+            ((rate("rest_client_requests_total", "method, code"), "{{method}} {{code}}"),),
+            "reqps",
+        ),
+        Panel(
             "Reconciles",
             "By kind and result.",
             ((rate("controller_runtime_reconcile_total", "controller, result"), "{{controller}} {{result}}"),),
@@ -257,13 +269,15 @@ OPERATOR: Final = Dashboard(
             ),
             "s",
         ),
-        Panel("Queue", "Keys that wait.", (('sum(workqueue_depth{FILTER, name="vmcp"})', "waiting"),)),
+        Panel(
+            "Queue", "Keys that wait, by kind.", (("sum by (controller) (workqueue_depth{FILTER})", "{{controller}}"),)
+        ),
         Panel(
             "Added to the queue",
             "And added again after a failure.",
             (
-                ('sum(rate(workqueue_adds_total{FILTER, name="vmcp"}[RATE]))', "added"),
-                ('sum(rate(workqueue_retries_total{FILTER, name="vmcp"}[RATE]))', "again"),
+                ("sum(rate(workqueue_adds_total{FILTER}[RATE]))", "added"),
+                ("sum(rate(workqueue_retries_total{FILTER}[RATE]))", "again"),
             ),
             "ops",
         ),

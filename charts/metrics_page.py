@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from vmcp_operator.app import build_metrics
 from vmcp_operator.telemetry import Telemetry
 from vmcp_proxy.observability.metrics import families
 from vmcp_proxy.observability.metrics.family import Family, Kind
@@ -50,10 +51,9 @@ def build_page() -> str:
 def operator_families() -> Iterator[tuple[str, str, tuple[str, ...], str]]:
     """Name to ask by, kind, labels and meaning of what the operator counts."""
     telemetry = Telemetry()
-    telemetry.observe_queue(int, int, int)
-    telemetry.reconciles.labels("", "")
-    telemetry.errors.labels("")
-    telemetry.seconds.labels("")
+    build_metrics(telemetry, workers=1)
+    telemetry.on_request("", "", None)
+    telemetry.leads.labels("")
     for each in telemetry.registry.collect():
         labels = {name: None for sample in each.samples for name in sample.labels if name != "le"}
         name = f"{each.name}_total" if each.type == "counter" else each.name

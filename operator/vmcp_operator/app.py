@@ -17,8 +17,9 @@ from vmcp_operator.leader.candidate import Candidate
 from vmcp_operator.leader.elector import Elector
 from vmcp_operator.leader.fence import Fenced
 from vmcp_operator.logs import log_event
-from vmcp_operator.plan.kinds import Ref
-from vmcp_operator.queue.worker import Resync, Worker
+from vmcp_operator.plan.kinds import OWN, Ref
+from vmcp_operator.queue.metrics import QueueMetrics
+from vmcp_operator.queue.worker import Resync, Worker, controller_name
 from vmcp_operator.queue.workqueue import WorkQueue
 from vmcp_operator.reconcile.apply import Applier
 from vmcp_operator.reconcile.dependents import Change, Dependents
@@ -35,12 +36,18 @@ logger = logging.getLogger(__name__)
 class Term:
     """All the work on one cluster, from nothing: an operator that leads again has forgotten what it knew before."""
 
-    def __init__(self, settings: Settings, cluster: Cluster, http: aiohttp.ClientSession, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        cluster: Cluster,
+        http: aiohttp.ClientSession,
+        telemetry: Telemetry,
+        metrics: QueueMetrics[Ref],
+    ) -> None:
         clock = asyncio.get_running_loop().time
         self._settings: Final = settings
         self._telemetry: Final = telemetry
-        self.queue: Final[WorkQueue[Ref]] = WorkQueue()
-        telemetry.observe_queue(lambda: len(self.queue), lambda: self.queue.adds, lambda: self.queue.retries)
+        self.queue: Final[WorkQueue[Ref]] = WorkQueue(metrics=metrics)
         dependents = Dependents()
         reporter = self._reporter = Reporter(cluster, clock=clock, instance=settings.instance)
         self._poller: Final = Poller(http, self.queue.add, interval=settings.poll)
@@ -78,10 +85,13 @@ class Term:
 class Operator:
     """One process: answers probes and scrapes, and works while it leads; `run` ends by cancellation or a crash."""
 
-    def __init__(self, settings: Settings, cluster: KubeCluster, http: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, settings: Settings, cluster: KubeCluster, http: aiohttp.ClientSession, telemetry: Telemetry
+    ) -> None:
         self._settings: Final = settings
         self._http: Final = http
-        self._telemetry: Final = Telemetry()
+        self._telemetry: Final = telemetry
+        self._metrics: Final = build_metrics(telemetry, settings.workers)
         election = settings.election
         self._elector: Final = (
             None
@@ -102,7 +112,7 @@ class Operator:
                 await self._elector.run(self._work)
 
     async def _work(self) -> None:
-        term = Term(self._settings, self._cluster, self._http, self._telemetry)
+        term = Term(self._settings, self._cluster, self._http, self._telemetry, self._metrics)
         self._standby.work = term.health
         try:
             await term.run()
@@ -116,8 +126,12 @@ async def run(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with connect(settings.kubeconfig) as cluster, aiohttp.ClientSession(trust_env=False) as http:
-        operator = Operator(settings, cluster, http)
+    telemetry = Telemetry()
+    async with (
+        connect(settings.kubeconfig, telemetry.on_request) as cluster,
+        aiohttp.ClientSession(trust_env=False) as http,
+    ):
+        operator = Operator(settings, cluster, http, telemetry)
         work = asyncio.create_task(operator.run())
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -130,6 +144,16 @@ async def run(settings: Settings) -> None:
         except asyncio.CancelledError:
             if not stop.is_set():
                 raise
+
+
+def build_metrics(telemetry: Telemetry, workers: int) -> QueueMetrics[Ref]:
+    """The metrics of the queue, with a zero for every controller, here and in the rest."""
+    controllers = [kind.name.lower() for kind in OWN]
+    telemetry.expect(controllers, workers)
+    metrics = QueueMetrics[Ref](telemetry.registry, controller_name)
+    for controller in controllers:
+        metrics.expect(controller)
+    return metrics
 
 
 def build_sink(dependents: Dependents, reporter: Reporter, queue: WorkQueue[Ref]) -> Callable[[Change], None]:

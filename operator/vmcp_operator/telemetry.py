@@ -1,38 +1,16 @@
 """Metrics under controller-runtime's names, in a registry of their own."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-
-
-def _nothing() -> int:
-    return 0
-
-
-@dataclass(slots=True, eq=False)
-class _Queue(Collector):
-    """Reads the queue of the present term; what only grows is a counter, though the queue itself counts it."""
-
-    depth: Callable[[], int] = _nothing
-    adds: Callable[[], int] = _nothing
-    retries: Callable[[], int] = _nothing
-
-    def collect(self) -> Iterator[Metric]:
-        """The metrics of this moment."""
-        for kind, name, text, read in (
-            (GaugeMetricFamily, "workqueue_depth", "Keys that wait for a worker.", self.depth),
-            (CounterMetricFamily, "workqueue_adds", "Keys that were added.", self.adds),
-            (CounterMetricFamily, "workqueue_retries", "Keys that were added again after a failure.", self.retries),
-        ):
-            family = kind(name, text, labels=["name"])
-            family.add_metric(["vmcp"], read())
-            yield family
+SUCCESS: Final = "success"
+REQUEUE_AFTER: Final = "requeue_after"
+ERROR: Final = "error"
+NO_ANSWER: Final = "<error>"
+"""What stands for the status of a request that got none, as in client-go."""
 
 
 class Telemetry:
@@ -40,8 +18,7 @@ class Telemetry:
 
     def __init__(self) -> None:
         self.registry: Final = CollectorRegistry()
-        self._queue: Final = _Queue()
-        self.registry.register(self._queue)
+        ProcessCollector(registry=self.registry)
         self.reconciles: Final = Counter(
             "controller_runtime_reconcile",
             "Reconciles by result: success, requeue_after, error.",
@@ -56,6 +33,24 @@ class Telemetry:
             "Length of a reconcile.",
             ["controller"],
             buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self.active: Final = Gauge(
+            "controller_runtime_active_workers",
+            "Workers that reconcile at this moment.",
+            ["controller"],
+            registry=self.registry,
+        )
+        self.workers: Final = Gauge(
+            "controller_runtime_max_concurrent_reconciles",
+            "Workers that there are, for all controllers together.",
+            ["controller"],
+            registry=self.registry,
+        )
+        self.requests: Final = Counter(
+            "rest_client_requests",
+            "Requests to the API server, by status, method and host; the code of one without an answer is `<error>`.",
+            ["code", "method", "host"],
             registry=self.registry,
         )
         self.leads: Final = Gauge(
@@ -74,9 +69,19 @@ class Telemetry:
             "vmcp_operator_resync_errors", "Resyncs that could not list the resources.", registry=self.registry
         )
 
-    def observe_queue(self, depth: Callable[[], int], adds: Callable[[], int], retries: Callable[[], int]) -> None:
-        """Tells of a queue as it is when somebody asks, in place of the one before."""
-        self._queue.depth, self._queue.adds, self._queue.retries = depth, adds, retries
+    def expect(self, controllers: Iterable[str], workers: int) -> None:
+        """Tells zeros of controllers that have not worked yet, so that a first failure is an increase."""
+        for controller in controllers:
+            for result in (SUCCESS, REQUEUE_AFTER, ERROR):
+                self.reconciles.labels(controller, result)
+            self.errors.labels(controller)
+            self.seconds.labels(controller)
+            self.active.labels(controller)
+            self.workers.labels(controller).set(workers)
+
+    def on_request(self, method: str, host: str, status: int | None) -> None:
+        """A request to the API server was answered, or None: was not. May be called from any thread."""
+        self.requests.labels(NO_ANSWER if status is None else str(status), method.upper(), host).inc()
 
     def render(self) -> bytes:
         """All metrics as text."""

@@ -56,8 +56,8 @@ CASES = {
         {"controller": "mcpgroup"},
     ),
     "VmcpOperatorQueueStuck": Case(
-        {f'workqueue_depth{{{OF_OPERATOR}, name="vmcp"}}': (0, 3)},
-        {"job": "op", "namespace": "vmcp-system", "name": "vmcp"},
+        {f'workqueue_depth{{{OF_OPERATOR}, name="mcpgroup", controller="mcpgroup"}}': (0, 3)},
+        {"job": "op", "namespace": "vmcp-system", "name": "mcpgroup", "controller": "mcpgroup"},
         grows=False,
     ),
     "VmcpEndpointDown": Case({of("up", container="vmcp"): (1, 0)}, ENDPOINT, grows=False),

@@ -16,6 +16,7 @@ from tests.support.redis_server import free_port
 from tests.support.scene import operational, scene
 from tests.support.scripted_backend import ScriptedBackend, Status, text
 from tests.support.tcp import listening
+from vmcp_operator.app import build_metrics
 from vmcp_operator.telemetry import Telemetry
 from vmcp_proxy.observability.audit import Outcome
 from vmcp_proxy.observability.metrics import families
@@ -40,7 +41,7 @@ def panels():
 def names_in(query: str) -> set[str]:
     """The metrics that a query reads."""
     without = re.sub(r"\{[^}]*\}|\[[^\]]*\]|by \([^)]*\)|on \([^)]*\)|\"[^\"]*\"", " ", query)
-    return set(re.findall(r"\b(?:vmcp|mcp|controller|workqueue|process)_\w+", without))
+    return set(re.findall(r"\b(?:vmcp|mcp|controller|workqueue|process|leader|rest)_\w+", without))
 
 
 def sampled(name: str, kind: str) -> set[str]:
@@ -118,6 +119,7 @@ def work(telemetry: Telemetry) -> None:
         telemetry.reconciles.labels("virtualmcpserver", result).inc()
     telemetry.errors.labels("virtualmcpserver").inc()
     telemetry.seconds.labels("virtualmcpserver").observe(0.01)
+    telemetry.on_request("get", "api", 200)
 
 
 async def use(world, proxy) -> None:
@@ -164,8 +166,9 @@ async def test_every_panel_has_data_and_the_scrape_has_its_examples(tmp_path):
     }
     backends = {"one": unreliable(), "two": ScriptedBackend(), "late": silent()}
     telemetry = Telemetry()
-    telemetry.observe_queue(lambda: 1, lambda: 2, lambda: 3)
+    build_metrics(telemetry, workers=1)
     telemetry.watch_up.set(1)
+    telemetry.leads.labels("vmcp-operator").set(1)
     async with contextlib.AsyncExitStack() as stack:
         world = await stack.enter_async_context(scene(backends, config=config, **more))
         port = await stack.enter_async_context(operator_metrics(telemetry))

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +36,7 @@ class ApiServer:
     held: dict[str, asyncio.Event] = field(default_factory=dict)
     streams: dict[str, list[web.StreamResponse]] = field(default_factory=dict)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    close: Callable[[], Awaitable[None]] | None = None
 
     async def send(self, path: str, manifest: dict[str, Any]) -> None:
         """Tells every watch of a path of an object that was added."""
@@ -116,6 +117,7 @@ async def serving_api(folder: Path) -> AsyncIterator[ApiServer]:
         await site.start()
         api.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         api.kubeconfig.write_text(json.dumps(_kubeconfig(api.url)))
+        api.close = runner.cleanup
         yield api
     finally:
         await runner.cleanup()

@@ -4,8 +4,13 @@ import pytest
 
 from tests.operator.api_server import serving_api
 from vmcp_operator.cluster.kube import connect
-from vmcp_operator.errors import ClusterError, Denied
-from vmcp_operator.plan.kinds import CONFIG_MAP, OWN, SERVER, VMCP
+from vmcp_operator.errors import ClusterError, Denied, Unavailable
+from vmcp_operator.plan.kinds import CONFIG_MAP, OWN, SERVER, VMCP, Ref
+from vmcp_operator.telemetry import Telemetry
+
+
+def ignore(_method, _host, _status):
+    pass
 
 
 @pytest.fixture
@@ -15,7 +20,7 @@ async def api(tmp_path):
 
 
 async def test_kinds_that_the_api_server_does_not_know_are_missing(api):
-    async with connect(str(api.kubeconfig)) as cluster:
+    async with connect(str(api.kubeconfig), ignore) as cluster:
         assert await cluster.missing(OWN) == ()
         api.hidden |= {SERVER, VMCP}
         assert await cluster.missing(OWN) == (VMCP, SERVER)
@@ -26,8 +31,27 @@ async def test_kinds_that_the_api_server_does_not_know_are_missing(api):
 async def test_a_list_of_a_kind_that_does_not_exist_says_which_chart_to_install(api):
     api.refuse[VMCP.folder()] = 404
     api.refuse[CONFIG_MAP.folder()] = 403
-    async with connect(str(api.kubeconfig)) as cluster:
+    async with connect(str(api.kubeconfig), ignore) as cluster:
         with pytest.raises(ClusterError, match="VirtualMCPServer list: no such kind; install the chart vmcp-operator-"):
             await cluster.list(VMCP, "")
         with pytest.raises(Denied, match="is forbidden"):
             await cluster.list(CONFIG_MAP, "")
+
+
+async def test_every_request_is_counted_with_its_status_and_one_without_an_answer_as_an_error(api):
+    telemetry = Telemetry()
+    host = api.url.removeprefix("http://")
+    api.refuse[CONFIG_MAP.folder()] = 403
+    async with connect(str(api.kubeconfig), telemetry.on_request) as cluster:
+        await cluster.list(VMCP, "")
+        with pytest.raises(Denied):
+            await cluster.list(CONFIG_MAP, "")
+        await api.close()
+        with pytest.raises(Unavailable):
+            await cluster.get(Ref(VMCP, "a", "b"))
+
+    def count(code):
+        labels = {"code": code, "method": "GET", "host": host}
+        return telemetry.registry.get_sample_value("rest_client_requests_total", labels)
+
+    assert (count("200"), count("403"), count("<error>")) == (1, 1, 1)

@@ -1,4 +1,5 @@
 import asyncio
+import re
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -6,6 +7,7 @@ import pytest
 
 from tests.operator.harness import Story, vmcp
 from tests.operator.manifests import ALL
+from vmcp_operator.app import build_metrics
 from vmcp_operator.errors import Unavailable
 from vmcp_operator.health import STUCK_SECONDS, Health, build_app, serve
 from vmcp_operator.queue.worker import Resync, Worker
@@ -113,10 +115,86 @@ async def test_a_resync_adds_every_resource_and_survives_an_api_server_that_is_a
         await task
 
 
-def test_what_only_grows_in_a_queue_is_a_counter():
+def sampled(registry, name, controller="virtualmcpserver"):
+    return registry.get_sample_value(name, {"name": controller, "controller": controller})
+
+
+async def test_a_queue_tells_what_controller_runtime_tells_of_the_kind_of_each_key():
     telemetry = Telemetry()
-    telemetry.observe_queue(lambda: 1, lambda: 7, lambda: 2)
-    text = telemetry.render().decode()
-    assert '# TYPE workqueue_adds_total counter\nworkqueue_adds_total{name="vmcp"} 7.0' in text
-    assert '# TYPE workqueue_retries_total counter\nworkqueue_retries_total{name="vmcp"} 2.0' in text
-    assert '# TYPE workqueue_depth gauge\nworkqueue_depth{name="vmcp"} 1.0' in text
+    metrics = build_metrics(telemetry, workers=8)
+    queue: WorkQueue = WorkQueue(Backoff(first=60), metrics=metrics)
+    registry = telemetry.registry
+    assert sampled(registry, "workqueue_depth") == sampled(registry, "workqueue_adds_total", "mcpgroup") == 0
+    queue.add(ONE)
+    queue.add(ONE)
+    assert (sampled(registry, "workqueue_depth"), sampled(registry, "workqueue_depth", "mcpgroup")) == (1, 0)
+    assert sampled(registry, "workqueue_adds_total") == 1
+    key = await queue.get()
+    assert sampled(registry, "workqueue_depth") == 0
+    assert sampled(registry, "workqueue_unfinished_work_seconds") > 0
+    assert sampled(registry, "workqueue_longest_running_processor_seconds") > 0
+    queue.retry(key)
+    queue.done(key)
+    assert sampled(registry, "workqueue_retries_total") == 1
+    assert sampled(registry, "workqueue_unfinished_work_seconds") == 0
+    assert sampled(registry, "workqueue_queue_duration_seconds_count") == 1
+    assert sampled(registry, "workqueue_work_duration_seconds_count") == 1
+    queue.add(ONE)
+    queue.close()
+    # The next term begins with an empty queue, and what only grows goes on.
+    again: WorkQueue = WorkQueue(metrics=metrics)
+    assert sampled(registry, "workqueue_depth") == 0
+    again.add(ONE)
+    assert sampled(registry, "workqueue_adds_total") == 3
+    again.close()
+
+
+async def test_workers_tell_of_what_they_are_at():
+    at_work, go_on = asyncio.Event(), asyncio.Event()
+
+    async def reconcile(_key):
+        at_work.set()
+        await go_on.wait()
+
+    async with working(reconcile) as (queue, telemetry, _):
+        telemetry.expect(["virtualmcpserver"], 1)
+        labels = {"controller": "virtualmcpserver"}
+        sample = telemetry.registry.get_sample_value
+        assert sample("controller_runtime_active_workers", labels) == 0
+        assert sample("controller_runtime_max_concurrent_reconciles", labels) == 1
+        assert sample("controller_runtime_reconcile_total", {**labels, "result": "error"}) == 0
+        queue.add(ONE)
+        await at_work.wait()
+        assert sample("controller_runtime_active_workers", labels) == 1
+        go_on.set()
+        while queue.running:  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.005)
+        assert sample("controller_runtime_active_workers", labels) == 0
+
+
+# As controller-runtime 0.25 tells them at /metrics of a manager, beside what the process itself uses.
+OF_CONTROLLER_RUNTIME = {
+    "controller_runtime_active_workers": "gauge",
+    "controller_runtime_max_concurrent_reconciles": "gauge",
+    "controller_runtime_reconcile_total": "counter",
+    "controller_runtime_reconcile_errors_total": "counter",
+    "controller_runtime_reconcile_time_seconds": "histogram",
+    "leader_election_master_status": "gauge",
+    "rest_client_requests_total": "counter",
+    "workqueue_adds_total": "counter",
+    "workqueue_depth": "gauge",
+    "workqueue_longest_running_processor_seconds": "gauge",
+    "workqueue_queue_duration_seconds": "histogram",
+    "workqueue_retries_total": "counter",
+    "workqueue_unfinished_work_seconds": "gauge",
+    "workqueue_work_duration_seconds": "histogram",
+}
+
+
+def test_names_and_types_are_controller_runtimes():
+    telemetry = Telemetry()
+    build_metrics(telemetry, workers=8)
+    types = dict(re.findall(r"^# TYPE (\S+) (\S+)$", telemetry.render().decode(), re.MULTILINE))
+    assert "process_resident_memory_bytes" in types
+    others = {name for name in types if name.startswith(("vmcp_operator_", "process_")) or name.endswith("_created")}
+    assert {name: kind for name, kind in types.items() if name not in others} == OF_CONTROLLER_RUNTIME

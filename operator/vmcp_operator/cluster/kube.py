@@ -1,9 +1,10 @@
 """The API server behind the Kubernetes client library: the only module that knows it."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit
 
 import aiohttp
 from kubernetes.aio import client as kube_client
@@ -22,12 +23,17 @@ _NOT_FOUND: Final = 404
 _GONE: Final = 410
 _MESSAGE_LIMIT: Final = 1024
 
+OnRequest: TypeAlias = Callable[[str, str, int | None], None]
+"""Told of each request: method, host, and the status of its answer, None where there was none."""
+
 
 class KubeCluster:
     """`Cluster` over the dynamic client; its discovery, which keeps a cache file, is not used: the kinds are known."""
 
-    def __init__(self, dynamic: DynamicClient) -> None:
+    def __init__(self, dynamic: DynamicClient, host: str, on_request: OnRequest) -> None:
         self._dynamic: Final = dynamic
+        self._host: Final = host
+        self._on_request: Final = on_request
 
     async def get(self, ref: Ref) -> Manifest | None:
         """See `Cluster`."""
@@ -154,19 +160,26 @@ class KubeCluster:
             raise _translate(error, about) from None
 
     async def _request(self, verb: str, path: str, about: str, **options: Any) -> Manifest:
+        status: int | None = None
         try:
             response = await self._dynamic.request(
                 verb, path, serialize=False, _request_timeout=REQUEST_SECONDS, **options
             )
+            status = response.status
             answer: Manifest = json.loads(await response.read())
+        except ApiException as error:
+            status = error.status or None
+            raise
         # A ValueError is the page of a load balancer, or an answer that was cut.
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise cluster_error(about, 0, f"no answer from the API server ({type(error).__name__})") from None
+        finally:
+            self._on_request(verb, self._host, status)
         return answer
 
 
 @asynccontextmanager
-async def connect(kubeconfig: str | None) -> AsyncIterator[KubeCluster]:
+async def connect(kubeconfig: str | None, on_request: OnRequest) -> AsyncIterator[KubeCluster]:
     """A cluster for as long as the context lasts: of a kubeconfig file, or of the pod's service account."""
     configuration = kube_client.Configuration()
     if kubeconfig is not None:
@@ -176,7 +189,8 @@ async def connect(kubeconfig: str | None) -> AsyncIterator[KubeCluster]:
     else:
         kube_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     async with kube_client.ApiClient(configuration) as api:
-        yield KubeCluster(DynamicClient(api))  # type: ignore[no-untyped-call]
+        host = urlsplit(configuration.host).netloc
+        yield KubeCluster(DynamicClient(api), host, on_request)  # type: ignore[no-untyped-call]
 
 
 def _path(ref: Ref) -> str:

@@ -12,7 +12,7 @@ from vmcp_operator.health import Health
 from vmcp_operator.logs import describe, log_event
 from vmcp_operator.plan.kinds import OWN, Ref, ref_of
 from vmcp_operator.queue.workqueue import WorkQueue
-from vmcp_operator.telemetry import Telemetry
+from vmcp_operator.telemetry import ERROR, REQUEUE_AFTER, SUCCESS, Telemetry
 from vmcp_operator.watch import Scope
 
 RECONCILE_SECONDS: Final = 120.0
@@ -20,6 +20,11 @@ TELL_SECONDS: Final = 30.0
 RESYNC_RETRY_SECONDS: Final = 10.0
 
 logger = logging.getLogger(__name__)
+
+
+def controller_name(key: Ref) -> str:
+    """How controller-runtime would call who works on this key."""
+    return key.kind.name.lower()
 
 
 class Worker:
@@ -52,14 +57,15 @@ class Worker:
 
     async def _work(self, key: Ref) -> None:
         """One reconcile; a failure of one key never ends the work on the others."""
-        controller = key.kind.name.lower()
+        controller = controller_name(key)
         began = self._health.clock()
-        result = "error"
+        result = ERROR
+        self._telemetry.active.labels(controller).inc()
         try:
             async with asyncio.timeout(RECONCILE_SECONDS):
                 pause = await self._reconcile(key)
             self._queue.forget(key)
-            result = "success" if pause is None else "requeue_after"
+            result = SUCCESS if pause is None else REQUEUE_AFTER
             if pause is not None:
                 self._queue.add_after(key, pause)
         except (Unavailable, Conflict) as error:
@@ -72,6 +78,7 @@ class Worker:
             await self._tell(key, f"the operator failed on it ({type(error).__name__}); its log tells where")
         finally:
             seconds = self._health.clock() - began
+            self._telemetry.active.labels(controller).dec()
             self._telemetry.reconciles.labels(controller, result).inc()
             self._telemetry.seconds.labels(controller).observe(seconds)
             log_event(logger, logging.DEBUG, "reconciled", key=key, result=result, seconds=round(seconds, 4))

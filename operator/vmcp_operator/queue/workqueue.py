@@ -2,9 +2,14 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Hashable
+import time
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
+
+from prometheus_client import CollectorRegistry
+
+from vmcp_operator.queue.metrics import QueueMetrics
 
 K = TypeVar("K", bound=Hashable)
 
@@ -30,16 +35,24 @@ class WorkQueue(Generic[K]):
     thread. `len` counts keys that wait for a worker, delayed ones not.
     """
 
-    def __init__(self, backoff: Backoff | None = None, *, jitter: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self,
+        backoff: Backoff | None = None,
+        *,
+        jitter: Callable[[], float] = random.random,
+        metrics: QueueMetrics[K] | None = None,
+    ) -> None:
         self._backoff: Final = backoff or Backoff()
         self._jitter: Final = jitter
         self._ready: Final[asyncio.Queue[K]] = asyncio.Queue()
+        self._metrics: Final = metrics or QueueMetrics[K](CollectorRegistry(), str)
+        self._clock: Final = time.monotonic
         self._dirty: Final[set[K]] = set()
-        self._running: Final[set[K]] = set()
+        self._waiting: Final[dict[K, float]] = {}
+        self._running: Final[dict[K, float]] = {}
         self._delayed: Final[dict[K, asyncio.TimerHandle]] = {}
         self._failures: Final[dict[K, int]] = {}
-        self.adds = 0
-        self.retries = 0
+        self._metrics.follow(self)
 
     def __len__(self) -> int:
         return self._ready.qsize()
@@ -49,6 +62,16 @@ class WorkQueue(Generic[K]):
         """Keys that somebody works on."""
         return frozenset(self._running)
 
+    def waiting(self) -> Iterator[tuple[K, float]]:
+        """Keys that wait for a worker, with the seconds for which they have."""
+        now = self._clock()
+        return ((key, now - since) for key, since in self._waiting.items())
+
+    def worked_on(self) -> Iterator[tuple[K, float]]:
+        """Keys that somebody works on, with the seconds for which somebody has."""
+        now = self._clock()
+        return ((key, now - since) for key, since in self._running.items())
+
     def add(self, key: K) -> None:
         """Lets a key be worked on once more, as soon as possible."""
         if handle := self._delayed.pop(key, None):
@@ -56,9 +79,9 @@ class WorkQueue(Generic[K]):
         if key in self._dirty:
             return
         self._dirty.add(key)
-        self.adds += 1
+        self._metrics.added(key)
         if key not in self._running:
-            self._ready.put_nowait(key)
+            self._enqueue(key)
 
     def add_after(self, key: K, seconds: float) -> None:
         """Adds a key later; the earliest of several such times counts."""
@@ -76,7 +99,7 @@ class WorkQueue(Generic[K]):
     def retry(self, key: K) -> float:
         """Adds a key after a failure, later each time; the answer is the wait in seconds."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        self.retries += 1
+        self._metrics.retried(key)
         seconds = self._backoff.delay(failures, self._jitter())
         self.add_after(key, seconds)
         return seconds
@@ -89,17 +112,23 @@ class WorkQueue(Generic[K]):
         """The next key; the caller owes a `done` for it."""
         key = await self._ready.get()
         self._dirty.discard(key)
-        self._running.add(key)
+        now = self._running[key] = self._clock()
+        self._metrics.taken(key, now - self._waiting.pop(key))
         return key
 
     def done(self, key: K) -> None:
         """Gives a key back; it is worked on again if it was added meanwhile."""
-        self._running.discard(key)
+        self._metrics.done(key, self._clock() - self._running.pop(key))
         if key in self._dirty:
-            self._ready.put_nowait(key)
+            self._enqueue(key)
 
     def close(self) -> None:
         """Drops the timers."""
+        self._metrics.follow(None)
         for handle in self._delayed.values():
             handle.cancel()
         self._delayed.clear()
+
+    def _enqueue(self, key: K) -> None:
+        self._waiting[key] = self._clock()
+        self._ready.put_nowait(key)

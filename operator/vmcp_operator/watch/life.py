@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import kopf
 
+from vmcp_operator.cluster.kube import OnRequest
 from vmcp_operator.logs import describe, log_event
 from vmcp_operator.plan.kinds import OWNED, Kind
 from vmcp_operator.plan.objects.naming import MANAGED
@@ -35,10 +36,15 @@ class Life:
     """kopf from its start until it ends by itself or by `stop`; `ended` is called in its thread."""
 
     def __init__(
-        self, scope: Scope, paths: Mapping[str, Kind], answers: Answers, sink: Callable[[Change], None]
+        self,
+        scope: Scope,
+        paths: Mapping[str, Kind],
+        answers: Answers,
+        sink: Callable[[Change], None],
+        on_request: OnRequest,
     ) -> None:
         self._scope: Final = scope
-        self._login: Final = Login(answers, paths)
+        self._login: Final = Login(answers, paths, on_request)
         self._loop: Final = asyncio.new_event_loop()
         self._over: Final = asyncio.Event()
         self._registry: Final = build_registry(sink, self._login.log_in, self._over.set)

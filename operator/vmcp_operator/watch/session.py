@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import kopf
 
+from vmcp_operator.cluster.kube import OnRequest
 from vmcp_operator.plan.kinds import OWN, Kind
 from vmcp_operator.watch.answers import Answers
 
@@ -33,8 +34,9 @@ class Login:
     Only of our own kinds the content is asked for: a foreign object may be of any size, and its name is enough.
     """
 
-    def __init__(self, answers: Answers, paths: Mapping[str, Kind]) -> None:
+    def __init__(self, answers: Answers, paths: Mapping[str, Kind], on_request: OnRequest) -> None:
         self._answers: Final = answers
+        self._on_request: Final = on_request
         self._paths: Final = paths
         self._last: tuple[kopf.ConnectionInfo, kopf.AiohttpSession] | None = None
 
@@ -55,6 +57,16 @@ class Login:
 
     def _open(self, info: kopf.ConnectionInfo) -> kopf.AiohttpSession:
         prefix = urlsplit(info.server).path.rstrip("/")
+        host = urlsplit(info.server).netloc
+
+        async def count(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+            status: int | None = None
+            try:
+                response = await handler(request)
+                status = response.status
+            finally:
+                self._on_request(request.method, host, status)
+            return response
 
         async def ask(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
             path = request.url.path.removeprefix(prefix)
@@ -70,7 +82,7 @@ class Login:
             headers=info.as_http_headers(),
             proxy=info.proxy_url,
             trust_env=info.trust_env,
-            middlewares=(ask,),
+            middlewares=(count, ask),
             response_class=_Response,
         )
         return kopf.AiohttpSession(

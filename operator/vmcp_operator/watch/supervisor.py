@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from vmcp_operator.errors import INSTALL_KINDS, ClusterError, OperatorError
@@ -98,7 +99,8 @@ class Watch:
                 timer = loop.call_later(UNANSWERED_SECONDS, end)
 
         answers = Answers(self._paths, lambda: call_in(loop, look, answers.problems))
-        life = Life(self._scope, self._paths, answers, lambda change: call_in(loop, self._sink, change))
+        sink = partial(call_in, loop, self._sink)
+        life = Life(self._scope, self._paths, answers, sink, self._telemetry.on_request)
         life.start(lambda: call_in(loop, end))
         try:
             await asyncio.shield(ended)
