@@ -57,6 +57,37 @@ def test_a_tool_that_is_missing_or_has_a_name_that_is_taken_is_left_out_alone():
     assert not outcome.warnings.errors
 
 
+@pytest.mark.scenario("W-8")
+def test_a_tool_whose_steps_call_another_composite_tool_is_refused_where_it_stands():
+    def calling(name: str, tool: str):
+        return composite(step("read", tool=tool), name=name)
+
+    nested = {"compositeTools": [calling("one", "two"), calling("two", "one"), calling("three", "notes.x")]}
+    found = problems_of("VirtualMCPServer", "front", config=nested)
+    assert [(each.path, each.message) for each in found] == [
+        (
+            f"spec.config.compositeTools[{index}].steps[0].tool",
+            f"calls the composite tool {other!r}, and steps cannot call composite tools",
+        )
+        for index, other in ((0, "two"), (1, "one"))
+    ]
+    assert {each.remedy for each in found} == {"write the steps of that tool here in its place"}
+
+    config = {
+        "compositeTools": [calling("own", "a"), composite(name="fine")],
+        "compositeToolRefs": [{"name": name} for name in "abc"],
+    }
+    refs = [build(DEFINITION, name, **calling(name, tool)) for name, tool in (("a", "b"), ("b", "x"), ("c", "fine"))]
+    outcome = render(team(*refs, config=config), "front", mode=Mode.CLUSTER)
+    assert isinstance(outcome, Rendered)
+    assert names(outcome) == ["fine", "b"]
+    assert [(each.reason, each.problem.subject, each.problem.path) for each in outcome.composites] == [
+        ("CompositeToolRefInvalid", SUBJECT, "spec.config.compositeTools[0].steps[0].tool"),
+        ("CompositeToolRefInvalid", f"{DEFINITION}/a", "spec.steps[0].tool"),
+        ("CompositeToolRefInvalid", f"{DEFINITION}/c", "spec.steps[0].tool"),
+    ]
+
+
 def test_a_tool_whose_definition_is_not_valid_is_left_out_with_its_first_fault():
     faulty = problems_of(DEFINITION, "a", **composite(step("read", dependsOn=["red"]), step("write")))
     base = (

@@ -175,5 +175,23 @@ def test_a_result_that_may_not_be_there_is_told_unless_somebody_looks_first_or_h
     looks = "{{if .steps.a.error}}none{{else}}{{.steps.a.output.text}}{{end}}"
     assert not doubted(let_go, step("b", arguments={"x": looks}))
     value = {"type": "string", "value": reads["x"]}
+    copes = (
+        "{{ steps.a.output.text | default('none') }}",
+        "{% if steps.a.output.text %}{{ steps.a.output.text }}{% endif %}",
+        "{{ steps.a.output.text.x if steps.a.output.text else '' }}",
+        "{{ steps.a.output.text == 'x' }}",
+        '{{or .steps.a.output.text "none"}}',
+        "{{with .steps.a.output.text}}{{.}}{{end}}",
+        "{{if .steps.a.output}}{{.steps.a.output.text}}{{end}}",
+        "{{ not steps.a.output.text }}",
+    )
+    assert [each for each in copes if doubted(let_go, step("b", arguments={"x": each}))] == []
+    blind = ("{{ steps.a.output.text | upper | default('none') }}", "{{ steps.a.output.text > 1 }}")
+    assert [each for each in blind if not doubted(let_go, step("b", arguments={"x": each}))] == []
+    # What becomes of its items stands in its result.
+    items = {"x": "{{ steps.loop.output.iterations }}"}
+    loop = {"type": "forEach", "collection": "[1]", "step": {"tool": "notes.read"}, "onError": {"action": "continue"}}
+    assert not doubted(step("loop", **loop), step("b", arguments=items))
+    assert doubted(step("loop", **loop, condition="{{ params.city }}"), step("b", arguments=items), parameters=CITY)
     assert doubted(let_go, output={"properties": {"v": value}}) == ["output.properties.v.value"]
     assert not doubted(let_go, output={"properties": {"v": {**value, "default": None}}})

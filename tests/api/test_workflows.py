@@ -118,6 +118,75 @@ def test_a_schema_that_is_none_or_not_all_there_is_refused_at_its_place(schema, 
     assert words in found[1]
 
 
+DEFS = {"count": {"type": "integer", "minimum": 1}}
+
+
+@pytest.mark.scenario("W-8")
+@pytest.mark.parametrize(
+    ("part", "default", "words"),
+    [
+        ({"type": "integer"}, "three", 'not of type "integer"'),
+        ({"type": "string"}, 3, 'not of type "string"'),
+        ({"type": "string"}, None, 'not of type "string"'),
+        ({"type": "integer", "maximum": 3}, 4, "maximum of 3"),
+        ({"enum": ["a", "b"]}, "c", "one of"),
+        ({"$ref": "#/$defs/count"}, 0, "minimum of 1"),
+        ({"type": "array", "items": {"type": "string"}}, ["a", 1], 'not of type "string"'),
+        ({"type": "object", "required": ["x"]}, {}, "required"),
+        ({"type": "object", "properties": {"x": {"type": "integer"}}}, {"x": "y"}, 'not of type "integer"'),
+    ],
+)
+def test_a_default_that_its_own_schema_does_not_allow_is_refused_at_its_place(part, default, words):
+    for depth in range(3):
+        schema: dict[str, Any] = {**part, "default": default}
+        place = ".default"
+        for name in "cba"[:depth]:
+            # What else it lacks is the caller's to give.
+            schema = {"type": "object", "properties": {name: schema}, "required": [name, "more"]}
+            place = f".properties.{name}{place}"
+        properties = {"top": schema, "other": {"type": "string", "default": "fine"}}
+        whole = {"type": "object", "properties": properties, "required": ["must"], "$defs": DEFS}
+        (found,) = problems(parameters={**whole, "additionalProperties": False}).items()
+        assert found[0] == f"parameters.properties.top{place}"
+        assert "does not fit its own schema" in found[1]
+        assert words in found[1]
+        assert found[1].endswith("correct it, or the schema")
+    ask = {"type": "object", "properties": {"sure": {"type": "boolean", "default": "yes"}}}
+    assert list(problems(step(type="elicitation", message="?", schema=ask))) == [
+        "steps[0].schema.properties.sure.default"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "fits", "does_not"),
+    [
+        ("integer", [1, "1", 1.0], ["one", 1.5, [], True]),
+        ("boolean", [True, "false"], ["perhaps", 1]),
+        ("string", ["", 1, False], [[], {}]),
+        ("array", [[], "[1]"], ["x", "{}", {}, 1]),
+        ("object", [{}, '{"a": 1}'], ["[]", []]),
+    ],
+)
+def test_a_default_of_the_result_has_to_come_to_its_type(kind, fits, does_not):
+    def of(default: object) -> dict[str, str]:
+        inner = {"type": kind, "value": "x", "default": default}
+        return problems(output={"properties": {"a": {"type": "object", "properties": {"b": inner}}}})
+
+    assert [default for default in (*fits, None) if of(default)] == []
+    assert all(list(of(default)) == ["output.properties.a.properties.b.default"] for default in does_not)
+
+
+@pytest.mark.scenario("W-8")
+def test_a_step_that_calls_its_own_tool_is_refused_unless_it_may_be_a_workloads():
+    loop = {"type": "forEach", "collection": "[1]", "step": {"tool": "report"}}
+    found = problems(step("a", tool="report"), step("b", **loop), step("c", tool="other"))
+    assert list(found) == ["steps[0].tool", "steps[1].step.tool"]
+    assert set(found.values()) == {
+        "calls its own composite tool, and steps cannot call composite tools; call tools of backends"
+    }
+    assert not problems(step("a", tool="notes.report"), name="notes.report")
+
+
 def test_words_of_schemas_that_are_names_or_data_are_no_references():
     named = {"$ref": {"type": "string"}, "$id": {"default": {"$ref": "x"}}, "default": {"enum": [{"$ref": "x"}]}}
     schema = {"$schema": "http://json-schema.org/draft-07/schema#", "type": "object", "properties": named}

@@ -1,6 +1,6 @@
 """The composite tools of an endpoint, with its references followed."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +11,7 @@ from vmcp_api.manifests.resources import Resources
 from vmcp_api.render.member import Refusal
 from vmcp_api.render.reasons import Reason
 from vmcp_api.spec.composite import CompositeTool
-from vmcp_api.workflows import doubts
+from vmcp_api.workflows import composite_calls, doubts
 
 _CONFIG: Final[Loc] = ("spec", "config")
 
@@ -34,21 +34,37 @@ class Composites:
 def build_composites(vmcp: VirtualMCPServer, resources: Resources) -> Composites:
     """The composite tools of an endpoint.
 
-    One whose definition is missing or not valid, or whose name an earlier one has, is left out, and the rest is served.
+    One whose definition is missing or not valid, whose name an earlier one has, or whose steps call another one, is
+    left out, and the rest is served.
     """
-    own = vmcp.spec.config.composite_tools
-    tools = {tool.name: tool for tool in own}
+    own = enumerate(vmcp.spec.config.composite_tools)
+    tools = {tool.name: _Placed(tool, (*_CONFIG, "compositeTools", index), _subject(vmcp)) for index, tool in own}
     refused: list[Refusal] = []
-    found_doubts = [
-        doubt_tool(tool, (*_CONFIG, "compositeTools", index), _subject(vmcp)) for index, tool in enumerate(own)
-    ]
     for found in _follow_all(vmcp, resources, taken=tools):
         if isinstance(found, Refusal):
             refused.append(found)
         else:
-            tools[found.spec.name] = found.spec
-            found_doubts.append(doubt_tool(found.spec, ("spec",), f"{found.kind}/{found.metadata.name}"))
-    return Composites(tuple(tools.values()), tuple(refused), Problems.join(found_doubts))
+            tools[found.spec.name] = _Placed(found.spec, ("spec",), f"{found.kind}/{found.metadata.name}")
+    nested = {name: tuple(each.nested(tools)) for name, each in tools.items()}
+    refused += [refusal for each in nested.values() for refusal in each]
+    served = [each for name, each in tools.items() if not nested[name]]
+    found_doubts = Problems.join(doubt_tool(each.tool, each.loc, each.subject) for each in served)
+    return Composites(tuple(each.tool for each in served), tuple(refused), found_doubts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A tool and where it is written."""
+
+    tool: CompositeTool
+    loc: Loc
+    subject: str
+
+    def nested(self, names: Collection[str]) -> Iterator[Refusal]:
+        """Why it cannot be served beside tools of these names: its steps call one of them."""
+        for place, text in composite_calls(self.tool, names):
+            said, _, remedy = text.partition("; ")
+            yield Refusal(Reason.COMPOSITE_TOOL_INVALID, Problem(said, remedy, (*self.loc, *place), self.subject))
 
 
 def doubt_tool(tool: CompositeTool, loc: Loc, subject: str) -> Problems:
@@ -63,7 +79,7 @@ def _subject(vmcp: VirtualMCPServer) -> str:
 
 
 def _follow_all(
-    vmcp: VirtualMCPServer, resources: Resources, *, taken: dict[str, CompositeTool]
+    vmcp: VirtualMCPServer, resources: Resources, *, taken: Collection[str]
 ) -> Iterator[VirtualMCPCompositeToolDefinition | Refusal]:
     subject = _subject(vmcp)
     for index, ref in enumerate(vmcp.spec.config.composite_tool_refs):

@@ -16,7 +16,7 @@ from vmcp_api.spec.composite import (
     Step,
     StepType,
 )
-from vmcp_api.workflows import faults
+from vmcp_api.workflows import composite_calls, faults
 
 _WAITS_FOR_ITSELF: Final = "the step waits for itself; remove it"
 
@@ -57,6 +57,13 @@ def _find_nothing(_: Any) -> tuple[Finding, ...]:
 
 def _find_faults(tool: Any) -> Iterator[Finding]:
     yield from faults(tool)
+
+
+def _find_composite_calls(config: Any) -> Iterator[Finding]:
+    names = {tool.name for tool in config.composite_tools}
+    for index, tool in enumerate(config.composite_tools):
+        for loc, said in composite_calls(tool, names - {tool.name}):
+            yield ("compositeTools", index, *loc), said
 
 
 COMPOSITE_RULES: Final[tuple[Rule, ...]] = (
@@ -142,6 +149,12 @@ COMPOSITE_RULES: Final[tuple[Rule, ...]] = (
         f" (has(self.compositeToolRefs) ? self.compositeToolRefs.size() : 0) <= {MAX_COMPOSITE_TOOLS}",
         f"makes more than {MAX_COMPOSITE_TOOLS} composite tools, together with compositeTools; leave some out",
         lambda config: len(config.composite_tools) + len(config.composite_tool_refs) <= MAX_COMPOSITE_TOOLS,
+    ),
+    Rule(
+        model=VirtualMCPServerConfig,
+        cel="",
+        message="holds a step that calls another composite tool; each is told at its place",
+        find=_find_composite_calls,
     ),
     Rule(
         model=CompositeTool,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from vmcp_api.manifests.problems import shorten
-from vmcp_api.spec.composite import CompositeTool, FailureMode, OnError, Step
+from vmcp_api.spec.composite import CompositeTool, FailureMode, OnError, Step, StepType
 from vmcp_api.workflows.fault import Fault
 from vmcp_api.workflows.readings import Path, Reading, readings
 
@@ -13,7 +13,8 @@ _ALWAYS = OnError()
 def doubts(tool: CompositeTool) -> tuple[Fault, ...]:
     """Reads of results that a step leaves out where it is skipped, or fails while the workflow goes on.
 
-    Whoever looks at the step's `status` first, in the same template or in the condition of its step, is taken to know.
+    Whoever looks at the step's `status` first, in the same template or in the condition of its step, is taken to know,
+    and so is a template that tests what it reads, or gives it a default.
     """
     without = {step.id: frozenset(step.default_results or {}) for step in tool.steps if _may_have_none(step, tool)}
     found = list(readings(tool))
@@ -30,8 +31,10 @@ def doubts(tool: CompositeTool) -> tuple[Fault, ...]:
 
 
 def _may_have_none(step: Step, tool: CompositeTool) -> bool:
+    """A `forEach` that goes on has a result whatever becomes of its items."""
     on_error = step.on_error or _ALWAYS
-    return step.condition is not None or on_error.outcome(tool.failure_mode) is FailureMode.CONTINUE
+    goes_on = on_error.outcome(tool.failure_mode) is FailureMode.CONTINUE
+    return step.condition is not None or (goes_on and step.type is not StepType.FOR_EACH)
 
 
 def _asked(reading: Reading) -> Iterator[str]:
@@ -41,6 +44,8 @@ def _asked(reading: Reading) -> Iterator[str]:
 
 def _is_read_blindly(path: Path, reading: Reading, guarded: set[tuple[str, str]]) -> bool:
     if path[0] != "steps" or path[2:3] != ("output",) or len(path) < 4:  # noqa: PLR2004 - steps, id, output, key
+        return False
+    if any(path[: len(each)] == each for each in reading.guarded if len(each) > 2):  # noqa: PLR2004 - of a step, output
         return False
     own = reading.step.id if reading.step else ""
     return path[1] not in _asked(reading) and (own, path[1]) not in guarded

@@ -19,7 +19,8 @@ class Reading:
     """One template: where it stands, and the paths that it reads in order, or why it cannot be read.
 
     `step` is the one that it belongs to, None for those of the result; `is_inner` says that it is evaluated for each
-    item of a collection, `has_default` that there is a value for where it reads what is not there.
+    item of a collection, `has_default` that there is a value for where it reads what is not there. `guarded` are those
+    of the paths whose lack it copes with.
     """
 
     loc: Loc
@@ -28,6 +29,7 @@ class Reading:
     flaw: str | None = None
     is_inner: bool = False
     has_default: bool = False
+    guarded: frozenset[Path] = frozenset()
 
 
 def readings(tool: CompositeTool) -> Iterator[Reading]:
@@ -107,10 +109,11 @@ def _read(text: str, loc: Loc, step: Step | None, *, is_inner: bool = False) -> 
         return
     # Imported where somebody has a template: most commands never see one.
     from vmcp_api.templates import TemplateError, compile_template  # noqa: PLC0415
+    from vmcp_api.templates.guards import guarded_paths  # noqa: PLC0415
 
     try:
-        paths = tuple(sorted(compile_template(text).reads))
+        template = compile_template(text)
     except TemplateError as error:
         yield Reading(loc, step, flaw=str(error), is_inner=is_inner)
     else:
-        yield Reading(loc, step, paths, is_inner=is_inner)
+        yield Reading(loc, step, tuple(sorted(template.reads)), is_inner=is_inner, guarded=guarded_paths(template))

@@ -60,9 +60,43 @@ def schema_faults(schema: Schema, loc: Loc) -> Iterator[Fault]:
         yield loc, f"is no schema of an object; {_OBJECT}"
         return
     try:
-        build_validator(schema)
+        validator = build_validator(schema)
     except SchemaError as error:
         yield (*loc, *error.loc), str(error)
+    else:
+        yield from _default_faults(validator, schema, loc)
+
+
+def _default_faults(validator: "Validator", schema: Schema, loc: Loc) -> Iterator[Fault]:
+    """Defaults that the schema does not allow: whoever leaves the argument out could not call the tool."""
+    for path in _defaults(schema, ()):
+        place: Loc = tuple(part for name in path for part in ("properties", name))
+        value = _at(schema, (*place, "default"))
+        for name in reversed(path):
+            value = {name: value}
+        # What else an object lacks is somebody else's to give.
+        wrong = next(
+            (each for each in validator.iter_errors(value) if tuple(each.instance_path[: len(path)]) == path), None
+        )
+        if wrong is not None:
+            said = f"does not fit its own schema: {shorten(wrong.message, 200)}"
+            yield (*loc, *place, "default"), f"{said}; correct it, or the schema"
+
+
+def _defaults(schema: Schema, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The names that lead to each argument with a default, as deep as `properties` go."""
+    properties = schema.get("properties")
+    for name, part in properties.items() if isinstance(properties, Mapping) else ():
+        if isinstance(part, Mapping):
+            if "default" in part:
+                yield (*path, name)
+            yield from _defaults(part, (*path, name))
+
+
+def _at(schema: Any, place: Loc) -> Any:
+    for key in place:
+        schema = schema[key]
+    return schema
 
 
 def answer_faults(schema: Schema, loc: Loc) -> Iterator[Fault]:

@@ -12,8 +12,8 @@ from typing import Final, TypeAlias
 import msgspec
 
 from vmcp_api.base import Json
+from vmcp_api.workflows.scalars import as_type, is_of
 from vmcp_proxy.workflows.acts import Arguments
-from vmcp_proxy.workflows.scalars import as_type, is_of
 
 _MOST_LEVELS: Final = 16
 _MOST_KEPT: Final = 4096

@@ -7,8 +7,8 @@ from typing import Any, Final, TypeAlias
 from vmcp_api.base import Constant, Json
 from vmcp_api.spec.composite import JsonType, Output, OutputProperty
 from vmcp_api.templates import Budget, Template, TemplateError, TemplateKeyError, compile_template
+from vmcp_api.workflows.scalars import as_type, is_of
 from vmcp_proxy.workflows.reasons import explained
-from vmcp_proxy.workflows.scalars import as_type, is_of
 from vmcp_proxy.workflows.weight import read_json
 
 Scope: TypeAlias = Mapping[str, object]
