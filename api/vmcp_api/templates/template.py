@@ -14,7 +14,7 @@ from vmcp_api.templates.nodes import Expression, Frame, paths_in
 from vmcp_api.templates.statements import Body, Output, Text, run_all
 from vmcp_api.templates.values import given, type_name
 
-ROOTS: Final = ("params", "steps", "workflow", "forEach", "vars", "timestamp")
+ROOTS: Final = ("params", "steps", "workflow", "forEach", "timestamp")
 """What a template can read."""
 
 LONGEST: Final = 64 * 1024

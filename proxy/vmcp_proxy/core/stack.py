@@ -39,8 +39,8 @@ class StepLayers:
     version: str
 
 
-BuildComposites: TypeAlias = Callable[[VirtualMCP, StepLayers], VirtualMCP]
-"""Makes the layer of composite tools around the aggregate (ADR-0051)."""
+BuildComposites: TypeAlias = Callable[[VirtualMCP, StepLayers, Callable[[], Catalog]], VirtualMCP]
+"""Makes the layer of composite tools around the aggregate; the catalog is what the proxy itself sees (ADR-0051)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,10 @@ class CoreSettings:
 
 @dataclass(frozen=True, slots=True)
 class CoreServices:
-    """What the layers stand on from the start of the process to its end."""
+    """What the layers stand on from the start of the process to its end; `shared` is what the proxy itself sees."""
 
     aggregate: VirtualMCP
+    shared: Callable[[], Catalog]
     served: Served
     decisions: DecisionObserver
     known: Known
@@ -76,7 +77,9 @@ def build_core(settings: CoreSettings, services: CoreServices) -> VirtualMCP:
     core = _judged(limited, settings, services)
     if settings.composites is not None:
         steps = StepLayers(core, limited, _shows(settings.admitter), settings.admitter.version)
-        core = _judged(_limited(settings.composites(aggregate, steps), settings, services), settings, services)
+        core = _judged(
+            _limited(settings.composites(aggregate, steps, services.shared), settings, services), settings, services
+        )
     if settings.partial_failure_mode is PartialFailureMode.FAIL:
         core = AllOrNothing(core, services.served, services.reach)
     return core

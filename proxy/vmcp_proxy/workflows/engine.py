@@ -123,7 +123,7 @@ class _Run:
         self._culprit: int | None = None
         self._began: Final = world.now()
         self._start: Final = datetime.now(UTC)
-        self._base: Final[dict[str, object]] = {"params": params, "steps": self._seen, "vars": {}}
+        self._base: Final[dict[str, object]] = {"params": params, "steps": self._seen}
 
     async def outcome(self) -> Outcome:
         """Runs all steps that come to their turn, within the time of the workflow."""

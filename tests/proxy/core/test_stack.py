@@ -10,6 +10,7 @@ from vmcp_api.spec.authorization import PolicyMode
 from vmcp_api.spec.operational import PartialFailureMode
 from vmcp_api.spec.rate_limiting import Bucket, RateLimiting
 from vmcp_proxy.core.catalog.capabilities import Capability
+from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.policy.admission import Admission
 from vmcp_proxy.core.policy.all_or_nothing import AllOrNothing
 from vmcp_proxy.core.policy.questions import AllowAll, RefuseAll
@@ -24,7 +25,9 @@ POLICY = RuleBased((Rule(Effect.PERMIT),))
 FAIL, BEST_EFFORT = PartialFailureMode.FAIL, PartialFailureMode.BEST_EFFORT
 LIMITED = RateLimiting(shared=Bucket(max_tokens=1, refill_period=1))
 LIMITS = SimpleNamespace(limiter=None, user_key=None, asks=None, observer=None)
-SERVICES = CoreServices(SimpleNamespace(), SimpleNamespace(members={}, withheld=()), Heard(), {}.get, Reach(), LIMITS)
+SERVICES = CoreServices(
+    SimpleNamespace(), Catalog, SimpleNamespace(members={}, withheld=()), Heard(), {}.get, Reach(), LIMITS
+)
 
 
 def layers(core):
@@ -72,7 +75,8 @@ def test_a_composite_tool_is_one_call_to_policies_and_limits_and_each_step_is_an
 ):
     made = []
 
-    def build(inner, steps):
+    def build(inner, steps, shared):
+        del shared
         made.append(Composites(inner, steps))
         return made[0]
 

@@ -13,6 +13,7 @@ from tests.support.scene import scene
 from tests.support.scripted_backend import Call, Refusal, ScriptedBackend, text, tool
 
 ECHO = {"id": "say", "tool": "one_echo", "arguments": {"text": "{{.params.text}}"}}
+ELSEWHERE = [{"id": "say", "tool": "one.other"}]
 OPEN = {"type": "object", "properties": {"text": {"type": "string"}}}
 TEXT = {**OPEN, "required": ["text"]}
 
@@ -126,8 +127,8 @@ async def test_a_failed_step_is_named_with_its_reason_and_what_runs_beside_it_is
 @pytest.mark.scenario("W-9")
 async def test_a_name_that_a_tool_has_hidden_or_not_withholds_the_composite_alone():
     config = having(
-        composite("one_echo"),
-        composite("one_hidden"),
+        composite("one_echo", ELSEWHERE),
+        composite("one_hidden", ELSEWHERE),
         composite("fine"),
         composite("lacking", [{"id": "a", "tool": "one_gone"}]),
         composite("liar", annotations={"readOnlyHint": True}),
@@ -253,7 +254,8 @@ async def test_an_elicitation_step_asks_the_client_on_the_stream_of_the_call(cap
         else:
             async with client.posting("tools/call", params) as stream:
                 [request] = await stream.until("elicitation/create")
-                assert request["params"] == {"message": "Deploy it?", "requestedSchema": schema}
+                # Clients say which server asks, and not which of its tools.
+                assert request["params"] == {"message": "repeat: Deploy it?", "requestedSchema": schema}
                 await reply(client, request, result=answer)
                 result = (await stream.answer())["result"]
         if isinstance(said, dict):

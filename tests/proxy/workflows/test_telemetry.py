@@ -61,7 +61,7 @@ class Silent:
 def acts_of(trace):
     operation = Operation("tools/call", Kind.TOOL, "flow", b'{"name":"flow"}', trace=trace)
     silent = Silent()
-    return CallActs(silent, Caller(None, None), silent, CompositeCall.of(operation), InputShapes())
+    return CallActs(silent, Caller(None, None), silent, CompositeCall.of(operation), InputShapes(), "flow")
 
 
 def counts(metrics):

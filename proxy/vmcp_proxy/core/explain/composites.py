@@ -39,8 +39,8 @@ class Composites(Protocol):
     def names(self) -> Collection[str]:
         """All of them."""
 
-    def look_up(self, catalog: Catalog, name: str) -> CompositeView | None:
-        """The one of this name; None where there is none, or where a tool of a backend has the name."""
+    def look_up(self, catalog: Catalog, shared: Catalog, name: str) -> CompositeView | None:
+        """The one of this name beside a catalog; None where there is none, or where in `shared` a tool has the name."""
 
 
 async def refusals_of_steps(view: CompositeView, admitter: Admitter, identity: Identity) -> tuple[Admitted, ...]:

@@ -129,7 +129,8 @@ class Explainer:
             templates = self._views.traced(Kind.TEMPLATE, {asked.name}, asked.identity)
             if templates:
                 return self._of_templates(asked, catalog, templates, notes)
-        if asked.kind is Kind.TOOL and (composite := self._composites.look_up(catalog, asked.name)) is not None:
+        composite = self._composites.look_up(catalog, self._views.shared(), asked.name)
+        if asked.kind is Kind.TOOL and composite is not None:
             return await self._of_composite(asked, composite, notes)
         resolved = self._resolver.look_up(asked.identity, asked.operation)
         if isinstance(resolved, OwnNames):

@@ -122,7 +122,7 @@ def build_core_parts(
     messages = _serve_clients(config, sessions, links, changes, tasks)
     group = Group(tasks, listings, own_links, views, aggregate, links.configure, on_change)
     limits = build_limits(config.current, redis, sessions.keyring, views.asks, tasks)
-    services = CoreServices(aggregate, group, decisions, resolver.known, reach, limits)
+    services = CoreServices(aggregate, views.shared, group, decisions, resolver.known, reach, limits)
     virtual = LiveCore(build_core(core_settings(config.current, AllowAll()), services))
     notifier.attach(virtual)
     return CoreParts(

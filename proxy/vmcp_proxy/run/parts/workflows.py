@@ -39,9 +39,9 @@ class LiveWorkflows:
         """See `Composites.names`."""
         return () if self._serving is None else self._serving.names
 
-    def look_up(self, catalog: Catalog, name: str) -> CompositeView | None:
+    def look_up(self, catalog: Catalog, shared: Catalog, name: str) -> CompositeView | None:
         """See `Composites.look_up`."""
-        return None if self._serving is None else self._serving.look_up(catalog, name)
+        return None if self._serving is None else self._serving.look_up(catalog, shared, name)
 
     def beside(self, catalog: Catalog) -> Catalog:
         """What the proxy itself sees of a catalog: with the composite tools whose steps are there."""

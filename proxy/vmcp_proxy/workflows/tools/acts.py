@@ -50,10 +50,17 @@ class CallActs:
 
     What backends say and ask meanwhile goes to the client on the stream of that call. `notes` are kept by step;
     `traces` has the spans that calls of a step belong to, where there are others than that of the request, `trace`.
+    `title` is what people know the composite tool by.
     """
 
     def __init__(
-        self, steps: VirtualMCP, caller: Caller, exchange: Exchange, call: CompositeCall, shapes: InputShapes
+        self,
+        steps: VirtualMCP,
+        caller: Caller,
+        exchange: Exchange,
+        call: CompositeCall,
+        shapes: InputShapes,
+        title: str,
     ) -> None:
         self._steps: Final = steps
         self.client: Final = caller.client
@@ -61,6 +68,7 @@ class CallActs:
         self._exchange: Final = exchange
         self._call: Final = call
         self._shapes: Final = shapes
+        self._title: Final = title
         self.trace: Final = call.trace
         self.traces: Final[dict[str, Trace]] = {}
         self.notes: Final[dict[str, StepNote]] = {}
@@ -93,12 +101,13 @@ class CallActs:
             self.notes[step] = note
 
     async def ask(self, step: StepRef, message: str, schema: dict[str, Json], seconds: float) -> ElicitReply | Unasked:
-        """See `Acts.ask`."""
+        """See `Acts.ask`; clients name the server that asks and no tool of it, so that the question does."""
         del step
         client = self._caller.client
         if not _takes_forms(client.capabilities):
             return Unasked(_NO_REPLY[NoReply.UNDECLARED])
-        params = msgspec.Raw(encode_json({"message": message, "requestedSchema": schema}))
+        said = f"{self._title}: {message}"
+        params = msgspec.Raw(encode_json({"message": said, "requestedSchema": schema}))
         deadline = Deadline.after(asyncio.get_running_loop().time(), max(seconds, 0.0))
         heard = await client.prompt(_ELICIT, params, tell_during(self._exchange, client), deadline)
         if heard is NoReply.OVERDUE:

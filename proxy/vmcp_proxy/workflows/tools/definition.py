@@ -37,6 +37,12 @@ class Definition:
         defaults = tuple((name, encode_json(value)) for name, value in values)
         return cls(tool, workflow, ArgumentPlan(defaults=defaults) if defaults else None)
 
+    @property
+    def title(self) -> str:
+        """What clients show people: the title, else the name (MCP, `BaseMetadata`)."""
+        declared = self.tool.annotations
+        return self.tool.name if declared is None or not declared.title else declared.title
+
     def capability(self, hints: Annotations) -> Capability:
         """What clients and policies see of it, with these hints: a tool of the proxy's own."""
         name = self.tool.name

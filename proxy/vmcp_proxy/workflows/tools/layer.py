@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from vmcp_proxy.auth.identity import Identity
@@ -33,25 +33,27 @@ class CompositeTarget(Composite, frozen=True, gc=False):
 class CompositeTools:
     """A `VirtualMCP` with the composite tools of a config beside the tools of the inner one.
 
-    A caller sees those whose steps can call all of their tools for it.
+    A caller sees those whose steps can call all of their tools for it; `shared` says which names are theirs.
     """
 
     def __init__(
         self,
         inner: VirtualMCP,
         steps: StepLayers,
+        shared: Callable[[], Catalog],
         definitions: Definitions,
         runner: WorkflowRunner,
         shapes: InputShapes,
     ) -> None:
         self._inner: Final = inner
         self._steps: Final = steps
+        self._shared: Final = shared
         self._definitions: Final = definitions
         self._runner: Final = runner
         self._shapes: Final = shapes
-        self._placed: Final[OrderedDict[str, Placed]] = OrderedDict()
+        self._placed: Final[OrderedDict[tuple[str, str], Placed]] = OrderedDict()
         self._views: Final[ByIdentity[Catalog]] = ByIdentity()
-        self._catalogs: Final[OrderedDict[tuple[str, tuple[str, ...]], Catalog]] = OrderedDict()
+        self._catalogs: Final[OrderedDict[tuple[str, str, tuple[str, ...]], Catalog]] = OrderedDict()
 
     async def view(self, caller: Caller) -> Catalog:
         """See `VirtualMCP.view`."""
@@ -91,7 +93,7 @@ class CompositeTools:
         exchange.composed()
         call = CompositeCall.of(operation)
         steps = self._steps.judged if definition.tool.authorize_steps else self._steps.unjudged
-        acts = CallActs(steps, caller, exchange, call, self._shapes)
+        acts = CallActs(steps, caller, exchange, call, self._shapes, definition.title)
         observer = AuditedRun(definition, acts, exchange)
         began = time.perf_counter()
         try:
@@ -103,25 +105,28 @@ class CompositeTools:
         return call.reply(definition.workflow, outcome)
 
     def _place(self, catalog: Catalog) -> Placed:
-        placed = self._placed.get(catalog.version)
+        shared = self._shared()
+        key = (catalog.version, shared.version)
+        placed = self._placed.get(key)
         if placed is None:
-            placed = self._placed[catalog.version] = place(self._definitions, catalog)
+            placed = self._placed[key] = place(self._definitions, catalog, shared)
             _shorten(self._placed)
         return placed
 
     def _extended(self, identity: Identity, catalog: Catalog) -> Catalog:
-        version = f"{catalog.version}/{self._steps.version}"
+        shared = self._shared().version
+        version = f"{catalog.version}/{shared}/{self._steps.version}"
         kept = self._views.find(version, identity)
         if kept is None:
             placed = self._place(catalog)
             names = [name for name, each in placed.by_name.items() if each.is_whole and self._may_take(identity, each)]
-            kept = self._with_tools(catalog, placed, tuple(names))
+            kept = self._with_tools(catalog, shared, placed, tuple(names))
             self._views.keep(version, identity, kept)
         return kept
 
-    def _with_tools(self, catalog: Catalog, placed: Placed, names: tuple[str, ...]) -> Catalog:
-        """One catalog for all who see the same."""
-        key = (catalog.version, names)
+    def _with_tools(self, catalog: Catalog, shared: str, placed: Placed, names: tuple[str, ...]) -> Catalog:
+        """One catalog for all who see the same; `shared` is the version of the names."""
+        key = (catalog.version, shared, names)
         kept = self._catalogs.get(key)
         if kept is None:
             kept = self._catalogs[key] = extended(catalog, placed, (placed.by_name[name] for name in names))

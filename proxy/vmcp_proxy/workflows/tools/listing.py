@@ -1,7 +1,7 @@
 """Where composite tools stand in a catalog: which have their name, and which of their tools are there; pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vmcp_api.pod_status import COMPOSITE_TOOLS
 from vmcp_proxy.core.catalog.capabilities import Capability, Conflict, ConflictReason, Dropped, Unmatched
@@ -36,17 +36,19 @@ class Placed:
     unmatched: tuple[Unmatched, ...]
 
 
-def place(definitions: Definitions, catalog: Catalog) -> Placed:
-    """What becomes of composite tools beside the tools of a catalog.
+def place(definitions: Definitions, catalog: Catalog, shared: Catalog) -> Placed:
+    """What becomes of composite tools beside the tools of a caller's catalog.
 
-    A name that a tool of a backend has, hidden or away, is that tool's: only the composite tool goes without.
+    A name that a tool of a backend has, hidden or away, is that tool's: only the composite tool goes without. Which
+    names those are follows from what the proxy itself sees, `shared`, for all callers alike: what one of them may see,
+    or a backend tells it alone, neither withholds a composite tool nor puts something else in its place.
     """
     found: dict[str, Placement] = {}
     conflicts: list[Conflict] = []
     dropped = [Dropped("", Kind.TOOL, name, reason) for name, reason in definitions.unusable.items()]
     unmatched: list[Unmatched] = []
     for name, definition in sorted(definitions.by_name.items()):
-        owner = owner_of(catalog, name)
+        owner = owner_of(shared, name)
         if owner is not None:
             conflicts.append(Conflict(Kind.TOOL, name, owner, (COMPOSITE_TOOLS,), ConflictReason.COMPOSITE))
             continue
@@ -59,12 +61,12 @@ def place(definitions: Definitions, catalog: Catalog) -> Placed:
     return Placed(found, tuple(conflicts), tuple(dropped), tuple(unmatched))
 
 
-def view_of(definitions: Definitions, catalog: Catalog, name: str) -> CompositeView | None:
+def view_of(definitions: Definitions, catalog: Catalog, shared: Catalog, name: str) -> CompositeView | None:
     """A composite tool for whoever asks why it is not served; None where it is none, or its name is another tool's."""
     if name in definitions.unusable:
         return CompositeView(None, withheld=definitions.unusable[name])
     definition = definitions.by_name.get(name)
-    if definition is None or owner_of(catalog, name) is not None:
+    if definition is None or owner_of(shared, name) is not None:
         return None
     tools = tuple((tool, find_step_tool(catalog, tool)) for tool in definition.workflow.tools)
     missing = tuple(tool for tool in definition.workflow.tools if catalog.find_for_step(tool) is None)
@@ -110,7 +112,9 @@ def _unmatched(definition: Definition, catalog: Catalog) -> Iterator[Unmatched]:
 
 
 def extended(catalog: Catalog, placed: Placed, shown: Iterable[Placement]) -> Catalog:
-    """The catalog with these composite tools, and the reports."""
+    """The catalog with these composite tools, and the reports; what others have their names in it is not served."""
+    if any(catalog.find(Kind.TOOL, name) for name in placed.by_name):
+        catalog = replace(catalog, tools=tuple(tool for tool in catalog.tools if tool.exposed not in placed.by_name))
     return catalog.with_tools(
         tuple(each.capability for each in shown), placed.conflicts, placed.dropped, placed.unmatched
     )

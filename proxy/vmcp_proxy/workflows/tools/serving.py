@@ -1,6 +1,6 @@
 """What composite tools stand on for the life of the process, and the definitions that are in force."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 from vmcp_api.spec.composite import CompositeTool
@@ -29,22 +29,22 @@ class Serving:
         """Takes over the tools of another config; see `Definitions.following`."""
         self._definitions = self._definitions.following(tools, maximum)
 
-    def layer(self, inner: VirtualMCP, steps: StepLayers) -> VirtualMCP:
+    def layer(self, inner: VirtualMCP, steps: StepLayers, shared: Callable[[], Catalog]) -> VirtualMCP:
         """See `BuildComposites`."""
-        return CompositeTools(inner, steps, self._definitions, self._runner, self._shapes)
+        return CompositeTools(inner, steps, shared, self._definitions, self._runner, self._shapes)
 
     @property
     def names(self) -> Collection[str]:
         """Those of all composite tools that are configured."""
         return (*self._definitions.by_name, *self._definitions.unusable)
 
-    def look_up(self, catalog: Catalog, name: str) -> CompositeView | None:
+    def look_up(self, catalog: Catalog, shared: Catalog, name: str) -> CompositeView | None:
         """See `Composites.look_up`."""
-        return view_of(self._definitions, catalog, name)
+        return view_of(self._definitions, catalog, shared, name)
 
     def beside(self, catalog: Catalog) -> Catalog:
         """The catalog with all composite tools whose steps are there, whoever may take them."""
-        placed = place(self._definitions, catalog)
+        placed = place(self._definitions, catalog, catalog)
         return extended(catalog, placed, (each for each in placed.by_name.values() if each.is_whole))
 
     def within_steps(self, catalog: Catalog) -> Collection[str]:
