@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.auth.incoming.authenticator import Source
 from vmcp_proxy.auth.incoming.refusal import Fault, Refusal
 
 ISSUER = "https://idp.example"
@@ -17,7 +18,7 @@ def identity_of(subject: str, **claims: Any) -> Identity:
 class BySubject:
     """An `Authenticator` that takes the bearer token for the subject."""
 
-    async def authenticate(self, authorization: bytes | None) -> Identity | Refusal:
+    async def authenticate(self, authorization: bytes | None, source: Source) -> Identity | Refusal:
         if authorization is None:
             return Refusal(Fault.NO_CREDENTIALS, "say who you are")
         return identity_of(authorization.decode().removeprefix("Bearer "))
@@ -31,7 +32,7 @@ def token_of(subject: str, **claims: Any) -> str:
 class ByClaims:
     """An `Authenticator` that takes the claims as they are told: a token that nobody signs."""
 
-    async def authenticate(self, authorization: bytes | None) -> Identity | Refusal:
+    async def authenticate(self, authorization: bytes | None, source: Source) -> Identity | Refusal:
         if authorization is None:
             return Refusal(Fault.NO_CREDENTIALS, "say who you are")
         claims = json.loads(bytes.fromhex(authorization.decode().removeprefix("Bearer ")))

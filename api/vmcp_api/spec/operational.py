@@ -100,5 +100,11 @@ class Operational(Model):
     ] = 15.0
     trusted_proxies: Annotated[
         tuple[Annotated[str, Field(max_length=64)], ...],
-        Field(max_length=64, description="Networks (CIDR) whose X-Forwarded-For names the source in the audit."),
+        Field(
+            max_length=64,
+            description=(
+                "Networks (CIDR) whose X-Forwarded-For names where a request comes from: for the audit, and for what"
+                " one address may have the issuer asked."
+            ),
+        ),
     ] = ()

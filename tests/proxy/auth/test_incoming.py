@@ -13,11 +13,11 @@ from vmcp_proxy.auth.incoming.local import LocalAuthenticator, operating_system_
 
 @pytest.mark.parametrize("value", [None, b""])
 async def test_a_caller_without_credentials_is_anonymous(value):
-    assert await AnonymousAuthenticator().authenticate(value) is ANONYMOUS
+    assert await AnonymousAuthenticator().authenticate(value, str) is ANONYMOUS
 
 
 async def test_an_anonymous_caller_with_credentials_is_another_one_and_they_are_not_kept():
-    identity = await AnonymousAuthenticator().authenticate(b"Bearer canary")
+    identity = await AnonymousAuthenticator().authenticate(b"Bearer canary", str)
     assert identity is ANONYMOUS_WITH_AUTHORIZATION
     assert identity != ANONYMOUS
     assert "canary" not in repr(identity)
@@ -25,9 +25,9 @@ async def test_an_anonymous_caller_with_credentials_is_another_one_and_they_are_
 
 async def test_in_local_mode_every_caller_is_the_user_of_this_machine():
     authenticator = LocalAuthenticator("ada")
-    first = await authenticator.authenticate(None)
+    first = await authenticator.authenticate(None, str)
     assert (first.issuer, first.subject) == ("local", "ada")
-    assert await authenticator.authenticate(b"Bearer x") == first
+    assert await authenticator.authenticate(b"Bearer x", str) == first
     assert not first.is_anonymous
 
 

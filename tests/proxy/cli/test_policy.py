@@ -27,7 +27,7 @@ GROUPS = {"alice": ["readers"], "bob": [], "carol": []}
 class WithGroups:
     """Takes the bearer token for the subject, whose groups are known."""
 
-    async def authenticate(self, authorization):
+    async def authenticate(self, authorization, source):
         subject = authorization.decode().removeprefix("Bearer ")
         return identity_of(subject, groups=GROUPS[subject])
 

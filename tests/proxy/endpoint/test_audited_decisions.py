@@ -18,7 +18,7 @@ PERMIT = '@id("readers") permit(principal in Group::"readers", action, resource)
 class WithClaims:
     """Lets everybody in as alice, with more claims than anybody should write down."""
 
-    async def authenticate(self, authorization):
+    async def authenticate(self, authorization, source):
         return identity_of("alice", realm={"roles": ["readers"]}, email="alice@example.com", org="o")
 
 

@@ -18,7 +18,7 @@ DENIED = (200, 403)
 class ByGroups:
     """An `Authenticator` that takes `alice:dev,ops` for a subject and its groups."""
 
-    async def authenticate(self, authorization):
+    async def authenticate(self, authorization, source):
         subject, _, groups = authorization.decode().removeprefix("Bearer ").partition(":")
         return identity_of(subject, groups=groups.split(","))
 

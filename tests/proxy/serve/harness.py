@@ -83,10 +83,10 @@ class MemorySink:
 class TokenAuthenticator(AnonymousAuthenticator):
     """Refuses whoever presents nothing, as OIDC would."""
 
-    async def authenticate(self, authorization):
+    async def authenticate(self, authorization, source):
         if authorization is None:
             return Refusal(Fault.NO_CREDENTIALS, "Present a token.")
-        return await super().authenticate(authorization)
+        return await super().authenticate(authorization, source)
 
 
 @dataclass

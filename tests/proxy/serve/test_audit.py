@@ -22,7 +22,7 @@ from vmcp_proxy.observability.audit import (
     event_type,
     outcome_of_status,
 )
-from vmcp_proxy.serve.chain.auditing import parse_networks, source_address
+from vmcp_proxy.serve.chain.sources import parse_networks, source_address
 
 CANARY = "canary-88d1"
 
@@ -117,7 +117,7 @@ async def test_concurrent_calls_never_swap_identities_targets_or_backends(world)
     arrived = asyncio.Barrier(20)
 
     class ByToken(TokenAuthenticator):
-        async def authenticate(self, authorization):
+        async def authenticate(self, authorization, source):
             await asyncio.sleep(0)
             return Identity("test", authorization.decode())
 

@@ -13,7 +13,7 @@ class Fixed:
     def __init__(self, verdict):
         self.verdict = verdict
 
-    async def authenticate(self, authorization):
+    async def authenticate(self, authorization, source):
         return self.verdict
 
 

@@ -14,7 +14,7 @@ CANARY = "canary-4f1c"
 
 
 class Broken(AnonymousAuthenticator):
-    async def authenticate(self, authorization):
+    async def authenticate(self, authorization, source):
         raise LookupError(f"cannot look up {CANARY}")
 
 

@@ -10,9 +10,9 @@ import pytest
 from tests.proxy.serve.harness import LOCAL, TokenAuthenticator, call, eventually
 from vmcp_proxy.observability.audit import REJECTED, EventFilter
 from vmcp_proxy.serve.chain import refusal_audit
-from vmcp_proxy.serve.chain.auditing import parse_networks
 from vmcp_proxy.serve.chain.header_rules import OriginRule
 from vmcp_proxy.serve.chain.refusal_audit import MOST_LINES, MOST_SOURCES
+from vmcp_proxy.serve.chain.sources import parse_networks
 
 pytestmark = pytest.mark.scenario("C-7", "O-1")
 CANARY = "canary-51c2"

@@ -1,6 +1,7 @@
 """Everybody is let in."""
 
 from vmcp_proxy.auth.identity import ANONYMOUS, ANONYMOUS_WITH_AUTHORIZATION, Identity
+from vmcp_proxy.auth.incoming.authenticator import Source
 
 
 class AnonymousAuthenticator:
@@ -8,5 +9,5 @@ class AnonymousAuthenticator:
 
     __slots__ = ()
 
-    async def authenticate(self, authorization: bytes | None) -> Identity:
+    async def authenticate(self, authorization: bytes | None, source: Source) -> Identity:  # noqa: ARG002
         return ANONYMOUS_WITH_AUTHORIZATION if authorization else ANONYMOUS

@@ -4,6 +4,7 @@ import getpass
 import os
 
 from vmcp_proxy.auth.identity import LOCAL_ISSUER, Identity
+from vmcp_proxy.auth.incoming.authenticator import Source
 
 
 class LocalAuthenticator:
@@ -14,7 +15,7 @@ class LocalAuthenticator:
     def __init__(self, user: str) -> None:
         self._identity = Identity(LOCAL_ISSUER, user)
 
-    async def authenticate(self, authorization: bytes | None) -> Identity:  # noqa: ARG002 - the protocol's argument
+    async def authenticate(self, authorization: bytes | None, source: Source) -> Identity:  # noqa: ARG002
         return self._identity
 
 

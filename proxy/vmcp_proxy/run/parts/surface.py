@@ -30,6 +30,7 @@ from vmcp_proxy.serve.apps.well_known import WellKnown, WellKnownSettings
 from vmcp_proxy.serve.chain.chain import ChainServices, ChainSettings, LiveChain, build_chain
 from vmcp_proxy.serve.chain.header_rules import HostRule, is_loopback
 from vmcp_proxy.serve.chain.header_validation import HeaderPolicy
+from vmcp_proxy.serve.chain.sources import parse_networks
 from vmcp_proxy.serve.chain.stream_timeout import InFlight
 from vmcp_proxy.serve.http.listener import CONNECTION, Listener
 from vmcp_proxy.serve.http.servers import Opens, Servers
@@ -74,6 +75,7 @@ class ChainSources:
             auditor=auditor,
             resource=ProtectedResource.of(config.incoming_auth, MCP_PATH),
             tracer=tracer,
+            trusted_proxies=parse_networks(config.config.operational.trusted_proxies),
         )
 
 

@@ -29,8 +29,9 @@ from vmcp_proxy.observability.otlp.connection import OtlpConnection
 from vmcp_proxy.run.loading import Loaded
 from vmcp_proxy.run.secret_values import InvalidHeaderError, InvalidSecretError, MissingSecretError, text_of
 from vmcp_proxy.run.telemetry.otlp import connect
-from vmcp_proxy.serve.chain.auditing import Auditor, Content, parse_networks
+from vmcp_proxy.serve.chain.auditing import Auditor, Content
 from vmcp_proxy.serve.chain.decision_data import DecisionData
+from vmcp_proxy.serve.chain.sources import parse_networks
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,9 @@
 """The audit's two layers: one event for each request that authentication let in, and what the dispatch adds to it."""
 
-import ipaddress
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
@@ -22,6 +20,7 @@ from vmcp_proxy.observability.audit.queue import Line
 from vmcp_proxy.observability.masking import Masks
 from vmcp_proxy.protocol.jsonrpc import Batch, Response
 from vmcp_proxy.serve.chain.decision_data import NO_DATA, DecisionData
+from vmcp_proxy.serve.chain.sources import Network, source_of
 from vmcp_proxy.serve.context import Enrichment, Handler, RequestContext
 
 if TYPE_CHECKING:
@@ -32,56 +31,6 @@ ENRICHMENT: Final = "backend_enrichment"
 _LONGEST: Final = 1024
 _CREDENTIALS: Final = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"mcp-session-id"})
 _NO_SECRETS: Final = Masks(())
-
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
-    """Networks in CIDR notation; a single address counts as a network of its own.
-
-    Raises:
-        ValueError: a text is no network.
-    """
-    return tuple(ipaddress.ip_network(text, strict=False) for text in texts)
-
-
-def source_address(
-    peer: str | None, headers: Iterable[tuple[bytes, bytes]], trusted: tuple[Network, ...]
-) -> str | None:
-    """The address that a request comes from.
-
-    `X-Forwarded-For` counts only as far as trusted proxies wrote it: the list is walked from its end until an
-    address stands there that is none of them. `peer` is the other end of the connection.
-    """
-    if peer is None or not _is_trusted(peer, trusted):
-        return peer
-    values = [value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"]
-    hops = [hop.strip() for value in values for hop in value.split(",")]
-    source = peer
-    for hop in reversed(hops):
-        address = _parse_address(hop)
-        if address is None:
-            break
-        source = str(address)
-        if not any(address in network for network in trusted):
-            break
-    return source
-
-
-def _is_trusted(text: str, trusted: tuple[Network, ...]) -> bool:
-    address = _parse_address(text)
-    return address is not None and any(address in network for network in trusted)
-
-
-def _parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    if isinstance(address, ipaddress.IPv4Address):
-        return address
-    # Without its zone, which is any text.
-    return address.ipv4_mapped or ipaddress.IPv6Address(int(address))
 
 
 class Lines(Protocol):
@@ -182,10 +131,7 @@ class Auditor:
 
     def source_of(self, context: RequestContext) -> str | None:
         """The address that a request comes from."""
-        client = context.scope.get("client")
-        peer = client[0] if client else None
-        trusted = self.trusted_proxies
-        return source_address(peer, context.scope["headers"], trusted) if trusted else peer
+        return source_of(context.scope, self.trusted_proxies)
 
     def event_of(self, context: RequestContext) -> AuditEvent:
         """The event of a request that is over."""

@@ -7,6 +7,7 @@ from vmcp_proxy.auth.incoming.authenticator import Authenticator
 from vmcp_proxy.auth.incoming.protected_resource import ProtectedResource, RequestAddress
 from vmcp_proxy.auth.incoming.refusal import Refusal
 from vmcp_proxy.serve.chain.parsing import find_request
+from vmcp_proxy.serve.chain.sources import Network, source_of
 from vmcp_proxy.serve.context import Handler, RequestContext, Told
 from vmcp_proxy.serve.rejections import unauthorized
 
@@ -14,7 +15,11 @@ NAME: Final = "authentication"
 
 
 def authentication(
-    inner: Handler, authenticator: Authenticator, audit: Told | None, resource: ProtectedResource | None
+    inner: Handler,
+    authenticator: Authenticator,
+    audit: Told | None,
+    resource: ProtectedResource | None,
+    trusted_proxies: tuple[Network, ...] = (),
 ) -> Handler:
     """Sets the identity, or refuses with a challenge, which names where the `resource` says who gives tokens for it.
 
@@ -23,7 +28,9 @@ def authentication(
     """
 
     async def handle(context: RequestContext) -> None:
-        verdict = await authenticator.authenticate(context.header(b"authorization"))
+        verdict = await authenticator.authenticate(
+            context.header(b"authorization"), lambda: source_of(context.scope, trusted_proxies) or ""
+        )
         if isinstance(verdict, Refusal):
             rejection = unauthorized(_complete(verdict, context, resource))
             try:

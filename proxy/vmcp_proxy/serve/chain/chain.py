@@ -27,6 +27,7 @@ from vmcp_proxy.serve.chain import (
 )
 from vmcp_proxy.serve.chain.refusal_audit import RefusalAudit
 from vmcp_proxy.serve.chain.refused_names import RefusedNames
+from vmcp_proxy.serve.chain.sources import Network
 from vmcp_proxy.serve.context import Handler, Receive, RequestContext, Scope, Send
 
 Layer = Callable[[Handler], Handler]
@@ -47,6 +48,7 @@ class ChainSettings:
     auditor: auditing.Auditor | None = None
     resource: ProtectedResource | None = None
     tracer: Tracing | None = None
+    trusted_proxies: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,7 @@ def build_chain(settings: ChainSettings, dispatch: Handler, services: ChainServi
                 authenticator=settings.authenticator,
                 audit=audit_refusal,
                 resource=settings.resource,
+                trusted_proxies=settings.trusted_proxies,
             ),
         ),
     ]

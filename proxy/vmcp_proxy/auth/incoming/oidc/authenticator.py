@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 
 from vmcp_api.spec.incoming import OidcSettings
 from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.auth.incoming.authenticator import Source
 from vmcp_proxy.auth.incoming.oidc.claims import Claims, are_held
 from vmcp_proxy.auth.incoming.oidc.flaw import Flaw, Refused
 from vmcp_proxy.auth.incoming.oidc.introspection import Introspection
@@ -86,7 +87,7 @@ class OidcAuthenticator:
         self._lacks_secret = self._settings.client_secret_ref is not None and secret is None
         self._introspection.login = None if client is None else ClientLogin(client, secret)
 
-    async def authenticate(self, authorization: bytes | None) -> Identity | Refusal:
+    async def authenticate(self, authorization: bytes | None, source: Source) -> Identity | Refusal:
         """See `Authenticator`."""
         token = bearer_token(authorization) if authorization else None
         if token is None:
@@ -94,7 +95,7 @@ class OidcAuthenticator:
         digest, now = digest_of(token), time.time()
         known = self._known.get(digest, now)
         if known is None:
-            judged = await self._judge(token, digest, now)
+            judged = await self._judge(token, digest, now, source)
             if isinstance(judged, Refusal):
                 return judged
             known = judged
@@ -103,7 +104,7 @@ class OidcAuthenticator:
             return self._insufficient
         return known.identity(self._issuer, token)
 
-    async def _judge(self, token: bytes, digest: bytes, now: float) -> Known | Refusal:
+    async def _judge(self, token: bytes, digest: bytes, now: float, source: Source) -> Known | Refusal:
         verdict: Verdict
         head = None
         if not is_well_formed(token):
@@ -112,7 +113,7 @@ class OidcAuthenticator:
             verdict = await self._verify(token, head)
         else:
             verdict = self._refused.get(digest, now) or await self._introspections.ask(
-                digest, lambda: self._introspect(token, digest)
+                digest, lambda: self._introspect(token, digest, source())
             )
         if isinstance(verdict, Refused):
             self._log.refused(verdict)
@@ -153,7 +154,7 @@ class OidcAuthenticator:
             return Refused(Flaw.UNKNOWN_KEY)
         return verify(token, key, self._issuer, self._settings.audience)
 
-    async def _introspect(self, token: bytes, digest: bytes) -> Verdict:
+    async def _introspect(self, token: bytes, digest: bytes, source: str) -> Verdict:
         if (url := self._provider.introspection_url) is None and self._settings.client_id is not None:
             await self._provider.look()
             url = self._provider.introspection_url
@@ -164,7 +165,7 @@ class OidcAuthenticator:
         if self._lacks_secret:
             return Unjudged("the secret of the client that introspects is missing")
         try:
-            verdict = await self._introspection.ask(url, token, again=self._known.past(digest) is not None)
+            verdict = await self._introspection.ask(url, token, source, again=self._known.past(digest) is not None)
         except EndpointError as error:
             return Unjudged(f"introspection: {error.reason}")
         if isinstance(verdict, Refused):

@@ -6,12 +6,14 @@ from typing import Final
 
 from vmcp_proxy.auth.incoming.oidc.claims import LEEWAY_SECONDS, Claims, is_bearer, is_for, read_claims, time_of
 from vmcp_proxy.auth.incoming.oidc.flaw import Flaw, Refused, shown
+from vmcp_proxy.auth.incoming.oidc.turns import Turns
 from vmcp_proxy.auth.oauth.endpoints import ClientLogin, EndpointError, Endpoints, JsonObject
 
 MOST_AT_ONCE: Final = 16
 """Questions to an issuer at a time: whoever sends invented tokens has the issuer asked about each.
 
-As many more are about tokens that were good a moment ago: whoever invents some takes no turn of theirs.
+As many more are about tokens that were good a moment ago: whoever invents some takes no turn of theirs. Nor does one
+address take all turns of the others (`Turns`).
 """
 
 PATIENCE_SECONDS: Final = 10.0
@@ -28,19 +30,20 @@ class Introspection:
         self._endpoints: Final = endpoints
         self._issuer: Final = issuer
         self._audience: Final = audience
-        self._turns: Final = asyncio.Semaphore(MOST_AT_ONCE)
-        self._turns_again: Final = asyncio.Semaphore(MOST_AT_ONCE)
+        self._turns: Final = Turns(MOST_AT_ONCE)
+        self._turns_again: Final = Turns(MOST_AT_ONCE)
         self.login: ClientLogin | None = None
 
-    async def ask(self, url: str, token: bytes, *, again: bool) -> Claims | Refused:
-        """What the endpoint at a URL says of a token; `again`: it was good when it was asked about last.
+    async def ask(self, url: str, token: bytes, source: str, *, again: bool) -> Claims | Refused:
+        """What the endpoint at a URL says of a token from an address; `again`: it was good when last asked about.
 
         Raises:
             EndpointError: it says nothing that could be understood, or nothing in time.
         """
         form = {"token": token.decode("ascii"), "token_type_hint": "access_token"}
+        turns = self._turns_again if again else self._turns
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS), self._turns_again if again else self._turns:
+            async with asyncio.timeout(PATIENCE_SECONDS), turns.turn(source):
                 answer = await self._endpoints.post(url, form, self.login)
         except TimeoutError:
             raise EndpointError("it does not answer in time") from None
