@@ -32,6 +32,14 @@ MAX_MEMBER_NAME: Final = 63
 """Longest name of a member of a group."""
 
 
+_PLURALS: Final = {"MCPServerEntry": "mcpserverentries"}
+
+
+def plural_of(kind: str) -> str:
+    """What a kind of ours is called in paths of the API server."""
+    return _PLURALS.get(kind, f"{kind.lower()}s")
+
+
 def vmcp_object_name(name: str) -> str:
     """Name of the Deployment, Service and other children of a VirtualMCPServer."""
     return f"vmcp-{name}"

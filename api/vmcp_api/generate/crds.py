@@ -7,7 +7,7 @@ import yaml
 from vmcp_api.generate.schema import Schema, build_schema
 from vmcp_api.kinds import KINDS
 from vmcp_api.manifests.problems import format_path
-from vmcp_api.naming import GROUP, VERSION
+from vmcp_api.naming import GROUP, VERSION, plural_of
 from vmcp_api.rules import RULES, Rule
 from vmcp_api.text.durations import compare_durations, format_duration
 
@@ -35,7 +35,6 @@ _SHORT_NAMES: Final = {
     "MCPToolConfig": "tc",
     "VirtualMCPCompositeToolDefinition": "vmcpctd",
 }
-_PLURALS: Final = {"MCPServerEntry": "mcpserverentries"}
 _COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
     "VirtualMCPServer": (
         _PHASE,
@@ -103,7 +102,7 @@ class _Dumper(yaml.SafeDumper):
 
 def build_crd(kind: str) -> Manifest:
     """The CustomResourceDefinition of one kind."""
-    plural = _PLURALS.get(kind, f"{kind.lower()}s")
+    plural = plural_of(kind)
     short = _SHORT_NAMES[kind]
     subresources: Manifest = {"status": {}}
     if kind in _SCALED:
@@ -143,7 +142,7 @@ def build_crd(kind: str) -> Manifest:
 def build_files() -> dict[str, str]:
     """Every CRD as YAML by file name."""
     return {
-        f"{_PLURALS.get(kind, kind.lower() + 's')}.yaml": _HEADER
+        f"{plural_of(kind)}.yaml": _HEADER
         + yaml.dump(build_crd(kind), Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
         for kind in KINDS
     }

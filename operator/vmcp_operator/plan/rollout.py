@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from vmcp_api.trouble import Trouble
+from vmcp_api.trouble.pods import find_trouble, find_wait, is_ready, pod_trouble
+from vmcp_api.trouble.said import MESSAGE_LIMIT
 from vmcp_operator.plan.kinds import Manifest
-from vmcp_operator.plan.trouble import Trouble
-from vmcp_operator.plan.trouble.pods import find_trouble, find_wait, is_ready, pod_trouble
-from vmcp_operator.plan.trouble.said import MESSAGE_LIMIT
 
 ROLLING_OUT: Final = "RollingOut"
 """Reason while former pods, or pods with the former config, serve."""

@@ -9,8 +9,8 @@ from vmcp_api.kinds.pods import NetworkPeer
 from vmcp_api.manifests.problems import Problems
 from vmcp_api.manifests.resources import Resources
 from vmcp_api.pod_status import PodStatus
+from vmcp_api.trouble.said import moment
 from vmcp_operator.plan.kinds import Manifest, Ref
-from vmcp_operator.plan.trouble.said import moment
 
 Objects: TypeAlias = Mapping[Ref, Manifest]
 """Objects that exist, whatever state they are in."""

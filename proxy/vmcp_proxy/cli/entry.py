@@ -1,4 +1,4 @@
-"""Where the `vmcp` command begins: says what to install where a package that it needs is missing.
+"""Where the `vmcp` and `kubectl-vmcp` commands begin: says what to install where a package that it needs is missing.
 
 Imports nothing but what every installation has; without an extra there is not even click.
 """
@@ -15,13 +15,22 @@ _USAGE: Final = 2
 
 
 def main() -> NoReturn:
-    """Runs the command and exits."""
+    """Runs `vmcp` and exits."""
+    _run("vmcp", "vmcp_proxy.cli.main")
+
+
+def plugin() -> NoReturn:
+    """Runs `kubectl vmcp` and exits."""
+    _run("kubectl-vmcp", "vmcp_proxy.cli.kube.main")
+
+
+def _run(name: str, module: str) -> NoReturn:
     try:
-        command = import_module("vmcp_proxy.cli.main")
+        command = import_module(module)
     except ModuleNotFoundError as error:
         message = explain_missing(error, "cli")
         if sys.argv[1:] == ["--version"]:
-            sys.stdout.write(f"vmcp {version(DISTRIBUTION)}\n")
+            sys.stdout.write(f"{name} {version(DISTRIBUTION)}\n")
             sys.exit(0)
         sys.stderr.write(f"vmcp: {message}\n")
         sys.exit(_USAGE)

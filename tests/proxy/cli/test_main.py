@@ -47,7 +47,7 @@ def test_the_reference_documents_every_exit_code():
 
 @pytest.mark.parametrize("name", list(main_module.SUBCOMMANDS))
 def test_the_reference_documents_every_option(name):
-    command = main_module.LazyGroup().get_command(None, name)
+    command = main_module.vmcp.get_command(None, name)
     section = REFERENCE.read_text(encoding="utf-8").partition(f"## vmcp {name}\n")[2].partition("\n## ")[0]
     for parameter in command.params:
         for option in (*parameter.opts, *parameter.secondary_opts):

@@ -8,12 +8,12 @@ from typing import Final
 from vmcp_api.config import ProxyConfig
 from vmcp_api.kinds.virtualmcpserver import BackendHealth, BackendStatus, ConflictStatus, UnmatchedStatus
 from vmcp_api.pod_status import WITHHELD, BackendReport, CircuitState, Counts, Health, PodStatus
+from vmcp_api.trouble import moment
+from vmcp_api.trouble.pods import is_ready, is_running
 from vmcp_operator.plan.conditions import format_time
 from vmcp_operator.plan.kinds import SERVER
 from vmcp_operator.plan.members import failed_servers
 from vmcp_operator.plan.status import read_parts
-from vmcp_operator.plan.trouble import moment
-from vmcp_operator.plan.trouble.pods import is_ready, is_running
 from vmcp_operator.plan.world import World
 
 ROUTABLE: Final = frozenset({BackendHealth.READY, BackendHealth.DEGRADED, BackendHealth.UNAUTHENTICATED})

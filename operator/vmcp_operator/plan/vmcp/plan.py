@@ -6,13 +6,13 @@ from typing import Final
 from vmcp_api.config import ProxyConfig
 from vmcp_api.kinds import VirtualMCPServer
 from vmcp_api.manifests.problems import Problems
+from vmcp_api.trouble.pods import is_ready, is_running
 from vmcp_operator.plan.controller import Planned
 from vmcp_operator.plan.kinds import DISRUPTION_BUDGET, NETWORK_POLICY, SERVICE_ACCOUNT, Manifest
 from vmcp_operator.plan.objects.children import find_stale
 from vmcp_operator.plan.objects.identity import build_keys, build_service_account
 from vmcp_operator.plan.objects.naming import seal
 from vmcp_operator.plan.objects.workload import deployment_ref
-from vmcp_operator.plan.trouble.pods import is_ready, is_running
 from vmcp_operator.plan.vmcp.config import Choice, build_config_map, choose_config
 from vmcp_operator.plan.vmcp.network import (
     build_disruption_budget,

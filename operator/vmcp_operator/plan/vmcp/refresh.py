@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from vmcp_api.trouble.pods import is_running
 from vmcp_operator.plan.kinds import POD, Manifest, Ref
 from vmcp_operator.plan.objects.naming import STAMP
-from vmcp_operator.plan.trouble.pods import is_running
 from vmcp_operator.plan.world import Stamp, World
 
 AGAIN: Final = timedelta(seconds=10)

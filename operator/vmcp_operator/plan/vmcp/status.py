@@ -2,13 +2,13 @@
 
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerPhase as Phase
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerStatus
+from vmcp_api.trouble.pods import is_ready
 from vmcp_operator.plan.conditions import MESSAGE_LIMIT, PhaseReason, build_conditions, ready_generation
 from vmcp_operator.plan.kinds import MCP_GROUP
 from vmcp_operator.plan.members import failed_servers
 from vmcp_operator.plan.objects.naming import scale_selector
 from vmcp_operator.plan.objects.workload import deployment_ref
 from vmcp_operator.plan.rollout import observe_rollout
-from vmcp_operator.plan.trouble.pods import is_ready
 from vmcp_operator.plan.vmcp.backends import (
     ROUTABLE,
     build_backends,

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from vmcp_operator.plan.kinds import Manifest
-from vmcp_operator.plan.trouble.containers import container_trouble
-from vmcp_operator.plan.trouble.said import MESSAGE_LIMIT, Trouble, moment
+from vmcp_api.trouble.containers import container_trouble
+from vmcp_api.trouble.said import MESSAGE_LIMIT, Trouble, moment
+
+Manifest: TypeAlias = dict[str, Any]
 
 QUIET_SECONDS: Final = 10.0
 """Any pod takes a moment to start: so long nothing is said of it that is no refusal."""

@@ -1,5 +1,5 @@
 """Why pods do not run or are not ready yet, in the words of its source: scheduler, kubelet, container."""
 
-from vmcp_operator.plan.trouble.said import Trouble, moment
+from vmcp_api.trouble.said import Trouble, moment
 
 __all__ = ["Trouble", "moment"]

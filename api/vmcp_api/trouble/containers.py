@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Final
 
-from vmcp_operator.plan.trouble.said import MESSAGE_LIMIT, Trouble, moment
+from vmcp_api.trouble.said import MESSAGE_LIMIT, Trouble, moment
 
 STEADY_SECONDS: Final = 60.0
 """A ready container that has run for so long since its last restart is out of its crash loop."""
