@@ -14,6 +14,9 @@ _MESSAGE_LIMIT: Final = 32768
 MESSAGE_LIMIT: Final = 4096
 """Characters that a status takes for its message."""
 
+_STANDING: Final = frozenset({"ScaledToZero"})
+"""Reasons of what is Pending and on its way nowhere."""
+
 _PHASES: Final = {ConditionStatus.TRUE: "Valid", ConditionStatus.FALSE: "Failed", ConditionStatus.UNKNOWN: "Pending"}
 
 
@@ -90,11 +93,28 @@ def ready_generation(status: Mapping[str, Any]) -> int | None:
 
 
 def build_conditions(
-    findings: Iterable[Finding], live: Iterable[Mapping[str, Any]], now: datetime, generation: int
+    findings: Iterable[Finding],
+    live: Iterable[Mapping[str, Any]],
+    now: datetime,
+    generation: int,
+    decided: PhaseReason | None = None,
 ) -> tuple[Condition, ...]:
-    """Conditions for a status; one whose `status` stays keeps the time of its last change."""
+    """Conditions for a status; one whose `status` stays keeps the time of its last change.
+
+    What was decided brings `Stalled` or `Reconciling`, which are there only while they hold (kstatus, ADR-0036).
+    """
     before = {each["type"]: each for each in live}
-    return tuple(_build(finding, before.get(finding.type), now, generation) for finding in findings)
+    told = (*findings, *(_for_machines(decided) if decided else ()))
+    return tuple(_build(finding, before.get(finding.type), now, generation) for finding in told)
+
+
+def _for_machines(decided: PhaseReason) -> tuple[Finding, ...]:
+    """What a program that waits has to know: time alone will not help, or it is on its way."""
+    if decided.phase == "Failed":
+        return (Finding.true("Stalled", decided.reason, decided.message),)
+    if decided.phase == "Pending" and decided.reason not in _STANDING:
+        return (Finding.true("Reconciling", decided.reason, decided.message),)
+    return ()
 
 
 def format_time(moment: datetime) -> str:

@@ -50,7 +50,7 @@ def entry_status(world: World, _planned: Planned, _outcome: Outcome) -> tuple[MC
         phase=Phase(decided.phase),
         message=decided.message[:MESSAGE_LIMIT],
         observed_generation=world.generation,
-        conditions=build_conditions(findings, world.conditions, world.now, world.generation),
+        conditions=build_conditions(findings, world.conditions, world.now, world.generation, decided),
     )
     return status, decided
 

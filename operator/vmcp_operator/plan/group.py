@@ -40,7 +40,7 @@ def group_status(world: World, _planned: Planned, _outcome: Outcome) -> tuple[MC
         entry_count=len(entries),
         virtual_servers=tuple(endpoints[:MOST]),
         virtual_server_count=len(endpoints),
-        conditions=build_conditions(findings, world.conditions, world.now, world.generation),
+        conditions=build_conditions(findings, world.conditions, world.now, world.generation, decided),
     )
     return status, decided
 

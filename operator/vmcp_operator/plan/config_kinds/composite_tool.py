@@ -39,7 +39,7 @@ def composite_tool_status(
         validation_status=ValidationStatus.INVALID if errors else ValidationStatus.VALID,
         validation_errors=errors[:MAX_ERRORS],
         referencing_virtual_servers=tuple(name for _, name in referrers(world))[:MAX_REFERRERS],
-        conditions=build_conditions((finding,), world.conditions, world.now, world.generation),
+        conditions=build_conditions((finding,), world.conditions, world.now, world.generation, decided),
     )
     return status, decided
 

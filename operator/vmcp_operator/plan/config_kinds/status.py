@@ -44,7 +44,7 @@ def config_status(
         observed_generation=world.generation,
         reference_count=len(users),
         referencing_workloads=tuple(WorkloadReference(kind=kind, name=name) for kind, name in users[:MOST]),
-        conditions=build_conditions((finding,), world.conditions, world.now, world.generation),
+        conditions=build_conditions((finding,), world.conditions, world.now, world.generation, decided),
     )
     return status, decided
 

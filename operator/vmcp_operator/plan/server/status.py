@@ -53,7 +53,7 @@ def server_status(world: World, planned: Planned, outcome: Outcome) -> tuple[MCP
         replicas=rollout.replicas,
         ready_replicas=rollout.ready,
         selector=scale_selector(world.key),
-        conditions=build_conditions(findings, world.conditions, world.now, world.generation),
+        conditions=build_conditions(findings, world.conditions, world.now, world.generation, decided),
     )
     return status, decided
 

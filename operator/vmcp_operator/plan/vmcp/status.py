@@ -81,7 +81,7 @@ def vmcp_status(
         backend_summary=f"{routable}/{len(backends)}",
         conflicts=build_conflicts(reports),
         unmatched=build_unmatched(reports),
-        conditions=build_conditions(findings, world.conditions, world.now, world.generation),
+        conditions=build_conditions(findings, world.conditions, world.now, world.generation, decided),
     )
     return status, decided
 

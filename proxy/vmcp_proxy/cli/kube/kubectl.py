@@ -97,13 +97,13 @@ class Kubectl:
         """Runs kubectl on this terminal; its exit code."""
         return subprocess.run(self.command(*arguments), check=False).returncode  # noqa: S603 - as in read
 
-    def command(self, *arguments: str, everywhere: bool = False) -> Sequence[str]:
-        """The command line."""
+    def command(self, verb: str, *arguments: str, everywhere: bool = False) -> Sequence[str]:
+        """The command line; kubectl takes what stands before a flag that not all its verbs have for a plugin."""
         if everywhere:
             chosen: tuple[str, ...] = ("--all-namespaces",)
         else:
             chosen = () if self.namespace is None else (f"--namespace={self.namespace}",)
-        return (self.program, *self.options, *chosen, *arguments)
+        return (self.program, verb, *self.options, *chosen, *arguments)
 
     @contextmanager
     def forward(self, target: str, port: int) -> Iterator[int]:

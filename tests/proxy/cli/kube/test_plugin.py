@@ -86,7 +86,7 @@ def test_what_the_person_may_not_read_is_a_note_and_the_rest_is_judged(kube):
 def test_options_choose_the_cluster_and_the_namespace(kube):
     kube.call("status", "-n", "default", "--context", "staging", "--kubeconfig", "my.config")
     assert kube.calls[-1].startswith(
-        "--context=staging --kubeconfig=my.config --namespace=default get virtualmcpservers"
+        "get --context=staging --kubeconfig=my.config --namespace=default virtualmcpservers"
     )
 
 

@@ -1,0 +1,1 @@
+"""The status libraries of others, built from their Go modules."""
