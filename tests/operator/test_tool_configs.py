@@ -128,3 +128,18 @@ async def test_a_tool_config_says_whether_it_is_valid_who_refers_to_it_and_what_
 async def test_an_endpoint_without_tool_configs_says_so():
     story = await serving(VMCP + GROUP + SERVER + ENTRY)
     assert told(story) == ("True", "NoToolConfigs")
+
+
+@pytest.mark.scenario("K-23")
+async def test_while_pods_take_over_that_a_backend_is_gone_nobody_is_told_of_a_rollout():
+    story = await serving(WORLDS["the server"])
+    story.cluster.remove(CURATED)
+    told = []
+    for _ in range(3):
+        # The pod still runs the config of before.
+        await story.reconcile(ONE)
+        story.passes(1)
+        told.append((story.status(ONE)["phase"], story.condition(ONE, "Ready")["reason"]))
+    assert set(told) == {("Degraded", "ConfigLoading")}
+    await settle(story, "docs")
+    assert (story.status(ONE)["phase"], story.condition(ONE, "Ready")["status"]) == ("Degraded", "True")

@@ -16,6 +16,7 @@ from vmcp_operator.plan.vmcp.backends import ROUTABLE, STARTING
 from vmcp_operator.plan.vmcp.lacks import Lacks
 from vmcp_operator.plan.vmcp.observability import audit_finding, not_rendered, telemetry_finding
 from vmcp_operator.plan.vmcp.phase import (
+    CONFIG_LOADING,
     STOPPED,
     STORE_AWAY,
     Facts,
@@ -254,7 +255,7 @@ def _conflicts(facts: Facts) -> Finding:
 def _ready(facts: Facts, decided: PhaseReason) -> Finding:
     is_serving = decided.phase in (Phase.READY, Phase.DEGRADED)
     if is_serving and not facts.current_ready and not facts.load_error and not facts.rollout.trouble:
-        return Finding.false("Ready", "ConfigLoading", "no ready pod runs the current config yet")
+        return Finding.false("Ready", CONFIG_LOADING, "no ready pod runs the current config yet")
     if is_serving and (facts.is_rolling or not facts.current_ready or decided.reason in STOPPED):
         return Finding.false("Ready", decided.reason, decided.message)
     return Finding("Ready", is_serving, decided.reason, decided.message)

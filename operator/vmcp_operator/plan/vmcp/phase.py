@@ -32,6 +32,12 @@ STORE_AWAY: Final = "StoreUnavailable"
 STOPPED: Final = frozenset({NONE_AVAILABLE, STORE_AWAY})
 """Reasons of an endpoint that runs and is of no use: it is not Ready whatever its phase (ADR-0036)."""
 
+CONFIG_LOADING: Final = "ConfigLoading"
+"""Reason of an endpoint whose pods are about to take a config over, without a rollout."""
+
+HAVE_RUN: Final = STOPPED | {CONFIG_LOADING}
+"""Reasons why an endpoint is not Ready for now whose pods have run the present generation (ADR-0036)."""
+
 _NAMED: Final = 3
 _MESSAGE_LIMIT: Final = 4096
 _SILENT: Final = (
@@ -44,7 +50,7 @@ class Facts:
     """What the phase is decided from; `digest` is the hash that pods should report.
 
     `is_awaited` says that a ready pod may yet answer for the first time, `has_served` that it did and a backend too,
-    `was_ready` that the status says Ready, `has_run` that it says so of the present generation.
+    `was_ready` that the status says Ready, `has_run` that pods have run the present generation.
     """
 
     errors: Problems

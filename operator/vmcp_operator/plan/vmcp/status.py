@@ -21,7 +21,7 @@ from vmcp_operator.plan.vmcp.findings import vmcp_findings
 from vmcp_operator.plan.vmcp.guard import find_guard
 from vmcp_operator.plan.vmcp.network import service_ref, service_url
 from vmcp_operator.plan.vmcp.observability import find_audit_flaw
-from vmcp_operator.plan.vmcp.phase import NONE_AVAILABLE, Facts, decide_phase
+from vmcp_operator.plan.vmcp.phase import HAVE_RUN, NONE_AVAILABLE, Facts, decide_phase
 from vmcp_operator.plan.vmcp.plan import VmcpPlanned
 from vmcp_operator.plan.world import Outcome, Status, World
 
@@ -46,7 +46,7 @@ def vmcp_status(
         backends=backends,
         has_served=_has_served(world.status),
         was_ready=ready_generation(world.status) is not None,
-        has_run=ready_generation(world.status) == world.generation,
+        has_run=_has_run(world.status, world.generation),
         now=world.now,
         youth=world.youth,
         failed_servers=failed,
@@ -84,6 +84,14 @@ def vmcp_status(
         conditions=build_conditions(findings, world.conditions, world.now, world.generation, decided),
     )
     return status, decided
+
+
+def _has_run(status: Status, generation: int) -> bool:
+    """Whether Ready was said of a generation, or why it is not Ready although its pods have run."""
+    said = next((each for each in status.get("conditions") or () if each["type"] == "Ready"), None)
+    if said is None or said.get("observedGeneration", 0) != generation:
+        return False
+    return said["status"] == "True" or said["reason"] in HAVE_RUN
 
 
 def _has_served(status: Status) -> bool:
