@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import TypeAlias
 
 from vmcp_api.base import Json
-from vmcp_api.convert.report import Fate, Field
+from vmcp_api.convert.report import Fate, Field, common_place
 from vmcp_api.manifests.problems import Loc
 
 
@@ -131,7 +131,7 @@ class Draft:
         now: dict[Loc, Loc] = {}
         for place, leaf in _leaves(self._root, ()):
             if leaf.origin is not None:
-                now[leaf.origin] = _shared(now[leaf.origin], place) if leaf.origin in now else place
+                now[leaf.origin] = common_place(now[leaf.origin], place) if leaf.origin in now else place
         for origin, place in self._filled.items():
             self._notes.setdefault(origin, _Note(Fate.CHANGED, "was empty, and holds what is added"))
             if self.has(place):
@@ -259,10 +259,3 @@ def _leaves(node: _Node, loc: Loc) -> Iterator[tuple[Loc, _Leaf]]:
 
 def _origins(node: _Node) -> Iterator[Loc]:
     return (leaf.origin for _, leaf in _leaves(node, ()) if leaf.origin is not None)
-
-
-def _shared(one: Loc, other: Loc) -> Loc:
-    same = 0
-    while same < min(len(one), len(other)) and one[same] == other[same]:
-        same += 1
-    return one[:same]

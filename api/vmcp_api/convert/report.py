@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import reduce
 
 from vmcp_api.base import Json
 from vmcp_api.manifests.problems import Loc, Problems, format_path
@@ -123,15 +124,15 @@ def _join(group: list[Field]) -> Field:
 
 def _common(places: list[Loc | None]) -> Loc | None:
     known = [place for place in places if place is not None]
-    if not known:
-        return None
-    shared = known[0]
-    for place in known[1:]:
-        same = 0
-        while same < min(len(shared), len(place)) and shared[same] == place[same]:
-            same += 1
-        shared = shared[:same]
-    return shared
+    return reduce(common_place, known) if known else None
+
+
+def common_place(one: Loc, other: Loc) -> Loc:
+    """The innermost place that holds both."""
+    same = 0
+    while same < min(len(one), len(other)) and one[same] == other[same]:
+        same += 1
+    return one[:same]
 
 
 def subject_of(manifest: Mapping[str, Json]) -> str:

@@ -1,13 +1,12 @@
 """What is not valid here is taken out of a draft; where that would open something, the whole object is left out."""
 
 from collections.abc import Iterator
-from functools import cache
 from typing import Final
 
 from pydantic import BaseModel
 
 from vmcp_api.convert.draft import Draft
-from vmcp_api.generate.schema import Schema, at_path, build_schema
+from vmcp_api.generate.schema import at_path, schema_of
 from vmcp_api.kinds import KINDS
 from vmcp_api.manifests.problems import Loc, Problem, Problems, format_path
 from vmcp_api.manifests.validate import validate
@@ -95,12 +94,7 @@ def _refuse(draft: Draft, problem: Problem) -> None:
 
 def is_known(model: type[BaseModel], loc: Loc) -> bool:
     """Whether a kind of ours has a field at a place."""
-    return at_path(_schema_of(model), loc) is not None
-
-
-@cache
-def _schema_of(model: type[BaseModel]) -> Schema:
-    return build_schema(model)
+    return at_path(schema_of(model), loc) is not None
 
 
 def _order(loc: Loc) -> tuple[tuple[bool, int, str], ...]:

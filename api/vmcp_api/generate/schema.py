@@ -7,6 +7,7 @@ open object with ``x-recursive``, its name: a CRD has no references, and ``at_pa
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final, TypeAlias
 
 from pydantic import BaseModel
@@ -29,6 +30,12 @@ def build_schema(model: type[BaseModel]) -> Schema:
     """
     raw = model.model_json_schema(by_alias=True, mode="validation")
     return _plain({**raw, "x-model": model.__name__}, raw.get("$defs", {}))
+
+
+@cache
+def schema_of(model: type[BaseModel]) -> Schema:
+    """The same to read only, and kept: to build one takes far longer than all else about a bad document."""
+    return build_schema(model)
 
 
 def at_path(schema: Schema, loc: tuple[str | int, ...]) -> Schema | None:

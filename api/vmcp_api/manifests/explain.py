@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Final, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
-from vmcp_api.generate.schema import Schema, at_path, build_schema
+from vmcp_api.generate.schema import Schema, at_path, schema_of
 from vmcp_api.manifests import toolhive
 from vmcp_api.manifests.problems import Loc, Problem, Problems, shorten
 from vmcp_api.text.durations import format_duration
@@ -55,7 +54,7 @@ class Fault:
 
 def explain(error: ValidationError, model: type[BaseModel]) -> Problems:
     """Every error of a model's validation as a problem, in document order."""
-    schema = _schema_of(model)
+    schema = schema_of(model)
     found = error.errors(include_url=False)
     return Problems(tuple(_problem(details, schema) for details in found if not _is_consequence(details, found)))
 
@@ -66,12 +65,6 @@ def _is_consequence(details: Mapping[str, Any], found: Sequence[Mapping[str, Any
     return details["type"] == "too_short" and any(
         len(each["loc"]) > len(loc) and each["loc"][: len(loc)] == loc for each in found
     )
-
-
-@cache
-def _schema_of(model: type[BaseModel]) -> Schema:
-    """Read only, and kept: to build one takes far longer than all else about a bad document."""
-    return build_schema(model)
 
 
 def _problem(details: Mapping[str, Any], schema: Schema) -> Problem:

@@ -186,12 +186,12 @@ def find_differences(kind: str, data: Mapping[str, Json]) -> Iterator[Problem]:
     if kind == "MCPAuthzConfig" or _at(data, _TYPE) == "oidc":
         loc: Loc = ("spec",) if kind == "MCPAuthzConfig" else _INLINE
         policies = _at(data, loc)
-        if isinstance(policies, Mapping) and "groupClaims" not in policies and _may_name_groups(policies):
+        if isinstance(policies, Mapping) and "groupClaims" not in policies and may_name_groups(policies):
             yield _differs(_ONE_CLAIM, loc)
 
 
-def _may_name_groups(policies: Mapping[str, object]) -> bool:
-    """Whether they do, or stand elsewhere; names of ToolHive's end in Group too."""
+def may_name_groups(policies: Mapping[str, object]) -> bool:
+    """Whether policies do, or stand elsewhere; names of ToolHive's end in Group too."""
     return "configMap" in policies or "Group" in str(policies)
 
 

@@ -47,6 +47,13 @@ def read_text(path: Path | str) -> str | Problems:
 
 def load_manifests(paths: Iterable[Path]) -> tuple[Loaded, Problems]:
     """What files and folders declare, and every problem of theirs, those of reading them first."""
+    sources, problems = read_sources(paths)
+    loaded = load(sources)
+    return loaded, problems + loaded.problems
+
+
+def read_sources(paths: Iterable[Path]) -> tuple[list[Source], Problems]:
+    """The texts of files and folders, and why others could not be read."""
     files = find_files(paths)
     sources: list[Source] = []
     problems = Problems()
@@ -58,8 +65,7 @@ def load_manifests(paths: Iterable[Path]) -> tuple[Loaded, Problems]:
             problems += text
         else:
             sources.append(Source(str(file), text))
-    loaded = load(sources)
-    return loaded, problems + loaded.problems
+    return sources, problems
 
 
 def choose_server(known: tuple[tuple[str, str], ...], wanted: str | None) -> tuple[str, str] | Problems:

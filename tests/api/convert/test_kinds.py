@@ -188,6 +188,14 @@ def test_settings_that_stand_elsewhere_are_moved():
     assert lost(told) == {}
 
 
+def test_the_own_reference_of_a_server_counts_with_source_inline_as_it_does_there():
+    result, told = only(endpoint(outgoingAuth={"source": "inline"}))
+    assert result["spec"]["outgoingAuth"] == {"source": "inline", "default": {"type": "discovered"}}
+    assert added(told) == ["spec.outgoingAuth.default.type"]
+    _, told = only(endpoint(outgoingAuth={"source": "inline", "default": {"type": "discovered"}}))
+    assert added(told) == []
+
+
 def test_groups_are_taken_from_the_claims_that_toolhive_takes_them_from():
     policies = ['permit(principal in THVGroup::"admins", action, resource);']
     result, told = only(theirs("MCPAuthzConfig", type="cedarv1", config={"policies": policies}))

@@ -5,6 +5,7 @@ from typing import Final
 
 from vmcp_api.convert.draft import Draft
 from vmcp_api.manifests.problems import Loc
+from vmcp_api.manifests.toolhive import may_name_groups
 
 _DEFAULTS: Final = ("groups", "roles", "cognito:groups")
 """Claims that ToolHive takes for groups where none is named."""
@@ -42,10 +43,6 @@ def _convert_claims(draft: Draft, places: Mapping[str, Loc], holder: Loc, *, add
             draft.drop(place, "is an entry of groupClaims: roles are groups here")
     if draft.get(*places["type"]) in _GROUP_TYPES:
         draft.drop(places["type"], "is so without: policies may write Group and THVGroup")
-    if adds and draft.has(holder) and not draft.has(claims) and _may_name_groups(draft.get(*holder)):
+    policies = draft.get(*holder)
+    if adds and not draft.has(claims) and isinstance(policies, dict) and may_name_groups(policies):
         draft.add(claims, list(_DEFAULTS), _CLAIMS)
-
-
-def _may_name_groups(policies: object) -> bool:
-    """Whether they do, or stand elsewhere."""
-    return isinstance(policies, dict) and ("configMap" in policies or "Group" in str(policies))

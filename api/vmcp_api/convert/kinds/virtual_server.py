@@ -11,6 +11,7 @@ _CONFIG: Final[Loc] = ("spec", "config")
 _OIDC: Final[Loc] = ("spec", "incomingAuth", "oidcConfigRef")
 _FAILURES: Final[Loc] = (*_CONFIG, "operational", "failureHandling")
 _DEFAULT: Final = "is what ToolHive takes where nothing is said"
+_ASKED: Final = "is what ToolHive does also with source inline: a server's own externalAuthConfigRef counts"
 _NO_EFFECT: Final = "had no effect: spec says it, beside config"
 
 
@@ -40,6 +41,9 @@ def _convert_auth(draft: Draft) -> None:
     scopes: Loc = (*_OIDC, "scopes")
     draft.move(scopes, (*_OIDC, "scopesSupported"), "are told to clients, and no token has to have them")
     convert_policies(draft)
+    outgoing: Loc = ("spec", "outgoingAuth")
+    if draft.get(*outgoing, "source") == "inline" and not draft.has((*outgoing, "default")):
+        draft.add((*outgoing, "default", "type"), "discovered", _ASKED)
 
 
 def _convert_operation(draft: Draft) -> None:

@@ -11,9 +11,9 @@ from vmcp_api.convert.convert import convert
 from vmcp_api.convert.report import Conversion, Fate, Field, fold
 from vmcp_api.convert.yaml_out import to_yaml
 from vmcp_api.manifests.documents import Source
-from vmcp_api.manifests.problems import Problem, Problems, format_path
+from vmcp_api.manifests.problems import Problems, format_path
 from vmcp_proxy.cli.exits import CommandError, Exit
-from vmcp_proxy.cli.manifests import find_files, read_text
+from vmcp_proxy.cli.manifests import read_sources
 from vmcp_proxy.cli.output import clean, to_json
 
 STDIN: Final = "-"
@@ -65,18 +65,8 @@ def command(
 
 def convert_paths(paths: tuple[str, ...]) -> Conversion:
     """What files, folders and stdin become."""
-    problems = Problems()
-    sources: list[Source] = []
-    named = [path for path in paths if path != STDIN]
-    files = find_files(map(Path, named))
-    if named and not files:
-        problems += Problems.of(Problem("there is no *.yaml or *.yml file", "name a file, or a folder that has one"))
-    for file in files:
-        text = read_text(file)
-        if isinstance(text, Problems):
-            problems += text
-        else:
-            sources.append(Source(str(file), text))
+    named = [Path(path) for path in paths if path != STDIN]
+    sources, problems = read_sources(named) if named else ([], Problems())
     if STDIN in paths:
         sources.append(Source("stdin", _read_stdin()))
     conversion = convert(sources)
