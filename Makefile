@@ -10,7 +10,7 @@ PARALLEL := -n 3 --dist worksteal
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test busy e2e images lint format bench soak servers conformance keycloak scenarios audit crds lock clean
+.PHONY: help demo test fuzz busy e2e images lint format bench soak servers conformance keycloak scenarios audit crds lock clean
 
 help:  ## Show the verbs.
 	@awk -F':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ demo: $(STAMP)  ## Start four MCP servers, serve them as one endpoint, show a cl
 
 test: $(STAMP) redis prometheus rsyslog  ## Install what the tests need and run them.
 	@$(BIN)/pytest $(PARALLEL) $(PYTEST)
+
+fuzz: $(STAMP) redis  ## Run the tests with generated input on four times as many examples as every day.
+	@$(BIN)/pytest $(PARALLEL) -m hypothesis --hypothesis-profile=thorough $(PYTEST)
 
 BUSY := tests/proxy/serve tests/proxy/http_client tests/proxy/sessions tests/proxy/pods tests/operator
 

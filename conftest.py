@@ -14,6 +14,17 @@ from hypothesis import HealthCheck, settings
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# How long an example takes tells how busy the machine is, not whether the code is right. A run that decides about a
+# change must not depend on luck; everybody else's runs look for new examples.
+settings.register_profile(
+    "thorough",
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),
+)
+settings.register_profile("everyday", settings.get_profile("thorough"), max_examples=25)
+
 _OUTCOMES = pytest.StashKey[dict[str, set[str]]]()
 
 
@@ -22,11 +33,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    # How long an example takes tells how busy the machine is, not whether the code is right.
-    settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    # A run that decides about a change must not depend on luck; everybody else's runs look for new examples.
-    settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
-    settings.load_profile("ci" if os.environ.get("CI") else "default")
+    if not config.getoption("--hypothesis-profile"):
+        settings.load_profile("everyday")
     config.stash[_OUTCOMES] = {}
 
 

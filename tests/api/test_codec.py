@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from vmcp_api.config import Backend, Network, ProxyConfig, Transport, Withheld
 from vmcp_api.config.proxy import VmcpConfig
 from vmcp_api.manifests.problems import Problems
@@ -54,7 +55,7 @@ CONFIGS = st.builds(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(CONFIGS)
 def test_a_config_survives_its_text_and_its_hash_is_stable(config):
     text = encode_config(config)

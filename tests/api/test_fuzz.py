@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.api.authcases import strategy
 from tests.api.manifests import manifest
+from tests.support.examples import examples
 from tests.support.mutation import json_values, mutated
 from vmcp_api.config import CONTRACT
 from vmcp_api.editor.servers import parse_mcp_servers
@@ -127,13 +128,13 @@ def check_all(text: str) -> None:
                 assert decode_config(encode_config(rendered.config), "c.json") == rendered.config
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(changed_documents())
 def test_any_change_of_a_manifest_is_served_or_explained(documents):
     check_all(yaml.safe_dump_all(documents, allow_unicode=True))
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(mutated([yaml.safe_dump_all(DOCUMENTS).encode()], most=6))
 def test_any_bytes_of_a_manifest_are_read_or_explained(data):
     check_all(data.decode("utf-8", "replace"))
@@ -169,7 +170,7 @@ def test_hostile_yaml_is_explained_within_a_bound(text):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(spec=json_values)
 def test_any_spec_is_served_or_explained(kind, spec):
     document = {**manifest(kind), "spec": spec}
@@ -184,7 +185,7 @@ CONFIG = encode_config(
 )  # fmt: skip
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(mutated([CONFIG.encode()], most=5))
 def test_any_bytes_of_a_config_are_read_or_explained(data):
     config = decode_config(data.decode("utf-8", "replace"), "c.json")
@@ -214,7 +215,7 @@ EDITOR = """\ufeff{ // of VS Code
 """.encode()
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(mutated([EDITOR], most=5))
 def test_any_bytes_of_an_editors_file_are_read_or_explained(data):
     outcome = parse_mcp_servers(

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from vmcp_api.templates import Budget, TemplateError, compile_template
 
 LONG = "x" * 100_000
@@ -200,7 +201,7 @@ pieces = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.lists(pieces, max_size=25))
 def test_any_text_has_a_json_value_or_an_error_of_ours(parts):
     try:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.proxy.endpoint.helpers import QUIET
 from tests.support.callers import ISSUER, BySubject
+from tests.support.examples import examples
 from tests.support.raw_client import RawClient
 from tests.support.rules import Effect, Rule, RuleBased
 from tests.support.scene import Scene, scene
@@ -137,7 +138,7 @@ def world() -> Iterator[World]:
 
 
 @pytest.mark.timeout(400)
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(120), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     aggregation=aggregations,
     policy=policies,

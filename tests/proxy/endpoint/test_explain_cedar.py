@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.proxy.core.policy.cedar.test_matrix import POLICIES
 from tests.proxy.endpoint.helpers import QUIET
 from tests.support.callers import ISSUER, ByClaims, token_of
+from tests.support.examples import examples
 from tests.support.raw_client import RawClient
 from tests.support.scene import Scene, scene
 from tests.support.scripted_backend import ScriptedBackend, tool
@@ -101,7 +102,7 @@ def world() -> Iterator[World]:
 
 
 @pytest.mark.timeout(400)
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     policies=POLICIES,
     mode=st.sampled_from(["Enforce", "Enforce", "Shadow"]),

@@ -4,26 +4,28 @@ import asyncio
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.proxy.endpoint.helpers import everything
+from tests.support.examples import examples
 from tests.support.mutation import HTTP_PIECES, json_values, mutated
 from tests.support.raw_client import events_of
 from tests.support.scene import operational
 from tests.support.scripted_backend import Die
 from tests.support.standing import CANARY, standing
 
-pytestmark = pytest.mark.scenario("X-1")
+pytestmark = [pytest.mark.scenario("X-1"), pytest.mark.hypothesis]
 
 CONFIG = operational(timeouts={"default": "2s", "list": "2s"}, failureHandling={"healthCheckInterval": "1h"})
-FUZZ = settings(max_examples=120, suppress_health_check=list(HealthCheck))
+FUZZ = settings(max_examples=examples(120), suppress_health_check=list(HealthCheck))
 ID = b"@ID@"
 ANSWERS = [
     b'{"jsonrpc":"2.0","id":@ID@,"result":{"content":[{"type":"text","text":"t"}],"isError":false,"_meta":{"a":1}}}',
     b'{"jsonrpc":"2.0","id":@ID@,"error":{"code":-32000,"message":"session","data":[1]}}',
     b'{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"session"}}',
 ]
+WHOLE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: @LENGTH@\r\n\r\n"
 SAYINGS = [
     b'{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":@ID@,"progress":1}}',
     b'{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"d","logger":"l"}}',
@@ -144,7 +146,9 @@ def restored(proxy):
 def test_any_response_to_a_call_is_one_answer_to_the_client(proxy, method, params):
     failed = set()
 
-    @settings(FUZZ, max_examples=100)
+    @settings(FUZZ, max_examples=examples(100))
+    @example(WHOLE + ANSWERS[0])
+    @example(WHOLE + ANSWERS[1])
     @given(responses())
     def call(raw):
         tell(proxy, method, raw)
@@ -200,7 +204,7 @@ def test_any_listing_costs_its_own_entries_only(proxy, method, member):
     )
     pages = st.fixed_dictionaries({member: st.lists(entries | json_values, max_size=4) | json_values}) | json_values
 
-    @settings(FUZZ, max_examples=50)
+    @settings(FUZZ, max_examples=examples(50))
     @given(pages, st.sampled_from(["", "2", None, 5, {}, "\x00", "c" * 3000]))
     def list_all(page, cursor):
         async def answer(call):
@@ -249,7 +253,9 @@ TOKENS = (
 def test_any_handshake_of_a_backend_opens_a_session_or_is_one_error(proxy):
     opened = set()
 
-    @settings(FUZZ, max_examples=80)
+    @settings(FUZZ, max_examples=examples(80))
+    @example(HELLO, b"token-1")
+    @example(b"", b"token-1")
     @given(mutated([HELLO]) | hellos, mutated([b"token-1"], TOKENS, most=3))
     def open_and_call(hello, token):
         field = b"Mcp-Session-Id: " + token + b"\r\n" if token else b""
@@ -284,7 +290,7 @@ def test_whatever_stands_on_a_stream_the_next_message_still_arrives(proxy):
             await stream.until("notifications/x-mark")
             assert all(message["jsonrpc"] == "2.0" for message in stream.messages)
 
-    @settings(FUZZ, max_examples=50)
+    @settings(FUZZ, max_examples=examples(50))
     @given(st.lists(sayings, max_size=4))
     def say(said):
         restored(proxy)

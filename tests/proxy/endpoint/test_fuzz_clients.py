@@ -4,16 +4,17 @@ import json
 import re
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.proxy.endpoint.helpers import QUIET, everything
+from tests.support.examples import examples
 from tests.support.mutation import HTTP_PIECES, JSON_PIECES, json_values, mutated
 from tests.support.standing import CANARY, Standing, standing
 
-pytestmark = pytest.mark.scenario("X-1")
+pytestmark = [pytest.mark.scenario("X-1"), pytest.mark.hypothesis]
 
-FUZZ = settings(max_examples=200, suppress_health_check=list(HealthCheck))
+FUZZ = settings(max_examples=examples(200), suppress_health_check=list(HealthCheck))
 REFUSALS = {400, 403, 404, 405, 406, 413, 415, 421, 431, 501, 505}
 SERVED = {200, 202, 204}
 METHODS = [
@@ -80,6 +81,9 @@ def test_any_body_with_a_session_is_answered_or_refused(proxy):
     seen = set()
 
     @FUZZ
+    @example(BODIES[1])
+    @example(BODIES[-1])
+    @example(b"{")
     @given(mutated(BODIES) | st.binary(max_size=300))
     def send(body):
         answer = proxy.run(proxy.exchange(post(body, proxy.client.session.encode(), b"X-Api-Key: " + CANARY.encode())))
@@ -110,7 +114,7 @@ def test_any_params_of_any_method_are_answered_with_a_result_or_an_error(proxy):
 
 @pytest.mark.parametrize("kind", ["tools", "resources", "resources/templates", "prompts"])
 def test_any_cursor_is_a_page_or_invalid_params(proxy, kind):
-    @settings(FUZZ, max_examples=80)
+    @settings(FUZZ, max_examples=examples(80))
     @given(st.text(max_size=60) | mutated([b"MXRvbmVfZWNobw"], (b"=", b"-", b"/", b"Cg")).map(bytes.hex) | json_values)
     def send(cursor):
         message = {"jsonrpc": "2.0", "id": 1, "method": f"{kind}/list", "params": {"cursor": cursor}}
@@ -146,7 +150,7 @@ def test_any_session_id_but_the_right_one_is_unknown_on_every_verb(proxy):
 
 
 def test_any_last_event_id_opens_the_stream_and_closes_with_it(proxy):
-    @settings(FUZZ, max_examples=100)
+    @settings(FUZZ, max_examples=examples(100))
     @given(mutated([b"", b"1", b"one/7"], (b"\0", b"\xff", b"-1", b"9" * 3000, b"../")).map(lambda v: v.strip()))
     def send(event):
         # The answer is a stream; that we close our side ends it.
@@ -176,7 +180,7 @@ REQUESTS = [
 def test_any_bytes_as_http_are_refused_or_served_and_cost_nobody_else(proxy):
     seen = set()
 
-    @settings(FUZZ, max_examples=400)
+    @settings(FUZZ, max_examples=examples(400))
     @given(mutated(REQUESTS, (*HTTP_PIECES, *JSON_PIECES), most=5) | st.binary(max_size=200))
     def send(request):
         # Without a Connection: close left in it, our half close ends it, whether or not it was whole.
@@ -210,7 +214,7 @@ def test_requests_on_one_connection_are_answered_in_order_whatever_stands_betwee
     session = proxy.client.session.encode()
     good = post(BODIES[1], session).replace(b"Connection: close\r\n", b"")
 
-    @settings(FUZZ, max_examples=60)
+    @settings(FUZZ, max_examples=examples(60))
     @given(st.lists(mutated(BODIES), max_size=5))
     def send(bodies):
         between = [post(body, session).replace(b"Connection: close\r\n", b"") for body in bodies]

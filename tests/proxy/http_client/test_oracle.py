@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.proxy.http_client.servers import Exchange, raw_server
+from tests.support.examples import examples
 from vmcp_proxy.http_client import HttpClient, HttpError
 
 NAMES = st.text("abcXYZ-", min_size=1, max_size=8).map(lambda name: f"x{name}".encode())
@@ -113,12 +114,13 @@ class Stage:
             return "refused"
 
 
+@pytest.mark.hypothesis
 @pytest.mark.scenario("X-1")
 @pytest.mark.parametrize("new_loop", [asyncio.SelectorEventLoop, uvloop.new_event_loop])
 def test_both_clients_read_the_same_response_or_both_refuse(new_loop):
     seen = set()
 
-    @settings(max_examples=150, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(150), suppress_health_check=list(HealthCheck))
     @given(answers())
     def compare(pieces):
         stage.pieces = pieces
@@ -139,6 +141,7 @@ def test_both_clients_read_the_same_response_or_both_refuse(new_loop):
     assert seen == {True, False}
 
 
+@pytest.mark.hypothesis
 @pytest.mark.scenario("X-1")
 @pytest.mark.parametrize("new_loop", [asyncio.SelectorEventLoop, uvloop.new_event_loop])
 def test_any_bytes_from_a_server_end_in_a_response_or_an_http_error(new_loop):
@@ -149,7 +152,7 @@ def test_any_bytes_from_a_server_end_in_a_response_or_an_http_error(new_loop):
     ])  # fmt: skip
     outcomes = set()
 
-    @settings(max_examples=150, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(150), suppress_health_check=list(HealthCheck))
     @given(st.lists(st.one_of(tokens, st.binary(max_size=8)), max_size=12).filter(lambda pieces: b"" not in pieces))
     def survive(pieces):
         stage.pieces = pieces

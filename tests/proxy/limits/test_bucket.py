@@ -5,6 +5,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from vmcp_api.spec.rate_limiting import Bucket
 from vmcp_proxy.limits.bucket import Terms, lasts, take
 from vmcp_proxy.limits.script import TAKE, TAKE_SHA
@@ -91,7 +92,7 @@ def at_a_time(script):
 
 
 @pytest.mark.scenario("R-2")
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(TERMS, min_size=4, max_size=4), st.lists(st.lists(STEPS, min_size=1, max_size=3), max_size=6))
 def test_the_script_does_what_the_function_does_to_the_last_part_of_a_token(redis_server, terms, trips):
     with redis.Redis(host=redis_server.host, port=redis_server.port, decode_responses=True) as client:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.mutation import mutated
 from vmcp_proxy.protocol.jsonrpc import Response, encode_answer, encode_result, parse_answer, parse_message, size_of
 from vmcp_proxy.protocol.params import inbound_result, marks_of
@@ -46,7 +47,7 @@ def said(message) -> object:
     return message.id, marks.is_error, *(bytes(text).strip() for text in texts)
 
 
-@settings(max_examples=1500)
+@settings(max_examples=examples(1500))
 @given(mutated(BODIES, PIECES, most=3))
 @example(b'{"jsonrpc":"2.0","id":7,"result":{},"id":8,"x":{}}')
 @example(b'{"jsonrpc":"2.0","id":7,"result":{},"result":{"isError":true}}')

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.mutation import mutated
 from vmcp_proxy.core.calls.notifications import relayed
 from vmcp_proxy.core.catalog.pagination import BadCursor, encode_cursor, parse_cursor
@@ -58,7 +59,7 @@ def is_json(data: bytes) -> bool:
     return True
 
 
-@settings(max_examples=600)
+@settings(max_examples=examples(600))
 @given(mutated(REQUESTS))
 def test_what_a_client_may_send_is_read_to_its_end_or_refused(body):
     message = parse_message(body)
@@ -83,7 +84,7 @@ def test_what_a_client_may_send_is_read_to_its_end_or_refused(body):
     assert hello.version in {"2025-11-25", "2025-06-18"}
 
 
-@settings(max_examples=600)
+@settings(max_examples=examples(600))
 @given(mutated(ANSWERS), st.none() | st.sampled_from(["debug", "error"]))
 def test_what_a_backend_may_answer_is_read_to_its_end_or_refused(body, level):
     message = parse_message(body)
@@ -103,7 +104,7 @@ def test_what_a_backend_may_answer_is_read_to_its_end_or_refused(body, level):
 
 
 @pytest.mark.parametrize("kind", Kind)
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(data=st.data())
 def test_what_a_backend_may_list_is_a_page_or_is_none_and_every_entry_is_json(kind, data):
     raw = data.draw(mutated([LISTS[kind]], most=5))
@@ -127,7 +128,7 @@ STREAMS = [
 SSE_PIECES = (b"\r", b"\n", b"\r\n", b"\n\n", b":", b"data:", b"data", b"id: \0", b"retry: 1e9", b"\xff", b"x" * 3000)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(mutated(STREAMS, SSE_PIECES, most=6), st.integers(1, 64) | st.just(100_000))
 def test_any_stream_ends_in_messages_or_in_one_refusal(stream, size):
     parser = SseParser(2048)
@@ -140,7 +141,7 @@ def test_any_stream_ends_in_messages_or_in_one_refusal(stream, size):
         assert len(stream) > 1024
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(st.sampled_from(Kind), st.text(min_size=1, max_size=20), st.data())
 def test_of_all_cursors_only_ours_are_read(kind, name, data):
     try:
@@ -159,7 +160,7 @@ RING = Keyring.of({"1": b"a" * 32, "2": b"b" * 32})
 IDS = SessionIds(RING)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(st.data())
 def test_no_id_but_a_minted_one_is_recognised_and_no_seal_but_a_whole_one_opens(data):
     minted = IDS.mint()
@@ -177,7 +178,7 @@ def test_no_id_but_a_minted_one_is_recognised_and_no_seal_but_a_whole_one_opens(
 RECORD = SessionRecord(b"b", b"f", "2025-11-25", b"{}", (("one", b"sealed"),)).encode()
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.dictionaries(st.sampled_from([*RECORD, b"backend:\xff", b"backend:", b"\xff"]), st.binary(max_size=9)))
 def test_any_fields_in_the_store_are_a_record_or_none(fields):
     whole = RECORD.keys() <= fields.keys()

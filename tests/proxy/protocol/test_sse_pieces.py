@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from vmcp_proxy.protocol.sse import Event, EventTooLargeError, SseParser
 
 LIMIT = 1 << 20
@@ -36,7 +37,7 @@ STREAMS = st.lists(st.tuples(LINES, st.sampled_from([b"\n", b"\r", b"\r\n", b"\n
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(STREAMS, st.data())
 def test_long_lines_are_the_same_events_wherever_they_are_cut(stream, data):
     cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=12))

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.proxy.serve.harness import CLUSTER, World, call
+from tests.support.examples import examples
 from tests.support.raw_client import WAIT_SECONDS
 from vmcp_proxy.headerforward import AllowList
 from vmcp_proxy.protocol.jsonrpc import encode_result
@@ -136,7 +137,7 @@ async def test_what_one_request_does_to_its_scope_no_other_sees():
     assert more == [first] * 3
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     sizes=st.lists(st.integers(0, 1200), min_size=1, max_size=12),
     heads=st.lists(st.sampled_from([(), (b"X-A: 1",), (b"X-A: 2", b"X-A: 3"), (b"Mcp-Session-Id: 5",)]), min_size=1),

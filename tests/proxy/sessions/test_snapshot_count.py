@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.proxy.sessions.pods import ALICE, BOB, eventually
+from tests.support.examples import examples
 from vmcp_api.spec.sessions import SessionManagement
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
 from vmcp_proxy.sessions import Created, Keyring, SessionIds, SessionManager, StoreUnavailable
@@ -144,7 +145,7 @@ async def test_the_walk_reaches_what_it_is_meant_to_reach():
 
 
 @pytest.mark.scenario("H-6")
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(steps=STEPS)
 @example(steps=[("open", ALICE), ("store", False), ("wait", 100.0), ("store", True), ("wait", 20.0)])
 async def test_there_are_always_as_many_snapshots_as_sessions(steps):

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 
 from tests.proxy.workflows.graphs import ABORT, GO_ON, SKIP_REMAINING, Run, graphs, interpret
 from tests.proxy.workflows.playing import Acts, Listener, play, step, text, workflow
+from tests.support.examples import examples
 from tests.support.virtual_time import run_virtually
 from vmcp_proxy.workflows.acts import ElicitReply
 from vmcp_proxy.workflows.engine import Engine
@@ -48,7 +49,7 @@ def acts_of(graph):
 
 @pytest.mark.scenario("W-1", "W-3", "W-4")
 @given(graphs())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_the_same_steps_run_as_early_as_their_dependencies_allow(graph):
     should = interpret(graph)
 

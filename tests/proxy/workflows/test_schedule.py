@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.proxy.workflows.graphs import ABORT, GO_ON, SKIP_REMAINING, Node, Run, graphs, interpret
+from tests.support.examples import examples
 from vmcp_proxy.workflows.schedule import Plan, Schedule
 
 UNBOUNDED = 1000
@@ -39,7 +40,7 @@ def simulate(graph: list[Node], parallel: int = UNBOUNDED) -> Run:
 
 
 @given(graphs())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_the_same_steps_run_as_early_as_their_dependencies_allow(graph):
     came, should = simulate(graph), interpret(graph)
 
@@ -47,7 +48,7 @@ def test_the_same_steps_run_as_early_as_their_dependencies_allow(graph):
 
 
 @given(graphs(verdicts=(GO_ON,)), st.integers(1, 4))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_a_bound_delays_steps_only_while_that_many_run(graph, parallel):
     run = simulate(graph, parallel)
 

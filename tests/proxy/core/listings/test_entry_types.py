@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcp_types.methods import validate_server_result
 
+from tests.support.examples import examples
 from tests.support.mutation import json_values
 from vmcp_proxy.core.catalog.capabilities import Descriptor
 from vmcp_proxy.core.listings.entry_shape import fit_members
@@ -306,7 +307,7 @@ def test_an_entry_whose_members_have_their_types_stays_to_the_byte(kind, data, i
 
 
 @pytest.mark.parametrize("kind", Kind)
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(data=st.data())
 def test_the_sdk_reads_every_list_of_entries_that_are_kept(kind, data):
     """Its models of the revision are an oracle: what they refuse, clients refuse with the whole list."""
@@ -321,7 +322,7 @@ def test_the_sdk_reads_every_list_of_entries_that_are_kept(kind, data):
 
 
 @pytest.mark.parametrize("kind", Kind)
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(data=st.data())
 def test_what_the_decoder_takes_has_nothing_to_be_taken_out(kind, data):
     raw = json.dumps(data.draw(spoiled(kind))).encode()

@@ -5,6 +5,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.support.examples import examples
 from vmcp_api.spec.operational import CircuitBreaker
 from vmcp_proxy.core.members.circuit import Circuit, CircuitState, Permit, Refused
 
@@ -240,4 +241,4 @@ class AgainstAModel(RuleBasedStateMachine):
 
 
 TestAgainstAModel = AgainstAModel.TestCase
-TestAgainstAModel.settings = hypothesis_settings(max_examples=60, stateful_step_count=40)
+TestAgainstAModel.settings = hypothesis_settings(max_examples=examples(60), stateful_step_count=40)

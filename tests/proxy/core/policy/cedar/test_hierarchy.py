@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.proxy.core.policy.cedar.helpers import SERVER, who
+from tests.support.examples import examples
 from vmcp_proxy.core.policy.cedar.entities import Thing, World
 from vmcp_proxy.core.policy.cedar.hierarchy import Hierarchy, opened_by, uid_of
 from vmcp_proxy.core.policy.cedar.policies import read_policies
@@ -71,7 +72,7 @@ def answer(policies, world):
     return said.decision, sorted(said.diagnostics.reasons), sorted(said.diagnostics.errors)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(directories(), st.lists(conditions, min_size=1, max_size=3), st.sampled_from(LITERALS))
 @example([entity(UIDS[6], [UIDS[8]]), entity(UIDS[8], [UIDS[9]])], ['User::"u" in Team::"y"'], 'Group::"dev"')
 @example([entity(UIDS[0], lead=UIDS[6]), entity(UIDS[6], [UIDS[9]])], ['principal.lead in Team::"y"'], 'Group::"dev"')

@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.proxy.core.policy.cedar.helpers import SERVER, a_tool, admitter, decided, entry, shown, who
+from tests.support.examples import examples
 from vmcp_proxy.core.catalog.uri_template import can_expand_to
 from vmcp_proxy.core.policy.questions import ACTION_ON, Prospect, Question, judged_name
 from vmcp_proxy.protocol.kinds import Kind
@@ -159,7 +160,7 @@ def by_cedar(policies, identity, capability, arguments, name):
     return answer.decision is Verdict.Allow, set(answer.diagnostics.reasons), errors
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(POLICIES)
 @example(["permit(principal, action, resource) when { context.arg_flag || true };"])
 @example(["permit(principal, action, resource) unless { context has arg_path };"])
@@ -178,7 +179,7 @@ async def test_a_call_is_allowed_where_cedar_says_so_and_no_policy_failed_and_a_
                 assert (decision.outcome == "allow") == bool(listed)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(POLICIES)
 @example(['permit(principal, action, resource == Resource::"x://b");'])
 @example(['permit(principal, action, resource) when { resource in [Backend::"d", Resource::"y://a/1/z"] };'])
@@ -205,7 +206,7 @@ def question_of(identity, capability, known):
     return Question(identity, ACTION_ON[capability.kind], capability, capability.exposed, arguments, is_open=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(POLICIES)
 @example(['permit(principal, action, resource) when { context.arg_path like "/open/*" && context.arg_count < 3 };'])
 @example(['permit(principal, action, resource) when { resource.original like "o*" };'])

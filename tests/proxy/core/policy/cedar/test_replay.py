@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.proxy.core.policy.cedar.helpers import SERVER, a_tool, admitter, decided, entry, who
 from tests.proxy.core.policy.cedar.test_matrix import POLICIES, RESOURCES, TOOLS
+from tests.support.examples import examples
 from vmcp_proxy.core.policy.cedar.replay import ORIGINAL_NAME, RecordedCall, Replay
 from vmcp_proxy.core.policy.questions import ACTION_ON, Action, judged_name
 from vmcp_proxy.protocol.annotations import NO_ANNOTATIONS
@@ -72,7 +73,7 @@ async def judged(policies, call):
     return await Replay(policies, server=SERVER, entities="[]", group_claims=("groups",)).judge(call)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     POLICIES,
     IDENTITIES,
