@@ -31,23 +31,18 @@ class Budget:
         self._steps = steps
         self._size = size
         self._memory = memory
-        self._whole = (steps, size, memory)
+        self._whole = (steps, size)
 
     @property
     def spent(self) -> int:
         """What was counted so far, in steps; 512 characters are worth one."""
-        steps, size, _ = self._whole
+        steps, size = self._whole
         return steps - self._steps + (size - self._size) // _SIZE_OF_STEP
 
     @property
     def size(self) -> int:
         """The characters that were counted so far, values among them."""
         return self._whole[1] - self._size
-
-    @property
-    def decoded(self) -> int:
-        """The bytes that values of JSON texts took so far."""
-        return self._whole[2] - self._memory
 
     def step(self) -> None:
         """Counts the evaluation of one expression or statement.
@@ -76,7 +71,8 @@ class Budget:
             TemplateError: that is too much.
         """
         self._memory -= weight
-        if self._memory < 0:
+        self._size -= weight
+        if self._memory < 0 or self._size < 0:
             raise TemplateError("the JSON of its texts takes more memory than there is; read less of it")
 
     def measure(self, value: object) -> None:

@@ -104,7 +104,6 @@ def from_json(text: object, budget: Budget) -> object:
         TemplateError: it is no string, or no JSON.
     """
     found = string(text, "JSON text")
-    budget.take(len(found))
     budget.decode(weight_of(found))
     try:
         return load_json(found)

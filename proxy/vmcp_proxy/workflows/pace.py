@@ -13,6 +13,9 @@ MOST_COST: Final = 1_000_000
 _COST_OF_TURN: Final = 1000
 """What may be evaluated in one turn of the event loop: a few milliseconds, or one template that costs more."""
 
+_SECONDS_OF_COST: Final = 2e-6
+"""About what one step takes."""
+
 Found = TypeVar("Found")
 
 
@@ -38,12 +41,23 @@ class Pace:
             try:
                 return make(budget)
             finally:
-                self._spent += budget.spent
-                if self._spent > _COST_OF_TURN:
-                    self._spent = 0
-                    # With the lock held: whoever is next begins in a later turn.
-                    await asyncio.sleep(0)
+                await self._leave_to_others(budget.spent)
                 purse.pay(budget.spent)
+
+    async def _leave_to_others(self, cost: int) -> None:
+        """Gives the loop to others, with the lock held: whoever is next begins in a later turn.
+
+        One template that has cost much leaves as much time as it took: to be served takes several turns, and each
+        would come behind another such template.
+        """
+        self._spent += cost
+        if cost > _COST_OF_TURN:
+            await asyncio.sleep(cost * _SECONDS_OF_COST)
+        elif self._spent > _COST_OF_TURN:
+            await asyncio.sleep(0)
+        else:
+            return
+        self._spent = 0
 
 
 class Purse:

@@ -62,7 +62,7 @@ def read_result(raw: bytes | msgspec.Raw, reads: Reads, room: int) -> Values | T
     Leniently: `content` may be missing, and what is no object among it, or of an unknown type, is passed over.
     """
     try:
-        if not (reads.output or reads.content) and _decode_mark(raw).is_error is not True:
+        if not (reads.output or reads.content) and _is_fine(raw):
             found = Values({}, {}, raw, memoryview(raw).nbytes)
             return found if found.weight <= room else ToolError(_TOO_LARGE)
         weight = weight_of(raw)
@@ -77,6 +77,15 @@ def read_result(raw: bytes | msgspec.Raw, reads: Reads, room: int) -> Values | T
         return ToolError(_reason(result))
     content = _by_kind(result.content) if reads.content or not isinstance(result.structured, dict) else {}
     return Values(result.structured if isinstance(result.structured, dict) else content, content, raw, weight)
+
+
+def _is_fine(raw: bytes | msgspec.Raw) -> bool:
+    """Whether it is a result and no error, as far as can be seen without reading all of it."""
+    try:
+        return _decode_mark(raw).is_error is not True
+    except msgspec.DecodeError:
+        # It may hold half a character, which is read with more care.
+        return False
 
 
 def _whole(raw: bytes | msgspec.Raw) -> _Whole:

@@ -116,10 +116,10 @@ class Turn:
         return Ending(StepStatus.COMPLETED, found.output, found.content, result=found.raw)
 
     async def _for_each(self, act: ForEach) -> Ending:
-        items, weight = await self._evaluate(lambda scope, budget: _items(act.collection, scope, budget), "collection")
+        items = await self._evaluate(lambda scope, budget: _items(act.collection, scope, budget), "collection")
         if len(items) > act.most:
             return self._failed(f"the collection has {len(items)} items; maxIterations allows {act.most}")
-        with self._world.held.holding(weight, "its items"):
+        with self._world.held.holding(items, "its items"):
             return await self._iterate_all(act, items)
 
     async def _iterate_all(self, act: ForEach, items: list[Any]) -> Ending:
@@ -160,10 +160,8 @@ class Turn:
 
     async def _call(self, call: ToolCall, scope: Scope, place: int | None = None) -> Values | ToolError:
         """Calls a tool, again where that may help, and reads what it gave."""
-        arguments, weight = await self._world.evaluate(
-            lambda budget: (call.arguments.value(scope, budget), budget.size)
-        )
-        with self._world.held.holding(weight, "its arguments"):
+        arguments = await self._world.evaluate(lambda budget: call.arguments.value(scope, budget))
+        with self._world.held.holding(arguments, "its arguments"):
             return await self._attempts(call, arguments, place)
 
     async def _attempts(self, call: ToolCall, arguments: Any, place: int | None) -> Values | ToolError:
@@ -228,19 +226,17 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _items(collection: Template, scope: Scope, budget: Budget) -> tuple[list[Any], int]:
-    """The items of a collection: an array, or the JSON text of one, as ToolHive's `json` makes it; and their weight.
+def _items(collection: Template, scope: Scope, budget: Budget) -> list[Any]:
+    """The items of a collection: an array, or the JSON text of one, as ToolHive's `json` makes it.
 
     Raises:
         TemplateError: it is neither.
     """
     value = collection.value(scope, budget)
-    if isinstance(value, list):
-        return value, budget.size
-    found = read_json(value, budget) if isinstance(value, str) else None
+    found = read_json(value, budget) if isinstance(value, str) else value
     if not isinstance(found, list):
         raise TemplateError("it is no array, and no JSON text of one")
-    return found, budget.size + budget.decoded
+    return found
 
 
 def _count(done: list[dict[str, Json]]) -> Iterations:

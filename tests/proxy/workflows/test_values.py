@@ -213,6 +213,12 @@ def test_a_number_that_values_cannot_hold_is_an_error_and_never_null(number):
     assert read_result(raw, Reads(), 10_000).raw is raw
 
 
+@pytest.mark.parametrize("reads", [ALL, Reads()])
+def test_half_a_character_makes_no_result_unreadable_whether_or_not_somebody_reads_it(reads):
+    raw = b'{"content":[{"type":"text","text":"x\\ud83d"}]}'
+    assert read_result(raw, reads, 10_000).raw is raw
+
+
 @pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
 def test_what_is_no_number_of_json_is_no_json(word):
     with pytest.raises(ValueError, match=r"NaN|Infinity|malformed"):
