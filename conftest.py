@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support import heap
+
 # What is compiled is kept, also where the machine's setting is to keep nothing: each worker and each command that a
 # test starts would compile all that it imports anew.
 sys.dont_write_bytecode = False
@@ -41,11 +43,11 @@ def pytest_configure(config):
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
     # Nearly all that is made here stays to the end, so that looking for garbage among it takes time and finds none.
-    # (Not frozen: tests that search the memory for secrets look at everything.)
     gc.disable()
     try:
         return (yield)
     finally:
+        heap.set_aside()
         gc.enable()
 
 

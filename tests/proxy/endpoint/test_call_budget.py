@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import ssl
 from collections import Counter
 
@@ -12,6 +11,7 @@ import redis.asyncio
 import trustme
 
 from tests.proxy.endpoint.helpers import QUIET, everything
+from tests.support import heap
 from tests.support.raw_client import eventually
 from tests.support.redis_server import Monitor
 from tests.support.scene import configs_of, scene
@@ -37,8 +37,7 @@ COUNTED = (
 
 
 def alive():
-    gc.collect()
-    found = Counter(type(each) for each in gc.get_objects())
+    found = Counter(map(type, heap.objects()))
     return {kind.__name__: found[kind] for kind in COUNTED}
 
 

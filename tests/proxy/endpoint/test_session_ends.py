@@ -1,11 +1,11 @@
 """What a session held when it ends: programs, streams at backends, calls in flight, the client's headers."""
 
 import asyncio
-import gc
 
 import pytest
 
 from tests.proxy.endpoint.helpers import QUIET, everything
+from tests.support import heap
 from tests.support.old_server import OldServer
 from tests.support.programs import Noted
 from tests.support.raw_client import eventually, initialize
@@ -14,17 +14,6 @@ from tests.support.serving import http_backend
 
 CANARY = "canary-0d15ea5e"
 ROOTS = {"roots": {}}
-
-
-def is_held():
-    gc.collect()
-    return any(isinstance(each, bytes) and CANARY.encode() in each for each in map_referents())
-
-
-def map_referents():
-    for each in gc.get_objects():
-        for near in gc.get_referents(each):
-            yield from near if isinstance(near, tuple) else (near,)
 
 
 @pytest.mark.scenario("H-6", "B-13")
@@ -87,7 +76,7 @@ async def test_what_is_in_flight_ends_with_its_session_and_nothing_holds_the_cli
             if method in requests:
                 await eventually(lambda: len(backend.calls("notifications/cancelled")) == 2)
         del client, first, second, answer, message
-        await eventually(lambda: not is_held())
+        await eventually(lambda: not heap.held_with(CANARY.encode()))
         async with world.session(x_api_key="another") as client:
             assert (await client.request("ping"))["result"] == {}
 

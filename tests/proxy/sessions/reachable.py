@@ -7,6 +7,8 @@ import sys
 from collections.abc import Collection
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
+from tests.support import heap
+
 _LEAVES = (type, ModuleType, BuiltinFunctionType, asyncio.AbstractEventLoop, logging.Logger)
 
 
@@ -34,13 +36,14 @@ def paths_to(secret: bytes | Collection[bytes], root: object) -> list[str]:
 
 def holders_of(*secrets: bytes) -> list[str]:
     """The types of what holds bytes with a secret in them, in the whole process; not the arguments themselves."""
-    gc.collect()
-    given = {id(each) for each in secrets}
+    found = {id(each) for each in heap.held_with(*secrets)}
+    if not found:
+        return []
     return [
         f"{type(each).__module__}.{type(each).__qualname__}"
-        for each in gc.get_objects()
+        for each in heap.objects()
         for value in gc.get_referents(each)
-        if type(value) in (bytes, bytearray) and id(value) not in given and any(secret in value for secret in secrets)
+        if id(value) in found
     ]
 
 

@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-import gc
 import json
 from collections import Counter
 
 import pytest
 
 from tests.proxy.endpoint.helpers import QUIET, everything
+from tests.support import heap
 from tests.support.raw_client import eventually, initialize
 from tests.support.scene import scene
 
@@ -67,8 +67,7 @@ async def visits(port, count):
 
 def population():
     """Objects of the product by type, and all others in one number."""
-    gc.collect()
-    kinds = Counter(type(thing) for thing in gc.get_objects())
+    kinds = Counter(map(type, heap.objects()))
     ours = {kind.__qualname__: count for kind, count in kinds.items() if "vmcp_proxy." in str(kind.__module__)}
     return ours, kinds.total()
 

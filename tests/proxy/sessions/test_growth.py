@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from tests.proxy.sessions.pods import ALICE, HEADERS, Pod, eventually, redis_store
+from tests.support import heap
 from tests.support.redis_server import Monitor
 from vmcp_api.spec.sessions import SessionManagement
 from vmcp_proxy.headerforward import HeaderSnapshot
@@ -24,8 +25,7 @@ async def cycle(pod, snapshot):
 
 
 def population():
-    gc.collect()
-    kinds = Counter(type(thing).__qualname__ for thing in gc.get_objects())
+    kinds = Counter(type(thing).__qualname__ for thing in heap.objects())
     return kinds["Session"], kinds["HeaderSnapshot"], kinds["_Entry"], kinds["Flight"], kinds.total()
 
 

@@ -1,7 +1,6 @@
 """One pod: sessions are opened, found by their owner only, capped and ended, with either store."""
 
 import asyncio
-import gc
 
 import pytest
 
@@ -15,6 +14,7 @@ from tests.proxy.sessions.pods import (
     eventually,
     redis_store,
 )
+from tests.support import heap
 from vmcp_api.spec.sessions import SessionManagement
 from vmcp_proxy.auth.identity import ANONYMOUS, ANONYMOUS_WITH_AUTHORIZATION, Identity
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
@@ -348,8 +348,7 @@ async def create(pod):
 
 
 def snapshots_in_memory():
-    gc.collect()
     return sum(
         isinstance(thing, HeaderSnapshot) and thing.items() == (("X-Api-Key", b"made for this session"),)
-        for thing in gc.get_objects()
+        for thing in heap.objects()
     )

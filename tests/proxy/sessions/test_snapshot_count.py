@@ -1,6 +1,5 @@
 """However sessions come and go, there are as many header snapshots as sessions."""
 
-import gc
 from itertools import count
 
 import pytest
@@ -8,6 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.proxy.sessions.pods import ALICE, BOB, eventually
+from tests.support import heap
 from tests.support.examples import examples
 from vmcp_api.spec.sessions import SessionManagement
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
@@ -183,8 +183,7 @@ async def test_no_header_value_outlives_its_session_in_memory():
 
 
 def values_in_memory():
-    gc.collect()
     return sum(
         isinstance(thing, HeaderSnapshot) and thing.canonical_bytes().find(b"mark of this test") > 0
-        for thing in gc.get_objects()
+        for thing in heap.objects()
     )

@@ -1,0 +1,36 @@
+"""What is alive in this process, for tests that look for secrets and leaks.
+
+What collecting the tests leaves is there to the end: modules, tests, their parameters, half a million objects. The
+garbage collector passes them by from then on (`set_aside`), or each look would take a second; searches do not.
+"""
+
+import gc
+
+_set_aside: list[object] = []
+
+
+def set_aside() -> None:
+    """Tells the collector that what is alive now stays."""
+    gc.collect()
+    _set_aside[:] = [each for each in gc.get_objects() if each is not _set_aside]
+    gc.freeze()
+
+
+def objects() -> list[object]:
+    """Every object that may hold others, once the garbage is collected."""
+    gc.collect()
+    return [*_set_aside, *gc.get_objects()]
+
+
+def held_with(*marks: bytes) -> list[bytes | bytearray]:
+    """The byte strings with one of these in them that anything in the process holds; not the arguments themselves."""
+    given = {id(mark) for mark in marks}
+    found: list[bytes | bytearray] = []
+    holders = objects()
+    while holders:
+        held = [each for each in gc.get_referents(*holders) if isinstance(each, (bytes, bytearray, tuple))]
+        values = [each for each in held if not isinstance(each, tuple) and id(each) not in given]
+        found += [each for each in values if any(mark in each for mark in marks)]
+        # Tuples of plain values are not among the collector's objects.
+        holders = [each for each in held if isinstance(each, tuple) and not gc.is_tracked(each)]
+    return found
