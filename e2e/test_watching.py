@@ -6,9 +6,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from e2e.support.installation import RELEASE, SYSTEM
-from e2e.support.kube import Kube, condition
+from e2e.support.installation import RELEASE
+from e2e.support.kube import condition
 from e2e.support.manifests import group, server, vmcp
+from e2e.support.operators import Operators
 
 FOREIGN_BYTES = 900_000
 FOREIGN = 112
@@ -17,31 +18,16 @@ GROWTH_KIB = 10 * 1024
 BACK_SECONDS = 30.0
 
 
-class Operator:
-    """The operator's pod, as its probes and a scrape see it."""
+class Operator(Operators):
+    """The operator's one pod, and what it holds."""
 
-    def __init__(self, cluster):
-        self.cluster = cluster
-        self.system = Kube(cluster, SYSTEM)
-
-    def pod(self):
-        (pod,) = (
-            each
-            for each in self.system.list("pods", f"app.kubernetes.io/instance={RELEASE}")
-            if not each["metadata"].get("deletionTimestamp")
-        )
-        return pod
-
-    def ask(self, path):
-        address = self.pod()["status"]["podIP"]
-        return self.cluster.exec(["curl", "--silent", "--max-time", "5", f"http://{address}:8080{path}"])
-
-    def reasons(self):
+    def not_watched(self):
         """Why it is not ready."""
-        return json.loads(self.ask("/readyz"))["reasons"]
+        return self.reasons(self.pod())
 
-    def metric(self, name):
-        return float(re.search(rf"^{name}(?:\{{.*\}})? (\S+)$", self.ask("/metrics"), re.MULTILINE)[1])
+    def told(self, name):
+        """A metric of it."""
+        return self.metric(self.pod(), name)
 
     def memory(self, field):
         """`VmRSS`, what it holds, or `VmHWM`, the most that it held; in KiB."""
@@ -107,16 +93,16 @@ def test_a_watch_that_is_refused_is_told_at_once_the_rest_goes_on_and_all_is_wel
     kube.until_phase("mcpgroup/tools", "Ready")
     with without(operator, "configmaps", "watch") as give_back:
         operator.cut()
-        operator.system.until_so("refusal", lambda: any("/configmaps" in each for each in operator.reasons()))
-        assert any("HTTP 403" in each for each in operator.reasons())
-        assert operator.metric("vmcp_operator_watch_up") == 0
+        operator.system.until_so("refusal", lambda: any("/configmaps" in each for each in operator.not_watched()))
+        assert any("HTTP 403" in each for each in operator.not_watched())
+        assert operator.told("vmcp_operator_watch_up") == 0
         # Long enough for the library to end over it, and to be started again.
-        operator.system.until_so("restart", lambda: operator.metric("vmcp_operator_watch_restarts_total") >= 1)
+        operator.system.until_so("restart", lambda: operator.told("vmcp_operator_watch_restarts_total") >= 1)
         kube.apply(group("meanwhile"))
         kube.until_phase("mcpgroup/meanwhile", "Ready")
         give_back()
-        operator.system.until_so("readiness", lambda: not operator.reasons(), BACK_SECONDS)
-        assert operator.metric("vmcp_operator_watch_up") == 1
+        operator.system.until_so("readiness", lambda: not operator.not_watched(), BACK_SECONDS)
+        assert operator.told("vmcp_operator_watch_up") == 1
     kube.apply(group("after"))
     kube.until_phase("mcpgroup/after", "Ready")
 

@@ -12,6 +12,7 @@ from e2e.support.network import HOST_PORT, NAMESPACE, NODE_PORT, start_relay
 from e2e.support.standins import build_standins
 
 ROOT = Path(__file__).resolve().parents[2]
+OPERATOR_CHART = ROOT / "charts/vmcp-operator"
 DUMPS = ROOT / ".cache" / "e2e"
 SYSTEM = "vmcp-system"
 RELEASE = "vmcp-operator"
@@ -48,10 +49,8 @@ def _start_relay(cluster: Cluster) -> None:
     start_relay(kube)
 
 
-def _install(cluster: Cluster) -> None:
-    Kube(cluster, SYSTEM).create_namespace()
-    options = (f"--namespace={SYSTEM}", "--wait", "--timeout=120s")
-    cluster.helm("install", "vmcp-operator-crds", str(ROOT / "charts/vmcp-operator-crds"), *options)
+def operator_values() -> tuple[str, ...]:
+    """What every install of the operator's chart needs here: images that are on the node, and a log that tells all."""
     operator, _, tag = OPERATOR.name.rpartition(":")
     proxy, _, proxy_tag = PROXY.name.rpartition(":")
     values = (
@@ -62,5 +61,11 @@ def _install(cluster: Cluster) -> None:
         f"proxy.image.tag={proxy_tag}",
         "logLevel=debug",
     )
-    flags = tuple(f"--set={value}" for value in values)
-    cluster.helm("install", RELEASE, str(ROOT / "charts/vmcp-operator"), *options, *flags)
+    return tuple(f"--set={value}" for value in values)
+
+
+def _install(cluster: Cluster) -> None:
+    Kube(cluster, SYSTEM).create_namespace()
+    options = (f"--namespace={SYSTEM}", "--wait", "--timeout=120s")
+    cluster.helm("install", "vmcp-operator-crds", str(ROOT / "charts/vmcp-operator-crds"), *options)
+    cluster.helm("install", RELEASE, str(OPERATOR_CHART), *options, *operator_values())

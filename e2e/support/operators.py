@@ -1,0 +1,103 @@
+"""The operator's pods, as their probes, scrapes and logs show them."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+
+from e2e.cluster import Cluster, ClusterError
+from e2e.support.installation import RELEASE, SYSTEM
+from e2e.support.kube import Kube, Manifest
+
+LEASE = "lease/vmcp-operator"
+WRITES = {"POST", "PATCH", "DELETE"}
+"""A PUT is a renewal of the Lease, and nothing else is."""
+
+_SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
+
+
+class Operators:
+    """The pods of one release."""
+
+    def __init__(self, cluster: Cluster, namespace: str = SYSTEM, release: str = RELEASE) -> None:
+        self.cluster = cluster
+        self.system = Kube(cluster, namespace)
+        self._selector = f"app.kubernetes.io/instance={release}"
+
+    def pods(self) -> list[Manifest]:
+        """Those that are not on their way out."""
+        found = self.system.list("pods", self._selector)
+        return [each for each in found if not each["metadata"].get("deletionTimestamp")]
+
+    def pod(self) -> Manifest:
+        """The one pod that there is."""
+        (pod,) = self.pods()
+        return pod
+
+    def ask(self, pod: Manifest, path: str) -> str:
+        """What a pod answers at its port of probes and metrics."""
+        address = pod["status"]["podIP"]
+        return self.cluster.exec(["curl", "--silent", "--max-time", "5", f"http://{address}:8080{path}"])
+
+    def reasons(self, pod: Manifest) -> list[str]:
+        """Why it is not ready."""
+        found: list[str] = json.loads(self.ask(pod, "/readyz"))["reasons"]
+        return found
+
+    def samples(self, pod: Manifest, name: str) -> Iterator[tuple[dict[str, str], float]]:
+        """Every series of a metric: labels and value."""
+        for found, labels, value in _SAMPLE.findall(self.ask(pod, "/metrics")):
+            if found == name:
+                yield dict(_LABEL.findall(labels)), float(value)
+
+    def metric(self, pod: Manifest, name: str) -> float:
+        """The one series of a metric."""
+        ((_, value),) = self.samples(pod, name)
+        return value
+
+    def writes(self, pod: Manifest) -> float:
+        """How many requests it has sent that change something, the Lease aside."""
+        counted = self.samples(pod, "rest_client_requests_total")
+        return sum(value for labels, value in counted if labels["method"] in WRITES)
+
+    def is_standby(self, pod: Manifest) -> bool:
+        """Whether it waits, and is ready for that."""
+        return self.reasons(pod) == [] and self.metric(pod, "leader_election_master_status") == 0
+
+    def lease(self) -> Manifest:
+        """Who works, and since when."""
+        return self.system.get(LEASE)
+
+    def by_role(self) -> tuple[Manifest, Manifest]:
+        """Of two pods the one that works and the one that waits, once there are two."""
+        self.system.until_so("a leader", self._leader)
+        leader = self._leader()
+        (other,) = (each for each in self.pods() if leader and each["metadata"]["uid"] != leader["metadata"]["uid"])
+        assert leader is not None
+        return leader, other
+
+    def until_led_by(self, pod: Manifest, seconds: float, after: Manifest | None = None) -> None:
+        """Waits until this pod works, or, where it did already at `after`, has begun anew and renewed the Lease."""
+        holder = f"{pod['metadata']['name']}_{pod['metadata']['uid']}"
+        deadline = time.monotonic() + seconds
+        while True:
+            spec = self.lease()["spec"]
+            is_new = after is None or spec["renewTime"] > after["spec"]["renewTime"]
+            if spec["holderIdentity"] == holder and is_new and self._works(pod):
+                return
+            if time.monotonic() > deadline:
+                raise ClusterError(f"{holder} does not work after {seconds:.0f} s: {json.dumps(spec)}")
+            time.sleep(0.2)
+
+    def _leader(self) -> Manifest | None:
+        holder = self.lease()["spec"]["holderIdentity"]
+        pods = {f"{each['metadata']['name']}_{each['metadata']['uid']}": each for each in self.pods()}
+        return pods.get(holder) if len(pods) > 1 else None
+
+    def _works(self, pod: Manifest) -> bool:
+        try:
+            return self.metric(pod, "leader_election_master_status") == 1
+        except (ClusterError, ValueError):
+            # Its container is starting.
+            return False
