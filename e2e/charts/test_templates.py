@@ -15,6 +15,7 @@ LEASE = {"Role", "RoleBinding"}
 ALWAYS = {"ServiceAccount", "Service", "Deployment"}
 CLAIM = "vmcp-operator-claim"
 ALL_ON = (
+    "networkPolicy.enabled=true",
     "metrics.serviceMonitor.enabled=true",
     "metrics.serviceMonitor.interval=30s",
     "metrics.podMonitor.enabled=true",
@@ -61,6 +62,11 @@ def test_the_default_is_one_operator_for_the_whole_cluster(helm):
         "VMCP_PROXY_PULL_POLICY": "IfNotPresent",
         "VMCP_NAMESPACES": "",
         "VMCP_LOG_LEVEL": "info",
+        "VMCP_LOG_FORMAT": "json",
+        "VMCP_RESYNC": "600",
+        "VMCP_POLL": "5",
+        "VMCP_WORKERS": "8",
+        "VMCP_PORT": "8080",
         "VMCP_LEADER_ELECT": "true",
         "VMCP_LEADER_ELECT_RESOURCE_NAME": "vmcp-operator",
         "VMCP_LEADER_ELECT_RESOURCE_NAMESPACE": "vmcp-system",
@@ -249,7 +255,7 @@ def test_common_labels_stand_on_every_object_and_change_no_selector(helm):
 def test_what_is_optional_is_there_when_asked_for(helm):
     made = helm.operator(*ALL_ON, "metrics.prometheusRule.labels.prometheus=main")
     monitoring = {"ServiceMonitor", "PodMonitor", "PrometheusRule", "ConfigMap"}
-    assert kinds(made) == ALWAYS | CLUSTER | LEASE | monitoring | {"PodDisruptionBudget"}
+    assert kinds(made) == ALWAYS | CLUSTER | LEASE | monitoring | {"PodDisruptionBudget", "NetworkPolicy"}
     assert only(made, "ServiceMonitor")["spec"]["endpoints"] == [
         {"port": "metrics", "path": "/metrics", "interval": "30s"}
     ]

@@ -24,7 +24,7 @@ def main() -> int:
     except SettingsError as error:
         sys.stderr.write(f"vmcp-operator: {error}\n")
         return 2
-    configure_logging(settings.log_level, sys.stderr)
+    configure_logging(settings.log_level, settings.log_format, sys.stderr)
     asyncio.run(run(settings))
     return 0
 

@@ -1,6 +1,7 @@
 """How the operator's process is set up: flags, each with an environment variable."""
 
 import argparse
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,9 @@ from pydantic import TypeAdapter, ValidationError
 from vmcp_api.kinds.pods import NetworkPeer
 from vmcp_operator.errors import SettingsError
 from vmcp_operator.leader.candidate import Timing
-from vmcp_operator.plan.kinds import LEASE, Ref
+from vmcp_operator.logs import FORMATS
+from vmcp_operator.plan.kinds import LEASE, Manifest, Ref
+from vmcp_operator.plan.objects.template import check_partial
 from vmcp_operator.plan.world import PodSettings
 from vmcp_operator.watch import Scope
 
@@ -51,6 +54,7 @@ class Settings:
     host: str = "0.0.0.0"
     port: int = HEALTH_PORT
     log_level: str = "info"
+    log_format: str = "json"
 
 
 def read_namespace() -> str:
@@ -80,7 +84,13 @@ def parse_settings(
         raise SettingsError("set KUBECONFIG, or run in a pod with a service account")
     instance = environ.get("POD_NAME") or environ.get("HOSTNAME") or "vmcp-operator"
     return Settings(
-        pods=PodSettings(options.proxy_image, options.proxy_pull_policy, _peers(options.metrics_from), namespace),
+        pods=PodSettings(
+            options.proxy_image,
+            options.proxy_pull_policy,
+            _peers(options.metrics_from),
+            namespace,
+            _template(options.proxy_template),
+        ),
         scope=Scope(tuple(sorted({name.strip() for name in options.namespaces.split(",") if name.strip()}))),
         kubeconfig=None if in_cluster else kubeconfig,
         instance=instance,
@@ -91,6 +101,7 @@ def parse_settings(
         host=options.host,
         port=options.port,
         log_level=options.log_level,
+        log_format=options.log_format,
     )
 
 
@@ -115,6 +126,18 @@ def _election(options: argparse.Namespace, namespace: str, identity: str) -> Ele
     if problem := timing.problem():
         raise SettingsError(f"--leader-elect-*: {problem}")
     return Election(Ref(LEASE, where, options.leader_elect_resource_name), identity, timing)
+
+
+def _template(text: str) -> Manifest:
+    """The partial pod template of a flag, which has to fit over the operator's own."""
+    try:
+        template = json.loads(text)
+    except ValueError as error:
+        raise SettingsError(f"--proxy-template is no JSON: {error}") from None
+    problem = check_partial(template)
+    if problem:
+        raise SettingsError(f"--proxy-template {problem}")
+    return dict(template)
 
 
 def _peers(text: str) -> tuple[NetworkPeer, ...]:
@@ -142,6 +165,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
 
     flag("proxy-image", "", "image of the proxy pods")
     flag("proxy-pull-policy", "IfNotPresent", "pull policy of that image", choices=("Always", "IfNotPresent", "Never"))
+    flag("proxy-template", "{}", "partial pod template of all proxies, as JSON; a resource's own goes over it")
     flag("metrics-from", "[]", "who may scrape endpoints that have a NetworkPolicy: NetworkPolicyPeers, as JSON")
     flag("namespaces", "", "namespaces to watch, separated by commas; empty watches the cluster")
     flag("resync", "600", "seconds between two listings of everything", type=float)
@@ -156,4 +180,5 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("host", "0.0.0.0", "address of the health and metrics port")
     flag("port", str(HEALTH_PORT), "health and metrics port", type=int)
     flag("log-level", "info", "least severe level that is logged", choices=LEVELS)
+    flag("log-format", "json", "a JSON object a line, or lines for people", choices=FORMATS)
     return parser

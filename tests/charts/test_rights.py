@@ -10,6 +10,7 @@ from charts.generate import CRDS_CHART, OPERATOR_CHART, ROOT
 from vmcp_api.generate.crds import build_crd
 from vmcp_api.kinds import KINDS
 from vmcp_operator.leader.candidate import Timing
+from vmcp_operator.logs import FORMATS
 from vmcp_operator.plan import kinds
 from vmcp_operator.plan.kinds import Ref
 from vmcp_operator.settings import HEALTH_PORT, LEVELS, Election, parse_settings
@@ -94,8 +95,14 @@ def test_the_environment_of_the_pod_is_what_the_operator_reads():
         "VMCP_PROXY_IMAGE": "proxy:1",
         "VMCP_PROXY_PULL_POLICY": "Never",
         "VMCP_METRICS_FROM": json.dumps([{"ipBlock": {"cidr": "192.0.2.0/24"}}]),
+        "VMCP_PROXY_TEMPLATE": json.dumps({"metadata": {"labels": {"team": "x"}}}),
         "VMCP_NAMESPACES": "a,b",
         "VMCP_LOG_LEVEL": "debug",
+        "VMCP_LOG_FORMAT": "console",
+        "VMCP_RESYNC": "60",
+        "VMCP_POLL": "2.5",
+        "VMCP_WORKERS": "16",
+        "VMCP_PORT": "9443",
         "VMCP_LEADER_ELECT": "true",
         "VMCP_LEADER_ELECT_RESOURCE_NAME": "lease",
         "VMCP_LEADER_ELECT_RESOURCE_NAMESPACE": "there",
@@ -110,6 +117,9 @@ def test_the_environment_of_the_pod_is_what_the_operator_reads():
     assert (settings.pods.image, settings.pods.pull_policy) == ("proxy:1", "Never")
     assert (settings.scope.namespaces, settings.log_level) == (("a", "b"), "debug")
     assert len(settings.pods.metrics_from) == 1
+    assert settings.pods.template == {"metadata": {"labels": {"team": "x"}}}
+    assert (settings.log_format, settings.resync, settings.poll) == ("console", 60.0, 2.5)
+    assert (settings.workers, settings.port) == (16, 9443)
     place = Ref(kinds.LEASE, "there", "lease")
     assert settings.election == Election(place, "vmcp-operator-1_uid", Timing(30, 20.5, 4.0))
 
@@ -117,11 +127,18 @@ def test_the_environment_of_the_pod_is_what_the_operator_reads():
 def test_the_choices_are_those_that_the_operator_takes():
     schema = yaml.safe_load((OPERATOR_CHART / "values.schema.json").read_text(encoding="utf-8"))
     assert schema["properties"]["logLevel"]["enum"] == list(LEVELS)
+    assert schema["properties"]["logFormat"]["enum"] == list(FORMATS)
 
 
-def test_the_ports_are_the_operators():
-    assert f"containerPort: {HEALTH_PORT}\n" in template("deployment.yaml")
-    assert f"port: {HEALTH_PORT}\n" in template("service.yaml")
+def test_the_defaults_of_the_chart_are_those_of_the_process():
+    values = yaml.safe_load((OPERATOR_CHART / "values.yaml").read_text(encoding="utf-8"))
+    settings = parse_settings((), {"VMCP_PROXY_IMAGE": "a"}, in_cluster=True, namespace="here")
+    told = (values["resyncSeconds"], values["pollSeconds"], values["workers"], values["logLevel"], values["logFormat"])
+    assert told == (settings.resync, settings.poll, settings.workers, settings.log_level, settings.log_format)
+    election = values["leaderElection"]
+    times = (election["leaseDurationSeconds"], election["renewDeadlineSeconds"], election["retryPeriodSeconds"])
+    assert Timing(*times) == settings.election.timing
+    assert values["metrics"]["port"] == settings.port == HEALTH_PORT
 
 
 def test_the_operators_pods_carry_the_label_by_which_proxies_let_it_in():

@@ -15,7 +15,10 @@ BOTH = pytest.mark.parametrize("chart", [CRDS_CHART, OPERATOR_CHART], ids=lambda
 # Helm's own, for charts that depend on ours.
 OF_PARENTS = {"global", "enabled"}
 # Kubernetes' own schemas, which the API server checks.
-OPEN = {"affinity.nodeAffinity", "affinity.podAffinity", "affinity.podAntiAffinity", "global"}
+OPEN = {
+    *("affinity.nodeAffinity", "affinity.podAffinity", "affinity.podAntiAffinity", "global"),
+    *("podSecurityContext", "containerSecurityContext", "volumes[]", "extraEnv[].valueFrom", "networkPolicy.egress[]"),
+}
 
 
 def values_of(chart):

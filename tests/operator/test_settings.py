@@ -54,6 +54,12 @@ def test_the_operators_own_namespace_is_that_of_its_service_account(monkeypatch,
             "--leader-elect-.*: the lease duration must be longer than the renew deadline",
         ),
         (["--proxy-image=a", "--metrics-from=x"], {"KUBECONFIG": "x"}, "no list of NetworkPolicyPeers: Invalid JSON"),
+        (["--proxy-image=a", "--proxy-template={"], {"KUBECONFIG": "x"}, "--proxy-template is no JSON"),
+        (
+            ["--proxy-image=a", '--proxy-template={"x": 1}'],
+            {"KUBECONFIG": "x"},
+            "--proxy-template has an unknown field 'x'",
+        ),
         (
             ["--proxy-image=a"],
             {"KUBECONFIG": "x", "VMCP_METRICS_FROM": '[{"podSelectors": {}}]'},

@@ -57,6 +57,23 @@ app.kubernetes.io/component: operator
 {{- end -}}
 {{- end }}
 
+{{- /* What goes over the operator's own template of proxies' pods, as JSON; nothing where nothing is set. */ -}}
+{{- define "vmcp-operator.proxyTemplate" -}}
+{{- $metadata := dict -}}
+{{- with .Values.proxy.podLabels }}{{- $_ := set $metadata "labels" . }}{{- end -}}
+{{- with .Values.proxy.podAnnotations }}{{- $_ := set $metadata "annotations" . }}{{- end -}}
+{{- $spec := dict -}}
+{{- with .Values.proxy.resources }}{{- $_ := set $spec "containers" (list (dict "name" "vmcp" "resources" .)) }}{{- end -}}
+{{- with .Values.proxy.imagePullSecrets }}{{- $_ := set $spec "imagePullSecrets" . }}{{- end -}}
+{{- with .Values.proxy.nodeSelector }}{{- $_ := set $spec "nodeSelector" . }}{{- end -}}
+{{- with .Values.proxy.tolerations }}{{- $_ := set $spec "tolerations" . }}{{- end -}}
+{{- with .Values.proxy.priorityClassName }}{{- $_ := set $spec "priorityClassName" . }}{{- end -}}
+{{- $template := dict -}}
+{{- with $metadata }}{{- $_ := set $template "metadata" . }}{{- end -}}
+{{- with $spec }}{{- $_ := set $template "spec" . }}{{- end -}}
+{{- with $template }}{{- toJson . }}{{- end -}}
+{{- end }}
+
 {{- /* Name of the Lease. Whoever works in the whole cluster uses one name, so that two of them meet in a shared namespace. */ -}}
 {{- define "vmcp-operator.leaseName" -}}
 {{- $own := ternary "vmcp-operator" (include "vmcp-operator.fullname" .) (eq .Values.rbac.scope "cluster") -}}

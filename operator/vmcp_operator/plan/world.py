@@ -27,13 +27,15 @@ YOUTH_SECONDS = 10.0
 class PodSettings:
     """What the operator's own settings say about proxy pods; `metrics_from` may scrape every one of them.
 
-    `namespace` is the operator's own, empty where it runs in no pod.
+    `namespace` is the operator's own, empty where it runs in no pod. `template` is the partial pod template of all
+    proxies, over which the one of a resource goes; it was found to fit.
     """
 
     image: str
     pull_policy: str = "IfNotPresent"
     metrics_from: tuple[NetworkPeer, ...] = ()
     namespace: str = ""
+    template: Manifest = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 import pytest
 
 from vmcp_api.manifests.problems import Problems
-from vmcp_operator.plan.objects.template import merge_template
+from vmcp_operator.plan.objects.template import check_partial, merge_template
 
 SELECTOR = {"app": "vmcp"}
 BASE = {
@@ -65,3 +65,32 @@ def test_a_patch_of_another_shape_is_refused_with_its_place(patch, path, words):
     assert problem.path == path
     assert words in problem.message
     assert problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("patch", "words"),
+    [
+        ([], "must be a mapping"),
+        ({"spec": {}, "speck": {}}, "has an unknown field 'speck'; a pod template has metadata and spec"),
+        ({"spec": {"containers": [{"resources": {}}]}}, "needs name"),
+        ({"spec": {"tolerations": {}}}, "must be a list"),
+        ({"spec": {"nodeSelector": []}}, "must be a mapping"),
+        ({"metadata": {"labels": None}}, "changes the labels by which the pods are found (app.kubernetes.io/name)"),
+        ({"metadata": None}, "changes the labels by which the pods are found"),
+        ({"metadata": {"labels": {"app.kubernetes.io/name": "x"}}}, "changes the labels by which the pods are found"),
+        (
+            {"metadata": {"labels": {"app.kubernetes.io/instance": "x"}}},
+            "the operator's own (app.kubernetes.io/instance)",
+        ),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_the_template_of_every_proxy_is_told(patch, words):
+    assert words in check_partial(patch)
+
+
+def test_what_can_be_the_template_of_every_proxy_passes():
+    assert check_partial({}) is None
+    container = {"name": "vmcp", "resources": {"limits": {"cpu": 1}}}
+    spec = {"containers": [container], "imagePullSecrets": [{"name": "pull"}], "nodeSelector": {"disk": "ssd"}}
+    assert check_partial({"metadata": {"labels": {"team": "x"}}, "spec": spec}) is None

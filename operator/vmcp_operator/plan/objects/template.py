@@ -20,6 +20,14 @@ MERGE_KEYS: Final[dict[str, tuple[str, ...]]] = {
 }
 """SharedLists of a pod whose entries have a name; every other list is replaced as a whole."""
 
+_OURS: Final = "app.kubernetes.io/"
+_NAME: Final = f"{_OURS}name"
+_SHAPE: Final[Manifest] = {
+    "metadata": {"labels": {_NAME: "vmcp"}, "annotations": {}},
+    "spec": {**{name: [] for name in MERGE_KEYS}, "securityContext": {}, "nodeSelector": {}, "tolerations": []},
+}
+"""A template of which nothing is known but the types of its parts."""
+
 _DEFAULTS: Final = {"protocol": "TCP"}
 _DIRECTIVE: Final = "$patch"
 
@@ -56,6 +64,17 @@ def merge_template(base: Manifest, patch: Manifest | None, selector: dict[str, s
         message = f"changes the labels by which the pods are found ({', '.join(changed)})"
         return Problems.of(Problem(message, "remove them", (*loc, "metadata", "labels")))
     return merged
+
+
+def check_partial(patch: object) -> str | None:
+    """What keeps something from being the partial pod template of every proxy; None where nothing does."""
+    if not isinstance(patch, dict):
+        return "must be a mapping"
+    merged = merge_template(_SHAPE, patch, _SHAPE["metadata"]["labels"])
+    if isinstance(merged, Problems):
+        return "; ".join(f"{each.message}; {each.remedy}" for each in merged)
+    ours = sorted(key for key in merged["metadata"]["labels"] if key.startswith(_OURS) and key != _NAME)
+    return f"sets labels that are the operator's own ({', '.join(ours)}); remove them" if ours else None
 
 
 def _merge_mapping(base: _Value, patch: dict[str, Any], loc: Loc) -> dict[str, Any]:

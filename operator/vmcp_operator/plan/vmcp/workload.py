@@ -9,6 +9,7 @@ from vmcp_api.naming import ADMIN_PORT, MCP_PORT
 from vmcp_operator.plan.kinds import Manifest
 from vmcp_operator.plan.objects.naming import APPLIED, PROCESS, config_map_name, digest, keys_name
 from vmcp_operator.plan.objects.pods import CONTAINER_SECURITY, TELLS_WHY, http_probe
+from vmcp_operator.plan.objects.template import merge_template
 from vmcp_operator.plan.objects.workload import build_deployment, build_template, deployment_ref
 from vmcp_operator.plan.vmcp.secrets import SecretItems, build_secrets_volume, mounted_items, needed_items
 from vmcp_operator.plan.world import World
@@ -43,7 +44,9 @@ def build_proxy_deployment(world: World, vmcp: VirtualMCPServer, config: ProxyCo
 
 
 def _build(world: World, vmcp: VirtualMCPServer, config: ProxyConfig, items: SecretItems) -> Manifest | Problems:
-    template = _template(world, vmcp, config, items)
+    template = merge_template(_template(world, vmcp, config, items), world.settings.template, {})
+    if isinstance(template, Problems):
+        return template
     return build_deployment(world, template, vmcp.spec.pod_template_spec, replicas=vmcp.spec.replicas)
 
 
