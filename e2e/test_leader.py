@@ -85,6 +85,7 @@ def test_a_lease_that_is_touched_or_deleted_by_hand_stays_with_its_holder(operat
     for number in range(5):
         operators.system.kubectl("annotate", LEASE, f"touched={number}", "--overwrite")
     operators.system.kubectl("delete", LEASE)
+    operators.system.until_so("a Lease", lambda: operators.system.exists(LEASE))
     operators.until_led_by(leader, FAILOVER)
     assert operators.is_standby(other)
     kube.apply(group("touched"))

@@ -74,7 +74,9 @@ def without(operator, resource, verb):
 
 
 def role(operator):
-    (found,) = operator.system.list("clusterroles", f"app.kubernetes.io/instance={RELEASE}")
+    (found,) = (
+        each for each in operator.system.list("clusterroles", f"app.kubernetes.io/instance={RELEASE}") if each["rules"]
+    )
     return found["metadata"]["name"]
 
 
