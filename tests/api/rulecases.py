@@ -4,6 +4,7 @@ from typing import Any
 
 from tests.api.authcases import AUTH_CASES
 from tests.api.compositecases import COMPOSITE_CASES
+from tests.api.formcases import FORM_CASES
 from tests.api.limitcases import LIMIT_CASES
 from tests.api.rulecase import RuleCase
 from tests.api.telemetrycases import TELEMETRY_CASES
@@ -344,6 +345,7 @@ RULE_CASES = (
         {"headerForward": {"addHeadersFromSecret": _from_secret("X-A", "x-a")}},
         {"headerForward": {"addHeadersFromSecret": _from_secret("X-A", "x-b")}},
     ),
+    *FORM_CASES,
     *AUTH_CASES,
     *TELEMETRY_CASES,
     *LIMIT_CASES,

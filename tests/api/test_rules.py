@@ -5,7 +5,11 @@ import pytest
 from tests.api.manifests import problems_of
 from tests.api.rulecase import RuleCase
 from tests.api.rulecases import RULE_CASES
+from vmcp_api.generate.crds import build_crd
+from vmcp_api.generate.schema import build_schema
+from vmcp_api.kinds import KINDS
 from vmcp_api.rules import RULES
+from vmcp_api.text.forms import FORMS, say_form
 
 
 def case_id(case: RuleCase) -> str:
@@ -51,3 +55,20 @@ def test_every_rule_says_what_is_wrong_and_what_to_do(rule):
 def test_a_repeated_entry_is_refused_as_the_api_server_would(kind, spec, path):
     problems = problems_of(kind, **spec)
     assert [problem.path for problem in problems] == [path]
+
+
+def _patterns(schema):
+    found = {schema["pattern"]} if "pattern" in schema else set()
+    inner = (*schema.get("properties", {}).values(), schema.get("items"), schema.get("additionalProperties"))
+    return found.union(*(_patterns(each) for each in inner if isinstance(each, dict)))
+
+
+@pytest.mark.scenario("K-4")
+def test_no_field_is_refused_with_a_regular_expression_and_every_form_has_an_example():
+    said = "\n".join(case.words for case in RULE_CASES)
+    for kind, model in KINDS.items():
+        crd = build_crd(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+        assert not _patterns(crd), kind
+        for pattern in _patterns(build_schema(model)["properties"]["spec"]):
+            assert pattern in FORMS
+            assert say_form(pattern).partition(",")[0].partition(" (")[0] in said, pattern

@@ -10,6 +10,7 @@ from vmcp_api.manifests.problems import format_path
 from vmcp_api.naming import GROUP, VERSION, plural_of
 from vmcp_api.rules import RULES, Rule
 from vmcp_api.text.durations import compare_durations, format_duration
+from vmcp_api.text.forms import say_form
 
 Manifest: TypeAlias = dict[str, Any]
 """An object for the API server as plain data."""
@@ -184,7 +185,8 @@ def _structural(schema: Schema) -> Schema:
         result["properties"] = {
             name: _with_rules(_structural(part), str(model), name) for name, part in result["properties"].items()
         }
-    validations = [_bound(sign, value) for sign, value in bounds.items()]
+    validations = [_form(result)] if "pattern" in result else []
+    validations += [_bound(sign, value) for sign, value in bounds.items()]
     validations += [_cel(rule) for rule in _rules(str(model), "", each=False)]
     for form in (rule.form for rule in RULES if rule.model.__name__ == model and rule.form is not None):
         result.update(form)
@@ -213,6 +215,16 @@ def _cel(rule: Rule) -> Manifest:
         return {"rule": rule.cel, "message": f"{format_path(rule.about)} {rule.message}"}
     place = {"fieldPath": "".join(f".{step}" for step in rule.about)} if rule.about else {}
     return {"rule": rule.cel, "message": rule.message, **place}
+
+
+def _form(schema: Schema) -> Manifest:
+    """A rule in the place of a pattern: the API server shows a pattern as it is, and a rule in words."""
+    pattern = schema.pop("pattern")
+    quote = '"' if "'" in pattern else "'"
+    rule = f"self.matches(r{quote}{pattern}{quote})"
+    if "x-kubernetes-int-or-string" in schema:
+        rule = f"type(self) == int || {rule}"
+    return {"rule": rule, "message": say_form(pattern)}
 
 
 def _bound(sign: str, seconds: float) -> Manifest:

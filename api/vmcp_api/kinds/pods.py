@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from vmcp_api.base import Model
 from vmcp_api.spec.references import NameRef
-from vmcp_api.text.forms import PERCENT, QUANTITY
+from vmcp_api.text.forms import MOST_PODS, NO_SHARE, PERCENT, QUANTITY
 
 DEFAULT_REPLICAS: Final = 1
 """Pods of a resource that names no number; written into it, as an HPA reads a number or fails (ADR-0005)."""
@@ -18,8 +18,6 @@ PodTemplateSpec = Annotated[
     Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True}),
 ]
 """A partial PodTemplateSpec, merged strategically over the operator's own."""
-
-_MOST_PODS: Final = 1000
 
 
 def _quantity(value: object) -> object:
@@ -32,9 +30,9 @@ def _quantity(value: object) -> object:
 def _pods_or_percent(value: object) -> int | str:
     if isinstance(value, str) and re.fullmatch(PERCENT, value):
         return value
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_PODS:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_PODS:
         return value
-    raise ValueError(f"is no number of pods; write one from 0 to {_MOST_PODS}, or a share such as 50%")
+    raise ValueError(NO_SHARE)
 
 
 Quantity = Annotated[
@@ -48,7 +46,7 @@ Quantity = Annotated[
 PodsOrPercent = Annotated[
     int | str,
     PlainValidator(_pods_or_percent),
-    WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": PERCENT, "minimum": 0, "maximum": _MOST_PODS}),
+    WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": PERCENT, "minimum": 0, "maximum": MOST_PODS}),
 ]
 """A number of pods, or a share of them in percent."""
 

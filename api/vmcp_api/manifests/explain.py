@@ -10,7 +10,7 @@ from vmcp_api.generate.schema import Schema, at_path, schema_of
 from vmcp_api.manifests import toolhive
 from vmcp_api.manifests.problems import Loc, Problem, Problems, shorten
 from vmcp_api.text.durations import format_duration
-from vmcp_api.text.forms import describe_form
+from vmcp_api.text.forms import say_form
 from vmcp_api.text.suggest import suggest
 
 Said: TypeAlias = tuple[str, str]
@@ -92,7 +92,8 @@ def _say_choice(fault: Fault) -> Said:
 
 
 def _say_form(fault: Fault) -> Said:
-    return "has the wrong form", f"write {describe_form(fault.context['pattern'])}"
+    message, _, remedy = say_form(fault.context["pattern"]).partition("; ")
+    return message, remedy
 
 
 def _say_own(fault: Fault) -> Said:

@@ -12,6 +12,9 @@ PATTERN: Final = r"^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$"
 MAX_LENGTH: Final = 32
 """Longest text of a duration, in characters."""
 
+NO_DURATION: Final = "is no duration; write a number with a unit, such as 500ms, 30s or 1h30m"
+"""What is answered to any other text."""
+
 _UNITS: Final = {
     "ns": 1,
     "us": 10**3,
@@ -34,7 +37,7 @@ def parse_duration(value: object) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, str) or len(value) > MAX_LENGTH or not re.fullmatch(PATTERN, value):
-        raise ValueError("is no duration; write a number with a unit, such as 500ms, 30s or 1h30m")
+        raise ValueError(NO_DURATION)
     nanos = sum(Decimal(number) * _UNITS[unit] for number, unit in _PART.findall(value))
     return float(Decimal(nanos) / 10**9)
 
@@ -42,7 +45,7 @@ def parse_duration(value: object) -> float:
 def validate_duration(value: object, info: ValidationInfo) -> float:
     """As ``parse_duration``, but a document (JSON mode) has to write the unit, as the schema says."""
     if info.mode == "json" and not isinstance(value, str):
-        raise ValueError("is no duration; write a number with a unit, such as 500ms, 30s or 1h30m")
+        raise ValueError(NO_DURATION)
     return parse_duration(value)
 
 

@@ -17,6 +17,10 @@ QUANTITY: Final = r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|
 PERCENT: Final = r"^(100|[0-9]{1,2})%$"
 """A share of pods."""
 
+MOST_PODS: Final = 1000
+NO_SHARE: Final = f"is no number of pods; write one from 0 to {MOST_PODS}, or a share such as 50%"
+"""What is answered to what is neither a number nor a share of pods."""
+
 FORMS: Final = {
     r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$": (
         "lower-case letters, digits, '-' and '.', with a letter or digit at both ends"
@@ -49,3 +53,15 @@ FORMS: Final = {
 def describe_form(pattern: str) -> str:
     """What a pattern asks for, in words."""
     return FORMS.get(pattern, f"text of the form {pattern}")
+
+
+_SAID: Final = {
+    durations.PATTERN: durations.NO_DURATION,
+    PERCENT: NO_SHARE,
+    TOKEN_PATTERN: "is no header name; use letters, digits and hyphens, such as X-Api-Key",
+}
+
+
+def say_form(pattern: str) -> str:
+    """What is answered to a text of another form, by the API server and the validator alike."""
+    return _SAID.get(pattern) or f"has the wrong form; write {describe_form(pattern)}"
