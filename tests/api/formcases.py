@@ -49,7 +49,12 @@ FORM_CASES: Final = (
     _vmcp(
         "groupRef.name", "lower-case letters", {"groupRef": {"name": "My Team"}}, {"groupRef": {"name": "my.team-1"}}
     ),
-    _vmcp("incomingAuth.oidcConfigRef.scopes[0]", "a scope", _oidc(scopes=["a b"]), _oidc(scopes=["a:b"])),
+    _vmcp(
+        "incomingAuth.oidcConfigRef.scopes[0]",
+        "a scope without blanks, quotes and backslashes",
+        _oidc(scopes=["a b"]),
+        _oidc(scopes=["a:b"]),
+    ),
     _vmcp(
         "incomingAuth.oidcConfigRef.resourceUrl",
         "a URL such as https://host:8443/path",

@@ -21,7 +21,8 @@ def _no_claims() -> Mapping[str, Any]:
 class Identity:
     """The caller, named by issuer and subject; anonymous ones differ by having sent `Authorization`.
 
-    `scopes` are what the credentials are good for, `expires_at` is when they end, in Unix seconds (`None`: never).
+    `scopes` are what the credentials are good for, `expires_at` is when they cease to let in, in Unix seconds (`None`:
+    never).
     Like the claims they are those of one token; the caller stays the same when it is refreshed, so they do not
     count when identities are compared. `token` is that token, for what it is exchanged for and for nothing else: it is
     sent to no backend, and lives no longer than the request or the session that holds it.

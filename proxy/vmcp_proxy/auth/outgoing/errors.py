@@ -4,6 +4,7 @@ OutgoingAuthError          `retry_after` says when to ask again, `detail` is for
 ├── NoUserError            the strategy acts for a user, and the caller brought no token of one
 ├── RelayRefusedError      the caller's own headers may not go to this backend
 ├── EndpointAwayError      a token endpoint gives no answer, or none that can be used
+│   └── OwnTokenError      it gives back what it was shown, which is for nobody else
 └── GrantRefusedError      a token endpoint refuses; `is_dead`: what it was asked with is no good any more
 
 The texts name no address, no token and no secret: clients may read them, and they may be logged.
@@ -70,6 +71,13 @@ class EndpointAwayError(OutgoingAuthError):
 
     def __init__(self, place: str, reason: str, retry_after: float = 0.0) -> None:
         super().__init__(f"{place} {reason}", retry_after=retry_after)
+
+
+class OwnTokenError(EndpointAwayError):
+    """A token endpoint exchanges nothing: what it was shown would go on to where it must not go."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(place, "gives back the very token that it was shown, which is for no backend")
 
 
 class GrantRefusedError(OutgoingAuthError):

@@ -45,7 +45,8 @@ def read_answer(place: str, said: EndpointAnswer, hidden: Iterable[str] = ()) ->
         description = answer.get("error_description")
         if status < _SERVER_ERROR and status != _TOO_MANY:
             words = description if isinstance(description, str) else ""
-            for secret in hidden:
+            # The longest first: one may be a part of another.
+            for secret in sorted(hidden, key=len, reverse=True):
                 words = words.replace(secret, "***")
             raise GrantRefusedError(place, code, words, status)
     if not said.is_ok:

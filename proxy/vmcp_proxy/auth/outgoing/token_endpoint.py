@@ -73,9 +73,8 @@ class TokenEndpoint:
         except EndpointError as error:
             raise EndpointAwayError(self.place, f"gives no answer: {error}") from None
         shown = [fields[name] for name in _SECRET_FIELDS if name in fields]
-        return read_answer(self.place, answer, (*shown, *_forms_of(secret)))
-
-
-def _forms_of(secret: bytes | None) -> tuple[str, ...]:
-    """The client's secret as it stands in what was sent, but for base64, which is long."""
-    return () if not secret else (secret.decode("utf-8", "replace"), quote_plus(secret))
+        if secret:
+            shown.append(secret.decode("utf-8", "replace"))
+            shown += [value.partition(b" ")[2].decode() for _, value in (login.headers() if login else ())]
+        # As they are, and as they stand in a form.
+        return read_answer(self.place, answer, (*shown, *map(quote_plus, shown)))

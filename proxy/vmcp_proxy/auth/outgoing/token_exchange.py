@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from vmcp_api.secret import SecretBytes
-from vmcp_proxy.auth.outgoing.errors import NoUserError
+from vmcp_proxy.auth.outgoing.errors import NoUserError, OwnTokenError
 from vmcp_proxy.auth.outgoing.grant import Issued
 from vmcp_proxy.auth.outgoing.token_endpoint import TokenEndpoint
 
@@ -17,7 +17,8 @@ _GRANT: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 class TokenExchange:
     """Gets a token for each caller, from the server that the caller's own is good at.
 
-    `subject_type` is what the caller's token is called there, `requested_type` what is asked for.
+    `subject_type` is what the caller's token is called there, `requested_type` what is asked for. The caller's own is
+    never what is got.
     """
 
     needs_user: ClassVar[bool] = True
@@ -33,7 +34,7 @@ class TokenExchange:
         """See `Issuer.issue`."""
         if user is None:
             raise NoUserError
-        return await self.endpoint.ask(
+        issued = await self.endpoint.ask(
             (
                 ("grant_type", _GRANT),
                 ("subject_token", user.reveal().decode("latin-1")),
@@ -44,3 +45,6 @@ class TokenExchange:
                 ("scope", " ".join(self.scopes)),
             )
         )
+        if issued.token == user:
+            raise OwnTokenError(self.endpoint.place)
+        return issued

@@ -38,9 +38,6 @@ _LONGEST_PAUSE: Final = 30.0
 _RENEWAL_PAUSE: Final = 10.0
 """A token that replaced a refused one is not replaced in its turn for so many seconds: it is not what is wrong."""
 
-_LEEWAY_SECONDS: Final = 60.0
-"""How long after its end a caller's token still lets in (ADR-0039), and what was got for it is still used."""
-
 _STEPS: Final = 1024
 
 
@@ -84,7 +81,7 @@ class Slot:
 
     It lives as long as somebody's credentials hold it, and the token with it: a session that ends takes it along.
     What gets the token runs in `tasks`, for none of those who wait may take it away from the others. It is used no
-    longer than the caller's own, which ends at `until` (Unix seconds; `None`: never).
+    longer than the caller's own lets in, which is until `until` (Unix seconds; `None`: for ever).
     """
 
     __slots__ = (
@@ -206,7 +203,7 @@ class Slot:
     def _granted(self, issued: Issued, began: float) -> Grant:
         header = FixedHeader(self.header_name, SecretBytes(b"Bearer " + issued.token.reveal()))
         usable = issued.lifetime - min(_MARGIN_SECONDS, issued.lifetime / 10)
-        left = math.inf if self._until is None else self._until + _LEEWAY_SECONDS - time.time()
+        left = math.inf if self._until is None else self._until - time.time()
         if left <= usable:
             # Another one could not be used for longer.
             return Grant(header, began + left, began + left)

@@ -1,6 +1,7 @@
 """Token endpoints that are slow, away, broken or hostile: always a bounded error that says which, and shows nothing."""
 
 import asyncio
+import base64
 from dataclasses import replace
 from urllib.parse import quote_plus
 
@@ -10,11 +11,14 @@ from hypothesis import strategies as st
 
 from tests.proxy.auth.outgoing.helpers import bearer, caller, desk
 from tests.support.idp import hang_up, huge, oauth_error, says, slow
+from vmcp_api.secret import SecretBytes
 from vmcp_api.spec.network import Network, Reach
+from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.auth.oauth.endpoints import EndpointAnswer
 from vmcp_proxy.auth.outgoing.client_credentials import ClientCredentials
 from vmcp_proxy.auth.outgoing.errors import OutgoingAuthError
 from vmcp_proxy.auth.outgoing.grant import Issued, read_answer
+from vmcp_proxy.auth.outgoing.token_exchange import TokenExchange
 from vmcp_proxy.auth.outgoing.tokens import TokenSource
 
 CANARY = "canary-b00c"
@@ -114,6 +118,19 @@ async def test_not_even_a_short_secret_is_told_where_the_server_repeats_it(monke
         with pytest.raises(OutgoingAuthError) as caught:
             await source.slot_for(None).fetch()
     assert caught.value.detail == "got <***> and <***>, wanted more"
+
+
+@pytest.mark.scenario("H-7")
+@pytest.mark.parametrize("token", ["a+b/c=", "ab+cd/ef~gh+ij==", "short"])
+async def test_a_token_is_told_neither_as_it_is_nor_as_it_stands_in_what_was_sent(monkeypatch, token):
+    async with desk(monkeypatch, clients={"proxy": "pw"}) as at:
+        basic = base64.b64encode(b"proxy:pw").decode()
+        at.idp.acts["token"] = oauth_error("invalid_request", f"<{token}> <{quote_plus(token)}> <{basic}> is wrong")
+        alice = Identity("https://idp.example", "alice", token=SecretBytes(token.encode()))
+        source = TokenSource("one", TokenExchange(at.endpoint(secret="pw")), at.tasks)
+        with pytest.raises(OutgoingAuthError) as caught:
+            await source.slot_for(alice).fetch()
+    assert caught.value.detail == "<***> <***> <***> is wrong"
 
 
 async def test_a_client_that_is_refused_both_ways_is_refused_once_more_and_no_more(monkeypatch):
