@@ -21,17 +21,20 @@ _SIZE_OF_STEP: Final = 512
 class Budget:
     """Counts what evaluating costs; several templates may share one. `memory` is what JSON may take, in bytes.
 
+    `kept` is what the values take that templates have given, in the same characters.
+
     Values are made of references, so that a short template could make one that is huge once it is written out: whatever
     looks through a value asks `measure` first.
     """
 
-    __slots__ = ("_memory", "_size", "_steps", "_whole")
+    __slots__ = ("_memory", "_size", "_steps", "_whole", "kept")
 
     def __init__(self, steps: int = MOST_STEPS, size: int = MOST_SIZE, memory: int = MOST_MEMORY) -> None:
         self._steps = steps
         self._size = size
         self._memory = memory
         self._whole = (steps, size)
+        self.kept = 0
 
     @property
     def spent(self) -> int:
@@ -74,6 +77,16 @@ class Budget:
         self._size -= weight
         if self._memory < 0 or self._size < 0:
             raise TemplateError("the JSON of its texts takes more memory than there is; read less of it")
+
+    def keep(self, value: object) -> None:
+        """Counts a value that a template gives.
+
+        Raises:
+            TemplateError: it is too large.
+        """
+        before = self._size
+        self.measure(value)
+        self.kept += before - self._size
 
     def measure(self, value: object) -> None:
         """Counts a value as if it were written out.

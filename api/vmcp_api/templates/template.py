@@ -57,13 +57,15 @@ class Template:
             if single is not None:
                 value = given(single.evaluate(frame))
                 if not isinstance(value, str) or len(self.body) == 1:
-                    budget.measure(value)
+                    budget.keep(value)
                     return value
             out: list[str] = []
             run_all(self.body, frame, out)
         except RecursionError:
             raise TemplateError("is nested too deeply") from None
-        return "".join(out)
+        text = "".join(out)
+        budget.kept += len(text)
+        return text
 
     def truth(self, scope: Mapping[str, object], budget: Budget) -> bool:
         """Whether a condition holds.

@@ -6,7 +6,6 @@ from typing import Final
 
 from vmcp_api.templates import TemplateError
 from vmcp_proxy.workflows.acts import ToolFailure
-from vmcp_proxy.workflows.weight import weight_of_values
 
 MOST_RUNNING: Final = 256
 """Workflows that run at once in one process."""
@@ -51,13 +50,12 @@ class Held:
         self._shelf.left -= size
 
     @contextmanager
-    def holding(self, values: object, what: str) -> Iterator[None]:
-        """Holds values for the length of a block; errors call them `what`.
+    def holding(self, size: int, what: str) -> Iterator[None]:
+        """Holds something for the length of a block; errors call it `what`.
 
         Raises:
             TemplateError: there is no room for it.
         """
-        size = weight_of_values(values, self.room)
         if size > self.room:
             raise TemplateError(f"{what} take more memory, with what its steps gave, than a workflow may have")
         self.take(size)

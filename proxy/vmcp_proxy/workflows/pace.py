@@ -13,7 +13,7 @@ MOST_COST: Final = 1_000_000
 _COST_OF_TURN: Final = 1000
 """What may be evaluated in one turn of the event loop: a few milliseconds, or one template that costs more."""
 
-_SECONDS_OF_COST: Final = 2e-6
+_SECONDS_OF_COST: Final = 4e-6
 """About what one step takes."""
 
 Found = TypeVar("Found")

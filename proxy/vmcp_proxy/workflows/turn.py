@@ -19,7 +19,7 @@ from vmcp_proxy.workflows.parameters import first_fault
 from vmcp_proxy.workflows.reasons import explained
 from vmcp_proxy.workflows.results import ToolError, Values, read_result
 from vmcp_proxy.workflows.schedule import Verdict
-from vmcp_proxy.workflows.weight import read_json
+from vmcp_proxy.workflows.weight import read_json, weight_of
 
 Scope: TypeAlias = Mapping[str, object]
 
@@ -116,10 +116,10 @@ class Turn:
         return Ending(StepStatus.COMPLETED, found.output, found.content, result=found.raw)
 
     async def _for_each(self, act: ForEach) -> Ending:
-        items = await self._evaluate(lambda scope, budget: _items(act.collection, scope, budget), "collection")
+        items, weight = await self._evaluate(lambda scope, budget: _items(act.collection, scope, budget), "collection")
         if len(items) > act.most:
             return self._failed(f"the collection has {len(items)} items; maxIterations allows {act.most}")
-        with self._world.held.holding(items, "its items"):
+        with self._world.held.holding(weight, "its items"):
             return await self._iterate_all(act, items)
 
     async def _iterate_all(self, act: ForEach, items: list[Any]) -> Ending:
@@ -160,8 +160,10 @@ class Turn:
 
     async def _call(self, call: ToolCall, scope: Scope, place: int | None = None) -> Values | ToolError:
         """Calls a tool, again where that may help, and reads what it gave."""
-        arguments = await self._world.evaluate(lambda budget: call.arguments.value(scope, budget))
-        with self._world.held.holding(arguments, "its arguments"):
+        arguments, weight = await self._world.evaluate(
+            lambda budget: (call.arguments.value(scope, budget), budget.kept)
+        )
+        with self._world.held.holding(weight, "its arguments"):
             return await self._attempts(call, arguments, place)
 
     async def _attempts(self, call: ToolCall, arguments: Any, place: int | None) -> Values | ToolError:
@@ -226,17 +228,19 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _items(collection: Template, scope: Scope, budget: Budget) -> list[Any]:
-    """The items of a collection: an array, or the JSON text of one, as ToolHive's `json` makes it.
+def _items(collection: Template, scope: Scope, budget: Budget) -> tuple[list[Any], int]:
+    """The items of a collection: an array, or the JSON text of one, as ToolHive's `json` makes it; and their weight.
 
     Raises:
         TemplateError: it is neither.
     """
     value = collection.value(scope, budget)
-    found = read_json(value, budget) if isinstance(value, str) else value
+    found, weight = value, budget.kept
+    if isinstance(value, str):
+        found, weight = read_json(value, budget), weight_of(value.encode("utf-8", "replace"))
     if not isinstance(found, list):
         raise TemplateError("it is no array, and no JSON text of one")
-    return found
+    return found, weight
 
 
 def _count(done: list[dict[str, Json]]) -> Iterations:
