@@ -6,6 +6,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from vmcp_api.base import Json
+from vmcp_api.convert.across.guarded import keep_guarded
+from vmcp_api.convert.across.token_hosts import allow_token_hosts
 from vmcp_api.convert.draft import Draft, leaves_of
 from vmcp_api.convert.kinds.authorization import convert_authz_config
 from vmcp_api.convert.kinds.external_auth import convert_external_auth
@@ -17,7 +19,6 @@ from vmcp_api.convert.kinds.virtual_server import convert_virtual_server
 from vmcp_api.convert.metadata import convert_type
 from vmcp_api.convert.report import Conversion, Converted, Fate, Field, subject_of
 from vmcp_api.convert.settle import settle
-from vmcp_api.convert.token_hosts import allow_token_hosts
 from vmcp_api.kinds import KINDS
 from vmcp_api.manifests import toolhive
 from vmcp_api.manifests.documents import Source
@@ -54,7 +55,7 @@ def convert(sources: Iterable[Source]) -> Conversion:
                 problems += Problems.of(outcomes)
             else:
                 objects += outcomes
-    return Conversion(tuple(allow_token_hosts(_without_doubles(objects))), problems)
+    return Conversion(tuple(allow_token_hosts(keep_guarded(_without_doubles(objects)))), problems)
 
 
 def _convert_document(part: YamlDocument, file: str) -> list[Converted] | Problem:
@@ -83,7 +84,7 @@ def _convert_object(data: dict[str, Json], part: YamlDocument, place: Loc, file:
     kind, written = data.get("kind"), data.get("apiVersion")
     group = written.partition("/")[0] if isinstance(written, str) else ""
     line = _line(part, place)
-    if group != REFERENCE_GROUP or not isinstance(kind, str):
+    if group != REFERENCE_GROUP:
         kept = tuple(Field(Fate.KEPT, (*place, *loc), loc, line=_line(part, (*place, *loc))) for loc in leaves_of(data))
         return Converted(file, line, subject_of(data), (data,), kept)
     draft = Draft(data)
@@ -96,7 +97,10 @@ def _convert_object(data: dict[str, Json], part: YamlDocument, place: Loc, file:
     return Converted(file, line, subject_of(data), results, fields)
 
 
-def _convert_kind(draft: Draft, kind: str) -> None:
+def _convert_kind(draft: Draft, kind: Json) -> None:
+    if not isinstance(kind, str) or not kind:
+        draft.refuse("is left out: kind says nothing", "write which it is")
+        return
     wanted = _BECOMES.get(kind, kind)
     if wanted not in KINDS:
         remedy = toolhive.KINDS.get(kind) or suggest(kind, KINDS, noun="kinds")
@@ -145,4 +149,4 @@ def _identity(manifest: Mapping[str, Json]) -> tuple[Any, ...]:
     metadata = manifest.get("metadata")
     names = metadata if isinstance(metadata, Mapping) else {}
     version = str(manifest.get("apiVersion")).partition("/")[0]
-    return version, manifest.get("kind"), names.get("namespace") or "default", str(names.get("name"))
+    return version, *map(str, (manifest.get("kind"), names.get("namespace") or "default", names.get("name")))

@@ -203,7 +203,7 @@ class Draft:
         if isinstance(holder, dict):
             holder[str(loc[-1])] = node
         elif isinstance(holder, list):
-            holder.append(node)
+            holder[int(loc[-1]) :] = [node, *holder[int(loc[-1]) + 1 :]]
 
 
 def leaves_of(value: Json, loc: Loc = ()) -> Iterator[Loc]:

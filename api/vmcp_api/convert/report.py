@@ -136,7 +136,8 @@ def common_place(one: Loc, other: Loc) -> Loc:
 
 
 def subject_of(manifest: Mapping[str, Json]) -> str:
-    """``Kind/name`` of a manifest."""
+    """``Kind/name`` of a manifest, with question marks where it says none."""
     metadata = manifest.get("metadata")
     name = metadata.get("name") if isinstance(metadata, Mapping) else None
-    return f"{manifest.get('kind')}/{name}"
+    words = (each if isinstance(each, str) else "?" for each in (manifest.get("kind"), name))
+    return "/".join(words)

@@ -276,3 +276,53 @@ def test_hosts_that_get_tokens_of_callers_are_named_at_the_endpoint_that_serves_
     vmcp = outcome.results[-1]
     assert vmcp["spec"]["outgoingAuth"] == {"allowedTokenHosts": ["sts.example.com"]}
     assert added(outcome.objects[-1]) == ["spec.outgoingAuth.allowedTokenHosts"]
+
+
+def test_types_of_audit_events_are_called_as_they_are_here_and_no_more_is_left_out_than_was():
+    result, told = only(
+        endpoint(
+            config={
+                "audit": {
+                    "eventTypes": ["mcp_tool_call", "mcp_tools_list", "sse_connection", "http_request"],
+                    "excludeEventTypes": ["mcp_ping", "mcp_tools_list", "mcp_request"],
+                }
+            }
+        )
+    )
+    assert result["spec"]["config"]["audit"] == {
+        "eventTypes": ["mcp_tool_call", "mcp_list", "mcp_stream"],
+        "excludeEventTypes": ["mcp_ping", "mcp_other"],
+    }
+    said = lost(told)
+    assert "no event is of this type here" in said["spec.config.audit.eventTypes[3]"]
+    assert "write mcp_list if all of it may be left out" in said["spec.config.audit.excludeEventTypes[1]"]
+
+
+OIDC = {"type": "oidc", "oidcConfigRef": {"name": "idp", "audience": "a"}}
+POLICIES = {"authzConfig": {"inline": {"policies": ["permit(principal, action, resource);"]}}}
+
+
+@pytest.mark.parametrize(
+    ("guard", "incoming", "is_served"),
+    [
+        ({}, {"type": "anonymous"}, True),
+        ({"oidcConfigRef": {"name": "idp", "audience": "b"}}, {"type": "anonymous"}, False),
+        ({"oidcConfigRef": {"name": "idp", "audience": "b"}}, OIDC, True),
+        ({"oidcConfigRef": {"name": "idp", "audience": "b"}}, None, False),
+        ({"authzConfigRef": {"name": "p"}}, OIDC, False),
+        ({"authzConfigRef": {"name": "p"}}, OIDC | POLICIES, True),
+        ({"authServerRef": {"kind": "MCPExternalAuthConfig", "name": "p"}}, {"type": "anonymous"}, False),
+    ],
+)
+@pytest.mark.parametrize("kind", ["MCPServer", "MCPRemoteProxy"])
+def test_what_a_proxy_kept_from_callers_is_not_served_to_them_by_an_endpoint(kind, guard, incoming, is_served):
+    own = {"image": "i"} if kind == "MCPServer" else {"remoteUrl": "https://a.example.com/mcp"}
+    member = theirs(kind, "files", groupRef={"name": "team"}, **own, **guard)
+    outcome = converted(*([endpoint(incomingAuth=incoming)] if incoming else []), member)
+    (told,) = (each for each in outcome.objects if each.subject.startswith(kind))
+    group = told.results[0]["spec"].get("groupRef")
+    assert (group == {"name": "team"}) == is_served
+    if not is_served:
+        assert group == (None if kind == "MCPServer" else {"name": "files-group"})
+        assert "then write groupRef again" in lost(told)["spec.groupRef.name"]
+        assert "which not all endpoints of the group do here" in lost(told)["spec.groupRef.name"]

@@ -28,6 +28,7 @@ JUNK = st.recursive(
     ),
     max_leaves=6,
 )
+TYPES = st.lists(st.sampled_from(["mcp_ping", "mcp_tools_list", "mcp_prompts_list", "http_request", 1]), max_size=4)
 POLICIES = st.fixed_dictionaries(
     {}, optional={"policies": st.lists(st.sampled_from(["permit(principal, action, resource);", "no"]), max_size=2)}
 )
@@ -69,7 +70,15 @@ FIELDS = {
             "telemetry": JUNK,
             "codeMode": JUNK,
             "optimizer": JUNK,
-            "audit": st.fixed_dictionaries({}, optional={"enabled": st.booleans(), "logFile": NAMES, "x": JUNK}),
+            "audit": st.fixed_dictionaries(
+                {},
+                optional={
+                    "enabled": st.booleans(),
+                    "logFile": NAMES,
+                    "eventTypes": TYPES,
+                    "excludeEventTypes": TYPES | JUNK,
+                },
+            ),
             "operational": st.fixed_dictionaries({}, optional={"failureHandling": JUNK, "timeouts": JUNK}),
             "aggregation": st.fixed_dictionaries(
                 {},
@@ -180,9 +189,17 @@ def at(manifest, path):
         endpoint(incomingAuth={"type": "anonymous", "authzConfig": {"inline": {"policies": ["permit("] * 300}}}),
         endpoint(config={"aggregation": {"tools": [{"workload": "a", "filter": [""]}]}}),
         theirs("MCPToolConfig", toolsFilter=["read", "read"]),
+        theirs("MCPServer", image="i", toolConfigRef={"name": "No Name"}),
         theirs("MCPAuthzConfig", type="httpv1", config={"http": {"url": "http://pdp"}}),
     ],
-    ids=["unknown callers", "too many policies", "an empty filter entry", "a filter twice", "another authorizer"],
+    ids=[
+        "unknown callers",
+        "too many policies",
+        "an empty filter entry",
+        "a filter twice",
+        "a reference to a filter",
+        "another authorizer",
+    ],
 )
 def test_an_object_whose_guard_cannot_be_converted_is_left_out_as_a_whole(manifest):
     result, told = only(manifest)
@@ -279,3 +296,10 @@ def test_policies_that_hold_nothing_but_unknown_keys_are_not_taken_for_none():
     assert result == {}
     assert lost(told)["spec.incomingAuth.authzConfig.policy"].startswith("there is no such setting here")
     assert lost(told)["spec.groupRef.name"].startswith("is left out: spec.incomingAuth.authzConfig")
+
+
+def test_an_object_that_does_not_say_what_it_is_is_left_out_and_told():
+    outcome = converted({"apiVersion": VERSION, "metadata": {"name": {"a": 1}}}, {"apiVersion": VERSION, "kind": 7})
+    assert outcome.results == ()
+    assert [one.subject for one in outcome.objects] == ["?/?", "?/?"]
+    assert lost(outcome.objects[0])["metadata.name.a"] == "is left out: kind says nothing; write which it is"

@@ -3,6 +3,7 @@
 from typing import Final
 
 from vmcp_api.convert.draft import Draft
+from vmcp_api.convert.kinds.audit import convert_audit
 from vmcp_api.convert.kinds.authorization import convert_policies
 from vmcp_api.convert.kinds.telemetry import convert_own_telemetry
 from vmcp_api.manifests.problems import Loc
@@ -20,7 +21,7 @@ def convert_virtual_server(draft: Draft) -> None:
     _convert_places(draft)
     _convert_auth(draft)
     _convert_operation(draft)
-    _convert_audit(draft)
+    convert_audit(draft)
     convert_own_telemetry(draft)
     if draft.get(*_CONFIG, "codeMode", "enabled") in (None, False):
         draft.drop((*_CONFIG, "codeMode"), "is off")
@@ -53,15 +54,3 @@ def _convert_operation(draft: Draft) -> None:
     timeouts: Loc = (*_CONFIG, "operational", "timeouts")
     if draft.has(timeouts):
         draft.add((*timeouts, "default"), "30s", _DEFAULT)
-
-
-def _convert_audit(draft: Draft) -> None:
-    audit: Loc = (*_CONFIG, "audit")
-    draft.drop((*audit, "component"), "is the name of the VirtualMCPServer")
-    if draft.get(*audit, "detectApplicationErrors") is True:
-        draft.drop((*audit, "detectApplicationErrors"), "is so always")
-    if draft.has((*audit, "logFile")):
-        draft.move((*audit, "logFile"), (*audit, "path"), "is the path of the sink file")
-        draft.add((*audit, "sink"), "file", "is where logFile leads")
-    if draft.get(*audit, "enabled") is True:
-        draft.add((*audit, "maxDataSize"), 1024, _DEFAULT)

@@ -5,11 +5,11 @@ from dataclasses import replace
 from typing import Any, Final
 
 from vmcp_api.base import Json
+from vmcp_api.convert.across.manifests import at, namespace_of
 from vmcp_api.convert.report import Converted, Fate, Field
-from vmcp_api.manifests.problems import Loc
 from vmcp_api.render.token_hosts import find_host
 
-_LIST: Final[Loc] = ("spec", "outgoingAuth", "allowedTokenHosts")
+_LIST: Final = ("spec", "outgoingAuth", "allowedTokenHosts")
 _WHY: Final = "names where strategies that others wrote may send tokens of callers; in ToolHive they may everywhere"
 
 
@@ -32,37 +32,20 @@ def allow_token_hosts(objects: Iterable[Converted]) -> Iterator[Converted]:
 
 def _wants(manifest: Mapping[str, Json]) -> bool:
     is_ours = manifest.get("kind") == "VirtualMCPServer"
-    return is_ours and _at(manifest, "incomingAuth", "type") == "oidc" and _at(manifest, *_LIST[1:]) is None
+    return is_ours and at(manifest, "spec", "incomingAuth", "type") == "oidc" and at(manifest, *_LIST) is None
 
 
 def _hosts_of(vmcp: Mapping[str, Json], results: Iterable[Mapping[str, Json]]) -> set[str]:
-    near = [each for each in results if _namespace(each) == _namespace(vmcp)]
-    group = _at(vmcp, "groupRef", "name")
-    members = [each for each in near if _at(each, "groupRef", "name") == group]
-    outgoing: Any = _at(vmcp, "outgoingAuth") or {}
+    near = [each for each in results if namespace_of(each) == namespace_of(vmcp)]
+    group = at(vmcp, "spec", "groupRef", "name")
+    members = [each for each in near if at(each, "spec", "groupRef", "name") == group]
+    outgoing: Any = at(vmcp, "spec", "outgoingAuth") or {}
     said = [outgoing.get("default"), *(outgoing.get("backends") or {}).values()]
-    refs = {_at(each, "externalAuthConfigRef", "name") for each in members}
-    refs |= {(each.get("externalAuthConfigRef") or {}).get("name") for each in said if isinstance(each, dict)}
+    refs = {at(each, "spec", "externalAuthConfigRef", "name") for each in members}
+    refs |= {at(each, "externalAuthConfigRef", "name") for each in said if each}
     urls = (
-        _at(each, "tokenExchange", "tokenUrl")
+        at(each, "spec", "tokenExchange", "tokenUrl")
         for each in near
-        if each.get("kind") == "MCPExternalAuthConfig" and _name(each) in refs
+        if each.get("kind") == "MCPExternalAuthConfig" and at(each, "metadata", "name") in refs
     )
     return {host for url in urls if isinstance(url, str) and (host := find_host(url))}
-
-
-def _at(manifest: Mapping[str, Json], *path: str | int) -> Json:
-    found: Any = manifest.get("spec")
-    for step in path:
-        found = found.get(step) if isinstance(found, dict) else None
-    return found  # type: ignore[no-any-return] # what stands in a manifest is JSON
-
-
-def _name(manifest: Mapping[str, Json]) -> Json:
-    metadata: Any = manifest.get("metadata") or {}
-    return metadata.get("name")  # type: ignore[no-any-return] # what stands in a manifest is JSON
-
-
-def _namespace(manifest: Mapping[str, Json]) -> Json:
-    metadata: Any = manifest.get("metadata") or {}
-    return metadata.get("namespace") or "default"

@@ -1,0 +1,1 @@
+"""What is only seen of several objects together, once each is converted."""
