@@ -72,6 +72,11 @@ BREAKS = {
         "CompositeToolRefInvalid",
         "is not valid: VirtualMCPCompositeToolDefinition/report: spec.steps[0].dependsOn[0]: there is no step 'b'",
     ),
+    "nested": (
+        lambda story: story.cluster.edit(REPORT, steps({"id": "a", "tool": "own"})),
+        "CompositeToolRefInvalid",
+        "VirtualMCPCompositeToolDefinition/report: spec.steps[0].tool: calls the composite tool 'own', and steps",
+    ),
 }
 
 
@@ -103,13 +108,20 @@ async def test_a_broken_reference_takes_away_its_tool_alone_until_it_is_mended(c
     assert story.status(ONE)["phase"] == "Ready"
 
 
+FAULTS = {
+    "steps[0].dependsOn[0]: there is no step 'b'": {"dependsOn": ["b"]},
+    "steps[0].tool: calls its own composite tool, and steps cannot call composite tools": {"tool": "own"},
+}
+
+
 @pytest.mark.scenario("W-8")
-async def test_an_endpoint_with_a_faulty_tool_of_its_own_keeps_what_its_pods_run():
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_an_endpoint_with_a_faulty_tool_of_its_own_keeps_what_its_pods_run(fault):
     story = await serving(WHOLE)
-    own = {"name": "own", "description": "Own.", "steps": [{"id": "a", "tool": "t", "dependsOn": ["b"]}]}
+    own = {"name": "own", "description": "Own.", "steps": [{"id": "a", "tool": "t", **FAULTS[fault]}]}
     story.cluster.edit(ONE, lambda each: each["spec"]["config"].update(compositeTools=[own]))
     await story.reconcile(ONE)
     assert served(story) == {"write_report": ["files.read"]}
     assert story.status(ONE)["phase"] == "Failed"
-    said = "spec.config.compositeTools[0].steps[0].dependsOn[0]: there is no step 'b'"
+    said = f"spec.config.compositeTools[0].{fault}"
     assert said in story.condition(ONE, "Valid")["message"]
