@@ -135,6 +135,8 @@ def test_anchors_and_merge_keys_work_as_in_kubectl():
         ("yes", True),
         ("~", None),
         (".inf", ".inf"),
+        ("1e999", "1e999"),
+        ("-1e999", "-1e999"),
         ("9" * 30, "9" * 30),
         ("08", 8),
     ],

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import isinf
 from typing import Final
 
 import yaml
@@ -188,7 +189,7 @@ class _Builder:
             case "int":
                 return _integer(text)
             case "float":
-                return float(text)
+                return _float(text)
             case _:
                 self._report("carries a YAML tag that is not supported", "remove the tag", loc, node)
                 return None
@@ -210,3 +211,9 @@ def _integer(text: str) -> int:
     if found := _OCTAL.fullmatch(text):
         return int(found[1] + found[2], 8)
     return int(text, 16) if "x" in text else int(text)
+
+
+def _float(text: str) -> float | str:
+    """A number, or what Go's reader takes for text: as infinity it would be null in JSON."""
+    number = float(text)
+    return text if isinf(number) else number
