@@ -83,10 +83,9 @@ async def test_answers_without_end_are_errors_that_name_the_backend_and_the_proc
                 await other.open()
 
                 async def attacked():
-                    for _ in range(2):
-                        result = await client.call("hostile_echo")
-                        assert result["isError"]
-                        assert result["_meta"]["vmcp.dev/backend"] == "hostile"
+                    result = await client.call("hostile_echo")
+                    assert result["isError"]
+                    assert result["_meta"]["vmcp.dev/backend"] == "hostile"
 
                 async with asyncio.TaskGroup() as group:
                     running = group.create_task(attacked())

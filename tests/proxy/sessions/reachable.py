@@ -9,7 +9,8 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 
 from tests.support import heap
 
-_LEAVES = (type, ModuleType, BuiltinFunctionType, asyncio.AbstractEventLoop, logging.Logger)
+_TEXTS = (str, bytes, bytearray, memoryview)
+_LEAVES = (type, ModuleType, BuiltinFunctionType, asyncio.AbstractEventLoop, logging.Logger, int, float, type(None))
 
 
 def paths_to(secret: bytes | Collection[bytes], root: object) -> list[str]:
@@ -18,20 +19,42 @@ def paths_to(secret: bytes | Collection[bytes], root: object) -> list[str]:
     The event loop is where a search ends: it knows every task of the process, those of the test too.
     """
     secrets = (secret,) if isinstance(secret, bytes) else tuple(secret)
+    texts = tuple(each.decode() for each in secrets)
     gc.collect()
     modules = {id(vars(module)) for module in list(sys.modules.values())}
-    seen, found = {id(root)}, []
-    waiting = [(root, type(root).__name__)]
+    roles: dict[type, str] = {}
+    came_from: dict[int, object] = {id(root): None}
+    found, waiting = [], [root]
     while waiting:
-        holder, path = waiting.pop()
+        holder = waiting.pop()
         for thing in _held_by(holder):
-            if isinstance(thing, str | bytes | bytearray | memoryview):
-                value = thing.encode(errors="replace") if isinstance(thing, str) else bytes(thing)
-                found += [path] if any(each in value for each in secrets) else []
-            elif id(thing) not in seen and id(thing) not in modules and not isinstance(thing, _LEAVES):
-                seen.add(id(thing))
-                waiting.append((thing, f"{path} > {type(thing).__name__}"))
+            role = roles.get(type(thing)) or roles.setdefault(type(thing), _role(type(thing)))
+            if role == "text":
+                if any(each in thing for each in texts) if isinstance(thing, str) else _has(secrets, thing):
+                    found.append(_path(came_from, holder))
+            elif role == "holder" and id(thing) not in came_from and id(thing) not in modules:
+                came_from[id(thing)] = holder
+                waiting.append(thing)
     return found
+
+
+def _role(kind: type) -> str:
+    if issubclass(kind, _TEXTS):
+        return "text"
+    return "leaf" if issubclass(kind, _LEAVES) else "holder"
+
+
+def _has(secrets: Collection[bytes], thing: bytes | bytearray | memoryview) -> bool:
+    value = bytes(thing)
+    return any(each in value for each in secrets)
+
+
+def _path(came_from: dict[int, object], holder: object) -> str:
+    names = []
+    while holder is not None:
+        names.append(type(holder).__name__)
+        holder = came_from[id(holder)]
+    return " > ".join(reversed(names))
 
 
 def holders_of(*secrets: bytes) -> list[str]:

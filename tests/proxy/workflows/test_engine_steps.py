@@ -6,9 +6,11 @@ import json
 import pytest
 
 from tests.proxy.workflows.playing import Acts, accept, play, result, statuses, step, structured, text, workflow
+from vmcp_proxy.workflows import engine
 from vmcp_proxy.workflows.acts import ElicitReply, Unasked
 from vmcp_proxy.workflows.engine import Engine
 from vmcp_proxy.workflows.outcome import Completed, Iterations
+from vmcp_proxy.workflows.pace import MOST_COST, Purse
 
 ITEMS = {"type": "object", "properties": {"items": {}}}
 CONFIRM = {
@@ -265,7 +267,7 @@ def test_a_run_that_a_person_cut_short_lacks_what_was_not_done_where_it_may(requ
 @pytest.mark.parametrize("is_broken", [False, True])
 async def test_templates_of_many_items_leave_the_loop_to_others_and_end_when_their_time_is_up(is_broken):
     """Several turns of the loop for others after each evaluation, whether or not an item ever waits."""
-    heavy = "{% for a in range(3000) %}x{% endfor %}" + ("{{ params.absent }}" if is_broken else "")
+    heavy = "{% for a in range(1200) %}x{% endfor %}" + ("{{ params.absent }}" if is_broken else "")
     loop = {"onError": {"action": "continue"}, "maxParallel": 50, "maxIterations": 1000}
     inner = {"tool": "tools.each", "arguments": {"x": heavy}}
     flow = workflow(
@@ -286,11 +288,13 @@ async def test_templates_of_many_items_leave_the_loop_to_others_and_end_when_the
     assert outcome.report.steps[0].iterations.failed == (60 if is_broken else 0)
 
 
-async def test_what_all_templates_of_a_run_may_cost_is_bounded():
+async def test_what_all_templates_of_a_run_may_cost_is_bounded(monkeypatch):
+    # A fifth of what they may: it is some seconds of processor time.
+    monkeypatch.setattr(engine, "Purse", lambda: Purse(MOST_COST // 5))
     heavy = "{% for a in range(3000) %}x{% endfor %}"
     inner = {"tool": "tools.each", "arguments": {"x": heavy}}
     loop = {"id": "loop", "type": "forEach", "collection": "{{ params.items }}", "step": inner, "maxIterations": 1000}
     acts = Acts({"tools.each": lambda _: (0, text("y"))})
     outcome = await Engine().run(workflow(loop, parameters=ITEMS), {"items": [0] * 1000}, acts)
     assert "have taken too many steps in all" in outcome.text
-    assert 50 < len(acts.calls) < 400
+    assert 10 < len(acts.calls) < 80
