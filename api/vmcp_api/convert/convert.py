@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from vmcp_api.base import Json
 from vmcp_api.convert.across.guarded import keep_guarded
@@ -122,30 +122,24 @@ def _line(part: YamlDocument, loc: Loc) -> int:
 
 
 def _without_doubles(objects: Iterable[Converted]) -> Iterator[Converted]:
-    """The objects, without results that have the type and name of another one of another kind there."""
-    taken: dict[tuple[Any, ...], str] = {}
+    """The objects, none of whose results has the type and name of a result of another object.
+
+    One that stands in the files twice stays so, which is told by whoever reads the result.
+    """
+    taken: dict[tuple[str, ...], str] = {}
     for each in objects:
-        own = next((_identity(result) for result in each.results), None)
-        other = taken.setdefault(own, each.subject) if own else each.subject
-        if other == each.subject:
-            yield replace(each, results=tuple(_first_of(each, taken)))
-            continue
-        why = f"is left out: {other} becomes an object of the same kind and name"
-        lost = (
-            replace(field, fate=Fate.LOST, to=None, why=why, remedy="rename one of the two")
-            for field in each.fields
-            if field.path is not None
-        )
-        yield replace(each, results=(), fields=tuple(lost))
+        others = (taken.setdefault(_identity(result), each.subject) for result in each.results)
+        other = next((subject for subject in others if subject != each.subject), None)
+        yield each if other is None else _leave_out(each, f"is left out: {other} becomes an object of the same name")
 
 
-def _first_of(each: Converted, taken: dict[tuple[Any, ...], str]) -> Iterator[Mapping[str, Json]]:
-    for index, result in enumerate(each.results):
-        if index == 0 or taken.setdefault(_identity(result), each.subject) == each.subject:
-            yield result
+def _leave_out(each: Converted, why: str) -> Converted:
+    told = (field for field in each.fields if field.path is not None)
+    lost = (replace(field, fate=Fate.LOST, to=None, why=why, remedy="rename one of the two") for field in told)
+    return replace(each, results=(), fields=tuple(lost))
 
 
-def _identity(manifest: Mapping[str, Json]) -> tuple[Any, ...]:
+def _identity(manifest: Mapping[str, Json]) -> tuple[str, ...]:
     metadata = manifest.get("metadata")
     names = metadata if isinstance(metadata, Mapping) else {}
     version = str(manifest.get("apiVersion")).partition("/")[0]

@@ -326,3 +326,30 @@ def test_what_a_proxy_kept_from_callers_is_not_served_to_them_by_an_endpoint(kin
         assert group == (None if kind == "MCPServer" else {"name": "files-group"})
         assert "then write groupRef again" in lost(told)["spec.groupRef.name"]
         assert "which not all endpoints of the group do here" in lost(told)["spec.groupRef.name"]
+
+
+@pytest.mark.parametrize("key", ["tools", "toolsFilter"])
+@pytest.mark.parametrize("kind", ["MCPServer", "MCPRemoteProxy"])
+def test_a_filter_that_older_manifests_write_into_the_server_is_not_lost(kind, key):
+    own = (
+        {"image": "i"} if kind == "MCPServer" else {"remoteUrl": "https://a.example.com/mcp", "groupRef": {"name": "g"}}
+    )
+    (told,) = converted(theirs(kind, "files", **own, **{key: ["read"]})).objects
+    server, config = told.results
+    assert server["spec"]["toolConfigRef"] == {"name": "files-tools"}
+    assert (subject_of(config), config["spec"]) == ("MCPToolConfig/files-tools", {"toolsFilter": ["read"]})
+    assert lost(told) == {}
+    result, told = only(theirs(kind, "files", **own, **{key: [""]}))
+    assert result == {}
+    result, told = only(theirs(kind, "files", **own, **{key: ["read"], "toolConfigRef": {"name": "curated"}}))
+    assert result["spec"]["toolConfigRef"] == {"name": "curated"}
+
+
+def test_what_older_manifests_write_beside_config_is_not_lost():
+    tools = [{"workload": "files", "filter": ["read"]}]
+    result, told = only(endpoint(aggregation={"tools": tools}, operational={"timeouts": {"default": "5s"}}))
+    assert result["spec"]["config"] == {
+        "aggregation": {"tools": tools},
+        "operational": {"timeouts": {"default": "5s"}},
+    }
+    assert lost(told) == {}

@@ -96,6 +96,8 @@ FIELDS = {
         },
     ),
     "toolsFilter": st.lists(NAMES, max_size=3),
+    "tools": st.lists(NAMES, max_size=3) | JUNK,
+    "aggregation": JUNK,
     "toolsOverride": OVERRIDES,
     "type": st.sampled_from(
         ["inline", "kubernetesServiceAccount", "tokenExchange", "awsSts", "cedarv1", "unauthenticated"]
@@ -256,9 +258,12 @@ def test_two_objects_that_would_become_one_are_told():
     )
     assert [each["spec"]["remoteUrl"] for each in outcome.results] == ["https://a/mcp"]
     words = lost(outcome.objects[1])["spec.remoteUrl"]
-    assert (
-        words == "is left out: MCPServerEntry/docs becomes an object of the same kind and name; rename one of the two"
+    assert words == "is left out: MCPServerEntry/docs becomes an object of the same name; rename one of the two"
+    outcome = converted(
+        theirs("MCPToolConfig", "files-tools", toolsFilter=["all"]),
+        theirs("MCPServer", "files", image="i", tools=["read"]),
     )
+    assert len(outcome.results) == 1, "the filter of the server is another one"
 
 
 def test_a_text_that_is_no_yaml_is_a_problem_with_its_line_and_the_rest_is_converted():

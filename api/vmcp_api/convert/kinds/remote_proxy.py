@@ -3,6 +3,7 @@
 from typing import Final
 
 from vmcp_api.convert.draft import Draft
+from vmcp_api.convert.kinds.tool_filter import convert_tools_filter
 from vmcp_api.naming import API_VERSION
 
 _SPEC: Final = "spec"
@@ -27,6 +28,7 @@ def convert_remote_proxy(draft: Draft) -> None:
         draft.drop((_SPEC, key), _NOTHING_RUNS)
     if draft.get(_SPEC, "trustProxyHeaders") is False:
         draft.drop((_SPEC, "trustProxyHeaders"), _NOTHING_RUNS)
+    convert_tools_filter(draft)
     name, namespace = draft.get("metadata", "name"), draft.get("metadata", "namespace")
     if not draft.has((_SPEC, "groupRef")) and isinstance(name, str):
         draft.add((_SPEC, "groupRef", "name"), f"{name}-group", _ALONE)

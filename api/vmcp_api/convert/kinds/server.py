@@ -3,6 +3,7 @@
 from typing import Final
 
 from vmcp_api.convert.draft import Draft
+from vmcp_api.convert.kinds.tool_filter import convert_tools_filter
 from vmcp_api.manifests.problems import Loc
 
 NO_PROXY: Final = "no proxy stands before each server here: clients connect to the VirtualMCPServer"
@@ -32,6 +33,7 @@ def convert_server(draft: Draft) -> None:
     profile = (draft.get(_SPEC, "permissionProfile", key) for key in ("type", "name"))
     if tuple(profile) in ((None, "network"), ("builtin", "network")):
         draft.drop((_SPEC, "permissionProfile"), "restricts nothing in a cluster")
+    convert_tools_filter(draft)
     _convert_volumes(draft)
     for place in (("annotations",), ("labels",), ("env",), ("podTemplateMetadataOverrides",)):
         draft.lose((*_OVERRIDES, *place), f"is about a proxy's pods; {NO_PROXY}", _FOR_PODS)

@@ -12,6 +12,9 @@ _CONFIG: Final[Loc] = ("spec", "config")
 _OIDC: Final[Loc] = ("spec", "incomingAuth", "oidcConfigRef")
 _FAILURES: Final[Loc] = (*_CONFIG, "operational", "failureHandling")
 _DEFAULT: Final = "is what ToolHive takes where nothing is said"
+_ONCE_BESIDE: Final = ("aggregation", "compositeTools", "compositeToolRefs", "operational", "audit", "rateLimiting")
+"""What older manifests write beside `config`."""
+
 _ASKED: Final = "is what ToolHive does also with source inline: a server's own externalAuthConfigRef counts"
 _NO_EFFECT: Final = "had no effect: spec says it, beside config"
 
@@ -35,7 +38,8 @@ def _convert_places(draft: Draft) -> None:
         draft.drop((*_CONFIG, key), _NO_EFFECT)
     for key in ("passthroughHeaders", "sessionStorage"):
         draft.move((*_CONFIG, key), ("spec", key), "stands in spec, beside config")
-    draft.move(("spec", "compositeToolRefs"), (*_CONFIG, "compositeToolRefs"), "stands in spec.config")
+    for key in _ONCE_BESIDE:
+        draft.move(("spec", key), (*_CONFIG, key), "stands in spec.config")
 
 
 def _convert_auth(draft: Draft) -> None:

@@ -4,8 +4,11 @@ import asyncio
 import json
 
 import pytest
+from mcp.server.lowlevel import Server
+from mcp_types import ListToolsResult, Tool
 
 from tests.proxy.cli.commands import endpoint, run_vmcp, server, serving, write
+from tests.support.serving import serve
 from vmcp_proxy.cli.convert.differences import find_differences
 from vmcp_proxy.cli.exits import Exit
 
@@ -77,6 +80,20 @@ async def test_two_endpoints_are_asked_and_compared(tmp_path):
         assert {"kind": "tool", "name": "one_echo", "change": "changed", "members": ["description"]} in told[
             "differences"
         ]
+
+
+async def test_a_server_of_the_sdk_without_prompts_and_resources_has_none_to_compare():
+    async def list_tools(_context, _params):
+        return ListToolsResult(tools=[Tool(name="t", input_schema=SCHEMA)])
+
+    def other(tools):
+        return Server("other", on_list_tools=tools)
+
+    async with serve(other(list_tools).streamable_http_app()) as port:
+        url = f"http://127.0.0.1:{port}/mcp"
+        done = await compare(url, url, "--new-header", "X-Tenant: a")
+    assert done.code == Exit.OK, done.err
+    assert done.out == "0 differences; the new endpoint has 1 tool, 0 resources, 0 resource templates, 0 prompts\n"
 
 
 async def compare(*arguments):
