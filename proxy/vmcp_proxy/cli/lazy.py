@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from vmcp_api.distribution import explain_missing
 from vmcp_api.text.suggest import suggest
@@ -64,6 +65,12 @@ class LazyGroup(click.Group):
             raise CommandError(Exit.USAGE, explain_missing(error, "cli")) from None
         assert isinstance(command, click.Command)  # noqa: S101 - what every module of the table holds
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """As `click.Group`, by the lines in the table: the commands' own would have each of them imported."""
+        names = [name for name in self._table if name.startswith(incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [CompletionItem(name, help=self._table[name].help) for name in names] + options
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The subcommands by their lines in the table."""

@@ -1,5 +1,6 @@
 """The command as a whole: help, exit codes, what is loaded for it."""
 
+import os
 import re
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.proxy.cli.commands import call_vmcp, run_vmcp
+from tests.proxy.cli.commands import SECONDS, call_vmcp, run_vmcp
 from vmcp_proxy.cli import main as main_module
 from vmcp_proxy.cli.exits import MEANINGS, Exit
 
@@ -15,16 +16,23 @@ REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "cli.md"
 HEAVY = ("fastapi", "mcp", "rich", "redis", "uvicorn", "httpx2", "pydantic")
 
 
-def test_the_help_loads_nothing_heavy():
+COMPLETING = {"_VMCP_COMPLETE": "bash_complete", "COMP_WORDS": "vmcp ", "COMP_CWORD": "1"}
+
+
+@pytest.mark.parametrize(("arguments", "env", "said"), [(["--help"], {}, "Commands:"), ([], COMPLETING, "plain,call")])
+def test_the_help_and_the_completion_of_commands_load_nothing_heavy(arguments, env, said):
     code = f"""
 import sys
 from vmcp_proxy.cli.main import main
 try:
-    main(["--help"])
+    main({arguments})
 except SystemExit:
     print("LOADED", [name for name in {HEAVY!r} if name in sys.modules])
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=SECONDS, check=True, env=os.environ | env
+    )
+    assert said in done.stdout
     assert "LOADED []" in done.stdout
 
 
