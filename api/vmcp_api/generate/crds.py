@@ -4,6 +4,7 @@ from typing import Any, Final, TypeAlias
 
 import yaml
 
+from vmcp_api.generate.rule_cost import MOST, cost_of_match, entries_of
 from vmcp_api.generate.schema import Schema, build_schema
 from vmcp_api.kinds import KINDS
 from vmcp_api.manifests.problems import format_path
@@ -168,8 +169,8 @@ def _root(kind: str) -> Schema:
     return {key: value for key, value in root.items() if value}
 
 
-def _structural(schema: Schema) -> Schema:
-    """A plain schema in the words that a CRD may use."""
+def _structural(schema: Schema, times: int = 1) -> Schema:
+    """A plain schema in the words that a CRD may use; in one object it may occur so many `times`."""
     result = dict(schema)
     model = result.pop("x-model", None)
     bounds = result.pop("x-duration", {})
@@ -178,14 +179,14 @@ def _structural(schema: Schema) -> Schema:
     if not isinstance(result.get("additionalProperties"), dict):
         result.pop("additionalProperties", None)
     else:
-        result["additionalProperties"] = _structural(result["additionalProperties"])
+        result["additionalProperties"] = _structural(result["additionalProperties"], times * entries_of(result))
     if "items" in result:
-        result["items"] = _structural(result["items"])
+        result["items"] = _structural(result["items"], times * entries_of(result))
     if "properties" in result:
         result["properties"] = {
-            name: _with_rules(_structural(part), str(model), name) for name, part in result["properties"].items()
+            name: _with_rules(_structural(part, times), str(model), name) for name, part in result["properties"].items()
         }
-    validations = [_form(result)] if "pattern" in result else []
+    validations = [_form(result)] if "pattern" in result and times * cost_of_match(result) <= MOST else []
     validations += [_bound(sign, value) for sign, value in bounds.items()]
     validations += [_cel(rule) for rule in _rules(str(model), "", each=False)]
     for form in (rule.form for rule in RULES if rule.model.__name__ == model and rule.form is not None):
@@ -218,7 +219,10 @@ def _cel(rule: Rule) -> Manifest:
 
 
 def _form(schema: Schema) -> Manifest:
-    """A rule in the place of a pattern: the API server shows a pattern as it is, and a rule in words."""
+    """A rule in the place of a pattern: the API server shows a pattern as it is, and a rule in words.
+
+    Patterns stay in lists within lists, where a rule would cost more than the API server allows.
+    """
     pattern = schema.pop("pattern")
     quote = '"' if "'" in pattern else "'"
     rule = f"self.matches(r{quote}{pattern}{quote})"
