@@ -44,6 +44,12 @@ class ApiServer:
         for stream in self.streams.get(path, []):
             await stream.write(line)
 
+    async def expire(self, path: str) -> None:
+        """Tells every watch of a path that what it saw last is too old, as after a restart or a compaction."""
+        status = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version: 1 (7)"}
+        for stream in self.streams.pop(path, []):
+            await stream.write(json.dumps({"type": "ERROR", "object": status}).encode() + b"\n")
+
     def end_watches(self) -> None:
         """Ends the watches that are open, as an API server does after a while."""
         self.streams.clear()

@@ -79,6 +79,8 @@ async def test_one_of_two_works_and_hands_over_at_once_when_it_is_told_to_end():
         leader = await first_of(a, b)
         other = b if leader is a else a
         assert (leader.status(), other.status()) == (1, 0)
+        while other.elector.problems():  # noqa: ASYNC110 - it looks again and again
+            await asyncio.sleep(0.01)
         assert not other.elector.leads()
         tasks[[a, b].index(leader)].cancel()
         await leader.ended.wait()
@@ -232,6 +234,26 @@ async def test_one_that_waits_is_ready_and_one_that_works_is_when_its_work_is():
     assert standby.missing() == ("deaf", "the resources have not been listed")
     standby.work.began["x"] = -1000.0
     assert standby.problems() == ("a reconcile does not end",)
+
+
+async def test_one_that_is_about_to_lead_is_not_ready_before_it_does():
+    cluster = MemoryCluster()
+    a = Process(cluster, "a")
+    held, go_on = asyncio.Event(), asyncio.Event()
+    create = cluster.create
+
+    async def slowly(manifest):
+        held.set()
+        await go_on.wait()
+        return await create(manifest)
+
+    cluster.create = slowly
+    async with running(a):
+        await held.wait()
+        assert a.elector.problems() == (f"{PLACE}: it is about to be taken",)
+        go_on.set()
+        await a.began.wait()
+        assert a.elector.problems() == ()
 
 
 async def test_without_the_lease_nothing_is_written_and_everything_can_be_read():

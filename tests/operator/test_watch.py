@@ -126,6 +126,33 @@ async def test_it_is_ready_when_every_watch_is_answered_and_not_before(api):
         assert health.missing() == ()
 
 
+@pytest.mark.scenario("K-13")
+@pytest.mark.parametrize("how", ["expired", "cut", "409", "410"])
+async def test_what_happened_while_a_watch_was_too_old_or_refused_is_heard_all_the_same(api, how):
+    async with watching() as seen:
+        await seen.until_watched()
+        # It comes into being between two watches, and no event tells of it.
+        api.objects[SERVERS] = [member("meanwhile")]
+        if how == "expired":
+            await api.expire(SERVERS)
+        elif how == "cut":
+            api.end_watches()
+        else:
+            api.refuse[SERVERS] = int(how)
+            api.end_watches()
+            await seen.until(bool)
+            del api.refuse[SERVERS]
+        if how != "cut":
+            while (await seen.changes.get()).ref != Ref(SERVER, "a", "meanwhile"):
+                pass
+        await seen.until_watched()
+        while not api.streams.get(SERVERS):  # noqa: ASYNC110 - a list in memory has no event
+            await asyncio.sleep(0.01)
+        await api.send(SERVERS, member("after"))
+        while (await seen.changes.get()).ref != Ref(SERVER, "a", "after"):
+            pass
+
+
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 500])
 async def test_whatever_a_list_is_answered_with_at_the_start_it_is_watched_once_that_is_over(api, status):
     api.refuse[SERVERS] = status

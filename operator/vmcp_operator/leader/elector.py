@@ -62,9 +62,18 @@ class Elector:
         return self._candidate.leads(self._clock())
 
     def problems(self) -> tuple[str, ...]:
-        """Why this process could not take over; a hiccup that is shorter than a Lease is none."""
+        """Why this process could not take over; a hiccup that is shorter than a Lease is none.
+
+        One that is about to lead has to work before it is ready: only who waits for another one is ready without.
+        """
+        if self.leads():
+            return ()
         lasts = self._clock() - self._answered > self._candidate.timing.lease or not self._candidate.seen.is_known
-        return (f"{self._place}: {self._problem}",) if self._problem and lasts else ()
+        if self._problem and lasts:
+            return (f"{self._place}: {self._problem}",)
+        lease = self._candidate.seen.lease
+        is_others = lease is not None and lease.holder not in (UNHELD, self._candidate.identity)
+        return () if is_others else (f"{self._place}: it is about to be taken",)
 
     async def run(self, lead: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Runs `lead` whenever it leads, until cancelled; a crash of `lead` is raised. The Lease is given back."""
