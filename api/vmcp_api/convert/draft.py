@@ -54,13 +54,6 @@ class Draft:
         node = _find(self._root, loc)
         return None if node is None else _unwrap(node)
 
-    def keys(self, *loc: str | int) -> tuple[str | int, ...]:
-        """The keys or positions of what stands at a place."""
-        node = _find(self._root, loc)
-        if isinstance(node, dict):
-            return tuple(node)
-        return tuple(range(len(node))) if isinstance(node, list) else ()
-
     def drop(self, loc: Loc, why: str) -> None:
         """Takes away what is had without it."""
         self._take(loc, _Note(Fate.CHANGED, why))
@@ -125,7 +118,7 @@ class Draft:
         """What became of every value, each once, in the order of the input; what was added comes last."""
         if self.refusal:
             why, remedy = self.refusal
-            for key in self.keys():
+            for key in self.plain():
                 self.lose((key,), why, remedy)
             self._added.clear()
         now: dict[Loc, Loc] = {}

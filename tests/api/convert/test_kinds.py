@@ -311,6 +311,7 @@ POLICIES = {"authzConfig": {"inline": {"policies": ["permit(principal, action, r
         ({"oidcConfigRef": {"name": "idp", "audience": "b"}}, None, False),
         ({"authzConfigRef": {"name": "p"}}, OIDC, False),
         ({"authzConfigRef": {"name": "p"}}, OIDC | POLICIES, True),
+        ({"webhookConfigRef": {"name": "w"}}, {"type": "anonymous"}, False),
         ({"authServerRef": {"kind": "MCPExternalAuthConfig", "name": "p"}}, {"type": "anonymous"}, False),
     ],
 )

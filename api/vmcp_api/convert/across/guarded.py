@@ -11,7 +11,9 @@ from vmcp_api.manifests.problems import Loc
 from vmcp_api.naming import API_VERSION
 
 _TOKENS: Final = frozenset({"oidcConfigRef", "oidcConfig", "authServerRef"})
-_POLICIES: Final = frozenset({"authzConfig", "authzConfigRef"})
+_POLICIES: Final = frozenset({"authzConfig", "authzConfigRef", "webhookConfigRef"})
+"""Keys of a proxy that decide on calls, among them those of an endpoint that do."""
+
 _GROUP: Final = ("spec", "groupRef", "name")
 _REMEDY: Final = "say so in spec.incomingAuth of each VirtualMCPServer of the group, then write groupRef again"
 
