@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from multiprocessing import reduction
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,14 @@ def _arrive(sent: Any) -> int:
     return int(sent.detach())
 
 
-def _become(main: Callable[[], object], arguments: Sequence[str], std: Sequence[int], env: Mapping[str, str], at: Path):
+def _become(
+    main: Callable[[], object],
+    arguments: Sequence[str],
+    std: Sequence[int],
+    env: Mapping[str, str],
+    at: Path,
+    ignored: Collection[int],
+) -> None:
     """Runs in the fork: takes over what a new process is given, and is the command then."""
     for number, (descriptor, name) in enumerate(zip(std, ("stdin", "stdout", "stderr"), strict=True)):
         os.dup2(descriptor, number)
@@ -50,8 +57,12 @@ def _become(main: Callable[[], object], arguments: Sequence[str], std: Sequence[
         stream = open(number, "w" if number else "r", buffering, was.encoding, was.errors, closefd=False)  # noqa: SIM115
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
-    # As from a shell, also where the tests run under nohup.
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    # As from a terminal, also where the tests run in the background or under nohup.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_DFL)
+    for each in ignored:
+        signal.signal(each, signal.SIG_IGN)
     os.environ.clear()
     os.environ.update(env)
     os.chdir(at)
@@ -65,9 +76,10 @@ def _fork(
     std: Sequence[int],
     env: Mapping[str, str] | None,
     main: Callable[[], object] = entry.main,
+    ignored: Collection[int] = (),
 ) -> Iterator[Any]:
     """A `multiprocessing.Process` for the length of a block, at whose end it is killed if need be."""
-    given = (main, arguments, [_Descriptor(each) for each in std], dict(env or os.environ), Path.cwd())
+    given = (main, arguments, [_Descriptor(each) for each in std], dict(env or os.environ), Path.cwd(), ignored)
     process = _FORKS.Process(target=_become, args=given, daemon=True)
     process.start()
     try:
@@ -134,6 +146,13 @@ class Running:
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
+    async def communicate(self) -> tuple[bytes, bytes]:
+        """What comes on the streams that are pipes until it has ended."""
+        out = await self.stdout.read() if hasattr(self, "stdout") else b""
+        err = await self.stderr.read()
+        await self.wait()
+        return out, err
+
     async def wait(self) -> int:
         await self._ended.wait()
         assert self.returncode is not None
@@ -147,8 +166,12 @@ async def running(
     stdout: int = DEVNULL,
     stderr: int = PIPE,
     env: Mapping[str, str] | None = None,
+    ignored: Collection[int] = (),
 ) -> AsyncIterator[Running]:
-    """A command for the length of a block, at whose end it is killed if need be; streams as for `asyncio`'s."""
+    """A command for the length of a block, at whose end it is killed if need be; streams as for `asyncio`'s.
+
+    `ignored` are the signals that whoever starts it ignores.
+    """
     async with contextlib.AsyncExitStack() as ours:
         with contextlib.ExitStack() as theirs:
             std, pipes = [], {}
@@ -163,7 +186,7 @@ async def running(
                 if given != asked:
                     theirs.callback(os.close, given)
                 std.append(given)
-            process = Running(ours.enter_context(_fork(arguments, std, env)))
+            process = Running(ours.enter_context(_fork(arguments, std, env, ignored=ignored)))
         ours.callback(process.forget)
         for name, stream in pipes.items():
             setattr(process, name, stream)

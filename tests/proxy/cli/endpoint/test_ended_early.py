@@ -3,14 +3,14 @@
 import asyncio
 import os
 import signal
-import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from tests.proxy.cli.commands import SECONDS
+from tests.support import forked
 from tests.support.scripted_backend import ScriptedBackend, text
 from vmcp_proxy.cli.exits import Exit
 
@@ -36,23 +36,13 @@ class Waiting:
             return {}
 
     @asynccontextmanager
-    async def calling(
-        self, stdout: int = asyncio.subprocess.PIPE, before: Callable[[], object] | None = None
-    ) -> AsyncIterator[asyncio.subprocess.Process]:
+    async def calling(self, stdout: int = forked.PIPE, ignored: Collection[int] = ()) -> AsyncIterator[forked.Running]:
         """The command, when its call has come in."""
         url = f"http://127.0.0.1:{self.backend.port}/mcp"
-        command = (sys.executable, "-m", "vmcp_proxy", "call", url, "echo")
-        process = await asyncio.create_subprocess_exec(
-            *command, stdout=stdout, stderr=asyncio.subprocess.PIPE, preexec_fn=before
-        )
-        try:
+        async with forked.running("call", url, "echo", stdout=stdout, ignored=ignored) as process:
             async with asyncio.timeout(SECONDS):
                 await self.called.wait()
                 yield process
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
 
 
 @pytest.fixture
@@ -70,10 +60,7 @@ async def endpoint():
     ],
 )
 async def test_a_signal_cancels_the_call_and_ends_with_a_code_of_its_own(endpoint, number, code, said):
-    def as_from_a_terminal() -> None:
-        signal.signal(number, signal.SIG_DFL)
-
-    async with endpoint.calling(before=as_from_a_terminal) as process:
+    async with endpoint.calling() as process:
         process.send_signal(number)
         out, err = await process.communicate()
         await endpoint.cancelled.wait()
@@ -82,7 +69,7 @@ async def test_a_signal_cancels_the_call_and_ends_with_a_code_of_its_own(endpoin
 
 
 async def test_a_signal_that_whoever_started_it_ignores_cancels_nothing(endpoint):
-    async with endpoint.calling(before=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) as process:
+    async with endpoint.calling(ignored=[signal.SIGHUP]) as process:
         process.send_signal(signal.SIGHUP)
         endpoint.may_end.set()
         out, _ = await process.communicate()
