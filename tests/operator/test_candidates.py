@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from vmcp_operator.leader.candidate import (
     Candidate,
     Claim,
@@ -211,7 +212,7 @@ FAULTS = st.lists(st.tuples(st.floats(0.0, 50.0), FAULT, st.integers(0, 2)), max
 
 
 @pytest.mark.scenario("K-25")
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(clocks=st.lists(CLOCKS, min_size=2, max_size=3), fates=FATES, faults=FAULTS)
 def test_never_two_candidates_lead_at_once_and_one_does_when_the_network_is_well_again(clocks, fates, faults):
     world = World(clocks, fates, faults)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.api.convert.manifests import VERSION, converted, endpoint, lost, only, theirs
+from tests.support.examples import examples
 from vmcp_api.convert.convert import convert
 from vmcp_api.convert.draft import leaves_of
 from vmcp_api.convert.report import Fate, fold
@@ -130,7 +131,7 @@ OBJECTS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(OBJECTS)
 def test_every_value_is_kept_changed_or_lost_and_what_comes_out_is_valid(manifest):
     outcome = converted(manifest)
@@ -147,7 +148,7 @@ def test_every_value_is_kept_changed_or_lost_and_what_comes_out_is_valid(manifes
     assert all(each.remedy for each in told.fields if each.fate is Fate.LOST and told.results), "no remedy"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(OBJECTS)
 def test_what_comes_out_goes_in_again_as_it_is_and_reads_as_it_was_written(manifest):
     outcome = converted(manifest)
@@ -160,7 +161,7 @@ def test_what_comes_out_goes_in_again_as_it_is_and_reads_as_it_was_written(manif
     assert {each.fate for one in again.objects for each in one.fields} <= {Fate.KEPT}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.fixed_dictionaries({key: FIELDS[key] for key in ("incomingAuth", "config", "groupRef")}))
 def test_no_filter_and_no_policy_is_lost_while_the_endpoint_is_kept(spec):
     result, _ = only(theirs("VirtualMCPServer", **spec))
