@@ -6,6 +6,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from vmcp_api.config import ProxyConfig
+from vmcp_api.generate.reasons import build_page
 from vmcp_api.generate.schema import Schema, build_schema
 from vmcp_api.kinds import KINDS
 from vmcp_api.manifests.problems import format_path
@@ -22,6 +23,7 @@ def build_pages() -> dict[str, str]:
     """Every page by file name, as Markdown."""
     pages = {f"{kind.lower()}.md": _kind_page(kind, model) for kind, model in KINDS.items()}
     pages["config.md"] = _config_page(ProxyConfig)
+    pages["conditions.md"] = build_page()
     return pages
 
 

@@ -1,0 +1,100 @@
+"""The page of conditions and reasons names those that the code writes, and no others."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from vmcp_api.generate.reasons import CONDITIONS, REASONS
+from vmcp_api.render.reasons import Reason
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = ("operator/vmcp_operator", "api/vmcp_api/trouble", "api/vmcp_api/render")
+ARGUMENT = {
+    "Finding": 2,
+    "PhaseReason": 1,
+    "Trouble": 0,
+    "Refusal": 0,
+    "Finding.true": 1,
+    "Finding.false": 1,
+    "Finding.unknown": 1,
+}
+"""Where calls take the reason."""
+
+KUBERNETES = frozenset({"ContainerCreating"})
+"""Reasons that are the kubelet's own, passed on."""
+
+TREES = [ast.parse(path.read_text(encoding="utf-8")) for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
+
+
+def constants() -> dict[str, str]:
+    """Strings by the names that modules give them."""
+    found = {f"Reason.{each.name}": str(each) for each in Reason}
+    for tree in TREES:
+        for node in tree.body:
+            if (
+                isinstance(node, ast.AnnAssign)
+                and isinstance(node.target, ast.Name)
+                and isinstance(node.value, ast.Constant)
+            ):
+                found[node.target.id] = str(node.value.value)
+    return found
+
+
+NAMED = constants()
+
+
+def strings(node: ast.expr) -> Iterator[str]:
+    """What an expression may be, as far as it is written down."""
+    match node:
+        case ast.Constant(value=str(text)):
+            yield text
+        case ast.IfExp():
+            yield from (*strings(node.body), *strings(node.orelse))
+        case ast.Name() | ast.Attribute():
+            if (name := ast.unparse(node)) in NAMED:
+                yield NAMED[name]
+
+
+def written() -> set[str]:
+    """Reasons in calls that make findings, and in the variables `reason` and `waits` that they are handed on by."""
+    found = set()
+    for tree in TREES:
+        for node in ast.walk(tree):
+            match node:
+                case ast.Call():
+                    place = ARGUMENT.get(ast.unparse(node.func))
+                    if place is not None and len(node.args) > place:
+                        found.update(strings(node.args[place]))
+                case ast.Assign(targets=[ast.Name(id="reason" | "waits")]):
+                    found.update(strings(node.value))
+    return {each for each in found if each.isalpha() and each[:1].isupper()} - KUBERNETES
+
+
+def test_every_reason_that_the_code_writes_is_explained():
+    assert written() - set(map(str, REASONS)) == set()
+    assert {str(each) for each in Reason} - {"InvalidEntry"} - set(map(str, REASONS)) == set()
+
+
+def test_every_reason_that_is_explained_is_written_somewhere():
+    texts = {node.value for tree in TREES for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    assert set(map(str, REASONS)) - {each for each in texts if isinstance(each, str)} == set()
+
+
+def test_every_condition_that_the_code_writes_is_explained_and_no_other():
+    literals = {
+        text
+        for tree in TREES
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("Finding") and node.args
+        for text in strings(node.args[0])
+    }
+    named = {
+        node.value.value
+        for tree in TREES
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        and [ast.unparse(each) for each in node.targets] == ["name"]
+        and isinstance(node.value, ast.Constant)
+    }
+    assert (literals | named) - set(CONDITIONS) == set()
+    assert set(CONDITIONS) - literals - named == set()
