@@ -35,7 +35,10 @@ def test_every_pattern_has_words_and_every_word_a_pattern():
 
 
 def test_every_row_of_a_page_has_a_type_and_a_description():
-    for name, text in build_pages().items():
+    pages = build_pages()
+    # Of words, not of fields.
+    del pages["conditions.md"]
+    for name, text in pages.items():
         rows = [line for line in text.splitlines() if line.startswith("| `")]
         assert rows, name
         for row in rows:

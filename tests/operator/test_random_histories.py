@@ -15,6 +15,7 @@ from tests.operator.harness import Story, read_manifests
 from tests.operator.manifests import ALL, ENTRY_WITH_SECRET
 from vmcp_api.pod_status import BackendReport, LoadError, StoreReport
 from vmcp_operator.plan.kinds import CONFIG_MAP, DEPLOYMENT, EVENT, POD, SECRET, Ref, ref_of
+from vmcp_operator.plan.objects.naming import config_map_name
 from vmcp_operator.reconcile.reporter import PACE, RELIEFS
 
 CANARY = "canary-7f3e1c"
@@ -40,6 +41,11 @@ EDITS = st.one_of(
     st.tuples(st.just("restore"), st.sampled_from(REFS)),
 )
 HISTORIES = st.lists(EDITS, min_size=1, max_size=5)
+GUARDS = tuple(each for each in REFS if each.kind.name in ("MCPOIDCConfig", "MCPAuthzConfig"))
+OF_GUARDS = st.one_of(
+    st.tuples(st.just("spec"), st.sampled_from(SPECS[:4])),
+    st.tuples(st.sampled_from(["remove", "break", "restore"]), st.sampled_from(GUARDS)),
+)
 
 
 def begin():
@@ -72,7 +78,7 @@ async def settle(story):
 
 
 def config_of(story):
-    held = story.cluster.objects.get(Ref(CONFIG_MAP, "default", "vmcp-one"))
+    held = story.cluster.objects.get(Ref(CONFIG_MAP, "default", config_map_name(ONE)))
     return None if held is None else json.loads(held["data"]["config.json"])
 
 
@@ -114,12 +120,14 @@ def test_plans_repeat_themselves_write_nothing_twice_and_hold_no_secret(history)
 
 
 @pytest.mark.scenario("K-19", "Z-4")
-@settings(max_examples=10)
-@given(HISTORIES)
+@settings(max_examples=15)
+@given(st.lists(OF_GUARDS, min_size=2, max_size=6))
 def test_who_may_come_in_and_what_they_may_do_is_never_less_than_was_asked_for(history):
     async def play():
         story = begin()
+        act(story, "spec", {"incomingAuth": OIDC})
         await settle(story)
+        assert guards_of(story)[0]["type"] == "oidc"
         for what, value in history:
             before = guards_of(story)
             act(story, what, value)
