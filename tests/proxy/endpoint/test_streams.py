@@ -143,7 +143,7 @@ async def test_a_stream_outlives_the_request_limit_is_kept_alive_and_gives_way_t
                 accept="application/json",
             )
             hold.set()
-            assert cut.status_code == 504
+            assert cut.status_code == 200
             await eventually(lambda: len(stream.comments) > 4)
             assert not stream.ended
             async with client.listening() as newer:
