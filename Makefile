@@ -134,7 +134,7 @@ RESOLVE := $(BIN)/uv pip compile --quiet --constraint requirements.lock --genera
 lock: $(STAMP)  ## Resolve the dependencies again.
 	@$(BIN)/uv pip compile --quiet --all-extras --generate-hashes --no-emit-index-url --no-header --universal \
 		--python-version 3.11 pyproject.toml -o requirements.lock
-	@$(RESOLVE) --extra proxy pyproject.toml -o requirements-proxy.lock
+	@$(RESOLVE) --extra proxy --extra bridge pyproject.toml -o requirements-proxy.lock
 	@$(RESOLVE) --extra operator pyproject.toml -o requirements-operator.lock
 	@echo 'hatchling>=1.27' | $(RESOLVE) - -o requirements-build.lock
 	@echo 'mcp>=2.2' | $(RESOLVE) - -o e2e/images/backends/requirements.lock

@@ -17,11 +17,12 @@ from vmcp_proxy.cli.exits import MEANINGS, CommandError, Exit
 
 @dataclass(frozen=True, slots=True)
 class Subcommand:
-    """Where a subcommand lies (`name` in `module`) and its line in the help."""
+    """Where a subcommand lies (`name` in `module`), its line in the help, and what to install for it."""
 
     module: str
     help: str
     name: str = "command"
+    extra: str = "cli"
 
 
 class LazyGroup(click.Group):
@@ -62,7 +63,7 @@ class LazyGroup(click.Group):
         try:
             command = getattr(_import(entry.module), entry.name)
         except ModuleNotFoundError as error:
-            raise CommandError(Exit.USAGE, explain_missing(error, "cli")) from None
+            raise CommandError(Exit.USAGE, explain_missing(error, entry.extra)) from None
         assert isinstance(command, click.Command)  # noqa: S101 - what every module of the table holds
         return command
 

@@ -16,6 +16,7 @@ from vmcp_proxy.observability.logs import describe_exception
 SUBCOMMANDS: Final[Mapping[str, Subcommand]] = MappingProxyType(
     {
         "serve": Subcommand("vmcp_proxy.cli.serve.command", "Serve MCP servers as one endpoint."),
+        "bridge": Subcommand("vmcp_proxy.cli.bridge.command", "Serve the stdio server in a pod.", extra="bridge"),
         "validate": Subcommand("vmcp_proxy.cli.validate", "Check manifests or an mcpServers file."),
         "convert": Subcommand("vmcp_proxy.cli.convert.command", "Turn manifests for ToolHive into ours."),
         "init": Subcommand("vmcp_proxy.cli.scaffold", "Write a manifest to start from."),

@@ -1,5 +1,6 @@
 """The handshake: what a client says, what we answer, and what we say to a backend."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,6 +23,8 @@ _MIRRORED: Final = ("elicitation", "experimental", "roots", "sampling")
 
 _EXTENSIONS: Final = "extensions"
 
+LISTS: Final = ("tools", "resources", "prompts")
+
 SUBSCRIBE: Final = "resources.subscribe"
 """Stands among the offers of a server that takes subscriptions to its resources."""
 
@@ -42,12 +45,17 @@ class ClientHello:
 
 @dataclass(frozen=True, slots=True)
 class ServerHello:
-    """What a backend's `initialize` result says; `offers` are the names of its capabilities that are served here."""
+    """What a backend's `initialize` result says; `offers` are the names of its capabilities that are served here.
+
+    `name` and `software` are those of its `serverInfo`, empty where it says none, or more than anybody needs.
+    """
 
     version: str
     offers: frozenset[str]
     instructions: str | None
     extensions: Settings = field(default_factory=dict)
+    name: str = ""
+    software: str = ""
 
 
 def parse_client_hello(raw: Raw | None) -> ClientHello:
@@ -102,7 +110,17 @@ def parse_server_hello(raw: Raw) -> ServerHello:
     if _takes_subscriptions(declared.get("resources")):
         offers |= {SUBSCRIBE}
     carried = extensions.parse_extensions(declared.get(_EXTENSIONS))
-    return ServerHello(version, offers, params.optional_text_of(members, "instructions"), carried)
+    name, software = _server_info(members.get("serverInfo"))
+    return ServerHello(version, offers, params.optional_text_of(members, "instructions"), carried, name, software)
+
+
+def _server_info(raw: Raw | None) -> tuple[str, str]:
+    try:
+        info = params.parse_members(raw)
+        name, software = (params.optional_text_of(info, member) or "" for member in ("name", "version"))
+    except InvalidParamsError:
+        return "", ""
+    return ("", "") if len(name) + len(software) > MAX_CLIENT_INFO else (name, software)
 
 
 def _takes_subscriptions(resources: msgspec.Raw | None) -> bool:
@@ -120,18 +138,19 @@ def encode_server_hello(
     offers: frozenset[str],
     carried: Settings = extensions.NONE,
     instructions: str = "",
+    lists: Collection[str] = LISTS,
 ) -> bytes:
     """Our result of `initialize`.
 
-    Members of a group come and go while sessions live, so the three lists are always offered, with
+    Members of a group come and go while sessions live, so all three `lists` are offered by default, with
     `listChanged`; `completions`, `logging`, subscriptions and extensions only while a backend answers them.
     """
     changing = {"listChanged": True}
-    capabilities: dict[str, dict[str, bool] | msgspec.Raw] = {
-        "tools": changing,
-        "resources": {**changing, "subscribe": True} if SUBSCRIBE in offers else changing,
-        "prompts": changing,
-    }
+    capabilities: dict[str, dict[str, bool] | msgspec.Raw] = dict.fromkeys(
+        (name for name in LISTS if name in lists), changing
+    )
+    if "resources" in capabilities and SUBSCRIBE in offers:
+        capabilities["resources"] = {**changing, "subscribe": True}
     capabilities.update({extra: {} for extra in ("completions", "logging") if extra in offers})
     if carried:
         capabilities[_EXTENSIONS] = msgspec.Raw(extensions.encode_extensions(carried))

@@ -7,6 +7,7 @@ from typing import Final
 from vmcp_api.config import ProxyConfig
 from vmcp_api.distribution import DISTRIBUTION
 from vmcp_api.spec.operational import Operational
+from vmcp_proxy.backends.attached.stream import Pod
 from vmcp_proxy.serve.stdio.pipes import Pipes
 from vmcp_proxy.sessions import Keyring
 
@@ -26,7 +27,8 @@ class Settings:
     With `needs_keys` the `keyring` only stands in until keys are mounted, and the process is not ready before.
     For `shutdown_delay` seconds after it was told to end, the process is not ready and serves as before.
     With `pipes` it serves the one client at their other ends, and listens on no MCP port. Without an `admin_port`
-    there is none.
+    there is none. With `attaches_to` the one backend is the process in that pod, and `initialize` is answered in its
+    words (ADR-0058).
     """
 
     host: str = "127.0.0.1"
@@ -40,6 +42,7 @@ class Settings:
     handles_signals: bool = True
     shutdown_delay: float = 0.0
     pipes: Pipes | None = None
+    attaches_to: Pod | None = None
 
 
 class LiveConfig:

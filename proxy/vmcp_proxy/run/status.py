@@ -62,7 +62,8 @@ class ProxyState:
 class ProxyStatus:
     """Answers `/readyz` and `/status`; both hold names and counts, no URLs and no secrets.
 
-    `within_steps` are the tools of a catalog, by their exposed names, that steps of composite tools call.
+    `within_steps` are the tools of a catalog, by their exposed names, that steps of composite tools call. `lack` is why
+    the one process of a bridge cannot be called, empty where it can.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class ProxyStatus:
         provider: Callable[[], ProviderState | None],
         rate_limits: Callable[[], StoreReport | None],
         audit: Callable[[], StoreReport | None],
+        lack: Callable[[], str],
     ) -> None:
         self._state = state
         self._store = store
@@ -86,14 +88,16 @@ class ProxyStatus:
         self._provider = provider
         self._rate_limits = rate_limits
         self._audit = audit
+        self._lack = lack
 
     def readiness(self) -> Readiness:
-        """Whether the pod may get traffic; never a question of Redis or of backends."""
-        state = self._state
+        """Whether the pod may get traffic; never a question of Redis or of backends, but of a bridge's process."""
+        state, lack = self._state, self._lack()
         reasons = (
             *(("the config is not loaded yet",) if not state.is_started else ()),
             *(("no session keys are mounted",) if not state.has_keys else ()),
             *(("the policies cannot be used, and there are no former ones",) if state.lacks_policies else ()),
+            *((lack,) if lack else ()),
             *(("shutting down",) if state.is_draining else ()),
         )
         return Readiness(not reasons, reasons)

@@ -40,7 +40,7 @@ class Wiring:
         self.client = _build_client(settings, loaded.config)
         self.metrics_export = MetricsExport(metrics, logging.getLogger(LOGGER))
         self.authenticators = Authenticators(self.client, tasks)
-        self.assembler = Assembler(self.client, tasks, SOFTWARE_VERSION)
+        self.assembler = Assembler(self.client, tasks, SOFTWARE_VERSION, settings.attaches_to)
         self.redis = build_redis(loaded)
         keyring = loaded.keyring or settings.keyring
         self.sessions = build_sessions(loaded.config, self.redis, keyring, tasks)
@@ -55,6 +55,7 @@ class Wiring:
             lambda: self.authenticators.provider_state,
             lambda: limits_report(self.config.current, core.services.limits.limiter),
             lambda: self.surface.sources.audit.report,
+            lambda: self.assembler.lack,
         )
         self.explainer = Explainer(
             core.views,

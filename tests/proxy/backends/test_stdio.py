@@ -164,7 +164,7 @@ async def test_a_program_that_hangs_fails_who_waits_and_is_there_once_it_has_com
         assert loop.time() - began < 1.2
         with pytest.raises(BackendError):
             await made.open(b"{}", (), within(0.01))
-        await eventually(lambda: made._starting is None)
+        await eventually(lambda: not made._shared.is_starting)
         session = await made.open(b"{}", (), within())
         assert await call(session, name="t") == "t"
         assert len(made._running) == 1

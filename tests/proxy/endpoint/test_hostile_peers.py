@@ -217,7 +217,7 @@ async def test_a_program_that_never_answers_does_not_hold_up_the_shutdown():
     async with asyncio.timeout(20):
         async with scene({}, extra=(mute,)) as world:
             backend = world.inside.backend("mute")
-            await eventually(lambda: backend._starting is not None and backend._running)
+            await eventually(lambda: backend._shared.is_starting and backend._running)
 
 
 @pytest.mark.scenario("B-3")

@@ -7,6 +7,7 @@ import re
 from collections import deque
 from typing import Final
 
+from vmcp_proxy.backends.programs.lines import Readable
 from vmcp_proxy.observability.logs import log_event
 from vmcp_proxy.observability.masking import Masks
 
@@ -40,7 +41,7 @@ class Stderr:
         self._lines: deque[bytes] = deque(maxlen=_KEPT_LINES)
         self._ended = asyncio.Event()
 
-    async def read(self, stream: asyncio.StreamReader) -> None:
+    async def read(self, stream: Readable) -> None:
         """Reads until the stream ends; at level `debug` all is logged but what is long or frequent."""
         rest = b""
         is_too_long = False

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from vmcp_proxy.backends.budget import ReadBudget
+from vmcp_proxy.backends.channel.shared import SharedSession
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import SAID, BackendError, Category, SessionLostError
 from vmcp_proxy.backends.handshake import read_hello
@@ -56,8 +57,7 @@ class StdioBackend:
         self._pool = pool
         self._tasks = tasks
         self._masks = command.masks(settings.base_environment)
-        self._shared: StdioSession | None = None
-        self._starting: asyncio.Task[StdioSession | BackendError] | None = None
+        self._shared = SharedSession(name, self._start_shared, self._pending, settings.patience, tasks)
         self._stderr = Stderr(name, self._masks)
         """That of the shared program, the one that is running or coming up."""
         self._running: dict[StdioSession, asyncio.Task[None]] = {}
@@ -71,9 +71,7 @@ class StdioBackend:
         self._check_open()
         if capabilities != NO_CAPABILITIES:
             return await self._open_own(capabilities, deadline, owner)
-        if self._shared is not None and self._shared.is_alive:
-            return self._shared
-        return await self._open_shared(deadline)
+        return await self._shared.get(deadline)
 
     def resume(self, token: bytes) -> BackendSession | None:
         """See `Backend.resume`: a process cannot be resumed."""
@@ -83,9 +81,7 @@ class StdioBackend:
     async def aclose(self) -> None:
         """Ends the programs, after the calls of clients in flight or half a minute; none starts any more."""
         self._is_closed = True
-        if self._starting is not None:
-            self._starting.cancel()
-            await asyncio.wait((self._starting,))
+        await self._shared.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS), asyncio.TaskGroup() as group:
                 for session in self._running:
@@ -94,33 +90,12 @@ class StdioBackend:
             for session in list(self._running):
                 group.create_task(self._stop(session))
 
-    async def _open_shared(self, deadline: Deadline) -> StdioSession:
-        """Waits for the shared program; a caller that cannot wait longer does not keep it from coming up."""
-        if self._starting is None:
-            self._starting = self._tasks.create_task(self._start_shared(), name=f"start {self.name}")
-        starting = self._starting
-        wait = min(deadline.at - asyncio.get_running_loop().time(), self._settings.patience)
-        await asyncio.wait((starting,), timeout=max(wait, 0.0))
-        if not starting.done():
-            hint = with_stderr("the program has not come up yet", self._stderr)
-            raise BackendError(self.name, Category.TIMEOUT, hint)
-        if starting.cancelled():
-            raise BackendError(self.name, Category.NOT_RUNNING)
-        outcome = starting.result()
-        if isinstance(outcome, BackendError):
-            raise outcome
-        return outcome
-
-    async def _start_shared(self) -> StdioSession | BackendError:
+    async def _start_shared(self) -> StdioSession:
         deadline = Deadline.after(asyncio.get_running_loop().time(), _START_SECONDS)
-        try:
-            self._shared = await self._start(NO_CAPABILITIES, deadline, None)
-        except BackendError as error:
-            return error
-        else:
-            return self._shared
-        finally:
-            self._starting = None
+        return await self._start(NO_CAPABILITIES, deadline, None)
+
+    def _pending(self) -> str:
+        return with_stderr("the program has not come up yet", self._stderr)
 
     async def _open_own(self, capabilities: bytes, deadline: Deadline, owner: object) -> StdioSession:
         patience = asyncio.get_running_loop().time() + self._settings.patience

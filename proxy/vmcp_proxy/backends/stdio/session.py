@@ -14,7 +14,7 @@ from vmcp_proxy.backends.channel.session import ChannelSession
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import SAID, BackendError, Category, SessionLostError
 from vmcp_proxy.backends.interface import NOBODY, Receiver, Reply, refuse
-from vmcp_proxy.backends.programs.lines import Lines
+from vmcp_proxy.backends.programs.lines import Ending, as_line, read_lines
 from vmcp_proxy.backends.programs.pool import ProgramBounds
 from vmcp_proxy.backends.programs.stderr import Stderr
 from vmcp_proxy.headerforward import OutgoingHeaders
@@ -166,19 +166,16 @@ class StdioSession(ChannelSession):
         """Reads what the program says until its output ends."""
         assert self.process.stdout is not None  # noqa: S101 - it was started with a pipe
         error = BackendError(self._backend, Category.NOT_RUNNING)
-        reading = asyncio.timeout(None)
-        lease = self._budget.lease(lambda: reading.reschedule(0.0))
-        lines = Lines(self.process.stdout, self._max_line, lease)
         try:
-            async with reading:
-                while line := await lines.next():
-                    await self._conversation.take(line, ())
+            ending = await read_lines(
+                self.process.stdout, self._max_line, self._budget, lambda line: self._conversation.take(line, ())
+            )
             self._conversation.has_ended = True
-            error = await self.how_it_ended()
-        except TimeoutError:
-            error = BackendError(self._backend, Category.TIMEOUT, STALLED)
+            if ending is Ending.STALLED:
+                error = BackendError(self._backend, Category.TIMEOUT, STALLED)
+            else:
+                error = await self.how_it_ended()
         finally:
-            lease.drop()
             self._conversation.end(error)
             with contextlib.suppress(ProcessLookupError):
                 self.process.terminate()
@@ -195,7 +192,7 @@ class StdioSession(ChannelSession):
             raise BackendError(self._backend, Category.NOT_RUNNING)
         stdin = self.process.stdin
         assert stdin is not None  # noqa: S101 - it was started with a pipe
-        line = message.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n"
+        line = as_line(message)
         try:
             async with asyncio.timeout(_WRITE_SECONDS), self._writing:
                 # Also before: what a program that does not read is sent must not pile up here.

@@ -9,6 +9,8 @@ from vmcp_api.config import Backend as BackendConfig
 from vmcp_api.config import Transport, Withheld
 from vmcp_api.headers import find_value_flaw
 from vmcp_api.render.reasons import Reason
+from vmcp_proxy.backends.attached.backend import AttachedBackend, AttachSettings
+from vmcp_proxy.backends.attached.stream import Pod
 from vmcp_proxy.backends.budget import ReadBudget
 from vmcp_proxy.backends.fallback import FallbackBackend
 from vmcp_proxy.backends.interface import Backend
@@ -56,14 +58,18 @@ class _Server:
 
 
 class Assembler:
-    """Makes backends over one HTTP client; programs run in `tasks`."""
+    """Makes backends over one HTTP client; programs run in `tasks`, or are the one process in the `pod`."""
 
-    def __init__(self, client: HttpClient, tasks: asyncio.TaskGroup, software_version: str) -> None:
+    def __init__(
+        self, client: HttpClient, tasks: asyncio.TaskGroup, software_version: str, pod: Pod | None = None
+    ) -> None:
         self._client = client
         self._pool = ProgramPool()
         self._budget = ReadBudget()
         self._tasks = tasks
         self._version = software_version
+        self._pod = pod
+        self._attached: AttachedBackend | None = None
         self._strategies = Strategies(client, tasks)
 
     def assemble(self, loaded: Loaded, previous: Mapping[str, Member]) -> Assembled:
@@ -82,6 +88,13 @@ class Assembler:
             except InvalidUrl as error:
                 withheld.append(_withhold(config, "InvalidUrl", str(error)))
         return Assembled(members, tuple(sorted(withheld, key=lambda each: each.name)))
+
+    @property
+    def lack(self) -> str:
+        """Why the process in the pod cannot be called now; empty where it can, or there is no pod."""
+        if self._pod is None:
+            return ""
+        return self._attached.lack if self._attached else "its process has not been attached to yet"
 
     async def aclose(self) -> None:
         """Releases what the backends share, once they are closed."""
@@ -117,6 +130,11 @@ class Assembler:
         return _Server(peer, HttpBackendSettings(limit, patience, self._version, self._budget))
 
     def _backend(self, config: BackendConfig, recipe: _Program | _Server) -> Backend:
+        if isinstance(recipe, _Program) and self._pod is not None:
+            settings = recipe.settings
+            bounds = AttachSettings(settings.max_line, settings.patience, settings.software_version, settings.budget)
+            self._attached = AttachedBackend(config.name, self._pod, bounds, self._tasks)
+            return self._attached
         if isinstance(recipe, _Program):
             return StdioBackend(config.name, recipe.command, recipe.settings, self._pool, self._tasks)
         of_http = (config.name, recipe.peer, self._client, recipe.settings, self._tasks)

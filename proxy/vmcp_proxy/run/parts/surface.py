@@ -114,6 +114,7 @@ class SurfaceParts:
     in_flight: InFlight
     servers: Servers
     well_known: WellKnown
+    mirrors: bool
 
     def configure(self, loaded: Loaded) -> None:
         """Follows another config from the next request on.
@@ -125,7 +126,7 @@ class SurfaceParts:
         settings = self.sources.settings(loaded)
         self.chain.current = build_chain(settings, self.endpoint, self.services)
         self.well_known.current = WellKnownSettings(settings.policy.hosts, settings.resource)
-        self.legacy.current = legacy_settings(config)
+        self.legacy.current = legacy_settings(config, mirrors=self.mirrors)
         if settings.authenticator is not former:
             # Who listens was let in by another: clients come back and are asked by this one.
             self.get_stream.end_all()
@@ -136,14 +137,15 @@ class SurfaceParts:
         return (self.keep_alive.run(), self.answers.run(), self.in_flight.run(), self.services.refusals.run())
 
 
-def legacy_settings(config: ProxyConfig) -> LegacySettings:
-    """What the session era follows under a config."""
+def legacy_settings(config: ProxyConfig, *, mirrors: bool = False) -> LegacySettings:
+    """What the session era follows under a config; the first backend is that which we mirror, if we do."""
     return LegacySettings(
         info=ServerInfo(config.name, SOFTWARE_VERSION),
         instructions=config.config.instructions,
         takes_request_headers=config.passthrough_header_mode is PassthroughHeaderMode.REQUEST,
         encoder=ListEncoder(config.config.operational.limits.page_size, fit=fit_entry),
         keep_alive=config.config.operational.keep_alive_interval,
+        mirrored=next((each.name for each in config.backends), None) if mirrors else None,
     )
 
 
@@ -165,7 +167,8 @@ def build_surface(
     """
     logger = logging.getLogger(LOGGER)
     sources = ChainSources(settings.is_local, authenticators, _audit_output(settings, logger), LiveTracing(logger))
-    legacy = LiveSettings(legacy_settings(config.current))
+    mirrors = settings.attaches_to is not None
+    legacy = LiveSettings(legacy_settings(config.current, mirrors=mirrors))
     keep_alive, answers = KeepAlive(legacy), AnswerStreams(sessions.clients.replay)
     manager, clients, news = sessions.manager, sessions.clients, sessions.news
     get_stream = GetStream(clients, core.links, core.notifier, answers, news.listening, legacy)
@@ -193,6 +196,7 @@ def build_surface(
         in_flight,
         servers,
         well_known,
+        mirrors,
     )
 
 

@@ -9,7 +9,7 @@ from vmcp_proxy.core.virtual import Caller, VirtualMCP
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT
 from vmcp_proxy.observability.audit import Outcome
 from vmcp_proxy.protocol.extensions import join_extensions
-from vmcp_proxy.protocol.initialize import encode_server_hello, parse_client_hello
+from vmcp_proxy.protocol.initialize import ClientHello, encode_server_hello, parse_client_hello
 from vmcp_proxy.protocol.instructions import join_instructions
 from vmcp_proxy.protocol.jsonrpc import Request, encode_result
 from vmcp_proxy.protocol.kinds import Kind
@@ -76,7 +76,13 @@ class Handshake:
         except BaseException:
             await self._sessions.end(made.session_id, identity)
             raise
-        result = encode_server_hello(
+        result = self._mirror(hello) or self._result(hello, catalog)
+        headers = ((b"mcp-session-id", made.session_id.encode()),)
+        await context.respond(200, encode_result(message.id, result), headers=headers)
+
+    def _result(self, hello: ClientHello, catalog: Catalog) -> bytes:
+        settings = self._settings.current
+        return encode_server_hello(
             version=hello.version,
             name=settings.info.name,
             server_version=settings.info.version,
@@ -86,8 +92,22 @@ class Handshake:
             ),
             instructions=self._instructions_for(catalog) if settings.instructions is None else settings.instructions,
         )
-        headers = ((b"mcp-session-id", made.session_id.encode()),)
-        await context.respond(200, encode_result(message.id, result), headers=headers)
+
+    def _mirror(self, hello: ClientHello) -> bytes | None:
+        """What the mirrored backend says of itself; None where there is none, or it has not been heard yet."""
+        name = self._settings.current.mirrored
+        said = None if name is None else self._links.hellos((name,)).get(name)
+        if said is None:
+            return None
+        return encode_server_hello(
+            version=hello.version,
+            name=said.name,
+            server_version=said.software,
+            offers=said.offers,
+            carried=said.extensions,
+            instructions=said.instructions or "",
+            lists=said.offers,
+        )
 
     def _instructions_for(self, catalog: Catalog) -> str:
         """What the backends say of which the caller sees anything."""

@@ -23,7 +23,8 @@ class LegacySettings:
 
     `instructions` of None are those of the backends; an empty text is none. With `takes_request_headers` each
     request's own passthrough headers go to backends, not those of the session. `encoder` makes the pages of lists.
-    `keep_alive` is how long a stream may be silent, in seconds.
+    `keep_alive` is how long a stream may be silent, in seconds. `mirrored` is the backend whose answer to `initialize`
+    is ours too, as far as we have heard it: the only one of a bridge (ADR-0058).
     """
 
     info: ServerInfo = ServerInfo("vmcp", "")
@@ -31,6 +32,7 @@ class LegacySettings:
     takes_request_headers: bool = False
     encoder: ListEncoder = field(default_factory=lambda: ListEncoder(fit=fit_entry))
     keep_alive: float = _KEEP_ALIVE_SECONDS
+    mirrored: str | None = None
 
 
 class LiveSettings:

@@ -1,0 +1,169 @@
+"""A backend that is the process of a container: attached to for as long as this process lives (ADR-0058)."""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from typing import Final
+
+from vmcp_proxy.backends.attached.session import AttachedSession
+from vmcp_proxy.backends.attached.stream import AttachError, Pod, Stream
+from vmcp_proxy.backends.budget import ReadBudget
+from vmcp_proxy.backends.channel.shared import SharedSession
+from vmcp_proxy.backends.deadline import Deadline
+from vmcp_proxy.backends.errors import BackendError, Category
+from vmcp_proxy.backends.handshake import greet, read_hello
+from vmcp_proxy.backends.interface import NOBODY, BackendSession
+from vmcp_proxy.backends.programs.stderr import Stderr
+from vmcp_proxy.headerforward import OutgoingHeaders
+from vmcp_proxy.observability.logs import log_event
+from vmcp_proxy.observability.masking import Masks
+from vmcp_proxy.protocol.initialize import NO_CAPABILITIES, encode_client_hello
+
+logger: Final = logging.getLogger("vmcp.backends")
+
+_NO_MASKS: Final = Masks(())
+"""The values of the process's Secrets are not known here: what it says is masked by its looks, and only logged."""
+
+_SLOWER: Final = 3.0
+"""How much longer than the last time a process may take to come up."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttachSettings:
+    """Bounds of the attachment; times are in seconds, `max_line` in bytes.
+
+    `patience` is how long one caller waits for the process to come up. `hello` is how long it may take to answer
+    `initialize` before its pod is replaced, `hello_again` how long where it has answered before: twice as long after
+    each time that it did not. `pauses` stand between two attempts to attach, the last one again and again.
+    """
+
+    max_line: int
+    patience: float
+    software_version: str
+    budget: ReadBudget = field(default_factory=ReadBudget, compare=False)
+    attach: float = 10.0
+    hello: float = 120.0
+    hello_again: float = 20.0
+    pauses: tuple[float, ...] = (0.1, 0.5, 1.0, 2.0, 5.0)
+
+
+class AttachedBackend:
+    """One process for all client sessions, whatever they declare; what it asks of them is refused.
+
+    It is attached to again whenever the attachment has ended, without waiting for a call. Everything runs in `tasks`.
+    """
+
+    takes_headers = False
+
+    def __init__(self, name: str, pod: Pod, settings: AttachSettings, tasks: asyncio.TaskGroup) -> None:
+        self.name = name
+        self._pod = pod
+        self._settings = settings
+        self._tasks = tasks
+        self._shared = SharedSession(name, self._start, lambda: self.lack, settings.patience, tasks)
+        self._running: dict[AttachedSession, asyncio.Task[None]] = {}
+        self._is_closed = False
+        self._hello = settings.hello
+        self._lack = "its process has not been attached to yet"
+
+    @property
+    def lack(self) -> str:
+        """Why the process cannot be called now; empty where it has been initialised."""
+        return "" if self._shared.living else self._lack
+
+    async def open(
+        self, capabilities: bytes, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
+    ) -> BackendSession:
+        """See `Backend.open`; everybody gets the same session."""
+        del capabilities, headers, owner
+        self._check_open()
+        return await self._shared.get(deadline)
+
+    def resume(self, token: bytes) -> BackendSession | None:
+        """See `Backend.resume`: an attachment cannot be resumed."""
+        del token
+        return None
+
+    async def aclose(self) -> None:
+        """Lets go of the process."""
+        self._is_closed = True
+        await self._shared.cancel()
+        running = tuple(self._running.values())
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    async def _start(self) -> AttachedSession:
+        """Attaches and initialises, as often as it takes."""
+        attempt = 0
+        while True:
+            self._check_open()
+            try:
+                return await self._begin()
+            except BackendError as error:
+                self._note(error.hint or str(error))
+            except AttachError as error:
+                self._note(str(error))
+            await asyncio.sleep(self._settings.pauses[min(attempt, len(self._settings.pauses) - 1)])
+            attempt += 1
+
+    async def _begin(self) -> AttachedSession:
+        stream = await self._pod.attach(self._settings.attach)
+        session = self._launch(stream)
+        try:
+            await self._initialise(session)
+        except BackendError as error:
+            await self._end(session)
+            if error.category is Category.TIMEOUT:
+                await self._replace()
+            raise
+        except BaseException:
+            await self._end(session)
+            raise
+        log_event(logger, logging.INFO, "attached", backend=self.name, revision=session.hello.version)
+        return session
+
+    async def _initialise(self, session: AttachedSession) -> None:
+        began = asyncio.get_running_loop().time()
+        deadline = Deadline.after(began, self._hello)
+        # No capability is declared: what a shared process asks could be for any of its clients.
+        hello = encode_client_hello(NO_CAPABILITIES, self._settings.software_version)
+        answer = await session.request(session.next_id(), "initialize", hello, (), deadline, NOBODY)
+        session.hello = read_hello(self.name, answer, _NO_MASKS.apply)
+        await greet(session, self.name, (), deadline)
+        took = asyncio.get_running_loop().time() - began
+        self._hello = max(self._settings.hello_again, _SLOWER * took)
+
+    async def _replace(self) -> None:
+        """Ends a process that does not answer: one whose input had ended with the attachment before may go on so."""
+        self._hello *= 2
+        failure = await self._pod.replace()
+        said = failure or "done"
+        log_event(logger, logging.WARNING, "no answer to initialize, pod replaced", backend=self.name, outcome=said)
+
+    def _launch(self, stream: Stream) -> AttachedSession:
+        settings = self._settings
+        session = AttachedSession(self.name, stream, settings.max_line, Stderr(self.name, _NO_MASKS), settings.budget)
+        task = self._running[session] = self._tasks.create_task(session.run(), name=f"attached {self.name}")
+        task.add_done_callback(lambda _: self._ended(session))
+        return session
+
+    def _ended(self, session: AttachedSession) -> None:
+        self._running.pop(session, None)
+        if session.hello.version and not self._is_closed:
+            self._note("its process ended, or the attachment to it broke")
+            self._shared.begin()
+
+    async def _end(self, session: AttachedSession) -> None:
+        if task := self._running.get(session):
+            task.cancel()
+            await asyncio.wait((task,))
+
+    def _note(self, lack: str) -> None:
+        if lack != self._lack:
+            log_event(logger, logging.WARNING, "process cannot be called", backend=self.name, reason=lack)
+        self._lack = lack
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise BackendError(self.name, Category.NOT_RUNNING)

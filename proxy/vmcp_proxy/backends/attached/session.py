@@ -1,0 +1,132 @@
+"""The conversation with the process behind an attachment; all client sessions share it (MCP, "stdio")."""
+
+import asyncio
+from typing import Final
+
+from vmcp_proxy.backends.attached.stream import Stream
+from vmcp_proxy.backends.budget import STALLED, ReadBudget
+from vmcp_proxy.backends.channel.mailbox import Mailbox
+from vmcp_proxy.backends.channel.session import ChannelSession
+from vmcp_proxy.backends.deadline import Deadline
+from vmcp_proxy.backends.errors import BackendError, Category
+from vmcp_proxy.backends.interface import Receiver, Reply, refuse
+from vmcp_proxy.backends.programs.lines import Ending, as_line, read_lines
+from vmcp_proxy.backends.programs.stderr import Stderr
+from vmcp_proxy.headerforward import OutgoingHeaders
+from vmcp_proxy.protocol import jsonrpc
+from vmcp_proxy.protocol.jsonrpc import Raw
+
+MOST_OPEN: Final = 1024
+"""Requests that may wait for the process at a time."""
+
+_WRITE_SECONDS: Final = 10.0
+
+
+class AttachedSession(ChannelSession):
+    """One attachment: from `initialize` to its end, which is the end of the session too."""
+
+    def __init__(self, backend: str, stream: Stream, max_line: int, stderr: Stderr, budget: ReadBudget) -> None:
+        super().__init__(backend, is_shared=True)
+        self._stream = stream
+        self._max_line = max_line
+        self._stderr = stderr
+        self._budget = budget
+        self._writing = asyncio.Lock()
+        self._open = 0
+
+    def __repr__(self) -> str:
+        return f"<AttachedSession {self._backend} {self._conversation!r}>"
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the attachment holds."""
+        return not self._conversation.has_ended
+
+    async def request(
+        self,
+        request_id: int,
+        method: str,
+        params: Raw | None,
+        headers: OutgoingHeaders,
+        deadline: Deadline,
+        receiver: Receiver,
+        extra: OutgoingHeaders = (),
+    ) -> jsonrpc.Response:
+        """See `BackendSession.request`."""
+        if self._open >= MOST_OPEN:
+            raise BackendError(self._backend, Category.BUSY, f"{MOST_OPEN} requests wait for its process")
+        self._open += 1
+        try:
+            return await super().request(request_id, method, params, headers, deadline, receiver, extra)
+        finally:
+            self._open -= 1
+
+    async def close(self, headers: OutgoingHeaders) -> None:
+        """Nothing ends with one client session: the process serves the others."""
+
+    async def run(self) -> None:
+        """Reads what the process says until the attachment ends, which ends the process's input."""
+        error = BackendError(self._backend, Category.NOT_RUNNING)
+        try:
+            async with asyncio.TaskGroup() as group:
+                pump = group.create_task(self._stream.run())
+                said = group.create_task(self._stderr.read(self._stream.stderr))
+                ending = await read_lines(
+                    self._stream.stdout, self._max_line, self._budget, lambda line: self._conversation.take(line, ())
+                )
+                self._conversation.has_ended = True
+                error = self._how_it_ended(ending)
+                await self._stream.aclose()
+                for task in (pump, said):
+                    task.cancel()
+        finally:
+            self._conversation.end(error)
+            await self._stream.aclose()
+
+    async def begin(self, message: bytes, headers: OutgoingHeaders, mailbox: Mailbox, *, is_repeatable: bool) -> None:
+        """See `Channel.begin`."""
+        del mailbox, is_repeatable
+        await self.send(message, headers)
+
+    async def send(self, message: bytes, headers: OutgoingHeaders) -> None:
+        """See `Channel.send`; a process gets no headers."""
+        del headers
+        try:
+            async with self._writing:
+                # What is begun is written whole, whoever gives up: half a line would spoil the next one.
+                await self._write(as_line(message))
+        except OSError as error:
+            raise self._how_it_ended(Ending.OUTPUT) from error
+
+    async def refuse(self, request: jsonrpc.Request, reply: Reply) -> None:
+        """See `Channel.refuse`."""
+        await refuse(request, reply)
+
+    async def _write(self, line: bytes) -> None:
+        writing = asyncio.ensure_future(self._stream.write(line))
+        try:
+            async with asyncio.timeout(_WRITE_SECONDS):
+                await asyncio.shield(writing)
+        except (TimeoutError, asyncio.CancelledError):
+            await self._finish(writing)
+            raise
+
+    async def _finish(self, writing: asyncio.Future[None]) -> None:
+        """Waits for a line that is being written; one that the process does not take ends the attachment."""
+        await asyncio.wait((writing,), timeout=_WRITE_SECONDS)
+        if not writing.done():
+            writing.cancel()
+            await self._stream.aclose()
+        await asyncio.wait((writing,))
+        if not writing.cancelled():
+            writing.exception()
+
+    def _how_it_ended(self, ending: Ending) -> BackendError:
+        if ending is Ending.STALLED:
+            return BackendError(self._backend, Category.TIMEOUT, STALLED)
+        if ending is Ending.TOO_LONG:
+            hint = "it wrote a line above the limit, and is started again"
+            return BackendError(self._backend, Category.TOO_LARGE, hint)
+        verdict = f", {self._stream.verdict}" if self._stream.verdict else ""
+        hint = f"its process ended, or the attachment to it broke{verdict}; whether it did what was asked is not known"
+        return BackendError(self._backend, Category.NOT_RUNNING, hint.replace(";", ","))

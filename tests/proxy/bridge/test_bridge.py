@@ -1,0 +1,263 @@
+"""`vmcp bridge`: one process behind an attachment, served to many clients."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import ssl
+import sys
+from pathlib import Path
+
+import httpx2
+import pytest
+import trustme
+
+from tests.support import stdio_server
+from tests.support.attach_server import AttachServer
+from tests.support.raw_client import WAIT_SECONDS, RawClient, eventually
+from tests.support.serving import admin_of, running, url_of
+from vmcp_proxy.cli.bridge.config import BridgeSource
+from vmcp_proxy.run.proxy import Proxy
+from vmcp_proxy.run.settings import Settings
+
+PROGRAM = (sys.executable, stdio_server.__file__)
+
+
+@contextlib.asynccontextmanager
+async def bridging(server: AttachServer, folder: Path, ca: str | None = None):
+    """A bridge to the pod of that server."""
+    place = server.pod(folder, ca)
+    settings = Settings(port=0, admin_port=0, is_local=False, handles_signals=False, attaches_to=place)
+    async with running(BridgeSource("one", "ns").load().loaded, settings=settings) as proxy:
+        yield proxy
+
+
+@contextlib.asynccontextmanager
+async def bridged(tmp_path, *arguments: str):
+    """A bridge to our own server, once it is ready: the API server, the bridge, and its URL."""
+    async with AttachServer((*PROGRAM, *arguments)).running() as server, bridging(server, tmp_path) as proxy:
+        await ready(proxy)
+        yield server, proxy, url_of(proxy)
+
+
+async def ready(proxy: Proxy) -> None:
+    await eventually(lambda: not proxy.wiring.status.readiness().reasons)
+
+
+def text(result) -> str:
+    return result["content"][0]["text"]
+
+
+@pytest.mark.scenario("K-18")
+async def test_clients_hear_what_the_process_says_of_itself(tmp_path):
+    async with bridged(tmp_path) as (_, _, url), RawClient(url) as client:
+        hello = await client.open()
+        assert hello["serverInfo"] == {"name": "behind-the-bridge", "version": "4.7.11"}
+        assert hello["instructions"] == "Ask me anything."
+        assert set(hello["capabilities"]) == {"tools", "resources"}
+        assert hello["capabilities"]["resources"]["subscribe"] is True
+        assert set(await client.names()) == set(stdio_server.TOOLS)
+        assert await client.names("resources") == ["note://one"]
+
+
+@pytest.mark.scenario("K-18")
+async def test_many_clients_at_once_never_meet(tmp_path):
+    async with bridged(tmp_path) as (server, _, url):
+
+        async def use(number: int) -> None:
+            async with RawClient(url) as client:
+                await client.open({"sampling": {}} if number % 2 else {})
+                for turn in range(5):
+                    said = f"{number}/{turn}"
+                    arguments = {"text": said, "after": ((number * 7 + turn) % 5) / 200}
+                    assert text(await client.call("echo", arguments)) == said
+                    # The same token from everybody: each hears of its own call alone.
+                    token = {"progressToken": "the same"}
+                    assert text(await client.call("progress", arguments, _meta=token)) == said
+                    heard = [each["params"] for each in client.said]
+                    assert {each["message"] for each in heard} <= {said}
+                    assert {each["progressToken"] for each in heard} <= {"the same"}
+                    client.said.clear()
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(24):
+                group.create_task(use(number))
+        assert len(server.processes) == 1
+
+
+@pytest.mark.scenario("K-18")
+async def test_the_process_is_initialised_once_and_what_it_asks_is_refused(tmp_path):
+    async with bridged(tmp_path) as (_, _, url), RawClient(url) as client, RawClient(url) as other:
+        await client.open({"sampling": {}, "elicitation": {}, "roots": {}})
+        await other.open()
+        assert json.loads(text(await client.call("ask"))) == [-32601, -32601, -32601, "answered"]
+        assert json.loads(text(await client.call("pid")))[1] == json.loads(text(await other.call("pid")))[1] == 1
+
+
+@pytest.mark.scenario("K-18")
+async def test_a_change_of_its_lists_and_resources_is_heard_by_all(tmp_path):
+    async with bridged(tmp_path) as (_, _, url), RawClient(url) as client, RawClient(url) as other:
+        for each in (client, other):
+            await each.open()
+            await each.result("resources/subscribe", {"uri": "note://one"})
+        async with client.listening() as first, other.listening() as second:
+            await client.call("grow", {"name": "later"})
+            for stream in (first, second):
+                await stream.until("notifications/tools/list_changed")
+                await stream.until("notifications/resources/updated")
+        assert "later" in await other.names()
+
+
+@pytest.mark.scenario("K-18")
+async def test_a_call_is_cancelled_at_the_process_by_the_id_that_it_has_there(tmp_path):
+    async with bridged(tmp_path) as (_, _, url), RawClient(url) as client:
+        await client.open()
+        params = {"name": "progress", "arguments": {"text": "late", "after": 60}, "_meta": {"progressToken": 1}}
+        async with client.posting("tools/call", params) as stream:
+            await stream.until("notifications/progress")
+            told = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}
+            assert (await client.post(told)).status_code == 202
+        async with asyncio.timeout(WAIT_SECONDS):
+            while text(await client.call("cancelled")) != "[true]":  # noqa: ASYNC110 - the process tells nobody
+                await asyncio.sleep(0.01)
+
+
+@pytest.mark.scenario("K-18")
+async def test_a_call_in_flight_when_the_process_dies_is_told_so_and_never_sent_again(tmp_path):
+    async with bridged(tmp_path) as (server, _, url), RawClient(url) as client, RawClient(url) as other:
+        await client.open()
+        await other.open()
+        waiting = asyncio.create_task(other.request("tools/call", {"name": "echo", "arguments": {"after": 60}}))
+        died = await client.request("tools/call", {"name": "die", "arguments": {}})
+        for answer in (died, await waiting):
+            assert "whether it did what was asked is not known" in json.dumps(answer)
+        # Sessions go on, with another process, which was asked nothing of what was lost.
+        for each in (client, other):
+            assert json.loads(text(await each.call("pid")))[1] == 1
+        assert len(server.processes) == 2
+
+
+@pytest.mark.scenario("K-18")
+async def test_sessions_survive_a_broken_attachment_and_hear_that_lists_may_have_changed(tmp_path):
+    async with bridged(tmp_path) as (server, proxy, url), RawClient(url) as client:
+        await client.open()
+        async with client.listening() as stream:
+            await client.call("grow", {"name": "later"})
+            await stream.until("notifications/tools/list_changed")
+            assert "later" in await client.names()
+            await server.cut()
+            await stream.until("notifications/tools/list_changed", 2)
+        assert set(await client.names()) == set(stdio_server.TOOLS)
+        assert text(await client.call("echo", {"text": "still here"})) == "still here"
+        await ready(proxy)
+
+
+@pytest.mark.scenario("K-18")
+async def test_the_bridge_is_ready_while_the_process_is_initialised(tmp_path):
+    server = AttachServer(PROGRAM)
+    server.is_away = True
+    async with server.running(), bridging(server, tmp_path) as proxy:
+        ready_url = f"{admin_of(proxy)}/readyz"
+        async with httpx2.AsyncClient() as http:
+            await eventually(lambda: "not found" in str(proxy.wiring.status.readiness().reasons))
+            assert (await http.get(ready_url)).status_code == 503
+            server.is_away = False
+            await ready(proxy)
+            assert (await http.get(ready_url)).status_code == 200
+            server.is_away = True
+            await server.cut()
+            await eventually(lambda: "not found" in str(proxy.wiring.status.readiness().reasons))
+
+
+async def test_garbage_on_its_standard_output_harms_nobody(tmp_path):
+    async with bridged(tmp_path) as (server, _, url), RawClient(url) as client:
+        await client.open()
+        assert text(await client.call("garbage")) == "said"
+        assert text(await client.call("echo", {"text": "fine"})) == "fine"
+        assert len(server.processes) == 1
+
+
+async def test_large_answers_pass_and_one_above_the_limit_ends_the_attachment(tmp_path):
+    async with bridged(tmp_path) as (server, _, url), RawClient(url) as client:
+        await client.open()
+        assert len(text(await client.call("huge", {"size": 5 << 20}))) == 5 << 20
+        answer = await client.request("tools/call", {"name": "huge", "arguments": {"size": 65 << 20}})
+        assert "larger than the limit" in json.dumps(answer)
+        assert text(await client.call("echo", {"text": "again"})) == "again"
+        assert len(server.processes) == 2
+
+
+async def test_large_requests_reach_the_process_whole(tmp_path):
+    async with bridged(tmp_path) as (_, _, url), RawClient(url) as client:
+        await client.open()
+        sent = "y" * (3 << 20)
+        assert text(await client.call("echo", {"text": sent})) == sent
+
+
+async def test_a_flood_on_standard_error_is_bounded_in_the_log_and_holds_up_nothing(tmp_path, caplog):
+    caplog.set_level(logging.DEBUG, "vmcp.backends")
+    async with bridged(tmp_path) as (_, _, url), RawClient(url) as client:
+        await client.open()
+        assert text(await client.call("flood", {"lines": 5000})) == "flooded"
+        await eventually(lambda: "program said" in caplog.text)
+        said = [record for record in caplog.records if record.message.startswith("program said")]
+        assert len(said) < 500
+        assert "canary" not in caplog.text
+
+
+async def test_a_process_that_goes_on_after_its_input_has_ended_is_replaced(tmp_path):
+    async with bridged(tmp_path, "stays") as (server, proxy, url), RawClient(url) as client:
+        await client.open()
+        proxy.wiring.assembler._attached._hello = 0.5
+        await server.cut()
+        await eventually(lambda: server.deleted == 1)
+        assert text(await client.call("echo", {"text": "a new one"})) == "a new one"
+
+
+@pytest.mark.parametrize("protocol", ["v5.channel.k8s.io", "v4.channel.k8s.io"])
+async def test_both_subprotocols_are_spoken(tmp_path, protocol):
+    async with AttachServer(PROGRAM, protocols=(protocol,)).running() as server, bridging(server, tmp_path) as proxy:
+        await ready(proxy)
+        assert server.spoken == [protocol]
+
+
+async def test_a_refused_token_is_told_without_it_and_read_again(tmp_path, caplog):
+    server = AttachServer(PROGRAM)
+    server.token = "another-4712"
+    async with server.running(), bridging(server, tmp_path) as proxy:
+        await eventually(lambda: "is forbidden" in str(proxy.wiring.status.readiness().reasons))
+        (tmp_path / "token").write_text("another-4712")
+        await ready(proxy)
+    assert "4711" not in caplog.text
+    assert "4712" not in caplog.text
+
+
+async def test_the_api_server_is_spoken_to_by_tls_and_must_show_a_certificate_of_the_clusters_authority(tmp_path):
+    authority, other = trustme.CA(), trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    async with AttachServer(
+        PROGRAM,
+    ).running(context) as server:
+        trusted = authority.cert_pem.bytes().decode()
+        async with bridging(server, tmp_path, other.cert_pem.bytes().decode()) as proxy:
+            await eventually(lambda: "SSLCertVerificationError" in str(proxy.wiring.status.readiness().reasons))
+            (tmp_path / "ca.crt").write_text(trusted)
+            await ready(proxy)
+            assert await proxy.settings.attaches_to.replace() == ""
+            assert server.deleted == 1
+
+
+@pytest.mark.scenario("K-18")
+async def test_a_server_from_the_package_index_is_served(tmp_path):
+    command = (sys.executable, "-m", "mcp_server_time", "--local-timezone", "Etc/UTC")
+    async with AttachServer(command).running() as server, bridging(server, tmp_path) as proxy:
+        await ready(proxy)
+        async with RawClient(url_of(proxy)) as client:
+            hello = await client.open()
+            assert hello["serverInfo"]["name"] == "mcp-time"
+            assert "Etc/UTC" in text(await client.call("get_current_time", {"timezone": "Etc/UTC"}))
+            # Whoever attaches again finds another process: the SDK's server ends with its input.
+            await server.cut()
+            await eventually(lambda: len(server.processes) == 2)
+            assert "Etc/UTC" in text(await client.call("get_current_time", {"timezone": "Etc/UTC"}))
