@@ -165,7 +165,7 @@ async def test_who_is_told_to_end_at_the_moment_at_which_it_loses_ends():
             await task
 
 
-async def test_somebody_who_takes_the_lease_by_force_ends_the_work():
+async def test_somebody_who_takes_the_lease_by_force_ends_the_work_and_is_named(caplog):
     cluster = MemoryCluster()
     a = Process(cluster, "a")
     async with running(a):
@@ -173,6 +173,8 @@ async def test_somebody_who_takes_the_lease_by_force_ends_the_work():
         cluster.edit(PLACE, lambda live: live["spec"].update(holderIdentity="b"))
         await a.ended.wait()
         assert not a.elector.leads()
+    (lost,) = (each for each in caplog.records if each.getMessage() == "leads no more")
+    assert lost.vmcp_fields["problem"] == "b holds it"
 
 
 async def test_a_lease_that_is_deleted_or_annotated_under_its_holder_is_kept_by_it():

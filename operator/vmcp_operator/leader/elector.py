@@ -100,7 +100,9 @@ class Elector:
                 group.create_task(lead())
                 await self._renew()
         except* _LostError:
-            log_event(logger, logging.ERROR, "leads no more", lease=self._place, problem=self._problem)
+            lease = self._candidate.seen.lease
+            problem = self._problem or f"{'nobody' if lease is None else lease.holder or 'nobody'} holds it"
+            log_event(logger, logging.ERROR, "leads no more", lease=self._place, problem=problem)
         finally:
             self._candidate = after_end(self._candidate)
             self._status.set(0)
