@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from vmcp_operator.plan.conditions import format_micro_time
 from vmcp_operator.plan.kinds import LEASE, Manifest, Ref
 
 UNHELD: Final = ""
@@ -46,16 +47,13 @@ def claimed(place: Ref, before: Lease | None, holder: str, seconds: int, now: da
     spec = {
         "holderIdentity": holder,
         "leaseDurationSeconds": seconds,
-        "acquireTime": before.acquired if before is not None and is_renewal and before.acquired else micro_time(now),
-        "renewTime": micro_time(now),
+        "acquireTime": before.acquired
+        if before is not None and is_renewal and before.acquired
+        else format_micro_time(now),
+        "renewTime": format_micro_time(now),
         "leaseTransitions": transitions,
     }
     if before is None:
         metadata: dict[str, Any] = {"name": place.name, "namespace": place.namespace}
         return {"apiVersion": LEASE.api_version, "kind": LEASE.name, "metadata": metadata, "spec": spec}
     return {**before.manifest, "spec": {**(before.manifest.get("spec") or {}), **spec}}
-
-
-def micro_time(moment: datetime) -> str:
-    """A `MicroTime` of Kubernetes; the moment is in UTC."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -122,6 +122,11 @@ def format_time(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def format_micro_time(moment: datetime) -> str:
+    """A `MicroTime` of Kubernetes; the moment is in UTC."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 def _build(finding: Finding, before: Mapping[str, Any] | None, now: datetime, generation: int) -> Condition:
     status = {True: ConditionStatus.TRUE, False: ConditionStatus.FALSE, None: ConditionStatus.UNKNOWN}[finding.holds]
     kept = before is not None and before.get("status") == status

@@ -11,7 +11,7 @@ from vmcp_api.kinds.status import StatusModel
 from vmcp_operator.cluster import Cluster
 from vmcp_operator.errors import ClusterError
 from vmcp_operator.logs import log_event
-from vmcp_operator.plan.conditions import PhaseReason, phase_of
+from vmcp_operator.plan.conditions import PhaseReason, format_micro_time, phase_of
 from vmcp_operator.plan.controllers import controller_of
 from vmcp_operator.plan.failure import RECONCILE_FAILED, failed_status, has_failed
 from vmcp_operator.plan.kinds import EVENT, Manifest, Ref
@@ -185,7 +185,7 @@ def _event(manifest: Manifest, decided: PhaseReason, instance: str, now: datetim
         "kind": EVENT.name,
         # A name holds at most 253 characters, and that of an MCPGroup may have as many.
         "metadata": {"name": f"{metadata['name'][:200]}.{uuid4().hex[:16]}", "namespace": metadata["namespace"]},
-        "eventTime": _micro_time(now),
+        "eventTime": format_micro_time(now),
         "reportingController": "vmcp.dev/operator",
         "reportingInstance": instance[:128],
         "action": "Reconcile",
@@ -194,7 +194,3 @@ def _event(manifest: Manifest, decided: PhaseReason, instance: str, now: datetim
         "note": ": ".join(filter(None, (decided.phase, decided.message)))[:_NOTE_LIMIT],
         "regarding": regarding,
     }
-
-
-def _micro_time(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
