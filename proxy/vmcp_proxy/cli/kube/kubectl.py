@@ -19,6 +19,8 @@ _SECONDS: Final = 30
 
 _LISTENS: Final = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+)")
 _DENIED: Final = re.compile(r"\(Forbidden\)|forbidden:|Unauthorized|must be logged in")
+_LOGGED: Final = re.compile(r"^[IWEF]\d{4} [^\n]*\n?", re.MULTILINE)
+"""Lines of the log of kubectl's own libraries, before what it says."""
 _ABSENT: Final = re.compile(r"\(NotFound\)|doesn't have a resource type|no matches for kind")
 
 
@@ -131,7 +133,10 @@ class Kubectl:
 
 
 def _refusal(stderr: str) -> Exception:
-    said = first_line(stderr).removeprefix("Error from server ").removeprefix("error: ") or "no reason given"
+    said = (
+        first_line(_LOGGED.sub("", stderr)).removeprefix("Error from server ").removeprefix("error: ")
+        or "no reason given"
+    )
     if _DENIED.search(stderr):
         return DeniedError(said)
     if _ABSENT.search(stderr):

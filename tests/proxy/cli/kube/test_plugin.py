@@ -126,6 +126,11 @@ def test_several_endpoints_have_to_be_told_apart(kube):
         ),
         ("Error from server (Forbidden): virtualmcpservers is forbidden", 1, "ask for the right to read"),
         (
+            'E1130 09:53:44.21 memcache.go:265] "Unhandled Error" err="no answer"\nThe connection was refused',
+            4,
+            "vmcp: kubectl: The connection was refused; check the context",
+        ),
+        (
             "Unable to connect to the server: dial tcp: no such host",
             4,
             "check the context and whether the cluster is up",
