@@ -127,7 +127,7 @@ def test_a_server_whose_tool_config_is_not_there_yet_is_served_once_it_is(kube, 
     [
         ({"toolsFilter": ["read", "read"]}, "Duplicate value"),
         ({"toolsFilter": [""]}, "should be at least 1 chars long"),
-        ({"toolsOverride": {"read": {"name": "no blanks"}}}, "should match"),
+        ({"toolsOverride": {"read": {"name": "no blanks"}}}, "has the wrong form; write letters, digits"),
         ({"toolsOverride": {"read": {"arguments": {"path": {}}}}}, "anyOf"),
         ({"toolFilter": ["read"]}, "unknown field"),
     ],
