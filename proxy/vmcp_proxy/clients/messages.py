@@ -50,7 +50,7 @@ class ClientMessages:
                     await self._progressed(client, notification, raw)
                 case "notifications/roots/list_changed":
                     # It has no params but the client's `_meta`, whose baggage is this hop's.
-                    await self._links.notify_all(client, notification.method, None)
+                    await self._tell_all(client, notification.method)
         except InvalidParamsError:
             return
 
@@ -60,6 +60,20 @@ class ClientMessages:
             await self.answered(client, message, b"")
         elif isinstance(message, Notification):
             await self.notified(client, message, b"")
+
+    async def _tell_all(self, client: "SessionClient", method: str) -> None:
+        """Tells backends once at a time: however often a client says it meanwhile, they hear of it once more."""
+        if method in client.untold:
+            client.untold[method] = True
+            return
+        try:
+            again = True
+            while again:
+                client.untold[method] = False
+                await self._links.notify_all(client, method, None)
+                again = client.untold[method]
+        finally:
+            del client.untold[method]
 
     async def _cancelled(self, client: "SessionClient", notification: Notification, *, is_from_client: bool) -> None:
         request_id = params.parse_members(notification.params).get("requestId")

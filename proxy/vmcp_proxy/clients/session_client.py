@@ -73,7 +73,8 @@ class SessionClient:
     `caller` asked last. `stream` is how it hears what belongs to no answer. `in_flight` are the tasks of its requests
     with their ids, which clients may repeat; `server_requests` wait for the client's answer, by number;
     `subscriptions` are backends' own URIs by backend. `handed_out` has the resources that results of its calls link
-    to, once there are any. `capabilities` are the client's as backends hear them, `audience` stands for them in scopes
+    to, once there are any. `untold` are notifications that are on their way to backends, with whether the client has
+    said them again since. `capabilities` are the client's as backends hear them, `audience` stands for them in scopes
     of listings.
     """
 
@@ -91,6 +92,7 @@ class SessionClient:
     server_requests: dict[int, OpenRequest] = field(default_factory=dict)
     subscriptions: dict[str, set[str]] = field(default_factory=dict)
     handed_out: HandedOut | None = None
+    untold: dict[str, bool] = field(default_factory=dict)
     capabilities: bytes = field(init=False)
     audience: str = field(init=False)
 

@@ -10,7 +10,7 @@ from vmcp_api.spec.rate_limiting import RateLimiting
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.catalog import Catalog
-from vmcp_proxy.core.outcomes import Reply
+from vmcp_proxy.core.outcomes import Limited, Reply, Unchecked
 from vmcp_proxy.core.policy.admission import Admission
 from vmcp_proxy.core.policy.all_or_nothing import AllOrNothing, Served
 from vmcp_proxy.core.policy.judge import Known
@@ -85,9 +85,14 @@ def build_core(settings: CoreSettings, services: CoreServices) -> VirtualMCP:
     return core
 
 
-def _limited(inner: VirtualMCP, settings: CoreSettings, services: CoreServices) -> VirtualMCP:
+def limits_around(inner: VirtualMCP, settings: CoreSettings, services: CoreServices) -> RateLimit | None:
+    """The layer of rate limits; None where none are configured. All of them take from the same buckets."""
     limits = settings.rate_limiting
-    return inner if limits is None else RateLimit(inner, RateLimits(limits), services.limits)
+    return None if limits is None else RateLimit(inner, RateLimits(limits), services.limits)
+
+
+def _limited(inner: VirtualMCP, settings: CoreSettings, services: CoreServices) -> VirtualMCP:
+    return limits_around(inner, settings, services) or inner
 
 
 def _judged(inner: VirtualMCP, settings: CoreSettings, services: CoreServices) -> VirtualMCP:
@@ -108,11 +113,22 @@ def _shows(admitter: Admitter) -> Shows:
 class LiveCore:
     """The `VirtualMCP` in force: `current` is replaced as a whole when the config is.
 
+    `limits` are for what a client asks that is none of its operations.
+
     A call that was resolved before goes on under the new policy: it is decided on when it is performed.
     """
 
-    def __init__(self, current: VirtualMCP) -> None:
+    def __init__(self, current: VirtualMCP, limits: RateLimit | None = None) -> None:
         self.current = current
+        self.limits = limits
+
+    async def charge(self, caller: Caller) -> Limited | Unchecked | None:
+        """See `RateLimit.charge`; nothing is refused where there are no limits."""
+        return None if self.limits is None else await self.limits.charge(caller)
+
+    async def charge_view(self, caller: Caller) -> Limited | Unchecked | None:
+        """See `RateLimit.charge_view`."""
+        return None if self.limits is None else await self.limits.charge_view(caller)
 
     def view(self, caller: Caller) -> Coroutine[Any, Any, Catalog]:
         """See `VirtualMCP.view`."""

@@ -24,7 +24,7 @@ A_TOOL = Capability(Kind.TOOL, "t", "b", "t", b"{}")
 POLICY = RuleBased((Rule(Effect.PERMIT),))
 FAIL, BEST_EFFORT = PartialFailureMode.FAIL, PartialFailureMode.BEST_EFFORT
 LIMITED = RateLimiting(shared=Bucket(max_tokens=1, refill_period=1))
-LIMITS = SimpleNamespace(limiter=None, user_key=None, asks=None, observer=None)
+LIMITS = SimpleNamespace(limiter=None, user_key=None, asks=None, asks_for_one=None, observer=None)
 SERVICES = CoreServices(
     SimpleNamespace(), Catalog, SimpleNamespace(members={}, withheld=()), Heard(), {}.get, Reach(), LIMITS
 )

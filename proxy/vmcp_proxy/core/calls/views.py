@@ -98,6 +98,13 @@ class Views:
         entries = self._entries(caller, self._reach_of(caller.identity))
         return any(map(self._listings.needs_fetch, entries.values()))
 
+    def asks_for_one(self, caller: Caller) -> bool:
+        """As `asks`, for what the proxy itself does not have backends asked for."""
+        if self._fresh(caller) is not None:
+            return False
+        entries = self._entries(caller, self._reach_of(caller.identity)).values()
+        return any(entry.scope != SHARED and self._listings.needs_fetch(entry) for entry in entries)
+
     def _fresh(self, caller: Caller) -> Catalog | None:
         catalog, built = self.current(caller), caller.client.view
         return catalog if built is not None and asyncio.get_running_loop().time() < built.expires else None

@@ -56,11 +56,16 @@ class LimitObserver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LimitServices:
-    """What the layer stands on: `asks` tells whether a list for a caller would ask a backend now."""
+    """What the layer stands on: `asks` tells whether a list for a caller would ask a backend now.
+
+    `asks_for_one` tells whether it would ask one for what is not the same for callers without headers, capabilities
+    and tokens.
+    """
 
     limiter: Limiter
     user_key: Callable[[Identity], str]
     asks: Callable[[Caller], bool]
+    asks_for_one: Callable[[Caller], bool]
     observer: LimitObserver
 
 
@@ -77,15 +82,24 @@ class RateLimit:
         self._limiter: Final = services.limiter
         self._user_key: Final = services.user_key
         self._asks: Final = services.asks
+        self._asks_for_one: Final = services.asks_for_one
         self._observer: Final = services.observer
 
     def view(self, caller: Caller) -> Coroutine[Any, Any, Catalog]:
         """See `VirtualMCP.view`."""
         return self._inner.view(caller)
 
+    async def charge(self, caller: Caller) -> Limited | Unchecked | None:
+        """Takes the tokens of a request that is no operation and has backends asked; what refuses it."""
+        return await self._take(self._uses(caller.identity, None))
+
+    async def charge_view(self, caller: Caller) -> Limited | Unchecked | None:
+        """The same for the view of a new session, which is free unless it has backends asked for this caller alone."""
+        return await self.charge(caller) if self._asks_for_one(caller) else None
+
     async def list(self, caller: Caller, kind: Kind) -> Listed:
         """See `VirtualMCP.list`."""
-        refused = await self._take(self._uses(caller.identity, None)) if self._asks(caller) else None
+        refused = await self.charge(caller) if self._asks(caller) else None
         return await self._inner.list(caller, kind) if refused is None else refused
 
     async def resolve(self, caller: Caller, operation: Operation) -> Looked:

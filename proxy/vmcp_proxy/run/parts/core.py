@@ -29,7 +29,7 @@ from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.members.own_links import OwnLinks
 from vmcp_proxy.core.policy.questions import Admitter, AllowAll, DecisionObserver
 from vmcp_proxy.core.policy.reach import Errand, Reach
-from vmcp_proxy.core.stack import CoreServices, CoreSettings, LiveCore, build_core
+from vmcp_proxy.core.stack import CoreServices, CoreSettings, LiveCore, build_core, limits_around
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.pods.request_ids import RequestIds
 from vmcp_proxy.run.parts.limits import build_limits
@@ -63,6 +63,7 @@ class CoreParts:
         self.services.reach.configure(admitter, config.config.aggregation, errands_of(tools))
         settings = replace(core_settings(config, admitter), composites=self.workflows.follow(config))
         self.virtual.current = build_core(settings, self.services)
+        self.virtual.limits = limits_around(self.services.aggregate, settings, self.services)
 
     def catalog(self) -> Catalog:
         """What the proxy itself sees now, of what is known: what clients without headers and capabilities can see."""
@@ -121,7 +122,7 @@ def build_core_parts(
     )
     messages = _serve_clients(config, sessions, links, changes, tasks)
     group = Group(tasks, listings, own_links, views, aggregate, links.configure, on_change)
-    limits = build_limits(config.current, redis, sessions.keyring, views.asks, tasks)
+    limits = build_limits(config.current, redis, sessions.keyring, views.asks, views.asks_for_one, tasks)
     services = CoreServices(aggregate, views.shared, group, decisions, resolver.known, reach, limits)
     virtual = LiveCore(build_core(core_settings(config.current, AllowAll()), services))
     notifier.attach(virtual)

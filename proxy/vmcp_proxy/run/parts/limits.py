@@ -87,11 +87,12 @@ def build_limits(
     redis: "RedisService | None",
     keyring: Callable[[], Keyring],
     asks: Callable[[Caller], bool],
+    asks_for_one: Callable[[Caller], bool],
     tasks: asyncio.TaskGroup,
 ) -> LimitServices:
     """What limits stand on until the process ends, whether or not a config asks for some."""
     limiter = _limiter(config, redis, tasks)
-    return LimitServices(limiter, UserKeys(keyring).of, asks, LimitDecisions(limiter))
+    return LimitServices(limiter, UserKeys(keyring).of, asks, asks_for_one, LimitDecisions(limiter))
 
 
 def limits_report(config: ProxyConfig, limiter: Limiter) -> StoreReport | None:

@@ -5,7 +5,9 @@ from typing import Final
 from vmcp_proxy.clients.registry import SessionClients
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.members.own_links import OwnLinks
-from vmcp_proxy.core.virtual import Caller, VirtualMCP
+from vmcp_proxy.core.outcomes import Limited, Unchecked
+from vmcp_proxy.core.stack import LiveCore
+from vmcp_proxy.core.virtual import Caller
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT
 from vmcp_proxy.observability.audit import Outcome
 from vmcp_proxy.protocol.extensions import join_extensions
@@ -16,7 +18,7 @@ from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.serve import rejections
 from vmcp_proxy.serve.context import RequestContext
-from vmcp_proxy.serve.legacy.answers import invalid_params
+from vmcp_proxy.serve.legacy.answers import invalid_params, own_answer
 from vmcp_proxy.serve.legacy.settings import LiveSettings
 from vmcp_proxy.sessions import RefusalReason, Refused, SessionManager
 
@@ -36,13 +38,13 @@ class Handshake:
         self,
         sessions: SessionManager,
         clients: SessionClients,
-        virtual: VirtualMCP,
+        core: LiveCore,
         links: OwnLinks,
         settings: LiveSettings,
     ) -> None:
         self._sessions = sessions
         self._clients = clients
-        self._virtual = virtual
+        self._core = core
         self._links = links
         self._settings = settings
 
@@ -71,11 +73,16 @@ class Handshake:
             return
         session = made.session
         context.session_ref = session.ref
+        caller = Caller(identity, self._clients.of(session), context.captured())
         try:
-            catalog = await self._virtual.view(Caller(identity, self._clients.of(session), context.captured()))
+            catalog = await self._view(caller)
         except BaseException:
             await self._sessions.end(made.session_id, identity)
             raise
+        if not isinstance(catalog, Catalog):
+            await self._sessions.end(made.session_id, identity)
+            await _refuse(context, message, catalog)
+            return
         result = self._mirror(hello) or self._result(hello, catalog)
         headers = ((b"mcp-session-id", made.session_id.encode()),)
         await context.respond(200, encode_result(message.id, result), headers=headers)
@@ -109,7 +116,18 @@ class Handshake:
             lists=said.offers,
         )
 
+    async def _view(self, caller: Caller) -> Catalog | Limited | Unchecked:
+        """What the caller sees, or what refuses it: backends would have to be asked, and there is no token left."""
+        refused = await self._core.charge_view(caller)
+        return await self._core.view(caller) if refused is None else refused
+
     def _instructions_for(self, catalog: Catalog) -> str:
         """What the backends say of which the caller sees anything."""
         seen = {capability.backend for kind in Kind for capability in catalog.of(kind)}
         return join_instructions({name: hello.instructions or "" for name, hello in self._links.hellos(seen).items()})
+
+
+async def _refuse(context: RequestContext, message: Request, refused: Limited | Unchecked) -> None:
+    answer = own_answer(message, refused)
+    context.outcome, context.rejected_by = answer.outcome, answer.rejected_by
+    await context.respond(200, answer.body, headers=answer.headers)

@@ -9,7 +9,8 @@ from vmcp_proxy.clients.session_client import SessionCaller
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.pagination import BadCursor
 from vmcp_proxy.core.outcomes import Invalid, Result, Unanswered
-from vmcp_proxy.core.virtual import Operation, VirtualMCP, call
+from vmcp_proxy.core.stack import LiveCore
+from vmcp_proxy.core.virtual import Operation, call
 from vmcp_proxy.observability.audit import Outcome
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol import params
@@ -37,7 +38,7 @@ class Requests:
 
     def __init__(
         self,
-        virtual: VirtualMCP,
+        virtual: LiveCore,
         links: Links,
         metrics: Metrics,
         remember_level: RememberLevel,
@@ -63,7 +64,7 @@ class Requests:
             InvalidParamsError: the params do not have the shape of the method.
         """
         if method.handling is Handling.SET_LEVEL:
-            return await self._set_level(caller, message, context.reference.members)
+            return await self._set_level(context, caller, message, context.reference.members)
         if method.handling is Handling.LIST and method.kind is not None:
             return await self._list(context, caller, message, method.kind)
         return await self._call(context, caller, message, exchange)
@@ -112,11 +113,15 @@ class Requests:
         await context.respond(_OK, answer.body, headers=answer.headers)
         return None
 
-    async def _set_level(self, caller: SessionCaller, message: Request, members: Members) -> bytes:
+    async def _set_level(
+        self, context: RequestContext, caller: SessionCaller, message: Request, members: Members
+    ) -> bytes | None:
         level = params.text_of(members, "level")
         if level not in LOG_LEVELS:
             raise InvalidParamsError(f"The level must be one of {', '.join(LOG_LEVELS)}.")
         client = caller.client
+        if (refused := await self._virtual.charge(caller)) is not None:
+            return await self._without_result(context, message, refused)
         await self._remember_level(caller.client.session, level)
         await self._links.set_level_everywhere(client, level)
         return encode_result(message.id, NO_CAPABILITIES)

@@ -74,7 +74,9 @@ async def test_a_limit_of_a_tool_holds_for_a_composite_of_that_name():
         def on_limits(self, limits, outcome):
             heard.append((tuple(limits), outcome.value))
 
-    services = LimitServices(MemoryLimiter(), lambda identity: "u", lambda caller: False, Observer())
+    services = LimitServices(
+        MemoryLimiter(), lambda identity: "u", lambda caller: False, lambda caller: False, Observer()
+    )
     settings = RateLimiting(tools=[ToolLimits(name="deploy", shared=Bucket(max_tokens=1, refill_period=60))])
     own = Own()
     limited = RateLimit(own, RateLimits(settings), services)
