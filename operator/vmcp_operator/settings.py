@@ -90,8 +90,9 @@ def parse_settings(
             _peers(options.metrics_from),
             namespace,
             _template(options.proxy_template),
+            stdio=options.stdio == "true",
         ),
-        scope=Scope(tuple(sorted({name.strip() for name in options.namespaces.split(",") if name.strip()}))),
+        scope=_scope(options),
         kubeconfig=None if in_cluster else kubeconfig,
         instance=instance,
         election=_election(options, namespace, f"{instance}_{environ.get('POD_UID') or uuid4()}"),
@@ -103,6 +104,11 @@ def parse_settings(
         log_level=options.log_level,
         log_format=options.log_format,
     )
+
+
+def _scope(options: argparse.Namespace) -> Scope:
+    names = {name.strip() for name in options.namespaces.split(",") if name.strip()}
+    return Scope(tuple(sorted(names)), stdio=options.stdio == "true")
 
 
 def _election(options: argparse.Namespace, namespace: str, identity: str) -> Election | None:
@@ -168,6 +174,12 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("proxy-template", "{}", "partial pod template of all proxies, as JSON; a resource's own goes over it")
     flag("metrics-from", "[]", "who may scrape endpoints that have a NetworkPolicy: NetworkPolicyPeers, as JSON")
     flag("namespaces", "", "namespaces to watch, separated by commas; empty watches the cluster")
+    flag(
+        "stdio",
+        "false",
+        "run MCPServers of transport stdio, for which more rights are needed",
+        choices=("true", "false"),
+    )
     flag("resync", "600", "seconds between two listings of everything", type=float)
     flag("poll", "5", "seconds between two questions to a pod", type=float)
     flag("workers", "8", "resources that are reconciled at a time", type=int)

@@ -1,12 +1,16 @@
 """What the charts let the operator and users do, against what the operator's code does."""
 
+import asyncio
 import json
 import re
+from dataclasses import replace
 
 import pytest
 import yaml
 
 from charts.generate import CRDS_CHART, OPERATOR_CHART, ROOT
+from tests.operator.harness import SETTINGS, Story
+from tests.operator.manifests import GROUP, SERVER
 from vmcp_api.generate.crds import build_crd
 from vmcp_api.kinds import KINDS
 from vmcp_operator.leader.candidate import Timing
@@ -15,12 +19,18 @@ from vmcp_operator.plan import kinds
 from vmcp_operator.plan.kinds import Ref
 from vmcp_operator.settings import HEALTH_PORT, LEVELS, Election, parse_settings
 
+FILES = Ref(kinds.SERVER, "default", "files")
+ALWAYS = [kind for kind in kinds.ALL if kind not in (kinds.LEASE, *kinds.STDIO_OWNED)]
 READ = {"get", "list", "watch"}
 WRITE = {"create", "patch"}
 
 
-def rules():
-    text = (OPERATOR_CHART / "templates" / "_rules.tpl").read_text(encoding="utf-8")
+STDIO = "{{- if .Values.stdio.enabled }}"
+
+
+def rules(part=0):
+    """The rights that the operator always has; with a part of 1 those that `stdio.enabled` adds."""
+    text = (OPERATOR_CHART / "templates" / "_rules.tpl").read_text(encoding="utf-8").split(STDIO)[part]
     found: dict[tuple[str, str], set[str]] = {}
     for rule in yaml.safe_load(re.sub(r"\{\{.*?\}\}", "", text)):
         assert set(rule) == {"apiGroups", "resources", "verbs"}
@@ -41,7 +51,7 @@ def test_the_operator_may_create_secrets_and_never_read_them():
 
 
 def test_the_operator_may_do_nothing_with_kinds_that_it_does_not_know():
-    known = {(kind.group, kind.plural) for kind in kinds.ALL if kind != kinds.LEASE}
+    known = {(kind.group, kind.plural) for kind in ALWAYS}
     assert {key for key in rules() if "/" not in key[1]} == known
     assert {key for key in rules() if "/" in key[1]} == {
         *((kind.group, f"{kind.plural}/status") for kind in kinds.OWN),
@@ -50,7 +60,7 @@ def test_the_operator_may_do_nothing_with_kinds_that_it_does_not_know():
 
 
 def test_the_operator_watches_what_it_needs_to_and_writes_only_children():
-    found = {kind: rules()[kind.group, kind.plural] for kind in kinds.ALL if kind != kinds.LEASE}
+    found = {kind: rules()[kind.group, kind.plural] for kind in ALWAYS}
     assert all(found[kind] == READ for kind in kinds.OWN)
     assert found[kinds.POD] == {"list", "watch", "patch"}
     assert found[kinds.REPLICA_SET] == {"list"}
@@ -64,17 +74,38 @@ def test_the_page_of_rights_says_the_same():
     page = (ROOT / "docs" / "reference" / "rbac.md").read_text(encoding="utf-8")
     own = [kind.plural for kind in kinds.OWN]
     found = {}
-    for group, resources, verbs in re.findall(r"^\| (\S+) \| (.*?) \| (.*?) \|", page, re.MULTILINE):
+    always = page.split("`stdio.enabled`", 1)[0] + page.split("in the namespace of the Lease", 1)[1]
+    for group, resources, verbs in re.findall(r"^\| (\S+) \| (.*?) \| (.*?) \|", always, re.MULTILINE):
         suffix = re.fullmatch(r"the same with `(/\w+)`", resources)
         names = [f"{name}{suffix[1]}" for name in own] if suffix else re.findall(r"`(.*?)`", resources)
         found |= {("" if group == "core" else group.strip("`"), name): set(verbs.split(", ")) for name in names}
+    stdio = page.split("`stdio.enabled`", 1)[1].split("in the namespace of the Lease")[0]
+    added = dict(re.findall(r"^\| \S+ \| `(.*?)` \| (.*?) \|", stdio, re.MULTILINE))
+    assert {name: set(verbs.split(", ")) for name, verbs in added.items()} == {
+        name: verbs for (_, name), verbs in rules(1).items()
+    }
     lease = found.pop((kinds.LEASE.group, kinds.LEASE.plural))
     assert lease == set(re.findall(r"\b(get|update|create)\b", template("role-lease.yaml")))
     assert found == rules()
 
 
+@pytest.mark.scenario("K-18")
+def test_stdio_servers_add_what_they_need_and_what_their_bridges_are_granted():
+    added = rules(1)
+    for kind in kinds.STDIO_OWNED:
+        assert added.pop((kind.group, kind.plural)) == READ | WRITE | {"delete"}
+    story = Story(SERVER + GROUP, replace(SETTINGS, stdio=True))
+    story.cluster.edit(FILES, lambda each: each["spec"].update(transport="stdio"))
+    asyncio.run(story.reconcile(FILES))
+    granted = story.live(kinds.ROLE, "mcp-files-bridge")["rules"]
+    # Nobody grants what he does not hold.
+    assert added == {("", each["resources"][0]): set(each["verbs"]) for each in granted}
+    assert all(each["resourceNames"] == ["mcp-files-0"] for each in granted)
+
+
 def test_no_right_is_a_wildcard():
-    assert "*" not in {part for (group, resource), verbs in rules().items() for part in (group, resource, *verbs)}
+    found = [*rules().items(), *rules(1).items()]
+    assert "*" not in {part for (group, resource), verbs in found for part in (group, resource, *verbs)}
 
 
 def test_both_scopes_grant_the_same_rules():
@@ -96,6 +127,7 @@ def test_the_environment_of_the_pod_is_what_the_operator_reads():
         "VMCP_PROXY_PULL_POLICY": "Never",
         "VMCP_METRICS_FROM": json.dumps([{"ipBlock": {"cidr": "192.0.2.0/24"}}]),
         "VMCP_PROXY_TEMPLATE": json.dumps({"metadata": {"labels": {"team": "x"}}}),
+        "VMCP_STDIO": "true",
         "VMCP_NAMESPACES": "a,b",
         "VMCP_LOG_LEVEL": "debug",
         "VMCP_LOG_FORMAT": "console",
@@ -117,6 +149,7 @@ def test_the_environment_of_the_pod_is_what_the_operator_reads():
     assert (settings.pods.image, settings.pods.pull_policy) == ("proxy:1", "Never")
     assert (settings.scope.namespaces, settings.log_level) == (("a", "b"), "debug")
     assert len(settings.pods.metrics_from) == 1
+    assert settings.pods.stdio is settings.scope.stdio is True
     assert settings.pods.template == {"metadata": {"labels": {"team": "x"}}}
     assert (settings.log_format, settings.resync, settings.poll) == ("console", 60.0, 2.5)
     assert (settings.workers, settings.port) == (16, 9443)

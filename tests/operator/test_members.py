@@ -60,15 +60,6 @@ async def test_a_server_whose_image_cannot_be_pulled_fails_with_the_reason():
     assert "not found" in story.status(FILES)["message"]
 
 
-async def test_a_stdio_server_is_refused_with_what_to_do_and_nothing_runs():
-    story = Story(SERVER + GROUP)
-    story.cluster.edit(FILES, lambda each: each["spec"].update(transport="stdio"))
-    await story.reconcile(FILES)
-    assert story.status(FILES)["phase"] == "Failed"
-    assert "transport streamable-http" in story.status(FILES)["message"]
-    assert not story.has(DEPLOYMENT, "mcp-files")
-
-
 async def test_the_network_policy_of_a_server_lets_proxy_pods_in_and_goes_when_it_is_off():
     story = Story(SERVER + GROUP)
     story.cluster.edit(FILES, lambda each: each["spec"].update(networkPolicy={"enabled": True}))

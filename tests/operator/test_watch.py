@@ -9,17 +9,18 @@ import pytest
 from tests.operator.api_server import serving_api
 from vmcp_operator.errors import OperatorError, Unavailable
 from vmcp_operator.health import Health
-from vmcp_operator.plan.kinds import CONFIG_MAP, OWN, OWNED, SERVER, VMCP, Ref
+from vmcp_operator.plan.kinds import CONFIG_MAP, OWN, OWNED, SERVER, STDIO_OWNED, VMCP, Ref
 from vmcp_operator.plan.objects.naming import MANAGED
 from vmcp_operator.reconcile.dependents import Change
 from vmcp_operator.telemetry import Telemetry
 from vmcp_operator.watch import Scope, Watch
-from vmcp_operator.watch.answers import WATCHED
 from vmcp_operator.watch.life import Life, build_registry, build_settings
 from vmcp_operator.watch.session import LIST_AS_METADATA, WATCH_AS_METADATA
 
 CONFIG_MAPS = CONFIG_MAP.folder()
 SERVERS = SERVER.folder()
+
+WATCHED = (*OWN, *OWNED, CONFIG_MAP)
 
 
 class Seen:
@@ -238,8 +239,8 @@ def test_kopf_only_watches():
     assert settings.scanning.disabled
     assert settings.process.ultimate_exiting_timeout is None
     assert {str(value) for value in settings.watching.label_selectors.values()} == {MANAGED}
-    assert len(settings.watching.label_selectors) == len(OWNED)
-    registry = build_registry(lambda _: None, lambda **_: None, lambda: None)
+    assert len(settings.watching.label_selectors) == len((*OWNED, *STDIO_OWNED))
+    registry = build_registry(WATCHED, lambda _: None, lambda **_: None, lambda: None)
     assert not registry._changing.get_all_handlers()
     assert not registry._spawning.get_all_handlers()
     assert not registry._indexing.get_all_handlers()

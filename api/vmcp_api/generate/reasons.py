@@ -62,7 +62,8 @@ REASONS: Final[Mapping[str, Meaning]] = MappingProxyType(
         "NameClash": Meaning("Two resources or tools of one name; neither is served.", "rename one of the two"),
         "HeaderCollision": Meaning("A header is set twice for one backend.", "leave it in one of the two places"),
         "UnsupportedTransport": Meaning(
-            "The server's transport cannot be reached as it is set up.", "read the message"
+            "The server speaks stdio, and the operator may run no such servers.",
+            "Set `stdio.enabled=true` in the values of the operator's chart, or use another transport.",
         ),
         "PolicyInvalid": Meaning("A Cedar policy does not parse.", "correct it; `vmcp validate` shows where"),
         "EntitiesInvalid": Meaning("`entitiesJson` cannot be read.", "correct it; `vmcp validate` shows where"),

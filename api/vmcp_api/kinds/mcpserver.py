@@ -44,14 +44,14 @@ class MCPServerSpec(Model):
     image: Annotated[str, Field(min_length=1, max_length=512, description="Container image.")]
     transport: Annotated[Transport, Field(description="How the server is spoken to.")] = Transport.STREAMABLE_HTTP
     mcp_port: Annotated[
-        int, Field(ge=1, le=65535, description="Port that the server listens on (HTTP transports).")
+        int, Field(ge=1, le=65535, description="Port that the server listens on; of a stdio server its bridge.")
     ] = 8080
     path: Annotated[
         str | None,
         Field(
             max_length=1024,
             pattern=r"^/[^\s?#]*$",
-            description="Path of the endpoint; absent means `/mcp`, for `sse` `/sse`.",
+            description="Path of the endpoint; absent means `/mcp`, for `sse` `/sse`. A stdio server's is `/mcp`.",
         ),
     ] = None
     args: Annotated[

@@ -23,6 +23,7 @@ class Resources:
     ``reads_secrets`` is False where nobody may read Secrets, as in the operator: one that is not here may exist.
     ``is_whole`` says that nothing of the namespace is left out, so that what is not here does not exist. The operator
     reads what it was asked for by name and no more. ``invalid`` are objects that are there and do not validate.
+    ``serves_stdio`` says that the cluster's operator runs MCPServers of transport stdio.
     """
 
     namespace: str
@@ -30,6 +31,7 @@ class Resources:
     reads_secrets: bool = False
     is_whole: bool = False
     invalid: Mapping[ObjectName, Problems] = field(default_factory=dict)
+    serves_stdio: bool = False
 
     def of(self, kind: type[ObjectT]) -> Mapping[str, ObjectT]:
         """The objects of one kind by name."""
@@ -43,13 +45,21 @@ def build_resources(
     reads_secrets: bool,
     is_whole: bool = True,
     invalid: Mapping[ObjectName, Problems] | None = None,
+    serves_stdio: bool = False,
 ) -> Resources:
     """Index the objects of one namespace; those of other namespaces are passed over."""
     by_kind: dict[type, dict[str, AnyObject]] = {}
     for thing in objects:
         if _namespace(thing) == namespace:
             by_kind.setdefault(type(thing), {})[_name(thing)] = thing
-    return Resources(namespace, by_kind, reads_secrets=reads_secrets, is_whole=is_whole, invalid=invalid or {})
+    return Resources(
+        namespace,
+        by_kind,
+        reads_secrets=reads_secrets,
+        is_whole=is_whole,
+        invalid=invalid or {},
+        serves_stdio=serves_stdio,
+    )
 
 
 def _name(thing: AnyObject) -> str:

@@ -8,12 +8,13 @@ from vmcp_api.manifests.resources import Resources
 from vmcp_api.naming import server_url
 from vmcp_api.render.member import Outcome, Refusal, build_tls
 from vmcp_api.render.reasons import Reason
+from vmcp_api.spec.headers import HeaderForward
 
 
 def build_cluster_backend(member: Member, resources: Resources) -> Outcome:
     """The backend of a member whose references are all there."""
     if isinstance(member, MCPServer):
-        return _server(member)
+        return refuse_stdio(member, resources) or _server(member)
     return Backend(
         name=member.metadata.name,
         kind=member.kind,
@@ -25,23 +26,35 @@ def build_cluster_backend(member: Member, resources: Resources) -> Outcome:
     )
 
 
-def _server(server: MCPServer) -> Outcome:
-    spec, metadata = server.spec, server.metadata
-    if spec.transport is Transport.STDIO:
-        message = "transport stdio cannot be reached over the network"
-        remedy = "run the server with transport streamable-http, or serve it in local mode"
-        return Refusal(Reason.UNSUPPORTED_TRANSPORT, Problem(message, remedy, ("spec", "transport")))
-    path = spec.path or default_path(spec.transport)
+def refuse_stdio(server: MCPServer, resources: Resources) -> Refusal | None:
+    """A stdio server where the operator may not run any."""
+    if server.spec.transport is not Transport.STDIO or resources.serves_stdio:
+        return None
+    message = "transport stdio is not enabled in this cluster"
+    remedy = "set stdio.enabled=true in the values of the operator's chart, or use transport streamable-http"
+    return Refusal(Reason.UNSUPPORTED_TRANSPORT, Problem(message, remedy, ("spec", "transport")))
+
+
+def _server(server: MCPServer) -> Backend:
+    """The backend; a stdio server is served by its bridge, where headers end (ADR-0058)."""
+    is_stdio = server.spec.transport is Transport.STDIO
     return Backend(
-        name=metadata.name,
+        name=server.metadata.name,
         kind=server.kind,
-        transport=spec.transport,
-        url=server_url(metadata.name, metadata.namespace, spec.mcp_port, path),
+        transport=Transport.STREAMABLE_HTTP if is_stdio else server.spec.transport,
+        url=url_of_server(server),
         network=Network.CLUSTER,
-        header_forward=spec.header_forward,
+        header_forward=HeaderForward() if is_stdio else server.spec.header_forward,
     )
 
 
-def default_path(transport: Transport) -> str:
+def url_of_server(server: MCPServer) -> str:
+    """Where an MCPServer is reached within the cluster; a bridge has no other path than its own."""
+    spec, metadata = server.spec, server.metadata
+    path = spec.path if spec.path and spec.transport is not Transport.STDIO else _default_path(spec.transport)
+    return server_url(metadata.name, metadata.namespace, spec.mcp_port, path)
+
+
+def _default_path(transport: Transport) -> str:
     """Where servers of a transport answer unless they say otherwise."""
     return "/sse" if transport is Transport.SSE else "/mcp"

@@ -44,9 +44,9 @@ def build_members(resolved: Resolved, resources: Resources, mode: Mode, hosts: T
             else _build(member, resolved.vmcp, resources, mode, hosts)
         )
         if isinstance(outcome, Backend):
-            is_program = outcome.transport is Transport.STDIO
+            is_program = _is_program(member, outcome, mode)
             backends.append(outcome.model_copy(update={"outgoing_auth": None}) if is_program else outcome)
-            warnings += _warn(member, outcome, resolved.vmcp)
+            warnings += _warn(member, outcome, resolved.vmcp, is_program=is_program)
             continue
         entry, warning = withhold(member, outcome)
         withheld.append(entry)
@@ -79,9 +79,16 @@ def _build(member: Member, vmcp: VirtualMCPServer, resources: Resources, mode: M
     return auth if isinstance(auth, Refusal) else backend.model_copy(update={"outgoing_auth": auth})
 
 
-def _warn(member: Member, backend: Backend, vmcp: VirtualMCPServer) -> Problems:
+def _is_program(member: Member, backend: Backend, mode: Mode) -> bool:
+    """Whether what a backend is shown would reach nobody: it has no headers, or its bridge drops them."""
+    is_bridged = mode is Mode.CLUSTER and member.spec.transport == Transport.STDIO
+    return backend.transport is Transport.STDIO or is_bridged
+
+
+def _warn(member: Member, backend: Backend, vmcp: VirtualMCPServer, *, is_program: bool) -> Problems:
     auth = backend.outgoing_auth
-    found = [_unused_reference(member, vmcp), _not_sent(backend), find_overridden(member, auth) if auth else None]
+    not_sent = _not_sent(backend) if is_program else None
+    found = [_unused_reference(member, vmcp), not_sent, find_overridden(member, auth) if auth else None]
     return Problems(tuple(each for each in found if each)).as_warnings().about(subject_of(member))
 
 
@@ -99,7 +106,9 @@ def _unused_reference(member: Member, vmcp: VirtualMCPServer) -> Problem | None:
 def _not_sent(backend: Backend) -> Problem | None:
     """A program that is to be shown something: it has no headers."""
     auth = backend.outgoing_auth
-    if backend.transport is not Transport.STDIO or auth is None or auth.type is OutgoingAuthType.UNAUTHENTICATED:
+    if auth is None or auth.type is OutgoingAuthType.UNAUTHENTICATED:
         return None
     message = f"is a program here, which gets no headers, so that {auth.type} is left out"
-    return Problem(message, "give it the credential by env or secrets", ("metadata", "annotations", LOCAL_COMMAND))
+    is_local = backend.transport is Transport.STDIO
+    place = ("metadata", "annotations", LOCAL_COMMAND) if is_local else ("spec", "transport")
+    return Problem(message, "give it the credential by env or secrets", place)

@@ -58,4 +58,19 @@
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]
+{{- if .Values.stdio.enabled }}
+- apiGroups: [apps]
+  resources: [statefulsets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [rbac.authorization.k8s.io]
+  resources: [roles, rolebindings]
+  verbs: [get, list, watch, create, patch, delete]
+# Held to be granted: each bridge gets both for the one pod of its server, and the operator itself uses neither (ADR-0058).
+- apiGroups: [""]
+  resources: [pods/attach]
+  verbs: [create, get]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [delete]
+{{- end }}
 {{- end }}

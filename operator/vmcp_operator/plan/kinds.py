@@ -75,6 +75,9 @@ SERVICE: Final = Kind("", "v1", "Service", "services")
 SERVICE_ACCOUNT: Final = Kind("", "v1", "ServiceAccount", "serviceaccounts")
 POD: Final = Kind("", "v1", "Pod", "pods")
 DEPLOYMENT: Final = Kind("apps", "v1", "Deployment", "deployments")
+STATEFUL_SET: Final = Kind("apps", "v1", "StatefulSet", "statefulsets")
+ROLE: Final = Kind("rbac.authorization.k8s.io", "v1", "Role", "roles")
+ROLE_BINDING: Final = Kind("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings")
 REPLICA_SET: Final = Kind("apps", "v1", "ReplicaSet", "replicasets")
 NETWORK_POLICY: Final = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
 DISRUPTION_BUDGET: Final = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
@@ -98,7 +101,13 @@ OWN: Final = (
 OWNED: Final = (DEPLOYMENT, SERVICE, SERVICE_ACCOUNT, NETWORK_POLICY, DISRUPTION_BUDGET, POD)
 """Kinds that are watched by our label: children, and the pods behind them."""
 
-ALL: Final = (*OWN, *OWNED, CONFIG_MAP, SECRET, REPLICA_SET, EVENT, LEASE)
+WORKLOADS: Final = frozenset({DEPLOYMENT, STATEFUL_SET})
+"""Kinds behind which pods are looked for."""
+
+STDIO_OWNED: Final = (STATEFUL_SET, ROLE, ROLE_BINDING)
+"""Those that only stdio servers need, which the operator may have no right to (ADR-0058)."""
+
+ALL: Final = (*OWN, *OWNED, *STDIO_OWNED, CONFIG_MAP, SECRET, REPLICA_SET, EVENT, LEASE)
 
 
 def kind_of(manifest: Manifest) -> Kind:

@@ -85,6 +85,42 @@ def observe_rollout(deployment: Manifest | None, pods: Iterable[Manifest], now: 
     )
 
 
+def observe_stateful_set(stateful_set: Manifest | None, pods: Iterable[Manifest], now: datetime) -> Rollout:
+    """The state of a StatefulSet, in the same words; its conditions say nothing."""
+    if stateful_set is None:
+        return Rollout()
+    pods = tuple(pods)
+    status = stateful_set.get("status") or {}
+    is_current = status.get("observedGeneration", 0) >= stateful_set["metadata"].get("generation", 0)
+    ready = status.get("readyReplicas", 0)
+    return Rollout(
+        wanted=stateful_set["spec"].get("replicas", 1),
+        replicas=status.get("replicas", 0),
+        ready=ready,
+        steady=max(0, ready - sum(is_ready(pod) and pod_trouble(pod, now) is not None for pod in pods)),
+        updated=status.get("updatedReplicas", 0) if is_current else 0,
+        is_current=is_current,
+        has_arrived=is_current and status.get("currentRevision") == status.get("updateRevision"),
+        trouble=find_trouble(pods, now),
+        waiting=find_wait(pods, now),
+    )
+
+
+def both(first: Rollout, second: Rollout) -> Rollout:
+    """Two workloads that serve together: as far as the one that is less far, troubled by either."""
+    return Rollout(
+        wanted=second.wanted,
+        replicas=max(first.replicas, second.replicas),
+        ready=min(first.ready, second.ready),
+        steady=min(first.steady, second.steady),
+        updated=min(first.updated, second.updated),
+        is_current=first.is_current and second.is_current,
+        has_arrived=first.has_arrived and second.has_arrived,
+        trouble=first.trouble or second.trouble,
+        waiting=first.waiting or second.waiting,
+    )
+
+
 def _deployment_trouble(conditions: dict[str, Any], waiting: Trouble | None) -> Trouble | None:
     failure = conditions.get("ReplicaFailure")
     if failure and failure["status"] == "True":

@@ -28,7 +28,7 @@ class PodSettings:
     """What the operator's own settings say about proxy pods; `metrics_from` may scrape every one of them.
 
     `namespace` is the operator's own, empty where it runs in no pod. `template` is the partial pod template of all
-    proxies, over which the one of a resource goes; it was found to fit.
+    proxies, over which the one of a resource goes; it was found to fit. `stdio` says that it may run stdio servers.
     """
 
     image: str
@@ -36,6 +36,7 @@ class PodSettings:
     metrics_from: tuple[NetworkPeer, ...] = ()
     namespace: str = ""
     template: Manifest = field(default_factory=dict)
+    stdio: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class World:
 
     `found` is what the kind's `reads` asked for and what is there, `resources` what validated of it and of the
     resource itself, `invalid` what did not; `problems` say why the resource itself did not. `pods` are those behind
-    the Deployment, proved by owner uids. `reports` are the proxies' own answers by pod uid; `awaited` are the pods
+    its workloads, proved by owner uids. `reports` are the proxies' own answers by pod uid; `awaited` are the pods
     that have not been asked long enough to be called silent. `now` is the time at which the world was observed.
     """
 

@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 from vmcp_api.kinds import KINDS, Resource
 from vmcp_api.kinds.core import ConfigMap
 from vmcp_api.manifests.problems import Problems
-from vmcp_api.manifests.resources import AnyObject, ObjectName, Resources, build_resources
+from vmcp_api.manifests.resources import AnyObject, Resources, build_resources
 from vmcp_api.manifests.validate import validate
 from vmcp_api.pod_status import PodStatus
 from vmcp_operator.cluster import Cluster
@@ -16,7 +16,7 @@ from vmcp_operator.cluster.shared_lists import SharedLists
 from vmcp_operator.errors import Denied
 from vmcp_operator.plan.controller import Child, Controller, Read
 from vmcp_operator.plan.controllers import controller_of
-from vmcp_operator.plan.kinds import CONFIG_MAP, DEPLOYMENT, POD, REPLICA_SET, Manifest, Ref, ref_of
+from vmcp_operator.plan.kinds import CONFIG_MAP, POD, REPLICA_SET, WORKLOADS, Manifest, Ref, ref_of
 from vmcp_operator.plan.world import Invalid, Objects, PodSettings, World
 from vmcp_operator.reconcile.ownership import own_pods
 from vmcp_operator.reconcile.reads import Reader
@@ -63,8 +63,9 @@ class Observer:
         controller = controller_of(key.kind)
         own = parse(manifest)
         known: tuple[AnyObject, ...] = () if isinstance(own, Problems) else (own,)
-        children, pods = await _read_owned(reader, key, controller.children(key, _index(key, known)))
-        found = await _read_referenced(reader, controller, key, known)
+        found = _Found(serves_stdio=self._settings.stdio)
+        children, pods = await _read_owned(reader, key, controller.children(key, found.index(key, known)))
+        await _read_referenced(reader, controller, key, known, found)
         return World(
             key=key,
             now=self._clock(),
@@ -88,7 +89,8 @@ class Observer:
 class _Found:
     """What was read beside the resource and its children, parsed once each."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, serves_stdio: bool) -> None:
+        self._serves_stdio: Final = serves_stdio
         self.manifests: Final[dict[Ref, Manifest]] = {}
         self._parsed: Final[dict[Ref, AnyObject | Problems]] = {}
 
@@ -104,20 +106,26 @@ class _Found:
     def index(self, key: Ref, known: Iterable[AnyObject]) -> Resources:
         valid = (each for each in self._parsed.values() if not isinstance(each, Problems))
         invalid = {(each.ref.kind.name, each.ref.name): each.problems for each in self.invalid}
-        return _index(key, (*valid, *known), invalid)
+        return build_resources(
+            key.namespace,
+            (*valid, *known),
+            reads_secrets=False,
+            is_whole=False,
+            invalid=invalid,
+            serves_stdio=self._serves_stdio,
+        )
 
 
 async def _read_referenced(
-    reader: Reader, controller: Controller[Any], key: Ref, known: tuple[AnyObject, ...]
-) -> _Found:
-    """What the kind reads; asked again with what was found, as one reference leads to the next."""
-    found = _Found()
+    reader: Reader, controller: Controller[Any], key: Ref, known: tuple[AnyObject, ...], found: _Found
+) -> None:
+    """Finds what the kind reads; asked again with what was found, as one reference leads to the next."""
     done: set[Read] = set()
     while True:
         wanted = controller.reads(key, found.index(key, known))
         new = tuple(dict.fromkeys(each for each in wanted if each not in done))
         if not new:
-            return found
+            return
         done.update(new)
         for manifests in await concurrently(reader.read(each) for each in new):
             for manifest in manifests:
@@ -128,11 +136,11 @@ async def _read_owned(reader: Reader, key: Ref, wanted: tuple[Child, ...]) -> tu
     """The children and the pods behind them."""
     live = await concurrently(_read_child(reader, child) for child in wanted)
     children = {child.ref: each for child, each in zip(wanted, live, strict=True) if each is not None}
-    deployment = next((each for ref, each in children.items() if ref.kind == DEPLOYMENT), None)
-    if deployment is None:
+    workloads = tuple(each for ref, each in children.items() if ref.kind in WORKLOADS)
+    if not workloads:
         return children, ()
     sets, pods = await concurrently(reader.owned(kind, key) for kind in (REPLICA_SET, POD))
-    return children, own_pods(deployment, sets, pods)
+    return children, own_pods(workloads, sets, pods)
 
 
 async def _read_child(reader: Reader, child: Child) -> Manifest | None:
@@ -162,10 +170,6 @@ def _parse_config_map(manifest: Manifest) -> ConfigMap:
 
 _PARSERS: Final[Mapping[str, Callable[[Manifest], AnyObject | Problems]]] = {CONFIG_MAP.name: _parse_config_map}
 """Of foreign kinds; the others are our own."""
-
-
-def _index(key: Ref, objects: Iterable[AnyObject], invalid: Mapping[ObjectName, Problems] | None = None) -> Resources:
-    return build_resources(key.namespace, objects, reads_secrets=False, is_whole=False, invalid=invalid)
 
 
 def _uid(manifest: Manifest) -> str:

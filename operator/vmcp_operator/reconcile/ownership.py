@@ -12,10 +12,10 @@ def controller_uid(manifest: Manifest) -> str | None:
     return next((owner["uid"] for owner in owners if owner.get("controller")), None)
 
 
-def own_pods(deployment: Manifest, sets: Iterable[Manifest], pods: Iterable[Manifest]) -> tuple[Manifest, ...]:
-    """The pods behind a Deployment; labels alone prove nothing, as everybody may write them."""
-    deployment_uid = deployment["metadata"]["uid"]
-    own = {each["metadata"]["uid"] for each in sets if controller_uid(each) == deployment_uid}
+def own_pods(workloads: Iterable[Manifest], sets: Iterable[Manifest], pods: Iterable[Manifest]) -> tuple[Manifest, ...]:
+    """The pods behind a resource's workloads; labels alone prove nothing, as everybody may write them."""
+    uids = {each["metadata"]["uid"] for each in workloads}
+    own = uids | {each["metadata"]["uid"] for each in sets if controller_uid(each) in uids}
     return tuple(pod for pod in pods if controller_uid(pod) in own)
 
 

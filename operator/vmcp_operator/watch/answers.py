@@ -3,10 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from vmcp_operator.plan.kinds import CONFIG_MAP, OWN, OWNED, Kind
+from vmcp_operator.plan.kinds import Kind
 from vmcp_operator.watch.scope import Scope
-
-WATCHED: Final = (*OWN, *OWNED, CONFIG_MAP)
 
 NOT_ASKED: Final = "not asked yet"
 
@@ -14,7 +12,7 @@ NOT_ASKED: Final = "not asked yet"
 def watched_paths(scope: Scope) -> dict[str, Kind]:
     """The path of each watch, with its kind."""
     namespaces = scope.namespaces or ("",)
-    return {kind.folder(namespace): kind for kind in WATCHED for namespace in namespaces}
+    return {kind.folder(namespace): kind for kind in scope.kinds for namespace in namespaces}
 
 
 class Answers:

@@ -3,17 +3,17 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import kopf
 
 from vmcp_operator.cluster.kube import OnRequest
 from vmcp_operator.logs import describe, log_event
-from vmcp_operator.plan.kinds import OWNED, Kind
+from vmcp_operator.plan.kinds import ALL, OWNED, STDIO_OWNED, Kind
 from vmcp_operator.plan.objects.naming import MANAGED
 from vmcp_operator.reconcile.dependents import Change
-from vmcp_operator.watch.answers import WATCHED, Answers
+from vmcp_operator.watch.answers import Answers
 from vmcp_operator.watch.events import read_change
 from vmcp_operator.watch.scope import Scope
 from vmcp_operator.watch.session import Login
@@ -47,7 +47,7 @@ class Life:
         self._login: Final = Login(answers, paths, on_request)
         self._loop: Final = asyncio.new_event_loop()
         self._over: Final = asyncio.Event()
-        self._registry: Final = build_registry(sink, self._login.log_in, self._over.set)
+        self._registry: Final = build_registry(scope.kinds, sink, self._login.log_in, self._over.set)
         self._thread: threading.Thread | None = None
 
     def start(self, ended: Callable[[], None]) -> None:
@@ -107,9 +107,9 @@ class Life:
 
 
 def build_registry(
-    sink: Callable[[Change], None], log_in: Callable[..., Any], ends: Callable[[], None]
+    kinds: Iterable[Kind], sink: Callable[[Change], None], log_in: Callable[..., Any], ends: Callable[[], None]
 ) -> kopf.OperatorRegistry:
-    """Handlers that hand changes over and return nothing, so that kopf never writes to a user's object.
+    """Handlers of these kinds that hand changes over and return nothing, so that kopf never writes to a user's object.
 
     `ends` is called when kopf is about to end.
     """
@@ -124,7 +124,7 @@ def build_registry(
         kind = _KINDS[resource.group, resource.version, resource.plural]
         sink(read_change(kind, event["object"], is_listed=event["type"] is None))
 
-    for kind in WATCHED:
+    for kind in kinds:
         kopf.on.event(group=kind.group, version=kind.version, plural=kind.plural, registry=registry)(on_event)
     return registry
 
@@ -145,7 +145,7 @@ def build_settings() -> kopf.OperatorSettings:
     settings.watching.chunk_size = CHUNK
     # Until then kopf keeps a task and the last event of each object: with a list, of all objects at once.
     settings.queueing.idle_timeout = IDLE_SECONDS
-    for kind in OWNED:
+    for kind in (*OWNED, *STDIO_OWNED):
         settings.watching.label_selectors[_selector(kind)] = MANAGED
     return settings
 
@@ -174,4 +174,4 @@ def _selector(kind: Kind) -> tuple[str, str, str]:
     return (kind.group, kind.version, kind.plural)
 
 
-_KINDS: Final = {_selector(kind): kind for kind in WATCHED}
+_KINDS: Final = {_selector(kind): kind for kind in ALL}

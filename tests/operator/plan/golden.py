@@ -1,11 +1,12 @@
 """Stories with input and expected YAML; `python -m tests.operator.plan.golden` writes what is expected anew."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
-from tests.operator.harness import Story
+from tests.operator.harness import SETTINGS, Story
 from vmcp_operator.plan.kinds import OWN, Ref
 
 FOLDER = Path(__file__).parents[2] / "golden" / "operator"
@@ -25,7 +26,8 @@ def names() -> list[str]:
 
 async def play(name: str) -> str:
     """What the operator makes of a story's input: children in full, then the statuses."""
-    story = Story((FOLDER / name / "input.yaml").read_text())
+    settings = replace(SETTINGS, stdio=name == "stdio")
+    story = Story((FOLDER / name / "input.yaml").read_text(), settings)
     keys = [ref for ref in story.cluster.objects if ref.kind in OWN]
     for key in keys:
         await story.reconcile(key)

@@ -6,11 +6,10 @@ from vmcp_operator.plan.objects.naming import keys_name, object_name
 from vmcp_operator.plan.world import World
 
 
-def build_service_account(world: World) -> Manifest:
-    """A ServiceAccount without rights and without a token in pods."""
-    return build_child(
-        SERVICE_ACCOUNT, world.key, world.uid, object_name(world.key), automountServiceAccountToken=False
-    )
+def build_service_account(world: World, name: str | None = None) -> Manifest:
+    """A ServiceAccount without a token in pods, and by itself without rights."""
+    own = name or object_name(world.key)
+    return build_child(SERVICE_ACCOUNT, world.key, world.uid, own, automountServiceAccountToken=False)
 
 
 def build_keys(world: World) -> Manifest:

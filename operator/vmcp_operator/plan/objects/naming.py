@@ -47,8 +47,13 @@ def labels(owner: Ref) -> dict[str, str]:
 
 
 def selector_text(owner: Ref) -> str:
-    """A label selector for the children and pods of one resource."""
-    return _as_selector(labels(owner))
+    """A label selector for the children and pods of one resource, whatever their component."""
+    return _as_selector({key: value for key, value in labels(owner).items() if key != COMPONENT_LABEL})
+
+
+def process_labels(owner: Ref) -> dict[str, str]:
+    """Labels that tell the pod of a stdio server's process from its bridge, which has the server's own."""
+    return {**selector_labels(owner), COMPONENT_LABEL: "process"}
 
 
 def scale_selector(owner: Ref) -> str:
@@ -67,6 +72,11 @@ def owner_key(namespace: str, found: dict[str, str]) -> Ref | None:
 def object_name(owner: Ref) -> str:
     """Name of the Deployment, Service and other children."""
     return _names(owner).of(owner.name)
+
+
+def bridge_name(owner: Ref) -> str:
+    """Name of what lets a stdio server's bridge attach: ServiceAccount, Role and RoleBinding."""
+    return f"{object_name(owner)}-bridge"
 
 
 def config_map_name(owner: Ref) -> str:

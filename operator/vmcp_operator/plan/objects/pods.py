@@ -30,6 +30,17 @@ def http_probe(path: str, port: str) -> dict[str, Any]:
     return {"httpGet": {"path": path, "port": port, "scheme": "HTTP"}, "timeoutSeconds": 2}
 
 
+ADMIN_PROBES: Final[dict[str, Any]] = {
+    "startupProbe": {**http_probe("/healthz", "admin"), "periodSeconds": 1, "failureThreshold": 60},
+    "livenessProbe": {**http_probe("/healthz", "admin"), "periodSeconds": 10, "failureThreshold": 3},
+    "readinessProbe": {**http_probe("/readyz", "admin"), "periodSeconds": 2, "failureThreshold": 2},
+}
+"""Probes of a container of the proxy's image."""
+
+TMP_VOLUME: Final[dict[str, Any]] = {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}
+TMP_MOUNT: Final[dict[str, Any]] = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - the only writable place
+
+
 def spread(selector: dict[str, str]) -> list[dict[str, Any]]:
     """Pods stand on different nodes and in different zones where there are some."""
     return [

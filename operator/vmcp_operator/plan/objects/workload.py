@@ -1,7 +1,7 @@
 """The Deployment of a resource, and what the templates of all our pods have in common."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from vmcp_api.manifests.problems import Problems
 from vmcp_operator.plan.kinds import DEPLOYMENT, Manifest, Ref
@@ -12,6 +12,9 @@ from vmcp_operator.plan.objects.replicas import desired_replicas
 from vmcp_operator.plan.objects.template import merge_template
 from vmcp_operator.plan.world import World
 
+_ROLLING: Final = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+_ALONE: Final = {"type": "Recreate"}
+
 
 def deployment_ref(key: Ref) -> Ref:
     """The Deployment of a resource."""
@@ -19,9 +22,12 @@ def deployment_ref(key: Ref) -> Ref:
 
 
 def build_deployment(
-    world: World, template: Manifest, override: Manifest | None, *, replicas: int
+    world: World, template: Manifest, override: Manifest | None, *, replicas: int, is_alone: bool = False
 ) -> Manifest | Problems:
-    """A Deployment, sealed, that rolls without a pod less; `override` is the user's partial pod template."""
+    """A Deployment, sealed, that rolls without a pod less; `override` is the user's partial pod template.
+
+    Where a pod has to be alone, the former one ends before the next, and nobody else says how many there are.
+    """
     selector = selector_labels(world.key)
     merged = merge_template(template, override, selector)
     if isinstance(merged, Problems):
@@ -30,11 +36,11 @@ def build_deployment(
         "selector": {"matchLabels": selector},
         "revisionHistoryLimit": 3,
         "progressDeadlineSeconds": 300,
-        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+        "strategy": _ALONE if is_alone else _ROLLING,
         "template": merged,
     }
     ref = deployment_ref(world.key)
-    wanted = desired_replicas(replicas, world.children.get(ref))
+    wanted = replicas if is_alone else desired_replicas(replicas, world.children.get(ref))
     if wanted is not None:
         spec["replicas"] = wanted
     return seal(build_child(DEPLOYMENT, world.key, world.uid, ref.name, spec=spec))

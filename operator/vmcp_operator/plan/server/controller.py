@@ -2,24 +2,38 @@
 
 from typing import Final
 
+from vmcp_api.config import Transport
 from vmcp_api.kinds import MCPServer
 from vmcp_api.kinds.mcpserver import MCPServerStatus
 from vmcp_api.manifests.resources import Resources
 from vmcp_operator.plan.controller import Child, Controller, Planned, Read
-from vmcp_operator.plan.kinds import MCP_GROUP, NETWORK_POLICY, SERVER, SERVICE, SERVICE_ACCOUNT, Ref
+from vmcp_operator.plan.kinds import (
+    MCP_GROUP,
+    NETWORK_POLICY,
+    ROLE,
+    ROLE_BINDING,
+    SERVER,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    Ref,
+)
 from vmcp_operator.plan.objects.naming import object_name
 from vmcp_operator.plan.objects.workload import deployment_ref
 from vmcp_operator.plan.pointers import points_of_member
 from vmcp_operator.plan.references import read_member_auth, read_member_tools
 from vmcp_operator.plan.server.plan import plan_server
 from vmcp_operator.plan.server.status import server_status
+from vmcp_operator.plan.server.stdio import bridge_ref, stateful_set_ref
 
 
 def server_children(key: Ref, found: Resources) -> tuple[Child, ...]:
     """Every child that the operator may have made."""
     server = found.of(MCPServer).get(key.name)
     name = object_name(key)
+    is_stdio = bool(server and server.spec.transport is Transport.STDIO)
+    bridge = (stateful_set_ref(key), *(bridge_ref(kind, key) for kind in (SERVICE_ACCOUNT, ROLE, ROLE_BINDING)))
     return (
+        *((Child(ref, is_wanted=is_stdio) for ref in bridge) if found.serves_stdio else ()),
         Child(Ref(SERVICE_ACCOUNT, key.namespace, name)),
         Child(Ref(NETWORK_POLICY, key.namespace, name), is_wanted=bool(server and server.spec.network_policy.enabled)),
         Child(Ref(SERVICE, key.namespace, name)),

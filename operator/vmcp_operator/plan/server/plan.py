@@ -3,13 +3,13 @@
 from vmcp_api.config import Transport
 from vmcp_api.kinds import MCPServer
 from vmcp_api.manifests.problems import Problems
-from vmcp_api.render.cluster import build_cluster_backend
-from vmcp_api.render.member import Refusal
+from vmcp_api.render.cluster import refuse_stdio
 from vmcp_operator.plan.controller import Planned
-from vmcp_operator.plan.kinds import NETWORK_POLICY
+from vmcp_operator.plan.kinds import NETWORK_POLICY, Manifest
 from vmcp_operator.plan.objects.children import find_stale
 from vmcp_operator.plan.objects.identity import build_service_account
 from vmcp_operator.plan.objects.naming import seal
+from vmcp_operator.plan.server.stdio import STDIO_KINDS, build_bridge, build_process, build_rights
 from vmcp_operator.plan.server.workload import build_server_deployment, build_server_policy, build_server_service
 from vmcp_operator.plan.world import Plan, World
 
@@ -19,18 +19,32 @@ def plan_server(world: World) -> Planned:
     server = world.resources.of(MCPServer).get(world.key.name)
     if world.problems or server is None:
         return Planned(problems=world.problems)
-    if server.spec.transport is Transport.STDIO:
-        return Planned(problems=_refusal(server, world))
-    deployment = build_server_deployment(world, server)
-    if isinstance(deployment, Problems):
-        return Planned(problems=deployment)
+    if refusal := refuse_stdio(server, world.resources):
+        return Planned(problems=Problems.of(refusal.problem))
+    is_stdio = server.spec.transport is Transport.STDIO
+    workloads = _build_stdio(world, server) if is_stdio else _build_http(world, server)
+    if isinstance(workloads, Problems):
+        return Planned(problems=workloads)
     policy = build_server_policy(world, server)
-    manifests = (build_service_account(world), build_server_service(world, server), *((policy,) if policy else ()))
-    prune = find_stale(world, manifests, (NETWORK_POLICY,))
-    return Planned(Plan(apply=(*map(seal, manifests), deployment), prune=prune))
+    rights = build_rights(world) if is_stdio else ()
+    around = (
+        build_service_account(world),
+        *rights,
+        build_server_service(world, server),
+        *((policy,) if policy else ()),
+    )
+    manifests = (*map(seal, around), *workloads)
+    return Planned(Plan(apply=manifests, prune=find_stale(world, manifests, (NETWORK_POLICY, *STDIO_KINDS))))
 
 
-def _refusal(server: MCPServer, world: World) -> Problems:
-    """Why the server cannot be reached in a cluster, in the words that its group's endpoints use."""
-    outcome = build_cluster_backend(server, world.resources)
-    return Problems.of(outcome.problem) if isinstance(outcome, Refusal) else Problems()
+def _build_http(world: World, server: MCPServer) -> tuple[Manifest, ...] | Problems:
+    deployment = build_server_deployment(world, server)
+    return deployment if isinstance(deployment, Problems) else (deployment,)
+
+
+def _build_stdio(world: World, server: MCPServer) -> tuple[Manifest, ...] | Problems:
+    """The process first, so that its bridge finds it."""
+    process, bridge = build_process(world, server), build_bridge(world, server)
+    if isinstance(process, Problems):
+        return process
+    return bridge if isinstance(bridge, Problems) else (process, bridge)

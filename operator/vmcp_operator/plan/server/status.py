@@ -1,11 +1,11 @@
 """The status of an MCPServer."""
 
+from vmcp_api.config import Transport
 from vmcp_api.kinds import MCPServer
 from vmcp_api.kinds.mcpserver import MCPServerPhase as Phase
 from vmcp_api.kinds.mcpserver import MCPServerStatus
 from vmcp_api.manifests.problems import Problems
-from vmcp_api.naming import server_url
-from vmcp_api.render.cluster import default_path
+from vmcp_api.render.cluster import refuse_stdio, url_of_server
 from vmcp_api.render.outgoing import refuse_reference
 from vmcp_api.render.tools.configs import refuse_tool_config
 from vmcp_operator.plan.conditions import (
@@ -18,27 +18,30 @@ from vmcp_operator.plan.conditions import (
     summarise,
 )
 from vmcp_operator.plan.controller import Planned
+from vmcp_operator.plan.kinds import Manifest
 from vmcp_operator.plan.members import TOOL_CONFIGS, group_finding
 from vmcp_operator.plan.objects.naming import scale_selector
 from vmcp_operator.plan.objects.workload import deployment_ref
-from vmcp_operator.plan.rollout import ROLLING_OUT, Rollout, observe_rollout
+from vmcp_operator.plan.rollout import ROLLING_OUT, Rollout, both, observe_rollout, observe_stateful_set
+from vmcp_operator.plan.server.stdio import stateful_set_ref
 from vmcp_operator.plan.world import Outcome, Refused, World
 
 
 def server_status(world: World, planned: Planned, outcome: Outcome) -> tuple[MCPServerStatus | None, PhaseReason]:
     """The status after a plan was carried out."""
     server, problems = world.resources.of(MCPServer).get(world.key.name), planned.problems
-    deployment = outcome.children.get(deployment_ref(world.key))
-    rollout = observe_rollout(deployment, world.pods, world.now)
+    refusal = refuse_stdio(server, world.resources) if server else None
+    invalid = refusal.reason if refusal else "Invalid"
+    rollout = _rollout(world, server, outcome)
     proved = ready_generation(world.status)
-    decided = _broken(problems, outcome.refused, rollout)
+    decided = _broken(problems, invalid, outcome.refused, rollout)
     if decided is None and proved is not None and not rollout.is_current:
         # The Deployment's controller has not seen the present generation: the status speaks of the one before.
         return None, PhaseReason(Phase.READY, "Running", "")
     groups = _group(world, server)
     decided = decided or _outside(world, groups) or _running(rollout, is_proved=proved == world.generation)
     findings = (
-        Finding("Valid", not problems, "Invalid" if problems else "Valid", summarise(problems)),
+        Finding("Valid", not problems, invalid if problems else "Valid", summarise(problems)),
         *groups,
         *_auth(world, server),
         *_tools(world, server),
@@ -48,7 +51,7 @@ def server_status(world: World, planned: Planned, outcome: Outcome) -> tuple[MCP
     status = MCPServerStatus(
         phase=Phase(decided.phase),
         message=decided.message[:MESSAGE_LIMIT],
-        url=_url(world, server) if server and not problems else None,
+        url=url_of_server(server) if server and not problems else None,
         observed_generation=world.generation,
         replicas=rollout.replicas,
         ready_replicas=rollout.ready,
@@ -58,9 +61,26 @@ def server_status(world: World, planned: Planned, outcome: Outcome) -> tuple[MCP
     return status, decided
 
 
-def _broken(problems: Problems, refused: tuple[Refused, ...], rollout: Rollout) -> PhaseReason | None:
+def _rollout(world: World, server: MCPServer | None, outcome: Outcome) -> Rollout:
+    """How what serves fares; of a stdio server that is a process and its bridge."""
+    deployment = outcome.children.get(deployment_ref(world.key))
+    if server is None or server.spec.transport is not Transport.STDIO:
+        return observe_rollout(deployment, world.pods, world.now)
+    process = outcome.children.get(stateful_set_ref(world.key))
+    uid = process["metadata"]["uid"] if process else None
+    behind = {is_of: tuple(pod for pod in world.pods if _is_of(pod, uid) is is_of) for is_of in (True, False)}
+    return both(
+        observe_stateful_set(process, behind[True], world.now), observe_rollout(deployment, behind[False], world.now)
+    )
+
+
+def _is_of(pod: Manifest, uid: str | None) -> bool:
+    return any(owner.get("uid") == uid for owner in pod["metadata"].get("ownerReferences") or ())
+
+
+def _broken(problems: Problems, invalid: str, refused: tuple[Refused, ...], rollout: Rollout) -> PhaseReason | None:
     if problems:
-        return PhaseReason(Phase.FAILED, "Invalid", summarise(problems))
+        return PhaseReason(Phase.FAILED, invalid, summarise(problems))
     if refused:
         first = refused[0]
         return PhaseReason(Phase.FAILED, "Refused", f"{first.ref.kind} {first.ref.name} was refused: {first.message}")
@@ -115,9 +135,3 @@ def _tools(world: World, server: MCPServer | None) -> tuple[Finding, ...]:
     if refusal := refuse_tool_config(server, world.resources):
         return (Finding.false(TOOL_CONFIGS, refusal.reason, str(refusal.problem)),)
     return (Finding.true(TOOL_CONFIGS, "ToolConfigRefsValid"),)
-
-
-def _url(world: World, server: MCPServer) -> str:
-    spec = server.spec
-    path = spec.path or default_path(spec.transport)
-    return server_url(world.key.name, world.key.namespace, spec.mcp_port, path)

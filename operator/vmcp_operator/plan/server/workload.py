@@ -1,7 +1,8 @@
-"""The children of an MCPServer: Deployment, Service, NetworkPolicy."""
+"""The children of an MCPServer over HTTP, and what a stdio one has in common with it."""
 
 from typing import Any, Final
 
+from vmcp_api.config import Transport
 from vmcp_api.kinds import MCPServer
 from vmcp_api.kinds.pods import ResourceRequirements
 from vmcp_api.manifests.problems import Problems
@@ -18,12 +19,20 @@ PORT: Final = "mcp"
 
 def build_server_deployment(world: World, server: MCPServer) -> Manifest | Problems:
     """The Deployment, sealed."""
-    template = build_template(world, server.metadata.annotations, {}, containers=[_container(server)])
+    container = {
+        **build_container(server),
+        "ports": [{"name": PORT, "containerPort": server.spec.mcp_port, "protocol": "TCP"}],
+        "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 2, "timeoutSeconds": 2},
+    }
+    template = build_template(world, server.metadata.annotations, {}, containers=[container])
     return build_deployment(world, template, server.spec.pod_template_spec, replicas=server.spec.replicas)
 
 
 def build_server_service(world: World, server: MCPServer) -> Manifest:
-    """The Service by which proxies reach the server."""
+    """The Service by which proxies reach the server.
+
+    A bridge gets requests before it is ready, too: it waits for its process, and says why it has none.
+    """
     port = {
         "name": PORT,
         "port": server.spec.mcp_port,
@@ -31,7 +40,9 @@ def build_server_service(world: World, server: MCPServer) -> Manifest:
         "protocol": "TCP",
         "appProtocol": "http",
     }
-    spec = {"type": "ClusterIP", "selector": selector_labels(world.key), "ports": [port]}
+    spec: dict[str, Any] = {"type": "ClusterIP", "selector": selector_labels(world.key), "ports": [port]}
+    if server.spec.transport is Transport.STDIO:
+        spec["publishNotReadyAddresses"] = True
     return build_child(SERVICE, world.key, world.uid, object_name(world.key), spec=spec)
 
 
@@ -52,14 +63,13 @@ def build_server_policy(world: World, server: MCPServer) -> Manifest | None:
     return build_child(NETWORK_POLICY, world.key, world.uid, object_name(world.key), spec=spec)
 
 
-def _container(server: MCPServer) -> dict[str, Any]:
+def build_container(server: MCPServer) -> dict[str, Any]:
+    """The container that the server's image runs in, whatever its transport."""
     spec = server.spec
     container: dict[str, Any] = {
         "name": CONTAINER,
         "image": spec.image,
-        "ports": [{"name": PORT, "containerPort": spec.mcp_port, "protocol": "TCP"}],
         "securityContext": CONTAINER_SECURITY,
-        "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 2, "timeoutSeconds": 2},
         "resources": _resources(spec.resources),
     }
     if spec.args:

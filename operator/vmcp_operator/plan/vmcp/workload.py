@@ -8,7 +8,7 @@ from vmcp_api.manifests.problems import Problems
 from vmcp_api.naming import ADMIN_PORT, MCP_PORT
 from vmcp_operator.plan.kinds import Manifest
 from vmcp_operator.plan.objects.naming import APPLIED, PROCESS, config_map_name, digest, keys_name
-from vmcp_operator.plan.objects.pods import CONTAINER_SECURITY, TELLS_WHY, http_probe
+from vmcp_operator.plan.objects.pods import ADMIN_PROBES, CONTAINER_SECURITY, TELLS_WHY, TMP_MOUNT, TMP_VOLUME
 from vmcp_operator.plan.objects.template import merge_template
 from vmcp_operator.plan.objects.workload import build_deployment, build_template, deployment_ref
 from vmcp_operator.plan.vmcp.secrets import SecretItems, build_secrets_volume, mounted_items, needed_items
@@ -60,7 +60,7 @@ def _template(world: World, vmcp: VirtualMCPServer, config: ProxyConfig, items: 
             # Not optional: a pod waits for its keys instead of failing without them.
             {"name": "keys", "secret": {"secretName": keys_name(world.key), "defaultMode": 0o440}},
             build_secrets_volume(items),
-            {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
+            TMP_VOLUME,
         ],
     }
     if vmcp.spec.service_account:
@@ -93,14 +93,12 @@ def _container(world: World) -> dict[str, Any]:
         "resources": _RESOURCES,
         "securityContext": {**CONTAINER_SECURITY, "readOnlyRootFilesystem": True},
         **TELLS_WHY,
-        "startupProbe": {**http_probe("/healthz", "admin"), "periodSeconds": 1, "failureThreshold": 60},
-        "livenessProbe": {**http_probe("/healthz", "admin"), "periodSeconds": 10, "failureThreshold": 3},
-        "readinessProbe": {**http_probe("/readyz", "admin"), "periodSeconds": 2, "failureThreshold": 2},
+        **ADMIN_PROBES,
         "volumeMounts": [
             {"name": "config", "mountPath": CONFIG_FOLDER, "readOnly": True},
             {"name": "keys", "mountPath": KEYS_FOLDER, "readOnly": True},
             {"name": "secrets", "mountPath": SECRETS_FOLDER, "readOnly": True},
-            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the only writable place of the container
+            TMP_MOUNT,
         ],
     }
 
