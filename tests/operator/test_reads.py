@@ -31,7 +31,7 @@ from vmcp_operator.plan.kinds import (
 )
 from vmcp_operator.plan.objects.naming import labels
 from vmcp_operator.watch import read_change
-from vmcp_operator.watch.answers import WATCHED
+from vmcp_operator.watch.scope import Scope
 
 KEYS = (
     Ref(VMCP, "default", "one"),
@@ -174,7 +174,7 @@ async def test_every_object_that_was_read_wakes_the_key_there_or_not(key):
     asked.discard(key)
     assert asked
     for ref in asked:
-        if ref.kind in WATCHED:
+        if ref.kind in Scope(stdio=True).kinds:
             # One that a list would find is of the group, refers to the settings, or is a child.
             metadata = {"name": ref.name or "new", "namespace": ref.namespace}
             if not ref.name and key.kind.children:
