@@ -7,12 +7,17 @@ garbage collector passes them by from then on (`set_aside`), or each look would 
 import gc
 
 _set_aside: list[object] = []
+_plain: dict[int, object] = {}
+"""By their ids, tuples that nothing can be put into any more, nor into what they hold."""
 
 
 def set_aside() -> None:
     """Tells the collector that what is alive now stays."""
     gc.collect()
     _set_aside[:] = [each for each in gc.get_objects() if each is not _set_aside]
+    holders = _set_aside
+    while holders := [each for each in gc.get_referents(*holders) if type(each) is tuple and not gc.is_tracked(each)]:
+        _plain.update((id(each), each) for each in holders)
     gc.freeze()
 
 
@@ -25,12 +30,19 @@ def objects() -> list[object]:
 def held_with(*marks: bytes) -> list[bytes | bytearray]:
     """The byte strings with one of these in them that anything in the process holds; not the arguments themselves."""
     given = {id(mark) for mark in marks}
+    kinds = {*_kinds(bytes), *_kinds(bytearray)}
+    sought = {*kinds, tuple}
     found: list[bytes | bytearray] = []
     holders = objects()
     while holders:
-        held = [each for each in gc.get_referents(*holders) if isinstance(each, (bytes, bytearray, tuple))]
-        values = [each for each in held if not isinstance(each, tuple) and id(each) not in given]
+        held = [each for each in gc.get_referents(*holders) if type(each) in sought]
+        values = [each for each in held if type(each) in kinds and id(each) not in given]
         found += [each for each in values if any(mark in each for mark in marks)]
         # Tuples of plain values are not among the collector's objects.
-        holders = [each for each in held if isinstance(each, tuple) and not gc.is_tracked(each)]
+        holders = [each for each in held if type(each) is tuple and id(each) not in _plain and not gc.is_tracked(each)]
     return found
+
+
+def _kinds(kind: type) -> list[type]:
+    """A type and all that are derived from it."""
+    return [kind, *(each for derived in kind.__subclasses__() for each in _kinds(derived))]
