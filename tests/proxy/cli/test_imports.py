@@ -37,11 +37,11 @@ async def test_with_redis_its_client_is_imported(tmp_path):
 
 
 def test_every_command_can_be_the_first_that_is_imported():
-    """In one process: what others have written need not be imported anew for each."""
+    """In one process: models of resources, and what others have written, need not be imported anew for each."""
     code = f"""
 import importlib, sys
 for module in {sorted({each.module for each in SUBCOMMANDS.values()})}:
-    for name in [each for each in sys.modules if each.startswith("vmcp_")]:
+    for name in [each for each in sys.modules if each.startswith("vmcp_proxy")]:
         del sys.modules[name]
     importlib.import_module(module)
     print(module)
