@@ -67,6 +67,12 @@ def test_an_operator_with_every_value_set_runs(cluster):
         assert "INFO    leads logger=vmcp_operator.leader.elector" in logs
         assert f"scope=('{NAMESPACE}',)" in logs
         assert " ERROR " not in logs
+        # The strategy of the Deployment follows, both ways.
+        for election, replicas, strategy in (("false", 1, "Recreate"), ("true", 2, "RollingUpdate")):
+            changed = (f"--set=leaderElection.enabled={election}", f"--set=replicas={replicas}")
+            cluster.helm("upgrade", "all", str(OPERATOR_CHART), place, "--reuse-values", "--wait", *changed)
+            live = kube.get("deployment/all-vmcp-operator")
+            assert (live["spec"]["strategy"]["type"], live["status"]["readyReplicas"]) == (strategy, replicas)
     finally:
         cluster.helm("uninstall", "all", place, "--ignore-not-found", "--wait")
         kube.delete_namespace()
