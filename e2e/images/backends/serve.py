@@ -1,7 +1,11 @@
-"""Serves one of the test servers on port 8080: `serve.py headers`, `serve.py notes` or `serve.py context`."""
+"""Serves one of the test servers on port 8080: `serve.py headers`, `serve.py notes` or `serve.py context`.
+
+With `stdio` behind the name it is spoken to on its standard streams, and `stays` has it go on when its input ends.
+"""
 
 import os
 import sys
+import threading
 
 import context
 import headers
@@ -15,7 +19,13 @@ SERVERS = {"context": context.build_server, "headers": headers.build_server, "no
 
 def main() -> None:
     """Serves until SIGTERM; HOSTNAME, which is the pod's name, is part of the server's instructions."""
-    server = SERVERS[sys.argv[1]](os.environ.get("HOSTNAME", ""))
+    name, *how = sys.argv[1:]
+    server = SERVERS[name](os.environ.get("HOSTNAME", ""))
+    if "stdio" in how:
+        server.run("stdio")
+        if "stays" in how:
+            threading.Event().wait()
+        return
     # Pods are addressed by Service names; a check of Host against loopback would refuse them all.
     anyone = TransportSecuritySettings(enable_dns_rebinding_protection=False)
     app = server.streamable_http_app(transport_security=anyone)
