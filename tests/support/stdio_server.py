@@ -11,7 +11,7 @@ import sys
 import threading
 from typing import Any
 
-TOOLS = ["echo", "die", "garbage", "huge", "flood", "ask", "grow", "pid", "progress", "cancelled"]
+TOOLS = ["echo", "die", "garbage", "huge", "flood", "ask", "grow", "pid", "progress", "cancelled", "subscribed"]
 
 
 class Server:
@@ -20,6 +20,7 @@ class Server:
         self.waiting: dict[Any, asyncio.Future[dict[str, Any]]] = {}
         self.heard: list[bool] = []
         self.asked: set[Any] = set()
+        self.subscriptions: set[str] = set()
         self.initialised = 0
 
     def say(self, message: dict[str, Any]) -> None:
@@ -60,7 +61,14 @@ class Server:
             done = getattr(self, params["name"], self.echo)
             text = await done(params.get("arguments") or {}, (params.get("_meta") or {}).get("progressToken"))
             return {"content": [{"type": "text", "text": text}]}
+        if method == "resources/subscribe":
+            self.subscriptions.add(params["uri"])
+        if method == "resources/unsubscribe":
+            self.subscriptions.discard(params["uri"])
         return {}
+
+    async def subscribed(self, arguments: dict[str, Any], token: object) -> str:
+        return json.dumps(sorted(self.subscriptions))
 
     async def echo(self, arguments: dict[str, Any], token: object) -> str:
         await asyncio.sleep(arguments.get("after", 0))
@@ -102,7 +110,8 @@ class Server:
     async def grow(self, arguments: dict[str, Any], token: object) -> str:
         self.tools.append(arguments["name"])
         self.say({"method": "notifications/tools/list_changed"})
-        self.say({"method": "notifications/resources/updated", "params": {"uri": "note://one"}})
+        for uri in self.subscriptions:
+            self.say({"method": "notifications/resources/updated", "params": {"uri": uri}})
         return "grown"
 
     async def cancelled(self, arguments: dict[str, Any], token: object) -> str:

@@ -109,6 +109,19 @@ async def test_a_change_of_its_lists_and_resources_is_heard_by_all(tmp_path):
 
 
 @pytest.mark.scenario("K-18")
+async def test_a_client_that_unsubscribes_takes_nothing_from_another(tmp_path):
+    async with bridged(tmp_path) as (_, _, url), RawClient(url) as client, RawClient(url) as other:
+        for each in (client, other):
+            await each.open()
+            await each.result("resources/subscribe", {"uri": "note://one"})
+        assert await client.result("resources/unsubscribe", {"uri": "note://one"}) == {}
+        async with other.listening() as stream:
+            await client.call("grow", {"name": "later"})
+            await stream.until("notifications/resources/updated")
+        assert json.loads(text(await other.call("subscribed"))) == ["note://one"]
+
+
+@pytest.mark.scenario("K-18")
 async def test_a_call_is_cancelled_at_the_process_by_the_id_that_it_has_there(tmp_path):
     async with bridged(tmp_path) as (_, _, url), RawClient(url) as client:
         await client.open()

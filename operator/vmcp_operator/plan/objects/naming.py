@@ -48,7 +48,12 @@ def labels(owner: Ref) -> dict[str, str]:
 
 def selector_text(owner: Ref) -> str:
     """A label selector for the children and pods of one resource, whatever their component."""
-    return _as_selector({key: value for key, value in labels(owner).items() if key != COMPONENT_LABEL})
+    return _as_selector(any_component(labels(owner)))
+
+
+def any_component(wanted: dict[str, str]) -> dict[str, str]:
+    """Labels without the component: of all pods of a resource."""
+    return {key: value for key, value in wanted.items() if key != COMPONENT_LABEL}
 
 
 def process_labels(owner: Ref) -> dict[str, str]:

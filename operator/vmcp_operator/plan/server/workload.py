@@ -8,7 +8,7 @@ from vmcp_api.kinds.pods import ResourceRequirements
 from vmcp_api.manifests.problems import Problems
 from vmcp_operator.plan.kinds import NETWORK_POLICY, SERVICE, Manifest
 from vmcp_operator.plan.objects.children import build_child
-from vmcp_operator.plan.objects.naming import PROXY_SELECTOR, object_name, selector_labels
+from vmcp_operator.plan.objects.naming import PROXY_SELECTOR, any_component, object_name, selector_labels
 from vmcp_operator.plan.objects.pods import CONTAINER_SECURITY
 from vmcp_operator.plan.objects.workload import build_deployment, build_template
 from vmcp_operator.plan.world import World
@@ -47,11 +47,11 @@ def build_server_service(world: World, server: MCPServer) -> Manifest:
 
 
 def build_server_policy(world: World, server: MCPServer) -> Manifest | None:
-    """Only proxy pods of the namespace may connect, where that is asked for."""
+    """Only proxy pods of the namespace may connect, where that is asked for; to the process behind a bridge, too."""
     if not server.spec.network_policy.enabled:
         return None
     spec = {
-        "podSelector": {"matchLabels": selector_labels(world.key)},
+        "podSelector": {"matchLabels": any_component(selector_labels(world.key))},
         "policyTypes": ["Ingress"],
         "ingress": [
             {

@@ -7,6 +7,7 @@ from vmcp_proxy.backends.attached.stream import Stream
 from vmcp_proxy.backends.budget import STALLED, ReadBudget
 from vmcp_proxy.backends.channel.mailbox import Mailbox
 from vmcp_proxy.backends.channel.session import ChannelSession
+from vmcp_proxy.backends.channel.subscribers import Subscribers
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.interface import Receiver, Reply, refuse
@@ -33,6 +34,7 @@ class AttachedSession(ChannelSession):
         self._budget = budget
         self._writing = asyncio.Lock()
         self._open = 0
+        self._subscribers = Subscribers()
 
     def __repr__(self) -> str:
         return f"<AttachedSession {self._backend} {self._conversation!r}>"
@@ -53,13 +55,17 @@ class AttachedSession(ChannelSession):
         extra: OutgoingHeaders = (),
     ) -> jsonrpc.Response:
         """See `BackendSession.request`."""
+        if spared := self._subscribers.spare(request_id, method, params):
+            return spared
         if self._open >= MOST_OPEN:
             raise BackendError(self._backend, Category.BUSY, f"{MOST_OPEN} requests wait for its process")
         self._open += 1
         try:
-            return await super().request(request_id, method, params, headers, deadline, receiver, extra)
+            answer = await super().request(request_id, method, params, headers, deadline, receiver, extra)
         finally:
             self._open -= 1
+        self._subscribers.note(method, params, answer)
+        return answer
 
     async def close(self, headers: OutgoingHeaders) -> None:
         """Nothing ends with one client session: the process serves the others."""
