@@ -182,6 +182,18 @@ async def test_the_bridge_is_ready_while_the_process_is_initialised(tmp_path):
             await eventually(lambda: "not found" in str(proxy.wiring.status.readiness().reasons))
 
 
+async def test_more_requests_than_may_wait_are_refused_and_those_that_wait_go_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("vmcp_proxy.backends.attached.session.MOST_OPEN", 3)
+    async with bridged(tmp_path) as (_, _, url), RawClient(url) as client:
+        await client.open()
+        arguments = {"text": "late", "after": 3}
+        waiting = [asyncio.create_task(client.call("echo", arguments)) for _ in range(8)]
+        answers = [text(await each) for each in waiting]
+        assert any("takes no more requests" in answer for answer in answers)
+        assert "late" in answers
+        assert text(await client.call("echo", {"text": "next"})) == "next"
+
+
 async def test_garbage_on_its_standard_output_harms_nobody(tmp_path):
     async with bridged(tmp_path) as (server, _, url), RawClient(url) as client:
         await client.open()
