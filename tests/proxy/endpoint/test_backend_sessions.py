@@ -165,9 +165,17 @@ async def test_a_call_that_takes_too_long_is_cancelled_upstream_and_names_its_ba
         result = await client.call("slow_echo")
         assert result["isError"]
         assert result["_meta"] == {"vmcp.dev/backend": "slow", "vmcp.dev/category": "timeout"}
-        await eventually(lambda: slow.calls("notifications/cancelled"))
-        cancelled = slow.calls("notifications/cancelled")[0].message["params"]["requestId"]
-        assert cancelled == slow.calls("tools/call")[0].message["id"]
+        called = slow.calls("tools/call")[0]
+        # On a busy machine a list of the proxy's own may have been cut too, in another session.
+        await eventually(
+            lambda: (
+                (called.session, called.message["id"])
+                in [
+                    (each.session, each.message["params"]["requestId"])
+                    for each in slow.calls("notifications/cancelled")
+                ]
+            )
+        )
         hold.set()
         assert (await other)["content"][0]["text"] == "late"
 
