@@ -15,6 +15,8 @@ NOTES = "mcpserver/notes"
 STARTED_SECONDS = 60.0
 BRIDGES = "app.kubernetes.io/name=mcp-server,app.kubernetes.io/component=backend,app.kubernetes.io/instance=notes"
 
+PROCESSES = BRIDGES.replace("backend", "process")
+
 
 def upgrade(cluster, *values: str) -> None:
     place = (f"--namespace={SYSTEM}", "--wait", "--timeout=120s")
@@ -66,9 +68,9 @@ async def test_a_client_calls_a_stdio_server_through_an_endpoint(kube: Kube, end
         )
         assert answers == [str(number + 1000) for number in range(20) for _ in range(2)]
         assert await call(client, "notes_wait", seconds=1.0) == "waited in mcp-notes-0"
-        await call(other, "notes_grow")
-        await until(lambda: has_tool(client, "notes_grown"))
-        assert said
+        await call(other, "notes_write_note", name="shared", text="by all clients")
+        (content,) = (await client.read_resource("notes://shared")).contents
+        assert content.text == "by all clients"
 
 
 @pytest.mark.scenario("K-18")
@@ -119,6 +121,24 @@ def test_a_bridge_may_attach_to_its_own_pod_and_to_no_other(kube: Kube, endpoint
 
 
 @pytest.mark.scenario("K-18")
+async def test_a_process_that_goes_on_without_its_input_is_replaced_pod_and_all(kube: Kube, endpoint):
+    await asyncio.to_thread(kube.apply, stdio("stays", "stays"))
+    await asyncio.to_thread(kube.until_phase, "mcpserver/stays", "Ready")
+    before = await asyncio.to_thread(kube.get, "pod/mcp-stays-0")
+    (bridge,) = kube.list("pods", BRIDGES.replace("notes", "stays"))
+    await asyncio.to_thread(kube.delete, f"pod/{bridge['metadata']['name']}")
+
+    def is_replaced() -> bool:
+        pods = kube.list("pods", PROCESSES.replace("notes", "stays"))
+        return any(each["metadata"]["uid"] != before["metadata"]["uid"] for each in pods)
+
+    # A bridge that has not heard the process before gives it the time of a first start.
+    await asyncio.to_thread(kube.until_so, "another pod", is_replaced, 200.0)
+    await asyncio.to_thread(kube.until_phase, "mcpserver/stays", "Ready")
+    await asyncio.to_thread(kube.delete, "mcpserver/stays")
+
+
+@pytest.mark.scenario("K-18")
 def test_more_than_one_replica_is_refused_at_admission(kube: Kube, endpoint):
     with pytest.raises(ClusterError, match="a stdio server is one process"):
         kube.kubectl("scale", NOTES, "--replicas=2")
@@ -133,10 +153,6 @@ def test_another_transport_and_back_take_the_same_children(kube: Kube, endpoint)
     kube.patch(NOTES, {"spec": {"transport": "stdio", "args": ["notes", "stdio"]}})
     kube.until_phase(NOTES, "Ready", STARTED_SECONDS)
     assert kube.exists("statefulset/mcp-notes")
-
-
-async def has_tool(client, name: str) -> bool:
-    return name in await tool_names(client)
 
 
 async def adds(client) -> bool:

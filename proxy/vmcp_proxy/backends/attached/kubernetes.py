@@ -167,10 +167,10 @@ def _refusal(status: int, body: bytes) -> str:
 
 
 def _message_of(body: bytes) -> str:
-    """The message of a `Status` of the API server's; empty where it is none, or says that all went well."""
+    """The message of a `Status` of the API server's, or a plain text; empty where neither says what went wrong."""
     try:
         status = json.loads(body)
     except (ValueError, RecursionError):
-        return ""
+        return printable(body[: 4 * _WORDS].decode("utf-8", "replace"), _WORDS)
     message = status.get("message") if isinstance(status, dict) else None
     return printable(message, _WORDS) if isinstance(message, str) else ""
