@@ -59,7 +59,7 @@ async def test_a_client_calls_a_stdio_server_through_an_endpoint(kube: Kube, end
     live = await asyncio.to_thread(kube.until_phase, NOTES, "Ready")
     assert live["status"]["url"] == f"http://mcp-notes.{kube.namespace}.svc:8080/mcp"
     async with (
-        connected(endpoint["status"]["url"]) as (client, said),
+        connected(endpoint["status"]["url"]) as (client, _),
         connected(endpoint["status"]["url"]) as (other, _),
     ):
         assert "notes_add" in await tool_names(client)
