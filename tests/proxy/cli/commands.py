@@ -88,11 +88,11 @@ _SERVE = ("serve", "--port", "0", "--admin-port", "0")
 
 @contextlib.asynccontextmanager
 async def serving(
-    *arguments: str, env: Mapping[str, str] | None = None, stdin: int = forked.DEVNULL
+    *arguments: str, env: Mapping[str, str] | None = None, stdin: int = forked.DEVNULL, verb: str = "serve"
 ) -> AsyncIterator[Serving]:
-    """`vmcp serve` on free ports for the length of a block."""
+    """`vmcp serve`, or another verb that serves, on free ports for the length of a block."""
     async with (
-        forked.running(*_SERVE, *arguments, stdin=stdin, env=os.environ | dict(env or {})) as process,
+        forked.running(verb, *_SERVE[1:], *arguments, stdin=stdin, env=os.environ | dict(env or {})) as process,
         _served(process) as served,
     ):
         yield served
