@@ -68,7 +68,7 @@ async def test_a_client_calls_a_stdio_server_through_an_endpoint(kube: Kube, end
         )
         assert answers == [str(number + 1000) for number in range(20) for _ in range(2)]
         assert await call(client, "notes_wait", seconds=1.0) == "waited in mcp-notes-0"
-        await call(other, "notes_write_note", name="shared", text="by all clients")
+        await other.call_tool("notes_write_note", {"name": "shared", "text": "by all clients"})
         (content,) = (await client.read_resource("notes://shared")).contents
         assert content.text == "by all clients"
 
