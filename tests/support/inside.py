@@ -38,6 +38,11 @@ class Inside:
     # Sessions, and what is held for their clients
 
     @property
+    def unready(self) -> tuple[str, ...]:
+        """Why `/readyz` refuses."""
+        return tuple(self._parts.status.readiness().reasons)
+
+    @property
     def sessions(self) -> int:
         """How many sessions are live."""
         return self._parts.sessions.manager.live

@@ -14,6 +14,7 @@ import trustme
 
 from tests.support import stdio_server
 from tests.support.attach_server import AttachServer
+from tests.support.inside import Inside
 from tests.support.raw_client import WAIT_SECONDS, RawClient, eventually
 from tests.support.serving import admin_of, running, url_of
 from vmcp_proxy.cli.bridge.config import BridgeSource
@@ -41,7 +42,7 @@ async def bridged(tmp_path, *arguments: str):
 
 
 async def ready(proxy: Proxy) -> None:
-    await eventually(lambda: not proxy.wiring.status.readiness().reasons)
+    await eventually(lambda: not Inside(proxy).unready)
 
 
 def text(result) -> str:
@@ -172,14 +173,14 @@ async def test_the_bridge_is_ready_while_the_process_is_initialised(tmp_path):
     async with server.running(), bridging(server, tmp_path) as proxy:
         ready_url = f"{admin_of(proxy)}/readyz"
         async with httpx2.AsyncClient() as http:
-            await eventually(lambda: "not found" in str(proxy.wiring.status.readiness().reasons))
+            await eventually(lambda: "not found" in str(Inside(proxy).unready))
             assert (await http.get(ready_url)).status_code == 503
             server.is_away = False
             await ready(proxy)
             assert (await http.get(ready_url)).status_code == 200
             server.is_away = True
             await server.cut()
-            await eventually(lambda: "not found" in str(proxy.wiring.status.readiness().reasons))
+            await eventually(lambda: "not found" in str(Inside(proxy).unready))
 
 
 async def test_more_requests_than_may_wait_are_refused_and_those_that_wait_go_on(tmp_path, monkeypatch):
@@ -233,7 +234,7 @@ async def test_a_flood_on_standard_error_is_bounded_in_the_log_and_holds_up_noth
 async def test_a_process_that_goes_on_after_its_input_has_ended_is_replaced(tmp_path):
     async with bridged(tmp_path, "stays") as (server, proxy, url), RawClient(url) as client:
         await client.open()
-        proxy.wiring.assembler._attached._hello = 0.5
+        Inside(proxy).backend("one")._hello = 0.5
         await server.cut()
         await eventually(lambda: server.deleted == 1)
         assert text(await client.call("echo", {"text": "a new one"})) == "a new one"
@@ -250,7 +251,7 @@ async def test_a_refused_token_is_told_without_it_and_read_again(tmp_path, caplo
     server = AttachServer(PROGRAM)
     server.token = "another-4712"
     async with server.running(), bridging(server, tmp_path) as proxy:
-        await eventually(lambda: "is forbidden" in str(proxy.wiring.status.readiness().reasons))
+        await eventually(lambda: "is forbidden" in str(Inside(proxy).unready))
         (tmp_path / "token").write_text("another-4712")
         await ready(proxy)
     assert "4711" not in caplog.text
@@ -266,7 +267,7 @@ async def test_the_api_server_is_spoken_to_by_tls_and_must_show_a_certificate_of
     ).running(context) as server:
         trusted = authority.cert_pem.bytes().decode()
         async with bridging(server, tmp_path, other.cert_pem.bytes().decode()) as proxy:
-            await eventually(lambda: "SSLCertVerificationError" in str(proxy.wiring.status.readiness().reasons))
+            await eventually(lambda: "SSLCertVerificationError" in str(Inside(proxy).unready))
             (tmp_path / "ca.crt").write_text(trusted)
             await ready(proxy)
             assert await proxy.settings.attaches_to.replace() == ""
