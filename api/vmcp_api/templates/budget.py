@@ -15,6 +15,11 @@ MOST_MEMORY: Final = 64 << 20
 """Bytes that values decoded from JSON texts may take while they are looked through."""
 
 _VALUE_SIZE: Final = 64
+"""Characters that a value counts for where it is looked at: ten of these take about the time of one step."""
+
+_COMPARED: Final = 64
+"""Characters of two texts that are compared in the time in which one is made."""
+
 _SIZE_OF_STEP: Final = 512
 
 
@@ -66,6 +71,24 @@ class Budget:
         self._size -= size
         if self._size < 0:
             raise TemplateError("makes more than 10 MiB of text")
+
+    def look(self, count: int) -> None:
+        """Counts values that are looked at, or put somewhere else, one by one, before that is done.
+
+        Raises:
+            TemplateError: these are too many.
+        """
+        self._size -= count * _VALUE_SIZE
+        if self._size < 0:
+            raise TemplateError("looks at too many values; give it fewer")
+
+    def compare(self, left: str, right: str) -> None:
+        """Counts two texts that are compared.
+
+        Raises:
+            TemplateError: these are too many, or too long.
+        """
+        self.take(min(len(left), len(right)) // _COMPARED)
 
     def decode(self, weight: int) -> None:
         """Counts what the values of JSON texts take in memory, in bytes, before they are decoded.

@@ -29,6 +29,8 @@ from vmcp_api.templates.values import (
 
 _MOST_ITEMS: Final = 10_000
 _PERCENT: Final = 3
+_SORTED: Final = 2
+"""What sorting takes for each entry, beside one that is only looked at."""
 
 
 def _default(budget: Budget, value: object, fallback: object = "", boolean: object = False) -> object:
@@ -59,8 +61,9 @@ def _text(change: Callable[[str], str], budget: Budget, value: object) -> str:
 def _join(budget: Budget, value: object, d: object = "", attribute: object = None) -> str:
     items = array(value, "what is joined")
     if attribute is not None:
-        items = [given(_attribute(item, attribute)) for item in items]
+        items = [given(_attribute(item, attribute, budget)) for item in items]
     separator = string(d, "the separator")
+    budget.look(len(items))
     texts = [text_of(item, budget) for item in items]
     budget.take(sum(map(len, texts)) + len(separator) * len(texts))
     return separator.join(texts)
@@ -89,9 +92,9 @@ def _float(budget: Budget, value: object, default: object = None) -> int | float
 
 
 def _converted(kind: Callable[[Any], int | float], budget: Budget, value: object, default: object) -> int | float:
-    del budget
     try:
         if isinstance(value, str | int | float):
+            budget.take(len(value) if isinstance(value, str) else 0)
             return checked(kind(float(value) if kind is int and isinstance(value, str) and "." in value else value))
     except (ValueError, OverflowError):
         pass
@@ -109,11 +112,11 @@ def _sorted(budget: Budget, value: object, reverse: object = False, attribute: o
     budget.measure(items)
 
     def key(item: object) -> object:
-        return item if attribute is None else given(_attribute(item, attribute))
+        return item if attribute is None else given(_attribute(item, attribute, budget))
 
     def compare(left: object, right: object) -> int:
         budget.step()
-        return -1 if is_less(key(left), key(right)) else int(is_less(key(right), key(left)))
+        return -1 if is_less(key(left), key(right), budget) else int(is_less(key(right), key(left), budget))
 
     return sorted(items, key=cmp_to_key(compare), reverse=is_true(reverse))
 
@@ -134,11 +137,15 @@ def _reversed(budget: Budget, value: object) -> object:
     if isinstance(value, str):
         budget.take(len(value))
         return value[::-1]
-    return list(reversed(array(value, "what is reversed")))
+    items = array(value, "what is reversed")
+    budget.look(len(items))
+    return list(reversed(items))
 
 
-def _attribute(item: object, path: object) -> object:
-    for key in string(path, "an attribute").split("."):
+def _attribute(item: object, path: object, budget: Budget) -> object:
+    name = string(path, "an attribute")
+    budget.take(len(name))
+    for key in name.split("."):
         item = member(item, key)
         if item is ABSENT:
             return Missing("such attribute of an item")
@@ -149,7 +156,7 @@ def _map(budget: Budget, value: object, attribute: object, default: object = Non
     found = []
     for item in array(value, "what is mapped"):
         budget.step()
-        each = _attribute(item, attribute)
+        each = _attribute(item, attribute, budget)
         found.append(given(each) if default is None or not isinstance(each, Missing) else default)
     return found
 
@@ -160,7 +167,7 @@ def _select(
     found = []
     for item in array(value, "what is selected from"):
         budget.step()
-        each = _attribute(item, attribute)
+        each = _attribute(item, attribute, budget)
         passes = is_true(each) if test is None else _passes(string(test, "a test"), each, other, budget)
         if passes is keeps:
             found.append(item)
@@ -183,7 +190,7 @@ def _sum(budget: Budget, value: object, attribute: object = None, start: object 
     total = number(start, "the start")
     for item in array(value, "what is added"):
         budget.step()
-        total = checked(total + number(item if attribute is None else _attribute(item, attribute), "each item"))
+        total = checked(total + number(item if attribute is None else _attribute(item, attribute, budget), "each item"))
     return total
 
 
@@ -208,16 +215,16 @@ def _absolute(budget: Budget, value: object) -> int | float:
 
 
 def _items(budget: Budget, value: object) -> list[object]:
-    del budget
     if not isinstance(value, Mapping):
         raise TemplateError(f"only objects have items; this is {type_name(value)}")
+    budget.look(_SORTED * len(value))
     return [[key, value[key]] for key in sorted(value)]
 
 
 def _keys(budget: Budget, value: object) -> list[object]:
-    del budget
     if not isinstance(value, Mapping):
         raise TemplateError(f"only objects have keys; this is {type_name(value)}")
+    budget.look(_SORTED * len(value))
     return sorted(value)
 
 
@@ -237,7 +244,7 @@ def _range(budget: Budget, *bounds: object) -> list[object]:
     found = range(*integers)
     if len(found) > _MOST_ITEMS:
         raise TemplateError(f"range() makes {_MOST_ITEMS} numbers at most")
-    budget.take(len(found))
+    budget.look(len(found))
     return list(found)
 
 
@@ -266,7 +273,7 @@ FILTERS: Final[Mapping[str, Function]] = {
     "keys": _keys,
     "last": partial(_end, -1),
     "length": _length,
-    "list": lambda budget, value: list(array(value, "this")) if not isinstance(value, str) else _letters(budget, value),
+    "list": lambda budget, value: _listed(budget, value) if not isinstance(value, str) else _letters(budget, value),
     "lower": partial(_text, str.lower),
     "map": _map,
     "max": partial(_extreme, "gt"),
@@ -314,8 +321,14 @@ _COMPARISONS: Final = frozenset((*_SIGNS, "eq", "ne", "lt", "gt", "in"))
 
 
 def _letters(budget: Budget, value: str) -> list[object]:
-    budget.take(len(value))
+    budget.look(len(value))
     return list(value)
+
+
+def _listed(budget: Budget, value: object) -> list[object]:
+    items = array(value, "this")
+    budget.look(len(items))
+    return list(items)
 
 
 def takes(function: Function, count: int, named: Sequence[str] = ()) -> bool:

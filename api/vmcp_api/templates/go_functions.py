@@ -26,6 +26,8 @@ def _print(ending: str, between: str, budget: Budget, *values: object) -> str:
 
 def _printf(budget: Budget, form: object, *values: object) -> str:
     pattern, left = string(form, "the format of printf"), list(values)
+    # Each two characters may be a verb of their own.
+    budget.look(len(pattern) // 2)
 
     def written(verb: re.Match[str]) -> str:
         flags, width, precision, letter = verb.groups()
@@ -89,7 +91,7 @@ def _slice(budget: Budget, value: object, *bounds: object) -> object:
     if len(numbers) > 2 or not all(isinstance(each, int) and 0 <= each <= len(whole) for each in numbers):  # noqa: PLR2004
         raise TemplateError("the bounds of slice are not within what is sliced")
     start, end = [*map(int, numbers), *(0, len(whole))[len(numbers) :]]
-    budget.take(max(end - start, 0))
+    budget.take(max(end - start, 0)) if isinstance(whole, str) else budget.look(max(end - start, 0))
     return whole[start:end]
 
 

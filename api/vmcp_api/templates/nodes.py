@@ -1,6 +1,6 @@
 """What a template consists of, whichever syntax it was written in: expressions have a value."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
@@ -221,17 +221,25 @@ def _contains(whole: object, part: object, budget: Budget) -> bool:
         case Mapping() as found:
             return isinstance(part, str) and part in found
         case list() | tuple() as items:
-            return any(is_equal(each, part, budget) for each in items)
+            return _is_among(part, items, budget)
     raise TemplateError("only strings, arrays and objects contain something")
+
+
+def _is_among(part: object, items: Sequence[object], budget: Budget) -> bool:
+    for each in items:
+        budget.look(1)
+        if is_equal(each, part, budget):
+            return True
+    return False
 
 
 _COMPARISONS: Final[Mapping[str, Callable[[object, object, Budget], bool]]] = {
     "eq": is_equal,
     "ne": lambda left, right, budget: not is_equal(left, right, budget),
-    "lt": lambda left, right, _: is_less(left, right),
-    "gt": lambda left, right, _: is_less(right, left),
-    "lteq": lambda left, right, _: not is_less(right, left),
-    "gteq": lambda left, right, _: not is_less(left, right),
+    "lt": is_less,
+    "gt": lambda left, right, budget: is_less(right, left, budget),
+    "lteq": lambda left, right, budget: not is_less(right, left, budget),
+    "gteq": lambda left, right, budget: not is_less(left, right, budget),
     "in": lambda left, right, budget: _contains(right, left, budget),
     "notin": lambda left, right, budget: not _contains(right, left, budget),
 }

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
+from vmcp_api.templates.budget import Budget
 from vmcp_api.templates.errors import TemplateError
 from vmcp_api.templates.nodes import Expression, Frame
 from vmcp_api.templates.values import given, is_true, text_of, type_name
@@ -21,6 +22,9 @@ class Statement(Protocol):
 
 
 Body: TypeAlias = tuple[Statement, ...]
+
+_NAMED: Final = 8
+"""Characters that are made in the time in which a variable is known once more."""
 
 
 class BreakLoopError(Exception):
@@ -43,6 +47,7 @@ def run_all(body: Body, frame: Frame, out: list[str]) -> None:
 
 def _inner(frame: Frame) -> Frame:
     """The same place with variables of its own: what is named inside is not known outside."""
+    frame.budget.take(_NAMED * len(frame.variables))
     return replace(frame, variables=dict(frame.variables))
 
 
@@ -148,11 +153,12 @@ class Loop:
     def run(self, frame: Frame, out: list[str]) -> None:
         """See `Statement`."""
         frame.budget.step()
-        turns = [inner for pair in _pairs(self.over.evaluate(frame)) if (inner := self._turn(frame, *pair)) is not None]
+        turns = [pair for pair in _pairs(self.over.evaluate(frame), frame.budget) if self._counts(frame, *pair)]
         if not turns:
             run_all(self.otherwise, _inner(frame), out)
-        for index, inner in enumerate(turns):
-            inner.budget.step()
+        for index, pair in enumerate(turns):
+            frame.budget.step()
+            inner = self._turn(frame, *pair)
             inner.variables["loop"] = [_count(index, len(turns))]
             try:
                 run_all(self.body, inner, out)
@@ -161,12 +167,16 @@ class Loop:
             except BreakLoopError:
                 break
 
-    def _turn(self, frame: Frame, key: object, item: object) -> Frame | None:
+    def _counts(self, frame: Frame, key: object, item: object) -> bool:
         frame.budget.step()
+        return self.only is None or is_true(self.only.evaluate(self._turn(frame, key, item)))
+
+    def _turn(self, frame: Frame, key: object, item: object) -> Frame:
+        """The place of one turn, which is made when it begins: each has the variables around it once more."""
         inner = _inner(frame)
         inner.dot = item
         inner.variables.update({name: [value] for name, value in self._named(key, item).items()})
-        return inner if self.only is None or is_true(self.only.evaluate(inner)) else None
+        return inner
 
     def _named(self, key: object, item: object) -> Mapping[str, object]:
         if not self.is_unpacking:
@@ -186,11 +196,12 @@ def _count(index: int, length: int) -> Mapping[str, object]:
     }
 
 
-def _pairs(value: object) -> Iterator[tuple[object, object]]:
+def _pairs(value: object, budget: Budget) -> Iterator[tuple[object, object]]:
     match given(value):
         case list() | tuple() as items:
             yield from enumerate(items)
         case Mapping() as found:
+            budget.look(len(found))
             yield from sorted(found.items())
         case None:
             return

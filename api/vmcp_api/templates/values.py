@@ -169,13 +169,15 @@ def is_equal(left: object, right: object, budget: Budget) -> bool:
         return False
     if isinstance(left, bool) is not isinstance(right, bool):
         return False
+    if isinstance(left, str) and isinstance(right, str):
+        budget.compare(left, right)
     for each in (left, right):
         if isinstance(each, Mapping | list | tuple):
             budget.measure(each)
     return left == right
 
 
-def is_less(left: object, right: object) -> bool:
+def is_less(left: object, right: object, budget: Budget) -> bool:
     """Whether one value comes before another.
 
     Raises:
@@ -183,6 +185,7 @@ def is_less(left: object, right: object) -> bool:
     """
     left, right = given(left), given(right)
     if isinstance(left, str) and isinstance(right, str):
+        budget.compare(left, right)
         return left < right
     if _is_number(left) and _is_number(right):
         return number(left, "what is compared") < number(right, "what is compared")

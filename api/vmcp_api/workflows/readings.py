@@ -7,11 +7,17 @@ from typing import Final, TypeAlias
 from vmcp_api.base import Json, JsonObject
 from vmcp_api.manifests.problems import Loc
 from vmcp_api.spec.composite import CompositeTool, OutputProperty, Step, StepType
+from vmcp_api.text.remembered import Remembered, digest_of
 
 Path: TypeAlias = tuple[str, ...]
 """Keys from the root of what templates see, such as ``("steps", "a", "output")``."""
 
 _MARKS: Final = ("{{", "{%")
+
+_Read: TypeAlias = tuple[tuple[Path, ...], frozenset[Path], str | None]
+"""What a template reads, what of it may be lacking, and why it cannot be read."""
+
+_KNOWN: Final[Remembered[bytes, _Read]] = Remembered(1024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +111,13 @@ def _of_json(value: Json, loc: Loc, step: Step, *, is_inner: bool) -> Iterator[R
 
 
 def _read(text: str, loc: Loc, step: Step | None, *, is_inner: bool = False) -> Iterator[Reading]:
-    if not is_template(text):
-        return
+    if is_template(text):
+        # Everybody who judges a tool reads it again, and a long template takes a second.
+        paths, guarded, flaw = _KNOWN.get(digest_of(text), lambda: _compiled(text))
+        yield Reading(loc, step, paths, flaw, is_inner=is_inner, guarded=guarded)
+
+
+def _compiled(text: str) -> _Read:
     # Imported where somebody has a template: most commands never see one.
     from vmcp_api.templates import TemplateError, compile_template  # noqa: PLC0415
     from vmcp_api.templates.guards import guarded_paths  # noqa: PLC0415
@@ -114,6 +125,5 @@ def _read(text: str, loc: Loc, step: Step | None, *, is_inner: bool = False) -> 
     try:
         template = compile_template(text)
     except TemplateError as error:
-        yield Reading(loc, step, flaw=str(error), is_inner=is_inner)
-    else:
-        yield Reading(loc, step, tuple(sorted(template.reads)), is_inner=is_inner, guarded=guarded_paths(template))
+        return (), frozenset(), str(error)
+    return tuple(sorted(template.reads)), guarded_paths(template), None

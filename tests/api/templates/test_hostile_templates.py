@@ -12,7 +12,18 @@ from tests.support.examples import examples
 from vmcp_api.templates import Budget, TemplateError, compile_template
 
 LONG = "x" * 100_000
-SCOPE = {"params": {"long": LONG, "many": [LONG] * 1000, "text": "abc", "rows": [{"a": 1}]}, "steps": {}}
+TWIN = "".join(["x"] * 100_000)
+SCOPE = {
+    "params": {
+        "long": LONG,
+        "twin": TWIN,
+        "zeros": [0] * 100_000,
+        "many": [LONG] * 1000,
+        "text": "abc",
+        "rows": [{"a": 1}],
+    },
+    "steps": {},
+}
 
 
 def refusal(text, scope=SCOPE):
@@ -80,12 +91,61 @@ def test_nothing_but_json_can_be_read(text):
         "{{ params.many | unique | join }}{{ params.many | join }}",
         "{{ params.many | map(attribute='a') }}",
         "{% for i in params.many %}{{ params.long | upper }}{% endfor %}",
+        "{% for a in range(100) %}{% if a in params.zeros %}x{% endif %}{% endfor %}",
+        "{% for a in range(2000) %}{% if params.twin == params.long %}{% endif %}{% endfor %}" * 10,
+        "".join(f"{{% set v{i} = 1 %}}" for i in range(3000)) + "{% for i in range(8000) %}{% endfor %}",
+        "".join(f"{{{{$v{i} := 1}}}}" for i in range(3000)) + "{{range .params.zeros}}{{with .}}{{end}}{{end}}",
     ],
 )
 def test_no_template_takes_more_time_or_memory_than_it_may(text):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert refusal(text)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 120 << 10
+
+
+MANY = 100_000
+WIDE = {
+    "params": {
+        "zeros": [0] * MANY,
+        "empty": [""] * MANY,
+        "object": {str(i): 0 for i in range(MANY)},
+        "long": "7" * (MANY * 64),
+        "twin": "".join(["7"] * (MANY * 64)),
+        "verbs": "%%" * MANY,
+        "rows": [{"a": 1}] * 100,
+        "path": ".".join("a" * 1000),
+    },
+    "steps": {},
+}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ 1 in params.zeros }}",
+        "{{ 1 not in params.zeros }}",
+        "{{ params.empty | join | length }}",
+        "{{ params.zeros | list | length }}",
+        "{{ params.zeros | reverse | length }}",
+        "{{ params.object | items | length }}",
+        "{{ params.object | keys | length }}",
+        "{{ params.object | dictsort | length }}",
+        "{{len (slice .params.zeros 1)}}",
+        "{{printf .params.verbs}}",
+        "{{range .params.object}}{{break}}{{end}}",
+        "{{ params.long == params.twin }}",
+        "{{ params.long < params.twin }}",
+        "{{ [params.long, params.twin] | max == '' }}",
+        "{{ params.long | float(1) }}",
+        "{{ params.rows | map(attribute=params.path, default=0) | length }}",
+    ],
+)
+def test_whatever_looks_at_many_values_or_long_texts_pays_for_them(text):
+    budget = Budget()
+    with contextlib.suppress(TemplateError):
+        compile_template(text).value(WIDE, budget)
+    # A hundred thousand values, or as many texts of 64 characters, are worth some thousand steps and some hundred.
+    assert budget.spent > 100
 
 
 @pytest.mark.parametrize(
