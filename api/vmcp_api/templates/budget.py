@@ -68,9 +68,10 @@ class Budget:
         Raises:
             TemplateError: these are too many.
         """
-        self._size -= size
-        if self._size < 0:
+        if size > self._size:
+            self._size = 0
             raise TemplateError("makes more than 10 MiB of text")
+        self._size -= size
 
     def look(self, count: int) -> None:
         """Counts values that are looked at, or put somewhere else, one by one, before that is done.
@@ -78,9 +79,10 @@ class Budget:
         Raises:
             TemplateError: these are too many.
         """
-        self._size -= count * _VALUE_SIZE
-        if self._size < 0:
+        if count * _VALUE_SIZE > self._size:
+            self._size = 0
             raise TemplateError("looks at too many values; give it fewer")
+        self._size -= count * _VALUE_SIZE
 
     def compare(self, left: str, right: str) -> None:
         """Counts two texts that are compared.
