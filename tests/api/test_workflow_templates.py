@@ -76,6 +76,16 @@ def test_a_circle_through_templates_is_told_at_the_template():
             "arguments.x",
             "the step 'b', which does not exist; known other steps: z",
         ),
+        (
+            {"arguments": {"x": "{{ steps.get-order.output.id }}"}},
+            "arguments.x",
+            """reads steps.get-order, and no name after a dot holds a '-'; write steps["get-order"]""",
+        ),
+        ({"condition": "{% if steps.z-2.status == 'x' %}true{% endif %}"}, "condition", 'write steps["z-2"]'),
+        ({"arguments": {"x": "{{ params.user-id }}"}}, "arguments.x", 'write params["user-id"]'),
+        ({"arguments": {"x": "{{ steps.z.output.order-id }}"}}, "arguments.x", 'write steps.z.output["order-id"]'),
+        ({"arguments": {"x": "{{json .steps.get-order.output}}"}}, "arguments.x", 'write (index .steps "get-order")'),
+        ({"arguments": {"x": "{{ 'steps.get-order' + city }}"}}, "arguments.x", "there is no 'city'"),
         ({"arguments": {"x": "{{ steps.a.output }}"}}, "arguments.x", "its own step"),
         ({"arguments": {"x": "{{ steps.z.result }}"}}, "arguments.x", "has output, content, status and error"),
         ({"arguments": {"x": "{{json .steps}}"}}, "arguments.x", "reads all steps and waits for none"),
@@ -120,10 +130,11 @@ def test_values_of_the_result_are_read_at_any_depth_and_may_read_all_steps():
         },
         {**EACH, "itemVar": "town", "step": {"tool": "t", "arguments": {"x": "{{.forEach.town.name}}"}}},
         {"arguments": {"x": "{{json .steps}}"}, "dependsOn": ["z"]},
+        {"arguments": {"x": "{{ steps.z.output.count-1 }}", "y": "{{ steps['z-2'] or 'steps.z-2' }} steps.z-2"}},
     ],
 )
 def test_what_can_be_there_is_read(fields):
-    assert not problems(step("a", **fields), step("z"), parameters=CITY)
+    assert not problems(step("a", **fields), step("z"), step("z-2"), parameters=CITY)
 
 
 @pytest.mark.parametrize(

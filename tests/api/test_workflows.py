@@ -92,6 +92,14 @@ def test_steps_wait_for_those_that_they_name_in_the_order_of_the_file():
             "names no type of JSON Schema",
         ),
         ({"type": "object", "properties": {"a": {"pattern": "(?=b)"}}}, ".properties.a.pattern", "without look-around"),
+        ({"type": "object", "properties": {"a": {"pattern": "(a{1000}){1000}"}}}, ".properties.a.pattern", "too large"),
+        (
+            {"type": "object", "patternProperties": {"(a{9,}){99999}": {}}},
+            ".patternProperties['(a{9,}){99999}']",
+            "too large",
+        ),
+        ({"type": "object", "properties": {"a": {"pattern": "a{10,9}"}}}, ".properties.a.pattern", "; correct it"),
+        ({"type": "object", "properties": {"a": {"pattern": "a(b{9}"}}}, ".properties.a.pattern", "; correct it"),
         ({"type": "object", "patternProperties": {"(a)\\1": {}}}, ".patternProperties['(a)\\\\1']", "back-references"),
         ({"type": "object", "required": "a"}, ".required", "is no JSON Schema"),
         (

@@ -121,9 +121,11 @@ def _compiled(text: str) -> _Read:
     # Imported where somebody has a template: most commands never see one.
     from vmcp_api.templates import TemplateError, compile_template  # noqa: PLC0415
     from vmcp_api.templates.guards import guarded_paths  # noqa: PLC0415
+    from vmcp_api.workflows.hyphens import explain_hyphen  # noqa: PLC0415
 
     try:
         template = compile_template(text)
     except TemplateError as error:
-        return (), frozenset(), str(error)
-    return tuple(sorted(template.reads)), guarded_paths(template), None
+        return (), frozenset(), explain_hyphen(text) or str(error)
+    flaw = explain_hyphen(text, is_read=True)
+    return () if flaw else tuple(sorted(template.reads)), guarded_paths(template), flaw

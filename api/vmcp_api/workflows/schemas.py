@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from vmcp_api.base import Json
 from vmcp_api.manifests.problems import Loc, shorten
 from vmcp_api.workflows.fault import Fault
+from vmcp_api.workflows.patterns import explain_pattern
 
 if TYPE_CHECKING:
     from jsonschema_rs import ValidationError, Validator
@@ -49,7 +50,7 @@ def build_validator(schema: Schema) -> "Validator":
     try:
         return validator_for(dict(schema), retriever=_refuse, pattern_options=RegexOptions(), mask="the value")
     except ValidationError as error:
-        raise SchemaError(_explain(error), tuple(error.instance_path)) from error
+        raise SchemaError(_explain(error, schema), tuple(error.instance_path)) from error
     except ValueError as error:
         raise SchemaError(f"is no JSON Schema: {shorten(str(error), 200)}; make it simpler") from error
 
@@ -122,13 +123,15 @@ def _is_simple(part: Json) -> bool:
     return part.get("type") in _SCALARS or ("type" not in part and bool({"enum", "oneOf"} & part.keys()))
 
 
-def _explain(error: "ValidationError") -> str:
+def _explain(error: "ValidationError", schema: Schema) -> str:
     """What is wrong with a schema, where the library's own words name schemas of schemas."""
     last = error.instance_path[-1:]
     if last == ["type"]:
         return f"names no type of JSON Schema; write {', '.join(_TYPES)}, or a list of them"
-    if last == ["pattern"] or error.instance_path[-2:-1] == ["patternProperties"]:
-        return "is no regular expression of linear time; write it without look-around and back-references"
+    if last == ["pattern"]:
+        return explain_pattern(_at(schema, tuple(error.instance_path)))
+    if error.instance_path[-2:-1] == ["patternProperties"]:
+        return explain_pattern(last[0])
     return f"is no JSON Schema: {shorten(error.message, 200)}; correct it (https://json-schema.org)"
 
 

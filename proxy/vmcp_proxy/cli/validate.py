@@ -30,16 +30,26 @@ class Verdict:
 @click.command("validate")
 @click.argument("paths", nargs=-1, metavar="FILE_OR_DIR...", type=click.Path(exists=True, path_type=Path))
 @click.option(
+    "-f",
+    "--file",
+    "files",
+    multiple=True,
+    metavar="FILE_OR_DIR",
+    type=click.Path(exists=True, path_type=Path),
+    help="Manifests, as `vmcp serve` takes them; the same as FILE_OR_DIR.",
+)
+@click.option(
     "--mcp-config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The server file of Claude, Cursor, VS Code or another editor.",
 )
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def command(paths: tuple[Path, ...], mcp_config: Path | None, output: str) -> None:
+def command(paths: tuple[Path, ...], files: tuple[Path, ...], mcp_config: Path | None, output: str) -> None:
     """Check files without serving them; prints `file:line: Kind/name: path: message; remedy`.
 
     Warnings do not fail; errors end with exit code 3.
     """
+    paths += files
     if bool(paths) == bool(mcp_config):
         raise click.UsageError("Give FILE_OR_DIR... or --mcp-config FILE.")
     verdict = check_mcp_config(mcp_config) if mcp_config else check_manifests(paths)

@@ -15,7 +15,7 @@ from vmcp_proxy.run.proxy import Proxy
 POLL_SECONDS: Final = 0.5
 SETTLE_SECONDS: Final = 0.1
 RETURN_SECONDS: Final = 2.0
-"""How long a file that went missing may take to come back before that counts as its removal."""
+"""How long a file that went missing, or was emptied, may take to come back before that counts as meant."""
 
 Signature: TypeAlias = tuple[int, int, int, int] | None
 """Device, inode, size and time of change of a file; None where there is none."""
@@ -60,7 +60,7 @@ class FileWatcher:
                     return
 
     async def _settled(self) -> Mapping[Path, Signature]:
-        """The signatures once two looks agree and nothing is missing that was there; waits a bounded time."""
+        """The signatures once two looks agree and nothing that was there is missing or emptied; its wait is bounded."""
         loop = asyncio.get_running_loop()
         give_up = loop.time() + RETURN_SECONDS
         last = self._look()
@@ -76,8 +76,12 @@ class FileWatcher:
 
 
 def has_lost(before: Mapping[Path, Signature], now: Mapping[Path, Signature]) -> bool:
-    """Whether a file that was there is not there now, as between the two halves of an editor's save."""
-    return any(signature is not None and now.get(path) is None for path, signature in before.items())
+    """Whether a file that held something is gone or empty now, as between the two halves of an editor's save."""
+    return any(_holds_something(before[path]) and not _holds_something(now.get(path)) for path in before)
+
+
+def _holds_something(signature: Signature) -> bool:
+    return signature is not None and signature[2] > 0
 
 
 def read_signature(path: Path) -> Signature:

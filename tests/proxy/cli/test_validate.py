@@ -60,6 +60,15 @@ def test_what_is_valid_is_summed_up_in_one_line(tmp_path, capsys):
     assert done == type(done)(Exit.OK, "ok: 3 objects in 2 files, serving v\n", "")
 
 
+def test_files_are_named_as_they_are_to_serve_too(tmp_path, capsys):
+    first, second = write(tmp_path / "a.yaml", *endpoint()), write(tmp_path / "b.yaml", server("one"))
+    done = call_vmcp(capsys, "validate", "-f", first, "--file", second)
+    assert done == type(done)(Exit.OK, "ok: 3 objects in 2 files, serving v\n", "")
+    assert call_vmcp(capsys, "validate", first, "-f", second) == done
+    refused = call_vmcp(capsys, "validate", "-f", first, "--mcp-config", second)
+    assert (refused.code, "Give FILE_OR_DIR... or --mcp-config FILE" in refused.err) == (Exit.USAGE, True)
+
+
 def test_warnings_are_told_and_do_not_fail(tmp_path, capsys):
     nowhere = server("one")
     del nowhere["metadata"]["annotations"]

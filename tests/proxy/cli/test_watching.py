@@ -65,6 +65,22 @@ async def test_a_file_that_is_missing_for_a_moment_is_one_change_and_not_a_remov
     await stays_quiet(watcher)
 
 
+async def test_a_file_that_is_emptied_before_it_is_written_is_one_change(tmp_path):
+    file = tmp_path / "a"
+    file.write_text("one")
+    watcher = watch(file)
+    with file.open("w") as writing:
+        change = asyncio.create_task(has_changed(watcher))
+        done, _ = await asyncio.wait((change,), timeout=0.5)
+        assert not done
+        writing.write("two")
+    await change
+    await stays_quiet(watcher)
+    # One that is meant to be empty is told of in the end.
+    file.write_text("")
+    await has_changed(watcher)
+
+
 async def test_a_file_that_stays_away_is_a_change_in_the_end(tmp_path):
     file = tmp_path / "a"
     file.write_text("one")
@@ -96,5 +112,7 @@ def test_only_what_was_there_can_be_lost(tmp_path):
     there, gone = tmp_path / "a", tmp_path / "b"
     assert has_lost({there: (1, 1, 1, 1)}, {})
     assert has_lost({there: (1, 1, 1, 1)}, {there: None})
+    assert has_lost({there: (1, 1, 1, 1)}, {there: (1, 1, 0, 2)})
+    assert not has_lost({there: (1, 1, 0, 1)}, {there: (1, 1, 0, 2)})
     assert not has_lost({gone: None}, {gone: None})
     assert not has_lost({there: (1, 1, 1, 1)}, {there: (2, 2, 2, 2)})
