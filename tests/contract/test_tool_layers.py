@@ -1,6 +1,6 @@
 """Two filters made one serve what two proxies in a row would, as the proxy reads them."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vmcp_api.render.tools.layers import Layer, stack
@@ -41,6 +41,7 @@ def serve(layer: Layer, tools: dict[str, str]) -> dict[str, str]:
     return {str(renamed[name]): own for name, own in tools.items() if name in served}
 
 
+@example((Layer(("w",), {"c": ToolOverride(name="w")}), Layer((), {"w": ToolOverride(name="q")})))
 @given(stacks())
 def test_one_layer_made_of_two_serves_the_same_tools_under_the_same_names(pair):
     below, above = pair

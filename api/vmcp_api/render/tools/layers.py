@@ -49,9 +49,12 @@ def stack(below: Layer, above: Layer) -> Layer:
     for name, override in above.overrides.items():
         own = new_names.get(name, name)
         overrides[own] = _merge(overrides[own], override) if own in overrides else override
+    if not above.filter:
+        # What is renamed once more above has no longer the name that a filter below may go by.
+        own_names = tuple(dict.fromkeys(_original(name, below, new_names) for name in below.filter))
+        return Layer(own_names, overrides, below.is_closed or above.is_closed)
     kept = tuple(dict.fromkeys(own for own, is_passed in _meet(below, above).values() if is_passed))
-    is_empty = bool(above.filter) and not kept
-    return Layer(kept if above.filter else below.filter, overrides, below.is_closed or above.is_closed or is_empty)
+    return Layer(kept, overrides, below.is_closed or above.is_closed or not kept)
 
 
 def find_lost(below: Layer, above: Layer) -> tuple[str, ...]:
