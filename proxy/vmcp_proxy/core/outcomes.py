@@ -50,7 +50,7 @@ class Unlisted(msgspec.Struct, frozen=True, gc=False):
 
 
 class Unavailable(msgspec.Struct, frozen=True, gc=False):
-    """The backend that owns the name gave no answer.
+    """The backend that owns the name gave no answer; empty where it is one of the proxy's own tools.
 
     `category` is bounded, `message` fit for clients, `retry_after` the pause that was asked for, in seconds.
     """

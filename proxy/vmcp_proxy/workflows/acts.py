@@ -4,6 +4,7 @@ The engine decides and waits; whoever implements `Acts` resolves names, asks adm
 backends and to the client. None of its methods raises for what a peer does: that is a value here.
 """
 
+from collections.abc import Hashable
 from enum import StrEnum
 from typing import Final, Literal, Protocol, TypeAlias
 
@@ -86,8 +87,8 @@ class Acts(Protocol):
     """
 
     @property
-    def client(self) -> object:
-        """Whom the run is for: one client must not take the places of all others."""
+    def holder(self) -> Hashable:
+        """Whom the run is for: one caller must not take the places, the memory and the turns of all others."""
 
     async def call_tool(self, step: StepRef, tool: str, arguments: Arguments, seconds: float) -> ToolReply:
         """Calls a tool by the name that the step has for it, as a call of this caller like any other.

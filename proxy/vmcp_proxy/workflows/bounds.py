@@ -1,6 +1,7 @@
 """What workflows may hold and how long they wait between attempts: decided without I/O."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -10,44 +11,73 @@ from vmcp_proxy.workflows.acts import ToolFailure
 MOST_RUNNING: Final = 256
 """Workflows that run at once in one process."""
 
-MOST_OF_ONE: Final = 64
-"""Those of one client: whoever goes away while a question is open holds its place until that is over."""
-
 MOST_HELD: Final = 64 << 20
 """Bytes that one workflow may hold: its arguments, those of its calls, the results of its steps, decoded where read."""
 
-MOST_HELD_IN_ALL: Final = 512 << 20
-"""The same for all workflows of the process together."""
+MOST_HELD_IN_ALL: Final = 128 << 20
+"""The same for all workflows of the process together: a pod has 512 MiB by default, and has to read and write too."""
 
 MOST_PAUSE: Final = 60.0
 """Seconds between two attempts at most, unless who refused one asked for more."""
 
 
-class Shelf:
-    """The bytes that all workflows of a process may still hold."""
+class Shares:
+    """Something finite that callers share: none holds more than it leaves free, and none more than `most`.
 
-    def __init__(self, most: int = MOST_HELD_IN_ALL) -> None:
-        self.left = most
+    Thus there is something left for whoever comes next, however many have come before; a fixed part for each would be
+    used up by a few of them.
+    """
+
+    def __init__(self, total: int, most: int) -> None:
+        self.left = total
+        self._most: Final = most
+        self._held: Final[Counter[Hashable]] = Counter()
+
+    def room(self, holder: Hashable) -> int:
+        """How much more this one may hold."""
+        held = self._held[holder]
+        return max(min(self._most - held, (self.left - held + 1) // 2), 0)
+
+    def take(self, holder: Hashable, size: int) -> None:
+        """Holds so much more; less, if it is negative."""
+        self.left -= size
+        self._held[holder] += size
+        if not self._held[holder]:
+            del self._held[holder]
+
+
+def places(most_running: int = MOST_RUNNING) -> Shares:
+    """The places of workflows: whoever goes away while a question is open holds one until that is over."""
+    return Shares(most_running, max(most_running // 4, 1))
 
 
 class Held:
-    """The bytes that one run holds, until it gives them back."""
+    """The bytes that one run holds of what there is for all, until it gives them back."""
 
-    def __init__(self, shelf: Shelf, most: int = MOST_HELD) -> None:
+    def __init__(self, shelf: Shares, holder: Hashable, most: int = MOST_HELD) -> None:
         self._shelf: Final = shelf
+        self._holder: Final = holder
         self._left = most
         self._size = 0
 
     @property
     def room(self) -> int:
         """How many more it may hold."""
-        return min(self._left, self._shelf.left)
+        return min(self._left, self._shelf.room(self._holder))
+
+    def lack(self, size: int) -> str:
+        """What something of this size takes that is not there, as the object of a sentence; empty where it fits."""
+        if size <= self.room:
+            return ""
+        if size > self._left:
+            return "more memory, with what its steps gave, than a workflow may have"
+        return "more memory than the workflows that run now have left; try again later"
 
     def take(self, size: int) -> None:
         """Holds something for which there is room."""
         self._size += size
         self._left -= size
-        self._shelf.left -= size
+        self._shelf.take(self._holder, size)
 
     @contextmanager
     def holding(self, size: int, what: str) -> Iterator[None]:
@@ -56,8 +86,8 @@ class Held:
         Raises:
             TemplateError: there is no room for it.
         """
-        if size > self.room:
-            raise TemplateError(f"{what} take more memory, with what its steps gave, than a workflow may have")
+        if lack := self.lack(size):
+            raise TemplateError(f"{what} take {lack}")
         self.take(size)
         try:
             yield
@@ -66,7 +96,7 @@ class Held:
 
     def give_back(self) -> None:
         """Holds nothing any more: the run is over."""
-        self._shelf.left += self._size
+        self._shelf.take(self._holder, -self._size)
         self._size = 0
 
 

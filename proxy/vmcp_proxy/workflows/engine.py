@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -14,7 +13,7 @@ from vmcp_api.base import Json
 from vmcp_api.templates import TemplateError
 from vmcp_api.text.durations import format_duration
 from vmcp_proxy.workflows.acts import Acts, Arguments
-from vmcp_proxy.workflows.bounds import MOST_HELD, MOST_OF_ONE, MOST_RUNNING, Held, Shelf
+from vmcp_proxy.workflows.bounds import MOST_HELD, MOST_HELD_IN_ALL, MOST_RUNNING, Held, Shares, places
 from vmcp_proxy.workflows.model import Workflow, WorkflowStep
 from vmcp_proxy.workflows.observer import NOBODY, WorkflowObserver
 from vmcp_proxy.workflows.outcome import (
@@ -61,14 +60,19 @@ class Engine:
         most_running: int = MOST_RUNNING,
         most_held: int = MOST_HELD,
         jitter: Callable[[float], float] = _full_jitter,
+        most_held_in_all: int = MOST_HELD_IN_ALL,
     ) -> None:
-        self.running = 0
-        self._by_client: Final[Counter[int]] = Counter()
         self._most_running: Final = most_running
+        self._places: Final = places(most_running)
         self._most_held: Final = most_held
         self._jitter: Final = jitter
-        self._shelf: Final = Shelf()
+        self._shelf: Final = Shares(most_held_in_all, MOST_HELD)
         self._pace: Final = Pace()
+
+    @property
+    def running(self) -> int:
+        """The runs that are going on."""
+        return self._most_running - self._places.left
 
     @property
     def left(self) -> int:
@@ -82,12 +86,11 @@ class Engine:
         params = workflow.parameters.read(arguments)
         if isinstance(params, Invalid):
             return params
-        # By identity: the run holds it for as long as it counts.
-        client = id(acts.client)
-        if self.running >= self._most_running or self._by_client[client] >= MOST_OF_ONE:
+        holder = acts.holder
+        if not self._places.room(holder):
             return Busy(_RETRY_AFTER)
         now = asyncio.get_running_loop().time
-        held = Held(self._shelf, self._most_held)
+        held = Held(self._shelf, holder, self._most_held)
         weight = weight_of_values(params, self._most_held)
         if weight > self._most_held:
             return Invalid("", "take more memory than a workflow may have")
@@ -95,16 +98,12 @@ class Engine:
             return Busy(_RETRY_AFTER)
         held.take(weight)
         world = World(str(uuid4()), acts, held, self._pace, Purse(), now, self._jitter)
-        self.running += 1
-        self._by_client[client] += 1
+        self._places.take(holder, 1)
         try:
             return await _Run(workflow, params, world, observer).outcome()
         finally:
-            self.running -= 1
-            self._by_client[client] -= 1
-            if not self._by_client[client]:
-                del self._by_client[client]
-            world.held.give_back()
+            self._places.take(holder, -1)
+            held.give_back()
 
 
 class _Run:

@@ -202,8 +202,8 @@ class Turn:
                 return self._unanswered(act, reply.action)
             fault = first_fault(act.validator, reply.content)
             if fault is None:
-                if reply.weight > self._world.held.room:
-                    return self._failed("the answer takes more memory than a workflow may have")
+                if lack := self._world.held.lack(reply.weight):
+                    return self._failed(f"the answer takes {lack}")
                 self._world.held.take(reply.weight)
                 return Ending(StepStatus.COMPLETED, {"action": reply.action, "content": reply.content})
             wrong = fault.about("answer")

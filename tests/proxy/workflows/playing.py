@@ -54,7 +54,7 @@ class Acts:
     cancelled: list = field(default_factory=list)
     running: int = 0
     most: int = 0
-    client: str = "one"
+    holder: str = "one"
 
     async def call_tool(self, ref, tool, arguments, seconds):
         self.calls.append((tool, arguments))

@@ -7,7 +7,7 @@ import pytest
 from tests.proxy.workflows.playing import Acts, failure, play, result, statuses, step, structured, text, workflow
 from tests.support.virtual_time import run_virtually
 from vmcp_proxy.workflows.acts import FailureKind
-from vmcp_proxy.workflows.bounds import MOST_OF_ONE
+from vmcp_proxy.workflows.bounds import MOST_RUNNING
 from vmcp_proxy.workflows.engine import Engine
 from vmcp_proxy.workflows.outcome import Busy, Completed, Failed, TimedOut
 
@@ -158,18 +158,36 @@ def test_more_workflows_than_may_run_at_once_are_told_to_come_again():
     assert play(workflow(step("a")), engine=engine) == Busy(retry_after=5)
 
 
-def test_one_client_cannot_take_the_places_of_all_others():
+def test_one_caller_cannot_take_more_than_a_quarter_of_the_places():
     engine = Engine()
-    flow = workflow(step("a"))
+    flow, quarter = workflow(step("a")), MOST_RUNNING // 4
 
     async def crowd():
-        one = [engine.run(flow, {}, Acts({"tools.a": (60, text("done"))})) for _ in range(MOST_OF_ONE + 2)]
-        return await asyncio.gather(*one, engine.run(flow, {}, Acts(client="other")))
+        one = [engine.run(flow, {}, Acts({"tools.a": (60, text("done"))})) for _ in range(quarter + 2)]
+        return await asyncio.gather(*one, engine.run(flow, {}, Acts(holder="other")))
 
     *outcomes, others = run_virtually(crowd())
     assert sum(outcome == Busy(5) for outcome in outcomes) == 2
     assert isinstance(others, Completed)
     assert isinstance(play(flow, engine=engine), Completed)
+
+
+def test_callers_that_take_all_they_may_leave_places_to_those_that_come_later():
+    engine, flow = Engine(), workflow(step("a"))
+
+    async def crowd():
+        greedy = [
+            engine.run(flow, {}, Acts({"tools.a": (60, text("done"))}, holder=f"greedy {caller}"))
+            for caller in range(6)
+            for _ in range(MOST_RUNNING // 4)
+        ]
+        return await asyncio.gather(*greedy, engine.run(flow, {}, Acts(holder="late")))
+
+    *greedy, late = run_virtually(crowd())
+    ran = [sum(isinstance(each, Completed) for each in greedy[n * 64 : n * 64 + 64]) for n in range(6)]
+    assert ran == [64, 64, 64, 32, 16, 8]
+    assert isinstance(late, Completed)
+    assert engine.running == 0
 
 
 def test_arguments_are_filled_in_and_checked_before_anything_runs():

@@ -8,7 +8,7 @@ from tests.proxy.workflows.playing import Acts, accept, play, step, text, workfl
 from tests.support.virtual_time import run_virtually
 from vmcp_proxy.workflows.acts import ElicitReply
 from vmcp_proxy.workflows.engine import Engine
-from vmcp_proxy.workflows.outcome import Completed
+from vmcp_proxy.workflows.outcome import Busy, Completed
 from vmcp_proxy.workflows.parameters import Invalid
 
 PARAMETERS = {"type": "object", "properties": {"text": {"type": "string"}, "items": {"type": "array"}}}
@@ -57,7 +57,7 @@ def test_an_answer_counts_like_a_result():
     ask = {"id": "q", "type": "elicitation", "message": "?"}
     assert isinstance(play(workflow(ask), Acts(answers=[accept(x="y")]), Engine(most_held=1000)), Completed)
     outcome = play(workflow(ask), Acts(answers=[ElicitReply("accept", {}, 2000)]), Engine(most_held=1000))
-    assert outcome.reason == "the answer takes more memory than a workflow may have"
+    assert outcome.reason == "the answer takes more memory, with what its steps gave, than a workflow may have"
 
 
 @pytest.mark.parametrize("ends", [True, False])
@@ -75,3 +75,18 @@ def test_arguments_of_the_workflow_count_and_all_is_given_back_however_it_ends(e
     before = engine.left
     run_virtually(run())
     assert engine.left == before
+
+
+def test_a_caller_leaves_as_much_memory_to_others_as_its_workflows_hold():
+    engine = Engine(most_held_in_all=10_000)
+    flow = workflow(step("a"), step("b", dependsOn=["a"]), parameters=PARAMETERS)
+    slow = {"tools.a": (60, text("done"))}
+
+    async def crowd():
+        bobs = [engine.run(flow, {"text": "x" * 2000}, Acts(slow, holder="Bob")) for _ in range(3)]
+        return await asyncio.gather(*bobs, engine.run(flow, {"text": "x" * 2000}, Acts(slow, holder="Alice")))
+
+    *bobs, alice = run_virtually(crowd())
+    assert bobs.count(Busy(5)) == 1
+    assert isinstance(alice, Completed)
+    assert engine.left == 10_000

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from tests.proxy.workflows.playing import step, workflow
+from vmcp_proxy.auth.identity import ANONYMOUS
 from vmcp_proxy.core.outcomes import Unknown
 from vmcp_proxy.core.virtual import Caller, Operation
 from vmcp_proxy.observability.metrics import Metrics, families
@@ -61,7 +62,7 @@ class Silent:
 def acts_of(trace):
     operation = Operation("tools/call", Kind.TOOL, "flow", b'{"name":"flow"}', trace=trace)
     silent = Silent()
-    return CallActs(silent, Caller(None, None), silent, CompositeCall.of(operation), InputShapes(), "flow")
+    return CallActs(silent, Caller(ANONYMOUS, None), silent, CompositeCall.of(operation), InputShapes(), "flow")
 
 
 def counts(metrics):

@@ -131,8 +131,9 @@ def _unlisted(request: Request, reply: Unlisted) -> OwnAnswer:
 
 
 def _unavailable(request: Request, reply: Unavailable) -> OwnAnswer:
-    """A tool result that a model can read, or an error for the other methods."""
-    data: dict[str, str | int] = {_BACKEND: reply.backend, _CATEGORY: reply.category}
+    """A tool result that a model can read, or an error for the other methods; no backend may be behind it."""
+    data: dict[str, str | int] = {_BACKEND: reply.backend} if reply.backend else {}
+    data[_CATEGORY] = reply.category
     if reply.retry_after is not None:
         data[_RETRY_AFTER] = reply.retry_after
     if request.method == "tools/call":

@@ -1,6 +1,7 @@
 """What a run does in the world: calls through the layers of the core, and questions to the client."""
 
 import asyncio
+from collections.abc import Hashable
 from typing import Any, Final, cast, get_args
 
 import msgspec
@@ -63,7 +64,6 @@ class CallActs:
         title: str,
     ) -> None:
         self._steps: Final = steps
-        self.client: Final = caller.client
         self._caller: Final = caller
         self._exchange: Final = exchange
         self._call: Final = call
@@ -72,6 +72,13 @@ class CallActs:
         self.trace: Final = call.trace
         self.traces: Final[dict[str, Trace]] = {}
         self.notes: Final[dict[str, StepNote]] = {}
+
+    @property
+    def holder(self) -> Hashable:
+        """See `Acts.holder`: the identity; of anonymous callers, who are all one, each client by itself."""
+        identity = self._caller.identity
+        # The run holds the client for as long as it counts, so that no other one has its id.
+        return identity.issuer, id(self._caller.client) if identity.is_anonymous else identity.subject
 
     async def call_tool(self, step: StepRef, tool: str, arguments: Arguments, seconds: float) -> ToolReply:
         """See `Acts.call_tool`; what the tool is, is found once: its schema, the decision and the act are of one."""
