@@ -206,3 +206,32 @@ def test_a_result_that_may_not_be_there_is_told_unless_somebody_looks_first_or_h
     assert doubted(step("loop", **loop, condition="{{ params.city }}"), step("b", arguments=items), parameters=CITY)
     assert doubted(let_go, output={"properties": {"v": value}}) == ["output.properties.v.value"]
     assert not doubted(let_go, output={"properties": {"v": {**value, "default": None}}})
+
+
+@pytest.mark.scenario("W-3")
+def test_a_parameter_that_may_be_left_out_is_told_where_nobody_tests_it_first():
+    reads = {"x": "{{ params.city }}"}
+    (found,) = doubts(tool(step("a", arguments=reads), parameters=CITY))
+    assert found[0] == ("steps", 0, "arguments", "x")
+    assert found[1].startswith("reads the parameter 'city', which callers may leave out and which has no default; ")
+    blind = ("{{ params.city.x }}", "{{.params.city}}", "{{ params.city | upper }}", "{{ params.city > 'a' }}")
+    assert [each for each in blind if not doubted(step("a", arguments={"x": each}), parameters=CITY)] == []
+    assert doubted(step("a", condition=reads["x"]), parameters=CITY) == ["steps[0].condition"]
+    copes = (
+        "{{ params.city | default('x') }}",
+        "{{ params.city or 'x' }}",
+        "{% if params.city is defined %}{{ params.city }}{% endif %}",
+        "{{if .params.city}}{{.params.city}}{{end}}",
+        "{{ params }}",
+    )
+    assert [each for each in copes if doubted(step("a", arguments={"x": each}), parameters=CITY)] == []
+    asked = {"condition": "{{ params.city is defined }}"}
+    assert not doubted(step("a", arguments=reads, **asked), parameters=CITY)
+    assert doubted(step("a", **asked), step("b", arguments=reads), parameters=CITY) == ["steps[1].arguments.x"]
+    value = {"type": "string", "value": reads["x"]}
+    assert doubted(output={"properties": {"v": value}}, parameters=CITY) == ["output.properties.v.value"]
+    assert not doubted(output={"properties": {"v": {**value, "default": ""}}}, parameters=CITY)
+    filled = {"type": "object", "properties": {"city": {"type": "string", "default": "Ulm"}}}
+    either = {**CITY, "anyOf": [{"required": ["city"]}]}
+    for schema in ({**CITY, "required": ["city"]}, filled, either):
+        assert not doubted(step("a", arguments=reads), parameters=schema)

@@ -24,6 +24,7 @@ _REFERENCES: Final = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 _IDS: Final = frozenset({"$id", "id"})
 _DATA: Final = frozenset({"const", "default", "enum", "examples"})
 _NAMING: Final = frozenset({"$defs", "definitions", "dependentSchemas", "patternProperties", "properties"})
+_OPEN: Final = frozenset({"$ref", "allOf", "anyOf", "oneOf", "if", "patternProperties", "dependentSchemas"})
 _OBJECT: Final = "write type: object, and each field under properties"
 _TYPES: Final = ("string", "number", "integer", "boolean", "object", "array", "null")
 _SCALARS: Final = _TYPES[:4]
@@ -53,6 +54,11 @@ def build_validator(schema: Schema) -> "Validator":
         raise SchemaError(_explain(error, schema), tuple(error.instance_path)) from error
     except ValueError as error:
         raise SchemaError(f"is no JSON Schema: {shorten(str(error), 200)}; make it simpler") from error
+
+
+def has_open_properties(schema: Schema) -> bool:
+    """Whether a schema has words by which it may have, or require, properties that it does not list."""
+    return not _OPEN.isdisjoint(schema)
 
 
 def schema_faults(schema: Schema, loc: Loc) -> Iterator[Fault]:

@@ -9,12 +9,10 @@ from vmcp_api.spec.composite import INDEX, CompositeTool
 from vmcp_api.text.suggest import suggest
 from vmcp_api.workflows.fault import Fault
 from vmcp_api.workflows.readings import Path, Reading, is_template, readings
+from vmcp_api.workflows.schemas import has_open_properties
 
 RESULT: Final = ("content", "error", "output", "status")
 """What templates see of a step."""
-
-_OPEN: Final = frozenset({"$ref", "allOf", "anyOf", "oneOf", "if", "patternProperties", "dependentSchemas"})
-"""Words by which a schema may have properties that it does not list."""
 
 
 def template_faults(tool: CompositeTool) -> Iterator[Fault]:
@@ -73,7 +71,7 @@ def _parameters(tool: CompositeTool) -> frozenset[str] | None:
     if schema is None:
         return frozenset()
     properties = schema.get("properties", {})
-    if schema.get("type") != "object" or not isinstance(properties, Mapping) or not _OPEN.isdisjoint(schema):
+    if schema.get("type") != "object" or not isinstance(properties, Mapping) or has_open_properties(schema):
         return None
     return frozenset(properties) if schema.get("additionalProperties", False) is False else None
 

@@ -11,7 +11,7 @@ from vmcp_api.workflows import dependencies
 from vmcp_api.workflows.schemas import build_validator
 from vmcp_proxy.workflows.output import OutputPlan
 from vmcp_proxy.workflows.parameters import NO_PARAMETERS, Parameters, defaults_of
-from vmcp_proxy.workflows.results import Reads
+from vmcp_proxy.workflows.results import Reads, is_block
 from vmcp_proxy.workflows.schedule import Plan, Verdict
 
 if TYPE_CHECKING:
@@ -181,11 +181,14 @@ def _step(step: Step, part: _Part, mode: FailureMode, needs: tuple[str, ...], pa
 
 
 def _reads(step: str, paths: Paths) -> Reads:
-    """What these paths read of a step: one that ends before a name reads all below it."""
-    of_step = [path[2:3] for path in paths if path[0] == "steps" and path[1:2] in ((), (step,))]
+    """What these paths read of a step: one that ends before a name reads all below it.
+
+    Who reads a block by the output is told of the content where the output has no such member.
+    """
+    of_step = [path[2:4] for path in paths if path[0] == "steps" and path[1:2] in ((), (step,))]
     return Reads(
-        output=any(part in ((), ("output",)) for part in of_step),
-        content=any(part in ((), ("content",)) for part in of_step),
+        output=any(part[:1] in ((), ("output",)) for part in of_step),
+        content=any(part[:1] in ((), ("content",)) or any(map(is_block, part[1:])) for part in of_step),
     )
 
 

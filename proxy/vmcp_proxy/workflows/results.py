@@ -119,6 +119,13 @@ def _by_kind(blocks: object) -> dict[str, Json]:
     return found
 
 
+def is_block(name: str) -> bool:
+    """Whether `steps.<id>.content` may have a member of this name."""
+    kind, _, count = name.partition("_")
+    return kind in _KINDS and (not count or count.isdecimal())
+
+
+_KINDS: Final = frozenset({"text", "image", "audio", "link", "resource"})
 _NUMBERED: Final = frozenset({"image", "audio"})
 """Kinds whose first block has a number too."""
 

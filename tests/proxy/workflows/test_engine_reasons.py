@@ -43,6 +43,7 @@ READERS = [
         ({"condition": "false"}, text(""), "step 'a' was skipped"),
         ({}, text('{"title": "T"}'), TEXT_ALONE),
         ({}, structured(other=1), ""),
+        ({}, structured(result="{}"), "step 'a' gave structured content: read steps.a.output.result"),
         ({}, text("x", content=[]), ""),
     ],
 )
@@ -51,6 +52,48 @@ def test_the_place_is_named_and_what_became_of_the_step_that_it_reads(reader, pl
     outcome = play(workflow(*steps, **{k: v for k, v in reader.items() if k != "steps"}), Acts({"tools.a": answer}))
 
     assert outcome.reason == f"{place}: {LACKING}" + (f"; {why}" if why else "")
+
+
+@pytest.mark.parametrize(
+    ("template", "answer", "why"),
+    [
+        ("output.text", structured(result="{}"), "read steps.a.output.result or steps.a.content.text"),
+        ("output.text", structured(title="T"), "read steps.a.content.text"),
+        ("output.text_1", structured(title="T"), ""),
+        (
+            "output.result.title",
+            structured(result='{"title": 1}'),
+            "read JSON in it by fromJson .steps.a.output.result",
+        ),
+        ("output.result.title", structured(result={"name": 1}), ""),
+        ("output.text.title", text('{"title": 1}'), "read JSON in it by fromJson .steps.a.output.text"),
+    ],
+)
+def test_what_stands_in_another_place_of_a_result_is_pointed_at(template, answer, why):
+    reader = step("b", arguments={"t": f"{{{{ (steps.a.{template} | fromjson).x }}}}"})
+    outcome = play(workflow(step("a"), reader), Acts({"tools.a": answer}))
+    assert outcome.reason.startswith(f"arguments.t: there is no 'steps.a.{template}'")
+    assert outcome.reason.endswith(why or "'")
+
+
+def test_a_step_whose_id_has_a_sign_is_pointed_at_in_a_way_that_can_be_read():
+    reads = 'steps["get-it"]'
+    for template, answer, why in (
+        (f"{reads}.output.text", structured(result="{}"), f"read {reads}.output.result or {reads}.content.text"),
+        (f"{reads}.output.title", text("{}"), 'by fromJson (index .steps "get-it").output.text'),
+    ):
+        reader = step("b", arguments={"t": f"{{{{ {template} }}}}"})
+        outcome = play(workflow(step("get-it"), reader), Acts({"tools.get-it": answer}))
+        assert outcome.reason.endswith(why)
+
+
+def test_a_parameter_that_the_caller_left_out_is_named():
+    parameters = {"type": "object", "properties": {"s": {"type": "string"}, "o": {"type": "object"}}}
+    for name, given in (("s", {}), ("o.x", {"o": {}})):
+        flow = workflow(step("a", arguments={"t": f"{{{{ params.{name} }}}}"}), parameters=parameters)
+        outcome = play(flow, **given)
+        said = f"there is no 'params.{name}'; the caller gave no '{name}', and it has no default"
+        assert outcome.reason == f"arguments.t: {said}"
 
 
 def test_an_item_says_it_too_and_long_reasons_do_not_grow_from_step_to_step():
