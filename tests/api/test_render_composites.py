@@ -88,6 +88,51 @@ def test_a_tool_whose_steps_call_another_composite_tool_is_refused_where_it_stan
     ]
 
 
+def lost(tool: str, *members: str, inner: str = "", **aggregation) -> list[tuple[str, str]]:
+    """The warnings about the call of a tool, in a group of backends of these names."""
+    loop = {"type": "forEach", "collection": "[1]", "step": {"tool": inner or tool}}
+    config = {"compositeTools": [composite(step("a", tool=tool), step("b", **loop))], "aggregation": aggregation}
+    servers = [
+        build("MCPServer", name, groupRef={"name": "team"}, image="x/y:1", transport="streamable-http")
+        for name in members
+    ]
+    outcome = render(team(*servers, config=config), "front", mode=Mode.CLUSTER)
+    assert isinstance(outcome, Rendered)
+    assert len(outcome.config.config.composite_tools) == 1
+    return [(each.path or "", str(each)) for each in outcome.warnings if ".tool" in (each.path or "")]
+
+
+@pytest.mark.scenario("W-8")
+def test_a_call_of_a_backend_that_the_group_does_not_have_is_told_with_the_one_that_was_meant():
+    first, inner = lost("shp.echo", "shop", "time")
+    assert first[0] == "spec.config.compositeTools[0].steps[0].tool"
+    assert inner[0] == "spec.config.compositeTools[0].steps[1].step.tool"
+    said = "calls 'shp.echo', and the group has no backend 'shp'; did you mean 'shop.echo'?"
+    assert all(said in text and "warning" in text for _, text in (first, inner))
+    ((_, text),) = lost("zebra.echo", "shop", "time", inner="shop.echo")
+    assert "has no backend 'zebra'; known backends: shop, time" in text
+
+
+@pytest.mark.parametrize(
+    ("tool", "aggregation"),
+    [
+        ("shop.echo", {}),
+        ("shp_echo", {}),
+        ("shop_issues.list", {}),
+        ("in.shop.echo", {"conflictResolutionConfig": {"prefixFormat": "in.{workload}."}}),
+        ("issues.list", {"conflictResolution": "priority", "conflictResolutionConfig": {"priorityOrder": ["shop"]}}),
+    ],
+)
+def test_a_call_by_a_name_that_clients_may_see_is_not_judged(tool, aggregation):
+    assert not lost(tool, "shop", "time", **aggregation)
+    assert not lost(tool)
+
+
+def test_a_name_that_is_much_like_a_backends_is_told_whatever_clients_see():
+    by_priority = {"conflictResolution": "priority", "conflictResolutionConfig": {"priorityOrder": ["shop"]}}
+    assert lost("shp.echo", "shop", inner="shop.echo", **by_priority)
+
+
 def test_a_tool_whose_definition_is_not_valid_is_left_out_with_its_first_fault():
     faulty = problems_of(DEFINITION, "a", **composite(step("read", dependsOn=["red"]), step("write")))
     base = (

@@ -1,17 +1,17 @@
 """The composite tools of an endpoint, with its references followed."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from vmcp_api.kinds import VirtualMCPCompositeToolDefinition, VirtualMCPServer
+from vmcp_api.kinds import MCPServer, MCPServerEntry, VirtualMCPCompositeToolDefinition, VirtualMCPServer
 from vmcp_api.manifests.problems import Loc, Problem, Problems
-from vmcp_api.manifests.resolve import follow
+from vmcp_api.manifests.resolve import find_members, follow
 from vmcp_api.manifests.resources import Resources
 from vmcp_api.render.member import Refusal
 from vmcp_api.render.reasons import Reason
 from vmcp_api.spec.composite import CompositeTool
-from vmcp_api.workflows import composite_calls, doubts
+from vmcp_api.workflows import Fault, composite_calls, doubts, lost_calls
 
 _CONFIG: Final[Loc] = ("spec", "config")
 
@@ -48,7 +48,14 @@ def build_composites(vmcp: VirtualMCPServer, resources: Resources) -> Composites
     nested = {name: tuple(each.nested(tools)) for name, each in tools.items()}
     refused += [refusal for each in nested.values() for refusal in each]
     served = [each for name, each in tools.items() if not nested[name]]
-    found_doubts = Problems.join(doubt_tool(each.tool, each.loc, each.subject) for each in served)
+    found_doubts = Problems.join(
+        problems
+        for each in served
+        for problems in (
+            doubt_tool(each.tool, each.loc, each.subject),
+            _place(_lost_calls(each.tool, vmcp, resources), each.loc, each.subject),
+        )
+    )
     return Composites(tuple(each.tool for each in served), tuple(refused), found_doubts)
 
 
@@ -69,7 +76,19 @@ class _Placed:
 
 def doubt_tool(tool: CompositeTool, loc: Loc, subject: str) -> Problems:
     """Warnings about what may fail of a tool that stands at a place of a resource."""
-    split = ((place, text.partition("; ")) for place, text in doubts(tool))
+    return _place(doubts(tool), loc, subject)
+
+
+def _lost_calls(tool: CompositeTool, vmcp: VirtualMCPServer, resources: Resources) -> tuple[Fault, ...]:
+    """Nothing where the group has no members, which is told elsewhere; of one that is not valid the name is known."""
+    members = {each.metadata.name for each in find_members(resources, vmcp.spec.group_ref.name)}
+    kinds = (MCPServer.__name__, MCPServerEntry.__name__)
+    unread = {name for kind, name in resources.invalid if kind in kinds}
+    return tuple(lost_calls(tool, members | unread, vmcp.spec.config.aggregation)) if members else ()
+
+
+def _place(faults: Iterable[Fault], loc: Loc, subject: str) -> Problems:
+    split = ((place, text.partition("; ")) for place, text in faults)
     found = (Problem(said, remedy, (*loc, *place)) for place, (said, _, remedy) in split)
     return Problems(tuple(found)).as_warnings().about(subject)
 
