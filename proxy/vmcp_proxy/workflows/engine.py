@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final, Protocol
 from uuid import uuid4
@@ -30,7 +30,7 @@ from vmcp_proxy.workflows.output import OutputError
 from vmcp_proxy.workflows.pace import Pace, Purse
 from vmcp_proxy.workflows.parameters import Invalid
 from vmcp_proxy.workflows.reasons import explained
-from vmcp_proxy.workflows.results import encode_result
+from vmcp_proxy.workflows.results import encode_json, structured_result, weight_of_result
 from vmcp_proxy.workflows.schedule import Schedule, Verdict
 from vmcp_proxy.workflows.turn import Ending, Scope, Turn, World
 from vmcp_proxy.workflows.weight import weight_of_values
@@ -97,7 +97,8 @@ class Engine:
         if weight > held.room:
             return Busy(_RETRY_AFTER)
         held.take(weight)
-        world = World(str(uuid4()), acts, held, self._pace, Purse(), now, self._jitter)
+        run = str(uuid4())
+        world = World(run, acts, held, self._pace, Purse(holder, run), now, self._jitter)
         self._places.take(holder, 1)
         try:
             return await _Run(workflow, params, world, observer).outcome()
@@ -214,7 +215,7 @@ class _Run:
     async def _completed(self) -> Outcome:
         output = self._workflow.output
         if output is None:
-            return Completed(self._last_result(), self._report())
+            return self._result_of(self._last_output())
         is_cut = self._schedule.verdict is Verdict.SKIP_REMAINING
         scope = self._clocked("completed")
         try:
@@ -223,7 +224,18 @@ class _Run:
             return Failed("", str(error), self._report())
         except TemplateError as error:
             return Failed("", explained(error, scope), self._report())
-        return Completed(encode_result(built), self._report())
+        return self._result_of(built)
+
+    def _result_of(self, made: Mapping[str, Json] | bytes | msgspec.Raw) -> Completed | Failed:
+        """The result as it came, or made of values while there is room for what that takes."""
+        if not isinstance(made, Mapping):
+            return Completed(made, self._report())
+        text = encode_json(made)
+        try:
+            with self._world.held.holding(weight_of_result(text), "the values of the result"):
+                return Completed(structured_result(text), self._report())
+        except TemplateError as error:
+            return Failed("", str(error), self._report())
 
     async def _skip_remaining(self) -> None:
         for place, step in enumerate(self._workflow.steps):
@@ -233,13 +245,13 @@ class _Run:
                 self._record(place, self._world.now(), 0, ending)
                 await self._tell_progress(step, ending)
 
-    def _last_result(self) -> bytes | msgspec.Raw:
+    def _last_output(self) -> Mapping[str, Json] | bytes | msgspec.Raw:
         """What the last step in the order of the file gave that has completed; nothing where none has."""
         for place in sorted(self._endings, reverse=True):
             ending = self._endings[place]
             if ending.status is StepStatus.COMPLETED:
-                return encode_result(ending.output) if ending.result is None else ending.result
-        return encode_result({})
+                return ending.output if ending.result is None else ending.result
+        return {}
 
     def _timed_out(self) -> TimedOut:
         steps = [record.id for _, record in sorted(self._records.items()) if record.status is StepStatus.CANCELLED]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Paths: TypeAlias = Iterable[tuple[str, ...]]
 
 _CLOCKS: Final = frozenset({"workflow", "timestamp"})
+_AS_IT_CAME: Final = "as it came"
 _NOTHING: Final = OnError()
 
 NO_ANSWER: Final[dict[str, Any]] = {"type": "object", "properties": {}}
@@ -189,12 +190,13 @@ def _reads(step: str, paths: Paths) -> Reads:
     return Reads(
         output=any(part[:1] in ((), ("output",)) for part in of_step),
         content=any(part[:1] in ((), ("content",)) or any(map(is_block, part[1:])) for part in of_step),
+        raw=(_AS_IT_CAME,) in of_step,
     )
 
 
 def _made_of(tool: CompositeTool) -> set[tuple[str, ...]]:
-    """The outputs that may become the result of a workflow without `output`: a call's result is returned as it came."""
-    return {("steps", step.id, "output") for step in tool.steps if step.type is not StepType.TOOL}
+    """What may become the result of a workflow without `output`: a call's result is returned as it came."""
+    return {("steps", step.id, _AS_IT_CAME if step.type is StepType.TOOL else "output") for step in tool.steps}
 
 
 def _parameters(tool: CompositeTool) -> Parameters:

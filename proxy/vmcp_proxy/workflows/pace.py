@@ -1,11 +1,12 @@
 """Templates are evaluated one after the other, and whoever else uses the event loop has turns in between (ADR-0052)."""
 
 import asyncio
-from collections.abc import Callable
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Hashable
+from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
 from vmcp_api.templates import Budget, TemplateError
-from vmcp_api.templates.budget import MOST_MEMORY
 
 MOST_COST: Final = 1_000_000
 """What all evaluations of one run may cost, in steps: some seconds of processor time."""
@@ -19,6 +20,82 @@ _SECONDS_OF_COST: Final = 4e-6
 Found = TypeVar("Found")
 
 
+class Purse:
+    """What the evaluations of one run may still cost, and for whom it runs."""
+
+    def __init__(self, holder: Hashable, run: str, most: int = MOST_COST) -> None:
+        self.holder: Final = holder
+        self.run: Final = run
+        self._left = most
+
+    def pay(self, cost: int) -> None:
+        """Pays for an evaluation.
+
+        Raises:
+            TemplateError: that was more than there is.
+        """
+        self._left -= cost
+        if self._left < 0:
+            raise TemplateError("the templates of this run have taken too many steps in all; make them simpler")
+
+
+class RoundRobin:
+    """A lock that goes round by caller, then by the caller's runs, then by who came first.
+
+    Whoever waits thus waits for one turn of each other caller, however many wait behind it. Whoever is cancelled while
+    it waits keeps nobody else waiting, but its caller comes last then.
+    """
+
+    def __init__(self) -> None:
+        self._is_taken = False
+        self._waiting: Final[dict[Hashable, dict[str, deque[asyncio.Future[None]]]]] = {}
+
+    @asynccontextmanager
+    async def turn(self, holder: Hashable, run: str) -> AsyncIterator[None]:
+        """Has the lock for the length of a block."""
+        if self._is_taken:
+            await self._wait(holder, run)
+        self._is_taken = True
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    async def _wait(self, holder: Hashable, run: str) -> None:
+        """Waits until the lock was passed on to this one."""
+        mine = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(holder, {}).setdefault(run, deque()).append(mine)
+        try:
+            await mine
+        except asyncio.CancelledError:
+            if not mine.cancelled():
+                self._pass_on()
+            raise
+
+    def _pass_on(self) -> None:
+        """Gives the lock to who is next; those that were cancelled while they waited are passed over."""
+        self._is_taken = False
+        while self._waiting:
+            following = self._next()
+            if not following.done():
+                self._is_taken = True
+                following.set_result(None)
+                return
+
+    def _next(self) -> asyncio.Future[None]:
+        """Who has waited longest of the next run of the next caller; both come last then."""
+        holder = next(iter(self._waiting))
+        runs = self._waiting.pop(holder)
+        run = next(iter(runs))
+        queue = runs.pop(run)
+        following = queue.popleft()
+        if queue:
+            runs[run] = queue
+        if runs:
+            self._waiting[holder] = runs
+        return following
+
+
 class Pace:
     """The one place of a process at which templates are evaluated.
 
@@ -27,17 +104,19 @@ class Pace:
     """
 
     def __init__(self) -> None:
-        self._lock: Final = asyncio.Lock()
+        self._turns: Final = RoundRobin()
         self._spent = 0
 
-    async def evaluate(self, make: Callable[[Budget], Found], purse: "Purse", room: int = MOST_MEMORY) -> Found:
+    async def evaluate(self, make: Callable[[Budget], Found], purse: Purse, room: Callable[[], int]) -> Found:
         """What `make` gives for a budget of its own, which the run pays for; JSON may take so much `room`, in bytes.
+
+        There is as much room as there is when the turn has come.
 
         Raises:
             TemplateError: there is no value, or the run has spent all that it may.
         """
-        budget = Budget(memory=room)
-        async with self._lock:
+        async with self._turns.turn(purse.holder, purse.run):
+            budget = Budget(memory=room())
             try:
                 return make(budget)
             finally:
@@ -58,20 +137,3 @@ class Pace:
         else:
             return
         self._spent = 0
-
-
-class Purse:
-    """What the evaluations of one run may still cost."""
-
-    def __init__(self, most: int = MOST_COST) -> None:
-        self._left = most
-
-    def pay(self, cost: int) -> None:
-        """Pays for an evaluation.
-
-        Raises:
-            TemplateError: that was more than there is.
-        """
-        self._left -= cost
-        if self._left < 0:
-            raise TemplateError("the templates of this run have taken too many steps in all; make them simpler")

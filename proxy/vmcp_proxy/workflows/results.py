@@ -1,7 +1,7 @@
 """What the result of a tool is to templates, read once (`CallToolResult`, MCP 2025-11-25)."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -9,30 +9,38 @@ import msgspec
 from vmcp_api.base import Json
 from vmcp_api.templates.decoding import RangeError, load_json
 from vmcp_proxy.protocol.surrogates import mask
+from vmcp_proxy.workflows.bounds import Held
 from vmcp_proxy.workflows.reasons import shortened
 from vmcp_proxy.workflows.weight import weight_of
 
 _NO_RESULT: Final = "the tool answered with what is no result of a tool"
-_TOO_LARGE: Final = "the results of the steps take more memory than a workflow may have"
+_TOO_LARGE: Final = "the results of the steps take"
+_COPIES: Final = 6
+"""What reading half a character makes of a result for a moment: masked copies, or all of it as one text."""
+
 _NO_TEXT: Final = "the tool failed and did not say why"
 
 
 class Reads(msgspec.Struct, frozen=True, gc=False):
-    """What templates read of a step, so that nothing else is made of its result."""
+    """What templates read of a step, so that nothing else is made of its result.
+
+    `raw` where it may become the result of the workflow as it came: otherwise it is let go of once it is read.
+    """
 
     output: bool = False
     content: bool = False
+    raw: bool = False
 
 
 class Values(msgspec.Struct, frozen=True):
-    """What templates see of a result, both empty where none reads them, and the result as it came.
+    """What templates see of a result, both empty where none reads them, and the result as it came if it is kept.
 
     `weight` is what holding them takes, in bytes.
     """
 
     output: dict[str, Json]
     content: dict[str, Json]
-    raw: bytes | msgspec.Raw
+    raw: bytes | msgspec.Raw | None
     weight: int
 
 
@@ -56,19 +64,21 @@ _decode_mark: Final = msgspec.json.Decoder(_Mark).decode
 _decode_whole: Final = msgspec.json.Decoder(_Whole).decode
 
 
-def read_result(raw: bytes | msgspec.Raw, reads: Reads, room: int) -> Values | ToolError:
-    """What a result holds, or why it is none; one that weighs more than there is `room` is not decoded.
+def read_result(raw: bytes | msgspec.Raw, reads: Reads, held: Held) -> Values | ToolError:
+    """What a result holds, or why it is none; one for which there is no room is not decoded. Holds nothing yet.
 
     Leniently: `content` may be missing, and what is no object among it, or of an unknown type, is passed over.
     """
+    kept, weight = (raw, memoryview(raw).nbytes) if reads.raw else (None, 0)
     try:
         if not (reads.output or reads.content) and _is_fine(raw):
-            found = Values({}, {}, raw, memoryview(raw).nbytes)
-            return found if found.weight <= room else ToolError(_TOO_LARGE)
-        weight = weight_of(raw)
-        if weight > room:
-            return ToolError(_TOO_LARGE)
-        result = _whole(raw)
+            _look_for_room(held, weight)
+            return Values({}, {}, kept, weight)
+        weight += weight_of(raw)
+        _look_for_room(held, weight)
+        result = _whole(raw, held)
+    except _LackError as error:
+        return ToolError(f"{_TOO_LARGE} {error}")
     except RangeError as error:
         return ToolError(f"the tool's result holds {error}")
     except (ValueError, RecursionError):
@@ -76,7 +86,7 @@ def read_result(raw: bytes | msgspec.Raw, reads: Reads, room: int) -> Values | T
     if result.is_error is True:
         return ToolError(_reason(result))
     content = _by_kind(result.content) if reads.content or not isinstance(result.structured, dict) else {}
-    return Values(result.structured if isinstance(result.structured, dict) else content, content, raw, weight)
+    return Values(result.structured if isinstance(result.structured, dict) else content, content, kept, weight)
 
 
 def _is_fine(raw: bytes | msgspec.Raw) -> bool:
@@ -88,16 +98,27 @@ def _is_fine(raw: bytes | msgspec.Raw) -> bool:
         return False
 
 
-def _whole(raw: bytes | msgspec.Raw) -> _Whole:
+class _LackError(Exception):
+    """There is no room for what is to be read."""
+
+
+def _look_for_room(held: Held, size: int) -> None:
+    if lack := held.lack(size):
+        raise _LackError(lack)
+
+
+def _whole(raw: bytes | msgspec.Raw, held: Held) -> _Whole:
     """The members of a result; texts that were cut inside a character end with a replacement character.
 
     Raises:
+        _LackError: there is no room for reading it with that care.
         RangeError: it holds a number that is too large.
         ValueError, RecursionError: it is no object.
     """
     try:
         return _decode_whole(raw)
     except msgspec.DecodeError:
+        _look_for_room(held, _COPIES * memoryview(raw).nbytes)
         masked = mask(raw)
         if masked is None:
             load_json(bytes(raw))
@@ -166,9 +187,13 @@ def encode_json(value: object) -> bytes:
         return json.dumps(value, separators=(",", ":")).encode()
 
 
-def encode_result(output: Mapping[str, Json]) -> bytes:
-    """A `CallToolResult` of an object: structured, and its JSON as text for those who read no other."""
-    text = encode_json(output)
+def weight_of_result(text: bytes) -> int:
+    """Bytes that making `structured_result` of a JSON text takes: as a text, and twice in the result."""
+    return (3 if text.isascii() else 6) * len(text)
+
+
+def structured_result(text: bytes) -> bytes:
+    """A `CallToolResult` of an object's JSON: structured, and as text for those who read no other."""
     return msgspec.json.encode(
         {"content": [{"type": "text", "text": text.decode()}], "structuredContent": msgspec.Raw(text)}
     )

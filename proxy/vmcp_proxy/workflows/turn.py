@@ -19,7 +19,7 @@ from vmcp_proxy.workflows.parameters import first_fault
 from vmcp_proxy.workflows.reasons import explained
 from vmcp_proxy.workflows.results import ToolError, Values, read_result
 from vmcp_proxy.workflows.schedule import Verdict
-from vmcp_proxy.workflows.weight import read_json, weight_of
+from vmcp_proxy.workflows.weight import read_json, weight_of_values
 
 Scope: TypeAlias = Mapping[str, object]
 
@@ -47,7 +47,11 @@ class World:
 
     async def evaluate(self, make: Callable[[Budget], Found]) -> Found:
         """See `Pace.evaluate`."""
-        return await self.pace.evaluate(make, self.purse, self.held.room)
+        return await self.pace.evaluate(make, self.purse, lambda: self.held.room)
+
+    def weight_of(self, value: object) -> int:
+        """Bytes that a value takes, as far as it matters to the run."""
+        return weight_of_values(value, self.held.room)
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -116,10 +120,10 @@ class Turn:
         return Ending(StepStatus.COMPLETED, found.output, found.content, result=found.raw)
 
     async def _for_each(self, act: ForEach) -> Ending:
-        items, weight = await self._evaluate(lambda scope, budget: _items(act.collection, scope, budget), "collection")
+        items = await self._evaluate(lambda scope, budget: _items(act.collection, scope, budget), "collection")
         if len(items) > act.most:
             return self._failed(f"the collection has {len(items)} items; maxIterations allows {act.most}")
-        with self._world.held.holding(weight, "its items"):
+        with self._world.held.holding(self._world.weight_of(items), "its items"):
             return await self._iterate_all(act, items)
 
     async def _iterate_all(self, act: ForEach, items: list[Any]) -> Ending:
@@ -160,10 +164,8 @@ class Turn:
 
     async def _call(self, call: ToolCall, scope: Scope, place: int | None = None) -> Values | ToolError:
         """Calls a tool, again where that may help, and reads what it gave."""
-        arguments, weight = await self._world.evaluate(
-            lambda budget: (call.arguments.value(scope, budget), budget.kept)
-        )
-        with self._world.held.holding(weight, "its arguments"):
+        arguments = await self._world.evaluate(lambda budget: call.arguments.value(scope, budget))
+        with self._world.held.holding(self._world.weight_of(arguments), "its arguments"):
             return await self._attempts(call, arguments, place)
 
     async def _attempts(self, call: ToolCall, arguments: Any, place: int | None) -> Values | ToolError:
@@ -184,7 +186,7 @@ class Turn:
     def _read(self, reply: ToolReply) -> Values | ToolError:
         if isinstance(reply, ToolFailure):
             return ToolError(reply.text)
-        found = read_result(reply.raw, self._step.reads, self._world.held.room)
+        found = read_result(reply.raw, self._step.reads, self._world.held)
         if isinstance(found, Values):
             self._world.held.take(found.weight)
         return found
@@ -228,19 +230,17 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _items(collection: Template, scope: Scope, budget: Budget) -> tuple[list[Any], int]:
-    """The items of a collection: an array, or the JSON text of one, as ToolHive's `json` makes it; and their weight.
+def _items(collection: Template, scope: Scope, budget: Budget) -> list[Any]:
+    """The items of a collection: an array, or the JSON text of one, as ToolHive's `json` makes it.
 
     Raises:
         TemplateError: it is neither.
     """
     value = collection.value(scope, budget)
-    found, weight = value, budget.kept
-    if isinstance(value, str):
-        found, weight = read_json(value, budget), weight_of(value.encode("utf-8", "replace"))
+    found = read_json(value, budget) if isinstance(value, str) else value
     if not isinstance(found, list):
         raise TemplateError("it is no array, and no JSON text of one")
-    return found, weight
+    return found
 
 
 def _count(done: list[dict[str, Json]]) -> Iterations:

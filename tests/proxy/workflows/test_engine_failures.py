@@ -141,15 +141,20 @@ def test_a_condition_that_is_neither_true_nor_false_fails_the_step():
 
 
 def test_results_are_held_within_a_bound_for_each_workflow_and_given_back():
-    engine = Engine(most_held=1000)
+    engine = Engine(most_held=1500)
     flow = workflow(
-        step("a"), step("b", dependsOn=["a"]), output={"properties": {"x": {"type": "string", "value": "x"}}}
+        step("a"),
+        step("b", dependsOn=["a"]),
+        output={"properties": {"x": {"type": "string", "value": "{{ steps.a.output.text }}{{ steps.b.output.text }}"}}},
     )
     large = text("x" * 600)
 
     for _ in range(2):
         outcome = play(flow, Acts({"tools.a": large, "tools.b": large}), engine)
-        assert outcome.text == "step 'b' failed: the results of the steps take more memory than a workflow may have"
+        assert outcome.step == "b"
+        assert outcome.reason == (
+            "the results of the steps take more memory, with what its steps gave, than a workflow may have"
+        )
 
 
 def test_more_workflows_than_may_run_at_once_are_told_to_come_again():

@@ -12,6 +12,7 @@ from vmcp_proxy.workflows.outcome import Busy, Completed
 from vmcp_proxy.workflows.parameters import Invalid
 
 PARAMETERS = {"type": "object", "properties": {"text": {"type": "string"}, "items": {"type": "array"}}}
+OUTPUT = {"properties": {"x": {"type": "integer", "value": "{{ steps.a.output.text | length }}"}}}
 LOOP = {"id": "loop", "type": "forEach", "step": {"tool": "tools.each", "arguments": {"t": "{{.params.text}}"}}}
 
 
@@ -90,3 +91,19 @@ def test_a_caller_leaves_as_much_memory_to_others_as_its_workflows_hold():
     assert bobs.count(Busy(5)) == 1
     assert isinstance(alice, Completed)
     assert engine.left == 10_000
+
+
+def test_a_step_says_that_others_have_the_memory_that_it_lacks():
+    engine = Engine(most_held_in_all=10_000)
+    flow = workflow(step("a"), step("b", dependsOn=["a"]), output=OUTPUT)
+    large = text("x" * 4500)
+
+    async def crowd():
+        first = engine.run(flow, {}, Acts({"tools.a": large, "tools.b": 60}, holder="Bob"))
+        return await asyncio.gather(first, engine.run(flow, {}, Acts({"tools.a": (1, large)}, holder="Alice")))
+
+    bob, alice = run_virtually(crowd())
+    assert isinstance(bob, Completed)
+    assert alice.reason == (
+        "the results of the steps take more memory than the workflows that run now have left; try again later"
+    )

@@ -290,7 +290,7 @@ async def test_templates_of_many_items_leave_the_loop_to_others_and_end_when_the
 
 async def test_what_all_templates_of_a_run_may_cost_is_bounded(monkeypatch):
     # A fifth of what they may: it is some seconds of processor time.
-    monkeypatch.setattr(engine, "Purse", lambda: Purse(MOST_COST // 5))
+    monkeypatch.setattr(engine, "Purse", lambda *of: Purse(*of, MOST_COST // 5))
     heavy = "{% for a in range(3000) %}x{% endfor %}"
     inner = {"tool": "tools.each", "arguments": {"x": heavy}}
     loop = {"id": "loop", "type": "forEach", "collection": "{{ params.items }}", "step": inner, "maxIterations": 1000}

@@ -8,6 +8,7 @@ import pytest
 from vmcp_api.templates import Budget, TemplateError
 from vmcp_api.templates.decoding import RangeError
 from vmcp_proxy.workflows.arguments import InputShapes, fitted, shape_of
+from vmcp_proxy.workflows.bounds import Held, Shares
 from vmcp_proxy.workflows.reasons import MOST_REASON
 from vmcp_proxy.workflows.results import Reads, ToolError, Values, read_result
 from vmcp_proxy.workflows.weight import decode_json, read_json, weight_of
@@ -69,8 +70,8 @@ def texts(*said):
 def test_a_result_is_its_structure_else_its_blocks_by_kind(result, output, content):
     raw = json.dumps(result).encode()
 
-    assert read_result(raw, ALL, 1 << 20) == Values(output, content, raw, weight_of(raw))
-    assert read_result(raw, Reads(), 1 << 20) == Values({}, {}, raw, len(raw))
+    assert read_result(raw, ALL, room(1 << 20)) == Values(output, content, None, weight_of(raw))
+    assert read_result(raw, Reads(raw=True), room(1 << 20)) == Values({}, {}, raw, len(raw))
 
 
 @pytest.mark.parametrize(
@@ -85,21 +86,26 @@ def test_a_result_is_its_structure_else_its_blocks_by_kind(result, output, conte
 )
 def test_an_error_says_what_the_tool_says(result, reason):
     for reads in (ALL, Reads()):
-        assert read_result(json.dumps(result).encode(), reads, 1 << 20) == ToolError(reason)
+        assert read_result(json.dumps(result).encode(), reads, room(1 << 20)) == ToolError(reason)
 
 
 @pytest.mark.parametrize("raw", [b"[]", b"null", b'"text"', b"{", b"\xff", b"", b'{"content":' + b"[" * 5000])
 def test_what_is_no_result_is_an_error(raw):
     for reads in (ALL, Reads()):
-        assert read_result(raw, reads, 1 << 20) == ToolError("the tool answered with what is no result of a tool")
+        assert read_result(raw, reads, room(1 << 20)) == ToolError("the tool answered with what is no result of a tool")
 
 
 def test_a_text_that_was_cut_inside_a_character_is_read():
     raw = rb'{"content":[{"type":"text","text":"a\ud83d"}],"structuredContent":{"\udc00":"\ud83d\ude00 \\ud83d"}}'
 
-    assert read_result(raw, ALL, 1 << 20) == Values(
-        {"\ufffd": "\U0001f600 \\ud83d"}, {"text": "a\ufffd"}, raw, weight_of(raw)
+    assert read_result(raw, ALL, room(1 << 20)) == Values(
+        {"\ufffd": "\U0001f600 \\ud83d"}, {"text": "a\ufffd"}, None, weight_of(raw)
     )
+
+
+def room(size):
+    """What a run holds that may still have so much."""
+    return Held(Shares(2 * size, size), "one", size)
 
 
 def schema(**properties):
@@ -197,8 +203,8 @@ def test_what_would_take_too_much_memory_is_not_decoded():
     with pytest.raises(TemplateError, match="more memory"):
         read_json("[" + "[]," * 600_000 + "[]]", Budget())
     raw = b'{"structuredContent":{"a":[' + b"[]," * 1000 + b"[]]}}"
-    assert read_result(raw, ALL, weight_of(raw)).output["a"][0] == []
-    assert "more memory" in read_result(raw, ALL, weight_of(raw) - 1).reason
+    assert read_result(raw, ALL, room(weight_of(raw))).output["a"][0] == []
+    assert "more memory" in read_result(raw, ALL, room(weight_of(raw) - 1)).reason
 
 
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "1.5E+400"])
@@ -208,15 +214,15 @@ def test_a_number_that_values_cannot_hold_is_an_error_and_never_null(number):
     with pytest.raises(TemplateError, match="too large"):
         read_json(f"[{number}]", Budget())
     raw = f'{{"structuredContent":{{"n":{number}}},"content":[]}}'.encode()
-    assert read_result(raw, ALL, 10_000) == ToolError("the tool's result holds a number that is too large")
+    assert read_result(raw, ALL, room(10_000)) == ToolError("the tool's result holds a number that is too large")
     # Nobody reads it: it is passed on as it came.
-    assert read_result(raw, Reads(), 10_000).raw is raw
+    assert read_result(raw, Reads(raw=True), room(10_000)).raw is raw
 
 
-@pytest.mark.parametrize("reads", [ALL, Reads()])
+@pytest.mark.parametrize("reads", [Reads(output=True, content=True, raw=True), Reads(raw=True)])
 def test_half_a_character_makes_no_result_unreadable_whether_or_not_somebody_reads_it(reads):
     raw = b'{"content":[{"type":"text","text":"x\\ud83d"}]}'
-    assert read_result(raw, reads, 10_000).raw is raw
+    assert read_result(raw, reads, room(10_000)).raw is raw
 
 
 @pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
