@@ -74,6 +74,8 @@ def read_result(raw: bytes | msgspec.Raw, reads: Reads, held: Held) -> Values | 
         if not (reads.output or reads.content) and _is_fine(raw):
             _look_for_room(held, weight)
             return Values({}, {}, kept, weight)
+        # It takes its own size at least: what could never fit is not even looked through.
+        _look_for_room(held, weight + memoryview(raw).nbytes)
         weight += weight_of(raw)
         _look_for_room(held, weight)
         result = _whole(raw, held)

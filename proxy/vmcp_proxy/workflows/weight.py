@@ -63,9 +63,9 @@ class _Part(msgspec.Struct, frozen=True, gc=False):
     def of(cls, view: memoryview, start: int) -> "_Part":
         """The part that begins here, and escapes that begin in it."""
         part = bytes(view[start : start + _PART])
-        characters = len(part) if part.isascii() else len(part.translate(None, _FOLLOWING))
-        width = max(_width(part), _width_of_escapes(bytes(view[start : start + _PART + _REST_OF_ESCAPE])))
-        return cls(len(part), characters, width, b'"' in part and _DELIMITER.search(part) is not None)
+        firsts = part if part.isascii() else part.translate(None, _FOLLOWING)
+        width = max(_width(firsts), _width_of_escapes(bytes(view[start : start + _PART + _REST_OF_ESCAPE])))
+        return cls(len(part), len(firsts), width, b'"' in part and _DELIMITER.search(part) is not None)
 
 
 def _reaching(parts: Iterable[_Part]) -> list[int]:
@@ -77,13 +77,13 @@ def _reaching(parts: Iterable[_Part]) -> list[int]:
     return widths
 
 
-def _width(part: bytes) -> int:
-    """Bytes that its widest character takes; 0 where all are ASCII, and nothing is kept beside them."""
-    if part.isascii():
+def _width(firsts: bytes) -> int:
+    """Bytes that the widest of these characters takes; 0 where all are ASCII, and nothing is kept beside them."""
+    if firsts.isascii():
         return 0
-    if part.translate(None, _TO_FFFF):
+    if firsts.translate(None, _TO_FFFF):
         return 4
-    return 2 if part.translate(None, _TO_FF) else 1
+    return 2 if firsts.translate(None, _TO_FF) else 1
 
 
 def _width_of_escapes(part: bytes) -> int:
