@@ -128,6 +128,15 @@ def test_a_call_by_a_name_that_clients_may_see_is_not_judged(tool, aggregation):
     assert not lost(tool)
 
 
+def test_calls_of_ever_other_backends_are_compared_with_those_that_there_are_a_bounded_number_of_times():
+    config = {"compositeTools": [composite(*(step(f"s{n}", tool=f"shop{n}.x") for n in range(40)))]}
+    server = build("MCPServer", "shop", groupRef={"name": "team"}, image="x/y:1", transport="streamable-http")
+    outcome = render(team(server, config=config), "front", mode=Mode.CLUSTER)
+    assert isinstance(outcome, Rendered)
+    told = [each.remedy for each in outcome.warnings if (each.path or "").endswith(".tool")]
+    assert told == ["did you mean 'shop.x'?"] * 20 + ["known backends: shop"] * 20
+
+
 def test_a_name_that_is_much_like_a_backends_is_told_whatever_clients_see():
     by_priority = {"conflictResolution": "priority", "conflictResolutionConfig": {"priorityOrder": ["shop"]}}
     assert lost("shp.echo", "shop", inner="shop.echo", **by_priority)

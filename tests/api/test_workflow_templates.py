@@ -86,6 +86,10 @@ def test_a_circle_through_templates_is_told_at_the_template():
         ({"arguments": {"x": "{{ steps.z.output.order-id }}"}}, "arguments.x", 'write steps.z.output["order-id"]'),
         ({"arguments": {"x": "{{json .steps.get-order.output}}"}}, "arguments.x", 'write (index .steps "get-order")'),
         ({"arguments": {"x": "{{ 'steps.get-order' + city }}"}}, "arguments.x", "there is no 'city'"),
+        # What is hostile is told as soon as anything.
+        ({"arguments": {"x": "{%" * 32_000}}, "arguments.x", "; correct the template"),
+        ({"arguments": {"x": "{{" + '"\\' * 32_000}}, "arguments.x", "; correct the template"),
+        ({"arguments": {"x": "{{ steps.a-b }}" + " " * 65_536}}, "arguments.x", "65536 are allowed"),
         ({"arguments": {"x": "{{ steps.a.output }}"}}, "arguments.x", "its own step"),
         ({"arguments": {"x": "{{ steps.z.result }}"}}, "arguments.x", "has output, content, status and error"),
         ({"arguments": {"x": "{{json .steps}}"}}, "arguments.x", "reads all steps and waits for none"),

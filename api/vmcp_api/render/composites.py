@@ -11,7 +11,7 @@ from vmcp_api.manifests.resources import Resources
 from vmcp_api.render.member import Refusal
 from vmcp_api.render.reasons import Reason
 from vmcp_api.spec.composite import CompositeTool
-from vmcp_api.workflows import Fault, composite_calls, doubts, lost_calls
+from vmcp_api.workflows import Backends, Fault, composite_calls, doubts
 
 _CONFIG: Final[Loc] = ("spec", "config")
 
@@ -48,12 +48,13 @@ def build_composites(vmcp: VirtualMCPServer, resources: Resources) -> Composites
     nested = {name: tuple(each.nested(tools)) for name, each in tools.items()}
     refused += [refusal for each in nested.values() for refusal in each]
     served = [each for name, each in tools.items() if not nested[name]]
+    backends = _backends(vmcp, resources)
     found_doubts = Problems.join(
         problems
         for each in served
         for problems in (
             doubt_tool(each.tool, each.loc, each.subject),
-            _place(_lost_calls(each.tool, vmcp, resources), each.loc, each.subject),
+            _place(backends.lost_calls(each.tool) if backends else (), each.loc, each.subject),
         )
     )
     return Composites(tuple(each.tool for each in served), tuple(refused), found_doubts)
@@ -79,12 +80,12 @@ def doubt_tool(tool: CompositeTool, loc: Loc, subject: str) -> Problems:
     return _place(doubts(tool), loc, subject)
 
 
-def _lost_calls(tool: CompositeTool, vmcp: VirtualMCPServer, resources: Resources) -> tuple[Fault, ...]:
-    """Nothing where the group has no members, which is told elsewhere; of one that is not valid the name is known."""
+def _backends(vmcp: VirtualMCPServer, resources: Resources) -> Backends | None:
+    """None where the group has no members, which is told elsewhere; of one that is not valid the name is known."""
     members = {each.metadata.name for each in find_members(resources, vmcp.spec.group_ref.name)}
     kinds = (MCPServer.__name__, MCPServerEntry.__name__)
     unread = {name for kind, name in resources.invalid if kind in kinds}
-    return tuple(lost_calls(tool, members | unread, vmcp.spec.config.aggregation)) if members else ()
+    return Backends(members | unread, vmcp.spec.config.aggregation) if members else None
 
 
 def _place(faults: Iterable[Fault], loc: Loc, subject: str) -> Problems:

@@ -22,7 +22,7 @@ LONGEST: Final = 64 * 1024
 
 _MOST_LEVELS: Final = 64
 _TRUTH: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)|`[^`]*(?:`|\Z)|\'(?:[^\'\\]|\\.)*(?:\'|\Z)', re.DOTALL)
+_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|`[^`]*(?:`|\Z)|\'(?:[^\'\\]|\\.)*(?:\'|\\?\Z)', re.DOTALL)
 _WORDS: Final = "if|with|end|else|define|template|block|break|continue|range(?!\\s*\\()"
 _GO: Final = re.compile(
     rf"-?\s*(?:/\*|\$|(?:{_WORDS})\b|(?:{'|'.join((*GO_FUNCTIONS, 'index'))})\s+[\w\"`$(])"

@@ -15,6 +15,11 @@ def suggest(written: str, known: Collection[str], *, noun: str) -> str:
     close = closest(written, known)
     if close is not None:
         return f"did you mean {shorten(close)!r}?"
+    return list_known(known, noun=noun)
+
+
+def list_known(known: Collection[str], *, noun: str) -> str:
+    """What there is, as a remedy; the first of many."""
     listed = sorted(known)
     more = f" and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
     return f"known {noun}: {', '.join(map(shorten, listed[:_LISTED]))}{more}"

@@ -3,10 +3,10 @@
 Pure, and the same for admission, operator, local mode and proxy.
 """
 
-from vmcp_api.workflows.calls import composite_calls, lost_calls
+from vmcp_api.workflows.calls import Backends, composite_calls
 from vmcp_api.workflows.dependencies import dependencies
 from vmcp_api.workflows.doubts import doubts
 from vmcp_api.workflows.fault import Fault
 from vmcp_api.workflows.validation import faults
 
-__all__ = ["Fault", "composite_calls", "dependencies", "doubts", "faults", "lost_calls"]
+__all__ = ["Backends", "Fault", "composite_calls", "dependencies", "doubts", "faults"]

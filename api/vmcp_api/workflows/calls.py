@@ -6,9 +6,10 @@ from typing import Final
 from vmcp_api.manifests.problems import Loc, shorten
 from vmcp_api.spec.aggregation import Aggregation, ConflictResolution
 from vmcp_api.spec.composite import CompositeTool
-from vmcp_api.text.suggest import closest, suggest
+from vmcp_api.text.suggest import closest, list_known
 from vmcp_api.workflows.fault import Fault
 
+_MOST_COMPARED: Final = 20
 _CANNOT: Final = "and steps cannot call composite tools"
 
 
@@ -40,23 +41,37 @@ def _named(tool: CompositeTool, names: Collection[str]) -> Iterator[tuple[Loc, s
     return ((loc, name) for loc, name in _calls(tool) if name in names and "." not in name)
 
 
-def lost_calls(tool: CompositeTool, backends: Collection[str], aggregation: Aggregation) -> Iterator[Fault]:
-    """Calls as `workload.tool` of backends that are none of these, which are all that the endpoint has.
+class Backends:
+    """The names of all backends that an endpoint has, by which the calls of its composite tools are judged."""
 
-    The names that clients see are known to whoever asks the backends alone: one that may be such a name is not judged,
-    unless it is so much like one of a backend that it is hardly meant as something else.
-    """
-    prefixes = _prefixes(backends, aggregation)
-    known = (*prefixes, *(f"{each}." for each in backends))
-    for loc, name in _calls(tool):
-        workload, dot, rest = name.partition(".")
-        if not dot or name.startswith(known):
-            continue
-        close = closest(workload, backends)
-        if close is not None or prefixes:
-            meant = f"did you mean {shorten(f'{close}.{rest}')!r}?" if close else None
-            remedy = meant or suggest(workload, backends, noun="backends")
-            yield loc, f"calls {shorten(name)!r}, and the group has no backend {shorten(workload)!r}; {remedy}"
+    def __init__(self, names: Collection[str], aggregation: Aggregation) -> None:
+        self._names: Final = names
+        self._prefixes: Final = _prefixes(names, aggregation)
+        self._known: Final = (*self._prefixes, *(f"{each}." for each in names))
+        self._closest: Final[dict[str, str | None]] = {}
+
+    def lost_calls(self, tool: CompositeTool) -> Iterator[Fault]:
+        """Calls as `workload.tool` of a backend that is not there.
+
+        The names that clients see are known to whoever asks the backends alone: one that may be such a name is not
+        judged, unless it is so much like that of a backend that it is hardly meant as something else.
+        """
+        for loc, name in _calls(tool):
+            workload, dot, rest = name.partition(".")
+            if not dot or name.startswith(self._known):
+                continue
+            close = self._closest_to(workload)
+            if close is not None or self._prefixes:
+                meant = f"did you mean {shorten(f'{close}.{rest}')!r}?" if close else None
+                said = f"calls {shorten(name)!r}, and the group has no backend {shorten(workload)!r}"
+                yield loc, f"{said}; {meant or list_known(self._names, noun='backends')}"
+
+    def _closest_to(self, workload: str) -> str | None:
+        """Looked for a bounded number of times: a comparison with each of 256 names takes milliseconds."""
+        if workload not in self._closest:
+            is_one_more = len(self._closest) < _MOST_COMPARED
+            self._closest[workload] = closest(workload, self._names) if is_one_more else None
+        return self._closest[workload]
 
 
 def _prefixes(backends: Collection[str], aggregation: Aggregation) -> tuple[str, ...]:
