@@ -120,11 +120,11 @@ async def test_a_person_is_asked_and_what_is_answered_decides(endpoint):
 
     async def answer(_context, params):
         asked.append((params.message, params.requested_schema["properties"]))
-        return answers[params.message.split()[2]]
+        return answers[params.message.split()[3]]
 
     async with connected(endpoint, elicitation_callback=answer) as (client, _):
         results = {name: await client.call_tool("write_down", {"name": name}) for name in answers}
-    assert asked == [(f"What does {name} say?", TEXT["properties"]) for name in answers]
+    assert asked == [(f"write_down: What does {name} say?", TEXT["properties"]) for name in answers]
     assert not results["accept"].is_error
     assert results["accept"].content[0].text == "accept is written"
     assert not results["decline"].is_error
