@@ -119,6 +119,7 @@ async def test_a_first_apply_is_pending_until_each_server_had_its_time():
     assert (story.status(ONE)["phase"], story.condition(ONE, "Ready")["reason"]) == ("Pending", "CheckingBackends")
     story.passes(20)
     assert await story.reconcile(ONE) == 40.0
+    assert (story.status(ONE)["phase"], story.condition(ONE, "Ready")["reason"]) == ("Pending", "CheckingBackends")
     story.run_pod(ONE, report=answering(story, "files", "notes"))
     await story.reconcile(ONE)
     assert story.status(ONE)["phase"] == "Ready"

@@ -26,6 +26,9 @@ from vmcp_operator.plan.world import Refused
 NONE_AVAILABLE: Final = "NoBackendAvailable"
 """Reason of an endpoint of whose backends none answers."""
 
+CHECKING: Final = "CheckingBackends"
+"""Reason of an endpoint some of whose backends have not had their time yet, and that has not served before."""
+
 STORE_AWAY: Final = "StoreUnavailable"
 """Reason of an endpoint at which no client can begin a session."""
 
@@ -270,7 +273,7 @@ def _checking(facts: Facts) -> PhaseReason | None:
         return None
     said = f": {_named(down)}" if down else ""
     waits = "an answer of each backend" if is_answered else "the first answer of a backend"
-    return PhaseReason(Phase.PENDING, "CheckingBackends", f"waiting for {waits}{said}", _time_left(facts, starting))
+    return PhaseReason(Phase.PENDING, CHECKING, f"waiting for {waits}{said}", _time_left(facts, starting))
 
 
 def _away(facts: Facts) -> PhaseReason | None:

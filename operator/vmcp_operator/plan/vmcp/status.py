@@ -21,7 +21,7 @@ from vmcp_operator.plan.vmcp.findings import vmcp_findings
 from vmcp_operator.plan.vmcp.guard import find_guard
 from vmcp_operator.plan.vmcp.network import service_ref, service_url
 from vmcp_operator.plan.vmcp.observability import find_audit_flaw
-from vmcp_operator.plan.vmcp.phase import HAVE_RUN, NONE_AVAILABLE, Facts, decide_phase
+from vmcp_operator.plan.vmcp.phase import CHECKING, HAVE_RUN, NONE_AVAILABLE, Facts, decide_phase
 from vmcp_operator.plan.vmcp.plan import VmcpPlanned
 from vmcp_operator.plan.world import Outcome, Status, World
 
@@ -99,4 +99,6 @@ def _has_served(status: Status) -> bool:
     reasons = {each["type"]: each["reason"] for each in status.get("conditions") or ()}
     if status.get("phase") in (Phase.READY, Phase.DEGRADED) or reasons.get("Ready") == NONE_AVAILABLE:
         return True
-    return any(each.get("status") in ROUTABLE for each in status.get("backends") or ())
+    # The first of several that answer does not make an endpoint that is checked one that serves.
+    is_checked = reasons.get("Ready") == CHECKING
+    return not is_checked and any(each.get("status") in ROUTABLE for each in status.get("backends") or ())
