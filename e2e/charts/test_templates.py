@@ -60,6 +60,7 @@ def test_the_default_is_one_operator_for_the_whole_cluster(helm):
     assert environment(made) == {
         "VMCP_PROXY_IMAGE": "registry.test/vmcp-proxy:0.1.0",
         "VMCP_PROXY_PULL_POLICY": "IfNotPresent",
+        "VMCP_STDIO": "false",
         "VMCP_NAMESPACES": "",
         "VMCP_LOG_LEVEL": "info",
         "VMCP_LOG_FORMAT": "json",

@@ -383,3 +383,15 @@ async def test_what_time_may_end_comes_last_and_what_warns_of_nothing_broken_is_
     )
     assert found[-1].subject == "you"
     assert "forbidden" in found[-1].message
+
+
+@pytest.mark.scenario("K-28")
+async def test_what_takes_its_time_beside_an_endpoint_that_is_ready_is_a_note():
+    story = await serving(VMCP + GROUP + ENTRY, "docs")
+    loading = {"type": "ConfigLoaded", "status": "False", "reason": "Loading", "message": "0 of 1 ready pods"}
+    live = story.cluster.objects[ONE]
+    live["status"]["conditions"] = [each for each in live["status"]["conditions"] if each["type"] != "ConfigLoaded"]
+    live["status"]["conditions"].append(loading)
+    found = diagnose(world_of(story))
+    assert [(each.reason, each.weight) for each in found] == [("Loading", Weight.NOTE)]
+    assert is_well(found)

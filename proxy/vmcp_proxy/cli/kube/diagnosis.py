@@ -38,6 +38,9 @@ class Weight(StrEnum):
     NOTE = "note"
 
 
+_LAST: Final = frozenset({Weight.WAITS, Weight.NOTE})
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
     """One thing that is not as it should be: what it is about, a stable reason, what is so and what to do."""
@@ -55,8 +58,18 @@ def diagnose(world: World) -> tuple[Diagnosis, ...]:
         plain = replace(each, message=each.message.removeprefix(f"VirtualMCPServer/{world.name}: "))
         if not any(_says_more(other, plain) for other in kept):
             kept.append(plain)
-    kept.sort(key=lambda each: each.weight is Weight.WAITS)
+    if _serves_now(world.endpoint):
+        # What takes its time beside an endpoint that serves is nothing to mend.
+        kept = [replace(each, weight=Weight.NOTE) if each.weight is Weight.WAITS else each for each in kept]
+    kept.sort(key=lambda each: each.weight in _LAST)
     return (*kept, *(each for each in _notes(world) if not any(_tells(other, each) for other in kept)))
+
+
+def _serves_now(endpoint: Manifest) -> bool:
+    """Whether the present generation is Ready."""
+    ready = _condition(endpoint, "Ready")
+    is_current = ready.get("observedGeneration", 0) >= endpoint["metadata"].get("generation", 1)
+    return is_current and ready.get("status") == "True"
 
 
 def _says_more(told: Diagnosis, other: Diagnosis) -> bool:
