@@ -1,0 +1,100 @@
+"""How many instructions a small call takes in user space, counted by valgrind: `python -m benchmarks.instructions`.
+
+The count does not depend on what else the machine does, so that a change of some percent shows where times cannot tell.
+What the kernel does for a call is not in it. A contender is some fifty times slower while it is counted.
+"""
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from benchmarks import jobs
+from benchmarks.__main__ import roster_of
+from benchmarks.collector import collector
+from benchmarks.contenders.roster import Peers, roster
+from benchmarks.contenders.site import Contender, Launch, Site
+from benchmarks.issuer import issuer
+from benchmarks.redis_server import redis_address
+from benchmarks.rig import Rig, Scale
+from benchmarks.turns import seated
+
+_PATIENT_SECONDS: Final = 180.0
+_WARM_SECONDS: Final = 3.0
+_COUNTED: Final = re.compile(r"^desc: Trigger: dump\n.*?^summary: (?P<count>\d+)$", re.MULTILINE | re.DOTALL)
+
+
+def counted(contender: Contender, target: Path) -> Contender:
+    """The same contender under valgrind, which counts nothing until it is told to."""
+    start = contender.launch
+    valgrind = ("valgrind", "--quiet", "--tool=callgrind", "--instr-atstart=no", "--combine-dumps=yes")
+
+    def launch(site: Site) -> Launch:
+        plain = start(site)
+        return replace(plain, command=(*valgrind, f"--callgrind-out-file={target}", *plain.command))
+
+    return replace(contender, launch=launch)
+
+
+def count(rig: Rig, contender: Contender, url: str, seconds: float) -> float:
+    """Instructions for each call of some seconds."""
+    target = rig.folder / f"callgrind.{contender.name}"
+    with rig.entered(counted(contender, target), [url]) as entrant, seated(rig, entrant) as seat:
+        assert entrant.child is not None
+        process = entrant.child.pid
+        seat.load.do(jobs.Calls(_WARM_SECONDS))
+        _tell(process, "--instr=on")
+        # What valgrind translates for the first time is over before it counts.
+        seat.load.do(jobs.Calls(_WARM_SECONDS / 2))
+        _tell(process, "--zero")
+        done = seat.load.do(jobs.Calls(seconds))
+        _tell(process, "--dump")
+        _tell(process, "--instr=off")
+    found = _COUNTED.search(target.read_text(errors="replace"))
+    if found is None:
+        raise SystemExit(f"valgrind wrote no count of {contender.name}")
+    return int(found["count"]) / done.count
+
+
+def _tell(process: int, order: str) -> None:
+    subprocess.run(["callgrind_control", order, str(process)], check=True, stdout=subprocess.DEVNULL)
+
+
+@contextmanager
+def prepared(names: str, seconds: float) -> Iterator[tuple[Rig, tuple[Contender, ...]]]:
+    """What is measured with, and those who take part, the passthrough first."""
+    with (
+        issuer() as vouching,
+        collector() as taking,
+        tempfile.TemporaryDirectory(prefix="vmcp-count-") as folder,
+        redis_address(Path(folder)) as redis,
+    ):
+        present = roster_of(roster(Peers(None, None, None, None), vouching, redis, taking), names)
+        yield Rig(Path(folder), present, Scale(seconds=seconds), _PATIENT_SECONDS), present.all
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", default=["vmcp"], metavar="NAME", help="contenders, as for make bench")
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of what is counted")
+    options = parser.parse_args()
+    if shutil.which("valgrind") is None:
+        parser.error("there is no valgrind; install it (Debian: apt install valgrind)")
+    print(f"Python {sys.version.split()[0]}, instructions per call in user space")
+    with prepared(",".join(options.names), options.seconds) as (rig, contenders), rig.backends() as backends:
+        base = 0.0
+        for contender in contenders:
+            found = count(rig, contender, backends.urls[0], options.seconds)
+            base = base or found
+            print(f"{contender.title:45} {found / 1000:8.1f} k {found / base:6.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
