@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -16,6 +17,10 @@ FOREIGN = 112
 AT_A_TIME = 14
 GROWTH_KIB = 10 * 1024
 BACK_SECONDS = 30.0
+
+
+QUIET_SECONDS = 5.0
+"""Without a reconcile: then all that was there at the start has been looked at."""
 
 
 class Operator(Operators):
@@ -39,6 +44,16 @@ class Operator(Operators):
         self.system.kubectl("rollout", "restart", f"deployment/{RELEASE}")
         self.system.kubectl("rollout", "status", f"deployment/{RELEASE}", "--timeout=90s")
         self.system.until_so("one pod", lambda: self.memory("VmHWM"))
+        self.system.until_so("quiet", self._is_quiet)
+
+    def _is_quiet(self):
+        """Whether it has looked at all that others have left: what that takes is not the foreign data's."""
+        done = self._reconciled()
+        time.sleep(QUIET_SECONDS)
+        return done > 0 and self._reconciled() == done
+
+    def _reconciled(self):
+        return sum(value for _, value in self.samples(self.pod(), "controller_runtime_reconcile_total"))
 
     def cut(self):
         """Ends its watches, as the API server asks for rights only when one begins."""
