@@ -50,7 +50,7 @@ class Operator(Operators):
         """Whether it has looked at all that others have left: what that takes is not the foreign data's."""
         done = self._reconciled()
         time.sleep(QUIET_SECONDS)
-        return done > 0 and self._reconciled() == done
+        return self._reconciled() == done
 
     def _reconciled(self):
         return sum(value for _, value in self.samples(self.pod(), "controller_runtime_reconcile_total"))
