@@ -77,9 +77,15 @@ async def test_a_client_calls_a_stdio_server_through_an_endpoint(kube: Kube, end
 async def test_sessions_outlive_the_pod_of_the_process(kube: Kube, endpoint):
     async with connected(endpoint["status"]["url"]) as (client, _):
         assert await call(client, "notes_add", a=1, b=2) == "3"
-        waiting = asyncio.create_task(client.call_tool("notes_wait", {"seconds": 120.0}))
+        has_begun = asyncio.Event()
+
+        async def note(*_progress):
+            has_begun.set()
+
+        call_of_two_minutes = client.call_tool("notes_wait", {"seconds": 120.0}, progress_callback=note)
+        waiting = asyncio.create_task(call_of_two_minutes)
         before = await asyncio.to_thread(kube.get, "pod/mcp-notes-0")
-        await asyncio.sleep(1)
+        await has_begun.wait()
         await asyncio.to_thread(kube.delete, "pod/mcp-notes-0", "--wait=false")
         lost = await waiting
         assert lost.is_error
