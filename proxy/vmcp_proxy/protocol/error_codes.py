@@ -16,6 +16,11 @@ REQUEST_CANCELLED: Final = -32800
 RESOURCE_NOT_FOUND: Final = -32002
 """MCP up to 2025-11-25, "Resources"."""
 
+HEADER_MISMATCH: Final = -32020
+MISSING_CAPABILITY: Final = -32021
+UNSUPPORTED_VERSION: Final = -32022
+"""MCP since 2026-07-28: a header that contradicts the body, a capability that the client has not, a revision."""
+
 SERVER_ERROR: Final = -32000
 """Refusals that have no code of their own."""
 

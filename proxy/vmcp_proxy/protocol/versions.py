@@ -4,6 +4,9 @@ from typing import Final
 
 LATEST: Final = "2025-11-25"
 
+MODERN: Final = "2026-07-28"
+"""The revision without sessions: every request says of itself what a session would."""
+
 CLIENT_REVISIONS: Final = frozenset({"2024-11-05", "2025-03-26", "2025-06-18", LATEST})
 """Legacy revisions that sessions of clients speak."""
 
