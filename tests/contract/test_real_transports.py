@@ -11,6 +11,7 @@ from tests.contract.sdk_server import STEPS, MemoryEventStore, sdk_server
 from tests.support.raw_client import WAIT_SECONDS, eventually
 from tests.support.scene import operational, scene
 from tests.support.serving import http_backend, load, serve
+from tests.support.terms import legacy
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.http_client import HttpClient
 from vmcp_proxy.run.parts.members import Assembler
@@ -123,7 +124,7 @@ async def test_what_a_server_asks_during_a_call_is_asked_of_the_caller_over_ever
         assembler = Assembler(client, tasks, "0")
         (member,) = assembler.assemble(loaded, {}).members.values()
         deadline = Deadline.after(asyncio.get_running_loop().time(), 20)
-        session = await member.backend.open(b'{"elicitation":{}}', (), deadline)
+        session = await member.backend.open(legacy(b'{"elicitation":{}}'), (), deadline)
         receiver = Answering()
         number = session.next_id()
         answer = await session.request(number, "tools/call", b'{"name":"ask","arguments":{}}', (), deadline, receiver)

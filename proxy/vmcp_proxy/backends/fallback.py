@@ -6,7 +6,7 @@ from typing import Final
 
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError
-from vmcp_proxy.backends.interface import Backend, BackendSession
+from vmcp_proxy.backends.interface import Backend, BackendSession, Terms
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.observability.logs import log_event
 
@@ -35,18 +35,18 @@ class FallbackBackend:
         self._second = sse
 
     async def open(
-        self, capabilities: bytes, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
+        self, terms: Terms, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
     ) -> BackendSession:
         """See `Backend.open`."""
         first, second = self._first, self._second
         try:
-            return await first.open(capabilities, headers, deadline, owner)
+            return await first.open(terms, headers, deadline, owner)
         except BackendError as error:
             if not _may_be_another(error.status):
                 raise
             refused = error
         try:
-            session = await second.open(capabilities, headers, deadline, owner)
+            session = await second.open(terms, headers, deadline, owner)
         except BackendError as error:
             refused.told += f"; the other transport too: {error.told}"
             raise refused from error

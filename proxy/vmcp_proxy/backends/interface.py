@@ -1,6 +1,7 @@
 """What the core needs of a backend, whatever its transport."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
 import msgspec
@@ -8,8 +9,9 @@ import msgspec
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol.error_codes import METHOD_NOT_FOUND
-from vmcp_proxy.protocol.initialize import ServerHello
+from vmcp_proxy.protocol.initialize import NO_CAPABILITIES, ServerHello
 from vmcp_proxy.protocol.jsonrpc import Raw, Request, Response, encode_error, encode_result
+from vmcp_proxy.protocol.methods import Era
 
 Reply: TypeAlias = Callable[[bytes], Awaitable[None]]
 """Sends one message back to the backend in the session it asked in; failure to is not an error."""
@@ -88,6 +90,21 @@ class Untraced:
 UNTRACED: Final = Untraced()
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a backend session is opened for: the protocol that its client speaks, and what a backend may ask of it.
+
+    `capabilities` are the client's as backends hear them, a JSON object.
+    """
+
+    era: Era
+    capabilities: bytes
+
+
+OWN_TERMS: Final = Terms(Era.LEGACY, NO_CAPABILITIES)
+"""Those of the proxy itself, which answers nothing that a backend may ask."""
+
+
 class BackendSession(Protocol):
     """One MCP session with a backend, already initialised."""
 
@@ -158,7 +175,7 @@ class Backend(Protocol):
         """Whether headers of clients can reach it."""
 
     async def open(
-        self, capabilities: bytes, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
+        self, terms: Terms, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
     ) -> BackendSession:
         """Initialises a session; `owner` stands for the client session that it is for.
 

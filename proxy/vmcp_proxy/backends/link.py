@@ -16,7 +16,7 @@ from vmcp_proxy.backends.errors import (
     SessionBrokenError,
     SessionLostError,
 )
-from vmcp_proxy.backends.interface import UNTRACED, Backend, BackendSession, Receiver, RequestSpan
+from vmcp_proxy.backends.interface import UNTRACED, Backend, BackendSession, Receiver, RequestSpan, Terms
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol.jsonrpc import Raw, Response
 
@@ -39,7 +39,8 @@ def _unheard(_backend: str, _revision: str, _error: str, _seconds: float) -> Non
 class Link:
     """Holds at most one `BackendSession`; concurrent first requests share one `initialize` (ADR-0012).
 
-    `token` resumes a session that another process opened; `owner` is the client session that it is for.
+    `terms` are those that its sessions are opened on; `token` resumes one that another process opened; `owner` is the
+    client session that it is for.
     `generation` counts the sessions opened here. A closed link opens nothing any more; one that is being opened
     meanwhile ends what it gets. `end` cuts off what is in flight as well. `on_over` hears once of each session that
     was opened here: of one that is resumed nobody knows when it began.
@@ -47,7 +48,6 @@ class Link:
 
     __slots__ = (
         "_began",
-        "_capabilities",
         "_idle",
         "_in_flight",
         "_on_opened",
@@ -56,6 +56,7 @@ class Link:
         "_opening",
         "_owner",
         "_session",
+        "_terms",
         "backend",
         "closed",
         "generation",
@@ -64,7 +65,7 @@ class Link:
     def __init__(
         self,
         backend: Backend,
-        capabilities: bytes,
+        terms: Terms,
         on_opened: OnOpened,
         token: bytes | None = None,
         owner: object = None,
@@ -73,7 +74,7 @@ class Link:
         self.backend = backend
         self.generation = 0
         self.closed = False
-        self._capabilities = capabilities
+        self._terms = terms
         self._on_opened = on_opened
         self._owner = owner
         self._on_over = on_over
@@ -318,11 +319,11 @@ class Link:
         outcome = CANCELLED
         try:
             try:
-                session = await self.backend.open(self._capabilities, headers, deadline, self._owner)
+                session = await self.backend.open(self._terms, headers, deadline, self._owner)
             except SessionLostError:
                 # Forgotten between the two halves of the handshake: nothing was executed.
                 span.resent("session_lost")
-                session = await self.backend.open(self._capabilities, headers, deadline, self._owner)
+                session = await self.backend.open(self._terms, headers, deadline, self._owner)
             outcome = ""
         except BackendError as error:
             outcome = error.category.value

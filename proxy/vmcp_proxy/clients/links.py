@@ -85,7 +85,7 @@ class Links:
         async def on_opened(opened: Link, backend_session: BackendSession) -> None:
             await self._on_opened(client, member, opened, backend_session)
 
-        link = Link(member.backend, client.capabilities, on_opened, token, session, self._on_over)
+        link = Link(member.backend, client.terms, on_opened, token, session, self._on_over)
         client.links[member.name] = link
         # A call that outlives its session must not leave a session behind at a backend.
         if session.ended is not None:
@@ -218,7 +218,7 @@ class Links:
         await close_link(link, credentials)
 
     async def _on_opened(self, client: SessionClient, member: Member, link: Link, session: BackendSession) -> None:
-        if client.stream.is_receiving or client.capabilities != NO_CAPABILITIES:
+        if client.stream.is_receiving or client.terms.capabilities != NO_CAPABILITIES:
             # Before anything else is said in it: servers drop what they have to say while nobody listens.
             self._listen_anew(client, member, link)
         if session.token:

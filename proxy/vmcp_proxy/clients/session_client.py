@@ -10,7 +10,7 @@ import msgspec
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.backends.credentials import Credentials
 from vmcp_proxy.backends.deadline import Deadline
-from vmcp_proxy.backends.interface import Reply
+from vmcp_proxy.backends.interface import Reply, Terms
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.clients.client_stream import ClientStream
 from vmcp_proxy.clients.open_request import OpenRequest
@@ -23,6 +23,7 @@ from vmcp_proxy.core.virtual import Caller
 from vmcp_proxy.headerforward import Collision, HeaderSnapshot
 from vmcp_proxy.protocol.initialize import mirrored_capabilities
 from vmcp_proxy.protocol.jsonrpc import Request, Response
+from vmcp_proxy.protocol.methods import Era
 
 if TYPE_CHECKING:
     from vmcp_proxy.sessions import Session
@@ -74,8 +75,8 @@ class SessionClient:
     with their ids, which clients may repeat; `server_requests` wait for the client's answer, by number;
     `subscriptions` are backends' own URIs by backend. `handed_out` has the resources that results of its calls link
     to, once there are any. `untold` are notifications that are on their way to backends, with whether the client has
-    said them again since. `capabilities` are the client's as backends hear them, `audience` stands for them in scopes
-    of listings.
+    said them again since. `terms` are those on which backends are spoken to, `audience` stands for them in scopes of
+    listings.
     """
 
     session: "Session"
@@ -93,12 +94,12 @@ class SessionClient:
     subscriptions: dict[str, set[str]] = field(default_factory=dict)
     handed_out: HandedOut | None = None
     untold: dict[str, bool] = field(default_factory=dict)
-    capabilities: bytes = field(init=False)
+    terms: Terms = field(init=False)
     audience: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.capabilities = mirrored_capabilities(self.session.client_capabilities)
-        self.audience = audience(self.capabilities)
+        self.terms = Terms(Era.LEGACY, mirrored_capabilities(self.session.client_capabilities))
+        self.audience = audience(self.terms.capabilities)
 
     def __repr__(self) -> str:
         return f"<SessionClient {self.session!r} links={sorted(self.links)} in_flight={len(self.in_flight)}>"

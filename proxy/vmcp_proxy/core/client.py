@@ -9,7 +9,7 @@ import msgspec
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.backends.credentials import Credentials
 from vmcp_proxy.backends.deadline import Deadline
-from vmcp_proxy.backends.interface import Reply
+from vmcp_proxy.backends.interface import Reply, Terms
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.members.member import Member
@@ -57,8 +57,8 @@ class ClientContext(Protocol):
         """Who the client is for what no request of its own stands behind: as its latest request said."""
 
     @property
-    def capabilities(self) -> bytes:
-        """The client's, as backends hear of them."""
+    def terms(self) -> Terms:
+        """On which backends are spoken to for it."""
 
     @property
     def audience(self) -> str:

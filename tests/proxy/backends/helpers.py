@@ -8,7 +8,7 @@ import msgspec
 
 from vmcp_api.config import Network
 from vmcp_proxy.backends.deadline import Deadline
-from vmcp_proxy.backends.interface import Reply
+from vmcp_proxy.backends.interface import OWN_TERMS, Reply
 from vmcp_proxy.backends.over_http import HttpBackendSettings
 from vmcp_proxy.backends.sse.backend import SseBackend
 from vmcp_proxy.backends.streamable import HttpBackend
@@ -54,7 +54,7 @@ async def streamable(server, settings=SETTINGS):
     try:
         async with server.running(), asyncio.TaskGroup() as tasks:
             backend = HttpBackend("one", peer(server.port), client, settings, tasks)
-            yield await backend.open(b"{}", CLIENT_HEADERS, within())
+            yield await backend.open(OWN_TERMS, CLIENT_HEADERS, within())
     finally:
         await client.aclose()
 

@@ -12,6 +12,7 @@ from tests.support.raw_client import eventually
 from tests.support.raw_server import RawServer, answer_to
 from vmcp_proxy.backends.credentials import NO_CREDENTIALS
 from vmcp_proxy.backends.errors import BackendError, Category
+from vmcp_proxy.backends.interface import OWN_TERMS
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.backends.sse.backend import SseBackend
 from vmcp_proxy.backends.streamable import HttpBackend
@@ -64,7 +65,7 @@ async def linked(server, kind=HttpBackend, opened=nothing):
     try:
         async with server.running(), asyncio.TaskGroup() as tasks:
             made = kind("one", peer(server.port), client, SETTINGS, tasks)
-            yield Link(made, b"{}", opened)
+            yield Link(made, OWN_TERMS, opened)
             await made.aclose()
             # What still is under way beside calls ends with it.
             await client.aclose()

@@ -12,6 +12,7 @@ from tests.support.raw_client import eventually
 from tests.support.scripted_backend import ScriptedBackend, Status
 from vmcp_proxy.backends.credentials import NO_CREDENTIALS, PassthroughCredentials, StaticCredentials
 from vmcp_proxy.backends.errors import BackendError, Category, CredentialsRefusedError
+from vmcp_proxy.backends.interface import OWN_TERMS
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.backends.sse.backend import SseBackend
 from vmcp_proxy.backends.streamable import HttpBackend
@@ -77,7 +78,7 @@ async def link_to(server, kind=HttpBackend):
     client = HttpClient(ClientLimits())
     try:
         async with server.running(), asyncio.TaskGroup() as tasks:
-            yield Link(kind("one", peer(server.port), client, SETTINGS, tasks), b"{}", opened)
+            yield Link(kind("one", peer(server.port), client, SETTINGS, tasks), OWN_TERMS, opened)
     finally:
         await client.aclose()
 

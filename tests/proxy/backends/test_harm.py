@@ -13,7 +13,9 @@ from tests.proxy.backends.test_stdio import backend, who
 from tests.support.old_server import OldServer
 from tests.support.raw_client import eventually
 from tests.support.raw_server import RawServer
+from tests.support.terms import legacy
 from vmcp_proxy.backends.errors import BackendError, Category
+from vmcp_proxy.backends.interface import OWN_TERMS
 from vmcp_proxy.backends.messages import parse_incoming
 
 DEAF = """
@@ -30,7 +32,7 @@ for line in sys.stdin:
 
 async def test_a_program_that_ended_long_ago_is_not_signalled_again_when_its_session_closes(tmp_path, monkeypatch):
     async with backend(tmp_path) as made:
-        session = await made.open(b'{"roots":{}}', (), within())
+        session = await made.open(legacy(b'{"roots":{}}'), (), within())
         pid, _ = await who(session)
         os.kill(pid, signal.SIGKILL)
         await eventually(lambda: not made._running)
@@ -45,7 +47,7 @@ async def test_a_program_that_ended_long_ago_is_not_signalled_again_when_its_ses
 async def test_what_waits_for_a_program_that_does_not_read_is_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr("vmcp_proxy.backends.stdio.session._WRITE_SECONDS", 0.05)
     async with backend(tmp_path, DEAF) as made:
-        session = await made.open(b"{}", (), within())
+        session = await made.open(OWN_TERMS, (), within())
         big = b'{"x":"' + b"x" * 300_000 + b'"}'
         for _ in range(8):
             with pytest.raises(BackendError):
@@ -61,7 +63,7 @@ async def test_a_start_that_is_cancelled_leaves_no_program(tmp_path):
     before = children()
     async with backend(tmp_path) as made:
         for turns in range(12):
-            opening = asyncio.create_task(made.open(b'{"roots":{}}', (), within()))
+            opening = asyncio.create_task(made.open(legacy(b'{"roots":{}}'), (), within()))
             for _ in range(turns):
                 await asyncio.sleep(0)
             opening.cancel()
@@ -138,5 +140,5 @@ async def test_a_handshake_that_takes_too_long_is_not_cancelled_by_message():
 
     async with sse_backend(old.server) as made:
         with pytest.raises(BackendError):
-            await made.open(b"{}", (), within(0.3))
+            await made.open(OWN_TERMS, (), within(0.3))
     assert [each.method for each in old.server.of("POST")] == ["initialize"]

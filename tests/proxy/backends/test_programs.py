@@ -11,9 +11,10 @@ from tests.proxy.backends.helpers import Recorder, call, within
 from tests.proxy.backends.test_stdio import backend, who
 from tests.support.programs import is_running
 from tests.support.raw_client import eventually
+from tests.support.terms import legacy
 from vmcp_proxy.backends.credentials import NO_CREDENTIALS
 from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
-from vmcp_proxy.backends.interface import NOBODY
+from vmcp_proxy.backends.interface import NOBODY, OWN_TERMS
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.backends.programs.environment import inherited
 from vmcp_proxy.backends.programs.pool import ProgramBounds
@@ -51,7 +52,7 @@ def link_of(made, owner=None):
     async def opened(_link, _session):
         return
 
-    return Link(made, ROOTS, opened, owner=owner)
+    return Link(made, legacy(ROOTS), opened, owner=owner)
 
 
 async def ask(link, receiver=None, name="who", method="tools/call"):
@@ -85,7 +86,7 @@ async def test_why_a_program_ended_stands_in_the_error_with_its_last_lines_maske
     async with backend(tmp_path, script, KEY="canary-1") as made:
         for capabilities in (b"{}", ROOTS):
             with pytest.raises(BackendError) as failed:
-                await made.open(capabilities, (), within())
+                await made.open(legacy(capabilities), (), within())
             assert failed.value.category is Category.NOT_RUNNING
             text = str(failed.value)
             assert all(part in text for part in parts), text
@@ -100,7 +101,7 @@ async def test_what_a_program_says_while_it_does_not_come_up_stands_in_the_error
         async with asyncio.timeout(10):
             while True:
                 with pytest.raises(BackendError, match="has not come up yet") as failed:
-                    await made.open(b"{}", (), within())
+                    await made.open(OWN_TERMS, (), within())
                 if "it said: waiting for the daemon" in str(failed.value):
                     break
 
@@ -124,7 +125,7 @@ async def test_what_a_program_says_on_standard_error_is_logged_at_debug_only_mas
         assert not lines()
         caplog.set_level(level, "vmcp.backends")
         async with backend(tmp_path, KEY="canary-1") as made:
-            await call(await made.open(b"{}", (), within()), name="errors")
+            await call(await made.open(OWN_TERMS, (), within()), name="errors")
     assert any(line.startswith("*** and yyy") and len(line) == 1000 for line in lines())
     assert not any("canary" in line or "zzz" in line for line in lines())
     assert 0 < len(lines()) <= 60
@@ -214,7 +215,7 @@ async def test_programs_are_bounded_over_all_backends_and_per_session_and_idle_o
         assert not is_running(pids[0])
         assert is_running(pids[1])
         assert len(made._pool) == 3
-        assert (await who(await made.open(b"{}", (), within())))[0] not in pids
+        assert (await who(await made.open(OWN_TERMS, (), within())))[0] not in pids
         for link in (*links, third, other, fourth):
             await link.close(NO_CREDENTIALS)
         assert not len(made._pool)
@@ -226,7 +227,7 @@ async def test_a_wait_that_is_cut_off_does_not_keep_a_program_from_its_end(tmp_p
     hello = '{"protocolVersion":"2025-06-18","capabilities":{},"serverInfo":{"name":"p","version":"1"}}'
     program += f"print(json.dumps({{'jsonrpc': '2.0', 'id': line['id'], 'result': {hello}}}), flush=True)\n"
     async with backend(tmp_path, program + "time.sleep(1000)") as made:
-        session = await made.open(ROOTS, (), within())
+        session = await made.open(legacy(ROOTS), (), within())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.05):
                 await session.close(())
@@ -259,4 +260,4 @@ async def test_a_variable_of_the_entry_stands_above_an_inherited_one(tmp_path, m
     async with backend(tmp_path, script, HTTPS_PROXY="none") as made:
         assert os.environ["HTTPS_PROXY"] == "http://inherited:1"
         with pytest.raises(BackendError, match=r"it said: \*\*\* http://index:2"):
-            await made.open(b"{}", (), within())
+            await made.open(OWN_TERMS, (), within())

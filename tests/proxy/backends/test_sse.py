@@ -11,13 +11,15 @@ from tests.proxy.backends.helpers import CAP, CLIENT_HEADERS, Recorder, call, ss
 from tests.support.old_server import OldServer
 from tests.support.raw_client import eventually
 from tests.support.raw_server import RawServer, answer_to, event, notification
+from tests.support.terms import legacy
 from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
+from vmcp_proxy.backends.interface import OWN_TERMS
 
 
 @contextlib.asynccontextmanager
 async def opened(old, capabilities=b"{}"):
     async with sse_backend(old.server) as backend:
-        yield backend, await backend.open(capabilities, CLIENT_HEADERS, within())
+        yield backend, await backend.open(legacy(capabilities), CLIENT_HEADERS, within())
 
 
 @pytest.mark.scenario("B-1", "H-5")
@@ -40,7 +42,7 @@ async def test_a_revision_that_is_not_known_is_refused_and_the_stream_closed():
     old = OldServer(version="2023-01-01")
     async with sse_backend(old.server) as backend:
         with pytest.raises(BackendError, match="revision '2023-01-01'"):
-            await backend.open(b"{}", CLIENT_HEADERS, within())
+            await backend.open(OWN_TERMS, CLIENT_HEADERS, within())
         assert not backend._sessions
 
 
@@ -60,7 +62,7 @@ async def test_every_form_of_the_endpoint_within_the_origin_is_understood(endpoi
     old = OldServer()
     async with sse_backend(old.server, "/v1/sse") as backend:
         old.endpoint = endpoint.replace(b"PORT", b"%d" % old.server.port)
-        session = await backend.open(b"{}", CLIENT_HEADERS, within())
+        session = await backend.open(OWN_TERMS, CLIENT_HEADERS, within())
         assert await call(session, name="t") == "t"
     assert {each.target for each in old.server.of("POST")} == {target}
 
@@ -75,7 +77,7 @@ async def test_an_endpoint_at_another_origin_is_refused_and_nothing_is_sent_ther
     async with sse_backend(old.server) as backend:
         old.endpoint = endpoint.replace(b"PORT", b"%d" % old.server.port)
         with pytest.raises(BackendError, match="another origin") as failed:
-            await backend.open(b"{}", CLIENT_HEADERS, within())
+            await backend.open(OWN_TERMS, CLIENT_HEADERS, within())
         assert failed.value.category is Category.REFUSED
         assert "127.0.0.1" not in str(failed.value)
         assert "evil" not in str(failed.value)
@@ -91,7 +93,7 @@ async def test_a_stream_without_a_usable_endpoint_fails_in_time(endpoint, catego
     old = OldServer(endpoint)
     async with sse_backend(old.server) as backend:
         with pytest.raises(BackendError) as failed:
-            await backend.open(b"{}", CLIENT_HEADERS, within(0.3))
+            await backend.open(OWN_TERMS, CLIENT_HEADERS, within(0.3))
         assert failed.value.category == category
         assert not backend._sessions
 
@@ -103,7 +105,7 @@ async def test_a_server_without_such_a_stream_is_told_apart(status, category):
 
     async with sse_backend(RawServer(refuse)) as backend:
         with pytest.raises(BackendError, match=f"HTTP status {status}") as failed:
-            await backend.open(b"{}", CLIENT_HEADERS, within())
+            await backend.open(OWN_TERMS, CLIENT_HEADERS, within())
         assert failed.value.category == category
 
 
@@ -131,7 +133,7 @@ async def test_a_lost_stream_fails_the_calls_in_flight_and_the_next_one_needs_a_
         with pytest.raises(SessionLostError):
             await call(session)
         assert len(old.server.of("POST", "tools/call")) == 1
-        again = await backend.open(b"{}", CLIENT_HEADERS, within())
+        again = await backend.open(OWN_TERMS, CLIENT_HEADERS, within())
         assert await call(again, name="t") == "t"
 
 
@@ -379,7 +381,7 @@ async def test_a_backend_that_is_closed_lets_calls_finish_and_opens_nothing_more
         await closing
         assert not backend._sessions
         with pytest.raises(BackendError):
-            await backend.open(b"{}", CLIENT_HEADERS, within())
+            await backend.open(OWN_TERMS, CLIENT_HEADERS, within())
 
 
 async def test_a_token_of_such_a_session_resumes_nothing():

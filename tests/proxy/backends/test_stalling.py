@@ -14,6 +14,7 @@ from tests.support.raw_client import eventually
 from tests.support.raw_server import EVENTS, RawServer, answer_to, event
 from vmcp_proxy.backends.budget import STALLED, ReadBudget
 from vmcp_proxy.backends.errors import BackendError, Category
+from vmcp_proxy.backends.interface import OWN_TERMS
 from vmcp_proxy.backends.programs.pool import ProgramPool
 from vmcp_proxy.backends.stdio.backend import StdioBackend, StdioSettings
 from vmcp_proxy.backends.stdio.program import StdioCommand
@@ -83,7 +84,7 @@ async def old_stream(budget):
 
     old.on_call = stall
     async with sse_backend(old.server, settings=settings(budget)) as backend:
-        yield await backend.open(b"{}", CLIENT_HEADERS, within())
+        yield await backend.open(OWN_TERMS, CLIENT_HEADERS, within())
 
 
 @contextlib.asynccontextmanager
@@ -93,7 +94,7 @@ async def program(budget):
         command = StdioCommand((sys.executable, "-c", PROGRAM))
         made = StdioBackend("one", command, StdioSettings(1 << 20, 10.0, "0", dict(os.environ), budget), pool, tasks)
         try:
-            yield await made.open(b"{}", (), within())
+            yield await made.open(OWN_TERMS, (), within())
         finally:
             await made.aclose()
             await pool.aclose()

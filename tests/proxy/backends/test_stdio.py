@@ -11,8 +11,9 @@ import pytest
 
 from tests.proxy.backends.helpers import Recorder, call, within
 from tests.support.raw_client import WAIT_SECONDS, eventually
+from tests.support.terms import legacy
 from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
-from vmcp_proxy.backends.interface import NOBODY
+from vmcp_proxy.backends.interface import NOBODY, OWN_TERMS
 from vmcp_proxy.backends.programs.pool import ProgramBounds, ProgramPool
 from vmcp_proxy.backends.stdio.backend import StdioBackend, StdioSettings
 from vmcp_proxy.backends.stdio.program import StdioCommand
@@ -109,8 +110,10 @@ def is_running(pid):
 @pytest.mark.scenario("B-1", "B-2")
 async def test_sessions_that_declare_nothing_share_a_program_and_one_that_declares_has_its_own(tmp_path):
     async with backend(tmp_path) as made:
-        shared = [await made.open(b"{}", (), within()) for _ in range(3)]
-        own = await asyncio.gather(*(made.open(b'{"roots":{"n":%d}}' % number, (), within()) for number in range(3)))
+        shared = [await made.open(OWN_TERMS, (), within()) for _ in range(3)]
+        own = await asyncio.gather(
+            *(made.open(legacy(b'{"roots":{"n":%d}}' % number), (), within()) for number in range(3))
+        )
         assert len({(await who(each))[0] for each in shared}) == 1
         said = [await who(each) for each in own]
         assert len({pid for pid, _ in said} | {(await who(shared[0]))[0]}) == 4
@@ -129,12 +132,12 @@ async def test_programs_that_cannot_start_leave_no_gap_in_the_count(tmp_path):
     async with backend(tmp_path, "raise SystemExit(3)", bounds=ProgramBounds(most=1)) as made:
         for _ in range(3):
             with pytest.raises(BackendError, match="exit code 3"):
-                await made.open(b'{"roots":{}}', (), within())
+                await made.open(legacy(b'{"roots":{}}'), (), within())
 
 
 async def test_a_request_of_an_own_program_reaches_its_client_and_one_of_a_shared_program_nobody(tmp_path):
     async with backend(tmp_path) as made:
-        own = await made.open(b'{"roots":{}}', (), within())
+        own = await made.open(legacy(b'{"roots":{}}'), (), within())
         listener, first, second = Recorder(), Recorder(), Recorder()
         listening = asyncio.create_task(own.listen((), listener))
         holding = asyncio.create_task(call(own, first, name="hold"))
@@ -148,7 +151,7 @@ async def test_a_request_of_an_own_program_reaches_its_client_and_one_of_a_share
         await asyncio.gather(listening, return_exceptions=True)
         assert not first.asked
         assert not second.asked
-        shared = await made.open(b"{}", (), within())
+        shared = await made.open(OWN_TERMS, (), within())
         assert json.loads(await call(shared, first, name="ask"))["error"]["code"] == -32601
         assert not first.asked
 
@@ -159,13 +162,13 @@ async def test_a_program_that_hangs_fails_who_waits_and_is_there_once_it_has_com
     async with backend(tmp_path, patience=0.3, SLOW="1.5") as made:
         began = loop.time()
         with pytest.raises(BackendError, match="not come up yet") as failed:
-            await made.open(b"{}", (), within(60))
+            await made.open(OWN_TERMS, (), within(60))
         assert failed.value.category is Category.TIMEOUT
         assert loop.time() - began < 1.2
         with pytest.raises(BackendError):
-            await made.open(b"{}", (), within(0.01))
+            await made.open(OWN_TERMS, (), within(0.01))
         await eventually(lambda: not made._shared.is_starting)
-        session = await made.open(b"{}", (), within())
+        session = await made.open(OWN_TERMS, (), within())
         assert await call(session, name="t") == "t"
         assert len(made._running) == 1
 
@@ -173,18 +176,18 @@ async def test_a_program_that_hangs_fails_who_waits_and_is_there_once_it_has_com
 async def test_a_program_that_never_comes_up_ends_with_its_backend(tmp_path):
     async with asyncio.timeout(WAIT_SECONDS), backend(tmp_path, MUTE, patience=0.05) as made:
         with pytest.raises(BackendError):
-            await made.open(b"{}", (), within())
+            await made.open(OWN_TERMS, (), within())
         with pytest.raises(BackendError):
-            await made.open(b'{"roots":{}}', (), within(0.05))
+            await made.open(legacy(b'{"roots":{}}'), (), within(0.05))
         assert len(made._running) == 1
     with pytest.raises(BackendError):
-        await made.open(b"{}", (), within())
+        await made.open(OWN_TERMS, (), within())
 
 
 @pytest.mark.scenario("B-3")
 async def test_a_program_that_hangs_in_a_call_fails_a_probe_in_time(tmp_path):
     async with backend(tmp_path) as made:
-        session = await made.open(b"{}", (), within())
+        session = await made.open(OWN_TERMS, (), within())
         hanging = asyncio.create_task(call(session, name="hang", seconds=60))
         await asyncio.sleep(0)
         with pytest.raises(BackendError) as failed:
@@ -196,7 +199,7 @@ async def test_a_program_that_hangs_in_a_call_fails_a_probe_in_time(tmp_path):
 
 async def test_a_reload_lets_calls_finish_before_it_ends_their_program(tmp_path):
     async with backend(tmp_path) as made:
-        session = await made.open(b"{}", (), within())
+        session = await made.open(OWN_TERMS, (), within())
         pid, _ = await who(session)
         calling = asyncio.create_task(call(session, name="hold"))
         listing = asyncio.create_task(session.request(session.next_id(), "tools/list", None, (), within(), NOBODY))
@@ -204,7 +207,7 @@ async def test_a_reload_lets_calls_finish_before_it_ends_their_program(tmp_path)
         closing = asyncio.create_task(made.aclose())
         await eventually(lambda: session._conversation._idle is not None)
         with pytest.raises(BackendError):
-            await made.open(b"{}", (), within())
+            await made.open(OWN_TERMS, (), within())
         assert is_running(pid)
         await session.send(b'{"jsonrpc":"2.0","id":1,"result":{}}', ())
         assert json.loads(await calling)["id"] == 1
@@ -223,7 +226,7 @@ async def test_what_a_wrapper_has_started_ends_with_it(tmp_path):
     open({str(tmp_path / "pid")!r}, "w").write(child.stdout.readline().decode())
     """
     async with backend(tmp_path, textwrap.dedent(wrapper) + textwrap.dedent(PROGRAM)) as made:
-        await made.open(b"{}", (), within())
+        await made.open(OWN_TERMS, (), within())
         pid = int((tmp_path / "pid").read_text())
         assert is_running(pid)
     await eventually(lambda: not is_running(pid) or _is_zombie(pid))
@@ -240,18 +243,18 @@ def _is_zombie(pid):
 @pytest.mark.scenario("B-4")
 async def test_a_line_without_end_ends_the_program_with_an_error_and_the_next_call_has_a_new_one(tmp_path):
     async with backend(tmp_path) as made:
-        session = await made.open(b"{}", (), within())
+        session = await made.open(OWN_TERMS, (), within())
         with pytest.raises(BackendError) as failed:
             await call(session, name="endless")
         assert failed.value.category is Category.NOT_RUNNING
-        again = await made.open(b"{}", (), within())
+        again = await made.open(OWN_TERMS, (), within())
         assert await call(again, name="t") == "t"
 
 
 @pytest.mark.scenario("B-4")
 async def test_bytes_that_are_no_text_wrong_ids_and_a_second_answer_harm_nobody(tmp_path):
     async with backend(tmp_path) as made:
-        session = await made.open(b"{}", (), within())
+        session = await made.open(OWN_TERMS, (), within())
         assert await call(session, name="bytes") == "first"
         assert await call(session, name="t") == "t"
 
@@ -259,6 +262,6 @@ async def test_bytes_that_are_no_text_wrong_ids_and_a_second_answer_harm_nobody(
 @pytest.mark.parametrize("version", ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"])
 async def test_programs_of_every_revision_are_spoken_to(tmp_path, version):
     async with backend(tmp_path, VERSION=version) as made:
-        session = await made.open(b"{}", (), within())
+        session = await made.open(OWN_TERMS, (), within())
         assert session.hello.version == version
         assert await call(session, name="t") == "t"

@@ -9,11 +9,11 @@ from tests.proxy.endpoint.helpers import QUIET
 from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend, tool
 from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.backends.interface import OWN_TERMS
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.core.client import BuiltView
 from vmcp_proxy.core.outcomes import Result
 from vmcp_proxy.core.virtual import Caller, Operation, call
-from vmcp_proxy.protocol.initialize import NO_CAPABILITIES
 from vmcp_proxy.protocol.kinds import Kind
 
 
@@ -31,7 +31,7 @@ class Stateless:
     changed: list[str] = field(default_factory=list)
     said: list[bytes] = field(default_factory=list)
     identity = Identity("", "anyone")
-    capabilities = NO_CAPABILITIES
+    terms = OWN_TERMS
     audience = ""
     log_level = None
     server_requests = ()
@@ -40,7 +40,7 @@ class Stateless:
         return member.credentials_for(identity, snapshot)
 
     def link(self, member):
-        return self.links.setdefault(member.name, Link(member.backend, self.capabilities, remember_nothing))
+        return self.links.setdefault(member.name, Link(member.backend, self.terms, remember_nothing))
 
     def uri_of(self, backend):
         return lambda uri: uri

@@ -12,7 +12,7 @@ from vmcp_proxy.backends.channel.shared import SharedSession
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.handshake import greet, read_hello
-from vmcp_proxy.backends.interface import NOBODY, BackendSession
+from vmcp_proxy.backends.interface import NOBODY, BackendSession, Terms
 from vmcp_proxy.backends.programs.stderr import Stderr
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.observability.logs import log_event
@@ -72,10 +72,10 @@ class AttachedBackend:
         return "" if self._shared.living else self._lack
 
     async def open(
-        self, capabilities: bytes, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
+        self, terms: Terms, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
     ) -> BackendSession:
         """See `Backend.open`; everybody gets the same session."""
-        del capabilities, headers, owner
+        del terms, headers, owner
         self._check_open()
         return await self._shared.get(deadline)
 

@@ -9,7 +9,7 @@ from typing import Final
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.handshake import greet, read_hello
-from vmcp_proxy.backends.interface import NOBODY, BackendSession
+from vmcp_proxy.backends.interface import NOBODY, BackendSession, Terms
 from vmcp_proxy.backends.over_http import HttpBackendSettings, translate
 from vmcp_proxy.backends.refusals.refusal import EVENTS, is_success, media_type, read_refusal
 from vmcp_proxy.backends.refusals.words import masked
@@ -43,7 +43,7 @@ class SseBackend:
         self._is_closed = False
 
     async def open(
-        self, capabilities: bytes, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
+        self, terms: Terms, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
     ) -> BackendSession:
         """See `Backend.open`."""
         del owner
@@ -55,7 +55,7 @@ class SseBackend:
         try:
             self._check_open()
             await session.ready(deadline)
-            hello = encode_client_hello(capabilities, self._settings.software_version)
+            hello = encode_client_hello(terms.capabilities, self._settings.software_version)
             answer = await session.request(session.next_id(), "initialize", hello, headers, deadline, NOBODY)
             session.hello = read_hello(self.name, answer, partial(masked, self._peer.url, headers))
             await greet(session, self.name, headers, deadline)

@@ -14,7 +14,7 @@ from vmcp_proxy.backends.channel.shared import SharedSession
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import SAID, BackendError, Category, SessionLostError
 from vmcp_proxy.backends.handshake import read_hello
-from vmcp_proxy.backends.interface import NOBODY, BackendSession
+from vmcp_proxy.backends.interface import NOBODY, BackendSession, Terms
 from vmcp_proxy.backends.programs.pool import Place, ProgramPool
 from vmcp_proxy.backends.programs.stderr import Stderr
 from vmcp_proxy.backends.stdio.program import StdioCommand, close_pipes, start, stop
@@ -64,13 +64,13 @@ class StdioBackend:
         self._is_closed = False
 
     async def open(
-        self, capabilities: bytes, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
+        self, terms: Terms, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
     ) -> BackendSession:
         """See `Backend.open`; the running session is handed out again to those who declare nothing."""
         del headers
         self._check_open()
-        if capabilities != NO_CAPABILITIES:
-            return await self._open_own(capabilities, deadline, owner)
+        if terms.capabilities != NO_CAPABILITIES:
+            return await self._open_own(terms.capabilities, deadline, owner)
         return await self._shared.get(deadline)
 
     def resume(self, token: bytes) -> BackendSession | None:

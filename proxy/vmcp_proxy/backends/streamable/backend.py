@@ -12,7 +12,7 @@ import msgspec
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.handshake import greet, read_hello
-from vmcp_proxy.backends.interface import NOBODY, BackendSession
+from vmcp_proxy.backends.interface import NOBODY, BackendSession, Terms
 from vmcp_proxy.backends.over_http import HttpBackendSettings, translate
 from vmcp_proxy.backends.refusals.refusal import (
     EVENTS,
@@ -67,11 +67,11 @@ class HttpBackend:
     takes_headers = True
 
     async def open(
-        self, capabilities: bytes, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
+        self, terms: Terms, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
     ) -> BackendSession:
         """See `Backend.open`."""
         del owner
-        hello = encode_client_hello(capabilities, self.settings.software_version)
+        hello = encode_client_hello(terms.capabilities, self.settings.software_version)
         body = jsonrpc.encode_request(0, "initialize", hello)
         response = await self.post(POST + headers, body, deadline.at, is_repeatable=True)
         session_id = response.headers.get(b"mcp-session-id")

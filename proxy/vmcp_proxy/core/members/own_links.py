@@ -7,10 +7,10 @@ from typing import Final
 
 from vmcp_proxy.backends.credentials import Credentials
 from vmcp_proxy.backends.errors import BackendError
-from vmcp_proxy.backends.interface import BackendSession
+from vmcp_proxy.backends.interface import OWN_TERMS, BackendSession
 from vmcp_proxy.backends.link import Link, OnOver
 from vmcp_proxy.core.members.member import Member, Members
-from vmcp_proxy.protocol.initialize import NO_CAPABILITIES, ServerHello
+from vmcp_proxy.protocol.initialize import ServerHello
 
 _FAREWELL_SECONDS: Final = 2.0
 
@@ -44,7 +44,7 @@ class OwnLinks:
         """The link to a member, made at its first use."""
         known = self._links.get(member.name)
         if known is None or known[0] is not member:
-            link = Link(member.backend, NO_CAPABILITIES, _forget, on_over=self._on_over)
+            link = Link(member.backend, OWN_TERMS, _forget, on_over=self._on_over)
             known = self._links[member.name] = (member, link)
         return known[1]
 

@@ -111,7 +111,7 @@ class CallActs:
         """See `Acts.ask`; clients name the server that asks and no tool of it, so that the question does."""
         del step
         client = self._caller.client
-        if not _takes_forms(client.capabilities):
+        if not _takes_forms(client.terms.capabilities):
             return Unasked(_NO_REPLY[NoReply.UNDECLARED])
         said = f"{self._title}: {message}"
         params = msgspec.Raw(encode_json({"message": said, "requestedSchema": schema}))
