@@ -1,11 +1,11 @@
 """What workflows may hold and how long they wait between attempts: decided without I/O."""
 
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
 from vmcp_api.templates import TemplateError
+from vmcp_proxy.core.shares import Shares
 from vmcp_proxy.workflows.acts import ToolFailure
 
 MOST_RUNNING: Final = 256
@@ -19,31 +19,6 @@ MOST_HELD_IN_ALL: Final = 128 << 20
 
 MOST_PAUSE: Final = 60.0
 """Seconds between two attempts at most, unless who refused one asked for more."""
-
-
-class Shares:
-    """Something finite that callers share: none holds more than it leaves free, and none more than `most`.
-
-    Thus there is something left for whoever comes next, however many have come before; a fixed part for each would be
-    used up by a few of them.
-    """
-
-    def __init__(self, total: int, most: int) -> None:
-        self.left = total
-        self._most: Final = most
-        self._held: Final[Counter[Hashable]] = Counter()
-
-    def room(self, holder: Hashable) -> int:
-        """How much more this one may hold."""
-        held = self._held[holder]
-        return max(min(self._most - held, (self.left - held + 1) // 2), 0)
-
-    def take(self, holder: Hashable, size: int) -> None:
-        """Holds so much more; less, if it is negative."""
-        self.left -= size
-        self._held[holder] += size
-        if not self._held[holder]:
-            del self._held[holder]
 
 
 def places(most_running: int = MOST_RUNNING) -> Shares:

@@ -12,8 +12,9 @@ import msgspec
 from vmcp_api.base import Json
 from vmcp_api.templates import TemplateError
 from vmcp_api.text.durations import format_duration
+from vmcp_proxy.core.shares import Shares
 from vmcp_proxy.workflows.acts import Acts, Arguments
-from vmcp_proxy.workflows.bounds import MOST_HELD, MOST_HELD_IN_ALL, MOST_RUNNING, Held, Shares, places
+from vmcp_proxy.workflows.bounds import MOST_HELD, MOST_HELD_IN_ALL, MOST_RUNNING, Held, places
 from vmcp_proxy.workflows.model import Workflow, WorkflowStep
 from vmcp_proxy.workflows.observer import NOBODY, WorkflowObserver
 from vmcp_proxy.workflows.outcome import (

@@ -7,8 +7,9 @@ import pytest
 
 from vmcp_api.templates import Budget, TemplateError
 from vmcp_api.templates.decoding import RangeError
+from vmcp_proxy.core.shares import Shares
 from vmcp_proxy.workflows.arguments import InputShapes, fitted, shape_of
-from vmcp_proxy.workflows.bounds import Held, Shares
+from vmcp_proxy.workflows.bounds import Held
 from vmcp_proxy.workflows.reasons import MOST_REASON
 from vmcp_proxy.workflows.results import Reads, ToolError, Values, read_result
 from vmcp_proxy.workflows.weight import decode_json, read_json, weight_of

@@ -14,6 +14,7 @@ from vmcp_proxy.backends.errors import CANCELLED
 from vmcp_proxy.core.calls.child_exchange import ChildExchange
 from vmcp_proxy.core.calls.receivers import tell_during
 from vmcp_proxy.core.client import NoReply
+from vmcp_proxy.core.shares import holder_of
 from vmcp_proxy.core.virtual import Caller, Charged, Exchange, Inner, Operation, Target, VirtualMCP, act
 from vmcp_proxy.observability.tracing.spans import Trace
 from vmcp_proxy.protocol.jsonrpc import Raw, encode_notification
@@ -75,10 +76,8 @@ class CallActs:
 
     @property
     def holder(self) -> Hashable:
-        """See `Acts.holder`: the identity; of anonymous callers, who are all one, each client by itself."""
-        identity = self._caller.identity
-        # The run holds the client for as long as it counts, so that no other one has its id.
-        return identity.issuer, id(self._caller.client) if identity.is_anonymous else identity.subject
+        """See `Acts.holder`."""
+        return holder_of(self._caller)
 
     async def call_tool(self, step: StepRef, tool: str, arguments: Arguments, seconds: float) -> ToolReply:
         """See `Acts.call_tool`; what the tool is, is found once: its schema, the decision and the act are of one."""

@@ -1,0 +1,78 @@
+"""The exchange of a call that goes on from one request of its client to the next."""
+
+from collections.abc import Callable
+from typing import Final
+
+from vmcp_proxy.auth.decision import DecisionRecord
+from vmcp_proxy.backends.credentials import Credentials
+from vmcp_proxy.core.virtual import Exchange, WorkflowEvent
+
+
+class MovingExchange:
+    """Speaks to the client on the stream of its present request; between two of them nothing can be said.
+
+    Each request hears what the ones before it have: the one that gets the answer is the one that tells whose it is.
+    """
+
+    __slots__ = ("_credentials", "_current", "_decision", "_is_composite", "_latest", "_routed")
+
+    def __init__(self, first: Exchange) -> None:
+        self._current: Exchange | None = first
+        self._latest = first
+        self._routed: tuple[str, Credentials] | None = None
+        self._is_composite = False
+        self._decision: DecisionRecord | None = None
+        self._credentials: Final[list[Credentials]] = []
+
+    def pause(self) -> None:
+        """The request is answered with what is asked."""
+        self._current = None
+
+    def move(self, exchange: Exchange) -> None:
+        """Goes on with the next request."""
+        self._current = self._latest = exchange
+        if self._decision is not None:
+            exchange.decided(self._decision)
+        if self._is_composite:
+            exchange.composed()
+        if self._routed is not None:
+            exchange.routed(*self._routed)
+        for each in self._credentials:
+            exchange.presented(each)
+
+    @property
+    def takes_messages(self) -> bool:
+        """See `Exchange.takes_messages`."""
+        return self._current is not None and self._current.takes_messages
+
+    def routed(self, backend: str, credentials: Credentials) -> None:
+        """See `Exchange.routed`."""
+        self._routed = backend, credentials
+        self._latest.routed(backend, credentials)
+
+    def composed(self) -> None:
+        """See `Exchange.composed`."""
+        self._is_composite = True
+        self._latest.composed()
+
+    def presented(self, credentials: Credentials) -> None:
+        """See `Exchange.presented`."""
+        if not any(known is credentials for known in self._credentials):
+            self._credentials.append(credentials)
+        self._latest.presented(credentials)
+
+    def decided(self, record: DecisionRecord) -> None:
+        """See `Exchange.decided`."""
+        self._decision = record
+        self._latest.decided(record)
+
+    def ran(self, event: WorkflowEvent) -> None:
+        """See `Exchange.ran`; what ends between two requests is told of the one before."""
+        self._latest.ran(event)
+
+    async def send(self, message: bytes, on_drop: Callable[[], None] | None = None) -> None:
+        """See `Exchange.send`."""
+        if self._current is not None:
+            await self._current.send(message, on_drop)
+        elif on_drop is not None:
+            on_drop()
