@@ -3,7 +3,6 @@
 import json
 import re
 import time
-from contextlib import contextmanager
 
 import pytest
 
@@ -11,6 +10,7 @@ from e2e.support.installation import RELEASE
 from e2e.support.kube import condition
 from e2e.support.manifests import group, server, vmcp
 from e2e.support.operators import Operators
+from e2e.support.rights import without
 
 FOREIGN_BYTES = 900_000
 FOREIGN = 112
@@ -74,41 +74,11 @@ def operator(cluster):
     return Operator(cluster)
 
 
-@contextmanager
-def without(operator, resource, verb):
-    """One right of the operator taken away."""
-    ref = f"clusterrole/{role(operator)}"
-    rules = operator.system.get(ref)["rules"]
-    fewer = [split for rule in rules for split in drop(rule, resource, verb)]
-    assert fewer != rules
-    operator.system.patch(ref, {"rules": fewer})
-    try:
-        yield lambda: operator.system.patch(ref, {"rules": rules})
-    finally:
-        operator.system.patch(ref, {"rules": rules})
-
-
-def role(operator):
-    (found,) = (
-        each for each in operator.system.list("clusterroles", f"app.kubernetes.io/instance={RELEASE}") if each["rules"]
-    )
-    return found["metadata"]["name"]
-
-
-def drop(rule, resource, verb):
-    if resource not in rule["resources"]:
-        return [rule]
-    others = [each for each in rule["resources"] if each != resource]
-    kept = [each for each in rule["verbs"] if each != verb]
-    split = [{**rule, "resources": [resource], "verbs": kept}]
-    return [*split, *([{**rule, "resources": others}] if others else [])]
-
-
 @pytest.mark.scenario("K-21")
 def test_a_watch_that_is_refused_is_told_at_once_the_rest_goes_on_and_all_is_well_when_it_is_back(operator, kube):
     kube.apply(group())
     kube.until_phase("mcpgroup/tools", "Ready")
-    with without(operator, "configmaps", "watch") as give_back:
+    with without(operator.system, "configmaps", "watch") as give_back:
         operator.cut()
         operator.system.until_so("refusal", lambda: any("/configmaps" in each for each in operator.not_watched()))
         assert any("HTTP 403" in each for each in operator.not_watched())
@@ -128,7 +98,7 @@ def test_a_watch_that_is_refused_is_told_at_once_the_rest_goes_on_and_all_is_wel
 def test_a_resource_that_cannot_be_reconciled_says_so_and_recovers(operator, kube):
     kube.apply(group(), server("notes"), vmcp("refused"))
     ready = kube.until_phase("virtualmcpserver/refused", "Ready")
-    with without(operator, "deployments", "get"):
+    with without(operator.system, "deployments", "get"):
         kube.patch("virtualmcpserver/refused", {"spec": {"serviceType": "NodePort"}})
         told = kube.until(
             "virtualmcpserver/refused", lambda live: condition(live, "Ready").get("reason") == "ReconcileFailed"

@@ -28,8 +28,8 @@ def pull_archive(name: str, archive: Path) -> None:
         _buildah("pull", "--quiet", f"oci-archive:{archive}")
 
 
-def build_dockerfile(image: DockerImage, target: Path) -> None:
-    """Builds the image and writes its archive; unchanged steps come from buildah's cache.
+def build_dockerfile(image: DockerImage, target: Path, source: Path = REPOSITORY) -> None:
+    """Builds the image of the files in `source` and writes its archive; unchanged steps come from buildah's cache.
 
     Raises:
         ClusterError: the build failed; the message ends with what it said.
@@ -38,8 +38,8 @@ def build_dockerfile(image: DockerImage, target: Path) -> None:
     arguments = [f"--build-arg={name}={value}" for name, value in image.arguments.items()]
     # chroot isolation and the machine's network: RUN needs no runtime, no bridge and no cgroup.
     options = ["--isolation=chroot", "--network=host", "--pull=never", "--layers", "--force-rm", *mounts, *arguments]
-    dockerfile = REPOSITORY / image.dockerfile
-    _buildah("build", *options, f"--file={dockerfile}", f"--tag={image.name}", str(REPOSITORY))
+    dockerfile = source / image.dockerfile
+    _buildah("build", *options, f"--file={dockerfile}", f"--tag={image.name}", str(source))
     new = target.with_suffix(".new")
     new.unlink(missing_ok=True)
     _buildah("push", "--quiet", "--disable-compression", image.name, f"docker-archive:{new}:{image.name}")

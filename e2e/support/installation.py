@@ -49,10 +49,10 @@ def _start_relay(cluster: Cluster) -> None:
     start_relay(kube)
 
 
-def operator_values() -> tuple[str, ...]:
+def operator_values(operator_image: str = OPERATOR.name, proxy_image: str = PROXY.name) -> tuple[str, ...]:
     """What every install of the operator's chart needs here: images that are on the node, and a log that tells all."""
-    operator, _, tag = OPERATOR.name.rpartition(":")
-    proxy, _, proxy_tag = PROXY.name.rpartition(":")
+    operator, _, tag = operator_image.rpartition(":")
+    proxy, _, proxy_tag = proxy_image.rpartition(":")
     values = (
         f"image.repository={operator}",
         f"image.tag={tag}",

@@ -4,10 +4,12 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from datetime import datetime
 
 from e2e.cluster import Cluster, ClusterError
 from e2e.support.installation import RELEASE, SYSTEM
-from e2e.support.kube import Kube, Manifest
+from e2e.support.kube import PATIENCE, Kube, Manifest
+from e2e.support.watch import watch
 
 LEASE = "lease/vmcp-operator"
 WRITES = {"POST", "PATCH", "DELETE"}
@@ -15,6 +17,16 @@ WRITES = {"POST", "PATCH", "DELETE"}
 
 _SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
+
+
+def holder_of(pod: Manifest) -> str:
+    """Who a pod is in the Lease."""
+    return f"{pod['metadata']['name']}_{pod['metadata']['uid']}"
+
+
+def gap(before: Manifest, after: Manifest) -> float:
+    """Seconds from the last renewal of a former holder to the take-over, as both wrote them on one machine."""
+    return (_time(after["spec"]["acquireTime"]) - _time(before["spec"]["renewTime"])).total_seconds()
 
 
 class Operators:
@@ -77,23 +89,32 @@ class Operators:
         assert leader is not None
         return leader, other
 
-    def until_led_by(self, pod: Manifest, seconds: float, after: Manifest | None = None) -> None:
+    def until_led_by(self, pod: Manifest, after: Manifest | None = None) -> Manifest:
         """Waits until this pod works, or, where it did already at `after`, has begun anew and renewed the Lease."""
-        holder = f"{pod['metadata']['name']}_{pod['metadata']['uid']}"
-        deadline = time.monotonic() + seconds
-        while True:
-            spec = self.lease()["spec"]
-            is_new = after is None or spec["renewTime"] > after["spec"]["renewTime"]
-            if spec["holderIdentity"] == holder and is_new and self._works(pod):
-                return
+        holder, lease = holder_of(pod), self.lease()
+        deadline = time.monotonic() + PATIENCE
+        while not self._is_led(lease["spec"], holder, after) or not self._works(pod):
             if time.monotonic() > deadline:
-                raise ClusterError(f"{holder} does not work after {seconds:.0f} s: {json.dumps(spec)}")
+                raise ClusterError(f"{holder} does not work after {PATIENCE:.0f} s: {json.dumps(lease['spec'])}")
             time.sleep(0.2)
+            lease = self.lease()
+        return lease
+
+    def holders(self) -> Iterator[str]:
+        """Who holds the Lease, then each time that it is written; empty where nobody does."""
+        kind, _, name = LEASE.partition("/")
+        command = ("get", kind, f"--namespace={self.system.namespace}", f"--field-selector=metadata.name={name}")
+        for lease in watch(self.cluster, command, PATIENCE):
+            yield lease["spec"].get("holderIdentity") or ""
 
     def _leader(self) -> Manifest | None:
-        holder = self.lease()["spec"]["holderIdentity"]
-        pods = {f"{each['metadata']['name']}_{each['metadata']['uid']}": each for each in self.pods()}
+        holder = self.lease()["spec"].get("holderIdentity")
+        pods = {holder_of(each): each for each in self.pods()}
         return pods.get(holder) if len(pods) > 1 else None
+
+    def _is_led(self, spec: Manifest, holder: str, after: Manifest | None) -> bool:
+        is_new = after is None or spec["renewTime"] > after["spec"]["renewTime"]
+        return spec.get("holderIdentity") == holder and is_new
 
     def _works(self, pod: Manifest) -> bool:
         try:
@@ -101,3 +122,7 @@ class Operators:
         except (ClusterError, ValueError):
             # Its container is starting.
             return False
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -2,9 +2,13 @@
 
 import asyncio
 import os
+import signal
 import sys
 
 from vmcp_api.distribution import explain_missing
+
+# The first process of a container gets no signal that it has not asked for, and the rest takes a second to import.
+signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
 
 try:
     from vmcp_operator.app import run

@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import aiohttp
@@ -89,6 +90,7 @@ class Operator:
         self, settings: Settings, cluster: KubeCluster, http: aiohttp.ClientSession, telemetry: Telemetry
     ) -> None:
         self._settings: Final = settings
+        self._cluster: Final = cluster
         self._http: Final = http
         self._telemetry: Final = telemetry
         self._metrics: Final = build_metrics(telemetry, settings.workers)
@@ -98,7 +100,6 @@ class Operator:
             if election is None
             else Elector(cluster, election.place, Candidate(election.identity, election.timing), self._telemetry)
         )
-        self._cluster: Final = cluster if self._elector is None else Fenced(cluster, self._elector.leads)
         self._standby: Final = Standby(tuple if self._elector is None else self._elector.problems)
 
     async def run(self) -> None:
@@ -107,12 +108,13 @@ class Operator:
         async with serve(app, self._settings.host, self._settings.port) as port:
             log_event(logger, logging.INFO, "operator started", port=port, scope=self._settings.scope.namespaces)
             if self._elector is None:
-                await self._work()
+                await self._work(self._cluster)
             else:
-                await self._elector.run(self._work)
+                fenced = Fenced(self._cluster, self._elector.leads)
+                await self._elector.run(partial(self._work, fenced), fenced.settled)
 
-    async def _work(self) -> None:
-        term = Term(self._settings, self._cluster, self._http, self._telemetry, self._metrics)
+    async def _work(self, cluster: Cluster) -> None:
+        term = Term(self._settings, cluster, self._http, self._telemetry, self._metrics)
         self._standby.work = term.health
         try:
             await term.run()

@@ -25,10 +25,10 @@ CONFIG = Ref(CONFIG_MAP, "default", "x")
 class Process:
     """One operator: writes again and again while it leads."""
 
-    def __init__(self, cluster, name):
+    def __init__(self, cluster, name, timing=TIMING):
         self.cluster = cluster
         self.telemetry = Telemetry()
-        self.elector = Elector(cluster, PLACE, Candidate(name, TIMING), self.telemetry)
+        self.elector = Elector(cluster, PLACE, Candidate(name, timing), self.telemetry)
         self.fenced = Fenced(cluster, self.elector.leads)
         self.began, self.ended = asyncio.Event(), asyncio.Event()
         self.crash = asyncio.Event()
@@ -49,7 +49,7 @@ class Process:
 
 @asynccontextmanager
 async def running(*processes):
-    tasks = [asyncio.create_task(each.elector.run(each.lead)) for each in processes]
+    tasks = [asyncio.create_task(each.elector.run(each.lead, each.fenced.settled)) for each in processes]
     try:
         async with asyncio.timeout(30):
             yield tasks

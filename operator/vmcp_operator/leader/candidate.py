@@ -64,6 +64,13 @@ class Candidate:
         """Whether it may write at this moment."""
         return now < self.writes_until
 
+    def waits(self, now: float) -> bool:
+        """Whether the Lease is another one's: it holds it, or held the one that was deleted and may not know yet."""
+        lease = self.seen.lease
+        if lease is None:
+            return now < self.seen.free_at
+        return lease.holder not in (UNHELD, self.identity)
+
 
 @dataclass(frozen=True, slots=True)
 class Look:

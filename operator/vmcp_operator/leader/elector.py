@@ -4,10 +4,11 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
-from vmcp_operator.errors import ClusterError, Unavailable
+from vmcp_operator.errors import ClusterError, Conflict, Unavailable
 from vmcp_operator.leader.candidate import (
     DRIFT,
     Candidate,
@@ -27,6 +28,13 @@ from vmcp_operator.logs import log_event
 from vmcp_operator.plan.kinds import Manifest, Ref
 from vmcp_operator.telemetry import Telemetry
 
+AGAIN_SECONDS: Final = 0.1
+"""Between two tries to give the Lease back."""
+
+NO_ANSWER: Final = "no answer from the API server in time"
+
+Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+
 logger = logging.getLogger(__name__)
 
 
@@ -38,10 +46,6 @@ class Leases(Protocol):
     async def create(self, manifest: Manifest) -> bool: ...
 
     async def replace(self, manifest: Manifest) -> Manifest: ...
-
-
-class _LostError(Exception):
-    """The Lease could not be renewed in time, or somebody else holds it."""
 
 
 class Elector:
@@ -56,6 +60,7 @@ class Elector:
         self._clock: Final = asyncio.get_running_loop().time
         self._answered = self._clock()
         self._problem = "it has not been read yet"
+        self._is_cut_off = False
 
     def leads(self) -> bool:
         """Whether this process may write at this moment."""
@@ -71,18 +76,21 @@ class Elector:
         lasts = self._clock() - self._answered > self._candidate.timing.lease or not self._candidate.seen.is_known
         if self._problem and lasts:
             return (f"{self._place}: {self._problem}",)
-        lease = self._candidate.seen.lease
-        is_others = lease is not None and lease.holder not in (UNHELD, self._candidate.identity)
-        return () if is_others else (f"{self._place}: it is about to be taken",)
+        return () if self._candidate.waits(self._clock()) else (f"{self._place}: it is about to be taken",)
 
-    async def run(self, lead: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Runs `lead` whenever it leads, until cancelled; a crash of `lead` is raised. The Lease is given back."""
-        try:
-            while True:
-                await self._until_held()
-                await self._hold(lead)
-        finally:
-            await self._release()
+    async def run(self, lead: Work, settled: Work) -> None:
+        """Runs `lead` whenever it leads, until cancelled; a crash of `lead` is raised.
+
+        At the end the Lease is given back as soon as nothing is written any more, as `settled` tells: `lead`, which
+        only reads from then on, may take longer to end.
+        """
+        async with asyncio.TaskGroup() as terms:
+            try:
+                while True:
+                    await self._until_held()
+                    await self._hold(terms.create_task(lead()), settled)
+            finally:
+                await self._release()
 
     async def _until_held(self) -> None:
         while True:
@@ -91,38 +99,38 @@ class Elector:
                 return
             await asyncio.sleep(pause)
 
-    async def _hold(self, lead: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """One term: returns when it is over, and `lead` with it."""
+    async def _hold(self, work: asyncio.Task[None], settled: Work) -> None:
+        """One term: returns when it is lost and its work has ended."""
         log_event(logger, logging.INFO, "leads", lease=self._place, identity=self._candidate.identity)
         self._status.set(1)
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(lead())
-                await self._renew()
-        except* _LostError:
+            await self._renew()
             lease = self._candidate.seen.lease
             problem = self._problem or f"{'nobody' if lease is None else lease.holder or 'nobody'} holds it"
             log_event(logger, logging.ERROR, "leads no more", lease=self._place, problem=problem)
         finally:
-            self._candidate = after_end(self._candidate)
-            self._status.set(0)
-        # Before Python 3.13 a group that is about to end for another reason swallows a cancellation.
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise asyncio.CancelledError
+            await self._stop_writing(settled)
+            work.cancel()
+        await asyncio.wait({work})
 
     async def _renew(self) -> None:
-        """Renews again and again.
-
-        Raises:
-            _LostError: it leads no more.
-        """
+        """Renews again and again, until it leads no more."""
         pause = self._pause()
         while (left := self._candidate.writes_until - self._clock()) > 0:
             await asyncio.sleep(min(pause, left))
             if self.leads():
                 pause = await self._step()
-        raise _LostError
+
+    async def _stop_writing(self, settled: Work) -> None:
+        """Begins no write from now on, and waits for the answers of those that were begun for as long as it may."""
+        left = self._candidate.writes_until - self._clock()
+        self._candidate = after_end(self._candidate)
+        self._status.set(0)
+        self._is_cut_off = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(self._candidate.timing.deadline / 2, left)):
+                await settled()
+            self._is_cut_off = False
 
     async def _step(self) -> float:
         """One decision with what comes of it; the answer is the seconds until the next one."""
@@ -130,8 +138,12 @@ class Elector:
         try:
             async with asyncio.timeout(self._patience()):
                 return await self._do(step)
+        except Conflict as error:
+            # Somebody was faster: who, the next look tells.
+            self._fail(error)
+            return 0.0
         except TimeoutError:
-            self._fail(Unavailable(str(self._place), 0, "no answer from the API server in time"))
+            self._fail(Unavailable(str(self._place), 0, NO_ANSWER))
         except ClusterError as error:
             self._fail(error)
         return self._pause()
@@ -183,14 +195,26 @@ class Elector:
         """Lets the next one lead at once; where that fails, it waits until the Lease runs out."""
         if not self._candidate.seen.is_known:
             return
-        try:
+        problem = NO_ANSWER
+        with suppress(TimeoutError):
             async with asyncio.timeout(self._candidate.timing.deadline / 2):
-                # Read again, as a renewal may have been under way.
-                found = await self._leases.get(self._place)
-                if found is None or (lease := read_lease(found)).holder != self._candidate.identity:
-                    return
-                await self._leases.replace(claimed(self._place, lease, UNHELD, RELEASED_SECONDS, datetime.now(UTC)))
-        except (ClusterError, TimeoutError) as error:
-            log_event(logger, logging.WARNING, "lease not given back", lease=self._place, error=str(error))
-        else:
-            log_event(logger, logging.INFO, "lease given back", lease=self._place)
+                while problem := await self._give_back():  # noqa: ASYNC110 - it has no event
+                    await asyncio.sleep(AGAIN_SECONDS)
+        if problem:
+            log_event(logger, logging.WARNING, "lease not given back", lease=self._place, error=problem)
+
+    async def _give_back(self) -> str:
+        """Empties the Lease where this process holds it; the answer is what was in the way."""
+        try:
+            found = await self._leases.get(self._place)
+            if found is None or (lease := read_lease(found)).holder != self._candidate.identity:
+                return ""
+            if self._is_cut_off:
+                log_event(logger, logging.WARNING, "lease runs out, as a write was not answered", lease=self._place)
+                return ""
+            await self._leases.replace(claimed(self._place, lease, UNHELD, RELEASED_SECONDS, datetime.now(UTC)))
+        except ClusterError as error:
+            # A conflict is a renewal that was cut off by the end, and done between the two all the same.
+            return str(error)
+        log_event(logger, logging.INFO, "lease given back", lease=self._place)
+        return ""
