@@ -82,7 +82,7 @@ soak: $(STAMP) redis  ## Twenty minutes of half load while backends and Redis br
 servers: $(STAMP)  ## Compare real servers of others (PyPI, npm, Go) directly and through one proxy (needs node and go; some minutes).
 	@$(BIN)/python -m tests.servers $(SERVERS)
 
-conformance: $(STAMP)  ## Run the official MCP conformance suite against the proxy, legacy era (needs npm).
+conformance: $(STAMP)  ## Run the official MCP conformance suites against the proxy, in both eras (needs npm; some minutes).
 	@$(BIN)/python -m tests.conformance $(CONFORMANCE)
 
 keycloak: $(STAMP) java redis  ## Run the part of e2e with a real Keycloak, and no cluster (its first run installs it: some minutes).
