@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
@@ -164,7 +165,8 @@ def account(receiver: Receiver, report: Report) -> None:
         report.violations.append(f"{missing} lines neither arrived nor were counted")
     if report.told != report.lost and not report.thrown_away:
         report.violations.append(f"{report.lost} lines are counted as lost, and the log itself says {report.told}")
-    moments = {event["id"]: event["time"] for event in calls}
+    # As moments: a time of whole seconds is written without a fraction, and its text comes behind those that have one.
+    moments = {event["id"]: datetime.fromisoformat(event["time"]) for event in calls}
     if [moments[each] for each in once] != sorted(moments[each] for each in once):
         report.violations.append("lines are out of their order")
 
