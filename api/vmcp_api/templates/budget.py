@@ -123,7 +123,7 @@ class Budget:
         while left:
             each = left.pop()
             self.take(_VALUE_SIZE + (len(each) if isinstance(each, str) else 0))
-            if isinstance(each, Mapping):
+            if isinstance(each, (dict, Mapping)):
                 self.take(sum(len(key) for key in each if isinstance(key, str)))
                 left.extend(each.values())
             elif isinstance(each, list | tuple):

@@ -204,7 +204,7 @@ def member(of: object, key: object) -> object:
     """What an object or array has under a key; `ABSENT` where there is nothing."""
     if isinstance(of, Missing):
         return of
-    if isinstance(of, Mapping):
+    if isinstance(of, (dict, Mapping)):
         return of[key] if isinstance(key, str) and key in of else ABSENT
     if isinstance(of, list | tuple) and isinstance(key, int) and not isinstance(key, bool):
         return of[key] if -len(of) <= key < len(of) else ABSENT

@@ -1,6 +1,5 @@
 """What callers share of something finite: decided without I/O."""
 
-from collections import Counter
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Final
 
@@ -18,19 +17,23 @@ class Shares:
     def __init__(self, total: int, most: int) -> None:
         self.left = total
         self._most: Final = most
-        self._held: Final[Counter[Hashable]] = Counter()
+        self._held: Final[dict[Hashable, int]] = {}
 
     def room(self, holder: Hashable) -> int:
         """How much more this one may hold."""
-        held = self._held[holder]
-        return max(min(self._most - held, (self.left - held + 1) // 2), 0)
+        held = self._held.get(holder, 0)
+        own, fair = self._most - held, (self.left - held + 1) // 2
+        room = min(fair, own)
+        return max(0, room)
 
     def take(self, holder: Hashable, size: int) -> None:
         """Holds so much more; less, if it is negative."""
         self.left -= size
-        self._held[holder] += size
-        if not self._held[holder]:
-            del self._held[holder]
+        held = self._held.get(holder, 0) + size
+        if held:
+            self._held[holder] = held
+        else:
+            self._held.pop(holder, None)
 
 
 def holder_of(caller: "Caller") -> Hashable:

@@ -38,7 +38,8 @@ class Held:
     @property
     def room(self) -> int:
         """How many more it may hold."""
-        return min(self._left, self._shelf.room(self._holder))
+        room = self._shelf.room(self._holder)
+        return min(self._left, room)
 
     def lack(self, size: int) -> str:
         """What something of this size takes that is not there, as the object of a sentence; empty where it fits."""
@@ -54,9 +55,8 @@ class Held:
         self._left -= size
         self._shelf.take(self._holder, size)
 
-    @contextmanager
-    def holding(self, size: int, what: str) -> Iterator[None]:
-        """Holds something for the length of a block; errors call it `what`.
+    def take_for(self, size: int, what: str) -> None:
+        """Holds something, which errors call `what`.
 
         Raises:
             TemplateError: there is no room for it.
@@ -64,6 +64,15 @@ class Held:
         if lack := self.lack(size):
             raise TemplateError(f"{what} take {lack}")
         self.take(size)
+
+    @contextmanager
+    def holding(self, size: int, what: str) -> Iterator[None]:
+        """As `take_for`, for the length of a block.
+
+        Raises:
+            TemplateError: there is no room for it.
+        """
+        self.take_for(size, what)
         try:
             yield
         finally:

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Hashable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Hashable
 from typing import Final, TypeVar
 
 from vmcp_api.templates import Budget, TemplateError
@@ -50,29 +49,21 @@ class RoundRobin:
         self._is_taken = False
         self._waiting: Final[dict[Hashable, dict[str, deque[asyncio.Future[None]]]]] = {}
 
-    @asynccontextmanager
-    async def turn(self, holder: Hashable, run: str) -> AsyncIterator[None]:
-        """Has the lock for the length of a block."""
-        if self._is_taken:
-            await self._wait(holder, run)
-        self._is_taken = True
-        try:
-            yield
-        finally:
-            self._pass_on()
-
-    async def _wait(self, holder: Hashable, run: str) -> None:
-        """Waits until the lock was passed on to this one."""
+    async def acquire(self, holder: Hashable, run: str) -> None:
+        """Takes the lock; waits until it is passed on where somebody has it."""
+        if not self._is_taken:
+            self._is_taken = True
+            return
         mine = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(holder, {}).setdefault(run, deque()).append(mine)
         try:
             await mine
         except asyncio.CancelledError:
             if not mine.cancelled():
-                self._pass_on()
+                self.release()
             raise
 
-    def _pass_on(self) -> None:
+    def release(self) -> None:
         """Gives the lock to who is next; those that were cancelled while they waited are passed over."""
         self._is_taken = False
         while self._waiting:
@@ -115,13 +106,19 @@ class Pace:
         Raises:
             TemplateError: there is no value, or the run has spent all that it may.
         """
-        async with self._turns.turn(purse.holder, purse.run):
+        await self._turns.acquire(purse.holder, purse.run)
+        try:
             budget = Budget(memory=room())
             try:
                 return make(budget)
             finally:
-                await self._leave_to_others(budget.spent)
-                purse.pay(budget.spent)
+                spent = budget.spent
+                self._spent += spent
+                if self._spent > _COST_OF_TURN:
+                    await self._leave_to_others(spent)
+                purse.pay(spent)
+        finally:
+            self._turns.release()
 
     async def _leave_to_others(self, cost: int) -> None:
         """Gives the loop to others, with the lock held: whoever is next begins in a later turn.
@@ -129,11 +126,5 @@ class Pace:
         One template that has cost much leaves as much time as it took: to be served takes several turns, and each
         would come behind another such template.
         """
-        self._spent += cost
-        if cost > _COST_OF_TURN:
-            await asyncio.sleep(cost * _SECONDS_OF_COST)
-        elif self._spent > _COST_OF_TURN:
-            await asyncio.sleep(0)
-        else:
-            return
+        await asyncio.sleep(cost * _SECONDS_OF_COST if cost > _COST_OF_TURN else 0)
         self._spent = 0

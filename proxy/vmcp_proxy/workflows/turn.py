@@ -165,8 +165,12 @@ class Turn:
     async def _call(self, call: ToolCall, scope: Scope, place: int | None = None) -> Values | ToolError:
         """Calls a tool, again where that may help, and reads what it gave."""
         arguments = await self._world.evaluate(lambda budget: call.arguments.value(scope, budget))
-        with self._world.held.holding(self._world.weight_of(arguments), "its arguments"):
+        held, weight = self._world.held, self._world.weight_of(arguments)
+        held.take_for(weight, "its arguments")
+        try:
             return await self._attempts(call, arguments, place)
+        finally:
+            held.take(-weight)
 
     async def _attempts(self, call: ToolCall, arguments: Any, place: int | None) -> Values | ToolError:
         world, attempt = self._world, 0

@@ -102,7 +102,7 @@ def weight_of_values(value: object, most: int) -> int:
         weight += _VALUE_BYTES
         if isinstance(each, str):
             weight += _weight_of_text(each)
-        elif isinstance(each, Mapping):
+        elif isinstance(each, (dict, Mapping)):
             weight += sum(map(_weight_of_text, each))
             left.extend(each.values())
         elif isinstance(each, list | tuple):

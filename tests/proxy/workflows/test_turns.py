@@ -1,7 +1,6 @@
 """Whose templates are evaluated next: it goes round by caller, then by run."""
 
 import asyncio
-import contextlib
 
 import pytest
 
@@ -43,18 +42,20 @@ def test_turns_go_round_by_caller_and_then_by_run_and_pass_over_who_has_gone(can
     wanted = ["B1", "B1", "B2", "B1", "A1", "C1", "C1", "A2"]
 
     async def take(place, who):
-        async with turns.turn(who[0], who):
-            order.append((place, who))
+        await turns.acquire(who[0], who)
+        order.append((place, who))
+        turns.release()
 
     async def main():
-        async with turns.turn("X", "X"):
-            tasks = [asyncio.create_task(take(place, who)) for place, who in enumerate(wanted)]
-            await asyncio.sleep(0)
-            for place in cancelled:
-                tasks[place].cancel()
+        await turns.acquire("X", "X")
+        tasks = [asyncio.create_task(take(place, who)) for place, who in enumerate(wanted)]
+        await asyncio.sleep(0)
+        for place in cancelled:
+            tasks[place].cancel()
+        turns.release()
         await asyncio.wait(tasks)
-        async with turns.turn("X", "X"):
-            order.append("free")
+        await turns.acquire("X", "X")
+        order.append("free")
 
     asyncio.run(main())
     whole = [(0, "B1"), (4, "A1"), (5, "C1"), (2, "B2"), (7, "A2"), (6, "C1"), (1, "B1"), (3, "B1"), "free"]
@@ -64,10 +65,10 @@ def test_turns_go_round_by_caller_and_then_by_run_and_pass_over_who_has_gone(can
 
 async def test_who_is_cancelled_as_its_turn_comes_passes_it_on():
     turns = RoundRobin()
-    async with contextlib.AsyncExitStack() as held:
-        await held.enter_async_context(turns.turn("A", "A"))
-        first, second = (asyncio.create_task(turns.turn(who, who).__aenter__()) for who in "BC")
-        await asyncio.sleep(0)
+    await turns.acquire("A", "A")
+    first, second = (asyncio.create_task(turns.acquire(who, who)) for who in "BC")
+    await asyncio.sleep(0)
+    turns.release()
     # The turn is the first one's now, which has not yet heard of it.
     first.cancel()
     await second
