@@ -16,6 +16,9 @@ REQUEST_CANCELLED: Final = -32800
 RESOURCE_NOT_FOUND: Final = -32002
 """MCP up to 2025-11-25, "Resources"."""
 
+URL_ELICITATION_REQUIRED: Final = -32042
+"""MCP 2025-11-25, "Elicitation": the call waits for something that the user does elsewhere."""
+
 HEADER_MISMATCH: Final = -32020
 MISSING_CAPABILITY: Final = -32021
 UNSUPPORTED_VERSION: Final = -32022

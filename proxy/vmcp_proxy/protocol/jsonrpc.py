@@ -46,6 +46,7 @@ class Marks(msgspec.Struct, frozen=True, gc=False):
     is_error: bool = msgspec.field(name="isError", default=False)
     meta: msgspec.Raw | msgspec.UnsetType = msgspec.field(name="_meta", default=msgspec.UNSET)
     structured: msgspec.Raw | msgspec.UnsetType = msgspec.field(name="structuredContent", default=msgspec.UNSET)
+    result_type: msgspec.Raw | msgspec.UnsetType = msgspec.field(name="resultType", default=msgspec.UNSET)
 
 
 class Response(msgspec.Struct, frozen=True, gc=False):
@@ -253,6 +254,12 @@ def encode_answer(request_id: bytes, result: Raw) -> Answer:
     if len(view) < _APART_BYTES:
         return encode_result(request_id, result)
     return b'{"jsonrpc":"2.0","id":%b,"result":' % request_id, view, b"}"
+
+
+def encode_spliced(request_id: bytes, members: bytes, rest: memoryview) -> Answer:
+    """An answer whose result begins with `members`; `rest` is a raw object without its opening brace, and not empty."""
+    head = b'{"jsonrpc":"2.0","id":%b,"result":{%b,' % (request_id, members)
+    return b"".join((head, rest, b"}")) if len(rest) < _APART_BYTES else (head, rest, b"}")
 
 
 def size_of(answer: Answer) -> int:

@@ -81,9 +81,17 @@ LEGACY_METHODS: Final[Mapping[str, Method]] = MappingProxyType(
 )
 """Those that a client with a session may call."""
 
+MODERN_METHODS: Final[Mapping[str, Method]] = MappingProxyType(
+    {method.name: method for method in _METHODS if Era.MODERN in method.eras}
+)
+"""Those that a client without a session may call."""
+
 EXECUTING: Final = frozenset(method.name for method in _METHODS if method.executes)
 
 LOG_LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
+
+NO_RECORDS: Final = "none"
+"""Stands for a level where no record is severe enough."""
 
 
 class Reference(msgspec.Struct, frozen=True, gc=False):

@@ -206,4 +206,5 @@ def marks_of(raw: Raw) -> Marks:
         is_error=not is_odd and bytes(members.get("isError", b"")) == b"true",
         meta=members.get("_meta", msgspec.UNSET),
         structured=members.get("structuredContent", msgspec.UNSET),
+        result_type=members.get("resultType", msgspec.UNSET),
     )

@@ -10,6 +10,9 @@ MODERN: Final = "2026-07-28"
 CLIENT_REVISIONS: Final = frozenset({"2024-11-05", "2025-03-26", "2025-06-18", LATEST})
 """Legacy revisions that sessions of clients speak."""
 
+SPOKEN: Final = (MODERN, *sorted(CLIENT_REVISIONS, reverse=True))
+"""All that clients may speak, the newest first: whoever knows none of the later ones finds one with sessions."""
+
 BACKEND_REVISIONS: Final = CLIENT_REVISIONS | {"2024-10-07"}
 """Legacy revisions that backends may answer with, whatever their transport: all that SDK clients take (ADR-0029)."""
 

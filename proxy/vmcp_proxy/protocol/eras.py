@@ -1,0 +1,297 @@
+"""Of which era a request is, and what the modern one (MCP 2026-07-28) asks of its headers and its envelope."""
+
+import re
+from collections.abc import Callable
+from typing import Final, TypeAlias, final
+
+import msgspec
+
+from vmcp_proxy.protocol import envelope_keys, params
+from vmcp_proxy.protocol.error_codes import (
+    HEADER_MISMATCH,
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    UNSUPPORTED_VERSION,
+)
+from vmcp_proxy.protocol.header_values import decode_header_value
+from vmcp_proxy.protocol.jsonrpc import Batch, Notification, Raw, Request, Response
+from vmcp_proxy.protocol.methods import LOG_LEVELS, MODERN_METHODS
+from vmcp_proxy.protocol.params import InvalidParamsError
+from vmcp_proxy.protocol.versions import CLIENT_REVISIONS, MODERN, SESSION_HEADER, SPOKEN
+
+REVISION_HEADER: Final = b"mcp-protocol-version"
+METHOD_HEADER: Final = b"mcp-method"
+NAME_HEADER: Final = b"mcp-name"
+
+MAX_CAPABILITIES: Final = 16 << 10
+"""Bytes of what a client declares with each request; as of what a session's client may declare."""
+
+_NAMED_BY: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+"""The member of the params that `Mcp-Name` repeats, by method."""
+
+_MODERN: Final = MODERN.encode()
+_LEGACY: Final = frozenset(revision.encode() for revision in CLIENT_REVISIONS)
+_DATED: Final = re.compile(rb"\d{4}-\d{2}-\d{2}")
+_LONGEST_SHOWN: Final = 128
+_NULL: Final = b"null"
+_NO_META: Final = (
+    f'The params need a member "_meta": an object with "{envelope_keys.PROTOCOL_VERSION}" and '
+    f'"{envelope_keys.CLIENT_CAPABILITIES}".'
+)
+
+Header: TypeAlias = Callable[[bytes], bytes | None]
+"""The first value of a header field by its lower-case name."""
+
+
+class Envelope(msgspec.Struct, frozen=True, gc=False):
+    """What a modern request says of itself and its client; raw JSON as it came, `client_info` None where it is absent.
+
+    `log_level` is the least severe level of records that belong to this request; None for none at all.
+    """
+
+    capabilities: bytes
+    client_info: bytes | None = None
+    log_level: str | None = None
+
+
+@final
+class Legacy(msgspec.Struct, frozen=True, gc=False):
+    """The request is of the era of sessions, or of none: that era has an answer for it."""
+
+
+@final
+class Modern(msgspec.Struct, frozen=True, gc=False):
+    """A request of a method that the modern era has; its headers say what its body says."""
+
+    envelope: Envelope
+
+
+@final
+class ModernNotification(msgspec.Struct, frozen=True, gc=False):
+    """A notification of the modern era, which has none that clients send over HTTP: taken, and nothing follows."""
+
+
+@final
+class Refusal(msgspec.Struct, frozen=True, gc=False):
+    """Why the request is not served: HTTP status, JSON-RPC code, text, raw `data` and more header fields."""
+
+    status: int
+    code: int
+    message: str
+    data: bytes | None = None
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+Verdict: TypeAlias = Legacy | Modern | ModernNotification | Refusal
+
+LEGACY: Final = Legacy()
+MODERN_NOTIFICATION: Final = ModernNotification()
+NOT_POST: Final = Refusal(
+    405,
+    INVALID_REQUEST,
+    f"Revision {MODERN} has no streams to open and no sessions to end; send requests with POST.",
+    headers=((b"allow", b"POST"),),
+)
+NO_REQUEST: Final = Refusal(400, INVALID_REQUEST, f"In revision {MODERN} clients send one request or notification.")
+BAD_REVISION: Final = Refusal(
+    400, INVALID_REQUEST, f"Unsupported MCP-Protocol-Version; this endpoint speaks {', '.join(SPOKEN)}."
+)
+
+
+def claims_modern(header: Header) -> bool:
+    """Whether the headers alone say that a request is of the modern era, or of a later revision."""
+    revision = header(REVISION_HEADER)
+    return (
+        revision is not None
+        and revision not in _LEGACY
+        and header(SESSION_HEADER) is None
+        and revision >= _MODERN
+        and _DATED.fullmatch(revision) is not None
+    )
+
+
+def may_be_modern(header: Header) -> bool:
+    """Whether the body decides what a message is: outside of sessions, where no earlier revision is named.
+
+    Of a revision that looks like none the body may say the same: then it is one that is not spoken here.
+    """
+    revision = header(REVISION_HEADER)
+    if not revision or header(SESSION_HEADER) is not None:
+        return False
+    return revision >= _MODERN or _DATED.fullmatch(revision) is None
+
+
+def classify(http_method: str, header: Header, message: Request | Notification | Response | Batch | None) -> Verdict:
+    """The era of one HTTP request, by its headers first, and whether a modern one is as it must be.
+
+    In a session everything is legacy, as is what names a legacy revision or none; `message` is None where there is no
+    body. Of a modern request, the first of these that is wrong is the answer:
+
+    1. its HTTP method (405);
+    2. it is a request (a notification is taken: 202), and no batch or answer (400, -32600);
+    3. `_meta` has a protocol version and capabilities (400, -32602);
+    4. `MCP-Protocol-Version`, `Mcp-Method` and, where the method names something, `Mcp-Name` repeat the body
+       (400, -32020): also where only the body is modern;
+    5. the revision is spoken here (400, -32022 with those that are);
+    6. the shape of the rest of the envelope (400, -32602);
+    7. the method is one of the modern era (404, -32601).
+
+    Source: MCP 2026-07-28, "Transports" and "Per-request protocol fields"; ADR-0059.
+    """
+    revision = header(REVISION_HEADER)
+    if header(SESSION_HEADER) is not None:
+        return LEGACY
+    if revision is None or revision in _LEGACY:
+        return _only_by_body(revision, message)
+    if isinstance(message, Request):
+        return _modern(revision, header, message)
+    return _no_request(http_method, revision, header, message)
+
+
+class _Meta(msgspec.Struct, frozen=True, gc=False):
+    version: msgspec.Raw | msgspec.UnsetType = msgspec.field(name=envelope_keys.PROTOCOL_VERSION, default=msgspec.UNSET)
+    capabilities: msgspec.Raw | msgspec.UnsetType = msgspec.field(
+        name=envelope_keys.CLIENT_CAPABILITIES, default=msgspec.UNSET
+    )
+    info: msgspec.Raw | msgspec.UnsetType = msgspec.field(name=envelope_keys.CLIENT_INFO, default=msgspec.UNSET)
+    level: msgspec.Raw | msgspec.UnsetType = msgspec.field(name=envelope_keys.LOG_LEVEL, default=msgspec.UNSET)
+
+
+class _Params(msgspec.Struct, frozen=True, gc=False):
+    meta: _Meta = msgspec.field(name="_meta", default=_Meta())
+    name: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    uri: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_NO_PARAMS: Final = _Params()
+_decode_params: Final = msgspec.json.Decoder(_Params).decode
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def _read(raw: Raw | None) -> _Params:
+    """What classification needs of the params; nothing of what is no object."""
+    if raw is None:
+        return _NO_PARAMS
+    try:
+        return _decode_params(raw)
+    except msgspec.ValidationError:
+        # The params or `_meta` are no objects.
+        return _NO_PARAMS
+    except _UNREADABLE:
+        # Perhaps for a lone surrogate alone.
+        return _read_members(raw)
+
+
+def _read_members(raw: Raw) -> _Params:
+    try:
+        members = params.parse_members(raw)
+        meta = params.parse_members(members["_meta"])
+    except (InvalidParamsError, KeyError):
+        return _NO_PARAMS
+    keys = (
+        envelope_keys.PROTOCOL_VERSION,
+        envelope_keys.CLIENT_CAPABILITIES,
+        envelope_keys.CLIENT_INFO,
+        envelope_keys.LOG_LEVEL,
+    )
+    found = _Meta(*(meta.get(key, msgspec.UNSET) for key in keys))
+    return _Params(found, members.get("name", msgspec.UNSET), members.get("uri", msgspec.UNSET))
+
+
+def _only_by_body(revision: bytes | None, message: object) -> Verdict:
+    if not isinstance(message, Request):
+        return LEGACY
+    meta = _read(message.params).meta
+    if meta.version is msgspec.UNSET or _text(meta.version) in CLIENT_REVISIONS:
+        return LEGACY
+    return _mismatch("MCP-Protocol-Version", revision, meta.version)
+
+
+def _no_request(http_method: str, revision: bytes, header: Header, message: object) -> Verdict:
+    if not claims_modern(header):
+        return BAD_REVISION
+    if http_method != "POST":
+        return NOT_POST
+    if not isinstance(message, Notification):
+        return NO_REQUEST
+    return MODERN_NOTIFICATION if revision == _MODERN else _unsupported(revision.decode("latin-1"))
+
+
+def _modern(revision: bytes, header: Header, message: Request) -> Verdict:
+    found = _read(message.params)
+    meta = found.meta
+    if meta.version is msgspec.UNSET or meta.capabilities is msgspec.UNSET:
+        is_known = meta.version is not msgspec.UNSET or claims_modern(header)
+        return Refusal(400, INVALID_PARAMS, _NO_META) if is_known else BAD_REVISION
+    version = _text(meta.version)
+    if version is None or revision.decode("latin-1") != version:
+        return _mismatch("MCP-Protocol-Version", revision, meta.version)
+    wrong = _check_names(header, message, found) or (None if version == MODERN else _unsupported(version))
+    if wrong is not None:
+        return wrong
+    envelope = _envelope(meta, meta.capabilities)
+    if isinstance(envelope, Envelope) and message.method in MODERN_METHODS:
+        return Modern(envelope)
+    return envelope if isinstance(envelope, Refusal) else method_not_found(message.method)
+
+
+def _check_names(header: Header, message: Request, found: _Params) -> Refusal | None:
+    method = header(METHOD_HEADER)
+    if method is None or method.decode("latin-1") != message.method:
+        return _mismatch("Mcp-Method", method, msgspec.json.encode(message.method))
+    member = _NAMED_BY.get(message.method)
+    if member is None:
+        return None
+    named = found.name if member == "name" else found.uri
+    if named is msgspec.UNSET or bytes(named) == _NULL:
+        # That it is lacking is told by whoever reads the params.
+        return None
+    name = header(NAME_HEADER)
+    text = _text(named)
+    return None if text is not None and decode_header_value(name) == text else _mismatch("Mcp-Name", name, named)
+
+
+def _envelope(meta: _Meta, capabilities: msgspec.Raw) -> Envelope | Refusal:
+    if not _is_object(capabilities):
+        return _bad_key(envelope_keys.CLIENT_CAPABILITIES, "an object")
+    if len(memoryview(capabilities)) > MAX_CAPABILITIES:
+        return _bad_key(envelope_keys.CLIENT_CAPABILITIES, f"at most {MAX_CAPABILITIES} bytes long")
+    level = None
+    if meta.level is not msgspec.UNSET and bytes(meta.level) != _NULL:
+        level = _text(meta.level)
+        if level not in LOG_LEVELS:
+            return _bad_key(envelope_keys.LOG_LEVEL, f"one of {', '.join(LOG_LEVELS)}")
+    info = bytes(meta.info) if meta.info is not msgspec.UNSET and _is_object(meta.info) else None
+    return Envelope(bytes(capabilities), info, level)
+
+
+def method_not_found(method: str) -> Refusal:
+    """The method is none of this era, or nothing behind this endpoint answers it."""
+    return Refusal(404, METHOD_NOT_FOUND, f"Method not found: {method[:_LONGEST_SHOWN]}")
+
+
+def _unsupported(requested: str) -> Refusal:
+    data = msgspec.json.encode({"supported": SPOKEN, "requested": requested[:_LONGEST_SHOWN]})
+    return Refusal(400, UNSUPPORTED_VERSION, f"Unsupported protocol version; this endpoint speaks {MODERN}.", data)
+
+
+def _mismatch(name: str, value: bytes | None, body: Raw) -> Refusal:
+    said = "is missing" if value is None else f"is {value.decode('latin-1')[:_LONGEST_SHOWN]!r}"
+    wanted = bytes(body)[:_LONGEST_SHOWN].decode(errors="replace")
+    return Refusal(400, HEADER_MISMATCH, f"The header {name} must repeat the body: it {said}, the body says {wanted}.")
+
+
+def _bad_key(key: str, wanted: str) -> Refusal:
+    return Refusal(400, INVALID_PARAMS, f'The member "{key}" of "_meta" must be {wanted}.')
+
+
+def _is_object(raw: msgspec.Raw) -> bool:
+    return bytes(memoryview(raw)[:1]) == b"{"
+
+
+def _text(raw: msgspec.Raw) -> str | None:
+    try:
+        return msgspec.json.decode(raw, type=str)
+    except _UNREADABLE:
+        return None
