@@ -39,7 +39,8 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
     `kind` and `name` are of what it is about (`protocol.methods.Reference`): None and empty where it names nothing.
     `parsed` are the members of `params`, where they have been read; `is_prepared` where its arguments are those that
     the backend gets. `trace` is that of the client's request; None where tracing is off. `inner` marks calls of layers.
-    `charged` where it has had its tokens before it was looked up.
+    `charged` where it has had its tokens before it was looked up. `log_level` is the least severe level of records that
+    the client wants to hear of this request; None where its `ClientContext` says.
     """
 
     method: str
@@ -51,6 +52,7 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
     trace: Trace | None = None
     inner: Inner | None = None
     charged: "Charged | None" = None
+    log_level: str | None = None
 
     def prepared(self, plan: ArgumentPlan) -> "Operation":
         """The same with the arguments that the backend gets (ADR-0022): they are judged, and sent.

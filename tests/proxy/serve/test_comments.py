@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 
-from vmcp_proxy.serve.legacy.post_exchange import KeepAlive
-from vmcp_proxy.serve.legacy.settings import LegacySettings, LiveSettings
+from vmcp_proxy.serve.eras.keep_alive import KeepAlive
+from vmcp_proxy.serve.eras.settings import EndpointSettings, LiveSettings
 
 
 class Silent:
@@ -26,7 +26,7 @@ class Silent:
 
 
 async def test_clients_that_do_not_read_do_not_hold_up_the_comments_of_the_others():
-    keep_alive = KeepAlive(LiveSettings(LegacySettings(keep_alive=0.01)))
+    keep_alive = KeepAlive(LiveSettings(EndpointSettings(keep_alive=0.01)))
     readers = [Silent(reads=True) for _ in range(5)]
     for each in (*(Silent(reads=False) for _ in range(8)), *readers):
         keep_alive.add(each)

@@ -24,14 +24,15 @@ from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.protocol.versions import SESSION_HEADER, has_batches
 from vmcp_proxy.serve import rejections
 from vmcp_proxy.serve.context import RequestContext
+from vmcp_proxy.serve.eras.keep_alive import KeepAlive
+from vmcp_proxy.serve.eras.settings import LiveSettings
 from vmcp_proxy.serve.legacy.answer_streams import AnswerStreams
 from vmcp_proxy.serve.legacy.answers import cancelled, invalid_params, method_not_found
 from vmcp_proxy.serve.legacy.batch import serve_batch
 from vmcp_proxy.serve.legacy.get_stream import GetStream
 from vmcp_proxy.serve.legacy.handshake import Handshake
-from vmcp_proxy.serve.legacy.post_exchange import KeepAlive, PostExchange
+from vmcp_proxy.serve.legacy.post_exchange import PostExchange
 from vmcp_proxy.serve.legacy.requests import Requests
-from vmcp_proxy.serve.legacy.settings import LiveSettings
 from vmcp_proxy.sessions import Missing, MissingReason, SessionManager, StoreUnavailable
 
 NAME: Final = "dispatch"

@@ -19,9 +19,9 @@ from vmcp_proxy.protocol.sse import KEEP_ALIVE, RETRY, encode_event, encode_prim
 from vmcp_proxy.protocol.versions import has_priming
 from vmcp_proxy.serve import rejections
 from vmcp_proxy.serve.context import RequestContext
+from vmcp_proxy.serve.eras.settings import LiveSettings
 from vmcp_proxy.serve.legacy.answer_streams import AnswerStreams
 from vmcp_proxy.serve.legacy.answers import answer_lost
-from vmcp_proxy.serve.legacy.settings import LiveSettings
 from vmcp_proxy.sessions import Session
 
 logger: Final = logging.getLogger("vmcp.serve")

@@ -3,23 +3,19 @@
 from typing import Final
 
 from vmcp_proxy.clients.registry import SessionClients
-from vmcp_proxy.core.catalog.catalog import Catalog
-from vmcp_proxy.core.members.own_links import OwnLinks
 from vmcp_proxy.core.outcomes import Limited, Unchecked
-from vmcp_proxy.core.stack import LiveCore
 from vmcp_proxy.core.virtual import Caller
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT
 from vmcp_proxy.observability.audit import Outcome
-from vmcp_proxy.protocol.extensions import join_extensions
-from vmcp_proxy.protocol.initialize import ClientHello, encode_server_hello, parse_client_hello
-from vmcp_proxy.protocol.instructions import join_instructions
+from vmcp_proxy.protocol.initialize import encode_server_hello, parse_client_hello
 from vmcp_proxy.protocol.jsonrpc import Request, encode_result
-from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.serve import rejections
 from vmcp_proxy.serve.context import RequestContext
-from vmcp_proxy.serve.legacy.answers import invalid_params, own_answer
-from vmcp_proxy.serve.legacy.settings import LiveSettings
+from vmcp_proxy.serve.eras.introduction import Introduced, Introduction
+from vmcp_proxy.serve.eras.own_answers import own_answer
+from vmcp_proxy.serve.eras.settings import LiveSettings
+from vmcp_proxy.serve.legacy.answers import encode_content, invalid_params
 from vmcp_proxy.sessions import RefusalReason, Refused, SessionManager
 
 _NAME: Final = "dispatch"
@@ -38,14 +34,12 @@ class Handshake:
         self,
         sessions: SessionManager,
         clients: SessionClients,
-        core: LiveCore,
-        links: OwnLinks,
+        introduction: Introduction,
         settings: LiveSettings,
     ) -> None:
         self._sessions = sessions
         self._clients = clients
-        self._core = core
-        self._links = links
+        self._introduction = introduction
         self._settings = settings
 
     async def serve(self, context: RequestContext, message: Request) -> None:
@@ -75,59 +69,28 @@ class Handshake:
         context.session_ref = session.ref
         caller = Caller(identity, self._clients.of(session), context.captured())
         try:
-            catalog = await self._view(caller)
+            said = await self._introduction.to(caller)
         except BaseException:
             await self._sessions.end(made.session_id, identity)
             raise
-        if not isinstance(catalog, Catalog):
+        if not isinstance(said, Introduced):
             await self._sessions.end(made.session_id, identity)
-            await _refuse(context, message, catalog)
+            await _refuse(context, message, said)
             return
-        result = self._mirror(hello) or self._result(hello, catalog)
-        headers = ((b"mcp-session-id", made.session_id.encode()),)
-        await context.respond(200, encode_result(message.id, result), headers=headers)
-
-    def _result(self, hello: ClientHello, catalog: Catalog) -> bytes:
-        settings = self._settings.current
-        return encode_server_hello(
+        result = encode_server_hello(
             version=hello.version,
-            name=settings.info.name,
-            server_version=settings.info.version,
-            offers=self._links.offers(catalog.outcomes),
-            carried=join_extensions(
-                hello.extensions for _, hello in sorted(self._links.hellos(catalog.outcomes).items())
-            ),
-            instructions=self._instructions_for(catalog) if settings.instructions is None else settings.instructions,
-        )
-
-    def _mirror(self, hello: ClientHello) -> bytes | None:
-        """What the mirrored backend says of itself; None where there is none, or it has not been heard yet."""
-        name = self._settings.current.mirrored
-        said = None if name is None else self._links.hellos((name,)).get(name)
-        if said is None:
-            return None
-        return encode_server_hello(
-            version=hello.version,
-            name=said.name,
-            server_version=said.software,
+            name=said.info.name,
+            server_version=said.info.version,
             offers=said.offers,
             carried=said.extensions,
-            instructions=said.instructions or "",
-            lists=said.offers,
+            instructions=said.instructions,
+            lists=said.lists,
         )
-
-    async def _view(self, caller: Caller) -> Catalog | Limited | Unchecked:
-        """What the caller sees, or what refuses it: backends would have to be asked, and there is no token left."""
-        refused = await self._core.charge_view(caller)
-        return await self._core.view(caller) if refused is None else refused
-
-    def _instructions_for(self, catalog: Catalog) -> str:
-        """What the backends say of which the caller sees anything."""
-        seen = {capability.backend for kind in Kind for capability in catalog.of(kind)}
-        return join_instructions({name: hello.instructions or "" for name, hello in self._links.hellos(seen).items()})
+        headers = ((b"mcp-session-id", made.session_id.encode()),)
+        await context.respond(200, encode_result(message.id, result), headers=headers)
 
 
 async def _refuse(context: RequestContext, message: Request, refused: Limited | Unchecked) -> None:
     answer = own_answer(message, refused)
-    context.outcome, context.rejected_by = answer.outcome, answer.rejected_by
-    await context.respond(200, answer.body, headers=answer.headers)
+    answer.note(context)
+    await context.respond(200, encode_content(message.id, answer.content), headers=answer.headers)

@@ -6,12 +6,8 @@ from typing import Final, TypeAlias
 from vmcp_proxy.clients.links import Links
 from vmcp_proxy.clients.notifier import saw
 from vmcp_proxy.clients.session_client import SessionCaller
-from vmcp_proxy.core.catalog.catalog import Catalog
-from vmcp_proxy.core.catalog.pagination import BadCursor
-from vmcp_proxy.core.outcomes import Invalid, Result, Unanswered
+from vmcp_proxy.core.outcomes import Result, Unanswered
 from vmcp_proxy.core.stack import LiveCore
-from vmcp_proxy.core.virtual import Operation, call
-from vmcp_proxy.observability.audit import Outcome
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.initialize import NO_CAPABILITIES
@@ -20,14 +16,15 @@ from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.methods import LOG_LEVELS, Handling, Method
 from vmcp_proxy.protocol.params import InvalidParamsError, Members
 from vmcp_proxy.serve.context import RequestContext
-from vmcp_proxy.serve.legacy.answers import own_answer
+from vmcp_proxy.serve.eras.core_requests import Page, ask_core, note_result, read_page
+from vmcp_proxy.serve.eras.own_answers import own_answer
+from vmcp_proxy.serve.eras.settings import LiveSettings
+from vmcp_proxy.serve.legacy.answers import encode_content
 from vmcp_proxy.serve.legacy.fitting import fit_tool_result
 from vmcp_proxy.serve.legacy.post_exchange import PostExchange
-from vmcp_proxy.serve.legacy.settings import LiveSettings
 from vmcp_proxy.sessions import Session
 
 _OK: Final = 200
-_BAD_CURSOR: Final = "The cursor is not one of this list; begin without one."
 
 RememberLevel: TypeAlias = Callable[[Session, str], Awaitable[None]]
 """Keeps a session's log level, for every pod."""
@@ -72,45 +69,29 @@ class Requests:
     async def _list(
         self, context: RequestContext, caller: SessionCaller, message: Request, kind: Kind
     ) -> Answer | None:
-        cursor = params.optional_text_of(context.reference.members, "cursor")
-        catalog = await self._virtual.list(caller, kind)
-        if not isinstance(catalog, Catalog):
-            return await self._without_result(context, message, catalog)
-        page = self._settings.current.encoder.encode(catalog, kind, cursor)
-        if isinstance(page, BadCursor):
-            return await self._without_result(context, message, Invalid(_BAD_CURSOR))
-        saw(caller.client, kind, catalog)
-        return encode_answer(message.id, page)
+        found = await read_page(self._virtual, context, caller, kind, self._settings.current.legacy_pages)
+        if not isinstance(found, Page):
+            return await self._without_result(context, message, found)
+        saw(caller.client, kind, found.catalog)
+        return encode_answer(message.id, found.raw)
 
     async def _call(
         self, context: RequestContext, caller: SessionCaller, message: Request, exchange: PostExchange
     ) -> Answer | None:
-        asked = context.reference
-        operation = Operation(
-            message.method, asked.kind, asked.name, message.params, asked.members, trace=context.trace
-        )
-        reply = await call(self._virtual, caller, operation, exchange)
+        reply = await ask_core(self._virtual, context, caller, message, exchange)
         if type(reply) is Result:
-            context.backend = reply.backend
-            if message.method != "tools/call":
-                return encode_answer(message.id, reply.raw)
-            marks = reply.marks if reply.marks is not None else params.marks_of(reply.raw)
-            if marks.is_error:
-                context.outcome = Outcome.APPLICATION_ERROR
-                self._metrics.on_tool_error(reply.backend, asked.name)
-            return encode_answer(message.id, fit_tool_result(reply.raw, marks))
+            marks = note_result(context, self._metrics, message, reply)
+            return encode_answer(message.id, reply.raw if marks is None else fit_tool_result(reply.raw, marks))
         return await self._without_result(context, message, reply)
 
     async def _without_result(self, context: RequestContext, message: Request, reply: Unanswered) -> bytes | None:
         answer = own_answer(message, reply)
-        context.backend = answer.backend
-        context.outcome = answer.outcome
-        context.rejected_by = answer.rejected_by
-        context.reason = answer.reason
+        answer.note(context)
+        body = encode_content(message.id, answer.content)
         # A comment may have kept the connection open meanwhile: there are no headers to add any more then.
         if context.response_started or not answer.headers:
-            return answer.body
-        await context.respond(_OK, answer.body, headers=answer.headers)
+            return body
+        await context.respond(_OK, body, headers=answer.headers)
         return None
 
     async def _set_level(

@@ -1,0 +1,1 @@
+"""What the endpoints of both eras have in common, and the choice between them."""
