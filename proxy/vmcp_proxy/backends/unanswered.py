@@ -9,6 +9,11 @@ def undeclared(request_id: bytes, capability: str) -> bytes:
     return encode_error(request_id, METHOD_NOT_FOUND, f"The client has not declared the capability {capability}.")
 
 
+def no_way_back(request_id: bytes) -> bytes:
+    """The client speaks a revision in which nothing is asked of it."""
+    return encode_error(request_id, METHOD_NOT_FOUND, "This client cannot be asked during a call.")
+
+
 def crowded(request_id: bytes) -> bytes:
     """The client is being asked too much already."""
     text = "Too many requests wait for the client; answer or cancel some first."

@@ -1,7 +1,7 @@
 """A client with a session: what this process holds for it besides the session's record."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,12 +13,11 @@ from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.interface import Reply, Terms
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.clients.client_stream import ClientStream
+from vmcp_proxy.clients.held import HeldForClient
 from vmcp_proxy.clients.open_request import OpenRequest
-from vmcp_proxy.core.catalog.ui_pages import NO_CLAIMS
-from vmcp_proxy.core.client import BuiltView, NoReply, Tell
+from vmcp_proxy.core.client import NoReply, Tell
 from vmcp_proxy.core.listings.scopes import audience
 from vmcp_proxy.core.members.member import Member
-from vmcp_proxy.core.owners.handed_out import HandedOut
 from vmcp_proxy.core.virtual import Caller
 from vmcp_proxy.headerforward import Collision, HeaderSnapshot
 from vmcp_proxy.protocol.initialize import mirrored_capabilities
@@ -68,31 +67,22 @@ class Services(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class SessionClient:
+class SessionClient(HeldForClient):
     """The `ClientContext` of one session; dies with it.
 
     `caller` asked last. `stream` is how it hears what belongs to no answer. `in_flight` are the tasks of its requests
-    with their ids, which clients may repeat; `server_requests` wait for the client's answer, by number;
-    `subscriptions` are backends' own URIs by backend. `handed_out` has the resources that results of its calls link
-    to, once there are any. `untold` are notifications that are on their way to backends, with whether the client has
-    said them again since. `terms` are those on which backends are spoken to, `audience` stands for them in scopes of
-    listings.
+    with their ids, which clients may repeat; `server_requests` wait for the client's answer, by number. `untold` are
+    notifications that are on their way to backends, with whether the client has said them again since. `terms` are
+    those on which backends are spoken to, `audience` stands for them in scopes of listings.
     """
 
     session: "Session"
     stream: ClientStream = field(repr=False)
     services: Services = field(repr=False)
-    links: dict[str, Link] = field(default_factory=dict)
-    credentials: dict[str, tuple[Member, Identity, HeaderSnapshot, Credentials | Collision]] = field(
-        default_factory=dict
-    )
-    view: BuiltView | None = None
     caller: Caller | None = None
     in_flight: dict["asyncio.Task[None]", bytes] = field(default_factory=dict)
     cancelled: "set[asyncio.Task[None]]" = field(default_factory=set)
     server_requests: dict[int, OpenRequest] = field(default_factory=dict)
-    subscriptions: dict[str, set[str]] = field(default_factory=dict)
-    handed_out: HandedOut | None = None
     untold: dict[str, bool] = field(default_factory=dict)
     terms: Terms = field(init=False)
     audience: str = field(init=False)
@@ -119,15 +109,6 @@ class SessionClient:
         """Who the client is for what no request of its own stands behind: as its latest request said."""
         return self.session.owner if self.caller is None else self.caller.identity
 
-    def credentials_for(self, member: Member, identity: Identity, snapshot: HeaderSnapshot) -> Credentials | Collision:
-        """See `ClientContext.credentials_for`."""
-        known = self.credentials.get(member.name)
-        if known is not None and known[0] is member and known[1] is identity and known[2] is snapshot:
-            return known[3]
-        credentials = member.credentials_for(identity, snapshot)
-        self.credentials[member.name] = (member, identity, snapshot, credentials)
-        return credentials
-
     def latest_credentials_for(self, member: Member) -> Credentials | Collision:
         """What is sent where no request of the client stands behind it: notices, subscriptions, the end."""
         return self.credentials_for(member, self.identity, self.snapshot)
@@ -139,20 +120,10 @@ class SessionClient:
             return link
         return self.services.open_link(self, member)
 
-    def uri_of(self, backend: str) -> Callable[[str], str]:
-        """See `ClientContext.uri_of`."""
-        claims = NO_CLAIMS if self.view is None else self.view.catalog.claims
-        return lambda uri: claims.exposed(backend, uri)
-
-    def handed_out_by(self, uri: str) -> str | None:
-        """See `ClientContext.handed_out_by`."""
-        return None if self.handed_out is None else self.handed_out.owner(uri)
-
-    def note_handed_out(self, uris: Iterable[str], backend: str) -> None:
-        """See `ClientContext.note_handed_out`."""
-        if self.handed_out is None:
-            self.handed_out = HandedOut()
-        self.handed_out.note(uris, backend)
+    def hears(self, method: str) -> bool:
+        """See `ClientContext.hears`: in a session there is nothing that a stream may not bring."""
+        del method
+        return True
 
     def shares_subscription(self, member: Member, uri: str) -> bool:
         """See `ClientContext.shares_subscription`."""
@@ -192,12 +163,9 @@ class SessionClient:
         """
         for task in self.stream.listening.values():
             task.cancel()
-        self.links.clear()
         self.stream.listening.clear()
-        self.credentials.clear()
-        self.handed_out = None
         self.caller = None
-        self.view = None
+        self.let_go()
 
     def cancel(self, request_id: bytes) -> bool:
         """Cancels a call in flight on the client's word; True where there was one."""

@@ -87,6 +87,9 @@ class ClientContext(Protocol):
     def note_handed_out(self, uris: Iterable[str], backend: str) -> None:
         """Remembers what a backend's result hands out."""
 
+    def hears(self, method: str) -> bool:
+        """Whether the stream of a request may bring the client a notification of this method."""
+
     def shares_subscription(self, member: Member, uri: str) -> bool:
         """Whether another client relies on the same subscription, because both speak to one program."""
 

@@ -1,7 +1,7 @@
 """What becomes of a call: the values that every layer of the core answers with.
 
 They say what happened and nothing of how a client hears of it: codes, texts' form and HTTP statuses are chosen by the
-table of the client's era (`vmcp_proxy.serve.legacy.answers`).
+tables of the eras (`vmcp_proxy.serve.eras.own_answers`, `vmcp_proxy.serve.modern.answers`).
 """
 
 from collections.abc import Mapping

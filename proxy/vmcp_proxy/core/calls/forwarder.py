@@ -82,7 +82,9 @@ class Forwarder:
         trace = operation.trace
         traced = None if trace is None else begin_call(trace, operation, capability, member)
         context = None if traced is None else traced.meta
-        receiver = CallReceiver(client, member, members, exchange, deadline, self._changes, self._hearing, context)
+        receiver = CallReceiver(
+            client, member, members, exchange, deadline, self._changes, self._hearing, context, operation.log_level
+        )
         exchange.routed(name, credentials)
         span = self._observer.begin(member, operation)
         began = time.perf_counter()

@@ -7,7 +7,7 @@ import msgspec
 
 from vmcp_proxy.protocol import jsonrpc, params
 from vmcp_proxy.protocol.kinds import Kind
-from vmcp_proxy.protocol.methods import LOG_LEVELS
+from vmcp_proxy.protocol.methods import LOG_LEVELS, NO_RECORDS
 from vmcp_proxy.protocol.params import InvalidParamsError, inbound_result
 
 CHANGED_KINDS: Final = {
@@ -34,7 +34,7 @@ def relayed(
 ) -> bytes | None:
     """The message for the client; None where it is not for the client.
 
-    Progress gets the client's own token back. Log records below the session's level are left out, and their
+    Progress gets the client's own token back. Log records below the level that it wants are left out, and their
     logger is prefixed with the backend's name. `uri_of` gives the URI by which the client knows one of the
     backend's. Unknown notifications pass as they came.
     """
@@ -67,6 +67,8 @@ def _update(raw: msgspec.Raw | None, uri_of: Callable[[str], str]) -> bytes:
 
 
 def _log_record(raw: msgspec.Raw | None, backend: str, log_level: str | None) -> bytes | None:
+    if log_level == NO_RECORDS:
+        return None
     members = params.parse_members(None if raw is None else inbound_result(raw))
     level = params.text_of(members, "level")
     if level not in LOG_LEVELS:

@@ -64,7 +64,8 @@ class CallReceiver:
     The backend gets a progress token of ours, the client its own one back. A question that a client cannot
     take on the call's stream goes where what belongs to no call goes; a notification is dropped. The call has been
     admitted: what belongs to it is relayed to its end. `context` goes into `_meta` in place of the trace context that
-    stands there; None leaves that as it came. `request_id` is the last one at the backend, 0 before there is any.
+    stands there; None leaves that as it came. `log_level` is that of the request; None where the client's own counts.
+    `request_id` is the last one at the backend, 0 before there is any.
     """
 
     __slots__ = (
@@ -74,6 +75,7 @@ class CallReceiver:
         "_deadline",
         "_exchange",
         "_hearing",
+        "_log_level",
         "_member",
         "_members",
         "_token",
@@ -90,7 +92,9 @@ class CallReceiver:
         changes: Changes,
         hearing: Hearing,
         context: msgspec.Raw | None = None,
+        log_level: str | None = None,
     ) -> None:
+        self._log_level: Final = log_level
         self._client: Final = client
         self._member: Final = member
         self._members: Final = members
@@ -118,13 +122,15 @@ class CallReceiver:
         self._changes.heard(method, member, client)
         if method == CANCELLED:
             await client.withdrawn(member, params)
+        elif not client.hears(method):
+            return
         elif method != RESOURCE_UPDATED or await self._hearing.hears_update(client, member, params):
             message = relayed(
                 method,
                 params,
                 backend=member.name,
                 client_token=self._token,
-                log_level=client.log_level,
+                log_level=self._log_level or client.log_level,
                 uri_of=client.uri_of(member.name),
             )
             if message is not None:
