@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support import heap
+from tests.support import eras, heap
 
 # What is compiled is kept, also where the machine's setting is to keep nothing: each worker and each command that a
 # test starts would compile all that it imports anew.
@@ -28,6 +28,13 @@ settings.register_profile(
 settings.register_profile("everyday", settings.get_profile("thorough"), max_examples=25)
 
 _OUTCOMES = pytest.StashKey[dict[str, set[str]]]()
+
+
+@pytest.fixture(params=list(eras.Era), ids=lambda era: era.value)
+def both_eras(request, monkeypatch):
+    """Runs a test once in each era of the protocol: its clients speak that one."""
+    monkeypatch.setattr(eras, "current", request.param)
+    return request.param
 
 
 def pytest_addoption(parser):

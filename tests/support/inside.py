@@ -10,6 +10,7 @@ from vmcp_proxy.auth.incoming.authenticators import Authenticators
 from vmcp_proxy.backends.interface import Backend, BackendSession
 from vmcp_proxy.clients.event_log import Budget
 from vmcp_proxy.clients.session_client import SessionClient
+from vmcp_proxy.clients.stateless_client import StatelessClient
 from vmcp_proxy.core.listings.cache import Entry
 from vmcp_proxy.core.listings.scopes import SHARED
 from vmcp_proxy.core.members.member import Member
@@ -62,6 +63,11 @@ class Inside:
         """What is held for the only client."""
         (client,) = self.clients
         return client
+
+    @property
+    def stateless(self) -> tuple[StatelessClient, ...]:
+        """What is held for clients without a session."""
+        return self._parts.core.stateless.all()
 
     def forget_client(self, session: Session) -> None:
         """Drops what is held for a session's client, as if it had never asked here."""

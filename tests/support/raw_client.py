@@ -9,11 +9,16 @@ from typing import Any, Self
 
 import httpx2
 
+from tests.support import eras
 from tests.support.plain_http import http_client
+from vmcp_proxy.protocol.methods import Era
 
 ACCEPT = "application/json, text/event-stream"
 WAIT_SECONDS = 45.0
 """Far beyond what a busy machine needs: nothing that is waited for so long is about time."""
+
+STATUSES = {Era.LEGACY: (200,), Era.MODERN: (200, 400, 404)}
+"""Those that an answer to a request may have."""
 
 
 async def eventually(condition: Callable[[], object], seconds: float = WAIT_SECONDS) -> None:
@@ -56,11 +61,17 @@ def events_of(body: bytes) -> list[dict[str, Any]]:
 
 
 class RawClient:
-    """One session at most; `headers` go with every request, `said` are the notifications that came on POSTs."""
+    """One session at most; `headers` go with every request, `said` are the notifications that came on POSTs.
 
-    def __init__(self, url: str, headers: dict[str, str] | None = None) -> None:
+    One of the modern era has none: `open` sends nothing, and each request says its `capabilities` and `log_level`.
+    """
+
+    def __init__(self, url: str, headers: dict[str, str] | None = None, era: Era | None = None) -> None:
         self.url = url
         self.headers = headers or {}
+        self.era = era or eras.current
+        self.capabilities: dict[str, Any] = {}
+        self.log_level: str | None = None
         self.session = ""
         self.said: list[dict[str, Any]] = []
         self._ids = itertools.count(1)
@@ -87,7 +98,10 @@ class RawClient:
         return await self.send("POST", content, **headers)
 
     async def open(self, capabilities: dict[str, Any] | None = None, **headers: str) -> dict[str, Any]:
-        """The handshake; the result of `initialize`."""
+        """The handshake; the result of `initialize`, or of `server/discover` in the era that has no handshake."""
+        if self.era is Era.MODERN:
+            self.capabilities = capabilities or {}
+            return await self.result("server/discover", **headers)
         answer = await self.post(initialize(**(capabilities or {})), **headers)
         assert answer.status_code == 200, answer.text
         self.session = answer.headers["mcp-session-id"]
@@ -99,13 +113,22 @@ class RawClient:
         self, method: str, params: dict[str, Any] | None = None, request_id: object = None, **headers: str
     ) -> dict[str, Any]:
         """The answer to one request, whatever form it came in."""
+        message, fields = self.asking(method, params, request_id)
+        return self.read(await self.post(message, **fields | headers))
+
+    def asking(
+        self, method: str, params: dict[str, Any] | None = None, request_id: object = None
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        """A request as this client would send it, and the headers that repeat what it says."""
         number = next(self._ids) if request_id is None else request_id
         message = {"jsonrpc": "2.0", "id": number, "method": method, "params": params or {}}
-        return self.read(await self.post(message, **headers))
+        if self.era is Era.LEGACY:
+            return message, {}
+        return eras.modern(message, self.capabilities, self.log_level), eras.headers_of(message)
 
     def read(self, answer: httpx2.Response) -> dict[str, Any]:
         """The answer in a response; what stood before it goes to `said`."""
-        assert answer.status_code == 200, answer.text
+        assert answer.status_code in STATUSES[self.era], answer.text
         if answer.headers["content-type"] == "application/json":
             return answer.json()
         *before, last = events_of(answer.content)
@@ -144,9 +167,11 @@ class RawClient:
         self, method: str, params: dict[str, Any] | None = None, **headers: str
     ) -> AsyncIterator["Stream"]:
         """Sends one request and shows what its stream brings while the block runs."""
-        message = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params or {}}
-        fields = {"accept": ACCEPT, "content-type": "application/json", "mcp-session-id": self.session}
-        fields |= self.headers | headers
+        message, said = self.asking(method, params)
+        fields = {"accept": ACCEPT, "content-type": "application/json"}
+        if self.session:
+            fields["mcp-session-id"] = self.session
+        fields |= self.headers | said | headers
         async with self._http.stream(
             "POST", self.url, content=json.dumps(message).encode(), headers=fields, timeout=None
         ) as response:

@@ -162,7 +162,7 @@ class Proxy:
         """Rotates to the mounted keys; where all of them are gone the last ones stay in force, as a config would."""
         state = self.state
         if keyring is not None:
-            self.wiring.sessions.rotate(keyring)
+            self.wiring.rotate(keyring)
             state.has_keys = True
         elif self.settings.needs_keys and state.has_keys and not state.has_lost_keys:
             remedy = (

@@ -22,6 +22,7 @@ from vmcp_proxy.run.parts.surface import build_surface
 from vmcp_proxy.run.settings import LOGGER, SOFTWARE_VERSION, LiveConfig, Settings
 from vmcp_proxy.run.status import ProxyState, ProxyStatus
 from vmcp_proxy.run.telemetry.metrics import MetricsExport
+from vmcp_proxy.sessions import Keyring
 
 
 class Wiring:
@@ -83,6 +84,7 @@ class Wiring:
             self.sessions.manager.run(),
             self.sessions.pods.run(),
             self.core.notifier.run(),
+            self.core.stateless.run(),
             self.metrics_export.run(),
             *self.surface.supervisors(),
         )
@@ -95,7 +97,7 @@ class Wiring:
         Raises:
             OSError: the audit file cannot be opened; nothing has changed.
         """
-        config, former = loaded.config, self.surface.legacy.current
+        config, former = loaded.config, self.surface.settings.current
         # First what can fail, so that a refused config changes nothing.
         self.surface.configure(loaded)
         configure_redis(self.redis, loaded)
@@ -103,10 +105,16 @@ class Wiring:
         self.core.configure(config, admitter)
         self.explainer.configure(core_settings(config, admitter), config.config.aggregation, config.incoming_auth)
         self.sessions.manager.configure(config.session_management)
-        if self.surface.legacy.current.takes_request_headers is not former.takes_request_headers:
+        self.core.stateless.configure(config.session_management)
+        if self.surface.settings.current.takes_request_headers is not former.takes_request_headers:
             # A session has its headers from its beginning, or never: under the other mode it would lack them.
             self.sessions.manager.drop_all()
         self.config.current = config
+
+    def rotate(self, keyring: Keyring) -> None:
+        """Has everything that is keyed follow other keys; what is held for clients without sessions is made anew."""
+        if self.sessions.rotate(keyring):
+            self.core.stateless.drop_all()
 
     async def aclose(self) -> None:
         """Releases everything, from the sessions inwards; backends hear that their sessions are over.
@@ -124,6 +132,7 @@ class Wiring:
     async def _close_rooms(self) -> None:
         self.authenticators.close()
         await self.sessions.manager.aclose()
+        await self.core.stateless.aclose()
         await self.core.group.aclose()
         await self.assembler.aclose()
         await self.sessions.store.aclose()

@@ -14,12 +14,13 @@ from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, AllowList, HeaderSnapshot
 from vmcp_proxy.observability.audit import Outcome, Reason, outcome_of_status
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.observability.tracing.spans import RecordedTrace, Trace
+from vmcp_proxy.protocol.eras import claims_modern
 from vmcp_proxy.protocol.jsonrpc import Answer, Batch, Notification, Raw, Request, Response, encode_error, size_of
 from vmcp_proxy.protocol.methods import NO_REFERENCE, Reference, read_reference
 from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.protocol.versions import SESSION_HEADER
 from vmcp_proxy.serve.http.bounds import SHORT_BYTES
-from vmcp_proxy.serve.http.direct_answers import has_gone, note_long, release_head, write_answer
+from vmcp_proxy.serve.http.direct_answers import has_gone, note_long, release_head, when_gone, write_answer
 from vmcp_proxy.serve.http.head import shortened
 from vmcp_proxy.serve.http.repeated import SAME_HEAD, RepeatedHead
 from vmcp_proxy.serve.rejections import CRASHED, Cut, Rejection
@@ -275,6 +276,10 @@ class RequestContext:
         """Whether the client is known not to read any more."""
         return has_gone(self._send) if self._whole is None else self._whole.has_gone
 
+    def when_gone(self, told: Callable[[], None] | None) -> bool:
+        """Has the client's going told, once, or nobody any more; False where only `receive` can tell."""
+        return when_gone(self._send, told)
+
     def allow_passthrough(self, allow_list: AllowList) -> None:
         """Says which headers `captured` may take."""
         self._allow_list = allow_list
@@ -384,7 +389,8 @@ class RequestContext:
             self._metrics.on_rejected(layer, refusal.status)
         request = self.message if isinstance(self.message, Request) else None
         message_id = self.malformed_id if request is None else request.id
-        answer = encode_error(message_id, refusal.code, refusal.message, data)
+        code = refusal.modern_code if claims_modern(self.header) else refusal.code
+        answer = encode_error(message_id, code, refusal.message, data)
         is_answer = refusal.is_answer and request is not None and self.header(SESSION_HEADER) is not None
         await self.respond(_OK if is_answer else refusal.status, answer, headers=refusal.headers)
         self.status = refusal.status

@@ -1,6 +1,6 @@
 """Why the layers and the endpoint reject a request: HTTP status, JSON-RPC code, text and headers, in one table.
 
-What becomes of a call that was let in stands in the tables of the eras (`vmcp_proxy.serve.legacy.answers`).
+What becomes of a call that was let in stands in the tables of the eras (`vmcp_proxy.serve.eras.own_answers`).
 """
 
 from collections.abc import Mapping
@@ -10,20 +10,24 @@ from types import MappingProxyType
 from typing import Final
 
 from vmcp_proxy.auth.incoming.refusal import Fault, Refusal
+from vmcp_proxy.protocol import eras
 from vmcp_proxy.protocol.error_codes import (
+    HEADER_MISMATCH,
     INTERNAL_ERROR,
     INVALID_REQUEST,
     SERVER_ERROR,
     SESSION_NOT_FOUND,
 )
 from vmcp_proxy.protocol.jsonrpc import Malformed
-from vmcp_proxy.protocol.versions import CLIENT_REVISIONS
 from vmcp_proxy.serve.http.bounds import SHORT_BYTES
 
 MCP_PATH: Final = "/mcp"
 METHODS: Final = b"GET, POST, DELETE, OPTIONS"
 HOSTS_SETTING: Final = "spec.allowedHosts"
 ORIGINS_SETTING: Final = "spec.allowedOrigins"
+
+_OWN_FAULTS: Final = 500
+"""Statuses from here on are no fault of the client's."""
 
 _RETRY: Final = ((b"retry-after", b"5"),)
 _WRONG_HOST: Final = "This endpoint does not answer to the name in the Host header; "
@@ -43,6 +47,13 @@ class Rejection:
     message: str
     headers: tuple[tuple[bytes, bytes], ...] = ()
     is_answer: bool = False
+
+    @property
+    def modern_code(self) -> int:
+        """The code for clients of the modern era, which has none for a server's own."""
+        if self.code not in (SERVER_ERROR, SESSION_NOT_FOUND):
+            return self.code
+        return INVALID_REQUEST if self.status < _OWN_FAULTS else INTERNAL_ERROR
 
 
 # By path and headers alone.
@@ -69,10 +80,9 @@ NOT_JSON: Final = Rejection(415, SERVER_ERROR, "Send the message as Content-Type
 BAD_LENGTH: Final = Rejection(400, INVALID_REQUEST, "Content-Length must be a number.")
 MANY_HOSTS: Final = Rejection(400, INVALID_REQUEST, "Send one Host header.")
 REPEATED: Final = Rejection(400, INVALID_REQUEST, "Send each Mcp-* header once.")
+REPEATED_MODERN: Final = Rejection(400, HEADER_MISMATCH, REPEATED.message)
 MANY_CREDENTIALS: Final = Rejection(400, INVALID_REQUEST, "Send one Authorization header.")
-BAD_REVISION: Final = Rejection(
-    400, INVALID_REQUEST, f"Unsupported MCP-Protocol-Version; sessions speak {', '.join(sorted(CLIENT_REVISIONS))}."
-)
+BAD_REVISION: Final = Rejection(eras.BAD_REVISION.status, eras.BAD_REVISION.code, eras.BAD_REVISION.message)
 
 # By the credentials (RFC 6750 section 3.1).
 _STATUS_OF_FAULT: Final[Mapping[Fault, int]] = MappingProxyType(

@@ -87,7 +87,8 @@ ROWS = {
     "revision": Row(
         400,
         -32600,
-        "Unsupported MCP-Protocol-Version; sessions speak 2024-11-05, 2025-03-26, 2025-06-18, 2025-11-25.",
+        "Unsupported MCP-Protocol-Version; this endpoint speaks 2026-07-28, 2025-11-25, 2025-06-18, 2025-03-26, "
+        "2024-11-05.",
         (("mcp-protocol-version", "2025-01-01"),),
     ),
     "too long": Row(

@@ -121,7 +121,10 @@ async def test_blanks_around_a_value_are_no_part_of_it():
         ((b"mcp-session-id: a", b"mcp-protocol-version: 2025-03-26"), 200),
         ((b"mcp-session-id: a", b"mcp-protocol-version: 2024-11-05 "), 200),
         ((b"mcp-protocol-version: 2026-07-28",), 200),
-        ((b"mcp-protocol-version: foo",), 400),
+        ((b"mcp-protocol-version: foo",), 200),
+        ((b"mcp-protocol-version:",), 400),
+        ((b"mcp-protocol-version: 1999-01-01",), 400),
+        ((b"mcp-protocol-version: 2026-07-28", b"mcp-name: a", b"mcp-name: a"), 400),
     ],
 )
 async def test_what_mcp_headers_must_be(fields, status):
@@ -302,7 +305,7 @@ async def test_where_all_places_are_taken_a_connection_that_asks_nothing_gives_w
 async def test_a_body_that_was_not_asked_for_is_never_taken_for_the_next_request_nor_the_other_way_round():
     """A client that waits for 100 and is refused may go on with another request at once, or with nothing."""
     async with World().serving() as world:
-        refused = request(b" " * 70, b"expect: 100-continue", b"mcp-protocol-version: foo")[:-70]
+        refused = request(b" " * 70, b"expect: 100-continue", b"mcp-protocol-version: 1999-01-01")[:-70]
         said = await spoken(world.port, refused + request(call()))
         assert said.startswith(b"HTTP/1.1 400 ")
         assert said.count(b"HTTP/1.1 ") == 1

@@ -25,7 +25,7 @@ CANARY = "canary-51c2"
         ({"origin": f"https://{CANARY}.example"}, 403, "denied"),
         ({"accept": "text/plain"}, 406, "failure"),
         ({"content-type": "text/plain"}, 415, "failure"),
-        ({"mcp-protocol-version": CANARY}, 400, "failure"),
+        ({"mcp-session-id": "s", "mcp-protocol-version": CANARY}, 400, "failure"),
     ],
 )
 async def test_what_is_refused_by_its_headers_is_audited(world, headers, status, outcome):

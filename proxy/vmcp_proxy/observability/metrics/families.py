@@ -124,6 +124,11 @@ SESSIONS: Final = _gauge("vmcp.sessions", "{session}", "Live sessions on this po
 HEADER_SNAPSHOTS: Final = _gauge(
     "vmcp.header_snapshots", "{snapshot}", "Passthrough header snapshots held on this pod."
 )
+STATELESS_CLIENTS: Final = _gauge(
+    "vmcp.stateless_clients",
+    "{client}",
+    "Clients without a session that this pod holds a catalog and backend sessions for, and their passthrough headers.",
+)
 CAPABILITIES: Final = _gauge("vmcp.catalog.capabilities", "{capability}", "Capabilities served, by kind.", "kind")
 CONTEXT_BYTES: Final = _gauge(
     "vmcp.context.size",
@@ -190,6 +195,7 @@ READ: Final = (
     SPANS_DROPPED,
     SESSIONS,
     HEADER_SNAPSHOTS,
+    STATELESS_CLIENTS,
     CAPABILITIES,
     CONTEXT_BYTES,
     CONTEXT_TOKENS,

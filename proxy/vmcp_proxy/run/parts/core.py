@@ -14,6 +14,7 @@ from vmcp_proxy.clients.server_requests import ServerRequests
 from vmcp_proxy.clients.services import SessionServices
 from vmcp_proxy.clients.session_client import SessionClient
 from vmcp_proxy.clients.session_stream import SessionStream
+from vmcp_proxy.clients.stateless_clients import StatelessClients
 from vmcp_proxy.core.calls.aggregate import Aggregate
 from vmcp_proxy.core.calls.forwarder import Forwarder
 from vmcp_proxy.core.calls.hearing import Hearing
@@ -25,7 +26,7 @@ from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.group.group import Group
 from vmcp_proxy.core.listings.cache import Listings
 from vmcp_proxy.core.listings.scopes import Digests
-from vmcp_proxy.core.members.member import Member
+from vmcp_proxy.core.members.member import Member, Members
 from vmcp_proxy.core.members.own_links import OwnLinks
 from vmcp_proxy.core.policy.questions import Admitter, AllowAll, DecisionObserver
 from vmcp_proxy.core.policy.reach import Errand, Reach
@@ -53,6 +54,7 @@ class CoreParts:
     listings: Listings
     own_links: OwnLinks
     links: Links
+    stateless: StatelessClients
     notifier: Notifier
     messages: ClientMessages
     workflows: LiveWorkflows
@@ -117,11 +119,15 @@ def build_core_parts(
     def receiver_of(client: SessionClient, member: Member) -> ClientReceiver:
         return ClientReceiver(client, member, changes, hearing)
 
-    links = Links(
-        tasks, sessions.clients, sessions.news.remember_backend, receiver_of, hearing, metrics.on_backend_session_end
-    )
+    links = Links(tasks, sessions.clients, sessions.news.remember_backend, receiver_of, hearing, on_over)
     messages = _serve_clients(config, sessions, links, changes, tasks)
-    group = Group(tasks, listings, own_links, views, aggregate, links.configure, on_change)
+    stateless = StatelessClients(tasks, hearing, on_over)
+
+    def on_members(members: Members) -> None:
+        links.configure(members)
+        stateless.serve(members)
+
+    group = Group(tasks, listings, own_links, views, aggregate, on_members, on_change)
     limits = build_limits(config.current, redis, sessions.keyring, views.asks, views.asks_for_one, tasks)
     services = CoreServices(aggregate, views.shared, group, decisions, resolver.known, reach, limits)
     virtual = LiveCore(build_core(core_settings(config.current, AllowAll()), services))
@@ -135,6 +141,7 @@ def build_core_parts(
         listings,
         own_links,
         links,
+        stateless,
         notifier,
         messages,
         LiveWorkflows(metrics),

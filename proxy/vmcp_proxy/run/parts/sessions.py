@@ -31,10 +31,12 @@ class SessionParts:
         """The session keys in force now."""
         return self.ids.keyring
 
-    def rotate(self, keyring: Keyring) -> None:
-        """Takes new session keys; sessions whose key is gone end."""
-        if not keyring.is_same(self.ids.keyring):
-            self.manager.rotate(keyring)
+    def rotate(self, keyring: Keyring) -> bool:
+        """Takes new session keys; sessions whose key is gone end. False where they are those in force."""
+        if keyring.is_same(self.ids.keyring):
+            return False
+        self.manager.rotate(keyring)
+        return True
 
 
 def build_sessions(

@@ -32,6 +32,10 @@ from vmcp_proxy.serve.chain.header_rules import HostRule, is_loopback
 from vmcp_proxy.serve.chain.header_validation import HeaderPolicy
 from vmcp_proxy.serve.chain.sources import parse_networks
 from vmcp_proxy.serve.chain.stream_timeout import InFlight
+from vmcp_proxy.serve.eras.introduction import Introduction
+from vmcp_proxy.serve.eras.keep_alive import KeepAlive
+from vmcp_proxy.serve.eras.router import EraRouter
+from vmcp_proxy.serve.eras.settings import EndpointSettings, LiveSettings, ServerInfo
 from vmcp_proxy.serve.http.listener import CONNECTION, Listener
 from vmcp_proxy.serve.http.servers import Opens, Servers
 from vmcp_proxy.serve.legacy.answer_streams import AnswerStreams
@@ -39,9 +43,9 @@ from vmcp_proxy.serve.legacy.endpoint import Endpoint
 from vmcp_proxy.serve.legacy.fitting import fit_entry
 from vmcp_proxy.serve.legacy.get_stream import GetStream
 from vmcp_proxy.serve.legacy.handshake import Handshake
-from vmcp_proxy.serve.legacy.post_exchange import KeepAlive
 from vmcp_proxy.serve.legacy.requests import Requests
-from vmcp_proxy.serve.legacy.settings import LegacySettings, LiveSettings, ServerInfo
+from vmcp_proxy.serve.modern.endpoint import ModernEndpoint
+from vmcp_proxy.serve.modern.requests import ModernRequests
 from vmcp_proxy.serve.rejections import MCP_PATH
 from vmcp_proxy.serve.stdio.front import StdioListener
 
@@ -99,12 +103,13 @@ def _relayed(config: ProxyConfig) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class SurfaceParts:
-    """What is built once; `legacy` and `chain` hold what the config decides, each replaced as a whole."""
+    """What is built once; `settings` and `chain` hold what the config decides, each replaced as a whole."""
 
     sources: ChainSources
     services: ChainServices
     chain: LiveChain
-    legacy: LiveSettings
+    settings: LiveSettings
+    dispatch: EraRouter
     endpoint: Endpoint
     handshake: Handshake
     requests: Requests
@@ -124,9 +129,9 @@ class SurfaceParts:
         """
         config, former = loaded.config, self.sources.authenticators.current
         settings = self.sources.settings(loaded)
-        self.chain.current = build_chain(settings, self.endpoint, self.services)
+        self.chain.current = build_chain(settings, self.dispatch, self.services)
         self.well_known.current = WellKnownSettings(settings.policy.hosts, settings.resource)
-        self.legacy.current = legacy_settings(config, mirrors=self.mirrors)
+        self.settings.current = endpoint_settings(config, mirrors=self.mirrors)
         if settings.authenticator is not former:
             # Who listens was let in by another: clients come back and are asked by this one.
             self.get_stream.end_all()
@@ -137,13 +142,15 @@ class SurfaceParts:
         return (self.keep_alive.run(), self.answers.run(), self.in_flight.run(), self.services.refusals.run())
 
 
-def legacy_settings(config: ProxyConfig, *, mirrors: bool = False) -> LegacySettings:
-    """What the session era follows under a config; the first backend is that which we mirror, if we do."""
-    return LegacySettings(
+def endpoint_settings(config: ProxyConfig, *, mirrors: bool = False) -> EndpointSettings:
+    """What the endpoints of both eras follow under a config; the first backend is that which we mirror, if we do."""
+    page_size = config.config.operational.limits.page_size
+    return EndpointSettings(
         info=ServerInfo(config.name, SOFTWARE_VERSION),
         instructions=config.config.instructions,
         takes_request_headers=config.passthrough_header_mode is PassthroughHeaderMode.REQUEST,
-        encoder=ListEncoder(config.config.operational.limits.page_size, fit=fit_entry),
+        legacy_pages=ListEncoder(page_size, fit=fit_entry),
+        modern_pages=ListEncoder(page_size),
         keep_alive=config.config.operational.keep_alive_interval,
         mirrored=next((each.name for each in config.backends), None) if mirrors else None,
     )
@@ -168,17 +175,20 @@ def build_surface(
     logger = logging.getLogger(LOGGER)
     sources = ChainSources(settings.is_local, authenticators, _audit_output(settings, logger), LiveTracing(logger))
     mirrors = settings.attaches_to is not None
-    legacy = LiveSettings(legacy_settings(config.current, mirrors=mirrors))
-    keep_alive, answers = KeepAlive(legacy), AnswerStreams(sessions.clients.replay)
+    live = LiveSettings(endpoint_settings(config.current, mirrors=mirrors))
+    keep_alive, answers = KeepAlive(live), AnswerStreams(sessions.clients.replay)
     manager, clients, news = sessions.manager, sessions.clients, sessions.news
-    get_stream = GetStream(clients, core.links, core.notifier, answers, news.listening, legacy)
-    requests = Requests(core.virtual, core.links, metrics, news.remember_level, legacy)
-    handshake = Handshake(manager, clients, core.virtual, core.own_links, legacy)
-    endpoint = Endpoint(manager, clients, handshake, requests, get_stream, keep_alive, answers, core.messages, legacy)
+    get_stream = GetStream(clients, core.links, core.notifier, answers, news.listening, live)
+    introduction = Introduction(core.virtual, core.own_links, live)
+    requests = Requests(core.virtual, core.links, metrics, news.remember_level, live)
+    handshake = Handshake(manager, clients, introduction, live)
+    endpoint = Endpoint(manager, clients, handshake, requests, get_stream, keep_alive, answers, core.messages, live)
+    modern_requests = ModernRequests(core.virtual, introduction, metrics, live)
+    dispatch = EraRouter(endpoint, ModernEndpoint(core.stateless, modern_requests, keep_alive))
     in_flight = InFlight()
     services = ChainServices(metrics, in_flight, logger, manager.is_ours)
     chain_settings = sources.settings(loaded)
-    chain = LiveChain(build_chain(chain_settings, endpoint, services))
+    chain = LiveChain(build_chain(chain_settings, dispatch, services))
     well_known = WellKnown(WellKnownSettings(chain_settings.policy.hosts, chain_settings.resource), metrics.on_rejected)
     admin = _admin(settings, status, metrics, explainer)
     servers = _servers(settings, config, chain, well_known, in_flight, admin, metrics)
@@ -186,7 +196,8 @@ def build_surface(
         sources,
         services,
         chain,
-        legacy,
+        live,
+        dispatch,
         endpoint,
         handshake,
         requests,

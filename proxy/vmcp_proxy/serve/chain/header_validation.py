@@ -1,13 +1,12 @@
 """The layer that refuses requests by their headers alone."""
 
 import logging
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Self
 
 from vmcp_api.config import ProxyConfig
-from vmcp_proxy.protocol.versions import SESSION_HEADER
+from vmcp_proxy.protocol.eras import claims_modern, may_be_modern
 from vmcp_proxy.serve.chain.header_rules import HostRule, OriginRule, accepts, is_json, wants_stream
 from vmcp_proxy.serve.chain.refused_names import RefusedNames
 from vmcp_proxy.serve.context import EVENT_STREAM, JSON, Handler, RequestContext, Told
@@ -26,6 +25,7 @@ from vmcp_proxy.serve.rejections import (
     NOT_STREAM,
     ORIGINS_SETTING,
     REPEATED,
+    REPEATED_MODERN,
     TOO_LARGE,
     WRONG_HOST,
     WRONG_METHOD,
@@ -37,8 +37,6 @@ NAME: Final = "header_validation"
 _USUAL_ACCEPT: Final = frozenset({b"application/json, text/event-stream", b"*/*"})
 """What nearly every client sends: looked up before anything is taken apart."""
 
-_MODERN: Final = b"2026-07-28"
-_REVISION: Final = re.compile(rb"\d{4}-\d{2}-\d{2}")
 _EXPOSED: Final = b"Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate, Retry-After"
 _PREFLIGHT_SECONDS: Final = b"7200"
 
@@ -68,8 +66,8 @@ def check_headers(context: RequestContext, policy: HeaderPolicy) -> Rejection | 
 
     In order: more than one Host (400, RFC 9112 section 3.2) or Authorization (400), a repeated Mcp-* header (400),
     Host (421), Origin (403), method (405), `Accept` (406), `Content-Type` (415), declared length (413), protocol
-    revision (400). Outside of sessions, revisions from 2026-07-28 on pass: the endpoint refuses them for want of a
-    session.
+    revision (400). Outside of sessions, revisions from 2026-07-28 on and what looks like no revision pass: the
+    dispatch looks at the body too.
     """
     if (repeated := _check_repeated(context)) is not None:
         return repeated
@@ -82,7 +80,8 @@ def check_headers(context: RequestContext, policy: HeaderPolicy) -> Rejection | 
         case "POST":
             refusal = _check_post(context, policy)
         case "GET":
-            refusal = None if wants_stream(context.header(b"accept")) else NOT_STREAM
+            is_wanted = wants_stream(context.header(b"accept")) or claims_modern(context.header)
+            refusal = None if is_wanted else NOT_STREAM
         case "DELETE" | "OPTIONS":
             refusal = None
         case _:
@@ -98,15 +97,17 @@ def _check_repeated(context: RequestContext) -> Rejection | None:
         return MANY_HOSTS
     if names.count(b"authorization") > 1:
         return MANY_CREDENTIALS
-    return REPEATED if any(name.startswith(b"mcp-") and names.count(name) > 1 for name in names) else None
+    if not any(name.startswith(b"mcp-") and names.count(name) > 1 for name in names):
+        return None
+    return REPEATED_MODERN if claims_modern(context.header) else REPEATED
 
 
 def _check_revision(context: RequestContext, policy: HeaderPolicy) -> Rejection | None:
     revision = context.header(b"mcp-protocol-version")
     if revision is None or revision in policy.legacy_revisions:
         return None
-    is_modern = revision >= _MODERN and _REVISION.fullmatch(revision)
-    return None if is_modern and context.header(SESSION_HEADER) is None else BAD_REVISION
+    is_classified = may_be_modern(context.header) if context.http_method == "POST" else claims_modern(context.header)
+    return None if is_classified else BAD_REVISION
 
 
 def _check_post(context: RequestContext, policy: HeaderPolicy) -> Rejection | None:
@@ -143,7 +144,7 @@ def header_validation(
             refused.note(logger, "Host", context.header(b"host"), HOSTS_SETTING)
         elif refusal in (WRONG_ORIGIN, NOT_LOCAL_ORIGIN):
             refused.note(logger, "Origin", origin, ORIGINS_SETTING)
-        elif origin is not None and refusal not in (MANY_CREDENTIALS, MANY_HOSTS, REPEATED):
+        elif origin is not None and refusal not in (MANY_CREDENTIALS, MANY_HOSTS, REPEATED, REPEATED_MODERN):
             context.cors_headers = (
                 (b"access-control-allow-origin", origin),
                 (b"access-control-expose-headers", _EXPOSED),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final, TypeAlias
 
+from vmcp_proxy.protocol.eras import claims_modern
 from vmcp_proxy.protocol.jsonrpc import Batch, Malformed, Notification, Request, parse_body
 from vmcp_proxy.protocol.versions import SESSION_HEADER
 from vmcp_proxy.serve.context import Handler, RequestContext
@@ -73,11 +74,11 @@ IsOurs: TypeAlias = Callable[[str], bool]
 def refuse_unread(context: RequestContext, is_ours: IsOurs) -> Rejection | None:
     """Why a long body is not even read: `None` where it may be, or where it is short.
 
-    Who has no session has nothing long to say: only `initialize` comes without one. An id that was never given out
-    answers like one that has ended.
+    Who has no session has nothing long to say: only `initialize` comes without one, and the requests of the modern
+    era. An id that was never given out answers like one that has ended.
     """
     length = context.header(b"content-length")
-    if length is not None and int(length) <= SHORT_BYTES:
+    if (length is not None and int(length) <= SHORT_BYTES) or claims_modern(context.header):
         return None
     session = context.header(SESSION_HEADER)
     if session is None:
@@ -106,7 +107,8 @@ def mcp_parsing(
             if (unread := refuse_unread(context, is_ours)) is not None:
                 await context.reject(NAME, unread)
                 return
-            if context.header(SESSION_HEADER) is None and max_body > SHORT_BYTES:
+            is_short = context.header(SESSION_HEADER) is None and not claims_modern(context.header)
+            if is_short and max_body > SHORT_BYTES:
                 most, too_large = SHORT_BYTES, LONG_WITHOUT_SESSION
         body = await read_body(context, most)
         if isinstance(body, BodyFault):

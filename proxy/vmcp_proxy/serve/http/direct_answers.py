@@ -1,5 +1,6 @@
 """Answers that go to the server's own objects directly, past what ASGI messages cost."""
 
+from collections.abc import Callable
 from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -19,6 +20,20 @@ def has_gone(send: object) -> bool:
         return True
     connection = _connection_of(send)
     return connection is not None and connection.is_half_closed
+
+
+def when_gone(send: object, told: Callable[[], None] | None) -> bool:
+    """Has the client's going told, once, or nobody any more; False where `send` leads to no connection of ours.
+
+    Where the client has gone already it is told soon: never before this returns.
+    """
+    connection = _connection_of(send)
+    if connection is None:
+        return False
+    connection.on_gone = told
+    if told is not None and has_gone(send):
+        connection.loop.call_soon(connection.tell_gone)
+    return True
 
 
 def note_long(send: object) -> None:

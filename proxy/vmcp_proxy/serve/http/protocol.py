@@ -1,6 +1,7 @@
 """The server's side of HTTP/1.1 connections: bounds that uvicorn leaves open."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -60,6 +61,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._unsent_since = 0.0
         self._served: RequestResponseCycle | None = None
         self._holds: Final = RequestHolds(bounds, self)
+        self.on_gone: Callable[[], None] | None = None
+        """Hears that the client does not wait for the answer that is being made any more."""
 
     @property
     def address(self) -> str:
@@ -112,6 +115,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             # The server's own method tells the request that was read last, which may not be the one being answered.
             self._tell_gone(served)
         super().connection_lost(exc)
+        self.tell_gone()
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Answers what has come whole to a client that has closed its side, which may still read (ADR-0028).
@@ -128,7 +132,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.is_half_closed = True
         if not self._ahead:
             self.cycle.keep_alive = False
+        self.tell_gone()
         return True
+
+    def tell_gone(self) -> None:
+        """Tells whoever wants to know that the client has closed its connection, or its side of it."""
+        told, self.on_gone = self.on_gone, None
+        if told is not None:
+            told()
 
     def is_stalled(self, now: float) -> bool:
         """Whether a head or a body has been due, or an answer has not been read, for too long; `now` in loop time.

@@ -1,0 +1,69 @@
+"""The endpoint of the era without sessions: a request, an answer, and nothing that outlives them but a cache."""
+
+import asyncio
+from typing import Final
+
+from vmcp_proxy.clients.stateless_clients import StatelessClients
+from vmcp_proxy.observability.audit import Outcome, Reason
+from vmcp_proxy.protocol.eras import Envelope
+from vmcp_proxy.protocol.error_codes import REQUEST_CANCELLED
+from vmcp_proxy.protocol.jsonrpc import Request
+from vmcp_proxy.serve.context import RequestContext
+from vmcp_proxy.serve.eras.keep_alive import KeepAlive
+from vmcp_proxy.serve.eras.own_answers import Failure
+from vmcp_proxy.serve.modern.answers import answer_failure
+from vmcp_proxy.serve.modern.disconnect import CancelledWithClient
+from vmcp_proxy.serve.modern.exchange import ModernExchange
+from vmcp_proxy.serve.modern.requests import Answered, ModernRequests, StatelessCaller
+
+_CANCELLED: Final = Failure(REQUEST_CANCELLED, "The request was cancelled.")
+
+
+class ModernEndpoint:
+    """Serves requests whose headers and envelope are as they must be; no session and no store is touched."""
+
+    def __init__(self, clients: StatelessClients, requests: ModernRequests, keep_alive: KeepAlive) -> None:
+        self._clients: Final = clients
+        self._requests: Final = requests
+        self._keep_alive: Final = keep_alive
+
+    async def __call__(self, context: RequestContext, message: Request, envelope: Envelope) -> None:
+        """Serves one request."""
+        identity, task = context.identity, asyncio.current_task()
+        if identity is None or task is None:
+            return
+        clock = asyncio.get_running_loop().time
+        # Each request stands alone: it sends its own headers on.
+        snapshot = context.sent_headers = context.captured()
+        client = self._clients.begin(identity, snapshot, envelope.capabilities, clock())
+        try:
+            caller = StatelessCaller(identity, client, snapshot)
+            exchange = ModernExchange(context, client.last_used)
+            answered = await self._answered(context, caller, message, envelope, exchange, task)
+            await exchange.finish(answered.status, answered.body, answered.headers)
+        finally:
+            self._clients.end(client, clock())
+
+    async def _answered(
+        self,
+        context: RequestContext,
+        caller: StatelessCaller,
+        message: Request,
+        envelope: Envelope,
+        exchange: ModernExchange,
+        task: "asyncio.Task[None]",
+    ) -> Answered:
+        watch = CancelledWithClient(context, task)
+        self._keep_alive.add(exchange)
+        try:
+            watch.begin()
+            return await self._requests.answer(context, caller, message, envelope, exchange)
+        except asyncio.CancelledError:
+            if not watch.has_gone or task.uncancel() > 0:
+                raise
+            # Nobody reads it; audit and metrics tell it from what was cut or has failed.
+            context.outcome, context.reason = Outcome.FAILURE, Reason.CANCELLED
+            return Answered(*answer_failure(message, _CANCELLED))
+        finally:
+            watch.end()
+            self._keep_alive.discard(exchange)

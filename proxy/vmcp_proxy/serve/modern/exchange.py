@@ -1,0 +1,60 @@
+"""The way back to a client without a session: one JSON answer, or a stream once something is to be said before it."""
+
+import asyncio
+from collections.abc import Callable
+
+from vmcp_proxy.protocol.jsonrpc import Answer
+from vmcp_proxy.protocol.sse import KEEP_ALIVE, encode_event
+from vmcp_proxy.serve.context import Headers, RequestContext
+from vmcp_proxy.serve.eras.exchange import ContextExchange
+
+
+class ModernExchange(ContextExchange):
+    """The answer to one request; its stream cannot be resumed, and ends with the connection."""
+
+    __slots__ = ("_lock", "last_write")
+
+    def __init__(self, context: RequestContext, now: float) -> None:
+        super().__init__(context)
+        self._lock: asyncio.Lock | None = None
+        self.last_write = now
+
+    async def send(self, message: bytes, on_drop: Callable[[], None] | None = None) -> None:
+        """See `Exchange.send`."""
+        if not await self._write(encode_event(message)) and on_drop is not None:
+            on_drop()
+
+    async def comment(self) -> None:
+        """Keeps the connection open through proxies that cut idle ones."""
+        if self._lock is None or not self._lock.locked():
+            await self._write(KEEP_ALIVE)
+
+    async def finish(self, status: int, answer: Answer, headers: Headers = ()) -> None:
+        """Sends the answer and ends the response; of a stream that has begun the status is told already."""
+        context = self._context
+        if self._lock is None:
+            await context.respond(status, answer, headers=headers)
+            return
+        text = b"".join(answer) if isinstance(answer, tuple) else answer
+        if context.keeps_answer:
+            context.answer = text
+        async with self._lock:
+            await context.write(encode_event(text))
+            await context.finish()
+
+    async def _write(self, event: bytes) -> bool:
+        """Whether the client takes events still: the first one begins the stream."""
+        context = self._context
+        if self._lock is None:
+            if context.response_started or not self.takes_messages:
+                return False
+            self._lock = asyncio.Lock()
+        # One after another: what a backend says of several steps comes at the same time.
+        async with self._lock:
+            if context.response_complete:
+                return False
+            if not context.response_started:
+                await context.start_stream()
+            await context.write(event)
+        self.last_write = asyncio.get_running_loop().time()
+        return True

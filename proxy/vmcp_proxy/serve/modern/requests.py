@@ -1,0 +1,136 @@
+"""The requests of clients without a session: each says all that there is to know of it."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from vmcp_proxy.clients.stateless_client import StatelessClient
+from vmcp_proxy.core.outcomes import RawFailure, Result, Unanswered
+from vmcp_proxy.core.stack import LiveCore
+from vmcp_proxy.core.virtual import Caller
+from vmcp_proxy.observability.audit import Outcome
+from vmcp_proxy.observability.metrics import Metrics
+from vmcp_proxy.protocol.discovery import encode_discovery
+from vmcp_proxy.protocol.eras import Envelope, method_not_found
+from vmcp_proxy.protocol.error_codes import INTERNAL_ERROR, INVALID_PARAMS
+from vmcp_proxy.protocol.jsonrpc import Answer, Marks, Raw, Request
+from vmcp_proxy.protocol.kinds import Kind
+from vmcp_proxy.protocol.methods import COMPLETION, MODERN_METHODS, Handling
+from vmcp_proxy.protocol.params import InvalidParamsError, marks_of
+from vmcp_proxy.serve.context import Headers, RequestContext
+from vmcp_proxy.serve.eras.core_requests import Page, ask_core, note_result, read_page
+from vmcp_proxy.serve.eras.introduction import Introduced, Introduction
+from vmcp_proxy.serve.eras.own_answers import Failure, own_answer
+from vmcp_proxy.serve.eras.settings import LiveSettings
+from vmcp_proxy.serve.modern.answers import OK, answer_backend_failure, answer_failure
+from vmcp_proxy.serve.modern.exchange import ModernExchange
+from vmcp_proxy.serve.modern.rendering import CACHED, encode_modern, encode_own
+
+_COMPLETIONS: Final = "completions"
+_NO_OBJECT: Final = Failure(INTERNAL_ERROR, "The backend answered with a result that is no JSON object.")
+
+
+class Answered(msgspec.Struct, frozen=True, gc=False):
+    """An HTTP status, the JSON-RPC answer and more header fields."""
+
+    status: int
+    body: Answer
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StatelessCaller(Caller):
+    """A caller without a session."""
+
+    client: StatelessClient
+
+
+class ModernRequests:
+    """Answers what a client asks once it is known who asks."""
+
+    def __init__(self, core: LiveCore, introduction: Introduction, metrics: Metrics, settings: LiveSettings) -> None:
+        self._core: Final = core
+        self._introduction: Final = introduction
+        self._metrics: Final = metrics
+        self._settings: Final = settings
+
+    async def answer(
+        self,
+        context: RequestContext,
+        caller: StatelessCaller,
+        message: Request,
+        envelope: Envelope,
+        exchange: ModernExchange,
+    ) -> Answered:
+        """What the client gets; `context` hears what came of it."""
+        try:
+            method = MODERN_METHODS[message.method]
+            if method.handling is Handling.DISCOVER:
+                return await self._discover(context, caller, message)
+            if method.handling is Handling.LIST and method.kind is not None:
+                return await self._list(context, caller, message, method.kind)
+            if method.handling is Handling.SUBSCRIPTION or not await self._is_offered(caller, message):
+                return _not_found(context, message)
+            return await self._call(context, caller, message, envelope, exchange)
+        except InvalidParamsError as error:
+            context.outcome = Outcome.FAILURE
+            return Answered(*answer_failure(message, Failure(INVALID_PARAMS, str(error))))
+
+    async def _discover(self, context: RequestContext, caller: StatelessCaller, message: Request) -> Answered:
+        said = await self._introduction.to(caller)
+        if not isinstance(said, Introduced):
+            return self._without_result(context, message, said)
+        raw = encode_discovery(
+            offers=said.offers, carried=said.extensions, instructions=said.instructions, lists=said.lists
+        )
+        return Answered(OK, encode_own(message.id, raw, said.info.raw))
+
+    async def _list(self, context: RequestContext, caller: StatelessCaller, message: Request, kind: Kind) -> Answered:
+        found = await read_page(self._core, context, caller, kind, self._settings.current.modern_pages)
+        if not isinstance(found, Page):
+            return self._without_result(context, message, found)
+        if found.catalog.missing:
+            # The page has a `_meta` of its own then.
+            return self._completed(message, found.raw, marks_of(found.raw))
+        return Answered(OK, encode_own(message.id, found.raw, self._introduction.info.raw))
+
+    async def _is_offered(self, caller: StatelessCaller, message: Request) -> bool:
+        """Whether `server/discover` names what the method belongs to: whoever is asked nothing completes nothing."""
+        return message.method != COMPLETION or _COMPLETIONS in await self._introduction.offers(caller)
+
+    async def _call(
+        self,
+        context: RequestContext,
+        caller: StatelessCaller,
+        message: Request,
+        envelope: Envelope,
+        exchange: ModernExchange,
+    ) -> Answered:
+        reply = await ask_core(self._core, context, caller, message, exchange, envelope.log_level)
+        if type(reply) is not Result:
+            return self._without_result(context, message, reply)
+        marks = note_result(context, self._metrics, message, reply)
+        if marks is None:
+            marks = reply.marks if reply.marks is not None else marks_of(reply.raw)
+        return self._completed(message, reply.raw, marks)
+
+    def _completed(self, message: Request, raw: Raw, marks: Marks) -> Answered:
+        is_cached = message.method in CACHED
+        answer = encode_modern(message.id, raw, marks, self._introduction.info.raw, is_cached=is_cached)
+        return Answered(*answer_failure(message, _NO_OBJECT)) if answer is None else Answered(OK, answer)
+
+    def _without_result(self, context: RequestContext, message: Request, reply: Unanswered) -> Answered:
+        answer = own_answer(message, reply)
+        answer.note(context)
+        if isinstance(answer.content, Failure):
+            return Answered(*answer_failure(message, answer.content), answer.headers)
+        if isinstance(answer.content, RawFailure):
+            return Answered(*answer_backend_failure(message, answer.content, context.target))
+        return self._completed(message, answer.content, marks_of(answer.content))
+
+
+def _not_found(context: RequestContext, message: Request) -> Answered:
+    context.outcome = Outcome.FAILURE
+    refusal = method_not_found(message.method)
+    return Answered(*answer_failure(message, Failure(refusal.code, refusal.message)))

@@ -1,0 +1,105 @@
+"""What is held for clients without a session, and for how long."""
+
+import asyncio
+
+import pytest
+
+from tests.proxy.endpoint.helpers import QUIET, everything
+from tests.support import heap
+from tests.support.raw_client import eventually
+from tests.support.scene import scene
+from tests.support.scripted_backend import ScriptedBackend, text
+from vmcp_proxy.protocol.methods import Era
+
+CANARY = "canary-5b20e7"
+GAUGE = "vmcp_stateless_clients"
+
+
+@pytest.fixture(autouse=True)
+def _modern(monkeypatch):
+    monkeypatch.setattr("tests.support.eras.current", Era.MODERN)
+
+
+@pytest.mark.scenario("H-11")
+async def test_each_request_sends_its_own_headers_on():
+    backend = everything()
+    passed = {"passthroughHeaders": ["X-Api-Key"]}
+    async with scene({"one": backend}, config=QUIET, **passed) as world, world.client() as client:
+        for key in ("a", "b", "a"):
+            await client.request("tools/call", {"name": "one_echo"}, x_api_key=key)
+        await client.call("one_echo")
+        assert (await world.metrics())[GAUGE] == 3
+    sent = [heard.headers.get("x-api-key") for heard in backend.calls("tools/call")]
+    assert sent == ["a", "b", "a", None]
+    # Callers with other headers never share a session with a backend.
+    sessions = [heard.session for heard in backend.calls("tools/call")]
+    assert sessions[0] == sessions[2]
+    assert len(set(sessions)) == 3
+
+
+@pytest.mark.scenario("H-11")
+async def test_requests_that_say_the_same_share_what_is_held_and_others_do_not():
+    async with scene({"one": everything()}, config=QUIET) as world, world.client() as client:
+        await client.call("one_echo")
+        await client.names()
+        assert (await world.metrics())[GAUGE] == 1
+        client.capabilities = {"sampling": {}}
+        await client.call("one_echo")
+        assert (await world.metrics())[GAUGE] == 2
+
+
+@pytest.mark.scenario("H-6", "H-11")
+async def test_nothing_in_the_process_holds_the_headers_of_an_idle_client():
+    backend = everything()
+    settings = {"ttl": "200ms"}
+    async with scene(
+        {"one": backend}, config=QUIET, passthroughHeaders=["X-Api-Key"], sessionManagement=settings
+    ) as world:
+        async with world.client(x_api_key=CANARY) as client:
+            await client.names()
+            await client.call("one_echo")
+        await eventually(lambda: not world.inside.stateless)
+        await eventually(lambda: not heap.held_with(CANARY.encode()))
+        # The sessions that were opened for it have ended, with its own headers.
+        await eventually(lambda: [heard.headers.get("x-api-key") for heard in backend.deletes] == [CANARY])
+
+
+@pytest.mark.scenario("H-11")
+async def test_the_client_used_longest_ago_gives_way_but_not_under_a_call():
+    backend, release = everything(), asyncio.Event()
+
+    @backend.on("tools/call")
+    async def wait(call):
+        if call.heard.headers.get("x-api-key") == "slow":
+            await release.wait()
+        return text("done")
+
+    settings = {"maxSessionsPerPod": 2}
+    async with (
+        scene({"one": backend}, config=QUIET, passthroughHeaders=["X-Api-Key"], sessionManagement=settings) as world,
+        world.client(x_api_key="slow") as slow,
+        world.client() as client,
+    ):
+        message, fields = slow.asking("tools/call", {"name": "one_echo"})
+        async with slow.sending(message, **fields) as waiting:
+            await eventually(lambda: backend.calls("tools/call"))
+            for key in ("a", "b", "c"):
+                await client.request("tools/call", {"name": "one_echo"}, x_api_key=key)
+                assert (await world.metrics())[GAUGE] <= 2
+            assert not [each for each in backend.deletes if each.headers.get("x-api-key") == "slow"]
+            release.set()
+            assert slow.read(await waiting)["result"]["content"][0]["text"] == "done"
+        await eventually(lambda: [each for each in backend.deletes if each.headers.get("x-api-key") == "slow"])
+
+
+@pytest.mark.scenario("H-11")
+async def test_a_backend_that_leaves_or_moves_loses_its_sessions_and_the_rest_stay():
+    one, two = everything(), ScriptedBackend()
+    async with scene({"one": one, "two": two}, config=QUIET) as world, world.client() as client:
+        await client.call("one_echo")
+        await client.call("two_echo")
+        world.apply({"one": one})
+        await eventually(lambda: len(two.deletes) >= 1)
+        await client.call("one_echo")
+        assert len({heard.session for heard in one.calls("tools/call")}) == 1
+    assert not [heard for heard in one.deletes if heard.session not in {call.session for call in one.heard}]
