@@ -1,10 +1,7 @@
-"""JSON of anybody's as values: what they take in memory is told before, and no number becomes another."""
+"""JSON of anybody's as values: no number becomes another."""
 
 import json
-from typing import Any, Final, NoReturn
-
-_VALUE_BYTES: Final = 64
-"""Of each value beside its characters: an object's head, and the place where it is referred to."""
+from typing import Any, NoReturn
 
 
 class RangeError(ValueError):
@@ -12,16 +9,6 @@ class RangeError(ValueError):
 
     def __init__(self) -> None:
         super().__init__("a number that is too large")
-
-
-def weight_of(text: str | bytes) -> int:
-    """Bytes that a JSON text may take once it is decoded, commas in its strings among them.
-
-    `[[],[],…]` takes twenty times its bytes.
-    """
-    if isinstance(text, str):
-        return len(text) + _VALUE_BYTES * (text.count(",") + text.count("[") + text.count("{"))
-    return len(text) + _VALUE_BYTES * (text.count(b",") + text.count(b"[") + text.count(b"{"))
 
 
 def load_json(text: str | bytes) -> Any:

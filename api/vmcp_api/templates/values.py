@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from vmcp_api.templates.budget import Budget
-from vmcp_api.templates.decoding import RangeError, load_json, weight_of
+from vmcp_api.templates.decoding import RangeError, load_json
 from vmcp_api.templates.errors import TemplateError, TemplateKeyError
+from vmcp_api.templates.weight import weight_of_json
 
 _MOST_INTEGER: Final = 1 << 63
 _LONGEST_FLOAT: Final = 1e21
@@ -104,7 +105,7 @@ def from_json(text: object, budget: Budget) -> object:
         TemplateError: it is no string, or no JSON.
     """
     found = string(text, "JSON text")
-    budget.decode(weight_of(found))
+    budget.decode(weight_of_json(found.encode(errors="surrogatepass")))
     try:
         return load_json(found)
     except RangeError as error:
