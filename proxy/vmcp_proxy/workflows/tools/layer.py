@@ -19,6 +19,7 @@ from vmcp_proxy.workflows.tools.audit import AuditedRun
 from vmcp_proxy.workflows.tools.call import CompositeCall
 from vmcp_proxy.workflows.tools.definition import Definition, Definitions
 from vmcp_proxy.workflows.tools.listing import Placed, Placement, extended, place
+from vmcp_proxy.workflows.tools.shadowed import Shadowed, find_shadowed
 
 _MOST_CATALOGS: Final = 64
 """Catalogs for which it is kept where composite tools stand, those of before a change first to go."""
@@ -33,7 +34,8 @@ class CompositeTarget(Composite, frozen=True, gc=False):
 class CompositeTools:
     """A `VirtualMCP` with the composite tools of a config beside the tools of the inner one.
 
-    A caller sees those whose steps can call all of their tools for it; `shared` says which names are theirs.
+    A caller sees those whose steps can call all of their tools for it; `shared` says which names are theirs. `shadowed`
+    hears which tools of the caller's own stand behind them.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class CompositeTools:
         definitions: Definitions,
         runner: WorkflowRunner,
         shapes: InputShapes,
+        shadowed: Shadowed,
     ) -> None:
         self._inner: Final = inner
         self._steps: Final = steps
@@ -51,6 +54,7 @@ class CompositeTools:
         self._definitions: Final = definitions
         self._runner: Final = runner
         self._shapes: Final = shapes
+        self._shadowed: Final = shadowed
         self._placed: Final[OrderedDict[tuple[str, str], Placed]] = OrderedDict()
         self._views: Final[ByIdentity[Catalog]] = ByIdentity()
         self._catalogs: Final[OrderedDict[tuple[str, str, tuple[str, ...]], Catalog]] = OrderedDict()
@@ -110,6 +114,7 @@ class CompositeTools:
         placed = self._placed.get(key)
         if placed is None:
             placed = self._placed[key] = place(self._definitions, catalog, shared)
+            self._shadowed.note(find_shadowed(catalog, frozenset(placed.by_name)))
             _shorten(self._placed)
         return placed
 

@@ -1,6 +1,7 @@
 """What composite tools stand on for the life of the process, and the definitions that are in force."""
 
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from typing import Final
 
 from vmcp_api.spec.composite import CompositeTool
@@ -14,6 +15,7 @@ from vmcp_proxy.workflows.engine import Engine
 from vmcp_proxy.workflows.tools.definition import NO_DEFINITIONS, Definitions
 from vmcp_proxy.workflows.tools.layer import CompositeTools
 from vmcp_proxy.workflows.tools.listing import extended, owner_of, place, view_of
+from vmcp_proxy.workflows.tools.shadowed import Shadowed
 from vmcp_proxy.workflows.tools.telemetry import Instrumented, WorkflowCounts
 
 
@@ -24,14 +26,16 @@ class Serving:
         self._runner: Final = Instrumented(Engine(), counts)
         self._shapes: Final = InputShapes()
         self._definitions: Definitions = NO_DEFINITIONS
+        self._shadowed: Final = Shadowed()
 
     def configure(self, tools: Iterable[CompositeTool], maximum: float) -> None:
         """Takes over the tools of another config; see `Definitions.following`."""
         self._definitions = self._definitions.following(tools, maximum)
+        self._shadowed.forget()
 
     def layer(self, inner: VirtualMCP, steps: StepLayers, shared: Callable[[], Catalog]) -> VirtualMCP:
         """See `BuildComposites`."""
-        return CompositeTools(inner, steps, shared, self._definitions, self._runner, self._shapes)
+        return CompositeTools(inner, steps, shared, self._definitions, self._runner, self._shapes, self._shadowed)
 
     @property
     def names(self) -> Collection[str]:
@@ -43,8 +47,9 @@ class Serving:
         return view_of(self._definitions, catalog, shared, name)
 
     def beside(self, catalog: Catalog) -> Catalog:
-        """The catalog with all composite tools whose steps are there, whoever may take them."""
+        """The catalog with all composite tools whose steps are there, whoever may take them, and what they shadow."""
         placed = place(self._definitions, catalog, catalog)
+        placed = replace(placed, conflicts=placed.conflicts + self._shadowed.conflicts)
         return extended(catalog, placed, (each for each in placed.by_name.values() if each.is_whole))
 
     def within_steps(self, catalog: Catalog) -> Collection[str]:
