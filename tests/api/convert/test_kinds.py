@@ -65,6 +65,22 @@ def test_a_server_keeps_its_pods_and_loses_its_proxy():
     assert "there are no webhooks here" in said["spec.webhookConfigRef.name"]
 
 
+def test_a_stdio_server_says_what_it_needs_here_and_keeps_one_process():
+    spec = {"transport": "stdio", "proxyMode": "sse", "proxyPort": 8080, "targetPort": 9000, "backendReplicas": 3}
+    result, told = only(theirs("MCPServer", image="example.com/notes:1", **spec))
+    assert result["spec"] == {"image": "example.com/notes:1", "transport": "stdio", "replicas": 1}
+    said = {each["path"]: each["why"] for each in told.describe()["fields"]}
+    assert "stdio.enabled=true" in said["spec.transport"]
+    assert "a bridge speaks Streamable HTTP" in said["spec.proxyMode"]
+    assert "listens on no port" in said["spec.targetPort"]
+    assert "one process" in said["spec.backendReplicas"]
+    assert lost(told) == {}
+    _, told = only(theirs("MCPServer", image="example.com/notes:1"))
+    assert "stdio.enabled=true" in next(
+        each["why"] for each in told.describe()["fields"] if each["to"] == "spec.transport"
+    )
+
+
 def test_defaults_that_are_others_here_are_written():
     result, told = only(theirs("MCPServer", image="example.com/files:1"))
     assert result["spec"]["transport"] == "stdio"

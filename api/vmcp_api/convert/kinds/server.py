@@ -17,7 +17,9 @@ _OVERRIDES: Final[Loc] = (_SPEC, "resourceOverrides", "proxyDeployment")
 
 def convert_server(draft: Draft) -> None:
     """An MCPServer, which is one here too."""
-    draft.add((_SPEC, "transport"), "stdio", "is what ToolHive takes where nothing is said")
+    draft.add((_SPEC, "transport"), "stdio", f"is what ToolHive takes where nothing is said; {_STDIO}")
+    if draft.get(_SPEC, "transport") == "stdio":
+        _convert_stdio(draft)
     for key in ("proxyPort", "proxyMode", "sessionAffinity"):
         draft.drop((_SPEC, key), NO_PROXY)
     draft.move((_SPEC, "targetPort"), (_SPEC, "mcpPort"), "is called mcpPort")
@@ -25,7 +27,7 @@ def convert_server(draft: Draft) -> None:
         draft.move((_SPEC, "port"), (_SPEC, "mcpPort"), "is called mcpPort")
     draft.drop((_SPEC, "port"), NO_PROXY)
     draft.drop((_SPEC, "replicas"), f"counts proxies, and {NO_PROXY}")
-    draft.move((_SPEC, "backendReplicas"), (_SPEC, "replicas"), "counts the server's pods")
+    _convert_replicas(draft)
     if draft.get(_SPEC, "trustProxyHeaders") is False:
         draft.drop((_SPEC, "trustProxyHeaders"), NO_PROXY)
     draft.move((_SPEC, "serviceAccount"), (*_POD, "serviceAccountName"), "is a setting of the pods")
@@ -39,6 +41,28 @@ def convert_server(draft: Draft) -> None:
         draft.lose((*_OVERRIDES, *place), f"is about a proxy's pods; {NO_PROXY}", _FOR_PODS)
     draft.lose((_SPEC, "resourceOverrides", "proxyService"), f"is about a proxy's Service; {NO_PROXY}", _FOR_SERVICE)
 
+
+def _convert_replicas(draft: Draft) -> None:
+    theirs: Loc = (_SPEC, "backendReplicas")
+    wanted, is_stdio = draft.get(*theirs), draft.get(_SPEC, "transport") == "stdio"
+    if is_stdio and isinstance(wanted, int) and wanted > 1:
+        draft.put(theirs, (_SPEC, "replicas"), 1, "a stdio server is one process, as in ToolHive")
+    else:
+        draft.move(theirs, (_SPEC, "replicas"), "counts the server's pods")
+
+
+def _convert_stdio(draft: Draft) -> None:
+    """A server on stdin and stdout: ToolHive's proxy attaches to its pod, here a bridge does."""
+    transport: Loc = (_SPEC, "transport")
+    draft.put(transport, transport, "stdio", _STDIO)
+    draft.drop((_SPEC, "proxyMode"), "a bridge speaks Streamable HTTP, to endpoints alone")
+    draft.drop((_SPEC, "targetPort"), "a stdio server listens on no port; that of its bridge is mcpPort")
+
+
+_STDIO: Final = (
+    "runs where the operator's chart has stdio.enabled=true, and one process serves all clients"
+    " (docs/how-to/stdio-servers.md)"
+)
 
 _FOR_PODS: Final = (
     "write labels, annotations and env of the server's own pods in podTemplateSpec; those of the endpoint's pods in"
