@@ -11,7 +11,8 @@ import sys
 import threading
 from typing import Any
 
-TOOLS = ["echo", "die", "garbage", "huge", "flood", "ask", "grow", "pid", "progress", "cancelled", "subscribed"]
+TOOLS = ["echo", "die", "garbage", "huge", "flood", "ask", "grow", "pid", "progress", "cancelled"]
+TOOLS += ["subscribed", "declared"]
 
 
 class Server:
@@ -22,6 +23,7 @@ class Server:
         self.asked: set[Any] = set()
         self.subscriptions: set[str] = set()
         self.initialised = 0
+        self.declared_to_it: dict[str, Any] = {}
 
     def say(self, message: dict[str, Any]) -> None:
         self.write(json.dumps({"jsonrpc": "2.0", **message}))
@@ -44,6 +46,7 @@ class Server:
     async def answer(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         if method == "initialize":
             self.initialised += 1
+            self.declared_to_it = params["capabilities"]
             resources = {"subscribe": True}
             return {
                 "protocolVersion": "2025-06-18",
@@ -69,6 +72,9 @@ class Server:
 
     async def subscribed(self, arguments: dict[str, Any], token: object) -> str:
         return json.dumps(sorted(self.subscriptions))
+
+    async def declared(self, arguments: dict[str, Any], token: object) -> str:
+        return json.dumps(self.declared_to_it)
 
     async def echo(self, arguments: dict[str, Any], token: object) -> str:
         await asyncio.sleep(arguments.get("after", 0))

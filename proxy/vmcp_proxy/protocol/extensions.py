@@ -11,13 +11,16 @@ from vmcp_proxy.protocol.surrogates import decode_items, decode_members, encode_
 UI: Final = "io.modelcontextprotocol/ui"
 """MCP Apps (SEP-1865): tools with pages that the host shows."""
 
+Settings: TypeAlias = Mapping[str, bytes]
+"""Raw JSON objects by extension."""
+
 CARRIED: Final = frozenset({UI})
+
+PAGES: Final[Settings] = MappingProxyType({UI: b'{"mimeTypes":["text/html;profile=mcp-app"]}'})
+"""What a client that shows pages declares at the least (SEP-1865)."""
 
 MAX_SETTINGS: Final = 4 << 10
 """Bytes of one extension's settings; what is longer is no description of what a peer can do."""
-
-Settings: TypeAlias = Mapping[str, bytes]
-"""Raw JSON objects by extension."""
 
 NONE: Final[Settings] = MappingProxyType({})
 

@@ -52,7 +52,7 @@ async def test_what_waits_for_a_program_that_does_not_read_is_bounded(tmp_path, 
         for _ in range(8):
             with pytest.raises(BackendError):
                 await session.request(session.next_id(), "tools/call", big, (), within(5), Recorder())
-        assert session.process.stdin.transport.get_write_buffer_size() < 700_000
+        assert session._session.process.stdin.transport.get_write_buffer_size() < 700_000
 
 
 async def test_a_start_that_is_cancelled_leaves_no_program(tmp_path):

@@ -205,11 +205,11 @@ async def test_a_reload_lets_calls_finish_before_it_ends_their_program(tmp_path)
         listing = asyncio.create_task(session.request(session.next_id(), "tools/list", None, (), within(), NOBODY))
         await asyncio.sleep(0)
         closing = asyncio.create_task(made.aclose())
-        await eventually(lambda: session._conversation._idle is not None)
+        await eventually(lambda: session._session._conversation._idle is not None)
         with pytest.raises(BackendError):
             await made.open(OWN_TERMS, (), within())
         assert is_running(pid)
-        await session.send(b'{"jsonrpc":"2.0","id":1,"result":{}}', ())
+        await session._session.send(b'{"jsonrpc":"2.0","id":1,"result":{}}', ())
         assert json.loads(await calling)["id"] == 1
         await closing
         assert not is_running(pid)

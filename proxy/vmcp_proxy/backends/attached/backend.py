@@ -8,6 +8,7 @@ from typing import Final
 from vmcp_proxy.backends.attached.session import AttachedSession
 from vmcp_proxy.backends.attached.stream import AttachError, Pod, Stream
 from vmcp_proxy.backends.budget import ReadBudget
+from vmcp_proxy.backends.channel.share import Share
 from vmcp_proxy.backends.channel.shared import SharedSession
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
@@ -17,12 +18,23 @@ from vmcp_proxy.backends.programs.stderr import Stderr
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.observability.logs import log_event
 from vmcp_proxy.observability.masking import Masks
-from vmcp_proxy.protocol.initialize import NO_CAPABILITIES, encode_client_hello
+from vmcp_proxy.protocol.extensions import PAGES, encode_extensions
+from vmcp_proxy.protocol.initialize import encode_client_hello
 
 logger: Final = logging.getLogger("vmcp.backends")
 
 _NO_MASKS: Final = Masks(())
 """The values of the process's Secrets are not known here: what it says is masked by its looks, and only logged."""
+
+_CAPABILITIES: Final = b'{"extensions":%b}' % encode_extensions(PAGES)
+"""No capability by which it may ask: what a shared process asks could be for any of its clients.
+
+Pages may be shown by some of them; the others get the same tools, which have to do without (SEP-1865).
+"""
+
+_EXPECTED: Final = "its image has to speak MCP on standard input and output"
+_UNANSWERED: Final = f"its process has not answered initialize yet; {_EXPECTED}"
+_SILENT: Final = "its process was started again, for it did not answer initialize within"
 
 _SLOWER: Final = 3.0
 """How much longer than the last time a process may take to come up."""
@@ -74,10 +86,10 @@ class AttachedBackend:
     async def open(
         self, terms: Terms, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
     ) -> BackendSession:
-        """See `Backend.open`; everybody gets the same session."""
+        """See `Backend.open`; everybody shares the same session."""
         del terms, headers, owner
         self._check_open()
-        return await self._shared.get(deadline)
+        return Share(await self._shared.get(deadline))
 
     def resume(self, token: bytes) -> BackendSession | None:
         """See `Backend.resume`: an attachment cannot be resumed."""
@@ -109,14 +121,17 @@ class AttachedBackend:
 
     async def _begin(self) -> AttachedSession:
         stream = await self._pod.attach(self._settings.attach)
+        self._lack = _UNANSWERED
         session = self._launch(stream)
         try:
             await self._initialise(session)
         except BackendError as error:
             await self._end(session)
-            if error.category is Category.TIMEOUT:
-                await self._replace()
-            raise
+            if error.category is not Category.TIMEOUT:
+                raise
+            took = self._hello
+            await self._replace()
+            raise BackendError(self.name, Category.TIMEOUT, f"{_SILENT} {took:.0f} s; {_EXPECTED}") from error
         except BaseException:
             await self._end(session)
             raise
@@ -126,8 +141,7 @@ class AttachedBackend:
     async def _initialise(self, session: AttachedSession) -> None:
         began = asyncio.get_running_loop().time()
         deadline = Deadline.after(began, self._hello)
-        # No capability is declared: what a shared process asks could be for any of its clients.
-        hello = encode_client_hello(NO_CAPABILITIES, self._settings.software_version)
+        hello = encode_client_hello(_CAPABILITIES, self._settings.software_version)
         answer = await session.request(session.next_id(), "initialize", hello, (), deadline, NOBODY)
         session.hello = read_hello(self.name, answer, _NO_MASKS.apply)
         await greet(session, self.name, (), deadline)

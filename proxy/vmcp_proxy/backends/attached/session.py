@@ -34,7 +34,7 @@ class AttachedSession(ChannelSession):
         self._budget = budget
         self._writing = asyncio.Lock()
         self._open = 0
-        self._subscribers = Subscribers()
+        self.subscribers = Subscribers()
 
     def __repr__(self) -> str:
         return f"<AttachedSession {self._backend} {self._conversation!r}>"
@@ -55,17 +55,13 @@ class AttachedSession(ChannelSession):
         extra: OutgoingHeaders = (),
     ) -> jsonrpc.Response:
         """See `BackendSession.request`."""
-        if spared := self._subscribers.spare(request_id, method, params):
-            return spared
         if self._open >= MOST_OPEN:
             raise BackendError(self._backend, Category.BUSY, f"{MOST_OPEN} requests wait for its process")
         self._open += 1
         try:
-            answer = await super().request(request_id, method, params, headers, deadline, receiver, extra)
+            return await super().request(request_id, method, params, headers, deadline, receiver, extra)
         finally:
             self._open -= 1
-        self._subscribers.note(method, params, answer)
-        return answer
 
     async def close(self, headers: OutgoingHeaders) -> None:
         """Nothing ends with one client session: the process serves the others."""

@@ -1,47 +1,66 @@
-"""How many subscriptions there are to each resource in a session that clients share."""
+"""Who has subscribed to each resource in a session that clients share."""
 
-from collections import Counter
+from collections.abc import Iterable
 from typing import Final
 
-import msgspec
-
-from vmcp_proxy.protocol.jsonrpc import Raw, Response
-from vmcp_proxy.protocol.methods import SUBSCRIBE, UNSUBSCRIBE
+from vmcp_proxy.protocol.jsonrpc import Raw
 from vmcp_proxy.protocol.params import InvalidParamsError, parse_members
 
 _MOST: Final = 65_536
-"""Resources that are counted; of those beyond it the first who unsubscribes ends it for all."""
+"""Subscriptions that are held; those beyond it end for all where the first one ends its own."""
 
 
 class Subscribers:
-    """Keeps one client from ending what another has subscribed to: only the last one is told to the server.
+    """Knows which clients hold a subscription, so that none ends what another has.
 
-    A client that subscribes again, or leaves without a word, counts once more: then the server goes on to tell what
-    nobody asked for, and nobody hears it.
+    Clients are told apart by identity.
     """
 
     def __init__(self) -> None:
-        self._counts: Counter[bytes] = Counter()
+        self._holders: dict[bytes, set[object]] = {}
+        self._count = 0
 
-    def spare(self, request_id: int, method: str, params: Raw | None) -> Response | None:
-        """The answer to a request that the server must not hear; None for all others."""
-        if method != UNSUBSCRIBE or self._counts[uri := _uri(params)] <= 1:
-            return None
-        self._counts[uri] -= 1
-        return Response(b"%d" % request_id, msgspec.Raw(b"{}"), None)
+    def __len__(self) -> int:
+        """How many subscriptions are held, those of each client counted."""
+        return self._count
 
-    def note(self, method: str, params: Raw | None, answer: Response) -> None:
-        """Counts a request that the server has answered."""
-        if answer.result is None or method not in (SUBSCRIBE, UNSUBSCRIBE):
+    def hold(self, uri: bytes, client: object) -> bool:
+        """Notes that a client subscribes; False where it holds that already, or there is no room to note it."""
+        holders = self._holders.get(uri, set())
+        if client in holders or self._count >= _MOST:
+            return False
+        self._holders.setdefault(uri, holders).add(client)
+        self._count += 1
+        return True
+
+    def release(self, uri: bytes, client: object) -> None:
+        """Forgets a client's subscription, where it holds one."""
+        holders = self._holders.get(uri)
+        if holders is None or client not in holders:
             return
-        uri = _uri(params)
-        if method == UNSUBSCRIBE:
-            self._counts.pop(uri, None)
-        elif uri in self._counts or len(self._counts) < _MOST:
-            self._counts[uri] += 1
+        holders.discard(client)
+        self._count -= 1
+        if not holders:
+            del self._holders[uri]
+
+    def release_all(self, client: object) -> Iterable[bytes]:
+        """Forgets all of a client's; the resources that nobody holds any more."""
+        held = [uri for uri, holders in self._holders.items() if client in holders]
+        for uri in held:
+            self.release(uri, client)
+        return tuple(uri for uri in held if uri not in self._holders)
+
+    def is_held(self, uri: bytes) -> bool:
+        """Whether any client has subscribed."""
+        return uri in self._holders
+
+    def is_held_by_others(self, uri: bytes, client: object) -> bool:
+        """Whether a client other than this one has subscribed."""
+        return any(each is not client for each in self._holders.get(uri, ()))
 
 
-def _uri(params: Raw | None) -> bytes:
+def uri_of(params: Raw | None) -> bytes:
+    """The resource that a request is about, as it is written; empty where it names none."""
     try:
         return bytes(parse_members(params).get("uri", b""))
     except InvalidParamsError:

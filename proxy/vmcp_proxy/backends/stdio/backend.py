@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from vmcp_proxy.backends.budget import ReadBudget
+from vmcp_proxy.backends.channel.share import Share
 from vmcp_proxy.backends.channel.shared import SharedSession
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import SAID, BackendError, Category, SessionLostError
@@ -66,12 +67,12 @@ class StdioBackend:
     async def open(
         self, terms: Terms, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
     ) -> BackendSession:
-        """See `Backend.open`; the running session is handed out again to those who declare nothing."""
+        """See `Backend.open`; those who declare nothing share the running session."""
         del headers
         self._check_open()
         if terms.capabilities != NO_CAPABILITIES:
             return await self._open_own(terms.capabilities, deadline, owner)
-        return await self._shared.get(deadline)
+        return Share(await self._shared.get(deadline))
 
     def resume(self, token: bytes) -> BackendSession | None:
         """See `Backend.resume`: a process cannot be resumed."""

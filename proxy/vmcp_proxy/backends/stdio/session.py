@@ -11,7 +11,7 @@ from typing import Final
 from vmcp_proxy.backends.budget import STALLED, ReadBudget
 from vmcp_proxy.backends.channel.mailbox import Mailbox
 from vmcp_proxy.backends.channel.session import ChannelSession
-from vmcp_proxy.backends.channel.subscribers import Subscribers
+from vmcp_proxy.backends.channel.subscribers import Subscribers, uri_of
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import SAID, BackendError, Category, SessionLostError
 from vmcp_proxy.backends.interface import NOBODY, Receiver, Reply, refuse
@@ -22,7 +22,6 @@ from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol import jsonrpc
 from vmcp_proxy.protocol.jsonrpc import Raw
 from vmcp_proxy.protocol.methods import SUBSCRIBE, UNSUBSCRIBE
-from vmcp_proxy.protocol.params import parse_members
 
 _WRITE_SECONDS: Final = 10.0
 _EXIT_SECONDS: Final = 1.0
@@ -59,7 +58,7 @@ class StdioSession(ChannelSession):
         self._listeners = 0
         self._is_called = self._was_heard = self._is_retired = False
         self._subscribed: set[bytes] = set()
-        self._subscribers = Subscribers()
+        self.subscribers = Subscribers()
 
     def __repr__(self) -> str:
         return f"<StdioSession {self._backend} pid={self.process.pid} {self._conversation!r}>"
@@ -85,8 +84,6 @@ class StdioSession(ChannelSession):
         extra: OutgoingHeaders = (),
     ) -> jsonrpc.Response:
         """See `BackendSession.request`."""
-        if not self.is_own and (spared := self._subscribers.spare(request_id, method, params)):
-            return spared
         self._in_use += 1
         self._is_called = self._is_called or receiver is not NOBODY
         try:
@@ -94,7 +91,6 @@ class StdioSession(ChannelSession):
         finally:
             self._in_use -= 1
             self._note_use()
-        self._subscribers.note(method, params, answer)
         if method in (SUBSCRIBE, UNSUBSCRIBE):
             self._note_subscription(method, params)
         return answer
@@ -157,7 +153,7 @@ class StdioSession(ChannelSession):
         return self._is_called and (self._listeners > 0 or not self._was_heard)
 
     def _note_subscription(self, method: str, params: Raw | None) -> None:
-        uri = bytes(parse_members(params).get("uri", b""))
+        uri = uri_of(params)
         if method == SUBSCRIBE:
             self._subscribed.add(uri)
         else:
