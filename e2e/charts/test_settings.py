@@ -115,6 +115,7 @@ def test_annotations_labels_and_the_rest_stand_where_they_are_named_for(helm):
 
 
 def test_what_every_proxy_gets_reaches_the_operator_as_a_partial_template(helm):
+    spread = "proxy.topologySpreadConstraints[0]"
     made = helm.operator(
         "proxy.resources.limits.cpu=2",
         "proxy.imagePullSecrets[0].name=pull",
@@ -123,18 +124,58 @@ def test_what_every_proxy_gets_reaches_the_operator_as_a_partial_template(helm):
         "proxy.nodeSelector.disk=ssd",
         "proxy.tolerations[0].key=spot",
         "proxy.priorityClassName=high",
+        "proxy.runtimeClassName=gvisor",
+        "proxy.affinity.nodeAffinity.a=b",
+        "proxy.dnsConfig.searches={corp.example.com}",
+        "proxy.extraEnv[0].name=HTTPS_PROXY",
+        "proxy.extraEnv[0].value=http://proxy.test:3128",
+        "proxy.startupProbe.failureThreshold=300",
+        "proxy.livenessProbe.periodSeconds=20",
+        "proxy.readinessProbe.timeoutSeconds=5",
+        *(f"{spread}.{rest}" for rest in ("maxSkew=1", "topologyKey=rack", "whenUnsatisfiable=DoNotSchedule")),
+        f"{spread}.labelSelector.matchLabels.team=mcp",
     )
+    container = {
+        "name": "vmcp",
+        "resources": {"limits": {"cpu": 2}},
+        "env": [{"name": "HTTPS_PROXY", "value": "http://proxy.test:3128"}],
+        "startupProbe": {"failureThreshold": 300},
+        "livenessProbe": {"periodSeconds": 20},
+        "readinessProbe": {"timeoutSeconds": 5},
+    }
+    by_rack = {"maxSkew": 1, "topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule"}
     assert settings_of(made).pods.template == {
         "metadata": {"labels": {"team": "mcp"}, "annotations": {"note": "yes-please"}},
         "spec": {
-            "containers": [{"name": "vmcp", "resources": {"limits": {"cpu": 2}}}],
+            "containers": [container],
             "imagePullSecrets": [{"name": "pull"}],
             "nodeSelector": {"disk": "ssd"},
             "tolerations": [{"key": "spot"}],
             "priorityClassName": "high",
+            "runtimeClassName": "gvisor",
+            "affinity": {"nodeAffinity": {"a": "b"}},
+            "dnsConfig": {"searches": ["corp.example.com"]},
+            "topologySpreadConstraints": [by_rack | {"labelSelector": {"matchLabels": {"team": "mcp"}}}],
         },
     }
     assert "VMCP_PROXY_TEMPLATE" not in environment(helm.operator())
+
+
+def test_the_operators_probes_have_their_numbers_from_the_values(helm):
+    (container,) = pod(helm.operator())["spec"]["containers"]
+    numbers = ("periodSeconds", "timeoutSeconds", "failureThreshold")
+    probes = {
+        name: tuple(container[f"{name}Probe"][each] for each in numbers)
+        for name in ("startup", "liveness", "readiness")
+    }
+    assert probes == {"startup": (1, 2, 60), "liveness": (10, 2, 3), "readiness": (5, 2, 2)}
+    made = helm.operator(
+        "startupProbe.failureThreshold=600", "livenessProbe.timeoutSeconds=9", "readinessProbe.periodSeconds=3"
+    )
+    (container,) = pod(made)["spec"]["containers"]
+    assert container["startupProbe"]["failureThreshold"] == 600
+    assert container["livenessProbe"]["timeoutSeconds"] == 9
+    assert container["readinessProbe"]["periodSeconds"] == 3
 
 
 def test_rights_may_be_given_by_other_hands(helm):

@@ -85,7 +85,9 @@ def test_scope_namespace_has_rights_in_its_namespaces_and_none_in_the_cluster(he
     names = {f"{place}/vmcp-vmcp-operator" for place in ("red", "blue")}
     lease = {"vmcp-system/vmcp-vmcp-operator-lease"}
     claims = {f"{place}/{CLAIM}" for place in ("red", "blue")}
-    assert {name for kind, name in made.objects if kind == "Role"} == names | lease | claims
+    assert {name for kind, name in made.objects if kind == "Role"} == names | lease
+    assert {name for kind, name in made.objects if kind == "ConfigMap"} == claims
+    assert made.objects["ConfigMap", f"red/{CLAIM}"]["data"] == {"operator": "vmcp-system/vmcp-vmcp-operator"}
     assert {name for kind, name in made.objects if kind == "RoleBinding"} == names | lease
     assert not kinds(made) & CLUSTER
     assert environment(made)["VMCP_NAMESPACES"] == "red,blue"
@@ -140,7 +142,7 @@ def test_releases_of_namespace_scope_may_stand_side_by_side_unless_they_share_a_
     blue = helm.operator("rbac.scope=namespace", "rbac.namespaces={blue}", release="two")
     both = helm.operator("rbac.scope=namespace", "rbac.namespaces={blue,red}", release="three")
     assert not set(red.objects) & set(blue.objects)
-    assert set(red.objects) & set(both.objects) == {("Role", f"red/{CLAIM}")}
+    assert set(red.objects) & set(both.objects) == {("ConfigMap", f"red/{CLAIM}")}
     leases = {environment(each)["VMCP_LEADER_ELECT_RESOURCE_NAME"] for each in (red, blue, both)}
     assert len(leases) == 3
 

@@ -23,6 +23,7 @@ from vmcp_operator.queue.metrics import QueueMetrics
 from vmcp_operator.queue.worker import Resync, Worker, controller_name
 from vmcp_operator.queue.workqueue import WorkQueue
 from vmcp_operator.reconcile.apply import Applier
+from vmcp_operator.reconcile.claims import Claims
 from vmcp_operator.reconcile.dependents import Change, Dependents
 from vmcp_operator.reconcile.observe import Observer
 from vmcp_operator.reconcile.reconciler import Reconciler
@@ -62,6 +63,7 @@ class Term:
             reporter,
             dependents,
             self._poller,
+            Claims(cluster, yields=settings.scope.is_cluster),
         )
         self._resync: Final = Resync(
             cluster, settings.scope, self.queue, self.health, telemetry, interval=settings.resync

@@ -17,7 +17,9 @@ OF_PARENTS = {"global", "enabled"}
 # Kubernetes' own schemas, which the API server checks.
 OPEN = {
     *("affinity.nodeAffinity", "affinity.podAffinity", "affinity.podAntiAffinity", "global"),
+    *("proxy.affinity.nodeAffinity", "proxy.affinity.podAffinity", "proxy.affinity.podAntiAffinity"),
     *("podSecurityContext", "containerSecurityContext", "volumes[]", "extraEnv[].valueFrom", "networkPolicy.egress[]"),
+    "proxy.extraEnv[].valueFrom",
 }
 
 

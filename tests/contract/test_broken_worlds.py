@@ -121,7 +121,7 @@ async def without_operator():
 async def operator_without_image():
     pod = {
         "kind": "Pod",
-        "metadata": {"name": "vmcp-operator-1"},
+        "metadata": {"name": "vmcp-operator-1", "namespace": "vmcp-system"},
         "status": waiting("operator", "ImagePullBackOff", "no such image"),
     }
     return world_of(await serving(), operators=({**OPERATOR, "status": {}},), operator_pods=(pod,))

@@ -12,13 +12,16 @@ from vmcp_operator.plan.kinds import DEPLOYMENT, POD, REPLICA_SET, VMCP, Kind, M
 from vmcp_operator.plan.objects.naming import labels, object_name
 from vmcp_operator.plan.world import PodSettings, Target
 from vmcp_operator.reconcile.apply import Applier
+from vmcp_operator.reconcile.claims import Claims
 from vmcp_operator.reconcile.dependents import Change, Dependents
 from vmcp_operator.reconcile.observe import Observer
 from vmcp_operator.reconcile.reconciler import Reconciler
 from vmcp_operator.reconcile.reporter import Reporter
+from vmcp_operator.watch.scope import Scope
 
 START = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 SETTINGS = PodSettings("registry.test/vmcp:1", namespace="vmcp-system")
+NAMESPACE = Scope(("default",))
 
 
 def read_manifests(text: str) -> list[Manifest]:
@@ -51,10 +54,16 @@ class Pods:
 class Story:
     """Applies manifests, reconciles, lets time pass; `cluster.writes` tells what the operator wrote."""
 
-    def __init__(self, text: str = "", settings: PodSettings = SETTINGS) -> None:
+    def __init__(self, text: str = "", settings: PodSettings = SETTINGS, scope: Scope = NAMESPACE) -> None:
         self.cluster = MemoryCluster()
+        self.scope = scope
         self.pods = Pods()
         self.now = START
+        self.restart(settings)
+        self.apply(text)
+
+    def restart(self, settings: PodSettings) -> None:
+        """Another process of the operator, which remembers nothing."""
         self.dependents = Dependents()
         self.reporter = Reporter(self.cluster, clock=self._seconds, instance="test")
         self.reconciler = Reconciler(
@@ -63,8 +72,8 @@ class Story:
             self.reporter,
             self.dependents,
             self.pods,
+            Claims(self.cluster, yields=self.scope.is_cluster),
         )
-        self.apply(text)
 
     def apply(self, text: str) -> None:
         for manifest in read_manifests(text):

@@ -8,7 +8,7 @@ from vmcp_api.kinds.status import StatusModel
 from vmcp_api.manifests.problems import Problems
 from vmcp_api.manifests.resources import Resources
 from vmcp_operator.plan.conditions import PhaseReason
-from vmcp_operator.plan.kinds import Kind, Ref
+from vmcp_operator.plan.kinds import Kind, Manifest, Ref
 from vmcp_operator.plan.world import Outcome, Plan, World
 
 
@@ -46,7 +46,7 @@ class Planned:
 PlannedT = TypeVar("PlannedT", bound=Planned)
 
 
-def no_children(_key: Ref, _found: Resources) -> tuple[Child, ...]:
+def no_children(_key: Ref, _found: Resources, _manifest: Manifest) -> tuple[Child, ...]:
     """Nothing runs for the kind."""
     return ()
 
@@ -70,11 +70,12 @@ def plan_nothing(world: World) -> Planned:
 class Controller(Generic[PlannedT]):
     """How one kind is reconciled; every function is pure.
 
-    `status_type` is the model of its status. `children(key, found)` are what it Owns. `reads(key, found)` are what it
-    Watches: it is asked again with what was found until it names nothing new, so that it may follow references.
-    `points_to(manifest)` are the objects by which a `Selection` finds an object of this kind, valid or not.
-    `plan(world)` decides what to do, `status(world, planned, outcome)` what is said once that was done; a status of
-    None leaves the present one.
+    `status_type` is the model of its status. `children(key, found, manifest)` are what it Owns.
+
+    `reads(key, found)` are what it Watches: it is asked again with what was found until it names nothing new, as one
+    reference leads to the next. `points_to(manifest)` are the objects by which a `Selection` finds an object of this
+    kind, valid or not. `plan(world)` decides what to do, `status(world, planned, outcome)` what is said once that was
+    done; a status of None leaves the present one.
     """
 
     kind: Kind
@@ -82,5 +83,5 @@ class Controller(Generic[PlannedT]):
     status: Callable[[World, PlannedT, Outcome], tuple[StatusModel | None, PhaseReason]]
     plan: Callable[[World], PlannedT]
     reads: Callable[[Ref, Resources], tuple[Read, ...]] = no_reads
-    children: Callable[[Ref, Resources], tuple[Child, ...]] = no_children
+    children: Callable[[Ref, Resources, Manifest], tuple[Child, ...]] = no_children
     points_to: Callable[[Mapping[str, Any]], tuple[Ref, ...]] = points_nowhere

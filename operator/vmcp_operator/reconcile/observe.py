@@ -48,6 +48,14 @@ class Observer:
         self._settings: Final = settings
         self._clock: Final = clock
 
+    async def exists(self, key: Ref) -> bool:
+        """Whether a resource is there.
+
+        Raises:
+            ClusterError: the API server could not be read.
+        """
+        return await self._cluster.get(key) is not None
+
     async def observe(self, key: Ref, reads: set[Read]) -> World | None:
         """The world of a resource; None where it does not exist or is being deleted.
 
@@ -64,7 +72,7 @@ class Observer:
         own = parse(manifest)
         known: tuple[AnyObject, ...] = () if isinstance(own, Problems) else (own,)
         found = _Found(serves_stdio=self._settings.stdio)
-        children, pods = await _read_owned(reader, key, controller.children(key, found.index(key, known)))
+        children, pods = await _read_owned(reader, key, controller.children(key, found.index(key, known), manifest))
         await _read_referenced(reader, controller, key, known, found)
         return World(
             key=key,

@@ -20,6 +20,7 @@ from vmcp_operator.plan.kinds import (
     SERVICE_ACCOUNT,
     TELEMETRY_CONFIG,
     VMCP,
+    Manifest,
     Ref,
 )
 from vmcp_operator.plan.members import members_of
@@ -41,7 +42,7 @@ from vmcp_operator.plan.vmcp.plan import VmcpPlanned, plan_vmcp
 from vmcp_operator.plan.vmcp.status import vmcp_status
 
 
-def vmcp_children(key: Ref, found: Resources) -> tuple[Child, ...]:
+def vmcp_children(key: Ref, found: Resources, _manifest: Manifest) -> tuple[Child, ...]:
     """Every child that the operator may have made and may read; the key Secret is not read."""
     vmcp = found.of(VirtualMCPServer).get(key.name)
     name = object_name(key)

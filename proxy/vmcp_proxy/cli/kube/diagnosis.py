@@ -9,6 +9,7 @@ from vmcp_api.kinds import KINDS
 from vmcp_api.kinds.virtualmcpserver import BackendHealth
 from vmcp_api.trouble.pods import Manifest, find_trouble, find_wait
 from vmcp_api.trouble.said import moment
+from vmcp_proxy.cli.kube.operators import find_operators, is_operator_ready, lease_of
 from vmcp_proxy.cli.kube.world import World
 
 _PATIENCE_SECONDS: Final = 30.0
@@ -91,34 +92,35 @@ def _foundations(world: World) -> Iterator[Diagnosis]:
         yield Diagnosis(_subject(world.endpoint), Weight.STOPS, "Deleted", message)
     if world.operators is None:
         return
+    responsible = find_operators(world.operators, world.namespace)
     if not world.operators:
         message = f"no operator runs, so that the statuses are as it left them; {_INSTALL}"
         yield Diagnosis("operator", Weight.STOPS, "NoOperator", message)
-    elif not any((each.get("status") or {}).get("readyReplicas") for each in world.operators):
-        yield Diagnosis("operator", Weight.STOPS, "OperatorNotReady", _why_not_ready(world))
-    elif not any(_watches(each, world.namespace) for each in world.operators):
+    elif not responsible:
         message = (
             f"no operator watches namespace {world.namespace}; add it to rbac.namespaces of the chart vmcp-operator,"
             " or install with rbac.scope=cluster"
         )
         yield Diagnosis("operator", Weight.STOPS, "NotWatched", message)
+    elif not any(map(is_operator_ready, responsible)):
+        yield Diagnosis("operator", Weight.STOPS, "OperatorNotReady", _why_not_ready(world, responsible[0]))
+    elif len({lease_of(each) for each in responsible}) > 1:
+        names = " and ".join(sorted(map(_place, responsible)))
+        message = f"{names} write the same resources; uninstall one of them, or let them share a Lease"
+        yield Diagnosis("operator", Weight.LIMITS, "SeveralOperators", f"{message} by leaderElection.namespace")
 
 
-def _why_not_ready(world: World) -> str:
-    where = world.operators[0]["metadata"] if world.operators else {}
+def _place(manifest: Manifest) -> str:
+    return f"{manifest['metadata']['namespace']}/{manifest['metadata']['name']}"
+
+
+def _why_not_ready(world: World, operator: Manifest) -> str:
+    where = operator["metadata"]
     look = f"kubectl -n {where.get('namespace')} logs deploy/{where.get('name')}"
-    trouble = find_trouble(world.operator_pods, world.now) or find_wait(world.operator_pods, world.now)
+    pods = [each for each in world.operator_pods if each["metadata"].get("namespace") == where.get("namespace")]
+    trouble = find_trouble(pods, world.now) or find_wait(pods, world.now)
     said = (trouble.message or "it starts") if trouble else "no pod of it is ready"
     return f"the operator is not ready, so that the statuses are as it left them: {said}; see {look}"
-
-
-def _watches(operator: Manifest, namespace: str) -> bool:
-    """Whether an operator looks after a namespace; without a list it looks after all."""
-    containers = operator["spec"]["template"]["spec"]["containers"]
-    variables = (each for container in containers for each in container.get("env") or ())
-    listed = next((each.get("value") or "" for each in variables if each["name"] == "VMCP_NAMESPACES"), "")
-    names = {name.strip() for name in listed.split(",") if name.strip()}
-    return not names or namespace in names
 
 
 def _unseen(world: World) -> Iterator[Diagnosis]:
@@ -159,7 +161,7 @@ def _conditions(world: World) -> Iterator[Diagnosis]:
 
 def _pods(world: World) -> Iterator[Diagnosis]:
     """What keeps pods from running, where no operator tells."""
-    if world.operators is None or any((each.get("status") or {}).get("readyReplicas") for each in world.operators):
+    if world.operators is None or any(map(is_operator_ready, find_operators(world.operators, world.namespace))):
         return
     own = [each for each in world.pods if _instance(each) == ("vmcp", world.name)]
     if trouble := find_trouble(own, world.now) or find_wait(own, world.now):
