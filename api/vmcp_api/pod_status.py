@@ -233,7 +233,7 @@ class PodStatus:
 
     `dropped_tools` are entries of every kind. `missing_secrets` are as `<Secret>/<key>`. `issuer` is absent where
     callers show no tokens, `rate_limits` (how their buckets can be asked) where nothing is limited, `audit` (how its
-    sink fares) where none is written.
+    sink fares) where none is written. `lack` is why a bridge cannot call its process, absent where it can.
     """
 
     __pydantic_config__: ClassVar = _DOCUMENT
@@ -242,6 +242,7 @@ class PodStatus:
     config_hash: _Text = ""
     load_error: Annotated[LoadError | None, BeforeValidator(_part)] = None
     keys: _Text = KEYS_OK
+    lack: _OptionalText = None
     store: Annotated[StoreReport, BeforeValidator(_part)] = field(default_factory=StoreReport)
     rate_limits: Annotated[StoreReport | None, BeforeValidator(_part), _ABSENT] = None
     issuer: Annotated[IssuerReport | None, BeforeValidator(_part), _ABSENT] = None

@@ -7,7 +7,8 @@ import pytest
 from tests.operator.harness import SETTINGS, Story
 from tests.operator.manifests import ALL, GROUP, SERVER
 from vmcp_api.config import ProxyConfig
-from vmcp_operator.errors import Denied
+from vmcp_api.pod_status import PodStatus
+from vmcp_operator.errors import Denied, Rejected
 from vmcp_operator.plan.kinds import (
     CONFIG_MAP,
     DEPLOYMENT,
@@ -24,6 +25,7 @@ from vmcp_operator.plan.kinds import (
 )
 from vmcp_operator.plan.kinds import SERVER as SERVER_KIND
 from vmcp_operator.plan.objects.naming import labels, process_labels
+from vmcp_operator.plan.world import Target
 from vmcp_operator.reconcile.dependents import Change
 
 FILES = Ref(SERVER_KIND, "default", "files")
@@ -35,6 +37,16 @@ def stdio(text: str = SERVER + GROUP, settings=ENABLED, **spec) -> Story:
     story = Story(text, settings)
     story.cluster.edit(FILES, lambda each: each["spec"].update(transport="stdio", **spec))
     return story
+
+
+def deny_stdio(verb: str, ref: Ref) -> None:
+    """What the operator may not do where the chart has not enabled stdio."""
+    if ref.kind in STDIO_OWNED:
+        raise Denied(str(ref), 403, "forbidden")
+
+
+def allow(verb: str, ref: Ref) -> None:
+    """Every right is there."""
 
 
 def run_process(story: Story, **status) -> None:
@@ -181,17 +193,107 @@ async def test_a_change_of_any_child_wakes_the_server():
 @pytest.mark.scenario("K-18")
 async def test_without_the_right_a_stdio_server_says_what_to_set_and_nothing_of_it_is_read_or_made():
     story = stdio(settings=SETTINGS)
-
-    def deny(verb: str, ref: Ref) -> None:
-        if ref.kind in STDIO_OWNED:
-            raise Denied(str(ref), 403, "forbidden")
-
-    story.cluster.fail = deny
+    story.cluster.fail = deny_stdio
     await story.reconcile(FILES)
     status = story.status(FILES)
     assert (status["phase"], story.condition(FILES, "Valid")["reason"]) == ("Failed", "UnsupportedTransport")
     assert "set stdio.enabled=true" in status["message"]
     assert not story.has(DEPLOYMENT, "mcp-files")
+
+
+@pytest.mark.scenario("K-18")
+async def test_switched_off_the_bridge_stops_and_loses_its_token_and_what_is_left_is_named():
+    story = stdio()
+    await story.reconcile(FILES)
+    story.run_pod(FILES, "bridge-1")
+    run_process(story)
+    story.restart(SETTINGS)
+    story.cluster.fail = deny_stdio
+    await story.reconcile(FILES)
+    assert story.live(DEPLOYMENT, "mcp-files")["spec"]["replicas"] == 0
+    assert not story.has(SERVICE_ACCOUNT, BRIDGE)
+    assert story.has(SERVICE_ACCOUNT, "mcp-files")
+    said = story.status(FILES)["message"]
+    assert "set stdio.enabled=true" in said
+    assert "StatefulSet mcp-files, Role mcp-files-bridge and RoleBinding mcp-files-bridge may be left" in said
+    await story.reconcile(FILES)
+    assert story.cluster.writes == []
+    story.restart(ENABLED)
+    story.cluster.fail = allow
+    await story.reconcile(FILES)
+    assert story.live(DEPLOYMENT, "mcp-files")["spec"]["replicas"] == 1
+    assert story.has(SERVICE_ACCOUNT, BRIDGE)
+
+
+@pytest.mark.scenario("K-18")
+async def test_switched_off_by_who_keeps_the_rights_everything_goes():
+    story = stdio()
+    await story.reconcile(FILES)
+    story.restart(SETTINGS)
+    await story.reconcile(FILES)
+    assert {ref.kind for ref in story.cluster.objects}.isdisjoint(STDIO_OWNED)
+
+
+@pytest.mark.scenario("K-18")
+async def test_switched_off_a_server_that_was_none_before_serves_on():
+    story = Story(SERVER + GROUP)
+    await story.reconcile(FILES)
+    story.cluster.edit(FILES, lambda each: each["spec"].update(transport="stdio"))
+    await story.reconcile(FILES)
+    assert story.live(DEPLOYMENT, "mcp-files")["spec"].get("replicas", 1) == 1
+    assert story.status(FILES)["phase"] == "Failed"
+
+
+@pytest.mark.scenario("K-18")
+async def test_nothing_of_stdio_is_read_for_other_servers():
+    story = Story(SERVER + GROUP, ENABLED)
+    read = set()
+    story.cluster.fail = lambda verb, ref: read.add(ref.kind)
+    for _ in range(2):
+        await story.reconcile(FILES)
+    assert read.isdisjoint(STDIO_OWNED)
+
+
+@pytest.mark.scenario("K-18")
+async def test_what_could_not_be_deleted_for_another_transport_is_tried_again():
+    story = stdio()
+    await story.reconcile(FILES)
+    story.cluster.edit(FILES, lambda each: each["spec"].update(transport="streamable-http"))
+
+    def refuse(verb: str, ref: Ref) -> None:
+        if verb == "delete" and ref.kind == ROLE:
+            raise Rejected(str(ref), 403, "a webhook says no")
+
+    story.cluster.fail = refuse
+    for _ in range(2):
+        assert await story.reconcile(FILES)
+        assert "a webhook says no" in story.status(FILES)["message"]
+    story.cluster.fail = allow
+    await story.reconcile(FILES)
+    assert {ref.kind for ref in story.cluster.objects}.isdisjoint(STDIO_OWNED)
+
+
+@pytest.mark.scenario("K-18", "K-28")
+async def test_why_a_bridge_is_not_ready_is_told_in_its_own_words():
+    story = stdio(mcpPort=9090, networkPolicy={"enabled": True})
+    await story.reconcile(FILES)
+    probing = [{"name": "vmcp", "ready": False, "started": True, "restartCount": 0, "state": {"running": {}}}]
+    unready = [{"type": "Ready", "status": "False"}]
+    report = PodStatus(lack="the API server answers 403: pods/attach is forbidden")
+    uid = story.run_pod(FILES, "bridge-1", report=report, conditions=unready, containerStatuses=probing)
+    run_process(story)
+    story.passes(60)
+    await story.reconcile(FILES)
+    assert story.pods.targets[FILES] == (Target(uid, "192.0.2.1", is_ready=False, port=9091),)
+    ready = story.condition(FILES, "Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "BridgeNotReady")
+    assert "pods/attach is forbidden" in ready["message"]
+    operator, admin = story.live(NETWORK_POLICY, "mcp-files")["spec"]["ingress"][1].values()
+    assert operator[0]["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "vmcp-system"}
+    assert admin == [{"port": 9091, "protocol": "TCP"}]
+    story.cluster.edit(FILES, lambda each: each["spec"].update(transport="streamable-http"))
+    await story.reconcile(FILES)
+    assert story.pods.targets[FILES] == ()
 
 
 @pytest.mark.scenario("K-18")

@@ -128,6 +128,11 @@ REASONS: Final[Mapping[str, Meaning]] = MappingProxyType(
         "Unschedulable": Meaning("No node takes a pod.", "read the scheduler's words: resources, selectors, taints"),
         "PodInitializing": Meaning("An init container has not ended.", "read its log"),
         "ContainersNotReady": Meaning("A container runs, and its probe has not succeeded.", _LOOK_AT_POD),
+        "BridgeNotReady": Meaning(
+            "The bridge of a stdio server runs, and cannot call the server's process.",
+            "read the message; `kubectl vmcp logs --server NAME` tells more"
+            " ([stdio servers](../how-to/stdio-servers.md))",
+        ),
         "PodNotReady": Meaning("A pod is not ready for another reason, such as a readiness gate.", _LOOK_AT_POD),
         "PodFailed": Meaning("A pod ended.", _LOOK_AT_POD),
         "PodsRefused": Meaning("Pods cannot be created.", "raise the quota, or correct the pod template"),

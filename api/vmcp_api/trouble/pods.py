@@ -12,6 +12,9 @@ Manifest: TypeAlias = dict[str, Any]
 QUIET_SECONDS: Final = 10.0
 """Any pod takes a moment to start: so long nothing is said of it that is no refusal."""
 
+CONTAINERS_NOT_READY: Final = "ContainersNotReady"
+"""Reason of a container that runs and whose probe has not succeeded."""
+
 _STARTING: Final = frozenset({"ContainerCreating", "PodInitializing"})
 
 
@@ -76,7 +79,7 @@ def _container_wait(pod: Manifest) -> Trouble | None:
         if "running" in state and not each.get("ready"):
             probe = "readiness" if each.get("started") else "startup"
             text = f"container {each['name']!r} runs, but its {probe} probe has not succeeded; {look}"
-            return Trouble("ContainersNotReady", text)
+            return Trouble(CONTAINERS_NOT_READY, text)
     return None
 
 

@@ -159,4 +159,4 @@ class Poller:
 
     def _url(self, target: Target) -> str:
         host = f"[{target.address}]" if ":" in target.address else target.address
-        return f"http://{host}:{self._port}/status"
+        return f"http://{host}:{target.port or self._port}/status"

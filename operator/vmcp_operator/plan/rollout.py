@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from vmcp_api.trouble import Trouble
-from vmcp_api.trouble.pods import find_trouble, find_wait, is_ready, pod_trouble
+from vmcp_api.trouble.pods import CONTAINERS_NOT_READY, find_trouble, find_wait, is_ready, pod_trouble
 from vmcp_api.trouble.said import MESSAGE_LIMIT
 from vmcp_operator.plan.kinds import Manifest
 
@@ -61,8 +61,10 @@ class Rollout:
         return "; ".join(filter(None, (far, self.waiting.message if self.waiting else "")))
 
 
-def observe_rollout(deployment: Manifest | None, pods: Iterable[Manifest], now: datetime) -> Rollout:
-    """The state of a Deployment from its own status and from its pods."""
+def observe_rollout(
+    deployment: Manifest | None, pods: Iterable[Manifest], now: datetime, said: Trouble | None = None
+) -> Rollout:
+    """The state of a Deployment from its own status and from its pods; `said` is why they answer not to be ready."""
     if deployment is None:
         return Rollout()
     pods = tuple(pods)
@@ -72,6 +74,9 @@ def observe_rollout(deployment: Manifest | None, pods: Iterable[Manifest], now: 
     conditions = {each["type"]: each for each in status.get("conditions") or ()} if is_current else {}
     ready = status.get("readyReplicas", 0)
     waiting = find_wait(pods, now)
+    if said and waiting and waiting.reason == CONTAINERS_NOT_READY:
+        # The kubelet knows that a probe has not succeeded, and not why.
+        waiting = said
     return Rollout(
         wanted=deployment["spec"].get("replicas", 1),
         replicas=status.get("replicas", 0),

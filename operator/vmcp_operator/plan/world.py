@@ -100,11 +100,12 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A pod that is asked how it fares."""
+    """A pod that is asked how it fares; `port` is its admin port, None where that is the usual one."""
 
     uid: str
     address: str
     is_ready: bool = True
+    port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

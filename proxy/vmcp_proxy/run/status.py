@@ -114,6 +114,7 @@ class ProxyStatus:
             config_hash=state.loaded.digest,
             load_error=_load_error(state.load_problems) or state.policy_problem,
             keys=KEYS_OK if state.has_keys and not state.has_lost_keys else KEYS_MISSING,
+            lack=self._lack() or None,
             store=StoreReport(str(self._store.state), self._store.state.message),
             issuer=_issuer(self._provider()),
             rate_limits=self._rate_limits(),

@@ -123,6 +123,30 @@ async def test_a_client_that_unsubscribes_takes_nothing_from_another(tmp_path):
 
 
 @pytest.mark.scenario("K-18")
+async def test_a_subscription_ends_with_the_last_client_that_has_it_however_often_it_was_asked_for(tmp_path):
+    async with bridged(tmp_path) as (_, _, url), RawClient(url) as client, RawClient(url) as other:
+        await client.open()
+        await other.open()
+        for each in (client, client, other):
+            await each.result("resources/subscribe", {"uri": "note://one"})
+        await client.result("resources/unsubscribe", {"uri": "note://one"})
+        assert json.loads(text(await other.call("subscribed"))) == ["note://one"]
+        await other.delete()
+        async with asyncio.timeout(WAIT_SECONDS):
+            while json.loads(text(await client.call("subscribed"))):  # noqa: ASYNC110 - the process tells nobody
+                await asyncio.sleep(0.01)
+
+
+@pytest.mark.scenario("K-18")
+async def test_pages_may_be_shown_and_nothing_may_be_asked_of_clients(tmp_path):
+    async with bridged(tmp_path) as (_, _, url), RawClient(url) as client:
+        await client.open({"sampling": {}, "roots": {}})
+        ui = {"mimeTypes": ["text/html;profile=mcp-app"]}
+        declared = json.loads(text(await client.call("declared")))
+        assert declared == {"extensions": {"io.modelcontextprotocol/ui": ui}}
+
+
+@pytest.mark.scenario("K-18")
 async def test_a_call_is_cancelled_at_the_process_by_the_id_that_it_has_there(tmp_path):
     async with bridged(tmp_path) as (_, _, url), RawClient(url) as client:
         await client.open()
@@ -238,6 +262,19 @@ async def test_a_process_that_goes_on_after_its_input_has_ended_is_replaced(tmp_
         await server.cut()
         await eventually(lambda: server.deleted == 1)
         assert text(await client.call("echo", {"text": "a new one"})) == "a new one"
+
+
+async def test_a_program_that_speaks_no_mcp_is_told_to_the_operator(tmp_path):
+    silent = (sys.executable, "-c", "import sys; print('Listening!', flush=True); sys.stdin.read()")
+    async with AttachServer(silent).running() as server, bridging(server, tmp_path) as proxy:
+        status = f"{admin_of(proxy)}/status"
+        await eventually(lambda: "has not answered initialize yet" in str(Inside(proxy).unready))
+        async with httpx2.AsyncClient() as http:
+            assert "speak MCP on standard input" in (await http.get(status)).json()["lack"]
+        Inside(proxy).backend("one")._hello = 0.2
+        await server.cut()
+        await eventually(lambda: "within 0 s" in str(Inside(proxy).unready))
+        assert server.deleted
 
 
 @pytest.mark.parametrize("protocol", ["v5.channel.k8s.io", "v4.channel.k8s.io"])

@@ -1,5 +1,7 @@
 """The status of an MCPServer."""
 
+from typing import Final
+
 from vmcp_api.config import Transport
 from vmcp_api.kinds import MCPServer
 from vmcp_api.kinds.mcpserver import MCPServerPhase as Phase
@@ -8,6 +10,7 @@ from vmcp_api.manifests.problems import Problems
 from vmcp_api.render.cluster import refuse_stdio, url_of_server
 from vmcp_api.render.outgoing import refuse_reference
 from vmcp_api.render.tools.configs import refuse_tool_config
+from vmcp_api.trouble import Trouble
 from vmcp_operator.plan.conditions import (
     MESSAGE_LIMIT,
     Finding,
@@ -23,8 +26,11 @@ from vmcp_operator.plan.members import TOOL_CONFIGS, group_finding
 from vmcp_operator.plan.objects.naming import scale_selector
 from vmcp_operator.plan.objects.workload import deployment_ref
 from vmcp_operator.plan.rollout import ROLLING_OUT, Rollout, both, observe_rollout, observe_stateful_set
-from vmcp_operator.plan.server.stdio import stateful_set_ref
+from vmcp_operator.plan.server.stdio import split_pods, stateful_set_ref
 from vmcp_operator.plan.world import Outcome, Refused, World
+
+REFUSED: Final = "Refused"
+"""Reason of a server of which the API server did not take, or let go, an object."""
 
 
 def server_status(world: World, planned: Planned, outcome: Outcome) -> tuple[MCPServerStatus | None, PhaseReason]:
@@ -67,15 +73,18 @@ def _rollout(world: World, server: MCPServer | None, outcome: Outcome) -> Rollou
     if server is None or server.spec.transport is not Transport.STDIO:
         return observe_rollout(deployment, world.pods, world.now)
     process = outcome.children.get(stateful_set_ref(world.key))
-    uid = process["metadata"]["uid"] if process else None
-    behind = {is_of: tuple(pod for pod in world.pods if _is_of(pod, uid) is is_of) for is_of in (True, False)}
+    of_process, of_bridge = split_pods(world, outcome.children)
     return both(
-        observe_stateful_set(process, behind[True], world.now), observe_rollout(deployment, behind[False], world.now)
+        observe_stateful_set(process, of_process, world.now),
+        observe_rollout(deployment, of_bridge, world.now, _lack(world, of_bridge)),
     )
 
 
-def _is_of(pod: Manifest, uid: str | None) -> bool:
-    return any(owner.get("uid") == uid for owner in pod["metadata"].get("ownerReferences") or ())
+def _lack(world: World, bridges: tuple[Manifest, ...]) -> Trouble | None:
+    """Why a bridge cannot call its process, in its own words."""
+    reports = (world.reports.get(pod["metadata"]["uid"]) for pod in bridges)
+    lack = next((report.lack for report in reports if report and report.lack), None)
+    return Trouble("BridgeNotReady", f"its bridge is not ready: {lack}") if lack else None
 
 
 def _broken(problems: Problems, invalid: str, refused: tuple[Refused, ...], rollout: Rollout) -> PhaseReason | None:
@@ -83,7 +92,7 @@ def _broken(problems: Problems, invalid: str, refused: tuple[Refused, ...], roll
         return PhaseReason(Phase.FAILED, invalid, summarise(problems))
     if refused:
         first = refused[0]
-        return PhaseReason(Phase.FAILED, "Refused", f"{first.ref.kind} {first.ref.name} was refused: {first.message}")
+        return PhaseReason(Phase.FAILED, REFUSED, f"{first.ref.kind} {first.ref.name} was refused: {first.message}")
     trouble = rollout.trouble
     if trouble and not rollout.steady:
         return PhaseReason(Phase.FAILED, trouble.reason, trouble.message, trouble.again)

@@ -3,8 +3,7 @@
 from typing import Any, Final
 
 from vmcp_api.kinds import MCPServer
-from vmcp_api.manifests.problems import Problems
-from vmcp_api.naming import ADMIN_PORT
+from vmcp_api.manifests.problems import Problem, Problems
 from vmcp_operator.plan.kinds import POD, ROLE, ROLE_BINDING, SERVICE_ACCOUNT, STATEFUL_SET, Kind, Manifest, Ref
 from vmcp_operator.plan.objects.children import build_child
 from vmcp_operator.plan.objects.identity import build_service_account
@@ -18,8 +17,8 @@ from vmcp_operator.plan.objects.pods import (
 )
 from vmcp_operator.plan.objects.template import merge_template
 from vmcp_operator.plan.objects.workload import build_deployment, build_template
-from vmcp_operator.plan.server.workload import CONTAINER, PORT, build_container
-from vmcp_operator.plan.world import World
+from vmcp_operator.plan.server.workload import CONTAINER, PORT, bridge_admin_port, build_container
+from vmcp_operator.plan.world import Objects, World
 
 STDIO_KINDS: Final = (STATEFUL_SET, ROLE, ROLE_BINDING, SERVICE_ACCOUNT)
 """Of children that a server loses when its transport becomes another one."""
@@ -42,6 +41,18 @@ def stateful_set_ref(key: Ref) -> Ref:
 def bridge_ref(kind: Kind, key: Ref) -> Ref:
     """What lets the bridge attach, of one kind."""
     return Ref(kind, key.namespace, bridge_name(key))
+
+
+def split_pods(world: World, children: Objects) -> tuple[tuple[Manifest, ...], tuple[Manifest, ...]]:
+    """The pods of the process and those of its bridge, by the StatefulSet among the children."""
+    process = children.get(stateful_set_ref(world.key))
+    uid = process["metadata"]["uid"] if process else None
+    of_process = tuple(pod for pod in world.pods if _is_of(pod, uid))
+    return of_process, tuple(pod for pod in world.pods if pod not in of_process)
+
+
+def _is_of(pod: Manifest, uid: str | None) -> bool:
+    return any(owner.get("uid") == uid for owner in pod["metadata"].get("ownerReferences") or ())
 
 
 def build_process(world: World, server: MCPServer) -> Manifest | Problems:
@@ -73,7 +84,7 @@ def build_process(world: World, server: MCPServer) -> Manifest | Problems:
     return seal(build_child(STATEFUL_SET, world.key, world.uid, name, spec=spec))
 
 
-def build_bridge(world: World, server: MCPServer) -> Manifest | Problems:
+def build_bridge(world: World, server: MCPServer, *, replicas: int) -> Manifest | Problems:
     """The Deployment, sealed."""
     base = build_template(
         world,
@@ -88,7 +99,19 @@ def build_bridge(world: World, server: MCPServer) -> Manifest | Problems:
     template = merge_template(base, world.settings.template, {})
     if isinstance(template, Problems):
         return template
-    return build_deployment(world, template, None, replicas=min(server.spec.replicas, 1), is_alone=True)
+    return build_deployment(world, template, None, replicas=min(replicas, 1), is_alone=True)
+
+
+def is_bridge(deployment: Manifest, key: Ref) -> bool:
+    """Whether a server's Deployment is that of its bridge."""
+    return bool(deployment["spec"]["template"]["spec"].get("serviceAccountName") == bridge_name(key))
+
+
+def tell_left_behind(key: Ref) -> Problem:
+    """What may be there still of a stdio server after the operator has lost the rights to look at it."""
+    name, bridge = object_name(key), bridge_name(key)
+    message = f"its bridge is stopped, and StatefulSet {name}, Role {bridge} and RoleBinding {bridge} may be left"
+    return Problem(message, "delete them, or the MCPServer")
 
 
 def build_rights(world: World) -> tuple[Manifest, ...]:
@@ -114,8 +137,7 @@ def _pod_name(key: Ref) -> str:
 
 
 def _container(world: World, server: MCPServer) -> dict[str, Any]:
-    port = server.spec.mcp_port
-    admin = ADMIN_PORT if port != ADMIN_PORT else ADMIN_PORT + 1
+    port, admin = server.spec.mcp_port, bridge_admin_port(server)
     return {
         "name": _BRIDGE,
         "image": world.settings.image,

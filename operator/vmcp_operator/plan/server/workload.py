@@ -6,9 +6,11 @@ from vmcp_api.config import Transport
 from vmcp_api.kinds import MCPServer
 from vmcp_api.kinds.pods import ResourceRequirements
 from vmcp_api.manifests.problems import Problems
+from vmcp_api.naming import ADMIN_PORT
 from vmcp_operator.plan.kinds import NETWORK_POLICY, SERVICE, Manifest
 from vmcp_operator.plan.objects.children import build_child
 from vmcp_operator.plan.objects.naming import PROXY_SELECTOR, any_component, object_name, selector_labels
+from vmcp_operator.plan.objects.peers import admit_to_admin
 from vmcp_operator.plan.objects.pods import CONTAINER_SECURITY
 from vmcp_operator.plan.objects.workload import build_deployment, build_template
 from vmcp_operator.plan.world import World
@@ -47,20 +49,28 @@ def build_server_service(world: World, server: MCPServer) -> Manifest:
 
 
 def build_server_policy(world: World, server: MCPServer) -> Manifest | None:
-    """Only proxy pods of the namespace may connect, where that is asked for; to the process behind a bridge, too."""
+    """Only proxy pods of the namespace may connect, where that is asked for; to the process behind a bridge, too.
+
+    A bridge is asked by the operator how it fares.
+    """
     if not server.spec.network_policy.enabled:
         return None
+    proxies = {
+        "from": [{"podSelector": {"matchLabels": PROXY_SELECTOR}}],
+        "ports": [{"port": server.spec.mcp_port, "protocol": "TCP"}],
+    }
+    is_stdio = server.spec.transport is Transport.STDIO
     spec = {
         "podSelector": {"matchLabels": any_component(selector_labels(world.key))},
         "policyTypes": ["Ingress"],
-        "ingress": [
-            {
-                "from": [{"podSelector": {"matchLabels": PROXY_SELECTOR}}],
-                "ports": [{"port": server.spec.mcp_port, "protocol": "TCP"}],
-            }
-        ],
+        "ingress": [proxies, *((admit_to_admin(world, bridge_admin_port(server)),) if is_stdio else ())],
     }
     return build_child(NETWORK_POLICY, world.key, world.uid, object_name(world.key), spec=spec)
+
+
+def bridge_admin_port(server: MCPServer) -> int:
+    """The admin port of a stdio server's bridge, which is another one where the server's own is taken by MCP."""
+    return ADMIN_PORT if server.spec.mcp_port != ADMIN_PORT else ADMIN_PORT + 1
 
 
 def build_container(server: MCPServer) -> dict[str, Any]:

@@ -1,18 +1,15 @@
 """How pods are reached: Service, NetworkPolicy, PodDisruptionBudget."""
 
-from typing import Any, Final
+from typing import Any
 
 from vmcp_api.kinds import VirtualMCPServer
-from vmcp_api.kinds.pods import LabelSelector, NetworkPeer
 from vmcp_api.kinds.virtualmcpserver import SessionAffinity
 from vmcp_api.naming import ADMIN_PORT, MCP_PORT, vmcp_object_name
 from vmcp_operator.plan.kinds import DISRUPTION_BUDGET, NETWORK_POLICY, SERVICE, Manifest, Ref
 from vmcp_operator.plan.objects.children import build_child
-from vmcp_operator.plan.objects.naming import NAME_LABEL, OPERATOR, object_name, selector_labels
+from vmcp_operator.plan.objects.naming import object_name, selector_labels
+from vmcp_operator.plan.objects.peers import admit_to_admin, build_peer
 from vmcp_operator.plan.world import World
-
-_NAMESPACE_LABEL: Final = "kubernetes.io/metadata.name"
-"""What the API server itself gives to each namespace, and keeps."""
 
 
 def service_ref(key: Ref) -> Ref:
@@ -36,25 +33,17 @@ def build_service(world: World, vmcp: VirtualMCPServer) -> Manifest:
 
 
 def build_network_policy(world: World, vmcp: VirtualMCPServer) -> Manifest | None:
-    """Who may connect: the named peers to the MCP port, the operator and who scrapes metrics to the admin port.
-
-    The operator's own namespace alone counts: a label is given by whoever may create a pod, anywhere. Where it runs in
-    no pod, nothing says whose address it comes from.
-    """
+    """Who may connect: the named peers to the MCP port, the operator and who scrapes metrics to the admin port."""
     policy = vmcp.spec.network_policy
     if not policy.enabled:
         return None
-    peers = [_peer(peer) for peer in policy.ingress_from] or [{"podSelector": {}}]
-    home = world.settings.namespace
-    where = {"matchLabels": {_NAMESPACE_LABEL: home}} if home else {}
-    operator = {"namespaceSelector": where, "podSelector": {"matchLabels": {NAME_LABEL: OPERATOR}}}
-    scrapers = [_peer(peer) for peer in (*world.settings.metrics_from, *policy.metrics_from)]
+    peers = [build_peer(peer) for peer in policy.ingress_from] or [{"podSelector": {}}]
     spec = {
         "podSelector": {"matchLabels": selector_labels(world.key)},
         "policyTypes": ["Ingress"],
         "ingress": [
             {"from": peers, "ports": [{"port": MCP_PORT, "protocol": "TCP"}]},
-            {"from": [operator, *scrapers], "ports": [{"port": ADMIN_PORT, "protocol": "TCP"}]},
+            admit_to_admin(world, ADMIN_PORT, policy.metrics_from),
         ],
     }
     return build_child(NETWORK_POLICY, world.key, world.uid, object_name(world.key), spec=spec)
@@ -88,19 +77,3 @@ def service_url(key: Ref, service: Manifest | None) -> str | None:
                 host = f"[{outside}]" if ":" in outside else outside
                 break
     return f"http://{host}:{port}/mcp"
-
-
-def _peer(peer: NetworkPeer) -> dict[str, Any]:
-    if peer.ip_block is not None:
-        return {"ipBlock": peer.ip_block.model_dump(by_alias=True, exclude_defaults=True, mode="json")}
-    described: dict[str, Any] = {}
-    if peer.namespace_selector is not None:
-        described["namespaceSelector"] = _selector(peer.namespace_selector)
-    if peer.pod_selector is not None:
-        described["podSelector"] = _selector(peer.pod_selector)
-    return described or {"podSelector": {}}
-
-
-def _selector(selector: LabelSelector) -> dict[str, Any]:
-    described: dict[str, Any] = selector.model_dump(by_alias=True, exclude_defaults=True, mode="json")
-    return described

@@ -6,13 +6,13 @@ from typing import Final
 from vmcp_api.config import ProxyConfig
 from vmcp_api.kinds import VirtualMCPServer
 from vmcp_api.manifests.problems import Problems
-from vmcp_api.trouble.pods import is_ready, is_running
 from vmcp_operator.plan.controller import Planned
 from vmcp_operator.plan.kinds import DISRUPTION_BUDGET, NETWORK_POLICY, SERVICE_ACCOUNT, Manifest
 from vmcp_operator.plan.objects.children import find_stale
 from vmcp_operator.plan.objects.identity import build_keys, build_service_account
 from vmcp_operator.plan.objects.naming import seal
 from vmcp_operator.plan.objects.workload import deployment_ref
+from vmcp_operator.plan.targets import targets_of
 from vmcp_operator.plan.vmcp.config import Choice, build_config_map, choose_config
 from vmcp_operator.plan.vmcp.network import (
     build_disruption_budget,
@@ -21,7 +21,7 @@ from vmcp_operator.plan.vmcp.network import (
 )
 from vmcp_operator.plan.vmcp.refresh import build_stamps
 from vmcp_operator.plan.vmcp.workload import build_proxy_deployment
-from vmcp_operator.plan.world import Plan, Poll, Target, World
+from vmcp_operator.plan.world import Plan, Poll, World
 
 _OPTIONAL: Final = (NETWORK_POLICY, DISRUPTION_BUDGET, SERVICE_ACCOUNT)
 """Kinds of children that a resource may stop to ask for."""
@@ -37,7 +37,7 @@ class VmcpPlanned(Planned):
 def plan_vmcp(world: World) -> VmcpPlanned:
     """What to do for a VirtualMCPServer; an invalid one keeps every child as it is."""
     choice = choose_config(world)
-    poll = Poll(_targets(world), choice.digest)
+    poll = Poll(targets_of(world.pods), choice.digest)
     vmcp = world.resources.of(VirtualMCPServer).get(world.key.name)
     if world.problems or vmcp is None:
         return VmcpPlanned(Plan(poll), choice=choice)
@@ -84,12 +84,3 @@ def _may_lack_keys(world: World) -> bool:
     if any(not report.has_keys for report in world.reports.values()):
         return True
     return any((pod.get("status") or {}).get("phase") == "Pending" for pod in world.pods)
-
-
-def _targets(world: World) -> tuple[Target, ...]:
-    """The running pods, ready or not."""
-    return tuple(
-        Target(pod["metadata"]["uid"], pod["status"]["podIP"], is_ready(pod))
-        for pod in world.pods
-        if is_running(pod) and pod["status"].get("podIP")
-    )

@@ -99,13 +99,15 @@ def test_options_choose_the_cluster_and_the_namespace(kube):
         (("top", "-n", "elsewhere"), Exit.UNAVAILABLE, "no pod of it is ready; kubectl vmcp doctor says why"),
         (("tools",), Exit.UNAVAILABLE, "unable to forward port because pod is not running"),
         (("status", "-A", "tools"), Exit.USAGE, "-A does not go with NAME and -n."),
-        (("logs", "tools", "--operator"), Exit.USAGE, "NAME does not go with --operator."),
+        (("logs", "tools", "--operator"), Exit.USAGE, "NAME, --server and --operator do not go together."),
+        (("logs", "--server", "nots"), Exit.FAILED, "has no MCPServer nots; did you mean 'notes'?"),
         (("stats",), Exit.USAGE, "No such command 'stats'; did you mean 'status'?"),
     ],
     ids=lambda each: " ".join(each) if isinstance(each, tuple) else "",
 )
 def test_what_cannot_be_done_is_told_with_what_to_do(kube, arguments, code, words):
-    kube.objects.append(endpoint("far", "elsewhere"))
+    notes = {"kind": "MCPServer", "metadata": {"name": "notes", "namespace": "default"}}
+    kube.objects += [endpoint("far", "elsewhere"), notes]
     done = kube.call(*arguments)
     assert done.code == code
     assert words in done.err
