@@ -1,6 +1,6 @@
 """What a backend is answered whose request no client answers."""
 
-from vmcp_proxy.protocol.error_codes import INTERNAL_ERROR, METHOD_NOT_FOUND
+from vmcp_proxy.protocol.error_codes import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND
 from vmcp_proxy.protocol.jsonrpc import encode_error
 
 
@@ -23,3 +23,8 @@ def crowded(request_id: bytes) -> bytes:
 def overdue(request_id: bytes) -> bytes:
     """The client has not answered, or could not be reached."""
     return encode_error(request_id, INTERNAL_ERROR, "The client did not take the request in time.")
+
+
+def malformed(request_id: bytes) -> bytes:
+    """It is none that a client could be asked."""
+    return encode_error(request_id, INVALID_PARAMS, "The params must be an object of the shape of their method.")

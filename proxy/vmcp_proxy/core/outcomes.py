@@ -69,6 +69,10 @@ class PartialFailure(msgspec.Struct, frozen=True, gc=False):
     message: str
 
 
+class Lost(msgspec.Struct, frozen=True, gc=False):
+    """The call that the request would go on with does not wait for it: answered, given up, or gone with its process."""
+
+
 class Invalid(msgspec.Struct, frozen=True, gc=False):
     """The request asks for what is not given; the reason is fit for the client."""
 
@@ -105,7 +109,7 @@ class Unchecked(msgspec.Struct, frozen=True, gc=False):
 
 
 Unanswered: TypeAlias = (
-    RawFailure | Unknown | Unlisted | Unavailable | PartialFailure | Invalid | Denied | Limited | Unchecked
+    RawFailure | Unknown | Unlisted | Unavailable | PartialFailure | Lost | Invalid | Denied | Limited | Unchecked
 )
 """Why there is no result."""
 

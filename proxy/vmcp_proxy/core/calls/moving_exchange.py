@@ -28,8 +28,14 @@ class MovingExchange:
         """The request is answered with what is asked."""
         self._current = None
 
-    def move(self, exchange: Exchange) -> None:
-        """Goes on with the next request."""
+    @property
+    def backend(self) -> str:
+        """Who gets the call; empty where that is no one backend."""
+        return "" if self._routed is None else self._routed[0]
+
+    def follow(self, next_of: Callable[[Exchange], Exchange]) -> None:
+        """Goes on with the next request, whose exchange is made of the one before."""
+        exchange = next_of(self._latest)
         self._current = self._latest = exchange
         if self._decision is not None:
             exchange.decided(self._decision)

@@ -75,6 +75,11 @@ class RunningCall:
         return self._over.is_set()
 
     @property
+    def reply(self) -> Reply | None:
+        """The answer; None before there is one, and where there never will be."""
+        return self._outcome if self._over.is_set() and not isinstance(self._outcome, Exception) else None
+
+    @property
     def open(self) -> tuple[str, ...]:
         """The keys of the questions that wait for the client."""
         return tuple(self._open)

@@ -1,0 +1,209 @@
+"""The calls of clients without a session: one that asks something waits here for the request with the answers."""
+
+import asyncio
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeAlias
+
+import msgspec
+
+from vmcp_proxy.backends.credentials import NO_CREDENTIALS
+from vmcp_proxy.backends.errors import Category
+from vmcp_proxy.backends.interface import Reply as BackendReply
+from vmcp_proxy.clients.rounds.asked_client import AskedClient
+from vmcp_proxy.clients.rounds.input_required import (
+    MAY_ASK,
+    STATE,
+    can_be_asked,
+    encode_input_required,
+    read_answers,
+)
+from vmcp_proxy.clients.rounds.leases import CallLease, Leases
+from vmcp_proxy.core.calls.moving_exchange import MovingExchange
+from vmcp_proxy.core.calls.round_state import Parked
+from vmcp_proxy.core.calls.rounds import RequestStates
+from vmcp_proxy.core.calls.running_call import Answered, Question, RunningCall
+from vmcp_proxy.core.client import ClientContext
+from vmcp_proxy.core.outcomes import Lost, Reply, Result, Unavailable
+from vmcp_proxy.core.parking import Parking
+from vmcp_proxy.core.shares import holder_of
+from vmcp_proxy.core.virtual import Caller, Exchange, Operation, VirtualMCP, call
+from vmcp_proxy.protocol.initialize import NO_CAPABILITIES
+
+PARKED_SECONDS: Final = 600.0
+"""How long a call waits for its client, who may have to find somebody to ask."""
+
+MOST_KEPT: Final = 64 << 10
+"""Bytes of an answer that came while nobody waited for it, and is kept for who comes back."""
+
+_CROWDED: Final = Unavailable(
+    "", Category.BUSY.value, "Too many calls wait for their clients here; answer or abandon some, or try again later."
+)
+
+Answers: TypeAlias = Mapping[str, msgspec.Raw]
+"""What a client answers, by the keys of the questions."""
+
+Hold: TypeAlias = Callable[[ClientContext], Callable[[], None]]
+"""Keeps what is held for a client, until what is returned is called."""
+
+Follow: TypeAlias = Callable[[Exchange], Exchange]
+"""The next exchange of a call, made of the one before."""
+
+
+class Waiting(msgspec.Struct, frozen=True, gc=False):
+    """The call waits for its client, at this place."""
+
+    questions: tuple[Question, ...]
+    place: Parked
+    backend: str
+
+
+Leg: TypeAlias = Reply | Waiting
+"""What comes of one request of a call."""
+
+
+class Elsewhere(Protocol):
+    """The processes that other calls wait in."""
+
+    async def go_on(self, place: Parked, answers: Answers, exchange: Exchange) -> Leg:
+        """What comes of the answers to a call there; `Lost` where it does not wait there, or the process is gone."""
+
+
+@dataclass(slots=True, eq=False)
+class PausedCall:
+    """A call that is running, or waits; `exchange` is that of the request that it belongs to now."""
+
+    running: RunningCall
+    exchange: MovingExchange
+    holder: Hashable
+    is_parked: bool = False
+
+    def cancel(self) -> None:
+        """See `Parkable.cancel`."""
+        self.running.cancel()
+
+
+class PausableCalls:
+    """Calls of the `core`; those that may ask something run in `tasks`, each in a task of its own.
+
+    `pod` is the name of this process. `maximum` gives the bound of any call, in seconds.
+    """
+
+    def __init__(
+        self,
+        core: VirtualMCP,
+        states: RequestStates,
+        leases: Leases,
+        parking: Parking[PausedCall],
+        elsewhere: Elsewhere,
+        hold: Hold,
+        tasks: asyncio.TaskGroup,
+        pod: str,
+        maximum: Callable[[], float],
+    ) -> None:
+        self._core: Final = core
+        self._states: Final = states
+        self._leases: Final = leases
+        self._parking: Final = parking
+        self._elsewhere: Final = elsewhere
+        self._hold: Final = hold
+        self._tasks: Final = tasks
+        self._pod: Final = pod
+        self._maximum: Final = maximum
+
+    async def call(self, caller: Caller, operation: Operation, exchange: Exchange) -> Reply:
+        """The answer to one request of this caller, which may be what it is asked.
+
+        Raises:
+            InvalidParamsError: the params do not have the shape of the method, or go on with what is not there.
+        """
+        if operation.method not in MAY_ASK:
+            return await call(self._core, caller, operation, exchange)
+        members = operation.members if operation.parsed is None else operation.parsed
+        place = self._states.parked_at(caller, operation) if STATE in members else None
+        if place is not None:
+            leg = await self._resumed(place, read_answers(members), exchange)
+        elif caller.client.terms.capabilities != NO_CAPABILITIES and can_be_asked(caller.client.terms.capabilities):
+            leg = await self._until_pause(self._begun(caller, operation, exchange))
+        else:
+            return await call(self._core, caller, operation, exchange)
+        if not isinstance(leg, Waiting):
+            return leg
+        state = self._states.for_parked(caller, operation, leg.place, self._seconds)
+        return Result(encode_input_required(leg.questions, state), leg.backend)
+
+    async def go_on(self, number: int, answers: Answers, follow: Follow) -> Leg:
+        """What comes of the answers to a call that waits in this process."""
+        paused = self._parking.take(number)
+        if paused is None:
+            return Lost()
+        paused.is_parked = False
+        try:
+            paused.exchange.follow(follow)
+            await paused.running.answer(answers)
+        except BaseException:
+            paused.cancel()
+            raise
+        return await self._until_pause(paused)
+
+    @property
+    def _seconds(self) -> float:
+        return min(PARKED_SECONDS, self._maximum())
+
+    async def _resumed(self, place: Parked, answers: Answers, exchange: Exchange) -> Leg:
+        if place.pod == self._pod:
+            return await self.go_on(place.number, answers, lambda _former: exchange)
+        leg = await self._elsewhere.go_on(place, answers, exchange)
+        if backend := getattr(leg, "backend", ""):
+            exchange.routed(backend, NO_CREDENTIALS)
+        return leg
+
+    def _begun(self, caller: Caller, operation: Operation, first: Exchange) -> PausedCall:
+        lease, release, exchange = self._leases.begin(caller), self._hold(caller.client), MovingExchange(first)
+
+        def on_done(running: RunningCall) -> None:
+            lease.end()
+            release()
+            self._forget_large(paused, running)
+
+        running, holder = RunningCall(on_done), holder_of(caller)
+        paused = PausedCall(running, exchange, holder)
+        client = self._asked(caller, running, lease, holder)
+        inner = Caller(caller.identity, client, caller.snapshot)
+        running.begin(self._tasks, lambda: call(self._core, inner, operation, exchange), f"call {operation.method}")
+        return paused
+
+    def _asked(self, caller: Caller, running: RunningCall, lease: CallLease, holder: Hashable) -> AskedClient:
+        def send_later(reply: BackendReply, answer: bytes) -> None:
+            self._tasks.create_task(_send(reply, answer), name="give up a request to a client")
+
+        client = AskedClient(caller, running, lease, lambda: self._parking.has_room(holder), send_later)
+        lease.holder = client
+        return client
+
+    async def _until_pause(self, paused: PausedCall) -> Leg:
+        try:
+            came = await paused.running.next()
+        except BaseException:
+            # Its client is gone, and nobody else can go on with it.
+            paused.cancel()
+            raise
+        if isinstance(came, Answered):
+            return came.reply
+        paused.exchange.pause()
+        number = self._parking.park(paused, paused.holder, self._seconds)
+        if number is None:
+            paused.cancel()
+            return _CROWDED
+        paused.is_parked = True
+        return Waiting(came.questions, Parked(self._pod, number), paused.exchange.backend)
+
+    def _forget_large(self, paused: PausedCall, running: RunningCall) -> None:
+        """Keeps no large answer for a client that may never come back."""
+        reply = running.reply
+        if paused.is_parked and isinstance(reply, Result) and len(memoryview(reply.raw)) > MOST_KEPT:
+            self._parking.end(lambda each: each is paused)
+
+
+async def _send(reply: BackendReply, answer: bytes) -> None:
+    await reply(answer)

@@ -1,0 +1,136 @@
+"""The form in which one pod hands the answers to a waiting call to another one, and gets back what comes of them."""
+
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
+import msgspec
+
+from vmcp_proxy.backends.errors import Category
+from vmcp_proxy.clients.rounds.pausable_calls import Answers, Leg, Waiting
+from vmcp_proxy.core.calls.round_state import Parked
+from vmcp_proxy.core.calls.running_call import Question
+from vmcp_proxy.core.outcomes import Invalid, Lost, RawFailure, Result, Unavailable
+
+CHUNK_BYTES: Final = 512 << 10
+"""So much of a leg goes in one message."""
+
+_NO_FORM: Final = "The call ended with something that cannot be handed over to this replica."
+
+
+class Errand(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Which call goes on with which answers; `takes_messages` whether its client takes some before the answer."""
+
+    number: int
+    answers: dict[str, bytes]
+    takes_messages: bool
+
+    @property
+    def raw_answers(self) -> Answers:
+        """The answers as JSON."""
+        return {key: msgspec.Raw(raw) for key, raw in self.answers.items()}
+
+
+class Chunk(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A part of something, in order; `sender` is the pod that it comes from."""
+
+    sender: str
+    is_last: bool
+    part: bytes
+
+
+class _Result(msgspec.Struct, frozen=True, array_like=True, tag="result", gc=False):
+    raw: bytes
+    backend: str
+
+
+class _Failure(msgspec.Struct, frozen=True, array_like=True, tag="failure", gc=False):
+    error: bytes
+    backend: str
+
+
+class _Unavailable(msgspec.Struct, frozen=True, array_like=True, tag="unavailable", gc=False):
+    backend: str
+    category: str
+    message: str
+    retry_after: int | None
+
+
+class _Invalid(msgspec.Struct, frozen=True, array_like=True, tag="invalid", gc=False):
+    reason: str
+
+
+class _Lost(msgspec.Struct, frozen=True, array_like=True, tag="lost", gc=False):
+    pass
+
+
+class _Waiting(msgspec.Struct, frozen=True, array_like=True, tag="waiting", gc=False):
+    questions: tuple[tuple[str, str, bytes | None], ...]
+    pod: str
+    number: int
+    backend: str
+
+
+_Wire: TypeAlias = _Result | _Failure | _Unavailable | _Invalid | _Lost | _Waiting
+_decode: Final = msgspec.msgpack.Decoder(_Wire).decode
+
+
+def encode_leg(leg: Leg) -> bytes:
+    """What came of the answers."""
+    return msgspec.msgpack.encode(_wire_of(leg))
+
+
+def decode_leg(raw: bytes) -> Leg:  # noqa: PLR0911 - a row for each form
+    """The same again; `Lost` where another version of this program has written what this one does not know."""
+    try:
+        wire = _decode(raw)
+    except msgspec.DecodeError:
+        return Lost()
+    match wire:
+        case _Lost():
+            return Lost()
+        case _Result(text, backend):
+            return Result(text, backend)
+        case _Failure(error, backend):
+            return RawFailure(error, backend)
+        case _Unavailable(backend, category, message, retry_after):
+            return Unavailable(backend, category, message, retry_after)
+        case _Invalid(reason):
+            return Invalid(reason)
+        case _Waiting(questions, pod, number, backend):
+            asked = (
+                Question(key, method, None if text is None else msgspec.Raw(text)) for key, method, text in questions
+            )
+            return Waiting(tuple(asked), Parked(pod, number), backend)
+
+
+def chunks_of(sender: str, raw: bytes) -> Iterator[bytes]:
+    """The messages that carry something of any size."""
+    view = memoryview(raw)
+    for start in range(0, max(len(view), 1), CHUNK_BYTES):
+        part = bytes(view[start : start + CHUNK_BYTES])
+        yield msgspec.msgpack.encode(Chunk(sender, start + CHUNK_BYTES >= len(view), part))
+
+
+def _wire_of(leg: Leg) -> _Wire:  # noqa: PLR0911 - a row for each form
+    match leg:
+        case Result():
+            return _Result(bytes(leg.raw), leg.backend)
+        case RawFailure():
+            return _Failure(bytes(leg.error), leg.backend)
+        case Unavailable():
+            return _Unavailable(leg.backend, leg.category, leg.message, leg.retry_after)
+        case Invalid():
+            return _Invalid(leg.reason)
+        case Lost():
+            return _Lost()
+        case Waiting():
+            asked = (
+                (each.key, each.method, None if each.params is None else bytes(each.params)) for each in leg.questions
+            )
+            return _Waiting(tuple(asked), leg.place.pod, leg.place.number, leg.backend)
+    # What a call that was admitted before does not come to.
+    return _Unavailable("", Category.FAILED.value, _NO_FORM, None)
+
+
+def _bytes_of(raw: msgspec.Raw | None) -> bytes | None:
+    return None if raw is None else bytes(raw)
