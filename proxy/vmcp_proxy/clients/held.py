@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Self
 
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.backends.credentials import Credentials
@@ -28,6 +29,11 @@ class HeldForClient:
     view: BuiltView | None = field(default=None, repr=False)
     subscriptions: dict[str, set[str]] = field(default_factory=dict)
     handed_out: HandedOut | None = None
+
+    @property
+    def itself(self) -> Self:
+        """See `ClientContext.itself`."""
+        return self
 
     def credentials_for(self, member: Member, identity: Identity, snapshot: HeaderSnapshot) -> Credentials | Collision:
         """See `ClientContext.credentials_for`."""

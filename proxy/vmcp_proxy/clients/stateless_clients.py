@@ -14,6 +14,7 @@ from vmcp_proxy.backends.interface import BackendSession, Terms
 from vmcp_proxy.backends.link import Link, OnOver
 from vmcp_proxy.clients.stateless_client import StatelessClient
 from vmcp_proxy.core.calls.hearing import Hearing
+from vmcp_proxy.core.client import ClientContext
 from vmcp_proxy.core.members.member import Member, Members
 from vmcp_proxy.core.members.own_links import close_link
 from vmcp_proxy.headerforward import Collision, HeaderSnapshot
@@ -37,7 +38,8 @@ class StatelessClients:
     """Makes, finds and ends them; the one used longest ago gives way where there are too many.
 
     As many are held as sessions may live on a pod, for as long as a session may be idle, but no longer than
-    `LONGEST_IDLE` and than the caller's token is good for. Sessions at backends end in `tasks`.
+    `LONGEST_IDLE` and than the caller's token is good for. Sessions at backends end in `tasks`. `on_let_go` hears of
+    each whose headers must go.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class StatelessClients:
         self._clock: Final = clock
         self._members: Members = {}
         self._clients: Final[OrderedDict[_Key, StatelessClient]] = OrderedDict()
+        self.on_let_go: Callable[[StatelessClient], None] = lambda _client: None
         self._idle = LONGEST_IDLE
         self._most = SessionManagement().max_sessions_per_pod
 
@@ -95,6 +98,13 @@ class StatelessClients:
         client.last_used = now
         if client.is_over and not client.calls:
             self._let_go(client)
+
+    def hold(self, client: ClientContext) -> Callable[[], None]:
+        """Keeps a client as a request does, until what is returned is called: one of its calls waits for it."""
+        if not isinstance(client, StatelessClient):
+            raise TypeError("only clients without a session have calls that wait")
+        client.calls += 1
+        return lambda: self.end(client, asyncio.get_running_loop().time())
 
     async def run(self) -> None:
         """Ends those that are idle, for ever."""
@@ -145,6 +155,7 @@ class StatelessClients:
         ended = [(link, self._farewell(client, self._members.get(name))) for name, link in client.links.items()]
         for link, _ in ended:
             link.end()
+        self.on_let_go(client)
         client.let_go()
         return [(link, credentials) for link, credentials in ended if credentials is not None and link.session]
 

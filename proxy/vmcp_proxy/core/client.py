@@ -53,6 +53,10 @@ class ClientContext(Protocol):
     subscriptions: dict[str, set[str]]
 
     @property
+    def itself(self) -> "ClientContext":
+        """The client, of which this may be the part that one call has."""
+
+    @property
     def identity(self) -> Identity:
         """Who the client is for what no request of its own stands behind: as its latest request said."""
 

@@ -40,4 +40,4 @@ def holder_of(caller: "Caller") -> Hashable:
     """The identity; of anonymous callers, who are all one, each client by itself."""
     identity = caller.identity
     # Whoever holds something holds the client for as long, so that no other one has its id.
-    return identity.issuer, id(caller.client) if identity.is_anonymous else identity.subject
+    return identity.issuer, id(caller.client.itself) if identity.is_anonymous else identity.subject

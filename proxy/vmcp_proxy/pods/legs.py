@@ -8,8 +8,8 @@ import msgspec
 from vmcp_proxy.backends.errors import Category
 from vmcp_proxy.clients.rounds.pausable_calls import Answers, Leg, Waiting
 from vmcp_proxy.core.calls.round_state import Parked
-from vmcp_proxy.core.calls.running_call import Question
 from vmcp_proxy.core.outcomes import Invalid, Lost, RawFailure, Result, Unavailable
+from vmcp_proxy.protocol.input_required import Question
 
 CHUNK_BYTES: Final = 512 << 10
 """So much of a leg goes in one message."""
@@ -88,19 +88,17 @@ def decode_leg(raw: bytes) -> Leg:  # noqa: PLR0911 - a row for each form
     match wire:
         case _Lost():
             return Lost()
-        case _Result(text, backend):
-            return Result(text, backend)
-        case _Failure(error, backend):
-            return RawFailure(error, backend)
-        case _Unavailable(backend, category, message, retry_after):
-            return Unavailable(backend, category, message, retry_after)
-        case _Invalid(reason):
-            return Invalid(reason)
-        case _Waiting(questions, pod, number, backend):
-            asked = (
-                Question(key, method, None if text is None else msgspec.Raw(text)) for key, method, text in questions
-            )
-            return Waiting(tuple(asked), Parked(pod, number), backend)
+        case _Result():
+            return Result(wire.raw, wire.backend)
+        case _Failure():
+            return RawFailure(wire.error, wire.backend)
+        case _Unavailable():
+            return Unavailable(wire.backend, wire.category, wire.message, wire.retry_after)
+        case _Invalid():
+            return Invalid(wire.reason)
+        case _Waiting():
+            asked = (Question(key, method, _raw_of(text)) for key, method, text in wire.questions)
+            return Waiting(tuple(asked), Parked(wire.pod, wire.number), wire.backend)
 
 
 def chunks_of(sender: str, raw: bytes) -> Iterator[bytes]:
@@ -134,3 +132,7 @@ def _wire_of(leg: Leg) -> _Wire:  # noqa: PLR0911 - a row for each form
 
 def _bytes_of(raw: msgspec.Raw | None) -> bytes | None:
     return None if raw is None else bytes(raw)
+
+
+def _raw_of(text: bytes | None) -> msgspec.Raw | None:
+    return None if text is None else msgspec.Raw(text)

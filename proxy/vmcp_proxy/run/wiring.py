@@ -114,6 +114,7 @@ class Wiring:
     def rotate(self, keyring: Keyring) -> None:
         """Has everything that is keyed follow other keys; what is held for clients without sessions is made anew."""
         if self.sessions.rotate(keyring):
+            self.core.pausing.parking.end()
             self.core.stateless.drop_all()
 
     async def aclose(self) -> None:
@@ -132,6 +133,7 @@ class Wiring:
     async def _close_rooms(self) -> None:
         self.authenticators.close()
         await self.sessions.manager.aclose()
+        self.core.pausing.parking.end()
         await self.core.stateless.aclose()
         await self.core.group.aclose()
         await self.assembler.aclose()

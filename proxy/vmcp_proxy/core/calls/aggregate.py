@@ -7,6 +7,7 @@ from vmcp_api.spec.aggregation import Aggregation
 from vmcp_proxy.core.calls.forwarder import Forwarder
 from vmcp_proxy.core.calls.replies import unavailable, unknown
 from vmcp_proxy.core.calls.resolver import Resolver
+from vmcp_proxy.core.calls.rounds import Rounds
 from vmcp_proxy.core.calls.subscriptions import MOST_SUBSCRIPTIONS, SUBSCRIPTIONS
 from vmcp_proxy.core.calls.views import Views
 from vmcp_proxy.core.catalog.catalog import Catalog
@@ -25,16 +26,17 @@ from vmcp_proxy.core.virtual import (
 )
 from vmcp_proxy.headerforward import Collision
 from vmcp_proxy.protocol.kinds import Kind
-from vmcp_proxy.protocol.methods import SUBSCRIBE, UNSUBSCRIBE
+from vmcp_proxy.protocol.methods import SUBSCRIBE, UNSUBSCRIBE, Era
 
 
 class Aggregate:
     """Many backends as one MCP server, for any caller: no policy here (ADR-0011)."""
 
-    def __init__(self, views: Views, resolver: Resolver, forwarder: Forwarder) -> None:
+    def __init__(self, views: Views, resolver: Resolver, forwarder: Forwarder, rounds: Rounds) -> None:
         self._views: Final = views
         self._resolver: Final = resolver
         self._forwarder: Final = forwarder
+        self._rounds: Final = rounds
         self._members: Members = {}
 
     def configure(self, members: Members, aggregation: Aggregation, bounds: Bounds) -> None:
@@ -68,6 +70,8 @@ class Aggregate:
             return self._unroutable(caller, operation, resolved)
         if operation.method in SUBSCRIPTIONS:
             return await self._subscription(caller, resolved, operation, exchange)
+        if caller.client.terms.era is Era.MODERN:
+            return await self._rounds.forward(caller, resolved, operation, exchange)
         return await self._forwarder.forward(caller, resolved, operation, exchange)
 
     async def _subscription(self, caller: Caller, target: Target, operation: Operation, exchange: Exchange) -> Reply:

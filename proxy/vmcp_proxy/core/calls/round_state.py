@@ -7,7 +7,6 @@ clear after one more dot, and the token holds its SHA-256: who has made it shows
 """
 
 import hashlib
-import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from enum import StrEnum
 from typing import Final, TypeAlias
@@ -134,23 +133,6 @@ def open_state(keyring: Keyring, text: str, now: float) -> Opened | Flaw:
         case _Apart(digest) if apart and _digest(state.encode(errors="surrogatepass")) == digest:
             return Opened(plain.binding, Relayed(state))
     return Flaw.CHANGED
-
-
-def read_text(raw: Raw) -> str | None:
-    """A JSON text, which may hold lone surrogates; None for everything else."""
-    try:
-        value = json.loads(bytes(raw))
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, str) else None
-
-
-def raw_text(text: str) -> msgspec.Raw:
-    """The text as JSON, whatever it holds."""
-    try:
-        return msgspec.Raw(msgspec.json.encode(text))
-    except UnicodeEncodeError:
-        return msgspec.Raw(json.dumps(text).encode())
 
 
 def _seal(keyring: Keyring, plain: _Plain) -> str:

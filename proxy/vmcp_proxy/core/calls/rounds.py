@@ -1,9 +1,14 @@
-"""The states of calls that pause, under the keys in force and by the clock (ADR-0061)."""
+"""Calls of clients without a session to backends that answer with questions: the rounds are relayed (ADR-0061)."""
 
 import time
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
+from vmcp_proxy.backends.errors import BackendError, Category
+from vmcp_proxy.core.calls.forwarder import Forwarder
+from vmcp_proxy.core.calls.replies import unavailable
 from vmcp_proxy.core.calls.round_state import (
     Binding,
     Flaw,
@@ -12,25 +17,33 @@ from vmcp_proxy.core.calls.round_state import (
     Relayed,
     bind,
     open_state,
-    raw_text,
-    read_text,
     seal_parked,
     seal_relayed,
 )
-from vmcp_proxy.core.virtual import Caller, Operation
+from vmcp_proxy.core.outcomes import RawFailure, Reply, Result, Unavailable
+from vmcp_proxy.core.virtual import Caller, Exchange, Operation, Target
 from vmcp_proxy.keys.keyring import Keyring
-from vmcp_proxy.protocol.jsonrpc import Raw
-from vmcp_proxy.protocol.params import InvalidParamsError, Members, encode_members, parse_members
+from vmcp_proxy.protocol.input_required import (
+    MAY_ASK,
+    STATE,
+    is_declined,
+    is_input_required,
+    raw_text,
+    read_text,
+    unasked_for,
+    visits_of,
+)
+from vmcp_proxy.protocol.params import InvalidParamsError, Members, encode_members, marks_of, parse_members
 
-STATE: Final = "requestState"
 _ARGUMENTS: Final = "arguments"
 _NULL: Final = b"null"
+_DECLINED: Final = "{backend} needs you to visit a page first, and that was declined."
 _REFUSED: Final = "The requestState cannot be used: {flaw}. Begin again without it."
 _NO_TEXT: Final = 'The member "requestState" must be a text.'
 
 
 class RequestStates:
-    """Makes and reads them; `keyring` gives the keys of now."""
+    """Makes and reads the states of calls that pause, under the keys that `keyring` gives now and by the clock."""
 
     def __init__(self, keyring: Callable[[], Keyring], clock: Callable[[], float] = time.time) -> None:
         self._keyring: Final = keyring
@@ -72,19 +85,62 @@ class RequestStates:
         else:
             _check(Flaw.OTHER_REQUEST)
 
-    def sealed(self, raw: Raw, caller: Caller, operation: Operation, backend: str) -> Raw:
-        """A backend's result with its state sealed; the same where it has none.
+    def seal(self, members: Members, caller: Caller, operation: Operation, backend: str) -> None:
+        """Puts what the client gets in place of the state in a backend's result, where there is one.
 
         Raises:
-            InvalidParamsError: the result or the request cannot be read.
+            InvalidParamsError: the state is no text, or the request cannot be read.
         """
-        members = parse_members(raw)
-        state = None if STATE not in members else read_text(members[STATE])
-        if state is None:
-            return raw
-        binding = binding_of(caller, operation, backend)
-        members[STATE] = raw_text(seal_relayed(self._keyring(), binding, state, self._clock()))
-        return encode_members(members)
+        state = _state_of(members)
+        if state is not None:
+            binding = binding_of(caller, operation, backend)
+            members[STATE] = raw_text(seal_relayed(self._keyring(), binding, state, self._clock()))
+
+
+class Rounds:
+    """Between a client without a session and its backends: what it is asked, and the state that comes back with it."""
+
+    def __init__(self, forwarder: Forwarder, states: RequestStates) -> None:
+        self._forwarder: Final = forwarder
+        self._states: Final = states
+
+    async def forward(self, caller: Caller, target: Target, operation: Operation, exchange: Exchange) -> Reply:
+        """See `Forwarder.forward`; a request that goes on with another one has the backend's own state.
+
+        Raises:
+            InvalidParamsError: the params do not have the shape of the method, or their state is not for this request.
+        """
+        if operation.inner is not None or operation.method not in MAY_ASK:
+            return await self._forwarder.forward(caller, target, operation, exchange)
+        members, backend = operation.members, target.member.name
+        if is_declined(members):
+            return Unavailable(backend, Category.REFUSED.value, _DECLINED.format(backend=backend))
+        if STATE in members:
+            self._states.unsealed(members, caller, operation, backend)
+            operation = msgspec.structs.replace(operation, parsed=members)
+        reply = await self._forwarder.forward(caller, target, operation, exchange)
+        if isinstance(reply, RawFailure):
+            visits = visits_of(reply.error, caller.client.terms.capabilities)
+            return reply if visits is None else Result(visits, backend, marks_of(visits))
+        if not isinstance(reply, Result):
+            return reply
+        marks = marks_of(reply.raw) if reply.marks is None else reply.marks
+        if not is_input_required(marks.result_type):
+            return reply
+        return self._relayed(reply, caller, operation, backend)
+
+    def _relayed(self, reply: Result, caller: Caller, operation: Operation, backend: str) -> Reply:
+        """What the client is asked, if it may be."""
+        members = parse_members(reply.raw)
+        try:
+            lack = unasked_for(members, caller.client.terms.capabilities)
+            if lack is None:
+                self._states.seal(members, caller, operation, backend)
+        except InvalidParamsError as error:
+            return unavailable(BackendError(backend, Category.PROTOCOL, f"what it asks for is malformed: {error}"))
+        if lack is not None:
+            return unavailable(BackendError(backend, Category.PROTOCOL, f"it asks for {lack}, which is not declared"))
+        return Result(encode_members(members), backend, reply.marks)
 
 
 def binding_of(caller: Caller, operation: Operation, backend: str) -> Binding:

@@ -12,6 +12,7 @@ import msgspec
 
 from vmcp_proxy.backends.errors import Category
 from vmcp_proxy.core.outcomes import Reply, Unavailable
+from vmcp_proxy.protocol.input_required import Question
 
 TOGETHER_SECONDS: Final = 0.02
 """How long others are waited for once one question is there: what is asked at once is answered at once."""
@@ -26,14 +27,6 @@ Work: TypeAlias = Callable[[], Coroutine[Any, Any, Reply]]
 """Makes the call."""
 
 _GONE: Final = Unavailable("", Category.ENDED.value, "The call was ended before it had an answer.")
-
-
-class Question(msgspec.Struct, frozen=True, gc=False):
-    """What the client is asked, under a key that stays the same however often it is asked."""
-
-    key: str
-    method: str
-    params: msgspec.Raw | None
 
 
 class Answered(msgspec.Struct, frozen=True, gc=False):

@@ -150,6 +150,11 @@ SERVER_REQUESTS: Final = _gauge(
     "{request}",
     "Requests of backends and of composite tools that wait for a client's answer.",
 )
+PARKED_CALLS: Final = _gauge(
+    "vmcp.parked_calls",
+    "{call}",
+    "Calls of clients without a session that wait for the request with their answers.",
+)
 STREAM_BUFFER: Final = _gauge("vmcp.stream.buffer", "By", "Bytes kept for clients that may ask for them again.")
 STREAM_DROPPED: Final = _counter(
     "vmcp.stream.messages_dropped", "{message}", "Messages that gave way before a client took them."
@@ -201,6 +206,7 @@ READ: Final = (
     CONTEXT_TOKENS,
     BACKENDS,
     SERVER_REQUESTS,
+    PARKED_CALLS,
     STREAM_BUFFER,
     STREAM_DROPPED,
     POD_MESSAGES_DROPPED,

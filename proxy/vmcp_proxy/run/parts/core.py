@@ -21,8 +21,10 @@ from vmcp_proxy.core.calls.hearing import Hearing
 from vmcp_proxy.core.calls.invalidation import Changes
 from vmcp_proxy.core.calls.receivers import ClientReceiver
 from vmcp_proxy.core.calls.resolver import Resolver
+from vmcp_proxy.core.calls.rounds import RequestStates, Rounds
 from vmcp_proxy.core.calls.views import Views
 from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.core.client import ClientContext
 from vmcp_proxy.core.group.group import Group
 from vmcp_proxy.core.listings.cache import Listings
 from vmcp_proxy.core.listings.scopes import Digests
@@ -34,6 +36,7 @@ from vmcp_proxy.core.stack import CoreServices, CoreSettings, LiveCore, build_co
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.pods.request_ids import RequestIds
 from vmcp_proxy.run.parts.limits import build_limits
+from vmcp_proxy.run.parts.pausing import PausingParts, build_pausing
 from vmcp_proxy.run.parts.sessions import SessionParts
 from vmcp_proxy.run.parts.workflows import LiveWorkflows
 from vmcp_proxy.run.settings import LiveConfig
@@ -55,6 +58,7 @@ class CoreParts:
     own_links: OwnLinks
     links: Links
     stateless: StatelessClients
+    pausing: PausingParts
     notifier: Notifier
     messages: ClientMessages
     workflows: LiveWorkflows
@@ -114,9 +118,10 @@ def build_core_parts(
     changes = Changes(listings, views, on_change)
     hearing = Hearing(reach)
     resolver = Resolver(own_links, views, reach)
-    aggregate = Aggregate(views, resolver, Forwarder(changes, hearing, metrics, on_change))
+    forwarder, states = Forwarder(changes, hearing, metrics, on_change), RequestStates(sessions.keyring)
+    aggregate = Aggregate(views, resolver, forwarder, Rounds(forwarder, states))
 
-    def receiver_of(client: SessionClient, member: Member) -> ClientReceiver:
+    def receiver_of(client: ClientContext, member: Member) -> ClientReceiver:
         return ClientReceiver(client, member, changes, hearing)
 
     links = Links(tasks, sessions.clients, sessions.news.remember_backend, receiver_of, hearing, on_over)
@@ -132,6 +137,7 @@ def build_core_parts(
     services = CoreServices(aggregate, views.shared, group, decisions, resolver.known, reach, limits)
     virtual = LiveCore(build_core(core_settings(config.current, AllowAll()), services))
     notifier.attach(virtual)
+    pausing = build_pausing(config, sessions, virtual, states, stateless, receiver_of, metrics, tasks)
     return CoreParts(
         virtual,
         services,
@@ -142,6 +148,7 @@ def build_core_parts(
         own_links,
         links,
         stateless,
+        pausing,
         notifier,
         messages,
         LiveWorkflows(metrics),

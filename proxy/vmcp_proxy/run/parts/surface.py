@@ -183,7 +183,7 @@ def build_surface(
     requests = Requests(core.virtual, core.links, metrics, news.remember_level, live)
     handshake = Handshake(manager, clients, introduction, live)
     endpoint = Endpoint(manager, clients, handshake, requests, get_stream, keep_alive, answers, core.messages, live)
-    modern_requests = ModernRequests(core.virtual, introduction, metrics, live)
+    modern_requests = ModernRequests(core.virtual, core.pausing.calls, introduction, metrics, live)
     dispatch = EraRouter(endpoint, ModernEndpoint(core.stateless, modern_requests, keep_alive))
     in_flight = InFlight()
     services = ChainServices(metrics, in_flight, logger, manager.is_ours)

@@ -27,6 +27,7 @@ def read_gauges(metrics: Metrics, parts: Wiring) -> None:
     metrics.read_from(
         families.SERVER_REQUESTS, lambda: sum(len(each.server_requests) for each in parts.sessions.clients.all())
     )
+    metrics.read_from(families.PARKED_CALLS, lambda: len(parts.core.pausing.parking))
     metrics.read_from(families.STREAM_BUFFER, lambda: parts.sessions.clients.replay.budget.used)
     metrics.read_from(families.STREAM_DROPPED, lambda: parts.sessions.clients.replay.budget.dropped)
     metrics.read_from(families.POD_MESSAGES_DROPPED, lambda: dict(parts.sessions.pods.dropped))

@@ -1,15 +1,14 @@
 """How a request of either era is put to the core, and what is noted of the result."""
 
-from collections.abc import Coroutine
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.pagination import BadCursor, ListEncoder
-from vmcp_proxy.core.outcomes import Invalid, Reply, Result, Unanswered
+from vmcp_proxy.core.outcomes import Invalid, Result, Unanswered
 from vmcp_proxy.core.stack import LiveCore
-from vmcp_proxy.core.virtual import Caller, Exchange, Operation, call
+from vmcp_proxy.core.virtual import Caller, Operation
 from vmcp_proxy.observability.audit import Outcome
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol import params
@@ -44,21 +43,10 @@ async def read_page(
     return Invalid(_BAD_CURSOR) if isinstance(page, BadCursor) else Page(page, catalog)
 
 
-def ask_core(
-    core: LiveCore,
-    context: RequestContext,
-    caller: Caller,
-    message: Request,
-    exchange: Exchange,
-    log_level: str | None = None,
-) -> Coroutine[Any, Any, Reply]:
-    """What becomes of a request that a backend has to answer; `log_level` as of `Operation`.
-
-    Raises:
-        InvalidParamsError: the params do not have the shape of the method.
-    """
+def operation_of(context: RequestContext, message: Request, log_level: str | None = None) -> Operation:
+    """The request as the core knows it; `log_level` as of `Operation`."""
     asked = context.reference
-    operation = Operation(
+    return Operation(
         message.method,
         asked.kind,
         asked.name,
@@ -67,7 +55,6 @@ def ask_core(
         trace=context.trace,
         log_level=log_level,
     )
-    return call(core, caller, operation, exchange)
 
 
 def note_result(context: RequestContext, metrics: Metrics, message: Request, reply: Result) -> Marks | None:

@@ -13,6 +13,7 @@ from vmcp_proxy.core.outcomes import (
     Invalid,
     Limit,
     Limited,
+    Lost,
     PartialFailure,
     RawFailure,
     Unanswered,
@@ -51,6 +52,10 @@ _LIMITED: Final = {
     Limit.TOOL_SHARED: "This tool is called more often than it may be",
     Limit.TOOL_PER_USER: "You have called this tool as often as you may",
 }
+_LOST: Final = (
+    "The call does not wait for these answers any more: it was answered, was given up, or ended with its replica. "
+    "Begin again without requestState; what the call did before it asked may be done already."
+)
 _UNCHECKED: Final = "Rate limits cannot be checked now; try again."
 
 
@@ -88,7 +93,7 @@ class OwnAnswer(msgspec.Struct, frozen=True, gc=False):
         context.reason = self.reason
 
 
-def own_answer(request: Request, reply: Unanswered) -> OwnAnswer:  # noqa: PLR0911 - a row for each outcome
+def own_answer(request: Request, reply: Unanswered) -> OwnAnswer:  # noqa: C901, PLR0911 - a row for each outcome
     """What the client gets where there is no result of a backend."""
     match reply:
         case RawFailure():
@@ -97,6 +102,8 @@ def own_answer(request: Request, reply: Unanswered) -> OwnAnswer:  # noqa: PLR09
             return OwnAnswer(Failure(FORBIDDEN, "Forbidden."), Outcome.DENIED)
         case Invalid():
             return OwnAnswer(Failure(INVALID_PARAMS, reply.reason), Outcome.FAILURE)
+        case Lost():
+            return OwnAnswer(Failure(INTERNAL_ERROR, _LOST), Outcome.FAILURE)
         case Limited():
             return _limited(reply)
         case Unchecked():

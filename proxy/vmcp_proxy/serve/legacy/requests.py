@@ -8,6 +8,7 @@ from vmcp_proxy.clients.notifier import saw
 from vmcp_proxy.clients.session_client import SessionCaller
 from vmcp_proxy.core.outcomes import Result, Unanswered
 from vmcp_proxy.core.stack import LiveCore
+from vmcp_proxy.core.virtual import call
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.initialize import NO_CAPABILITIES
@@ -16,7 +17,7 @@ from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.methods import LOG_LEVELS, Handling, Method
 from vmcp_proxy.protocol.params import InvalidParamsError, Members
 from vmcp_proxy.serve.context import RequestContext
-from vmcp_proxy.serve.eras.core_requests import Page, ask_core, note_result, read_page
+from vmcp_proxy.serve.eras.core_requests import Page, note_result, operation_of, read_page
 from vmcp_proxy.serve.eras.own_answers import own_answer
 from vmcp_proxy.serve.eras.settings import LiveSettings
 from vmcp_proxy.serve.legacy.answers import encode_content
@@ -78,7 +79,7 @@ class Requests:
     async def _call(
         self, context: RequestContext, caller: SessionCaller, message: Request, exchange: PostExchange
     ) -> Answer | None:
-        reply = await ask_core(self._virtual, context, caller, message, exchange)
+        reply = await call(self._virtual, caller, operation_of(context, message), exchange)
         if type(reply) is Result:
             marks = note_result(context, self._metrics, message, reply)
             return encode_answer(message.id, reply.raw if marks is None else fit_tool_result(reply.raw, marks))

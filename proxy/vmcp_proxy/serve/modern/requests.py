@@ -5,21 +5,23 @@ from typing import Final
 
 import msgspec
 
+from vmcp_proxy.clients.rounds.pausable_calls import PausableCalls
 from vmcp_proxy.clients.stateless_client import StatelessClient
 from vmcp_proxy.core.outcomes import RawFailure, Result, Unanswered
 from vmcp_proxy.core.stack import LiveCore
 from vmcp_proxy.core.virtual import Caller
-from vmcp_proxy.observability.audit import Outcome
+from vmcp_proxy.observability.audit import Outcome, Reason
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol.discovery import encode_discovery
 from vmcp_proxy.protocol.eras import Envelope, method_not_found
 from vmcp_proxy.protocol.error_codes import INTERNAL_ERROR, INVALID_PARAMS
+from vmcp_proxy.protocol.input_required import is_input_required
 from vmcp_proxy.protocol.jsonrpc import Answer, Marks, Raw, Request
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.methods import COMPLETION, MODERN_METHODS, Handling
 from vmcp_proxy.protocol.params import InvalidParamsError, marks_of
 from vmcp_proxy.serve.context import Headers, RequestContext
-from vmcp_proxy.serve.eras.core_requests import Page, ask_core, note_result, read_page
+from vmcp_proxy.serve.eras.core_requests import Page, note_result, operation_of, read_page
 from vmcp_proxy.serve.eras.introduction import Introduced, Introduction
 from vmcp_proxy.serve.eras.own_answers import Failure, own_answer
 from vmcp_proxy.serve.eras.settings import LiveSettings
@@ -49,8 +51,16 @@ class StatelessCaller(Caller):
 class ModernRequests:
     """Answers what a client asks once it is known who asks."""
 
-    def __init__(self, core: LiveCore, introduction: Introduction, metrics: Metrics, settings: LiveSettings) -> None:
+    def __init__(
+        self,
+        core: LiveCore,
+        calls: PausableCalls,
+        introduction: Introduction,
+        metrics: Metrics,
+        settings: LiveSettings,
+    ) -> None:
         self._core: Final = core
+        self._calls: Final = calls
         self._introduction: Final = introduction
         self._metrics: Final = metrics
         self._settings: Final = settings
@@ -92,7 +102,7 @@ class ModernRequests:
             return self._without_result(context, message, found)
         if found.catalog.missing:
             # The page has a `_meta` of its own then.
-            return self._completed(message, found.raw, marks_of(found.raw))
+            return self._completed(message, found.raw, marks_of(found.raw), is_cached=True)
         return Answered(OK, encode_own(message.id, found.raw, self._introduction.info.raw))
 
     async def _is_offered(self, caller: StatelessCaller, message: Request) -> bool:
@@ -107,16 +117,18 @@ class ModernRequests:
         envelope: Envelope,
         exchange: ModernExchange,
     ) -> Answered:
-        reply = await ask_core(self._core, context, caller, message, exchange, envelope.log_level)
+        reply = await self._calls.call(caller, operation_of(context, message, envelope.log_level), exchange)
         if type(reply) is not Result:
             return self._without_result(context, message, reply)
         marks = note_result(context, self._metrics, message, reply)
         if marks is None:
             marks = reply.marks if reply.marks is not None else marks_of(reply.raw)
-        return self._completed(message, reply.raw, marks)
+        if is_input_required(marks.result_type):
+            context.reason = Reason.INPUT_REQUIRED
+            return self._completed(message, reply.raw, marks, is_cached=False)
+        return self._completed(message, reply.raw, marks, is_cached=message.method in CACHED)
 
-    def _completed(self, message: Request, raw: Raw, marks: Marks) -> Answered:
-        is_cached = message.method in CACHED
+    def _completed(self, message: Request, raw: Raw, marks: Marks, *, is_cached: bool) -> Answered:
         answer = encode_modern(message.id, raw, marks, self._introduction.info.raw, is_cached=is_cached)
         return Answered(*answer_failure(message, _NO_OBJECT)) if answer is None else Answered(OK, answer)
 
@@ -127,7 +139,7 @@ class ModernRequests:
             return Answered(*answer_failure(message, answer.content), answer.headers)
         if isinstance(answer.content, RawFailure):
             return Answered(*answer_backend_failure(message, answer.content, context.target))
-        return self._completed(message, answer.content, marks_of(answer.content))
+        return self._completed(message, answer.content, marks_of(answer.content), is_cached=False)
 
 
 def _not_found(context: RequestContext, message: Request) -> Answered:

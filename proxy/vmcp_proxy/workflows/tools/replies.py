@@ -8,6 +8,7 @@ from vmcp_proxy.core.outcomes import (
     Denied,
     Invalid,
     Limited,
+    Lost,
     PartialFailure,
     RawFailure,
     Reply,
@@ -49,6 +50,9 @@ def tool_reply(reply: Reply) -> ToolReply:  # noqa: C901, PLR0911 - a row for ea
         case Unlisted():
             reasons = [outcome.message for outcome in reply.silent.values()][:_MOST_NAMED]
             return ToolFailure(FailureKind.UNAVAILABLE, f"its tool is not known yet: {'; '.join(reasons)}")
+        case Lost():
+            # No step goes on with anything.
+            return _UNKNOWN
         case Unavailable():
             kind = FailureKind.TIMEOUT if reply.category == _TIMEOUT else FailureKind.UNAVAILABLE
             return ToolFailure(kind, reply.message, reply.retry_after)

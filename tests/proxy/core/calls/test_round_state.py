@@ -17,13 +17,12 @@ from vmcp_proxy.core.calls.round_state import (
     Relayed,
     bind,
     open_state,
-    raw_text,
-    read_text,
     seal_parked,
     seal_relayed,
 )
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
 from vmcp_proxy.keys.keyring import Keyring
+from vmcp_proxy.protocol.input_required import raw_text, read_text
 
 KEYS = Keyring.of({"1": bytes(range(32))})
 NEWER = Keyring.of({"1": bytes(range(32)), "2": bytes(32)})
