@@ -82,7 +82,7 @@ def encode_leg(leg: Leg) -> bytes:
 def decode_leg(raw: bytes) -> Leg:  # noqa: PLR0911 - a row for each form
     """The same again; `Lost` where another version of this program has written what this one does not know."""
     try:
-        wire = _decode(raw)
+        wire: _Wire = _decode(raw)
     except msgspec.DecodeError:
         return Lost()
     match wire:

@@ -106,7 +106,7 @@ def is_input_required(result_type: Raw | msgspec.UnsetType) -> bool:
 
 
 def visits_of(error: Raw, capabilities: bytes) -> bytes | None:
-    """The pages that a client has to visit before a backend does anything, as questions; None where it is asked for none.
+    """The pages that a client has to visit before a backend does anything, as questions; None where there are none.
 
     Backends of the other era answer with an error instead (MCP 2025-11-25, "URL Mode Elicitation"). Nothing was carried
     out, and nothing is to be gone on with: the client's next request begins anew, and needs no state.
@@ -120,7 +120,9 @@ def visits_of(error: Raw, capabilities: bytes) -> bytes | None:
             return None
     except (InvalidParamsError, msgspec.DecodeError):
         return None
-    asked = {f"{_VISIT}{at}": msgspec.Raw(_encode_question(Question("", _ELICIT, page))) for at, page in enumerate(pages)}
+    asked = {
+        f"{_VISIT}{at}": msgspec.Raw(_encode_question(Question("", _ELICIT, page))) for at, page in enumerate(pages)
+    }
     members = {"resultType": msgspec.Raw(_INPUT_REQUIRED), _REQUESTS: msgspec.Raw(params.encode_members(asked))}
     return params.encode_members(members)
 

@@ -44,8 +44,8 @@ class Reason(StrEnum):
 
     `CANCELLED`: the client gave it up, or ended its session; `TIMEOUT` and `SHUTDOWN`: the proxy cut it;
     `DISCONNECTED`: the client had gone before the answer, which says nothing of the outcome. What was cancelled or cut
-    may have been carried out. `INPUT_REQUIRED`: the request ended with what its client is asked, and another one goes on
-    with the call: its event tells how that ended.
+    may have been carried out. `INPUT_REQUIRED`: the request ended with what its client is asked; the event of the one
+    that goes on with the call tells how that ended.
     """
 
     CANCELLED = "cancelled"

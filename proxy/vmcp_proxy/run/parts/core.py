@@ -12,7 +12,6 @@ from vmcp_proxy.clients.messages import ClientMessages
 from vmcp_proxy.clients.notifier import Notifier
 from vmcp_proxy.clients.server_requests import ServerRequests
 from vmcp_proxy.clients.services import SessionServices
-from vmcp_proxy.clients.session_client import SessionClient
 from vmcp_proxy.clients.session_stream import SessionStream
 from vmcp_proxy.clients.stateless_clients import StatelessClients
 from vmcp_proxy.core.calls.aggregate import Aggregate
