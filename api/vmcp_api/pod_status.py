@@ -148,7 +148,8 @@ class BackendReport:
 
     `auth_type` is the strategy by which it is authenticated to. `callers` is what keeps callers from a token of their
     own for it, absent where nothing does: probes have no caller, so that `status` does not show it. `circuit` is absent
-    without a breaker, `revision` (of MCP) and the numbers until the backend has answered.
+    without a breaker, `revision` (of MCP; two where it speaks both protocols) and the numbers until the backend has
+    answered.
     """
 
     __pydantic_config__: ClassVar = _DOCUMENT

@@ -2,6 +2,8 @@
 
 BackendError
 ├── SessionLostError       the backend has forgotten our session; the request may be sent again
+│   └── EraLostError       it speaks another protocol than in our session; the same
+├── NotModernError         it does not speak the revision without sessions, for certain
 ├── CredentialsRefusedError the backend did not take our credentials; nothing was executed
 ├── SessionBrokenError     the backend has forgotten our session; the request may have been executed
 ├── CircuitOpenError       the backend was not asked, for it kept failing; says when to try again
@@ -95,6 +97,22 @@ class SessionLostError(BackendError):
 
     def __init__(self, backend: str) -> None:
         super().__init__(backend, Category.REFUSED, "its session is gone")
+
+
+class EraLostError(SessionLostError):
+    """The backend has refused the protocol of our session; the request was not executed.
+
+    Where it is refused again, this is what is left to say.
+    """
+
+    def __init__(self, refused: BackendError) -> None:
+        BackendError.__init__(self, refused.backend, refused.category, refused.hint, status=refused.status)
+        self.told = refused.told
+        self.args = refused.args
+
+
+class NotModernError(BackendError):
+    """The backend has answered, and does not speak MCP 2026-07-28."""
 
 
 class CredentialsRefusedError(BackendError):

@@ -20,7 +20,19 @@ _NOT_RELAYED: Final = "This method is not served here."
 
 
 class Receiver(Protocol):
-    """Hears what a backend says besides answers, in its order."""
+    """Hears what a backend says besides answers, in its order.
+
+    `log_level` is the least severe level of log records that it wants with the answer, None for whatever comes.
+    `takes_rounds`: a result that asks for input is an answer to it; else the backend's questions come as requests.
+    """
+
+    @property
+    def log_level(self) -> str | None:
+        """See above."""
+
+    @property
+    def takes_rounds(self) -> bool:
+        """See above."""
 
     async def on_notification(self, method: str, params: msgspec.Raw | None) -> None:
         """Takes a notification."""
@@ -39,6 +51,9 @@ async def refuse(request: Request, reply: Reply) -> None:
 
 class Nobody:
     """Receives for the proxy itself: notifications are dropped, requests are refused."""
+
+    log_level: Final[str | None] = None
+    takes_rounds: Final = False
 
     async def on_notification(self, method: str, params: msgspec.Raw | None) -> None:
         """See `Receiver.on_notification`."""
@@ -105,8 +120,14 @@ OWN_TERMS: Final = Terms(Era.LEGACY, NO_CAPABILITIES)
 """Those of the proxy itself, which answers nothing that a backend may ask."""
 
 
+LEGACY_ONLY: Final = frozenset({Era.LEGACY})
+
+
 class BackendSession(Protocol):
-    """One MCP session with a backend, already initialised."""
+    """One MCP session with a backend, already initialised; in the revision without sessions what stands for one.
+
+    Whoever uses it speaks as to a session: `ping`, `logging/setLevel` and subscriptions are taken in every revision.
+    """
 
     @property
     def hello(self) -> ServerHello:
@@ -173,6 +194,10 @@ class Backend(Protocol):
     @property
     def takes_headers(self) -> bool:
         """Whether headers of clients can reach it."""
+
+    @property
+    def eras(self) -> frozenset[Era]:
+        """The protocols that it is known to speak."""
 
     async def open(
         self, terms: Terms, headers: OutgoingHeaders, deadline: Deadline, owner: object = None

@@ -18,6 +18,7 @@ _NUMBER_BYTES: Final = 18
 """More than any id of ours has; Python refuses to read very long numbers."""
 
 _WRITTEN_BYTES: Final = 128
+_CODE_BYTES: Final = 6
 _LEAST_INEXACT: Final = 1 << 53
 _NULLABLE: Final = ("params", "method", "result", "error")
 
@@ -134,8 +135,13 @@ async def hand_over(message: jsonrpc.Message, receiver: Receiver, reply: Reply) 
 
 def lacks_method(answer: jsonrpc.Response) -> bool:
     """Whether the backend says that it does not have the method: servers with resources often have no templates."""
+    return code_of(answer.error) == METHOD_NOT_FOUND
+
+
+def code_of(error: msgspec.Raw | bytes | None) -> int | None:
+    """The code of a JSON-RPC error; None where there is none that could be one of MCP's."""
     try:
-        code = params.parse_members(answer.error).get("code")
+        code = bytes(params.parse_members(error).get("code", b""))
     except InvalidParamsError:
-        return False
-    return code is not None and bytes(code) == b"%d" % METHOD_NOT_FOUND
+        return None
+    return int(code) if code.removeprefix(b"-").isdigit() and len(code) <= _CODE_BYTES else None

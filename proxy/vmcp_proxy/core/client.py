@@ -14,6 +14,7 @@ from vmcp_proxy.backends.link import Link
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.headerforward import Collision, HeaderSnapshot
+from vmcp_proxy.protocol.cache_hints import NOT_CACHEABLE, Cacheable
 from vmcp_proxy.protocol.jsonrpc import Request, Response
 
 Tell: TypeAlias = Callable[[bytes, Callable[[], None] | None], Awaitable[int | None]]
@@ -34,13 +35,17 @@ class NoReply(StrEnum):
 
 
 class BuiltView(msgspec.Struct, frozen=True, gc=False):
-    """A catalog as of `epoch`, for a caller and its headers, until `expires` (loop time)."""
+    """A catalog as of `epoch`, for a caller and its headers, until `expires` (loop time).
+
+    `cacheable` is how long clients may keep its lists; it counts from their reading, and may have passed.
+    """
 
     catalog: Catalog
     identity: Identity
     snapshot: HeaderSnapshot
     epoch: int
     expires: float
+    cacheable: Cacheable = NOT_CACHEABLE
 
 
 class ClientContext(Protocol):

@@ -27,7 +27,7 @@ NAME_HEADER: Final = b"mcp-name"
 MAX_CAPABILITIES: Final = 16 << 10
 """Bytes of what a client declares with each request; as of what a session's client may declare."""
 
-_NAMED_BY: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+NAMED_BY: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 """The member of the params that `Mcp-Name` repeats, by method."""
 
 _MODERN: Final = MODERN.encode()
@@ -240,7 +240,7 @@ def _check_names(header: Header, message: Request, found: _Params) -> Refusal | 
     method = header(METHOD_HEADER)
     if method is None or method.decode("latin-1") != message.method:
         return _mismatch("Mcp-Method", method, msgspec.json.encode(message.method))
-    member = _NAMED_BY.get(message.method)
+    member = NAMED_BY.get(message.method)
     if member is None:
         return None
     named = found.name if member == "name" else found.uri

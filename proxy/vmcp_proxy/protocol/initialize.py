@@ -7,10 +7,11 @@ from typing import Final
 import msgspec
 
 from vmcp_proxy.protocol import extensions, params
+from vmcp_proxy.protocol.envelope_keys import SERVER_INFO
 from vmcp_proxy.protocol.extensions import Settings
 from vmcp_proxy.protocol.jsonrpc import Raw
 from vmcp_proxy.protocol.params import InvalidParamsError
-from vmcp_proxy.protocol.versions import LATEST, negotiate
+from vmcp_proxy.protocol.versions import LATEST, MODERN, negotiate
 
 NO_CAPABILITIES: Final = b"{}"
 MAX_CAPABILITIES: Final = 16 << 10
@@ -104,13 +105,34 @@ def parse_server_hello(raw: Raw) -> ServerHello:
         InvalidParamsError: it is not one.
     """
     members = params.parse_members(raw)
-    version = params.text_of(members, "protocolVersion")
+    return _read_hello(params.text_of(members, "protocolVersion"), members, members.get("serverInfo"))
+
+
+def parse_discovery(raw: Raw) -> tuple[tuple[str, ...], ServerHello]:
+    """Reads a backend's `server/discover` result: the revisions that it speaks, and what it says of itself.
+
+    Raises:
+        InvalidParamsError: it is not one.
+    """
+    members = params.parse_members(raw)
+    try:
+        versions = msgspec.json.decode(members.get("supportedVersions", b""), type=tuple[str, ...])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise InvalidParamsError('The result needs a list of texts "supportedVersions".') from None
+    try:
+        info = params.parse_members(members.get("_meta")).get(SERVER_INFO)
+    except InvalidParamsError:
+        info = None
+    return versions, _read_hello(MODERN, members, info)
+
+
+def _read_hello(version: str, members: params.Members, info: Raw | None) -> ServerHello:
     declared = params.parse_members(members.get("capabilities", msgspec.Raw(b"{}")))
     offers = _OFFERS.intersection(declared)
     if _takes_subscriptions(declared.get("resources")):
         offers |= {SUBSCRIBE}
     carried = extensions.parse_extensions(declared.get(_EXTENSIONS))
-    name, software = _server_info(members.get("serverInfo"))
+    name, software = _server_info(info)
     return ServerHello(version, offers, params.optional_text_of(members, "instructions"), carried, name, software)
 
 

@@ -24,6 +24,9 @@ HELLO = {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "server
 class Recorder:
     """A receiver: `heard` are methods and params, `asked` are requests with their way back."""
 
+    log_level = None
+    takes_rounds = False
+
     def __init__(self) -> None:
         self.heard: list[tuple[str, Any]] = []
         self.asked: list[tuple[Request, Reply]] = []

@@ -51,6 +51,9 @@ class Stateless:
     def note_handed_out(self, uris, backend):
         """Nothing is remembered."""
 
+    def hears(self, method):
+        return True
+
     def lists_changed(self, backend):
         self.changed.append(backend)
 

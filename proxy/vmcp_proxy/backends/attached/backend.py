@@ -13,7 +13,7 @@ from vmcp_proxy.backends.channel.shared import SharedSession
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.handshake import greet, read_hello
-from vmcp_proxy.backends.interface import NOBODY, BackendSession, Terms
+from vmcp_proxy.backends.interface import LEGACY_ONLY, NOBODY, BackendSession, Terms
 from vmcp_proxy.backends.programs.stderr import Stderr
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.observability.logs import log_event
@@ -66,6 +66,7 @@ class AttachedBackend:
     """
 
     takes_headers = False
+    eras = LEGACY_ONLY
 
     def __init__(self, name: str, pod: Pod, settings: AttachSettings, tasks: asyncio.TaskGroup) -> None:
         self.name = name

@@ -12,7 +12,7 @@ import msgspec
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.handshake import greet, read_hello
-from vmcp_proxy.backends.interface import NOBODY, BackendSession, Terms
+from vmcp_proxy.backends.interface import LEGACY_ONLY, NOBODY, BackendSession, Terms
 from vmcp_proxy.backends.over_http import HttpBackendSettings, translate
 from vmcp_proxy.backends.refusals.refusal import (
     EVENTS,
@@ -65,6 +65,7 @@ class HttpBackend:
         """Stands for the URL: a session id is never shown to another server than its own."""
 
     takes_headers = True
+    eras = LEGACY_ONLY
 
     async def open(
         self, terms: Terms, headers: OutgoingHeaders, deadline: Deadline, owner: object = None

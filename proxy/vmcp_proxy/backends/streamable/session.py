@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from vmcp_proxy.backends.deadline import Deadline
+from vmcp_proxy.backends.eras import refuses_revision
 from vmcp_proxy.backends.errors import BackendError, Category, SessionBrokenError, SessionLostError
 from vmcp_proxy.backends.interface import NOBODY, Receiver
-from vmcp_proxy.backends.messages import is_answer_to, sound
+from vmcp_proxy.backends.messages import code_of, is_answer_to, sound
 from vmcp_proxy.backends.over_http import translate
 from vmcp_proxy.backends.refusals.refusal import EVENTS, JSON, Refusal, is_success, media_type, read_refusal
 from vmcp_proxy.backends.refusals.signs import Sign, is_lost, names_session, sign_of
@@ -247,6 +248,8 @@ class HttpBackendSession:
         message = refusal.message
         answer = message if message is not None and is_answer_to(b"%d" % request_id, message) else None
         error = self._error(refusal, "POST", headers)
+        if answer is not None and refuses_revision(code_of(answer.error)):
+            raise SessionLostError(self._backend.name)
         if self.session_id is not None:
             sign = sign_of(refusal.status, refusal.said, is_answer=answer is not None)
             if sign is Sign.LOST:

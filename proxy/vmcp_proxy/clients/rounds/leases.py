@@ -91,6 +91,8 @@ class _Heard:
 
     link: LeasedLink
     receiver_of: ReceiverOf
+    log_level: Final[str | None] = None
+    takes_rounds: Final = False
 
     async def on_notification(self, method: str, params: msgspec.Raw | None) -> None:
         """See `Receiver.on_notification`."""

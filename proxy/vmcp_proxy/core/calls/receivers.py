@@ -15,6 +15,7 @@ from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.virtual import Exchange
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.jsonrpc import Request
+from vmcp_proxy.protocol.methods import Era
 from vmcp_proxy.protocol.params import Members as RawMembers
 from vmcp_proxy.protocol.params import outbound_meta
 
@@ -29,6 +30,13 @@ class ClientReceiver:
         self._member: Final = member
         self._changes: Final = changes
         self._hearing: Final = hearing
+
+    takes_rounds: Final = False
+
+    @property
+    def log_level(self) -> str | None:
+        """See `Receiver.log_level`."""
+        return self._client.log_level
 
     async def on_notification(self, method: str, params: msgspec.Raw | None) -> None:
         """See `Receiver.on_notification`."""
@@ -65,7 +73,8 @@ class CallReceiver:
     take on the call's stream goes where what belongs to no call goes; a notification is dropped. The call has been
     admitted: what belongs to it is relayed to its end. `context` goes into `_meta` in place of the trace context that
     stands there; None leaves that as it came. `log_level` is that of the request; None where the client's own counts.
-    `request_id` is the last one at the backend, 0 before there is any.
+    `is_inner` is a call of the proxy's own on the client's behalf. `request_id` is the last one at the backend, 0
+    before there is any.
     """
 
     __slots__ = (
@@ -75,6 +84,7 @@ class CallReceiver:
         "_deadline",
         "_exchange",
         "_hearing",
+        "_is_inner",
         "_log_level",
         "_member",
         "_members",
@@ -93,6 +103,8 @@ class CallReceiver:
         hearing: Hearing,
         context: msgspec.Raw | None = None,
         log_level: str | None = None,
+        *,
+        is_inner: bool = False,
     ) -> None:
         self._log_level: Final = log_level
         self._client: Final = client
@@ -104,7 +116,18 @@ class CallReceiver:
         self._deadline: Final = deadline
         self._changes: Final = changes
         self._hearing: Final = hearing
+        self._is_inner: Final = is_inner
         self._token: msgspec.Raw | None = None
+
+    @property
+    def log_level(self) -> str | None:
+        """See `Receiver.log_level`."""
+        return self._log_level or self._client.log_level
+
+    @property
+    def takes_rounds(self) -> bool:
+        """See `Receiver.takes_rounds`: a modern client does, for its own calls."""
+        return not self._is_inner and self._client.terms.era is Era.MODERN
 
     def params_for(self, request_id: int) -> bytes:
         """The params as the backend gets them, with `request_id` as progress token where the client gave one."""
@@ -130,7 +153,7 @@ class CallReceiver:
                 params,
                 backend=member.name,
                 client_token=self._token,
-                log_level=self._log_level or client.log_level,
+                log_level=self.log_level,
                 uri_of=client.uri_of(member.name),
             )
             if message is not None:

@@ -29,7 +29,9 @@ from vmcp_proxy.core.policy.all_or_nothing import IS_WITHHELD, WITHHELD
 from vmcp_proxy.core.policy.reach import Reach
 from vmcp_proxy.core.virtual import Caller
 from vmcp_proxy.headerforward import Collision
+from vmcp_proxy.protocol.cache_hints import NOT_CACHEABLE, Cacheable
 from vmcp_proxy.protocol.kinds import Kind
+from vmcp_proxy.protocol.methods import Era
 
 _KEPT_CATALOGS: Final = 64
 """Catalogs that are kept although no client sees them just now."""
@@ -140,7 +142,8 @@ class Views:
         epoch = self.epoch
         catalog = self._merged(entries, reach)
         expires = min((self._listings.asks_again_at(entry) for entry in entries.values()), default=math.inf)
-        caller.client.view = BuiltView(catalog, caller.identity, caller.snapshot, epoch, expires)
+        cacheable = _cacheable(entries, is_whole=reach is None)
+        caller.client.view = BuiltView(catalog, caller.identity, caller.snapshot, epoch, expires, cacheable)
         return catalog
 
     def _reach_of(self, identity: Identity | None) -> frozenset[str] | None:
@@ -155,9 +158,8 @@ class Views:
         return self._within(self._reach_of(identity))
 
     def _entries(self, caller: Caller, reach: frozenset[str] | None) -> dict[str, Entry]:
-        audience, snapshot = caller.client.audience, caller.snapshot
-        public = Scope(audience)
-        private = Scope(audience, self._digests.of_headers(snapshot.narrowed(()))) if len(snapshot) else public
+        client, snapshot = caller.client, caller.snapshot
+        headers = self._digests.of_headers(snapshot.narrowed(())) if len(snapshot) else ""
         entries: dict[str, Entry] = {}
         whose = ""
         for name, member in self._within(reach).items():
@@ -165,16 +167,15 @@ class Views:
                 whose = whose or self._digests.of_identity(caller.identity)
                 scope = self._personal_scope(member, caller, whose)
             else:
-                scope = private if member.backend.takes_headers else public
+                scope = Scope(_audience(member, client), headers if member.backend.takes_headers else "")
             entries[name] = self._listings.entry(member, scope)
         return entries
 
     def _personal_scope(self, member: Member, caller: Caller, whose: str) -> Scope:
         snapshot = caller.snapshot
         refused = member.refusal(caller.identity, snapshot)
-        return Scope(
-            caller.client.audience, refused or self._digests.of_headers(snapshot.narrowed(member.relayed)), whose
-        )
+        headers = refused or self._digests.of_headers(snapshot.narrowed(member.relayed))
+        return Scope(_audience(member, caller.client), headers, whose)
 
     def silent(self, caller: Caller) -> dict[str, Outcome]:
         """The backends of which it is not known what they offer this caller, and why."""
@@ -205,11 +206,11 @@ class Views:
         """The scope of what one backend lists for this client, with the headers and the caller of its present view."""
         view = client.view
         if view is None or not member.backend.takes_headers:
-            return Scope(client.audience)
+            return Scope(_audience(member, client))
         if member.is_personal:
             caller = Caller(view.identity, client, view.snapshot)
             return self._personal_scope(member, caller, self._digests.of_identity(view.identity))
-        return Scope(client.audience, self._digests.of_headers(view.snapshot.narrowed(())))
+        return Scope(_audience(member, client), self._digests.of_headers(view.snapshot.narrowed(())))
 
     def shared(self, identity: Identity | None = None) -> Catalog:
         """What the proxy itself sees, as far as it is known now: all of it, or what is within reach of a caller."""
@@ -294,6 +295,19 @@ class Views:
         if not away:
             return catalog
         return catalog.beside(merge(_there(known), self._aggregation, outcomes, claims), away)
+
+
+def _audience(member: Member, client: ClientContext) -> str:
+    """Stands for what a backend hears of a client: the protocol too, where it is spoken to in either."""
+    is_apart = client.terms.era is Era.MODERN and len(member.backend.eras) > 1
+    return f"{client.terms.era.value}:{client.audience}" if is_apart else client.audience
+
+
+def _cacheable(entries: Mapping[str, Entry], *, is_whole: bool) -> Cacheable:
+    """How long what is made of these may be kept; it is not for all callers where some see less of the group."""
+    known = [entry.cacheable for entry in entries.values()]
+    until = min((each.until for each in known), default=NOT_CACHEABLE.until)
+    return Cacheable(until, is_whole and bool(known) and all(each.is_public for each in known))
 
 
 def _is_for(built: BuiltView, caller: Caller) -> bool:

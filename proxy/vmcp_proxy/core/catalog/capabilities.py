@@ -9,6 +9,7 @@ import msgspec
 
 from vmcp_proxy.core.catalog.arguments import ArgumentPlan
 from vmcp_proxy.protocol.annotations import NO_ANNOTATIONS, Annotations
+from vmcp_proxy.protocol.cache_hints import CacheHints
 from vmcp_proxy.protocol.kinds import Kind
 
 EntryT = TypeVar("EntryT")
@@ -72,7 +73,8 @@ class ByKind(Generic[EntryT]):
 class Listing(ByKind[Descriptor]):
     """Everything that one backend lists, in its own order.
 
-    `digest` changes exactly when anything else here does; `size` is about its bytes.
+    `digest` changes exactly when anything else here does but `hints`, which say how long a modern backend lets it be
+    kept; `size` is about its bytes.
     """
 
     backend: str
@@ -82,6 +84,7 @@ class Listing(ByKind[Descriptor]):
     prompts: tuple[Descriptor, ...] = ()
     dropped: tuple[Dropped, ...] = ()
     incomplete: tuple[Incomplete, ...] = ()
+    hints: CacheHints | None = field(default=None, compare=False)
     digest: bytes = field(init=False, repr=False, compare=False)
     size: int = field(init=False, repr=False, compare=False)
 

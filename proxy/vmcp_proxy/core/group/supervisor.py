@@ -37,6 +37,9 @@ CHANGE_PAUSE: Final = 1.0
 class Supervisor:
     """The loop of one member; it ends by cancellation only."""
 
+    log_level: Final[str | None] = None
+    takes_rounds: Final = False
+
     def __init__(
         self, member: Member, listings: Listings, links: OwnLinks, bounds: Bounds, on_change: Callable[[], None]
     ) -> None:

@@ -6,6 +6,7 @@ import msgspec
 
 from vmcp_proxy.core.catalog.capabilities import Descriptor, Dropped, Incomplete, Listing
 from vmcp_proxy.core.listings.page import LABEL_LENGTH, BadEntry, BadListing, ListingLimits, Page, parse_page
+from vmcp_proxy.protocol.cache_hints import CacheHints, narrowest
 from vmcp_proxy.protocol.kinds import Kind
 
 __all__ = ["ListingBuilder", "ListingLimits"]
@@ -18,11 +19,14 @@ class _KindState:
     bad: list[BadEntry] = field(default_factory=list)
     cursors: set[bytes] = field(default_factory=set)
     cut_off: str = ""
+    hints: list[CacheHints] = field(default_factory=list)
 
     def take(self, page: Page) -> None:
         """Of a repeated name the first entry stays."""
         self.position += len(page.descriptors) + len(page.dropped)
         self.bad += page.dropped
+        if page.hints is not None:
+            self.hints.append(page.hints)
         for descriptor in page.descriptors:
             if self.items.setdefault(descriptor.name, descriptor) is not descriptor:
                 label = descriptor.name[:LABEL_LENGTH]
@@ -33,11 +37,12 @@ class ListingBuilder:
     """Collects the pages of one backend and says when to stop asking.
 
     Every list ends: a repeated cursor, too many pages, entries or bytes cut it off. What came before is kept,
-    the reason stands in the listing's `incomplete`.
+    the reason stands in the listing's `incomplete`. A modern backend says how long its lists may be kept.
     """
 
-    def __init__(self, backend: str, limits: ListingLimits | None = None) -> None:
+    def __init__(self, backend: str, limits: ListingLimits | None = None, *, is_modern: bool = False) -> None:
         self._backend = backend
+        self._is_modern = is_modern
         self._limits = limits or ListingLimits()
         self._bytes_left = self._limits.bytes
         self._kinds = {kind: _KindState() for kind in Kind}
@@ -71,6 +76,7 @@ class ListingBuilder:
             incomplete=tuple(
                 Incomplete(self._backend, kind, state.cut_off) for kind, state in self._kinds.items() if state.cut_off
             ),
+            hints=narrowest(each for state in self._kinds.values() for each in state.hints),
         )
 
     def _take(self, kind: Kind, state: _KindState, result_raw: bytes | msgspec.Raw) -> tuple[bytes | None, str]:
@@ -78,7 +84,7 @@ class ListingBuilder:
         self._bytes_left -= memoryview(result_raw).nbytes
         if self._bytes_left < 0:
             return None, f"more than {self._limits.bytes} bytes"
-        page = parse_page(kind, result_raw, self._limits, state.position)
+        page = parse_page(kind, result_raw, self._limits, state.position, is_modern=self._is_modern)
         if isinstance(page, BadListing):
             return None, page.reason
         state.take(page)

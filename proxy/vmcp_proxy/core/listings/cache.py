@@ -16,6 +16,7 @@ from vmcp_proxy.core.members.circuit import Permit
 from vmcp_proxy.core.members.feedback import Asked, answered, failed
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.observability.logs import describe_exception, log_event
+from vmcp_proxy.protocol.cache_hints import NOT_CACHEABLE, Cacheable, CacheHints
 
 logger: Final = logging.getLogger("vmcp.core")
 
@@ -41,6 +42,7 @@ class Entry:
     `former` is the last listing that was read, also where it counts no longer: calls by its names are answered by
     what is wrong with the backend, not as if they had never been.
     `turn` is that of the member's health at the last attempt: what was learned before the last turn is asked again.
+    `hints` are those of the last reading, also where it brought what was known.
     `is_overdue`: somebody has waited for the fetch on its way as long as one may; the others need not.
     """
 
@@ -55,6 +57,7 @@ class Entry:
     is_stale: bool = True
     turn: int = 0
     is_overdue: bool = False
+    hints: CacheHints | None = None
     task: "asyncio.Task[None] | None" = None
 
     @property
@@ -70,6 +73,13 @@ class Entry:
     def is_fresh(self, now: float, ttl: float) -> bool:
         """Whether the listing may be served without asking the backend."""
         return self.listing is not None and not self.is_stale and self._is_of_now and now - self.fetched_at < ttl
+
+    @property
+    def cacheable(self) -> Cacheable:
+        """How long what is served of it may be kept by clients; a backend of a former revision does not say."""
+        if self.hints is None or self.is_stale or self.listing is None:
+            return NOT_CACHEABLE
+        return Cacheable(self.fetched_at + self.hints.ttl, self.hints.is_public and self.scope.is_public)
 
     @property
     def due_at(self) -> float:
@@ -242,6 +252,7 @@ class Listings:
             if entry.is_shared and entry.former is not None and entry.former.digest != listing.digest:
                 self._doubt_private(entry.member)
             entry.listing = entry.former = self._interned(listing, is_shared=entry.is_shared)
+        entry.hints = listing.hints
         group = (entry.member, entry.scope.for_any_audience)
         if entry.is_shared or group not in self._told:
             self._told[group] = entry.listing

@@ -9,7 +9,9 @@ import msgspec
 from vmcp_proxy.core.catalog.capabilities import Descriptor
 from vmcp_proxy.core.listings.entry_shape import Members, Misfit, fit_members, is_text
 from vmcp_proxy.core.listings.entry_types import DECODE_ENTRY, ENTRY_SHAPES
+from vmcp_proxy.protocol.cache_hints import CacheHints, read_hints
 from vmcp_proxy.protocol.kinds import WIRE, Kind
+from vmcp_proxy.protocol.param_headers import BadAnnotation, read_param_headers
 from vmcp_proxy.protocol.surrogates import decode_items, decode_members, encode_members
 
 _decode_text: Final = msgspec.json.Decoder(str).decode
@@ -53,13 +55,14 @@ class Page(msgspec.Struct, frozen=True, gc=False):
     """One page: its good entries, its bad ones, and where the next page starts.
 
     `next_cursor` is the backend's JSON text with its quotes, to be sent back as it is; None ends the list.
-    `cut_off` says why the rest was not taken, where it was not.
+    `cut_off` says why the rest was not taken, where it was not. `hints` are those of a modern backend.
     """
 
     descriptors: tuple[Descriptor, ...]
     dropped: tuple[BadEntry, ...] = ()
     next_cursor: bytes | None = None
     cut_off: str = ""
+    hints: CacheHints | None = None
 
 
 class BadListing(msgspec.Struct, frozen=True, gc=False):
@@ -68,12 +71,15 @@ class BadListing(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
-def parse_page(kind: Kind, result_raw: bytes | msgspec.Raw, limits: ListingLimits, first: int = 1) -> Page | BadListing:
+def parse_page(
+    kind: Kind, result_raw: bytes | msgspec.Raw, limits: ListingLimits, first: int = 1, *, is_modern: bool = False
+) -> Page | BadListing:
     """Takes a list result apart without looking into its entries further than needed.
 
     An entry that does not have the members and types of MCP is dropped alone: clients refuse a whole list for one such
     entry. Optional members that are null are taken out of theirs.
-    `first` is the position of the page's first entry in the whole list, counted from 1.
+    `first` is the position of the page's first entry in the whole list, counted from 1. A page of a modern backend may
+    hold tools that nobody can call, for what they say of the headers of their arguments.
     """
     key = WIRE[kind].result_key
     try:
@@ -88,6 +94,8 @@ def parse_page(kind: Kind, result_raw: bytes | msgspec.Raw, limits: ListingLimit
     room = limits.items - first + 1
     for position, item in enumerate(items[:room], first):
         entry = parse_entry(kind, item, limits, position)
+        if is_modern and kind is Kind.TOOL and isinstance(entry, Descriptor):
+            entry = _callable(entry)
         if isinstance(entry, Descriptor):
             descriptors.append(entry)
         else:
@@ -95,7 +103,7 @@ def parse_page(kind: Kind, result_raw: bytes | msgspec.Raw, limits: ListingLimit
     cursor, flaw = _parse_cursor(members.get("nextCursor"), limits)
     if len(items) > room:
         cursor, flaw = None, f"more than {limits.items} {key}"
-    return Page(tuple(descriptors), tuple(dropped), cursor, flaw)
+    return Page(tuple(descriptors), tuple(dropped), cursor, flaw, read_hints(members) if is_modern else None)
 
 
 def parse_entry(kind: Kind, item: msgspec.Raw, limits: ListingLimits, position: int) -> Descriptor | BadEntry:
@@ -112,6 +120,11 @@ def parse_entry(kind: Kind, item: msgspec.Raw, limits: ListingLimits, position: 
         return _parse_odd_entry(kind, raw, limits, anonymous)
     reason = _name_flaw(kind, name, limits)
     return Descriptor(kind, name, raw) if reason is None else BadEntry(_label(name, anonymous), reason)
+
+
+def _callable(tool: Descriptor) -> Descriptor | BadEntry:
+    declared = read_param_headers(tool.raw)
+    return BadEntry(_label(tool.name, ""), declared.reason) if isinstance(declared, BadAnnotation) else tool
 
 
 def _is_too_deep(raw: bytes) -> bool:

@@ -14,6 +14,7 @@ from vmcp_proxy.core.catalog.capabilities import Listing
 from vmcp_proxy.core.listings.builder import ListingBuilder, ListingLimits
 from vmcp_proxy.core.members.member import Bounds
 from vmcp_proxy.protocol.kinds import WIRE, Kind
+from vmcp_proxy.protocol.versions import MODERN
 
 _OFFER: Final = {
     Kind.TOOL: "tools",
@@ -32,15 +33,13 @@ async def fetch_listing(backend: str, link: Link, credentials: Credentials, boun
         BackendError: no kind could be read.
     """
     configured = bounds.operational.limits
-    builder = ListingBuilder(
-        backend,
-        ListingLimits(pages=configured.list_pages, items=configured.list_items, bytes=configured.list_bytes),
-    )
+    limits = ListingLimits(pages=configured.list_pages, items=configured.list_items, bytes=configured.list_bytes)
     now = asyncio.get_running_loop().time()
     until = now + bounds.call(backend)
     # A call may take long, a handshake may not: one that hangs must not pass for a backend of unknown health.
     soon = min(until, now + bounds.handshake)
     session = await link.opened(credentials, Deadline(soon, soon, 0.0))
+    builder = ListingBuilder(backend, limits, is_modern=session.hello.version == MODERN)
     kinds = [kind for kind in Kind if _OFFER[kind] in session.hello.offers]
     errors: list[BackendError] = []
 

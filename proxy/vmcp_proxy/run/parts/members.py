@@ -12,8 +12,11 @@ from vmcp_api.render.reasons import Reason
 from vmcp_proxy.backends.attached.backend import AttachedBackend, AttachSettings
 from vmcp_proxy.backends.attached.stream import Pod
 from vmcp_proxy.backends.budget import ReadBudget
+from vmcp_proxy.backends.dual import DualBackend
+from vmcp_proxy.backends.eras import Eras
 from vmcp_proxy.backends.fallback import FallbackBackend
 from vmcp_proxy.backends.interface import Backend
+from vmcp_proxy.backends.modern.backend import ModernHttpBackend
 from vmcp_proxy.backends.over_http import HttpBackendSettings
 from vmcp_proxy.backends.programs.pool import ProgramPool
 from vmcp_proxy.backends.sse.backend import SseBackend
@@ -140,9 +143,9 @@ class Assembler:
         of_http = (config.name, recipe.peer, self._client, recipe.settings, self._tasks)
         if config.transport is Transport.SSE:
             return SseBackend(*of_http)
-        if config.sse_fallback:
-            return FallbackBackend(HttpBackend(*of_http), SseBackend(*of_http))
-        return HttpBackend(*of_http)
+        http, eras = HttpBackend(*of_http), Eras()
+        legacy = FallbackBackend(http, SseBackend(*of_http)) if config.sse_fallback else http
+        return DualBackend(legacy, ModernHttpBackend(http, eras), eras)
 
 
 def _static_headers(config: BackendConfig, loaded: Loaded) -> StaticHeaders:

@@ -1,0 +1,193 @@
+"""Arguments that travel as headers too: what a tool's schema says of them, their values, and the check.
+
+A property with `x-mcp-header: Region` has its value sent as `Mcp-Param-Region`, so that what stands between client and
+server can route by it (MCP 2026-07-28, "Custom Headers").
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from vmcp_proxy.protocol.header_values import decode_header_value, encode_header_value
+from vmcp_proxy.protocol.jsonrpc import Raw
+from vmcp_proxy.protocol.surrogates import decode_members, mask
+
+_KEY: Final = "x-mcp-header"
+_PREFIX: Final = "Mcp-Param-"
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+"""RFC 9110 section 5.6.2."""
+_DECIMAL: Final = re.compile(r"(-?[0-9]+)(?:\.0*)?")
+_LONGEST_NUMBER: Final = 400
+"""Characters of a number that is compared as one: doubles have fewer, and Python is slow to read very long ones."""
+
+_TYPES: Final = frozenset({"string", "integer", "boolean"})
+_ONE: Final = frozenset(
+    {
+        "additionalProperties",
+        "contains",
+        "contentSchema",
+        "else",
+        "if",
+        "items",
+        "not",
+        "propertyNames",
+        "then",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+    }
+)
+_LISTED: Final = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
+_NAMED: Final = frozenset({"$defs", "definitions", "dependentSchemas", "patternProperties"})
+"""Keywords of JSON Schema 2020-12 whose value is a schema, a list of them, or has them by name.
+
+`properties` is apart: it alone leads to a value of the arguments that is there for certain.
+"""
+
+
+class ParamHeader(msgspec.Struct, frozen=True, gc=False):
+    """One argument that travels as a header: the names that lead to it, and the header's name."""
+
+    path: tuple[str, ...]
+    name: str
+    type: str
+
+
+ParamHeaders: TypeAlias = tuple[ParamHeader, ...]
+
+
+class BadAnnotation(msgspec.Struct, frozen=True, gc=False):
+    """Why nobody may call a tool with such a schema."""
+
+    reason: str
+
+
+def read_param_headers(tool: bytes) -> ParamHeaders | BadAnnotation:
+    """What a tool says in its `inputSchema`; its JSON object is sound, and nothing in it is dereferenced."""
+    if _KEY.encode() not in tool and b"\\u" not in tool:
+        return ()
+    try:
+        schema = decode_members(tool).get("inputSchema", b"{}")
+        masked = mask(schema)
+        decoded = msgspec.json.decode(schema if masked is None else masked.replaced)
+    except _UNREADABLE:
+        return ()
+    found: dict[str, ParamHeader] = {}
+    for path, place in _places(decoded):
+        if _KEY in place:
+            header = _read(path, place)
+            if isinstance(header, BadAnnotation):
+                return header
+            if found.setdefault(header.name.lower(), header) is not header:
+                return BadAnnotation(f"two of its arguments have the same {_KEY}")
+    return tuple(found.values())
+
+
+def _read(path: tuple[str, ...] | None, schema: dict[str, Any]) -> ParamHeader | BadAnnotation:
+    if not path:
+        return BadAnnotation(f"it has an {_KEY} that is not at a property")
+    token, kind = schema[_KEY], schema.get("type")
+    if not isinstance(token, str) or _TOKEN.fullmatch(token) is None:
+        return BadAnnotation(f"an {_KEY} of it is no name of a header")
+    if not isinstance(kind, str) or kind not in _TYPES:
+        return BadAnnotation(f"an {_KEY} of it is at an argument that is no text, whole number or boolean")
+    return ParamHeader(path, _PREFIX + token, kind)
+
+
+def _places(root: Any) -> Iterator[tuple[tuple[str, ...] | None, dict[str, Any]]]:
+    """Every schema in a schema, with the properties that lead to it; None where something else does."""
+    stack: list[tuple[tuple[str, ...] | None, Any]] = [((), root)]
+    while stack:
+        path, schema = stack.pop()
+        if not isinstance(schema, dict):
+            continue
+        yield path, schema
+        for keyword, value in schema.items():
+            if keyword == "properties" and isinstance(value, dict):
+                stack.extend((None if path is None else (*path, name), each) for name, each in value.items())
+            elif keyword in _ONE:
+                stack.append((None, value))
+            elif keyword in _LISTED and isinstance(value, list):
+                stack.extend((None, each) for each in value)
+            elif keyword in _NAMED and isinstance(value, dict):
+                stack.extend((None, each) for each in value.values())
+
+
+def headers_for(declared: ParamHeaders, arguments: Raw | None) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers for these arguments, a JSON object; an argument that is absent, null or no such value has none."""
+    sent: list[tuple[bytes, bytes]] = []
+    for header in declared:
+        text = _text_of(_value_at(header.path, arguments))
+        if text is not None:
+            try:
+                sent.append((header.name.encode(), encode_header_value(text)))
+            except UnicodeEncodeError:
+                continue
+    return tuple(sent)
+
+
+def find_mismatch(declared: ParamHeaders, arguments: Raw | None, value_of: Callable[[str], bytes | None]) -> str:
+    """Which header contradicts the arguments, and how; empty where none does.
+
+    `value_of` gives the value of a header by its name, None where it has not come.
+    """
+    for header in declared:
+        came, text = value_of(header.name), _text_of(_value_at(header.path, arguments))
+        argument = ".".join(header.path)
+        if text is None and came is not None:
+            return f"The header {header.name} came without the argument {argument!r} that it stands for."
+        if text is not None and came is None:
+            return f"The argument {argument!r} came without the header {header.name} that stands for it."
+        if text is not None and came is not None and not _is_same(header, text, decode_header_value(came)):
+            return f"The header {header.name} does not say what the argument {argument!r} says."
+    return ""
+
+
+def _is_same(header: ParamHeader, text: str, came: str | None) -> bool:
+    if came == text:
+        return True
+    if came is None or header.type != "integer" or len(came) > _LONGEST_NUMBER or len(text) > _LONGEST_NUMBER:
+        return False
+    ours, theirs = _DECIMAL.fullmatch(text), _DECIMAL.fullmatch(came)
+    return ours is not None and theirs is not None and int(ours[1]) == int(theirs[1])
+
+
+def _value_at(path: tuple[str, ...], arguments: Raw | None) -> Raw | None:
+    value = arguments
+    for name in path:
+        if value is None:
+            return None
+        try:
+            value = decode_members(value).get(name)
+        except _UNREADABLE:
+            return None
+    return value
+
+
+def _text_of(value: Raw | None) -> str | None:
+    """A text, number or boolean as a header has it; None for all else."""
+    raw = b"" if value is None else bytes(value)
+    if raw.startswith(b'"'):
+        try:
+            return msgspec.json.decode(raw, type=str)
+        except _UNREADABLE:
+            return None
+    if raw in (b"true", b"false"):
+        return raw.decode()
+    if raw[:1].isdigit() or raw[:1] == b"-":
+        return _number(raw)
+    return None
+
+
+def _number(raw: bytes) -> str | None:
+    """A number in digits alone where it is a whole one, however it is written."""
+    digits = raw.removeprefix(b"-")
+    if digits.isdigit():
+        return "0" if digits == b"0" else raw.decode()
+    number = float(raw)
+    if number.is_integer():
+        return str(int(number))
+    return None if number in (float("inf"), float("-inf")) else repr(number)
