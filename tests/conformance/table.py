@@ -62,6 +62,8 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 def _word(outcome: Outcome | None) -> str:
     if outcome is None:
         return "not run"
+    if not outcome.checks:
+        return "judges nothing"
     return "passes" if outcome.passed else "fails"
 
 
