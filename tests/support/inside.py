@@ -9,6 +9,7 @@ from vmcp_proxy.auth.incoming.authenticator import Authenticator
 from vmcp_proxy.auth.incoming.authenticators import Authenticators
 from vmcp_proxy.backends.interface import Backend, BackendSession
 from vmcp_proxy.clients.event_log import Budget
+from vmcp_proxy.clients.listen.client import ListenClient
 from vmcp_proxy.clients.session_client import SessionClient
 from vmcp_proxy.clients.stateless_client import StatelessClient
 from vmcp_proxy.core.listings.cache import Entry
@@ -68,6 +69,11 @@ class Inside:
     def stateless(self) -> tuple[StatelessClient, ...]:
         """What is held for clients without a session."""
         return self._parts.core.stateless.all()
+
+    @property
+    def listening(self) -> tuple[ListenClient, ...]:
+        """The listen streams of clients without a session."""
+        return self._parts.core.listen.all()
 
     def forget_client(self, session: Session) -> None:
         """Drops what is held for a session's client, as if it had never asked here."""

@@ -173,6 +173,11 @@ class ScriptedBackend:
             if session in (None, owner):
                 queue.put_nowait(b"event: message\ndata: " + message + b"\n\n")
 
+    def drop_streams(self) -> None:
+        """Breaks the GET streams, as when a backend is started again."""
+        for _, queue in self._streams:
+            queue.put_nowait(b"")
+
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["ScriptedBackend"]:
         """Listens while the block runs."""
@@ -294,7 +299,9 @@ class ScriptedBackend:
                 if not getting.done():
                     getting.cancel()
                     raise Die
-                await Call(self, heard, write).write_chunks(getting.result())
+                if not (event := getting.result()):
+                    raise Die
+                await Call(self, heard, write).write_chunks(event)
         finally:
             hung_up.cancel()
             self._streams.remove(entry)

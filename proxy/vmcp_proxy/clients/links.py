@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import msgspec
 
 from vmcp_proxy.backends.credentials import NO_CREDENTIALS, Credentials
-from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError
 from vmcp_proxy.backends.interface import BackendSession, Receiver
 from vmcp_proxy.backends.link import Link, OnOver
+from vmcp_proxy.clients.backend_streams import listen_to_backend, soon, subscribe_again
 from vmcp_proxy.clients.registry import SessionClients
 from vmcp_proxy.clients.session_client import SessionClient
 from vmcp_proxy.core.calls.hearing import Hearing
@@ -20,7 +20,6 @@ from vmcp_proxy.core.members.own_links import close_link
 from vmcp_proxy.headerforward import Collision
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.initialize import NO_CAPABILITIES
-from vmcp_proxy.protocol.methods import SUBSCRIBE
 
 if TYPE_CHECKING:
     from vmcp_proxy.sessions import Session
@@ -31,11 +30,8 @@ Remember: TypeAlias = Callable[["Session", str, bytes], Awaitable[None]]
 ReceiverOf: TypeAlias = Callable[[SessionClient, Member], Receiver]
 """Makes the receiver of what a backend says to one client session outside of calls."""
 
-_LISTEN_OPEN_SECONDS: Final = 10.0
 _LINGER_SECONDS: Final = 10.0
 """How long backends are heard after a client's stream broke: what they say meanwhile waits for its return."""
-
-_LISTEN_PAUSES: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
 
 
 class Links:
@@ -232,20 +228,8 @@ class Links:
     async def _subscribe(
         self, client: SessionClient, member: Member, link: Link, session: BackendSession, uris: list[str]
     ) -> None:
-        """Says the client's subscriptions again in a backend session that took the place of another."""
-        credentials = client.latest_credentials_for(member)
-        if isinstance(credentials, Collision):
-            return
-        receiver = self._receiver_of(client, member)
-        for uri in uris:
-            if not await self._hearing.may_read(client, member, uri):
-                client.subscriptions[member.name].discard(uri)
-                continue
-            body = params.encode_members({"uri": params.raw_text(uri)})
-            try:
-                await link.ask(session, SUBSCRIBE, body, credentials, receiver, _soon())
-            except BackendError:
-                return
+        credentials, receiver = client.latest_credentials_for(member), self._receiver_of(client, member)
+        await subscribe_again(client, member, link, session, uris, credentials, receiver, self._hearing)
 
     async def notify_all(self, client: SessionClient, method: str, raw: msgspec.Raw | None) -> None:
         """Tells a notification of the client to every backend that its session has a session with."""
@@ -270,39 +254,23 @@ class Links:
         body = params.encode_members({"level": params.raw_text(level)})
         with contextlib.suppress(BackendError):
             receiver = self._receiver_of(client, member)
-            await link.ask(session, "logging/setLevel", body, credentials, receiver, _soon())
+            await link.ask(session, "logging/setLevel", body, credentials, receiver, soon())
 
     async def _listen(self, client: SessionClient, member: Member, link: Link) -> None:
-        loop = asyncio.get_running_loop()
-        receiver = self._receiver_of(client, member)
-        failures = 0
-        while self._hearing.reaches(client, member.name):
-            credentials = client.latest_credentials_for(member)
-            if isinstance(credentials, Collision):
-                return
-            began = loop.time()
-            try:
-                if not await link.listen(credentials, receiver, _soon()):
-                    return
-            except BackendError:
-                failures += 1
-            if loop.time() - began > _LISTEN_PAUSES[-1]:
-                failures = 0
-            if not client.stream.is_receiving:
-                return
-            await asyncio.sleep(_LISTEN_PAUSES[min(failures, len(_LISTEN_PAUSES) - 1)])
+        await listen_to_backend(
+            link,
+            self._receiver_of(client, member),
+            lambda: client.latest_credentials_for(member),
+            may_hear=lambda: self._hearing.reaches(client, member.name),
+            goes_on=lambda: client.stream.is_receiving,
+        )
 
 
 async def _notify(
     link: Link, session: BackendSession, method: str, raw: msgspec.Raw | None, credentials: Credentials
 ) -> None:
     with contextlib.suppress(BackendError):
-        await link.notify(session, method, raw, credentials, _soon())
-
-
-def _soon() -> Deadline:
-    """The bound of what no client waits for."""
-    return Deadline.after(asyncio.get_running_loop().time(), _LISTEN_OPEN_SECONDS)
+        await link.notify(session, method, raw, credentials, soon())
 
 
 def _stop_lingering(client: SessionClient) -> None:

@@ -3,14 +3,14 @@
 import asyncio
 import logging
 import math
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol, TypeAlias
 
-from vmcp_proxy.clients.registry import SessionClients
 from vmcp_proxy.clients.session_client import SessionClient
+from vmcp_proxy.core.calls.notifications import CHANGED_KINDS
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.virtual import Caller, VirtualMCP
 from vmcp_proxy.observability.logs import describe_exception, log_event
-from vmcp_proxy.protocol.jsonrpc import encode_notification
 from vmcp_proxy.protocol.kinds import Kind
 
 logger: Final = logging.getLogger("vmcp.core")
@@ -20,16 +20,34 @@ _LONGEST_PAUSE: Final = 1.0
 """How long changes are gathered, in seconds: twice as long each time they go on after the clients were told."""
 
 _PARALLEL: Final = 64
-_MESSAGES: Final = (
-    ((Kind.TOOL,), encode_notification("notifications/tools/list_changed")),
-    ((Kind.RESOURCE, Kind.TEMPLATE), encode_notification("notifications/resources/list_changed")),
-    ((Kind.PROMPT,), encode_notification("notifications/prompts/list_changed")),
-)
+
+
+class Hearer(Protocol):
+    """Somebody who is to hear that its lists have changed, whichever way."""
+
+    @property
+    def caller(self) -> Caller | None:
+        """Whose view counts; None where it has asked nothing yet."""
+
+    @property
+    def told(self) -> dict[Kind, str]:
+        """The versions of the lists by kind that it knows of."""
+
+    @property
+    def ref(self) -> str:
+        """Its name in logs."""
+
+    def tell_changed(self, method: str) -> None:
+        """Has it hear of another list, by the method of the notification."""
+
+
+Hearers: TypeAlias = Callable[[], Iterable[Hearer]]
+"""Those who listen now."""
 
 
 def saw(client: SessionClient, kind: Kind, catalog: Catalog) -> None:
     """Notes that the client has been given a list."""
-    client.stream.told[kind] = catalog.digest_of(kind)
+    client.told[kind] = catalog.digest_of(kind)
 
 
 class Notifier:
@@ -38,8 +56,8 @@ class Notifier:
     `virtual` is the whole core, admission included: nobody hears of a change that they may not see.
     """
 
-    def __init__(self, clients: SessionClients) -> None:
-        self._clients = clients
+    def __init__(self, *hearers: Hearers) -> None:
+        self._hearers = list(hearers)
         self._changed = asyncio.Event()
         self._virtual: VirtualMCP | None = None
 
@@ -64,37 +82,32 @@ class Notifier:
             # Side by side: a backend that hangs makes each view wait, and the waits must not add up.
             slots = asyncio.Semaphore(_PARALLEL)
             async with asyncio.TaskGroup() as group:
-                for client in self._clients.all():
-                    if client.stream.is_listening and client.caller is not None:
-                        group.create_task(self._tell(client, client.caller, slots))
+                for listening in self._hearers:
+                    for hearer in listening():
+                        group.create_task(self._tell(hearer, slots))
             quiet_since = loop.time()
 
-    async def _tell(self, client: SessionClient, caller: Caller, slots: asyncio.Semaphore) -> None:
+    async def _tell(self, hearer: Hearer, slots: asyncio.Semaphore) -> None:
         async with slots:
-            await self._compare(client, caller)
+            await self.opened(hearer)
 
-    async def opened(self, client: SessionClient) -> None:
+    async def opened(self, hearer: Hearer) -> None:
         """Tells a stream that has just opened what changed since the client's lists.
 
         What the client has listed on another pod is not known here: changes count from now on.
         """
-        if client.caller is not None:
-            await self._compare(client, client.caller)
-
-    async def _compare(self, client: SessionClient, caller: Caller) -> None:
-        if self._virtual is None:
+        if self._virtual is None or (caller := hearer.caller) is None:
             return
         try:
             catalog = await self._virtual.view(caller)
-        except Exception as error:  # noqa: BLE001 - a view that fails costs its session the news, not the stream
+        except Exception as error:  # noqa: BLE001 - a view that fails costs its client the news, not the stream
             reason = describe_exception(error)
-            log_event(logger, logging.ERROR, "view failed", session=client.session.ref, error=reason)
+            log_event(logger, logging.ERROR, "view failed", session=hearer.ref, error=reason)
             return
+        told = hearer.told
         for kind in Kind:
-            client.stream.told.setdefault(kind, catalog.digest_of(kind))
-        for kinds, message in _MESSAGES:
-            seen = [kind for kind in kinds if kind in client.stream.told]
-            if any(client.stream.told[kind] != catalog.digest_of(kind) for kind in seen):
-                for kind in seen:
-                    saw(client, kind, catalog)
-                client.stream.outbox.put(message, coalesce=True)
+            told.setdefault(kind, catalog.digest_of(kind))
+        for method, kinds in CHANGED_KINDS.items():
+            if any(told[kind] != catalog.digest_of(kind) for kind in kinds):
+                told.update((kind, catalog.digest_of(kind)) for kind in kinds)
+                hearer.tell_changed(method)

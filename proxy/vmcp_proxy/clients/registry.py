@@ -80,6 +80,10 @@ class SessionClients:
         forget_all(client)
         await self.on_ended(client, reason.deletes_backend_sessions)
 
+    def listening(self) -> tuple[SessionClient, ...]:
+        """Those that hold their session's own stream with this process."""
+        return tuple(client for client in self._by_session.values() if client.stream.is_listening)
+
     def all(self) -> tuple[SessionClient, ...]:
         """All of them, now."""
         return tuple(self._by_session.values())

@@ -21,7 +21,8 @@ from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.virtual import Caller
 from vmcp_proxy.headerforward import Collision, HeaderSnapshot
 from vmcp_proxy.protocol.initialize import mirrored_capabilities
-from vmcp_proxy.protocol.jsonrpc import Request, Response
+from vmcp_proxy.protocol.jsonrpc import Request, Response, encode_notification
+from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.methods import Era
 
 if TYPE_CHECKING:
@@ -93,6 +94,20 @@ class SessionClient(HeldForClient):
 
     def __repr__(self) -> str:
         return f"<SessionClient {self.session!r} links={sorted(self.links)} in_flight={len(self.in_flight)}>"
+
+    @property
+    def told(self) -> dict[Kind, str]:
+        """See `Hearer.told`."""
+        return self.stream.told
+
+    @property
+    def ref(self) -> str:
+        """See `Hearer.ref`."""
+        return self.session.ref
+
+    def tell_changed(self, method: str) -> None:
+        """See `Hearer.tell_changed`."""
+        self.stream.outbox.put(encode_notification(method), coalesce=True)
 
     @property
     def log_level(self) -> str | None:

@@ -6,7 +6,7 @@ import msgspec
 
 from vmcp_proxy.protocol import extensions
 from vmcp_proxy.protocol.extensions import Settings
-from vmcp_proxy.protocol.initialize import LISTS
+from vmcp_proxy.protocol.initialize import LISTS, capabilities_of
 from vmcp_proxy.protocol.versions import SPOKEN
 
 
@@ -19,13 +19,9 @@ def encode_discovery(
 ) -> bytes:
     """What is ours to say of it, as a raw JSON object: what every result has besides is added where it is sent.
 
-    `completions` and extensions are offered while a backend answers them, `logging` too: then requests may ask for
-    records. No list is said to tell its changes, as nothing here is subscribed to.
+    Where `logging` is offered, requests may ask for records; what is said to change is told on streams that ask for it.
     """
-    capabilities: dict[str, dict[str, bool] | msgspec.Raw] = {name: {} for name in LISTS if name in lists}
-    capabilities.update({extra: {} for extra in ("completions", "logging") if extra in offers})
-    if carried:
-        capabilities["extensions"] = msgspec.Raw(extensions.encode_extensions(carried))
+    capabilities = capabilities_of(offers, carried, lists)
     result: dict[str, object] = {"supportedVersions": SPOKEN, "capabilities": capabilities}
     if instructions:
         result["instructions"] = instructions

@@ -152,6 +152,22 @@ def _takes_subscriptions(resources: msgspec.Raw | None) -> bool:
         return False
 
 
+def capabilities_of(offers: frozenset[str], carried: Settings, lists: Collection[str]) -> dict[str, object]:
+    """What the endpoint offers, in either era.
+
+    Members of a group come and go while clients know of them, so all three `lists` are offered by default, with
+    `listChanged`; `completions`, `logging`, subscriptions and extensions only while a backend answers them.
+    """
+    changing = {"listChanged": True}
+    capabilities: dict[str, object] = dict.fromkeys((name for name in LISTS if name in lists), changing)
+    if "resources" in capabilities and SUBSCRIBE in offers:
+        capabilities["resources"] = {**changing, "subscribe": True}
+    capabilities.update({extra: {} for extra in ("completions", "logging") if extra in offers})
+    if carried:
+        capabilities[_EXTENSIONS] = msgspec.Raw(extensions.encode_extensions(carried))
+    return capabilities
+
+
 def encode_server_hello(
     *,
     version: str,
@@ -164,21 +180,11 @@ def encode_server_hello(
 ) -> bytes:
     """Our result of `initialize`.
 
-    Members of a group come and go while sessions live, so all three `lists` are offered by default, with
-    `listChanged`; `completions`, `logging`, subscriptions and extensions only while a backend answers them.
+    See `capabilities_of` for what is offered.
     """
-    changing = {"listChanged": True}
-    capabilities: dict[str, dict[str, bool] | msgspec.Raw] = dict.fromkeys(
-        (name for name in LISTS if name in lists), changing
-    )
-    if "resources" in capabilities and SUBSCRIBE in offers:
-        capabilities["resources"] = {**changing, "subscribe": True}
-    capabilities.update({extra: {} for extra in ("completions", "logging") if extra in offers})
-    if carried:
-        capabilities[_EXTENSIONS] = msgspec.Raw(extensions.encode_extensions(carried))
     result: dict[str, object] = {
         "protocolVersion": version,
-        "capabilities": capabilities,
+        "capabilities": capabilities_of(offers, carried, lists),
         "serverInfo": {"name": name, "version": server_version},
     }
     if instructions:

@@ -66,7 +66,7 @@ class Proxy:
             try:
                 await wiring.surface.servers.run(
                     on_stop=self._leave,
-                    on_drain=wiring.surface.get_stream.close_all,
+                    on_drain=wiring.surface.close_streams,
                     delay=self.settings.shutdown_delay,
                     handle_signals=self.settings.handles_signals,
                 )

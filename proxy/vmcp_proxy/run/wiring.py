@@ -116,6 +116,7 @@ class Wiring:
         if self.sessions.rotate(keyring):
             self.core.pausing.parking.end()
             self.core.stateless.drop_all()
+            self.core.listen.finish_all()
 
     async def aclose(self) -> None:
         """Releases everything, from the sessions inwards; backends hear that their sessions are over.

@@ -26,7 +26,8 @@ async def test_discovery_says_what_is_served_and_in_which_revisions():
     async with scene({"one": backend}, config=QUIET) as world, modern(world) as client:
         said = await client.open()
         assert said["supportedVersions"][:2] == ["2026-07-28", "2025-11-25"]
-        assert said["capabilities"] == {"tools": {}, "resources": {}, "prompts": {}, "completions": {}, "logging": {}}
+        lists = {name: {"listChanged": True} for name in ("tools", "resources", "prompts")}
+        assert said["capabilities"] == {**lists, "completions": {}, "logging": {}}
         assert "Ask me." in said["instructions"]
         assert said["resultType"] == "complete"
         assert (said["ttlMs"], said["cacheScope"]) == (0, "private")
@@ -153,7 +154,6 @@ async def test_a_method_that_discovery_does_not_offer_is_not_found():
         assert "completions" not in (await client.open())["capabilities"]
         for method, params in (
             ("completion/complete", {"ref": {"type": "ref/prompt", "name": "one_ask"}, "argument": {}}),
-            ("subscriptions/listen", {"notifications": {}}),
             ("ping", {}),
         ):
             message, fields = client.asking(method, params, request_id=f"m-{method}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vmcp_api.config import ProxyConfig
 from vmcp_api.spec.composite import CompositeTool, Step
 from vmcp_proxy.clients.links import Links
+from vmcp_proxy.clients.listen.clients import ListenClients
 from vmcp_proxy.clients.messages import ClientMessages
 from vmcp_proxy.clients.notifier import Notifier
 from vmcp_proxy.clients.server_requests import ServerRequests
@@ -26,7 +27,7 @@ from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.client import ClientContext
 from vmcp_proxy.core.group.group import Group
 from vmcp_proxy.core.listings.cache import Listings
-from vmcp_proxy.core.listings.scopes import Digests
+from vmcp_proxy.core.listings.scopes import SHARED, Digests
 from vmcp_proxy.core.members.member import Member, Members
 from vmcp_proxy.core.members.own_links import OwnLinks
 from vmcp_proxy.core.policy.questions import Admitter, AllowAll, DecisionObserver
@@ -58,6 +59,7 @@ class CoreParts:
     links: Links
     stateless: StatelessClients
     pausing: PausingParts
+    listen: ListenClients
     notifier: Notifier
     messages: ClientMessages
     workflows: LiveWorkflows
@@ -69,6 +71,7 @@ class CoreParts:
         settings = replace(core_settings(config, admitter), composites=self.workflows.follow(config))
         self.virtual.current = build_core(settings, self.services)
         self.virtual.limits = limits_around(self.services.aggregate, settings, self.services)
+        self.listen.configure(config.session_management, admitter)
 
     def catalog(self) -> Catalog:
         """What the proxy itself sees now, of what is known: what clients without headers and capabilities can see."""
@@ -109,7 +112,7 @@ def build_core_parts(
         views.changed()
         notifier.changed()
 
-    notifier, reach = Notifier(sessions.clients), Reach()
+    reach = Reach()
     listings = Listings(tasks, on_change)
     on_over = metrics.on_backend_session_end
     own_links = OwnLinks(tasks, on_over)
@@ -127,9 +130,16 @@ def build_core_parts(
     messages = _serve_clients(config, sessions, links, changes, tasks)
     stateless = StatelessClients(tasks, hearing, on_over)
 
+    def has_own_lists(member: Member, client: ClientContext) -> bool:
+        return views.scope_for(member, client) != SHARED
+
+    listen = ListenClients(tasks, receiver_of, has_own_lists, changes, hearing, on_over)
+    notifier = Notifier(sessions.clients.listening, listen.all)
+
     def on_members(members: Members) -> None:
         links.configure(members)
         stateless.serve(members)
+        listen.serve(members)
 
     group = Group(tasks, listings, own_links, views, aggregate, on_members, on_change)
     limits = build_limits(config.current, redis, sessions.keyring, views.asks, views.asks_for_one, tasks)
@@ -148,6 +158,7 @@ def build_core_parts(
         links,
         stateless,
         pausing,
+        listen,
         notifier,
         messages,
         LiveWorkflows(metrics),

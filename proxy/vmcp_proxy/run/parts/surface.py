@@ -10,6 +10,7 @@ from vmcp_api.config import ProxyConfig
 from vmcp_api.spec.headers import PassthroughHeaderMode
 from vmcp_proxy.auth.incoming.authenticators import Authenticators
 from vmcp_proxy.auth.incoming.protected_resource import ProtectedResource
+from vmcp_proxy.clients.listen.clients import ListenClients
 from vmcp_proxy.core.catalog.pagination import ListEncoder
 from vmcp_proxy.headerforward import AllowList
 from vmcp_proxy.observability.metrics import Metrics
@@ -45,6 +46,7 @@ from vmcp_proxy.serve.legacy.get_stream import GetStream
 from vmcp_proxy.serve.legacy.handshake import Handshake
 from vmcp_proxy.serve.legacy.requests import Requests
 from vmcp_proxy.serve.modern.endpoint import ModernEndpoint
+from vmcp_proxy.serve.modern.listen_stream import ListenStreams
 from vmcp_proxy.serve.modern.requests import ModernRequests
 from vmcp_proxy.serve.rejections import MCP_PATH
 from vmcp_proxy.serve.stdio.front import StdioListener
@@ -114,6 +116,7 @@ class SurfaceParts:
     handshake: Handshake
     requests: Requests
     get_stream: GetStream
+    listen: ListenClients
     keep_alive: KeepAlive
     answers: AnswerStreams
     in_flight: InFlight
@@ -135,7 +138,13 @@ class SurfaceParts:
         if settings.authenticator is not former:
             # Who listens was let in by another: clients come back and are asked by this one.
             self.get_stream.end_all()
+            self.listen.finish_all()
         self.servers.drain = config.config.operational.timeouts.drain
+
+    def close_streams(self) -> None:
+        """Lets the streams of both eras end, and those that come, so that clients go to another pod."""
+        self.get_stream.close_all()
+        self.listen.close_all()
 
     def supervisors(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """What runs for as long as the process."""
@@ -183,7 +192,8 @@ def build_surface(
     requests = Requests(core.virtual, core.links, metrics, news.remember_level, live)
     handshake = Handshake(manager, clients, introduction, live)
     endpoint = Endpoint(manager, clients, handshake, requests, get_stream, keep_alive, answers, core.messages, live)
-    modern_requests = ModernRequests(core.virtual, core.pausing.calls, introduction, metrics, live)
+    streams = ListenStreams(core.virtual, core.listen, core.notifier)
+    modern_requests = ModernRequests(core.virtual, core.pausing.calls, introduction, streams, metrics, live)
     dispatch = EraRouter(endpoint, ModernEndpoint(core.stateless, modern_requests, keep_alive))
     in_flight = InFlight()
     services = ChainServices(metrics, in_flight, logger, manager.is_ours)
@@ -202,6 +212,7 @@ def build_surface(
         handshake,
         requests,
         get_stream,
+        core.listen,
         keep_alive,
         answers,
         in_flight,

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import math
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Final
@@ -19,6 +18,7 @@ from vmcp_proxy.protocol.sse import KEEP_ALIVE, RETRY, encode_event, encode_prim
 from vmcp_proxy.protocol.versions import has_priming
 from vmcp_proxy.serve import rejections
 from vmcp_proxy.serve.context import RequestContext
+from vmcp_proxy.serve.eras.expiry import credentials_hold
 from vmcp_proxy.serve.eras.settings import LiveSettings
 from vmcp_proxy.serve.legacy.answer_streams import AnswerStreams
 from vmcp_proxy.serve.legacy.answers import answer_lost
@@ -139,7 +139,7 @@ class GetStream:
 
     async def _relay(self, context: RequestContext, outbox: Outbox, reader: Reader) -> None:
         """Relays what there is until somebody ends it, or the client's credentials do (ADR-0039)."""
-        while (left := _credentials_hold(context)) > 0:
+        while (left := credentials_hold(context)) > 0:
             keep_alive = self._settings.current.keep_alive
             try:
                 async with asyncio.timeout(min(keep_alive, left)):
@@ -152,12 +152,6 @@ class GetStream:
                 return
             sequence, message = entry
             await context.write(encode_event(message, _id(outbox, sequence)))
-
-
-def _credentials_hold(context: RequestContext) -> float:
-    """For how many more seconds the client would be let in with what it has shown."""
-    expires_at = None if context.identity is None else context.identity.expires_at
-    return math.inf if expires_at is None else expires_at - time.time()
 
 
 @contextlib.asynccontextmanager

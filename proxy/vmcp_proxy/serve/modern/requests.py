@@ -13,6 +13,7 @@ from vmcp_proxy.core.virtual import Caller
 from vmcp_proxy.observability.audit import Outcome, Reason
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol.discovery import encode_discovery
+from vmcp_proxy.protocol.envelope_keys import SUBSCRIPTION_ID
 from vmcp_proxy.protocol.eras import Envelope, method_not_found
 from vmcp_proxy.protocol.error_codes import INTERNAL_ERROR, INVALID_PARAMS
 from vmcp_proxy.protocol.input_required import is_input_required
@@ -27,6 +28,7 @@ from vmcp_proxy.serve.eras.own_answers import Failure, own_answer
 from vmcp_proxy.serve.eras.settings import LiveSettings
 from vmcp_proxy.serve.modern.answers import OK, answer_backend_failure, answer_failure
 from vmcp_proxy.serve.modern.exchange import ModernExchange
+from vmcp_proxy.serve.modern.listen_stream import ListenStreams
 from vmcp_proxy.serve.modern.rendering import CACHED, encode_modern, encode_own
 
 _COMPLETIONS: Final = "completions"
@@ -56,11 +58,13 @@ class ModernRequests:
         core: LiveCore,
         calls: PausableCalls,
         introduction: Introduction,
+        streams: ListenStreams,
         metrics: Metrics,
         settings: LiveSettings,
     ) -> None:
         self._core: Final = core
         self._calls: Final = calls
+        self._streams: Final = streams
         self._introduction: Final = introduction
         self._metrics: Final = metrics
         self._settings: Final = settings
@@ -80,7 +84,9 @@ class ModernRequests:
                 return await self._discover(context, caller, message)
             if method.handling is Handling.LIST and method.kind is not None:
                 return await self._list(context, caller, message, method.kind)
-            if method.handling is Handling.SUBSCRIPTION or not await self._is_offered(caller, message):
+            if method.handling is Handling.SUBSCRIPTION:
+                return await self._listen(context, caller, message, exchange)
+            if not await self._is_offered(caller, message):
                 return _not_found(context, message)
             return await self._call(context, caller, message, envelope, exchange)
         except InvalidParamsError as error:
@@ -104,6 +110,18 @@ class ModernRequests:
             # The page has a `_meta` of its own then.
             return self._completed(message, found.raw, marks_of(found.raw), is_cached=True)
         return Answered(OK, encode_own(message.id, found.raw, self._introduction.info.raw))
+
+    async def _listen(
+        self, context: RequestContext, caller: StatelessCaller, message: Request, exchange: ModernExchange
+    ) -> Answered:
+        refused = await self._streams.serve(context, caller, message, exchange)
+        if isinstance(refused, Failure):
+            context.outcome = context.outcome or Outcome.FAILURE
+            return Answered(*answer_failure(message, refused))
+        if refused is not None:
+            return self._without_result(context, message, refused)
+        raw = b'{"_meta":{"%b":%b}}' % (SUBSCRIPTION_ID.encode(), message.id)
+        return self._completed(message, raw, marks_of(raw), is_cached=False)
 
     async def _is_offered(self, caller: StatelessCaller, message: Request) -> bool:
         """Whether `server/discover` names what the method belongs to: whoever is asked nothing completes nothing."""
