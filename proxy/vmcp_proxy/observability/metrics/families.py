@@ -129,6 +129,9 @@ STATELESS_CLIENTS: Final = _gauge(
     "{client}",
     "Clients without a session that this pod holds a catalog and backend sessions for, and their passthrough headers.",
 )
+LISTEN_STREAMS: Final = _gauge(
+    "vmcp.listen_streams", "{stream}", "Streams of clients without a session that hear of changes from this pod."
+)
 CAPABILITIES: Final = _gauge("vmcp.catalog.capabilities", "{capability}", "Capabilities served, by kind.", "kind")
 CONTEXT_BYTES: Final = _gauge(
     "vmcp.context.size",
@@ -201,6 +204,7 @@ READ: Final = (
     SESSIONS,
     HEADER_SNAPSHOTS,
     STATELESS_CLIENTS,
+    LISTEN_STREAMS,
     CAPABILITIES,
     CONTEXT_BYTES,
     CONTEXT_TOKENS,

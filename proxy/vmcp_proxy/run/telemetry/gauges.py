@@ -24,6 +24,7 @@ def read_gauges(metrics: Metrics, parts: Wiring) -> None:
     metrics.read_from(families.SESSIONS, lambda: parts.sessions.manager.live)
     metrics.read_from(families.HEADER_SNAPSHOTS, lambda: parts.sessions.manager.snapshots)
     metrics.read_from(families.STATELESS_CLIENTS, lambda: len(parts.core.stateless))
+    metrics.read_from(families.LISTEN_STREAMS, lambda: len(parts.core.listen))
     metrics.read_from(
         families.SERVER_REQUESTS, lambda: sum(len(each.server_requests) for each in parts.sessions.clients.all())
     )
