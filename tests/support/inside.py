@@ -49,6 +49,10 @@ class Inside:
         """How many sessions are live."""
         return self._parts.sessions.manager.live
 
+    def end_parked(self) -> None:
+        """Gives up the calls that wait for their clients, as when their time is over."""
+        self._parts.core.pausing.parking.end()
+
     @property
     def snapshots(self) -> int:
         """How many clients' headers are held."""

@@ -8,7 +8,10 @@ from typing import Final, Generic, Protocol, TypeVar
 from vmcp_proxy.core.shares import Shares
 
 MOST_PARKED: Final = 1024
-"""Calls that wait in one process; an identity alone may have half of the places."""
+"""Calls that wait in one process: each holds a task, and mostly a session and a connection to a backend."""
+
+MOST_OF_ONE: Final = 128
+"""Those of one holder: half of the connections that a backend has by default."""
 
 
 class Parkable(Protocol):
@@ -33,8 +36,8 @@ class _Place(Generic[CallT]):
 class Parking(Generic[CallT]):
     """Each call has a number that is good once; one that nobody comes for in time is cancelled and forgotten."""
 
-    def __init__(self, most: int = MOST_PARKED) -> None:
-        self._shares: Final = Shares(most, most)
+    def __init__(self, most: int = MOST_PARKED, most_of_one: int = MOST_OF_ONE) -> None:
+        self._shares: Final = Shares(most, most_of_one)
         self._places: Final[dict[int, _Place[CallT]]] = {}
         self._numbers: Final = itertools.count(1)
 

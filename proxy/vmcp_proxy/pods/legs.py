@@ -1,12 +1,12 @@
 """The form in which one pod hands the answers to a waiting call to another one, and gets back what comes of them."""
 
 from collections.abc import Iterator
-from typing import Final, TypeAlias
+from typing import Final, Self, TypeAlias
 
 import msgspec
 
 from vmcp_proxy.backends.errors import Category
-from vmcp_proxy.clients.rounds.pausable_calls import Answers, Leg, Waiting
+from vmcp_proxy.clients.rounds.pausable_calls import Leg, Turn, Waiting
 from vmcp_proxy.core.calls.round_state import Parked
 from vmcp_proxy.core.outcomes import Invalid, Lost, RawFailure, Result, Unavailable
 from vmcp_proxy.protocol.input_required import Question
@@ -22,12 +22,19 @@ class Errand(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     number: int
     answers: dict[str, bytes]
+    progress_token: bytes | None
     takes_messages: bool
 
+    @classmethod
+    def of(cls, number: int, turn: Turn, *, takes_messages: bool) -> Self:
+        """The errand to the pod where the call waits."""
+        answers = {key: bytes(raw) for key, raw in turn.answers.items()}
+        return cls(number, answers, _bytes_of(turn.progress_token), takes_messages)
+
     @property
-    def raw_answers(self) -> Answers:
-        """The answers as JSON."""
-        return {key: msgspec.Raw(raw) for key, raw in self.answers.items()}
+    def turn(self) -> Turn:
+        """The same again."""
+        return Turn({key: msgspec.Raw(raw) for key, raw in self.answers.items()}, _raw_of(self.progress_token))
 
 
 class Chunk(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -15,14 +15,14 @@ import msgspec
 
 from vmcp_proxy.auth.decision import DecisionRecord
 from vmcp_proxy.backends.credentials import Credentials
-from vmcp_proxy.clients.rounds.pausable_calls import Answers, Follow, Leg
+from vmcp_proxy.clients.rounds.pausable_calls import Follow, Leg, Turn
 from vmcp_proxy.core.calls.round_state import Parked
 from vmcp_proxy.core.outcomes import Invalid, Lost
 from vmcp_proxy.core.virtual import Exchange, WorkflowEvent
 from vmcp_proxy.pods.legs import Chunk, Errand, chunks_of, decode_leg, encode_leg
 from vmcp_proxy.protocol.params import InvalidParamsError
 
-GoOn: TypeAlias = Callable[[int, Answers, Follow], Awaitable[Leg]]
+GoOn: TypeAlias = Callable[[int, Turn, Follow], Awaitable[Leg]]
 """Goes on with a call that waits here; see `PausableCalls.go_on`."""
 
 ASK_SECONDS: Final = 5.0
@@ -77,10 +77,10 @@ class ParkedElsewhere:
         self._mailbox.on(_STILL, _nothing, lambda name: name in self._running or name in self._coming)
         self._mailbox.on(_LEFT, self._left, lambda _name: True)
 
-    async def go_on(self, place: Parked, answers: Answers, exchange: Exchange) -> Leg:
+    async def go_on(self, place: Parked, turn: Turn, exchange: Exchange) -> Leg:
         """See `Elsewhere.go_on`."""
         name = secrets.token_hex(16)
-        errand = Errand(place.number, {key: bytes(raw) for key, raw in answers.items()}, exchange.takes_messages)
+        errand = Errand.of(place.number, turn, takes_messages=exchange.takes_messages)
         awaited = self._awaited[name] = _Awaited(exchange)
         has_come = False
         try:
@@ -162,7 +162,7 @@ class ParkedElsewhere:
 
         follow = _followed_by(say, takes_messages=errand.takes_messages)
         try:
-            return await self._go_on(errand.number, errand.raw_answers, follow)
+            return await self._go_on(errand.number, errand.turn, follow)
         except InvalidParamsError as error:
             return Invalid(str(error))
 

@@ -176,6 +176,16 @@ def raw_text(text: str) -> msgspec.Raw:
         return msgspec.Raw(json.dumps(text).encode())
 
 
+def progress_token_of(members: Members) -> msgspec.Raw | None:
+    """By what the client of a request wants to hear of progress; None where it does not.
+
+    Raises:
+        InvalidParamsError: the `_meta` is no object.
+    """
+    raw = members.get("_meta")
+    return None if raw is None or bytes(raw) == _NULL else params.parse_members(raw).get("progressToken")
+
+
 def _encode_question(question: Question) -> bytes:
     members: Members = {"method": params.raw_text(question.method)}
     if question.params is not None:

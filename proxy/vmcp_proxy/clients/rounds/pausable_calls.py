@@ -28,6 +28,7 @@ from vmcp_proxy.protocol.input_required import (
     Question,
     can_be_asked,
     encode_input_required,
+    progress_token_of,
     read_answers,
 )
 
@@ -51,6 +52,13 @@ Follow: TypeAlias = Callable[[Exchange], Exchange]
 """The next exchange of a call, made of the one before."""
 
 
+class Turn(msgspec.Struct, frozen=True, gc=False):
+    """What the next request of a call brings: what the client answers, and where it wants to hear of progress."""
+
+    answers: Answers
+    progress_token: msgspec.Raw | None = None
+
+
 class Waiting(msgspec.Struct, frozen=True, gc=False):
     """The call waits for its client, at this place."""
 
@@ -66,7 +74,7 @@ Leg: TypeAlias = Reply | Waiting
 class Elsewhere(Protocol):
     """The processes that other calls wait in."""
 
-    async def go_on(self, place: Parked, answers: Answers, exchange: Exchange) -> Leg:
+    async def go_on(self, place: Parked, turn: Turn, exchange: Exchange) -> Leg:
         """What comes of the answers to a call there; `Lost` where it does not wait there, or the process is gone."""
 
 
@@ -123,7 +131,7 @@ class PausableCalls:
         members = operation.members if operation.parsed is None else operation.parsed
         place = self._states.parked_at(caller, operation) if STATE in members else None
         if place is not None:
-            leg = await self._resumed(place, read_answers(members), exchange)
+            leg = await self._resumed(place, Turn(read_answers(members), progress_token_of(members)), exchange)
         elif caller.client.terms.capabilities != NO_CAPABILITIES and can_be_asked(caller.client.terms.capabilities):
             leg = await self._until_pause(self._begun(caller, operation, exchange))
         else:
@@ -133,15 +141,15 @@ class PausableCalls:
         state = self._states.for_parked(caller, operation, leg.place, self._seconds)
         return Result(encode_input_required(leg.questions, state), leg.backend)
 
-    async def go_on(self, number: int, answers: Answers, follow: Follow) -> Leg:
+    async def go_on(self, number: int, turn: Turn, follow: Follow) -> Leg:
         """What comes of the answers to a call that waits in this process."""
         paused = self._parking.take(number)
         if paused is None:
             return Lost()
         paused.is_parked = False
         try:
-            paused.exchange.follow(follow)
-            await paused.running.answer(answers)
+            paused.exchange.follow(follow, turn.progress_token)
+            await paused.running.answer(turn.answers)
         except BaseException:
             paused.cancel()
             raise
@@ -151,10 +159,10 @@ class PausableCalls:
     def _seconds(self) -> float:
         return min(PARKED_SECONDS, self._maximum())
 
-    async def _resumed(self, place: Parked, answers: Answers, exchange: Exchange) -> Leg:
+    async def _resumed(self, place: Parked, turn: Turn, exchange: Exchange) -> Leg:
         if place.pod == self._pod:
-            return await self.go_on(place.number, answers, lambda _former: exchange)
-        leg = await self._elsewhere.go_on(place, answers, exchange)
+            return await self.go_on(place.number, turn, lambda _former: exchange)
+        leg = await self._elsewhere.go_on(place, turn, exchange)
         if backend := getattr(leg, "backend", ""):
             exchange.routed(backend, NO_CREDENTIALS)
         return leg

@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
 from vmcp_proxy.auth.decision import DecisionRecord
 from vmcp_proxy.backends.credentials import Credentials
+from vmcp_proxy.core.calls.notifications import for_later_request
 from vmcp_proxy.core.virtual import Exchange, WorkflowEvent
 
 
@@ -14,11 +17,13 @@ class MovingExchange:
     Each request hears what the ones before it have: the one that gets the answer is the one that tells whose it is.
     """
 
-    __slots__ = ("_credentials", "_current", "_decision", "_is_composite", "_latest", "_routed")
+    __slots__ = ("_credentials", "_current", "_decision", "_has_moved", "_is_composite", "_latest", "_routed", "_token")
 
     def __init__(self, first: Exchange) -> None:
         self._current: Exchange | None = first
         self._latest = first
+        self._has_moved = False
+        self._token: msgspec.Raw | None = None
         self._routed: tuple[str, Credentials] | None = None
         self._is_composite = False
         self._decision: DecisionRecord | None = None
@@ -33,10 +38,11 @@ class MovingExchange:
         """Who gets the call; empty where that is no one backend."""
         return "" if self._routed is None else self._routed[0]
 
-    def follow(self, next_of: Callable[[Exchange], Exchange]) -> None:
+    def follow(self, next_of: Callable[[Exchange], Exchange], progress_token: msgspec.Raw | None) -> None:
         """Goes on with the next request, whose exchange is made of the one before."""
         exchange = next_of(self._latest)
         self._current = self._latest = exchange
+        self._has_moved, self._token = True, progress_token
         if self._decision is not None:
             exchange.decided(self._decision)
         if self._is_composite:
@@ -78,7 +84,8 @@ class MovingExchange:
 
     async def send(self, message: bytes, on_drop: Callable[[], None] | None = None) -> None:
         """See `Exchange.send`."""
-        if self._current is not None:
-            await self._current.send(message, on_drop)
+        said = for_later_request(message, self._token) if self._has_moved else message
+        if self._current is not None and said is not None:
+            await self._current.send(said, on_drop)
         elif on_drop is not None:
             on_drop()

@@ -19,6 +19,7 @@ CHANGED_KINDS: Final = {
 
 CANCELLED: Final = "notifications/cancelled"
 RESOURCE_UPDATED: Final = "notifications/resources/updated"
+_PROGRESS: Final = "notifications/progress"
 
 _KEPT_HERE: Final = frozenset({CANCELLED, "notifications/initialized", *CHANGED_KINDS})
 
@@ -41,7 +42,7 @@ def relayed(
     if method in _KEPT_HERE:
         return None
     try:
-        if method == "notifications/progress":
+        if method == _PROGRESS:
             return None if client_token is None else _progress(raw, client_token)
         if method == "notifications/message":
             return _log_record(raw, backend, log_level)
@@ -52,10 +53,21 @@ def relayed(
     return jsonrpc.encode_notification(method, None if raw is None else inbound_result(raw))
 
 
+def for_later_request(message: bytes, client_token: msgspec.Raw | None) -> bytes | None:
+    """What a call says when another request of its client has taken over: progress gets the token of that one.
+
+    None where that one has not asked for any.
+    """
+    said = jsonrpc.parse_message(message)
+    if not isinstance(said, jsonrpc.Notification) or said.method != _PROGRESS:
+        return message
+    return None if client_token is None else _progress(said.params, client_token)
+
+
 def _progress(raw: msgspec.Raw | None, client_token: msgspec.Raw) -> bytes:
     members = params.parse_members(None if raw is None else inbound_result(raw))
     members["progressToken"] = client_token
-    return jsonrpc.encode_notification("notifications/progress", params.encode_members(members))
+    return jsonrpc.encode_notification(_PROGRESS, params.encode_members(members))
 
 
 def _update(raw: msgspec.Raw | None, uri_of: Callable[[str], str]) -> bytes:
