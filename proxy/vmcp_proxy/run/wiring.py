@@ -134,7 +134,7 @@ class Wiring:
     async def _close_rooms(self) -> None:
         self.authenticators.close()
         await self.sessions.manager.aclose()
-        self.core.pausing.parking.end()
+        await self.core.pausing.aclose()
         await self.core.stateless.aclose()
         await self.core.group.aclose()
         await self.assembler.aclose()

@@ -14,6 +14,7 @@ from tests.support import heap
 from tests.support.raw_client import RawClient, eventually
 from tests.support.scene import operational, scene
 from tests.support.scripted_backend import Call, Refusal, ScriptedBackend, text, tool
+from tests.support.serving import http_backend
 from vmcp_proxy.protocol.methods import Era
 
 CANARY = "canary-9d41f0"
@@ -284,6 +285,20 @@ async def test_audit_tells_a_request_that_was_asked_something_from_one_that_is_d
         ("success", "input_required", "one", "one_echo"),
         ("success", None, "one", "one_echo"),
     ]
+
+
+async def test_a_proxy_that_ends_gives_up_what_waits_and_ends_its_sessions():
+    asker = Asker("elicitation/create", FORM)
+    async with asker.backend.running():
+        # Of a backend that outlives the proxy.
+        entry = http_backend("one", asker.backend.port)
+        async with scene({}, extra=(entry,), config=QUIET) as world, RawClient(world.url) as client:
+            client.capabilities = ELICITS
+            done = await go_on(client, await client.call("one_echo"))
+            assert "result" in done
+            await asyncio.gather(*(client.call("one_echo") for _ in range(3)))
+            assert len(asker.backend.sessions) >= 3
+        assert asker.backend.sessions == set()
 
 
 def tasks_named(*names):

@@ -6,6 +6,7 @@ same caller, headers and capabilities.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -33,6 +34,7 @@ MOST_IDLE: Final = 8
 """Sessions that wait at one backend for calls of one client."""
 
 _LISTEN_SECONDS: Final = 10.0
+_FAREWELL_SECONDS: Final = 2.0
 
 ReceiverOf: TypeAlias = Callable[[ClientContext, Member], Receiver]
 """Makes the receiver of what a backend says to one client outside of requests."""
@@ -115,6 +117,9 @@ class Leases:
         self._receiver_of: Final = receiver_of
         self.on_over: Final = on_over
         self._idle: Final[dict[ClientContext, list[LeasedLink]]] = {}
+        self._live: Final[set[LeasedLink]] = set()
+        """All that are not closed yet."""
+        self._changed: Final = asyncio.Event()
 
     def __len__(self) -> int:
         return sum(map(len, self._idle.values()))
@@ -131,7 +136,9 @@ class Leases:
                 return link
         credentials = caller.client.credentials_for(member, caller.identity, caller.snapshot)
         own = member.own_credentials if isinstance(credentials, Collision) else credentials
-        return LeasedLink(member, caller, own, self)
+        link = LeasedLink(member, caller, own, self)
+        self._live.add(link)
+        return link
 
     def give_back(self, client: ClientContext, link: LeasedLink) -> None:
         """Lets a link wait for the next call; one that may have to do with this one still is closed."""
@@ -149,6 +156,16 @@ class Leases:
         """Closes what waits for calls of a client: its headers must go."""
         for link in list(self._idle.get(client, ())):
             self._expire(client, link)
+
+    async def aclose(self) -> None:
+        """Closes all of them, at shutdown, when no call is left to give any back but those that end now."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL_SECONDS):
+                while self._live:
+                    for client in list(self._idle):
+                        self.forget(client)
+                    self._changed.clear()
+                    await self._changed.wait()
 
     async def opened(self, link: Link, session: BackendSession) -> None:
         """Listens to a session that is opened: servers drop what they have to say while nobody does."""
@@ -183,7 +200,14 @@ class Leases:
     def _close(self, link: LeasedLink) -> None:
         if link.listening is not None:
             link.listening.cancel()
-        self._tasks.create_task(close_link(link, link.credentials), name=f"end session at {link.backend.name}")
+        self._tasks.create_task(self._end(link), name=f"end session at {link.backend.name}")
+
+    async def _end(self, link: LeasedLink) -> None:
+        try:
+            await close_link(link, link.credentials)
+        finally:
+            self._live.discard(link)
+            self._changed.set()
 
 
 class CallLease:

@@ -21,6 +21,12 @@ class PausingParts:
 
     calls: PausableCalls
     parking: Parking[PausedCall]
+    leases: Leases
+
+    async def aclose(self) -> None:
+        """Gives up the calls that wait, and ends the sessions that they had at backends."""
+        self.parking.end()
+        await self.leases.aclose()
 
 
 def build_pausing(
@@ -45,4 +51,4 @@ def build_pausing(
     pod = sessions.pods.pod
     calls = PausableCalls(core, states, leases, parking, elsewhere, stateless.hold, tasks, pod, longest_call)
     elsewhere.serve(calls.go_on)
-    return PausingParts(calls, parking)
+    return PausingParts(calls, parking, leases)

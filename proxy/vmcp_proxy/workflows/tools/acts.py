@@ -113,7 +113,9 @@ class CallActs:
         if not _takes_forms(client.terms.capabilities):
             return Unasked(_NO_REPLY[NoReply.UNDECLARED])
         said = f"{self._title}: {message}"
-        params = msgspec.Raw(encode_json({"message": said, "requestedSchema": schema}))
+        # MCP wants both members, and strict clients take nothing without them.
+        requested = {"type": "object", "properties": {}, **schema}
+        params = msgspec.Raw(encode_json({"message": said, "requestedSchema": requested}))
         deadline = Deadline.after(asyncio.get_running_loop().time(), max(seconds, 0.0))
         heard = await client.prompt(_ELICIT, params, tell_during(self._exchange, client), deadline)
         if heard is NoReply.OVERDUE:
