@@ -10,7 +10,7 @@ PARALLEL := -n 3 --dist worksteal
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz busy e2e images lint format bench soak servers conformance keycloak scenarios audit crds lock clean
+.PHONY: help demo test fuzz busy e2e chaos scale images lint format bench soak servers conformance keycloak scenarios audit crds lock clean
 
 help:  ## Show the verbs.
 	@awk -F':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -117,6 +117,12 @@ images: $(STAMP) cluster-packages  ## Build the images' archives for the test cl
 
 e2e: $(STAMP) cluster-packages java redis  ## Bring up a real cluster and a Keycloak, and run the scenarios on them (CLUSTER=kind where Docker is).
 	@CLUSTER=$(CLUSTER) $(BIN)/pytest e2e $(PYTEST)
+
+chaos: $(STAMP) cluster-packages  ## Break everything around the operator for fifteen minutes while clients call tools (CHAOS="--minutes 3 --seed 7").
+	@$(BIN)/python -m e2e.chaos $(CHAOS)
+
+scale: $(STAMP) cluster-packages  ## Measure the operator with 200 endpoints of 10 backends on a cluster of its own (SCALE="--runs 3").
+	@$(BIN)/python -m e2e.scale $(SCALE)
 
 CLUSTER_PACKAGES := containerd runc containernetworking-plugins iptables iproute2 util-linux mmdebstrap buildah xz-utils
 

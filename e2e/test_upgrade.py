@@ -59,7 +59,7 @@ def images(kube):
 @pytest.mark.timeout(600, func_only=True)
 async def test_an_upgrade_loses_no_request_and_keeps_sessions_and_resources(cluster, kube, endpoint):
     assert images(kube) == {former(PROXY).name}
-    servers = [pod["metadata"]["uid"] for pod in kube.list("pods", "app.kubernetes.io/name=mcpserver")]
+    servers = [pod["metadata"]["uid"] for pod in kube.list("pods", "app.kubernetes.io/name=mcp-server")]
 
     def roll():
         upgrade(cluster, OPERATOR_CHART.parent, *operator_values())
@@ -79,4 +79,4 @@ async def test_an_upgrade_loses_no_request_and_keeps_sessions_and_resources(clus
         await until(lambda: asyncio.to_thread(lambda: is_complete(kube.get(ENDPOINT))), 90)
     assert kube.get(ENDPOINT)["metadata"]["uid"] == endpoint["metadata"]["uid"]
     # Of an MCPServer the image is the user's: its pod goes on.
-    assert [pod["metadata"]["uid"] for pod in kube.list("pods", "app.kubernetes.io/name=mcpserver")] == servers
+    assert [pod["metadata"]["uid"] for pod in kube.list("pods", "app.kubernetes.io/name=mcp-server")] == servers

@@ -130,7 +130,7 @@ def only_proxy_pod_killed(stage: Stage, seconds: float) -> None:
 
 def backends_deleted(stage: Stage, seconds: float) -> None:
     """Every backend's pod, at once."""
-    stage.kube.kubectl("delete", "pods", "--selector=app.kubernetes.io/name=mcpserver", "--wait=false", "--force")
+    stage.kube.kubectl("delete", "pods", "--selector=app.kubernetes.io/name=mcp-server", "--wait=false", "--force")
     time.sleep(seconds)
 
 

@@ -15,6 +15,9 @@ CHILDREN = (
 MANAGED = "app.kubernetes.io/managed-by=vmcp-operator"
 OWN = "virtualmcpservers,mcpgroups,mcpservers,mcpserverentries"
 REPLICAS = {SHARED: 2, SINGLE: 1}
+WORDS = {"healthy": "ready", "degraded": "degraded", "unhealthy": "unavailable", "unauthenticated": "unauthenticated"}
+"""What a pod says of a backend, and what the status of the resource calls that."""
+
 REVISIONS = 12
 """ReplicaSets that a Deployment may keep, and the current one."""
 
@@ -43,7 +46,7 @@ def _endpoints(stage: Stage) -> Iterator[str]:
             yield f"{about} lists the backends {sorted(said)}"
         for pod in pods:
             report = _report(stage, pod)
-            seen = {each["name"]: (each["status"], each.get("tools")) for each in report["backends"]}
+            seen = {each["name"]: (WORDS.get(each["status"]), each.get("tools")) for each in report["backends"]}
             if seen != said:
                 yield f"{about} says {said} of its backends, and its pod {seen}"
             if report["counts"].get("tools") != status.get("toolCount"):
