@@ -55,3 +55,19 @@ async def test_every_request_is_counted_with_its_status_and_one_without_an_answe
         return telemetry.registry.get_sample_value("rest_client_requests_total", labels)
 
     assert (count("200"), count("403"), count("<error>")) == (1, 1, 1)
+
+
+async def test_the_proxy_of_the_environment_is_used_and_no_credentials_of_a_netrc_are(api, tmp_path, monkeypatch):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password something\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("http_proxy", api.url)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text(api.kubeconfig.read_text().replace(api.url, "http://127.0.0.1:9"))
+    async with connect(str(elsewhere), ignore) as cluster:
+        assert await cluster.list(VMCP, "") == ()
+    assert [path for path, _, _ in api.asked] == [VMCP.folder()]
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    async with connect(str(elsewhere), ignore) as cluster:
+        with pytest.raises(Unavailable, match="no answer"):
+            await cluster.list(VMCP, "")

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from kubernetes.aio import client as kube_client
 from kubernetes.aio import config as kube_config
 from kubernetes.aio.client.exceptions import ApiException
-from kubernetes.aio.dynamic import DynamicClient
 
 from vmcp_operator.cluster.concurrently import concurrently
 from vmcp_operator.errors import INSTALL_KINDS, Conflict, cluster_error
@@ -19,6 +19,11 @@ from vmcp_operator.plan.kinds import OWN, Kind, Manifest, Ref, ref_of
 FIELD_MANAGER: Final = "vmcp-operator"
 REQUEST_SECONDS: Final = 20.0
 PAGE: Final = 5000
+WRITE: Final = {"fieldManager": FIELD_MANAGER}
+APPLY: Final = {**WRITE, "force": "true"}
+_NOTHING: Final[Mapping[str, str]] = {}
+_JSON: Final = "application/json"
+_DONE: Final = 2
 _NOT_FOUND: Final = 404
 _GONE: Final = 410
 _MESSAGE_LIMIT: Final = 1024
@@ -28,10 +33,10 @@ OnRequest: TypeAlias = Callable[[str, str, int | None], None]
 
 
 class KubeCluster:
-    """`Cluster` over the dynamic client; its discovery, which keeps a cache file, is not used: the kinds are known."""
+    """`Cluster` over the library's plain requests: the kinds are known, models and discovery are not used."""
 
-    def __init__(self, dynamic: DynamicClient, host: str, on_request: OnRequest) -> None:
-        self._dynamic: Final = dynamic
+    def __init__(self, api: kube_client.ApiClient, host: str, on_request: OnRequest) -> None:
+        self._api: Final = api
         self._host: Final = host
         self._on_request: Final = on_request
 
@@ -68,7 +73,7 @@ class KubeCluster:
         ref = ref_of(manifest)
         path = ref.kind.folder(ref.namespace)
         try:
-            await self._call("post", path, str(ref), body=manifest, field_manager=FIELD_MANAGER)
+            await self._call("post", path, str(ref), body=manifest, query=WRITE)
         except Conflict:
             return False
         return True
@@ -81,7 +86,7 @@ class KubeCluster:
             ClusterError: it is gone, or the API server cannot be written to.
         """
         ref = ref_of(manifest)
-        return await self._call("put", _path(ref), str(ref), body=manifest, field_manager=FIELD_MANAGER)
+        return await self._call("put", _path(ref), str(ref), body=manifest, query=WRITE)
 
     async def apply(self, manifest: Manifest) -> Manifest:
         """See `Cluster`."""
@@ -92,8 +97,7 @@ class KubeCluster:
             str(ref),
             body=manifest,
             content_type="application/apply-patch+yaml",
-            field_manager=FIELD_MANAGER,
-            force_conflicts="true",
+            query=APPLY,
         )
 
     async def apply_status(self, manifest: Manifest) -> Manifest | None:
@@ -105,8 +109,7 @@ class KubeCluster:
             f"status of {ref}",
             body=manifest,
             content_type="application/apply-patch+yaml",
-            field_manager=FIELD_MANAGER,
-            force_conflicts="true",
+            query=APPLY,
         )
 
     async def annotate(self, ref: Ref, annotations: dict[str, str]) -> bool:
@@ -117,7 +120,7 @@ class KubeCluster:
             str(ref),
             body={"metadata": {"annotations": annotations}},
             content_type="application/merge-patch+json",
-            field_manager=FIELD_MANAGER,
+            query=WRITE,
         )
         return done is not None
 
@@ -133,15 +136,14 @@ class KubeCluster:
 
     async def _pages(self, kind: Kind, namespace: str, selector: str) -> tuple[Manifest, ...]:
         found: list[Manifest] = []
-        token: str | None = None
+        token = ""
         path = kind.folder(namespace)
         while True:
-            page = await self._request(
-                "get", path, f"{kind} list", label_selector=selector or None, limit=PAGE, _continue=token
-            )
+            query = {"limit": str(PAGE), "labelSelector": selector, "continue": token}
+            page = await self._request("get", path, f"{kind} list", query=query)
             # The items of a list leave out what the list says once.
             found.extend({"apiVersion": kind.api_version, "kind": kind.name, **item} for item in page["items"])
-            token = page["metadata"].get("continue")
+            token = page["metadata"].get("continue") or ""
             if not token:
                 return tuple(found)
 
@@ -159,17 +161,32 @@ class KubeCluster:
         except ApiException as error:
             raise _translate(error, about) from None
 
-    async def _request(self, verb: str, path: str, about: str, **options: Any) -> Manifest:
+    async def _request(
+        self,
+        verb: str,
+        path: str,
+        about: str,
+        *,
+        body: Manifest | None = None,
+        content_type: str = _JSON,
+        query: Mapping[str, str] = _NOTHING,
+    ) -> Manifest:
         status: int | None = None
         try:
-            response = await self._dynamic.request(
-                verb, path, serialize=False, _request_timeout=REQUEST_SECONDS, **options
+            request = await self._api.param_serialize(
+                verb.upper(),
+                path,
+                query_params=[(name, value) for name, value in query.items() if value],
+                header_params={"Accept": _JSON, "Content-Type": content_type},
+                body=body,
+                auth_settings=["BearerToken"],
             )
+            response = await self._api.call_api(*request, _request_timeout=REQUEST_SECONDS)
             status = response.status
-            answer: Manifest = json.loads(await response.read())
-        except ApiException as error:
-            status = error.status or None
-            raise
+            content: bytes = await response.read()  # type: ignore[no-untyped-call]
+            if status // 100 != _DONE:
+                raise ApiException(status, response.reason, body=content.decode(errors="replace"))
+            answer: Manifest = json.loads(content)
         # A ValueError is the page of a load balancer, or an answer that was cut.
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise cluster_error(about, 0, f"no answer from the API server ({type(error).__name__})") from None
@@ -188,9 +205,17 @@ async def connect(kubeconfig: str | None, on_request: OnRequest) -> AsyncIterato
         )
     else:
         kube_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    # With `trust_env` each request reads .netrc in a thread and looks for a proxy anew: more than all the rest of it.
+    configuration.client_session_kwargs = {"trust_env": False}
+    configuration.proxy = configuration.proxy or _proxy_of(configuration.host)
     async with kube_client.ApiClient(configuration) as api:
-        host = urlsplit(configuration.host).netloc
-        yield KubeCluster(DynamicClient(api), host, on_request)  # type: ignore[no-untyped-call]
+        yield KubeCluster(api, urlsplit(configuration.host).netloc, on_request)
+
+
+def _proxy_of(url: str) -> str | None:
+    """The proxy that the environment names for a URL."""
+    parts = urlsplit(url)
+    return None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
 
 
 def _path(ref: Ref) -> str:
