@@ -88,6 +88,9 @@ URL_PATTERN: Final = rf"^https?://(\[[0-9A-Fa-f:.%]+\]|[^\s/?#@:\[\]]+)(:{PORT_P
 Url: TypeAlias = Annotated[str, Field(max_length=2048, pattern=URL_PATTERN)]
 """An http or https URL without user name and fragment."""
 
+ShortUrl: TypeAlias = Annotated[str, Field(max_length=1024, pattern=URL_PATTERN)]
+"""One of many in a resource: where longer ones could stand, the API server would say a pattern in place of words."""
+
 Bytes: TypeAlias = Annotated[int, Field(ge=1024, le=1 << 30)]
 """A size limit in bytes, 1 KiB to 1 GiB."""
 

@@ -71,14 +71,6 @@ def _patterns(schema, path=""):
 TOO_MANY = {
     ".spec.config.aggregation.tools[].overrides.*.name",
     ".spec.config.compositeTools[].steps[].dependsOn[]",
-    *(
-        f".spec.outgoingAuth.backends.*.{name}"
-        for name in (
-            *(f"clientCredentials.{each}" for each in ("tokenUrl", "resource", "scopes[]")),
-            *(f"tokenExchange.{each}" for each in ("tokenUrl", "resource", "scopes[]")),
-            *(f"identityAssertion.{each}" for each in ("tokenUrl", "resource", "scopes[]", "idp.tokenUrl")),
-        )
-    ),
 }
 """Places where a rule would cost the API server more than it allows."""
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from vmcp_api.generate.schema import Schema
 
-MOST: Final = 6_000_000
+MOST: Final = 7_000_000
 """For one rule; the API server has 10 000 000 for each, and 100 000 000 for all of a CRD, other rules included."""
 
 _BYTES_OF_CHARACTER: Final = 4

@@ -4,7 +4,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
-from vmcp_api.base import Url
+from vmcp_api.base import ShortUrl
 
 SCOPE_PATTERN = r"^[!#-\[\]-~]+$"
 
@@ -19,5 +19,5 @@ Audience: TypeAlias = Annotated[str, Field(min_length=1, max_length=1024)]
 ClientId: TypeAlias = Annotated[str, Field(min_length=1, max_length=512)]
 """A client's name at its authorization server."""
 
-Resource: TypeAlias = Url
+Resource: TypeAlias = ShortUrl
 """A resource indicator (RFC 8707 section 2): a URL without fragment."""

@@ -10,7 +10,7 @@ from typing import Annotated, Final, Self, TypeAlias
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from vmcp_api.base import LIST_SET, HeaderName, Model, Url
+from vmcp_api.base import LIST_SET, HeaderName, Model, ShortUrl
 from vmcp_api.spec.network import Reach
 from vmcp_api.spec.oauth import Audience, ClientId, Resource, Scopes
 from vmcp_api.spec.references import KeyRef
@@ -90,7 +90,7 @@ class Relay(Model):
 class TokenClient(Model):
     """A client with a secret at a token endpoint."""
 
-    token_url: Annotated[Url, Field(description="Token endpoint.")]
+    token_url: Annotated[ShortUrl, Field(description="Token endpoint.")]
     client_id: Annotated[ClientId, Field(description="Client that asks.")]
     client_secret_ref: Annotated[KeyRef, Field(description="Secret key with its secret.")]
 
@@ -106,7 +106,7 @@ class ClientCredentialsSettings(TokenClient):
 class TokenExchangeSettings(Model):
     """A token for the backend in exchange for the caller's (RFC 8693)."""
 
-    token_url: Annotated[Url, Field(description="Token endpoint.")]
+    token_url: Annotated[ShortUrl, Field(description="Token endpoint.")]
     client_id: Annotated[ClientId | None, Field(description="Client that asks; absent for a public one.")] = None
     client_secret_ref: Annotated[KeyRef | None, Field(description="Secret key with its secret.")] = None
     audience: Annotated[Audience | None, Field(description="Who the token is for.")] = None
