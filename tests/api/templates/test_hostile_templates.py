@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.examples import examples
 from vmcp_api.templates import Budget, TemplateError, compile_template
+from vmcp_api.templates.values import from_json
 
 LONG = "x" * 100_000
 TWIN = "".join(["x"] * 100_000)
@@ -269,3 +270,13 @@ def test_any_text_has_a_json_value_or_an_error_of_ours(parts):
     except TemplateError:
         return
     json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    "last", ["🙂", "\\ud83d\\ude42", "ก", "\\u0e01"], ids=["emoji", "escaped", "wide", "escaped wide"]
+)
+def test_a_json_text_that_a_template_reads_is_weighed_by_its_widest_character(last):
+    budget = Budget(memory=1500)
+    assert from_json(f'["{"x" * 1000}x"]', budget) == ["x" * 1001]
+    with pytest.raises(TemplateError, match="takes more memory than there is"):
+        from_json(f'["{"x" * 1000}{last}"]', Budget(memory=1500))
