@@ -16,18 +16,19 @@ from vmcp_api.spec.composite import (
     Step,
     StepType,
 )
+from vmcp_api.spec.step_types import STEP_KINDS
 from vmcp_api.workflows import composite_calls, faults
 
 _WAITS_FOR_ITSELF: Final = "the step waits for itself; remove it"
 
 
-def _needs(type_: StepType, field: str, attribute: str, remedy: str) -> Rule:
+def _needs(type_: StepType, field: str, remedy: str) -> Rule:
     return require(
         Step,
         (field,),
         f"self.type != '{type_}' || has(self.{field})",
         f"is required for type {type_}; {remedy}",
-        lambda step: step.type is not type_ or getattr(step, attribute) is not None,
+        lambda step: step.type is not type_ or getattr(step, field) is not None,
     )
 
 
@@ -67,15 +68,8 @@ def _find_composite_calls(config: Any) -> Iterator[Finding]:
 
 
 COMPOSITE_RULES: Final[tuple[Rule, ...]] = (
-    _needs(StepType.TOOL, "tool", "tool", "name the tool to call, or set type: elicitation for a question"),
-    _needs(StepType.ELICITATION, "message", "message", "write the question"),
-    _needs(StepType.FOR_EACH, "collection", "collection", "write a template of a list"),
-    _needs(StepType.FOR_EACH, "step", "step", "write the call that is made for each item"),
-    _belongs(StepType.TOOL, "tool", "tool"),
-    _belongs(StepType.ELICITATION, "message", "message"),
-    _belongs(StepType.ELICITATION, "schema", "response_schema"),
-    _belongs(StepType.FOR_EACH, "collection", "collection"),
-    _belongs(StepType.FOR_EACH, "step", "step"),
+    *(_needs(type_, field, remedy) for type_, kind in STEP_KINDS.items() for field, remedy in kind.needs.items()),
+    *(_belongs(type_, *field) for type_, kind in STEP_KINDS.items() for field in kind.owns.items()),
     Rule(
         model=Step,
         cel="!has(self.dependsOn) || !(self.id in self.dependsOn)",

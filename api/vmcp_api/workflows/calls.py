@@ -6,6 +6,7 @@ from typing import Final
 from vmcp_api.manifests.problems import Loc, shorten
 from vmcp_api.spec.aggregation import Aggregation, ConflictResolution
 from vmcp_api.spec.composite import CompositeTool
+from vmcp_api.spec.step_types import calls_of
 from vmcp_api.text.suggest import closest, list_known
 from vmcp_api.workflows.fault import Fault
 
@@ -16,10 +17,8 @@ _CANNOT: Final = "and steps cannot call composite tools"
 def _calls(tool: CompositeTool) -> Iterator[tuple[Loc, str]]:
     """The tools that the steps of a composite tool call, each with its place, in the order of the file."""
     for index, step in enumerate(tool.steps):
-        if step.tool is not None:
-            yield ("steps", index, "tool"), step.tool
-        if step.step is not None:
-            yield ("steps", index, "step", "tool"), step.step.tool
+        for place, name in calls_of(step):
+            yield ("steps", index, *place), name
 
 
 def self_calls(tool: CompositeTool) -> Iterator[Fault]:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from vmcp_api.manifests.problems import shorten
-from vmcp_api.spec.composite import CompositeTool, FailureMode, OnError, Step, StepType
+from vmcp_api.spec.composite import CompositeTool, FailureMode, OnError, Step
+from vmcp_api.spec.step_types import STEP_KINDS
 from vmcp_api.workflows.fault import Fault
 from vmcp_api.workflows.readings import Path, Reading, readings
 from vmcp_api.workflows.schemas import has_open_properties
@@ -64,10 +65,9 @@ def _is_condition(reading: Reading) -> bool:
 
 
 def _may_have_none(step: Step, tool: CompositeTool) -> bool:
-    """A `forEach` that goes on has a result whatever becomes of its items."""
     on_error = step.on_error or _ALWAYS
     goes_on = on_error.outcome(tool.failure_mode) is FailureMode.CONTINUE
-    return step.condition is not None or (goes_on and step.type is not StepType.FOR_EACH)
+    return step.condition is not None or (goes_on and not STEP_KINDS[step.type].has_result)
 
 
 def _asked(reading: Reading) -> Iterator[str]:

@@ -6,7 +6,8 @@ from typing import Final, TypeAlias
 
 from vmcp_api.base import Json, JsonObject
 from vmcp_api.manifests.problems import Loc
-from vmcp_api.spec.composite import CompositeTool, OutputProperty, Step, StepType
+from vmcp_api.spec.composite import CompositeTool, OutputProperty, Step
+from vmcp_api.spec.step_types import STEP_KINDS, templates_of
 from vmcp_api.text.remembered import Remembered, digest_of
 
 Path: TypeAlias = tuple[str, ...]
@@ -70,12 +71,11 @@ def named_steps(paths: tuple[Path, ...]) -> Iterator[str]:
 
 
 def _of_step(step: Step, loc: Loc) -> Iterator[Reading]:
-    for field, text in (("condition", step.condition), ("message", step.message), ("collection", step.collection)):
-        if text is not None:
-            yield from _read(text, (*loc, field), step)
+    for field, text in templates_of(step):
+        yield from _read(text, (*loc, field), step)
     yield from _of_arguments(step.arguments, (*loc, "arguments"), step, is_inner=False)
-    if step.step is not None and step.type is StepType.FOR_EACH:
-        yield from _of_arguments(step.step.arguments, (*loc, "step", "arguments"), step, is_inner=True)
+    if (inner := STEP_KINDS[step.type].inner(step)) is not None:
+        yield from _of_arguments(inner.arguments, (*loc, "step", "arguments"), step, is_inner=True)
 
 
 def _of_properties(properties: Mapping[str, OutputProperty], loc: Loc) -> Iterator[Reading]:

@@ -119,5 +119,5 @@ async def test_without_a_recorded_trace_there_are_no_spans_and_nothing_is_put_be
     acts = acts_of(trace)
     await Instrumented(inner, metrics).run(FLOW, {}, acts, observer)
     assert inner.given == [(FLOW, {}, acts, observer)]
-    assert acts.traces == {}
+    assert acts._traces == {}
     assert counts(metrics) == (1, 0)

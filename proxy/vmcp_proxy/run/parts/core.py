@@ -1,12 +1,13 @@
 """Builds the core, and the ways between it and the clients of sessions."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from vmcp_api.config import ProxyConfig
-from vmcp_api.spec.composite import CompositeTool, Step
+from vmcp_api.spec.composite import CompositeTool
+from vmcp_api.spec.step_types import calls_of
 from vmcp_proxy.clients.links import Links
 from vmcp_proxy.clients.listen.clients import ListenClients
 from vmcp_proxy.clients.messages import ClientMessages
@@ -81,14 +82,9 @@ class CoreParts:
 def errands_of(tools: Iterable[CompositeTool]) -> tuple[Errand, ...]:
     """The composite tools whose steps policies are not asked about."""
     unjudged = (tool for tool in tools if not tool.authorize_steps)
-    return tuple(Errand(tool.name, tuple(_called(tool.steps))) for tool in unjudged)
-
-
-def _called(steps: Iterable[Step]) -> Iterator[str]:
-    for step in steps:
-        tool = step.tool if step.step is None else step.step.tool
-        if tool is not None:
-            yield tool
+    return tuple(
+        Errand(tool.name, tuple(name for step in tool.steps for _, name in calls_of(step))) for tool in unjudged
+    )
 
 
 def core_settings(config: ProxyConfig, admitter: Admitter) -> CoreSettings:

@@ -50,8 +50,8 @@ class StepNote(msgspec.Struct, frozen=True, gc=False):
 class CallActs:
     """The `Acts` of one call of a composite tool: its steps are calls of the same caller.
 
-    What backends say and ask meanwhile goes to the client on the stream of that call. `notes` are kept by step;
-    `traces` has the spans that calls of a step belong to, where there are others than that of the request, `trace`.
+    What backends say and ask meanwhile goes to the client on the stream of that call. `notes` are kept by step. Calls
+    of a step belong to the trace of the request, `trace`, unless `trace_step` names a span for them.
     `title` is what people know the composite tool by.
     """
 
@@ -71,7 +71,7 @@ class CallActs:
         self._shapes: Final = shapes
         self._title: Final = title
         self.trace: Final = call.trace
-        self.traces: Final[dict[str, Trace]] = {}
+        self._traces: Final[dict[str, Trace]] = {}
         self.notes: Final[dict[str, StepNote]] = {}
 
     @property
@@ -79,9 +79,13 @@ class CallActs:
         """See `Acts.holder`."""
         return holder_of(self._caller)
 
+    def trace_step(self, step: str, trace: Trace) -> None:
+        """Has the calls of a step belong to this span."""
+        self._traces[step] = trace
+
     async def call_tool(self, step: StepRef, tool: str, arguments: Arguments, seconds: float) -> ToolReply:
         """See `Acts.call_tool`; what the tool is, is found once: its schema, the decision and the act are of one."""
-        trace = self.traces.get(step.step, self.trace)
+        trace = self._traces.get(step.step, self.trace)
         wanted = Operation(_TOOL_CALL, Kind.TOOL, tool, parsed={}, trace=trace, inner=Inner(max(seconds, 0.0)))
         child = ChildExchange(self._exchange)
         looked = await self._steps.resolve(self._caller, wanted)

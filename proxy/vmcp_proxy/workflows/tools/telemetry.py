@@ -74,6 +74,7 @@ class _StepSpans:
         self._inner: Final = inner
         self._acts: Final = acts
         self._parent: Final = parent
+        self._spans: Final[dict[str, InternalSpan]] = {}
         self._run = ""
 
     def began(self, run: str) -> None:
@@ -88,13 +89,14 @@ class _StepSpans:
             f"{_WORKFLOW}.step.id": step.id,
             f"{_WORKFLOW}.step.type": step.type.value,
         }
-        self._acts.traces[step.id] = self._parent.inner(f"step {step.id}", attributes)
+        span = self._spans[step.id] = self._parent.inner(f"step {step.id}", attributes)
+        self._acts.trace_step(step.id, span)
         self._inner.step_began(step)
 
     def step_over(self, step: WorkflowStep, record: StepRecord) -> None:
         """See `WorkflowObserver.step_over`; one that is skipped with the rest has not begun, and has no span."""
-        span = self._acts.traces.get(step.id)
-        if isinstance(span, InternalSpan):
+        span = self._spans.pop(step.id, None)
+        if span is not None:
             told: Attributes = {"status": record.status.value, "attempts": record.attempts}
             span.end(error_of(record, self._acts), {f"{_WORKFLOW}.step.{name}": value for name, value in told.items()})
         self._inner.step_over(step, record)
