@@ -40,6 +40,8 @@ class Scale:
     growth_sessions: tuple[int, ...] = (1, 100, 1_000, 10_000)
     redis_seconds: float = 90.0
     starts: int = 5
+    catalogs: tuple[tuple[int, int], ...] = ((1, 2), (20, 2), (100, 2), (20, 50), (100, 50))
+    """Backends, and tools of each, the fewest first."""
 
 
 QUICK = Scale(
@@ -56,6 +58,7 @@ QUICK = Scale(
     growth_sessions=(50,),
     redis_seconds=2.0,
     starts=1,
+    catalogs=((1, 2), (3, 2), (3, 5)),
 )
 """A smoke run: everything once, nothing to quote."""
 

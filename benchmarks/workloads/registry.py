@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from benchmarks.figures import Result
 from benchmarks.rig import Rig
 from benchmarks.workloads import (
+    catalog,
     composite,
     connect,
     echo,
@@ -30,4 +31,5 @@ WORKLOADS: Mapping[str, Callable[[Rig], Result]] = {
     "streams": streams.run,
     "redis": redis.run,
     "start": start.run,
+    "catalog": catalog.run,
 }
