@@ -1,6 +1,7 @@
 """The decorator that counts and traces runs, against what it has written in memory."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -62,7 +63,8 @@ class Silent:
 def acts_of(trace):
     operation = Operation("tools/call", Kind.TOOL, "flow", b'{"name":"flow"}', trace=trace)
     silent = Silent()
-    return CallActs(silent, Caller(ANONYMOUS, None), silent, CompositeCall.of(operation), InputShapes(), "flow")
+    caller = Caller(ANONYMOUS, SimpleNamespace(itself=silent))
+    return CallActs(silent, caller, silent, CompositeCall.of(operation), InputShapes(), "flow")
 
 
 def counts(metrics):
