@@ -77,6 +77,11 @@ class ParkedElsewhere:
         self._mailbox.on(_STILL, _nothing, lambda name: name in self._running or name in self._coming)
         self._mailbox.on(_LEFT, self._left, lambda _name: True)
 
+    def end(self) -> None:
+        """Gives up what is under way for other pods: this one ends."""
+        for task in self._running.values():
+            task.cancel()
+
     async def go_on(self, place: Parked, turn: Turn, exchange: Exchange) -> Leg:
         """See `Elsewhere.go_on`."""
         name = secrets.token_hex(16)

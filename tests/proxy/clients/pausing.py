@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.backends.credentials import NO_CREDENTIALS
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.interface import Terms
 from vmcp_proxy.clients.rounds.leases import Leases
@@ -141,6 +142,7 @@ class Scene:
     calls: PausableCalls
     client: Client
     caller: Caller
+    elsewhere: object
 
     async def call(self, exchange=None, caller=None, **members):
         """The result of a request, as JSON; any other outcome as it is."""
@@ -169,8 +171,9 @@ async def scene(act, *, client=None, elsewhere=None, parking=None, pod=POD):
             tasks,
             pod,
             lambda: 3600.0,
+            lambda _caller, _backend: NO_CREDENTIALS,
         )
-        yield Scene(core, parking, calls, client, Caller(client.identity, client, EMPTY_SNAPSHOT))
+        yield Scene(core, parking, calls, client, Caller(client.identity, client, EMPTY_SNAPSHOT), elsewhere)
         parking.end()
 
 

@@ -10,7 +10,9 @@ from tests.proxy.endpoint.helpers import QUIET
 from tests.proxy.endpoint.test_audit import audited
 from tests.proxy.endpoint.test_composites import composite, having
 from tests.proxy.endpoint.test_server_requests import Asker, answer_of
+from tests.proxy.endpoint.tracing import telemetry
 from tests.support import heap
+from tests.support.otlp import OtlpReceiver
 from tests.support.raw_client import RawClient, eventually
 from tests.support.scene import operational, scene
 from tests.support.scripted_backend import Call, Refusal, ScriptedBackend, text, tool
@@ -299,6 +301,20 @@ async def test_a_proxy_that_ends_gives_up_what_waits_and_ends_its_sessions():
             await asyncio.gather(*(client.call("one_echo") for _ in range(3)))
             assert len(asker.backend.sessions) >= 3
         assert asker.backend.sessions == set()
+
+
+async def test_a_call_that_pauses_is_traced_as_what_its_first_request_has_begun():
+    asker = Asker("elicitation/create", FORM)
+    async with OtlpReceiver().running() as collector:
+        async with asked_by(asker.backend, telemetry=telemetry(collector)) as (_, client):
+            asked = await client.call("one_echo")
+            assert "result" in await go_on(client, asked)
+        spans = collector.spans
+    servers = [each for each in spans if each.name == "tools/call one_echo"]
+    (call,) = (each for each in spans if each.name == "tools/call echo")
+    assert len(servers) == 2
+    assert call.parent in {each.id for each in servers}
+    assert call.status == "UNSET"
 
 
 def tasks_named(*names):

@@ -36,6 +36,7 @@ async def two(server, act, ask_seconds=5.0):
             for way, each in zip(ways, (first, second), strict=True):
                 way.serve(each.calls.go_on)
             yield first, second, a
+            ways[0].end()
 
 
 async def ask_once(backend, _exchange):
@@ -96,6 +97,23 @@ async def test_what_a_backend_says_meanwhile_reaches_the_client(redis_server):
     assert not [each for each in deaf.heard if each[0] == "sent"]
 
 
+async def test_a_pod_that_ends_gives_up_what_it_does_for_others(redis_server):
+    hangs = asyncio.Event()
+
+    async def act(backend, _exchange):
+        await backend.ask()
+        hangs.set()
+        await asyncio.Event().wait()
+
+    async with two(redis_server, act, ask_seconds=0.1) as (first, second, _):
+        waiting = asyncio.create_task(second.answer(await first.call()))
+        await hangs.wait()
+        first.elsewhere.end()
+        async with asyncio.timeout(30):
+            assert await waiting == Lost()
+        await eventually(lambda: first.core.ended == 1 and first.client.held == 0)
+
+
 @pytest.mark.scenario("P-11")
 async def test_a_pod_that_is_gone_is_said_to_be(redis_server):
     async with two(redis_server, ask_once) as (first, second, a):
@@ -119,9 +137,6 @@ async def test_a_pod_that_goes_while_it_is_at_it_is_missed(redis_server):
         await a.stop()
         async with asyncio.timeout(30):
             assert await waiting == Lost()
-        for each in asyncio.all_tasks():
-            if each.get_name() == "go on with a call":
-                each.cancel()
 
 
 async def test_a_client_that_goes_away_at_one_pod_ends_the_call_at_the_other(redis_server):

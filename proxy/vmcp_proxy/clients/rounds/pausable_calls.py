@@ -7,7 +7,7 @@ from typing import Final, Protocol, TypeAlias
 
 import msgspec
 
-from vmcp_proxy.backends.credentials import NO_CREDENTIALS
+from vmcp_proxy.backends.credentials import Credentials
 from vmcp_proxy.backends.errors import Category
 from vmcp_proxy.backends.interface import Reply as BackendReply
 from vmcp_proxy.clients.rounds.asked_client import AskedClient
@@ -17,7 +17,7 @@ from vmcp_proxy.core.calls.round_state import Parked
 from vmcp_proxy.core.calls.rounds import RequestStates
 from vmcp_proxy.core.calls.running_call import Answered, RunningCall
 from vmcp_proxy.core.client import ClientContext
-from vmcp_proxy.core.outcomes import Lost, Reply, Result, Unavailable
+from vmcp_proxy.core.outcomes import Lost, RawFailure, Reply, Result, Unavailable
 from vmcp_proxy.core.parking import Parking
 from vmcp_proxy.core.shares import holder_of
 from vmcp_proxy.core.virtual import Caller, Exchange, Operation, VirtualMCP, call
@@ -47,6 +47,9 @@ Answers: TypeAlias = Mapping[str, msgspec.Raw]
 
 Hold: TypeAlias = Callable[[ClientContext], Callable[[], None]]
 """Keeps what is held for a client, until what is returned is called."""
+
+CredentialsOf: TypeAlias = Callable[[Caller, str], Credentials]
+"""What requests of a caller to a backend, by name, are made with."""
 
 Follow: TypeAlias = Callable[[Exchange], Exchange]
 """The next exchange of a call, made of the one before."""
@@ -95,7 +98,8 @@ class PausedCall:
 class PausableCalls:
     """Calls of the `core`; those that may ask something run in `tasks`, each in a task of its own.
 
-    `pod` is the name of this process. `maximum` gives the bound of any call, in seconds.
+    `pod` is the name of this process. `maximum` gives the bound of any call, in seconds. `credentials_of` says what a
+    call in another process was made with: its answer may repeat it.
     """
 
     def __init__(
@@ -109,6 +113,7 @@ class PausableCalls:
         tasks: asyncio.TaskGroup,
         pod: str,
         maximum: Callable[[], float],
+        credentials_of: CredentialsOf,
     ) -> None:
         self._core: Final = core
         self._states: Final = states
@@ -119,6 +124,7 @@ class PausableCalls:
         self._tasks: Final = tasks
         self._pod: Final = pod
         self._maximum: Final = maximum
+        self._credentials_of: Final = credentials_of
 
     async def call(self, caller: Caller, operation: Operation, exchange: Exchange) -> Reply:
         """The answer to one request of this caller, which may be what it is asked.
@@ -131,7 +137,7 @@ class PausableCalls:
         members = operation.members if operation.parsed is None else operation.parsed
         place = self._states.parked_at(caller, operation) if STATE in members else None
         if place is not None:
-            leg = await self._resumed(place, Turn(read_answers(members), progress_token_of(members)), exchange)
+            leg = await self._resumed(caller, place, Turn(read_answers(members), progress_token_of(members)), exchange)
         elif caller.client.terms.capabilities != NO_CAPABILITIES and can_be_asked(caller.client.terms.capabilities):
             leg = await self._until_pause(self._begun(caller, operation, exchange))
         else:
@@ -159,12 +165,12 @@ class PausableCalls:
     def _seconds(self) -> float:
         return min(PARKED_SECONDS, self._maximum())
 
-    async def _resumed(self, place: Parked, turn: Turn, exchange: Exchange) -> Leg:
+    async def _resumed(self, caller: Caller, place: Parked, turn: Turn, exchange: Exchange) -> Leg:
         if place.pod == self._pod:
             return await self.go_on(place.number, turn, lambda _former: exchange)
         leg = await self._elsewhere.go_on(place, turn, exchange)
-        if backend := getattr(leg, "backend", ""):
-            exchange.routed(backend, NO_CREDENTIALS)
+        if isinstance(leg, Result | RawFailure | Unavailable | Waiting) and leg.backend:
+            exchange.routed(leg.backend, self._credentials_of(caller, leg.backend))
         return leg
 
     def _begun(self, caller: Caller, operation: Operation, first: Exchange) -> PausedCall:

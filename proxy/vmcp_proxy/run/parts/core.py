@@ -142,7 +142,9 @@ def build_core_parts(
     services = CoreServices(aggregate, views.shared, group, decisions, resolver.known, reach, limits)
     virtual = LiveCore(build_core(core_settings(config.current, AllowAll()), services))
     notifier.attach(virtual)
-    pausing = build_pausing(config, sessions, virtual, states, stateless, receiver_of, metrics, tasks)
+    pausing = build_pausing(
+        config, sessions, virtual, states, stateless, receiver_of, lambda: group.members, metrics, tasks
+    )
     return CoreParts(
         virtual,
         services,

@@ -1,14 +1,19 @@
 """Builds what lets calls of clients without a session wait for their clients (ADR-0061)."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from vmcp_proxy.backends.credentials import NO_CREDENTIALS, Credentials
 from vmcp_proxy.clients.rounds.leases import Leases, ReceiverOf
 from vmcp_proxy.clients.rounds.pausable_calls import PausableCalls, PausedCall
 from vmcp_proxy.clients.stateless_clients import StatelessClients
 from vmcp_proxy.core.calls.rounds import RequestStates
+from vmcp_proxy.core.members.member import Members
 from vmcp_proxy.core.parking import Parking
 from vmcp_proxy.core.stack import LiveCore
+from vmcp_proxy.core.virtual import Caller
+from vmcp_proxy.headerforward import Collision
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.pods.parked_calls import ParkedElsewhere
 from vmcp_proxy.run.parts.sessions import SessionParts
@@ -22,9 +27,11 @@ class PausingParts:
     calls: PausableCalls
     parking: Parking[PausedCall]
     leases: Leases
+    elsewhere: ParkedElsewhere
 
     async def aclose(self) -> None:
         """Gives up the calls that wait, and ends the sessions that they had at backends."""
+        self.elsewhere.end()
         self.parking.end()
         await self.leases.aclose()
 
@@ -36,6 +43,7 @@ def build_pausing(
     states: RequestStates,
     stateless: StatelessClients,
     receiver_of: ReceiverOf,
+    members: Callable[[], Members],
     metrics: Metrics,
     tasks: asyncio.TaskGroup,
 ) -> PausingParts:
@@ -44,11 +52,18 @@ def build_pausing(
     def longest_call() -> float:
         return config.operational.timeouts.maximum
 
+    def credentials_of(caller: Caller, backend: str) -> Credentials:
+        member = members().get(backend)
+        found = None if member is None else caller.client.credentials_for(member, caller.identity, caller.snapshot)
+        return NO_CREDENTIALS if found is None or isinstance(found, Collision) else found
+
     leases = Leases(tasks, receiver_of, metrics.on_backend_session_end)
     stateless.on_let_go = leases.forget
     parking: Parking[PausedCall] = Parking()
     elsewhere = ParkedElsewhere(sessions.pods, tasks)
     pod = sessions.pods.pod
-    calls = PausableCalls(core, states, leases, parking, elsewhere, stateless.hold, tasks, pod, longest_call)
+    calls = PausableCalls(
+        core, states, leases, parking, elsewhere, stateless.hold, tasks, pod, longest_call, credentials_of
+    )
     elsewhere.serve(calls.go_on)
-    return PausingParts(calls, parking, leases)
+    return PausingParts(calls, parking, leases, elsewhere)
