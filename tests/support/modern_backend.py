@@ -59,7 +59,7 @@ class ModernBackend(ScriptedBackend):
         elif "legacy" in self.eras:
             await super()._answer(heard, reader, write)
         else:
-            await _error(Call(self, heard, write), _unsupported())
+            await refused(Call(self, heard, write), _unsupported())
 
     async def _modern(self, call: Call, reader: asyncio.StreamReader) -> None:
         method = call.heard.method
@@ -70,7 +70,7 @@ class ModernBackend(ScriptedBackend):
             return
         flaw = flaw_of(call.heard, self._tools())
         if flaw:
-            await _error(call, Refusal(-32020, flaw))
+            await refused(call, Refusal(-32020, flaw))
         elif method == "subscriptions/listen":
             await self._listen(call, reader)
         else:
@@ -80,7 +80,7 @@ class ModernBackend(ScriptedBackend):
         try:
             result = await self._result(call, method)
         except Refusal as refusal:
-            await _error(call, refusal)
+            await refused(call, refusal)
             return
         if isinstance(result, dict):
             result = {"resultType": "complete"} | result
@@ -164,7 +164,8 @@ def _unsupported() -> Refusal:
     return Refusal(-32022, "Unsupported protocol version", {"supported": [MODERN], "requested": "2025-11-25"})
 
 
-async def _error(call: Call, refusal: Refusal) -> None:
+async def refused(call: Call, refusal: Refusal) -> None:
+    """Answers with an error, at the status that it has in this protocol."""
     message = {"jsonrpc": "2.0", "id": call.heard.message.get("id"), "error": refusal.error}
     if call.streams:
         await call.say(message)

@@ -5,19 +5,19 @@ import logging
 from typing import Final, Protocol
 
 from vmcp_proxy.backends.deadline import Deadline
-from vmcp_proxy.backends.eras import DOUBT_SECONDS, REFUSED_SECONDS, Eras
+from vmcp_proxy.backends.eras import DOUBT_SECONDS, NO_SESSIONS_SECONDS, REFUSED_SECONDS, Eras
 from vmcp_proxy.backends.errors import BackendError, Category, NotModernError, SessionLostError
 from vmcp_proxy.backends.interface import Backend, BackendSession, Terms
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.observability.logs import log_event
 from vmcp_proxy.protocol.methods import Era
+from vmcp_proxy.protocol.versions import MODERN
 
 logger: Final = logging.getLogger("vmcp.backends")
 
-_LOOK_SECONDS: Final = 2.0
-"""How long the proxy's own session waits to know whether the other protocol is spoken, too."""
 _PROBE_SECONDS: Final = 5.0
-"""How long a server may take to say that it speaks the modern protocol, before the former one is tried."""
+"""How long a server may take to say that it speaks the modern protocol, before the former one is tried; and no more
+than half of the time that there is."""
 
 _REFUSALS: Final = frozenset({Category.REFUSED, Category.PROTOCOL, Category.FAILED, Category.NOT_RUNNING})
 """What a server may make of a handshake, or of a request, in a protocol that it does not speak."""
@@ -44,9 +44,8 @@ class DualBackend:
     """Two backends that are one server, `eras` being what is known of it.
 
     A server may have tools that work in one protocol only. So a session is opened in the protocol of its client where
-    the server speaks it, and in the other one where it does not. A legacy client costs no server a request more; the
-    proxy's own session finds out beside its handshake whether the modern protocol is spoken, and so does a handshake
-    that is refused.
+    the server speaks it, and in the other one where it does not. The proxy's own session is in the modern protocol
+    where that is spoken: a server that knows no other is not asked for a session before a client wants one.
     """
 
     def __init__(self, legacy: Backend, modern: Opens, eras: Eras) -> None:
@@ -55,24 +54,32 @@ class DualBackend:
         self._legacy = legacy
         self._modern = modern
         self._eras = eras
+        self._revisions: dict[Era, str] = {}
 
     def __repr__(self) -> str:
         return f"<DualBackend {self.name} {self._eras!r}>"
 
     @property
-    def eras(self) -> frozenset[Era]:
-        """See `Backend.eras`."""
-        return self._eras.spoken
+    def revisions(self) -> tuple[str, ...]:
+        """See `Backend.revisions`."""
+        return tuple(sorted(self._revisions[era] for era in self._eras.spoken if era in self._revisions))
+
+    def is_apart(self, era: Era) -> bool:
+        """See `Backend.is_apart`."""
+        eras = self._eras
+        if era is Era.MODERN or Era.MODERN not in eras.spoken:
+            return False
+        return Era.LEGACY in eras.spoken or eras.is_open(Era.LEGACY, _now())
 
     async def open(
         self, terms: Terms, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
     ) -> BackendSession:
         """See `Backend.open`."""
-        if terms.era is Era.MODERN:
-            return await self._open_modern_first(terms, headers, deadline, owner)
-        session = await self._open_legacy_first(terms, headers, deadline, owner)
-        if owner is None and self._eras.is_open(Era.MODERN, _now()):
-            await self._look(terms, headers, deadline)
+        is_modern_first = terms.era is Era.MODERN or owner is None
+        opening = self._open_modern_first if is_modern_first else self._open_legacy_first
+        session = await opening(terms, headers, deadline, owner)
+        version = session.hello.version
+        self._revisions[Era.MODERN if version == MODERN else Era.LEGACY] = version
         return session
 
     def resume(self, token: bytes) -> BackendSession | None:
@@ -107,7 +114,7 @@ class DualBackend:
             session = await self._open_modern(terms, headers, deadline, owner)
         except BackendError as error:
             raise refused from error
-        eras.missed(Era.LEGACY, _now() + REFUSED_SECONDS)
+        eras.missed(Era.LEGACY, _now() + NO_SESSIONS_SECONDS)
         log_event(logger, logging.INFO, "backend speaks the protocol without sessions alone", name=self.name)
         return session
 
@@ -153,18 +160,11 @@ class DualBackend:
         eras.met(Era.MODERN)
         return session
 
-    async def _look(self, terms: Terms, headers: OutgoingHeaders, deadline: Deadline) -> None:
-        """Finds out whether the modern protocol is spoken, too; what it finds is no failure of anybody's."""
-        try:
-            session = await self._open_modern(terms, headers, _sooner(deadline, _LOOK_SECONDS), None)
-        except BackendError:
-            return
-        await session.close(headers)
-
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
 def _sooner(deadline: Deadline, seconds: float) -> Deadline:
-    return Deadline.after(_now(), max(min(deadline.at - _now(), seconds), 0.0))
+    left = deadline.at - _now()
+    return Deadline.after(_now(), max(min(left / 2, seconds), 0.0))

@@ -6,7 +6,7 @@ from typing import Final
 
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError
-from vmcp_proxy.backends.interface import LEGACY_ONLY, Backend, BackendSession, Terms
+from vmcp_proxy.backends.interface import Backend, BackendSession, LegacyOnly, Terms
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.observability.logs import log_event
 
@@ -24,11 +24,10 @@ _OF_OTHERS: Final = frozenset(
 """Refusals that say nothing of the transport."""
 
 
-class FallbackBackend:
+class FallbackBackend(LegacyOnly):
     """Streamable HTTP, or HTTP+SSE where the server refuses the first; what has worked is tried first from then on."""
 
     takes_headers = True
-    eras = LEGACY_ONLY
 
     def __init__(self, streamable: Backend, sse: Backend) -> None:
         self.name = streamable.name

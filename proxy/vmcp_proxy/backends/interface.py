@@ -120,7 +120,15 @@ OWN_TERMS: Final = Terms(Era.LEGACY, NO_CAPABILITIES)
 """Those of the proxy itself, which answers nothing that a backend may ask."""
 
 
-LEGACY_ONLY: Final = frozenset({Era.LEGACY})
+class LegacyOnly:
+    """What is the same of all backends that speak the legacy protocol alone."""
+
+    revisions: Final[tuple[str, ...]] = ()
+
+    def is_apart(self, era: Era) -> bool:
+        """See `Backend.is_apart`."""
+        del era
+        return False
 
 
 class BackendSession(Protocol):
@@ -196,8 +204,11 @@ class Backend(Protocol):
         """Whether headers of clients can reach it."""
 
     @property
-    def eras(self) -> frozenset[Era]:
-        """The protocols that it is known to speak."""
+    def revisions(self) -> tuple[str, ...]:
+        """The revisions of MCP that it is known to speak, where it may speak both protocols; the oldest first."""
+
+    def is_apart(self, era: Era) -> bool:
+        """Whether clients of this protocol are spoken to in another one than the proxy itself."""
 
     async def open(
         self, terms: Terms, headers: OutgoingHeaders, deadline: Deadline, owner: object = None

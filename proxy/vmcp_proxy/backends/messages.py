@@ -7,7 +7,7 @@ import msgspec
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.interface import Receiver, Reply
 from vmcp_proxy.protocol import jsonrpc, params
-from vmcp_proxy.protocol.error_codes import METHOD_NOT_FOUND
+from vmcp_proxy.protocol.error_codes import METHOD_NOT_FOUND, UNSUPPORTED_VERSION
 from vmcp_proxy.protocol.params import InvalidParamsError
 
 _MOST_BATCH_BYTES: Final = 4 << 20
@@ -145,3 +145,14 @@ def code_of(error: msgspec.Raw | bytes | None) -> int | None:
     except InvalidParamsError:
         return None
     return int(code) if code.removeprefix(b"-").isdigit() and len(code) <= _CODE_BYTES else None
+
+
+def names_revision(error: msgspec.Raw | bytes | None, revision: str) -> bool:
+    """Whether it refuses a revision, and says in its data that this one is spoken (MCP 2026-07-28)."""
+    if code_of(error) != UNSUPPORTED_VERSION:
+        return False
+    try:
+        supported = params.parse_members(params.parse_members(error).get("data")).get("supported", b"")
+        return revision in msgspec.json.decode(supported, type=list[str])
+    except (InvalidParamsError, msgspec.DecodeError, UnicodeDecodeError):
+        return False

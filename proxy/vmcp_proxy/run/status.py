@@ -33,8 +33,6 @@ from vmcp_proxy.core.members.circuit import CIRCUIT_IS_OPEN
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.members.own_links import OwnLinks
 from vmcp_proxy.protocol.kinds import Kind
-from vmcp_proxy.protocol.methods import Era
-from vmcp_proxy.protocol.versions import MODERN
 from vmcp_proxy.run.loading import Loaded
 from vmcp_proxy.serve.apps.admin import Readiness
 from vmcp_proxy.sessions import SessionStore
@@ -174,7 +172,7 @@ class ProxyStatus:
         served = {kind: sum(each.backend == member.name for each in catalog.of(kind)) for kind in Kind}
         return replace(
             described,
-            revision=", ".join(_revisions(session.hello.version, member.backend.eras)),
+            revision=", ".join(member.backend.revisions) or session.hello.version,
             tools=served[Kind.TOOL],
             resources=served[Kind.RESOURCE],
             templates=served[Kind.TEMPLATE],
@@ -185,11 +183,6 @@ class ProxyStatus:
 def _auth_type(member: Member) -> OutgoingAuthType:
     auth = member.config.outgoing_auth
     return OutgoingAuthType.UNAUTHENTICATED if auth is None else auth.type
-
-
-def _revisions(version: str, eras: frozenset[Era]) -> tuple[str, ...]:
-    """Those that the backend is spoken to in: that of the proxy's own session, and the one without sessions."""
-    return (version, MODERN) if Era.MODERN in eras and version != MODERN else (version,)
 
 
 def _is_personal(member: Member) -> bool:

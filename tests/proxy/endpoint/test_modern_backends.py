@@ -7,12 +7,17 @@ from typing import Any
 import pytest
 
 from tests.proxy.endpoint.helpers import QUIET
-from tests.support.modern_backend import META, MODERN, ModernBackend
-from tests.support.raw_client import eventually
-from tests.support.scene import operational, scene
+from tests.support.modern_backend import META, MODERN, ModernBackend, refused
+from tests.support.raw_client import RawClient, eventually
+from tests.support.scene import Scene, operational, scene
 from tests.support.scripted_backend import OFFERS, Call, Refusal, ScriptedBackend, Status, text, tool
+from vmcp_proxy.protocol.methods import Era
 
 REGION = {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}}
+
+
+def modern(world: Scene) -> RawClient:
+    return RawClient(world.url, era=Era.MODERN)
 
 
 def everything(**more: Any) -> ModernBackend:
@@ -91,14 +96,47 @@ async def test_progress_and_log_records_come_before_the_answer_and_a_question_in
 
 
 @pytest.mark.scenario("P-17")
-async def test_a_server_of_both_protocols_is_spoken_to_in_that_of_the_client():
-    backend = everything(eras={"legacy", "modern"})
-    async with scene({"one": backend}, config=QUIET) as world, world.session() as client:
-        await client.call("one_echo")
+async def test_a_server_of_both_protocols_is_spoken_to_in_that_of_the_client_and_each_sees_the_tools_of_its_own():
+    backend = everything(eras={"legacy", "modern"}, tools=[tool("old")], modern_tools=[tool("new")])
+    async with (
+        scene({"one": backend}, config=QUIET) as world,
+        world.session() as client,
+        modern(world) as other,
+    ):
+        assert await client.names() == ["one_old"]
+        assert await other.names() == ["one_new"]
+        assert await client.call("one_old") == text("called old")
+        assert (await other.call("one_new"))["content"] == text("called new")["content"]
         [described] = (await world.status())["backends"]
         assert described["revision"] == f"2025-11-25, {MODERN}"
-    assert [each.method for each in backend.modern] == ["server/discover"]
-    assert len(backend.calls("tools/call")) == 1
+    assert [each.message["params"]["name"] for each in backend.modern_calls("tools/call")] == ["new"]
+    assert [each.message["params"]["name"] for each in backend.calls("tools/call")] == ["old", "new"]
+
+
+@pytest.mark.scenario("P-2")
+async def test_a_server_that_knows_no_sessions_is_asked_for_none_by_clients_without_one():
+    backend = everything()
+    async with scene({"one": backend}, config=QUIET) as world, modern(world) as client:
+        assert await client.names() == ["one_echo"]
+        page = await client.result("tools/list")
+        assert 0 < page["ttlMs"] <= backend.ttl
+        assert (await client.call("one_echo"))["content"] == text("called echo")["content"]
+    assert backend.heard == backend.modern
+
+
+async def test_a_server_that_refuses_the_revision_and_names_it_is_asked_once_more():
+    backend = everything()
+    asked = []
+
+    async def refuse_once(call: Call) -> None:
+        asked.append(call)
+        backend.discovers = None
+        await refused(call, Refusal(-32022, "Unsupported protocol version", {"supported": [MODERN]}))
+
+    backend.discovers = refuse_once
+    async with scene({"one": backend}, config=QUIET) as world, modern(world) as client:
+        assert await client.names() == ["one_echo"]
+    assert (len(asked), backend.heard) == (1, backend.modern)
 
 
 @pytest.mark.parametrize("status", [404, 400])
@@ -118,7 +156,7 @@ async def test_a_server_that_knows_sessions_alone_gets_one_request_more_in_all(s
         ({"supportedVersions": ["2025-11-25"], "capabilities": {}}, "2025-11-25"),
         ({"supportedVersions": "2026-07-28"}, "2025-11-25"),
         ({}, "2025-11-25"),
-        ({"supportedVersions": [MODERN], "capabilities": {"tools": {}}}, f"2025-11-25, {MODERN}"),
+        ({"supportedVersions": ["2025-11-25", MODERN], "capabilities": {"tools": {}}}, f"2025-11-25, {MODERN}"),
     ],
 )
 async def test_only_the_list_of_revisions_says_that_the_modern_one_is_spoken(answer, revision):

@@ -45,9 +45,9 @@ async def test_where_no_type_is_written_a_server_of_the_first_transport_is_serve
         assert await client.names() == ["one_echo"]
         answer = await client.call("one_echo")
         assert answer["content"][0]["text"] == "echo"
-        # Once it is known, the other one is not tried again; the proxy's own session asks for the modern protocol.
+        # Once it is known, the other one is not tried again; the proxy's own session asks for the modern one.
         posted = [each.method for each in old.server.of("POST") if each.target == "/mcp"]
-        assert posted == ["initialize", "server/discover"]
+        assert posted == ["server/discover", "initialize"]
 
 
 @pytest.mark.scenario("B-11")

@@ -13,7 +13,7 @@ from vmcp_proxy.backends.channel.shared import SharedSession
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.handshake import greet, read_hello
-from vmcp_proxy.backends.interface import LEGACY_ONLY, NOBODY, BackendSession, Terms
+from vmcp_proxy.backends.interface import NOBODY, BackendSession, LegacyOnly, Terms
 from vmcp_proxy.backends.programs.stderr import Stderr
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.observability.logs import log_event
@@ -59,14 +59,13 @@ class AttachSettings:
     pauses: tuple[float, ...] = (0.1, 0.5, 1.0, 2.0, 5.0)
 
 
-class AttachedBackend:
+class AttachedBackend(LegacyOnly):
     """One process for all client sessions, whatever they declare; what it asks of them is refused.
 
     It is attached to again whenever the attachment has ended, without waiting for a call. Everything runs in `tasks`.
     """
 
     takes_headers = False
-    eras = LEGACY_ONLY
 
     def __init__(self, name: str, pod: Pod, settings: AttachSettings, tasks: asyncio.TaskGroup) -> None:
         self.name = name

@@ -7,7 +7,7 @@ from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.eras import Eras, is_not_modern
 from vmcp_proxy.backends.errors import Category, NotModernError
 from vmcp_proxy.backends.interface import NOBODY, BackendSession, Terms
-from vmcp_proxy.backends.messages import code_of
+from vmcp_proxy.backends.messages import code_of, names_revision
 from vmcp_proxy.backends.modern.envelope import Envelope, headers_of
 from vmcp_proxy.backends.modern.http import OWN_HEADERS, ModernHttp
 from vmcp_proxy.backends.modern.session import ModernSession
@@ -16,6 +16,7 @@ from vmcp_proxy.backends.refusals.refusal import EVENTS, JSON, is_success, media
 from vmcp_proxy.backends.refusals.words import masked, words_of_error
 from vmcp_proxy.backends.streamable.backend import HttpBackend
 from vmcp_proxy.headerforward import OutgoingHeaders
+from vmcp_proxy.http_client import Response
 from vmcp_proxy.protocol import jsonrpc
 from vmcp_proxy.protocol.initialize import NO_CAPABILITIES, ServerHello, parse_discovery
 from vmcp_proxy.protocol.params import InvalidParamsError, optional_text_of, parse_members, raw_text
@@ -62,10 +63,13 @@ class ModernHttpBackend:
         body = jsonrpc.encode_request(0, _DISCOVER, envelope.around({}, None))
         sent = OWN_HEADERS + headers_of(_DISCOVER, {}, ()) + headers
         response = await self.http.post(sent, body, deadline.at, is_repeatable=True)
-        if is_success(response.status) and media_type(response.headers) in (EVENTS, JSON):
-            answer = await self.http.reader.answer(response, b"0", deadline, NOBODY)
-            return self._hello(answer, headers)
-        refusal = await read_refusal(response, deadline)
+        refusal = None if _has_answer(response) else await read_refusal(response, deadline)
+        if refusal is not None and refusal.message is not None and names_revision(refusal.message.error, MODERN):
+            # It names what it was asked in: perhaps another one of its processes was asked, or it has just come up.
+            response = await self.http.post(sent, body, deadline.at, is_repeatable=True)
+            refusal = None if _has_answer(response) else await read_refusal(response, deadline)
+        if refusal is None:
+            return self._hello(await self.http.reader.answer(response, b"0", deadline, NOBODY), headers)
         code = None if refusal.message is None else code_of(refusal.message.error)
         error = refusal.error(self.name, "POST", self.http.peer.url, OWN_HEADERS + headers)
         if is_not_modern(refusal.status, code):
@@ -103,6 +107,10 @@ class ModernHttpBackend:
         error = NotModernError(self.name, Category.PROTOCOL, hint)
         error.told = told or error.told
         return error
+
+
+def _has_answer(response: Response) -> bool:
+    return is_success(response.status) and media_type(response.headers) in (EVENTS, JSON)
 
 
 def _cursor_of(result: jsonrpc.Raw) -> str:

@@ -16,11 +16,13 @@ from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.initialize import ServerHello
 from vmcp_proxy.protocol.jsonrpc import Raw, Request, Response
+from vmcp_proxy.protocol.kinds import WIRE
 from vmcp_proxy.protocol.methods import SUBSCRIBE, UNSUBSCRIBE, Era
 from vmcp_proxy.protocol.params import Members, marks_of
 
 _ASKING: Final = frozenset({"tools/call", "prompts/get", "resources/read"})
 """The methods whose results may ask for input."""
+_LISTS: Final = frozenset(wire.list_method for wire in WIRE.values())
 _NOTHING: Final = msgspec.Raw(b"{}")
 _PING: Final = "ping"
 _SET_LEVEL: Final = "logging/setLevel"
@@ -150,7 +152,7 @@ class ModernSession:
                 return self._failed(answer)
             kind = type_of(marks_of(answer.result) if answer.marks is None else answer.marks)
             if kind is ResultType.COMPLETE:
-                return self._completed(answer, answer.result)
+                return self._completed(answer, answer.result, method)
             if kind is None or method not in _ASKING:
                 raise self._odd("its result is of a type that is not known here")
             if receiver.takes_rounds:
@@ -164,8 +166,9 @@ class ModernSession:
                 return Response(answer.id, None, replies.error)
             sent, number = members | replies, self.next_id()
 
-    def _completed(self, answer: Response, result: Raw) -> Response:
-        if self._terms.era is Era.MODERN:
+    def _completed(self, answer: Response, result: Raw, method: str) -> Response:
+        # Lists are made anew for clients, and what a server says of keeping them is for the proxy to know.
+        if self._terms.era is Era.MODERN or method in _LISTS:
             return answer
         return Response(answer.id, msgspec.Raw(result_for_legacy(result)), None, answer.marks)
 

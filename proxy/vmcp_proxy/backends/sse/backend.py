@@ -9,7 +9,7 @@ from typing import Final
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.handshake import greet, read_hello
-from vmcp_proxy.backends.interface import LEGACY_ONLY, NOBODY, BackendSession, Terms
+from vmcp_proxy.backends.interface import NOBODY, BackendSession, LegacyOnly, Terms
 from vmcp_proxy.backends.over_http import HttpBackendSettings, translate
 from vmcp_proxy.backends.refusals.refusal import EVENTS, is_success, media_type, read_refusal
 from vmcp_proxy.backends.refusals.words import masked
@@ -26,11 +26,10 @@ _NEW: Final = frozenset(
 _DRAIN_SECONDS: Final = 30.0
 
 
-class SseBackend:
+class SseBackend(LegacyOnly):
     """Opens sessions with one peer over the process-wide client; their streams are read in `tasks`."""
 
     takes_headers = True
-    eras = LEGACY_ONLY
 
     def __init__(
         self, name: str, peer: Peer, client: HttpClient, settings: HttpBackendSettings, tasks: asyncio.TaskGroup

@@ -15,7 +15,7 @@ from vmcp_proxy.backends.channel.shared import SharedSession
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import SAID, BackendError, Category, SessionLostError
 from vmcp_proxy.backends.handshake import read_hello
-from vmcp_proxy.backends.interface import LEGACY_ONLY, NOBODY, BackendSession, Terms
+from vmcp_proxy.backends.interface import NOBODY, BackendSession, LegacyOnly, Terms
 from vmcp_proxy.backends.programs.pool import Place, ProgramPool
 from vmcp_proxy.backends.programs.stderr import Stderr
 from vmcp_proxy.backends.stdio.program import StdioCommand, close_pipes, start, stop
@@ -44,11 +44,10 @@ class StdioSettings:
     """Of the whole process."""
 
 
-class StdioBackend:
+class StdioBackend(LegacyOnly):
     """Starts programs when they are first needed, and again when they have ended; they run in `tasks`."""
 
     takes_headers = False
-    eras = LEGACY_ONLY
 
     def __init__(
         self, name: str, command: StdioCommand, settings: StdioSettings, pool: ProgramPool, tasks: asyncio.TaskGroup

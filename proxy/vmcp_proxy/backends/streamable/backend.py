@@ -12,7 +12,7 @@ import msgspec
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.handshake import greet, read_hello
-from vmcp_proxy.backends.interface import LEGACY_ONLY, NOBODY, BackendSession, Terms
+from vmcp_proxy.backends.interface import NOBODY, BackendSession, LegacyOnly, Terms
 from vmcp_proxy.backends.over_http import HttpBackendSettings, translate
 from vmcp_proxy.backends.refusals.refusal import (
     EVENTS,
@@ -36,6 +36,9 @@ from vmcp_proxy.protocol.versions import LATEST
 _FIRST_IDS: Final = 1 << 32
 """Where ids of resumed sessions may start, in steps of 2^20, so that all stay exact in a double."""
 
+_HELLO: Final = (*POST, (b"Mcp-Method", b"initialize"))
+"""A server that speaks the revision without sessions as well may route by it."""
+
 _PASSING: Final = frozenset({429, 502, 503, 504})
 """Statuses that say that a server is busy or about to come back."""
 _OLD: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
@@ -49,7 +52,7 @@ class _Token(msgspec.Struct, frozen=True):
     offers: tuple[str, ...]
 
 
-class HttpBackend:
+class HttpBackend(LegacyOnly):
     """Opens sessions with one peer over the process-wide client; `tasks` hold what no caller waits for."""
 
     def __init__(
@@ -65,7 +68,6 @@ class HttpBackend:
         """Stands for the URL: a session id is never shown to another server than its own."""
 
     takes_headers = True
-    eras = LEGACY_ONLY
 
     async def open(
         self, terms: Terms, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
@@ -74,7 +76,7 @@ class HttpBackend:
         del owner
         hello = encode_client_hello(terms.capabilities, self.settings.software_version)
         body = jsonrpc.encode_request(0, "initialize", hello)
-        response = await self.post(POST + headers, body, deadline.at, is_repeatable=True)
+        response = await self.post(_HELLO + headers, body, deadline.at, is_repeatable=True)
         session_id = response.headers.get(b"mcp-session-id")
         if not is_success(response.status) or media_type(response.headers) not in (EVENTS, JSON):
             raise _refused(await read_refusal(response, deadline), self, headers)

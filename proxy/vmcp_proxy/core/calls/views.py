@@ -31,7 +31,6 @@ from vmcp_proxy.core.virtual import Caller
 from vmcp_proxy.headerforward import Collision
 from vmcp_proxy.protocol.cache_hints import NOT_CACHEABLE, Cacheable
 from vmcp_proxy.protocol.kinds import Kind
-from vmcp_proxy.protocol.methods import Era
 
 _KEPT_CATALOGS: Final = 64
 """Catalogs that are kept although no client sees them just now."""
@@ -136,9 +135,10 @@ class Views:
             missing = [entry for entry in entries.values() if needs_fetch(entry)]
             if missing:
                 await self._fetch_all(missing, caller)
-            if self._members is members:
+            if self._members is members and (not missing or self._entries(caller, reach) == entries):
                 break
-            # The config was replaced meanwhile: what has been fetched belongs to the former members.
+            # The config was replaced meanwhile, and what has been fetched belongs to the former members; or it is known
+            # only now in which protocols a backend speaks to whom.
         epoch = self.epoch
         catalog = self._merged(entries, reach)
         expires = min((self._listings.asks_again_at(entry) for entry in entries.values()), default=math.inf)
@@ -298,9 +298,9 @@ class Views:
 
 
 def _audience(member: Member, client: ClientContext) -> str:
-    """Stands for what a backend hears of a client: the protocol too, where it is spoken to in either."""
-    is_apart = client.terms.era is Era.MODERN and len(member.backend.eras) > 1
-    return f"{client.terms.era.value}:{client.audience}" if is_apart else client.audience
+    """Stands for what a backend hears of a client: the protocol too, where the proxy itself is answered in another."""
+    era = client.terms.era
+    return f"{era.value}:{client.audience}" if member.backend.is_apart(era) else client.audience
 
 
 def _cacheable(entries: Mapping[str, Entry], *, is_whole: bool) -> Cacheable:

@@ -1,5 +1,6 @@
 """The requests of clients without a session: each says all that there is to know of it."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Final
 
@@ -109,7 +110,8 @@ class ModernRequests:
         if found.catalog.missing:
             # The page has a `_meta` of its own then.
             return self._completed(message, found.raw, marks_of(found.raw), is_cached=True)
-        return Answered(OK, encode_own(message.id, found.raw, self._introduction.info.raw))
+        ttl_ms = _left_of(caller)
+        return Answered(OK, encode_own(message.id, found.raw, self._introduction.info.raw, ttl_ms=ttl_ms))
 
     async def _listen(
         self, context: RequestContext, caller: StatelessCaller, message: Request, exchange: ModernExchange
@@ -158,6 +160,13 @@ class ModernRequests:
         if isinstance(answer.content, RawFailure):
             return Answered(*answer_backend_failure(message, answer.content, context.target))
         return self._completed(message, answer.content, marks_of(answer.content), is_cached=False)
+
+
+def _left_of(caller: Caller) -> int:
+    """How long the lists that a caller has just seen may be kept, in milliseconds: as long as every backend says."""
+    view = caller.client.view
+    left = 0.0 if view is None else view.cacheable.until - asyncio.get_running_loop().time()
+    return int(max(left, 0.0) * 1000)
 
 
 def _not_found(context: RequestContext, message: Request) -> Answered:
