@@ -84,8 +84,14 @@ class RawClient:
         await self._http.aclose()
 
     async def send(self, verb: str, content: object = None, **headers: str) -> httpx2.Response:
-        """One request; keywords are more headers, `_` standing for `-`."""
+        """One HTTP request; keywords are more headers, `_` standing for `-`.
+
+        A JSON-RPC request of a modern client gets its envelope, and the headers that repeat what it says.
+        """
         fields = {"accept": ACCEPT, **self.headers}
+        if self.era is Era.MODERN and isinstance(content, dict) and {"id", "method"} <= content.keys():
+            fields |= eras.headers_of(content)
+            content = eras.modern(content, self.capabilities, self.log_level)
         if self.session:
             fields["mcp-session-id"] = self.session
         if content is not None:
@@ -113,18 +119,14 @@ class RawClient:
         self, method: str, params: dict[str, Any] | None = None, request_id: object = None, **headers: str
     ) -> dict[str, Any]:
         """The answer to one request, whatever form it came in."""
-        message, fields = self.asking(method, params, request_id)
-        return self.read(await self.post(message, **fields | headers))
+        return self.read(await self.post(self.asking(method, params, request_id), **headers))
 
     def asking(
         self, method: str, params: dict[str, Any] | None = None, request_id: object = None
-    ) -> tuple[dict[str, Any], dict[str, str]]:
-        """A request as this client would send it, and the headers that repeat what it says."""
+    ) -> dict[str, Any]:
+        """A request with an id of its own."""
         number = next(self._ids) if request_id is None else request_id
-        message = {"jsonrpc": "2.0", "id": number, "method": method, "params": params or {}}
-        if self.era is Era.LEGACY:
-            return message, {}
-        return eras.modern(message, self.capabilities, self.log_level), eras.headers_of(message)
+        return {"jsonrpc": "2.0", "id": number, "method": method, "params": params or {}}
 
     def read(self, answer: httpx2.Response) -> dict[str, Any]:
         """The answer in a response; what stood before it goes to `said`."""
@@ -167,11 +169,14 @@ class RawClient:
         self, method: str, params: dict[str, Any] | None = None, **headers: str
     ) -> AsyncIterator["Stream"]:
         """Sends one request and shows what its stream brings while the block runs."""
-        message, said = self.asking(method, params)
+        message = self.asking(method, params)
         fields = {"accept": ACCEPT, "content-type": "application/json"}
-        if self.session:
+        if self.era is Era.MODERN:
+            fields |= eras.headers_of(message)
+            message = eras.modern(message, self.capabilities, self.log_level)
+        else:
             fields["mcp-session-id"] = self.session
-        fields |= self.headers | said | headers
+        fields |= self.headers | headers
         async with self._http.stream(
             "POST", self.url, content=json.dumps(message).encode(), headers=fields, timeout=None
         ) as response:

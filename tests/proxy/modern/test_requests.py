@@ -104,8 +104,8 @@ async def test_a_backends_error_keeps_its_words_and_has_a_code_of_this_era(backe
         raise Refusal(backends_code, "not so", {"requiredCapabilities": {"sampling": {}}})
 
     async with scene({"one": backend}, config=QUIET) as world, modern(world) as client:
-        message, fields = client.asking("tools/call", {"name": "one_echo"})
-        answer = await client.post(message, **fields)
+        message = client.asking("tools/call", {"name": "one_echo"})
+        answer = await client.post(message)
         assert answer.status_code == status
         error = answer.json()["error"]
         assert error == {"code": code, "message": "not so", "data": {"requiredCapabilities": {"sampling": {}}}}
@@ -121,13 +121,13 @@ async def test_what_is_not_there_is_an_invalid_param_that_names_it():
 
     async with scene({"one": backend, "two": everything()}, config=QUIET) as world, modern(world) as client:
         for uri in ("test://nobody", "test://a"):
-            message, fields = client.asking("resources/read", {"uri": uri})
-            answer = await client.post(message, **fields)
+            message = client.asking("resources/read", {"uri": uri})
+            answer = await client.post(message)
             assert answer.status_code == 400
             assert answer.json()["error"]["code"] == -32602
             assert answer.json()["error"]["data"] == {"uri": uri}
-        message, fields = client.asking("tools/call", {"name": "nothing"})
-        answer = await client.post(message, **fields)
+        message = client.asking("tools/call", {"name": "nothing"})
+        answer = await client.post(message)
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, -32602)
 
 
@@ -156,7 +156,7 @@ async def test_a_method_that_discovery_does_not_offer_is_not_found():
             ("completion/complete", {"ref": {"type": "ref/prompt", "name": "one_ask"}, "argument": {}}),
             ("ping", {}),
         ):
-            message, fields = client.asking(method, params, request_id=f"m-{method}")
-            answer = await client.post(message, **fields)
+            message = client.asking(method, params, request_id=f"m-{method}")
+            answer = await client.post(message)
             assert (answer.status_code, answer.json()["error"]["code"]) == (404, -32601)
             assert answer.json()["id"] == f"m-{method}"

@@ -80,8 +80,8 @@ async def test_the_client_used_longest_ago_gives_way_but_not_under_a_call():
         world.client(x_api_key="slow") as slow,
         world.client() as client,
     ):
-        message, fields = slow.asking("tools/call", {"name": "one_echo"})
-        async with slow.sending(message, **fields) as waiting:
+        message = slow.asking("tools/call", {"name": "one_echo"})
+        async with slow.sending(message) as waiting:
             await eventually(lambda: backend.calls("tools/call"))
             for key in ("a", "b", "c"):
                 await client.request("tools/call", {"name": "one_echo"}, x_api_key=key)

@@ -55,8 +55,8 @@ async def test_a_stream_brings_progress_under_the_requests_own_token_and_records
 @pytest.mark.scenario("P-3")
 async def test_a_request_that_asks_for_nothing_hears_nothing_but_its_answer():
     async with scene({"one": chatty()}, config=QUIET) as world, world.client() as client:
-        message, fields = client.asking("tools/call", {"name": "one_echo"})
-        answer = await client.post(message, **fields)
+        message = client.asking("tools/call", {"name": "one_echo"})
+        answer = await client.post(message)
         assert answer.headers["content-type"] == "application/json"
         assert answer.json()["result"]["content"][0]["text"] == "said"
 
@@ -65,8 +65,8 @@ async def test_a_request_that_asks_for_nothing_hears_nothing_but_its_answer():
 async def test_a_client_that_takes_no_streams_gets_the_answer_alone():
     async with scene({"one": chatty()}, config=QUIET) as world, world.client() as client:
         client.log_level = "debug"
-        message, fields = client.asking("tools/call", {"name": "one_echo", "_meta": {"progressToken": 1}})
-        answer = await client.post(message, **fields, accept="application/json")
+        message = client.asking("tools/call", {"name": "one_echo", "_meta": {"progressToken": 1}})
+        answer = await client.post(message, accept="application/json")
         assert answer.json()["result"]["content"][0]["text"] == "said"
 
 
@@ -110,8 +110,8 @@ async def test_a_disconnect_cancels_the_call_at_its_backend(level, tmp_path):
     async with scene({"one": backend}, config=config) as world:
         async with world.client() as client:
             client.log_level = level
-            message, fields = client.asking("tools/call", {"name": "one_echo"})
-            async with client.sending(message, **fields):
+            message = client.asking("tools/call", {"name": "one_echo"})
+            async with client.sending(message):
                 await began.wait()
         await eventually(lambda: backend.calls("notifications/cancelled"))
         await eventually(lambda: not world.inside.calls)
@@ -131,12 +131,12 @@ async def test_a_disconnect_costs_other_calls_nothing():
         return text("done")
 
     async with scene({"one": backend}, config=QUIET) as world, world.client() as client:
-        message, fields = client.asking("tools/call", {"name": "one_echo", "arguments": {"a": 1}})
-        async with client.sending(message, **fields) as waiting:
+        message = client.asking("tools/call", {"name": "one_echo", "arguments": {"a": 1}})
+        async with client.sending(message) as waiting:
             await eventually(lambda: len(backend.calls("tools/call")) == 1)
             async with world.client() as other:
-                message, fields = other.asking("tools/call", {"name": "one_echo", "arguments": {"a": 1}})
-                async with other.sending(message, **fields):
+                message = other.asking("tools/call", {"name": "one_echo", "arguments": {"a": 1}})
+                async with other.sending(message):
                     await eventually(lambda: len(backend.calls("tools/call")) == 2)
             await eventually(lambda: backend.calls("notifications/cancelled"))
             release.set()

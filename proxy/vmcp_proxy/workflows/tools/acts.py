@@ -86,7 +86,8 @@ class CallActs:
     async def call_tool(self, step: StepRef, tool: str, arguments: Arguments, seconds: float) -> ToolReply:
         """See `Acts.call_tool`; what the tool is, is found once: its schema, the decision and the act are of one."""
         trace = self._traces.get(step.step, self.trace)
-        wanted = Operation(_TOOL_CALL, Kind.TOOL, tool, parsed={}, trace=trace, inner=Inner(max(seconds, 0.0)))
+        inner, level = Inner(max(seconds, 0.0)), self._call.log_level
+        wanted = Operation(_TOOL_CALL, Kind.TOOL, tool, parsed={}, trace=trace, inner=inner, log_level=level)
         child = ChildExchange(self._exchange)
         looked = await self._steps.resolve(self._caller, wanted)
         resolved = looked.resolved if isinstance(looked, Charged) else looked

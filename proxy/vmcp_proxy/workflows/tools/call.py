@@ -32,6 +32,7 @@ class CompositeCall(msgspec.Struct, frozen=True, gc=False):
     progress_token: msgspec.Raw | None
     wants_trace: bool
     trace: Trace | None
+    log_level: str | None = None
 
     @classmethod
     def of(cls, operation: Operation) -> "CompositeCall":
@@ -48,6 +49,7 @@ class CompositeCall(msgspec.Struct, frozen=True, gc=False):
             meta.get("progressToken"),
             bytes(meta.get(KEY, b"")).strip() == b"true",
             operation.trace,
+            operation.log_level,
         )
 
     def reply(self, workflow: Workflow, outcome: Outcome) -> Reply:
