@@ -103,6 +103,11 @@ class RawClient:
     async def post(self, content: object, **headers: str) -> httpx2.Response:
         return await self.send("POST", content, **headers)
 
+    @property
+    def opening(self) -> dict[str, Any]:
+        """What a client of its era asks first."""
+        return initialize() if self.era is Era.LEGACY else self.asking("server/discover")
+
     async def open(self, capabilities: dict[str, Any] | None = None, **headers: str) -> dict[str, Any]:
         """The handshake; the result of `initialize`, or of `server/discover` in the era that has no handshake."""
         if self.era is Era.MODERN:
@@ -121,9 +126,7 @@ class RawClient:
         """The answer to one request, whatever form it came in."""
         return self.read(await self.post(self.asking(method, params, request_id), **headers))
 
-    def asking(
-        self, method: str, params: dict[str, Any] | None = None, request_id: object = None
-    ) -> dict[str, Any]:
+    def asking(self, method: str, params: dict[str, Any] | None = None, request_id: object = None) -> dict[str, Any]:
         """A request with an id of its own."""
         number = next(self._ids) if request_id is None else request_id
         return {"jsonrpc": "2.0", "id": number, "method": method, "params": params or {}}

@@ -14,7 +14,7 @@ from vmcp_proxy.protocol.error_codes import (
     METHOD_NOT_FOUND,
     UNSUPPORTED_VERSION,
 )
-from vmcp_proxy.protocol.header_values import decode_header_value
+from vmcp_proxy.protocol.header_values import decode_header_value, encode_header_value
 from vmcp_proxy.protocol.jsonrpc import Batch, Notification, Raw, Request, Response
 from vmcp_proxy.protocol.methods import LOG_LEVELS, MODERN_METHODS
 from vmcp_proxy.protocol.params import InvalidParamsError
@@ -31,6 +31,7 @@ NAMED_BY: Final = {"tools/call": "name", "prompts/get": "name", "resources/read"
 """The member of the params that `Mcp-Name` repeats, by method."""
 
 _MODERN: Final = MODERN.encode()
+_MODERN_TEXT: Final = b'"%b"' % _MODERN
 _LEGACY: Final = frozenset(revision.encode() for revision in CLIENT_REVISIONS)
 _DATED: Final = re.compile(rb"\d{4}-\d{2}-\d{2}")
 _LONGEST_SHOWN: Final = 128
@@ -102,13 +103,9 @@ BAD_REVISION: Final = Refusal(
 def claims_modern(header: Header) -> bool:
     """Whether the headers alone say that a request is of the modern era, or of a later revision."""
     revision = header(REVISION_HEADER)
-    return (
-        revision is not None
-        and revision not in _LEGACY
-        and header(SESSION_HEADER) is None
-        and revision >= _MODERN
-        and _DATED.fullmatch(revision) is not None
-    )
+    if revision is None or revision in _LEGACY or header(SESSION_HEADER) is not None:
+        return False
+    return revision == _MODERN or (revision > _MODERN and _DATED.fullmatch(revision) is not None)
 
 
 def may_be_modern(header: Header) -> bool:
@@ -147,6 +144,23 @@ def classify(http_method: str, header: Header, message: Request | Notification |
     if isinstance(message, Request):
         return _modern(revision, header, message)
     return _no_request(http_method, revision, header, message)
+
+
+def fields_of(message: Request) -> tuple[tuple[bytes, bytes], ...]:
+    """The header fields that a modern request has where there is HTTP; none of a request of the other era.
+
+    For transports that have no headers: the body alone says there of which era a request is.
+    """
+    found = _read(message.params)
+    version = None if found.meta.version is msgspec.UNSET else _text(found.meta.version)
+    if version is None or version in CLIENT_REVISIONS:
+        return ()
+    fields = [(REVISION_HEADER, version.encode("latin-1", "replace")), (METHOD_HEADER, message.method.encode())]
+    member = _NAMED_BY.get(message.method)
+    named = msgspec.UNSET if member is None else found.name if member == "name" else found.uri
+    if named is not msgspec.UNSET and (text := _text(named)) is not None:
+        fields.append((NAME_HEADER, encode_header_value(text)))
+    return tuple(fields)
 
 
 class _Meta(msgspec.Struct, frozen=True, gc=False):
@@ -224,10 +238,12 @@ def _modern(revision: bytes, header: Header, message: Request) -> Verdict:
     if meta.version is msgspec.UNSET or meta.capabilities is msgspec.UNSET:
         is_known = meta.version is not msgspec.UNSET or claims_modern(header)
         return Refusal(400, INVALID_PARAMS, _NO_META) if is_known else BAD_REVISION
-    version = _text(meta.version)
-    if version is None or revision.decode("latin-1") != version:
+    is_ours = revision == _MODERN and bytes(meta.version) == _MODERN_TEXT
+    if not is_ours and _text(meta.version) != revision.decode("latin-1"):
         return _mismatch("MCP-Protocol-Version", revision, meta.version)
-    wrong = _check_names(header, message, found) or (None if version == MODERN else _unsupported(version))
+    wrong = _check_names(header, message, found)
+    if wrong is None and not is_ours and revision != _MODERN:
+        wrong = _unsupported(revision.decode("latin-1"))
     if wrong is not None:
         return wrong
     envelope = _envelope(meta, meta.capabilities)

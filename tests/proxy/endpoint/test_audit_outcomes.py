@@ -267,6 +267,7 @@ async def test_what_a_rate_limit_refuses_is_denied_and_says_by_what(tmp_path):
         assert second["target"]["name"] == "web_fine"
 
 
+@pytest.mark.usefixtures("both_eras")
 async def test_a_call_that_its_time_limit_cuts_says_so(tmp_path):
     limits = {"timeouts": {"default": "200ms"}}
     async with staged(tmp_path, {"operational": limits}) as stage, stage.world.session() as client:

@@ -63,6 +63,7 @@ def lines_of(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("Z-1", "Z-3")
 async def test_two_callers_see_and_call_what_their_groups_and_the_backends_allow():
     rules = policies(
@@ -99,6 +100,7 @@ def verdict_in(line):
     return {member: line["decision"][member] for member in ("outcome", "policies", "errors", "mode")}
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("Z-2")
 async def test_denied_unknown_and_hidden_names_get_one_answer_and_a_line_of_audit_each(tmp_path):
     path = tmp_path / "audit.log"
@@ -119,6 +121,7 @@ async def test_denied_unknown_and_hidden_names_get_one_answer_and_a_line_of_audi
     assert verdict_in(allowed) == {"outcome": "allow", "policies": ["readers"], "errors": [], "mode": "Enforce"}
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("Z-3")
 async def test_arguments_are_judged_as_the_backend_gets_them():
     rules = policies(
@@ -166,6 +169,7 @@ async def test_members_within_an_argument_are_judged_as_strictly_as_arguments(gu
             assert allowed or answer.json()["error"]["code"] == 403
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("Z-1")
 async def test_a_policy_about_an_empty_name_opens_nothing():
     rules = policies('permit(principal, action, resource == Tool::"");')
@@ -174,6 +178,7 @@ async def test_a_policy_about_an_empty_name_opens_nothing():
         assert await outcome(client, "one_read") == await outcome(client, "nobody") == DENIED
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("Z-2", "Z-3")
 async def test_an_expansion_that_a_backend_could_resolve_to_another_uri_is_denied_like_an_unknown_one():
     served = {"one": ScriptedBackend(templates=[{"uriTemplate": "file:///{+path}", "name": "f"}])}
@@ -221,6 +226,7 @@ async def test_an_edit_of_policies_reaches_running_sessions_and_a_broken_one_lea
         assert await outcome(client, "one_write") == DENIED
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("Z-4")
 @pytest.mark.parametrize(
     "broken", [policies("permit("), {**policies("permit(principal, action, resource);"), "entitiesJson": "{"}]
@@ -238,6 +244,7 @@ async def test_policies_that_cannot_be_used_let_nobody_in_where_there_were_none_
         assert await outcome(client, "one_read") == "allow"
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("Z-6", "Z-8")
 async def test_policies_on_trial_decide_and_are_counted_and_change_no_answer(tmp_path):
     path = tmp_path / "audit.log"
@@ -263,6 +270,7 @@ async def test_policies_on_trial_decide_and_are_counted_and_change_no_answer(tmp
     assert metrics['vmcp_policy_decisions_total{mode="Shadow",outcome="deny",policy=""}'] == 3
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("Z-2", "Z-6")
 async def test_a_policy_that_fails_is_counted_audited_and_told_once(tmp_path, caplog):
     path = tmp_path / "audit.log"
@@ -285,6 +293,7 @@ async def test_a_policy_that_fails_is_counted_audited_and_told_once(tmp_path, ca
     assert lines_of(path)[0]["decision"]["errors"] == ["odd"]
 
 
+@pytest.mark.usefixtures("both_eras")
 async def test_policies_live_as_long_as_the_config_says_the_same():
     rules = policies("permit(principal, action, resource);")
     async with scene(backends(), config=HIDING, authorization=rules) as world:

@@ -39,6 +39,7 @@ def echoing(*tools: dict) -> ScriptedBackend:
     return backend
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("W-1")
 async def test_a_composite_tool_is_listed_and_its_steps_call_the_backends():
     merged = composite(
@@ -80,11 +81,13 @@ async def test_a_composite_tool_is_listed_and_its_steps_call_the_backends():
         assert status["conflicts"] == []
 
 
+@pytest.mark.usefixtures("both_eras")
 async def test_without_an_output_the_result_of_the_last_step_comes_as_it_is():
     async with scene({"one": echoing()}, config=having(composite())) as world, world.session() as client:
         assert await client.call("repeat", {"text": "x"}) == await client.call("one_echo", {"text": "x"})
 
 
+@pytest.mark.usefixtures("both_eras")
 async def test_arguments_that_do_not_fit_are_refused_by_their_path_and_nothing_is_called():
     backend = echoing()
     config = having(composite(parameters=TEXT))
@@ -98,6 +101,7 @@ async def test_arguments_that_do_not_fit_are_refused_by_their_path_and_nothing_i
         assert backend.calls("tools/call") == []
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("W-4")
 async def test_a_failed_step_is_named_with_its_reason_and_what_runs_beside_it_is_cancelled():
     backend, cancelled = ScriptedBackend(tools=[tool("bad"), tool("slow")]), asyncio.Event()
@@ -124,6 +128,7 @@ async def test_a_failed_step_is_named_with_its_reason_and_what_runs_beside_it_is
         await asyncio.wait_for(cancelled.wait(), 30)
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("W-9")
 async def test_a_name_that_a_tool_has_hidden_or_not_withholds_the_composite_alone():
     config = having(
@@ -153,6 +158,7 @@ async def test_a_name_that_a_tool_has_hidden_or_not_withholds_the_composite_alon
         assert result["content"][0]["text"] == "Workflow 'lacking': step 'a' failed: there is no such tool"
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("Z-5")
 @pytest.mark.scenario("A-6")
 async def test_the_composite_and_every_step_is_authorised_unless_it_says_otherwise():
@@ -182,6 +188,7 @@ async def test_the_composite_and_every_step_is_authorised_unless_it_says_otherwi
                 assert len(backend.calls("tools/call")) == heard + 1
 
 
+@pytest.mark.usefixtures("both_eras")
 async def test_each_step_takes_a_token_of_its_tool_and_the_composite_one_of_its_own():
     limits = {"tools": [{"name": "one_echo", "shared": {"maxTokens": 1, "refillPeriod": "1h"}}]}
     twice = composite(steps=[ECHO, {**ECHO, "id": "again", "dependsOn": ["say"]}])
@@ -194,6 +201,7 @@ async def test_each_step_takes_a_token_of_its_tool_and_the_composite_one_of_its_
         assert "step 'again' failed: it is called more often than it may be; try again in 3600 s" in text
 
 
+@pytest.mark.usefixtures("both_eras")
 async def test_limits_of_a_tool_that_steps_alone_reach_hold_and_only_those_that_nothing_reaches_are_told():
     def once(name: str) -> dict:
         return {"name": name, "shared": {"maxTokens": 1, "refillPeriod": "1h"}}
@@ -217,6 +225,7 @@ async def test_limits_of_a_tool_that_steps_alone_reach_hold_and_only_those_that_
         assert "step 'b' failed: it is called more often than it may be" in result["content"][0]["text"]
 
 
+@pytest.mark.usefixtures("both_eras")
 async def test_progress_is_told_for_each_step_that_is_over_under_the_clients_own_token():
     twice = composite(steps=[ECHO, {**ECHO, "id": "again", "dependsOn": ["say"]}])
     async with scene({"one": echoing()}, config=having(twice)) as world, world.session() as client:
@@ -265,6 +274,7 @@ async def test_an_elicitation_step_asks_the_client_on_the_stream_of_the_call(cap
             assert said in result["content"][0]["text"]
 
 
+@pytest.mark.usefixtures("both_eras")
 async def test_a_running_workflow_ends_by_its_definition_and_the_next_call_has_the_new_one():
     backend, go = ScriptedBackend(tools=[tool("echo")]), asyncio.Event()
 

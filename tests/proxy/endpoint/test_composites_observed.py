@@ -11,6 +11,7 @@ from tests.support.scene import scene
 TWO = [ECHO, {"id": "bad", "tool": "one_gone", "dependsOn": ["say"], "onError": {"action": "continue"}}]
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("W-11")
 async def test_the_spans_of_backends_are_below_their_step_and_that_below_the_workflow():
     async def use(client):
@@ -30,6 +31,7 @@ async def test_the_spans_of_backends_are_below_their_step_and_that_below_the_wor
     assert call.id in heard.headers["traceparent"]
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("W-11")
 async def test_runs_are_counted_by_workflow_and_steps_as_calls_of_their_tools():
     config = having(composite(), composite("broken", [{"id": "a", "tool": "one_gone"}]))
@@ -88,6 +90,7 @@ async def test_each_step_has_a_line_with_its_decision_and_the_request_of_its_cal
     assert len({each["workflow"]["run"] for each in events[:-1]}) == 1
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("Z-5")
 async def test_that_steps_are_not_authorised_stands_in_the_audit_and_beginnings_only_where_asked_for(tmp_path):
     path = tmp_path / "audit.log"

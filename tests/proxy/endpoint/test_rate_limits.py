@@ -44,6 +44,7 @@ async def decisions(world):
     return counted(await world.metrics(), "vmcp_rate_limit_decisions_total")
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("R-1")
 async def test_the_answer_to_what_is_asked_too_often_says_so_and_when_to_come_back():
     async with scene({"one": everything()}, config=limits(shared=bucket(1, 90))) as world, world.session() as client:
@@ -99,6 +100,7 @@ async def test_calls_reads_prompts_completions_and_subscriptions_take_a_token_an
     assert len(backend.calls("tools/call")) == 1
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("R-1", "R-2")
 async def test_each_user_and_each_tool_has_buckets_of_its_own_and_a_rejected_call_drains_no_other():
     backend = ScriptedBackend(tools=[tool("a"), tool("b")])
@@ -151,6 +153,7 @@ class NobodyMay(NamePolicy):
         return "b" not in name
 
 
+@pytest.mark.usefixtures("both_eras")
 async def test_what_is_denied_costs_nothing():
     backend = ScriptedBackend(tools=[tool("a"), tool("b")])
     call_a, call_b = (("tools/call", {"name": f"x_{name}", "arguments": {}}) for name in "ab")
@@ -161,6 +164,7 @@ async def test_what_is_denied_costs_nothing():
         assert await codes(client, *[call_b] * 3, call_a, call_a, call_b) == [403, 403, 403, 200, 429, 403]
 
 
+@pytest.mark.usefixtures("both_eras")
 async def test_a_list_takes_a_token_only_where_a_backend_has_to_be_asked_for_it():
     backend = everything()
     async with (
@@ -183,6 +187,7 @@ async def test_a_list_takes_a_token_only_where_a_backend_has_to_be_asked_for_it(
         }
 
 
+@pytest.mark.usefixtures("both_eras")
 async def test_a_tool_that_a_page_calls_by_its_own_name_is_limited_like_by_the_other():
     config = limits(tools=[{"name": "clock_tick", "shared": bucket(2)}])
     by_own, by_exposed = (("tools/call", {"name": name, "arguments": {}}) for name in ("tick", "clock_tick"))
@@ -202,6 +207,7 @@ async def test_in_a_batch_each_message_is_limited_for_itself_and_the_error_stand
     assert [(error["code"], error["data"]["limit"]) for error in errors] == [(429, "shared")]
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("R-1")
 async def test_a_stream_that_has_begun_brings_the_error_as_its_last_event():
     slow, released = ScriptedBackend(), asyncio.Event()
@@ -235,6 +241,7 @@ async def test_the_audit_says_that_it_was_too_often_and_no_denial(tmp_path):
     assert limited["target"] == {"method": "tools/call", "name": "one_echo"}
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("D-4")
 async def test_an_edit_begins_the_buckets_that_it_changes_anew_and_leaves_the_others_as_they_are():
     async with (
@@ -254,6 +261,7 @@ async def test_an_edit_begins_the_buckets_that_it_changes_anew_and_leaves_the_ot
         assert (await world.status())["rateLimits"] == {"state": "ok", "message": ""}
 
 
+@pytest.mark.usefixtures("both_eras")
 async def test_explain_names_the_limits_and_takes_nothing():
     config = limits(shared=bucket(1), tools=[{"name": "one_echo", "shared": bucket(60, 90)}])
     async with scene({"one": everything()}, config=config) as world, world.session() as client:
@@ -274,6 +282,7 @@ async def test_explain_names_the_limits_and_takes_nothing():
         assert await codes(client, ECHO) == [200]
 
 
+@pytest.mark.usefixtures("both_eras")
 async def test_limits_of_tools_that_nobody_serves_are_told_once_every_list_is_known():
     released, slow = asyncio.Event(), ScriptedBackend()
 
@@ -315,6 +324,7 @@ async def test_without_a_token_new_headers_with_each_call_have_no_backend_asked(
         assert asked_of(backends) == before
 
 
+@pytest.mark.usefixtures("both_eras")
 async def test_a_call_that_was_charged_before_its_look_up_takes_its_tools_token_too():
     settings = {"shared": bucket(50), "tools": [{"name": "one_echo", "shared": bucket(2)}]}
     headers = {"passthroughHeaders": ["X-Api-Key"], "passthroughHeaderMode": "Request"}

@@ -93,6 +93,7 @@ async def test_the_clients_headers_are_encoded_once_whatever_goes_with_a_single_
     assert not [each for each in backend.heard if each.method != "tools/call" and "traceparent" in each.headers]
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.parametrize(
     ("meta", "header", "parent", "links", "state"),
     [
@@ -128,6 +129,7 @@ async def test_the_message_names_the_parent_and_the_request_that_brought_it_is_l
     assert "x-evil" not in heard.headers
 
 
+@pytest.mark.usefixtures("both_eras")
 async def test_of_the_baggage_only_what_is_allowed_goes_on():
     written = 'tenant=a%20b;p=1, user=alice,bad="x", tenant2=no'
 
@@ -143,6 +145,7 @@ async def test_of_the_baggage_only_what_is_allowed_goes_on():
                 assert heard.message["params"]["_meta"].get("baggage") == sent
 
 
+@pytest.mark.usefixtures("both_eras")
 async def test_what_is_not_sampled_tells_backends_so_and_sends_nothing():
     passed = PARENT.removesuffix("01") + "00"
 
@@ -164,6 +167,7 @@ async def test_what_is_not_sampled_tells_backends_so_and_sends_nothing():
     assert [each.message["params"]["_meta"]["traceparent"] for each in others] == ["-".join(each) for each in ids]
 
 
+@pytest.mark.usefixtures("both_eras")
 async def test_with_tracing_off_meta_is_relayed_as_it_came_and_no_header_is_made():
     backend = ScriptedBackend()
     meta = {"traceparent": PARENT, "baggage": "tenant=a"}
@@ -235,6 +239,7 @@ async def test_a_span_says_what_went_wrong_in_a_word_and_nothing_of_what_was_sai
     assert "canary" not in json.dumps([[each.name, each.attributes, each.events, each.message] for each in shown])
 
 
+@pytest.mark.usefixtures("both_eras")
 async def test_a_call_that_is_sent_again_is_one_span_with_an_event_and_its_handshakes():
     backend = ScriptedBackend()
 
@@ -273,6 +278,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.usefixtures("both_eras")
 async def test_programs_and_servers_of_the_first_http_transport_get_the_context_too():
     old, asked = OldServer(), []
     accept = old.on_post
@@ -304,6 +310,7 @@ async def test_programs_and_servers_of_the_first_http_transport_get_the_context_
     assert "server.address" not in spans["p"].attributes
 
 
+@pytest.mark.usefixtures("both_eras")
 async def test_a_context_that_is_passed_through_gives_way_to_the_one_of_each_request():
     async def use(client):
         for parent in (PARENT, OTHER):

@@ -20,6 +20,7 @@ from tests.support.idp import Idp
 from tests.support.raw_client import eventually
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("I-6", "I-10")
 async def test_each_backend_gets_its_credential_and_none_the_callers_token():
     server = Idp(clients={"at-server": "server-secret"})
@@ -68,6 +69,7 @@ async def test_each_backend_gets_its_credential_and_none_the_callers_token():
     }
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("I-7")
 async def test_a_hundred_calls_of_a_session_at_once_make_one_token_request():
     async with stage(lambda idp: {"one": token_exchange(idp)}) as at, at.signed_in() as client:
@@ -76,6 +78,7 @@ async def test_a_hundred_calls_of_a_session_at_once_make_one_token_request():
         assert len(at.backends["one"].calls("tools/call")) == 100
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("I-7")
 async def test_sessions_of_one_token_share_what_was_got_for_it_and_those_of_another_do_not():
     async with stage(lambda idp: {"one": token_exchange(idp)}) as at:
@@ -89,6 +92,7 @@ async def test_sessions_of_one_token_share_what_was_got_for_it_and_those_of_anot
         assert len(at.idp.requests()) == 2
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("I-7")
 async def test_a_token_that_the_backend_refuses_is_replaced_once_and_the_call_is_sent_again():
     backend = Guarded()
@@ -101,6 +105,7 @@ async def test_a_token_that_the_backend_refuses_is_replaced_once_and_the_call_is
         assert backend.refused.count("tools/call") == 1
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("I-7")
 async def test_a_backend_that_refuses_every_token_is_an_error_that_names_it_and_no_401_of_ours():
     backend = Guarded()
@@ -114,6 +119,7 @@ async def test_a_backend_that_refuses_every_token_is_an_error_that_names_it_and_
         assert len(at.idp.requests()) == 2, "a fresh token did not help; a call each would not either"
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("I-7")
 async def test_a_403_is_no_reason_for_another_token():
     backend = Guarded(status=403)
@@ -124,6 +130,7 @@ async def test_a_403_is_no_reason_for_another_token():
         assert len(at.idp.requests()) == 1
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("B-10")
 async def test_probes_and_shared_lists_show_the_endpoints_own_token():
     backend = Guarded()
@@ -158,6 +165,7 @@ async def test_where_a_user_is_needed_probes_show_nobodys_token_and_users_are_se
         }
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("I-6")
 async def test_what_a_backend_lists_for_one_user_no_other_sees():
     backend = Guarded()
@@ -181,6 +189,7 @@ async def test_what_a_backend_lists_for_one_user_no_other_sees():
         assert "alice" not in json.dumps(await at.world.status())
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("I-6")
 async def test_tokens_of_one_user_that_say_different_things_share_no_list_and_a_refreshed_one_keeps_its_own():
     backend = Guarded()
@@ -207,6 +216,7 @@ async def test_tokens_of_one_user_that_say_different_things_share_no_list_and_a_
         assert len(set(seen.values())) == len(seen) == 4
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("H-5", "H-6")
 async def test_the_strategy_wins_over_what_clients_and_the_config_say_for_the_same_header():
     def strategies(_):
@@ -222,6 +232,7 @@ async def test_the_strategy_wins_over_what_clients_and_the_config_say_for_the_sa
     assert (called["x-api-key"], called["x-other"], called["x-tenant"]) == ("canary-header", "static", "blue")
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("H-6")
 async def test_a_name_from_client_and_config_is_still_a_collision_beside_a_token():
     def strategies(idp):

@@ -44,6 +44,7 @@ async def both():
             yield at, {"one": first, "two": second}, {"one": at_one, "two": at_two}
 
 
+@pytest.mark.usefixtures("both_eras")
 async def test_each_backend_sees_of_each_user_a_token_of_its_own_server_for_that_user():
     async with both() as (at, servers, seen), at.signed_in("alice") as alice, at.signed_in("bob") as bob:
         calls = [
@@ -66,6 +67,7 @@ async def test_each_backend_sees_of_each_user_a_token_of_its_own_server_for_that
             assert at.heard_anywhere(each) == []
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.parametrize(
     "act",
     [
@@ -91,6 +93,7 @@ async def test_a_provider_that_gives_one_user_no_assertion_takes_nothing_from_th
         assert {each["sub"] for each in servers["one"].known.values()} == {"bob"}
 
 
+@pytest.mark.usefixtures("both_eras")
 async def test_an_assertion_for_one_backends_server_is_shown_to_no_other():
     async with both() as (at, servers, _):
         foreign = at.idp.keys[0].sign(at.idp.claims("alice", aud=servers["two"].issuer), typ="oauth-id-jag+jwt")

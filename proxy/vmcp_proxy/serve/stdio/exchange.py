@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from typing import Final
 
 from vmcp_proxy.protocol.sse import SseParser
@@ -20,17 +21,27 @@ _HEADERS: Final = (
 class StdioExchange:
     """The `receive` and `send` of one request. Everything that is a message is written; `is_silent` writes no answer.
 
-    `session_id` is the one that the answer names, `status` its HTTP status.
+    `fields` stand for what a client of the modern era would say in headers. `session_id` is the one that the answer
+    names, `status` its HTTP status.
     """
 
-    def __init__(self, output: Output, method: str, body: bytes, session_id: bytes | None, *, is_silent: bool) -> None:
+    def __init__(
+        self,
+        output: Output,
+        method: str,
+        body: bytes,
+        session_id: bytes | None,
+        *,
+        is_silent: bool,
+        fields: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None:
         session = () if session_id is None else ((_SESSION, session_id),)
         accepts = _HEADERS if method != "GET" else (_HEADERS[0], (b"accept", EVENT_STREAM))
         self.scope: Final[Scope] = {
             "type": "http",
             "method": method,
             "path": "/mcp",
-            "headers": [*accepts, *session],
+            "headers": [*accepts, *session, *fields],
             "client": None,
         }
         self.status = 0
@@ -41,6 +52,7 @@ class StdioExchange:
         self._stream: SseParser | None = None
         self._answer: list[bytes] = []
         self._gone: Final = asyncio.Event()
+        self._is_cancelled = False
 
     async def receive(self) -> Message:
         """See ASGI: the body, then the end of the connection, which comes only with `hang_up`."""
@@ -60,6 +72,8 @@ class StdioExchange:
                 # Backends' messages are bounded where they are read.
                 self._stream = SseParser(sys.maxsize)
             return
+        if self._is_cancelled:
+            return
         body = message.get("body", b"")
         if self._stream is not None:
             for event in self._stream.feed(body):
@@ -75,6 +89,11 @@ class StdioExchange:
         if b"\n" in message or b"\r" in message:
             message = message.replace(b"\r", b" ").replace(b"\n", b" ")
         await self._output.write((message, b"\n"))
+
+    def cancel(self) -> None:
+        """Gives a request of the modern era up: nothing of it is written any more."""
+        self._is_cancelled = True
+        self.hang_up()
 
     def hang_up(self) -> None:
         """Ends a stream from the client's side."""

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from starlette.types import ASGIApp
 
 from vmcp_proxy.observability.logs import log_event
+from vmcp_proxy.protocol.eras import fields_of
 from vmcp_proxy.protocol.jsonrpc import (
     Malformed,
     Notification,
@@ -16,12 +17,15 @@ from vmcp_proxy.protocol.jsonrpc import (
     Response,
     parse_message,
 )
+from vmcp_proxy.protocol.params import InvalidParamsError, parse_members
 from vmcp_proxy.serve.legacy.answers import invalid_request, shutting_down
 from vmcp_proxy.serve.stdio.exchange import StdioExchange
 from vmcp_proxy.serve.stdio.framing import LineBuffer, TooLong
 from vmcp_proxy.serve.stdio.pipes import Input, Output, Pipes
 
 logger: Final = logging.getLogger("vmcp.serve")
+
+_CANCELLED: Final = "notifications/cancelled"
 
 MOST_REQUESTS: Final = 1000
 """How many messages of the client may be in work at once."""
@@ -55,7 +59,8 @@ class StdioFront:
 
     A message becomes a request of its own, so that a slow call holds up no other, but `initialize` is answered before
     the next message is looked at: that one belongs to the session. The session's own stream is opened when the client
-    has something else to say.
+    has something else to say. Requests of the modern era, which their bodies tell, belong to no session; here, where no
+    connection ends with one, their client cancels them by a notification.
     """
 
     port: Final = 0
@@ -70,6 +75,8 @@ class StdioFront:
         self._session: bytes | None = None
         self._stream: StdioExchange | None = None
         self._tasks: Final[set[asyncio.Task[None]]] = set()
+        self._modern: Final[dict[bytes, StdioExchange]] = {}
+        """The requests of the modern era that are in flight, by id."""
 
     async def run_until_closed(self) -> None:
         """Serves until `close_within` was called and nothing is in flight any more."""
@@ -133,6 +140,11 @@ class StdioFront:
             if message.method == "initialize":
                 await self._initialize(line, group)
                 return
+            if fields := fields_of(message):
+                self._start_modern(group, line, message.id, fields)
+                return
+        elif isinstance(message, Notification) and self._cancels(message):
+            return
         # Nothing is answered to what wants no answer, not even that it was refused.
         self._start(group, "POST", line, is_silent=isinstance(message, Notification | Response))
         if self._session is not None and self._stream is None and not isinstance(message, Malformed):
@@ -148,14 +160,45 @@ class StdioFront:
             self._start(group, "DELETE", is_silent=True)
         self._session, self._stream = exchange.session_id, None
 
+    def _start_modern(
+        self, group: asyncio.TaskGroup, line: bytes, request_id: bytes, fields: Sequence[tuple[bytes, bytes]]
+    ) -> None:
+        exchange = StdioExchange(self._output, "POST", line, None, is_silent=False, fields=fields)
+        self._modern[request_id] = exchange
+
+        def forget(_: object) -> None:
+            # Clients may repeat ids.
+            if self._modern.get(request_id) is exchange:
+                del self._modern[request_id]
+
+        self._run(group, exchange).add_done_callback(forget)
+
+    def _cancels(self, message: Notification) -> bool:
+        """Whether a notification has given up a request of the modern era."""
+        if message.method != _CANCELLED or not self._modern:
+            return False
+        try:
+            request_id = parse_members(message.params).get("requestId", b"")
+        except InvalidParamsError:
+            return False
+        exchange = self._modern.pop(bytes(request_id), None)
+        if exchange is None:
+            return False
+        exchange.cancel()
+        return True
+
     def _start(
         self, group: asyncio.TaskGroup, method: str, body: bytes = b"", *, is_silent: bool = False
     ) -> StdioExchange:
         exchange = StdioExchange(self._output, method, body, self._session, is_silent=is_silent or method == "GET")
+        self._run(group, exchange)
+        return exchange
+
+    def _run(self, group: asyncio.TaskGroup, exchange: StdioExchange) -> "asyncio.Task[None]":
         task = group.create_task(self._serve(exchange))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return exchange
+        return task
 
     async def _serve(self, exchange: StdioExchange) -> None:
         await self._listener.app(exchange.scope, exchange.receive, exchange.send)

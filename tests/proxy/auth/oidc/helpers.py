@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tests.support.eras import Era
 from tests.support.idp import Idp
-from tests.support.raw_client import RawClient, eventually, initialize
+from tests.support.raw_client import RawClient, eventually
 from tests.support.scene import Scene, scene
 from tests.support.scripted_backend import ScriptedBackend
 
@@ -39,12 +40,12 @@ class Door:
         return self.world.client(authorization=f"{scheme} {token}")
 
     async def knock(self, token: str | None, **headers: str):
-        """The answer to an `initialize`; nobody stays in."""
+        """The answer to the first request of a client; nobody stays in."""
         if token is not None:
             headers["authorization"] = f"Bearer {token}"
         async with self.world.client(**headers) as client:
-            answer = await client.post(initialize())
-            if answer.status_code == 200:
+            answer = await client.post(client.opening)
+            if answer.status_code == 200 and client.era is Era.LEGACY:
                 client.session = answer.headers["mcp-session-id"]
                 await client.send("DELETE")
             return answer

@@ -19,6 +19,8 @@ REFUSED_SECONDS = "vmcp_proxy.auth.incoming.oidc.authenticator.REFUSED_SECONDS"
 OF_ONE = MOST_AT_ONCE * 3 // 4
 """What one address has of the turns."""
 
+pytestmark = pytest.mark.usefixtures("both_eras")
+
 
 @pytest.mark.scenario("I-4")
 @pytest.mark.parametrize("named", [True, False])

@@ -10,6 +10,8 @@ from tests.support.idp import Idp, Key, hmac_signed, tampered, unsigned
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512")
 OTHER = Key("key-9", number=9)
 
+pytestmark = pytest.mark.usefixtures("both_eras")
+
 
 @pytest.mark.scenario("I-1")
 @pytest.mark.parametrize("alg", ALGORITHMS)

@@ -13,7 +13,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import CreateMessageResult, TextContent
 
 from tests.proxy.cli.commands import EXAMPLE, endpoint, run_vmcp, server, write
-from tests.support import forked
+from tests.support import eras, forked
 
 pytestmark = pytest.mark.scenario("D-6")
 
@@ -38,6 +38,19 @@ async def ask(question: str, ctx: Context) -> str:
     text = SamplingMessage(role="user", content=TextContent(type="text", text=question))
     answer = await ctx.session.create_message([text], max_tokens=9)
     return answer.content.text
+server.run("stdio")
+"""
+WAITING = """
+import asyncio, sys
+from mcp.server.mcpserver import Context, MCPServer
+server = MCPServer("waiting")
+@server.tool()
+async def forever(ctx: Context) -> str:
+    try:
+        await ctx.report_progress(1, 2, "begun")
+        await asyncio.sleep(3600)
+    finally:
+        open(sys.argv[1], "w").close()
 server.run("stdio")
 """
 HELLO = {
@@ -96,7 +109,8 @@ async def started(*arguments):
             process.errors = (await errors).decode()
 
 
-async def test_the_sdks_client_lists_and_calls_over_stdio_and_is_asked_by_a_backend(tmp_path):
+@pytest.mark.parametrize("mode", ["legacy", "auto", "2026-07-28"])
+async def test_the_sdks_client_lists_and_calls_over_stdio_and_is_asked_by_a_backend(tmp_path, mode):
     file = server_file(tmp_path, ex=EXAMPLE, asking=[sys.executable, "-c", ASKING])
     asked, steps = [], []
 
@@ -110,7 +124,8 @@ async def test_the_sdks_client_lists_and_calls_over_stdio_and_is_asked_by_a_back
     command = ["-m", "vmcp_proxy", "serve", "--stdio", "--mcp-config", str(file)]
     with (tmp_path / "errors").open("w") as errors:
         transport = stdio_client(StdioServerParameters(command=sys.executable, args=command), errlog=errors)
-        async with Client(transport, mode="legacy", sampling_callback=sample) as client:
+        async with Client(transport, mode=mode, sampling_callback=sample) as client:
+            assert (client.protocol_version == eras.MODERN) is (mode != "legacy")
             answer = await client.call_tool("asking_ask", {"question": "what?"}, progress_callback=step)
             assert answer.content[0].text == "42"
             assert (await client.call_tool("ex_echo", {"text": "hi"})).content[0].text == "hi"
@@ -118,6 +133,23 @@ async def test_the_sdks_client_lists_and_calls_over_stdio_and_is_asked_by_a_back
     assert asked == ["what?"]
     assert steps == [(1, 2, "asked")]
     assert "Traceback" not in (tmp_path / "errors").read_text()
+
+
+async def test_a_client_of_the_modern_era_cancels_by_a_notification_and_hears_no_more_of_the_call(tmp_path):
+    file = server_file(tmp_path, wait=[sys.executable, "-c", WAITING, str(tmp_path / "cancelled")])
+    async with started("--mcp-config", str(file)) as client:
+        call = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "wait_forever"}}
+        client.send(eras.modern({**call, "params": {**call["params"], "_meta": {"progressToken": "p"}}}))
+        assert (await client.next())["params"]["progressToken"] == "p"
+        client.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}})
+        listed = eras.modern({"jsonrpc": "2.0", "id": 8, "method": "tools/list"})
+        client.send(listed)
+        assert (await client.next())["id"] == 8
+        async with asyncio.timeout(SECONDS):
+            while not (tmp_path / "cancelled").exists():  # noqa: ASYNC110 - another process writes it
+                await asyncio.sleep(0.02)
+        client.send(listed)
+        assert (await client.next())["id"] == 8
 
 
 async def test_manifests_are_served_as_well_and_edits_reach_the_client(tmp_path):
