@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 from unittest import mock
 
+from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.auth.incoming.authenticator import Authenticator
 from vmcp_proxy.auth.incoming.authenticators import Authenticators
 from vmcp_proxy.backends.interface import Backend, BackendSession
@@ -78,6 +79,12 @@ class Inside:
     def listening(self) -> tuple[ListenClient, ...]:
         """The listen streams of clients without a session."""
         return self._parts.core.listen.all()
+
+    @property
+    def identity(self) -> Identity:
+        """Who the only client is, with a session or without."""
+        (client,) = (*self.clients, *self.stateless)
+        return client.identity
 
     def forget_client(self, session: Session) -> None:
         """Drops what is held for a session's client, as if it had never asked here."""

@@ -79,6 +79,12 @@ class Invalid(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
+class Contradicted(msgspec.Struct, frozen=True, gc=False):
+    """The headers of the request say something else of its arguments than it does; the reason is fit for the client."""
+
+    reason: str
+
+
 class Denied(msgspec.Struct, frozen=True, gc=False):
     """The caller may not, or there is no such thing: both look alike."""
 
@@ -109,7 +115,17 @@ class Unchecked(msgspec.Struct, frozen=True, gc=False):
 
 
 Unanswered: TypeAlias = (
-    RawFailure | Unknown | Unlisted | Unavailable | PartialFailure | Lost | Invalid | Denied | Limited | Unchecked
+    RawFailure
+    | Unknown
+    | Unlisted
+    | Unavailable
+    | PartialFailure
+    | Lost
+    | Invalid
+    | Contradicted
+    | Denied
+    | Limited
+    | Unchecked
 )
 """Why there is no result."""
 

@@ -1,6 +1,6 @@
 """The one protocol that every layer of the core speaks: a caller's view, and a caller's call."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -40,7 +40,8 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
     `parsed` are the members of `params`, where they have been read; `is_prepared` where its arguments are those that
     the backend gets. `trace` is that of the client's request; None where tracing is off. `inner` marks calls of layers.
     `charged` where it has had its tokens before it was looked up. `log_level` is the least severe level of records that
-    the client wants to hear of this request; None where its `ClientContext` says.
+    the client wants to hear of this request; None where its `ClientContext` says. `repeated` are the headers
+    that say arguments again, by their names in lower case; None where the client's protocol has none.
     """
 
     method: str
@@ -53,6 +54,7 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
     inner: Inner | None = None
     charged: "Charged | None" = None
     log_level: str | None = None
+    repeated: Mapping[bytes, bytes] | None = None
 
     def prepared(self, plan: ArgumentPlan) -> "Operation":
         """The same with the arguments that the backend gets (ADR-0022): they are judged, and sent.

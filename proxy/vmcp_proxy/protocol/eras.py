@@ -23,6 +23,8 @@ from vmcp_proxy.protocol.versions import CLIENT_REVISIONS, MODERN, SESSION_HEADE
 REVISION_HEADER: Final = b"mcp-protocol-version"
 METHOD_HEADER: Final = b"mcp-method"
 NAME_HEADER: Final = b"mcp-name"
+PARAM_HEADERS: Final = b"mcp-param-"
+"""What the headers begin with that repeat arguments of a tool."""
 
 MAX_CAPABILITIES: Final = 16 << 10
 """Bytes of what a client declares with each request; as of what a session's client may declare."""
@@ -156,7 +158,7 @@ def fields_of(message: Request) -> tuple[tuple[bytes, bytes], ...]:
     if version is None or version in CLIENT_REVISIONS:
         return ()
     fields = [(REVISION_HEADER, version.encode("latin-1", "replace")), (METHOD_HEADER, message.method.encode())]
-    member = _NAMED_BY.get(message.method)
+    member = NAMED_BY.get(message.method)
     named = msgspec.UNSET if member is None else found.name if member == "name" else found.uri
     if named is not msgspec.UNSET and (text := _text(named)) is not None:
         fields.append((NAME_HEADER, encode_header_value(text)))

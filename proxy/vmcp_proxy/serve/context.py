@@ -222,10 +222,7 @@ class RequestContext:
 
     @property
     def final_outcome(self) -> Outcome:
-        """The outcome of a request that is over: what the dispatch said, else what the status tells.
-
-        An answer that never became complete is an error.
-        """
+        """The outcome of a request that is over: by the dispatch or the status; of an incomplete answer an error."""
         if not self.response_complete and not self.is_stream:
             return Outcome.ERROR
         return self.outcome or outcome_of_status(self.final_status)
@@ -388,9 +385,8 @@ class RequestContext:
         if not self.is_measured:
             self._metrics.on_rejected(layer, refusal.status)
         request = self.message if isinstance(self.message, Request) else None
-        message_id = self.malformed_id if request is None else request.id
         code = refusal.modern_code if claims_modern(self.header) else refusal.code
-        answer = encode_error(message_id, code, refusal.message, data)
+        answer = encode_error(self.malformed_id if request is None else request.id, code, refusal.message, data)
         is_answer = refusal.is_answer and request is not None and self.header(SESSION_HEADER) is not None
         await self.respond(_OK if is_answer else refusal.status, answer, headers=refusal.headers)
         self.status = refusal.status

@@ -12,7 +12,7 @@ from vmcp_proxy.core.calls.subscriptions import MOST_SUBSCRIPTIONS, SUBSCRIPTION
 from vmcp_proxy.core.calls.views import Views
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.members.member import Bounds, Members
-from vmcp_proxy.core.outcomes import Invalid, PartialFailure, Reply, Result, Unlisted
+from vmcp_proxy.core.outcomes import Contradicted, Invalid, PartialFailure, Reply, Result, Unlisted
 from vmcp_proxy.core.targets import find_target
 from vmcp_proxy.core.virtual import (
     Caller,
@@ -27,6 +27,8 @@ from vmcp_proxy.core.virtual import (
 from vmcp_proxy.headerforward import Collision
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.methods import SUBSCRIBE, UNSUBSCRIBE, Era
+from vmcp_proxy.protocol.param_headers import find_mismatch
+from vmcp_proxy.protocol.params import parse_members
 
 
 class Aggregate:
@@ -71,6 +73,8 @@ class Aggregate:
         if operation.method in SUBSCRIPTIONS:
             return await self._subscription(caller, resolved, operation, exchange)
         if caller.client.terms.era is Era.MODERN:
+            if (wrong := _contradiction(operation, resolved)) is not None:
+                return wrong
             return await self._rounds.forward(caller, resolved, operation, exchange)
         return await self._forwarder.forward(caller, resolved, operation, exchange)
 
@@ -106,3 +110,17 @@ class Aggregate:
             if member is not None and isinstance(credentials, Collision):
                 return unavailable(member.collision(credentials))
         return resolved if isinstance(resolved, Unlisted) else unknown(operation)
+
+
+def _contradiction(operation: Operation, target: Target) -> Contradicted | None:
+    """What a client's headers say otherwise than its arguments, by the tool's schema as the client sees it.
+
+    Who may not call the tool has been told so before: its schema is nothing to learn about that way.
+    """
+    declared = target.capability.headers
+    if not declared or operation.repeated is None:
+        return None
+    repeated = operation.repeated
+    arguments = parse_members(operation.params).get("arguments")
+    wrong = find_mismatch(declared, arguments, lambda name: repeated.get(name.lower().encode()))
+    return Contradicted(wrong) if wrong else None

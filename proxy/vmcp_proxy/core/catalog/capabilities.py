@@ -11,6 +11,7 @@ from vmcp_proxy.core.catalog.arguments import ArgumentPlan
 from vmcp_proxy.protocol.annotations import NO_ANNOTATIONS, Annotations
 from vmcp_proxy.protocol.cache_hints import CacheHints
 from vmcp_proxy.protocol.kinds import Kind
+from vmcp_proxy.protocol.param_headers import ParamHeaders
 
 EntryT = TypeVar("EntryT")
 
@@ -108,7 +109,8 @@ class Capability(msgspec.Struct, frozen=True, gc=False):
     `arguments` says what becomes of the arguments of a tool's calls; None leaves them alone. `annotations` are a
     tool's, by the backend or by the settings. `renamed` is a tool's name by the settings, before it became the one that
     clients know; empty where they give none. `is_listed` where a list of the backend has it, or names it as a tool's
-    page; without it the caller may have chosen the URI (ADR-0041).
+    page; without it the caller may have chosen the URI (ADR-0041). `headers` are the arguments of a tool that clients
+    without a session say again in headers.
     """
 
     kind: Kind
@@ -120,6 +122,7 @@ class Capability(msgspec.Struct, frozen=True, gc=False):
     annotations: Annotations = NO_ANNOTATIONS
     is_listed: bool = False
     renamed: str = ""
+    headers: ParamHeaders = ()
 
 
 class ConflictReason(StrEnum):

@@ -13,6 +13,7 @@ from vmcp_proxy.core.catalog.selection import Selected, select_entries
 from vmcp_proxy.core.catalog.ui_pages import PageClaims, pages_of, rename_pages
 from vmcp_proxy.protocol.annotations import NO_ANNOTATIONS, read_annotations
 from vmcp_proxy.protocol.kinds import WIRE, Kind
+from vmcp_proxy.protocol.param_headers import BadAnnotation, ParamHeaders, read_param_headers
 
 
 def merge(
@@ -99,6 +100,7 @@ def build_capability(claim: Claim, claims: PageClaims) -> Capability:
     name = claim.exposed if claim.exposed != claim.original else None
     arguments = override.arguments if override is not None else {}
     shown = rewrite_descriptor(raw, member=WIRE[claim.descriptor.kind].member, name=name, override=override)
+    is_tool = claim.descriptor.kind is Kind.TOOL
     return Capability(
         claim.descriptor.kind,
         claim.exposed,
@@ -106,7 +108,14 @@ def build_capability(claim: Claim, claims: PageClaims) -> Capability:
         claim.original,
         shown,
         build_plan(arguments, property_names(raw)) if arguments else None,
-        read_annotations(shown) if claim.descriptor.kind is Kind.TOOL else NO_ANNOTATIONS,
+        read_annotations(shown) if is_tool else NO_ANNOTATIONS,
         is_listed=True,
         renamed=(override.name if override is not None else None) or "",
+        headers=_headers_of(shown) if is_tool else (),
     )
+
+
+def _headers_of(tool: bytes) -> ParamHeaders:
+    """By what clients see of it; of a tool that says it wrongly they are told nothing of the kind."""
+    declared = read_param_headers(tool)
+    return () if isinstance(declared, BadAnnotation) else declared

@@ -1,5 +1,6 @@
 """How a request of either era is put to the core, and what is noted of the result."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -43,8 +44,13 @@ async def read_page(
     return Invalid(_BAD_CURSOR) if isinstance(page, BadCursor) else Page(page, catalog)
 
 
-def operation_of(context: RequestContext, message: Request, log_level: str | None = None) -> Operation:
-    """The request as the core knows it; `log_level` as of `Operation`."""
+def operation_of(
+    context: RequestContext,
+    message: Request,
+    log_level: str | None = None,
+    repeated: Mapping[bytes, bytes] | None = None,
+) -> Operation:
+    """The request as the core knows it; `log_level` and `repeated` as of `Operation`."""
     asked = context.reference
     return Operation(
         message.method,
@@ -54,6 +60,7 @@ def operation_of(context: RequestContext, message: Request, log_level: str | Non
         asked.members,
         trace=context.trace,
         log_level=log_level,
+        repeated=repeated,
     )
 
 

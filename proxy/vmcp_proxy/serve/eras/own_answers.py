@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from vmcp_proxy.core.outcomes import (
+    Contradicted,
     Denied,
     Invalid,
     Limit,
@@ -26,6 +27,7 @@ from vmcp_proxy.core.policy.rate_limit import LAYER
 from vmcp_proxy.observability.audit import Outcome, Reason
 from vmcp_proxy.protocol.error_codes import (
     FORBIDDEN,
+    HEADER_MISMATCH,
     INTERNAL_ERROR,
     INVALID_PARAMS,
     RESOURCE_NOT_FOUND,
@@ -102,6 +104,8 @@ def own_answer(request: Request, reply: Unanswered) -> OwnAnswer:  # noqa: C901,
             return OwnAnswer(Failure(FORBIDDEN, "Forbidden."), Outcome.DENIED)
         case Invalid():
             return OwnAnswer(Failure(INVALID_PARAMS, reply.reason), Outcome.FAILURE)
+        case Contradicted():
+            return OwnAnswer(Failure(HEADER_MISMATCH, reply.reason), Outcome.FAILURE)
         case Lost():
             return OwnAnswer(Failure(INTERNAL_ERROR, _LOST), Outcome.FAILURE)
         case Limited():

@@ -1,7 +1,6 @@
 """The server's side of HTTP/1.1 connections: bounds that uvicorn leaves open."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any, Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -9,6 +8,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from vmcp_proxy.serve.http import limits, refusals
 from vmcp_proxy.serve.http.bounds import Bounds, Held
+from vmcp_proxy.serve.http.departure import TellsDeparture
 from vmcp_proxy.serve.http.head import FIELD_COST, fault_of, size_of_head, without_upgrade
 from vmcp_proxy.serve.http.holds import RequestHolds
 from vmcp_proxy.serve.http.refusal_log import RefusalLog
@@ -27,7 +27,7 @@ class _RefusedError(Exception):
     """Stops the parser; the argument is the refusal."""
 
 
-class BoundedHttpProtocol(HttpToolsProtocol):
+class BoundedHttpProtocol(TellsDeparture, HttpToolsProtocol):
     """A connection that is bounded in what it may send before it is answered, and in what waits for it (ADR-0028).
 
     No other protocol is spoken: a request that wishes for one is answered in this one (RFC 9110 section 7.8). Fields
@@ -61,8 +61,6 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._unsent_since = 0.0
         self._served: RequestResponseCycle | None = None
         self._holds: Final = RequestHolds(bounds, self)
-        self.on_gone: Callable[[], None] | None = None
-        """Hears that the client does not wait for the answer that is being made any more."""
 
     @property
     def address(self) -> str:
@@ -134,12 +132,6 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
         self.tell_gone()
         return True
-
-    def tell_gone(self) -> None:
-        """Tells whoever wants to know that the client has closed its connection, or its side of it."""
-        told, self.on_gone = self.on_gone, None
-        if told is not None:
-            told()
 
     def is_stalled(self, now: float) -> bool:
         """Whether a head or a body has been due, or an answer has not been read, for too long; `now` in loop time.

@@ -33,6 +33,7 @@ _STATUS: Final[Mapping[int, int]] = MappingProxyType(
         PARSE_ERROR: 400,
         INVALID_REQUEST: 400,
         INVALID_PARAMS: 400,
+        HEADER_MISMATCH: 400,
         MISSING_CAPABILITY: 400,
         METHOD_NOT_FOUND: 404,
     }

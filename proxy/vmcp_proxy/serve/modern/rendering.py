@@ -4,6 +4,7 @@ Every result has a `resultType` and the server in its `_meta`; those of lists, `
 say besides for how long and for whom they may be kept (MCP 2026-07-28, "Caching").
 """
 
+from enum import StrEnum
 from typing import Final
 
 import msgspec
@@ -11,6 +12,14 @@ import msgspec
 from vmcp_proxy.protocol.envelope_keys import SERVER_INFO
 from vmcp_proxy.protocol.jsonrpc import Answer, Marks, Raw, encode_answer, encode_spliced
 from vmcp_proxy.protocol.surrogates import decode_members, encode_members
+
+
+class Scope(StrEnum):
+    """For whom a result may be kept: for anybody, or for the caller alone."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+
 
 CACHED: Final = frozenset(
     {
@@ -60,9 +69,11 @@ def encode_modern(
     return encode_answer(request_id, encode_members(members))
 
 
-def encode_own(request_id: bytes, raw: bytes, server: bytes, *, ttl_ms: int = 0) -> Answer:
+def encode_own(
+    request_id: bytes, raw: bytes, server: bytes, *, ttl_ms: int = 0, scope: Scope = Scope.PRIVATE
+) -> Answer:
     """The answer with a result of ours that is kept: an object with at least one member and no `_meta`."""
-    hints = b',"%b":%d,"%b":"private"' % (_TTL.encode(), ttl_ms, _SCOPE.encode())
+    hints = b',"%b":%d,"%b":"%b"' % (_TTL.encode(), ttl_ms, _SCOPE.encode(), scope.value.encode())
     return encode_spliced(request_id, _members(server) + hints, memoryview(raw)[1:])
 
 

@@ -15,7 +15,7 @@ from vmcp_proxy.observability.audit import Outcome, Reason
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol.discovery import encode_discovery
 from vmcp_proxy.protocol.envelope_keys import SUBSCRIPTION_ID
-from vmcp_proxy.protocol.eras import Envelope, method_not_found
+from vmcp_proxy.protocol.eras import PARAM_HEADERS, Envelope, method_not_found
 from vmcp_proxy.protocol.error_codes import INTERNAL_ERROR, INVALID_PARAMS
 from vmcp_proxy.protocol.input_required import is_input_required
 from vmcp_proxy.protocol.jsonrpc import Answer, Marks, Raw, Request
@@ -30,7 +30,7 @@ from vmcp_proxy.serve.eras.settings import LiveSettings
 from vmcp_proxy.serve.modern.answers import OK, answer_backend_failure, answer_failure
 from vmcp_proxy.serve.modern.exchange import ModernExchange
 from vmcp_proxy.serve.modern.listen_stream import ListenStreams
-from vmcp_proxy.serve.modern.rendering import CACHED, encode_modern, encode_own
+from vmcp_proxy.serve.modern.rendering import CACHED, Scope, encode_modern, encode_own
 
 _COMPLETIONS: Final = "completions"
 _NO_OBJECT: Final = Failure(INTERNAL_ERROR, "The backend answered with a result that is no JSON object.")
@@ -110,8 +110,8 @@ class ModernRequests:
         if found.catalog.missing:
             # The page has a `_meta` of its own then.
             return self._completed(message, found.raw, marks_of(found.raw), is_cached=True)
-        ttl_ms = _left_of(caller)
-        return Answered(OK, encode_own(message.id, found.raw, self._introduction.info.raw, ttl_ms=ttl_ms))
+        info, left = self._introduction.info.raw, _left_of(caller)
+        return Answered(OK, encode_own(message.id, found.raw, info, ttl_ms=left, scope=_scope_of(caller, found)))
 
     async def _listen(
         self, context: RequestContext, caller: StatelessCaller, message: Request, exchange: ModernExchange
@@ -137,7 +137,8 @@ class ModernRequests:
         envelope: Envelope,
         exchange: ModernExchange,
     ) -> Answered:
-        reply = await self._calls.call(caller, operation_of(context, message, envelope.log_level), exchange)
+        operation = operation_of(context, message, envelope.log_level, _repeated(context))
+        reply = await self._calls.call(caller, operation, exchange)
         if type(reply) is not Result:
             return self._without_result(context, message, reply)
         marks = note_result(context, self._metrics, message, reply)
@@ -167,6 +168,18 @@ def _left_of(caller: Caller) -> int:
     view = caller.client.view
     left = 0.0 if view is None else view.cacheable.until - asyncio.get_running_loop().time()
     return int(max(left, 0.0) * 1000)
+
+
+def _scope_of(caller: Caller, page: Page) -> Scope:
+    """For anybody only where nobody has to say who it is, every backend says so, and nothing is left out for anybody."""
+    view = caller.client.view
+    is_whole = view is not None and page.catalog is view.catalog and view.cacheable.is_public
+    return Scope.PUBLIC if is_whole and not caller.identity.is_by_token else Scope.PRIVATE
+
+
+def _repeated(context: RequestContext) -> dict[bytes, bytes]:
+    """The headers that say arguments again; none of the others, for a call that waits outlives its request."""
+    return {name: value for name, value in context.scope["headers"] if name.startswith(PARAM_HEADERS)}
 
 
 def _not_found(context: RequestContext, message: Request) -> Answered:

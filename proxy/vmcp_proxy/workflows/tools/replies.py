@@ -5,6 +5,7 @@ from typing import Final
 import msgspec
 
 from vmcp_proxy.core.outcomes import (
+    Contradicted,
     Denied,
     Invalid,
     Limited,
@@ -41,7 +42,7 @@ def tool_reply(reply: Reply) -> ToolReply:  # noqa: C901, PLR0911 - a row for ea
             return _DENIED
         case Unknown():
             return _UNKNOWN
-        case Invalid():
+        case Invalid() | Contradicted():
             return ToolFailure(FailureKind.INVALID, reply.reason)
         case Limited():
             return _limited("it is called more often than it may be", reply.retry_after)

@@ -19,9 +19,8 @@ REFUSED_SECONDS = "vmcp_proxy.auth.incoming.oidc.authenticator.REFUSED_SECONDS"
 OF_ONE = MOST_AT_ONCE * 3 // 4
 """What one address has of the turns."""
 
-pytestmark = pytest.mark.usefixtures("both_eras")
 
-
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("I-4")
 @pytest.mark.parametrize("named", [True, False])
 async def test_an_opaque_token_lets_its_bearer_in_with_all_its_claims(named):
@@ -32,7 +31,7 @@ async def test_an_opaque_token_lets_its_bearer_in_with_all_its_claims(named):
             token = idp.opaque("alice", scope="mcp:read", **groups)
             async with it.bearing(token) as client:
                 await client.open()
-                identity = it.world.inside.client.caller.identity
+                identity = it.world.inside.identity
             assert (identity.issuer, identity.subject, identity.scopes) == (idp.issuer, "alice", {"mcp:read"})
             assert identity.claims["realm_access"] == {"roles": ["a", "b"]}
             assert identity.claims["https://example.com/groups"] == ["x"]
@@ -41,6 +40,7 @@ async def test_an_opaque_token_lets_its_bearer_in_with_all_its_claims(named):
             assert (asked.client.id, asked.client.secret, asked.client.way) == ("proxy", "proxy-secret", "basic")
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("I-4")
 async def test_a_hundred_first_requests_ask_once_and_later_ones_not_at_all():
     async with door(auth=introspecting) as it:
@@ -50,6 +50,7 @@ async def test_a_hundred_first_requests_ask_once_and_later_ones_not_at_all():
         assert len(it.idp.asked("introspect")) == 1
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("I-4")
 async def test_a_revoked_token_is_refused_when_what_was_said_of_it_is_over(monkeypatch):
     async with door(auth=introspecting) as it:
@@ -63,6 +64,7 @@ async def test_a_revoked_token_is_refused_when_what_was_said_of_it_is_over(monke
         assert await it.status_of(other) == 401
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("I-4")
 async def test_a_token_that_was_refused_is_not_asked_about_again_at_once(monkeypatch):
     async with door(auth=introspecting) as it:
@@ -73,6 +75,7 @@ async def test_a_token_that_was_refused_is_not_asked_about_again_at_once(monkeyp
         assert len(it.idp.asked("introspect")) == 4
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("I-4")
 @pytest.mark.parametrize(
     "claims",
@@ -91,6 +94,7 @@ async def test_a_token_for_somebody_else_of_somebody_else_or_of_nobody_is_refuse
         assert await it.status_of(it.idp.opaque("alice", **claims)) == 401
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("I-4")
 @pytest.mark.parametrize(
     ("document", "status"),
@@ -111,6 +115,7 @@ async def test_only_what_the_endpoint_says_in_so_many_words_lets_in(document, st
         assert await it.status_of("opaque") == status
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("I-4")
 async def test_what_is_no_access_token_or_not_yet_one_is_refused_and_the_log_says_as_what(caplog):
     good = {"active": True, "sub": "a", "aud": "vmcp"}
@@ -145,6 +150,7 @@ async def test_what_is_no_access_token_or_not_yet_one_is_refused_and_the_log_say
     assert said[0]["came"] == "token_type: refresh_token"
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("I-1")
 async def test_a_signed_token_that_is_for_something_else_or_holds_no_text_gets_the_same_401():
     async with door() as it:
@@ -155,6 +161,7 @@ async def test_a_signed_token_that_is_for_something_else_or_holds_no_text_gets_t
         assert await it.status_of(it.idp.mint("alice", typ="Bearer", token_use="access", token_type="tenant")) == 200
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("I-4")
 @pytest.mark.parametrize(
     "act", [says(500), says(401, {"error": "invalid_client"}), says(200, b"[]"), huge(600_000), hang_up]
@@ -170,6 +177,7 @@ async def test_a_token_that_the_issuer_does_not_judge_now_is_not_refused(act):
         assert await it.status_of(token) == 200
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("I-4")
 async def test_invented_tokens_ask_the_issuer_a_few_at_a_time_and_hold_up_nobody_who_is_known():
     answers = asyncio.Event()
@@ -207,6 +215,7 @@ async def test_invented_tokens_take_no_turn_of_those_that_were_good_a_moment_ago
         assert set(await asyncio.gather(*invented)) <= {401, 503}
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("I-4")
 async def test_the_secret_follows_its_secret_without_another_authenticator():
     async with door(auth=introspecting) as it:
@@ -223,6 +232,7 @@ async def test_the_secret_follows_its_secret_without_another_authenticator():
         assert len(it.idp.asked("introspect")) == asked
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("I-4")
 async def test_where_nobody_introspects_an_opaque_token_is_refused():
     async with door() as it:

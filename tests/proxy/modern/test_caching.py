@@ -1,0 +1,70 @@
+"""For how long and for whom lists and reads may be kept: never longer, and for no more, than backends say."""
+
+import pytest
+
+from tests.proxy.endpoint.helpers import QUIET, everything
+from tests.support.callers import BySubject
+from tests.support.eras import Era
+from tests.support.modern_backend import ModernBackend
+from tests.support.policies import NamePolicy
+from tests.support.scene import scene
+
+
+@pytest.fixture(autouse=True)
+def _modern(monkeypatch):
+    monkeypatch.setattr("tests.support.eras.current", Era.MODERN)
+
+
+class AllButWrite(NamePolicy):
+    def admits(self, identity, action, capability, name):
+        return "write" not in name
+
+
+async def hints(client, method="tools/list", **params):
+    result = await client.result(method, params)
+    return result["ttlMs"], result["cacheScope"]
+
+
+@pytest.mark.scenario("P-4")
+async def test_what_is_left_of_the_shortest_time_is_said_and_for_all_where_all_backends_say_so():
+    one, two = ModernBackend(ttl=60_000), ModernBackend(ttl=30_000)
+    async with scene({"one": one, "two": two}, config=QUIET) as world, world.client() as client:
+        left, scope = await hints(client)
+        assert 0 < left <= 30_000
+        assert scope == "public"
+        assert (await hints(client))[0] <= left
+
+
+@pytest.mark.scenario("P-4")
+@pytest.mark.parametrize("other", [everything, lambda: ModernBackend(ttl=0)], ids=["legacy", "no time"])
+async def test_one_backend_that_gives_no_time_leaves_none(other):
+    async with scene({"one": ModernBackend(), "two": other()}, config=QUIET) as world, world.client() as client:
+        assert (await hints(client))[0] == 0
+
+
+@pytest.mark.scenario("P-4")
+async def test_one_private_list_makes_all_private():
+    backends = {"one": ModernBackend(), "two": ModernBackend(scope="private")}
+    async with scene(backends, config=QUIET) as world, world.client() as client:
+        left, scope = await hints(client)
+        assert left > 0
+        assert scope == "private"
+
+
+@pytest.mark.scenario("P-4", "Z-1")
+async def test_what_is_seen_by_who_asks_is_for_who_asks_alone():
+    backends = {"one": ModernBackend()}
+    async with scene(backends, config=QUIET, admitter=AllButWrite()) as world, world.client() as client:
+        assert (await hints(client))[1] == "private"
+    async with scene({"one": ModernBackend()}, config=QUIET) as world:
+        with world.inside.authenticated_by(BySubject()):
+            world.apply()
+            async with world.client(authorization="Bearer alice") as client:
+                assert (await hints(client))[1] == "private"
+
+
+@pytest.mark.scenario("P-4")
+async def test_a_resource_may_be_kept_as_long_as_its_backend_says_by_its_reader():
+    one = ModernBackend(ttl=5_000, resources=[{"uri": "test://a", "name": "a"}])
+    async with scene({"one": one}, config=QUIET) as world, world.client() as client:
+        assert await hints(client, "resources/read", uri="test://a") == (5_000, "private")
