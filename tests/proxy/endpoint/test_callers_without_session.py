@@ -42,9 +42,6 @@ class Stateless:
     def link(self, member):
         return self.links.setdefault(member.name, Link(member.backend, self.terms, remember_nothing))
 
-    def hears(self, method):
-        return True
-
     def uri_of(self, backend):
         return lambda uri: uri
 

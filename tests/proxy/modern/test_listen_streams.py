@@ -239,8 +239,8 @@ async def test_a_silent_stream_is_kept_open_by_comments():
 
 async def test_what_cannot_be_streamed_or_read_is_refused():
     async with scene({"one": ScriptedBackend()}, config=QUIET) as world, world.client() as client:
-        message, fields = client.asking("subscriptions/listen", {"notifications": {}})
-        answer = await client.post(message, **fields, accept="application/json")
+        message = client.asking("subscriptions/listen", {"notifications": {}})
+        answer = await client.post(message, accept="application/json")
         assert answer.json()["error"]["message"] == "The answer to this method is a stream; accept text/event-stream."
         for wrong in ({}, {"notifications": 1}, {"notifications": {"toolsListChanged": "yes"}}):
             assert (await client.request("subscriptions/listen", wrong))["error"]["code"] == -32602
