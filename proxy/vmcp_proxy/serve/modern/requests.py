@@ -171,7 +171,7 @@ def _left_of(caller: Caller) -> int:
 
 
 def _scope_of(caller: Caller, page: Page) -> Scope:
-    """For anybody only where nobody has to say who it is, every backend says so, and nothing is left out for anybody."""
+    """For anybody only where nobody says who it is, every backend says so, and nothing is left out for anybody."""
     view = caller.client.view
     is_whole = view is not None and page.catalog is view.catalog and view.cacheable.is_public
     return Scope.PUBLIC if is_whole and not caller.identity.is_by_token else Scope.PRIVATE
