@@ -5,6 +5,7 @@ What the kernel does for a call is not in it. A contender is some fifty times sl
 """
 
 import argparse
+import contextlib
 import re
 import shutil
 import subprocess
@@ -43,10 +44,12 @@ def counted(contender: Contender, target: Path) -> Contender:
     return replace(contender, launch=launch)
 
 
-def count(rig: Rig, contender: Contender, url: str, seconds: float) -> float:
+def count(rig: Rig, contender: Contender, url: str, seconds: float, *, is_modern: bool) -> float:
     """Instructions for each call of some seconds."""
     target = rig.folder / f"callgrind.{contender.name}"
-    with rig.entered(counted(contender, target), [url]) as entrant, seated(rig, entrant) as seat:
+    with contextlib.ExitStack() as stack:
+        entrant = stack.enter_context(rig.entered(counted(contender, target), [url]))
+        seat = stack.enter_context(seated(rig, entrant, is_modern=is_modern))
         assert entrant.child is not None
         process = entrant.child.pid
         seat.load.do(jobs.Calls(_WARM_SECONDS))
@@ -84,6 +87,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", default=["vmcp"], metavar="NAME", help="contenders, as for make bench")
     parser.add_argument("--seconds", type=float, default=4.0, help="length of what is counted")
+    parser.add_argument("--modern", action="store_true", help="calls of MCP 2026-07-28, which has no sessions")
     options = parser.parse_args()
     if shutil.which("valgrind") is None:
         parser.error("there is no valgrind; install it (Debian: apt install valgrind)")
@@ -91,7 +95,7 @@ def main() -> None:
     with prepared(",".join(options.names), options.seconds) as (rig, contenders), rig.backends() as backends:
         base = 0.0
         for contender in contenders:
-            found = count(rig, contender, backends.urls[0], options.seconds)
+            found = count(rig, contender, backends.urls[0], options.seconds, is_modern=options.modern)
             base = base or found
             print(f"{contender.title:45} {found / 1000:8.1f} k {found / base:6.2f}", flush=True)
 

@@ -10,7 +10,8 @@ TEXT = "Nothing is as fast as what is not done."
 class Open(msgspec.Struct, tag=True):
     """Opens sessions over some kept connections; `lists` reads the tools once with the first of them.
 
-    `authorization` is what every request shows, where there is any.
+    `authorization` is what every request shows, where there is any. `is_modern` for clients of the era without
+    sessions, each of which stands for a session then.
     """
 
     port: int
@@ -19,6 +20,7 @@ class Open(msgspec.Struct, tag=True):
     connections: int
     lists: bool = True
     authorization: str = ""
+    is_modern: bool = False
 
 
 class Calls(msgspec.Struct, tag=True):

@@ -18,10 +18,13 @@ from benchmarks.mcp_client import (
     WrongAnswerError,
     ask,
     end_session,
+    heads,
     list_tools,
     open_session,
     request,
     with_authorization,
+    with_envelope,
+    without_session,
 )
 from benchmarks.wire import Answer, Connection, connect
 
@@ -63,6 +66,7 @@ class Load:
         self._sessions: list[Session] = []
         self._names: list[str] = []
         self._port = 0
+        self._modern: jobs.Open | None = None
         self._ids = iter(range(_FIRST_ID, 10 * _FIRST_ID))
 
     async def do(self, job: jobs.Job) -> Done:
@@ -93,6 +97,8 @@ class Load:
 
     async def _open(self, job: jobs.Open) -> Done:
         await self._connect(job.port, job.connections)
+        if job.is_modern:
+            return await self._open_modern(job)
         latencies: list[float] = []
         left = iter(range(job.sessions))
         headers = with_authorization(job.authorization)
@@ -111,10 +117,23 @@ class Load:
         p50, p99 = quantiles(latencies)
         return Done(len(latencies), seconds, p50, p99, tools=len(self._names))
 
+    async def _open_modern(self, job: jobs.Open) -> Done:
+        """Nothing is opened: every request says all of itself."""
+        self._modern = job
+        self._names = await list_tools(self._connections[0], self._modern_head(job, "tools/list"), is_modern=True)
+        return Done(tools=len(self._names))
+
+    def _modern_head(self, job: jobs.Open, method: str, name: str = "") -> Session:
+        return heads(job.port, job.path, without_session(with_authorization(job.authorization), method, name))
+
     async def _calls(self, job: jobs.Calls | jobs.Lists) -> Done:
         if isinstance(job, jobs.Lists):
             return await self._repeat(job.seconds, 0.0, [request("tools/list", {}, 0)], _SameSize().check)
-        bodies = [self._call(name, job.size) for name in self._called(job.tool, spreads=job.spreads)]
+        names = self._called(job.tool, spreads=job.spreads)
+        bodies = [self._call(name, job.size) for name in names]
+        if self._modern is not None:
+            # One name: it stands in the head of every request.
+            self._sessions = [self._modern_head(self._modern, "tools/call", names[0])]
         return await self._repeat(job.seconds, job.rate, bodies, _Expected(job.size).check)
 
     async def _repeat(
@@ -229,7 +248,8 @@ class Load:
 
     def _call(self, name: str, size: int) -> bytes:
         arguments = {"size": size} if size else {"text": jobs.TEXT}
-        return request("tools/call", {"name": name, "arguments": arguments}, 0)
+        params: dict[str, object] = {"name": name, "arguments": arguments}
+        return request("tools/call", params if self._modern is None else with_envelope(params), 0)
 
 
 def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -9,6 +9,7 @@ import msgspec
 from benchmarks.wire import Answer, Connection, message_in
 
 VERSION = "2025-11-25"
+MODERN_VERSION = "2026-07-28"
 CALL_SECONDS = 60.0
 HEADERS = (
     b"content-type: application/json\r\n"
@@ -22,6 +23,20 @@ HEADERS = (
 def with_authorization(value: str) -> bytes:
     """The headers of every request, with credentials where there are any."""
     return HEADERS + f"authorization: {value}\r\n".encode() if value else HEADERS
+
+
+def without_session(headers: bytes, method: str, name: str = "") -> bytes:
+    """The headers of a request of the era without sessions, which say what its body says."""
+    own = f"mcp-method: {method}\r\n" + (f"mcp-name: {name}\r\n" if name else "")
+    return headers.replace(VERSION.encode(), MODERN_VERSION.encode()) + own.encode()
+
+
+def with_envelope(params: dict[str, object]) -> dict[str, object]:
+    """The params of a request of that era."""
+    prefix = "io.modelcontextprotocol/"
+    client = {"name": "load", "version": "1"}
+    envelope = {"protocolVersion": MODERN_VERSION, "clientInfo": client, "clientCapabilities": {}}
+    return {**params, "_meta": {prefix + key: value for key, value in envelope.items()}}
 
 
 class WrongAnswerError(Exception):
@@ -109,14 +124,15 @@ async def result_of(connection: Connection, session: Session, method: str, param
     return dict(message["result"])
 
 
-async def list_tools(connection: Connection, session: Session) -> list[str]:
+async def list_tools(connection: Connection, session: Session, *, is_modern: bool = False) -> list[str]:
     """The names of all tools, over all pages."""
     names: list[str] = []
-    params: dict[str, str] = {}
+    first = with_envelope({}) if is_modern else {}
+    params = first
     while True:
         page = await result_of(connection, session, "tools/list", params)
         names += [tool["name"] for tool in page["tools"]]
         cursor = page.get("nextCursor")
         if not cursor:
             return names
-        params = {"cursor": cursor}
+        params = {**first, "cursor": cursor}

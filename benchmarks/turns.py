@@ -21,8 +21,8 @@ class Seat:
 
 
 @contextlib.contextmanager
-def seated(rig: Rig, entrant: Entrant, sessions: int | None = None) -> Iterator[Seat]:
-    """A load generator with open sessions in front of a contender.
+def seated(rig: Rig, entrant: Entrant, sessions: int | None = None, *, is_modern: bool = False) -> Iterator[Seat]:
+    """A load generator with open sessions in front of a contender, or of clients without any.
 
     Raises:
         RefusedError: the contender does not take them.
@@ -36,6 +36,7 @@ def seated(rig: Rig, entrant: Entrant, sessions: int | None = None) -> Iterator[
                 sessions or connections,
                 connections,
                 authorization=entrant.authorization,
+                is_modern=is_modern,
             )
         )
         yield Seat(entrant, load)

@@ -9,6 +9,7 @@ from benchmarks.workloads import (
     composite,
     connect,
     echo,
+    eras,
     growth,
     large,
     latency,
@@ -21,6 +22,7 @@ from benchmarks.workloads import (
 
 WORKLOADS: Mapping[str, Callable[[Rig], Result]] = {
     "echo": echo.run,
+    "eras": eras.run,
     "large": large.run,
     "list": listing.run,
     "initialize": connect.run,
