@@ -99,6 +99,8 @@ def test_members_of_another_version_change_nothing(status, more):
 def test_a_member_that_is_renamed_at_one_end_is_missed():
     # Each member of each part is somewhere in the golden document with a value that no absent one has.
     document = golden() | {"contract": 7, "keys": "missing", "store": {"state": "unavailable", "message": "no"}}
+    # It is no bridge.
+    document["lack"] = "its process has not answered initialize yet"
     # Nobody whose callers get no token stands there.
     document["backends"][0]["callers"] = "its token endpoint is away"
     read = from_document(document)
