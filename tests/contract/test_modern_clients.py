@@ -16,7 +16,7 @@ from tests.support.serving import http_backend, serve
 MODES = ("auto", "2026-07-28")
 
 
-@pytest.mark.scenario("P-3", "P-13")
+@pytest.mark.scenario("P-4", "P-13")
 @pytest.mark.parametrize("mode", MODES)
 async def test_the_sdk_client_uses_an_sdk_server_and_a_stdio_server_without_a_session(mode):
     server = sdk_server("real")
@@ -39,7 +39,7 @@ async def test_the_sdk_client_uses_an_sdk_server_and_a_stdio_server_without_a_se
             assert world.inside.sessions == 0
 
 
-@pytest.mark.scenario("P-3", "P-13")
+@pytest.mark.scenario("P-4", "P-13")
 async def test_the_sdk_client_sees_progress_and_the_records_that_it_asks_for():
     seen, records = [], []
     backend = ScriptedBackend()
@@ -72,7 +72,7 @@ async def test_the_sdk_client_sees_progress_and_the_records_that_it_asks_for():
     assert records == [("error", "much")]
 
 
-@pytest.mark.scenario("P-3", "P-13")
+@pytest.mark.scenario("P-4", "P-13")
 async def test_names_that_no_header_can_carry_are_called():
     backend = ScriptedBackend(resources=[{"uri": "test://grüße/ä", "name": "a"}])
     async with scene({"one": backend}, config=QUIET) as world, Client(world.url, mode="2026-07-28") as client:
@@ -81,7 +81,7 @@ async def test_names_that_no_header_can_carry_are_called():
             await client.call_tool("wörter", {})
 
 
-@pytest.mark.scenario("P-3", "P-13")
+@pytest.mark.scenario("P-4", "P-13")
 async def test_a_call_that_an_sdk_client_gives_up_is_cancelled_at_its_backend():
     backend, began, release = ScriptedBackend(tools=[tool("wait")]), asyncio.Event(), asyncio.Event()
 

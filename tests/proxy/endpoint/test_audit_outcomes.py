@@ -10,6 +10,7 @@ import pytest
 
 from tests.proxy.endpoint.helpers import QUIET
 from tests.proxy.serve.harness import TokenAuthenticator
+from tests.support.eras import Era
 from tests.support.raw_client import eventually, initialize
 from tests.support.scene import Scene, scene
 from tests.support.scripted_backend import Die, Refusal, ScriptedBackend, Status, text, tool
@@ -256,12 +257,13 @@ async def test_a_stream_of_a_client_succeeds_however_it_ends(tmp_path):
         assert found == {"mcp_stream": ("success", None, 200, ""), "mcp_session_end": ("success", None, 204, "")}
 
 
-async def test_what_a_rate_limit_refuses_is_denied_and_says_by_what(tmp_path):
+async def test_what_a_rate_limit_refuses_is_denied_and_says_by_what(tmp_path, both_eras):
     limit = {"shared": {"maxTokens": 1, "refillPeriod": "1h"}}
     async with staged(tmp_path, {"rateLimiting": limit}) as stage, stage.world.session() as client:
         for _ in range(2):
             await client.post(calling("fine"))
-        *_, first, second = await stage.events(4)
+        opening = 2 if both_eras is Era.LEGACY else 1
+        *_, first, second = await stage.events(opening + 2)
         assert facts(first) == SAYS["fine"]
         assert (*facts(second), second["rejected_by"]) == ("denied", None, 200, "", "rate_limit")
         assert second["target"]["name"] == "web_fine"

@@ -186,6 +186,7 @@ def guarded() -> ScriptedBackend:
     )
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("C-9", "Z-2")
 async def test_what_a_list_hides_is_refused_by_call_with_one_text_and_what_it_shows_can_be_called():
     rules = Rules(

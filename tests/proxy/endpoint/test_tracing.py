@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tests.proxy.endpoint.tracing import OTHER, PARENT, TRACE, telemetry, traced
+from tests.support.eras import MODERN, Era
 from tests.support.old_server import OldServer
 from tests.support.otlp import OtlpReceiver
 from tests.support.scene import operational, scene
@@ -15,7 +16,7 @@ from vmcp_proxy.http_client import head
 
 
 @pytest.mark.scenario("O-2")
-async def test_a_trace_goes_on_from_the_client_through_the_proxy_to_the_backend():
+async def test_a_trace_goes_on_from_the_client_through_the_proxy_to_the_backend(both_eras):
     async def use(client):
         await client.request("tools/call", {"name": "one_echo", "arguments": {"q": "secret"}}, traceparent=PARENT)
 
@@ -30,7 +31,10 @@ async def test_a_trace_goes_on_from_the_client_through_the_proxy_to_the_backend(
         ("initialize", call.id),
         ("tools/call echo", server.id),
     ]
-    assert server.attributes.pop("mcp.session.id")
+    if both_eras is Era.LEGACY:
+        assert server.attributes.pop("mcp.session.id")
+    else:
+        assert server.attributes.pop("mcp.protocol.version") == MODERN
     assert server.attributes == {
         "mcp.method.name": "tools/call",
         "gen_ai.operation.name": "execute_tool",
@@ -73,6 +77,7 @@ def encoded(monkeypatch):
     return encoded
 
 
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.parametrize("rate", ["0", "1"])
 async def test_the_clients_headers_are_encoded_once_whatever_goes_with_a_single_request(encoded, rate):
     async def use(client):

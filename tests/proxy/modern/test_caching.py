@@ -25,7 +25,7 @@ async def hints(client, method="tools/list", **params):
     return result["ttlMs"], result["cacheScope"]
 
 
-@pytest.mark.scenario("P-4")
+@pytest.mark.scenario("P-2")
 async def test_what_is_left_of_the_shortest_time_is_said_and_for_all_where_all_backends_say_so():
     one, two = ModernBackend(ttl=60_000), ModernBackend(ttl=30_000)
     async with scene({"one": one, "two": two}, config=QUIET) as world, world.client() as client:
@@ -35,14 +35,14 @@ async def test_what_is_left_of_the_shortest_time_is_said_and_for_all_where_all_b
         assert (await hints(client))[0] <= left
 
 
-@pytest.mark.scenario("P-4")
+@pytest.mark.scenario("P-2")
 @pytest.mark.parametrize("other", [everything, lambda: ModernBackend(ttl=0)], ids=["legacy", "no time"])
 async def test_one_backend_that_gives_no_time_leaves_none(other):
     async with scene({"one": ModernBackend(), "two": other()}, config=QUIET) as world, world.client() as client:
         assert (await hints(client))[0] == 0
 
 
-@pytest.mark.scenario("P-4")
+@pytest.mark.scenario("P-2")
 async def test_one_private_list_makes_all_private():
     backends = {"one": ModernBackend(), "two": ModernBackend(scope="private")}
     async with scene(backends, config=QUIET) as world, world.client() as client:
@@ -51,7 +51,7 @@ async def test_one_private_list_makes_all_private():
         assert scope == "private"
 
 
-@pytest.mark.scenario("P-4", "Z-1")
+@pytest.mark.scenario("P-2", "Z-1")
 async def test_what_is_seen_by_who_asks_is_for_who_asks_alone():
     backends = {"one": ModernBackend()}
     async with scene(backends, config=QUIET, admitter=AllButWrite()) as world, world.client() as client:
@@ -63,7 +63,7 @@ async def test_what_is_seen_by_who_asks_is_for_who_asks_alone():
                 assert (await hints(client))[1] == "private"
 
 
-@pytest.mark.scenario("P-4")
+@pytest.mark.scenario("P-2")
 async def test_a_resource_may_be_kept_as_long_as_its_backend_says_by_its_reader():
     one = ModernBackend(ttl=5_000, resources=[{"uri": "test://a", "name": "a"}])
     async with scene({"one": one}, config=QUIET) as world, world.client() as client:

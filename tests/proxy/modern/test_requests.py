@@ -19,7 +19,7 @@ def modern(world: Scene, **headers: str) -> RawClient:
     return RawClient(world.url, {name.replace("_", "-"): value for name, value in headers.items()}, Era.MODERN)
 
 
-@pytest.mark.scenario("P-3")
+@pytest.mark.scenario("P-4")
 async def test_discovery_says_what_is_served_and_in_which_revisions():
     backend = everything()
     backend.instructions = "Ask me."
@@ -35,7 +35,7 @@ async def test_discovery_says_what_is_served_and_in_which_revisions():
         assert said["_meta"][SERVER]["version"]
 
 
-@pytest.mark.scenario("P-3")
+@pytest.mark.scenario("P-4")
 async def test_every_kind_is_listed_called_read_got_and_completed_without_a_session():
     backend = everything()
     async with scene({"one": backend}, config=QUIET) as world, modern(world) as client:
@@ -62,7 +62,7 @@ async def test_every_kind_is_listed_called_read_got_and_completed_without_a_sess
         assert len({heard.session for heard in backend.calls("tools/call") + backend.calls("prompts/get")}) == 1
 
 
-@pytest.mark.scenario("P-3")
+@pytest.mark.scenario("P-4")
 async def test_what_legacy_clients_cannot_read_is_left_as_it_came():
     schema = {"type": "array", "items": {"type": "integer"}}
     backend = ScriptedBackend(tools=[tool("count", outputSchema=schema)])
@@ -80,7 +80,7 @@ async def test_what_legacy_clients_cannot_read_is_left_as_it_came():
         assert result["_meta"][SERVER]["name"] == "test"
 
 
-@pytest.mark.scenario("P-3")
+@pytest.mark.scenario("P-4")
 @pytest.mark.parametrize(
     ("backends_code", "status", "code"),
     [
@@ -111,7 +111,7 @@ async def test_a_backends_error_keeps_its_words_and_has_a_code_of_this_era(backe
         assert error == {"code": code, "message": "not so", "data": {"requiredCapabilities": {"sampling": {}}}}
 
 
-@pytest.mark.scenario("P-3")
+@pytest.mark.scenario("P-4")
 async def test_what_is_not_there_is_an_invalid_param_that_names_it():
     backend = everything()
 
@@ -131,7 +131,7 @@ async def test_what_is_not_there_is_an_invalid_param_that_names_it():
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, -32602)
 
 
-@pytest.mark.scenario("P-3")
+@pytest.mark.scenario("P-4")
 @pytest.mark.parametrize("raw", [b"{}", b" {} ", b'{ "content": [] }', b"5", b"[]", b'{"_meta":7}'])
 async def test_odd_results_are_completed_or_told_to_be_none(raw):
     backend = ScriptedBackend()
@@ -147,7 +147,7 @@ async def test_odd_results_are_completed_or_told_to_be_none(raw):
     assert answer["result"].get("isError", False) is not isinstance(json.loads(raw), dict)
 
 
-@pytest.mark.scenario("P-3")
+@pytest.mark.scenario("P-4")
 async def test_a_method_that_discovery_does_not_offer_is_not_found():
     backend = ScriptedBackend(offers={"tools": {}})
     async with scene({"one": backend}, config=QUIET) as world, modern(world) as client:

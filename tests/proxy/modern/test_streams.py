@@ -36,7 +36,7 @@ def chatty() -> ScriptedBackend:
     return backend
 
 
-@pytest.mark.scenario("P-3")
+@pytest.mark.scenario("P-4")
 async def test_a_stream_brings_progress_under_the_requests_own_token_and_records_of_its_own_level():
     async with scene({"one": chatty()}, config=QUIET) as world, world.client() as client:
         client.log_level = "warning"
@@ -52,7 +52,7 @@ async def test_a_stream_brings_progress_under_the_requests_own_token_and_records
             assert client.said[2]["params"] == {"progressToken": token, "progress": 1, "total": 2}
 
 
-@pytest.mark.scenario("P-3")
+@pytest.mark.scenario("P-4")
 async def test_a_request_that_asks_for_nothing_hears_nothing_but_its_answer():
     async with scene({"one": chatty()}, config=QUIET) as world, world.client() as client:
         message = client.asking("tools/call", {"name": "one_echo"})
@@ -61,7 +61,7 @@ async def test_a_request_that_asks_for_nothing_hears_nothing_but_its_answer():
         assert answer.json()["result"]["content"][0]["text"] == "said"
 
 
-@pytest.mark.scenario("P-3")
+@pytest.mark.scenario("P-4")
 async def test_a_client_that_takes_no_streams_gets_the_answer_alone():
     async with scene({"one": chatty()}, config=QUIET) as world, world.client() as client:
         client.log_level = "debug"
@@ -70,7 +70,7 @@ async def test_a_client_that_takes_no_streams_gets_the_answer_alone():
         assert answer.json()["result"]["content"][0]["text"] == "said"
 
 
-@pytest.mark.scenario("P-3")
+@pytest.mark.scenario("P-4")
 async def test_a_silent_call_is_kept_open_by_comments():
     backend, release = ScriptedBackend(), asyncio.Event()
 
@@ -92,7 +92,7 @@ async def test_a_silent_call_is_kept_open_by_comments():
     assert answer["result"]["resultType"] == "complete"
 
 
-@pytest.mark.scenario("P-3")
+@pytest.mark.scenario("P-4")
 @pytest.mark.parametrize("level", [None, "debug"], ids=["before anything was said", "in a stream"])
 async def test_a_disconnect_cancels_the_call_at_its_backend(level, tmp_path):
     backend, began, release = ScriptedBackend(), asyncio.Event(), asyncio.Event()
@@ -120,7 +120,7 @@ async def test_a_disconnect_cancels_the_call_at_its_backend(level, tmp_path):
     assert (line["outcome"], line["reason"]) == ("failure", "cancelled")
 
 
-@pytest.mark.scenario("P-3")
+@pytest.mark.scenario("P-4")
 async def test_a_disconnect_costs_other_calls_nothing():
     backend, release = ScriptedBackend(), asyncio.Event()
 

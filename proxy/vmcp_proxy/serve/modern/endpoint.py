@@ -37,7 +37,8 @@ class ModernEndpoint:
         snapshot = context.sent_headers = context.captured()
         client = self._clients.begin(identity, snapshot, envelope.capabilities, clock())
         try:
-            caller = StatelessCaller(identity, client, snapshot)
+            # The client's own copy of the same: what was made of it for the request before is known by that.
+            caller = StatelessCaller(identity, client, client.snapshot)
             exchange = ModernExchange(context, client.last_used)
             answered = await self._answered(context, caller, message, envelope, exchange, task)
             await exchange.finish(answered.status, answered.body, answered.headers)
