@@ -39,7 +39,7 @@ async def test_a_trace_goes_on_from_the_client_through_the_proxy_to_the_backend(
         "mcp.method.name": "tools/call",
         "gen_ai.operation.name": "execute_tool",
         "gen_ai.tool.name": "one_echo",
-        "jsonrpc.request.id": "1",
+        "jsonrpc.request.id": "1" if both_eras is Era.LEGACY else "2",
         "vmcp.backend": "one",
         "network.transport": "tcp",
         "network.protocol.name": "http",
