@@ -144,7 +144,8 @@ class Leases:
         """Lets a link wait for the next call; one that may have to do with this one still is closed."""
         link.holder = None
         waiting = self._idle.setdefault(client, [])
-        if link.is_sound and link.is_idle and link.session is not None and len(waiting) < MOST_IDLE:
+        has_room = sum(each.member is link.member for each in waiting) < MOST_IDLE
+        if link.is_sound and link.is_idle and link.session is not None and has_room:
             link.expiry = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._expire, client, link)
             waiting.append(link)
             return
