@@ -17,6 +17,7 @@ from vmcp_proxy.core.listings.cache import Entry
 from vmcp_proxy.core.listings.scopes import SHARED
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.virtual import VirtualMCP
+from vmcp_proxy.keys.keyring import Keyring
 from vmcp_proxy.observability.tracing.counts import SpanCounts
 from vmcp_proxy.run.proxy import Proxy
 from vmcp_proxy.run.telemetry.audit import AuditOutput
@@ -49,6 +50,10 @@ class Inside:
     def sessions(self) -> int:
         """How many sessions are live."""
         return self._parts.sessions.manager.live
+
+    def rotate(self, keyring: Keyring) -> None:
+        """Has everything that is keyed follow other keys."""
+        self._parts.rotate(keyring)
 
     def end_parked(self) -> None:
         """Gives up the calls that wait for their clients, as when their time is over."""

@@ -17,6 +17,7 @@ from tests.support.raw_client import RawClient, eventually
 from tests.support.scene import operational, scene
 from tests.support.scripted_backend import Call, Refusal, ScriptedBackend, text, tool
 from tests.support.serving import http_backend
+from vmcp_proxy.keys.keyring import Keyring
 from vmcp_proxy.protocol.methods import Era
 
 CANARY = "canary-9d41f0"
@@ -287,6 +288,18 @@ async def test_audit_tells_a_request_that_was_asked_something_from_one_that_is_d
         ("success", "input_required", "one", "one_echo"),
         ("success", None, "one", "one_echo"),
     ]
+
+
+async def test_other_keys_end_what_waits_for_it_holds_headers_of_clients():
+    asker = Asker("elicitation/create", FORM)
+    async with asked_by(asker.backend) as (world, client):
+        asked = await client.call("one_echo")
+        world.inside.rotate(Keyring.random())
+        await eventually(lambda: not tasks_named("call tools/call"))
+        assert (await world.metrics())[PARKED] == 0
+        refused = (await go_on(client, asked))["error"]
+        assert (refused["code"], "none that was given out here" in refused["message"]) == (-32602, True)
+        assert "result" in await go_on(client, await client.call("one_echo"))
 
 
 async def test_a_proxy_that_ends_gives_up_what_waits_and_ends_its_sessions():
