@@ -6,6 +6,7 @@ something is left over, the operator's memory has grown, or its log tells of a d
 
 import argparse
 import asyncio
+import logging
 import secrets
 import sys
 
@@ -22,6 +23,8 @@ def main() -> None:
     options = parser.parse_args()
     seed = secrets.randbelow(1_000_000) if options.seed is None else options.seed
     print(f"{options.minutes:g} minutes, seed {seed}", flush=True)
+    # A client tells a session that it gives up of what still comes.
+    logging.getLogger("mcp").setLevel(logging.CRITICAL)
     with installed() as cluster:
         report = asyncio.run(run(Stage.build(cluster), options.minutes, seed))
         if report.ledger.violations:

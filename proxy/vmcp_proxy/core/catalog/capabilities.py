@@ -75,7 +75,7 @@ class Listing(ByKind[Descriptor]):
     """Everything that one backend lists, in its own order.
 
     `digest` changes exactly when anything else here does but `hints`, which say how long a modern backend lets it be
-    kept; `size` is about its bytes.
+    kept, and `is_passing`, which says that what is `incomplete` may be whole soon; `size` is about its bytes.
     """
 
     backend: str
@@ -86,6 +86,7 @@ class Listing(ByKind[Descriptor]):
     dropped: tuple[Dropped, ...] = ()
     incomplete: tuple[Incomplete, ...] = ()
     hints: CacheHints | None = field(default=None, compare=False)
+    is_passing: bool = field(default=False, compare=False)
     digest: bytes = field(init=False, repr=False, compare=False)
     size: int = field(init=False, repr=False, compare=False)
 

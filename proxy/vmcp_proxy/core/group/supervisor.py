@@ -87,7 +87,7 @@ class Supervisor:
             due = min(due, self._looked_at + DOUBT_PAUSE)
         if not entry.is_fresh(now, self._listings.ttl):
             return min(due, max(entry.due_at, entry.fetched_at + CHANGE_PAUSE))
-        return min(due, entry.fetched_at + self._listings.ttl)
+        return min(due, entry.fetched_at + self._listings.ttl, entry.recheck_at)
 
     async def _look(self) -> None:
         """Tries an open circuit; reads the lists where they are out of date, else probes."""
@@ -110,7 +110,8 @@ class Supervisor:
         """Reads the lists where they are out of date; whether they were not."""
         member = self._member
         entry = self._listings.entry(member, SHARED)
-        if entry.is_fresh(asyncio.get_running_loop().time(), self._listings.ttl):
+        now = asyncio.get_running_loop().time()
+        if entry.is_fresh(now, self._listings.ttl) and now < entry.recheck_at:
             return True
         link = self._links.of(member)
         await self._listings.refresh(

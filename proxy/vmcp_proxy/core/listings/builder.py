@@ -19,6 +19,7 @@ class _KindState:
     bad: list[BadEntry] = field(default_factory=list)
     cursors: set[bytes] = field(default_factory=set)
     cut_off: str = ""
+    is_passing: bool = False
     hints: list[CacheHints] = field(default_factory=list)
 
     def take(self, page: Page) -> None:
@@ -55,13 +56,14 @@ class ListingBuilder:
             self.cut_off(kind, flaw)
         return None if state.cut_off else cursor
 
-    def cut_off(self, kind: Kind, reason: str) -> None:
+    def cut_off(self, kind: Kind, reason: str, *, is_passing: bool = False) -> None:
         """Ends a kind early, for instance because a page could not be had; the first reason counts.
 
-        The reason reaches clients.
+        The reason reaches clients. `is_passing` where it may be another one soon.
         """
         state = self._kinds[kind]
         state.cut_off = state.cut_off or reason
+        state.is_passing = state.is_passing or is_passing
 
     def build(self) -> Listing:
         """The listing of all that came."""
@@ -77,6 +79,7 @@ class ListingBuilder:
                 Incomplete(self._backend, kind, state.cut_off) for kind, state in self._kinds.items() if state.cut_off
             ),
             hints=narrowest(each for state in self._kinds.values() for each in state.hints),
+            is_passing=any(state.is_passing for state in self._kinds.values()),
         )
 
     def _take(self, kind: Kind, state: _KindState, result_raw: bytes | msgspec.Raw) -> tuple[bytes | None, str]:

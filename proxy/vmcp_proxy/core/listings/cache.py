@@ -43,6 +43,7 @@ class Entry:
     what is wrong with the backend, not as if they had never been.
     `turn` is that of the member's health at the last attempt: what was learned before the last turn is asked again.
     `hints` are those of the last reading, also where it brought what was known.
+    `recheck_at` is when to read again what is fresh and not whole, in loop time: nobody waits for that.
     `is_overdue`: somebody has waited for the fetch on its way as long as one may; the others need not.
     """
 
@@ -54,6 +55,8 @@ class Entry:
     fetched_at: float = 0.0
     retry_at: float = 0.0
     failures: int = 0
+    gaps: int = 0
+    recheck_at: float = math.inf
     is_stale: bool = True
     turn: int = 0
     is_overdue: bool = False
@@ -261,6 +264,8 @@ class Listings:
         entry.failures = 0
         entry.retry_at = 0.0
         entry.fetched_at = now
+        entry.gaps = entry.gaps + 1 if listing.is_passing else 0
+        entry.recheck_at = now + _pause(entry.gaps) if entry.gaps else math.inf
         told = answered(entry.member, permit, Asked.LISTING, is_callers=not entry.is_shared)
         entry.turn = entry.member.health.turns
         if told or changed:
@@ -292,8 +297,7 @@ class Listings:
         entry.is_stale = True
         entry.turn = entry.member.health.turns
         entry.failures += 1
-        pause = min(_FIRST_RETRY * 2 ** min(entry.failures - 1, 10), _LAST_RETRY)
-        entry.retry_at = now + max(pause, min(error.retry_after or 0, _LONGEST_PAUSE))
+        entry.retry_at = now + max(_pause(entry.failures), min(error.retry_after or 0, _LONGEST_PAUSE))
         before = (entry.listing is None, entry.failure.status if entry.failure else None)
         # Not the error itself: its traceback holds the client's headers and its session, which end before this does.
         entry.failure = Outcome(error.category.value, str(error))
@@ -302,3 +306,8 @@ class Listings:
             entry.listing = None
         if before != (entry.listing is None, entry.failure.status):
             self._on_change()
+
+
+def _pause(times: int) -> float:
+    """Seconds until the next attempt after so many of no avail."""
+    return min(_FIRST_RETRY * 2.0 ** min(times - 1, 10), _LAST_RETRY)

@@ -23,14 +23,21 @@ _OFFER: Final = {
     Kind.PROMPT: "prompts",
 }
 
+_AWAY: Final = frozenset({Category.UNREACHABLE, Category.NOT_RUNNING, Category.ENDED, Category.CIRCUIT_OPEN})
+"""What is never about one list alone."""
+
+_PASSING: Final = frozenset({Category.FAILED, Category.TIMEOUT, Category.BUSY})
+"""What some servers do with one list for ever, and a dying pod with the one that it is asked for."""
+
 
 async def fetch_listing(backend: str, link: Link, credentials: Credentials, bounds: Bounds) -> Listing:
     """Every page of every kind that the backend offers, the kinds at the same time.
 
-    A kind that fails alone is reported in the listing's `incomplete`; the others stay.
+    A kind that fails alone is reported in the listing's `incomplete`; the others stay. Where it may be the whole
+    backend that went away meanwhile, the listing is `is_passing`.
 
     Raises:
-        BackendError: no kind could be read.
+        BackendError: no kind could be read, or the backend went away before all were.
     """
     configured = bounds.operational.limits
     limits = ListingLimits(pages=configured.list_pages, items=configured.list_items, bytes=configured.list_bytes)
@@ -48,13 +55,16 @@ async def fetch_listing(backend: str, link: Link, credentials: Credentials, boun
             await _read_kind(kind, builder, link, credentials, Deadline(until, until, 0.0))
         except BackendError as error:
             errors.append(error)
-            builder.cut_off(kind, str(error))
+            builder.cut_off(kind, str(error), is_passing=error.category in _PASSING)
 
     async with asyncio.TaskGroup() as group:
         for kind in kinds:
             group.create_task(read(kind))
+    away = next((error for error in errors if error.category in _AWAY), None)
     if kinds and len(errors) == len(kinds):
-        raise errors[0]
+        raise away or errors[0]
+    if away is not None:
+        raise away
     return builder.build()
 
 
