@@ -138,7 +138,9 @@ class Inside:
         return dict(self._parts.core.group.members)
 
     def backend(self, name: str) -> Backend:
-        return self.members[name].backend
+        """The part of a backend that speaks the protocol with sessions."""
+        backend = self.members[name].backend
+        return getattr(backend, "_legacy", backend)
 
     def invalidate_lists(self, backend: str) -> None:
         """Lets the backend's shared lists be asked for anew, as its `list_changed` would."""

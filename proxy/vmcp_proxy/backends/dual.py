@@ -19,7 +19,7 @@ _PROBE_SECONDS: Final = 5.0
 """How long a server may take to say that it speaks the modern protocol, before the former one is tried; and no more
 than half of the time that there is."""
 
-_REFUSALS: Final = frozenset({Category.REFUSED, Category.PROTOCOL, Category.FAILED, Category.NOT_RUNNING})
+_REFUSALS: Final = frozenset({Category.REFUSED, Category.PROTOCOL, Category.FAILED})
 """What a server may make of a handshake, or of a request, in a protocol that it does not speak."""
 
 
@@ -45,15 +45,17 @@ class DualBackend:
 
     A server may have tools that work in one protocol only. So a session is opened in the protocol of its client where
     the server speaks it, and in the other one where it does not. The proxy's own session is in the modern protocol
-    where that is spoken: a server that knows no other is not asked for a session before a client wants one.
+    where that is spoken: a server that knows no other is not asked for a session before a client wants one. A program
+    (`is_program`) is asked for one first: some end for want of it, and each protocol takes a process of its own.
     """
 
-    def __init__(self, legacy: Backend, modern: Opens, eras: Eras) -> None:
+    def __init__(self, legacy: Backend, modern: Opens, eras: Eras, *, is_program: bool = False) -> None:
         self.name = legacy.name
         self.takes_headers = legacy.takes_headers
         self._legacy = legacy
         self._modern = modern
         self._eras = eras
+        self._is_program = is_program
         self._revisions: dict[Era, str] = {}
 
     def __repr__(self) -> str:
@@ -67,15 +69,19 @@ class DualBackend:
     def is_apart(self, era: Era) -> bool:
         """See `Backend.is_apart`."""
         eras = self._eras
-        if era is Era.MODERN or Era.MODERN not in eras.spoken:
+        if self._is_program and Era.LEGACY in eras.spoken:
+            own = Era.LEGACY
+        elif Era.MODERN in eras.spoken:
+            own = Era.MODERN
+        else:
             return False
-        return Era.LEGACY in eras.spoken or eras.is_open(Era.LEGACY, _now())
+        return era is not own and (era in eras.spoken or eras.is_open(era, _now()))
 
     async def open(
         self, terms: Terms, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
     ) -> BackendSession:
         """See `Backend.open`."""
-        is_modern_first = terms.era is Era.MODERN or owner is None
+        is_modern_first = terms.era is Era.MODERN or (owner is None and not self._is_program)
         opening = self._open_modern_first if is_modern_first else self._open_legacy_first
         session = await opening(terms, headers, deadline, owner)
         version = session.hello.version
@@ -152,7 +158,7 @@ class DualBackend:
         try:
             session = await self._modern.open(terms, headers, deadline, owner)
         except NotModernError:
-            eras.missed(Era.MODERN, _now() + REFUSED_SECONDS)
+            eras.missed(Era.MODERN, _now() + (NO_SESSIONS_SECONDS if self._is_program else REFUSED_SECONDS))
             raise
         except BackendError:
             eras.missed(Era.MODERN, _now() + DOUBT_SECONDS)

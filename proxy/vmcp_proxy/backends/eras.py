@@ -9,7 +9,7 @@ from vmcp_proxy.protocol.methods import Era
 REFUSED_SECONDS: Final = 300.0
 """How long a refused protocol is not tried again: servers are upgraded."""
 NO_SESSIONS_SECONDS: Final = 3600.0
-"""The same of a server that speaks the modern protocol alone: none is known to take up the former one."""
+"""The same of what costs a process to find out, and of a server that speaks the modern protocol alone."""
 DOUBT_SECONDS: Final = 30.0
 """The same where the answer has not shown whether it is spoken."""
 

@@ -12,7 +12,13 @@ from vmcp_proxy.backends.messages import is_ping, number_of
 from vmcp_proxy.protocol import jsonrpc, params
 from vmcp_proxy.protocol.params import InvalidParamsError
 
-_FOR_LISTENERS: Final = frozenset({"notifications/resources/updated", "notifications/elicitation/complete"})
+_FOR_LISTENERS: Final = frozenset(
+    {
+        "notifications/elicitation/complete",
+        "notifications/resources/updated",
+        "notifications/subscriptions/acknowledged",
+    }
+)
 
 
 class Demultiplexer:

@@ -1,5 +1,6 @@
 """Modern requests over Streamable HTTP (MCP 2026-07-28, "Transports"): a POST each, and what it repeats in headers."""
 
+import itertools
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -37,12 +38,17 @@ _LISTEN: Final = "subscriptions/listen"
 class ModernHttp:
     """The `Transport` of one session with a backend that is reached by HTTP."""
 
-    __slots__ = ("_backend", "_last", "name")
+    __slots__ = ("_backend", "_ids", "_last", "name")
 
     def __init__(self, backend: "ModernHttpBackend") -> None:
         self.name: Final = backend.name
         self._backend: Final = backend
+        self._ids = itertools.count(1)
         self._last: tuple[OutgoingHeaders, HeaderBlock] | None = None
+
+    def next_id(self) -> int:
+        """See `Transport.next_id`: each request has a response of its own."""
+        return next(self._ids)
 
     async def exchange(
         self,

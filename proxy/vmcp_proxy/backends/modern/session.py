@@ -1,6 +1,5 @@
 """What stands for a session with a modern backend: every request says of itself what a session would."""
 
-import itertools
 from typing import Final, Protocol
 
 import msgspec
@@ -35,6 +34,9 @@ class Transport(Protocol):
     @property
     def name(self) -> str:
         """That of the backend."""
+
+    def next_id(self) -> int:
+        """See `BackendSession.next_id`; unique among all that share the way to the backend."""
 
     async def exchange(
         self,
@@ -75,7 +77,7 @@ class Transport(Protocol):
 class ModernSession:
     """A `BackendSession` on these terms; nothing of it is at the backend, so that there is nothing to resume or end."""
 
-    __slots__ = ("_envelope", "_ids", "_listening", "_terms", "_transport", "hello")
+    __slots__ = ("_envelope", "_listening", "_terms", "_transport", "hello")
 
     token: Final = b""
 
@@ -84,7 +86,6 @@ class ModernSession:
         self._transport: Final = transport
         self._terms: Final = terms
         self._envelope: Final = envelope
-        self._ids = itertools.count(1)
         self._listening: Final = Listening(hello.offers, self._receive)
 
     def __repr__(self) -> str:
@@ -92,7 +93,7 @@ class ModernSession:
 
     def next_id(self) -> int:
         """See `BackendSession.next_id`."""
-        return next(self._ids)
+        return self._transport.next_id()
 
     def expect_stream(self) -> None:
         """See `BackendSession.expect_stream`."""

@@ -6,14 +6,15 @@ a shared one nobody could say which client a request of the program's is for (AD
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from vmcp_proxy.backends.budget import ReadBudget
 from vmcp_proxy.backends.channel.share import Share
 from vmcp_proxy.backends.channel.shared import SharedSession
 from vmcp_proxy.backends.deadline import Deadline
-from vmcp_proxy.backends.errors import SAID, BackendError, Category, SessionLostError
+from vmcp_proxy.backends.errors import SAID, BackendError, Category, NotModernError, SessionLostError
 from vmcp_proxy.backends.handshake import read_hello
 from vmcp_proxy.backends.interface import NOBODY, BackendSession, LegacyOnly, Terms
 from vmcp_proxy.backends.programs.pool import Place, ProgramPool
@@ -27,6 +28,10 @@ _START_SECONDS: Final = 120.0
 """How long a program may take to come up: package runners download what they run."""
 _DRAIN_SECONDS: Final = 30.0
 _READER_SECONDS: Final = 1.0
+
+
+Greet: TypeAlias = Callable[[StdioSession], Awaitable[None]]
+"""Has a program say what it is; raises `BackendError` where it does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +115,29 @@ class StdioBackend(LegacyOnly):
 
     async def _start(self, capabilities: bytes, deadline: Deadline, place: Place | None) -> StdioSession:
         """Starts a program of a client session, for which there is a `place`, or the shared one."""
-        settings = self._settings
-        session = await self._launch(place)
-        try:
-            self._check_open()
-            hello = encode_client_hello(capabilities, settings.software_version)
+
+        async def greet(session: StdioSession) -> None:
+            hello = encode_client_hello(capabilities, self._settings.software_version)
             answer = await session.request(session.next_id(), "initialize", hello, (), deadline, NOBODY)
             session.hello = read_hello(self.name, answer, self._masks.apply)
             await session.notify("notifications/initialized", None, ())
+
+        return await self.start(greet, place)
+
+    async def start(self, greet: Greet, place: Place | None = None) -> StdioSession:
+        """Starts a program, and ends it again where `greet` fails.
+
+        Raises:
+            BackendError: it cannot be had.
+        """
+        session = await self._launch(place)
+        try:
+            self._check_open()
+            await greet(session)
         except BackendError as error:
             await self._stop(session)
+            if isinstance(error, NotModernError):
+                raise
             if SAID in error.hint or error.told != str(error):
                 raise
             if isinstance(error, SessionLostError):

@@ -21,6 +21,7 @@ from vmcp_proxy.backends.over_http import HttpBackendSettings
 from vmcp_proxy.backends.programs.pool import ProgramPool
 from vmcp_proxy.backends.sse.backend import SseBackend
 from vmcp_proxy.backends.stdio.backend import StdioBackend, StdioSettings
+from vmcp_proxy.backends.stdio.modern import ModernStdioBackend
 from vmcp_proxy.backends.stdio.program import StdioCommand
 from vmcp_proxy.backends.streamable import HttpBackend
 from vmcp_proxy.core.members.health import HealthTracker
@@ -139,13 +140,19 @@ class Assembler:
             self._attached = AttachedBackend(config.name, self._pod, bounds, self._tasks)
             return self._attached
         if isinstance(recipe, _Program):
-            return StdioBackend(config.name, recipe.command, recipe.settings, self._pool, self._tasks)
+            return self._program(config, recipe)
         of_http = (config.name, recipe.peer, self._client, recipe.settings, self._tasks)
         if config.transport is Transport.SSE:
             return SseBackend(*of_http)
         http, eras = HttpBackend(*of_http), Eras()
         legacy = FallbackBackend(http, SseBackend(*of_http)) if config.sse_fallback else http
         return DualBackend(legacy, ModernHttpBackend(http, eras), eras)
+
+    def _program(self, config: BackendConfig, recipe: _Program) -> Backend:
+        settings, eras = recipe.settings, Eras()
+        programs = StdioBackend(config.name, recipe.command, settings, self._pool, self._tasks)
+        modern = ModernStdioBackend(programs, eras, settings.patience, settings.software_version, self._tasks)
+        return DualBackend(programs, modern, eras, is_program=True)
 
 
 def _static_headers(config: BackendConfig, loaded: Loaded) -> StaticHeaders:

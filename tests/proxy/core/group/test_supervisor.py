@@ -34,7 +34,7 @@ class FakeLink:
 
     async def opened(self, headers, deadline):
         self.lists += 1
-        return SimpleNamespace(hello=SimpleNamespace(offers=frozenset()))
+        return SimpleNamespace(hello=SimpleNamespace(offers=frozenset(), version="2025-11-25"))
 
     async def request(self, method, params_for, headers, deadline, receiver):
         self.pings += method == "ping"
