@@ -10,7 +10,7 @@ PARALLEL := -n 3 --dist worksteal
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz busy e2e chaos scale images lint format bench soak servers conformance keycloak scenarios audit crds lock clean
+.PHONY: help demo test fuzz busy e2e chaos scale images lint format bench soak servers conformance peers keycloak scenarios audit crds lock clean
 
 help:  ## Show the verbs.
 	@awk -F':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ servers: $(STAMP)  ## Compare real servers of others (PyPI, npm, Go) directly an
 
 conformance: $(STAMP)  ## Run the official MCP conformance suites against the proxy, in both eras (needs npm; some minutes).
 	@$(BIN)/python -m tests.conformance $(CONFORMANCE)
+
+peers: $(STAMP)  ## Run clients and servers on other SDKs before and behind the proxy (needs npm and go; some minutes).
+	@$(BIN)/python -m tests.peers $(PEERS)
 
 keycloak: $(STAMP) java redis  ## Run the part of e2e with a real Keycloak, and no cluster (its first run installs it: some minutes).
 	@$(BIN)/pytest -q e2e/keycloak $(PYTEST)

@@ -31,6 +31,8 @@ class Outcome:
     failures: tuple[str, ...]
     remarks: tuple[str, ...] = ()
     checks: int = 1
+    is_of_handshake: bool = False
+    """Whether all that failed is that `initialize` is no request of the modern era."""
 
     @property
     def passed(self) -> bool:
@@ -43,7 +45,14 @@ def outcome_of(scenario: str, checks: Sequence[dict[str, Any]]) -> Outcome:
     judged = [check for check in checks if check["status"] in {"SUCCESS", "FAILURE"}]
     failures = [f"{each['id']}: {each.get('errorMessage', '')}" for each in judged if each["status"] == "FAILURE"]
     remarks = [f"{each['status']} {each['id']}" for each in checks if each["status"] in _REMARKS]
-    return Outcome(scenario, tuple(failures), tuple(dict.fromkeys(remarks)), len(judged))
+    failed = [each for each in checks if each["status"] in {"FAILURE", "WARNING"}]
+    is_of_handshake = bool(failures) and all(_is_of_handshake(each) for each in failed)
+    return Outcome(scenario, tuple(failures), tuple(dict.fromkeys(remarks)), len(judged), is_of_handshake)
+
+
+def _is_of_handshake(check: dict[str, Any]) -> bool:
+    details = check.get("details") or {}
+    return "initialize" in {details.get("method"), details.get("expectedMethod")}
 
 
 def read_outcomes(folder: Path) -> Iterator[Outcome]:

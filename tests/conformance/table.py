@@ -64,6 +64,8 @@ def _word(outcome: Outcome | None) -> str:
         return "not run"
     if not outcome.checks:
         return "judges nothing"
+    if outcome.is_of_handshake:
+        return "passes but for `initialize`"
     return "passes" if outcome.passed else "fails"
 
 
