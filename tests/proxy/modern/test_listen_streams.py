@@ -11,15 +11,18 @@ from tests.proxy.auth.oidc.helpers import door
 from tests.proxy.endpoint.helpers import QUIET
 from tests.proxy.endpoint.test_subscriptions import UPDATED, asked, owner
 from tests.support.eras import MODERN
+from tests.support.modern_backend import ModernBackend
 from tests.support.policies import NamePolicy
 from tests.support.raw_client import RawClient, Stream, eventually
 from tests.support.scene import operational, scene
-from tests.support.scripted_backend import ScriptedBackend, tool
+from tests.support.scripted_backend import OFFERS, ScriptedBackend, tool
 from vmcp_proxy.protocol.envelope_keys import SUBSCRIPTION_ID
 from vmcp_proxy.protocol.methods import Era
 
 ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 TOOLS, PROMPTS = "notifications/tools/list_changed", "notifications/prompts/list_changed"
+
+URIS = "resourceSubscriptions"
 
 pytestmark = pytest.mark.scenario("P-9")
 
@@ -224,6 +227,30 @@ async def test_after_a_gap_every_resource_may_have_changed():
         updates = await stream.until(UPDATED, 2)
         assert {each["params"]["uri"] for each in updates} == {"test://a", "test://b"}
         await eventually(lambda: sorted(asked(backend)) == ["test://a"] * 2 + ["test://b"] * 2)
+
+
+async def test_a_backend_without_sessions_is_listened_to_for_each_stream_and_what_it_asked_for():
+    backend = ModernBackend(
+        resources=[{"uri": "test://a", "name": "a"}, {"uri": "test://b", "name": "b"}],
+        offers=OFFERS | {"resources": {"subscribe": True, "listChanged": True}},
+    )
+    async with (
+        scene({"one": backend}, config=QUIET) as world,
+        world.client() as client,
+        listening(client, "test://a") as stream,
+        listening(client, "test://b", toolsListChanged=True) as other,
+    ):
+        assert honored(stream) == {"resourceSubscriptions": ["test://a"]}
+        for uri in ("test://a", "test://b"):
+            await eventually(lambda uri=uri: any(uri in each.get(URIS, ()) for each, _ in backend.listening))
+            await backend.tell(UPDATED, uri=uri)
+        [update] = await stream.until(UPDATED)
+        assert update["params"] == {"uri": "test://a", "_meta": {SUBSCRIPTION_ID: subscription(stream.messages[0])}}
+        assert [each["params"]["uri"] for each in await other.until(UPDATED)] == ["test://b"]
+        backend.tools.append(tool("new"))
+        await backend.tell(TOOLS)
+        await other.until(TOOLS)
+        assert TOOLS not in stream.methods
 
 
 async def test_a_silent_stream_is_kept_open_by_comments():

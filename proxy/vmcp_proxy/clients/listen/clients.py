@@ -149,6 +149,8 @@ class ListenClients:
                 )
                 self._tasks.create_task(again, name=f"subscribe at {member.name}")
 
+        if member.name in client.links:
+            self._release(client, member.name, member)
         link = Link(member.backend, client.terms, on_opened, owner=client, on_over=self._on_over)
         client.links[member.name] = link
         if client not in self._clients:
