@@ -30,7 +30,10 @@ example_server.main()
 """
 ASKING = """
 from mcp.server.mcpserver import Context, MCPServer
+from mcp.server import runner
 from mcp_types import SamplingMessage, TextContent
+# It knows sessions alone: a tool that asks in the middle of a call works in no other protocol (ADR-0060).
+runner._has_modern_envelope = lambda params: False
 server = MCPServer("asking")
 @server.tool()
 async def ask(question: str, ctx: Context) -> str:
