@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from vmcp_proxy.protocol.header_values import encode_header_value
 from vmcp_proxy.protocol.methods import Era
+from vmcp_proxy.protocol.modern.header_values import encode_header_value
 
 VERSION = "io.modelcontextprotocol/protocolVersion"
 CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"

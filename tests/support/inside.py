@@ -9,10 +9,10 @@ from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.auth.incoming.authenticator import Authenticator
 from vmcp_proxy.auth.incoming.authenticators import Authenticators
 from vmcp_proxy.backends.interface import Backend, BackendSession
-from vmcp_proxy.clients.event_log import Budget
 from vmcp_proxy.clients.listen.client import ListenClient
 from vmcp_proxy.clients.session_client import SessionClient
-from vmcp_proxy.clients.stateless_client import StatelessClient
+from vmcp_proxy.clients.stateless.client import StatelessClient
+from vmcp_proxy.clients.streaming.event_log import Budget
 from vmcp_proxy.core.listings.cache import Entry
 from vmcp_proxy.core.listings.scopes import SHARED
 from vmcp_proxy.core.members.member import Member

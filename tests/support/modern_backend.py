@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.support.scripted_backend import LISTS, Call, Heard, Refusal, ScriptedBackend, Status
-from vmcp_proxy.protocol.header_values import decode_header_value
+from vmcp_proxy.protocol.modern.header_values import decode_header_value
 
 MODERN = "2026-07-28"
 META = "io.modelcontextprotocol/"

@@ -11,9 +11,9 @@ from vmcp_proxy.backends.credentials import NO_CREDENTIALS, Credentials
 from vmcp_proxy.backends.errors import BackendError
 from vmcp_proxy.backends.interface import BackendSession, Receiver
 from vmcp_proxy.backends.link import Link, OnOver
-from vmcp_proxy.clients.backend_streams import listen_to_backend, soon, subscribe_again
 from vmcp_proxy.clients.registry import SessionClients
 from vmcp_proxy.clients.session_client import SessionClient
+from vmcp_proxy.clients.streaming.backend_streams import listen_to_backend, soon, subscribe_again
 from vmcp_proxy.core.calls.hearing import Hearing
 from vmcp_proxy.core.members.member import Member, Members
 from vmcp_proxy.core.members.own_links import close_link

@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from vmcp_proxy.clients.client_stream import ClientStream
 from vmcp_proxy.clients.server_requests import forget_all
 from vmcp_proxy.clients.session_client import Services, SessionClient
-from vmcp_proxy.clients.streams import Replay
+from vmcp_proxy.clients.streaming.client_stream import ClientStream
+from vmcp_proxy.clients.streaming.streams import Replay
 
 if TYPE_CHECKING:
     from vmcp_proxy.sessions import EndReason, Session

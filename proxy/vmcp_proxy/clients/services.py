@@ -12,7 +12,7 @@ from vmcp_proxy.clients.links import Links
 from vmcp_proxy.clients.registry import SessionClients
 from vmcp_proxy.clients.server_requests import ServerRequests
 from vmcp_proxy.clients.session_client import SessionClient
-from vmcp_proxy.clients.session_stream import SessionStream
+from vmcp_proxy.clients.streaming.session_stream import SessionStream
 from vmcp_proxy.core.client import NoReply, Tell
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.protocol.jsonrpc import Request, Response

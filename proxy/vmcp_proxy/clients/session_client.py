@@ -12,9 +12,9 @@ from vmcp_proxy.backends.credentials import Credentials
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.interface import Reply, Terms
 from vmcp_proxy.backends.link import Link
-from vmcp_proxy.clients.client_stream import ClientStream
 from vmcp_proxy.clients.held import HeldForClient
 from vmcp_proxy.clients.open_request import OpenRequest
+from vmcp_proxy.clients.streaming.client_stream import ClientStream
 from vmcp_proxy.core.client import NoReply, Tell
 from vmcp_proxy.core.listings.scopes import audience
 from vmcp_proxy.core.members.member import Member

@@ -14,8 +14,8 @@ from vmcp_proxy.backends.link import Link
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.headerforward import Collision, HeaderSnapshot
-from vmcp_proxy.protocol.cache_hints import NOT_CACHEABLE, Cacheable
 from vmcp_proxy.protocol.jsonrpc import Request, Response
+from vmcp_proxy.protocol.modern.cache_hints import NOT_CACHEABLE, Cacheable
 
 Tell: TypeAlias = Callable[[bytes, Callable[[], None] | None], Awaitable[int | None]]
 """Sends one message to the client, on the stream that it belongs to; see `ClientContext.say`."""

@@ -7,9 +7,9 @@ import msgspec
 
 from vmcp_proxy.backends.errors import Category
 from vmcp_proxy.clients.rounds.pausable_calls import Leg, Turn, Waiting
-from vmcp_proxy.core.calls.round_state import Parked
+from vmcp_proxy.core.calls.pausing.round_state import Parked
 from vmcp_proxy.core.outcomes import Invalid, Lost, RawFailure, Result, Unavailable
-from vmcp_proxy.protocol.input_required import Question
+from vmcp_proxy.protocol.modern.input_required import Question
 
 CHUNK_BYTES: Final = 512 << 10
 """So much of a leg goes in one message."""

@@ -16,7 +16,7 @@ import msgspec
 from vmcp_proxy.auth.decision import DecisionRecord
 from vmcp_proxy.backends.credentials import Credentials
 from vmcp_proxy.clients.rounds.pausable_calls import Follow, Leg, Turn
-from vmcp_proxy.core.calls.round_state import Parked
+from vmcp_proxy.core.calls.pausing.round_state import Parked
 from vmcp_proxy.core.outcomes import Invalid, Lost
 from vmcp_proxy.core.virtual import Exchange, WorkflowEvent
 from vmcp_proxy.pods.legs import Chunk, Errand, chunks_of, decode_leg, encode_leg

@@ -7,9 +7,9 @@ from typing import Final
 import msgspec
 
 from vmcp_proxy.protocol import extensions, params
-from vmcp_proxy.protocol.envelope_keys import SERVER_INFO
 from vmcp_proxy.protocol.extensions import Settings
 from vmcp_proxy.protocol.jsonrpc import Raw
+from vmcp_proxy.protocol.modern.envelope_keys import SERVER_INFO
 from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.protocol.versions import LATEST, MODERN, negotiate
 

@@ -14,9 +14,9 @@ from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, AllowList, HeaderSnapshot
 from vmcp_proxy.observability.audit import Outcome, Reason, outcome_of_status
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.observability.tracing.spans import RecordedTrace, Trace
-from vmcp_proxy.protocol.eras import claims_modern
 from vmcp_proxy.protocol.jsonrpc import Answer, Batch, Notification, Raw, Request, Response, encode_error, size_of
 from vmcp_proxy.protocol.methods import NO_REFERENCE, Reference, read_reference
+from vmcp_proxy.protocol.modern.eras import claims_modern
 from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.protocol.versions import SESSION_HEADER
 from vmcp_proxy.serve.http.bounds import SHORT_BYTES

@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Final
 
 from vmcp_proxy.auth.incoming.refusal import Fault, Refusal
-from vmcp_proxy.protocol import eras
 from vmcp_proxy.protocol.error_codes import (
     HEADER_MISMATCH,
     INTERNAL_ERROR,
@@ -19,6 +18,7 @@ from vmcp_proxy.protocol.error_codes import (
     SESSION_NOT_FOUND,
 )
 from vmcp_proxy.protocol.jsonrpc import Malformed
+from vmcp_proxy.protocol.modern import eras
 from vmcp_proxy.serve.http.bounds import SHORT_BYTES
 
 MCP_PATH: Final = "/mcp"

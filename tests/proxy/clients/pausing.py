@@ -13,7 +13,7 @@ from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.interface import Terms
 from vmcp_proxy.clients.rounds.leases import Leases
 from vmcp_proxy.clients.rounds.pausable_calls import PausableCalls
-from vmcp_proxy.core.calls.rounds import RequestStates
+from vmcp_proxy.core.calls.pausing.rounds import RequestStates
 from vmcp_proxy.core.outcomes import Lost, Result
 from vmcp_proxy.core.parking import Parking
 from vmcp_proxy.core.virtual import Caller, Operation

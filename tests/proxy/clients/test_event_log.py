@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmcp_proxy.clients.event_log import MOST_BYTES, MOST_EVENTS, Budget, EventLog
+from vmcp_proxy.clients.streaming.event_log import MOST_BYTES, MOST_EVENTS, Budget, EventLog
 
 
 def held(log: EventLog, after: int = 0) -> list[tuple[int, bytes]]:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from vmcp_proxy.clients.streams import Replay
+from vmcp_proxy.clients.streaming.streams import Replay
 
 
 async def read(reader, count: int) -> list[bytes]:

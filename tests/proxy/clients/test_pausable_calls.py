@@ -16,7 +16,7 @@ from tests.proxy.clients.pausing import (
     scene,
 )
 from tests.support.raw_client import eventually
-from vmcp_proxy.core.calls.round_state import Flaw
+from vmcp_proxy.core.calls.pausing.round_state import Flaw
 from vmcp_proxy.core.outcomes import Lost, Result, Unavailable
 from vmcp_proxy.core.parking import Parking
 from vmcp_proxy.core.virtual import Caller

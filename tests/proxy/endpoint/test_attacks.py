@@ -14,7 +14,7 @@ from tests.proxy.endpoint.test_two_pods import pod, two_pods
 from tests.support.raw_client import ACCEPT, eventually
 from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend, text
-from vmcp_proxy.clients.event_log import Budget, EventLog
+from vmcp_proxy.clients.streaming.event_log import Budget, EventLog
 from vmcp_proxy.pods.envelope import Opened, PodMessage
 from vmcp_proxy.pods.name import new_pod_name
 

@@ -16,8 +16,8 @@ from tests.support.policies import NamePolicy
 from tests.support.raw_client import RawClient, Stream, eventually
 from tests.support.scene import operational, scene
 from tests.support.scripted_backend import OFFERS, ScriptedBackend, tool
-from vmcp_proxy.protocol.envelope_keys import SUBSCRIPTION_ID
 from vmcp_proxy.protocol.methods import Era
+from vmcp_proxy.protocol.modern.envelope_keys import SUBSCRIPTION_ID
 
 ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 TOOLS, PROMPTS = "notifications/tools/list_changed", "notifications/prompts/list_changed"

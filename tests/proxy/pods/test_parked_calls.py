@@ -12,11 +12,11 @@ from tests.proxy.sessions.messaging import Talker
 from tests.proxy.sessions.pods import eventually, redis_store
 from vmcp_proxy.backends.errors import Category
 from vmcp_proxy.clients.rounds.pausable_calls import Waiting
-from vmcp_proxy.core.calls.round_state import Parked
+from vmcp_proxy.core.calls.pausing.round_state import Parked
 from vmcp_proxy.core.outcomes import Denied, Invalid, Lost, RawFailure, Result, Unavailable
 from vmcp_proxy.pods.legs import CHUNK_BYTES, chunks_of, decode_leg, encode_leg
 from vmcp_proxy.pods.parked_calls import ParkedElsewhere
-from vmcp_proxy.protocol.input_required import Question
+from vmcp_proxy.protocol.modern.input_required import Question
 from vmcp_proxy.protocol.params import InvalidParamsError
 
 PLAIN = Result(b'{"content":[]}', "a")

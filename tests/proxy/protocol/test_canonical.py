@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmcp_proxy.protocol.canonical import digest_of
+from vmcp_proxy.protocol.modern.canonical import digest_of
 from vmcp_proxy.protocol.params import InvalidParamsError
 
 texts = st.text(st.characters(codec=None, exclude_categories=()), max_size=8)

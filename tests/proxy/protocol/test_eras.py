@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from vmcp_proxy.protocol.eras import LEGACY, MODERN_NOTIFICATION, Envelope, Modern, Refusal, classify
-from vmcp_proxy.protocol.header_values import decode_header_value, encode_header_value
 from vmcp_proxy.protocol.jsonrpc import Batch, parse_body
+from vmcp_proxy.protocol.modern.eras import LEGACY, MODERN_NOTIFICATION, Envelope, Modern, Refusal, classify
+from vmcp_proxy.protocol.modern.header_values import decode_header_value, encode_header_value
 from vmcp_proxy.protocol.versions import CLIENT_REVISIONS
 
 VERSION = "io.modelcontextprotocol/protocolVersion"

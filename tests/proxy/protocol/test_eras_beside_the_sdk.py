@@ -8,9 +8,9 @@ from mcp.shared.inbound import InboundLadderRejection, InboundModernRoute, class
 from mcp.shared.inbound import decode_header_value as decoded_by_sdk
 from mcp.shared.inbound import encode_header_value as encoded_by_sdk
 
-from vmcp_proxy.protocol.eras import Modern, Refusal, classify
-from vmcp_proxy.protocol.header_values import decode_header_value, encode_header_value
 from vmcp_proxy.protocol.jsonrpc import parse_body
+from vmcp_proxy.protocol.modern.eras import Modern, Refusal, classify
+from vmcp_proxy.protocol.modern.header_values import decode_header_value, encode_header_value
 
 VERSION = "io.modelcontextprotocol/protocolVersion"
 CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"

@@ -9,7 +9,7 @@ from mcp.shared.inbound import (
     x_mcp_header_map,
 )
 
-from vmcp_proxy.protocol.param_headers import (
+from vmcp_proxy.protocol.modern.param_headers import (
     BadAnnotation,
     ParamHeader,
     find_mismatch,

@@ -5,9 +5,9 @@ import json
 import msgspec
 import pytest
 
-from vmcp_proxy.protocol.envelope_keys import SUBSCRIPTION_ID
+from vmcp_proxy.protocol.modern.envelope_keys import SUBSCRIPTION_ID
+from vmcp_proxy.protocol.modern.subscriptions import LISTS, MOST_URIS, Filter, acknowledged, read_filter, stamped
 from vmcp_proxy.protocol.params import InvalidParamsError, parse_members
-from vmcp_proxy.protocol.subscriptions import LISTS, MOST_URIS, Filter, acknowledged, read_filter, stamped
 
 TOOLS, PROMPTS, RESOURCES = LISTS.values()
 

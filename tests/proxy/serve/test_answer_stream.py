@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmcp_proxy.clients.event_log import MOST_EVENTS, Budget, EventLog
+from vmcp_proxy.clients.streaming.event_log import MOST_EVENTS, Budget, EventLog
 from vmcp_proxy.protocol.sse import SseParser
 from vmcp_proxy.serve.legacy import answer_stream
 from vmcp_proxy.serve.legacy.answer_stream import AnswerStream

@@ -6,7 +6,7 @@ import msgspec
 
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.jsonrpc import Raw
-from vmcp_proxy.protocol.param_headers import ParamHeaders, read_param_headers
+from vmcp_proxy.protocol.modern.param_headers import ParamHeaders, read_param_headers
 from vmcp_proxy.protocol.params import InvalidParamsError, Members
 from vmcp_proxy.protocol.surrogates import decode_items
 

@@ -16,10 +16,10 @@ from vmcp_proxy.backends.modern.session import ModernSession
 from vmcp_proxy.backends.stdio.session import StdioSession
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol import params
-from vmcp_proxy.protocol.envelope_keys import SUBSCRIPTION_ID
 from vmcp_proxy.protocol.initialize import NO_CAPABILITIES, parse_discovery
 from vmcp_proxy.protocol.jsonrpc import Request, Response
 from vmcp_proxy.protocol.methods import Era
+from vmcp_proxy.protocol.modern.envelope_keys import SUBSCRIPTION_ID
 from vmcp_proxy.protocol.params import InvalidParamsError, Members
 from vmcp_proxy.protocol.versions import MODERN
 

@@ -24,8 +24,8 @@ from vmcp_proxy.protocol import params as wire
 from vmcp_proxy.protocol.jsonrpc import Notification, Request, Response, parse_message
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.methods import NO_RECORDS
+from vmcp_proxy.protocol.modern.subscriptions import Filter
 from vmcp_proxy.protocol.params import InvalidParamsError
-from vmcp_proxy.protocol.subscriptions import Filter
 
 OpenLink: TypeAlias = Callable[["ListenClient", Member], Link]
 """Makes the tie to a backend that a stream has none to."""

@@ -12,8 +12,8 @@ from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.backends.credentials import NO_CREDENTIALS, Credentials
 from vmcp_proxy.backends.interface import BackendSession, Receiver, Terms
 from vmcp_proxy.backends.link import Link, OnOver
-from vmcp_proxy.clients.backend_streams import listen_to_backend, subscribe_again
 from vmcp_proxy.clients.listen.client import ListenClient
+from vmcp_proxy.clients.streaming.backend_streams import listen_to_backend, subscribe_again
 from vmcp_proxy.core.calls.hearing import Hearing
 from vmcp_proxy.core.calls.invalidation import Changes
 from vmcp_proxy.core.calls.notifications import CHANGED_KINDS
@@ -23,7 +23,7 @@ from vmcp_proxy.core.members.own_links import close_link
 from vmcp_proxy.core.policy.questions import Admitter
 from vmcp_proxy.headerforward import Collision, HeaderSnapshot
 from vmcp_proxy.protocol import params
-from vmcp_proxy.protocol.subscriptions import Filter
+from vmcp_proxy.protocol.modern.subscriptions import Filter
 
 MOST_PER_IDENTITY: Final = 256
 """Streams of one caller where the config bounds no sessions of it."""

@@ -15,14 +15,14 @@ from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.interface import Reply, Terms, refuse
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.clients.relayed_request import RelayedRequest
-from vmcp_proxy.core.calls.running_call import RunningCall
+from vmcp_proxy.core.calls.pausing.running_call import RunningCall
 from vmcp_proxy.core.client import BuiltView, ClientContext, NoReply, Tell
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.virtual import Caller
 from vmcp_proxy.headerforward import Collision, HeaderSnapshot
 from vmcp_proxy.protocol import params as raw_params
-from vmcp_proxy.protocol.input_required import cleaned, lacking
 from vmcp_proxy.protocol.jsonrpc import Request, Response
+from vmcp_proxy.protocol.modern.input_required import cleaned, lacking
 from vmcp_proxy.protocol.params import InvalidParamsError
 
 _NOBODYS: Final = b"null"

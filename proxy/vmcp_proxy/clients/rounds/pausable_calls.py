@@ -12,17 +12,17 @@ from vmcp_proxy.backends.errors import Category
 from vmcp_proxy.backends.interface import Reply as BackendReply
 from vmcp_proxy.clients.rounds.asked_client import AskedClient
 from vmcp_proxy.clients.rounds.leases import CallLease, Leases
-from vmcp_proxy.core.calls.moving_exchange import MovingExchange
-from vmcp_proxy.core.calls.round_state import Parked
-from vmcp_proxy.core.calls.rounds import RequestStates
-from vmcp_proxy.core.calls.running_call import Answered, RunningCall
+from vmcp_proxy.core.calls.pausing.moving_exchange import MovingExchange
+from vmcp_proxy.core.calls.pausing.round_state import Parked
+from vmcp_proxy.core.calls.pausing.rounds import RequestStates
+from vmcp_proxy.core.calls.pausing.running_call import Answered, RunningCall
 from vmcp_proxy.core.client import ClientContext
 from vmcp_proxy.core.outcomes import Lost, RawFailure, Reply, Result, Unavailable
 from vmcp_proxy.core.parking import Parking
 from vmcp_proxy.core.shares import holder_of
 from vmcp_proxy.core.virtual import Caller, Exchange, Operation, VirtualMCP, call
 from vmcp_proxy.protocol.initialize import NO_CAPABILITIES
-from vmcp_proxy.protocol.input_required import (
+from vmcp_proxy.protocol.modern.input_required import (
     MAY_ASK,
     STATE,
     Question,

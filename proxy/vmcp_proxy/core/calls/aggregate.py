@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from vmcp_api.spec.aggregation import Aggregation
 from vmcp_proxy.core.calls.forwarder import Forwarder
+from vmcp_proxy.core.calls.pausing.rounds import Rounds
 from vmcp_proxy.core.calls.replies import unavailable, unknown
 from vmcp_proxy.core.calls.resolver import Resolver
-from vmcp_proxy.core.calls.rounds import Rounds
 from vmcp_proxy.core.calls.subscriptions import MOST_SUBSCRIPTIONS, SUBSCRIPTIONS
 from vmcp_proxy.core.calls.views import Views
 from vmcp_proxy.core.catalog.catalog import Catalog
@@ -27,7 +27,7 @@ from vmcp_proxy.core.virtual import (
 from vmcp_proxy.headerforward import Collision
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.methods import SUBSCRIBE, UNSUBSCRIBE, Era
-from vmcp_proxy.protocol.param_headers import find_mismatch
+from vmcp_proxy.protocol.modern.param_headers import find_mismatch
 from vmcp_proxy.protocol.params import parse_members
 
 

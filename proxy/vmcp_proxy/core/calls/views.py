@@ -29,8 +29,8 @@ from vmcp_proxy.core.policy.all_or_nothing import IS_WITHHELD, WITHHELD
 from vmcp_proxy.core.policy.reach import Reach
 from vmcp_proxy.core.virtual import Caller
 from vmcp_proxy.headerforward import Collision
-from vmcp_proxy.protocol.cache_hints import NOT_CACHEABLE, Cacheable
 from vmcp_proxy.protocol.kinds import Kind
+from vmcp_proxy.protocol.modern.cache_hints import NOT_CACHEABLE, Cacheable
 
 _KEPT_CATALOGS: Final = 64
 """Catalogs that are kept although no client sees them just now."""

@@ -9,9 +9,9 @@ import msgspec
 
 from vmcp_proxy.core.catalog.arguments import ArgumentPlan
 from vmcp_proxy.protocol.annotations import NO_ANNOTATIONS, Annotations
-from vmcp_proxy.protocol.cache_hints import CacheHints
 from vmcp_proxy.protocol.kinds import Kind
-from vmcp_proxy.protocol.param_headers import ParamHeaders
+from vmcp_proxy.protocol.modern.cache_hints import CacheHints
+from vmcp_proxy.protocol.modern.param_headers import ParamHeaders
 
 EntryT = TypeVar("EntryT")
 

@@ -13,7 +13,7 @@ from vmcp_proxy.core.catalog.selection import Selected, select_entries
 from vmcp_proxy.core.catalog.ui_pages import PageClaims, pages_of, rename_pages
 from vmcp_proxy.protocol.annotations import NO_ANNOTATIONS, read_annotations
 from vmcp_proxy.protocol.kinds import WIRE, Kind
-from vmcp_proxy.protocol.param_headers import BadAnnotation, ParamHeaders, read_param_headers
+from vmcp_proxy.protocol.modern.param_headers import BadAnnotation, ParamHeaders, read_param_headers
 
 
 def merge(

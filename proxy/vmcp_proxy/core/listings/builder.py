@@ -6,8 +6,8 @@ import msgspec
 
 from vmcp_proxy.core.catalog.capabilities import Descriptor, Dropped, Incomplete, Listing
 from vmcp_proxy.core.listings.page import LABEL_LENGTH, BadEntry, BadListing, ListingLimits, Page, parse_page
-from vmcp_proxy.protocol.cache_hints import CacheHints, narrowest
 from vmcp_proxy.protocol.kinds import Kind
+from vmcp_proxy.protocol.modern.cache_hints import CacheHints, narrowest
 
 __all__ = ["ListingBuilder", "ListingLimits"]
 

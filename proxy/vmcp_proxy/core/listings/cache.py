@@ -16,7 +16,7 @@ from vmcp_proxy.core.members.circuit import Permit
 from vmcp_proxy.core.members.feedback import Asked, answered, failed
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.observability.logs import describe_exception, log_event
-from vmcp_proxy.protocol.cache_hints import NOT_CACHEABLE, Cacheable, CacheHints
+from vmcp_proxy.protocol.modern.cache_hints import NOT_CACHEABLE, Cacheable, CacheHints
 
 logger: Final = logging.getLogger("vmcp.core")
 

@@ -9,9 +9,9 @@ import msgspec
 from vmcp_proxy.core.catalog.capabilities import Descriptor
 from vmcp_proxy.core.listings.entry_shape import Members, Misfit, fit_members, is_text
 from vmcp_proxy.core.listings.entry_types import DECODE_ENTRY, ENTRY_SHAPES
-from vmcp_proxy.protocol.cache_hints import CacheHints, read_hints
 from vmcp_proxy.protocol.kinds import WIRE, Kind
-from vmcp_proxy.protocol.param_headers import BadAnnotation, read_param_headers
+from vmcp_proxy.protocol.modern.cache_hints import CacheHints, read_hints
+from vmcp_proxy.protocol.modern.param_headers import BadAnnotation, read_param_headers
 from vmcp_proxy.protocol.surrogates import decode_items, decode_members, encode_members
 
 _decode_text: Final = msgspec.json.Decoder(str).decode

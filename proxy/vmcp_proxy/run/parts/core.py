@@ -14,15 +14,15 @@ from vmcp_proxy.clients.messages import ClientMessages
 from vmcp_proxy.clients.notifier import Notifier
 from vmcp_proxy.clients.server_requests import ServerRequests
 from vmcp_proxy.clients.services import SessionServices
-from vmcp_proxy.clients.session_stream import SessionStream
-from vmcp_proxy.clients.stateless_clients import StatelessClients
+from vmcp_proxy.clients.stateless.clients import StatelessClients
+from vmcp_proxy.clients.streaming.session_stream import SessionStream
 from vmcp_proxy.core.calls.aggregate import Aggregate
 from vmcp_proxy.core.calls.forwarder import Forwarder
 from vmcp_proxy.core.calls.hearing import Hearing
 from vmcp_proxy.core.calls.invalidation import Changes
+from vmcp_proxy.core.calls.pausing.rounds import RequestStates, Rounds
 from vmcp_proxy.core.calls.receivers import ClientReceiver
 from vmcp_proxy.core.calls.resolver import Resolver
-from vmcp_proxy.core.calls.rounds import RequestStates, Rounds
 from vmcp_proxy.core.calls.views import Views
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.client import ClientContext

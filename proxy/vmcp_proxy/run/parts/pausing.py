@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from vmcp_proxy.backends.credentials import NO_CREDENTIALS, Credentials
 from vmcp_proxy.clients.rounds.leases import Leases, ReceiverOf
 from vmcp_proxy.clients.rounds.pausable_calls import PausableCalls, PausedCall
-from vmcp_proxy.clients.stateless_clients import StatelessClients
-from vmcp_proxy.core.calls.rounds import RequestStates
+from vmcp_proxy.clients.stateless.clients import StatelessClients
+from vmcp_proxy.core.calls.pausing.rounds import RequestStates
 from vmcp_proxy.core.members.member import Members
 from vmcp_proxy.core.parking import Parking
 from vmcp_proxy.core.stack import LiveCore

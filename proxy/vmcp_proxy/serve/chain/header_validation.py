@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from vmcp_api.config import ProxyConfig
-from vmcp_proxy.protocol.eras import claims_modern, may_be_modern
+from vmcp_proxy.protocol.modern.eras import claims_modern, may_be_modern
 from vmcp_proxy.serve.chain.header_rules import HostRule, OriginRule, accepts, is_json, wants_stream
 from vmcp_proxy.serve.chain.refused_names import RefusedNames
 from vmcp_proxy.serve.context import EVENT_STREAM, JSON, Handler, RequestContext, Told

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final, TypeAlias
 
-from vmcp_proxy.protocol.eras import claims_modern
 from vmcp_proxy.protocol.jsonrpc import Batch, Malformed, Notification, Request, parse_body
+from vmcp_proxy.protocol.modern.eras import claims_modern
 from vmcp_proxy.protocol.versions import SESSION_HEADER
 from vmcp_proxy.serve.context import Handler, RequestContext
 from vmcp_proxy.serve.http.bounds import SHORT_BYTES

@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
-from vmcp_proxy.protocol.eras import LEGACY, Envelope, Modern, Refusal, classify
 from vmcp_proxy.protocol.jsonrpc import Request
+from vmcp_proxy.protocol.modern.eras import LEGACY, Envelope, Modern, Refusal, classify
 from vmcp_proxy.serve.context import Handler, RequestContext
 from vmcp_proxy.serve.rejections import Rejection
 

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Final
 
-from vmcp_proxy.clients.event_log import EventLog
+from vmcp_proxy.clients.streaming.event_log import EventLog
 from vmcp_proxy.protocol.event_ids import encode_end
 from vmcp_proxy.protocol.sse import KEEP_ALIVE, encode_event, encode_priming
 from vmcp_proxy.serve.context import RequestContext

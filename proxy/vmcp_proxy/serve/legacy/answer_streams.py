@@ -4,7 +4,7 @@ import asyncio
 from collections import OrderedDict, deque
 from typing import Final
 
-from vmcp_proxy.clients.streams import Replay
+from vmcp_proxy.clients.streaming.streams import Replay
 from vmcp_proxy.protocol.event_ids import MAX_REQUEST_BYTES, EventId
 from vmcp_proxy.protocol.versions import has_priming
 from vmcp_proxy.serve.context import RequestContext

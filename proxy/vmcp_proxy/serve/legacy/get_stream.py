@@ -9,9 +9,9 @@ from typing import Final
 
 from vmcp_proxy.clients.links import Links
 from vmcp_proxy.clients.notifier import Notifier
-from vmcp_proxy.clients.outbox import Outbox, Reader
 from vmcp_proxy.clients.registry import SessionClients
 from vmcp_proxy.clients.session_client import SessionCaller, SessionClient
+from vmcp_proxy.clients.streaming.outbox import Outbox, Reader
 from vmcp_proxy.observability.logs import log_event
 from vmcp_proxy.protocol.event_ids import EventId, encode_end, parse_event_id
 from vmcp_proxy.protocol.sse import KEEP_ALIVE, RETRY, encode_event, encode_priming

@@ -3,11 +3,11 @@
 import asyncio
 from typing import Final
 
-from vmcp_proxy.clients.stateless_clients import StatelessClients
+from vmcp_proxy.clients.stateless.clients import StatelessClients
 from vmcp_proxy.observability.audit import Outcome, Reason
-from vmcp_proxy.protocol.eras import Envelope
 from vmcp_proxy.protocol.error_codes import REQUEST_CANCELLED
 from vmcp_proxy.protocol.jsonrpc import Request
+from vmcp_proxy.protocol.modern.eras import Envelope
 from vmcp_proxy.serve.context import RequestContext
 from vmcp_proxy.serve.eras.keep_alive import KeepAlive
 from vmcp_proxy.serve.eras.own_answers import Failure

@@ -18,8 +18,8 @@ from vmcp_proxy.protocol.error_codes import INVALID_REQUEST, TOO_MANY_REQUESTS
 from vmcp_proxy.protocol.jsonrpc import Request
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.methods import SUBSCRIBE
+from vmcp_proxy.protocol.modern.subscriptions import Filter, acknowledged, read_filter, stamped
 from vmcp_proxy.protocol.params import InvalidParamsError
-from vmcp_proxy.protocol.subscriptions import Filter, acknowledged, read_filter, stamped
 from vmcp_proxy.serve.context import RequestContext
 from vmcp_proxy.serve.eras.expiry import credentials_hold
 from vmcp_proxy.serve.eras.own_answers import Failure

@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
-from vmcp_proxy.protocol.envelope_keys import SERVER_INFO
 from vmcp_proxy.protocol.jsonrpc import Answer, Marks, Raw, encode_answer, encode_spliced
+from vmcp_proxy.protocol.modern.envelope_keys import SERVER_INFO
 from vmcp_proxy.protocol.surrogates import decode_members, encode_members
 
 

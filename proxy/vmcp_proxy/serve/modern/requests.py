@@ -7,20 +7,20 @@ from typing import Final
 import msgspec
 
 from vmcp_proxy.clients.rounds.pausable_calls import PausableCalls
-from vmcp_proxy.clients.stateless_client import StatelessClient
+from vmcp_proxy.clients.stateless.client import StatelessClient
 from vmcp_proxy.core.outcomes import RawFailure, Result, Unanswered
 from vmcp_proxy.core.stack import LiveCore
 from vmcp_proxy.core.virtual import Caller
 from vmcp_proxy.observability.audit import Outcome, Reason
 from vmcp_proxy.observability.metrics import Metrics
-from vmcp_proxy.protocol.discovery import encode_discovery
-from vmcp_proxy.protocol.envelope_keys import SUBSCRIPTION_ID
-from vmcp_proxy.protocol.eras import PARAM_HEADERS, Envelope, method_not_found
 from vmcp_proxy.protocol.error_codes import INTERNAL_ERROR, INVALID_PARAMS
-from vmcp_proxy.protocol.input_required import is_input_required
 from vmcp_proxy.protocol.jsonrpc import Answer, Marks, Raw, Request
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.methods import COMPLETION, MODERN_METHODS, Handling
+from vmcp_proxy.protocol.modern.discovery import encode_discovery
+from vmcp_proxy.protocol.modern.envelope_keys import SUBSCRIPTION_ID
+from vmcp_proxy.protocol.modern.eras import PARAM_HEADERS, Envelope, method_not_found
+from vmcp_proxy.protocol.modern.input_required import is_input_required
 from vmcp_proxy.protocol.params import InvalidParamsError, marks_of
 from vmcp_proxy.serve.context import Headers, RequestContext
 from vmcp_proxy.serve.eras.core_requests import Page, note_result, operation_of, read_page

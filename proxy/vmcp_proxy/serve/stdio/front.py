@@ -9,7 +9,6 @@ from typing import Final
 from starlette.types import ASGIApp
 
 from vmcp_proxy.observability.logs import log_event
-from vmcp_proxy.protocol.eras import fields_of
 from vmcp_proxy.protocol.jsonrpc import (
     Malformed,
     Notification,
@@ -17,6 +16,7 @@ from vmcp_proxy.protocol.jsonrpc import (
     Response,
     parse_message,
 )
+from vmcp_proxy.protocol.modern.eras import fields_of
 from vmcp_proxy.protocol.params import InvalidParamsError, parse_members
 from vmcp_proxy.serve.legacy.answers import invalid_request, shutting_down
 from vmcp_proxy.serve.stdio.exchange import StdioExchange

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmcp_proxy.auth.identity import ANONYMOUS, ANONYMOUS_WITH_AUTHORIZATION, Identity
-from vmcp_proxy.core.calls.round_state import (
+from vmcp_proxy.core.calls.pausing.round_state import (
     MOST_SEALED,
     STATE_SECONDS,
     Binding,
@@ -22,7 +22,7 @@ from vmcp_proxy.core.calls.round_state import (
 )
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT, HeaderSnapshot
 from vmcp_proxy.keys.keyring import Keyring
-from vmcp_proxy.protocol.input_required import raw_text, read_text
+from vmcp_proxy.protocol.modern.input_required import raw_text, read_text
 
 KEYS = Keyring.of({"1": bytes(range(32))})
 NEWER = Keyring.of({"1": bytes(range(32)), "2": bytes(32)})

@@ -6,7 +6,7 @@ import contextlib
 import msgspec
 import pytest
 
-from vmcp_proxy.core.calls.running_call import MOST_OPEN, Answered, Asked, RunningCall
+from vmcp_proxy.core.calls.pausing.running_call import MOST_OPEN, Answered, Asked, RunningCall
 from vmcp_proxy.core.outcomes import Result, Unavailable
 from vmcp_proxy.protocol.params import InvalidParamsError
 

@@ -4,8 +4,9 @@ from typing import Final
 
 import msgspec
 
-from vmcp_proxy.protocol import envelope_keys, params
+from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.jsonrpc import encode_notification
+from vmcp_proxy.protocol.modern import envelope_keys
 from vmcp_proxy.protocol.params import InvalidParamsError, Members
 
 LISTEN: Final = "subscriptions/listen"

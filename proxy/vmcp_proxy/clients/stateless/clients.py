@@ -12,7 +12,7 @@ from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.backends.credentials import NO_CREDENTIALS, Credentials
 from vmcp_proxy.backends.interface import BackendSession, Terms
 from vmcp_proxy.backends.link import Link, OnOver
-from vmcp_proxy.clients.stateless_client import StatelessClient
+from vmcp_proxy.clients.stateless.client import StatelessClient
 from vmcp_proxy.core.calls.hearing import Hearing
 from vmcp_proxy.core.client import ClientContext
 from vmcp_proxy.core.members.member import Member, Members

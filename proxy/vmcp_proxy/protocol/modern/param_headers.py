@@ -10,8 +10,8 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from vmcp_proxy.protocol.header_values import decode_header_value, encode_header_value
 from vmcp_proxy.protocol.jsonrpc import Raw
+from vmcp_proxy.protocol.modern.header_values import decode_header_value, encode_header_value
 from vmcp_proxy.protocol.surrogates import decode_members, mask
 
 _KEY: Final = "x-mcp-header"

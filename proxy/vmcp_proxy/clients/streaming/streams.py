@@ -5,8 +5,8 @@ import secrets
 from collections.abc import Hashable
 from typing import Final
 
-from vmcp_proxy.clients.event_log import Budget, EventLog
-from vmcp_proxy.clients.outbox import Outbox
+from vmcp_proxy.clients.streaming.event_log import Budget, EventLog
+from vmcp_proxy.clients.streaming.outbox import Outbox
 from vmcp_proxy.protocol.event_ids import EventId, encode_prefix
 
 

@@ -17,8 +17,8 @@ from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.headerforward import HeaderSnapshot
 from vmcp_proxy.keys import aead
 from vmcp_proxy.keys.keyring import KeyLabel, Keyring
-from vmcp_proxy.protocol.canonical import digest_of
 from vmcp_proxy.protocol.jsonrpc import Raw
+from vmcp_proxy.protocol.modern.canonical import digest_of
 
 STATE_SECONDS: Final = 3600.0
 """How long the state of a backend may come back: people are asked meanwhile, and may be at lunch."""

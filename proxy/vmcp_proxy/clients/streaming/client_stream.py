@@ -3,8 +3,8 @@
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from vmcp_proxy.clients.outbox import Outbox
-from vmcp_proxy.clients.streams import Replay
+from vmcp_proxy.clients.streaming.outbox import Outbox
+from vmcp_proxy.clients.streaming.streams import Replay
 from vmcp_proxy.protocol.kinds import Kind
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ import msgspec
 
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.core.calls.forwarder import Forwarder
-from vmcp_proxy.core.calls.replies import unavailable
-from vmcp_proxy.core.calls.round_state import (
+from vmcp_proxy.core.calls.pausing.round_state import (
     Binding,
     Flaw,
     Opened,
@@ -20,10 +19,11 @@ from vmcp_proxy.core.calls.round_state import (
     seal_parked,
     seal_relayed,
 )
+from vmcp_proxy.core.calls.replies import unavailable
 from vmcp_proxy.core.outcomes import RawFailure, Reply, Result, Unavailable
 from vmcp_proxy.core.virtual import Caller, Exchange, Operation, Target
 from vmcp_proxy.keys.keyring import Keyring
-from vmcp_proxy.protocol.input_required import (
+from vmcp_proxy.protocol.modern.input_required import (
     MAY_ASK,
     STATE,
     is_declined,

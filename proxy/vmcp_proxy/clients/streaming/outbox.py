@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-from vmcp_proxy.clients.event_log import EventLog, OnDrop
+from vmcp_proxy.clients.streaming.event_log import EventLog, OnDrop
 
 
 class Outbox:

@@ -12,7 +12,7 @@ import msgspec
 
 from vmcp_proxy.backends.errors import Category
 from vmcp_proxy.core.outcomes import Reply, Unavailable
-from vmcp_proxy.protocol.input_required import Question
+from vmcp_proxy.protocol.modern.input_required import Question
 
 TOGETHER_SECONDS: Final = 0.02
 """How long others are waited for once one question is there: what is asked at once is answered at once."""

@@ -6,7 +6,7 @@ from typing import Final, TypeAlias, final
 
 import msgspec
 
-from vmcp_proxy.protocol import envelope_keys, params
+from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.error_codes import (
     HEADER_MISMATCH,
     INVALID_PARAMS,
@@ -14,9 +14,10 @@ from vmcp_proxy.protocol.error_codes import (
     METHOD_NOT_FOUND,
     UNSUPPORTED_VERSION,
 )
-from vmcp_proxy.protocol.header_values import decode_header_value, encode_header_value
 from vmcp_proxy.protocol.jsonrpc import Batch, Notification, Raw, Request, Response
 from vmcp_proxy.protocol.methods import LOG_LEVELS, MODERN_METHODS
+from vmcp_proxy.protocol.modern import envelope_keys
+from vmcp_proxy.protocol.modern.header_values import decode_header_value, encode_header_value
 from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.protocol.versions import CLIENT_REVISIONS, MODERN, SESSION_HEADER, SPOKEN
 

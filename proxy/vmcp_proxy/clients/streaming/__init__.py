@@ -1,0 +1,1 @@
+"""Streams towards clients, and what waits for them (ADR-0026)."""

@@ -1,0 +1,1 @@
+"""Calls that pause for their client (ADR-0061)."""
