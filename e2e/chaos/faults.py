@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from e2e.chaos.stage import SERVERS, SHARED, SINGLE, Stage
 from e2e.cluster import ClusterError
 from e2e.cluster.addresses import NODE_NAME
-from e2e.support.kube import Manifest
+from e2e.support.kube import Manifest, condition
 from e2e.support.manifests import server, vmcp
 from e2e.support.processes import etcd_of, operator_of, standing_still
 from e2e.support.rights import without
@@ -122,9 +122,10 @@ def proxy_pod_deleted(stage: Stage, seconds: float) -> None:
 
 
 def only_proxy_pod_killed(stage: Stage, seconds: float) -> None:
-    """The one pod of an endpoint is gone at once."""
-    name = stage.proxies(SINGLE)[0]["metadata"]["name"]
-    stage.kube.kubectl("delete", f"pod/{name}", "--wait=false", "--force", "--grace-period=0")
+    """The one pod of an endpoint is gone at once; its process is ended some seconds later, and serves until then."""
+    former = stage.proxies(SINGLE)[0]["metadata"]
+    stage.kube.kubectl("delete", f"pod/{former['name']}", "--wait=false", "--force", "--grace-period=0")
+    stage.kube.until_so("another pod that serves", lambda: any(map(is_ready, others(stage, SINGLE, former["uid"]))))
     time.sleep(seconds)
 
 
@@ -168,6 +169,16 @@ FAULTS = (
     Fault(redis_restarted, 10, spares=False),
     Fault(node_drained, 10, spares=False),
 )
+
+
+def others(stage: Stage, name: str, uid: str) -> list[Manifest]:
+    """The pods of an endpoint but for one."""
+    return [each for each in stage.proxies(name) if each["metadata"]["uid"] != uid]
+
+
+def is_ready(pod: Manifest) -> bool:
+    """Whether Services route to a pod."""
+    return condition(pod, "Ready").get("status") == "True"
 
 
 def is_served(stage: Stage) -> bool:
