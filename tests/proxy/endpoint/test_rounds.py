@@ -95,9 +95,9 @@ async def test_a_result_that_asks_for_nothing_but_a_retry_is_retried_with_its_la
     [
         (("sampling/createMessage", QUESTION), {"roots": {}}, "sampling"),
         (("roots/list", {}), {"sampling": {}}, "roots"),
-        (("elicitation/create", FORM), {}, "elicitation by form"),
-        (("elicitation/create", FORM), {"elicitation": {"url": {}}}, "elicitation by form"),
-        (("elicitation/create", {"mode": "url", "url": "https://x"}), {"elicitation": {}}, "elicitation by url"),
+        (("elicitation/create", FORM), {}, "elicitation"),
+        (("elicitation/create", FORM), {"elicitation": {"url": {}}}, "elicitation.form"),
+        (("elicitation/create", {"mode": "url", "url": "https://x"}), {"elicitation": {}}, "elicitation.url"),
     ],
 )
 async def test_what_the_client_has_not_declared_ends_the_call_and_nothing_is_asked(asked, declared, lack):

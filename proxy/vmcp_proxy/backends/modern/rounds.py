@@ -11,6 +11,7 @@ from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.interface import Receiver, Reply
 from vmcp_proxy.backends.modern.results import Asked
 from vmcp_proxy.protocol import jsonrpc, params
+from vmcp_proxy.protocol.modern.input_required import lacking
 from vmcp_proxy.protocol.params import InvalidParamsError, Members
 
 MOST_ROUNDS: Final = 10
@@ -19,8 +20,7 @@ MOST_ROUNDS: Final = 10
 _PAUSES: Final = (0.05, 0.1, 0.2, 0.25)
 """Seconds before the retry of what asks for nothing but a retry, the longer the more often in a row."""
 
-_ELICIT: Final = "elicitation/create"
-_NEEDED: Final = {_ELICIT: "elicitation", "sampling/createMessage": "sampling", "roots/list": "roots"}
+_BY_URL: Final = b'"url"'
 _OF_ROUNDS: Final = frozenset({"inputresponses", "requeststate"})
 _UNREADABLE: Final = "what it asks for is not valid MCP"
 
@@ -84,31 +84,19 @@ class Rounds:
             members = params.parse_members(raw)
             method = params.text_of(members, "method")
             asked = None if "params" not in members else params.parse_members(members["params"])
+            lack = lacking(method, members.get("params"), self._capabilities)
         except InvalidParamsError:
             raise self._odd(_UNREADABLE) from None
-        if method not in _NEEDED:
+        if lack == method:
+            # Nothing that a client could declare.
             raise self._odd(_UNREADABLE)
-        mode = "form"
-        if method == _ELICIT and asked is not None and "mode" in asked:
-            mode = bytes(asked["mode"]).decode(errors="replace").strip('"')
-        if not self._declares(method, mode):
-            lack = f"{_NEEDED[method]} by {mode}" if method == _ELICIT else _NEEDED[method]
+        if lack is not None:
             raise self._odd(f"it asks for {lack}, which this client has not declared")
-        if mode == "url" and asked is not None:
+        if asked is not None and bytes(asked.get("mode", b"")) == _BY_URL:
             # Former revisions have an id for the notification that it is through.
             asked.setdefault("elicitationId", params.raw_text(str(uuid4())))
         body = None if asked is None else msgspec.Raw(params.encode_members(asked))
         return jsonrpc.Request(bytes(params.raw_text(key)), method, body)
-
-    def _declares(self, method: str, mode: str) -> bool:
-        try:
-            declared = params.parse_members(self._capabilities).get(_NEEDED[method])
-            if method != _ELICIT or declared is None:
-                return declared is not None
-            modes = params.parse_members(declared)
-        except InvalidParamsError:
-            return False
-        return mode in modes or (mode == "form" and not modes)
 
     def _odd(self, hint: str) -> BackendError:
         return BackendError(self._backend, Category.PROTOCOL, hint)

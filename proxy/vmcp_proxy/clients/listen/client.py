@@ -1,36 +1,31 @@
 """The client of one listen stream: it hears, and neither calls nor answers."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
 from vmcp_proxy.auth.identity import Identity
-from vmcp_proxy.backends import unanswered
-from vmcp_proxy.backends.deadline import Deadline
-from vmcp_proxy.backends.interface import Reply, Terms, refuse
+from vmcp_proxy.backends.interface import Terms
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.clients.held import HeldForClient
 from vmcp_proxy.clients.listen.news import News, Notice
+from vmcp_proxy.clients.one_way import OneWay
 from vmcp_proxy.core.calls.notifications import RESOURCE_UPDATED
-from vmcp_proxy.core.client import NoReply, Tell
 from vmcp_proxy.core.listings.scopes import audience
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.virtual import Caller
 from vmcp_proxy.headerforward import HeaderSnapshot
 from vmcp_proxy.protocol import params as wire
-from vmcp_proxy.protocol.jsonrpc import Notification, Request, Response, parse_message
+from vmcp_proxy.protocol.jsonrpc import Notification, parse_message
 from vmcp_proxy.protocol.kinds import Kind
-from vmcp_proxy.protocol.methods import NO_RECORDS
 from vmcp_proxy.protocol.modern.subscriptions import Filter
 from vmcp_proxy.protocol.params import InvalidParamsError
 
 OpenLink: TypeAlias = Callable[["ListenClient", Member], Link]
 """Makes the tie to a backend that a stream has none to."""
-
-_NO_REQUESTS: Final = ()
 
 
 def _nothing() -> None:
@@ -38,7 +33,7 @@ def _nothing() -> None:
 
 
 @dataclass(slots=True, eq=False)
-class ListenClient(HeldForClient):
+class ListenClient(OneWay, HeldForClient):
     """The `ClientContext` of one stream; dies with it.
 
     `wanted` is what its client has asked for, `news` what it is to hear. `told` are the versions by kind that it knows
@@ -74,16 +69,6 @@ class ListenClient(HeldForClient):
         """See `Hearer.ref`: nothing tells one stream of a caller from another."""
         return ""
 
-    @property
-    def log_level(self) -> str:
-        """See `ClientContext.log_level`: records belong to calls."""
-        return NO_RECORDS
-
-    @property
-    def server_requests(self) -> Collection[int]:
-        """See `ClientContext.server_requests`."""
-        return _NO_REQUESTS
-
     def finish(self) -> None:
         """Ends the stream in good order: after what waits, with its result."""
         self.news.finish()
@@ -104,14 +89,6 @@ class ListenClient(HeldForClient):
         del method
         return False
 
-    def shares_subscription(self, member: Member, uri: str) -> bool:
-        """See `ClientContext.shares_subscription`: each stream has sessions of its own."""
-        del member, uri
-        return False
-
-    def lists_changed(self, backend: str) -> None:
-        """See `ClientContext.lists_changed`: no other pod holds anything for this stream."""
-
     async def say(self, message: bytes, on_drop: Callable[[], None] | None = None) -> int | None:
         """See `ClientContext.say`: of all that a backend says, updates of what was asked for are passed on."""
         if on_drop is not None:
@@ -129,24 +106,3 @@ class ListenClient(HeldForClient):
             return
         if any(uri == asked or uri.startswith(asked.rstrip("/") + "/") for asked in self.wanted.uris):
             self.news.put(Notice(RESOURCE_UPDATED, raw), uri)
-
-    async def ask(self, member: Member, request: Request, reply: Reply, tell: Tell, deadline: Deadline | None) -> None:
-        """See `ClientContext.ask`: there is no way back on a stream."""
-        del member, tell, deadline
-        if request.method == "ping":
-            await refuse(request, reply)
-        else:
-            await reply(unanswered.no_way_back(request.id))
-
-    async def prompt(
-        self, method: str, params: msgspec.Raw | None, tell: Tell, deadline: Deadline
-    ) -> Response | NoReply:
-        """See `ClientContext.prompt`."""
-        del method, params, tell, deadline
-        return NoReply.UNDECLARED
-
-    async def withdrawn(self, member: Member, raw: msgspec.Raw | None) -> None:
-        """See `ClientContext.withdrawn`."""
-
-    async def abandon(self, deadline: Deadline) -> None:
-        """See `ClientContext.abandon`."""
