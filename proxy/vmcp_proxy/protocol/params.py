@@ -1,5 +1,6 @@
 """Params and results as raw members: read one, replace one, leave the rest as it came."""
 
+import functools
 from typing import Final
 
 import msgspec
@@ -21,7 +22,21 @@ RESERVED_META: Final = ("vmcp.dev/", "io.modelcontextprotocol/")
 TRACE_CONTEXT: Final = frozenset({"traceparent", "tracestate", "baggage"})
 """Keys of `_meta` that carry the context of a trace (SEP-414)."""
 
-PARAMS: Final = frozenset({"_meta", "argument", "arguments", "context", "cursor", "level", "name", "ref", "uri"})
+PARAMS: Final = frozenset(
+    {
+        "_meta",
+        "argument",
+        "arguments",
+        "context",
+        "cursor",
+        "inputResponses",
+        "level",
+        "name",
+        "ref",
+        "requestState",
+        "uri",
+    }
+)
 """Members that MCP gives a meaning to in the params of what clients ask for."""
 
 REFERENCE: Final = frozenset({"name", "type", "uri"})
@@ -87,6 +102,11 @@ def raw_text(text: str) -> msgspec.Raw:
     return msgspec.Raw(_encode(text))
 
 
+@functools.cache
+def _folded(known: frozenset[str]) -> frozenset[str]:
+    return frozenset(map(str.casefold, known))
+
+
 def drop_lookalikes(members: Members, known: frozenset[str]) -> bool:
     """Takes out what differs from a known member by case alone, in place; whether there was any.
 
@@ -95,7 +115,8 @@ def drop_lookalikes(members: Members, known: frozenset[str]) -> bool:
     """
     if known.issuperset(members):
         return False
-    lookalikes = [name for name in members if name not in known and name.casefold() in known]
+    folded = _folded(known)
+    lookalikes = [name for name in members if name not in known and name.casefold() in folded]
     for name in lookalikes:
         del members[name]
     return bool(lookalikes)

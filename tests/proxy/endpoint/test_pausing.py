@@ -163,6 +163,37 @@ async def test_a_composite_tool_asks_a_client_without_a_session():
     assert backend.calls("tools/call")[0].message["params"]["arguments"] == {"text": "Ada"}
 
 
+@pytest.mark.scenario("P-12")
+@pytest.mark.parametrize("change", [lambda state: state[:-2] + "~~", lambda _: "made up", lambda _: "v1.7.AAAA", None])
+async def test_a_composite_tool_that_goes_on_with_a_state_of_no_use_is_not_run_again(change):
+    steps = [
+        {"id": "pay", "tool": "one_echo", "arguments": {"text": "x"}},
+        {
+            "id": "who",
+            "type": "elicitation",
+            "message": "who?",
+            "schema": {"type": "object"},
+            "dependsOn": ["pay"],
+        },
+    ]
+    backend = ScriptedBackend(prompts=[{"name": "greet"}])
+
+    @backend.on("prompts/get")
+    async def rounds(_call: Call):
+        return {"resultType": "input_required", "requestState": "of a backend"}
+
+    async with asked_by(backend, config=having(composite(steps=steps))) as (_, client):
+        asked = await client.call("repeat", {"text": "t"})
+        if change is None:
+            relayed = await client.request("prompts/get", {"name": "one_greet"})
+            state = relayed["result"]["requestState"]
+        else:
+            state = change(asked["requestState"])
+        refused = await go_on(client, {**asked, "requestState": state}, name="repeat", arguments={"text": "t"})
+        assert (refused["error"]["code"], "Begin again" in refused["error"]["message"]) == (-32602, True)
+    assert len(backend.calls("tools/call")) == 1
+
+
 async def test_a_question_on_the_other_stream_belongs_to_the_call_that_has_the_session():
     backend, answers = ScriptedBackend(), {}
 

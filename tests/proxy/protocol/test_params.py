@@ -134,3 +134,9 @@ def test_params_without_lookalikes_stay_as_they_are():
 )
 def test_an_answer_of_a_client_loses_what_belongs_to_this_hop_and_its_trace(raw, relayed):
     assert bytes(client_result(msgspec.Raw(raw))) == relayed
+
+
+def test_members_of_rounds_have_lookalikes_too():
+    members = parse_members(b'{"requestState":"a","RequestState":"b","requeststate":"c","INPUTRESPONSES":{}}')
+    assert drop_lookalikes(members, PARAMS)
+    assert list(members) == ["requestState"]

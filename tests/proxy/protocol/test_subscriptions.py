@@ -74,3 +74,9 @@ def test_what_a_backend_says_keeps_its_members_and_gets_our_id():
 
 def test_nothing_is_acknowledged_that_was_not_asked_for():
     assert json.loads(acknowledged(b"1", Filter()))["params"]["notifications"] == {}
+
+
+@pytest.mark.parametrize("raw", [b'{"uri":"a:b","_meta":5}', b"5", b'{"uri":"a:b","_meta":[]}'])
+def test_what_a_backend_writes_wrongly_bears_our_id_all_the_same(raw):
+    frame = json.loads(stamped(b"7", "notifications/resources/updated", msgspec.Raw(raw)))
+    assert frame["params"]["_meta"] == {"io.modelcontextprotocol/subscriptionId": 7}

@@ -18,6 +18,7 @@ RESPONSES: Final = "inputResponses"
 STATE: Final = "requestState"
 _REQUESTS: Final = "inputRequests"
 _INPUT_REQUIRED: Final = b'"input_required"'
+_COMPLETE: Final = b'"complete"'
 
 _NEEDED: Final = {
     "sampling/createMessage": "sampling",
@@ -101,8 +102,10 @@ def unasked_for(members: Members, capabilities: bytes) -> str | None:
 
 
 def is_input_required(result_type: Raw | msgspec.UnsetType) -> bool:
-    """Whether a result of this type, as raw JSON, is none yet."""
-    return result_type is not msgspec.UNSET and bytes(result_type) == _INPUT_REQUIRED
+    """Whether a result of this type, as raw JSON, is none yet; escapes in it do not hide that."""
+    if result_type is msgspec.UNSET or bytes(result_type) == _COMPLETE:
+        return False
+    return read_text(result_type) == "input_required"
 
 
 def visits_of(error: Raw, capabilities: bytes) -> bytes | None:

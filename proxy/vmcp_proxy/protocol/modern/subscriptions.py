@@ -85,11 +85,17 @@ def acknowledged(subscription: bytes, honored: Filter) -> bytes:
 def stamped(subscription: bytes, method: str, raw: msgspec.Raw | None) -> bytes:
     """A notification as it stands on the stream of a subscription.
 
-    Raises:
-        InvalidParamsError: its params or their `_meta` are no objects.
+    Of params or a `_meta` that are no objects nothing is left: what a backend writes must not end the client's stream.
     """
-    members = params.parse_members(raw)
-    meta = params.parse_members(members.get("_meta"))
+    members = _members(raw)
+    meta = _members(members.get("_meta"))
     meta[envelope_keys.SUBSCRIPTION_ID] = msgspec.Raw(subscription)
     members["_meta"] = msgspec.Raw(params.encode_members(meta))
     return encode_notification(method, params.encode_members(members))
+
+
+def _members(raw: msgspec.Raw | None) -> Members:
+    try:
+        return params.parse_members(raw)
+    except InvalidParamsError:
+        return {}

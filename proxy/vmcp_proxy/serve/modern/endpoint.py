@@ -62,8 +62,9 @@ class ModernEndpoint:
         except asyncio.CancelledError:
             if not watch.has_gone or task.uncancel() > 0:
                 raise
-            # Nobody reads it; audit and metrics tell it from what was cut or has failed.
-            context.outcome, context.reason = Outcome.FAILURE, Reason.CANCELLED
+            # Nobody reads it; audit and metrics tell it from what was cut or has failed. A stream ends in this way.
+            if not context.is_stream:
+                context.outcome, context.reason = Outcome.FAILURE, Reason.CANCELLED
             return Answered(*answer_failure(message, _CANCELLED))
         finally:
             watch.end()

@@ -6,12 +6,14 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.core.calls.pausing.rounds import check_begins
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.outcomes import Reply
 from vmcp_proxy.core.policy.by_identity import ByIdentity
 from vmcp_proxy.core.stack import StepLayers
 from vmcp_proxy.core.virtual import Caller, Composite, Exchange, Listed, Looked, Operation, Resolved, VirtualMCP
 from vmcp_proxy.protocol.kinds import Kind
+from vmcp_proxy.protocol.methods import Era
 from vmcp_proxy.workflows.arguments import InputShapes
 from vmcp_proxy.workflows.engine import WorkflowRunner
 from vmcp_proxy.workflows.tools.acts import CallActs
@@ -95,6 +97,8 @@ class CompositeTools:
 
     async def _run(self, caller: Caller, operation: Operation, definition: Definition, exchange: Exchange) -> Reply:
         exchange.composed()
+        if caller.client.terms.era is Era.MODERN:
+            check_begins(operation.members)
         call = CompositeCall.of(operation)
         steps = self._steps.judged if definition.tool.authorize_steps else self._steps.unjudged
         acts = CallActs(steps, caller, exchange, call, self._shapes, definition.title)

@@ -11,7 +11,6 @@ from vmcp_proxy.core.calls.forwarder import Forwarder
 from vmcp_proxy.core.calls.pausing.round_state import (
     Binding,
     Flaw,
-    Opened,
     Parked,
     Relayed,
     bind,
@@ -50,14 +49,21 @@ class RequestStates:
         self._clock: Final = clock
 
     def parked_at(self, caller: Caller, operation: Operation) -> Parked | None:
-        """Where the call waits that the request goes on with; None where it is about no such call.
+        """Where the call waits that the request goes on with; None where it has no state, or that of a backend.
+
+        A state that was not given out here is refused whoever would answer: a call that begins anew instead, because
+        the one before is unknown, does once more what that one has done.
 
         Raises:
-            InvalidParamsError: it is not for this caller or this request, or is too old.
+            InvalidParamsError: it was changed, is not for this caller or this request, or is too old.
         """
         text = _state_of(operation.members)
-        opened = None if text is None else open_state(self._keyring(), text, self._clock())
-        if not isinstance(opened, Opened) or not isinstance(opened.content, Parked):
+        if text is None:
+            return None
+        opened = open_state(self._keyring(), text, self._clock())
+        if isinstance(opened, Flaw):
+            raise InvalidParamsError(_REFUSED.format(flaw=opened.value))
+        if not isinstance(opened.content, Parked):
             return None
         _check(opened.flaw_for(binding_of(caller, operation, "")))
         return opened.content
@@ -151,6 +157,16 @@ def binding_of(caller: Caller, operation: Operation, backend: str) -> Binding:
     """
     arguments = parse_members(operation.params).get(_ARGUMENTS)
     return bind(caller.identity, caller.snapshot, operation.method, operation.name, arguments, backend)
+
+
+def check_begins(members: Members) -> None:
+    """Lets pass only what begins a call: whoever answers this request has given out no state.
+
+    Raises:
+        InvalidParamsError: it goes on with another request.
+    """
+    if _state_of(members) is not None:
+        _check(Flaw.OTHER_REQUEST)
 
 
 def _state_of(members: Members) -> str | None:
