@@ -218,8 +218,17 @@ async def test_a_call_that_is_refused_for_its_headers_goes_out_once_more_by_a_ne
 
 
 @pytest.mark.scenario("P-8")
-async def test_a_tool_with_an_annotation_that_nobody_can_follow_is_left_out_alone():
-    bad = {"type": "object", "properties": {"a": {"type": "number", "x-mcp-header": "A"}}}
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"a": {"type": "number", "x-mcp-header": "A"}},
+        {f"p{each}": {"type": "string", "x-mcp-header": f"H{each}"} for each in range(65)},
+        {"a": {"type": "string", "x-mcp-header": "A", "description": "x" * 262_144}},
+    ],
+    ids=["bad type", "too many", "too long"],
+)
+async def test_a_tool_with_an_annotation_that_nobody_can_follow_is_left_out_alone(properties):
+    bad = {"type": "object", "properties": properties}
     backend = ModernBackend(tools=[tool("echo"), tool("bad", inputSchema=bad)])
     former = ScriptedBackend(tools=[tool("bad", inputSchema=bad)])
     async with scene({"one": backend, "two": former}, config=QUIET) as world, world.session() as client:

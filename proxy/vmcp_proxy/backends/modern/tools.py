@@ -6,13 +6,13 @@ import msgspec
 
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.jsonrpc import Raw
-from vmcp_proxy.protocol.modern.param_headers import ParamHeaders, read_param_headers
+from vmcp_proxy.protocol.modern.param_headers import ParamHeaders, may_declare, read_param_headers
 from vmcp_proxy.protocol.params import InvalidParamsError, Members
 from vmcp_proxy.protocol.surrogates import decode_items
 
 _LIST: Final = "tools/list"
-_SIGNS: Final = (b"x-mcp-header", b"\\u")
 _MOST: Final = 10_000
+"""Headers of all tools together: a backend may list other tools each time."""
 
 
 class ToolHeaders:
@@ -22,10 +22,11 @@ class ToolHeaders:
     header too many says nothing but what the body says.
     """
 
-    __slots__ = ("_declared",)
+    __slots__ = ("_count", "_declared")
 
     def __init__(self) -> None:
         self._declared: dict[str, ParamHeaders] = {}
+        self._count = 0
 
     def __repr__(self) -> str:
         return f"<ToolHeaders {len(self._declared)} tools>"
@@ -51,14 +52,14 @@ class ToolHeaders:
             self._note(bytes(tool))
 
     def _note(self, tool: bytes) -> None:
-        if not self._declared and not any(sign in tool for sign in _SIGNS):
+        if not self._declared and not may_declare(tool):
             return
         try:
             name = params.text_of(params.parse_members(tool), "name")
         except InvalidParamsError:
             return
         declared = read_param_headers(tool)
-        if isinstance(declared, tuple) and declared and (name in self._declared or len(self._declared) < _MOST):
+        self._count -= len(self._declared.pop(name, ()))
+        if isinstance(declared, tuple) and declared and self._count + len(declared) <= _MOST:
             self._declared[name] = declared
-        else:
-            self._declared.pop(name, None)
+            self._count += len(declared)

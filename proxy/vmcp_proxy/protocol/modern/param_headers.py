@@ -17,6 +17,15 @@ from vmcp_proxy.protocol.surrogates import decode_members, mask
 _KEY: Final = "x-mcp-header"
 _PREFIX: Final = "Mcp-Param-"
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_SPELT: Final = re.compile("".join(rf"(?:{re.escape(char)}|\\u00(?i:{ord(char):02x}))" for char in _KEY).encode())
+
+_MOST_BYTES: Final = 256 * 1024
+"""Of an `inputSchema` that is searched: what it takes once decoded is some 30 times as much."""
+_MOST_HEADERS: Final = 64
+_DEEPEST: Final = 16
+"""Names that lead to an argument: each level of a call's arguments that is opened is read to its end."""
+_LONGEST_PATH: Final = 1_024
+_LONGEST_TOKEN: Final = 128
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 """RFC 9110 section 5.6.2."""
@@ -59,55 +68,100 @@ class ParamHeader(msgspec.Struct, frozen=True, gc=False):
 ParamHeaders: TypeAlias = tuple[ParamHeader, ...]
 
 
+_Link: TypeAlias = tuple[()] | tuple[Any, str]
+"""The link of the property around it, and a name: a path for each property would take leaves times depth."""
+
+
 class BadAnnotation(msgspec.Struct, frozen=True, gc=False):
     """Why nobody may call a tool with such a schema."""
 
     reason: str
 
 
+def may_declare(tool: bytes) -> bool:
+    """Whether the keyword stands anywhere in a tool, however it is spelt: most have none, and need no closer look."""
+    return _KEY.encode() in tool or (b"\\u" in tool and _SPELT.search(tool) is not None)
+
+
 def read_param_headers(tool: bytes) -> ParamHeaders | BadAnnotation:
     """What a tool says in its `inputSchema`; its JSON object is sound, and nothing in it is dereferenced."""
-    if _KEY.encode() not in tool and b"\\u" not in tool:
+    if not may_declare(tool):
         return ()
     try:
-        schema = decode_members(tool).get("inputSchema", b"{}")
+        schema = bytes(decode_members(tool).get("inputSchema", b"{}"))
+        if len(schema) > _MOST_BYTES:
+            return _judge_unread(schema)
         masked = mask(schema)
         decoded = msgspec.json.decode(schema if masked is None else masked.replaced)
     except _UNREADABLE:
         return ()
+    return _collect(decoded)
+
+
+def _collect(schema: Any) -> ParamHeaders | BadAnnotation:
     found: dict[str, ParamHeader] = {}
-    for path, place in _places(decoded):
+    for link, place in _places(schema):
         if _KEY in place:
-            header = _read(path, place)
+            header = _read(link, place)
             if isinstance(header, BadAnnotation):
                 return header
             if found.setdefault(header.name.lower(), header) is not header:
                 return BadAnnotation(f"two of its arguments have the same {_KEY}")
+            if len(found) > _MOST_HEADERS:
+                return BadAnnotation(f"more than {_MOST_HEADERS} of its arguments have an {_KEY}")
     return tuple(found.values())
 
 
-def _read(path: tuple[str, ...] | None, schema: dict[str, Any]) -> ParamHeader | BadAnnotation:
-    if not path:
+def _judge_unread(schema: bytes) -> ParamHeaders | BadAnnotation:
+    if not may_declare(schema):
+        return ()
+    return BadAnnotation(
+        f"its inputSchema has an {_KEY}, and {len(schema)} bytes; at most {_MOST_BYTES} are searched for one"
+    )
+
+
+def _read(link: _Link | None, schema: dict[str, Any]) -> ParamHeader | BadAnnotation:
+    if not link:
         return BadAnnotation(f"it has an {_KEY} that is not at a property")
+    path = _path_of(link)
+    if path is None:
+        return BadAnnotation(
+            f"an {_KEY} of it is at an argument that more than {_DEEPEST} names lead to, "
+            f"or names of over {_LONGEST_PATH} characters"
+        )
     token, kind = schema[_KEY], schema.get("type")
     if not isinstance(token, str) or _TOKEN.fullmatch(token) is None:
         return BadAnnotation(f"an {_KEY} of it is no name of a header")
+    if len(token) > _LONGEST_TOKEN:
+        return BadAnnotation(f"an {_KEY} of it has over {_LONGEST_TOKEN} characters")
     if not isinstance(kind, str) or kind not in _TYPES:
         return BadAnnotation(f"an {_KEY} of it is at an argument that is no text, whole number or boolean")
     return ParamHeader(path, _PREFIX + token, kind)
 
 
-def _places(root: Any) -> Iterator[tuple[tuple[str, ...] | None, dict[str, Any]]]:
+def _path_of(link: _Link) -> tuple[str, ...] | None:
+    """The names, outermost first; None where they are more, or longer, than is followed."""
+    names: list[str] = []
+    at: Any = link
+    while at:
+        at, name = at
+        names.append(name)
+        if len(names) > _DEEPEST:
+            return None
+    return None if sum(map(len, names)) > _LONGEST_PATH else tuple(reversed(names))
+
+
+def _places(root: Any) -> Iterator[tuple[_Link | None, dict[str, Any]]]:
     """Every schema in a schema, with the properties that lead to it; None where something else does."""
-    stack: list[tuple[tuple[str, ...] | None, Any]] = [((), root)]
+    stack: list[tuple[_Link | None, Any]] = [((), root)]
     while stack:
-        path, schema = stack.pop()
+        link, schema = stack.pop()
         if not isinstance(schema, dict):
             continue
-        yield path, schema
+        yield link, schema
         for keyword, value in schema.items():
             if keyword == "properties" and isinstance(value, dict):
-                stack.extend((None if path is None else (*path, name), each) for name, each in value.items())
+                stack.extend((None if link is None else (link, name), each) for name, each in value.items())
             elif keyword in _ONE:
                 stack.append((None, value))
             elif keyword in _LISTED and isinstance(value, list):
@@ -116,11 +170,16 @@ def _places(root: Any) -> Iterator[tuple[tuple[str, ...] | None, dict[str, Any]]
                 stack.extend((None, each) for each in value.values())
 
 
+_Opened: TypeAlias = dict[tuple[str, ...], dict[str, msgspec.Raw]]
+"""The members of objects of the arguments, by the names that lead to them."""
+
+
 def headers_for(declared: ParamHeaders, arguments: Raw | None) -> tuple[tuple[bytes, bytes], ...]:
     """The headers for these arguments, a JSON object; an argument that is absent, null or no such value has none."""
     sent: list[tuple[bytes, bytes]] = []
+    opened: _Opened = {}
     for header in declared:
-        text = _text_of(_value_at(header.path, arguments))
+        text = _text_of(_value_at(header.path, arguments, opened))
         if text is not None:
             try:
                 sent.append((header.name.encode(), encode_header_value(text)))
@@ -134,8 +193,9 @@ def find_mismatch(declared: ParamHeaders, arguments: Raw | None, value_of: Calla
 
     `value_of` gives the value of a header by its name, None where it has not come.
     """
+    opened: _Opened = {}
     for header in declared:
-        came, text = value_of(header.name), _text_of(_value_at(header.path, arguments))
+        came, text = value_of(header.name), _text_of(_value_at(header.path, arguments, opened))
         argument = ".".join(header.path)
         if text is None and came is not None:
             return f"The header {header.name} came without the argument {argument!r} that it stands for."
@@ -155,16 +215,25 @@ def _is_same(header: ParamHeader, text: str, came: str | None) -> bool:
     return ours is not None and theirs is not None and int(ours[1]) == int(theirs[1])
 
 
-def _value_at(path: tuple[str, ...], arguments: Raw | None) -> Raw | None:
+def _value_at(path: tuple[str, ...], arguments: Raw | None, opened: _Opened) -> Raw | None:
+    """Opens what `opened` does not have yet: each object once, however many headers it has the values of."""
     value = arguments
-    for name in path:
+    for depth, name in enumerate(path):
         if value is None:
             return None
-        try:
-            value = decode_members(value).get(name)
-        except _UNREADABLE:
-            return None
+        parents = path[:depth]
+        members = opened.get(parents)
+        if members is None:
+            members = opened[parents] = _members_of(value)
+        value = members.get(name)
     return value
+
+
+def _members_of(value: Raw) -> dict[str, msgspec.Raw]:
+    try:
+        return decode_members(value)
+    except _UNREADABLE:
+        return {}
 
 
 def _text_of(value: Raw | None) -> str | None:
