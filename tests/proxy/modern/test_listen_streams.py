@@ -1,6 +1,7 @@
 """`subscriptions/listen`: what a client without a session asked to hear of, and nothing else (P-9, ADR-0062)."""
 
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -155,6 +156,21 @@ async def test_what_a_caller_may_not_read_is_neither_acknowledged_nor_asked_of_i
             backend.push(UPDATED, uri=uri)
         [update] = await stream.until(UPDATED)
         assert update["params"]["uri"] == "test://b"
+
+
+async def test_a_denied_uri_is_audited_whatever_stands_behind_it_and_a_closed_stream_is_no_failure(tmp_path):
+    path = tmp_path / "audit.jsonl"
+    audit = {"enabled": True, "sink": "file", "path": str(path), "eventTypes": ["mcp_subscription"]}
+    async with (
+        scene(
+            {"one": owner("test://a", "test://b")}, config={**QUIET, "audit": audit}, admitter=NotThe("test://a")
+        ) as w,
+        w.client() as client,
+        listening(client, "test://a", "test://b"),
+    ):
+        pass
+    (event,) = map(json.loads, path.read_text().splitlines())
+    assert (event["outcome"], event["decision"]["outcome"]) == ("success", "deny")
 
 
 async def test_a_stream_ends_with_a_result_when_policies_change():

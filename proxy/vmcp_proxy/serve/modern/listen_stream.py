@@ -6,9 +6,11 @@ from typing import Final
 
 import msgspec
 
+from vmcp_proxy.auth.decision import ALLOW
 from vmcp_proxy.clients.listen.client import ListenClient
 from vmcp_proxy.clients.listen.clients import ListenClients
 from vmcp_proxy.clients.notifier import Notifier
+from vmcp_proxy.core.calls.child_exchange import ChildExchange
 from vmcp_proxy.core.outcomes import Limited, Result, Unchecked
 from vmcp_proxy.core.stack import LiveCore
 from vmcp_proxy.core.virtual import Caller, Operation, call
@@ -96,10 +98,16 @@ class ListenStreams:
         """Whether the caller may read the resource, and its backend tells of changes to it."""
         raw = msgspec.Raw(params.encode_members({"uri": params.raw_text(uri)}))
         operation = Operation(SUBSCRIBE, Kind.RESOURCE, uri, raw, trace=context.trace)
+        child = ChildExchange(exchange)
         try:
-            return type(await call(self._core, caller, operation, exchange)) is Result
+            return type(await call(self._core, caller, operation, child)) is Result
         except InvalidParamsError:
             return False
+        finally:
+            # Of the decisions on one request the audit has the first denial, or the last one where nothing was denied.
+            former = context.decision
+            if child.decision is not None and (former is None or former.decision.outcome == ALLOW):
+                exchange.decided(child.decision)
 
     async def _relay(
         self, context: RequestContext, client: ListenClient, message: Request, exchange: ModernExchange
