@@ -213,7 +213,7 @@ class Backend(Protocol):
     async def open(
         self, terms: Terms, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
     ) -> BackendSession:
-        """Initialises a session; `owner` stands for the client session that it is for.
+        """Initialises a session; `owner` is what it counts for where sessions take programs.
 
         Raises:
             BackendError: it cannot be had.

@@ -36,6 +36,11 @@ class Shares:
             self._held.pop(holder, None)
 
 
+def identity_of(caller: "Caller") -> Hashable:
+    """The identity, whichever client it calls through; anonymous callers are all one."""
+    return caller.identity.issuer, caller.identity.subject
+
+
 def holder_of(caller: "Caller") -> Hashable:
     """The identity; of anonymous callers, who are all one, each client by itself."""
     identity = caller.identity

@@ -17,7 +17,7 @@ from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
 from vmcp_proxy.backends.interface import NOBODY, OWN_TERMS
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.backends.programs.environment import inherited
-from vmcp_proxy.backends.programs.pool import ProgramBounds
+from vmcp_proxy.backends.programs.pool import CallsOf, ProgramBounds
 from vmcp_proxy.core.members.health import HealthTracker
 
 ROOTS = b'{"roots":{}}'
@@ -192,7 +192,7 @@ async def test_a_listener_starts_no_program_that_was_ended_for_want_of_use(tmp_p
 
 @pytest.mark.scenario("B-13")
 async def test_programs_are_bounded_over_all_backends_and_per_session_and_idle_ones_give_way(tmp_path):
-    bounds = ProgramBounds(most=3, most_per_session=2, idle=60.0, unused=60.0, spare=0.0)
+    bounds = ProgramBounds(most=3, most_per_owner=2, idle=60.0, unused=60.0, spare=0.0)
     async with backend(tmp_path, bounds=bounds, patience=0.3) as made:
         mine, yours = object(), object()
         links = [link_of(made, mine) for _ in range(2)]
@@ -261,3 +261,27 @@ async def test_a_variable_of_the_entry_stands_above_an_inherited_one(tmp_path, m
         assert os.environ["HTTPS_PROXY"] == "http://inherited:1"
         with pytest.raises(BackendError, match=r"it said: \*\*\* http://index:2"):
             await made.open(OWN_TERMS, (), within())
+
+
+async def test_the_programs_of_a_callers_calls_count_together_and_leave_as_many_to_others(tmp_path):
+    bounds = ProgramBounds(most=6, most_per_owner=4, spare=0.0)
+    async with backend(tmp_path, bounds=bounds, patience=0.3) as made:
+        alice, bob = [[link_of(made, CallsOf(name)) for _ in range(4)] for name in ("alice", "bob")]
+        links = [*alice, *bob, link_of(made, object())]
+        async with asyncio.TaskGroup() as tasks:
+            held = [tasks.create_task(ask(link, name="hold")) for link in alice[:3]]
+            await eventually(lambda: sum(link.session is not None and link.session._in_use for link in alice) == 3)
+            with pytest.raises(BackendError, match="calls of this caller have 3 of 3 programs; answer") as failed:
+                await ask(alice[3])
+            assert failed.value.category is Category.FULL
+            await ask(bob[0])
+            # What no call is using gives way at once, to calls of the same caller and of others.
+            first = bob[0].session.process.pid
+            await ask(bob[1])
+            await ask(bob[2])
+            assert not is_running(first)
+            await ask(links[-1])
+            for task in held:
+                task.cancel()
+        for link in links:
+            await link.close(NO_CREDENTIALS)

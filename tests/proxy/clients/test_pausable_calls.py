@@ -283,7 +283,7 @@ async def test_five_hundred_calls_that_nobody_comes_back_for_leave_nothing():
         await backend.ask()
 
     before = len(asyncio.all_tasks())
-    async with scene(act, parking=Parking(1000, 500)) as s:
+    async with scene(act, parking=Parking(1000, 500, 1000)) as s:
         came = await asyncio.gather(*(s.call() for _ in range(500)))
         assert {each["resultType"] for each in came} == {"input_required"}
         assert (len(s.parking), s.client.held, len(clients)) == (500, 500, 500)

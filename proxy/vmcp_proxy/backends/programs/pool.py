@@ -2,7 +2,8 @@
 
 import asyncio
 import math
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from vmcp_proxy.backends.errors import BackendError, Category
@@ -18,14 +19,26 @@ class ProgramBounds:
 
     `idle` ends a program that its client has called and may call again: it may hold something for that client.
     `unused` ends one that was only asked for its lists, or whose client does not listen any more. Where there is
-    no room, such a one gives way to another after `spare`, and the former kind after `unused`.
+    no room, such a one gives way to another after `spare`, and the former kind after `unused`. `most_per_owner` are
+    those of one client session, or of the calls of one caller (`CallsOf`).
     """
 
     most: int = 64
-    most_per_session: int = 32
+    most_per_owner: int = 32
     idle: float = 600.0
     unused: float = 60.0
     spare: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class CallsOf:
+    """Owns the programs that calls have for themselves (ADR-0061): all calls of one caller count together.
+
+    A call may wait for a person, and its program with it. So they have no more than they leave free, and what no call
+    is using gives way after `spare`: the next call expects nothing of it.
+    """
+
+    caller: Hashable
 
 
 class Evictable(Protocol):
@@ -39,7 +52,7 @@ class Evictable(Protocol):
 
 
 class Place:
-    """Room for one program of a client session, which `owner` stands for."""
+    """Room for one program, counted for `owner`: the client session, or `CallsOf` a caller."""
 
     __slots__ = ("owner", "program")
 
@@ -54,6 +67,7 @@ class ProgramPool:
     def __init__(self, bounds: ProgramBounds | None = None) -> None:
         self.bounds: Final = bounds or ProgramBounds()
         self.watchdog: Final = Watchdog()
+        self._of_calls: Final = replace(self.bounds, unused=self.bounds.spare)
         self._places: dict[Place, None] = {}
 
     def __len__(self) -> int:
@@ -72,7 +86,7 @@ class ProgramPool:
             if first is not None and first.program is not None and self._gives_way_at(first) <= now:
                 await first.program.give_way()
             elif now >= until:
-                raise BackendError(backend, Category.FULL, self._hint(rivals))
+                raise BackendError(backend, Category.FULL, self._hint(owner, rivals))
             else:
                 await asyncio.sleep(min(_LOOK_SECONDS, until - now))
         place = Place(owner)
@@ -89,15 +103,20 @@ class ProgramPool:
 
     def _rivals(self, owner: object) -> list[Place] | None:
         """The places of which one has to become free first; None where there is room."""
-        mine = [place for place in self._places if place.owner is owner]
-        if len(mine) >= self.bounds.most_per_session:
+        mine = [place for place in self._places if place.owner == owner]
+        if len(mine) >= self.bounds.most_per_owner:
             return mine
-        return list(self._places) if len(self._places) >= self.bounds.most else None
+        left_free = len(mine) if isinstance(owner, CallsOf) else 0
+        return list(self._places) if self.bounds.most - len(self._places) <= left_free else None
 
     def _gives_way_at(self, place: Place) -> float:
-        return math.inf if place.program is None else place.program.gives_way_at(self.bounds)
+        bounds = self._of_calls if isinstance(place.owner, CallsOf) else self.bounds
+        return math.inf if place.program is None else place.program.gives_way_at(bounds)
 
-    def _hint(self, rivals: list[Place]) -> str:
+    def _hint(self, owner: object, rivals: list[Place]) -> str:
+        if isinstance(owner, CallsOf):
+            mine = sum(place.owner == owner for place in self._places)
+            return f"calls of this caller have {mine} of {len(self._places)} programs; answer or abandon some of them"
         if len(rivals) < self.bounds.most:
             return f"this session has {len(rivals)} programs of its own at work already"
         return f"{len(rivals)} programs of client sessions are at work already; end some of the sessions"

@@ -19,9 +19,11 @@ from vmcp_proxy.backends.errors import BackendError
 from vmcp_proxy.backends.interface import UNTRACED, BackendSession, Receiver, RequestSpan, refuse
 from vmcp_proxy.backends.interface import Reply as BackendReply
 from vmcp_proxy.backends.link import Link, OnOver
+from vmcp_proxy.backends.programs.pool import CallsOf
 from vmcp_proxy.core.client import ClientContext
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.members.own_links import close_link
+from vmcp_proxy.core.shares import identity_of
 from vmcp_proxy.core.virtual import Caller
 from vmcp_proxy.headerforward import Collision
 from vmcp_proxy.protocol.jsonrpc import Raw, Request, Response
@@ -46,7 +48,8 @@ class LeasedLink(Link):
     __slots__ = ("_waited_for", "credentials", "expiry", "holder", "is_sound", "listening", "member")
 
     def __init__(self, member: Member, caller: Caller, credentials: Credentials, leases: "Leases") -> None:
-        super().__init__(member.backend, caller.client.terms, leases.opened, owner=object(), on_over=leases.on_over)
+        owner = CallsOf(identity_of(caller))
+        super().__init__(member.backend, caller.client.terms, leases.opened, owner=owner, on_over=leases.on_over)
         self.member: Final = member
         self.credentials = credentials
         self.holder: ClientContext | None = None
@@ -219,6 +222,11 @@ class CallLease:
         self._caller: Final = caller
         self._links: Final[dict[str, LeasedLink]] = {}
         self.holder: ClientContext | None = None
+
+    @property
+    def backends(self) -> frozenset[str]:
+        """Those at which the call has a session."""
+        return frozenset(self._links)
 
     def link(self, member: Member) -> Link:
         """See `Lease.link`."""

@@ -1,7 +1,7 @@
 """The calls of clients without a session: one that asks something waits here for the request with the answers."""
 
 import asyncio
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
@@ -18,8 +18,8 @@ from vmcp_proxy.core.calls.pausing.rounds import RequestStates
 from vmcp_proxy.core.calls.pausing.running_call import Answered, RunningCall
 from vmcp_proxy.core.client import ClientContext
 from vmcp_proxy.core.outcomes import Lost, RawFailure, Reply, Result, Unavailable
-from vmcp_proxy.core.parking import Parking
-from vmcp_proxy.core.shares import holder_of
+from vmcp_proxy.core.parking import Claim, Parking
+from vmcp_proxy.core.shares import holder_of, identity_of
 from vmcp_proxy.core.virtual import Caller, Exchange, Operation, VirtualMCP, call
 from vmcp_proxy.protocol.initialize import NO_CAPABILITIES
 from vmcp_proxy.protocol.modern.input_required import (
@@ -87,7 +87,7 @@ class PausedCall:
 
     running: RunningCall
     exchange: MovingExchange
-    holder: Hashable
+    claim: Callable[[], Claim]
     is_parked: bool = False
 
     def cancel(self) -> None:
@@ -181,18 +181,24 @@ class PausableCalls:
             release()
             self._forget_large(paused, running)
 
-        running, holder = RunningCall(on_done), holder_of(caller)
-        paused = PausedCall(running, exchange, holder)
-        client = self._asked(caller, running, lease, holder)
+        def claim() -> Claim:
+            return Claim(holder, identity, lease.backends)
+
+        running, holder, identity = RunningCall(on_done), holder_of(caller), identity_of(caller)
+        paused = PausedCall(running, exchange, claim)
+        client = self._asked(caller, paused, lease)
         inner = Caller(caller.identity, client, caller.snapshot)
         running.begin(self._tasks, lambda: call(self._core, inner, operation, exchange), f"call {operation.method}")
         return paused
 
-    def _asked(self, caller: Caller, running: RunningCall, lease: CallLease, holder: Hashable) -> AskedClient:
+    def _asked(self, caller: Caller, paused: PausedCall, lease: CallLease) -> AskedClient:
         def send_later(reply: BackendReply, answer: bytes) -> None:
             self._tasks.create_task(_send(reply, answer), name="give up a request to a client")
 
-        client = AskedClient(caller, running, lease, lambda: self._parking.has_room(holder), send_later)
+        def has_room() -> bool:
+            return self._parking.has_room(paused.claim())
+
+        client = AskedClient(caller, paused.running, lease, has_room, send_later)
         lease.holder = client
         return client
 
@@ -206,7 +212,7 @@ class PausableCalls:
         if isinstance(came, Answered):
             return came.reply
         paused.exchange.pause()
-        number = self._parking.park(paused, paused.holder, self._seconds)
+        number = self._parking.park(paused, paused.claim(), self._seconds)
         if number is None:
             paused.cancel()
             return _CROWDED

@@ -59,7 +59,8 @@ def build_pausing(
 
     leases = Leases(tasks, receiver_of, metrics.on_backend_session_end)
     stateless.on_let_go = leases.forget
-    parking: Parking[PausedCall] = Parking()
+    connections = config.operational.limits.connections_per_backend
+    parking: Parking[PausedCall] = Parking(most_at_one=max(1, connections // 2))
     elsewhere = ParkedElsewhere(sessions.pods, tasks)
     pod = sessions.pods.pod
     calls = PausableCalls(
