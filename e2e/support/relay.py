@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 CHUNK = 65_536
 DIAL_SECONDS = 5.0
+AGAIN_SECONDS = 0.1
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -72,9 +73,16 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def _dial_named(reader: asyncio.StreamReader) -> Streams:
-    """The address that the first line names, as `host port`."""
+    """The address that the first line names, as `host port`.
+
+    A node refuses connections to a Service until it has heard of the first pod that is ready: it is asked again.
+    """
     host, port = (await reader.readline()).decode().split()
-    return await asyncio.open_connection(host, int(port))
+    while True:
+        try:
+            return await asyncio.open_connection(host, int(port))
+        except ConnectionRefusedError:
+            await asyncio.sleep(AGAIN_SECONDS)
 
 
 async def _main(port: int) -> None:
