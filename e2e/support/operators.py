@@ -89,6 +89,14 @@ class Operators:
         assert leader is not None
         return leader, other
 
+    def until_led_by_another(self, former: Manifest) -> None:
+        """Waits until another pod works: the one that waited, or the one that has come in the place of `former`."""
+        deadline = time.monotonic() + PATIENCE
+        while not any(self._leads(pod) for pod in self.pods() if holder_of(pod) != holder_of(former)):
+            if time.monotonic() > deadline:
+                raise ClusterError(f"no other pod works after {PATIENCE:.0f} s: {json.dumps(self.lease()['spec'])}")
+            time.sleep(0.2)
+
     def until_led_by(self, pod: Manifest, after: Manifest | None = None) -> Manifest:
         """Waits until this pod works, or, where it did already at `after`, has begun anew and renewed the Lease."""
         holder, lease = holder_of(pod), self.lease()
@@ -111,6 +119,9 @@ class Operators:
         holder = self.lease()["spec"].get("holderIdentity")
         pods = {holder_of(each): each for each in self.pods()}
         return pods.get(holder) if len(pods) > 1 else None
+
+    def _leads(self, pod: Manifest) -> bool:
+        return self._is_led(self.lease()["spec"], holder_of(pod), None) and self._works(pod)
 
     def _is_led(self, spec: Manifest, holder: str, after: Manifest | None) -> bool:
         is_new = after is None or spec["renewTime"] > after["spec"]["renewTime"]
