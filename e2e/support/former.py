@@ -12,13 +12,16 @@ COMMITS = 20
 """How far back, where there is no tag: so far that charts, images and CRDs differ."""
 
 
-def former_commit() -> str | None:
-    """The last tag before this commit, or the commit of some time ago, or the oldest that a shallow clone has."""
+def former_commit() -> str:
+    """The last tag before this commit, or the commit of some time ago, or the oldest that a shallow clone has.
+
+    In a clone of one commit that is this one: its images have other names then, so that all of it is rolled all the same.
+    """
     tag = _git("describe", "--tags", "--abbrev=0", "HEAD^")
     if tag:
         return tag
     known = _git("rev-list", "--first-parent", f"--max-count={COMMITS + 1}", "HEAD").split()
-    return known[-1] if len(known) > 1 else None
+    return known[-1]
 
 
 def checked_out(commit: str, folder: Path) -> Path:
