@@ -15,7 +15,7 @@ COMMITS = 20
 def former_commit() -> str:
     """The last tag before this commit, or the commit of some time ago, or the oldest that a shallow clone has.
 
-    In a clone of one commit that is this one: its images have other names then, so that all of it is rolled all the same.
+    In a clone of one commit that is this one: its images have other names, so that all of it is rolled all the same.
     """
     tag = _git("describe", "--tags", "--abbrev=0", "HEAD^")
     if tag:
