@@ -1,0 +1,67 @@
+import pytest
+
+from tests.proxy.search.ranking.tools import found, text
+from vmcp_proxy.search.ranking.analysis import Analyzer
+from vmcp_proxy.search.ranking.index import Index
+
+TOOLS = [
+    text("create_issue", "Open a new issue in a repository.", "title", "body", server="github"),
+    text("list_issues", "List the issues of a repository.", "repository", "state", server="github"),
+    text("send_message", "Send a message to a channel about an issue.", "channel", "text", server="slack"),
+    text("get_forecast", "The weather of the coming days.", "city", server="weather"),
+]
+
+
+@pytest.mark.parametrize(
+    ("query", "best"),
+    [
+        ("creating issues", "create_issue"),
+        ("which issues are listed", "list_issues"),
+        ("weather forecast for a city", "get_forecast"),
+        ("tell the channel something", "send_message"),
+        ("slack", "send_message"),
+    ],
+)
+def test_the_tool_that_a_query_is_about_comes_first(query, best):
+    assert found(TOOLS, query)[0] == best
+
+
+def test_a_term_says_most_in_the_name_and_least_as_an_argument():
+    tools = [text("a", "Can build.", "deploy"), text("b", "Can deploy.", "build"), text("deploy", "Can build.")]
+    assert found(tools, "deploy") == ["deploy", "b", "a"]
+
+
+def test_a_rare_term_says_more_than_a_common_one():
+    tools = [text(f"t{i}", "Reads a file.") for i in range(9)] + [text("t9", "Reads a thermostat.")]
+    assert found(tools, "file thermostat")[0] == "t9"
+
+
+def test_a_query_of_which_hardly_a_word_is_known_finds_all_the_same():
+    query = (
+        "our customer Meyer complained yesterday evening because nobody answered; look whether it will rain: forecast"
+    )
+    assert found(TOOLS, query) == ["get_forecast"]
+
+
+def test_no_more_are_found_than_asked_for_and_none_where_nothing_matches():
+    assert len(found(TOOLS, "issue", limit=2)) == 2
+    assert found(TOOLS, "quantum") == []
+    assert found([], "issue") == []
+
+
+def test_equal_tools_keep_their_order():
+    tools = [text(f"{i}", "Reads a file.") for i in (3, 1, 2)]
+    assert found(tools, "file") == ["3", "1", "2"]
+
+
+def test_keywords_weigh_beside_the_text():
+    tools = [text("a", "Mails and messages."), text("b", "Messages and mails."), text("c", "Calendar.")]
+    assert found(tools, "mails or calendar", "calendar")[0] == "c"
+
+
+def test_one_analyzer_serves_documents_and_queries_of_several_indexes():
+    analyzer = Analyzer()
+    first, second = (Index.build([analyzer.analyze(tool)]) for tool in TOOLS[:2])
+    query = analyzer.query("list of issues")
+    assert second.search(query, 1)[0].score > first.search(query, 1)[0].score
+    assert (len(first), len(second)) == (1, 1)

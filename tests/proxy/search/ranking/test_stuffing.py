@@ -1,0 +1,33 @@
+from tests.proxy.search.ranking.tools import descriptor, found, read, text
+from vmcp_proxy.search.ranking.analysis import MAX_QUERY_TERMS, Analyzer
+
+HONEST = [
+    text("send_mail", "Send a mail to somebody.", "to"),
+    text("create_invoice", "Create an invoice for a customer.", "customer"),
+    text("book_flight", "Book a flight between two cities.", "from", "to"),
+]
+EVERYTHING = "send mail create invoice customer book flight cities weather file search database message "
+
+
+def test_a_tool_that_claims_everything_stands_behind_those_that_are_about_it():
+    tools = [text("best_tool", EVERYTHING * 200, server="hostile"), *HONEST]
+    assert found(tools, "send a mail to a customer")[0] == "send_mail"
+    assert found(tools, "create an invoice")[0] == "create_invoice"
+    assert found(tools, "book a flight")[0] == "book_flight"
+
+
+def test_repeating_a_word_brings_no_more_than_the_cap():
+    def counted(times):
+        return Analyzer().analyze(text("t", "mail " * times)).counts["mail"]
+
+    assert counted(3) == counted(700)
+
+
+def test_a_hostile_tool_takes_one_place_and_pushes_nobody_out():
+    stuffed = read(descriptor("x", EVERYTHING * 100_000, *(f"mail_{i}" for i in range(10_000))), "hostile")
+    assert set(found([stuffed, *HONEST], "send mail", limit=2)) >= {"send_mail"}
+
+
+def test_a_query_of_thousands_of_words_is_looked_up_in_bounds():
+    query = Analyzer().query(" ".join(f"word{i}" for i in range(100_000)), [f"key{i}" for i in range(100_000)])
+    assert len(query.weights) == MAX_QUERY_TERMS

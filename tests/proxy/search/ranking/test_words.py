@@ -1,0 +1,65 @@
+import unicodedata
+
+import pytest
+
+from vmcp_proxy.search.ranking.terms import Terms
+from vmcp_proxy.search.ranking.words import MAX_WORD, split_words
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("create_pull_request", ["create", "pull", "request"]),
+        ("createPullRequest", ["create", "pull", "request", "createpullrequest"]),
+        ("HTTPServer2", ["http", "server2", "httpserver2"]),
+        ("GitHub", ["git", "hub", "github"]),
+        ("list-files.v2/all:now", ["list", "files", "v2", "all", "now"]),
+        ("Search", ["search"]),
+        ("SQL", ["sql"]),
+        ("ein Café für Österreich", ["ein", "cafe", "fur", "osterreich"]),
+        ("\uff34\uff4f\uff4f\uff4c \u2460", ["tool", "1"]),
+        ("Straße STRASSE", ["strasse", "strasse"]),
+    ],
+)
+def test_names_are_split_at_case_and_punctuation_and_accents_are_folded(text, words):
+    assert list(split_words(text)) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("创建文件", ["创建", "建文", "文件"]),
+        ("ファイルを削除", ["ファ", "ァイ", "イル", "ルを", "を削", "削除"]),
+        ("파일 삭제", ["파일", "삭제"]),
+        ("PDF文件をexport", ["pdf", "文件", "件を", "export"]),
+        ("図", ["図"]),
+    ],
+)
+def test_scripts_without_spaces_are_read_by_twos(text, words):
+    assert list(split_words(text)) == words
+
+
+def test_a_word_that_is_longer_than_any_of_a_language_is_left_out():
+    assert list(split_words(f"before {'a' * (MAX_WORD + 1)} after")) == ["before", "after"]
+
+
+def test_one_character_that_stands_for_many_does_not_multiply_the_text():
+    text = "\ufdfa" * 4000
+    assert len(unicodedata.normalize("NFKD", text)) == 18 * 4000
+    assert sum(len(word) for word in split_words(text)) <= 2 * 4000
+
+
+def test_forms_of_a_word_are_one_term_and_stop_words_are_none():
+    assert list(Terms().of("List the issues that were listed by listing an issue")) == [
+        "list",
+        "issu",
+        "list",
+        "list",
+        "issu",
+    ]
+
+
+def test_documents_share_their_terms():
+    terms = Terms()
+    (first,), (second,) = terms.of("listing"), terms.of("lists")
+    assert first is second

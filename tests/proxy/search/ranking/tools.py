@@ -1,0 +1,27 @@
+"""Descriptors of tools as backends write them, and the names of those that a query finds."""
+
+import json
+from typing import Any
+
+from vmcp_proxy.search.ranking.analysis import Analyzer
+from vmcp_proxy.search.ranking.index import Index
+from vmcp_proxy.search.ranking.tool_text import ToolText, read_tool_text
+
+
+def descriptor(name: str, description: str = "", *arguments: str, **members: Any) -> bytes:
+    schema = {"type": "object", "properties": {argument: {"type": "string"} for argument in arguments}}
+    return json.dumps({"name": name, "description": description, "inputSchema": schema, **members}).encode()
+
+
+def text(name: str, description: str = "", *arguments: str, server: str = "", title: str = "") -> ToolText:
+    return ToolText(name, title, description, arguments, server)
+
+
+def found(texts: list[ToolText], query: str, *keywords: str, limit: int = 8) -> list[str]:
+    analyzer = Analyzer()
+    index = Index.build([analyzer.analyze(each) for each in texts])
+    return [texts[hit.position].name for hit in index.search(analyzer.query(query, keywords), limit)]
+
+
+def read(raw: bytes, server: str = "") -> ToolText:
+    return read_tool_text(raw, server)
