@@ -20,6 +20,7 @@ from vmcp_proxy.protocol.modern.eras import claims_modern
 from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.protocol.versions import SESSION_HEADER
 from vmcp_proxy.serve.http.bounds import SHORT_BYTES
+from vmcp_proxy.serve.http.departure import TellsDeparture
 from vmcp_proxy.serve.http.direct_answers import has_gone, note_long, release_head, when_gone, write_answer
 from vmcp_proxy.serve.http.head import shortened
 from vmcp_proxy.serve.http.repeated import SAME_HEAD, RepeatedHead
@@ -273,8 +274,8 @@ class RequestContext:
         """Whether the client is known not to read any more."""
         return has_gone(self._send) if self._whole is None else self._whole.has_gone
 
-    def when_gone(self, told: Callable[[], None] | None) -> bool:
-        """Has the client's going told, once, or nobody any more; False where only `receive` can tell."""
+    def when_gone(self, told: Callable[[], None]) -> TellsDeparture | None:
+        """Has the client's going told, once, while `on_gone` of what tells it is set; None where only `receive` can."""
         return when_gone(self._send, told)
 
     def allow_passthrough(self, allow_list: AllowList) -> None:

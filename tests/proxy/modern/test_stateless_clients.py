@@ -9,6 +9,12 @@ from tests.support import heap
 from tests.support.raw_client import eventually
 from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend, text
+from vmcp_api.spec.sessions import SessionManagement
+from vmcp_proxy.auth.identity import ANONYMOUS
+from vmcp_proxy.clients.stateless.clients import StatelessClients
+from vmcp_proxy.core.calls.hearing import Hearing
+from vmcp_proxy.core.policy.reach import Reach
+from vmcp_proxy.headerforward import EMPTY_SNAPSHOT
 from vmcp_proxy.protocol.methods import Era
 
 CANARY = "canary-5b20e7"
@@ -103,3 +109,22 @@ async def test_a_backend_that_leaves_or_moves_loses_its_sessions_and_the_rest_st
         await client.call("one_echo")
         assert len({heard.session for heard in one.calls("tools/call")}) == 1
     assert not [heard for heard in one.deletes if heard.session not in {call.session for call in one.heard}]
+
+
+@pytest.mark.scenario("H-11")
+async def test_a_client_that_never_pauses_does_not_give_way_to_newcomers():
+    async with asyncio.TaskGroup() as tasks:
+        clients = StatelessClients(tasks, Hearing(Reach()), lambda _backend, _reason: None)
+        clients.configure(SessionManagement(max_sessions_per_pod=2))
+
+        def request(capabilities, now):
+            client = clients.begin(ANONYMOUS, EMPTY_SNAPSHOT, capabilities, now)
+            clients.end(client, now)
+            return client
+
+        busy, idle = request(b"{}", 0.0), request(b'{"roots":{}}', 0.1)
+        for tenths in range(2, 50, 4):
+            assert request(b"{}", tenths / 10) is busy
+        request(b'{"sampling":{}}', 5.0)
+        assert busy in clients.all()
+        assert idle not in clients.all()

@@ -3,9 +3,12 @@
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from vmcp_proxy.protocol.jsonrpc import Batch, parse_body
-from vmcp_proxy.protocol.modern.eras import LEGACY, MODERN_NOTIFICATION, Envelope, Modern, Refusal, classify
+from vmcp_proxy.protocol.modern.eras import LEGACY, MODERN_NOTIFICATION, Envelope, Modern, Refusal, Repeated, classify
 from vmcp_proxy.protocol.modern.header_values import decode_header_value, encode_header_value
 from vmcp_proxy.protocol.versions import CLIENT_REVISIONS
 
@@ -199,3 +202,51 @@ def test_refusals_show_no_more_of_a_value_than_a_line():
     assert len(refused(modern("tools/call", CALL, name=long), 400, -32020).message) < 400
     headers = {**LIST, "mcp-protocol-version": long}
     assert len(refused(modern(headers=headers, meta={**META, VERSION: long}), 400, -32022).data) < 400
+
+
+_VALUES = st.sampled_from(
+    [
+        "2026-07-28",
+        "2025-11-25",
+        "2031-01-01",
+        {},
+        {"sampling": {}},
+        {"roots": {}, "x": "y" * 2000},
+        None,
+        1,
+        "info",
+        "loud",
+    ]
+)
+_ENVELOPES = st.one_of(
+    st.just(META),
+    st.dictionaries(st.sampled_from([VERSION, CAPABILITIES, CLIENT, LEVEL, "progressToken"]), _VALUES, max_size=5),
+)
+_PARAMS = st.fixed_dictionaries(
+    {}, optional={"_meta": _ENVELOPES, "name": st.sampled_from(["echo", "other", None, 1]), "arguments": st.just({})}
+)
+_BODIES = st.tuples(st.sampled_from(["tools/call", "tools/list", "initialize", "no/such"]), _PARAMS)
+
+
+@pytest.mark.scenario("P-8", "X-1")
+@settings(max_examples=examples(200))
+@given(st.lists(_BODIES, min_size=2, max_size=8), st.sampled_from([CALL, LIST, {"mcp-protocol-version": "2031-01-01"}]))
+def test_what_was_found_of_a_request_with_the_same_head_changes_no_verdict(bodies, headers):
+    fields, repeated = {name.encode(): value.encode() for name, value in headers.items()}, Repeated()
+    for method, params in [each for body in bodies for each in (body, body)]:
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
+        message = parse_body(body)
+        assert classify("POST", fields.get, message, repeated) == classify("POST", fields.get, message)
+
+
+@pytest.mark.scenario("P-8")
+def test_the_verdict_on_a_request_with_the_same_head_and_envelope_is_the_one_before():
+    fields, repeated = {name.encode(): value.encode() for name, value in CALL.items()}, Repeated()
+    params = {"name": "echo", "_meta": META}
+    bodies = (
+        json.dumps({"jsonrpc": "2.0", "id": at, "method": "tools/call", "params": {**params, "arguments": {"at": at}}})
+        for at in range(2)
+    )
+    first, second = (classify("POST", fields.get, parse_body(body.encode()), repeated) for body in bodies)
+    assert isinstance(first, Modern)
+    assert second is first

@@ -1,9 +1,9 @@
 """The calls of clients without a session: one that asks something waits here for the request with the answers."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
@@ -126,19 +126,31 @@ class PausableCalls:
         self._maximum: Final = maximum
         self._credentials_of: Final = credentials_of
 
-    async def call(self, caller: Caller, operation: Operation, exchange: Exchange) -> Reply:
+    def call(self, caller: Caller, operation: Operation, exchange: Exchange) -> Coroutine[Any, Any, Reply]:
         """The answer to one request of this caller, which may be what it is asked.
 
         Raises:
             InvalidParamsError: the params do not have the shape of the method, or go on with what is not there.
         """
+        # Most calls cannot pause: they go without a frame of their own here.
         if operation.method not in MAY_ASK:
-            return await call(self._core, caller, operation, exchange)
-        members = operation.members if operation.parsed is None else operation.parsed
+            return call(self._core, caller, operation, exchange)
+        members = operation.parsed
+        if members is None:
+            members = operation.members
+            operation = msgspec.structs.replace(operation, parsed=members)
+        capabilities = caller.client.terms.capabilities
+        asks = capabilities != NO_CAPABILITIES and can_be_asked(capabilities)
+        if not asks and STATE not in members:
+            return call(self._core, caller, operation, exchange)
+        return self._pausing(caller, operation, exchange, asks=asks)
+
+    async def _pausing(self, caller: Caller, operation: Operation, exchange: Exchange, *, asks: bool) -> Reply:
+        members = operation.members
         place = self._states.parked_at(caller, operation) if STATE in members else None
         if place is not None:
             leg = await self._resumed(caller, place, Turn(read_answers(members), progress_token_of(members)), exchange)
-        elif caller.client.terms.capabilities != NO_CAPABILITIES and can_be_asked(caller.client.terms.capabilities):
+        elif asks:
             leg = await self._until_pause(self._begun(caller, operation, exchange))
         else:
             return await call(self._core, caller, operation, exchange)

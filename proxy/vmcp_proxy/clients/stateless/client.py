@@ -24,8 +24,9 @@ class StatelessClient(OneWay, HeldForClient):
     """The `ClientContext` of all requests with the same caller, passthrough headers and capabilities.
 
     `identity` is the caller of the latest request: its token may be another than that of the one before. `calls` are
-    the requests in flight, `last_used` is when the last one began or ended, in loop time. `is_over`: no request finds
-    it any more, and it lets go of everything once nothing is in flight.
+    the requests in flight, `last_used` is when the last one began or ended, `ordered` when it was last put behind the
+    others, in loop time. `is_over`: no request finds it any more, and it lets go of everything once nothing is in
+    flight.
     """
 
     identity: Identity = field(repr=False)
@@ -34,6 +35,7 @@ class StatelessClient(OneWay, HeldForClient):
     open_link: OpenLink = field(repr=False)
     calls: int = 0
     last_used: float = 0.0
+    ordered: float = 0.0
     is_over: bool = False
     audience: str = field(init=False, repr=False)
 

@@ -25,6 +25,9 @@ LONGEST_IDLE: Final = 300.0
 """How long a client's headers are held after its last request, in seconds, where sessions live longer."""
 
 _LONGEST_TICK: Final = 15.0
+_ORDER_SECONDS: Final = 1.0
+"""How exactly it is known which of the clients was used longest ago."""
+
 _FAREWELL_SECONDS: Final = 2.0
 
 _Key: TypeAlias = tuple[Identity, HeaderSnapshot, bytes]
@@ -84,9 +87,12 @@ class StatelessClients:
         if client is None:
             terms = Terms(Era.MODERN, mirrored_capabilities(capabilities))
             client = self._clients[key] = StatelessClient(identity, snapshot, terms, self._open_link)
+            client.ordered = now
             self._make_room()
         else:
-            self._clients.move_to_end(key)
+            if now - client.ordered >= _ORDER_SECONDS:
+                self._clients.move_to_end(key)
+                client.ordered = now
             client.identity = identity
         client.calls += 1
         client.last_used = now

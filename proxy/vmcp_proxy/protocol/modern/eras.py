@@ -38,6 +38,7 @@ _MODERN_TEXT: Final = b'"%b"' % _MODERN
 _LEGACY: Final = frozenset(revision.encode() for revision in CLIENT_REVISIONS)
 _DATED: Final = re.compile(rb"\d{4}-\d{2}-\d{2}")
 _LONGEST_SHOWN: Final = 128
+_MOST_KEPT: Final = 1024
 _NULL: Final = b"null"
 _NO_META: Final = (
     f'The params need a member "_meta": an object with "{envelope_keys.PROTOCOL_VERSION}" and '
@@ -89,6 +90,52 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
 
 Verdict: TypeAlias = Legacy | Modern | ModernNotification | Refusal
 
+
+class _Meta(msgspec.Struct, frozen=True, gc=False):
+    version: msgspec.Raw | msgspec.UnsetType = msgspec.field(name=envelope_keys.PROTOCOL_VERSION, default=msgspec.UNSET)
+    capabilities: msgspec.Raw | msgspec.UnsetType = msgspec.field(
+        name=envelope_keys.CLIENT_CAPABILITIES, default=msgspec.UNSET
+    )
+    info: msgspec.Raw | msgspec.UnsetType = msgspec.field(name=envelope_keys.CLIENT_INFO, default=msgspec.UNSET)
+    level: msgspec.Raw | msgspec.UnsetType = msgspec.field(name=envelope_keys.LOG_LEVEL, default=msgspec.UNSET)
+
+
+class _Params(msgspec.Struct, frozen=True, gc=False):
+    meta: _Meta = msgspec.field(name="_meta", default=_Meta())
+    name: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    uri: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class Repeated:
+    """What was found of one modern request, for those that come with the very same head.
+
+    All that classification reads besides the head is compared byte for byte, so that the verdict is the same; what is
+    longer than `_MOST_KEPT` is not kept. It holds no header value.
+    """
+
+    __slots__ = ("_method", "_params", "_verdict")
+
+    def __init__(self) -> None:
+        self._method = ""
+        self._params: _Params | None = None
+        self._verdict: Modern | None = None
+
+    def verdict_for(self, method: str, params: _Params) -> Modern | None:
+        """The verdict on a request of this method, whose params say the same as those of the one before."""
+        return self._verdict if self._params == params and self._method == method else None
+
+    def keep(self, method: str, params: _Params, verdict: Modern) -> None:
+        """Takes a verdict in the place of the one before."""
+        meta = params.meta
+        parts = (meta.version, meta.capabilities, meta.info, meta.level, params.name, params.uri)
+        if sum(len(memoryview(part)) for part in parts if part is not msgspec.UNSET) > _MOST_KEPT:
+            return
+        # Copies: a part of a body would keep the whole of it.
+        version, capabilities, info, level, name, uri = (_copied(part) for part in parts)
+        self._params = _Params(_Meta(version, capabilities, info, level), name, uri)
+        self._method, self._verdict = method, verdict
+
+
 LEGACY: Final = Legacy()
 MODERN_NOTIFICATION: Final = ModernNotification()
 NOT_POST: Final = Refusal(
@@ -122,8 +169,15 @@ def may_be_modern(header: Header) -> bool:
     return revision >= _MODERN or _DATED.fullmatch(revision) is None
 
 
-def classify(http_method: str, header: Header, message: Request | Notification | Response | Batch | None) -> Verdict:
+def classify(
+    http_method: str,
+    header: Header,
+    message: Request | Notification | Response | Batch | None,
+    repeated: Repeated | None = None,
+) -> Verdict:
     """The era of one HTTP request, by its headers first, and whether a modern one is as it must be.
+
+    `repeated` is there where requests come with the very same head, and knows the one before.
 
     In a session everything is legacy, as is what names a legacy revision or none; `message` is None where there is no
     body. Of a modern request, the first of these that is wrong is the answer:
@@ -145,7 +199,7 @@ def classify(http_method: str, header: Header, message: Request | Notification |
     if revision is None or revision in _LEGACY:
         return _only_by_body(revision, message)
     if isinstance(message, Request):
-        return _modern(revision, header, message)
+        return _modern(revision, header, message, repeated)
     return _no_request(http_method, revision, header, message)
 
 
@@ -164,21 +218,6 @@ def fields_of(message: Request) -> tuple[tuple[bytes, bytes], ...]:
     if named is not msgspec.UNSET and (text := _text(named)) is not None:
         fields.append((NAME_HEADER, encode_header_value(text)))
     return tuple(fields)
-
-
-class _Meta(msgspec.Struct, frozen=True, gc=False):
-    version: msgspec.Raw | msgspec.UnsetType = msgspec.field(name=envelope_keys.PROTOCOL_VERSION, default=msgspec.UNSET)
-    capabilities: msgspec.Raw | msgspec.UnsetType = msgspec.field(
-        name=envelope_keys.CLIENT_CAPABILITIES, default=msgspec.UNSET
-    )
-    info: msgspec.Raw | msgspec.UnsetType = msgspec.field(name=envelope_keys.CLIENT_INFO, default=msgspec.UNSET)
-    level: msgspec.Raw | msgspec.UnsetType = msgspec.field(name=envelope_keys.LOG_LEVEL, default=msgspec.UNSET)
-
-
-class _Params(msgspec.Struct, frozen=True, gc=False):
-    meta: _Meta = msgspec.field(name="_meta", default=_Meta())
-    name: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    uri: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 _NO_PARAMS: Final = _Params()
@@ -235,8 +274,20 @@ def _no_request(http_method: str, revision: bytes, header: Header, message: obje
     return MODERN_NOTIFICATION if revision == _MODERN else _unsupported(revision.decode("latin-1"))
 
 
-def _modern(revision: bytes, header: Header, message: Request) -> Verdict:
+def _modern(revision: bytes, header: Header, message: Request, repeated: Repeated | None) -> Verdict:
     found = _read(message.params)
+    if repeated is None:
+        return _judged(revision, header, message, found)
+    known = repeated.verdict_for(message.method, found)
+    if known is not None:
+        return known
+    verdict = _judged(revision, header, message, found)
+    if isinstance(verdict, Modern):
+        repeated.keep(message.method, found, verdict)
+    return verdict
+
+
+def _judged(revision: bytes, header: Header, message: Request, found: _Params) -> Verdict:
     meta = found.meta
     if meta.version is msgspec.UNSET or meta.capabilities is msgspec.UNSET:
         is_known = meta.version is not msgspec.UNSET or claims_modern(header)
@@ -303,6 +354,10 @@ def _mismatch(name: str, value: bytes | None, body: Raw) -> Refusal:
 
 def _bad_key(key: str, wanted: str) -> Refusal:
     return Refusal(400, INVALID_PARAMS, f'The member "{key}" of "_meta" must be {wanted}.')
+
+
+def _copied(raw: msgspec.Raw | msgspec.UnsetType) -> msgspec.Raw | msgspec.UnsetType:
+    return raw if raw is msgspec.UNSET else raw.copy()
 
 
 def _is_object(raw: msgspec.Raw) -> bool:

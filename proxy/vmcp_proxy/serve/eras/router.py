@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
 from vmcp_proxy.protocol.jsonrpc import Request
-from vmcp_proxy.protocol.modern.eras import LEGACY, Envelope, Modern, Refusal, classify
+from vmcp_proxy.protocol.modern.eras import LEGACY, Envelope, Modern, Refusal, Repeated, classify
 from vmcp_proxy.serve.context import Handler, RequestContext
 from vmcp_proxy.serve.rejections import Rejection
 
@@ -23,7 +23,13 @@ class EraRouter:
 
     def __call__(self, context: RequestContext) -> Awaitable[None]:
         """Serves one request that the chain has let through."""
-        verdict = classify(context.http_method, context.header, context.message)
+        head = context.same_head
+        if head is None:
+            verdict = classify(context.http_method, context.header, context.message)
+        else:
+            if head.classified is None:
+                head.classified = Repeated()
+            verdict = classify(context.http_method, context.header, context.message, head.classified)
         # Without a frame of its own for either era.
         if verdict is LEGACY:
             return self._legacy(context)

@@ -22,18 +22,20 @@ def has_gone(send: object) -> bool:
     return connection is not None and connection.is_half_closed
 
 
-def when_gone(send: object, told: Callable[[], None] | None) -> bool:
-    """Has the client's going told, once, or nobody any more; False where `send` leads to no connection of ours.
+def when_gone(send: object, told: Callable[[], None]) -> BoundedHttpProtocol | None:
+    """Has the client's going told, once, until `on_gone` of the connection is taken away.
 
-    Where the client has gone already it is told soon: never before this returns.
+    None where `send` leads to no connection of ours. Where the client has gone already it is told soon: never before
+    this returns.
     """
     connection = _connection_of(send)
     if connection is None:
-        return False
+        return None
     connection.on_gone = told
-    if told is not None and has_gone(send):
+    cycle = getattr(send, "__self__", None)
+    if connection.is_half_closed or (isinstance(cycle, RequestResponseCycle) and cycle.disconnected):
         connection.loop.call_soon(connection.tell_gone)
-    return True
+    return connection
 
 
 def note_long(send: object) -> None:

@@ -22,10 +22,24 @@ class RepeatedHead:
 
     `scope` is that of ASGI without headers and state, `cost` the bytes of memory that the head takes. Nothing here is
     shown, for the fields hold credentials. What layers find out by the fields alone they may note for the requests to
-    come: `passed` is by which policy the fields were fine, `captured` what was taken of them, and for whom.
+    come: `passed` is by which policy the fields were fine, `captured` what was taken of them, and for whom,
+    `classified` what the dispatch has found of the request before, `chosen` the fields that it takes by the begin of
+    their names.
     """
 
-    __slots__ = ("_after", "_before", "_fields", "_named", "_place", "captured", "cost", "passed", "scope")
+    __slots__ = (
+        "_after",
+        "_before",
+        "_fields",
+        "_named",
+        "_place",
+        "captured",
+        "chosen",
+        "classified",
+        "cost",
+        "passed",
+        "scope",
+    )
 
     def __init__(self, halves: tuple[bytes, bytes], fields: Sequence[Field], place: int, scope: dict[str, Any]) -> None:
         self._before, self._after = halves
@@ -37,6 +51,8 @@ class RepeatedHead:
         self.cost: Final = sum(map(len, halves)) + FIELD_COST * len(fields)
         self.passed: object = None
         self.captured: tuple[object, object, Any] | None = None
+        self.classified: Any = None
+        self.chosen: dict[bytes, bytes] | None = None
 
     def __repr__(self) -> str:
         return f"RepeatedHead({len(self._fields)} fields)"

@@ -4,29 +4,32 @@ import asyncio
 from typing import Final
 
 from vmcp_proxy.serve.context import RequestContext
+from vmcp_proxy.serve.http.departure import TellsDeparture
 
 
 class CancelledWithClient:
     """Cancels the task of a request once its client has gone, until `end`."""
 
-    __slots__ = ("_context", "_task", "_watch", "has_gone")
+    __slots__ = ("_connection", "_context", "_task", "_watch", "has_gone")
 
     def __init__(self, context: RequestContext, task: "asyncio.Task[None]") -> None:
         self._context: Final = context
         self._task: Final = task
+        self._connection: TellsDeparture | None = None
         self._watch: asyncio.Task[None] | None = None
         self.has_gone = False
 
     def begin(self) -> None:
         """Watches from now on; it costs a task only where the connection is none of ours."""
-        if not self._context.when_gone(self._gone):
+        self._connection = self._context.when_gone(self._gone)
+        if self._connection is None:
             self._watch = asyncio.create_task(self._wait(), name="wait for the client to go")
 
     def end(self) -> None:
         """The answer is made: whether the client still reads it is nobody's matter."""
-        if self._watch is None:
-            self._context.when_gone(None)
-        else:
+        if self._connection is not None:
+            self._connection.on_gone = None
+        elif self._watch is not None:
             self._watch.cancel()
 
     def _gone(self) -> None:

@@ -87,7 +87,7 @@ class ModernRequests:
                 return await self._list(context, caller, message, method.kind)
             if method.handling is Handling.SUBSCRIPTION:
                 return await self._listen(context, caller, message, exchange)
-            if not await self._is_offered(caller, message):
+            if message.method == COMPLETION and not await self._is_offered(caller):
                 return _not_found(context, message)
             return await self._call(context, caller, message, envelope, exchange)
         except InvalidParamsError as error:
@@ -125,9 +125,9 @@ class ModernRequests:
         raw = b'{"_meta":{"%b":%b}}' % (SUBSCRIPTION_ID.encode(), message.id)
         return self._completed(message, raw, marks_of(raw), is_cached=False)
 
-    async def _is_offered(self, caller: StatelessCaller, message: Request) -> bool:
-        """Whether `server/discover` names what the method belongs to: whoever is asked nothing completes nothing."""
-        return message.method != COMPLETION or _COMPLETIONS in await self._introduction.offers(caller)
+    async def _is_offered(self, caller: StatelessCaller) -> bool:
+        """Whether `server/discover` names completion: whoever is asked nothing completes nothing."""
+        return _COMPLETIONS in await self._introduction.offers(caller)
 
     async def _call(
         self,
@@ -179,7 +179,13 @@ def _scope_of(caller: Caller, page: Page) -> Scope:
 
 def _repeated(context: RequestContext) -> dict[bytes, bytes]:
     """The headers that say arguments again; none of the others, for a call that waits outlives its request."""
-    return {name: value for name, value in context.scope["headers"] if name.startswith(PARAM_HEADERS)}
+    head = context.same_head
+    if head is not None and head.chosen is not None:
+        return head.chosen
+    chosen = {name: value for name, value in context.scope["headers"] if name.startswith(PARAM_HEADERS)}
+    if head is not None:
+        head.chosen = chosen
+    return chosen
 
 
 def _not_found(context: RequestContext, message: Request) -> Answered:
