@@ -15,6 +15,9 @@ MCP_PORT: Final = 4483
 ADMIN_PORT: Final = 9090
 """Port of the admin listener."""
 
+PROXY_CONTAINER: Final = "vmcp"
+"""Name of the container of an endpoint's pods."""
+
 LOCAL_COMMAND: Final = "vmcp.dev/local-command"
 """Annotation of an MCPServer: the command that local mode starts, as shell words or a JSON list."""
 

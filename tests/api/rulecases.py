@@ -6,6 +6,7 @@ from tests.api.authcases import AUTH_CASES
 from tests.api.compositecases import COMPOSITE_CASES
 from tests.api.formcases import FORM_CASES
 from tests.api.limitcases import LIMIT_CASES
+from tests.api.optimizercases import OPTIMIZER_CASES
 from tests.api.rulecase import RuleCase
 from tests.api.telemetrycases import TELEMETRY_CASES
 
@@ -349,5 +350,6 @@ RULE_CASES = (
     *AUTH_CASES,
     *TELEMETRY_CASES,
     *LIMIT_CASES,
+    *OPTIMIZER_CASES,
     *COMPOSITE_CASES,
 )

@@ -25,7 +25,7 @@ def only(problems: Problems) -> Problem:
             "spec.config.zzz",
             (
                 "known keys: aggregation, audit, compositeToolRefs, compositeTools, instructions, operational, "
-                "rateLimiting"
+                "optimizer, rateLimiting"
             ),
         ),
         (

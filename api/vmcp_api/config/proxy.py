@@ -14,6 +14,7 @@ from vmcp_api.spec.composite import MAX_COMPOSITE_TOOLS, CompositeTool
 from vmcp_api.spec.headers import PassthroughHeaderMode
 from vmcp_api.spec.incoming import IncomingAuth
 from vmcp_api.spec.operational import Operational
+from vmcp_api.spec.optimizer import Optimizer
 from vmcp_api.spec.rate_limiting import RateLimiting
 from vmcp_api.spec.sessions import SessionManagement
 from vmcp_api.spec.telemetry import Telemetry
@@ -22,8 +23,8 @@ CONTRACT: Final = 1
 """Number of the contract; a proxy refuses a config that carries another (ADR-0009)."""
 
 
-class VmcpConfig(Model):
-    """`spec.config`: how the endpoint behaves."""
+class VmcpSettings(Model):
+    """How an endpoint behaves, as resources and the config of a proxy both say it."""
 
     aggregation: Annotated[Aggregation, Field(description="How the catalog is composed.")] = Aggregation()
     operational: Annotated[Operational, Field(description="Timeouts, limits, health, shutdown.")] = Operational()
@@ -46,6 +47,14 @@ class VmcpConfig(Model):
             description="Instructions for models, instead of those of the backends; an empty text drops these.",
         ),
     ] = None
+
+
+class VmcpConfig(VmcpSettings):
+    """How an endpoint behaves, as a proxy is told."""
+
+    optimizer: Annotated[Optimizer | None, Field(description="Tool search; absent lists all tools, as they are.")] = (
+        None
+    )
 
 
 class ProxyConfig(Model):

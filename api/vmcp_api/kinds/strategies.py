@@ -19,7 +19,7 @@ from vmcp_api.spec.references import CaBundleRef
 
 
 class EndpointReach(Model):
-    """How a token endpoint may be reached."""
+    """How a token endpoint, or a server of embeddings, may be reached."""
 
     ca_bundle_ref: Annotated[CaBundleRef | None, Field(description="CA certificates beyond the system's.")] = None
     allow_private_endpoint: Annotated[

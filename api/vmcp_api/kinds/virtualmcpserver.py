@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from vmcp_api.base import LIST_SET, HeaderName, Model, Name, list_map
-from vmcp_api.config.proxy import VmcpConfig
+from vmcp_api.config.proxy import VmcpConfig, VmcpSettings
 from vmcp_api.kinds.endpoint_auth import VirtualMCPServerIncomingAuth, VirtualMCPServerOutgoingAuth
+from vmcp_api.kinds.endpoint_optimizer import VirtualMCPServerOptimizer
 from vmcp_api.kinds.metadata import ObjectMeta
 from vmcp_api.kinds.pods import DEFAULT_REPLICAS, ImagePullSecrets, NetworkPeer, PodDisruptionBudget, PodTemplateSpec
 from vmcp_api.kinds.status import Condition, StatusModel
@@ -41,8 +42,13 @@ class TelemetryConfigRef(NameRef):
     ] = None
 
 
-class VirtualMCPServerConfig(VmcpConfig):
+class VirtualMCPServerConfig(VmcpSettings):
     """How the endpoint behaves, with what it takes over from other resources."""
+
+    optimizer: Annotated[
+        VirtualMCPServerOptimizer | None,
+        Field(description="Tool search; present, it is on, and absent all tools are listed as they are."),
+    ] = None
 
     composite_tool_refs: Annotated[
         tuple[NameRef, ...],
@@ -55,8 +61,8 @@ class VirtualMCPServerConfig(VmcpConfig):
 
     @property
     def behaviour(self) -> VmcpConfig:
-        """All that is said here itself."""
-        return VmcpConfig(**{name: getattr(self, name) for name in VmcpConfig.model_fields})
+        """All that is said here itself, and that a proxy takes as it is."""
+        return VmcpConfig(**{name: getattr(self, name) for name in VmcpSettings.model_fields})
 
 
 class VirtualMCPServerNetworkPolicy(Model):
@@ -121,6 +127,15 @@ class VirtualMCPServerSpec(Model):
     telemetry_config_ref: Annotated[
         TelemetryConfigRef | None,
         Field(description="MCPTelemetryConfig that says what is sent by OTLP; absent sends nothing."),
+    ] = None
+    embedding_server_ref: Annotated[
+        NameRef | None,
+        Field(
+            description=(
+                "ToolHive's EmbeddingServer: switches `config.optimizer` on where that is absent, and is not asked, as"
+                " tools are ranked in the process."
+            )
+        ),
     ] = None
     session_storage: Annotated[SessionStorage, Field(description="Where session metadata lives.")] = SessionStorage()
     session_management: Annotated[SessionManagement, Field(description="Lifetimes and caps of sessions.")] = (

@@ -16,7 +16,10 @@ _NO_PROXY: Final = (
 )
 _TOOLS: Final = "write an MCPToolConfig, and its name in toolConfigRef"
 _BESIDE: Final = "write it in spec, beside config"
-_NO_OPTIMIZER: Final = "remove it: tools are not searched for here, all are listed"
+_NO_EMBEDDING_SERVER: Final = (
+    "remove it: tools are ranked in the process; one that is to be asked besides, keep it running, and write the URL of"
+    f" its Service into spec.config.optimizer.embeddings.url {_VMCP}"
+)
 _FURTHER_GROUPS: Final = "add the claim to groupClaims: roles are groups here"
 _ENTITY_TYPE: Final = "remove it: policies may write Group and THVGroup for the same"
 _ONE_CALLER: Final = "remove it: each caller comes with one token, whose claims count"
@@ -84,7 +87,6 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         },
         "VirtualMCPServerSpec": {
             "authServerConfig": _PROVIDER,
-            "embeddingServerRef": _NO_OPTIMIZER,
             "compositeToolRefs": "write it in spec.config",
         },
         "VirtualMCPServerConfig": {
@@ -93,7 +95,6 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "backends": "write an MCPServerEntry for each: all members of the group are served",
             **dict.fromkeys(("incomingAuth", "outgoingAuth", "passthroughHeaders", "sessionStorage"), _BESIDE),
             "metadata": "remove it; use labels and annotations of the resource",
-            "optimizer": _NO_OPTIMIZER,
             "codeMode": "remove it: there is no code mode here",
             "telemetry": "write an MCPTelemetryConfig, and its name in spec.telemetryConfigRef",
         },
@@ -152,7 +153,7 @@ VALUES: Final[Mapping[str, str]] = MappingProxyType(
 KINDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "MCPRemoteProxy": f"write an MCPServerEntry; what it says of callers is said in spec.incomingAuth {_VMCP}",
-        "EmbeddingServer": _NO_OPTIMIZER,
+        "EmbeddingServer": _NO_EMBEDDING_SERVER,
         "MCPRegistry": "remove it: there is no registry of servers here",
         "MCPWebhookConfig": "remove it: there are no webhooks here; policies decide on calls",
     }

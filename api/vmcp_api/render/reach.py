@@ -1,4 +1,4 @@
-"""How identity providers are reached, from what resources say about it."""
+"""How identity providers and servers of embeddings are reached, from what resources say about it."""
 
 from typing import Any
 
@@ -23,12 +23,12 @@ def provider_reach(provider: InlineOidc, resources: Resources, mode: Mode) -> di
     }
 
 
-def endpoint_reach(endpoint: EndpointReach, token_url: str, resources: Resources, mode: Mode) -> dict[str, Any]:
-    """The fields of ``Reach`` for a token endpoint; call it once its CA bundle is known to be there."""
+def endpoint_reach(endpoint: EndpointReach, url: str, resources: Resources, mode: Mode) -> dict[str, Any]:
+    """The fields of ``Reach`` for an endpoint with such a URL; call it once its CA bundle is known to be there."""
     return {
         "ca_bundle": _bundle(endpoint.ca_bundle_ref, resources),
         "network": _network(mode, is_private=endpoint.allow_private_endpoint),
-        "insecure_allow_http": endpoint.insecure_allow_http or _is_plain(token_url),
+        "insecure_allow_http": endpoint.insecure_allow_http or _is_plain(url),
     }
 
 

@@ -22,7 +22,8 @@ class Rendered:
     """A config, the values of the secrets that it refers to, and what is wrong without stopping it.
 
     In cluster mode ``secrets`` is empty: pods mount them. ``telemetry`` says why what is sent by OTLP is not what the
-    resources ask for, and ``composites`` why composite tools are not served; they are among the warnings, too.
+    resources ask for, ``composites`` why composite tools are not served, and ``embeddings`` why tools are ranked
+    without the server that they name; they are among the warnings, too.
     """
 
     config: ProxyConfig
@@ -30,6 +31,7 @@ class Rendered:
     warnings: Problems = field(default_factory=Problems)
     telemetry: Refusal | None = None
     composites: tuple[Refusal, ...] = ()
+    embeddings: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)

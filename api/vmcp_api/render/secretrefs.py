@@ -43,6 +43,7 @@ def secret_uses(config: ProxyConfig) -> Iterator[SecretUse]:
         yield SecretUse(secret)
     yield from telemetry_secrets(config)
     yield from audit_secrets(config.config.audit)
+    yield from embeddings_secrets(config)
     for backend in config.backends:
         yield from _backend_secrets(backend)
 
@@ -67,6 +68,13 @@ def telemetry_secrets(config: ProxyConfig) -> Iterator[SecretUse]:
     """Every key of a Secret that what a config sends needs, and no call does."""
     if config.telemetry and config.telemetry.otlp:
         yield from _collector_secrets(config.telemetry.otlp)
+
+
+def embeddings_secrets(config: ProxyConfig) -> Iterator[SecretUse]:
+    """Every key of a Secret that the server of embeddings needs, and no call does."""
+    optimizer = config.config.optimizer
+    if optimizer and optimizer.embeddings and (ref := optimizer.embeddings.api_key_secret_ref):
+        yield SecretUse(ref, is_sent=True)
 
 
 def _collector_secrets(collector: OtlpConnection) -> Iterator[SecretUse]:

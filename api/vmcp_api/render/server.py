@@ -16,6 +16,7 @@ from vmcp_api.render.member import Refusal
 from vmcp_api.render.members import Members, build_members
 from vmcp_api.render.observability.audit import doubt_audit
 from vmcp_api.render.observability.telemetry import build_telemetry, doubt_telemetry
+from vmcp_api.render.optimizer import ToolSearch, build_tool_search
 from vmcp_api.render.policies import build_authorization, doubt_authorization
 from vmcp_api.render.rendered import Mode, Rendered, Unguarded
 from vmcp_api.render.secretrefs import secret_refs
@@ -83,17 +84,18 @@ def _assemble(
     broken = told if isinstance(told, Refusal) else None
     telemetry = (live.telemetry if live else None) if isinstance(told, Refusal) else told
     composites = build_composites(resolved.vmcp, resources)
-    config = _config(resolved, resources, members, incoming, authorization, telemetry, composites)
+    search = build_tool_search(resolved.vmcp, resources, mode, live.config.optimizer if live else None)
+    config = _config(resolved, resources, members, incoming, authorization, telemetry, composites, search)
     secrets = _secrets(config, resources) if mode is Mode.LOCAL else {}
     noted = resolved.warnings + _exposed_session(resolved.vmcp, members) + doubt_audit(resolved.vmcp)
-    noted += doubt_telemetry(resolved.vmcp, resources) + composites.warnings
+    noted += doubt_telemetry(resolved.vmcp, resources) + composites.warnings + search.warnings
     noted += find_doubts(resolved.vmcp, resolved.members, resources)
     if authorization is not None and authorization is not _NOTHING:
         known = {each.metadata.name for each in resolved.members}
         noted += doubt_authorization(resolved.vmcp, resources, authorization, known)
     if broken:
         noted += Problems.of(broken.problem).as_warnings()
-    return Rendered(config, secrets, noted + members.warnings, broken, composites.refused)
+    return Rendered(config, secrets, noted + members.warnings, broken, composites.refused, search.refused)
 
 
 def refuse_crowd(name: str) -> Problems:
@@ -110,11 +112,13 @@ def _config(
     authorization: Authorization | None,
     telemetry: Telemetry | None,
     composites: Composites,
+    search: ToolSearch,
 ) -> ProxyConfig:
     vmcp, spec = resolved.vmcp, resolved.vmcp.spec
     told = {
         "aggregation": build_aggregation(vmcp, resolved.members, resources),
         "composite_tools": composites.tools,
+        "optimizer": search.optimizer,
     }
     return ProxyConfig(
         name=vmcp.metadata.name,

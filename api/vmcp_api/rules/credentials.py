@@ -29,10 +29,17 @@ from vmcp_api.rules.rule import Finding, Rule, require, require_each
 from vmcp_api.spec.incoming import IncomingAuthType
 from vmcp_api.spec.outgoing import HeaderInjection, OutgoingAuthType, Relay
 
-_LOOPBACK: Final = r"^http://(localhost|127[.]0[.]0[.]1|\[::1\])(:[0-9]*)?([/?].*)?$"
+LOOPBACK: Final = r"^http://(localhost|127[.]0[.]0[.]1|\[::1\])(:[0-9]*)?([/?].*)?$"
+"""URLs without TLS that do not leave this machine."""
+
 _WELL_KNOWN: Final = "/.well-known/"
 _HOST: Final = r"^(https?://)?([^\s/?#@:\[\]\\]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$"
 _MEMBERS: Final = tuple(each for each in OutgoingAuthType if each is not OutgoingAuthType.UNAUTHENTICATED)
+
+
+def goes_in_clear(url: str) -> bool:
+    """Whether what is sent to a URL crosses the network without TLS."""
+    return not url.startswith("https:") and re.search(LOOPBACK, url) is None
 
 
 def _https(model: type[Model], field: str) -> Rule:
@@ -40,9 +47,9 @@ def _https(model: type[Model], field: str) -> Rule:
 
     def holds(part: Any) -> bool:
         url = getattr(part, to_snake(field))
-        return url is None or url.startswith("https:") or part.insecure_allow_http or bool(re.search(_LOOPBACK, url))
+        return url is None or part.insecure_allow_http or not goes_in_clear(url)
 
-    cel = f"self.{field}.startsWith('https:') || self.insecureAllowHTTP || self.{field}.matches(r'{_LOOPBACK}')"
+    cel = f"self.{field}.startsWith('https:') || self.insecureAllowHTTP || self.{field}.matches(r'{LOOPBACK}')"
     if not model.model_fields[to_snake(field)].is_required():
         cel = f"!has(self.{field}) || {cel}"
     message = "goes over the network without TLS; write https, or set insecureAllowHTTP for a trial"

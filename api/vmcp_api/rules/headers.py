@@ -1,8 +1,9 @@
 """The rules on header names, values and repetitions."""
 
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
 
+from vmcp_api.base import Model
 from vmcp_api.headers import (
     MCP_PREFIX,
     RESTRICTED,
@@ -56,6 +57,39 @@ def find_nothing(_: object) -> Iterator[Finding]:
     return iter(())
 
 
+def plain_header_rules(
+    model: type[Model], field: str, restricted: str, find: Callable[[Any], Iterable[Finding]]
+) -> Iterator[Rule]:
+    """The rules on a map of headers with values in the clear; ``find`` says all of them in Python.
+
+    ``restricted`` is what is answered to a name that belongs to the connection.
+    """
+    yield Rule(
+        model=model,
+        field=field,
+        cel="self.all(name, name.size() <= 128 && name.matches('^[!#$%&\\'*+.^_`|~0-9A-Za-z-]+$'))",
+        message="a header name has at most 128 letters, digits and hyphens, such as X-Api-Key; write one",
+        find=find,
+    )
+    yield Rule(
+        model=model,
+        field=field,
+        cel=f"self.all(name, {cel_allowed('name', RESTRICTED)})",
+        message=restricted,
+        find=find_nothing,
+    )
+    yield Rule(
+        model=model,
+        field=field,
+        cel=(
+            "self.all(name, self[name].matches("
+            "'^[\\\\x09\\\\x20-\\\\x7e]*[\\\\x21-\\\\x7e][\\\\x09\\\\x20-\\\\x7e]*$'))"
+        ),
+        message="a header value is empty or holds a line break, control character or non-ASCII text; write it anew",
+        find=find_nothing,
+    )
+
+
 HEADER_RULES: Final = (
     Rule(
         model=VirtualMCPServerSpec,
@@ -83,29 +117,11 @@ HEADER_RULES: Final = (
         message="a header is listed twice (case does not count); remove one of them",
         find=find_nothing,
     ),
-    Rule(
-        model=HeaderForward,
-        field="addPlaintextHeaders",
-        cel="self.all(name, name.size() <= 128 && name.matches('^[!#$%&\\'*+.^_`|~0-9A-Za-z-]+$'))",
-        message="a header name has at most 128 letters, digits and hyphens, such as X-Api-Key; write one",
-        find=_find_static,
-    ),
-    Rule(
-        model=HeaderForward,
-        field="addPlaintextHeaders",
-        cel=f"self.all(name, {cel_allowed('name', RESTRICTED)})",
-        message="a header belongs to the connection to the backend or to MCP; remove it",
-        find=find_nothing,
-    ),
-    Rule(
-        model=HeaderForward,
-        field="addPlaintextHeaders",
-        cel=(
-            "self.all(name, self[name].matches("
-            "'^[\\\\x09\\\\x20-\\\\x7e]*[\\\\x21-\\\\x7e][\\\\x09\\\\x20-\\\\x7e]*$'))"
-        ),
-        message="a header value is empty or holds a line break, control character or non-ASCII text; write it anew",
-        find=find_nothing,
+    *plain_header_rules(
+        HeaderForward,
+        "addPlaintextHeaders",
+        "a header belongs to the connection to the backend or to MCP; remove it",
+        _find_static,
     ),
     Rule(
         model=HeaderFromSecret,

@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_snake
 
 from vmcp_api.base import Model
 from vmcp_api.headers import RESTRICTED, canonical_name, check_static_header
-from vmcp_api.rules.headers import cel_allowed, find_nothing
+from vmcp_api.rules.headers import cel_allowed, find_nothing, plain_header_rules
 from vmcp_api.rules.rule import Finding, Rule, require
 from vmcp_api.spec.telemetry import SensitiveHeader
 
@@ -90,29 +90,8 @@ def _find_sensitive(header: SensitiveHeader) -> Iterator[Finding]:
 
 
 def _header_rules(model: type[Model]) -> Iterator[Rule]:
-    yield Rule(
-        model=model,
-        field="headers",
-        cel="self.all(name, name.size() <= 128 && name.matches('^[!#$%&\\'*+.^_`|~0-9A-Za-z-]+$'))",
-        message="a header name has at most 128 letters, digits and hyphens, such as X-Api-Key; write one",
-        find=find_nothing,
-    )
-    yield Rule(
-        model=model,
-        field="headers",
-        cel=f"self.all(name, {cel_allowed('name', RESTRICTED)})",
-        message="a header belongs to the connection to the collector; remove it",
-        find=find_nothing,
-    )
-    yield Rule(
-        model=model,
-        field="headers",
-        cel=(
-            "self.all(name, self[name].matches("
-            "'^[\\\\x09\\\\x20-\\\\x7e]*[\\\\x21-\\\\x7e][\\\\x09\\\\x20-\\\\x7e]*$'))"
-        ),
-        message="a header value is empty or holds a line break, control character or non-ASCII text; write it anew",
-        find=find_nothing,
+    yield from plain_header_rules(
+        model, "headers", "a header belongs to the connection to the collector; remove it", find_nothing
     )
     yield Rule(
         model=model,

@@ -14,6 +14,7 @@ from vmcp_api.rules.composite import COMPOSITE_RULES
 from vmcp_api.rules.credentials import CREDENTIAL_RULES
 from vmcp_api.rules.headers import HEADER_RULES
 from vmcp_api.rules.network import NETWORK_PATTERN, NETWORK_RULES, NO_NETWORK, is_network
+from vmcp_api.rules.optimizer import OPTIMIZER_RULES
 from vmcp_api.rules.rate_limiting import RATE_LIMITING_RULES
 from vmcp_api.rules.rule import Rule, require, require_each, require_form
 from vmcp_api.rules.secrets import SECRET_RULES
@@ -239,5 +240,6 @@ RULES: Final[tuple[Rule, ...]] = (
     *TELEMETRY_RULES,
     *RATE_LIMITING_RULES,
     *COMPOSITE_RULES,
+    *OPTIMIZER_RULES,
 )
 """Every rule, for the validator and for the CRDs."""

@@ -7,6 +7,7 @@ from vmcp_api.headers import TOKEN_PATTERN
 from vmcp_api.spec.audit import APP_NAME_PATTERN, SYSLOG_ADDRESS_PATTERN
 from vmcp_api.spec.composite import STEP_ID_PATTERN, VARIABLE_PATTERN
 from vmcp_api.spec.oauth import SCOPE_PATTERN
+from vmcp_api.spec.optimizer import DECIMAL_PATTERN
 from vmcp_api.spec.telemetry import ENDPOINT_OR_NONE_PATTERN, ENDPOINT_PATTERN, RATIO_PATTERN
 from vmcp_api.text import durations
 from vmcp_api.text.texts import NO_NUL
@@ -45,6 +46,7 @@ FORMS: Final = {
         "a URL such as https://host:4318 or host:4318 (ports at most 65535), without user name and query",
     ),
     RATIO_PATTERN: "a share from 0 to 1 as text, such as '0.05'",
+    DECIMAL_PATTERN: "a decimal number as text, such as '0.5'",
     durations.PATTERN: "a duration such as 500ms, 30s or 1h30m",
 }
 """Words by pattern; a test holds the table to the patterns in use."""

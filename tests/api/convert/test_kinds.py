@@ -132,8 +132,6 @@ def test_the_callers_own_credentials_are_not_passed_to_all_backends_and_relay_is
 @pytest.mark.parametrize(
     ("spec", "path", "words"),
     [
-        ({"embeddingServerRef": {"name": "e"}}, "spec.embeddingServerRef.name", "all are listed"),
-        ({"config": {"optimizer": {"embeddingService": "http://e"}}}, "spec.config.optimizer.embeddingService", "all"),
         ({"config": {"codeMode": {"enabled": True}}}, "spec.config.codeMode.enabled", "there is no code mode here"),
         ({"authServerConfig": {"issuer": "https://a"}}, "spec.authServerConfig.issuer", "no authorization server in"),
         ({"config": {"backends": [{"name": "a"}]}}, "spec.config.backends[0].name", "write an MCPServerEntry for each"),

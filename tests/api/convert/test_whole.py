@@ -34,6 +34,35 @@ POLICIES = st.fixed_dictionaries(
     {}, optional={"policies": st.lists(st.sampled_from(["permit(principal, action, resource);", "no"]), max_size=2)}
 )
 OVERRIDES = st.dictionaries(NAMES, st.fixed_dictionaries({}, optional={"name": NAMES, "description": NAMES, "x": JUNK}))
+OPTIMIZERS = JUNK | st.fixed_dictionaries(
+    {},
+    optional={
+        "embeddingService": st.sampled_from(["http://tei:8080", "https://api.example.com/v1", "no", "", 1]),
+        "embeddingProvider": st.sampled_from(["tei", "openai", "x"]),
+        "embeddingServiceTimeout": st.sampled_from(["30s", "1h", 1]),
+        "embeddingModel": NAMES,
+        "embeddingHeaders": st.dictionaries(st.sampled_from(["X-A", "Host"]), NAMES),
+        "hybridSearchSemanticRatio": st.sampled_from(["0.5", "x"]) | JUNK,
+        "maxToolsToReturn": st.integers(-1, 60),
+        "embeddings": st.fixed_dictionaries({}, optional={"url": st.just("https://a"), "x": JUNK}),
+        "x": JUNK,
+    },
+)
+VARIABLES = st.fixed_dictionaries(
+    {"name": st.sampled_from(["OPENAI_API_KEY", "A"])},
+    optional={"value": NAMES, "valueFrom": st.fixed_dictionaries({}, optional={"secretKeyRef": JUNK | NAMED})},
+)
+PODS = st.fixed_dictionaries(
+    {},
+    optional={
+        "containers": st.lists(
+            st.fixed_dictionaries(
+                {"name": st.sampled_from(["vmcp", "mcp"])}, optional={"env": JUNK | st.lists(VARIABLES, max_size=3)}
+            ),
+            max_size=2,
+        )
+    },
+)
 FIELDS = {
     "image": NAMES,
     "transport": st.sampled_from(["stdio", "sse", "streamable-http", "carrier pigeon"]),
@@ -46,7 +75,6 @@ FIELDS = {
     "volumes": st.lists(
         st.fixed_dictionaries({"name": NAMES, "hostPath": NAMES, "mountPath": NAMES}, optional={"x": JUNK}), max_size=2
     ),
-    "podTemplateSpec": JUNK,
     "resourceOverrides": JUNK,
     "serviceAccount": NAMES,
     "groupRef": NAMED,
@@ -70,7 +98,7 @@ FIELDS = {
             "groupRef": NAMES,
             "telemetry": JUNK,
             "codeMode": JUNK,
-            "optimizer": JUNK,
+            "optimizer": OPTIMIZERS,
             "audit": st.fixed_dictionaries(
                 {},
                 optional={
@@ -105,6 +133,8 @@ FIELDS = {
     ),
     "kubernetesServiceAccount": JUNK,
     "tokenExchange": JUNK,
+    "embeddingServerRef": st.fixed_dictionaries({"name": NAMES}) | JUNK,
+    "podTemplateSpec": st.fixed_dictionaries({}, optional={"spec": PODS}) | JUNK,
     "openTelemetry": JUNK,
     "surprise": JUNK,
 }

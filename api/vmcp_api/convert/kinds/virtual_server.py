@@ -5,6 +5,7 @@ from typing import Final
 from vmcp_api.convert.draft import Draft
 from vmcp_api.convert.kinds.audit import convert_audit
 from vmcp_api.convert.kinds.authorization import convert_policies
+from vmcp_api.convert.kinds.optimizer import convert_optimizer
 from vmcp_api.convert.kinds.telemetry import convert_own_telemetry
 from vmcp_api.manifests.problems import Loc
 
@@ -26,6 +27,7 @@ def convert_virtual_server(draft: Draft) -> None:
     _convert_operation(draft)
     convert_audit(draft)
     convert_own_telemetry(draft)
+    convert_optimizer(draft)
     if draft.get(*_CONFIG, "codeMode", "enabled") in (None, False):
         draft.drop((*_CONFIG, "codeMode"), "is off")
 

@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from vmcp_api.config import ProxyConfig
 from vmcp_api.manifests.problems import Problems
+from vmcp_api.naming import PROXY_CONTAINER
 from vmcp_api.pod_status import PodStatus
 from vmcp_api.render.member import Refusal
 from vmcp_api.spec.audit import AuditSink
 from vmcp_operator.plan.conditions import Finding, summarise
 from vmcp_operator.plan.kinds import Manifest
 from vmcp_operator.plan.vmcp.lacks import Lacks
-from vmcp_operator.plan.vmcp.workload import CONTAINER
 
 NOT_WRITABLE: Final = "AuditPathNotWritable"
 SINK_AWAY: Final = "AuditSinkUnavailable"
@@ -73,12 +73,14 @@ def find_audit_flaw(config: ProxyConfig | None, deployment: Manifest | None) -> 
         return None
     return (
         f"spec.config.audit: {path.parent} is on no writable volume of the pods; mount one there in podTemplateSpec"
-        f" (volumes, and volumeMounts of the container {CONTAINER}), or write below /tmp, which goes with the pod"
+        f" (volumes, and volumeMounts of the container {PROXY_CONTAINER}), or write below /tmp, which goes with the pod"
     )
 
 
 def _is_writable(path: PurePosixPath, pod: Mapping[str, Any]) -> bool:
-    container: Manifest = next((each for each in pod.get("containers") or () if each.get("name") == CONTAINER), {})
+    container: Manifest = next(
+        (each for each in pod.get("containers") or () if each.get("name") == PROXY_CONTAINER), {}
+    )
     sources = {each["name"]: each for each in pod.get("volumes") or ()}
     mounts = [each for each in container.get("volumeMounts") or () if path.is_relative_to(each["mountPath"])]
     if not mounts:

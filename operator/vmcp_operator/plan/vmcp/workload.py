@@ -5,7 +5,7 @@ from typing import Any, Final
 from vmcp_api.config import ProxyConfig
 from vmcp_api.kinds import VirtualMCPServer
 from vmcp_api.manifests.problems import Problems
-from vmcp_api.naming import ADMIN_PORT, MCP_PORT
+from vmcp_api.naming import ADMIN_PORT, MCP_PORT, PROXY_CONTAINER
 from vmcp_operator.plan.kinds import Manifest
 from vmcp_operator.plan.objects.naming import APPLIED, PROCESS, config_map_name, digest, keys_name
 from vmcp_operator.plan.objects.pods import ADMIN_PROBES, CONTAINER_SECURITY, TELLS_WHY, TMP_MOUNT, TMP_VOLUME
@@ -14,7 +14,6 @@ from vmcp_operator.plan.objects.workload import build_deployment, build_template
 from vmcp_operator.plan.vmcp.secrets import SecretItems, build_secrets_volume, mounted_items, needed_items
 from vmcp_operator.plan.world import World
 
-CONTAINER: Final = "vmcp"
 CONFIG_FOLDER: Final = "/etc/vmcp/config"
 SECRETS_FOLDER: Final = "/etc/vmcp/secrets"
 KEYS_FOLDER: Final = "/etc/vmcp/keys"
@@ -73,7 +72,7 @@ def _template(world: World, vmcp: VirtualMCPServer, config: ProxyConfig, items: 
 
 def _container(world: World) -> dict[str, Any]:
     return {
-        "name": CONTAINER,
+        "name": PROXY_CONTAINER,
         "image": world.settings.image,
         "imagePullPolicy": world.settings.pull_policy,
         "command": ["vmcp"],

@@ -39,11 +39,9 @@ def test_something_lost_has_a_code_of_its_own_and_the_rest_is_written_all_the_sa
     done = call_vmcp(capsys, "convert", file, "--write", str(target))
     assert (done.code, done.out) == (Exit.INCOMPLETE, "")
     assert "kind: VirtualMCPServer" in target.read_text()
+    assert "  changed: spec.embeddingServerRef.name → spec.config.optimizer: switched tool search on" in done.err
     assert (
-        "  lost:    spec.embeddingServerRef.name: there is no such setting here; remove it: tools are not" in done.err
-    )
-    assert (
-        "  lost:    is left out: there is no kind EmbeddingServer here; remove it: tools are not searched" in done.err
+        "  lost:    is left out: there is no kind EmbeddingServer here; remove it: tools are ranked in the" in done.err
     )
 
 
