@@ -140,10 +140,14 @@ cluster-packages:
 RESOLVE := $(BIN)/uv pip compile --quiet --constraint requirements.lock --generate-hashes --no-emit-index-url \
 	--no-header --universal --python-version 3.11
 
+# What the code of wordllama needs, which the proxy does not run (ADR-0066): 40 MB, among them a client of a model hub.
+UNUSED := safetensors tokenizers toml
+
 lock: $(STAMP)  ## Resolve the dependencies again.
 	@$(BIN)/uv pip compile --quiet --all-extras --generate-hashes --no-emit-index-url --no-header --universal \
 		--python-version 3.11 pyproject.toml -o requirements.lock
-	@$(RESOLVE) --extra proxy --extra bridge pyproject.toml -o requirements-proxy.lock
+	@mkdir -p .cache && printf '%s\n' $(UNUSED) > .cache/unused.txt
+	@$(RESOLVE) --excludes .cache/unused.txt --extra proxy --extra bridge --extra search pyproject.toml -o requirements-proxy.lock
 	@$(RESOLVE) --extra operator pyproject.toml -o requirements-operator.lock
 	@echo 'hatchling>=1.27' | $(RESOLVE) - -o requirements-build.lock
 	@echo 'mcp>=2.2' | $(RESOLVE) - -o e2e/images/backends/requirements.lock

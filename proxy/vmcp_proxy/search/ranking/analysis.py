@@ -2,19 +2,22 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from vmcp_proxy.search.ranking.static_table import StaticTable
-from vmcp_proxy.search.ranking.terms import Terms
+from vmcp_proxy.search.ranking.stems import Stems, content_words
 from vmcp_proxy.search.ranking.tool_text import ToolText
+
+if TYPE_CHECKING:
+    from vmcp_proxy.search.ranking.static_table import StaticTable
 
 NAME_WEIGHT: Final = 3.0
 TITLE_WEIGHT: Final = 1.0
 DESCRIPTION_WEIGHT: Final = 1.0
 ARGUMENT_WEIGHT: Final = 0.3
 SERVER_WEIGHT: Final = 1.0
+"""What a term counts in each field."""
 
 MAX_OCCURRENCES: Final = 3
 """How often a term counts in one field, so that saying it fifty times brings no more than saying it three times."""
@@ -25,9 +28,17 @@ MAX_QUERY_TERMS: Final = 64
 KEYWORD_WEIGHT: Final = 1.0
 """What a keyword counts beside its place in the text."""
 
+_VECTOR_WORDS: Final = 50
+"""Different words of a field, from its beginning, that make its direction."""
+_VECTOR_WEIGHTS: Final = (1.0, 1.0, 0.3, 0.3)
+"""What the directions of name, description, arguments and server count in that of a tool."""
+
 
 class Document(msgspec.Struct, frozen=True, gc=False):
-    """One tool as it is searched: its terms with their weighted counts, and how long that makes it."""
+    """One tool as it is searched: its terms with their weighted counts, how long that makes it, and its direction.
+
+    `vector` is empty without the static table.
+    """
 
     counts: dict[str, float]
     length: float
@@ -35,7 +46,7 @@ class Document(msgspec.Struct, frozen=True, gc=False):
 
 
 class Query(msgspec.Struct, frozen=True, gc=False):
-    """What is asked: terms with their weights, in the order of the text."""
+    """What is asked: different terms with their weights, in the order of the text, and the text's direction."""
 
     weights: dict[str, float]
     vector: bytes = b""
@@ -44,33 +55,46 @@ class Query(msgspec.Struct, frozen=True, gc=False):
 class Analyzer:
     """Reads texts the same way for documents and queries; `table` has the static vectors, where they are installed."""
 
-    def __init__(self, table: StaticTable | None = None) -> None:
-        self._terms: Final = Terms()
+    def __init__(self, table: "StaticTable | None" = None) -> None:
+        self._stems: Final = Stems()
         self._table: Final = table
 
     def analyze(self, text: ToolText) -> Document:
-        """The document of a tool; about 50 µs for a usual one."""
+        """The document of a tool; about 0.15 ms for a usual one."""
+        name, title, description = (list(content_words(each)) for each in (text.name, text.title, text.description))
+        arguments = [word for each in text.arguments for word in content_words(each)]
+        server = list(content_words(text.server))
         counts: dict[str, float] = {}
-        self._add(counts, (text.name,), NAME_WEIGHT)
-        self._add(counts, (text.title,), TITLE_WEIGHT)
-        self._add(counts, (text.description,), DESCRIPTION_WEIGHT)
-        self._add(counts, text.arguments, ARGUMENT_WEIGHT)
-        self._add(counts, (text.server,), SERVER_WEIGHT)
-        return Document(counts=counts, length=sum(counts.values()))
+        self._count(counts, name, NAME_WEIGHT)
+        self._count(counts, title, TITLE_WEIGHT)
+        self._count(counts, description, DESCRIPTION_WEIGHT)
+        self._count(counts, arguments, ARGUMENT_WEIGHT)
+        self._count(counts, server, SERVER_WEIGHT)
+        vector = b""
+        if self._table is not None:
+            fields = (_different(words) for words in (name, description, arguments, server))
+            vector = self._table.blend(zip(_VECTOR_WEIGHTS, fields, strict=True))
+        return Document(counts=counts, length=sum(counts.values()), vector=vector)
 
     def query(self, text: str, keywords: Iterable[str] = ()) -> Query:
         """The query of a text and of words that its author finds the most telling."""
-        weights: dict[str, float] = {}
-        for term in self._terms.of(text[:MAX_QUERY]):
-            weights.setdefault(term, 1.0)
-        for term in set(self._terms.of(" ".join(keywords)[:MAX_QUERY])):
+        words = list(content_words(text[:MAX_QUERY]))
+        telling = list(content_words(" ".join(keywords)[:MAX_QUERY]))
+        weights = {self._stems.of(word): 1.0 for word in words}
+        for term in {self._stems.of(word) for word in telling}:
             weights[term] = weights.get(term, 0.0) + KEYWORD_WEIGHT
-        return Query(weights=_first(weights, MAX_QUERY_TERMS))
+        vector = b""
+        if self._table is not None and weights:
+            vector = self._table.blend([(1.0, _different(words + telling))])
+        return Query(weights=_first(weights, MAX_QUERY_TERMS), vector=vector)
 
-    def _add(self, counts: dict[str, float], texts: Iterable[str], weight: float) -> None:
-        found = Counter(term for text in texts for term in self._terms.of(text))
-        for term, count in found.items():
+    def _count(self, counts: dict[str, float], words: Iterable[str], weight: float) -> None:
+        for term, count in Counter(map(self._stems.of, words)).items():
             counts[term] = counts.get(term, 0.0) + weight * min(count, MAX_OCCURRENCES)
+
+
+def _different(words: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(words))[:_VECTOR_WORDS]
 
 
 def _first(weights: Mapping[str, float], limit: int) -> dict[str, float]:

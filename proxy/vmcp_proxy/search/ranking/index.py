@@ -1,24 +1,33 @@
 """An index of documents, and which of them fit a query, best first."""
 
-from collections.abc import Sequence
-from heapq import nlargest
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from math import log1p
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
 from vmcp_proxy.search.ranking.analysis import Document, Query
+from vmcp_proxy.search.ranking.fusion import fuse
+from vmcp_proxy.search.ranking.weakness import is_weak
+
+if TYPE_CHECKING:
+    from vmcp_proxy.search.ranking.vector_index import Cosines, VectorIndex
 
 SATURATION: Final = 1.2
 """BM25's `k1`: how soon more of the same term says no more."""
 LENGTH_NORMALISATION: Final = 0.75
 """BM25's `b`: how far a long document has to say a term more often."""
+DEPTH: Final = 100
+"""How many of each ranking are fused."""
 
 
 class Hit(msgspec.Struct, frozen=True, gc=False):
-    """A document by its position among those of the index; `score` is for comparison within one answer alone.
+    """A document by its position among those of the index.
 
-    `is_weak` where it may well be none of what was asked for.
+    `score` is between 0 and 1, and 1 for what every ranking has first; it compares hits of one answer and no others.
+    `is_weak` where the document may well be none of what was asked for.
     """
 
     position: int
@@ -27,26 +36,32 @@ class Hit(msgspec.Struct, frozen=True, gc=False):
 
 
 class Postings(msgspec.Struct, frozen=True, gc=False):
-    """Where one term is, and what it adds to the score of each of these documents."""
+    """Where one term is, what it adds to the score of each of these documents, and how rare it is."""
 
     positions: tuple[int, ...]
     impacts: tuple[float, ...]
     rarity: float
 
+    def has(self, position: int) -> bool:
+        """Whether the document at this position has the term."""
+        at = bisect_left(self.positions, position)
+        return at < len(self.positions) and self.positions[at] == position
+
 
 class Index:
-    """Documents by their terms, with everything of the scores that no query changes."""
+    """Documents by their terms, with everything of the scores that no query changes, and by their vectors."""
 
-    def __init__(self, postings: dict[str, Postings], count: int) -> None:
+    def __init__(self, postings: dict[str, Postings], count: int, vectors: "VectorIndex | None") -> None:
         self._postings: Final = postings
         self._count: Final = count
+        self._vectors: Final = vectors
 
     def __len__(self) -> int:
         return self._count
 
     @classmethod
     def build(cls, documents: Sequence[Document]) -> Self:
-        """The index of these documents; their numbers of terms decide how long it takes, about 20 ms for 1000 tools."""
+        """The index of these documents, about 20 ms for 1000 tools; all have vectors, or none has."""
         found: dict[str, list[int]] = {}
         for position, document in enumerate(documents):
             for term in document.counts:
@@ -65,18 +80,55 @@ class Index:
                 for position, count in zip(positions, counts, strict=True)
             )
             postings[term] = Postings(tuple(positions), impacts, rarity)
-        return cls(postings, len(documents))
+        return cls(postings, len(documents), _vectors(documents))
 
-    def search(self, query: Query, limit: int) -> tuple[Hit, ...]:
-        """The best documents for the query, `limit` at most; equal scores in the order of the documents."""
+    def search(self, query: Query, limit: int, further: Iterable[int] | None = None) -> tuple[Hit, ...]:
+        """The best documents for the query, `limit` at most; equal scores in the order of the documents.
+
+        `further` is one more ranking of the same documents, best first: that of a model elsewhere.
+        """
+        rankings: list[Iterable[int]] = [self._by_terms(query)]
+        cosines = self._vectors.compare(query.vector) if self._vectors is not None and query.vector else None
+        if cosines is not None:
+            rankings.append(cosines.best(DEPTH))
+        if further is not None:
+            rankings.append(islice(further, DEPTH))
+        best = islice(fuse(rankings).items(), limit)
+        return tuple(Hit(position, score, self._is_weak(query, position, cosines)) for position, score in best)
+
+    def _by_terms(self, query: Query) -> list[int]:
         scores: dict[int, float] = {}
         for term, weight in query.weights.items():
             postings = self._postings.get(term)
             if postings is not None:
                 for position, impact in zip(postings.positions, postings.impacts, strict=True):
                     scores[position] = scores.get(position, 0.0) + weight * impact
-        best = nlargest(limit, scores.items(), key=lambda item: (item[1], -item[0]))
-        return tuple(Hit(position, score, is_weak=False) for position, score in best)
+        least = sorted(scores.values(), reverse=True)[:DEPTH][-1:] or [0.0]
+        best = [(-score, position) for position, score in scores.items() if score >= least[0]]
+        return [position for _, position in sorted(best)[:DEPTH]]
+
+    def _is_weak(self, query: Query, position: int, cosines: "Cosines | None") -> bool:
+        said = total = 0.0
+        terms = 0
+        for term, weight in query.weights.items():
+            postings = self._postings.get(term)
+            if postings is None:
+                total += weight * _rarity(0, self._count)
+                continue
+            total += weight * postings.rarity
+            if postings.has(position):
+                terms += 1
+                said += weight * postings.rarity
+        return is_weak(terms, said / total if total else 0.0, None if cosines is None else cosines.of(position))
+
+
+def _vectors(documents: Sequence[Document]) -> "VectorIndex | None":
+    if not any(document.vector for document in documents):
+        return None
+    # Numpy is there where the table is that the vectors are of.
+    from vmcp_proxy.search.ranking.vector_index import VectorIndex  # noqa: PLC0415
+
+    return VectorIndex.build([document.vector for document in documents])
 
 
 def _rarity(frequency: int, count: int) -> float:

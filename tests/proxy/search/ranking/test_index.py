@@ -2,7 +2,7 @@ import pytest
 
 from tests.proxy.search.ranking.tools import found, text
 from vmcp_proxy.search.ranking.analysis import Analyzer
-from vmcp_proxy.search.ranking.index import Index
+from vmcp_proxy.search.ranking.index import DEPTH, Index
 
 TOOLS = [
     text("create_issue", "Open a new issue in a repository.", "title", "body", server="github"),
@@ -59,9 +59,23 @@ def test_keywords_weigh_beside_the_text():
     assert found(tools, "mails or calendar", "calendar")[0] == "c"
 
 
-def test_one_analyzer_serves_documents_and_queries_of_several_indexes():
+def test_a_ranking_of_elsewhere_is_fused_with_ours():
     analyzer = Analyzer()
-    first, second = (Index.build([analyzer.analyze(tool)]) for tool in TOOLS[:2])
-    query = analyzer.query("list of issues")
-    assert second.search(query, 1)[0].score > first.search(query, 1)[0].score
-    assert (len(first), len(second)) == (1, 1)
+    index = Index.build([analyzer.analyze(tool) for tool in TOOLS])
+    query = analyzer.query("issue")
+    assert [hit.position for hit in index.search(query, 4)] == [1, 0, 2]
+    assert [hit.position for hit in index.search(query, 4, further=[3, 2, 0])] == [0, 2, 1, 3]
+    assert [hit.position for hit in index.search(query, 1, further=[])] == [1]
+
+
+def test_of_a_ranking_of_elsewhere_no_more_is_read_than_is_fused():
+    analyzer = Analyzer()
+    index = Index.build([analyzer.analyze(tool) for tool in TOOLS])
+    ranking = iter(range(1_000_000))
+    index.search(analyzer.query("issue"), 8, further=ranking)
+    assert next(ranking) == DEPTH
+
+
+def test_the_order_of_the_documents_decides_between_more_equal_ones_than_are_fused():
+    tools = [text(f"{i}", "Reads a file.") for i in range(3 * DEPTH)]
+    assert found(tools, "file", limit=1000) == [f"{i}" for i in range(DEPTH)]

@@ -1,4 +1,8 @@
-from tests.proxy.search.ranking.tools import descriptor, found, read, text
+from math import isfinite
+
+import pytest
+
+from tests.proxy.search.ranking.tools import descriptor, found, installed_table, read, text
 from vmcp_proxy.search.ranking.analysis import MAX_QUERY_TERMS, Analyzer
 
 HONEST = [
@@ -31,3 +35,33 @@ def test_a_hostile_tool_takes_one_place_and_pushes_nobody_out():
 def test_a_query_of_thousands_of_words_is_looked_up_in_bounds():
     query = Analyzer().query(" ".join(f"word{i}" for i in range(100_000)), [f"key{i}" for i in range(100_000)])
     assert len(query.weights) == MAX_QUERY_TERMS
+
+
+def test_a_direction_cannot_be_bought_by_repeating_words():
+    once, often = (Analyzer(installed_table()).analyze(text("t", "mail book" + " mail" * n)) for n in (0, 900))
+    assert once.vector == often.vector
+
+
+def test_with_vectors_a_tool_that_claims_everything_stands_behind_those_that_are_about_it():
+    tools = [text("best_tool", EVERYTHING * 200, server="hostile"), *HONEST]
+    assert found(tools, "send a mail to a customer", table=installed_table())[0] == "send_mail"
+    assert found(tools, "book a flight", table=installed_table())[0] == "book_flight"
+
+
+WEIRD = [
+    "\u0301" * 5000,
+    "\ufdfa" * 5000,
+    "\ud83d" * 5000,
+    "文" * 5000,
+    "a" * 5000,
+    "aB" * 2500,
+    "\u202e\u0000\ufffe" * 2000,
+]
+
+
+@pytest.mark.parametrize("weird", WEIRD)
+def test_whatever_characters_a_tool_is_described_by_it_is_read(weird):
+    document = Analyzer(installed_table()).analyze(text(weird, weird, weird, server=weird, title=weird))
+    assert len(document.counts) <= 64
+    assert len(document.vector) == 2 * installed_table().dimensions
+    assert isfinite(document.length)

@@ -1,8 +1,9 @@
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from vmcp_proxy.search.ranking.terms import Terms
+from vmcp_proxy.search.ranking.stems import Stems, content_words
 from vmcp_proxy.search.ranking.words import MAX_WORD, split_words
 
 
@@ -50,16 +51,31 @@ def test_one_character_that_stands_for_many_does_not_multiply_the_text():
 
 
 def test_forms_of_a_word_are_one_term_and_stop_words_are_none():
-    assert list(Terms().of("List the issues that were listed by listing an issue")) == [
-        "list",
-        "issu",
-        "list",
-        "list",
-        "issu",
-    ]
+    stems = Stems()
+    words = content_words("List the issues that were listed by listing an issue")
+    assert [stems.of(word) for word in words] == ["list", "issu", "list", "list", "issu"]
 
 
 def test_documents_share_their_terms():
-    terms = Terms()
-    (first,), (second,) = terms.of("listing"), terms.of("lists")
-    assert first is second
+    stems = Stems()
+    assert stems.of("listing") is stems.of("lists")
+
+
+def test_a_stem_is_the_same_whichever_word_came_before():
+    # The stem of a stem may be another one: "university" is "univers", which as a word of its own stays so or not.
+    def stem_after(*words):
+        stems = Stems()
+        return [stems.of(word) for word in words][-1]
+
+    for word in ("generously", "organization", "university", "easily", "caresses"):
+        stem = stem_after(word)
+        assert stem_after(stem, word) == stem
+        assert stem_after(word, stem) == stem_after(stem)
+
+
+def test_stems_may_be_asked_from_several_threads():
+    words = [f"{letter}{ending}" for letter in "abcdefgh" for ending in ("nations", "running", "tories", "mally")] * 50
+    alone = [Stems().of(word) for word in words]
+    stems = Stems()
+    with ThreadPoolExecutor(4) as pool:
+        assert all(each == alone for each in pool.map(lambda _: [stems.of(word) for word in words], range(8)))
