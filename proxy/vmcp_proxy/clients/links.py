@@ -62,13 +62,18 @@ class Links:
     def configure(self, members: Members) -> None:
         """Takes over a new config; sessions with members that are gone end, those with replaced ones go on.
 
-        So do those with members that are out of the client's reach now, by other policies.
+        So do those with members that are out of the client's reach now, by other policies. A client that listens
+        hears of what it has subscribed to from those that come back or have moved.
         """
         former, self._members = self._members, members
+        others = [member for name, member in members.items() if member is not former.get(name)]
         for client in self._clients.all():
             for name in list(client.links):
                 if members.get(name) is not former.get(name) or not self._hearing.reaches(client, name):
                     self._replace(client, name, former.get(name))
+            for member in others:
+                if client.stream.is_receiving and client.subscriptions.get(member.name):
+                    self.listen(client, member, self.of(client, member))
 
     def of(self, client: SessionClient, member: Member) -> Link:
         """The link of a client session to a member, resumed where another pod has opened it."""

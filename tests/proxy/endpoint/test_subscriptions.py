@@ -102,3 +102,22 @@ async def test_a_refused_subscription_is_relayed_and_forgotten():
         backend.forget_sessions()
         await client.call("one_echo")
         assert asked(backend) == ["test://a"]
+
+
+@pytest.mark.scenario("P-1", "K-5")
+@pytest.mark.parametrize("leaves", [True, False], ids=["it was away", "it has moved"])
+async def test_a_backend_that_comes_back_is_subscribed_to_again_without_a_call(leaves):
+    former, other, now = owner("test://a"), ScriptedBackend(), owner("test://a")
+    async with (
+        scene({"one": former, "two": other}, config=QUIET) as world,
+        now.running(),
+        world.session() as client,
+        client.listening() as stream,
+    ):
+        await subscribe(client, "test://a")
+        if leaves:
+            world.apply({"two": other})
+        world.apply({"one": now, "two": other})
+        await eventually(lambda: now.calls("resources/subscribe"))
+        now.push(UPDATED, now.calls("resources/subscribe")[0].session, uri="test://a")
+        await stream.until(UPDATED)

@@ -90,8 +90,10 @@ class Listening:
                 while not await self._is_over(reading):
                     former = reading
                     reading, heard = self._begin(headers, receiver)
-                    await _either(reading, heard)
-                    await _cancelled(former)
+                    try:
+                        await _either(reading, heard)
+                    finally:
+                        await _cancelled(former)
             finally:
                 await _cancelled(reading)
             return reading.result()
@@ -114,7 +116,9 @@ class Listening:
                 each.set()
 
         work = self._receive(self._filter(), headers, _Acknowledging(receiver, acknowledged))
-        return asyncio.ensure_future(work), heard
+        reading = asyncio.ensure_future(work)
+        reading.add_done_callback(_looked_at)
+        return reading, heard
 
     async def _is_over(self, reading: "asyncio.Task[bool]") -> bool:
         """Waits until the stream ends, or something else is wanted; whether it has ended."""
@@ -162,6 +166,9 @@ async def _cancelled(task: "asyncio.Task[bool]") -> None:
     if not task.done():
         task.cancel()
         await asyncio.wait((task,))
+
+
+def _looked_at(task: "asyncio.Task[bool]") -> None:
+    """Or a failure would be told as one that nobody looked at, where who waited is gone by then."""
     if not task.cancelled():
-        # Or its failure would be told as one that nobody looked at.
         task.exception()

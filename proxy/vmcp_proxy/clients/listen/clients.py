@@ -88,14 +88,18 @@ class ListenClients:
             self.finish_all()
 
     def serve(self, members: Members) -> None:
-        """Takes other members over; sessions at those that are gone or replaced end, and new ones take their place."""
+        """Takes other members over; sessions at those that are gone or replaced end, and new ones take their place.
+
+        One that comes back was not heard while it was away.
+        """
         former, self._members = self._members, members
+        others = [member for name, member in members.items() if member is not former.get(name)]
         for client in self._clients:
             for name in list(client.links):
-                if (member := members.get(name)) is not former.get(name):
+                if members.get(name) is not former.get(name):
                     self._release(client, name, former.get(name))
-                    if member is not None:
-                        self._tell_gap(client, member)
+            for member in others:
+                self._tell_gap(client, member)
             self.listen(client)
 
     def open(self, identity: Identity, snapshot: HeaderSnapshot, terms: Terms, wanted: Filter) -> ListenClient | None:
