@@ -25,7 +25,7 @@ MAX_QUERY: Final = 4_000
 """Characters of a query that are read."""
 MAX_QUERY_TERMS: Final = 64
 """Different terms of a query that are looked up, in their order."""
-KEYWORD_WEIGHT: Final = 1.0
+KEYWORD_WEIGHT: Final = 2.0
 """What a keyword counts beside its place in the text."""
 
 _VECTOR_WORDS: Final = 50

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Self
 import msgspec
 
 from vmcp_proxy.search.ranking.analysis import Document, Query
-from vmcp_proxy.search.ranking.fusion import fuse
+from vmcp_proxy.search.ranking.fusion import Ranking, fuse
 from vmcp_proxy.search.ranking.weakness import is_weak
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ SATURATION: Final = 1.2
 """BM25's `k1`: how soon more of the same term says no more."""
 LENGTH_NORMALISATION: Final = 0.75
 """BM25's `b`: how far a long document has to say a term more often."""
+TERMS_WEIGHT: Final = 0.75
+VECTORS_WEIGHT: Final = 1.0
+"""How much a ranking counts: what is near in meaning a little more than what has the same words (ADR-0066)."""
 DEPTH: Final = 100
 """How many of each ranking are fused."""
 
@@ -87,12 +90,12 @@ class Index:
 
         `further` is one more ranking of the same documents, best first: that of a model elsewhere.
         """
-        rankings: list[Iterable[int]] = [self._by_terms(query)]
+        rankings: list[Ranking] = [(TERMS_WEIGHT, self._by_terms(query))]
         cosines = self._vectors.compare(query.vector) if self._vectors is not None and query.vector else None
         if cosines is not None:
-            rankings.append(cosines.best(DEPTH))
+            rankings.append((VECTORS_WEIGHT, cosines.best(DEPTH)))
         if further is not None:
-            rankings.append(islice(further, DEPTH))
+            rankings.append((VECTORS_WEIGHT, islice(further, DEPTH)))
         best = islice(fuse(rankings).items(), limit)
         return tuple(Hit(position, score, self._is_weak(query, position, cosines)) for position, score in best)
 

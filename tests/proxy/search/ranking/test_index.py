@@ -64,7 +64,7 @@ def test_a_ranking_of_elsewhere_is_fused_with_ours():
     index = Index.build([analyzer.analyze(tool) for tool in TOOLS])
     query = analyzer.query("issue")
     assert [hit.position for hit in index.search(query, 4)] == [1, 0, 2]
-    assert [hit.position for hit in index.search(query, 4, further=[3, 2, 0])] == [0, 2, 1, 3]
+    assert [hit.position for hit in index.search(query, 4, further=[3, 2, 0])] == [2, 0, 3, 1]
     assert [hit.position for hit in index.search(query, 1, further=[])] == [1]
 
 
