@@ -29,6 +29,11 @@ RATE_LIMITING: Final = "rateLimiting"
 """The setting of an `UnmatchedReport` that is about no backend: limits of a tool that nobody serves."""
 COMPOSITE_TOOLS: Final = "compositeTools"
 """The same for tools that steps of composite tools call and nobody serves; stands for those tools among claimants."""
+OPTIMIZER: Final = "optimizer"
+"""The same for `alwaysVisible` tools that nobody serves; stands for the tools of tool search among claimants."""
+LEXICAL: Final = "lexical"
+HYBRID: Final = "hybrid"
+"""How the process ranks tools: by words, or by words and vectors."""
 WITHHELD: Final = "withheld"
 """The status of a backend that is not served, beside those of `Health`."""
 
@@ -196,7 +201,7 @@ class DroppedReport:
 
 @dataclass(frozen=True, slots=True)
 class UnmatchedReport:
-    """An entry of the aggregation settings, of rate limits or composite tools (without a backend) that fits nothing."""
+    """An entry of the aggregation settings that fits nothing, or (without a backend) of rate limits and others."""
 
     __pydantic_config__: ClassVar = _DOCUMENT
 
@@ -216,8 +221,26 @@ class SecretReport:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchReport:
+    """How tools are found where tool search is on.
+
+    `ranking` is `LEXICAL` or `HYBRID`. `embeddings` says how the server of embeddings can be asked, absent where none
+    is.
+    """
+
+    __pydantic_config__: ClassVar = _DOCUMENT
+
+    ranking: _Text = LEXICAL
+    embeddings: Annotated[StoreReport | None, BeforeValidator(_part), _ABSENT] = None
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
-    """How much is served; `context_bytes` is what all tools together cost a model."""
+    """How much is served.
+
+    `context_bytes` is what all tools together cost a model, `listed_context_bytes` what those cost that a list holds
+    under tool search; absent where that is off, or leaves the list as it is.
+    """
 
     __pydantic_config__: ClassVar = _DOCUMENT
 
@@ -226,6 +249,7 @@ class Counts:
     templates: _OptionalNumber = None
     prompts: _OptionalNumber = None
     context_bytes: _OptionalNumber = None
+    listed_context_bytes: _OptionalNumber = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +258,8 @@ class PodStatus:
 
     `dropped_tools` are entries of every kind. `missing_secrets` are as `<Secret>/<key>`. `issuer` is absent where
     callers show no tokens, `rate_limits` (how their buckets can be asked) where nothing is limited, `audit` (how its
-    sink fares) where none is written. `lack` is why a bridge cannot call its process, absent where it can.
+    sink fares) where none is written, `search` where tool search is off. `lack` is why a bridge cannot call its
+    process, absent where it can.
     """
 
     __pydantic_config__: ClassVar = _DOCUMENT
@@ -248,6 +273,7 @@ class PodStatus:
     rate_limits: Annotated[StoreReport | None, BeforeValidator(_part), _ABSENT] = None
     issuer: Annotated[IssuerReport | None, BeforeValidator(_part), _ABSENT] = None
     audit: Annotated[StoreReport | None, BeforeValidator(_part), _ABSENT] = None
+    search: Annotated[SearchReport | None, BeforeValidator(_part), _ABSENT] = None
     missing_secrets: _Texts = ()
     invalid_secrets: Annotated[tuple[SecretReport, ...], BeforeValidator(_parts)] = ()
     backends: Annotated[tuple[BackendReport, ...], BeforeValidator(_parts)] = ()

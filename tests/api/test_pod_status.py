@@ -16,6 +16,7 @@ from vmcp_api.pod_status import (
     IssuerReport,
     LoadError,
     PodStatus,
+    SearchReport,
     SecretReport,
     StoreReport,
     UnmatchedReport,
@@ -54,13 +55,14 @@ STATUSES = st.builds(
     issuer=st.none() | st.builds(IssuerReport, NAME, TEXT),
     rate_limits=st.none() | st.builds(StoreReport, NAME, TEXT),
     audit=st.none() | st.builds(StoreReport, NAME, TEXT),
+    search=st.none() | st.builds(SearchReport, NAME, st.none() | st.builds(StoreReport, NAME, TEXT)),
     missing_secrets=many(NAME),
     invalid_secrets=many(st.builds(SecretReport, TEXT, TEXT)),
     backends=many(BACKENDS),
     conflicts=many(st.builds(ConflictReport, TEXT, TEXT, OPTIONAL, many(NAME))),
     dropped_tools=many(st.builds(DroppedReport, *[TEXT] * 4)),
     unmatched=many(st.builds(UnmatchedReport, *[TEXT] * 3)),
-    counts=st.builds(Counts, *[NUMBER] * 5),
+    counts=st.builds(Counts, *[NUMBER] * 6),
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -103,6 +105,9 @@ def test_a_member_that_is_renamed_at_one_end_is_missed():
     document["lack"] = "its process has not answered initialize yet"
     # Nobody whose callers get no token stands there.
     document["backends"][0]["callers"] = "its token endpoint is away"
+    # Nor does it search for tools.
+    document["search"] = {"ranking": "hybrid", "embeddings": {"state": "unavailable", "message": "no answer"}}
+    document["counts"]["listedContextBytes"] = 900
     read = from_document(document)
     seen = {}
     for part in parts(read):
@@ -112,7 +117,7 @@ def test_a_member_that_is_renamed_at_one_end_is_missed():
     assert seen == {part: {each.name for each in fields(part)} for part in seen}
     assert set(seen) == {
         *(PodStatus, LoadError, StoreReport, IssuerReport, BackendReport, ConflictReport, DroppedReport),
-        *(UnmatchedReport, SecretReport, Counts),
+        *(UnmatchedReport, SecretReport, SearchReport, Counts),
     }
     assert to_document(read) == document
 

@@ -74,6 +74,12 @@ def everything() -> list[Manifest]:
     by_kind["VirtualMCPServer"]["spec"]["config"] = {
         "compositeToolRefs": [{"name": "report"}],
         "aggregation": {"tools": [{"workload": "files", "toolConfigRef": {"name": "curated"}}]},
+        "optimizer": {
+            "embeddings": {
+                "url": "https://embeddings.example.com/v1",
+                "caBundleRef": {"configMapRef": {"name": "embeddings-ca"}},
+            }
+        },
     }
     by_kind["MCPTelemetryConfig"]["spec"]["openTelemetry"]["caBundleRef"] = {"configMapRef": {"name": "otel-ca"}}
     twin = copy.deepcopy(by_kind["MCPServer"])
@@ -85,7 +91,7 @@ def everything() -> list[Manifest]:
             "metadata": {"name": name, "namespace": "default"},
             "data": {"ca.crt": CA_CERTIFICATE},
         }
-        for name in ("entry-ca", "store-ca", "idp-ca", "keys-ca", "otel-ca")
+        for name in ("entry-ca", "store-ca", "idp-ca", "keys-ca", "otel-ca", "embeddings-ca")
     ]
     others = [{**by_kind["MCPGroup"], "metadata": {"name": "others", "namespace": "default"}}]
     return [*manifests, *bundles, *others, twin]
@@ -141,6 +147,7 @@ EXPECTED = {
         "MCPServer/docs",
         "MCPServerEntry/docs",
         "ConfigMap/store-ca",
+        "ConfigMap/embeddings-ca",
         "MCPOIDCConfig/idp",
         "ConfigMap/idp-ca",
         "MCPAuthzConfig/policies",

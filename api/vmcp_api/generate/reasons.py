@@ -29,6 +29,7 @@ CONDITIONS: Final[Mapping[str, str]] = MappingProxyType(
         "AuditConfigured": "The audit is written where the resource says.",
         "RateLimitsEnforced": "Callers are limited as the resource says, over all pods together.",
         "ToolConfigRefsValidated": "It can be told of every backend which of its tools are served.",
+        "ToolSearchConfigured": "Tools are ranked with all that the resource names; they are found in any case.",
         "CompositeToolRefsValidated": "The composite tools that are referred to are served.",
         "PodTemplateSpecValid": "`podTemplateSpec` can be merged, and the API server takes the result.",
         "SessionStorageReady": "Sessions can be stored, and all pods share them.",
@@ -171,6 +172,10 @@ REASONS: Final[Mapping[str, Meaning]] = MappingProxyType(
             "The audit file cannot be written; the endpoint serves without it.", "mount a writable volume there"
         ),
         "AuditSinkUnavailable": Meaning("The audit's sink is away; lines wait.", "mend the sink"),
+        "EmbeddingsUnavailable": Meaning(
+            "Pods do not reach the server of embeddings; tools are ranked without it.",
+            "mend the server, or the way to it",
+        ),
         "CheckingBackends": Meaning("Backends are asked for the first time.", _WAIT),
         "BackendsUnavailable": Meaning(
             "Some backends do not answer; the others are served.", "`status.backends` says why"

@@ -233,16 +233,22 @@ class ConflictStatus(StatusModel):
 
 
 class UnmatchedStatus(StatusModel):
-    """An entry of `spec.config.aggregation.tools` or `rateLimiting.tools`, or a tool of a step, that fits nothing."""
+    """An entry of `spec.config` that names tools, or a tool of a step, and fits nothing."""
 
     backend: Annotated[
-        str, Field(max_length=63, description="Backend that it is about; empty for rateLimiting and compositeTools.")
+        str,
+        Field(
+            max_length=63,
+            description="Backend that it is about; empty for rateLimiting, optimizer and compositeTools.",
+        ),
     ]
     setting: Annotated[
         str,
         Field(
             max_length=32,
-            description="filter, overrides, arguments, rateLimiting, compositeTools; workload: no such backend.",
+            description=(
+                "filter, overrides, arguments, rateLimiting, optimizer, compositeTools; workload: no such backend."
+            ),
         ),
     ]
     name: Annotated[
@@ -267,8 +273,10 @@ class VirtualMCPServerStatus(StatusModel):
     tool_count: Annotated[int | None, Field(ge=0, description="Tools served.")] = None
     resource_count: Annotated[int | None, Field(ge=0, description="Resources served.")] = None
     prompt_count: Annotated[int | None, Field(ge=0, description="Prompts served.")] = None
-    context_bytes: Annotated[
-        int | None, Field(ge=0, description="Size of the tool list that a client reads, in bytes.")
+    context_bytes: Annotated[int | None, Field(ge=0, description="Size of all tools as a list, in bytes.")] = None
+    listed_context_bytes: Annotated[
+        int | None,
+        Field(ge=0, description="Size of the list under tool search, in bytes; absent where all tools are listed."),
     ] = None
     backends: Annotated[
         tuple[BackendStatus, ...],

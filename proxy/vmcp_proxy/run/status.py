@@ -12,6 +12,7 @@ from vmcp_api.pod_status import (
     ISSUER_UNKNOWN,
     KEYS_MISSING,
     KEYS_OK,
+    OPTIMIZER,
     RATE_LIMITING,
     WITHHELD,
     BackendReport,
@@ -25,6 +26,7 @@ from vmcp_api.pod_status import (
     StoreReport,
     UnmatchedReport,
 )
+from vmcp_api.spec.optimizer import SEARCH_TOOLS
 from vmcp_api.spec.outgoing import OutgoingAuthType
 from vmcp_api.spec.references import KeyRef
 from vmcp_proxy.auth.incoming.oidc.provider import ProviderState
@@ -133,7 +135,7 @@ class ProxyStatus:
             ),
             unmatched=(
                 *(UnmatchedReport(each.workload, each.setting, each.entry) for each in catalog.unmatched),
-                *self._unlimited(catalog),
+                *self._unserved(catalog),
             ),
             counts=Counts(
                 tools=len(catalog.tools),
@@ -144,15 +146,20 @@ class ProxyStatus:
             ),
         )
 
-    def _unlimited(self, catalog: Catalog) -> Iterator[UnmatchedReport]:
-        """The tools of rate limits that nothing can call; none while some backend may yet list more."""
-        limits = self._state.loaded.config.config.rate_limiting
-        if limits is None or catalog.missing or catalog.incomplete or any(map(_is_personal, self._members().values())):
+    def _unserved(self, catalog: Catalog) -> Iterator[UnmatchedReport]:
+        """Tools that settings name by what clients see, and nobody serves; none while a backend may yet list more."""
+        config = self._state.loaded.config.config
+        if catalog.missing or catalog.incomplete or any(map(_is_personal, self._members().values())):
             return
-        within_steps = self._within_steps(catalog)
-        for tool in limits.tools:
-            if catalog.find(Kind.TOOL, tool.name) is None and tool.name not in within_steps:
-                yield UnmatchedReport("", RATE_LIMITING, tool.name)
+        if config.rate_limiting:
+            within_steps = self._within_steps(catalog)
+            for tool in config.rate_limiting.tools:
+                if catalog.find(Kind.TOOL, tool.name) is None and tool.name not in within_steps:
+                    yield UnmatchedReport("", RATE_LIMITING, tool.name)
+        if config.optimizer and config.optimizer.enabled:
+            for name in config.optimizer.always_visible:
+                if catalog.find(Kind.TOOL, name) is None and name not in SEARCH_TOOLS:
+                    yield UnmatchedReport("", OPTIMIZER, name)
 
     def _backend(self, member: Member, catalog: Catalog) -> BackendReport:
         incomplete = [each.reason for each in catalog.incomplete if each.backend == member.name]

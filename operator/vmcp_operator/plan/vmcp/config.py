@@ -1,7 +1,7 @@
 """The proxy's config: rendered from the resources, or the last good one."""
 
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypedDict
 
 from vmcp_api.config import ProxyConfig, Withheld
 from vmcp_api.kinds import VirtualMCPServer
@@ -25,6 +25,15 @@ _OF_CALLERS: Final = frozenset(
 )
 
 
+class _Told(TypedDict):
+    """What a rendering says beside the config."""
+
+    warnings: Problems
+    telemetry: Refusal | None
+    composites: tuple[Refusal, ...]
+    embeddings: Refusal | None
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The config that pods shall run.
@@ -32,7 +41,8 @@ class Choice:
     `config` is None when none was ever good. `is_frozen` says that it is the live one because the resources cannot
     be rendered; `errors` say why. With `unguarded`, one of who may come in and what they may do cannot be told: both
     are as in the live one, and the rest is not (ADR-0043). With `telemetry` it is so with what is sent by OTLP.
-    `composites` say why composite tools are not served.
+    `composites` say why composite tools are not served, `embeddings` why tools are ranked without the server of
+    embeddings that the resource names.
     """
 
     config: ProxyConfig | None = None
@@ -42,6 +52,7 @@ class Choice:
     warnings: Problems = field(default_factory=Problems)
     telemetry: Refusal | None = None
     composites: tuple[Refusal, ...] = ()
+    embeddings: Refusal | None = None
 
     @property
     def digest(self) -> str | None:
@@ -60,10 +71,7 @@ def choose_config(world: World) -> Choice:
     if isinstance(rendered, Rendered):
         return _complete(world, rendered)
     if live is None or not _goes_with(world, rendered, live):
-        rest = rendered.rest
-        return Choice(
-            live, unguarded=rendered, warnings=rest.warnings, telemetry=rest.telemetry, composites=rest.composites
-        )
+        return Choice(live, unguarded=rendered, **_told(rendered.rest))
     return replace(_complete(world, rendered.guarded_by(live)), unguarded=rendered)
 
 
@@ -71,7 +79,16 @@ def _complete(world: World, rendered: Rendered) -> Choice:
     config = _with_invalid(rendered.config, invalid_members(world))
     if len(config.backends) + len(config.withheld) > MAX_BACKENDS:
         return _frozen(world, refuse_crowd(world.key.name))
-    return Choice(config, warnings=rendered.warnings, telemetry=rendered.telemetry, composites=rendered.composites)
+    return Choice(config, **_told(rendered))
+
+
+def _told(rendered: Rendered) -> _Told:
+    return {
+        "warnings": rendered.warnings,
+        "telemetry": rendered.telemetry,
+        "composites": rendered.composites,
+        "embeddings": rendered.embeddings,
+    }
 
 
 def _goes_with(world: World, rendered: Unguarded, live: ProxyConfig) -> bool:

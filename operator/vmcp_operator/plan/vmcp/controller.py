@@ -64,10 +64,13 @@ def vmcp_reads(key: Ref, found: Resources) -> tuple[Read, ...]:
     group = Ref(MCP_GROUP, key.namespace, vmcp.spec.group_ref.name)
     bundle = vmcp.spec.session_storage.tls.ca_bundle_ref
     store = (Ref(CONFIG_MAP, key.namespace, bundle.name),) if bundle else ()
+    optimizer = vmcp.spec.config.optimizer
+    embeddings = optimizer.embeddings if optimizer else None
     return (
         group,
         *members_of(group),
         *store,
+        *read_bundles(key.namespace, (embeddings.ca_bundle_ref,) if embeddings else ()),
         *read_entry_bundles(key.namespace, found),
         *_read_incoming(key.namespace, vmcp.spec.incoming_auth, found),
         *_read_outgoing(key.namespace, vmcp.spec.outgoing_auth, found),

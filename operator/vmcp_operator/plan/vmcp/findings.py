@@ -26,6 +26,7 @@ from vmcp_operator.plan.vmcp.phase import (
     say_store_away,
     say_without_tools,
 )
+from vmcp_operator.plan.vmcp.search import search_finding
 
 _BROKEN_AUTH: Final = frozenset(
     {
@@ -59,6 +60,7 @@ def vmcp_findings(facts: Facts, decided: PhaseReason, warnings: Problems) -> tup
         _rate_limits(facts),
         _tool_configs(facts),
         _composites(facts),
+        search_finding(facts.config, facts.embeddings, facts.lacks.embeddings, reporting),
         _template(facts),
         _storage(facts),
         _deployment(facts),

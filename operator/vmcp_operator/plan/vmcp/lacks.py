@@ -8,7 +8,14 @@ from vmcp_api.config import ProxyConfig
 from vmcp_api.config.sessions import StorageConfig
 from vmcp_api.pod_status import PodStatus
 from vmcp_api.render.reasons import Reason
-from vmcp_api.render.secretrefs import SecretUse, audit_secrets, secret_uses, storage_secrets, telemetry_secrets
+from vmcp_api.render.secretrefs import (
+    SecretUse,
+    audit_secrets,
+    embeddings_secrets,
+    secret_uses,
+    storage_secrets,
+    telemetry_secrets,
+)
 from vmcp_api.spec.audit import Audit
 
 NOTHING: Final = frozenset[str]()
@@ -44,6 +51,7 @@ class SecretLacks:
     storage: Lacks = Lacks()
     telemetry: Lacks = Lacks()
     audit: Lacks = Lacks()
+    embeddings: Lacks = Lacks()
 
     @classmethod
     def of(cls, reports: Iterable[PodStatus], config: ProxyConfig | None) -> Self:
@@ -58,14 +66,15 @@ class SecretLacks:
         if config is None:
             return cls(among(missing | flaws.keys()))
         storage, telemetry = _names(storage_secrets(config.session_storage)), _names(telemetry_secrets(config))
-        audit = _names(audit_secrets(config.config.audit))
+        audit, embeddings = _names(audit_secrets(config.config.audit)), _names(embeddings_secrets(config))
         # A key that the config does not name yet, or no more, is of those who come in.
-        unknown = (missing | flaws.keys()) - storage - telemetry - audit
-        return cls(among(unknown | _names(_of_auth(config))), among(storage), among(telemetry), among(audit))
+        unknown = (missing | flaws.keys()) - storage - telemetry - audit - embeddings
+        auth = unknown | _names(_of_auth(config))
+        return cls(among(auth), among(storage), among(telemetry), among(audit), among(embeddings))
 
 
 def _of_auth(config: ProxyConfig) -> Iterable[SecretUse]:
-    behaviour = config.config.model_copy(update={"audit": Audit()})
+    behaviour = config.config.model_copy(update={"audit": Audit(), "optimizer": None})
     rest = {"telemetry": None, "config": behaviour, "session_storage": StorageConfig()}
     return secret_uses(config.model_copy(update=rest))
 

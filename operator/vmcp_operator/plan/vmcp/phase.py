@@ -74,6 +74,7 @@ class Facts:
     guard: Guard = field(default_factory=Guard)
     telemetry: Refusal | None = None
     composites: tuple[Refusal, ...] = ()
+    embeddings: Refusal | None = None
     audit_flaw: str | None = None
     youth: float | None = None
 
@@ -233,8 +234,9 @@ def _with_notes(facts: Facts, decided: PhaseReason) -> PhaseReason:
     """What stops nobody and is worth a look all the same."""
     heard = (report.issuer for report in facts.reports.ready if report)
     away = next((issuer for issuer in heard if issuer and issuer.is_away), None)
-    notes = (away.message if away else "", str(facts.telemetry.problem) if facts.telemetry else "")
-    return replace(decided, message="; ".join(filter(None, (decided.message, *notes))))
+    broken = (str(each.problem) for each in (facts.telemetry, facts.embeddings) if each)
+    notes = (decided.message, away.message if away else "", *broken)
+    return replace(decided, message="; ".join(filter(None, notes)))
 
 
 def _unguarded(facts: Facts) -> PhaseReason | None:

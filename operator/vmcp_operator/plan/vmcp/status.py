@@ -54,6 +54,7 @@ def vmcp_status(
         guard=find_guard(world, choice),
         telemetry=choice.telemetry,
         composites=choice.composites,
+        embeddings=choice.embeddings,
         audit_flaw=find_audit_flaw(choice.config, outcome.children.get(deployment_ref(world.key))),
         is_awaited=any(is_ready(pod) and pod["metadata"]["uid"] in world.awaited for pod in world.pods),
     )
@@ -76,6 +77,7 @@ def vmcp_status(
         resource_count=counts.resources,
         prompt_count=counts.prompts,
         context_bytes=counts.context_bytes,
+        listed_context_bytes=counts.listed_context_bytes,
         backends=backends,
         backend_count=len(backends),
         backend_summary=f"{routable}/{len(backends)}",

@@ -11,6 +11,8 @@ import httpx2
 from vmcp_api.naming import ADMIN_PORT
 from vmcp_api.pod_status import (
     COMPOSITE_TOOLS,
+    LEXICAL,
+    OPTIMIZER,
     RATE_LIMITING,
     BackendReport,
     Health,
@@ -78,6 +80,7 @@ def is_well(status: PodStatus) -> bool:
         and not (status.issuer and status.issuer.is_away)
         and not (status.rate_limits and status.rate_limits.is_away)
         and not (status.audit and status.audit.is_away)
+        and not _has_no_vectors(status)
         and all(each.winner for each in status.conflicts)
     )
 
@@ -163,14 +166,36 @@ def notes(status: PodStatus) -> list[str]:
         lines.append(f"issuer of tokens: {status.issuer.state}: {status.issuer.message}")
     if status.rate_limits and status.rate_limits.is_away:
         lines.append(f"rate limits cannot be checked: {status.rate_limits.message}")
+    lines += _of_search(status)
     lines += map(_unmatched, status.unmatched)
     return lines
+
+
+def _has_no_vectors(status: PodStatus) -> bool:
+    """Whether tools are ranked without the server of embeddings that the config names."""
+    return bool(status.search and status.search.embeddings and status.search.embeddings.is_away)
+
+
+def _of_search(status: PodStatus) -> Iterator[str]:
+    """What lists cost without tool search and with it, and what tools are ranked by."""
+    if status.search is None:
+        return
+    if status.search.embeddings and status.search.embeddings.is_away:
+        yield f"tools are ranked without the server of embeddings: {status.search.embeddings.message}"
+    ranking = "by words alone, without vectors" if status.search.ranking == LEXICAL else "by words and vectors"
+    whole, listed = status.counts.context_bytes, status.counts.listed_context_bytes
+    if listed is None:
+        yield "tool search: there are too few tools for it, so that all are listed"
+    else:
+        yield f"tool search: lists have {listed:,} bytes instead of {whole or 0:,}; tools are ranked {ranking}"
 
 
 def _unmatched(entry: UnmatchedReport) -> str:
     if entry.setting == RATE_LIMITING:
         remedy = "write the name that clients see, or would see of a hidden one"
         return f"rateLimiting.tools limits nothing: no tool is called {entry.name}; {remedy}"
+    if entry.setting == OPTIMIZER:
+        return f"optimizer.alwaysVisible shows nothing: no tool is called {entry.name}; write the name that clients see"
     if entry.setting == COMPOSITE_TOOLS:
         remedy = "write the name that clients see, or workload.tool"
         return f"a step of a composite tool calls what no backend serves: {entry.name}; {remedy}"

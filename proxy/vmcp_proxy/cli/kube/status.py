@@ -86,6 +86,8 @@ def _lines(endpoint: Manifest, *, is_one: bool) -> Iterator[str]:
         yield f"{endpoint['metadata']['name']}: {status.get('message') or 'no status yet'}"
     if not is_one:
         return
+    if (listed := status.get("listedContextBytes")) is not None:
+        yield f"tool search: lists have {listed:,} bytes instead of {status.get('contextBytes') or 0:,}"
     for each in status.get("conflicts") or ():
         served = f"served by {each['winner']}" if each.get("winner") else "served by nobody"
         yield f"conflict: {each['kind']} {each['name']} of {', '.join(each.get('backends') or ())}, {served}"

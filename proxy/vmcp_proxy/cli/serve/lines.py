@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 
 from vmcp_api.pod_status import (
     COMPOSITE_TOOLS,
+    OPTIMIZER,
     RATE_LIMITING,
     WITHHELD,
     ConflictReport,
@@ -139,6 +140,10 @@ _OF_NO_BACKEND: Final = {
     RATE_LIMITING: (
         "rateLimiting.tools",
         "write the name that clients see, or would see of a hidden one, or remove the entry",
+    ),
+    OPTIMIZER: (
+        "optimizer.alwaysVisible",
+        "write the name that clients see, or remove the entry",
     ),
     COMPOSITE_TOOLS: (
         "compositeTools",

@@ -13,11 +13,15 @@ from tests.support.scripted_backend import ScriptedBackend
 from tests.support.serving import admin_of
 from vmcp_api.pod_status import (
     COMPOSITE_TOOLS,
+    HYBRID,
+    OPTIMIZER,
     RATE_LIMITING,
     STORE_OK,
     STORE_UNAVAILABLE,
     BackendReport,
+    Counts,
     PodStatus,
+    SearchReport,
     StoreReport,
     UnmatchedReport,
 )
@@ -77,6 +81,7 @@ def test_settings_that_match_nothing_are_named_with_what_to_do():
         UnmatchedReport("gone", "workload", "gone"),
         UnmatchedReport("one", "filter", "ecoh"),
         UnmatchedReport("", COMPOSITE_TOOLS, "deploy: kubectl_aply"),
+        UnmatchedReport("", OPTIMIZER, "notes_rad"),
     )
     status = PodStatus(backends=(BackendReport("one", "MCPServerEntry", "healthy"),), unmatched=unmatched)
     see = "write the name that clients see, or"
@@ -85,6 +90,7 @@ def test_settings_that_match_nothing_are_named_with_what_to_do():
         "a setting matches nothing: no backend is called gone; correct it or remove it",
         "a setting matches nothing: filter of one: ecoh; correct it or remove it",
         f"a step of a composite tool calls what no backend serves: deploy: kubectl_aply; {see} workload.tool",
+        "optimizer.alwaysVisible shows nothing: no tool is called notes_rad; write the name that clients see",
     ]
     # Everything that is there is served all the same.
     assert is_well(status)
@@ -95,3 +101,36 @@ def test_an_audit_that_works_needs_no_word(audit):
     status = PodStatus(backends=(BackendReport("one", "MCPServerEntry", "healthy"),), audit=audit)
     assert notes(status) == []
     assert is_well(status)
+
+
+@pytest.mark.parametrize(
+    ("search", "counts", "lines"),
+    [
+        (
+            SearchReport(HYBRID),
+            Counts(context_bytes=1_280_000, listed_context_bytes=2_100),
+            ["tool search: lists have 2,100 bytes instead of 1,280,000; tools are ranked by words and vectors"],
+        ),
+        (
+            SearchReport(),
+            Counts(context_bytes=90_000, listed_context_bytes=2_100),
+            ["tool search: lists have 2,100 bytes instead of 90,000; tools are ranked by words alone, without vectors"],
+        ),
+        (
+            SearchReport(HYBRID),
+            Counts(context_bytes=900),
+            ["tool search: there are too few tools for it, so that all are listed"],
+        ),
+    ],
+)
+def test_what_lists_cost_with_tool_search_is_told_and_by_what_tools_are_ranked(search, counts, lines):
+    status = PodStatus(backends=(BackendReport("one", "MCPServerEntry", "healthy"),), search=search, counts=counts)
+    assert notes(status) == lines
+    assert is_well(status)
+
+
+def test_a_server_of_embeddings_that_is_away_is_not_all_well():
+    search = SearchReport(HYBRID, StoreReport(STORE_UNAVAILABLE, "it answers 401"))
+    status = PodStatus(backends=(BackendReport("one", "MCPServerEntry", "healthy"),), search=search)
+    assert notes(status)[0] == "tools are ranked without the server of embeddings: it answers 401"
+    assert not is_well(status)
