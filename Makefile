@@ -10,7 +10,7 @@ PARALLEL := -n 3 --dist worksteal
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz busy e2e chaos scale images lint format bench soak servers conformance peers keycloak scenarios audit crds lock clean
+.PHONY: help demo test fuzz busy e2e chaos scale images lint format bench search soak servers conformance peers keycloak scenarios audit crds lock clean
 
 help:  ## Show the verbs.
 	@awk -F':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ format: $(STAMP)  ## Rewrite the code in the project's format.
 
 bench: $(STAMP)  ## Measure the proxy beside bare passthroughs and peers, by turns (docs/performance.md).
 	@$(BIN)/python -m benchmarks $(BENCH)
+
+search: $(STAMP)  ## Measure how well tool search finds, and hold it to the baseline (docs/search-quality.md; some seconds).
+	@$(BIN)/python -m benchmarks.search $(SEARCH)
 
 soak: $(STAMP) redis  ## Twenty minutes of half load while backends and Redis break (SOAK="--minutes 1" for a smoke run).
 	@$(BIN)/python -m benchmarks.soak $(SOAK)

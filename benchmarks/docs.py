@@ -46,14 +46,14 @@ def section(results: Sequence[Result], about: Mapping[str, Any], charts: Sequenc
     return "\n\n".join(parts)
 
 
-def with_figures(page: str, figures: str) -> str:
+def with_figures(page: str, figures: str, begin_mark: str = BEGIN) -> str:
     """A page with other figures between its markers.
 
     Raises:
         MarkersMissingError: it has none.
     """
-    before, begin, rest = page.partition(BEGIN)
+    before, begin, rest = page.partition(begin_mark)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise MarkersMissingError(f"the page needs the lines {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}\n\n{figures}\n\n{END}{after}"
+        raise MarkersMissingError(f"the page needs the lines {begin_mark!r} and {END!r}")
+    return f"{before}{begin_mark}\n\n{figures}\n\n{END}{after}"
