@@ -104,7 +104,7 @@ class Link:
         opening = self._let_in(credentials, deadline, lambda headers: self._open(headers, deadline, lost=None))
         return await self._until_end(opening)
 
-    async def request(
+    def request(
         self,
         method: str,
         params_for: Callable[[int], Raw | None],
@@ -112,7 +112,7 @@ class Link:
         deadline: Deadline,
         receiver: Receiver,
         span: RequestSpan = UNTRACED,
-    ) -> Response:
+    ) -> Coroutine[Any, Any, Response]:
         """Sends one request; `params_for` gets the request id, which is the progress token too.
 
         The credentials come with each request: those of one client session may differ from one to the next. Of a
@@ -122,7 +122,7 @@ class Link:
         Raises:
             BackendError: there is no answer.
         """
-        return await self._until_end(self._request(method, params_for, credentials, deadline, receiver, span))
+        return self._until_end(self._request(method, params_for, credentials, deadline, receiver, span))
 
     async def listen(self, credentials: Credentials, receiver: Receiver, deadline: Deadline) -> bool:
         """Receives what the backend says outside of calls; see `BackendSession.listen`.

@@ -118,17 +118,13 @@ class HttpBackendSession:
             await self._stream.wait()
         wait = self._answers.begin(request_id)
         try:
-            async with wait.scope:
-                try:
-                    return await self._exchange(request_id, method, params, headers, deadline, receiver, extra)
-                except asyncio.CancelledError:
-                    if wait.answer is None:
-                        self._cancel(request_id, headers, "The client cancelled the request.")
-                    raise
-        except TimeoutError:
+            return await self._exchange(request_id, method, params, headers, deadline, receiver, extra)
+        except asyncio.CancelledError:
             if wait.answer is None:
-                raise
-            return sound(self._backend.name, wait.answer)
+                self._cancel(request_id, headers, "The client cancelled the request.")
+            elif wait.over():
+                return sound(self._backend.name, wait.answer)
+            raise
         except BackendError as error:
             if error.category is Category.TIMEOUT:
                 self._cancel(request_id, headers, "The request took too long.")

@@ -4,7 +4,7 @@ import itertools
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -78,7 +78,7 @@ class Chain:
     def __repr__(self) -> str:
         return f"Chain({' > '.join(self.names)})"
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         services = self._services
         context = RequestContext(
             scope,
@@ -88,7 +88,7 @@ class Chain:
             started=time.perf_counter(),
             metrics=services.metrics,
         )
-        await self._handler(context)
+        return self._handler(context)
 
 
 class LiveChain:
@@ -99,8 +99,8 @@ class LiveChain:
     def __init__(self, chain: Chain) -> None:
         self.current = chain
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.current(scope, receive, send)
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        return self.current(scope, receive, send)
 
 
 def build_chain(settings: ChainSettings, dispatch: Handler, services: ChainServices) -> Chain:

@@ -1,5 +1,6 @@
 """The layer that says which headers may be captured from the request."""
 
+from collections.abc import Awaitable
 from typing import Final
 
 from vmcp_proxy.headerforward import AllowList
@@ -11,8 +12,8 @@ NAME: Final = "header_capture"
 def header_capture(inner: Handler, allow_list: AllowList) -> Handler:
     """Arms the capture of passthrough headers; it happens when somebody asks, from this request alone."""
 
-    async def handle(context: RequestContext) -> None:
+    def handle(context: RequestContext) -> Awaitable[None]:
         context.allow_passthrough(allow_list)
-        await inner(context)
+        return inner(context)
 
     return handle

@@ -1,7 +1,7 @@
 """The layer that refuses requests by their headers alone."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -132,12 +132,15 @@ def header_validation(
     Each name that is refused is logged once: who runs the endpoint may want to allow it. `audit` hears of refusals.
     """
 
-    async def handle(context: RequestContext) -> None:
+    def handle(context: RequestContext) -> Awaitable[None]:
         same = context.same_head
         if same is not None and same.passed is policy:
             # Of a head that comes again only the length may be another, which no more than 4 KiB are.
-            await inner(context)
-            return
+            return inner(context)
+        return check(context)
+
+    async def check(context: RequestContext) -> None:
+        same = context.same_head
         refusal = check_headers(context, policy)
         origin = context.header(b"origin")
         if refusal in (WRONG_HOST, NOT_LOCAL_HOST):
@@ -145,17 +148,9 @@ def header_validation(
         elif refusal in (WRONG_ORIGIN, NOT_LOCAL_ORIGIN):
             refused.note(logger, "Origin", origin, ORIGINS_SETTING)
         elif origin is not None and refusal not in (MANY_CREDENTIALS, MANY_HOSTS, REPEATED, REPEATED_MODERN):
-            context.cors_headers = (
-                (b"access-control-allow-origin", origin),
-                (b"access-control-expose-headers", _EXPOSED),
-                (b"vary", b"Origin"),
-            )
+            _allow(origin, context)
         if refusal is not None:
-            try:
-                await context.reject(NAME, refusal)
-            finally:
-                if audit is not None:
-                    audit(context)
+            await _refuse(context, refusal, audit)
         elif context.http_method == "OPTIONS":
             await context.respond(204, headers=_preflight(context))
         else:
@@ -164,6 +159,22 @@ def header_validation(
             await inner(context)
 
     return handle
+
+
+async def _refuse(context: RequestContext, refusal: Rejection, audit: Told | None) -> None:
+    try:
+        await context.reject(NAME, refusal)
+    finally:
+        if audit is not None:
+            audit(context)
+
+
+def _allow(origin: bytes, context: RequestContext) -> None:
+    context.cors_headers = (
+        (b"access-control-allow-origin", origin),
+        (b"access-control-expose-headers", _EXPOSED),
+        (b"vary", b"Origin"),
+    )
 
 
 def _preflight(context: RequestContext) -> tuple[tuple[bytes, bytes], ...]:

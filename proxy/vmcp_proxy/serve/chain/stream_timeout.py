@@ -97,19 +97,16 @@ def stream_timeout(inner: Handler, in_flight: InFlight, maximum: float) -> Handl
         if in_flight.is_over:
             context.cut = Cut.SHUTDOWN
         else:
-            await serve(context)
+            in_flight.add(context, maximum)
+            try:
+                await inner(context)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if context.cut is None or task is None or task.uncancel() > 0:
+                    raise
+            finally:
+                in_flight.discard(context)
         if context.cut is not None and not context.response_started:
             await context.reject(NAME, context.cut.value)
-
-    async def serve(context: RequestContext) -> None:
-        in_flight.add(context, maximum)
-        try:
-            await inner(context)
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if context.cut is None or task is None or task.uncancel() > 0:
-                raise
-        finally:
-            in_flight.discard(context)
 
     return handle

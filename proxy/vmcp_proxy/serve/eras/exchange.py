@@ -33,8 +33,11 @@ class ContextExchange:
 
     def presented(self, credentials: Credentials) -> None:
         """See `Exchange.presented`; one caller has the same for all calls of a backend."""
-        if not any(known is credentials for known in self._context.credentials):
-            self._context.credentials += (credentials,)
+        context = self._context
+        if not context.credentials:
+            context.credentials = (credentials,)
+        elif not any(known is credentials for known in context.credentials):
+            context.credentials += (credentials,)
 
     def decided(self, record: DecisionRecord) -> None:
         """See `Exchange.decided`."""
