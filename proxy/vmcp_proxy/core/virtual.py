@@ -212,7 +212,11 @@ async def call(virtual: VirtualMCP, caller: Caller, operation: Operation, exchan
     Raises:
         InvalidParamsError: the params do not have the shape of the method.
     """
-    return await act(virtual, caller, operation, await virtual.resolve(caller, operation), exchange)
+    looked = await virtual.resolve(caller, operation)
+    if type(looked) is Target:
+        # As `act`, without its frame.
+        return await virtual.perform(caller, operation, looked, exchange)
+    return await act(virtual, caller, operation, looked, exchange)
 
 
 async def act(virtual: VirtualMCP, caller: Caller, operation: Operation, looked: Looked, exchange: Exchange) -> Reply:

@@ -313,9 +313,9 @@ class RequestContext:
         self.header = dict(reversed(kept)).get
         release_head(self._send)
 
-    async def receive(self) -> Message:
+    def receive(self) -> Awaitable[Message]:
         """The next ASGI message of the request; after the body only `http.disconnect` comes."""
-        return await self._receive()
+        return self._receive()
 
     async def send(self, message: Message) -> None:
         """Sends a raw ASGI message and records what it says about the response."""

@@ -60,23 +60,32 @@ class Aggregate:
         """See `VirtualMCP.resolve`."""
         return self._resolver.resolve(caller, operation)
 
-    async def perform(self, caller: Caller, operation: Operation, resolved: Resolved, exchange: Exchange) -> Reply:
+    def perform(
+        self, caller: Caller, operation: Operation, resolved: Resolved, exchange: Exchange
+    ) -> Coroutine[Any, Any, Reply]:
         """See `VirtualMCP.perform`.
 
         Raises:
             InvalidParamsError: the params do not have the shape of the method.
         """
+        if (
+            isinstance(resolved, Target)
+            and operation.method not in SUBSCRIPTIONS
+            and caller.client.terms.era is Era.LEGACY
+        ):
+            return self._forwarder.forward(caller, resolved, operation, exchange)
+        return self._performed(caller, operation, resolved, exchange)
+
+    async def _performed(self, caller: Caller, operation: Operation, resolved: Resolved, exchange: Exchange) -> Reply:
         if isinstance(resolved, OwnNames):
             resolved = resolved.targets[0] if len(resolved.targets) == 1 else None
         if not isinstance(resolved, Target):
             return self._unroutable(caller, operation, resolved)
         if operation.method in SUBSCRIPTIONS:
             return await self._subscription(caller, resolved, operation, exchange)
-        if caller.client.terms.era is Era.MODERN:
-            if (wrong := _contradiction(operation, resolved)) is not None:
-                return wrong
-            return await self._rounds.forward(caller, resolved, operation, exchange)
-        return await self._forwarder.forward(caller, resolved, operation, exchange)
+        if (wrong := _contradiction(operation, resolved)) is not None:
+            return wrong
+        return await self._rounds.forward(caller, resolved, operation, exchange)
 
     async def _subscription(self, caller: Caller, target: Target, operation: Operation, exchange: Exchange) -> Reply:
         """Subscribes or unsubscribes at the owner, and keeps what has to be said again in a new backend session."""

@@ -1,5 +1,7 @@
 """The application of the MCP port: the endpoint, what is well-known of it, and JSON 404 for everything else."""
 
+from collections.abc import Awaitable
+
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
@@ -23,13 +25,14 @@ class McpApp(FastAPI):
     endpoint: ASGIApp
     well_known: ASGIApp
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(  # type: ignore[override]  # the server awaits it, and asks for no more
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> Awaitable[None]:
         if scope["type"] == "http" and scope["path"] in _PATHS:
-            await self.endpoint(scope, receive, send)
-        elif scope["type"] == "http" and scope["path"].startswith(PREFIX):
-            await self.well_known(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
+            return self.endpoint(scope, receive, send)
+        if scope["type"] == "http" and scope["path"].startswith(PREFIX):
+            return self.well_known(scope, receive, send)
+        return super().__call__(scope, receive, send)
 
 
 def build_mcp_app(endpoint: ASGIApp, well_known: ASGIApp) -> FastAPI:

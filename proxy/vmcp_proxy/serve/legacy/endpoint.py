@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from functools import partial
 from typing import Final
 
@@ -67,17 +68,20 @@ class Endpoint:
         self._messages = messages
         self._settings = settings
 
-    async def __call__(self, context: RequestContext) -> None:
+    def __call__(self, context: RequestContext) -> Awaitable[None]:
         """Serves one request that the chain has let through."""
         match context.http_method:
             case "POST":
-                await self._post(context)
+                return self._post(context)
             case "GET":
-                caller = await self._caller(context)
-                if caller is not None:
-                    await self._get_stream.serve(context, caller)
+                return self._get(context)
             case _:
-                await self._delete(context)
+                return self._delete(context)
+
+    async def _get(self, context: RequestContext) -> None:
+        caller = await self._caller(context)
+        if caller is not None:
+            await self._get_stream.serve(context, caller)
 
     async def _post(self, context: RequestContext) -> None:
         message = context.message

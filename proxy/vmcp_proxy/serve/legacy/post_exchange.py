@@ -1,7 +1,7 @@
 """The way back to a client: one JSON answer, or an event stream once there is something to say before it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from vmcp_proxy.protocol.jsonrpc import Answer
@@ -43,22 +43,23 @@ class PostExchange(ContextExchange):
             self.last_write = asyncio.get_running_loop().time()
             await stream.comment()
 
-    async def finish(self, answer: Answer) -> None:
+    def finish(self, answer: Answer) -> Awaitable[None]:
         """Sends the answer and ends the response."""
-        if self._stream is None:
-            await self._context.respond(200, answer)
-            return
+        stream = self._stream
+        return self._context.respond(200, answer) if stream is None else self._end(stream, answer)
+
+    async def _end(self, stream: AnswerStream, answer: Answer) -> None:
         # What is kept for a client that comes back must not keep alive what the answer was read from.
         text = b"".join(answer) if isinstance(answer, tuple) else answer
         if self._context.keeps_answer:
             self._context.answer = text
         try:
-            await self._stream.finish(text)
+            await stream.finish(text)
         finally:
             # Also where the request is cut off while the client has yet to read the end.
-            if self._stream.is_over and self._stream.size:
+            if stream.is_over and stream.size:
                 self._streams.finished(self._session, self._number)
-            elif self._stream.is_over:
+            elif stream.is_over:
                 self._streams.drop(self._session, self._number)
 
     def abandon(self) -> None:

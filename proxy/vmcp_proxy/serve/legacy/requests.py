@@ -1,7 +1,7 @@
 """The requests of a session: lists from the caller's view, calls to the backend that owns the name."""
 
-from collections.abc import Awaitable, Callable
-from typing import Final, TypeAlias
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, TypeAlias
 
 from vmcp_proxy.clients.links import Links
 from vmcp_proxy.clients.notifier import saw
@@ -48,24 +48,24 @@ class Requests:
         self._remember_level = remember_level
         self._settings = settings
 
-    async def answer(
+    def answer(
         self,
         context: RequestContext,
         caller: SessionCaller,
         message: Request,
         method: Method,
         exchange: PostExchange,
-    ) -> Answer | None:
+    ) -> Coroutine[Any, Any, Answer | None]:
         """The JSON-RPC answer; None where the response has been given already.
 
         Raises:
             InvalidParamsError: the params do not have the shape of the method.
         """
         if method.handling is Handling.SET_LEVEL:
-            return await self._set_level(context, caller, message, context.reference.members)
+            return self._set_level(context, caller, message, context.reference.members)
         if method.handling is Handling.LIST and method.kind is not None:
-            return await self._list(context, caller, message, method.kind)
-        return await self._call(context, caller, message, exchange)
+            return self._list(context, caller, message, method.kind)
+        return self._call(context, caller, message, exchange)
 
     async def _list(
         self, context: RequestContext, caller: SessionCaller, message: Request, kind: Kind

@@ -1,7 +1,7 @@
 """The way back to a client without a session: one JSON answer, or a stream once something is to be said before it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from vmcp_proxy.protocol.jsonrpc import Answer
 from vmcp_proxy.protocol.sse import KEEP_ALIVE, encode_event
@@ -29,16 +29,17 @@ class ModernExchange(ContextExchange):
         if self._lock is None or not self._lock.locked():
             await self._write(KEEP_ALIVE)
 
-    async def finish(self, status: int, answer: Answer, headers: Headers = ()) -> None:
+    def finish(self, status: int, answer: Answer, headers: Headers = ()) -> Awaitable[None]:
         """Sends the answer and ends the response; of a stream that has begun the status is told already."""
+        lock = self._lock
+        return self._context.respond(status, answer, headers=headers) if lock is None else self._end(lock, answer)
+
+    async def _end(self, lock: asyncio.Lock, answer: Answer) -> None:
         context = self._context
-        if self._lock is None:
-            await context.respond(status, answer, headers=headers)
-            return
         text = b"".join(answer) if isinstance(answer, tuple) else answer
         if context.keeps_answer:
             context.answer = text
-        async with self._lock:
+        async with lock:
             await context.write(encode_event(text))
             await context.finish()
 
