@@ -1,7 +1,7 @@
 """An index of documents, and which of them fit a query, best first."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 from math import log1p
 from typing import TYPE_CHECKING, Final, Self
@@ -85,27 +85,33 @@ class Index:
             postings[term] = Postings(tuple(positions), impacts, rarity)
         return cls(postings, len(documents), _vectors(documents))
 
-    def search(self, query: Query, limit: int, further: Iterable[int] | None = None) -> tuple[Hit, ...]:
+    def search(
+        self, query: Query, limit: int, further: Iterable[int] | None = None, among: Collection[int] | None = None
+    ) -> tuple[Hit, ...]:
         """The best documents for the query, `limit` at most; equal scores in the order of the documents.
 
-        `further` is one more ranking of the same documents, best first: that of a model elsewhere.
+        `further` is one more ranking of the same documents, best first: that of a model elsewhere. `among` are the
+        positions of those that may be found, all by default.
         """
-        rankings: list[Ranking] = [(TERMS_WEIGHT, self._by_terms(query))]
+        rankings: list[Ranking] = [(TERMS_WEIGHT, self._by_terms(query, among))]
         cosines = self._vectors.compare(query.vector) if self._vectors is not None and query.vector else None
         if cosines is not None:
-            rankings.append((VECTORS_WEIGHT, cosines.best(DEPTH)))
+            rankings.append((VECTORS_WEIGHT, cosines.best(DEPTH, among)))
         if further is not None:
-            rankings.append((VECTORS_WEIGHT, islice(further, DEPTH)))
+            allowed = further if among is None else filter(set(among).__contains__, further)
+            rankings.append((VECTORS_WEIGHT, islice(allowed, DEPTH)))
         best = islice(fuse(rankings).items(), limit)
         return tuple(Hit(position, score, self._is_weak(query, position, cosines)) for position, score in best)
 
-    def _by_terms(self, query: Query) -> list[int]:
+    def _by_terms(self, query: Query, among: Collection[int] | None) -> list[int]:
         scores: dict[int, float] = {}
         for term, weight in query.weights.items():
             postings = self._postings.get(term)
             if postings is not None:
                 for position, impact in zip(postings.positions, postings.impacts, strict=True):
                     scores[position] = scores.get(position, 0.0) + weight * impact
+        if among is not None:
+            scores = {position: scores[position] for position in among if position in scores}
         least = sorted(scores.values(), reverse=True)[:DEPTH][-1:] or [0.0]
         best = [(-score, position) for position, score in scores.items() if score >= least[0]]
         return [position for _, position in sorted(best)[:DEPTH]]

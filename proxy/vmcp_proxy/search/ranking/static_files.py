@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 PACKAGE: Final = "wordllama"
 TABLE_FILE: Final = Path("weights", "l2_supercat_256.safetensors")
 TOKENIZER_FILE: Final = Path("tokenizers", "l2_supercat_tokenizer_config.json")
+NOT_INSTALLED: Final = "the extra is not installed; install vmcp-gateway[search]"
 
 _MAX_HEAD: Final = 1 << 20
 _LENGTH_BYTES: Final = 8
@@ -46,7 +47,7 @@ class _Tokenizer(msgspec.Struct):
 def load_static_table() -> "StaticTable | Unavailable":
     """The installed table; takes about 0.2 s, half of it for loading numpy, so that it belongs into a thread."""
     if find_spec("numpy") is None or (folder := _package_folder()) is None:
-        return Unavailable("the extra is not installed; install vmcp-gateway[search]")
+        return Unavailable(NOT_INSTALLED)
     return read_static_table(folder)
 
 

@@ -1,6 +1,6 @@
 """Documents by the direction of their vectors."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, Self
 
 import numpy as np
@@ -18,10 +18,14 @@ class Cosines:
         """That of one document, from -1 to 1."""
         return float(self._values[position])
 
-    def best(self, depth: int) -> list[int]:
-        """The nearest documents, best first; equal ones in their order."""
-        best: list[int] = np.argsort(-self._values, kind="stable")[:depth].tolist()
-        return best
+    def best(self, depth: int, among: Collection[int] | None = None) -> list[int]:
+        """The nearest documents, best first; equal ones in their order. `among` leaves out all others."""
+        if among is None:
+            best: list[int] = np.argsort(-self._values, kind="stable")[:depth].tolist()
+            return best
+        places = sorted(among)
+        rows = np.argsort(-self._values[places], kind="stable")[:depth].tolist()
+        return [places[row] for row in rows]
 
 
 class VectorIndex:

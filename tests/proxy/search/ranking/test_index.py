@@ -1,6 +1,6 @@
 import pytest
 
-from tests.proxy.search.ranking.tools import found, text
+from tests.proxy.search.ranking.tools import found, installed_table, text
 from vmcp_proxy.search.ranking.analysis import Analyzer
 from vmcp_proxy.search.ranking.index import DEPTH, Index
 
@@ -79,3 +79,12 @@ def test_of_a_ranking_of_elsewhere_no_more_is_read_than_is_fused():
 def test_the_order_of_the_documents_decides_between_more_equal_ones_than_are_fused():
     tools = [text(f"{i}", "Reads a file.") for i in range(3 * DEPTH)]
     assert found(tools, "file", limit=1000) == [f"{i}" for i in range(DEPTH)]
+
+
+def test_where_some_may_be_found_alone_the_others_take_no_place():
+    analyzer = Analyzer(installed_table())
+    tools = [text(f"{i}", "Reads a file.") for i in range(2 * DEPTH)]
+    index = Index.build([analyzer.analyze(tool) for tool in tools])
+    hits = index.search(analyzer.query("file"), 8, further=range(2 * DEPTH), among=[2 * DEPTH - 1, 2 * DEPTH - 3])
+    assert [hit.position for hit in hits] == [2 * DEPTH - 3, 2 * DEPTH - 1]
+    assert index.search(analyzer.query("file"), 8, among=[]) == ()
