@@ -29,6 +29,7 @@ class HeldForClient:
     view: BuiltView | None = field(default=None, repr=False)
     subscriptions: dict[str, set[str]] = field(default_factory=dict)
     handed_out: HandedOut | None = None
+    last_found: tuple[str, ...] = ()
 
     @property
     def itself(self) -> Self:
@@ -64,4 +65,5 @@ class HeldForClient:
         self.links.clear()
         self.credentials.clear()
         self.handed_out = None
+        self.last_found = ()
         self.view = None

@@ -51,11 +51,13 @@ class BuiltView(msgspec.Struct, frozen=True, gc=False):
 class ClientContext(Protocol):
     """One client: what backends may be told of it, how it is spoken to, and what this process holds for it.
 
-    `view` is what it sees, as `Views` built it last; `subscriptions` are backends' own URIs by backend.
+    `view` is what it sees, as `Views` built it last; `subscriptions` are backends' own URIs by backend. `last_found`
+    are the tools that its last search has found, best first.
     """
 
     view: BuiltView | None
     subscriptions: dict[str, set[str]]
+    last_found: tuple[str, ...]
 
     @property
     def itself(self) -> "ClientContext":

@@ -85,6 +85,13 @@ class Contradicted(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
+class InWords(msgspec.Struct, frozen=True, gc=False):
+    """A tool call that is refused in words for the model that has made it; `is_denied` where policies refuse it."""
+
+    text: str
+    is_denied: bool = False
+
+
 class Denied(msgspec.Struct, frozen=True, gc=False):
     """The caller may not, or there is no such thing: both look alike."""
 
@@ -123,6 +130,7 @@ Unanswered: TypeAlias = (
     | Lost
     | Invalid
     | Contradicted
+    | InWords
     | Denied
     | Limited
     | Unchecked

@@ -43,14 +43,19 @@ BuildComposites: TypeAlias = Callable[[VirtualMCP, StepLayers, Callable[[], Cata
 """Makes the layer of composite tools around the aggregate; the catalog is what the proxy itself sees (ADR-0051)."""
 
 
+BuildSearch: TypeAlias = Callable[[VirtualMCP, RateLimit | None, Callable[[], Catalog]], VirtualMCP]
+"""Makes the layer of tool search around all the others; it charges its own tool to the limits (ADR-0065)."""
+
+
 @dataclass(frozen=True, slots=True)
 class CoreSettings:
-    """What the layers follow under a config; `composites` is None where it has no composite tools."""
+    """What the layers follow under a config; `composites` and `search` are None where it has none."""
 
     admitter: Admitter
     partial_failure_mode: PartialFailureMode = PartialFailureMode.BEST_EFFORT
     rate_limiting: RateLimiting | None = None
     composites: BuildComposites | None = None
+    search: BuildSearch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ class CoreServices:
 
 
 def build_core(settings: CoreSettings, services: CoreServices) -> VirtualMCP:
-    """The core: all or nothing, admission, rate limits, composite tools, the aggregate.
+    """The core: tool search, all or nothing, admission, rate limits, composite tools, the aggregate.
 
     What is not configured is not in it. A composite tool is one call to policies and limits, and each of its steps is
     another.
@@ -82,6 +87,8 @@ def build_core(settings: CoreSettings, services: CoreServices) -> VirtualMCP:
         )
     if settings.partial_failure_mode is PartialFailureMode.FAIL:
         core = AllOrNothing(core, services.served, services.reach)
+    if settings.search is not None:
+        core = settings.search(core, limits_around(aggregate, settings, services), services.shared)
     return core
 
 

@@ -168,6 +168,9 @@ class Exchange(Protocol):
     def composed(self) -> None:
         """Hears that a composite tool answers the request, and no backend."""
 
+    def called(self, tool: str) -> None:
+        """Hears which tool the request calls, where its client has named one that hands the call on (ADR-0065)."""
+
     def presented(self, credentials: Credentials) -> None:
         """Hears what a call on behalf of this request is made with: the answer may repeat it, and no event may."""
 

@@ -75,6 +75,7 @@ class _Waiting(msgspec.Struct, frozen=True, array_like=True, tag="waiting", gc=F
     pod: str
     number: int
     backend: str
+    tool: str = ""
 
 
 _Wire: TypeAlias = _Result | _Failure | _Unavailable | _Invalid | _Lost | _Waiting
@@ -105,7 +106,7 @@ def decode_leg(raw: bytes) -> Leg:  # noqa: PLR0911 - a row for each form
             return Invalid(wire.reason)
         case _Waiting():
             asked = (Question(key, method, _raw_of(text)) for key, method, text in wire.questions)
-            return Waiting(tuple(asked), Parked(wire.pod, wire.number), wire.backend)
+            return Waiting(tuple(asked), Parked(wire.pod, wire.number, wire.tool), wire.backend)
 
 
 def chunks_of(sender: str, raw: bytes) -> Iterator[bytes]:
@@ -132,7 +133,8 @@ def _wire_of(leg: Leg) -> _Wire:  # noqa: PLR0911 - a row for each form
             asked = (
                 (each.key, each.method, None if each.params is None else bytes(each.params)) for each in leg.questions
             )
-            return _Waiting(tuple(asked), leg.place.pod, leg.place.number, leg.backend)
+            place = leg.place
+            return _Waiting(tuple(asked), place.pod, place.number, leg.backend, place.tool)
     # What a call that was admitted before does not come to.
     return _Unavailable("", Category.FAILED.value, _NO_FORM, None)
 

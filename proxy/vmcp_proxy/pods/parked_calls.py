@@ -220,6 +220,9 @@ class _FarExchange:
     def composed(self) -> None:
         """See `Exchange.composed`."""
 
+    def called(self, tool: str) -> None:
+        """See `Exchange.called`: the other pod has it with the place of the call."""
+
     def presented(self, credentials: Credentials) -> None:
         """See `Exchange.presented`."""
 

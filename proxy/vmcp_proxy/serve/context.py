@@ -47,13 +47,17 @@ _NO_CONTENT: Final = 204
 
 
 class Enrichment(msgspec.Struct, frozen=True, gc=False):
-    """What the dispatch found out about a request: who served which target for which session, and by which policies."""
+    """What the dispatch found out about a request: who served which target for which session, and by which policies.
+
+    `via` is the tool that has handed the call on to its target; empty where none has.
+    """
 
     method: str
     name: str
     backend: str
     session: str
     decision: DecisionRecord | None = None
+    via: str = ""
 
 
 class RequestContext:
@@ -63,7 +67,8 @@ class RequestContext:
     batch, `each`, which serves one message of it (parsing). The dispatch fills `session_ref` (first 8 hex digits of
     the digest, never the id), `backend`, `decision` and `outcome`, which audit and telemetry read on the way out.
     `reason` says what came between, `sent_headers` are those of the client that backends get, `credentials` what lets
-    the request in at its backend, or the steps of a composite tool at theirs (`is_composite`: one answers). `answer` is
+    the request in at its backend, or the steps of a composite tool at theirs (`is_composite`: one answers). `called` is
+    the tool that a call is handed on to by the one that its client names; empty where it is not. `answer` is
     the JSON-RPC answer, kept where `keeps_answer` asks for it, as it is and not copied. `trace` is there where tracing
     is on, `on_workflow` where an audit is kept.
     `is_stream` takes a request out of the hard time limit and out of the drain: set it for answers that are meant to
@@ -87,6 +92,7 @@ class RequestContext:
         "backend_enrichment",
         "body",
         "bytes_out",
+        "called",
         "cors_headers",
         "credentials",
         "cut",
@@ -153,6 +159,7 @@ class RequestContext:
         self._misread = ""
         self.backend = ""
         self.is_composite = False
+        self.called = ""
         self.credentials: tuple[Credentials, ...] = ()
         self.decision: DecisionRecord | None = None
         self.session_ref = ""
@@ -264,6 +271,15 @@ class RequestContext:
     @property
     def target(self) -> str:
         """The name or URI that the message is about; empty where it names none, or none that could be served."""
+        return self.called or self._named
+
+    @property
+    def via(self) -> str:
+        """The tool that has handed the call on to the target; empty where none has."""
+        return self._named if self.called else ""
+
+    @property
+    def _named(self) -> str:
         try:
             return self.reference.name
         except InvalidParamsError:

@@ -86,6 +86,15 @@ class AskedClient:
         self.itself.subscriptions = subscriptions
 
     @property
+    def last_found(self) -> tuple[str, ...]:
+        """See `ClientContext.last_found`."""
+        return self.itself.last_found
+
+    @last_found.setter
+    def last_found(self, names: tuple[str, ...]) -> None:
+        self.itself.last_found = names
+
+    @property
     def identity(self) -> Identity:
         """See `ClientContext.identity`."""
         return self.itself.identity

@@ -180,6 +180,8 @@ class PausableCalls:
     async def _resumed(self, caller: Caller, place: Parked, turn: Turn, exchange: Exchange) -> Leg:
         if place.pod == self._pod:
             return await self.go_on(place.number, turn, lambda _former: exchange)
+        if place.tool:
+            exchange.called(place.tool)
         leg = await self._elsewhere.go_on(place, turn, exchange)
         if isinstance(leg, Result | RawFailure | Unavailable | Waiting) and leg.backend:
             exchange.routed(leg.backend, self._credentials_of(caller, leg.backend))
@@ -229,7 +231,7 @@ class PausableCalls:
             paused.cancel()
             return _CROWDED
         paused.is_parked = True
-        return Waiting(came.questions, Parked(self._pod, number), paused.exchange.backend)
+        return Waiting(came.questions, Parked(self._pod, number, paused.exchange.tool), paused.exchange.backend)
 
     def _forget_large(self, paused: PausedCall, running: RunningCall) -> None:
         """Keeps no large answer for a client that may never come back."""

@@ -34,6 +34,9 @@ class ChildExchange:
     def composed(self) -> None:
         """See `Exchange.composed`."""
 
+    def called(self, tool: str) -> None:
+        """See `Exchange.called`."""
+
     def presented(self, credentials: Credentials) -> None:
         """See `Exchange.presented`."""
         self._outer.presented(credentials)

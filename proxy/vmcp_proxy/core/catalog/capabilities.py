@@ -139,6 +139,8 @@ class ConflictReason(StrEnum):
     """Its winner does not serve it: the settings leave the tool out, which keeps the name all the same."""
     COMPOSITE = "CompositeTool"
     """A composite tool has the name of a backend's tool, and is not served."""
+    SEARCH = "ToolSearch"
+    """Tool search has it for a tool of its own: the other one is not listed, but found."""
 
 
 class Conflict(msgspec.Struct, frozen=True, gc=False):

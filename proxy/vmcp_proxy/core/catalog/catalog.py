@@ -22,6 +22,7 @@ class Catalog(ByKind[Capability]):
     `unmatched` are reports for the operator's eyes and no part of it.
     `away` has the entries of backends that are not served for now: nobody lists them, but a call by such a name is
     answered by what is wrong with its backend.
+    `searched` are the backends of tools that are found by a search and not listed (ADR-0065).
     `pages` are resources that tools name as theirs and nobody lists; `claims` says whose each `ui://` URI is.
     Exposed names are unique per kind, and a hidden tool's name is no other tool's.
     """
@@ -39,6 +40,7 @@ class Catalog(ByKind[Capability]):
     unmatched: tuple[Unmatched, ...] = ()
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     away: "Catalog | None" = None
+    searched: frozenset[str] = frozenset()
     version: str = field(init=False)
     _digests: dict[Kind, str] = field(init=False, repr=False)
     _index: dict[Kind, dict[str, Capability]] = field(init=False, repr=False)

@@ -97,6 +97,13 @@ class RateLimit:
         """The same for the view of a new session, which is free unless it has backends asked for this caller alone."""
         return await self.charge(caller) if self._asks_for_one(caller) else None
 
+    async def charge_listing(self, caller: Caller, tool: str) -> Limited | Unchecked | None:
+        """Takes the tokens of a call of a tool that is answered from `list`: those that the list will not take."""
+        identity = caller.identity
+        if not self._asks(caller):
+            return await self._take(self._uses(identity, tool))
+        return await self._take(self._limits.uses_beside(tool, None, lambda: self._user_key(identity)))
+
     async def list(self, caller: Caller, kind: Kind) -> Listed:
         """See `VirtualMCP.list`."""
         refused = await self.charge(caller) if self._asks(caller) else None

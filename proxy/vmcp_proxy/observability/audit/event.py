@@ -106,10 +106,14 @@ class Subject(msgspec.Struct, frozen=True, gc=False):
 
 
 class Target(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """What was asked for: a method, and the exposed name or URI where there is one."""
+    """What was asked for: a method, and the exposed name or URI where there is one.
+
+    `via` is the tool that the client has named, where that one has handed the call on.
+    """
 
     method: str
     name: str = ""
+    via: str = ""
 
 
 class PolicyDecision(msgspec.Struct, frozen=True, gc=False):

@@ -145,7 +145,7 @@ def _without_secrets(event: AuditEvent, hide: Hide) -> AuditEvent:
     method = target.method if target.method in METHODS else hide(target.method)
     return msgspec.structs.replace(
         event,
-        target=Target(method, hide(target.name)),
+        target=Target(method, hide(target.name), target.via),
         decision=msgspec.UNSET if decision is msgspec.UNSET else _decision(decision, hide),
     )
 

@@ -147,7 +147,9 @@ class Auditor:
             component=self.component,
             source=self.source_of(context),
             subject=None if identity is None else Subject(identity.issuer, identity.subject),
-            target=Target(_cut(found.method), _cut(found.name)) if found else Target(_cut(context.rpc_method)),
+            target=Target(_cut(found.method), _cut(found.name), _cut(found.via))
+            if found
+            else Target(_cut(context.rpc_method)),
             backend=found.backend if found else "",
             session=found.session if found else "",
             decision=msgspec.UNSET
@@ -191,7 +193,12 @@ def backend_enrichment(inner: Handler) -> Handler:
             await inner(context)
         finally:
             context.backend_enrichment = Enrichment(
-                context.rpc_method, context.target, context.backend, context.session_ref, context.decision
+                context.rpc_method,
+                context.target,
+                context.backend,
+                context.session_ref,
+                context.decision,
+                context.via,
             )
 
     return handle

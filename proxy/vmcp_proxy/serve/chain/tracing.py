@@ -82,13 +82,14 @@ def _end(context: RequestContext, trace: RecordedTrace, error: str) -> None:
     method, reference = context.rpc_method, _reference_of(context)
     message = context.message
     request_id = message.id if isinstance(message, Request) else None
-    attributes = request_attributes(method, reference.kind, reference.name, request_id)
+    target = context.called or reference.name
+    attributes = request_attributes(method, reference.kind, target, request_id)
     attributes.update(_of_request(context))
     if not error and (error := _error_of(context, trace)).lstrip("-").isdigit():
         attributes[STATUS_CODE] = error
     # A name that nothing bears is the client's own invention: there may be any number of them.
     is_known = context.backend or context.is_composite
-    name = span_name(method, reference.kind, reference.name) if is_known else method_of(method)
+    name = span_name(method, reference.kind, target) if is_known else method_of(method)
     trace.end(name, attributes, error)
 
 

@@ -72,5 +72,5 @@ def note_result(context: RequestContext, metrics: Metrics, message: Request, rep
     marks = reply.marks if reply.marks is not None else params.marks_of(reply.raw)
     if marks.is_error:
         context.outcome = Outcome.APPLICATION_ERROR
-        metrics.on_tool_error(reply.backend, context.reference.name)
+        metrics.on_tool_error(reply.backend, context.target)
     return marks

@@ -31,6 +31,10 @@ class ContextExchange:
         """See `Exchange.composed`."""
         self._context.is_composite = True
 
+    def called(self, tool: str) -> None:
+        """See `Exchange.called`."""
+        self._context.called = tool
+
     def presented(self, credentials: Credentials) -> None:
         """See `Exchange.presented`; one caller has the same for all calls of a backend."""
         context = self._context

@@ -75,4 +75,5 @@ class Introduction:
     def _instructions_for(self, catalog: Catalog) -> str:
         """What the backends say of which the caller sees anything."""
         seen = {capability.backend for kind in Kind for capability in catalog.of(kind)}
+        seen |= catalog.searched
         return join_instructions({name: hello.instructions or "" for name, hello in self._links.hellos(seen).items()})

@@ -12,6 +12,7 @@ from vmcp_proxy.core.outcomes import (
     Contradicted,
     Denied,
     Invalid,
+    InWords,
     Limit,
     Limited,
     Lost,
@@ -37,6 +38,7 @@ from vmcp_proxy.protocol.error_codes import (
 from vmcp_proxy.protocol.jsonrpc import Request
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.methods import COMPLETION
+from vmcp_proxy.protocol.tool_results import tool_error
 from vmcp_proxy.serve.context import RequestContext
 
 _NO_COMPLETION: Final = b'{"completion":{"values":[],"hasMore":false}}'
@@ -104,6 +106,8 @@ def own_answer(request: Request, reply: Unanswered) -> OwnAnswer:  # noqa: C901,
             return OwnAnswer(Failure(FORBIDDEN, "Forbidden."), Outcome.DENIED)
         case Invalid():
             return OwnAnswer(Failure(INVALID_PARAMS, reply.reason), Outcome.FAILURE)
+        case InWords():
+            return OwnAnswer(tool_error(reply.text), Outcome.DENIED if reply.is_denied else Outcome.FAILURE)
         case Contradicted():
             return OwnAnswer(Failure(HEADER_MISMATCH, reply.reason), Outcome.FAILURE)
         case Lost():
@@ -163,8 +167,7 @@ def _unavailable(request: Request, reply: Unavailable) -> OwnAnswer:
     if reply.retry_after is not None:
         data[_RETRY_AFTER] = reply.retry_after
     if request.method == "tools/call":
-        result = {"content": [{"type": "text", "text": reply.message}], "isError": True, "_meta": data}
-        content: Content = msgspec.json.encode(result)
+        content: Content = tool_error(reply.message, meta=data)
     else:
         content = Failure(INTERNAL_ERROR, reply.message, msgspec.json.encode(data))
     reason = Reason.TIMEOUT if reply.category == Reason.TIMEOUT.value else None

@@ -8,6 +8,7 @@ from vmcp_proxy.core.outcomes import (
     Contradicted,
     Denied,
     Invalid,
+    InWords,
     Limited,
     Lost,
     PartialFailure,
@@ -51,8 +52,8 @@ def tool_reply(reply: Reply) -> ToolReply:  # noqa: C901, PLR0911 - a row for ea
         case Unlisted():
             reasons = [outcome.message for outcome in reply.silent.values()][:_MOST_NAMED]
             return ToolFailure(FailureKind.UNAVAILABLE, f"its tool is not known yet: {'; '.join(reasons)}")
-        case Lost():
-            # No step goes on with anything.
+        case Lost() | InWords():
+            # No step goes on with anything, nor has its call handed on.
             return _UNKNOWN
         case Unavailable():
             kind = FailureKind.TIMEOUT if reply.category == _TIMEOUT else FailureKind.UNAVAILABLE

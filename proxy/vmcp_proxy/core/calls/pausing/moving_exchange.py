@@ -17,7 +17,17 @@ class MovingExchange:
     Each request hears what the ones before it have: the one that gets the answer is the one that tells whose it is.
     """
 
-    __slots__ = ("_credentials", "_current", "_decision", "_has_moved", "_is_composite", "_latest", "_routed", "_token")
+    __slots__ = (
+        "_credentials",
+        "_current",
+        "_decision",
+        "_has_moved",
+        "_is_composite",
+        "_latest",
+        "_routed",
+        "_token",
+        "tool",
+    )
 
     def __init__(self, first: Exchange) -> None:
         self._current: Exchange | None = first
@@ -26,6 +36,8 @@ class MovingExchange:
         self._token: msgspec.Raw | None = None
         self._routed: tuple[str, Credentials] | None = None
         self._is_composite = False
+        self.tool = ""
+        """What `called` has heard; empty where it has not."""
         self._decision: DecisionRecord | None = None
         self._credentials: Final[list[Credentials]] = []
 
@@ -47,6 +59,8 @@ class MovingExchange:
             exchange.decided(self._decision)
         if self._is_composite:
             exchange.composed()
+        if self.tool:
+            exchange.called(self.tool)
         if self._routed is not None:
             exchange.routed(*self._routed)
         for each in self._credentials:
@@ -66,6 +80,11 @@ class MovingExchange:
         """See `Exchange.composed`."""
         self._is_composite = True
         self._latest.composed()
+
+    def called(self, tool: str) -> None:
+        """See `Exchange.called`."""
+        self.tool = tool
+        self._latest.called(tool)
 
     def presented(self, credentials: Credentials) -> None:
         """See `Exchange.presented`."""
