@@ -64,7 +64,7 @@ class ProxyState:
 class ProxyStatus:
     """Answers `/readyz` and `/status`; both hold names and counts, no URLs and no secrets.
 
-    `within_steps` are the tools of a catalog, by their exposed names, that steps of composite tools call. `lack` is why
+    `limited_beside` are tools that limits can be about although the catalog has none of their names. `lack` is why
     the one process of a bridge cannot be called, empty where it can.
     """
 
@@ -75,7 +75,7 @@ class ProxyStatus:
         members: Callable[[], Mapping[str, Member]],
         links: OwnLinks,
         catalog: Callable[[], Catalog],
-        within_steps: Callable[[Catalog], Collection[str]],
+        limited_beside: Callable[[Catalog], Collection[str]],
         provider: Callable[[], ProviderState | None],
         rate_limits: Callable[[], StoreReport | None],
         audit: Callable[[], StoreReport | None],
@@ -86,7 +86,7 @@ class ProxyStatus:
         self._members = members
         self._links = links
         self._catalog = catalog
-        self._within_steps = within_steps
+        self._limited_beside = limited_beside
         self._provider = provider
         self._rate_limits = rate_limits
         self._audit = audit
@@ -152,9 +152,9 @@ class ProxyStatus:
         if catalog.missing or catalog.incomplete or any(map(_is_personal, self._members().values())):
             return
         if config.rate_limiting:
-            within_steps = self._within_steps(catalog)
+            limited_beside = self._limited_beside(catalog)
             for tool in config.rate_limiting.tools:
-                if catalog.find(Kind.TOOL, tool.name) is None and tool.name not in within_steps:
+                if catalog.find(Kind.TOOL, tool.name) is None and tool.name not in limited_beside:
                     yield UnmatchedReport("", RATE_LIMITING, tool.name)
         if config.optimizer and config.optimizer.enabled:
             for name in config.optimizer.always_visible:

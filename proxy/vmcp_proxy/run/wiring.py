@@ -52,7 +52,7 @@ class Wiring:
             lambda: core.group.members,
             core.own_links,
             core.catalog,
-            core.workflows.within_steps,
+            core.limited_beside,
             lambda: self.authenticators.provider_state,
             lambda: limits_report(self.config.current, core.services.limits.limiter),
             lambda: self.surface.sources.audit.report,

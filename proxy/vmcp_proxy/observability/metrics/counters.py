@@ -55,6 +55,8 @@ class Metrics:
             families.REJECTED: {},
             families.POLICY_DECISIONS: {},
             families.WORKFLOW_ERRORS: {},
+            families.SEARCHES: {},
+            families.SEARCH_CALLS: {},
         }
         self._readers: dict[Family, Callable[[], Values]] = {}
 
@@ -130,6 +132,14 @@ class Metrics:
         errors = self._counted[families.WORKFLOW_ERRORS]
         self._counted[families.WORKFLOW_ERRORS] = {key: count for key, count in errors.items() if key[0] in names}
         self._workflows = {key: series for key, series in self._workflows.items() if key[0] in names}
+
+    def on_search(self, outcome: str) -> None:
+        """Counts one search for tools."""
+        self.count(families.SEARCHES, outcome)
+
+    def on_found_call(self, rank: str) -> None:
+        """Counts one call of a tool that a search may have found; the rank is a bounded label."""
+        self.count(families.SEARCH_CALLS, rank)
 
     def read_from(self, family: Family, reader: Callable[[], Values]) -> None:
         """Takes a family of `families.READ` from a callback, which runs at each snapshot on the event loop."""

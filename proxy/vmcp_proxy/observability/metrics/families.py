@@ -93,6 +93,19 @@ WORKFLOW_ERRORS: Final = _counter(
 )
 WORKFLOW_DURATION: Final = _histogram("vmcp.workflow.duration", "Duration of runs of composite tools.", "workflow")
 
+SEARCHES: Final = _counter(
+    "vmcp.search.requests",
+    "{search}",
+    "Searches for tools, by outcome: found, weak (little in common with the query), empty, or failed.",
+    "outcome",
+)
+SEARCH_CALLS: Final = _counter(
+    "vmcp.search.calls",
+    "{call}",
+    "Tools called by call_tool, by the rank that the client's last search gave them: 1 to 8, later, or none.",
+    "rank",
+)
+
 COUNTED: Final = (
     REQUESTS,
     OPERATIONS,
@@ -109,6 +122,8 @@ COUNTED: Final = (
     WORKFLOW_EXECUTIONS,
     WORKFLOW_ERRORS,
     WORKFLOW_DURATION,
+    SEARCHES,
+    SEARCH_CALLS,
 )
 """Families that are counted as it happens."""
 

@@ -1,7 +1,7 @@
 """Builds the core, and the ways between it and the clients of sessions."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,7 @@ from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.pods.request_ids import RequestIds
 from vmcp_proxy.run.parts.limits import build_limits
 from vmcp_proxy.run.parts.pausing import PausingParts, build_pausing
+from vmcp_proxy.run.parts.search import LiveSearch
 from vmcp_proxy.run.parts.sessions import SessionParts
 from vmcp_proxy.run.parts.workflows import LiveWorkflows
 from vmcp_proxy.run.settings import LiveConfig
@@ -64,19 +65,25 @@ class CoreParts:
     notifier: Notifier
     messages: ClientMessages
     workflows: LiveWorkflows
+    search: LiveSearch
 
     def configure(self, config: ProxyConfig, admitter: Admitter) -> None:
         """Follows another config and policy from the next call on; the group's members are told apart from it."""
         tools = config.config.composite_tools
         self.services.reach.configure(admitter, config.config.aggregation, errands_of(tools))
-        settings = replace(core_settings(config, admitter), composites=self.workflows.follow(config))
+        composites, search = self.workflows.follow(config), self.search.follow(config)
+        settings = replace(core_settings(config, admitter), composites=composites, search=search)
         self.virtual.current = build_core(settings, self.services)
         self.virtual.limits = limits_around(self.services.aggregate, settings, self.services)
         self.listen.configure(config.session_management, admitter)
 
+    def limited_beside(self, catalog: Catalog) -> Collection[str]:
+        """The tools that limits can be about although the catalog has none of their names."""
+        return {*self.workflows.within_steps(catalog), *self.search.limited}
+
     def catalog(self) -> Catalog:
         """What the proxy itself sees now, of what is known: what clients without headers and capabilities can see."""
-        return self.workflows.beside(self.views.shared())
+        return self.search.beside(self.workflows.beside(self.views.shared()))
 
 
 def errands_of(tools: Iterable[CompositeTool]) -> tuple[Errand, ...]:
@@ -160,6 +167,7 @@ def build_core_parts(
         notifier,
         messages,
         LiveWorkflows(metrics),
+        LiveSearch(metrics),
     )
 
 

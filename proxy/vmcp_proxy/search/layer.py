@@ -1,0 +1,209 @@
+"""The layer of tool search: lists two tools in place of many, finds the others, and hands calls on (ADR-0065)."""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+import msgspec
+
+from vmcp_api.spec.optimizer import Optimizer
+from vmcp_proxy.core.calls.pausing.rounds import check_begins
+from vmcp_proxy.core.catalog.capabilities import Capability
+from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.core.outcomes import InWords, Reply
+from vmcp_proxy.core.policy.rate_limit import RateLimit
+from vmcp_proxy.core.virtual import (
+    Caller,
+    Charged,
+    Composite,
+    Exchange,
+    Found,
+    Listed,
+    Looked,
+    Operation,
+    OwnNames,
+    Resolved,
+    VirtualMCP,
+    act,
+)
+from vmcp_proxy.observability.logs import describe_exception, log_event
+from vmcp_proxy.protocol.kinds import Kind
+from vmcp_proxy.protocol.methods import Era
+from vmcp_proxy.search.arguments import Asked, MisusedError, read_call, read_search
+from vmcp_proxy.search.listing import Served, serve
+from vmcp_proxy.search.observer import SearchOutcome, rank_of
+from vmcp_proxy.search.own_tools import CALL_TOOL, FIND, OWN_NAMES
+from vmcp_proxy.search.searching import search
+from vmcp_proxy.search.services import SearchServices
+from vmcp_proxy.search.taught import misnamed, taught
+from vmcp_proxy.search.visibility import is_for_models
+
+logger: Final = logging.getLogger("vmcp.search")
+
+_MOST_KEPT: Final = 256
+"""Catalogs for which it is kept what becomes of them, those asked for longest ago first to go."""
+
+_BROKEN: Final = "The search does not work now; its log says why. Tools can still be called by their names."
+_OURS: Final = "{name} is no tool that call_tool calls: it is called by itself."
+_FIND_SELF: Final = Capability(Kind.TOOL, FIND, "", FIND, b"{}")
+
+
+class Searching(Composite, frozen=True, gc=False):
+    """A call of `find_tool`."""
+
+
+class HandedOn(Composite, frozen=True, gc=False):
+    """A call of `call_tool`: `operation` is that of the tool that it is about, and `looked` what came of looking it up.
+
+    Without those it is refused for a `reason`.
+    """
+
+    operation: Operation | None = None
+    looked: Looked = None
+    reason: str = ""
+
+
+class ToolSearch:
+    """A `VirtualMCP` whose lists of many tools hold two, by which the others are found and called.
+
+    It stands around all other layers, so that it sees what its caller may see, and nothing else: neither an answer, nor
+    a score, nor a count tells of more. `shared` is what the proxy itself sees.
+    """
+
+    def __init__(
+        self,
+        inner: VirtualMCP,
+        limits: RateLimit | None,
+        shared: Callable[[], Catalog],
+        settings: Optimizer,
+        services: SearchServices,
+    ) -> None:
+        self._inner: Final = inner
+        self._limits: Final = limits
+        self._shared: Final = shared
+        self._settings: Final = settings
+        self._services: Final = services
+        self._served: Final[OrderedDict[str, Served]] = OrderedDict()
+
+    async def view(self, caller: Caller) -> Catalog:
+        """See `VirtualMCP.view`."""
+        return self._listed(await self._inner.view(caller))
+
+    async def list(self, caller: Caller, kind: Kind) -> Listed:
+        """See `VirtualMCP.list`."""
+        listed = await self._inner.list(caller, kind)
+        return self._listed(listed) if isinstance(listed, Catalog) else listed
+
+    def resolve(self, caller: Caller, operation: Operation) -> Coroutine[Any, Any, Looked]:
+        """See `VirtualMCP.resolve`."""
+        is_ours = operation.kind is Kind.TOOL and operation.name in OWN_NAMES
+        return self._resolved(caller, operation) if is_ours else self._inner.resolve(caller, operation)
+
+    def perform(
+        self, caller: Caller, operation: Operation, resolved: Resolved, exchange: Exchange
+    ) -> Coroutine[Any, Any, Reply]:
+        """See `VirtualMCP.perform`."""
+        if isinstance(resolved, HandedOn):
+            return self._call(caller, resolved, exchange)
+        if isinstance(resolved, Searching):
+            return self._find(caller, operation, exchange)
+        return self._inner.perform(caller, operation, resolved, exchange)
+
+    def _listed(self, catalog: Catalog) -> Catalog:
+        listed = self._serve(catalog).listed
+        return catalog if listed is None else listed
+
+    def _serve(self, catalog: Catalog) -> Served:
+        kept = self._served.get(catalog.version)
+        if kept is None:
+            kept = self._served[catalog.version] = serve(catalog, self._settings)
+            self._services.shadowed.note(catalog)
+            if len(self._served) > _MOST_KEPT:
+                self._served.popitem(last=False)
+        else:
+            self._served.move_to_end(catalog.version)
+        return kept
+
+    async def _resolved(self, caller: Caller, operation: Operation) -> Looked:
+        name = operation.name
+        # Nobody waits for the lists of backends to find out what is hardly ever so.
+        if self._services.shadowed.has(name) or self._shared().find(Kind.TOOL, name) is not None:
+            catalog = await self._inner.view(caller)
+            if catalog.find(Kind.TOOL, name) is not None and self._serve(catalog).listed is None:
+                return await self._inner.resolve(caller, operation)
+        return Searching(_FIND_SELF) if name == FIND else await self._chosen(caller, operation)
+
+    async def _chosen(self, caller: Caller, operation: Operation) -> HandedOn:
+        """What a call of `call_tool` is about: found once, as the call of that tool would be."""
+        try:
+            chosen = read_call(operation.members)
+        except MisusedError as error:
+            return HandedOn(CALL_TOOL, reason=str(error))
+        # Its client knows the schema of `call_tool` alone, and says none of the tool's arguments in headers.
+        handed_on = msgspec.structs.replace(
+            operation, name=chosen.name, params=chosen.params, parsed=chosen.members, repeated=None
+        )
+        looked = await self._inner.resolve(caller, handed_on)
+        found = _found_in(looked)
+        if chosen.name in OWN_NAMES and found is None:
+            return HandedOn(CALL_TOOL, reason=_OURS.format(name=chosen.name))
+        return HandedOn(CALL_TOOL if found is None else found.capability, handed_on, looked)
+
+    async def _call(self, caller: Caller, call: HandedOn, exchange: Exchange) -> Reply:
+        operation = call.operation
+        if operation is None:
+            exchange.composed()
+            return InWords(call.reason)
+        exchange.called(operation.name)
+        found = _found_in(call.looked)
+        if found is not None and not is_for_models(found.capability.raw):
+            # It is for pages alone: told like one that is not there.
+            return await misnamed(self._inner, caller, operation.name, is_denied=False)
+        if found is not None:
+            self._services.observer.on_found_call(rank_of(operation.name, caller.client.last_found))
+        reply = await act(self._inner, caller, operation, _for_models(call.looked), exchange)
+        return await taught(self._inner, caller, operation, reply)
+
+    async def _find(self, caller: Caller, operation: Operation, exchange: Exchange) -> Reply:
+        exchange.composed()
+        if caller.client.terms.era is Era.MODERN:
+            check_begins(operation.members)
+        try:
+            asked = read_search(operation.members, self._settings.max_tools_to_return)
+        except MisusedError as error:
+            return InWords(str(error))
+        if self._limits is not None and (refused := await self._limits.charge_listing(caller, FIND)) is not None:
+            return refused
+        listed = await self._inner.list(caller, Kind.TOOL)
+        return await self._search(caller, listed, asked) if isinstance(listed, Catalog) else listed
+
+    async def _search(self, caller: Caller, catalog: Catalog, asked: Asked) -> Reply:
+        services, served = self._services, self._serve(catalog)
+        try:
+            searched = await search(services, catalog.version, served, asked)
+        except Exception as error:  # noqa: BLE001 - the endpoint serves without its search
+            log_event(logger, logging.ERROR, "a search failed", error=describe_exception(error))
+            services.observer.on_search(SearchOutcome.FAILED)
+            return InWords(_BROKEN)
+        if isinstance(searched, InWords):
+            return searched
+        services.observer.on_search(searched.outcome)
+        caller.client.last_found = searched.names
+        return searched.result
+
+
+def _found_in(looked: Looked) -> Found | None:
+    resolved = looked.resolved if isinstance(looked, Charged) else looked
+    return resolved if isinstance(resolved, Found) else None
+
+
+def _for_models(looked: Looked) -> Looked:
+    """What was found, without tools that are for pages alone and whose pages know them by this name."""
+    match looked:
+        case Charged(resolved):
+            return msgspec.structs.replace(looked, resolved=_for_models(resolved))
+        case OwnNames(targets):
+            kept = tuple(each for each in targets if is_for_models(each.capability.raw))
+            return OwnNames(kept) if kept else None
+    return looked
