@@ -5,8 +5,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import msgspec
-
 from vmcp_proxy.auth.decision import DecisionRecord
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.backends.credentials import Credentials
@@ -19,6 +17,7 @@ from vmcp_proxy.protocol.methods import NO_REFERENCE, Reference, read_reference
 from vmcp_proxy.protocol.modern.eras import claims_modern
 from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.protocol.versions import SESSION_HEADER
+from vmcp_proxy.serve.enrichment import Enrichment
 from vmcp_proxy.serve.http.bounds import SHORT_BYTES
 from vmcp_proxy.serve.http.departure import TellsDeparture
 from vmcp_proxy.serve.http.direct_answers import has_gone, note_long, release_head, when_gone, write_answer
@@ -44,20 +43,6 @@ _STREAM_HEADERS: Final = (
 )
 _OK: Final = 200
 _NO_CONTENT: Final = 204
-
-
-class Enrichment(msgspec.Struct, frozen=True, gc=False):
-    """What the dispatch found out about a request: who served which target for which session, and by which policies.
-
-    `via` is the tool that has handed the call on to its target; empty where none has.
-    """
-
-    method: str
-    name: str
-    backend: str
-    session: str
-    decision: DecisionRecord | None = None
-    via: str = ""
 
 
 class RequestContext:
@@ -271,19 +256,15 @@ class RequestContext:
     @property
     def target(self) -> str:
         """The name or URI that the message is about; empty where it names none, or none that could be served."""
-        return self.called or self._named
+        try:
+            return self.called or self.reference.name
+        except InvalidParamsError:
+            return ""
 
     @property
     def via(self) -> str:
         """The tool that has handed the call on to the target; empty where none has."""
-        return self._named if self.called else ""
-
-    @property
-    def _named(self) -> str:
-        try:
-            return self.reference.name
-        except InvalidParamsError:
-            return ""
+        return self.reference.name if self.called else ""
 
     @property
     def has_gone(self) -> bool:

@@ -21,7 +21,8 @@ from vmcp_proxy.observability.masking import Masks
 from vmcp_proxy.protocol.jsonrpc import Batch, Response
 from vmcp_proxy.serve.chain.decision_data import NO_DATA, DecisionData
 from vmcp_proxy.serve.chain.sources import Network, source_of
-from vmcp_proxy.serve.context import Enrichment, Handler, RequestContext
+from vmcp_proxy.serve.context import Handler, RequestContext
+from vmcp_proxy.serve.enrichment import Enrichment
 
 if TYPE_CHECKING:
     from vmcp_proxy.core.virtual import WorkflowEvent
