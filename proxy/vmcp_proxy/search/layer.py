@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from vmcp_api.spec.optimizer import Optimizer
+from vmcp_api.spec.optimizer import FIND_TOOL, Optimizer
 from vmcp_proxy.core.calls.pausing.rounds import check_begins
 from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.catalog import Catalog
@@ -33,7 +33,7 @@ from vmcp_proxy.protocol.methods import Era
 from vmcp_proxy.search.arguments import Asked, MisusedError, read_call, read_search
 from vmcp_proxy.search.listing import Served, serve
 from vmcp_proxy.search.observer import SearchOutcome, rank_of
-from vmcp_proxy.search.own_tools import CALL_TOOL, FIND, OWN_NAMES
+from vmcp_proxy.search.own_tools import CALL_CAPABILITY, OWN_NAMES
 from vmcp_proxy.search.searching import search
 from vmcp_proxy.search.services import SearchServices
 from vmcp_proxy.search.taught import misnamed, taught
@@ -46,7 +46,7 @@ _MOST_KEPT: Final = 256
 
 _BROKEN: Final = "The search does not work now; its log says why. Tools can still be called by their names."
 _OURS: Final = "{name} is no tool that call_tool calls: it is called by itself."
-_FIND_SELF: Final = Capability(Kind.TOOL, FIND, "", FIND, b"{}")
+_FIND_SELF: Final = Capability(Kind.TOOL, FIND_TOOL, "", FIND_TOOL, b"{}")
 
 
 class Searching(Composite, frozen=True, gc=False):
@@ -132,14 +132,14 @@ class ToolSearch:
             catalog = await self._inner.view(caller)
             if catalog.find(Kind.TOOL, name) is not None and self._serve(catalog).listed is None:
                 return await self._inner.resolve(caller, operation)
-        return Searching(_FIND_SELF) if name == FIND else await self._chosen(caller, operation)
+        return Searching(_FIND_SELF) if name == FIND_TOOL else await self._chosen(caller, operation)
 
     async def _chosen(self, caller: Caller, operation: Operation) -> HandedOn:
         """What a call of `call_tool` is about: found once, as the call of that tool would be."""
         try:
             chosen = read_call(operation.members)
         except MisusedError as error:
-            return HandedOn(CALL_TOOL, reason=str(error))
+            return HandedOn(CALL_CAPABILITY, reason=str(error))
         # Its client knows the schema of `call_tool` alone, and says none of the tool's arguments in headers.
         handed_on = msgspec.structs.replace(
             operation, name=chosen.name, params=chosen.params, parsed=chosen.members, repeated=None
@@ -147,8 +147,8 @@ class ToolSearch:
         looked = await self._inner.resolve(caller, handed_on)
         found = _found_in(looked)
         if chosen.name in OWN_NAMES and found is None:
-            return HandedOn(CALL_TOOL, reason=_OURS.format(name=chosen.name))
-        return HandedOn(CALL_TOOL if found is None else found.capability, handed_on, looked)
+            return HandedOn(CALL_CAPABILITY, reason=_OURS.format(name=chosen.name))
+        return HandedOn(CALL_CAPABILITY if found is None else found.capability, handed_on, looked)
 
     async def _call(self, caller: Caller, call: HandedOn, exchange: Exchange) -> Reply:
         operation = call.operation
@@ -173,7 +173,7 @@ class ToolSearch:
             asked = read_search(operation.members, self._settings.max_tools_to_return)
         except MisusedError as error:
             return InWords(str(error))
-        if self._limits is not None and (refused := await self._limits.charge_listing(caller, FIND)) is not None:
+        if self._limits is not None and (refused := await self._limits.charge_listing(caller, FIND_TOOL)) is not None:
             return refused
         listed = await self._inner.list(caller, Kind.TOOL)
         return await self._search(caller, listed, asked) if isinstance(listed, Catalog) else listed

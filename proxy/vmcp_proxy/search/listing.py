@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from vmcp_api.spec.optimizer import Optimizer
 from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.catalog import Catalog
-from vmcp_proxy.search.own_tools import CALL_TOOL, OWN_NAMES, find_tool
+from vmcp_proxy.search.own_tools import CALL_CAPABILITY, OWN_NAMES, find_tool
 from vmcp_proxy.search.visibility import is_for_models
 
 _BYTES_PER_TOKEN = 4
@@ -39,7 +39,7 @@ def serve(catalog: Catalog, settings: Optimizer) -> Served:
         return Served(None, found, backends, tokens, tokens)
     stays = {tool.exposed for tool in catalog.tools}.difference(tool.exposed for tool in found)
     stays = stays.union(settings.always_visible).difference(OWN_NAMES)
-    ours = (find_tool(backends, settings.max_tools_to_return, settings.description), CALL_TOOL)
+    ours = (find_tool(backends, settings.max_tools_to_return, settings.description), CALL_CAPABILITY)
     kept = (*ours, *(tool for tool in catalog.tools if tool.exposed in stays))
     tools = tuple(sorted(kept, key=lambda tool: tool.exposed))
     return Served(

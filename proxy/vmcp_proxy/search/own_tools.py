@@ -5,12 +5,11 @@ from typing import Any, Final
 
 import msgspec
 
+from vmcp_api.spec.optimizer import CALL_TOOL, FIND_TOOL, SEARCH_TOOLS
 from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.protocol.kinds import Kind
 
-FIND: Final = "find_tool"
-CALL: Final = "call_tool"
-OWN_NAMES: Final = frozenset({FIND, CALL})
+OWN_NAMES: Final = frozenset(SEARCH_TOOLS)
 
 _LONGEST_NAMES: Final = 1000
 """Characters of the backends' names in the description, which every request of a model has in it."""
@@ -48,7 +47,7 @@ def find_tool(backends: Iterable[str], most: int, description: str | None) -> Ca
         },
     }
     return _own(
-        FIND,
+        FIND_TOOL,
         text,
         {"type": "object", "properties": properties, "required": ["query"]},
         {"readOnlyHint": True, "idempotentHint": True, "openWorldHint": False},
@@ -112,8 +111,8 @@ _OUTPUT: Final[dict[str, Any]] = {
 an estimate: those of all tools, less those that are listed and those of this answer.
 """
 
-CALL_TOOL: Final = _own(
-    CALL,
+CALL_CAPABILITY: Final = _own(
+    CALL_TOOL,
     _CALL_DESCRIPTION,
     {
         "type": "object",

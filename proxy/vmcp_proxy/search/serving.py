@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection
 from typing import Final
 
-from vmcp_api.spec.optimizer import Optimizer
+from vmcp_api.spec.optimizer import FIND_TOOL, Optimizer
 from vmcp_proxy.core.catalog.capabilities import Conflict
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.policy.rate_limit import RateLimit
@@ -12,7 +12,6 @@ from vmcp_proxy.core.virtual import VirtualMCP
 from vmcp_proxy.search.indexes import Indexes
 from vmcp_proxy.search.layer import ToolSearch
 from vmcp_proxy.search.observer import SearchObserver
-from vmcp_proxy.search.own_tools import FIND
 from vmcp_proxy.search.ranking.analysis import Analyzer
 from vmcp_proxy.search.services import SearchServices
 from vmcp_proxy.search.shadowed import Shadowed
@@ -38,7 +37,7 @@ class Serving:
     @property
     def limited(self) -> Collection[str]:
         """Our tools that take tokens."""
-        return (FIND,)
+        return (FIND_TOOL,)
 
     def conflicts(self, catalog: Catalog) -> tuple[Conflict, ...]:
         """The tools that stand behind ours, in the catalog or in those of callers."""
