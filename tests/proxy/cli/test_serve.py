@@ -149,6 +149,7 @@ def test_invalid_manifests_are_told_and_nothing_is_served(tmp_path, capsys, serv
         ("--mcp-config", "FILE", "--name", "x"),
         ("-f", "FILE", "--secrets", "FOLDER"),
         ("--config", "FILE", "--keys", "FOLDER", "--audit"),
+        ("--config", "FILE", "--keys", "FOLDER", "--optimizer"),
         ("-f", "no-such-file"),
         ("-f", "FILE", "--port", "65536"),
         ("-f", "FILE", "--shutdown-delay", "61"),

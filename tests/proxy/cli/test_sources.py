@@ -9,6 +9,7 @@ import pytest
 from tests.proxy.cli.commands import endpoint, server, write
 from vmcp_api.manifests.problems import Problems
 from vmcp_api.render import encode_config
+from vmcp_api.spec.optimizer import Optimizer
 from vmcp_proxy.cli.serve.sources import AdjustedSource, ManifestSource, McpConfigSource, MountedSource
 from vmcp_proxy.run.reload import Reading, is_same, needs_restart
 
@@ -146,9 +147,21 @@ def test_a_mounted_config_that_is_away_or_broken_is_a_problem_with_its_name(tmp_
 def test_audit_is_turned_on_and_nothing_else_changes(tmp_path):
     write(tmp_path / "v.yaml", *endpoint())
     plain = ManifestSource((tmp_path,))
-    before, after = plain.load().loaded.config, AdjustedSource(plain, {}, audit=True, remote=True).load().loaded.config
+    adjusted = AdjustedSource(plain, {}, audit=True, optimizer=False, remote=True)
+    before, after = plain.load().loaded.config, adjusted.load().loaded.config
     assert (before.config.audit.enabled, after.config.audit.enabled) == (False, True)
     off = after.config.model_copy(update={"audit": before.config.audit})
+    assert after.model_copy(update={"config": off}) == before
+
+
+@pytest.mark.parametrize("settings", [None, {"threshold": 3}, {"enabled": False, "threshold": 3}])
+def test_tool_search_is_turned_on_and_keeps_what_the_file_says_of_it(tmp_path, settings):
+    write(tmp_path / "v.yaml", *endpoint(config={"optimizer": settings} if settings else {}))
+    plain = ManifestSource((tmp_path,))
+    adjusted = AdjustedSource(plain, {}, audit=False, optimizer=True, remote=False)
+    before, after = plain.load().loaded.config, adjusted.load().loaded.config
+    assert after.config.optimizer == Optimizer(threshold=3 if settings else 20)
+    off = after.config.model_copy(update={"optimizer": before.config.optimizer})
     assert after.model_copy(update={"config": off}) == before
 
 
@@ -156,7 +169,7 @@ def test_audit_is_turned_on_and_nothing_else_changes(tmp_path):
 def test_callers_of_other_machines_are_not_taken_for_the_user_of_this_one(tmp_path, remote, identity):
     file = tmp_path / "mcp.json"
     file.write_text('{"mcpServers": {"a": {"command": "x"}}}')
-    reading = AdjustedSource(McpConfigSource(file, {}), {}, audit=False, remote=remote).load()
+    reading = AdjustedSource(McpConfigSource(file, {}), {}, audit=False, optimizer=False, remote=remote).load()
     assert reading.loaded.config.incoming_auth.type == identity
 
 

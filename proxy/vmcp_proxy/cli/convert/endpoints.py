@@ -7,6 +7,7 @@ import click
 from mcp import MCPError
 from mcp_types import METHOD_NOT_FOUND
 
+from vmcp_api.spec.optimizer import CALL_TOOL, FIND_TOOL
 from vmcp_proxy.cli.convert.differences import Change, Difference, Entries, find_differences
 from vmcp_proxy.cli.endpoint.conversation import Conversation, Endpoint, Listing, converse, list_whole, parse_endpoint
 from vmcp_proxy.cli.endpoint.missing import tell_missing
@@ -19,6 +20,7 @@ _LISTS: Final = (
     ("resource template", "resources/templates/list", "resourceTemplates"),
     ("prompt", "prompts/list", "prompts"),
 )
+_SEARCHED: Final = "lists find_tool and call_tool: tools that are found by these alone are not compared"
 _SAID: Final = {
     Change.MISSING: "is missing at the new endpoint",
     Change.ADDED: "is there at the new endpoint alone",
@@ -34,6 +36,9 @@ def compare(urls: tuple[str, str], headers: Sequence[Sequence[str]], output: str
         click.exceptions.Exit: something differs.
     """
     old, new = (ask(parse_endpoint(url, own)) for url, own in zip(urls, headers, strict=True))
+    for url, entries in zip(urls, (old, new), strict=True):
+        if {FIND_TOOL, CALL_TOOL} <= {tool.get("name") for tool in entries["tool"] if isinstance(tool, dict)}:
+            click.echo(f"vmcp: {clean(parse_endpoint(url, ()).shown)} {_SEARCHED}", err=True)
     differences = tuple(find_differences(old, new))
     if output == "json":
         print_json({"same": not differences, "differences": [each.describe() for each in differences]})

@@ -10,11 +10,12 @@ import click
 from vmcp_api.base import Json
 from vmcp_proxy.cli.completion import complete_tools
 from vmcp_proxy.cli.endpoint.arguments import check_text, parse_object, parse_pairs
-from vmcp_proxy.cli.endpoint.conversation import Conversation, Listing, Object, converse, list_whole
+from vmcp_proxy.cli.endpoint.conversation import Conversation, Object, converse, list_whole
+from vmcp_proxy.cli.endpoint.search import tools_for
 from vmcp_proxy.cli.endpoint.target import choose, local_options
 from vmcp_proxy.cli.endpoint.trace import KEY as TRACE
 from vmcp_proxy.cli.endpoint.trace import describe_trace
-from vmcp_proxy.cli.endpoint.unknown import names_of, unlisted
+from vmcp_proxy.cli.endpoint.unknown import unlisted
 from vmcp_proxy.cli.exits import Exit
 from vmcp_proxy.cli.output import clean, print_json, print_text, to_json
 
@@ -35,7 +36,7 @@ class Call:
             CommandError: there is no such tool.
             click.UsageError: the arguments do not fit it.
         """
-        schema = find_schema(await list_whole(conversation, "tools/list", "tools"), self.tool)
+        schema = await find_schema(conversation, self.tool)
         arguments = dict(self.whole) if self.whole is not None else parse_pairs(self.pairs, self.tool, schema)
         check_text(arguments)
         meta: Object = {"_meta": {TRACE: True}} if self.wants_trace else {}
@@ -99,13 +100,14 @@ def split_words(words: Sequence[str]) -> tuple[str | None, str]:
             raise click.UsageError("Give [URL] TOOL; arguments of the tool go into --arg NAME=VALUE.")
 
 
-def find_schema(tools: Listing, name: str) -> Object:
-    """The input schema of the tool of a name; empty where it has none.
+async def find_schema(conversation: Conversation, name: str) -> Object:
+    """The input schema of the tool of a name, which a list under tool search need not show; empty where it has none.
 
     Raises:
         CommandError: there is no such tool.
     """
-    known = names_of(tools, "name")
+    tools = await list_whole(conversation, "tools/list", "tools")
+    known = await tools_for(conversation, tools, name)
     if name not in known:
         raise unlisted("tool", name, known, tools.missing)
     schema = known[name].get("inputSchema")

@@ -7,10 +7,11 @@ import click
 
 from vmcp_api.base import Json
 from vmcp_proxy.cli.endpoint.arguments import required_names, type_names
-from vmcp_proxy.cli.endpoint.conversation import Object, converse, list_tools
+from vmcp_proxy.cli.endpoint.conversation import Conversation, Listing, Object, Target, converse, list_tools
 from vmcp_proxy.cli.endpoint.missing import tell_missing
+from vmcp_proxy.cli.endpoint.search import Answer, finds_tools, search
 from vmcp_proxy.cli.endpoint.target import choose, local_options
-from vmcp_proxy.cli.output import first_line, print_json, print_table
+from vmcp_proxy.cli.output import clean, first_line, print_json, print_table
 
 _HINTS: Final = (
     ("readOnlyHint", "read-only"),
@@ -24,17 +25,28 @@ _HINTS: Final = (
 @click.argument("url", required=False)
 @local_options
 @click.option("--header", "headers", multiple=True, metavar="'K: V'", help="A header of every request; repeat it.")
+@click.option("--search", "query", metavar="WORDS", help="Only the tools for what these words say, the best first.")
 @click.option("-o", "--output", type=click.Choice(["table", "wide", "json"]), default="table", show_default=True)
 def command(
-    url: str | None, files: tuple[Path, ...], mcp_config: Path | None, headers: tuple[str, ...], output: str
+    url: str | None,
+    files: tuple[Path, ...],
+    mcp_config: Path | None,
+    headers: tuple[str, ...],
+    query: str | None,
+    output: str,
 ) -> None:
     """List the tools of an endpoint (by default of `vmcp serve` on this machine).
 
-    Example: vmcp tools --mcp-config ~/.cursor/mcp.json
+    Example: vmcp tools --mcp-config ~/.cursor/mcp.json --search "open an issue"
     """
     target = choose(url, headers, files, mcp_config)
+    if query is not None:
+        _print_found(target, query, output)
+        return
     listing = converse(target, list_tools)
     tell_missing(target, listing.missing)
+    if finds_tools(listing) is not None:
+        click.echo('vmcp: more tools than these are found by: vmcp tools --search "WORDS"', err=True)
     listed = listing.entries
     tools = [entry if isinstance(entry, dict) else {} for entry in listed]
     match output:
@@ -45,6 +57,30 @@ def command(
             print_table(("Tool", "Arguments", "Hints", "Description"), rows)
         case _:
             print_table(("Tool", "Description"), [(name_of(tool), first_line(_description(tool))) for tool in tools])
+
+
+def _print_found(target: Target, query: str, output: str) -> None:
+    async def look(conversation: Conversation) -> tuple[Listing, Answer]:
+        listing = await list_tools(conversation)
+        return listing, await search(conversation, listing, query)
+
+    listing, answer = converse(target, look)
+    tell_missing(target, listing.missing)
+    click.echo(f"vmcp: {clean(answer.how)}", err=True)
+    tools = [each.tool for each in answer.found]
+    if output == "json":
+        print_json(list(tools))
+        return
+    marks = ["weak" if each.is_weak else "" for each in answer.found]
+    if output == "wide":
+        rows = [
+            (name_of(tool), each.backend, describe_arguments(tool), hints(tool), mark, whole(tool))
+            for each, tool, mark in zip(answer.found, tools, marks, strict=True)
+        ]
+        print_table(("Tool", "Backend", "Arguments", "Hints", "Match", "Description"), rows)
+        return
+    lines = [(name_of(tool), mark, first_line(_description(tool))) for tool, mark in zip(tools, marks, strict=True)]
+    print_table(("Tool", "Match", "Description"), lines)
 
 
 def name_of(tool: Object) -> str:

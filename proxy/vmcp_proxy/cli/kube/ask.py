@@ -18,6 +18,7 @@ _FORMATS: Final = ["table", "wide", "json"]
 @click.argument("name", required=False, metavar="[NAME]")
 @cluster_options
 @click.option("--header", "headers", multiple=True, metavar="'K: V'", help="A header of every request; repeat it.")
+@click.option("--search", "query", metavar="WORDS", help="Only the tools for what these words say, the best first.")
 @click.option("-o", "--output", type=click.Choice(_FORMATS), default="table", show_default=True)
 @click.pass_context
 def tools(
@@ -27,6 +28,7 @@ def tools(
     context: str | None,
     kubeconfig: str | None,
     headers: tuple[str, ...],
+    query: str | None,
     output: str,
 ) -> None:
     """List the tools that an endpoint serves to a client with these headers.
@@ -36,7 +38,7 @@ def tools(
     kubectl = kubectl_of(namespace, context, kubeconfig)
     with kubectl.forward(_deployment(kubectl, name), MCP_PORT) as port:
         url = f"http://127.0.0.1:{port}/mcp"
-        ctx.invoke(tools_command, url=url, files=(), mcp_config=None, headers=headers, output=output)
+        ctx.invoke(tools_command, url=url, files=(), mcp_config=None, headers=headers, query=query, output=output)
 
 
 @click.command("explain")

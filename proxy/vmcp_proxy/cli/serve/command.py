@@ -47,6 +47,7 @@ class Options:
     log_format: str | None
     log_level: str
     audit: bool
+    optimizer: bool
 
 
 @click.command("serve")
@@ -94,6 +95,11 @@ class Options:
     help="What to log to stderr.",
 )
 @click.option("--audit", is_flag=True, help="Write an audit event for each request, to stdout unless the file says.")
+@click.option(
+    "--optimizer",
+    is_flag=True,
+    help="Let clients search for tools: they list find_tool and call_tool, where there are many.",
+)
 def command(**options: Any) -> None:
     """Serve MCP servers as one endpoint until Ctrl-C.
 
@@ -188,7 +194,7 @@ def build_source(options: Options, environ: Mapping[str, str]) -> ConfigSource:
         )
     )
     remote = not is_loopback(options.host or LOOPBACK)
-    return AdjustedSource(source, environ, audit=options.audit, remote=remote)
+    return AdjustedSource(source, environ, audit=options.audit, optimizer=options.optimizer, remote=remote)
 
 
 def _choose_port(options: Options) -> int:
@@ -198,8 +204,10 @@ def _choose_port(options: Options) -> int:
 def _mounted(options: Options, config: Path) -> ConfigSource:
     if options.keys is None:
         raise click.UsageError("--config needs --keys: replicas must share their session keys.")
-    if options.audit:
-        raise click.UsageError("--audit does not go with --config; set spec.config.audit of the VirtualMCPServer.")
+    for name, is_given in (("audit", options.audit), ("optimizer", options.optimizer)):
+        if is_given:
+            message = f"--{name} does not go with --config; set spec.config.{name} of the VirtualMCPServer."
+            raise click.UsageError(message)
     return MountedSource(config, options.secrets)
 
 

@@ -4,11 +4,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from vmcp_api.base import Model
 from vmcp_api.config import ProxyConfig
 from vmcp_api.editor.servers import find_env_files, parse_mcp_servers
 from vmcp_api.manifests.problems import Problem, Problems
 from vmcp_api.render import Mode, Rendered, render
 from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType
+from vmcp_api.spec.optimizer import Optimizer
 from vmcp_proxy.cli.checks.forward_proxies import find_unused_proxies
 from vmcp_proxy.cli.checks.itself import itself
 from vmcp_proxy.cli.manifests import choose_server, find_files, list_visible, load_manifests, read_text
@@ -108,13 +110,14 @@ class MountedSource:
 class AdjustedSource:
     """Another source with what the command line changes of its config, and with warnings about the environment.
 
-    `audit` turns the audit log on. `remote` says that other machines get in: their callers are nobody in
-    particular, not the user of this machine.
+    `audit` turns the audit log on, `optimizer` tool search. `remote` says that other machines get in: their callers are
+    nobody in particular, not the user of this machine.
     """
 
     inner: ConfigSource
     environ: Mapping[str, str] = field(repr=False)
     audit: bool
+    optimizer: bool
     remote: bool
 
     def paths(self) -> Iterable[Path]:
@@ -128,16 +131,18 @@ class AdjustedSource:
             return outcome
         config = outcome.loaded.config
         if self.audit:
-            config = _with_audit(config)
+            config = _with(config, audit=config.config.audit.model_copy(update={"enabled": True}))
+        if self.optimizer:
+            settings = config.config.optimizer or Optimizer()
+            config = _with(config, optimizer=settings.model_copy(update={"enabled": True}))
         if self.remote and config.incoming_auth.type is IncomingAuthType.LOCAL:
             config = config.model_copy(update={"incoming_auth": IncomingAuth(type=IncomingAuthType.ANONYMOUS)})
         warnings = outcome.warnings + find_unused_proxies(config, self.environ)
         return replace(outcome, loaded=replace(outcome.loaded, config=config), warnings=warnings)
 
 
-def _with_audit(config: ProxyConfig) -> ProxyConfig:
-    audit = config.config.audit.model_copy(update={"enabled": True})
-    return config.model_copy(update={"config": config.config.model_copy(update={"audit": audit})})
+def _with(config: ProxyConfig, **behaviour: Model) -> ProxyConfig:
+    return config.model_copy(update={"config": config.config.model_copy(update=behaviour)})
 
 
 def _reading(rendered: Rendered, warnings: Problems) -> Reading:

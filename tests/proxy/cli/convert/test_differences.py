@@ -98,6 +98,23 @@ async def test_a_server_of_the_sdk_without_prompts_and_resources_has_none_to_com
     assert done.out == "0 differences; the new endpoint has 1 tool, 0 resources, 0 resource templates, 0 prompts\n"
 
 
+async def test_an_endpoint_that_lists_a_search_in_place_of_its_tools_is_named():
+    async def list_tools(_context, _params):
+        return ListToolsResult(tools=[Tool(name=name, input_schema=SCHEMA) for name in ("find_tool", "call_tool")])
+
+    async def list_one(_context, _params):
+        return ListToolsResult(tools=[Tool(name="find_tool", input_schema=SCHEMA)])
+
+    old, new = Server("old", on_list_tools=list_one), Server("new", on_list_tools=list_tools)
+    async with serve(old.streamable_http_app()) as before, serve(new.streamable_http_app()) as after:
+        urls = [f"http://127.0.0.1:{port}/mcp" for port in (before, after)]
+        done = await compare(*urls)
+    assert done.code == Exit.INCOMPLETE
+    assert done.err == (
+        f"vmcp: {urls[1]} lists find_tool and call_tool: tools that are found by these alone are not compared\n"
+    )
+
+
 async def compare(*arguments):
     return await asyncio.to_thread(run_vmcp, "convert", "--diff", *arguments)
 
