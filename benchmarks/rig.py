@@ -40,6 +40,7 @@ class Scale:
     growth_sessions: tuple[int, ...] = (1, 100, 1_000, 10_000)
     redis_seconds: float = 90.0
     starts: int = 5
+    search_tools: tuple[int, ...] = (1_000, 10_000)
     catalogs: tuple[tuple[int, int], ...] = ((1, 2), (20, 2), (100, 2), (20, 50), (100, 50))
     """Backends, and tools of each, the fewest first."""
 
@@ -58,6 +59,7 @@ QUICK = Scale(
     growth_sessions=(50,),
     redis_seconds=2.0,
     starts=1,
+    search_tools=(100,),
     catalogs=((1, 2), (3, 2), (3, 5)),
 )
 """A smoke run: everything once, nothing to quote."""

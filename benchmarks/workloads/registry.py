@@ -15,6 +15,7 @@ from benchmarks.workloads import (
     latency,
     listing,
     redis,
+    search,
     sessions,
     start,
     streams,
@@ -34,4 +35,5 @@ WORKLOADS: Mapping[str, Callable[[Rig], Result]] = {
     "redis": redis.run,
     "start": start.run,
     "catalog": catalog.run,
+    "search": search.run,
 }

@@ -18,6 +18,7 @@ from benchmarks.issuer import Issuer, issuer
 from benchmarks.redis_server import redis_address
 from benchmarks.rig import QUICK, Backends, RefusedError, Rig
 from benchmarks.turns import measure, seated
+from benchmarks.workloads import search
 from vmcp_api.manifests.problems import Problems
 from vmcp_api.render import decode_config
 
@@ -177,3 +178,11 @@ def test_workloads_are_chosen_by_name_and_unknown_ones_are_refused(capsys):
     with pytest.raises(SystemExit):
         parse(["--only", "nothing"])
     assert "no workload nothing" in capsys.readouterr().err
+
+
+def test_ranking_is_measured_in_a_process_of_its_own(rig):
+    result = search.run(rig)
+    assert [row.note for row in result.rows] == ["", ""]
+    words, fused = result.rows
+    assert fused.median("rss") > words.median("rss") > 0
+    assert all(row.median(metric.key) > 0 for row in result.rows for metric in result.metrics)

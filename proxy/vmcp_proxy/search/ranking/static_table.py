@@ -10,7 +10,7 @@ from vmcp_proxy.search.ranking.word_pieces import WordPieces
 
 Vector: TypeAlias = npt.NDArray[np.float32]
 
-_ROWS_AT_ONCE: Final = 2_000
+_ROWS_AT_ONCE: Final = 500
 _SMALLEST: Final = np.float32(1e-12)
 
 
