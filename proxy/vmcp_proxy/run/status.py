@@ -22,6 +22,7 @@ from vmcp_api.pod_status import (
     IssuerReport,
     LoadError,
     PodStatus,
+    SearchReport,
     SecretReport,
     StoreReport,
     UnmatchedReport,
@@ -64,8 +65,9 @@ class ProxyState:
 class ProxyStatus:
     """Answers `/readyz` and `/status`; both hold names and counts, no URLs and no secrets.
 
-    `limited_beside` are tools that limits can be about although the catalog has none of their names. `lack` is why
-    the one process of a bridge cannot be called, empty where it can.
+    `limited_beside` are tools that limits can be about although the catalog has none of their names. `listed` is what
+    tool search serves in place of a catalog. `lack` is why the one process of a bridge cannot be called, empty where it
+    can.
     """
 
     def __init__(
@@ -79,6 +81,8 @@ class ProxyStatus:
         provider: Callable[[], ProviderState | None],
         rate_limits: Callable[[], StoreReport | None],
         audit: Callable[[], StoreReport | None],
+        search: Callable[[], SearchReport | None],
+        listed: Callable[[Catalog], Catalog | None],
         lack: Callable[[], str],
     ) -> None:
         self._state = state
@@ -90,6 +94,8 @@ class ProxyStatus:
         self._provider = provider
         self._rate_limits = rate_limits
         self._audit = audit
+        self._search = search
+        self._listed = listed
         self._lack = lack
 
     def readiness(self) -> Readiness:
@@ -112,6 +118,7 @@ class ProxyStatus:
     def status(self) -> PodStatus:
         """The whole state, in an order that only changes when it does."""
         state, catalog = self._state, self._catalog()
+        listed = self._listed(catalog)
         return PodStatus(
             config_hash=state.loaded.digest,
             load_error=_load_error(state.load_problems) or state.policy_problem,
@@ -121,6 +128,7 @@ class ProxyStatus:
             issuer=_issuer(self._provider()),
             rate_limits=self._rate_limits(),
             audit=self._audit(),
+            search=self._search(),
             missing_secrets=tuple(map(_name, state.loaded.missing)),
             invalid_secrets=tuple(SecretReport(_name(ref), flaw) for ref, flaw in state.loaded.flaws.items()),
             backends=(
@@ -142,7 +150,8 @@ class ProxyStatus:
                 resources=len(catalog.resources),
                 templates=len(catalog.templates),
                 prompts=len(catalog.prompts),
-                context_bytes=sum(len(tool.raw) for tool in catalog.tools),
+                context_bytes=_size_of(catalog),
+                listed_context_bytes=None if listed is None else _size_of(listed),
             ),
         )
 
@@ -185,6 +194,10 @@ class ProxyStatus:
             templates=served[Kind.TEMPLATE],
             prompts=served[Kind.PROMPT],
         )
+
+
+def _size_of(catalog: Catalog) -> int:
+    return sum(len(tool.raw) for tool in catalog.tools)
 
 
 def _auth_type(member: Member) -> OutgoingAuthType:

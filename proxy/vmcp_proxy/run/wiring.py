@@ -45,7 +45,9 @@ class Wiring:
         self.redis = build_redis(loaded)
         keyring = loaded.keyring or settings.keyring
         self.sessions = build_sessions(loaded.config, self.redis, keyring, tasks)
-        self.core = core = build_core_parts(self.config, self.redis, self.sessions, metrics, decisions, tasks)
+        self.core = core = build_core_parts(
+            self.config, self.redis, self.sessions, metrics, decisions, self.client, tasks
+        )
         self.status = ProxyStatus(
             state,
             self.sessions.store,
@@ -56,6 +58,8 @@ class Wiring:
             lambda: self.authenticators.provider_state,
             lambda: limits_report(self.config.current, core.services.limits.limiter),
             lambda: self.surface.sources.audit.report,
+            lambda: core.search.report,
+            core.search.listed,
             lambda: self.assembler.lack,
         )
         self.explainer = Explainer(
@@ -102,7 +106,7 @@ class Wiring:
         self.surface.configure(loaded)
         configure_redis(self.redis, loaded)
         self.metrics_export.configure(loaded)
-        self.core.configure(config, admitter)
+        self.core.configure(loaded, admitter)
         self.explainer.configure(core_settings(config, admitter), config.config.aggregation, config.incoming_auth)
         self.sessions.manager.configure(config.session_management)
         self.core.stateless.configure(config.session_management)
@@ -135,6 +139,7 @@ class Wiring:
         self.authenticators.close()
         await self.sessions.manager.aclose()
         await self.core.pausing.aclose()
+        self.core.search.close()
         await self.core.stateless.aclose()
         await self.core.group.aclose()
         await self.assembler.aclose()

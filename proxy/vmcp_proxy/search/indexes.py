@@ -3,14 +3,17 @@
 import asyncio
 import logging
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final, Protocol
 
+import msgspec
+
 from vmcp_proxy.auth.oauth.single_flight import SingleFlight
 from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.observability.logs import describe_exception, log_event
+from vmcp_proxy.search.bounded import Bounded
+from vmcp_proxy.search.embeddings.passages import Passage, write_passage
 from vmcp_proxy.search.ranking.analysis import Document
 from vmcp_proxy.search.ranking.index import Index
 from vmcp_proxy.search.ranking.tool_text import ToolText, read_tool_text
@@ -23,80 +26,95 @@ MOST_TERMS: Final = 500_000
 MOST_POSTINGS: Final = 1_000_000
 """Terms of the documents of all indexes that are kept, about 40 bytes each; the latest one stays however large."""
 
+_EXTRA: Final = 20
+"""What a document costs besides its terms, as so many of them: its direction, and the text that a model reads."""
 
-class Reads(Protocol):
-    """Makes documents of texts (`ranking.analysis.Analyzer`)."""
+
+class Analyzes(Protocol):
+    """Makes documents of texts."""
 
     def analyze(self, text: ToolText) -> Document:
         """The document of a tool."""
 
 
+class Read(msgspec.Struct, frozen=True, gc=False):
+    """One tool as it is searched: its document, and what a model elsewhere reads of it."""
+
+    document: Document
+    passage: Passage
+
+    @property
+    def weight(self) -> int:
+        """What it costs to keep, in terms."""
+        return len(self.document.counts) + _EXTRA
+
+
+class Built(msgspec.Struct, frozen=True, gc=False):
+    """The index of some tools, and the passages of the same in the same order."""
+
+    index: Index
+    passages: tuple[Passage, ...]
+    weight: int
+
+
 class Indexes:
     """Indexes by the version of what they are made of: callers who see the same share one, over what they see alone.
 
-    Documents are kept by content beside them, so that a change, or the view of another caller, costs no more than
-    putting them together.
+    What is read of a tool is kept by content beside them, so that a change, or the view of another caller, costs no
+    more than putting it together.
     """
 
-    def __init__(self, analyzer: Reads, most_terms: int = MOST_TERMS, most_postings: int = MOST_POSTINGS) -> None:
+    def __init__(self, analyzer: Analyzes, most_terms: int = MOST_TERMS, most_postings: int = MOST_POSTINGS) -> None:
         self._analyzer: Final = analyzer
-        self._most_terms: Final = most_terms
-        self._most_postings: Final = most_postings
-        self._flights: Final[SingleFlight[str, Index]] = SingleFlight()
-        self._indexes: Final[OrderedDict[str, tuple[Index, int]]] = OrderedDict()
-        self._postings = 0
-        self._documents: Final[OrderedDict[bytes, Document]] = OrderedDict()
-        self._terms = 0
+        self._flights: Final[SingleFlight[str, Built]] = SingleFlight()
+        self._built: Final = Bounded[str, Built](most_postings)
+        self._read: Final = Bounded[bytes, Read](most_terms)
         self._lock: Final = threading.Lock()
-        """For the documents: several threads may look for theirs."""
+        """For what was read: several threads may look for theirs."""
 
-    async def of(self, version: str, tools: Sequence[Capability]) -> Index:
+    @property
+    def weights(self) -> tuple[int, int]:
+        """What is kept of indexes, and of what was read."""
+        return self._built.weight, self._read.weight
+
+    async def of(self, version: str, tools: Sequence[Capability]) -> Built:
         """The index of these tools, in their order; `version` stands for them and their order.
 
         Raises:
             Exception: whatever building it has raised.
         """
-        kept = self._indexes.get(version)
-        if kept is not None:
-            self._indexes.move_to_end(version)
-            return kept[0]
-        return await self._flights.ask(version, lambda: self._built(version, tools))
+        kept = self._built.find(version)
+        return kept if kept is not None else await self._flights.ask(version, lambda: self._made(version, tools))
 
-    async def _built(self, version: str, tools: Sequence[Capability]) -> Index:
-        index, postings = await asyncio.to_thread(self._build, tools)
-        self._indexes[version] = index, postings
-        self._postings += postings
-        while self._postings > self._most_postings and len(self._indexes) > 1:
-            _, (_, gone) = self._indexes.popitem(last=False)
-            self._postings -= gone
-        return index
+    async def _made(self, version: str, tools: Sequence[Capability]) -> Built:
+        built = await asyncio.to_thread(self._build, tools)
+        self._built.keep(version, built)
+        return built
 
-    def _build(self, tools: Sequence[Capability]) -> tuple[Index, int]:
-        documents = [self._document(tool) for tool in tools]
-        return Index.build(documents), sum(len(each.counts) for each in documents)
+    def _build(self, tools: Sequence[Capability]) -> Built:
+        read = [self._of_tool(tool) for tool in tools]
+        index = Index.build([each.document for each in read])
+        return Built(index, tuple(each.passage for each in read), sum(each.weight for each in read))
 
-    def _document(self, tool: Capability) -> Document:
+    def _of_tool(self, tool: Capability) -> Read:
         key = blake2b(b"%b\0%b" % (tool.backend.encode(), tool.raw), digest_size=16).digest()
         with self._lock:
-            kept = self._documents.get(key)
-            if kept is not None:
-                self._documents.move_to_end(key)
-                return kept
-        document = self._read(tool)
+            kept = self._read.find(key)
+        if kept is not None:
+            return kept
+        read = self._read_tool(tool)
         with self._lock:
-            if key not in self._documents:
-                self._documents[key] = document
-                self._terms += len(document.counts)
-            while self._terms > self._most_terms and len(self._documents) > 1:
-                _, gone = self._documents.popitem(last=False)
-                self._terms -= len(gone.counts)
-        return document
+            self._read.keep(key, read)
+        return read
 
-    def _read(self, tool: Capability) -> Document:
+    def _read_tool(self, tool: Capability) -> Read:
         """What the tool is searched by: its name at least, so that one descriptor takes the search from no other."""
         try:
-            return self._analyzer.analyze(read_tool_text(tool.raw, tool.backend))
+            return self._from(read_tool_text(tool.raw, tool.backend))
         except Exception as error:  # noqa: BLE001 - whatever a backend may have written
             reason = describe_exception(error)
             log_event(logger, logging.WARNING, "a tool is found by its name alone", tool=tool.exposed, error=reason)
-            return self._analyzer.analyze(ToolText(tool.exposed, "", "", (), tool.backend))
+            return self._from(ToolText(tool.exposed, "", "", (), tool.backend))
+
+    def _from(self, text: ToolText) -> Read:
+        return Read(self._analyzer.analyze(text), write_passage(text))

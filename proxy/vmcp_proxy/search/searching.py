@@ -1,6 +1,7 @@
 """One search among the tools that its caller may see."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -32,8 +33,11 @@ async def search(services: SearchServices, version: str, served: Served, asked: 
     """
     if asked.backend and asked.backend not in served.backends:
         return InWords(_no_backend(asked.backend, served.backends))
-    index = await services.indexes.of(version, served.found)
-    hits = await asyncio.to_thread(_ranked, services, index, served, asked)
+    built = await services.indexes.of(version, served.found)
+    further = None
+    if services.embedder is not None:
+        further = await services.embedder.rank(built.passages, " ".join((asked.query, *asked.keywords)))
+    hits = await asyncio.to_thread(_ranked, services, built.index, served, asked, further)
     found = tuple(
         Found(served.found[hit.position], rank, hit.score, hit.is_weak) for rank, hit in enumerate(hits, start=1)
     )
@@ -41,15 +45,17 @@ async def search(services: SearchServices, version: str, served: Served, asked: 
     if found:
         outcome = SearchOutcome.WEAK if all(each.is_weak for each in found) else SearchOutcome.FOUND
     names = tuple(each.tool.exposed for each in found)
-    return Searched(write_answer(found, served, len(index)), names, outcome)
+    return Searched(write_answer(found, served, len(served.found)), names, outcome)
 
 
-def _ranked(services: SearchServices, index: Index, served: Served, asked: Asked) -> tuple[Hit, ...]:
+def _ranked(
+    services: SearchServices, index: Index, served: Served, asked: Asked, further: Sequence[int] | None
+) -> tuple[Hit, ...]:
     query = services.analyzer.query(asked.query, asked.keywords)
-    if not asked.backend:
-        return index.search(query, asked.limit)
-    hits = index.search(query, len(index))
-    return tuple(hit for hit in hits if served.found[hit.position].backend == asked.backend)[: asked.limit]
+    among = None
+    if asked.backend:
+        among = [position for position, tool in enumerate(served.found) if tool.backend == asked.backend]
+    return index.search(query, asked.limit, further, among)
 
 
 def _no_backend(name: str, backends: tuple[str, ...]) -> str:

@@ -1,18 +1,43 @@
 """What tool search stands on for the life of the process, whatever the config."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+from vmcp_proxy.search.embeddings.passages import Passage
 from vmcp_proxy.search.indexes import Indexes
 from vmcp_proxy.search.observer import SearchObserver
-from vmcp_proxy.search.ranking.analysis import Analyzer
+from vmcp_proxy.search.ranking.analysis import Document, Query
+from vmcp_proxy.search.ranking.tool_text import ToolText
 from vmcp_proxy.search.shadowed import Shadowed
+
+
+class Reads(Protocol):
+    """Makes documents and queries of texts (`ranking.installed.InstalledAnalyzer`)."""
+
+    def analyze(self, text: ToolText) -> Document:
+        """The document of a tool."""
+
+    def query(self, text: str, keywords: Iterable[str] = ()) -> Query:
+        """The query of a text and of words that its author finds the most telling."""
+
+
+class Ranks(Protocol):
+    """One more ranking, by a model elsewhere (`embeddings.embedder.Embedder`)."""
+
+    async def rank(self, passages: Sequence[Passage], query: str) -> tuple[int, ...] | None:
+        """The places of the passages nearest to a query, best first; None where there is no such ranking now."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchServices:
-    """Documents and queries are read by the one `analyzer`: what is kept of it stays good over reloads."""
+    """Documents and queries are read by the one `analyzer`: what is kept of it stays good over reloads.
 
-    analyzer: Analyzer
+    `embedder` is that of the config, None where it has none.
+    """
+
+    analyzer: Reads
     indexes: Indexes
     shadowed: Shadowed
     observer: SearchObserver
+    embedder: Ranks | None = None

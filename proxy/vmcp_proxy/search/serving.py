@@ -1,32 +1,56 @@
 """What tool search stands on for the life of the process, and the layers of all configs on that."""
 
+import logging
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Final
 
+from vmcp_api.pod_status import HYBRID, LEXICAL
 from vmcp_api.spec.optimizer import FIND_TOOL, Optimizer
 from vmcp_proxy.core.catalog.capabilities import Conflict
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.policy.rate_limit import RateLimit
 from vmcp_proxy.core.stack import BuildSearch
 from vmcp_proxy.core.virtual import VirtualMCP
+from vmcp_proxy.observability.logs import log_event
 from vmcp_proxy.search.indexes import Indexes
 from vmcp_proxy.search.layer import ToolSearch
+from vmcp_proxy.search.listing import Served, serve
 from vmcp_proxy.search.observer import SearchObserver
-from vmcp_proxy.search.ranking.analysis import Analyzer
-from vmcp_proxy.search.services import SearchServices
+from vmcp_proxy.search.ranking.installed import InstalledAnalyzer
+from vmcp_proxy.search.services import Ranks, SearchServices
 from vmcp_proxy.search.shadowed import Shadowed
+
+logger: Final = logging.getLogger("vmcp.search")
 
 
 class Serving:
     """Indexes and documents are kept over reloads; what their content is made of is what they are kept by."""
 
-    def __init__(self, observer: SearchObserver) -> None:
-        analyzer = Analyzer()
-        self._services: Final = SearchServices(analyzer, Indexes(analyzer), Shadowed(), observer)
+    limited: Final[Collection[str]] = (FIND_TOOL,)
+    """Our tools that take tokens."""
 
-    def following(self, settings: Optimizer) -> BuildSearch:
+    def __init__(self, observer: SearchObserver) -> None:
+        self._analyzer: Final = InstalledAnalyzer()
+        self._services: Final = SearchServices(self._analyzer, Indexes(self._analyzer), Shadowed(), observer)
+        self._settings = Optimizer()
+        self._served: tuple[str, Served] | None = None
+
+    def warm(self) -> None:
+        """Loads what the first search would wait for; call it off the event loop."""
+        self._analyzer.query("search")
+        if (lack := self._analyzer.unavailable) is not None:
+            log_event(logger, logging.INFO, "tools are ranked by words alone", reason=lack.reason)
+
+    @property
+    def ranking(self) -> str:
+        """What ranks in the process, `LEXICAL` or `HYBRID`, once that is known."""
+        return HYBRID if self._analyzer.unavailable is None else LEXICAL
+
+    def following(self, settings: Optimizer, embedder: Ranks | None) -> BuildSearch:
         """What makes the layer of a config with these settings."""
-        services = self._services
+        self._settings, self._served = settings, None
+        services = replace(self._services, embedder=embedder)
         services.shadowed.forget()
 
         def build(inner: VirtualMCP, limits: RateLimit | None, shared: Callable[[], Catalog]) -> VirtualMCP:
@@ -34,10 +58,11 @@ class Serving:
 
         return build
 
-    @property
-    def limited(self) -> Collection[str]:
-        """Our tools that take tokens."""
-        return (FIND_TOOL,)
+    def served(self, catalog: Catalog) -> Served:
+        """What becomes of a catalog under the settings in force."""
+        if self._served is None or self._served[0] != catalog.version:
+            self._served = catalog.version, serve(catalog, self._settings)
+        return self._served[1]
 
     def conflicts(self, catalog: Catalog) -> tuple[Conflict, ...]:
         """The tools that stand behind ours, in the catalog or in those of callers."""

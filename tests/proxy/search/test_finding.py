@@ -12,6 +12,7 @@ from tests.proxy.core.builders import merged
 from tests.proxy.search.layers import ALICE, BOB, Server, World, catalog_of, fillers, tools_of
 from vmcp_proxy.core.outcomes import InWords
 from vmcp_proxy.search.answer import MOST_BYTES
+from vmcp_proxy.search.indexes import Indexes
 from vmcp_proxy.search.ranking.analysis import Analyzer
 
 ISSUE = {
@@ -264,12 +265,9 @@ async def test_one_who_hangs_up_while_the_index_is_built_takes_it_from_nobody():
 
 
 async def test_what_is_kept_of_indexes_and_documents_is_bounded():
-    from vmcp_proxy.search.indexes import Indexes
-
-    indexes = Indexes(Analyzer(), most_terms=40, most_postings=40)
+    indexes = Indexes(Analyzer(), most_terms=200, most_postings=200)
     for number in range(50):
         catalog = catalog_of({**ISSUE, "name": f"issue{number}"}, {**MAIL, "name": f"mail{number}"})
-        assert len(await indexes.of(catalog.version, catalog.tools)) == 2
-    assert indexes._postings <= 40 or len(indexes._indexes) == 1
-    assert indexes._terms <= 40
-    assert indexes._terms == sum(len(each.counts) for each in indexes._documents.values())
+        assert len((await indexes.of(catalog.version, catalog.tools)).passages) == 2
+        assert all(weight <= 200 for weight in indexes.weights)
+    assert all(weight > 0 for weight in indexes.weights)

@@ -162,6 +162,13 @@ CONTEXT_TOKENS: Final = _gauge(
     "backend",
     "kind",
 )
+SEARCH_TOKENS: Final = _gauge(
+    "vmcp.search.context.tokens",
+    "{token}",
+    "Tokens of tools where they are searched: of all, and of those that are listed; an estimate as above.",
+    "backend",
+    "tools",
+)
 BACKENDS: Final = _gauge("vmcp.backends", "{backend}", "Backends, by health status.", "status")
 SERVER_REQUESTS: Final = _gauge(
     "vmcp.server_requests.open",
@@ -223,6 +230,7 @@ READ: Final = (
     CAPABILITIES,
     CONTEXT_BYTES,
     CONTEXT_TOKENS,
+    SEARCH_TOKENS,
     BACKENDS,
     SERVER_REQUESTS,
     PARKED_CALLS,

@@ -34,8 +34,10 @@ from vmcp_proxy.core.members.own_links import OwnLinks
 from vmcp_proxy.core.policy.questions import Admitter, AllowAll, DecisionObserver
 from vmcp_proxy.core.policy.reach import Errand, Reach
 from vmcp_proxy.core.stack import CoreServices, CoreSettings, LiveCore, build_core, limits_around
+from vmcp_proxy.http_client import HttpClient
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.pods.request_ids import RequestIds
+from vmcp_proxy.run.loading import Loaded
 from vmcp_proxy.run.parts.limits import build_limits
 from vmcp_proxy.run.parts.pausing import PausingParts, build_pausing
 from vmcp_proxy.run.parts.search import LiveSearch
@@ -67,11 +69,12 @@ class CoreParts:
     workflows: LiveWorkflows
     search: LiveSearch
 
-    def configure(self, config: ProxyConfig, admitter: Admitter) -> None:
+    def configure(self, loaded: Loaded, admitter: Admitter) -> None:
         """Follows another config and policy from the next call on; the group's members are told apart from it."""
+        config = loaded.config
         tools = config.config.composite_tools
         self.services.reach.configure(admitter, config.config.aggregation, errands_of(tools))
-        composites, search = self.workflows.follow(config), self.search.follow(config)
+        composites, search = self.workflows.follow(config), self.search.follow(loaded)
         settings = replace(core_settings(config, admitter), composites=composites, search=search)
         self.virtual.current = build_core(settings, self.services)
         self.virtual.limits = limits_around(self.services.aggregate, settings, self.services)
@@ -107,9 +110,13 @@ def build_core_parts(
     sessions: SessionParts,
     metrics: Metrics,
     decisions: DecisionObserver,
+    client: HttpClient,
     tasks: asyncio.TaskGroup,
 ) -> CoreParts:
-    """`tasks` hold the work that outlives a request; policies come with the first config that is followed."""
+    """`tasks` hold the work that outlives a request; policies come with the first config that is followed.
+
+    `client` asks what is no backend.
+    """
 
     def on_change() -> None:
         views.changed()
@@ -167,7 +174,7 @@ def build_core_parts(
         notifier,
         messages,
         LiveWorkflows(metrics),
-        LiveSearch(metrics),
+        LiveSearch(metrics, client, tasks),
     )
 
 

@@ -11,6 +11,7 @@ from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.members.member import Member, Members
 from vmcp_proxy.observability.metrics import Metrics, families
 from vmcp_proxy.protocol.kinds import Kind
+from vmcp_proxy.run.parts.core import CoreParts
 from vmcp_proxy.run.wiring import Wiring
 from vmcp_proxy.sessions import EndReason, Session
 
@@ -51,6 +52,7 @@ def read_gauges(metrics: Metrics, parts: Wiring) -> None:
     )
     metrics.read_from(families.CONTEXT_BYTES, lambda: context_bytes(parts.core.views.shared()))
     metrics.read_from(families.CONTEXT_TOKENS, lambda: context_tokens(parts.core.views.shared()))
+    metrics.read_from(families.SEARCH_TOKENS, lambda: search_tokens(parts.core))
     metrics.read_from(families.STORE_UP, lambda: int(parts.sessions.store.state.available))
     metrics.read_from(families.RATE_LIMIT_DECISIONS, lambda: parts.core.services.limits.observer.counts)
     metrics.read_from(families.RATE_LIMITS_UP, lambda: int(not parts.core.services.limits.limiter.state.is_away))
@@ -77,6 +79,20 @@ def context_bytes(catalog: Catalog) -> Counter[tuple[str, ...]]:
 def context_tokens(catalog: Catalog) -> dict[tuple[str, ...], float]:
     """An estimate of the tokens that a model reads of them."""
     return {key: -(-size // _BYTES_PER_TOKEN) for key, size in context_bytes(catalog).items()}
+
+
+def search_tokens(core: CoreParts) -> dict[tuple[str, ...], float]:
+    """The same for tools where they are searched: of all of them, and of those that lists hold."""
+    catalog = core.catalog()
+    listed = core.search.listed(catalog)
+    if listed is None:
+        return {}
+    return {
+        (backend, which): tokens
+        for which, each in (("all", catalog), ("listed", listed))
+        for (backend, kind), tokens in context_tokens(each).items()
+        if kind == Kind.TOOL.value
+    }
 
 
 def circuit_states(members: Members) -> dict[str, float]:

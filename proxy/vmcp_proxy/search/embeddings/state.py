@@ -24,3 +24,10 @@ class EmbeddingsState(msgspec.Struct, frozen=True):
     reason: str
     known: int
     waiting: int
+
+    @property
+    def trouble(self) -> str:
+        """Why searches are ranked without the model; empty where they are not."""
+        if self.condition is Condition.FULL:
+            return "there are more tools than vectors that are kept"
+        return self.reason
