@@ -59,7 +59,7 @@ class Wiring:
             lambda: limits_report(self.config.current, core.services.limits.limiter),
             lambda: self.surface.sources.audit.report,
             lambda: core.search.report,
-            core.search.listed,
+            core.listed,
             lambda: self.assembler.lack,
         )
         self.explainer = Explainer(
@@ -69,6 +69,7 @@ class Wiring:
             lambda: {each.name: each.message for each in state.withheld},
             lambda: core.services.limits.limiter.state,
             core.workflows,
+            core,
         )
         self.surface = build_surface(
             settings,

@@ -278,3 +278,31 @@ async def test_what_a_search_has_found_goes_with_the_session():
         assert held.last_found[0] == "one_create_issue"
         await client.delete()
         await eventually(lambda: held.last_found == ())
+
+
+@pytest.mark.scenario("T-6")
+async def test_an_explanation_says_what_lists_show_and_what_is_found_instead():
+    policies = [
+        'permit(principal, action, resource) unless { resource == Tool::"one_send_mail" };',
+    ]
+    auth = {"authorization": {"policies": policies}, "name": "p"}
+    config = searching(alwaysVisible=["one_filler00"])
+    async with scene({"one": shop()}, config=config, **auth) as world, world.session() as client:
+        listed = await client.names()
+        assert listed == ["call_tool", "find_tool", "one_filler00"]
+        expected = {
+            "find_tool": ("allowed", True, "a tool of tool search"),
+            "one_filler00": ("allowed", True, ""),
+            "one_create_issue": ("allowed", False, "find_tool finds it"),
+            "one_send_mail": ("denied", False, ""),
+            "nothing": ("unknown", False, ""),
+        }
+        for name, (conclusion, is_listed, said) in expected.items():
+            found = await world.explain(name)
+            assert (found["conclusion"], found["listed"]) == (conclusion, is_listed), name
+            assert (name in listed) is is_listed
+            assert any("find_tool" in note or "tool search" in note for note in found["notes"]) is bool(said), name
+            assert any(said in note for note in found["notes"]) or not said
+        world.apply(config=searching(threshold=26))
+        assert (await world.explain("one_create_issue"))["listed"] is True
+        assert (await world.explain("find_tool"))["conclusion"] == "unknown"

@@ -23,6 +23,7 @@ from vmcp_proxy.core.explain.admission_step import Admitted, ask_about_template,
 from vmcp_proxy.core.explain.coming_in import notes_on_coming_in
 from vmcp_proxy.core.explain.composites import Composites, CompositeView, chain_of, refusals_of_steps
 from vmcp_proxy.core.explain.explanation import Chain, Conclusion, Explanation, Step, Verdict, conclude
+from vmcp_proxy.core.explain.searched import Searches, with_search
 from vmcp_proxy.core.explain.steps import (
     BackendState,
     backend_step,
@@ -93,6 +94,7 @@ class Explainer:
         withheld: Callable[[], Mapping[str, str]],
         limit_store: Callable[[], StoreReport],
         composites: Composites,
+        searches: Searches,
     ) -> None:
         self._views: Final = views
         self._resolver: Final = resolver
@@ -100,6 +102,7 @@ class Explainer:
         self._withheld: Final = withheld
         self._limit_store: Final = limit_store
         self._composites: Final = composites
+        self._searches: Final = searches
         self._settings = CoreSettings(AllowAll())
         self._limits: RateLimits | None = None
         self._aggregation = Aggregation()
@@ -124,6 +127,10 @@ class Explainer:
     async def explain(self, asked: Asked) -> Explanation:
         """The chain of what a call by this name is about, then those of entries that may have been meant."""
         catalog = self._views.shared(asked.identity)
+        explained = await self._explain(asked, catalog)
+        return with_search(explained, self._searches, catalog, self._settings.admitter, asked.identity)
+
+    async def _explain(self, asked: Asked, catalog: Catalog) -> Explanation:
         notes = [*notes_on_coming_in(asked.identity, self._incoming), *self._unasked(asked)]
         if asked.kind is Kind.RESOURCE and catalog.find(Kind.RESOURCE, asked.name) is None:
             templates = self._views.traced(Kind.TEMPLATE, {asked.name}, asked.identity)

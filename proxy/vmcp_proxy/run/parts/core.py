@@ -84,9 +84,17 @@ class CoreParts:
         """The tools that limits can be about although the catalog has none of their names."""
         return {*self.workflows.within_steps(catalog), *self.search.limited}
 
+    def whole(self, catalog: Catalog) -> Catalog:
+        """See `Searches.whole`."""
+        return self.workflows.beside(catalog)
+
+    def listed(self, catalog: Catalog) -> Catalog | None:
+        """See `Searches.listed`."""
+        return self.search.listed(catalog)
+
     def catalog(self) -> Catalog:
         """What the proxy itself sees now, of what is known: what clients without headers and capabilities can see."""
-        return self.search.beside(self.workflows.beside(self.views.shared()))
+        return self.search.beside(self.whole(self.views.shared()))
 
 
 def errands_of(tools: Iterable[CompositeTool]) -> tuple[Errand, ...]:
