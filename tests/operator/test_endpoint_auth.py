@@ -158,6 +158,26 @@ async def test_a_broken_guard_keeps_both_guards_and_nothing_else(case):
     assert (story.status(ONE)["phase"], told(story, name)[0]) == ("Ready", "True")
 
 
+@pytest.mark.scenario("K-7", "K-23")
+async def test_policies_that_come_back_are_told_when_every_pod_has_them():
+    story = await serving(WHOLE)
+    story.run_pod(ONE, "pod-2", report=healthy(story, "files", "docs"))
+    story.cluster.remove(POLICIES)
+    await story.reconcile(ONE)
+    assert (story.status(ONE)["phase"], told(story, "Ready")) == ("Degraded", ("True", "AuthzConfigNotFound"))
+
+    story.apply(AUTH_CONFIGS.replace(PERMIT, "permit(principal, action, resource) when { resource.readOnly };"))
+    for has_loaded, far in ((False, "0 of 2"), (True, "1 of 2")):
+        story.run_pod(ONE, report=healthy(story, "files", "docs") if has_loaded else None)
+        story.passes(10)
+        await story.reconcile(ONE)
+        assert (story.status(ONE)["phase"], told(story, "Ready")) == ("Degraded", ("False", "ConfigLoading"))
+        assert f"{far} pods run the present config" in story.status(ONE)["message"]
+    story.run_pod(ONE, "pod-2", report=healthy(story, "files", "docs"))
+    await story.reconcile(ONE)
+    assert (story.status(ONE)["phase"], told(story, "Ready")) == ("Ready", ("True", "Serving"))
+
+
 @pytest.mark.scenario("I-8", "K-7")
 @pytest.mark.parametrize("case", BREAKS)
 async def test_without_a_guard_that_was_in_force_nothing_is_served_until_there_is_one(case):

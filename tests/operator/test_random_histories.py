@@ -22,6 +22,7 @@ CANARY = "canary-7f3e1c"
 RESOURCES = read_manifests(ALL + ENTRY_WITH_SECRET)
 REFS = tuple(ref_of(each) for each in RESOURCES)
 OIDC = {"type": "oidc", "oidcConfigRef": {"name": "idp", "audience": "one"}, "authzConfigRef": {"name": "policies"}}
+SHARED = {"sessionStorage": {"provider": "redis", "address": "redis:6379"}, "replicas": 2}
 SPECS = (
     {},
     {"incomingAuth": OIDC},
@@ -29,7 +30,7 @@ SPECS = (
     {"telemetryConfigRef": {"name": "otel"}, "passthroughHeaders": ["X-A"]},
     {"config": {"compositeToolRefs": [{"name": "report"}], "audit": {"enabled": True}}},
     {"config": {"aggregation": {"tools": [{"workload": "files", "toolConfigRef": {"name": "curated"}}]}}},
-    {"sessionStorage": {"provider": "redis", "address": "redis:6379"}, "replicas": 2},
+    SHARED,
     {"passthroughHeaders": ["Host"]},
     {"podTemplateSpec": {"spec": {"containers": [{"image": "nameless"}]}}},
 )
@@ -254,3 +255,63 @@ def tell_truth(story):
     running = [story.pods.reports.get(each["metadata"]["uid"]) for each in pods]
     digest = story.pods.digests[ONE]
     assert any(each is not None and (each.config_hash == digest or each.load_error) for each in running)
+
+
+REFERENCED = tuple(each for each in REFS if each != ONE and each.kind.name != "MCPGroup")
+LOADING = st.one_of(
+    st.tuples(st.sampled_from(["remove", "break", "restore"]), st.sampled_from(REFERENCED)),
+    st.tuples(st.just("loads"), st.sampled_from(["pod-1", "pod-2"])),
+    st.tuples(st.just("spec"), st.sampled_from(SPECS[:6])),
+)
+
+
+@pytest.mark.scenario("K-23")
+@settings(max_examples=15)
+@given(st.lists(LOADING, min_size=3, max_size=10))
+def test_nothing_is_said_to_be_ready_before_every_pod_runs_its_config(history):
+    async def play():
+        story = begin()
+        act(story, "spec", {**SHARED, "incomingAuth": OIDC})
+        await settle(story)
+        load(story, *TWO)
+        for what, value in history:
+            if what == "loads":
+                load(story, value)
+            else:
+                act(story, what, {**SHARED, **value} if what == "spec" else value)
+            # The second look is after the Deployment's controller has had its own.
+            for _ in range(2):
+                story.passes(10)
+                before = told_ready(story)
+                await story.reconcile(ONE)
+                load(story)
+                lags = runs_another_config(story)
+                assert told_ready(story) <= (before if lags else {"phase", "condition"})
+            assert not lags or "condition" not in told_ready(story)
+
+    asyncio.run(play())
+
+
+TWO = ("pod-1", "pod-2")
+
+
+def load(story, *names):
+    """Both pods run; these have taken the present config over."""
+    for name in TWO:
+        story.run_pod(ONE, name, report=report_of(story, "healthy") if name in names else None)
+
+
+def runs_another_config(story):
+    """Whether a pod reports another config than the one that it should run."""
+    uids = [story.cluster.objects[Ref(POD, "default", name)]["metadata"]["uid"] for name in TWO]
+    return any(story.pods.reports[uid].config_hash != story.pods.digests[ONE] for uid in uids)
+
+
+def told_ready(story):
+    """By which of its two words a status says of the present generation that it is Ready."""
+    live = story.cluster.objects[ONE]
+    status = live.get("status", {})
+    if status.get("observedGeneration") != live["metadata"]["generation"]:
+        return set()
+    said = {"phase": status["phase"], "condition": story.condition(ONE, "Ready")["status"]}
+    return {name for name, value in said.items() if value in {"Ready", "True"}}

@@ -22,6 +22,7 @@ from vmcp_operator.plan.vmcp.phase import (
     Facts,
     is_about_group,
     reason_of,
+    say_loading,
     say_not_shared,
     say_store_away,
     say_without_tools,
@@ -256,9 +257,10 @@ def _conflicts(facts: Facts) -> Finding:
 
 def _ready(facts: Facts, decided: PhaseReason) -> Finding:
     is_serving = decided.phase in (Phase.READY, Phase.DEGRADED)
-    if is_serving and not facts.current_ready and not facts.load_error and not facts.rollout.trouble:
-        return Finding.false("Ready", CONFIG_LOADING, "no ready pod runs the current config yet")
-    if is_serving and (facts.is_rolling or not facts.current_ready or decided.reason in STOPPED):
+    if is_serving and facts.is_loading and not facts.rollout.trouble:
+        return Finding.false("Ready", CONFIG_LOADING, say_loading(facts))
+    is_current = facts.current_ready and not facts.is_loading
+    if is_serving and (facts.is_rolling or not is_current or decided.reason in STOPPED):
         return Finding.false("Ready", decided.reason, decided.message)
     return Finding("Ready", is_serving, decided.reason, decided.message)
 

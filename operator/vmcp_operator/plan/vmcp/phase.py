@@ -53,7 +53,8 @@ class Facts:
     """What the phase is decided from; `digest` is the hash that pods should report.
 
     `is_awaited` says that a ready pod may yet answer for the first time, `has_served` that it did and a backend too,
-    `was_ready` that the status says Ready, `has_run` that pods have run the present generation.
+    `was_ready` that the status says Ready, `has_run` that pods have run the present generation, `before` is the phase
+    that the status tells.
     """
 
     errors: Problems
@@ -68,6 +69,7 @@ class Facts:
     has_served: bool = False
     was_ready: bool = False
     has_run: bool = False
+    before: str | None = None
     failed_servers: frozenset[str] = frozenset()
     is_awaited: bool = False
     is_group_there: bool = False
@@ -89,6 +91,14 @@ class Facts:
         """Whether the present generation, which has never been Ready, is not what all ready pods run."""
         is_there = self.rollout.is_complete and self.current_ready == len(self.reports.ready)
         return not self.has_run and not is_there
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether a ready pod has yet to take the present config over."""
+        return any(
+            report is not None and report.config_hash != self.digest and not report.load_error
+            for report in self.reports.ready
+        )
 
     @property
     def shares_sessions(self) -> bool:
@@ -195,10 +205,7 @@ def _starting(facts: Facts) -> PhaseReason | None:
     if not rollout.ready:
         return PhaseReason(Phase.PENDING, waits, rollout.progress(), rollout.again)
     if facts.is_rolling:
-        said = rollout.progress()
-        if rollout.is_complete:
-            ready = len(facts.reports.ready)
-            said = f"{facts.current_ready} of {ready} pods run the present config, the others serve with the former"
+        said = say_loading(facts) if rollout.is_complete else rollout.progress()
         return PhaseReason(Phase.PENDING, ROLLING_OUT, said, rollout.again)
     if not any(report is not None for report in facts.reports.ready):
         return PhaseReason(Phase.PENDING, "PodsSilent", _SILENT)
@@ -210,7 +217,20 @@ def _serving(facts: Facts) -> PhaseReason:
         message = f"pods refuse the config and serve the last good one: {facts.load_error}"
         return PhaseReason(Phase.DEGRADED, "ConfigRefused", message)
     lacks = _away(facts) or _unguarded(facts) or _unwritten(facts) or _without_tools(facts)
-    return lacks or _with_notes(facts, _judge_backends(facts))
+    return lacks or _with_notes(facts, _once_loaded(facts, _judge_backends(facts)))
+
+
+def _once_loaded(facts: Facts, judged: PhaseReason) -> PhaseReason:
+    """An endpoint that lacked something is Ready again when its pods run the config that has it, not before."""
+    if judged.phase is not Phase.READY or facts.before == Phase.READY or not facts.is_loading:
+        return judged
+    return PhaseReason(Phase.DEGRADED, CONFIG_LOADING, say_loading(facts))
+
+
+def say_loading(facts: Facts) -> str:
+    """How many pods run the present config."""
+    ready = len(facts.reports.ready)
+    return f"{facts.current_ready} of {ready} pods run the present config, the others serve with the former"
 
 
 def _unwritten(facts: Facts) -> PhaseReason | None:

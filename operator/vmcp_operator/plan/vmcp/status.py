@@ -47,6 +47,7 @@ def vmcp_status(
         has_served=_has_served(world.status),
         was_ready=ready_generation(world.status) is not None,
         has_run=_has_run(world.status, world.generation),
+        before=world.status.get("phase"),
         now=world.now,
         youth=world.youth,
         failed_servers=failed,
