@@ -148,6 +148,8 @@ class DualBackend:
                 error.told += f"; the protocol without sessions too: {refused.told}"
             raise
         eras.met(Era.LEGACY)
+        if refused is not None and not isinstance(refused, NotModernError):
+            eras.missed(Era.MODERN, _now() + DOUBT_SECONDS)
         return session
 
     async def _open_modern(
@@ -160,8 +162,10 @@ class DualBackend:
         except NotModernError:
             eras.missed(Era.MODERN, _now() + (NO_SESSIONS_SECONDS if self._is_program else REFUSED_SECONDS))
             raise
-        except BackendError:
-            eras.missed(Era.MODERN, _now() + DOUBT_SECONDS)
+        except BackendError as error:
+            if self._is_program or error.category is Category.TIMEOUT:
+                eras.missed(Era.MODERN, _now() + DOUBT_SECONDS)
+            # One that fails for both protocols is not up yet: when it is, it is asked again.
             raise
         eras.met(Era.MODERN)
         return session
