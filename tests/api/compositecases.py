@@ -58,6 +58,13 @@ COMPOSITE_CASES = (
         _tools(step("a"), step("b", dependsOn=["a", "b"])),
         _tools(step("a"), step("b", dependsOn=["a"])),
     ),
+    RuleCase(
+        "VirtualMCPServer",
+        "spec.config.compositeTools[0].steps[1].dependsOn[0]",
+        "letters, digits, '_' and '-'",
+        _tools(step("a"), step("b", dependsOn=["a b"])),
+        _tools(step("a"), step("b", dependsOn=["a"])),
+    ),
     _step_case("tool", "name the tool to call", {"type": "tool"}, {"type": "tool", "tool": "notes.search"}),
     _step_case("message", "write the question", {"type": "elicitation"}, _ASK),
     _step_case("collection", "a template of a list", {key: _EACH[key] for key in ("type", "step")}, _EACH),

@@ -24,6 +24,10 @@ def _argument(**override: Any) -> dict[str, Any]:
     return {"config": {"aggregation": {"tools": [entry]}}}
 
 
+def _renamed(name: str) -> dict[str, Any]:
+    return {"config": {"aggregation": {"tools": [{"workload": "a", "overrides": {"t": {"name": name}}}]}}}
+
+
 def _syslog(**settings: Any) -> dict[str, Any]:
     return {"config": {"audit": {"sink": "syslog", "syslog": {"address": "logs:514", **settings}}}}
 
@@ -37,6 +41,13 @@ def _from_secret(*names: str) -> list[dict[str, Any]]:
 
 
 RULE_CASES = (
+    RuleCase(
+        "VirtualMCPServer",
+        "spec.config.aggregation.tools[0].overrides.t.name",
+        "letters, digits, '_', '.' and '-'",
+        _renamed("a b"),
+        _renamed("a-b"),
+    ),
     RuleCase("VirtualMCPServer", "metadata.name", "at most 58", {}, {}, "a" * 59, "a" * 58),
     RuleCase("VirtualMCPServer", "metadata.name", "without dots", {}, {}, "a.b", "a-b"),
     RuleCase("MCPServer", "metadata.name", "at most 48", {}, {}, "a" * 49, "a" * 48),

@@ -1,5 +1,7 @@
 """Rules between fields: the validator finds each at its place, and says what to do."""
 
+import re
+
 import pytest
 
 from tests.api.manifests import problems_of
@@ -76,10 +78,17 @@ TOO_MANY = {
 
 
 @pytest.mark.scenario("K-4")
-def test_no_field_is_refused_with_a_regular_expression_but_in_maps_of_lists():
-    for kind in KINDS:
+def test_no_field_is_refused_with_a_regular_expression_alone():
+    for kind, model in KINDS.items():
         crd = build_crd(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-        assert _patterns(crd).keys() == (TOO_MANY if kind == "VirtualMCPServer" else set()), kind
+        found = _patterns(crd)
+        assert found.keys() == (TOO_MANY if kind == "VirtualMCPServer" else set()), kind
+        meant = _patterns(build_schema(model))
+        for place, pattern in found.items():
+            form = meant[place]
+            assert pattern.endswith(FORMS[form])
+            for text in ("a", "A.b-c_1", "a b", "ä", "", FORMS[form], f" {FORMS[form]}", f"a\n {FORMS[form]}"):
+                assert bool(re.search(pattern, text)) is bool(re.search(form, text)), text
 
 
 @pytest.mark.scenario("K-4")

@@ -11,7 +11,7 @@ from vmcp_api.manifests.problems import format_path
 from vmcp_api.naming import GROUP, VERSION, plural_of
 from vmcp_api.rules import RULES, Rule
 from vmcp_api.text.durations import compare_durations, format_duration
-from vmcp_api.text.forms import say_form
+from vmcp_api.text.forms import describe_form, say_form
 
 Manifest: TypeAlias = dict[str, Any]
 """An object for the API server as plain data."""
@@ -186,7 +186,11 @@ def _structural(schema: Schema, times: int = 1) -> Schema:
         result["properties"] = {
             name: _with_rules(_structural(part, times), str(model), name) for name, part in result["properties"].items()
         }
-    validations = [_form(result)] if "pattern" in result and times * cost_of_match(result) <= MOST else []
+    validations: list[Manifest] = []
+    if "pattern" in result and times * cost_of_match(result) <= MOST:
+        validations.append(_form(result))
+    elif "pattern" in result:
+        result["pattern"] = _in_words(result["pattern"])
     validations += [_bound(sign, value) for sign, value in bounds.items()]
     validations += [_cel(rule) for rule in _rules(str(model), "", each=False)]
     for form in (rule.form for rule in RULES if rule.model.__name__ == model and rule.form is not None):
@@ -219,16 +223,22 @@ def _cel(rule: Rule) -> Manifest:
 
 
 def _form(schema: Schema) -> Manifest:
-    """A rule in the place of a pattern: the API server shows a pattern as it is, and a rule in words.
-
-    Patterns stay in lists within lists, where a rule would cost more than the API server allows.
-    """
+    """A rule in the place of a pattern: the API server shows a pattern as it is, and a rule in words."""
     pattern = schema.pop("pattern")
     quote = '"' if "'" in pattern else "'"
     rule = f"self.matches(r{quote}{pattern}{quote})"
     if "x-kubernetes-int-or-string" in schema:
         rule = f"type(self) == int || {rule}"
     return {"rule": rule, "message": say_form(pattern)}
+
+
+def _in_words(pattern: str) -> str:
+    """A pattern for lists within lists, where a rule would cost more than the API server allows.
+
+    As the API server shows it, it ends with its own words: another alternative, which no text is of, for nothing
+    begins after its end.
+    """
+    return f"{pattern}|$.^ {describe_form(pattern)}"
 
 
 def _bound(sign: str, seconds: float) -> Manifest:

@@ -148,7 +148,9 @@ REASONS: Final[Mapping[str, Meaning]] = MappingProxyType(
         "ScaledToZero": Meaning("No pods are wanted.", "set `replicas`"),
         "PodsSilent": Meaning("Pods are ready and do not answer the operator.", "let its namespace reach port 9090"),
         "NoReadyPods": Meaning("No pod is ready that could run the config.", _WAIT),
-        "ConfigLoading": Meaning("Ready pods have yet to take the present config over; they serve by the former.", _WAIT),
+        "ConfigLoading": Meaning(
+            "Ready pods have yet to take the present config over; they serve by the former.", _WAIT
+        ),
         "Loading": Meaning("Not all ready pods run the present config yet.", _WAIT),
         "NoConfig": Meaning("There is no config yet.", "`Ready` says what keeps it from being rendered"),
         # ---- what pods need, and backends
