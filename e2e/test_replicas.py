@@ -4,37 +4,24 @@ import asyncio
 import itertools
 import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
 
-import httpx2
 import pytest
 
 from e2e.support.clients import connected, shown_headers, tool_names, until
 from e2e.support.installation import ROOT
-from e2e.support.kube import Kube
 from e2e.support.manifests import HEALTH, server
-from e2e.support.network import reachable, tunnel
 from e2e.support.redis import Redis
+from e2e.support.replicas import ignoring_transport, reached, requests_by_pod
 from tests.support.raw_client import RawClient
 
 EXAMPLES = ROOT / "examples/kubernetes"
 ENDPOINT = "virtualmcpserver/replicas"
-PODS = "app.kubernetes.io/name=vmcp,app.kubernetes.io/instance=replicas"
 SHOW = "headers-a_show_headers"
 REQUESTS = 16
 """Connections that land on one of two pods by chance alone once in tens of thousands of runs."""
 
 _KEYS = itertools.count()
-
-
-@dataclass(frozen=True, slots=True)
-class Proxies:
-    """The endpoint's URLs as this machine reaches them: of the Service and of each pod."""
-
-    service: str
-    pods: tuple[str, str]
-    names: tuple[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -56,21 +43,9 @@ def is_complete(live):
     )
 
 
-@asynccontextmanager
-async def reached(kube: Kube, url: str) -> AsyncIterator[Proxies]:
-    """The endpoint and its two running pods."""
-    running = [pod for pod in kube.list("pods", PODS) if not pod["metadata"].get("deletionTimestamp")]
-    assert len(running) == 2
-    async with AsyncExitStack() as stack:
-        service = await stack.enter_async_context(reachable(url))
-        ports = [await stack.enter_async_context(tunnel(pod["status"]["podIP"], 4483)) for pod in running]
-        first, second = (f"http://127.0.0.1:{port}/mcp" for port in ports)
-        yield Proxies(service, (first, second), (running[0]["metadata"]["name"], running[1]["metadata"]["name"]))
-
-
 @pytest.fixture
 async def proxies(kube, endpoint):
-    async with reached(kube, endpoint["status"]["url"]) as found:
+    async with reached(kube, "replicas", endpoint["status"]["url"]) as found:
         yield found
 
 
@@ -116,12 +91,12 @@ async def test_a_header_that_changes_mid_session_never_reaches_a_backend(proxies
 
 @pytest.mark.scenario("S-5", "H-8")
 async def test_requests_of_one_session_spread_over_both_pods_and_all_are_answered(kube, endpoint, proxies, key):
-    before = await requests_by_pod(kube)
+    before = await requests_by_pod(kube, "replicas")
     async with session(proxies.service, key) as client:
         for _ in range(REQUESTS):
             # A connection of its own for each request, so that each may reach another pod.
             assert (await shown(client, connection="close"))["x-api-key"] == key
-    after = await requests_by_pod(kube)
+    after = await requests_by_pod(kube, "replicas")
     assert all(after[name] > before[name] for name in proxies.names)
 
 
@@ -232,25 +207,7 @@ async def test_a_rolling_update_under_load_loses_no_request(kube, endpoint, prox
     await asyncio.to_thread(kube.until, ENDPOINT, is_complete)
 
 
-async def ignoring_transport(check):
-    try:
-        return await check()
-    except httpx2.TransportError:
-        return False
-
-
 async def is_unknown(client) -> bool:
     """Whether the pod knows nothing of the client's session."""
     answer = await client.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}})
     return answer.status_code == 404
-
-
-async def requests_by_pod(kube):
-    """The requests that each pod has counted, by its own metrics."""
-    counts = {}
-    for pod in kube.list("pods", PODS):
-        async with tunnel(pod["status"]["podIP"], 9090) as port, httpx2.AsyncClient(trust_env=False) as http:
-            text = (await http.get(f"http://127.0.0.1:{port}/metrics")).text
-        lines = [line for line in text.splitlines() if line.startswith("vmcp_requests_total")]
-        counts[pod["metadata"]["name"]] = sum(float(line.rpartition(" ")[2]) for line in lines)
-    return counts

@@ -24,24 +24,27 @@ def start_relay(kube: Kube) -> None:
 
 
 @asynccontextmanager
-async def tunnel(host: str, port: int) -> AsyncIterator[int]:
-    """A port of this machine's loopback that leads to an address of the cluster, one connection to one."""
+async def tunnel(host: str, port: int, near: int = 0) -> AsyncIterator[int]:
+    """A port of this machine's loopback that leads to an address of the cluster, one connection to one.
+
+    It is `near`, or one that is free.
+    """
 
     async def dial(_reader: asyncio.StreamReader) -> relay.Streams:
         far = await asyncio.open_connection("127.0.0.1", HOST_PORT)
         far[1].write(f"{host} {port}\n".encode())
         return far
 
-    async with relay.accepting(partial(asyncio.start_server, host="127.0.0.1", port=0), dial) as server:
+    async with relay.accepting(partial(asyncio.start_server, host="127.0.0.1", port=near), dial) as server:
         yield server.sockets[0].getsockname()[1]
 
 
 @asynccontextmanager
-async def reachable(url: str) -> AsyncIterator[str]:
-    """The URL by which this machine reaches a URL of the cluster."""
+async def reachable(url: str, near: int = 0) -> AsyncIterator[str]:
+    """The URL by which this machine reaches a URL of the cluster, at port `near` or one that is free."""
     parts = urlsplit(url)
     assert parts.hostname is not None
-    async with tunnel(parts.hostname, parts.port or 80) as port:
+    async with tunnel(parts.hostname, parts.port or 80, near) as port:
         yield f"http://127.0.0.1:{port}{parts.path}"
 
 

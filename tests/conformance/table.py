@@ -59,7 +59,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(line)} |" for line in lines]
 
 
-def _word(outcome: Outcome | None) -> str:
+def word(outcome: Outcome | None) -> str:
     if outcome is None:
         return "not run"
     if not outcome.checks:
@@ -98,7 +98,7 @@ def unscored(report: Report) -> list[str]:
     """The scenarios that the suite runs and does not count."""
     shown = [setup for setup in SETUPS if setup.counts]
     rows = [
-        [f"`{name}`", revision, *(_word(report.servers.get((each.name, revision), {}).get(name)) for each in shown)]
+        [f"`{name}`", revision, *(word(report.servers.get((each.name, revision), {}).get(name)) for each in shown)]
         for revision in REVISIONS
         for name in UNSCORED[revision]
     ]
@@ -109,11 +109,21 @@ def clients(report: Report) -> list[str]:
     """The scenarios that judge what the proxy sends to a backend."""
     head = ["Scenario", "Revision of the backend", *(f"driven by a {era} client" for era in ERAS)]
     rows = [
-        [f"`{name}`", revision, *(_word(report.clients.get((name, revision, era))) for era in ERAS)]
+        [f"`{name}`", revision, *(word(report.clients.get((name, revision, era))) for era in ERAS)]
         for name, revisions in CLIENTS.items()
         for revision in revisions
     ]
     return _table(head, rows)
+
+
+PODS: Final = {"one-pod": "one pod", "two-pods": "two pods that share sessions in Redis"}
+"""The endpoints of `e2e/test_conformance.py`, each before one backend in both eras."""
+
+
+def pods(report: Report) -> list[str]:
+    """A line for each endpoint of a cluster."""
+    head = ["Behind the Service", *REVISIONS]
+    return _table(head, ([title, *(report.score(name, each) for each in REVISIONS)] for name, title in PODS.items()))
 
 
 SECTIONS: Final = {"scores": scores, "remarks": remarks, "unscored": unscored, "clients": clients}
@@ -130,6 +140,12 @@ def written(page: str, sections: Mapping[str, Sequence[str]]) -> str:
         after = rest.split(end)[1]
         page = before + "\n".join([begin, "", *lines, "", end]) + after
     return page
+
+
+def section(page: str, name: str) -> list[str]:
+    """The lines of a generated part."""
+    _, _, rest = page.partition(f"<!-- {name}: generated -->")
+    return rest.partition(f"<!-- {name}: end -->")[0].strip().splitlines()
 
 
 def write(report: Report) -> None:

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.conformance.suite import LEGACY, MODERN, Outcome, outcome_of
-from tests.conformance.table import PAGE, SECTIONS, Report, written
+from tests.conformance.table import PAGE, SECTIONS, Report, pods, section, written
 from tests.peers.table import client_table, server_table
 
 FIGURE = re.compile(r"\d+/\d+|not run|judges nothing|passes but for `initialize`|passes|fails")
@@ -13,8 +13,7 @@ FIGURE = re.compile(r"\d+/\d+|not run|judges nothing|passes but for `initialize`
 
 def generated(page: str) -> dict[str, list[str]]:
     """The lines of each generated part."""
-    parts = re.finditer(r"<!-- (\w+): generated -->(.*?)<!-- \1: end -->", page, re.DOTALL)
-    return {part[1]: part[2].strip().splitlines() for part in parts}
+    return {name: section(page, name) for name in re.findall(r"<!-- (\w+): generated -->", page)}
 
 
 def shape(lines: list[str]) -> list[str]:
@@ -24,6 +23,7 @@ def shape(lines: list[str]) -> list[str]:
 
 TABLES = {
     **{name: lambda render=render: render(Report()) for name, render in SECTIONS.items()},
+    "pods": lambda: pods(Report()),
     "peer_clients": lambda: client_table({}),
     "peer_servers": lambda: server_table({}),
 }
