@@ -1,7 +1,6 @@
 """Backends of the revision without sessions, behind clients with sessions (ADR-0060)."""
 
 import asyncio
-import contextlib
 import json
 from typing import Any
 
@@ -9,10 +8,9 @@ import pytest
 
 from tests.proxy.endpoint.helpers import QUIET
 from tests.support.modern_backend import META, MODERN, ModernBackend, refused
-from tests.support.raw_client import WAIT_SECONDS, RawClient, eventually
-from tests.support.redis_server import free_port
+from tests.support.raw_client import RawClient, eventually
 from tests.support.scene import Scene, operational, scene
-from tests.support.scripted_backend import OFFERS, Call, Die, Refusal, ScriptedBackend, Status, text, tool
+from tests.support.scripted_backend import OFFERS, Call, Refusal, ScriptedBackend, Status, text, tool
 from vmcp_proxy.protocol.methods import Era
 
 REGION = {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}}
@@ -113,45 +111,6 @@ async def test_a_server_of_both_protocols_is_spoken_to_in_that_of_the_client_and
         assert described["revision"] == f"2025-11-25, {MODERN}"
     assert [each.message["params"]["name"] for each in backend.modern_calls("tools/call")] == ["new"]
     assert [each.message["params"]["name"] for each in backend.calls("tools/call")] == ["old", "new"]
-
-
-class Starting(ModernBackend):
-    """A server that fails in some way until it is up."""
-
-    fails: Exception | None = None
-
-    async def _answer(self, *request: Any) -> None:
-        if self.fails is not None:
-            raise self.fails
-        await super()._answer(*request)
-
-
-@pytest.mark.scenario("P-17")
-@pytest.mark.parametrize("fails", [None, Status(503), Die()], ids=["nobody listens", "503", "closes"])
-async def test_a_server_of_both_protocols_that_comes_up_after_the_proxy_is_known_for_both_at_once(fails):
-    backend = Starting(eras={"legacy", "modern"}, tools=[tool("old")], modern_tools=[tool("new")])
-
-    async def status(world: Scene, *wanted: str) -> None:
-        async with asyncio.timeout(WAIT_SECONDS):
-            while (await world.status())["backends"][0]["status"] not in wanted:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-
-    async with contextlib.AsyncExitStack() as stack:
-        backend.fails = fails
-        backend.port = free_port()
-        if fails is not None:
-            await stack.enter_async_context(backend.running())
-        world = await stack.enter_async_context(scene({}, config=QUIET))
-        world.apply({"one": backend})
-        await status(world, "unhealthy")
-        if fails is None:
-            await stack.enter_async_context(backend.running())
-        backend.fails = None
-        await status(world, "healthy")
-        old = await stack.enter_async_context(world.session())
-        new = await stack.enter_async_context(modern(world))
-        assert await new.names() == ["one_new"]
-        assert await old.names() == ["one_old"]
 
 
 @pytest.mark.scenario("P-2")
