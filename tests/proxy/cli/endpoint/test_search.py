@@ -63,6 +63,7 @@ def first_words(text):
     ("served", "how"),
     [
         (None, "the endpoint lists all its tools; ranked here by words and vectors"),
+        ({"threshold": 0}, "found by find_tool of the endpoint"),
     ],
     indirect=["served"],
 )
@@ -79,7 +80,14 @@ async def test_tools_are_found_for_people_where_the_endpoint_searches_and_where_
     assert "[count:integer]" in wide.out
 
 
-@pytest.mark.parametrize("served", [None], indirect=True)
+@pytest.mark.parametrize("served", [{"threshold": 0}], indirect=True)
+async def test_a_list_under_tool_search_says_how_to_find_the_others(served, vmcp):
+    done = await vmcp("tools", served)
+    assert first_words(done.out) == ["TOOL", "call_tool", "find_tool"]
+    assert done.err == 'vmcp: more tools than these are found by: vmcp tools --search "WORDS"\n'
+
+
+@pytest.mark.parametrize("served", [None, {"threshold": 0}], indirect=True)
 async def test_a_tool_is_called_by_its_name_with_arguments_by_its_schema_whether_it_is_listed_or_not(served, vmcp):
     done = await vmcp("call", served, "b_send_mail", "--arg", "count=2")
     assert (done.code, done.out) == (Exit.OK, "send_mail 2\n"), done.err
