@@ -86,7 +86,8 @@ def test_an_embedding_server_of_toolhive_switches_tool_search_on_and_is_told_to_
     (warning,) = result.warnings
     assert str(warning) == (
         "warning: VirtualMCPServer/front: spec.embeddingServerRef: the EmbeddingServer 'tei' is not asked, as tools are"
-        " ranked in the process; remove it, or write the URL of its Service into spec.config.optimizer.embeddings.url"
+        " ranked in the process; remove it, or write the URL of its Service with /v1 into"
+        " spec.config.optimizer.embeddings.url"
     )
 
 

@@ -17,8 +17,8 @@ _NO_PROXY: Final = (
 _TOOLS: Final = "write an MCPToolConfig, and its name in toolConfigRef"
 _BESIDE: Final = "write it in spec, beside config"
 _NO_EMBEDDING_SERVER: Final = (
-    "remove it: tools are ranked in the process; one that is to be asked besides, keep it running, and write the URL of"
-    f" its Service into spec.config.optimizer.embeddings.url {_VMCP}"
+    "remove it: tools are ranked in the process; to have it asked as well, keep it running, and write the URL of its"
+    f" Service with /v1 into spec.config.optimizer.embeddings.url {_VMCP}"
 )
 _FURTHER_GROUPS: Final = "add the claim to groupClaims: roles are groups here"
 _ENTITY_TYPE: Final = "remove it: policies may write Group and THVGroup for the same"

@@ -165,7 +165,7 @@ def _doubts(spec: VirtualMCPServerSpec, settings: VirtualMCPServerOptimizer) -> 
         said = f"the EmbeddingServer {ref.name!r} is not asked, as tools are ranked in the process"
         remedy = "remove it"
         if embeddings_of(spec) is None:
-            remedy += f", or write the URL of its Service into {'.'.join(map(str, EMBEDDINGS))}.url"
+            remedy += f", or write the URL of its Service with /v1 into {'.'.join(map(str, EMBEDDINGS))}.url"
         yield Problem(said, remedy, ("spec", "embeddingServerRef"))
     for field_name, reason in _WITHOUT_EFFECT.items():
         if getattr(settings, field_name) is not None:
