@@ -79,13 +79,17 @@ class Notifier:
             pause = min(2 * pause, _LONGEST_PAUSE) if goes_on else _FIRST_PAUSE
             await asyncio.sleep(pause)
             self._changed.clear()
-            # Side by side: a backend that hangs makes each view wait, and the waits must not add up.
-            slots = asyncio.Semaphore(_PARALLEL)
-            async with asyncio.TaskGroup() as group:
-                for listening in self._hearers:
-                    for hearer in listening():
-                        group.create_task(self._tell(hearer, slots))
+            # In a frame of its own: this one would hold the last hearer, and its headers, until the next change.
+            await self._tell_all()
             quiet_since = loop.time()
+
+    async def _tell_all(self) -> None:
+        """Side by side: a backend that hangs makes each view wait, and the waits must not add up."""
+        slots = asyncio.Semaphore(_PARALLEL)
+        async with asyncio.TaskGroup() as group:
+            for listening in self._hearers:
+                for hearer in listening():
+                    group.create_task(self._tell(hearer, slots))
 
     async def _tell(self, hearer: Hearer, slots: asyncio.Semaphore) -> None:
         async with slots:

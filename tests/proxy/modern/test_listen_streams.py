@@ -11,6 +11,7 @@ from mcp import Client
 from tests.proxy.auth.oidc.helpers import door
 from tests.proxy.endpoint.helpers import QUIET
 from tests.proxy.endpoint.test_subscriptions import UPDATED, asked, owner
+from tests.support import heap
 from tests.support.eras import MODERN
 from tests.support.modern_backend import ModernBackend
 from tests.support.policies import NamePolicy
@@ -23,6 +24,7 @@ from vmcp_proxy.protocol.modern.envelope_keys import SUBSCRIPTION_ID
 ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 TOOLS, PROMPTS = "notifications/tools/list_changed", "notifications/prompts/list_changed"
 
+CANARY = "canary-1f7d52"
 URIS = "resourceSubscriptions"
 
 pytestmark = pytest.mark.scenario("P-9")
@@ -215,6 +217,37 @@ async def test_nothing_is_held_for_a_client_that_has_gone():
             assert len(world.inside.listening) == 1
         await eventually(lambda: not world.inside.listening)
         await eventually(lambda: heard.session in [each.session for each in backend.deletes])
+
+
+def is_held() -> bool:
+    """Whether anything in the process has the value; not what is found, which would be held by the test."""
+    return bool(heap.held_with(CANARY.encode()))
+
+
+@pytest.mark.scenario("H-6", "H-11")
+@pytest.mark.parametrize("end", ["the client goes", "policies change"])
+async def test_nothing_in_the_process_holds_the_headers_of_a_stream_that_has_ended(end):
+    backend, other = owner("test://a"), ModernBackend()
+    async with scene(
+        {"one": backend, "two": other},
+        config=operational(keepAliveInterval="50ms", failureHandling={"healthCheckInterval": "1h"}),
+        passthroughHeaders=["X-Api-Key"],
+        sessionManagement={"ttl": "200ms"},
+    ) as world:
+        async with (
+            world.client(x_api_key=CANARY) as client,
+            listening(client, "test://a", toolsListChanged=True) as stream,
+        ):
+            await eventually(lambda: len(other.listening) > 1 and stream.comments)
+            assert is_held()
+            if end == "policies change":
+                world.apply(admitter=NotThe("test://b"))
+                await stream.answer()
+        # What the test itself has sent does not count.
+        del client, stream
+        await eventually(lambda: not world.inside.listening)
+        await eventually(lambda: not is_held())
+        await eventually(lambda: CANARY in [heard.headers.get("x-api-key") for heard in backend.deletes])
 
 
 async def test_a_caller_may_have_as_many_streams_as_sessions():

@@ -9,12 +9,14 @@ from tests.support import heap
 from tests.support.raw_client import eventually
 from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend, text
+from tests.support.serving import http_backend
 from vmcp_api.spec.sessions import SessionManagement
 from vmcp_proxy.auth.identity import ANONYMOUS
 from vmcp_proxy.clients.stateless.clients import StatelessClients
 from vmcp_proxy.core.calls.hearing import Hearing
 from vmcp_proxy.core.policy.reach import Reach
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT
+from vmcp_proxy.keys.keyring import Keyring
 from vmcp_proxy.protocol.methods import Era
 
 CANARY = "canary-5b20e7"
@@ -54,20 +56,52 @@ async def test_requests_that_say_the_same_share_what_is_held_and_others_do_not()
         assert (await world.metrics())[GAUGE] == 2
 
 
+async def be_idle(world):
+    world.apply(sessionManagement={"ttl": "200ms"})
+
+
+async def give_way(world):
+    world.apply(sessionManagement={"maxSessionsPerPod": 1})
+    async with world.client() as other:
+        await other.names()
+
+
+async def follow_other_keys(world):
+    world.inside.rotate(Keyring.random())
+
+
 @pytest.mark.scenario("H-6", "H-11")
-async def test_nothing_in_the_process_holds_the_headers_of_an_idle_client():
+@pytest.mark.parametrize("end", [be_idle, give_way, follow_other_keys])
+async def test_nothing_in_the_process_holds_the_headers_of_a_client_that_is_over(end):
     backend = everything()
-    settings = {"ttl": "200ms"}
     async with scene(
-        {"one": backend}, config=QUIET, passthroughHeaders=["X-Api-Key"], sessionManagement=settings
+        {"one": backend}, config=QUIET, passthroughHeaders=["X-Api-Key"], sessionManagement={"ttl": "1h"}
     ) as world:
         async with world.client(x_api_key=CANARY) as client:
             await client.names()
             await client.call("one_echo")
-        await eventually(lambda: not world.inside.stateless)
+        assert heap.held_with(CANARY.encode())
+        await end(world)
+        await eventually(lambda: not [each for each in world.inside.stateless if each.snapshot])
         await eventually(lambda: not heap.held_with(CANARY.encode()))
         # The sessions that were opened for it have ended, with its own headers.
         await eventually(lambda: [heard.headers.get("x-api-key") for heard in backend.deletes] == [CANARY])
+
+
+@pytest.mark.scenario("H-6", "H-11")
+async def test_nothing_in_the_process_holds_the_headers_of_clients_of_a_proxy_that_has_ended():
+    backend = everything()
+    async with backend.running():
+        async with scene(
+            {}, extra=(http_backend("one", backend.port),), config=QUIET, passthroughHeaders=["X-Api-Key"]
+        ) as world:
+            async with world.client(x_api_key=CANARY) as client:
+                await client.call("one_echo")
+            assert heap.held_with(CANARY.encode())
+        assert CANARY in {heard.headers.get("x-api-key") for heard in backend.deletes}
+        # The proxy itself is still here, as the test's own.
+        assert world.proxy is not None
+        await eventually(lambda: not heap.held_with(CANARY.encode()))
 
 
 @pytest.mark.scenario("H-11")

@@ -38,11 +38,14 @@ class KeepAlive:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(min(self._settings.current.keep_alive / 2, 1.0))
-            silent = loop.time() - self._settings.current.keep_alive
-            # Side by side: a client that does not read must not hold up the comments of the others.
-            async with asyncio.TaskGroup() as group:
-                for exchange in [each for each in self._exchanges if each.last_write <= silent]:
-                    group.create_task(self._comment(exchange))
+            # In a frame of its own: this one would hold the last exchange, and its headers, until the next comment.
+            await self._comment_on_silent(loop.time() - self._settings.current.keep_alive)
+
+    async def _comment_on_silent(self, since: float) -> None:
+        """Side by side: a client that does not read must not hold up the comments of the others."""
+        async with asyncio.TaskGroup() as group:
+            for exchange in [each for each in self._exchanges if each.last_write <= since]:
+                group.create_task(self._comment(exchange))
 
     async def _comment(self, exchange: KeptAlive) -> None:
         with contextlib.suppress(TimeoutError):

@@ -94,11 +94,16 @@ class AnswerStreams:
             await self._has_finished.wait()
             self._has_finished.clear()
             while self._expiring:
-                expires, session = next(iter(self._expiring.values()))
-                await asyncio.sleep(max(0.0, expires - loop.time()))
-                streams = self._sessions.get(session)
-                if streams is not None and self._is_expired(streams, loop.time()):
-                    self._forget_oldest(streams)
+                # Nothing of a session may stay in this frame, which waits for the next one.
+                await self._forget_first(loop)
+
+    async def _forget_first(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Waits for the time of the stream that expires first, and forgets it if it is still there."""
+        expires, session = next(iter(self._expiring.values()))
+        await asyncio.sleep(max(0.0, expires - loop.time()))
+        streams = self._sessions.get(session)
+        if streams is not None and self._is_expired(streams, loop.time()):
+            self._forget_oldest(streams)
 
     def _is_expired(self, streams: _Streams, now: float) -> bool:
         """Whether the oldest finished stream of a session, which expires first, is due."""
