@@ -7,6 +7,7 @@ import msgspec
 
 from vmcp_proxy.protocol import surrogates
 from vmcp_proxy.protocol.jsonrpc import Marks, Raw
+from vmcp_proxy.protocol.modern.envelope_keys import ENVELOPE
 
 Members = dict[str, msgspec.Raw]
 
@@ -16,8 +17,18 @@ _decode_marks: Final = msgspec.json.Decoder(Marks).decode
 _encode: Final = msgspec.json.encode
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
-RESERVED_META: Final = ("vmcp.dev/", "io.modelcontextprotocol/")
-"""Keys of `_meta` that belong to this hop: what a peer sends under them is not relayed."""
+_OWN: Final = "vmcp.dev/"
+"""What begins with it the proxy alone says in `_meta`."""
+
+_TASKS: Final = frozenset({"io.modelcontextprotocol/related-task", "io.modelcontextprotocol/model-immediate-response"})
+"""Of MCP's tasks, which are not routed: they speak of one that the peer could ask nobody for."""
+
+_OF_HOP: Final = frozenset(map(str.casefold, ENVELOPE | _TASKS))
+"""Keys of `_meta` that belong to this hop: what a peer sends under them is not relayed.
+
+They are named one by one: the rest of `io.modelcontextprotocol/` is for extensions of MCP, whose two ends are the client
+and the backend (ADR-0010).
+"""
 
 TRACE_CONTEXT: Final = frozenset({"traceparent", "tracestate", "baggage"})
 """Keys of `_meta` that carry the context of a trace (SEP-414)."""
@@ -122,6 +133,11 @@ def drop_lookalikes(members: Members, known: frozenset[str]) -> bool:
     return bool(lookalikes)
 
 
+def _is_of_hop(key: str) -> bool:
+    """Also what differs from such a key by case alone, for readers that take it for the same."""
+    return key.startswith(_OWN) or key.casefold() in _OF_HOP
+
+
 def outbound_meta(
     members: Members, progress_token: int | None, context: msgspec.Raw | None = None
 ) -> msgspec.Raw | None:
@@ -144,9 +160,7 @@ def replace_meta(
         return None
     meta = parse_members(None if bytes(raw) == b"null" else raw)
     token = meta.pop(_PROGRESS, None)
-    kept = {
-        key: value for key, value in meta.items() if not key.startswith(RESERVED_META) and key.casefold() != _FOLDED
-    }
+    kept = {key: value for key, value in meta.items() if not _is_of_hop(key) and key.casefold() != _FOLDED}
     if context is not None:
         kept = {key: value for key, value in kept.items() if key.casefold() not in TRACE_CONTEXT}
         kept |= parse_members(context)
@@ -186,11 +200,7 @@ def client_result(raw: Raw) -> Raw:
         meta = {} if "_meta" not in members else _decode_members(members["_meta"])
     except _UNREADABLE:
         return raw
-    kept = {
-        key: value
-        for key, value in meta.items()
-        if not key.startswith(RESERVED_META) and key.casefold() not in TRACE_CONTEXT
-    }
+    kept = {key: value for key, value in meta.items() if not _is_of_hop(key) and key.casefold() not in TRACE_CONTEXT}
     if len(kept) == len(meta) and not is_odd:
         return raw
     if len(kept) < len(meta):
@@ -204,7 +214,7 @@ def _meta_of_backend(raw: msgspec.Raw) -> msgspec.Raw | None:
         keys = _decode_members(raw)
     except _UNREADABLE:
         return None
-    kept = {key: value for key, value in keys.items() if not key.startswith(RESERVED_META)}
+    kept = {key: value for key, value in keys.items() if not _is_of_hop(key)}
     return None if len(kept) == len(keys) else msgspec.Raw(encode_members(kept))
 
 

@@ -5,9 +5,13 @@ import time
 
 import pytest
 
+from tests.support import eras
+from tests.support.modern_backend import ModernBackend
 from tests.support.scene import operational, scene
 from tests.support.scripted_backend import Refusal, ScriptedBackend, text, tool
 from tests.support.serving import http_backend
+from vmcp_proxy.protocol.methods import Era
+from vmcp_proxy.protocol.modern.envelope_keys import SUBSCRIPTION_ID
 
 OUTCOMES = "vmcp.dev/serverOutcomes"
 
@@ -118,29 +122,49 @@ async def test_a_backend_that_hangs_is_waited_for_once_and_its_tools_come_when_i
 
 
 @pytest.mark.scenario("A-11")
-async def test_meta_travels_both_ways_except_for_the_keys_of_each_hop():
-    backend = ScriptedBackend(tools=[tool("echo")])
+@pytest.mark.parametrize("backend_era", list(Era), ids=lambda era: f"backend {era.value}")
+async def test_meta_travels_both_ways_except_for_the_keys_of_each_hop(both_eras, backend_era):
+    backend = ScriptedBackend() if backend_era is Era.LEGACY else ModernBackend()
 
     @backend.on("tools/call")
     async def answer(call):
         meta = {
             "example.com/out": {"n": 12345678901234567890},
+            "io.modelcontextprotocol/of-an-extension": {"out": 1},
             "vmcp.dev/backend": "forged",
-            "io.modelcontextprotocol/x": 1,
+            eras.SERVER: {"name": "forged", "version": "1"},
+            SUBSCRIPTION_ID: "forged",
+            "io.modelcontextprotocol/related-task": {"taskId": "t"},
         }
         return text("ok", _meta=meta)
 
-    async with scene({"one": backend}) as world, world.session() as client:
+    async with scene({"one": backend}) as world, world.client() as client:
+        await client.open()
         meta = {
             "example.com/in": ["x"],
+            "io.modelcontextprotocol/of-an-extension": {"in": 1},
+            "io.modelcontextprotocol/related-task": {"taskId": "t"},
             "vmcp.dev/spoof": 1,
-            "io.modelcontextprotocol/clientInfo": {},
+            eras.CLIENT: {"name": "a client", "version": "1"},
+            "IO.ModelContextProtocol/clientInfo": {"name": "forged"},
             "traceparent": "t",
         }
-        result = await client.call("one_echo", _meta=meta)
-        assert result["_meta"] == {"example.com/out": {"n": 12345678901234567890}}
-        arrived = backend.calls("tools/call")[0].message["params"]
-        assert arrived["_meta"] == {"example.com/in": ["x"], "traceparent": "t"}
+        came = (await client.call("one_echo", _meta=meta))["_meta"]
+    server = came.pop(eras.SERVER, {"name": "vmcp"})
+    assert server["name"] not in {"forged", "scripted"}
+    assert came == {
+        "example.com/out": {"n": 12345678901234567890},
+        "io.modelcontextprotocol/of-an-extension": {"out": 1},
+    }
+    sent = backend.calls("tools/call")[0].message["params"]["_meta"]
+    envelope = {key: sent.pop(key) for key in (eras.VERSION, eras.CAPABILITIES, eras.CLIENT) if key in sent}
+    assert bool(envelope) == (backend_era is Era.MODERN)
+    assert envelope.get(eras.CLIENT, {"name": "vmcp"})["name"] == "vmcp"
+    assert sent == {
+        "example.com/in": ["x"],
+        "io.modelcontextprotocol/of-an-extension": {"in": 1},
+        "traceparent": "t",
+    }
 
 
 @pytest.mark.scenario("A-12")

@@ -244,7 +244,7 @@ async def test_nothing_in_the_process_holds_the_headers_of_a_stream_that_has_end
                 world.apply(admitter=NotThe("test://b"))
                 await stream.answer()
         # What the test itself has sent does not count.
-        del client, stream
+        client = stream = None
         await eventually(lambda: not world.inside.listening)
         await eventually(lambda: not is_held())
         await eventually(lambda: CANARY in [heard.headers.get("x-api-key") for heard in backend.deletes])

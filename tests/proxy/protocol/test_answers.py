@@ -16,7 +16,7 @@ from vmcp_proxy.serve.legacy.fitting import fit_tool_result
 RESULTS = [
     b'{"content":[{"type":"text","text":"a \\"quoted\\" text\\n"}],"isError":true}',
     b'{"isError":false,"_meta":{"vmcp.dev/x":1,"kept":[1,{}]},"content":[]}',
-    b'{"\\u005fmeta":{"io.modelcontextprotocol/y":1},"_meta":{"k":1},"is\\u0045rror":true}',
+    b'{"\\u005fmeta":{"io.modelcontextprotocol/serverInfo":1},"_meta":{"k":1},"is\\u0045rror":true}',
     b'{"isError":"yes","_meta":{"vmcp.dev/x":1}}',
     b'{"isError":null,"_meta":null}',
     '{"text":"Größe 漢字 🙂","cut":"\\ud83d","n":123456789012345678901234567890}'.encode(),
