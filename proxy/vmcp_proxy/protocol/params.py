@@ -26,7 +26,7 @@ _TASKS: Final = frozenset({"io.modelcontextprotocol/related-task", "io.modelcont
 _OF_HOP: Final = frozenset(map(str.casefold, ENVELOPE | _TASKS))
 """Keys of `_meta` that belong to this hop: what a peer sends under them is not relayed.
 
-They are named one by one: the rest of `io.modelcontextprotocol/` is for extensions of MCP, whose two ends are the client
+They are named one by one: the rest of `io.modelcontextprotocol/` is for extensions of MCP, whose ends are the client
 and the backend (ADR-0010).
 """
 
