@@ -60,6 +60,9 @@ class Exchange:
     def composed(self):
         self.heard.append(("composed",))
 
+    def called(self, tool):
+        self.heard.append(("called", tool))
+
     def presented(self, credentials):
         pass
 

@@ -11,6 +11,7 @@ from tests.support.callers import ByClaims, token_of
 from tests.support.raw_client import WAIT_SECONDS, eventually
 from tests.support.scene import scene
 from tests.support.scripted_backend import Call, ScriptedBackend, text, tool
+from vmcp_proxy.protocol.methods import Era
 
 SCHEMA = {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]}
 ISSUE = {**tool("create_issue"), "description": "Opens a new issue in a repository", "inputSchema": SCHEMA}
@@ -36,6 +37,12 @@ def searching(config: dict | None = None, **settings) -> dict:
 
 def heard_by(result: dict) -> dict:
     return json.loads(result["content"][0]["text"])
+
+
+async def tell_changed(backend: ScriptedBackend) -> None:
+    """Has the backend say that its tools are others, once somebody hears it."""
+    await eventually(lambda: backend.streams)
+    backend.push("notifications/tools/list_changed")
 
 
 async def found(client, query: str, **more) -> list[str]:
@@ -235,7 +242,7 @@ async def test_a_live_change_is_found_and_only_another_list_is_told():
         assert await found(client, "brew coffee") == []
         first = await client.result("tools/list")
         backend.tools = [*backend.tools, {**tool("kettle"), "description": "Boils water for tea"}]
-        backend.push("notifications/tools/list_changed")
+        await tell_changed(backend)
         async with asyncio.timeout(WAIT_SECONDS):
             while await found(client, "boil water") != ["one_kettle"]:  # noqa: ASYNC110 - nobody hears of it
                 await asyncio.sleep(0.01)
@@ -306,3 +313,59 @@ async def test_an_explanation_says_what_lists_show_and_what_is_found_instead():
         world.apply(config=searching(threshold=26))
         assert (await world.explain("one_create_issue"))["listed"] is True
         assert (await world.explain("find_tool"))["conclusion"] == "unknown"
+
+
+@pytest.mark.scenario("T-4", "P-8")
+async def test_a_client_repeats_no_argument_of_the_tool_in_headers_and_its_call_is_good(monkeypatch):
+    monkeypatch.setattr("tests.support.eras.current", Era.MODERN)
+    schema = {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}}
+    backend = shop({**tool("place"), "inputSchema": schema})
+    async with scene({"one": backend}, config=searching()) as world, world.client() as client:
+        wanted = {"name": "one_place", "arguments": {"region": "eu"}}
+        assert heard_by(await client.call("call_tool", wanted))["given"] == {"region": "eu"}
+        refused = await client.post(client.asking("tools/call", wanted))
+        assert refused.json()["error"]["code"] == -32020
+
+
+@pytest.mark.scenario("T-6")
+async def test_searches_go_on_through_reloads_and_changes_of_lists():
+    backend = shop()
+    async with scene({"one": backend}, config=searching()) as world, world.session() as client:
+        done = asyncio.Event()
+
+        async def search() -> int:
+            number = 0
+            while not done.is_set():
+                assert (await found(client, "open an issue"))[0] == "one_create_issue"
+                number += 1
+            return number
+
+        searching_on = [asyncio.create_task(search()) for _ in range(4)]
+        for number in range(10):
+            backend.tools = [*backend.tools, {**tool(f"new{number}"), "description": "Another one"}]
+            await tell_changed(backend)
+            world.apply(config=searching(threshold=number + 1))
+            # Each change is searched at least once.
+            before = len(backend.heard)
+            await client.names()
+            await found(client, f"new{number}")
+            assert len(backend.heard) >= before
+        done.set()
+        assert all(await asyncio.gather(*searching_on))
+
+
+@pytest.mark.scenario("T-1")
+async def test_list_changed_is_told_of_the_list_that_is_served_and_of_no_other():
+    backend, two = shop(), shop({**tool("brew"), "description": "Brews coffee"}, count=0)
+    async with two.running(), scene({"one": backend}, config=searching()) as world, world.session() as client:
+        await client.names()
+        async with client.listening() as stream:
+            backend.tools = [*backend.tools, {**tool("kettle"), "description": "Boils water for tea"}]
+            await tell_changed(backend)
+            async with asyncio.timeout(WAIT_SECONDS):
+                while await found(client, "boil water") != ["one_kettle"]:  # noqa: ASYNC110 - nobody hears of it
+                    await asyncio.sleep(0.01)
+            world.apply({"one": backend, "two": two})
+            await stream.until("notifications/tools/list_changed")
+            assert "one, two" in (await client.result("tools/list"))["tools"][1]["description"]
+            assert stream.methods.count("notifications/tools/list_changed") == 1

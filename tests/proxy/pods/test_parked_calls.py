@@ -55,6 +55,26 @@ async def test_an_answer_that_reaches_another_pod_finds_the_call(redis_server):
         assert await second.answer(asked) == Lost()
 
 
+@pytest.mark.scenario("P-11", "T-4")
+async def test_a_call_that_was_handed_on_is_known_by_its_tool_wherever_its_client_comes_next(redis_server):
+    async def act(backend, exchange):
+        exchange.called("the_tool")
+        await backend.ask()
+        answer = await backend.ask()
+        return Result(json.dumps(answer["result"]).encode(), "a")
+
+    async with two(redis_server, act) as (first, second, _):
+        heard = Exchange()
+        asked = await second.answer(await first.call(), exchange=heard)
+        assert ("called", "the_tool") in heard.heard
+        for pod in (second, first):
+            heard = Exchange()
+            last = await pod.answer(asked, exchange=heard)
+            assert ("called", "the_tool") in heard.heard
+            if "requestState" not in last:
+                break
+
+
 async def test_a_call_asks_again_wherever_its_client_comes_next(redis_server):
     async def act(backend, _exchange):
         for _ in range(3):

@@ -171,6 +171,20 @@ async def test_manifests_are_served_as_well_and_edits_reach_the_client(tmp_path)
         assert [tool["name"] for tool in listed["result"]["tools"]] == ["one_echo"]
 
 
+@pytest.mark.scenario("T-6")
+async def test_tools_are_searched_over_stdio_as_well(tmp_path):
+    file = tmp_path / "v.yaml"
+    write(file, *endpoint(config={"optimizer": {"threshold": 1}}), server("one"))
+    async with started("-f", str(file)) as client:
+        await client.begin()
+        listed = await client.ask(1, "tools/list")
+        assert [tool["name"] for tool in listed["result"]["tools"]] == ["call_tool", "find_tool"]
+        found = await client.ask(2, "tools/call", name="find_tool", arguments={"query": "echo a text"})
+        wanted = {"name": found["result"]["structuredContent"]["tools"][0]["name"], "arguments": {"text": "x"}}
+        assert wanted["name"] == "one_echo"
+        assert (await client.ask(3, "tools/call", name="call_tool", arguments=wanted))["result"]["content"]
+
+
 async def test_what_is_no_message_gets_an_error_and_the_process_lives(tmp_path):
     async with started("--mcp-config", str(server_file(tmp_path, ex=EXAMPLE))) as client:
         assert "initialize" in (await client.ask(0, "tools/list"))["error"]["message"]
