@@ -132,6 +132,7 @@ async def test_a_tool_for_pages_alone_is_told_like_one_that_is_not_there():
     refused = await world.call("call_tool", {"name": "shop_xyzzy"})
     missing = await world.call("call_tool", {"name": "shop_xyzzo"})
     assert refused.text == missing.text.replace("xyzzo", "xyzzy")
+    assert "xyzzy" not in missing.text
     assert [each.name for each in world.server.reached] == ["shop_xyzzo"]
     await world.call("shop_xyzzy")
     assert world.server.reached[-1].name == "shop_xyzzy"
