@@ -1,6 +1,6 @@
 """JSON-RPC 2.0 messages: only the envelope is decoded, params and results stay raw bytes (ADR-0010)."""
 
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -20,6 +20,9 @@ MOST_BATCHED: Final = 100
 
 MOST_BATCH_BYTES: Final = 1 << 20
 """Bytes of such a batch: an array of nothing but numbers takes some forty times its size while it is taken apart."""
+
+_MOST_CONTENTS: Final = 1000
+"""Contents whose marks are kept: a body of nothing else would take some times its size."""
 
 _APART_BYTES: Final = 64 << 10
 """From this size on a result is not copied into its answer."""
@@ -47,6 +50,21 @@ class Marks(msgspec.Struct, frozen=True, gc=False):
     meta: msgspec.Raw | msgspec.UnsetType = msgspec.field(name="_meta", default=msgspec.UNSET)
     structured: msgspec.Raw | msgspec.UnsetType = msgspec.field(name="structuredContent", default=msgspec.UNSET)
     result_type: msgspec.Raw | msgspec.UnsetType = msgspec.field(name="resultType", default=msgspec.UNSET)
+
+
+class _PlainContent(msgspec.Struct, frozen=True, gc=False):
+    """A content that brings all of itself along; anything else that stands under these names is no such content."""
+
+    type: Literal["text", "image", "audio"]
+    uri: None = None
+    resource: None = None
+
+
+class PlainMarks(Marks, frozen=True, gc=False):
+    """The marks of a result whose contents were seen to link to no resource and to embed none."""
+
+    content: list[_PlainContent] = msgspec.field(default_factory=list)
+    messages: None = None
 
 
 class Response(msgspec.Struct, frozen=True, gc=False):
@@ -92,6 +110,7 @@ _NO_ID: Final = "The id must be a string or an integer."
 _LONG_ID: Final = f"The id is longer than {MAX_ID_BYTES} bytes."
 _decode_envelope: Final = msgspec.json.Decoder(_Envelope).decode
 _decode_marks: Final = msgspec.json.Decoder(Marks).decode
+_decode_plain: Final = msgspec.json.Decoder(PlainMarks).decode
 _WHITE_SPACE: Final = b" \t\r\n"
 _encode: Final = msgspec.json.encode
 
@@ -150,10 +169,21 @@ def parse_answer(body: bytes, request_id: bytes) -> Message:
     try:
         if not text.isascii():
             text.decode()
-        marks = _decode_marks(result)
+        marks = _marks_in(result)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return parse_message(body)
     return Response(request_id, msgspec.Raw(result), None, marks)
+
+
+def _marks_in(result: memoryview) -> Marks:
+    """The marks of a result, plain ones of nearly all; raises what msgspec does."""
+    try:
+        marks = _decode_plain(result)
+    except msgspec.ValidationError:
+        return _decode_marks(result)
+    if len(marks.content) <= _MOST_CONTENTS:
+        return marks
+    return Marks(marks.is_error, marks.meta, marks.structured, marks.result_type)
 
 
 def _between(text: bytes, request_id: bytes) -> memoryview | None:

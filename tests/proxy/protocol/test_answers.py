@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from tests.support.examples import examples
 from tests.support.mutation import mutated
-from vmcp_proxy.protocol.jsonrpc import Response, encode_answer, encode_result, parse_answer, parse_message, size_of
+from vmcp_proxy.core.owners.handed_out import may_hand_out, names_page, uris_of
+from vmcp_proxy.protocol.jsonrpc import (
+    PlainMarks,
+    Response,
+    encode_answer,
+    encode_result,
+    parse_answer,
+    parse_message,
+    size_of,
+)
 from vmcp_proxy.protocol.params import inbound_result, marks_of
 from vmcp_proxy.serve.legacy.fitting import fit_tool_result
 
@@ -23,6 +32,11 @@ RESULTS = [
     b'{"structuredContent":[1],"content":[],"_meta":{"vmcp.dev/x":1}}',
     b'{"structured\\u0043ontent":null,"structuredContent":{"a":[]},"content":[]}',
     b'{"content":[],"isError":5,"structuredContent":"\\ud83d"}',
+    b'{"content":[{"text":"x","type":"text"},{"type":"image","data":"","mimeType":"image/png"}]}',
+    b'{"content":[{"type":"resource_link","uri":"file:///a","name":"a"}],"isError":true}',
+    b'{"content":[{"type":"text","text":"\\"resource\\""},{"type":"resource","resource":{"uri":"ui://a"}}]}',
+    b'{"messages":[{"role":"user","content":{"type":"resource","resource":{"uri":"file:///b"}}}]}',
+    b'{"content":[],"_meta":{"ui":{"resourceUri":"ui://page"}}}',
     b"{}",
     b"[]",
 ]
@@ -44,7 +58,9 @@ def said(message) -> object:
     marks = marks_of(message.result) if message.marks is None else message.marks
     relayed = inbound_result(message.result, message.marks)
     texts = (message.result, relayed, fit_tool_result(relayed, marks))
-    return message.id, marks.is_error, *(bytes(text).strip() for text in texts)
+    is_looked_into = may_hand_out(relayed, message.marks)
+    handed_out = (uris_of(relayed), names_page(relayed)) if is_looked_into else ([], False)
+    return message.id, marks.is_error, *handed_out, *(bytes(text).strip() for text in texts)
 
 
 @settings(max_examples=examples(1500))
@@ -103,3 +119,18 @@ def test_an_answer_to_another_request_keeps_its_own_id():
     answer = parse_answer(b'{"jsonrpc":"2.0","id":70,"result":{}}', b"7")
     assert isinstance(answer, Response)
     assert answer.id == b"70"
+
+
+def test_plain_contents_are_told_apart_in_the_same_pass():
+    answer = parse_answer(ORDERS[0] % b'{"content":[{"type":"text","text":"\\"resource\\""}]}', b"7")
+    assert isinstance(answer, Response)
+    assert isinstance(answer.marks, PlainMarks)
+    assert not may_hand_out(answer.result, answer.marks)
+
+
+def test_no_more_contents_are_kept_than_a_result_has_in_reason():
+    contents = b",".join([b'{"type":"text"}'] * 1001)
+    answer = parse_answer(ORDERS[0] % (b'{"isError":true,"content":[%b]}' % contents), b"7")
+    assert isinstance(answer, Response)
+    assert answer.marks is not None
+    assert (answer.marks.is_error, isinstance(answer.marks, PlainMarks)) == (True, False)

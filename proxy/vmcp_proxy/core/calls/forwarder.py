@@ -145,7 +145,9 @@ def _reply_of(answer: Response, client: ClientContext, capability: Capability, m
     if answer.result is None:
         return RawFailure(answer.error or b"{}", backend)
     marks = answer.marks
-    raw = _with_owners(inbound_result(answer.result, marks), client, capability, method)
+    raw = inbound_result(answer.result, marks)
+    if method == _READ or (method in _HANDING_OUT and may_hand_out(raw, marks)):
+        raw = _with_owners(raw, client, capability, method)
     return Result(raw, backend, marks)
 
 
@@ -155,8 +157,6 @@ def _with_owners(raw: Raw, client: ClientContext, capability: Capability, method
     if method == _READ:
         is_renamed = capability.kind is Kind.RESOURCE and capability.exposed != capability.original
         return rename_links(raw, client.uri_of(backend)) if is_renamed else raw
-    if method not in _HANDING_OUT or not may_hand_out(raw):
-        return raw
     uris = uris_of(raw)
     if uris:
         client.note_handed_out(uris, backend)

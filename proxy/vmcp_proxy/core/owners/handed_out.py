@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from vmcp_proxy.core.catalog.ui_pages import SCHEME, rename_pages, text_in
-from vmcp_proxy.protocol.jsonrpc import Raw
+from vmcp_proxy.protocol.jsonrpc import Marks, PlainMarks, Raw
 from vmcp_proxy.protocol.surrogates import decode_items, decode_members, encode_members
 
 MOST_URIS: Final = 1024
@@ -75,8 +75,13 @@ class _Result(msgspec.Struct, gc=False):
 _decode: Final = msgspec.json.Decoder(_Result).decode
 
 
-def may_hand_out(result: Raw) -> bool:
-    """Whether a look into the result is worth while; what spells its members with escapes is not looked at."""
+def may_hand_out(result: Raw, marks: Marks | None) -> bool:
+    """Whether a look into the result is worth while; what spells its members with escapes is not looked at.
+
+    `marks` are those of this result, where they are known: plain ones leave nothing but its `_meta` to be searched.
+    """
+    if isinstance(marks, PlainMarks):
+        return marks.meta is not msgspec.UNSET and _SIGN.search(marks.meta) is not None
     return _SIGN.search(result) is not None
 
 
