@@ -1,4 +1,4 @@
-"""How many instructions a small call takes in user space, counted by valgrind: `python -m benchmarks.instructions`.
+"""How many instructions a call takes in user space, counted by valgrind: `python -m benchmarks.instructions`.
 
 The count does not depend on what else the machine does, so that a change of some percent shows where times cannot tell.
 What the kernel does for a call is not in it. A contender is some fifty times slower while it is counted.
@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,7 @@ from benchmarks.__main__ import roster_of
 from benchmarks.collector import collector
 from benchmarks.contenders.roster import Peers, roster
 from benchmarks.contenders.site import Contender, Launch, Site
+from benchmarks.figures import KIB
 from benchmarks.issuer import issuer
 from benchmarks.redis_server import redis_address
 from benchmarks.rig import Rig, Scale
@@ -44,20 +46,21 @@ def counted(contender: Contender, target: Path) -> Contender:
     return replace(contender, launch=launch)
 
 
-def count(rig: Rig, contender: Contender, url: str, seconds: float, *, is_modern: bool) -> float:
-    """Instructions for each call of some seconds."""
+def count(rig: Rig, contender: Contender, url: str, seconds: float, size: int = 0, *, is_modern: bool) -> float:
+    """Instructions for each call of some seconds; with a `size` for each result of so many bytes."""
+    calls = partial(jobs.Calls, tool="blob", size=size) if size else jobs.Calls
     target = rig.folder / f"callgrind.{contender.name}"
     with contextlib.ExitStack() as stack:
         entrant = stack.enter_context(rig.entered(counted(contender, target), [url]))
         seat = stack.enter_context(seated(rig, entrant, is_modern=is_modern))
         assert entrant.child is not None
         process = entrant.child.pid
-        seat.load.do(jobs.Calls(_WARM_SECONDS))
+        seat.load.do(calls(_WARM_SECONDS))
         _tell(process, "--instr=on")
         # What valgrind translates for the first time is over before it counts.
-        seat.load.do(jobs.Calls(_WARM_SECONDS / 2))
+        seat.load.do(calls(_WARM_SECONDS / 2))
         _tell(process, "--zero")
-        done = seat.load.do(jobs.Calls(seconds))
+        done = seat.load.do(calls(seconds))
         _tell(process, "--dump")
         _tell(process, "--instr=off")
     found = _COUNTED.search(target.read_text(errors="replace"))
@@ -88,14 +91,18 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=["vmcp"], metavar="NAME", help="contenders, as for make bench")
     parser.add_argument("--seconds", type=float, default=4.0, help="length of what is counted")
     parser.add_argument("--modern", action="store_true", help="calls of MCP 2026-07-28, which has no sessions")
+    parser.add_argument("--kib", type=int, default=0, help="results of so many KiB instead of small ones")
+    parser.add_argument("--sse", action="store_true", help="the backend answers with event streams")
     options = parser.parse_args()
     if shutil.which("valgrind") is None:
         parser.error("there is no valgrind; install it (Debian: apt install valgrind)")
     print(f"Python {sys.version.split()[0]}, instructions per call in user space")
-    with prepared(",".join(options.names), options.seconds) as (rig, contenders), rig.backends() as backends:
+    names = ",".join(options.names)
+    with prepared(names, options.seconds) as (rig, contenders), rig.backends(is_sse=options.sse) as backends:
         base = 0.0
         for contender in contenders:
-            found = count(rig, contender, backends.urls[0], options.seconds, is_modern=options.modern)
+            size, url = options.kib * KIB, backends.urls[0]
+            found = count(rig, contender, url, options.seconds, size, is_modern=options.modern)
             base = base or found
             print(f"{contender.title:45} {found / 1000:8.1f} k {found / base:6.2f}", flush=True)
 

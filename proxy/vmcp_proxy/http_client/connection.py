@@ -3,8 +3,10 @@
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Final, Literal, Protocol, TypeAlias, cast
 
+from vmcp_proxy.http_client.body_filler import BodyFiller
 from vmcp_proxy.http_client.errors import (
     HttpError,
     PeerClosed,
@@ -24,13 +26,16 @@ HIGH_WATER: Final = 64 << 10
 _JOINED: Final = 64 << 10
 """Bodies up to this size are copied behind their head, so that both leave in one segment."""
 
+_IN_PLACE: Final = 64 << 10
+"""From this much on that is still to come, a body is worth an object of its own that reads it where it stays."""
+
 _SETTLING_SECONDS: Final = 0.2
 _SETTLING_BYTES: Final = 16 << 10
 """How long, and for how much, a connection is kept for the end of a body that nobody reads any more."""
 
-Awaited: TypeAlias = Literal["head", "small", "part", "end", "nothing"]
+Awaited: TypeAlias = Literal["head", "small", "part", "enough", "end", "nothing"]
 """What wakes the waiting task: the head; the head, with the body if that is declared small; some of the
-body; all of it. Nothing: no task waits for the rest of the body, it only has to go by."""
+body; as much as its reader says; all of it. Nothing: no task waits for the rest of the body, it only has to go by."""
 
 
 class Owner(Protocol):
@@ -62,7 +67,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_awaited", "_cap", "_deadline", "_expiry", "_is_paused", "_limits", "_loop", "_old_from", "_owner", "_reader",
-        "_response", "_rings_at", "_timer", "_transport", "_waiter", "error", "served",
+        "_response", "_rings_at", "_take", "_timer", "_transport", "_waiter", "error", "served",
     )  # fmt: skip
 
     _transport: asyncio.Transport  # there from connection_made() on, before which nobody has the connection
@@ -75,6 +80,7 @@ class Connection(asyncio.Protocol):
         self._response: Message | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._awaited: Awaited = "head"
+        self._take: Callable[[], bool] | None = None
         self._cap = 0
         self._expiry = limits.keep_alive_expiry
         self._is_paused = False
@@ -122,12 +128,22 @@ class Connection(asyncio.Protocol):
         seconds = float("inf") if idle_timeout is None else idle_timeout
         await self._wait_for_body(message, "part", seconds)
 
-    async def wait_for_end(self, message: Message, max_bytes: int, seconds: float) -> None:
+    async def wait_until(self, message: Message, take: Callable[[], bool]) -> None:
+        self._check(message)
+        self._take = take
+        try:
+            await self._wait_for_body(message, "enough", float("inf"))
+        finally:
+            self._take = None
+
+    async def wait_for_end(self, message: Message, max_bytes: int, seconds: float, *, is_reserved: bool) -> None:
         self._check(message)
         self._cap = max_bytes
         if max(message.size, message.length or 0) > max_bytes:
             self._fail(ResponseTooLarge(max_bytes))
             self._check(message)
+        if is_reserved and message.length is not None and message.length - message.size >= _IN_PLACE:
+            self._read_in_place(message, message.length)
         await self._wait_for_body(message, "end", seconds)
 
     def settle(self, message: Message) -> None:
@@ -175,15 +191,24 @@ class Connection(asyncio.Protocol):
             message.parts.clear()
             if message.size > _SETTLING_BYTES:
                 self.close()
-        elif self._waiter is not None and self._awaited == "end":
+        else:
+            self._go_on(message)
+
+    def _go_on(self, message: Message) -> None:
+        """Wakes the task that waits for as much as there is now, and holds the peer back where nobody does."""
+        waiter = self._waiter
+        if waiter is not None and self._awaited == "end":
             if message.size > self._cap:
                 self._fail(ResponseTooLarge(self._cap))
+        elif waiter is not None and self._take is not None:
+            if self._take():
+                self._wake(waiter)
         else:
             if message.size > HIGH_WATER:
                 self._pause()
             is_held = self._awaited == "small" and _is_small(message)
-            if self._waiter is not None and message.has_head and not is_held:
-                self._wake(self._waiter)
+            if waiter is not None and message.has_head and not is_held:
+                self._wake(waiter)
 
     def eof_received(self) -> None:
         if self._response is None:
@@ -218,6 +243,29 @@ class Connection(asyncio.Protocol):
         except asyncio.CancelledError:
             self.abandon(message)
             raise
+
+    def _read_in_place(self, message: Message, length: int) -> None:
+        """Hands reading over to an object that fills the body; its memory is that of all ``length`` bytes."""
+        transport = self._transport
+        if transport.is_closing():
+            return  # the waiter hears of it
+
+        def done() -> None:
+            if self._response is message:
+                self._hand_to(self)
+                self._reader.complete(length)
+                self._finish()
+
+        parts, message.parts = message.parts, []
+        message.filler = BodyFiller(length, parts, self, done)
+        self._hand_to(message.filler)
+
+    def _hand_to(self, protocol: asyncio.BaseProtocol) -> None:
+        """Has the transport read by another protocol: it looks at the kind only where it begins to read."""
+        self._transport.pause_reading()
+        self._transport.set_protocol(protocol)
+        self._transport.resume_reading()
+        self._is_paused = False
 
     def _check(self, message: Message) -> None:
         if self._response is not message:

@@ -5,6 +5,7 @@ from typing import Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from vmcp_proxy.http_client.body_filler import BodyFiller
 from vmcp_proxy.http_client.errors import COMPRESSED, PeerClosed, ProtocolError, TlsFailed
 from vmcp_proxy.protocol.tls_trouble import WANTS_TLS, wants_tls
 
@@ -34,10 +35,10 @@ class Message:
     """A response as far as it has arrived; ``size`` counts the body bytes in ``parts``.
 
     ``headers`` is set from ``has_head`` on. ``length`` is the declared length of the whole body, None where
-    only the end will tell.
+    only the end will tell. A body that is read in place is in ``filler``.
     """
 
-    __slots__ = ("complete", "has_head", "headers", "length", "parts", "size", "status")
+    __slots__ = ("complete", "filler", "has_head", "headers", "length", "parts", "size", "status")
 
     headers: ResponseHeaders
 
@@ -45,6 +46,7 @@ class Message:
         self.status = 0
         self.length: int | None = None
         self.parts: list[bytes] = []
+        self.filler: BodyFiller | None = None
         self.size = 0
         self.has_head = False
         self.complete = False
@@ -109,6 +111,13 @@ class ResponseReader:
         if self._unframed > self._max_header_bytes and not self._message.complete:
             # llhttp and httptools buffer a name or value for as long as it lasts.
             raise ProtocolError("the header or trailer section is too large")
+
+    def complete(self, length: int) -> None:
+        """Take note that all of a body of this declared length is there, though not all came through ``feed``."""
+        message = self._message
+        message.size, message.complete = length, True
+        self.reusable = self._parser.should_keep_alive()
+        self._parser = HttpResponseParser(self)  # the former waits for the rest of the body
 
     def feed_eof(self) -> None:
         """Take the end of the stream; PeerClosed unless that is how the body ends."""

@@ -1,6 +1,6 @@
 """The response that a caller holds."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from vmcp_proxy.http_client.errors import ResponseTooLarge
@@ -13,7 +13,10 @@ class Source(Protocol):
     async def wait_for_part(self, message: Message, idle_timeout: float | None) -> None:
         """Wait until some of the body is buffered or it has ended."""
 
-    async def wait_for_end(self, message: Message, max_bytes: int, seconds: float) -> None:
+    async def wait_until(self, message: Message, take: Callable[[], bool]) -> None:
+        """Wait until ``take`` says that it is enough, which is asked after each read, or the body has ended."""
+
+    async def wait_for_end(self, message: Message, max_bytes: int, seconds: float, *, is_reserved: bool) -> None:
         """Wait until the whole body is buffered; ResponseTooLarge as soon as it cannot fit."""
 
     def settle(self, message: Message) -> None:
@@ -36,21 +39,30 @@ class Response(Message):
         super().__init__()
         self._source = source
 
-    async def read(self, max_bytes: int, *, timeout: float) -> bytes:  # noqa: ASYNC109 - the connection's timer
+    async def read(
+        self,
+        max_bytes: int,
+        *,
+        timeout: float,  # noqa: ASYNC109 - the connection's timer
+        is_reserved: bool = False,
+    ) -> bytes:
         """Return the whole body, or what ``chunks`` has left of it.
 
         ResponseTooLarge above ``max_bytes``, from the declared length where there is one; never truncates.
-        Timeout after ``timeout`` seconds.
+        Timeout after ``timeout`` seconds. Where memory for all of the declared length ``is_reserved``, it is taken at
+        once, and nothing of the body may have been taken before: each byte is then copied once, not three times.
         """
         if not self.complete:
             try:
-                await self._source.wait_for_end(self, max_bytes, timeout)
+                await self._source.wait_for_end(self, max_bytes, timeout, is_reserved=is_reserved)
             except BaseException:
                 # The error's traceback holds this response until the garbage is collected: not the bytes, too.
                 self.take_nothing()
                 raise
         if self.size > max_bytes:
             raise ResponseTooLarge(max_bytes)
+        if self.filler is not None:
+            self.parts, self.filler = [self.filler.whole()], None
         if len(self.parts) != 1:
             self.parts = [b"".join(self.parts)]
         return self.parts[0]
@@ -69,14 +81,27 @@ class Response(Message):
             await self._source.wait_for_part(self, idle_timeout)
         return self.take()
 
+    async def gather(self, take: Callable[[], bool]) -> None:
+        """Have ``take`` read what arrives, as it arrives, until it returns True or has read the end; no time bounds it.
+
+        It is called within the connection's own turn, which spares a task for each read, and must not raise.
+        """
+        while not take() and not self.complete:
+            await self._source.wait_until(self, take)
+
+    def take_parts(self) -> list[bytes]:
+        """Return the body bytes that have arrived and were not taken yet, as they came."""
+        parts, self.parts, self.size = self.parts, [], 0
+        return parts
+
     def take(self) -> bytes:
         """Return the body bytes that have arrived and were not taken yet, without waiting."""
-        parts, self.parts, self.size = self.parts, [], 0
+        parts = self.take_parts()
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def take_nothing(self) -> None:
         """Forget the body bytes that have arrived."""
-        self.parts, self.size = [], 0
+        self.parts, self.filler, self.size = [], None, 0
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self.chunks(idle_timeout=None)

@@ -42,6 +42,41 @@ async def test_each_chunk_is_there_before_the_next_is_sent(client):
         assert "1 idle" in repr(client._pools)
 
 
+async def test_a_reader_takes_what_arrives_and_says_when_it_is_enough(client):
+    go_on = asyncio.Semaphore(1)
+    texts = [b"one", b"two", b"three", b"four"]
+
+    async def handler(exchange: Exchange) -> None:
+        await exchange.read_request()
+        await exchange.send(CHUNKED)
+        for text in texts:
+            await go_on.acquire()
+            await exchange.send(b"%x\r\n%b\r\n" % (len(text), text))
+        await go_on.acquire()
+        await exchange.send(b"0\r\n\r\n")
+        await exchange.wait_closed()
+
+    async with raw_server(handler) as server:
+        response = await open_stream(client, server)
+        seen: list[bytes] = []
+
+        def take() -> bool:
+            parts = response.take_parts()
+            seen.extend(parts)
+            if parts and seen[-1] != b"three":
+                go_on.release()
+            return b"three" in parts
+
+        await response.gather(take)
+        assert seen == texts[:3]
+        assert not response.complete
+        go_on.release()
+        await response.gather(take)
+        assert seen == texts
+        assert response.complete
+        assert "1 idle" in repr(client._pools)
+
+
 async def test_a_stream_of_one_byte_chunks_arrives_whole(client):
     body = b"data: x\n\n" * 50
     async with raw_server(answering(CHUNKED, *(b"1\r\n%c\r\n" % byte for byte in body), b"0\r\n\r\n")) as server:

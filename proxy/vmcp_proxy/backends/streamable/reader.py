@@ -12,6 +12,7 @@ from vmcp_proxy.backends.interface import Receiver, Reply
 from vmcp_proxy.backends.messages import hand_over, is_answer_to, parse_incoming, sound
 from vmcp_proxy.backends.over_http import translate
 from vmcp_proxy.backends.refusals.refusal import EVENTS, JSON, media_type, message_in
+from vmcp_proxy.backends.streamable.event_intake import EventIntake
 from vmcp_proxy.backends.streamable.resume_point import Position
 from vmcp_proxy.protocol import jsonrpc
 from vmcp_proxy.protocol.sse import EventTooLargeError, SseParser
@@ -155,16 +156,16 @@ class HttpReader:
             if length is None:
                 return await self._read_unknown(response, deadline, lease)
             await self._hold(lease, min(length, self._max_bytes), deadline)
-            return await self._read(response, deadline)
+            return await self._read(response, deadline, is_reserved=True)
         except http_client.HttpError as error:
             raise self._failure(error, lease) from error
         finally:
             response.abandon()
             lease.drop()
 
-    async def _read(self, response: http_client.Response, deadline: Deadline) -> bytes:
+    async def _read(self, response: http_client.Response, deadline: Deadline, *, is_reserved: bool = False) -> bytes:
         seconds = deadline.at - asyncio.get_running_loop().time()
-        return await response.read(self._max_bytes, timeout=max(seconds, 0.0))
+        return await response.read(self._max_bytes, timeout=max(seconds, 0.0), is_reserved=is_reserved)
 
     async def _read_unknown(self, response: http_client.Response, deadline: Deadline, lease: Lease) -> bytes:
         """The whole body where nothing says how long it will be."""
@@ -208,25 +209,24 @@ class HttpReader:
         elsewhere: Elsewhere,
     ) -> jsonrpc.Response | None:
         """The answer; None where the stream is over without it."""
-        parser = SseParser(self._max_bytes)
         began = asyncio.get_running_loop().time()
         lease = self._budget.lease(response.abandon)
+        events = EventIntake(response, self._max_bytes, lease)
         try:
             while True:
-                chunk = response.take()
-                if not chunk:
+                if not events.take():
                     async with deadline.bound():
-                        chunk = await response.part(idle_timeout=None)
-                if not chunk:
-                    return None
-                for event in parser.feed(chunk):
+                        await response.gather(events.take)
+                for event in events.taken():
                     position.take(event)
                     messages = parse_incoming(event.data, request_id) if event.data else ()
                     answer = await self._sorted(messages, request_id, deadline, receiver, reply, elsewhere)
                     if answer is not None:
                         response.settle()
                         return answer
-                await self._hold(lease, parser.held, deadline)
+                if events.are_over:
+                    return None
+                await self._hold(lease, events.held, deadline)
         except http_client.PeerClosed:
             return None
         except EventTooLargeError as error:
@@ -234,7 +234,7 @@ class HttpReader:
         except http_client.HttpError as error:
             raise self._failure(error, lease) from error
         finally:
-            parser.forget()
+            events.forget()
             lease.drop()
             position.ended(asyncio.get_running_loop().time() - began)
             await response.aclose()
