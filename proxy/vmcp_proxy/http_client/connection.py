@@ -128,11 +128,12 @@ class Connection(asyncio.Protocol):
         seconds = float("inf") if idle_timeout is None else idle_timeout
         await self._wait_for_body(message, "part", seconds)
 
-    async def wait_until(self, message: Message, take: Callable[[], bool]) -> None:
+    async def wait_until(self, message: Message, take: Callable[[], bool]) -> bool:
         self._check(message)
         self._take = take
         try:
             await self._wait_for_body(message, "enough", float("inf"))
+            return self._take is None
         finally:
             self._take = None
 
@@ -202,6 +203,7 @@ class Connection(asyncio.Protocol):
                 self._fail(ResponseTooLarge(self._cap))
         elif waiter is not None and self._take is not None:
             if self._take():
+                self._take = None
                 self._wake(waiter)
         else:
             if message.size > HIGH_WATER:

@@ -13,8 +13,8 @@ class Source(Protocol):
     async def wait_for_part(self, message: Message, idle_timeout: float | None) -> None:
         """Wait until some of the body is buffered or it has ended."""
 
-    async def wait_until(self, message: Message, take: Callable[[], bool]) -> None:
-        """Wait until ``take`` says that it is enough, which is asked after each read, or the body has ended."""
+    async def wait_until(self, message: Message, take: Callable[[], bool]) -> bool:
+        """Wait until ``take``, which is called after each read, says that it is enough, or the body ends; which of both."""
 
     async def wait_for_end(self, message: Message, max_bytes: int, seconds: float, *, is_reserved: bool) -> None:
         """Wait until the whole body is buffered; ResponseTooLarge as soon as it cannot fit."""
@@ -87,7 +87,8 @@ class Response(Message):
         It is called within the connection's own turn, which spares a task for each read, and must not raise.
         """
         while not take() and not self.complete:
-            await self._source.wait_until(self, take)
+            if await self._source.wait_until(self, take):
+                return
 
     def take_parts(self) -> list[bytes]:
         """Return the body bytes that have arrived and were not taken yet, as they came."""
