@@ -14,7 +14,7 @@ class Source(Protocol):
         """Wait until some of the body is buffered or it has ended."""
 
     async def wait_until(self, message: Message, take: Callable[[], bool]) -> bool:
-        """Wait until ``take``, called after each read, says that it is enough, or the body ends; whether it has said so."""
+        """Wait until ``take``, called after each read, says that it is enough, or the end; whether it has said so."""
 
     async def wait_for_end(self, message: Message, max_bytes: int, seconds: float, *, is_reserved: bool) -> None:
         """Wait until the whole body is buffered; ResponseTooLarge as soon as it cannot fit."""
