@@ -257,6 +257,24 @@ async def test_a_stream_of_a_client_succeeds_however_it_ends(tmp_path):
         assert found == {"mcp_stream": ("success", None, 200, ""), "mcp_session_end": ("success", None, 204, "")}
 
 
+@pytest.mark.parametrize("end", ["its client goes", "it is ended here", "the process ends"])
+async def test_a_listen_stream_of_a_client_succeeds_however_it_ends(tmp_path, monkeypatch, end):
+    monkeypatch.setattr("tests.support.eras.current", Era.MODERN)
+    async with staged(tmp_path) as stage, stage.world.client() as client:
+        wanted = {"notifications": {"toolsListChanged": True}}
+        async with client.posting("subscriptions/listen", wanted) as stream:
+            await stream.until("notifications/subscriptions/acknowledged")
+            if end == "it is ended here":
+                for each in stage.world.inside.listening:
+                    each.finish()
+            elif end == "the process ends":
+                stage.world.proxy.stop()
+            if end != "its client goes":
+                await stream.answer()
+        event = await stage.event()
+        assert (event["type"], *facts(event)) == ("mcp_subscription", "success", None, 200, "")
+
+
 async def test_what_a_rate_limit_refuses_is_denied_and_says_by_what(tmp_path, both_eras):
     limit = {"shared": {"maxTokens": 1, "refillPeriod": "1h"}}
     async with staged(tmp_path, {"rateLimiting": limit}) as stage, stage.world.session() as client:

@@ -40,7 +40,9 @@ POLICIES = {
         ({"type": "ref/resource", "uri": "file:///news/../payroll"}, "name", {}, None),
     ],
 )
-async def test_a_completion_is_for_what_could_be_used_and_suggests_no_more(reference, argument, chosen, suggested):
+async def test_a_completion_is_for_what_could_be_used_and_suggests_no_more(
+    both_eras, reference, argument, chosen, suggested
+):
     one = ScriptedBackend(
         prompts=[{"name": "ask", "arguments": [{"name": "topic"}, {"name": "author"}]}],
         templates=[{"uriTemplate": FILES["uri"], "name": "files"}],

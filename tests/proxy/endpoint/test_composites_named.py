@@ -44,7 +44,7 @@ async def test_a_tool_that_a_backend_lists_to_one_caller_alone_takes_no_name_of_
 
 
 @pytest.mark.scenario("W-9")
-async def test_a_tool_that_one_caller_alone_would_have_is_told_where_a_composite_stands_before_it():
+async def test_a_tool_that_one_caller_alone_would_have_is_told_where_a_composite_stands_before_it(both_eras):
     async with teams("red") as (world, (red, blue)):
         for client in (blue, red):
             await client.names("tools")
@@ -58,7 +58,7 @@ async def test_a_tool_that_one_caller_alone_would_have_is_told_where_a_composite
 
 
 @pytest.mark.scenario("W-9")
-async def test_a_tool_that_the_proxy_itself_sees_withholds_it_also_from_those_to_whom_it_is_not_listed():
+async def test_a_tool_that_the_proxy_itself_sees_withholds_it_also_from_those_to_whom_it_is_not_listed(both_eras):
     async with teams("", "blue") as (world, (red, blue)):
         async with asyncio.timeout(WAIT_SECONDS):
             while not (await world.status())["conflicts"]:  # noqa: ASYNC110 - the state has no event to wait on

@@ -92,7 +92,9 @@ async def test_each_step_has_a_line_with_its_decision_and_the_request_of_its_cal
 
 @pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("Z-5")
-async def test_that_steps_are_not_authorised_stands_in_the_audit_and_beginnings_only_where_asked_for(tmp_path):
+async def test_that_steps_are_not_authorised_stands_in_the_audit_and_beginnings_only_where_asked_for(
+    both_eras, tmp_path
+):
     path = tmp_path / "audit.log"
     types = ["workflow_started", "workflow_completed", "workflow_step_completed"]
     audit = {"enabled": True, "sink": "file", "path": str(path), "eventTypes": types}

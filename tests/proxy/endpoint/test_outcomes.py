@@ -11,7 +11,7 @@ from tests.support.scripted_backend import Refusal, ScriptedBackend, Status, tex
 
 
 @pytest.mark.scenario("C-7", "O-1")
-async def test_a_backend_that_does_not_answer_is_no_tool_error_in_metrics_and_audit(tmp_path):
+async def test_a_backend_that_does_not_answer_is_no_tool_error_in_metrics_and_audit(both_eras, tmp_path):
     path = tmp_path / "audit.log"
     backend = ScriptedBackend(resources=[{"uri": "test://a", "name": "a"}])
     audit = {"enabled": True, "sink": "file", "path": str(path), "eventTypes": ["mcp_tool_call", "mcp_resource_read"]}

@@ -142,7 +142,7 @@ async def test_a_state_that_is_not_for_the_request_is_refused_in_words():
         assert (lost["code"], "Begin again" in lost["message"]) == (-32603, True)
 
 
-@pytest.mark.scenario("P-3", "W-1")
+@pytest.mark.scenario("P-3", "W-1", "W-6")
 async def test_a_composite_tool_asks_a_client_without_a_session():
     steps = [
         {"id": "who", "type": "elicitation", "message": "who?", "schema": {"type": "object"}},

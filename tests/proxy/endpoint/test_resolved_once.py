@@ -48,7 +48,7 @@ class Gate:
 
 
 @pytest.mark.scenario("Z-1", "A-14")
-async def test_a_call_that_was_admitted_to_one_backend_is_not_carried_out_by_another_after_a_reload():
+async def test_a_call_that_was_admitted_to_one_backend_is_not_carried_out_by_another_after_a_reload(both_eras):
     a, b = ScriptedBackend(tools=[tool("x")]), ScriptedBackend(tools=[tool("x")])
     config = QUIET | {"aggregation": BY_PRIORITY}
     async with scene({"a": a, "b": b}, config=config, admitter=OnlyOf("a")) as world, world.session() as client:

@@ -9,6 +9,7 @@ from tests.proxy.endpoint.helpers import everything
 from tests.proxy.endpoint.test_rate_limits import asked, bucket, codes, decisions, limits
 from tests.proxy.endpoint.test_two_pods import pod
 from tests.support.callers import BySubject
+from tests.support.eras import Era
 from tests.support.redis_server import Monitor
 from tests.support.serving import load
 from vmcp_proxy.limits import redis as redis_module
@@ -23,7 +24,7 @@ def patience(monkeypatch):
 
 @pytest.mark.scenario("R-1", "H-7")
 @pytest.mark.usefixtures("patience")
-async def test_pods_share_the_buckets_of_users_whose_names_redis_never_hears(redis_server):
+async def test_pods_share_the_buckets_of_users_whose_names_redis_never_hears(both_eras, redis_server):
     config = limits(perUser=bucket(3), tools=[{"name": "b0_echo", "perUser": bucket(2)}])
     call = ("tools/call", {"name": "b0_echo", "arguments": {}})
     backend = everything()
@@ -72,7 +73,9 @@ async def test_a_request_without_limits_makes_no_round_trip_and_another_makes_on
 
 @pytest.mark.scenario("R-3", "R-4")
 @pytest.mark.parametrize("policy", ["allow", "deny"])
-async def test_while_redis_is_stalled_the_settings_say_what_becomes_of_requests(own_redis, monkeypatch, caplog, policy):
+async def test_while_redis_is_stalled_the_settings_say_what_becomes_of_requests(
+    both_eras, own_redis, monkeypatch, caplog, policy
+):
     monkeypatch.setattr(redis_module, "DECISION_SECONDS", 5.0)
     caplog.set_level(logging.INFO)
     backend = everything()
@@ -102,7 +105,7 @@ async def test_while_redis_is_stalled_the_settings_say_what_becomes_of_requests(
             assert answers == [(200, None)] * 20
         else:
             error = {
-                "code": -32000,
+                "code": -32000 if both_eras is Era.LEGACY else -32603,
                 "message": "Rate limits cannot be checked now; try again.",
                 "data": {"retryAfterSeconds": 1},
             }

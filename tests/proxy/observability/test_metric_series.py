@@ -175,7 +175,9 @@ async def test_sessions_with_backends_count_once_they_are_over_by_what_broke_the
 
 
 @pytest.mark.scenario("C-8", "R-4")
-async def test_what_policies_limits_and_catalogs_refuse_counts_under_its_method_and_reaches_no_series_by_tool():
+async def test_what_policies_limits_and_catalogs_refuse_counts_under_its_method_and_reaches_no_series_by_tool(
+    both_eras,
+):
     limits = {"rateLimiting": {"tools": [{"name": "one_echo", "shared": {"maxTokens": 1, "refillPeriod": "1h"}}]}}
     policies = [
         'permit(principal, action, resource) unless { resource.name == "one_never" };',

@@ -128,7 +128,7 @@ async def test_a_header_that_no_config_may_set_is_not_set_by_a_strategy_either(n
 
 
 @pytest.mark.scenario("I-8")
-async def test_a_secret_is_rotated_live_and_what_has_not_changed_keeps_its_member_and_its_tokens():
+async def test_a_secret_is_rotated_live_and_what_has_not_changed_keeps_its_member_and_its_tokens(both_eras):
     def strategies(idp):
         return {"one": client_credentials(idp), "two": token_exchange(idp), "three": bearer_token()}
 
@@ -153,7 +153,7 @@ async def test_a_secret_is_rotated_live_and_what_has_not_changed_keeps_its_membe
 
 
 @pytest.mark.scenario("I-8")
-async def test_tokens_outlive_another_change_of_their_backend():
+async def test_tokens_outlive_another_change_of_their_backend(both_eras):
     async with stage(lambda idp: {"one": token_exchange(idp)}) as at, at.signed_in() as client:
         await client.call("one_echo")
         changed = [
@@ -206,7 +206,7 @@ async def test_nothing_of_a_callers_tokens_is_in_memory_after_its_session():
 
 
 @pytest.mark.scenario("I-6")
-async def test_a_header_that_a_caller_brings_takes_the_token_of_all_from_nobody(monkeypatch):
+async def test_a_header_that_a_caller_brings_takes_the_token_of_all_from_nobody(both_eras, monkeypatch):
     """The backend's 401 is about the caller's own header; the provider is away when the proxy tries another token."""
     monkeypatch.setattr("vmcp_proxy.auth.outgoing.tokens._RENEWAL_PAUSE", 600.0)
     idp = Idp()

@@ -118,7 +118,7 @@ async def test_another_token_of_the_same_caller_reaches_what_its_own_claims_let_
         assert await client.names() == ["blue_echo"]
 
 
-async def test_a_name_belongs_to_the_backend_within_reach_and_a_warm_call_asks_cedar_nothing(monkeypatch):
+async def test_a_name_belongs_to_the_backend_within_reach_and_a_warm_call_asks_cedar_nothing(both_eras, monkeypatch):
     config = {"aggregation": {"conflictResolution": "priority"}}
     backends = {"blue": Guarded(), "red": Guarded()}
     asked = []

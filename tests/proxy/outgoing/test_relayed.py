@@ -30,7 +30,7 @@ async def anonymous(*headers, **config):
 
 
 @pytest.mark.scenario("I-9")
-async def test_the_named_headers_of_the_caller_reach_one_backend_and_no_other():
+async def test_the_named_headers_of_the_caller_reach_one_backend_and_no_other(both_eras):
     async with anonymous("authorization", "Cookie", passthroughHeaders=["X-Tenant"]) as (world, one, two):
         headers = {"authorization": f"Bearer {CANARY}", "cookie": "id=1", "x-tenant": "blue", "x-other": CANARY}
         async with RawClient(world.url, headers) as client:
@@ -72,7 +72,7 @@ async def test_they_are_those_of_the_sessions_first_request_whatever_comes_later
 
 
 @pytest.mark.scenario("I-9")
-async def test_where_each_request_has_its_own_headers_it_has_its_own_relayed_ones():
+async def test_where_each_request_has_its_own_headers_it_has_its_own_relayed_ones(both_eras):
     async with anonymous("Cookie", passthroughHeaderMode="Request") as (world, one, _):
         async with world.session(cookie="id=1") as client:
             client.headers["cookie"] = "id=2"
@@ -83,7 +83,7 @@ async def test_where_each_request_has_its_own_headers_it_has_its_own_relayed_one
 
 
 @pytest.mark.scenario("I-9")
-async def test_what_the_caller_does_not_send_is_not_sent_and_the_backends_401_is_an_error_of_that_backend():
+async def test_what_the_caller_does_not_send_is_not_sent_and_the_backends_401_is_an_error_of_that_backend(both_eras):
     async with anonymous("Authorization") as (world, one, _):
         async with world.session() as client:
             await client.names()
@@ -94,7 +94,7 @@ async def test_what_the_caller_does_not_send_is_not_sent_and_the_backends_401_is
 
 
 @pytest.mark.scenario("I-9")
-async def test_lists_are_apart_for_the_backend_that_can_tell_callers_apart_and_shared_for_the_others():
+async def test_lists_are_apart_for_the_backend_that_can_tell_callers_apart_and_shared_for_the_others(both_eras):
     async with anonymous("Authorization") as (world, one, two):
 
         @one.on("tools/list")
@@ -119,7 +119,9 @@ async def test_lists_are_apart_for_the_backend_that_can_tell_callers_apart_and_s
         (["vmcp"], "vmcp", False),
     ],
 )
-async def test_under_oidc_they_are_relayed_only_if_the_callers_token_is_for_that_backend_too(aud, audience, is_relayed):
+async def test_under_oidc_they_are_relayed_only_if_the_callers_token_is_for_that_backend_too(
+    both_eras, aud, audience, is_relayed
+):
     more = {} if audience is None else {"audience": audience}
     strategies = {"one": relay("Authorization", "X-Key", **more), "two": {}}
     async with stage(lambda _: strategies) as at:
@@ -228,7 +230,7 @@ async def test_where_each_request_has_its_own_headers_each_token_is_judged_and_l
 
 
 @pytest.mark.scenario("I-9")
-async def test_a_list_refused_to_one_token_is_not_refused_to_another_of_the_same_caller():
+async def test_a_list_refused_to_one_token_is_not_refused_to_another_of_the_same_caller(both_eras):
     async with two_tokens("Cookie") as (at, client, _, wide):
         await client.open()
         assert await client.names() == ["two_echo"]

@@ -118,7 +118,7 @@ def test_histograms_are_cumulative_and_sum_up():
 
 
 @pytest.mark.scenario("O-3")
-def test_backend_requests_errors_and_tool_errors_count_apart():
+def test_backend_requests_errors_and_tool_errors_count_apart(both_eras):
     metrics = Metrics()
     count_call(metrics, "a", "tools/call", None, 0.1)
     count_call(metrics, "a", "tools/call", "timeout", 0.1)

@@ -18,7 +18,7 @@ SIGNED_SECONDS = "vmcp_proxy.auth.incoming.oidc.authenticator.SIGNED_SECONDS"
 
 @pytest.mark.scenario("I-3")
 @pytest.mark.parametrize("keeps_old", [True, False])
-async def test_a_key_that_is_new_is_taken_at_once(keeps_old):
+async def test_a_key_that_is_new_is_taken_at_once(both_eras, keeps_old):
     async with door() as it:
         old = it.idp.mint("alice")
         assert await it.status_of(old) == 200
@@ -29,7 +29,7 @@ async def test_a_key_that_is_new_is_taken_at_once(keeps_old):
 
 
 @pytest.mark.scenario("I-3")
-async def test_a_key_that_takes_the_name_of_another_is_taken_at_once():
+async def test_a_key_that_takes_the_name_of_another_is_taken_at_once(both_eras):
     async with door() as it:
         assert await it.status_of(it.idp.mint("alice")) == 200
         it.idp.keys = [Key(it.idp.keys[0].kid, number=2)]
@@ -37,7 +37,7 @@ async def test_a_key_that_takes_the_name_of_another_is_taken_at_once():
 
 
 @pytest.mark.scenario("I-3")
-async def test_a_token_that_is_known_falls_with_its_key(monkeypatch):
+async def test_a_token_that_is_known_falls_with_its_key(both_eras, monkeypatch):
     monkeypatch.setattr(SIGNED_SECONDS, 0.0)
     async with door() as it:
         old = it.idp.mint("alice")
@@ -48,7 +48,7 @@ async def test_a_token_that_is_known_falls_with_its_key(monkeypatch):
 
 
 @pytest.mark.scenario("I-3")
-async def test_a_storm_of_unknown_keys_makes_one_request_and_all_get_its_answer():
+async def test_a_storm_of_unknown_keys_makes_one_request_and_all_get_its_answer(both_eras):
     async with door() as it:
         it.world.inside.have_the_issuer_asked_once_in(3600.0)
         invented = [it.idp.mint("eve", key=Key(f"k{number}", number=9)) for number in range(30)]
@@ -62,7 +62,7 @@ async def test_a_storm_of_unknown_keys_makes_one_request_and_all_get_its_answer(
 
 
 @pytest.mark.scenario("I-3")
-async def test_while_the_issuer_is_away_known_keys_let_in_and_what_nobody_can_judge_is_not_refused():
+async def test_while_the_issuer_is_away_known_keys_let_in_and_what_nobody_can_judge_is_not_refused(both_eras):
     idp = Idp()
     async with idp.running(), door(idp) as it:
         idp.acts |= {"discovery": hang_up, "jwks": hang_up}
@@ -81,7 +81,7 @@ async def test_while_the_issuer_is_away_known_keys_let_in_and_what_nobody_can_ju
 
 
 @pytest.mark.scenario("I-3")
-async def test_a_pod_whose_issuer_is_away_is_ready_and_serves_when_it_comes_back():
+async def test_a_pod_whose_issuer_is_away_is_ready_and_serves_when_it_comes_back(both_eras):
     idp = Idp()
     async with idp.running():
         pass
@@ -100,7 +100,7 @@ async def test_a_pod_whose_issuer_is_away_is_ready_and_serves_when_it_comes_back
 
 
 @pytest.mark.scenario("I-3")
-async def test_a_slow_issuer_holds_up_no_token_that_can_be_judged_without_it():
+async def test_a_slow_issuer_holds_up_no_token_that_can_be_judged_without_it(both_eras):
     answers = asyncio.Event()
     async with door() as it:
         it.idp.acts["jwks"] = slow(answers)
@@ -125,7 +125,7 @@ async def test_a_slow_issuer_holds_up_no_token_that_can_be_judged_without_it():
         (says(302, b"", location="http://127.0.0.1:1/"), "its keys: redirect refused: it leads to another origin"),
     ],
 )
-async def test_bad_answers_leave_the_keys_as_they_were_and_are_told(act, message):
+async def test_bad_answers_leave_the_keys_as_they_were_and_are_told(both_eras, act, message):
     async with door() as it:
         it.idp.acts["jwks"] = act
         assert await it.status_of(it.idp.mint("eve", key=OTHER)) == 503
@@ -134,7 +134,7 @@ async def test_bad_answers_leave_the_keys_as_they_were_and_are_told(act, message
 
 
 @pytest.mark.scenario("I-3")
-async def test_an_issuer_that_never_answers_is_waited_for_within_a_bound(monkeypatch):
+async def test_an_issuer_that_never_answers_is_waited_for_within_a_bound(both_eras, monkeypatch):
     monkeypatch.setattr("vmcp_proxy.auth.oauth.endpoints.ANSWER_SECONDS", 0.1)
     async with door() as it:
         it.idp.acts["jwks"] = slow(asyncio.Event())

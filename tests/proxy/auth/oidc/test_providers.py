@@ -94,7 +94,7 @@ PROVIDERS = {
 
 @pytest.mark.scenario("I-1", "I-5", "Z-1")
 @pytest.mark.parametrize("name", PROVIDERS)
-async def test_a_token_of_each_provider_and_its_groups_count_by_the_settings_written_for_it(name):
+async def test_a_token_of_each_provider_and_its_groups_count_by_the_settings_written_for_it(both_eras, name):
     provider = PROVIDERS[name]
     policy = f'permit(principal in Group::"{MEMBER}", action, resource);'
     authorization = {"policies": [policy], "groupClaims": [provider.group_claim]}
@@ -121,7 +121,7 @@ async def test_a_token_of_each_provider_and_its_groups_count_by_the_settings_wri
         ("mcp/use", "use"),
     ],
 )
-async def test_a_scope_is_held_by_its_last_part_only_where_it_is_written_like_a_uri(required, held):
+async def test_a_scope_is_held_by_its_last_part_only_where_it_is_written_like_a_uri(both_eras, required, held):
     async with Idp().running() as idp, door(idp, scopes=[required]) as it:
         assert await it.status_of(idp.mint("alice", scope=held)) == 403
         assert await it.status_of(idp.mint("alice", scp=[held])) == 403
@@ -130,7 +130,7 @@ async def test_a_scope_is_held_by_its_last_part_only_where_it_is_written_like_a_
 
 @pytest.mark.scenario("I-2")
 @pytest.mark.parametrize(("scopes", "told"), [([], ["openid"]), (["a", "b"], ["a", "b"])])
-async def test_clients_are_told_which_scopes_to_ask_for_and_one_at_least(scopes, told):
+async def test_clients_are_told_which_scopes_to_ask_for_and_one_at_least(both_eras, scopes, told):
     async with Idp().running() as idp, door(idp, scopes=scopes) as it, http_client() as http:
         where = it.world.url.replace("/mcp", "/.well-known/oauth-protected-resource/mcp")
         document = (await http.get(where)).json()
