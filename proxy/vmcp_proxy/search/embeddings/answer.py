@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 
 from vmcp_proxy.search.embeddings.errors import EmbeddingsError
-from vmcp_proxy.search.ranking.static_table import Vector, lengths
+from vmcp_proxy.search.ranking.vectors import Vector, lengths
 
 MAX_DIMENSIONS: Final = 4_096
 """Numbers of a vector."""
@@ -46,7 +46,7 @@ def read_answer(raw: bytes, count: int) -> tuple[bytes, ...]:
         raise EmbeddingsError(f"the answer has vectors of {size} numbers; from 1 to {MAX_DIMENSIONS} are taken")
     # Not as 32 bits at once: what does not fit there would be a warning and not an error.
     rows = np.array([item.embedding for item in ordered], np.float64)
-    if not np.isfinite(rows).all() or np.abs(rows).max() > _LARGEST:
+    if not (np.abs(rows) <= _LARGEST).all():
         raise EmbeddingsError("the answer has numbers that are none of a vector")
     vectors: Vector = rows.astype(np.float32)
     long = lengths(vectors)

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from vmcp_proxy.search.ranking.static_table import Vector
+from vmcp_proxy.search.ranking.vectors import Vector
 
 MAX_BYTES: Final = 64 << 20
 """Of vectors that are kept: 30 000 of 1024 numbers."""

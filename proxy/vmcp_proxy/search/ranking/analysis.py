@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -11,6 +12,7 @@ from vmcp_proxy.search.ranking.tool_text import ToolText
 
 if TYPE_CHECKING:
     from vmcp_proxy.search.ranking.static_table import StaticTable
+    from vmcp_proxy.search.ranking.word_bags import QueryWords, WordBag
 
 NAME_WEIGHT: Final = 3.0
 TITLE_WEIGHT: Final = 1.0
@@ -30,6 +32,8 @@ KEYWORD_WEIGHT: Final = 2.0
 
 _VECTOR_WORDS: Final = 50
 """Different words of a field, from its beginning, that make its direction."""
+_BAG_WORDS: Final = 100
+"""Different words of a tool, of all fields, that are compared one by one; 255 at most."""
 _VECTOR_WEIGHTS: Final = (1.0, 1.0, 0.3, 0.3)
 """What the directions of name, description, arguments and server count in that of a tool."""
 
@@ -37,12 +41,13 @@ _VECTOR_WEIGHTS: Final = (1.0, 1.0, 0.3, 0.3)
 class Document(msgspec.Struct, frozen=True, gc=False):
     """One tool as it is searched: its terms with their weighted counts, how long that makes it, and its direction.
 
-    `vector` is empty without the static table.
+    Without the static table there is no `vector` and no bag of words.
     """
 
     counts: dict[str, float]
     length: float
     vector: bytes = b""
+    words: "WordBag | None" = None
 
 
 class Query(msgspec.Struct, frozen=True, gc=False):
@@ -50,6 +55,7 @@ class Query(msgspec.Struct, frozen=True, gc=False):
 
     weights: dict[str, float]
     vector: bytes = b""
+    words: "QueryWords | None" = None
 
 
 class Analyzer:
@@ -70,23 +76,28 @@ class Analyzer:
         self._count(counts, description, DESCRIPTION_WEIGHT)
         self._count(counts, arguments, ARGUMENT_WEIGHT)
         self._count(counts, server, SERVER_WEIGHT)
-        vector = b""
-        if self._table is not None:
-            fields = (_different(words) for words in (name, description, arguments, server))
-            vector = self._table.blend(zip(_VECTOR_WEIGHTS, fields, strict=True))
-        return Document(counts=counts, length=sum(counts.values()), vector=vector)
+        length = sum(counts.values())
+        if self._table is None:
+            return Document(counts, length)
+        fields = [_different(words) for words in (name, description, arguments, server)]
+        vector = self._table.blend(zip(_VECTOR_WEIGHTS, fields, strict=True))
+        return Document(
+            counts, length, vector, self._table.bag(list(dict.fromkeys(chain.from_iterable(fields)))[:_BAG_WORDS])
+        )
 
     def query(self, text: str, keywords: Iterable[str] = ()) -> Query:
         """The query of a text and of words that its author finds the most telling."""
         words = list(content_words(text[:MAX_QUERY]))
         telling = list(content_words(" ".join(keywords)[:MAX_QUERY]))
         weights = {self._stems.of(word): 1.0 for word in words}
-        for term in {self._stems.of(word) for word in telling}:
+        for term in dict.fromkeys(self._stems.of(word) for word in telling):
             weights[term] = weights.get(term, 0.0) + KEYWORD_WEIGHT
-        vector = b""
-        if self._table is not None and weights:
-            vector = self._table.blend([(1.0, _different(words + telling))])
-        return Query(weights=_first(weights, MAX_QUERY_TERMS), vector=vector)
+        looked_up = _first(weights, MAX_QUERY_TERMS)
+        if self._table is None or not weights:
+            return Query(looked_up)
+        asked = _different(words + telling)
+        read = self._table.read_query(asked, [self._stems.of(word) for word in asked])
+        return Query(looked_up, self._table.blend([(1.0, asked)]), read)
 
     def _count(self, counts: dict[str, float], words: Iterable[str], weight: float) -> None:
         for term, count in Counter(map(self._stems.of, words)).items():

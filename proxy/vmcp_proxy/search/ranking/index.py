@@ -13,6 +13,7 @@ from vmcp_proxy.search.ranking.fusion import Ranking, fuse
 from vmcp_proxy.search.ranking.weakness import is_weak
 
 if TYPE_CHECKING:
+    from vmcp_proxy.search.ranking.meaning import Meaning
     from vmcp_proxy.search.ranking.vector_index import Cosines, VectorIndex
 
 SATURATION: Final = 1.2
@@ -24,6 +25,8 @@ VECTORS_WEIGHT: Final = 1.0
 """How much a ranking counts: what is near in meaning a little more than what has the same words (ADR-0066)."""
 DEPTH: Final = 100
 """How many of each ranking are fused."""
+HEAD: Final = 50
+"""How many of each ranking are compared word by word."""
 
 
 class Hit(msgspec.Struct, frozen=True, gc=False):
@@ -54,9 +57,12 @@ class Postings(msgspec.Struct, frozen=True, gc=False):
 class Index:
     """Documents by their terms, with everything of the scores that no query changes, and by their vectors."""
 
-    def __init__(self, postings: dict[str, Postings], count: int, vectors: "VectorIndex | None") -> None:
+    def __init__(
+        self, postings: dict[str, Postings], documents: Sequence[Document], vectors: "VectorIndex | None"
+    ) -> None:
         self._postings: Final = postings
-        self._count: Final = count
+        self._bags: Final = [document.words for document in documents]
+        self._count: Final = len(documents)
         self._vectors: Final = vectors
 
     def __len__(self) -> int:
@@ -83,7 +89,7 @@ class Index:
                 for position, count in zip(positions, counts, strict=True)
             )
             postings[term] = Postings(tuple(positions), impacts, rarity)
-        return cls(postings, len(documents), _vectors(documents))
+        return cls(postings, documents, _vectors(documents))
 
     def search(
         self, query: Query, limit: int, further: Iterable[int] | None = None, among: Collection[int] | None = None
@@ -94,14 +100,28 @@ class Index:
         positions of those that may be found, all by default.
         """
         rankings: list[Ranking] = [(TERMS_WEIGHT, self._by_terms(query, among))]
+        if further is not None:
+            allowed = further if among is None else filter(set(among).__contains__, further)
+            rankings.append((VECTORS_WEIGHT, list(islice(allowed, DEPTH))))
         cosines = self._vectors.compare(query.vector) if self._vectors is not None and query.vector else None
         if cosines is not None:
             rankings.append((VECTORS_WEIGHT, cosines.best(DEPTH, among)))
-        if further is not None:
-            allowed = further if among is None else filter(set(among).__contains__, further)
-            rankings.append((VECTORS_WEIGHT, islice(allowed, DEPTH)))
-        best = islice(fuse(rankings).items(), limit)
-        return tuple(Hit(position, score, self._is_weak(query, position, cosines)) for position, score in best)
+        meaning = self._meaning(query, cosines)
+        if meaning is not None:
+            heads = {position for _, ranking in rankings for position in islice(ranking, HEAD)}
+            rankings.append((VECTORS_WEIGHT, meaning.by_words(sorted(heads))))
+        best = dict(islice(fuse(rankings).items(), limit))
+        told = meaning.of(best) if meaning is not None else dict.fromkeys(best)
+        return tuple(Hit(position, best[position], self._is_weak(query, position, told[position])) for position in best)
+
+    def _meaning(self, query: Query, cosines: "Cosines | None") -> "Meaning | None":
+        if cosines is None or query.words is None:
+            return None
+        # Numpy is there where the vectors are.
+        from vmcp_proxy.search.ranking.meaning import Meaning  # noqa: PLC0415
+
+        weights = [query.weights.get(term, 0.0) * self._rarity(term) for term in query.words.terms]
+        return Meaning(cosines, query.words, weights, self._bags)
 
     def _by_terms(self, query: Query, among: Collection[int] | None) -> list[int]:
         scores: dict[int, float] = {}
@@ -116,19 +136,20 @@ class Index:
         best = [(-score, position) for position, score in scores.items() if score >= least[0]]
         return [position for _, position in sorted(best)[:DEPTH]]
 
-    def _is_weak(self, query: Query, position: int, cosines: "Cosines | None") -> bool:
+    def _rarity(self, term: str) -> float:
+        postings = self._postings.get(term)
+        return _rarity(0, self._count) if postings is None else postings.rarity
+
+    def _is_weak(self, query: Query, position: int, meaning: float | None) -> bool:
         said = total = 0.0
         terms = 0
         for term, weight in query.weights.items():
             postings = self._postings.get(term)
-            if postings is None:
-                total += weight * _rarity(0, self._count)
-                continue
-            total += weight * postings.rarity
-            if postings.has(position):
+            total += weight * self._rarity(term)
+            if postings is not None and postings.has(position):
                 terms += 1
                 said += weight * postings.rarity
-        return is_weak(terms, said / total if total else 0.0, None if cosines is None else cosines.of(position))
+        return is_weak(terms, said / total if total else 0.0, meaning)
 
 
 def _vectors(documents: Sequence[Document]) -> "VectorIndex | None":

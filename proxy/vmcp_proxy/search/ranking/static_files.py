@@ -19,6 +19,8 @@ NOT_INSTALLED: Final = "the extra is not installed; install vmcp-gateway[search]
 
 _MAX_HEAD: Final = 1 << 20
 _LENGTH_BYTES: Final = 8
+_MAX_ROWS: Final = 1 << 16
+"""Documents keep numbers of rows in two bytes."""
 
 
 class Unavailable(msgspec.Struct, frozen=True):
@@ -71,7 +73,7 @@ def _read_shape(file: BinaryIO, vocabulary: Mapping[str, int]) -> tuple[int, int
     length = min(int.from_bytes(file.read(_LENGTH_BYTES), "little"), _MAX_HEAD)
     tensor = msgspec.json.decode(file.read(length), type=_Head).embedding
     rows = tensor.shape[0]
-    if tensor.dtype != "F16" or max(vocabulary.values(), default=rows) >= rows:
+    if tensor.dtype != "F16" or rows > _MAX_ROWS or max(vocabulary.values(), default=rows) >= rows:
         raise ValueError(f"the table has {rows} rows of {tensor.dtype} for {len(vocabulary)} pieces")
     return tensor.shape
 

@@ -1,17 +1,16 @@
 """Vectors of words, learned beforehand: no model runs, a text is the sum of what its words mean by themselves."""
 
-from collections.abc import Collection, Iterable
-from typing import BinaryIO, Final, TypeAlias
+from collections.abc import Collection, Iterable, Sequence
+from typing import BinaryIO, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from vmcp_proxy.search.ranking.vectors import SMALLEST, Vector, lengths, stored
+from vmcp_proxy.search.ranking.word_bags import QueryWords, WordBag, read_query, write_bag
 from vmcp_proxy.search.ranking.word_pieces import WordPieces
 
-Vector: TypeAlias = npt.NDArray[np.float32]
-
 _ROWS_AT_ONCE: Final = 500
-_SMALLEST: Final = np.float32(1e-12)
 
 
 class StaticTable:
@@ -27,6 +26,24 @@ class StaticTable:
         """How many numbers a vector has."""
         return int(self._rows.shape[1])
 
+    def pieces_of(self, words: Iterable[str]) -> list[tuple[int, ...]]:
+        """The numbers of each word's rows; every word has one at least."""
+        return [self._pieces.of(word) for word in words]
+
+    def rows(self, pieces: Sequence[int] | npt.NDArray[np.uint16]) -> Vector:
+        """The rows with these numbers."""
+        rows = self._rows[pieces].astype(np.float32)
+        rows *= self._scales[pieces, None]
+        return rows
+
+    def bag(self, words: Sequence[str]) -> WordBag:
+        """Some different words, each by itself."""
+        return write_bag(self, words)
+
+    def read_query(self, words: Sequence[str], terms: Sequence[str]) -> QueryWords:
+        """The words of a query, of which there is one at least, each by itself and with its term."""
+        return read_query(self, words, terms)
+
     def blend(self, parts: Iterable[tuple[float, Collection[str]]]) -> bytes:
         """The direction of several texts together, each given by its weight and its words, as a stored vector."""
         weights: list[float] = []
@@ -39,10 +56,8 @@ class StaticTable:
                 pieces += [piece for word in words for piece in self._pieces.of(word)]
         if not pieces:
             return bytes(2 * self.dimensions)
-        rows = self._rows[pieces].astype(np.float32)
-        rows *= self._scales[pieces, None]
-        sums = np.add.reduceat(rows, starts, axis=0)
-        shares = np.array(weights, np.float32) / np.maximum(lengths(sums), _SMALLEST)
+        sums = np.add.reduceat(self.rows(pieces), starts, axis=0)
+        shares = np.array(weights, np.float32) / np.maximum(lengths(sums), SMALLEST)
         return stored(np.einsum("i,ij->j", shares, sums))
 
 
@@ -61,18 +76,6 @@ def quantised(source: BinaryIO, rows: int, dimensions: int) -> tuple[npt.NDArray
         if not np.isfinite(largest).all():
             raise ValueError("it holds a number that is not finite")
         scales[first : first + count] = largest / 127
-        part /= np.maximum(scales[first : first + count, None], _SMALLEST)
+        part /= np.maximum(scales[first : first + count, None], SMALLEST)
         table[first : first + count] = np.rint(part)
     return table, scales
-
-
-def lengths(rows: Vector) -> Vector:
-    """The length of each row."""
-    found: Vector = np.sqrt(np.einsum("ij,ij->i", rows, rows))
-    return found
-
-
-def stored(vector: Vector) -> bytes:
-    """The vector at length 1 as documents keep it, two bytes for each number; zeros stay zeros."""
-    length = np.maximum(lengths(vector[None, :]), _SMALLEST)
-    return (vector / length).astype("<f2").tobytes()

@@ -5,7 +5,7 @@ from typing import Final, Self
 
 import numpy as np
 
-from vmcp_proxy.search.ranking.static_table import Vector
+from vmcp_proxy.search.ranking.vectors import Vector
 
 
 class Cosines:

@@ -6,6 +6,8 @@ from typing import Final
 
 _START: Final = "\u2581"
 """Stands before the first letter of a word in the vocabulary."""
+_UNKNOWN: Final = 0
+"""Stands for a word of which the vocabulary has no piece, as in every vocabulary of SentencePiece."""
 _NEVER: Final = 1 << 30
 _MAX_KEPT: Final = 50_000
 """Words whose pieces are remembered, 10 MiB at most."""
@@ -45,7 +47,8 @@ class WordPieces:
                 ranks[at - 1] = vocabulary.get(pieces[at - 1] + pieces[at], _NEVER)
             if at < len(ranks):
                 ranks[at] = vocabulary.get(pieces[at] + pieces[at + 1], _NEVER)
-        return tuple(vocabulary[piece] for piece in pieces if piece in vocabulary)
+        found = tuple(vocabulary[piece] for piece in pieces if piece in vocabulary)
+        return found or (_UNKNOWN,)
 
     def _spell(self, char: str) -> tuple[str, ...]:
         # A character that the vocabulary has no piece for is spelt in bytes, which never merge.

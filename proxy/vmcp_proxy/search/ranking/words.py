@@ -49,7 +49,8 @@ def _pairs(run: str) -> Iterator[str]:
 
 
 def _parts(word: str) -> Iterator[str]:
-    whole = word.casefold()
+    # Folding may make three characters of one.
+    whole = word.casefold()[:MAX_WORD]
     if word.islower() or word.isupper() or word[1:].islower() or word.isdigit():
         yield whole
         return

@@ -1,4 +1,5 @@
 from tests.proxy.search.embeddings.models import passage
+from vmcp_proxy.search.embeddings import batches
 from vmcp_proxy.search.embeddings.batches import Batches
 from vmcp_proxy.search.embeddings.client import MAX_BATCH
 from vmcp_proxy.search.embeddings.errors import Fault
@@ -8,35 +9,35 @@ PASSAGES = [passage(f"tool {number}") for number in range(100)]
 
 
 def of(passages):
-    batches = Batches()
-    batches.add(passages)
-    return batches
+    waiting = Batches()
+    waiting.add(passages)
+    return waiting
 
 
-def play(batches, is_refused, limit=1000):
+def play(waiting, is_refused, limit=1000):
     """Answers each batch, or refuses it; what has vectors, what is given up, and whether the server was left alone."""
     good, gone, pauses = [], [], 0
     for _ in range(limit):
-        if not (batch := batches.take()):
+        if not (batch := waiting.take()):
             break
         if any(map(is_refused, batch)):
-            given_up = batches.failed(batch, Fault.REFUSED)
+            given_up = waiting.failed(batch, Fault.REFUSED)
             pauses += given_up is None
             gone += given_up or ()
         else:
-            batches.succeeded(batch, 0.0, 1.0)
+            waiting.succeeded(batch, 0.0, 1.0)
             good += batch
     return good, gone, pauses
 
 
 def test_what_waits_is_asked_for_in_batches_in_its_order_and_once():
-    batches = of(PASSAGES)
-    batches.add(PASSAGES)
-    first = batches.take()
+    waiting = of(PASSAGES)
+    waiting.add(PASSAGES)
+    first = waiting.take()
     assert first == tuple(PASSAGES[:MAX_BATCH])
-    assert batches.take() == first
-    good, gone, pauses = play(batches, lambda each: False)
-    assert (good, gone, pauses, len(batches)) == (PASSAGES, [], 0, 0)
+    assert waiting.take() == first
+    good, gone, pauses = play(waiting, lambda each: False)
+    assert (good, gone, pauses, len(waiting)) == (PASSAGES, [], 0, 0)
 
 
 def test_one_passage_that_is_refused_keeps_no_other_from_its_vector():
@@ -55,19 +56,19 @@ def test_a_long_passage_that_is_refused_is_asked_for_by_its_beginning():
 
 
 def test_a_server_that_refuses_everything_is_left_alone_after_some_requests():
-    batches = of(PASSAGES)
-    _, gone, pauses = play(batches, lambda each: True, limit=21)
+    waiting = of(PASSAGES)
+    _, gone, pauses = play(waiting, lambda each: True, limit=21)
     assert pauses == 1
     assert len(gone) < 10
-    assert len(batches) == len(PASSAGES) - len(gone)
+    assert len(waiting) == len(PASSAGES) - len(gone)
 
 
 def test_a_batch_that_takes_too_long_makes_the_next_ones_smaller_and_quick_ones_larger():
-    batches = of(PASSAGES)
-    assert batches.failed(batches.take(), Fault.SLOW) == ()
-    assert len(batches.take()) == MAX_BATCH // 2
-    batches.succeeded(batches.take(), 0.1, 1.0)
-    assert len(batches.take()) == MAX_BATCH
+    waiting = of(PASSAGES)
+    assert waiting.failed(waiting.take(), Fault.SLOW) == ()
+    assert len(waiting.take()) == MAX_BATCH // 2
+    waiting.succeeded(waiting.take(), 0.1, 1.0)
+    assert len(waiting.take()) == MAX_BATCH
 
 
 def test_one_passage_that_takes_too_long_lies_with_the_server():
@@ -75,6 +76,11 @@ def test_one_passage_that_takes_too_long_lies_with_the_server():
 
 
 def test_a_server_that_is_away_is_left_alone_and_everything_waits():
-    batches = of(PASSAGES)
-    assert batches.failed(batches.take(), Fault.AWAY) is None
-    assert len(batches) == len(PASSAGES)
+    waiting = of(PASSAGES)
+    assert waiting.failed(waiting.take(), Fault.AWAY) is None
+    assert len(waiting) == len(PASSAGES)
+
+
+def test_more_than_can_wait_is_left_out(monkeypatch):
+    monkeypatch.setattr(batches, "_MAX_WAITING", 5)
+    assert len(of(PASSAGES)) == 5

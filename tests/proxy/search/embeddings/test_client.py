@@ -6,6 +6,7 @@ import pytest
 
 from tests.proxy.search.embeddings.models import answer, vector
 from tests.support.raw_server import HangUp, RawServer
+from tests.support.virtual_time import run_virtually
 from vmcp_api.secret import SecretBytes
 from vmcp_api.spec.network import Network
 from vmcp_api.spec.optimizer import Embeddings
@@ -100,6 +101,25 @@ async def test_an_answer_that_does_not_come_in_time_is_slow(begins):
 
     error, _ = await refused(handle, timeout=0.05)
     assert (error.fault, error.reason) == (Fault.SLOW, "no answer in time")
+
+
+@pytest.mark.scenario("T-7")
+def test_the_head_and_the_rest_of_an_answer_have_one_timeout_together():
+    class Slow:
+        async def request(self, *arguments, **options):
+            await asyncio.sleep(4)
+            return self
+
+        async def read(self, limit, **options):
+            await asyncio.sleep(4)
+
+    async def ask():
+        settings = Embeddings(url="http://h/v1", timeout=5.0, insecure_allow_http=True)
+        with pytest.raises(EmbeddingsError, match="no answer in time"):
+            await EmbeddingsClient(Slow(), settings, None).embed(["mail"])
+        return asyncio.get_running_loop().time()
+
+    assert run_virtually(ask()) == 5.0
 
 
 @pytest.mark.scenario("T-7")

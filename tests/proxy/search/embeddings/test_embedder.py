@@ -81,6 +81,17 @@ async def test_a_search_waits_no_longer_than_the_timeout_and_the_next_one_not_at
 
 
 @pytest.mark.scenario("T-7")
+async def test_searches_that_wait_for_the_same_in_vain_make_one_pause(monkeypatch):
+    monkeypatch.setattr(attempts, "_FIRST_PAUSE", 100.0)
+    monkeypatch.setattr(attempts, "_LONGEST_PAUSE", 100_000.0)
+    embedder = Embedder(model := Model(timeout=0.05))
+    await filled(embedder, PASSAGES)
+    model.gate.clear()
+    await asyncio.gather(*(embedder.rank(PASSAGES, "mail") for _ in range(5)))
+    assert embedder._attempts.until - asyncio.get_running_loop().time() <= 100
+
+
+@pytest.mark.scenario("T-7")
 async def test_while_the_server_is_away_searches_do_not_ask_it_and_the_state_says_why(monkeypatch):
     monkeypatch.setattr(attempts, "_FIRST_PAUSE", 1000.0)
     monkeypatch.setattr(attempts, "_LONGEST_PAUSE", 1000.0)

@@ -54,9 +54,11 @@ def test_equal_tools_keep_their_order():
     assert found(tools, "file") == ["3", "1", "2"]
 
 
-def test_keywords_weigh_beside_the_text():
-    tools = [text("a", "Mails and messages."), text("b", "Messages and mails."), text("c", "Calendar.")]
-    assert found(tools, "mails or calendar", "calendar")[0] == "c"
+def test_a_keyword_weighs_more_than_a_word_of_the_text():
+    tools = [text("a", "Sends mails."), text("b", "Sends letters.")]
+    assert found(tools, "mails letters") == ["a", "b"]
+    assert found(tools, "mails letters", "letters") == ["b", "a"]
+    assert found(tools, "mails", "letters") == ["b", "a"]
 
 
 def test_a_ranking_of_elsewhere_is_fused_with_ours():

@@ -1,6 +1,8 @@
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from subprocess import run
+from threading import Barrier, BrokenBarrierError
 
 import pytest
 
@@ -12,11 +14,20 @@ from vmcp_proxy.search.ranking.static_files import Unavailable
 
 def test_the_table_is_loaded_once_when_it_is_first_needed_whoever_needs_it(monkeypatch):
     loaded = []
-    monkeypatch.setattr(installed, "load_static_table", lambda: loaded.append(1) or Unavailable("none here"))
+    together = Barrier(4)
+
+    def load():
+        loaded.append(1)
+        # A second thread that loads too would come here; nobody does, so that this one waits in vain.
+        with suppress(BrokenBarrierError):
+            together.wait(0.05)
+        return Unavailable("none here")
+
+    monkeypatch.setattr(installed, "load_static_table", load)
     analyzer = InstalledAnalyzer()
     assert (loaded, analyzer.unavailable) == ([], None)
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: analyzer.analyze(text("a")), range(8)))
+        list(pool.map(lambda _: analyzer.analyze(text("a")), range(4)))
     assert loaded == [1]
     assert analyzer.query("a").vector == b""
 

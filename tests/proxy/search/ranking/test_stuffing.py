@@ -3,7 +3,7 @@ from math import isfinite
 import pytest
 
 from tests.proxy.search.ranking.tools import descriptor, found, installed_table, read, text
-from vmcp_proxy.search.ranking.analysis import MAX_QUERY_TERMS, Analyzer
+from vmcp_proxy.search.ranking.analysis import MAX_QUERY, MAX_QUERY_TERMS, Analyzer
 
 HONEST = [
     text("send_mail", "Send a mail to somebody.", "to"),
@@ -32,6 +32,11 @@ def test_a_hostile_tool_takes_one_place_and_pushes_nobody_out():
     assert set(found([stuffed, *HONEST], "send mail", limit=2)) >= {"send_mail"}
 
 
+def test_of_a_long_query_the_beginning_is_read():
+    query = Analyzer().query("a " * MAX_QUERY + "mail")
+    assert query.weights == {}
+
+
 def test_a_query_of_thousands_of_words_is_looked_up_in_bounds():
     query = Analyzer().query(" ".join(f"word{i}" for i in range(100_000)), [f"key{i}" for i in range(100_000)])
     assert len(query.weights) == MAX_QUERY_TERMS
@@ -40,6 +45,7 @@ def test_a_query_of_thousands_of_words_is_looked_up_in_bounds():
 def test_a_direction_cannot_be_bought_by_repeating_words():
     once, often = (Analyzer(installed_table()).analyze(text("t", "mail book" + " mail" * n)) for n in (0, 900))
     assert once.vector == often.vector
+    assert once.words == often.words
 
 
 def test_with_vectors_a_tool_that_claims_everything_stands_behind_those_that_are_about_it():
@@ -63,5 +69,6 @@ WEIRD = [
 def test_whatever_characters_a_tool_is_described_by_it_is_read(weird):
     document = Analyzer(installed_table()).analyze(text(weird, weird, weird, server=weird, title=weird))
     assert len(document.counts) <= 64
+    assert len(document.words.sizes) <= 100
     assert len(document.vector) == 2 * installed_table().dimensions
     assert isfinite(document.length)

@@ -39,8 +39,8 @@ def test_by_words_alone_one_common_word_of_many_is_weak():
 
 
 def test_near_in_meaning_is_enough_without_a_common_word():
-    assert is_weak(0, 0.0, 0.31) is False
-    assert is_weak(0, 0.0, 0.29) is True
+    assert is_weak(0, 0.0, 0.53) is False
+    assert is_weak(0, 0.0, 0.51) is True
 
 
 def test_many_common_words_are_enough_far_off_in_meaning():
