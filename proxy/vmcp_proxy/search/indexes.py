@@ -1,6 +1,5 @@
 """The indexes of catalogs: built off the event loop, one at a time for each content, and kept within bounds."""
 
-import asyncio
 import logging
 import threading
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ import msgspec
 from vmcp_proxy.auth.oauth.single_flight import SingleFlight
 from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.observability.logs import describe_exception, log_event
+from vmcp_proxy.search.aside import Aside
 from vmcp_proxy.search.bounded import Bounded
 from vmcp_proxy.search.embeddings.passages import Passage, write_passage
 from vmcp_proxy.search.ranking.analysis import Document
@@ -64,8 +64,11 @@ class Indexes:
     more than putting it together.
     """
 
-    def __init__(self, analyzer: Analyzes, most_terms: int = MOST_TERMS, most_postings: int = MOST_POSTINGS) -> None:
+    def __init__(
+        self, analyzer: Analyzes, aside: Aside, most_terms: int = MOST_TERMS, most_postings: int = MOST_POSTINGS
+    ) -> None:
         self._analyzer: Final = analyzer
+        self._aside: Final = aside
         self._flights: Final[SingleFlight[str, Built]] = SingleFlight()
         self._built: Final = Bounded[str, Built](most_postings)
         self._read: Final = Bounded[bytes, Read](most_terms)
@@ -87,7 +90,7 @@ class Indexes:
         return kept if kept is not None else await self._flights.ask(version, lambda: self._made(version, tools))
 
     async def _made(self, version: str, tools: Sequence[Capability]) -> Built:
-        built = await asyncio.to_thread(self._build, tools)
+        built = await self._aside.run(self._build, tools)
         self._built.keep(version, built)
         return built
 

@@ -36,7 +36,7 @@ from vmcp_proxy.search.observer import SearchOutcome, rank_of
 from vmcp_proxy.search.own_tools import CALL_CAPABILITY, OWN_NAMES
 from vmcp_proxy.search.searching import search
 from vmcp_proxy.search.services import SearchServices
-from vmcp_proxy.search.taught import misnamed, taught
+from vmcp_proxy.search.taught import Teacher
 from vmcp_proxy.search.visibility import is_for_models
 
 logger: Final = logging.getLogger("vmcp.search")
@@ -84,6 +84,7 @@ class ToolSearch:
         self._shared: Final = shared
         self._settings: Final = settings
         self._services: Final = services
+        self._teacher: Final = Teacher(inner, services.aside)
         self._served: Final[OrderedDict[str, Served]] = OrderedDict()
 
     async def view(self, caller: Caller) -> Catalog:
@@ -159,11 +160,11 @@ class ToolSearch:
         found = _found_in(call.looked)
         if found is not None and not is_for_models(found.capability.raw):
             # It is for pages alone: told like one that is not there.
-            return await misnamed(self._inner, caller, operation.name, is_denied=False)
+            return await self._teacher.misnamed(caller, operation.name, is_denied=False)
         if found is not None:
             self._services.observer.on_found_call(rank_of(operation.name, caller.client.last_found))
         reply = await act(self._inner, caller, operation, _for_models(call.looked), exchange)
-        return await taught(self._inner, caller, operation, reply)
+        return await self._teacher.taught(caller, operation, reply)
 
     async def _find(self, caller: Caller, operation: Operation, exchange: Exchange) -> Reply:
         exchange.composed()

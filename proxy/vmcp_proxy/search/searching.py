@@ -1,18 +1,22 @@
 """One search among the tools that its caller may see."""
 
-import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from vmcp_proxy.core.outcomes import InWords, Result
+from vmcp_proxy.observability.logs import describe_exception, log_event
 from vmcp_proxy.search.answer import Found, write_answer
 from vmcp_proxy.search.arguments import Asked, shown
+from vmcp_proxy.search.embeddings.passages import Passage
 from vmcp_proxy.search.listing import Served
 from vmcp_proxy.search.observer import SearchOutcome
 from vmcp_proxy.search.ranking.index import Hit, Index
 from vmcp_proxy.search.services import SearchServices
+
+logger: Final = logging.getLogger("vmcp.search")
 
 _MOST_NAMED: Final = 50
 
@@ -34,10 +38,8 @@ async def search(services: SearchServices, version: str, served: Served, asked: 
     if asked.backend and asked.backend not in served.backends:
         return InWords(_no_backend(asked.backend, served.backends))
     built = await services.indexes.of(version, served.found)
-    further = None
-    if services.embedder is not None:
-        further = await services.embedder.rank(built.passages, " ".join((asked.query, *asked.keywords)))
-    hits = await asyncio.to_thread(_ranked, services, built.index, served, asked, further)
+    further = await _by_model(services, built.passages, asked)
+    hits = await services.aside.run(_ranked, services, built.index, served, asked, further)
     found = tuple(
         Found(served.found[hit.position], rank, hit.score, hit.is_weak) for rank, hit in enumerate(hits, start=1)
     )
@@ -46,6 +48,17 @@ async def search(services: SearchServices, version: str, served: Served, asked: 
         outcome = SearchOutcome.WEAK if all(each.is_weak for each in found) else SearchOutcome.FOUND
     names = tuple(each.tool.exposed for each in found)
     return Searched(write_answer(found, served, len(served.found)), names, outcome)
+
+
+async def _by_model(services: SearchServices, passages: Sequence[Passage], asked: Asked) -> Sequence[int] | None:
+    """The ranking of the model elsewhere; None where there is none, whatever the reason."""
+    if services.embedder is None:
+        return None
+    try:
+        return await services.embedder.rank(passages, " ".join((asked.query, *asked.keywords)))
+    except Exception as error:  # noqa: BLE001 - it is never a condition of a search
+        log_event(logger, logging.ERROR, "a ranking by embeddings failed", error=describe_exception(error))
+        return None
 
 
 def _ranked(

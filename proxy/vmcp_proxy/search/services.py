@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from vmcp_proxy.search.aside import Aside
 from vmcp_proxy.search.embeddings.passages import Passage
 from vmcp_proxy.search.indexes import Indexes
 from vmcp_proxy.search.observer import SearchObserver
@@ -36,6 +37,7 @@ class SearchServices:
     `embedder` is that of the config, None where it has none.
     """
 
+    aside: Aside
     analyzer: Reads
     indexes: Indexes
     shadowed: Shadowed

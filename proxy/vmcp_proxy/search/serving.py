@@ -12,7 +12,8 @@ from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.policy.rate_limit import RateLimit
 from vmcp_proxy.core.stack import BuildSearch
 from vmcp_proxy.core.virtual import VirtualMCP
-from vmcp_proxy.observability.logs import log_event
+from vmcp_proxy.observability.logs import describe_exception, log_event
+from vmcp_proxy.search.aside import Aside
 from vmcp_proxy.search.indexes import Indexes
 from vmcp_proxy.search.layer import ToolSearch
 from vmcp_proxy.search.listing import Served, serve
@@ -32,13 +33,19 @@ class Serving:
 
     def __init__(self, observer: SearchObserver) -> None:
         self._analyzer: Final = InstalledAnalyzer()
-        self._services: Final = SearchServices(self._analyzer, Indexes(self._analyzer), Shadowed(), observer)
+        aside = Aside()
+        indexes = Indexes(self._analyzer, aside)
+        self._services: Final = SearchServices(aside, self._analyzer, indexes, Shadowed(), observer)
         self._settings = Optimizer()
         self._served: tuple[str, Served] | None = None
 
     def warm(self) -> None:
-        """Loads what the first search would wait for; call it off the event loop."""
-        self._analyzer.query("search")
+        """Loads what the first search would wait for; call it off the event loop. What fails there fails searches."""
+        try:
+            self._analyzer.query("search")
+        except Exception as error:  # noqa: BLE001 - the endpoint serves without its search
+            log_event(logger, logging.ERROR, "tools cannot be ranked", error=describe_exception(error))
+            return
         if (lack := self._analyzer.unavailable) is not None:
             log_event(logger, logging.INFO, "tools are ranked by words alone", reason=lack.reason)
 

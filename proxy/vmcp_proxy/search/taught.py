@@ -1,16 +1,17 @@
 """Adds to what becomes of a call that was handed on what its model needs for the next try."""
 
-import asyncio
 from typing import Final
 
 import msgspec
 
+from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.outcomes import Denied, Invalid, InWords, RawFailure, Reply, Result, Unknown
 from vmcp_proxy.core.virtual import Caller, Operation, VirtualMCP
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.params import InvalidParamsError, marks_of, parse_members, text_of
 from vmcp_proxy.protocol.tool_results import tool_error, with_text
 from vmcp_proxy.search.arguments import shown
+from vmcp_proxy.search.aside import Aside
 from vmcp_proxy.search.lessons import lesson_of
 from vmcp_proxy.search.nearest import nearest
 from vmcp_proxy.search.visibility import is_for_models
@@ -18,49 +19,56 @@ from vmcp_proxy.search.visibility import is_for_models
 _UNSAID: Final = "The tool's server refused the call."
 
 
-async def taught(inner: VirtualMCP, caller: Caller, operation: Operation, reply: Reply) -> Reply:
-    """The reply to the call of a tool, in words where the call itself was wrong; any other as it is.
+class Teacher:
+    """Puts replies in words; what it may name it asks the `inner` core for, on behalf of the caller."""
 
-    Of a tool that the caller may not see nothing is said but what is said of one that is not there.
-    """
-    match reply:
-        case Result():
-            marks = marks_of(reply.raw) if reply.marks is None else reply.marks
-            if not marks.is_error or not (lesson := await _lesson(inner, caller, operation)):
-                return reply
-            return msgspec.structs.replace(reply, raw=with_text(reply.raw, lesson))
-        case RawFailure():
-            lesson = await _lesson(inner, caller, operation)
-            return Result(tool_error(_message_of(reply), lesson), reply.backend) if lesson else reply
-        case Invalid():
-            lesson = await _lesson(inner, caller, operation)
-            return InWords(f"{reply.reason}\n{lesson}") if lesson else reply
-        case Denied() | Unknown():
-            return await _misnamed(inner, caller, operation, reply)
-    return reply
+    def __init__(self, inner: VirtualMCP, aside: Aside) -> None:
+        self._inner: Final = inner
+        self._aside: Final = aside
 
+    async def taught(self, caller: Caller, operation: Operation, reply: Reply) -> Reply:
+        """The reply to the call of a tool, in words where the call itself was wrong; any other as it is.
 
-async def misnamed(inner: VirtualMCP, caller: Caller, name: str, *, is_denied: bool) -> InWords:
-    """What is said of a name that is no tool for the caller's model, with those that are most like it."""
-    catalog = await inner.view(caller)
-    names = [tool.exposed for tool in catalog.tools if is_for_models(tool.raw)]
-    close = await asyncio.to_thread(nearest, name, names)
-    remedy = f"The nearest names are {', '.join(close)}." if close else "No name is like it."
-    return InWords(f"Unknown tool: {shown(name)}. {remedy} Find tools by what they are for with find_tool.", is_denied)
-
-
-async def _misnamed(inner: VirtualMCP, caller: Caller, operation: Operation, reply: Denied | Unknown) -> Reply:
-    catalog = await inner.view(caller)
-    if catalog.find(Kind.TOOL, operation.name) is not None:
+        Of a tool that the caller may not see nothing is said but what is said of one that is not there.
+        """
+        match reply:
+            case Result():
+                marks = marks_of(reply.raw) if reply.marks is None else reply.marks
+                return await self._failed(caller, operation, reply) if marks.is_error else reply
+            case RawFailure() | Invalid():
+                return await self._failed(caller, operation, reply)
+            case Denied() | Unknown():
+                if (await self._inner.view(caller)).find(Kind.TOOL, operation.name) is None:
+                    return await self.misnamed(caller, operation.name, is_denied=isinstance(reply, Denied))
         return reply
-    return await misnamed(inner, caller, operation.name, is_denied=isinstance(reply, Denied))
+
+    async def _failed(self, caller: Caller, operation: Operation, reply: Result | RawFailure | Invalid) -> Reply:
+        """The same with the tool's schema where the arguments do not fit it."""
+        tool = (await self._inner.view(caller)).find(Kind.TOOL, operation.name)
+        if tool is None:
+            return reply
+        lesson = await self._aside.run(lesson_of, tool.raw, operation.name, operation.members)
+        if not lesson:
+            return reply
+        match reply:
+            case Result():
+                return msgspec.structs.replace(reply, raw=with_text(reply.raw, lesson))
+            case RawFailure():
+                return Result(tool_error(_message_of(reply), lesson), reply.backend)
+            case Invalid():
+                return InWords(f"{reply.reason}\n{lesson}")
+
+    async def misnamed(self, caller: Caller, name: str, *, is_denied: bool) -> InWords:
+        """What is said of a name that is no tool for the caller's model, with those that are most like it."""
+        catalog = await self._inner.view(caller)
+        close = await self._aside.run(_nearest, name, catalog)
+        remedy = f"The nearest names are {', '.join(close)}." if close else "No name is like it."
+        said = f"Unknown tool: {shown(name)}. {remedy} Find tools by what they are for with find_tool."
+        return InWords(said, is_denied)
 
 
-async def _lesson(inner: VirtualMCP, caller: Caller, operation: Operation) -> str:
-    tool = (await inner.view(caller)).find(Kind.TOOL, operation.name)
-    if tool is None:
-        return ""
-    return await asyncio.to_thread(lesson_of, tool.raw, operation.name, operation.members)
+def _nearest(name: str, catalog: Catalog) -> tuple[str, ...]:
+    return nearest(name, [tool.exposed for tool in catalog.tools if is_for_models(tool.raw)])
 
 
 def _message_of(failure: RawFailure) -> str:

@@ -148,3 +148,34 @@ async def test_the_status_has_what_lists_cost_with_and_without_the_search():
         world.apply(config=searching(threshold=100))
         assert "listedContextBytes" not in (await world.status())["counts"]
         assert not any(name.startswith("vmcp_search_context_tokens") for name in await world.metrics())
+
+
+@pytest.mark.scenario("T-7")
+async def test_what_breaks_in_ranking_breaks_no_endpoint(monkeypatch):
+    def breaks(*_args):
+        raise RuntimeError("no table")
+
+    monkeypatch.setattr(installed, "load_static_table", breaks)
+    async with scene({"one": shop()}, config=searching()) as world, world.session() as client:
+        assert await client.names() == ["call_tool", "find_tool"]
+        failed = await client.call("find_tool", {"query": "open an issue"})
+        assert failed["isError"]
+        assert "by their names" in failed["content"][0]["text"]
+        assert (await client.call("call_tool", {"name": "one_send_mail"}))["content"]
+        assert (await world.metrics())['vmcp_search_requests_total{outcome="failed"}'] == 1
+
+
+@pytest.mark.scenario("T-7")
+async def test_an_error_of_ours_while_vectors_are_asked_for_ends_no_process(monkeypatch):
+    async def breaks(*_args):
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr("vmcp_proxy.search.embeddings.embedder.Embedder._fill", breaks)
+    async with (
+        RawServer(embed).running() as server,
+        scene({"one": shop()}, config=asking(server)) as world,
+        world.session() as client,
+    ):
+        assert await found(client, "open an issue") == ["one_create_issue"]
+        assert "see the log" in (await until_reported(world, "unavailable"))["embeddings"]["message"]
+        assert await found(client, "open an issue") == ["one_create_issue"]

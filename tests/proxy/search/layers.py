@@ -15,6 +15,7 @@ from vmcp_proxy.core.targets import find_target
 from vmcp_proxy.core.virtual import Caller, Operation, Target, act
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.methods import Era
+from vmcp_proxy.search.aside import Aside
 from vmcp_proxy.search.indexes import Indexes
 from vmcp_proxy.search.layer import ToolSearch
 from vmcp_proxy.search.ranking.analysis import Analyzer
@@ -108,12 +109,15 @@ class Server:
 class World:
     """One layer; `shared` is what the proxy itself sees."""
 
-    def __init__(self, server: Server, limits: Any = None, analyzer: Any = None, **settings: Any) -> None:
+    def __init__(
+        self, server: Server, limits: Any = None, analyzer: Any = None, embedder: Any = None, **settings: Any
+    ) -> None:
         self.server = server
         self.counts = Counts()
         self.client = SimpleNamespace(last_found=(), terms=SimpleNamespace(era=Era.LEGACY))
         analyzer = analyzer or Analyzer()
-        self.services = SearchServices(analyzer, Indexes(analyzer), Shadowed(), self.counts)
+        aside = Aside()
+        self.services = SearchServices(aside, analyzer, Indexes(analyzer, aside), Shadowed(), self.counts, embedder)
         optimizer = Optimizer.model_validate({"threshold": 3, **settings}, by_alias=True, by_name=False)
         self.layer = ToolSearch(server, limits, lambda: server.catalog, optimizer, self.services)
         self.exchange = Exchange()

@@ -202,7 +202,8 @@ async def test_the_error_repeats_no_argument():
     "schema",
     [
         {"type": "object", "properties": {"a": {"$ref": "#"}}},
-        {"type": "object", "properties": {"a": {"$ref": "https://elsewhere.example/x"}}, "required": ["b"]},
+        {"$ref": "https://elsewhere.example/x", "required": ["b"]},
+        {"type": "object", "properties": {"a": {"anyOf": [{"type": "string"}]}}},
         {"type": "object", "description": "x" * 40_000, "required": ["b"]},
         {"type": "strange"},
         [],

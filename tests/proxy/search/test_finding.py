@@ -12,6 +12,7 @@ from tests.proxy.core.builders import merged
 from tests.proxy.search.layers import ALICE, BOB, Server, World, catalog_of, fillers, tools_of
 from vmcp_proxy.core.outcomes import InWords
 from vmcp_proxy.search.answer import MOST_BYTES
+from vmcp_proxy.search.aside import Aside
 from vmcp_proxy.search.indexes import Indexes
 from vmcp_proxy.search.ranking.analysis import Analyzer
 
@@ -265,9 +266,20 @@ async def test_one_who_hangs_up_while_the_index_is_built_takes_it_from_nobody():
 
 
 async def test_what_is_kept_of_indexes_and_documents_is_bounded():
-    indexes = Indexes(Analyzer(), most_terms=200, most_postings=200)
+    indexes = Indexes(Analyzer(), Aside(), most_terms=200, most_postings=200)
     for number in range(50):
         catalog = catalog_of({**ISSUE, "name": f"issue{number}"}, {**MAIL, "name": f"mail{number}"})
         assert len((await indexes.of(catalog.version, catalog.tools)).passages) == 2
         assert all(weight <= 200 for weight in indexes.weights)
     assert all(weight > 0 for weight in indexes.weights)
+
+
+async def test_a_ranking_by_a_model_that_breaks_is_done_without(caplog):
+    class Breaks:
+        async def rank(self, passages, query):
+            raise RuntimeError(query)
+
+    world = World(Server(catalog_of(ISSUE, MAIL, beside=3)), embedder=Breaks())
+    assert await world.found("open an issue") == ["shop_create_issue"]
+    assert "a ranking by embeddings failed" in caplog.text
+    assert "open an issue" not in caplog.text

@@ -1,6 +1,7 @@
 """Tool search over reloads: what of it a config leaves as it was is kept, and so are its indexes."""
 
 import asyncio
+import logging
 from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -11,6 +12,7 @@ from vmcp_api.spec.optimizer import Embeddings
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.stack import BuildSearch
 from vmcp_proxy.http_client import HttpClient
+from vmcp_proxy.observability.logs import describe_exception, log_event
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.run.loading import Loaded
 from vmcp_proxy.run.secret_values import InvalidSecretError, MissingSecretError, header_value
@@ -18,6 +20,8 @@ from vmcp_proxy.run.secret_values import InvalidSecretError, MissingSecretError,
 if TYPE_CHECKING:
     from vmcp_proxy.search.embeddings.embedder import Embedder
     from vmcp_proxy.search.serving import Serving
+
+logger: Final = logging.getLogger("vmcp.search")
 
 
 class LiveSearch:
@@ -111,7 +115,14 @@ class _Embeddings:
             self._lack = opened.reason
             return
         self.embedder = opened
-        self._task = tasks.create_task(opened.run(), name="ask for embeddings")
+        self._task = tasks.create_task(self._run(opened), name="ask for embeddings")
+
+    async def _run(self, embedder: "Embedder") -> None:
+        try:
+            await embedder.run()
+        except Exception as error:  # noqa: BLE001 - what asks a server that is never needed ends no process
+            log_event(logger, logging.ERROR, "embeddings are asked for no more", error=describe_exception(error))
+            self._lack, self.embedder = "it is asked no more after an error of ours, see the log", None
 
     def end(self) -> None:
         """Asks no more."""
