@@ -1,6 +1,7 @@
 """`vmcp status`: what an endpoint serves, and what is wrong with it."""
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -42,6 +43,8 @@ _FIGURES: Final = {
     "auditDropped": "vmcp_audit_dropped_total ",
 }
 """What stands beside the document: it changes with every request, so that the document itself does not hold it."""
+_SEARCHES: Final = "searches"
+_SEARCH_COUNT: Final = re.compile(r'vmcp_search_requests_total\{outcome="([a-z]+)"\} (\S+)')
 _OFF: Final = "is `vmcp serve` running? --admin-port names its port; with --stdio there is one only if it is given"
 
 
@@ -109,7 +112,8 @@ def _ask(url: str) -> dict[str, Any]:
         raise CommandError(Exit.UNAVAILABLE, f"no status at {endpoint.shown}", _OFF) from None
     if not isinstance(document, dict) or not isinstance(document.get("backends"), list):
         raise CommandError(Exit.UNAVAILABLE, f"{endpoint.shown} has no status of vmcp", "name the admin port")
-    return {**document, **_figures(metrics.splitlines(), has_audit="audit" in document)}
+    found = {**document, **_figures(metrics.splitlines(), has_audit="audit" in document)}
+    return {**found, _SEARCHES: _searches(metrics)} if "search" in document else found
 
 
 def _figures(lines: Sequence[str], *, has_audit: bool) -> dict[str, int]:
@@ -120,6 +124,11 @@ def _figures(lines: Sequence[str], *, has_audit: bool) -> dict[str, int]:
         for line in lines
         if line.startswith(_FIGURES[name])
     }
+
+
+def _searches(metrics: str) -> dict[str, int]:
+    """How many searches came to what, since the process began."""
+    return {outcome: int(float(count)) for outcome, count in _SEARCH_COUNT.findall(metrics)}
 
 
 def _print(status: PodStatus, figures: Mapping[str, Any]) -> None:
@@ -136,7 +145,7 @@ def _print(status: PodStatus, figures: Mapping[str, Any]) -> None:
     print_table(("Backend", "Status", "Transport", "Tools", "Reason"), rows)
     if (sessions := figures.get(_SESSIONS)) is not None:
         click.echo(f"sessions: {sessions}")
-    for line in (*notes(status), *_of_audit(figures)):
+    for line in (*notes(status), *_of_audit(figures), *_of_searches(figures)):
         click.echo(clean(line))
 
 
@@ -202,6 +211,13 @@ def _unmatched(entry: UnmatchedReport) -> str:
     if entry.setting == _WORKLOAD:
         return f"a setting matches nothing: no backend is called {entry.name}; correct it or remove it"
     return f"a setting matches nothing: {entry.setting} of {entry.backend}: {entry.name}; correct it or remove it"
+
+
+def _of_searches(figures: Mapping[str, Any]) -> Iterator[str]:
+    """How many searches for tools there were, and what came of them."""
+    if counts := figures.get(_SEARCHES):
+        named = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+        yield f"searches for tools: {sum(counts.values())} since the process began ({named})"
 
 
 def _of_audit(figures: Mapping[str, Any]) -> Iterator[str]:

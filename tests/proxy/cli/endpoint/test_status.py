@@ -9,7 +9,7 @@ from tests.proxy.cli.commands import call_vmcp
 from tests.support.otlp import OtlpReceiver, accept, answers
 from tests.support.raw_client import eventually
 from tests.support.scene import scene
-from tests.support.scripted_backend import ScriptedBackend
+from tests.support.scripted_backend import ScriptedBackend, tool
 from tests.support.serving import admin_of
 from vmcp_api.pod_status import (
     COMPOSITE_TOOLS,
@@ -134,3 +134,23 @@ def test_a_server_of_embeddings_that_is_away_is_not_all_well():
     status = PodStatus(backends=(BackendReport("one", "MCPServerEntry", "healthy"),), search=search)
     assert notes(status)[0] == "tools are ranked without the server of embeddings: it answers 401"
     assert not is_well(status)
+
+
+@pytest.mark.scenario("T-1")
+async def test_searches_are_counted_by_what_came_of_them_beside_what_lists_cost(capsys):
+    async def status(*more):
+        return await asyncio.to_thread(call_vmcp, capsys, "status", admin_of(world.proxy), *more)
+
+    config = {"optimizer": {"threshold": 0}}
+    backends = {"one": ScriptedBackend(tools=[tool("write_note"), tool("read_note")])}
+    async with scene(backends, config=config) as world, world.session() as client:
+        await client.names()
+        before = await status()
+        for query in ("write a note", "xylophone"):
+            await client.call("find_tool", {"query": query})
+        after, document = await status(), json.loads((await status("-o", "json")).out)
+    assert "tool search: lists have " in before.out
+    assert "searches for tools" not in before.out
+    assert "searches for tools: 2 since the process began (1 found, 1 " in after.out
+    assert sum(document["searches"].values()) == 2
+    assert document["counts"]["listedContextBytes"] > 0
