@@ -31,13 +31,13 @@ from vmcp_proxy.observability.logs import describe_exception, log_event
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.methods import Era
 from vmcp_proxy.search.arguments import Asked, MisusedError, read_call, read_search
-from vmcp_proxy.search.listing import Served, serve
+from vmcp_proxy.search.calling.taught import Teacher
+from vmcp_proxy.search.finding.searching import search
+from vmcp_proxy.search.lists.listing import Served, serve
+from vmcp_proxy.search.lists.own_tools import CALL_CAPABILITY, OWN_NAMES
+from vmcp_proxy.search.lists.visibility import is_for_models
 from vmcp_proxy.search.observer import SearchOutcome, rank_of
-from vmcp_proxy.search.own_tools import CALL_CAPABILITY, OWN_NAMES
-from vmcp_proxy.search.searching import search
 from vmcp_proxy.search.services import SearchServices
-from vmcp_proxy.search.taught import Teacher
-from vmcp_proxy.search.visibility import is_for_models
 
 logger: Final = logging.getLogger("vmcp.search")
 

@@ -6,11 +6,11 @@ from typing import Protocol
 
 from vmcp_proxy.search.aside import Aside
 from vmcp_proxy.search.embeddings.passages import Passage
-from vmcp_proxy.search.indexes import Indexes
+from vmcp_proxy.search.finding.indexes import Indexes
+from vmcp_proxy.search.lists.shadowed import Shadowed
 from vmcp_proxy.search.observer import SearchObserver
 from vmcp_proxy.search.ranking.analysis import Document, Query
 from vmcp_proxy.search.ranking.tool_text import ToolText
-from vmcp_proxy.search.shadowed import Shadowed
 
 
 class Reads(Protocol):

@@ -14,13 +14,13 @@ from vmcp_proxy.core.stack import BuildSearch
 from vmcp_proxy.core.virtual import VirtualMCP
 from vmcp_proxy.observability.logs import describe_exception, log_event
 from vmcp_proxy.search.aside import Aside
-from vmcp_proxy.search.indexes import Indexes
+from vmcp_proxy.search.finding.indexes import Indexes
 from vmcp_proxy.search.layer import ToolSearch
-from vmcp_proxy.search.listing import Served, serve
+from vmcp_proxy.search.lists.listing import Served, serve
+from vmcp_proxy.search.lists.shadowed import Shadowed
 from vmcp_proxy.search.observer import SearchObserver
 from vmcp_proxy.search.ranking.installed import InstalledAnalyzer
 from vmcp_proxy.search.services import Ranks, SearchServices
-from vmcp_proxy.search.shadowed import Shadowed
 
 logger: Final = logging.getLogger("vmcp.search")
 

@@ -16,11 +16,11 @@ from vmcp_proxy.core.virtual import Caller, Operation, Target, act
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.methods import Era
 from vmcp_proxy.search.aside import Aside
-from vmcp_proxy.search.indexes import Indexes
+from vmcp_proxy.search.finding.indexes import Indexes
 from vmcp_proxy.search.layer import ToolSearch
+from vmcp_proxy.search.lists.shadowed import Shadowed
 from vmcp_proxy.search.ranking.analysis import Analyzer
 from vmcp_proxy.search.services import SearchServices
-from vmcp_proxy.search.shadowed import Shadowed
 
 ALICE = Identity("https://issuer.example", "alice")
 BOB = Identity("https://issuer.example", "bob")

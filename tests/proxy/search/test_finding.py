@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from tests.proxy.core.builders import merged
 from tests.proxy.search.layers import ALICE, BOB, Server, World, catalog_of, fillers, tools_of
 from vmcp_proxy.core.outcomes import InWords
-from vmcp_proxy.search.answer import MOST_BYTES
 from vmcp_proxy.search.aside import Aside
-from vmcp_proxy.search.indexes import Indexes
+from vmcp_proxy.search.finding.answer import MOST_BYTES
+from vmcp_proxy.search.finding.indexes import Indexes
 from vmcp_proxy.search.ranking.analysis import Analyzer
 
 ISSUE = {

@@ -10,9 +10,9 @@ from tests.proxy.search.layers import ALICE, BOB, Server, World, catalog_of
 from vmcp_api.spec.optimizer import Optimizer
 from vmcp_proxy.core.outcomes import PartialFailure
 from vmcp_proxy.protocol.kinds import Kind
-from vmcp_proxy.search.listing import serve
-from vmcp_proxy.search.own_tools import find_tool
-from vmcp_proxy.search.visibility import is_for_models
+from vmcp_proxy.search.lists.listing import serve
+from vmcp_proxy.search.lists.own_tools import find_tool
+from vmcp_proxy.search.lists.visibility import is_for_models
 
 APP = {"_meta": {"ui": {"visibility": ["app"]}}}
 THREE = ({"name": "a"}, {"name": "b"}, {"name": "c"})

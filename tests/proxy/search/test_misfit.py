@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmcp_api.workflows.schemas import SchemaError, build_validator
-from vmcp_proxy.search.misfit import misfit
+from vmcp_proxy.search.calling.misfit import misfit
 
 NAMED = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from vmcp_api.spec.optimizer import Optimizer
 from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.catalog import Catalog
-from vmcp_proxy.search.own_tools import CALL_CAPABILITY, OWN_NAMES, find_tool
-from vmcp_proxy.search.visibility import is_for_models
+from vmcp_proxy.search.lists.own_tools import CALL_CAPABILITY, OWN_NAMES, find_tool
+from vmcp_proxy.search.lists.visibility import is_for_models
 
 _BYTES_PER_TOKEN = 4
 

@@ -8,7 +8,7 @@ import msgspec
 from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.outcomes import Result
 from vmcp_proxy.protocol.surrogates import decode_members, encode_members
-from vmcp_proxy.search.listing import Served, tokens_of
+from vmcp_proxy.search.lists.listing import Served, tokens_of
 
 MOST_BYTES: Final = 64 << 10
 """Bytes of descriptors in one answer, which has them as text and as structured content."""

@@ -8,10 +8,10 @@ import msgspec
 
 from vmcp_proxy.core.outcomes import InWords, Result
 from vmcp_proxy.observability.logs import describe_exception, log_event
-from vmcp_proxy.search.answer import Found, write_answer
 from vmcp_proxy.search.arguments import Asked, shown
 from vmcp_proxy.search.embeddings.passages import Passage
-from vmcp_proxy.search.listing import Served
+from vmcp_proxy.search.finding.answer import Found, write_answer
+from vmcp_proxy.search.lists.listing import Served
 from vmcp_proxy.search.observer import SearchOutcome
 from vmcp_proxy.search.ranking.index import Hit, Index
 from vmcp_proxy.search.services import SearchServices

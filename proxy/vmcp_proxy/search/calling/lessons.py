@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from vmcp_proxy.protocol.params import InvalidParamsError, Members, parse_members
-from vmcp_proxy.search.misfit import misfit
+from vmcp_proxy.search.calling.misfit import misfit
 
 MOST_SCHEMA_BYTES: Final = 32 << 10
 """Bytes of a schema that is checked against, and that an answer repeats."""

@@ -12,8 +12,8 @@ from vmcp_proxy.auth.oauth.single_flight import SingleFlight
 from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.observability.logs import describe_exception, log_event
 from vmcp_proxy.search.aside import Aside
-from vmcp_proxy.search.bounded import Bounded
 from vmcp_proxy.search.embeddings.passages import Passage, write_passage
+from vmcp_proxy.search.finding.bounded import Bounded
 from vmcp_proxy.search.ranking.analysis import Document
 from vmcp_proxy.search.ranking.index import Index
 from vmcp_proxy.search.ranking.tool_text import ToolText, read_tool_text

@@ -12,9 +12,9 @@ from vmcp_proxy.protocol.params import InvalidParamsError, marks_of, parse_membe
 from vmcp_proxy.protocol.tool_results import tool_error, with_text
 from vmcp_proxy.search.arguments import shown
 from vmcp_proxy.search.aside import Aside
-from vmcp_proxy.search.lessons import lesson_of
-from vmcp_proxy.search.nearest import nearest
-from vmcp_proxy.search.visibility import is_for_models
+from vmcp_proxy.search.calling.lessons import lesson_of
+from vmcp_proxy.search.calling.nearest import nearest
+from vmcp_proxy.search.lists.visibility import is_for_models
 
 _UNSAID: Final = "The tool's server refused the call."
 

@@ -7,7 +7,7 @@ from vmcp_api.pod_status import COMPOSITE_TOOLS, OPTIMIZER
 from vmcp_proxy.core.catalog.capabilities import Conflict, ConflictReason
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.protocol.kinds import Kind
-from vmcp_proxy.search.own_tools import OWN_NAMES
+from vmcp_proxy.search.lists.own_tools import OWN_NAMES
 
 _MOST: Final = 256
 

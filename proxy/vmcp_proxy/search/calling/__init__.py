@@ -1,0 +1,1 @@
+"""What a model hears after a call that was wrong."""

@@ -1,0 +1,1 @@
+"""Searches: indexes of what callers see, and the answers made of them."""
