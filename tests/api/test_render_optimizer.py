@@ -4,7 +4,8 @@ import pytest
 
 from tests.api.manifests import team
 from vmcp_api.kinds.core import ConfigMap, Secret
-from vmcp_api.render import Mode, Rendered, decode_config, encode_config, render, secret_refs
+from vmcp_api.render import Mode, Rendered, decode_config, encode_config, render
+from vmcp_api.render.secretrefs import secret_uses
 from vmcp_api.secret import SecretBytes
 from vmcp_api.spec.network import Network
 from vmcp_api.spec.optimizer import Embeddings, Optimizer
@@ -59,7 +60,8 @@ def test_a_server_of_embeddings_is_told_with_how_it_may_be_reached_and_never_wit
     assert found.embeddings == Embeddings(
         url=URL, model="m", timeout=5.0, api_key_secret_ref=KEY, headers={"X-A": "b"}, network=network
     )
-    assert [(ref.name, ref.key) for ref in secret_refs(result.config)] == [("embeddings", "apiKey")]
+    (use,) = secret_uses(result.config)
+    assert (use.ref.name, use.ref.key, use.is_sent) == ("embeddings", "apiKey", True)
     assert set(result.secrets) == ({("embeddings", "apiKey")} if mode is Mode.LOCAL else set())
     assert "canary" not in encode_config(result.config)
     assert not result.warnings

@@ -47,6 +47,14 @@ def test_one_endpoint_is_shown_with_its_backends_and_conflicts(kube):
     assert document[0]["status"]["backends"] == DOWN["backends"]
 
 
+@pytest.mark.scenario("T-1")
+def test_an_endpoint_with_tool_search_is_shown_with_what_a_list_costs_without_and_with_it(kube):
+    line = "tool search: lists have 2,076 bytes instead of 309,735\n"
+    assert "tool search" not in kube.call("status", "tools").out
+    kube.objects[0]["status"] |= {"contextBytes": 309_735, "listedContextBytes": 2_076}
+    assert line in kube.call("status", "tools").out
+
+
 def test_a_status_of_an_older_generation_is_not_ready(kube):
     kube.objects[0]["metadata"]["generation"] = 2
     assert kube.call("status").code == Exit.FAILED
