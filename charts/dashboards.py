@@ -84,6 +84,23 @@ ENDPOINT: Final = Dashboard(
             (("max by (kind) (vmcp_catalog_capabilities{FILTER})", "{{kind}}"),),
         ),
         Panel(
+            "Searches for tools",
+            "By what came of them: found, weak, empty or failed.",
+            ((rate("vmcp_search_requests_total", "outcome"), "{{outcome}}"),),
+            "ops",
+        ),
+        Panel(
+            "Tools called after a search",
+            "By the rank that the search gave them; later, or none: it did not find them well.",
+            ((rate("vmcp_search_calls_total", "rank"), "{{rank}}"),),
+            "ops",
+        ),
+        Panel(
+            "Tokens of tools",
+            "Of all, and of those that lists hold where tools are searched; an estimate.",
+            (("sum by (tools) (max by (backend, tools) (vmcp_search_context_tokens{FILTER}))", "{{tools}}"),),
+        ),
+        Panel(
             "Audit events that wait",
             "For their sink, on each pod; more than a moment's worth means that it is away.",
             (("sum by (instance) (vmcp_audit_waiting{FILTER})", "{{instance}}"),),

@@ -129,6 +129,8 @@ async def use(world, proxy) -> None:
         for name, how in (("one", "failed"), ("one", "broken"), ("two", "denied"), ("one", "fine")):
             params = {"name": f"{name}_echo", "arguments": {"how": how}}
             await client.post({"jsonrpc": "2.0", "id": how, "method": "tools/call", "params": params})
+        for name, given in (("find_tool", {"query": "echo"}), ("call_tool", {"name": "one_echo", "arguments": {}})):
+            await client.request("tools/call", {"name": name, "arguments": given})
         await client.delete()
     async with world.client() as client:
         await client.send("PUT")
@@ -156,7 +158,10 @@ async def test_every_panel_has_data_and_the_scrape_has_its_examples(tmp_path):
     breaker = {"enabled": True, "failureThreshold": 1000, "timeout": "1h"}
     config = operational(
         failureHandling={"healthCheckInterval": "1h", "circuitBreaker": breaker}, timeouts={"list": "200ms"}
-    ) | {"rateLimiting": {"shared": {"maxTokens": 100_000, "refillPeriod": "1s"}}}
+    ) | {
+        "rateLimiting": {"shared": {"maxTokens": 100_000, "refillPeriod": "1s"}},
+        "optimizer": {"threshold": 0},
+    }
     more = {
         "authorization": {"mode": "Enforce", "policies": [each for each in RULES.strip().splitlines() if each]},
         "telemetry": {
