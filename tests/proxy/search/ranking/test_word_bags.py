@@ -1,7 +1,10 @@
+import numpy as np
 import pytest
 
 from tests.proxy.search.ranking.tools import found, index, installed_table, text
 from vmcp_proxy.search.ranking.analysis import Analyzer
+from vmcp_proxy.search.ranking.meaning import Meaning
+from vmcp_proxy.search.ranking.vector_index import Cosines
 from vmcp_proxy.search.ranking.word_bags import nearness
 
 
@@ -9,6 +12,10 @@ def near(query, *bags, weights=None):
     table = installed_table()
     read = table.read_query(query, query)
     return nearness(read, weights or [1.0] * len(query), [table.bag(words) for words in bags])
+
+
+def _many(word):
+    return " ".join(f"{word}{number}" for number in range(50))
 
 
 def test_a_word_is_nearest_to_itself_then_to_what_means_nearly_the_same():
@@ -55,6 +62,26 @@ def test_words_that_mean_nearly_the_same_bring_a_tool_forward():
         text("send", "Sends letters and tickets."),
     ]
     assert found(tools, "delete a photo", table=installed_table())[0] == "erase"
+
+
+def test_a_tool_with_a_near_word_for_each_of_the_query_comes_before_one_that_is_nearer_as_a_whole():
+    analyzer = Analyzer(installed_table())
+    said = ("Erases old images, letters, invoices and songs for ever.", "Image editor and camera.")
+    hits = index([text("tool", each) for each in said], analyzer).search(analyzer.query("delete a photo"), 8)
+    assert [hit.position for hit in hits] == [0, 1]
+
+
+def test_both_kinds_of_nearness_say_whether_an_answer_is_weak():
+    table = installed_table()
+    bags = [table.bag(["weather"]), table.bag(["remove"])]
+    meaning = Meaning(Cosines(np.array([0.25, 0.5], np.float32)), table.read_query(["delete"], ["delet"]), [1.0], bags)
+    first, second = near(["delete"], ["weather"], ["remove"])
+    assert meaning.of([1, 0]) == pytest.approx({0: 0.25 + first, 1: 0.5 + second}, abs=1e-5)
+
+
+def test_of_a_tool_of_many_words_the_first_are_compared():
+    document = Analyzer(installed_table()).analyze(text("t", _many("word"), _many("title"), server=_many("at")))
+    assert len(document.words.sizes) == 100
 
 
 def test_an_index_without_vectors_takes_a_query_that_has_some():

@@ -53,3 +53,4 @@ def test_a_lone_surrogate_has_pieces_too():
 
 def test_a_vocabulary_without_a_piece_for_a_character_leaves_it_out():
     assert WordPieces({"\u2581": 0, "a": 1, "\u2581a": 2}).of("ax") == (2,)
+    assert WordPieces({"b": 1}).of("x") == (0,)

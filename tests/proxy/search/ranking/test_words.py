@@ -44,6 +44,10 @@ def test_a_word_that_is_longer_than_any_of_a_language_is_left_out():
     assert list(split_words(f"before {'a' * (MAX_WORD + 1)} after")) == ["before", "after"]
 
 
+def test_a_word_that_grows_when_it_is_folded_stays_within_its_bound():
+    assert [len(word) for word in split_words("\u00df" * MAX_WORD)] == [MAX_WORD]
+
+
 def test_one_character_that_stands_for_many_does_not_multiply_the_text():
     text = "\ufdfa" * 4000
     assert len(unicodedata.normalize("NFKD", text)) == 18 * 4000
