@@ -63,7 +63,8 @@ class EmbeddingsClient:
                 response, raw = await self._ask(body)
         except (TimeoutError, Timeout):
             raise EmbeddingsError("no answer in time", Fault.SLOW) from None
-        except HttpError as error:
+        except (HttpError, ValueError) as error:
+            # ValueError: a header of the settings that may not be sent; it says which one.
             raise EmbeddingsError(str(error)) from None
         if response.status != _OK:
             fault = Fault.REFUSED if response.status in _TEXTS_AT_FAULT else Fault.AWAY
@@ -90,9 +91,11 @@ class EmbeddingsClient:
         return peer
 
     def _headers(self) -> tuple[tuple[bytes, bytes], ...]:
-        own = [(name.encode("ascii"), value.encode()) for name, value in self._settings.headers.items()]
-        key = [] if self._api_key is None else [(b"Authorization", b"Bearer " + self._api_key.reveal())]
-        return ((b"Accept", b"application/json"), (b"Content-Type", b"application/json"), *own, *key)
+        headers = {b"accept": b"application/json", b"content-type": b"application/json"}
+        headers |= {name.lower().encode("ascii"): value.encode() for name, value in self._settings.headers.items()}
+        if self._api_key is not None:
+            headers[b"authorization"] = b"Bearer " + self._api_key.reveal()
+        return tuple(headers.items())
 
 
 def _pause(headers: ResponseHeaders) -> float:

@@ -47,6 +47,14 @@ async def test_texts_are_sent_as_the_api_of_openai_has_them():
     assert asked.headers["x-team"] == b"a"
 
 
+async def test_a_header_of_the_settings_stands_in_place_of_ours_and_the_key_in_place_of_one():
+    headers = {"ACCEPT": "application/x", "authorization": "Basic x"}
+    async with client_of(embeds, SecretBytes(b"key-1"), headers=headers) as (client, server):
+        await client.embed(["mail"])
+    assert server.asked[0].headers["accept"] == b"application/x"
+    assert server.asked[0].headers["authorization"] == b"Bearer key-1"
+
+
 async def test_without_a_model_and_a_key_none_are_named():
     async with client_of(embeds) as (client, server):
         await client.embed(["mail"])
@@ -136,6 +144,7 @@ async def test_a_server_that_hangs_up_is_away():
     [
         ({"network": Network.PUBLIC}, "may not dial"),
         ({"insecure_allow_http": False}, "use https://, or allow it with insecureAllowHttp"),
+        ({"headers": {"Content-Length": "7"}}, "header content-length is set by the HTTP client alone"),
     ],
 )
 async def test_what_may_not_be_dialled_is_not_asked(settings, said):

@@ -1,9 +1,14 @@
 from math import isfinite
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.proxy.search.ranking.tools import descriptor, found, installed_table, read, text
+from tests.support.examples import examples
 from vmcp_proxy.search.ranking.analysis import MAX_QUERY, MAX_QUERY_TERMS, Analyzer
+from vmcp_proxy.search.ranking.index import Index
+from vmcp_proxy.search.ranking.tool_text import ToolText
 
 HONEST = [
     text("send_mail", "Send a mail to somebody.", "to"),
@@ -72,3 +77,16 @@ def test_whatever_characters_a_tool_is_described_by_it_is_read(weird):
     assert len(document.words.sizes) <= 100
     assert len(document.vector) == 2 * installed_table().dimensions
     assert isfinite(document.length)
+
+
+ANY = st.text(st.characters(), max_size=60)
+
+
+@settings(max_examples=examples(60))
+@given(st.builds(ToolText, ANY, ANY, ANY, st.tuples(ANY, ANY), ANY), ANY, st.lists(ANY, max_size=3))
+def test_whatever_is_written_is_searched_and_whatever_is_asked_answered(tool, query, keywords):
+    analyzer = Analyzer(installed_table())
+    index = Index.build([analyzer.analyze(tool), *(analyzer.analyze(each) for each in HONEST)])
+    hits = index.search(analyzer.query(query, keywords), 8)
+    assert len({hit.position for hit in hits}) == len(hits)
+    assert all(0 < hit.score <= 1.000001 for hit in hits)
