@@ -158,6 +158,10 @@ class Scene:
         return await self.call(inputResponses=answers, requestState=asked["requestState"], **more)
 
 
+async def free_of_charge(_caller):
+    return None
+
+
 @contextlib.asynccontextmanager
 async def scene(act, *, client=None, elsewhere=None, parking=None, pod=POD):
     client = client or Client()
@@ -175,6 +179,7 @@ async def scene(act, *, client=None, elsewhere=None, parking=None, pod=POD):
             pod,
             lambda: 3600.0,
             lambda _caller, _backend: NO_CREDENTIALS,
+            free_of_charge,
         )
         yield Scene(core, parking, calls, client, Caller(client.identity, client, EMPTY_SNAPSHOT), elsewhere)
         parking.end()

@@ -82,3 +82,21 @@ async def test_calls_in_flight_leave_programs_whatever_capabilities_their_client
             await other.open({"roots": {}})
             assert not (await other.call("one_who")).get("isError")
         assert (await state_of(world))["status"] == "healthy"
+
+
+@pytest.mark.scenario("R-1", "P-12")
+async def test_who_asks_whether_there_is_news_of_a_call_pays_and_who_answers_does_not():
+    limits = {"shared": {"maxTokens": 3, "refillPeriod": "1h"}}
+    async with (
+        scene({"one": asking()}, config={**QUIET, "rateLimiting": limits}) as world,
+        RawClient(world.url) as client,
+    ):
+        client.capabilities = ELICITS
+        asked = await client.call("one_echo")
+        for answers in ({}, {"q7": {"action": "accept"}}):
+            again = await go_on(client, asked, answers=answers)
+            asked = again["result"]
+            assert asked["resultType"] == "input_required"
+        refused = await go_on(client, asked, answers={})
+        assert refused["error"]["code"] == 429
+        assert "result" in await go_on(client, asked)

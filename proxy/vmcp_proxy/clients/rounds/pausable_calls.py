@@ -1,7 +1,7 @@
 """The calls of clients without a session: one that asks something waits here for the request with the answers."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -17,7 +17,7 @@ from vmcp_proxy.core.calls.pausing.round_state import Parked
 from vmcp_proxy.core.calls.pausing.rounds import RequestStates
 from vmcp_proxy.core.calls.pausing.running_call import Answered, RunningCall
 from vmcp_proxy.core.client import ClientContext
-from vmcp_proxy.core.outcomes import Lost, RawFailure, Reply, Result, Unavailable
+from vmcp_proxy.core.outcomes import Limited, Lost, RawFailure, Reply, Result, Unavailable, Unchecked
 from vmcp_proxy.core.parking import Claim, Parking
 from vmcp_proxy.core.shares import holder_of, identity_of
 from vmcp_proxy.core.virtual import Caller, Exchange, Operation, VirtualMCP, call
@@ -50,6 +50,9 @@ Hold: TypeAlias = Callable[[ClientContext], Callable[[], None]]
 
 CredentialsOf: TypeAlias = Callable[[Caller, str], Credentials]
 """What requests of a caller to a backend, by name, are made with."""
+
+Charge: TypeAlias = Callable[[Caller], Awaitable[Limited | Unchecked | None]]
+"""Takes the tokens of a request that is no operation; what refuses it."""
 
 Follow: TypeAlias = Callable[[Exchange], Exchange]
 """The next exchange of a call, made of the one before."""
@@ -99,7 +102,7 @@ class PausableCalls:
     """Calls of the `core`; those that may ask something run in `tasks`, each in a task of its own.
 
     `pod` is the name of this process. `maximum` gives the bound of any call, in seconds. `credentials_of` says what a
-    call in another process was made with: its answer may repeat it.
+    call in another process was made with: its answer may repeat it. `charge` takes a token of a caller's rate limits.
     """
 
     def __init__(
@@ -114,6 +117,7 @@ class PausableCalls:
         pod: str,
         maximum: Callable[[], float],
         credentials_of: CredentialsOf,
+        charge: Charge,
     ) -> None:
         self._core: Final = core
         self._states: Final = states
@@ -125,6 +129,7 @@ class PausableCalls:
         self._pod: Final = pod
         self._maximum: Final = maximum
         self._credentials_of: Final = credentials_of
+        self._charge: Final = charge
 
     def call(self, caller: Caller, operation: Operation, exchange: Exchange) -> Coroutine[Any, Any, Reply]:
         """The answer to one request of this caller, which may be what it is asked.
@@ -149,14 +154,19 @@ class PausableCalls:
         members = operation.members
         place = self._states.parked_at(caller, operation) if STATE in members else None
         if place is not None:
-            leg = await self._resumed(caller, place, Turn(read_answers(members), progress_token_of(members)), exchange)
+            turn = Turn(read_answers(members), progress_token_of(members))
+            # Who brings an answer goes on with a call that has had its tokens; who asks whether there is news pays.
+            if turn.answers.keys().isdisjoint(place.asked) and (refused := await self._charge(caller)) is not None:
+                return refused
+            leg = await self._resumed(caller, place, turn, exchange)
         elif asks:
             leg = await self._until_pause(self._begun(caller, operation, exchange))
         else:
             return await call(self._core, caller, operation, exchange)
         if not isinstance(leg, Waiting):
             return leg
-        state = self._states.for_parked(caller, operation, leg.place, self._seconds)
+        place = msgspec.structs.replace(leg.place, asked=tuple(question.key for question in leg.questions))
+        state = self._states.for_parked(caller, operation, place, self._seconds)
         return Result(encode_input_required(leg.questions, state), leg.backend)
 
     async def go_on(self, number: int, turn: Turn, follow: Follow) -> Leg:

@@ -64,7 +64,7 @@ def build_pausing(
     elsewhere = ParkedElsewhere(sessions.pods, tasks)
     pod = sessions.pods.pod
     calls = PausableCalls(
-        core, states, leases, parking, elsewhere, stateless.hold, tasks, pod, longest_call, credentials_of
+        core, states, leases, parking, elsewhere, stateless.hold, tasks, pod, longest_call, credentials_of, core.charge
     )
     elsewhere.serve(calls.go_on)
     return PausingParts(calls, parking, leases, elsewhere)

@@ -32,12 +32,14 @@ _VERSION: Final = "v1"
 class Parked(msgspec.Struct, frozen=True, array_like=True, tag="p", gc=False):
     """The place of a call that waits for its client: a process by name, and a number there.
 
-    `tool` is the tool that it is handed on to by the one that its client names; empty where it is not.
+    `tool` is the tool that it is handed on to by the one that its client names; empty where it is not. `asked` are the
+    keys of what it waits for.
     """
 
     pod: str
     number: int
     tool: str = ""
+    asked: tuple[str, ...] = ()
 
 
 class Relayed(msgspec.Struct, frozen=True, array_like=True, tag="r", gc=False):
