@@ -1,5 +1,6 @@
 """The handshake: what a client says, what we answer, and what we say to a backend."""
 
+import functools
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,8 +20,12 @@ MAX_CLIENT_INFO: Final = 4 << 10
 """Bytes of what a session keeps for its whole life; a longer description is left out, for nothing needs it."""
 
 _OFFERS: Final = frozenset({"tools", "resources", "prompts", "completions", "logging"})
-_MIRRORED: Final = ("elicitation", "experimental", "roots", "sampling")
-"""Client capabilities that are declared to backends: those whose requests the relay carries to the client."""
+_MIRRORED: Final = {"elicitation": ("form", "url"), "roots": ("listChanged",), "sampling": ("context", "tools")}
+"""Client capabilities that are declared to backends, those whose requests the relay carries to the client, and what the
+specification has in each (MCP 2026-07-28, `ClientCapabilities`)."""
+
+_EXPERIMENTAL: Final = "experimental"
+_EMPTY: Final = msgspec.Raw(b"{}")
 
 _EXTENSIONS: Final = "extensions"
 
@@ -76,13 +81,38 @@ def parse_client_hello(raw: Raw | None) -> ClientHello:
     return ClientHello(version, declared, bytes(info) if len(bytes(info)) <= MAX_CLIENT_INFO else b"{}")
 
 
+@functools.lru_cache(maxsize=64)
 def mirrored_capabilities(capabilities: bytes) -> bytes:
-    """The client's capabilities as a backend hears them: those of which the requests are relayed, and extensions."""
+    """The client's capabilities as a backend hears them: those of which the requests are relayed, and extensions.
+
+    The same ones always read the same, however a client writes them: each reading has lists of its own (ADR-0018).
+    """
     members = params.parse_members(capabilities)
-    mirrored: params.Members = {name: members[name] for name in _MIRRORED if name in members}
+    found = {name: _standard(members[name], parts) for name, parts in _MIRRORED.items() if name in members}
+    mirrored: params.Members = {name: raw for name, raw in found.items() if raw is not None}
+    if _is_object(members.get(_EXPERIMENTAL)):
+        mirrored[_EXPERIMENTAL] = members[_EXPERIMENTAL]
     if carried := extensions.parse_extensions(members.get(_EXTENSIONS)):
         mirrored[_EXTENSIONS] = msgspec.Raw(extensions.encode_extensions(carried))
     return params.encode_members(mirrored)
+
+
+def _standard(raw: msgspec.Raw, parts: tuple[str, ...]) -> msgspec.Raw | None:
+    """One of them, with what is known of it; None where it is no object, which declares nothing."""
+    if not _is_object(raw):
+        return None
+    members = params.parse_members(raw)
+    known = {part: members[part] for part in parts if part in members}
+    said = {part: _EMPTY if _is_object(value) else value for part, value in known.items()}
+    return msgspec.Raw(params.encode_members({part: value for part, value in said.items() if bytes(value) in _SAID}))
+
+
+_SAID: Final = (b"{}", b"true")
+"""Of a part: that it is there. Without `listChanged` is the same as with one that is false."""
+
+
+def _is_object(raw: msgspec.Raw | None) -> bool:
+    return raw is not None and bytes(raw)[:1] == b"{"
 
 
 def encode_client_hello(capabilities: bytes, client_version: str) -> bytes:

@@ -70,6 +70,27 @@ async def follow_other_keys(world):
     world.inside.rotate(Keyring.random())
 
 
+@pytest.mark.scenario("X-4", "H-11")
+async def test_what_backends_do_not_hear_of_capabilities_makes_no_other_client_and_has_no_list_read():
+    backend = everything()
+    async with scene({"one": backend}, config=QUIET) as world, world.client() as client:
+        client.capabilities = {"sampling": {}, "elicitation": {"form": {}, "url": {}}}
+        await client.names()
+        asked = len(backend.calls("tools/list"))
+        for capabilities in (
+            {"elicitation": {"url": {}, "form": {}}, "sampling": {}},
+            {"elicitation": {"form": {"applyDefaults": True}, "url": {"x": 1}}, "sampling": {"n": 7}, "tasks": {}},
+            {"sampling": {}, "elicitation": {"form": {}, "url": {}}, "roots": None, "x-own": {"n": 1}},
+        ):
+            client.capabilities = capabilities
+            assert await client.names() == ["one_echo"]
+        assert len(backend.calls("tools/list")) == asked
+        assert (await world.metrics())[GAUGE] == 1
+        client.capabilities = {"sampling": {"tools": {}}, "elicitation": {"form": {}, "url": {}}}
+        await client.names()
+        assert len(backend.calls("tools/list")) == asked + 1
+
+
 @pytest.mark.scenario("H-6", "H-11")
 @pytest.mark.parametrize("end", [be_idle, give_way, follow_other_keys])
 async def test_nothing_in_the_process_holds_the_headers_of_a_client_that_is_over(end):

@@ -52,8 +52,14 @@ def test_a_hello_of_the_wrong_shape_is_invalid(raw):
         (b'{"tasks":{},"extensions":{"x":{}}}', b"{}"),
         (
             b'{"roots": {"listChanged": true},"sampling":{"n":18446744073709551616},"tasks":{},"elicitation":{}}',
-            b'{"elicitation":{},"roots":{"listChanged": true},"sampling":{"n":18446744073709551616}}',
+            b'{"elicitation":{},"roots":{"listChanged":true},"sampling":{}}',
         ),
+        (
+            b'{"sampling":{"tools" : {"x":1},"context":null},"elicitation":{"url":{},"form":{"applyDefaults":true}}}',
+            b'{"elicitation":{"form":{},"url":{}},"sampling":{"tools":{}}}',
+        ),
+        (b'{"roots":{"listChanged":false},"sampling":null,"elicitation":true}', b'{"roots":{}}'),
+        (b'{"experimental":{"a":{"b":1}}}', b'{"experimental":{"a":{"b":1}}}'),
     ],
 )
 def test_a_backend_hears_of_the_capabilities_whose_requests_are_relayed_and_of_no_other(declared, heard):

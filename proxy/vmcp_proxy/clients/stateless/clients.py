@@ -82,10 +82,12 @@ class StatelessClients:
 
     def begin(self, identity: Identity, snapshot: HeaderSnapshot, capabilities: bytes, now: float) -> StatelessClient:
         """The client of a request that begins; `end` has to follow."""
-        key = (identity, snapshot, capabilities)
+        # As backends hear of them: whatever else a client writes makes no other client, with sessions of its own.
+        mirrored = mirrored_capabilities(capabilities)
+        key = (identity, snapshot, mirrored)
         client = self._clients.get(key)
         if client is None:
-            terms = Terms(Era.MODERN, mirrored_capabilities(capabilities))
+            terms = Terms(Era.MODERN, mirrored)
             client = self._clients[key] = StatelessClient(identity, snapshot, terms, self._open_link)
             client.ordered = now
             self._make_room()
