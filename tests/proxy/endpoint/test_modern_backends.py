@@ -198,6 +198,18 @@ async def test_an_argument_travels_as_a_header_by_the_schema_of_the_backend():
     assert called.headers["mcp-param-region"] == "=?base64?c8O8ZA==?="
 
 
+@pytest.mark.scenario("X-4", "P-8")
+@pytest.mark.parametrize("region", ["x" * 8193, "ä" * 4096])
+async def test_a_value_that_is_too_long_for_a_header_is_refused_by_the_name_of_its_argument(region):
+    backend = everything(tools=[tool("echo", inputSchema=REGION)])
+    async with scene({"one": backend}, config=QUIET) as world, world.session() as client:
+        refused = await client.request("tools/call", {"name": "one_echo", "arguments": {"region": region}})
+        assert refused["error"]["code"] == -32602
+        assert "'region' travels as the header Mcp-Param-Region" in refused["error"]["message"]
+        assert backend.calls("tools/call") == []
+        assert not (await client.call("one_echo", {"region": region[:1] * 1000})).get("isError")
+
+
 @pytest.mark.scenario("P-8")
 async def test_a_call_that_is_refused_for_its_headers_goes_out_once_more_by_a_new_list():
     backend = ModernBackend(tools=[tool("echo", inputSchema={"type": "object"})])

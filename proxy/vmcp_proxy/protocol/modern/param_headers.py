@@ -12,6 +12,7 @@ import msgspec
 
 from vmcp_proxy.protocol.jsonrpc import Raw
 from vmcp_proxy.protocol.modern.header_values import decode_header_value, encode_header_value
+from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.protocol.surrogates import decode_members, mask
 
 _KEY: Final = "x-mcp-header"
@@ -26,6 +27,10 @@ _DEEPEST: Final = 16
 """Names that lead to an argument: each level of a call's arguments that is opened is read to its end."""
 _LONGEST_PATH: Final = 1_024
 _LONGEST_TOKEN: Final = 128
+
+_LONGEST_VALUE: Final = 8 << 10
+_MOST_VALUES: Final = 12 << 10
+"""Bytes of one value and of all as they are sent: few servers read more than 16 KiB of headers, and say why not."""
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 """RFC 9110 section 5.6.2."""
@@ -175,17 +180,35 @@ _Opened: TypeAlias = dict[tuple[str, ...], dict[str, msgspec.Raw]]
 
 
 def headers_for(declared: ParamHeaders, arguments: Raw | None) -> tuple[tuple[bytes, bytes], ...]:
-    """The headers for these arguments, a JSON object; an argument that is absent, null or no such value has none."""
+    """The headers for these arguments, a JSON object; an argument that is absent, null or no such value has none.
+
+    Raises:
+        InvalidParamsError: one of them, or all together, would be longer than servers take.
+    """
     sent: list[tuple[bytes, bytes]] = []
     opened: _Opened = {}
+    size = 0
     for header in declared:
         text = _text_of(_value_at(header.path, arguments, opened))
-        if text is not None:
-            try:
-                sent.append((header.name.encode(), encode_header_value(text)))
-            except UnicodeEncodeError:
-                continue
+        if text is None:
+            continue
+        try:
+            value = encode_header_value(text)
+        except UnicodeEncodeError:
+            continue
+        size += len(value)
+        if len(value) > _LONGEST_VALUE or size > _MOST_VALUES:
+            raise _too_long(header, len(value))
+        sent.append((header.name.encode(), value))
     return tuple(sent)
+
+
+def _too_long(header: ParamHeader, size: int) -> InvalidParamsError:
+    argument = ".".join(header.path)
+    return InvalidParamsError(
+        f"The argument {argument!r} travels as the header {header.name} and is {size} bytes long as such; "
+        f"at most {_LONGEST_VALUE} may be, and {_MOST_VALUES} of all such arguments."
+    )
 
 
 def find_mismatch(declared: ParamHeaders, arguments: Raw | None, value_of: Callable[[str], bytes | None]) -> str:
