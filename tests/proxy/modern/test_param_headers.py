@@ -3,8 +3,10 @@
 import pytest
 
 from tests.proxy.endpoint.helpers import QUIET
+from tests.proxy.endpoint.test_composites import composite, having
 from tests.support import eras
 from tests.support.eras import Era
+from tests.support.modern_backend import ModernBackend
 from tests.support.plain_http import http_client
 from tests.support.policies import NamePolicy
 from tests.support.raw_client import ACCEPT, WAIT_SECONDS
@@ -103,3 +105,16 @@ async def test_a_header_that_comes_twice_is_refused_whatever_it_says():
         async with http_client(timeout=WAIT_SECONDS) as http:
             answer = await http.post(world.url, json=eras.modern(asked), headers=fields)
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, -32020)
+
+
+@pytest.mark.scenario("W-4", "P-8")
+async def test_a_step_whose_argument_is_too_long_for_its_header_has_failed_and_is_named():
+    steps = [{"id": "place", "tool": "one_place", "arguments": {"region": "{{.params.text}}"}}]
+    placed = ModernBackend(tools=[tool("place", inputSchema=SCHEMA)])
+    config = having(composite(steps=steps))
+    async with scene({"one": placed}, config=config) as world, world.client() as client:
+        result = await client.call("repeat", {"text": "x" * 9000})
+        assert result["isError"]
+        assert "place" in result["content"][0]["text"]
+        assert "Mcp-Param-Region" in result["content"][0]["text"]
+        assert not (await client.call("repeat", {"text": "here"})).get("isError")

@@ -14,8 +14,9 @@ from vmcp_proxy.backends.errors import CANCELLED
 from vmcp_proxy.core.calls.child_exchange import ChildExchange
 from vmcp_proxy.core.calls.receivers import tell_during
 from vmcp_proxy.core.client import NoReply
+from vmcp_proxy.core.outcomes import Invalid, Reply
 from vmcp_proxy.core.shares import holder_of
-from vmcp_proxy.core.virtual import Caller, Charged, Exchange, Inner, Operation, Target, VirtualMCP, act
+from vmcp_proxy.core.virtual import Caller, Charged, Exchange, Inner, Looked, Operation, Target, VirtualMCP, act
 from vmcp_proxy.observability.tracing.spans import Trace
 from vmcp_proxy.protocol.jsonrpc import Raw, encode_notification
 from vmcp_proxy.protocol.kinds import Kind
@@ -99,11 +100,18 @@ class CallActs:
         operation = msgspec.structs.replace(wanted, name=tool, parsed=members)
         error = CANCELLED
         try:
-            reply = tool_reply(await act(self._steps, self._caller, operation, looked, child))
+            reply = tool_reply(await self._act(operation, looked, child))
             error = reply.kind.value if isinstance(reply, ToolFailure) else ""
         finally:
             self._note(step.step, StepNote(tool, child.backend, child.decision, error))
         return reply
+
+    async def _act(self, operation: Operation, looked: Looked, child: ChildExchange) -> Reply:
+        try:
+            return await act(self._steps, self._caller, operation, looked, child)
+        except InvalidParamsError as flaw:
+            # Of the arguments that the templates have made: the step has failed, and not the request.
+            return Invalid(str(flaw))
 
     def _note(self, step: str, note: StepNote) -> None:
         """Of the calls of a step the last one stands for all, or the first that was denied."""
