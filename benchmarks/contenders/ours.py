@@ -111,7 +111,14 @@ def launch(config: Callable[[Site], Mapping[str, object]], site: Site) -> Launch
     """Ready is what the kubelet asks: `/readyz` on the admin port."""
     file = site.write("config.yaml", config(site))
     command = command_for(file, write_keys(site.folder), site.port, site.admin_port)
-    return Launch(command, partial(answers, site.admin_port, "/readyz"))
+    return Launch(command, partial(answers, site.admin_port, "/readyz"), ask=partial(_ask, site.admin_port))
+
+
+def _ask(port: int) -> None:
+    """What the operator and Prometheus ask of a pod every few seconds."""
+    for path in ("/status", "/metrics"):
+        if not answers(port, path):
+            raise OSError(f"{path} is not answered")
 
 
 def contender(name: str, title: str, config: Callable[[Site], Mapping[str, object]]) -> Contender:

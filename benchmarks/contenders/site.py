@@ -34,6 +34,7 @@ class Site:
 class Launch:
     """How to start a program; `ready` asks once whether it serves, `settle` finishes its set-up after that.
 
+    `ask` asks for all that a cluster asks for all the time, where that is more than whether it serves.
     `authorization` is what its clients have to show, where it lets nobody in without.
     """
 
@@ -42,6 +43,7 @@ class Launch:
     path: str = "/mcp"
     env: Mapping[str, str] = field(default_factory=dict)
     settle: Callable[[], None] | None = None
+    ask: Callable[[], None] | None = None
     authorization: str = ""
 
 

@@ -6,7 +6,12 @@ from benchmarks.contenders.site import Contender
 from benchmarks.figures import MIB, Metric, Result, Row, transposed
 from benchmarks.rig import RefusedError, Rig
 
-_METRICS = (Metric("ready", "exec to ready s", 2), Metric("cpu", "CPU ms", 0), Metric("rss", "RSS idle MiB"))
+_METRICS = (
+    Metric("ready", "exec to ready s", 2),
+    Metric("cpu", "CPU ms", 0),
+    Metric("rss", "RSS idle MiB"),
+    Metric("asked", "RSS once asked for status and metrics MiB"),
+)
 _REST_SECONDS = 2.0
 
 
@@ -22,10 +27,15 @@ def _row(rig: Rig, contender: Contender) -> Row:
     with rig.backends() as backends:
         for _ in range(rig.scale.starts):
             try:
-                with rig.entered(contender, backends.urls) as entrant:
+                with rig.started(contender, backends.urls) as starting:
+                    entrant = starting.ready(rig.patience)
                     time.sleep(min(_REST_SECONDS, rig.scale.seconds))
                     usage = entrant.usage()
-                    turns.append({"ready": entrant.ready_seconds, "cpu": usage.cpu * 1000, "rss": usage.rss / MIB})
+                    turn = {"ready": entrant.ready_seconds, "cpu": usage.cpu * 1000, "rss": usage.rss / MIB}
+                    if starting.launch.ask is not None:
+                        starting.launch.ask()
+                        turn["asked"] = entrant.usage().rss / MIB
+                    turns.append(turn)
             except RefusedError as error:
                 note = str(error).splitlines()[0]
                 break

@@ -3,8 +3,8 @@
 import pytest
 
 from vmcp_api.config import Backend, Network, ProxyConfig, Transport
+from vmcp_api.manifests.parse import parse_model
 from vmcp_api.manifests.problems import Problems
-from vmcp_api.manifests.validate import parse_model
 from vmcp_api.render import decode_config, encode_config, secret_refs
 from vmcp_api.spec.authorization import Authorization, PolicyMode
 from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType, OidcSettings

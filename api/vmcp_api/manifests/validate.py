@@ -1,30 +1,9 @@
-"""Documents as data become models, or problems."""
+"""Documents as data become models that keep the rules between their fields, or problems."""
 
-import json
-from typing import TypeVar
-
-from pydantic import ValidationError
-
-from vmcp_api.base import Json, Model
-from vmcp_api.manifests.explain import explain
-from vmcp_api.manifests.problems import Problem, Problems
+from vmcp_api.base import Json
+from vmcp_api.manifests.parse import ModelT, parse_model
+from vmcp_api.manifests.problems import Problems
 from vmcp_api.rules import check_rules
-
-ModelT = TypeVar("ModelT", bound=Model)
-
-
-def parse_model(model: type[ModelT], data: Json) -> ModelT | Problems:
-    """One model from plain data, as strictly as the API server: no conversions, no unknown keys."""
-    try:
-        text = json.dumps(data, allow_nan=False)
-    except (TypeError, ValueError, RecursionError):
-        return Problems.of(
-            Problem("holds a value that JSON cannot say", "use text, numbers, true, false, lists and mappings")
-        )
-    try:
-        return model.model_validate_json(text, strict=True, by_alias=True, by_name=False)
-    except ValidationError as error:
-        return explain(error, model)
 
 
 def validate(model: type[ModelT], data: Json) -> ModelT | Problems:

@@ -5,8 +5,8 @@ import json
 from typing import Any, Final
 
 from vmcp_api.config import CONTRACT, ProxyConfig
+from vmcp_api.manifests.parse import parse_model
 from vmcp_api.manifests.problems import Problem, Problems
-from vmcp_api.manifests.validate import parse_model
 
 HASH_LENGTH: Final = 16
 """Hexadecimal digits of a config's hash."""

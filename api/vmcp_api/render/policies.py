@@ -14,11 +14,11 @@ from vmcp_api.kinds import MCPAuthzConfig, MCPServer, MCPServerEntry, VirtualMCP
 from vmcp_api.kinds.core import ConfigMap
 from vmcp_api.kinds.endpoint_auth import AuthzConfig
 from vmcp_api.kinds.mcpauthzconfig import CedarConfig, MCPAuthzConfigSpec
+from vmcp_api.manifests.parse import parse_model
 from vmcp_api.manifests.policies import check_entities, check_policies, doubt_policies
 from vmcp_api.manifests.problems import Loc, Problem, Problems
 from vmcp_api.manifests.resolve import check_config_map, follow
 from vmcp_api.manifests.resources import Resources
-from vmcp_api.manifests.validate import parse_model
 from vmcp_api.spec.authorization import Authorization
 from vmcp_api.spec.references import KeyRef
 from vmcp_api.text.cedar_names import Names

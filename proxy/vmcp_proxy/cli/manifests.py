@@ -8,6 +8,7 @@ from vmcp_api.manifests.documents import Source
 from vmcp_api.manifests.load import Loaded, load
 from vmcp_api.manifests.problems import Problem, Problems
 from vmcp_api.text.suggest import suggest
+from vmcp_proxy.cli.files import list_visible, read_text
 
 SUFFIXES: Final = (".yaml", ".yml")
 
@@ -24,25 +25,6 @@ def _expand(path: Path) -> Iterator[Path]:
     for child in list_visible(path):
         if child.suffix in SUFFIXES and child.is_file():
             yield child
-
-
-def list_visible(folder: Path) -> tuple[Path, ...]:
-    """What lies in a folder, sorted, without hidden entries (mounted volumes keep links under `..`)."""
-    try:
-        return tuple(sorted(child for child in folder.iterdir() if not child.name.startswith(".")))
-    except OSError:
-        return ()
-
-
-def read_text(path: Path | str) -> str | Problems:
-    """The text of a file, or why there is none."""
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        problem = Problem(f"cannot be read: {error.strerror}", "correct the path or its permissions", file=str(path))
-    except UnicodeDecodeError:
-        problem = Problem("is not written in UTF-8", "save it as UTF-8", file=str(path))
-    return Problems.of(problem)
 
 
 def load_manifests(paths: Iterable[Path]) -> tuple[Loaded, Problems]:

@@ -16,7 +16,8 @@ from vmcp_api.render import Mode, Rendered, render
 from vmcp_proxy.cli.checks.itself import itself
 from vmcp_proxy.cli.checks.programs import find_missing_programs
 from vmcp_proxy.cli.exits import Exit
-from vmcp_proxy.cli.manifests import find_files, load_manifests, read_text
+from vmcp_proxy.cli.files import read_text
+from vmcp_proxy.cli.manifests import find_files, load_manifests
 
 
 @dataclass(frozen=True, slots=True)

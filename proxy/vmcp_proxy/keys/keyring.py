@@ -1,13 +1,12 @@
 """The keys that protect sessions: one secret per key id, one derived key per purpose."""
 
+import hashlib
+import hmac
 import re
 import secrets
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Final, Self
-
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 KEY_BYTES: Final = 32
 """Size of a secret and of every key derived from it."""
@@ -80,8 +79,7 @@ class Keyring:
         """
         key = self._derived.get((kid, label))
         if key is None:
-            hkdf = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"vmcp/" + label.encode())
-            key = self._derived[kid, label] = hkdf.derive(self._secrets[kid])
+            key = self._derived[kid, label] = _hkdf(self._secrets[kid], b"vmcp/" + label.encode())
         return key
 
     def has_same_key(self, kid: str, other: "Keyring") -> bool:
@@ -104,6 +102,12 @@ class Keyring:
 
     def __repr__(self) -> str:
         return f"Keyring({', '.join(self)})"
+
+
+def _hkdf(secret: bytes, info: bytes) -> bytes:
+    """HKDF-SHA256 without salt (RFC 5869): the key is as long as the hash, so that one block of it is all."""
+    key = hmac.digest(bytes(hashlib.sha256().digest_size), secret, hashlib.sha256)
+    return hmac.digest(key, info + b"\x01", hashlib.sha256)
 
 
 def _rank(kid: str) -> tuple[bool, int, str]:

@@ -7,7 +7,8 @@ from pathlib import Path
 from vmcp_api.config import ProxyConfig
 from vmcp_api.headers import trim_secret
 from vmcp_api.manifests.problems import Problems
-from vmcp_api.render import config_hash, decode_config, secret_refs, secret_uses
+from vmcp_api.render.codec import config_hash, decode_config
+from vmcp_api.render.secretrefs import secret_refs, secret_uses
 from vmcp_api.secret import SecretBytes, SecretKey
 from vmcp_api.spec.references import KeyRef
 from vmcp_proxy.sessions import Keyring

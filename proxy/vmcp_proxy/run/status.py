@@ -30,7 +30,7 @@ from vmcp_api.pod_status import (
 from vmcp_api.spec.optimizer import SEARCH_TOOLS
 from vmcp_api.spec.outgoing import OutgoingAuthType
 from vmcp_api.spec.references import KeyRef
-from vmcp_proxy.auth.incoming.oidc.provider import ProviderState
+from vmcp_proxy.auth.incoming.oidc.provider_state import ProviderState
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.members.circuit import CIRCUIT_IS_OPEN
 from vmcp_proxy.core.members.member import Member

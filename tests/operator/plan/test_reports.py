@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from vmcp_api.config import Backend, ProxyConfig
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerStatus
+from vmcp_api.manifests.parse import parse_model
 from vmcp_api.manifests.resources import Resources
-from vmcp_api.manifests.validate import parse_model
 from vmcp_api.pod_status import Counts, DroppedReport, PodStatus, UnmatchedReport
 from vmcp_api.spec.incoming import IncomingAuth
 from vmcp_operator.plan.kinds import VMCP, Ref

@@ -10,7 +10,8 @@ from tests.proxy.cli.commands import endpoint, server, write
 from vmcp_api.manifests.problems import Problems
 from vmcp_api.render import encode_config
 from vmcp_api.spec.optimizer import Optimizer
-from vmcp_proxy.cli.serve.sources import AdjustedSource, ManifestSource, McpConfigSource, MountedSource
+from vmcp_proxy.cli.serve.mounted import MountedSource
+from vmcp_proxy.cli.serve.sources import AdjustedSource, ManifestSource, McpConfigSource
 from vmcp_proxy.run.reload import Reading, is_same, needs_restart
 
 

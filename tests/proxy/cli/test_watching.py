@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from vmcp_proxy.cli.serve.sources import ManifestSource, MountedSource
+from vmcp_proxy.cli.serve.mounted import MountedSource
+from vmcp_proxy.cli.serve.sources import ManifestSource
 from vmcp_proxy.run.reload import FileWatcher, has_lost
 
 SECONDS = 10.0

@@ -11,7 +11,7 @@ from tests.support.raw_client import RawClient, eventually
 from tests.support.scene import Scene, scene
 from tests.support.serving import http_backend, load, running, url_of
 from vmcp_api.render import encode_config
-from vmcp_proxy.cli.serve.sources import MountedSource
+from vmcp_proxy.cli.serve.mounted import MountedSource
 from vmcp_proxy.run.reload import FileWatcher, Reloader
 
 pytestmark = pytest.mark.scenario("H-5", "H-9")

@@ -5,6 +5,8 @@ import hmac
 from base64 import urlsafe_b64encode
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -139,6 +141,12 @@ def test_every_purpose_and_every_key_has_its_own_derived_key():
     assert len(derived) == 2 * len(KeyLabel)
     assert KEYS.derive("1", KeyLabel.RECORD) is KEYS.derive("1", KeyLabel.RECORD)
     assert not {b"a" * 32, b"b" * 32} & derived
+
+
+@pytest.mark.parametrize("label", KeyLabel)
+def test_keys_are_derived_as_rfc_5869_has_it(label):
+    oracle = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"vmcp/" + label.encode())
+    assert KEYS.derive("2", label) == oracle.derive(b"b" * 32)
 
 
 def test_a_keyring_shows_its_ids_only():

@@ -1,15 +1,19 @@
 """The authenticator over reloads: made when the config asks for one, kept while it asks for the same."""
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType, OidcSettings
 from vmcp_proxy.auth.incoming.anonymous import AnonymousAuthenticator
 from vmcp_proxy.auth.incoming.authenticator import Authenticator
 from vmcp_proxy.auth.incoming.local import LocalAuthenticator, operating_system_user
-from vmcp_proxy.auth.incoming.oidc.authenticator import OidcAuthenticator
-from vmcp_proxy.auth.incoming.oidc.provider import Provider, ProviderState
+from vmcp_proxy.auth.incoming.oidc.provider_state import ProviderState
 from vmcp_proxy.auth.oauth.endpoints import Endpoints
 from vmcp_proxy.http_client import HttpClient
+
+if TYPE_CHECKING:
+    from vmcp_proxy.auth.incoming.oidc.authenticator import OidcAuthenticator
+    from vmcp_proxy.auth.incoming.oidc.provider import Provider
 
 
 class Authenticators:
@@ -23,6 +27,7 @@ class Authenticators:
         self._client = client
         self._tasks = tasks
         self._current: tuple[IncomingAuth, Authenticator] | None = None
+        self._oidc: OidcAuthenticator | None = None
         self._provider: Provider | None = None
         self._looking: asyncio.Task[None] | None = None
 
@@ -42,10 +47,9 @@ class Authenticators:
         `secret` is what is behind `clientSecretRef` now.
         """
         if self._current is not None and self._current[0] == settings:
-            current = self._current[1]
-            if isinstance(current, OidcAuthenticator):
-                current.take_secret(secret)
-            return current
+            if self._oidc is not None:
+                self._oidc.take_secret(secret)
+            return self._current[1]
         authenticator = self._build(settings, secret)
         self._current = (settings, authenticator)
         return authenticator
@@ -59,14 +63,21 @@ class Authenticators:
     def _build(self, settings: IncomingAuth, secret: bytes | None) -> Authenticator:
         oidc = settings.oidc
         if oidc is not None:
+            # Imported where tokens are asked for: the library that reads them weighs more than all else here.
+            from vmcp_proxy.auth.incoming.oidc.authenticator import OidcAuthenticator  # noqa: PLC0415
+
             endpoints = Endpoints(self._client, oidc)
-            return OidcAuthenticator(oidc, endpoints, self._provider_of(oidc, endpoints), secret)
+            self._oidc = OidcAuthenticator(oidc, endpoints, self._provider_of(oidc, endpoints), secret)
+            return self._oidc
+        self._oidc = None
         self.close()
         if settings.type is IncomingAuthType.LOCAL:
             return LocalAuthenticator(operating_system_user())
         return AnonymousAuthenticator()
 
-    def _provider_of(self, settings: OidcSettings, endpoints: Endpoints) -> Provider:
+    def _provider_of(self, settings: OidcSettings, endpoints: Endpoints) -> "Provider":
+        from vmcp_proxy.auth.incoming.oidc.provider import Provider  # noqa: PLC0415
+
         if self._provider is None or not self._provider.is_of(settings):
             self.close()
             self._provider = Provider(endpoints, settings)

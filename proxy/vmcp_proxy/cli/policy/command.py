@@ -16,7 +16,7 @@ from vmcp_api.spec.authorization import DEFAULT_GROUP_CLAIMS, Authorization
 from vmcp_api.text.cedar_flaw import CedarFlaw
 from vmcp_api.text.cedar_text import find_entities_flaw, find_policy_flaws
 from vmcp_proxy.cli.exits import CommandError, Exit
-from vmcp_proxy.cli.manifests import read_text
+from vmcp_proxy.cli.files import read_text
 from vmcp_proxy.cli.output import print_json
 from vmcp_proxy.cli.policy.report import describe, remedy_of_nothing, why_nothing
 from vmcp_proxy.cli.policy.totals import Calls

@@ -14,8 +14,8 @@ from vmcp_proxy.cli.checks.served import enter
 from vmcp_proxy.cli.durations import parse_bound
 from vmcp_proxy.cli.serve.addresses import LOOPBACK, check_host, is_loopback
 from vmcp_proxy.cli.serve.keys import KeyedSource
+from vmcp_proxy.cli.serve.mounted import MountedSource
 from vmcp_proxy.cli.serve.process import Plan, serve
-from vmcp_proxy.cli.serve.sources import AdjustedSource, ManifestSource, McpConfigSource, MountedSource
 from vmcp_proxy.cli.stdio.command import refuse_others, take_streams
 from vmcp_proxy.cli.stdio.source import OneClientSource
 from vmcp_proxy.run.reload import ConfigSource
@@ -186,6 +186,9 @@ def build_source(options: Options, environ: Mapping[str, str]) -> ConfigSource:
         return _mounted(options, options.config)
     if options.secrets is not None:
         raise click.UsageError("--secrets belongs to --config; with -f, Secrets are manifests.")
+    # Imported where manifests are read and rendered, which no pod does.
+    from vmcp_proxy.cli.serve.sources import AdjustedSource, ManifestSource, McpConfigSource  # noqa: PLC0415
+
     source: ConfigSource = (
         ManifestSource(options.files, options.name)
         if options.mcp_config is None

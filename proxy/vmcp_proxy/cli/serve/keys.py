@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vmcp_api.manifests.problems import Problem, Problems
-from vmcp_proxy.cli.manifests import list_visible
+from vmcp_proxy.cli.files import list_visible
 from vmcp_proxy.keys.keyring import KEY_BYTES, BadKeyError
 from vmcp_proxy.run.reload import ConfigSource, Reading
 from vmcp_proxy.sessions import Keyring

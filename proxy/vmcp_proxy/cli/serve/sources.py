@@ -1,4 +1,4 @@
-"""Where `vmcp serve` gets its config from: manifests, an editor's server file, or mounted volumes."""
+"""Where `vmcp serve` gets its config from on somebody's machine: manifests, or an editor's server file."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -7,14 +7,15 @@ from pathlib import Path
 from vmcp_api.base import Model
 from vmcp_api.config import ProxyConfig
 from vmcp_api.editor.servers import find_env_files, parse_mcp_servers
-from vmcp_api.manifests.problems import Problem, Problems
+from vmcp_api.manifests.problems import Problems
 from vmcp_api.render import Mode, Rendered, render
 from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType
 from vmcp_api.spec.optimizer import Optimizer
 from vmcp_proxy.cli.checks.forward_proxies import find_unused_proxies
 from vmcp_proxy.cli.checks.itself import itself
-from vmcp_proxy.cli.manifests import choose_server, find_files, list_visible, load_manifests, read_text
-from vmcp_proxy.run.loading import Loaded, read_mounted
+from vmcp_proxy.cli.files import read_text
+from vmcp_proxy.cli.manifests import choose_server, find_files, load_manifests
+from vmcp_proxy.run.loading import Loaded
 from vmcp_proxy.run.reload import ConfigSource, Reading
 
 
@@ -78,32 +79,6 @@ class McpConfigSource:
             is_itself=itself(self.file, self.port),
         )
         return rendered if isinstance(rendered, Problems) else _reading(rendered, rendered.warnings)
-
-
-@dataclass(frozen=True, slots=True)
-class MountedSource:
-    """A rendered config and the Secrets beside it, `<folder>/<name>/<key>`, as pods get them."""
-
-    config: Path
-    secrets: Path | None = None
-
-    def paths(self) -> Iterable[Path]:
-        """See `ConfigSource`: the config, and every key of every Secret."""
-        holders = () if self.secrets is None else list_visible(self.secrets)
-        return (self.config, *(key for holder in holders for key in list_visible(holder)))
-
-    def load(self) -> Reading | Problems:
-        """See `ConfigSource`."""
-        try:
-            # Without a folder of Secrets nothing may be taken from the folder that the process stands in.
-            outcome = read_mounted(self.config, self.secrets or self.config / "none")
-        except OSError as error:
-            file = str(error.filename or self.config)
-            remedy = "mount it, or correct the path"
-            return Problems.of(Problem(f"cannot be read: {error.strerror}", remedy, file=file))
-        except UnicodeDecodeError:
-            return Problems.of(Problem("is not written in UTF-8", "let it be written again", file=str(self.config)))
-        return outcome if isinstance(outcome, Problems) else Reading(outcome)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from vmcp_proxy.observability.audit import Outcome
-from vmcp_proxy.observability.metrics import families, prometheus
+from vmcp_proxy.observability.metrics import families
 from vmcp_proxy.observability.metrics.family import Family
 from vmcp_proxy.observability.metrics.measured import Measured
 from vmcp_proxy.observability.metrics.series import Distribution, Key
@@ -54,6 +54,9 @@ class Snapshot:
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """The exposition text and its media type for an `Accept` header (Prometheus or OpenMetrics text)."""
+        # Imported by the first scrape, in its thread.
+        from vmcp_proxy.observability.metrics import prometheus  # noqa: PLC0415
+
         return prometheus.render(self.measured(), accept)
 
     def _served(self) -> Iterator[Measured]:

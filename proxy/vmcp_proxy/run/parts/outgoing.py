@@ -1,7 +1,7 @@
 """Builds the strategies by which backends are authenticated to, from a loaded config (ADR-0040)."""
 
 import asyncio
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from vmcp_api.config import Backend
 from vmcp_api.headers import canonical_name
@@ -17,7 +17,6 @@ from vmcp_api.spec.outgoing import TokenExchange as TokenExchangeConfig
 from vmcp_api.spec.references import KeyRef
 from vmcp_proxy.auth.outgoing.client_credentials import ClientCredentials
 from vmcp_proxy.auth.outgoing.fixed import AUTHORIZATION, FixedHeader
-from vmcp_proxy.auth.outgoing.identity_assertion import ID_JAG, IdentityAssertion
 from vmcp_proxy.auth.outgoing.relay import Relay
 from vmcp_proxy.auth.outgoing.token_endpoint import TokenEndpoint
 from vmcp_proxy.auth.outgoing.token_exchange import TokenExchange
@@ -26,6 +25,9 @@ from vmcp_proxy.backends.authentication import Strategy
 from vmcp_proxy.http_client import HttpClient, Url
 from vmcp_proxy.run.loading import Loaded
 from vmcp_proxy.run.secret_values import InvalidSecretError, header_value, required
+
+if TYPE_CHECKING:
+    from vmcp_proxy.auth.outgoing.identity_assertion import IdentityAssertion
 
 _ITS_ENDPOINT: Final = "its token endpoint"
 _THEIR_ENDPOINT: Final = "the token endpoint of the callers' identity provider"
@@ -87,7 +89,10 @@ class Strategies:
             TOKEN_TYPE_PREFIX + config.subject_token_type,
         )
 
-    def _identity_assertion(self, config: IdentityAssertionConfig, loaded: Loaded) -> IdentityAssertion:
+    def _identity_assertion(self, config: IdentityAssertionConfig, loaded: Loaded) -> "IdentityAssertion":
+        # Imported where somebody has it: the library that reads tokens weighs more than all other strategies.
+        from vmcp_proxy.auth.outgoing.identity_assertion import ID_JAG, IdentityAssertion  # noqa: PLC0415
+
         exchange = TokenExchange(
             self._endpoint(_THEIR_ENDPOINT, config.idp, loaded),
             config.audience,

@@ -1,20 +1,23 @@
 """The admin port: health, readiness, status, metrics, explanations."""
 
-import asyncio
-import hashlib
 from dataclasses import dataclass
-from typing import Annotated, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
-from fastapi import FastAPI, Header, Request, Response
 
-from vmcp_api.pod_status import PodStatus, encode
 from vmcp_proxy.observability.metrics import Metrics
-from vmcp_proxy.serve.apps.explain import Explainer, answer_question, list_names
+from vmcp_proxy.serve.apps.deferred import Deferred, answer_json
+from vmcp_proxy.serve.apps.explain import Explainer
 from vmcp_proxy.serve.chain.header_rules import HostRule
 from vmcp_proxy.serve.context import Receive, Scope, Send
 
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from vmcp_api.pod_status import PodStatus
+
 _WRONG_HOST: Final = "The admin port answers to names of this machine only; use localhost or 127.0.0.1."
+_READS: Final = frozenset({"GET", "HEAD"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,69 +33,46 @@ class StatusSource(Protocol):
 
     def readiness(self) -> Readiness: ...
 
-    def status(self) -> PodStatus: ...
+    def status(self) -> "PodStatus": ...
 
 
-class AdminApp(FastAPI):
-    """The application, which answers 421 to requests for other names than `hosts` allows."""
+class AdminApp(Deferred):
+    """The application: what a kubelet asks is answered at once, the rest by FastAPI, loaded for the first of it.
 
-    hosts: HostRule
+    Requests for other names than `hosts` allows get 421.
+    """
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            names = [value for name, value in scope["headers"] if name == b"host"]
-            if not all(map(self.hosts.allows, names or [None])):
-                await _json({"detail": _WRONG_HOST}, 421)(scope, receive, send)
-                return
-        await super().__call__(scope, receive, send)
+    def __init__(self, source: StatusSource, metrics: Metrics, explainer: Explainer, hosts: HostRule) -> None:
+        super().__init__(self._routes)
+        self._source: Final = source
+        self._metrics: Final = metrics
+        self._explainer: Final = explainer
+        self._hosts: Final = hosts
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        names = [value for name, value in scope["headers"] if name == b"host"]
+        path = scope["path"] if scope["method"] in _READS else ""
+        if not all(map(self._hosts.allows, names or [None])):
+            await answer_json(send, 421, msgspec.json.encode({"detail": _WRONG_HOST}))
+        elif path == "/healthz":
+            await answer_json(send, 200, b'{"status":"ok"}')
+        elif path == "/readyz":
+            readiness = self._source.readiness()
+            body = msgspec.json.encode({"ready": readiness.ready, "reasons": readiness.reasons})
+            await answer_json(send, 200 if readiness.ready else 503, body)
+        else:
+            await self.framework(scope, receive, send)
+
+    def _routes(self) -> "FastAPI":
+        from vmcp_proxy.serve.apps.admin_routes import build_admin_routes  # noqa: PLC0415
+
+        return build_admin_routes(self._source, self._metrics, self._explainer)
 
 
-def build_admin_app(source: StatusSource, metrics: Metrics, explainer: Explainer, hosts: HostRule) -> FastAPI:
+def build_admin_app(source: StatusSource, metrics: Metrics, explainer: Explainer, hosts: HostRule) -> AdminApp:
     """The admin application: `/healthz`, `/readyz`, `/status` (with an ETag), `/metrics` and `/explain`, nothing else.
 
     Where only this machine reaches the port, `hosts` keeps web pages out that have their own name resolve to it
     (DNS rebinding); in a cluster probes and scrapes come by the pod's address.
     """
-    app = AdminApp(title="vmcp admin", docs_url=None, redoc_url=None, openapi_url=None)
-    app.hosts = hosts
-
-    @app.get("/healthz")
-    async def healthz() -> Response:
-        return _json({"status": "ok"})
-
-    @app.get("/readyz")
-    async def readyz() -> Response:
-        readiness = source.readiness()
-        answer = {"ready": readiness.ready, "reasons": readiness.reasons}
-        return _json(answer, 200 if readiness.ready else 503)
-
-    @app.get("/status")
-    async def status(if_none_match: Annotated[str | None, Header()] = None) -> Response:
-        return _tagged(encode(source.status()), if_none_match)
-
-    @app.get("/metrics")
-    async def scrape(accept: Annotated[str, Header()] = "") -> Response:
-        text, media_type = await asyncio.to_thread(metrics.snapshot().render, accept)
-        return Response(text, headers={"content-type": media_type})
-
-    @app.get("/explain")
-    async def names(kind: str = "") -> Response:
-        return list_names(kind, explainer)
-
-    @app.post("/explain")
-    async def answer(request: Request) -> Response:
-        return await answer_question(request, explainer)
-
-    return app
-
-
-def _json(value: object, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(value), status, media_type="application/json")
-
-
-def _tagged(body: bytes, if_none_match: str | None) -> Response:
-    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    known = {entry.strip().removeprefix("W/") for entry in (if_none_match or "").split(",")}
-    if tag in known or "*" in known:
-        return Response(status_code=304, headers={"etag": tag})
-    return Response(body, headers={"etag": tag, "cache-control": "no-cache"}, media_type="application/json")
+    return AdminApp(source, metrics, explainer, hosts)

@@ -1,61 +1,48 @@
 """The application of the MCP port: the endpoint, what is well-known of it, and JSON 404 for everything else."""
 
-from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Final
 
-from fastapi import FastAPI, Request, Response
-from starlette.exceptions import HTTPException
-from starlette.routing import Route
-from starlette.types import ASGIApp
-
-from vmcp_proxy.protocol.jsonrpc import encode_error
+from vmcp_proxy.serve.apps.deferred import Deferred
 from vmcp_proxy.serve.apps.well_known import PREFIX
 from vmcp_proxy.serve.context import Receive, Scope, Send
-from vmcp_proxy.serve.rejections import CRASHED, MCP_PATH, refused_by_framework
+from vmcp_proxy.serve.rejections import MCP_PATH
 
-_PATHS = frozenset({MCP_PATH, f"{MCP_PATH}/"})
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.types import ASGIApp
+
+_PATHS: Final = frozenset({MCP_PATH, f"{MCP_PATH}/"})
 """The second is what people type; it is served, for a redirect would lose the body of some clients."""
 
 
-class McpApp(FastAPI):
-    """The application, with a way past the framework for the one path that is hot.
+class McpApp(Deferred):
+    """The application: FastAPI's, with a way past it for the one path that is hot, and for those beside it.
 
     What FastAPI does around a route costs more than the whole chain; the chain does all that `/mcp` needs (ADR-0014).
     """
 
-    endpoint: ASGIApp
-    well_known: ASGIApp
+    def __init__(self, endpoint: "ASGIApp", well_known: "ASGIApp") -> None:
+        super().__init__(self._routes)
+        self._endpoint: Final = endpoint
+        self._well_known: Final = well_known
 
-    def __call__(  # type: ignore[override]  # the server awaits it, and asks for no more
-        self, scope: Scope, receive: Receive, send: Send
-    ) -> Awaitable[None]:
-        if scope["type"] == "http" and scope["path"] in _PATHS:
-            return self.endpoint(scope, receive, send)
-        if scope["type"] == "http" and scope["path"].startswith(PREFIX):
-            return self.well_known(scope, receive, send)
-        return super().__call__(scope, receive, send)
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] in _PATHS:
+            await self._endpoint(scope, receive, send)
+        elif scope["path"].startswith(PREFIX):
+            await self._well_known(scope, receive, send)
+        else:
+            await self.framework(scope, receive, send)
+
+    def _routes(self) -> "FastAPI":
+        from vmcp_proxy.serve.apps.mcp_routes import build_mcp_routes  # noqa: PLC0415
+
+        return build_mcp_routes(sorted(_PATHS), self._endpoint)
 
 
-def build_mcp_app(endpoint: ASGIApp, well_known: ASGIApp) -> FastAPI:
+def build_mcp_app(endpoint: "ASGIApp", well_known: "ASGIApp") -> McpApp:
     """An application that serves `/mcp` and `/.well-known/*` with an ASGI application each.
 
     Nothing operational answers here, and every other path gets a JSON 404.
     """
-    app = McpApp(
-        title="vmcp",
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        redirect_slashes=False,
-        # A mount would redirect /mcp to /mcp/.
-        routes=[Route(path, endpoint=endpoint) for path in sorted(_PATHS)],
-    )
-    app.endpoint = endpoint
-    app.well_known = well_known
-    app.add_exception_handler(HTTPException, _refuse)
-    return app
-
-
-async def _refuse(_: Request, error: Exception) -> Response:
-    refusal = refused_by_framework(error.status_code if isinstance(error, HTTPException) else CRASHED.status)
-    body = encode_error(None, refusal.code, refusal.message)
-    return Response(body, status_code=refusal.status, media_type="application/json")
+    return McpApp(endpoint, well_known)

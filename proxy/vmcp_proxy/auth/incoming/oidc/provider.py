@@ -10,6 +10,7 @@ from jwt import PyJWK
 
 from vmcp_api.spec.incoming import OidcSettings
 from vmcp_proxy.auth.incoming.oidc.keys import KeySet
+from vmcp_proxy.auth.incoming.oidc.provider_state import ProviderState
 from vmcp_proxy.auth.oauth.endpoints import EndpointError, Endpoints, JsonObject
 from vmcp_proxy.observability.logs import log_event
 
@@ -31,14 +32,6 @@ _MOST_SHOWN: Final = 256
 """Characters of what came, in the log."""
 
 _WELL_KNOWN: Final = "/.well-known/openid-configuration"
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderState:
-    """Whether the issuer was reached when it was last asked (None: not yet), and what is wrong where it was not."""
-
-    is_reached: bool | None = None
-    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
