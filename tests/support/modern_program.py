@@ -1,4 +1,7 @@
-"""A program that speaks MCP over its standard streams: modern alone, or in the protocol of its first request."""
+"""A program that speaks MCP over its standard streams: modern alone, or in the protocol of its first request (`both`).
+
+Asked for what it does not speak it says so, or it ends (`ends`).
+"""
 
 import json
 import os
@@ -51,6 +54,8 @@ for line in sys.stdin:
     opened = opened or ("modern" if is_modern else "legacy")
     if (opened == "modern") != is_modern or (opened == "legacy" and not BOTH):
         opened = opened if BOTH else ""
+        if sys.argv[1] == "ends":
+            sys.exit(1)
         say({"id": number, "error": {"code": -32022, "message": "no", "data": {"supported": [MODERN]}}})
     elif method == "subscriptions/listen":
         meta = {f"{META}subscriptionId": number}

@@ -14,6 +14,7 @@ import trustme
 
 from tests.support import stdio_server
 from tests.support.attach_server import AttachServer
+from tests.support.eras import Era
 from tests.support.inside import Inside
 from tests.support.raw_client import WAIT_SECONDS, RawClient, eventually
 from tests.support.serving import admin_of, running, url_of
@@ -22,6 +23,7 @@ from vmcp_proxy.run.proxy import Proxy
 from vmcp_proxy.run.settings import Settings
 
 PROGRAM = (sys.executable, stdio_server.__file__)
+MODERN_PROGRAM = Path(stdio_server.__file__).with_name("modern_program.py")
 
 
 @contextlib.asynccontextmanager
@@ -59,6 +61,57 @@ async def test_clients_hear_what_the_process_says_of_itself(tmp_path):
         assert hello["capabilities"]["resources"]["subscribe"] is True
         assert set(await client.names()) == set(stdio_server.TOOLS)
         assert await client.names("resources") == ["note://one"]
+
+
+@pytest.mark.scenario("K-18", "P-2", "P-3")
+async def test_a_process_that_knows_no_sessions_serves_clients_of_both_eras(tmp_path, both_eras):
+    program = (sys.executable, str(MODERN_PROGRAM), "modern")
+    async with (
+        AttachServer(program).running() as server,
+        bridging(server, tmp_path) as proxy,
+        RawClient(url_of(proxy)) as client,
+        RawClient(url_of(proxy)) as other,
+    ):
+        await ready(proxy)
+        for each in (client, other):
+            await each.open({"roots": {}})
+            assert await each.names() == ["new"]
+        said = json.loads(text(await client.call("new")))
+        assert said["declared"] == {"roots": {}}
+        assert json.loads(text(await other.call("new")))["pid"] == said["pid"]
+        assert len(server.processes) == 1
+        async with httpx2.AsyncClient(trust_env=False) as http:
+            [described] = (await http.get(f"{admin_of(proxy)}/status")).json()["backends"]
+        assert (described["revision"], described["status"]) == ("2026-07-28", "healthy")
+
+
+@pytest.mark.scenario("K-18", "P-2")
+async def test_a_process_that_ends_for_initialize_is_asked_for_the_other_protocol_the_next_time(tmp_path):
+    program = (sys.executable, str(MODERN_PROGRAM), "ends")
+    async with AttachServer(program).running() as server, bridging(server, tmp_path) as proxy:
+        await ready(proxy)
+        async with RawClient(url_of(proxy)) as client:
+            await client.open()
+            assert await client.names() == ["new"]
+        assert len(server.processes) == 2
+
+
+@pytest.mark.scenario("K-18", "P-2")
+async def test_what_such_a_process_asks_reaches_the_client_and_its_answer_the_process(tmp_path, monkeypatch):
+    monkeypatch.setattr("tests.support.eras.current", Era.MODERN)
+    program = (sys.executable, str(MODERN_PROGRAM), "modern")
+    async with (
+        AttachServer(program).running() as server,
+        bridging(server, tmp_path) as proxy,
+        RawClient(url_of(proxy)) as client,
+    ):
+        await ready(proxy)
+        await client.open({"elicitation": {}})
+        asked = await client.call("new", {"ask": True})
+        assert asked["inputRequests"] == {"name": {"method": "elicitation/create", "params": {"message": "?"}}}
+        answers = {"inputResponses": {"name": {"action": "decline"}}, "requestState": asked["requestState"]}
+        done = await client.call("new", {"ask": True}, **answers)
+        assert json.loads(text(done))["replies"] == {"name": {"action": "decline"}}
 
 
 @pytest.mark.scenario("K-18")

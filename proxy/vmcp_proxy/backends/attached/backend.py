@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from vmcp_proxy.backends.attached.session import AttachedSession
 from vmcp_proxy.backends.attached.stream import AttachError, Pod, Stream
@@ -14,14 +15,21 @@ from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.handshake import greet, read_hello
 from vmcp_proxy.backends.interface import NOBODY, BackendSession, LegacyOnly, Terms
+from vmcp_proxy.backends.modern.channel import ChannelTransport
+from vmcp_proxy.backends.modern.envelope import Envelope
+from vmcp_proxy.backends.modern.session import ModernSession
 from vmcp_proxy.backends.programs.stderr import Stderr
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.observability.logs import log_event
 from vmcp_proxy.observability.masking import Masks
 from vmcp_proxy.protocol.extensions import PAGES, encode_extensions
-from vmcp_proxy.protocol.initialize import encode_client_hello
+from vmcp_proxy.protocol.initialize import NO_CAPABILITIES, encode_client_hello, parse_discovery
+from vmcp_proxy.protocol.params import InvalidParamsError
+from vmcp_proxy.protocol.versions import MODERN
 
 logger: Final = logging.getLogger("vmcp.backends")
+
+_Greeting: TypeAlias = Callable[[AttachedSession, Deadline], Awaitable[None]]
 
 _NO_MASKS: Final = Masks(())
 """The values of the process's Secrets are not known here: what it says is masked by its looks, and only logged."""
@@ -38,6 +46,10 @@ _SILENT: Final = "its process was started again, for it did not answer initializ
 
 _SLOWER: Final = 3.0
 """How much longer than the last time a process may take to come up."""
+
+
+def _nothing_else() -> None:
+    """A process speaks what it spoke at first, to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +72,9 @@ class AttachSettings:
 
 
 class AttachedBackend(LegacyOnly):
-    """One process for all client sessions, whatever they declare; what it asks of them is refused.
+    """One process for all clients, whatever they declare, in the protocol that it speaks; with sessions where it may.
+
+    What it asks in a session is refused, for it does not say of whom.
 
     It is attached to again whenever the attachment has ended, without waiting for a call. Everything runs in `tasks`.
     """
@@ -77,6 +91,7 @@ class AttachedBackend(LegacyOnly):
         self._is_closed = False
         self._hello = settings.hello
         self._lack = "its process has not been attached to yet"
+        self._is_modern_first = False
 
     @property
     def lack(self) -> str:
@@ -87,9 +102,15 @@ class AttachedBackend(LegacyOnly):
         self, terms: Terms, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
     ) -> BackendSession:
         """See `Backend.open`; everybody shares the same session."""
-        del terms, headers, owner
+        del headers, owner
         self._check_open()
-        return Share(await self._shared.get(deadline))
+        process = await self._shared.get(deadline)
+        if process.hello.version != MODERN:
+            return Share(process)
+        # Each request says whose it is and what its client declares, so that it may ask: by the end of the request.
+        way = ChannelTransport(self.name, process, _nothing_else)
+        envelope = Envelope(terms.capabilities, self._settings.software_version)
+        return ModernSession(way, terms, process.hello, envelope)
 
     def resume(self, token: bytes) -> BackendSession | None:
         """See `Backend.resume`: an attachment cannot be resumed."""
@@ -141,12 +162,49 @@ class AttachedBackend(LegacyOnly):
     async def _initialise(self, session: AttachedSession) -> None:
         began = asyncio.get_running_loop().time()
         deadline = Deadline.after(began, self._hello)
+        first, second = (self._discover, self._greet) if self._is_modern_first else (self._greet, self._discover)
+        try:
+            try:
+                await first(session, deadline)
+            except BackendError as refusal:
+                if refusal.category is not Category.REFUSED:
+                    raise
+                # It has answered: whoever does not know sessions, or knows them alone, takes the other one.
+                if not await self._is_answered(second, session, deadline):
+                    raise
+        except BackendError as error:
+            # It ends, or says nothing, for a first request that it does not know: next time for the other one.
+            self._is_modern_first ^= error.category in (Category.NOT_RUNNING, Category.TIMEOUT)
+            raise
+        self._is_modern_first = session.hello.version == MODERN
+        took = asyncio.get_running_loop().time() - began
+        self._hello = max(self._settings.hello_again, _SLOWER * took)
+
+    async def _is_answered(self, way: _Greeting, session: AttachedSession, deadline: Deadline) -> bool:
+        try:
+            await way(session, deadline)
+        except BackendError as error:
+            if error.category is not Category.REFUSED:
+                raise
+            return False
+        return True
+
+    async def _greet(self, session: AttachedSession, deadline: Deadline) -> None:
         hello = encode_client_hello(_CAPABILITIES, self._settings.software_version)
         answer = await session.request(session.next_id(), "initialize", hello, (), deadline, NOBODY)
         session.hello = read_hello(self.name, answer, _NO_MASKS.apply)
         await greet(session, self.name, (), deadline)
-        took = asyncio.get_running_loop().time() - began
-        self._hello = max(self._settings.hello_again, _SLOWER * took)
+
+    async def _discover(self, session: AttachedSession, deadline: Deadline) -> None:
+        body = Envelope(NO_CAPABILITIES, self._settings.software_version).around({}, None)
+        answer = await session.request(session.next_id(), "server/discover", body, (), deadline, NOBODY)
+        try:
+            versions, hello = ((), None) if answer.result is None else parse_discovery(answer.result)
+        except InvalidParamsError:
+            versions, hello = (), None
+        if hello is None or MODERN not in versions:
+            raise BackendError(self.name, Category.REFUSED, f"it does not speak {MODERN}")
+        session.hello = hello
 
     async def _replace(self) -> None:
         """Ends a process that does not answer: one whose input had ended with the attachment before may go on so."""
