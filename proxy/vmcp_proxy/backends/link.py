@@ -40,7 +40,7 @@ class Link:
     """Holds at most one `BackendSession`; concurrent first requests share one `initialize` (ADR-0012).
 
     `terms` are those that its sessions are opened on; `token` resumes one that another process opened; `owner` is what
-    its programs count for: the client session, or `CallsOf` a caller.
+    its programs count for: the client session, `SessionOf` a caller, or `CallsOf` one.
     `generation` counts the sessions opened here. A closed link opens nothing any more; one that is being opened
     meanwhile ends what it gets. `end` cuts off what is in flight as well. `on_over` hears once of each session that
     was opened here: of one that is resumed nobody knows when it began.

@@ -11,6 +11,7 @@ from vmcp_proxy.backends.credentials import NO_CREDENTIALS, Credentials
 from vmcp_proxy.backends.errors import BackendError
 from vmcp_proxy.backends.interface import BackendSession, Receiver
 from vmcp_proxy.backends.link import Link, OnOver
+from vmcp_proxy.backends.programs.pool import SessionOf
 from vmcp_proxy.clients.registry import SessionClients
 from vmcp_proxy.clients.session_client import SessionClient
 from vmcp_proxy.clients.streaming.backend_streams import listen_to_backend, soon, subscribe_again
@@ -86,7 +87,7 @@ class Links:
         async def on_opened(opened: Link, backend_session: BackendSession) -> None:
             await self._on_opened(client, member, opened, backend_session)
 
-        link = Link(member.backend, client.terms, on_opened, token, session, self._on_over)
+        link = Link(member.backend, client.terms, on_opened, token, _owner_of(session), self._on_over)
         client.links[member.name] = link
         # A call that outlives its session must not leave a session behind at a backend.
         if session.ended is not None:
@@ -276,6 +277,12 @@ async def _notify(
 ) -> None:
     with contextlib.suppress(BackendError):
         await link.notify(session, method, raw, credentials, soon())
+
+
+def _owner_of(session: "Session") -> object:
+    """What its programs count for."""
+    identity = session.owner
+    return SessionOf(session, (identity.issuer, identity.subject)) if identity.is_by_token else session
 
 
 def _stop_lingering(client: SessionClient) -> None:

@@ -17,7 +17,7 @@ from vmcp_proxy.backends.errors import BackendError, Category, SessionLostError
 from vmcp_proxy.backends.interface import NOBODY, OWN_TERMS
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.backends.programs.environment import inherited
-from vmcp_proxy.backends.programs.pool import CallsOf, ProgramBounds
+from vmcp_proxy.backends.programs.pool import CallsOf, ProgramBounds, SessionOf
 from vmcp_proxy.core.members.health import HealthTracker
 
 ROOTS = b'{"roots":{}}'
@@ -284,4 +284,24 @@ async def test_the_programs_of_a_callers_calls_count_together_and_leave_as_many_
             for task in held:
                 task.cancel()
         for link in links:
+            await link.close(NO_CREDENTIALS)
+
+
+@pytest.mark.scenario("B-13")
+async def test_the_sessions_of_one_caller_together_leave_as_many_programs_to_others(tmp_path):
+    bounds = ProgramBounds(most=6, most_per_owner=2, spare=0.0)
+    async with backend(tmp_path, bounds=bounds, patience=0.3) as made:
+        alice = [link_of(made, SessionOf(number, "alice")) for number in range(4)]
+        others = [link_of(made, SessionOf("his", "bob")), link_of(made, object())]
+        async with asyncio.TaskGroup() as tasks:
+            held = [tasks.create_task(ask(link, name="hold")) for link in alice[:3]]
+            await eventually(lambda: sum(link.session is not None and link.session._in_use for link in alice) == 3)
+            with pytest.raises(BackendError, match="this caller has 3 of 3 programs at work; end") as failed:
+                await ask(alice[3])
+            assert failed.value.category is Category.FULL
+            for link in others:
+                await ask(link)
+            for task in held:
+                task.cancel()
+        for link in (*alice, *others):
             await link.close(NO_CREDENTIALS)

@@ -41,6 +41,17 @@ class CallsOf:
     caller: Hashable
 
 
+@dataclass(frozen=True, slots=True)
+class SessionOf:
+    """Owns the programs of one session of a caller whom somebody vouches for: all sessions of it count together.
+
+    They have no more than they leave free, or a caller would take them all by sessions that listen.
+    """
+
+    session: object
+    caller: Hashable
+
+
 class Evictable(Protocol):
     """A program that may have to give way."""
 
@@ -52,7 +63,7 @@ class Evictable(Protocol):
 
 
 class Place:
-    """Room for one program, counted for `owner`: the client session, or `CallsOf` a caller."""
+    """Room for one program, counted for `owner`: the client session, that `SessionOf` a caller, or `CallsOf` one."""
 
     __slots__ = ("owner", "program")
 
@@ -106,7 +117,8 @@ class ProgramPool:
         mine = [place for place in self._places if place.owner == owner]
         if len(mine) >= self.bounds.most_per_owner:
             return mine
-        left_free = len(mine) if isinstance(owner, CallsOf) else 0
+        caller = _caller_of(owner)
+        left_free = 0 if caller is None else sum(_caller_of(place.owner) == caller for place in self._places)
         return list(self._places) if self.bounds.most - len(self._places) <= left_free else None
 
     def _gives_way_at(self, place: Place) -> float:
@@ -117,6 +129,14 @@ class ProgramPool:
         if isinstance(owner, CallsOf):
             mine = sum(place.owner == owner for place in self._places)
             return f"calls of this caller have {mine} of {len(self._places)} programs; answer or abandon some of them"
+        if isinstance(owner, SessionOf) and len(rivals) == len(self._places) < self.bounds.most:
+            mine = sum(_caller_of(place.owner) == owner.caller for place in self._places)
+            return f"this caller has {mine} of {len(self._places)} programs at work; end some of its sessions"
         if len(rivals) < self.bounds.most:
             return f"this session has {len(rivals)} programs of its own at work already"
         return f"{len(rivals)} programs of client sessions are at work already; end some of the sessions"
+
+
+def _caller_of(owner: object) -> Hashable:
+    """Who has part of all programs; None where nobody vouches for who calls, and each session counts by itself."""
+    return owner.caller if isinstance(owner, CallsOf | SessionOf) else None
