@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
@@ -18,7 +18,7 @@ from vmcp_operator.leader.candidate import Candidate
 from vmcp_operator.leader.elector import Elector
 from vmcp_operator.leader.fence import Fenced
 from vmcp_operator.logs import log_event
-from vmcp_operator.plan.kinds import OWN, Ref
+from vmcp_operator.plan.kinds import ENTRY, OWN, VMCP, Kind, Ref
 from vmcp_operator.queue.metrics import QueueMetrics
 from vmcp_operator.queue.worker import Resync, Worker, controller_name
 from vmcp_operator.queue.workqueue import WorkQueue
@@ -31,6 +31,12 @@ from vmcp_operator.reconcile.reporter import Reporter
 from vmcp_operator.settings import Settings
 from vmcp_operator.telemetry import Telemetry
 from vmcp_operator.watch import Watch
+
+_PATIENCE: Final[Mapping[Kind, float]] = {VMCP: 0.0, ENTRY: 60.0}
+_PATIENCE_OF_OTHERS: Final = 20.0
+
+ECHO_SECONDS: Final = 0.5
+"""How late others hear of a status that we wrote, so that they hear of many at a time."""
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +55,7 @@ class Term:
         clock = asyncio.get_running_loop().time
         self._settings: Final = settings
         self._telemetry: Final = telemetry
-        self.queue: Final[WorkQueue[Ref]] = WorkQueue(metrics=metrics)
+        self.queue: Final[WorkQueue[Ref]] = WorkQueue(metrics=metrics, patience=patience_of)
         dependents = Dependents()
         reporter = self._reporter = Reporter(cluster, clock=clock, instance=settings.instance)
         self._poller: Final = Poller(http, self.queue.add, interval=settings.poll)
@@ -160,6 +166,11 @@ def build_metrics(telemetry: Telemetry, workers: int) -> QueueMetrics[Ref]:
     return metrics
 
 
+def patience_of(key: Ref) -> float:
+    """Seconds for which a key lets others go before: endpoints serve, and an entry has nothing but a status."""
+    return _PATIENCE.get(key.kind, _PATIENCE_OF_OTHERS)
+
+
 def build_sink(dependents: Dependents, reporter: Reporter, queue: WorkQueue[Ref]) -> Callable[[Change], None]:
     """What becomes of a change: its keys are added; a status that we wrote wakes everybody but its own resource.
 
@@ -168,8 +179,11 @@ def build_sink(dependents: Dependents, reporter: Reporter, queue: WorkQueue[Ref]
     """
 
     def sink(change: Change) -> None:
-        own = {change.ref} if reporter.is_echo(change) else set()
-        for key in dependents.keys_of(change) - own:
-            queue.add(key)
+        is_echo = reporter.is_echo(change)
+        for key in dependents.keys_of(change):
+            if not is_echo:
+                queue.add(key)
+            elif key != change.ref:
+                queue.add_after(key, ECHO_SECONDS)
 
     return sink

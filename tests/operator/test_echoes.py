@@ -7,8 +7,8 @@ import pytest
 from tests.operator.endpoints import ONE, serving
 from tests.operator.harness import Story
 from tests.operator.manifests import ALL
-from vmcp_operator.app import build_sink
-from vmcp_operator.plan.kinds import MCP_GROUP, VMCP, Ref
+from vmcp_operator.app import build_sink, patience_of
+from vmcp_operator.plan.kinds import ENTRY, MCP_GROUP, VMCP, Ref
 from vmcp_operator.queue.workqueue import WorkQueue
 from vmcp_operator.watch import read_change
 
@@ -52,10 +52,19 @@ async def test_an_echo_wakes_the_group_but_not_its_own_resource_again():
     await story.reconcile(Ref(MCP_GROUP, "default", "tools"))
     queue: WorkQueue = WorkQueue()
     sink = build_sink(story.dependents, story.reporter, queue)
-    sink(seen(story))
+    for _ in range(3):
+        sink(seen(story))
+    # Not at once: it is told of many statuses at a time.
+    assert len(queue) == 0
     async with asyncio.timeout(5):
         assert (await queue.get()).name == "tools"
     assert len(queue) == 0
     sink(seen(story, is_listed=True))
     async with asyncio.timeout(5):
         assert await queue.get() == ONE
+
+
+def test_an_endpoint_goes_before_its_group_and_that_before_an_entry():
+    kinds = (VMCP, MCP_GROUP, ENTRY)
+    patience = [patience_of(Ref(kind, "default", "one")) for kind in kinds]
+    assert patience == sorted(set(patience))

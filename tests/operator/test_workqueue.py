@@ -51,6 +51,20 @@ async def test_a_key_that_is_added_while_somebody_works_on_it_comes_back_once_it
     assert len(queue) == 0
 
 
+async def test_patient_keys_let_others_go_before_but_not_for_ever():
+    now = 0.0
+    queue: WorkQueue[str] = WorkQueue(patience={"a": 60.0, "b": 20.0}.__getitem__, clock=lambda: now)
+    queue.add("a")
+    queue.add("b")
+    given = []
+    for now in (0.0, 45.0):  # noqa: B007 - the clock reads it
+        given.append(await queue.get())
+        queue.done(given[-1])
+        queue.add("b")
+    given += [await queue.get(), await queue.get()]
+    assert given == ["b", "b", "a", "b"]
+
+
 async def test_many_workers_never_hold_the_same_key_at_the_same_time():
     queue: WorkQueue[int] = WorkQueue()
     held: set[int] = set()

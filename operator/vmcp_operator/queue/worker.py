@@ -120,7 +120,7 @@ class Resync:
         self._interval: Final = interval
 
     async def run(self) -> None:
-        """SharedLists until cancelled."""
+        """Lists until cancelled."""
         while True:
             try:
                 await self._list()

@@ -1,6 +1,7 @@
 """A queue of keys with the rules of controller-runtime's (ADR-0003)."""
 
 import asyncio
+import itertools
 import random
 import time
 from collections.abc import Callable, Hashable, Iterator
@@ -31,8 +32,9 @@ class Backoff:
 class WorkQueue(Generic[K]):
     """Keys to work on: at most once in the queue, never given out twice at a time.
 
-    A key that is added while somebody works on it comes back once that is `done`. All methods belong to the loop's
-    thread. `len` counts keys that wait for a worker, delayed ones not.
+    A key that is added while somebody works on it comes back once that is `done`. Those come first that have waited
+    longest beyond their `patience` (seconds): one with more of it lets others go before, and is never passed for ever.
+    All methods belong to the loop's thread. `len` counts keys that wait for a worker, delayed ones not.
     """
 
     def __init__(
@@ -40,13 +42,17 @@ class WorkQueue(Generic[K]):
         backoff: Backoff | None = None,
         *,
         jitter: Callable[[], float] = random.random,
+        patience: Callable[[K], float] = lambda _: 0.0,
+        clock: Callable[[], float] = time.monotonic,
         metrics: QueueMetrics[K] | None = None,
     ) -> None:
         self._backoff: Final = backoff or Backoff()
         self._jitter: Final = jitter
-        self._ready: Final[asyncio.Queue[K]] = asyncio.Queue()
+        self._patience: Final = patience
+        self._ready: Final[asyncio.PriorityQueue[tuple[float, int, K]]] = asyncio.PriorityQueue()
+        self._order: Final = itertools.count()
         self._metrics: Final = metrics or QueueMetrics[K](CollectorRegistry(), str)
-        self._clock: Final = time.monotonic
+        self._clock: Final = clock
         self._dirty: Final[set[K]] = set()
         self._waiting: Final[dict[K, float]] = {}
         self._running: Final[dict[K, float]] = {}
@@ -110,7 +116,7 @@ class WorkQueue(Generic[K]):
 
     async def get(self) -> K:
         """The next key; the caller owes a `done` for it."""
-        key = await self._ready.get()
+        _, _, key = await self._ready.get()
         self._dirty.discard(key)
         now = self._running[key] = self._clock()
         self._metrics.taken(key, now - self._waiting.pop(key))
@@ -130,5 +136,5 @@ class WorkQueue(Generic[K]):
         self._delayed.clear()
 
     def _enqueue(self, key: K) -> None:
-        self._waiting[key] = self._clock()
-        self._ready.put_nowait(key)
+        now = self._waiting[key] = self._clock()
+        self._ready.put_nowait((now + self._patience(key), next(self._order), key))

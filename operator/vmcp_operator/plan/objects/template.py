@@ -18,7 +18,7 @@ MERGE_KEYS: Final[dict[str, tuple[str, ...]]] = {
     "topologySpreadConstraints": ("topologyKey",),
     "hostAliases": ("ip",),
 }
-"""SharedLists of a pod whose entries have a name; every other list is replaced as a whole."""
+"""Lists of a pod whose entries have a name; every other list is replaced as a whole."""
 
 _OURS: Final = "app.kubernetes.io/"
 _NAME: Final = f"{_OURS}name"
