@@ -35,8 +35,8 @@ from vmcp_operator.watch import Watch
 _PATIENCE: Final[Mapping[Kind, float]] = {VMCP: 0.0, ENTRY: 60.0}
 _PATIENCE_OF_OTHERS: Final = 20.0
 
-ECHO_SECONDS: Final = 0.5
-"""How late others hear of a status that we wrote, so that they hear of many at a time."""
+IN_A_ROW_SECONDS: Final = 0.5
+"""How late a resource hears of its children, and others of a status that we wrote: those come many in a row."""
 
 logger = logging.getLogger(__name__)
 
@@ -181,9 +181,9 @@ def build_sink(dependents: Dependents, reporter: Reporter, queue: WorkQueue[Ref]
     def sink(change: Change) -> None:
         is_echo = reporter.is_echo(change)
         for key in dependents.keys_of(change):
-            if not is_echo:
+            if key == change.owner or (is_echo and key != change.ref):
+                queue.add_after(key, IN_A_ROW_SECONDS)
+            elif not is_echo:
                 queue.add(key)
-            elif key != change.ref:
-                queue.add_after(key, ECHO_SECONDS)
 
     return sink
