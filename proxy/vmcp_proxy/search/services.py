@@ -7,6 +7,7 @@ from typing import Protocol
 from vmcp_proxy.search.aside import Aside
 from vmcp_proxy.search.embeddings.passages import Passage
 from vmcp_proxy.search.finding.indexes import Indexes
+from vmcp_proxy.search.finding.model_texts import ModelTexts
 from vmcp_proxy.search.lists.shadowed import Shadowed
 from vmcp_proxy.search.observer import SearchObserver
 from vmcp_proxy.search.ranking.analysis import Document, Query
@@ -40,6 +41,7 @@ class SearchServices:
     aside: Aside
     analyzer: Reads
     indexes: Indexes
+    model_texts: ModelTexts
     shadowed: Shadowed
     observer: SearchObserver
     embedder: Ranks | None = None

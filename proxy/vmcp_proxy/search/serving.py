@@ -15,6 +15,7 @@ from vmcp_proxy.core.virtual import VirtualMCP
 from vmcp_proxy.observability.logs import describe_exception, log_event
 from vmcp_proxy.search.aside import Aside
 from vmcp_proxy.search.finding.indexes import Indexes
+from vmcp_proxy.search.finding.model_texts import ModelTexts
 from vmcp_proxy.search.layer import ToolSearch
 from vmcp_proxy.search.lists.listing import Served, serve
 from vmcp_proxy.search.lists.shadowed import Shadowed
@@ -35,7 +36,8 @@ class Serving:
         self._analyzer: Final = InstalledAnalyzer()
         aside = Aside()
         indexes = Indexes(self._analyzer, aside)
-        self._services: Final = SearchServices(aside, self._analyzer, indexes, Shadowed(), observer)
+        texts = ModelTexts(aside)
+        self._services: Final = SearchServices(aside, self._analyzer, indexes, texts, Shadowed(), observer)
         self._settings = Optimizer()
         self._served: tuple[str, Served] | None = None
 

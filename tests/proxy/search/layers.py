@@ -17,6 +17,7 @@ from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.methods import Era
 from vmcp_proxy.search.aside import Aside
 from vmcp_proxy.search.finding.indexes import Indexes
+from vmcp_proxy.search.finding.model_texts import ModelTexts
 from vmcp_proxy.search.layer import ToolSearch
 from vmcp_proxy.search.lists.shadowed import Shadowed
 from vmcp_proxy.search.ranking.analysis import Analyzer
@@ -117,7 +118,9 @@ class World:
         self.client = SimpleNamespace(last_found=(), terms=SimpleNamespace(era=Era.LEGACY))
         analyzer = analyzer or Analyzer()
         aside = Aside()
-        self.services = SearchServices(aside, analyzer, Indexes(analyzer, aside), Shadowed(), self.counts, embedder)
+        self.services = SearchServices(
+            aside, analyzer, Indexes(analyzer, aside), ModelTexts(aside), Shadowed(), self.counts, embedder
+        )
         optimizer = Optimizer.model_validate({"threshold": 3, **settings}, by_alias=True, by_name=False)
         self.layer = ToolSearch(server, limits, lambda: server.catalog, optimizer, self.services)
         self.exchange = Exchange()

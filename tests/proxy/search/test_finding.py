@@ -14,6 +14,7 @@ from vmcp_proxy.core.outcomes import InWords
 from vmcp_proxy.search.aside import Aside
 from vmcp_proxy.search.finding.answer import MOST_BYTES
 from vmcp_proxy.search.finding.indexes import Indexes
+from vmcp_proxy.search.finding.model_texts import ModelTexts
 from vmcp_proxy.search.ranking.analysis import Analyzer
 
 ISSUE = {
@@ -269,7 +270,7 @@ async def test_what_is_kept_of_indexes_and_documents_is_bounded():
     indexes = Indexes(Analyzer(), Aside(), most_terms=200, most_postings=200)
     for number in range(50):
         catalog = catalog_of({**ISSUE, "name": f"issue{number}"}, {**MAIL, "name": f"mail{number}"})
-        assert len((await indexes.of(catalog.version, catalog.tools)).passages) == 2
+        assert len(await indexes.of(catalog.version, catalog.tools)) == 2
         assert all(weight <= 200 for weight in indexes.weights)
     assert all(weight > 0 for weight in indexes.weights)
 
@@ -283,3 +284,25 @@ async def test_a_ranking_by_a_model_that_breaks_is_done_without(caplog):
     assert await world.found("open an issue") == ["shop_create_issue"]
     assert "a ranking by embeddings failed" in caplog.text
     assert "open an issue" not in caplog.text
+
+
+async def test_a_model_reads_the_tools_of_the_caller_in_their_order_and_nothing_is_kept_without_end():
+    heard = []
+
+    class Model:
+        async def rank(self, passages, query):
+            heard.append((query, [passage.text.split(" ")[0] for passage in passages]))
+            return tuple(range(len(passages)))
+
+    world = World(Server(catalog_of(ISSUE, MAIL), own={BOB: catalog_of(MAIL)}), embedder=Model(), threshold=0)
+    await world.found("of none of them", keywords=["words"])
+    await world.found("mail", BOB)
+    assert heard == [
+        ("of none of them words", ["shop_create_issue", "shop_send_mail"]),
+        ("mail", ["shop_send_mail"]),
+    ]
+    texts = ModelTexts(Aside(), most=300)
+    for number in range(20):
+        catalog = catalog_of({**MAIL, "name": f"mail{number}"})
+        assert len(await texts.of(catalog.version, catalog.tools)) == 1
+        assert texts.weight <= 300

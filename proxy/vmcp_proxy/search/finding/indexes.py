@@ -12,7 +12,6 @@ from vmcp_proxy.auth.oauth.single_flight import SingleFlight
 from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.observability.logs import describe_exception, log_event
 from vmcp_proxy.search.aside import Aside
-from vmcp_proxy.search.embeddings.passages import Passage, write_passage
 from vmcp_proxy.search.finding.bounded import Bounded
 from vmcp_proxy.search.ranking.analysis import Document
 from vmcp_proxy.search.ranking.index import Index
@@ -26,8 +25,8 @@ MOST_TERMS: Final = 500_000
 MOST_POSTINGS: Final = 1_000_000
 """Terms of the documents of all indexes that are kept, about 40 bytes each; the latest one stays however large."""
 
-_EXTRA: Final = 20
-"""What a document costs besides its terms, as so many of them: its direction, and the text that a model reads."""
+_DIRECTION: Final = 10
+"""What the direction of a document costs, as so many terms."""
 
 
 class Analyzes(Protocol):
@@ -37,23 +36,21 @@ class Analyzes(Protocol):
         """The document of a tool."""
 
 
-class Read(msgspec.Struct, frozen=True, gc=False):
-    """One tool as it is searched: its document, and what a model elsewhere reads of it."""
+class _Read(msgspec.Struct, frozen=True, gc=False):
+    """One tool as it is searched."""
 
     document: Document
-    passage: Passage
 
     @property
     def weight(self) -> int:
         """What it costs to keep, in terms."""
-        return len(self.document.counts) + _EXTRA
+        return len(self.document.counts) + _DIRECTION
 
 
-class Built(msgspec.Struct, frozen=True, gc=False):
-    """The index of some tools, and the passages of the same in the same order."""
+class _Built(msgspec.Struct, frozen=True, gc=False):
+    """The index of some tools."""
 
     index: Index
-    passages: tuple[Passage, ...]
     weight: int
 
 
@@ -69,9 +66,9 @@ class Indexes:
     ) -> None:
         self._analyzer: Final = analyzer
         self._aside: Final = aside
-        self._flights: Final[SingleFlight[str, Built]] = SingleFlight()
-        self._built: Final = Bounded[str, Built](most_postings)
-        self._read: Final = Bounded[bytes, Read](most_terms)
+        self._flights: Final[SingleFlight[str, _Built]] = SingleFlight()
+        self._built: Final = Bounded[str, _Built](most_postings)
+        self._read: Final = Bounded[bytes, _Read](most_terms)
         self._lock: Final = threading.Lock()
         """For what was read: several threads may look for theirs."""
 
@@ -80,26 +77,27 @@ class Indexes:
         """What is kept of indexes, and of what was read."""
         return self._built.weight, self._read.weight
 
-    async def of(self, version: str, tools: Sequence[Capability]) -> Built:
+    async def of(self, version: str, tools: Sequence[Capability]) -> Index:
         """The index of these tools, in their order; `version` stands for them and their order.
 
         Raises:
             Exception: whatever building it has raised.
         """
         kept = self._built.find(version)
-        return kept if kept is not None else await self._flights.ask(version, lambda: self._made(version, tools))
+        if kept is None:
+            kept = await self._flights.ask(version, lambda: self._made(version, tools))
+        return kept.index
 
-    async def _made(self, version: str, tools: Sequence[Capability]) -> Built:
+    async def _made(self, version: str, tools: Sequence[Capability]) -> _Built:
         built = await self._aside.run(self._build, tools)
         self._built.keep(version, built)
         return built
 
-    def _build(self, tools: Sequence[Capability]) -> Built:
+    def _build(self, tools: Sequence[Capability]) -> _Built:
         read = [self._of_tool(tool) for tool in tools]
-        index = Index.build([each.document for each in read])
-        return Built(index, tuple(each.passage for each in read), sum(each.weight for each in read))
+        return _Built(Index.build([each.document for each in read]), sum(each.weight for each in read))
 
-    def _of_tool(self, tool: Capability) -> Read:
+    def _of_tool(self, tool: Capability) -> _Read:
         key = blake2b(b"%b\0%b" % (tool.backend.encode(), tool.raw), digest_size=16).digest()
         with self._lock:
             kept = self._read.find(key)
@@ -110,7 +108,7 @@ class Indexes:
             self._read.keep(key, read)
         return read
 
-    def _read_tool(self, tool: Capability) -> Read:
+    def _read_tool(self, tool: Capability) -> _Read:
         """What the tool is searched by: its name at least, so that one descriptor takes the search from no other."""
         try:
             return self._from(read_tool_text(tool.raw, tool.backend))
@@ -119,5 +117,5 @@ class Indexes:
             log_event(logger, logging.WARNING, "a tool is found by its name alone", tool=tool.exposed, error=reason)
             return self._from(ToolText(tool.exposed, "", "", (), tool.backend))
 
-    def _from(self, text: ToolText) -> Read:
-        return Read(self._analyzer.analyze(text), write_passage(text))
+    def _from(self, text: ToolText) -> _Read:
+        return _Read(self._analyzer.analyze(text))

@@ -9,7 +9,6 @@ import msgspec
 from vmcp_proxy.core.outcomes import InWords, Result
 from vmcp_proxy.observability.logs import describe_exception, log_event
 from vmcp_proxy.search.arguments import Asked, shown
-from vmcp_proxy.search.embeddings.passages import Passage
 from vmcp_proxy.search.finding.answer import Found, write_answer
 from vmcp_proxy.search.lists.listing import Served
 from vmcp_proxy.search.observer import SearchOutcome
@@ -37,9 +36,9 @@ async def search(services: SearchServices, version: str, served: Served, asked: 
     """
     if asked.backend and asked.backend not in served.backends:
         return InWords(_no_backend(asked.backend, served.backends))
-    built = await services.indexes.of(version, served.found)
-    further = await _by_model(services, built.passages, asked)
-    hits = await services.aside.run(_ranked, services, built.index, served, asked, further)
+    index = await services.indexes.of(version, served.found)
+    further = await _by_model(services, version, served, asked)
+    hits = await services.aside.run(_ranked, services, index, served, asked, further)
     found = tuple(
         Found(served.found[hit.position], rank, hit.score, hit.is_weak) for rank, hit in enumerate(hits, start=1)
     )
@@ -50,11 +49,12 @@ async def search(services: SearchServices, version: str, served: Served, asked: 
     return Searched(write_answer(found, served, len(served.found)), names, outcome)
 
 
-async def _by_model(services: SearchServices, passages: Sequence[Passage], asked: Asked) -> Sequence[int] | None:
+async def _by_model(services: SearchServices, version: str, served: Served, asked: Asked) -> Sequence[int] | None:
     """The ranking of the model elsewhere; None where there is none, whatever the reason."""
     if services.embedder is None:
         return None
     try:
+        passages = await services.model_texts.of(version, served.found)
         return await services.embedder.rank(passages, " ".join((asked.query, *asked.keywords)))
     except Exception as error:  # noqa: BLE001 - it is never a condition of a search
         log_event(logger, logging.ERROR, "a ranking by embeddings failed", error=describe_exception(error))
