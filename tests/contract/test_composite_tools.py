@@ -9,6 +9,7 @@ from mcp import Client, types
 from mcp.server.mcpserver import MCPServer
 from mcp.shared.exceptions import MCPError
 
+from tests.support.eras import MODERN
 from tests.support.scene import operational, scene
 from tests.support.serving import http_backend, serve
 
@@ -100,7 +101,8 @@ def answering(answers: list[Any]):
 
 
 @pytest.mark.scenario("W-1", "W-2", "W-3", "W-4", "W-5", "W-6", "W-7", "H-1")
-async def test_workflows_written_for_toolhive_run_between_an_sdk_server_and_an_sdk_client():
+@pytest.mark.parametrize("mode", ["legacy", MODERN])
+async def test_workflows_written_for_toolhive_run_between_an_sdk_server_and_an_sdk_client(mode):
     config = {"aggregation": AGGREGATION, **operational(timeouts={"list": "10s"})}
     tools = list({each["tool"]["name"]: each["tool"] for each in WORKFLOWS}.values())
     assert len(tools) >= 20
@@ -108,11 +110,11 @@ async def test_workflows_written_for_toolhive_run_between_an_sdk_server_and_an_s
         serve(desk().streamable_http_app()) as port,
         scene({}, extra=(http_backend("data", port),), config={**config, "compositeTools": tools}) as world,
     ):
-        async with Client(world.url, mode="legacy") as client:
+        async with Client(world.url, mode=mode) as client:
             assert {tool.name for tool in (await client.list_tools()).tools} == {tool["name"] for tool in tools}
         for case in WORKFLOWS:
             person = answering(list(case.get("answers", [])))
-            async with Client(world.url, mode="legacy", elicitation_callback=person) as client:
+            async with Client(world.url, mode=mode, elicitation_callback=person) as client:
                 await check_case(client, case)
 
 

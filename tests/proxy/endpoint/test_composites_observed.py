@@ -6,6 +6,7 @@ from tests.proxy.endpoint.helpers import QUIET
 from tests.proxy.endpoint.test_composites import ECHO, composite, echoing, having
 from tests.proxy.endpoint.test_layers import events_in
 from tests.proxy.endpoint.tracing import traced
+from tests.support.eras import Era
 from tests.support.scene import scene
 
 TWO = [ECHO, {"id": "bad", "tool": "one_gone", "dependsOn": ["say"], "onError": {"action": "continue"}}]
@@ -51,7 +52,7 @@ async def test_runs_are_counted_by_workflow_and_steps_as_calls_of_their_tools():
 
 @pytest.mark.scenario("W-12")
 @pytest.mark.scenario("Z-5")
-async def test_each_step_has_a_line_with_its_decision_and_the_request_of_its_call(tmp_path):
+async def test_each_step_has_a_line_with_its_decision_and_the_request_of_its_call(both_eras, tmp_path):
     path = tmp_path / "audit.log"
     audit = {"enabled": True, "sink": "file", "path": str(path)}
     steps = [
@@ -68,7 +69,8 @@ async def test_each_step_has_a_line_with_its_decision_and_the_request_of_its_cal
         world.session() as client,
     ):
         await client.call("repeat", {"text": "x"})
-        events = (await events_in(path, 7))[-5:]
+        opening = 2 if both_eras is Era.LEGACY else 1
+        events = (await events_in(path, opening + 5))[-5:]
     by_step = {each.get("workflow", {}).get("step", each["type"]): each for each in events}
     say, never, denied = by_step["say"], by_step["never"], by_step["denied"]
     assert (say["type"], say["outcome"]) == ("workflow_step_completed", "success")
