@@ -20,7 +20,7 @@ class BodyFiller(asyncio.BufferedProtocol):
         self._body: Final = io.BytesIO(bytes(length))
         self._view = self._body.getbuffer()
         self._protocol: Final = protocol
-        self._done: Final = done
+        self._done: Callable[[], None] | None = done
         self._filled = 0
         for part in begun:
             self._view[self._filled : self._filled + len(part)] = part
@@ -31,16 +31,20 @@ class BodyFiller(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self._filled += nbytes
-        if self._filled == len(self._view):
-            self._done()
+        if self._filled == len(self._view) and (done := self._done) is not None:
+            self._done = None  # it knows the response
+            done()
 
     def whole(self) -> bytes:
         """Return the body, once and in a later turn than ``done``: in that one the transport still has a hand on it.
 
-        They are the bytes that were filled: CPython copies them only while somebody may write.
+        They are the bytes that were filled: CPython copies them only while somebody may write. Nothing is held of them
+        afterwards, for uvloop keeps methods of this object until the connection ends.
         """
         self._view.release()
-        return self._body.getvalue()
+        body = self._body.getvalue()
+        self._body.close()
+        return body
 
     def eof_received(self) -> bool | None:
         return self._protocol.eof_received()

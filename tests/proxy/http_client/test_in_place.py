@@ -105,3 +105,17 @@ async def test_a_body_is_held_once(client):
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 1.5 * len(body)
+
+
+async def test_a_connection_that_is_idle_again_holds_nothing_of_its_last_body(client):
+    body = BODY * 8
+    async with raw_server(answering(*pieces(body))) as server:
+        response = await client.request(server.peer(), b"POST", (), b"{}", timeout=5)
+        tracemalloc.start()
+        size = len(await response.read(1 << 24, timeout=30, is_reserved=True))
+        del response
+        held = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        assert size == len(body)
+        assert held < len(body) // 2
+        assert "1 idle" in repr(client._pools)
