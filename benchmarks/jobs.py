@@ -27,7 +27,7 @@ class Calls(msgspec.Struct, tag=True):
     """Calls a tool back to back, or at `rate` calls a second in all, on every connection, session after session.
 
     `tool` is what the exposed name ends with; with `spreads` the calls go round all tools of that ending.
-    `size` is the least size of a good answer in bytes.
+    `size` is the least size of a good answer in bytes. `through` is the tool that hands the calls on, where one does.
     """
 
     seconds: float
@@ -35,6 +35,7 @@ class Calls(msgspec.Struct, tag=True):
     size: int = 0
     rate: float = 0.0
     spreads: bool = False
+    through: str = ""
 
 
 class Lists(msgspec.Struct, tag=True):

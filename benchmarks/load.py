@@ -130,10 +130,10 @@ class Load:
         if isinstance(job, jobs.Lists):
             return await self._repeat(job.seconds, 0.0, [request("tools/list", {}, 0)], _SameSize().check)
         names = self._called(job.tool, spreads=job.spreads)
-        bodies = [self._call(name, job.size) for name in names]
+        bodies = [self._call(name, job.size, job.through) for name in names]
         if self._modern is not None:
             # One name: it stands in the head of every request.
-            self._sessions = [self._modern_head(self._modern, "tools/call", names[0])]
+            self._sessions = [self._modern_head(self._modern, "tools/call", job.through or names[0])]
         return await self._repeat(job.seconds, job.rate, bodies, _Expected(job.size).check)
 
     async def _repeat(
@@ -246,9 +246,11 @@ class Load:
             raise WrongAnswerError(f"no tool of {len(self._names)} ends with {ending}")
         return names if spreads else names[:1]
 
-    def _call(self, name: str, size: int) -> bytes:
+    def _call(self, name: str, size: int, through: str = "") -> bytes:
         arguments = {"size": size} if size else {"text": jobs.TEXT}
         params: dict[str, object] = {"name": name, "arguments": arguments}
+        if through:
+            params = {"name": through, "arguments": params}
         return request("tools/call", params if self._modern is None else with_envelope(params), 0)
 
 

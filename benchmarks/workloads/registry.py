@@ -11,6 +11,7 @@ from benchmarks.workloads import (
     echo,
     eras,
     growth,
+    handed_on,
     large,
     latency,
     listing,
@@ -36,4 +37,5 @@ WORKLOADS: Mapping[str, Callable[[Rig], Result]] = {
     "start": start.run,
     "catalog": catalog.run,
     "search": search.run,
+    "handed-on": handed_on.run,
 }
