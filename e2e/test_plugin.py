@@ -1,32 +1,18 @@
 """`kubectl vmcp` as a plugin of the real kubectl, on the cluster that the tests have."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from e2e.support.clients import call, connected
 from e2e.support.kube import condition
 from e2e.support.manifests import entry, group, server, vmcp
-
-PROGRAMS = str(Path(sys.executable).parent)
-"""Where `kubectl-vmcp` is installed."""
+from e2e.support.plugin import plugin_in
 
 
 @pytest.fixture(scope="module")
 def plugin(kube):
-    """Runs `kubectl vmcp` in the module's namespace; exit code, stdout, stderr."""
-    environment = {**os.environ, **kube.cluster.environment}
-    environment["PATH"] = f"{PROGRAMS}:{environment['PATH']}"
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = ["kubectl", "vmcp", arguments[0], f"--namespace={kube.namespace}", *arguments[1:]]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
-
-    return run
+    return plugin_in(kube)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +36,7 @@ def test_the_doctor_names_the_backend_that_is_in_the_way_and_then_nothing(kube, 
     assert f"VirtualMCPServer {kube.namespace}/mixed: Degraded" in done.stdout
     assert " 1. [limits it] MCPServerEntry remote:" in done.stdout
     kube.delete("mcpserverentry/remote")
-    # The phase is Ready before the pod has taken over the config without the entry, of which the doctor tells too.
+    # The status is written some moments after its last change, and the doctor tells of what it says.
     kube.until("virtualmcpserver/mixed", serves_as_written)
     done = plugin("doctor", "mixed")
     assert done.returncode == 0, done.stdout + done.stderr
