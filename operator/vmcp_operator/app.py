@@ -174,8 +174,8 @@ def patience_of(key: Ref) -> float:
 def build_sink(dependents: Dependents, reporter: Reporter, queue: WorkQueue[Ref]) -> Callable[[Change], None]:
     """What becomes of a change: its keys are added; a status that we wrote wakes everybody but its own resource.
 
-    A resource hears of its children a little later, and so do those others. They are woken, as the watch tells only the last of several changes in a row: an earlier one, which was
-    about them, may hide behind our status.
+    A resource hears of its children a little later, and so do those others. They are woken as the watch tells only the
+    last of several changes in a row: an earlier one, which was about them, may hide behind our status.
     """
 
     def sink(change: Change) -> None:

@@ -8,8 +8,9 @@ from tests.operator.endpoints import ONE, serving
 from tests.operator.harness import Story
 from tests.operator.manifests import ALL
 from vmcp_operator.app import build_sink, patience_of
-from vmcp_operator.plan.kinds import ENTRY, MCP_GROUP, VMCP, Ref
+from vmcp_operator.plan.kinds import CONFIG_MAP, ENTRY, MCP_GROUP, VMCP, Ref
 from vmcp_operator.queue.workqueue import WorkQueue
+from vmcp_operator.reconcile.dependents import Change
 from vmcp_operator.watch import read_change
 
 
@@ -62,6 +63,18 @@ async def test_an_echo_wakes_the_group_but_not_its_own_resource_again():
     sink(seen(story, is_listed=True))
     async with asyncio.timeout(5):
         assert await queue.get() == ONE
+
+
+async def test_a_resource_hears_once_of_what_happens_to_its_children_in_a_row():
+    story = await serving()
+    queue: WorkQueue = WorkQueue()
+    sink = build_sink(story.dependents, story.reporter, queue)
+    for name in ("vmcp-one", "vmcp-one-c1", "vmcp-one"):
+        sink(Change(Ref(CONFIG_MAP, "default", name), owner=ONE))
+    assert len(queue) == 0
+    async with asyncio.timeout(5):
+        assert await queue.get() == ONE
+    assert len(queue) == 0
 
 
 def test_an_endpoint_goes_before_its_group_and_that_before_an_entry():
