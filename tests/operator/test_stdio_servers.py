@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.operator.endpoints import ONE, healthy
 from tests.operator.harness import SETTINGS, Story
 from tests.operator.manifests import ALL, GROUP, SERVER
 from vmcp_api.config import ProxyConfig
@@ -314,3 +315,28 @@ async def test_an_endpoint_serves_it_as_any_server_or_says_why_not(settings):
         withheld = next(each for each in config.withheld if each.name == "files")
         assert withheld.reason == "UnsupportedTransport"
         assert "set stdio.enabled=true" in withheld.message
+
+
+@pytest.mark.scenario("K-9", "K-18")
+async def test_an_endpoint_does_not_serve_a_bridge_whose_process_cannot_run_and_says_why():
+    story = stdio(ALL, ENABLED)
+    await story.reconcile(FILES)
+    story.run_pod(FILES, "bridge-1")
+    waiting = {"name": "mcp", "state": {"waiting": {"reason": "ErrImagePull", "message": "no such image"}}}
+    run_process(story, phase="Pending", conditions=[], containerStatuses=[waiting])
+    await story.reconcile(FILES)
+    await story.reconcile(ONE)
+    # The bridge answers for itself, and has no tools.
+    files, docs = healthy(story, "files", "docs").backends
+    story.run_pod(ONE, "proxy-1", report=replace(healthy(story), backends=(replace(files, tools=0), docs)))
+    story.passes(10)
+    await story.reconcile(ONE)
+    told = {each["name"]: each for each in story.status(ONE)["backends"]}
+    assert (story.status(ONE)["phase"], story.status(ONE)["backendSummary"]) == ("Degraded", "1/2")
+    assert (told["files"]["status"], told["docs"]["status"]) == ("unavailable", "ready")
+    assert "no such image" in told["files"]["message"]
+    # Of a process that has answered the pod knows more.
+    story.run_pod(ONE, "proxy-1", report=healthy(story, "files", "docs"))
+    story.passes(10)
+    await story.reconcile(ONE)
+    assert story.status(ONE)["backendSummary"] == "2/2"

@@ -42,6 +42,17 @@ def failed_servers(world: World) -> frozenset[str]:
     )
 
 
+def ended_processes(world: World) -> dict[str, str]:
+    """Why stdio servers have no process that could answer, by their names: a bridge goes on without one (ADR-0058)."""
+    return {
+        ref.name: str(manifest["status"].get("message") or "its process does not run")
+        for ref, manifest in world.found.items()
+        if ref.kind == SERVER
+        and (manifest.get("spec") or {}).get("transport") == "stdio"
+        and (manifest.get("status") or {}).get("phase") == MCPServerPhase.FAILED
+    }
+
+
 def group_finding(name: str, found: Resources) -> Finding:
     """Whether the group that a member names is there."""
     if name in found.of(MCPGroup):

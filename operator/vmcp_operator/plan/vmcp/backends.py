@@ -12,7 +12,7 @@ from vmcp_api.trouble import moment
 from vmcp_api.trouble.pods import is_ready, is_running
 from vmcp_operator.plan.conditions import format_time
 from vmcp_operator.plan.kinds import SERVER
-from vmcp_operator.plan.members import failed_servers
+from vmcp_operator.plan.members import ended_processes, failed_servers
 from vmcp_operator.plan.status import read_parts
 from vmcp_operator.plan.world import World
 
@@ -79,11 +79,13 @@ def build_backends(world: World, config: ProxyConfig | None, reports: PodReports
     if config is None:
         return ()
     before = {each.name: each for each in read_parts(BackendStatus, world.status, "backends")}
-    failed = failed_servers(world)
+    failed, ended = failed_servers(world), ended_processes(world)
     entries: dict[str, BackendStatus] = {}
     for backend in config.backends:
         said = [each for report in reports.reporting for each in report.backends if each.name == backend.name]
         merged = _merge(backend.name, backend.kind, said)
+        if backend.kind == SERVER.name and backend.name in ended and not merged.tools:
+            merged = merged.model_copy(update={"status": BackendHealth.UNAVAILABLE, "message": ended[backend.name]})
         if said:
             may_start = backend.kind == SERVER.name and backend.name not in failed
             merged = _with_history(merged, before.get(backend.name), world.now, may_start=may_start)
