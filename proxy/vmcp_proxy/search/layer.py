@@ -1,7 +1,7 @@
 """The layer of tool search: lists two tools in place of many, finds the others, and hands calls on (ADR-0065)."""
 
+import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
@@ -33,6 +33,7 @@ from vmcp_proxy.protocol.methods import Era
 from vmcp_proxy.search.arguments import Asked, MisusedError, read_call, read_search
 from vmcp_proxy.search.calling.taught import Teacher
 from vmcp_proxy.search.finding.searching import search
+from vmcp_proxy.search.lists.kept import KeptServed
 from vmcp_proxy.search.lists.listing import Served, serve
 from vmcp_proxy.search.lists.own_tools import CALL_CAPABILITY, OWN_NAMES
 from vmcp_proxy.search.lists.visibility import is_for_models
@@ -41,10 +42,11 @@ from vmcp_proxy.search.services import SearchServices
 
 logger: Final = logging.getLogger("vmcp.search")
 
-_MOST_KEPT: Final = 256
-"""Catalogs for which it is kept what becomes of them, those asked for longest ago first to go."""
+_LONGEST: Final = 30.0
+"""Seconds that a search takes at most, with the wait for its turn and for the index that it is the first to need."""
 
 _BROKEN: Final = "The search does not work now; its log says why. Tools can still be called by their names."
+_BUSY: Final = "The search is too busy now. Try again later; tools can still be called by their names."
 _OURS: Final = "{name} is no tool that call_tool calls: it is called by itself."
 _FIND_SELF: Final = Capability(Kind.TOOL, FIND_TOOL, "", FIND_TOOL, b"{}")
 
@@ -85,7 +87,7 @@ class ToolSearch:
         self._settings: Final = settings
         self._services: Final = services
         self._teacher: Final = Teacher(inner, services.aside)
-        self._served: Final[OrderedDict[str, Served]] = OrderedDict()
+        self._served: Final = KeptServed(self._serve)
 
     async def view(self, caller: Caller) -> Catalog:
         """See `VirtualMCP.view`."""
@@ -112,26 +114,19 @@ class ToolSearch:
         return self._inner.perform(caller, operation, resolved, exchange)
 
     def _listed(self, catalog: Catalog) -> Catalog:
-        listed = self._serve(catalog).listed
+        listed = self._served.of(catalog).listed
         return catalog if listed is None else listed
 
     def _serve(self, catalog: Catalog) -> Served:
-        kept = self._served.get(catalog.version)
-        if kept is None:
-            kept = self._served[catalog.version] = serve(catalog, self._settings)
-            self._services.shadowed.note(catalog)
-            if len(self._served) > _MOST_KEPT:
-                self._served.popitem(last=False)
-        else:
-            self._served.move_to_end(catalog.version)
-        return kept
+        self._services.shadowed.note(catalog)
+        return serve(catalog, self._settings)
 
     async def _resolved(self, caller: Caller, operation: Operation) -> Looked:
         name = operation.name
         # Nobody waits for the lists of backends to find out what is hardly ever so.
         if self._services.shadowed.has(name) or self._shared().find(Kind.TOOL, name) is not None:
             catalog = await self._inner.view(caller)
-            if catalog.find(Kind.TOOL, name) is not None and self._serve(catalog).listed is None:
+            if catalog.find(Kind.TOOL, name) is not None and self._served.of(catalog).listed is None:
                 return await self._inner.resolve(caller, operation)
         return Searching(_FIND_SELF) if name == FIND_TOOL else await self._chosen(caller, operation)
 
@@ -180,9 +175,14 @@ class ToolSearch:
         return await self._search(caller, listed, asked) if isinstance(listed, Catalog) else listed
 
     async def _search(self, caller: Caller, catalog: Catalog, asked: Asked) -> Reply:
-        services, served = self._services, self._serve(catalog)
+        services, served = self._services, self._served.of(catalog)
         try:
-            searched = await search(services, catalog.version, served, asked)
+            async with asyncio.timeout(_LONGEST):
+                searched = await search(services, catalog.version, served, asked)
+        except TimeoutError:
+            log_event(logger, logging.WARNING, "a search was given up", seconds=_LONGEST)
+            services.observer.on_search(SearchOutcome.FAILED)
+            return InWords(_BUSY)
         except Exception as error:  # noqa: BLE001 - the endpoint serves without its search
             log_event(logger, logging.ERROR, "a search failed", error=describe_exception(error))
             services.observer.on_search(SearchOutcome.FAILED)

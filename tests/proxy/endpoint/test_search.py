@@ -7,11 +7,14 @@ import pytest
 
 from tests.proxy.endpoint.helpers import QUIET
 from tests.proxy.endpoint.test_composites import composite
+from tests.support import heap
 from tests.support.callers import ByClaims, token_of
 from tests.support.raw_client import WAIT_SECONDS, eventually
 from tests.support.scene import scene
 from tests.support.scripted_backend import Call, ScriptedBackend, text, tool
+from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.protocol.methods import Era
+from vmcp_proxy.search.lists.listing import Served
 
 SCHEMA = {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]}
 ISSUE = {**tool("create_issue"), "description": "Opens a new issue in a repository", "inputSchema": SCHEMA}
@@ -285,6 +288,33 @@ async def test_what_a_search_has_found_goes_with_the_session():
         assert held.last_found[0] == "one_create_issue"
         await client.delete()
         await eventually(lambda: held.last_found == ())
+
+
+@pytest.mark.scenario("H-6")
+async def test_a_search_keeps_no_list_that_a_backend_had_for_the_headers_of_clients_that_are_gone(monkeypatch):
+    monkeypatch.setattr("vmcp_proxy.core.calls.views._KEPT_CATALOGS", 2)
+    backend = shop()
+
+    @backend.on("tools/list")
+    async def own(call: Call) -> dict:
+        tenant = call.heard.headers.get("x-tenant", "nobody")
+        return {"tools": [*backend.tools, {**tool("about"), "description": f"Tells of tenant {tenant}"}]}
+
+    def kept() -> list[object]:
+        """Lists of tenants as clients see them; those of backends are kept within a bound, for the next client."""
+        lists = [each.tools for each in heap.objects() if isinstance(each, Catalog)]
+        lists += [each.found for each in heap.objects() if isinstance(each, Served)]
+        return [each for each in lists if any(b"Tells of tenant canary" in entry.raw for entry in each)]
+
+    async with scene({"one": backend}, config=searching(), passthroughHeaders=["X-Tenant"]) as world:
+        for number in range(5):
+            async with world.session(x_tenant=f"canary{number}") as client:
+                await client.names()
+                assert await found(client, f"tells of tenant canary{number}") == ["one_about"]
+                assert len(kept()) >= 2
+                await client.delete()
+        # The two catalogs that are kept for whoever sees the same next, and what becomes of them.
+        await eventually(lambda: len(kept()) <= 4)
 
 
 @pytest.mark.scenario("T-6")

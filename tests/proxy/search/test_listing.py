@@ -1,6 +1,8 @@
 """What is listed in place of many tools, and what a search may find of them."""
 
+import gc
 import json
+import weakref
 
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from tests.proxy.search.layers import ALICE, BOB, Server, World, catalog_of
 from vmcp_api.spec.optimizer import Optimizer
 from vmcp_proxy.core.outcomes import PartialFailure
 from vmcp_proxy.protocol.kinds import Kind
+from vmcp_proxy.search.lists.kept import KeptServed
 from vmcp_proxy.search.lists.listing import serve
 from vmcp_proxy.search.lists.own_tools import find_tool
 from vmcp_proxy.search.lists.visibility import is_for_models
@@ -38,6 +41,24 @@ async def test_the_list_is_made_once_for_all_who_see_the_same_and_no_search_chan
     await world.find("a")
     assert await world.layer.list(world.caller(), Kind.TOOL) is before
     assert await world.layer.list(world.caller(BOB), Kind.TOOL) is before
+
+
+def test_what_becomes_of_a_catalog_is_kept_as_long_as_someone_who_sees_the_same():
+    kept = KeptServed(lambda catalog: serve(catalog, optimizer()))
+    one, two = catalog_of(*THREE), catalog_of(*THREE)
+    served = weakref.ref(kept.of(one))
+    assert kept.of(two) is kept.of(one)
+    del one
+    gc.collect()
+    assert kept.of(two) is served()
+    # Also where the catalog is served as it is.
+    few = catalog_of(*THREE[:2])
+    assert kept.of(few).listed is None
+    assert len(kept) == 2
+    del two, few
+    gc.collect()
+    assert len(kept) == 0
+    assert served() is None
 
 
 async def test_what_stays_visible_stays_listed_where_the_caller_sees_it():

@@ -11,12 +11,13 @@ from vmcp_proxy.search.lists.visibility import is_for_models
 _BYTES_PER_TOKEN = 4
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Served:
     """What becomes of one catalog: `listed` is the list in its place, None where that is served as it is.
 
     `found` are the tools that a search finds, in the catalog's order, `backends` whose they are, sorted. `tokens` of
-    all tools and `listed_tokens` of those that are listed are estimates, one for every 4 bytes.
+    all tools and `listed_tokens` of those that are listed are estimates, one for every 4 bytes. It does not hold the
+    catalog, with which it is kept.
     """
 
     listed: Catalog | None
