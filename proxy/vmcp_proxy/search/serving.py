@@ -73,6 +73,10 @@ class Serving:
             self._served = catalog.version, serve(catalog, self._settings)
         return self._served[1]
 
+    def close(self) -> None:
+        """Searches nothing any more."""
+        self._services.aside.close()
+
     def conflicts(self, catalog: Catalog) -> tuple[Conflict, ...]:
         """The tools that stand behind ours, in the catalog or in those of callers."""
         return tuple(self._services.shadowed.conflicts(catalog))

@@ -275,6 +275,21 @@ async def test_what_is_kept_of_indexes_and_documents_is_bounded():
     assert all(weight > 0 for weight in indexes.weights)
 
 
+async def test_a_search_that_gets_no_turn_is_given_up_in_words(monkeypatch, caplog):
+    monkeypatch.setattr("vmcp_proxy.search.layer._LONGEST", 0.05)
+    world, go = World(Server(catalog_of(ISSUE, MAIL, beside=3))), threading.Event()
+    others = [asyncio.create_task(world.services.aside.run(go.wait, 30)) for _ in range(2)]
+    refused = await world.call("find_tool", {"query": "open an issue"})
+    assert isinstance(refused, InWords)
+    assert "too busy" in refused.text
+    assert world.counts.searches == ["failed"]
+    assert "a search was given up" in caplog.text
+    go.set()
+    assert await asyncio.gather(*others) == [True, True]
+    monkeypatch.setattr("vmcp_proxy.search.layer._LONGEST", 30)
+    assert await world.found("open an issue") == ["shop_create_issue"]
+
+
 async def test_a_ranking_by_a_model_that_breaks_is_done_without(caplog):
     class Breaks:
         async def rank(self, passages, query):

@@ -74,7 +74,12 @@ class LiveSearch:
         return replace(catalog, conflicts=catalog.conflicts + conflicts) if conflicts else catalog
 
     def close(self) -> None:
-        """Ends what runs beside searches."""
+        """Ends what runs beside searches, and what they run in."""
+        self._embed_no_more()
+        if self._serving is not None:
+            self._serving.close()
+
+    def _embed_no_more(self) -> None:
         if self._embeddings is not None:
             self._embeddings.end()
             self._embeddings = None
@@ -83,7 +88,7 @@ class LiveSearch:
         """Follows the settings of a server of embeddings; vectors are kept as long as the same one is meant."""
         key, flaw = _api_key(settings, loaded)
         if self._embeddings is not None and not self._embeddings.is_for(settings, key, flaw):
-            self.close()
+            self._embed_no_more()
         if self._embeddings is None and settings is not None:
             self._embeddings = _Embeddings(settings, key, flaw)
             self._embeddings.begin(self._client, self._tasks)

@@ -12,7 +12,7 @@ from vmcp_proxy.search.embeddings.attempts import Attempts
 from vmcp_proxy.search.embeddings.batches import Batches
 from vmcp_proxy.search.embeddings.client import EmbeddingsClient
 from vmcp_proxy.search.embeddings.errors import EmbeddingsError, Fault
-from vmcp_proxy.search.embeddings.passages import MAX_PASSAGE, Passage
+from vmcp_proxy.search.embeddings.passages import MAX_PASSAGE, Passage, digest_of_text
 from vmcp_proxy.search.embeddings.state import Condition, EmbeddingsState
 from vmcp_proxy.search.embeddings.store import VectorStore, nearest
 from vmcp_proxy.search.ranking.index import DEPTH
@@ -22,7 +22,7 @@ logger: Final = logging.getLogger("vmcp.search")
 _MISSED: Final = 20
 """One tool in so many may have no vector yet: the other rankings have it."""
 _MAX_QUERIES: Final = 256
-"""Queries whose vectors are remembered."""
+"""Queries whose vectors are remembered, by digests: what people looked for is kept nowhere."""
 
 
 class Embedder:
@@ -39,7 +39,7 @@ class Embedder:
         self._batches: Final = Batches()
         self._has_work: Final = asyncio.Event()
         self._flights: Final[SingleFlight[str, bytes]] = SingleFlight()
-        self._queries: OrderedDict[str, bytes] = OrderedDict()
+        self._queries: OrderedDict[bytes, bytes] = OrderedDict()
 
     @property
     def state(self) -> EmbeddingsState:
@@ -109,9 +109,10 @@ class Embedder:
             log_event(logger, logging.WARNING, "more tools than vectors that are kept", known=len(self._store))
 
     async def _query_vector(self, query: str) -> bytes:
-        known = self._queries.get(query)
+        key = digest_of_text(query.encode())
+        known = self._queries.get(key)
         if known is not None:
-            self._queries.move_to_end(query)
+            self._queries.move_to_end(key)
             return known
         return await self._flights.ask(query, lambda: self._ask(query))
 
@@ -123,7 +124,7 @@ class Embedder:
             if error.fault is not Fault.REFUSED:
                 self._failed(error)
             raise
-        self._queries[query] = vector
+        self._queries[digest_of_text(query.encode())] = vector
         if len(self._queries) > _MAX_QUERIES:
             self._queries.popitem(last=False)
         return vector

@@ -27,4 +27,9 @@ def write_passage(text: ToolText) -> Passage:
     name = f"{text.name} ({text.server})" if text.server else text.name
     # Half a surrogate pair cannot be sent.
     said = f"{name}: {text.title} {text.description}"[:MAX_PASSAGE].encode("utf-8", "replace")
-    return Passage(said.decode(), blake2b(said, digest_size=_DIGEST_BYTES).digest())
+    return Passage(said.decode(), digest_of_text(said))
+
+
+def digest_of_text(said: bytes) -> bytes:
+    """What a vector is kept by."""
+    return blake2b(said, digest_size=_DIGEST_BYTES).digest()
