@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmcp_api.workflows.schemas import SchemaError, build_validator
-from vmcp_proxy.search.calling.misfit import misfit
+from vmcp_proxy.search.calling.misfit import MOST_STEPS, misfit
 
 NAMED = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}
 
@@ -37,6 +37,10 @@ NAMED = {"type": "object", "properties": {"a": {"type": "string"}}, "required": 
         ({"anyOf": [{"required": ["a"]}]}, {}, ""),
         ({"type": "strange"}, {}, ""),
         ({"type": [1, None]}, {}, ""),
+        ({"type": ["string", "string"]}, 1, "arguments is not of type string"),
+        ({"type": ["null"] * 4300 + ["string"]}, 1, ""),
+        ({"enum": ["x", 1]}, [1], "arguments is none of x, 1"),
+        ({"enum": [[1], "x"]}, [2], ""),
         ({"required": "a", "properties": [1], "enum": 3}, {"a": 1}, ""),
         ([], {}, ""),
         (True, {}, ""),
@@ -54,6 +58,66 @@ def test_deep_values_and_long_choices_cost_nothing():
         value = [value]
     assert misfit(schema, value) == ""
     assert misfit({"enum": list(range(1000))}, -1) == ""
+
+
+class Reads:
+    """Counts what is read of lists and texts."""
+
+    def __init__(self):
+        self.count = 0
+
+    def list(self, items):
+        reads = self
+
+        class Counting(list):
+            def __iter__(self):
+                for each in list.__iter__(self):
+                    reads.count += 1
+                    yield each
+
+        return Counting(items)
+
+    def text(self, said):
+        reads = self
+
+        class Counting(str):
+            __slots__ = ()
+
+            def __eq__(self, other):
+                reads.count += 1
+                return str.__eq__(self, other)
+
+            __hash__ = str.__hash__
+
+        return Counting(said)
+
+
+@pytest.mark.scenario("T-5")
+@pytest.mark.parametrize(
+    "item",
+    [
+        lambda reads: {"type": reads.list(["null"] * 4300 + ["integer"])},
+        lambda reads: {"type": [reads.text(name) for name in ("null", "string", "boolean", "object", "integer")]},
+        lambda reads: {"required": reads.list(["a"] * 8000)},
+        lambda reads: {"required": reads.list(["a"] * 90)},
+        lambda reads: {"enum": [reads.text(f"x{at}") for at in range(99)]},
+        lambda reads: {"enum": [reads.list([at]) for at in range(99)]},
+        lambda reads: {"properties": {"a": {"type": reads.list(["null"] * 4300)}}},
+        lambda reads: {},
+    ],
+)
+@pytest.mark.parametrize("value", [1, "x98", {"a": 1}, [7]])
+def test_what_a_schema_repeats_at_each_place_of_the_arguments_is_read_so_often_and_no_more(item, value):
+    reads = Reads()
+    arguments = reads.list([value] * 30_000)
+    misfit({"items": item(reads)}, arguments)
+    assert reads.count <= 4 * MOST_STEPS
+
+
+def test_what_is_wrong_beyond_the_last_step_is_not_said():
+    schema = {"items": {"type": "integer"}}
+    assert misfit(schema, [1] * 5 + ["x"]) == "arguments[5] is not of type integer"
+    assert misfit(schema, [1] * 5 + ["x"], most_steps=9) == ""
 
 
 SIMPLE = st.sampled_from(["string", "integer", "number", "boolean", "object", "array", "null"])

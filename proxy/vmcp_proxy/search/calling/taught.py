@@ -1,5 +1,6 @@
 """Adds to what becomes of a call that was handed on what its model needs for the next try."""
 
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -16,6 +17,7 @@ from vmcp_proxy.search.calling.lessons import lesson_of
 from vmcp_proxy.search.calling.nearest import nearest
 from vmcp_proxy.search.lists.visibility import is_for_models
 
+_MOST_NAMED: Final = 5
 _UNSAID: Final = "The tool's server refused the call."
 
 
@@ -68,7 +70,14 @@ class Teacher:
 
 
 def _nearest(name: str, catalog: Catalog) -> tuple[str, ...]:
-    return nearest(name, [tool.exposed for tool in catalog.tools if is_for_models(tool.raw)])
+    # Whether a tool is for models takes as long as its descriptor is: it is asked of those alone that would be named.
+    close = nearest(name, (tool.exposed for tool in catalog.tools))
+    return tuple(islice((each for each in close if _is_for_models(each, catalog)), _MOST_NAMED))
+
+
+def _is_for_models(name: str, catalog: Catalog) -> bool:
+    tool = catalog.find(Kind.TOOL, name)
+    return tool is not None and is_for_models(tool.raw)
 
 
 def _message_of(failure: RawFailure) -> str:
