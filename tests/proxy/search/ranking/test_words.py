@@ -1,10 +1,12 @@
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
 
 import pytest
 
+from vmcp_proxy.search.ranking import words as module
 from vmcp_proxy.search.ranking.stems import Stems, content_words
-from vmcp_proxy.search.ranking.words import MAX_WORD, split_words
+from vmcp_proxy.search.ranking.words import MAX_WORD, PART, split_words
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,41 @@ def test_one_character_that_stands_for_many_does_not_multiply_the_text():
     text = "\ufdfa" * 4000
     assert len(unicodedata.normalize("NFKD", text)) == 18 * 4000
     assert sum(len(word) for word in split_words(text)) <= 2 * 4000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" + "\u0301" * 2000 + "\u0323" * 1999,
+        "\u0301\u0323" * 2000,
+        "\uff9e\u0301" * 2000,
+        "e\u0301 " * 1333,
+        " \u0301" * 2000,
+    ],
+)
+def test_marks_that_follow_each_other_are_put_in_order_a_few_at_a_time(monkeypatch, text):
+    class Counting:
+        lengths: ClassVar[list[int]] = []
+
+        @staticmethod
+        def normalize(form, given):
+            Counting.lengths.append(len(given))
+            return unicodedata.normalize(form, given)
+
+    monkeypatch.setattr(module, "unicodedata", Counting)
+    list(split_words(text))
+    assert sum(length**2 for length in Counting.lengths) <= 3 * len(text) * (2 * PART)
+
+
+@pytest.mark.parametrize("letter", ["\u00e9", "e\u0301", "\u30d5\u309a"])
+def test_where_a_part_of_a_long_text_ends_no_word_is_torn(letter):
+    said = " ".join(f"r{letter}sum{letter}{at}" for at in range(500))
+    assert list(split_words(said)) == [word for each in said.split() for word in split_words(each)]
+
+
+def test_what_has_no_space_for_long_is_not_joined_to_the_word_before_it():
+    text = "\u00e9t\u00e9 ab " + "-" * 200 + "cd " + "\u0301" * 200 + "ef"
+    assert list(split_words(text)) == ["ete", "ab", "cd", "ef"]
 
 
 def test_forms_of_a_word_are_one_term_and_stop_words_are_none():
