@@ -17,6 +17,10 @@ _MOST_KEYWORDS: Final = 64
 _LONGEST_NAME: Final = 256
 """Characters of a name that an answer repeats."""
 
+_MOST_LISTED: Final = 5
+_DIGITS: Final = 10
+
+_OF_CALL: Final = frozenset((*_NAMES, *_ARGUMENTS))
 _CALL_SHAPE: Final = 'call_tool takes {"name": "<a name that find_tool gave>", "arguments": {<the tool\'s arguments>}}'
 _FIND_SHAPE: Final = 'find_tool takes {"query": "<what you want to do>"}'
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -52,12 +56,12 @@ def read_search(members: Members, most: int) -> Asked:
         MisusedError: nobody can search for that.
     """
     given = _given(members, _FIND_SHAPE)
-    query = _text(given, _QUERIES, _FIND_SHAPE)
+    keywords = _keywords(_first(given, _KEYWORDS))
+    query = _text(given, _QUERIES, _FIND_SHAPE) or " ".join(keywords)
     if not query.strip():
         raise MisusedError(f"The query is missing: {_FIND_SHAPE}.")
     if len(query) > _LONGEST_QUERY:
         raise MisusedError(f"The query has {len(query)} characters, over {_LONGEST_QUERY}: say it in a sentence.")
-    keywords = _keywords(_first(given, _KEYWORDS))
     return Asked(query, keywords, _text(given, ("backend",), _FIND_SHAPE), _limit(given, most))
 
 
@@ -65,14 +69,18 @@ def read_call(members: Members) -> Chosen:
     """Which tool a call of `call_tool` is about, with the params that its own call would have.
 
     All other members stay as they are: what clients say of progress, or answer, is of the tool's call. Models put the
-    name among the arguments at times, or write these as a text that holds JSON: what is meant is taken.
+    name among the arguments at times, or write these as a text that holds JSON: what is meant is taken. Arguments that
+    stand beside the name alone are refused: a tool that runs without what it was given does another thing.
 
     Raises:
         MisusedError: it names no tool, or has no arguments that a tool could have.
     """
     given = _given(members, _CALL_SHAPE)
     name = _text(given, _NAMES, _CALL_SHAPE)
-    arguments = _arguments(_first(given, _ARGUMENTS))
+    arguments = _arguments_of(given)
+    misplaced = [] if arguments else [member for member in given if member not in _OF_CALL]
+    if misplaced:
+        raise MisusedError(f"The arguments of the tool stand beside its name ({_list(misplaced)}): {_CALL_SHAPE}.")
     if not name and arguments is not None and "tool_name" in arguments:
         name = _plain_text(arguments["tool_name"]) or ""
         arguments = {key: value for key, value in arguments.items() if key != "tool_name"}
@@ -107,6 +115,21 @@ def _arguments(raw: msgspec.Raw | None) -> Members | None:
         raise MisusedError(f"The tool's arguments must be an object: {_CALL_SHAPE}.") from None
 
 
+def _arguments_of(given: Members) -> Members | None:
+    """By any of their names; an empty object beside a full one says nothing."""
+    found = [each for name in _ARGUMENTS if (each := _arguments(_unless_null(given.get(name)))) is not None]
+    full = [each for each in found if each]
+    if len(full) > 1 and full[0] != full[1]:
+        both = " and ".join(f'"{name}"' for name in _ARGUMENTS)
+        raise MisusedError(f"The arguments {both} say different things: {_CALL_SHAPE}.")
+    return next(iter(full or found), None)
+
+
+def _list(names: list[str]) -> str:
+    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+    return ", ".join(map(shown, names[:_MOST_LISTED])) + more
+
+
 def _text(given: Members, names: Iterable[str], shape: str) -> str:
     """A text by any of its names, empty where there is none; two that differ say nothing."""
     found = {name: raw for name in names if (raw := _unless_null(given.get(name))) is not None}
@@ -125,7 +148,9 @@ def _limit(given: Members, most: int) -> int:
     limit = _value(_unless_null(given.get("limit")))
     if limit is None:
         return most
-    if type(limit) is float and limit.is_integer():
+    if (type(limit) is float and limit.is_integer()) or (
+        type(limit) is str and limit.isdecimal() and len(limit) < _DIGITS
+    ):
         limit = int(limit)
     if type(limit) is not int or limit < 1:
         raise MisusedError(f"The limit must be a whole number from 1 to {most}.")

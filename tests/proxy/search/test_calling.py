@@ -35,6 +35,7 @@ def texts(reply: Result) -> list[str]:
         {"tool_name": None, "name": "shop_create_issue", "arguments": {"title": "x"}},
         {"parameters": {"tool_name": "shop_create_issue", "title": "x"}},
         {"name": "shop_create_issue", "arguments": '{"title": "x"}'},
+        {"name": "shop_create_issue", "arguments": {}, "parameters": {"title": "x"}},
         {"name": "shop_create_issue", "tool_name": "shop_create_issue", "arguments": {"title": "x"}, "more": 1},
     ],
 )
@@ -87,6 +88,9 @@ async def test_no_list_is_asked_for_on_the_way_of_a_call():
         ({"name": 3}, '"name" must be a text'),
         ([], "must be an object"),
         ({"name": "a", "tool_name": "b"}, "say different things"),
+        ({"name": "shop_create_issue", "title": "x"}, "beside its name ('title')"),
+        ({"name": "shop_create_issue", "arguments": {}, "title": "x"}, "beside its name ('title')"),
+        ({"name": "a", "arguments": {"x": 1}, "parameters": {"x": 2}}, "say different things"),
         ({"name": "a", "arguments": [1]}, "must be an object"),
         ({"name": "a", "arguments": "text"}, "must be an object"),
         ({"name": "call_tool", "arguments": {"name": "find_tool"}}, "call_tool is no tool that call_tool calls"),

@@ -65,6 +65,7 @@ async def test_an_answer_has_as_many_tools_as_are_wanted_and_no_more_than_are_co
     assert len(await world.found("open an issue")) == 5
     assert len(await world.found("open an issue", limit=2)) == 2
     assert len(await world.found("open an issue", limit=2.0)) == 2
+    assert len(await world.found("open an issue", limit="2")) == 2
     assert len(await world.found("open an issue", limit=50)) == 5
 
 
@@ -99,7 +100,8 @@ async def test_one_backend_alone_is_searched_and_an_unknown_one_is_answered_with
         ({"query": "x", "tool_description": "y"}, "say different things"),
         ({"query": "x" * 5000}, "5000 characters"),
         ({"query": "x", "limit": 0}, "from 1 to 8"),
-        ({"query": "x", "limit": "3"}, "from 1 to 8"),
+        ({"query": "x", "limit": "-3"}, "from 1 to 8"),
+        ({"query": "x", "limit": "3" * 5000}, "from 1 to 8"),
         ({"query": "x", "limit": True}, "from 1 to 8"),
         ({"query": "x", "keywords": 3}, "list of texts"),
         ({"query": "x", "keywords": ["a", 1]}, "list of texts"),
