@@ -188,6 +188,15 @@ async def test_what_has_no_room_in_the_answer_is_told_by_its_name():
     assert ranks == list(range(1, len(ranks) + 1))
 
 
+async def test_a_tool_that_fills_the_answer_takes_no_descriptor_from_those_behind_it():
+    stuffed = {**ISSUE, "name": "open_issue", "extra": "y" * (MOST_BYTES - 1000)}
+    honest = [{**ISSUE, "name": f"issue{n}", "extra": "z" * 4_000} for n in range(5)]
+    answer = await World(Server(catalog_of(stuffed, *honest, MAIL))).find("open an issue")
+    assert [each["rank"] for each in answer["more"]] == [1]
+    assert answer["more"][0]["name"] == "shop_open_issue"
+    assert [each["rank"] for each in answer["tools"]] == [2, 3, 4, 5, 6]
+
+
 async def test_an_odd_descriptor_is_found_all_the_same():
     catalog = catalog_of({"name": "odd", "description": "opens \ud83d an issue"}, MAIL, beside=3)
     answer = await World(Server(catalog)).find("open an issue")

@@ -62,19 +62,21 @@ def write_answer(found: Sequence[Found], served: Served, searched: int) -> Resul
 
 
 def _fitting(found: Sequence[Found]) -> tuple[list[bytes], list[Found]]:
-    """The entries that there is room for, and what has no entry; a short one is not left out for a long one."""
-    entries: list[bytes] = []
-    more: list[Found] = []
+    """The entries that there is room for, in their order, and what has no entry.
+
+    Each tool has the same share of the answer, whatever the others take; the best of those that need more have what
+    is left.
+    """
+    # What does not fit is not even taken apart.
+    entries = {each.rank: _entry(each) for each in found if len(each.tool.raw) <= MOST_BYTES}
+    share = MOST_BYTES // max(len(found), 1)
     left = MOST_BYTES
-    for each in found:
-        # What does not fit is not even taken apart.
-        entry = _entry(each) if len(each.tool.raw) <= MOST_BYTES else None
-        if entry is None or len(entry) > left:
-            more.append(each)
+    for rank in sorted(entries, key=lambda rank: (len(entries[rank]) > share, rank)):
+        if len(entries[rank]) <= left:
+            left -= len(entries[rank])
         else:
-            entries.append(entry)
-            left -= len(entry)
-    return entries, more
+            del entries[rank]
+    return [entries[rank] for rank in sorted(entries)], [each for each in found if each.rank not in entries]
 
 
 def _entry(found: Found) -> bytes:
