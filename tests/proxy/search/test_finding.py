@@ -12,6 +12,7 @@ from tests.proxy.core.builders import merged
 from tests.proxy.search.layers import ALICE, BOB, Server, World, catalog_of, fillers, tools_of
 from vmcp_proxy.core.outcomes import InWords
 from vmcp_proxy.search.aside import Aside
+from vmcp_proxy.search.finding import indexes as indexes_module
 from vmcp_proxy.search.finding.answer import MOST_BYTES
 from vmcp_proxy.search.finding.indexes import Indexes
 from vmcp_proxy.search.finding.model_texts import ModelTexts
@@ -240,12 +241,15 @@ class Counting(Analyzer):
     def __init__(self) -> None:
         super().__init__()
         self.read: list[str] = []
+        self.described: list[str] = []
         self.may = threading.Event()
         self.may.set()
 
     def analyze(self, text):
         assert self.may.wait(30)
         self.read.append(text.name)
+        if text.description:
+            self.described.append(text.name)
         return super().analyze(text)
 
 
@@ -275,6 +279,41 @@ async def test_one_who_hangs_up_while_the_index_is_built_takes_it_from_nobody():
     analyzer.may.set()
     assert await second == ["shop_create_issue"]
     assert (await asyncio.gather(first, return_exceptions=True))[0].__class__ is asyncio.CancelledError
+
+
+async def test_a_backend_of_many_tools_keeps_no_search_waiting_and_is_read_by_and_by(monkeypatch):
+    monkeypatch.setattr(indexes_module, "_TURN", 0)
+    monkeypatch.setattr(indexes_module, "_PATIENCE", 0)
+    monkeypatch.setattr(indexes_module, "_LEAST", 2)
+    analyzer = Counting()
+    world = World(Server(catalog_of(ISSUE, MAIL, beside=6)), analyzer=analyzer)
+    # The backend with few tools is read first, and of the others the names are known.
+    assert await world.found("opens an issue") == ["shop_create_issue"]
+    assert analyzer.described == ["shop_create_issue", "shop_send_mail"]
+    assert (await world.find("filler0005"))["tools"][0]["name"] == "filler_filler0005"
+    assert await world.found("nobody looks for") != []
+    for _ in range(4):
+        await world.found("opens an issue")
+    assert sorted(analyzer.described[2:]) == [f"filler_filler{number:04}" for number in range(6)]
+    known = len(analyzer.read)
+    assert len((await world.find("nobody looks for"))["tools"]) == 6
+    assert len(analyzer.read) == known
+
+
+async def test_reading_many_tools_takes_turns_with_other_searches(monkeypatch):
+    monkeypatch.setattr(indexes_module, "_TURN", 0)
+    analyzer, aside = Counting(), Aside(1)
+    analyzer.may.clear()
+    catalog = catalog_of(ISSUE, MAIL, beside=20)
+    building = asyncio.create_task(Indexes(analyzer, aside).of(catalog.version, catalog.tools))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    other = asyncio.create_task(aside.run(lambda: len(analyzer.read)))
+    await asyncio.sleep(0)
+    analyzer.may.set()
+    assert await other <= 2
+    assert len(await building) == 22
+    assert len(analyzer.read) == 22
 
 
 async def test_what_is_kept_of_indexes_and_documents_is_bounded():
