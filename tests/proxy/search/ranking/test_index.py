@@ -1,8 +1,11 @@
+from typing import ClassVar
+
 import pytest
 
 from tests.proxy.search.ranking.tools import found, installed_table, text
-from vmcp_proxy.search.ranking.analysis import Analyzer
-from vmcp_proxy.search.ranking.index import DEPTH, Index
+from vmcp_proxy.search.ranking import index as module
+from vmcp_proxy.search.ranking.analysis import Analyzer, Document, Query
+from vmcp_proxy.search.ranking.index import DEPTH, Index, Postings
 
 TOOLS = [
     text("create_issue", "Open a new issue in a repository.", "title", "body", server="github"),
@@ -90,3 +93,34 @@ def test_where_some_may_be_found_alone_the_others_take_no_place():
     hits = index.search(analyzer.query("file"), 8, further=range(2 * DEPTH), among=[2 * DEPTH - 1, 2 * DEPTH - 3])
     assert [hit.position for hit in hits] == [2 * DEPTH - 3, 2 * DEPTH - 1]
     assert index.search(analyzer.query("file"), 8, among=[]) == ()
+
+
+class Positions(tuple):
+    """Notes how many of them are read in their order."""
+
+    __slots__ = ()
+    read: ClassVar[list[int]] = []
+
+    def __iter__(self):
+        for position in tuple.__iter__(self):
+            self.read.append(position)
+            yield position
+
+
+def test_however_many_documents_have_the_terms_of_a_query_few_postings_are_read_the_rarest_first(monkeypatch):
+    monkeypatch.setattr(module, "MOST_READ", 1_000)
+    monkeypatch.setattr(Positions, "read", [])
+    count = 400
+    sizes = {"rare": 1, "seldom": 10} | {f"common{at}": count for at in range(60)}
+    postings = {
+        term: Postings(Positions(range(count - size, count)), (1.0,) * size, 1.0) for term, size in sizes.items()
+    }
+    index = Index(postings, [Document({}, 1.0)] * count, None)
+    hits = index.search(Query(dict.fromkeys(reversed(sizes), 1.0)), 3)
+    assert len(Positions.read) <= 1_000
+    assert hits[0].position == count - 1
+    assert len(Positions.read) == 1 + 10 + 2 * count
+    assert len(index.search(Query({"common1": 1.0}), 3)) == 3
+    monkeypatch.setattr(module, "MOST_READ", 100)
+    assert len(index.search(Query({"common1": 1.0, "common2": 1.0}), 3)) == 3
+    assert len(Positions.read) == 1 + 10 + 4 * count
