@@ -13,6 +13,7 @@ from tests.support.raw_client import WAIT_SECONDS, eventually
 from tests.support.scene import scene
 from tests.support.scripted_backend import Call, ScriptedBackend, text, tool
 from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.core.catalog.kept import KeptCatalogs
 from vmcp_proxy.protocol.methods import Era
 from vmcp_proxy.search.lists.listing import Served
 
@@ -292,7 +293,7 @@ async def test_what_a_search_has_found_goes_with_the_session():
 
 @pytest.mark.scenario("H-6")
 async def test_a_search_keeps_no_list_that_a_backend_had_for_the_headers_of_clients_that_are_gone(monkeypatch):
-    monkeypatch.setattr("vmcp_proxy.core.calls.views._KEPT_CATALOGS", 2)
+    monkeypatch.setattr("vmcp_proxy.core.calls.views.KeptCatalogs", lambda: KeptCatalogs(most=2))
     backend = shop()
 
     @backend.on("tools/list")

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import Final
 from weakref import WeakValueDictionary
@@ -14,6 +14,7 @@ from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.backends.errors import Category
 from vmcp_proxy.core.catalog.capabilities import Listing, Outcome
 from vmcp_proxy.core.catalog.catalog import Catalog
+from vmcp_proxy.core.catalog.kept import KeptCatalogs
 from vmcp_proxy.core.catalog.merge import merge
 from vmcp_proxy.core.catalog.selection import select_entries
 from vmcp_proxy.core.catalog.trace import Traced, trace_entries
@@ -31,9 +32,6 @@ from vmcp_proxy.core.virtual import Caller
 from vmcp_proxy.headerforward import Collision
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.modern.cache_hints import NOT_CACHEABLE, Cacheable
-
-_KEPT_CATALOGS: Final = 64
-"""Catalogs that are kept although no client sees them just now."""
 
 
 class Views:
@@ -57,7 +55,7 @@ class Views:
         self._aggregation = Aggregation()
         self.bounds: Bounds | None = None
         self._catalogs: WeakValueDictionary[tuple[object, ...], Catalog] = WeakValueDictionary()
-        self._kept: deque[Catalog] = deque(maxlen=_KEPT_CATALOGS)
+        self._kept: Final = KeptCatalogs()
 
     def configure(self, members: Members, withheld: frozenset[str], aggregation: Aggregation, bounds: Bounds) -> None:
         """Takes over a new config."""
@@ -283,7 +281,7 @@ class Views:
         catalog = self._catalogs.get(key)
         if catalog is None:
             catalog = self._catalogs[key] = self._merge(shown, known, outcomes)
-            self._kept.append(catalog)
+            self._kept.add(catalog)
         return catalog
 
     def _merge(

@@ -33,7 +33,7 @@ _PATIENCE: Final = 3.0
 """Seconds that a search waits for tools to be read, once it has had so many read as `_LEAST` says."""
 _LEAST: Final = 500
 
-_DIRECTION: Final = 10
+_DIRECTION: Final = 20
 """What the direction of a document costs, as so many terms."""
 
 
