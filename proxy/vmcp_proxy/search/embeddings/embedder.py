@@ -8,6 +8,7 @@ from typing import Final
 
 from vmcp_proxy.auth.oauth.single_flight import SingleFlight
 from vmcp_proxy.observability.logs import log_event
+from vmcp_proxy.search.aside import Aside
 from vmcp_proxy.search.embeddings.attempts import Attempts
 from vmcp_proxy.search.embeddings.batches import Batches
 from vmcp_proxy.search.embeddings.client import EmbeddingsClient
@@ -39,6 +40,7 @@ class Embedder:
         self._batches: Final = Batches()
         self._has_work: Final = asyncio.Event()
         self._flights: Final[SingleFlight[str, bytes]] = SingleFlight()
+        self._aside: Final = Aside()
         self._queries: OrderedDict[bytes, bytes] = OrderedDict()
 
     @property
@@ -68,13 +70,13 @@ class Embedder:
         try:
             async with asyncio.timeout(self._client.timeout):
                 vector = await self._query_vector(query[:MAX_PASSAGE].encode("utf-8", "replace").decode())
-                vectors = self._store.vectors_of([passage.digest for passage in passages])
-                return await asyncio.to_thread(nearest, vectors, vector, DEPTH)
         except EmbeddingsError:
             return None
         except TimeoutError:
             self._failed(EmbeddingsError("no vector of a query in time", Fault.SLOW))
             return None
+        vectors = self._store.vectors_of([passage.digest for passage in passages])
+        return await self._aside.run(nearest, vectors, vector, DEPTH)
 
     async def run(self) -> None:
         """Asks for the vectors of what was prepared, one request at a time; ends by being cancelled."""

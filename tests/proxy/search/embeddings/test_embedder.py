@@ -1,4 +1,5 @@
 import asyncio
+import threading
 
 import pytest
 
@@ -170,3 +171,28 @@ def test_pauses_grow_to_a_minute_and_follow_the_server(monkeypatch):
     assert tried.until == 400
     tried.succeeded()
     assert (tried.reason, tried.failed("x", 0.0)) == ("", 1)
+
+
+async def test_rankings_that_nobody_waits_for_any_more_take_no_threads_of_others(monkeypatch):
+    running, go = [], threading.Event()
+
+    def wait(*_: object) -> tuple[int, ...]:
+        running.append(threading.current_thread())
+        assert go.wait(30)
+        return (0,)
+
+    monkeypatch.setattr("vmcp_proxy.search.embeddings.embedder.nearest", wait)
+    embedder = Embedder(Model())
+    await filled(embedder, PASSAGES)
+    rankings = [asyncio.create_task(embedder.rank(PASSAGES, "mail")) for _ in range(6)]
+    async with asyncio.timeout(30):
+        while len(running) < 2:  # noqa: ASYNC110 - threads set no event of the loop
+            await asyncio.sleep(0.001)
+    for ranking in rankings:
+        ranking.cancel()
+    await asyncio.wait(rankings)
+    others = {await asyncio.to_thread(threading.current_thread) for _ in range(3)}
+    assert len(running) == 2
+    assert not others & set(running)
+    go.set()
+    assert await embedder.rank(PASSAGES, "mail") == (0,)
