@@ -18,7 +18,13 @@ _REST_SECONDS = 2.0
 def run(rig: Rig) -> Result:
     """Every contender with one backend, started again and again."""
     rows = tuple(_row(rig, contender) for contender in rig.roster.present)
-    return Result("start", "Start", "ready in at most 1.3 times what the bare passthrough takes, at most 64 MiB idle", _METRICS, rows)
+    return Result(
+        "start",
+        "Start",
+        "ready in at most 1.3 times what the bare passthrough takes, at most 64 MiB idle",
+        _METRICS,
+        rows,
+    )
 
 
 def _row(rig: Rig, contender: Contender) -> Row:
