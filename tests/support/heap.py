@@ -6,6 +6,8 @@ garbage collector passes them by from then on (`set_aside`), or each look would 
 
 import gc
 
+import msgspec
+
 _set_aside: list[object] = []
 _plain: dict[int, object] = {}
 """By their ids, tuples that nothing can be put into any more, nor into what they hold."""
@@ -28,19 +30,37 @@ def objects() -> list[object]:
 
 
 def held_with(*marks: bytes) -> list[bytes | bytearray]:
-    """The byte strings with one of these in them that anything in the process holds; not the arguments themselves."""
+    """The byte strings with one of these in them that anything in the process holds; not the arguments themselves.
+
+    Raw JSON counts as one, whose whole message it may keep. Structs that the collector does not track are looked into.
+    """
     given = {id(mark) for mark in marks}
-    kinds = {*_kinds(bytes), *_kinds(bytearray)}
-    sought = {*kinds, tuple}
+    kinds, structs = {*_kinds(bytes), *_kinds(bytearray)}, set(_kinds(msgspec.Struct))
+    sought = {*kinds, *structs, tuple, msgspec.Raw}
     found: list[bytes | bytearray] = []
+    seen: set[int] = set()
     holders = objects()
     while holders:
-        held = [each for each in gc.get_referents(*holders) if type(each) in sought]
+        held = [each for each in _held_by(holders) if type(each) in sought]
         values = [each for each in held if type(each) in kinds and id(each) not in given]
+        values += [bytes(each) for each in held if type(each) is msgspec.Raw]
         found += [each for each in values if any(mark in each for mark in marks)]
-        # Tuples of plain values are not among the collector's objects.
-        holders = [each for each in held if type(each) is tuple and id(each) not in _plain and not gc.is_tracked(each)]
+        # Tuples of plain values are not among the collector's objects, nor are many structs.
+        further = {id(each): each for each in held if type(each) is tuple or type(each) in structs}
+        holders = [
+            each
+            for number, each in further.items()
+            if number not in seen and number not in _plain and not gc.is_tracked(each)
+        ]
+        seen.update(map(id, holders))
     return found
+
+
+def _held_by(holders: list[object]) -> list[object]:
+    """What they refer to; of structs that the collector cannot look into, what their members are."""
+    closed = [each for each in holders if isinstance(each, msgspec.Struct) and not each.__struct_config__.gc]
+    members = [getattr(each, name, None) for each in closed for name in each.__struct_fields__]
+    return [*gc.get_referents(*holders), *members]
 
 
 def _kinds(kind: type) -> list[type]:
