@@ -1,6 +1,5 @@
 """Server-sent events: an incremental parser and the encoder (WHATWG HTML, section 9.2)."""
 
-import io
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,12 +14,6 @@ RETRY: Final = b"retry: %d\n\n" % RETRY_MILLISECONDS
 _DATA: Final = b"data: "
 _SMALL: Final = 4096
 """Pieces of a line up to this size are gathered, or a line that comes byte by byte would cost a multiple of itself."""
-
-LONG_BYTES: Final = 4 << 20
-"""Bytes from which on a data line is one piece; shorter ones are joined, which holds them twice for a moment."""
-
-_MOST_ROOM: Final = 64 << 20
-"""What is longer than this grows after all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +36,13 @@ class EventTooLargeError(ValueError):
 class SseParser:
     """Turns chunks of any size into events; lines may end in LF, CRLF or CR.
 
-    Holds at most `max_event_bytes` of unfinished event, and a data line of more than `long_bytes` in one piece.
+    Holds at most `max_event_bytes` of unfinished event.
     """
 
-    __slots__ = (
-        "_data", "_event", "_held", "_held_size", "_id", "_limit", "_long", "_long_bytes", "_retry", "_size",
-        "_skip_lf", "_started",
-    )  # fmt: skip
+    __slots__ = ("_data", "_event", "_held", "_held_size", "_id", "_limit", "_retry", "_size", "_skip_lf", "_started")
 
-    def __init__(self, max_event_bytes: int, long_bytes: int = LONG_BYTES) -> None:
+    def __init__(self, max_event_bytes: int) -> None:
         self._limit = max_event_bytes
-        self._long_bytes = long_bytes
         self._skip_lf = False
         self._started = False
         self.forget()
@@ -65,7 +54,6 @@ class SseParser:
         """Drops the unfinished event; whoever holds the parser, such as an error's traceback, holds no more of it."""
         self._held: list[bytes | bytearray] = []
         self._held_size = 0
-        self._long: io.BytesIO | None = None
         self._data: list[bytes] = []
         self._size = 0
 
@@ -105,18 +93,11 @@ class SseParser:
     def _hold(self, piece: bytes) -> None:
         """Keeps the beginning of a line: large pieces as they are, small ones together."""
         self._held_size += len(piece)
-        if self._long is not None:
-            self._long.write(piece)
-            return
         last = self._held[-1] if self._held else None
         if isinstance(last, bytearray) and len(last) < _SMALL:
             last += piece
         elif piece:
             self._held.append(piece if len(piece) > _SMALL else bytearray(piece))
-        if self._held_size > self._long_bytes and self._held[0].startswith(_DATA):
-            self._long = room_for(self._limit)
-            self._long.write(_joined(self._held, len(_DATA), b""))
-            self._held = [_DATA]
 
     def _end_line(self, chunk: bytes, start: int, end: int, events: list[Event]) -> None:
         held = self._held
@@ -124,7 +105,8 @@ class SseParser:
         if is_data:
             # Nearly all of a stream is in such lines: their text is copied once, without the name.
             self._started = True
-            self._add(self._text(chunk, start, end))
+            text = chunk[start + len(_DATA) : end] if not held else _joined(held, len(_DATA), chunk[start:end])
+            self._add(text)
         else:
             line = chunk[start:end] if not held else _joined(held, 0, chunk[start:end])
             if not self._started:
@@ -134,17 +116,6 @@ class SseParser:
         if held:
             self._held = []
             self._held_size = 0
-            self._long = None
-
-    def _text(self, chunk: bytes, start: int, end: int) -> bytes:
-        """The text of a data line that ends here."""
-        if not self._held:
-            return chunk[start + len(_DATA) : end]
-        if self._long is None:
-            return _joined(self._held, len(_DATA), chunk[start:end])
-        self._long.write(chunk[start:end])
-        self._long.truncate()
-        return self._long.getvalue()
 
     def _take(self, line: bytes, events: list[Event]) -> None:
         if not line:
@@ -177,11 +148,6 @@ class SseParser:
         self._event = ""
         self._id = None
         self._retry = None
-
-
-def room_for(most_bytes: int) -> io.BytesIO:
-    """A buffer that need not grow, for what is known to be long: what of it is not written takes no memory."""
-    return io.BytesIO(bytes(min(most_bytes, _MOST_ROOM)))
 
 
 def _joined(held: list[bytes | bytearray], start: int, last: bytes) -> bytes:

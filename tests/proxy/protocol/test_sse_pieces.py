@@ -1,6 +1,5 @@
 """Long lines of an event stream, cut anywhere: the same events as in one piece, and memory in proportion."""
 
-import sys
 import tracemalloc
 
 import pytest
@@ -8,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.examples import examples
-from vmcp_proxy.protocol.sse import LONG_BYTES, Event, EventTooLargeError, SseParser
+from vmcp_proxy.protocol.sse import Event, EventTooLargeError, SseParser
 
 LIMIT = 1 << 20
 BOM = b"\xef\xbb\xbf"
 
 
-def in_pieces(stream: bytes, cuts: list[int], long_bytes: int = LIMIT) -> list[Event]:
-    parser = SseParser(LIMIT, long_bytes)
+def in_pieces(stream: bytes, cuts: list[int]) -> list[Event]:
+    parser = SseParser(LIMIT)
     events: list[Event] = []
     start = 0
     for cut in [*sorted(cuts), len(stream)]:
@@ -42,7 +41,7 @@ STREAMS = st.lists(st.tuples(LINES, st.sampled_from([b"\n", b"\r", b"\r\n", b"\n
 @given(STREAMS, st.data())
 def test_long_lines_are_the_same_events_wherever_they_are_cut(stream, data):
     cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=12))
-    assert in_pieces(stream, cuts) == in_pieces(stream, cuts, 5000) == in_pieces(stream, [])
+    assert in_pieces(stream, cuts) == in_pieces(stream, [])
 
 
 @pytest.mark.parametrize("cut", range(1, 9))
@@ -62,31 +61,6 @@ def test_a_line_that_comes_byte_by_byte_is_held_in_about_its_own_size():
     finally:
         tracemalloc.stop()
     assert after - before < 600_000
-
-
-def test_a_line_that_comes_in_large_pieces_is_held_once():
-    size, piece = 64 << 20, b"x" * (1 << 20)
-    parser = SseParser(size + len(piece))
-    tracemalloc.start()
-    try:
-        assert parser.feed(b"data: ") == []
-        for _ in range(size // len(piece)):
-            # A piece of its own each time, as reads bring it.
-            assert parser.feed(bytes(bytearray(piece))) == []
-        assert parser.held == size + len(b"data: ")
-        (event,) = parser.feed(b"\n\n")
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert len(event.data) == size
-    assert peak < 1.5 * size
-
-
-def test_a_parser_without_a_bound_takes_no_more_than_comes():
-    parser = SseParser(sys.maxsize)
-    assert parser.feed(b"data: " + b"x" * LONG_BYTES) == []
-    (event,) = parser.feed(b"y\n\n")
-    assert len(event.data) == LONG_BYTES + 1
 
 
 def test_an_event_beyond_the_bound_is_refused_in_large_pieces_too():

@@ -1,7 +1,6 @@
 """Reads answers of a backend off HTTP responses: one JSON body, or server-sent events."""
 
 import asyncio
-import io
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
@@ -16,7 +15,7 @@ from vmcp_proxy.backends.refusals.refusal import EVENTS, JSON, media_type, messa
 from vmcp_proxy.backends.streamable.event_intake import EventIntake
 from vmcp_proxy.backends.streamable.resume_point import Position
 from vmcp_proxy.protocol import jsonrpc
-from vmcp_proxy.protocol.sse import LONG_BYTES, EventTooLargeError, SseParser, room_for
+from vmcp_proxy.protocol.sse import EventTooLargeError, SseParser
 
 ENDED: Final = "its stream ended before the answer"
 _NO_ROOM: Final = "while other large answers were read; ask for less at once"
@@ -172,32 +171,17 @@ class HttpReader:
         """The whole body where nothing says how long it will be."""
         loop = asyncio.get_running_loop()
         parts: list[bytes] = []
-        whole: io.BytesIO | None = None
         size = 0
         try:
             while part := await response.part(idle_timeout=max(deadline.at - loop.time(), 0.0)):
+                parts.append(part)
                 size += len(part)
-                if whole is None and size > LONG_BYTES:
-                    # It is one piece from here on: joined at the end, it would be held twice.
-                    whole = room_for(self._max_bytes)
-                    whole.writelines(parts)
-                    parts.clear()
-                if whole is None:
-                    parts.append(part)
-                else:
-                    whole.write(part)
                 if size > self._max_bytes:
                     raise http_client.ResponseTooLarge(self._max_bytes)
                 await self._hold(lease, size, deadline)
-            if whole is None:
-                return b"".join(parts)
-            whole.truncate()
-            return whole.getvalue()
+            return b"".join(parts)
         finally:
-            # Or an error's traceback would hold them until the garbage is collected.
-            parts.clear()
-            if whole is not None:
-                whole.close()
+            parts.clear()  # or an error's traceback would hold them until the garbage is collected
 
     async def _hold(self, lease: Lease, size: int, deadline: Deadline) -> None:
         """Waits for room for an answer within the deadline of its call."""
