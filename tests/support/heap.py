@@ -35,8 +35,9 @@ def held_with(*marks: bytes) -> list[bytes | bytearray]:
     Raw JSON counts as one, whose whole message it may keep. Structs that the collector does not track are looked into.
     """
     given = {id(mark) for mark in marks}
-    kinds, structs = {*_kinds(bytes), *_kinds(bytearray)}, set(_kinds(msgspec.Struct))
-    sought = {*kinds, *structs, tuple, msgspec.Raw}
+    kinds, structs = {*_kinds(bytes), *_kinds(bytearray)}, _kinds(msgspec.Struct)
+    closed = {*structs, tuple, dict}
+    sought = {*kinds, *closed, msgspec.Raw}
     found: list[bytes | bytearray] = []
     seen: set[int] = set()
     holders = objects()
@@ -45,8 +46,8 @@ def held_with(*marks: bytes) -> list[bytes | bytearray]:
         values = [each for each in held if type(each) in kinds and id(each) not in given]
         values += [bytes(each) for each in held if type(each) is msgspec.Raw]
         found += [each for each in values if any(mark in each for mark in marks)]
-        # Tuples of plain values are not among the collector's objects, nor are many structs.
-        further = {id(each): each for each in held if type(each) is tuple or type(each) in structs}
+        # Tuples and dicts of plain values are not among the collector's objects, nor are many structs.
+        further = {id(each): each for each in held if type(each) in closed}
         holders = [
             each
             for number, each in further.items()
