@@ -128,6 +128,9 @@ class Walk:
 
     async def open(self, value: Any) -> None:
         wanted, key, comes_back = value
+        if len(self.served) == 1 and URIS in wanted:
+            # What nobody lists is taken for one of the only backend's, until there are two: another test's matter.
+            wanted = {**wanted, URIS: [uri for uri in wanted[URIS] if OWNERS.get(uri) in self.served]}
         client = await self.clients.enter_async_context(contextlib.AsyncExitStack())
         raw = await client.enter_async_context(self.world.client(**({"x_key": f"{CANARY}-{key}"} if key else {})))
         # Somebody who had a stream before may say so: nothing is told a second time.
@@ -259,6 +262,7 @@ class Walk:
 )
 @given(steps=STEPS)
 @example(steps=[("open", ({URIS: ["test://c"]}, "", False)), ("reload", ["one"]), ("reload", ["one", "two"])])
+@example(steps=[("reload", ["one"]), ("open", ({URIS: ["test://a", "test://c", NOWHERE]}, "mine", True))])
 @example(
     steps=[
         ("open", ({"toolsListChanged": True, URIS: ["test://a", "test://c", NOWHERE]}, "mine", False)),
