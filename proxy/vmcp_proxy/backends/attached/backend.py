@@ -173,8 +173,9 @@ class AttachedBackend(LegacyOnly):
                 if not await self._is_answered(second, session, deadline):
                     raise
         except BackendError as error:
-            # It ends, or says nothing, for a first request that it does not know: next time for the other one.
-            self._is_modern_first ^= error.category in (Category.NOT_RUNNING, Category.TIMEOUT)
+            # It ends at a first request that it does not know: next time for the other one. One that says nothing may
+            # have lost its input with the attachment before, which tells nothing of what it speaks.
+            self._is_modern_first ^= error.category is Category.NOT_RUNNING
             raise
         self._is_modern_first = session.hello.version == MODERN
         took = asyncio.get_running_loop().time() - began
