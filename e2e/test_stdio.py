@@ -139,7 +139,7 @@ async def test_a_process_that_goes_on_without_its_input_is_replaced_pod_and_all(
         return any(each["metadata"]["uid"] != before["metadata"]["uid"] for each in pods)
 
     # A bridge that has not heard the process before gives it the time of a first start.
-    await asyncio.to_thread(kube.until_so, "another pod", is_replaced, 400.0)
+    await asyncio.to_thread(kube.until_so, "another pod", is_replaced, 235.0)
     await asyncio.to_thread(kube.until_phase, "mcpserver/stays", "Ready")
     await asyncio.to_thread(kube.delete, "mcpserver/stays")
 
