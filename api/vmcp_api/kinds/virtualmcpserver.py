@@ -7,8 +7,8 @@ from pydantic import Field
 
 from vmcp_api.base import LIST_SET, HeaderName, Model, Name, list_map
 from vmcp_api.config.proxy import VmcpConfig, VmcpSettings
-from vmcp_api.kinds.endpoint_auth import VirtualMCPServerIncomingAuth, VirtualMCPServerOutgoingAuth
-from vmcp_api.kinds.endpoint_optimizer import VirtualMCPServerOptimizer
+from vmcp_api.kinds.endpoint.auth import VirtualMCPServerIncomingAuth, VirtualMCPServerOutgoingAuth
+from vmcp_api.kinds.endpoint.optimizer import VirtualMCPServerOptimizer
 from vmcp_api.kinds.metadata import ObjectMeta
 from vmcp_api.kinds.pods import DEFAULT_REPLICAS, ImagePullSecrets, NetworkPeer, PodDisruptionBudget, PodTemplateSpec
 from vmcp_api.kinds.status import Condition, StatusModel

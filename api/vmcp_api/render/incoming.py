@@ -1,7 +1,7 @@
 """How the callers of an endpoint are identified, with the references followed."""
 
 from vmcp_api.kinds import MCPOIDCConfig, VirtualMCPServer
-from vmcp_api.kinds.endpoint_auth import OidcConfigRef
+from vmcp_api.kinds.endpoint.auth import OidcConfigRef
 from vmcp_api.manifests.problems import Problem, Problems
 from vmcp_api.manifests.resolve import check_credential, follow
 from vmcp_api.manifests.resources import Resources

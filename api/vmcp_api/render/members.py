@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from vmcp_api.config import Backend, Transport, Withheld
 from vmcp_api.kinds import VirtualMCPServer
-from vmcp_api.kinds.endpoint_auth import BackendAuthType, OutgoingAuthSource
+from vmcp_api.kinds.endpoint.auth import BackendAuthType, OutgoingAuthSource
 from vmcp_api.manifests.problems import Problem, Problems
 from vmcp_api.manifests.resolve import Member, Resolved
 from vmcp_api.manifests.resources import Resources

@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 
 from vmcp_api.base import Model
 from vmcp_api.kinds import VirtualMCPServer
-from vmcp_api.kinds.endpoint_optimizer import EmbeddingProvider, EmbeddingsSpec, VirtualMCPServerOptimizer
+from vmcp_api.kinds.endpoint.optimizer import EmbeddingProvider, EmbeddingsSpec, VirtualMCPServerOptimizer
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerSpec
 from vmcp_api.manifests.problems import Loc, Problem, Problems
 from vmcp_api.manifests.resolve import check_secret, find_unsendable

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from vmcp_api.base import Model
 from vmcp_api.headers import canonical_name, find_collisions
 from vmcp_api.kinds import MCPExternalAuthConfig, VirtualMCPServer
-from vmcp_api.kinds.endpoint_auth import BackendAuth, BackendAuthType, OutgoingAuthSource
+from vmcp_api.kinds.endpoint.auth import BackendAuth, BackendAuthType, OutgoingAuthSource
 from vmcp_api.kinds.mcpexternalauthconfig import MCPExternalAuthConfigSpec
 from vmcp_api.manifests.problems import Loc, Problem
 from vmcp_api.manifests.resolve import Member, check_secret, find_empty, find_unsendable, follow

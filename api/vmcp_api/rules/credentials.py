@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_snake
 
 from vmcp_api.base import Model
 from vmcp_api.headers import RESTRICTED, canonical_name, check_static_header
-from vmcp_api.kinds.endpoint_auth import (
+from vmcp_api.kinds.endpoint.auth import (
     AuthzConfig,
     BackendAuth,
     BackendAuthType,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from vmcp_api.headers import canonical_name, check_static_header
-from vmcp_api.kinds.endpoint_optimizer import EmbeddingsSpec, VirtualMCPServerOptimizer
+from vmcp_api.kinds.endpoint.optimizer import EmbeddingsSpec, VirtualMCPServerOptimizer
 from vmcp_api.rules.credentials import LOOPBACK, goes_in_clear
 from vmcp_api.rules.headers import plain_header_rules
 from vmcp_api.rules.rule import Finding, require

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from vmcp_api.kinds import MCPOIDCConfig, VirtualMCPServer
-from vmcp_api.kinds.endpoint_auth import VirtualMCPServerIncomingAuth, VirtualMCPServerOutgoingAuth
+from vmcp_api.kinds.endpoint.auth import VirtualMCPServerIncomingAuth, VirtualMCPServerOutgoingAuth
 from vmcp_api.kinds.virtualmcpserver import VirtualMCPServerStatus
 from vmcp_api.manifests.resources import Resources
 from vmcp_api.spec.references import NameRef
