@@ -1,6 +1,7 @@
 """What a backend's answer to `initialize` says, whatever its transport."""
 
 import logging
+import weakref
 from collections.abc import Callable
 from typing import Final
 
@@ -18,6 +19,26 @@ from vmcp_proxy.protocol.versions import BACKEND_REVISIONS, LATEST
 logger: Final = logging.getLogger("vmcp.backends")
 
 _LONGEST_REVISION: Final = 40
+
+
+class SharedHello:
+    """Lets the sessions of one backend hold one hello for as long as theirs are equal.
+
+    It is held by them alone: what a backend says in it may be of a caller's headers (ADR-0016).
+    """
+
+    __slots__ = ("_latest",)
+
+    def __init__(self) -> None:
+        self._latest: weakref.ref[ServerHello] | None = None
+
+    def of(self, hello: ServerHello) -> ServerHello:
+        """The hello of the last session that was opened, where it is equal and still held; else this one."""
+        latest = None if self._latest is None else self._latest()
+        if latest == hello:
+            return latest
+        self._latest = weakref.ref(hello)
+        return hello
 
 
 async def greet(session: BackendSession, backend: str, headers: OutgoingHeaders, deadline: Deadline) -> None:

@@ -50,11 +50,11 @@ class SessionClients:
         if client is None:
             if self._services is None:
                 raise RuntimeError("no client is made before it is known what clients share")
-            client = SessionClient(session, ClientStream(session, self.replay), self._services)
+            client = SessionClient(session, ClientStream(session, self.replay), self._services, self.on_forget)
             if session.ended is None:
                 self._by_session[session] = client
                 session.on_end(client.cancel_all)
-                session.on_forget(lambda: self.on_forget(client))
+                session.on_forget(client.forget)
                 self._by_digest[session.digest.hex] = client
         return client
 

@@ -80,9 +80,10 @@ class SessionClient(HeldForClient):
     session: "Session"
     stream: ClientStream = field(repr=False)
     services: Services = field(repr=False)
+    on_forget: "Callable[[SessionClient], None]" = field(repr=False)
     caller: Caller | None = None
     in_flight: dict["asyncio.Task[None]", bytes] = field(default_factory=dict)
-    cancelled: "set[asyncio.Task[None]]" = field(default_factory=set)
+    cancelled: "set[asyncio.Task[None]] | None" = None
     server_requests: dict[int, OpenRequest] = field(default_factory=dict)
     untold: dict[str, bool] = field(default_factory=dict)
     terms: Terms = field(init=False)
@@ -170,6 +171,10 @@ class SessionClient(HeldForClient):
         """See `ClientContext.abandon`."""
         await self.services.abandon(self, deadline)
 
+    def forget(self) -> None:
+        """Has let go of the client's headers, and of what hangs on them."""
+        self.on_forget(self)
+
     def forget_headers(self) -> None:
         """Lets go of the client's headers and of all that was made of them.
 
@@ -196,6 +201,8 @@ class SessionClient(HeldForClient):
             self._cancel(task)
 
     def _cancel(self, task: "asyncio.Task[None]") -> None:
+        if self.cancelled is None:
+            self.cancelled = set()
         if task not in self.cancelled:
             # Once: a second time would cut off the first one's way out, and with it the answer.
             self.cancelled.add(task)

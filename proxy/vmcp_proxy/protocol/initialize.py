@@ -49,7 +49,7 @@ class ClientHello:
         return negotiate(self.requested_version)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class ServerHello:
     """What a backend's `initialize` result says; `offers` are the names of its capabilities that are served here.
 

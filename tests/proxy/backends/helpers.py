@@ -51,15 +51,21 @@ def peer(port: int, path: str = "/mcp") -> Peer:
 
 
 @contextlib.asynccontextmanager
-async def streamable(server, settings=SETTINGS):
-    """A session with a `RawServer` over Streamable HTTP."""
+async def streamable_backend(server, settings=SETTINGS):
+    """A backend for a `RawServer` that speaks Streamable HTTP."""
     client = HttpClient(ClientLimits())
     try:
         async with server.running(), asyncio.TaskGroup() as tasks:
-            backend = HttpBackend("one", peer(server.port), client, settings, tasks)
-            yield await backend.open(OWN_TERMS, CLIENT_HEADERS, within())
+            yield HttpBackend("one", peer(server.port), client, settings, tasks)
     finally:
         await client.aclose()
+
+
+@contextlib.asynccontextmanager
+async def streamable(server, settings=SETTINGS):
+    """A session with it."""
+    async with streamable_backend(server, settings) as backend:
+        yield await backend.open(OWN_TERMS, CLIENT_HEADERS, within())
 
 
 @contextlib.asynccontextmanager

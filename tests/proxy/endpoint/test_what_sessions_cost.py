@@ -1,6 +1,8 @@
-"""What a client may have backends asked without a call: by beginning sessions, setting levels, and telling of roots."""
+"""What sessions cost: backends, which are asked without a call, and this process, which holds them."""
 
 import asyncio
+import gc
+import tracemalloc
 
 import pytest
 
@@ -71,3 +73,27 @@ async def test_roots_that_change_while_backends_are_told_are_told_once_more():
             release.set()
         assert first.result().status_code == 202
         assert len(backend.calls(ROOTS["method"])) == 2
+
+
+@pytest.mark.scenario("S-9")
+async def test_a_session_that_has_called_a_tool_takes_less_than_six_kibibytes():
+    async with scene({"one": ScriptedBackend()}) as world, world.client() as client:
+
+        async def use():
+            await client.open()
+            await client.call("one_echo")
+
+        for _ in range(3):
+            await use()
+        tracemalloc.start()
+        try:
+            for _ in range(25):
+                await use()
+            gc.collect()
+            ours = tracemalloc.take_snapshot().filter_traces(
+                [tracemalloc.Filter(inclusive=True, filename_pattern="*/vmcp_proxy/*")]
+            )
+        finally:
+            tracemalloc.stop()
+        assert (await world.metrics())["vmcp_sessions"] == 28
+    assert sum(each.size for each in ours.statistics("filename")) / 25 < 6 << 10

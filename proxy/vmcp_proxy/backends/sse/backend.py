@@ -8,7 +8,7 @@ from typing import Final
 
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
-from vmcp_proxy.backends.handshake import greet, read_hello
+from vmcp_proxy.backends.handshake import SharedHello, greet, read_hello
 from vmcp_proxy.backends.interface import NOBODY, BackendSession, LegacyOnly, Terms
 from vmcp_proxy.backends.over_http import HttpBackendSettings, translate
 from vmcp_proxy.backends.refusals.refusal import EVENTS, is_success, media_type, read_refusal
@@ -41,6 +41,7 @@ class SseBackend(LegacyOnly):
         self._tasks = tasks
         self._sessions: set[SseSession] = set()
         self._is_closed = False
+        self._hello = SharedHello()
 
     async def open(
         self, terms: Terms, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
@@ -57,7 +58,7 @@ class SseBackend(LegacyOnly):
             await session.ready(deadline)
             hello = encode_client_hello(terms.capabilities, self._settings.software_version)
             answer = await session.request(session.next_id(), "initialize", hello, headers, deadline, NOBODY)
-            session.hello = read_hello(self.name, answer, partial(masked, self._peer.url, headers))
+            session.hello = self._hello.of(read_hello(self.name, answer, partial(masked, self._peer.url, headers)))
             await greet(session, self.name, headers, deadline)
         except BaseException:
             await session.close(headers)

@@ -11,7 +11,7 @@ import msgspec
 
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
-from vmcp_proxy.backends.handshake import greet, read_hello
+from vmcp_proxy.backends.handshake import SharedHello, greet, read_hello
 from vmcp_proxy.backends.interface import NOBODY, BackendSession, LegacyOnly, Terms
 from vmcp_proxy.backends.over_http import HttpBackendSettings, translate
 from vmcp_proxy.backends.refusals.refusal import (
@@ -66,6 +66,7 @@ class HttpBackend(LegacyOnly):
         self.reader = HttpReader(name, settings.max_response, settings.budget)
         self.server = blake2b(peer.url.text.encode(), digest_size=8).hexdigest()
         """Stands for the URL: a session id is never shown to another server than its own."""
+        self._hello: Final = SharedHello()
 
     takes_headers = True
 
@@ -84,7 +85,7 @@ class HttpBackend(LegacyOnly):
         answer = await self.reader.answer(response, b"0", deadline, NOBODY, reopen=partial(self.reopen, own))
         session = HttpBackendSession(self, ServerHello(LATEST, frozenset(), None), session_id)
         try:
-            session.begin(read_hello(self.name, answer, partial(masked, self.peer.url, headers)))
+            session.begin(self._hello.of(read_hello(self.name, answer, partial(masked, self.peer.url, headers))))
             await greet(session, self.name, headers, deadline)
         except BaseException:
             # Beside: a server that hangs would let the caller wait for this, too.
@@ -100,7 +101,7 @@ class HttpBackend(LegacyOnly):
             return None
         if saved.server != self.server:
             return None
-        hello = ServerHello(saved.version, frozenset(saved.offers), None)
+        hello = self._hello.of(ServerHello(saved.version, frozenset(saved.offers), None))
         # The process that opened the session may still use it: ids of both must not meet (MCP, "Requests").
         first_id = (secrets.randbelow(_FIRST_IDS) << 20) + 1
         return HttpBackendSession(self, hello, saved.id.encode("latin-1") or None, first_id)

@@ -20,7 +20,7 @@ class OwnStream:
     def __init__(self) -> None:
         self._expected: asyncio.Event | None = None
         self._until = 0.0
-        self._listeners: set[asyncio.Event] = set()
+        self._listeners: tuple[asyncio.Event, ...] = ()
 
     def __repr__(self) -> str:
         return f"<OwnStream expected={self.is_expected} listeners={len(self._listeners)}>"
@@ -60,15 +60,15 @@ class OwnStream:
     def reading(self) -> Iterator[None]:
         """Somebody reads it while the block runs."""
         over = asyncio.Event()
-        self._listeners.add(over)
+        self._listeners += (over,)
         try:
             yield
         finally:
-            self._listeners.discard(over)
+            self._listeners = tuple(each for each in self._listeners if each is not over)
             over.set()
             self.settled()
 
     async def over(self) -> None:
         """Waits until nobody reads it any more."""
         while self._listeners:
-            await next(iter(self._listeners)).wait()
+            await self._listeners[0].wait()

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import itertools
-from functools import partial
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -89,7 +89,7 @@ class HttpBackendSession:
     def begin(self, hello: ServerHello) -> None:
         """Takes over what the server said of itself; its revision goes with every request from now on."""
         self.hello = hello
-        own = [(b"MCP-Protocol-Version", hello.version.encode())]
+        own = [_revision_field(hello.version)]
         if self.session_id is not None:
             own.append((b"Mcp-Session-Id", self.session_id))
         self._own: OutgoingHeaders = tuple(own)
@@ -335,6 +335,12 @@ class HttpBackendSession:
 
     def _error(self, refusal: Refusal, verb: str, headers: OutgoingHeaders) -> BackendError:
         return refusal.error(self._backend.name, verb, self._backend.peer.url, self._own + headers)
+
+
+@lru_cache(maxsize=16)
+def _revision_field(version: str) -> tuple[bytes, bytes]:
+    """The field that names a revision, one for all sessions of it."""
+    return b"MCP-Protocol-Version", version.encode()
 
 
 def _is_passing(status: int) -> bool:

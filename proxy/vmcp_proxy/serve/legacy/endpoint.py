@@ -155,14 +155,15 @@ class Endpoint:
             context.outcome = Outcome.FAILURE
             return invalid_params(message.id, str(error))
         except asyncio.CancelledError:
-            if task is None or task not in client.cancelled or task.uncancel() > 0:
+            if task is None or task not in (client.cancelled or ()) or task.uncancel() > 0:
                 raise
             context.outcome, context.reason = Outcome.FAILURE, Reason.CANCELLED
             return cancelled(message.id, is_session_over=session.ended is not None)
         finally:
             if task is not None:
                 del client.in_flight[task]
-                client.cancelled.discard(task)
+                if client.cancelled:
+                    client.cancelled.discard(task)
             self._keep_alive.discard(exchange)
             session.uses.discard(context)
             session.touch(time.monotonic())

@@ -33,6 +33,10 @@ class Use(Protocol):
         """Whether the client is known to have closed its connection."""
 
 
+NOTHING_UNSAVED: Final[frozenset[str]] = frozenset()
+"""What the store lacks of nearly every session: one object, for an empty set of its own is 200 bytes."""
+
+
 class Session:
     """The mutable state of one session; times are monotonic seconds of this process.
 
@@ -107,11 +111,11 @@ class Session:
         self.checked = 0
         self.ended: EndReason | None = None
         self.backend_tokens: Final[dict[str, bytes]] = {}
-        self.unsaved: Final[set[str]] = set()
+        self.unsaved = NOTHING_UNSAVED
         self.log_level: str | None = None
         self.level_unsaved = False
         self.stream: str | None = None
-        self.streams_unsaved: Final[set[str]] = set()
+        self.streams_unsaved = NOTHING_UNSAVED
         self._callbacks: Final[list[Callable[[], None]]] = []
         self._forget_callbacks: Final[list[Callable[[], None]]] = []
         self._holds_snapshot = True

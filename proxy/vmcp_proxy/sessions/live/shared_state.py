@@ -6,7 +6,7 @@ from typing import Final
 
 from vmcp_proxy.sessions.keyed.ids import SessionIds
 from vmcp_proxy.sessions.keyed.sealing import seal, unseal
-from vmcp_proxy.sessions.live.session import Session
+from vmcp_proxy.sessions.live.session import NOTHING_UNSAVED, Session
 from vmcp_proxy.sessions.live.single_flight import Flights
 from vmcp_proxy.sessions.store.protocol import Found, SessionStore, StoreUnavailable
 
@@ -45,7 +45,7 @@ class SharedState:
         """Keep what reopens a backend's session, sealed in the store for other pods."""
         session.backend_tokens[backend] = token
         if session.ended is None:
-            session.unsaved.add(backend)
+            session.unsaved |= {backend}
             await self._try_to_save(session)
 
     async def remember_level(self, session: Session, level: str) -> None:
@@ -58,22 +58,22 @@ class SharedState:
     async def take_stream(self, session: Session, pod: str) -> str | None:
         """Note that the client holds its GET stream with this pod; the pod that did before, as far as is known."""
         former, session.stream = session.stream, pod
-        session.streams_unsaved.add(pod)
+        session.streams_unsaved |= {pod}
         with suppress(StoreUnavailable, TimeoutError):
             async with asyncio.timeout(_SAVE_SECONDS), self._writes.enter(session.digest.hex):
                 former = await self._store.take_stream(session.digest.hex, pod)
                 if session.stream == pod:
-                    session.streams_unsaved.discard(pod)
+                    session.streams_unsaved = _without(session.streams_unsaved, pod)
         return former
 
     async def claim_stream(self, session: Session, pod: str) -> bool:
         """Note that messages for the stream wait at this pod, unless another one is named by now; whether none is."""
         is_ours = True
-        session.streams_unsaved.add(pod)
+        session.streams_unsaved |= {pod}
         with suppress(StoreUnavailable, TimeoutError):
             async with asyncio.timeout(_SAVE_SECONDS), self._writes.enter(session.digest.hex):
                 is_ours = await self._store.claim_stream(session.digest.hex, pod)
-                session.streams_unsaved.discard(pod)
+                session.streams_unsaved = _without(session.streams_unsaved, pod)
         session.stream = pod if is_ours else None
         return is_ours
 
@@ -84,7 +84,7 @@ class SharedState:
         stream.
         """
         session.stream = None
-        session.streams_unsaved.add(pod)
+        session.streams_unsaved |= {pod}
         await self._try_to_save(session)
 
     async def disown_stream(self, session: Session, pod: str) -> None:
@@ -137,7 +137,7 @@ class SharedState:
             else:
                 await self._store.clear_stream(session.digest.hex, pod)
             if (session.stream == pod) == holds:
-                session.streams_unsaved.discard(pod)
+                session.streams_unsaved = _without(session.streams_unsaved, pod)
 
     async def _save_level(self, session: Session) -> None:
         level = session.log_level
@@ -150,4 +150,8 @@ class SharedState:
         token = session.backend_tokens[name]
         await self._store.put_backend(session.digest.hex, name, seal(self._ids.keyring, session.digest, name, token))
         if session.backend_tokens[name] == token:
-            session.unsaved.discard(name)
+            session.unsaved = _without(session.unsaved, name)
+
+
+def _without(names: frozenset[str], name: str) -> frozenset[str]:
+    return (names - {name}) or NOTHING_UNSAVED

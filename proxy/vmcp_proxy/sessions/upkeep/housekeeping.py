@@ -73,7 +73,7 @@ class Upkeep:
         for session in self._cache:
             # The pod that sets a session again may not be the one that holds its stream.
             if session.stream is not None:
-                session.streams_unsaved.add(session.stream)
+                session.streams_unsaved |= {session.stream}
         if len(self._cache) or len(self._pending):
             self.note_loss()
         self.wake()

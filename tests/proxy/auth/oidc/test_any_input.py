@@ -133,6 +133,9 @@ def test_a_known_token_is_of_one_identity_while_somebody_holds_that_and_is_not_k
     assert identity.caller == Identity("https://idp.example", "alice", has_authorization=True)
     assert identity.caller.token is None
     assert identity.caller.expires_at is None
+    caller = identity.caller
+    assert caller.caller is caller
+    del caller
     del identity
     gc.collect()
     assert not [each for each in gc.get_referents(known) if isinstance(each, Identity)]
