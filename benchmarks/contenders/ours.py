@@ -126,8 +126,8 @@ def contender(name: str, title: str, config: Callable[[Site], Mapping[str, objec
     return Contender(name, title, partial(launch, config), SOFTWARE_VERSION, is_ours=True)
 
 
-def oidc_config(issuer: Issuer) -> dict[str, object]:
-    """Callers show a token that twenty policies judge: by group, by annotation, by backend, by name."""
+def token_config(issuer: Issuer) -> dict[str, object]:
+    """Callers show a token."""
     oidc = {
         "issuer": issuer.name,
         "jwksUrl": issuer.jwks_url,
@@ -135,7 +135,12 @@ def oidc_config(issuer: Issuer) -> dict[str, object]:
         "network": "local",
         "insecureAllowHttp": True,
     }
-    return {"incomingAuth": {"type": "oidc", "oidc": oidc}, "authorization": {"policies": list(POLICIES)}}
+    return {"incomingAuth": {"type": "oidc", "oidc": oidc}}
+
+
+def oidc_config(issuer: Issuer) -> dict[str, object]:
+    """Callers show a token that twenty policies judge: by group, by annotation, by backend, by name."""
+    return {**token_config(issuer), "authorization": {"policies": list(POLICIES)}}
 
 
 def telemetry_config(collector: Collector, *, traces: bool, metrics: bool, share: str = TRACED) -> dict[str, object]:
@@ -185,6 +190,7 @@ def alone(issuer: Issuer, collector: Collector) -> tuple[Contender, ...]:
 
     metrics = telemetry_config(collector, traces=False, metrics=True)
     return (
+        _shown(contender("vmcp-token", "vmcp, OIDC token", plus(**token_config(issuer))), issuer),
         _shown(contender("vmcp-oidc", "vmcp, OIDC token and 20 policies", plus(**oidc_config(issuer))), issuer),
         _shown(contender("vmcp-guarded", "vmcp, OIDC token, 20 policies, audit", guarded), issuer),
         contender("vmcp-audit", "vmcp, audit", audited),

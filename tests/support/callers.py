@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from vmcp_proxy.auth.identity import Identity
-from vmcp_proxy.auth.incoming.authenticator import Source
+from vmcp_proxy.auth.incoming.authenticator import Noted, Source
 from vmcp_proxy.auth.incoming.refusal import Fault, Refusal
 
 ISSUER = "https://idp.example"
@@ -15,7 +15,14 @@ def identity_of(subject: str, **claims: Any) -> Identity:
     return Identity(ISSUER, subject, has_authorization=True, claims={"iss": ISSUER, "sub": subject, **claims})
 
 
-class BySubject:
+class AskedEachTime:
+    """The part of an `Authenticator` that recognises nobody."""
+
+    def recognise(self, authorization: bytes | None, noted: Noted | None) -> None:
+        return None
+
+
+class BySubject(AskedEachTime):
     """An `Authenticator` that takes the bearer token for the subject."""
 
     async def authenticate(self, authorization: bytes | None, source: Source) -> Identity | Refusal:
@@ -29,7 +36,7 @@ def token_of(subject: str, **claims: Any) -> str:
     return "Bearer " + json.dumps({"sub": subject, **claims}).encode().hex()
 
 
-class ByClaims:
+class ByClaims(AskedEachTime):
     """An `Authenticator` that takes the claims as they are told: a token that nobody signs."""
 
     async def authenticate(self, authorization: bytes | None, source: Source) -> Identity | Refusal:

@@ -9,7 +9,7 @@ import pytest
 from tests.proxy.cli.commands import call_vmcp, endpoint, run_vmcp, write
 from tests.proxy.endpoint.helpers import QUIET
 from tests.proxy.endpoint.test_layers import events_in
-from tests.support.callers import ISSUER, identity_of
+from tests.support.callers import ISSUER, AskedEachTime, identity_of
 from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend, tool
 from vmcp_proxy.cli.exits import Exit
@@ -24,7 +24,7 @@ NEW = """@id("all-read") permit(principal, action, resource == Tool::"web_read")
 GROUPS = {"alice": ["readers"], "bob": [], "carol": []}
 
 
-class WithGroups:
+class WithGroups(AskedEachTime):
     """Takes the bearer token for the subject, whose groups are known."""
 
     async def authenticate(self, authorization, source):

@@ -6,7 +6,7 @@ import pytest
 
 from tests.proxy.endpoint.helpers import QUIET
 from tests.proxy.endpoint.test_layers import events_in
-from tests.support.callers import ISSUER, identity_of
+from tests.support.callers import ISSUER, AskedEachTime, identity_of
 from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend, tool
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.scenario("Z-8")
 PERMIT = '@id("readers") permit(principal in Group::"readers", action, resource);'
 
 
-class WithClaims:
+class WithClaims(AskedEachTime):
     """Lets everybody in as alice, with more claims than anybody should write down."""
 
     async def authenticate(self, authorization, source):

@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from tests.proxy.endpoint.helpers import QUIET
-from tests.support.callers import identity_of
+from tests.support.callers import AskedEachTime, identity_of
 from tests.support.raw_client import eventually
 from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend, text, tool
@@ -15,7 +15,7 @@ TOOLS_CHANGED = "notifications/tools/list_changed"
 DENIED = (200, 403)
 
 
-class ByGroups:
+class ByGroups(AskedEachTime):
     """An `Authenticator` that takes `alice:dev,ops` for a subject and its groups."""
 
     async def authenticate(self, authorization, source):

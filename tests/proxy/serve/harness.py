@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx2
 
+from tests.support.callers import AskedEachTime
 from tests.support.plain_http import http_client
 from vmcp_proxy.auth.incoming.anonymous import AnonymousAuthenticator
 from vmcp_proxy.auth.incoming.refusal import Fault, Refusal
@@ -80,7 +81,7 @@ class MemorySink:
         return [json.loads(line) for line in self.lines]
 
 
-class TokenAuthenticator(AnonymousAuthenticator):
+class TokenAuthenticator(AskedEachTime, AnonymousAuthenticator):
     """Refuses whoever presents nothing, as OIDC would."""
 
     async def authenticate(self, authorization, source):

@@ -3,11 +3,12 @@
 import pytest
 
 from tests.proxy.serve.harness import answer_empty, call
+from tests.support.callers import AskedEachTime
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.auth.incoming.refusal import Fault, Refusal
 
 
-class Fixed:
+class Fixed(AskedEachTime):
     """Gives one verdict on everybody."""
 
     def __init__(self, verdict):

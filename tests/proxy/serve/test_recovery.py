@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from tests.proxy.serve.harness import answer_empty, call
+from tests.support.callers import AskedEachTime
 from vmcp_proxy.auth.incoming.anonymous import AnonymousAuthenticator
 from vmcp_proxy.headerforward import AllowList
 from vmcp_proxy.observability.logs import describe_exception
@@ -13,7 +14,7 @@ from vmcp_proxy.observability.logs import describe_exception
 CANARY = "canary-4f1c"
 
 
-class Broken(AnonymousAuthenticator):
+class Broken(AskedEachTime, AnonymousAuthenticator):
     async def authenticate(self, authorization, source):
         raise LookupError(f"cannot look up {CANARY}")
 

@@ -4,7 +4,7 @@ import getpass
 import os
 
 from vmcp_proxy.auth.identity import LOCAL_ISSUER, Identity
-from vmcp_proxy.auth.incoming.authenticator import Source
+from vmcp_proxy.auth.incoming.authenticator import Noted, Source
 
 
 class LocalAuthenticator:
@@ -14,6 +14,9 @@ class LocalAuthenticator:
 
     def __init__(self, user: str) -> None:
         self._identity = Identity(LOCAL_ISSUER, user)
+
+    def recognise(self, authorization: bytes | None, noted: Noted | None) -> Identity:  # noqa: ARG002
+        return self._identity
 
     async def authenticate(self, authorization: bytes | None, source: Source) -> Identity:  # noqa: ARG002
         return self._identity

@@ -1,5 +1,6 @@
 """The layer that finds out who the caller is."""
 
+from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Final
 
@@ -27,7 +28,14 @@ def authentication(
     to its request.
     """
 
-    async def handle(context: RequestContext) -> None:
+    def handle(context: RequestContext) -> Awaitable[None]:
+        identity = authenticator.recognise(context.header(b"authorization"), context.same_head)
+        if identity is None:
+            return judge(context)
+        context.identity = identity
+        return inner(context)
+
+    async def judge(context: RequestContext) -> None:
         verdict = await authenticator.authenticate(
             context.header(b"authorization"), lambda: source_of(context.scope, trusted_proxies) or ""
         )

@@ -24,7 +24,7 @@ class RepeatedHead:
     shown, for the fields hold credentials. What layers find out by the fields alone they may note for the requests to
     come: `passed` is by which policy the fields were fine, `captured` what was taken of them, and for whom,
     `classified` what the dispatch has found of the request before, `chosen` the fields that it takes by the begin of
-    their names.
+    their names, `token_digest` that of the token that the fields show.
     """
 
     __slots__ = (
@@ -39,6 +39,7 @@ class RepeatedHead:
         "cost",
         "passed",
         "scope",
+        "token_digest",
     )
 
     def __init__(self, halves: tuple[bytes, bytes], fields: Sequence[Field], place: int, scope: dict[str, Any]) -> None:
@@ -53,6 +54,7 @@ class RepeatedHead:
         self.captured: tuple[object, object, Any] | None = None
         self.classified: Any = None
         self.chosen: dict[bytes, bytes] | None = None
+        self.token_digest: bytes | None = None
 
     def __repr__(self) -> str:
         return f"RepeatedHead({len(self._fields)} fields)"

@@ -2,6 +2,7 @@
 
 import json
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,8 +12,14 @@ from tests.support.idp import Idp
 from tests.support.raw_client import eventually
 from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend, tool
+from vmcp_proxy.auth.incoming.oidc import authenticator, token_cache
 
 LEEWAY = 60
+
+
+async def refuse(self, *_):
+    """Takes the place of a verification."""
+    return self._invalid
 
 
 def bearer(token):
@@ -104,6 +111,37 @@ async def test_equal_tokens_are_of_one_identity_while_a_session_holds_it():
         await client.names()
         assert it.world.inside.client.caller.identity is first
         assert first.expires_at == pytest.approx(time.time() + 300 + LEEWAY, abs=30)
+
+
+@pytest.mark.scenario("I-3", "S-4")
+@pytest.mark.parametrize("what_happens", ["its time", "another key", "other scopes are wanted"])
+async def test_a_token_in_a_head_that_comes_again_is_judged_each_time(monkeypatch, what_happens):
+    now, hashed = time.time(), []
+    monkeypatch.setattr(authenticator, "time", SimpleNamespace(time=lambda: now))
+    monkeypatch.setattr(authenticator, "digest_of", lambda token: hashed.append(token) or token_cache.digest_of(token))
+    async with door() as it, it.world.client() as client:
+        shown = bearer(it.idp.mint("alice", exp=int(now) + 100))
+        await client.open(**shown)
+
+        async def status() -> int:
+            ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+            return (await client.send("POST", ping, **shown)).status_code
+
+        assert [await status() for _ in range(3)] == [200] * 3
+        before = len(hashed)
+        assert [await status() for _ in range(5)] == [200] * 5
+        assert len(hashed) == before, "its digest is found out once for a head that comes again"
+        if what_happens == "its time":
+            # Known from its verdict alone: the clock of the library that verifies is another.
+            now += 100 + LEEWAY
+            monkeypatch.setattr(authenticator.OidcAuthenticator, "_judge", refuse)
+        elif what_happens == "another key":
+            it.idp.rotate(keeps_old=False)
+            assert await it.status_of(it.idp.mint("bob")) == 200
+            now += authenticator.SIGNED_SECONDS
+        else:
+            it.world.apply(incomingAuth=oidc(it.idp, scopes=["more"]))
+        assert await status() == (403 if what_happens == "other scopes are wanted" else 401)
 
 
 @pytest.mark.scenario("C-7")

@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 from vmcp_api.spec.incoming import OidcSettings
 from vmcp_proxy.auth.identity import Identity
-from vmcp_proxy.auth.incoming.authenticator import Source
+from vmcp_proxy.auth.incoming.authenticator import Noted, Source
 from vmcp_proxy.auth.incoming.oidc.claims import Claims, are_held
 from vmcp_proxy.auth.incoming.oidc.flaw import Flaw, Refused
 from vmcp_proxy.auth.incoming.oidc.introspection import Introspection
@@ -86,6 +86,21 @@ class OidcAuthenticator:
         client = self._settings.client_id
         self._lacks_secret = self._settings.client_secret_ref is not None and secret is None
         self._introspection.login = None if client is None else ClientLogin(client, secret)
+
+    def recognise(self, authorization: bytes | None, noted: Noted | None) -> Identity | None:
+        """See `Authenticator`; each time by the clock and by what is known now."""
+        digest = None if noted is None else noted.token_digest
+        if digest is None:
+            token = bearer_token(authorization) if authorization else None
+            if token is None:
+                return None
+            digest = digest_of(token)
+            if noted is not None:
+                noted.token_digest = digest
+        known = self._known.get(digest, time.time())
+        if known is None or (self._required and not are_held(self._required, known.claims.scopes)):
+            return None
+        return known.held
 
     async def authenticate(self, authorization: bytes | None, source: Source) -> Identity | Refusal:
         """See `Authenticator`."""

@@ -31,9 +31,14 @@ class Known:
         self.claims: Final = claims
         self._identity: weakref.ref[Identity] | None = None
 
+    @property
+    def held(self) -> Identity | None:
+        """Who bears the token, where anybody holds that."""
+        return None if self._identity is None else self._identity()
+
     def identity(self, issuer: str, token: bytes) -> Identity:
         """Who bears the token; the same object while anybody holds it."""
-        identity = None if self._identity is None else self._identity()
+        identity = self.held
         if identity is None:
             claims = self.claims
             identity = Identity(
