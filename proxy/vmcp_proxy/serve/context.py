@@ -17,7 +17,6 @@ from vmcp_proxy.protocol.methods import NO_REFERENCE, Reference, read_reference
 from vmcp_proxy.protocol.modern.eras import claims_modern
 from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.protocol.versions import SESSION_HEADER
-from vmcp_proxy.serve.enrichment import Enrichment
 from vmcp_proxy.serve.http.bounds import SHORT_BYTES
 from vmcp_proxy.serve.http.departure import TellsDeparture
 from vmcp_proxy.serve.http.direct_answers import has_gone, note_long, release_head, when_gone, write_answer
@@ -55,7 +54,7 @@ class RequestContext:
     the request in at its backend, or the steps of a composite tool at theirs (`is_composite`: one answers). `called` is
     the tool that a call is handed on to by the one that its client names; empty where it is not. `answer` is
     the JSON-RPC answer, kept where `keeps_answer` asks for it, as it is and not copied. `trace` is there where tracing
-    is on, `on_workflow` where an audit is kept.
+    is on, `on_workflow` where an audit is kept; with `is_enriched` the audit says what the dispatch found out.
     `is_stream` takes a request out of the hard time limit and out of the drain: set it for answers that are meant to
     stay open.
 
@@ -74,7 +73,6 @@ class RequestContext:
         "_whole",
         "answer",
         "backend",
-        "backend_enrichment",
         "body",
         "bytes_out",
         "called",
@@ -87,6 +85,7 @@ class RequestContext:
         "http_method",
         "identity",
         "is_composite",
+        "is_enriched",
         "is_measured",
         "is_stream",
         "keeps_answer",
@@ -156,7 +155,7 @@ class RequestContext:
         self.sent_headers: HeaderSnapshot = EMPTY_SNAPSHOT
         self.trace: Trace | None = None
         self.rejected_by = ""
-        self.backend_enrichment: Enrichment | None = None
+        self.is_enriched = False
         self.cors_headers: tuple[tuple[bytes, bytes], ...] = ()
         self.cut: Cut | None = None
         self.is_stream = False

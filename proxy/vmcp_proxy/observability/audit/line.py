@@ -108,14 +108,10 @@ class LineWithData:
     @property
     def _longest(self) -> int | None:
         """Characters of the longest text of the event that may hold a secret; None where there is content."""
-        target, decision = self._event.target, self._event.decision
         if self._request is not None or self._response is not None:
             return None
-        if decision is msgspec.UNSET:
-            return max(len(target.method), len(target.name))
-        if decision.arguments is not msgspec.UNSET:
-            return None
-        return max(len(target.method), len(target.name), len(decision.resource), len(decision.original or ""))
+        texts = chosen_texts(self._event)
+        return None if texts is None else max(map(len, (self._event.target.method, *texts)))
 
     def _take(
         self,
@@ -137,6 +133,16 @@ class LineWithData:
             found[name] = msgspec.Raw(written)
         if was_cut:
             cut[name] = excerpt.size
+
+
+def chosen_texts(event: AuditEvent) -> tuple[str, ...] | None:
+    """What a caller has chosen of an event without data, but for the method; None where there are arguments too."""
+    target, decision = event.target, event.decision
+    if decision is msgspec.UNSET:
+        return (target.name,)
+    if decision.arguments is not msgspec.UNSET:
+        return None
+    return (target.name, decision.resource, decision.original or "")
 
 
 def _without_secrets(event: AuditEvent, hide: Hide) -> AuditEvent:

@@ -85,16 +85,17 @@ _LONGEST_NEST: Final = 4096
 _SEPARATOR: Final = re.compile(r"[\s:=>]")
 _LINE_END: Final = re.compile(r"[\r\n]|\Z")
 
-_LEAST_SECRET: Final = 8
+LEAST_SECRET: Final = 8
+"""Characters of the shortest value of a header that is looked for."""
 _LOOKS: Final = Masks(())
 
 
 def hides(secrets: Masks = _LOOKS, values: Iterable[str] = ()) -> Hide:
     """Takes out known secrets, in every form, `values` as they are, and what looks like a secret."""
-    known = sorted({value for value in values if len(value) >= _LEAST_SECRET}, key=len, reverse=True)
+    known = sorted({value for value in values if len(value) >= LEAST_SECRET}, key=len, reverse=True)
 
     def hide(text: str) -> str:
-        if len(text) < _LEAST_SECRET and text.isalnum():
+        if len(text) < LEAST_SECRET and text.isalnum():
             # Most texts are such words, and none of the looks is so short.
             return text if secrets.is_empty else secrets.apply_known(text)
         text = secrets.apply_known(text)

@@ -31,6 +31,7 @@ from vmcp_proxy.run.secret_values import InvalidHeaderError, InvalidSecretError,
 from vmcp_proxy.run.telemetry.otlp import connect
 from vmcp_proxy.serve.chain.auditing import Auditor, Content
 from vmcp_proxy.serve.chain.decision_data import DecisionData
+from vmcp_proxy.serve.chain.repeated_lines import RepeatedLines
 from vmcp_proxy.serve.chain.sources import parse_networks
 
 
@@ -113,7 +114,10 @@ class AuditOutput:
         self._open(_destination(audit, loaded))
         self._component = f"{config.namespace}/{config.name}"
         data = DecisionData.of(config)
-        return Auditor(self, self._component, EventFilter.of(audit), networks, data, _content(audit, loaded))
+        content = _content(audit, loaded)
+        has_content = content.of_requests or content.of_answers
+        repeated = None if has_content else RepeatedLines(content.secrets, networks)
+        return Auditor(self, self._component, EventFilter.of(audit), networks, data, content, repeated)
 
     def close(self) -> None:
         """Sends what waits, for a bounded time, and ends."""

@@ -1,6 +1,7 @@
 """The audit's two layers: one event for each request that authentication let in, and what the dispatch adds to it."""
 
 import time
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
@@ -20,9 +21,9 @@ from vmcp_proxy.observability.audit.queue import Line
 from vmcp_proxy.observability.masking import Masks
 from vmcp_proxy.protocol.jsonrpc import Batch, Response
 from vmcp_proxy.serve.chain.decision_data import NO_DATA, DecisionData
+from vmcp_proxy.serve.chain.repeated_lines import CREDENTIALS, RepeatedLines
 from vmcp_proxy.serve.chain.sources import Network, source_of
 from vmcp_proxy.serve.context import Handler, RequestContext
-from vmcp_proxy.serve.enrichment import Enrichment
 
 if TYPE_CHECKING:
     from vmcp_proxy.core.virtual import WorkflowEvent
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 NAME: Final = "audit"
 ENRICHMENT: Final = "backend_enrichment"
 _LONGEST: Final = 1024
-_CREDENTIALS: Final = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"mcp-session-id"})
 _NO_SECRETS: Final = Masks(())
 
 
@@ -72,14 +72,17 @@ NO_CONTENT: Final = Content()
 
 def _values_of(context: RequestContext) -> HeaderValues:
     """Values of headers that a client or a backend may have repeated."""
-    received = [value for name, value in context.scope["headers"] if name in _CREDENTIALS]
+    received = [value for name, value in context.scope["headers"] if name in CREDENTIALS]
     sent = [value for each in context.credentials for _, value in each.latest]
     return HeaderValues(context.sent_headers.values(), (*received, *sent))
 
 
 @dataclass(frozen=True, slots=True)
 class Auditor:
-    """Turns requests into audit events; `component` names the endpoint (`<namespace>/<name>`)."""
+    """Turns requests into audit events; `component` names the endpoint (`<namespace>/<name>`).
+
+    `repeated` remembers lines; it is there where no content is written.
+    """
 
     sink: Lines
     component: str
@@ -87,6 +90,7 @@ class Auditor:
     trusted_proxies: tuple[Network, ...] = ()
     data: DecisionData = NO_DATA
     content: Content = NO_CONTENT
+    repeated: RepeatedLines | None = None
 
     def begin(self, context: RequestContext) -> None:
         """Hears of a request before it is served."""
@@ -94,9 +98,16 @@ class Auditor:
 
     def record(self, context: RequestContext) -> None:
         """Writes the event of a request that is over, unless its type is filtered out."""
+        repeated = self.repeated
+        if repeated is not None and (known := repeated.find(context)) is not None:
+            self.sink.write(known)
+            return
         if not self.filter.wants(event_type(context.rpc_method)):
             return
         event = self.event_of(context)
+        if repeated is not None and (plain := repeated.encode(event, context)) is not None:
+            self.sink.write(plain)
+            return
         self.sink.write(encode_event(event) if self.content is NO_CONTENT else self.content.line(event, context))
 
     def record_workflow(self, context: RequestContext, event: "WorkflowEvent") -> None:
@@ -136,8 +147,7 @@ class Auditor:
 
     def event_of(self, context: RequestContext) -> AuditEvent:
         """The event of a request that is over."""
-        found = context.backend_enrichment
-        identity = context.identity
+        is_enriched, identity, decision = context.is_enriched, context.identity, context.decision
         request_id = context.request_id
         return AuditEvent(
             id=f"a-{request_id}",
@@ -148,14 +158,12 @@ class Auditor:
             component=self.component,
             source=self.source_of(context),
             subject=None if identity is None else Subject(identity.issuer, identity.subject),
-            target=Target(_cut(found.method), _cut(found.name), _cut(found.via))
-            if found
+            target=Target(_cut(context.rpc_method), _cut(context.target), _cut(context.via))
+            if is_enriched
             else Target(_cut(context.rpc_method)),
-            backend=found.backend if found else "",
-            session=found.session if found else "",
-            decision=msgspec.UNSET
-            if found is None or found.decision is None
-            else self.data.describe(found.decision, identity),
+            backend=context.backend if is_enriched else "",
+            session=context.session_ref if is_enriched else "",
+            decision=msgspec.UNSET if decision is None or not is_enriched else self.data.describe(decision, identity),
             status=context.final_status,
             rejected_by=context.rejected_by,
             duration_ms=round((time.perf_counter() - context.started) * 1000, 3),
@@ -187,19 +195,10 @@ def auditing(inner: Handler, auditor: Auditor) -> Handler:
 
 
 def backend_enrichment(inner: Handler) -> Handler:
-    """Keeps for the event what the dispatch found out: method, target, backend and session, however it ended."""
+    """Has the event say what the dispatch finds out, however it ends: target, backend, session and decision."""
 
-    async def handle(context: RequestContext) -> None:
-        try:
-            await inner(context)
-        finally:
-            context.backend_enrichment = Enrichment(
-                context.rpc_method,
-                context.target,
-                context.backend,
-                context.session_ref,
-                context.decision,
-                context.via,
-            )
+    def handle(context: RequestContext) -> Awaitable[None]:
+        context.is_enriched = True
+        return inner(context)
 
     return handle

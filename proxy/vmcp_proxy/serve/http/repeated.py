@@ -24,7 +24,8 @@ class RepeatedHead:
     shown, for the fields hold credentials. What layers find out by the fields alone they may note for the requests to
     come: `passed` is by which policy the fields were fine, `captured` what was taken of them, and for whom,
     `classified` what the dispatch has found of the request before, `chosen` the fields that it takes by the begin of
-    their names, `token_digest` that of the token that the fields show.
+    their names, `token_digest` that of the token that the fields show, `least_credential` the bytes of the shortest
+    credential in them that audit lines are searched for.
     """
 
     __slots__ = (
@@ -37,6 +38,7 @@ class RepeatedHead:
         "chosen",
         "classified",
         "cost",
+        "least_credential",
         "passed",
         "scope",
         "token_digest",
@@ -55,6 +57,7 @@ class RepeatedHead:
         self.classified: Any = None
         self.chosen: dict[bytes, bytes] | None = None
         self.token_digest: bytes | None = None
+        self.least_credential: int | None = None
 
     def __repr__(self) -> str:
         return f"RepeatedHead({len(self._fields)} fields)"
