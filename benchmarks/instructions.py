@@ -1,7 +1,8 @@
 """How many instructions a call takes in user space, counted by valgrind: `python -m benchmarks.instructions`.
 
 The count does not depend on what else the machine does, so that a change of some percent shows where times cannot tell.
-What the kernel does for a call is not in it. A contender is some fifty times slower while it is counted.
+What the kernel does for a call is not in it, nor what the process does by the clock, whether calls come or not: a
+contender is some fifty times slower while it is counted, so that this would count fifty times for each of them.
 """
 
 import argparse
@@ -11,9 +12,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -31,7 +33,8 @@ from benchmarks.turns import seated
 
 _PATIENT_SECONDS: Final = 180.0
 _WARM_SECONDS: Final = 3.0
-_COUNTED: Final = re.compile(r"^desc: Trigger: dump\n.*?^summary: (?P<count>\d+)$", re.MULTILINE | re.DOTALL)
+_IDLE_SECONDS: Final = 5.0
+_COUNTED: Final = re.compile(r"^desc: Trigger: dump\n.*?^summary: (\d+)$", re.MULTILINE | re.DOTALL)
 
 
 def counted(contender: Contender, target: Path) -> Contender:
@@ -59,14 +62,35 @@ def count(rig: Rig, contender: Contender, url: str, seconds: float, size: int = 
         _tell(process, "--instr=on")
         # What valgrind translates for the first time is over before it counts.
         seat.load.do(calls(_WARM_SECONDS / 2))
-        _tell(process, "--zero")
-        done = seat.load.do(calls(seconds))
-        _tell(process, "--dump")
+        with _counting(process, target) as idle:
+            time.sleep(_IDLE_SECONDS)
+        with _counting(process, target) as busy:
+            done = seat.load.do(calls(seconds))
         _tell(process, "--instr=off")
-    found = _COUNTED.search(target.read_text(errors="replace"))
-    if found is None:
-        raise SystemExit(f"valgrind wrote no count of {contender.name}")
-    return int(found["count"]) / done.count
+    return (busy.instructions - busy.seconds * idle.instructions / idle.seconds) / done.count
+
+
+@dataclass
+class _Span:
+    """What a process did for a while."""
+
+    instructions: int = 0
+    seconds: float = 0.0
+
+
+@contextmanager
+def _counting(process: int, target: Path) -> Iterator[_Span]:
+    """Counts while the block runs; what it finds is there behind it. Valgrind adds each dump to the `target`."""
+    span = _Span()
+    _tell(process, "--zero")
+    began = time.perf_counter()
+    yield span
+    span.seconds = time.perf_counter() - began
+    _tell(process, "--dump")
+    found = _COUNTED.findall(target.read_text(errors="replace"))
+    if not found:
+        raise SystemExit(f"valgrind wrote no count to {target.name}")
+    span.instructions = int(found[-1])
 
 
 def _tell(process: int, order: str) -> None:
