@@ -209,8 +209,7 @@ class SessionClient(HeldForClient):
             task.cancel()
 
 
-@dataclass(frozen=True, slots=True)
-class SessionCaller(Caller):
+class SessionCaller(Caller, frozen=True):
     """A caller in a session."""
 
     client: SessionClient

@@ -1,7 +1,6 @@
 """The one protocol that every layer of the core speaks: a caller's view, and a caller's call."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import msgspec
@@ -130,8 +129,7 @@ Listed: TypeAlias = Catalog | PartialFailure | Limited | Unchecked
 """What a list request is answered from, or why there is no answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """Who asks, through which client, and with which passthrough headers: the client's, or this request's own."""
 
     identity: Identity

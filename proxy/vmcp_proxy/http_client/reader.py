@@ -1,5 +1,6 @@
 """One response from bytes: framing rules and bounds over llhttp, without I/O (RFC 9112)."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
@@ -17,15 +18,12 @@ _FINAL: Final = int(HTTPStatus.OK)
 class ResponseHeaders:
     """Header fields of a response; names are lower-case, values without surrounding blanks."""
 
-    __slots__ = ("_first", "items")
+    __slots__ = ("get", "items")
 
     def __init__(self, items: tuple[tuple[bytes, bytes], ...]) -> None:
         self.items = items
-        self._first = dict(reversed(items))
-
-    def get(self, name: bytes) -> bytes | None:
+        self.get: Final[Callable[[bytes], bytes | None]] = dict(reversed(items)).get
         """Return the first value of a lower-case name."""
-        return self._first.get(name)
 
     def __repr__(self) -> str:
         return f"<ResponseHeaders {len(self.items)} fields>"
@@ -152,7 +150,8 @@ class ResponseReader:
         coding = headers.get(b"transfer-encoding")
         if coding is not None:
             self._check_chunked(headers)
-        if (headers.get(b"content-encoding") or b"").lower() not in {b"", b"identity"}:
+        encoding = headers.get(b"content-encoding")
+        if encoding is not None and encoding.lower() not in {b"", b"identity"}:
             raise ProtocolError(COMPRESSED)
         message.has_head = True
         if self._is_head:

@@ -112,6 +112,9 @@ _decode_envelope: Final = msgspec.json.Decoder(_Envelope).decode
 _decode_marks: Final = msgspec.json.Decoder(Marks).decode
 _decode_plain: Final = msgspec.json.Decoder(PlainMarks).decode
 _WHITE_SPACE: Final = b" \t\r\n"
+_BEGINS_NULL: Final = ord("n")
+"""Clients of languages with optional values write null where they have no params; no other value begins like it."""
+
 _encode: Final = msgspec.json.encode
 
 
@@ -139,7 +142,7 @@ def parse_message(body: bytes) -> Message:
 
 def parse_body(body: bytes) -> Message | Batch:
     """What a client posts: one message, or a batch, whose messages are not looked at yet; never raises."""
-    if body.lstrip(_WHITE_SPACE)[:1] != b"[":
+    if body.startswith(b"{") or not body.lstrip(_WHITE_SPACE).startswith(b"["):
         return parse_message(body)
     if len(body) > MOST_BATCH_BYTES:
         return Malformed(INVALID_REQUEST, f"A batch may have {MOST_BATCH_BYTES} bytes; this one has {len(body)}.")
@@ -238,13 +241,16 @@ def _classify(envelope: _Envelope) -> Message:
     request_id = None
     if raw_id is not msgspec.UNSET:
         request_id = bytes(raw_id)
-        if not _is_id(request_id) or len(request_id) > MAX_ID_BYTES:
+        if len(request_id) > MAX_ID_BYTES or not _is_id(request_id):
             return Malformed(INVALID_REQUEST, _LONG_ID if _is_id(request_id) else _NO_ID)
     if method is not msgspec.UNSET:
-        # Clients of languages with optional values write null where they have none.
-        kept = None if params is msgspec.UNSET or bytes(memoryview(params)[:4]) == b"null" else params
-        if kept is not None and memoryview(kept)[0] not in b"{[":
-            return Malformed(INVALID_REQUEST, "The params must be an object.", request_id)
+        kept = None
+        if params is not msgspec.UNSET:
+            begin = memoryview(params)[0]
+            if begin in b"{[":
+                kept = params
+            elif begin != _BEGINS_NULL:
+                return Malformed(INVALID_REQUEST, "The params must be an object.", request_id)
         if request_id is None:
             return Notification(method, kept)
         return Request(request_id, method, kept)
@@ -258,7 +264,7 @@ def _classify(envelope: _Envelope) -> Message:
 
 
 def _is_id(raw: bytes) -> bool:
-    return raw[:1] == b'"' or raw.removeprefix(b"-").isdigit()
+    return raw.isdigit() or raw.startswith(b'"') or raw.removeprefix(b"-").isdigit()
 
 
 def encode_request(request_id: int, method: str, params: Raw | None) -> bytes:

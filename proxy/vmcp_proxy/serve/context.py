@@ -19,7 +19,7 @@ from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.protocol.versions import SESSION_HEADER
 from vmcp_proxy.serve.http.bounds import SHORT_BYTES
 from vmcp_proxy.serve.http.departure import TellsDeparture
-from vmcp_proxy.serve.http.direct_answers import has_gone, note_long, release_head, when_gone, write_answer
+from vmcp_proxy.serve.http.direct_answers import has_gone, note_long, release_head, take_body, when_gone, write_answer
 from vmcp_proxy.serve.http.head import shortened
 from vmcp_proxy.serve.http.repeated import SAME_HEAD, RepeatedHead
 from vmcp_proxy.serve.rejections import CRASHED, Cut, Rejection
@@ -308,6 +308,10 @@ class RequestContext:
         fields[:] = kept
         self.header = dict(reversed(kept)).get
         release_head(self._send)
+
+    def take_body(self) -> bytes | None:
+        """The whole body where it has come already, once; None where `receive` has to be asked for it."""
+        return take_body(self._receive)
 
     def receive(self) -> Awaitable[Message]:
         """The next ASGI message of the request; after the body only `http.disconnect` comes."""

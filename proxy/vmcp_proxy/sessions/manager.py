@@ -138,7 +138,9 @@ class SessionManager:
         `None` says nothing about the session: ask `resolve`.
         """
         session = self._cache.get(session_id)
-        if session is None or session.owner != identity or session.checked != self._cache.epoch:
+        if session is None or session.checked != self._cache.epoch:
+            return None
+        if session.owner is not identity and session.owner != identity:
             return None
         now = self._clock()
         if now >= session.deadline or now - session.last_seen >= self._upkeep.pace.ttl:

@@ -11,7 +11,7 @@ from tests.support.raw_client import WAIT_SECONDS
 from vmcp_proxy.protocol.jsonrpc import encode_answer, encode_result
 from vmcp_proxy.serve import context as context_module
 from vmcp_proxy.serve.http import direct_answers as http_answers
-from vmcp_proxy.serve.http.direct_answers import write_answer
+from vmcp_proxy.serve.http.direct_answers import take_body, write_answer
 
 DATE = re.compile(rb"date: [^\r]+\r\n")
 
@@ -74,6 +74,39 @@ async def test_an_answer_that_is_written_at_once_has_the_bytes_of_the_long_way(m
     if name == "several in a row":
         assert written[:2] == [True, True]
         assert not written[-1]
+
+
+@pytest.mark.parametrize("padding", [0, 60_000], ids=["in one read", "in several"])
+@pytest.mark.parametrize("name", ["one", "several in a row", "a client that waits for 100"])
+async def test_a_body_that_is_taken_at_once_is_the_body_that_comes_as_messages(monkeypatch, name, padding):
+    async def dispatch(context):
+        bodies.append(context.body)
+        assert context.take_body() is None
+        await context.respond(200, encode_result(context.message.id, b"{}"))
+        after.append(await context.receive())
+
+    def counted(receive):
+        body = take_body(receive)
+        taken.append(body is not None)
+        return body
+
+    def padded(part):
+        head, _, body = part.partition(b"\r\n\r\n")
+        size = b"content-length: %d" % (len(body) + padding)
+        return re.sub(rb"content-length: \d+", size, head) + b"\r\n\r\n" + body + b" " * padding
+
+    bodies, after, taken = [], [], []
+    requests = [padded(each) for each in CONVERSATIONS[name]]
+    async with World(dispatch=dispatch).serving() as served:
+        monkeypatch.setattr(context_module, "take_body", counted)
+        at_once = await spoken(served.port, *requests)
+        monkeypatch.setattr(context_module, "take_body", lambda receive: None)
+        as_messages = await spoken(served.port, *requests)
+    assert at_once == as_messages
+    assert bodies == [each.partition(b"\r\n\r\n")[2] for each in requests] * 2
+    assert after == [{"type": "http.disconnect"}] * len(bodies)
+    if not padding:
+        assert taken[0] is ("100" not in name)
 
 
 async def answered(reader: asyncio.StreamReader) -> None:

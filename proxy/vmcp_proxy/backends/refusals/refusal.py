@@ -33,7 +33,9 @@ _LATER: Final = {
 
 def media_type(headers: ResponseHeaders) -> bytes:
     """The media type without parameters, in lower case (RFC 9110 section 8.3.1); empty where there is none."""
-    return (headers.get(b"content-type") or b"").partition(b";")[0].strip().lower()
+    written = headers.get(b"content-type") or b""
+    # As most write it: looked at before anything is taken apart.
+    return written if written == JSON else written.partition(b";")[0].strip().lower()
 
 
 def is_success(status: int) -> bool:

@@ -82,8 +82,18 @@ class Forwarder:
         trace = operation.trace
         traced = None if trace is None else begin_call(trace, operation, capability, member)
         context = None if traced is None else traced.meta
-        of_call = (client, member, members, exchange, deadline, self._changes, self._hearing, context)
-        receiver = CallReceiver(*of_call, operation.log_level, is_inner=inner is not None)
+        receiver = CallReceiver(
+            client,
+            member,
+            members,
+            exchange,
+            deadline,
+            self._changes,
+            self._hearing,
+            context,
+            operation.log_level,
+            is_inner=inner is not None,
+        )
         exchange.routed(name, credentials)
         span = self._observer.begin(member, operation)
         began = time.perf_counter()

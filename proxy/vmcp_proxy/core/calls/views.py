@@ -312,7 +312,7 @@ def _is_for(built: BuiltView, caller: Caller) -> bool:
     """Whether a view holds for the caller: identities are equal whatever their tokens are for, views are not."""
     was, now = built.identity, caller.identity
     is_same = was is now or (was == now and was.grant == now.grant)
-    return is_same and built.snapshot == caller.snapshot
+    return is_same and (built.snapshot is caller.snapshot or built.snapshot == caller.snapshot)
 
 
 def _claims(known: Mapping[str, Listing | None]) -> PageClaims:

@@ -35,9 +35,11 @@ def answered(member: Member, permit: Permit, asked: Asked, *, is_callers: bool =
     if not member.circuit.counts(permit):
         return False
     closed = member.circuit.succeeded(permit)
-    is_down = member.health.is_down and asked is Asked.LISTING
-    is_about_others = is_callers and (is_down or member.health.state is Health.UNAUTHENTICATED)
-    healed = not is_about_others and member.health.succeeded()
+    health = member.health
+    is_about_others = is_callers and (
+        health.state is Health.UNAUTHENTICATED or (asked is Asked.LISTING and health.is_down)
+    )
+    healed = not is_about_others and health.succeeded()
     if closed:
         member.attention.set()
     return closed or healed

@@ -32,11 +32,11 @@ class Outcome(StrEnum):
 
 def outcome_of_status(status: int) -> Outcome:
     """The outcome that an HTTP status tells by itself; 0 (nothing was answered) is an error."""
+    if 200 <= status < 400:  # noqa: PLR2004 - the 2xx and 3xx classes of RFC 9110
+        return Outcome.SUCCESS
     if status in (401, 403):
         return Outcome.DENIED
-    if 400 <= status < 500:  # noqa: PLR2004 - the 4xx class of RFC 9110
-        return Outcome.FAILURE
-    return Outcome.SUCCESS if 200 <= status < 400 else Outcome.ERROR  # noqa: PLR2004 - as above
+    return Outcome.FAILURE if 400 <= status < 500 else Outcome.ERROR  # noqa: PLR2004 - the 4xx class
 
 
 class Reason(StrEnum):

@@ -1,7 +1,7 @@
 """An application whose framework is loaded when the first request needs it (ADR-0014)."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 from vmcp_proxy.serve.context import Receive, Scope, Send
@@ -18,16 +18,13 @@ class Deferred:
         self._building: Final = asyncio.Lock()
         self._framework: ASGIApp | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serves one request, or the start and end of the server, of which nothing here has to hear."""
-        if scope["type"] == "lifespan":
-            await _live(receive, send)
-        else:
-            await self.answer(scope, receive, send)
+        return _live(receive, send) if scope["type"] == "lifespan" else self.answer(scope, receive, send)
 
-    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def answer(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answers one request."""
-        await self.framework(scope, receive, send)
+        return self.framework(scope, receive, send)
 
     async def framework(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Has the framework answer a request."""

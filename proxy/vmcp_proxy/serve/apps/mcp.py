@@ -1,5 +1,6 @@
 """The application of the MCP port: the endpoint, what is well-known of it, and JSON 404 for everything else."""
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Final
 
 from vmcp_proxy.serve.apps.deferred import Deferred
@@ -26,13 +27,12 @@ class McpApp(Deferred):
         self._endpoint: Final = endpoint
         self._well_known: Final = well_known
 
-    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] in _PATHS:
-            await self._endpoint(scope, receive, send)
-        elif scope["path"].startswith(PREFIX):
-            await self._well_known(scope, receive, send)
-        else:
-            await self.framework(scope, receive, send)
+    def answer(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """See `Deferred.answer`; without a frame of its own."""
+        path: str = scope["path"]
+        if path in _PATHS:
+            return self._endpoint(scope, receive, send)
+        return (self._well_known if path.startswith(PREFIX) else self.framework)(scope, receive, send)
 
     def _routes(self) -> "FastAPI":
         from vmcp_proxy.serve.apps.mcp_routes import build_mcp_routes  # noqa: PLC0415

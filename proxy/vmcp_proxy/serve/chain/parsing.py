@@ -36,6 +36,9 @@ class BodyFault(Enum):
 
 async def read_body(context: RequestContext, max_body: int) -> bytes | BodyFault:
     """The whole body, at most `max_body` bytes, declared or chunked; what is beyond is not kept."""
+    whole = context.take_body()
+    if whole is not None:
+        return whole if len(whole) <= max_body else BodyFault.TOO_LARGE
     chunks: list[bytes] = []
     size = 0
     while True:

@@ -1,4 +1,4 @@
-"""Answers that go to the server's own objects directly, past what ASGI messages cost."""
+"""Bodies and answers that are handed over by the server's own objects directly, past what ASGI messages cost."""
 
 from collections.abc import Callable
 from typing import Final
@@ -53,6 +53,28 @@ def release_head(send: object) -> None:
 def _connection_of(send: object) -> BoundedHttpProtocol | None:
     connection = getattr(getattr(getattr(send, "__self__", None), "on_response", None), "__self__", None)
     return connection if isinstance(connection, BoundedHttpProtocol) else None
+
+
+def take_body(receive: object) -> bytes | None:
+    """The body of a request that has come whole, once; None where it has to be waited for, as ASGI messages.
+
+    `receive` is what the server has given to the application. What it gives from then on is the same as if the body
+    had come from it.
+    """
+    cycle = getattr(receive, "__self__", None)
+    if (
+        type(cycle) is not RequestResponseCycle
+        or cycle.more_body
+        or cycle.disconnected
+        or cycle.response_complete
+        or cycle.waiting_for_100_continue
+        or not cycle.message_event.is_set()
+    ):
+        return None
+    cycle.flow.resume_reading()
+    cycle.message_event.clear()
+    body, cycle.body = bytes(cycle.body), bytearray()
+    return body
 
 
 def write_answer(send: object, body: Answer) -> bool:

@@ -169,8 +169,11 @@ class Endpoint:
             session.touch(time.monotonic())
 
     async def _delete(self, context: RequestContext) -> None:
-        session_id = await self._session_id(context)
-        if session_id is None or context.identity is None:
+        session_id = _session_id(context)
+        if session_id is None:
+            await context.reject(NAME, rejections.NO_SESSION_ID)
+            return
+        if context.identity is None:
             return
         context.session_ref = self._sessions.ref_of(session_id)
         try:
@@ -185,9 +188,11 @@ class Endpoint:
 
     async def _caller(self, context: RequestContext) -> SessionCaller | None:
         """Who asks, in which session; None after a refusal."""
-        session_id = await self._session_id(context)
-        identity = context.identity
-        if session_id is None or identity is None:
+        session_id, identity = _session_id(context), context.identity
+        if session_id is None:
+            await context.reject(NAME, rejections.NO_SESSION_ID)
+            return None
+        if identity is None:
             return None
         session = self._sessions.peek(session_id, identity)
         if session is None:
@@ -207,13 +212,6 @@ class Endpoint:
         """What binds a restored session to its headers; nothing where each request has its own."""
         return EMPTY_SNAPSHOT if self._settings.current.takes_request_headers else context.captured()
 
-    async def _session_id(self, context: RequestContext) -> str | None:
-        raw = context.header(SESSION_HEADER)
-        if raw is None:
-            await context.reject(NAME, rejections.NO_SESSION_ID)
-            return None
-        return raw.decode("latin-1")
-
     async def _refuse(self, context: RequestContext, reason: MissingReason) -> None:
         if (away := _AWAY.get(reason)) is not None:
             context.outcome = Outcome.ERROR
@@ -222,3 +220,8 @@ class Endpoint:
         # One answer for all the rest: it must not tell a forged id from an ended or a foreign session.
         context.outcome = Outcome.DENIED if reason is MissingReason.FOREIGN else Outcome.FAILURE
         await context.reject(NAME, rejections.UNKNOWN_SESSION)
+
+
+def _session_id(context: RequestContext) -> str | None:
+    raw = context.header(SESSION_HEADER)
+    return None if raw is None else raw.decode("latin-1")

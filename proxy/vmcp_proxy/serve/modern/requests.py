@@ -1,7 +1,6 @@
 """The requests of clients without a session: each says all that there is to know of it."""
 
 import asyncio
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -44,8 +43,7 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
     headers: Headers = ()
 
 
-@dataclass(frozen=True, slots=True)
-class StatelessCaller(Caller):
+class StatelessCaller(Caller, frozen=True):
     """A caller without a session."""
 
     client: StatelessClient
