@@ -3,7 +3,7 @@
 import pytest
 
 from e2e.support.installation import OPERATOR_CHART, RELEASE, operator_values
-from e2e.support.kube import Kube
+from e2e.support.kube import Kube, backend
 from e2e.support.manifests import group, server, vmcp
 from e2e.support.plugin import plugin_in
 
@@ -40,6 +40,29 @@ def is_well(kube):
 
 @pytest.mark.scenario("K-28", "K-18")
 def test_the_doctor_has_nothing_to_say_of_a_bridge_that_works(kube, endpoint):
+    kube.until_so("a doctor with nothing to say", lambda: is_well(kube))
+
+
+@pytest.mark.scenario("K-28", "K-18")
+def test_the_doctor_follows_a_bridge_to_the_process_that_ends_and_to_what_it_said_last(kube, endpoint):
+    kube.until_so("a doctor with nothing to say", lambda: is_well(kube))
+    kube.apply(server("broken", transport="stdio", args=["no-such-server", "stdio"]))
+    kube.until_phase("mcpserver/broken", "Failed")
+    degraded = kube.until_phase(ENDPOINT, "Degraded")
+    assert "ends again and again" in backend(degraded, "broken")["message"]
+    last = "      the last line of its log: KeyError: 'no-such-server'\n"
+    # At the moment of a restart there is no log of the run before.
+    kube.until_so("the last line of the process", lambda: last in plugin_in(kube)("doctor", "one").stdout)
+    done = plugin_in(kube)("doctor", "one")
+    assert done.returncode == 1, done.stderr
+    _, first, *causes = done.stdout.splitlines()
+    assert first == " 1. [limits it] MCPServer broken: CrashLoop"
+    assert "unable to retrieve" not in done.stdout
+    assert "ends again and again with exit code 1" in causes[0]
+    assert "      read its log with kubectl logs --previous" in causes
+    # What the bridge says of itself is an effect, and no second thing to mend.
+    assert not any(line.startswith(" 2. ") for line in causes), done.stdout
+    kube.delete("mcpserver/broken")
     kube.until_so("a doctor with nothing to say", lambda: is_well(kube))
 
 

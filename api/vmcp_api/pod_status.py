@@ -256,10 +256,11 @@ class Counts:
 class PodStatus:
     """The whole document; holds names and counts, no URL and no secret.
 
-    `dropped_tools` are entries of every kind. `missing_secrets` are as `<Secret>/<key>`. `issuer` is absent where
-    callers show no tokens, `rate_limits` (how their buckets can be asked) where nothing is limited, `audit` (how its
-    sink fares) where none is written, `search` where tool search is off. `lack` is why a bridge cannot call its
-    process, absent where it can.
+    `key_ids` are those of the session keys that it believes, empty where it made its own and of a proxy that does not
+    tell; `signing_key` is the one that signs. `dropped_tools` are entries of every kind. `missing_secrets` are as
+    `<Secret>/<key>`. `issuer` is absent where callers show no tokens, `rate_limits` (how their buckets can be asked)
+    where nothing is limited, `audit` (how its sink fares) where none is written, `search` where tool search is off.
+    `lack` is why a bridge cannot call its process, absent where it can.
     """
 
     __pydantic_config__: ClassVar = _DOCUMENT
@@ -268,6 +269,8 @@ class PodStatus:
     config_hash: _Text = ""
     load_error: Annotated[LoadError | None, BeforeValidator(_part)] = None
     keys: _Text = KEYS_OK
+    key_ids: _Texts = ()
+    signing_key: _OptionalText = None
     lack: _OptionalText = None
     store: Annotated[StoreReport, BeforeValidator(_part)] = field(default_factory=StoreReport)
     rate_limits: Annotated[StoreReport | None, BeforeValidator(_part), _ABSENT] = None

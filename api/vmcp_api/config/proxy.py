@@ -7,6 +7,7 @@ from pydantic import Field
 from vmcp_api.base import HeaderName, Model, Name, list_map
 from vmcp_api.config.backend import Backend, Withheld
 from vmcp_api.config.sessions import StorageConfig
+from vmcp_api.session_keys import KEY_ID_PATTERN
 from vmcp_api.spec.aggregation import Aggregation
 from vmcp_api.spec.audit import Audit
 from vmcp_api.spec.authorization import Authorization
@@ -86,6 +87,14 @@ class ProxyConfig(Model):
     config: Annotated[VmcpConfig, Field(description="How the endpoint behaves.")] = VmcpConfig()
     session_storage: Annotated[StorageConfig, Field(description="Where session metadata lives.")] = StorageConfig()
     session_management: Annotated[SessionManagement, Field(description="Lifetimes and caps.")] = SessionManagement()
+    signing_key: Annotated[
+        str | None,
+        Field(
+            pattern=KEY_ID_PATTERN,
+            description="Id of the session key that signs. Absent, or where there is none of this id: the highest of"
+            " the start; one that is added signs two minutes later.",
+        ),
+    ] = None
     telemetry: Annotated[Telemetry | None, Field(description="What is sent by OTLP; absent sends nothing.")] = None
     backends: Annotated[
         tuple[Backend, ...], Field(max_length=256, description="Members of the group that are served.")

@@ -17,6 +17,9 @@ _RESTARTS: Final = 2
 _OURS: Final = "vmcp: "
 """How the last line of a process of ours begins that cannot start."""
 
+CRASH_LOOP: Final = "CrashLoop"
+"""Reason of a container that ends again and again."""
+
 _CRASH: Final = "CrashLoopBackOff"
 _IMAGE: Final = ("ImagePullFailed", "correct the image or the pull secret")
 _CONFIG: Final = ("ContainerConfigInvalid", "correct what it names")
@@ -76,7 +79,7 @@ def _loop(container: dict[str, Any], cause: dict[str, Any], again: float | None 
     code = f" with exit code {cause['exitCode']}" if "exitCode" in cause else ""
     remedy = "read its log with kubectl logs --previous"
     text = f"container {container['name']!r} ends again and again{code}: {_last_words(cause)}; {remedy}"
-    return Trouble("CrashLoop", text, again)
+    return Trouble(CRASH_LOOP, text, again)
 
 
 def _last_words(cause: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from vmcp_api.session_keys import FIRST_KEY_ID
 from vmcp_operator.cluster import Cluster
 from vmcp_operator.errors import Denied, Rejected
 from vmcp_operator.logs import log_event
@@ -15,7 +16,6 @@ from vmcp_operator.plan.world import Outcome, Plan, Refused, Stamp, World
 from vmcp_operator.reconcile.ownership import may_write
 
 KEY_BYTES: Final = 32
-FIRST_KEY: Final = "1"
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class Applier:
         if plan.keys is not None:
             key = base64.b64encode(self._entropy(KEY_BYTES)).decode()
             try:
-                await self._cluster.create({**plan.keys, "data": {FIRST_KEY: key}})
+                await self._cluster.create({**plan.keys, "data": {FIRST_KEY_ID: key}})
             except (Rejected, Denied) as error:
                 return _refusal(ref_of(plan.keys), error)
         return None

@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Final, Self
 
+from vmcp_api.session_keys import KEY_ID_PATTERN, rank
+
 KEY_BYTES: Final = 32
 """Size of a secret and of every key derived from it."""
 
-_KID: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_KID: Final = re.compile(KEY_ID_PATTERN)
 
 
 class KeyLabel(StrEnum):
@@ -38,9 +40,9 @@ class BadKeyError(ValueError):
 
 
 class Keyring:
-    """Secrets by key id: the highest id signs, every id verifies.
+    """Secrets by key id: one signs, the highest unless another is chosen, and every id verifies.
 
-    Decimal ids rank by value and above all others, which rank as text. `repr` shows the ids only.
+    Ids rank as `vmcp_api.session_keys.rank` has it. `repr` shows the ids only.
     """
 
     __slots__ = ("_derived", "_secrets", "signing_kid")
@@ -55,7 +57,7 @@ class Keyring:
                 raise BadKeyError(kid, f"it has {len(secret)} bytes instead of {KEY_BYTES}")
         self._secrets: Final = {kid: bytes(secret) for kid, secret in keys.items()}
         self._derived: Final[dict[tuple[str, KeyLabel], bytes]] = {}
-        self.signing_kid: Final = max(self._secrets, key=_rank)
+        self.signing_kid = max(self._secrets, key=rank)
 
     @classmethod
     def of(cls, keys: Mapping[str, bytes]) -> Self:
@@ -70,6 +72,20 @@ class Keyring:
     def random(cls) -> Self:
         """A keyring of this process alone, for local mode: what it signs dies with the process."""
         return cls({"0": secrets.token_bytes(KEY_BYTES)})
+
+    def signed_by(self, kid: str) -> "Keyring":
+        """The same keys, of which this one signs.
+
+        Raises:
+            KeyError: there is no such key id.
+        """
+        if kid == self.signing_kid:
+            return self
+        self._secrets[kid]
+        ring = Keyring(self._secrets)
+        ring._derived.update(self._derived)
+        ring.signing_kid = kid
+        return ring
 
     def derive(self, kid: str, label: KeyLabel) -> bytes:
         """The key for one purpose, by HKDF-SHA256 (RFC 5869); computed once.
@@ -90,6 +106,10 @@ class Keyring:
         mine, theirs = (ring.derive(kid, KeyLabel.SESSION) for ring in (self, other))
         return secrets.compare_digest(mine, theirs)
 
+    def keeps(self, former: "Keyring") -> bool:
+        """Whether every secret of a former keyring is here, under the same id."""
+        return all(self.has_same_key(kid, former) for kid in former)
+
     def is_same(self, other: "Keyring") -> bool:
         """Whether both keyrings hold the same secrets under the same ids."""
         return set(self) == set(other) and all(self.has_same_key(kid, other) for kid in self)
@@ -98,7 +118,7 @@ class Keyring:
         return kid in self._secrets
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._secrets, key=_rank))
+        return iter(sorted(self._secrets, key=rank))
 
     def __repr__(self) -> str:
         return f"Keyring({', '.join(self)})"
@@ -108,7 +128,3 @@ def _hkdf(secret: bytes, info: bytes) -> bytes:
     """HKDF-SHA256 without salt (RFC 5869): the key is as long as the hash, so that one block of it is all."""
     key = hmac.digest(bytes(hashlib.sha256().digest_size), secret, hashlib.sha256)
     return hmac.digest(key, info + b"\x01", hashlib.sha256)
-
-
-def _rank(kid: str) -> tuple[bool, int, str]:
-    return (kid.isdecimal(), int(kid) if kid.isdecimal() else 0, kid)

@@ -134,7 +134,7 @@ class Proxy:
         wiring.configure(loaded, self.admitter or self._policies.admitter_for(loaded.config))
         self.state.policy_problem = self._policies.problem
         self.state.lacks_policies = self._policies.are_lacking
-        self._take_keys(loaded.keyring)
+        self._take_keys(loaded.keyring, loaded.config.signing_key)
         self._tell_unshared(loaded)
         self.state.loaded = loaded
         self.state.withheld = assembled.withheld
@@ -158,12 +158,12 @@ class Proxy:
         remedy = "give all replicas the same --keys; with one replica this is right but for restarts, which begin anew"
         log_event(logger, logging.WARNING, "rate limits of users hold for this process alone", remedy=remedy)
 
-    def _take_keys(self, keyring: Keyring | None) -> None:
+    def _take_keys(self, keyring: Keyring | None, named: str | None) -> None:
         """Rotates to the mounted keys; where all of them are gone the last ones stay in force, as a config would."""
         state = self.state
         if keyring is not None:
-            self.wiring.rotate(keyring)
-            state.has_keys = True
+            self.wiring.keys.take(keyring, named)
+            state.has_keys = state.has_mounted_keys = True
         elif self.settings.needs_keys and state.has_keys and not state.has_lost_keys:
             remedy = (
                 "mount them again: a pod that starts without them is not ready, and the others' sessions are lost to it"

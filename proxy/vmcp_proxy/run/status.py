@@ -38,7 +38,7 @@ from vmcp_proxy.core.members.own_links import OwnLinks
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.run.loading import Loaded
 from vmcp_proxy.serve.apps.admin import Readiness
-from vmcp_proxy.sessions import SessionStore
+from vmcp_proxy.sessions import Keyring, SessionStore
 
 _ISSUER_STATES: Final = {None: ISSUER_UNKNOWN, True: ISSUER_OK, False: ISSUER_UNAVAILABLE}
 
@@ -47,8 +47,9 @@ _ISSUER_STATES: Final = {None: ISSUER_UNKNOWN, True: ISSUER_OK, False: ISSUER_UN
 class ProxyState:
     """What changes over the life of the process; `loaded` is the config in force.
 
-    `has_lost_keys`: the session keys that it works with are mounted no more. `policy_problem`: why the config's
-    policies are not in force; `lacks_policies`: there are no former ones either.
+    `has_mounted_keys`: the session keys that it works with came from outside; `has_lost_keys`: they are mounted no
+    more. `policy_problem`: why the config's policies are not in force; `lacks_policies`: there are no former ones
+    either.
     """
 
     loaded: Loaded
@@ -58,6 +59,7 @@ class ProxyState:
     lacks_policies: bool = False
     has_keys: bool = True
     has_lost_keys: bool = False
+    has_mounted_keys: bool = False
     is_started: bool = False
     is_draining: bool = False
 
@@ -67,7 +69,7 @@ class ProxyStatus:
 
     `limited_beside` are tools that limits can be about although the catalog has none of their names. `listed` is what
     tool search serves in place of a catalog. `lack` is why the one process of a bridge cannot be called, empty where it
-    can.
+    can. `keyring` are the session keys in force.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class ProxyStatus:
         search: Callable[[], SearchReport | None],
         listed: Callable[[Catalog], Catalog | None],
         lack: Callable[[], str],
+        keyring: Callable[[], Keyring],
     ) -> None:
         self._state = state
         self._store = store
@@ -97,6 +100,7 @@ class ProxyStatus:
         self._search = search
         self._listed = listed
         self._lack = lack
+        self._keyring = keyring
 
     def readiness(self) -> Readiness:
         """Whether the pod may get traffic; never a question of Redis or of backends, but of a bridge's process."""
@@ -123,6 +127,8 @@ class ProxyStatus:
             config_hash=state.loaded.digest,
             load_error=_load_error(state.load_problems) or state.policy_problem,
             keys=KEYS_OK if state.has_keys and not state.has_lost_keys else KEYS_MISSING,
+            key_ids=tuple(self._keyring()) if state.has_mounted_keys else (),
+            signing_key=self._keyring().signing_kid if state.has_mounted_keys else None,
             lack=self._lack() or None,
             store=StoreReport(str(self._store.state), self._store.state.message),
             issuer=_issuer(self._provider()),

@@ -14,6 +14,7 @@ from vmcp_proxy.http_client import ClientLimits, HttpClient
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.run.loading import Loaded
 from vmcp_proxy.run.parts.core import build_core_parts, core_settings
+from vmcp_proxy.run.parts.keys import SessionKeys
 from vmcp_proxy.run.parts.limits import limits_report
 from vmcp_proxy.run.parts.members import Assembler
 from vmcp_proxy.run.parts.redis import build_redis, configure_redis
@@ -43,8 +44,8 @@ class Wiring:
         self.authenticators = Authenticators(self.client, tasks)
         self.assembler = Assembler(self.client, tasks, SOFTWARE_VERSION, settings.attaches_to)
         self.redis = build_redis(loaded)
-        keyring = loaded.keyring or settings.keyring
-        self.sessions = build_sessions(loaded.config, self.redis, keyring, tasks)
+        self.keys = SessionKeys(loaded.keyring or settings.keyring, loaded.config.signing_key, self.rotate)
+        self.sessions = build_sessions(loaded.config, self.redis, self.keys.keyring, tasks)
         self.core = core = build_core_parts(
             self.config, self.redis, self.sessions, metrics, decisions, self.client, tasks
         )
@@ -61,6 +62,7 @@ class Wiring:
             lambda: core.search.report,
             core.listed,
             lambda: self.assembler.lack,
+            lambda: self.keys.keyring,
         )
         self.explainer = Explainer(
             core.views,
@@ -88,6 +90,7 @@ class Wiring:
         return (
             self.sessions.manager.run(),
             self.sessions.pods.run(),
+            self.keys.run(),
             self.core.notifier.run(),
             self.core.stateless.run(),
             self.metrics_export.run(),
@@ -117,7 +120,10 @@ class Wiring:
         self.config.current = config
 
     def rotate(self, keyring: Keyring) -> None:
-        """Has everything that is keyed follow other keys; what is held for clients without sessions is made anew."""
+        """Has everything that is keyed follow other keys.
+
+        Where one of the former is gone, what is held for clients without sessions ends: nobody knows by which it came.
+        """
         if self.sessions.rotate(keyring):
             self.core.pausing.parking.end()
             self.core.stateless.drop_all()

@@ -16,6 +16,7 @@ from vmcp_operator.plan.kinds import CONFIG_MAP, Manifest, Ref
 from vmcp_operator.plan.members import invalid_members
 from vmcp_operator.plan.objects.children import build_child
 from vmcp_operator.plan.objects.naming import config_map_name
+from vmcp_operator.plan.vmcp.keys import find_signing_key
 from vmcp_operator.plan.world import Invalid, World
 
 CONFIG_KEY = "config.json"
@@ -62,23 +63,31 @@ class Choice:
 
 def choose_config(world: World) -> Choice:
     """Render, or fail stale: a resource that cannot be rendered keeps what its pods run."""
-    if world.problems:
-        return _frozen(world, world.problems)
     live = live_config(world)
+    if world.problems:
+        return Choice(live, is_frozen=True, errors=world.problems)
+    choice = _choose(world, live)
+    if choice.config is None:
+        return choice
+    signs = {"signing_key": find_signing_key(world, live)}
+    return replace(choice, config=choice.config.model_copy(update=signs))
+
+
+def _choose(world: World, live: ProxyConfig | None) -> Choice:
     rendered = render_parts(world.resources, world.key.name, mode=Mode.CLUSTER, live=live)
     if isinstance(rendered, Problems):
-        return _frozen(world, rendered.errors)
+        return Choice(live, is_frozen=True, errors=rendered.errors)
     if isinstance(rendered, Rendered):
-        return _complete(world, rendered)
+        return _complete(world, rendered, live)
     if live is None or not _goes_with(world, rendered, live):
         return Choice(live, unguarded=rendered, **_told(rendered.rest))
-    return replace(_complete(world, rendered.guarded_by(live)), unguarded=rendered)
+    return replace(_complete(world, rendered.guarded_by(live), live), unguarded=rendered)
 
 
-def _complete(world: World, rendered: Rendered) -> Choice:
+def _complete(world: World, rendered: Rendered, live: ProxyConfig | None) -> Choice:
     config = _with_invalid(rendered.config, invalid_members(world))
     if len(config.backends) + len(config.withheld) > MAX_BACKENDS:
-        return _frozen(world, refuse_crowd(world.key.name))
+        return Choice(live, is_frozen=True, errors=refuse_crowd(world.key.name))
     return Choice(config, **_told(rendered))
 
 
@@ -117,10 +126,6 @@ def live_config(world: World) -> ProxyConfig | None:
         return None
     config = decode_config(text, str(ref))
     return None if isinstance(config, Problems) else config
-
-
-def _frozen(world: World, errors: Problems) -> Choice:
-    return Choice(live_config(world), is_frozen=True, errors=errors)
 
 
 def _with_invalid(config: ProxyConfig, members: tuple[Invalid, ...]) -> ProxyConfig:

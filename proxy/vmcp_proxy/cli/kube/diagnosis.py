@@ -176,7 +176,7 @@ def _backends(world: World) -> Iterator[Diagnosis]:
         said = each.get("message") or ""
         if each.get("status") == BackendHealth.UNAVAILABLE:
             weight = Weight.STOPS if is_useless else Weight.LIMITS
-            yield _member(world, each) or Diagnosis(
+            yield _member(world, each, weight) or Diagnosis(
                 f"{each['kind']} {each['name']}",
                 weight,
                 each.get("reason") or "Unavailable",
@@ -186,15 +186,18 @@ def _backends(world: World) -> Iterator[Diagnosis]:
             yield Diagnosis(f"{each['kind']} {each['name']}", Weight.WAITS, each.get("reason") or "Unknown", said)
 
 
-def _member(world: World, backend: Manifest) -> Diagnosis | None:
-    """What the member says of itself, where that is why it does not answer."""
+def _member(world: World, backend: Manifest, weight: Weight) -> Diagnosis | None:
+    """What the member says of itself, where that is why it does not answer, and what it wrote last."""
     member = world.resource(backend["kind"], backend["name"])
     if member is None:
         return None
     ready = _condition(member, "Ready")
     if ready.get("status") != "False":
         return None
-    return Diagnosis(_subject(member), _weight(ready), ready["reason"], ready.get("message") or "")
+    last = world.last_words.get(backend["name"]) if backend["kind"] == "MCPServer" else None
+    said = (ready.get("message"), f"the last line of its log: {last}" if last else "")
+    weight = Weight.WAITS if ready["reason"] in _WAITS else weight
+    return Diagnosis(_subject(member), weight, ready["reason"], "; ".join(filter(None, said)))
 
 
 def _notes(world: World) -> Iterator[Diagnosis]:

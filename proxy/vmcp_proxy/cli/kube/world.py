@@ -1,6 +1,6 @@
 """What of a cluster an endpoint depends on, read once; what could not be read is told beside it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeVar
@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from vmcp_api.naming import GROUP, plural_of, vmcp_object_name
 from vmcp_api.trouble.pods import Manifest
 from vmcp_proxy.cli.kube.kubectl import AbsentError, DeniedError, Kubectl
+from vmcp_proxy.cli.kube.last_words import read_last_words
 
 ReadT = TypeVar("ReadT")
 
@@ -23,7 +24,8 @@ class World:
 
     `kinds` are the kinds of the API group that the cluster has, `operators` the operator's Deployments anywhere,
     `resources` the groups and members of the namespace, `pods` the endpoint's and its servers'; None is what could not
-    be read. `unread` says why, one line for each.
+    be read. `last_words` are the last lines that servers in a crash loop wrote. `unread` says what could not be read
+    and why, one line for each.
     """
 
     endpoint: Manifest
@@ -35,6 +37,7 @@ class World:
     deployment: Manifest | None = None
     service: Manifest | None = None
     pods: tuple[Manifest, ...] = ()
+    last_words: Mapping[str, str] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
 
     @property
@@ -78,6 +81,8 @@ def read_world(kubectl: Kubectl, endpoint: Manifest, now: datetime) -> World:
     name = str(endpoint["metadata"]["name"])
     kinds: frozenset[str] | None = reader.ask(lambda: _kinds(kubectl), None)
     operators: tuple[Manifest, ...] | None = reader.ask(lambda: _operator(kubectl, "deployments.apps"), None)
+    managed = "--selector=app.kubernetes.io/managed-by=vmcp-operator"
+    pods: tuple[Manifest, ...] = reader.ask(lambda: tuple(kubectl.list("pods", managed)), ())
     return World(
         endpoint,
         now,
@@ -87,7 +92,8 @@ def read_world(kubectl: Kubectl, endpoint: Manifest, now: datetime) -> World:
         reader.ask(lambda: tuple(kubectl.list(_AROUND)), ()),
         reader.ask(lambda: kubectl.get("deployments.apps", vmcp_object_name(name)), None),
         reader.ask(lambda: kubectl.get("services", vmcp_object_name(name)), None),
-        reader.ask(lambda: tuple(kubectl.list("pods", "--selector=app.kubernetes.io/managed-by=vmcp-operator")), ()),
+        pods,
+        reader.ask(lambda: read_last_words(kubectl, endpoint, pods, now), {}),
         tuple(reader.unread),
     )
 

@@ -32,11 +32,12 @@ class SessionParts:
         return self.ids.keyring
 
     def rotate(self, keyring: Keyring) -> bool:
-        """Takes new session keys; sessions whose key is gone end. False where they are those in force."""
-        if keyring.is_same(self.ids.keyring):
+        """Takes new session keys; sessions whose key is gone end. Whether one of the former is gone."""
+        former = self.ids.keyring
+        if keyring.signing_kid == former.signing_kid and keyring.is_same(former):
             return False
         self.manager.rotate(keyring)
-        return True
+        return not keyring.keeps(former)
 
 
 def build_sessions(

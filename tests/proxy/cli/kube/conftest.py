@@ -71,6 +71,7 @@ class Kube:
     objects: list[Any] = field(default_factory=lambda: [endpoint(), pod(), operator()])
     refused: dict[str, str] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
+    log: str = ""
 
     def call(self, *arguments: str) -> Ended:
         """`kubectl vmcp` within this process."""
@@ -79,7 +80,7 @@ class Kube:
             "objects": self.objects,
             "refused": self.refused,
             "ports": self.ports,
-            "lists": {"api-resources": kinds},
+            "lists": {"api-resources": kinds, "logs": self.log},
         }
         self.file.write_text(json.dumps(answers))
         with pytest.raises(SystemExit) as exit_:

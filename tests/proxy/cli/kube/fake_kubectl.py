@@ -28,7 +28,7 @@ def main() -> int:
         say(f"Forwarding from 127.0.0.1:{port} -> {words[2]}")
         signal.pause()
     for kind, said in answers.get("refused", {}).items():
-        if words[0] in ("get", "api-resources") and kind in " ".join(words):
+        if words[0] in ("get", "api-resources", "logs") and kind in " ".join(words):
             return refuse(said)
     if words[0] != "get":
         say(answers.get("lists", {}).get(words[0], ""))

@@ -3,11 +3,12 @@
 import asyncio
 import json
 import re
+from datetime import UTC, datetime
 
 import pytest
 
 from tests.proxy.cli.commands import call_vmcp
-from tests.proxy.cli.kube.conftest import condition, endpoint, pod
+from tests.proxy.cli.kube.conftest import LABELS, condition, endpoint, operator, pod
 from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend
 from tests.support.serving import admin_of
@@ -75,6 +76,72 @@ def test_the_doctor_names_what_to_mend_and_all_is_well_is_said(kube):
         "reason": "Unavailable",
         "message": "it does not resolve",
     }
+
+
+def crash_looping():
+    """An endpoint with a backend whose process ends again and again, beside one that serves."""
+    ended = {"exitCode": 3, "reason": "Error"}
+    waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s restarting failed container"}}
+    container = {"name": "mcp", "restartCount": 4, "state": waiting, "lastState": {"terminated": ended}}
+    labels = {**LABELS, "app.kubernetes.io/name": "mcp-server", "app.kubernetes.io/instance": "notes"}
+    said = "container 'mcp' ends again and again with exit code 3: Error"
+    ready = condition("Ready", "False", "CrashLoop", said)
+    return [
+        endpoint(
+            phase="Degraded",
+            conditions=[condition("Ready", "True", "BackendsUnavailable", "1 of 2 backends do not answer: notes")],
+            backends=[
+                {"name": "docs", "kind": "MCPServer", "status": "ready"},
+                {"name": "notes", "kind": "MCPServer", "status": "unavailable", "message": said},
+            ],
+        ),
+        operator(),
+        {
+            "kind": "MCPServer",
+            "metadata": {"name": "notes", "namespace": "default"},
+            "status": {"phase": "Failed", "conditions": [ready]},
+        },
+        {
+            "kind": "Pod",
+            "metadata": {"name": "mcp-notes-0", "namespace": "default", "labels": labels},
+            "status": {"phase": "Running", "containerStatuses": [container]},
+        },
+    ]
+
+
+@pytest.mark.scenario("K-28", "K-18")
+def test_the_doctor_names_a_crash_loop_first_with_its_exit_code_and_the_last_line_of_its_log(kube):
+    kube.objects[:] = crash_looping()
+    kube.log = "Traceback\n  File main.py\nKeyError: \x1b[31m'DATABASE_URL'\n\n"
+    done = kube.call("doctor", "tools")
+    assert done.code == Exit.FAILED
+    assert done.out.splitlines()[1:] == [
+        " 1. [limits it] MCPServer notes: CrashLoop",
+        "      container 'mcp' ends again and again with exit code 3: Error",
+        "      the last line of its log: KeyError:  [31m'DATABASE_URL'",
+    ]
+    assert kube.calls[-1].startswith("logs mcp-notes-0 --container=mcp --tail=20 --request-timeout")
+
+
+@pytest.mark.scenario("K-28", "K-18")
+def test_of_a_process_that_runs_again_the_log_of_the_run_before_is_read_while_it_is_there(kube):
+    kube.objects[:] = crash_looping()
+    running = {"startedAt": datetime.now(UTC).isoformat()}
+    kube.objects[-1]["status"]["containerStatuses"][0]["state"] = {"running": running}
+    kube.log = "unable to retrieve container logs for containerd://f55530fb59fbe8c69c1ad0beea34c56f13169020"
+    assert "last line" not in kube.call("doctor", "tools").out
+    assert kube.calls[-1].startswith("logs mcp-notes-0 --container=mcp --tail=20 --previous")
+
+
+@pytest.mark.scenario("K-28")
+def test_a_crash_loop_is_told_without_a_log_that_the_person_may_not_read(kube):
+    kube.objects[:] = crash_looping()
+    kube.log, kube.refused["mcp-notes-0"] = "KeyError", "Error from server (Forbidden): pods/log is forbidden"
+    done = kube.call("doctor", "tools")
+    assert done.code == Exit.FAILED
+    assert "exit code 3" in done.out
+    assert "last line" not in done.out
+    assert "note: you: (Forbidden): pods/log is forbidden" in done.out
 
 
 @pytest.mark.scenario("K-28")
