@@ -55,6 +55,12 @@ class Inside:
         """Has everything that is keyed follow other keys."""
         self._parts.rotate(keyring)
 
+    def add_key(self, kid: str) -> Keyring:
+        """Has another key beside those in force, which signs if it is the highest."""
+        more = Keyring.of({**self._parts.sessions.keyring()._secrets, kid: kid.encode().ljust(32)})
+        self.rotate(more)
+        return more
+
     def end_parked(self) -> None:
         """Gives up the calls that wait for their clients, as when their time is over."""
         self._parts.core.pausing.parking.end()
