@@ -57,6 +57,8 @@ STATUSES = st.builds(
     audit=st.none() | st.builds(StoreReport, NAME, TEXT),
     search=st.none() | st.builds(SearchReport, NAME, st.none() | st.builds(StoreReport, NAME, TEXT)),
     missing_secrets=many(NAME),
+    key_ids=many(NAME),
+    signing_key=OPTIONAL,
     invalid_secrets=many(st.builds(SecretReport, TEXT, TEXT)),
     backends=many(BACKENDS),
     conflicts=many(st.builds(ConflictReport, TEXT, TEXT, OPTIONAL, many(NAME))),
@@ -103,6 +105,8 @@ def test_a_member_that_is_renamed_at_one_end_is_missed():
     document = golden() | {"contract": 7, "keys": "missing", "store": {"state": "unavailable", "message": "no"}}
     # It is no bridge.
     document["lack"] = "its process has not answered initialize yet"
+    # It made its session keys itself.
+    document |= {"keyIds": ["1", "2"], "signingKey": "1"}
     # Nobody whose callers get no token stands there.
     document["backends"][0]["callers"] = "its token endpoint is away"
     # Nor does it search for tools.
