@@ -4,6 +4,7 @@ from typing import Final
 
 from vmcp_api.base import URL_PATTERN
 from vmcp_api.headers import TOKEN_PATTERN
+from vmcp_api.session_keys import KEY_ID_PATTERN
 from vmcp_api.spec.audit import APP_NAME_PATTERN, SYSLOG_ADDRESS_PATTERN
 from vmcp_api.spec.composite import STEP_ID_PATTERN, VARIABLE_PATTERN
 from vmcp_api.spec.oauth import SCOPE_PATTERN
@@ -29,6 +30,7 @@ FORMS: Final = {
     r"^[-._a-zA-Z0-9]+$": "letters, digits, '-', '_' and '.'",
     r"^[A-Za-z0-9_.-]+$": "letters, digits, '_', '.' and '-'",
     r"^[A-Za-z0-9_.-]*\{workload\}[A-Za-z0-9_.-]*$": "letters, digits, '_', '.', '-' around one '{workload}'",
+    KEY_ID_PATTERN: "at most 32 letters, digits, '_' and '-'",
     STEP_ID_PATTERN: "letters, digits, '_' and '-'",
     VARIABLE_PATTERN: "letters, digits and '_', not beginning with a digit",
     QUANTITY: "an amount such as 500m, 2 or 256Mi",

@@ -7,10 +7,13 @@ from dataclasses import replace
 import pytest
 
 from tests.proxy.endpoint.helpers import QUIET
+from tests.proxy.endpoint.test_pausing import FORM, PARKED, asked_by, go_on
+from tests.proxy.endpoint.test_server_requests import Asker
 from tests.support.raw_client import RawClient, eventually
 from tests.support.scene import scene
 from tests.support.serving import load
 from vmcp_proxy.keys import rotation
+from vmcp_proxy.protocol.methods import Era
 from vmcp_proxy.run.settings import Settings
 from vmcp_proxy.sessions import Keyring
 
@@ -99,3 +102,16 @@ async def test_where_nobody_says_which_key_signs_another_one_does_after_a_while(
         assert key_of(later) == "2"
         assert await answers(pods, later) == [200, 200]
         assert await answers(pods, made) == [200, 200]
+
+
+@pytest.mark.scenario("K-11")
+async def test_a_key_that_is_added_and_signs_ends_nothing_that_waits(monkeypatch):
+    monkeypatch.setattr("tests.support.eras.current", Era.MODERN)
+    asker = Asker("elicitation/create", FORM)
+    async with asked_by(asker.backend) as (world, client):
+        asked = await client.call("one_echo")
+        both = world.inside.add_key("1")
+        world.inside.rotate(both.signed_by("0"))
+        world.inside.rotate(both)
+        assert (await world.metrics())[PARKED] == 1
+        assert "result" in await go_on(client, asked)

@@ -333,18 +333,6 @@ async def test_other_keys_end_what_waits_for_it_holds_headers_of_clients():
         assert "result" in await go_on(client, await client.call("one_echo"))
 
 
-@pytest.mark.scenario("K-11")
-async def test_a_key_that_is_added_and_signs_ends_nothing_that_waits():
-    asker = Asker("elicitation/create", FORM)
-    async with asked_by(asker.backend) as (world, client):
-        asked = await client.call("one_echo")
-        both = world.inside.add_key("1")
-        assert (await world.metrics())[PARKED] == 1
-        world.inside.rotate(both.signed_by("0"))
-        world.inside.rotate(both)
-        assert "result" in await go_on(client, asked)
-
-
 async def test_a_proxy_that_ends_gives_up_what_waits_and_ends_its_sessions():
     asker = Asker("elicitation/create", FORM)
     async with asker.backend.running():
