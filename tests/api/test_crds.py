@@ -205,6 +205,7 @@ def test_columns_and_scale_read_fields_that_exist(kind):
     known = {f".{path}" for path, _ in parts(kind)}
     paths = [column["jsonPath"] for column in version["additionalPrinterColumns"]]
     paths += version["subresources"].get("scale", {}).values()
+    paths += [each["jsonPath"] for each in version.get("selectableFields", ())]
     for path in paths:
         assert path.startswith(".metadata.") or path.partition("[?")[0] in known, path
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from vmcp_operator.errors import ClusterError, Conflict
+from vmcp_operator.errors import ClusterError, Conflict, Rejected
 from vmcp_operator.plan.kinds import DEPLOYMENT, Kind, Manifest, Ref, ref_of
 from vmcp_operator.plan.objects.template import MERGE_KEYS
 
@@ -16,20 +16,26 @@ _KEYS = {**MERGE_KEYS, "ownerReferences": ("uid",), "conditions": ("type",)}
 
 @dataclass
 class MemoryCluster:
-    """Implements `Cluster`; `writes` counts what changed or was tried, `fail` may raise before a call."""
+    """Implements `Cluster`; `writes` counts what changed or was tried, `fail` may raise before a call.
+
+    `selects` is False for an API server that cannot select by fields of ours, as before Kubernetes 1.31.
+    """
 
     objects: dict[Ref, Manifest] = field(default_factory=dict)
     applied: dict[tuple[Ref, str, bool], Manifest] = field(default_factory=dict)
     writes: list[tuple[str, Ref]] = field(default_factory=list)
     fail: Callable[[str, Ref], None] = lambda _verb, _ref: None
     version: int = 0
+    selects: bool = True
 
     async def get(self, ref: Ref) -> Manifest | None:
         self.fail("get", ref)
         return copy.deepcopy(self.objects.get(ref))
 
-    async def list(self, kind: Kind, namespace: str, selector: str = "") -> tuple[Manifest, ...]:
+    async def list(self, kind: Kind, namespace: str, selector: str = "", *, fields: str = "") -> tuple[Manifest, ...]:
         self.fail("list", Ref(kind, namespace, ""))
+        if fields and not self.selects:
+            raise Rejected(f"{kind} list", 400, f"field label not supported: {fields.partition('=')[0]}")
         wanted = dict(part.split("=") for part in selector.split(",") if part)
         return tuple(
             copy.deepcopy(each)
@@ -37,6 +43,7 @@ class MemoryCluster:
             if ref.kind == kind
             and namespace in ("", ref.namespace)
             and wanted.items() <= (each["metadata"].get("labels") or {}).items()
+            and (not fields or fields == f"spec.groupRef.name={_group_of(each)}")
         )
 
     async def missing(self, kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
@@ -224,3 +231,10 @@ def _without(live: Any, before: Any, now: Any, others: list[Any], name: str = ""
         gone = {_identity(names, each) for each in before} - wanted
         return [each for each in live if _identity(names, each) not in gone]
     return live
+
+
+def _group_of(manifest: Manifest) -> object:
+    """What the API server selects by; a value that is no text is none to it."""
+    reference = (manifest.get("spec") or {}).get("groupRef")
+    name = reference.get("name") if isinstance(reference, dict) else None
+    return name if isinstance(name, str) else ""

@@ -204,6 +204,16 @@ async def test_a_member_that_moves_to_another_group_wakes_those_that_had_it(key)
         assert key in story.woken_by(read_change(member.kind, story.cluster.objects[member]))
 
 
+@pytest.mark.parametrize("key", KEYS[:2], ids=str)
+async def test_an_api_server_that_cannot_select_by_group_is_told_no_other_status(key):
+    selects = make(everything())
+    lists_all = make(everything())
+    lists_all.cluster.selects = False
+    for story in (selects, lists_all):
+        await story.reconcile(key)
+    assert selects.status(key) == lists_all.status(key) != {}
+
+
 async def test_the_ca_bundle_of_an_entry_wakes_the_entry_and_the_endpoint_that_serves_it():
     manifests = [each for each in everything() if name_of(each) != "MCPServer/docs"]
     bundle = Ref(CONFIG_MAP, "default", "entry-ca")

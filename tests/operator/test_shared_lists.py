@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from vmcp_operator.cluster.shared_lists import SharedLists
-from vmcp_operator.errors import Unavailable
+from vmcp_operator.errors import Rejected, Unavailable
 from vmcp_operator.plan.kinds import SERVER
 
 
@@ -14,9 +14,14 @@ class SlowCluster:
         self.begun = 0
         self.gate = asyncio.Event()
         self.error = None
+        self.selects = True
+        self.asked = []
 
-    async def list(self, kind, namespace):
+    async def list(self, kind, namespace, *, fields=""):
+        if fields and not self.selects:
+            raise Rejected("list", 400, "field label not supported: spec.groupRef.name")
         self.begun += 1
+        self.asked.append((namespace, fields))
         number = self.begun
         await self.gate.wait()
         if self.error:
@@ -88,3 +93,40 @@ async def test_one_who_gives_up_does_not_strand_the_others():
         assert await lists.list(SERVER, "a")
         with pytest.raises(asyncio.CancelledError):
             await leader
+
+
+async def test_the_members_of_a_group_are_selected_by_the_api_server_and_each_group_has_a_list_of_its_own():
+    cluster = SlowCluster()
+    lists = SharedLists(cluster)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        for name in ("g1", "g2", "g1", ""):
+            group.create_task(lists.list(SERVER, "a", name))
+        await settle()
+        assert sorted(cluster.asked) == [("a", ""), ("a", "spec.groupRef.name=g1"), ("a", "spec.groupRef.name=g2")]
+        cluster.gate.set()
+    assert cluster.asked.count(("a", "spec.groupRef.name=g1")) == 2
+
+
+async def test_an_api_server_that_cannot_select_by_group_is_asked_for_all_and_not_asked_again():
+    cluster = SlowCluster()
+    cluster.selects = False
+    cluster.gate.set()
+    lists = SharedLists(cluster)
+    async with asyncio.timeout(5):
+        assert await lists.list(SERVER, "a", "g1")
+        assert await lists.list(SERVER, "a", "g2")
+    assert cluster.asked == [("a", ""), ("a", "")]
+    cluster.selects = True
+    await lists.list(SERVER, "a", "g1")
+    assert cluster.asked[-1] == ("a", "")
+
+
+async def test_groups_that_come_and_go_leave_nothing_behind():
+    cluster = SlowCluster()
+    lists = SharedLists(cluster)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        for name in ("g1", "g1", "g2"):
+            group.create_task(lists.list(SERVER, "a", name))
+        await settle()
+        cluster.gate.set()
+    assert lists.waiting == 0

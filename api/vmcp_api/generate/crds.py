@@ -91,6 +91,11 @@ _SCALE: Final = {
     "labelSelectorPath": ".status.selector",
 }
 _SCALED: Final = ("VirtualMCPServer", "MCPServer")
+_SELECTED: Final[dict[str, tuple[str, ...]]] = dict.fromkeys(
+    ("VirtualMCPServer", "MCPServer", "MCPServerEntry"), (".spec.groupRef.name",)
+)
+"""Fields by which the API server selects, from Kubernetes 1.31 on; an older one leaves them out."""
+
 _SIGNS: Final = {"gt": (">", "more than"), "ge": (">=", "at least"), "lt": ("<", "less than"), "le": ("<=", "at most")}
 _HEADER: Final = "# Generated from the models by `python -m vmcp_api crds crds`; do not edit.\n"
 
@@ -128,6 +133,8 @@ def build_crd(kind: str) -> Manifest:
             {"name": title, "type": form, "jsonPath": path} for title, form, path in _COLUMNS[kind]
         ],
     }
+    if kind in _SELECTED:
+        version["selectableFields"] = [{"jsonPath": path} for path in _SELECTED[kind]]
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",

@@ -1,12 +1,16 @@
 """Finds every broken rule in a model."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
 from vmcp_api.base import Model
 from vmcp_api.manifests.problems import Loc, Problem, Problems
-from vmcp_api.rules.rule import Finding
+from vmcp_api.rules.rule import Finding, Rule
 from vmcp_api.rules.table import RULES
+
+_HOLD_PARTS: Final = (Model, tuple, Mapping)
+"""What may hold models, or is one; the rest need not be looked at."""
 
 
 def check_rules(value: Model) -> Problems:
@@ -26,31 +30,43 @@ def _problem(loc: Loc, finding: Finding) -> Problem:
 
 
 def _broken(part: Model) -> Iterator[Finding]:
-    for rule in RULES:
-        if isinstance(part, rule.model):
-            yield from rule.find(part)
+    for rule in _rules_of(type(part)):
+        yield from rule.find(part)
+
+
+@cache
+def _rules_of(model: type[Model]) -> tuple[Rule, ...]:
+    return tuple(rule for rule in RULES if issubclass(model, rule.model))
 
 
 def _repeated(part: Model) -> Iterator[Finding]:
     """Entries that a list of type ``set`` or ``map`` holds twice, as the API server would find them."""
-    for name, info in type(part).model_fields.items():
-        extra = info.json_schema_extra
-        if not isinstance(extra, dict) or "x-kubernetes-list-type" not in extra:
-            continue
-        words = extra.get("x-kubernetes-list-map-keys")
-        keys = words if isinstance(words, list) else []
+    for name, alias, keys in _lists_of(type(part)):
         said = "stands in the list twice; remove one of the two"
         if keys:
-            said = f"has the same {' and '.join(map(str, keys))} as an earlier entry; make one entry of the two"
+            said = f"has the same {' and '.join(keys)} as an earlier entry; make one entry of the two"
         seen: set[Any] = set()
         for index, entry in enumerate(getattr(part, name)):
             key = _entry_key(entry, keys)
             if key in seen:
-                yield (info.alias or name, index), said
+                yield (alias, index), said
             seen.add(key)
 
 
-def _entry_key(entry: Any, keys: list[Any]) -> Any:
+@cache
+def _lists_of(model: type[Model]) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+    """Fields that are such lists: name, name in documents, and what tells their entries apart."""
+    found: list[tuple[str, str, tuple[str, ...]]] = []
+    for name, info in model.model_fields.items():
+        extra = info.json_schema_extra
+        if isinstance(extra, dict) and "x-kubernetes-list-type" in extra:
+            words = extra.get("x-kubernetes-list-map-keys")
+            keys = tuple(map(str, words)) if isinstance(words, list) else ()
+            found.append((name, info.alias or name, keys))
+    return tuple(found)
+
+
+def _entry_key(entry: Any, keys: tuple[str, ...]) -> Any:
     if not keys:
         return entry
     by_alias = {info.alias: name for name, info in type(entry).model_fields.items()}
@@ -61,11 +77,21 @@ def _parts(loc: Loc, value: Any) -> Iterator[tuple[Loc, Model]]:
     """Every model within a value, the value itself first, with its place."""
     if isinstance(value, Model):
         yield loc, value
-        for name, info in type(value).model_fields.items():
-            yield from _parts((*loc, info.alias or name), getattr(value, name))
+        for name, alias in _fields_of(type(value)):
+            inner = getattr(value, name)
+            if isinstance(inner, _HOLD_PARTS):
+                yield from _parts((*loc, alias), inner)
     elif isinstance(value, tuple):
         for index, entry in enumerate(value):
-            yield from _parts((*loc, index), entry)
+            if isinstance(entry, _HOLD_PARTS):
+                yield from _parts((*loc, index), entry)
     elif isinstance(value, Mapping):
         for key, entry in value.items():
-            yield from _parts((*loc, key), entry)
+            if isinstance(entry, _HOLD_PARTS):
+                yield from _parts((*loc, key), entry)
+
+
+@cache
+def _fields_of(model: type[Model]) -> tuple[tuple[str, str], ...]:
+    """Names of the fields, and what they are called in documents."""
+    return tuple((name, info.alias or name) for name, info in model.model_fields.items())

@@ -44,15 +44,16 @@ class KubeCluster:
         """See `Cluster`."""
         return await self._found("get", _path(ref), str(ref))
 
-    async def list(self, kind: Kind, namespace: str, selector: str = "") -> tuple[Manifest, ...]:
+    async def list(self, kind: Kind, namespace: str, selector: str = "", *, fields: str = "") -> tuple[Manifest, ...]:
         """See `Cluster`; read in pages, from the start again where a page has expired."""
+        selected = {"labelSelector": selector, "fieldSelector": fields}
         try:
-            return await self._pages(kind, namespace, selector)
+            return await self._pages(kind, namespace, selected)
         except ApiException as error:
             if error.status != _GONE:
                 raise _unlisted(error, kind) from None
         try:
-            return await self._pages(kind, namespace, selector)
+            return await self._pages(kind, namespace, selected)
         except ApiException as error:
             raise _unlisted(error, kind) from None
 
@@ -134,12 +135,12 @@ class KubeCluster:
         }
         await self._found("delete", _path(ref), str(ref), body=body)
 
-    async def _pages(self, kind: Kind, namespace: str, selector: str) -> tuple[Manifest, ...]:
+    async def _pages(self, kind: Kind, namespace: str, selected: Mapping[str, str]) -> tuple[Manifest, ...]:
         found: list[Manifest] = []
         token = ""
         path = kind.folder(namespace)
         while True:
-            query = {"limit": str(PAGE), "labelSelector": selector, "continue": token}
+            query = {"limit": str(PAGE), **selected, "continue": token}
             page = await self._request("get", path, f"{kind} list", query=query)
             # The items of a list leave out what the list says once.
             found.extend({"apiVersion": kind.api_version, "kind": kind.name, **item} for item in page["items"])

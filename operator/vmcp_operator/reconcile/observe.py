@@ -1,14 +1,11 @@
 """Reads everything that decides about one resource into a frozen world."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
-from vmcp_api.kinds import KINDS, Resource
-from vmcp_api.kinds.core import ConfigMap
 from vmcp_api.manifests.problems import Problems
 from vmcp_api.manifests.resources import AnyObject, Resources, build_resources
-from vmcp_api.manifests.validate import validate
 from vmcp_api.pod_status import PodStatus
 from vmcp_operator.cluster import Cluster
 from vmcp_operator.cluster.concurrently import concurrently
@@ -16,12 +13,11 @@ from vmcp_operator.cluster.shared_lists import SharedLists
 from vmcp_operator.errors import Denied
 from vmcp_operator.plan.controller import Child, Controller, Read
 from vmcp_operator.plan.controllers import controller_of
-from vmcp_operator.plan.kinds import CONFIG_MAP, POD, REPLICA_SET, WORKLOADS, Manifest, Ref, ref_of
+from vmcp_operator.plan.kinds import POD, REPLICA_SET, WORKLOADS, Manifest, Ref, ref_of
 from vmcp_operator.plan.world import Invalid, Objects, PodSettings, World
+from vmcp_operator.reconcile.models import Models
 from vmcp_operator.reconcile.ownership import own_pods
 from vmcp_operator.reconcile.reads import Reader
-
-_READ: Final = frozenset({"apiVersion", "kind", "metadata", "spec"})
 
 
 class Reports(Protocol):
@@ -47,6 +43,7 @@ class Observer:
         self._reports: Final = reports
         self._settings: Final = settings
         self._clock: Final = clock
+        self._models: Final = Models()
 
     async def exists(self, key: Ref) -> bool:
         """Whether a resource is there.
@@ -69,9 +66,9 @@ class Observer:
         if manifest is None or manifest["metadata"].get("deletionTimestamp"):
             return None
         controller = controller_of(key.kind)
-        own = parse(manifest)
+        own = self._models.parse(manifest)
         known: tuple[AnyObject, ...] = () if isinstance(own, Problems) else (own,)
-        found = _Found(serves_stdio=self._settings.stdio)
+        found = _Found(self._models, serves_stdio=self._settings.stdio)
         children, pods = await _read_owned(reader, key, controller.children(key, found.index(key, known), manifest))
         await _read_referenced(reader, controller, key, known, found)
         return World(
@@ -97,7 +94,8 @@ class Observer:
 class _Found:
     """What was read beside the resource and its children, parsed once each."""
 
-    def __init__(self, *, serves_stdio: bool) -> None:
+    def __init__(self, models: Models, *, serves_stdio: bool) -> None:
+        self._models: Final = models
         self._serves_stdio: Final = serves_stdio
         self.manifests: Final[dict[Ref, Manifest]] = {}
         self._parsed: Final[dict[Ref, AnyObject | Problems]] = {}
@@ -105,7 +103,7 @@ class _Found:
     def add(self, manifest: Manifest) -> None:
         ref = ref_of(manifest)
         self.manifests[ref] = manifest
-        self._parsed[ref] = parse(manifest)
+        self._parsed[ref] = self._models.parse(manifest)
 
     @property
     def invalid(self) -> tuple[Invalid, ...]:
@@ -159,25 +157,6 @@ async def _read_child(reader: Reader, child: Child) -> Manifest | None:
         if child.is_wanted:
             raise
         return None
-
-
-def parse(manifest: Manifest) -> AnyObject | Problems:
-    """The model of an object; the status of one of our own kinds is the operator's and is not read."""
-    return _PARSERS.get(manifest["kind"], _parse_own)(manifest)
-
-
-def _parse_own(manifest: Manifest) -> Resource | Problems:
-    wanted: Manifest = {key: value for key, value in manifest.items() if key in _READ}
-    return validate(KINDS[manifest["kind"]], wanted)
-
-
-def _parse_config_map(manifest: Manifest) -> ConfigMap:
-    metadata = manifest["metadata"]
-    return ConfigMap(metadata["name"], metadata["namespace"], manifest.get("data") or {})
-
-
-_PARSERS: Final[Mapping[str, Callable[[Manifest], AnyObject | Problems]]] = {CONFIG_MAP.name: _parse_config_map}
-"""Of foreign kinds; the others are our own."""
 
 
 def _uid(manifest: Manifest) -> str:

@@ -6,7 +6,7 @@ from vmcp_operator.cluster import Cluster
 from vmcp_operator.cluster.shared_lists import SharedLists
 from vmcp_operator.plan.controller import Read, Selection
 from vmcp_operator.plan.controllers import controller_of
-from vmcp_operator.plan.kinds import Kind, Manifest, Ref, ref_of
+from vmcp_operator.plan.kinds import MCP_GROUP, Kind, Manifest, Ref, ref_of
 from vmcp_operator.plan.objects.naming import selector_text
 
 
@@ -33,7 +33,8 @@ class Reader:
             return () if live is None else (live,)
         self._noted.add(what)
         points_to = controller_of(what.kind).points_to
-        listed = await self._lists.list(what.kind, what.to.namespace)
+        group = what.to.name if what.to.kind == MCP_GROUP else ""
+        listed = await self._lists.list(what.kind, what.to.namespace, group)
         selected = tuple(each for each in listed if what.to in points_to(each))
         # One that leaves points elsewhere by then.
         self._noted.update(map(ref_of, selected))
