@@ -129,10 +129,33 @@ def build_registry(
     return registry
 
 
+class _NoEssence(kopf.DiffBaseStorage):
+    """Compares no object with what it was: that is for handlers of changes, of which there are none.
+
+    kopf's own copies each object whole, twice for each of its events.
+    """
+
+    def build(
+        self,
+        *,
+        body: kopf.Body,  # noqa: ARG002 - the signature is the base's
+        extra_fields: object = None,  # noqa: ARG002
+    ) -> kopf.BodyEssence:
+        """Nothing."""
+        return kopf.BodyEssence()
+
+    def fetch(self, *, body: kopf.Body) -> None:
+        """Nothing was kept."""
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        """Nothing is kept."""
+
+
 def build_settings() -> kopf.OperatorSettings:
     """Settings under which kopf only reads; what we own is filtered by the API server."""
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
+    settings.persistence.diffbase_storage = _NoEssence()
     # Otherwise kopf lists and watches every CRD of the cluster with its content, and holds them all at the start.
     settings.scanning.disabled = True
     # Otherwise kopf kills the whole process when it ends unasked.
