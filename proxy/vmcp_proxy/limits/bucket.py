@@ -47,35 +47,42 @@ def take(terms: Sequence[Terms], held: Sequence[State | None], now: int) -> tupl
 
     A state of the future is of another clock, that of a Redis which has failed over: its level counts from now on.
     """
-    levels, waits = [], []
+    waits: list[int] = []
+    left: list[State] = []
     lacks = is_ahead = False
+    # One pass in one frame: every call of a limited endpoint comes through here.
     for each, state in zip(terms, held, strict=True):
-        level = _level(each, state, now)
-        levels.append(level)
-        waits.append(0 if level >= each.period else _ceil(each.period - level, each.tokens))
-        lacks = lacks or level < each.period
-        is_ahead = is_ahead or (state is not None and state[1] > now)
+        tokens, period = each.tokens, each.period
+        level = full = tokens * period
+        if state is not None:
+            level, at = state
+            if at > now:
+                is_ahead = True
+            else:
+                elapsed = now - at
+                # Bounded before it is multiplied: the product stays exact in Lua too.
+                level += (min(period, elapsed)) * tokens
+            level = min(level, full)
+        level -= period
+        left.append((level, now))
+        if level < 0:
+            lacks = True
+            waits.append(_ceil(-level, tokens))
+        else:
+            waits.append(0)
     if not lacks:
-        return tuple(waits), tuple((level - each.period, now) for each, level in zip(terms, levels, strict=True))
+        return tuple(waits), tuple(left)
     if not is_ahead:
-        return tuple(waits), (None,) * len(levels)
-    ahead = (state is not None and state[1] > now for state in held)
-    return tuple(waits), tuple((level, now) if is_it else None for level, is_it in zip(levels, ahead, strict=True))
+        return tuple(waits), (None,) * len(left)
+    return tuple(waits), tuple(
+        (level + each.period, now) if state is not None and state[1] > now else None
+        for each, state, (level, _) in zip(terms, held, left, strict=True)
+    )
 
 
 def lasts(terms: Terms, state: State) -> int:
     """Milliseconds until the bucket is full, from when on it need not be kept; at least one."""
     return max(1, _ceil(terms.tokens * terms.period - state[0], terms.tokens))
-
-
-def _level(terms: Terms, state: State | None, now: int) -> int:
-    full = terms.tokens * terms.period
-    if state is None:
-        return full
-    level, at = state
-    # Bounded before it is multiplied: the product stays exact in Lua too.
-    elapsed = min(max(0, now - at), terms.period)
-    return min(full, level + elapsed * terms.tokens)
 
 
 def _ceil(parts: int, tokens: int) -> int:

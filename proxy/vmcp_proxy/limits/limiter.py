@@ -14,5 +14,8 @@ class Limiter(Protocol):
     def state(self) -> StoreReport:
         """Whether the buckets can be asked, as it went the last time."""
 
+    def take_now(self, uses: Sequence[Use]) -> Waits | None:
+        """A token of each bucket, all in one step, or of none; None, and none was taken, where that takes a wait."""
+
     async def take(self, uses: Sequence[Use]) -> Waits | None:
-        """A token of each bucket, all in one step, or of none; None where nobody can say, after a bounded wait."""
+        """The same, waited for; None where nobody can say, after a bounded wait."""

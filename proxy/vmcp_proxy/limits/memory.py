@@ -27,10 +27,11 @@ class MemoryLimiter:
         """See `Limiter.state`: never away."""
         return _OK
 
-    async def take(self, uses: Sequence[Use]) -> Waits | None:
-        """See `Limiter.take`."""
+    def take_now(self, uses: Sequence[Use]) -> Waits | None:
+        """See `Limiter.take_now`: here it never takes a wait."""
         states = self._states
-        waits, changed = take([each.terms for each in uses], [states.get(each.key) for each in uses], self._now())
+        held = [states.get(use.key) for use in uses]
+        waits, changed = take([use.terms for use in uses], held, self._clock() // 1_000_000)
         for use, state in zip(uses, changed, strict=True):
             if state is not None:
                 states[use.key] = state
@@ -39,8 +40,9 @@ class MemoryLimiter:
             states.popitem(last=False)
         return waits
 
-    def _now(self) -> int:
-        return self._clock() // 1_000_000
+    async def take(self, uses: Sequence[Use]) -> Waits | None:
+        """See `Limiter.take`."""
+        return self.take_now(uses)
 
     def __len__(self) -> int:
         return len(self._states)

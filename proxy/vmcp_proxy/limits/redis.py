@@ -64,6 +64,11 @@ class RedisLimiter:
             return StoreReport(STORE_UNKNOWN, problem)
         return StoreReport(STORE_UNAVAILABLE if problem else STORE_OK, problem)
 
+    def take_now(self, uses: Sequence[Use]) -> Waits | None:
+        """See `Limiter.take_now`: Redis is always waited for."""
+        del uses
+        return None
+
     async def take(self, uses: Sequence[Use]) -> Waits | None:
         """See `Limiter.take`."""
         if self._calls.is_resting or (self._is_travelling and self.state.is_away):

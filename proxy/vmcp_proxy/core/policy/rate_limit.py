@@ -1,14 +1,15 @@
 """The layer of rate limits: what is asked too often reaches no backend (ADR-0045)."""
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final, Protocol
 
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.outcomes import Limit, Limited, Reply, Unchecked
-from vmcp_proxy.core.policy.rate_limits import RateLimits
+from vmcp_proxy.core.policy.rate_limits import Needed, RateLimits
 from vmcp_proxy.core.virtual import (
     Caller,
     Charged,
@@ -22,7 +23,7 @@ from vmcp_proxy.core.virtual import (
     Target,
     VirtualMCP,
 )
-from vmcp_proxy.limits.bucket import Use
+from vmcp_proxy.limits.bucket import Waits
 from vmcp_proxy.limits.limiter import Limiter
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.methods import UNSUBSCRIBE
@@ -50,7 +51,7 @@ class LimitObserver(Protocol):
     def counts(self) -> Mapping[tuple[str, ...], float]:
         """How many it has heard of, by bucket and outcome."""
 
-    def on_limits(self, limits: Sequence[Limit], outcome: LimitOutcome) -> None:
+    def on_limits(self, limits: tuple[Limit, ...], outcome: LimitOutcome) -> None:
         """Hears what became of one request, at the buckets that made it so; it must not raise."""
 
 
@@ -91,7 +92,7 @@ class RateLimit:
 
     async def charge(self, caller: Caller) -> Limited | Unchecked | None:
         """Takes the tokens of a request that is no operation and has backends asked; what refuses it."""
-        return await self._take(self._uses(caller.identity, None))
+        return await self._take(self._needed(caller.identity, None))
 
     async def charge_view(self, caller: Caller) -> Limited | Unchecked | None:
         """The same for the view of a new session, which is free unless it has backends asked for this caller alone."""
@@ -101,67 +102,94 @@ class RateLimit:
         """Takes the tokens of a call of a tool that is answered from `list`: those that the list will not take."""
         identity = caller.identity
         if not self._asks(caller):
-            return await self._take(self._uses(identity, tool))
-        return await self._take(self._limits.uses_beside(tool, None, lambda: self._user_key(identity)))
+            return await self._take(self._needed(identity, tool))
+        return await self._take(self._limits.needed_beside(tool, None, partial(self._user_key, identity)))
 
     async def list(self, caller: Caller, kind: Kind) -> Listed:
         """See `VirtualMCP.list`."""
         refused = await self.charge(caller) if self._asks(caller) else None
         return await self._inner.list(caller, kind) if refused is None else refused
 
-    async def resolve(self, caller: Caller, operation: Operation) -> Looked:
+    def resolve(self, caller: Caller, operation: Operation) -> Coroutine[Any, Any, Looked]:
         """See `VirtualMCP.resolve`; new headers with each call would have all backends asked, tokens or not."""
-        if not self._asks(caller):
-            return await self._inner.resolve(caller, operation)
-        refused = await self._take(self._uses(caller.identity, _named(operation)))
+        return self._charged(caller, operation) if self._asks(caller) else self._inner.resolve(caller, operation)
+
+    async def _charged(self, caller: Caller, operation: Operation) -> Looked:
+        refused = await self._take(self._needed(caller.identity, _named(operation)))
         if refused is not None:
             return refused
         looked = await self._inner.resolve(caller, operation)
         return looked if isinstance(looked, Charged | Limited | Unchecked) else Charged(looked, _named(operation))
 
-    async def perform(self, caller: Caller, operation: Operation, resolved: Resolved, exchange: Exchange) -> Reply:
-        """See `VirtualMCP.perform`; names that do not exist cost as much as others."""
-        if not _gives_back(caller, operation, resolved):
-            refused = await self._take(self._needed(caller.identity, operation, _tool(operation, resolved)))
-            if refused is not None:
-                return refused
-        return await self._inner.perform(caller, operation, resolved, exchange)
+    def perform(
+        self, caller: Caller, operation: Operation, resolved: Resolved, exchange: Exchange
+    ) -> Coroutine[Any, Any, Reply]:
+        """See `VirtualMCP.perform`; names that do not exist cost as much as others.
 
-    def _uses(self, identity: Identity, tool: str | None) -> Sequence[tuple[Limit, Use]]:
-        return self._limits.uses(tool, lambda: self._user_key(identity))
-
-    def _needed(self, identity: Identity, operation: Operation, tool: str | None) -> Sequence[tuple[Limit, Use]]:
-        if operation.charged is None:
-            return self._uses(identity, tool)
-        # A page may name a tool by its own name: which buckets it has was not known before it was looked up.
-        return self._limits.uses_beside(tool, operation.charged.tool, lambda: self._user_key(identity))
-
-    async def _take(self, needed: Sequence[tuple[Limit, Use]]) -> Limited | Unchecked | None:
-        if not needed:
-            return None
-        limits = [limit for limit, _ in needed]
-        waits = await self._limiter.take([use for _, use in needed])
+        Where the buckets are in this process nothing is waited for, and the request goes on without a frame of ours.
+        """
+        if operation.method == UNSUBSCRIBE and _gives_back(caller, operation, resolved):
+            return self._inner.perform(caller, operation, resolved, exchange)
+        tool, charged, user_key = (
+            _tool(operation, resolved),
+            operation.charged,
+            partial(self._user_key, caller.identity),
+        )
+        needed = (
+            self._limits.needed(tool, user_key)
+            if charged is None
+            # A page may name a tool by its own name: which buckets it has was not known before it was looked up.
+            else self._limits.needed_beside(tool, charged.tool, user_key)
+        )
+        if not needed.uses:
+            return self._inner.perform(caller, operation, resolved, exchange)
+        waits = self._limiter.take_now(needed.uses)
         if waits is None:
-            is_denied = self._limits.denies_unchecked
-            outcome = LimitOutcome.UNCHECKED_DENIED if is_denied else LimitOutcome.UNCHECKED_ALLOWED
-            self._observer.on_limits(limits, outcome)
-            return Unchecked(_RETRY_UNCHECKED) if is_denied else None
-        longest = max(waits)
-        if not longest:
+            return self._perform(needed, caller, operation, resolved, exchange)
+        refused = self._noted(needed, waits)
+        return self._inner.perform(caller, operation, resolved, exchange) if refused is None else _answer(refused)
+
+    async def _perform(
+        self, needed: Needed, caller: Caller, operation: Operation, resolved: Resolved, exchange: Exchange
+    ) -> Reply:
+        refused = await self._take(needed)
+        return await self._inner.perform(caller, operation, resolved, exchange) if refused is None else refused
+
+    def _needed(self, identity: Identity, tool: str | None) -> Needed:
+        return self._limits.needed(tool, partial(self._user_key, identity))
+
+    async def _take(self, needed: Needed) -> Limited | Unchecked | None:
+        if not needed.uses:
+            return None
+        waits = await self._limiter.take(needed.uses)
+        if waits is not None:
+            return self._noted(needed, waits)
+        is_denied = self._limits.denies_unchecked
+        outcome = LimitOutcome.UNCHECKED_DENIED if is_denied else LimitOutcome.UNCHECKED_ALLOWED
+        self._observer.on_limits(needed.limits, outcome)
+        return Unchecked(_RETRY_UNCHECKED) if is_denied else None
+
+    def _noted(self, needed: Needed, waits: Waits) -> Limited | None:
+        """Tells the observer what came of it; what refuses the request, where a bucket had no token."""
+        limits = needed.limits
+        if not any(waits):
             self._observer.on_limits(limits, LimitOutcome.ALLOWED)
             return None
-        lacking = [limit for limit, wait in zip(limits, waits, strict=True) if wait]
+        longest = max(waits)
+        lacking = tuple(limit for limit, wait in zip(limits, waits, strict=True) if wait)
         self._observer.on_limits(lacking, LimitOutcome.LIMITED)
         return Limited(limits[waits.index(longest)], -(-longest // _MILLISECONDS))
 
 
+async def _answer(refused: Limited) -> Reply:
+    return refused
+
+
 def _gives_back(caller: Caller, operation: Operation, resolved: Resolved) -> bool:
-    """Whether it ends a subscription that the client has here: that is never refused.
+    """Whether an `unsubscribe` ends a subscription that the client has here: that is never refused.
 
     One that was made through another pod is not known here: ending it asks a backend, as ending none would.
     """
-    if operation.method != UNSUBSCRIBE:
-        return False
     if type(resolved) is not Target:
         return True
     capability = resolved.capability
@@ -178,6 +206,8 @@ def _tool(operation: Operation, resolved: Resolved) -> str | None:
     """The tool that is called, by the name that clients see, whatever name a page calls it by; else None."""
     if operation.kind is not Kind.TOOL:
         return None
+    if type(resolved) is Target:
+        return resolved.capability.exposed
     if isinstance(resolved, OwnNames) and len(resolved.targets) == 1:
         resolved = resolved.targets[0]
     return resolved.capability.exposed if isinstance(resolved, Found) else operation.name

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from vmcp_api.config import ProxyConfig
@@ -39,18 +39,21 @@ class LimitDecisions:
 
     def __init__(self, limiter: Limiter) -> None:
         self._limiter: Final = limiter
-        self._counts: Final[Counter[tuple[str, ...]]] = Counter()
+        self._counts: Final[Counter[tuple[tuple[Limit, ...], LimitOutcome]]] = Counter()
         self._told: LimitOutcome | None = None
 
     @property
     def counts(self) -> Mapping[tuple[str, ...], float]:
         """How many there were, by bucket and outcome."""
-        return dict(self._counts)
+        counts: Counter[tuple[str, ...]] = Counter()
+        for (limits, outcome), count in self._counts.items():
+            for limit in limits:
+                counts[limit.value, outcome.value] += count
+        return counts
 
-    def on_limits(self, limits: Sequence[Limit], outcome: LimitOutcome) -> None:
+    def on_limits(self, limits: tuple[Limit, ...], outcome: LimitOutcome) -> None:
         """See `LimitObserver.on_limits`."""
-        for limit in limits:
-            self._counts[limit.value, outcome.value] += 1
+        self._counts[limits, outcome] += 1
         effect = _UNCHECKED.get(outcome)
         if effect is None and self._told is not None:
             self._told = None
