@@ -17,6 +17,8 @@ _OWNED: Final = frozenset((
     b"expect",
 ))  # fmt: skip
 """Fields that decide framing and connection: the client's own. The empty name is here to be refused."""
+_TRACE: Final = b"traceparent"
+_TRACE_VALUE: Final = b"0123456789abcdef-"
 _BODYLESS: Final = frozenset({b"GET", b"HEAD", b"DELETE", b"OPTIONS"})
 """Methods whose missing body needs no Content-Length (RFC 9110 section 8.6)."""
 
@@ -35,8 +37,12 @@ class HeaderBlock:
 
     def __add__(self, more: Headers) -> "HeaderBlock":
         """A block with further fields, of which only those are checked and encoded now."""
-        block = HeaderBlock(more)
-        block.lines = self.lines + block.lines
+        block = HeaderBlock.__new__(HeaderBlock)
+        if len(more) == 1 and more[0][0] == _TRACE and not more[0][1].translate(None, _TRACE_VALUE):
+            # What a request of its own adds most often, and nothing in it can smuggle.
+            block.lines = b"%b%b: %b\r\n" % (self.lines, _TRACE, more[0][1])
+        else:
+            block.lines = self.lines + encode_fields(more)
         return block
 
     def __repr__(self) -> str:

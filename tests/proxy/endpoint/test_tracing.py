@@ -87,8 +87,7 @@ async def test_the_clients_headers_are_encoded_once_whatever_goes_with_a_single_
         encoded.clear()
         for _ in range(5):
             await client.call("one_echo")
-        assert not [fields for fields in encoded if b"X-Api-Key" in fields]
-        assert [list(fields) for fields in encoded] == [[b"traceparent"]] * 5
+        assert not [fields for fields in encoded if set(fields) - {b"traceparent"}]
 
     settings = operational(failureHandling={"healthCheckInterval": "1h"})
     _, backend, _ = await traced(use, rate=rate, config=settings, passthroughHeaders=["X-Api-Key"])

@@ -107,6 +107,18 @@ def test_a_value_that_would_smuggle_is_refused_naming_the_header_only(value, pos
     assert CANARY not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", [b"x-token", b"traceparent", b"Traceparent"])
+@pytest.mark.parametrize("value", [b"00-ab-cd-00", b"00-ab-cd-00\r\nEvil: 1", b"ab\n", b"\0", b""])
+def test_a_block_takes_a_field_more_under_the_same_rules(name, value):
+    block, more = HeaderBlock(((b"x-a", b"1"),)), [(name, value)]
+    if value.isascii() and not set(value) & set(b"\r\n\0"):
+        assert (block + more).lines == b"x-a: 1\r\n%b: %b\r\n" % (name, value)
+    else:
+        with pytest.raises(ValueError, match=name.decode()):
+            block + more
+    assert block.lines == b"x-a: 1\r\n"
+
+
 @pytest.mark.parametrize("name", [b"", b"a b", b"a:", b"a\r\nb", b"a\n", b"\n", b"\xc3\xa4", b"a\0", b"(x)"])
 def test_a_name_that_is_no_token_is_refused(name):
     with pytest.raises(ValueError, match="not a token"):

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 
 import pytest
 
@@ -39,7 +40,7 @@ def record(output, count=1):
     tracing = Tracing(Sampler(1.0), frozenset(), output)
     for _ in range(count):
         fields = [(b"traceparent", PARENT.encode()), (b"tracestate", b"a=1")]
-        trace = tracing.begin(fields, None, 0.001, has_parent=True)
+        trace = tracing.begin(fields, None, time.perf_counter() - 0.001, has_parent=True)
         call = trace.call("tools/call x", {"a": "b"})
         call.resent("session_lost")
         call.end("timeout", {"c": 1})

@@ -29,7 +29,7 @@ CallTrace: TypeAlias = PassedTrace | ClientSpan
 def begin_call(trace: Trace, operation: Operation, capability: Capability, member: Member) -> CallTrace:
     """The span of a request that is about to be sent; it bears the backend's own names."""
     if isinstance(trace, PassedTrace):
-        return trace
+        return trace.prepared()
     method, kind = operation.method, capability.kind
     name = operation.name if kind is Kind.TEMPLATE else capability.original
     attributes = request_attributes(method, kind, name, None)

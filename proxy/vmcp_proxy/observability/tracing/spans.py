@@ -5,7 +5,8 @@ None of these is a context variable: a trace rides in the request's context and 
 
 import random
 import time
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from binascii import hexlify
+from typing import Any, ClassVar, Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -28,6 +29,14 @@ Attributes: TypeAlias = dict[str, str | int | tuple[str, ...]]
 
 _random: Final = random.Random().getrandbits  # noqa: S311 - ids are no secrets, and nobody else may seed this one
 _RANDOM: Final = 2
+_BITS: Final = 192
+"""What is drawn at once: the id of a span and, below it, that of a trace."""
+_BYTES: Final = _BITS // 8
+_SPAN_DIGITS: Final = 16
+_TRACE: Final = (1 << 128) - 1
+_LOW: Final = (1 << 64) - 1
+"""The part of a trace's id that sampling goes by."""
+_NO_META: Final = msgspec.Raw(b"{}")
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -64,36 +73,46 @@ class Output(Protocol):
         """Takes one; must not raise."""
 
 
-class PassedTrace:
+class PassedTrace(msgspec.Struct, gc=False):
     """A request whose trace is not recorded: backends hear so, lest they begin one of their own.
 
-    It is the span of each of its requests to backends too, for it keeps nothing of the single one.
+    It is the span of each of its requests to backends too, for it keeps nothing of the single one. `numbers` are the
+    ids of span and trace where no trace came with the request (`Tracing.begin`); `headers` and `meta` are there once it
+    was `prepared`.
     """
 
-    __slots__ = ("_incoming", "_low", "_out")
-
-    trace_id: Final = ""
+    trace_id: ClassVar[str] = ""
     """See `RecordedTrace.trace_id`."""
 
-    def __init__(self, incoming: Incoming, low: int) -> None:
-        self._incoming: Final = incoming
-        self._low: Final = low
-        self._out: Outgoing | None = None
+    incoming: Incoming
+    numbers: int
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    """See `RequestSpan.headers`."""
+    meta: msgspec.Raw = _NO_META
+    """The object that goes into `_meta`."""
 
-    @property
-    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
-        """See `RequestSpan.headers`."""
-        return self._outgoing().headers
-
-    @property
-    def meta(self) -> msgspec.Raw:
-        """The object that goes into `_meta`."""
-        return self._outgoing().meta
+    def prepared(self) -> "PassedTrace":
+        """The same with what goes with its requests to backends, which is written for the first of them."""
+        if self.headers:
+            return self
+        incoming = self.incoming
+        if incoming.parent is not None:
+            parent = incoming.parent.text.encode()
+        else:
+            digits = hexlify(self.numbers.to_bytes(_BYTES))
+            parent = b"00-%b-%b-00" % (digits[_SPAN_DIGITS:], digits[:_SPAN_DIGITS])
+        if incoming is NOTHING:
+            # As `write`, for nearly all requests.
+            self.headers, self.meta = ((b"traceparent", parent),), msgspec.Raw(b'{"traceparent":"%b"}' % parent)
+        else:
+            out = write(parent, incoming.state, incoming.baggage)
+            self.headers, self.meta = out.headers, out.meta
+        return self
 
     def call(self, name: str, attributes: Attributes) -> "PassedTrace":
         """See `RecordedTrace.call`."""
         del name, attributes
-        return self
+        return self.prepared()
 
     def inner(self, name: str, attributes: Attributes) -> "PassedTrace":
         """See `RecordedTrace.inner`."""
@@ -110,19 +129,6 @@ class PassedTrace:
     def end(self, error: str, attributes: Attributes | None = None) -> None:
         """See `RequestSpan.end`."""
 
-    def _outgoing(self) -> Outgoing:
-        out = self._out
-        if out is None:
-            incoming = self._incoming
-            parent = incoming.parent
-            text = (
-                b"00-%016x%016x-%016x-00" % (_random(64), self._low, _random(64) or 1)
-                if parent is None
-                else parent.text.encode()
-            )
-            out = self._out = write(text, incoming.state, incoming.baggage)
-        return out
-
 
 class RecordedTrace:
     """A request whose trace is recorded; it is the server span itself, `started` in nanoseconds of the epoch.
@@ -130,14 +136,14 @@ class RecordedTrace:
     `failure` is the error of the last request to a backend, for a server span whose answer does not tell.
     """
 
-    __slots__ = ("_flags", "_incoming", "_low", "_output", "failure", "span_id", "started", "trace_id")
+    __slots__ = ("_flags", "_incoming", "_output", "failure", "span_id", "started", "trace_id")
 
-    def __init__(self, incoming: Incoming, low: int, output: Output, started: int) -> None:
+    def __init__(self, incoming: Incoming, numbers: int, output: Output, started: int) -> None:
         parent = incoming.parent
         self._incoming: Final = incoming
         self._output: Final = output
         self._flags: Final = SAMPLED | (_RANDOM if parent is None else parent.flags & _RANDOM)
-        self.trace_id: Final = f"{_random(64):016x}{low:016x}" if parent is None else parent.trace
+        self.trace_id: Final = f"{numbers & _TRACE:032x}" if parent is None else parent.trace
         """In hex; empty where nothing is recorded."""
         self.span_id: Final = new_span_id()
         self.started: Final = started
@@ -296,22 +302,26 @@ def new_span_id() -> str:
 class Tracing:
     """Begins traces; `baggage` are the names that may be forwarded."""
 
-    __slots__ = ("_baggage", "_output", "_sampler")
+    __slots__ = ("_baggage", "_output", "_takes")
 
     def __init__(self, sampler: Sampler, baggage: frozenset[str], output: Output) -> None:
-        self._sampler: Final = sampler
+        self._takes: Final = sampler.takes
         self._baggage: Final = baggage
         self._output: Final = output
 
-    def begin(self, fields: Headers, meta: Raw | None, age: float, *, has_parent: bool) -> RequestTrace:
-        """The trace of a request that is `age` seconds old.
+    def begin(self, fields: Headers, meta: Raw | None, began: float, *, has_parent: bool) -> RequestTrace:
+        """The trace of a request that began at `began`, by the clock of `time.perf_counter`.
 
         `has_parent` says whether there is a `traceparent` among the header fields, which are not looked at else.
         """
-        incoming = read_headers(fields, self._baggage) if has_parent or self._baggage else NOTHING
+        numbers, incoming = _random(_BITS), NOTHING
+        if has_parent or self._baggage:
+            incoming = read_headers(fields, self._baggage)
         if meta is not None:
             incoming = join(incoming, read_meta(meta, self._baggage))
-        parent, low = incoming.parent, _random(64)
-        if not (self._sampler.takes(low) if parent is None else parent.is_sampled):
-            return PassedTrace(incoming, low)
-        return RecordedTrace(incoming, low, self._output, time.time_ns() - round(age * 1e9))
+        parent = incoming.parent
+        # Decided before anything is made that only a recorded trace needs.
+        if not (self._takes(numbers & _LOW) if parent is None else parent.is_sampled):
+            return PassedTrace(incoming, numbers)
+        age = time.perf_counter() - began
+        return RecordedTrace(incoming, numbers, self._output, time.time_ns() - round(age * 1e9))

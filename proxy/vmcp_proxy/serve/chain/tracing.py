@@ -25,6 +25,7 @@ from vmcp_proxy.serve.context import Handler, RequestContext
 
 NAME: Final = "tracing"
 
+_TRACED: Final = (Request, Notification)
 _MOST_POLICIES: Final = 16
 _ERRORS: Final = range(400, 600)
 
@@ -34,17 +35,20 @@ def tracing(inner: Handler, tracer: Tracing) -> Handler:
 
     Streams, answers of clients and batches as a whole have none; each message of a batch has its own.
     """
+    begin = tracer.begin
 
     def handle(context: RequestContext) -> Awaitable[None]:
         message = context.message
-        if not isinstance(message, Request | Notification):
+        if not isinstance(message, _TRACED):
             return inner(context)
-        trace = context.trace = tracer.begin(
-            context.scope["headers"],
-            _meta_of(context, message),
-            context.age,
-            has_parent=context.header(b"traceparent") is not None,
-        )
+        meta: Raw | None = None
+        if message.params is not None:
+            try:
+                meta = context.reference.members.get("_meta")
+            except InvalidParamsError:
+                meta = None
+        has_parent = context.header(b"traceparent") is not None
+        trace = context.trace = begin(context.scope["headers"], meta, context.started, has_parent=has_parent)
         # Without a frame of its own where nothing is recorded.
         return inner(context) if isinstance(trace, PassedTrace) else _recorded(inner, context, trace)
 
@@ -65,10 +69,6 @@ async def _recorded(inner: Handler, context: RequestContext, trace: RecordedTrac
         raise
     finally:
         _end(context, trace, error)
-
-
-def _meta_of(context: RequestContext, message: Request | Notification) -> Raw | None:
-    return None if message.params is None else _reference_of(context).members.get("_meta")
 
 
 def _reference_of(context: RequestContext) -> Reference:
