@@ -16,8 +16,9 @@ from tests.support.raw_client import eventually
 from tests.support.raw_server import HangUp
 from vmcp_proxy.observability.audit import queue as module
 from vmcp_proxy.observability.audit.queue import AuditQueue
-from vmcp_proxy.observability.audit.sinks.otlp import OtlpSink, _pause
+from vmcp_proxy.observability.audit.sinks.otlp import OtlpSink
 from vmcp_proxy.observability.otlp.connection import OtlpConnection
+from vmcp_proxy.observability.otlp.delivery import pause_of
 
 pytestmark = pytest.mark.scenario("O-5", "O-4")
 
@@ -171,9 +172,9 @@ async def test_a_collector_says_how_long_to_wait():
 
 
 def test_the_pause_that_is_asked_for_comes_in_two_forms_or_means_nothing():
-    assert (_pause("7"), _pause(""), _pause(None), _pause("soon")) == (7.0, None, None, None)
-    assert 50 < _pause(formatdate(time.time() + 60, usegmt=True)) <= 60
-    assert _pause(formatdate(0, usegmt=True)) == 0
+    assert (pause_of("7"), pause_of(""), pause_of(None), pause_of("soon")) == (7.0, None, None, None)
+    assert 50 < pause_of(formatdate(time.time() + 60, usegmt=True)) <= 60
+    assert pause_of(formatdate(0, usegmt=True)) == 0
 
 
 async def test_what_a_collector_will_never_take_is_counted_to_the_line():

@@ -4,7 +4,6 @@ import gzip
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 import msgspec
@@ -19,6 +18,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from vmcp_proxy.observability.audit.event import Outcome, Target, without_content
 from vmcp_proxy.observability.audit.sinks.sink import SinkAwayError
 from vmcp_proxy.observability.otlp.connection import OtlpConnection
+from vmcp_proxy.observability.otlp.delivery import pause_of
 from vmcp_proxy.observability.otlp.session import OtlpSession
 
 _SCOPE: Final = "vmcp.audit"
@@ -108,7 +108,7 @@ class OtlpSink:
             raise SinkAwayError(session.problem) from None
         if answer.ok or answer.status_code in _UNREADABLE:
             return answer.status_code
-        raise SinkAwayError(session.problem, retry_after=_pause(answer.headers.get("Retry-After")))
+        raise SinkAwayError(session.problem, retry_after=pause_of(answer.headers.get("Retry-After")))
 
     def _opened(self) -> OtlpSession:
         if self._session is None:
@@ -170,15 +170,3 @@ def _attribute(name: str, value: str) -> KeyValue:
 def _nanoseconds(moment: datetime) -> int:
     passed = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return (passed.days * 86_400 + passed.seconds) * 1_000_000_000 + passed.microseconds * 1000
-
-
-def _pause(text: str | None) -> float | None:
-    """What `Retry-After` asks for, in seconds; None where it says nothing that makes sense."""
-    if not text:
-        return None
-    if text.strip().isdecimal():
-        return float(text)
-    try:
-        return max((parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds(), 0.0)
-    except (ValueError, TypeError):
-        return None
