@@ -1,6 +1,7 @@
 """Commands to Redis within a bound, and what is known of it by how they went."""
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
@@ -11,7 +12,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from vmcp_proxy.redis_client.cancellation import keeping_cancellation
 from vmcp_proxy.redis_client.causes import RedisCauses
-from vmcp_proxy.redis_client.connect import telling_lost_connections
+from vmcp_proxy.redis_client.connect import over_live_connections
 
 T = TypeVar("T")
 
@@ -33,7 +34,8 @@ class RedisCalls:
     """At most so many calls at once; `problem` is what ailed the last one, empty where nothing did.
 
     After a lost connection the next calls fail at once for half a second, so that a dead Redis costs each request
-    nothing.
+    nothing. What began before such a rest says nothing new when it fails: calls that have waited for seconds must not
+    keep others from a Redis that is back.
     """
 
     def __init__(self, causes: RedisCauses, *, concurrent: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -43,7 +45,7 @@ class RedisCalls:
         self._slots: Final = asyncio.Semaphore(concurrent)
         self._clock: Final = clock
         self._has_answered = False
-        self._rests_until = 0.0
+        self._rested_at = self._rests_until = -math.inf
 
     @property
     def is_resting(self) -> bool:
@@ -52,7 +54,7 @@ class RedisCalls:
 
     def wake(self) -> None:
         """Ends the rest: somebody else has heard of Redis."""
-        self._rests_until = 0.0
+        self._rests_until = -math.inf
 
     def describe(self, error: Exception) -> str:
         """The cause of an error and its remedy."""
@@ -66,17 +68,20 @@ class RedisCalls:
         """
         if self.is_resting:
             raise RedisUnavailable(self.problem)
+        began = self._clock()
         try:
-            with keeping_cancellation(), telling_lost_connections():
+            with keeping_cancellation():
                 async with asyncio.timeout(CALL_SECONDS), self._slots:
-                    answer = await send()
+                    answer = await over_live_connections(send)
         except REDIS_ERRORS as error:
             self.problem, self.is_known = self.describe(error), True
-            if isinstance(error, RedisConnectionError | RedisTimeoutError | OSError):
-                self._rests_until = self._clock() + _REST_SECONDS
+            is_lost = isinstance(error, RedisConnectionError | RedisTimeoutError | OSError)
+            if is_lost and began >= self._rested_at:
+                self._rested_at = self._clock()
+                self._rests_until = self._rested_at + _REST_SECONDS
             # The cause would carry the command, and what was to be kept, into a traceback.
             raise RedisUnavailable(self.problem) from None
         self.problem, self.is_known = "", True
         self._has_answered = True
-        self._rests_until = 0.0
+        self._rests_until = -math.inf
         return answer

@@ -1,9 +1,9 @@
 """Connections to a Redis service, whatever its layout."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
@@ -17,6 +17,8 @@ from vmcp_api.certificates import to_ascii
 from vmcp_api.spec.sessions import RedisMode
 
 RedisClient = Redis | RedisCluster
+
+T = TypeVar("T")
 
 SOCKET_SECONDS: Final = 2.0
 """Longest wait for a connection and for an answer."""
@@ -143,16 +145,37 @@ def _wire(endpoint: RedisEndpoint) -> dict[str, Any]:
     return options
 
 
+async def over_live_connections(send: Callable[[], Awaitable[T]]) -> T:
+    """The answer to what `send` sends, which may be called several times.
+
+    Each connection in the pool may have been reset while it was idle, and is found minutes after Redis is back:
+    redis-py looks for an end of the stream only, and what uvloop raises at the write is no cause for its retry.
+    Nothing was sent then, and the next attempt takes another one or connects.
+
+    Raises:
+        redis.exceptions.ConnectionError: there are more of them than connections.
+    """
+    for _ in range(MOST_CONNECTIONS):
+        with suppress(ClosedConnectionError), telling_lost_connections():
+            return await send()
+    with telling_lost_connections():
+        return await send()
+
+
+class ClosedConnectionError(RedisConnectionError):
+    """A connection that was to be written to is closed; nothing has been sent."""
+
+
 @contextmanager
 def telling_lost_connections() -> Iterator[None]:
     """Raise a connection that the peer has closed as what it is: uvloop says it by a bare RuntimeError.
 
     Raises:
-        redis.exceptions.ConnectionError: that is so.
+        ClosedConnectionError: that is so.
     """
     try:
         yield
     except RuntimeError as error:
         if CLOSED_TRANSPORT not in str(error):
             raise
-        raise RedisConnectionError(CLOSED_TRANSPORT) from None
+        raise ClosedConnectionError(CLOSED_TRANSPORT) from None

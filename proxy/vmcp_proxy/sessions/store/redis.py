@@ -153,10 +153,14 @@ class RedisStore:
     async def _eval_each(self, script: str, calls: Sequence[tuple[str, ...]]) -> tuple[Presence, ...]:
         if not calls:
             return ()
-        pipeline = self._client.pipeline(transaction=False)
-        for digest, *args in calls:
-            pipeline.execute_command("EVAL", script, 1, self._prefix + digest, *args)
-        return tuple(scripts.PRESENCE[answer] for answer in await self._call(pipeline.execute))
+
+        def send() -> Awaitable[list[Any]]:
+            pipeline = self._client.pipeline(transaction=False)
+            for digest, *args in calls:
+                pipeline.execute_command("EVAL", script, 1, self._prefix + digest, *args)
+            return pipeline.execute()
+
+        return tuple(scripts.PRESENCE[answer] for answer in await self._call(send))
 
     async def _call(self, send: Callable[[], Awaitable[T]]) -> T:
         try:
