@@ -86,7 +86,7 @@ def prepared(operation: Operation, resolved: Resolved | Found) -> Operation:
 
 
 def _record(decision: Decision, question: Question) -> DecisionRecord:
-    action, name, capability = question.action.value, question.name, question.capability
+    action, name, capability = question.action, question.name, question.capability
     # The first few arguments of a call to come are not those of a call: nobody could judge it by them again.
     arguments = None if question.is_open else question.arguments
     if capability is None:
@@ -97,7 +97,7 @@ def _record(decision: Decision, question: Question) -> DecisionRecord:
 
 def _arguments_of(operation: Operation) -> bytes | None:
     try:
-        arguments = operation.members.get("arguments")
+        arguments = (operation.members if operation.parsed is None else operation.parsed).get("arguments")
     except InvalidParamsError:
         return None
     return None if arguments is None else bytes(arguments)

@@ -110,8 +110,10 @@ class Metrics:
 
     def on_decision(self, policies: Iterable[str], outcome: str, mode: str) -> None:
         """Counts one decision under each policy that made it come out so."""
+        counts = self._counted[families.POLICY_DECISIONS]
         for policy in policies:
-            self.count(families.POLICY_DECISIONS, policy, outcome, mode)
+            key = (policy, outcome, mode)
+            counts[key] = counts.get(key, 0) + 1
 
     def keep_policies(self, policies: Collection[str]) -> None:
         """Forgets what was counted under other ids: edits must not add up to series without end."""

@@ -30,12 +30,12 @@ class PolicyDecisions:
     def on_decision(self, decision: Decision) -> None:
         """See `DecisionObserver.on_decision`."""
         if decision.errors:
-            self._metrics.on_decision(decision.errors, "error", decision.mode.value)
+            self._metrics.on_decision(decision.errors, "error", decision.mode)
             for policy, why in zip_longest(decision.errors, decision.why, fillvalue=""):
                 if policy not in self._told:
                     self._tell(policy, why, decision.mode)
         else:
-            self._metrics.on_decision(decision.policies or (_DEFAULT,), decision.outcome, decision.mode.value)
+            self._metrics.on_decision(decision.policies or (_DEFAULT,), decision.outcome, decision.mode)
 
     def follow(self, ids: frozenset[str]) -> None:
         """Begins anew with other policies."""

@@ -33,42 +33,76 @@ class Standing(msgspec.Struct, frozen=True):
     entities: Entities | None = None
 
 
-class Subject(msgspec.Struct, frozen=True):
-    """One identity with the claims of one token, and what has been found out for it."""
+class Subject(msgspec.Struct):
+    """One identity with the claims of one token, and what has been found out for it.
 
+    `is_recent` once it was asked about since somebody had to give way.
+    """
+
+    caller: Identity
     claims: Mapping[str, Any]
     principal: Principal
     standings: dict[Thing, Standing]
     prospects: dict[Prospect, bool]
+    is_recent: bool = False
+
+    def is_of(self, identity: Identity) -> bool:
+        """Whether it is of an identity with the very claims of this one."""
+        caller = self.caller
+        return (
+            self.claims is identity.claims
+            and caller.subject == identity.subject
+            and caller.issuer == identity.issuer
+            and caller.has_authorization is identity.has_authorization
+        )
 
 
 class Subjects:
-    """The callers that were asked about last; `principal_of` says what policies know of one.
+    """The callers that were asked about lately; `principal_of` says what policies know of one.
 
-    Nothing of it outlives the policies, and no token is in it.
+    Who gives way is whoever came longest ago and was not asked about since somebody last had to (CLOCK). Nothing of it
+    outlives the policies, and no token is in it.
     """
 
     def __init__(self, principal_of: Callable[[Identity], Principal]) -> None:
         self._principal_of: Final = principal_of
         self._subjects: Final[OrderedDict[Identity, Subject]] = OrderedDict()
+        # By the address of claims, which are one object for a token: a subject holds them, so that it is no other's.
+        self._by_claims: Final[dict[int, Subject]] = {}
         self._kept = 0
 
     def of(self, identity: Identity) -> Subject:
         """What is remembered for an identity and just these claims; nothing yet where they are new."""
-        kept = self._subjects.get(identity)
-        if kept is not None and are_same(kept.claims, identity.claims):
-            self._subjects.move_to_end(identity)
-            return kept
-        if kept is not None:
-            self._kept -= len(kept.standings)
-        subject = Subject(identity.claims, self._principal_of(identity), {}, {})
-        # The caller alone: what is kept beyond the session must not keep its token.
-        self._subjects[identity.caller] = subject
-        self._subjects.move_to_end(identity)
-        if len(self._subjects) > _MOST_IDENTITIES:
-            _, oldest = self._subjects.popitem(last=False)
-            self._kept -= len(oldest.standings)
+        subject = self._by_claims.get(id(identity.claims))
+        if subject is None or not subject.is_of(identity):
+            subject = self._found(identity)
+        subject.is_recent = True
         return subject
+
+    def _found(self, identity: Identity) -> Subject:
+        kept = self._subjects.get(identity)
+        if kept is not None:
+            if are_same(kept.claims, identity.claims):
+                return kept
+            self._forget(kept)
+        # The caller alone: what is kept beyond the session must not keep its token.
+        caller = identity.caller
+        subject = Subject(caller, identity.claims, self._principal_of(identity), {}, {})
+        while len(self._subjects) >= _MOST_IDENTITIES:
+            oldest = next(iter(self._subjects.values()))
+            if oldest.is_recent:
+                oldest.is_recent = False
+                self._subjects.move_to_end(oldest.caller)
+            else:
+                self._forget(oldest)
+        self._subjects[caller] = subject
+        self._by_claims[id(subject.claims)] = subject
+        return subject
+
+    def _forget(self, subject: Subject) -> None:
+        del self._subjects[subject.caller]
+        self._by_claims.pop(id(subject.claims), None)
+        self._kept -= len(subject.standings)
 
     def keep(self, subject: Subject, thing: Thing, standing: Standing) -> None:
         """Remembers it, within bounds: names are the caller's to choose where policies read them."""

@@ -1,5 +1,7 @@
 """What callers can make the policies remember, and what no text of theirs can do."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.proxy.core.policy.cedar.helpers import a_tool, admitter, decided, entry, unknown, who
@@ -18,6 +20,10 @@ def kept(policies):
     return [len(each.standings) for each in policies._subjects._subjects.values()]
 
 
+def found_by_claims(policies):
+    return set(map(id, policies._subjects._by_claims.values()))
+
+
 async def test_guessed_names_and_many_callers_are_remembered_within_bounds(monkeypatch):
     monkeypatch.setattr(module, "_MOST_THINGS", 20)
     monkeypatch.setattr(module, "_MOST_STANDINGS", 50)
@@ -28,8 +34,29 @@ async def test_guessed_names_and_many_callers_are_remembered_within_bounds(monke
         assert not (await unknown(policies, identity, f"name-{number}")).admits
         assert sum(kept(policies)) == policies._subjects._kept <= 50
         assert len(kept(policies)) <= 5
+        assert found_by_claims(policies) <= set(map(id, policies._subjects._subjects.values()))
         assert max(kept(policies)) <= 20
     assert (await decided(admitter(BY_NAME), who("a"), a_tool("abc"), {"x": 1})).admits
+
+
+async def test_callers_who_are_asked_about_stay_and_others_give_way(monkeypatch):
+    monkeypatch.setattr(module, "_MOST_IDENTITIES", 5)
+    policies, often = admitter("permit(principal, action, resource);"), who("often")
+    for number in range(20):
+        assert (await decided(policies, often, READ)).admits
+        assert (await decided(policies, who(f"once-{number}"), READ)).admits
+    remembered = [each.subject for each in policies._subjects._subjects]
+    assert len(remembered) == 5
+    assert "often" in remembered
+
+
+async def test_callers_whose_claims_are_one_object_are_decided_apart():
+    policies = admitter('permit(principal == Client::"alice", action, resource);')
+    alice, claims = who("alice"), {}
+    for _ in range(3):
+        for subject in ("alice", "bob"):
+            identity = replace(alice, subject=subject, claims=claims)
+            assert (await decided(policies, identity, READ)).admits is (subject == "alice")
 
 
 @pytest.mark.parametrize("name", ["\ud800", 'x" , "y', "\x00", 'Tool::"read"', "\n", "a" * 100_000])
