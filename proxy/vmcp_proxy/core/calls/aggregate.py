@@ -68,12 +68,11 @@ class Aggregate:
         Raises:
             InvalidParamsError: the params do not have the shape of the method.
         """
-        if (
-            isinstance(resolved, Target)
-            and operation.method not in SUBSCRIPTIONS
-            and caller.client.terms.era is Era.LEGACY
-        ):
-            return self._forwarder.forward(caller, resolved, operation, exchange)
+        if isinstance(resolved, Target) and operation.method not in SUBSCRIPTIONS:
+            if caller.client.terms.era is Era.LEGACY:
+                return self._forwarder.forward(caller, resolved, operation, exchange)
+            if not resolved.capability.headers:
+                return self._rounds.forward(caller, resolved, operation, exchange)
         return self._performed(caller, operation, resolved, exchange)
 
     async def _performed(self, caller: Caller, operation: Operation, resolved: Resolved, exchange: Exchange) -> Reply:

@@ -4,6 +4,7 @@ Every result has a `resultType` and the server in its `_meta`; those of lists, `
 say besides for how long and for whom they may be kept (MCP 2026-07-28, "Caching").
 """
 
+import functools
 from enum import StrEnum
 from typing import Final
 
@@ -77,6 +78,7 @@ def encode_own(
     return encode_spliced(request_id, _members(server) + hints, memoryview(raw)[1:])
 
 
+@functools.lru_cache(maxsize=16)
 def _members(server: bytes) -> bytes:
     return b'"resultType":"complete","_meta":{"%b":%b}' % (SERVER_INFO.encode(), server)
 

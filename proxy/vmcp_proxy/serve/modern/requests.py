@@ -142,7 +142,7 @@ class ModernRequests:
         marks = note_result(context, self._metrics, message, reply)
         if marks is None:
             marks = reply.marks if reply.marks is not None else marks_of(reply.raw)
-        if is_input_required(marks.result_type):
+        if marks.result_type is not msgspec.UNSET and is_input_required(marks.result_type):
             context.reason = Reason.INPUT_REQUIRED
             return self._completed(message, reply.raw, marks, is_cached=False)
         return self._completed(message, reply.raw, marks, is_cached=message.method in CACHED)

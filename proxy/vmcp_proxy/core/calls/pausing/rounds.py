@@ -24,6 +24,7 @@ from vmcp_proxy.core.virtual import Caller, Exchange, Operation, Target
 from vmcp_proxy.keys.keyring import Keyring
 from vmcp_proxy.protocol.modern.input_required import (
     MAY_ASK,
+    RESPONSES,
     STATE,
     is_declined,
     is_input_required,
@@ -118,10 +119,12 @@ class Rounds:
         """
         if operation.inner is not None or operation.method not in MAY_ASK:
             return await self._forwarder.forward(caller, target, operation, exchange)
-        members, backend = operation.members, target.member.name
-        if is_declined(members):
+        backend = target.member.name
+        members = operation.members if operation.parsed is None else operation.parsed
+        if RESPONSES in members and is_declined(members):
             return Unavailable(backend, Category.REFUSED.value, _DECLINED.format(backend=backend))
         if STATE in members:
+            members = members.copy()
             self._states.unsealed(members, caller, operation, backend)
             operation = msgspec.structs.replace(operation, parsed=members)
         reply = await self._forwarder.forward(caller, target, operation, exchange)
@@ -131,7 +134,7 @@ class Rounds:
         if not isinstance(reply, Result):
             return reply
         marks = marks_of(reply.raw) if reply.marks is None else reply.marks
-        if not is_input_required(marks.result_type):
+        if marks.result_type is msgspec.UNSET or not is_input_required(marks.result_type):
             return reply
         return self._relayed(reply, caller, operation, backend)
 
