@@ -28,11 +28,12 @@ def when_gone(send: object, told: Callable[[], None]) -> BoundedHttpProtocol | N
     None where `send` leads to no connection of ours. Where the client has gone already it is told soon: never before
     this returns.
     """
-    connection = _connection_of(send)
-    if connection is None:
+    # As `_connection_of`, without its frame.
+    cycle = getattr(send, "__self__", None)
+    connection = getattr(getattr(cycle, "on_response", None), "__self__", None)
+    if not isinstance(connection, BoundedHttpProtocol):
         return None
     connection.on_gone = told
-    cycle = getattr(send, "__self__", None)
     if connection.is_half_closed or (isinstance(cycle, RequestResponseCycle) and cycle.disconnected):
         connection.loop.call_soon(connection.tell_gone)
     return connection

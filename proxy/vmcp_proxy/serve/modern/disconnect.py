@@ -4,24 +4,22 @@ import asyncio
 from typing import Final
 
 from vmcp_proxy.serve.context import RequestContext
-from vmcp_proxy.serve.http.departure import TellsDeparture
 
 
 class CancelledWithClient:
-    """Cancels the task of a request once its client has gone, until `end`."""
+    """Cancels the task of a request once its client has gone, from now on until `end`.
+
+    It costs a task only where the connection is none of ours.
+    """
 
     __slots__ = ("_connection", "_context", "_task", "_watch", "has_gone")
 
     def __init__(self, context: RequestContext, task: "asyncio.Task[None]") -> None:
         self._context: Final = context
         self._task: Final = task
-        self._connection: TellsDeparture | None = None
-        self._watch: asyncio.Task[None] | None = None
         self.has_gone = False
-
-    def begin(self) -> None:
-        """Watches from now on; it costs a task only where the connection is none of ours."""
-        self._connection = self._context.when_gone(self._gone)
+        self._connection: Final = context.when_gone(self._gone)
+        self._watch: asyncio.Task[None] | None = None
         if self._connection is None:
             self._watch = asyncio.create_task(self._wait(), name="wait for the client to go")
 

@@ -5,9 +5,10 @@ from typing import Final
 
 from vmcp_proxy.clients.stateless.clients import StatelessClients
 from vmcp_proxy.observability.audit import Outcome, Reason
-from vmcp_proxy.protocol.error_codes import REQUEST_CANCELLED
+from vmcp_proxy.protocol.error_codes import INVALID_PARAMS, REQUEST_CANCELLED
 from vmcp_proxy.protocol.jsonrpc import Request
 from vmcp_proxy.protocol.modern.eras import Envelope
+from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.serve.context import RequestContext
 from vmcp_proxy.serve.eras.keep_alive import KeepAlive
 from vmcp_proxy.serve.eras.own_answers import Failure
@@ -40,32 +41,23 @@ class ModernEndpoint:
             # The client's own copy of the same: what was made of it for the request before is known by that.
             caller = StatelessCaller(identity, client, client.snapshot)
             exchange = ModernExchange(context, client.last_used)
-            answered = await self._answered(context, caller, message, envelope, exchange, task)
+            watch = CancelledWithClient(context, task)
+            self._keep_alive.add(exchange)
+            try:
+                answered = await self._requests.answer(context, caller, message, envelope, exchange)
+            except InvalidParamsError as error:
+                context.outcome = Outcome.FAILURE
+                answered = Answered(*answer_failure(message, Failure(INVALID_PARAMS, str(error))))
+            except asyncio.CancelledError:
+                if not watch.has_gone or task.uncancel() > 0:
+                    raise
+                # Nobody reads it; audit and metrics tell it from what was cut or has failed. A stream ends in this way.
+                if not context.is_stream:
+                    context.outcome, context.reason = Outcome.FAILURE, Reason.CANCELLED
+                answered = Answered(*answer_failure(message, _CANCELLED))
+            finally:
+                watch.end()
+                self._keep_alive.discard(exchange)
             await exchange.finish(answered.status, answered.body, answered.headers)
         finally:
             self._clients.end(client, clock())
-
-    async def _answered(
-        self,
-        context: RequestContext,
-        caller: StatelessCaller,
-        message: Request,
-        envelope: Envelope,
-        exchange: ModernExchange,
-        task: "asyncio.Task[None]",
-    ) -> Answered:
-        watch = CancelledWithClient(context, task)
-        self._keep_alive.add(exchange)
-        try:
-            watch.begin()
-            return await self._requests.answer(context, caller, message, envelope, exchange)
-        except asyncio.CancelledError:
-            if not watch.has_gone or task.uncancel() > 0:
-                raise
-            # Nobody reads it; audit and metrics tell it from what was cut or has failed. A stream ends in this way.
-            if not context.is_stream:
-                context.outcome, context.reason = Outcome.FAILURE, Reason.CANCELLED
-            return Answered(*answer_failure(message, _CANCELLED))
-        finally:
-            watch.end()
-            self._keep_alive.discard(exchange)

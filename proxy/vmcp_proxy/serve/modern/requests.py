@@ -1,7 +1,8 @@
 """The requests of clients without a session: each says all that there is to know of it."""
 
 import asyncio
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final
 
 import msgspec
 
@@ -12,7 +13,7 @@ from vmcp_proxy.core.stack import LiveCore
 from vmcp_proxy.core.virtual import Caller
 from vmcp_proxy.observability.audit import Outcome, Reason
 from vmcp_proxy.observability.metrics import Metrics
-from vmcp_proxy.protocol.error_codes import INTERNAL_ERROR, INVALID_PARAMS
+from vmcp_proxy.protocol.error_codes import INTERNAL_ERROR
 from vmcp_proxy.protocol.jsonrpc import Answer, Marks, Raw, Request
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.methods import COMPLETION, MODERN_METHODS, Handling
@@ -20,7 +21,7 @@ from vmcp_proxy.protocol.modern.discovery import encode_discovery
 from vmcp_proxy.protocol.modern.envelope_keys import SUBSCRIPTION_ID
 from vmcp_proxy.protocol.modern.eras import PARAM_HEADERS, Envelope, method_not_found
 from vmcp_proxy.protocol.modern.input_required import is_input_required
-from vmcp_proxy.protocol.params import InvalidParamsError, marks_of
+from vmcp_proxy.protocol.params import marks_of
 from vmcp_proxy.serve.context import Headers, RequestContext
 from vmcp_proxy.serve.eras.core_requests import Page, note_result, operation_of, read_page
 from vmcp_proxy.serve.eras.introduction import Introduced, Introduction
@@ -68,29 +69,30 @@ class ModernRequests:
         self._metrics: Final = metrics
         self._settings: Final = settings
 
-    async def answer(
+    def answer(
         self,
         context: RequestContext,
         caller: StatelessCaller,
         message: Request,
         envelope: Envelope,
         exchange: ModernExchange,
-    ) -> Answered:
-        """What the client gets; `context` hears what came of it."""
-        try:
-            method = MODERN_METHODS[message.method]
-            if method.handling is Handling.DISCOVER:
-                return await self._discover(context, caller, message)
-            if method.handling is Handling.LIST and method.kind is not None:
-                return await self._list(context, caller, message, method.kind)
-            if method.handling is Handling.SUBSCRIPTION:
-                return await self._listen(context, caller, message, exchange)
-            if message.method == COMPLETION and not await self._is_offered(caller):
-                return _not_found(context, message)
-            return await self._call(context, caller, message, envelope, exchange)
-        except InvalidParamsError as error:
-            context.outcome = Outcome.FAILURE
-            return Answered(*answer_failure(message, Failure(INVALID_PARAMS, str(error))))
+    ) -> Coroutine[Any, Any, Answered]:
+        """What the client gets; `context` hears what came of it.
+
+        Raises:
+            InvalidParamsError: the params do not have the shape of the method.
+        """
+        # Without a frame of its own.
+        method = MODERN_METHODS[message.method]
+        if method.handling is Handling.CALL:
+            if message.method == COMPLETION:
+                return self._complete(context, caller, message, envelope, exchange)
+            return self._call(context, caller, message, envelope, exchange)
+        if method.handling is Handling.LIST and method.kind is not None:
+            return self._list(context, caller, message, method.kind)
+        if method.handling is Handling.DISCOVER:
+            return self._discover(context, caller, message)
+        return self._listen(context, caller, message, exchange)
 
     async def _discover(self, context: RequestContext, caller: StatelessCaller, message: Request) -> Answered:
         said = await self._introduction.to(caller)
@@ -123,9 +125,18 @@ class ModernRequests:
         raw = b'{"_meta":{"%b":%b}}' % (SUBSCRIPTION_ID.encode(), message.id)
         return self._completed(message, raw, marks_of(raw), is_cached=False)
 
-    async def _is_offered(self, caller: StatelessCaller) -> bool:
-        """Whether `server/discover` names completion: whoever is asked nothing completes nothing."""
-        return _COMPLETIONS in await self._introduction.offers(caller)
+    async def _complete(
+        self,
+        context: RequestContext,
+        caller: StatelessCaller,
+        message: Request,
+        envelope: Envelope,
+        exchange: ModernExchange,
+    ) -> Answered:
+        """Completes where `server/discover` names it: whoever is asked nothing completes nothing."""
+        if _COMPLETIONS not in await self._introduction.offers(caller):
+            return _not_found(context, message)
+        return await self._call(context, caller, message, envelope, exchange)
 
     async def _call(
         self,
