@@ -61,7 +61,7 @@ class HeaderSnapshot:
         return len(self._items)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, HeaderSnapshot) and self._all == other._all
+        return self is other or (isinstance(other, HeaderSnapshot) and self._all == other._all)
 
     def __hash__(self) -> int:
         return hash(self._all)
