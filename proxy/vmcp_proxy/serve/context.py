@@ -285,7 +285,8 @@ class RequestContext:
         """
         if self._snapshot is None:
             allowed, identity = self._allow_list, self.identity
-            audiences = None if identity is None else identity.audiences
+            # They count for what is relayed to some backends alone.
+            audiences = None if identity is None or allowed is None or not allowed.relayed else identity.audiences
             known = None if self.same_head is None else self.same_head.captured
             if known is not None and known[0] is allowed and known[1] == audiences:
                 self._snapshot = known[2]

@@ -2,14 +2,18 @@
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.examples import examples
-from vmcp_proxy.protocol.jsonrpc import Batch, parse_body
-from vmcp_proxy.protocol.modern.eras import LEGACY, MODERN_NOTIFICATION, Envelope, Modern, Refusal, Repeated, classify
+from vmcp_proxy.protocol.jsonrpc import Batch, Request, parse_body
+from vmcp_proxy.protocol.modern.envelope import Envelope
+from vmcp_proxy.protocol.modern.eras import LEGACY, MODERN_NOTIFICATION, Modern, Refusal, classify
 from vmcp_proxy.protocol.modern.header_values import decode_header_value, encode_header_value
+from vmcp_proxy.protocol.modern.repeated import Repeated
+from vmcp_proxy.protocol.params import parse_members
 from vmcp_proxy.protocol.versions import CLIENT_REVISIONS
 
 VERSION = "io.modelcontextprotocol/protocolVersion"
@@ -236,7 +240,15 @@ def test_what_was_found_of_a_request_with_the_same_head_changes_no_verdict(bodie
     for method, params in [each for body in bodies for each in (body, body)]:
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
         message = parse_body(body)
-        assert classify("POST", fields.get, message, repeated) == classify("POST", fields.get, message)
+        fresh = classify("POST", fields.get, message)
+        known = repeated.as_written(
+            method, {name: msgspec.Raw(json.dumps(each).encode()) for name, each in params.items()}
+        )
+        if known is not None:
+            assert isinstance(fresh, Modern)
+            assert known == msgspec.structs.replace(fresh.envelope, is_all=True)
+            assert set(params["_meta"]) <= {VERSION, CAPABILITIES, CLIENT, LEVEL}
+        assert classify("POST", fields.get, message, repeated) == fresh
 
 
 @pytest.mark.scenario("P-8")
@@ -249,4 +261,18 @@ def test_the_verdict_on_a_request_with_the_same_head_and_envelope_is_the_one_bef
     )
     first, second = (classify("POST", fields.get, parse_body(body.encode()), repeated) for body in bodies)
     assert isinstance(first, Modern)
-    assert second is first
+    assert isinstance(second, Modern)
+    assert second.envelope is first.envelope
+
+
+@pytest.mark.scenario("P-8")
+def test_an_envelope_that_stands_alone_is_known_as_it_is_written_also_after_one_that_does_not():
+    fields, repeated = {name.encode(): value.encode() for name, value in CALL.items()}, Repeated()
+    seen = []
+    for more in ({"progressToken": 1}, {}, {"progressToken": 2}, {}, {"a": 1}, {}):
+        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "echo", "_meta": META | more}}
+        message = parse_body(json.dumps(body).encode())
+        assert isinstance(message, Request)
+        seen.append(repeated.as_written(message.method, parse_members(message.params)) is not None)
+        assert isinstance(classify("POST", fields.get, message, repeated), Modern)
+    assert seen == [False, False, False, True, False, True]

@@ -7,8 +7,8 @@ import msgspec
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.methods import LOG_LEVELS
+from vmcp_proxy.protocol.modern.envelope import NAMED_BY
 from vmcp_proxy.protocol.modern.envelope_keys import CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, PROTOCOL_VERSION
-from vmcp_proxy.protocol.modern.eras import NAMED_BY
 from vmcp_proxy.protocol.modern.header_values import encode_header_value
 from vmcp_proxy.protocol.modern.param_headers import ParamHeaders, headers_for
 from vmcp_proxy.protocol.params import InvalidParamsError, Members

@@ -19,7 +19,7 @@ OpenLink: TypeAlias = Callable[["StatelessClient", Member], Link]
 """Makes the tie to a backend that a client has none to."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class StatelessClient(OneWay, HeldForClient):
     """The `ClientContext` of all requests with the same caller, passthrough headers and capabilities.
 

@@ -3,9 +3,12 @@
 import asyncio
 import contextlib
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, TypeAlias
+
+import msgspec
 
 from vmcp_api.spec.sessions import SessionManagement
 from vmcp_proxy.auth.identity import Identity
@@ -20,6 +23,7 @@ from vmcp_proxy.core.members.own_links import close_link
 from vmcp_proxy.headerforward import Collision, HeaderSnapshot
 from vmcp_proxy.protocol.initialize import mirrored_capabilities
 from vmcp_proxy.protocol.methods import Era
+from vmcp_proxy.protocol.modern.envelope import Envelope
 
 LONGEST_IDLE: Final = 300.0
 """How long a client's headers are held after its last request, in seconds, where sessions live longer."""
@@ -31,6 +35,20 @@ _ORDER_SECONDS: Final = 1.0
 _FAREWELL_SECONDS: Final = 2.0
 
 _Key: TypeAlias = tuple[Identity, HeaderSnapshot, bytes]
+
+
+class KnownClient(msgspec.Struct, frozen=True, gc=False):
+    """What a request has been served for, for the next one of the same: nothing that a client's end lets go of."""
+
+    identity: "weakref.ref[Identity]"
+    snapshot: HeaderSnapshot
+    envelope: Envelope
+    client: "weakref.ref[StatelessClient]"
+
+
+def known_client(client: StatelessClient, snapshot: HeaderSnapshot, envelope: Envelope) -> KnownClient:
+    """The client that a request with these headers and this envelope has been served for."""
+    return KnownClient(weakref.ref(client.identity), snapshot, envelope, weakref.ref(client))
 
 
 async def _nobody_goes_on(_link: Link, _session: BackendSession) -> None:
@@ -96,6 +114,25 @@ class StatelessClients:
                 self._clients.move_to_end(key)
                 client.ordered = now
             client.identity = identity
+        client.calls += 1
+        client.last_used = now
+        return client
+
+    def begin_again(
+        self, known: KnownClient | None, identity: Identity, snapshot: HeaderSnapshot, envelope: Envelope, now: float
+    ) -> StatelessClient | None:
+        """The client of a request that begins, as `begin`, if it is `known`; None where it has to be looked up.
+
+        Known is what the same objects have led to, which a refreshed token, other headers or another envelope are not.
+        """
+        if known is None or known.identity() is not identity:
+            return None
+        client = known.client()
+        if client is None or client.is_over or known.snapshot is not snapshot or known.envelope is not envelope:
+            return None
+        if now - client.ordered >= _ORDER_SECONDS:
+            return None
+        client.identity = identity
         client.calls += 1
         client.last_used = now
         return client

@@ -6,7 +6,6 @@ from typing import Final, TypeAlias, final
 
 import msgspec
 
-from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.error_codes import (
     HEADER_MISMATCH,
     INVALID_PARAMS,
@@ -17,8 +16,9 @@ from vmcp_proxy.protocol.error_codes import (
 from vmcp_proxy.protocol.jsonrpc import Batch, Notification, Raw, Request, Response
 from vmcp_proxy.protocol.methods import LOG_LEVELS, MODERN_METHODS
 from vmcp_proxy.protocol.modern import envelope_keys
+from vmcp_proxy.protocol.modern.envelope import NAMED_BY, Envelope, EnvelopeParams, Meta, read_params, read_text
 from vmcp_proxy.protocol.modern.header_values import decode_header_value, encode_header_value
-from vmcp_proxy.protocol.params import InvalidParamsError
+from vmcp_proxy.protocol.modern.repeated import Repeated
 from vmcp_proxy.protocol.versions import CLIENT_REVISIONS, MODERN, SESSION_HEADER, SPOKEN
 
 REVISION_HEADER: Final = b"mcp-protocol-version"
@@ -30,15 +30,11 @@ PARAM_HEADERS: Final = b"mcp-param-"
 MAX_CAPABILITIES: Final = 16 << 10
 """Bytes of what a client declares with each request; as of what a session's client may declare."""
 
-NAMED_BY: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
-"""The member of the params that `Mcp-Name` repeats, by method."""
-
 _MODERN: Final = MODERN.encode()
 _MODERN_TEXT: Final = b'"%b"' % _MODERN
 _LEGACY: Final = frozenset(revision.encode() for revision in CLIENT_REVISIONS)
 _DATED: Final = re.compile(rb"\d{4}-\d{2}-\d{2}")
 _LONGEST_SHOWN: Final = 128
-_MOST_KEPT: Final = 1024
 _NULL: Final = b"null"
 _NO_META: Final = (
     f'The params need a member "_meta": an object with "{envelope_keys.PROTOCOL_VERSION}" and '
@@ -47,17 +43,6 @@ _NO_META: Final = (
 
 Header: TypeAlias = Callable[[bytes], bytes | None]
 """The first value of a header field by its lower-case name."""
-
-
-class Envelope(msgspec.Struct, frozen=True, gc=False):
-    """What a modern request says of itself and its client; raw JSON as it came, `client_info` None where it is absent.
-
-    `log_level` is the least severe level of records that belong to this request; None for none at all.
-    """
-
-    capabilities: bytes
-    client_info: bytes | None = None
-    log_level: str | None = None
 
 
 @final
@@ -89,51 +74,6 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
 
 
 Verdict: TypeAlias = Legacy | Modern | ModernNotification | Refusal
-
-
-class _Meta(msgspec.Struct, frozen=True, gc=False):
-    version: msgspec.Raw | msgspec.UnsetType = msgspec.field(name=envelope_keys.PROTOCOL_VERSION, default=msgspec.UNSET)
-    capabilities: msgspec.Raw | msgspec.UnsetType = msgspec.field(
-        name=envelope_keys.CLIENT_CAPABILITIES, default=msgspec.UNSET
-    )
-    info: msgspec.Raw | msgspec.UnsetType = msgspec.field(name=envelope_keys.CLIENT_INFO, default=msgspec.UNSET)
-    level: msgspec.Raw | msgspec.UnsetType = msgspec.field(name=envelope_keys.LOG_LEVEL, default=msgspec.UNSET)
-
-
-class _Params(msgspec.Struct, frozen=True, gc=False):
-    meta: _Meta = msgspec.field(name="_meta", default=_Meta())
-    name: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    uri: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-
-
-class Repeated:
-    """What was found of one modern request, for those that come with the very same head.
-
-    All that classification reads besides the head is compared byte for byte, so that the verdict is the same; what is
-    longer than `_MOST_KEPT` is not kept. It holds no header value.
-    """
-
-    __slots__ = ("_method", "_params", "_verdict")
-
-    def __init__(self) -> None:
-        self._method = ""
-        self._params: _Params | None = None
-        self._verdict: Modern | None = None
-
-    def verdict_for(self, method: str, params: _Params) -> Modern | None:
-        """The verdict on a request of this method, whose params say the same as those of the one before."""
-        return self._verdict if self._params == params and self._method == method else None
-
-    def keep(self, method: str, params: _Params, verdict: Modern) -> None:
-        """Takes a verdict in the place of the one before."""
-        meta = params.meta
-        parts = (meta.version, meta.capabilities, meta.info, meta.level, params.name, params.uri)
-        if sum(len(memoryview(part)) for part in parts if part is not msgspec.UNSET) > _MOST_KEPT:
-            return
-        # Copies: a part of a body would keep the whole of it.
-        version, capabilities, info, level, name, uri = (_copied(part) for part in parts)
-        self._params = _Params(_Meta(version, capabilities, info, level), name, uri)
-        self._method, self._verdict = method, verdict
 
 
 LEGACY: Final = Legacy()
@@ -208,58 +148,23 @@ def fields_of(message: Request) -> tuple[tuple[bytes, bytes], ...]:
 
     For transports that have no headers: the body alone says there of which era a request is.
     """
-    found = _read(message.params)
-    version = None if found.meta.version is msgspec.UNSET else _text(found.meta.version)
+    found = read_params(message.params)
+    version = None if found.meta.version is msgspec.UNSET else read_text(found.meta.version)
     if version is None or version in CLIENT_REVISIONS:
         return ()
     fields = [(REVISION_HEADER, version.encode("latin-1", "replace")), (METHOD_HEADER, message.method.encode())]
     member = NAMED_BY.get(message.method)
     named = msgspec.UNSET if member is None else found.name if member == "name" else found.uri
-    if named is not msgspec.UNSET and (text := _text(named)) is not None:
+    if named is not msgspec.UNSET and (text := read_text(named)) is not None:
         fields.append((NAME_HEADER, encode_header_value(text)))
     return tuple(fields)
-
-
-_NO_PARAMS: Final = _Params()
-_decode_params: Final = msgspec.json.Decoder(_Params).decode
-_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-
-def _read(raw: Raw | None) -> _Params:
-    """What classification needs of the params; nothing of what is no object."""
-    if raw is None:
-        return _NO_PARAMS
-    try:
-        return _decode_params(raw)
-    except msgspec.ValidationError:
-        # The params or `_meta` are no objects.
-        return _NO_PARAMS
-    except _UNREADABLE:
-        # Perhaps for a lone surrogate alone.
-        return _read_members(raw)
-
-
-def _read_members(raw: Raw) -> _Params:
-    try:
-        members = params.parse_members(raw)
-        meta = params.parse_members(members["_meta"])
-    except (InvalidParamsError, KeyError):
-        return _NO_PARAMS
-    keys = (
-        envelope_keys.PROTOCOL_VERSION,
-        envelope_keys.CLIENT_CAPABILITIES,
-        envelope_keys.CLIENT_INFO,
-        envelope_keys.LOG_LEVEL,
-    )
-    found = _Meta(*(meta.get(key, msgspec.UNSET) for key in keys))
-    return _Params(found, members.get("name", msgspec.UNSET), members.get("uri", msgspec.UNSET))
 
 
 def _only_by_body(revision: bytes | None, message: object) -> Verdict:
     if not isinstance(message, Request):
         return LEGACY
-    meta = _read(message.params).meta
-    if meta.version is msgspec.UNSET or _text(meta.version) in CLIENT_REVISIONS:
+    meta = read_params(message.params).meta
+    if meta.version is msgspec.UNSET or read_text(meta.version) in CLIENT_REVISIONS:
         return LEGACY
     return _mismatch("MCP-Protocol-Version", revision, meta.version)
 
@@ -275,25 +180,25 @@ def _no_request(http_method: str, revision: bytes, header: Header, message: obje
 
 
 def _modern(revision: bytes, header: Header, message: Request, repeated: Repeated | None) -> Verdict:
-    found = _read(message.params)
+    found = read_params(message.params)
     if repeated is None:
         return _judged(revision, header, message, found)
-    known = repeated.verdict_for(message.method, found)
+    known = repeated.envelope_for(message, found)
     if known is not None:
-        return known
+        return Modern(known)
     verdict = _judged(revision, header, message, found)
     if isinstance(verdict, Modern):
-        repeated.keep(message.method, found, verdict)
+        repeated.keep(message, found, verdict.envelope)
     return verdict
 
 
-def _judged(revision: bytes, header: Header, message: Request, found: _Params) -> Verdict:
+def _judged(revision: bytes, header: Header, message: Request, found: EnvelopeParams) -> Verdict:
     meta = found.meta
     if meta.version is msgspec.UNSET or meta.capabilities is msgspec.UNSET:
         is_known = meta.version is not msgspec.UNSET or claims_modern(header)
         return Refusal(400, INVALID_PARAMS, _NO_META) if is_known else BAD_REVISION
     is_ours = revision == _MODERN and bytes(meta.version) == _MODERN_TEXT
-    if not is_ours and _text(meta.version) != revision.decode("latin-1"):
+    if not is_ours and read_text(meta.version) != revision.decode("latin-1"):
         return _mismatch("MCP-Protocol-Version", revision, meta.version)
     wrong = _check_names(header, message, found)
     if wrong is None and not is_ours and revision != _MODERN:
@@ -306,7 +211,7 @@ def _judged(revision: bytes, header: Header, message: Request, found: _Params) -
     return envelope if isinstance(envelope, Refusal) else method_not_found(message.method)
 
 
-def _check_names(header: Header, message: Request, found: _Params) -> Refusal | None:
+def _check_names(header: Header, message: Request, found: EnvelopeParams) -> Refusal | None:
     method = header(METHOD_HEADER)
     if method is None or method.decode("latin-1") != message.method:
         return _mismatch("Mcp-Method", method, msgspec.json.encode(message.method))
@@ -318,18 +223,18 @@ def _check_names(header: Header, message: Request, found: _Params) -> Refusal | 
         # That it is lacking is told by whoever reads the params.
         return None
     name = header(NAME_HEADER)
-    text = _text(named)
+    text = read_text(named)
     return None if text is not None and decode_header_value(name) == text else _mismatch("Mcp-Name", name, named)
 
 
-def _envelope(meta: _Meta, capabilities: msgspec.Raw) -> Envelope | Refusal:
+def _envelope(meta: Meta, capabilities: msgspec.Raw) -> Envelope | Refusal:
     if not _is_object(capabilities):
         return _bad_key(envelope_keys.CLIENT_CAPABILITIES, "an object")
     if len(memoryview(capabilities)) > MAX_CAPABILITIES:
         return _bad_key(envelope_keys.CLIENT_CAPABILITIES, f"at most {MAX_CAPABILITIES} bytes long")
     level = None
     if meta.level is not msgspec.UNSET and bytes(meta.level) != _NULL:
-        level = _text(meta.level)
+        level = read_text(meta.level)
         if level not in LOG_LEVELS:
             return _bad_key(envelope_keys.LOG_LEVEL, f"one of {', '.join(LOG_LEVELS)}")
     info = bytes(meta.info) if meta.info is not msgspec.UNSET and _is_object(meta.info) else None
@@ -356,16 +261,5 @@ def _bad_key(key: str, wanted: str) -> Refusal:
     return Refusal(400, INVALID_PARAMS, f'The member "{key}" of "_meta" must be {wanted}.')
 
 
-def _copied(raw: msgspec.Raw | msgspec.UnsetType) -> msgspec.Raw | msgspec.UnsetType:
-    return raw if raw is msgspec.UNSET else raw.copy()
-
-
 def _is_object(raw: msgspec.Raw) -> bool:
     return bytes(memoryview(raw)[:1]) == b"{"
-
-
-def _text(raw: msgspec.Raw) -> str | None:
-    try:
-        return msgspec.json.decode(raw, type=str)
-    except _UNREADABLE:
-        return None

@@ -15,6 +15,7 @@ from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.jsonrpc import Marks, Request
 from vmcp_proxy.protocol.kinds import Kind
+from vmcp_proxy.protocol.modern.envelope import Envelope
 from vmcp_proxy.serve.context import RequestContext
 
 _BAD_CURSOR: Final = "The cursor is not one of this list; begin without one."
@@ -47,17 +48,26 @@ async def read_page(
 def operation_of(
     context: RequestContext,
     message: Request,
-    log_level: str | None = None,
+    envelope: Envelope | None = None,
     repeated: Mapping[bytes, bytes] | None = None,
 ) -> Operation:
-    """The request as the core knows it; `log_level` and `repeated` as of `Operation`."""
+    """The request as the core knows it; `envelope` is that of one without a session, `repeated` as of `Operation`.
+
+    Where nothing but the envelope stands in `_meta`, that ends here: it is what this hop says of itself.
+    """
     asked = context.reference
+    members, log_level = asked.members, None
+    if envelope is not None:
+        log_level = envelope.log_level
+        if envelope.is_all:
+            members = members.copy()
+            del members["_meta"]
     return Operation(
         message.method,
         asked.kind,
         asked.name,
         message.params,
-        asked.members,
+        members,
         trace=context.trace,
         log_level=log_level,
         repeated=repeated,

@@ -24,8 +24,8 @@ class RepeatedHead:
     shown, for the fields hold credentials. What layers find out by the fields alone they may note for the requests to
     come: `passed` is by which policy the fields were fine, `captured` what was taken of them, and for whom,
     `classified` what the dispatch has found of the request before, `chosen` the fields that it takes by the begin of
-    their names, `token_digest` that of the token that the fields show, `least_credential` the bytes of the shortest
-    credential in them that audit lines are searched for.
+    their names, `client` for whom it has served that request, held weakly, `token_digest` that of the token that the
+    fields show, `least_credential` the bytes of the shortest credential in them that audit lines are searched for.
     """
 
     __slots__ = (
@@ -37,6 +37,7 @@ class RepeatedHead:
         "captured",
         "chosen",
         "classified",
+        "client",
         "cost",
         "least_credential",
         "passed",
@@ -55,6 +56,7 @@ class RepeatedHead:
         self.passed: object = None
         self.captured: tuple[object, object, Any] | None = None
         self.classified: Any = None
+        self.client: Any = None
         self.chosen: dict[bytes, bytes] | None = None
         self.token_digest: bytes | None = None
         self.least_credential: int | None = None

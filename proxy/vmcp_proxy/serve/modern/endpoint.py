@@ -3,11 +3,11 @@
 import asyncio
 from typing import Final
 
-from vmcp_proxy.clients.stateless.clients import StatelessClients
+from vmcp_proxy.clients.stateless.clients import StatelessClients, known_client
 from vmcp_proxy.observability.audit import Outcome, Reason
 from vmcp_proxy.protocol.error_codes import INVALID_PARAMS, REQUEST_CANCELLED
 from vmcp_proxy.protocol.jsonrpc import Request
-from vmcp_proxy.protocol.modern.eras import Envelope
+from vmcp_proxy.protocol.modern.envelope import Envelope
 from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.serve.context import RequestContext
 from vmcp_proxy.serve.eras.keep_alive import KeepAlive
@@ -36,11 +36,16 @@ class ModernEndpoint:
         clock = asyncio.get_running_loop().time
         # Each request stands alone: it sends its own headers on.
         snapshot = context.sent_headers = context.captured()
-        client = self._clients.begin(identity, snapshot, envelope.capabilities, clock())
+        head, now = context.same_head, clock()
+        client = None if head is None else self._clients.begin_again(head.client, identity, snapshot, envelope, now)
+        if client is None:
+            client = self._clients.begin(identity, snapshot, envelope.capabilities, now)
+            if head is not None:
+                head.client = known_client(client, snapshot, envelope)
         try:
             # The client's own copy of the same: what was made of it for the request before is known by that.
             caller = StatelessCaller(identity, client, client.snapshot)
-            exchange = ModernExchange(context, client.last_used)
+            exchange = ModernExchange(context, now)
             watch = CancelledWithClient(context, task)
             self._keep_alive.add(exchange)
             try:

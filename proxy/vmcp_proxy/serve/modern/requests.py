@@ -18,8 +18,9 @@ from vmcp_proxy.protocol.jsonrpc import Answer, Marks, Raw, Request
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.methods import COMPLETION, MODERN_METHODS, Handling
 from vmcp_proxy.protocol.modern.discovery import encode_discovery
+from vmcp_proxy.protocol.modern.envelope import Envelope
 from vmcp_proxy.protocol.modern.envelope_keys import SUBSCRIPTION_ID
-from vmcp_proxy.protocol.modern.eras import PARAM_HEADERS, Envelope, method_not_found
+from vmcp_proxy.protocol.modern.eras import PARAM_HEADERS, method_not_found
 from vmcp_proxy.protocol.modern.input_required import is_input_required
 from vmcp_proxy.protocol.params import marks_of
 from vmcp_proxy.serve.context import Headers, RequestContext
@@ -146,7 +147,7 @@ class ModernRequests:
         envelope: Envelope,
         exchange: ModernExchange,
     ) -> Answered:
-        operation = operation_of(context, message, envelope.log_level, _repeated(context))
+        operation = operation_of(context, message, envelope, _repeated(context))
         reply = await self._calls.call(caller, operation, exchange)
         if type(reply) is not Result:
             return self._without_result(context, message, reply)
