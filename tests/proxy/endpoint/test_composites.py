@@ -8,7 +8,7 @@ import pytest
 from tests.proxy.endpoint.helpers import QUIET
 from tests.proxy.endpoint.test_server_requests import reply
 from tests.support.callers import ByClaims, token_of
-from tests.support.raw_client import eventually
+from tests.support.raw_client import eventually, until_code
 from tests.support.scene import scene
 from tests.support.scripted_backend import Call, Refusal, ScriptedBackend, text, tool
 
@@ -126,6 +126,34 @@ async def test_a_failed_step_is_named_with_its_reason_and_what_runs_beside_it_is
         assert result["isError"] is True
         assert result["content"][0]["text"] == "Workflow 'repeat': step 'x' failed: disk full"
         await asyncio.wait_for(cancelled.wait(), 30)
+
+
+@pytest.mark.usefixtures("both_eras")
+@pytest.mark.scenario("W-10")
+async def test_a_composite_promises_what_the_worst_of_its_steps_does_and_not_more_once_a_step_does_worse():
+    reads = {"readOnlyHint": True, "openWorldHint": False}
+    backend = echoing(tool("look", annotations=reads), tool("clean", annotations={"destructiveHint": True}))
+    looks, cleans = ([{"id": name, "tool": f"one_{name}"}] for name in ("look", "clean"))
+    config = having(
+        composite("looks", looks, annotations={"readOnlyHint": True}),
+        composite("cleans", [*looks, *cleans], annotations={"title": "Clean up"}),
+        composite("liar", [*looks, *cleans], annotations={"destructiveHint": False}),
+    )
+    async with scene({"one": backend}, config=config) as world, world.session() as client:
+
+        async def said() -> dict:
+            tools = (await client.result("tools/list"))["tools"]
+            return {each["name"]: each["annotations"] for each in tools if not each["name"].startswith("one_")}
+
+        fine = {"readOnlyHint": True, "destructiveHint": False, "idempotentHint": True, "openWorldHint": False}
+        worst = {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": False, "openWorldHint": True}
+        assert await said() == {"looks": fine, "cleans": {"title": "Clean up", **worst}}
+        backend.tools[0] = tool("look", annotations={"readOnlyHint": False})
+        await eventually(lambda: backend.streams)
+        backend.push("notifications/tools/list_changed")
+        # Its definition promises what the step does not keep any more.
+        await until_code(client, client.asking("tools/call", {"name": "looks"}), -32602)
+        assert await said() == {"cleans": {"title": "Clean up", **worst}}
 
 
 @pytest.mark.usefixtures("both_eras")
