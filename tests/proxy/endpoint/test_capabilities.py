@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from tests.proxy.endpoint.helpers import QUIET
 from tests.support.scene import scene
 from tests.support.scripted_backend import Call, ScriptedBackend, tool
@@ -39,6 +41,30 @@ async def test_a_client_sees_what_its_capabilities_let_it_see():
         await client.call("one_confirm")
         unknown = await plain.request("tools/call", {"name": "one_confirm"})
         assert unknown["error"]["code"] == -32602
+
+
+@pytest.mark.usefixtures("both_eras")
+@pytest.mark.scenario("X-4")
+async def test_what_is_experimental_is_told_as_it_is_declared_and_who_declares_other_things_has_other_lists():
+    backend = ScriptedBackend()
+
+    @backend.on("tools/list")
+    async def lists(call: Call) -> dict[str, Any]:
+        [opened] = [
+            each for each in backend.calls("initialize") if backend_session(backend, each) == call.heard.session
+        ]
+        trials = opened.message["params"]["capabilities"].get("experimental", {})
+        return {"tools": [tool("echo"), *(tool(f"try-{name}-{settings}") for name, settings in trials.items())]}
+
+    async with scene({"one": backend}, config=QUIET) as world:
+        for trials, extra in (({"a": 1}, ["one_try-a-1"]), ({"a": 2}, ["one_try-a-2"]), ({}, []), ({"a": 1}, None)):
+            async with world.client() as client:
+                await client.open({"experimental": trials})
+                assert await client.names() == ["one_echo", *(["one_try-a-1"] if extra is None else extra)]
+        async with world.session() as plain:
+            assert await plain.names() == ["one_echo"]
+    # The proxy's own, and one for each of the three that were declared.
+    assert len(backend.calls("tools/list")) == 4, json.dumps([each.message for each in backend.heard])
 
 
 async def test_clients_of_equal_capabilities_share_one_listing():
