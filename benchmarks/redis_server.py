@@ -73,16 +73,19 @@ class RedisServer:
         if self._process is not None:
             self._process.send_signal(number)
 
+    def info(self, section: str = "default") -> dict[str, str]:
+        """What the server says of itself, by field."""
+        with socket.create_connection(("127.0.0.1", self.port), _START_SECONDS) as connection:
+            connection.sendall(f"INFO {section}\r\nQUIT\r\n".encode())
+            text = b"".join(iter(lambda: connection.recv(1 << 16), b"")).decode()
+        return dict(line.split(":", 1) for line in text.splitlines() if ":" in line and not line.startswith("#"))
+
     def calls(self) -> dict[str, int]:
         """How often each command was called since the start."""
-        with socket.create_connection(("127.0.0.1", self.port), _START_SECONDS) as connection:
-            connection.sendall(b"INFO commandstats\r\nQUIT\r\n")
-            text = b"".join(iter(lambda: connection.recv(1 << 16), b"")).decode()
         found = {}
-        for line in text.splitlines():
-            if line.startswith("cmdstat_"):
-                name, _, figures = line.removeprefix("cmdstat_").partition(":calls=")
-                found[name] = int(figures.split(",")[0])
+        for field, figures in self.info("commandstats").items():
+            if field.startswith("cmdstat_"):
+                found[field.removeprefix("cmdstat_")] = int(figures.removeprefix("calls=").split(",")[0])
         return found
 
     def _listens(self) -> bool:

@@ -65,6 +65,13 @@ def test_a_resource_that_names_no_number_is_scaled_by_hand_and_by_an_autoscaler(
 
 
 @pytest.mark.scenario("K-24")
+def test_the_example_of_an_autoscaler_is_taken_as_it_stands(kube: Kube):
+    example = ROOT / "examples/kubernetes/autoscaling/hpa.yaml"
+    said = kube.kubectl("create", "--dry-run=server", "--validate=strict", f"--filename={example}")
+    assert "horizontalpodautoscaler.autoscaling/replicas created" in said
+
+
+@pytest.mark.scenario("K-24")
 def test_two_pods_that_keep_sessions_in_memory_are_refused_or_told(kube: Kube, resources):
     with pytest.raises(ClusterError, match="redis"):
         kube.kubectl("scale", "virtualmcpserver/memory", "--replicas=2")

@@ -206,6 +206,11 @@ def limited_by_redis(address: str) -> Contender:
     return contender("vmcp-limited-redis", "vmcp, rate limits in Redis", with_redis(limited_config, address))
 
 
+def in_redis(address: str) -> Contender:
+    """This proxy with its sessions in Redis."""
+    return contender("vmcp-redis", "vmcp, sessions in Redis", with_redis(plain_config, address))
+
+
 def _shown(made: Contender, issuer: Issuer) -> Contender:
     """The same for a load that shows its token."""
     start = made.launch

@@ -3,7 +3,7 @@
 import contextlib
 
 from benchmarks import jobs
-from benchmarks.contenders.ours import contender, plain_config, with_redis
+from benchmarks.contenders.ours import in_redis
 from benchmarks.figures import Metric, Result, Row
 from benchmarks.redis_server import RedisServer
 from benchmarks.rig import RefusedError, Rig
@@ -33,7 +33,7 @@ def _row(rig: Rig) -> Row:
     with contextlib.ExitStack() as stack:
         stack.callback(server.stop)
         server.start()
-        proxy = contender("vmcp-redis", title, with_redis(plain_config, server.address))
+        proxy = in_redis(server.address)
         backends = stack.enter_context(rig.backends())
         try:
             entrant = stack.enter_context(rig.entered(proxy, backends.urls))

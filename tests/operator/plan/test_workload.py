@@ -38,7 +38,7 @@ async def test_the_template_of_all_proxies_goes_over_the_operators_own_and_under
     pod = story.live(DEPLOYMENT, "vmcp-one")["spec"]["template"]
     (container,) = pod["spec"]["containers"]
     assert container["resources"]["requests"] == {"cpu": "250m", "memory": "128Mi"}
-    assert container["resources"]["limits"] == {"cpu": "4", "memory": "512Mi"}
+    assert container["resources"]["limits"] == {"cpu": "4", "memory": "768Mi"}
     assert [each["name"] for each in pod["spec"]["imagePullSecrets"]] == ["own", "all"]
     assert pod["spec"]["nodeSelector"] == {"disk": "ssd"}
     assert pod["metadata"]["labels"].items() >= {"team": "mcp", "app.kubernetes.io/instance": "one"}.items()

@@ -23,7 +23,12 @@ SHUTDOWN_DELAY: Final = 5
 SHUTDOWN_MARGIN: Final = 10
 """Seconds beyond the delay and the drain that a pod has to close its connections and end."""
 
-_RESOURCES: Final = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
+_RESOURCES: Final = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "768Mi"}}
+"""What an endpoint needs that does little, and no limit of CPU, which would stop it in the middle of a call.
+
+The limit of memory holds the process, all that peers may make it hold (ADR-0028), and as many sessions as it takes by
+default, each with a stream (docs/how-to/sizing.md).
+"""
 
 
 def build_proxy_deployment(world: World, vmcp: VirtualMCPServer, config: ProxyConfig) -> Manifest | Problems:
