@@ -19,6 +19,7 @@ from vmcp_proxy.observability.audit import Outcome, Subject, encode_event
 from vmcp_proxy.observability.audit.repeated import RepeatedEvent, UtcStamps
 from vmcp_proxy.observability.masking import Masks
 from vmcp_proxy.protocol.annotations import Annotations
+from vmcp_proxy.serve.chain import repeated_lines
 from vmcp_proxy.serve.chain.auditing import Content
 from vmcp_proxy.serve.chain.decision_data import DecisionData
 from vmcp_proxy.serve.chain.repeated_lines import RepeatedLines
@@ -179,6 +180,20 @@ async def test_names_of_calls_that_fail_are_looked_into_in_the_thread_of_the_que
             await world.post(call("search_all_tools"))
     assert world.sink.at_once == [False, True, True]
     assert [each["outcome"] for each in world.sink.events] == ["failure", "success", "failure"]
+
+
+async def test_lines_and_names_are_remembered_within_bounds_and_long_ones_not_at_all(world, serving, monkeypatch):
+    for bound, value in (("_MOST_LINES", 3), ("_MOST_NAMES", 4), ("_LONGEST_LINE", 600)):
+        monkeypatch.setattr(repeated_lines, bound, value)
+    remembered = world.settings.auditor.repeated
+    names = [f"tool_{number % 7}" for number in range(20)] + ["x" * 600] * 2
+    async with serving:
+        for name in names:
+            await world.post(call(name))
+            assert len(remembered._kept) <= 3
+            assert len(remembered._names) <= 4
+    assert [each["target"]["name"] for each in world.sink.events] == names
+    assert not any("x" * 600 in key for key in remembered._kept)
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
