@@ -51,6 +51,7 @@ class EnvelopeParams(msgspec.Struct, frozen=True, gc=False):
 
 _NO_PARAMS: Final = EnvelopeParams()
 _decode_params: Final = msgspec.json.Decoder(EnvelopeParams).decode
+_decode_meta: Final = msgspec.json.Decoder(Meta).decode
 _decode_whole: Final = msgspec.json.Decoder(_WholeMeta).decode
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -83,6 +84,14 @@ def _read_members(raw: Raw) -> EnvelopeParams:
     )
     found = Meta(*(meta.get(key, msgspec.UNSET) for key in keys))
     return EnvelopeParams(found, members.get("name", msgspec.UNSET), members.get("uri", msgspec.UNSET))
+
+
+def read_meta(raw: Raw) -> Meta | None:
+    """The envelope in a `_meta`; None where it cannot be read as most can."""
+    try:
+        return _decode_meta(raw)
+    except _UNREADABLE:
+        return None
 
 
 def is_envelope_alone(meta: Raw) -> bool:

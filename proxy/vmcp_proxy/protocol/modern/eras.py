@@ -117,7 +117,7 @@ def classify(
 ) -> Verdict:
     """The era of one HTTP request, by its headers first, and whether a modern one is as it must be.
 
-    `repeated` is there where requests come with the very same head, and knows the one before.
+    `repeated` is there where requests come with the very same head, and keeps what it takes to know the next one.
 
     In a session everything is legacy, as is what names a legacy revision or none; `message` is None where there is no
     body. Of a modern request, the first of these that is wrong is the answer:
@@ -181,14 +181,9 @@ def _no_request(http_method: str, revision: bytes, header: Header, message: obje
 
 def _modern(revision: bytes, header: Header, message: Request, repeated: Repeated | None) -> Verdict:
     found = read_params(message.params)
-    if repeated is None:
-        return _judged(revision, header, message, found)
-    known = repeated.envelope_for(message, found)
-    if known is not None:
-        return Modern(known)
     verdict = _judged(revision, header, message, found)
-    if isinstance(verdict, Modern):
-        repeated.keep(message, found, verdict.envelope)
+    if repeated is not None and isinstance(verdict, Modern):
+        repeated.keep(message, found.meta, verdict.envelope)
     return verdict
 
 

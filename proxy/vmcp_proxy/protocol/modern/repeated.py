@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from vmcp_proxy.protocol.jsonrpc import Request
-from vmcp_proxy.protocol.modern.envelope import NAMED_BY, Envelope, EnvelopeParams, Meta, is_envelope_alone
+from vmcp_proxy.protocol.modern.envelope import NAMED_BY, Envelope, Meta, is_envelope_alone, read_meta
 from vmcp_proxy.protocol.params import Members, parse_members
 
 _MOST_KEPT: Final = 1024
@@ -20,64 +20,58 @@ class Repeated:
     A `_meta` of the envelope alone is known as it is written, and is not read again.
     """
 
-    __slots__ = ("_envelope", "_meta", "_method", "_named", "_named_by", "_params", "_shortest", "_whole")
+    __slots__ = ("_alone", "_envelope", "_meta", "_method", "_named", "_named_by", "_read", "_shortest")
 
     def __init__(self) -> None:
         self._method = ""
-        self._params: EnvelopeParams | None = None
-        self._envelope: Envelope | None = None
         self._named_by = ""
         self._named: msgspec.Raw | None = None
+        self._read: Meta | None = None
+        self._envelope: Envelope | None = None
         self._meta: msgspec.Raw | None = None
-        self._whole: Envelope | None = None
+        self._alone: Envelope | None = None
         self._shortest = 0
 
-    def as_written(self, method: str, members: Members) -> Envelope | None:
-        """The envelope of a request of this method with these params, if they are written as those of the one before.
+    def envelope(self, method: str, members: Members) -> Envelope | None:
+        """The envelope of a request of this method with these params, if they say the same as those of the one before.
 
-        None too where more than the envelope stands in `_meta`.
+        None says that the request has to be judged.
         """
-        if self._meta is None or members.get("_meta") != self._meta or self._method != method:
+        meta = members.get("_meta")
+        if meta is None or self._method != method or members.get(self._named_by) != self._named:
             return None
-        return self._whole if members.get(self._named_by) == self._named else None
-
-    def envelope_for(self, message: Request, params: EnvelopeParams) -> Envelope | None:
-        """The envelope of a request whose params say the same as those of the one before."""
-        if self._params != params or self._method != message.method:
+        if meta == self._meta:
+            return self._alone
+        # More stands in it than the envelope, as a progress token, or it is written otherwise.
+        read = read_meta(meta)
+        if read is None or read != self._read:
             return None
         if self._meta is None:
-            self._note_whole(message)
+            self._note_alone(meta)
         return self._envelope
 
-    def keep(self, message: Request, params: EnvelopeParams, envelope: Envelope) -> None:
-        """Takes a request that is as it must be in the place of the one before."""
-        meta = params.meta
-        parts = (meta.version, meta.capabilities, meta.info, meta.level, params.name, params.uri)
-        if sum(len(memoryview(part)) for part in parts if part is not msgspec.UNSET) > _MOST_KEPT:
+    def keep(self, message: Request, read: Meta, envelope: Envelope) -> None:
+        """Takes a request that is as it must be, with what its `_meta` says, in the place of the one before."""
+        members, named_by = parse_members(message.params), NAMED_BY.get(message.method, "")
+        named = members.get(named_by)
+        parts = (read.version, read.capabilities, read.info, read.level)
+        kept = [part for part in (*parts, named) if isinstance(part, msgspec.Raw)]
+        if sum(len(memoryview(part)) for part in kept) > _MOST_KEPT:
             return
         # Copies: a part of a body would keep the whole of it.
-        version, capabilities, info, level, name, uri = (_copied(part) for part in parts)
-        self._params = EnvelopeParams(Meta(version, capabilities, info, level), name, uri)
-        self._method, self._envelope = message.method, envelope
+        self._read = Meta(*(part if part is msgspec.UNSET else part.copy() for part in parts))
+        self._named = None if named is None else named.copy()
+        self._method, self._named_by, self._envelope = message.method, named_by, envelope
         self._meta, self._shortest = None, _MOST_KEPT
-        self._note_whole(message)
+        self._note_alone(members["_meta"])
 
-    def _note_whole(self, message: Request) -> None:
-        members = parse_members(message.params)
-        meta = members["_meta"]
-        # One with more in it, as a progress token, is mostly followed by others like it: only a shorter one is read.
+    def _note_alone(self, meta: msgspec.Raw) -> None:
+        # One with more in it is mostly followed by others like it: only a shorter one is read for that.
         size = len(memoryview(meta))
         if size >= self._shortest or self._envelope is None:
             return
         if not is_envelope_alone(meta):
             self._shortest = size
             return
-        self._named_by = NAMED_BY.get(self._method, "")
-        named = members.get(self._named_by)
-        self._named = None if named is None else named.copy()
         self._meta = meta.copy()
-        self._whole = msgspec.structs.replace(self._envelope, is_all=True)
-
-
-def _copied(raw: msgspec.Raw | msgspec.UnsetType) -> msgspec.Raw | msgspec.UnsetType:
-    return raw if raw is msgspec.UNSET else raw.copy()
+        self._alone = msgspec.structs.replace(self._envelope, is_all=True)

@@ -35,7 +35,7 @@ class EraRouter:
             return self._legacy(context)
         if known is not None and type(message) is Request:
             try:
-                envelope = known.as_written(message.method, context.reference.members)
+                envelope = known.envelope(message.method, context.reference.members)
             except InvalidParamsError:
                 envelope = None
             if envelope is not None:
