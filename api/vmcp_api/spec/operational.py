@@ -55,6 +55,15 @@ class Limits(Model):
     list_bytes: Annotated[Bytes, Field(description="Largest listing of one backend, all pages, in bytes.")] = 32 << 20
     list_pages: Annotated[int, Field(ge=1, le=100_000, description="Most pages of one backend's listing.")] = 1000
     list_items: Annotated[int, Field(ge=1, le=1_000_000, description="Most entries of one backend's listing.")] = 50_000
+    catalog_bytes: Annotated[
+        Bytes,
+        Field(
+            description=(
+                "Most bytes that are kept of what single callers see: listings that backends have for their headers or"
+                " tokens, catalogs and pages of lists. What has no room is asked for, or made, anew."
+            )
+        ),
+    ] = 96 << 20
     page_size: Annotated[int, Field(ge=1, le=10_000, description="Entries on one page of our own lists.")] = 1000
     connections_per_backend: Annotated[
         int, Field(ge=1, le=10_000, description="Most open connections to one backend, streams not counted.")

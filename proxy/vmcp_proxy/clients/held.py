@@ -7,6 +7,7 @@ from typing import Self
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.backends.credentials import Credentials
 from vmcp_proxy.backends.link import Link
+from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.ui_pages import NO_CLAIMS
 from vmcp_proxy.core.client import BuiltView
 from vmcp_proxy.core.members.member import Member
@@ -18,8 +19,8 @@ from vmcp_proxy.headerforward import Collision, HeaderSnapshot
 class HeldForClient:
     """The part of a `ClientContext` that is made of the client's headers and requests, and dies with them.
 
-    `handed_out` has the resources that results of its calls link to, once there are any; `subscriptions` are backends'
-    own URIs by backend.
+    `handed_out` has the resources that results of its calls link to, once there are any; `subscriptions` are what it
+    has subscribed to, without descriptors, by backend and the backend's own URIs.
     """
 
     links: dict[str, Link] = field(default_factory=dict)
@@ -27,7 +28,7 @@ class HeldForClient:
         default_factory=dict, repr=False
     )
     view: BuiltView | None = field(default=None, repr=False)
-    subscriptions: dict[str, set[str]] = field(default_factory=dict)
+    subscriptions: dict[str, dict[str, Capability]] = field(default_factory=dict)
     handed_out: HandedOut | None = None
     last_found: tuple[str, ...] = ()
 
@@ -46,9 +47,19 @@ class HeldForClient:
         return credentials
 
     def uri_of(self, backend: str) -> Callable[[str], str]:
-        """See `ClientContext.uri_of`."""
-        claims = NO_CLAIMS if self.view is None else self.view.catalog.claims
-        return lambda uri: claims.exposed(backend, uri)
+        """See `ClientContext.uri_of`; where the catalog has given way, what was subscribed to is known still."""
+        catalog = None if self.view is None else self.view.catalog
+        if catalog is not None:
+            claims = catalog.claims
+            return lambda uri: claims.exposed(backend, uri)
+        subscribed = self.subscriptions.get(backend, {})
+
+        def known(uri: str) -> str:
+            resource = subscribed.get(uri)
+            is_itself = resource is not None and resource.original == uri
+            return resource.exposed if resource is not None and is_itself else NO_CLAIMS.exposed(backend, uri)
+
+        return known
 
     def handed_out_by(self, uri: str) -> str | None:
         """See `ClientContext.handed_out_by`."""

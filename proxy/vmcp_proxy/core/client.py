@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from enum import StrEnum
 from typing import Protocol, TypeAlias
+from weakref import ref
 
 import msgspec
 
@@ -11,6 +12,7 @@ from vmcp_proxy.backends.credentials import Credentials
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.interface import Reply, Terms
 from vmcp_proxy.backends.link import Link
+from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.headerforward import Collision, HeaderSnapshot
@@ -37,26 +39,32 @@ class NoReply(StrEnum):
 class BuiltView(msgspec.Struct, frozen=True, gc=False):
     """A catalog as of `epoch`, for a caller and its headers, until `expires` (loop time).
 
-    `cacheable` is how long clients may keep its lists; it counts from their reading, and may have passed.
+    It does not keep the catalog, which the budget does (ADR-0067). `cacheable` is how long clients may keep its lists;
+    it counts from their reading, and may have passed.
     """
 
-    catalog: Catalog
+    found: ref[Catalog]
     identity: Identity
     snapshot: HeaderSnapshot
     epoch: int
     expires: float
     cacheable: Cacheable = NOT_CACHEABLE
 
+    @property
+    def catalog(self) -> Catalog | None:
+        """The catalog; None where it has given way."""
+        return self.found()
+
 
 class ClientContext(Protocol):
     """One client: what backends may be told of it, how it is spoken to, and what this process holds for it.
 
-    `view` is what it sees, as `Views` built it last; `subscriptions` are backends' own URIs by backend. `last_found`
-    are the tools that its last search has found, best first.
+    `view` is what it sees, as `Views` built it last; `subscriptions` are what it has subscribed to, by backend and the
+    backend's own URIs. `last_found` are the tools that its last search has found, best first.
     """
 
     view: BuiltView | None
-    subscriptions: dict[str, set[str]]
+    subscriptions: dict[str, dict[str, Capability]]
     last_found: tuple[str, ...]
 
     @property

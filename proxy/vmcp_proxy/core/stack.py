@@ -1,13 +1,14 @@
 """The layers of the core, outermost first, and the one that is in force."""
 
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from vmcp_api.spec.authorization import PolicyMode
 from vmcp_api.spec.operational import PartialFailureMode
 from vmcp_api.spec.rate_limiting import RateLimiting
 from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.core.catalog.budget import CatalogBudget
 from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.outcomes import Limited, Reply, Unchecked
@@ -30,13 +31,14 @@ Shows: TypeAlias = Callable[[Identity, Sequence[Capability]], Sequence[bool]]
 class StepLayers:
     """What the calls of a composite tool's steps go through: with policies, and without (`authorizeSteps: false`).
 
-    `version` is that of the policies.
+    `version` is that of the policies, `budget` keeps what is made for callers.
     """
 
     judged: VirtualMCP
     unjudged: VirtualMCP
     shows: Shows
     version: str
+    budget: CatalogBudget
 
 
 BuildComposites: TypeAlias = Callable[[VirtualMCP, StepLayers, Callable[[], Catalog]], VirtualMCP]
@@ -60,7 +62,10 @@ class CoreSettings:
 
 @dataclass(frozen=True, slots=True)
 class CoreServices:
-    """What the layers stand on from the start of the process to its end; `shared` is what the proxy itself sees."""
+    """What the layers stand on from the start of the process to its end.
+
+    `shared` is what the proxy itself sees, `budget` keeps what is made for single callers.
+    """
 
     aggregate: VirtualMCP
     shared: Callable[[], Catalog]
@@ -69,6 +74,7 @@ class CoreServices:
     known: Known
     reach: Reach
     limits: LimitServices
+    budget: CatalogBudget = field(default_factory=CatalogBudget)
 
 
 def build_core(settings: CoreSettings, services: CoreServices) -> VirtualMCP:
@@ -81,7 +87,7 @@ def build_core(settings: CoreSettings, services: CoreServices) -> VirtualMCP:
     limited = _limited(aggregate, settings, services)
     core = _judged(limited, settings, services)
     if settings.composites is not None:
-        steps = StepLayers(core, limited, _shows(settings.admitter), settings.admitter.version)
+        steps = StepLayers(core, limited, _shows(settings.admitter), settings.admitter.version, services.budget)
         core = _judged(
             _limited(settings.composites(aggregate, steps, services.shared), settings, services), settings, services
         )
@@ -105,7 +111,7 @@ def _limited(inner: VirtualMCP, settings: CoreSettings, services: CoreServices) 
 def _judged(inner: VirtualMCP, settings: CoreSettings, services: CoreServices) -> VirtualMCP:
     match settings.admitter.mode:
         case PolicyMode.ENFORCE:
-            return Admission(inner, settings.admitter, services.decisions, services.known)
+            return Admission(inner, settings.admitter, services.decisions, services.known, services.budget)
         case PolicyMode.SHADOW:
             return Shadow(inner, settings.admitter, services.decisions, services.known)
         case None:

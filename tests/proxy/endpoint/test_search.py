@@ -10,10 +10,9 @@ from tests.proxy.endpoint.test_composites import composite
 from tests.support import heap
 from tests.support.callers import ByClaims, token_of
 from tests.support.raw_client import WAIT_SECONDS, eventually
-from tests.support.scene import scene
+from tests.support.scene import operational, scene
 from tests.support.scripted_backend import Call, ScriptedBackend, text, tool
 from vmcp_proxy.core.catalog.catalog import Catalog
-from vmcp_proxy.core.catalog.kept import KeptCatalogs
 from vmcp_proxy.protocol.methods import Era
 from vmcp_proxy.search.lists.listing import Served
 
@@ -292,9 +291,9 @@ async def test_what_a_search_has_found_goes_with_the_session():
 
 
 @pytest.mark.scenario("H-6")
-async def test_a_search_keeps_no_list_that_a_backend_had_for_the_headers_of_clients_that_are_gone(monkeypatch):
-    monkeypatch.setattr("vmcp_proxy.core.calls.views.KeptCatalogs", lambda: KeptCatalogs(most=2))
+async def test_a_search_keeps_no_list_that_a_backend_had_for_the_headers_of_clients_that_are_gone():
     backend = shop()
+    little = operational(**QUIET["operational"], limits={"catalogBytes": 60_000})
 
     @backend.on("tools/list")
     async def own(call: Call) -> dict:
@@ -307,14 +306,14 @@ async def test_a_search_keeps_no_list_that_a_backend_had_for_the_headers_of_clie
         lists += [each.found for each in heap.objects() if isinstance(each, Served)]
         return [each for each in lists if any(b"Tells of tenant canary" in entry.raw for entry in each)]
 
-    async with scene({"one": backend}, config=searching(), passthroughHeaders=["X-Tenant"]) as world:
+    async with scene({"one": backend}, config=searching(little), passthroughHeaders=["X-Tenant"]) as world:
         for number in range(5):
             async with world.session(x_tenant=f"canary{number}") as client:
                 await client.names()
                 assert await found(client, f"tells of tenant canary{number}") == ["one_about"]
                 assert len(kept()) >= 2
                 await client.delete()
-        # The two catalogs that are kept for whoever sees the same next, and what becomes of them.
+        # The catalogs that have room, for whoever sees the same next, and what becomes of them.
         await eventually(lambda: len(kept()) <= 4)
 
 

@@ -16,6 +16,7 @@ from vmcp_proxy.backends.interface import Reply, Terms, refuse
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.clients.relayed_request import RelayedRequest
 from vmcp_proxy.core.calls.pausing.running_call import RunningCall
+from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.client import BuiltView, ClientContext, NoReply, Tell
 from vmcp_proxy.core.members.member import Member
 from vmcp_proxy.core.virtual import Caller
@@ -77,12 +78,12 @@ class AskedClient:
         self.itself.view = view
 
     @property
-    def subscriptions(self) -> dict[str, set[str]]:
+    def subscriptions(self) -> dict[str, dict[str, Capability]]:
         """See `ClientContext.subscriptions`."""
         return self.itself.subscriptions
 
     @subscriptions.setter
-    def subscriptions(self, subscriptions: dict[str, set[str]]) -> None:
+    def subscriptions(self, subscriptions: dict[str, dict[str, Capability]]) -> None:
         self.itself.subscriptions = subscriptions
 
     @property

@@ -73,7 +73,7 @@ async def subscribe_again(
         return
     for uri in uris:
         if not await hearing.may_read(client, member, uri):
-            client.subscriptions[member.name].discard(uri)
+            client.subscriptions[member.name].pop(uri, None)
             continue
         body = params.encode_members({"uri": params.raw_text(uri)})
         try:

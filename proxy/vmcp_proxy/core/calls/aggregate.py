@@ -3,6 +3,8 @@
 from collections.abc import Coroutine
 from typing import Any, Final
 
+import msgspec
+
 from vmcp_api.spec.aggregation import Aggregation
 from vmcp_proxy.core.calls.forwarder import Forwarder
 from vmcp_proxy.core.calls.pausing.rounds import Rounds
@@ -90,16 +92,16 @@ class Aggregate:
         """Subscribes or unsubscribes at the owner, and keeps what has to be said again in a new backend session."""
         capability, member = target.capability, target.member
         uri = operation.name if capability.kind is Kind.TEMPLATE else capability.original
-        held = caller.client.subscriptions.setdefault(member.name, set())
+        held = caller.client.subscriptions.setdefault(member.name, {})
         if operation.method == UNSUBSCRIBE:
-            held.discard(uri)
+            held.pop(uri, None)
             if caller.client.shares_subscription(member, uri):
                 return Result(b"{}", member.name)
         elif len(held) >= MOST_SUBSCRIPTIONS and uri not in held:
             return Invalid(f"A session may subscribe to {MOST_SUBSCRIPTIONS} resources of a backend.")
         reply = await self._forwarder.forward(caller, target, operation, exchange)
         if operation.method == SUBSCRIBE and type(reply) is Result:
-            held.add(uri)
+            held[uri] = msgspec.structs.replace(capability, raw=b"")
         return reply
 
     def _unroutable(

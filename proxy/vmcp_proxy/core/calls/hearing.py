@@ -42,7 +42,9 @@ class Hearing:
 
 
 def _resource_of(client: ClientContext, backend: str, uri: str) -> Capability:
-    """What bears the URI; of all that no list has, its spelling counts."""
-    view = client.view
-    listed = None if view is None else view.catalog.owner_of(client.uri_of(backend)(uri))
+    """What bears the URI, or did when it was subscribed to; of all that no list has, its spelling counts."""
+    catalog = None if client.view is None else client.view.catalog
+    if catalog is None:
+        return client.subscriptions.get(backend, {}).get(uri) or resource_of(uri, backend)
+    listed = catalog.owner_of(client.uri_of(backend)(uri))
     return listed if listed is not None and listed.backend == backend else resource_of(uri, backend)

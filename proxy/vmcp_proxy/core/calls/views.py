@@ -5,22 +5,23 @@ import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import Final
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, ref
 
 import msgspec
 
 from vmcp_api.spec.aggregation import Aggregation
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.backends.errors import Category
+from vmcp_proxy.core.catalog.budget import CatalogBudget
 from vmcp_proxy.core.catalog.capabilities import Listing, Outcome
 from vmcp_proxy.core.catalog.catalog import Catalog
-from vmcp_proxy.core.catalog.kept import KeptCatalogs
 from vmcp_proxy.core.catalog.merge import merge
 from vmcp_proxy.core.catalog.selection import select_entries
 from vmcp_proxy.core.catalog.trace import Traced, trace_entries
 from vmcp_proxy.core.catalog.ui_pages import PageClaims, claims_of
 from vmcp_proxy.core.client import BuiltView, ClientContext
-from vmcp_proxy.core.listings.cache import Entry, Listings
+from vmcp_proxy.core.listings.cache import Listings
+from vmcp_proxy.core.listings.entry import Entry
 from vmcp_proxy.core.listings.reader import fetch_listing
 from vmcp_proxy.core.listings.scopes import SHARED, Digests, Scope
 from vmcp_proxy.core.members.circuit import CIRCUIT_IS_OPEN
@@ -33,6 +34,9 @@ from vmcp_proxy.headerforward import Collision
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.modern.cache_hints import NOT_CACHEABLE, Cacheable
 
+_MOST_ROUNDS: Final = 10
+"""How often a view is begun anew, at most, because what it is made of is another one meanwhile."""
+
 
 class Views:
     """Builds catalogs; `epoch` counts what may have changed one, so that a call can trust the view it has.
@@ -40,10 +44,13 @@ class Views:
     A caller without capabilities and headers sees what the proxy itself sees (`SHARED`), those with the same
     capabilities the same; others have listings of their own, never mixed with anybody else's headers (ADR-0018), nor,
     where a backend tells callers apart by who they are, with anybody else's tokens (ADR-0040). For a caller the group
-    are the backends within its reach: the others are not asked, and add nothing (ADR-0044).
+    are the backends within its reach: the others are not asked, and add nothing (ADR-0044). The catalogs of callers are
+    kept within the `budget`: what has given way is made again, of listings that may have to be asked for (ADR-0067).
     """
 
-    def __init__(self, listings: Listings, links: OwnLinks, digests: Digests, reach: Reach) -> None:
+    def __init__(
+        self, listings: Listings, links: OwnLinks, digests: Digests, reach: Reach, budget: CatalogBudget
+    ) -> None:
         self.epoch = 0
         self.deadlines_missed: Counter[str] = Counter()
         self._listings = listings
@@ -55,7 +62,8 @@ class Views:
         self._aggregation = Aggregation()
         self.bounds: Bounds | None = None
         self._catalogs: WeakValueDictionary[tuple[object, ...], Catalog] = WeakValueDictionary()
-        self._kept: Final = KeptCatalogs()
+        self._budget: Final = budget
+        self._own: Catalog | None = None
 
     def configure(self, members: Members, withheld: frozenset[str], aggregation: Aggregation, bounds: Bounds) -> None:
         """Takes over a new config."""
@@ -64,7 +72,8 @@ class Views:
         self._aggregation = aggregation
         self.bounds = bounds
         self._catalogs.clear()
-        self._kept.clear()
+        self._own = None
+        self._budget.keep_only(Listing)
         self.epoch += 1
 
     def member(self, name: str) -> Member | None:
@@ -83,12 +92,17 @@ class Views:
         if built.identity is not caller.identity:
             # A refreshed token: found to say the same once, and the former one is let go of.
             caller.client.view = msgspec.structs.replace(built, identity=caller.identity)
-        return built.catalog
+        catalog = built.catalog
+        if catalog is not None:
+            self._budget.touch(catalog)
+        return catalog
 
     async def view(self, caller: Caller) -> Catalog:
         """The caller's catalog; waits for members whose listing is not there, each up to the list deadline."""
         catalog = self._fresh(caller)
-        return catalog if catalog is not None else await self._built(caller, self._listings.needs_fetch)
+        if catalog is not None:
+            return catalog
+        return await self._built(caller, self._listings.needs_fetch, is_patient=True)
 
     def asks(self, caller: Caller) -> bool:
         """Whether `view` would ask a backend now, or wait for what one has been asked."""
@@ -135,24 +149,46 @@ class Views:
     def _is_worth_the_wait(self, entry: Entry) -> bool:
         return entry.listing is None and entry.failure is None and self._listings.needs_fetch(entry)
 
-    async def _built(self, caller: Caller, needs_fetch: Callable[[Entry], bool]) -> Catalog:
-        while True:
+    async def _built(
+        self, caller: Caller, needs_fetch: Callable[[Entry], bool], *, is_patient: bool = False
+    ) -> Catalog:
+        """The catalog as it is once what needs to be fetched is there.
+
+        What has given way is always asked for. Who is patient waits for that as long as a call may take: it is known
+        that there is something, and no client should hear that it has gone.
+        """
+
+        def is_missing(entry: Entry) -> bool:
+            return needs_fetch(entry) or (entry.is_dropped and self._listings.needs_fetch(entry))
+
+        held: list[Listing | None] = []
+        for _ in range(_MOST_ROUNDS):
             members = self._members
             reach = self._reach_of(caller.identity)
             entries = self._entries(caller, reach)
-            missing = [entry for entry in entries.values() if needs_fetch(entry)]
+            # Nothing of it gives way from here on: this holds it.
+            held += [entry.listing for entry in entries.values()]
+            missing = [entry for entry in entries.values() if is_missing(entry)]
             if missing:
-                await self._fetch_all(missing, caller)
-            if self._members is members and (not missing or self._entries(caller, reach) == entries):
+                held += await self._fetch_all(missing, caller, is_patient=is_patient)
+            if self._members is members and (
+                not missing
+                or (self._entries(caller, reach) == entries and not any(map(self._may_come, entries.values())))
+            ):
                 break
             # The config was replaced meanwhile, and what has been fetched belongs to the former members; or it is known
-            # only now in which protocols a backend speaks to whom.
+            # only now in which protocols a backend speaks to whom; or a newer listing has come and given way.
         epoch = self.epoch
         catalog = self._merged(entries, reach)
+        for entry in entries.values():
+            entry.note_absence()
         expires = min((self._listings.asks_again_at(entry) for entry in entries.values()), default=math.inf)
         cacheable = _cacheable(entries, is_whole=reach is None)
-        caller.client.view = BuiltView(catalog, caller.identity, caller.snapshot, epoch, expires, cacheable)
+        caller.client.view = BuiltView(ref(catalog), caller.identity, caller.snapshot, epoch, expires, cacheable)
         return catalog
+
+    def _may_come(self, entry: Entry) -> bool:
+        return entry.is_dropped and self._listings.needs_fetch(entry)
 
     def _reach_of(self, identity: Identity | None) -> frozenset[str] | None:
         """The backends within reach of a caller, withheld ones included; None for all, as the proxy sees them."""
@@ -257,28 +293,32 @@ class Views:
     def _shared_entries(self, reach: frozenset[str] | None) -> dict[str, Entry]:
         return {name: self._listings.entry(member, SHARED) for name, member in self._within(reach).items()}
 
-    async def _fetch_all(self, missing: list[Entry], caller: Caller) -> None:
+    async def _fetch_all(self, missing: list[Entry], caller: Caller, *, is_patient: bool) -> list[Listing | None]:
+        """What has been read: whoever asked holds it."""
         bounds = self.bounds
         if bounds is None:
-            return
+            return []
         async with asyncio.TaskGroup() as group:
-            for entry in missing:
-                group.create_task(self._fetch_one(entry, caller, bounds))
+            fetches = [
+                group.create_task(self._fetch_one(entry, caller, bounds, is_patient=is_patient)) for entry in missing
+            ]
+        return [fetch.result() for fetch in fetches]
 
-    async def _fetch_one(self, entry: Entry, caller: Caller, bounds: Bounds) -> None:
+    async def _fetch_one(self, entry: Entry, caller: Caller, bounds: Bounds, *, is_patient: bool) -> Listing | None:
         member, client = entry.member, caller.client
         credentials = client.credentials_for(member, caller.identity, caller.snapshot)
         if isinstance(credentials, Collision):
             self._listings.refused(entry, member.collision(credentials), asyncio.get_running_loop().time())
-            return
+            return None
         link = self._links.of(member) if entry.is_shared else client.link(member)
         presented = member.own_credentials if entry.is_shared else credentials
         try:
-            async with asyncio.timeout(bounds.listing):
-                await self._listings.refresh(entry, lambda: fetch_listing(member.name, link, presented, bounds))
+            async with asyncio.timeout(None if is_patient and entry.is_dropped else bounds.listing):
+                return await self._listings.refresh(entry, lambda: fetch_listing(member.name, link, presented, bounds))
         except TimeoutError:
             entry.is_overdue = True
             self.deadlines_missed[member.name] += 1
+            return None
 
     def _merged(self, entries: dict[str, Entry], reach: frozenset[str] | None) -> Catalog:
         outcomes = {name: _outcome(entry) for name, entry in entries.items()} | self._withheld_from(reach)
@@ -291,7 +331,11 @@ class Views:
         catalog = self._catalogs.get(key)
         if catalog is None:
             catalog = self._catalogs[key] = self._merge(shown, known, outcomes)
-            self._kept.add(catalog)
+        private = [entry.listing for entry in entries.values() if not entry.is_shared]
+        if reach is None and not private:
+            self._own = catalog
+        elif catalog is not self._own:
+            self._budget.keep(catalog, *(listing for listing in private if listing is not None))
         return catalog
 
     def _merge(

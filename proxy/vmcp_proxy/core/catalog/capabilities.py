@@ -1,9 +1,11 @@
 """The values that aggregation works on: what backends offer and what clients see of it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Generic, TypeVar
+from itertools import chain
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import msgspec
 
@@ -14,6 +16,10 @@ from vmcp_proxy.protocol.modern.cache_hints import CacheHints
 from vmcp_proxy.protocol.modern.param_headers import ParamHeaders
 
 EntryT = TypeVar("EntryT")
+
+_LISTING_BYTES: Final = 2000
+_DESCRIPTOR_BYTES: Final = 60
+"""What a listing takes, and each of its entries beside its JSON and its name."""
 
 
 class Descriptor(msgspec.Struct, frozen=True, gc=False):
@@ -75,7 +81,7 @@ class Listing(ByKind[Descriptor]):
     """Everything that one backend lists, in its own order.
 
     `digest` changes exactly when anything else here does but `hints`, which say how long a modern backend lets it be
-    kept, and `is_passing`, which says that what is `incomplete` may be whole soon; `size` is about its bytes.
+    kept, and `is_passing`, which says that what is `incomplete` may be whole soon.
     """
 
     backend: str
@@ -88,7 +94,6 @@ class Listing(ByKind[Descriptor]):
     hints: CacheHints | None = field(default=None, compare=False)
     is_passing: bool = field(default=False, compare=False)
     digest: bytes = field(init=False, repr=False, compare=False)
-    size: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         content = msgspec.msgpack.encode(
@@ -100,7 +105,20 @@ class Listing(ByKind[Descriptor]):
             )
         )
         object.__setattr__(self, "digest", blake2b(content, digest_size=16).digest())
-        object.__setattr__(self, "size", len(content))
+
+    @property
+    def weight(self) -> int:
+        """See `Weighed.weight`."""
+        return _LISTING_BYTES + sum(_DESCRIPTOR_BYTES + each.name.__sizeof__() for each in self._entries)
+
+    @property
+    def texts(self) -> Iterable[bytes]:
+        """See `Weighed.texts`: the JSON of its entries."""
+        return (each.raw for each in self._entries)
+
+    @property
+    def _entries(self) -> Iterable[Descriptor]:
+        return chain(self.tools, self.resources, self.templates, self.prompts)
 
 
 class Capability(msgspec.Struct, frozen=True, gc=False):

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+from itertools import chain
+from typing import Final
 
 import msgspec
 
@@ -10,6 +12,11 @@ from vmcp_proxy.core.catalog.capabilities import ByKind, Capability, Conflict, D
 from vmcp_proxy.core.catalog.ui_pages import PageClaims
 from vmcp_proxy.core.catalog.uri_template import find_template
 from vmcp_proxy.protocol.kinds import Kind
+
+_CATALOG_BYTES: Final = 4000
+_ENTRY_BYTES: Final = 300
+_CLAIM_BYTES: Final = 350
+"""What a catalog takes, each of its entries beside its JSON and its name, and each claim of a page beside its URI."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -88,6 +95,34 @@ class Catalog(ByKind[Capability]):
             return exact
         template = find_template(self._index[Kind.TEMPLATE], uri)
         return self._index[Kind.TEMPLATE][template] if template is not None else None
+
+    def is_same(self, other: "Catalog") -> bool:
+        """Whether one can stand for the other in everything, reports included."""
+        return self is other or (
+            self.version == other.version
+            and self.claims == other.claims
+            and self.outcomes == other.outcomes
+            and self.searched == other.searched
+            and (self.conflicts, self.dropped, self.incomplete, self.unmatched)
+            == (other.conflicts, other.dropped, other.incomplete, other.unmatched)
+        )
+
+    @property
+    def weight(self) -> int:
+        """See `Weighed.weight`."""
+        entries = sum(_ENTRY_BYTES + each.exposed.__sizeof__() for each in self._entries)
+        claims = sum(_CLAIM_BYTES + uri.__sizeof__() for uri in self.claims.owners)
+        return _CATALOG_BYTES + entries + claims + (0 if self.away is None else self.away.weight)
+
+    @property
+    def texts(self) -> Iterable[bytes]:
+        """See `Weighed.texts`: the JSON of its entries, those of backends that are away included."""
+        own = (each.raw for each in self._entries)
+        return own if self.away is None else chain(own, self.away.texts)
+
+    @property
+    def _entries(self) -> Iterable[Capability]:
+        return chain(self.tools, self.resources, self.templates, self.prompts, self.hidden, self.pages)
 
     def digest_of(self, kind: Kind) -> str:
         """A digest of what a client gets from listing this kind; `list_changed` is due when it changes."""

@@ -3,12 +3,13 @@
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from bisect import bisect_right
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias
+from weakref import WeakValueDictionary
 
 import msgspec
 
+from vmcp_proxy.core.catalog.budget import CatalogBudget
 from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.protocol.kinds import WIRE, Kind
@@ -64,22 +65,37 @@ def encode_page(catalog: Catalog, kind: Kind, cursor: str | None, page_size: int
     return start if isinstance(start, BadCursor) else _encode_from(catalog, kind, start, page_size, None)
 
 
+class _Page:
+    """A page as it is kept."""
+
+    __slots__ = ("__weakref__", "raw")
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw: Final = raw
+
+    weight: Final = 200
+
+    @property
+    def texts(self) -> Iterable[bytes]:
+        """See `Weighed.texts`."""
+        return (self.raw,)
+
+
 class ListEncoder:
-    """Encodes each page once per catalog version and keeps the most recently used bytes.
+    """Encodes each page once per catalog version, for as long as the budget keeps the bytes.
 
     It is for the clients of one era, whose `fit` is asked once for each entry of a page; without one entries are as
-    the catalog has them. `max_bytes` bounds what is kept. Only pages that start where a reader of the whole list would
-    start one are kept, so that made-up cursors push nothing out.
+    the catalog has them. Only pages that start where a reader of the whole list would start one are kept, so that
+    made-up cursors push nothing out.
     """
 
     def __init__(
-        self, page_size: int = PAGE_SIZE, max_bytes: int = 64 * 1024 * 1024, *, fit: Fit | None = None
+        self, page_size: int = PAGE_SIZE, budget: CatalogBudget | None = None, *, fit: Fit | None = None
     ) -> None:
         self._page_size = page_size
         self._fit = fit
-        self._max_bytes = max_bytes
-        self._held = 0
-        self._pages: OrderedDict[tuple[str, Kind, int], bytes] = OrderedDict()
+        self._budget: Final = CatalogBudget() if budget is None else budget
+        self._pages: Final[WeakValueDictionary[tuple[str, Kind, int], _Page]] = WeakValueDictionary()
 
     def encode(self, catalog: Catalog, kind: Kind, cursor: str | None) -> bytes | BadCursor:
         """The same bytes as `encode_page`, but for what the clients cannot read."""
@@ -89,24 +105,13 @@ class ListEncoder:
         key = (catalog.version, kind, start)
         page = self._pages.get(key)
         if page is not None:
-            self._pages.move_to_end(key)
-            return page
-        page = _encode_from(catalog, kind, start, self._page_size, self._fit)
+            self._budget.touch(page)
+            return page.raw
+        page = _Page(_encode_from(catalog, kind, start, self._page_size, self._fit))
         if start % self._page_size == 0:
-            self._keep(key, page)
-        return page
-
-    @property
-    def held_bytes(self) -> int:
-        """How much is kept, in bytes."""
-        return self._held
-
-    def _keep(self, key: tuple[str, Kind, int], page: bytes) -> None:
-        self._pages[key] = page
-        self._held += len(page)
-        while self._held > self._max_bytes:
-            _, oldest = self._pages.popitem(last=False)
-            self._held -= len(oldest)
+            self._pages[key] = page
+            self._budget.keep(page)
+        return page.raw
 
 
 def _start_of(catalog: Catalog, kind: Kind, cursor: str | None) -> int | BadCursor:

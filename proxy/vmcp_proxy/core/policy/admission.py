@@ -2,12 +2,13 @@
 
 import dataclasses
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from vmcp_proxy.auth.decision import ALLOW
 from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.core.catalog.budget import CatalogBudget
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.ui_pages import pages_of, rename_pages
 from vmcp_proxy.core.outcomes import Denied, Reply, Result
@@ -21,15 +22,22 @@ from vmcp_proxy.protocol.methods import COMPLETION, UNSUBSCRIBE
 
 
 class Admission:
-    """A `VirtualMCP` without what the caller is not admitted to; it keeps at most `max_views` views."""
+    """A `VirtualMCP` without what the caller is not admitted to; it knows at most `max_views` views again."""
 
     def __init__(
-        self, inner: VirtualMCP, admitter: Admitter, observer: DecisionObserver, known: Known, *, max_views: int = 1024
+        self,
+        inner: VirtualMCP,
+        admitter: Admitter,
+        observer: DecisionObserver,
+        known: Known,
+        budget: CatalogBudget | None = None,
+        *,
+        max_views: int = 1024,
     ) -> None:
         self._inner = inner
         self._admitter = admitter
         self._judge = Judge(admitter, observer, known)
-        self._views: ByIdentity[Catalog] = ByIdentity(max_views)
+        self._views: Final = ByIdentity(CatalogBudget() if budget is None else budget, max_views)
 
     async def view(self, caller: Caller) -> Catalog:
         """See `VirtualMCP.view`."""
@@ -84,7 +92,7 @@ class Admission:
             if question is not None and (await self._admitter.decide(question)).outcome == ALLOW:
                 return await self._inner.perform(caller, operation, resolved, exchange)
         for held in subscriptions.values():
-            held.discard(operation.name)
+            held.pop(operation.name, None)
         return Result(b"{}")
 
     async def _reduced(self, identity: Identity, catalog: Catalog) -> Catalog:
@@ -92,7 +100,7 @@ class Admission:
         kept = self._views.find(version, identity)
         if kept is None:
             kept = await self._without_pages(identity, self._without_refused(identity, catalog))
-            self._views.keep(version, identity, kept)
+            kept = self._views.keep(version, identity, kept)
         return kept
 
     def _without_refused(self, identity: Identity, catalog: Catalog) -> Catalog:

@@ -148,6 +148,14 @@ LISTEN_STREAMS: Final = _gauge(
     "vmcp.listen_streams", "{stream}", "Streams of clients without a session that hear of changes from this pod."
 )
 CAPABILITIES: Final = _gauge("vmcp.catalog.capabilities", "{capability}", "Capabilities served, by kind.", "kind")
+CATALOGS_KEPT: Final = _gauge(
+    "vmcp.catalog.kept", "By", "Bytes kept of what single callers see: listings of backends, catalogs, pages of lists."
+)
+CATALOGS_DROPPED: Final = _counter(
+    "vmcp.catalog.dropped",
+    "{object}",
+    "Listings, catalogs and pages that gave way to others: they are asked for, or made, anew.",
+)
 CONTEXT_BYTES: Final = _gauge(
     "vmcp.context.size",
     "By",
@@ -228,6 +236,8 @@ READ: Final = (
     STATELESS_CLIENTS,
     LISTEN_STREAMS,
     CAPABILITIES,
+    CATALOGS_KEPT,
+    CATALOGS_DROPPED,
     CONTEXT_BYTES,
     CONTEXT_TOKENS,
     SEARCH_TOKENS,

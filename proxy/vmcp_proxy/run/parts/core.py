@@ -1,9 +1,10 @@
 """Builds the core, and the ways between it and the clients of sessions."""
 
 import asyncio
+import logging
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from vmcp_api.config import ProxyConfig
 from vmcp_api.spec.composite import CompositeTool
@@ -24,6 +25,7 @@ from vmcp_proxy.core.calls.pausing.rounds import RequestStates, Rounds
 from vmcp_proxy.core.calls.receivers import ClientReceiver
 from vmcp_proxy.core.calls.resolver import Resolver
 from vmcp_proxy.core.calls.views import Views
+from vmcp_proxy.core.catalog.budget import CatalogBudget
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.client import ClientContext
 from vmcp_proxy.core.group.group import Group
@@ -35,6 +37,7 @@ from vmcp_proxy.core.policy.questions import Admitter, AllowAll, DecisionObserve
 from vmcp_proxy.core.policy.reach import Errand, Reach
 from vmcp_proxy.core.stack import CoreServices, CoreSettings, LiveCore, build_core, limits_around
 from vmcp_proxy.http_client import HttpClient
+from vmcp_proxy.observability.logs import log_event
 from vmcp_proxy.observability.metrics import Metrics
 from vmcp_proxy.pods.request_ids import RequestIds
 from vmcp_proxy.run.loading import Loaded
@@ -47,6 +50,8 @@ from vmcp_proxy.run.settings import LiveConfig
 
 if TYPE_CHECKING:
     from vmcp_proxy.redis_client.service import RedisService
+
+logger: Final = logging.getLogger("vmcp.core")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,7 @@ class CoreParts:
         """Follows another config and policy from the next call on; the group's members are told apart from it."""
         config = loaded.config
         tools = config.config.composite_tools
+        self.services.budget.configure(config.config.operational.limits.catalog_bytes)
         self.services.reach.configure(admitter, config.config.aggregation, errands_of(tools))
         composites, search = self.workflows.follow(config), self.search.follow(loaded)
         settings = replace(core_settings(config, admitter), composites=composites, search=search)
@@ -112,6 +118,19 @@ def core_settings(config: ProxyConfig, admitter: Admitter) -> CoreSettings:
     return CoreSettings(admitter, partial_failure_mode, behaviour.rate_limiting)
 
 
+def tell_crowded(budget: CatalogBudget) -> None:
+    """Says that keeping what callers see is of little use: it gives way before it is asked for again."""
+    log_event(
+        logger,
+        logging.WARNING,
+        "what callers see has no room: backends are asked again and again for lists of single callers; raise"
+        " limits.catalogBytes, and the memory of the pod by twice as much",
+        limit=budget.limit,
+        kept=budget.used,
+        dropped=budget.dropped,
+    )
+
+
 def build_core_parts(
     config: LiveConfig,
     redis: "RedisService | None",
@@ -131,10 +150,11 @@ def build_core_parts(
         notifier.changed()
 
     reach = Reach()
-    listings = Listings(tasks, on_change)
+    budget = CatalogBudget(config.operational.limits.catalog_bytes, tell_crowded)
+    listings = Listings(tasks, on_change, budget)
     on_over = metrics.on_backend_session_end
     own_links = OwnLinks(tasks, on_over)
-    views = Views(listings, own_links, Digests(sessions.keyring), reach)
+    views = Views(listings, own_links, Digests(sessions.keyring), reach, budget)
     changes = Changes(listings, views, on_change)
     hearing = Hearing(reach)
     resolver = Resolver(own_links, views, reach)
@@ -161,7 +181,7 @@ def build_core_parts(
 
     group = Group(tasks, listings, own_links, views, aggregate, on_members, on_change)
     limits = build_limits(config.current, redis, sessions.keyring, views.asks, views.asks_for_one, tasks)
-    services = CoreServices(aggregate, views.shared, group, decisions, resolver.known, reach, limits)
+    services = CoreServices(aggregate, views.shared, group, decisions, resolver.known, reach, limits, budget)
     virtual = LiveCore(build_core(core_settings(config.current, AllowAll()), services))
     notifier.attach(virtual)
     pausing = build_pausing(

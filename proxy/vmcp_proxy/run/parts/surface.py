@@ -11,6 +11,7 @@ from vmcp_api.spec.headers import PassthroughHeaderMode
 from vmcp_proxy.auth.incoming.authenticators import Authenticators
 from vmcp_proxy.auth.incoming.protected_resource import ProtectedResource
 from vmcp_proxy.clients.listen.clients import ListenClients
+from vmcp_proxy.core.catalog.budget import CatalogBudget
 from vmcp_proxy.core.catalog.pagination import ListEncoder
 from vmcp_proxy.headerforward import AllowList
 from vmcp_proxy.observability.metrics import Metrics
@@ -122,6 +123,7 @@ class SurfaceParts:
     in_flight: InFlight
     servers: Servers
     well_known: WellKnown
+    budget: CatalogBudget
     mirrors: bool
 
     def configure(self, loaded: Loaded) -> None:
@@ -134,7 +136,7 @@ class SurfaceParts:
         settings = self.sources.settings(loaded)
         self.chain.current = build_chain(settings, self.dispatch, self.services)
         self.well_known.current = WellKnownSettings(settings.policy.hosts, settings.resource)
-        self.settings.current = endpoint_settings(config, mirrors=self.mirrors)
+        self.settings.current = endpoint_settings(config, self.budget, mirrors=self.mirrors)
         if settings.authenticator is not former:
             # Who listens was let in by another: clients come back and are asked by this one.
             self.get_stream.end_all()
@@ -151,15 +153,18 @@ class SurfaceParts:
         return (self.keep_alive.run(), self.answers.run(), self.in_flight.run(), self.services.refusals.run())
 
 
-def endpoint_settings(config: ProxyConfig, *, mirrors: bool = False) -> EndpointSettings:
-    """What the endpoints of both eras follow under a config; the first backend is that which we mirror, if we do."""
+def endpoint_settings(config: ProxyConfig, budget: CatalogBudget, *, mirrors: bool = False) -> EndpointSettings:
+    """What the endpoints of both eras follow under a config; the first backend is that which we mirror, if we do.
+
+    The `budget` keeps pages of lists.
+    """
     page_size = config.config.operational.limits.page_size
     return EndpointSettings(
         info=ServerInfo(config.name, SOFTWARE_VERSION),
         instructions=config.config.instructions,
         takes_request_headers=config.passthrough_header_mode is PassthroughHeaderMode.REQUEST,
-        legacy_pages=ListEncoder(page_size, fit=fit_entry),
-        modern_pages=ListEncoder(page_size),
+        legacy_pages=ListEncoder(page_size, budget, fit=fit_entry),
+        modern_pages=ListEncoder(page_size, budget),
         keep_alive=config.config.operational.keep_alive_interval,
         mirrored=next((each.name for each in config.backends), None) if mirrors else None,
     )
@@ -184,7 +189,7 @@ def build_surface(
     logger = logging.getLogger(LOGGER)
     sources = ChainSources(settings.is_local, authenticators, _audit_output(settings, logger), LiveTracing(logger))
     mirrors = settings.attaches_to is not None
-    live = LiveSettings(endpoint_settings(config.current, mirrors=mirrors))
+    live = LiveSettings(endpoint_settings(config.current, core.services.budget, mirrors=mirrors))
     keep_alive, answers = KeepAlive(live), AnswerStreams(sessions.clients.replay)
     manager, clients, news = sessions.manager, sessions.clients, sessions.news
     get_stream = GetStream(clients, core.links, core.notifier, answers, news.listening, live)
@@ -218,6 +223,7 @@ def build_surface(
         in_flight,
         servers,
         well_known,
+        core.services.budget,
         mirrors,
     )
 

@@ -52,6 +52,8 @@ def read_gauges(metrics: Metrics, parts: Wiring) -> None:
     )
     metrics.read_from(families.CONTEXT_BYTES, lambda: context_bytes(parts.core.views.shared()))
     metrics.read_from(families.CONTEXT_TOKENS, lambda: context_tokens(parts.core.views.shared()))
+    metrics.read_from(families.CATALOGS_KEPT, lambda: parts.core.services.budget.used)
+    metrics.read_from(families.CATALOGS_DROPPED, lambda: parts.core.services.budget.dropped)
     metrics.read_from(families.SEARCH_TOKENS, lambda: search_tokens(parts.core))
     metrics.read_from(families.STORE_UP, lambda: int(parts.sessions.store.state.available))
     metrics.read_from(families.RATE_LIMIT_DECISIONS, lambda: parts.core.services.limits.observer.counts)

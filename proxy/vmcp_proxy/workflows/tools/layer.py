@@ -1,9 +1,9 @@
 """The layer of composite tools: lists them beside the tools of the backends, and runs them (ADR-0051)."""
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.calls.pausing.rounds import check_begins
@@ -22,9 +22,6 @@ from vmcp_proxy.workflows.tools.call import CompositeCall
 from vmcp_proxy.workflows.tools.definition import Definition, Definitions
 from vmcp_proxy.workflows.tools.listing import Placed, Placement, extended, place
 from vmcp_proxy.workflows.tools.shadowed import Shadowed, find_shadowed
-
-_MOST_CATALOGS: Final = 64
-"""Catalogs for which it is kept where composite tools stand, those of before a change first to go."""
 
 
 class CompositeTarget(Composite, frozen=True, gc=False):
@@ -57,9 +54,9 @@ class CompositeTools:
         self._runner: Final = runner
         self._shapes: Final = shapes
         self._shadowed: Final = shadowed
-        self._placed: Final[OrderedDict[tuple[str, str], Placed]] = OrderedDict()
-        self._views: Final[ByIdentity[Catalog]] = ByIdentity()
-        self._catalogs: Final[OrderedDict[tuple[str, str, tuple[str, ...]], Catalog]] = OrderedDict()
+        self._placed: Final[WeakKeyDictionary[Catalog, tuple[str, Placed]]] = WeakKeyDictionary()
+        self._views: Final = ByIdentity(steps.budget)
+        self._catalogs: Final[WeakValueDictionary[tuple[str, str, tuple[str, ...]], Catalog]] = WeakValueDictionary()
 
     async def view(self, caller: Caller) -> Catalog:
         """See `VirtualMCP.view`."""
@@ -113,13 +110,13 @@ class CompositeTools:
         return call.reply(definition.workflow, outcome)
 
     def _place(self, catalog: Catalog) -> Placed:
+        """Kept with the catalog: it holds what steps call of it."""
         shared = self._shared()
-        key = (catalog.version, shared.version)
-        placed = self._placed.get(key)
-        if placed is None:
-            placed = self._placed[key] = place(self._definitions, catalog, shared)
+        version, placed = self._placed.get(catalog, ("", None))
+        if placed is None or version != shared.version:
+            placed = place(self._definitions, catalog, shared)
+            self._placed[catalog] = (shared.version, placed)
             self._shadowed.note(find_shadowed(catalog, frozenset(placed.by_name)))
-            _shorten(self._placed)
         return placed
 
     def _extended(self, identity: Identity, catalog: Catalog) -> Catalog:
@@ -129,8 +126,7 @@ class CompositeTools:
         if kept is None:
             placed = self._place(catalog)
             names = [name for name, each in placed.by_name.items() if each.is_whole and self._may_take(identity, each)]
-            kept = self._with_tools(catalog, shared, placed, tuple(names))
-            self._views.keep(version, identity, kept)
+            kept = self._views.keep(version, identity, self._with_tools(catalog, shared, placed, tuple(names)))
         return kept
 
     def _with_tools(self, catalog: Catalog, shared: str, placed: Placed, names: tuple[str, ...]) -> Catalog:
@@ -139,7 +135,6 @@ class CompositeTools:
         kept = self._catalogs.get(key)
         if kept is None:
             kept = self._catalogs[key] = extended(catalog, placed, (placed.by_name[name] for name in names))
-            _shorten(self._catalogs)
         return kept
 
     def _may_take(self, identity: Identity, placement: Placement) -> bool:
@@ -147,8 +142,3 @@ class CompositeTools:
         if not placement.definition.tool.authorize_steps:
             return True
         return all(self._steps.shows(identity, placement.tools))
-
-
-def _shorten(kept: OrderedDict[Any, Any]) -> None:
-    while len(kept) > _MOST_CATALOGS:
-        kept.popitem(last=False)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.proxy.core.builders import listing, merged
+from vmcp_proxy.core.catalog.budget import CatalogBudget
 from vmcp_proxy.core.catalog.capabilities import Capability, Outcome
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.catalog.pagination import BadCursor, ListEncoder, encode_cursor, encode_page, parse_cursor
@@ -159,7 +160,7 @@ def test_each_entry_is_fitted_once_to_the_clients_that_a_page_is_for():
 @given(st.sets(TEXT, max_size=12), st.integers(1, 5), st.lists(st.none() | TEXT, max_size=6))
 def test_the_encoder_answers_like_the_function_whatever_it_keeps(names, page_size, after):
     catalog = catalog_of(Kind.PROMPT, names)
-    encoder = ListEncoder(page_size, max_bytes=64)
+    encoder = ListEncoder(page_size, CatalogBudget(400))
     for name in after:
         cursor = None if name is None else encode_cursor(Kind.PROMPT, name)
         assert encoder.encode(catalog, Kind.PROMPT, cursor) == encode_page(catalog, Kind.PROMPT, cursor, page_size)
@@ -167,28 +168,32 @@ def test_the_encoder_answers_like_the_function_whatever_it_keeps(names, page_siz
 
 def test_the_bytes_that_are_kept_stay_within_their_bound_and_the_latest_used_stay():
     catalogs = [catalog_of(Kind.TOOL, [letter]) for letter in "abcdef"]
-    size = len(encode_page(catalogs[0], Kind.TOOL, None))
-    encoder = ListEncoder(max_bytes=3 * size)
+    budget = CatalogBudget()
+    ListEncoder(budget=budget).encode(catalogs[0], Kind.TOOL, None)
+    size = budget.used
+    budget = CatalogBudget(3 * size)
+    encoder = ListEncoder(budget=budget)
     kept = encoder.encode(catalogs[0], Kind.TOOL, None)
     for catalog in catalogs:
         encoder.encode(catalog, Kind.TOOL, None)
         assert encoder.encode(catalogs[0], Kind.TOOL, None) is kept
-        assert encoder.held_bytes <= 3 * size
-    assert encoder.held_bytes == 3 * size
+        assert budget.used <= 3 * size
+    assert budget.used == 3 * size
 
 
 def test_made_up_cursors_push_nothing_out():
     catalog = catalog_of(Kind.TOOL, "abcdefgh")
-    encoder = ListEncoder(page_size=4, max_bytes=1000)
+    budget = CatalogBudget(1000)
+    encoder = ListEncoder(4, budget)
     first = encoder.encode(catalog, Kind.TOOL, None)
-    held = encoder.held_bytes
+    held = budget.used
     for number in range(50):
         encoder.encode(catalog, Kind.TOOL, encode_cursor(Kind.TOOL, f"a{number}"))
-    assert encoder.held_bytes == held
+    assert budget.used == held
     assert encoder.encode(catalog, Kind.TOOL, None) is first
 
 
 def test_a_page_larger_than_the_bound_is_served_and_not_kept():
-    encoder = ListEncoder(max_bytes=10)
-    assert encoder.encode(catalog_of(Kind.TOOL, "abc"), Kind.TOOL, None)
-    assert encoder.held_bytes == 0
+    budget = CatalogBudget(10)
+    assert ListEncoder(budget=budget).encode(catalog_of(Kind.TOOL, "abc"), Kind.TOOL, None)
+    assert budget.used == 0

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from tests.proxy.core.builders import FakeMember
+from vmcp_proxy.core.catalog.budget import CatalogBudget
 from vmcp_proxy.core.catalog.capabilities import Descriptor, Listing
 from vmcp_proxy.core.listings import cache as listings
 from vmcp_proxy.core.listings.cache import SHARED, Listings
@@ -50,21 +51,51 @@ async def test_callers_that_see_the_same_share_one_copy(scopes):
     assert first.listing is second.listing
 
 
-async def test_what_clients_are_told_is_bounded_in_bytes_and_the_latest_stays(monkeypatch):
-    monkeypatch.setattr(listings, "_MAX_PRIVATE_BYTES", 100_000)
-    kept = Listings(None, lambda: None)
+async def test_what_clients_are_told_is_bounded_in_bytes_and_the_latest_stays():
+    budget = CatalogBudget(100_000)
+    kept = Listings(None, lambda: None, budget)
     one = a_member("one")
     tell(kept, one, SHARED, listing("own", 200_000))
+
+    def told() -> list[Listing]:
+        return [entry.listing for entry in kept._entries.values() if not entry.is_shared and entry.listing]
+
     for number in range(200):
         tell(kept, one, Scope(snapshot=f"same {number}"), listing("same", 1000))
         tell(kept, one, Scope(snapshot=f"other {number}"), listing(f"other {number}", 1000))
-        told = [entry.listing for entry in kept._entries.values() if not entry.is_shared]
-        assert sum({each.digest: each.size for each in told}.values()) <= 100_000
+        assert sum({each.digest: len(each.tools[0].raw) for each in told()}.values()) <= budget.used <= 100_000
         assert kept.entry(one, Scope(snapshot=f"other {number}")).listing is not None
-    assert len(told) > 200, "those of equal content cost nothing and stay"
+    assert len(told()) > 200, "those of equal content cost nothing and stay"
     assert kept.entry(one, SHARED).listing is not None
     tell(kept, one, MINE, listing("huge", 300_000))
-    assert kept.entry(one, MINE).listing is not None
+    assert kept.entry(one, MINE).is_dropped
+    assert kept.entry(one, Scope(snapshot="other 199")).listing is not None, "nothing gives way to it"
+
+
+async def test_what_has_given_way_is_asked_for_again_and_is_no_change():
+    changes = []
+    kept = Listings(None, lambda: changes.append(True), CatalogBudget(5_000))
+    one, others = a_member("one"), [Scope(snapshot=str(number)) for number in range(5)]
+    tell(kept, one, MINE, listing(size=1000))
+    mine = kept.entry(one, MINE)
+    for number, scope in enumerate(others):
+        tell(kept, one, scope, listing(f"other {number}", 1000))
+    assert (mine.listing, mine.is_silent, kept.needs_fetch(mine)) == (None, True, True)
+    changes.clear()
+    tell(kept, one, MINE, listing(size=1000))
+    assert (mine.listing.tools[0].name, changes) == ("echo", [])
+    tell(kept, one, MINE, listing("another", 1000))
+    assert changes == [True]
+
+
+async def test_a_listing_that_comes_back_after_a_client_has_been_served_without_it_is_a_change():
+    changes = []
+    kept = Listings(None, lambda: changes.append(True), CatalogBudget(10))
+    tell(kept, one := a_member("one"), MINE, listing())
+    changes.clear()
+    kept.entry(one, MINE).note_absence()
+    tell(kept, one, MINE, listing())
+    assert changes == [True]
 
 
 OTHERS = [

@@ -20,6 +20,7 @@ from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.capabilities import Capability, Outcome
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.outcomes import Denied, PartialFailure, Reply, Result, Unknown, Unlisted
+from vmcp_proxy.core.owners.owner import resource_of
 from vmcp_proxy.core.policy.admission import Admission
 from vmcp_proxy.core.policy.questions import Action, Admitter, Question
 from vmcp_proxy.core.targets import find_target
@@ -203,7 +204,7 @@ async def test_a_template_is_decided_on_the_uri_that_is_read(rules, uri):
 @pytest.mark.scenario("Z-2")
 @pytest.mark.parametrize("name", ["x://r", "y://r", "z://r"])
 async def test_whoever_may_not_read_it_may_still_unsubscribe_and_learns_nothing_by_it(name):
-    inner, client = Inner(), SimpleNamespace(subscriptions={"a": {"x://r"}})
+    inner, client = Inner(), SimpleNamespace(subscriptions={"a": {"x://r": resource_of("x://r", "a")}})
     asked = Operation("resources/unsubscribe", Kind.RESOURCE, name)
     reply = await call(admission_of(inner, permitting("nothing")), Caller(ALICE, client), asked, NoExchange())
     assert reply == Result(b"{}")
