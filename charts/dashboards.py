@@ -115,6 +115,12 @@ ENDPOINT: Final = Dashboard(
             ),
         ),
         Panel(
+            "Catalogs of single callers",
+            "Bytes kept of what callers see alone, on each pod; limits.catalogBytes is the most.",
+            (("sum by (instance) (vmcp_catalog_kept_bytes{FILTER})", "{{instance}}"),),
+            "bytes",
+        ),
+        Panel(
             "CPU",
             "One pod uses one core at most; add pods before it does.",
             ((f"sum by (instance) (rate(process_cpu_seconds_total{{FILTER}}[RATE]) {_OURS})", "{{instance}}"),),

@@ -124,7 +124,7 @@ def tell_crowded(budget: CatalogBudget) -> None:
         logger,
         logging.WARNING,
         "what callers see has no room: backends are asked again and again for lists of single callers; raise"
-        " limits.catalogBytes, and the memory of the pod by twice as much",
+        " limits.catalogBytes, and the memory limit of the pod by as much",
         limit=budget.limit,
         kept=budget.used,
         dropped=budget.dropped,
