@@ -108,14 +108,14 @@ async def test_callers_who_see_the_same_hold_one_copy():
 @pytest.mark.usefixtures("both_eras")
 async def test_policies_take_away_from_callers_who_then_see_the_same_one_copy():
     policies = ['permit(principal, action, resource) unless { resource == Tool::"one_secret" };']
-    backend = ScriptedBackend(tools=[{**tool("echo"), "description": "x" * 60_000}, tool("secret")])
+    backend = ScriptedBackend(tools=[tool("secret"), *(tool(f"t{number}") for number in range(100))])
     config = {"authorization": {"policies": policies}, "name": "p"}
     async with scene({"one": backend}, config=tight(), **config) as world:
         with world.inside.authenticated_by(ByClaims()):
             world.apply()
             for number in range(8):
                 async with world.session(authorization=token_of(f"u{number}")) as client:
-                    assert await client.names() == ["one_echo"]
+                    assert len(await client.names()) == 100
             assert (await world.metrics())["vmcp_catalog_dropped_total"] == 0
 
 
@@ -163,7 +163,7 @@ async def test_clients_hear_of_changes_after_what_they_saw_has_given_way_and_of_
         first, second = await crowd(world, stack, 2)
         one, two = [await stack.enter_async_context(client.listening()) for client in (first, second)]
         await eventually(lambda: one.comments and two.comments and len(backend.streams) == 3)
-        assert not heap.held_with(b"canary of t0 ", b"canary of t1 ")
+        await eventually(lambda: not heap.held_with(b"canary of t0 ", b"canary of t1 "))
         # Only the proxy's own stream says so, and it is true of all.
         backend.tools = [tool("echo"), tool("new")]
         backend.push(TOOLS)
@@ -182,9 +182,11 @@ async def test_clients_hear_of_changes_after_what_they_saw_has_given_way_and_of_
         assert await kept(world) == 0
 
 
-async def test_updates_of_what_was_subscribed_to_come_under_its_uri_after_the_catalog_has_given_way():
+@pytest.mark.parametrize("owners", ["c", "ac"], ids=["its own", "one for each"])
+async def test_updates_of_what_was_subscribed_to_come_under_its_uri_after_the_catalog_has_given_way(owners):
     page = {"uri": PAGE, "name": "board", "mimeType": "text/html;profile=mcp-app"}
-    backends = {name: tenants(resources=[page]) for name in ("a", "c")}
+    backends = {name: tenants(2 * LIMIT, resources=[page] if name in owners else []) for name in ("a", "c")}
+    known = PAGE if owners == "c" else "ui://vmcp.dev/c/board/main"
     for backend in backends.values():
         backend.offers["resources"] = {"subscribe": True}
 
@@ -194,21 +196,18 @@ async def test_updates_of_what_was_subscribed_to_come_under_its_uri_after_the_ca
 
     async with (
         scene(backends, config=tight(), passthroughHeaders=HEADERS) as world,
-        contextlib.AsyncExitStack() as stack,
+        world.session(x_tenant="t0") as client,
     ):
-        (client,) = await crowd(world, stack, 1)
-        uris = [each["uri"] for each in (await client.result("resources/list"))["resources"]]
-        of_c = "ui://vmcp.dev/c/board/main"
-        assert of_c in uris
-        await client.result("resources/subscribe", {"uri": of_c})
-        stream = await stack.enter_async_context(client.listening())
-        session = backends["c"].calls("resources/subscribe")[0].session
-        await eventually(lambda: session in backends["c"].streams)
-        await crowd(world, stack, 6, first=1)
-        assert not heap.held_with(b"canary of t0 ")
-        backends["c"].push(UPDATED, session, uri=PAGE)
-        [message] = await stream.until(UPDATED)
-        assert message["params"]["uri"] == of_c
+        await client.result("resources/subscribe", {"uri": known})
+        async with client.listening() as stream:
+            session = backends["c"].calls("resources/subscribe")[0].session
+            await eventually(lambda: session in backends["c"].streams)
+            await eventually(lambda: not heap.held_with(b"canary of t0 "))
+            asked_before = asked(backends["c"], "t0")
+            backends["c"].push(UPDATED, session, uri=PAGE)
+            [message] = await stream.until(UPDATED)
+            assert message["params"]["uri"] == known
+            assert asked(backends["c"], "t0") == asked_before
 
 
 @pytest.mark.scenario("P-2")
