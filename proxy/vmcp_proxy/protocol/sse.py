@@ -1,7 +1,10 @@
 """Server-sent events: an incremental parser and the encoder (WHATWG HTML, section 9.2)."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
+
+Pieces: TypeAlias = bytes | tuple[bytes | memoryview, ...]
+"""What is sent one after the other; in pieces where a copy of it would be large."""
 
 KEEP_ALIVE: Final = b": keep-alive\n"
 """A comment without a blank line, upon which some clients would dispatch an event of the last id without data."""
@@ -12,6 +15,9 @@ RETRY_MILLISECONDS: Final = 1000
 RETRY: Final = b"retry: %d\n\n" % RETRY_MILLISECONDS
 
 _DATA: Final = b"data: "
+_APART_BYTES: Final = 64 << 10
+"""From here on the text of an event is not copied between what stands around it."""
+
 _SMALL: Final = 4096
 """Pieces of a line up to this size are gathered, or a line that comes byte by byte would cost a multiple of itself."""
 
@@ -156,16 +162,19 @@ def _joined(held: list[bytes | bytearray], start: int, last: bytes) -> bytes:
     return b"".join((memoryview(first)[start:], *rest, last))
 
 
-def encode_event(message: bytes, event_id: bytes = b"") -> bytes:
-    """One message as an event, with its id where it has one.
+def encode_event(message: bytes, event_id: bytes = b"") -> Pieces:
+    """One message as an event, with its id where it has one; in pieces where the message is large.
 
     Line breaks in JSON are white space between tokens and become blanks.
     """
     if b"\n" in message or b"\r" in message:
         message = message.replace(b"\r", b" ").replace(b"\n", b" ")
+    pieces: tuple[bytes, ...]
     if event_id:
-        return b"".join((b"id: ", event_id, b"\nevent: message\ndata: ", message, b"\n\n"))
-    return b"".join((b"event: message\ndata: ", message, b"\n\n"))
+        pieces = (b"id: ", event_id, b"\nevent: message\ndata: ", message, b"\n\n")
+    else:
+        pieces = (b"event: message\ndata: ", message, b"\n\n")
+    return b"".join(pieces) if len(message) < _APART_BYTES else pieces
 
 
 def encode_priming(event_id: bytes) -> bytes:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from vmcp_proxy.auth.decision import DecisionRecord
@@ -16,10 +17,11 @@ from vmcp_proxy.protocol.jsonrpc import Answer, Batch, Notification, Raw, Reques
 from vmcp_proxy.protocol.methods import NO_REFERENCE, Reference, read_reference
 from vmcp_proxy.protocol.modern.eras import claims_modern
 from vmcp_proxy.protocol.params import InvalidParamsError
+from vmcp_proxy.protocol.sse import Pieces
 from vmcp_proxy.protocol.versions import SESSION_HEADER
+from vmcp_proxy.serve.http import direct_answers
 from vmcp_proxy.serve.http.bounds import SHORT_BYTES
 from vmcp_proxy.serve.http.departure import TellsDeparture
-from vmcp_proxy.serve.http.direct_answers import has_gone, note_long, release_head, take_body, when_gone, write_answer
 from vmcp_proxy.serve.http.head import shortened
 from vmcp_proxy.serve.http.repeated import SAME_HEAD, RepeatedHead
 from vmcp_proxy.serve.rejections import CRASHED, Cut, Rejection
@@ -35,11 +37,8 @@ Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 
 JSON: Final = b"application/json"
 EVENT_STREAM: Final = b"text/event-stream"
-_STREAM_HEADERS: Final = (
-    (b"content-type", EVENT_STREAM),
-    (b"cache-control", b"no-cache, no-transform"),
-    (b"x-accel-buffering", b"no"),
-)
+_AT_ONCE: Final = ((b"cache-control", b"no-cache, no-transform"), (b"x-accel-buffering", b"no"))
+_STREAM_HEADERS: Final = ((b"content-type", EVENT_STREAM), *_AT_ONCE)
 _OK: Final = 200
 _NO_CONTENT: Final = 204
 
@@ -160,24 +159,16 @@ class RequestContext:
         self.cut: Cut | None = None
         self.is_stream = False
         self.is_measured = False
-        self.status = 0
-        self.bytes_out = 0
-        self.response_started = False
-        self.response_complete = False
+        self.status = self.bytes_out = 0
+        self.response_started = self.response_complete = False
 
     def __repr__(self) -> str:
         return f"RequestContext({self.request_id}, {self.http_method}, {self.rpc_method or '-'})"
 
     def part(self, number: int, body: bytes, send: Send) -> "RequestContext":
         """The context of one message of a batch, whose answer goes to `send`."""
-        context = RequestContext(
-            self.scope,
-            self._receive,
-            send,
-            request_id=(self.request_id, number),
-            started=time.perf_counter(),
-            metrics=self._metrics,
-        )
+        named, now = (self.request_id, number), time.perf_counter()
+        context = RequestContext(self.scope, self._receive, send, request_id=named, started=now, metrics=self._metrics)
         context._allow_list = self._allow_list
         context._snapshot = self._snapshot
         context._whole = self
@@ -268,11 +259,11 @@ class RequestContext:
     @property
     def has_gone(self) -> bool:
         """Whether the client is known not to read any more."""
-        return has_gone(self._send) if self._whole is None else self._whole.has_gone
+        return direct_answers.has_gone(self._send) if self._whole is None else self._whole.has_gone
 
     def when_gone(self, told: Callable[[], None]) -> TellsDeparture | None:
         """Has the client's going told, once, while `on_gone` of what tells it is set; None where only `receive` can."""
-        return when_gone(self._send, told)
+        return direct_answers.when_gone(self._send, told)
 
     def allow_passthrough(self, allow_list: AllowList) -> None:
         """Says which headers `captured` may take."""
@@ -308,11 +299,11 @@ class RequestContext:
         # In place: the server holds the same list.
         fields[:] = kept
         self.header = dict(reversed(kept)).get
-        release_head(self._send)
+        direct_answers.release_head(self._send)
 
     def take_body(self) -> bytes | None:
         """The whole body where it has come already, once; None where `receive` has to be asked for it."""
-        return take_body(self._receive)
+        return direct_answers.take_body(self._receive)
 
     def receive(self) -> Awaitable[Message]:
         """The next ASGI message of the request; after the body only `http.disconnect` comes."""
@@ -340,7 +331,7 @@ class RequestContext:
         if self.keeps_answer:
             self.answer = body
         is_plain = status == _OK and body and content_type is JSON and not headers and not self.cors_headers
-        if is_plain and write_answer(self._send, body):
+        if is_plain and direct_answers.write_answer(self._send, body):
             self.status = status
             self.bytes_out += size_of(body)
             self.response_started = self.response_complete = True
@@ -348,30 +339,38 @@ class RequestContext:
         if isinstance(body, tuple):
             body = b"".join(body)
         fields = [(b"content-type", content_type)] if body else []
-        if status != _NO_CONTENT:
-            fields.append((b"content-length", b"%d" % len(body)))
-        fields += headers
-        fields += self.cors_headers
+        length = () if status == _NO_CONTENT else ((b"content-length", b"%d" % len(body)),)
+        fields += (*length, *headers, *self.cors_headers)
         self.status = status
         self.bytes_out += len(body)
         self.response_started = True
-        await self._send({"type": "http.response.start", "status": status, "headers": fields})
-        self.response_complete = True
-        await self._send({"type": "http.response.body", "body": body})
-        if len(body) > SHORT_BYTES:
-            note_long(self._send)
+        with self._writing(len(body)):
+            await self._send({"type": "http.response.start", "status": status, "headers": fields})
+            self.response_complete = True
+            await self._send({"type": "http.response.body", "body": body})
 
     async def start_stream(self, headers: Headers = ()) -> None:
         """Begins an answer of server-sent events that no intermediary should hold back."""
         fields = [*_STREAM_HEADERS, *headers, *self.cors_headers]
         await self.send({"type": "http.response.start", "status": 200, "headers": fields})
 
-    async def write(self, chunk: bytes) -> None:
+    async def write(self, chunk: Pieces) -> None:
         """Sends the next bytes of a stream; waits while the client is slow, does nothing once it has gone."""
-        self.bytes_out += len(chunk)
-        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
-        if len(chunk) > SHORT_BYTES:
-            note_long(self._send)
+        size = size_of(chunk)
+        self.bytes_out += size
+        with self._writing(size):
+            if size > SHORT_BYTES and await direct_answers.write_pieces(self._send, chunk):
+                return
+            body = b"".join(chunk) if isinstance(chunk, tuple) else chunk
+            await self._send({"type": "http.response.body", "body": body, "more_body": True})
+
+    def waiting(self, size: int) -> AbstractContextManager[None]:
+        """Has bytes count as unread that are about to be written, and may have to wait for that."""
+        return direct_answers.waiting(self._send, size) if self._whole is None else self._whole.waiting(size)
+
+    def _writing(self, size: int) -> AbstractContextManager[None]:
+        """The same for what is written now; of a part its batch counts it."""
+        return nullcontext() if self._whole is not None else direct_answers.waiting(self._send, size)
 
     async def finish(self) -> None:
         """Ends a stream."""

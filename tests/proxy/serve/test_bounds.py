@@ -277,6 +277,58 @@ async def test_answers_that_nobody_reads_are_bounded_over_all_connections(monkey
             writer.transport.abort()
 
 
+@pytest.mark.parametrize("takes_turns", [False, True], ids=["in its transport", "for its turn"])
+async def test_what_waits_behind_something_unread_counts_as_unread_though_it_is_not_written(monkeypatch, takes_turns):
+    monkeypatch.setattr(bounds, "MOST_UNREAD_BYTES", 40 << 20)
+    waiting = asyncio.Event()
+
+    async def dispatch(context):
+        lock = asyncio.Lock()
+        await context.start_stream()
+        # More than the kernel takes: whatever comes next has to wait.
+        await context.write(b"x" * (16 << 20))
+        if takes_turns:
+            await lock.acquire()
+            with context.waiting(16 << 20):
+                waiting.set()
+                await lock.acquire()
+        else:
+            waiting.set()
+            await context.write(b"x" * (16 << 20))
+
+    async with World(dispatch=dispatch).serving() as world:
+        connections = []
+        for _ in range(3):
+            reader, writer = await asyncio.open_connection("127.0.0.1", world.port, limit=1)
+            reader._transport.pause_reading()
+            writer.write(request(call()))
+            await asyncio.wait_for(waiting.wait(), 60)
+            waiting.clear()
+            connections.append(writer)
+        await eventually(lambda: len(world.server.server_state.connections) == 1)
+        for writer in connections:
+            writer.transport.abort()
+
+
+async def test_a_connection_gives_way_where_it_alone_has_too_much_that_is_not_even_written(monkeypatch):
+    monkeypatch.setattr(bounds, "MOST_UNREAD_BYTES", 8 << 20)
+
+    async def dispatch(context):
+        await context.start_stream()
+        await context.write(b"x" * (16 << 20))
+        with context.waiting(5 << 20), context.waiting(5 << 20):
+            await asyncio.Event().wait()
+
+    async with World(dispatch=dispatch).serving() as world:
+        reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
+        writer.write(request(call()))
+        async with asyncio.timeout(60):
+            with contextlib.suppress(ConnectionError):
+                while await reader.read(1 << 20):
+                    pass
+        writer.close()
+
+
 async def test_where_all_places_are_taken_a_connection_that_asks_nothing_gives_way(monkeypatch):
     begun, go_on = asyncio.Event(), asyncio.Event()
 

@@ -9,7 +9,7 @@ import pytest
 from tests.proxy.serve.harness import World, call
 from tests.support.raw_client import WAIT_SECONDS
 from vmcp_proxy.protocol.jsonrpc import encode_answer, encode_result
-from vmcp_proxy.serve import context as context_module
+from vmcp_proxy.protocol.sse import encode_event
 from vmcp_proxy.serve.http import direct_answers as http_answers
 from vmcp_proxy.serve.http.direct_answers import take_body, write_answer
 
@@ -65,9 +65,9 @@ async def test_an_answer_that_is_written_at_once_has_the_bytes_of_the_long_way(m
         return written[-1]
 
     async with world.serving() as served:
-        monkeypatch.setattr(context_module, "write_answer", counted)
+        monkeypatch.setattr(http_answers, "write_answer", counted)
         at_once = await spoken(served.port, *CONVERSATIONS[name])
-        monkeypatch.setattr(context_module, "write_answer", lambda send, body: False)
+        monkeypatch.setattr(http_answers, "write_answer", lambda send, body: False)
         the_long_way = await spoken(served.port, *CONVERSATIONS[name])
     assert at_once == the_long_way
     assert counted_bytes == [len(body) for body in bodies]
@@ -98,15 +98,36 @@ async def test_a_body_that_is_taken_at_once_is_the_body_that_comes_as_messages(m
     bodies, after, taken = [], [], []
     requests = [padded(each) for each in CONVERSATIONS[name]]
     async with World(dispatch=dispatch).serving() as served:
-        monkeypatch.setattr(context_module, "take_body", counted)
+        monkeypatch.setattr(http_answers, "take_body", counted)
         at_once = await spoken(served.port, *requests)
-        monkeypatch.setattr(context_module, "take_body", lambda receive: None)
+        monkeypatch.setattr(http_answers, "take_body", lambda receive: None)
         as_messages = await spoken(served.port, *requests)
     assert at_once == as_messages
     assert bodies == [each.partition(b"\r\n\r\n")[2] for each in requests] * 2
     assert after == [{"type": "http.disconnect"}] * len(bodies)
     if not padding:
         assert taken[0] is ("100" not in name)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_an_event_that_is_written_in_pieces_has_the_bytes_of_the_long_way(monkeypatch, size):
+    text = b'"%b"' % (b"x" * size)
+
+    async def dispatch(context):
+        await context.start_stream()
+        await context.write(encode_event(text, b"one"))
+        await context.write(b": that was it\n")
+        await context.finish()
+
+    async def never(send, chunk):
+        return False
+
+    async with World(dispatch=dispatch).serving() as served:
+        in_pieces = await spoken(served.port, request(call()), LAST)
+        monkeypatch.setattr(http_answers, "write_pieces", never)
+        the_long_way = await spoken(served.port, request(call()), LAST)
+    assert in_pieces == the_long_way
+    assert b"id: one\nevent: message\ndata: %b\n\n" % text in in_pieces
 
 
 async def answered(reader: asyncio.StreamReader) -> None:

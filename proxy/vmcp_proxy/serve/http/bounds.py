@@ -36,7 +36,10 @@ class Peer(Protocol):
 
     @property
     def unread(self) -> int:
-        """Bytes that wait until its client reads them."""
+        """Bytes that wait until its client reads them, with those that are not in the transport yet."""
+
+    unwritten: int
+    """Of these, bytes that are not in the transport yet: what was written before them is to be read first."""
 
     def abort(self) -> None:
         """Closes it at once."""
@@ -119,8 +122,12 @@ class Bounds:
         self._held.pop(held, None)
 
     def wrote(self, peer: Peer) -> None:
-        """Says that a connection has a long answer to send; the oldest unread ones are cut off beyond the bound."""
+        """Says that a connection has a long answer to send; the oldest unread ones are cut off beyond the bound.
+
+        The one that has it is not, unless it alone has as much that is not even written.
+        """
         if peer.unread <= SHORT_BYTES:
+            self._unread.pop(peer, None)
             return
         self._unread.setdefault(peer)
         waiting = {each: each.unread for each in self._unread}
@@ -128,7 +135,7 @@ class Bounds:
         for each, size in waiting.items():
             if size <= SHORT_BYTES:
                 del self._unread[each]
-            elif total > MOST_UNREAD_BYTES and each is not peer:
+            elif total > MOST_UNREAD_BYTES and (each is not peer or each.unwritten > MOST_UNREAD_BYTES):
                 del self._unread[each]
                 total -= size
                 each.abort()

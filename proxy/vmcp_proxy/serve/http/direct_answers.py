@@ -1,11 +1,14 @@
 """Bodies and answers that are handed over by the server's own objects directly, past what ASGI messages cost."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from vmcp_proxy.protocol.jsonrpc import Answer, size_of
+from vmcp_proxy.protocol.sse import Pieces
+from vmcp_proxy.serve.http.bounds import SHORT_BYTES
 from vmcp_proxy.serve.http.protocol import BoundedHttpProtocol
 
 _ANSWER: Final = b"HTTP/1.1 200 OK\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
@@ -39,9 +42,23 @@ def when_gone(send: object, told: Callable[[], None]) -> BoundedHttpProtocol | N
     return connection
 
 
-def note_long(send: object) -> None:
-    """Says that much has been written to the connection that `send` leads to, so that unread answers are bounded."""
-    if (connection := _connection_of(send)) is not None:
+def waiting(send: object, size: int) -> AbstractContextManager[None]:
+    """Has bytes count as unread that are about to go to the connection that `send` leads to, before they are written.
+
+    They may have to wait for what the client reads first.
+    """
+    connection = _connection_of(send) if size > SHORT_BYTES else None
+    return nullcontext() if connection is None else _counted(connection, size)
+
+
+@contextmanager
+def _counted(connection: BoundedHttpProtocol, size: int) -> Iterator[None]:
+    connection.unwritten += size
+    connection.noted_long()
+    try:
+        yield
+    finally:
+        connection.unwritten -= size
         connection.noted_long()
 
 
@@ -103,10 +120,33 @@ def write_answer(send: object, body: Answer) -> bool:
         cycle.transport.write(b"".join(parts))
     else:
         cycle.transport.writelines(parts)
-        note_long(send)
+        if (connection := _connection_of(send)) is not None:
+            connection.noted_long()
     cycle.waiting_for_100_continue = False
     cycle.chunked_encoding = False
     cycle.response_started = cycle.response_complete = True
     cycle.message_event.set()
     cycle.on_response()
+    return True
+
+
+async def write_pieces(send: object, chunk: Pieces) -> bool:
+    """Writes the next bytes of a stream as they are, without a copy; False where they have to go as an ASGI message.
+
+    Waits while the client is slow, does nothing once it has gone.
+    """
+    cycle = getattr(send, "__self__", None)
+    if (
+        type(cycle) is not RequestResponseCycle
+        or not cycle.response_started
+        or cycle.response_complete
+        or not cycle.chunked_encoding
+        or cycle.scope["method"] == "HEAD"
+    ):
+        return False
+    if cycle.flow.write_paused and not cycle.disconnected:
+        await cycle.flow.drain()
+    if not cycle.disconnected:
+        pieces = chunk if isinstance(chunk, tuple) else (chunk,)
+        cycle.transport.writelines((b"%x\r\n" % size_of(pieces), *pieces, b"\r\n"))
     return True

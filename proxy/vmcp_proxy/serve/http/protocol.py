@@ -52,8 +52,7 @@ class BoundedHttpProtocol(TellsDeparture, HttpToolsProtocol):
         self._head_since: float | None = self.loop.time()
         self._body_since: float | None = None
         self._idle_since: float | None = None
-        self._body_bytes = 0
-        self._framing_bytes = 0
+        self._body_bytes = self._framing_bytes = self.unwritten = 0
         self._is_chunked = False
         self._length = 0
         self._ahead = b""
@@ -75,7 +74,7 @@ class BoundedHttpProtocol(TellsDeparture, HttpToolsProtocol):
     @property
     def unread(self) -> int:
         """See `Peer.unread`."""
-        return self.transport.get_write_buffer_size()
+        return self.transport.get_write_buffer_size() + self.unwritten
 
     def give_up(self, held: Held) -> bool:
         """See `Peer.give_up`."""
@@ -94,7 +93,7 @@ class BoundedHttpProtocol(TellsDeparture, HttpToolsProtocol):
         self._holds.release_served()
 
     def noted_long(self) -> None:
-        """Hears that a long answer has been written."""
+        """Hears that a long answer has been written, or is `unwritten`."""
         self._bounds.wrote(self)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

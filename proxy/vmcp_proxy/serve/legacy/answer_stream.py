@@ -7,7 +7,7 @@ from typing import Final
 
 from vmcp_proxy.clients.streaming.event_log import EventLog
 from vmcp_proxy.protocol.event_ids import encode_end
-from vmcp_proxy.protocol.sse import KEEP_ALIVE, encode_event, encode_priming
+from vmcp_proxy.protocol.sse import KEEP_ALIVE, Pieces, encode_event, encode_priming
 from vmcp_proxy.serve.context import RequestContext
 from vmcp_proxy.serve.legacy.answers import answer_lost
 
@@ -72,11 +72,14 @@ class AnswerStream:
         `on_drop` hears that it has to give way before the client has got it. Where nothing is kept the connection
         gets it or nobody does, and nobody can tell.
         """
-        async with self._lock:
+        await self._take_turn(len(message))
+        try:
             if not self.is_over:
                 await self._begin()
                 sequence = self._log.append(message, None if self._log.is_closed else on_drop)
                 await self._write(encode_event(message, self._id(sequence)))
+        finally:
+            self._lock.release()
 
     async def comment(self) -> None:
         """Shows intermediaries that the connection is in use."""
@@ -87,7 +90,8 @@ class AnswerStream:
 
     async def finish(self, answer: bytes) -> None:
         """Sends the answer, upon which the stream is over; what could not be written yet is kept."""
-        async with self._lock:
+        await self._take_turn(len(answer))
+        try:
             if self.is_over:
                 return
             if not self._has_begun and self._own is not None:
@@ -101,6 +105,8 @@ class AnswerStream:
             current, own = self._current, self._own
             # The request with its headers must not live as long as its answer is kept.
             self._own = self._current = None
+        finally:
+            self._lock.release()
         if current is not None:
             current.over.set()
         if current is own and own is not None:
@@ -167,6 +173,11 @@ class AnswerStream:
             await self._write_to(mine, encode_event(answer_lost(request), self._end_id(self._log.last)))
         return self._claimed is mine
 
+    async def _take_turn(self, size: int) -> None:
+        """Takes the lock; what waits for it counts as unread at the response that it is to go to."""
+        with contextlib.nullcontext() if self._current is None else self._current.context.waiting(size):
+            await self._lock.acquire()
+
     async def _begin(self) -> None:
         if not self._has_begun and self._own is not None:
             await self._own.context.start_stream()
@@ -174,13 +185,13 @@ class AnswerStream:
             if self._primes and self._prefix:
                 await self._write(encode_priming(self._id(self._log.skip())))
 
-    async def _write(self, chunk: bytes) -> None:
+    async def _write(self, chunk: Pieces) -> None:
         if self._current is not None:
             await self._write_to(self._current, chunk)
         if self._current is not None and not self._current.context.has_gone:
             self._log.sent = self._log.last
 
-    async def _write_to(self, connection: _Connection, chunk: bytes) -> None:
+    async def _write_to(self, connection: _Connection, chunk: Pieces) -> None:
         if connection.context.response_complete:
             return
         try:

@@ -41,7 +41,8 @@ class _Answers:
 
     async def add(self, answer: bytes, request_id: bytes | None) -> None:
         """Takes one answer; where the client takes no events and too much waits already, an error instead."""
-        async with self._lock:
+        await self._take_turn(len(answer))
+        try:
             if not self._context.response_started:
                 if self._size + len(answer) <= MOST_HELD:
                     self._hold(answer)
@@ -51,13 +52,23 @@ class _Answers:
                     return
                 await self._begin()
             await self._context.write(encode_event(answer))
+        finally:
+            self._lock.release()
 
     async def write(self, events: bytes) -> None:
         """Passes on what one message's own stream says."""
-        async with self._lock:
+        await self._take_turn(len(events))
+        try:
             if not self._context.response_started:
                 await self._begin()
             await self._context.write(events)
+        finally:
+            self._lock.release()
+
+    async def _take_turn(self, size: int) -> None:
+        """Takes the lock; what waits for it counts as unread."""
+        with self._context.waiting(size):
+            await self._lock.acquire()
 
     async def finish(self) -> None:
         """Ends the response: 202 where nothing wanted an answer."""

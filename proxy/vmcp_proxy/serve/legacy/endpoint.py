@@ -131,7 +131,9 @@ class Endpoint:
         try:
             answer = await self._answer(context, caller, message, method, exchange)
             if answer is not None:
-                await exchange.finish(answer)
+                finishing = exchange.finish(answer)
+                del answer  # or it would be held beside what is written, for as long as a client takes to read that
+                await finishing
         finally:
             exchange.abandon()
 

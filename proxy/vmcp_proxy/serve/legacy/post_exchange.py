@@ -51,6 +51,7 @@ class PostExchange(ContextExchange):
     async def _end(self, stream: AnswerStream, answer: Answer) -> None:
         # What is kept for a client that comes back must not keep alive what the answer was read from.
         text = b"".join(answer) if isinstance(answer, tuple) else answer
+        del answer
         if self._context.keeps_answer:
             self._context.answer = text
         try:

@@ -63,6 +63,8 @@ class ModernEndpoint:
             finally:
                 watch.end()
                 self._keep_alive.discard(exchange)
-            await exchange.finish(answered.status, answered.body, answered.headers)
+            finishing = exchange.finish(answered.status, answered.body, answered.headers)
+            del answered  # or it would be held beside what is written, for as long as a client takes to read that
+            await finishing
         finally:
             self._clients.end(client, clock())

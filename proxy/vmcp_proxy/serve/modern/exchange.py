@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from vmcp_proxy.protocol.jsonrpc import Answer
-from vmcp_proxy.protocol.sse import KEEP_ALIVE, encode_event
+from vmcp_proxy.protocol.jsonrpc import Answer, size_of
+from vmcp_proxy.protocol.sse import KEEP_ALIVE, Pieces, encode_event
 from vmcp_proxy.serve.context import Headers, RequestContext
 from vmcp_proxy.serve.eras.exchange import ContextExchange
 
@@ -37,13 +37,18 @@ class ModernExchange(ContextExchange):
     async def _end(self, lock: asyncio.Lock, answer: Answer) -> None:
         context = self._context
         text = b"".join(answer) if isinstance(answer, tuple) else answer
+        del answer
         if context.keeps_answer:
             context.answer = text
-        async with lock:
+        with context.waiting(len(text)):
+            await lock.acquire()
+        try:
             await context.write(encode_event(text))
             await context.finish()
+        finally:
+            lock.release()
 
-    async def _write(self, event: bytes) -> bool:
+    async def _write(self, event: Pieces) -> bool:
         """Whether the client takes events still: the first one begins the stream."""
         context = self._context
         if self._lock is None:
@@ -51,11 +56,15 @@ class ModernExchange(ContextExchange):
                 return False
             self._lock = asyncio.Lock()
         # One after another: what a backend says of several steps comes at the same time.
-        async with self._lock:
+        with context.waiting(size_of(event)):
+            await self._lock.acquire()
+        try:
             if context.response_complete:
                 return False
             if not context.response_started:
                 await context.start_stream()
             await context.write(event)
+        finally:
+            self._lock.release()
         self.last_write = asyncio.get_running_loop().time()
         return True
