@@ -138,3 +138,27 @@ async def test_what_waits_is_sent_when_the_output_closes(output, monkeypatch):
         await asyncio.to_thread(out.close, 5.0)
         assert len(collector.spans) == 10
     assert (counts.sent, counts.dropped, out.waiting) == (10, 0, 0)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_what_a_collector_is_too_busy_for_is_sent_again_and_is_not_lost(output, status):
+    async def busy_at_first(asked):
+        if len(collector.asked) < 3:
+            await asked.status(status, b"", retry_after="0")
+        else:
+            await accept(asked)
+
+    async with OtlpReceiver(busy_at_first).running() as collector:
+        out, counts = output(collector.url, timeout=10.0)
+        record(out)
+        await collector.having(2)
+        await eventually(lambda: counts.sent == 2)
+        assert (len(collector.asked), counts.dropped) == (3, 0)
+
+
+async def test_what_a_collector_has_refused_for_good_is_sent_once(output):
+    async with OtlpReceiver(answers(400)).running() as collector:
+        out, counts = output(collector.url, timeout=10.0)
+        record(out)
+        await eventually(lambda: counts.dropped == 2)
+        assert len(collector.asked) == 1
