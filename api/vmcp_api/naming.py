@@ -9,6 +9,9 @@ API_VERSION: Final = f"{GROUP}/{VERSION}"
 REFERENCE_GROUP: Final = "toolhive.stacklok.dev"
 """API group whose manifests become ours by changing the ``apiVersion``."""
 
+LIFECYCLE_GROUP: Final = "mcp.x-k8s.io"
+"""API group of the MCP Lifecycle Operator of Kubernetes SIG Apps."""
+
 MCP_PORT: Final = 4483
 """Port of the MCP listener."""
 

@@ -18,7 +18,7 @@ from vmcp_operator.leader.candidate import Candidate
 from vmcp_operator.leader.elector import Elector
 from vmcp_operator.leader.fence import Fenced
 from vmcp_operator.logs import log_event
-from vmcp_operator.plan.kinds import ENTRY, OWN, VMCP, Kind, Ref
+from vmcp_operator.plan.kinds import ENTRY, RECONCILED, VMCP, Kind, Ref
 from vmcp_operator.queue.metrics import QueueMetrics
 from vmcp_operator.queue.worker import Resync, Worker, controller_name
 from vmcp_operator.queue.workqueue import WorkQueue
@@ -158,7 +158,7 @@ async def run(settings: Settings) -> None:
 
 def build_metrics(telemetry: Telemetry, workers: int) -> QueueMetrics[Ref]:
     """The metrics of the queue, with a zero for every controller, here and in the rest."""
-    controllers = [kind.name.lower() for kind in OWN]
+    controllers = [kind.name.lower() for kind in RECONCILED]
     telemetry.expect(controllers, workers)
     metrics = QueueMetrics[Ref](telemetry.registry, controller_name)
     for controller in controllers:

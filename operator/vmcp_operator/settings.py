@@ -91,6 +91,7 @@ def parse_settings(
             namespace,
             _template(options.proxy_template),
             stdio=options.stdio == "true",
+            lifecycle=options.mcp_lifecycle == "true",
         ),
         scope=_scope(options),
         kubeconfig=None if in_cluster else kubeconfig,
@@ -108,7 +109,7 @@ def parse_settings(
 
 def _scope(options: argparse.Namespace) -> Scope:
     names = {name.strip() for name in options.namespaces.split(",") if name.strip()}
-    return Scope(tuple(sorted(names)), stdio=options.stdio == "true")
+    return Scope(tuple(sorted(names)), stdio=options.stdio == "true", lifecycle=options.mcp_lifecycle == "true")
 
 
 def _election(options: argparse.Namespace, namespace: str, identity: str) -> Election | None:
@@ -178,6 +179,12 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         "stdio",
         "false",
         "run MCPServers of transport stdio, for which more rights are needed",
+        choices=("true", "false"),
+    )
+    flag(
+        "mcp-lifecycle",
+        "true",
+        "take servers of the MCP Lifecycle Operator (mcp.x-k8s.io) into groups, where the cluster has its kinds",
         choices=("true", "false"),
     )
     flag("resync", "600", "seconds between two listings of everything", type=float)

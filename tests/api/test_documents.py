@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmcp_api.kinds import MCPGroup
-from vmcp_api.kinds.core import Secret
+from vmcp_api.kinds.foreign.core import Secret
 from vmcp_api.manifests import toolhive
 from vmcp_api.manifests.documents import Source, parse_documents
 from vmcp_api.manifests.load import Loaded, load

@@ -5,7 +5,7 @@ import pytest
 from tests.api.manifests import build, team
 from tests.support.certificates import CA_CERTIFICATE
 from vmcp_api.config import Network, Transport
-from vmcp_api.kinds.core import ConfigMap, Secret
+from vmcp_api.kinds.foreign.core import ConfigMap, Secret
 from vmcp_api.manifests.problems import Problems
 from vmcp_api.render import Mode, Rendered, render
 from vmcp_api.secret import SecretBytes

@@ -6,7 +6,7 @@ from tests.api.authcases import CLIENT, EXCHANGE, SECRET, STRATEGIES, strategy
 from tests.api.manifests import build, team
 from tests.support.certificates import CA_CERTIFICATE
 from vmcp_api.config import Network
-from vmcp_api.kinds.core import ConfigMap, Secret
+from vmcp_api.kinds.foreign.core import ConfigMap, Secret
 from vmcp_api.manifests.problems import Problem, Problems
 from vmcp_api.manifests.resources import build_resources
 from vmcp_api.render import Mode, Rendered, render

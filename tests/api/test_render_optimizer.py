@@ -3,7 +3,7 @@
 import pytest
 
 from tests.api.manifests import team
-from vmcp_api.kinds.core import ConfigMap, Secret
+from vmcp_api.kinds.foreign.core import ConfigMap, Secret
 from vmcp_api.render import Mode, Rendered, decode_config, encode_config, render
 from vmcp_api.render.secretrefs import secret_uses
 from vmcp_api.secret import SecretBytes

@@ -4,7 +4,7 @@ import pytest
 
 from tests.api.manifests import build, team
 from tests.api.telemetrycases import SECRET, otel
-from vmcp_api.kinds.core import Secret
+from vmcp_api.kinds.foreign.core import Secret
 from vmcp_api.render import Mode, Rendered, render
 from vmcp_api.secret import SecretBytes
 

@@ -5,7 +5,7 @@ import pytest
 from tests.api.authcases import CLIENT, strategy
 from tests.api.manifests import build, problems_of, team
 from tests.api.test_render_auth import OIDC, OWN, PROVIDER, REFERENCE, config, refused, rendered, shown
-from vmcp_api.kinds.core import Secret
+from vmcp_api.kinds.foreign.core import Secret
 from vmcp_api.render import Mode, Rendered, Unguarded, render, render_parts
 from vmcp_api.render.token_hosts import find_host
 from vmcp_api.secret import SecretBytes

@@ -20,17 +20,19 @@ from vmcp_operator.plan.kinds import Ref
 from vmcp_operator.settings import HEALTH_PORT, LEVELS, Election, parse_settings
 
 FILES = Ref(kinds.SERVER, "default", "files")
-ALWAYS = [kind for kind in kinds.ALL if kind not in (kinds.LEASE, *kinds.STDIO_OWNED)]
+ALWAYS = [kind for kind in kinds.ALL if kind not in (kinds.LEASE, *kinds.STDIO_OWNED, *kinds.LIFECYCLE)]
 READ = {"get", "list", "watch"}
 WRITE = {"create", "patch"}
 
 
-STDIO = "{{- if .Values.stdio.enabled }}"
+LIFECYCLE, STDIO = 1, 2
+"""Parts of the rights that `mcpLifecycle.enabled` and `stdio.enabled` add."""
 
 
 def rules(part=0):
-    """The rights that the operator always has; with a part of 1 those that `stdio.enabled` adds."""
-    text = (OPERATOR_CHART / "templates" / "_rules.tpl").read_text(encoding="utf-8").split(STDIO)[part]
+    """The rights that the operator always has, or a part that a value adds."""
+    text = (OPERATOR_CHART / "templates" / "_rules.tpl").read_text(encoding="utf-8")
+    text = re.split(r"\{\{- if \.Values\.(?:mcpLifecycle|stdio)\.enabled \}\}", text)[part]
     found: dict[tuple[str, str], set[str]] = {}
     for rule in yaml.safe_load(re.sub(r"\{\{.*?\}\}", "", text)):
         assert set(rule) == {"apiGroups", "resources", "verbs"}
@@ -74,7 +76,7 @@ def test_the_page_of_rights_says_the_same():
     page = (ROOT / "docs" / "reference" / "rbac.md").read_text(encoding="utf-8")
     own = [kind.plural for kind in kinds.OWN]
     found = {}
-    always = page.split("`stdio.enabled`", 1)[0] + page.split("in the namespace of the Lease", 1)[1]
+    always = page.split("`mcpLifecycle.enabled`", 1)[0] + page.split("in the namespace of the Lease", 1)[1]
     for group, resources, verbs in re.findall(r"^\| (\S+) \| (.*?) \| (.*?) \|", always, re.MULTILINE):
         suffix = re.fullmatch(r"the same with `(/\w+)`", resources)
         names = [f"{name}{suffix[1]}" for name in own] if suffix else re.findall(r"`(.*?)`", resources)
@@ -82,8 +84,13 @@ def test_the_page_of_rights_says_the_same():
     stdio = page.split("`stdio.enabled`", 1)[1].split("in the namespace of the Lease")[0]
     added = dict(re.findall(r"^\| \S+ \| `(.*?)` \| (.*?) \|", stdio, re.MULTILINE))
     assert {name: set(verbs.split(", ")) for name, verbs in added.items()} == {
-        name: verbs for (_, name), verbs in rules(1).items()
+        name: verbs for (_, name), verbs in rules(STDIO).items()
     }
+    lifecycle = page.split("`mcpLifecycle.enabled`", 1)[1].split("`stdio.enabled`", 1)[0]
+    granted = {}
+    for group, resources, verbs in re.findall(r"^\| `(\S+)` \| (.*?) \| (.*?) \|", lifecycle, re.MULTILINE):
+        granted |= {(group, name): set(verbs.split(", ")) for name in re.findall(r"`(.*?)`", resources)}
+    assert granted == rules(LIFECYCLE)
     lease = found.pop((kinds.LEASE.group, kinds.LEASE.plural))
     assert lease == set(re.findall(r"\b(get|update|create)\b", template("role-lease.yaml")))
     assert found == rules()
@@ -91,7 +98,7 @@ def test_the_page_of_rights_says_the_same():
 
 @pytest.mark.scenario("K-18")
 def test_stdio_servers_add_what_they_need_and_what_their_bridges_are_granted():
-    added = rules(1)
+    added = rules(STDIO)
     for kind in kinds.STDIO_OWNED:
         assert added.pop((kind.group, kind.plural)) == READ | WRITE | {"delete"}
     story = Story(SERVER + GROUP, replace(SETTINGS, stdio=True))
@@ -103,8 +110,20 @@ def test_stdio_servers_add_what_they_need_and_what_their_bridges_are_granted():
     assert all(each["resourceNames"] == ["mcp-files-0"] for each in granted)
 
 
+@pytest.mark.scenario("K-27")
+def test_servers_of_another_operator_add_what_they_need():
+    group = kinds.GATEWAY_BINDING.group
+    assert rules(LIFECYCLE) == {
+        **{(group, kind.plural): READ for kind in kinds.LIFECYCLE},
+        (group, "mcpgatewaybindings/status"): {"patch"},
+        (group, "mcpgatewaybindings/finalizers"): {"update"},
+        (kinds.ENTRY.group, kinds.ENTRY.plural): WRITE | {"delete"},
+        (kinds.MCP_GROUP.group, "mcpgroups/finalizers"): {"update"},
+    }
+
+
 def test_no_right_is_a_wildcard():
-    found = [*rules().items(), *rules(1).items()]
+    found = [right for part in (0, LIFECYCLE, STDIO) for right in rules(part).items()]
     assert "*" not in {part for (group, resource), verbs in found for part in (group, resource, *verbs)}
 
 
@@ -128,6 +147,7 @@ def test_the_environment_of_the_pod_is_what_the_operator_reads():
         "VMCP_METRICS_FROM": json.dumps([{"ipBlock": {"cidr": "192.0.2.0/24"}}]),
         "VMCP_PROXY_TEMPLATE": json.dumps({"metadata": {"labels": {"team": "x"}}}),
         "VMCP_STDIO": "true",
+        "VMCP_MCP_LIFECYCLE": "false",
         "VMCP_NAMESPACES": "a,b",
         "VMCP_LOG_LEVEL": "debug",
         "VMCP_LOG_FORMAT": "console",
@@ -150,6 +170,7 @@ def test_the_environment_of_the_pod_is_what_the_operator_reads():
     assert (settings.scope.namespaces, settings.log_level) == (("a", "b"), "debug")
     assert len(settings.pods.metrics_from) == 1
     assert settings.pods.stdio is settings.scope.stdio is True
+    assert settings.pods.lifecycle is settings.scope.lifecycle is False
     assert settings.pods.template == {"metadata": {"labels": {"team": "x"}}}
     assert (settings.log_format, settings.resync, settings.poll) == ("console", 60.0, 2.5)
     assert (settings.workers, settings.port) == (16, 9443)
@@ -166,6 +187,7 @@ def test_the_choices_are_those_that_the_operator_takes():
 def test_the_defaults_of_the_chart_are_those_of_the_process():
     values = yaml.safe_load((OPERATOR_CHART / "values.yaml").read_text(encoding="utf-8"))
     settings = parse_settings((), {"VMCP_PROXY_IMAGE": "a"}, in_cluster=True, namespace="here")
+    assert settings.pods.lifecycle is settings.scope.lifecycle is values["mcpLifecycle"]["enabled"]
     told = (values["resyncSeconds"], values["pollSeconds"], values["workers"], values["logLevel"], values["logFormat"])
     assert told == (settings.resync, settings.poll, settings.workers, settings.log_level, settings.log_format)
     election = values["leaderElection"]

@@ -17,6 +17,8 @@ ARGUMENT = {
     "Finding.true": 1,
     "Finding.false": 1,
     "Finding.unknown": 1,
+    "_Lack": 0,
+    "_Absent": 1,
 }
 """Where calls take the reason."""
 

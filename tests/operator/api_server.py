@@ -10,9 +10,9 @@ from typing import Any
 
 from aiohttp import web
 
-from vmcp_operator.plan.kinds import CONFIG_MAP, OWN, OWNED, Kind
+from vmcp_operator.plan.kinds import CONFIG_MAP, LIFECYCLE, OWN, OWNED, Kind
 
-KINDS = (*OWN, *OWNED, CONFIG_MAP)
+KINDS = (*OWN, *OWNED, *LIFECYCLE, CONFIG_MAP)
 VERBS = ["get", "list", "watch", "create", "patch", "delete"]
 CORE = [
     {"name": "namespaces", "kind": "Namespace", "singularName": "", "namespaced": False, "verbs": VERBS},

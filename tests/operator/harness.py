@@ -20,7 +20,7 @@ from vmcp_operator.reconcile.reporter import Reporter
 from vmcp_operator.watch.scope import Scope
 
 START = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
-SETTINGS = PodSettings("registry.test/vmcp:1", namespace="vmcp-system")
+SETTINGS = PodSettings("registry.test/vmcp:1", namespace="vmcp-system", lifecycle=True)
 NAMESPACE = Scope(("default",))
 
 

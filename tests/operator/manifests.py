@@ -112,4 +112,37 @@ spec:
   toolsOverride: {read: {name: read_file}}
 """
 
+LIFECYCLE_SERVERS = """
+---
+apiVersion: mcp.x-k8s.io/v1alpha1
+kind: MCPServer
+metadata: {name: issues, namespace: default}
+spec:
+  source: {type: ContainerImage, containerImage: {ref: "registry.test/issues:1"}}
+  config: {port: 9000, path: /rpc}
+  gateway: {provider: vmcp, configRef: gateway}
+status: {serviceName: issues, address: {url: "https://gateway.example.com/mcp"}}
+---
+apiVersion: mcp.x-k8s.io/v1alpha1
+kind: MCPGatewayBinding
+metadata: {name: issues-gateway-binding, namespace: default}
+spec: {mcpServerRef: issues, provider: vmcp, configRef: gateway}
+---
+apiVersion: mcp.x-k8s.io/v1alpha1
+kind: MCPServer
+metadata: {name: wiki, namespace: default}
+spec:
+  source: {type: ContainerImage, containerImage: {ref: "registry.test/wiki:1"}}
+  config: {port: 8080}
+status: {serviceName: wiki}
+"""
+
+GATEWAY_CONFIG = """
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: gateway, namespace: default}
+data: {group: tools}
+"""
+
 ALL = VMCP + GROUP + SERVER + ENTRY + AUTH_CONFIGS + TELEMETRY + TOOL_CONFIG + COMPOSITE_TOOL

@@ -4,7 +4,7 @@ import copy
 
 from tests.operator.harness import read_manifests
 from tests.operator.manifests import ENTRY
-from vmcp_api.kinds.core import ConfigMap
+from vmcp_api.kinds.foreign.core import ConfigMap
 from vmcp_api.manifests.problems import Problems
 from vmcp_operator.reconcile.models import Models
 

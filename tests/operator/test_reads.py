@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.operator.harness import Story, read_manifests
-from tests.operator.manifests import ALL
+from tests.operator.manifests import ALL, GATEWAY_CONFIG, LIFECYCLE_SERVERS
 from tests.support.certificates import CA_CERTIFICATE
 from vmcp_api.kinds import KINDS
 from vmcp_operator.errors import Unavailable
@@ -18,15 +18,18 @@ from vmcp_operator.plan.kinds import (
     CONFIG_MAP,
     ENTRY,
     EXTERNAL_AUTH_CONFIG,
+    GATEWAY_BINDING,
     MCP_GROUP,
     OIDC_CONFIG,
     OWN,
+    RECONCILED,
     SERVER,
     TELEMETRY_CONFIG,
     TOOL_CONFIG,
     VMCP,
     Manifest,
     Ref,
+    kind_of,
     ref_of,
 )
 from vmcp_operator.plan.objects.naming import labels
@@ -44,6 +47,7 @@ KEYS = (
     Ref(TELEMETRY_CONFIG, "default", "otel"),
     Ref(TOOL_CONFIG, "default", "curated"),
     Ref(COMPOSITE_TOOL, "default", "report"),
+    Ref(GATEWAY_BINDING, "default", "issues-gateway-binding"),
 )
 
 
@@ -51,6 +55,7 @@ def everything() -> list[Manifest]:
     """A resource of each kind, and all that they may refer to."""
     manifests = read_manifests(ALL)
     by_kind = {each["kind"]: each for each in manifests}
+    by_kind["MCPGroup"]["spec"] = {"allowGatewayBindings": True, "serverRefs": [{"name": "wiki"}]}
     by_kind["MCPServerEntry"]["spec"]["caBundleRef"] = {"configMapRef": {"name": "entry-ca"}}
     by_kind["VirtualMCPServer"]["spec"]["sessionStorage"] = {
         "provider": "redis",
@@ -94,7 +99,7 @@ def everything() -> list[Manifest]:
         for name in ("entry-ca", "store-ca", "idp-ca", "keys-ca", "otel-ca", "embeddings-ca")
     ]
     others = [{**by_kind["MCPGroup"], "metadata": {"name": "others", "namespace": "default"}}]
-    return [*manifests, *bundles, *others, twin]
+    return [*manifests, *bundles, *others, twin, *read_manifests(LIFECYCLE_SERVERS + GATEWAY_CONFIG)]
 
 
 def make(manifests: list[Manifest]) -> Story:
@@ -117,7 +122,7 @@ async def outcome(manifests: list[Manifest], key: Ref) -> tuple[Story, list[Mani
 
 
 def name_of(manifest: Manifest) -> str:
-    return f"{manifest['kind']}/{manifest['metadata']['name']}"
+    return f"{kind_of(manifest)}/{manifest['metadata']['name']}"
 
 
 @pytest.mark.parametrize("key", KEYS, ids=str)
@@ -158,7 +163,13 @@ EXPECTED = {
         "VirtualMCPCompositeToolDefinition/report",
         "MCPToolConfig/curated",
     },
-    "MCPGroup": {"MCPServer/files", "MCPServer/docs", "MCPServerEntry/docs", "VirtualMCPServer/one"},
+    "MCPGroup": {
+        "MCPServer/files",
+        "MCPServer/docs",
+        "MCPServerEntry/docs",
+        "VirtualMCPServer/one",
+        "MCPServer.mcp.x-k8s.io/wiki",
+    },
     "MCPServer": {"MCPGroup/tools", "MCPExternalAuthConfig/keys", "ConfigMap/keys-ca", "MCPToolConfig/curated"},
     "MCPServerEntry": {"MCPGroup/tools", "MCPServer/docs"},
     "MCPExternalAuthConfig": {"MCPServer/files", "MCPServer/docs", "MCPServerEntry/docs", "ConfigMap/keys-ca"},
@@ -167,6 +178,12 @@ EXPECTED = {
     "MCPTelemetryConfig": {"VirtualMCPServer/one", "ConfigMap/otel-ca"},
     "MCPToolConfig": {"VirtualMCPServer/one", "MCPServer/files", "MCPServer/docs", "MCPServerEntry/docs"},
     "VirtualMCPCompositeToolDefinition": {"VirtualMCPServer/one"},
+    "MCPGatewayBinding": {
+        "MCPServer.mcp.x-k8s.io/issues",
+        "ConfigMap/gateway",
+        "MCPGroup/tools",
+        "VirtualMCPServer/one",
+    },
 }
 """What decides about a key of each kind: a guard that the question above is not asked of nothing."""
 
@@ -181,7 +198,8 @@ async def test_every_object_that_was_read_wakes_the_key_there_or_not(key):
     asked.discard(key)
     assert asked
     for ref in asked:
-        if ref.kind in Scope(stdio=True).kinds:
+        scope = Scope(stdio=True, lifecycle=True)
+        if ref.kind in (*scope.kinds, *scope.optional):
             # One that a list would find is of the group, refers to the settings, or is a child.
             metadata = {"name": ref.name or "new", "namespace": ref.namespace}
             if not ref.name and key.kind.children:
@@ -192,6 +210,8 @@ async def test_every_object_that_was_read_wakes_the_key_there_or_not(key):
             spec["config"] = {"compositeToolRefs": [named], "aggregation": {"tools": [{"toolConfigRef": named}]}}
             spec["toolConfigRef"] = named
             spec["outgoingAuth"] = {"default": {"externalAuthConfigRef": named}}
+            owner = {"apiVersion": key.kind.api_version, "kind": key.kind.name, "name": key.name}
+            metadata["ownerReferences"] = [owner]
             manifest = {"metadata": metadata, "spec": spec}
             assert key in story.woken_by(read_change(ref.kind, manifest)), str(ref)
 
@@ -253,8 +273,8 @@ async def test_a_key_whose_plan_fails_is_woken_by_what_it_read(monkeypatch):
 
 def test_every_kind_of_the_api_has_one_controller():
     kinds = [controller.kind for controller in CONTROLLERS]
-    assert [key.kind.name for key in KEYS] == [kind.name for kind in OWN], "ask the questions of this file of each kind"
-    assert sorted(kind.name for kind in kinds) == sorted(kind.name for kind in OWN) == sorted(KINDS)
-    assert {controller.kind: controller.status_type for controller in CONTROLLERS} == {
-        kind: KINDS[kind.name].model_fields["status"].annotation.__args__[0] for kind in kinds
+    assert [key.kind for key in KEYS] == list(RECONCILED), "ask the questions of this file of each kind"
+    assert sorted(map(str, kinds)) == sorted(map(str, RECONCILED)) == sorted([*KINDS, str(GATEWAY_BINDING)])
+    assert {each.kind: each.status_type for each in CONTROLLERS if each.kind in OWN} == {
+        kind: KINDS[kind.name].model_fields["status"].annotation.__args__[0] for kind in OWN
     }

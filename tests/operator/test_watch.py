@@ -9,7 +9,7 @@ import pytest
 from tests.operator.api_server import serving_api
 from vmcp_operator.errors import OperatorError, Unavailable
 from vmcp_operator.health import Health
-from vmcp_operator.plan.kinds import CONFIG_MAP, OWN, OWNED, SERVER, STDIO_OWNED, VMCP, Ref
+from vmcp_operator.plan.kinds import CONFIG_MAP, LIFECYCLE, OWN, OWNED, SERVER, STDIO_OWNED, VMCP, Ref
 from vmcp_operator.plan.objects.naming import MANAGED
 from vmcp_operator.reconcile.dependents import Change
 from vmcp_operator.telemetry import Telemetry
@@ -26,10 +26,10 @@ WATCHED = (*OWN, *OWNED, CONFIG_MAP)
 class Seen:
     """What a watch told, and how it stands."""
 
-    def __init__(self, missing=None) -> None:
+    def __init__(self, missing=None, scope=Scope()) -> None:  # noqa: B008 - frozen
         self.changes: asyncio.Queue[Change] = asyncio.Queue()
         self.telemetry = Telemetry()
-        self.watch = Watch(Scope(), self.changes.put_nowait, self.telemetry, missing or nothing_missing)
+        self.watch = Watch(scope, self.changes.put_nowait, self.telemetry, missing or nothing_missing)
 
     async def until(self, check) -> None:
         """Looks again and again: what a watch says of itself has no event."""
@@ -79,8 +79,8 @@ async def api(tmp_path, monkeypatch):
 
 
 @asynccontextmanager
-async def watching(missing=None):
-    seen = Seen(missing)
+async def watching(missing=None, scope=Scope()):  # noqa: B008 - frozen
+    seen = Seen(missing, scope)
     task = asyncio.create_task(seen.watch.run())
     try:
         async with asyncio.timeout(40):
@@ -244,3 +244,33 @@ def test_kopf_only_watches():
     assert not registry._changing.get_all_handlers()
     assert not registry._spawning.get_all_handlers()
     assert not registry._indexing.get_all_handlers()
+
+
+@pytest.mark.scenario("K-27")
+async def test_kinds_of_another_operator_are_watched_once_they_are_served_and_no_longer_when_they_are_gone(
+    api, monkeypatch
+):
+    monkeypatch.setattr("vmcp_operator.watch.supervisor.OPTIONAL_PAUSE", 0.05)
+    api.hidden |= set(LIFECYCLE)
+
+    async def missing(kinds):
+        return tuple(kind for kind in kinds if kind in api.hidden)
+
+    def watched():
+        return {path for path, is_watch, _ in api.asked if is_watch}
+
+    paths = {kind.folder() for kind in LIFECYCLE}
+    async with watching(missing, Scope(lifecycle=True)) as seen:
+        await seen.until_watched()
+        assert not watched() & paths
+        api.hidden.clear()
+        while not watched() >= paths:  # noqa: ASYNC110 - what the server is asked has no event
+            await asyncio.sleep(0.01)
+        await seen.until_watched()
+        api.hidden |= set(LIFECYCLE)
+        # The life that watches them ends, and the next one does not ask for them.
+        await seen.until(bool)
+        api.asked.clear()
+        await seen.until_watched()
+        assert not watched() & paths
+        assert seen.restarts() == 0, "nothing went wrong"

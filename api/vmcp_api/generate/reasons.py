@@ -28,6 +28,8 @@ CONDITIONS: Final[Mapping[str, str]] = MappingProxyType(
         "TelemetryConfigured": "Traces and metrics go where the resources say.",
         "AuditConfigured": "The audit is written where the resource says.",
         "RateLimitsEnforced": "Callers are limited as the resource says, over all pods together.",
+        "ServerRefsValidated": "The servers of other operators that a group names are in it.",
+        "Registered": "A server that asked for it is served (of an `MCPGatewayBinding`).",
         "ToolConfigRefsValidated": "It can be told of every backend which of its tools are served.",
         "ToolSearchConfigured": "Tools are ranked with all that the resource names; they are found in any case.",
         "CompositeToolRefsValidated": "The composite tools that are referred to are served.",
@@ -53,6 +55,18 @@ REASONS: Final[Mapping[str, Meaning]] = MappingProxyType(
         "Invalid": Meaning("The resource does not validate.", _CORRECT),
         "GroupNotFound": Meaning("The MCPGroup does not exist in this namespace.", _CREATE),
         "GroupInvalid": Meaning("The MCPGroup does not validate.", "correct the group"),
+        "ServerNotFound": Meaning("The server of another operator does not exist in this namespace.", _CREATE),
+        "LifecycleDisabled": Meaning(
+            "The operator does not look at servers of `mcp.x-k8s.io`.", "set `mcpLifecycle.enabled` of its chart"
+        ),
+        "ConfigMissing": Meaning("The ConfigMap of a binding does not exist, or none is named.", _CREATE),
+        "ConfigInvalid": Meaning(
+            "The ConfigMap of a binding cannot be used.", "correct the key that the message names"
+        ),
+        "BindingNotAllowed": Meaning(
+            "The group takes no servers that join by themselves.", "set its `allowGatewayBindings`, or use `serverRefs`"
+        ),
+        "EndpointNotFound": Meaning("No VirtualMCPServer serves the group.", _CREATE),
         "TooManyMembers": Meaning("The group has more members than one endpoint serves.", "split the group"),
         "PodTemplateInvalid": Meaning("`podTemplateSpec` cannot be merged over the pod's template.", _CORRECT),
         "Rejected": Meaning("The API server does not take the Deployment that results.", _CORRECT),
@@ -182,6 +196,10 @@ REASONS: Final[Mapping[str, Meaning]] = MappingProxyType(
         "BackendsUnavailable": Meaning(
             "Some backends do not answer; the others are served.", "`status.backends` says why"
         ),
+        "ServerNotReachable": Meaning("The server's own operator has made no Service for it yet.", _WAIT),
+        "NotServedYet": Meaning(
+            "The endpoint does not serve the server yet.", "read the message; it may only take time"
+        ),
         "NoBackendAvailable": Meaning("No backend answers.", "`status.backends` says why"),
         "NoMemberReady": Meaning("No member of the group can be served.", "mend the members that the message names"),
         "SomeMembersFailed": Meaning(
@@ -202,6 +220,8 @@ REASONS: Final[Mapping[str, Meaning]] = MappingProxyType(
         "NoBackends": Meaning("The group has no members.", "set `groupRef` of an MCPServer or MCPServerEntry"),
         "HasMembers": Meaning("The group has members."),
         "Empty": Meaning("The group has no members.", "set `groupRef` of an MCPServer or MCPServerEntry"),
+        "ServersFound": Meaning("The servers that the group names are in it."),
+        "Registered": Meaning("The server is served."),
         "GroupFound": Meaning("The group exists."),
         "Configured": Meaning("It is set up."),
         "Off": Meaning("It is not asked for."),

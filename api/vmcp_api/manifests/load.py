@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from vmcp_api.kinds import KINDS, MCPToolConfig, VirtualMCPServer
-from vmcp_api.kinds.core import parse_config_map, parse_secret
+from vmcp_api.kinds.foreign.core import parse_config_map, parse_secret
 from vmcp_api.manifests.documents import Document, Documents, Source, parse_documents
 from vmcp_api.manifests.file_checks import find_lost, find_shared_names
 from vmcp_api.manifests.problems import Problems

@@ -6,7 +6,7 @@ from typing import TypeAlias, TypeVar
 
 from vmcp_api.headers import find_value_flaw, trim_secret
 from vmcp_api.kinds import MCPGroup, MCPServer, MCPServerEntry, Resource, VirtualMCPServer
-from vmcp_api.kinds.core import ConfigMap, Secret
+from vmcp_api.kinds.foreign.core import ConfigMap, Secret
 from vmcp_api.manifests.problems import Loc, Problem, Problems
 from vmcp_api.manifests.resources import Resources
 from vmcp_api.spec.references import CERTIFICATE_KEY, PRIVATE_KEY, KeyRef

@@ -5,10 +5,14 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar, cast
 
 from vmcp_api.kinds import Resource
-from vmcp_api.kinds.core import ConfigMap, Secret
+from vmcp_api.kinds.foreign.core import ConfigMap, Secret
+from vmcp_api.kinds.foreign.lifecycle import GatewayBinding, LifecycleServer
 from vmcp_api.manifests.problems import Problems
 
-AnyObject: TypeAlias = Resource | ConfigMap | Secret
+Foreign: TypeAlias = ConfigMap | Secret | LifecycleServer | GatewayBinding
+"""Objects of other API groups, as far as they are read here."""
+
+AnyObject: TypeAlias = Resource | Foreign
 
 ObjectName: TypeAlias = tuple[str, str]
 """Kind and name of an object of the namespace."""
@@ -63,8 +67,8 @@ def build_resources(
 
 
 def _name(thing: AnyObject) -> str:
-    return thing.name if isinstance(thing, ConfigMap | Secret) else thing.metadata.name
+    return thing.name if isinstance(thing, Foreign) else thing.metadata.name
 
 
 def _namespace(thing: AnyObject) -> str:
-    return thing.namespace if isinstance(thing, ConfigMap | Secret) else thing.metadata.namespace
+    return thing.namespace if isinstance(thing, Foreign) else thing.metadata.namespace

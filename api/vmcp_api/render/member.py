@@ -8,7 +8,7 @@ from vmcp_api.certificates import BUNDLE_REMEDY, find_bundle_flaw
 from vmcp_api.config import Backend, BackendTls, Withheld
 from vmcp_api.headers import find_collisions
 from vmcp_api.kinds import MCPServer, MCPServerEntry
-from vmcp_api.kinds.core import ConfigMap
+from vmcp_api.kinds.foreign.core import ConfigMap
 from vmcp_api.manifests.problems import Loc, Problem, Problems
 from vmcp_api.manifests.resolve import Member, check_config_map, check_secret, find_unsendable
 from vmcp_api.manifests.resources import Resources

@@ -11,8 +11,8 @@ from pydantic import Field
 
 from vmcp_api.base import Json, Model
 from vmcp_api.kinds import MCPAuthzConfig, MCPServer, MCPServerEntry, VirtualMCPServer
-from vmcp_api.kinds.core import ConfigMap
 from vmcp_api.kinds.endpoint.auth import AuthzConfig
+from vmcp_api.kinds.foreign.core import ConfigMap
 from vmcp_api.kinds.mcpauthzconfig import CedarConfig, MCPAuthzConfigSpec
 from vmcp_api.manifests.parse import parse_model
 from vmcp_api.manifests.policies import check_entities, check_policies, doubt_policies

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from vmcp_api.kinds.core import ConfigMap
+from vmcp_api.kinds.foreign.core import ConfigMap
 from vmcp_api.kinds.mcpoidcconfig import InlineOidc
 from vmcp_api.kinds.strategies import EndpointReach
 from vmcp_api.manifests.resources import Resources

@@ -6,7 +6,7 @@ from typing import Final
 from vmcp_api.config import ProxyConfig
 from vmcp_api.config.sessions import StorageConfig, StorageTls
 from vmcp_api.kinds import VirtualMCPServer
-from vmcp_api.kinds.core import ConfigMap, Secret
+from vmcp_api.kinds.foreign.core import ConfigMap, Secret
 from vmcp_api.manifests.problems import Loc, Problem, Problems
 from vmcp_api.manifests.resolve import Resolved, resolve
 from vmcp_api.manifests.resources import Resources

@@ -58,6 +58,24 @@
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]
+{{- if .Values.mcpLifecycle.enabled }}
+- apiGroups: [mcp.x-k8s.io]
+  resources: [mcpservers, mcpgatewaybindings]
+  verbs: [get, list, watch]
+- apiGroups: [mcp.x-k8s.io]
+  resources: [mcpgatewaybindings/status]
+  verbs: [patch]
+- apiGroups: [mcp.x-k8s.io]
+  resources: [mcpgatewaybindings/finalizers]
+  verbs: [update]
+# A server of another operator is in a group as an entry.
+- apiGroups: [vmcp.dev]
+  resources: [mcpserverentries]
+  verbs: [create, patch, delete]
+- apiGroups: [vmcp.dev]
+  resources: [mcpgroups/finalizers]
+  verbs: [update]
+{{- end }}
 {{- if .Values.stdio.enabled }}
 - apiGroups: [apps]
   resources: [statefulsets]

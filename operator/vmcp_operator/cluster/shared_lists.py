@@ -9,7 +9,7 @@ from vmcp_operator.errors import Rejected, Unavailable
 from vmcp_operator.logs import log_event
 from vmcp_operator.plan.kinds import Kind, Manifest
 
-_Place: TypeAlias = tuple[str, str, str]
+_Place: TypeAlias = tuple[Kind, str, str]
 _Items: TypeAlias = tuple[Manifest, ...]
 
 _GROUP_FIELD: Final = "spec.groupRef.name"
@@ -29,7 +29,7 @@ class SharedLists:
         self._cluster: Final = cluster
         self._locks: Final[dict[_Place, asyncio.Lock]] = {}
         self._next: Final[dict[_Place, asyncio.Future[_Items | None]]] = {}
-        self._unselectable: Final[set[str]] = set()
+        self._unselectable: Final[set[Kind]] = set()
 
     @property
     def waiting(self) -> int:
@@ -42,7 +42,7 @@ class SharedLists:
         Raises:
             ClusterError: they could not be read.
         """
-        place = (kind.name, namespace, "" if kind.name in self._unselectable else group)
+        place = (kind, namespace, "" if kind in self._unselectable else group)
         joined = self._next.get(place)
         if joined is not None:
             items = await asyncio.shield(joined)
@@ -75,7 +75,7 @@ class SharedLists:
             try:
                 return await self._cluster.list(kind, namespace, fields=f"{_GROUP_FIELD}={group}")
             except Rejected as error:
-                self._unselectable.add(kind.name)
+                self._unselectable.add(kind)
                 remedy = "upgrade the chart vmcp-operator-crds and Kubernetes (1.31 or newer); until then all are read"
                 log_event(logger, logging.INFO, "not selected by group", error=str(error), remedy=remedy)
         return await self._cluster.list(kind, namespace)

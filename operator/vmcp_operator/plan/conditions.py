@@ -17,6 +17,7 @@ MESSAGE_LIMIT: Final = 4096
 _STANDING: Final = frozenset({"ScaledToZero"})
 """Reasons of what is Pending and on its way nowhere."""
 
+_WITHOUT_PHASE: Final = frozenset({"Valid", "Registered"})
 _PHASES: Final = {ConditionStatus.TRUE: "Valid", ConditionStatus.FALSE: "Failed", ConditionStatus.UNKNOWN: "Pending"}
 
 
@@ -77,10 +78,10 @@ def summarise(problems: Problems) -> str:
 
 
 def phase_of(status: Mapping[str, Any]) -> str | None:
-    """The phase that a status tells; of a kind without phases, what its condition `Valid` amounts to."""
+    """The phase that a status tells; of a kind without phases, what its `Valid` or `Registered` amounts to."""
     if phase := status.get("phase"):
         return str(phase)
-    valid = next((each["status"] for each in status.get("conditions") or () if each["type"] == "Valid"), None)
+    valid = next((each["status"] for each in status.get("conditions") or () if each["type"] in _WITHOUT_PHASE), None)
     return _PHASES.get(valid) if valid else None
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from vmcp_operator.plan.binding import BINDING_CONTROLLER
 from vmcp_operator.plan.config_kinds.authz import AUTHZ_CONTROLLER
 from vmcp_operator.plan.config_kinds.composite_tool import COMPOSITE_TOOL_CONTROLLER
 from vmcp_operator.plan.config_kinds.external_auth import EXTERNAL_AUTH_CONTROLLER
@@ -26,6 +27,7 @@ CONTROLLERS: Final[tuple[Controller[Any], ...]] = (
     TELEMETRY_CONTROLLER,
     TOOL_CONFIG_CONTROLLER,
     COMPOSITE_TOOL_CONTROLLER,
+    BINDING_CONTROLLER,
 )
 
 

@@ -15,7 +15,7 @@ from vmcp_operator.plan.conditions import MESSAGE_LIMIT, Finding, PhaseReason, b
 from vmcp_operator.plan.controller import Controller, Planned, Read, plan_nothing
 from vmcp_operator.plan.kinds import ENTRY, MCP_GROUP, SERVER, Ref
 from vmcp_operator.plan.members import group_finding
-from vmcp_operator.plan.pointers import group_of, points_of_member
+from vmcp_operator.plan.pointers import group_of, points_of_entry
 from vmcp_operator.plan.references import read_entry_bundles, read_member_auth, read_member_tools
 from vmcp_operator.plan.world import Outcome, World
 
@@ -95,7 +95,7 @@ def _decide(problems: Problems, group: Finding, youth: float | None) -> PhaseRea
 ENTRY_CONTROLLER: Final[Controller[Planned]] = Controller(
     kind=ENTRY,
     status_type=MCPServerEntryStatus,
-    points_to=points_of_member,
+    points_to=points_of_entry,
     reads=entry_reads,
     plan=plan_nothing,
     status=entry_status,

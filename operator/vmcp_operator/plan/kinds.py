@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from vmcp_api.naming import GROUP, VERSION, server_object_name, vmcp_object_name
+from vmcp_api.naming import GROUP, LIFECYCLE_GROUP, VERSION, server_object_name, vmcp_object_name
 
 Manifest: TypeAlias = dict[str, Any]
 """An object as the API server takes and gives it."""
@@ -40,7 +40,8 @@ class Kind:
         return f"{root}/namespaces/{namespace}/{self.plural}" if namespace else f"{root}/{self.plural}"
 
     def __str__(self) -> str:
-        return self.name
+        # Two groups have an MCPServer; ours has the plain name.
+        return f"{self.name}.{self.group}" if self.group == LIFECYCLE_GROUP else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,9 @@ TELEMETRY_CONFIG: Final = Kind(GROUP, VERSION, "MCPTelemetryConfig", "mcptelemet
 TOOL_CONFIG: Final = Kind(GROUP, VERSION, "MCPToolConfig", "mcptoolconfigs")
 COMPOSITE_TOOL: Final = Kind(GROUP, VERSION, "VirtualMCPCompositeToolDefinition", "virtualmcpcompositetooldefinitions")
 
+LIFECYCLE_SERVER: Final = Kind(LIFECYCLE_GROUP, "v1alpha1", "MCPServer", "mcpservers")
+GATEWAY_BINDING: Final = Kind(LIFECYCLE_GROUP, "v1alpha1", "MCPGatewayBinding", "mcpgatewaybindings")
+
 CONFIG_MAP: Final = Kind("", "v1", "ConfigMap", "configmaps")
 SECRET: Final = Kind("", "v1", "Secret", "secrets")
 SERVICE: Final = Kind("", "v1", "Service", "services")
@@ -96,7 +100,13 @@ OWN: Final = (
     TOOL_CONFIG,
     COMPOSITE_TOOL,
 )
-"""The kinds of our API group: each object of them is a key of the queue."""
+"""The kinds of our API group."""
+
+LIFECYCLE: Final = (LIFECYCLE_SERVER, GATEWAY_BINDING)
+"""Kinds of the MCP Lifecycle Operator (Kubernetes SIG Apps), which a cluster may not have (ADR-0069)."""
+
+RECONCILED: Final = (*OWN, GATEWAY_BINDING)
+"""Kinds of which each object is a key of the queue."""
 
 OWNED: Final = (DEPLOYMENT, SERVICE, SERVICE_ACCOUNT, NETWORK_POLICY, DISRUPTION_BUDGET, POD)
 """Kinds that are watched by our label: children, and the pods behind them."""
@@ -107,7 +117,7 @@ WORKLOADS: Final = frozenset({DEPLOYMENT, STATEFUL_SET})
 STDIO_OWNED: Final = (STATEFUL_SET, ROLE, ROLE_BINDING)
 """Those that only stdio servers need, which the operator may have no right to (ADR-0058)."""
 
-ALL: Final = (*OWN, *OWNED, *STDIO_OWNED, CONFIG_MAP, SECRET, REPLICA_SET, EVENT, LEASE)
+ALL: Final = (*OWN, *LIFECYCLE, *OWNED, *STDIO_OWNED, CONFIG_MAP, SECRET, REPLICA_SET, EVENT, LEASE)
 
 
 def kind_of(manifest: Manifest) -> Kind:
@@ -116,7 +126,7 @@ def kind_of(manifest: Manifest) -> Kind:
     Raises:
         KeyError: it is none that the operator knows.
     """
-    return _BY_NAME[manifest["kind"]]
+    return _BY_NAME[manifest["apiVersion"], manifest["kind"]]
 
 
 def ref_of(manifest: Manifest) -> Ref:
@@ -129,4 +139,4 @@ def ref_of(manifest: Manifest) -> Ref:
     return Ref(kind_of(manifest), metadata["namespace"], metadata["name"])
 
 
-_BY_NAME: Final = {kind.name: kind for kind in ALL}
+_BY_NAME: Final = {(kind.api_version, kind.name): kind for kind in ALL}

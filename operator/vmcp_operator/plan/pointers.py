@@ -7,6 +7,7 @@ from vmcp_operator.plan.kinds import (
     AUTHZ_CONFIG,
     COMPOSITE_TOOL,
     EXTERNAL_AUTH_CONFIG,
+    GATEWAY_BINDING,
     MCP_GROUP,
     OIDC_CONFIG,
     TELEMETRY_CONFIG,
@@ -18,6 +19,7 @@ from vmcp_operator.plan.kinds import (
 _GROUP: Final = "groupRef"
 _EXTERNAL_AUTH: Final = "externalAuthConfigRef"
 _TOOL_CONFIG: Final = "toolConfigRef"
+_MAKERS: Final = {(kind.api_version, kind.name): kind for kind in (MCP_GROUP, GATEWAY_BINDING)}
 
 
 def group_of(manifest: Mapping[str, Any]) -> tuple[Ref, ...]:
@@ -32,6 +34,11 @@ def points_of_member(manifest: Mapping[str, Any]) -> tuple[Ref, ...]:
         *_named(manifest, EXTERNAL_AUTH_CONFIG, (_EXTERNAL_AUTH,)),
         *_named(manifest, TOOL_CONFIG, (_TOOL_CONFIG,)),
     )
+
+
+def points_of_entry(manifest: Mapping[str, Any]) -> tuple[Ref, ...]:
+    """As of any member, and the group or binding that the entry was made for."""
+    return tuple(dict.fromkeys((*points_of_member(manifest), *_makers(manifest))))
 
 
 def points_of_vmcp(manifest: Mapping[str, Any]) -> tuple[Ref, ...]:
@@ -61,6 +68,15 @@ def points_of_vmcp(manifest: Mapping[str, Any]) -> tuple[Ref, ...]:
             for ref in _called(manifest, TOOL_CONFIG, _at(each, (_TOOL_CONFIG, "name")))
         ),
     )
+
+
+def _makers(manifest: Mapping[str, Any]) -> Iterator[Ref]:
+    """The objects that had an entry made, by its owner references."""
+    owners = _at(manifest, ("metadata", "ownerReferences"))
+    for owner in owners if isinstance(owners, list) else ():
+        kind = _MAKERS.get((_at(owner, ("apiVersion",)), _at(owner, ("kind",))))
+        if kind is not None:
+            yield from _called(manifest, kind, _at(owner, ("name",)))
 
 
 def _named(manifest: Mapping[str, Any], kind: Kind, path: tuple[str, ...]) -> Iterator[Ref]:

@@ -28,7 +28,8 @@ class PodSettings:
     """What the operator's own settings say about proxy pods; `metrics_from` may scrape every one of them.
 
     `namespace` is the operator's own, empty where it runs in no pod. `template` is the partial pod template of all
-    proxies, over which the one of a resource goes; it was found to fit. `stdio` says that it may run stdio servers.
+    proxies, over which the one of a resource goes; it was found to fit. `stdio` says that it may run stdio servers,
+    `lifecycle` that it looks at servers of the MCP Lifecycle Operator.
     """
 
     image: str
@@ -37,6 +38,7 @@ class PodSettings:
     namespace: str = ""
     template: Manifest = field(default_factory=dict)
     stdio: bool = False
+    lifecycle: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,8 @@ class Plan:
     """What to do: ask pods, post the keys, apply in order, prune, stamp.
 
     `poll` is None for a kind whose pods are not asked. `keys` is the manifest of the Secret without its bytes. `prune`
-    names objects by uid. `requeue` is in seconds.
+    names objects by uid. `requeue` is in seconds. What is refused keeps later manifests from being written, which may
+    need it, unless `is_loose` says that none needs another.
     """
 
     poll: Poll | None = None
@@ -138,6 +141,7 @@ class Plan:
     prune: tuple[tuple[Ref, str], ...] = ()
     stamps: tuple[Stamp, ...] = ()
     requeue: float | None = None
+    is_loose: bool = False
 
 
 @dataclass(frozen=True, slots=True)

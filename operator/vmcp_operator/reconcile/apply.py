@@ -28,7 +28,7 @@ class Applier:
         self._entropy: Final = entropy
 
     async def apply(self, world: World, plan: Plan) -> Outcome:
-        """What became of the plan; what is refused ends the writing of children, as later ones need the earlier.
+        """What became of the plan; what is refused ends the writing of children, where later ones need the earlier.
 
         Raises:
             ClusterError: the API server cannot be written to now.
@@ -43,14 +43,16 @@ class Applier:
         """Keys and children, then what is no longer wanted; `children` becomes what there is now."""
         if refusal := await self._prepare(plan):
             return [refusal]
+        refused: list[Refused] = []
         for manifest in plan.apply:
             ref = ref_of(manifest)
             result = await self._apply(world, ref, manifest)
             if isinstance(result, Refused):
-                return [result]
-            if result is not None:
+                refused.append(result)
+                if not plan.is_loose:
+                    return refused
+            elif result is not None:
                 children[ref] = result
-        refused: list[Refused] = []
         for ref, uid in plan.prune:
             try:
                 await self._cluster.delete(ref, uid)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vmcp_operator.plan.controller import Read, Selection
-from vmcp_operator.plan.kinds import OWN, Ref
+from vmcp_operator.plan.kinds import RECONCILED, Ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Dependents:
 
     def keys_of(self, change: Change) -> frozenset[Ref]:
         """The keys to reconcile for a change."""
-        keys = {change.ref} if change.ref.kind in OWN else set()
+        keys = {change.ref} if change.ref.kind in RECONCILED else set()
         if change.owner is not None:
             keys.add(change.owner)
         for read in change.reads:

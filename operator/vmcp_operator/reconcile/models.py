@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from vmcp_api.kinds import KINDS, Resource
-from vmcp_api.kinds.core import ConfigMap
+from vmcp_api.kinds.foreign.core import ConfigMap
+from vmcp_api.kinds.foreign.lifecycle import parse_binding, parse_server
 from vmcp_api.manifests.problems import Problems
 from vmcp_api.manifests.resources import AnyObject
 from vmcp_api.manifests.validate import validate
-from vmcp_operator.plan.kinds import CONFIG_MAP, Manifest
+from vmcp_operator.plan.kinds import CONFIG_MAP, GATEWAY_BINDING, LIFECYCLE_SERVER, Kind, Manifest, kind_of
 
 MOST: Final = 4096
 """Objects whose model is kept, the one read longest ago goes first; 200 endpoints with 10 backends are 2400."""
@@ -32,7 +33,7 @@ class Models:
 
     def parse(self, manifest: Manifest) -> AnyObject | Problems:
         """The model of an object; the status of one of our own kinds is the operator's and is not read."""
-        foreign = _FOREIGN.get(manifest["kind"])
+        foreign = _FOREIGN.get(kind_of(manifest))
         if foreign is not None:
             return foreign(manifest)
         uid, version = manifest["metadata"]["uid"], manifest["metadata"]["resourceVersion"]
@@ -58,4 +59,8 @@ def _parse_config_map(manifest: Manifest) -> ConfigMap:
     return ConfigMap(metadata["name"], metadata["namespace"], manifest.get("data") or {})
 
 
-_FOREIGN: Final[Mapping[str, Callable[[Manifest], ConfigMap]]] = {CONFIG_MAP.name: _parse_config_map}
+_FOREIGN: Final[Mapping[Kind, Callable[[Manifest], AnyObject]]] = {
+    CONFIG_MAP: _parse_config_map,
+    LIFECYCLE_SERVER: parse_server,
+    GATEWAY_BINDING: parse_binding,
+}

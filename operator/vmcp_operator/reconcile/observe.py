@@ -61,7 +61,7 @@ class Observer:
         Raises:
             ClusterError: the API server could not be read.
         """
-        reader = Reader(self._cluster, self._lists, reads)
+        reader = Reader(self._cluster, self._lists, reads, lifecycle=self._settings.lifecycle)
         manifest = await reader.get(key)
         if manifest is None or manifest["metadata"].get("deletionTimestamp"):
             return None

@@ -6,24 +6,28 @@ from vmcp_operator.cluster import Cluster
 from vmcp_operator.cluster.shared_lists import SharedLists
 from vmcp_operator.plan.controller import Read, Selection
 from vmcp_operator.plan.controllers import controller_of
-from vmcp_operator.plan.kinds import MCP_GROUP, Kind, Manifest, Ref, ref_of
+from vmcp_operator.plan.kinds import LIFECYCLE, MCP_GROUP, Kind, Manifest, Ref, ref_of
 from vmcp_operator.plan.objects.naming import selector_text
 
 
 class Reader:
     """Reads from the API server, always fresh, and adds to `noted` what it read, there or not.
 
+    Kinds of the MCP Lifecycle Operator count as absent where this one does not look at them and has no right to.
     All of its methods raise `ClusterError` where the API server could not be read.
     """
 
-    def __init__(self, cluster: Cluster, lists: SharedLists, noted: set[Read]) -> None:
+    def __init__(self, cluster: Cluster, lists: SharedLists, noted: set[Read], *, lifecycle: bool) -> None:
         self._cluster: Final = cluster
         self._lists: Final = lists
         self._noted: Final = noted
+        self._lifecycle: Final = lifecycle
 
     async def get(self, ref: Ref) -> Manifest | None:
         """One object."""
         self._noted.add(ref)
+        if ref.kind in LIFECYCLE and not self._lifecycle:
+            return None
         return await self._cluster.get(ref)
 
     async def read(self, what: Read) -> tuple[Manifest, ...]:

@@ -9,10 +9,10 @@ from vmcp_operator.watch.scope import Scope
 NOT_ASKED: Final = "not asked yet"
 
 
-def watched_paths(scope: Scope) -> dict[str, Kind]:
-    """The path of each watch, with its kind."""
+def watched_paths(scope: Scope, kinds: Iterable[Kind]) -> dict[str, Kind]:
+    """The path of each watch of some kinds, with its kind."""
     namespaces = scope.namespaces or ("",)
-    return {kind.folder(namespace): kind for kind in scope.kinds for namespace in namespaces}
+    return {kind.folder(namespace): kind for kind in kinds for namespace in namespaces}
 
 
 class Answers:

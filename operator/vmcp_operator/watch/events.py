@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vmcp_operator.plan.controllers import controller_of
-from vmcp_operator.plan.kinds import OWN, Kind, Ref
+from vmcp_operator.plan.kinds import RECONCILED, Kind, Ref
 from vmcp_operator.plan.objects.naming import owner_key
 from vmcp_operator.reconcile.dependents import Change
 
@@ -17,6 +17,6 @@ def read_change(kind: Kind, manifest: Mapping[str, Any], *, is_listed: bool = Fa
     metadata = manifest["metadata"]
     ref = Ref(kind, metadata["namespace"], metadata["name"])
     version = "" if is_listed else str(metadata.get("resourceVersion", ""))
-    if kind in OWN:
+    if kind in RECONCILED:
         return Change(ref, points_to=controller_of(kind).points_to(manifest), version=version)
     return Change(ref, owner_key(ref.namespace, metadata.get("labels") or {}), version=version)

@@ -38,6 +38,7 @@ class Life:
     def __init__(
         self,
         scope: Scope,
+        kinds: Iterable[Kind],
         paths: Mapping[str, Kind],
         answers: Answers,
         sink: Callable[[Change], None],
@@ -47,7 +48,7 @@ class Life:
         self._login: Final = Login(answers, paths, on_request)
         self._loop: Final = asyncio.new_event_loop()
         self._over: Final = asyncio.Event()
-        self._registry: Final = build_registry(scope.kinds, sink, self._login.log_in, self._over.set)
+        self._registry: Final = build_registry(kinds, sink, self._login.log_in, self._over.set)
         self._thread: threading.Thread | None = None
 
     def start(self, ended: Callable[[], None]) -> None:

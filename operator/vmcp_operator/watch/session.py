@@ -9,7 +9,7 @@ import aiohttp
 import kopf
 
 from vmcp_operator.cluster.kube import OnRequest
-from vmcp_operator.plan.kinds import OWN, Kind
+from vmcp_operator.plan.kinds import RECONCILED, Kind
 from vmcp_operator.watch.answers import Answers
 
 _AS_METADATA: Final = "application/json;as=PartialObjectMetadata{};v=v1;g=meta.k8s.io,application/json"
@@ -31,7 +31,7 @@ class _Response(aiohttp.ClientResponse):
 class Login:
     """Hands kopf a session with the pod's or the kubeconfig's credentials, each time that it wants new ones.
 
-    Only of our own kinds the content is asked for: a foreign object may be of any size, and its name is enough.
+    Only of kinds that are reconciled the content is asked for: another object may be of any size, and its name does.
     """
 
     def __init__(self, answers: Answers, paths: Mapping[str, Kind], on_request: OnRequest) -> None:
@@ -73,7 +73,7 @@ class Login:
             if path not in self._paths:
                 return await handler(request)
             is_watch = request.url.query.get("watch") == "true"
-            if self._paths[path] not in OWN:
+            if self._paths[path] not in RECONCILED:
                 request.headers["Accept"] = WATCH_AS_METADATA if is_watch else LIST_AS_METADATA
             return await self._noted(path, is_watch, request, handler)
 

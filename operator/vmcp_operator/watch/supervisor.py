@@ -21,6 +21,9 @@ LONGEST_PAUSE: Final = 10.0
 SERVED_PAUSE: Final = 5.0
 """Between two questions whether the API server knows our kinds."""
 
+OPTIONAL_PAUSE: Final = 30.0
+"""Between two questions whether the API server knows the kinds of other operators that are watched where it does."""
+
 UNANSWERED_SECONDS: Final = 120.0
 """After which a life is ended whose watches are not all answered: it may have missed a kind that came later."""
 
@@ -38,7 +41,6 @@ class Watch:
 
     def __init__(self, scope: Scope, sink: Callable[[Change], None], telemetry: Telemetry, missing: Missing) -> None:
         self._scope: Final = scope
-        self._paths: Final = watched_paths(scope)
         self._sink: Final = sink
         self._telemetry: Final = telemetry
         self._missing: Final = missing
@@ -57,7 +59,10 @@ class Watch:
         while True:
             await self._wait_for_kinds()
             began = loop.time()
-            await self._live(loop)
+            optional = await self._known(())
+            if await self._live(loop, optional):
+                log_event(logger, logging.INFO, "other kinds are served than before, watch starts again")
+                continue
             if loop.time() - began > LONGEST_PAUSE:
                 pause = FIRST_PAUSE
             self._telemetry.watch_restarts.inc()
@@ -81,8 +86,27 @@ class Watch:
             log_event(logger, logging.ERROR, "kinds not served", error=problem, again_in=SERVED_PAUSE)
             await asyncio.sleep(SERVED_PAUSE)
 
-    async def _live(self, loop: asyncio.AbstractEventLoop) -> None:
-        """One life of kopf: until it ends, or is of no use."""
+    async def _known(self, otherwise: tuple[Kind, ...]) -> tuple[Kind, ...]:
+        """The optional kinds that the API server knows; what was known before where it cannot be asked."""
+        optional = self._scope.optional
+        if not optional:
+            return ()
+        try:
+            missing = await self._missing(optional)
+        except ClusterError:
+            return otherwise
+        return tuple(kind for kind in optional if kind not in missing)
+
+    async def _until_others(self, watched: tuple[Kind, ...]) -> None:
+        """Returns once the API server knows other optional kinds than those that are watched."""
+        while True:
+            await asyncio.sleep(OPTIONAL_PAUSE)
+            if await self._known(watched) != watched:
+                return
+
+    async def _live(self, loop: asyncio.AbstractEventLoop, optional: tuple[Kind, ...]) -> bool:
+        """One life of kopf: until it ends, is of no use, or, which the answer tells, other kinds are to be watched."""
+        kinds = (*self._scope.kinds, *optional)
         ended = loop.create_future()
 
         def end() -> None:
@@ -98,19 +122,24 @@ class Watch:
             if problems and not ended.done():
                 timer = loop.call_later(UNANSWERED_SECONDS, end)
 
-        answers = Answers(self._paths, lambda: call_in(loop, look, answers.problems))
+        paths = watched_paths(self._scope, kinds)
+        answers = Answers(paths, lambda: call_in(loop, look, answers.problems))
         sink = partial(call_in, loop, self._sink)
-        life = Life(self._scope, self._paths, answers, sink, self._telemetry.on_request)
+        life = Life(self._scope, kinds, paths, answers, sink, self._telemetry.on_request)
         life.start(lambda: call_in(loop, end))
+        others = loop.create_task(self._until_others(optional))
         try:
-            await asyncio.shield(ended)
+            await asyncio.wait({ended, others}, return_when=asyncio.FIRST_COMPLETED)
+            is_outdated = others.done() and not ended.done()
         finally:
+            others.cancel()
             timer.cancel()
             self._note(("the cluster is not watched",))
             life.stop()
             is_over = await asyncio.to_thread(life.join, STOP_SECONDS)
         if not is_over:
             raise OperatorError("the thread of a watch does not end")
+        return is_outdated
 
     def _tell_refusals(self, problems: dict[str, str]) -> None:
         for path, problem in problems.items():

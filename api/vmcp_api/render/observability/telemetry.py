@@ -1,7 +1,7 @@
 """What a proxy sends by OTLP, with the reference of its endpoint followed."""
 
 from vmcp_api.kinds import MCPTelemetryConfig, VirtualMCPServer
-from vmcp_api.kinds.core import ConfigMap
+from vmcp_api.kinds.foreign.core import ConfigMap
 from vmcp_api.kinds.mcptelemetryconfig import OpenTelemetry
 from vmcp_api.manifests.problems import Loc, Problem, Problems
 from vmcp_api.manifests.resolve import check_secret, find_unsendable, follow

@@ -18,10 +18,23 @@ def build_child(
     **content: Json,
 ) -> Manifest:
     """A manifest with our labels and an owner reference; `content` are its other top-level fields."""
+    return build_owned(kind, owner, owner_uid, name, labels(owner), annotations, **content)
+
+
+def build_owned(
+    kind: Kind,
+    owner: Ref,
+    owner_uid: str,
+    name: str,
+    own_labels: dict[str, str],
+    annotations: dict[str, str] | None = None,
+    **content: Json,
+) -> Manifest:
+    """As `build_child`, with other labels: of an owner whose name may be longer than a label's value."""
     metadata: dict[str, Any] = {
         "name": name,
         "namespace": owner.namespace,
-        "labels": labels(owner),
+        "labels": own_labels,
         "ownerReferences": [
             {
                 "apiVersion": owner.kind.api_version,
@@ -44,10 +57,10 @@ def find_stale(world: World, wanted: Iterable[Manifest], kinds: Collection[Kind]
     return tuple(
         (ref, live["metadata"]["uid"])
         for ref, live in world.children.items()
-        if ref.kind in kinds and ref not in kept and _is_owned(live, world.uid)
+        if ref.kind in kinds and ref not in kept and is_owned(live, world.uid)
     )
 
 
-def _is_owned(live: Manifest, uid: str) -> bool:
+def is_owned(live: Manifest, uid: str) -> bool:
     """Whether an object belongs to the resource of that uid."""
     return any(owner.get("uid") == uid for owner in live["metadata"].get("ownerReferences") or ())

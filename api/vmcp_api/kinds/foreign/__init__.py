@@ -1,0 +1,1 @@
+"""Objects of other API groups, as far as they are read here."""
