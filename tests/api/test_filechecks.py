@@ -138,3 +138,12 @@ def test_what_only_files_are_refused_for_stays_valid_for_a_cluster():
 
     document = overriding(a={"name": "find"}, b={"name": "find"})
     assert isinstance(validate(VirtualMCPServer, document), VirtualMCPServer)
+
+
+@pytest.mark.scenario("D-4", "K-27")
+def test_a_group_that_takes_servers_of_another_operator_is_a_warning_where_there_is_no_cluster():
+    team = manifest("MCPGroup", "team", serverRefs=[{"name": "wiki"}, {"name": "issues"}])
+    loaded = load_all(VMCP, team, manifest("MCPServerEntry", "one"))
+    (line,) = str(loaded.problems).splitlines()
+    assert "warning: MCPGroup/team: spec.serverRefs: servers of another operator are served in a cluster alone" in line
+    assert "wiki, issues; add an MCPServerEntry" in line

@@ -30,6 +30,7 @@ def find_lost(namespaces: Mapping[str, Resources], namespace: str) -> Problems:
         ref = member.spec.group_ref
         if ref is not None and ref.name not in resources.of(MCPGroup) and ref.name not in missing:
             found.append(_lost(member, ref.name, namespaces))
+    found += [_elsewhere(group) for group in resources.of(MCPGroup).values() if group.spec.server_refs]
     return Problems(tuple(found))
 
 
@@ -37,6 +38,15 @@ def _empty(vmcp: VirtualMCPServer, group: str) -> Problem:
     message = f"MCPGroup {group!r} has no members in the files, so that there is nothing to serve"
     remedy = f"add an MCPServer or MCPServerEntry to the namespace {vmcp.metadata.namespace!r} with the same groupRef"
     return Problem(message, remedy, _GROUP, f"VirtualMCPServer/{vmcp.metadata.name}", severity=Severity.WARNING)
+
+
+def _elsewhere(group: MCPGroup) -> Problem:
+    """Servers of another operator, whose objects no files have: what would be read of them is in a cluster alone."""
+    names = ", ".join(ref.name for ref in group.spec.server_refs)
+    message = f"servers of another operator are served in a cluster alone, here not: {names}"
+    remedy = "add an MCPServerEntry with the URL of each to serve it here too"
+    where = f"MCPGroup/{group.metadata.name}"
+    return Problem(message, remedy, ("spec", "serverRefs"), where, severity=Severity.WARNING)
 
 
 def _lost(member: Member, group: str, namespaces: Mapping[str, Resources]) -> Problem:
