@@ -1,7 +1,8 @@
 """The kinds of the MCP Lifecycle Operator, with the fields that matter here, and what that operator would do.
 
-Its Go module is not to be had from the module proxy, so that its own manifests cannot be installed. Names, versions, required
-fields and subresources are those of its repository; a field of a status that it does not declare is dropped here as well.
+Its Go module is not to be had from the module proxy, so that its own manifests cannot be installed. Names, versions,
+required fields and subresources are those of its repository; a field of a status that it does not declare is dropped
+here as well.
 """
 
 import json
