@@ -12,14 +12,16 @@ from hypothesis import strategies as st
 
 from tests.operator.endpoints import ONE, healthy
 from tests.operator.harness import Story, read_manifests
-from tests.operator.manifests import ALL, ENTRY_WITH_SECRET
+from tests.operator.manifests import ALL, ENTRY_WITH_SECRET, GATEWAY_CONFIG, LIFECYCLE_SERVERS
 from vmcp_api.pod_status import BackendReport, LoadError, StoreReport
-from vmcp_operator.plan.kinds import CONFIG_MAP, DEPLOYMENT, EVENT, POD, SECRET, Ref, ref_of
+from vmcp_operator.plan.kinds import CONFIG_MAP, DEPLOYMENT, EVENT, POD, RECONCILED, SECRET, Ref, ref_of
 from vmcp_operator.plan.objects.naming import config_map_name
 from vmcp_operator.reconcile.reporter import PACE, RELIEFS
 
 CANARY = "canary-7f3e1c"
-RESOURCES = read_manifests(ALL + ENTRY_WITH_SECRET)
+RESOURCES = read_manifests(ALL + ENTRY_WITH_SECRET + LIFECYCLE_SERVERS + GATEWAY_CONFIG)
+GROUP = next(each for each in RESOURCES if each["kind"] == "MCPGroup")
+GROUP["spec"] = {"serverRefs": [{"name": "wiki"}], "allowGatewayBindings": True}
 REFS = tuple(ref_of(each) for each in RESOURCES)
 OIDC = {"type": "oidc", "oidcConfigRef": {"name": "idp", "audience": "one"}, "authzConfigRef": {"name": "policies"}}
 SHARED = {"sessionStorage": {"provider": "redis", "address": "redis:6379"}, "replicas": 2}
@@ -50,7 +52,9 @@ OF_GUARDS = st.one_of(
 
 
 def begin():
-    story = Story(ALL + ENTRY_WITH_SECRET)
+    story = Story()
+    for each in RESOURCES:
+        story.cluster.put(copy.deepcopy(each))
     for name, key in (("billing", "api-key"), ("keys", "token"), ("otel", "token")):
         data = {key: base64.b64encode(CANARY.encode()).decode(), "plain": CANARY}
         story.cluster.put({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data})
@@ -72,7 +76,9 @@ def act(story, what, value):
 async def settle(story):
     """One look at every resource; what was written, each look's."""
     written = []
-    for key in [each for each in REFS if each in story.cluster.objects]:
+    for key in sorted((each for each in story.cluster.objects if each.kind in RECONCILED), key=str):
+        if key not in story.cluster.objects:
+            continue
         await story.reconcile(key)
         written += story.cluster.writes
     return written
