@@ -55,7 +55,8 @@ class Diagnosis:
 def diagnose(world: World) -> tuple[Diagnosis, ...]:
     """What to mend, the first first; what stops others comes before what they cause."""
     kept: list[Diagnosis] = []
-    for each in (*_foundations(world), *_unseen(world), *_phase(world), *_conditions(world), *_backends(world)):
+    found = (_foundations, _unseen, _phase, _conditions, _group, _backends)
+    for each in (each for part in found for each in part(world)):
         plain = replace(each, message=each.message.removeprefix(f"VirtualMCPServer/{world.name}: "))
         if not any(_says_more(other, plain) for other in kept):
             kept.append(plain)
@@ -167,6 +168,15 @@ def _pods(world: World) -> Iterator[Diagnosis]:
     if trouble := find_trouble(own, world.now) or find_wait(own, world.now):
         name = own[0]["metadata"]["name"]
         yield Diagnosis(f"Pod {name}", Weight.STOPS, trouble.reason, trouble.message)
+
+
+def _group(world: World) -> Iterator[Diagnosis]:
+    """Servers of other operators that the group names and that no backend stands for."""
+    name = ((world.endpoint.get("spec") or {}).get("groupRef") or {}).get("name", "")
+    group = world.resource("MCPGroup", name)
+    refs = _condition(group, "ServerRefsValidated") if group else {}
+    if group is not None and refs.get("status") == "False":
+        yield Diagnosis(_subject(group), Weight.LIMITS, refs["reason"], refs.get("message") or "")
 
 
 def _backends(world: World) -> Iterator[Diagnosis]:
