@@ -78,7 +78,6 @@ async def test_what_the_group_says_of_a_server_stands_in_its_entry():
         "externalAuthConfigRef": {"name": "keys"},
         "toolConfigRef": {"name": "curated"},
         "caBundleRef": {"configMapRef": {"name": "ca", "key": "ca.crt"}},
-        "headerForward": {"addPlaintextHeaders": {"X-Team": "a"}, "addHeadersFromSecret": []},
     }
     story = listing()
     story.cluster.edit(WIKI, lambda each: each["spec"].update(transport={"tls": {"enabled": True}}))

@@ -9,7 +9,6 @@ from vmcp_api.base import LIST_SET, Model, Name, list_map
 from vmcp_api.kinds.metadata import ObjectMeta
 from vmcp_api.kinds.status import Condition, StatusModel
 from vmcp_api.naming import MAX_MEMBER_NAME
-from vmcp_api.spec.headers import HeaderForward
 from vmcp_api.spec.references import CaBundleRef, NameRef
 
 
@@ -21,7 +20,6 @@ class ServerRef(Model):
     name: Annotated[
         Name, Field(max_length=MAX_MEMBER_NAME, description="Name of the server, and of the backend that it becomes.")
     ]
-    header_forward: Annotated[HeaderForward | None, Field(description="Static headers of every request to it.")] = None
     external_auth_config_ref: Annotated[
         NameRef | None, Field(description="MCPExternalAuthConfig that says what it is shown.")
     ] = None
