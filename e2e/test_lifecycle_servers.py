@@ -13,6 +13,7 @@ from e2e.support.lifecycle import (
     gateway_binding,
     lifecycle_kinds,
     lifecycle_server,
+    remove_kinds,
     serve_by,
 )
 from e2e.support.manifests import group, server, vmcp
@@ -24,7 +25,6 @@ GROUP = "mcpgroup/tools"
 ISSUES, WIKI = f"{SERVERS}/issues", f"{SERVERS}/wiki"
 BINDING = f"{BINDINGS}/issues-gateway-binding"
 CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "gateway"}, "data": {"group": "tools"}}
-PODS = "app.kubernetes.io/name=vmcp-operator"
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +38,7 @@ def endpoint(cluster, kube):
     kube.until("mcpservers.vmcp.dev/pods", lambda live: (live.get("status") or {}).get("phase") == "Ready")
     ready = kube.until(ONE, lambda live: (live.get("status") or {}).get("url"))
     yield ready["status"]["url"]
-    # Elsewhere `mcpserver/NAME` means one of ours again.
-    for kind in lifecycle_kinds():
-        cluster.kubectl("delete", "crd", kind["metadata"]["name"], "--ignore-not-found", "--timeout=60s")
+    remove_kinds(cluster)
 
 
 def lists(client, *backends):
@@ -119,9 +117,8 @@ async def test_a_server_that_is_deleted_leaves_and_so_does_its_entry(kube, endpo
 
 def test_a_cluster_that_loses_such_kinds_is_looked_after_as_before(cluster, kube, endpoint):
     kube.patch(GROUP, {"spec": {"serverRefs": None}})
-    for kind in lifecycle_kinds():
-        cluster.kubectl("delete", "crd", kind["metadata"]["name"], "--timeout=60s")
+    remove_kinds(cluster)
     # The group heard of it once it says that it is empty; what happens after that is heard as well.
     kube.until(GROUP, lambda each: condition(each, "Ready").get("reason") == "Empty")
-    kube.patch("mcpserver/pods", {"spec": {"groupRef": {"name": "tools"}}})
+    kube.patch("mcpservers.vmcp.dev/pods", {"spec": {"groupRef": {"name": "tools"}}})
     kube.until(ONE, lambda each: backend(each, "pods").get("status") == "ready")

@@ -8,6 +8,7 @@ here as well.
 import json
 from typing import Any
 
+from e2e.cluster import Cluster
 from e2e.support.kube import Kube, Manifest
 
 GROUP = "mcp.x-k8s.io"
@@ -80,6 +81,13 @@ def serve_by(kube: Kube, name: str, service: str) -> None:
         "--type=merge",
         f"--patch={json.dumps({'status': status})}",
     )
+
+
+def remove_kinds(cluster: Cluster) -> None:
+    """Deletes the definitions, so that `mcpserver/NAME` means one of ours again, for kubectl too, which remembers kinds."""
+    for kind in lifecycle_kinds():
+        cluster.kubectl("delete", "crd", kind["metadata"]["name"], "--ignore-not-found", "--timeout=60s")
+    cluster.kubectl("api-resources", "--cached=false", "--output=name")
 
 
 def _object(**properties: Any) -> Manifest:
