@@ -84,7 +84,7 @@ def serve_by(kube: Kube, name: str, service: str) -> None:
 
 
 def remove_kinds(cluster: Cluster) -> None:
-    """Deletes the definitions, so that `mcpserver/NAME` means one of ours again, for kubectl too, which remembers kinds."""
+    """Deletes the definitions: `mcpserver/NAME` means one of ours again, for kubectl too, which remembers kinds."""
     for kind in lifecycle_kinds():
         cluster.kubectl("delete", "crd", kind["metadata"]["name"], "--ignore-not-found", "--timeout=60s")
     cluster.kubectl("api-resources", "--cached=false", "--output=name")
