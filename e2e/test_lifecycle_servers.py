@@ -28,7 +28,7 @@ CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "gateway
 
 
 @pytest.fixture(scope="module")
-def endpoint(cluster, kube):
+def endpoint(kube):
     """An endpoint whose group names a server of a kind that the cluster does not know yet.
 
     A server of ours, in no group, plays the pods and the Service that the other operator makes.
@@ -38,7 +38,7 @@ def endpoint(cluster, kube):
     kube.until("mcpservers.vmcp.dev/pods", lambda live: (live.get("status") or {}).get("phase") == "Ready")
     ready = kube.until(ONE, lambda live: (live.get("status") or {}).get("url"))
     yield ready["status"]["url"]
-    remove_kinds(cluster)
+    remove_kinds(kube)
 
 
 def lists(client, *backends):
@@ -115,9 +115,9 @@ async def test_a_server_that_is_deleted_leaves_and_so_does_its_entry(kube, endpo
     await asyncio.to_thread(kube.until_gone, "mcpserverentry/wiki")
 
 
-def test_a_cluster_that_loses_such_kinds_is_looked_after_as_before(cluster, kube, endpoint):
+def test_a_cluster_that_loses_such_kinds_is_looked_after_as_before(kube, endpoint):
     kube.patch(GROUP, {"spec": {"serverRefs": None}})
-    remove_kinds(cluster)
+    remove_kinds(kube)
     # The group heard of it once it says that it is empty; what happens after that is heard as well.
     kube.until(GROUP, lambda each: condition(each, "Ready").get("reason") == "Empty")
     kube.patch("mcpservers.vmcp.dev/pods", {"spec": {"groupRef": {"name": "tools"}}})

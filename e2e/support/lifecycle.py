@@ -8,7 +8,6 @@ here as well.
 import json
 from typing import Any
 
-from e2e.cluster import Cluster
 from e2e.support.kube import Kube, Manifest
 
 GROUP = "mcp.x-k8s.io"
@@ -83,11 +82,16 @@ def serve_by(kube: Kube, name: str, service: str) -> None:
     )
 
 
-def remove_kinds(cluster: Cluster) -> None:
-    """Deletes the definitions: `mcpserver/NAME` means one of ours again, for kubectl too, which remembers kinds."""
+def remove_kinds(kube: Kube) -> None:
+    """Deletes the definitions: `mcpserver/NAME` means one of ours again, for kubectl too, which remembers kinds.
+
+    The API server names them for a moment longer, and kubectl would remember that.
+    """
     for kind in lifecycle_kinds():
-        cluster.kubectl("delete", "crd", kind["metadata"]["name"], "--ignore-not-found", "--timeout=60s")
-    cluster.kubectl("api-resources", "--cached=false", "--output=name")
+        kube.kubectl("delete", "crd", kind["metadata"]["name"], "--ignore-not-found", "--timeout=60s")
+    kube.until_so(
+        f"the end of {GROUP}", lambda: GROUP not in kube.kubectl("api-resources", "--cached=false", "--output=name")
+    )
 
 
 def _object(**properties: Any) -> Manifest:
