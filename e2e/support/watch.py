@@ -1,6 +1,7 @@
 """Objects as they change: `kubectl get --watch`, bounded in time."""
 
 import json
+import os
 import queue
 import shutil
 import subprocess
@@ -18,7 +19,8 @@ def watch(cluster: Cluster, command: Sequence[str], seconds: float) -> Iterator[
     assert kubectl is not None
     process = subprocess.Popen(
         [kubectl, *command, "--watch", "--output=json"],
-        env=cluster.environment,
+        # With HOME: it remembers the kinds of a cluster there, and elsewhere where it has none.
+        env={**os.environ, **cluster.environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
