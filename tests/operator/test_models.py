@@ -52,5 +52,7 @@ def test_so_many_are_kept_the_one_read_longest_ago_goes_first():
 def test_objects_of_others_are_not_kept():
     models = Models()
     metadata = {"name": "a", "namespace": "default", "uid": "u1", "resourceVersion": "1"}
-    assert isinstance(models.parse({"kind": "ConfigMap", "metadata": metadata, "data": {"a": "b"}}), ConfigMap)
+    assert isinstance(
+        models.parse({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"a": "b"}}), ConfigMap
+    )
     assert len(models) == 0
