@@ -379,8 +379,7 @@ class RequestContext:
     async def reject(self, layer: str, refusal: Rejection, data: Raw | None = None) -> None:
         """Refuses the request in the name of a layer with a JSON-RPC error.
 
-        Outside telemetry it counts in `vmcp_http_rejected_total`, inside by its method, and always by the refusal's
-        status.
+        Outside telemetry it counts in `vmcp_http_rejected_total`, inside by its method, and always by its status.
         """
         self.rejected_by = layer
         if not self.is_measured:
