@@ -8,6 +8,7 @@ import pytest
 from tests.proxy.serve.harness import World, call
 from tests.proxy.serve.test_http_protocol import request
 from tests.support.raw_client import eventually
+from vmcp_proxy.protocol.jsonrpc import encode_result
 from vmcp_proxy.serve.http import bounds, limits
 
 
