@@ -4,7 +4,7 @@ import asyncio
 from typing import Any, Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from vmcp_proxy.serve.http import limits, refusals
 from vmcp_proxy.serve.http.bounds import Bounds, Held
@@ -13,6 +13,7 @@ from vmcp_proxy.serve.http.head import FIELD_COST, fault_of, size_of_head, witho
 from vmcp_proxy.serve.http.holds import RequestHolds
 from vmcp_proxy.serve.http.refusal_log import RefusalLog
 from vmcp_proxy.serve.http.refusals import HttpRefusal
+from vmcp_proxy.serve.http.serving import ServesByOneTask
 
 _CHUNK_BYTES: Final = 12
 """What each chunk may have around its data: eight digits and two ends of lines."""
@@ -27,7 +28,7 @@ class _RefusedError(Exception):
     """Stops the parser; the argument is the refusal."""
 
 
-class BoundedHttpProtocol(TellsDeparture, HttpToolsProtocol):
+class BoundedHttpProtocol(TellsDeparture, ServesByOneTask):
     """A connection that is bounded in what it may send before it is answered, and in what waits for it (ADR-0028).
 
     No other protocol is spoken: a request that wishes for one is answered in this one (RFC 9110 section 7.8). Fields
