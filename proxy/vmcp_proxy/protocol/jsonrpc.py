@@ -159,7 +159,12 @@ def parse_body(body: bytes) -> Message | Batch:
 
 
 def parse_answer(body: bytes, request_id: bytes) -> Message:
-    """The same as `parse_message`, in one pass where it is the result for a request of ours, a number.
+    """The same as `parse_message`, in one pass where it is the result for a request of ours, a number."""
+    return parse_result(body, request_id) or parse_message(body)
+
+
+def parse_result(body: bytes, request_id: bytes) -> Response | None:
+    """The result for a request of ours, a number, written as nearly all write it; else None: see `parse_message`.
 
     Nearly all servers write the members of an answer in one of three orders and without white space between them.
     What stands between such a beginning and such an end is the result if it is one JSON object and nothing more:
@@ -168,13 +173,13 @@ def parse_answer(body: bytes, request_id: bytes) -> Message:
     text = body.rstrip(_WHITE_SPACE)
     result = _between(text, request_id)
     if result is None:
-        return parse_message(body)
+        return None
     try:
         if not text.isascii():
             text.decode()
         marks = _marks_in(result)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return parse_message(body)
+        return None
     return Response(request_id, msgspec.Raw(result), None, marks)
 
 

@@ -331,9 +331,9 @@ class RequestContext:
         if self.keeps_answer:
             self.answer = body
         is_plain = status == _OK and body and content_type is JSON and not headers and not self.cors_headers
-        if is_plain and direct_answers.write_answer(self._send, body):
+        if is_plain and (written := direct_answers.write_answer(self._send, body)):
             self.status = status
-            self.bytes_out += size_of(body)
+            self.bytes_out += written
             self.response_started = self.response_complete = True
             return
         if isinstance(body, tuple):

@@ -15,6 +15,7 @@ from vmcp_proxy.backends.refusals.refusal import EVENTS, JSON, media_type, messa
 from vmcp_proxy.backends.streamable.event_intake import EventIntake
 from vmcp_proxy.backends.streamable.resume_point import Position
 from vmcp_proxy.protocol import jsonrpc
+from vmcp_proxy.protocol.jsonrpc import parse_result
 from vmcp_proxy.protocol.sse import EventTooLargeError, SseParser
 
 ENDED: Final = "its stream ended before the answer"
@@ -46,6 +47,18 @@ class HttpReader:
         self._backend = backend
         self._max_bytes = max_bytes
         self._budget = budget
+
+    def at_hand(self, response: http_client.Response, request_id: bytes) -> jsonrpc.Response | None:
+        """The result for `request_id` where all of it has come with the head, as of nearly all small answers.
+
+        None where `answer` has to look: nothing has been taken of the response then.
+        """
+        if not response.complete or response.size > self._max_bytes or media_type(response.headers) != JSON:
+            return None
+        answer = parse_result(b"".join(response.parts), request_id)
+        if answer is not None:
+            response.take_nothing()
+        return answer
 
     async def answer(
         self,

@@ -196,6 +196,8 @@ class HttpBackendSession:
         response = await backend.post(block, body, deadline.at, is_repeatable=not executes)
         if response.status != _OK and not is_success(response.status):
             return await self._refused(response, request_id, headers, deadline, executes=executes)
+        if (result := backend.reader.at_hand(response, b"%d" % request_id)) is not None:
+            return result
         if media_type(response.headers) not in (EVENTS, JSON):
             return await self._answered_elsewhere(response, headers, deadline)
         try:

@@ -106,7 +106,8 @@ def mcp_parsing(
             await inner(context)
             return
         most, too_large = max_body, TOO_LARGE
-        if is_ours is not None:
+        # Of a head that comes again a request has no more than 4 KiB.
+        if is_ours is not None and context.same_head is None:
             if (unread := refuse_unread(context, is_ours)) is not None:
                 await context.reject(NAME, unread)
                 return
