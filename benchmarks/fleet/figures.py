@@ -73,21 +73,21 @@ _SMALL: Final = "[small calls](../performance-small-calls.md)"
 _REST: Final = "[performance](../performance.md)"
 
 CALLS: Final = {
-    Setting.PLAIN: Request("a small tool call, anonymous callers, metrics (**plain**)", 157, _SMALL),
-    Setting.GUARDED: Request("the same with OIDC tokens, 20 policies and an audit line (**guarded**)", 316, _SMALL),
+    Setting.PLAIN: Request("a small tool call, anonymous callers, metrics (**plain**)", 83, _SMALL),
+    Setting.GUARDED: Request("the same with OIDC tokens, 20 policies and an audit line (**guarded**)", 114, _SMALL),
     Setting.SECURED: Request(
         "guarded, with rate limits, traces at 5 %, metrics by OTLP and passthrough headers too (**secured**)",
-        383,
+        167,
         _SMALL,
     ),
 }
 
 REQUESTS: Final = (
     *CALLS.values(),
-    Request("a result of 100 KiB as JSON", 228, _REST),
-    Request("a result of 100 KiB as an event stream", 305, _REST),
-    Request("a result of 2 MiB as JSON", 2978, _REST),
-    Request("a result of 2 MiB as an event stream", 3452, _REST),
+    Request("a result of 100 KiB as JSON", 197, _REST),
+    Request("a result of 100 KiB as an event stream", 187, _REST),
+    Request("a result of 2 MiB as JSON", 2558, _REST),
+    Request("a result of 2 MiB as an event stream", 3341, _REST),
     Request("`tools/list` of 1 000 tools, catalog warm", 140, _REST),
     Request("`initialize`, catalog warm", 700, _REST),
 )
