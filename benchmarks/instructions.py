@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,19 +23,23 @@ from typing import Final
 from benchmarks import jobs
 from benchmarks.__main__ import roster_of
 from benchmarks.collector import collector
+from benchmarks.contenders.ours import SEARCHED
 from benchmarks.contenders.roster import Peers, roster
 from benchmarks.contenders.site import Contender, Launch, Site
 from benchmarks.figures import KIB
 from benchmarks.issuer import issuer
 from benchmarks.redis_server import redis_address
-from benchmarks.rig import Rig, Scale
+from benchmarks.rig import Entrant, Rig, Scale
 from benchmarks.turns import seated
+from benchmarks.workloads.handed_on import CASES
 
 _PATIENT_SECONDS: Final = 180.0
 _WARM_SECONDS: Final = 3.0
 _IDLE_SECONDS: Final = 1.0
 _IDLE_SPANS: Final = 5
 """The least of so many counts: what comes once in a minute must not count as if it came in each of these seconds."""
+_RESTING: Final = 0.3
+"""Seconds of CPU in a second at most, at the speed of valgrind."""
 _COUNTED: Final = re.compile(r"^desc: Trigger: dump\n.*?^summary: (\d+)$", re.MULTILINE | re.DOTALL)
 
 
@@ -51,16 +55,24 @@ def counted(contender: Contender, target: Path) -> Contender:
     return replace(contender, launch=launch)
 
 
-def count(rig: Rig, contender: Contender, url: str, seconds: float, size: int = 0, *, is_modern: bool) -> float:
-    """Instructions for each call of some seconds; with a `size` for each result of so many bytes."""
-    calls = partial(jobs.Calls, tool="blob", size=size) if size else jobs.Calls
+def count(
+    rig: Rig,
+    contender: Contender,
+    urls: Sequence[str],
+    seconds: float,
+    calls: Callable[[float], jobs.Calls] = jobs.Calls,
+    *,
+    is_modern: bool,
+) -> float:
+    """Instructions for each call of some seconds."""
     target = rig.folder / f"callgrind.{contender.name}"
     with contextlib.ExitStack() as stack:
-        entrant = stack.enter_context(rig.entered(counted(contender, target), [url]))
+        entrant = stack.enter_context(rig.entered(counted(contender, target), urls))
         seat = stack.enter_context(seated(rig, entrant, is_modern=is_modern))
         assert entrant.child is not None
         process = entrant.child.pid
         seat.load.do(calls(_WARM_SECONDS))
+        _await_rest(entrant)
         _tell(process, "--instr=on")
         # What valgrind translates for the first time is over before it counts.
         seat.load.do(calls(_WARM_SECONDS / 2))
@@ -69,6 +81,15 @@ def count(rig: Rig, contender: Contender, url: str, seconds: float, size: int = 
             done = seat.load.do(calls(seconds))
         _tell(process, "--instr=off")
     return (busy.instructions - busy.seconds * beside) / done.count
+
+
+def _await_rest(entrant: Entrant) -> None:
+    """Waits until a process that nobody calls does next to nothing: tool search loads what ranks beside its calls."""
+    while True:
+        before = entrant.usage().cpu
+        time.sleep(_IDLE_SECONDS)
+        if entrant.usage().cpu - before < _RESTING:
+            return
 
 
 @dataclass
@@ -125,18 +146,31 @@ def main() -> None:
     parser.add_argument("--modern", action="store_true", help="calls of MCP 2026-07-28, which has no sessions")
     parser.add_argument("--kib", type=int, default=0, help="results of so many KiB instead of small ones")
     parser.add_argument("--sse", action="store_true", help="the backend answers with event streams")
+    parser.add_argument("--backends", type=int, default=1, help="how many backends stand behind tool search")
+    parser.add_argument(
+        "--handed-on", action="store_true", help="with tool search: by the tool's own name, and through call_tool"
+    )
     options = parser.parse_args()
     if shutil.which("valgrind") is None:
         parser.error("there is no valgrind; install it (Debian: apt install valgrind)")
     print(f"Python {sys.version.split()[0]}, instructions per call in user space")
-    names = ",".join(options.names)
-    with prepared(names, options.seconds) as (rig, contenders), rig.backends(is_sse=options.sse) as backends:
+    names, size = ",".join(options.names), options.kib * KIB
+    calls = partial(jobs.Calls, tool="blob", size=size) if size else jobs.Calls
+    cases = [(title, partial(jobs.Calls, through=through)) for title, through in CASES.items()]
+    with (
+        prepared(names, options.seconds) as (rig, contenders),
+        rig.backends(options.backends, is_sse=options.sse) as backends,
+    ):
+        rows = (
+            [(f"{SEARCHED.title}, {title}", SEARCHED, backends.urls, called) for title, called in cases]
+            if options.handed_on
+            else [(contender.title, contender, backends.urls[:1], calls) for contender in contenders]
+        )
         base = 0.0
-        for contender in contenders:
-            size, url = options.kib * KIB, backends.urls[0]
-            found = count(rig, contender, url, options.seconds, size, is_modern=options.modern)
+        for title, contender, urls, called in rows:
+            found = count(rig, contender, urls, options.seconds, called, is_modern=options.modern)
             base = base or found
-            print(f"{contender.title:45} {found / 1000:8.1f} k {found / base:6.2f}", flush=True)
+            print(f"{title:45} {found / 1000:8.1f} k {found / base:6.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -217,6 +217,13 @@ def _shown(made: Contender, issuer: Issuer) -> Contender:
     return replace(made, launch=lambda site: replace(start(site), authorization=f"Bearer {issuer.token}"))
 
 
+def searched_config(site: Site) -> dict[str, object]:
+    """The plain one with tool search, beside which the tool that is called stays listed."""
+    optimizer = {"threshold": 0, "alwaysVisible": ["b000_echo"]}
+    return {**plain_config(site), "config": {"optimizer": optimizer}}
+
+
 LIMITED = contender("vmcp-limited", "vmcp, rate limits in memory", limited_config)
+SEARCHED = contender("vmcp-search", "vmcp, tool search", searched_config)
 PLAIN = contender("vmcp", "vmcp, anonymous, metrics", plain_config)
 FULL = contender("vmcp-full", "vmcp, audit and headers too", full_config)
