@@ -274,6 +274,20 @@ async def test_a_tool_of_a_backend_with_our_name_is_told_and_called_through_ours
         assert (await world.status())["conflicts"] == []
 
 
+@pytest.mark.scenario("T-6")
+async def test_a_tool_with_our_name_that_a_new_backend_brings_is_called_without_a_list_that_shows_it():
+    backend, two = shop(), shop(tool("call_tool"), count=0)
+    config = searching({"aggregation": {"conflictResolution": "manual"}}, threshold=100)
+    async with scene({"one": backend}, config=config) as world, world.session() as client, two.running():
+        assert heard_by(await client.call("call_tool", {"name": "send_mail"}))["tool"] == "send_mail"
+        two.tools = two.tools[-1:]
+        world.apply({"one": backend, "two": two})
+        async with asyncio.timeout(WAIT_SECONDS):
+            while "isError" in (answer := await client.call("call_tool", {"loud": True})):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+        assert heard_by(answer) == {"tool": "call_tool", "given": {"loud": True}}
+
+
 async def test_the_instructions_are_those_of_the_backends_that_are_searched():
     backend = shop()
     backend.instructions = "Ask before you send mail."

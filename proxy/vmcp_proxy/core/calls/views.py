@@ -64,6 +64,7 @@ class Views:
         self._catalogs: WeakValueDictionary[tuple[object, ...], Catalog] = WeakValueDictionary()
         self._budget: Final = budget
         self._own: Catalog | None = None
+        self._shared_as_of: tuple[int, ref[Catalog]] | None = None
 
     def configure(self, members: Members, withheld: frozenset[str], aggregation: Aggregation, bounds: Bounds) -> None:
         """Takes over a new config."""
@@ -260,6 +261,18 @@ class Views:
         """What the proxy itself sees, as far as it is known now: all of it, or what is within reach of a caller."""
         reach = self._reach_of(identity)
         return self._merged(self._shared_entries(reach), reach)
+
+    def current_shared(self) -> Catalog:
+        """The same for calls: what the proxy itself sees, made again once something has changed, as `current` has it.
+
+        To find out what `shared` is takes longer with each backend.
+        """
+        kept = self._shared_as_of
+        if kept is not None and kept[0] == self.epoch and (catalog := kept[1]()) is not None:
+            return catalog
+        catalog = self.shared()
+        self._shared_as_of = self.epoch, ref(catalog)
+        return catalog
 
     def shared_silent(self, identity: Identity | None = None) -> dict[str, Outcome]:
         """As `silent`, for the proxy itself."""

@@ -181,7 +181,7 @@ def build_core_parts(
 
     group = Group(tasks, listings, own_links, views, aggregate, on_members, on_change)
     limits = build_limits(config.current, redis, sessions.keyring, views.asks, views.asks_for_one, tasks)
-    services = CoreServices(aggregate, views.shared, group, decisions, resolver.known, reach, limits, budget)
+    services = CoreServices(aggregate, views.current_shared, group, decisions, resolver.known, reach, limits, budget)
     virtual = LiveCore(build_core(core_settings(config.current, AllowAll()), services))
     notifier.attach(virtual)
     pausing = build_pausing(
