@@ -173,6 +173,18 @@ async def test_a_tool_that_was_called_by_another_is_told_apart_from_one_that_its
     assert [each["target"].get("via") for each in world.sink.events] == ["call_tool", None]
 
 
+async def test_a_call_that_is_handed_on_again_has_the_line_of_the_first_for_the_same_two_tools_alone(world, serving):
+    async with serving:
+        for tool, called in (("call_tool", "a"), ("call_tool", "a"), ("call_tool", "b"), ("other", "b"), ("b", "")):
+            world.dispatch.found["called"] = called
+            await world.post(call(tool))
+    first, again, *others = world.sink.events
+    assert without_own(first) == without_own(again)
+    targets = [(each["target"]["name"], each["target"].get("via")) for each in (first, *others)]
+    assert targets == [("a", "call_tool"), ("b", "call_tool"), ("b", "other"), ("b", None)]
+    assert world.sink.at_once == [True] * 5
+
+
 async def test_names_of_calls_that_fail_are_looked_into_in_the_thread_of_the_queue(world, serving):
     async with serving:
         for outcome in (Outcome.FAILURE, Outcome.SUCCESS, Outcome.FAILURE):

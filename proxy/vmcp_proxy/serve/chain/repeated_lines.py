@@ -27,7 +27,7 @@ _MOST_NAMES: Final = 4096
 _OK: Final = 200
 _CALL: Final = "tools/call"
 
-_Key: TypeAlias = tuple[str, str, str, str, str | None]
+_Key: TypeAlias = tuple[str, str, str, str, str, str | None]
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -102,14 +102,14 @@ class RepeatedLines:
         if (
             context.rpc_method != _CALL
             or identity is None
-            or context.called
             or not context.is_enriched
             or not _has_succeeded(context)
             or ((trace := context.trace) is not None and trace.trace_id)
         ):
             return None
         source = source_of(context.scope, self._trusted)
-        return identity.issuer, identity.subject, context.target, context.backend, source
+        via = context.via if context.called else ""
+        return identity.issuer, identity.subject, context.target, via, context.backend, source
 
     def _keep(self, key: _Key, kept: _Kept) -> None:
         if len(kept.event) > _LONGEST_LINE:
