@@ -214,7 +214,7 @@ async def call(virtual: VirtualMCP, caller: Caller, operation: Operation, exchan
         InvalidParamsError: the params do not have the shape of the method.
     """
     looked = await virtual.resolve(caller, operation)
-    if type(looked) is Target:
+    if type(looked) is Target or isinstance(looked, Found):
         # As `act`, without its frame.
         return await virtual.perform(caller, operation, looked, exchange)
     return await act(virtual, caller, operation, looked, exchange)

@@ -24,6 +24,7 @@ _OF_CALL: Final = frozenset((*_NAMES, *_ARGUMENTS))
 _CALL_SHAPE: Final = 'call_tool takes {"name": "<a name that find_tool gave>", "arguments": {<the tool\'s arguments>}}'
 _FIND_SHAPE: Final = 'find_tool takes {"query": "<what you want to do>"}'
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_OBJECT: Final = ord("{")
 _decode: Final = msgspec.json.Decoder().decode
 _decode_text: Final = msgspec.json.Decoder(str).decode
 
@@ -43,6 +44,16 @@ class Chosen(msgspec.Struct, frozen=True, gc=False):
     name: str
     members: Members
     params: msgspec.Raw
+
+
+class _Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """The arguments of `call_tool` as its schema has them, for a tool that takes some."""
+
+    name: msgspec.Raw
+    arguments: msgspec.Raw
+
+
+_decode_plain: Final = msgspec.json.Decoder(_Plain).decode
 
 
 class MisusedError(ValueError):
@@ -75,6 +86,24 @@ def read_call(members: Members) -> Chosen:
     Raises:
         MisusedError: it names no tool, or has no arguments that a tool could have.
     """
+    return _read_plain(members) or _read_loosely(members)
+
+
+def _read_plain(members: Members) -> Chosen | None:
+    """As nearly all calls are written, in one step, name and arguments as they came; None for the others."""
+    try:
+        plain = _decode_plain(members["arguments"])
+        name = _decode_text(plain.name)
+    except (KeyError, *_UNREADABLE):
+        return None
+    if not name or memoryview(plain.arguments)[0] != _OBJECT:
+        return None
+    kept = members.copy()
+    kept["name"], kept["arguments"] = plain.name, plain.arguments
+    return Chosen(name, kept, msgspec.Raw(encode_members(kept)))
+
+
+def _read_loosely(members: Members) -> Chosen:
     given = _given(members, _CALL_SHAPE)
     name = _text(given, _NAMES, _CALL_SHAPE)
     arguments = _arguments_of(given)

@@ -11,7 +11,7 @@ from vmcp_api.spec.optimizer import FIND_TOOL, Optimizer
 from vmcp_proxy.core.calls.pausing.rounds import check_begins
 from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.catalog import Catalog
-from vmcp_proxy.core.outcomes import InWords, Reply
+from vmcp_proxy.core.outcomes import InWords, Reply, Result
 from vmcp_proxy.core.policy.rate_limit import RateLimit
 from vmcp_proxy.core.virtual import (
     Caller,
@@ -58,7 +58,7 @@ class Searching(Composite, frozen=True, gc=False):
 class HandedOn(Composite, frozen=True, gc=False):
     """A call of `call_tool`: `operation` is that of the tool that it is about, and `looked` what came of looking it up.
 
-    Without those it is refused for a `reason`.
+    Without those it is refused for a `reason`. The `capability` is the tool's where it was found, else our own.
     """
 
     operation: Operation | None = None
@@ -107,9 +107,9 @@ class ToolSearch:
         self, caller: Caller, operation: Operation, resolved: Resolved, exchange: Exchange
     ) -> Coroutine[Any, Any, Reply]:
         """See `VirtualMCP.perform`."""
-        if isinstance(resolved, HandedOn):
+        if type(resolved) is HandedOn:
             return self._call(caller, resolved, exchange)
-        if isinstance(resolved, Searching):
+        if type(resolved) is Searching:
             return self._find(caller, operation, exchange)
         return self._inner.perform(caller, operation, resolved, exchange)
 
@@ -128,12 +128,11 @@ class ToolSearch:
             catalog = await self._inner.view(caller)
             if catalog.find(Kind.TOOL, name) is not None and self._served.of(catalog).listed is None:
                 return await self._inner.resolve(caller, operation)
-        return Searching(_FIND_SELF) if name == FIND_TOOL else await self._chosen(caller, operation)
-
-    async def _chosen(self, caller: Caller, operation: Operation) -> HandedOn:
-        """What a call of `call_tool` is about: found once, as the call of that tool would be."""
+        if name == FIND_TOOL:
+            return Searching(_FIND_SELF)
+        # What a call of `call_tool` is about is found once, as the call of that tool would be.
         try:
-            chosen = read_call(operation.members)
+            chosen = read_call(operation.members if operation.parsed is None else operation.parsed)
         except MisusedError as error:
             return HandedOn(CALL_CAPABILITY, reason=str(error))
         # Its client knows the schema of `call_tool` alone, and says none of the tool's arguments in headers.
@@ -152,13 +151,20 @@ class ToolSearch:
             exchange.composed()
             return InWords(call.reason)
         exchange.called(operation.name)
-        found = _found_in(call.looked)
-        if found is not None and not is_for_models(found.capability.raw):
-            # It is for pages alone: told like one that is not there.
-            return await self._teacher.misnamed(caller, operation.name, is_denied=False)
-        if found is not None:
+        looked, capability = call.looked, call.capability
+        if capability is not CALL_CAPABILITY:
+            if not is_for_models(capability.raw):
+                # It is for pages alone: told like one that is not there.
+                return await self._teacher.misnamed(caller, operation.name, is_denied=False)
             self._services.observer.on_found_call(rank_of(operation.name, caller.client.last_found))
-        reply = await act(self._inner, caller, operation, _for_models(call.looked), exchange)
+        if isinstance(looked, Found):
+            # As `act`, without its frame.
+            reply = await self._inner.perform(caller, operation, looked, exchange)
+        else:
+            reply = await act(self._inner, caller, operation, _for_models(looked), exchange)
+        if type(reply) is Result and reply.marks is not None and not reply.marks.is_error:
+            # Nothing is to be taught, as the teacher would find by a frame of its own.
+            return reply
         return await self._teacher.taught(caller, operation, reply)
 
     async def _find(self, caller: Caller, operation: Operation, exchange: Exchange) -> Reply:

@@ -135,7 +135,10 @@ class World:
 
     async def call(self, name: str, arguments: Any = None, identity: Identity = ALICE, **more: Any) -> Reply:
         members = {"name": name, **({} if arguments is None else {"arguments": arguments}), **more}
-        operation = Operation("tools/call", Kind.TOOL, name, params=json.dumps(members).encode())
+        return await self.send(json.dumps(members).encode(), identity)
+
+    async def send(self, params: bytes, identity: Identity = ALICE) -> Reply:
+        operation = Operation("tools/call", Kind.TOOL, json.loads(params)["name"], params=params)
         self.exchange = Exchange()
         looked = await self.layer.resolve(self.caller(identity), operation)
         return await act(self.layer, self.caller(identity), operation, looked, self.exchange)

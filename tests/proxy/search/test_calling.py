@@ -10,6 +10,7 @@ from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.outcomes import Denied, Invalid, InWords, RawFailure, Result, Unknown
 from vmcp_proxy.core.virtual import Charged, OwnNames, Target
 from vmcp_proxy.protocol.kinds import Kind
+from vmcp_proxy.protocol.params import parse_members
 
 APP = {"_meta": {"ui": {"visibility": ["app"]}}}
 SCHEMA = {
@@ -53,6 +54,21 @@ async def test_a_call_is_that_of_the_tool_however_it_is_written(arguments):
     assert sent(operation) == wanted
     assert msgspec.json.decode(operation.params) == wanted
     assert world.exchange.tools == ["shop_create_issue"]
+
+
+@pytest.mark.scenario("T-4")
+@pytest.mark.parametrize("arguments", ['{"title" :\t"x"}', '{"title":"a","title":"x"}', '{"title":"\\ud83d"}', "{ }"])
+async def test_arguments_reach_the_tool_as_their_client_has_written_them(arguments):
+    world = World(Server(CATALOG))
+    own = f'{{ "arguments" : {arguments}, "name": "shop_create\\u005fissue" }}'
+    params = f'{{"name": "call_tool", "arguments": {own}, "_meta": {{"progressToken":  7}}}}'
+    await world.send(params.encode())
+    [operation] = world.server.reached
+    assert operation.name == "shop_create_issue"
+    for members in (operation.members, parse_members(operation.params)):
+        assert sorted(members) == ["_meta", "arguments", "name"]
+        assert bytes(members["arguments"]) == arguments.encode()
+        assert bytes(members["_meta"]) == b'{"progressToken":  7}'
 
 
 async def test_a_tool_that_names_its_own_arguments_like_that_keeps_them():

@@ -27,7 +27,7 @@ class Shadowed:
 
     def has(self, name: str) -> bool:
         """Whether somebody's catalog has a tool of this name."""
-        return any(name == met for met, _ in self._met)
+        return bool(self._met) and any(name == met for met, _ in self._met)
 
     def conflicts(self, catalog: Catalog) -> Iterable[Conflict]:
         """Those of a catalog and those that were met, in an order that only changes when there is another one."""
