@@ -1,5 +1,6 @@
 """Names, ports and annotations that the operator, the proxy and local mode share."""
 
+import re
 from typing import Final
 
 GROUP: Final = "vmcp.dev"
@@ -38,12 +39,23 @@ MAX_MEMBER_NAME: Final = 63
 """Longest name of a member of a group."""
 
 
+MAX_OBJECT_NAME: Final = 253
+"""Longest name of most objects: that of a DNS subdomain."""
+
+_LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_SUBDOMAIN: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+
 _PLURALS: Final = {"MCPServerEntry": "mcpserverentries"}
 
 
 def plural_of(kind: str) -> str:
     """What a kind of ours is called in paths of the API server."""
     return _PLURALS.get(kind, f"{kind.lower()}s")
+
+
+def is_object_name(name: str) -> bool:
+    """Whether an object may have this name: a DNS subdomain (RFC 1123), as most kinds demand."""
+    return len(name) <= MAX_OBJECT_NAME and _SUBDOMAIN.fullmatch(name) is not None
 
 
 def vmcp_object_name(name: str) -> str:

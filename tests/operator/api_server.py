@@ -24,6 +24,8 @@ CORE = [
 class ApiServer:
     """`refuse` maps a path to a status, `objects` to what is listed, `held` to what its watch waits for.
 
+    `raw` has the path of each request as it was sent, `answers` maps such a path to what is answered.
+
     `asked` has each list and watch: path, whether it was a watch, what was accepted.
     """
 
@@ -32,6 +34,8 @@ class ApiServer:
     refuse: dict[str, int] = field(default_factory=dict)
     objects: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     asked: list[tuple[str, bool, str]] = field(default_factory=list)
+    raw: list[str] = field(default_factory=list)
+    answers: dict[str, Any] = field(default_factory=lambda: {"/api": {"versions": ["v1"]}})
     hidden: set[Kind] = field(default_factory=set)
     held: dict[str, asyncio.Event] = field(default_factory=dict)
     streams: dict[str, list[web.StreamResponse]] = field(default_factory=dict)
@@ -59,9 +63,10 @@ class ApiServer:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Every request."""
         path = request.path
+        self.raw.append(request.raw_path)
+        if request.raw_path in self.answers:
+            return web.json_response(self.answers[request.raw_path])
         parts = path.strip("/").split("/")
-        if path == "/api":
-            return web.json_response({"versions": ["v1"]})
         if path == "/apis":
             return web.json_response({"groups": self._groups()})
         if parts in (["api", "v1"], ["apis", *parts[1:3]]) and len(parts) in (2, 3):

@@ -4,7 +4,7 @@ import pytest
 
 from tests.operator.api_server import serving_api
 from vmcp_operator.cluster.kube import connect
-from vmcp_operator.errors import ClusterError, Denied, Unavailable
+from vmcp_operator.errors import ClusterError, Denied, Rejected, Unavailable
 from vmcp_operator.plan.kinds import CONFIG_MAP, OWN, SERVER, VMCP, Ref
 from vmcp_operator.telemetry import Telemetry
 
@@ -71,3 +71,43 @@ async def test_the_proxy_of_the_environment_is_used_and_no_credentials_of_a_netr
     async with connect(str(elsewhere), ignore) as cluster:
         with pytest.raises(Unavailable, match="no answer"):
             await cluster.list(VMCP, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [
+        ("../../../configmaps", "..%2F..%2F..%2Fconfigmaps"),
+        ("x?watch=true", "x%3Fwatch=true"),
+        ("a#b", "a%23b"),
+        ("a%2Fb", "a%252Fb"),
+        ("a b", "a%20b"),
+    ],
+)
+async def test_a_name_is_one_segment_of_the_path_whatever_it_contains(api, name, sent):
+    async with connect(str(api.kubeconfig), ignore) as cluster:
+        with pytest.raises(Unavailable, match="something else"):
+            await cluster.get(Ref(CONFIG_MAP, "a", name))
+    assert api.raw == [f"/api/v1/namespaces/a/configmaps/{sent}"]
+
+
+@pytest.mark.parametrize(("namespace", "name"), [("a", ""), ("a", "."), ("a", ".."), ("", "a"), ("..", "a")])
+async def test_a_name_that_would_mean_another_path_is_not_asked_for(api, namespace, name):
+    ref = Ref(CONFIG_MAP, namespace, name)
+    async with connect(str(api.kubeconfig), ignore) as cluster:
+        with pytest.raises(Rejected, match="no object can be called that"):
+            await cluster.get(ref)
+        with pytest.raises(Rejected):
+            await cluster.delete(ref, "uid")
+    assert api.raw == []
+
+
+async def test_only_the_object_that_was_asked_for_is_taken_for_it(api):
+    found = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "n"}}
+    path = "/api/v1/namespaces/n/configmaps/a"
+    async with connect(str(api.kubeconfig), ignore) as cluster:
+        api.answers[path] = found
+        assert await cluster.get(Ref(CONFIG_MAP, "n", "a")) == found
+        for other in ([], {**found, "kind": "Secret"}, {**found, "metadata": {"name": "b", "namespace": "n"}}):
+            api.answers[path] = other
+            with pytest.raises(Unavailable, match="ConfigMap n/a: the API server answered with something else"):
+                await cluster.get(Ref(CONFIG_MAP, "n", "a"))

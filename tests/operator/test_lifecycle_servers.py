@@ -230,6 +230,11 @@ async def test_of_several_endpoints_the_config_picks_one_and_none_is_guessed():
         ({"group": "tools", "external-auth-config": "keys"}, "has the key 'external-auth-config'"),
         ({"group": "tools", "tool-config": "No Name"}, "toolConfigRef.name"),
         ({"group": "others"}, "MCPGroup 'others' does not exist"),
+        ({"group": "../../configmaps"}, "group is '../../configmaps', which no MCPGroup can be called"),
+        ({"group": "a,b"}, "group is 'a,b'"),
+        ({"group": "x" * 300}, "no MCPGroup can be called"),
+        ({"group": "tools", "endpoint": "?watch=true"}, "endpoint is '?watch=true'"),
+        ({"group": "tools", "ca-bundle": "../x"}, "caBundleRef.configMapRef.name"),
         ({"group": "tools", "endpoint": "gone"}, "no VirtualMCPServer 'gone' serves MCPGroup 'tools'"),
     ],
 )
@@ -240,6 +245,41 @@ async def test_a_config_that_cannot_be_used_is_told(data, says):
     condition = story.condition(BINDING, "Registered")
     assert condition["status"] == "False"
     assert says in condition["message"]
+
+
+@pytest.mark.parametrize("field", ["configRef", "mcpServerRef"])
+@pytest.mark.parametrize("name", ["../../../configmaps", "x?watch=true", "..", "A", "a..b", "a/b", "a" * 254])
+async def test_a_name_that_no_object_has_is_told_and_nothing_is_read_by_it(field, name):
+    story = bound()
+    await story.reconcile(BINDING)
+    read = []
+    story.cluster.fail = lambda _verb, ref: read.append(ref.name)
+    story.cluster.edit(BINDING, lambda each: each["spec"].update({field: name}))
+    story.passes(10)
+    await story.reconcile(BINDING)
+    assert name not in read
+    assert [each for each in read if not each] == [""], "only entries are listed"
+    condition = story.condition(BINDING, "Registered")
+    assert (condition["status"], condition["reason"]) == ("False", "Invalid")
+    assert f"spec.{field} is {name[:64]!r}" in condition["message"]
+    assert story.has(ENTRY_KIND, "issues"), "what was served is served on"
+
+
+async def test_a_binding_that_names_no_server_is_told():
+    story = bound()
+    story.cluster.edit(BINDING, lambda each: each["spec"].pop("mcpServerRef"))
+    await story.reconcile(BINDING)
+    assert "spec.mcpServerRef is ''" in story.condition(BINDING, "Registered")["message"]
+
+
+async def test_a_failure_is_told_in_a_binding_of_ours_and_in_no_other():
+    story = bound()
+    await story.reporter.report_failure(BINDING, "entries cannot be listed")
+    assert story.condition(BINDING, "Ready")["reason"] == "ReconcileFailed"
+    story = bound()
+    story.cluster.edit(BINDING, lambda each: each["spec"].update(provider="httproute"))
+    await story.reporter.report_failure(BINDING, "entries cannot be listed")
+    assert story.cluster.writes == []
 
 
 async def test_a_binding_without_a_config_or_with_one_that_is_missing_is_told():

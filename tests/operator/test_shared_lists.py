@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from vmcp_operator.cluster.shared_lists import SharedLists
+from vmcp_operator.cluster.shared_lists import ASK_AGAIN_SECONDS, SharedLists
 from vmcp_operator.errors import Rejected, Unavailable
 from vmcp_operator.plan.kinds import SERVER
 
@@ -107,11 +107,11 @@ async def test_the_members_of_a_group_are_selected_by_the_api_server_and_each_gr
     assert cluster.asked.count(("a", "spec.groupRef.name=g1")) == 2
 
 
-async def test_an_api_server_that_cannot_select_by_group_is_asked_for_all_and_not_asked_again():
-    cluster = SlowCluster()
+async def test_an_api_server_that_cannot_select_by_group_is_asked_for_all_and_asked_again_after_a_while():
+    cluster, now = SlowCluster(), [0.0]
     cluster.selects = False
     cluster.gate.set()
-    lists = SharedLists(cluster)
+    lists = SharedLists(cluster, clock=lambda: now[0])
     async with asyncio.timeout(5):
         assert await lists.list(SERVER, "a", "g1")
         assert await lists.list(SERVER, "a", "g2")
@@ -119,6 +119,30 @@ async def test_an_api_server_that_cannot_select_by_group_is_asked_for_all_and_no
     cluster.selects = True
     await lists.list(SERVER, "a", "g1")
     assert cluster.asked[-1] == ("a", "")
+    now[0] = ASK_AGAIN_SECONDS
+    await lists.list(SERVER, "a", "g1")
+    assert cluster.asked[-1] == ("a", "spec.groupRef.name=g1")
+
+
+async def test_a_request_that_is_refused_for_itself_says_nothing_of_the_next_one():
+    cluster = SlowCluster()
+    cluster.gate.set()
+    cluster.error = Rejected("list", 400, "invalid selector: 'a,b'; can't understand 'b'")
+    lists = SharedLists(cluster)
+    async with asyncio.timeout(5):
+        with pytest.raises(Rejected):
+            await lists.list(SERVER, "a", "g1")
+        cluster.error = None
+        await lists.list(SERVER, "a", "g1")
+    assert [fields for _, fields in cluster.asked] == ["spec.groupRef.name=g1"] * 2
+
+
+async def test_a_name_is_one_value_of_a_selector_whatever_it_contains():
+    cluster = SlowCluster()
+    cluster.gate.set()
+    async with asyncio.timeout(5):
+        await SharedLists(cluster).list(SERVER, "a", "x,metadata.name=y\\")
+    assert cluster.asked == [("a", "spec.groupRef.name=x\\,metadata.name\\=y\\\\")]
 
 
 async def test_groups_that_come_and_go_leave_nothing_behind():

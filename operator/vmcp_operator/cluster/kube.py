@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -13,7 +13,7 @@ from kubernetes.aio import config as kube_config
 from kubernetes.aio.client.exceptions import ApiException
 
 from vmcp_operator.cluster.concurrently import concurrently
-from vmcp_operator.errors import INSTALL_KINDS, Conflict, cluster_error
+from vmcp_operator.errors import INSTALL_KINDS, Conflict, Rejected, cluster_error
 from vmcp_operator.plan.kinds import OWN, Kind, Manifest, Ref, ref_of
 
 FIELD_MANAGER: Final = "vmcp-operator"
@@ -27,6 +27,8 @@ _DONE: Final = 2
 _NOT_FOUND: Final = 404
 _GONE: Final = 410
 _MESSAGE_LIMIT: Final = 1024
+_NO_NAMES: Final = frozenset({"", ".", ".."})
+"""Segments of a path that mean another one."""
 
 OnRequest: TypeAlias = Callable[[str, str, int | None], None]
 """Told of each request: method, host, and the status of its answer, None where there was none."""
@@ -42,7 +44,10 @@ class KubeCluster:
 
     async def get(self, ref: Ref) -> Manifest | None:
         """See `Cluster`."""
-        return await self._found("get", _path(ref), str(ref))
+        answer = await self._found("get", _path(ref), str(ref))
+        if answer is not None and not _is_object(answer, ref):
+            raise cluster_error(str(ref), 0, "the API server answered with something else")
+        return answer
 
     async def list(self, kind: Kind, namespace: str, selector: str = "", *, fields: str = "") -> tuple[Manifest, ...]:
         """See `Cluster`; read in pages, from the start again where a page has expired."""
@@ -220,7 +225,23 @@ def _proxy_of(url: str) -> str | None:
 
 
 def _path(ref: Ref) -> str:
-    return f"{ref.kind.folder(ref.namespace)}/{ref.name}"
+    """The path of one object, whatever is written where its name is expected.
+
+    Raises:
+        Rejected: no path leads to an object of such a name.
+    """
+    for segment in (ref.namespace, ref.name):
+        if segment in _NO_NAMES:
+            raise Rejected(str(ref), 0, "no object can be called that")
+    return f"{ref.kind.folder(quote(ref.namespace, safe=''))}/{quote(ref.name, safe='')}"
+
+
+def _is_object(answer: object, ref: Ref) -> bool:
+    """Whether an answer is the object that was asked for."""
+    if not isinstance(answer, Mapping) or not isinstance(metadata := answer.get("metadata"), Mapping):
+        return False
+    said = (answer.get("apiVersion"), answer.get("kind"), metadata.get("namespace"), metadata.get("name"))
+    return said == (ref.kind.api_version, ref.kind.name, ref.namespace, ref.name)
 
 
 def _translate(error: ApiException, about: str) -> Exception:

@@ -2,6 +2,9 @@
 
 import asyncio
 import logging
+import re
+import time
+from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from vmcp_operator.cluster import Cluster
@@ -15,6 +18,14 @@ _Items: TypeAlias = tuple[Manifest, ...]
 _GROUP_FIELD: Final = "spec.groupRef.name"
 """A field by which the API server selects, where the CRDs say so and it is 1.31 or newer."""
 
+_UNSELECTABLE: Final = "field label not supported"
+"""How the API server says that it does not select by a field; whatever else it refuses is about this one request."""
+
+ASK_AGAIN_SECONDS: Final = 600.0
+"""After which it is tried again: definitions and API servers are upgraded."""
+
+_SPECIAL: Final = re.compile(r"[\\,=]")
+
 logger = logging.getLogger(__name__)
 
 
@@ -25,11 +36,12 @@ class SharedLists:
     for. The manifests are shared and must not be changed.
     """
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._cluster: Final = cluster
+        self._clock: Final = clock
         self._locks: Final[dict[_Place, asyncio.Lock]] = {}
         self._next: Final[dict[_Place, asyncio.Future[_Items | None]]] = {}
-        self._unselectable: Final[set[Kind]] = set()
+        self._unselectable: Final[dict[Kind, float]] = {}
 
     @property
     def waiting(self) -> int:
@@ -42,7 +54,7 @@ class SharedLists:
         Raises:
             ClusterError: they could not be read.
         """
-        place = (kind, namespace, "" if kind in self._unselectable else group)
+        place = (kind, namespace, group if self._is_selectable(kind) else "")
         joined = self._next.get(place)
         if joined is not None:
             items = await asyncio.shield(joined)
@@ -50,6 +62,10 @@ class SharedLists:
                 raise Unavailable(f"{kind} list", 0, "a list that was waited for failed")
             return items
         return await self._lead(kind, place)
+
+    def _is_selectable(self, kind: Kind) -> bool:
+        since = self._unselectable.get(kind)
+        return since is None or self._clock() - since >= ASK_AGAIN_SECONDS
 
     async def _lead(self, kind: Kind, place: _Place) -> _Items:
         """Reads for all who join until the reading begins."""
@@ -73,9 +89,16 @@ class SharedLists:
         _, namespace, group = place
         if group:
             try:
-                return await self._cluster.list(kind, namespace, fields=f"{_GROUP_FIELD}={group}")
+                return await self._cluster.list(kind, namespace, fields=f"{_GROUP_FIELD}={_escape(group)}")
             except Rejected as error:
-                self._unselectable.add(kind)
+                if _UNSELECTABLE not in error.message:
+                    raise
+                self._unselectable[kind] = self._clock()
                 remedy = "upgrade the chart vmcp-operator-crds and Kubernetes (1.31 or newer); until then all are read"
                 log_event(logger, logging.INFO, "not selected by group", error=str(error), remedy=remedy)
         return await self._cluster.list(kind, namespace)
+
+
+def _escape(value: str) -> str:
+    """A value as it stands in a field selector."""
+    return _SPECIAL.sub(lambda each: f"\\{each.group()}", value)

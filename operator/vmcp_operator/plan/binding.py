@@ -11,7 +11,14 @@ from pydantic import ValidationError
 
 from vmcp_api.kinds import MCPGroup, VirtualMCPServer
 from vmcp_api.kinds.foreign.core import ConfigMap
-from vmcp_api.kinds.foreign.lifecycle import PROVIDER, GatewayBinding, GatewayBindingStatus, LifecycleServer
+from vmcp_api.kinds.foreign.lifecycle import (
+    PROVIDER,
+    GatewayBinding,
+    GatewayBindingStatus,
+    LifecycleServer,
+    is_asked_of_us,
+    refuse_name,
+)
 from vmcp_api.kinds.mcpgroup import ServerRef
 from vmcp_api.kinds.virtualmcpserver import BackendHealth, BackendStatus
 from vmcp_api.manifests.resources import Resources
@@ -79,14 +86,14 @@ class _Fulfilled:
 def binding_children(key: Ref, found: Resources, _manifest: Manifest) -> tuple[Child, ...]:
     """The entry of the server."""
     binding = _ours(key, found)
-    return (Child(Ref(ENTRY, key.namespace, binding.server)),) if binding else ()
+    return (Child(Ref(ENTRY, key.namespace, binding.server)),) if binding and binding.server else ()
 
 
 def binding_reads(key: Ref, found: Resources) -> tuple[Read, ...]:
     """The server, the ConfigMap that says which group, that group, its endpoints, and entries of before."""
     made = Selection(ENTRY, key)
     binding = _ours(key, found)
-    if binding is None:
+    if binding is None or binding.problem:
         return (made,)
     reads: list[Read] = [made, Ref(LIFECYCLE_SERVER, key.namespace, binding.server)]
     if binding.config:
@@ -106,6 +113,8 @@ def plan_binding(world: World) -> Planned:
     binding = _ours(world.key, world.resources)
     if binding is None:
         return Planned(Plan(prune=find_left_over(world, ())))
+    if binding.problem:
+        return Planned()
     asked = _find_asked(world.resources, binding)
     if isinstance(asked, _Lack):
         kept = () if asked.is_final else (binding.server,)
@@ -154,6 +163,10 @@ def _read_wish(binding: GatewayBinding, found: Resources) -> _Wish | _Lack:
     if not (group := config.data.get(_GROUP_KEY, "").strip()):
         message = f"ConfigMap {binding.config!r} has no {_GROUP_KEY!r}; write the name of the MCPGroup there"
         return _Lack("ConfigInvalid", message)
+    for key, kind in ((_GROUP_KEY, "MCPGroup"), (_ENDPOINT_KEY, "VirtualMCPServer")):
+        name = config.data.get(key, "").strip()
+        if name and (problem := refuse_name(f"ConfigMap {binding.config!r}: {key}", kind, name)):
+            return _Lack("ConfigInvalid", problem)
     return _build_wish(binding, config, group)
 
 
@@ -174,6 +187,8 @@ def _build_wish(binding: GatewayBinding, config: ConfigMap, group: str) -> _Wish
 
 def _find_asked(found: Resources, binding: GatewayBinding) -> _Asked | _Lack:
     """What a binding asks for, with the address of its server, where it may be given."""
+    if binding.problem:
+        return _Lack("Invalid", binding.problem)
     server = found.of(LifecycleServer).get(binding.server)
     if server is None:
         return _Lack("ServerNotFound", missing_server(binding.server), is_final=True)
@@ -243,5 +258,6 @@ BINDING_CONTROLLER: Final[Controller[Planned]] = Controller(
     reads=binding_reads,
     plan=plan_binding,
     status=binding_status,
+    is_ours=is_asked_of_us,
 )
 """Bindings of servers to a gateway, as the MCP Lifecycle Operator asks its providers to fulfil them."""

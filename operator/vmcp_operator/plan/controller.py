@@ -61,6 +61,11 @@ def points_nowhere(_manifest: Mapping[str, Any]) -> tuple[Ref, ...]:
     return ()
 
 
+def always(_manifest: Mapping[str, Any]) -> bool:
+    """Every object of the kind is for this operator."""
+    return True
+
+
 def plan_nothing(world: World) -> Planned:
     """Only a status is written."""
     return Planned(problems=world.problems)
@@ -75,7 +80,8 @@ class Controller(Generic[PlannedT]):
     `reads(key, found)` are what it Watches: it is asked again with what was found until it names nothing new, as one
     reference leads to the next. `points_to(manifest)` are the objects by which a `Selection` finds an object of this
     kind, valid or not. `plan(world)` decides what to do, `status(world, planned, outcome)` what is said once that was
-    done; a status of None leaves the present one.
+    done; a status of None leaves the present one. `is_ours(manifest)` is False for an object of which another operator
+    tells, so that nothing is written into its status, a failure neither.
     """
 
     kind: Kind
@@ -85,3 +91,4 @@ class Controller(Generic[PlannedT]):
     reads: Callable[[Ref, Resources], tuple[Read, ...]] = no_reads
     children: Callable[[Ref, Resources, Manifest], tuple[Child, ...]] = no_children
     points_to: Callable[[Mapping[str, Any]], tuple[Ref, ...]] = points_nowhere
+    is_ours: Callable[[Mapping[str, Any]], bool] = always

@@ -101,7 +101,7 @@ class Reporter:
         return recent[0] + RELIEF_SECONDS - now if len(recent) >= RELIEFS else 0.0
 
     async def report_failure(self, key: Ref, message: str) -> None:
-        """Says in the status, and once in an Event, that a resource cannot be reconciled.
+        """Says in the status, and once in an Event, that a resource cannot be reconciled; of another's nothing is said.
 
         Raises:
             ClusterError: the resource cannot even be read.
@@ -110,6 +110,8 @@ class Reporter:
             return
         manifest = await self._cluster.get(key)
         if manifest is None or manifest["metadata"].get("deletionTimestamp"):
+            return
+        if not controller_of(key.kind).is_ours(manifest):
             return
         before, now = manifest.get("status") or {}, datetime.now(UTC)
         is_news = key not in self._failures and not has_failed(before)

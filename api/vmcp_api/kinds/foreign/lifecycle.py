@@ -13,7 +13,7 @@ from pydantic import Field
 
 from vmcp_api.base import Url, list_map
 from vmcp_api.kinds.status import Condition, StatusModel
-from vmcp_api.naming import LIFECYCLE_GROUP
+from vmcp_api.naming import LIFECYCLE_GROUP, is_object_name
 
 PROVIDER: Final = "vmcp"
 """What `spec.gateway.provider` of a server says to be served through an endpoint of ours."""
@@ -24,6 +24,7 @@ SERVER_KIND: Final = f"MCPServer.{LIFECYCLE_GROUP}"
 _SERVICE: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _PATH: Final = re.compile(r"/[\x21-\x7e]{0,252}")
 _DEFAULT_PATH: Final = "/mcp"
+_SHOWN: Final = 64
 _PORTS: Final = range(1, 65536)
 
 
@@ -39,13 +40,17 @@ class LifecycleServer:
 
 @dataclass(frozen=True, slots=True)
 class GatewayBinding:
-    """An `MCPGatewayBinding`: a server that asks for a gateway; `config` names a ConfigMap, empty where none is."""
+    """An `MCPGatewayBinding`: a server that asks for a gateway; `config` names a ConfigMap, empty where none is.
+
+    A name that no object can have is left out as well, and `problem` says so.
+    """
 
     name: str
     namespace: str
     provider: str
     server: str
     config: str = ""
+    problem: str = ""
 
 
 class GatewayBindingStatus(StatusModel):
@@ -74,13 +79,32 @@ def parse_server(manifest: Mapping[str, Any]) -> LifecycleServer:
 def parse_binding(manifest: Mapping[str, Any]) -> GatewayBinding:
     """An `MCPGatewayBinding` from its document."""
     metadata, spec = manifest["metadata"], _mapping(manifest.get("spec"))
+    server, config = _text(spec.get("mcpServerRef")), _text(spec.get("configRef"))
+    problems = (
+        refuse_name("spec.mcpServerRef", "MCPServer", server),
+        refuse_name("spec.configRef", "ConfigMap", config) if config else "",
+    )
     return GatewayBinding(
         metadata["name"],
         metadata["namespace"],
         provider=_text(spec.get("provider")),
-        server=_text(spec.get("mcpServerRef")),
-        config=_text(spec.get("configRef")),
+        server="" if problems[0] else server,
+        config="" if problems[1] else config,
+        problem="; ".join(filter(None, problems)),
     )
+
+
+def is_asked_of_us(manifest: Mapping[str, Any]) -> bool:
+    """Whether the document of an `MCPGatewayBinding` names our provider."""
+    return _mapping(manifest.get("spec")).get("provider") == PROVIDER
+
+
+def refuse_name(place: str, kind: str, name: str) -> str:
+    """What is said of a text that is to name an object and cannot; empty where it can."""
+    if is_object_name(name):
+        return ""
+    came = repr(name[:_SHOWN]) + ("..." if len(name) > _SHOWN else "")
+    return f"{place} is {came}, which no {kind} can be called; write the name of one in this namespace"
 
 
 @dataclass(frozen=True, slots=True)
