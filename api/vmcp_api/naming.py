@@ -25,6 +25,9 @@ PROXY_CONTAINER: Final = "vmcp"
 LOCAL_COMMAND: Final = "vmcp.dev/local-command"
 """Annotation of an MCPServer: the command that local mode starts, as shell words or a JSON list."""
 
+JOINED_BY: Final = "vmcp.dev/joined-by"
+"""Label of an MCPServerEntry that is there because its server asked for it: the kind of what asked (ADR-0069)."""
+
 LOCAL_URL: Final = "vmcp.dev/local-url"
 """Annotation of an MCPServer: the URL that local mode connects to."""
 

@@ -71,9 +71,10 @@ def test_an_endpoint_whose_group_has_no_members_is_a_warning():
         (manifest("MCPServer", "alone", groupRef=None),),
         (VMCP, TEAM, manifest("MCPServer", "one")),
         (VMCP, TEAM, manifest("MCPServerEntry", "one"), manifest("MCPGroup", "empty")),
+        (VMCP, manifest("MCPGroup", "team", allowGatewayBindings=True)),
         (in_namespace(TEAM, "a"), in_namespace(manifest("MCPServer"), "a"), TEAM, manifest("MCPServer")),
     ],
-    ids=range(5),
+    ids=range(6),
 )
 def test_what_is_whole_in_itself_is_not_warned_of(documents):
     assert str(load_all(*documents).problems) == ""
@@ -141,9 +142,10 @@ def test_what_only_files_are_refused_for_stays_valid_for_a_cluster():
 
 
 @pytest.mark.scenario("D-4", "K-27")
-def test_a_group_that_takes_servers_of_another_operator_is_a_warning_where_there_is_no_cluster():
+@pytest.mark.parametrize("members", [(manifest("MCPServerEntry", "one"),), ()], ids=range(2))
+def test_a_group_that_takes_servers_of_another_operator_is_one_warning_where_there_is_no_cluster(members):
     team = manifest("MCPGroup", "team", serverRefs=[{"name": "wiki"}, {"name": "issues"}])
-    loaded = load_all(VMCP, team, manifest("MCPServerEntry", "one"))
+    loaded = load_all(VMCP, team, *members)
     (line,) = str(loaded.problems).splitlines()
     assert "warning: MCPGroup/team: spec.serverRefs: servers of another operator are served in a cluster alone" in line
     assert "wiki, issues; add an MCPServerEntry" in line

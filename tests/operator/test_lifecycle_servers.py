@@ -4,52 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from tests.operator.harness import SETTINGS, Story, vmcp
-from tests.operator.manifests import ENTRY, GATEWAY_CONFIG, GROUP, LIFECYCLE_SERVERS, SERVER, VMCP
+from tests.operator.harness import SETTINGS, vmcp
+from tests.operator.lifecycle import BINDING, ISSUES, REFS, TOOLS, WIKI, bound, deny, listing, serve, takes
+from tests.operator.manifests import ENTRY, LIFECYCLE_SERVERS, SERVER, VMCP
 from vmcp_api.kinds.foreign.lifecycle import parse_server
 from vmcp_operator.errors import Denied
-from vmcp_operator.plan.kinds import CONFIG_MAP, GATEWAY_BINDING, LIFECYCLE_SERVER, MCP_GROUP, Ref
+from vmcp_operator.plan.kinds import CONFIG_MAP, LIFECYCLE_SERVER, Ref
 from vmcp_operator.plan.kinds import ENTRY as ENTRY_KIND
 from vmcp_operator.watch import read_change
 
 pytestmark = pytest.mark.scenario("K-27")
-
-TOOLS = Ref(MCP_GROUP, "default", "tools")
-BINDING = Ref(GATEWAY_BINDING, "default", "issues-gateway-binding")
-ISSUES = Ref(LIFECYCLE_SERVER, "default", "issues")
-WIKI = Ref(LIFECYCLE_SERVER, "default", "wiki")
-REFS = "ServerRefsValidated"
-
-
-def takes(*refs, **spec):
-    return lambda group: group.update(spec={"serverRefs": [{"name": ref} for ref in refs], **spec})
-
-
-def listing(*names: str, text: str = LIFECYCLE_SERVERS, **spec) -> Story:
-    """A group that names servers in its own list."""
-    story = Story(GROUP + text)
-    story.cluster.edit(TOOLS, takes(*names, **spec))
-    return story
-
-
-def bound(text: str = "", **spec) -> Story:
-    """A group that takes bindings, and an endpoint that serves it."""
-    story = Story(VMCP + GROUP + LIFECYCLE_SERVERS + GATEWAY_CONFIG + text)
-    story.cluster.edit(TOOLS, lambda group: group.update(spec={"allowGatewayBindings": True, **spec}))
-    return story
-
-
-def serve(story: Story, name: str = "one", url: str | None = "http://issues.default.svc:9000/rpc", **said) -> None:
-    """What an endpoint's status says once its pods run a config with the server."""
-    backend = {"name": "issues", "kind": "MCPServerEntry", "status": "ready", "url": url, **said}
-    status = {"url": f"http://vmcp-{name}.default.svc:4483/mcp", "backends": [backend]}
-    story.cluster.edit(vmcp(name), lambda each: each.update(status=status))
-
-
-def deny(_verb: str, ref: Ref) -> None:
-    """The API server, where the operator has no right to read such servers."""
-    if ref.kind == LIFECYCLE_SERVER:
-        raise Denied(str(ref), 403, "forbidden")
 
 
 async def test_a_server_that_a_group_names_is_in_it_as_an_entry_to_its_service():
@@ -146,7 +110,7 @@ async def test_an_entry_of_a_person_is_left_alone_and_the_group_says_so():
     await story.reconcile(TOOLS)
     assert story.live(ENTRY_KIND, "docs")["spec"] == before
     condition = story.condition(TOOLS, REFS)
-    assert (condition["status"], condition["reason"]) == ("False", "Refused")
+    assert (condition["status"], condition["reason"]) == ("False", "NameClash")
     assert "not owned by this MCPGroup" in condition["message"]
     assert story.has(ENTRY_KIND, "issues"), "it keeps no other out"
 
@@ -330,20 +294,14 @@ async def test_a_binding_that_moves_to_another_server_takes_its_entry_along():
     assert (story.has(ENTRY_KIND, "issues"), story.has(ENTRY_KIND, "wiki")) == (False, True)
 
 
-async def test_a_binding_and_a_group_that_want_the_same_server_do_not_fight_over_its_entry():
-    story = bound(serverRefs=[{"name": "issues"}])
-    await story.reconcile(TOOLS)
-    await story.reconcile(BINDING)
-    (owner,) = story.live(ENTRY_KIND, "issues")["metadata"]["ownerReferences"]
-    assert owner["kind"] == "MCPGroup"
-    assert "not owned by this MCPGatewayBinding" in story.condition(BINDING, "Registered")["message"]
-
-
-async def test_a_server_of_ours_with_the_same_name_is_another_object():
+async def test_a_server_of_ours_keeps_its_name_from_one_that_the_group_lists():
     story = listing("files", text=SERVER + LIFECYCLE_SERVERS.replace("name: wiki,", "name: files,"))
     await story.reconcile(TOOLS)
-    status = story.status(TOOLS)
-    assert (status["servers"], status["entries"]) == (["files"], ["files"])
+    assert not story.has(ENTRY_KIND, "files")
+    condition = story.condition(TOOLS, REFS)
+    assert (condition["status"], condition["reason"]) == ("False", "NameClash")
+    assert "MCPServer.vmcp.dev 'files' of the same name" in condition["message"]
+    assert story.status(TOOLS)["phase"] == "Ready"
 
 
 @pytest.mark.parametrize(
@@ -352,6 +310,7 @@ async def test_a_server_of_ours_with_the_same_name_is_another_object():
         ({"config": {"port": 8080}}, {}, "its status names no Service yet"),
         ({"config": {"port": 8080}}, {"serviceName": "a.evil.example.com/x"}, "no name of a Service"),
         ({"config": {"port": 8080}}, {"serviceName": ["a"]}, "no name of a Service"),
+        ({"config": {"port": 4483}}, {"serviceName": "vmcp-one"}, "as Services of VirtualMCPServers do"),
         ({"config": {"port": 70000}}, {"serviceName": "a"}, "no port"),
         ({"config": {"port": True}}, {"serviceName": "a"}, "no port"),
         ({"config": {"port": 80, "path": "@evil.example.com"}}, {"serviceName": "a"}, "no path"),

@@ -66,6 +66,13 @@ REASONS: Final[Mapping[str, Meaning]] = MappingProxyType(
         "BindingNotAllowed": Meaning(
             "The group takes no servers that join by themselves.", "set its `allowGatewayBindings`, or use `serverRefs`"
         ),
+        "NamedCredentials": Meaning(
+            "The endpoint names credentials for a server that joined by itself; it is withheld.",
+            "name the server in the group's `serverRefs`, or take the credentials out of `outgoingAuth.backends`",
+        ),
+        "GroupFull": Meaning(
+            "The group has as many members as an endpoint serves, and takes no more by binding.", "split the group"
+        ),
         "EndpointNotFound": Meaning("No VirtualMCPServer serves the group.", _CREATE),
         "TooManyMembers": Meaning("The group has more members than one endpoint serves.", "split the group"),
         "PodTemplateInvalid": Meaning("`podTemplateSpec` cannot be merged over the pod's template.", _CORRECT),
@@ -74,7 +81,10 @@ REASONS: Final[Mapping[str, Meaning]] = MappingProxyType(
             "The API server refuses one of its objects.", "mend what its words name: a quota, a policy, a right"
         ),
         "ReferenceNotFound": Meaning("Something that an entry refers to is not there yet.", _CREATE),
-        "NameClash": Meaning("Two resources or tools of one name; neither is served.", "rename one of the two"),
+        "NameClash": Meaning(
+            "Two resources or tools of one name; neither is served, or only the one that is ours.",
+            "rename one of the two",
+        ),
         "HeaderCollision": Meaning("A header is set twice for one backend.", "leave it in one of the two places"),
         "UnsupportedTransport": Meaning(
             "The server speaks stdio, and the operator may run no such servers.",

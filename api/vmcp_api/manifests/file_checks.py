@@ -23,7 +23,7 @@ def find_lost(namespaces: Mapping[str, Resources], namespace: str) -> Problems:
     found: list[Problem] = []
     for vmcp in resources.of(VirtualMCPServer).values():
         group = vmcp.spec.group_ref.name
-        if group not in missing and not find_members(resources, group):
+        if group not in missing and not find_members(resources, group) and not _takes_others(resources, group):
             found.append(_empty(vmcp, group))
     members: list[Member] = [*resources.of(MCPServer).values(), *resources.of(MCPServerEntry).values()]
     for member in members:
@@ -32,6 +32,12 @@ def find_lost(namespaces: Mapping[str, Resources], namespace: str) -> Problems:
             found.append(_lost(member, ref.name, namespaces))
     found += [_elsewhere(group) for group in resources.of(MCPGroup).values() if group.spec.server_refs]
     return Problems(tuple(found))
+
+
+def _takes_others(resources: Resources, group: str) -> bool:
+    """Whether a group may have members that no files say: servers of another operator (ADR-0069)."""
+    found = resources.of(MCPGroup).get(group)
+    return found is not None and bool(found.spec.server_refs or found.spec.allow_gateway_bindings)
 
 
 def _empty(vmcp: VirtualMCPServer, group: str) -> Problem:

@@ -1,7 +1,8 @@
 """The members of a group as backends, and those that are not served."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from vmcp_api.config import Backend, Transport, Withheld
 from vmcp_api.kinds import VirtualMCPServer
@@ -9,7 +10,7 @@ from vmcp_api.kinds.endpoint.auth import BackendAuthType, OutgoingAuthSource
 from vmcp_api.manifests.problems import Problem, Problems
 from vmcp_api.manifests.resolve import Member, Resolved
 from vmcp_api.manifests.resources import Resources
-from vmcp_api.naming import LOCAL_COMMAND
+from vmcp_api.naming import JOINED_BY, LOCAL_COMMAND
 from vmcp_api.render.cluster import build_cluster_backend
 from vmcp_api.render.local import build_local_backend
 from vmcp_api.render.member import Outcome, Refusal, refuse_collision, refuse_missing, subject_of, withhold
@@ -19,6 +20,9 @@ from vmcp_api.render.rendered import Mode
 from vmcp_api.render.token_hosts import TokenHosts
 from vmcp_api.render.tools.configs import refuse_tools
 from vmcp_api.spec.outgoing import OutgoingAuthType
+
+_SHOWS_NOTHING: Final = frozenset({BackendAuthType.DISCOVERED, BackendAuthType.UNAUTHENTICATED})
+"""What an endpoint may say of a backend by its name without giving it anything; one that joined refers to nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +34,45 @@ class Members:
     warnings: Problems = field(default_factory=Problems)
 
 
+def leave_out_crowd(resolved: Resolved, most: int) -> Resolved:
+    """Without those that joined by themselves where the group has more members than ``most``, the last by name first.
+
+    They must not keep what the group's owner writes from being served (ADR-0069).
+    """
+    surplus = len(resolved.members) - most
+    joined = [member.metadata.name for member in resolved.members if has_joined(member)]
+    if surplus <= 0 or not joined:
+        return resolved
+    left_out = frozenset(joined[-surplus:])
+    members = tuple(each for each in resolved.members if not (has_joined(each) and each.metadata.name in left_out))
+    message = f"the group has too many members: {len(left_out)} that joined by binding are left out"
+    problem = Problem(message, "split it", ("spec", "groupRef"), f"VirtualMCPServer/{_name(resolved)}")
+    return replace(resolved, members=members, warnings=resolved.warnings + Problems.of(problem).as_warnings())
+
+
+def has_joined(member: Member) -> bool:
+    """Whether a member is in its group because its server asked for it, and not by the word of the group's owner."""
+    return JOINED_BY in member.metadata.labels
+
+
 def build_members(resolved: Resolved, resources: Resources, mode: Mode, hosts: TokenHosts) -> Members:
     """Every member of the group, served or withheld with a reason."""
-    names = Counter(member.metadata.name for member in resolved.members)
+    # Who joined by itself takes no name away.
+    names = Counter(member.metadata.name for member in resolved.members if not has_joined(member))
     backends: list[Backend] = []
     withheld: list[Withheld] = []
     warnings = Problems()
     for member in resolved.members:
-        is_clash = names[member.metadata.name] > 1
+        if has_joined(member) and names[member.metadata.name]:
+            problem = replace(
+                clash(member.kind), message="an MCPServer of the same name is in the group, and is served"
+            )
+            warnings += Problems.of(problem).as_warnings().about(subject_of(member))
+            continue
         outcome = (
             Refusal(Reason.NAME_CLASH, clash(member.kind))
-            if is_clash
-            else _build(member, resolved.vmcp, resources, mode, hosts)
+            if names[member.metadata.name] > 1
+            else _refuse_joined(member, resolved) or _build(member, resolved.vmcp, resources, mode, hosts)
         )
         if isinstance(outcome, Backend):
             is_program = _is_program(member, outcome, mode)
@@ -61,6 +92,27 @@ def clash(kind: str) -> Problem:
     other = "MCPServerEntry" if kind == "MCPServer" else "MCPServer"
     message = f"an {other} of the same name is in the group, so that neither is served"
     return Problem(message, "rename one of the two", ("metadata", "name"))
+
+
+def _refuse_joined(member: Member, resolved: Resolved) -> Refusal | None:
+    """A member that joined by itself, where the group's owner does not let it, or means another by its name."""
+    if not has_joined(member):
+        return None
+    name, group = member.metadata.name, resolved.group
+    if not group.spec.allow_gateway_bindings:
+        message = f"MCPGroup {group.metadata.name!r} takes no servers by binding"
+        problem = Problem(message, "set its spec.allowGatewayBindings", ("spec", "groupRef"))
+        return Refusal(Reason.BINDING_NOT_ALLOWED, problem)
+    said = resolved.vmcp.spec.outgoing_auth.backends.get(name)
+    if said is None or said.type in _SHOWS_NOTHING:
+        return None
+    message = f"outgoingAuth.backends.{name} has credentials, which whoever joins by that name would get"
+    remedy = "name the server in spec.serverRefs of the MCPGroup, or take them out"
+    return Refusal(Reason.NAMED_CREDENTIALS, Problem(message, remedy, subject=f"VirtualMCPServer/{_name(resolved)}"))
+
+
+def _name(resolved: Resolved) -> str:
+    return resolved.vmcp.metadata.name
 
 
 def _build(member: Member, vmcp: VirtualMCPServer, resources: Resources, mode: Mode, hosts: TokenHosts) -> Outcome:

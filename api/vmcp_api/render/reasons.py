@@ -7,6 +7,8 @@ class Reason(StrEnum):
     """CamelCase reasons of withheld backends."""
 
     NAME_CLASH = "NameClash"
+    BINDING_NOT_ALLOWED = "BindingNotAllowed"
+    NAMED_CREDENTIALS = "NamedCredentials"
     HEADER_COLLISION = "HeaderCollision"
     UNSUPPORTED_TRANSPORT = "UnsupportedTransport"
     CA_BUNDLE_NOT_FOUND = "CaBundleNotFound"

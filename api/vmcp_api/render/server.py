@@ -5,7 +5,7 @@ from typing import Final
 
 from vmcp_api.config import ProxyConfig
 from vmcp_api.config.sessions import StorageConfig, StorageTls
-from vmcp_api.kinds import VirtualMCPServer
+from vmcp_api.kinds import MCPServer, MCPServerEntry, VirtualMCPServer
 from vmcp_api.kinds.foreign.core import ConfigMap, Secret
 from vmcp_api.manifests.problems import Loc, Problem, Problems
 from vmcp_api.manifests.resolve import Resolved, resolve
@@ -13,7 +13,7 @@ from vmcp_api.manifests.resources import Resources
 from vmcp_api.render.composites import Composites, build_composites
 from vmcp_api.render.incoming import build_incoming
 from vmcp_api.render.member import Refusal
-from vmcp_api.render.members import Members, build_members
+from vmcp_api.render.members import Members, build_members, leave_out_crowd
 from vmcp_api.render.observability.audit import doubt_audit
 from vmcp_api.render.observability.telemetry import build_telemetry, doubt_telemetry
 from vmcp_api.render.optimizer import ToolSearch, build_tool_search
@@ -30,6 +30,7 @@ from vmcp_api.spec.telemetry import Telemetry
 
 MAX_BACKENDS = 256
 
+_MEMBERS: Final = frozenset({MCPServer.__name__, MCPServerEntry.__name__})
 _NOBODY: Final = IncomingAuth(type=IncomingAuthType.ANONYMOUS)
 _NOTHING: Final = Authorization(policies=("forbid (principal, action, resource);",))
 """What stands in a config that lacks its own: nobody may do anything, whoever would take it as it is."""
@@ -55,6 +56,7 @@ def render_parts(
     resolved = resolve(resources, name)
     if isinstance(resolved, Problems):
         return resolved
+    resolved = leave_out_crowd(resolved, MAX_BACKENDS - _count_invalid(resources))
     if len(resolved.members) > MAX_BACKENDS:
         return refuse_crowd(name)
     incoming = build_incoming(resolved.vmcp, resources, mode)
@@ -69,6 +71,11 @@ def render_parts(
             _assemble(resolved, resources, members, _NOBODY, _NOTHING, mode, live),
         )
     return _assemble(resolved, resources, members, incoming, authorization, mode, live)
+
+
+def _count_invalid(resources: Resources) -> int:
+    """Members that do not validate: they are withheld by name, and count."""
+    return sum(kind in _MEMBERS for kind, _ in resources.invalid)
 
 
 def _assemble(

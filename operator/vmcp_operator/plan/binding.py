@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from vmcp_api.kinds import MCPGroup, VirtualMCPServer
+from vmcp_api.kinds import MCPGroup, MCPServerEntry, VirtualMCPServer
 from vmcp_api.kinds.foreign.core import ConfigMap
 from vmcp_api.kinds.foreign.lifecycle import (
     PROVIDER,
@@ -22,6 +22,7 @@ from vmcp_api.kinds.foreign.lifecycle import (
 from vmcp_api.kinds.mcpgroup import ServerRef
 from vmcp_api.kinds.virtualmcpserver import BackendHealth, BackendStatus
 from vmcp_api.manifests.resources import Resources
+from vmcp_api.render.server import MAX_BACKENDS
 from vmcp_operator.plan.conditions import Finding, PhaseReason, build_conditions
 from vmcp_operator.plan.controller import Child, Controller, Planned, Read, Selection
 from vmcp_operator.plan.kinds import (
@@ -30,11 +31,22 @@ from vmcp_operator.plan.kinds import (
     GATEWAY_BINDING,
     LIFECYCLE_SERVER,
     MCP_GROUP,
+    SERVER,
     VMCP,
     Manifest,
     Ref,
 )
-from vmcp_operator.plan.lifecycle import build_entry, find_left_over, missing_server, waiting_server
+from vmcp_operator.plan.lifecycle import (
+    build_entry,
+    find_left_over,
+    has_twin,
+    missing_server,
+    say_twin,
+    waiting_server,
+    why_refused,
+)
+from vmcp_operator.plan.objects.children import is_owned
+from vmcp_operator.plan.pointers import group_of
 from vmcp_operator.plan.status import read_parts
 from vmcp_operator.plan.world import Outcome, Plan, World
 
@@ -60,19 +72,27 @@ class _Wish:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A wish that may be fulfilled, and where its server is."""
+    """A wish that may be fulfilled, and where its server is.
+
+    `is_listed` says that the group names the server itself, so that the entry is the group's.
+    """
 
     wish: _Wish
     url: str
+    is_listed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Lack:
-    """Why a binding is not fulfilled; one that `is_final` ends what was served before."""
+    """Why a binding is not fulfilled.
+
+    One that `is_final` ends what was served before, one that `is_awaited` is on its way.
+    """
 
     reason: str
     message: str
     is_final: bool = False
+    is_awaited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +110,20 @@ def binding_children(key: Ref, found: Resources, _manifest: Manifest) -> tuple[C
 
 
 def binding_reads(key: Ref, found: Resources) -> tuple[Read, ...]:
-    """The server, the ConfigMap that says which group, that group, its endpoints, and entries of before."""
-    made = Selection(ENTRY, key)
+    """The server, one of ours of its name, the ConfigMap that says which group, that group, and its endpoints.
+
+    And entries of before with their groups, which have to consent whatever the ConfigMap says now.
+    """
+    groups = {entry.spec.group_ref.name for entry in found.of(MCPServerEntry).values()}
+    made: tuple[Read, ...] = (Selection(ENTRY, key), *(Ref(MCP_GROUP, key.namespace, name) for name in sorted(groups)))
     binding = _ours(key, found)
     if binding is None or binding.problem:
-        return (made,)
-    reads: list[Read] = [made, Ref(LIFECYCLE_SERVER, key.namespace, binding.server)]
+        return made
+    reads: list[Read] = [
+        *made,
+        Ref(LIFECYCLE_SERVER, key.namespace, binding.server),
+        Ref(SERVER, key.namespace, binding.server),
+    ]
     if binding.config:
         reads.append(Ref(CONFIG_MAP, key.namespace, binding.config))
     wish = _read_wish(binding, found)
@@ -108,17 +136,20 @@ def binding_reads(key: Ref, found: Resources) -> tuple[Read, ...]:
 def plan_binding(world: World) -> Planned:
     """Writes the entry; removes it where its server is gone, or the group takes no bindings or no longer this one.
 
-    While it cannot be told what is wanted, the entry stays as it is.
+    While it cannot be told what is wanted, the entry stays as it is, if the group that it is in still consents.
     """
     binding = _ours(world.key, world.resources)
     if binding is None:
         return Planned(Plan(prune=find_left_over(world, ())))
+    consenting = _find_consenting(world)
     if binding.problem:
-        return Planned()
-    asked = _find_asked(world.resources, binding)
+        return Planned(Plan(prune=find_left_over(world, consenting)))
+    asked = _find_asked(world, binding)
     if isinstance(asked, _Lack):
-        kept = () if asked.is_final else (binding.server,)
+        kept = frozenset() if asked.is_final else consenting & {binding.server}
         return Planned(Plan(prune=find_left_over(world, kept)))
+    if asked.is_listed:
+        return Planned(Plan(prune=find_left_over(world, ())))
     entry = build_entry(world, asked.wish.group, asked.wish.server, asked.url)
     return Planned(Plan(apply=(entry,), prune=find_left_over(world, (binding.server,))))
 
@@ -133,8 +164,8 @@ def binding_status(
     told = _judge(world, binding, outcome)
     if isinstance(told, _Lack):
         finding = Finding.false(REGISTERED, told.reason, told.message)
-        decided = PhaseReason("Failed", told.reason, told.message)
-        return _status(world, finding), decided
+        phase = "Pending" if told.is_awaited and not _was_registered(world) else "Failed"
+        return _status(world, finding), PhaseReason(phase, told.reason, told.message)
     finding = Finding.true(REGISTERED, REGISTERED, told.message)
     return _status(world, finding, told.url), PhaseReason("Valid", REGISTERED, told.message)
 
@@ -185,10 +216,9 @@ def _build_wish(binding: GatewayBinding, config: ConfigMap, group: str) -> _Wish
     return _Wish(group, config.data.get(_ENDPOINT_KEY, "").strip(), server)
 
 
-def _find_asked(found: Resources, binding: GatewayBinding) -> _Asked | _Lack:
+def _find_asked(world: World, binding: GatewayBinding) -> _Asked | _Lack:
     """What a binding asks for, with the address of its server, where it may be given."""
-    if binding.problem:
-        return _Lack("Invalid", binding.problem)
+    found = world.resources
     server = found.of(LifecycleServer).get(binding.server)
     if server is None:
         return _Lack("ServerNotFound", missing_server(binding.server), is_final=True)
@@ -198,18 +228,82 @@ def _find_asked(found: Resources, binding: GatewayBinding) -> _Asked | _Lack:
     group = found.of(MCPGroup).get(wish.group)
     if group is None:
         return _Lack("GroupNotFound", f"MCPGroup {wish.group!r} does not exist in this namespace, or is not valid")
+    is_listed = _is_listed(group, binding.server)
+    if refused := None if is_listed else _refuse(world, group, binding.server):
+        return refused
+    if server.url is None:
+        return _Lack("ServerNotReachable", waiting_server(server))
+    return _Asked(wish, server.url, is_listed)
+
+
+def _refuse(world: World, group: MCPGroup, server: str) -> _Lack | None:
+    """Why a group takes a server not by binding: no consent, a name that is taken, or no room."""
+    name = group.metadata.name
+    ref = Ref(MCP_GROUP, world.key.namespace, name)
     if not group.spec.allow_gateway_bindings:
-        message = f"MCPGroup {wish.group!r} takes no servers by binding; set its spec.allowGatewayBindings"
+        message = f"MCPGroup {name!r} takes no servers by binding; set its spec.allowGatewayBindings"
         return _Lack("BindingNotAllowed", message, is_final=True)
-    return _Lack("ServerNotReachable", waiting_server(server)) if server.url is None else _Asked(wish, server.url)
+    if has_twin(world, ref, server):
+        return _Lack("NameClash", say_twin(server), is_final=True)
+    entry = world.found.get(Ref(ENTRY, world.key.namespace, server))
+    is_in = entry is not None and is_owned(entry, world.uid) and ref in group_of(entry)
+    if not is_in and _count_members(world, ref) >= MAX_BACKENDS:
+        return _full(name)
+    return None
+
+
+def _full(group: str) -> _Lack:
+    message = f"MCPGroup {group!r} has {MAX_BACKENDS} members, the most that an endpoint serves; join another"
+    return _Lack("GroupFull", message)
+
+
+def _count_members(world: World, group: Ref) -> int:
+    """Members of a group by its own status, which may be a moment behind: endpoints leave out what is too much."""
+    status = world.found[group].get("status") or {}
+    return sum(status.get(field) or 0 for field in ("serverCount", "entryCount"))
+
+
+def _find_consenting(world: World) -> frozenset[str]:
+    """Entries of the binding whose group still takes them by binding."""
+    return frozenset(
+        ref.name
+        for ref, manifest in world.found.items()
+        if ref.kind == ENTRY
+        and is_owned(manifest, world.uid)
+        and all(_may_consent(world, group.name, ref.name) for group in group_of(manifest))
+    )
+
+
+def _may_consent(world: World, name: str, server: str) -> bool:
+    """Whether a group takes a server by binding.
+
+    Of one that does not validate nobody can tell, and its endpoints stay as they are; one that is gone consents to
+    nothing.
+    """
+    group = world.resources.of(MCPGroup).get(name)
+    if group is None:
+        return (MCPGroup.__name__, name) in world.resources.invalid
+    return group.spec.allow_gateway_bindings and not _is_listed(group, server)
+
+
+def _is_listed(group: MCPGroup, server: str) -> bool:
+    """Whether the group's owner names the server: that comes before a binding, and needs no consent."""
+    return any(ref.name == server for ref in group.spec.server_refs)
+
+
+def _was_registered(world: World) -> bool:
+    return any(each["type"] == REGISTERED and each["status"] == "True" for each in world.conditions)
 
 
 def _judge(world: World, binding: GatewayBinding, outcome: Outcome) -> _Fulfilled | _Lack:
-    asked = _find_asked(world.resources, binding)
+    if binding.problem:
+        return _Lack("Invalid", binding.problem)
+    asked = _find_asked(world, binding)
     if isinstance(asked, _Lack):
         return asked
     if refused := next(iter(outcome.refused), None):
-        return _Lack("Refused", f"MCPServerEntry {binding.server!r} cannot be written: {refused.message}")
+        message = f"MCPServerEntry {binding.server!r} cannot be written: {refused.message}"
+        return _Lack(why_refused(world, refused), message)
     return _find_endpoint(world, asked.wish, binding.server)
 
 
@@ -227,8 +321,11 @@ def _find_endpoint(world: World, wish: _Wish, server: str) -> _Fulfilled | _Lack
     serving = [name for name, backend in told.items() if backend is not None and backend.url]
     if not serving:
         withheld = next((each for each in told.values() if each is not None and each.message), None)
+        if withheld is None and _count_members(world, Ref(MCP_GROUP, world.key.namespace, wish.group)) > MAX_BACKENDS:
+            return _full(wish.group)
         why = withheld.message if withheld else "its pods do not run the config with it yet"
-        return _Lack("NotServedYet", f"VirtualMCPServer {names[0]!r} does not serve it: {why}")
+        message = f"VirtualMCPServer {names[0]!r} does not serve it: {why}"
+        return _Lack("NotServedYet", message, is_awaited=withheld is None)
     if len(serving) > 1:
         message = f"several endpoints serve it: {', '.join(serving)}; the ConfigMap's {_ENDPOINT_KEY!r} picks one"
         return _Fulfilled(None, message)

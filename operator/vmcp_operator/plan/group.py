@@ -12,7 +12,16 @@ from vmcp_api.manifests.resources import Resources
 from vmcp_operator.plan.conditions import Finding, PhaseReason, build_conditions, summarise
 from vmcp_operator.plan.controller import Child, Controller, Planned, Read, Selection
 from vmcp_operator.plan.kinds import ENTRY, LIFECYCLE_SERVER, MCP_GROUP, SERVER, VMCP, Kind, Manifest, Ref
-from vmcp_operator.plan.lifecycle import DISABLED, build_entry, find_left_over, missing_server, waiting_server
+from vmcp_operator.plan.lifecycle import (
+    DISABLED,
+    build_entry,
+    find_left_over,
+    has_twin,
+    missing_server,
+    say_twin,
+    waiting_server,
+    why_refused,
+)
 from vmcp_operator.plan.members import failed_servers, invalid_members, members_of
 from vmcp_operator.plan.objects.children import is_owned
 from vmcp_operator.plan.world import Outcome, Plan, World
@@ -48,11 +57,14 @@ def group_reads(key: Ref, found: Resources) -> tuple[Read, ...]:
 def plan_group(world: World) -> Planned:
     """Writes an entry for each server of another operator, and removes those of servers that are gone.
 
+    An MCPServer of ours in the group keeps its name, so that a reference of that name has no entry.
     While it cannot be told which servers are meant, everything stays as it is.
     """
     if world.problems or not world.settings.lifecycle:
         return Planned(problems=world.problems)
-    refs, servers = _server_refs(world.key, world.resources), world.resources.of(LifecycleServer)
+    servers = world.resources.of(LifecycleServer)
+    named = _server_refs(world.key, world.resources)
+    refs = tuple(ref for ref in named if not has_twin(world, world.key, ref.name))
     entries = tuple(
         build_entry(world, world.key.name, ref, url)
         for ref in refs
@@ -102,11 +114,13 @@ def _find_absent(world: World, outcome: Outcome) -> Iterator[_Absent]:
             yield _Absent(ref.name, "LifecycleDisabled", DISABLED)
         elif server is None:
             yield _Absent(ref.name, "ServerNotFound", missing_server(ref.name))
+        elif has_twin(world, world.key, ref.name):
+            yield _Absent(ref.name, "NameClash", say_twin(ref.name))
         elif server.url is None:
             yield _Absent(ref.name, "ServerNotReachable", waiting_server(server))
         elif ref.name in refused:
             message = f"MCPServerEntry {ref.name!r} cannot be written: {refused[ref.name].message}"
-            yield _Absent(ref.name, "Refused", message)
+            yield _Absent(ref.name, why_refused(world, refused[ref.name]), message)
 
 
 def _find_server_refs(world: World, absent: tuple[_Absent, ...]) -> Iterator[Finding]:

@@ -6,10 +6,12 @@ from typing import Final
 from vmcp_api.base import Json
 from vmcp_api.kinds.foreign.lifecycle import LifecycleServer
 from vmcp_api.kinds.mcpgroup import ServerRef
-from vmcp_operator.plan.kinds import ENTRY, Manifest, Ref
+from vmcp_api.naming import JOINED_BY
+from vmcp_operator.plan.kinds import ENTRY, GATEWAY_BINDING, SERVER, Manifest, Ref
 from vmcp_operator.plan.objects.children import build_owned, is_owned
 from vmcp_operator.plan.objects.naming import MANAGED_BY_LABEL, OPERATOR, seal
-from vmcp_operator.plan.world import World
+from vmcp_operator.plan.pointers import group_of
+from vmcp_operator.plan.world import Refused, World
 
 DISABLED: Final = "the operator does not look at servers of mcp.x-k8s.io; set mcpLifecycle.enabled of its chart"
 """What is said where a server is referred to and nobody may read it."""
@@ -28,6 +30,9 @@ def build_entry(world: World, group: str, ref: ServerRef, url: str) -> Manifest:
     }
     written = ref.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"api_group", "kind", "name"})
     labels = {MANAGED_BY_LABEL: OPERATOR}
+    if world.key.kind == GATEWAY_BINDING:
+        # By this an endpoint knows that the group's owner has to have consented.
+        labels[JOINED_BY] = GATEWAY_BINDING.name
     return seal(build_owned(ENTRY, world.key, world.uid, ref.name, labels, spec={**spec, **written}))
 
 
@@ -39,6 +44,23 @@ def missing_server(name: str) -> str:
 def waiting_server(server: LifecycleServer) -> str:
     """What is said of a server that cannot be reached yet."""
     return f"MCPServer.mcp.x-k8s.io {server.name!r} cannot be reached: {server.problem}"
+
+
+def has_twin(world: World, group: Ref, name: str) -> bool:
+    """Whether an MCPServer of ours is in the group under the name of such a server; it keeps the name."""
+    twin = world.found.get(Ref(SERVER, world.key.namespace, name))
+    return twin is not None and group in group_of(twin)
+
+
+def say_twin(name: str) -> str:
+    """What is said of a server whose name one of ours has."""
+    return f"MCPServer.vmcp.dev {name!r} of the same name is in the group, and is served; rename one of the two"
+
+
+def why_refused(world: World, refused: Refused) -> str:
+    """The reason of an entry that is not written: another's has its name, or the API server does not take it."""
+    live = world.children.get(refused.ref)
+    return "Refused" if live is None or is_owned(live, world.uid) else "NameClash"
 
 
 def find_left_over(world: World, kept: Iterable[str]) -> tuple[tuple[Ref, str], ...]:

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from vmcp_api.base import Url, list_map
 from vmcp_api.kinds.status import Condition, StatusModel
-from vmcp_api.naming import LIFECYCLE_GROUP, is_object_name
+from vmcp_api.naming import LIFECYCLE_GROUP, is_object_name, vmcp_object_name
 
 PROVIDER: Final = "vmcp"
 """What `spec.gateway.provider` of a server says to be served through an endpoint of ours."""
@@ -23,6 +23,7 @@ SERVER_KIND: Final = f"MCPServer.{LIFECYCLE_GROUP}"
 
 _SERVICE: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _PATH: Final = re.compile(r"/[\x21-\x7e]{0,252}")
+_OF_ENDPOINTS: Final = vmcp_object_name("")
 _DEFAULT_PATH: Final = "/mcp"
 _SHOWN: Final = 64
 _PORTS: Final = range(1, 65536)
@@ -121,6 +122,9 @@ def _find_url(manifest: Mapping[str, Any], namespace: str) -> str | _Unreachable
         return _Unreachable("its status names no Service yet: its own operator has not come to it")
     if not (isinstance(service, str) and _SERVICE.fullmatch(service)):
         return _Unreachable("status.serviceName is no name of a Service")
+    if service.startswith(_OF_ENDPOINTS):
+        message = f"status.serviceName {service!r} begins with {_OF_ENDPOINTS!r}, as Services of VirtualMCPServers do"
+        return _Unreachable(f"{message}, and one would call itself; give the server another name")
     if not isinstance(port, int) or isinstance(port, bool) or port not in _PORTS:
         return _Unreachable("spec.config.port is no port")
     if not (isinstance(path, str) and _PATH.fullmatch(path)) or "#" in path:
