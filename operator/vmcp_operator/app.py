@@ -60,7 +60,7 @@ class Term:
         reporter = self._reporter = Reporter(cluster, clock=clock, instance=settings.instance)
         self._poller: Final = Poller(http, self.queue.add, interval=settings.poll)
         self._watch: Final = Watch(
-            settings.scope, build_sink(dependents, reporter, self.queue), telemetry, cluster.missing
+            settings.scope, build_sink(dependents, reporter, self.queue), telemetry, cluster.missing, cluster.peek
         )
         self.health: Final = Health(clock, lambda: self._watch.problems)
         self._reconciler: Final = Reconciler(

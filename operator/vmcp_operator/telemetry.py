@@ -65,6 +65,12 @@ class Telemetry:
         self.watch_restarts: Final = Counter(
             "vmcp_operator_watch_restarts", "Times that the watch had to be started again.", registry=self.registry
         )
+        self.refused: Final = Gauge(
+            "vmcp_operator_optional_kind_refused",
+            "Whether a kind of another operator is served but refused, so that it is not watched (1).",
+            ["kind"],
+            registry=self.registry,
+        )
         self.resync_errors: Final = Counter(
             "vmcp_operator_resync_errors", "Resyncs that could not list the resources.", registry=self.registry
         )

@@ -18,7 +18,8 @@ _KEYS = {**MERGE_KEYS, "ownerReferences": ("uid",), "conditions": ("type",)}
 class MemoryCluster:
     """Implements `Cluster`; `writes` counts what changed or was tried, `fail` may raise before a call.
 
-    `selects` is False for an API server that cannot select by fields of ours, as before Kubernetes 1.31.
+    `selects` is False for an API server that cannot select by fields of ours, as before Kubernetes 1.31. `hidden` are
+    kinds that it does not serve.
     """
 
     objects: dict[Ref, Manifest] = field(default_factory=dict)
@@ -27,6 +28,7 @@ class MemoryCluster:
     fail: Callable[[str, Ref], None] = lambda _verb, _ref: None
     version: int = 0
     selects: bool = True
+    hidden: set[Kind] = field(default_factory=set)
 
     async def get(self, ref: Ref) -> Manifest | None:
         self.fail("get", ref)
@@ -46,8 +48,11 @@ class MemoryCluster:
             and (not fields or fields == f"spec.groupRef.name={_group_of(each)}")
         )
 
+    async def peek(self, kind: Kind, namespace: str) -> None:
+        self.fail("list", Ref(kind, namespace, ""))
+
     async def missing(self, kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
-        return ()
+        return tuple(kind for kind in kinds if kind in self.hidden)
 
     async def create(self, manifest: Manifest) -> bool:
         ref = ref_of(manifest)

@@ -8,9 +8,10 @@ from tests.operator.harness import SETTINGS, vmcp
 from tests.operator.lifecycle import BINDING, ISSUES, REFS, TOOLS, WIKI, bound, deny, listing, serve, takes
 from tests.operator.manifests import ENTRY, LIFECYCLE_SERVERS, SERVER, VMCP
 from vmcp_api.kinds.foreign.lifecycle import parse_server
-from vmcp_operator.errors import Denied
+from vmcp_operator.errors import Denied, Unavailable
 from vmcp_operator.plan.kinds import CONFIG_MAP, LIFECYCLE_SERVER, Ref
 from vmcp_operator.plan.kinds import ENTRY as ENTRY_KIND
+from vmcp_operator.reconcile.reconciler import REFUSED_SECONDS
 from vmcp_operator.watch import read_change
 
 pytestmark = pytest.mark.scenario("K-27")
@@ -115,13 +116,71 @@ async def test_an_entry_of_a_person_is_left_alone_and_the_group_says_so():
     assert story.has(ENTRY_KIND, "issues"), "it keeps no other out"
 
 
-async def test_nothing_is_removed_while_servers_may_not_be_read():
+@pytest.mark.parametrize(
+    "error", [Denied("MCPServer", 403, "forbidden"), Unavailable("MCPServer", 500, "conversion webhook failed")]
+)
+async def test_a_server_that_cannot_be_read_is_served_on_and_keeps_no_other_from_the_group(error):
+    story = listing("wiki", text=LIFECYCLE_SERVERS + ENTRY)
+    await story.reconcile(TOOLS)
+
+    def fail(_verb, ref):
+        if ref == WIKI:
+            raise error
+
+    story.cluster.fail = fail
+    story.cluster.edit(TOOLS, takes("wiki", "issues"))
+    story.passes(10)
+    assert await story.reconcile(TOOLS) == REFUSED_SECONDS
+    assert (story.has(ENTRY_KIND, "wiki"), story.has(ENTRY_KIND, "issues")) == (True, True)
+    condition = story.condition(TOOLS, REFS)
+    assert (condition["status"], condition["reason"]) == ("False", "ServerNotReachable")
+    assert f"'wiki' cannot be reached: it cannot be read: {error.message} (HTTP {error.status})" in condition["message"]
+    story.cluster.fail = lambda _verb, _ref: None
+    story.passes(10)
+    assert await story.reconcile(TOOLS) is None
+    assert story.condition(TOOLS, REFS)["status"] == "True"
+
+
+async def test_an_outage_is_no_news_of_a_server():
     story = listing("wiki")
     await story.reconcile(TOOLS)
-    story.cluster.fail = deny
-    with pytest.raises(Denied):
+
+    def fail(_verb, ref):
+        if ref == WIKI:
+            raise Unavailable(str(ref), 503, "starting")
+
+    story.cluster.fail = fail
+    with pytest.raises(Unavailable):
         await story.reconcile(TOOLS)
     assert story.has(ENTRY_KIND, "wiki")
+    assert story.condition(TOOLS, REFS)["status"] == "True"
+
+
+async def test_servers_of_a_version_that_is_served_no_more_are_served_on_until_they_are_named_no_more():
+    story = bound(serverRefs=[{"name": "wiki"}])
+    await story.reconcile(TOOLS)
+    await story.reconcile(BINDING)
+    story.cluster.hidden.add(LIFECYCLE_SERVER)
+    hidden = {ref: story.cluster.objects.pop(ref) for ref in (WIKI, ISSUES)}
+    story.passes(60)
+    await story.reconcile(TOOLS)
+    await story.reconcile(BINDING)
+    assert (story.has(ENTRY_KIND, "wiki"), story.has(ENTRY_KIND, "issues")) == (True, True)
+    message = (
+        "MCPServer.mcp.x-k8s.io 'wiki' cannot be reached: the cluster does not serve mcpservers of mcp.x-k8s.io/v1"
+    )
+    assert message in story.condition(TOOLS, REFS)["message"]
+    assert "the cluster does not serve mcpservers" in story.condition(BINDING, "Registered")["message"]
+    story.cluster.objects.update(hidden)
+    story.cluster.hidden.clear()
+    story.passes(60)
+    await story.reconcile(TOOLS)
+    assert story.condition(TOOLS, REFS)["status"] == "True"
+    story.cluster.hidden.add(LIFECYCLE_SERVER)
+    del story.cluster.objects[WIKI]
+    story.cluster.edit(TOOLS, takes())
+    await story.reconcile(TOOLS)
+    assert not story.has(ENTRY_KIND, "wiki")
 
 
 async def test_an_operator_that_does_not_look_at_such_servers_says_what_to_set_and_changes_nothing():

@@ -7,9 +7,21 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.operator.api_server import serving_api
+from vmcp_operator.cluster.kube import connect
 from vmcp_operator.errors import OperatorError, Unavailable
 from vmcp_operator.health import Health
-from vmcp_operator.plan.kinds import CONFIG_MAP, LIFECYCLE, OWN, OWNED, SERVER, STDIO_OWNED, VMCP, Ref
+from vmcp_operator.plan.kinds import (
+    CONFIG_MAP,
+    GATEWAY_BINDING,
+    LIFECYCLE,
+    LIFECYCLE_SERVER,
+    OWN,
+    OWNED,
+    SERVER,
+    STDIO_OWNED,
+    VMCP,
+    Ref,
+)
 from vmcp_operator.plan.objects.naming import MANAGED
 from vmcp_operator.reconcile.dependents import Change
 from vmcp_operator.telemetry import Telemetry
@@ -26,10 +38,10 @@ WATCHED = (*OWN, *OWNED, CONFIG_MAP)
 class Seen:
     """What a watch told, and how it stands."""
 
-    def __init__(self, missing=None, scope=Scope()) -> None:  # noqa: B008 - frozen
+    def __init__(self, missing=None, scope=Scope(), peek=None) -> None:  # noqa: B008 - frozen
         self.changes: asyncio.Queue[Change] = asyncio.Queue()
         self.telemetry = Telemetry()
-        self.watch = Watch(scope, self.changes.put_nowait, self.telemetry, missing or nothing_missing)
+        self.watch = Watch(scope, self.changes.put_nowait, self.telemetry, missing or nothing_missing, peek or fine)
 
     async def until(self, check) -> None:
         """Looks again and again: what a watch says of itself has no event."""
@@ -48,6 +60,10 @@ class Seen:
 
 async def nothing_missing(_kinds):
     return ()
+
+
+async def fine(_kind, _namespace):
+    pass
 
 
 def config_map(name):
@@ -79,8 +95,8 @@ async def api(tmp_path, monkeypatch):
 
 
 @asynccontextmanager
-async def watching(missing=None, scope=Scope()):  # noqa: B008 - frozen
-    seen = Seen(missing, scope)
+async def watching(missing=None, scope=Scope(), peek=None):  # noqa: B008 - frozen
+    seen = Seen(missing, scope, peek)
     task = asyncio.create_task(seen.watch.run())
     try:
         async with asyncio.timeout(40):
@@ -274,3 +290,48 @@ async def test_kinds_of_another_operator_are_watched_once_they_are_served_and_no
         await seen.until_watched()
         assert not watched() & paths
         assert seen.restarts() == 0, "nothing went wrong"
+
+
+@pytest.mark.scenario("K-27")
+@pytest.mark.parametrize("status", [403, 500])
+async def test_kinds_of_another_operator_that_are_refused_are_left_out_and_watched_once_they_are_not(
+    api, monkeypatch, status
+):
+    monkeypatch.setattr("vmcp_operator.watch.supervisor.OPTIONAL_PAUSE", 0.1)
+    path = LIFECYCLE_SERVER.folder()
+    api.refuse[path] = status
+
+    def refused(kind):
+        labels = {"kind": str(kind)}
+        return seen.telemetry.registry.get_sample_value("vmcp_operator_optional_kind_refused", labels)
+
+    async with (
+        connect(str(api.kubeconfig), lambda *_: None) as cluster,
+        watching(cluster.missing, Scope(lifecycle=True), cluster.peek) as seen,
+    ):
+        await seen.until_watched()
+        assert seen.is_up()
+        assert (refused(LIFECYCLE_SERVER), refused(GATEWAY_BINDING)) == (1, 0)
+        assert api.streams[GATEWAY_BINDING.folder()], "the other one is watched"
+        del api.refuse[path]
+        while not api.streams.get(path):  # noqa: ASYNC110 - a list in memory has no event
+            await asyncio.sleep(0.01)
+        await seen.until_watched()
+        assert refused(LIFECYCLE_SERVER) == 0
+        # Taken away while it is watched: the rest is watched on without it.
+        api.refuse[path] = status
+        api.end_watches()
+        while not refused(LIFECYCLE_SERVER):  # noqa: ASYNC110 - a gauge has no event
+            await asyncio.sleep(0.01)
+        await seen.until_watched()
+        assert seen.is_up()
+
+
+@pytest.mark.scenario("K-27")
+async def test_a_kind_of_another_operator_that_may_be_listed_and_not_watched_is_left_out_for_a_while(api):
+    path = LIFECYCLE_SERVER.folder()
+    api.refuse[path] = 403
+    async with watching(scope=Scope(lifecycle=True)) as seen:
+        await seen.until(lambda problems: problems == (f"{path} is not watched: HTTP 403",))
+        await seen.until_watched()
+        assert seen.restarts() == 1

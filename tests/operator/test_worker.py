@@ -8,8 +8,9 @@ import pytest
 from tests.operator.harness import Story, vmcp
 from tests.operator.manifests import ALL
 from vmcp_operator.app import build_metrics
-from vmcp_operator.errors import Unavailable
+from vmcp_operator.errors import Denied, Unavailable
 from vmcp_operator.health import STUCK_SECONDS, Health, build_app, serve
+from vmcp_operator.plan.kinds import LIFECYCLE
 from vmcp_operator.queue.worker import Resync, Worker
 from vmcp_operator.queue.workqueue import Backoff, WorkQueue
 from vmcp_operator.telemetry import Telemetry
@@ -110,6 +111,30 @@ async def test_a_resync_adds_every_resource_and_survives_an_api_server_that_is_a
         keys = {await queue.get() for _ in range(4)}
     assert {key.name for key in keys} == {"one", "tools", "files", "docs"}
     assert telemetry.registry.get_sample_value("vmcp_operator_resync_errors_total") >= 1
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_kind_of_another_operator_that_may_not_be_listed_leaves_the_resync_whole():
+    story = Story(ALL)
+    queue, telemetry = WorkQueue(), Telemetry()
+    health = Health(asyncio.get_running_loop().time, lambda: ())
+
+    def deny(_verb, ref):
+        if ref.kind in LIFECYCLE:
+            raise Denied(str(ref), 403, "forbidden")
+
+    story.cluster.fail = deny
+    task = asyncio.create_task(
+        Resync(story.cluster, Scope(lifecycle=True), queue, health, telemetry, interval=60).run()
+    )
+    async with asyncio.timeout(10):
+        keys = {await queue.get() for _ in range(4)}
+        while not health.is_synced:  # noqa: ASYNC110 - a flag has no event
+            await asyncio.sleep(0.01)
+    assert {key.name for key in keys} == {"one", "tools", "files", "docs"}
+    assert telemetry.registry.get_sample_value("vmcp_operator_resync_errors_total") == 0
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -74,6 +74,13 @@ class KubeCluster:
         }
         return tuple(kind for kind in kinds if (kind.api_version, kind.plural) not in known)
 
+    async def peek(self, kind: Kind, namespace: str) -> None:
+        """See `Cluster`."""
+        try:
+            await self._request("get", kind.folder(namespace), f"{kind} list", query={"limit": "1"})
+        except ApiException as error:
+            raise _unlisted(error, kind) from None
+
     async def create(self, manifest: Manifest) -> bool:
         """See `Cluster`."""
         ref = ref_of(manifest)

@@ -1,4 +1,4 @@
-"""What the operator asks of an API server: eight verbs, one adapter (ADR-0006)."""
+"""What the operator asks of an API server: nine verbs, one adapter (ADR-0006)."""
 
 from typing import Protocol
 
@@ -9,10 +9,11 @@ class Cluster(Protocol):
     """Reads and writes of one API server; all of them raise `ClusterError` for what was refused.
 
     `get` answers None for what does not exist. `list` takes a label selector and a field selector, which is `Rejected`
-    where the API server cannot select by the field. `missing` are those of some kinds of API groups that the API server
-    does not know. `create` posts once and answers False where the object exists. `apply` is a forced server-side apply
-    under the operator's field manager; the answer is the object as it now is. `annotate` merges annotations into an
-    existing object, False where it is gone. `delete` removes the object of that uid and no other.
+    where the API server cannot select by the field. `peek` asks for one object of a kind and fails as a list
+    would. `missing` are those of some kinds of API groups that the API server does not know. `create` posts once and
+    answers False where the object exists. `apply` is a forced server-side apply under the operator's field manager; the
+    answer is the object as it now is. `annotate` merges annotations into an existing object, False where it is gone.
+    `delete` removes the object of that uid and no other.
     """
 
     async def get(self, ref: Ref) -> Manifest | None: ...
@@ -22,6 +23,8 @@ class Cluster(Protocol):
     ) -> tuple[Manifest, ...]: ...
 
     async def missing(self, kinds: tuple[Kind, ...]) -> tuple[Kind, ...]: ...
+
+    async def peek(self, kind: Kind, namespace: str) -> None: ...
 
     async def create(self, manifest: Manifest) -> bool: ...
 

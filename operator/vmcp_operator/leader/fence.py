@@ -26,6 +26,7 @@ class Fenced:
         self.get: Final = cluster.get
         self.list: Final = cluster.list
         self.missing: Final = cluster.missing
+        self.peek: Final = cluster.peek
 
     async def create(self, manifest: Manifest) -> bool:
         """See `Cluster`."""

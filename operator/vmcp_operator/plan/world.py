@@ -54,7 +54,8 @@ class World:
     """One resource with everything that decides about it.
 
     `found` is what the kind's `reads` asked for and what is there, `resources` what validated of it and of the
-    resource itself, `invalid` what did not; `problems` say why the resource itself did not. `pods` are those behind
+    resource itself, `invalid` what did not; `problems` say why the resource itself did not. `unread` are servers of
+    another operator that could not be read: they count as there and out of reach. `pods` are those behind
     its workloads, proved by owner uids. `reports` are the proxies' own answers by pod uid; `awaited` are the pods
     that have not been asked long enough to be called silent. `now` is the time at which the world was observed.
     """
@@ -67,6 +68,7 @@ class World:
     problems: Problems = field(default_factory=Problems)
     found: Objects = field(default_factory=dict)
     invalid: tuple[Invalid, ...] = ()
+    unread: frozenset[Ref] = frozenset()
     children: Objects = field(default_factory=dict)
     pods: tuple[Manifest, ...] = ()
     reports: Mapping[str, PodStatus] = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from vmcp_operator.cluster import Cluster
@@ -10,7 +10,7 @@ from vmcp_operator.cluster.concurrently import concurrently
 from vmcp_operator.errors import ClusterError, Conflict, Unavailable
 from vmcp_operator.health import Health
 from vmcp_operator.logs import describe, log_event
-from vmcp_operator.plan.kinds import OWN, RECONCILED, Ref, ref_of
+from vmcp_operator.plan.kinds import OWN, RECONCILED, Manifest, Ref, ref_of
 from vmcp_operator.queue.workqueue import WorkQueue
 from vmcp_operator.telemetry import ERROR, REQUEUE_AFTER, SUCCESS, Telemetry
 from vmcp_operator.watch import Scope
@@ -134,10 +134,18 @@ class Resync:
 
     async def _list(self) -> None:
         namespaces = self._scope.namespaces or ("",)
+        lists = await concurrently(self._cluster.list(kind, namespace) for namespace in namespaces for kind in OWN)
+        self._add(lists)
         foreign = tuple(kind for kind in self._scope.optional if kind in RECONCILED)
-        unknown = await self._cluster.missing(foreign) if foreign else ()
-        kinds = (*OWN, *(kind for kind in foreign if kind not in unknown))
-        lists = await concurrently(self._cluster.list(kind, namespace) for namespace in namespaces for kind in kinds)
+        try:
+            unknown = await self._cluster.missing(foreign) if foreign else ()
+            known = tuple(kind for kind in foreign if kind not in unknown)
+            self._add(await concurrently(self._cluster.list(kind, each) for each in namespaces for kind in known))
+        except ClusterError as error:
+            # The watch looks for them every half minute, and lists them when it may.
+            log_event(logger, logging.WARNING, "kinds of another operator not listed", error=str(error))
+
+    def _add(self, lists: Iterable[tuple[Manifest, ...]]) -> None:
         for items in lists:
             for manifest in items:
                 self._queue.add(ref_of(manifest))

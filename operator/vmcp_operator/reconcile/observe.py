@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
+from vmcp_api.kinds.foreign.lifecycle import LifecycleServer
 from vmcp_api.manifests.problems import Problems
 from vmcp_api.manifests.resources import AnyObject, Resources, build_resources
 from vmcp_api.pod_status import PodStatus
@@ -17,7 +18,7 @@ from vmcp_operator.plan.kinds import POD, REPLICA_SET, WORKLOADS, Manifest, Ref,
 from vmcp_operator.plan.world import Invalid, Objects, PodSettings, World
 from vmcp_operator.reconcile.models import Models
 from vmcp_operator.reconcile.ownership import own_pods
-from vmcp_operator.reconcile.reads import Reader
+from vmcp_operator.reconcile.reads import Reader, Unread
 
 
 class Reports(Protocol):
@@ -80,6 +81,7 @@ class Observer:
             found=found.manifests,
             resources=found.index(key, known),
             invalid=found.invalid,
+            unread=frozenset(found.unread),
             children=children,
             pods=pods,
             reports=self._received(pods),
@@ -99,6 +101,13 @@ class _Found:
         self._serves_stdio: Final = serves_stdio
         self.manifests: Final[dict[Ref, Manifest]] = {}
         self._parsed: Final[dict[Ref, AnyObject | Problems]] = {}
+        self.unread: Final[set[Ref]] = set()
+
+    def miss(self, unread: Unread) -> None:
+        """A server that may be there counts as one that cannot be reached, so that nothing of it is removed."""
+        ref = unread.ref
+        self.unread.add(ref)
+        self._parsed[ref] = LifecycleServer(ref.name, ref.namespace, problem=unread.why)
 
     def add(self, manifest: Manifest) -> None:
         ref = ref_of(manifest)
@@ -134,6 +143,9 @@ async def _read_referenced(
             return
         done.update(new)
         for manifests in await concurrently(reader.read(each) for each in new):
+            if isinstance(manifests, Unread):
+                found.miss(manifests)
+                continue
             for manifest in manifests:
                 found.add(manifest)
 

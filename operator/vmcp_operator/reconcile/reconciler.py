@@ -13,7 +13,10 @@ from vmcp_operator.reconcile.observe import Observer
 from vmcp_operator.reconcile.reporter import Reporter
 
 REFUSED_SECONDS: Final = 30.0
-"""After a refusal: what was in the way (a quota, a foreign object, a webhook) tells nobody when it is gone."""
+"""After a refusal: what was in the way (a quota, a foreign object, a webhook) tells nobody when it is gone.
+
+So it is after a read that was refused and done without.
+"""
 
 
 class PodWatch(Protocol):
@@ -68,7 +71,7 @@ class Reconciler:
         pause = await self._reporter.report(world, status, decided)
         if was_outrun:
             return 0.0
-        again = REFUSED_SECONDS if outcome.refused else None
+        again = REFUSED_SECONDS if outcome.refused or world.unread else None
         return min(
             (each for each in (pause, planned.plan.requeue, decided.again, again) if each is not None), default=None
         )

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -13,6 +13,7 @@ from vmcp_operator.reconcile.dependents import Change
 from vmcp_operator.telemetry import Telemetry
 from vmcp_operator.watch.answers import NOT_ASKED, Answers, watched_paths
 from vmcp_operator.watch.life import Life, call_in
+from vmcp_operator.watch.optional import Missing, OptionalKinds, Peek
 from vmcp_operator.watch.scope import Scope
 
 STOP_SECONDS: Final = 30.0
@@ -22,28 +23,30 @@ SERVED_PAUSE: Final = 5.0
 """Between two questions whether the API server knows our kinds."""
 
 OPTIONAL_PAUSE: Final = 30.0
-"""Between two questions whether the API server knows the kinds of other operators that are watched where it does."""
+"""Between two questions which kinds of other operators may be watched."""
 
 UNANSWERED_SECONDS: Final = 120.0
 """After which a life is ended whose watches are not all answered: it may have missed a kind that came later."""
 
 logger = logging.getLogger(__name__)
 
-Missing = Callable[[tuple[Kind, ...]], Awaitable[tuple[Kind, ...]]]
-
 
 class Watch:
     """Runs kopf again and again until cancelled; `sink` is called in the loop of `run`.
 
-    `missing` says which kinds the API server does not know. kopf takes its loop for itself (it cancels what it finds
-    there, and ends when one watch is answered with 403), so that it gets one and is started again when it ends.
+    `missing` says which kinds the API server does not know, `peek` raises where one cannot be
+    listed. kopf takes its loop for itself (it cancels what it finds there, and ends when one watch is answered with
+    403), so that it gets one and is started again when it ends.
     """
 
-    def __init__(self, scope: Scope, sink: Callable[[Change], None], telemetry: Telemetry, missing: Missing) -> None:
+    def __init__(
+        self, scope: Scope, sink: Callable[[Change], None], telemetry: Telemetry, missing: Missing, peek: Peek
+    ) -> None:
         self._scope: Final = scope
         self._sink: Final = sink
         self._telemetry: Final = telemetry
         self._missing: Final = missing
+        self._peek: Final = peek
         self._problems: dict[str, str] = {}
         self.problems: tuple[str, ...] = ("the cluster is not watched yet",)
         """Why what happens in the cluster may go unnoticed; empty while every watch is answered."""
@@ -55,14 +58,16 @@ class Watch:
             OperatorError: a life of kopf cannot be ended; only a new process helps.
         """
         loop = asyncio.get_running_loop()
+        kinds = OptionalKinds(self._scope, self._missing, self._peek, self._telemetry, loop.time)
         pause = FIRST_PAUSE
         while True:
             await self._wait_for_kinds()
             began = loop.time()
-            optional = await self._known(())
-            if await self._live(loop, optional):
+            optional = await kinds.find(())
+            if await self._live(loop, kinds, optional):
                 log_event(logger, logging.INFO, "other kinds are served than before, watch starts again")
                 continue
+            kinds.bar(optional, self._problems)
             if loop.time() - began > LONGEST_PAUSE:
                 pause = FIRST_PAUSE
             self._telemetry.watch_restarts.inc()
@@ -86,25 +91,7 @@ class Watch:
             log_event(logger, logging.ERROR, "kinds not served", error=problem, again_in=SERVED_PAUSE)
             await asyncio.sleep(SERVED_PAUSE)
 
-    async def _known(self, otherwise: tuple[Kind, ...]) -> tuple[Kind, ...]:
-        """The optional kinds that the API server knows; what was known before where it cannot be asked."""
-        optional = self._scope.optional
-        if not optional:
-            return ()
-        try:
-            missing = await self._missing(optional)
-        except ClusterError:
-            return otherwise
-        return tuple(kind for kind in optional if kind not in missing)
-
-    async def _until_others(self, watched: tuple[Kind, ...]) -> None:
-        """Returns once the API server knows other optional kinds than those that are watched."""
-        while True:
-            await asyncio.sleep(OPTIONAL_PAUSE)
-            if await self._known(watched) != watched:
-                return
-
-    async def _live(self, loop: asyncio.AbstractEventLoop, optional: tuple[Kind, ...]) -> bool:
+    async def _live(self, loop: asyncio.AbstractEventLoop, known: OptionalKinds, optional: tuple[Kind, ...]) -> bool:
         """One life of kopf: until it ends, is of no use, or, which the answer tells, other kinds are to be watched."""
         kinds = (*self._scope.kinds, *optional)
         ended = loop.create_future()
@@ -127,7 +114,7 @@ class Watch:
         sink = partial(call_in, loop, self._sink)
         life = Life(self._scope, kinds, paths, answers, sink, self._telemetry.on_request)
         life.start(lambda: call_in(loop, end))
-        others = loop.create_task(self._until_others(optional))
+        others = loop.create_task(_until_others(known, optional))
         try:
             await asyncio.wait({ended, others}, return_when=asyncio.FIRST_COMPLETED)
             is_outdated = others.done() and not ended.done()
@@ -151,3 +138,11 @@ class Watch:
     def _note(self, problems: tuple[str, ...]) -> None:
         self.problems = problems
         self._telemetry.watch_up.set(not problems)
+
+
+async def _until_others(known: OptionalKinds, watched: tuple[Kind, ...]) -> None:
+    """Returns once other optional kinds may be watched than those that are."""
+    while True:
+        await asyncio.sleep(OPTIONAL_PAUSE)
+        if await known.find(watched) != watched:
+            return
