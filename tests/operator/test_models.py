@@ -1,6 +1,7 @@
 """Models of objects: one version of an object is parsed once."""
 
 import copy
+import json
 
 from tests.operator.harness import read_manifests
 from tests.operator.manifests import ENTRY
@@ -47,6 +48,19 @@ def test_so_many_are_kept_the_one_read_longest_ago_goes_first():
     assert len(models) == 2
     assert models.parse(entry("one")) is one
     assert models.parse(entry("two")) is not two
+
+
+def test_so_many_bytes_are_kept_and_a_version_that_was_replaced_does_not_count():
+    size = len(json.dumps(entry("one")))
+    models = Models(most_bytes=2 * size)
+    one, two = models.parse(entry("one")), models.parse(entry("two"))
+    assert models.parse(entry("two", version="2")) is not two
+    assert models.parse(entry("one")) is one
+    models.parse(entry("big", remoteUrl="https://docs.example/" + "x" * size))
+    assert len(models) == 1
+    assert models.parse(entry("one")) is not one
+    assert not isinstance(models.parse(entry("huge", remoteUrl="https://a.example/" + "x" * 3 * size)), ConfigMap)
+    assert len(models) == 0, "what alone is more is parsed each time"
 
 
 def test_objects_of_others_are_not_kept():

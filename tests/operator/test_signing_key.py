@@ -84,6 +84,18 @@ async def test_an_endpoint_of_a_release_that_did_not_tell_gets_the_key_that_its_
 
 
 @pytest.mark.scenario("K-11")
+async def test_no_key_is_named_while_a_pod_of_the_former_release_runs_though_it_is_not_ready_for_a_moment():
+    story = await serving()
+    live = story.live(CONFIG_MAP, "vmcp-one-c1")
+    config = json.loads(live["data"]["config.json"])
+    del config["signingKey"]
+    live["data"]["config.json"] = json.dumps(config, sort_keys=True, separators=(",", ":"))
+    story.run_pod(ONE, "pod-1", report=healthy(story, "files", "docs"), conditions=NOT_READY)
+    assert await told(story, pod_2=["1"]) is None
+    assert await told(story, pod_1=["1"]) == "1"
+
+
+@pytest.mark.scenario("K-11")
 async def test_a_secret_that_somebody_else_wrote_decides_by_what_the_pods_tell():
     story = await serving()
     assert await told(story, pod_1=["2026-01", "2026-02"], pod_2=["2026-01"]) == "2026-01"

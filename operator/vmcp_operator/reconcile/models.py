@@ -1,7 +1,9 @@
 """The models of objects that were read: one version of an object is parsed once, however many reconciles read it."""
 
+import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from vmcp_api.kinds import KINDS, Resource
@@ -15,6 +17,9 @@ from vmcp_operator.plan.kinds import CONFIG_MAP, GATEWAY_BINDING, LIFECYCLE_SERV
 MOST: Final = 4096
 """Objects whose model is kept, the one read longest ago goes first; 200 endpoints with 10 backends are 2400."""
 
+MOST_BYTES: Final = 16 << 20
+"""JSON text of the objects whose model is kept; a model takes about three times that."""
+
 _READ: Final = frozenset({"apiVersion", "kind", "metadata", "spec"})
 
 
@@ -24,9 +29,11 @@ class Models:
     Models are frozen, so that they may be shared. What was read is always the API server's: only the work is saved.
     """
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
         self._most: Final = most
-        self._known: Final[OrderedDict[str, tuple[str, Resource | Problems]]] = OrderedDict()
+        self._most_bytes: Final = most_bytes
+        self._bytes = 0
+        self._known: Final[OrderedDict[str, _Kept]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._known)
@@ -38,20 +45,30 @@ class Models:
             return foreign(manifest)
         uid, version = manifest["metadata"]["uid"], manifest["metadata"]["resourceVersion"]
         known = self._known.get(uid)
-        if known is not None and known[0] == version:
+        if known is not None and known.version == version:
             self._known.move_to_end(uid)
-            return known[1]
-        parsed = _parse_own(manifest)
-        self._known[uid] = version, parsed
-        self._known.move_to_end(uid)
-        if len(self._known) > self._most:
-            self._known.popitem(last=False)
+            return known.parsed
+        wanted: Manifest = {key: value for key, value in manifest.items() if key in _READ}
+        parsed = validate(KINDS[manifest["kind"]], wanted)
+        self._keep(uid, _Kept(version, parsed, len(json.dumps(wanted))))
         return parsed
 
+    def _keep(self, uid: str, kept: "_Kept") -> None:
+        former = self._known.pop(uid, None)
+        self._bytes += kept.size - (former.size if former else 0)
+        self._known[uid] = kept
+        while len(self._known) > self._most or self._bytes > self._most_bytes:
+            _, gone = self._known.popitem(last=False)
+            self._bytes -= gone.size
 
-def _parse_own(manifest: Manifest) -> Resource | Problems:
-    wanted: Manifest = {key: value for key, value in manifest.items() if key in _READ}
-    return validate(KINDS[manifest["kind"]], wanted)
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A model with the version and the size in bytes of what it was made of."""
+
+    version: str
+    parsed: Resource | Problems
+    size: int
 
 
 def _parse_config_map(manifest: Manifest) -> ConfigMap:
