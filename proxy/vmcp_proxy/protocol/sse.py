@@ -18,6 +18,9 @@ _DATA: Final = b"data: "
 _APART_BYTES: Final = 64 << 10
 """From here on the text of an event is not copied between what stands around it."""
 
+_ONE_MESSAGE: Final = ((b"event: message\ndata: ", b"\n\n"), (b"event: message\r\ndata: ", b"\r\n\r\n"))
+"""What stands around an event of one line, as the SDKs of MCP write it."""
+
 _SMALL: Final = 4096
 """Pieces of a line up to this size are gathered, or a line that comes byte by byte would cost a multiple of itself."""
 
@@ -154,6 +157,15 @@ class SseParser:
         self._event = ""
         self._id = None
         self._retry = None
+
+
+def only_event(text: bytes) -> bytes | None:
+    """The data of the one event that this is, as most servers write one; else None, for `SseParser` to read."""
+    for before, behind in _ONE_MESSAGE:
+        if text.startswith(before) and text.endswith(behind):
+            data = text[len(before) : -len(behind)]
+            return None if b"\n" in data or b"\r" in data else data
+    return None
 
 
 def _joined(held: list[bytes | bytearray], start: int, last: bytes) -> bytes:

@@ -147,6 +147,8 @@ class ModernHttp:
     ) -> jsonrpc.Response:
         backend = self._backend.http
         response = await backend.post(block, body, deadline.at, is_repeatable=is_repeatable)
+        if is_success(response.status) and (result := backend.reader.at_hand(response, number)) is not None:
+            return result
         if is_success(response.status) and media_type(response.headers) in (EVENTS, JSON):
             return await backend.reader.answer(response, number, deadline, receiver)
         return await self._refused(response, number, headers, deadline)

@@ -16,7 +16,7 @@ from vmcp_proxy.backends.streamable.event_intake import EventIntake
 from vmcp_proxy.backends.streamable.resume_point import Position
 from vmcp_proxy.protocol import jsonrpc
 from vmcp_proxy.protocol.jsonrpc import parse_result
-from vmcp_proxy.protocol.sse import EventTooLargeError, SseParser
+from vmcp_proxy.protocol.sse import EventTooLargeError, SseParser, only_event
 
 ENDED: Final = "its stream ended before the answer"
 _NO_ROOM: Final = "while other large answers were read; ask for less at once"
@@ -51,13 +51,20 @@ class HttpReader:
     def at_hand(self, response: http_client.Response, request_id: bytes) -> jsonrpc.Response | None:
         """The result for `request_id` where all of it has come with the head, as of nearly all small answers.
 
-        None where `answer` has to look: nothing has been taken of the response then.
+        It is all of a JSON body, or the one event of a stream, which may go on. None where `answer` has to look:
+        nothing has been taken of the response then.
         """
-        if not response.complete or response.size > self._max_bytes or media_type(response.headers) != JSON:
+        if not response.size or response.size > self._max_bytes:
             return None
-        answer = parse_result(b"".join(response.parts), request_id)
+        kind = media_type(response.headers)
+        if kind == JSON:
+            text = b"".join(response.parts) if response.complete else None
+        else:
+            text = only_event(response.parts[0]) if kind == EVENTS and len(response.parts) == 1 else None
+        answer = None if text is None else parse_result(text, request_id)
         if answer is not None:
             response.take_nothing()
+            response.settle()
         return answer
 
     async def answer(
