@@ -11,7 +11,7 @@ import msgspec
 
 from vmcp_api.spec.aggregation import Aggregation
 from vmcp_proxy.auth.identity import Identity
-from vmcp_proxy.backends.errors import Category
+from vmcp_proxy.core.calls.standing import cacheable_of, outcome_of
 from vmcp_proxy.core.catalog.budget import CatalogBudget
 from vmcp_proxy.core.catalog.capabilities import Listing, Outcome
 from vmcp_proxy.core.catalog.catalog import Catalog
@@ -24,7 +24,6 @@ from vmcp_proxy.core.listings.cache import Listings
 from vmcp_proxy.core.listings.entry import Entry
 from vmcp_proxy.core.listings.reader import fetch_listing
 from vmcp_proxy.core.listings.scopes import SHARED, Digests, Scope
-from vmcp_proxy.core.members.circuit import CIRCUIT_IS_OPEN
 from vmcp_proxy.core.members.member import Bounds, Member, Members
 from vmcp_proxy.core.members.own_links import OwnLinks
 from vmcp_proxy.core.policy.all_or_nothing import IS_WITHHELD, WITHHELD
@@ -32,7 +31,6 @@ from vmcp_proxy.core.policy.reach import Reach
 from vmcp_proxy.core.virtual import Caller
 from vmcp_proxy.headerforward import Collision
 from vmcp_proxy.protocol.kinds import Kind
-from vmcp_proxy.protocol.modern.cache_hints import NOT_CACHEABLE, Cacheable
 
 _MOST_ROUNDS: Final = 10
 """How often a view is begun anew, at most, because what it is made of is another one meanwhile."""
@@ -184,7 +182,7 @@ class Views:
         for entry in entries.values():
             entry.note_absence()
         expires = min((self._listings.asks_again_at(entry) for entry in entries.values()), default=math.inf)
-        cacheable = _cacheable(entries, is_whole=reach is None)
+        cacheable = cacheable_of(entries, is_whole=reach is None)
         caller.client.view = BuiltView(ref(catalog), caller.identity, caller.snapshot, epoch, expires, cacheable)
         return catalog
 
@@ -228,7 +226,7 @@ class Views:
         return self._silent_of(self._entries(caller, reach), reach)
 
     def _silent_of(self, entries: Mapping[str, Entry], reach: frozenset[str] | None) -> dict[str, Outcome]:
-        silent = {name: _outcome(entry) for name, entry in entries.items() if entry.is_silent}
+        silent = {name: outcome_of(entry) for name, entry in entries.items() if entry.is_silent}
         return silent | self._withheld_from(reach)
 
     def _withheld_from(self, reach: frozenset[str] | None) -> dict[str, Outcome]:
@@ -334,7 +332,7 @@ class Views:
             return None
 
     def _merged(self, entries: dict[str, Entry], reach: frozenset[str] | None) -> Catalog:
-        outcomes = {name: _outcome(entry) for name, entry in entries.items()} | self._withheld_from(reach)
+        outcomes = {name: outcome_of(entry) for name, entry in entries.items()} | self._withheld_from(reach)
         shown = {name: self._listings.shown(entry) for name, entry in entries.items()}
         known = {name: self._listings.known(entry) for name, entry in entries.items()}
         key = (
@@ -368,13 +366,6 @@ def _audience(member: Member, client: ClientContext) -> str:
     return f"{era.value}:{client.audience}" if member.backend.is_apart(era) else client.audience
 
 
-def _cacheable(entries: Mapping[str, Entry], *, is_whole: bool) -> Cacheable:
-    """How long what is made of these may be kept; it is not for all callers where some see less of the group."""
-    known = [entry.cacheable for entry in entries.values()]
-    until = min((each.until for each in known), default=NOT_CACHEABLE.until)
-    return Cacheable(until, is_whole and bool(known) and all(each.is_public for each in known))
-
-
 def _is_for(built: BuiltView, caller: Caller) -> bool:
     """Whether a view holds for the caller: identities are equal whatever their tokens are for, views are not."""
     was, now = built.identity, caller.identity
@@ -392,15 +383,3 @@ def _there(listings: Mapping[str, Listing | None]) -> list[Listing]:
 
 def _digest(listing: Listing | None) -> bytes | None:
     return listing.digest if listing is not None else None
-
-
-def _outcome(entry: Entry) -> Outcome:
-    if not entry.member.circuit.is_closed:
-        return Outcome(Category.CIRCUIT_OPEN.value, f"backend {entry.member.name!r} {CIRCUIT_IS_OPEN}")
-    if entry.failure is not None:
-        return entry.failure
-    if entry.listing is not None and entry.served is None:
-        return Outcome(entry.member.health.category.value, entry.member.health.message)
-    if entry.listing is None:
-        return Outcome("timeout", f"backend {entry.member.name!r} has not answered yet")
-    return Outcome("ok", "")
