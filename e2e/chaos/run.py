@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from e2e.chaos.callers import Caller, Ledger
 from e2e.chaos.faults import FAULTS, Fault
 from e2e.chaos.stage import SHARED, SINGLE, TOOL, Stage
-from e2e.chaos.verdict import flaws
+from e2e.chaos.verdict import flaws, is_behind
 from e2e.cluster import ClusterError
 
 CALLERS = {SHARED: 3, SINGLE: 2}
 WELL_SECONDS = 120.0
 TRUE_SECONDS = 180.0
+CAUGHT_UP_SECONDS = 300.0
 REST_SECONDS = 20.0
+CANCEL_SECONDS = 5.0
 GROWTH_KIB = 16 * 1024
 """What an operator may hold more of at the end than at the beginning."""
 
@@ -59,13 +61,19 @@ async def run(stage: Stage, minutes: float, seed: int) -> Report:
         await _break(stage, report, callers, minutes * 60)
         await _judge(stage, report)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await _end(tasks)
     report.after = await asyncio.to_thread(memory, stage)
     if report.after - report.before > GROWTH_KIB:
         ledger.violations.append(f"the operator holds {report.after - report.before} KiB more than before")
     return report
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancels again and again: a client of an SDK may lose a cancellation while it closes its streams."""
+    while left := [task for task in tasks if not task.done()]:
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=CANCEL_SECONDS)
 
 
 async def _break(stage: Stage, report: Report, callers: list[Caller], seconds: float) -> None:
@@ -80,6 +88,8 @@ async def _break(stage: Stage, report: Report, callers: list[Caller], seconds: f
                 await asyncio.to_thread(fault.break_it, stage, fault.seconds)
             except ClusterError as error:
                 report.ledger.violations.append(f"{fault.name}: {error}")
+            if not await _caught_up(stage):
+                report.ledger.violations.append(f"the control plane does not catch up after {fault.name}")
             well = await asyncio.gather(*(caller.until_well(WELL_SECONDS) for caller in callers))
         if not all(well):
             report.ledger.violations.append(f"{WELL_SECONDS:.0f} s after {fault.name} not every client is served")
@@ -99,6 +109,23 @@ async def _judge(stage: Stage, report: Report) -> None:
     if (after := await asyncio.to_thread(writes, stage)) != before:
         report.ledger.violations.append(f"the operators wrote {before} before and {after} after a rest")
     report.ledger.violations += await asyncio.to_thread(bugs, stage)
+
+
+async def _caught_up(stage: Stage) -> bool:
+    """Waits until Services lead to the pods that are ready, which takes Kubernetes minutes after its own outages."""
+    deadline = time.monotonic() + CAUGHT_UP_SECONDS
+    while time.monotonic() < deadline:
+        if not await asyncio.to_thread(_behind, stage):
+            return True
+        await asyncio.sleep(1)
+    return False
+
+
+def _behind(stage: Stage) -> bool:
+    try:
+        return is_behind(stage)
+    except (ClusterError, ValueError, KeyError):
+        return True
 
 
 def deck(seed: int) -> Iterator[Fault]:

@@ -28,6 +28,17 @@ def flaws(stage: Stage) -> list[str]:
     return list(found)
 
 
+def is_behind(stage: Stage) -> bool:
+    """Whether a Service leads elsewhere than to the ready pods behind it, or a pod that is wanted is not ready."""
+    slices = stage.kube.list("endpointslices.discovery.k8s.io")
+    led = {address for each in slices for end in each.get("endpoints") or () for address in end["addresses"]}
+    pods = [pod for pod in stage.kube.list("pods") if not pod["metadata"].get("deletionTimestamp")]
+    ready = {pod["status"]["podIP"] for pod in pods if condition(pod, "Ready").get("status") == "True"}
+    deployments = stage.kube.list("deployments")
+    is_short = any(each["status"].get("readyReplicas", 0) < each["spec"].get("replicas", 1) for each in deployments)
+    return is_short or led != ready
+
+
 def _endpoints(stage: Stage) -> Iterator[str]:
     for name, replicas in REPLICAS.items():
         live = stage.kube.get(f"virtualmcpserver/{name}")
