@@ -24,6 +24,9 @@ ONE = "virtualmcpserver/one"
 GROUP = "mcpgroup/tools"
 ISSUES, WIKI = f"{SERVERS}/issues", f"{SERVERS}/wiki"
 BINDING = f"{BINDINGS}/issues-gateway-binding"
+KINDS_SECONDS = 60.0
+"""The operator asks every half minute whether such kinds are served, and hears of their objects from then on."""
+
 CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "gateway"}, "data": {"group": "tools"}}
 
 
@@ -68,7 +71,7 @@ async def test_a_server_that_a_group_names_is_served_once_its_kind_and_its_servi
     assert condition(waits, "ServerRefsValidated")["reason"] == "ServerNotReachable"
     async with connected(endpoint) as (client, _):
         await asyncio.to_thread(serve_by, kube, "wiki", "mcp-pods")
-        await until(lists(client, "wiki"))
+        await until(lists(client, "wiki"), KINDS_SECONDS)
         assert await call(client, "wiki_add", a=40, b=2) == "42"
     one = await asyncio.to_thread(kube.until, ONE, lambda each: backend(each, "wiki").get("status") == "ready")
     assert backend(one, "wiki")["url"] == f"http://mcp-pods.{kube.namespace}.svc:8080/mcp"
