@@ -61,6 +61,7 @@ def test_the_default_is_one_operator_for_the_whole_cluster(helm):
         "VMCP_PROXY_IMAGE": "registry.test/vmcp-proxy:0.1.0",
         "VMCP_PROXY_PULL_POLICY": "IfNotPresent",
         "VMCP_STDIO": "false",
+        "VMCP_MCP_LIFECYCLE": "true",
         "VMCP_NAMESPACES": "",
         "VMCP_LOG_LEVEL": "info",
         "VMCP_LOG_FORMAT": "json",
@@ -77,6 +78,16 @@ def test_the_default_is_one_operator_for_the_whole_cluster(helm):
     }
     assert only(made, "Deployment")["spec"]["replicas"] == 1
     assert only(made, "Deployment")["spec"]["strategy"]["type"] == "RollingUpdate"
+
+
+@pytest.mark.scenario("K-27")
+def test_rights_to_servers_of_another_operator_go_with_their_value(helm):
+    def groups(*settings):
+        rules = only(helm.operator(*settings), "ClusterRole")["rules"]
+        return {group for rule in rules for group in rule["apiGroups"]}
+
+    assert "mcp.x-k8s.io" in groups()
+    assert "mcp.x-k8s.io" not in groups("mcpLifecycle.enabled=false")
 
 
 @pytest.mark.scenario("K-15")
