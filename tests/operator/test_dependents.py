@@ -1,5 +1,5 @@
 from vmcp_api.manifests.resources import Resources
-from vmcp_operator.plan.group import group_reads
+from vmcp_operator.plan.groups.group import group_reads
 from vmcp_operator.plan.kinds import CONFIG_MAP, MCP_GROUP, POD, SERVER, VMCP, Ref
 from vmcp_operator.plan.members import members_of
 from vmcp_operator.reconcile.dependents import Change, Dependents

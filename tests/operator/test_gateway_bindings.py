@@ -8,7 +8,7 @@ from tests.operator.harness import SETTINGS, Story, vmcp
 from tests.operator.lifecycle import BINDING, CONFIG, TOOLS, bound, config, events, serve, served, takes
 from tests.operator.manifests import ENTRY, GROUP, LIFECYCLE_SERVERS, SERVER
 from vmcp_api.render import server as render
-from vmcp_operator.plan import binding
+from vmcp_operator.plan.groups import binding
 from vmcp_operator.plan.kinds import ENTRY as ENTRY_KIND
 from vmcp_operator.plan.kinds import GATEWAY_BINDING, MCP_GROUP, Ref
 from vmcp_operator.plan.kinds import SERVER as SERVER_KIND

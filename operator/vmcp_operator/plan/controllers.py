@@ -2,7 +2,6 @@
 
 from typing import Any, Final
 
-from vmcp_operator.plan.binding import BINDING_CONTROLLER
 from vmcp_operator.plan.config_kinds.authz import AUTHZ_CONTROLLER
 from vmcp_operator.plan.config_kinds.composite_tool import COMPOSITE_TOOL_CONTROLLER
 from vmcp_operator.plan.config_kinds.external_auth import EXTERNAL_AUTH_CONTROLLER
@@ -11,7 +10,8 @@ from vmcp_operator.plan.config_kinds.telemetry import TELEMETRY_CONTROLLER
 from vmcp_operator.plan.config_kinds.tool_config import TOOL_CONFIG_CONTROLLER
 from vmcp_operator.plan.controller import Controller
 from vmcp_operator.plan.entry import ENTRY_CONTROLLER
-from vmcp_operator.plan.group import GROUP_CONTROLLER
+from vmcp_operator.plan.groups.binding import BINDING_CONTROLLER
+from vmcp_operator.plan.groups.group import GROUP_CONTROLLER
 from vmcp_operator.plan.kinds import Kind
 from vmcp_operator.plan.server.controller import SERVER_CONTROLLER
 from vmcp_operator.plan.vmcp.controller import VMCP_CONTROLLER

@@ -25,6 +25,15 @@ from vmcp_api.manifests.resources import Resources
 from vmcp_api.render.server import MAX_BACKENDS
 from vmcp_operator.plan.conditions import Finding, PhaseReason, build_conditions
 from vmcp_operator.plan.controller import Child, Controller, Planned, Read, Selection
+from vmcp_operator.plan.groups.lifecycle import (
+    build_entry,
+    find_left_over,
+    has_twin,
+    missing_server,
+    say_twin,
+    waiting_server,
+    why_refused,
+)
 from vmcp_operator.plan.kinds import (
     CONFIG_MAP,
     ENTRY,
@@ -35,15 +44,6 @@ from vmcp_operator.plan.kinds import (
     VMCP,
     Manifest,
     Ref,
-)
-from vmcp_operator.plan.lifecycle import (
-    build_entry,
-    find_left_over,
-    has_twin,
-    missing_server,
-    say_twin,
-    waiting_server,
-    why_refused,
 )
 from vmcp_operator.plan.objects.children import is_owned
 from vmcp_operator.plan.pointers import group_of

@@ -11,8 +11,7 @@ from vmcp_api.kinds.mcpgroup import MCPGroupStatus, ServerRef
 from vmcp_api.manifests.resources import Resources
 from vmcp_operator.plan.conditions import Finding, PhaseReason, build_conditions, summarise
 from vmcp_operator.plan.controller import Child, Controller, Planned, Read, Selection
-from vmcp_operator.plan.kinds import ENTRY, LIFECYCLE_SERVER, MCP_GROUP, SERVER, VMCP, Kind, Manifest, Ref
-from vmcp_operator.plan.lifecycle import (
+from vmcp_operator.plan.groups.lifecycle import (
     DISABLED,
     build_entry,
     find_left_over,
@@ -22,6 +21,7 @@ from vmcp_operator.plan.lifecycle import (
     waiting_server,
     why_refused,
 )
+from vmcp_operator.plan.kinds import ENTRY, LIFECYCLE_SERVER, MCP_GROUP, SERVER, VMCP, Kind, Manifest, Ref
 from vmcp_operator.plan.members import failed_servers, invalid_members, members_of
 from vmcp_operator.plan.objects.children import is_owned
 from vmcp_operator.plan.world import Outcome, Plan, World
