@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ssl
 from collections import Counter
+from functools import partial
 
 import httpx2
 import pytest
@@ -20,8 +21,9 @@ from tests.support.serving import http_backend
 from tests.support.tls_front import tls_front
 from vmcp_proxy.backends.link import Link
 from vmcp_proxy.backends.streamable.session import HttpBackendSession
-from vmcp_proxy.http_client import HttpClient
+from vmcp_proxy.http_client import ClientLimits, HttpClient
 from vmcp_proxy.http_client.pool import Pool
+from vmcp_proxy.run import wiring
 from vmcp_proxy.run.settings import Settings
 from vmcp_proxy.sessions import Keyring
 
@@ -34,6 +36,13 @@ COUNTED = (
     ssl.SSLContext,
 )  # fmt: skip
 """What is made once, or once per session, and never per call."""
+
+
+@pytest.fixture(autouse=True)
+def lasting_connections(monkeypatch):
+    """Backend connections stay open however long nobody uses them: on a busy machine that may be more than 4 s."""
+    expiries = {"keep_alive_expiry": 3600.0, "tls_keep_alive_expiry": 3600.0, "max_age": 3600.0}
+    monkeypatch.setattr(wiring, "ClientLimits", partial(ClientLimits, **expiries))
 
 
 def alive():
