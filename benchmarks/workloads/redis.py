@@ -17,6 +17,7 @@ _METRICS = (
 )
 _SESSIONS = 200
 _CALLS_PER_SECOND = 400.0
+_SCRIPTS = ("eval", "evalsha")
 
 
 def run(rig: Rig) -> Result:
@@ -50,8 +51,8 @@ def _row(rig: Rig) -> Row:
 
 
 def _values(before: dict[str, int], after: dict[str, int], done: jobs.Done) -> dict[str, tuple[float, ...]]:
-    scripts = after.get("eval", 0) - before.get("eval", 0)
-    others = {"eval", "info", "quit", "ping"}
+    scripts = sum(after.get(name, 0) - before.get(name, 0) for name in _SCRIPTS)
+    others = {*_SCRIPTS, "info", "quit", "ping"}
     # What a script does inside is counted as commands too; the round trip is the script.
     inside = {"hset", "hget", "hmget", "hgetall", "hexists", "exists", "pexpire", "time", "del", "hdel", "pttl"}
     direct = sum(after[name] - before.get(name, 0) for name in after.keys() - others - inside)

@@ -81,4 +81,5 @@ def rights(*more: str) -> tuple[str, ...]:
     """The command that makes the user `vmcp`, who may do what the docs of `sessionStorage.username` say."""
     scope = ("on", ">secret", "resetkeys", "~vmcp:session:*", "resetchannels", "&vmcp:session:*", "-@all")
     hashes = ("+hset", "+hdel", "+hmget", "+hgetall", "+del", "+pexpire")
-    return ("ACL", "SETUSER", "vmcp", *scope, *hashes, "+eval", "+time", "+publish", "+subscribe", "+ping", *more)
+    scripts = ("+eval", "+evalsha", "+time")
+    return ("ACL", "SETUSER", "vmcp", *scope, *hashes, *scripts, "+publish", "+subscribe", "+ping", *more)

@@ -60,9 +60,9 @@ class SessionStorage(Model):
         Field(
             max_length=128,
             description=(
-                "ACL user. It needs the keys and channels that begin with `keyPrefix` and the commands eval, time, "
-                "hset, hdel, hmget, hgetall, del, pexpire, publish, subscribe and ping, for rate limits also evalsha; "
-                "in a Cluster also command and cluster slots."
+                "ACL user. It needs the keys and channels that begin with `keyPrefix` and the commands eval, evalsha, "
+                "time, hset, hdel, hmget, hgetall, del, pexpire, publish, subscribe and ping; in a Cluster also "
+                "command and cluster slots."
             ),
         ),
     ] = None

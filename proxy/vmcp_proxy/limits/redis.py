@@ -4,13 +4,11 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Final
-
-from redis.exceptions import NoScriptError
+from typing import Final
 
 from vmcp_api.pod_status import STORE_OK, STORE_UNAVAILABLE, STORE_UNKNOWN, StoreReport
 from vmcp_proxy.limits.bucket import Use, Waits
-from vmcp_proxy.limits.script import TAKE, TAKE_SHA
+from vmcp_proxy.limits.script import TAKE
 from vmcp_proxy.observability.logs import describe_exception, log_event
 from vmcp_proxy.redis_client.calls import RedisCalls, RedisUnavailable
 from vmcp_proxy.redis_client.service import RedisService
@@ -115,16 +113,12 @@ class RedisLimiter:
 
     async def _take(self, together: Sequence[_Asked]) -> Sequence[int]:
         uses = [use for asked in together for use in asked.uses]
-        arguments: list[str | int] = [len(uses), *(self._prefix + use.key for use in uses)]
+        arguments: list[int] = []
         for asked in together:
             arguments.append(len(asked.uses))
             for use in asked.uses:
                 arguments += (use.terms.tokens, use.terms.period)
-        client: Any = self._client
-        try:
-            waits: Sequence[int] = await client.execute_command("EVALSHA", TAKE_SHA, *arguments)
-        except NoScriptError:
-            waits = await client.execute_command("EVAL", TAKE, *arguments)
+        waits: Sequence[int] = await TAKE.run(self._client, [self._prefix + use.key for use in uses], *arguments)
         return waits
 
 

@@ -1,9 +1,11 @@
 """The Lua script of the buckets in Redis: `vmcp_proxy.limits.bucket.take` for many requests, by the server's clock."""
 
-import hashlib
 from typing import Final
 
-TAKE: Final = """
+from vmcp_proxy.redis_client.script import Script
+
+TAKE: Final = Script(
+    """
 -- KEYS: the buckets of all requests, one after the other
 -- ARGV: for each request how many they are, then for each of them its tokens and its period
 local t = redis.call('TIME')
@@ -57,6 +59,4 @@ while arg <= #ARGV do
 end
 return waits
 """
-
-TAKE_SHA: Final = hashlib.sha1(TAKE.encode(), usedforsecurity=False).hexdigest()
-"""By which Redis knows the script once it has seen it."""
+)

@@ -80,9 +80,8 @@ _ANSWERS: Final[Table] = (
     (
         r"permissions to run|can't run this command",
         (
-            "the Redis user may not run what is needed; grant it eval, time, hset, hdel, hmget, hgetall, del, "
-            "pexpire, publish, subscribe and ping, for rate limits also evalsha, in a Cluster also command and "
-            "cluster slots"
+            "the Redis user may not run what is needed; grant it eval, evalsha, time, hset, hdel, hmget, hgetall, "
+            "del, pexpire, publish, subscribe and ping, in a Cluster also command and cluster slots"
         ),
     ),
     (

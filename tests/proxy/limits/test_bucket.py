@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.support.examples import examples
 from vmcp_api.spec.rate_limiting import Bucket
 from vmcp_proxy.limits.bucket import Terms, lasts, take
-from vmcp_proxy.limits.script import TAKE, TAKE_SHA
+from vmcp_proxy.limits.script import TAKE
 
 TEN = Terms(10, 1000)
 MONTH = 2_592_000_000
@@ -113,7 +113,7 @@ def test_the_script_does_what_the_function_does_to_the_last_part_of_a_token(redi
                 for number, state in zip(numbers, changed, strict=True):
                     states[number] = state or states[number]
             clock = f'["{now // 1000}","{now % 1000 * 1000 + 999}"]'
-            assert client.eval(at_a_time(TAKE), len(keys), *keys, *arguments, clock) == expected
+            assert client.eval(at_a_time(TAKE.text), len(keys), *keys, *arguments, clock) == expected
         for number, state in enumerate(states):
             held = client.hgetall(f"bucket:{number}")
             if state is None:
@@ -137,9 +137,9 @@ def test_the_script_does_what_the_function_does_to_the_last_part_of_a_token(redi
 def test_what_somebody_else_put_in_the_place_of_a_bucket_counts_as_none(redis_server, foreign):
     with redis.Redis(host=redis_server.host, port=redis_server.port) as client:
         client.execute_command(*foreign)
-        first, second, (third,) = (client.eval(TAKE, 1, "bucket", 1, 2, 3_600_000) for _ in range(3))
+        first, second, (third,) = (client.eval(TAKE.text, 1, "bucket", 1, 2, 3_600_000) for _ in range(3))
         assert (first, second) == ([0], [0])
         assert third > 1_000_000
         assert client.hget("bucket", "level") is not None
         assert 0 < client.pttl("bucket") <= 3_600_000
-        assert client.script_exists(TAKE_SHA) == [True]
+        assert client.script_exists(TAKE.digest) == [True]

@@ -336,6 +336,6 @@ async def test_redis_hears_nothing_of_a_message(redis_server):
         assert await a.tell(b, b"canary-body", "canary-digest")
         assert await b.tell(a, b"canary-body" * 1000, "canary-digest")
         traffic = b"".join(await monitor.lines())
-    assert traffic.count(b'"EVAL"') == 4
+    assert traffic.count(b'"EVALSHA"') == 4
     assert b"canary" not in traffic
     assert KIND.encode() not in traffic

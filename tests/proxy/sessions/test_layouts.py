@@ -13,6 +13,7 @@ from tests.support.redis_server import RedisServer, running
 from vmcp_api.config.sessions import StorageConfig
 from vmcp_proxy.pods.name import new_pod_name
 from vmcp_proxy.sessions import EndReason, MissingReason, Session, StoreUnavailable
+from vmcp_proxy.sessions.store.protocol import Presence, Touch
 
 POD = new_pod_name()
 
@@ -68,6 +69,12 @@ async def test_a_cluster_serves_sessions_on_all_its_nodes(cluster):
         for _ in range(40):
             await pod.open()
         await pod.sessions._upkeep.touch(pod.sessions._cache)
+        touches = [Touch(session.digest.hex, 0.0) for session in pod.sessions._cache]
+        # A node that has just become the master of slots knows no script yet, while the others do.
+        for forgetful in (cluster[:1], cluster):
+            for node in forgetful:
+                node.command("SCRIPT", "FLUSH")
+            assert set(await pod.store.touch(touches, 60.0)) == {Presence.LIVE}
     assert all(int(node.command("DBSIZE")[1:]) > 0 for node in cluster)
 
 

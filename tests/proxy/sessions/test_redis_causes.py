@@ -210,13 +210,14 @@ async def test_a_password_that_is_no_text_is_right_or_wrong_like_any_other(own_r
 ACL = (
     (("~other:*", "&vmcp:session:*", "+@all"), "grant it ~vmcp:session:* (keys) and &vmcp:session:* (channels)"),
     (("~vmcp:session:*", "&other:*", "+@all"), "grant it ~vmcp:session:* (keys) and &vmcp:session:* (channels)"),
-    (("~*", "&*", "-@all", "+ping"), "grant it eval, time, hset"),
-    (("~*", "&*", "-@all", "+ping", "+eval", "+time"), "grant it eval, time, hset"),
+    (("~*", "&*", "-@all", "+ping"), "grant it eval, evalsha, time, hset"),
+    (("~*", "&*", "-@all", "+ping", "+eval", "+time"), "grant it eval, evalsha, time, hset"),
+    (("~*", "&*", "-@all", "+ping", "+eval", "+evalsha", "+time"), "grant it eval, evalsha, time, hset"),
 )
 
 
 @pytest.mark.scenario("S-11")
-@pytest.mark.parametrize(("rights", "remedy"), ACL, ids=["keys", "channels", "eval", "inside"])
+@pytest.mark.parametrize(("rights", "remedy"), ACL, ids=["keys", "channels", "scripts", "digests", "inside"])
 async def test_what_an_acl_user_lacks_is_named(own_redis, rights, remedy):
     own_redis.command("ACL", "SETUSER", "vmcp", "reset", "on", ">secret", *rights)
 

@@ -70,7 +70,7 @@ async def test_redis_neither_holds_nor_hears_a_secret(redis_server):
     async with Monitor(redis_server) as monitor:
         session_ids = await full_run(redis_server)
         traffic = b"".join(await monitor.lines())
-    assert traffic.count(b'"EVAL"') > 10
+    assert traffic.count(b'"EVALSHA"') > 10
     assert traffic.count(b'"PUBLISH"') >= 2
     assert leaks(traffic, session_ids) == []
     contents = dump(redis_server)

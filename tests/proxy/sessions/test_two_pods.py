@@ -149,7 +149,7 @@ async def test_a_hundred_first_requests_restore_a_session_once(a, b, redis_serve
         lines = await monitor.lines()
     assert len(set(found)) == 1
     assert isinstance(found[0], Session)
-    assert sum(b'"EVAL"' in line for line in lines) == 2
+    assert sum(b'"EVALSHA"' in line for line in lines) == 2
 
 
 async def test_a_cancelled_first_request_takes_nothing_from_the_others(a, b):

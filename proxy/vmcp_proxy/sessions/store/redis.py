@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar
 from redis.asyncio import RedisCluster
 
 from vmcp_proxy.redis_client.calls import REDIS_ERRORS, RedisCalls, RedisUnavailable
+from vmcp_proxy.redis_client.script import Script
 from vmcp_proxy.redis_client.service import RedisService
 from vmcp_proxy.redis_client.watch import watch_channels
 from vmcp_proxy.sessions.store import redis_scripts as scripts
@@ -147,20 +148,15 @@ class RedisStore:
     def __repr__(self) -> str:
         return f"RedisStore({self.state})"
 
-    async def _eval(self, script: str, name: str, *args: str | bytes) -> Any:
-        return await self._call(lambda: self._client.execute_command("EVAL", script, 1, self._prefix + name, *args))
+    async def _eval(self, script: Script, name: str, *args: str | bytes) -> Any:
+        return await self._call(lambda: script.run(self._client, (self._prefix + name,), *args))
 
-    async def _eval_each(self, script: str, calls: Sequence[tuple[str, ...]]) -> tuple[Presence, ...]:
+    async def _eval_each(self, script: Script, calls: Sequence[tuple[str, ...]]) -> tuple[Presence, ...]:
         if not calls:
             return ()
-
-        def send() -> Awaitable[list[Any]]:
-            pipeline = self._client.pipeline(transaction=False)
-            for digest, *args in calls:
-                pipeline.execute_command("EVAL", script, 1, self._prefix + digest, *args)
-            return pipeline.execute()
-
-        return tuple(scripts.PRESENCE[answer] for answer in await self._call(send))
+        keyed = [(self._prefix + digest, *args) for digest, *args in calls]
+        answers = await self._call(lambda: script.run_each(self._client, keyed))
+        return tuple(scripts.PRESENCE[answer] for answer in answers)
 
     async def _call(self, send: Callable[[], Awaitable[T]]) -> T:
         try:

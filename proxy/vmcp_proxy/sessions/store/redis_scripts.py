@@ -9,6 +9,7 @@ missing: an error would fail a whole batch, and look like a Redis that is away.
 
 from typing import Final
 
+from vmcp_proxy.redis_client.script import Script
 from vmcp_proxy.sessions.store.protocol import Presence
 
 PRESENCE: Final = {0: Presence.MISSING, 1: Presence.LIVE, 2: Presence.ENDED}
@@ -44,7 +45,7 @@ end
 """
 )
 
-CREATE: Final = (
+CREATE: Final = Script(
     _NOW
     + """
 -- ARGV: age, idle, left, keep, then fields and values
@@ -60,14 +61,14 @@ return 1
 """
 )
 
-LOAD: Final = (
+LOAD: Final = Script(
     _NOW
     + """
 return {now, read('HGETALL')}
 """
 )
 
-TOUCH: Final = (
+TOUCH: Final = Script(
     _NOW
     + """
 -- ARGV: idle, keep
@@ -82,7 +83,7 @@ return 1
 """
 )
 
-END: Final = (
+END: Final = Script(
     _NOW
     + """
 -- ARGV: channel, digest, left
@@ -91,7 +92,7 @@ return 2
 """
 )
 
-END_IDLE: Final = (
+END_IDLE: Final = Script(
     _NOW
     + """
 -- ARGV: channel, digest, left, max idle
@@ -105,7 +106,7 @@ return 2
 """
 )
 
-PUT_FIELD: Final = (
+PUT_FIELD: Final = Script(
     _READ
     + """
 -- ARGV: field, value
@@ -115,7 +116,7 @@ return 1
 """
 )
 
-SWAP_FIELD: Final = (
+SWAP_FIELD: Final = Script(
     _READ
     + """
 -- ARGV: field, value
@@ -125,7 +126,7 @@ return former[2]
 """
 )
 
-CLAIM_FIELD: Final = (
+CLAIM_FIELD: Final = Script(
     _READ
     + """
 -- ARGV: field, the value that it gets unless it has another one
@@ -136,7 +137,7 @@ return 1
 """
 )
 
-CLEAR_FIELD: Final = (
+CLEAR_FIELD: Final = Script(
     _READ
     + """
 -- ARGV: field, the value that it must have to go
@@ -145,7 +146,7 @@ return 1
 """
 )
 
-GET_FIELD: Final = (
+GET_FIELD: Final = Script(
     _READ
     + """
 -- ARGV: field
@@ -153,7 +154,9 @@ return read('HMGET', ARGV[1])[1]
 """
 )
 
-PUBLISH: Final = """
+PUBLISH: Final = Script(
+    """
 -- KEYS: the channel, so that a cluster's client goes to the node where it has the subscriber of that channel too
 return redis.call('PUBLISH', KEYS[1], ARGV[1])
 """
+)
