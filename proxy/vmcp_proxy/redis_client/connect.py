@@ -73,6 +73,10 @@ class LiveUser(CredentialProvider):
             return self._username, self.password or b""
         return () if self.password is None else (self.password,)
 
+    async def get_credentials_async(self) -> Any:
+        """See `get_credentials`."""
+        return self.get_credentials()
+
 
 class RedisLink:
     """A client, the users that it connects as, and what has to be closed with it."""

@@ -127,7 +127,7 @@ class SessionManager:
         if self._is_closed or self._ids.digest_of(session_id) != session.digest:
             # Shut down, or the key that signed the id was taken away meanwhile.
             self._abandon(session)
-            return Refused(RefusalReason.UNAVAILABLE)
+            return Refused(RefusalReason.CLOSED if self._is_closed else RefusalReason.UNAVAILABLE)
         session.note_written(sent=started, started=started, now=self._clock())
         self._cache.add(session_id, session)
         return Created(session_id, session)
@@ -159,7 +159,7 @@ class SessionManager:
         if (session := self.peek(session_id, identity)) is not None:
             return session
         if self._is_closed:
-            return Missing(MissingReason.UNAVAILABLE)
+            return Missing(MissingReason.CLOSED)
         return await self._finder.find(session_id, identity, captured)
 
     def is_ours(self, session_id: str) -> bool:
@@ -269,7 +269,7 @@ class SessionManager:
         return session
 
     def _refusal(self, identity: Identity) -> RefusalReason | None:
-        return RefusalReason.UNAVAILABLE if self._is_closed else self._cache.refusal(identity)
+        return RefusalReason.CLOSED if self._is_closed else self._cache.refusal(identity)
 
     def _abandon(self, session: Session) -> None:
         session.drop_snapshot()

@@ -187,8 +187,8 @@ async def test_shutdown_ends_memory_sessions_and_hands_over_shared_ones(pod):
     assert pod.ends == [(session.ref, EndReason.MOVED if shared else EndReason.SHUTDOWN)]
     assert pod.sessions.snapshots == pod.sessions.live == 0
     assert session.snapshot == EMPTY_SNAPSHOT
-    assert await pod.use(session_id) is MissingReason.UNAVAILABLE
-    assert await create(pod) == Refused(RefusalReason.UNAVAILABLE)
+    assert await pod.use(session_id) is MissingReason.CLOSED
+    assert await create(pod) == Refused(RefusalReason.CLOSED)
 
 
 @pytest.mark.scenario("S-1")
@@ -279,7 +279,7 @@ async def test_a_registration_that_shutdown_overtakes_is_refused():
     closing = asyncio.create_task(pod.sessions.aclose())
     await closing
     store.gate.set()
-    assert await opening == Refused(RefusalReason.UNAVAILABLE)
+    assert await opening == Refused(RefusalReason.CLOSED)
     assert pod.sessions.snapshots == 0
 
 

@@ -140,6 +140,12 @@ class ListenerServer(uvicorn.Server):
         except SystemExit:  # that is how uvicorn tells that the lifespan failed
             raise StartError("the application did not start") from None
         finally:
+            self.leave()
+            for server in getattr(self, "servers", ()):
+                server.close()
+            for connection in tuple(self.server_state.connections):
+                # Where the process has crashed: whose request is being answered hears of it, and nobody asks again.
+                connection.shutdown()
             for each in sockets:
                 each.close()
         if not self._closing:

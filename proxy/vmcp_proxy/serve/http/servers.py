@@ -11,6 +11,9 @@ from vmcp_proxy.serve.http.listener import Listener
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
+_BREAK_OFF_SECONDS: Final = 1.0
+"""How long the calls that a crash of the process cuts may take to say so."""
+
 
 class Front(Protocol):
     """Where clients come in: a port, or the pipes of one client; `port` is 0 where there is none."""
@@ -91,6 +94,9 @@ class Servers:
         port closes, the admin port closes. `started` is set and the ports are known once both listen; without an
         admin port, and for a front without one, the number is 0.
 
+        Where it is cancelled, because a part of the process has crashed, everything is cut at once, so that what asks
+        until the end hears why.
+
         Raises:
             PortInUseError: a port is taken; nothing was started.
             ExceptionGroup: an application did not come up (`StartError`), or a listener ended by itself.
@@ -123,6 +129,9 @@ class Servers:
                 if admin is not None and serving_admin is not None:
                     admin.close_within(0)
                     await serving_admin
+        except BaseException:
+            await self._break_off()
+            raise
         finally:
             if handle_signals:
                 for number in _SIGNALS:
@@ -144,6 +153,13 @@ class Servers:
             mcp.discard()
             raise
         return mcp, admin
+
+    async def _break_off(self) -> None:
+        """Answers what is in flight: nobody may find what it needs gone, and take that for the fault."""
+        self._cut()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_BREAK_OFF_SECONDS):
+                await self._drained()
 
     async def _end(self, mcp: Front, serving: "asyncio.Task[None]") -> None:
         mcp.close_within(self.drain)

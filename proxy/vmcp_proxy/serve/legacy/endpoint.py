@@ -39,6 +39,7 @@ from vmcp_proxy.sessions import Missing, MissingReason, SessionManager, StoreUna
 NAME: Final = "dispatch"
 _AWAY: Final = {
     MissingReason.UNAVAILABLE: rejections.STORE_AWAY,
+    MissingReason.CLOSED: rejections.SHUTTING_DOWN,
     MissingReason.CAPPED: rejections.ALL_IN_USE,
 }
 

@@ -24,6 +24,7 @@ _REFUSALS: Final = {
     RefusalReason.CAPPED: rejections.FULL,
     RefusalReason.IDENTITY_CAPPED: rejections.CALLER_FULL,
     RefusalReason.UNAVAILABLE: rejections.STORE_AWAY,
+    RefusalReason.CLOSED: rejections.SHUTTING_DOWN,
 }
 
 

@@ -12,10 +12,12 @@ class RefusalReason(StrEnum):
     CAPPED = "capped"
     IDENTITY_CAPPED = "identity_capped"
     UNAVAILABLE = "unavailable"
+    CLOSED = "closed"
+    """This process ends."""
 
 
 class MissingReason(StrEnum):
-    """Why there is no session for a request; all but `UNAVAILABLE` and `CAPPED` look the same to the client (404)."""
+    """Why there is no session for a request; all but the last three look the same to the client (404)."""
 
     FORGED = "forged"
     FOREIGN = "foreign"
@@ -24,6 +26,8 @@ class MissingReason(StrEnum):
     EXPIRED = "expired"
     HEADERS = "headers"
     UNAVAILABLE = "unavailable"
+    CLOSED = "closed"
+    """This process ends; another pod has the session."""
     CAPPED = "capped"
     """Every session that this pod has room for is in use here; another pod may have room."""
 
