@@ -13,7 +13,7 @@ from tests.support.eras import Era
 from tests.support.modern_backend import ModernBackend
 from tests.support.raw_client import RawClient, eventually
 from tests.support.scene import operational, scene
-from tests.support.scripted_backend import Call, ScriptedBackend, text, tool
+from tests.support.scripted_backend import Call, ScriptedBackend, Status, text, tool
 
 TOOLS = "notifications/tools/list_changed"
 UPDATED = "notifications/resources/updated"
@@ -247,3 +247,38 @@ async def test_another_limit_holds_from_the_reload_on():
         world.apply(config=tight())
         assert await kept(world) <= LIMIT
         assert await clients[0].names() == ["one_about_t0", "one_echo", "one_filler"]
+
+
+@pytest.mark.usefixtures("both_eras")
+async def test_what_a_caller_was_told_before_its_lists_failed_is_known_while_others_crowd_what_is_kept():
+    refused: set[str] = set()
+    backend = tenants()
+    backend.offers = {"tools": {"listChanged": True}}
+    own = backend.handlers["tools/list"]
+
+    @backend.on("tools/list")
+    async def sometimes(call: Call) -> dict:
+        if call.heard.headers.get("x-tenant") in refused:
+            raise Status(500)
+        return await own(call)
+
+    config = tight()
+    config["operational"] |= {"failureHandling": {"healthCheckInterval": "1h", "unhealthyThreshold": 1}}
+    async with (
+        scene({"one": backend}, config=config, passthroughHeaders=HEADERS) as world,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        [client] = await crowd(world, stack, 1)
+        await eventually(lambda: backend.streams)
+        refused.add("t0")
+        backend.tools = [tool("echo"), tool("new")]
+        backend.push(TOOLS)
+        async with asyncio.timeout(45):
+            while "one_about_t0" in await client.names():  # noqa: ASYNC110 - a list has no event to wait on
+                await asyncio.sleep(0.02)
+        for first in range(1, 13):
+            await crowd(world, stack, 1, first)
+            called = await client.call("one_about_t0")
+            assert json.loads(called["content"][0]["text"]) == ["t0", "about_t0"]
+            assert await kept(world) <= LIMIT
+        assert (await world.metrics())["vmcp_catalog_dropped_total"] > 0

@@ -166,7 +166,7 @@ class Views:
             reach = self._reach_of(caller.identity)
             entries = self._entries(caller, reach)
             # Nothing of it gives way from here on: this holds it.
-            held += [entry.listing for entry in entries.values()]
+            held += [entry.former for entry in entries.values()]
             missing = [entry for entry in entries.values() if is_missing(entry)]
             if missing:
                 held += await self._fetch_all(missing, caller, is_patient=is_patient)
@@ -233,17 +233,24 @@ class Views:
         return {name: outcome for name, outcome in self._withheld.items() if reach is None or name in reach}
 
     async def answered(self, caller: Caller, names: Collection[str], until: float) -> bool:
-        """Waits for the next listing on its way from one of these backends, up to a loop time.
+        """Waits for the next listing from one of these backends, on its way or soon asked for again, up to a loop time.
 
-        Returns False where none is on its way any more, or none has come in time.
+        A backend that is up and was too slow is asked again after its pause, for a call could have taken as long.
+        Returns False where there is none to wait for any more, or none in time.
         """
         entries = self._entries(caller, self._reach_of(caller.identity))
-        tasks = [entry.task for name, entry in entries.items() if name in names and entry.task is not None]
-        seconds = until - asyncio.get_running_loop().time()
-        if not tasks or seconds <= 0:
+        silent = [entry for name, entry in entries.items() if name in names]
+        tasks = [entry.task for entry in silent if entry.task is not None]
+        again = min((entry.due_at for entry in silent if entry.task is None and entry.is_slow), default=math.inf)
+        now = asyncio.get_running_loop().time()
+        if now >= until or not (tasks or again < until):
             return False
+        seconds = min(again, until) - now
+        if not tasks:
+            await asyncio.sleep(seconds)
+            return True
         done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        return bool(done)
+        return bool(done) or again < until
 
     def scope_for(self, member: Member, client: ClientContext) -> Scope:
         """The scope of what one backend lists for this client, with the headers and the caller of its present view."""
@@ -323,9 +330,14 @@ class Views:
             return None
         link = self._links.of(member) if entry.is_shared else client.link(member)
         presented = member.own_credentials if entry.is_shared else credentials
+        # A handshake that hangs is given up soon and begun anew; one that is only slow has more time at each attempt.
+        # What the proxy itself is told, its probes wait for.
+        handshake = bounds.handshake * (1.0 if entry.is_shared else 2.0 ** min(entry.failures, 10))
         try:
             async with asyncio.timeout(None if is_patient and entry.is_dropped else bounds.listing):
-                return await self._listings.refresh(entry, lambda: fetch_listing(member.name, link, presented, bounds))
+                return await self._listings.refresh(
+                    entry, lambda: fetch_listing(member.name, link, presented, bounds, handshake)
+                )
         except TimeoutError:
             entry.is_overdue = True
             self.deadlines_missed[member.name] += 1
@@ -342,10 +354,11 @@ class Views:
         catalog = self._catalogs.get(key)
         if catalog is None:
             catalog = self._catalogs[key] = self._merge(shown, known, outcomes)
-        private = [entry.listing for entry in entries.values() if not entry.is_shared]
+        private = [entry.former for entry in entries.values() if not entry.is_shared]
         if reach is None and not private:
             self._own = catalog
         elif catalog is not self._own:
+            # With what counts no longer, too: whose a name is stays known as long as the caller comes.
             self._budget.keep(catalog, *(listing for listing in private if listing is not None))
         return catalog
 

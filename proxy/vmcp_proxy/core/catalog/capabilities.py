@@ -1,7 +1,7 @@
 """The values that aggregation works on: what backends offer and what clients see of it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from hashlib import blake2b
 from itertools import chain
@@ -81,7 +81,7 @@ class Listing(ByKind[Descriptor]):
     """Everything that one backend lists, in its own order.
 
     `digest` changes exactly when anything else here does but `hints`, which say how long a modern backend lets it be
-    kept, and `is_passing`, which says that what is `incomplete` may be whole soon.
+    kept, and `passing`, the kinds that are `incomplete` and may be whole soon.
     """
 
     backend: str
@@ -92,7 +92,7 @@ class Listing(ByKind[Descriptor]):
     dropped: tuple[Dropped, ...] = ()
     incomplete: tuple[Incomplete, ...] = ()
     hints: CacheHints | None = field(default=None, compare=False)
-    is_passing: bool = field(default=False, compare=False)
+    passing: frozenset[Kind] = field(default=frozenset(), compare=False)
     digest: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -105,6 +105,31 @@ class Listing(ByKind[Descriptor]):
             )
         )
         object.__setattr__(self, "digest", blake2b(content, digest_size=16).digest())
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether it is worth reading again soon."""
+        return bool(self.passing)
+
+    def over(self, former: "Listing", most_bytes: int) -> "Listing":
+        """This listing, with the lists of a former one in place of those that could not be read now.
+
+        Each list is of one reading, where more of it came. Itself where the texts together have more than `most_bytes`.
+        """
+        if not self.passing:
+            return self
+        lists = {kind: self.of(kind) for kind in Kind}
+        for kind in self.passing:
+            lists[kind] = max(self.of(kind), former.of(kind), key=len)
+        if sum(len(each.raw) for entries in lists.values() for each in entries) > most_bytes:
+            return self
+        return replace(
+            self,
+            tools=lists[Kind.TOOL],
+            resources=lists[Kind.RESOURCE],
+            templates=lists[Kind.TEMPLATE],
+            prompts=lists[Kind.PROMPT],
+        )
 
     @property
     def weight(self) -> int:

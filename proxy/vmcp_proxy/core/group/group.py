@@ -56,6 +56,7 @@ class Group:
         self._members = members
         self.withheld = withheld
         self._listings.ttl = config.config.operational.catalog_ttl
+        self._listings.most_bytes = config.config.operational.limits.list_bytes
         self._listings.forget(set(members.values()))
         self._views.configure(members, withheld, config.config.aggregation, bounds)
         self._aggregate.configure(members, config.config.aggregation, bounds)

@@ -79,7 +79,7 @@ class ListingBuilder:
                 Incomplete(self._backend, kind, state.cut_off) for kind, state in self._kinds.items() if state.cut_off
             ),
             hints=narrowest(each for state in self._kinds.values() for each in state.hints),
-            is_passing=any(state.is_passing for state in self._kinds.values()),
+            passing=frozenset(kind for kind, state in self._kinds.items() if state.is_passing),
         )
 
     def _take(self, kind: Kind, state: _KindState, result_raw: bytes | msgspec.Raw) -> tuple[bytes | None, str]:

@@ -12,6 +12,7 @@ from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.core.catalog.budget import CatalogBudget
 from vmcp_proxy.core.catalog.capabilities import Listing, Outcome
 from vmcp_proxy.core.listings.entry import Entry
+from vmcp_proxy.core.listings.page import ListingLimits
 from vmcp_proxy.core.listings.scopes import SHARED, Scope
 from vmcp_proxy.core.members.circuit import Permit
 from vmcp_proxy.core.members.feedback import Asked, answered, failed
@@ -37,7 +38,8 @@ class Listings:
     """Entries by (backend, scope); one fetch at a time for each.
 
     `on_change` is called whenever an entry's content or failure changes. A listing outlives failed refreshes
-    until the backend counts as unhealthy: a hiccup takes no tools away. Whenever its backend becomes unhealthy or
+    until the backend counts as unhealthy, and its entries of one kind those in which that kind alone got no answer:
+    a hiccup takes no tools away. Whenever its backend becomes unhealthy or
     ceases to be, every listing of it is read again. What backends tell clients is kept within the `budget`; what has
     given way is no change, and read again when it is asked for.
     """
@@ -46,6 +48,7 @@ class Listings:
         self, tasks: asyncio.TaskGroup, on_change: Callable[[], None], budget: CatalogBudget | None = None
     ) -> None:
         self.ttl = 300.0
+        self.most_bytes = ListingLimits().bytes
         self._budget: Final = CatalogBudget() if budget is None else budget
         self._tasks = tasks
         self._on_change = on_change
@@ -96,7 +99,7 @@ class Listings:
     def needs_fetch(self, entry: Entry) -> bool:
         """Whether a client's list should wait for the backend: nothing fresh is there, and no pause is due."""
         now = asyncio.get_running_loop().time()
-        if entry.is_fresh(now, self.ttl) or not entry.member.circuit.is_closed:
+        if not entry.member.circuit.is_closed or (entry.is_fresh(now, self.ttl) and not entry.is_due_again(now)):
             return False
         return not entry.is_overdue if entry.task is not None else now >= entry.due_at
 
@@ -105,7 +108,9 @@ class Listings:
         if not entry.member.circuit.is_closed:
             return math.inf
         now = asyncio.get_running_loop().time()
-        return entry.fetched_at + self.ttl if entry.is_fresh(now, math.inf) else entry.due_at
+        if not entry.is_fresh(now, math.inf):
+            return entry.due_at
+        return min(entry.fetched_at + self.ttl, math.inf if entry.is_shared else entry.recheck_at)
 
     async def refresh(self, entry: Entry, fetch: Fetch) -> Listing | None:
         """Waits for one fetch, begun here or already on its way; a wait that is cut short does not end it.
@@ -171,6 +176,9 @@ class Listings:
         return None
 
     def _succeeded(self, entry: Entry, permit: Permit, listing: Listing, now: float) -> Listing:
+        former, failure = entry.former, entry.failure
+        if former is not None and (failure is None or failure.status not in _OF_THE_CALLER):
+            listing = listing.over(former, self.most_bytes)
         changed = entry.failure is not None or entry.digest != listing.digest
         if entry.is_shared and entry.former is not None and entry.former.digest != listing.digest:
             self._doubt_private(entry.member)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 from weakref import ref
 
+from vmcp_proxy.backends.errors import Category
 from vmcp_proxy.core.catalog.capabilities import Listing, Outcome
 from vmcp_proxy.core.listings.scopes import SHARED, Scope
 from vmcp_proxy.core.members.member import Member
@@ -26,7 +27,8 @@ class Entry:
     `digest` is that of the listing that counts, None without one.
     `turn` is that of the member's health at the last attempt: what was learned before the last turn is asked again.
     `hints` are those of the last reading, also where it brought what was known.
-    `recheck_at` is when to read again what is fresh and not whole, in loop time: nobody waits for that.
+    `recheck_at` is when to read again what is fresh and not whole, in loop time: the supervisor does so for what is
+    shared, and nobody waits for that.
     `is_overdue`: somebody has waited for the fetch on its way as long as one may; the others need not.
     """
 
@@ -93,6 +95,16 @@ class Entry:
     def is_fresh(self, now: float, ttl: float) -> bool:
         """Whether the listing may be served without asking the backend."""
         return self.listing is not None and not self.is_stale and self._is_of_now and now - self.fetched_at < ttl
+
+    def is_due_again(self, now: float) -> bool:
+        """Whether what a caller alone was told was not whole, and is worth reading again."""
+        return now >= self.recheck_at and not self.is_shared
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether there is nothing because a backend that is up was too slow at the last attempt."""
+        is_late = self.failure is not None and self.failure.status == Category.TIMEOUT.value
+        return is_late and self.listing is None and self.member.circuit.is_closed and not self.member.health.is_down
 
     @property
     def cacheable(self) -> Cacheable:

@@ -30,11 +30,14 @@ _PASSING: Final = frozenset({Category.FAILED, Category.TIMEOUT, Category.BUSY})
 """What some servers do with one list for ever, and a dying pod with the one that it is asked for."""
 
 
-async def fetch_listing(backend: str, link: Link, credentials: Credentials, bounds: Bounds) -> Listing:
+async def fetch_listing(
+    backend: str, link: Link, credentials: Credentials, bounds: Bounds, handshake: float | None = None
+) -> Listing:
     """Every page of every kind that the backend offers, the kinds at the same time.
 
-    A kind that fails alone is reported in the listing's `incomplete`; the others stay. Where it may be the whole
-    backend that went away meanwhile, the listing is `is_passing`.
+    Reading takes no longer than a call may, a handshake before it `handshake` seconds (`Bounds.handshake` where none
+    are given). A kind that fails alone is reported in the listing's `incomplete`; the others stay. Where it may be the
+    whole backend that went away meanwhile, the listing is `is_passing`.
 
     Raises:
         BackendError: no kind could be read, or the backend went away before all were.
@@ -44,7 +47,7 @@ async def fetch_listing(backend: str, link: Link, credentials: Credentials, boun
     now = asyncio.get_running_loop().time()
     until = now + bounds.call(backend)
     # A call may take long, a handshake may not: one that hangs must not pass for a backend of unknown health.
-    soon = min(until, now + bounds.handshake)
+    soon = min(until, now + (bounds.handshake if handshake is None else handshake))
     session = await link.opened(credentials, Deadline(soon, soon, 0.0))
     builder = ListingBuilder(backend, limits, is_modern=session.hello.version == MODERN)
     kinds = [kind for kind in Kind if _OFFER[kind] in session.hello.offers]

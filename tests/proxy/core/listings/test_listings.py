@@ -1,10 +1,12 @@
 """What is kept of listings when there are too many."""
 
 import asyncio
+import dataclasses
 
 import pytest
 
 from tests.proxy.core.builders import FakeMember
+from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.core.catalog.budget import CatalogBudget
 from vmcp_proxy.core.catalog.capabilities import Descriptor, Listing
 from vmcp_proxy.core.listings import cache as listings
@@ -141,3 +143,62 @@ async def test_a_change_that_one_identity_hears_of_is_a_change_for_that_identity
     assert [kept.entry(one, scope).is_stale for scope in scopes] == [True, False, False, False]
     kept.invalidate(one, SHARED)
     assert [kept.entry(one, scope).is_stale for scope in scopes] == [True, False, True, True]
+
+
+def cut_off(tools=0, prompts=0, size=2):
+    """A listing whose tools got no answer, or none to the end."""
+    entries = [
+        tuple(Descriptor(kind, f"{kind}{number}", b" " * size) for number in range(count))
+        for kind, count in ((Kind.TOOL, tools), (Kind.PROMPT, prompts))
+    ]
+    return Listing("one", tools=entries[0], prompts=entries[1], passing=frozenset({Kind.TOOL}))
+
+
+def whole(tools=2, prompts=2, size=2):
+    return dataclasses.replace(cut_off(tools, prompts, size), passing=frozenset())
+
+
+def counted(entry):
+    return len(entry.listing.tools), len(entry.listing.prompts)
+
+
+@pytest.mark.parametrize("scope", [SHARED, MINE])
+async def test_a_list_that_got_no_answer_leaves_its_former_entries_and_one_that_was_answered_takes_them(scope):
+    kept = Listings(None, lambda: None)
+    one = a_member("one")
+    mine = kept.entry(one, scope)
+    for told, expected in (
+        (whole(2, 2), (2, 2)),
+        (cut_off(0, 1), (2, 1)),
+        (cut_off(1, 3), (2, 3)),
+        (cut_off(3, 0), (3, 0)),
+        (whole(1, 0), (1, 0)),
+        (whole(0, 0), (0, 0)),
+    ):
+        tell(kept, one, scope, told)
+        assert counted(mine) == expected
+
+
+async def test_what_is_used_on_beside_what_is_new_is_no_more_than_one_reading_may_be():
+    kept = Listings(None, lambda: None)
+    kept.most_bytes = 5_000
+    one = a_member("one")
+    mine = kept.entry(one, MINE)
+    tell(kept, one, MINE, whole(2, 1, 1_000))
+    tell(kept, one, MINE, cut_off(0, 3, 1_000))
+    assert counted(mine) == (2, 3)
+    tell(kept, one, MINE, cut_off(0, 4, 1_000))
+    assert counted(mine) == (0, 4)
+
+
+@pytest.mark.parametrize(("category", "expected"), [(Category.AUTH, (0, 1)), (Category.TIMEOUT, (2, 1))])
+async def test_what_was_withdrawn_with_the_callers_credentials_does_not_come_back_with_a_part_of_the_lists(
+    category, expected
+):
+    kept = Listings(None, lambda: None)
+    one = a_member("one")
+    mine = kept.entry(one, MINE)
+    tell(kept, one, MINE, whole(2, 2))
+    kept.refused(mine, BackendError("one", category), 0.0)
+    tell(kept, one, MINE, cut_off(0, 1))
+    assert counted(mine) == expected
