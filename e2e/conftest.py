@@ -10,6 +10,7 @@ from e2e.cluster import Cluster
 from e2e.support.installation import DUMPS, installed
 from e2e.support.kube import Kube
 from e2e.support.screen import on_screen
+from e2e.support.settled import until_settled
 
 TEST_SECONDS = 300
 BOUNDED = frozenset({"cluster", "helm"})
@@ -44,6 +45,13 @@ def kube(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Kube]:
     kube.create_namespace()
     yield kube
     kube.delete_namespace()
+
+
+@pytest.fixture(scope="module")
+def unsettling(cluster: Cluster) -> Iterator[None]:
+    """For a module that takes the API server away, or leaves much to delete: the next one finds a cluster at rest."""
+    yield
+    until_settled(cluster)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -9,6 +9,8 @@ from e2e.support.kube import Kube
 from e2e.support.manifests import group, server, vmcp
 from e2e.support.operators import Operators
 
+pytestmark = pytest.mark.usefixtures("unsettling")
+
 OUTAGE = 60.0
 KINDS = "virtualmcpservers.vmcp.dev,mcpgroups.vmcp.dev,mcpservers.vmcp.dev,mcpserverentries.vmcp.dev"
 WRITES_FOR_EACH = 4

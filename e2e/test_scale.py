@@ -9,6 +9,8 @@ from e2e.scale.measure import measure
 from e2e.support.installation import DUMPS, RELEASE, SYSTEM
 from e2e.support.operators import Operators
 
+pytestmark = pytest.mark.usefixtures("unsettling")
+
 MEMORY = 200 << 20
 IDLE_SECONDS = 15.0
 

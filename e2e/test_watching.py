@@ -12,6 +12,8 @@ from e2e.support.manifests import group, server, vmcp
 from e2e.support.operators import Operators
 from e2e.support.rights import without
 
+pytestmark = pytest.mark.usefixtures("unsettling")
+
 FOREIGN_BYTES = 900_000
 FOREIGN = 112
 AT_A_TIME = 14

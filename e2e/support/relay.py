@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import functools
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 CHUNK = 65_536
-DIAL_SECONDS = 5.0
+DIAL_SECONDS = 30.0
 AGAIN_SECONDS = 0.1
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -75,13 +76,14 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 async def _dial_named(reader: asyncio.StreamReader) -> Streams:
     """The address that the first line names, as `host port`.
 
-    A node refuses connections to a Service until it has heard of the first pod that is ready: it is asked again.
+    A node refuses connections to a Service until it has heard of the first pod that is ready, and the cluster's DNS
+    knows none of it for a moment: it is asked again.
     """
     host, port = (await reader.readline()).decode().split()
     while True:
         try:
             return await asyncio.open_connection(host, int(port))
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, socket.gaierror):
             await asyncio.sleep(AGAIN_SECONDS)
 
 

@@ -1,6 +1,7 @@
 """An API server that lets one attach to the process of one pod, as Kubernetes does with `stdin` and `stdinOnce`.
 
-The process is started again when it has ended, and its input ends with the attachment that it had.
+The process is started again when it has ended, and its input ends with the first attachment that ends. Whoever is
+attached at that time goes on to hear what it writes, as all do who are attached together.
 """
 
 import asyncio
@@ -38,7 +39,7 @@ class AttachServer:
         self.is_away = False
         self.port = 0
         self._attached: list[web.Request] = []
-        self._running: Process | None = None
+        self._running: _Running | None = None
 
     @contextlib.asynccontextmanager
     async def running(self, tls: ssl.SSLContext | None = None) -> AsyncIterator["AttachServer"]:
@@ -71,6 +72,12 @@ class AttachServer:
             if request.transport is not None:
                 request.transport.abort()
 
+    def end_input(self) -> None:
+        """Ends the process's input, as the end of another attachment does."""
+        assert self._running is not None
+        assert self._running.process.stdin is not None
+        self._running.process.stdin.close()
+
     @web.middleware
     async def _authorize(self, request: web.Request, handler) -> web.StreamResponse:
         if request.headers.get("Authorization") != f"Bearer {self.token}":
@@ -79,9 +86,9 @@ class AttachServer:
 
     async def _delete(self, request: web.Request) -> web.StreamResponse:
         self.deleted += 1
-        process, self._running = self._running, None
-        if process is not None:
-            await _kill(process)
+        running, self._running = self._running, None
+        if running is not None:
+            await _kill(running.process)
         return web.json_response({"kind": "Pod"})
 
     async def _attach(self, request: web.Request) -> web.StreamResponse:
@@ -92,30 +99,47 @@ class AttachServer:
         await connection.prepare(request)
         self.spoken.append(connection.ws_protocol)
         self._attached.append(request)
-        process = await self._process()
-        feeding = asyncio.create_task(_feed(process, connection))
-        pumps = [asyncio.create_task(_pump(connection, 1, process.stdout))]
-        pumps.append(asyncio.create_task(_pump(connection, 2, process.stderr)))
+        running = await self._process()
+        running.attached.append(connection)
+        feeding = asyncio.create_task(_feed(running.process, connection))
         try:
-            await asyncio.wait([feeding, *pumps], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([feeding, *running.pumps], return_when=asyncio.FIRST_COMPLETED)
             if not feeding.done():
-                await asyncio.wait(pumps)
+                await asyncio.wait(running.pumps)
                 with contextlib.suppress(ConnectionError):
                     await connection.send_bytes(b"\x03" + json.dumps({"status": "Success"}).encode())
         finally:
             self._attached.remove(request)
-            for task in (feeding, *pumps):
-                task.cancel()
-            await asyncio.gather(feeding, *pumps, return_exceptions=True)
+            running.attached.remove(connection)
+            feeding.cancel()
+            await asyncio.gather(feeding, return_exceptions=True)
         return connection
 
-    async def _process(self) -> Process:
-        if self._running is None or self._running.returncode is not None:
-            self._running = await asyncio.create_subprocess_exec(
+    async def _process(self) -> "_Running":
+        if self._running is None or self._running.process.returncode is not None:
+            process = await asyncio.create_subprocess_exec(
                 *self.command, stdin=PIPE, stdout=PIPE, stderr=PIPE, limit=1 << 20
             )
-            self.processes.append(self._running)
+            self._running = _Running(process)
+            self.processes.append(process)
         return self._running
+
+
+class _Running:
+    """A process, and the connections that hear what it writes."""
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self.attached: list[web.WebSocketResponse] = []
+        streams = enumerate((process.stdout, process.stderr), 1)
+        self.pumps = [asyncio.create_task(self._pump(number, stream)) for number, stream in streams]
+
+    async def _pump(self, number: int, stream: asyncio.StreamReader | None) -> None:
+        assert stream is not None
+        while data := await stream.read(_FRAME_BYTES):
+            for connection in tuple(self.attached):
+                with contextlib.suppress(ConnectionError):
+                    await connection.send_bytes(bytes((number,)) + data)
 
 
 async def _feed(process: Process, connection: web.WebSocketResponse) -> None:
@@ -129,15 +153,8 @@ async def _feed(process: Process, connection: web.WebSocketResponse) -> None:
                     process.stdin.write(message.data[1:])
                     await process.stdin.drain()
     finally:
-        # As `stdinOnce` has it: the input ends with the first who was attached.
+        # As `stdinOnce` has it.
         process.stdin.close()
-
-
-async def _pump(connection: web.WebSocketResponse, number: int, stream: asyncio.StreamReader | None) -> None:
-    assert stream is not None
-    with contextlib.suppress(ConnectionError):
-        while data := await stream.read(_FRAME_BYTES):
-            await connection.send_bytes(bytes((number,)) + data)
 
 
 async def _kill(process: Process) -> None:

@@ -317,6 +317,24 @@ async def test_a_process_that_goes_on_after_its_input_has_ended_is_replaced(tmp_
         assert text(await client.call("echo", {"text": "a new one"})) == "a new one"
 
 
+async def test_clients_of_two_bridges_that_are_attached_together_never_get_each_others_answers(tmp_path):
+    async with bridged(tmp_path) as (server, _, url), bridging(server, tmp_path) as second:
+        await ready(second)
+        assert len(server.processes) == 1
+
+        async def use(of: str, number: int) -> None:
+            async with RawClient(of) as client:
+                await client.open()
+                for turn in range(20):
+                    said = f"{of}/{number}/{turn}"
+                    assert text(await client.call("echo", {"text": said, "after": turn % 3 / 500})) == said
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(6):
+                group.create_task(use(url, number))
+                group.create_task(use(url_of(second), number))
+
+
 async def test_a_program_that_speaks_no_mcp_is_told_to_the_operator(tmp_path):
     silent = (sys.executable, "-c", "import sys; print('Listening!', flush=True); sys.stdin.read()")
     async with AttachServer(silent).running() as server, bridging(server, tmp_path) as proxy:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from vmcp_proxy.backends.attached.session import AttachedSession
+from vmcp_proxy.backends.attached.silence import Silence
 from vmcp_proxy.backends.attached.stream import AttachError, Pod, Stream
 from vmcp_proxy.backends.budget import ReadBudget
 from vmcp_proxy.backends.channel.share import Share
@@ -58,7 +59,8 @@ class AttachSettings:
 
     `patience` is how long one caller waits for the process to come up. `hello` is how long it may take to answer
     `initialize` before its pod is replaced, `hello_again` how long where it has answered before: twice as long after
-    each time that it did not. `pauses` stand between two attempts to attach, the last one again and again.
+    each time that it did not. `silence` is how long one that has answered may leave us without a word before its pod
+    is replaced. `pauses` stand between two attempts to attach, the last one again and again.
     """
 
     max_line: int
@@ -68,6 +70,7 @@ class AttachSettings:
     attach: float = 10.0
     hello: float = 120.0
     hello_again: float = 20.0
+    silence: float = 60.0
     pauses: tuple[float, ...] = (0.1, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -214,12 +217,27 @@ class AttachedBackend(LegacyOnly):
         said = failure or "done"
         log_event(logger, logging.WARNING, "no answer to initialize, pod replaced", backend=self.name, outcome=said)
 
+    async def _replace_silent(self, session: AttachedSession) -> None:
+        """Ends a process that answers no more; it may have had its input from the attachment before this one."""
+        try:
+            said = await self._pod.replace() or "done"
+        except AttachError as error:
+            said = str(error)
+        log_event(logger, logging.WARNING, "process is silent, its pod is replaced", backend=self.name, outcome=said)
+        await session.detach()
+
     def _launch(self, stream: Stream) -> AttachedSession:
         settings = self._settings
-        session = AttachedSession(self.name, stream, settings.max_line, Stderr(self.name, _NO_MASKS), settings.budget)
+        stderr, silence = Stderr(self.name, _NO_MASKS), Silence(settings.silence)
+        session = AttachedSession(
+            self.name, stream, settings.max_line, stderr, settings.budget, silence, self._begin_replacing
+        )
         task = self._running[session] = self._tasks.create_task(session.run(), name=f"attached {self.name}")
         task.add_done_callback(lambda _: self._ended(session))
         return session
+
+    def _begin_replacing(self, session: AttachedSession) -> None:
+        self._tasks.create_task(self._replace_silent(session), name=f"replace {self.name}")
 
     def _ended(self, session: AttachedSession) -> None:
         self._running.pop(session, None)

@@ -1,8 +1,11 @@
 """The conversation with the process behind an attachment; all client sessions share it (MCP, "stdio")."""
 
 import asyncio
+import secrets
+from collections.abc import Callable
 from typing import Final
 
+from vmcp_proxy.backends.attached.silence import Silence
 from vmcp_proxy.backends.attached.stream import Stream
 from vmcp_proxy.backends.budget import STALLED, ReadBudget
 from vmcp_proxy.backends.channel.mailbox import Mailbox
@@ -10,7 +13,7 @@ from vmcp_proxy.backends.channel.session import ChannelSession
 from vmcp_proxy.backends.channel.subscribers import Subscribers
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
-from vmcp_proxy.backends.interface import Receiver, Reply, refuse
+from vmcp_proxy.backends.interface import NOBODY, Receiver, Reply, refuse
 from vmcp_proxy.backends.programs.lines import Ending, as_line, read_lines
 from vmcp_proxy.backends.programs.stderr import Stderr
 from vmcp_proxy.headerforward import OutgoingHeaders
@@ -21,13 +24,31 @@ MOST_OPEN: Final = 1024
 """Requests that may wait for the process at a time."""
 
 _WRITE_SECONDS: Final = 10.0
+_FIRST_IDS: Final = 1 << 30
+"""Below this the ids of an attachment begin; those that follow stay in 32 bits, as which some servers read them."""
 
 
 class AttachedSession(ChannelSession):
-    """One attachment: from `initialize` to its end, which is the end of the session too."""
+    """One attachment: from `initialize` to its end, which is the end of the session too.
 
-    def __init__(self, backend: str, stream: Stream, max_line: int, stderr: Stderr, budget: ReadBudget) -> None:
-        super().__init__(backend, is_shared=True)
+    What the process writes comes to all who are attached, and for a moment a bridge that leaves and the one that
+    follows both are: ids begin anywhere, so that an answer to the one is none to a client of the other (ADR-0058).
+    `on_silence` hears, once, that the process is `Silence.is_final`.
+    """
+
+    def __init__(
+        self,
+        backend: str,
+        stream: Stream,
+        max_line: int,
+        stderr: Stderr,
+        budget: ReadBudget,
+        silence: Silence,
+        on_silence: Callable[["AttachedSession"], None],
+    ) -> None:
+        super().__init__(backend, is_shared=True, first_id=1 + secrets.randbelow(_FIRST_IDS))
+        self._silence = silence
+        self._on_silence: Callable[[AttachedSession], None] | None = on_silence
         self._stream = stream
         self._max_line = max_line
         self._stderr = stderr
@@ -58,13 +79,23 @@ class AttachedSession(ChannelSession):
         if self._open >= MOST_OPEN:
             raise BackendError(self._backend, Category.BUSY, f"{MOST_OPEN} requests wait for its process")
         self._open += 1
+        self._note_asked(request_id, receiver)
         try:
             return await super().request(request_id, method, params, headers, deadline, receiver, extra)
+        except BackendError as error:
+            if error.category is Category.TIMEOUT and receiver is NOBODY:
+                self._note_unanswered()
+            raise
         finally:
+            self._silence.over(request_id)
             self._open -= 1
 
     async def close(self, headers: OutgoingHeaders) -> None:
         """Nothing ends with one client session: the process serves the others."""
+
+    async def detach(self) -> None:
+        """Ends the attachment; whoever waits hears that nobody knows what became of his request."""
+        await self._stream.aclose()
 
     async def run(self) -> None:
         """Reads what the process says until the attachment ends, which ends the process's input."""
@@ -73,9 +104,7 @@ class AttachedSession(ChannelSession):
             async with asyncio.TaskGroup() as group:
                 pump = group.create_task(self._stream.run())
                 said = group.create_task(self._stderr.read(self._stream.stderr))
-                ending = await read_lines(
-                    self._stream.stdout, self._max_line, self._budget, lambda line: self._conversation.take(line, ())
-                )
+                ending = await read_lines(self._stream.stdout, self._max_line, self._budget, self._take)
                 self._conversation.has_ended = True
                 error = self._how_it_ended(ending)
                 await self._stream.aclose()
@@ -103,6 +132,24 @@ class AttachedSession(ChannelSession):
     async def refuse(self, request: jsonrpc.Request, reply: Reply) -> None:
         """See `Channel.refuse`."""
         await refuse(request, reply)
+
+    async def _take(self, line: bytes) -> None:
+        self._silence.heard()
+        await self._conversation.take(line, ())
+
+    def _note_asked(self, number: int, receiver: Receiver) -> None:
+        now = asyncio.get_running_loop().time()
+        if receiver is NOBODY:
+            self._silence.asked(now)
+        else:
+            self._silence.called(number, now)
+
+    def _note_unanswered(self) -> None:
+        """What initialises a process has bounds of its own."""
+        on_silence = self._on_silence
+        if on_silence and self.hello.version and self._silence.is_final(asyncio.get_running_loop().time()):
+            self._on_silence = None
+            on_silence(self)
 
     async def _write(self, line: bytes) -> None:
         writing = asyncio.ensure_future(self._stream.write(line))

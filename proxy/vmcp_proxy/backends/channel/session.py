@@ -16,10 +16,10 @@ class ChannelSession(Channel):
 
     token = b""
 
-    def __init__(self, backend: str, *, is_shared: bool) -> None:
+    def __init__(self, backend: str, *, is_shared: bool, first_id: int = 1) -> None:
         self.hello = ServerHello("", frozenset(), None)
         self._backend = backend
-        self._ids = itertools.count(1)
+        self._ids = itertools.count(first_id)
         self._conversation = Conversation(backend, self, is_shared=is_shared)
 
     def next_id(self) -> int:

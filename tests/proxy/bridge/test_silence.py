@@ -1,0 +1,122 @@
+"""A process behind an attachment that answered once and then says nothing any more."""
+
+import asyncio
+import contextlib
+import sys
+
+import pytest
+
+from tests.support import stdio_server
+from tests.support.attach_server import AttachServer
+from tests.support.raw_client import WAIT_SECONDS
+from vmcp_proxy.backends.attached.backend import AttachedBackend, AttachSettings
+from vmcp_proxy.backends.attached.silence import Silence
+from vmcp_proxy.backends.deadline import Deadline
+from vmcp_proxy.backends.errors import BackendError
+from vmcp_proxy.backends.interface import NOBODY, OWN_TERMS, Nobody
+
+STAYS = (sys.executable, stdio_server.__file__, "stays")
+A_CLIENT = Nobody()
+SOON = 0.05
+
+
+@contextlib.asynccontextmanager
+async def attached(server: AttachServer, folder, silence: float):
+    """What is behind an attachment, and its session, once it is initialised."""
+    async with server.running(), asyncio.TaskGroup() as tasks:
+        settings = AttachSettings(1 << 20, WAIT_SECONDS, "1", attach=WAIT_SECONDS, hello_again=0.5, silence=silence)
+        backend = AttachedBackend("one", server.pod(folder), settings, tasks)
+        yield backend, await opened(backend)
+        await backend.aclose()
+
+
+async def opened(backend):
+    return await backend.open(OWN_TERMS, (), after(WAIT_SECONDS))
+
+
+def after(seconds: float) -> Deadline:
+    return Deadline.after(asyncio.get_running_loop().time(), seconds)
+
+
+async def ping(session, seconds: float = SOON) -> None:
+    await session.request(session.next_id(), "ping", None, (), after(seconds), NOBODY)
+
+
+async def echo(session, delay: int, seconds: float) -> None:
+    body = b'{"name":"echo","arguments":{"text":"x","after":%d}}' % delay
+    await session.request(session.next_id(), "tools/call", body, (), after(seconds), A_CLIENT)
+
+
+async def asked_in_vain(session, server: AttachServer) -> None:
+    """Asks on until its pod is replaced."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while not server.deleted:
+            with contextlib.suppress(BackendError):
+                await ping(session)
+
+
+@pytest.mark.scenario("K-18")
+async def test_a_process_whose_input_ended_after_it_was_initialised_is_replaced(tmp_path):
+    server = AttachServer(STAYS)
+    async with attached(server, tmp_path, silence=0.2) as (backend, session):
+        await ping(session, WAIT_SECONDS)
+        server.end_input()
+        await asked_in_vain(session, server)
+        await ping(await opened(backend), WAIT_SECONDS)
+        assert (server.deleted, len(server.processes)) == (1, 2)
+
+
+async def test_clients_that_go_on_calling_it_do_not_keep_it(tmp_path):
+    server = AttachServer(STAYS)
+    async with attached(server, tmp_path, silence=0.2) as (_, session):
+        server.end_input()
+        with pytest.raises(BackendError):
+            await ping(session)
+        calling = asyncio.create_task(echo(session, 0, WAIT_SECONDS))
+        await asked_in_vain(session, server)
+        with pytest.raises(BackendError, match="not known"):
+            await calling
+
+
+async def test_one_that_can_be_replaced_by_nobody_is_attached_to_again(tmp_path, caplog):
+    server = AttachServer(STAYS)
+    async with attached(server, tmp_path, silence=0.2) as (backend, session):
+        server.end_input()
+        (tmp_path / "token").unlink()
+        async with asyncio.timeout(WAIT_SECONDS):
+            while "process is silent" not in caplog.text:
+                with contextlib.suppress(BackendError):
+                    await ping(session)
+            (said,) = (each for each in caplog.records if each.getMessage().startswith("process is silent"))
+            assert "token of the ServiceAccount cannot be read" in said.vmcp_fields["outcome"]
+            server.pod(tmp_path)
+            await ping(await opened(backend), WAIT_SECONDS)
+
+
+def test_silence_is_final_once_the_bound_has_passed_since_it_was_asked_something():
+    silence = Silence(60)
+    assert not silence.is_final(1000)
+    silence.asked(1000)
+    silence.asked(1040)
+    assert not silence.is_final(1059)
+    assert silence.is_final(1060)
+
+
+def test_a_word_of_any_kind_begins_the_bound_anew():
+    silence = Silence(60)
+    silence.asked(1000)
+    silence.heard()
+    assert not silence.is_final(2000)
+    silence.asked(2000)
+    assert not silence.is_final(2059)
+    assert silence.is_final(2060)
+
+
+def test_a_call_that_came_before_the_question_is_waited_for_and_later_ones_are_not():
+    silence = Silence(60)
+    silence.called(1, 990)
+    silence.asked(1000)
+    silence.called(2, 1010)
+    assert not silence.is_final(1500)
+    silence.over(1)
+    assert silence.is_final(1500)
