@@ -122,7 +122,7 @@ images: $(STAMP) cluster-packages  ## Build the images' archives for the test cl
 	@$(BIN)/python -m e2e.images build $(IMAGES)
 
 e2e: $(STAMP) cluster-packages java redis  ## Bring up a real cluster and a Keycloak, and run the scenarios on them (CLUSTER=kind where Docker is).
-	@CLUSTER=$(CLUSTER) $(BIN)/pytest e2e $(PYTEST)
+	@CLUSTER=$(CLUSTER) $(BIN)/pytest e2e --tb=short $(PYTEST)
 
 chaos: $(STAMP) cluster-packages  ## Break everything around the operator for fifteen minutes while clients call tools (CHAOS="--minutes 3 --seed 7").
 	@$(BIN)/python -m e2e.chaos $(CHAOS)

@@ -13,6 +13,7 @@ Manifest = dict[str, Any]
 Check = Callable[[Manifest], object]
 
 PATIENCE = 90.0
+_EVENTS = 12
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 
@@ -82,7 +83,17 @@ class Kube:
         for last in watch(self.cluster, command, seconds):
             if check(last):
                 return last
-        raise ClusterError(f"{ref} in {self.namespace} did not come to it in {seconds:.0f} s\n{describe(last)}")
+        said = f"{describe(last)}\n{self._pods()}"
+        raise ClusterError(f"{ref} in {self.namespace} did not come to it in {seconds:.0f} s\n{said}")
+
+    def _pods(self) -> str:
+        """The pods and the newest events of the namespace, for the message of a failed test."""
+        try:
+            pods = self.kubectl("get", "pods", "--output=wide")
+            events = self.kubectl("get", "events", "--sort-by=.lastTimestamp").splitlines()
+        except ClusterError as error:
+            return str(error)
+        return "\n".join((pods, *events[-_EVENTS:]))
 
     def until_phase(self, ref: str, phase: str, seconds: float = PATIENCE) -> Manifest:
         """Watches a resource of ours until it is in this phase and says so of its present generation."""

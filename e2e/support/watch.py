@@ -12,9 +12,21 @@ from typing import IO, Any
 
 from e2e.cluster import Cluster
 
+_PAUSE = 0.5
+
 
 def watch(cluster: Cluster, command: Sequence[str], seconds: float) -> Iterator[dict[str, Any]]:
-    """Each state of the objects that the command lists, the present ones first, for so many seconds."""
+    """Each state of the objects that the command lists, the present ones first, for so many seconds.
+
+    A watch that the API server ends, or cannot begin, is begun again.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        yield from _watch_once(cluster, command, deadline)
+        time.sleep(_PAUSE)
+
+
+def _watch_once(cluster: Cluster, command: Sequence[str], deadline: float) -> Iterator[dict[str, Any]]:
     kubectl = shutil.which("kubectl", path=cluster.environment["PATH"])
     assert kubectl is not None
     process = subprocess.Popen(
@@ -31,7 +43,7 @@ def watch(cluster: Cluster, command: Sequence[str], seconds: float) -> Iterator[
     reading = threading.Thread(target=_read, args=(process.stdout, found))
     reading.start()
     try:
-        yield from _until(found, time.monotonic() + seconds)
+        yield from _until(found, deadline)
     finally:
         process.kill()
         process.wait()
