@@ -1,6 +1,7 @@
 """What all answers that are being read from backends may hold together (ADR-0028)."""
 
 import asyncio
+import sys
 from collections.abc import Callable
 from typing import Final
 
@@ -20,8 +21,9 @@ STALLED: Final = "it stopped in the middle of an answer, and other large answers
 class ReadBudget:
     """Lets answers grow while there is room for them; then they wait, and their backends are not read.
 
-    The oldest never waits, so that one of them always comes to its end. If it does not within `patience` seconds
-    while others wait, it is given up.
+    The oldest waits for nothing but clients, so that one of them always comes to its end. If it does not within
+    `patience` seconds while others wait, it is given up. While clients have so much to read that there is no `limit`
+    left for more, nobody goes on, and no patience is lost.
     """
 
     def __init__(self, most_bytes: int = MOST_READ_BYTES, patience: float = PATIENCE_SECONDS) -> None:
@@ -29,7 +31,8 @@ class ReadBudget:
         self._patience = patience
         self._leases: dict[Lease, None] = {}
         self._held = 0
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._limit = sys.maxsize
+        self._waiting: dict[asyncio.Future[None], None] = {}
 
     def __repr__(self) -> str:
         return f"<ReadBudget {self._held} bytes in {len(self._leases)} answers>"
@@ -38,6 +41,29 @@ class ReadBudget:
         """The share of one answer, or of one stream of events; `give_up` has its reader fail."""
         return Lease(self, give_up)
 
+    @property
+    def is_held_back(self) -> bool:
+        """Whether somebody waits because clients do not read what they have."""
+        return bool(self._waiting) and self._is_shut
+
+    @property
+    def _is_shut(self) -> bool:
+        """Whether not even the oldest may go on."""
+        oldest = next(iter(self._leases), None)
+        return oldest is not None and self._held - oldest.size > self._limit
+
+    def limit(self, size: int) -> None:
+        """Says how many bytes clients leave to unfinished answers; the oldest may go beyond, but not below 0."""
+        if size == self._limit:
+            return
+        was_shut, has_more, self._limit = self._is_shut, size > self._limit, size
+        is_shut = self._is_shut
+        if was_shut and not is_shut and (oldest := next(iter(self._leases))).since is not None:
+            # Its backend has not been read meanwhile.
+            oldest.since = asyncio.get_running_loop().time()
+        if has_more or is_shut is not was_shut:
+            self._tell()
+
     def resize(self, lease: "Lease", size: int) -> bool:
         """Takes over a new size where there is room for it."""
         if size <= UNCOUNTED_BYTES:
@@ -45,7 +71,9 @@ class ReadBudget:
             return True
         self._leases.setdefault(lease)
         grown = size - lease.size
-        if grown > 0 and self._held + grown > self._most_bytes and lease is not next(iter(self._leases)):
+        others = self._held - lease.size
+        is_oldest = lease is next(iter(self._leases))
+        if grown > 0 and (others > self._limit if is_oldest else others + size > min(self._most_bytes, self._limit)):
             return False
         is_first = lease.since is None
         if is_first:
@@ -67,17 +95,18 @@ class ReadBudget:
     async def wait(self) -> None:
         """Waits until there is more room, which ends the oldest answer where it takes too long."""
         oldest = next(iter(self._leases))
+        # One that has only just become the oldest has waited itself until now.
+        since = None if self._is_shut else oldest.since
         changed = asyncio.get_running_loop().create_future()
-        self._waiting.add(changed)
+        self._waiting[changed] = None
         try:
-            # One that has only just become the oldest has waited itself until now.
-            async with asyncio.timeout_at(None if oldest.since is None else oldest.since + self._patience):
+            async with asyncio.timeout_at(None if since is None else since + self._patience):
                 await changed
         except TimeoutError:
             if oldest in self._leases:
                 oldest.end()
         finally:
-            self._waiting.discard(changed)
+            self._waiting.pop(changed, None)
 
     def _tell(self) -> None:
         for changed in self._waiting:

@@ -83,6 +83,7 @@ class Wiring:
             self.status,
             metrics,
             self.explainer,
+            self.assembler.reads,
         )
 
     def supervisors(self) -> tuple[Coroutine[Any, Any, None], ...]:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from vmcp_proxy.auth.decision import DecisionRecord
@@ -20,10 +20,10 @@ from vmcp_proxy.protocol.params import InvalidParamsError
 from vmcp_proxy.protocol.sse import Pieces
 from vmcp_proxy.protocol.versions import SESSION_HEADER
 from vmcp_proxy.serve.http import direct_answers
-from vmcp_proxy.serve.http.bounds import SHORT_BYTES
 from vmcp_proxy.serve.http.departure import TellsDeparture
 from vmcp_proxy.serve.http.head import shortened
 from vmcp_proxy.serve.http.repeated import SAME_HEAD, RepeatedHead
+from vmcp_proxy.serve.http.unread import SHORT_BYTES
 from vmcp_proxy.serve.rejections import CRASHED, Cut, Rejection
 
 if TYPE_CHECKING:
@@ -154,11 +154,9 @@ class RequestContext:
         self.sent_headers: HeaderSnapshot = EMPTY_SNAPSHOT
         self.trace: Trace | None = None
         self.rejected_by = ""
-        self.is_enriched = False
+        self.is_enriched = self.is_stream = self.is_measured = False
         self.cors_headers: tuple[tuple[bytes, bytes], ...] = ()
         self.cut: Cut | None = None
-        self.is_stream = False
-        self.is_measured = False
         self.status = self.bytes_out = 0
         self.response_started = self.response_complete = False
 
@@ -331,7 +329,10 @@ class RequestContext:
         if self.keeps_answer:
             self.answer = body
         is_plain = status == _OK and body and content_type is JSON and not headers and not self.cors_headers
-        if is_plain and (written := direct_answers.write_answer(self._send, body)):
+        if is_plain and (
+            (written := direct_answers.write_answer(self._send, body))
+            or (written := await direct_answers.write_long_answer(self._send, body))
+        ):
             self.status = status
             self.bytes_out += written
             self.response_started = self.response_complete = True
@@ -341,10 +342,10 @@ class RequestContext:
         fields = [(b"content-type", content_type)] if body else []
         length = () if status == _NO_CONTENT else ((b"content-length", b"%d" % len(body)),)
         fields += (*length, *headers, *self.cors_headers)
-        self.status = status
-        self.bytes_out += len(body)
-        self.response_started = True
-        with self._writing(len(body)):
+        async with self._room(len(body)):
+            self.status = status
+            self.bytes_out += len(body)
+            self.response_started = True
             await self._send({"type": "http.response.start", "status": status, "headers": fields})
             self.response_complete = True
             await self._send({"type": "http.response.body", "body": body})
@@ -358,19 +359,19 @@ class RequestContext:
         """Sends the next bytes of a stream; waits while the client is slow, does nothing once it has gone."""
         size = size_of(chunk)
         self.bytes_out += size
-        with self._writing(size):
+        async with self._room(size):
             if size > SHORT_BYTES and await direct_answers.write_pieces(self._send, chunk):
                 return
             body = b"".join(chunk) if isinstance(chunk, tuple) else chunk
             await self._send({"type": "http.response.body", "body": body, "more_body": True})
 
     def waiting(self, size: int) -> AbstractContextManager[None]:
-        """Has bytes count as unread that are about to be written, and may have to wait for that."""
+        """Has bytes count as unread that wait for their turn to be written."""
         return direct_answers.waiting(self._send, size) if self._whole is None else self._whole.waiting(size)
 
-    def _writing(self, size: int) -> AbstractContextManager[None]:
-        """The same for what is written now; of a part its batch counts it."""
-        return nullcontext() if self._whole is not None else direct_answers.waiting(self._send, size)
+    def _room(self, size: int) -> AbstractAsyncContextManager[None]:
+        """Waits for room for what is written now; of a part its batch does."""
+        return nullcontext() if self._whole is not None else direct_answers.room(self._send, size)
 
     async def finish(self) -> None:
         """Ends a stream."""

@@ -19,7 +19,7 @@ from vmcp_proxy.protocol.error_codes import (
 )
 from vmcp_proxy.protocol.jsonrpc import Malformed
 from vmcp_proxy.protocol.modern import eras
-from vmcp_proxy.serve.http.bounds import SHORT_BYTES
+from vmcp_proxy.serve.http.unread import SHORT_BYTES
 
 MCP_PATH: Final = "/mcp"
 METHODS: Final = b"GET, POST, DELETE, OPTIONS"

@@ -114,3 +114,55 @@ async def test_whoever_stops_waiting_leaves_nothing_behind():
     second.drop()
     first.drop()
     assert repr(budget) == "<ReadBudget 0 bytes in 0 answers>"
+
+
+async def test_while_clients_leave_no_room_not_even_the_oldest_goes_on_and_it_loses_no_patience_by_it():
+    budget = ReadBudget(MOST, patience=0.0)
+    oldest, second = budget.lease(never), budget.lease(never)
+    assert oldest.try_hold(LARGE)
+    budget.limit(-1)
+    assert not budget.is_held_back
+    assert not oldest.try_hold(2 * LARGE)
+    tasks = [await waiting(oldest, 2 * LARGE), await waiting(second, LARGE)]
+    assert budget.is_held_back
+    budget.limit(-2)
+    await asyncio.sleep(0)
+    assert budget.is_held_back
+    budget.limit(0)
+    async with asyncio.timeout(10):
+        await tasks[0]
+    oldest.drop()
+    budget.limit(LARGE)
+    async with asyncio.timeout(10):
+        await tasks[1]
+
+
+async def test_all_but_the_oldest_have_together_no_more_than_clients_leave_them():
+    budget = ReadBudget(MOST)
+    first, second, third = (budget.lease(never) for _ in range(3))
+    budget.limit(4 * UNCOUNTED_BYTES)
+    assert first.try_hold(2 * UNCOUNTED_BYTES)
+    assert second.try_hold(2 * UNCOUNTED_BYTES)
+    assert not third.try_hold(2 * UNCOUNTED_BYTES)
+    assert first.try_hold(2 * MOST)
+
+
+async def test_those_that_wait_for_clients_have_room_in_the_order_in_which_they_came():
+    budget = ReadBudget(MOST)
+    budget.limit(-1)
+    order = []
+
+    async def read(number):
+        lease = budget.lease(never)
+        await lease.hold(LARGE)
+        order.append(number)
+        lease.drop()
+
+    tasks = []
+    for number in range(8):
+        tasks.append(asyncio.create_task(read(number)))
+        await asyncio.sleep(0)
+    budget.limit(0)
+    async with asyncio.timeout(10):
+        await asyncio.gather(*tasks)
+    assert order == list(range(8))

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from vmcp_api.config import Backend as BackendConfig
 from vmcp_api.config import Transport, Withheld
@@ -69,7 +70,7 @@ class Assembler:
     ) -> None:
         self._client = client
         self._pool = ProgramPool()
-        self._budget = ReadBudget()
+        self.reads: Final = ReadBudget()
         self._tasks = tasks
         self._version = software_version
         self._pod = pod
@@ -122,7 +123,7 @@ class Assembler:
             command = StdioCommand(config.command, tuple((config.env | secret).items()), config.cwd)
             patience = operational.failure_handling.health_check_timeout
             limit, environ = operational.limits.response_body, dict(os.environ)
-            return _Program(command, StdioSettings(limit, patience, self._version, environ, self._budget))
+            return _Program(command, StdioSettings(limit, patience, self._version, environ, self.reads))
         certificate = config.tls.client_certificate_ref
         trust = TrustSetting(
             ca_bundle=config.tls.ca_bundle,
@@ -131,7 +132,7 @@ class Assembler:
         )
         peer = Peer(Url.parse(config.url or ""), config.network, trust)
         limit, patience = operational.limits.response_body, operational.timeouts.connect
-        return _Server(peer, HttpBackendSettings(limit, patience, self._version, self._budget))
+        return _Server(peer, HttpBackendSettings(limit, patience, self._version, self.reads))
 
     def _backend(self, config: BackendConfig, recipe: _Program | _Server) -> Backend:
         if isinstance(recipe, _Program) and self._pod is not None:

@@ -10,6 +10,7 @@ from vmcp_api.config import ProxyConfig
 from vmcp_api.spec.headers import PassthroughHeaderMode
 from vmcp_proxy.auth.incoming.authenticators import Authenticators
 from vmcp_proxy.auth.incoming.protected_resource import ProtectedResource
+from vmcp_proxy.backends.budget import ReadBudget
 from vmcp_proxy.clients.listen.clients import ListenClients
 from vmcp_proxy.core.catalog.budget import CatalogBudget
 from vmcp_proxy.core.catalog.pagination import ListEncoder
@@ -180,8 +181,9 @@ def build_surface(
     status: ProxyStatus,
     metrics: Metrics,
     explainer: Explainer,
+    reads: ReadBudget,
 ) -> SurfaceParts:
-    """Nothing listens before the servers run.
+    """Nothing listens before the servers run; `reads` wait while clients do not read what they have.
 
     Raises:
         OSError: the audit file cannot be opened.
@@ -206,7 +208,7 @@ def build_surface(
     chain = LiveChain(build_chain(chain_settings, dispatch, services))
     well_known = WellKnown(WellKnownSettings(chain_settings.policy.hosts, chain_settings.resource), metrics.on_rejected)
     admin = _admin(settings, status, metrics, explainer)
-    servers = _servers(settings, config, chain, well_known, in_flight, admin, metrics)
+    servers = _servers(settings, config, chain, well_known, in_flight, admin, metrics, reads)
     return SurfaceParts(
         sources,
         services,
@@ -236,6 +238,7 @@ def _servers(
     in_flight: InFlight,
     admin: Listener | None,
     metrics: Metrics,
+    reads: ReadBudget,
 ) -> Servers:
     def on_end() -> None:
         servers.stop()
@@ -251,7 +254,8 @@ def _servers(
     front: Opens
     if settings.pipes is None:
         count = partial(metrics.on_rejected, CONNECTION)
-        front = Listener(build_mcp_app(chain, well_known), settings.host, settings.port, on_refused=count)
+        app = build_mcp_app(chain, well_known)
+        front = Listener(app, settings.host, settings.port, on_refused=count, reads=reads)
     else:
         front = StdioListener(chain, settings.pipes, request_limit, on_end, on_gone)
     servers = Servers(

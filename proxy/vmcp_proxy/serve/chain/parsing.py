@@ -8,7 +8,7 @@ from vmcp_proxy.protocol.jsonrpc import Batch, Malformed, Notification, Request,
 from vmcp_proxy.protocol.modern.eras import claims_modern
 from vmcp_proxy.protocol.versions import SESSION_HEADER
 from vmcp_proxy.serve.context import Handler, RequestContext
-from vmcp_proxy.serve.http.bounds import SHORT_BYTES
+from vmcp_proxy.serve.http.unread import SHORT_BYTES
 from vmcp_proxy.serve.rejections import (
     INCOMPLETE,
     LONG_WITHOUT_SESSION,

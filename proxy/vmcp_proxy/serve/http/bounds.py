@@ -12,13 +12,6 @@ SPARE_DESCRIPTORS: Final = 256
 MOST_BODY_BYTES: Final = 96 << 20
 """Bytes of heads and bodies that all connections hold until they are answered; up to `UNCOUNTED_BYTES` are free."""
 
-MOST_UNREAD_BYTES: Final = 96 << 20
-"""Bytes of answers that wait for clients that do not read them, over all connections; short ones are not counted."""
-
-SHORT_BYTES: Final = 64 << 10
-"""Up to here an unread answer is bounded by the number of connections alone, and a body needs no session."""
-
-
 UNCOUNTED_BYTES: Final = 8 << 10
 """Up to here the head, or the body, of a request is bounded by the number of connections alone."""
 
@@ -33,13 +26,6 @@ class Peer(Protocol):
     @property
     def is_waiting(self) -> bool:
         """Whether no request of it is being answered."""
-
-    @property
-    def unread(self) -> int:
-        """Bytes that wait until its client reads them, with those that are not in the transport yet."""
-
-    unwritten: int
-    """Of these, bytes that are not in the transport yet: what was written before them is to be read first."""
 
     def abort(self) -> None:
         """Closes it at once."""
@@ -72,7 +58,6 @@ class Bounds:
         self._peers: Final[dict[Peer, None]] = {}
         self._held: Final[dict[Held, None]] = {}
         self._held_bytes = 0
-        self._unread: Final[dict[Peer, None]] = {}
 
     def __len__(self) -> int:
         return len(self._peers)
@@ -103,7 +88,6 @@ class Bounds:
             self._by_address[peer.address] = left
         else:
             del self._by_address[peer.address]
-        self._unread.pop(peer, None)
 
     def hold(self, held: Held, size: int) -> None:
         """Says how long a request is by now; the oldest unfinished ones give way."""
@@ -120,25 +104,6 @@ class Bounds:
         self._held_bytes -= held.size
         held.size = 0
         self._held.pop(held, None)
-
-    def wrote(self, peer: Peer) -> None:
-        """Says that a connection has a long answer to send; the oldest unread ones are cut off beyond the bound.
-
-        The one that has it is not, unless it alone has as much that is not even written.
-        """
-        if peer.unread <= SHORT_BYTES:
-            self._unread.pop(peer, None)
-            return
-        self._unread.setdefault(peer)
-        waiting = {each: each.unread for each in self._unread}
-        total = sum(waiting.values())
-        for each, size in waiting.items():
-            if size <= SHORT_BYTES:
-                del self._unread[each]
-            elif total > MOST_UNREAD_BYTES and (each is not peer or each.unwritten > MOST_UNREAD_BYTES):
-                del self._unread[each]
-                total -= size
-                each.abort()
 
     def _make_room(self, address: str | None) -> bool:
         for each in self._peers:

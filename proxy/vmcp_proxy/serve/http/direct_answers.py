@@ -1,19 +1,19 @@
 """Bodies and answers that are handed over by the server's own objects directly, past what ASGI messages cost."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from vmcp_proxy.protocol.jsonrpc import Answer, size_of
 from vmcp_proxy.protocol.sse import Pieces
-from vmcp_proxy.serve.http.bounds import SHORT_BYTES
 from vmcp_proxy.serve.http.protocol import BoundedHttpProtocol
+from vmcp_proxy.serve.http.unread import SHORT_BYTES
 
 _ANSWER: Final = b"HTTP/1.1 200 OK\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
-_JOINED: Final = 64 << 10
-"""Answers up to this size are copied behind their head, larger ones are not."""
+_JOINED: Final = SHORT_BYTES
+"""Answers up to this size are copied behind their head, larger ones are not, and have to have room."""
 
 
 def has_gone(send: object) -> bool:
@@ -43,23 +43,20 @@ def when_gone(send: object, told: Callable[[], None]) -> BoundedHttpProtocol | N
 
 
 def waiting(send: object, size: int) -> AbstractContextManager[None]:
-    """Has bytes count as unread that are about to go to the connection that `send` leads to, before they are written.
-
-    They may have to wait for what the client reads first.
-    """
+    """Has bytes count as unread that wait for their turn on the connection that `send` leads to."""
     connection = _connection_of(send) if size > SHORT_BYTES else None
-    return nullcontext() if connection is None else _counted(connection, size)
+    return nullcontext() if connection is None else connection.behind(size)
 
 
-@contextmanager
-def _counted(connection: BoundedHttpProtocol, size: int) -> Iterator[None]:
-    connection.unwritten += size
-    connection.noted_long()
-    try:
-        yield
-    finally:
-        connection.unwritten -= size
-        connection.noted_long()
+def room(send: object, size: int) -> AbstractAsyncContextManager[None]:
+    """Waits until there is room, over all connections, for bytes that are written to `send` within the block.
+
+    Whoever is short, or has no client any more, does not wait.
+    """
+    if size <= SHORT_BYTES or getattr(getattr(send, "__self__", None), "disconnected", False):
+        return nullcontext()
+    connection = _connection_of(send)
+    return nullcontext() if connection is None else connection.room(size)
 
 
 def release_head(send: object) -> None:
@@ -95,12 +92,21 @@ def take_body(receive: object) -> bytes | None:
     return body
 
 
-def write_answer(send: object, body: Answer) -> int:
+async def write_long_answer(send: object, body: Answer) -> int:
+    """As `write_answer`, for an answer of any size: a long one waits until there is room for it."""
+    size = size_of(body)
+    if size <= _JOINED:
+        return 0
+    async with room(send, size):
+        return write_answer(send, body, has_room=True)
+
+
+def write_answer(send: object, body: Answer, *, has_room: bool = False) -> int:
     """Writes a whole JSON answer with status 200 at once; its bytes, 0 where it has to go the long way, by messages.
 
     `send` is what the server has given to the application. The bytes are the same either way, but half of what an
     answer costs in the server is for cases that this is not: other headers, streams, a last answer, a client that
-    reads too slowly.
+    reads too slowly. One over `SHORT_BYTES` is not written unless it `has_room`.
     """
     cycle = getattr(send, "__self__", None)
     if (
@@ -113,15 +119,15 @@ def write_answer(send: object, body: Answer) -> int:
         or cycle.scope["method"] == "HEAD"
     ):
         return 0
-    fields = b"".join([b"%b: %b\r\n" % pair for pair in cycle.default_headers])
     size = size_of(body)
+    if size > _JOINED and not has_room:
+        return 0
+    fields = b"".join([b"%b: %b\r\n" % pair for pair in cycle.default_headers])
     parts = (_ANSWER % (fields, size), *body) if isinstance(body, tuple) else (_ANSWER % (fields, size), body)
     if size <= _JOINED:
         cycle.transport.write(b"".join(parts))
     else:
         cycle.transport.writelines(parts)
-        if (connection := _connection_of(send)) is not None:
-            connection.noted_long()
     cycle.waiting_for_100_continue = False
     cycle.chunked_encoding = False
     cycle.response_started = cycle.response_complete = True

@@ -7,17 +7,19 @@ import logging
 import math
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from vmcp_proxy.backends.budget import ReadBudget
 from vmcp_proxy.serve.http.bounds import Bounds
 from vmcp_proxy.serve.http.protocol import BoundedHttpProtocol
 from vmcp_proxy.serve.http.refusal_log import RefusalLog
 from vmcp_proxy.serve.http.repeating import RepeatingHttpProtocol
+from vmcp_proxy.serve.http.unread import UnreadAnswers
 
 logger: Final = logging.getLogger("vmcp.serve")
 
@@ -34,6 +36,8 @@ CONNECTION: Final = "connection"
 """Stands for the layer, in metrics, where a request is refused before there is an application to refuse it."""
 
 _REAP_TICKS: Final = 50
+_LOOK_TICKS: Final = 10
+"""Of a tenth of a second each; while somebody waits for room the look is at each."""
 _CLOSE_SECONDS: Final = 3
 
 
@@ -58,7 +62,8 @@ class StartError(Exception):
 class Listener:
     """An application and where it listens; port 0 takes a free one, `fd` a socket that is bound already.
 
-    `on_refused` hears the status of each request that never reaches the application.
+    `on_refused` hears the status of each request that never reaches the application; `reads` are the answers of
+    backends, which wait while clients do not read what they have.
     """
 
     app: ASGIApp
@@ -66,6 +71,7 @@ class Listener:
     port: int = 0
     fd: int | None = None
     on_refused: Callable[[int], object] = _uncounted
+    reads: ReadBudget = field(default_factory=ReadBudget)
 
     def bind(self) -> socket.socket:
         """The bound socket.
@@ -104,14 +110,14 @@ class ListenerServer(uvicorn.Server):
     def __init__(self, listener: Listener, listening: socket.socket) -> None:
         self._leaving: Final = asyncio.Event()
         self.bounds: Final = Bounds()
+        self.unread: Final = UnreadAnswers(listener.reads)
         log = RefusalLog(logger, listener.on_refused)
+        shared = {"leaving": self._leaving, "bounds": self.bounds, "unread": self.unread, "log": log}
+        connection = partial(RepeatingHttpProtocol, **shared)
         super().__init__(
             uvicorn.Config(
                 listener.app,
-                http=cast(
-                    "type[asyncio.Protocol]",
-                    partial(RepeatingHttpProtocol, leaving=self._leaving, bounds=self.bounds, log=log),
-                ),
+                http=cast("type[asyncio.Protocol]", connection),
                 ws="none",
                 lifespan="on",
                 interface="asgi3",
@@ -175,6 +181,7 @@ class ListenerServer(uvicorn.Server):
         yield
 
     async def on_tick(self, counter: int) -> bool:
+        self.unread.look(asyncio.get_running_loop().time(), is_due=counter % _LOOK_TICKS == 0)
         if counter % _REAP_TICKS == 0:
             self._reap()
         return await super().on_tick(counter)

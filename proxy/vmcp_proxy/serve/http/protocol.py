@@ -11,6 +11,7 @@ from vmcp_proxy.serve.http.bounds import Bounds, Held
 from vmcp_proxy.serve.http.departure import TellsDeparture
 from vmcp_proxy.serve.http.head import FIELD_COST, fault_of, size_of_head, without_upgrade
 from vmcp_proxy.serve.http.holds import RequestHolds
+from vmcp_proxy.serve.http.reading import CountsUnread
 from vmcp_proxy.serve.http.refusal_log import RefusalLog
 from vmcp_proxy.serve.http.refusals import HttpRefusal
 from vmcp_proxy.serve.http.serving import ServesByOneTask
@@ -28,7 +29,7 @@ class _RefusedError(Exception):
     """Stops the parser; the argument is the refusal."""
 
 
-class BoundedHttpProtocol(TellsDeparture, ServesByOneTask):
+class BoundedHttpProtocol(TellsDeparture, CountsUnread, ServesByOneTask):
     """A connection that is bounded in what it may send before it is answered, and in what waits for it (ADR-0028).
 
     No other protocol is spoken: a request that wishes for one is answered in this one (RFC 9110 section 7.8). Fields
@@ -53,12 +54,10 @@ class BoundedHttpProtocol(TellsDeparture, ServesByOneTask):
         self._head_since: float | None = self.loop.time()
         self._body_since: float | None = None
         self._idle_since: float | None = None
-        self._body_bytes = self._framing_bytes = self.unwritten = 0
+        self._body_bytes = self._framing_bytes = 0
         self._is_chunked = False
         self._length = 0
         self._ahead = b""
-        self._unsent = 0
-        self._unsent_since = 0.0
         self._served: RequestResponseCycle | None = None
         self._holds: Final = RequestHolds(bounds, self)
 
@@ -71,11 +70,6 @@ class BoundedHttpProtocol(TellsDeparture, ServesByOneTask):
     def is_waiting(self) -> bool:
         """See `Peer.is_waiting`."""
         return self._served is None or self._served.response_complete
-
-    @property
-    def unread(self) -> int:
-        """See `Peer.unread`."""
-        return self.transport.get_write_buffer_size() + self.unwritten
 
     def give_up(self, held: Held) -> bool:
         """See `Peer.give_up`."""
@@ -92,10 +86,6 @@ class BoundedHttpProtocol(TellsDeparture, ServesByOneTask):
     def release_served(self) -> None:
         """Hears that the request that is being answered keeps nothing long."""
         self._holds.release_served()
-
-    def noted_long(self) -> None:
-        """Hears that a long answer has been written, or is `unwritten`."""
-        self._bounds.wrote(self)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -149,16 +139,6 @@ class BoundedHttpProtocol(TellsDeparture, ServesByOneTask):
                 self._refuse(refusals.BODY_TOO_SLOW)
                 return False
         return self._head_since is not None and now - self._head_since > limits.HEAD_SECONDS
-
-    def _reads_nothing(self, now: float) -> bool:
-        unsent = self.transport.get_write_buffer_size()
-        if unsent != self._unsent:
-            self._unsent, self._unsent_since = unsent, now
-        return unsent > 0 and now - self._unsent_since > limits.STALL_SECONDS
-
-    def abort(self) -> None:
-        """Closes the connection at once."""
-        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self._is_refused:

@@ -36,13 +36,14 @@ class ModernExchange(ContextExchange):
 
     async def _end(self, lock: asyncio.Lock, answer: Answer) -> None:
         context = self._context
-        text = b"".join(answer) if isinstance(answer, tuple) else answer
-        del answer
         if context.keeps_answer:
-            context.answer = text
-        with context.waiting(len(text)):
+            context.answer = answer
+        with context.waiting(size_of(answer)):
             await lock.acquire()
         try:
+            text = b"".join(answer) if isinstance(answer, tuple) else answer
+            # Or it would be there twice while its client reads it.
+            del answer
             await context.write(encode_event(text))
             await context.finish()
         finally:

@@ -1,0 +1,200 @@
+"""What waits until clients read it, over all connections of a listener: who has room, who waits, who gives way."""
+
+import asyncio
+from typing import Final, Protocol
+
+from vmcp_proxy.backends.budget import ReadBudget
+
+MOST_UNREAD_BYTES: Final = 96 << 20
+"""Bytes of long answers that are written, or about to be, and not read yet; the last that finds room may go beyond."""
+
+MOST_IN_MEMORY_BYTES: Final = 192 << 20
+"""The same with what waits for room, or for its turn: beyond, what waits longest gives way with its connection."""
+
+SHORT_BYTES: Final = 64 << 10
+"""Up to here an unread answer is bounded by the number of connections alone, and a body needs no session."""
+
+PROGRESS_SECONDS: Final = 30.0
+"""The time in which a client has to read a part of what it holds, once somebody waits for room."""
+
+PROGRESS_PARTS: Final = 8
+"""A client makes progress that reads one of so many parts of the most that it has held in `PROGRESS_SECONDS`."""
+
+
+class Client(Protocol):
+    """One connection, as its listener's unread answers know it."""
+
+    admitted: int
+    """Bytes that have room and are not in the transport yet."""
+
+    unwritten: int
+    """Bytes that are in memory and wait for room, or for their turn behind others of this connection."""
+
+    @property
+    def unsent(self) -> int:
+        """Bytes in the transport that the system has not taken."""
+
+    def abort(self) -> None:
+        """Closes it at once."""
+
+
+class Progress:
+    """How fast a client reads what it holds; times in seconds of the loop."""
+
+    __slots__ = ("_is_new", "_left", "_most", "_since", "_taken")
+
+    def __init__(self, left: int, held: int, now: float) -> None:
+        self._left = left
+        self._most = held
+        self._taken = 0
+        self._since = now
+
+    def grow(self, size: int) -> None:
+        """More is to be read."""
+        self._left += size
+
+    def note(self, left: int, held: int, now: float) -> None:
+        """Takes over what is to be read yet, and all that is `held` for the client."""
+        self._taken += max(self._left - left, 0)
+        self._left = left
+        self._most = max(self._most, held)
+        if self._taken * PROGRESS_PARTS >= self._most:
+            self.begin(now)
+
+    def begin(self, now: float) -> None:
+        """Gives it the whole time again."""
+        self._taken, self._since = 0, now
+
+    def is_stalled(self, now: float) -> bool:
+        """Whether it has read too little for too long."""
+        return now - self._since > PROGRESS_SECONDS
+
+
+class _Turn:
+    """An answer that waits for room; `granted` is done once it has some, or its client has gone."""
+
+    __slots__ = ("client", "granted", "size")
+
+    def __init__(self, client: Client, size: int) -> None:
+        self.client: Final = client
+        self.size: Final = size
+        self.granted: Final = asyncio.get_running_loop().create_future()
+
+
+class UnreadAnswers:
+    """Answers over `SHORT_BYTES` of all connections.
+
+    They have room one after the other, in the order in which they came, and backends are not read for more of them
+    meanwhile. While somebody waits, clients that make no progress are cut off, the one that holds something longest
+    first, until there is room; one that makes progress never is.
+    """
+
+    def __init__(self, reads: ReadBudget) -> None:
+        self._reads: Final = reads
+        self._clients: Final[dict[Client, Progress]] = {}
+        self._turns: Final[dict[_Turn, None]] = {}
+
+    def __len__(self) -> int:
+        return len(self._clients)
+
+    @property
+    def waiting(self) -> int:
+        """How many answers wait for room."""
+        return len(self._turns)
+
+    async def enter(self, client: Client, size: int) -> None:
+        """Waits until an answer has room, or its client has gone; it counts as `admitted`, which the caller takes back.
+
+        The caller bounds the wait.
+        """
+        turn = _Turn(client, size)
+        self._turns[turn] = None
+        client.unwritten += size
+        self.note(client)
+        try:
+            await turn.granted
+        except asyncio.CancelledError:
+            if turn in self._turns:
+                del self._turns[turn]
+                client.unwritten -= size
+            else:
+                client.admitted -= size
+            self.note(client)
+            raise
+
+    def note(self, client: Client) -> None:
+        """Hears that what a client holds has changed."""
+        self._note(client, asyncio.get_running_loop().time())
+        self._settle()
+
+    def leave(self, client: Client) -> None:
+        """Forgets a connection that is gone: nothing of it waits any more."""
+        turns = [each for each in self._turns if each.client is client]
+        if self._clients.pop(client, None) is None and not turns:
+            return
+        for turn in turns:
+            self._grant(turn)
+        self._settle()
+
+    def look(self, now: float, *, is_due: bool) -> None:
+        """Finds out what has been read, and cuts off who reads nothing where somebody waits for it.
+
+        Where nobody waits it does so only when it `is_due`.
+        """
+        if not self._clients or not (is_due or self._is_awaited):
+            return
+        waits = {turn.client for turn in self._turns}
+        for client in tuple(self._clients):
+            self._note(client, now)
+            if client in waits and client in self._clients and not client.unsent:
+                # It has nothing to read, through no fault of its own.
+                self._clients[client].begin(now)
+        self._settle()
+        for client, progress in tuple(self._clients.items()):
+            if not self._is_awaited:
+                return
+            if progress.is_stalled(now):
+                self._cut(client)
+
+    @property
+    def _is_awaited(self) -> bool:
+        return bool(self._turns) or self._reads.is_held_back
+
+    def _note(self, client: Client, now: float) -> None:
+        left = client.unsent + client.admitted
+        held = left + client.unwritten
+        progress = self._clients.get(client)
+        if held <= SHORT_BYTES:
+            self._clients.pop(client, None)
+        elif progress is None:
+            self._clients[client] = Progress(left, held, now)
+        else:
+            progress.note(left, held, now)
+
+    def _settle(self) -> None:
+        """Gives room to those that wait, as far as there is any, and says how much is left to what comes."""
+        unread = sum(each.unsent + each.admitted for each in self._clients)
+        for turn in tuple(self._turns):
+            if unread > MOST_UNREAD_BYTES:
+                break
+            self._grant(turn)
+            unread += turn.size
+        behind = [each for each in self._clients if each.unwritten]
+        unwritten = sum(each.unwritten for each in behind)
+        if unread + unwritten > MOST_IN_MEMORY_BYTES and (len(behind) > 1 or unwritten > MOST_UNREAD_BYTES):
+            self._cut(behind[0])
+            return
+        self._reads.limit(MOST_UNREAD_BYTES - unread - unwritten)
+
+    def _grant(self, turn: _Turn) -> None:
+        del self._turns[turn]
+        turn.client.unwritten -= turn.size
+        turn.client.admitted += turn.size
+        if turn.client in self._clients:
+            self._clients[turn.client].grow(turn.size)
+        if not turn.granted.done():
+            turn.granted.set_result(None)
+
+    def _cut(self, client: Client) -> None:
+        self.leave(client)
+        client.abort()
