@@ -23,6 +23,7 @@ from vmcp_proxy.http_client.errors import (
 )
 from vmcp_proxy.http_client.head import HeaderBlock
 from vmcp_proxy.http_client.limits import ClientLimits
+from vmcp_proxy.http_client.lookups import Lookups, read_address
 from vmcp_proxy.http_client.peer import Peer, TrustSetting
 from vmcp_proxy.http_client.reader import ResponseHeaders
 from vmcp_proxy.http_client.response import Response
@@ -39,6 +40,7 @@ __all__ = [
     "HttpClient",
     "HttpError",
     "InvalidUrl",
+    "Lookups",
     "Peer",
     "PeerClosed",
     "PoolClosed",
@@ -52,4 +54,5 @@ __all__ = [
     "TlsFailed",
     "TrustSetting",
     "Url",
+    "read_address",
 ]

@@ -5,12 +5,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from vmcp_proxy.http_client.connect import Connector, Resolver, resolve_by_system
+from vmcp_proxy.http_client.connect import Connector, Resolver
 from vmcp_proxy.http_client.connection import Awaited
 from vmcp_proxy.http_client.dial import Address
 from vmcp_proxy.http_client.errors import PeerClosed, PoolClosed, RedirectRefused
 from vmcp_proxy.http_client.head import HeaderBlock, Headers, encode_head
 from vmcp_proxy.http_client.limits import ClientLimits
+from vmcp_proxy.http_client.lookups import Lookups
 from vmcp_proxy.http_client.peer import Peer
 from vmcp_proxy.http_client.pool import Pool
 from vmcp_proxy.http_client.response import Response
@@ -42,13 +43,14 @@ class HttpClient:
         self,
         limits: ClientLimits = _DEFAULT_LIMITS,
         *,
-        resolver: Resolver = resolve_by_system,
+        resolver: Resolver | None = None,
         denied_addresses: frozenset[Address] = frozenset(),
     ) -> None:
         self._limits = limits
         self._apart_limits = replace(limits, max_connections=_MOST_APART)
         self._contexts = TlsContexts()
-        self._connector = Connector(limits, resolver, denied_addresses, self._contexts)
+        self._lookups = Lookups()
+        self._connector = Connector(limits, resolver or self._lookups, denied_addresses, self._contexts)
         self._pools: dict[str, Pool] = {}
         self._is_closed = False
         self._keeps_none: dict[str, float] = {}
@@ -133,6 +135,7 @@ class HttpClient:
     async def aclose(self) -> None:
         """Close every connection and fail every request that still waits; the client cannot be used again."""
         self._is_closed = True
+        self._lookups.close()
         await asyncio.gather(*(pool.aclose() for pool in self._pools.values()))
 
     def __repr__(self) -> str:

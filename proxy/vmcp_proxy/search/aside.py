@@ -12,7 +12,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 AT_ONCE: Final = 2
-"""Threads that searches have together: those of the event loop's executor look up names of backends."""
+"""Threads that searches have together: those of the event loop's executor read configs and metrics."""
 
 
 class Aside:

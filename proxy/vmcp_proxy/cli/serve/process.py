@@ -11,6 +11,7 @@ import uvloop
 
 from vmcp_api.manifests.problems import Problems
 from vmcp_proxy.cli.exits import CommandError, Exit
+from vmcp_proxy.cli.serve.loop import Loop
 from vmcp_proxy.cli.serve.report import Reporter
 from vmcp_proxy.observability.logs import configure_logging, log_event
 from vmcp_proxy.run.proxy import Proxy
@@ -43,7 +44,7 @@ def serve(plan: Plan) -> None:
     configure_logging(plan.level, sys.stderr, json=plan.json)
     proxy = Proxy(plan.settings, outcome.loaded)
     try:
-        uvloop.run(_run(proxy, plan, watcher, outcome.warnings))
+        uvloop.run(_run(proxy, plan, watcher, outcome.warnings), loop_factory=Loop)
     except BaseExceptionGroup as group:
         known = None if proxy.started.is_set() else explain(group, plan.settings)
         raise known or group from None
