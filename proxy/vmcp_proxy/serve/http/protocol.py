@@ -8,7 +8,8 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from vmcp_proxy.serve.http import limits, refusals
 from vmcp_proxy.serve.http.bounds import Bounds, Held
-from vmcp_proxy.serve.http.departure import TellsDeparture
+from vmcp_proxy.serve.http.closing import ClosesUnused, has_input
+from vmcp_proxy.serve.http.departure import TellsDeparture, tell_cycle
 from vmcp_proxy.serve.http.head import FIELD_COST, fault_of, size_of_head, without_upgrade
 from vmcp_proxy.serve.http.holds import RequestHolds
 from vmcp_proxy.serve.http.reading import CountsUnread
@@ -29,7 +30,7 @@ class _RefusedError(Exception):
     """Stops the parser; the argument is the refusal."""
 
 
-class BoundedHttpProtocol(TellsDeparture, CountsUnread, ServesByOneTask):
+class BoundedHttpProtocol(TellsDeparture, ClosesUnused, CountsUnread, ServesByOneTask):
     """A connection that is bounded in what it may send before it is answered, and in what waits for it (ADR-0028).
 
     No other protocol is spoken: a request that wishes for one is answered in this one (RFC 9110 section 7.8). Fields
@@ -53,7 +54,6 @@ class BoundedHttpProtocol(TellsDeparture, CountsUnread, ServesByOneTask):
         self._plain_head: bytes | None = None
         self._head_since: float | None = self.loop.time()
         self._body_since: float | None = None
-        self._idle_since: float | None = None
         self._body_bytes = self._framing_bytes = 0
         self._is_chunked = False
         self._length = 0
@@ -73,14 +73,14 @@ class BoundedHttpProtocol(TellsDeparture, CountsUnread, ServesByOneTask):
 
     def give_up(self, held: Held) -> bool:
         """See `Peer.give_up`."""
-        if self._is_refused or not self._holds.is_read(held) or not self._is_incomplete:
+        if self._is_refused or not self._holds.is_read(held) or not self.is_reading:
             return False
         self._refuse(refusals.NO_ROOM)
         return True
 
     @property
-    def _is_incomplete(self) -> bool:
-        """Whether a request has begun to come and is not whole."""
+    def is_reading(self) -> bool:
+        """See `ClosesUnused.is_reading`."""
         return self._body_since is not None or (self._head_since is not None and self._head_bytes > 0)
 
     def release_served(self) -> None:
@@ -101,7 +101,7 @@ class BoundedHttpProtocol(TellsDeparture, CountsUnread, ServesByOneTask):
         served = self._served
         if served is not None and served is not self.cycle:
             # The server's own method tells the request that was read last, which may not be the one being answered.
-            self._tell_gone(served)
+            tell_cycle(served)
         super().connection_lost(exc)
         self.tell_gone()
 
@@ -128,9 +128,7 @@ class BoundedHttpProtocol(TellsDeparture, CountsUnread, ServesByOneTask):
 
         Between requests a connection is kept for the server's keep-alive time. A body is due only while it is read.
         """
-        if self._reads_nothing(now):
-            return True
-        if self._idle_since is not None and now - self._idle_since > self.timeout_keep_alive:
+        if self._reads_nothing(now) or self.is_unused(now):
             return True
         if self._body_since is not None:
             if self.flow.read_paused:
@@ -138,7 +136,9 @@ class BoundedHttpProtocol(TellsDeparture, CountsUnread, ServesByOneTask):
             elif now - self._body_since > limits.BODY_SECONDS and not self._is_refused:
                 self._refuse(refusals.BODY_TOO_SLOW)
                 return False
-        return self._head_since is not None and now - self._head_since > limits.HEAD_SECONDS
+        if self._head_since is None or now - self._head_since <= limits.HEAD_SECONDS:
+            return False
+        return self._is_refused or self._head_bytes > 0 or not has_input(self.transport)
 
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
@@ -246,13 +246,7 @@ class BoundedHttpProtocol(TellsDeparture, CountsUnread, ServesByOneTask):
         self.headers, self.scope = [], {}  # type: ignore[typeddict-item]
         if served is not None:
             self.loop.call_soon(setattr, served, "scope", self.scope)
-            self._tell_gone(served)
-
-    @staticmethod
-    def _tell_gone(served: RequestResponseCycle) -> None:
-        if not served.response_complete:
-            served.disconnected = True
-            served.message_event.set()
+            tell_cycle(served)
 
     def _is_for_another(self) -> bool:
         """Whether what is said now would be taken for the answer to a request that was read before."""
@@ -329,6 +323,9 @@ class BoundedHttpProtocol(TellsDeparture, CountsUnread, ServesByOneTask):
         if not self.cycle.response_complete:
             self.cycle.more_body = False
             self.cycle.message_event.set()
+        elif self.cycle is self._served:
+            # The answer came before the whole request had.
+            self._idle_since = self.loop.time()
 
     def on_response_complete(self) -> None:
         """Begins the next request where the client has sent it already, and the wait for it where not.
@@ -371,10 +368,12 @@ class BoundedHttpProtocol(TellsDeparture, CountsUnread, ServesByOneTask):
 
     def _refuse_incomplete(self) -> None:
         """Refuses what has begun to come and never ends."""
-        if self._is_incomplete and not self._is_refused:
+        if self.is_reading and not self._is_refused:
             self._refuse(refusals.INCOMPLETE)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._served = cycle
+        # The head of this one may have begun to come before the last answer was complete.
+        self._idle_since = None
         self._holds.serve()
         super()._start_asgi_task(cycle, app)

@@ -41,6 +41,10 @@ class ServesByOneTask(HttpToolsProtocol):
         while True:
             try:
                 await cycle.run_asgi(app)
+            except BaseException:
+                # Not even an error could be answered: nobody may wait for it, or behind it.
+                self.transport.close()
+                raise
             finally:
                 self.tasks.discard(task)
             del cycle
