@@ -107,11 +107,11 @@ POD: Final = PodFigures(
 REDIS: Final = RedisFigures(
     record_bytes=1088,
     tombstone_bytes=280,
-    create=Command(44, 1593, 4),
-    remember=Command(30, 689, 4),
-    touch=Command(13, 1303, 4),
+    create=Command(44, 394, 4),
+    remember=Command(30, 357, 4),
+    touch=Command(13, 213, 4),
     limit=Command(15, 215, 9),
-    publish=Command(18, 858, 4),
-    end=Command(13, 1080, 4),
+    publish=Command(18, 739, 4),
+    end=Command(13, 317, 4),
 )
 """Of `python -m benchmarks.fleet --measure` with Redis 7.0.15."""
