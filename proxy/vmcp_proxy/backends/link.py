@@ -234,8 +234,9 @@ class Link:
                 if session is None:
                     session = await self._open(headers, deadline, lost, span)
                 request_id = session.next_id()
-                params = params_for(request_id)
-                return await session.request(request_id, method, params, headers, deadline, receiver, span.headers)
+                return await session.request(
+                    request_id, method, params_for(request_id), headers, deadline, receiver, span.headers
+                )
             except SessionLostError:
                 if session is None or lost is not None:
                     raise

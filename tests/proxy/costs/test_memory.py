@@ -1,11 +1,13 @@
 """A pod at its default memory limit lives, and serves others, whatever a peer sends that never has a session."""
 
 import asyncio
+import json
 
 import pytest
 
 from tests.proxy.costs.attacks import POD_MIB, Flood, pod, pour, status_of
-from tests.support.raw_client import RawClient
+from tests.support.raw_client import RawClient, eventually
+from tests.support.scripted_backend import ScriptedBackend
 from vmcp_proxy.serve.http.bounds import MOST_BODY_BYTES
 
 MIB = 1 << 20
@@ -65,6 +67,38 @@ async def test_half_bodies_in_a_session_give_way_to_newer_ones_beyond_the_bound(
         # 64 times 8 MiB, each a piece short of its end.
         floods = (Flood(first, b" " * 65536, length - 65536) for _ in range(64))
         assert await held_after(target, *floods) < MOST_BODY_BYTES / MIB + ROOM_MIB
+
+
+async def test_long_calls_that_a_backend_does_not_answer_are_held_as_they_came_and_as_they_were_sent(tmp_path):
+    backend = ScriptedBackend()
+
+    async def never(_call):
+        await asyncio.Event().wait()
+
+    backend.handlers["tools/call"] = never
+    async with backend.running():
+        servers = {"one": {"type": "http", "url": f"http://127.0.0.1:{backend.port}/mcp"}}
+        async with pod(tmp_path, servers=servers) as target, RawClient(target.url) as client:
+            await client.open()
+            count, params = 8, {"name": "one_echo", "arguments": {"text": "x" * 7 * MIB}}
+            before = target.held_mib
+            writers = []
+            try:
+                for _ in range(count):
+                    body = json.dumps(client.asking("tools/call", params)).encode()
+                    _, writer = await asyncio.open_connection("127.0.0.1", target.port)
+                    writers.append(writer)
+                    writer.write(
+                        target.head(f"content-length: {len(body)}", f"mcp-session-id: {client.session}") + body
+                    )
+                    await writer.drain()
+                await eventually(lambda: len(backend.calls("tools/call")) == count)
+                assert await target.answers()
+                # With a third copy of each, as of their params, it is over three times.
+                assert target.held_mib - before < 2.6 * count * 7
+            finally:
+                for writer in writers:
+                    writer.transport.abort()
 
 
 async def test_connections_that_say_nothing_are_bounded_and_cost_little(tmp_path):

@@ -118,7 +118,10 @@ class HttpBackendSession:
             await self._stream.wait()
         wait = self._answers.begin(request_id)
         try:
-            return await self._exchange(request_id, method, params, headers, deadline, receiver, extra)
+            body = jsonrpc.encode_request(request_id, method, params)
+            # Or a long request would be in memory once more until it is answered.
+            del params
+            return await self._exchange(request_id, method, body, headers, deadline, receiver, extra)
         except asyncio.CancelledError:
             if wait.answer is None:
                 self._cancel(request_id, headers, "The client cancelled the request.")
@@ -180,7 +183,7 @@ class HttpBackendSession:
         self,
         request_id: int,
         method: str,
-        params: Raw | None,
+        body: bytes,
         headers: OutgoingHeaders,
         deadline: Deadline,
         receiver: Receiver,
@@ -189,7 +192,6 @@ class HttpBackendSession:
         """Sends the request and reads the response to it; who waits is woken where the answer comes elsewhere."""
         backend = self._backend
         executes = method in EXECUTING
-        body = jsonrpc.encode_request(request_id, method, params)
         block = self._headers(headers)
         if extra:
             block += extra
