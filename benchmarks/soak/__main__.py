@@ -32,6 +32,7 @@ from benchmarks.soak.logscan import LogScan
 from benchmarks.soak.plan import Outage, plan
 from benchmarks.soak.report import Report
 from benchmarks.soak.setting import STDIO, TTL_SECONDS, Stage, breakable, staged
+from benchmarks.soak.starvation import watched
 
 POD_MIB = 512
 """The memory limit of a pod by default (`resources` of the rendered Deployment)."""
@@ -41,6 +42,8 @@ _LOG_BYTES_A_SECOND = 4096
 _FULL_SECONDS = 3.0
 _WARM_SECONDS = 60.0
 _SCAN_SECONDS = 2.0
+_MOST_STARVED = 1000
+"""Of so many right answers no more than one may be excused because there was no processor."""
 
 
 async def soak(folder: Path, minutes: float, seed: int, *, is_attacked: bool) -> Report:
@@ -49,8 +52,8 @@ async def soak(folder: Path, minutes: float, seed: int, *, is_attacked: bool) ->
     seconds = minutes * 60
     ledger = Ledger()
     attacks: Counter[str] = Counter()
-    async with staged(folder, chance) as stage:
-        scene = Scene(stage.port, stage.names, frozenset({STDIO}), ledger, chance, secrets.token_hex(4))
+    async with staged(folder, chance) as stage, watched(stage.proxy.pid) as starvation:
+        scene = Scene(stage.port, stage.names, frozenset({STDIO}), ledger, chance, secrets.token_hex(4), starvation)
         chosen = crowd.behaviours()
         scene.began = asyncio.get_running_loop().time()
         full = await _full_load(scene)
@@ -60,10 +63,15 @@ async def soak(folder: Path, minutes: float, seed: int, *, is_attacked: bool) ->
         before = await _census(stage)
         scene.outages = plan(seed, seconds, breakable())
         scene.began = asyncio.get_running_loop().time()
+        before_waits = starvation.total
         await _break_and_call(stage, scene, seconds, attacks if is_attacked else None)
+        starved = starvation.total - before_waits
+        spent = scene.now()
         after = await _census(stage)
         _look(stage, scene)
         _look_at_sizes(stage, scene, seconds)
+        if not ledger.violations and ledger.starved * _MOST_STARVED > ledger.total(Verdict.RIGHT):
+            ledger.violate(f"the machine was too busy: {ledger.starved} calls were late for lack of a processor")
         for finding in growth(before, after) if not ledger.violations else ():
             ledger.violate(finding)
         return Report(
@@ -77,6 +85,7 @@ async def soak(folder: Path, minutes: float, seed: int, *, is_attacked: bool) ->
             attacks,
             stage.hostile.floods,
             peak_of(stage.proxy.pid) / MIB,
+            starved / spent,
         )
 
 

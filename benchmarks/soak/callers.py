@@ -11,6 +11,7 @@ from benchmarks.soak import judge
 from benchmarks.soak.judge import Asked, Judgement, Verdict
 from benchmarks.soak.ledger import Ledger
 from benchmarks.soak.plan import Outage
+from benchmarks.soak.starvation import Starvation
 from benchmarks.wire import Answer, Connection, connect
 
 _HELLO = {"protocolVersion": VERSION, "capabilities": {}, "clientInfo": {"name": "soak", "version": "1"}}
@@ -22,7 +23,8 @@ _REFUSED_SECONDS = 0.5
 class Scene:
     """What all callers share: the proxy's port, the backends' names, the schedule, the clock, the pace.
 
-    `pause` is the mean time between two calls of one caller, zero for none; `marker` begins every canary.
+    `pause` is the mean time between two calls of one caller, zero for none; `marker` begins every canary. `starvation`
+    is that of the proxy and of this process.
     """
 
     port: int
@@ -31,6 +33,7 @@ class Scene:
     ledger: Ledger
     chance: random.Random
     marker: str
+    starvation: Starvation
     pause: float = 0.0
     began: float = 0.0
     outages: tuple[Outage, ...] = ()
@@ -40,6 +43,10 @@ class Scene:
     def now(self) -> float:
         """Seconds since the load began."""
         return asyncio.get_running_loop().time() - self.began
+
+    def lacked(self, since: float) -> float:
+        """For how many seconds since then there was no processor."""
+        return self.starvation.since(self.began + since)
 
     def canary(self, kind: str) -> str:
         """A text that stands for one call (`a`), one session (`h`) or one decoy (`d`)."""
@@ -92,7 +99,8 @@ class Caller:
         sent = scene.now()
         answer = await self._exchange(self._session.post, body, judge.ANSWER_SECONDS + wait)
         asked = Asked(backend, argument, header, number, sent, scene.now())
-        scene.ledger.note("tools/call", judge.judge_call(asked, answer, scene.outages), scene.now())
+        judgement = judge.judge_call(asked, answer, scene.outages, lambda: scene.lacked(sent - judge.CALL_TIMEOUT))
+        scene.ledger.note("tools/call", judgement, scene.now())
 
     async def list_tools(self) -> None:
         """Lists, which must always work: what is broken costs its own tools only."""

@@ -7,7 +7,9 @@ says both back. An answer is
 - excused: the backend was broken (or Redis was away, for `initialize`) while the call ran or shortly before, and the
   answer is one of those that are documented for it: a tool result with `isError` that names the backend, a little
   longer where it says that the tool is not known yet (ADR-0030), the error -32603 that names the backend, or -32602
-  while its listing is lost; for `initialize`, 503 with Retry-After;
+  while its listing is lost; for `initialize`, 503 with Retry-After; or it says of its backend that it did not answer in
+  time, and for half of the bound of a call or more who had to act had no processor (`starvation.py`): the machine was
+  too busy. More than a few of those are a violation at the end, for such a run tells nothing;
 - crossed: a canary that belongs to another call, to another session, or to a header that came after `initialize`;
 - lost: no complete answer within `ANSWER_SECONDS` (`OPEN_SECONDS` for `initialize`), whatever broke, because a
   timeout of the proxy is an answer too; or the connection ended before the answer did. A call whose caller hung up
@@ -17,7 +19,7 @@ says both back. An answer is
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -33,6 +35,12 @@ LIST_TIMEOUT = 1.0
 
 ANSWER_SECONDS = CALL_TIMEOUT + LIST_TIMEOUT + 4.0
 OPEN_SECONDS = 12.0
+
+STARVED_SECONDS = CALL_TIMEOUT / 2
+"""How long processes must have waited for a processor, all together, for a bound that has passed to say nothing."""
+
+STARVED = "no processor"
+"""What is seen of an answer that is excused by that."""
 
 _STRIKES_EARLY = 0.05
 """Timers of the loop count milliseconds: an outage may begin a moment before its time."""
@@ -83,8 +91,13 @@ class Judgement:
     seen: str = ""
 
 
-def judge_call(asked: Asked, answer: Answer | None, outages: Sequence[Outage]) -> Judgement:
-    """Judges the answer to a `tools/call`; None is an answer that never came."""
+def judge_call(
+    asked: Asked, answer: Answer | None, outages: Sequence[Outage], lacked: Callable[[], float] = lambda: 0.0
+) -> Judgement:
+    """Judges the answer to a `tools/call`; None is an answer that never came.
+
+    `lacked` says for how many seconds there was no processor, from `CALL_TIMEOUT` before the call until its answer.
+    """
     if answer is None:
         return Judgement(Verdict.LOST, f"no answer of {asked.backend}, {_timing(asked)}")
     foreign = foreign_canaries(answer.body, asked.argument, asked.header)
@@ -97,7 +110,10 @@ def judge_call(asked: Asked, answer: Answer | None, outages: Sequence[Outage]) -
     if _text_of(message) == json.dumps([asked.argument, asked.header]):
         return Judgement(Verdict.RIGHT)
     seen = _describe(message)
-    if _is_documented(message, asked, outages):
+    is_excused = _is_documented(message, asked, outages)
+    if not is_excused and _is_late(message, asked) and lacked() >= STARVED_SECONDS:
+        is_excused, seen = True, f"{seen}, {STARVED}"
+    if is_excused:
         return Judgement(Verdict.EXCUSED, seen)
     return Judgement(Verdict.WRONG, f"{seen} from {asked.backend}, {_timing(asked)}: {_words_of(message)}")
 
@@ -154,6 +170,13 @@ def _is_documented(message: dict[str, Any], asked: Asked, outages: Sequence[Outa
         return is_during(outages, *span, _LISTED_AGAIN)
     named = asked.backend in str(error.get("message"))
     return error.get("code") == _INTERNAL and named and is_during(outages, *span, _SERVED_AGAIN)
+
+
+def _is_late(message: dict[str, Any], asked: Asked) -> bool:
+    """Whether the answer says that its backend did not answer in time."""
+    result = message.get("result")
+    said = (result.get("_meta") or {}) if isinstance(result, dict) and result.get("isError") else {}
+    return said.get("vmcp.dev/backend") == asked.backend and said.get("vmcp.dev/category") == "timeout"
 
 
 def _message_of(answer: Answer) -> dict[str, Any]:

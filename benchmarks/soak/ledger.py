@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 
-from benchmarks.soak.judge import Judgement, Verdict
+from benchmarks.soak.judge import STARVED, Judgement, Verdict
 
 _FATAL = (Verdict.CROSSED, Verdict.LOST, Verdict.WRONG)
 
@@ -31,6 +31,11 @@ class Ledger:
         """Notes a violation."""
         self.violations.append(text)
         self.violated.set()
+
+    @property
+    def starved(self) -> int:
+        """How many answers were excused because there was no processor."""
+        return sum(count for seen, count in self.excuses.items() if seen.endswith(STARVED))
 
     def total(self, verdict: Verdict) -> int:
         """How many answers of all kinds had a verdict."""

@@ -14,7 +14,10 @@ _SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A finished run; `full` is the calls per second whose half was the load, `peak` MiB."""
+    """A finished run; `full` is the calls per second whose half was the load, `peak` MiB.
+
+    `starved` is how many of its processes waited for a processor at a time, on average.
+    """
 
     seed: int
     minutes: float
@@ -26,6 +29,7 @@ class Report:
     attacks: "Counter[str]"
     floods: int
     peak: float
+    starved: float
 
     def text(self) -> str:
         """Tables for the terminal, the verdict last."""
@@ -37,6 +41,7 @@ class Report:
             _table(("outage", "count"), [(what, str(n)) for what, n in sorted(self._broken().items())]),
             _table(("attack", "times"), [(what, str(n)) for what, n in sorted(self.attacks.items())]),
             f"floods of the hostile backend: {self.floods}; most memory at any time: {self.peak:.0f} MiB",
+            f"processes that waited for a processor at a time: {self.starved:.2f}",
             _table(("at rest", "after warm-up", "at the end"), self._held()),
         ]
         if ledger.violations:

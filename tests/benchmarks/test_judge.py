@@ -2,7 +2,16 @@
 
 import json
 
-from benchmarks.soak.judge import ANSWER_SECONDS, Asked, Verdict, judge_call, judge_open, judge_status
+from benchmarks.soak.judge import (
+    ANSWER_SECONDS,
+    STARVED,
+    STARVED_SECONDS,
+    Asked,
+    Verdict,
+    judge_call,
+    judge_open,
+    judge_status,
+)
 from benchmarks.soak.plan import REDIS, Fault, Outage
 from benchmarks.wire import Answer
 
@@ -99,3 +108,26 @@ def test_other_requests_are_judged_by_their_status():
     assert judge_status("DELETE", answer({}, 204), 204).verdict is Verdict.RIGHT
     assert judge_status("DELETE", answer({}, 404), 204).verdict is Verdict.WRONG
     assert judge_status("DELETE", None, 204).verdict is Verdict.LOST
+
+
+def late(backend="json1", category="timeout"):
+    message = broken_result(backend)
+    message["result"]["_meta"]["vmcp.dev/category"] = category
+    return message
+
+
+def lacking(message, seconds):
+    return judge_call(ASKED, answer(message), (), lambda: seconds)
+
+
+def test_a_late_answer_is_excused_only_where_there_was_no_processor_for_half_of_its_bound():
+    assert lacking(late(), STARVED_SECONDS).verdict is Verdict.EXCUSED
+    assert lacking(late(), STARVED_SECONDS).seen.endswith(STARVED)
+    assert lacking(late(), STARVED_SECONDS - 0.01).verdict is Verdict.WRONG
+
+
+def test_without_a_processor_nothing_else_is_excused():
+    for message in (late("json2"), late(category="unreachable"), broken_result(), said(ARGUMENT, "")):
+        assert lacking(message, 60.0).verdict is Verdict.WRONG
+    assert lacking(said(ARGUMENT, FOREIGN), 60.0).verdict is Verdict.CROSSED
+    assert judge_call(ASKED, None, (), lambda: 60.0).verdict is Verdict.LOST
