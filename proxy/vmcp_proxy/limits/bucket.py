@@ -42,41 +42,34 @@ Waits: TypeAlias = tuple[int, ...]
 """For each bucket the milliseconds until it has a token; all are 0 where the tokens were taken, and only there."""
 
 
-def take(terms: Sequence[Terms], held: Sequence[State | None], now: int) -> tuple[Waits, tuple[State | None, ...]]:
-    """Takes a token of each bucket, or of none where one lacks it; the new states, None where nothing changes.
+def left_of(terms: Terms, state: State | None, now: int) -> int:
+    """The level of a bucket that a token is taken of, in parts; below 0 where it lacks one, by so much.
 
     A state of the future is of another clock, that of a Redis which has failed over: its level counts from now on.
     """
-    waits: list[int] = []
-    left: list[State] = []
-    lacks = is_ahead = False
-    # One pass in one frame: every call of a limited endpoint comes through here.
-    for each, state in zip(terms, held, strict=True):
-        tokens, period = each.tokens, each.period
-        level = full = tokens * period
-        if state is not None:
-            level, at = state
-            if at > now:
-                is_ahead = True
-            else:
-                elapsed = now - at
-                # Bounded before it is multiplied: the product stays exact in Lua too.
-                level += (min(period, elapsed)) * tokens
-            level = min(level, full)
-        level -= period
-        left.append((level, now))
-        if level < 0:
-            lacks = True
-            waits.append(_ceil(-level, tokens))
-        else:
-            waits.append(0)
-    if not lacks:
-        return tuple(waits), tuple(left)
-    if not is_ahead:
-        return tuple(waits), (None,) * len(left)
-    return tuple(waits), tuple(
+    period = terms.period
+    full = terms.tokens * period
+    if state is None:
+        return full - period
+    level, at = state
+    elapsed = now - at
+    if elapsed >= period:
+        # Before anything is multiplied: each product stays exact in Lua too.
+        return full - period
+    if elapsed > 0:
+        level += elapsed * terms.tokens
+    return level - period if level < full else full - period
+
+
+def take(terms: Sequence[Terms], held: Sequence[State | None], now: int) -> tuple[Waits, tuple[State | None, ...]]:
+    """Takes a token of each bucket, or of none where one lacks it; the new states, None where nothing changes."""
+    left = [left_of(each, state, now) for each, state in zip(terms, held, strict=True)]
+    waits = tuple([_ceil(-level, each.tokens) if level < 0 else 0 for each, level in zip(terms, left, strict=True)])
+    if not any(waits):
+        return waits, tuple([(level, now) for level in left])
+    return waits, tuple(
         (level + each.period, now) if state is not None and state[1] > now else None
-        for each, state, (level, _) in zip(terms, held, left, strict=True)
+        for each, state, level in zip(terms, held, left, strict=True)
     )
 
 

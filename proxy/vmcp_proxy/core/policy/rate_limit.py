@@ -3,13 +3,12 @@
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 from typing import Any, Final, Protocol
 
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.outcomes import Limit, Limited, Reply, Unchecked
-from vmcp_proxy.core.policy.rate_limits import Needed, RateLimits
+from vmcp_proxy.core.policy.rate_limits import Needed, RateLimits, UserKey
 from vmcp_proxy.core.virtual import (
     Caller,
     Charged,
@@ -64,7 +63,7 @@ class LimitServices:
     """
 
     limiter: Limiter
-    user_key: Callable[[Identity], str]
+    user_key: UserKey
     asks: Callable[[Caller], bool]
     asks_for_one: Callable[[Caller], bool]
     observer: LimitObserver
@@ -103,7 +102,7 @@ class RateLimit:
         identity = caller.identity
         if not self._asks(caller):
             return await self._take(self._needed(identity, tool))
-        return await self._take(self._limits.needed_beside(tool, None, partial(self._user_key, identity)))
+        return await self._take(self._limits.needed_beside(tool, None, self._user_key, identity))
 
     async def list(self, caller: Caller, kind: Kind) -> Listed:
         """See `VirtualMCP.list`."""
@@ -130,24 +129,27 @@ class RateLimit:
         """
         if operation.method == UNSUBSCRIBE and _gives_back(caller, operation, resolved):
             return self._inner.perform(caller, operation, resolved, exchange)
-        tool, charged, user_key = (
-            _tool(operation, resolved),
-            operation.charged,
-            partial(self._user_key, caller.identity),
-        )
+        charged = operation.charged
+        # The usual case as `_tool` has it, without its frame: every call of a limited endpoint comes through here.
+        if type(resolved) is Target and operation.kind is Kind.TOOL:
+            tool: str | None = resolved.capability.exposed
+        else:
+            tool = _tool(operation, resolved)
         needed = (
-            self._limits.needed(tool, user_key)
+            self._limits.needed(tool, self._user_key, caller.identity)
             if charged is None
             # A page may name a tool by its own name: which buckets it has was not known before it was looked up.
-            else self._limits.needed_beside(tool, charged.tool, user_key)
+            else self._limits.needed_beside(tool, charged.tool, self._user_key, caller.identity)
         )
         if not needed.uses:
             return self._inner.perform(caller, operation, resolved, exchange)
         waits = self._limiter.take_now(needed.uses)
         if waits is None:
             return self._perform(needed, caller, operation, resolved, exchange)
-        refused = self._noted(needed, waits)
-        return self._inner.perform(caller, operation, resolved, exchange) if refused is None else _answer(refused)
+        if any(waits):
+            return _answer(self._refused(needed, waits))
+        self._observer.on_limits(needed.limits, LimitOutcome.ALLOWED)
+        return self._inner.perform(caller, operation, resolved, exchange)
 
     async def _perform(
         self, needed: Needed, caller: Caller, operation: Operation, resolved: Resolved, exchange: Exchange
@@ -156,26 +158,25 @@ class RateLimit:
         return await self._inner.perform(caller, operation, resolved, exchange) if refused is None else refused
 
     def _needed(self, identity: Identity, tool: str | None) -> Needed:
-        return self._limits.needed(tool, partial(self._user_key, identity))
+        return self._limits.needed(tool, self._user_key, identity)
 
     async def _take(self, needed: Needed) -> Limited | Unchecked | None:
         if not needed.uses:
             return None
         waits = await self._limiter.take(needed.uses)
-        if waits is not None:
-            return self._noted(needed, waits)
-        is_denied = self._limits.denies_unchecked
-        outcome = LimitOutcome.UNCHECKED_DENIED if is_denied else LimitOutcome.UNCHECKED_ALLOWED
-        self._observer.on_limits(needed.limits, outcome)
-        return Unchecked(_RETRY_UNCHECKED) if is_denied else None
+        if waits is None:
+            is_denied = self._limits.denies_unchecked
+            outcome = LimitOutcome.UNCHECKED_DENIED if is_denied else LimitOutcome.UNCHECKED_ALLOWED
+            self._observer.on_limits(needed.limits, outcome)
+            return Unchecked(_RETRY_UNCHECKED) if is_denied else None
+        if any(waits):
+            return self._refused(needed, waits)
+        self._observer.on_limits(needed.limits, LimitOutcome.ALLOWED)
+        return None
 
-    def _noted(self, needed: Needed, waits: Waits) -> Limited | None:
-        """Tells the observer what came of it; what refuses the request, where a bucket had no token."""
-        limits = needed.limits
-        if not any(waits):
-            self._observer.on_limits(limits, LimitOutcome.ALLOWED)
-            return None
-        longest = max(waits)
+    def _refused(self, needed: Needed, waits: Waits) -> Limited:
+        """What refuses a request where a bucket had no token; the observer is told."""
+        limits, longest = needed.limits, max(waits)
         lacking = tuple(limit for limit, wait in zip(limits, waits, strict=True) if wait)
         self._observer.on_limits(lacking, LimitOutcome.LIMITED)
         return Limited(limits[waits.index(longest)], -(-longest // _MILLISECONDS))

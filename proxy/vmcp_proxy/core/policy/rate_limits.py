@@ -1,14 +1,18 @@
 """Which buckets a request needs a token of (ADR-0045)."""
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
 from vmcp_api.spec.rate_limiting import Bucket, OnStoreFailure, RateLimiting
 from vmcp_api.text.durations import format_duration
+from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.outcomes import Limit
 from vmcp_proxy.limits.bucket import Terms, Use
+
+UserKey: TypeAlias = Callable[[Identity], str]
+"""What stands for a caller in the names of its buckets."""
 
 _MOST_NAMED: Final = 4096
 """Callers whose buckets have names at hand, for each kind of request; of more, all are named anew."""
@@ -72,12 +76,12 @@ class RateLimits:
         """The buckets of a call of this tool, or of another request where it is None."""
         return ((slot.limit, slot.terms) for slot in self._of(tool).slots)
 
-    def needed(self, tool: str | None, user_key: Callable[[], str]) -> Needed:
+    def needed(self, tool: str | None, user_key: UserKey, identity: Identity) -> Needed:
         """The same with their names, in which `user_key` stands for the caller; named once for each caller."""
-        group = self._of(tool)
+        group = self._common if tool is None else self._tools.get(tool, self._common)
         if group.needed is not None:
             return group.needed
-        key = group, user_key()
+        key = group, user_key(identity)
         known = self._of_users.get(key)
         if known is None:
             if len(self._of_users) >= _MOST_NAMED:
@@ -85,13 +89,13 @@ class RateLimits:
             known = self._of_users[key] = _needed(group.slots, key[1])
         return known
 
-    def needed_beside(self, tool: str | None, had: str | None, user_key: Callable[[], str]) -> Needed:
+    def needed_beside(self, tool: str | None, had: str | None, user_key: UserKey, identity: Identity) -> Needed:
         """Those of a call of one tool that are not among those of another, which it has had already."""
         if tool == had:
             return NOTHING_NEEDED
         already = self._of(had).slots
         slots = tuple(slot for slot in self._of(tool).slots if slot not in already)
-        return _needed(slots, user_key() if any(slot.use is None for slot in slots) else "")
+        return _needed(slots, user_key(identity) if any(slot.use is None for slot in slots) else "")
 
     def _of(self, tool: str | None) -> _Group:
         return self._common if tool is None else self._tools.get(tool, self._common)

@@ -39,7 +39,8 @@ class LimitDecisions:
 
     def __init__(self, limiter: Limiter) -> None:
         self._limiter: Final = limiter
-        self._counts: Final[Counter[tuple[tuple[Limit, ...], LimitOutcome]]] = Counter()
+        # No `Counter`, which costs a call of a Python method for each item that is set.
+        self._counts: Final[dict[tuple[tuple[Limit, ...], LimitOutcome], int]] = {}
         self._told: LimitOutcome | None = None
 
     @property
@@ -53,7 +54,12 @@ class LimitDecisions:
 
     def on_limits(self, limits: tuple[Limit, ...], outcome: LimitOutcome) -> None:
         """See `LimitObserver.on_limits`."""
-        self._counts[limits, outcome] += 1
+        key = limits, outcome
+        self._counts[key] = self._counts.get(key, 0) + 1
+        if outcome in _UNCHECKED or self._told is not None:
+            self._tell(outcome)
+
+    def _tell(self, outcome: LimitOutcome) -> None:
         effect = _UNCHECKED.get(outcome)
         if effect is None and self._told is not None:
             self._told = None

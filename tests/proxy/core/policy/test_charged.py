@@ -3,6 +3,7 @@
 import pytest
 
 from vmcp_api.spec.rate_limiting import Bucket, RateLimiting, ToolLimits
+from vmcp_proxy.auth.identity import ANONYMOUS, Identity
 from vmcp_proxy.core.outcomes import Limit
 from vmcp_proxy.core.policy import rate_limits
 from vmcp_proxy.core.policy.rate_limits import RateLimits
@@ -27,15 +28,19 @@ LIMITS = RateLimits(
     ],
 )
 def test_a_tool_that_a_page_called_by_its_own_name_takes_the_tokens_of_its_buckets_and_no_other_twice(tool, had, left):
-    assert list(LIMITS.needed_beside(tool, had, lambda: "u").limits) == left
+    assert list(LIMITS.needed_beside(tool, had, lambda _: "u", ANONYMOUS).limits) == left
 
 
 def test_each_caller_has_buckets_of_its_own_by_names_that_are_kept_for_a_bounded_number_of_them(monkeypatch):
     monkeypatch.setattr(rate_limits, "_MOST_NAMED", 3)
     limits = RateLimits(RateLimiting(per_user=BUCKET, tools=[ToolLimits(name="one_echo", per_user=BUCKET)]))
-    names = {user: [use.key for use in limits.needed("one_echo", lambda user=user: user).uses] for user in "abcdefgh"}
+
+    def needed(tool, user):
+        return limits.needed(tool, lambda identity: identity.subject, Identity("https://issuer.example", user))
+
+    names = {user: [use.key for use in needed("one_echo", user).uses] for user in "abcdefgh"}
     assert names["a"] == ["user:a:3/60000", "tool:one_echo:user:a:3/60000"]
     assert len({name for each in names.values() for name in each}) == 16
-    assert limits.needed("one_echo", lambda: "h") is limits.needed("one_echo", lambda: "h")
-    assert limits.needed(None, lambda: "h").limits == (Limit.PER_USER,)
+    assert needed("one_echo", "h") is needed("one_echo", "h")
+    assert needed(None, "h").limits == (Limit.PER_USER,)
     assert len(limits._of_users) <= 3
