@@ -36,7 +36,7 @@ class Admission:
     ) -> None:
         self._inner = inner
         self._admitter = admitter
-        self._judge = Judge(admitter, observer, known)
+        self._judge = Judge(observer, known)
         self._views: Final = ByIdentity(CatalogBudget() if budget is None else budget, max_views)
 
     async def view(self, caller: Caller) -> Catalog:
@@ -57,7 +57,7 @@ class Admission:
 
         Of several tools with one name of their own, the caller means the only one that it is admitted to.
         """
-        if isinstance(resolved, OwnNames):
+        if type(resolved) is not Target and isinstance(resolved, OwnNames):
             resolved = only_shown(self._admitter, caller.identity, resolved.targets)
         kind = operation.kind
         if operation.method == UNSUBSCRIBE:
@@ -66,8 +66,9 @@ class Admission:
             # What names nothing is about the client itself; a name that nobody knows how to judge is refused.
             admits = not operation.name
         else:
-            decision, operation = await self._judge.decide(caller.identity, operation, resolved, exchange)
-            admits = decision.outcome == ALLOW
+            question, operation = self._judge.asked(caller.identity, operation, resolved)
+            decision = await self._admitter.decide(question)
+            admits = self._judge.told(decision, question, operation, resolved, exchange).outcome == ALLOW
         if not admits:
             return Denied()
         reply = await self._inner.perform(caller, operation, resolved, exchange)

@@ -23,26 +23,29 @@ Known: TypeAlias = Callable[[Operation], Capability | None]
 
 
 class Judge:
-    """Asks an `Admitter` about calls; each decision goes to the call's exchange and to the observer.
+    """Makes the questions that an `Admitter` is asked; each decision goes to the call's exchange and to the observer.
 
+    Whoever asks does so between `asked` and `told`, for what may wait costs each call a coroutine more here.
     `known` is asked for the record alone, about names of which nothing is within the caller's reach (ADR-0044): other
     policies could be tried on such a call, so that it has to say what it was about (ADR-0042).
     """
 
-    def __init__(self, admitter: Admitter, observer: DecisionObserver, known: Known) -> None:
-        self._admitter: Final = admitter
+    def __init__(self, observer: DecisionObserver, known: Known) -> None:
         self._observer: Final = observer
         self._known: Final = known
 
-    async def decide(
-        self, identity: Identity, operation: Operation, resolved: Resolved, exchange: Exchange
-    ) -> tuple[Decision, Operation]:
-        """The decision, and the operation with the arguments that it was about; it names something."""
+    def asked(self, identity: Identity, operation: Operation, resolved: Resolved) -> tuple[Question, Operation]:
+        """What the policies are asked, and the operation with the arguments that it is about; it names something."""
         operation = prepared(operation, resolved)
         question = question_of(identity, operation, resolved)
         if question is None:
             raise ValueError(operation.method)
-        decision = await self._admitter.decide(question)
+        return question, operation
+
+    def told(
+        self, decision: Decision, question: Question, operation: Operation, resolved: Resolved, exchange: Exchange
+    ) -> Decision:
+        """What the answer of the policies comes to, once everybody has heard of it."""
         if resolved is None:
             # After the policies were asked as for any other name. What nobody has told yet may be heard of by those
             # who may do this whoever it belongs to; what is not there, by nobody.
@@ -50,7 +53,7 @@ class Judge:
             question = msgspec.structs.replace(question, capability=self._known(operation))
         exchange.decided(_record(decision, question))
         self._observer.on_decision(decision)
-        return decision, operation
+        return decision
 
 
 def only_shown(admitter: Admitter, identity: Identity, targets: Sequence[Target]) -> Target | None:
@@ -65,7 +68,11 @@ def question_of(identity: Identity, operation: Operation, resolved: Resolved | F
     kind = operation.kind
     if kind is None:
         return None
-    capability = resolved.capability if isinstance(resolved, Found) else None
+    # Nearly always: to ask whether it is of a subclass, or of none, takes ten times as long.
+    if type(resolved) is Target or isinstance(resolved, Found):
+        capability: Capability | None = resolved.capability
+    else:
+        capability = None
     if operation.method == COMPLETION:
         return question_about(identity, operation, capability)
     name = operation.name if capability is None else judged_name(capability, operation.name)
@@ -75,7 +82,9 @@ def question_of(identity: Identity, operation: Operation, resolved: Resolved | F
 
 def prepared(operation: Operation, resolved: Resolved | Found) -> Operation:
     """The operation with the arguments that the backend gets (ADR-0022), once for the decision and the act."""
-    plan = resolved.capability.arguments if isinstance(resolved, Found) else None
+    if not (type(resolved) is Target or isinstance(resolved, Found)):
+        return operation
+    plan = resolved.capability.arguments
     if plan is None or operation.is_prepared:
         return operation
     try:

@@ -151,13 +151,10 @@ def judged_name(capability: Capability, name: str) -> str:
     A resource goes by its backend's own URI, which clients may know by one of ours; a tool that a page calls by its
     own name goes by the name that is exposed.
     """
-    match capability.kind:
-        case Kind.RESOURCE:
-            return capability.original
-        case Kind.TOOL | Kind.PROMPT:
-            return capability.exposed
-        case Kind.TEMPLATE:
-            return name
+    kind = capability.kind
+    if kind is Kind.TOOL or kind is Kind.PROMPT:
+        return capability.exposed
+    return capability.original if kind is Kind.RESOURCE else name
 
 
 def original_name(capability: Capability, judged: str) -> str:

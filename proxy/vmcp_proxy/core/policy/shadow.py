@@ -7,7 +7,7 @@ from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.outcomes import Reply
 from vmcp_proxy.core.policy.judge import Judge, Known
 from vmcp_proxy.core.policy.questions import Admitter, DecisionObserver
-from vmcp_proxy.core.virtual import Caller, Exchange, Listed, Looked, Operation, OwnNames, Resolved, VirtualMCP
+from vmcp_proxy.core.virtual import Caller, Exchange, Listed, Looked, Operation, OwnNames, Resolved, Target, VirtualMCP
 from vmcp_proxy.protocol.kinds import Kind
 
 
@@ -16,7 +16,8 @@ class Shadow:
 
     def __init__(self, inner: VirtualMCP, admitter: Admitter, observer: DecisionObserver, known: Known) -> None:
         self._inner: Final = inner
-        self._judge: Final = Judge(admitter, observer, known)
+        self._admitter: Final = admitter
+        self._judge: Final = Judge(observer, known)
 
     def view(self, caller: Caller) -> Coroutine[Any, Any, Catalog]:
         """See `VirtualMCP.view`."""
@@ -33,8 +34,9 @@ class Shadow:
     async def perform(self, caller: Caller, operation: Operation, resolved: Resolved, exchange: Exchange) -> Reply:
         """See `VirtualMCP.perform`; the decision is on what the inner layer will act on."""
         about = resolved
-        if isinstance(resolved, OwnNames):
+        if type(resolved) is not Target and isinstance(resolved, OwnNames):
             about = resolved.targets[0] if len(resolved.targets) == 1 else None
         if operation.kind is not None:
-            await self._judge.decide(caller.identity, operation, about, exchange)
+            question, judged = self._judge.asked(caller.identity, operation, about)
+            self._judge.told(await self._admitter.decide(question), question, judged, about, exchange)
         return await self._inner.perform(caller, operation, resolved, exchange)

@@ -1,7 +1,7 @@
 """What hot paths count, with bounded label sets."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final, Protocol, TypeAlias
 
 from vmcp_proxy.observability.audit import Outcome
@@ -17,6 +17,9 @@ SESSION_BUCKETS: Final = (1.0, 10.0, 60.0, 300.0, 1800.0, 3600.0, 14_400.0, 43_2
 
 WORKFLOW_BUCKETS: Final = (0.01, 0.05, 0.25, 1.0, 5.0, 30.0, 300.0, 1800.0, 3600.0)
 """Upper bounds of the durations of workflows, in seconds."""
+
+_MOST_DECISIONS: Final = 1024
+"""Ways that decisions came about which are kept apart until somebody reads them."""
 
 Values: TypeAlias = float | Mapping[str, float] | Mapping[tuple[str, ...], float]
 """A single number, or numbers by label value; with several labels, by a tuple of values."""
@@ -58,6 +61,8 @@ class Metrics:
             families.SEARCHES: {},
             families.SEARCH_CALLS: {},
         }
+        # By all the policies that made a decision come out so: one addition for a call, however many they are.
+        self._decided: Final[dict[tuple[tuple[str, ...], str, str], int]] = {}
         self._readers: dict[Family, Callable[[], Values]] = {}
 
     def on_request(
@@ -108,15 +113,26 @@ class Metrics:
         """Counts one tool result with `isError`: the tool failed, the transport did not."""
         self.calls.of_tool(backend, tool).tool_errors += 1
 
-    def on_decision(self, policies: Iterable[str], outcome: str, mode: str) -> None:
+    def on_decision(self, policies: tuple[str, ...], outcome: str, mode: str) -> None:
         """Counts one decision under each policy that made it come out so."""
+        key = policies, outcome, mode
+        count = self._decided.get(key, 0)
+        if not count and len(self._decided) >= _MOST_DECISIONS:
+            self._share_out()
+        self._decided[key] = count + 1
+
+    def _share_out(self) -> None:
+        """Counts decisions under each of their policies."""
         counts = self._counted[families.POLICY_DECISIONS]
-        for policy in policies:
-            key = (policy, outcome, mode)
-            counts[key] = counts.get(key, 0) + 1
+        for (policies, outcome, mode), count in self._decided.items():
+            for policy in policies:
+                key = (policy, outcome, mode)
+                counts[key] = counts.get(key, 0) + count
+        self._decided.clear()
 
     def keep_policies(self, policies: Collection[str]) -> None:
         """Forgets what was counted under other ids: edits must not add up to series without end."""
+        self._share_out()
         counts = self._counted[families.POLICY_DECISIONS]
         self._counted[families.POLICY_DECISIONS] = {key: count for key, count in counts.items() if key[0] in policies}
 
@@ -150,6 +166,7 @@ class Metrics:
     def snapshot(self) -> Snapshot:
         """Everything as it is now; call it on the event loop, and encode it elsewhere (that takes milliseconds)."""
         self.calls.sweep()
+        self._share_out()
         return Snapshot(
             began=self._began,
             at=time.time_ns(),

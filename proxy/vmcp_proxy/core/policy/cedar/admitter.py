@@ -8,7 +8,7 @@ import msgspec
 from cedarpy import Entities, PolicySet
 
 from vmcp_api.spec.authorization import PolicyMode
-from vmcp_proxy.auth.decision import Decision
+from vmcp_proxy.auth.decision import ALLOW, Decision
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.catalog.capabilities import Capability
 from vmcp_proxy.core.catalog.uri_template import LONGEST_NAME, expand_all
@@ -114,9 +114,12 @@ class CedarAdmitter:
 
     async def decide(self, question: Question) -> Decision:
         """See `Admitter.decide`; nobody looks into a name that no list can hold."""
+        subject = self._subjects.of(question.identity)
+        if (met := subject.decision_on(question)) is not None:
+            return met
         if len(question.name) > LONGEST_NAME:
             return Decision(admits=False, mode=self.mode, flaw=OVERLONG)
-        return self._decided(question)
+        return self._decided(subject, question)
 
     def doubts(self, action: Action, uri: str) -> str:
         """What keeps policies that compare URIs from telling what this one means, unless a resource is listed by it."""
@@ -144,8 +147,7 @@ class CedarAdmitter:
         thing, template = self._listed(capability)
         return self._look(self._subjects.of(identity).principal, thing, self._listing(template))
 
-    def _decided(self, question: Question) -> Decision:
-        subject = self._subjects.of(question.identity)
+    def _decided(self, subject: Subject, question: Question) -> Decision:
         capability, name = question.capability, question.name
         thing = self._thing(question.action, capability, name)
         template = capability if capability is not None and capability.kind is Kind.TEMPLATE else None
@@ -163,6 +165,9 @@ class CedarAdmitter:
             standing = self._standing(subject.principal, thing)
             self._subjects.keep(subject, thing, standing)
         if standing.decision is not None:
+            # What is denied must not be told sooner than what nothing bears.
+            if not is_chosen and standing.decision.outcome == ALLOW:
+                self._subjects.keep_decision(subject, question, standing.decision)
             return standing.decision
         return self._judged(subject.principal, thing, standing, question.arguments)
 

@@ -12,7 +12,9 @@ from vmcp_proxy.auth.decision import Decision
 from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.core.policy.cedar.arguments import Wanted
 from vmcp_proxy.core.policy.cedar.entities import Principal, Thing
-from vmcp_proxy.core.policy.questions import Prospect
+from vmcp_proxy.core.policy.questions import Action, Prospect, Question
+from vmcp_proxy.protocol.annotations import Annotations
+from vmcp_proxy.protocol.kinds import Kind
 
 _MOST_IDENTITIES: Final = 1024
 _MOST_THINGS: Final = 512
@@ -33,9 +35,21 @@ class Standing(msgspec.Struct, frozen=True):
     entities: Entities | None = None
 
 
+class Met(msgspec.Struct, frozen=True, gc=False):
+    """A decision that lets in, whatever the call, to what lists have; with all that policies see beside its name."""
+
+    action: Action
+    kind: Kind
+    backend: str
+    original: str
+    annotations: Annotations
+    decision: Decision
+
+
 class Subject(msgspec.Struct):
     """One identity with the claims of one token, and what has been found out for it.
 
+    `met` is by names, the last decision on each: quicker to find than a `Thing`, which has to be made and hashed.
     `is_recent` once it was asked about since somebody had to give way.
     """
 
@@ -44,7 +58,25 @@ class Subject(msgspec.Struct):
     principal: Principal
     standings: dict[Thing, Standing]
     prospects: dict[Prospect, bool]
+    met: dict[str, Met]
     is_recent: bool = False
+
+    def decision_on(self, question: Question) -> Decision | None:
+        """What was decided of the same, where no call of it is decided otherwise."""
+        met, capability = self.met.get(question.name), question.capability
+        if (
+            met is None
+            or capability is None
+            or met.action is not question.action
+            or met.kind is not capability.kind
+            or met.backend != capability.backend
+            or met.original != capability.original
+            or (met.annotations is not capability.annotations and met.annotations != capability.annotations)
+            or not capability.is_listed
+            or question.is_open
+        ):
+            return None
+        return met.decision
 
     def is_of(self, identity: Identity) -> bool:
         """Whether it is of an identity with the very claims of this one."""
@@ -87,7 +119,7 @@ class Subjects:
             self._forget(kept)
         # The caller alone: what is kept beyond the session must not keep its token.
         caller = identity.caller
-        subject = Subject(caller, identity.claims, self._principal_of(identity), {}, {})
+        subject = Subject(caller, identity.claims, self._principal_of(identity), {}, {}, {})
         while len(self._subjects) >= _MOST_IDENTITIES:
             oldest = next(iter(self._subjects.values()))
             if oldest.is_recent:
@@ -102,19 +134,41 @@ class Subjects:
     def _forget(self, subject: Subject) -> None:
         del self._subjects[subject.caller]
         self._by_claims.pop(id(subject.claims), None)
-        self._kept -= len(subject.standings)
+        self._kept -= len(subject.standings) + len(subject.met)
 
     def keep(self, subject: Subject, thing: Thing, standing: Standing) -> None:
         """Remembers it, within bounds: names are the caller's to choose where policies read them."""
-        if len(subject.standings) >= _MOST_THINGS:
-            self._kept -= len(subject.standings)
-            subject.standings.clear()
+        self._make_room(subject.standings)
+        subject.standings[thing] = standing
+        self._kept += 1
+
+    def keep_decision(self, subject: Subject, question: Question, decision: Decision) -> None:
+        """Remembers a decision that no call of what it was about changes, within the same bounds."""
+        capability, name = question.capability, question.name
+        if capability is None:
+            return
+        if subject.met.pop(name, None) is not None:
+            self._kept -= 1
+        self._make_room(subject.met)
+        subject.met[name] = Met(
+            question.action,
+            capability.kind,
+            capability.backend,
+            capability.original,
+            capability.annotations,
+            decision,
+        )
+        self._kept += 1
+
+    def _make_room(self, held: dict[Any, Any]) -> None:
+        if len(held) >= _MOST_THINGS:
+            self._kept -= len(held)
+            held.clear()
         if self._kept >= _MOST_STANDINGS:
             self._kept = 0
             for each in self._subjects.values():
                 each.standings.clear()
-        subject.standings[thing] = standing
-        self._kept += 1
+                each.met.clear()
 
 
 def keep_prospect(subject: Subject, prospect: Prospect, could: Callable[[], bool]) -> bool:

@@ -3,16 +3,20 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from tests.proxy.core.policy.cedar.helpers import a_tool, admitter, decided, entry, unknown, who
 from vmcp_proxy.core.catalog.uri_template import LONGEST_NAME
 from vmcp_proxy.core.policy.cedar import admitter as asking
 from vmcp_proxy.core.policy.cedar import standings as module
 from vmcp_proxy.core.policy.cedar.arguments import MOST_BYTES, MOST_FRACTIONS, MOST_VALUES
-from vmcp_proxy.core.policy.questions import Action
+from vmcp_proxy.core.policy.questions import Action, Question
+from vmcp_proxy.protocol.annotations import Annotations
 from vmcp_proxy.protocol.kinds import Kind
 
 READ = a_tool("read")
+READER = who("reader")
+DESTRUCTIVE = Annotations(destructive=True)
 BY_NAME = 'permit(principal, action, resource) when { resource.name like "a*" && context has arg_x };'
 
 
@@ -57,6 +61,82 @@ async def test_callers_whose_claims_are_one_object_are_decided_apart():
         for subject in ("alice", "bob"):
             identity = replace(alice, subject=subject, claims=claims)
             assert (await decided(policies, identity, READ)).admits is (subject == "alice")
+
+
+@pytest.mark.parametrize("condition", ["true", "context.arg_x == 1"])
+async def test_one_tool_is_decided_on_apart_for_callers_tokens_and_where_they_count_arguments(condition):
+    policies = admitter(f'permit(principal in Group::"dev", action, resource) when {{ {condition} }};')
+    tool, dev, lapsed, other = entry(Kind.TOOL, "t"), who("a", groups=["dev"]), who("a"), who("b")
+    for _ in range(3):
+        assert (await decided(policies, dev, tool, {"x": 1})).admits
+        assert (await decided(policies, dev, tool, {"x": 2})).admits is (condition == "true")
+        assert not (await decided(policies, lapsed, tool, {"x": 1})).admits
+        assert not (await decided(policies, other, tool, {"x": 1})).admits
+
+
+@pytest.mark.parametrize(
+    ("condition", "other"),
+    [
+        ('resource in Backend::"b"', entry(Kind.TOOL, "t", "c")),
+        ('resource.original == "t"', entry(Kind.TOOL, "t", original="u")),
+        ("!(resource has destructiveHint)", structs.replace(entry(Kind.TOOL, "t"), annotations=DESTRUCTIVE)),
+        ('action == Action::"call_tool"', entry(Kind.PROMPT, "t")),
+    ],
+)
+async def test_what_takes_the_name_of_a_tool_that_was_decided_on_is_decided_on_anew(condition, other):
+    policies = admitter(f"permit(principal, action, resource) when {{ {condition} }};")
+    for _ in range(3):
+        assert (await decided(policies, READER, entry(Kind.TOOL, "t"))).admits
+        assert not (await decided(policies, READER, other)).admits
+
+
+async def test_what_is_denied_is_found_out_in_the_way_of_what_nothing_bears(monkeypatch):
+    policies = admitter('permit(principal, action, resource in Backend::"b");')
+    looked, thing_of = [], policies._thing
+    monkeypatch.setattr(policies, "_thing", lambda *about: looked.append(about[2]) or thing_of(*about))
+    for _ in range(3):
+        assert (await decided(policies, READER, entry(Kind.TOOL, "t"))).admits
+        assert not (await decided(policies, READER, entry(Kind.TOOL, "hidden", "c"))).admits
+        assert not (await unknown(policies, READER, "unknown")).admits
+    assert looked == ["t", "hidden", "unknown"] + ["hidden", "unknown"] * 2
+
+
+async def test_a_decision_on_a_call_says_nothing_of_other_actions_nor_of_calls_whose_arguments_are_not_all_known():
+    policies = admitter(
+        'permit(principal, action in [Action::"call_tool", Action::"get_prompt"], resource);',
+        'forbid(principal, action, resource) when { resource.name == "u" && context.arg_x == 1 };',
+    )
+    tool, prompt = entry(Kind.TOOL, "t"), entry(Kind.PROMPT, "t")
+    flawed = Question(READER, Action.GET_PROMPT, prompt, "t", b'{"x":1,"x":2}')
+    for _ in range(3):
+        assert (await decided(policies, READER, tool)).admits
+        assert not (await policies.decide(Question(READER, Action.READ_RESOURCE, tool, "t"))).admits
+        assert (await policies.decide(flawed)).admits
+        assert (await policies.decide(structs.replace(flawed, is_open=True))).errors
+
+
+async def test_a_resource_that_was_decided_on_says_nothing_of_the_same_uri_where_no_list_has_it():
+    policies = admitter('permit(principal, action, resource) when { resource.uri like "file:///*" };')
+    listed = entry(Kind.RESOURCE, "file:///a/../b")
+    for _ in range(3):
+        assert (await decided(policies, READER, listed)).admits
+        assert not (await decided(policies, READER, structs.replace(listed, is_listed=False))).admits
+        assert not (await decided(policies, READER, structs.replace(listed, kind=Kind.TEMPLATE))).admits
+
+
+async def test_tools_and_callers_are_remembered_together_within_bounds(monkeypatch):
+    monkeypatch.setattr(module, "_MOST_THINGS", 20)
+    monkeypatch.setattr(module, "_MOST_STANDINGS", 50)
+    monkeypatch.setattr(module, "_MOST_IDENTITIES", 5)
+    policies = admitter("permit(principal, action, resource);")
+    for number in range(450):
+        # Many tools, then more callers than are remembered, then tools that come to be those of other backends.
+        callers, names = ((3, 61), (7, 61), (2, 5))[number // 150]
+        identity, tool = who(f"caller-{number % callers}"), entry(Kind.TOOL, f"t{number % names}", f"b{number // 61}")
+        assert (await decided(policies, identity, tool)).admits
+        subjects = policies._subjects._subjects.values()
+        assert sum(len(each.standings) + len(each.met) for each in subjects) == policies._subjects._kept <= 50
+        assert max(len(each.met) for each in subjects) <= 20
 
 
 @pytest.mark.parametrize("name", ["\ud800", 'x" , "y', "\x00", 'Tool::"read"', "\n", "a" * 100_000])
