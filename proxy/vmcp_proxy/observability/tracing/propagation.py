@@ -164,6 +164,8 @@ def join(headers: Incoming, meta: Incoming) -> Incoming:
 
     A header belongs to the HTTP request, `_meta` to the message (semantic conventions for MCP, "Context propagation").
     """
+    if meta is NOTHING:
+        return headers
     if meta.parent is None:
         return msgspec.structs.replace(headers, baggage=meta.baggage or headers.baggage)
     link = headers.parent if headers.parent != meta.parent else None

@@ -37,6 +37,8 @@ _TRACE: Final = (1 << 128) - 1
 _LOW: Final = (1 << 64) - 1
 """The part of a trace's id that sampling goes by."""
 _NO_META: Final = msgspec.Raw(b"{}")
+_VALUE: Final = slice(len('{"traceparent":"'), -len('"}'))
+"""Where the value stands in an object that has nothing but a `traceparent`."""
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -96,17 +98,18 @@ class PassedTrace(msgspec.Struct, gc=False):
         if self.headers:
             return self
         incoming = self.incoming
-        if incoming.parent is not None:
-            parent = incoming.parent.text.encode()
-        else:
+        if incoming.parent is None:
             digits = hexlify(self.numbers.to_bytes(_BYTES))
-            parent = b"00-%b-%b-00" % (digits[_SPAN_DIGITS:], digits[:_SPAN_DIGITS])
-        if incoming is NOTHING:
-            # As `write`, for nearly all requests.
-            self.headers, self.meta = ((b"traceparent", parent),), msgspec.Raw(b'{"traceparent":"%b"}' % parent)
+            meta = b'{"traceparent":"00-%b-%b-00"}' % (digits[_SPAN_DIGITS:], digits[:_SPAN_DIGITS])
+            if incoming is NOTHING:
+                # As `write`, for nearly all requests.
+                self.headers, self.meta = ((b"traceparent", meta[_VALUE]),), msgspec.Raw(meta)
+                return self
+            parent = meta[_VALUE]
         else:
-            out = write(parent, incoming.state, incoming.baggage)
-            self.headers, self.meta = out.headers, out.meta
+            parent = incoming.parent.text.encode()
+        out = write(parent, incoming.state, incoming.baggage)
+        self.headers, self.meta = out.headers, out.meta
         return self
 
     def call(self, name: str, attributes: Attributes) -> "PassedTrace":
@@ -302,26 +305,38 @@ def new_span_id() -> str:
 class Tracing:
     """Begins traces; `baggage` are the names that may be forwarded."""
 
-    __slots__ = ("_baggage", "_output", "_takes")
+    __slots__ = ("_baggage", "_output", "_takes", "reads_baggage")
 
     def __init__(self, sampler: Sampler, baggage: frozenset[str], output: Output) -> None:
         self._takes: Final = sampler.takes
         self._baggage: Final = baggage
         self._output: Final = output
+        self.reads_baggage: Final = bool(baggage)
+        """Whether header fields are to be looked at although there is no `traceparent`."""
+
+    def begin_here(self, began: float) -> RequestTrace:
+        """The trace of a request that came with none, and began at `began`, by the clock of `time.perf_counter`."""
+        numbers = _random(_BITS)
+        # Decided before anything is made that only a recorded trace needs.
+        if self._takes(numbers & _LOW):
+            return self._recorded(NOTHING, numbers, began)
+        return PassedTrace(NOTHING, numbers)
 
     def begin(self, fields: Headers, meta: Raw | None, began: float, *, has_parent: bool) -> RequestTrace:
-        """The trace of a request that began at `began`, by the clock of `time.perf_counter`.
+        """The same for a request that may have come with one.
 
         `has_parent` says whether there is a `traceparent` among the header fields, which are not looked at else.
         """
-        numbers, incoming = _random(_BITS), NOTHING
-        if has_parent or self._baggage:
+        incoming = NOTHING
+        if has_parent or self.reads_baggage:
             incoming = read_headers(fields, self._baggage)
         if meta is not None:
             incoming = join(incoming, read_meta(meta, self._baggage))
-        parent = incoming.parent
-        # Decided before anything is made that only a recorded trace needs.
+        parent, numbers = incoming.parent, _random(_BITS)
         if not (self._takes(numbers & _LOW) if parent is None else parent.is_sampled):
             return PassedTrace(incoming, numbers)
+        return self._recorded(incoming, numbers, began)
+
+    def _recorded(self, incoming: Incoming, numbers: int, began: float) -> RecordedTrace:
         age = time.perf_counter() - began
         return RecordedTrace(incoming, numbers, self._output, time.time_ns() - round(age * 1e9))

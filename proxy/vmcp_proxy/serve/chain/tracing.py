@@ -35,7 +35,7 @@ def tracing(inner: Handler, tracer: Tracing) -> Handler:
 
     Streams, answers of clients and batches as a whole have none; each message of a batch has its own.
     """
-    begin = tracer.begin
+    begin, begin_here, reads_baggage = tracer.begin, tracer.begin_here, tracer.reads_baggage
 
     def handle(context: RequestContext) -> Awaitable[None]:
         message = context.message
@@ -48,7 +48,11 @@ def tracing(inner: Handler, tracer: Tracing) -> Handler:
             except InvalidParamsError:
                 meta = None
         has_parent = context.header(b"traceparent") is not None
-        trace = context.trace = begin(context.scope["headers"], meta, context.started, has_parent=has_parent)
+        if meta is not None or has_parent or reads_baggage:
+            trace = begin(context.scope["headers"], meta, context.started, has_parent=has_parent)
+        else:
+            trace = begin_here(context.started)
+        context.trace = trace
         # Without a frame of its own where nothing is recorded.
         return inner(context) if isinstance(trace, PassedTrace) else _recorded(inner, context, trace)
 
