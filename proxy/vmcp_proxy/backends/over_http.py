@@ -9,6 +9,7 @@ from vmcp_proxy.backends.errors import BackendError, Category
 
 _UNREACHED: Final = {
     http_client.NAME_UNKNOWN: "its name cannot be resolved",
+    http_client.NAME_UNANSWERED: "no DNS server has resolved its name in time; check the host name in its URL, and DNS",
     http_client.REFUSES: "it refuses connections",
 }
 

@@ -8,6 +8,7 @@ from vmcp_proxy.http_client.client import HttpClient
 from vmcp_proxy.http_client.connect import Resolver
 from vmcp_proxy.http_client.errors import (
     COMPRESSED,
+    NAME_UNANSWERED,
     NAME_UNKNOWN,
     REFUSES,
     ConnectFailed,
@@ -31,6 +32,7 @@ from vmcp_proxy.http_client.url import InvalidUrl, Url
 
 __all__ = [
     "COMPRESSED",
+    "NAME_UNANSWERED",
     "NAME_UNKNOWN",
     "REFUSES",
     "ClientLimits",

@@ -8,6 +8,7 @@ from typing import Protocol
 from vmcp_proxy.http_client.connection import Connection, Owner
 from vmcp_proxy.http_client.dial import Address, Refusal, choose
 from vmcp_proxy.http_client.errors import (
+    NAME_UNANSWERED,
     NAME_UNKNOWN,
     REFUSES,
     ConnectFailed,
@@ -46,17 +47,20 @@ class Connector:
         ConnectFailed, DialRefused, TlsFailed or Timeout; none of them was sent anything.
         """
         deadline = min(deadline, asyncio.get_running_loop().time() + self._limits.connect_timeout)
+        addresses = await self._resolve(peer, deadline)
         try:
             async with asyncio.timeout_at(deadline):
-                addresses = await self._resolve(peer)
                 context = await self._contexts.get(peer.trust) if peer.url.scheme == "https" else None
                 return await self._dial_any(peer, addresses, context, owner, deadline)
         except TimeoutError:
             raise Timeout("connect", sent=False) from None
 
-    async def _resolve(self, peer: Peer) -> tuple[str, ...]:
+    async def _resolve(self, peer: Peer, deadline: float) -> tuple[str, ...]:
         try:
-            found = await self._resolver(peer.url.host, peer.url.port)
+            async with asyncio.timeout_at(deadline):
+                found = await self._resolver(peer.url.host, peer.url.port)
+        except TimeoutError:
+            raise ConnectFailed(NAME_UNANSWERED) from None
         except (OSError, UnicodeError):
             raise ConnectFailed(NAME_UNKNOWN) from None
         if not found:

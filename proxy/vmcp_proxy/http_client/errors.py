@@ -3,7 +3,7 @@
 ::
 
     HttpError
-    ├── ConnectFailed      no connection: name unknown, refused, unreachable
+    ├── ConnectFailed      no connection: name unknown or not resolved in time, refused, unreachable
     ├── DialRefused        every address of the name is outside the backend's network
     ├── TlsFailed          no trust: wrong host, expired, unknown CA, bad PEM, refused certificate
     ├── Timeout            a bounded wait ended: pool, connect, send, head or body
@@ -32,6 +32,7 @@ _WAITING_FOR: Final[dict[Phase, str]] = {
 
 
 NAME_UNKNOWN: Final = "the host name cannot be resolved"
+NAME_UNANSWERED: Final = "no DNS server has resolved the host name in time"
 REFUSES: Final = "connection refused"
 """Reasons of a ``ConnectFailed`` that users can do something about."""
 

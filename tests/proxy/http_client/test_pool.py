@@ -177,15 +177,27 @@ async def test_cancelling_a_dial_gives_its_slot_back():
     await client.aclose()
 
 
-async def test_a_slow_name_or_host_is_a_connect_timeout():
+@pytest.mark.parametrize(("to_connect", "in_all"), [(0.05, 5.0), (5.0, 0.05)])
+async def test_a_name_that_is_not_resolved_in_time_is_told_from_a_host_that_does_not_answer(to_connect, in_all):
     async def never(host, port):
-        await asyncio.sleep(60)
+        await asyncio.Event().wait()
 
-    client = HttpClient(ClientLimits(connect_timeout=0.05), resolver=never)
-    with pytest.raises(Timeout) as caught:
-        await fetch(client, Peer(Url.parse("http://a/"), Network.LOCAL))
-    assert caught.value.phase == "connect"
+    client = HttpClient(ClientLimits(connect_timeout=to_connect), resolver=never)
+    with pytest.raises(ConnectFailed, match="DNS") as caught:
+        await fetch(client, Peer(Url.parse("http://a/"), Network.LOCAL), timeout=in_all)
     assert not caught.value.sent
+    await client.aclose()
+
+    async def silent(exchange):
+        await exchange.wait_closed()
+
+    client = HttpClient(ClientLimits(connect_timeout=to_connect))
+    async with raw_server(silent) as server:
+        server.tls = True
+        with pytest.raises(Timeout) as waited:
+            await fetch(client, server.peer(), timeout=in_all)
+    assert waited.value.phase == "connect"
+    assert not waited.value.sent
     await client.aclose()
 
 
