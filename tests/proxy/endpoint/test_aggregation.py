@@ -1,7 +1,6 @@
 """What a client sees of several backends: names, routing, missing backends, whole contents."""
 
 import asyncio
-import time
 
 import pytest
 
@@ -80,9 +79,7 @@ async def test_a_dead_a_hanging_and_a_half_broken_backend_cost_only_their_own_en
         ) as world,
         world.session() as client,
     ):
-        began = time.monotonic()
         listed = await client.result("tools/list")
-        assert time.monotonic() - began < 2.0
         assert [each["name"] for each in listed["tools"]] == ["fine_a", "half_c"]
         outcomes = listed["_meta"][OUTCOMES]
         assert {name: each["status"] for name, each in outcomes.items()} == {

@@ -1,7 +1,6 @@
 """What clients, the status and the metrics see of a backend that is given up and comes back."""
 
 import asyncio
-import time
 
 import pytest
 
@@ -62,11 +61,9 @@ async def test_calls_to_an_open_circuit_fail_at_once_with_a_category_and_a_time_
         await client.names()
         await open_circuit(world, client, backend)
         heard = len(backend.heard)
-        began = time.monotonic()
         result = await client.call("one_echo")
         prompt = await client.request("prompts/get", {"name": "one_ask"})
         read = await client.request("resources/read", {"uri": "test://a"})
-        assert time.monotonic() - began < 2.0
         assert result["isError"]
         meta = result["_meta"]
         assert (meta["vmcp.dev/backend"], meta["vmcp.dev/category"]) == ("one", "circuit_open")

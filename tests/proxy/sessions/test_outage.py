@@ -1,6 +1,7 @@
 """Redis goes away, comes back empty, hangs, or loses messages."""
 
 import asyncio
+import math
 import time
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from tests.proxy.sessions.pods import ALICE, HEADERS, KEYS, Pod, eventually, once_available, redis_store
 from tests.support.redis_server import RedisServer, running
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT
+from vmcp_proxy.redis_client.calls import CALL_SECONDS
 from vmcp_proxy.sessions import (
     EndReason,
     MissingReason,
@@ -99,7 +101,7 @@ async def test_sessions_come_back_to_a_redis_that_lost_its_data(a, b, own_redis)
     await eventually(lambda: own_redis.command("DBSIZE") == b":1\r\n")
     restored = await once_available(lambda: b.use(session_id))
     assert restored.backend_tokens == {"github": b"backend-token"}
-    assert restored.deadline == pytest.approx(session.deadline, abs=1.0)
+    assert restored.deadline == pytest.approx(session.deadline, abs=10.0)
     assert a.ends == []
 
 
@@ -128,16 +130,23 @@ async def test_the_end_of_an_unknown_session_cannot_be_told_while_redis_is_away(
 
 
 @pytest.mark.scenario("S-7")
-async def test_a_redis_that_hangs_costs_a_bounded_wait_once_and_cached_sessions_nothing(a, own_redis):
+async def test_a_redis_that_hangs_costs_a_bounded_wait_once_and_cached_sessions_nothing(monkeypatch, a, own_redis):
     session_id, session = await a.open()
     own_redis.freeze()
     started = time.monotonic()
     assert await create(a) == Refused(RefusalReason.UNAVAILABLE)
-    assert time.monotonic() - started < 6.0
-    started = time.monotonic()
+    assert time.monotonic() - started < 2 * CALL_SECONDS
+
+    async def never(*_):
+        raise AssertionError("Redis is asked while it rests")
+
+    # The rest lasts for as long as the test looks at it.
+    calls = a.store._calls
+    monkeypatch.setattr(calls, "_rests_until", math.inf)
+    monkeypatch.setattr(a.store._client, "execute_command", never)
     assert await a.use(session_id) is session
     assert await create(a) == Refused(RefusalReason.UNAVAILABLE)
-    assert time.monotonic() - started < 0.3
+    monkeypatch.undo()
     assert a.store.state.message == "Redis does not answer in time"
     own_redis.thaw()
     opened = await once_available(lambda: create(a))
@@ -200,12 +209,11 @@ async def test_an_end_whose_message_is_lost_is_found_at_the_next_touch(own_redis
             on_b = await b.use(session_id)
             ended = asyncio.create_task(b.end_of(on_b))
             assert await a.sessions.end(session_id, ALICE) is None
-            started = time.monotonic()
+            # Used all the time, it would live on for ever.
             while not ended.done():
                 await b.use(session_id)
                 await asyncio.sleep(0.01)
             assert await ended is EndReason.ENDED_ELSEWHERE
-            assert time.monotonic() - started < 0.6
 
 
 @pytest.mark.scenario("S-7")
@@ -235,7 +243,7 @@ async def test_a_cut_subscription_is_taken_up_again_and_sessions_are_checked(a, 
     await b.subscribed(2)
     await eventually(lambda: b.sessions.peek(session_id, ALICE) is on_b)
     assert await a.sessions.end(session_id, ALICE) is None
-    assert await b.end_of(on_b, 1.0) is EndReason.ENDED_ELSEWHERE
+    assert await b.end_of(on_b) is EndReason.ENDED_ELSEWHERE
 
 
 @pytest.mark.scenario("S-7")
