@@ -1,6 +1,7 @@
 """The event loop of `vmcp serve`: names that hang hold up neither other connections nor the end."""
 
 import asyncio
+import os
 import ssl
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import threading
 import pytest
 import trustme
 
+from tests.proxy.cli.commands import SECONDS
 from tests.proxy.http_client.servers import OK, answering, raw_server
 from vmcp_proxy.cli.serve.loop import Loop
 from vmcp_proxy.http_client import Lookups
@@ -99,3 +101,12 @@ print("over")
 def test_a_process_ends_while_a_name_hangs():
     ended = subprocess.run([sys.executable, "-c", HUNG], capture_output=True, text=True, timeout=120, check=True)
     assert ended.stdout == "over\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="makes a network and mounts of its own")
+def test_a_backend_is_served_and_the_proxy_ends_while_the_names_of_others_hang(tmp_path):
+    apart = ["unshare", "--mount", "--net", "--pid", "--mount-proc", "--kill-child"]
+    command = [sys.executable, "-m", "tests.support.deaf_dns", str(tmp_path)]
+    ended = subprocess.run([*apart, *command], capture_output=True, text=True, timeout=SECONDS, check=True)
+    assert "backend is up" in ended.stdout
+    assert ended.stdout.endswith("ended with 0\n")
