@@ -12,7 +12,8 @@ from e2e.support.manifests import group, secret, server, vmcp
 
 ONE = "virtualmcpserver/one"
 NOTES = "mcpserver/notes"
-STARTED_SECONDS = 60.0
+STARTED_SECONDS = 150.0
+"""Kubernetes waits longer each time before it starts a process again that has ended."""
 BRIDGES = "app.kubernetes.io/name=mcp-server,app.kubernetes.io/component=backend,app.kubernetes.io/instance=notes"
 
 PROCESSES = BRIDGES.replace("backend", "process")
