@@ -24,6 +24,8 @@ ResultT = TypeVar("ResultT")
 
 _FAREWELL_SECONDS: Final = 5.0
 """How long the end of a session waits for the credentials that it is told with."""
+_MOST_LOSSES: Final = 2
+"""Sessions that a backend may forget within one call: the second may be one that was opened before it forgot."""
 
 OnOver: TypeAlias = Callable[[str, str, str, float], None]
 """Hears of a session that is over: the backend, its revision of MCP, what broke it (else empty), its seconds."""
@@ -228,7 +230,7 @@ class Link:
         headers = credentials.current()
         if headers is None:
             headers = await headers_from(credentials, self.backend.name, deadline)
-        session, lost, may_renew = self._session, None, True
+        session, lost, may_renew, losses = self._session, None, True, 0
         while True:
             try:
                 if session is None:
@@ -238,9 +240,9 @@ class Link:
                     request_id, method, params_for(request_id), headers, deadline, receiver, span.headers
                 )
             except SessionLostError:
-                if session is None or lost is not None:
+                if session is None or losses == _MOST_LOSSES:
                     raise
-                session, lost = None, session
+                session, lost, losses = None, session, losses + 1
                 span.resent("session_lost")
             except CredentialsRefusedError:
                 if not may_renew or not credentials.refused(headers):

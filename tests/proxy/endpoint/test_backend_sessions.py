@@ -80,7 +80,23 @@ async def test_a_backend_that_forgets_every_session_at_once_is_not_asked_for_eve
         backend.handlers["tools/call"] = forget
         result = await client.call("one_echo")
         assert result["isError"]
-        assert len(backend.calls("tools/call")) == 3
+        assert len(backend.calls("tools/call")) == 4
+
+
+@pytest.mark.scenario("B-2")
+async def test_a_backend_that_forgets_its_sessions_twice_within_one_call_is_asked_a_third_time():
+    backend = ScriptedBackend()
+
+    async def forget_twice(call):
+        if len(backend.calls("tools/call")) < 4:
+            backend.forget_sessions()
+            raise Status(404)
+        return text("ran")
+
+    async with scene({"one": backend}, config=QUIET) as world, world.session() as client:
+        await client.call("one_echo")
+        backend.handlers["tools/call"] = forget_twice
+        assert (await client.call("one_echo"))["content"][0]["text"] == "ran"
 
 
 @pytest.mark.scenario("B-2")
