@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Sequence
 from typing import Final
@@ -27,13 +28,15 @@ _MOST_IN_TRIP: Final = 64
 
 
 class _Asked:
-    """A request that waits for its tokens."""
+    """A request that waits for its tokens, `until` a loop time; `is_last` once that is the end of its last wait."""
 
-    __slots__ = ("answer", "uses")
+    __slots__ = ("answer", "is_last", "until", "uses")
 
-    def __init__(self, uses: Sequence[Use]) -> None:
+    def __init__(self, uses: Sequence[Use], loop: asyncio.AbstractEventLoop) -> None:
         self.uses: Final = uses
-        self.answer: Final[asyncio.Future[Waits | None]] = asyncio.get_running_loop().create_future()
+        self.answer: Final[asyncio.Future[Waits | None]] = loop.create_future()
+        self.until = loop.time() + DECISION_SECONDS - _LAST_SECONDS
+        self.is_last = False
 
 
 class RedisLimiter:
@@ -51,6 +54,8 @@ class RedisLimiter:
         self._prefix: Final = f"{redis.key_prefix}rl:{{{scope}}}:"
         self._tasks: Final = tasks
         self._asked: Final[deque[_Asked]] = deque()
+        self._waiting: Final[deque[_Asked]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
         self._is_travelling = False
         self._is_late = False
 
@@ -71,20 +76,41 @@ class RedisLimiter:
         """See `Limiter.take`."""
         if self._calls.is_resting or (self._is_travelling and self.state.is_away):
             return None
-        asked = _Asked(uses)
+        loop = asyncio.get_running_loop()
+        asked = _Asked(uses, loop)
         self._asked.append(asked)
+        self._waiting.append(asked)
+        if self._timer is None:
+            # One for all who wait: each of its own would cost a request more than its share of the script.
+            self._timer = loop.call_at(asked.until, self._tell_late, loop)
         if not self._is_travelling:
             self._is_travelling = True
             self._tasks.create_task(self._travel(), name="rate limits")
-        try:
-            for seconds in (DECISION_SECONDS - _LAST_SECONDS, _LAST_SECONDS):
-                await asyncio.wait((asked.answer,), timeout=seconds)
-                if asked.answer.done():
-                    return asked.answer.result()
-        finally:
-            asked.answer.cancel()
-        self._is_late = True
-        return None
+        # Whoever is cancelled here cancels it too.
+        return await asked.answer
+
+    def _tell_late(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Sends those on who have waited as long as they may."""
+        now, soonest = loop.time(), math.inf
+        for asked in self._waiting:
+            if asked.answer.done():
+                continue
+            if asked.until <= now and asked.is_last:
+                self._is_late = True
+                asked.answer.set_result(None)
+                continue
+            if asked.until <= now:
+                asked.is_last, asked.until = True, now + _LAST_SECONDS
+            soonest = min(soonest, asked.until)
+        self._timer = None if soonest == math.inf else loop.call_at(soonest, self._tell_late, loop)
+
+    def _forget_answered(self) -> None:
+        waiting = self._waiting
+        while waiting and waiting[0].answer.done():
+            waiting.popleft()
+        if not waiting and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     async def _travel(self) -> None:
         """Asks for all who wait, until nobody does."""
@@ -93,6 +119,7 @@ class RedisLimiter:
                 together = [self._asked.popleft() for _ in range(min(_MOST_IN_TRIP, len(self._asked)))]
                 # Whoever has gone, or waits no longer, takes no token.
                 await self._decide([asked for asked in together if not asked.answer.done()])
+                self._forget_answered()
         finally:
             self._is_travelling = False
 
