@@ -232,7 +232,7 @@ class RequestContext:
 
     def _read_reference(self) -> Reference:
         message = self.message
-        if not isinstance(message, Request | Notification):
+        if not (type(message) is Request or type(message) is Notification):
             return NO_REFERENCE
         try:
             return read_reference(message.method, message.params)
