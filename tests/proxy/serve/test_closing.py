@@ -17,6 +17,7 @@ from vmcp_proxy.serve.http.listener import KEEP_ALIVE_SECONDS
 
 pytestmark = pytest.mark.scenario("C-10")
 
+MANY = 20
 LONG = KEEP_ALIVE_SECONDS + 1
 HEAD_END = len(request(call())) - len(call())
 
@@ -106,8 +107,9 @@ async def test_a_server_that_closes_answers_the_request_that_waits_in_the_socket
 
 
 @pytest.mark.scenario("S-10")
-@pytest.mark.parametrize("come", [20, HEAD_END], ids=["in its head", "behind its head"])
-async def test_a_server_that_closes_answers_the_request_that_is_on_its_way(come):
+@pytest.mark.parametrize("come", [0, 20, HEAD_END], ids=["of a new connection", "in its head", "behind its head"])
+async def test_a_server_that_closes_answers_the_request_that_is_on_its_way(monkeypatch, come):
+    monkeypatch.setattr(closing, "_NEW_SECONDS", 0.0 if come else 3600.0)
     async with connected() as connection:
         connection.world.server.leave()
         whole = request(call())
@@ -121,8 +123,32 @@ async def test_a_server_that_closes_answers_the_request_that_is_on_its_way(come)
 
 
 @pytest.mark.scenario("S-10")
+async def test_a_server_that_closes_answers_those_who_have_connected_since_its_loop_last_looked():
+    waiting = []
+
+    async def tick(_):
+        for _ in range(MANY):
+            client = socket.create_connection(("127.0.0.1", served.port))
+            client.send(request(call()))
+            waiting.append(client)
+        served.server.close_within(10)
+        return True
+
+    async with World().serving() as served, contextlib.AsyncExitStack() as stack:
+        served.server.leave()
+        served.server.on_tick = tick
+        await eventually(lambda: waiting)
+        for client in waiting:
+            reader, writer = await asyncio.open_connection(sock=client)
+            stack.callback(writer.close)
+            async with asyncio.timeout(WAIT_SECONDS):
+                assert (await reader.read()).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+@pytest.mark.scenario("S-10")
 async def test_a_server_that_closes_does_not_wait_for_long_until_a_head_is_whole(monkeypatch):
     monkeypatch.setattr(closing, "_LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(closing, "_NEW_SECONDS", 0.0)
     async with connected() as connection:
         await ask(connection)
         connection.say(request(call())[:20])

@@ -113,11 +113,11 @@ class ListenerServer(uvicorn.Server):
         self.unread: Final = UnreadAnswers(listener.reads)
         log = RefusalLog(logger, listener.on_refused)
         shared = {"leaving": self._leaving, "bounds": self.bounds, "unread": self.unread, "log": log}
-        connection = partial(RepeatingHttpProtocol, **shared)
+        self._connection: Final = partial(RepeatingHttpProtocol, **shared)
         super().__init__(
             uvicorn.Config(
                 listener.app,
-                http=cast("type[asyncio.Protocol]", connection),
+                http=cast("type[asyncio.Protocol]", self._connection),
                 ws="none",
                 lifespan="on",
                 interface="asgi3",
@@ -160,6 +160,24 @@ class ListenerServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.listening.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends as the server's own method does, but nobody is reset who has connected since the loop last looked."""
+        waiting = tuple(self._accepted())
+        for server in self.servers:
+            server.close()
+        settings = {"config": self.config, "server_state": self.server_state, "app_state": self.lifespan.state}
+        for each in waiting:
+            with contextlib.suppress(OSError):
+                await asyncio.get_running_loop().connect_accepted_socket(partial(self._connection, **settings), each)
+        await super().shutdown(sockets)
+
+    def _accepted(self) -> Iterator[socket.socket]:
+        for _ in range(BACKLOG):
+            try:
+                yield self._socket.accept()[0]
+            except OSError:
+                return
 
     def discard(self) -> None:
         """Lets go of the socket without having served."""

@@ -58,7 +58,6 @@ class BoundedHttpProtocol(TellsDeparture, ClosesUnused, CountsUnread, ServesByOn
         self._is_chunked = False
         self._length = 0
         self._ahead = b""
-        self._served: RequestResponseCycle | None = None
         self._holds: Final = RequestHolds(bounds, self)
 
     @property
