@@ -173,6 +173,15 @@ class Inside:
     def needs_fetch(self, listing: Entry) -> bool:
         return self._parts.core.listings.needs_fetch(listing)
 
+    def deadlines_missed(self, backend: str) -> int:
+        """How often a list of the backend was not there in the time that somebody waits for one."""
+        return self._parts.core.views.deadlines_missed[backend]
+
+    @property
+    def epoch(self) -> int:
+        """How often what clients see may have become another one."""
+        return self._parts.core.views.epoch
+
     def announce_changes(self) -> None:
         """Lets clients hear of lists that have changed."""
         self._parts.core.notifier.changed()

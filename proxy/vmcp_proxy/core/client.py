@@ -43,7 +43,7 @@ class BuiltView(msgspec.Struct, frozen=True, gc=False):
     it counts from their reading, and may have passed.
     """
 
-    found: ref[Catalog]
+    found: ref[Catalog] | None
     identity: Identity
     snapshot: HeaderSnapshot
     epoch: int
@@ -52,8 +52,8 @@ class BuiltView(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def catalog(self) -> Catalog | None:
-        """The catalog; None where it has given way."""
-        return self.found()
+        """The catalog; None where it has given way, or a call made it without what had."""
+        return None if self.found is None else self.found()
 
 
 class ClientContext(Protocol):

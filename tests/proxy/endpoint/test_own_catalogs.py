@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.proxy.endpoint.helpers import QUIET
+from tests.proxy.endpoint.helpers import QUIET, everything
 from tests.support import heap
 from tests.support.callers import ByClaims, token_of
 from tests.support.eras import Era
@@ -247,6 +247,49 @@ async def test_another_limit_holds_from_the_reload_on():
         world.apply(config=tight())
         assert await kept(world) <= LIMIT
         assert await clients[0].names() == ["one_about_t0", "one_echo", "one_filler"]
+
+
+KINDS = ["tools", "resources", "resourceTemplates", "prompts"]
+
+
+@pytest.mark.usefixtures("both_eras")
+@pytest.mark.scenario("A-14")
+async def test_who_lists_is_told_all_though_a_call_gave_up_waiting_for_what_had_given_way():
+    backend = everything()
+    go = asyncio.Event()
+    go.set()
+
+    @backend.on("tools/list")
+    async def slow(call: Call) -> dict:
+        if "x-tenant" not in call.heard.headers:
+            return {"tools": backend.tools}
+        await go.wait()
+        return {"tools": [{**tool("own"), "description": "x" * 2000}]}
+
+    config = tight(1024)
+    config["operational"] |= {"timeouts": {"list": "50ms"}}
+    async with (
+        scene({"one": backend}, config=config, passthroughHeaders=HEADERS) as world,
+        world.session(x_tenant="a") as client,
+        world.session(x_tenant="a") as other,
+    ):
+        async with asyncio.timeout(45):
+            while await client.names() != ["one_own"]:  # noqa: ASYNC110 - a list has no event to wait on
+                await asyncio.sleep(0.02)
+        whole = [await client.names(kind) for kind in KINDS]
+        epoch = world.inside.epoch
+        missed = world.inside.deadlines_missed("one")
+        go.clear()
+        async with client.sending(client.asking("tools/call", {"name": "one_own", "arguments": {}})) as answer:
+            await eventually(lambda: world.inside.deadlines_missed("one") > missed)
+            lists = [asyncio.create_task(each.names(kind)) for each in (client, other) for kind in KINDS]
+            done, _ = await asyncio.wait(lists, timeout=0.2)
+            assert not done
+            assert not answer.done()
+            go.set()
+            assert await asyncio.gather(*lists) == [*whole, *whole]
+            assert not client.read(await answer)["result"].get("isError")
+        assert world.inside.epoch == epoch, "nothing is another one, and nobody is told of a change"
 
 
 @pytest.mark.usefixtures("both_eras")

@@ -101,7 +101,7 @@ class Views:
         catalog = self._fresh(caller)
         if catalog is not None:
             return catalog
-        return await self._built(caller, self._listings.needs_fetch, is_patient=True)
+        return await self._built(caller, self._listings.needs_list, is_patient=True)
 
     def asks(self, caller: Caller) -> bool:
         """Whether `view` would ask a backend now, or wait for what one has been asked."""
@@ -118,14 +118,14 @@ class Views:
         if self._fresh(caller) is not None:
             return False
         entries = self._entries(caller, self._reach_of(caller.identity))
-        return any(map(self._listings.needs_fetch, entries.values()))
+        return any(map(self._listings.needs_list, entries.values()))
 
     def asks_for_one(self, caller: Caller) -> bool:
         """As `asks`, for what the proxy itself does not have backends asked for."""
         if self._fresh(caller) is not None:
             return False
         entries = self._entries(caller, self._reach_of(caller.identity)).values()
-        return any(entry.scope != SHARED and self._listings.needs_fetch(entry) for entry in entries)
+        return any(entry.scope != SHARED and self._listings.needs_list(entry) for entry in entries)
 
     def _fresh(self, caller: Caller) -> Catalog | None:
         catalog, built = self.current(caller), caller.client.view
@@ -154,12 +154,14 @@ class Views:
         """The catalog as it is once what needs to be fetched is there.
 
         What has given way is always asked for. Who is patient waits for that as long as a call may take: it is known
-        that there is something, and no client should hear that it has gone.
+        that there is something, and no client should hear that it has gone. A call that waits no longer has shown its
+        client nothing: what it was routed by is not the client's view, and who lists meanwhile waits all the same.
         """
 
-        def is_missing(entry: Entry) -> bool:
-            return needs_fetch(entry) or (entry.is_dropped and self._listings.needs_fetch(entry))
+        def may_come(entry: Entry) -> bool:
+            return entry.is_dropped and needs(entry)
 
+        needs = self._listings.needs_list if is_patient else self._listings.needs_fetch
         held: list[Listing | None] = []
         for _ in range(_MOST_ROUNDS):
             members = self._members
@@ -167,27 +169,26 @@ class Views:
             entries = self._entries(caller, reach)
             # Nothing of it gives way from here on: this holds it.
             held += [entry.former for entry in entries.values()]
-            missing = [entry for entry in entries.values() if is_missing(entry)]
+            missing = [entry for entry in entries.values() if needs_fetch(entry) or may_come(entry)]
             if missing:
                 held += await self._fetch_all(missing, caller, is_patient=is_patient)
             if self._members is members and (
-                not missing
-                or (self._entries(caller, reach) == entries and not any(map(self._may_come, entries.values())))
+                not missing or (self._entries(caller, reach) == entries and not any(map(may_come, entries.values())))
             ):
                 break
             # The config was replaced meanwhile, and what has been fetched belongs to the former members; or it is known
             # only now in which protocols a backend speaks to whom; or a newer listing has come and given way.
         epoch = self.epoch
         catalog = self._merged(entries, reach)
-        for entry in entries.values():
-            entry.note_absence()
+        is_view = is_patient or not any(entry.is_dropped for entry in entries.values())
+        if is_view:
+            for entry in entries.values():
+                entry.note_absence()
         expires = min((self._listings.asks_again_at(entry) for entry in entries.values()), default=math.inf)
         cacheable = cacheable_of(entries, is_whole=reach is None)
-        caller.client.view = BuiltView(ref(catalog), caller.identity, caller.snapshot, epoch, expires, cacheable)
+        found = ref(catalog) if is_view else None
+        caller.client.view = BuiltView(found, caller.identity, caller.snapshot, epoch, expires, cacheable)
         return catalog
-
-    def _may_come(self, entry: Entry) -> bool:
-        return entry.is_dropped and self._listings.needs_fetch(entry)
 
     def _reach_of(self, identity: Identity | None) -> frozenset[str] | None:
         """The backends within reach of a caller, withheld ones included; None for all, as the proxy sees them."""

@@ -97,11 +97,17 @@ class Listings:
         return (key for key, entry in self._entries.items() if not entry.is_shared)
 
     def needs_fetch(self, entry: Entry) -> bool:
-        """Whether a client's list should wait for the backend: nothing fresh is there, and no pause is due."""
+        """Whether to wait for the backend: nothing fresh is there, no pause is due, and nobody has given up on it."""
+        return self.needs_list(entry) and not (entry.task is not None and entry.is_overdue)
+
+    def needs_list(self, entry: Entry) -> bool:
+        """As `needs_fetch`, for who lists: what has given way is waited for whoever else has given up on it."""
         now = asyncio.get_running_loop().time()
         if not entry.member.circuit.is_closed or (entry.is_fresh(now, self.ttl) and not entry.is_due_again(now)):
             return False
-        return not entry.is_overdue if entry.task is not None else now >= entry.due_at
+        if entry.task is None:
+            return now >= entry.due_at
+        return entry.is_dropped or not entry.is_overdue
 
     def asks_again_at(self, entry: Entry) -> float:
         """When a client's list should look at this entry again, in loop time; a change of the circuit is told."""
