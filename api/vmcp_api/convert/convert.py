@@ -12,6 +12,7 @@ from vmcp_api.convert.draft import Draft, leaves_of
 from vmcp_api.convert.kinds.authorization import convert_authz_config
 from vmcp_api.convert.kinds.external_auth import convert_external_auth
 from vmcp_api.convert.kinds.oidc import convert_oidc_config
+from vmcp_api.convert.kinds.older import convert_entry
 from vmcp_api.convert.kinds.remote_proxy import convert_remote_proxy
 from vmcp_api.convert.kinds.server import convert_server
 from vmcp_api.convert.kinds.telemetry import convert_telemetry_config
@@ -30,6 +31,7 @@ from vmcp_api.text.yaml_text import YamlDocument, parse_yaml
 _STEPS: Final[Mapping[str, Callable[[Draft], None]]] = MappingProxyType(
     {
         "MCPServer": convert_server,
+        "MCPServerEntry": convert_entry,
         "MCPRemoteProxy": convert_remote_proxy,
         "VirtualMCPServer": convert_virtual_server,
         "MCPOIDCConfig": convert_oidc_config,

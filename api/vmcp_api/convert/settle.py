@@ -29,6 +29,9 @@ _GUARDS: Final[dict[str, tuple[Loc, ...]]] = {
 }
 """Places that say who may do what, or a workflow that is whole or none: half of it would be something else."""
 
+_WHOLE: Final[tuple[Loc, ...]] = ((), ("spec",))
+"""Places without which nothing is left to be checked."""
+
 _NO_SETTING: Final = "there is no such setting here"
 
 _WHOLES: Final[dict[str, tuple[Loc, ...]]] = {"VirtualMCPServer": (("spec", "config", "compositeTools"),)}
@@ -36,18 +39,34 @@ _WHOLES: Final[dict[str, tuple[Loc, ...]]] = {"VirtualMCPServer": (("spec", "con
 
 
 def settle(draft: Draft, kind: str) -> None:
-    """Takes out of a draft of a kind of ours what does not validate, until it does, or refuses it."""
-    while draft.refusal is None and (problems := _problems(draft, kind)):
+    """Takes out of a draft of a kind of ours what does not validate, until it does, or refuses it.
+
+    Of one that is refused all else that is wrong is told too, as far as it can be seen without its guards.
+    """
+    is_whole = draft.refusal is None
+    while is_whole and (problems := _problems(draft, kind)):
         targets: dict[Loc, Problem] = {}
+        guards: set[Loc] = set()
         for problem in problems:
+            target = _target(draft, kind, problem)
+            is_told = False
             if _opens(draft, kind, problem):
+                is_told = draft.refusal is None
                 _refuse(draft, problem)
-                return
-            targets.setdefault(_target(draft, kind, problem), problem)
+                guards.add(next(_guards(kind, target), ()))
+            # The first reason is that of the whole.
+            if not is_told and target not in _WHOLE:
+                targets.setdefault(target, problem)
+        if ("spec",) in guards:
+            targets.clear()
         # From the end, so that the positions of the others in a list stay.
         for loc in sorted(targets, key=_order, reverse=True):
             if not any(loc[:length] in targets for length in range(len(loc))):
                 _lose(draft, kind, loc, targets[loc])
+        for guard in guards:
+            if draft.refusal:
+                draft.lose(guard, *draft.refusal)
+        is_whole = guards.isdisjoint((*_WHOLE, ("metadata",)))
 
 
 def _problems(draft: Draft, kind: str) -> Problems:
@@ -60,11 +79,15 @@ def _opens(draft: Draft, kind: str, problem: Problem) -> bool:
     if not is_known(KINDS[kind], problem.loc):
         return False
     target = _target(draft, kind, problem)
-    return target in ((), ("spec",)) or _is_guard(kind, target)
+    return target in _WHOLE or _is_guard(kind, target)
 
 
 def _is_guard(kind: str, loc: Loc) -> bool:
-    return any(loc[: len(guard)] == guard for guard in (("metadata",), *_GUARDS.get(kind, ())))
+    return any(_guards(kind, loc))
+
+
+def _guards(kind: str, loc: Loc) -> Iterator[Loc]:
+    return (guard for guard in (("metadata",), *_GUARDS.get(kind, ())) if loc[: len(guard)] == guard)
 
 
 def _target(draft: Draft, kind: str, problem: Problem) -> Loc:

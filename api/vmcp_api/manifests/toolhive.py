@@ -26,6 +26,8 @@ _ONE_CALLER: Final = "remove it: each caller comes with one token, whose claims 
 _NO_STRATEGY: Final = "choose another type: there is no such strategy here (docs/how-to/outgoing-auth.md has them)"
 _ASSERTION: Final = "write identityAssertion: idp has tokenUrl and client of the IdP, the rest is the target's"
 _EXCHANGE: Final = "write tokenExchange, where the provider knows RFC 8693"
+_OWN_PROVIDER: Final = f"describe your provider in an MCPOIDCConfig, and {_EXCHANGE}"
+_TELEMETRY: Final = f"write an MCPTelemetryConfig, and its name in spec.telemetryConfigRef {_VMCP}"
 _CLUSTER: Final = (
     "write inline with the cluster's issuer, jwksAllowPrivateIP: true, and the cluster's CA by caBundleRef; its keys"
     " have to be readable without a token"
@@ -37,7 +39,7 @@ _STRATEGIES: Final = MappingProxyType(
         "xaa": _ASSERTION,
         "obo": _EXCHANGE,
         "awsSts": _NO_STRATEGY,
-        "upstreamInject": _NO_STRATEGY,
+        "upstreamInject": _OWN_PROVIDER,
         "embeddedAuthServer": _PROVIDER,
     }
 )
@@ -72,6 +74,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "rateLimiting": f"move it to spec.config.rateLimiting {_VMCP}",
             **dict.fromkeys(("sessionStorage", "sessionAffinity"), f"move it to spec {_VMCP}"),
             "telemetryConfigRef": f"move it to spec {_VMCP}",
+            "telemetry": _TELEMETRY,
             "toolsFilter": _TOOLS,
             "webhookConfigRef": "remove it: there are no webhooks here; policies decide on calls",
             "authServerRef": _PROVIDER,
@@ -82,12 +85,15 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             **dict.fromkeys(("oidcConfigRef", "oidcConfig", "authzConfig", "authzConfigRef"), _AT_THE_ENDPOINT),
             "audit": f"move it to spec.config.audit {_VMCP}",
             "telemetryConfigRef": f"move it to spec {_VMCP}",
+            "telemetry": _TELEMETRY,
             "authServerRef": _PROVIDER,
             **_PROXIES,
         },
         "VirtualMCPServerSpec": {
             "authServerConfig": _PROVIDER,
             "compositeToolRefs": "write it in spec.config",
+            "telemetry": "write an MCPTelemetryConfig, and its name in telemetryConfigRef",
+            "tokenCache": "remove it: tokens that were exchanged are cached without being told to",
         },
         "VirtualMCPServerConfig": {
             "name": "remove it: metadata.name is the name",

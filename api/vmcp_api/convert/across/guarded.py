@@ -42,7 +42,8 @@ def keep_guarded(objects: Iterable[Converted]) -> Iterator[Converted]:
         near = [each for each in endpoints if one.results and namespace_of(each) == namespace_of(one.results[0])]
         serving = [_guard_of(each) for each in near if at(each, *_GROUP) == group]
         is_kept = bool(serving) and all(lost.is_within(each) for each in serving)
-        places = [each for each in one.fields if each.path and each.path[-3:] == _GROUP and each.fate is Fate.KEPT]
+        # An older groupRef is the name itself, and comes to stand there.
+        places = [each for each in one.fields if each.path and each.to and each.to[: len(_GROUP)] == _GROUP]
         yield one if lost == _Guard() or is_kept or not places else _without_group(one, places[0], lost)
 
 

@@ -3,12 +3,14 @@
 from typing import Final
 
 from vmcp_api.convert.draft import Draft
+from vmcp_api.convert.kinds.older import convert_entry
 from vmcp_api.convert.kinds.tool_filter import convert_tools_filter
 from vmcp_api.naming import API_VERSION
 
 _SPEC: Final = "spec"
 _NOTHING_RUNS: Final = "is about pods, and nothing runs for an MCPServerEntry: clients connect to the VirtualMCPServer"
 _OF_PODS: Final = (
+    "port",
     "proxyPort",
     "resources",
     "serviceAccount",
@@ -23,6 +25,7 @@ _ALONE: Final = "every MCPServerEntry is in a group, which a VirtualMCPServer se
 
 def convert_remote_proxy(draft: Draft) -> None:
     """An MCPRemoteProxy, which becomes an MCPServerEntry; who may call it is said at the endpoint that serves it."""
+    convert_entry(draft)
     draft.add((_SPEC, "transport"), "streamable-http", "is what ToolHive takes where nothing is said")
     for key in _OF_PODS:
         draft.drop((_SPEC, key), _NOTHING_RUNS)

@@ -3,6 +3,7 @@
 from typing import Final
 
 from vmcp_api.convert.draft import Draft
+from vmcp_api.convert.kinds.older import convert_older_group
 from vmcp_api.convert.kinds.tool_filter import convert_tools_filter
 from vmcp_api.manifests.problems import Loc
 
@@ -17,6 +18,7 @@ _OVERRIDES: Final[Loc] = (_SPEC, "resourceOverrides", "proxyDeployment")
 
 def convert_server(draft: Draft) -> None:
     """An MCPServer, which is one here too."""
+    convert_older_group(draft)
     draft.add((_SPEC, "transport"), "stdio", f"is what ToolHive takes where nothing is said; {_STDIO}")
     if draft.get(_SPEC, "transport") == "stdio":
         _convert_stdio(draft)

@@ -5,6 +5,7 @@ from typing import Final
 from vmcp_api.convert.draft import Draft
 from vmcp_api.convert.kinds.audit import convert_audit
 from vmcp_api.convert.kinds.authorization import convert_policies
+from vmcp_api.convert.kinds.older import convert_older_group, convert_older_strategies
 from vmcp_api.convert.kinds.optimizer import convert_optimizer
 from vmcp_api.convert.kinds.telemetry import convert_own_telemetry
 from vmcp_api.manifests.problems import Loc
@@ -35,6 +36,7 @@ def convert_virtual_server(draft: Draft) -> None:
 def _convert_places(draft: Draft) -> None:
     """What ToolHive takes in `config`, where its converter writes it, and what stands beside it here."""
     draft.drop((*_CONFIG, "name"), "is metadata.name")
+    convert_older_group(draft)
     draft.move((*_CONFIG, "groupRef"), ("spec", "groupRef", "name"), "stands in spec, beside config")
     for key in ("incomingAuth", "outgoingAuth"):
         draft.drop((*_CONFIG, key), _NO_EFFECT)
@@ -48,6 +50,7 @@ def _convert_auth(draft: Draft) -> None:
     scopes: Loc = (*_OIDC, "scopes")
     draft.move(scopes, (*_OIDC, "scopesSupported"), "are told to clients, and no token has to have them")
     convert_policies(draft)
+    convert_older_strategies(draft)
     outgoing: Loc = ("spec", "outgoingAuth")
     if draft.get(*outgoing, "source") == "inline" and not draft.has((*outgoing, "default")):
         draft.add((*outgoing, "default", "type"), "discovered", _ASKED)
