@@ -47,6 +47,8 @@ def serve_arguments(manifests: Path, port: int, admin: int) -> list[str]:
     """The command line of the proxy."""
     if port != MCP_PORT:
         say(f"(port {MCP_PORT} is in use, so this demo takes {port})")
+    if admin != ADMIN_PORT:
+        say(f"(port {ADMIN_PORT} is in use, so look at this one with `vmcp status http://127.0.0.1:{admin}`)")
     return ["-m", "vmcp_proxy", "serve", "-f", str(manifests), "--port", str(port), "--admin-port", str(admin)]
 
 

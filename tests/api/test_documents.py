@@ -166,7 +166,7 @@ def test_the_entries_of_a_list_are_read_with_their_own_lines():
 
 def test_manifests_of_the_reference_system_are_told_the_one_line_to_change():
     text = GROUP.format(name="a").replace("vmcp.dev", "toolhive.stacklok.dev")
-    assert "change apiVersion to vmcp.dev/v1beta1" in str(load_text(text).problems.errors)
+    assert "change apiVersion to vmcp.dev/v1beta1, or run `vmcp convert`" in str(load_text(text).problems.errors)
 
 
 def test_manifests_of_the_reference_system_are_told_all_that_is_to_be_changed_at_once():
@@ -174,7 +174,7 @@ def test_manifests_of_the_reference_system_are_told_all_that_is_to_be_changed_at
     assert lines_of(load_text(text)) == [
         (
             "m.yaml:1: MCPGroup: apiVersion: toolhive.stacklok.dev is another product's group; change apiVersion to"
-            " vmcp.dev/v1beta1"
+            " vmcp.dev/v1beta1, or run `vmcp convert`"
         ),
         "m.yaml:5: MCPGroup/a: spec.descripton: is an unknown key; did you mean 'description'?",
     ]

@@ -125,7 +125,8 @@ def _as_ours(part: YamlDocument) -> tuple[YamlDocument, Problems]:
     group = written.partition("/")[0] if isinstance(written, str) else ""
     if group != REFERENCE_GROUP or not isinstance(kind, str) or kind not in KINDS:
         return part, Problems()
-    told = _at(part, ("apiVersion",), f"{group} is another product's group", f"change apiVersion to {API_VERSION}")
+    remedy = f"change apiVersion to {API_VERSION}, or run `vmcp convert`"
+    told = _at(part, ("apiVersion",), f"{group} is another product's group", remedy)
     lines = ((each, part.lines.get(each.loc, part.line)) for each in toolhive.find_differences(kind, data))
     told += Problems(tuple(replace(each, line=line) for each, line in lines))
     return replace(part, data={**data, "apiVersion": API_VERSION}), told.about(kind)

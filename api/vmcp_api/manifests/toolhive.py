@@ -158,7 +158,10 @@ VALUES: Final[Mapping[str, str]] = MappingProxyType(
 
 KINDS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "MCPRemoteProxy": f"write an MCPServerEntry; what it says of callers is said in spec.incomingAuth {_VMCP}",
+        "MCPRemoteProxy": (
+            "write an MCPServerEntry, as `vmcp convert` does; what it says of callers is said in spec.incomingAuth"
+            f" {_VMCP}"
+        ),
         "EmbeddingServer": _NO_EMBEDDING_SERVER,
         "MCPRegistry": "remove it: there is no registry of servers here",
         "MCPWebhookConfig": "remove it: there are no webhooks here; policies decide on calls",

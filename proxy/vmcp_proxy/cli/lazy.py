@@ -11,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from vmcp_api.distribution import explain_missing
-from vmcp_api.text.suggest import suggest
+from vmcp_api.text.suggest import closest
 from vmcp_proxy.cli.exits import MEANINGS, CommandError, Exit
 
 
@@ -42,8 +42,13 @@ class LazyGroup(click.Group):
         """
         name = args[0]
         if name not in self._table and not name.startswith("-") and not ctx.resilient_parsing:
-            ctx.fail(f"No such command {name!r}; {suggest(name, self._table, noun='commands')}")
+            ctx.fail(f"No such command {name!r}; {self._suggest(name)}")
         return super().resolve_command(ctx, args)
+
+    def _suggest(self, name: str) -> str:
+        """What was meant, else all that there is, in the order of the help."""
+        close = closest(name, self._table)
+        return f"did you mean {close!r}?" if close else f"known commands: {', '.join(self._table)}"
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names in the order of the table."""

@@ -36,11 +36,13 @@ def load_manifests(paths: Iterable[Path]) -> tuple[Loaded, Problems]:
 
 def read_sources(paths: Iterable[Path]) -> tuple[list[Source], Problems]:
     """The texts of files and folders, and why others could not be read."""
-    files = find_files(paths)
+    named = tuple(paths)
+    files = find_files(named)
     sources: list[Source] = []
     problems = Problems()
     if not files:
-        problems += Problems.of(Problem("there is no *.yaml or *.yml file", "name a file, or a folder that has one"))
+        found = f"there is no *.yaml or *.yml file in {', '.join(map(str, named))}"
+        problems += Problems.of(Problem(found, "name a file, or a folder that has one"))
     for file in files:
         text = read_text(file)
         if isinstance(text, Problems):

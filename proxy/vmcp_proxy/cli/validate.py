@@ -29,7 +29,7 @@ class Verdict:
 
 
 @click.command("validate")
-@click.argument("paths", nargs=-1, metavar="FILE_OR_DIR...", type=click.Path(exists=True, path_type=Path))
+@click.argument("paths", nargs=-1, metavar="[FILE_OR_DIR...]", type=click.Path(exists=True, path_type=Path))
 @click.option(
     "-f",
     "--file",

@@ -66,6 +66,7 @@ def test_files_are_named_as_they_are_to_serve_too(tmp_path, capsys):
     assert done == type(done)(Exit.OK, "ok: 3 objects in 2 files, serving v\n", "")
     assert call_vmcp(capsys, "validate", first, "-f", second) == done
     refused = call_vmcp(capsys, "validate", "-f", first, "--mcp-config", second)
+    assert "validate [OPTIONS] [FILE_OR_DIR...]" in refused.err
     assert (refused.code, "Give FILE_OR_DIR... or --mcp-config FILE" in refused.err) == (Exit.USAGE, True)
 
 
@@ -112,7 +113,7 @@ def test_a_file_that_is_not_utf_8_and_a_folder_without_manifests_are_named(tmp_p
     (tmp_path / "empty").mkdir()
     done = call_vmcp(capsys, "validate", str(tmp_path / "empty"))
     assert done.code == Exit.INVALID
-    assert "there is no *.yaml or *.yml file" in done.out
+    assert f"there is no *.yaml or *.yml file in {tmp_path}/empty; name a file" in done.out
 
 
 def test_problems_are_there_for_programs_too(tmp_path, capsys):
