@@ -192,6 +192,19 @@ def inbound_result(raw: Raw, marks: Marks | None = None) -> Raw:
     return encode_members(members)
 
 
+def untyped_result(raw: Raw, marks: Marks | None) -> tuple[Raw, Marks]:
+    """A result without `resultType`, however it is spelt, and its marks; mostly the same bytes.
+
+    `marks` are those of this result, where they are known.
+    """
+    marks = marks_of(raw) if marks is None else marks
+    if marks.result_type is msgspec.UNSET:
+        return raw, marks
+    members = _decode_members(raw)
+    del members["resultType"]
+    return encode_members(members), msgspec.structs.replace(marks, result_type=msgspec.UNSET)
+
+
 def client_result(raw: Raw) -> Raw:
     """A client's answer without the keys of `_meta` that are ours to set, or of a trace; the same where it has none."""
     try:

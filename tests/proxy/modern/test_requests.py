@@ -8,7 +8,7 @@ from tests.proxy.endpoint.helpers import QUIET, everything
 from tests.support.eras import SERVER
 from tests.support.raw_client import RawClient
 from tests.support.scene import Scene, scene
-from tests.support.scripted_backend import Refusal, ScriptedBackend, text, tool
+from tests.support.scripted_backend import Call, Refusal, ScriptedBackend, text, tool
 from vmcp_proxy.protocol.methods import Era
 
 LISTS = ("tools/list", "resources/list", "resources/templates/list", "prompts/list")
@@ -160,3 +160,33 @@ async def test_a_method_that_discovery_does_not_offer_is_not_found():
             answer = await client.post(message)
             assert (answer.status_code, answer.json()["error"]["code"]) == (404, -32601)
             assert answer.json()["id"] == f"m-{method}"
+
+
+@pytest.mark.scenario("P-4")
+@pytest.mark.parametrize(
+    "member",
+    [b'"resultType":"input_required"', rb'"result\u0054ype":"input_required"', b'"resultType":{"x":1}'],
+    ids=["as it is", "escaped", "no text"],
+)
+@pytest.mark.parametrize(
+    ("method", "params", "result"),
+    [
+        ("tools/call", {"name": "one_echo"}, b'"content":[]'),
+        ("prompts/get", {"name": "one_ask"}, b'"messages":[]'),
+        ("resources/read", {"uri": "test://a"}, b'"contents":[]'),
+    ],
+)
+async def test_a_backend_of_a_former_revision_cannot_call_its_result_anything_but_complete(
+    method, params, result, member
+):
+    backend = everything()
+
+    @backend.on(method)
+    async def answer(_call: Call) -> bytes:
+        return b"{%b,%b,%b}" % (member, result, member)
+
+    async with scene({"one": backend}, config=QUIET) as world, modern(world) as client:
+        said = (await client.post(client.asking(method, params))).text
+        assert said.count("ype") == 1
+        assert json.loads(said)["result"]["resultType"] == "complete"
+        assert result.split(b":")[0].decode() in said
