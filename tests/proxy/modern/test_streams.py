@@ -3,13 +3,17 @@
 import asyncio
 import contextlib
 import json
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.proxy.endpoint.helpers import QUIET
-from tests.support.raw_client import eventually
+from tests.proxy.serve.parts import in_whole
+from tests.support import eras
+from tests.support.raw_client import ACCEPT, eventually
 from tests.support.scene import operational, scene
 from tests.support.scripted_backend import ScriptedBackend, text
+from vmcp_proxy.protocol.error_codes import REQUEST_CANCELLED
 from vmcp_proxy.protocol.methods import Era
 
 
@@ -118,6 +122,26 @@ async def test_a_disconnect_cancels_the_call_at_its_backend(level, tmp_path):
         release.set()
     (line,) = [json.loads(line) for line in audit.read_text().splitlines() if '"mcp_tool_call"' in line]
     assert (line["outcome"], line["reason"]) == ("failure", "cancelled")
+
+
+@pytest.mark.scenario("P-4")
+async def test_the_end_of_what_a_client_sends_cancels_its_call_which_is_answered_so():
+    backend = ScriptedBackend()
+
+    @backend.on("tools/call")
+    async def wait(call):
+        await asyncio.Event().wait()
+
+    async with scene({"one": backend}, config=QUIET) as world, world.client() as client:
+        await client.names()
+        message = client.asking("tools/call", {"name": "one_echo"})
+        body = json.dumps(eras.modern(message)).encode()
+        fields = {"accept": ACCEPT, "content-type": "application/json", **eras.headers_of(message)}
+        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        url = urlsplit(world.url)
+        request = f"POST {url.path} HTTP/1.1\r\nhost: {url.netloc}\r\ncontent-length: {len(body)}\r\n{head}\r\n"
+        said = await in_whole(url.port, request.encode() + body)
+    assert json.loads(said.partition(b"\r\n\r\n")[2])["error"]["code"] == REQUEST_CANCELLED
 
 
 @pytest.mark.scenario("P-4")

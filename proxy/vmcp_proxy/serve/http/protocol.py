@@ -108,7 +108,8 @@ class BoundedHttpProtocol(TellsDeparture, ClosesUnused, CountsUnread, ServesByOn
         """Answers what has come whole to a client that has closed its side, which may still read (ADR-0028).
 
         A stream has no end that such a client could wait for: it ends, and its messages are kept, as where both sides
-        are closed.
+        are closed. Nothing tells this end from that of a client that has gone, so whoever hears `on_gone` hears it:
+        requests of the modern era are cancelled, and answered so (ADR-0059).
         """
         served = self._served
         is_stream = served is not None and served.response_started and served.chunked_encoding
