@@ -25,6 +25,8 @@ class Ledger:
     failures: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
     fault: Fault | None = None
+    is_over: bool = False
+    """The clients are being cancelled: what they see from then on is that."""
 
     @contextmanager
     def during(self, fault: Fault) -> Iterator[None]:
@@ -37,6 +39,8 @@ class Ledger:
 
     def failed(self, who: str, error: str) -> None:
         """A call, or the beginning of a session, was not answered as it should."""
+        if self.is_over:
+            return
         cause = "nothing" if self.fault is None else self.fault.name
         self.failures[cause] += 1
         if self.fault is None or self.fault.spares:
@@ -54,8 +58,8 @@ class Caller:
         self._ledger = ledger
 
     async def run(self) -> None:
-        """Calls until cancelled."""
-        while True:
+        """Calls until it is over, or cancelled: a client of an SDK may take that for the end of a stream."""
+        while not self._ledger.is_over:
             try:
                 async with asyncio.timeout(CALL_SECONDS * 2):
                     await self._session()

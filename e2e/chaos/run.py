@@ -61,6 +61,7 @@ async def run(stage: Stage, minutes: float, seed: int) -> Report:
         await _break(stage, report, callers, minutes * 60)
         await _judge(stage, report)
     finally:
+        ledger.is_over = True
         await _end(tasks)
     report.after = await asyncio.to_thread(memory, stage)
     if report.after - report.before > GROWTH_KIB:
