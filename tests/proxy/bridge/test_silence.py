@@ -21,10 +21,13 @@ SOON = 0.05
 
 
 @contextlib.asynccontextmanager
-async def attached(server: AttachServer, folder, silence: float):
-    """What is behind an attachment, and its session, once it is initialised."""
+async def attached(server: AttachServer, folder, silence: float = 0.2, hello: float = WAIT_SECONDS):
+    """What is behind an attachment, and its session, once it is initialised.
+
+    `hello` is what the next process has for its start.
+    """
     async with server.running(), asyncio.TaskGroup() as tasks:
-        settings = AttachSettings(1 << 20, WAIT_SECONDS, "1", attach=WAIT_SECONDS, hello_again=0.5, silence=silence)
+        settings = AttachSettings(1 << 20, WAIT_SECONDS, "1", attach=WAIT_SECONDS, hello_again=hello, silence=silence)
         backend = AttachedBackend("one", server.pod(folder), settings, tasks)
         yield backend, await opened(backend)
         await backend.aclose()
@@ -58,7 +61,7 @@ async def asked_in_vain(session, server: AttachServer) -> None:
 @pytest.mark.scenario("K-18")
 async def test_a_process_whose_input_ended_after_it_was_initialised_is_replaced(tmp_path):
     server = AttachServer(STAYS)
-    async with attached(server, tmp_path, silence=0.2) as (backend, session):
+    async with attached(server, tmp_path) as (backend, session):
         await ping(session, WAIT_SECONDS)
         server.end_input()
         await asked_in_vain(session, server)
@@ -68,7 +71,7 @@ async def test_a_process_whose_input_ended_after_it_was_initialised_is_replaced(
 
 async def test_clients_that_go_on_calling_it_do_not_keep_it(tmp_path):
     server = AttachServer(STAYS)
-    async with attached(server, tmp_path, silence=0.2) as (_, session):
+    async with attached(server, tmp_path) as (_, session):
         server.end_input()
         with pytest.raises(BackendError):
             await ping(session)
@@ -80,7 +83,7 @@ async def test_clients_that_go_on_calling_it_do_not_keep_it(tmp_path):
 
 async def test_one_that_can_be_replaced_by_nobody_is_attached_to_again(tmp_path, caplog):
     server = AttachServer(STAYS)
-    async with attached(server, tmp_path, silence=0.2) as (backend, session):
+    async with attached(server, tmp_path, hello=0.5) as (backend, session):
         server.end_input()
         (tmp_path / "token").unlink()
         async with asyncio.timeout(WAIT_SECONDS):
