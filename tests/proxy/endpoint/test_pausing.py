@@ -12,6 +12,7 @@ from tests.proxy.endpoint.test_composites import composite, having
 from tests.proxy.endpoint.test_server_requests import Asker, answer_of
 from tests.proxy.endpoint.tracing import telemetry
 from tests.support import heap
+from tests.support.modern_backend import ModernBackend
 from tests.support.otlp import OtlpReceiver
 from tests.support.raw_client import RawClient, eventually
 from tests.support.scene import operational, scene
@@ -176,7 +177,7 @@ async def test_a_composite_tool_that_goes_on_with_a_state_of_no_use_is_not_run_a
             "dependsOn": ["pay"],
         },
     ]
-    backend = ScriptedBackend(prompts=[{"name": "greet"}])
+    backend = ModernBackend(prompts=[{"name": "greet"}])
 
     @backend.on("prompts/get")
     async def rounds(_call: Call):
@@ -243,7 +244,7 @@ async def test_a_session_whose_call_was_given_up_is_used_for_no_other():
 
 @pytest.mark.scenario("P-4")
 async def test_the_state_of_a_backend_is_sealed_on_its_way_to_the_client_and_back():
-    backend = ScriptedBackend()
+    backend = ModernBackend()
     asks = {"resultType": "input_required", "inputRequests": {"name": {"method": "elicitation/create", "params": FORM}}}
 
     @backend.on("tools/call")
@@ -272,7 +273,7 @@ async def test_the_state_of_a_backend_is_sealed_on_its_way_to_the_client_and_bac
 
 
 async def test_a_backend_that_asks_for_what_is_not_declared_is_named_in_an_error():
-    backend = ScriptedBackend()
+    backend = ModernBackend()
 
     @backend.on("tools/call")
     async def rounds(_call: Call):
