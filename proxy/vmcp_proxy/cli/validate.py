@@ -10,7 +10,7 @@ import click
 
 from vmcp_api.base import Json
 from vmcp_api.editor.servers import parse_mcp_servers
-from vmcp_api.manifests.problems import Problem, Problems
+from vmcp_api.manifests.problems import Problem, Problems, Severity
 from vmcp_api.naming import MCP_PORT
 from vmcp_api.render import Mode, Rendered, render
 from vmcp_proxy.cli.checks.itself import itself
@@ -63,6 +63,16 @@ def command(paths: tuple[Path, ...], files: tuple[Path, ...], mcp_config: Path |
         raise click.exceptions.Exit(Exit.INVALID)
 
 
+_NO_ENDPOINT: Final = Problem(
+    "nothing would be served: there is no VirtualMCPServer",
+    "add one, unless it stands elsewhere; `vmcp init` writes a file to start from",
+    severity=Severity.WARNING,
+)
+_NO_SERVER: Final = Problem(
+    "nothing would be served: no server is left", "add one, or mend what is withheld", severity=Severity.WARNING
+)
+
+
 def check_manifests(paths: tuple[Path, ...]) -> Verdict:
     """The problems of manifests and, where there are no errors, of what each VirtualMCPServer renders to."""
     loaded, problems = load_manifests(paths)
@@ -74,6 +84,8 @@ def check_manifests(paths: tuple[Path, ...]) -> Verdict:
             problems += loaded.place(found, namespace)
             if isinstance(rendered, Rendered):
                 problems += find_missing_programs(rendered, os.environ)
+        if not servers:
+            problems += Problems.of(_NO_ENDPOINT)
     checked = f"{_count(len(loaded.documents.items), 'object')} in {_count(len(find_files(paths)), 'file')}"
     names = ", ".join(name for _, name in servers)
     return Verdict(f"{checked}, serving {names}" if names else checked, problems)
@@ -89,7 +101,10 @@ def check_mcp_config(file: Path) -> Verdict:
     )
     if isinstance(outcome, Problems):
         return Verdict(str(file), outcome)
-    missing = find_missing_programs(outcome, os.environ).in_file(str(file))
+    missing = find_missing_programs(outcome, os.environ)
+    if not outcome.config.backends:
+        missing += Problems.of(_NO_SERVER)
+    missing = missing.in_file(str(file))
     withheld = f", {len(outcome.config.withheld)} withheld" if outcome.config.withheld else ""
     return Verdict(f"{_count(len(outcome.config.backends), 'server')} in {file}{withheld}", outcome.warnings + missing)
 

@@ -87,3 +87,62 @@ def test_what_is_lost_besides_is_told_of_an_endpoint_that_is_left_out():
     assert "tokenExchange" in said["spec.outgoingAuth.backends.files.type"]
     assert "there is no code mode here" in said["spec.config.codeMode.enabled"]
     assert "relay" in said["spec.passthroughHeaders[0]"]
+
+
+def test_a_provider_that_an_endpoint_describes_itself_becomes_a_resource_of_its_own():
+    inline = {
+        "issuer": "https://idp.example.com",
+        "audience": "a",
+        "clientId": "c",
+        "jwksUrl": "",
+        "scopes": ["openid"],
+        "jwksAllowPrivateIP": True,
+        "clientSecret": "s3cret",
+    }
+    own = {"type": "inline", "resourceUrl": "https://mcp.example.com/mcp", "inline": inline}
+    outcome = converted(
+        older_endpoint(incomingAuth={"type": "oidc", "oidcConfig": own}),
+        older("MCPServer", "files", image="i", groupRef="tools", oidcConfig=own),
+    )
+    told, server = outcome.objects
+    vmcp, config = told.results
+    assert vmcp["spec"]["incomingAuth"] == {
+        "type": "oidc",
+        "oidcConfigRef": {
+            "name": "one-oidc",
+            "audience": "a",
+            "scopesSupported": ["openid"],
+            "resourceUrl": "https://mcp.example.com/mcp",
+        },
+    }
+    assert (subject_of(config), config["metadata"]["namespace"]) == ("MCPOIDCConfig/one-oidc", "ns")
+    assert config["spec"] == {
+        "type": "inline",
+        "inline": {"issuer": "https://idp.example.com", "clientId": "c", "jwksAllowPrivateIP": True},
+    }
+    assert set(lost(told)) == {"spec.incomingAuth.oidcConfig.inline.clientSecret"}
+    assert "s3cret" not in str(told.describe())
+    assert server.results[0]["spec"]["groupRef"] == {"name": "tools"}, "the endpoint asks for tokens too"
+
+
+def test_the_cluster_as_the_provider_that_an_endpoint_describes_itself_is_one_like_any_other():
+    own = {"type": "kubernetes", "kubernetes": {"serviceAccount": "robot", "useClusterAuth": True}}
+    (told,) = converted(older_endpoint(incomingAuth={"type": "oidc", "oidcConfig": own})).objects
+    vmcp, config = told.results
+    assert vmcp["spec"]["incomingAuth"]["oidcConfigRef"] == {"name": "one-oidc", "audience": "toolhive"}
+    assert config["spec"]["inline"]["issuer"] == "https://kubernetes.default.svc"
+    assert config["spec"]["inline"]["caBundleRef"]["configMapRef"]["name"] == "kube-root-ca.crt"
+    assert set(lost(told)) == {"spec.incomingAuth.oidcConfig.kubernetes.serviceAccount"}
+
+
+@pytest.mark.parametrize(
+    ("own", "says"),
+    [
+        ({"type": "configMap", "configMap": {"name": "c"}}, "oidcConfigRef: is required for type oidc"),
+        ({"type": "inline", "inline": {"audience": "a"}}, "is required in spec.incomingAuth.oidcConfig"),
+    ],
+)
+def test_a_provider_that_cannot_be_converted_leaves_its_endpoint_out(own, says):
+    outcome = converted(older_endpoint(incomingAuth={"type": "oidc", "oidcConfig": own}))
+    assert outcome.results == ()
+    assert says in lost(outcome.objects[0])["metadata.name"]

@@ -243,11 +243,26 @@ def test_the_policies_of_manifests_are_taken_as_they_would_be_served(tmp_path, c
     assert (done.code, "has no policies" in done.err) == (Exit.INVALID, True), done.err
 
 
+def test_what_policies_name_and_nothing_has_is_told_beside_the_verdict(tmp_path, new, capsys):
+    slip = """permit(principal, action, resource);
+@id("slip") permit(principal, action == Action::"call_tol", resource);"""
+    log = tmp_path / "a.jsonl"
+    log.write_text(json.dumps(LINE))
+    done = call_vmcp(capsys, "policy", "test", "--policies", new(slip), str(log))
+    said = "policy 'slip': names Action::\"call_tol\", and there is no such action; did you mean 'call_tool'?"
+    assert done.err == f"{tmp_path}/new.cedar:2: warning: {said}\n"
+    with_policies = endpoint()
+    with_policies[0]["spec"]["incomingAuth"]["authzConfig"] = {"type": "inline", "inline": {"policies": [slip]}}
+    done = call_vmcp(capsys, "policy", "test", "-f", write(tmp_path / "v.yaml", *with_policies), str(log))
+    assert said in done.err
+    assert len(done.err.splitlines()) == 1, "of policies alone"
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
         ((), Exit.USAGE, "Give --policies FILE or -f FILE_OR_DIR."),
-        (("--policies", "good.cedar", "-f", "."), Exit.USAGE, "Give --policies FILE or -f FILE_OR_DIR."),
+        (("--policies", "good.cedar", "-f", "."), Exit.USAGE, "by --policies or by -f, not both"),
         (("-f", ".", "--group-claim", "roles"), Exit.USAGE, "go with --policies"),
         (("--policies", "good.cedar", "--name", "v"), Exit.USAGE, "--name goes with -f"),
         (("--policies", "missing.cedar"), Exit.USAGE, "does not exist"),

@@ -60,6 +60,16 @@ def test_what_is_valid_is_summed_up_in_one_line(tmp_path, capsys):
     assert done == type(done)(Exit.OK, "ok: 3 objects in 2 files, serving v\n", "")
 
 
+def test_files_of_which_nothing_would_be_served_are_a_warning(tmp_path, capsys):
+    file = write(tmp_path / "a.yaml", endpoint()[1], server("one"))
+    done = call_vmcp(capsys, "validate", file)
+    assert done.code == Exit.OK
+    assert "warning: nothing would be served: there is no VirtualMCPServer; add one" in done.out
+    assert done.out.splitlines()[-1] == "ok: 2 objects in 1 file (1 warning)"
+    (tmp_path / "a.yaml").write_text(UNKNOWN_KEY)
+    assert "nothing would be served" not in call_vmcp(capsys, "validate", file).out
+
+
 def test_files_are_named_as_they_are_to_serve_too(tmp_path, capsys):
     first, second = write(tmp_path / "a.yaml", *endpoint()), write(tmp_path / "b.yaml", server("one"))
     done = call_vmcp(capsys, "validate", "-f", first, "--file", second)
@@ -135,7 +145,8 @@ def test_an_editors_file_is_checked_without_telling_its_values(tmp_path, capsys)
     done = call_vmcp(capsys, "validate", "--mcp-config", str(file))
     assert done.code == Exit.OK
     assert "mcpServers.a.comand" in done.out
-    assert done.out.splitlines()[-1] == f"ok: 0 servers in {file}, 1 withheld (2 warnings)"
+    assert done.out.splitlines()[-1] == f"ok: 0 servers in {file}, 1 withheld (3 warnings)"
+    assert f"{file}: warning: nothing would be served: no server is left; add one" in done.out
     assert "command" in done.out
     assert "token-4711" not in done.out
     file.write_text(json.dumps({"mcpServers": {"a": {"command": sys.executable}}}))

@@ -8,7 +8,7 @@ from vmcp_api.manifests.problems import Loc
 _CLUSTER: Final[Loc] = ("spec", "kubernetesServiceAccount")
 _INLINE: Final[Loc] = ("spec", "inline")
 _ISSUER: Final = "https://kubernetes.default.svc"
-_WHY: Final = (
+OF_CLUSTER: Final = (
     "is the cluster's provider, described like any other: see that the issuer is right (kubectl get --raw"
     " /.well-known/openid-configuration) and that its keys can be read without a token (ClusterRole"
     " system:service-account-issuer-discovery for system:unauthenticated)"
@@ -21,12 +21,11 @@ def convert_oidc_config(draft: Draft) -> None:
     """An MCPOIDCConfig; one of type `kubernetesServiceAccount` becomes one of type `inline`."""
     if draft.get("spec", "type") != "kubernetesServiceAccount":
         return
-    draft.put(("spec", "type"), ("spec", "type"), "inline", _WHY)
-    for key in ("serviceAccount", "namespace"):
-        draft.lose((*_CLUSTER, key), _ACCOUNT, _BY_POLICY)
+    draft.put(("spec", "type"), ("spec", "type"), "inline", OF_CLUSTER)
+    lose_account(draft, _CLUSTER)
     for key in ("issuer", "jwksUrl", "introspectionUrl"):
-        draft.move((*_CLUSTER, key), (*_INLINE, key), _WHY)
-    draft.drop(_CLUSTER, _WHY)
+        draft.move((*_CLUSTER, key), (*_INLINE, key), OF_CLUSTER)
+    draft.drop(_CLUSTER, OF_CLUSTER)
     draft.add((*_INLINE, "issuer"), _ISSUER, "is what ToolHive takes where nothing is said")
     draft.add((*_INLINE, "jwksAllowPrivateIP"), True, "the API server has an address of the cluster")  # noqa: FBT003 - a value
     draft.add(
@@ -34,3 +33,9 @@ def convert_oidc_config(draft: Draft) -> None:
         {"name": "kube-root-ca.crt", "key": "ca.crt"},
         "holds the cluster's CA, in every namespace",
     )
+
+
+def lose_account(draft: Draft, place: Loc) -> None:
+    """Whose tokens of the cluster are taken, as said at a place."""
+    for key in ("serviceAccount", "namespace"):
+        draft.lose((*place, key), _ACCOUNT, _BY_POLICY)

@@ -7,6 +7,7 @@ from vmcp_api.convert.kinds.audit import convert_audit
 from vmcp_api.convert.kinds.authorization import convert_policies
 from vmcp_api.convert.kinds.older import convert_older_group, convert_older_strategies
 from vmcp_api.convert.kinds.optimizer import convert_optimizer
+from vmcp_api.convert.kinds.own_oidc import convert_own_provider
 from vmcp_api.convert.kinds.telemetry import convert_own_telemetry
 from vmcp_api.manifests.problems import Loc
 
@@ -47,6 +48,7 @@ def _convert_places(draft: Draft) -> None:
 
 
 def _convert_auth(draft: Draft) -> None:
+    convert_own_provider(draft)
     scopes: Loc = (*_OIDC, "scopes")
     draft.move(scopes, (*_OIDC, "scopesSupported"), "are told to clients, and no token has to have them")
     convert_policies(draft)

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NoReturn
 
@@ -51,11 +51,20 @@ def parse_pairs(pairs: Sequence[str], tool: str, schema: Mapping[str, Json]) -> 
             remedy = suggest(name, properties, noun="arguments")
             raise click.UsageError(f"Tool {tool!r} has no argument {name!r}; {remedy}")
         arguments[name] = _parse_value(name, text, _mapping(properties.get(name)))
-    missing = [name for name in required_names(schema) if name not in arguments]
+    check_needed(f"Tool {tool!r}", required_names(schema), arguments)
+    return arguments
+
+
+def check_needed(what: str, required: Iterable[str], arguments: Container[str]) -> None:
+    """Refuses a call without arguments that a tool or a prompt must have.
+
+    Raises:
+        click.UsageError: some are missing.
+    """
+    missing = [name for name in required if name not in arguments]
     if missing:
         example = " ".join(f"--arg {name}=..." for name in missing)
-        raise click.UsageError(f"Tool {tool!r} needs {', '.join(missing)}; add {example}")
-    return arguments
+        raise click.UsageError(f"{what} needs {', '.join(missing)}; add {example}")
 
 
 def type_names(schema: Mapping[str, Json]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from vmcp_api.base import Json
-from vmcp_proxy.cli.endpoint.conversation import Conversation, Object, converse
+from vmcp_proxy.cli.endpoint.conversation import Conversation, converse
 from vmcp_proxy.cli.endpoint.target import choose, local_options, split_words
 from vmcp_proxy.cli.endpoint.unknown import prompt_or_hint, resource_or_hint
 from vmcp_proxy.cli.exits import CommandError, Exit
@@ -82,8 +82,7 @@ def get(
     arguments = parse_texts(pairs)
 
     async def ask(conversation: Conversation) -> dict[str, Json]:
-        params: Object = {"name": name, "arguments": dict(arguments)}
-        return await prompt_or_hint(conversation, name, conversation.ask("prompts/get", params))
+        return await prompt_or_hint(conversation, name, arguments)
 
     result = converse(choose(url, headers, files, mcp_config), ask)
     if output == "json":

@@ -2,13 +2,15 @@
 
 import shlex
 from collections.abc import Awaitable, Collection, Mapping
+from contextlib import suppress
 from typing import Final
 
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS
+from mcp_types import CONNECTION_CLOSED, INVALID_PARAMS, REQUEST_TIMEOUT
 
 from vmcp_api.base import Json
 from vmcp_api.text.suggest import suggest
+from vmcp_proxy.cli.endpoint.arguments import check_needed
 from vmcp_proxy.cli.endpoint.conversation import Conversation, Listing, list_whole
 from vmcp_proxy.cli.exits import CommandError, Exit
 from vmcp_proxy.cli.output import clean
@@ -16,6 +18,8 @@ from vmcp_proxy.cli.output import clean
 _TOOL: Final = "tool"
 _RESOURCE_NOT_FOUND: Final = -32002
 """Revisions before 2026-07-28 have a code of their own for resources."""
+
+_NO_ANSWER: Final = frozenset({CONNECTION_CLOSED, REQUEST_TIMEOUT})
 
 
 def unlisted(noun: str, name: str, known: Collection[str], missing: Mapping[str, str]) -> CommandError:
@@ -43,22 +47,33 @@ def names_of(listing: Listing, member: str) -> dict[str, dict[str, Json]]:
     return {name: each for each in entries if isinstance(name := each.get(member), str)}
 
 
-async def prompt_or_hint(conversation: Conversation, name: str, asked: Awaitable[dict[str, Json]]) -> dict[str, Json]:
-    """The answer to `prompts/get`; where the prompt is unknown to the endpoint, an error that offers near names.
+async def prompt_or_hint(conversation: Conversation, name: str, arguments: Mapping[str, str]) -> dict[str, Json]:
+    """The answer to `prompts/get`; where the list of prompts says what was wrong, an error that says so too.
 
     Raises:
         CommandError: there is no such prompt.
+        click.UsageError: it needs further arguments.
     """
     try:
-        return await asked
+        return await conversation.ask("prompts/get", {"name": name, "arguments": dict(arguments)})
     except MCPError as error:
-        if error.code != INVALID_PARAMS:
+        if error.code in _NO_ANSWER:
             raise
-        listing = await list_whole(conversation, "prompts/list", "prompts")
-        known = names_of(listing, "name")
-        if name in known:
-            raise
-        raise unlisted("prompt", name, known, listing.missing) from None
+        with suppress(MCPError):
+            listing = await list_whole(conversation, "prompts/list", "prompts")
+            known = names_of(listing, "name")
+            if name in known:
+                check_needed(f"Prompt {name!r}", _required(known[name]), arguments)
+            elif error.code == INVALID_PARAMS:
+                raise unlisted("prompt", name, known, listing.missing) from None
+        raise
+
+
+def _required(prompt: Mapping[str, Json]) -> tuple[str, ...]:
+    """The arguments that a prompt must have."""
+    told = prompt.get("arguments")
+    entries = [each for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+    return tuple(name for each in entries if each.get("required") is True and isinstance(name := each.get("name"), str))
 
 
 async def resource_or_hint(conversation: Conversation, uri: str, asked: Awaitable[dict[str, Json]]) -> dict[str, Json]:

@@ -12,8 +12,11 @@ import msgspec
 from pydantic import ValidationError
 
 from vmcp_api.manifests.problems import Problem, Problems
+from vmcp_api.render.policies import is_about_policies
 from vmcp_api.spec.authorization import DEFAULT_GROUP_CLAIMS, Authorization
+from vmcp_api.text.cedar_doubts import find_doubts
 from vmcp_api.text.cedar_flaw import CedarFlaw
+from vmcp_api.text.cedar_names import CedarDoubt, Names
 from vmcp_api.text.cedar_text import find_entities_flaw, find_policy_flaws
 from vmcp_proxy.cli.exits import CommandError, Exit
 from vmcp_proxy.cli.files import read_text
@@ -75,7 +78,9 @@ def test(
 
     Example: vmcp policy test --policies new.cedar audit.jsonl
     """
-    if bool(texts) == bool(files):
+    if texts and files:
+        raise click.UsageError("Give the policies by --policies or by -f, not both.")
+    if not texts and not files:
         raise click.UsageError("Give --policies FILE or -f FILE_OR_DIR.")
     if files and (entities is not None or groups):
         raise click.UsageError("--entities and --group-claim go with --policies; manifests say their own.")
@@ -106,6 +111,8 @@ def _of_files(texts: tuple[Path, ...], entities: Path | None, groups: tuple[str,
         flaws.append((entities, flaw))
     if problems := Problems(tuple(_problem(flaw, path) for path, flaw in flaws)):
         raise invalid(problems, _NOTHING)
+    doubts = find_doubts(policies, told, Names())
+    _warn(Problems(tuple(_problem(each, texts[each.text]) for each in doubts)).as_warnings())
     try:
         return Authorization(policies=policies, entities_json=told, group_claims=groups or DEFAULT_GROUP_CLAIMS)
     except ValidationError as error:
@@ -114,8 +121,14 @@ def _of_files(texts: tuple[Path, ...], entities: Path | None, groups: tuple[str,
         raise CommandError(Exit.INVALID, f"the policies cannot be used: {place}: {first['msg']}") from None
 
 
-def _problem(flaw: CedarFlaw, path: Path) -> Problem:
-    return Problem(flaw.message, flaw.remedy, file=str(path), line=flaw.line or None)
+def _problem(flaw: CedarFlaw | CedarDoubt, path: Path) -> Problem:
+    message = flaw.message.removeprefix(f"line {flaw.line}: ")
+    return Problem(message, flaw.remedy, file=str(path), line=flaw.line or None)
+
+
+def _warn(problems: Problems) -> None:
+    for each in problems:
+        click.echo(str(each), err=True)
 
 
 def _of_manifests(files: tuple[Path, ...], name: str | None) -> Authorization:
@@ -127,6 +140,7 @@ def _of_manifests(files: tuple[Path, ...], name: str | None) -> Authorization:
         raise CommandError(
             Exit.INVALID, "the VirtualMCPServer has no policies", "refer to some, or give --policies FILE"
         )
+    _warn(Problems(tuple(each for each in outcome.warnings if is_about_policies(each))))
     return settings
 
 

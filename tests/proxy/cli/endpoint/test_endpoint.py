@@ -119,6 +119,12 @@ def test_a_name_that_there_is_not_brings_a_near_one_to_mind(file, words, said):
     assert said in ended.err
 
 
+def test_an_argument_that_a_prompt_needs_is_named_with_the_way_to_give_it(file):
+    ended = run_vmcp("get", "--mcp-config", file, "of_greet", "--arg", "nam=Ada")
+    assert ended.code == 2
+    assert "Prompt 'of_greet' needs name; add --arg name=..." in " ".join(ended.err.split())
+
+
 @pytest.mark.parametrize("words", [("call", "gone_x"), ("get", "gone_x"), ("read", "test://gone")])
 def test_a_name_that_a_backend_may_have_which_is_down_names_the_backend_and_the_reason(file, tmp_path, words):
     servers = json.loads((tmp_path / "mcp.json").read_text())
