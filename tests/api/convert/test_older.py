@@ -52,6 +52,15 @@ def test_a_server_whose_proxy_asked_for_tokens_is_taken_out_of_an_older_group_to
         assert "then write groupRef again" in lost(told)["spec.groupRef"]
 
 
+def test_the_older_port_of_a_proxy_is_not_taken_for_that_of_the_server():
+    result, told = only(older("MCPServer", image="i", transport="sse", port=9999))
+    assert result["spec"] == {"image": "i", "transport": "sse"}, "which listens on 8080, in ToolHive as here"
+    assert changed(told)["spec.port"] is None
+    result, told = only(older("MCPServer", image="i", transport="sse", port=9999, targetPort=9000))
+    assert result["spec"]["mcpPort"] == 9000
+    assert changed(told)["spec.targetPort"] == "spec.mcpPort"
+
+
 def test_telemetry_and_caches_say_what_there_is_for_them():
     telemetry = {"openTelemetry": {"enabled": True}}
     remedy = "write an MCPTelemetryConfig, and its name in "

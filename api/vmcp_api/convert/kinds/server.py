@@ -22,12 +22,9 @@ def convert_server(draft: Draft) -> None:
     draft.add((_SPEC, "transport"), "stdio", f"is what ToolHive takes where nothing is said; {_STDIO}")
     if draft.get(_SPEC, "transport") == "stdio":
         _convert_stdio(draft)
-    for key in ("proxyPort", "proxyMode", "sessionAffinity"):
+    for key in ("port", "proxyPort", "proxyMode", "sessionAffinity"):
         draft.drop((_SPEC, key), NO_PROXY)
     draft.move((_SPEC, "targetPort"), (_SPEC, "mcpPort"), "is called mcpPort")
-    if draft.get(_SPEC, "transport") != "stdio":
-        draft.move((_SPEC, "port"), (_SPEC, "mcpPort"), "is called mcpPort")
-    draft.drop((_SPEC, "port"), NO_PROXY)
     draft.drop((_SPEC, "replicas"), f"counts proxies, and {NO_PROXY}")
     _convert_replicas(draft)
     if draft.get(_SPEC, "trustProxyHeaders") is False:
