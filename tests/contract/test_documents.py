@@ -1,4 +1,4 @@
-"""Documents keep their word: links lead somewhere, verbs and commands exist."""
+"""Documents keep their word: links lead somewhere, verbs and commands exist, whole manifests are valid."""
 
 import re
 import subprocess
@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from vmcp_api.manifests.documents import Source
+from vmcp_api.manifests.load import load
 from vmcp_proxy.cli.main import SUBCOMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,6 +18,8 @@ DOCUMENTS = sorted(
 LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(?P<text>.+)$", re.MULTILINE)
 VERB = re.compile(r"(?:^ {4}|`)(?:\$ )?make (?P<verb>[a-z0-9]+)", re.MULTILINE)
+BLOCK = re.compile(r"^```\w*\n(?P<fenced>[\s\S]*?)^```|(?P<indented>(?:^(?: {4}.*)?\n)+)", re.MULTILINE)
+MANIFEST = re.compile(r"^apiVersion: [\s\S]*?(?=^EOF$|\Z)", re.MULTILINE)
 COMMAND = re.compile(r"(?:^ {4}|`|&& )(?:\$ )?vmcp (?P<command>[a-z]+)", re.MULTILINE)
 
 
@@ -35,6 +39,22 @@ def broken_links(document):
             yield f"{found['target']}: no such file"
         elif anchor and anchor not in {slug(each["text"]) for each in HEADING.finditer(file.read_text("utf-8"))}:
             yield f"{found['target']}: no such heading"
+
+
+def manifests(document):
+    """The whole manifests of our kinds in a document, alone in a block or handed to a command."""
+    for block in BLOCK.finditer(document.read_text(encoding="utf-8")):
+        text = block["fenced"] or re.sub(r"^ {4}", "", block["indented"] or "", flags=re.MULTILINE)
+        found = MANIFEST.search(text)
+        if found and "apiVersion: vmcp.dev/" in found[0]:
+            yield found[0]
+
+
+MANIFESTS = [
+    pytest.param(document, text, id=f"{document.relative_to(ROOT)}-{number}")
+    for document in DOCUMENTS
+    for number, text in enumerate(manifests(document))
+]
 
 
 def makefile_verbs():
@@ -59,6 +79,12 @@ def test_the_vmcp_commands_that_a_document_names_exist(document):
     # Named in the scenarios as what is to come.
     coming = {"doctor", "explain", "convert"} if document.name == "acceptance.md" else set()
     assert named - coming <= set(SUBCOMMANDS)
+
+
+@pytest.mark.parametrize(("document", "text"), MANIFESTS)
+def test_a_whole_manifest_in_a_document_is_valid(document, text):
+    problems = load([Source(document.name, text)]).problems
+    assert [str(problem) for problem in problems.errors] == []
 
 
 def test_every_document_is_reached_from_the_readme():
