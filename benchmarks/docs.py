@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.figures import Result
 from benchmarks.plots import plots
-from benchmarks.report import absent_lines, machine_line, markdown
+from benchmarks.report import absent_lines, machine_line, markdown, run_words
 
 BEGIN = "<!-- figures of a run: written by python -m benchmarks --write-docs -->"
 END = "<!-- end of the figures -->"
@@ -26,7 +26,7 @@ def write_docs(results: Sequence[Result], about: Mapping[str, Any], docs: Path =
     folder = docs / "figures"
     folder.mkdir(exist_ok=True)
     written = []
-    charts = plots(results)
+    charts = plots(results, run_words(about))
     for name, text in charts.items():
         (folder / name).write_text(text)
         written.append(folder / name)

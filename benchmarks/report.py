@@ -32,10 +32,13 @@ def terminal(result: Result) -> str:
 
 
 def markdown(result: Result) -> str:
-    """The same as Markdown, under a heading; every contender that failed says why."""
+    """The same as Markdown, under a heading; every contender that failed says why.
+
+    Without the target, for a target may change while a page stays: docs/performance.md has a table of them.
+    """
     heading, *lines = cells_of(result)
     rule = ["---", "---", *("---:" for _ in result.metrics)]
-    text = [f"### {result.title}", "", f"Target: {result.target}.", ""]
+    text = [f"### {result.title}", ""]
     text += ["| " + " | ".join(line) + " |" for line in (heading, rule, *lines)]
     notes = [f"{row.contender}, {row.case}: {row.note}" for row in result.rows if row.note]
     return "\n".join([*text, *(["", *notes] if notes else [])])
@@ -54,6 +57,11 @@ def machine_line(about: Mapping[str, Any]) -> str:
         f"load average at start {one} {five} {fifteen}; "
         f"{about['turns']} turns of {about['seconds']:g} s, medians; {about['time']}"
     )
+
+
+def run_words(about: Mapping[str, Any]) -> str:
+    """Which run it was, in a few words for a chart."""
+    return f"run of {about['time'][:10]}, Python {about['python']}"
 
 
 def _with(line: Sequence[str], widths: Sequence[int]) -> list[tuple[int, tuple[str, int]]]:

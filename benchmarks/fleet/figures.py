@@ -15,7 +15,7 @@ class Setting(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What one request takes of the core of its pod, in microseconds, and the page that says how that was measured."""
+    """What one request takes of the core of its pod, in microseconds; the page with the figure, and of which run."""
 
     title: str
     cpu_us: float
@@ -69,8 +69,9 @@ class RedisFigures:
 
 _KIB: Final = 1 << 10
 _MIB: Final = 1 << 20
-_SMALL: Final = "[small calls](../performance-small-calls.md)"
-_REST: Final = "[performance](../performance.md)"
+_SMALL: Final = "[small calls](../performance-small-calls.md#beside-agentgateway), November 30 at 0b3d061"
+_LARGE: Final = "[targets](../performance.md#targets), November 30 at 0b3d061"
+_REST: Final = "[performance](../performance.md#result-a-run-of-november-21-on-python-311), November 21"
 
 CALLS: Final = {
     Setting.PLAIN: Request("a small tool call, anonymous callers, metrics (**plain**)", 83, _SMALL),
@@ -84,10 +85,10 @@ CALLS: Final = {
 
 REQUESTS: Final = (
     *CALLS.values(),
-    Request("a result of 100 KiB as JSON", 197, _REST),
-    Request("a result of 100 KiB as an event stream", 187, _REST),
-    Request("a result of 2 MiB as JSON", 2558, _REST),
-    Request("a result of 2 MiB as an event stream", 3341, _REST),
+    Request("a result of 100 KiB as JSON", 197, _LARGE),
+    Request("a result of 100 KiB as an event stream", 187, _LARGE),
+    Request("a result of 2 MiB as JSON", 2558, _LARGE),
+    Request("a result of 2 MiB as an event stream", 3341, _LARGE),
     Request("`tools/list` of 1 000 tools, catalog warm", 140, _REST),
     Request("`initialize`, catalog warm", 700, _REST),
 )
@@ -96,7 +97,7 @@ REQUESTS: Final = (
 POD: Final = PodFigures(
     call={setting: request.cpu_us * 1e-6 for setting, request in CALLS.items()},
     open=REQUESTS[-1].cpu_us * 1e-6,
-    process=76 * _MIB,
+    process=76_000 * _KIB,
     bounds=416 * _MIB,
     session=round(6.4 * _KIB),
     stream=21 * _KIB,

@@ -53,6 +53,11 @@ def test_a_table_shows_medians_and_why_somebody_failed():
     assert "| echo | FastMCP proxy | - | - |" in markdown(ECHO)
 
 
+def test_the_target_of_a_run_is_shown_to_whoever_runs_it_and_not_kept_on_the_page():
+    assert ECHO.target in terminal(ECHO)
+    assert ECHO.target not in markdown(ECHO)
+
+
 def test_results_survive_their_file():
     assert results_of(json.loads(json.dumps(document((ECHO, GROWTH), ABOUT)))) == (ECHO, GROWTH)
 
@@ -76,6 +81,7 @@ def test_charts_are_well_formed_and_show_every_contender_that_was_measured(tmp_p
     chart = (tmp_path / "figures" / "echo-cpu.svg").read_text()
     texts = [each.text for each in ET.fromstring(chart).iter() if each.text]
     assert {"bare passthrough", "vmcp, anonymous"} <= set(texts)
+    assert any(each.startswith("run of 2026-01-01, Python 3.11; ") for each in texts)
     assert "FastMCP proxy" not in texts
     ET.parse(tmp_path / "figures" / "growth-sessions.svg")
 

@@ -15,7 +15,7 @@ MOST_HELD: Final = 64 << 20
 """Bytes that one workflow may hold: its arguments, those of its calls, the results of its steps, decoded where read."""
 
 MOST_HELD_IN_ALL: Final = 128 << 20
-"""The same for all workflows of the process together: a pod has 512 MiB by default, and has to read and write too."""
+"""The same for all workflows of the process together: a pod has 768 MiB by default, and has to read and write too."""
 
 MOST_PAUSE: Final = 60.0
 """Seconds between two attempts at most, unless who refused one asked for more."""
