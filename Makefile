@@ -13,7 +13,7 @@ STAMP := $(VENV)/.installed
 .PHONY: help demo test fuzz busy e2e chaos scale images lint format bench search soak servers conformance peers keycloak scenarios audit crds lock clean
 
 help:  ## Show the verbs.
-	@awk -F':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' || \

@@ -3,7 +3,7 @@
 from typing import Final
 
 DISTRIBUTION: Final = "vmcp-gateway"
-"""The name on the Python package index; the command is ``vmcp``."""
+"""The name of the distribution, of which the index of Python packages has no release yet; the command is ``vmcp``."""
 
 _OWN: Final = ("vmcp_api", "vmcp_operator", "vmcp_proxy")
 
@@ -17,5 +17,8 @@ def explain_missing(error: ModuleNotFoundError, extra: str) -> str:
     package = (error.name or "").partition(".")[0]
     if package in _OWN:
         raise error
-    wanted = f"'{DISTRIBUTION}[{extra}]'"
-    return f"this installation lacks the package {package!r}; type: uv tool install {wanted}, or pip install {wanted}"
+    wanted = f"'.[{extra}]'"
+    return (
+        f"this installation lacks the package {package!r}; "
+        f"in a clone of the repository type: uv tool install {wanted}, or pip install {wanted}"
+    )

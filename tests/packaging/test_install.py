@@ -49,7 +49,7 @@ def test_without_an_extra_every_way_to_the_command_says_what_to_install(installe
     ):
         assert (done.code, done.out) == (2, "")
         assert done.err.startswith("vmcp: this installation lacks the package '")
-        assert "; type: uv tool install 'vmcp-gateway[cli]', or pip install 'vmcp-gateway[cli]'" in done.err
+        assert "; in a clone of the repository type: uv tool install '.[cli]', or pip install '.[cli]'" in done.err
         assert done.err.count("\n") == 1
     assert installed.vmcp("--version").out == VERSION
     assert installed.module("vmcp_proxy", "--version").out == VERSION
@@ -61,7 +61,7 @@ def test_the_operator_says_what_to_install_where_its_extra_is_missing(installed_
     done = installed_with(extras).module("vmcp_operator")
     assert done.code == 2
     assert done.err.startswith("vmcp-operator: this installation lacks the package '")
-    assert "uv tool install 'vmcp-gateway[operator]'" in done.err
+    assert "uv tool install '.[operator]'" in done.err
     assert done.err.count("\n") == 1
 
 
@@ -73,7 +73,7 @@ def test_the_proxy_alone_serves_and_names_what_the_client_commands_need(installe
         done = installed.vmcp(command, "x")
         assert done.code == 2
         assert done.err.startswith("vmcp: this installation lacks the package '")
-        assert "'vmcp-gateway[cli]'" in done.err
+        assert "'.[cli]'" in done.err
 
 
 def use(command, home):

@@ -16,7 +16,8 @@ _HEAD: Final = """\
 # One endpoint for many MCP servers.
 #   vmcp validate {file}      checks this file
 #   vmcp serve -f {file}      serves it on this machine; edits are taken over live
-#   kubectl apply -f {file}   serves it in a cluster that runs the vmcp operator
+#   kubectl apply -f {file}   serves it in a cluster that runs the vmcp operator; servers of transport stdio,
+#                             as those below, need the operator's chart to have stdio.enabled=true
 apiVersion: vmcp.dev/v1beta1
 kind: VirtualMCPServer
 metadata:
