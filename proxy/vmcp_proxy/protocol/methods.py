@@ -88,6 +88,9 @@ MODERN_METHODS: Final[Mapping[str, Method]] = MappingProxyType(
 
 EXECUTING: Final = frozenset(method.name for method in _METHODS if method.executes)
 
+WORKING: Final = frozenset(method.name for method in _METHODS if method.handling is Handling.CALL)
+"""Those by which a client has work done, which may take as long as it likes; the others are answered at once."""
+
 LOG_LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 
 NO_RECORDS: Final = "none"

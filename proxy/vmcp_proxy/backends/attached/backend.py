@@ -70,7 +70,7 @@ class AttachSettings:
     attach: float = 10.0
     hello: float = 120.0
     hello_again: float = 20.0
-    silence: float = 60.0
+    silence: float = 120.0
     pauses: tuple[float, ...] = (0.1, 0.5, 1.0, 2.0, 5.0)
 
 

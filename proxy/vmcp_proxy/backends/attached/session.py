@@ -13,12 +13,13 @@ from vmcp_proxy.backends.channel.session import ChannelSession
 from vmcp_proxy.backends.channel.subscribers import Subscribers
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError, Category
-from vmcp_proxy.backends.interface import NOBODY, Receiver, Reply, refuse
+from vmcp_proxy.backends.interface import Receiver, Reply, refuse
 from vmcp_proxy.backends.programs.lines import Ending, as_line, read_lines
 from vmcp_proxy.backends.programs.stderr import Stderr
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol import jsonrpc
 from vmcp_proxy.protocol.jsonrpc import Raw
+from vmcp_proxy.protocol.methods import WORKING
 
 MOST_OPEN: Final = 1024
 """Requests that may wait for the process at a time."""
@@ -26,6 +27,9 @@ MOST_OPEN: Final = 1024
 _WRITE_SECONDS: Final = 10.0
 _FIRST_IDS: Final = 1 << 30
 """Below this the ids of an attachment begin; those that follow stay in 32 bits, as which some servers read them."""
+
+_LOOKS: Final = 8
+"""How often it is looked at within the time after which it is silent."""
 
 
 class AttachedSession(ChannelSession):
@@ -48,7 +52,7 @@ class AttachedSession(ChannelSession):
     ) -> None:
         super().__init__(backend, is_shared=True, first_id=1 + secrets.randbelow(_FIRST_IDS))
         self._silence = silence
-        self._on_silence: Callable[[AttachedSession], None] | None = on_silence
+        self._on_silence = on_silence
         self._stream = stream
         self._max_line = max_line
         self._stderr = stderr
@@ -79,13 +83,9 @@ class AttachedSession(ChannelSession):
         if self._open >= MOST_OPEN:
             raise BackendError(self._backend, Category.BUSY, f"{MOST_OPEN} requests wait for its process")
         self._open += 1
-        self._note_asked(request_id, receiver)
+        self._note_asked(request_id, method)
         try:
             return await super().request(request_id, method, params, headers, deadline, receiver, extra)
-        except BackendError as error:
-            if error.category is Category.TIMEOUT and receiver is NOBODY:
-                self._note_unanswered()
-            raise
         finally:
             self._silence.over(request_id)
             self._open -= 1
@@ -104,11 +104,12 @@ class AttachedSession(ChannelSession):
             async with asyncio.TaskGroup() as group:
                 pump = group.create_task(self._stream.run())
                 said = group.create_task(self._stderr.read(self._stream.stderr))
+                watch = group.create_task(self._watch())
                 ending = await read_lines(self._stream.stdout, self._max_line, self._budget, self._take)
                 self._conversation.has_ended = True
                 error = self._how_it_ended(ending)
                 await self._stream.aclose()
-                for task in (pump, said):
+                for task in (pump, said, watch):
                     task.cancel()
         finally:
             self._conversation.end(error)
@@ -137,19 +138,22 @@ class AttachedSession(ChannelSession):
         self._silence.heard()
         await self._conversation.take(line, ())
 
-    def _note_asked(self, number: int, receiver: Receiver) -> None:
+    def _note_asked(self, number: int, method: str) -> None:
         now = asyncio.get_running_loop().time()
-        if receiver is NOBODY:
-            self._silence.asked(now)
-        else:
+        if method in WORKING:
             self._silence.called(number, now)
+        else:
+            self._silence.asked(now)
 
-    def _note_unanswered(self) -> None:
-        """What initialises a process has bounds of its own."""
-        on_silence = self._on_silence
-        if on_silence and self.hello.version and self._silence.is_final(asyncio.get_running_loop().time()):
-            self._on_silence = None
-            on_silence(self)
+    async def _watch(self) -> None:
+        """Waits until it is silent; what initialises a process has bounds of its own.
+
+        A look of its own: who asks may wait for an answer for longer than that.
+        """
+        clock = asyncio.get_running_loop().time
+        while not (self.hello.version and self._silence.is_final(clock())):  # noqa: ASYNC110 - time itself is waited for
+            await asyncio.sleep(self._silence.bound / _LOOKS)
+        self._on_silence(self)
 
     async def _write(self, line: bytes) -> None:
         writing = asyncio.ensure_future(self._stream.write(line))
