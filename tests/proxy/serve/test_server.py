@@ -24,7 +24,7 @@ from vmcp_proxy.serve.chain.stream_timeout import InFlight
 from vmcp_proxy.serve.http import limits
 from vmcp_proxy.serve.http.limits import MAX_HEAD_BYTES
 from vmcp_proxy.serve.http.listener import Listener, ListenerServer, PortInUseError, StartError
-from vmcp_proxy.serve.http.servers import Servers
+from vmcp_proxy.serve.servers import Servers
 
 
 class Pod:
@@ -297,7 +297,7 @@ PROGRAM = """
     import asyncio
     from fastapi import FastAPI
     from vmcp_proxy.serve.http.listener import Listener
-    from vmcp_proxy.serve.http.servers import Servers
+    from vmcp_proxy.serve.servers import Servers
 
     def say(word):
         print(word, flush=True)

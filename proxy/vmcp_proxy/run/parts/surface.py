@@ -40,7 +40,6 @@ from vmcp_proxy.serve.eras.keep_alive import KeepAlive
 from vmcp_proxy.serve.eras.router import EraRouter
 from vmcp_proxy.serve.eras.settings import EndpointSettings, LiveSettings, ServerInfo
 from vmcp_proxy.serve.http.listener import CONNECTION, Listener
-from vmcp_proxy.serve.http.servers import Opens, Servers
 from vmcp_proxy.serve.legacy.answer_streams import AnswerStreams
 from vmcp_proxy.serve.legacy.endpoint import Endpoint
 from vmcp_proxy.serve.legacy.fitting import fit_entry
@@ -51,6 +50,7 @@ from vmcp_proxy.serve.modern.endpoint import ModernEndpoint
 from vmcp_proxy.serve.modern.listen_stream import ListenStreams
 from vmcp_proxy.serve.modern.requests import ModernRequests
 from vmcp_proxy.serve.rejections import MCP_PATH
+from vmcp_proxy.serve.servers import Opens, Servers
 from vmcp_proxy.serve.stdio.front import StdioListener
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import select
+from abc import abstractmethod
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -46,14 +47,14 @@ class ClosesUnused(HttpToolsProtocol):
         self._close_unused(_LOOKS)
 
     @property
+    @abstractmethod
     def is_waiting(self) -> bool:
         """Whether no request is being answered."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def is_reading(self) -> bool:
         """Whether a request has begun to come and is not whole."""
-        raise NotImplementedError
 
     @property
     def _is_new(self) -> bool:
