@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import re
+import time
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -24,6 +25,9 @@ from vmcp_proxy.observability.metrics.family import Kind
 
 LABELS = {"endpoint": {"namespace": "default", "job": "test"}, "operator": {"namespace": "vmcp-system", "job": "op"}}
 WINDOW = f"{int(INTERVAL * 1000 * 20)}ms"
+PATIENCE = 120.0
+"""Seconds after which the panels without data are told."""
+
 RULES = """
 @id("all") permit(principal, action, resource);
 @id("err") forbid(principal, action, resource == Tool::"two_echo") when { context.nothing == 1 };
@@ -182,11 +186,10 @@ async def test_every_panel_has_data_and_the_scrape_has_its_examples(tmp_path):
             f"127.0.0.1:{port}": LABELS["operator"],
         }
         server = await stack.enter_async_context(prometheus(targets, tmp_path))
-        # Rates need two scrapes with work between them.
+        # Rates need two scrapes with work between them; Prometheus takes seconds until it begins to scrape.
         missing = ["not asked yet"]
-        for _ in range(60):
-            if not missing:
-                break
+        latest = time.monotonic() + PATIENCE
+        while missing and time.monotonic() < latest:
             work(telemetry)
             await use(world, world.proxy)
             missing = unanswered(await ask_all(server))
