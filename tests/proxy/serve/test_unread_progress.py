@@ -6,6 +6,7 @@ import pytest
 
 from vmcp_proxy.backends.budget import ReadBudget
 from vmcp_proxy.serve.http.unread import (
+    MOST_IN_MEMORY_BYTES,
     MOST_UNREAD_BYTES,
     PROGRESS_PARTS,
     PROGRESS_SECONDS,
@@ -151,3 +152,20 @@ async def test_what_waits_for_room_holds_backends_back_as_well():
     world.unread.note(world.clients[0])
     assert not world.unread.waiting
     assert not world.reads.lease(lambda: None).try_hold(SHORT_BYTES + 1)
+
+
+async def test_as_many_as_have_to_give_way_to_one_with_much_that_waits_longest_first_and_no_more():
+    world = World(2)
+    size = SHORT_BYTES + 1
+    count = MOST_UNREAD_BYTES // size - 1
+    waiting = [Held() for _ in range(count)]
+    tasks = [await world.wait(each, size) for each in waiting]
+    tasks.append(await world.wait(size=count // 2 * size))
+    cut = [each.is_cut for each in waiting]
+    least = (2 * LONG + (count + count // 2) * size - MOST_IN_MEMORY_BYTES) // size
+    assert cut == [True] * sum(cut) + [False] * (count - sum(cut))
+    assert sum(cut) == least + 1
+    assert world.unread.waiting == count + 1 - sum(cut)
+    assert not world.reads.lease(lambda: None).try_hold(size)
+    for each in tasks:
+        each.cancel()

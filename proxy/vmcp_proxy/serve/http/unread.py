@@ -1,6 +1,7 @@
 """What waits until clients read it, over all connections of a listener: who has room, who waits, who gives way."""
 
 import asyncio
+from collections import deque
 from typing import Final, Protocol
 
 from vmcp_proxy.backends.budget import ReadBudget
@@ -41,7 +42,7 @@ class Client(Protocol):
 class Progress:
     """How fast a client reads what it holds; times in seconds of the loop."""
 
-    __slots__ = ("_is_new", "_left", "_most", "_since", "_taken")
+    __slots__ = ("_left", "_most", "_since", "_taken")
 
     def __init__(self, left: int, held: int, now: float) -> None:
         self._left = left
@@ -129,12 +130,8 @@ class UnreadAnswers:
 
     def leave(self, client: Client) -> None:
         """Forgets a connection that is gone: nothing of it waits any more."""
-        turns = [each for each in self._turns if each.client is client]
-        if self._clients.pop(client, None) is None and not turns:
-            return
-        for turn in turns:
-            self._grant(turn)
-        self._settle()
+        if self._forget(client):
+            self._settle()
 
     def look(self, now: float, *, is_due: bool) -> None:
         """Finds out what has been read, and cuts off who reads nothing where somebody waits for it.
@@ -173,18 +170,34 @@ class UnreadAnswers:
 
     def _settle(self) -> None:
         """Gives room to those that wait, as far as there is any, and says how much is left to what comes."""
-        unread = sum(each.unsent + each.admitted for each in self._clients)
+        unread = self._give_room(sum(each.unsent + each.admitted for each in self._clients))
+        behind = deque(each for each in self._clients if each.unwritten)
+        unwritten = sum(each.unwritten for each in behind)
+        while unread + unwritten > MOST_IN_MEMORY_BYTES and (len(behind) > 1 or unwritten > MOST_UNREAD_BYTES):
+            client = behind.popleft()
+            unread -= client.unsent + client.admitted
+            unwritten -= client.unwritten
+            self._forget(client)
+            client.abort()
+        # Where some were cut off; what gets room now counts as before in the sum.
+        self._give_room(unread)
+        self._reads.limit(MOST_UNREAD_BYTES - unread - unwritten)
+
+    def _give_room(self, unread: int) -> int:
+        """Lets in who waits, in order, while there is room; the bytes that have some then."""
         for turn in tuple(self._turns):
             if unread > MOST_UNREAD_BYTES:
                 break
             self._grant(turn)
             unread += turn.size
-        behind = [each for each in self._clients if each.unwritten]
-        unwritten = sum(each.unwritten for each in behind)
-        if unread + unwritten > MOST_IN_MEMORY_BYTES and (len(behind) > 1 or unwritten > MOST_UNREAD_BYTES):
-            self._cut(behind[0])
-            return
-        self._reads.limit(MOST_UNREAD_BYTES - unread - unwritten)
+        return unread
+
+    def _forget(self, client: Client) -> bool:
+        """Whether anything was known of a connection; what waits on it goes on, for there is nobody to read it."""
+        turns = [each for each in self._turns if each.client is client]
+        for turn in turns:
+            self._grant(turn)
+        return self._clients.pop(client, None) is not None or bool(turns)
 
     def _grant(self, turn: _Turn) -> None:
         del self._turns[turn]
