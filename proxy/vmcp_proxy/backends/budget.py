@@ -90,6 +90,10 @@ class ReadBudget:
             del self._leases[lease]
             self._held -= lease.size
             lease.size, lease.since = 0, None
+            oldest = next(iter(self._leases), None)
+            if oldest is not None and oldest.is_waiting and oldest.since is not None:
+                # Its backend has not been read meanwhile.
+                oldest.since = asyncio.get_running_loop().time()
             self._tell()
 
     async def wait(self) -> None:
@@ -115,14 +119,17 @@ class ReadBudget:
 
 
 class Lease:
-    """What one unfinished answer holds, in bytes; `since` is when it first had room, in loop time."""
+    """What one unfinished answer holds, in bytes.
 
-    __slots__ = ("_budget", "_give_up", "is_ended", "since", "size")
+    `since` is when it first had room, in loop time, or when it could go on last of those that wait.
+    """
+
+    __slots__ = ("_budget", "_give_up", "is_ended", "is_waiting", "since", "size")
 
     def __init__(self, budget: ReadBudget, give_up: Callable[[], object]) -> None:
         self._budget = budget
         self._give_up = give_up
-        self.is_ended = False
+        self.is_ended = self.is_waiting = False
         self.since: float | None = None
         self.size = 0
 
@@ -132,8 +139,12 @@ class Lease:
 
     async def hold(self, size: int) -> None:
         """Says how much is held by now, once there is room for it; the caller bounds the wait."""
-        while not self.is_ended and not self._budget.resize(self, size):
-            await self._budget.wait()
+        try:
+            while not self.is_ended and not self._budget.resize(self, size):
+                self.is_waiting = True
+                await self._budget.wait()
+        finally:
+            self.is_waiting = False
 
     def drop(self) -> None:
         """Says that nothing is held any more."""

@@ -102,6 +102,23 @@ async def test_one_that_has_waited_for_long_has_its_time_when_it_gets_room():
     assert stalled.is_ended
 
 
+async def test_one_that_has_waited_since_it_had_room_for_a_part_has_its_time_when_it_is_the_oldest():
+    gone = []
+    budget = ReadBudget(MOST, patience=3600.0)
+    first, second, third = budget.lease(never), budget.lease(lambda: gone.append("second")), budget.lease(never)
+    assert first.try_hold(LARGE)
+    assert second.try_hold(2 * UNCOUNTED_BYTES)
+    second.since -= 3600.0
+    tasks = [await waiting(third, MOST), await waiting(second, LARGE)]
+    first.drop()
+    async with asyncio.timeout(10):
+        await tasks[1]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not gone
+    tasks[0].cancel()
+
+
 async def test_whoever_stops_waiting_leaves_nothing_behind():
     budget = ReadBudget(MOST)
     first, second = budget.lease(never), budget.lease(never)
