@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.proxy.endpoint.helpers import QUIET, everything
+from tests.proxy.endpoint.test_layers import counted
 from tests.support import heap
 from tests.support.callers import ByClaims, token_of
 from tests.support.eras import Era
@@ -325,3 +326,28 @@ async def test_what_a_caller_was_told_before_its_lists_failed_is_known_while_oth
             assert json.loads(called["content"][0]["text"]) == ["t0", "about_t0"]
             assert await kept(world) <= LIMIT
         assert (await world.metrics())["vmcp_catalog_dropped_total"] > 0
+
+
+@pytest.mark.usefixtures("both_eras")
+async def test_a_list_that_has_a_backend_asked_again_for_what_has_given_way_takes_a_token_and_one_at_hand_does_not():
+    backend = tenants()
+    config = tight(rateLimiting={"shared": {"maxTokens": 1000, "refillPeriod": "24h"}})
+    async with (
+        scene({"one": backend}, config=config, passthroughHeaders=HEADERS) as world,
+        contextlib.AsyncExitStack() as stack,
+    ):
+
+        async def taken() -> float:
+            return sum(counted(await world.metrics(), "vmcp_rate_limit_decisions_total").values())
+
+        clients = await crowd(world, stack)
+        for client in clients:
+            await client.names()
+        client = clients[0]
+        before, times = await taken(), asked(backend, "t0")
+        await client.names()
+        assert asked(backend, "t0") == times + 1
+        assert await taken() == before + 1
+        await client.names()
+        assert asked(backend, "t0") == times + 1
+        assert await taken() == before + 1
