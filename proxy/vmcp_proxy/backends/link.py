@@ -1,4 +1,4 @@
-"""The tie between one client session and one backend: opened once, reused, healed once when it is lost."""
+"""The tie between one client session and one backend: opened once, reused, opened anew when the session is lost."""
 
 import asyncio
 import contextlib
@@ -119,7 +119,7 @@ class Link:
 
         The credentials come with each request: those of one client session may differ from one to the next. Of a
         request that the backend did not let in, or whose session it has forgotten, nothing was executed: it goes out
-        again, once for each of the two: with other credentials where there are any, in a session that is opened anew.
+        again, once with other credentials where there are any, and up to twice in a session that is opened anew.
 
         Raises:
             BackendError: there is no answer.
