@@ -14,6 +14,8 @@ from tests.support.raw_client import WAIT_SECONDS, eventually
 from vmcp_proxy.protocol.jsonrpc import encode_answer, encode_result
 from vmcp_proxy.protocol.sse import encode_event
 from vmcp_proxy.serve.http import limits, unread
+from vmcp_proxy.serve.legacy.post_exchange import PostExchange
+from vmcp_proxy.serve.modern.exchange import ModernExchange
 
 MIB = 1 << 20
 LONG = 16 * MIB
@@ -166,6 +168,50 @@ async def test_one_that_takes_a_byte_now_and_then_holds_nobody_up(monkeypatch):
         assert b"x" * LONG in await other.read()
         dripping.cancel()
         await asyncio.gather(dripping, return_exceptions=True)
+
+
+class NoStreams:
+    """Takes the place of the streams of a session where none is to begin."""
+
+    def open(self, *_about):
+        raise AssertionError("a stream begins")
+
+
+def modern_answer(context, answer):
+    exchange = ModernExchange(context, 0.0)
+    return exchange, exchange.finish(200, answer)
+
+
+def legacy_answer(context, answer):
+    exchange = PostExchange(context, object(), b"1", NoStreams(), 0.0)
+    return exchange, exchange.finish(answer)
+
+
+@pytest.mark.parametrize("answer_of", [modern_answer, legacy_answer], ids=lambda way: way.__name__)
+async def test_an_answer_that_waits_stays_the_whole_answer_whatever_is_said_meanwhile(answer_of):
+    said = asyncio.Event()
+
+    async def dispatch(context):
+        if context.message.id == b"0":
+            await as_json(context)
+            return
+        exchange, finishing = answer_of(context, encode_answer(context.message.id, b'"%b"' % (b"y" * LONG)))
+        finished = asyncio.ensure_future(finishing)
+        await eventually(lambda: world.server.unread.waiting)
+        await exchange.comment()
+        await exchange.send(b"{}")
+        said.set()
+        await finished
+
+    async with World(dispatch=dispatch).serving() as world:
+        first = await Caller.asking(world, 0)
+        await eventually(lambda: len(world.server.unread) == 1)
+        second = await Caller.asking(world, 1)
+        await asyncio.wait_for(said.wait(), WAIT_SECONDS)
+        await first.read()
+        answer = await second.read()
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert answer.endswith(b'"%b"}' % (b"y" * LONG))
 
 
 async def test_short_answers_wait_for_nobody():

@@ -12,10 +12,12 @@ from vmcp_proxy.serve.context import EVENT_STREAM, RequestContext
 class ContextExchange:
     """The part of an `Exchange` that is the same in both eras; how messages get to the client is not."""
 
-    __slots__ = ("_context",)
+    __slots__ = ("_context", "_is_answered")
 
     def __init__(self, context: RequestContext) -> None:
         self._context: Final = context
+        self._is_answered = False
+        """Whether the answer is given, though it may wait for room: no stream begins any more."""
 
     @property
     def takes_messages(self) -> bool:

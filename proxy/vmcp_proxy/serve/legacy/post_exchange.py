@@ -45,6 +45,7 @@ class PostExchange(ContextExchange):
 
     def finish(self, answer: Answer) -> Awaitable[None]:
         """Sends the answer and ends the response."""
+        self._is_answered = True
         stream = self._stream
         return self._context.respond(200, answer) if stream is None else self._end(stream, answer)
 
@@ -70,6 +71,7 @@ class PostExchange(ContextExchange):
             self._streams.drop(self._session, self._number)
 
     def _opened(self) -> AnswerStream | None:
-        if self._stream is None and self.takes_messages and not self._context.response_started:
+        is_over = self._is_answered or self._context.response_started
+        if self._stream is None and not is_over and self.takes_messages:
             self._number, self._stream = self._streams.open(self._context, self._session, self._request)
         return self._stream

@@ -31,6 +31,7 @@ class ModernExchange(ContextExchange):
 
     def finish(self, status: int, answer: Answer, headers: Headers = ()) -> Awaitable[None]:
         """Sends the answer and ends the response; of a stream that has begun the status is told already."""
+        self._is_answered = True
         lock = self._lock
         return self._context.respond(status, answer, headers=headers) if lock is None else self._end(lock, answer)
 
@@ -53,7 +54,7 @@ class ModernExchange(ContextExchange):
         """Whether the client takes events still: the first one begins the stream."""
         context = self._context
         if self._lock is None:
-            if context.response_started or not self.takes_messages:
+            if self._is_answered or context.response_started or not self.takes_messages:
                 return False
             self._lock = asyncio.Lock()
         # One after another: what a backend says of several steps comes at the same time.
