@@ -77,31 +77,6 @@ async def test_what_a_backend_tells_one_client_alone_is_known_on_every_pod_that_
         assert (await there.call("b0_new"))["content"]
 
 
-@pytest.mark.scenario("A-14")
-async def test_a_backend_that_changes_its_lists_all_the_time_does_not_make_clients_list_all_the_time():
-    backend = ScriptedBackend()
-    async with (
-        scene({"one": backend}, config=QUIET) as world,
-        world.session() as client,
-        client.listening() as stream,
-    ):
-        await client.names()
-        await eventually(lambda: stream.comments)
-        inside = world.inside
-        held = inside.client
-        async with asyncio.timeout(20):
-            for _ in range(100):
-                # As if the list that was told before had been another one.
-                held.stream.told = dict.fromkeys(held.stream.told, "another")
-                inside.announce_changes()
-                await asyncio.sleep(0.02)
-        assert 1 <= stream.methods.count(TOOLS) <= 8
-        count = stream.methods.count(TOOLS)
-        held.stream.told = dict.fromkeys(held.stream.told, "another")
-        inside.announce_changes()
-        await stream.until(TOOLS, count + 1)
-
-
 @pytest.mark.scenario("A-10")
 async def test_a_call_does_not_wait_for_the_lists_of_a_backend_that_could_not_tell_them():
     fine, hanging = ScriptedBackend(), ScriptedBackend()

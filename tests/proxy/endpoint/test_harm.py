@@ -151,9 +151,11 @@ async def test_a_backend_that_tells_of_a_change_whenever_it_is_asked_is_not_aske
         await client.names()
         await eventually(lambda: backend.streams)
         backend.push("notifications/tools/list_changed")
-        before = len(backend.calls("tools/list"))
+        loop = asyncio.get_running_loop()
+        before, began = len(backend.calls("tools/list")), loop.time()
         await asyncio.sleep(2)
-        assert len(backend.calls("tools/list")) - before < 12
+        # A reading asks for the list once or twice; a busy machine makes the two seconds longer.
+        assert len(backend.calls("tools/list")) - before < 4 * (loop.time() - began + 1)
 
 
 @pytest.mark.scenario("X-1")

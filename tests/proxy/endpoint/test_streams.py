@@ -358,8 +358,6 @@ async def test_changes_that_follow_one_another_at_once_are_told_as_one():
             for catalog in catalogs:
                 seen.append(catalog)
                 inside.announce_changes()
-                for _ in range(3):
-                    await asyncio.sleep(0)
             await stream.until(TOOLS)
             held.stream.outbox.put(b'{"method":"mark"}')
             await stream.until("mark")
