@@ -4,6 +4,7 @@ import gc
 import json
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,11 @@ settings.register_profile(
     derandomize=bool(os.environ.get("CI")),
 )
 settings.register_profile("everyday", settings.get_profile("thorough"), max_examples=25)
+
+_SENDERS = frozenset({"audit", "metrics by OTLP", "traces by OTLP"})
+"""Threads that outlive a test where what they send to hangs: they end by a timeout of their own."""
+
+_SENDER_SECONDS = 30.0
 
 _OUTCOMES = pytest.StashKey[dict[str, set[str]]]()
 
@@ -64,6 +70,14 @@ def pytest_collection_modifyitems(items):
         item.user_properties += [("scenario", name) for mark in item.iter_markers("scenario") for name in mark.args]
     # Stable: those that wait for long begin first, and the rest runs meanwhile.
     items.sort(key=lambda item: item.get_closest_marker("waits") is None)
+
+
+def pytest_runtest_setup(item):
+    """Waits for senders of earlier tests: their pauses come from the `random` module, as Hypothesis takes for a fault."""
+    if item.get_closest_marker("hypothesis"):
+        for thread in threading.enumerate():
+            if thread.name in _SENDERS:
+                thread.join(_SENDER_SECONDS)
 
 
 @pytest.hookimpl(wrapper=True)
