@@ -13,38 +13,51 @@ from vmcp_proxy.protocol.kinds import Kind
 TOOLS = "notifications/tools/list_changed"
 
 
-class World:
-    """A client that listens, and a view that is another one each time that it is asked for a new one."""
+class Client:
+    """One that listens; `times` are those at which it heard of other tools."""
 
     ref = "00000000"
-    caller = "somebody"
 
-    def __init__(self):
+    def __init__(self, number):
+        self.caller = number
         self.told = {}
-        self.heard = []
-        self._number = 0
-        self._notifier = Notifier(lambda: [self])
-        self._notifier.attach(self)
+        self.times = []
 
     def tell_changed(self, method):
-        self.heard.append((asyncio.get_running_loop().time(), method))
+        assert method == TOOLS
+        self.times.append(round(asyncio.get_running_loop().time(), 3))
 
-    async def view(self, _caller):
-        return Catalog(tools=(Capability(Kind.TOOL, "t", "one", "t", b"%d" % self._number),))
+
+class World:
+    """Clients, and a view that takes as many seconds as it is told to."""
+
+    def __init__(self, clients=1):
+        self.clients = [Client(number) for number in range(clients)]
+        self.version = 0
+        self.seconds = 0.0
+        self.fails_for = None
+        self._notifier = Notifier(lambda: self.clients)
+        self._notifier.attach(self)
+
+    async def view(self, caller):
+        await asyncio.sleep(self.seconds)
+        if caller == self.fails_for:
+            raise RuntimeError
+        return Catalog(tools=(Capability(Kind.TOOL, "t", "one", "t", b"%d" % self.version),))
 
     def change(self):
         """Gives the view another list, and says so."""
-        self._number += 1
+        self.version += 1
         self._notifier.changed()
 
     @property
     def times(self):
-        assert {method for _, method in self.heard} <= {TOOLS}
-        return [round(time, 3) for time, _ in self.heard]
+        return self.clients[0].times
 
     def play(self, script):
         async def main():
-            await self._notifier.opened(self)
+            for client in self.clients:
+                await self._notifier.opened(client)
             running = asyncio.create_task(self._notifier.run())
             await script()
             running.cancel()
@@ -90,8 +103,37 @@ def test_a_change_that_is_taken_back_before_it_is_told_is_not_told():
 
     async def script():
         world.change()
-        world._number -= 1
+        world.version -= 1
         await asyncio.sleep(10)
 
     world.play(script)
     assert world.times == []
+
+
+@pytest.mark.scenario("A-14", "A-10")
+def test_views_that_take_long_do_not_make_clients_wait_for_one_another():
+    world = World(clients=12)
+
+    async def script():
+        world.seconds = 2.0
+        world.change()
+        await asyncio.sleep(10)
+
+    world.play(script)
+    assert [client.times for client in world.clients] == [[2.05]] * 12
+
+
+def test_a_view_that_fails_costs_its_client_the_news_and_nobody_else(caplog):
+    world = World(clients=3)
+
+    async def script():
+        world.fails_for = 1
+        world.change()
+        await asyncio.sleep(10)
+        world.fails_for = None
+        world.change()
+        await asyncio.sleep(10)
+
+    world.play(script)
+    assert [client.times for client in world.clients] == [[0.05, 10.05], [10.05], [0.05, 10.05]]
+    assert [record.getMessage() for record in caplog.records if record.name == "vmcp.core"] == ["view failed"]

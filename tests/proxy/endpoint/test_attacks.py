@@ -159,14 +159,14 @@ def test_places_in_a_stream_that_hold_nothing_cost_no_time():
     log = EventLog(Budget(), "one")
     log.append(b"first")
     log.sent = 1
-    log.last += 5_000_000
+    log.last += 10**12
     last = log.append(b"last")
     began = time.process_time()
     assert log.next_after(1) == (last, b"last")
     assert log.waits(b"none") is None
     assert log.discard(1) is False
     log.append(b"more")
-    assert time.process_time() - began < 0.1
+    assert time.process_time() - began < 5
 
 
 async def test_a_frozen_redis_does_not_hold_up_a_call_that_opens_a_backend_session(own_redis):
