@@ -73,7 +73,7 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_runtest_setup(item):
-    """Waits for senders of earlier tests: their pauses come from the `random` module, as Hypothesis takes for a fault."""
+    """Waits for senders of earlier tests: Hypothesis takes it for a fault where they draw from the `random` module."""
     if item.get_closest_marker("hypothesis"):
         for thread in threading.enumerate():
             if thread.name in _SENDERS:

@@ -17,6 +17,7 @@ from tests.support.scripted_backend import ScriptedBackend, text
 from vmcp_proxy.clients.streaming.event_log import Budget, EventLog
 from vmcp_proxy.pods.envelope import Opened, PodMessage
 from vmcp_proxy.pods.name import new_pod_name
+from vmcp_proxy.redis_client import calls, connect
 
 CANCELLED = "notifications/cancelled"
 BIG = "x" * 300_000
@@ -169,16 +170,18 @@ def test_places_in_a_stream_that_hold_nothing_cost_no_time():
     assert time.process_time() - began < 5
 
 
-async def test_a_frozen_redis_does_not_hold_up_a_call_that_opens_a_backend_session(own_redis):
+async def test_a_frozen_redis_does_not_hold_up_a_call_that_opens_a_backend_session(own_redis, monkeypatch):
+    # Redis' client itself would wait for longer than the call may take below.
+    monkeypatch.setattr(connect, "SOCKET_SECONDS", 60.0)
+    monkeypatch.setattr(calls, "CALL_SECONDS", 60.0)
     backend = ScriptedBackend()
     async with backend.running(), pod(own_redis, backend) as world, world.session(x_api_key="k") as client:
         await client.names()
         own_redis.freeze()
         try:
             backend.sessions.clear()
-            began = time.monotonic()
-            assert (await client.call("b0_echo"))["content"]
-            assert time.monotonic() - began < 2
+            async with asyncio.timeout(20):
+                assert (await client.call("b0_echo"))["content"]
         finally:
             own_redis.thaw()
         link = client_of(world).links["b0"]

@@ -26,7 +26,7 @@ def output(monkeypatch):
     made, counts = [], SpanCounts()
     monkeypatch.setattr(exporter, "DELAY", 0.02)
 
-    def make(url, timeout=0.5):
+    def make(url, timeout=20.0):
         connection = OtlpConnection.to(url, {"X-Key": SECRET}, insecure=True, timeout=timeout)
         made.append(SpanOutput(connection, {"service.name": "s"}, "1", counts, logging.getLogger("vmcp.test")))
         return made[-1], counts

@@ -22,11 +22,17 @@ from vmcp_proxy.protocol.tls_trouble import HANGS_UP, NO_TLS, WANTS_TLS
 SECRET = "canary-collector-6f2a"
 
 
+@pytest.fixture(autouse=True)
+def once(monkeypatch):
+    """Nothing is tried again by the library: a second attempt would need time, and a first one has enough."""
+    monkeypatch.setattr("opentelemetry.exporter.otlp.common.http._MAX_RETRIES", 1)
+
+
 class Export:
     """One export by the SDK's exporter in a thread, as in production."""
 
     def __init__(self, url, headers=None, **settings):
-        connection = OtlpConnection.to(url, headers or {}, **{"timeout": 5.0, **settings})
+        connection = OtlpConnection.to(url, headers or {}, **{"timeout": 30.0, **settings})
         self.session = connection.open()
         self.exporter = OTLPSpanExporter(
             endpoint=connection.url("traces"),
@@ -76,7 +82,7 @@ async def test_tls_is_verified_by_the_ca_bundle():
     async with OtlpReceiver(context=context).running() as collector:
         assert await Export(collector.url, ca_bundle=bundle).run() is SpanExportResult.SUCCESS
         for other in (None, trustme.CA().cert_pem.bytes().decode()):
-            export = Export(f"127.0.0.1:{collector.port}", ca_bundle=other, timeout=0.5)
+            export = Export(f"127.0.0.1:{collector.port}", ca_bundle=other)
             assert await export.run() is SpanExportResult.FAILURE
             assert export.session.problem.startswith("TLS failed")
     assert len(collector.spans) == 1
@@ -95,7 +101,7 @@ async def test_a_port_without_tls_and_one_that_wants_it_are_told_apart_from_a_ba
 
     async def problem(collector, url, **settings):
         async with collector.running():
-            export = Export(url.format(collector.port), timeout=1.0, **settings)
+            export = Export(url.format(collector.port), **settings)
             assert await export.run() is SpanExportResult.FAILURE
         return export.session.problem
 
@@ -156,10 +162,10 @@ async def test_a_collector_that_never_comes_to_an_end_costs_the_time_of_one_expo
 
     for act, problem in ((trickle, ""), (silent, "it does not answer in time")):
         async with OtlpReceiver(act).running() as collector:
-            export = Export(collector.url, insecure=True, timeout=0.3)
+            export = Export(collector.url, insecure=True, timeout=1.0)
             await export.run()
             assert export.session.problem == problem
-    gone = Export(collector.url, insecure=True, timeout=0.3)
+    gone = Export(collector.url, insecure=True)
     assert await gone.run() is SpanExportResult.FAILURE
     assert gone.session.problem == "it cannot be reached"
 
