@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.core.catalog.budget import CatalogBudget
 from vmcp_proxy.core.catalog.capabilities import Listing, Outcome
-from vmcp_proxy.core.listings.entry import Entry
+from vmcp_proxy.core.listings.entry import Entry, Told
 from vmcp_proxy.core.listings.page import ListingLimits
 from vmcp_proxy.core.listings.scopes import SHARED, Scope
 from vmcp_proxy.core.members.circuit import Permit
@@ -54,14 +54,15 @@ class Listings:
         self._on_change = on_change
         self._entries: OrderedDict[tuple[str, Scope], Entry] = OrderedDict()
         self._by_content: WeakValueDictionary[tuple[str, bytes], Listing] = WeakValueDictionary()
-        self._told: WeakValueDictionary[tuple[Member, Scope], Listing] = WeakValueDictionary()
+        self._told: WeakValueDictionary[tuple[Member, Scope], Told] = WeakValueDictionary()
 
     def entry(self, member: Member, scope: Scope) -> Entry:
         """The entry of a member, a new one where the member was replaced."""
         key = (member.name, scope)
         entry = self._entries.get(key)
         if entry is None or entry.member is not member:
-            entry = self._entries[key] = Entry(member, scope)
+            told = self._told.setdefault((member, scope.for_any_audience), Told())
+            entry = self._entries[key] = Entry(member, scope, told)
             while len(self._entries) > _MAX_ENTRIES and (oldest := next(self._private(), None)) is not None:
                 del self._entries[oldest]
         elif scope != SHARED:
@@ -83,14 +84,11 @@ class Listings:
             failure.status in _OF_THE_CALLER or entry.failures >= entry.member.health.threshold
         ):
             return None
-        return self._told_to_others(entry)
+        return entry.told.listing
 
     def known(self, entry: Entry) -> Listing | None:
         """What is known of an entry, served or not: whose a name is counts on while its backend is away."""
-        return self.shown(entry) or entry.former or self._told_to_others(entry)
-
-    def _told_to_others(self, entry: Entry) -> Listing | None:
-        return self._told.get((entry.member, entry.scope.for_any_audience))
+        return self.shown(entry) or entry.former or entry.told.listing
 
     def _private(self) -> Iterator[tuple[str, Scope]]:
         """What may give way to more of its kind: what clients send must not push out what the proxy itself sees."""
@@ -193,9 +191,8 @@ class Listings:
         # Also where it is known: it may have given way.
         entry.take(kept := self._interned(listing))
         entry.hints = listing.hints
-        group = (entry.member, entry.scope.for_any_audience)
-        if entry.is_shared or group not in self._told:
-            self._told[group] = kept
+        if entry.is_shared or entry.told.listing is None:
+            entry.told.take(kept)
         if not entry.is_shared:
             self._budget.keep(kept)
         entry.failure = None

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 from weakref import ref
 
@@ -20,10 +20,29 @@ def _nothing() -> None:
     """There is none."""
 
 
+class Told:
+    """What a backend told those who differ by their capabilities alone; their entries hold it, and nothing else."""
+
+    __slots__ = ("__weakref__", "_find")
+
+    def __init__(self) -> None:
+        self._find: _Find = _nothing
+
+    @property
+    def listing(self) -> Listing | None:
+        """The listing; None where there is none, or it has given way."""
+        return self._find()
+
+    def take(self, listing: Listing) -> None:
+        """Has it be this one; does not keep it."""
+        self._find = ref(listing)
+
+
 @dataclass(slots=True, eq=False)
 class Entry:
     """One listing and how it was come by; `failure` is what the last attempt met.
 
+    `told` is what stands in for it, shared with the entries of equal headers.
     `digest` is that of the listing that counts, None without one.
     `turn` is that of the member's health at the last attempt: what was learned before the last turn is asked again.
     `hints` are those of the last reading, also where it brought what was known.
@@ -34,6 +53,7 @@ class Entry:
 
     member: Member
     scope: Scope = SHARED
+    told: Told = field(default_factory=Told)
     digest: bytes | None = None
     failure: Outcome | None = None
     fetched_at: float = 0.0

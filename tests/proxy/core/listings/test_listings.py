@@ -132,6 +132,27 @@ async def test_what_was_told_to_the_same_identity_stands_in_whatever_its_client_
     assert kept.shown(kept.entry(one, Scope("b", "k", "ada"))).tools[0].name == "of ada"
 
 
+async def test_who_comes_with_ever_new_headers_leaves_no_more_behind_than_the_entries_that_are_known(monkeypatch):
+    monkeypatch.setattr(listings, "_MAX_ENTRIES", 3)
+    kept = Listings(None, lambda: None)
+    one = a_member("one")
+    for number in range(20):
+        tell(kept, one, Scope("a", f"{number}"), listing("all see the same"))
+        tell(kept, one, Scope("b", f"{number}"), listing("all see the same"))
+    assert len(kept._entries) == 3
+    assert len(kept._told) <= 3
+
+
+async def test_of_a_member_that_is_gone_nothing_stays_although_another_has_the_same_lists():
+    kept = Listings(None, lambda: None)
+    former, present = a_member("one"), a_member("one")
+    for member in (former, present):
+        tell(kept, member, SHARED, listing())
+        tell(kept, member, MINE, listing())
+    kept.forget({present})
+    assert {member for member, _ in kept._told} == {present}
+
+
 async def test_a_change_that_one_identity_hears_of_is_a_change_for_that_identity_alone():
     kept = Listings(None, lambda: None)
     one = a_member("one")
