@@ -13,6 +13,7 @@ from vmcp_proxy.backends.errors import BackendError
 from vmcp_proxy.backends.interface import Reply, refuse
 from vmcp_proxy.core.calls.notifications import CHANGED_KINDS
 from vmcp_proxy.core.listings.cache import Listings
+from vmcp_proxy.core.listings.entry import Entry
 from vmcp_proxy.core.listings.reader import fetch_listing
 from vmcp_proxy.core.listings.scopes import SHARED
 from vmcp_proxy.core.members.circuit import Refused
@@ -50,19 +51,24 @@ class Supervisor:
         self._on_change = on_change
         self._looked_at = -math.inf
         self._paused_until = -math.inf
+        self._reading: asyncio.Task[None] | None = None
         self._worth_listening = asyncio.Event()
 
     async def run(self) -> None:
-        """Refreshes and probes, and listens beside it."""
+        """Probes; reads the lists and listens beside it, for neither says how soon a backend answers."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._listen(), name=f"changes of {self._member.name}")
             while True:
                 await self._until_due()
-                await self._look()
+                await self._look(group)
 
     async def _until_due(self) -> None:
         loop = asyncio.get_running_loop()
-        while (seconds := self._due(loop.time()) - loop.time()) > 0:
+        while True:
+            self._weigh_listening()
+            seconds = self._due(loop.time()) - loop.time()
+            if seconds <= 0:
+                return
             self._member.attention.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
@@ -75,49 +81,72 @@ class Supervisor:
 
     def _due(self, now: float) -> float:
         """When to look at the member again, in loop time."""
-        return max(self._next_look(now), self._paused_until)
+        return max(self._next_look(now), self._paused_until, self._entry.paused_until)
 
     def _next_look(self, now: float) -> float:
         circuit = self._member.circuit
         if not circuit.is_closed:
             return circuit.retry_at
-        entry = self._listings.entry(self._member, SHARED)
-        due = self._looked_at + self._bounds.operational.failure_handling.health_check_interval
-        if circuit.is_doubted:
-            due = min(due, self._looked_at + DOUBT_PAUSE)
+        entry = self._entry
+        due = min(self._looked_at + self._bounds.operational.failure_handling.health_check_interval, self._doubt_due)
+        if self._is_reading:
+            return due
         if not entry.is_fresh(now, self._listings.ttl):
             return min(due, max(entry.due_at, entry.fetched_at + CHANGE_PAUSE))
         return min(due, entry.fetched_at + self._listings.ttl, entry.recheck_at)
 
-    async def _look(self) -> None:
-        """Tries an open circuit; reads the lists where they are out of date, else probes."""
+    @property
+    def _entry(self) -> Entry:
+        return self._listings.entry(self._member, SHARED)
+
+    @property
+    def _doubt_due(self) -> float:
+        return self._looked_at + DOUBT_PAUSE if self._member.circuit.is_doubted else math.inf
+
+    @property
+    def _is_reading(self) -> bool:
+        """Whether the lists are being read, by requests that the backend of now has got."""
+        return self._reading is not None and not self._entry.is_outlived
+
+    async def _look(self, group: asyncio.TaskGroup) -> None:
+        """Has the lists read where they are out of date, which is a look of its own; probes else, and while they hang.
+
+        What is doubted is probed first: it is not known how soon lists are answered.
+        """
+        now = asyncio.get_running_loop().time()
+        if self._member.circuit.is_closed and now < self._doubt_due and self._are_lists_due(now):
+            self._looked_at = now
+            self._begin_reading(group)
+            return
+        await self._probe()
+        self._looked_at = asyncio.get_running_loop().time()
+
+    def _are_lists_due(self, now: float) -> bool:
+        entry = self._entry
+        return not self._is_reading and not (entry.is_fresh(now, self._listings.ttl) and now < entry.recheck_at)
+
+    def _begin_reading(self, group: asyncio.TaskGroup) -> None:
         member = self._member
-        loop = asyncio.get_running_loop()
-        is_trial = not member.circuit.is_closed
-        if is_trial:
-            await self._probe()
-        if member.circuit.is_closed:
-            was_fresh = await self._refreshed()
-            if not is_trial and (was_fresh or member.circuit.is_doubted):
-                await self._probe()
-        self._looked_at = loop.time()
-        if member.circuit.is_closed and self._listings.entry(member, SHARED).listing is not None:
+        link = self._links.of(member)
+        self._listings.begin(
+            self._entry, lambda: fetch_listing(member.name, link, member.own_credentials, self._bounds)
+        )
+        if self._reading is None:
+            self._reading = group.create_task(self._until_read(), name=f"lists of {member.name}")
+
+    async def _until_read(self) -> None:
+        """Waits for the lists, however long that takes; an end that leaves no doubt is as good as that of a probe."""
+        await self._listings.end_of(self._entry)
+        self._reading = None
+        if not self._member.circuit.is_doubted:
+            self._looked_at = asyncio.get_running_loop().time()
+        self._member.attention.set()
+
+    def _weigh_listening(self) -> None:
+        if self._member.circuit.is_closed and self._entry.listing is not None:
             self._worth_listening.set()
         else:
             self._worth_listening.clear()
-
-    async def _refreshed(self) -> bool:
-        """Reads the lists where they are out of date; whether they were not."""
-        member = self._member
-        entry = self._listings.entry(member, SHARED)
-        now = asyncio.get_running_loop().time()
-        if entry.is_fresh(now, self._listings.ttl) and now < entry.recheck_at:
-            return True
-        link = self._links.of(member)
-        await self._listings.refresh(
-            entry, lambda: fetch_listing(member.name, link, member.own_credentials, self._bounds)
-        )
-        return False
 
     async def _probe(self) -> None:
         """Asks for nothing but a sign of life, with the backend's own headers and never a client's."""

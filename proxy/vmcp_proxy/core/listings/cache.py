@@ -96,14 +96,15 @@ class Listings:
 
     def needs_fetch(self, entry: Entry) -> bool:
         """Whether to wait for the backend: nothing fresh is there, no pause is due, and nobody has given up on it."""
-        return self.needs_list(entry) and not (entry.task is not None and entry.is_overdue)
+        is_asked = entry.task is not None and not entry.is_outlived
+        return self.needs_list(entry) and not (is_asked and entry.is_overdue)
 
     def needs_list(self, entry: Entry) -> bool:
         """As `needs_fetch`, for who lists: what has given way is waited for whoever else has given up on it."""
         now = asyncio.get_running_loop().time()
         if not entry.member.circuit.is_closed or (entry.is_fresh(now, self.ttl) and not entry.is_due_again(now)):
             return False
-        if entry.task is None:
+        if entry.task is None or entry.is_outlived:
             return now >= entry.due_at
         return entry.is_dropped or not entry.is_overdue
 
@@ -119,20 +120,39 @@ class Listings:
     async def refresh(self, entry: Entry, fetch: Fetch) -> Listing | None:
         """Waits for one fetch, begun here or already on its way; a wait that is cut short does not end it.
 
-        Nothing is begun while the circuit of the backend is not closed. Returns what has been read, which the caller
-        holds until it has used it: it may have no room.
+        Returns what has been read, which the caller holds until it has used it: it may have no room.
         """
-        if entry.task is None:
-            circuit = entry.member.circuit
-            # A listing is no light trial: while the circuit is open, the supervisor's probe finds out.
-            permit = circuit.admit(asyncio.get_running_loop().time()) if circuit.is_closed else None
-            if not isinstance(permit, Permit):
-                return None
-            work = self._fetch(entry, permit, fetch)
-            entry.task = self._tasks.create_task(work, name=f"listing {entry.member.name}")
-        task = entry.task
-        await asyncio.wait((task,))
-        return None if task.cancelled() else task.result()
+        self.begin(entry, fetch)
+        return await self.end_of(entry)
+
+    def begin(self, entry: Entry, fetch: Fetch) -> None:
+        """Has a fetch on its way, begun here or before; one that the backend has outlived is begun anew.
+
+        Nothing is begun while the circuit of the backend is not closed.
+        """
+        former = entry.task
+        if former is not None and not entry.is_outlived:
+            return
+        circuit = entry.member.circuit
+        # A listing is no light trial: while the circuit is open, the supervisor's probe finds out.
+        permit = circuit.admit(asyncio.get_running_loop().time()) if circuit.is_closed else None
+        if not isinstance(permit, Permit):
+            return
+        if former is not None:
+            former.cancel()
+        work = self._fetch(entry, permit, fetch)
+        entry.task = self._tasks.create_task(work, name=f"listing {entry.member.name}")
+        entry.asked_turn = entry.member.health.turns
+
+    async def end_of(self, entry: Entry) -> Listing | None:
+        """Waits for the fetch on its way where there is one, or for what takes its place; what is known then."""
+        while (task := entry.task) is not None:
+            await asyncio.wait((task,))
+            if not task.cancelled():
+                return task.result()
+            if entry.task is task:
+                entry.task = None
+        return entry.listing
 
     def invalidate(self, member: Member, scope: Scope) -> None:
         """Marks what a backend declares out of date; a public listing takes all public ones with it."""
@@ -176,7 +196,8 @@ class Listings:
         else:
             return self._succeeded(entry, permit, listing, loop.time())
         finally:
-            entry.task = None
+            if entry.task is asyncio.current_task():
+                entry.task = None
         return None
 
     def _succeeded(self, entry: Entry, permit: Permit, listing: Listing, now: float) -> Listing:
@@ -227,7 +248,9 @@ class Listings:
         entry.is_stale = True
         entry.turn = entry.member.health.turns
         entry.failures += 1
-        entry.retry_at = now + max(_pause(entry.failures), min(error.retry_after or 0, _LONGEST_PAUSE))
+        if error.retry_after is not None:
+            entry.paused_until = now + min(error.retry_after, _LONGEST_PAUSE)
+        entry.retry_at = max(now + _pause(entry.failures), entry.paused_until)
         before = (entry.listing is None, entry.failure.status if entry.failure else None)
         # Not the error itself: its traceback holds the client's headers and its session, which end before this does.
         entry.failure = Outcome(error.category.value, str(error))

@@ -48,6 +48,8 @@ class Entry:
     `hints` are those of the last reading, also where it brought what was known.
     `recheck_at` is when to read again what is fresh and not whole, in loop time: the supervisor does so for what is
     shared, and nobody waits for that.
+    `asked_turn` is that of the member's health when the fetch on its way was begun.
+    `paused_until` is how long the server has asked to be left alone (`Retry-After`), in loop time.
     `is_overdue`: somebody has waited for the fetch on its way as long as one may; the others need not.
     """
 
@@ -63,6 +65,8 @@ class Entry:
     recheck_at: float = math.inf
     is_stale: bool = True
     turn: int = 0
+    asked_turn: int = 0
+    paused_until: float = -math.inf
     is_overdue: bool = False
     hints: CacheHints | None = None
     task: "asyncio.Task[Listing | None] | None" = None
@@ -111,6 +115,15 @@ class Entry:
     def is_silent(self) -> bool:
         """Whether what the backend lists here is not known: it has never been told, or is being told anew."""
         return self.listing is None and (self.former is None or self.task is not None)
+
+    @property
+    def is_outlived(self) -> bool:
+        """Whether the backend went away or came back since the fetch on its way was begun, and is there now.
+
+        Who it asked may never answer any more, and it ends by its bound alone.
+        """
+        health = self.member.health
+        return self.task is not None and self.asked_turn != health.turns and not health.is_down
 
     def is_fresh(self, now: float, ttl: float) -> bool:
         """Whether the listing may be served without asking the backend."""

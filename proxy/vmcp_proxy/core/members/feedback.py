@@ -36,11 +36,12 @@ def answered(member: Member, permit: Permit, asked: Asked, *, is_callers: bool =
         return False
     closed = member.circuit.succeeded(permit)
     health = member.health
+    turns = health.turns
     is_about_others = is_callers and (
         health.state is Health.UNAUTHENTICATED or (asked is Asked.LISTING and health.is_down)
     )
     healed = not is_about_others and health.succeeded()
-    if closed:
+    if closed or health.turns != turns:
         member.attention.set()
     return closed or healed
 

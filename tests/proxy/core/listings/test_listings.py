@@ -223,3 +223,34 @@ async def test_what_was_withdrawn_with_the_callers_credentials_does_not_come_bac
     kept.refused(mine, BackendError("one", category), 0.0)
     tell(kept, one, MINE, cut_off(0, 1))
     assert counted(mine) == expected
+
+
+@pytest.mark.scenario("A-10")
+@pytest.mark.parametrize("scope", [SHARED, MINE])
+async def test_a_reading_from_before_the_backend_came_back_is_begun_anew_and_whoever_waited_gets_the_new_one(scope):
+    answered = asyncio.Event()
+
+    async def lost():
+        await asyncio.Event().wait()
+
+    async def told():
+        await answered.wait()
+        return listing()
+
+    async with asyncio.TaskGroup() as tasks:
+        kept = Listings(tasks, lambda: None)
+        one = a_member("one")
+        entry = kept.entry(one, scope)
+        waiting = tasks.create_task(kept.refresh(entry, lost))
+        await asyncio.sleep(0)
+        entry.is_overdue = True
+        assert not kept.needs_fetch(entry)
+        one.health.given_up()
+        assert not kept.needs_fetch(entry)
+        one.health.succeeded()
+        assert kept.needs_fetch(entry)
+        again = tasks.create_task(kept.refresh(entry, told))
+        third = tasks.create_task(kept.refresh(entry, lost))
+        await asyncio.sleep(0)
+        answered.set()
+    assert waiting.result() is again.result() is third.result() is entry.listing

@@ -1,0 +1,99 @@
+"""A backend whose lists get no answer: how it fares is asked meanwhile, and its lists anew when it has come back."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.proxy.endpoint.test_health_changes import becomes
+from tests.support.modern_backend import ModernBackend
+from tests.support.raw_client import eventually
+from tests.support.scene import operational, scene
+from tests.support.scripted_backend import Call, ScriptedBackend, Status
+
+PATIENT = operational(
+    failureHandling={"healthCheckInterval": "50ms", "unhealthyThreshold": 2}, timeouts={"default": "1h"}
+)
+ERAS = pytest.mark.parametrize("make", [ScriptedBackend, ModernBackend], ids=["legacy", "modern"])
+
+
+def lists(backend: ScriptedBackend) -> int:
+    return len(backend.calls("tools/list"))
+
+
+def probes(backend: ScriptedBackend) -> int:
+    return len(backend.calls("server/discover" if isinstance(backend, ModernBackend) else "ping"))
+
+
+def hangs(backend: ScriptedBackend) -> None:
+    """Its tools are not told from now on."""
+
+    @backend.on("tools/list")
+    async def hang(_call: Call) -> dict[str, Any]:
+        await asyncio.Event().wait()
+        return {}
+
+
+def refuses_probes(backend: ScriptedBackend) -> None:
+    """As what stands before a server that is away, while nobody ends the requests that it had."""
+
+    async def refuse(_call: Call) -> Any:
+        raise Status(503)
+
+    if isinstance(backend, ModernBackend):
+        backend.discovers = refuse
+    else:
+        backend.on("ping")(refuse)
+
+
+def is_mended(backend: ScriptedBackend) -> None:
+    backend.handlers.clear()
+    if isinstance(backend, ModernBackend):
+        backend.discovers = None
+
+
+async def probed_again(backend: ScriptedBackend, times: int = 5) -> None:
+    enough = probes(backend) + times
+    await eventually(lambda: probes(backend) >= enough)
+
+
+@ERAS
+@pytest.mark.scenario("A-10", "B-10")
+async def test_a_backend_whose_lists_hang_is_probed_all_the_while_and_asked_for_them_once(make):
+    backend = make()
+    hangs(backend)
+    async with scene({"one": backend}, config=PATIENT) as world:
+        await eventually(lambda: lists(backend))
+        await probed_again(backend)
+        await becomes(world, "one", "healthy")
+        assert lists(backend) == 1
+
+
+@ERAS
+@pytest.mark.scenario("A-10", "A-14")
+async def test_a_backend_that_goes_and_comes_while_its_lists_hang_is_found_out_both_times_and_its_lists_read(make):
+    backend = make()
+    async with scene({"one": backend}, config=PATIENT) as world, world.session() as client:
+        assert await client.names() == ["one_echo"]
+        known = lists(backend)
+        hangs(backend)
+        await eventually(lambda: backend.streams or getattr(backend, "listening", ()))
+        if isinstance(backend, ModernBackend):
+            await backend.tell("notifications/tools/list_changed")
+        else:
+            backend.push("notifications/tools/list_changed")
+        await eventually(lambda: lists(backend) > known)
+        refuses_probes(backend)
+        await becomes(world, "one", "unhealthy")
+        assert await client.names() == []
+        assert lists(backend) == known + 1
+
+        backend.tools.append(backend.tools[0] | {"name": "new"})
+        is_mended(backend)
+        await becomes(world, "one", "healthy")
+        await eventually(lambda: lists(backend) > known + 1)
+        async with asyncio.timeout(10):
+            while await client.names() != ["one_echo", "one_new"]:  # noqa: ASYNC110 - no stream tells this client
+                await asyncio.sleep(0.02)
+        await probed_again(backend)
+        assert lists(backend) == known + 2
