@@ -62,6 +62,15 @@ async def asked_in_vain(session, server: AttachServer) -> None:
                 await ping(session)
 
 
+async def answers_again(backend) -> None:
+    """Waits for an answer; on a busy machine the next process may be taken for a silent one as well."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while True:
+            with contextlib.suppress(BackendError):
+                await ping(await opened(backend), WAIT_SECONDS)
+                return
+
+
 @pytest.mark.scenario("K-18")
 async def test_a_process_whose_input_ended_after_it_was_initialised_is_replaced(tmp_path):
     server = AttachServer(STAYS)
@@ -69,7 +78,7 @@ async def test_a_process_whose_input_ended_after_it_was_initialised_is_replaced(
         await ping(session, WAIT_SECONDS)
         server.end_input()
         await asked_in_vain(session, server)
-        await ping(await opened(backend), WAIT_SECONDS)
+        await answers_again(backend)
         assert len(server.processes) > 1
 
 
@@ -117,7 +126,7 @@ async def test_one_that_can_be_replaced_by_nobody_is_attached_to_again(tmp_path,
             (said,) = (each for each in caplog.records if each.getMessage().startswith("process is silent"))
             assert "token of the ServiceAccount cannot be read" in said.vmcp_fields["outcome"]
             server.pod(tmp_path)
-            await ping(await opened(backend), WAIT_SECONDS)
+            await answers_again(backend)
 
 
 def test_silence_is_final_once_the_bound_has_passed_since_it_was_asked_something():
