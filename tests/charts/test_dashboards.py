@@ -25,8 +25,8 @@ from vmcp_proxy.observability.metrics.family import Kind
 
 LABELS = {"endpoint": {"namespace": "default", "job": "test"}, "operator": {"namespace": "vmcp-system", "job": "op"}}
 WINDOW = f"{int(INTERVAL * 1000 * 20)}ms"
-PATIENCE = 120.0
-"""Seconds after which the panels without data are told."""
+PATIENCE = 90.0
+"""Seconds after which the panels without data are told: before the test is cut off, which tells nothing."""
 
 RULES = """
 @id("all") permit(principal, action, resource);
