@@ -14,7 +14,7 @@ from tests.support.scripted_backend import ScriptedBackend
 CANARY = "canary-5b1e07"
 """A header value of the one client that behaves; nobody else may ever see it."""
 
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 45.0
 
 
 class LogWatch(logging.Handler):

@@ -42,7 +42,7 @@ class Recorder:
         return [method for method, _ in self.heard]
 
 
-def within(seconds: float = 10.0) -> Deadline:
+def within(seconds: float = 45.0) -> Deadline:
     return Deadline.after(asyncio.get_running_loop().time(), seconds)
 
 

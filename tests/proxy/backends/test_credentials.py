@@ -221,7 +221,7 @@ async def test_a_call_that_is_cancelled_while_it_waits_for_credentials_sends_not
         assert server.heard == []
         tokens.gate.set()
         assert await patient == "called echo"
-        await asyncio.wait_for(link.idle(), 5)
+        await asyncio.wait_for(link.idle(), 30)
 
 
 async def test_a_link_that_is_ended_cuts_off_the_wait_for_credentials_too():

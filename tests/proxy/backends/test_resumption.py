@@ -168,7 +168,7 @@ async def test_a_server_that_is_away_for_a_moment_is_asked_again():
 @pytest.mark.scenario("B-3")
 async def test_waiting_for_the_rest_counts_against_the_call_and_is_cancelled_upstream():
     back = server(end(event(id=b"e1", retry=60_000)), rest("late"))
-    async with streamable(back) as session, asyncio.timeout(5):
+    async with streamable(back) as session, asyncio.timeout(30):
         with pytest.raises(BackendError) as failed:
             await call(session, seconds=0.3)
         assert failed.value.category is Category.TIMEOUT

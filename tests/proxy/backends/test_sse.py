@@ -186,7 +186,7 @@ async def test_an_answer_that_comes_before_the_receipt_is_taken():
 
     old.on_post = late_receipt
     async with opened(old) as (_, session):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert await call(session, name="t") == "t"
         hold.set()
 
@@ -218,7 +218,7 @@ async def test_a_receiver_that_does_not_come_back_does_not_stretch_the_call():
             await asyncio.Event().wait()
 
     old.on_call = talk
-    async with opened(old) as (_, session), asyncio.timeout(5):
+    async with opened(old) as (_, session), asyncio.timeout(30):
         with pytest.raises(BackendError) as failed:
             await call(session, Stuck(), seconds=0.2)
         assert failed.value.category is Category.TIMEOUT

@@ -182,7 +182,7 @@ async def test_a_receiver_that_does_not_come_back_does_not_stretch_the_call():
         async def on_notification(self, method, params):
             await asyncio.Event().wait()
 
-    async with streamable(server(talk)) as session, asyncio.timeout(5):
+    async with streamable(server(talk)) as session, asyncio.timeout(30):
         with pytest.raises(BackendError) as failed:
             await call(session, Stuck(), name="bad", seconds=0.2)
         assert failed.value.category is Category.TIMEOUT

@@ -8,7 +8,7 @@ from vmcp_proxy.clients.streaming.streams import Replay
 
 
 async def read(reader, count: int) -> list[bytes]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         return [(await reader.next())[1] for _ in range(count)]
 
 

@@ -151,7 +151,7 @@ async def test_an_unread_answer_that_is_cut_off_is_not_kept_for_longer_than_othe
         stream = world.inside.answer_stream
         await eventually(lambda: stream.is_over)
         assert inside.cut_calls(math.inf) == 1
-        await eventually(lambda: not inside.answers, seconds=5)
+        await eventually(lambda: not inside.answers, seconds=30)
         assert inside.replay_budget.used == 0
         writer.transport.abort()
 

@@ -281,7 +281,7 @@ def test_whatever_stands_on_a_stream_the_next_message_still_arrives(proxy):
     async def hear(said):
         async with proxy.client.listening() as stream:
             (session,) = {each.session for each in proxy.backend.calls("tools/call")[-1:]}
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while session not in proxy.backend.streams:  # noqa: ASYNC110 - nobody announces it
                     await asyncio.sleep(0.002)
             (queue,) = [queue for owner, queue in proxy.backend._streams if owner == session]

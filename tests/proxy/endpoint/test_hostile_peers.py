@@ -78,7 +78,7 @@ async def test_a_backend_that_asks_without_end_does_not_stretch_the_call_beyond_
         return text("late")
 
     async with scene({"one": backend}, config=operational(timeouts={"default": "500ms"})) as world:
-        async with world.session() as client, asyncio.timeout(4):
+        async with world.session() as client, asyncio.timeout(30):
             assert (await client.call("one_echo"))["_meta"]["vmcp.dev/category"] == "timeout"
         hold.set()
 

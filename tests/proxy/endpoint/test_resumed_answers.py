@@ -106,7 +106,7 @@ async def test_a_client_that_does_not_read_does_not_keep_the_stream_from_its_suc
     async with scene({"one": steps.backend}, config=QUIET) as world, world.session() as client:
         message = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "one_echo"}}
         reader, writer = await _post(world.proxy.mcp_port, client.session, message)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             head = await reader.readuntil(b'"k": 0')
         first = [line for line in head.decode().splitlines() if line.startswith("id: ")][-1].removeprefix("id: ")
         writer.transport.pause_reading()

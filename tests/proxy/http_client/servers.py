@@ -108,7 +108,7 @@ async def raw_server(handler: Handler, context: ssl.SSLContext | None = None) ->
         for task in list(tasks):
             task.cancel()
         if tasks:
-            await asyncio.wait(list(tasks), timeout=5)
+            await asyncio.wait(list(tasks), timeout=30)
         await listener.wait_closed()
 
 
@@ -148,7 +148,7 @@ async def ended(server: RawServer) -> None:
     await asyncio.wait_for(server.closed_by_client.wait(), WAIT_SECONDS)
 
 
-async def fetch(client, peer, method=b"POST", headers=(), body=b"{}", *, timeout=5.0, cap=1 << 20):  # noqa: ASYNC109 - handed on
+async def fetch(client, peer, method=b"POST", headers=(), body=b"{}", *, timeout=30.0, cap=1 << 20):  # noqa: ASYNC109 - handed on
     """Request and read all; return (status, body)."""
     response = await client.request(peer, method, headers, body, timeout=timeout)
     return response.status, await response.read(cap, timeout=timeout)

@@ -16,8 +16,8 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n%b\r\n"
 PIECE = 100_000
 
 
-async def read(client, server, *, trust=None, timeout=5.0, cap=1 << 24):  # noqa: ASYNC109 - handed on
-    response = await client.request(server.peer(trust=trust), b"POST", (), b"{}", timeout=5)
+async def read(client, server, *, trust=None, timeout=30.0, cap=1 << 24):  # noqa: ASYNC109 - handed on
+    response = await client.request(server.peer(trust=trust), b"POST", (), b"{}", timeout=30)
     return await response.read(cap, timeout=timeout, is_reserved=True)
 
 
@@ -99,7 +99,7 @@ async def test_no_memory_is_taken_for_a_body_over_the_cap(client):
 async def test_a_body_is_held_once(client):
     body = BODY * 8
     async with raw_server(silent_after(*pieces(body))) as server:
-        response = await client.request(server.peer(), b"POST", (), b"{}", timeout=5)
+        response = await client.request(server.peer(), b"POST", (), b"{}", timeout=30)
         tracemalloc.start()
         assert await response.read(1 << 24, timeout=30, is_reserved=True) == body
         peak = tracemalloc.get_traced_memory()[1]
@@ -110,7 +110,7 @@ async def test_a_body_is_held_once(client):
 async def test_a_connection_that_is_idle_again_holds_nothing_of_its_last_body(client):
     body = BODY * 8
     async with raw_server(answering(*pieces(body))) as server:
-        response = await client.request(server.peer(), b"POST", (), b"{}", timeout=5)
+        response = await client.request(server.peer(), b"POST", (), b"{}", timeout=30)
         tracemalloc.start()
         size = len(await response.read(1 << 24, timeout=30, is_reserved=True))
         del response

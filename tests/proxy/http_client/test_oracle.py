@@ -94,8 +94,8 @@ class Stage:
     async def ask_ours(self, server):
         client = HttpClient()
         try:
-            response = await client.request(server.peer(), b"POST", (), b"{}", timeout=5)
-            return response.status, list(response.headers.items), await response.read(1 << 20, timeout=5)
+            response = await client.request(server.peer(), b"POST", (), b"{}", timeout=30)
+            return response.status, list(response.headers.items), await response.read(1 << 20, timeout=30)
         except HttpError:
             return "refused"
         finally:

@@ -11,8 +11,8 @@ FIRST = CHUNKED + b"6\r\nanswer\r\n"
 
 
 async def read_first(client, server):
-    response = await client.request(server.peer(), b"POST", (), b"{}", timeout=5)
-    assert await response.part(idle_timeout=5) == b"answer"
+    response = await client.request(server.peer(), b"POST", (), b"{}", timeout=30)
+    assert await response.part(idle_timeout=30) == b"answer"
     return response
 
 

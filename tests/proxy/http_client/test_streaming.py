@@ -14,7 +14,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encod
 
 
 async def open_stream(client, server):
-    return await client.request(server.peer(), b"GET", (), timeout=5, stream=True)
+    return await client.request(server.peer(), b"GET", (), timeout=30, stream=True)
 
 
 async def test_each_chunk_is_there_before_the_next_is_sent(client):
@@ -88,10 +88,10 @@ async def test_a_stream_of_one_byte_chunks_arrives_whole(client):
 async def test_what_chunks_leave_read_returns(client):
     async with raw_server(silent_after(CHUNKED + b"3\r\none\r\n", b"3\r\ntwo\r\n0\r\n\r\n")) as server:
         response = await open_stream(client, server)
-        stream = response.chunks(idle_timeout=5)
+        stream = response.chunks(idle_timeout=30)
         first = await anext(stream)
         await stream.aclose()
-        assert first + await response.read(100, timeout=5) == b"onetwo"
+        assert first + await response.read(100, timeout=30) == b"onetwo"
 
 
 async def test_silence_longer_than_the_idle_timeout_ends_a_stream(client):
@@ -124,7 +124,7 @@ async def test_a_stream_may_be_silent_for_longer_than_its_request_timeout(client
 async def test_chunks_before_an_early_end_are_delivered_and_then_the_error(client):
     async with raw_server(answering(CHUNKED + b"3\r\none\r\n", close=True)) as server:
         response = await open_stream(client, server)
-        stream = response.chunks(idle_timeout=5)
+        stream = response.chunks(idle_timeout=30)
         assert await anext(stream) == b"one"
         with pytest.raises(PeerClosed):
             await anext(stream)
@@ -141,7 +141,7 @@ async def test_a_stream_that_breaks_its_framing_ends_with_an_error(client):
         await exchange.wait_closed()
 
     async with raw_server(handler) as server:
-        stream = (await open_stream(client, server)).chunks(idle_timeout=5)
+        stream = (await open_stream(client, server)).chunks(idle_timeout=30)
         assert await anext(stream) == b"one"
         go_on.set()
         with pytest.raises(ProtocolError):
@@ -181,7 +181,7 @@ async def test_an_endless_body_that_nobody_reads_stalls_its_sender_with_memory_f
         assert response.size < 1 << 20
         assert held < 4 << 20
         seen = 0
-        async for chunk in response.chunks(idle_timeout=5):
+        async for chunk in response.chunks(idle_timeout=30):
             seen += len(chunk)
             if seen > 2 * stalled_at:
                 break
@@ -231,6 +231,6 @@ async def test_a_connection_that_was_held_back_is_reused(client):
     async with raw_server(handler) as server:
         response = await open_stream(client, server)
         await until(lambda: response.size > 64 << 10)
-        assert await response.read(1 << 20, timeout=5) == body
+        assert await response.read(1 << 20, timeout=30) == body
         assert await fetch(client, server.peer()) == (200, b"ok")
         assert server.connections == 1

@@ -170,7 +170,7 @@ class World:
 
 async def eventually(holds: Callable[[], bool]) -> None:
     """Waits until something holds that nobody announces."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(45):
         while not holds():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.005)
 
@@ -181,7 +181,7 @@ async def exchange(port: int, request: bytes) -> bytes:
     try:
         writer.write(request)
         await writer.drain()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(45):
             return await reader.read()
     finally:
         writer.close()

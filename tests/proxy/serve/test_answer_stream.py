@@ -100,7 +100,7 @@ async def play(steps, *, primes):
     await settle()
     if client.tasks:
         client.resume()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await asyncio.gather(finishing, *senders, *client.tasks)
     client.take()
     return client.messages, said, own.answer
@@ -126,10 +126,10 @@ async def test_a_resumed_stream_that_is_given_up_ends():
     await settle()
     assert not resumed.done()
     stream.abandon()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await resumed
     late = Response()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await stream.resume(late, b"1", 1)
     assert b'"code":-32603' in late.events[0].data
     assert late.events[0].id.endswith(b".end")
@@ -156,7 +156,7 @@ async def test_a_question_that_gives_way_while_its_client_is_away_says_so_and_on
     await stream.send(b"more")
     assert not dropped, "the client has been given what stood in its place"
     stream.abandon()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await resumed
     assert not dropped
 

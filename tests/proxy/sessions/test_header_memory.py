@@ -35,7 +35,7 @@ def held(world):
 
 async def until_gone(world):
     with contextlib.suppress(TimeoutError):
-        await eventually(lambda: not held(world), 5.0)
+        await eventually(lambda: not held(world), 30.0)
     assert held(world) == []
 
 

@@ -30,7 +30,7 @@ def manifests(redis, backend):
 
 async def kill(served):
     served.process.send_signal(signal.SIGKILL)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert await served.process.wait() == -signal.SIGKILL
 
 

@@ -46,7 +46,7 @@ async def deafness(store):
     lost = asyncio.Event()
     watching = asyncio.create_task(store.watch(lambda _: None, lambda: None, lost.set))
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await lost.wait()
         assert str(store._subscription) == "unavailable"
         return store._subscription.message

@@ -114,12 +114,12 @@ class Slow(MemoryStore):
 async def overlap(store, first, second):
     """Begin the one, then the other, and let both end."""
     one = asyncio.create_task(first)
-    await asyncio.wait_for(store.reached.wait(), 5.0)
+    await asyncio.wait_for(store.reached.wait(), 30.0)
     two = asyncio.create_task(second)
     for _ in range(10):
         await asyncio.sleep(0)
     store.release.set()
-    await asyncio.wait_for(asyncio.gather(one, two), 5.0)
+    await asyncio.wait_for(asyncio.gather(one, two), 30.0)
 
 
 async def test_a_stream_that_opens_and_closes_at_once_leaves_no_name():
