@@ -71,17 +71,17 @@ async def test_a_call_whose_progress_stops_is_cancelled_upstream_and_names_its_b
 
     @backend.on("tools/call")
     async def stop(call):
-        await steps(3, 0.2)(call)
+        await steps(4, 0.5)(call)
         await hold.wait()
         return text("late")
 
-    config = operational(timeouts={"default": "20s", "perWorkload": {"slow": "500ms"}}, **SILENT)
+    config = operational(timeouts={"default": "20s", "perWorkload": {"slow": "1500ms"}}, **SILENT)
     async with scene({"slow": backend}, config=config) as world, world.session() as client:
         began = time.monotonic()
         *before, last = events_of((await client.post(call_of("slow_echo"))).content)
-        # Three steps of 200 ms, then 500 ms of silence.
-        assert time.monotonic() - began > 1.0
-        assert len(before) == 3
+        # Four steps of half a second, then one and a half of silence.
+        assert time.monotonic() - began > 3.3
+        assert len(before) == 4
         assert last["result"]["isError"]
         assert "'slow'" in last["result"]["content"][0]["text"]
         assert last["result"]["_meta"] == {"vmcp.dev/backend": "slow", "vmcp.dev/category": "timeout"}

@@ -204,13 +204,13 @@ async def test_a_call_that_ends_takes_its_open_question_back():
 
 async def test_the_clock_of_a_call_stands_still_while_people_think():
     asker = Asker(params=QUESTION)
-    settings = operational(timeouts={"default": "300ms"}, failureHandling={"healthCheckInterval": "1h"})
+    settings = operational(timeouts={"default": "1500ms"}, failureHandling={"healthCheckInterval": "1h"})
     async with scene({"one": asker.backend}, config=settings) as world, world.client() as client:
         await client.open(SAMPLING)
         async with client.posting("tools/call", {"name": "one_echo"}) as stream:
             [request] = await stream.until("sampling/createMessage")
             loop = asyncio.get_running_loop()
-            over = loop.time() + 0.6
+            over = loop.time() + 1.6
             await eventually(lambda: loop.time() > over)
             await reply(client, request, result={})
             assert "result" in answer_of(await stream.answer())

@@ -1,5 +1,6 @@
 """`subscriptions/listen`: what a client without a session asked to hear of, and nothing else (P-9, ADR-0062)."""
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -325,12 +326,12 @@ async def test_what_cannot_be_streamed_or_read_is_refused():
 
 
 async def test_backends_that_do_not_accept_a_subscription_in_time_hold_up_no_stream(monkeypatch):
-    monkeypatch.setattr("vmcp_proxy.serve.modern.listen_stream._ACKNOWLEDGE_SECONDS", 0.3)
+    monkeypatch.setattr("vmcp_proxy.serve.modern.listen_stream._ACKNOWLEDGE_SECONDS", 1.5)
     slow, fast = owner("test://slow"), owner("test://fast")
 
     @slow.on("resources/subscribe")
     async def hang(_call):
-        await eventually(lambda: False, seconds=5)
+        await asyncio.Event().wait()
         return {}
 
     async with (
