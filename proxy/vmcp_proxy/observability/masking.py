@@ -20,13 +20,14 @@ _ASSIGNED: Final = re.compile(r"((?:api[-_]?key|token|secret|passw(?:or)?d)[\"']
 
 
 class Masks:
-    """The forms of some secrets, as one pattern; `repr` shows none of them."""
+    """The forms of some secrets; `repr` shows none of them.
+
+    They are looked for as they are: `re` would remember a pattern of them long after they have gone (ADR-0016).
+    """
 
     def __init__(self, secrets: Iterable[str]) -> None:
         lines = {line for secret in secrets for line in secret.splitlines() if len(line) >= _SHORTEST}
-        forms = {form for line in lines for form in _forms(line)}
-        longest_first = sorted(forms, key=lambda form: (-len(form), form))
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if forms else None
+        self._forms: Final = frozenset(form for line in lines for form in _forms(line))
 
     def __repr__(self) -> str:
         return "<Masks>"
@@ -34,15 +35,31 @@ class Masks:
     @property
     def is_empty(self) -> bool:
         """Whether no secret is known, so that only what looks like a credential is masked."""
-        return self._pattern is None
+        return not self._forms
 
     def apply(self, text: str) -> str:
         """The text without them, and without what looks like a credential by its place."""
         return _ASSIGNED.sub(rf"\1{MASK}", mask_schemes(self.apply_known(text)))
 
     def apply_known(self, text: str) -> str:
-        """The text without them."""
-        return text if self._pattern is None else self._pattern.sub(MASK, text)
+        """The text without them; where forms overlap, without all that any of them covers."""
+        places = sorted(place for form in self._forms if form in text for place in _places(form, text))
+        parts: list[str] = []
+        covered = 0
+        for start, end in places:
+            if start > covered or not parts:
+                parts += [text[covered:start], MASK]
+            covered = max(covered, end)
+        return "".join((*parts, text[covered:]))
+
+
+def _places(form: str, text: str) -> Iterator[tuple[int, int]]:
+    """Where a form begins and ends in a text, from left to right."""
+    start = text.find(form)
+    while start >= 0:
+        end = start + len(form)
+        yield start, end
+        start = text.find(form, end)
 
 
 def mask_schemes(text: str) -> str:

@@ -15,6 +15,9 @@ MAX_ESCAPES: Final = 100_000
 """Escapes that are looked at in one text, about 50 ms at worst; a text with more is refused as before."""
 
 _MARKER_BYTES: Final = 4
+_DIGITS: Final = 4
+"""Hexadecimal digits of an escape, which stand behind the marker."""
+
 _HINT: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _ESCAPE: Final = re.compile(
     # An escaped backslash is matched to be skipped: what follows it is no escape.
@@ -38,12 +41,13 @@ class Masked:
     def restore_text(self, part: str) -> str:
         """A decoded part of the text, with lone surrogates in it where some were."""
         first, *rest = part.split(self._marker.decode())
-        return first + "".join(chr(int(each[:4], 16)) + each[4:] for each in rest)
+        return first + "".join(chr(int(each[:_DIGITS], 16)) + each[_DIGITS:] for each in rest)
 
     @property
     def replaced(self) -> bytes:
         """The whole text with a replacement character for each lone surrogate: it can be read, and written again."""
-        return re.sub(re.escape(self._marker) + rb"[0-9a-fA-F]{4}", rb"\\ufffd", self.text)
+        first, *rest = self.text.split(self._marker)
+        return first + b"".join(rb"\ufffd" + each[_DIGITS:] for each in rest)
 
     def is_in(self, part: msgspec.Raw | bytes) -> bool:
         """Whether a part of the text holds a lone surrogate."""

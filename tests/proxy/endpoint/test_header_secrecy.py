@@ -6,10 +6,11 @@ import logging
 import pytest
 
 from tests.proxy.endpoint.helpers import QUIET, everything, use_everything
+from tests.proxy.sessions.reachable import remembered
 from tests.support import heap
 from tests.support.raw_client import eventually
 from tests.support.scene import operational, scene
-from tests.support.scripted_backend import ScriptedBackend, Status
+from tests.support.scripted_backend import Refusal, ScriptedBackend, Status
 from vmcp_proxy.observability.logs import JsonFormatter
 
 CANARY = "canary-7f3a91"
@@ -61,13 +62,16 @@ async def test_there_are_as_many_snapshots_as_sessions_through_every_end():
 
 
 @pytest.mark.scenario("H-6")
+@pytest.mark.parametrize(
+    "how", [lambda _: Status(503), lambda value: Refusal(-32000, f"who is {value}?")], ids=["status", "error"]
+)
 @pytest.mark.parametrize("broken", ["initialize", "tools/list", "tools/call", None])
-async def test_nothing_in_the_process_holds_a_clients_headers_once_its_session_has_ended(broken):
+async def test_nothing_in_the_process_holds_a_clients_headers_once_its_session_has_ended(broken, how):
     backend = everything()
 
     async def fail(call):
         if "x-api-key" in call.heard.headers:
-            raise Status(503)
+            raise how(call.heard.headers["x-api-key"])
         return await ScriptedBackend().result_for(call)
 
     if broken is not None:
@@ -85,6 +89,7 @@ async def test_nothing_in_the_process_holds_a_clients_headers_once_its_session_h
                 assert number > 0 or held()
                 await client.delete()
         await eventually(lambda: not held())
+        assert not remembered(CANARY.encode())
 
 
 @pytest.mark.scenario("H-6")

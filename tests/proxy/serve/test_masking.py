@@ -5,12 +5,14 @@ import html
 import json
 import re
 import shlex
+from secrets import token_hex
 from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.proxy.sessions.reachable import remembered
 from vmcp_proxy.backends.stdio.program import StdioCommand
 from vmcp_proxy.observability.masking import Masks
 
@@ -52,6 +54,20 @@ def test_a_secret_is_masked_in_every_form(form):
     # What is left at either end of a base64 text tells less than a byte.
     assert len(shown) <= len("error: https://h/?a= is wrong") + 40
     assert not any(part in shown for part in ("s3cr", "M2Ny", "zY3J", "c2N"))
+
+
+@pytest.mark.scenario("H-7")
+def test_where_forms_overlap_all_that_they_cover_is_masked():
+    masks = Masks(["abcd", "cdefgh", "gh-gh-gh"])
+    assert masks.apply_known("abcdefgh-gh-gh, abcdabcd, efgh") == "***, ***, efgh"
+
+
+@pytest.mark.scenario("H-7")
+def test_nothing_that_was_masked_is_remembered():
+    secret = token_hex()
+    for each in FORMS.values():
+        Masks([secret]).apply(each(secret))
+    assert not remembered(secret.encode())
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=6, max_size=40))

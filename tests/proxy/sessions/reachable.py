@@ -1,8 +1,10 @@
 """A search through everything that an object holds, at any depth."""
 
 import asyncio
+import functools
 import gc
 import logging
+import re
 import sys
 from collections.abc import Collection
 from types import BuiltinFunctionType, FunctionType, ModuleType
@@ -55,6 +57,24 @@ def _path(came_from: dict[int, object], holder: object) -> str:
         names.append(type(holder).__name__)
         holder = came_from[id(holder)]
     return " > ".join(reversed(names))
+
+
+def remembered(*secrets: bytes) -> list[object]:
+    """Texts with a secret in them among the arguments and results that functions remember, those of `re` included."""
+    forms = {*secrets, *map(re.escape, secrets)}
+    texts = [each.decode() for each in forms]
+    waiting: list[object] = [vars(re).get(name) for name in ("_cache", "_cache2")]
+    waiting += [each for each in heap.objects() if isinstance(each, functools._lru_cache_wrapper)]
+    found = []
+    while waiting:
+        for thing in gc.get_referents(waiting.pop()):
+            if isinstance(thing, str):
+                found += [thing for each in texts if each in thing]
+            elif isinstance(thing, _TEXTS):
+                found += [thing] if _has(forms, thing) else []
+            elif isinstance(thing, dict | tuple | frozenset | re.Pattern):
+                waiting.append(thing)
+    return found
 
 
 def holders_of(*secrets: bytes) -> list[str]:
