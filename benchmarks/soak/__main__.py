@@ -31,7 +31,7 @@ from benchmarks.soak.ledger import Ledger
 from benchmarks.soak.logscan import LogScan
 from benchmarks.soak.plan import Outage, plan
 from benchmarks.soak.report import Report
-from benchmarks.soak.setting import STDIO, TTL_SECONDS, Stage, breakable, staged
+from benchmarks.soak.setting import CATALOG_SECONDS, STDIO, TTL_SECONDS, Stage, breakable, staged
 from benchmarks.soak.starvation import watched
 
 POD_MIB = 512
@@ -160,8 +160,8 @@ def _scans(stage: Stage, scene: Scene) -> tuple[LogScan, ...]:
 
 
 async def _census(stage: Stage) -> Census:
-    # Abandoned sessions end by their idle time.
-    await rest(stage.proxy.pid, stage.admin_port, TTL_SECONDS * 2 + 10)
+    # Abandoned sessions end by their idle time, and within twice as long what their clients saw goes.
+    await rest(stage.proxy.pid, stage.admin_port, TTL_SECONDS * 2 + CATALOG_SECONDS * 2 + 10)
     return await take(stage.proxy.pid, stage.admin_port, stage.task_file)
 
 

@@ -17,6 +17,8 @@ _IDLE_SECONDS = 5.0
 """A little longer than the proxy keeps idle connections to backends."""
 
 _LOOKS = 6
+_OF_CLIENTS = ("vmcp_sessions", "vmcp_header_snapshots", "vmcp_catalog_kept_bytes")
+
 _GROWTH_DESCRIPTORS = 8
 _GROWTH_TASKS = 4
 
@@ -101,8 +103,11 @@ async def take(pid: int, admin_port: int, task_file: Path) -> Census:
 
 
 async def rest(pid: int, admin_port: int, seconds: float) -> None:
-    """Waits until no session is left and idle connections are closed; gives up quietly, for the census tells all."""
-    await _until_no_session(admin_port, seconds)
+    """Waits until nothing of any client is left and idle connections are closed.
+
+    Gives up quietly, for the census tells all.
+    """
+    await _until_nothing_is_kept(admin_port, seconds)
     before = -1
     for _ in range(_LOOKS):
         await asyncio.sleep(_IDLE_SECONDS)
@@ -112,11 +117,11 @@ async def rest(pid: int, admin_port: int, seconds: float) -> None:
         before = now
 
 
-async def _until_no_session(admin_port: int, seconds: float) -> None:
+async def _until_nothing_is_kept(admin_port: int, seconds: float) -> None:
     until = asyncio.get_running_loop().time() + seconds
     while asyncio.get_running_loop().time() < until:
         text = await asyncio.to_thread(read_metrics, admin_port)
-        if not gauge(text, "vmcp_sessions") and not gauge(text, "vmcp_header_snapshots"):
+        if not any(gauge(text, name) for name in _OF_CLIENTS):
             return
         await asyncio.sleep(0.5)
 

@@ -24,6 +24,7 @@ from vmcp_api.config import CONTRACT
 
 STDIO = "prog"
 TTL_SECONDS = 15
+CATALOG_SECONDS = 20
 _HTTP = (("json1", False), ("json2", False), ("sse1", True), ("sse2", True))
 _ALL_FAULTS = (Fault.DIE, Fault.HANG, Fault.GARBAGE, Fault.FORGET)
 
@@ -120,7 +121,7 @@ def config_of(
         "timeouts": {"default": f"{CALL_TIMEOUT:g}s", "list": f"{LIST_TIMEOUT:g}s", "connect": "1s"},
         "failureHandling": {"healthCheckInterval": "1s", "healthCheckTimeout": "1s"},
         "limits": {"responseBody": 16 << 20},
-        "catalogTtl": "20s",
+        "catalogTtl": f"{CATALOG_SECONDS}s",
     }
     audit = {"enabled": True, "sink": "file", "path": str(folder / "audit.log")}
     ports = {name: each.port for name, each in backends.items()} | {HOSTILE: hostile.port}

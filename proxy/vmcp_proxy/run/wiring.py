@@ -93,6 +93,7 @@ class Wiring:
             self.sessions.pods.run(),
             self.keys.run(),
             self.core.notifier.run(),
+            self.core.ageing.run(),
             self.core.stateless.run(),
             self.metrics_export.run(),
             *self.surface.supervisors(),

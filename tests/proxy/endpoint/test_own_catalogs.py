@@ -66,6 +66,21 @@ async def crowd(world, stack: contextlib.AsyncExitStack, count: int = 8, first: 
 
 
 @pytest.mark.usefixtures("both_eras")
+@pytest.mark.scenario("H-6", "H-7")
+async def test_of_callers_who_have_gone_nothing_is_kept_of_what_they_saw():
+    config = {**operational(**QUIET["operational"], catalogTtl="200ms")}
+    async with scene(
+        {"one": tenants()}, config=config, passthroughHeaders=HEADERS, sessionManagement={"ttl": "200ms"}
+    ) as world:
+        async with contextlib.AsyncExitStack() as stack:
+            await crowd(world, stack)
+        async with asyncio.timeout(60):
+            while await kept(world):  # noqa: ASYNC110 - metrics have no event
+                await asyncio.sleep(0.05)
+        await eventually(lambda: not heap.held_with(b"canary of t0 ", b"canary of t7 "))
+
+
+@pytest.mark.usefixtures("both_eras")
 @pytest.mark.scenario("H-6")
 async def test_what_many_callers_see_is_bounded_and_each_goes_on_to_see_and_call_its_own():
     backend = tenants()

@@ -11,6 +11,9 @@ _WINDOW: Final = 60.0
 _CROWDED_PART: Final = 4
 """Seconds within which more than this part of what may be kept is asked for again before that is told, once in each."""
 
+_MARK: Final = 0
+"""Stands in the order of use where its end was at the last look at what is unused; no object has this identity."""
+
 _TEXT_BYTES: Final = 130
 """What a text takes beside its content: its head, and its place here."""
 
@@ -88,6 +91,15 @@ class CatalogBudget:
             self.forget(source)
         self._make_room()
 
+    def drop_unused(self) -> None:
+        """Keeps no more what nobody has used since this was last called."""
+        while _MARK in self._kept:
+            key, held = self._kept.popitem(last=False)
+            self._release(held)
+            if key == _MARK:
+                break
+        self._kept[_MARK] = ()
+
     def touch(self, thing: Weighed) -> None:
         """Says that a thing is used, where it is kept."""
         if id(thing) in self._kept:
@@ -102,7 +114,7 @@ class CatalogBudget:
     def keep_only(self, kind: type[Weighed]) -> None:
         """Keeps nothing but things of one kind, those that others were made of among them."""
         for key, held in list(self._kept.items()):
-            if not isinstance(held[0], kind):
+            if held and not isinstance(held[0], kind):
                 del self._kept[key]
                 for source in held[1:]:
                     if isinstance(source, kind):

@@ -67,6 +67,7 @@ class Listings:
                 del self._entries[oldest]
         elif scope != SHARED:
             self._entries.move_to_end(key)
+        entry.is_used = True
         return entry
 
     def shown(self, entry: Entry) -> Listing | None:
@@ -181,6 +182,15 @@ class Listings:
             listing = self._entries.pop(key).former
             if listing is not None:
                 self._budget.forget(listing)
+
+    def drop_unused(self) -> None:
+        """Forgets what backends have told single callers of whom none has come since this was last called."""
+        for key in list(self._private()):
+            entry = self._entries[key]
+            if not entry.is_used and entry.task is None:
+                # Its listing may be others' too: the budget lets go of it when nobody has used it.
+                del self._entries[key]
+            entry.is_used = False
 
     async def _fetch(self, entry: Entry, permit: Permit, fetch: Fetch) -> Listing | None:
         loop = asyncio.get_running_loop()

@@ -50,6 +50,7 @@ class Entry:
     shared, and nobody waits for that.
     `asked_turn` is that of the member's health when the fetch on its way was begun.
     `paused_until` is how long the server has asked to be left alone (`Retry-After`), in loop time.
+    `is_used`: somebody has come for it since the last look at what is unused.
     `is_overdue`: somebody has waited for the fetch on its way as long as one may; the others need not.
     """
 
@@ -67,6 +68,7 @@ class Entry:
     turn: int = 0
     asked_turn: int = 0
     paused_until: float = -math.inf
+    is_used: bool = False
     is_overdue: bool = False
     hints: CacheHints | None = None
     task: "asyncio.Task[Listing | None] | None" = None

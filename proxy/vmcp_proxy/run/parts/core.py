@@ -29,6 +29,7 @@ from vmcp_proxy.core.catalog.budget import CatalogBudget
 from vmcp_proxy.core.catalog.catalog import Catalog
 from vmcp_proxy.core.client import ClientContext
 from vmcp_proxy.core.group.group import Group
+from vmcp_proxy.core.listings.ageing import Ageing
 from vmcp_proxy.core.listings.cache import Listings
 from vmcp_proxy.core.listings.scopes import SHARED, Digests
 from vmcp_proxy.core.members.member import Member, Members
@@ -64,6 +65,7 @@ class CoreParts:
     views: Views
     resolver: Resolver
     listings: Listings
+    ageing: Ageing
     own_links: OwnLinks
     links: Links
     stateless: StatelessClients
@@ -79,6 +81,7 @@ class CoreParts:
         config = loaded.config
         tools = config.config.composite_tools
         self.services.budget.configure(config.config.operational.limits.catalog_bytes)
+        self.ageing.configure(config.session_management)
         self.services.reach.configure(admitter, config.config.aggregation, errands_of(tools))
         composites, search = self.workflows.follow(config), self.search.follow(loaded)
         settings = replace(core_settings(config, admitter), composites=composites, search=search)
@@ -194,6 +197,7 @@ def build_core_parts(
         views,
         resolver,
         listings,
+        Ageing(listings, budget),
         own_links,
         links,
         stateless,

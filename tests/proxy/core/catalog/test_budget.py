@@ -41,6 +41,37 @@ def test_those_used_longest_ago_give_way_and_nothing_else_holds_them():
     assert budget.dropped == 1
 
 
+def test_what_nobody_has_used_since_the_last_look_goes_and_what_was_used_stays():
+    budget = CatalogBudget(ROOM)
+    budget.drop_unused()
+    kept = {}
+    for name in "abc":
+        budget.keep(made := listing(name, 10_000))
+        kept[name] = weakref.ref(made)
+    del made
+    budget.drop_unused()
+    assert all(each() for each in kept.values()), "they were used since the look before"
+    budget.touch(kept["a"]())
+    budget.keep(kept["c"]())
+    budget.drop_unused()
+    assert [name for name, each in kept.items() if each() is not None] == ["a", "c"]
+    budget.keep_only(Listing)
+    budget.drop_unused()
+    assert (budget.used, budget.dropped, len(budget._things)) == (0, 0, 0)
+
+
+def test_looks_at_what_is_unused_go_on_when_everything_had_to_give_way_between_them():
+    budget = CatalogBudget(ROOM)
+    budget.keep(listing("a", 60_000))
+    budget.drop_unused()
+    budget.keep(listing("b", 60_000))
+    budget.keep(listing("c", 60_000))
+    budget.drop_unused()
+    assert budget.used > 60_000
+    budget.drop_unused()
+    assert budget.used == 0
+
+
 def test_what_is_in_use_lives_on_and_is_not_counted():
     budget = CatalogBudget(ROOM)
     budget.keep(used := listing("a", 60_000))

@@ -254,3 +254,28 @@ async def test_a_reading_from_before_the_backend_came_back_is_begun_anew_and_who
         await asyncio.sleep(0)
         answered.set()
     assert waiting.result() is again.result() is third.result() is entry.listing
+
+
+async def test_of_callers_who_do_not_come_any_more_nothing_is_left_but_what_is_being_asked():
+    budget, hold = CatalogBudget(), asyncio.Event()
+    one = a_member("one")
+
+    async def fetch():
+        await hold.wait()
+        return listing("late")
+
+    async with asyncio.TaskGroup() as tasks:
+        kept = Listings(tasks, lambda: None, budget)
+        tell(kept, one, SHARED, listing("own"))
+        for name in ("gone", "mine"):
+            tell(kept, one, Scope(snapshot=name), listing("same"))
+        asked = kept.entry(one, Scope(snapshot="asking"))
+        waiting = asyncio.create_task(kept.refresh(asked, fetch))
+        await asyncio.sleep(0)
+        kept.drop_unused()
+        mine = kept.entry(one, MINE)
+        kept.drop_unused()
+        assert set(kept._entries) == {("one", SHARED), ("one", MINE), ("one", asked.scope)}
+        assert (kept.entry(one, MINE), mine.listing.tools[0].name) == (mine, "same"), "others had the same"
+        hold.set()
+        assert (await waiting).tools[0].name == "late"
