@@ -134,8 +134,11 @@ class Links:
             self.listen(client, member, link)
 
     def listen(self, client: SessionClient, member: Member, link: Link) -> None:
-        """Receives from one backend until the client's stream or the session ends."""
-        if not self._hearing.reaches(client, member.name):
+        """Receives from one backend until the client's stream or the session ends; not at all where it has ended.
+
+        Whoever begins to listen has often waited for something, and what begins after the end nobody would end.
+        """
+        if client.session.ended is not None or not self._hearing.reaches(client, member.name):
             return
         running = client.stream.listening.get(member.name)
         if running is None or running.done():

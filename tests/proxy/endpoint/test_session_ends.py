@@ -10,7 +10,9 @@ from tests.support.old_server import OldServer
 from tests.support.programs import Noted
 from tests.support.raw_client import eventually, initialize
 from tests.support.scene import scene
+from tests.support.scripted_backend import ScriptedBackend
 from tests.support.serving import http_backend
+from vmcp_proxy.pods.session_sharing import BetweenPods
 
 CANARY = "canary-0d15ea5e"
 ROOTS = {"roots": {}}
@@ -42,6 +44,37 @@ async def test_what_only_this_pod_could_go_on_with_ends_although_nobody_can_say_
             await eventually(lambda: stream._conversation.has_ended)
             assert not world.inside.store_is_available
             assert program.alive({})
+
+
+@pytest.mark.scenario("H-6", "S-5")
+async def test_no_backend_is_heard_any_more_for_a_session_that_ends_while_its_stream_is_being_told_of(
+    redis_server, monkeypatch
+):
+    backend = ScriptedBackend()
+    told, may_go_on = asyncio.Event(), asyncio.Event()
+    listens_here = BetweenPods.listens_here
+
+    async def held_up(between, session):
+        await listens_here(between, session)
+        told.set()
+        await may_go_on.wait()
+
+    monkeypatch.setattr(BetweenPods, "listens_here", held_up)
+    storage = {"provider": "redis", "address": redis_server.address}
+    async with scene({"one": backend}, config=QUIET, sessionStorage=storage) as world:
+        async with world.client() as client:
+            await client.open()
+            await client.call("one_echo")
+            [held] = world.inside.clients
+            async with client.listening():
+                await told.wait()
+                assert list(held.stream.listening) == ["one"]
+                assert await client.delete() == 204
+        await eventually(lambda: not held.stream.listening)
+        telling = [task for task in asyncio.all_tasks() if task.get_name() == "tell where a stream is"]
+        may_go_on.set()
+        await asyncio.wait(telling)
+        assert held.stream.listening == {}
 
 
 @pytest.mark.scenario("H-6")
