@@ -43,9 +43,10 @@ class Link:
 
     `terms` are those that its sessions are opened on; `token` resumes one that another process opened; `owner` is what
     its programs count for: the client session, `SessionOf` a caller, or `CallsOf` one.
-    `generation` counts the sessions opened here. A closed link opens nothing any more; one that is being opened
-    meanwhile ends what it gets. `end` cuts off what is in flight as well. `on_over` hears once of each session that
-    was opened here: of one that is resumed nobody knows when it began.
+    `generation` counts the sessions opened here, `revision` is that of MCP in the last one, which may be over. A closed
+    link opens nothing any more; one that is being opened meanwhile ends what it gets. `end` cuts off what is in flight
+    as well. `on_over` hears once of each session that was opened here: of one that is resumed nobody knows when it
+    began.
     """
 
     __slots__ = (
@@ -62,6 +63,7 @@ class Link:
         "backend",
         "closed",
         "generation",
+        "revision",
     )
 
     def __init__(
@@ -75,6 +77,7 @@ class Link:
     ) -> None:
         self.backend = backend
         self.generation = 0
+        self.revision = ""
         self.closed = False
         self._terms = terms
         self._on_opened = on_opened
@@ -88,6 +91,8 @@ class Link:
         self._opened: asyncio.Event | None = None
         self._idle: asyncio.Event | None = None
         self._session = backend.resume(token) if token else None
+        if self._session is not None:
+            self.revision = self._session.hello.version
 
     @property
     def session(self) -> BackendSession | None:
@@ -300,6 +305,7 @@ class Link:
                 await session.close(headers)
                 raise
             self._session, self._began = session, time.monotonic()
+            self.revision = session.hello.version
             self.generation += 1
             opened, self._opened = self._opened, None
             if opened is not None:

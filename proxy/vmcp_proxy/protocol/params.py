@@ -54,6 +54,9 @@ REFERENCE: Final = frozenset({"name", "type", "uri"})
 """The same of a completion's `ref`."""
 
 _META: Final = frozenset({"_meta"})
+_TYPE: Final = "resultType"
+_HINTS: Final = ("ttlMs", "cacheScope")
+"""How long a result may be kept, and by whom (MCP 2026-07-28, "Caching")."""
 _PROGRESS: Final = "progressToken"
 _FOLDED: Final = _PROGRESS.casefold()
 
@@ -192,17 +195,25 @@ def inbound_result(raw: Raw, marks: Marks | None = None) -> Raw:
     return encode_members(members)
 
 
-def untyped_result(raw: Raw, marks: Marks | None) -> tuple[Raw, Marks]:
-    """A result without `resultType`, however it is spelt, and its marks; mostly the same bytes.
+def former_result(raw: Raw, marks: Marks | None, *, is_cached: bool) -> tuple[Raw, Marks]:
+    """A result, and its marks, without what a backend of a former revision cannot say: mostly the same bytes.
 
-    `marks` are those of this result, where they are known.
+    That is `resultType`, and of a method whose results say how they may be kept (`is_cached`) the hints. What an
+    `input_required` result asks for stays, as nobody takes it for that without its type. `marks` are those of this
+    result, where they are known.
     """
     marks = marks_of(raw) if marks is None else marks
-    if marks.result_type is msgspec.UNSET:
+    if marks.result_type is msgspec.UNSET and not is_cached:
         return raw, marks
-    members = _decode_members(raw)
-    del members["resultType"]
-    return encode_members(members), msgspec.structs.replace(marks, result_type=msgspec.UNSET)
+    try:
+        members = _decode_members(raw)
+    except _UNREADABLE:
+        return raw, marks
+    names = (_TYPE, *_HINTS) if is_cached else (_TYPE,)
+    kept = {name: value for name, value in members.items() if name not in names}
+    if len(kept) == len(members):
+        return raw, marks
+    return encode_members(kept), msgspec.structs.replace(marks, result_type=msgspec.UNSET)
 
 
 def client_result(raw: Raw) -> Raw:

@@ -8,6 +8,7 @@ from tests.support.eras import Era
 from tests.support.modern_backend import ModernBackend
 from tests.support.policies import NamePolicy
 from tests.support.scene import scene
+from tests.support.scripted_backend import text
 
 
 @pytest.fixture(autouse=True)
@@ -68,3 +69,40 @@ async def test_a_resource_may_be_kept_as_long_as_its_backend_says_by_its_reader(
     one = ModernBackend(ttl=5_000, resources=[{"uri": "test://a", "name": "a"}])
     async with scene({"one": one}, config=QUIET) as world, world.client() as client:
         assert await hints(client, "resources/read", uri="test://a") == (5_000, "private")
+
+
+@pytest.mark.scenario("P-2", "P-4")
+@pytest.mark.parametrize(
+    "said",
+    [b'"ttlMs":60000,"cacheScope":"public"', rb'"ttl\u004ds":60000,"cache\u0053cope":"public","ttlMs":60000'],
+    ids=["as it is", "escaped and twice"],
+)
+async def test_a_backend_of_a_former_revision_does_not_say_how_long_anything_may_be_kept(said):
+    one = everything()
+
+    @one.on("resources/read")
+    async def read(_call):
+        return b'{%b,"contents":[{"uri":"test://a","text":"read"}],"x":1}' % said
+
+    @one.on("tools/list")
+    async def lists(_call):
+        return b'{%b,"tools":[{"name":"echo","inputSchema":{"type":"object"}}]}' % said
+
+    async with scene({"one": one}, config=QUIET) as world, world.client() as client:
+        result = await client.result("resources/read", {"uri": "test://a"})
+        assert (result["ttlMs"], result["cacheScope"]) == (0, "private")
+        assert (result["contents"], result["x"]) == ([{"uri": "test://a", "text": "read"}], 1)
+        assert await hints(client) == (0, "private")
+
+
+@pytest.mark.scenario("A-12")
+async def test_a_member_that_says_nothing_of_keeping_in_a_methods_result_passes_whole():
+    one = everything()
+
+    @one.on("tools/call")
+    async def answer(_call):
+        return text("done", ttlMs=60_000, requestState="its own")
+
+    async with scene({"one": one}, config=QUIET) as world, world.client() as client:
+        result = await client.call("one_echo")
+        assert (result["ttlMs"], result["requestState"], result["resultType"]) == (60_000, "its own", "complete")

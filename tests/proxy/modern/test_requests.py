@@ -1,12 +1,14 @@
 """What clients without a session are answered, over backends with sessions."""
 
+import asyncio
 import json
+from typing import Any
 
 import pytest
 
 from tests.proxy.endpoint.helpers import QUIET, everything
 from tests.support.eras import SERVER
-from tests.support.raw_client import RawClient
+from tests.support.raw_client import RawClient, eventually
 from tests.support.scene import Scene, scene
 from tests.support.scripted_backend import Call, Refusal, ScriptedBackend, text, tool
 from vmcp_proxy.protocol.methods import Era
@@ -190,3 +192,32 @@ async def test_a_backend_of_a_former_revision_cannot_call_its_result_anything_bu
         assert said.count("ype") == 1
         assert json.loads(said)["result"]["resultType"] == "complete"
         assert result.split(b":")[0].decode() in said
+
+
+@pytest.mark.scenario("P-4")
+async def test_a_result_of_a_former_revision_is_complete_also_where_its_session_has_just_been_lost():
+    backend = everything()
+    goes_on, comes_back = asyncio.Event(), asyncio.Event()
+
+    async def opens(_call: Call) -> None:
+        await comes_back.wait()
+
+    @backend.on("tools/call")
+    async def answer(call: Call) -> dict[str, Any]:
+        if call.params.get("arguments"):
+            await goes_on.wait()
+        return text("done", resultType="input_required")
+
+    async with scene({"one": backend}, config=QUIET) as world, modern(world) as client:
+        assert (await client.call("one_echo"))["resultType"] == "complete"
+        first = asyncio.create_task(client.call("one_echo", {"a": 1}))
+        await eventually(lambda: len(backend.calls("tools/call")) == 2)
+        backend.forget_sessions()
+        backend.before_open = opens
+        opened = len(backend.calls("initialize"))
+        second = asyncio.create_task(client.call("one_echo"))
+        await eventually(lambda: len(backend.calls("initialize")) > opened)
+        goes_on.set()
+        assert (await first)["resultType"] == "complete"
+        comes_back.set()
+        assert (await second)["resultType"] == "complete"

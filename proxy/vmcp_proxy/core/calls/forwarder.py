@@ -10,7 +10,7 @@ import msgspec
 from vmcp_proxy.backends.credentials import Credentials
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import CANCELLED, BackendError, Category, CircuitOpenError
-from vmcp_proxy.backends.interface import UNTRACED, BackendSession
+from vmcp_proxy.backends.interface import UNTRACED
 from vmcp_proxy.core.calls.hearing import Hearing
 from vmcp_proxy.core.calls.invalidation import Changes
 from vmcp_proxy.core.calls.receivers import CallReceiver
@@ -34,7 +34,7 @@ from vmcp_proxy.protocol.jsonrpc import Raw, Response
 from vmcp_proxy.protocol.kinds import Kind
 from vmcp_proxy.protocol.methods import COMPLETION, Era
 from vmcp_proxy.protocol.params import Members as RawMembers
-from vmcp_proxy.protocol.params import inbound_result, parse_members, raw_text, untyped_result
+from vmcp_proxy.protocol.params import former_result, inbound_result, parse_members, raw_text
 from vmcp_proxy.protocol.versions import MODERN
 
 _REFERENCE: Final = "ref"
@@ -123,7 +123,7 @@ class Forwarder:
             await receiver.close()
         if answered(member, permit, Asked.CALL, is_callers=credentials.is_callers):
             self._on_health()
-        return _reply_of(answer, client, capability, operation.method, link.session)
+        return _reply_of(answer, client, capability, operation.method, link.revision)
 
     def _failed(self, member: Member, permit: Permit, error: BackendError, credentials: Credentials) -> None:
         now = asyncio.get_running_loop().time()
@@ -151,17 +151,15 @@ def _members_for(operation: Operation, capability: Capability) -> RawMembers:
     return members
 
 
-def _reply_of(
-    answer: Response, client: ClientContext, capability: Capability, method: str, session: BackendSession | None
-) -> Reply:
+def _reply_of(answer: Response, client: ClientContext, capability: Capability, method: str, revision: str) -> Reply:
     backend = capability.backend
     if answer.result is None:
         return RawFailure(answer.error or b"{}", backend)
     marks = answer.marks
     raw = inbound_result(answer.result, marks)
-    if client.terms.era is Era.MODERN and session is not None and session.hello.version != MODERN:
-        # What a backend that knows of no types of results writes there is none.
-        raw, marks = untyped_result(raw, marks)
+    if client.terms.era is Era.MODERN and revision != MODERN:
+        # What a backend that knows of neither writes there is no type of a result, and no time to keep it.
+        raw, marks = former_result(raw, marks, is_cached=method == _READ)
     if method == _READ or (method in _HANDING_OUT and may_hand_out(raw, marks)):
         raw = _with_owners(raw, client, capability, method)
     return Result(raw, backend, marks)
