@@ -16,6 +16,7 @@ from vmcp_api.manifests.documents import Source
 from vmcp_api.manifests.load import load
 from vmcp_api.manifests.problems import Problems
 from vmcp_api.manifests.validate import validate
+from vmcp_api.naming import API_VERSION
 from vmcp_api.text.yaml_text import parse_yaml
 
 pytestmark = pytest.mark.scenario("K-17")
@@ -63,6 +64,32 @@ PODS = st.fixed_dictionaries(
         )
     },
 )
+PROVIDERS = st.fixed_dictionaries(
+    {"type": st.sampled_from(["inline", "kubernetes", "configMap"])},
+    optional={
+        "resourceUrl": NAMES,
+        "inline": JUNK
+        | st.fixed_dictionaries(
+            {"issuer": st.just("https://idp.example.com")},
+            optional={"audience": NAMES, "clientSecret": NAMES, "x": JUNK},
+        ),
+        "kubernetes": JUNK
+        | st.fixed_dictionaries(
+            {}, optional={"audience": NAMES, "useClusterAuth": st.booleans(), "serviceAccount": NAMES}
+        ),
+    },
+)
+STRATEGIES = st.fixed_dictionaries(
+    {},
+    optional={
+        "source": st.sampled_from(["inline", "discovered"]),
+        "default": JUNK
+        | st.fixed_dictionaries(
+            {"type": st.just("external_auth_config_ref")}, optional={"externalAuthConfigRef": NAMED}
+        ),
+        "backends": JUNK,
+    },
+)
 FIELDS = {
     "image": NAMES,
     "transport": st.sampled_from(["stdio", "sse", "streamable-http", "carrier pigeon"]),
@@ -87,9 +114,12 @@ FIELDS = {
             "oidcConfigRef": st.fixed_dictionaries(
                 {"name": NAMES}, optional={"audience": NAMES, "scopes": st.lists(NAMES)}
             ),
+            "oidcConfig": JUNK | PROVIDERS,
             "authzConfig": st.fixed_dictionaries({}, optional={"inline": POLICIES, "groupClaimName": NAMES, "x": JUNK}),
         },
     ),
+    "outgoingAuth": JUNK | STRATEGIES,
+    "externalAuthConfigRef": NAMED | JUNK,
     "passthroughHeaders": st.lists(st.sampled_from(["X-A", "Authorization", "Host", ""]), max_size=4),
     "config": st.fixed_dictionaries(
         {},
@@ -160,6 +190,17 @@ OBJECTS = st.fixed_dictionaries(
     optional={"status": JUNK, "data": JUNK},
 )
 
+ENDPOINTS = st.fixed_dictionaries(
+    {
+        "kind": st.just("VirtualMCPServer"),
+        "metadata": st.just({"name": "a", "namespace": "ns"}),
+        "spec": st.fixed_dictionaries(
+            {"incomingAuth": st.just({"type": "oidc"})},
+            optional={"groupRef": NAMED, "outgoingAuth": STRATEGIES, "externalAuthConfigRef": NAMED | JUNK},
+        ),
+    }
+)
+
 
 @settings(max_examples=examples(400), deadline=None)
 @given(OBJECTS)
@@ -189,6 +230,23 @@ def test_what_comes_out_goes_in_again_as_it_is_and_reads_as_it_was_written(manif
     again = convert([Source("again.yaml", text)])
     assert again.results == outcome.results
     assert {each.fate for one in again.objects for each in one.fields} <= {Fate.KEPT}
+
+
+@settings(max_examples=examples(200), deadline=None)
+@given(OBJECTS | ENDPOINTS, st.sampled_from([API_VERSION, "example.com/v1", "", 1, None]))
+def test_what_is_not_of_toolhive_passes_as_it_is_beside_what_is(manifest, version):
+    exchange = {"tokenUrl": "https://sts.example.com/token", "audience": "a"}
+    callers = {"type": "oidc", "oidcConfigRef": {"name": "idp", "audience": "a"}}
+    other = {**manifest, "apiVersion": version}
+    outcome = converted(
+        theirs("MCPExternalAuthConfig", "team", type="tokenExchange", tokenExchange=exchange),
+        theirs("MCPServer", "files", image="i", groupRef={"name": "team"}, externalAuthConfigRef={"name": "team"}),
+        endpoint(incomingAuth=callers),
+        other,
+    )
+    assert outcome.objects[-1].results == (other,)
+    assert {each.fate for each in outcome.objects[-1].fields} <= {Fate.KEPT}
+    assert outcome.results[2]["spec"]["outgoingAuth"]["allowedTokenHosts"] == ["sts.example.com"]
 
 
 @settings(max_examples=examples(200), deadline=None)

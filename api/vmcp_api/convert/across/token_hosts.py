@@ -14,12 +14,16 @@ _WHY: Final = "names where strategies that others wrote may send tokens of calle
 
 
 def allow_token_hosts(objects: Iterable[Converted]) -> Iterator[Converted]:
-    """The objects, with the hosts of the token exchanges that reach each endpoint whose callers come with tokens."""
+    """The objects, with the hosts of the token exchanges that reach each endpoint whose callers come with tokens.
+
+    Endpoints that were not converted stay as they are.
+    """
     everything = tuple(objects)
     results = [result for each in everything for result in each.results]
     for each in everything:
         first = each.results[0] if each.results else {}
-        hosts = sorted(_hosts_of(first, results)) if _wants(first) else []
+        is_converted = any(field.fate is not Fate.KEPT for field in each.fields)
+        hosts = sorted(_hosts_of(first, results)) if is_converted and _wants(first) else []
         if not hosts:
             yield each
             continue
@@ -31,8 +35,8 @@ def allow_token_hosts(objects: Iterable[Converted]) -> Iterator[Converted]:
 
 
 def _wants(manifest: Mapping[str, Json]) -> bool:
-    is_ours = manifest.get("kind") == "VirtualMCPServer"
-    return is_ours and at(manifest, "spec", "incomingAuth", "type") == "oidc" and at(manifest, *_LIST) is None
+    is_endpoint = manifest.get("kind") == "VirtualMCPServer"
+    return is_endpoint and at(manifest, "spec", "incomingAuth", "type") == "oidc" and at(manifest, *_LIST) is None
 
 
 def _hosts_of(vmcp: Mapping[str, Json], results: Iterable[Mapping[str, Json]]) -> set[str]:
@@ -41,8 +45,9 @@ def _hosts_of(vmcp: Mapping[str, Json], results: Iterable[Mapping[str, Json]]) -
     members = [each for each in near if at(each, "spec", "groupRef", "name") == group]
     outgoing: Any = at(vmcp, "spec", "outgoingAuth") or {}
     said = [outgoing.get("default"), *(outgoing.get("backends") or {}).values()]
-    refs = {at(each, "spec", "externalAuthConfigRef", "name") for each in members}
-    refs |= {at(each, "externalAuthConfigRef", "name") for each in said if each}
+    # What was not converted may be anything.
+    refs = [at(each, "spec", "externalAuthConfigRef", "name") for each in members]
+    refs += [at(each, "externalAuthConfigRef", "name") for each in said if each]
     urls = (
         at(each, "spec", "tokenExchange", "tokenUrl")
         for each in near
