@@ -120,6 +120,8 @@ class Draft:
             why, remedy = self.refusal
             for key in self.plain():
                 self.lose((key,), why, remedy)
+            left_out = _Note(Fate.LOST, why, remedy)
+            self._notes |= {origin: left_out for origin, note in self._notes.items() if note.fate is Fate.CHANGED}
             self._added.clear()
         now: dict[Loc, Loc] = {}
         for place, leaf in _leaves(self._root, ()):

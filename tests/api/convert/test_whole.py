@@ -211,6 +211,7 @@ def test_every_value_is_kept_changed_or_lost_and_what_comes_out_is_valid(manifes
     assert sorted(map(str, paths)) == sorted(map(str, leaves_of(manifest)))
     for each in told.fields:
         assert (each.fate is Fate.KEPT) == (each.why == ""), each
+        assert told.results or each.fate is Fate.LOST, f"nothing came of it: {each}"
     for result in told.results:
         found = validate(KINDS[str(result["kind"])], dict(result))
         assert not isinstance(found, Problems), str(found)
