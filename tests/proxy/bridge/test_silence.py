@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import sys
 from functools import partial
 
@@ -14,10 +15,16 @@ from tests.support.raw_client import WAIT_SECONDS, RawClient, eventually
 from tests.support.serving import url_of
 from vmcp_api.spec.operational import FailureHandling
 from vmcp_proxy.backends.attached.backend import AttachedBackend, AttachSettings
+from vmcp_proxy.backends.attached.pipe import Pipe
+from vmcp_proxy.backends.attached.session import AttachedSession
 from vmcp_proxy.backends.attached.silence import Silence
+from vmcp_proxy.backends.budget import UNCOUNTED_BYTES, ReadBudget
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError
 from vmcp_proxy.backends.interface import NOBODY, OWN_TERMS, Nobody
+from vmcp_proxy.backends.programs.stderr import Stderr
+from vmcp_proxy.observability.masking import Masks
+from vmcp_proxy.protocol.initialize import ServerHello
 
 STAYS = (sys.executable, stdio_server.__file__, "stays")
 A_CLIENT = Nobody()
@@ -131,27 +138,136 @@ async def test_one_that_can_be_replaced_by_nobody_is_attached_to_again(tmp_path,
 
 def test_silence_is_final_once_the_bound_has_passed_since_it_was_asked_something():
     silence = Silence(60)
+    silence.listens(900)
     assert not silence.is_final(1000)
-    silence.asked(1000)
-    silence.asked(1040)
+    silence.asked(1000, 1000)
+    silence.asked(1040, 1040)
     assert not silence.is_final(1059)
     assert silence.is_final(1060)
 
 
 def test_a_word_of_any_kind_begins_the_bound_anew():
     silence = Silence(60)
-    silence.asked(1000)
+    silence.asked(1000, 1000)
     silence.heard()
+    silence.listens(1050)
+    assert not silence.is_final(1109)
+    assert silence.is_final(1110)
+    silence.answered(1000)
     assert not silence.is_final(2000)
-    silence.asked(2000)
+    silence.asked(2000, 2000)
     assert not silence.is_final(2059)
     assert silence.is_final(2060)
 
 
+def test_one_that_is_not_read_is_not_silent_and_has_the_whole_bound_once_it_is_read():
+    silence = Silence(60)
+    silence.listens(900)
+    silence.heard()
+    silence.asked(1000, 1000)
+    assert not silence.is_final(5000)
+    silence.listens(5000)
+    assert not silence.is_final(5059)
+    assert silence.is_final(5060)
+
+
+class Looks(Silence):
+    """Is looked at as if so much more time had passed; counts the looks and the words."""
+
+    def __init__(self):
+        super().__init__(0.08)
+        self.ahead = 0.0
+        self.looks = self.words = 0
+
+    def heard(self):
+        super().heard()
+        self.words += 1
+
+    def is_final(self, now):
+        self.looks += 1
+        return super().is_final(now + self.ahead)
+
+
+class Attachment:
+    """A stream to a process whose words the test feeds."""
+
+    verdict = ""
+
+    def __init__(self):
+        self.stdout, self.stderr = Pipe(), Pipe()
+        self.written = b""
+        self._is_over = asyncio.Event()
+
+    async def run(self):
+        await self._is_over.wait()
+
+    async def write(self, data):
+        self.written += data
+
+    async def aclose(self):
+        self.stdout.end()
+        self.stderr.end()
+        self._is_over.set()
+
+
+@contextlib.asynccontextmanager
+async def fed(budget: ReadBudget):
+    """A session whose process says what is fed, what it is looked at by, and the sessions that were found silent."""
+    stream, silence, found = Attachment(), Looks(), []
+    stderr = Stderr("one", Masks(()))
+    session = AttachedSession("one", stream, 1 << 20, stderr, budget, silence, found.append)
+    session.hello = ServerHello("2025-06-18", frozenset(), None)
+    running = asyncio.create_task(session.run())
+    asking = asyncio.create_task(ping(session, WAIT_SECONDS))
+    await eventually(lambda: stream.written)
+    try:
+        yield stream, silence, found
+    finally:
+        await session.detach()
+        await asyncio.gather(running, asking, return_exceptions=True)
+
+
+async def looked_at_later(silence: Looks, times: int = 3) -> None:
+    before, silence.ahead = silence.looks, 3600.0
+    await eventually(lambda: silence.looks >= before + times)
+
+
+async def test_one_that_has_answered_one_question_and_leaves_another_is_silent_though_nobody_asks_again():
+    async with fed(ReadBudget()) as (stream, silence, found):
+        silence.asked(-1, 0.0)
+        number = re.search(rb'"id":(\d+)', stream.written)[1]
+        await stream.stdout.feed(b'{"jsonrpc":"2.0","id":%b,"result":{}}\n' % number)
+        await eventually(lambda: silence.words)
+        silence.ahead = 3600.0
+        await eventually(lambda: found)
+
+
+async def test_a_part_of_a_line_is_a_word_too():
+    async with fed(ReadBudget()) as (stream, silence, _):
+        await stream.stdout.feed(b'{"jsonrpc"')
+        await eventually(lambda: silence.words)
+
+
+async def test_one_that_is_not_read_because_clients_do_not_read_is_not_silent_until_it_is_read_again():
+    budget = ReadBudget()
+    budget.limit(-1)
+    async with fed(budget) as (stream, silence, found):
+        await stream.stdout.feed(b"x" * (UNCOUNTED_BYTES + 1))
+        await eventually(lambda: budget.is_held_back)
+        silence.asked(-1, 0.0)
+        await looked_at_later(silence)
+        assert not found
+        budget.limit(0)
+        await eventually(lambda: not budget.is_held_back)
+        silence.asked(-2, 0.0)
+        await eventually(lambda: found)
+
+
 def test_a_call_that_came_before_the_question_is_waited_for_and_later_ones_are_not():
     silence = Silence(60)
+    silence.listens(900)
     silence.called(1, 990)
-    silence.asked(1000)
+    silence.asked(1000, 1000)
     silence.called(2, 1010)
     assert not silence.is_final(1500)
     silence.over(1)

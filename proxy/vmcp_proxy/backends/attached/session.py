@@ -85,7 +85,9 @@ class AttachedSession(ChannelSession):
         self._open += 1
         self._note_asked(request_id, method)
         try:
-            return await super().request(request_id, method, params, headers, deadline, receiver, extra)
+            answer = await super().request(request_id, method, params, headers, deadline, receiver, extra)
+            self._silence.answered(request_id)
+            return answer
         finally:
             self._silence.over(request_id)
             self._open -= 1
@@ -105,7 +107,7 @@ class AttachedSession(ChannelSession):
                 pump = group.create_task(self._stream.run())
                 said = group.create_task(self._stderr.read(self._stream.stderr))
                 watch = group.create_task(self._watch())
-                ending = await read_lines(self._stream.stdout, self._max_line, self._budget, self._take)
+                ending = await read_lines(self, self._max_line, self._budget, self._take)
                 self._conversation.has_ended = True
                 error = self._how_it_ended(ending)
                 await self._stream.aclose()
@@ -134,8 +136,14 @@ class AttachedSession(ChannelSession):
         """See `Channel.refuse`."""
         await refuse(request, reply)
 
-    async def _take(self, line: bytes) -> None:
+    async def read(self, n: int) -> bytes:
+        """See `Readable`: what the process says."""
+        self._silence.listens(asyncio.get_running_loop().time())
+        said = await self._stream.stdout.read(n)
         self._silence.heard()
+        return said
+
+    async def _take(self, line: bytes) -> None:
         await self._conversation.take(line, ())
 
     def _note_asked(self, number: int, method: str) -> None:
@@ -143,7 +151,7 @@ class AttachedSession(ChannelSession):
         if method in WORKING:
             self._silence.called(number, now)
         else:
-            self._silence.asked(now)
+            self._silence.asked(number, now)
 
     async def _watch(self) -> None:
         """Waits until it is silent; what initialises a process has bounds of its own.
