@@ -105,3 +105,19 @@ async def test_a_call_does_not_wait_for_the_lists_of_a_backend_that_could_not_te
         assert (await client.call("hanging_echo"))["_meta"]["vmcp.dev/backend"] == "hanging"
         assert (await client.request("tools/call", {"name": "fine_more"}))["error"]["code"] == -32602
         hold.set()
+
+
+@pytest.mark.scenario("A-14", "B-2")
+async def test_changes_are_heard_in_the_session_that_took_the_place_of_one_whose_stream_nobody_ended():
+    backend = ScriptedBackend()
+    config = operational(failureHandling={"healthCheckInterval": "50ms"})
+    async with scene({"one": backend}, config=config):
+        await eventually(lambda: len(backend.streams) == 1)
+        former, read = set(backend.streams), len(backend.calls("tools/list"))
+        backend.forget_sessions()
+        await eventually(lambda: set(backend.streams) - former)
+        (own,) = backend.streams
+        # What was said meanwhile nobody has heard.
+        await eventually(lambda: len(backend.calls("tools/list")) == read + 1)
+        backend.push("notifications/tools/list_changed", own)
+        await eventually(lambda: len(backend.calls("tools/list")) == read + 2)

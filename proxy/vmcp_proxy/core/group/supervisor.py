@@ -11,6 +11,7 @@ import msgspec
 from vmcp_proxy.backends.deadline import Deadline
 from vmcp_proxy.backends.errors import BackendError
 from vmcp_proxy.backends.interface import Reply, refuse
+from vmcp_proxy.backends.link import Link
 from vmcp_proxy.core.calls.notifications import CHANGED_KINDS
 from vmcp_proxy.core.listings.cache import Listings
 from vmcp_proxy.core.listings.entry import Entry
@@ -185,7 +186,7 @@ class Supervisor:
             began, generation = loop.time(), link.generation
             deadline = Deadline.after(began, self._bounds.operational.timeouts.connect)
             with contextlib.suppress(BackendError):
-                if not await link.listen(member.own_credentials, self, deadline):
+                if not await self._hear(link, generation, deadline):
                     # Another session may be with another version of the server.
                     await link.opened_after(generation)
                     continue
@@ -193,6 +194,24 @@ class Supervisor:
             short = short + 1 if loop.time() - began < LISTEN_PAUSES[-1] else 0
             await asyncio.sleep(LISTEN_PAUSES[max(0, min(short, len(LISTEN_PAUSES)) - 1)])
             self._out_of_date()
+
+    async def _hear(self, link: Link, generation: int, deadline: Deadline) -> bool:
+        """Receives until the stream ends, or its session has given way to another; False where there is no stream.
+
+        A backend may forget a session and leave its stream open: nothing is said there any more.
+        """
+        hearing = asyncio.ensure_future(link.listen(self._member.own_credentials, self, deadline))
+        moved = asyncio.ensure_future(link.opened_after(generation))
+        try:
+            await asyncio.wait((hearing, moved), return_when=asyncio.FIRST_COMPLETED)
+            return hearing.result() if hearing.done() else True
+        finally:
+            hearing.cancel()
+            moved.cancel()
+            await asyncio.wait((hearing, moved))
+            if not hearing.cancelled():
+                # Looked at, or a stream that broke as it was let go of would be told as an error of ours.
+                hearing.exception()
 
     def _out_of_date(self) -> None:
         self._listings.invalidate(self._member, SHARED)
