@@ -59,7 +59,7 @@ def test_every_form_is_read_and_null_is_a_value(override, withheld, value):
         ({"x": {"fixed": 1, "hidden": False}}, f"{PLACE}.x", "hidden: false; keep one of them"),
         ({"x": {"hidden": "yes"}}, f"{PLACE}.x.hidden", "must be true or false"),
         ({"x": {"fix": 1}}, f"{PLACE}.x.fix", "is an unknown key; did you mean 'fixed'?"),
-        ({"x": 7}, f"{PLACE}.x", "must be a mapping; write it with the keys fixed, default, hidden"),
+        ({"x": 7}, f"{PLACE}.x", "must be a mapping (found a number); write it with the keys fixed"),
         ({"": {"fixed": 1}}, f"{PLACE}['']", "must have at least 1"),
         ({f"x{n}": {"fixed": n} for n in range(101)}, PLACE, "must have at most 100 entries"),
     ],

@@ -28,6 +28,18 @@ _TYPES: Final = {
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
 }
+_FOUND: Final[Mapping[type, str]] = {
+    bool: "true or false",
+    str: "text",
+    int: "a number",
+    float: "a number",
+    list: "a list",
+    tuple: "a list",
+    dict: "a mapping",
+    type(None): "nothing",
+}
+"""What was written where something else was wanted, for places that may hold a secret."""
+
 _CHOICES: Final = frozenset({"enum", "literal_error"})
 _NUMBERS: Final = frozenset(
     {"int_type", "int_from_float", "greater_than", "greater_than_equal", "less_than", "less_than_equal"}
@@ -140,6 +152,8 @@ def _value(kind: str, written: object) -> str | None:
         return repr(shorten(written, 40))
     if kind in _NUMBERS and isinstance(written, int | float):
         return str(written).lower()
+    if kind in _TYPES or (kind == "value_error" and isinstance(written, int | float)):
+        return _FOUND.get(type(written))
     return None
 
 
