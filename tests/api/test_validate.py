@@ -68,7 +68,11 @@ def test_snake_case_keys_are_refused_even_where_the_model_has_such_a_field(kind)
         ({"passthroughHeaders": [True]}, "spec.passthroughHeaders[0]", "must be text (found true or false); put"),
         ({"incomingAuth": ["oidc"]}, "spec.incomingAuth", "must be a mapping (found a list)"),
         ({"passthroughHeaders": ["X"] * 65}, "spec.passthroughHeaders", "must have at most 64 entries"),
-        ({"sessionManagement": {"ttl": 30}}, "spec.sessionManagement.ttl", "is no duration (found a number); write a number with a"),
+        (
+            {"sessionManagement": {"ttl": 30}},
+            "spec.sessionManagement.ttl",
+            "is no duration (found a number); write a number with a",
+        ),
         ({"sessionManagement": {"ttl": "soon"}}, "spec.sessionManagement.ttl", "is no duration; write"),
         ({"sessionManagement": {"ttl": "0s"}}, "spec.sessionManagement.ttl", "must be more than 0s"),
         ({"sessionManagement": {"ttl": "169h"}}, "spec.sessionManagement.ttl", "must be at most 168h"),

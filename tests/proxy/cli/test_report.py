@@ -10,6 +10,7 @@ from vmcp_api.pod_status import from_document
 from vmcp_api.spec.incoming import IncomingAuth, IncomingAuthType
 from vmcp_api.spec.sessions import StorageProvider
 from vmcp_proxy import http_client
+from vmcp_proxy.auth.outgoing.errors import EndpointAwayError
 from vmcp_proxy.backends.over_http import translate
 from vmcp_proxy.cli.serve.lines import SHOWN, Line, changes, silent_line
 from vmcp_proxy.cli.serve.observed import BackendState, Observed, describe_place, observe
@@ -217,6 +218,12 @@ def test_a_backend_that_comes_back_is_up_again():
 def test_refused_credentials_point_at_where_they_are_set():
     (line,) = lines(None, status(backend("h", "unauthenticated", "refused the credentials")), HTTP)
     assert "headerForward" in fields(line)["remedy"]
+
+
+def test_a_token_endpoint_that_is_away_points_there_and_not_at_headers():
+    said = str(EndpointAwayError("its token endpoint", "answers with HTTP status 500"))
+    (line,) = lines(None, status(backend("h", "unauthenticated", f"backend 'h' was not asked ({said})")), HTTP)
+    assert fields(line)["remedy"] == "see that the token endpoint runs there, or correct tokenUrl"
 
 
 def test_a_name_that_does_not_resolve_points_at_the_host_name():

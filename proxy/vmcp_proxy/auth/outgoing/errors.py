@@ -1,6 +1,6 @@
 """Why a backend cannot be authenticated to.
 
-OutgoingAuthError          `retry_after` says when to ask again, `detail` is for operators alone
+OutgoingAuthError          `retry_after` says when to ask again; `detail` and `endpoint` are for operators alone
 ├── NoUserError            the strategy acts for a user, and the caller brought no token of one
 ├── RelayRefusedError      the caller's own headers may not go to this backend
 ├── EndpointAwayError      a token endpoint gives no answer, or none that can be used
@@ -29,13 +29,24 @@ _LONGEST: Final = 200
 
 
 class OutgoingAuthError(Exception):
-    """There are no credentials for a request; the text says why, in the order cause, remedy."""
+    """There are no credentials for a request; the text says why, in the order cause, remedy.
+
+    `endpoint` is the origin of the token endpoint that was asked, empty where none was.
+    """
+
+    endpoint: str = ""
 
     def __init__(self, text: str, *, detail: str = "", retry_after: float = 0.0, is_dead: bool = False) -> None:
         super().__init__(text)
         self.detail = detail
         self.retry_after = retry_after
         self.is_dead = is_dead
+
+    def again(self) -> "OutgoingAuthError":
+        """The same error without where it was raised: each who waits raises one of its own."""
+        copy = OutgoingAuthError(str(self), detail=self.detail, retry_after=self.retry_after, is_dead=self.is_dead)
+        copy.endpoint = self.endpoint
+        return copy
 
 
 class NoUserError(OutgoingAuthError):

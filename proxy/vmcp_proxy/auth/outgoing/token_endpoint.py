@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urlsplit
 
 from vmcp_api.secret import SecretBytes
 from vmcp_api.spec.network import Reach
 from vmcp_proxy.auth.oauth.endpoints import ClientLogin, EndpointError, Endpoints
-from vmcp_proxy.auth.outgoing.errors import EndpointAwayError, GrantRefusedError
+from vmcp_proxy.auth.outgoing.errors import EndpointAwayError, GrantRefusedError, OutgoingAuthError
 from vmcp_proxy.auth.outgoing.grant import Issued, read_answer
 from vmcp_proxy.http_client import HttpClient
 
@@ -49,7 +49,13 @@ class TokenEndpoint:
         Raises:
             OutgoingAuthError: there is none.
         """
-        fields = {name: value for name, value in form if value}
+        try:
+            return await self._ask({name: value for name, value in form if value})
+        except OutgoingAuthError as error:
+            error.endpoint = _origin(self.url)
+            raise
+
+    async def _ask(self, fields: dict[str, str]) -> Issued:
         if self._learned.in_form:
             return await self._post(fields, in_form=True)
         try:
@@ -78,3 +84,9 @@ class TokenEndpoint:
             shown += [value.partition(b" ")[2].decode() for _, value in (login.headers() if login else ())]
         # As they are, and as they stand in a form.
         return read_answer(self.place, answer, (*shown, *map(quote_plus, shown)))
+
+
+def _origin(url: str) -> str:
+    """Scheme, host and port: paths and queries may hold what is for nobody's eyes."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

@@ -5,7 +5,7 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
@@ -95,6 +95,7 @@ class Slot:
         "_renewable_at",
         "_retry_at",
         "_tasks",
+        "_told",
         "_trouble",
         "_until",
         "header_name",
@@ -119,6 +120,7 @@ class Slot:
         self._flight: asyncio.Task[Grant | OutgoingAuthError] | None = None
         self._failure: OutgoingAuthError | None = None
         self._failures = 0
+        self._told: Mapping[str, str] = {}
         self._retry_at = 0.0
         self._renewable_at = 0.0
 
@@ -155,12 +157,12 @@ class Slot:
         flight = self._flight
         if flight is None:
             if self._failure is not None and asyncio.get_running_loop().time() < self._retry_at:
-                raise _again(self._failure)
+                raise self._failure.again()
             flight = self._begin()
         await asyncio.wait((flight,))
         found = flight.result()
         if isinstance(found, OutgoingAuthError):
-            raise _again(found)
+            raise found.again()
         return found
 
     def refused(self, grant: Grant) -> bool:
@@ -197,6 +199,9 @@ class Slot:
             self._flight = None
         self._failure, self._failures = None, 0
         self._trouble.said = ""
+        if self._told:
+            self._told = {}
+            log_event(logger, logging.INFO, "a backend has a token again", backend=self._backend)
         self._grant = self._granted(issued, began)
         return self._grant
 
@@ -218,11 +223,14 @@ class Slot:
             self._trouble.said = str(error)
         pause = _LONGEST_PAUSE if error.is_dead else min(_FIRST_PAUSE * 2**self._failures, _LONGEST_PAUSE)
         self._failures = min(self._failures + 1, 10)
-        # Once for each pause; the words of the server, which no caller hears, are what its operator has to know.
-        told = {"reason": str(error), **({"said": error.detail} if error.detail else {})}
-        log_event(logger, logging.WARNING, "no token for a backend", backend=self._backend, **told)
+        # Once, however often it is tried; the words of the server, which no caller hears, are for its operator.
+        told = {"reason": str(error), "endpoint": error.endpoint, "said": error.detail}
+        if told != self._told:
+            self._told = told
+            shown = {name: value for name, value in told.items() if value}
+            log_event(logger, logging.WARNING, "no token for a backend", backend=self._backend, **shown)
         # A copy: the traceback of the one that was raised holds what was sent.
-        self._failure = _again(error)
+        self._failure = error.again()
         self._retry_at = asyncio.get_running_loop().time() + max(pause, error.retry_after)
         return self._failure
 
@@ -261,8 +269,3 @@ class TokenSource:
             until = None if identity is None or token is None else identity.expires_at
             slot = self._slots[key] = Slot(self.backend, issue, self.header_name, self.tasks, self.trouble, until)
         return slot
-
-
-def _again(error: OutgoingAuthError) -> OutgoingAuthError:
-    """The same error without where it was raised: each who waits raises one of its own."""
-    return OutgoingAuthError(str(error), detail=error.detail, retry_after=error.retry_after, is_dead=error.is_dead)

@@ -114,8 +114,13 @@ def _advice(state: BackendState) -> Place:
 
 
 def _remedy(state: BackendState, usual: str) -> str:
+    if "token endpoint" in state.message:
+        return "see that the token endpoint runs there, or correct tokenUrl"
     if state.status == Health.UNAUTHENTICATED:
-        return "set its credentials in headerForward (headers, in an editor's file), or see that they still hold"
+        return (
+            "set its credentials in outgoingAuth or headerForward (headers, in an editor's file), or see that they "
+            "still hold"
+        )
     if "name cannot be resolved" in state.message:
         return "check the host name in its URL"
     return usual

@@ -9,17 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.proxy.auth.outgoing.helpers import bearer, caller, desk
+from tests.proxy.auth.outgoing.helpers import PLACE, bearer, caller, desk
 from tests.support.idp import hang_up, huge, oauth_error, says, slow
 from vmcp_api.secret import SecretBytes
 from vmcp_api.spec.network import Network, Reach
-from vmcp_proxy.auth.identity import Identity
+from vmcp_proxy.auth.identity import ANONYMOUS, Identity
 from vmcp_proxy.auth.oauth.endpoints import EndpointAnswer
 from vmcp_proxy.auth.outgoing.client_credentials import ClientCredentials
 from vmcp_proxy.auth.outgoing.errors import OutgoingAuthError
 from vmcp_proxy.auth.outgoing.grant import Issued, read_answer
 from vmcp_proxy.auth.outgoing.token_exchange import TokenExchange
 from vmcp_proxy.auth.outgoing.tokens import TokenSource
+from vmcp_proxy.backends.authentication import callers_credentials
+from vmcp_proxy.backends.deadline import Deadline
+from vmcp_proxy.backends.errors import BackendError
+from vmcp_proxy.headerforward.snapshot import EMPTY_SNAPSHOT
 
 CANARY = "canary-b00c"
 
@@ -184,3 +188,42 @@ async def test_a_fault_of_ours_costs_the_token_and_not_the_process(monkeypatch, 
 
 async def broken(*_):
     raise LookupError(CANARY)
+
+
+def told(caplog) -> list[tuple[str, str]]:
+    return [(each.getMessage(), each.vmcp_fields.get("reason", "")) for each in caplog.records]
+
+
+async def test_the_log_has_a_failure_that_lasts_once_and_says_when_it_is_over(monkeypatch, caplog):
+    caplog.set_level("INFO", "vmcp.auth")
+    async with desk(monkeypatch) as at:
+        slot = at.client_credentials().slot_for(None)
+        for status in (500, 500, 500, 503, 503):
+            at.idp.acts["token"] = says(status)
+            with pytest.raises(OutgoingAuthError):
+                await slot.fetch()
+            at.turn_on(60)
+        del at.idp.acts["token"]
+        await slot.fetch()
+        assert len(at.idp.requests("token")) == 6
+    assert told(caplog) == [
+        ("no token for a backend", f"{PLACE} answers with HTTP status 500"),
+        ("no token for a backend", f"{PLACE} answers with HTTP status 503"),
+        ("a backend has a token again", ""),
+    ]
+
+
+async def test_operators_learn_which_endpoint_gave_no_token_and_callers_do_not(monkeypatch, caplog):
+    async with desk(monkeypatch) as at:
+        at.idp.acts["token"] = says(500)
+        endpoint = replace(at.endpoint(), url=at.idp.url("token") + f"?key={CANARY}")
+        source = TokenSource("one", ClientCredentials(endpoint), at.tasks)
+        credentials = callers_credentials("one", (), source, ANONYMOUS, EMPTY_SNAPSHOT)
+        with pytest.raises(BackendError) as caught:
+            await credentials.fetch(Deadline.after(asyncio.get_running_loop().time(), 10))
+        origin = at.idp.url("token").removesuffix("/token")
+        assert f"answers with HTTP status 500, {origin})" in caught.value.told
+        assert origin not in str(caught.value)
+        (line,) = caplog.records
+        assert line.vmcp_fields["endpoint"] == origin
+    assert CANARY not in caplog.text + caught.value.told
