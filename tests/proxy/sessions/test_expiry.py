@@ -6,6 +6,7 @@ import time
 import pytest
 
 from tests.proxy.sessions.pods import ALICE, HEADERS, OTHER_HEADERS, Pod, eventually, redis_store
+from tests.support.held_up import again_where_held_up
 from vmcp_api.spec.sessions import SessionManagement
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT
 from vmcp_proxy.sessions import EndReason, MissingReason, Session
@@ -35,6 +36,7 @@ async def test_an_idle_session_ends_by_itself_and_its_headers_go(store):
 
 
 @pytest.mark.scenario("S-6")
+@again_where_held_up(0.4)
 async def test_use_keeps_a_session_alive_past_many_ttls(store):
     async with Pod(store, ttl=1.0) as pod:
         session_id, session = await pod.open()
@@ -101,6 +103,7 @@ async def test_a_thief_cannot_keep_a_session_alive(store):
 
 
 @pytest.mark.scenario("S-6", "H-6")
+@again_where_held_up(0.4)
 async def test_an_idle_copy_goes_and_the_session_lives_on_where_it_is_used(redis_server):
     async with Pod(redis_store(redis_server), ttl=1.0) as a, Pod(redis_store(redis_server), ttl=1.0) as b:
         session_id, on_a = await a.open()
@@ -126,6 +129,7 @@ async def test_an_idle_session_ends_on_both_pods_and_somebody_deletes_its_backen
         assert await b.use(session_id) in GONE
 
 
+@again_where_held_up(0.4)
 async def test_a_copy_that_was_idle_here_is_revived_by_uses_elsewhere(redis_server):
     # A does not keep house, so that its copy is still there when it is past its TTL.
     a = Pod(redis_store(redis_server), ttl=1.0)
@@ -143,6 +147,7 @@ async def test_a_copy_that_was_idle_here_is_revived_by_uses_elsewhere(redis_serv
 
 
 @pytest.mark.scenario("S-6")
+@again_where_held_up(0.4)
 async def test_a_session_whose_pod_died_does_not_outlive_its_ttl(redis_server):
     async with Pod(redis_store(redis_server), ttl=1.0) as a, Pod(redis_store(redis_server), ttl=1.0) as b:
         idle_id, _ = await a.open()

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.proxy.sessions.pods import ALICE, HEADERS, KEYS, Pod, eventually, once_available, redis_store
+from tests.support.held_up import again_where_held_up
 from tests.support.redis_server import RedisServer, running
 from vmcp_proxy.headerforward import EMPTY_SNAPSHOT
 from vmcp_proxy.redis_client.calls import CALL_SECONDS
@@ -166,6 +167,7 @@ async def test_headers_of_an_idle_session_go_in_time_although_redis_is_away(own_
 
 
 @pytest.mark.scenario("S-7")
+@again_where_held_up(0.8)
 async def test_after_data_loss_an_idle_copy_does_not_end_what_another_pod_uses(own_redis):
     b = Pod(redis_store(own_redis), ttl=2.0)
     async with Pod(redis_store(own_redis), ttl=2.0) as a:

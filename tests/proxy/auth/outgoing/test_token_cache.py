@@ -12,6 +12,7 @@ import pytest
 from tests.proxy.auth.outgoing.helpers import bearer, caller, desk
 from tests.support.idp import oauth_error, once, says, slow
 from tests.support.raw_client import eventually
+from vmcp_proxy.auth.outgoing import tokens
 from vmcp_proxy.auth.outgoing.errors import OutgoingAuthError
 
 
@@ -252,6 +253,9 @@ async def test_what_was_got_for_a_dead_grant_is_dropped_and_not_asked_for_again_
 
 
 async def test_an_endpoint_that_fails_is_left_alone_the_longer_the_more_often_it_does(monkeypatch):
+    # So long that the time which the requests themselves take does not count.
+    monkeypatch.setattr(tokens, "_FIRST_PAUSE", 1000.0)
+    monkeypatch.setattr(tokens, "_LONGEST_PAUSE", 30_000.0)
     async with desk(monkeypatch) as at:
         at.idp.acts["token"] = says(503)
         slot = at.client_credentials().slot_for(None)
@@ -261,9 +265,9 @@ async def test_an_endpoint_that_fails_is_left_alone_the_longer_the_more_often_it
                 with pytest.raises(OutgoingAuthError, match="HTTP status 503"):
                     await slot.fetch()
             asked.append(len(at.idp.requests()))
-            at.turn_on(1.01)
+            at.turn_on(1030)
         assert asked == [1, 2, 2, 3, 3, 3, 3, 4]
-        at.turn_on(31)
+        at.turn_on(31_000)
         at.idp.acts.clear()
         assert bearer(await slot.fetch())
 
@@ -272,12 +276,12 @@ async def test_an_endpoint_that_says_when_to_come_again_is_left_alone_until_then
     async with desk(monkeypatch) as at:
         at.idp.acts["token"] = once(says(429, {"error": "slow_down"}, retry_after="20"))
         slot = at.client_credentials().slot_for(None)
-        for seconds in (0, 18):
+        for seconds in (0, 10):
             at.turn_on(seconds)
             with pytest.raises(OutgoingAuthError, match="HTTP status 429"):
                 await slot.fetch()
         assert len(at.idp.requests()) == 1
-        at.turn_on(3)
+        at.turn_on(11)
         await slot.fetch()
 
 
