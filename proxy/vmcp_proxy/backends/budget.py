@@ -121,7 +121,7 @@ class ReadBudget:
 class Lease:
     """What one unfinished answer holds, in bytes.
 
-    `since` is when it first had room, in loop time, or when it could go on last of those that wait.
+    `since` is when it first had room, or could go on as the oldest after a wait, in loop time.
     """
 
     __slots__ = ("_budget", "_give_up", "is_ended", "is_waiting", "since", "size")

@@ -44,7 +44,7 @@ CONVERSATIONS = {
     "from a page": (request(call(), b"origin: https://a.example"), LAST),
     "refused": (request(b"{"), LAST),
 }
-SIZES = (2, http_answers._JOINED + 1, 3 << 20)
+SIZES = (2, http_answers.SHORT_BYTES + 1, 3 << 20)
 
 
 @pytest.mark.parametrize("encode", [encode_result, encode_answer], ids=["whole", "perhaps in parts"])

@@ -1,4 +1,4 @@
-"""Whether a process has stopped to answer for good: it was initialised, and then its input ended or it hangs."""
+"""Whether a process has stopped answering for good: it was initialised, and then its input ended or it hangs."""
 
 from typing import Final
 

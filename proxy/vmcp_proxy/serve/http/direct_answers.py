@@ -12,8 +12,6 @@ from vmcp_proxy.serve.http.protocol import BoundedHttpProtocol
 from vmcp_proxy.serve.http.unread import SHORT_BYTES
 
 _ANSWER: Final = b"HTTP/1.1 200 OK\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
-_JOINED: Final = SHORT_BYTES
-"""Answers up to this size are copied behind their head, larger ones are not, and have to have room."""
 
 
 def has_gone(send: object) -> bool:
@@ -95,7 +93,7 @@ def take_body(receive: object) -> bytes | None:
 async def write_long_answer(send: object, body: Answer) -> int:
     """As `write_answer`, for an answer of any size: a long one waits until there is room for it."""
     size = size_of(body)
-    if size <= _JOINED:
+    if size <= SHORT_BYTES:
         return 0
     async with room(send, size):
         return write_answer(send, body, has_room=True)
@@ -120,11 +118,11 @@ def write_answer(send: object, body: Answer, *, has_room: bool = False) -> int:
     ):
         return 0
     size = size_of(body)
-    if size > _JOINED and not has_room:
+    if size > SHORT_BYTES and not has_room:
         return 0
     fields = b"".join([b"%b: %b\r\n" % pair for pair in cycle.default_headers])
     parts = (_ANSWER % (fields, size), *body) if isinstance(body, tuple) else (_ANSWER % (fields, size), body)
-    if size <= _JOINED:
+    if size <= SHORT_BYTES:
         cycle.transport.write(b"".join(parts))
     else:
         cycle.transport.writelines(parts)
