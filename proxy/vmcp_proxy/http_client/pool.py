@@ -42,6 +42,11 @@ class Pool:
         """Whether nobody has, wants or opens a connection."""
         return not (self._slots or self._callers)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether a newcomer would have to wait for another's connection."""
+        return not self._idle and self._slots >= self._limits.max_connections
+
     def keep_none(self, until: float) -> None:
         """Uses every connection once, until that loop time."""
         self._keeps_from = until

@@ -1,4 +1,4 @@
-"""A backend whose lists get no answer: how it fares is asked meanwhile, and its lists anew when it has come back."""
+"""A backend that answers something late: how it fares is asked meanwhile, and its lists anew when it has come back."""
 
 import asyncio
 from typing import Any
@@ -9,7 +9,7 @@ from tests.proxy.endpoint.test_health_changes import becomes
 from tests.support.modern_backend import ModernBackend
 from tests.support.raw_client import eventually
 from tests.support.scene import operational, scene
-from tests.support.scripted_backend import Call, ScriptedBackend, Status
+from tests.support.scripted_backend import Call, ScriptedBackend, Status, text
 
 PATIENT = operational(
     failureHandling={"healthCheckInterval": "50ms", "unhealthyThreshold": 2}, timeouts={"default": "1h"}
@@ -97,3 +97,27 @@ async def test_a_backend_that_goes_and_comes_while_its_lists_hang_is_found_out_b
                 await asyncio.sleep(0.02)
         await probed_again(backend)
         assert lists(backend) == known + 2
+
+
+@ERAS
+@pytest.mark.scenario("B-10")
+async def test_a_backend_whose_connections_all_wait_for_calls_is_probed_beside_them(make):
+    backend, answered = make(), asyncio.Event()
+
+    @backend.on("tools/call")
+    async def hang(_call: Call) -> dict[str, Any]:
+        await answered.wait()
+        return text("late")
+
+    handling = {"healthCheckInterval": "50ms", "healthCheckTimeout": "2s", "unhealthyThreshold": 1}
+    config = operational(failureHandling=handling, limits={"connectionsPerBackend": 2})
+    async with scene({"one": backend}, config=config) as world, world.session() as client:
+        assert await client.names() == ["one_echo"]
+        calls = [asyncio.create_task(client.call("one_echo")) for _ in range(3)]
+        await eventually(lambda: len(backend.calls("tools/call")) == 2)
+        await probed_again(backend)
+        assert await client.names() == ["one_echo"]
+        # Nor have probes let another call go before its turn.
+        assert len(backend.calls("tools/call")) == 2
+        answered.set()
+        assert [(await call)["content"][0]["text"] for call in calls] == ["late"] * 3

@@ -53,8 +53,10 @@ class ModernHttpBackend:
     async def aclose(self) -> None:
         """Nothing: connections belong to the process-wide client."""
 
-    async def discover(self, envelope: Envelope, headers: OutgoingHeaders, deadline: Deadline) -> ServerHello:
-        """What the server says of itself.
+    async def discover(
+        self, envelope: Envelope, headers: OutgoingHeaders, deadline: Deadline, *, is_probe: bool = False
+    ) -> ServerHello:
+        """What the server says of itself; `is_probe` where nothing but a sign of life is wanted.
 
         Raises:
             NotModernError: it does not speak the protocol.
@@ -62,11 +64,11 @@ class ModernHttpBackend:
         """
         body = jsonrpc.encode_request(0, _DISCOVER, envelope.around({}, None))
         sent = OWN_HEADERS + headers_of(_DISCOVER, {}, ()) + headers
-        response = await self.http.post(sent, body, deadline.at, is_repeatable=True)
+        response = await self.http.post(sent, body, deadline.at, is_repeatable=True, is_probe=is_probe)
         refusal = None if _has_answer(response) else await read_refusal(response, deadline)
         if refusal is not None and refusal.message is not None and names_revision(refusal.message.error, MODERN):
             # It names what it was asked in: perhaps another one of its processes was asked, or it has just come up.
-            response = await self.http.post(sent, body, deadline.at, is_repeatable=True)
+            response = await self.http.post(sent, body, deadline.at, is_repeatable=True, is_probe=is_probe)
             refusal = None if _has_answer(response) else await read_refusal(response, deadline)
         if refusal is None:
             return self._hello(await self.http.reader.answer(response, b"0", deadline, NOBODY), headers)

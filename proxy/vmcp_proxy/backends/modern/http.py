@@ -94,7 +94,7 @@ class ModernHttp:
     async def probe(self, envelope: Envelope, headers: OutgoingHeaders, deadline: Deadline) -> None:
         """See `Transport.probe`."""
         try:
-            await self._backend.discover(envelope, headers, deadline)
+            await self._backend.discover(envelope, headers, deadline, is_probe=True)
         except NotModernError as error:
             raise self._lost(error) from None
 

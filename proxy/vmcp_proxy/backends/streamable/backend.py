@@ -116,11 +116,17 @@ class HttpBackend(LegacyOnly):
         """Nothing: connections belong to the process-wide client."""
 
     async def post(
-        self, headers: OutgoingHeaders | HeaderBlock, body: bytes, until: float, *, is_repeatable: bool
+        self,
+        headers: OutgoingHeaders | HeaderBlock,
+        body: bytes,
+        until: float,
+        *,
+        is_repeatable: bool,
+        is_probe: bool = False,
     ) -> Response:
         """One POST; returns when the head of the answer is there.
 
-        What `is_repeatable` executes nothing: it may be written twice.
+        What `is_repeatable` executes nothing: it may be written twice. What `is_probe` waits for no call's connection.
 
         Raises:
             BackendError: there is none by `until` (loop time).
@@ -128,7 +134,13 @@ class HttpBackend(LegacyOnly):
         timeout = until - asyncio.get_running_loop().time()
         try:
             return await self.client.request(
-                self.peer, b"POST", headers, body, timeout=max(timeout, 0.0), is_repeatable=is_repeatable
+                self.peer,
+                b"POST",
+                headers,
+                body,
+                timeout=max(timeout, 0.0),
+                is_repeatable=is_repeatable,
+                is_probe=is_probe,
             )
         except HttpError as error:
             raise translate(self.name, error) from error

@@ -36,6 +36,7 @@ GET: Final = ((b"Accept", b"text/event-stream"),)
 
 _OK: Final = int(HTTPStatus.OK)
 _FAREWELL_SECONDS: Final = 5.0
+_PING: Final = "ping"
 _PING_SECONDS: Final = 5.0
 _GRACE_SECONDS: Final = 1.0
 """How long a call whose own stream is over waits for an answer on the session's stream."""
@@ -195,7 +196,7 @@ class HttpBackendSession:
         block = self._headers(headers)
         if extra:
             block += extra
-        response = await backend.post(block, body, deadline.at, is_repeatable=not executes)
+        response = await backend.post(block, body, deadline.at, is_repeatable=not executes, is_probe=method == _PING)
         if response.status != _OK and not is_success(response.status):
             return await self._refused(response, request_id, headers, deadline, executes=executes)
         if (result := backend.reader.at_hand(response, b"%d" % request_id)) is not None:
@@ -274,7 +275,7 @@ class HttpBackendSession:
         deadline = Deadline.after(asyncio.get_running_loop().time(), _PING_SECONDS)
         if within is not None:
             deadline.at = min(deadline.at, within.at)
-        body = jsonrpc.encode_request(number, "ping", None)
+        body = jsonrpc.encode_request(number, _PING, None)
         try:
             response = await backend.post(self._headers(headers), body, deadline.at, is_repeatable=True)
             if is_success(response.status):
