@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.support.raw_client import RawClient
 
 POD_MIB = 512
-"""The memory limit of a pod by default."""
+"""What a process may hold without sessions: a pod's limit is 768 MiB by default, of which they take the rest."""
 
 _PIECE = 64 << 10
 _STILL = 10
