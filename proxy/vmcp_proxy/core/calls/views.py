@@ -111,7 +111,8 @@ class Views:
             and built.epoch == self.epoch
             and built.identity is caller.identity
             and built.snapshot is caller.snapshot
-            and built.catalog is not None
+            and built.found is not None
+            and built.found() is not None
             and asyncio.get_running_loop().time() < built.expires
         ):
             # As `_fresh` finds it, without its frames: every call of a limited endpoint asks.
