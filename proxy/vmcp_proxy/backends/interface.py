@@ -213,7 +213,7 @@ class Backend(Protocol):
     async def open(
         self, terms: Terms, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
     ) -> BackendSession:
-        """Initialises a session; `owner` is what it counts for where sessions take programs.
+        """Initialises a session; `owner` is what it counts for where sessions take programs, None for the proxy's own.
 
         Raises:
             BackendError: it cannot be had.

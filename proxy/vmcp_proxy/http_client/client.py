@@ -77,7 +77,7 @@ class HttpClient:
         stream: bool = False,
         apart: bool = False,
         is_repeatable: bool = False,
-        is_probe: bool = False,
+        is_own: bool = False,
     ) -> Response:
         """Send a request and return its response once the head is there.
 
@@ -87,7 +87,8 @@ class HttpClient:
         requests share are cheaper as a HeaderBlock.
 
         A stream that may stay open for hours goes ``apart``: it must not take a connection that calls need. So does a
-        request that ``is_probe`` while all connections are taken: how a server fares is not told by our own bound.
+        request that ``is_own``, behind which no client stands, while all connections are taken: calls may keep them
+        long, and that says nothing of the server.
 
         A server may close a kept connection in the moment in which a request is written to it. A
         request that ``is_repeatable`` goes out again, on a new connection (RFC 9110 section 9.2.2), and for a
@@ -97,7 +98,7 @@ class HttpClient:
         """
         deadline = asyncio.get_running_loop().time() + timeout
         url = peer.url
-        if is_probe and (calls := self._pools.get(peer.pool_key)) is not None:
+        if is_own and (calls := self._pools.get(peer.pool_key)) is not None:
             apart = calls.is_full
         key, limits = (f"{peer.pool_key} apart", self._apart_limits) if apart else (peer.pool_key, self._limits)
         for _ in range(MAX_REDIRECTS + 1):

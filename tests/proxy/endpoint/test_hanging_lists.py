@@ -46,6 +46,14 @@ def refuses_probes(backend: ScriptedBackend) -> None:
         backend.on("ping")(refuse)
 
 
+async def tells_of_a_change(backend: ScriptedBackend) -> None:
+    await eventually(lambda: backend.streams or getattr(backend, "listening", ()))
+    if isinstance(backend, ModernBackend):
+        await backend.tell("notifications/tools/list_changed")
+    else:
+        backend.push("notifications/tools/list_changed")
+
+
 def is_mended(backend: ScriptedBackend) -> None:
     backend.handlers.clear()
     if isinstance(backend, ModernBackend):
@@ -77,11 +85,7 @@ async def test_a_backend_that_goes_and_comes_while_its_lists_hang_is_found_out_b
         assert await client.names() == ["one_echo"]
         known = lists(backend)
         hangs(backend)
-        await eventually(lambda: backend.streams or getattr(backend, "listening", ()))
-        if isinstance(backend, ModernBackend):
-            await backend.tell("notifications/tools/list_changed")
-        else:
-            backend.push("notifications/tools/list_changed")
+        await tells_of_a_change(backend)
         await eventually(lambda: lists(backend) > known)
         refuses_probes(backend)
         await becomes(world, "one", "unhealthy")
@@ -101,7 +105,7 @@ async def test_a_backend_that_goes_and_comes_while_its_lists_hang_is_found_out_b
 
 @ERAS
 @pytest.mark.scenario("B-10")
-async def test_a_backend_whose_connections_all_wait_for_calls_is_probed_beside_them(make):
+async def test_a_backend_whose_connections_all_wait_for_calls_is_probed_and_asked_for_its_lists_beside_them(make):
     backend, answered = make(), asyncio.Event()
 
     @backend.on("tools/call")
@@ -117,7 +121,11 @@ async def test_a_backend_whose_connections_all_wait_for_calls_is_probed_beside_t
         await eventually(lambda: len(backend.calls("tools/call")) == 2)
         await probed_again(backend)
         assert await client.names() == ["one_echo"]
-        # Nor have probes let another call go before its turn.
+        known = lists(backend)
+        await tells_of_a_change(backend)
+        await eventually(lambda: lists(backend) > known)
+        await probed_again(backend)
+        # Nor has this let another call go before its turn.
         assert len(backend.calls("tools/call")) == 2
         answered.set()
         assert [(await call)["content"][0]["text"] for call in calls] == ["late"] * 3

@@ -45,18 +45,18 @@ class ModernHttpBackend:
         self, terms: Terms, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
     ) -> BackendSession:
         """See `Opens.open`."""
-        del owner
+        is_own = owner is None
         envelope = Envelope(terms.capabilities, self.http.settings.software_version)
-        hello = await self.discover(envelope, headers, deadline)
-        return ModernSession(ModernHttp(self), terms, hello, envelope)
+        hello = await self.discover(envelope, headers, deadline, is_own=is_own)
+        return ModernSession(ModernHttp(self, is_own=is_own), terms, hello, envelope)
 
     async def aclose(self) -> None:
         """Nothing: connections belong to the process-wide client."""
 
     async def discover(
-        self, envelope: Envelope, headers: OutgoingHeaders, deadline: Deadline, *, is_probe: bool = False
+        self, envelope: Envelope, headers: OutgoingHeaders, deadline: Deadline, *, is_own: bool = False
     ) -> ServerHello:
-        """What the server says of itself; `is_probe` where nothing but a sign of life is wanted.
+        """What the server says of itself; `is_own` where no client stands behind it.
 
         Raises:
             NotModernError: it does not speak the protocol.
@@ -64,11 +64,11 @@ class ModernHttpBackend:
         """
         body = jsonrpc.encode_request(0, _DISCOVER, envelope.around({}, None))
         sent = OWN_HEADERS + headers_of(_DISCOVER, {}, ()) + headers
-        response = await self.http.post(sent, body, deadline.at, is_repeatable=True, is_probe=is_probe)
+        response = await self.http.post(sent, body, deadline.at, is_repeatable=True, is_own=is_own)
         refusal = None if _has_answer(response) else await read_refusal(response, deadline)
         if refusal is not None and refusal.message is not None and names_revision(refusal.message.error, MODERN):
             # It names what it was asked in: perhaps another one of its processes was asked, or it has just come up.
-            response = await self.http.post(sent, body, deadline.at, is_repeatable=True, is_probe=is_probe)
+            response = await self.http.post(sent, body, deadline.at, is_repeatable=True, is_own=is_own)
             refusal = None if _has_answer(response) else await read_refusal(response, deadline)
         if refusal is None:
             return self._hello(await self.http.reader.answer(response, b"0", deadline, NOBODY), headers)

@@ -38,10 +38,11 @@ _LISTEN: Final = "subscriptions/listen"
 class ModernHttp:
     """The `Transport` of one session with a backend that is reached by HTTP."""
 
-    __slots__ = ("_backend", "_ids", "_last", "name")
+    __slots__ = ("_backend", "_ids", "_is_own", "_last", "name")
 
-    def __init__(self, backend: "ModernHttpBackend") -> None:
+    def __init__(self, backend: "ModernHttpBackend", *, is_own: bool = False) -> None:
         self.name: Final = backend.name
+        self._is_own: Final = is_own
         self._backend: Final = backend
         self._ids = itertools.count(1)
         self._last: tuple[OutgoingHeaders, HeaderBlock] | None = None
@@ -94,7 +95,7 @@ class ModernHttp:
     async def probe(self, envelope: Envelope, headers: OutgoingHeaders, deadline: Deadline) -> None:
         """See `Transport.probe`."""
         try:
-            await self._backend.discover(envelope, headers, deadline, is_probe=True)
+            await self._backend.discover(envelope, headers, deadline, is_own=self._is_own)
         except NotModernError as error:
             raise self._lost(error) from None
 
@@ -146,7 +147,7 @@ class ModernHttp:
         is_repeatable: bool,
     ) -> jsonrpc.Response:
         backend = self._backend.http
-        response = await backend.post(block, body, deadline.at, is_repeatable=is_repeatable)
+        response = await backend.post(block, body, deadline.at, is_repeatable=is_repeatable, is_own=self._is_own)
         if is_success(response.status) and (result := backend.reader.at_hand(response, number)) is not None:
             return result
         if is_success(response.status) and media_type(response.headers) in (EVENTS, JSON):

@@ -74,16 +74,16 @@ class HttpBackend(LegacyOnly):
         self, terms: Terms, headers: OutgoingHeaders, deadline: Deadline, owner: object = None
     ) -> BackendSession:
         """See `Backend.open`."""
-        del owner
+        is_own = owner is None
         hello = encode_client_hello(terms.capabilities, self.settings.software_version)
         body = jsonrpc.encode_request(0, "initialize", hello)
-        response = await self.post(_HELLO + headers, body, deadline.at, is_repeatable=True)
+        response = await self.post(_HELLO + headers, body, deadline.at, is_repeatable=True, is_own=is_own)
         session_id = response.headers.get(b"mcp-session-id")
         if not is_success(response.status) or media_type(response.headers) not in (EVENTS, JSON):
             raise _refused(await read_refusal(response, deadline), self, headers)
         own = headers if session_id is None else ((b"Mcp-Session-Id", session_id), *headers)
         answer = await self.reader.answer(response, b"0", deadline, NOBODY, reopen=partial(self.reopen, own))
-        session = HttpBackendSession(self, ServerHello(LATEST, frozenset(), None), session_id)
+        session = HttpBackendSession(self, ServerHello(LATEST, frozenset(), None), session_id, is_own=is_own)
         try:
             session.begin(self._hello.of(read_hello(self.name, answer, partial(masked, self.peer.url, headers))))
             await greet(session, self.name, headers, deadline)
@@ -122,11 +122,12 @@ class HttpBackend(LegacyOnly):
         until: float,
         *,
         is_repeatable: bool,
-        is_probe: bool = False,
+        is_own: bool = False,
     ) -> Response:
         """One POST; returns when the head of the answer is there.
 
-        What `is_repeatable` executes nothing: it may be written twice. What `is_probe` waits for no call's connection.
+        What `is_repeatable` executes nothing: it may be written twice. What `is_own` of the
+        proxy waits for no call's connection.
 
         Raises:
             BackendError: there is none by `until` (loop time).
@@ -140,7 +141,7 @@ class HttpBackend(LegacyOnly):
                 body,
                 timeout=max(timeout, 0.0),
                 is_repeatable=is_repeatable,
-                is_probe=is_probe,
+                is_own=is_own,
             )
         except HttpError as error:
             raise translate(self.name, error) from error

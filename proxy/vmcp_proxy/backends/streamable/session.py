@@ -36,7 +36,6 @@ GET: Final = ((b"Accept", b"text/event-stream"),)
 
 _OK: Final = int(HTTPStatus.OK)
 _FAREWELL_SECONDS: Final = 5.0
-_PING: Final = "ping"
 _PING_SECONDS: Final = 5.0
 _GRACE_SECONDS: Final = 1.0
 """How long a call whose own stream is over waits for an answer on the session's stream."""
@@ -60,6 +59,7 @@ class HttpBackendSession:
         "_answers",
         "_backend",
         "_ids",
+        "_is_own",
         "_last",
         "_may_be_lost",
         "_own",
@@ -69,8 +69,17 @@ class HttpBackendSession:
         "session_id",
     )
 
-    def __init__(self, backend: "HttpBackend", hello: ServerHello, session_id: bytes | None, first_id: int = 1) -> None:
+    def __init__(
+        self,
+        backend: "HttpBackend",
+        hello: ServerHello,
+        session_id: bytes | None,
+        first_id: int = 1,
+        *,
+        is_own: bool = False,
+    ) -> None:
         self._backend = backend
+        self._is_own = is_own
         self.session_id = session_id
         self._ids = itertools.count(first_id)
         self._may_be_lost = first_id > 1
@@ -196,7 +205,7 @@ class HttpBackendSession:
         block = self._headers(headers)
         if extra:
             block += extra
-        response = await backend.post(block, body, deadline.at, is_repeatable=not executes, is_probe=method == _PING)
+        response = await backend.post(block, body, deadline.at, is_repeatable=not executes, is_own=self._is_own)
         if response.status != _OK and not is_success(response.status):
             return await self._refused(response, request_id, headers, deadline, executes=executes)
         if (result := backend.reader.at_hand(response, b"%d" % request_id)) is not None:
@@ -275,9 +284,11 @@ class HttpBackendSession:
         deadline = Deadline.after(asyncio.get_running_loop().time(), _PING_SECONDS)
         if within is not None:
             deadline.at = min(deadline.at, within.at)
-        body = jsonrpc.encode_request(number, _PING, None)
+        body = jsonrpc.encode_request(number, "ping", None)
         try:
-            response = await backend.post(self._headers(headers), body, deadline.at, is_repeatable=True)
+            response = await backend.post(
+                self._headers(headers), body, deadline.at, is_repeatable=True, is_own=self._is_own
+            )
             if is_success(response.status):
                 answer = await backend.reader.answer(response, b"%d" % number, deadline, NOBODY)
                 return answer.error is not None and is_lost(response.status, answer.error, is_answer=True)
@@ -318,7 +329,9 @@ class HttpBackendSession:
 
     async def _send(self, body: bytes, headers: OutgoingHeaders) -> None:
         until = asyncio.get_running_loop().time() + _FAREWELL_SECONDS
-        response = await self._backend.post(self._headers(headers), body, until, is_repeatable=True)
+        response = await self._backend.post(
+            self._headers(headers), body, until, is_repeatable=True, is_own=self._is_own
+        )
         if response.status >= HTTPStatus.BAD_REQUEST:
             raise self._error(await read_refusal(response), "POST", headers)
         await response.aclose()
