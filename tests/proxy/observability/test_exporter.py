@@ -93,6 +93,7 @@ async def test_what_a_collector_does_not_take_is_counted_and_told_once_until_it_
         "traces are sent again",
     ]
     assert told[0].vmcp_fields["collector"].startswith(problem)
+    assert told[0].vmcp_fields["address"] == collector.url
     assert told[1].vmcp_fields["lost"] == 4
     assert SECRET not in caplog.text
     assert [each.name for each in caplog.records if each.name.startswith(("opentelemetry", "urllib3"))] == []

@@ -164,6 +164,7 @@ async def test_a_failure_is_counted_and_told_once_until_it_is_over(act, words, c
         await asyncio.to_thread(output.join, 5)
     assert [record.getMessage() for record in caplog.records] == ["metrics cannot be sent", "metrics are sent again"]
     assert words in str(vars(caplog.records[0]))
+    assert caplog.records[0].vmcp_fields["address"] == collector.url
     assert "secret words" not in str([vars(each) for each in caplog.records])
 
 

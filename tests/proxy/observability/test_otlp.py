@@ -167,7 +167,10 @@ async def test_a_collector_that_never_comes_to_an_end_costs_the_time_of_one_expo
             assert export.session.problem == problem
     gone = Export(collector.url, insecure=True)
     assert await gone.run() is SpanExportResult.FAILURE
-    assert gone.session.problem == "it cannot be reached"
+    assert gone.session.problem == "it refuses connections"
+    nowhere = Export("http://no-such-host.invalid:4318", insecure=True)
+    assert await nowhere.run() is SpanExportResult.FAILURE
+    assert nowhere.session.problem == "its name cannot be resolved"
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

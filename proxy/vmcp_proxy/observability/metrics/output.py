@@ -109,6 +109,7 @@ class MetricsOutput:
             return
         self._has_failed = not self._has_failed
         if self._has_failed:
-            log_event(self._logger, logging.ERROR, "metrics cannot be sent", collector=problem)
+            address = self._connection.origin
+            log_event(self._logger, logging.ERROR, "metrics cannot be sent", collector=problem, address=address)
         else:
             log_event(self._logger, logging.WARNING, "metrics are sent again")

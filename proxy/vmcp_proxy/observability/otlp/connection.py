@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from vmcp_proxy.observability.otlp.session import OtlpSession
@@ -36,6 +37,12 @@ class OtlpConnection:
         scheme = "http" if insecure else "https"
         base = endpoint if "://" in endpoint else f"{scheme}://{endpoint}"
         return cls(base.rstrip("/"), headers, ca_bundle, timeout)
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port, for people: a path may hold a key."""
+        parts = urlsplit(self.base)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
     def url(self, signal: Signal) -> str:
         """Where a signal goes."""

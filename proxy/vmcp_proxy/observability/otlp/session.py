@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, NameResolutionError
 
 from vmcp_api.certificates import to_ascii
 from vmcp_proxy.observability.otlp.connection import OtlpConnection
@@ -32,6 +32,12 @@ class _WantsTlsError(requests.RequestException):
 class _NoCollectorError(requests.RequestException):
     """A success of something else, such as the start page of a web server: nothing was taken."""
 
+
+_CAUSES: Final[Mapping[type[Exception], str]] = {
+    NameResolutionError: "its name cannot be resolved",
+    ConnectionRefusedError: "it refuses connections",
+}
+"""What libraries wrap into a failed connection: the first that is found tells more."""
 
 _WORDS: Final[Mapping[type[Exception], str]] = {
     _WantsTlsError: WANTS_TLS,
@@ -93,6 +99,8 @@ def _explain(error: requests.RequestException) -> str:
             return WANTS_TLS
         if is_plain and isinstance(cause, ConnectionResetError):
             return HANGS_UP
+        if words := next((words for kind, words in _CAUSES.items() if isinstance(cause, kind)), ""):
+            return words
     return next((words for kind, words in _WORDS.items() if isinstance(error, kind)), "it failed")
 
 

@@ -129,7 +129,13 @@ class SpanOutput:
         if problem:
             self._counts.lose(count)
             if not self._lost:
-                log_event(self._logger, logging.ERROR, "traces cannot be sent, spans are lost", collector=problem)
+                log_event(
+                    self._logger,
+                    logging.ERROR,
+                    "traces cannot be sent, spans are lost",
+                    collector=problem,
+                    address=self._connection.origin,
+                )
             self._lost += count
             return
         rejected = min(_rejected(self._session.answer), count)
