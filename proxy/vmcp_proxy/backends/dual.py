@@ -145,7 +145,9 @@ class DualBackend:
             session = await self._legacy.open(terms, headers, deadline, owner)
         except BackendError as error:
             if refused is not None and not isinstance(refused, NotModernError):
-                error.told += f"; the protocol without sessions too: {refused.told}"
+                # No semicolon: what stands behind one is what to do.
+                same = refused.told == error.told
+                error.told += ", and so in the protocol without sessions" + ("" if same else f": {refused.told}")
             raise
         eras.met(Era.LEGACY)
         if refused is not None and not isinstance(refused, NotModernError):

@@ -37,7 +37,8 @@ def translate(backend: str, error: http_client.HttpError) -> BackendError:
                 backend, Category.PROTOCOL, error.reason if error.reason == http_client.COMPRESSED else ""
             )
         case http_client.DialRefused() | http_client.TlsFailed() | http_client.RedirectRefused():
-            return BackendError(backend, Category.REFUSED, str(error))
+            target = error.target if isinstance(error, http_client.RedirectRefused) else ""
+            return BackendError(backend, Category.REFUSED, str(error), detail=target)
         case http_client.ConnectFailed():
             return BackendError(backend, Category.UNREACHABLE, _UNREACHED.get(error.reason, ""))
     return BackendError(backend, Category.FAILED if error.sent else Category.UNREACHABLE)

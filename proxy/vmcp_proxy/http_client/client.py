@@ -173,7 +173,7 @@ def next_url(url: Url, method: bytes, status: int, location: bytes | None) -> Ur
     except (InvalidUrl, UnicodeDecodeError):
         raise RedirectRefused("its target is no usable URL") from None
     if target.origin != url.origin:
-        raise RedirectRefused("it leads to another origin")
+        raise RedirectRefused("it leads to another origin", f"{target.scheme}://{target.authority.decode('ascii')}")
     if method != b"GET" and status not in _KEEPS_METHOD:
         raise RedirectRefused(f"HTTP status {status} would lose the message; correct the URL of the backend")
     return target

@@ -94,11 +94,15 @@ class ProtocolError(HttpError):
 
 
 class RedirectRefused(HttpError):
-    """A redirect that is not followed; nothing was sent to where it points."""
+    """A redirect that is not followed; nothing was sent to where it points.
 
-    def __init__(self, reason: str) -> None:
+    `target` is the origin that it leads to, where that is another one: for operators alone.
+    """
+
+    def __init__(self, reason: str, target: str = "") -> None:
         super().__init__(f"redirect refused: {reason}", sent=True)
         self.reason = reason
+        self.target = target
 
 
 class ResponseTooLarge(HttpError):

@@ -103,7 +103,13 @@ def unauthorized(refusal: Refusal) -> Rejection:
 
 
 # By the body.
-TOO_LARGE: Final = Rejection(413, INVALID_REQUEST, "The request body is larger than this endpoint allows.")
+def too_large(most: int) -> Rejection:
+    """That of a body of more than `most` bytes."""
+    return Rejection(
+        413, INVALID_REQUEST, f"The request body is larger than the {most} bytes that this endpoint takes."
+    )
+
+
 LONG_WITHOUT_SESSION: Final = Rejection(
     413, INVALID_REQUEST, f"Without a session a body may have {SHORT_BYTES} bytes; send initialize first."
 )

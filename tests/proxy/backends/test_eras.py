@@ -1,8 +1,14 @@
 """What refusals say of the protocols that a backend speaks."""
 
+import asyncio
+
 import pytest
 
+from vmcp_proxy.backends.deadline import Deadline
+from vmcp_proxy.backends.dual import DualBackend
 from vmcp_proxy.backends.eras import Eras, is_not_modern
+from vmcp_proxy.backends.errors import BackendError, Category
+from vmcp_proxy.backends.interface import OWN_TERMS
 from vmcp_proxy.protocol.methods import Era
 
 
@@ -52,3 +58,35 @@ def test_what_is_not_spoken_is_asked_again_after_its_time_and_what_is_spoken_is_
     assert eras.spoken == {Era.MODERN}
     eras.forget()
     assert (eras.spoken, eras.is_open(Era.LEGACY, 100.0)) == (frozenset(), True)
+
+
+class Refuses:
+    """A backend that is asked for a session and gives none."""
+
+    name = "one"
+    takes_headers = True
+
+    def __init__(self, hint):
+        self.hint = hint
+
+    async def open(self, terms, headers, deadline, owner=None):
+        raise BackendError("one", Category.REFUSED, self.hint, detail="it said no")
+
+
+@pytest.mark.parametrize(
+    ("modern", "told"),
+    [
+        ("HTTP status 451", ", and so in the protocol without sessions"),
+        (
+            "HTTP status 500",
+            ", and so in the protocol without sessions: backend 'one' refused the request (HTTP status ",
+        ),
+    ],
+)
+async def test_what_refuses_both_protocols_in_the_same_words_is_quoted_once_and_no_remedy_is_feigned(modern, told):
+    dual = DualBackend(Refuses("HTTP status 451"), Refuses(modern), Eras())
+    with pytest.raises(BackendError) as caught:
+        await dual.open(OWN_TERMS, (), Deadline.after(asyncio.get_running_loop().time(), 10))
+    assert caught.value.told.startswith("backend 'one' refused the request (HTTP status 451, it said no)" + told)
+    assert caught.value.told.count("it said no") == (1 if modern == "HTTP status 451" else 2)
+    assert ";" not in caught.value.told

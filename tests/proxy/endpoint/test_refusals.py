@@ -94,7 +94,7 @@ ROWS = {
     "too long": Row(
         413,
         -32600,
-        "The request body is larger than this endpoint allows.",
+        "The request body is larger than the 131072 bytes that this endpoint takes.",
         (FORGED,),
         content=b" " * (LIMIT + 1),
     ),

@@ -91,7 +91,9 @@ async def test_a_backend_that_redirects_everything_elsewhere_is_missing_with_the
             assert "another origin" in json.dumps(listed["_meta"][OUTCOMES]["one"])
             said = await backend_of(world, "one")
             assert said["status"] == "unhealthy"
-            assert "another origin" in said["message"]
+            # Operators learn where it leads; callers do not.
+            assert f"it leads to another origin, http://127.0.0.1:{other.port})" in said["message"]
+            assert str(other.port) not in json.dumps(listed)
         assert other.heard == []
 
 

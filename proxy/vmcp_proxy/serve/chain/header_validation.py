@@ -26,11 +26,11 @@ from vmcp_proxy.serve.rejections import (
     ORIGINS_SETTING,
     REPEATED,
     REPEATED_MODERN,
-    TOO_LARGE,
     WRONG_HOST,
     WRONG_METHOD,
     WRONG_ORIGIN,
     Rejection,
+    too_large,
 )
 
 NAME: Final = "header_validation"
@@ -121,7 +121,7 @@ def _check_post(context: RequestContext, policy: HeaderPolicy) -> Rejection | No
         return None
     if not length.isdigit():
         return BAD_LENGTH
-    return TOO_LARGE if int(length) > policy.max_body else None
+    return too_large(policy.max_body) if int(length) > policy.max_body else None
 
 
 def header_validation(

@@ -12,10 +12,10 @@ from vmcp_proxy.serve.http.unread import SHORT_BYTES
 from vmcp_proxy.serve.rejections import (
     INCOMPLETE,
     LONG_WITHOUT_SESSION,
-    TOO_LARGE,
     UNKNOWN_SESSION,
     Rejection,
     malformed,
+    too_large,
 )
 
 NAME: Final = "mcp_parsing"
@@ -99,13 +99,14 @@ def mcp_parsing(
     GET and DELETE carry no message: their `rpc_method` is the HTTP method.
     """
     each = around_each(inner)
+    larger = too_large(max_body)
 
     async def handle(context: RequestContext) -> None:
         if context.http_method != "POST":
             context.rpc_method = context.http_method
             await inner(context)
             return
-        most, too_large = max_body, TOO_LARGE
+        most, refusal = max_body, larger
         # Of a head that comes again a request has no more than 4 KiB.
         if is_ours is not None and context.same_head is None:
             if (unread := refuse_unread(context, is_ours)) is not None:
@@ -113,10 +114,10 @@ def mcp_parsing(
                 return
             is_short = context.header(SESSION_HEADER) is None and not claims_modern(context.header)
             if is_short and max_body > SHORT_BYTES:
-                most, too_large = SHORT_BYTES, LONG_WITHOUT_SESSION
+                most, refusal = SHORT_BYTES, LONG_WITHOUT_SESSION
         body = await read_body(context, most)
         if isinstance(body, BodyFault):
-            await context.reject(NAME, too_large if body is BodyFault.TOO_LARGE else INCOMPLETE)
+            await context.reject(NAME, refusal if body is BodyFault.TOO_LARGE else INCOMPLETE)
             return
         context.body = body
         message = parse_body(body)

@@ -6,6 +6,7 @@ import pytest
 
 from tests.proxy.auth.oidc.helpers import challenge_of, door
 from tests.support.idp import Idp, Key, hmac_signed, tampered, unsigned
+from vmcp_proxy.auth.incoming.oidc.flaw import Flaw, shown_time
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512")
 OTHER = Key("key-9", number=9)
@@ -138,8 +139,28 @@ async def test_a_token_that_lacks_a_scope_gets_403_that_names_all_that_are_neede
         assert answer.status_code == 403
         challenge = challenge_of(answer)
         assert (challenge["error"], challenge["scope"]) == ("insufficient_scope", "mcp:tools mcp:read")
+        assert "needs (mcp:tools mcp:read); get one" in answer.json()["error"]["message"]
         assert challenge["resource_metadata"]
         assert await it.status_of(it.idp.mint("bob", **claims)) == 403
     (said,) = [record.vmcp_fields for record in caplog.records if record.getMessage() == "token refused"]
     assert (said["reason"].partition(":")[0], said["expected"]) == ("it lacks a scope", "mcp:tools mcp:read")
     assert said["came"] == (claims["scope"] if claims.get("scope") == "mcp:tools" else "")
+
+
+@pytest.mark.scenario("I-1")
+async def test_the_log_has_what_a_refused_token_says_of_its_time_and_which_claim_it_lacks(caplog):
+    caplog.set_level("INFO", "vmcp.auth")
+    async with door() as it:
+        for claims in ({"exp": 1_000_000_000}, {"nbf": 4_000_000_000}, {"exp": None}):
+            assert await it.status_of(it.idp.mint("alice", **claims)) == 401
+    said = [vars(record)["vmcp_fields"] for record in caplog.records if record.getMessage() == "token refused"]
+    assert {each["reason"]: each["came"] for each in said} == {
+        Flaw.EXPIRED.value: "2001-09-09T01:46:40+00:00",
+        Flaw.NOT_YET.value: "2096-10-02T07:06:40+00:00",
+        Flaw.CLAIMS.value: "no exp",
+    }
+
+
+@pytest.mark.parametrize("seconds", [None, 1e30, -1e30, 1e18])
+def test_a_time_that_no_calendar_has_is_not_shown(seconds):
+    assert shown_time(seconds) == ""

@@ -73,7 +73,8 @@ class OidcAuthenticator:
         self._invalid: Final = self._refusal(Fault.INVALID_TOKEN, "The access token is not valid here; get a new one.")
         self._insufficient: Final = self._refusal(
             Fault.INSUFFICIENT_SCOPE,
-            "The access token lacks a scope that this endpoint needs; get one that has them all.",
+            f"The access token lacks a scope that this endpoint needs ({' '.join(settings.scopes)}); get one that has "
+            "them all.",
         )
         self._unavailable: Final = Refusal(Fault.UNAVAILABLE, "Access tokens cannot be checked now; try again.")
         self.take_secret(secret)

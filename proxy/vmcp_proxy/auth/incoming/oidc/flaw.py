@@ -1,6 +1,7 @@
 """What may be wrong with a token."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Final
 
@@ -33,6 +34,9 @@ class Flaw(Enum):
 COMPARED: Final = {Flaw.ISSUER: "iss", Flaw.AUDIENCE: "aud"}
 """What is wrong with the settings as often as with the token: the log shows both sides."""
 
+TIMED: Final = {Flaw.EXPIRED: "exp", Flaw.NOT_YET: "nbf"}
+"""What is wrong with a clock as often as with the token: the log shows the token's side, and has a time of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refused:
@@ -45,3 +49,13 @@ class Refused:
 def shown(said: object) -> str:
     """What a token says somewhere, as it may stand in a line of the log."""
     return printable(str(said)[:_MOST_SHOWN])
+
+
+def shown_time(seconds: float | None) -> str:
+    """A time of a token (Unix seconds) for a line of the log; empty for none, and for one that no calendar has."""
+    if seconds is None:
+        return ""
+    try:
+        return datetime.fromtimestamp(int(seconds), UTC).isoformat()
+    except (ValueError, OverflowError, OSError):
+        return ""

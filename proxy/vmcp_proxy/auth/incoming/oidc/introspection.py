@@ -5,7 +5,7 @@ import time
 from typing import Final
 
 from vmcp_proxy.auth.incoming.oidc.claims import LEEWAY_SECONDS, Claims, is_bearer, is_for, read_claims, time_of
-from vmcp_proxy.auth.incoming.oidc.flaw import Flaw, Refused, shown
+from vmcp_proxy.auth.incoming.oidc.flaw import Flaw, Refused, shown, shown_time
 from vmcp_proxy.auth.incoming.oidc.turns import Turns
 from vmcp_proxy.auth.oauth.endpoints import ClientLogin, EndpointError, Endpoints, JsonObject
 
@@ -72,10 +72,10 @@ def _timed(claims: JsonObject, now: float) -> Claims | Refused:
     """The claims, where this is their time."""
     begins = time_of(claims, "nbf")
     if begins is not None and now + LEEWAY_SECONDS < begins:
-        return Refused(Flaw.NOT_YET)
+        return Refused(Flaw.NOT_YET, shown_time(begins))
     expires = time_of(claims, "exp")
     if expires is None:
         expires = now + UNTOLD_LIFETIME
     if expires + LEEWAY_SECONDS <= now:
-        return Refused(Flaw.EXPIRED)
+        return Refused(Flaw.EXPIRED, shown_time(expires))
     return read_claims(claims, expires)

@@ -6,7 +6,7 @@ import jwt
 
 from vmcp_proxy.auth.incoming.oidc.base64url import decode
 from vmcp_proxy.auth.incoming.oidc.claims import LEEWAY_SECONDS, Claims, read_claims, time_of
-from vmcp_proxy.auth.incoming.oidc.flaw import COMPARED, Flaw, Refused, shown
+from vmcp_proxy.auth.incoming.oidc.flaw import COMPARED, TIMED, Flaw, Refused, shown, shown_time
 
 _FLAWS: Final[tuple[tuple[type[jwt.PyJWTError], Flaw], ...]] = (
     (jwt.InvalidSignatureError, Flaw.SIGNATURE),
@@ -30,8 +30,8 @@ def verify(token: bytes, key: jwt.PyJWK, issuer: str, audience: str) -> Claims |
         claims = jwt.decode(
             token, key, issuer=issuer, audience=audience, leeway=LEEWAY_SECONDS, options={"require": list(_REQUIRED)}
         )
-    except jwt.MissingRequiredClaimError:
-        return Refused(Flaw.CLAIMS)
+    except jwt.MissingRequiredClaimError as error:
+        return Refused(Flaw.CLAIMS, f"no {error.claim}")
     except jwt.DecodeError as error:
         return Refused(Flaw.SIGNATURE if isinstance(error, jwt.InvalidSignatureError) else Flaw.MALFORMED)
     except jwt.PyJWTError as error:
@@ -52,10 +52,11 @@ def _is_signed(token: bytes, key: jwt.PyJWK) -> bool:
 
 def _said(token: bytes, flaw: Flaw) -> str:
     """What a token whose signature is good says where it is wrong, as far as that is no secret."""
-    if (name := COMPARED.get(flaw)) is None:
+    name = COMPARED.get(flaw) or TIMED.get(flaw)
+    if name is None:
         return ""
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
     except jwt.PyJWTError:
         return ""
-    return shown(claims.get(name, ""))
+    return shown(claims.get(name, "")) if flaw in COMPARED else shown_time(time_of(claims, name))
