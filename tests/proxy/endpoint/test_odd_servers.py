@@ -143,10 +143,17 @@ async def test_a_session_that_is_lost_is_opened_again_whatever_the_server_says(s
         assert len(server.of("POST", "initialize")) == 3
 
 
+BROKEN = {
+    "a page": Says(500, b"TypeError: Cannot read properties of undefined (reading 'handleRequest')"),
+    "an error about the request": Says(500, error("Session terminated", code=-32603, id="{id}")),
+    "an error without an id": Says(500, error("Session terminated", code=-32603)),
+}
+
+
 @pytest.mark.scenario("B-11")
-async def test_where_a_call_may_have_run_it_is_not_sent_again_and_the_next_one_has_a_new_session():
-    lost = Says(500, b"TypeError: Cannot read properties of undefined (reading 'handleRequest')")
-    async with served(Odd(lost=lost)) as (server, world), world.session() as client:
+@pytest.mark.parametrize("shape", BROKEN)
+async def test_where_a_call_may_have_run_it_is_not_sent_again_and_the_next_one_has_a_new_session(shape):
+    async with served(Odd(lost=BROKEN[shape])) as (server, world), world.session() as client:
         assert await count(client) == "1"
         server.forget()
         sent = len(server.of("POST", "tools/call"))

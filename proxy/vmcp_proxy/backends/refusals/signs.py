@@ -47,15 +47,15 @@ def sign_of(status: int, text: bytes | memoryview, *, is_answer: bool) -> Sign:
     """
     if status in _GONE and not is_answer:
         return Sign.LOST
-    if status in _OF_CREDENTIALS:
-        return Sign.DOUBT if names_session(text) else Sign.NONE
     if status in _OF_THE_REQUEST:
         return Sign.NONE
-    if is_answer:
-        return Sign.DOUBT if names_session(text) else Sign.NONE
-    if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Sign.DOUBT
-    return Sign.BROKEN if status == HTTPStatus.INTERNAL_SERVER_ERROR else Sign.NONE
+    if is_answer or status in _OF_CREDENTIALS:
+        is_doubtful = names_session(text)
+    else:
+        is_doubtful = HTTPStatus.BAD_REQUEST <= status <= HTTPStatus.INTERNAL_SERVER_ERROR
+    if not is_doubtful:
+        return Sign.NONE
+    return Sign.DOUBT if status < HTTPStatus.INTERNAL_SERVER_ERROR else Sign.BROKEN
 
 
 def is_lost(status: int, text: bytes | memoryview, *, is_answer: bool) -> bool:
