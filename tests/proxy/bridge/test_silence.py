@@ -109,6 +109,17 @@ async def test_the_looks_of_a_bridge_at_its_process_find_that_it_is_silent(tmp_p
                     await ready(proxy)
 
 
+async def test_it_is_asked_whether_it_is_there_however_many_requests_wait_for_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("vmcp_proxy.backends.attached.session.MOST_OPEN", 1)
+    async with attached(AttachServer(STAYS), tmp_path, silence=WAIT_SECONDS) as (_, session):
+        calling = asyncio.create_task(echo(session, 1, WAIT_SECONDS))
+        await asyncio.sleep(0)
+        with pytest.raises(BackendError, match="takes no more"):
+            await echo(session, 0, WAIT_SECONDS)
+        await ping(session, WAIT_SECONDS)
+        await calling
+
+
 async def test_clients_that_go_on_calling_it_do_not_keep_it(tmp_path):
     server = AttachServer(STAYS)
     async with attached(server, tmp_path) as (_, session):

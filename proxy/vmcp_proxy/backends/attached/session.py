@@ -22,7 +22,9 @@ from vmcp_proxy.protocol.jsonrpc import Raw
 from vmcp_proxy.protocol.methods import WORKING
 
 MOST_OPEN: Final = 1024
-"""Requests that may wait for the process at a time."""
+"""Requests that may wait for the process at a time, probes not counted."""
+
+_PROBES: Final = frozenset({"ping", "server/discover"})
 
 _WRITE_SECONDS: Final = 10.0
 _FIRST_IDS: Final = 1 << 30
@@ -80,7 +82,8 @@ class AttachedSession(ChannelSession):
         extra: OutgoingHeaders = (),
     ) -> jsonrpc.Response:
         """See `BackendSession.request`."""
-        if self._open >= MOST_OPEN:
+        # Probes come one at a time: what waits for the process must not keep it from being asked whether it is there.
+        if self._open >= MOST_OPEN and method not in _PROBES:
             raise BackendError(self._backend, Category.BUSY, f"{MOST_OPEN} requests wait for its process")
         self._open += 1
         self._note_asked(request_id, method)
