@@ -57,6 +57,7 @@ _REF: Final = "ref"
 COMPLETION: Final = "completion/complete"
 SUBSCRIBE: Final = "resources/subscribe"
 UNSUBSCRIBE: Final = "resources/unsubscribe"
+LISTEN: Final = "subscriptions/listen"
 
 _METHODS: Final = (
     Method("initialize", _LEGACY, Handling.INITIALIZE, "mcp_initialize"),
@@ -67,7 +68,7 @@ _METHODS: Final = (
     Method("resources/read", _BOTH, Handling.CALL, "mcp_resource_read", Kind.RESOURCE, "uri"),
     Method(SUBSCRIBE, _LEGACY, Handling.SUBSCRIPTION, "mcp_subscription", Kind.RESOURCE, "uri"),
     Method(UNSUBSCRIBE, _LEGACY, Handling.SUBSCRIPTION, "mcp_subscription", Kind.RESOURCE, "uri"),
-    Method("subscriptions/listen", _MODERN, Handling.SUBSCRIPTION, "mcp_subscription"),
+    Method(LISTEN, _MODERN, Handling.SUBSCRIPTION, "mcp_subscription"),
     Method("prompts/get", _BOTH, Handling.CALL, "mcp_prompt_get", Kind.PROMPT, "name"),
     Method(COMPLETION, _BOTH, Handling.CALL, "mcp_completion", named_by=_REF),
     Method("logging/setLevel", _LEGACY, Handling.SET_LEVEL, "mcp_logging"),
@@ -89,7 +90,10 @@ MODERN_METHODS: Final[Mapping[str, Method]] = MappingProxyType(
 EXECUTING: Final = frozenset(method.name for method in _METHODS if method.executes)
 
 WORKING: Final = frozenset(method.name for method in _METHODS if method.handling is Handling.CALL)
-"""Those by which a client has work done, which may take as long as it likes; the others are answered at once."""
+"""Those by which a client has work done, which may take as long as it likes."""
+
+PROMPTLY_ANSWERED: Final = frozenset(METHODS) - WORKING - {LISTEN}
+"""Those that any server answers at once; of the others `LISTEN` is answered when its stream ends."""
 
 LOG_LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import re
 import sys
 from functools import partial
 
@@ -25,6 +24,7 @@ from vmcp_proxy.backends.interface import NOBODY, OWN_TERMS, Nobody
 from vmcp_proxy.backends.programs.stderr import Stderr
 from vmcp_proxy.observability.masking import Masks
 from vmcp_proxy.protocol.initialize import ServerHello
+from vmcp_proxy.protocol.methods import LISTEN
 
 STAYS = (sys.executable, stdio_server.__file__, "stays")
 A_CLIENT = Nobody()
@@ -222,14 +222,17 @@ class Attachment:
 
 
 @contextlib.asynccontextmanager
-async def fed(budget: ReadBudget):
-    """A session whose process says what is fed, what it is looked at by, and the sessions that were found silent."""
+async def fed(budget: ReadBudget, method: str = "ping"):
+    """A session whose process says what is fed, what it is looked at by, and the sessions that were found silent.
+
+    The process has been asked something by the method.
+    """
     stream, silence, found = Attachment(), Looks(), []
     stderr = Stderr("one", Masks(()))
     session = AttachedSession("one", stream, 1 << 20, stderr, budget, silence, found.append)
     session.hello = ServerHello("2025-06-18", frozenset(), None)
     running = asyncio.create_task(session.run())
-    asking = asyncio.create_task(ping(session, WAIT_SECONDS))
+    asking = asyncio.create_task(session.request(1, method, None, (), after(WAIT_SECONDS), NOBODY))
     await eventually(lambda: stream.written)
     try:
         yield stream, silence, found
@@ -246,11 +249,16 @@ async def looked_at_later(silence: Looks, times: int = 3) -> None:
 async def test_one_that_has_answered_one_question_and_leaves_another_is_silent_though_nobody_asks_again():
     async with fed(ReadBudget()) as (stream, silence, found):
         silence.asked(-1, 0.0)
-        number = re.search(rb'"id":(\d+)', stream.written)[1]
-        await stream.stdout.feed(b'{"jsonrpc":"2.0","id":%b,"result":{}}\n' % number)
+        await stream.stdout.feed(b'{"jsonrpc":"2.0","id":1,"result":{}}\n')
         await eventually(lambda: silence.words)
         silence.ahead = 3600.0
         await eventually(lambda: found)
+
+
+async def test_a_stream_that_waits_for_news_is_no_question_that_is_left():
+    async with fed(ReadBudget(), LISTEN) as (_, silence, found):
+        await looked_at_later(silence)
+        assert not found
 
 
 async def test_a_part_of_a_line_is_a_word_too():

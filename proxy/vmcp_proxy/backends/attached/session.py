@@ -19,7 +19,7 @@ from vmcp_proxy.backends.programs.stderr import Stderr
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol import jsonrpc
 from vmcp_proxy.protocol.jsonrpc import Raw
-from vmcp_proxy.protocol.methods import WORKING
+from vmcp_proxy.protocol.methods import PROMPTLY_ANSWERED, WORKING
 
 MOST_OPEN: Final = 1024
 """Requests that may wait for the process at a time, probes not counted."""
@@ -153,7 +153,7 @@ class AttachedSession(ChannelSession):
         now = asyncio.get_running_loop().time()
         if method in WORKING:
             self._silence.called(number, now)
-        else:
+        elif method in PROMPTLY_ANSWERED:
             self._silence.asked(number, now)
 
     async def _watch(self) -> None:

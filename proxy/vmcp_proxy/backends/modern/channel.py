@@ -15,13 +15,13 @@ from vmcp_proxy.backends.modern.envelope import Envelope
 from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.protocol import params
 from vmcp_proxy.protocol.jsonrpc import Request, Response
+from vmcp_proxy.protocol.methods import LISTEN
 from vmcp_proxy.protocol.modern.envelope_keys import SUBSCRIPTION_ID
 from vmcp_proxy.protocol.params import InvalidParamsError, Members
 
 _STREAM_SECONDS: Final = 30 * 86_400.0
 """The bound of a stream of news, after which the next one begins."""
 _DISCOVER: Final = "server/discover"
-_LISTEN: Final = "subscriptions/listen"
 
 
 class ChannelTransport:
@@ -71,7 +71,7 @@ class ChannelTransport:
         try:
             # It hears before it subscribes: the first thing to hear is that the subscription is in force.
             await asyncio.sleep(0)
-            answer = await self.exchange(request_id, _LISTEN, members, envelope, headers, deadline, NOBODY, ())
+            answer = await self.exchange(request_id, LISTEN, members, envelope, headers, deadline, NOBODY, ())
         finally:
             hearing.cancel()
             await asyncio.wait((hearing,))

@@ -22,7 +22,7 @@ from vmcp_proxy.headerforward import OutgoingHeaders
 from vmcp_proxy.http_client import HeaderBlock, HttpError, Response
 from vmcp_proxy.protocol import jsonrpc, params
 from vmcp_proxy.protocol.error_codes import HEADER_MISMATCH
-from vmcp_proxy.protocol.methods import EXECUTING
+from vmcp_proxy.protocol.methods import EXECUTING, LISTEN
 from vmcp_proxy.protocol.params import Members
 from vmcp_proxy.protocol.versions import MODERN
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 OWN_HEADERS: Final = (*POST, (b"MCP-Protocol-Version", MODERN.encode()))
 
 _TOOL_CALL: Final = "tools/call"
-_LISTEN: Final = "subscriptions/listen"
 
 
 class ModernHttp:
@@ -105,8 +104,8 @@ class ModernHttp:
         """See `Transport.listen`."""
         backend = self._backend.http
         members: Members = {"notifications": msgspec.Raw(params.encode_members(wanted))}
-        body = jsonrpc.encode_request(request_id, _LISTEN, envelope.around(members, None))
-        block = self._block(headers) + headers_of(_LISTEN, members, ())
+        body = jsonrpc.encode_request(request_id, LISTEN, envelope.around(members, None))
+        block = self._block(headers) + headers_of(LISTEN, members, ())
         try:
             response = await backend.client.request(
                 backend.peer,

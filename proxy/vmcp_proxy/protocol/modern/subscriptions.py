@@ -9,7 +9,6 @@ from vmcp_proxy.protocol.jsonrpc import encode_notification
 from vmcp_proxy.protocol.modern import envelope_keys
 from vmcp_proxy.protocol.params import InvalidParamsError, Members
 
-LISTEN: Final = "subscriptions/listen"
 ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
 
 LISTS: Final = {
