@@ -44,7 +44,7 @@ def read_address(host: str) -> Sequence[str]:
     return ()
 
 
-class _Flight:
+class _Lookup:
     """One lookup of one name, and who waits for it."""
 
     __slots__ = ("has_begun", "host", "waiters")
@@ -54,14 +54,14 @@ class _Flight:
         self.has_begun = False
         self.waiters: Final[set[asyncio.Future[_Outcome]]] = set()
 
-    def land(self, outcome: _Outcome) -> None:
+    def tell(self, outcome: _Outcome) -> None:
         """Tells all who wait."""
         for waiter in self.waiters:
             if not waiter.done():
                 waiter.set_result(outcome)
 
 
-_Orders: TypeAlias = "SimpleQueue[_Flight | None]"
+_Jobs: TypeAlias = "SimpleQueue[_Lookup | None]"
 """What one thread is to do; None ends it."""
 
 
@@ -85,9 +85,9 @@ class Lookups:
         self._most: Final = most
         self._most_slow: Final = most_slow
         self._slow_seconds: Final = slow_seconds
-        self._flights: Final[dict[str, _Flight]] = {}
-        self._threads: Final[set[_Orders]] = set()
-        self._idle: Final[list[_Orders]] = []
+        self._lookups: Final[dict[str, _Lookup]] = {}
+        self._threads: Final[set[_Jobs]] = set()
+        self._idle: Final[list[_Jobs]] = []
         self._slow: Final[dict[str, float]] = {}
         """Names whose last lookup was slow, and when it ended."""
         self._slow_busy: Final[set[str]] = set()
@@ -110,18 +110,18 @@ class Lookups:
             return address
         if self._is_closed:
             raise OSError(_CLOSED)
-        flight = self._flights.get(host)
-        if flight is None:
-            flight = self._flights[host] = _Flight(host)
+        lookup = self._lookups.get(host)
+        if lookup is None:
+            lookup = self._lookups[host] = _Lookup(host)
         waiter: asyncio.Future[_Outcome] = asyncio.get_running_loop().create_future()
-        flight.waiters.add(waiter)
+        lookup.waiters.add(waiter)
         try:
             self._begin()
             outcome = await waiter
         finally:
-            flight.waiters.discard(waiter)
-            if not flight.has_begun and not flight.waiters:
-                self._flights.pop(host, None)
+            lookup.waiters.discard(waiter)
+            if not lookup.has_begun and not lookup.waiters:
+                self._lookups.pop(host, None)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -129,73 +129,73 @@ class Lookups:
     def close(self) -> None:
         """Ends the threads that have nothing to do, the others once they are through; waits for none."""
         self._is_closed = True
-        for flight in self._flights.values():
-            flight.land(OSError(_CLOSED))
-        for orders in self._threads:
-            orders.put(None)
+        for lookup in self._lookups.values():
+            lookup.tell(OSError(_CLOSED))
+        for jobs in self._threads:
+            jobs.put(None)
         self._threads.clear()
         self._idle.clear()
 
     def _begin(self) -> None:
         """Begins as much of what waits as there are threads for."""
-        while len(self._threads) - len(self._idle) < self._most and (flight := self._next()) is not None:
+        while len(self._threads) - len(self._idle) < self._most and (lookup := self._next()) is not None:
             try:
-                orders = self._idle.pop() if self._idle else self._add_thread()
+                jobs = self._idle.pop() if self._idle else self._add_thread()
             except RuntimeError:
                 # The system gives no more threads: those that there are take it up, or whoever asks next.
                 return
-            flight.has_begun = True
-            if flight.host in self._slow:
-                self._slow_busy.add(flight.host)
-            orders.put(flight)
+            lookup.has_begun = True
+            if lookup.host in self._slow:
+                self._slow_busy.add(lookup.host)
+            jobs.put(lookup)
 
-    def _next(self) -> _Flight | None:
+    def _next(self) -> _Lookup | None:
         """What waits first: names not known to be slow, then of the others that whose last turn is longest ago."""
-        waiting = [flight for flight in self._flights.values() if not flight.has_begun]
-        quick = next((flight for flight in waiting if flight.host not in self._slow), None)
+        waiting = [lookup for lookup in self._lookups.values() if not lookup.has_begun]
+        quick = next((lookup for lookup in waiting if lookup.host not in self._slow), None)
         if quick is not None or not waiting or len(self._slow_busy) >= self._most_slow:
             return quick
-        return min(waiting, key=lambda flight: self._slow[flight.host])
+        return min(waiting, key=lambda lookup: self._slow[lookup.host])
 
-    def _add_thread(self) -> _Orders:
-        orders: _Orders = SimpleQueue()
+    def _add_thread(self) -> _Jobs:
+        jobs: _Jobs = SimpleQueue()
         loop = asyncio.get_running_loop()
-        threading.Thread(target=self._work, args=(orders, loop), name="look up a name", daemon=True).start()
-        self._threads.add(orders)
-        return orders
+        threading.Thread(target=self._work, args=(jobs, loop), name="look up a name", daemon=True).start()
+        self._threads.add(jobs)
+        return jobs
 
-    def _work(self, orders: _Orders, loop: asyncio.AbstractEventLoop) -> None:
-        while (flight := orders.get()) is not None:
-            if not self._fly(flight, orders, loop):
+    def _work(self, jobs: _Jobs, loop: asyncio.AbstractEventLoop) -> None:
+        while (lookup := jobs.get()) is not None:
+            if not self._run(lookup, jobs, loop):
                 return
-            del flight
+            del lookup
 
-    def _fly(self, flight: _Flight, orders: _Orders, loop: asyncio.AbstractEventLoop) -> bool:
-        """Whether there is somebody to fly for; false once the loop is closed."""
+    def _run(self, lookup: _Lookup, jobs: _Jobs, loop: asyncio.AbstractEventLoop) -> bool:
+        """Looks one name up; False where the loop is closed, and nobody is left to hear of it."""
         outcome: _Outcome
         began = time.monotonic()
         try:
-            outcome = self._look_up(flight.host)
+            outcome = self._look_up(lookup.host)
         except Exception as error:  # noqa: BLE001 - whoever waits gets it
             outcome = error.with_traceback(None)
         try:
-            loop.call_soon_threadsafe(self._end, orders, flight, outcome, time.monotonic() - began)
+            loop.call_soon_threadsafe(self._end, jobs, lookup, outcome, time.monotonic() - began)
         except RuntimeError:
             return False
         return True
 
-    def _end(self, orders: _Orders, flight: _Flight, outcome: _Outcome, seconds: float) -> None:
-        del self._flights[flight.host]
-        self._slow_busy.discard(flight.host)
-        self._slow.pop(flight.host, None)
+    def _end(self, jobs: _Jobs, lookup: _Lookup, outcome: _Outcome, seconds: float) -> None:
+        del self._lookups[lookup.host]
+        self._slow_busy.discard(lookup.host)
+        self._slow.pop(lookup.host, None)
         if seconds >= self._slow_seconds:
-            self._slow[flight.host] = time.monotonic()
+            self._slow[lookup.host] = time.monotonic()
             if len(self._slow) > _MOST_KNOWN:
                 del self._slow[next(iter(self._slow))]
-        flight.land(outcome)
+        lookup.tell(outcome)
         if self._is_closed:
             return
-        self._idle.append(orders)
+        self._idle.append(jobs)
         self._begin()
         if len(self._idle) > _KEPT_THREADS:
             spare = self._idle.pop()
