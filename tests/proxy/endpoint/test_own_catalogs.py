@@ -70,7 +70,7 @@ async def crowd(world, stack: contextlib.AsyncExitStack, count: int = 8, first: 
 async def test_of_callers_who_have_gone_nothing_is_kept_of_what_they_saw():
     config = {**operational(**QUIET["operational"], catalogTtl="200ms")}
     async with scene(
-        {"one": tenants()}, config=config, passthroughHeaders=HEADERS, sessionManagement={"ttl": "200ms"}
+        {"one": tenants()}, config=config, passthroughHeaders=HEADERS, sessionManagement={"ttl": "2s"}
     ) as world:
         async with contextlib.AsyncExitStack() as stack:
             await crowd(world, stack)

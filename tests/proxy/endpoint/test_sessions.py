@@ -141,10 +141,11 @@ async def test_a_handshake_of_the_wrong_shape_leaves_no_session():
 async def test_expiry_ends_sessions_and_their_backend_sessions_without_being_asked(settings):
     backend = ScriptedBackend()
     async with (
-        scene({"one": backend}, config=QUIET, sessionManagement=settings, passthroughHeaders=["X-Api-Key"]) as world,
+        scene({"one": backend}, config=QUIET, passthroughHeaders=["X-Api-Key"]) as world,
         world.session(x_api_key="k") as client,
     ):
         await client.call("one_echo")
+        world.apply(sessionManagement=settings)
         (used,) = {heard.session for heard in backend.calls("tools/call")}
         inside = world.inside
         await eventually(lambda: used not in backend.sessions)
