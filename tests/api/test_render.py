@@ -131,6 +131,17 @@ def test_an_annotation_that_is_no_url_withholds_the_server():
     assert withheld(result) == [("one", "InvalidLocalCommand")]
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("vmcp.dev/local-comand", COMMAND), ("vmcp.dev/localCommand", COMMAND), ("vmcp.dev/local-uri", URL)],
+)
+def test_a_slip_in_the_name_of_an_annotation_is_told_as_that(written, meant):
+    result = rendered(team(build("MCPServer", annotations={"a": "b", written: "run"})), Mode.LOCAL)
+    (problem,) = result.warnings
+    assert problem.path == f"metadata.annotations[{written!r}]"
+    assert str(problem).endswith(f"is no annotation that is known here; did you mean {meant!r}?")
+
+
 def test_a_server_without_annotation_is_withheld_locally_and_both_annotations_are_named():
     result = rendered(team(build("MCPServer")), Mode.LOCAL)
     assert withheld(result) == [("one", "NoLocalCommand")]

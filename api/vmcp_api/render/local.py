@@ -14,8 +14,10 @@ from vmcp_api.naming import LOCAL_COMMAND, LOCAL_URL
 from vmcp_api.render.member import Outcome, Refusal, build_tls
 from vmcp_api.render.reasons import Reason
 from vmcp_api.spec.references import KeyRef
+from vmcp_api.text.suggest import closest
 from vmcp_api.text.texts import find_program_flaw
 
+_OURS: Final = "vmcp.dev/local"
 _URL: Final = re.compile(r"https?://[^\s/?#@]+([/?][^\s#]*)?")
 
 
@@ -40,6 +42,11 @@ def _server(server: MCPServer) -> Outcome:
         return _stdio(server, annotations[LOCAL_COMMAND])
     if LOCAL_URL in annotations:
         return _http(server, annotations[LOCAL_URL])
+    for written in annotations:
+        if written.startswith(_OURS) and (meant := closest(written, (LOCAL_COMMAND, LOCAL_URL))) is not None:
+            loc = ("metadata", "annotations", written)
+            problem = Problem("is no annotation that is known here", f"did you mean {meant!r}?", loc)
+            return Refusal(Reason.NO_LOCAL_COMMAND, problem)
     message = "local mode runs no containers and does not know how to reach this server"
     remedy = f"set the annotation {LOCAL_COMMAND} to a command, or {LOCAL_URL} to a URL"
     return Refusal(Reason.NO_LOCAL_COMMAND, Problem(message, remedy, ("metadata", "annotations")))

@@ -135,6 +135,19 @@ async def test_a_slash_too_many_does_no_harm(url, vmcp):
     assert done.code == Exit.OK, done.err
 
 
+@pytest.mark.parametrize("end", ["", "/"])
+async def test_a_url_without_a_path_is_said_to_lack_it(url, vmcp, end):
+    done = await vmcp("tools", url.removesuffix("/mcp") + end)
+    assert done.code == Exit.UNAVAILABLE
+    assert done.err.endswith("check the path of the URL; it usually ends in /mcp\n")
+
+
+async def test_a_search_for_nothing_is_a_wrong_command_line(url, vmcp):
+    done = await vmcp("tools", url, "--search", " ")
+    assert done.code == Exit.USAGE
+    assert "is empty; say in a few words what the tools are for" in done.err
+
+
 async def test_the_scheme_of_a_url_may_be_in_capitals(url, vmcp):
     done = await vmcp("tools", url.replace("http", "HTTP"))
     assert done.code == Exit.OK, done.err

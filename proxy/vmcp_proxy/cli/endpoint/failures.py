@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 import anyio
 import click
@@ -99,6 +100,7 @@ def _explain_unreadable(error: Exception, url: str, progress: Progress) -> Comma
 
 
 def _remedy(url: str, status: int) -> str:
-    if status in (httpx2.codes.NOT_FOUND, httpx2.codes.METHOD_NOT_ALLOWED) and url.endswith("/"):
+    has_path = urlsplit(url).path.strip("/") != ""
+    if status in (httpx2.codes.NOT_FOUND, httpx2.codes.METHOD_NOT_ALLOWED) and url.endswith("/") and has_path:
         return f"the URL ends in a slash; try {url.rstrip('/')}"
     return _REMEDIES.get(status, "")

@@ -21,11 +21,27 @@ _HINTS: Final = (
 )
 
 
+def _words(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not value.strip():
+        raise click.BadParameter("is empty; say in a few words what the tools are for.")
+    return value
+
+
+search_option: Final = click.option(
+    "--search",
+    "query",
+    metavar="WORDS",
+    callback=_words,
+    help="Only the tools for what these words say, the best first.",
+)
+"""What `vmcp tools` and `kubectl vmcp tools` search for."""
+
+
 @click.command("tools")
 @click.argument("url", required=False)
 @local_options
 @click.option("--header", "headers", multiple=True, metavar="'K: V'", help="A header of every request; repeat it.")
-@click.option("--search", "query", metavar="WORDS", help="Only the tools for what these words say, the best first.")
+@search_option
 @click.option("-o", "--output", type=click.Choice(["table", "wide", "json"]), default="table", show_default=True)
 def command(
     url: str | None,

@@ -7,6 +7,7 @@ import click
 
 from vmcp_api.naming import ADMIN_PORT, MCP_PORT, vmcp_object_name
 from vmcp_proxy.cli.endpoint.tools import command as tools_command
+from vmcp_proxy.cli.endpoint.tools import search_option
 from vmcp_proxy.cli.explain.command import command as explain_command
 from vmcp_proxy.cli.kube.kubectl import Kubectl
 from vmcp_proxy.cli.kube.options import cluster_options, kubectl_of, one_endpoint
@@ -18,7 +19,7 @@ _FORMATS: Final = ["table", "wide", "json"]
 @click.argument("name", required=False, metavar="[NAME]")
 @cluster_options
 @click.option("--header", "headers", multiple=True, metavar="'K: V'", help="A header of every request; repeat it.")
-@click.option("--search", "query", metavar="WORDS", help="Only the tools for what these words say, the best first.")
+@search_option
 @click.option("-o", "--output", type=click.Choice(_FORMATS), default="table", show_default=True)
 @click.pass_context
 def tools(
