@@ -152,5 +152,4 @@ def callers_credentials(
 
 def _no_credentials(backend: str, error: OutgoingAuthError) -> BackendError:
     pause = round(error.retry_after) or None
-    detail = ": ".join(filter(None, (error.endpoint, error.detail)))
-    return BackendError(backend, Category.CREDENTIALS, str(error), detail=detail, retry_after=pause)
+    return BackendError(backend, Category.CREDENTIALS, str(error), detail=error.detail, retry_after=pause)

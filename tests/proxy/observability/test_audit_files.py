@@ -147,7 +147,6 @@ def test_a_full_disk_leaves_whole_lines_only_and_what_waits_is_written_when_ther
             sink.send(lines(range(50)))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert failed.value.reason == f"{path}: {os.strerror(errno.EFBIG)}"
     written = path.read_bytes()
     assert written.endswith(b"\n")
     assert numbers_in(written) == list(range(failed.value.sent))

@@ -1,6 +1,6 @@
 """Why a backend cannot be authenticated to.
 
-OutgoingAuthError          `retry_after` says when to ask again; `detail` and `endpoint` are for operators alone
+OutgoingAuthError          `retry_after` says when to ask again; `detail` is for operators alone, `endpoint` for the log
 ├── NoUserError            the strategy acts for a user, and the caller brought no token of one
 ├── RelayRefusedError      the caller's own headers may not go to this backend
 ├── EndpointAwayError      a token endpoint gives no answer, or none that can be used

@@ -59,9 +59,10 @@ class _Loss(bytes):
 class _Switch:
     """From here on lines go to another sink; none means nowhere. Takes no room."""
 
-    __slots__ = ("number", "sink", "trouble", "until")
+    __slots__ = ("number", "place", "sink", "trouble", "until")
 
-    def __init__(self, number: int, sink: Sink | None, trouble: str = "") -> None:
+    def __init__(self, number: int, sink: Sink | None, trouble: str = "", place: str = "") -> None:
+        self.place: Final = place
         self.number: Final = number
         self.sink: Final = sink
         self.trouble: Final = trouble
@@ -74,7 +75,7 @@ class AuditQueue:
     A sink that is away is tried again, with growing pauses, and nothing is lost while what waits is within its bounds.
     Beyond them the newest lines are dropped: what waits keeps its order and has no holes, and the line that says how
     many are missing stands where they would. Once full it takes lines again when an eighth is free, so that a slow sink
-    gets few such lines. `loss_line` makes them.
+    gets few such lines. `loss_line` makes them. `place` is where the sink is, for the log.
 
     `switch` gives it another sink: what waits goes to the former one first, and where that is away to the new one.
 
@@ -98,6 +99,7 @@ class AuditQueue:
         "_lost_since",
         "_newest",
         "_number",
+        "_place",
         "_refused",
         "_refused_next",
         "_refuses",
@@ -110,11 +112,14 @@ class AuditQueue:
         "_wake",
     )
 
-    def __init__(self, sink: Sink, logger: logging.Logger, loss_line: LossLine, trouble: str = "") -> None:
+    def __init__(
+        self, sink: Sink, logger: logging.Logger, loss_line: LossLine, trouble: str = "", place: str = ""
+    ) -> None:
         self._sink: Sink | None = sink
         self._number = 0
-        self._newest = _Switch(0, sink, trouble)
+        self._newest = _Switch(0, sink, trouble, place)
         self._trouble = trouble
+        self._place = place
         self._logger: Final = logger
         self._loss_line: Final = loss_line
         self._lines: deque[Line | _Switch] = deque()
@@ -170,12 +175,12 @@ class AuditQueue:
             self._append(told, len(told))
         self._append(line, size)
 
-    def switch(self, sink: Sink | None, trouble: str = "") -> None:
+    def switch(self, sink: Sink | None, trouble: str = "", place: str = "") -> None:
         """Has the lines from here on go to another sink, or nowhere; never blocks.
 
         `trouble` is what is known to keep that one from taking any.
         """
-        self._newest = _Switch(self._newest.number + 1, sink, trouble)
+        self._newest = _Switch(self._newest.number + 1, sink, trouble, place)
         self._lines.append(self._newest)
         self._wake.set()
 
@@ -280,7 +285,7 @@ class AuditQueue:
         former = switch.sink
         if switch.number > self._number:
             former, self._sink, self._trouble = self._sink, switch.sink, switch.trouble
-            self._number = switch.number
+            self._number, self._place = switch.number, switch.place
             self._failing_since = None
             self._away_logged = False
         if former is not None and former is not self._sink:
@@ -368,6 +373,7 @@ class AuditQueue:
                 logging.ERROR,
                 "audit sink is away; events wait",
                 reason=reason,
+                **({"address": self._place} if self._place else {}),
                 waiting=self.waiting,
                 at_most=MOST_LINES,
             )

@@ -130,9 +130,9 @@ class AuditOutput:
         sink = self._sink(wanted)
         trouble = self._find_trouble(wanted, sink)
         if self._queue is None:
-            self._queue = AuditQueue(sink, self._logger, self._loss_line, trouble)
+            self._queue = AuditQueue(sink, self._logger, self._loss_line, trouble, _address(wanted))
         else:
-            self._queue.switch(sink, trouble)
+            self._queue.switch(sink, trouble, _address(wanted))
         self._is_on, self._destination = True, wanted
 
     def _find_trouble(self, wanted: _Destination, sink: Sink) -> str:
@@ -192,6 +192,18 @@ class _AwaySink:
 def _place(destination: _Destination) -> str:
     """What cannot be reached, as the beginning of a sentence; the rest is nobody's business at an admin port."""
     return f"{destination.path}: " if isinstance(destination, AuditFile) else ""
+
+
+def _address(destination: _Destination) -> str:
+    """Where it is, for the log."""
+    match destination:
+        case AuditFile():
+            return destination.path
+        case _Server():
+            return destination.settings.address
+        case _Collector():
+            return destination.connection.origin
+    return ""
 
 
 def _destination(audit: Audit, loaded: Loaded) -> _Destination:

@@ -213,7 +213,7 @@ async def test_the_log_has_a_failure_that_lasts_once_and_says_when_it_is_over(mo
     ]
 
 
-async def test_operators_learn_which_endpoint_gave_no_token_and_callers_do_not(monkeypatch, caplog):
+async def test_the_log_says_which_endpoint_gave_no_token_and_statuses_and_callers_do_not(monkeypatch, caplog):
     async with desk(monkeypatch) as at:
         at.idp.acts["token"] = says(500)
         endpoint = replace(at.endpoint(), url=at.idp.url("token") + f"?key={CANARY}")
@@ -222,8 +222,7 @@ async def test_operators_learn_which_endpoint_gave_no_token_and_callers_do_not(m
         with pytest.raises(BackendError) as caught:
             await credentials.fetch(Deadline.after(asyncio.get_running_loop().time(), 10))
         origin = at.idp.url("token").removesuffix("/token")
-        assert f"answers with HTTP status 500, {origin})" in caught.value.told
-        assert origin not in str(caught.value)
+        assert origin not in caught.value.told
         (line,) = caplog.records
         assert line.vmcp_fields["endpoint"] == origin
     assert CANARY not in caplog.text + caught.value.told

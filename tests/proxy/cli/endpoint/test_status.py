@@ -32,7 +32,7 @@ SECRET = "canary-collector-6c20"
 
 
 @pytest.mark.scenario("O-4", "O-5")
-async def test_an_audit_sink_that_is_away_is_told_with_what_waits_until_it_is_back(capsys, monkeypatch):
+async def test_an_audit_sink_that_is_away_is_told_with_what_waits_until_it_is_back(capsys, caplog, monkeypatch):
     monkeypatch.setattr(queue, "_AWAY_SECONDS", 0.0)
     monkeypatch.setattr(queue, "_LONGEST_PAUSE", 0.2)
 
@@ -61,6 +61,8 @@ async def test_an_audit_sink_that_is_away_is_told_with_what_waits_until_it_is_ba
     assert "audit" not in after.out
     assert SECRET not in shown.out + document.out
     assert str(collector.port) not in shown.out + document.out
+    (told,) = [each for each in caplog.records if each.getMessage() == "audit sink is away; events wait"]
+    assert told.vmcp_fields["address"] == collector.url
 
 
 @pytest.mark.scenario("O-5")

@@ -105,13 +105,10 @@ class OtlpSink:
                 allow_redirects=False,
             )
         except requests.RequestException:
-            raise SinkAwayError(self._problem(session)) from None
+            raise SinkAwayError(session.problem) from None
         if answer.ok or answer.status_code in _UNREADABLE:
             return answer.status_code
-        raise SinkAwayError(self._problem(session), retry_after=pause_of(answer.headers.get("Retry-After")))
-
-    def _problem(self, session: OtlpSession) -> str:
-        return f"{self._connection.origin}: {session.problem}"
+        raise SinkAwayError(session.problem, retry_after=pause_of(answer.headers.get("Retry-After")))
 
     def _opened(self) -> OtlpSession:
         if self._session is None:

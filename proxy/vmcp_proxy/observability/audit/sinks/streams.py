@@ -135,7 +135,7 @@ class FileSink(StreamSink):
                 self._write(part)
             except SinkAwayError as away:
                 self._leave_pipe()
-                raise SinkAwayError(f"{self._path}: {away.reason}", sent=sent + away.sent) from None
+                raise SinkAwayError(away.reason, sent=sent + away.sent) from None
             sent += len(part)
         return 0
 
@@ -166,7 +166,7 @@ class FileSink(StreamSink):
                 self._open()
             found = os.fstat(self._descriptor if self._descriptor is not None else -1)
         except OSError as error:
-            raise SinkAwayError(f"{self._path}: {error.strerror or type(error).__name__}", sent=sent) from None
+            raise SinkAwayError(error.strerror or type(error).__name__, sent=sent) from None
         return found.st_size if stat.S_ISREG(found.st_mode) else None
 
     def _is_current(self) -> bool:

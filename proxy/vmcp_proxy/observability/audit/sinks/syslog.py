@@ -99,8 +99,7 @@ class UdpSink:
                 refused += not self._fits(line)
             except OSError as error:
                 self.close()
-                reason = error.strerror or type(error).__name__
-                raise SinkAwayError(_at(self._address, reason), sent=sent, refused=refused) from None
+                raise SinkAwayError(error.strerror or type(error).__name__, sent=sent, refused=refused) from None
         return refused
 
     def _fits(self, line: bytes) -> bool:
@@ -173,8 +172,7 @@ class TcpSink:
             except (OSError, ValueError) as error:
                 # By TLS nobody can tell which of them got there, and after a reset the kernel has forgotten.
                 self.close()
-                reason = _reason(error, is_plain=self._make_context is None)
-                raise SinkAwayError(_at(self._address, reason), sent=sent) from None
+                raise SinkAwayError(_reason(error, is_plain=self._make_context is None), sent=sent) from None
             sent += len(frames)
         return 0
 
@@ -224,11 +222,6 @@ class TcpSink:
                 raise TimeoutError("the server does not read")
             time.sleep(pause)
             pause = min(pause * 2, 0.05)
-
-
-def _at(address: tuple[str, int], reason: str) -> str:
-    host, port = address
-    return f"{f'[{host}]' if ':' in host else host}:{port}: {reason}"
 
 
 def _reason(error: Exception, *, is_plain: bool) -> str:
