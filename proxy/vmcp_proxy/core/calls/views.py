@@ -1,6 +1,7 @@
 """The catalog that one caller sees: one listing per member, merged and kept."""
 
 import asyncio
+import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
@@ -15,10 +16,8 @@ from vmcp_proxy.core.calls.standing import cacheable_of, outcome_of
 from vmcp_proxy.core.catalog.budget import CatalogBudget
 from vmcp_proxy.core.catalog.capabilities import Listing, Outcome
 from vmcp_proxy.core.catalog.catalog import Catalog
-from vmcp_proxy.core.catalog.merge import merge
-from vmcp_proxy.core.catalog.selection import select_entries
-from vmcp_proxy.core.catalog.trace import Traced, trace_entries
-from vmcp_proxy.core.catalog.ui_pages import PageClaims, claims_of
+from vmcp_proxy.core.catalog.group_listings import GroupListings
+from vmcp_proxy.core.catalog.trace import Traced
 from vmcp_proxy.core.client import BuiltView, ClientContext
 from vmcp_proxy.core.listings.cache import Listings
 from vmcp_proxy.core.listings.entry import Entry
@@ -294,22 +293,12 @@ class Views:
         their names is not why the caller lacks them.
         """
         reach = self._reach_of(identity)
-        found = self._traced(self._shared_entries(reach), kind, names)
+        found = self._listed(self._shared_entries(reach)).traced(self._aggregation, kind, names)
         if reach is None:
             return found
         outside = ({name: entry} for name, entry in self._shared_entries(None).items() if name not in reach)
-        return (*found, *(each for alone in outside for each in self._traced(alone, kind, names)))
-
-    def _traced(self, entries: Mapping[str, Entry], kind: Kind, names: Collection[str]) -> tuple[Traced, ...]:
-        shown = {name: self._listings.shown(entry) for name, entry in entries.items()}
-        known = {name: self._listings.known(entry) for name, entry in entries.items()}
-        claims = _claims(known)
-        served = trace_entries(select_entries(_there(shown), self._aggregation, claims), kind, names)
-        if all(shown[name] is not None for name, listing in known.items() if listing is not None):
-            return served
-        everything = trace_entries(select_entries(_there(known), self._aggregation, claims), kind, names)
-        away = (each for each in everything if shown[each.capability.backend] is None)
-        return (*served, *(msgspec.structs.replace(each, is_away=True) for each in away))
+        apart = (self._listed(alone).traced(self._aggregation, kind, names) for alone in outside)
+        return (*found, *itertools.chain.from_iterable(apart))
 
     def _shared_entries(self, reach: frozenset[str] | None) -> dict[str, Entry]:
         return {name: self._listings.entry(member, SHARED) for name, member in self._within(reach).items()}
@@ -348,15 +337,11 @@ class Views:
 
     def _merged(self, entries: dict[str, Entry], reach: frozenset[str] | None) -> Catalog:
         outcomes = {name: outcome_of(entry) for name, entry in entries.items()} | self._withheld_from(reach)
-        shown = {name: self._listings.shown(entry) for name, entry in entries.items()}
-        known = {name: self._listings.known(entry) for name, entry in entries.items()}
-        key = (
-            *((name, _digest(shown[name]), _digest(known[name])) for name in entries),
-            *((name, outcome) for name, outcome in outcomes.items()),
-        )
+        listed = self._listed(entries)
+        key = (*listed.digests, *outcomes.items())
         catalog = self._catalogs.get(key)
         if catalog is None:
-            catalog = self._catalogs[key] = self._merge(shown, known, outcomes)
+            catalog = self._catalogs[key] = listed.merged(self._aggregation, outcomes)
         private = [entry.former for entry in entries.values() if not entry.is_shared]
         if reach is None and not private:
             self._own = catalog
@@ -365,15 +350,11 @@ class Views:
             self._budget.keep(catalog, *(listing for listing in private if listing is not None))
         return catalog
 
-    def _merge(
-        self, shown: Mapping[str, Listing | None], known: Mapping[str, Listing | None], outcomes: Mapping[str, Outcome]
-    ) -> Catalog:
-        claims = _claims(known)
-        catalog = merge(_there(shown), self._aggregation, outcomes, claims)
-        away = {name for name, listing in known.items() if listing is not None and shown[name] is None}
-        if not away:
-            return catalog
-        return catalog.beside(merge(_there(known), self._aggregation, outcomes, claims), away)
+    def _listed(self, entries: Mapping[str, Entry]) -> GroupListings:
+        return GroupListings(
+            {name: self._listings.shown(entry) for name, entry in entries.items()},
+            {name: self._listings.known(entry) for name, entry in entries.items()},
+        )
 
 
 def _audience(member: Member, client: ClientContext) -> str:
@@ -387,15 +368,3 @@ def _is_for(built: BuiltView, caller: Caller) -> bool:
     was, now = built.identity, caller.identity
     is_same = was is now or (was == now and was.grant == now.grant)
     return is_same and (built.snapshot is caller.snapshot or built.snapshot == caller.snapshot)
-
-
-def _claims(known: Mapping[str, Listing | None]) -> PageClaims:
-    return claims_of(_there(known), is_alone=len(known) <= 1)
-
-
-def _there(listings: Mapping[str, Listing | None]) -> list[Listing]:
-    return [each for each in listings.values() if each is not None]
-
-
-def _digest(listing: Listing | None) -> bytes | None:
-    return listing.digest if listing is not None else None
