@@ -69,26 +69,26 @@ class RedisFigures:
 
 _KIB: Final = 1 << 10
 _MIB: Final = 1 << 20
-_SMALL: Final = "[small calls](../performance-small-calls.md#beside-agentgateway), November 30 at 0b3d061"
-_LARGE: Final = "[targets](../performance.md#targets), November 30 at 0b3d061"
+_SMALL: Final = "[small calls](../performance-small-calls.md#beside-agentgateway), December 1 at 76c54d9a"
+_LARGE: Final = "[targets](../performance.md#targets), December 1 at 76c54d9a"
 _REST: Final = "[performance](../performance.md#result-a-run-of-november-21-on-python-311), November 21"
 
 CALLS: Final = {
-    Setting.PLAIN: Request("a small tool call, anonymous callers, metrics (**plain**)", 83, _SMALL),
-    Setting.GUARDED: Request("the same with OIDC tokens, 20 policies and an audit line (**guarded**)", 114, _SMALL),
+    Setting.PLAIN: Request("a small tool call, anonymous callers, metrics (**plain**)", 89, _SMALL),
+    Setting.GUARDED: Request("the same with OIDC tokens, 20 policies and an audit line (**guarded**)", 137, _SMALL),
     Setting.SECURED: Request(
         "guarded, with rate limits, traces at 5 %, metrics by OTLP and passthrough headers too (**secured**)",
-        167,
+        214,
         _SMALL,
     ),
 }
 
 REQUESTS: Final = (
     *CALLS.values(),
-    Request("a result of 100 KiB as JSON", 197, _LARGE),
-    Request("a result of 100 KiB as an event stream", 187, _LARGE),
-    Request("a result of 2 MiB as JSON", 2558, _LARGE),
-    Request("a result of 2 MiB as an event stream", 3341, _LARGE),
+    Request("a result of 100 KiB as JSON", 266, _LARGE),
+    Request("a result of 100 KiB as an event stream", 303, _LARGE),
+    Request("a result of 2 MiB as JSON", 3084, _LARGE),
+    Request("a result of 2 MiB as an event stream", 3938, _LARGE),
     Request("`tools/list` of 1 000 tools, catalog warm", 140, _REST),
     Request("`initialize`, catalog warm", 700, _REST),
 )
