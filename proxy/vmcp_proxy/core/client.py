@@ -40,7 +40,8 @@ class BuiltView(msgspec.Struct, frozen=True, gc=False):
     """A catalog as of `epoch`, for a caller and its headers, until `expires` (loop time).
 
     It does not keep the catalog, which the budget does (ADR-0067). `cacheable` is how long clients may keep its lists;
-    it counts from their reading, and may have passed.
+    it counts from their reading, and may have passed. `looks` is `Listings.looks` as of the last time
+    that somebody came for its listings.
     """
 
     found: ref[Catalog] | None
@@ -48,6 +49,7 @@ class BuiltView(msgspec.Struct, frozen=True, gc=False):
     snapshot: HeaderSnapshot
     epoch: int
     expires: float
+    looks: int
     cacheable: Cacheable = NOT_CACHEABLE
 
     @property

@@ -344,6 +344,32 @@ async def test_what_a_caller_was_told_before_its_lists_failed_is_known_while_oth
 
 
 @pytest.mark.usefixtures("both_eras")
+@pytest.mark.scenario("A-14", "H-6")
+async def test_whose_a_name_is_stays_known_of_a_caller_who_only_calls_however_long_that_goes_on():
+    backend = tenants()
+    own = backend.handlers["tools/list"]
+    async with (
+        scene({"one": backend}, config=tight(), passthroughHeaders=HEADERS) as world,
+        world.session(x_tenant="t0") as client,
+    ):
+        await client.names()
+        for _ in range(3):
+            await client.call("one_about_t0")
+            world.inside.look_for_unused()
+
+        @backend.on("tools/list")
+        async def refused(call: Call) -> dict:
+            if call.heard.headers.get("x-tenant") == "t0":
+                raise Status(500)
+            return await own(call)
+
+        world.inside.invalidate_lists("one")
+        called = await client.call("one_about_t0")
+        assert json.loads(called["content"][0]["text"]) == ["t0", "about_t0"]
+        assert asked(backend, "t0") == 1, "no call waits for a list that has been told"
+
+
+@pytest.mark.usefixtures("both_eras")
 async def test_a_list_that_has_a_backend_asked_again_for_what_has_given_way_takes_a_token_and_one_at_hand_does_not():
     backend = tenants()
     config = tight(rateLimiting={"shared": {"maxTokens": 1000, "refillPeriod": "24h"}})

@@ -87,12 +87,16 @@ class Views:
         built = caller.client.view
         if built is None or built.epoch != self.epoch or not _is_for(built, caller):
             return None
-        if built.identity is not caller.identity:
+        looks = self._listings.looks
+        if built.identity is not caller.identity or built.looks != looks:
             # A refreshed token: found to say the same once, and the former one is let go of.
-            caller.client.view = msgspec.structs.replace(built, identity=caller.identity)
+            caller.client.view = msgspec.structs.replace(built, identity=caller.identity, looks=looks)
         catalog = built.catalog
         if catalog is not None:
             self._budget.touch(catalog)
+            if built.looks != looks:
+                # Who only calls uses what it was made of too: it must be known whose a name is.
+                self._entries(caller, self._reach_of(caller.identity))
         return catalog
 
     async def view(self, caller: Caller) -> Catalog:
@@ -165,7 +169,7 @@ class Views:
         needs = self._listings.needs_list if is_patient else self._listings.needs_fetch
         held: list[Listing | None] = []
         for _ in range(_MOST_ROUNDS):
-            members = self._members
+            members, looks = self._members, self._listings.looks
             reach = self._reach_of(caller.identity)
             entries = self._entries(caller, reach)
             # Nothing of it gives way from here on: this holds it.
@@ -188,7 +192,7 @@ class Views:
         expires = min((self._listings.asks_again_at(entry) for entry in entries.values()), default=math.inf)
         cacheable = cacheable_of(entries, is_whole=reach is None)
         found = ref(catalog) if is_view else None
-        caller.client.view = BuiltView(found, caller.identity, caller.snapshot, epoch, expires, cacheable)
+        caller.client.view = BuiltView(found, caller.identity, caller.snapshot, epoch, expires, looks, cacheable)
         return catalog
 
     def _reach_of(self, identity: Identity | None) -> frozenset[str] | None:

@@ -41,7 +41,8 @@ class Listings:
     until the backend counts as unhealthy, and its entries of one kind those in which that kind alone got no answer:
     a hiccup takes no tools away. Whenever its backend becomes unhealthy or
     ceases to be, every listing of it is read again. What backends tell clients is kept within the `budget`; what has
-    given way is no change, and read again when it is asked for.
+    given way is no change, and read again when it is asked for. `looks` counts those at what is unused: who goes on
+    with what was made of entries before comes for them again after each.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Listings:
     ) -> None:
         self.ttl = 300.0
         self.most_bytes = ListingLimits().bytes
+        self.looks = 0
         self._budget: Final = CatalogBudget() if budget is None else budget
         self._tasks = tasks
         self._on_change = on_change
@@ -185,6 +187,7 @@ class Listings:
 
     def drop_unused(self) -> None:
         """Forgets what backends have told single callers of whom none has come since this was last called."""
+        self.looks += 1
         for key in list(self._private()):
             entry = self._entries[key]
             if not entry.is_used and entry.task is None:
