@@ -150,9 +150,7 @@ class Inside:
 
     def look_for_unused(self) -> None:
         """Lets go of what nobody has used since it was looked for last, as the time does."""
-        ageing = self._parts.core.ageing
-        ageing._listings.drop_unused()
-        ageing._budget.drop_unused()
+        self._parts.core.ageing.look()
 
     def invalidate_lists(self, backend: str) -> None:
         """Lets the backend's shared lists be asked for anew, as its `list_changed` would."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Protocol, TypeAlias
 
 from vmcp_proxy.clients.session_client import SessionClient
@@ -64,6 +64,11 @@ class Notifier:
     def attach(self, virtual: VirtualMCP) -> None:
         """Says whose view counts; the core is built after its parts."""
         self._virtual = virtual
+
+    def callers(self) -> Iterator[Caller]:
+        """Those who listen now, as far as they have asked for anything."""
+        for listening in self._hearers:
+            yield from (caller for hearer in listening() if (caller := hearer.caller) is not None)
 
     def changed(self) -> None:
         """Asks for a comparison soon."""

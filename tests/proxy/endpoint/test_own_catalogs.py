@@ -369,6 +369,31 @@ async def test_whose_a_name_is_stays_known_of_a_caller_who_only_calls_however_lo
         assert asked(backend, "t0") == 1, "no call waits for a list that has been told"
 
 
+@pytest.mark.scenario("A-14", "H-6")
+async def test_lists_stay_known_of_a_client_that_only_listens_however_long_that_goes_on():
+    backend = tenants()
+    own = backend.handlers["tools/list"]
+    async with (
+        scene({"one": backend}, config=tight(), passthroughHeaders=HEADERS) as world,
+        world.session(x_tenant="t0") as client,
+        client.listening() as stream,
+    ):
+        await eventually(lambda: stream.comments)
+        names = await client.names()
+        times = asked(backend, "t0")
+        for _ in range(3):
+            world.inside.look_for_unused()
+
+        @backend.on("tools/list")
+        async def refused(call: Call) -> dict:
+            if call.heard.headers.get("x-tenant") == "t0":
+                raise Status(500)
+            return await own(call)
+
+        assert await client.names() == names
+        assert asked(backend, "t0") == times
+
+
 @pytest.mark.usefixtures("both_eras")
 async def test_a_list_that_has_a_backend_asked_again_for_what_has_given_way_takes_a_token_and_one_at_hand_does_not():
     backend = tenants()

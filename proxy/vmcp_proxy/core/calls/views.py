@@ -99,6 +99,13 @@ class Views:
                 self._entries(caller, self._reach_of(caller.identity))
         return catalog
 
+    def note_use(self, caller: Caller) -> None:
+        """Has what the caller knows count as used, although it says nothing."""
+        self._entries(caller, self._reach_of(caller.identity))
+        catalog = None if caller.client.view is None else caller.client.view.catalog
+        if catalog is not None:
+            self._budget.touch(catalog)
+
     async def view(self, caller: Caller) -> Catalog:
         """The caller's catalog; waits for members whose listing is not there, each up to the list deadline."""
         catalog = self._fresh(caller)

@@ -177,6 +177,10 @@ def build_core_parts(
     listen = ListenClients(tasks, receiver_of, has_own_lists, changes, hearing, on_over)
     notifier = Notifier(sessions.clients.listening, listen.all)
 
+    def note_use() -> None:
+        for caller in notifier.callers():
+            views.note_use(caller)
+
     def on_members(members: Members) -> None:
         links.configure(members)
         stateless.serve(members)
@@ -197,7 +201,7 @@ def build_core_parts(
         views,
         resolver,
         listings,
-        Ageing(listings, budget),
+        Ageing(listings, budget, note_use),
         own_links,
         links,
         stateless,
