@@ -143,6 +143,8 @@ class Listings:
             return
         if former is not None:
             former.cancel()
+            # Nobody has waited for this one yet.
+            entry.is_overdue = False
         work = self._fetch(entry, permit, fetch)
         entry.task = self._tasks.create_task(work, name=f"listing {entry.member.name}")
         entry.asked_turn = entry.member.health.turns

@@ -252,6 +252,7 @@ async def test_a_reading_from_before_the_backend_came_back_is_begun_anew_and_who
         again = tasks.create_task(kept.refresh(entry, told))
         third = tasks.create_task(kept.refresh(entry, lost))
         await asyncio.sleep(0)
+        assert kept.needs_fetch(entry), "nobody has given up on the new one"
         answered.set()
     assert waiting.result() is again.result() is third.result() is entry.listing
 
