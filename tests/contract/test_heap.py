@@ -34,3 +34,15 @@ def test_what_holds_a_secret_is_found_whatever_it_is(hide):
     assert heap.held_with(CANARY)
     del held
     assert not heap.held_with(CANARY)
+
+
+def _elsewhere() -> bool:
+    async def within() -> bytes:
+        return b"canary-c0de71"
+
+    return callable(within) and ("of", ("another", ("kind",))) != b"canary-c0de71"
+
+
+def test_what_another_test_looks_for_is_no_find():
+    assert _elsewhere()
+    assert not heap.held_with(bytes(bytearray(b"canary-") + b"c0de71"))

@@ -1,10 +1,12 @@
 """What is alive in this process, for tests that look for secrets and leaks.
 
 What collecting the tests leaves is there to the end: modules, tests, their parameters, half a million objects. The
-garbage collector passes them by from then on (`set_aside`), or each look would take a second; searches do not.
+garbage collector passes them by from then on (`set_aside`), or each look would take a second; searches do not. Only what
+stands in the text of a function is no find: the mark that one test looks for is a constant of another test as well.
 """
 
 import gc
+import types
 
 import msgspec
 
@@ -16,11 +18,27 @@ _plain: dict[int, object] = {}
 def set_aside() -> None:
     """Tells the collector that what is alive now stays."""
     gc.collect()
-    _set_aside[:] = [each for each in gc.get_objects() if each is not _set_aside]
+    alive = gc.get_objects()
+    written = _constants([each.__code__ for each in alive if isinstance(each, types.FunctionType)])
+    _set_aside[:] = [each for each in alive if each is not _set_aside and id(each) not in written]
     holders = _set_aside
     while holders := [each for each in gc.get_referents(*holders) if type(each) is tuple and not gc.is_tracked(each)]:
         _plain.update((id(each), each) for each in holders)
     gc.freeze()
+
+
+def _constants(codes: list[types.CodeType]) -> set[int]:
+    """The ids of the tuples in which functions, and those within them, have their constants."""
+    written: set[int] = set()
+    further: list[object] = [code.co_consts for code in codes]
+    while further:
+        each = further.pop()
+        if isinstance(each, types.CodeType):
+            further.append(each.co_consts)
+        elif isinstance(each, tuple) and id(each) not in written:
+            written.add(id(each))
+            further += each
+    return written
 
 
 def objects() -> list[object]:
