@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.contenders.site import free_port
+from benchmarks.ports import free_port
 
 _START_SECONDS = 10.0
 

@@ -11,8 +11,9 @@ import msgspec
 from benchmarks import jobs
 from benchmarks.child import START_SECONDS, Child, python, running
 from benchmarks.contenders.roster import Roster
-from benchmarks.contenders.site import Contender, Launch, Site, await_ready, free_port
+from benchmarks.contenders.site import Contender, Launch, Site, await_ready
 from benchmarks.jobs import Done
+from benchmarks.ports import free_port
 from benchmarks.procfs import Usage
 
 _JOB_SECONDS = 900.0

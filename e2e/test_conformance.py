@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from benchmarks.ports import free_port
 from e2e.support.manifests import HEALTH, group, vmcp
 from e2e.support.network import reachable
 from e2e.support.replicas import REDIS, SHARED, is_complete
@@ -12,7 +13,6 @@ from e2e.support.suite_server import suite_server, suite_server_sources
 from tests.conformance.installing import PLACE, installed, node
 from tests.conformance.suite import LEGACY, MODERN, REVISIONS, Suite
 from tests.conformance.table import PAGE, PODS, UNSCORED, Report, pods, section, word
-from tests.servers.running import free_port
 
 RESULTS = PLACE / "results" / "cluster"
 BACKEND = "fixture"

@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from benchmarks.contenders.site import Absent, Contender, Launch, Site, answers, free_port
+from benchmarks.contenders.site import Absent, Contender, Launch, Site, answers
+from benchmarks.ports import free_port
 
 _ASK_SECONDS = 20
 _LONGEST_VERSION = 60

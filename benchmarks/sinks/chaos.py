@@ -14,8 +14,9 @@ from typing import Any, Final
 
 from benchmarks.child import START_SECONDS, Child
 from benchmarks.contenders.ours import backend_config, command_for, write_keys
-from benchmarks.contenders.site import answers, free_port
+from benchmarks.contenders.site import answers
 from benchmarks.mcp_client import Session, open_session, request
+from benchmarks.ports import free_port
 from benchmarks.redis_server import RedisServer
 from benchmarks.sinks.receivers import Mood, Receiver, receiving
 from benchmarks.soak.backend import Backend

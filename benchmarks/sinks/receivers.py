@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from benchmarks.contenders.site import free_port
+from benchmarks.ports import free_port
 
 SINKS: Final = ("otlp", "syslog", "file", "pipe")
 

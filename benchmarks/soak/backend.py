@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from httptools import HttpRequestParser
 
-from benchmarks.contenders.site import free_port
+from benchmarks.ports import free_port
 from benchmarks.soak.plan import Fault
 
 _TOOL = {

@@ -7,7 +7,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeAlias
 
-from benchmarks.contenders.site import free_port
+from benchmarks.ports import free_port
 
 NAME: Final = "hostile"
 _HELLO: Final = {

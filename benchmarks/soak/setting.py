@@ -13,7 +13,8 @@ from pathlib import Path
 
 from benchmarks.child import START_SECONDS, Child, python
 from benchmarks.contenders.ours import backend_config, command_for, write_keys
-from benchmarks.contenders.site import answers, free_port
+from benchmarks.contenders.site import answers
+from benchmarks.ports import free_port
 from benchmarks.redis_server import RedisServer
 from benchmarks.soak.backend import Backend
 from benchmarks.soak.hostile_backend import NAME as HOSTILE

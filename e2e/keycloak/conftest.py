@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from benchmarks.ports import free_port
 from e2e.keycloak.install import installed
 from e2e.keycloak.launch import launch
 from e2e.keycloak.server import Keycloak, Realm, running
-from tests.support.redis_server import free_port
 
 TEST_SECONDS = 300
 

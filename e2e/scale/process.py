@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import aiohttp
 
+from benchmarks.ports import free_port
 from benchmarks.procfs import peak_of, usage_of
 from e2e.scale.simulated import PROXY_TEMPLATE
 
@@ -34,7 +34,7 @@ class OperatorProcess:
     @asynccontextmanager
     async def running(kubeconfig: Path, namespace: str, log: Path) -> AsyncIterator["OperatorProcess"]:
         """Started with the defaults of its image, ended by SIGTERM; its Lease is in `namespace`."""
-        port = _free_port()
+        port = free_port()
         arguments = (
             f"--port={port}",
             "--host=127.0.0.1",
@@ -119,9 +119,3 @@ def _sample(line: str) -> tuple[str, str, float]:
     series, _, value = line.rpartition(" ")
     name, _, labels = series.partition("{")
     return name, labels, float(value)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

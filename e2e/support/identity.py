@@ -6,13 +6,13 @@ from pathlib import Path
 
 import httpx2
 
+from benchmarks.ports import free_port
 from e2e.cluster import Cluster
 from e2e.keycloak.install import installed
 from e2e.keycloak.launch import launch
 from e2e.keycloak.server import Keycloak, running
 from e2e.support.uplink import beside, uplink
 from tests.support.idp import Idp
-from tests.support.redis_server import free_port
 
 PORT = 18480
 KEYCLOAK_PORT = 18481

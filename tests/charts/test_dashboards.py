@@ -9,11 +9,11 @@ import time
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
+from benchmarks.ports import free_port
 from charts import dashboards, metrics_page
 from charts.generate import OPERATOR_CHART
 from charts.panels import render
 from tests.support.prometheus import INTERVAL, Prometheus, prometheus
-from tests.support.redis_server import free_port
 from tests.support.scene import operational, scene
 from tests.support.scripted_backend import ScriptedBackend, Status, text
 from tests.support.tcp import listening

@@ -11,9 +11,10 @@ from typing import Any, Final
 
 import yaml
 
+from benchmarks.ports import free_port
 from tests.conformance.fixture.tools import NAMES
 from tests.conformance.installing import ROOT, FailedError
-from tests.servers.running import VMCP, free_port, listening, program
+from tests.servers.running import VMCP, listening, program
 
 FIRST: Final = "fixture"
 SECOND: Final = "second"

@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from benchmarks.contenders.site import free_port
+from benchmarks.ports import free_port
 from tests.proxy.observability.queueing import LOGGER, SECONDS, loss_line
 from tests.proxy.observability.test_audit_syslog import line
 from tests.support.raw_client import eventually

@@ -11,11 +11,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from benchmarks.ports import free_port
 from tests.conformance.installing import PLACE as SUITE
 from tests.conformance.installing import ROOT, FailedError, finished, installed, node
 from tests.conformance.setups import up
 from tests.peers.roster import Peer
-from tests.servers.running import free_port, program
+from tests.servers.running import program
 from tests.support.peers import CACHE, LOCKS, python_of
 
 DRILL_SECONDS: Final = 180.0

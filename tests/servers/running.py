@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.ports import free_port
 from tests.servers.clients import Asks, over_http, over_sse, over_stdio
 from tests.servers.table import Server
 
@@ -63,13 +63,6 @@ def place(server: Server, programs: Path, folder: Path) -> Place:
     tmp = folder / server.name
     tmp.mkdir(parents=True)
     return Place(server, programs, tmp, free_port())
-
-
-def free_port() -> int:
-    """A port that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextlib.asynccontextmanager

@@ -1,8 +1,8 @@
 """What is alive in this process, for tests that look for secrets and leaks.
 
 What collecting the tests leaves is there to the end: modules, tests, their parameters, half a million objects. The
-garbage collector passes them by from then on (`set_aside`), or each look would take a second; searches do not. Only what
-stands in the text of a function is no find: the mark that one test looks for is a constant of another test as well.
+garbage collector passes them by from then on (`set_aside`), or each look would take a second; searches do not. What
+functions have as constants is no find: the mark that one test looks for stands in another test as well.
 """
 
 import gc

@@ -13,8 +13,8 @@ from typing import Any
 import httpx2
 import yaml
 
+from benchmarks.ports import free_port
 from tests.support.plain_http import http_client
-from tests.support.redis_server import free_port
 
 INTERVAL = 1.0
 """Seconds between two scrapes."""

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import trustme
 
+from benchmarks.ports import free_port
 from tests.support.raw_client import eventually
-from tests.support.redis_server import RedisServer, free_port, running
+from tests.support.redis_server import RedisServer, running
 
 
 @contextmanager

@@ -12,14 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from benchmarks.ports import free_port
+
 START_SECONDS = 10.0
-
-
-def free_port() -> int:
-    """A TCP port of the loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class RedisServer:

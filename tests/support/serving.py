@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 
 import uvicorn
 
+from benchmarks.ports import free_port
 from vmcp_api.config import ProxyConfig
 from vmcp_api.secret import SecretBytes
 from vmcp_proxy.core.policy.questions import Admitter
@@ -36,7 +37,7 @@ async def serve(app, port: int = 0) -> AsyncIterator[int]:
     config = uvicorn.Config(
         app,
         host="127.0.0.1",
-        port=port,
+        port=port or free_port(),
         log_config=None,
         access_log=False,
         ws="none",

@@ -5,6 +5,8 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from benchmarks.ports import free_port
+
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -20,7 +22,7 @@ async def listening(
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    server = await asyncio.start_server(connected, host, port, ssl=context)
+    server = await asyncio.start_server(connected, host, port or free_port(), ssl=context)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

@@ -8,8 +8,8 @@ import pytest
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 
+from benchmarks.ports import free_port
 from tests.proxy.cli.commands import call_vmcp, run_vmcp
-from tests.support.redis_server import free_port
 from tests.support.serving import http_backend, load, running, serve, url_of
 from vmcp_proxy.cli.endpoint import conversation as client_module
 from vmcp_proxy.cli.exits import Exit

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.ports import free_port
 from tests.proxy.cli.commands import EXAMPLE, call_vmcp, endpoint, run_vmcp, server, write
-from tests.support.redis_server import free_port
 from tests.support.rules import Effect, Rule, RuleBased
 from tests.support.scene import scene
 from tests.support.scripted_backend import ScriptedBackend, tool

@@ -9,10 +9,11 @@ import sys
 import httpx2
 import pytest
 
+from benchmarks.ports import free_port
 from tests.proxy.cli.commands import as_yaml, call_vmcp, endpoint, replace, run_vmcp, server, serving, write
 from tests.proxy.cli.test_sources import mounted
 from tests.support.plain_http import http_client
-from tests.support.redis_server import RedisServer, free_port, running
+from tests.support.redis_server import RedisServer, running
 from vmcp_proxy.cli.exits import Exit
 
 INITIALIZE = {

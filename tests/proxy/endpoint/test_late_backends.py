@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from benchmarks.ports import free_port
 from tests.proxy.endpoint.helpers import QUIET
 from tests.support.modern_backend import ModernBackend
 from tests.support.raw_client import WAIT_SECONDS, RawClient
-from tests.support.redis_server import free_port
 from tests.support.scene import Scene, scene
 from tests.support.scripted_backend import Die, Status, tool
 from vmcp_proxy.protocol.methods import Era

@@ -7,10 +7,11 @@ import pytest
 import trustme
 import uvloop
 
+from benchmarks.ports import free_port
 from tests.proxy.sessions.pods import OwnStore, eventually
 from tests.proxy.sessions.test_stores import NEW, RECORD
 from tests.support.redis_layouts import cluster_of_three, guarded_sentinel, tls_redis, until_whole
-from tests.support.redis_server import RedisServer, free_port, running
+from tests.support.redis_server import RedisServer, running
 from vmcp_api.config.sessions import StorageConfig
 from vmcp_proxy.sessions import StoreUnavailable
 
