@@ -5,8 +5,8 @@ CLUSTER ?= node
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
-# Many tests wait for something: more processes than cores let others run meanwhile.
-PARALLEL := -n 3 --dist worksteal
+# Most tests wait for something most of the time: more processes than cores let others run meanwhile.
+PARALLEL := -n 6 --dist worksteal
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
