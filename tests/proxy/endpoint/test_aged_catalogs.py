@@ -18,7 +18,18 @@ from tests.proxy.endpoint.test_own_catalogs import (
 from tests.support import heap
 from tests.support.raw_client import eventually
 from tests.support.scene import operational, scene
-from tests.support.scripted_backend import Call, Status
+from tests.support.scripted_backend import Call, ScriptedBackend, Status
+
+
+def refuse_lists_to_t0(backend: ScriptedBackend) -> None:
+    """Others are told their lists as before."""
+    own = backend.handlers["tools/list"]
+
+    @backend.on("tools/list")
+    async def refused(call: Call) -> dict:
+        if call.heard.headers.get("x-tenant") == "t0":
+            raise Status(500)
+        return await own(call)
 
 
 @pytest.mark.usefixtures("both_eras")
@@ -40,7 +51,6 @@ async def test_of_callers_who_have_gone_nothing_is_kept_of_what_they_saw():
 @pytest.mark.scenario("A-14", "H-6")
 async def test_whose_a_name_is_stays_known_of_a_caller_who_only_calls_however_long_that_goes_on():
     backend = tenants()
-    own = backend.handlers["tools/list"]
     async with (
         scene({"one": backend}, config=tight(), passthroughHeaders=HEADERS) as world,
         world.session(x_tenant="t0") as client,
@@ -49,13 +59,7 @@ async def test_whose_a_name_is_stays_known_of_a_caller_who_only_calls_however_lo
         for _ in range(3):
             await client.call("one_about_t0")
             world.inside.look_for_unused()
-
-        @backend.on("tools/list")
-        async def refused(call: Call) -> dict:
-            if call.heard.headers.get("x-tenant") == "t0":
-                raise Status(500)
-            return await own(call)
-
+        refuse_lists_to_t0(backend)
         world.inside.invalidate_lists("one")
         called = await client.call("one_about_t0")
         assert json.loads(called["content"][0]["text"]) == ["t0", "about_t0"]
@@ -65,7 +69,6 @@ async def test_whose_a_name_is_stays_known_of_a_caller_who_only_calls_however_lo
 @pytest.mark.scenario("A-14", "H-6")
 async def test_lists_stay_known_of_a_client_that_only_listens_however_long_that_goes_on():
     backend = tenants()
-    own = backend.handlers["tools/list"]
     async with (
         scene({"one": backend}, config=tight(), passthroughHeaders=HEADERS) as world,
         world.session(x_tenant="t0") as client,
@@ -76,12 +79,6 @@ async def test_lists_stay_known_of_a_client_that_only_listens_however_long_that_
         times = asked(backend, "t0")
         for _ in range(3):
             world.inside.look_for_unused()
-
-        @backend.on("tools/list")
-        async def refused(call: Call) -> dict:
-            if call.heard.headers.get("x-tenant") == "t0":
-                raise Status(500)
-            return await own(call)
-
+        refuse_lists_to_t0(backend)
         assert await client.names() == names
         assert asked(backend, "t0") == times
