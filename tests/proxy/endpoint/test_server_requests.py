@@ -9,14 +9,17 @@ import pytest
 from tests.proxy.endpoint.helpers import QUIET
 from tests.support.raw_client import RawClient, eventually
 from tests.support.scene import operational, scene
-from tests.support.scripted_backend import Call, ScriptedBackend, text
+from tests.support.scripted_backend import Call, Die, ScriptedBackend, text
 
 SAMPLING = {"sampling": {}}
 QUESTION = {"messages": [{"role": "user", "content": {"type": "text", "text": "capital?"}}], "maxTokens": 100}
 
 
 class Asker:
-    """A backend whose tool asks the client something in the middle of a call, and waits for the answer."""
+    """A backend whose tool asks the client something in the middle of a call, and waits for the answer.
+
+    A call that is cancelled waits no longer: the next answer is for another one.
+    """
 
     def __init__(self, method: str = "sampling/createMessage", params: Any = None, request_id: object = 7) -> None:
         self.backend = ScriptedBackend()
@@ -24,12 +27,28 @@ class Asker:
         if params is not None:
             self.request["params"] = params
         self.answers: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._waiting: dict[tuple[str, object], asyncio.Future[dict[str, Any]]] = {}
         self.backend.on("tools/call")(self._call)
+        self.backend.on("notifications/cancelled")(self._cancel)
         self.backend.on("")(self._hear)
 
     async def _call(self, call: Call) -> dict[str, Any]:
         await call.say(self.request)
-        return text(json.dumps(await self.answers.get()))
+        key = call.heard.session, call.heard.message["id"]
+        answer = self._waiting[key] = asyncio.ensure_future(self.answers.get())
+        try:
+            await asyncio.wait({answer})
+            if answer.cancelled():
+                raise Die
+            return text(json.dumps(answer.result()))
+        finally:
+            answer.cancel()
+            del self._waiting[key]
+
+    async def _cancel(self, call: Call) -> dict[str, Any]:
+        if (answer := self._waiting.get((call.heard.session, call.params["requestId"]))) is not None:
+            answer.cancel()
+        return {}
 
     async def _hear(self, call: Call) -> dict[str, Any]:
         self.answers.put_nowait(call.heard.message)
