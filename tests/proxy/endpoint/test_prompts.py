@@ -130,13 +130,15 @@ async def test_who_has_not_declared_it_or_is_asked_too_much_already_is_not_asked
         world.inside.around_core(Prompts)
         assert (await client.call("ask"))["content"][0]["text"] == "undeclared"
         assert not client.said
-    async with asked() as (world, client, _, _request):
+    async with asked() as (world, client, stream, request):
         held = world.inside.client
         opened = next(iter(held.server_requests.values()))
         held.server_requests |= {-number: opened for number in range(1, MOST_OPEN)}
         assert (await client.call("ask"))["content"][0]["text"] == "crowded"
         for number in range(1, MOST_OPEN):
             del held.server_requests[-number]
+        await reply(client, request, result={"action": "decline"})
+        assert json.loads(await heard(stream)) == {"action": "decline"}
 
 
 async def test_a_question_that_gives_way_before_the_client_gets_it_is_overdue():
