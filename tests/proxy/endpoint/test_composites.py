@@ -344,7 +344,8 @@ async def test_a_call_that_is_cancelled_ends_its_workflow_and_the_backend_hears_
         return {}
 
     async with scene({"one": backend}, config=having(composite())) as world, world.session() as client:
-        async with client.posting("tools/call", {"name": "repeat", "arguments": {"text": "x"}}):
+        asking = client.asking("tools/call", {"name": "repeat", "arguments": {"text": "x"}})
+        async with client.sending(asking):
             await eventually(lambda: backend.calls("tools/call"))
             [call] = world.inside.client.in_flight.values()
             await client.post(

@@ -204,8 +204,8 @@ async def test_a_call_that_is_cancelled_is_cancelled_at_the_backend():
         return {}
 
     async with scene({"one": backend}, config=searching()) as world, world.session() as client:
-        params = {"name": "call_tool", "arguments": {"name": "one_send_mail"}}
-        async with client.posting("tools/call", params):
+        asking = client.asking("tools/call", {"name": "call_tool", "arguments": {"name": "one_send_mail"}})
+        async with client.sending(asking):
             await eventually(lambda: backend.calls("tools/call"))
             [call] = world.inside.client.in_flight.values()
             await client.post(
