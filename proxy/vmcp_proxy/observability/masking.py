@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import quote, quote_plus
 
+from vmcp_proxy.observability.escapes import Sought, find_escaped
+
 MASK: Final = "***"
 _SHORTEST: Final = 4
 """Characters of a value that is worth masking: shorter ones are parts of other words."""
@@ -15,7 +17,9 @@ _SHORTEST_CODED: Final = 6
 """Characters of a value's base64 or hexadecimal form that mean it and nothing else."""
 
 _USER_INFO: Final = re.compile(r"(://)[^/@\s\"']+@")
-_SCHEME: Final = re.compile(r"\b(bearer|basic)(\s+)[A-Za-z0-9+/=._~-]{6,}", re.IGNORECASE)
+_SCHEME: Final = re.compile(
+    r"\b(bearer|basic)(\s+)(?:[A-Za-z0-9+/=._~-]|(?:\\{1,15}u00|%)(?:2[bf]|3d|7e)){6,}", re.IGNORECASE
+)
 _ASSIGNED: Final = re.compile(r"((?:api[-_]?key|token|secret|passw(?:or)?d)[\"']?=[\"']?)[^\s\"'&,;]+", re.IGNORECASE)
 
 
@@ -28,6 +32,7 @@ class Masks:
     def __init__(self, secrets: Iterable[str]) -> None:
         lines = {line for secret in secrets for line in secret.splitlines() if len(line) >= _SHORTEST}
         self._forms: Final = frozenset(form for line in lines for form in _forms(line))
+        self._sought: Final = sought_escaped(lines)
 
     def __repr__(self) -> str:
         return "<Masks>"
@@ -43,23 +48,40 @@ class Masks:
 
     def apply_known(self, text: str) -> str:
         """The text without them; where forms overlap, without all that any of them covers."""
-        places = sorted(place for form in self._forms if form in text for place in _places(form, text))
-        parts: list[str] = []
-        covered = 0
-        for start, end in places:
-            if start > covered or not parts:
-                parts += [text[covered:start], MASK]
-            covered = max(covered, end)
-        return "".join((*parts, text[covered:]))
+        places = [place for form in self._forms if form in text for place in _places(form, text)]
+        places += find_escaped(text, self._sought)
+        return _covered(text, places)
+
+
+def sought_escaped(secrets: Iterable[str]) -> frozenset[Sought]:
+    """What to look for of secrets where escapes were read."""
+    sought = (each for secret in secrets for each in Sought.forms_of(secret))
+    return frozenset(each for each in sought if len(each.text) >= _SHORTEST)
+
+
+def mask_escaped(text: str, sought: frozenset[Sought]) -> str:
+    """The text without what is sought, whichever of its characters are escaped there."""
+    return _covered(text, list(find_escaped(text, sought)))
+
+
+def _covered(text: str, places: list[tuple[int, int]]) -> str:
+    """The text without what stands in some places of it."""
+    parts: list[str] = []
+    covered = 0
+    for start, end in sorted(places):
+        if start > covered or not parts:
+            parts += [text[covered:start], MASK]
+        covered = max(covered, end)
+    return "".join((*parts, text[covered:])) if parts else text
 
 
 def _places(form: str, text: str) -> Iterator[tuple[int, int]]:
     """Where a form begins and ends in a text, from left to right."""
     start = text.find(form)
     while start >= 0:
-        end = start + len(form)
-        yield start, end
-        start = text.find(form, end)
+        yield start, start + len(form)
+        # It may overlap itself.
+        start = text.find(form, start + 1)
 
 
 def mask_schemes(text: str) -> str:

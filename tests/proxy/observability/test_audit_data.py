@@ -103,6 +103,13 @@ def test_a_secret_within_prose_is_masked_to_its_end_and_no_further(text):
     assert SECRET not in found
 
 
+def test_values_of_headers_are_masked_where_a_program_has_escaped_a_part_of_them():
+    hide = hides(Masks(()), ["value+of/a=header"])
+    said = {"text": r'it got {"x": "value\u002Bof/a\u003Dheader"}, a=value%2Bof%2fa%3dheader, value+of&#x2F;a=header'}
+    written, _ = clip(json.dumps(said), 4096, hide, is_whole=True)
+    assert json.loads(written) == {"text": 'it got {"x": "***"}, a=***, ***'}
+
+
 @pytest.mark.parametrize("name", ["pwd", "auth", "jwt", "otp", "user_auth"])
 def test_short_names_of_secrets_count_where_they_are_the_name(name):
     assert shown({name: SECRET}) == {name: "***"}

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias
 
-from vmcp_proxy.observability.masking import MASK, Masks, mask_schemes
+from vmcp_proxy.observability.masking import MASK, Masks, mask_escaped, mask_schemes, sought_escaped
 
 Hide: TypeAlias = Callable[[str], str]
 """A text without the secrets in it."""
@@ -91,8 +91,9 @@ _LOOKS: Final = Masks(())
 
 
 def hides(secrets: Masks = _LOOKS, values: Iterable[str] = ()) -> Hide:
-    """Takes out known secrets, in every form, `values` as they are, and what looks like a secret."""
+    """Takes out known secrets, in every form, `values` as they are and escaped, and what looks like a secret."""
     known = sorted({value for value in values if len(value) >= LEAST_SECRET}, key=len, reverse=True)
+    sought = sought_escaped(known)
 
     def hide(text: str) -> str:
         if len(text) < LEAST_SECRET and text.isalnum():
@@ -101,6 +102,7 @@ def hides(secrets: Masks = _LOOKS, values: Iterable[str] = ()) -> Hide:
         text = secrets.apply_known(text)
         for value in known:
             text = text.replace(value, MASK)
+        text = mask_escaped(text, sought)
         if _SEPARATOR.search(text) is None:
             # As names are: nothing is assigned in it, and no scheme stands before anything.
             return _SHAPES.sub(MASK, text)
