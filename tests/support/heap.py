@@ -7,6 +7,8 @@ functions have as constants is no find: the mark that one test looks for stands 
 
 import gc
 import types
+from itertools import compress, filterfalse
+from typing import Any
 
 import msgspec
 
@@ -53,33 +55,34 @@ def held_with(*marks: bytes) -> list[bytes | bytearray]:
     Raw JSON counts as one, whose whole message it may keep. Structs that the collector does not track are looked into.
     """
     given = {id(mark) for mark in marks}
-    kinds, structs = {*_kinds(bytes), *_kinds(bytearray)}, _kinds(msgspec.Struct)
+    kinds, structs = {*_kinds(bytes), *_kinds(bytearray)}, {*_kinds(msgspec.Struct)}
     closed = {*structs, tuple, dict}
     sought = {*kinds, *closed, msgspec.Raw}
     found: list[bytes | bytearray] = []
     seen: set[int] = set()
     holders = objects()
     while holders:
-        held = [each for each in _held_by(holders) if type(each) in sought]
-        values = [each for each in held if type(each) in kinds and id(each) not in given]
-        values += [bytes(each) for each in held if type(each) is msgspec.Raw]
+        held = _of(sought, _held_by(holders, structs))
+        values = [each for each in _of(kinds, held) if id(each) not in given]
+        values += map(bytes, _of({msgspec.Raw}, held))
         found += [each for each in values if any(mark in each for mark in marks)]
         # Tuples and dicts of plain values are not among the collector's objects, nor are many structs.
-        further = {id(each): each for each in held if type(each) in closed}
-        holders = [
-            each
-            for number, each in further.items()
-            if number not in seen and number not in _plain and not gc.is_tracked(each)
-        ]
+        further = {id(each): each for each in filterfalse(gc.is_tracked, _of(closed, held))}
+        holders = [each for number, each in further.items() if number not in seen and number not in _plain]
         seen.update(map(id, holders))
     return found
 
 
-def _held_by(holders: list[object]) -> list[object]:
+def _held_by(holders: list[object], structs: set[type]) -> list[object]:
     """What they refer to; of structs that the collector cannot look into, what their members are."""
-    closed = [each for each in holders if isinstance(each, msgspec.Struct) and not each.__struct_config__.gc]
+    closed = [each for each in _of(structs, holders) if not each.__struct_config__.gc]
     members = [getattr(each, name, None) for each in closed for name in each.__struct_fields__]
     return [*gc.get_referents(*holders), *members]
+
+
+def _of(kinds: set[type], objects: list[Any]) -> list[Any]:
+    """Those of exactly these types; no loop of Python's, for there are millions."""
+    return list(compress(objects, map(kinds.__contains__, map(type, objects))))
 
 
 def _kinds(kind: type) -> list[type]:
