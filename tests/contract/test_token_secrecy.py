@@ -12,7 +12,8 @@ from tests.contract.test_secrecy import everything_logged, rendered, resource_st
 from tests.proxy.auth.oidc.helpers import challenge_of
 from tests.proxy.cli.commands import as_yaml, endpoint
 from tests.proxy.endpoint.test_redis_layouts import secret
-from tests.proxy.sessions.reachable import holders_of, paths_to, remembered
+from tests.proxy.sessions.reachable import paths_to, remembered
+from tests.support import heap
 from tests.support.idp import Idp, Key
 from tests.support.otlp import OtlpReceiver
 from tests.support.raw_client import eventually, initialize
@@ -244,7 +245,7 @@ async def test_no_token_and_no_relayed_header_stands_anywhere_nor_is_in_memory_a
         for each in (it.company, it.tool):
             each.server.asked.clear()
         await eventually(lambda: not paths_to(of_users, it.world.proxy))
-        await eventually(lambda: not holders_of(*of_users))
+        await eventually(lambda: not heap.held_with(*of_users))
         # The secrets of the endpoint, too: those that replace them do not reach what functions remember.
         assert not remembered(*of_users, *(each.encode() for each in KEYS.values()))
     it.said += [json.dumps(each, default=str) for each in await resource_status(it.manifests, it.report)]
