@@ -137,6 +137,24 @@ def test_a_state_is_good_for_its_caller_and_its_request_only(changed, flaw):
     assert found.flaw_for(other_binding(**changed)) is flaw
 
 
+@pytest.mark.parametrize(
+    ("claims", "scopes", "flaw"),
+    [
+        ({"role": "admin", "exp": 2, "jti": "b"}, {"write"}, None),
+        ({"role": "guest", "exp": 1, "jti": "a"}, {"write"}, Flaw.OTHER_GRANT),
+        ({"exp": 1, "jti": "a"}, {"write"}, Flaw.OTHER_GRANT),
+        ({"role": "admin", "exp": 1, "jti": "a"}, set(), Flaw.OTHER_GRANT),
+    ],
+)
+def test_a_place_is_good_for_tokens_that_say_the_same(claims, scopes, flaw):
+    def by(claims, scopes):
+        identity = Identity("https://idp.example", "alice", claims=claims, scopes=frozenset(scopes))
+        return other_binding(identity=identity, backend="")
+
+    begun = by({"role": "admin", "exp": 1, "jti": "a"}, {"write"})
+    assert opened(seal_parked(KEYS, begun, Parked("pod", 1), NOW + 60)).flaw_for(by(claims, scopes)) is flaw
+
+
 def test_anonymous_callers_differ_by_having_sent_authorization():
     one, other = (other_binding(identity=each) for each in (ANONYMOUS, ANONYMOUS_WITH_AUTHORIZATION))
     assert one.caller != other.caller

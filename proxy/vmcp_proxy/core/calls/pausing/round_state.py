@@ -1,9 +1,10 @@
 """The `requestState` of a call that pauses: sealed, so that any replica serves the retry and nobody else's (ADR-0061).
 
 A token is `v1.<kid>.<sealed>`: AES-256-GCM under a key for this purpose, of the highest key id when it was made. Inside
-stand when it expires, whose it is, for which request, and what it is for: the state of a backend, or the place of a
-call that waits in this process or in another one. A state that is too large to be sealed follows its token in the
-clear after one more dot, and the token holds its SHA-256: who has made it shows it to the client anyway.
+stand when it expires, whose it is and by what access token, for which request, and what it is for: the state of a
+backend, or the place of a call that waits in this process or in another one. A state that is too large to be sealed
+follows its token in the clear after one more dot, and the token holds its SHA-256: who has made it shows it to the
+client anyway.
 """
 
 import hashlib
@@ -57,10 +58,14 @@ class _Apart(msgspec.Struct, frozen=True, array_like=True, tag="a", gc=False):
 
 
 class Binding(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a state is good for: digests of who calls with which headers, and of what is called with which arguments."""
+    """What a state is good for: digests of who calls with which headers, and of what is called with which arguments.
+
+    `grant` is one of what the token of the caller says, where nobody asks policies again before the state is used.
+    """
 
     caller: bytes
     request: bytes
+    grant: bytes = b""
 
 
 class _Plain(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -75,6 +80,7 @@ class Flaw(StrEnum):
     CHANGED = "it is none that was given out here, or was changed on the way"
     EXPIRED = "it is too old"
     OTHER_CALLER = "it was given to another caller, or to a request with other headers"
+    OTHER_GRANT = "it was given to the same caller with a token that says other things"
     OTHER_REQUEST = "it belongs to another request: method, name and arguments must be those of the first one"
 
 
@@ -91,19 +97,22 @@ class Opened(msgspec.Struct, frozen=True, gc=False):
         """Why it cannot be used by this caller for this request; None where it can."""
         if self.binding.caller != binding.caller:
             return Flaw.OTHER_CALLER
-        return None if self.binding.request == binding.request else Flaw.OTHER_REQUEST
+        if self.binding.request != binding.request:
+            return Flaw.OTHER_REQUEST
+        return None if self.binding.grant == binding.grant else Flaw.OTHER_GRANT
 
 
 def bind(
     identity: Identity, snapshot: HeaderSnapshot, method: str, name: str, arguments: Raw | None, backend: str
 ) -> Binding:
-    """What a state is good for; `backend` is empty where the request need not be routed again.
+    """What a state is good for; `backend` is empty where the request need not be routed, and so judged, again.
 
     Raises:
         InvalidParamsError: the arguments cannot be read.
     """
     request = (backend.encode(), method.encode(), name.encode(errors="surrogatepass"), digest_of(arguments))
-    return Binding(_digest(identity.canonical_bytes, snapshot.canonical_bytes()), _digest(*request))
+    grant = b"" if backend else _digest(identity.grant)
+    return Binding(_digest(identity.canonical_bytes, snapshot.canonical_bytes()), _digest(*request), grant)
 
 
 def seal_relayed(keyring: Keyring, binding: Binding, state: str, now: float) -> str:
