@@ -70,7 +70,9 @@ async def test_equal_queries_at_the_same_time_are_asked_once_and_remembered():
 
 
 @pytest.mark.scenario("T-7")
-async def test_a_search_waits_no_longer_than_the_timeout_and_the_next_one_not_at_all():
+async def test_a_search_waits_no_longer_than_the_timeout_and_the_next_one_not_at_all(monkeypatch):
+    monkeypatch.setattr(attempts, "_FIRST_PAUSE", 1000.0)
+    monkeypatch.setattr(attempts, "_LONGEST_PAUSE", 1000.0)
     model = Model(timeout=0.05)
     embedder = Embedder(model)
     await filled(embedder, PASSAGES)
