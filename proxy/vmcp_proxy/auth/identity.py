@@ -47,6 +47,11 @@ class Identity:
         return replace(self, claims=_NO_CLAIMS, scopes=_NO_SCOPES, expires_at=None, token=None)
 
     @property
+    def without_token(self) -> Self:
+        """The caller with what its token says, and without the token."""
+        return self if self.token is None else replace(self, token=None)
+
+    @property
     def is_anonymous(self) -> bool:
         """Whether nobody vouches for this caller."""
         return self.issuer == ANONYMOUS_ISSUER

@@ -4,6 +4,7 @@ import asyncio
 from collections import OrderedDict, deque
 from typing import Final
 
+from vmcp_proxy.auth.identity import Identity
 from vmcp_proxy.clients.streaming.streams import Replay
 from vmcp_proxy.protocol.event_ids import MAX_REQUEST_BYTES, EventId
 from vmcp_proxy.protocol.versions import has_priming
@@ -18,14 +19,28 @@ MOST_FINISHED_BYTES: Final = 1 << 20
 
 
 class _Streams:
-    """Those of one session by number; `finished` are the numbers and sizes of finished ones, oldest first."""
+    """Those of one session by number; `finished` are the numbers and sizes of finished ones, oldest first.
 
-    __slots__ = ("by_number", "finished", "finished_bytes")
+    `asked_by` are those who have asked for what they answer, without their tokens.
+    """
+
+    __slots__ = ("asked_by", "by_number", "finished", "finished_bytes")
 
     def __init__(self) -> None:
         self.by_number: Final[dict[int, AnswerStream]] = {}
+        self.asked_by: Final[dict[int, Identity]] = {}
         self.finished: Final[deque[tuple[int, int]]] = deque()
         self.finished_bytes = 0
+
+    def find(self, number: int, identity: Identity) -> AnswerStream | None:
+        """The stream of a number, for a token that says what that of the one who asked said."""
+        asked_by = self.asked_by.get(number)
+        return None if asked_by is None or asked_by.grant != identity.grant else self.by_number.get(number)
+
+    def pop(self, number: int) -> AnswerStream | None:
+        """Takes a stream out."""
+        self.asked_by.pop(number, None)
+        return self.by_number.pop(number, None)
 
 
 class AnswerStreams:
@@ -58,12 +73,17 @@ class AnswerStreams:
             streams = self._sessions[session] = _Streams()
             session.on_end(lambda: self._end(session))
         streams.by_number[number] = stream
+        if context.identity is not None:
+            streams.asked_by[number] = context.identity.without_token
         return number, stream
 
-    def find(self, session: Session, seen: EventId) -> AnswerStream | None:
-        """The stream that an event of this session came on, while it is kept."""
+    def find(self, session: Session, identity: Identity, seen: EventId) -> AnswerStream | None:
+        """The stream that an event of this session came on, while it is kept, for tokens like the one that began it.
+
+        Who comes back is not judged: policies may deny to another token of the same caller what is answered there.
+        """
         streams = self._sessions.get(session) if self._replay.is_own(seen) else None
-        return None if streams is None else streams.by_number.get(seen.stream)
+        return None if streams is None else streams.find(seen.stream, identity)
 
     def finished(self, session: Session, number: int) -> None:
         """Keeps a stream that is over for a while; older ones of the same session give way to it."""
@@ -83,7 +103,7 @@ class AnswerStreams:
     def drop(self, session: Session, number: int) -> None:
         """Forgets a stream that will not be finished."""
         streams = self._sessions.get(session)
-        stream = None if streams is None else streams.by_number.pop(number, None)
+        stream = None if streams is None else streams.pop(number)
         if stream is not None:
             stream.close()
 
@@ -113,7 +133,8 @@ class AnswerStreams:
         number, size = streams.finished.popleft()
         streams.finished_bytes -= size
         del self._expiring[number]
-        streams.by_number.pop(number).close()
+        if (stream := streams.pop(number)) is not None:
+            stream.close()
 
     def _end(self, session: Session) -> None:
         streams = self._sessions.pop(session, None)

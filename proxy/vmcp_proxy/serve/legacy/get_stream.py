@@ -108,7 +108,7 @@ class GetStream:
 
         `raw` is the text of the id that was `seen`.
         """
-        stream = self._answers.find(caller.client.session, seen)
+        stream = self._answers.find(caller.client.session, caller.identity, seen)
         await context.start_stream()
         if stream is None:
             log_event(logger, logging.DEBUG, "answer to resume is lost", session=caller.client.session.ref)
