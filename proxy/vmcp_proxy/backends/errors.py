@@ -20,6 +20,9 @@ CANCELLED: Final = "cancelled"
 SAID: Final = ", it said: "
 """Stands in a hint before the last lines of a program, which may hold anything but secrets."""
 
+UNREAD: Final = "it does not read what it is sent"
+"""The hint of what could not be written in time to a program that runs."""
+
 
 class Category(StrEnum):
     """Why a backend gave no answer; bounded, so that it may be a label and stand in an error."""

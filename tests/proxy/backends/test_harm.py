@@ -50,8 +50,9 @@ async def test_what_waits_for_a_program_that_does_not_read_is_bounded(tmp_path, 
         session = await made.open(OWN_TERMS, (), within())
         big = b'{"x":"' + b"x" * 300_000 + b'"}'
         for _ in range(8):
-            with pytest.raises(BackendError):
+            with pytest.raises(BackendError, match="it does not read what it is sent") as failed:
                 await session.request(session.next_id(), "tools/call", big, (), within(5), Recorder())
+            assert failed.value.category is Category.TIMEOUT
         assert session._session.process.stdin.transport.get_write_buffer_size() < 700_000
 
 

@@ -19,7 +19,7 @@ from vmcp_proxy.backends.attached.session import AttachedSession
 from vmcp_proxy.backends.attached.silence import Silence
 from vmcp_proxy.backends.budget import UNCOUNTED_BYTES, ReadBudget
 from vmcp_proxy.backends.deadline import Deadline
-from vmcp_proxy.backends.errors import BackendError
+from vmcp_proxy.backends.errors import BackendError, Category
 from vmcp_proxy.backends.interface import NOBODY, OWN_TERMS, Nobody
 from vmcp_proxy.backends.programs.stderr import Stderr
 from vmcp_proxy.observability.masking import Masks
@@ -221,6 +221,13 @@ class Attachment:
         self._is_over.set()
 
 
+class Unread(Attachment):
+    """A stream to a process that reads nothing."""
+
+    async def write(self, data):
+        await self._is_over.wait()
+
+
 @contextlib.asynccontextmanager
 async def fed(budget: ReadBudget, method: str = "ping"):
     """A session whose process says what is fed, what it is looked at by, and the sessions that were found silent.
@@ -280,6 +287,14 @@ async def test_one_that_is_not_read_because_clients_do_not_read_is_not_silent_un
         await eventually(lambda: not budget.is_held_back)
         silence.asked(-2, 0.0)
         await eventually(lambda: found)
+
+
+async def test_one_that_does_not_read_has_not_ended(monkeypatch):
+    monkeypatch.setattr("vmcp_proxy.backends.attached.session._WRITE_SECONDS", 0.05)
+    session = AttachedSession("one", Unread(), 1 << 20, Stderr("one", Masks(())), ReadBudget(), Looks(), print)
+    with pytest.raises(BackendError, match="it does not read what it is sent") as failed:
+        await ping(session, WAIT_SECONDS)
+    assert failed.value.category is Category.TIMEOUT
 
 
 def test_a_call_that_came_before_the_question_is_waited_for_and_later_ones_are_not():

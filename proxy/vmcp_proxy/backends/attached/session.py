@@ -12,7 +12,7 @@ from vmcp_proxy.backends.channel.mailbox import Mailbox
 from vmcp_proxy.backends.channel.session import ChannelSession
 from vmcp_proxy.backends.channel.subscribers import Subscribers
 from vmcp_proxy.backends.deadline import Deadline
-from vmcp_proxy.backends.errors import BackendError, Category
+from vmcp_proxy.backends.errors import UNREAD, BackendError, Category
 from vmcp_proxy.backends.interface import Receiver, Reply, refuse
 from vmcp_proxy.backends.programs.lines import Ending, as_line, read_lines
 from vmcp_proxy.backends.programs.stderr import Stderr
@@ -168,10 +168,17 @@ class AttachedSession(ChannelSession):
 
     async def _write(self, line: bytes) -> None:
         writing = asyncio.ensure_future(self._stream.write(line))
+        bound = asyncio.timeout(_WRITE_SECONDS)
         try:
-            async with asyncio.timeout(_WRITE_SECONDS):
+            async with bound:
                 await asyncio.shield(writing)
-        except (TimeoutError, asyncio.CancelledError):
+        except TimeoutError:
+            await self._finish(writing)
+            if not bound.expired():
+                # A connection that breaks may raise the same.
+                raise
+            raise BackendError(self._backend, Category.TIMEOUT, UNREAD) from None
+        except asyncio.CancelledError:
             await self._finish(writing)
             raise
 

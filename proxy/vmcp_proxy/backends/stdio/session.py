@@ -13,7 +13,7 @@ from vmcp_proxy.backends.channel.mailbox import Mailbox
 from vmcp_proxy.backends.channel.session import ChannelSession
 from vmcp_proxy.backends.channel.subscribers import Subscribers, uri_of
 from vmcp_proxy.backends.deadline import Deadline
-from vmcp_proxy.backends.errors import SAID, BackendError, Category, SessionLostError
+from vmcp_proxy.backends.errors import SAID, UNREAD, BackendError, Category, SessionLostError
 from vmcp_proxy.backends.interface import NOBODY, Receiver, Reply, refuse
 from vmcp_proxy.backends.programs.lines import Ending, as_line, read_lines
 from vmcp_proxy.backends.programs.pool import ProgramBounds
@@ -199,6 +199,9 @@ class StdioSession(ChannelSession):
                 await stdin.drain()
                 stdin.write(line)
                 await stdin.drain()
+        except TimeoutError:
+            # One of OSError's, and yet the program runs.
+            raise BackendError(self._backend, Category.TIMEOUT, UNREAD) from None
         except (OSError, RuntimeError) as error:
             raise await self.how_it_ended() from error
 
