@@ -75,6 +75,7 @@ class StatelessClients:
         self.on_let_go: Callable[[StatelessClient], None] = lambda _client: None
         self._idle = LONGEST_IDLE
         self._most = SessionManagement().max_sessions_per_pod
+        self._configured: Final = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._clients)
@@ -84,10 +85,11 @@ class StatelessClients:
         return tuple(self._clients.values())
 
     def configure(self, settings: SessionManagement) -> None:
-        """Follows another config from the next request on."""
+        """Follows another config at once; it holds for the clients that there are as well."""
         self._idle = min(settings.ttl, LONGEST_IDLE)
         self._most = settings.max_sessions_per_pod
         self._make_room()
+        self._configured.set()
 
     def serve(self, members: Members) -> None:
         """Takes other members over; sessions at those that are gone, or out of a client's reach now, end."""
@@ -155,7 +157,10 @@ class StatelessClients:
         """Ends those that are idle, for ever."""
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(min(self._idle / 2, _LONGEST_TICK))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(self._idle / 2, _LONGEST_TICK)):
+                    await self._configured.wait()
+            self._configured.clear()
             self.sweep(loop.time())
 
     def sweep(self, now: float) -> None:
