@@ -16,16 +16,17 @@ class ClientStream:
 
     `told` are the versions by kind that the client has seen, so that only real changes are announced. `listening`
     are the tasks that hear what backends say outside of calls, by backend; `lingering` runs while they go on although
-    the client's connection broke.
+    the client's connection broke. `read_by` stands for what the token said of whoever opened the stream last.
     """
 
-    __slots__ = ("_outbox", "_replay", "_session", "lingering", "listening", "told")
+    __slots__ = ("_outbox", "_replay", "_session", "lingering", "listening", "read_by", "told")
 
     def __init__(self, session: "Session", replay: Replay) -> None:
         self._session: Final = session
         self._replay: Final = replay
         self._outbox: Outbox | None = None
         self.told: dict[Kind, str] = {}
+        self.read_by = b""
         self.listening: Final[dict[str, asyncio.Task[None]]] = {}
         self.lingering: asyncio.TimerHandle | None = None
 

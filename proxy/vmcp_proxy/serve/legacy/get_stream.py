@@ -88,6 +88,9 @@ class GetStream:
             after = seen.sequence
         elif raw is not None:
             log_event(logger, logging.DEBUG, "nothing to replay", session=caller.client.session.ref)
+        if (grant := caller.identity.grant) != client.stream.read_by:
+            # What another token of the same caller was told is not told again to this one, which may have it denied.
+            client.stream.read_by, after = grant, None
         await self._own(context, client, outbox, outbox.open(after))
 
     def close_all(self) -> None:
