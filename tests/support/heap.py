@@ -1,8 +1,9 @@
 """What is alive in this process, for tests that look for secrets and leaks.
 
 What collecting the tests leaves is there to the end: modules, tests, their parameters, half a million objects. The
-garbage collector passes them by from then on (`set_aside`), or each look would take a second; searches do not. What
-functions have as constants is no find: the mark that one test looks for stands in another test as well.
+garbage collector passes them by from then on (`set_aside`), or each look would take a second. Searches look into them,
+save what belongs to pytest and what is of a kind that takes nothing in later, such as the constants of functions: the
+mark that one test looks for stands in another test as well.
 """
 
 import gc
@@ -11,6 +12,9 @@ from itertools import compress, filterfalse
 from typing import Any
 
 import msgspec
+
+_FIXED = {tuple, frozenset, types.FunctionType}
+"""Kinds that hold to their end what they were made with; what may be put into that is an object of its own."""
 
 _set_aside: list[object] = []
 _plain: dict[int, object] = {}
@@ -21,26 +25,19 @@ def set_aside() -> None:
     """Tells the collector that what is alive now stays."""
     gc.collect()
     alive = gc.get_objects()
-    written = _constants([each.__code__ for each in alive if isinstance(each, types.FunctionType)])
-    _set_aside[:] = [each for each in alive if each is not _set_aside and id(each) not in written]
+    kinds = {kind for kind in set(map(type, alive)) if str(kind.__module__).startswith(("_pytest.", "pytest_"))}
+    harness = _of(kinds, alive)
+    parts = _of({dict, list}, gc.get_referents(*harness))
+    passed_by = {id(each) for each in (*harness, *parts)}
+    # What the collector does not track is seen by its holder alone, which may be one that is passed by itself.
+    fixed = _of(_FIXED, alive)
+    loose = {id(each): each for each in _of({dict}, gc.get_referents(*fixed)) if not gc.is_tracked(each)}
+    others = [each for each in alive if id(each) not in passed_by and type(each) not in _FIXED]
+    _set_aside[:] = [*others, *loose.values()]
     holders = _set_aside
     while holders := [each for each in gc.get_referents(*holders) if type(each) is tuple and not gc.is_tracked(each)]:
         _plain.update((id(each), each) for each in holders)
     gc.freeze()
-
-
-def _constants(codes: list[types.CodeType]) -> set[int]:
-    """The ids of the tuples in which functions, and those within them, have their constants."""
-    written: set[int] = set()
-    further: list[object] = [code.co_consts for code in codes]
-    while further:
-        each = further.pop()
-        if isinstance(each, types.CodeType):
-            further.append(each.co_consts)
-        elif isinstance(each, tuple) and id(each) not in written:
-            written.add(id(each))
-            further += each
-    return written
 
 
 def objects() -> list[object]:

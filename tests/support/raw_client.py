@@ -22,17 +22,22 @@ STATUSES = {Era.LEGACY: (200,), Era.MODERN: (200, 400, 404)}
 
 
 async def eventually(condition: Callable[[], object], seconds: float = WAIT_SECONDS) -> None:
-    """Waits until something is so; asks again and again for at most this long.
+    """Waits until something is so; asks again and again for at most this long, the time of the questions not counted.
 
-    A question that takes long, such as what is in memory, leaves the product three times as long to get on.
+    A question that takes long, such as what is in memory, leaves the product as long to get on.
     """
     loop = asyncio.get_running_loop()
-    async with asyncio.timeout(seconds):
-        while True:
-            asked = loop.time()
-            if condition():
-                return
-            await asyncio.sleep(min(max(0.005, 3 * (loop.time() - asked)), 0.5))
+    waited = 0.0
+    while True:
+        asked = loop.time()
+        if condition():
+            return
+        answered = loop.time()
+        if waited > seconds:
+            raise TimeoutError(f"not so within {seconds} s")
+        took = answered - asked
+        await asyncio.sleep(min(max(0.005, 3 * took), max(0.5, took)))
+        waited += loop.time() - answered
 
 
 async def until_status(client: "RawClient", content: object, status: int, seconds: float = WAIT_SECONDS) -> None:
