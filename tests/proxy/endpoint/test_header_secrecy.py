@@ -88,6 +88,9 @@ async def test_nothing_in_the_process_holds_a_clients_headers_once_its_session_h
                 await client.request("tools/call", {"name": "one_echo"})
                 assert number > 0 or held()
                 await client.delete()
+        # Only the proxy's own session is left at the backend; the search, which holds the loop, comes after.
+        await eventually(lambda: len(backend.sessions) <= 1)
+        assert (await world.metrics())["vmcp_header_snapshots"] == 0
         await eventually(lambda: not held())
         assert not remembered(CANARY.encode())
 
