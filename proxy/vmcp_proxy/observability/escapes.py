@@ -21,8 +21,7 @@ _ESCAPE: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _NAMED: Final = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
-_NEVER_ESCAPED: Final = re.compile(r"[A-Za-z0-9_.~-]*")
-_ANCHOR: Final = re.compile(r"[A-Za-z0-9]+")
+_NEVER_ESCAPED: Final = re.compile(r"[A-Za-z0-9]+")
 
 
 class Unescaped:
@@ -66,7 +65,7 @@ class Unescaped:
 
 
 class Sought(NamedTuple):
-    """A text without escapes that is looked for; `anchor` is a part of it that nobody escapes."""
+    """A text without escapes that is looked for; `anchor` is a part of the secret that nobody escapes."""
 
     anchor: str
     text: str
@@ -75,9 +74,10 @@ class Sought(NamedTuple):
     def forms_of(cls, text: str) -> "Iterator[Sought]":
         """What to look for where escapes were read; nothing for a text in which no writer escapes a character."""
         if _NEVER_ESCAPED.fullmatch(text) is None:
+            anchor = max(_NEVER_ESCAPED.findall(text), key=len, default="")
             # What itself looks like an escape may have been escaped, or have been left as it is.
             for each in {text, Unescaped(text).text}:
-                yield cls(max(_ANCHOR.findall(each), key=len, default=""), each)
+                yield cls(anchor, each)
 
 
 def find_escaped(text: str, sought: Collection[Sought]) -> Iterator[tuple[int, int]]:

