@@ -298,3 +298,17 @@ async def test_whatever_flaps_is_told_so_often_and_worse_news_at_once():
     story.passes(pause or 0)
     await story.reconcile(ONE)
     assert story.status(ONE)["phase"] == "Ready"
+
+
+@pytest.mark.scenario("K-23", "K-6")
+async def test_each_of_many_edits_is_told_to_be_in_force_at_once():
+    story = await serving()
+    for number in range(10):
+        story.passes(2)
+        names = [f"X-Header-{number}"]
+        story.cluster.edit(ONE, lambda each, names=names: each["spec"].update(passthroughHeaders=names))
+        await story.reconcile(ONE)
+        assert story.status(ONE)["phase"] == "Pending"
+        story.run_pod(ONE, report=healthy(story, "files", "docs"))
+        await story.reconcile(ONE)
+        assert story.status(ONE)["phase"] == "Ready", number

@@ -73,6 +73,8 @@ class Reporter:
         if after is None:
             return None
         self._written[world.key] = self._clock()
+        if not _is_of_one_generation(world.status, status):
+            self._reliefs.pop(world.key, None)
         if is_relief:
             self._reliefs.setdefault(world.key, []).append(self._clock())
         self._versions.pop(world.key, None)
@@ -162,9 +164,13 @@ def _manifest(key: Ref, status: Status) -> Manifest:
 
 def _is_relief(before: Status, after: Status) -> bool:
     """Whether the phase of one generation changed for the better; an edit is told at once."""
-    if before.get("observedGeneration") != after.get("observedGeneration"):
+    if not _is_of_one_generation(before, after):
         return False
     return _RANK.get(phase_of(after) or "", 0) < _RANK.get(phase_of(before) or "", 0)
+
+
+def _is_of_one_generation(before: Status, after: Status) -> bool:
+    return bool(before.get("observedGeneration") == after.get("observedGeneration"))
 
 
 def _says_the_same(after: Manifest, observed: Manifest) -> bool:
