@@ -3,7 +3,10 @@
 import asyncio
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.support.raw_client import WAIT_SECONDS
 from vmcp_proxy.backends.budget import ReadBudget
 from vmcp_proxy.serve.http.unread import (
     MOST_IN_MEMORY_BYTES,
@@ -169,3 +172,49 @@ async def test_as_many_as_have_to_give_way_to_one_with_much_that_waits_longest_f
     assert not world.reads.lease(lambda: None).try_hold(size)
     for each in tasks:
         each.cancel()
+
+
+class Told(ReadBudget):
+    """Keeps what was left last."""
+
+    left = MOST_UNREAD_BYTES
+
+    def limit(self, size):
+        self.left = size
+        super().limit(size)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["write", "read", "enter", "go"])), max_size=60))
+async def test_what_is_left_to_backends_is_what_no_client_holds_whatever_happened(steps):
+    reads = Told()
+    unread = UnreadAnswers(reads)
+    clients = [Held() for _ in range(4)]
+    for number, step in steps:
+        client = clients[number]
+        if step == "write":
+            client.unsent += 7 * SHORT_BYTES
+        elif step == "read":
+            client.unsent //= 2
+        elif step == "enter":
+            if unread.try_enter(client, LONG // 3):
+                client.unsent += LONG // 3
+                client.admitted -= LONG // 3
+            else:
+                # Nobody waits here: there is little room, or too much is taken for held until all are asked.
+                assert sum(each.unsent for each in clients) + LONG // 3 > MOST_UNREAD_BYTES // 2
+        elif step == "go":
+            unread.leave(client)
+            client.unsent = 0
+        unread.note(client)
+        held = [each.unsent for each in clients if each.unsent > SHORT_BYTES]
+        assert reads.left == MOST_UNREAD_BYTES - sum(held)
+        assert len(unread) == len(held)
+
+
+async def test_an_answer_does_not_wait_where_others_have_read_what_they_held():
+    world = World(1)
+    assert not world.unread.try_enter(Held(), SHORT_BYTES + 1)
+    world.clients[0].unsent = 0
+    await asyncio.wait_for(world.unread.enter(Held(), SHORT_BYTES + 1), WAIT_SECONDS)
+    world.pass_time(1.0)
+    assert world.unread.try_enter(Held(), SHORT_BYTES + 1)

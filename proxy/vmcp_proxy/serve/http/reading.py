@@ -1,13 +1,32 @@
 """How a client reads what it is answered: what has room, what waits, and whether it reads at all."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from vmcp_proxy.serve.http import limits
 from vmcp_proxy.serve.http.unread import UnreadAnswers
+
+
+class _Room(contextlib.AbstractAsyncContextManager[None]):
+    """The room of one answer."""
+
+    __slots__ = ("_connection", "_size", "_unread")
+
+    def __init__(self, connection: "CountsUnread", unread: UnreadAnswers, size: int) -> None:
+        self._connection: Final = connection
+        self._unread: Final = unread
+        self._size: Final = size
+
+    async def __aenter__(self) -> None:
+        if not self._unread.try_enter(self._connection, self._size):
+            await self._unread.enter(self._connection, self._size)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._connection.admitted -= self._size
+        self._unread.note(self._connection)
 
 
 class CountsUnread(HttpToolsProtocol):
@@ -29,15 +48,9 @@ class CountsUnread(HttpToolsProtocol):
         """Closes the connection at once."""
         self.transport.abort()
 
-    @contextlib.asynccontextmanager
-    async def room(self, size: int) -> AsyncIterator[None]:
+    def room(self, size: int) -> contextlib.AbstractAsyncContextManager[None]:
         """Waits until an answer of this size has room, to be written within the block; not once the client has gone."""
-        await self._unread.enter(self, size)
-        try:
-            yield
-        finally:
-            self.admitted -= size
-            self._unread.note(self)
+        return _Room(self, self._unread, size)
 
     @contextlib.contextmanager
     def behind(self, size: int) -> Iterator[None]:

@@ -40,13 +40,13 @@ class Client(Protocol):
 
 
 class Progress:
-    """How fast a client reads what it holds; times in seconds of the loop."""
+    """How fast a client reads what is `held` for it; times in seconds of the loop."""
 
-    __slots__ = ("_left", "_most", "_since", "_taken")
+    __slots__ = ("_left", "_most", "_since", "_taken", "held")
 
     def __init__(self, left: int, held: int, now: float) -> None:
         self._left = left
-        self._most = held
+        self._most = self.held = held
         self._taken = 0
         self._since = now
 
@@ -57,7 +57,7 @@ class Progress:
     def note(self, left: int, held: int, now: float) -> None:
         """Takes over what is to be read yet, and all that is `held` for the client."""
         self._taken += max(self._left - left, 0)
-        self._left = left
+        self._left, self.held = left, held
         self._most = max(self._most, held)
         if self._taken * PROGRESS_PARTS >= self._most:
             self.begin(now)
@@ -88,12 +88,16 @@ class UnreadAnswers:
     They have room one after the other, in the order in which they came, and backends are not read for more of them
     meanwhile. While somebody waits, clients that make no progress are cut off, the one that holds something longest
     first, until there is room; one that makes progress never is.
+
+    While nobody waits and half of the room is free, a running total decides: what clients have read since it was noted
+    of them is in it. Beyond that all of them are asked each time.
     """
 
     def __init__(self, reads: ReadBudget) -> None:
         self._reads: Final = reads
         self._clients: Final[dict[Client, Progress]] = {}
         self._turns: Final[dict[_Turn, None]] = {}
+        self._held = 0
 
     def __len__(self) -> int:
         return len(self._clients)
@@ -102,6 +106,14 @@ class UnreadAnswers:
     def waiting(self) -> int:
         """How many answers wait for room."""
         return len(self._turns)
+
+    def try_enter(self, client: Client, size: int) -> bool:
+        """As `enter` without a wait; False, and nothing done, where it has to be asked whether there is room."""
+        if self._turns or self._held + size > MOST_UNREAD_BYTES // 2:
+            return False
+        client.admitted += size
+        self.note(client)
+        return True
 
     async def enter(self, client: Client, size: int) -> None:
         """Waits until an answer has room, or its client has gone; it counts as `admitted`, which the caller takes back.
@@ -126,7 +138,10 @@ class UnreadAnswers:
     def note(self, client: Client) -> None:
         """Hears that what a client holds has changed."""
         self._note(client, asyncio.get_running_loop().time())
-        self._settle()
+        if self._turns or self._held > MOST_UNREAD_BYTES // 2:
+            self._settle()
+        else:
+            self._reads.limit(MOST_UNREAD_BYTES - self._held)
 
     def leave(self, client: Client) -> None:
         """Forgets a connection that is gone: nothing of it waits any more."""
@@ -162,11 +177,21 @@ class UnreadAnswers:
         held = left + client.unwritten
         progress = self._clients.get(client)
         if held <= SHORT_BYTES:
-            self._clients.pop(client, None)
+            self._drop(client)
         elif progress is None:
             self._clients[client] = Progress(left, held, now)
+            self._held += held
         else:
+            self._held += held - progress.held
             progress.note(left, held, now)
+
+    def _drop(self, client: Client) -> bool:
+        """Whether it held something."""
+        progress = self._clients.pop(client, None)
+        if progress is None:
+            return False
+        self._held -= progress.held
+        return True
 
     def _settle(self) -> None:
         """Gives room to those that wait, as far as there is any, and says how much is left to what comes."""
@@ -197,7 +222,7 @@ class UnreadAnswers:
         turns = [each for each in self._turns if each.client is client]
         for turn in turns:
             self._grant(turn)
-        return self._clients.pop(client, None) is not None or bool(turns)
+        return self._drop(client) or bool(turns)
 
     def _grant(self, turn: _Turn) -> None:
         del self._turns[turn]
