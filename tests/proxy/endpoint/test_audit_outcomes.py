@@ -50,6 +50,13 @@ class Stage:
         (found,) = await self.events()
         return found
 
+    async def call(self):
+        """The event of the next call, whatever was told before it."""
+        while True:
+            for each in await self.events():
+                if each["type"] == "mcp_tool_call":
+                    return each
+
     async def begin(self, client, request_id=1, *, talks=False, way="hanging"):
         """A call that is at the backend when this returns, and has said something if it talks."""
         self.reached.clear()
@@ -209,7 +216,7 @@ async def test_a_call_that_does_not_come_to_its_end_says_what_came_between(tmp_p
         await stage.events(6)
 
         async def ended(task, expected):
-            event = next(each for each in await stage.events() if each["type"] == "mcp_tool_call")
+            event = await stage.call()
             assert facts(event) == expected
             assert event["target"]["name"] == "web_hanging"
             await asyncio.gather(task, return_exceptions=True)
@@ -291,6 +298,5 @@ async def test_what_a_rate_limit_refuses_is_denied_and_says_by_what(tmp_path, bo
 async def test_a_call_that_its_time_limit_cuts_says_so(tmp_path):
     limits = {"timeouts": {"default": "200ms"}}
     async with staged(tmp_path, {"operational": limits}) as stage, stage.world.session() as client:
-        await stage.events()
         await client.post(calling("hanging"))
-        assert facts(await stage.event()) == ("error", "timeout", 200, "web")
+        assert facts(await stage.call()) == ("error", "timeout", 200, "web")
