@@ -218,3 +218,21 @@ async def test_an_answer_does_not_wait_where_others_have_read_what_they_held():
     await asyncio.wait_for(world.unread.enter(Held(), SHORT_BYTES + 1), WAIT_SECONDS)
     world.pass_time(1.0)
     assert world.unread.try_enter(Held(), SHORT_BYTES + 1)
+
+
+async def test_what_a_client_has_read_when_its_next_answer_is_let_in_counts_as_progress():
+    world = World(0)
+    world.clients = [reader, other] = [Held(LONG // 2), Held()]
+    world.unread.note(reader)
+    reader.unsent -= LONG // 16
+    assert world.unread.try_enter(reader, LONG // 4)
+    reader.unsent += LONG // 4
+    reader.admitted -= LONG // 4
+    world.unread.note(reader)
+    other.unsent = MOST_UNREAD_BYTES
+    world.unread.note(other)
+    task = await world.wait()
+    reader.unsent -= LONG // 32
+    world.pass_time(PROGRESS_SECONDS + 1)
+    assert world.cut == [1]
+    task.cancel()

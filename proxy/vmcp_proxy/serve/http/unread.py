@@ -112,6 +112,9 @@ class UnreadAnswers:
         if self._turns or self._held + size > MOST_UNREAD_BYTES // 2:
             return False
         client.admitted += size
+        if client in self._clients:
+            # So that what it has read since it was noted is not taken for what comes now.
+            self._clients[client].grow(size)
         self.note(client)
         return True
 
